@@ -1,1 +1,27 @@
-export {};
+export { CHECKSUMS_FILE, type Checksum, formatChecksums, parseChecksums } from './checksums.ts';
+export { ArtifactsError, type ArtifactsErrorCode } from './errors.ts';
+export {
+  executableName,
+  formatManifest,
+  isInnerPath,
+  MANIFEST_FILE,
+  type Manifest,
+  type ManifestFile,
+  type PlatformArtifact,
+  parseManifest,
+  type RuntimeFile,
+  readManifest,
+  runtimeFolderName,
+} from './manifest.ts';
+export {
+  debianArchitectureOf,
+  elfMachineOf,
+  hostPlatform,
+  type Platform,
+  type PlatformParts,
+  parsePlatform,
+  parsePlatforms,
+  platformParts,
+  platformSuffix,
+  qemuNameOf,
+} from './platform.ts';
