@@ -1,12 +1,10 @@
 import { ArtifactsError } from './errors.ts';
 
-declare const platformBrand: unique symbol;
-
 /**
  * A platform in Docker's vocabulary, normalised: `linux/amd64`, `linux/arm64`, `linux/arm/v7`.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md#platform-variants
  */
-export type Platform = string & { readonly [platformBrand]: true };
+export type Platform = string & { readonly __brand: 'Platform' };
 
 /** The parts of a platform as an image's config and an index's descriptors hold them. */
 export interface PlatformParts {

@@ -1,13 +1,11 @@
 import { createHash } from 'node:crypto';
 import { OciError } from './errors.ts';
 
-declare const digestBrand: unique symbol;
-
 /**
  * A content digest, `sha256:` and 64 lower-case hexadecimal digits.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md#digests
  */
-export type Digest = string & { readonly [digestBrand]: true };
+export type Digest = string & { readonly __brand: 'Digest' };
 
 const SHA256 = /^sha256:[0-9a-f]{64}$/;
 
