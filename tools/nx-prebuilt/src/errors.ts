@@ -1,0 +1,30 @@
+/** What kept an executor from doing its work. */
+export type PrebuiltErrorCode =
+  | 'COMPILE_FAILED'
+  | 'INTERRUPTED'
+  | 'INVALID_OPTIONS'
+  | 'LOCKFILE'
+  | 'OUTPUT'
+  | 'RUNTIME_INTEGRITY'
+  | 'RUNTIME_UNAVAILABLE'
+  | 'SYSROOT'
+  | 'TOOLCHAIN'
+  | 'VERSION';
+
+/** An executor's work could not be done; the message names the thing, what was expected and what was found. */
+export class PrebuiltError extends Error {
+  override readonly name = 'PrebuiltError';
+  readonly code: PrebuiltErrorCode;
+  /** What the reader can do about it. */
+  readonly hint: string | undefined;
+
+  constructor(
+    code: PrebuiltErrorCode,
+    message: string,
+    options: { readonly hint?: string; readonly cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.hint = options.hint;
+  }
+}

@@ -1,0 +1,66 @@
+import { existsSync, rmSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { PrebuiltError } from './errors.ts';
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/**
+ * Fills a folder beside its final place and puts it there by rename once `fill` has succeeded, so that readers
+ * see the former folder or the new one, never a part. A failure or a signal leaves the former folder and no
+ * temporary one; what a killed process left behind is removed by the next call. `fill` gets the temporary
+ * folder and a signal that is aborted when the process is asked to end.
+ */
+export async function replaceFolder<T>(
+  target: string,
+  fill: (temporary: string, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  await mkdir(dirname(target), { recursive: true });
+  await removeAbandoned(target);
+  const temporary = await mkdtemp(join(dirname(target), `.${basename(target)}-${process.pid}-`));
+  const interrupt = new AbortController();
+  const onSignal = (signal: NodeJS.Signals): void =>
+    interrupt.abort(
+      new PrebuiltError('INTERRUPTED', `stopped by ${signal}; ${basename(target)} is as it was before`),
+    );
+  const onExit = (): void => rmSync(temporary, { recursive: true, force: true });
+  for (const signal of SIGNALS) process.once(signal, onSignal);
+  process.once('exit', onExit);
+  try {
+    const result = await fill(temporary, interrupt.signal);
+    interrupt.signal.throwIfAborted();
+    await swap(temporary, target);
+    return result;
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+    for (const signal of SIGNALS) process.off(signal, onSignal);
+    process.off('exit', onExit);
+  }
+}
+
+async function swap(temporary: string, target: string): Promise<void> {
+  if (!existsSync(target)) {
+    await rename(temporary, target);
+    return;
+  }
+  const former = `${temporary}-former`;
+  await rename(target, former);
+  try {
+    await rename(temporary, target);
+  } catch (error) {
+    await rename(former, target);
+    throw error;
+  }
+  await rm(former, { recursive: true, force: true });
+}
+
+async function removeAbandoned(target: string): Promise<void> {
+  const pattern = new RegExp(`^\\.${RegExp.escape(basename(target))}-(\\d+)-[A-Za-z0-9]+(-former)?$`);
+  for (const name of await readdir(dirname(target))) {
+    const pid = pattern.exec(name)?.[1];
+    if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
+    const former = name.endsWith('-former') && !existsSync(target);
+    if (former) await rename(join(dirname(target), name), target);
+    else await rm(join(dirname(target), name), { recursive: true, force: true });
+  }
+}
