@@ -65,6 +65,7 @@ const manifest = v.strictObject({
   revision: v.nullable(v.pipe(v.string(), v.regex(/^[0-9a-f]{40,64}$/))),
   sourceDateEpoch: size,
   toolchain: v.strictObject({ name: text, version: text }),
+  bundledPackages: v.array(v.strictObject({ name: text, version: text })),
   platforms: v.pipe(v.array(platformArtifact), v.minLength(1)),
 });
 
@@ -76,7 +77,8 @@ export type PlatformArtifact = Readonly<v.InferOutput<typeof platformArtifact>>;
 
 /**
  * What a build put into its folder (`manifest.json`): name, version, revision (null for a development
- * build), source date in seconds since 1970, toolchain, and each platform sorted by name.
+ * build), source date in seconds since 1970, toolchain, the packages bundled into the executables, and each
+ * platform, sorted by name.
  */
 export type Manifest = Readonly<v.InferOutput<typeof manifest>>;
 

@@ -1,5 +1,5 @@
 import { existsSync, rmSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { PrebuiltError } from './errors.ts';
 
@@ -18,6 +18,7 @@ export async function replaceFolder<T>(
   await mkdir(dirname(target), { recursive: true });
   await removeAbandoned(target);
   const temporary = await mkdtemp(join(dirname(target), `.${basename(target)}-${process.pid}-`));
+  await chmod(temporary, 0o755);
   const interrupt = new AbortController();
   const onSignal = (signal: NodeJS.Signals): void =>
     interrupt.abort(

@@ -1,0 +1,24 @@
+import type { ExecutorContext } from '@nx/devkit';
+import { reportFailures } from '../../report-failures.ts';
+import { readVersionFacts } from '../../version-facts.ts';
+import type { BuildBinariesOptions } from './options.ts';
+import { planBuild } from './plan.ts';
+import { runBuild } from './run.ts';
+
+/** `@prebuilt/nx:build-binaries`: compiles once for every platform. Options: schema.json. */
+export default function buildBinaries(
+  options: BuildBinariesOptions,
+  context: ExecutorContext,
+): Promise<{ success: boolean }> {
+  return reportFailures(async () => {
+    const plan = planBuild(options, context.root, await readVersionFacts(context.root, process.env));
+    if (options.dryRun) {
+      console.log(JSON.stringify(plan, null, 2));
+      return true;
+    }
+    console.log(`${plan.name} ${plan.version}: ${plan.platforms.map(({ platform }) => platform).join(', ')}`);
+    const manifest = await runBuild(plan, context.root, (line) => console.log(line));
+    for (const { path, sha256 } of manifest.platforms) console.log(`${sha256}  ${path}`);
+    return true;
+  });
+}

@@ -1,0 +1,60 @@
+import { resolve, sep } from 'node:path';
+import { executableName, type Platform, parsePlatforms, runtimeFolderName } from '@prebuilt/artifacts';
+import { type ReleaseVersion, type VersionFacts, versionFromFacts } from '@prebuilt/release-rules';
+import { PrebuiltError } from '../../errors.ts';
+import type { BuildBinariesOptions } from './options.ts';
+
+/** One platform of a build: the names inside the output folder. */
+export interface PlatformPlan {
+  readonly platform: Platform;
+  readonly executable: string;
+  readonly runtimeFolder: string;
+}
+
+/** What a build will do. Paths are absolute but for `entry`. */
+export interface BuildPlan {
+  readonly name: string;
+  readonly version: ReleaseVersion;
+  /** The commit of a release; null for a development build, which is to be the same for every commit. */
+  readonly revision: string | null;
+  /** Seconds since 1970. */
+  readonly sourceDateEpoch: number;
+  readonly toolchain: string;
+  readonly entry: string;
+  readonly outputPath: string;
+  readonly sysroot: string;
+  readonly platforms: readonly PlatformPlan[];
+}
+
+/**
+ * Plans a build from its options and the version's facts. Throws for a version, a platform or a path that can't
+ * be used, before any work.
+ */
+export function planBuild(options: BuildBinariesOptions, workspaceRoot: string, facts: VersionFacts): BuildPlan {
+  const { version, revision, sourceDateEpoch } = versionFromFacts(facts);
+  const platforms = [...parsePlatforms(options.platforms)].sort();
+  return {
+    name: options.name,
+    version,
+    revision,
+    sourceDateEpoch,
+    toolchain: options.toolchain,
+    entry: options.entry,
+    outputPath: insideWorkspace(workspaceRoot, options.outputPath),
+    sysroot: resolve(workspaceRoot, options.sysroot),
+    platforms: platforms.map((platform) => ({
+      platform,
+      executable: executableName(options.name, platform),
+      runtimeFolder: runtimeFolderName(platform),
+    })),
+  };
+}
+
+function insideWorkspace(workspaceRoot: string, path: string): string {
+  const absolute = resolve(workspaceRoot, path);
+  if (absolute.startsWith(workspaceRoot + sep)) return absolute;
+  throw new PrebuiltError(
+    'INVALID_OPTIONS',
+    `outputPath: expected a folder inside ${workspaceRoot}, found ${JSON.stringify(path)}`,
+  );
+}

@@ -1,0 +1,119 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { chmod, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import {
+  CHECKSUMS_FILE,
+  formatChecksums,
+  formatManifest,
+  MANIFEST_FILE,
+  type Manifest,
+  type PlatformArtifact,
+} from '@prebuilt/artifacts';
+import { openElf } from '@prebuilt/elf';
+import { replaceFolder } from '../../output-folder.ts';
+import { collectRuntime } from '../../sysroot/collect-runtime.ts';
+import { findToolchain } from '../../toolchains/index.ts';
+import type { BundledPackage, PreparedToolchain } from '../../toolchains/toolchain.ts';
+import type { BuildPlan, PlatformPlan } from './plan.ts';
+
+/** Where a build keeps what it fetches, relative to the workspace's root. */
+const CACHE_FOLDER = '.cache/toolchains';
+
+/**
+ * Compiles all platforms side by side and puts the finished folder in place by rename: a failed or interrupted
+ * build leaves the former one.
+ */
+export async function runBuild(
+  plan: BuildPlan,
+  workspaceRoot: string,
+  progress: (line: string) => void,
+): Promise<Manifest> {
+  return replaceFolder(plan.outputPath, async (folder, signal) => {
+    const toolchain = await findToolchain(plan.toolchain).prepare({
+      workspaceRoot,
+      cacheFolder: join(workspaceRoot, CACHE_FOLDER),
+      platforms: plan.platforms.map(({ platform }) => platform),
+      signal,
+      progress,
+    });
+    const built = await settleAll(
+      plan.platforms.map((platform) => buildPlatform(plan, platform, toolchain, folder, progress)),
+    );
+    const manifest: Manifest = {
+      schemaVersion: 1,
+      name: plan.name,
+      version: plan.version,
+      revision: plan.revision,
+      sourceDateEpoch: plan.sourceDateEpoch,
+      toolchain: { name: plan.toolchain, version: toolchain.version },
+      bundledPackages: mergePackages(built.map(({ bundled }) => bundled)),
+      platforms: built.map(({ artifact }) => artifact),
+    };
+    await writeFile(join(folder, CHECKSUMS_FILE), formatChecksums(manifest));
+    await writeFile(join(folder, MANIFEST_FILE), formatManifest(manifest));
+    return manifest;
+  });
+}
+
+async function buildPlatform(
+  plan: BuildPlan,
+  { platform, executable, runtimeFolder }: PlatformPlan,
+  toolchain: PreparedToolchain,
+  folder: string,
+  progress: (line: string) => void,
+): Promise<{ readonly artifact: PlatformArtifact; readonly bundled: readonly BundledPackage[] }> {
+  const path = join(folder, executable);
+  const started = performance.now();
+  const bundled = await toolchain.compile({
+    platform,
+    entry: plan.entry,
+    outfile: path,
+    version: plan.version,
+    sourceDateEpoch: plan.sourceDateEpoch,
+  });
+  await chmod(path, 0o755);
+  const [elf, sha256, { size }] = await Promise.all([openElf(path), sha256Of(path), stat(path)]);
+  const files = await collectRuntime(elf, platform, plan.sysroot, join(folder, runtimeFolder));
+  progress(`${platform}: compiled in ${((performance.now() - started) / 1000).toFixed(1)} s, ${size} bytes`);
+  return {
+    bundled,
+    artifact: {
+      platform,
+      path: executable,
+      size,
+      sha256,
+      elf: {
+        type: elf.type,
+        machine: elf.machine,
+        interpreter: elf.interpreter,
+        needed: [...elf.needed],
+        versionNeeds: Object.fromEntries(
+          Object.entries(elf.versionNeeds).map(([library, versions]) => [library, [...versions]]),
+        ),
+      },
+      runtime: { path: runtimeFolder, files: [...files] },
+      toolchainRuntime: toolchain.runtimeOf(platform),
+    },
+  };
+}
+
+// Waits for every platform even where one fails, so that nothing still writes while the folder is removed.
+async function settleAll<T>(work: readonly Promise<T>[]): Promise<readonly T[]> {
+  const settled = await Promise.allSettled(work);
+  const failed = settled.find((result) => result.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+  return settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+}
+
+function mergePackages(lists: readonly (readonly BundledPackage[])[]): BundledPackage[] {
+  const unique = new Map(lists.flat().map((each) => [`${each.name}@${each.version}`, each]));
+  return [...unique.keys()].sort().flatMap((key) => unique.get(key) ?? []);
+}
+
+async function sha256Of(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path, { highWaterMark: 1024 * 1024 }), hash);
+  return hash.digest('hex');
+}

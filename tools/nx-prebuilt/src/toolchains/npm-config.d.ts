@@ -1,0 +1,20 @@
+declare module '@npmcli/config' {
+  export default class Config {
+    constructor(options: {
+      readonly npmPath: string;
+      readonly definitions: unknown;
+      readonly shorthands: unknown;
+      readonly flatten: unknown;
+      readonly argv?: readonly string[];
+      readonly warn?: boolean;
+    });
+    load(): Promise<void>;
+    readonly flat: Record<string, unknown>;
+  }
+}
+
+declare module '@npmcli/config/lib/definitions/index.js' {
+  export const definitions: unknown;
+  export const shorthands: unknown;
+  export const flatten: unknown;
+}

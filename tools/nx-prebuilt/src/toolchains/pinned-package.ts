@@ -1,0 +1,132 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { PrebuiltError } from '../errors.ts';
+import type { LockedPackage } from './lockfile.ts';
+
+const RECORD = 'checked.json';
+
+/** Unpacks a package of the npm registry into a folder, refusing content with another integrity. */
+export type FetchPackage = (locked: LockedPackage, folder: string) => Promise<void>;
+
+/** A file of a pinned package in the content-addressed folder. */
+export interface PinnedFile {
+  readonly path: string;
+  /** Hashes the file again. Throws `RUNTIME_INTEGRITY` where it is no longer what was unpacked. */
+  check(): Promise<void>;
+}
+
+/**
+ * The file `inner` of a pinned package, fetched where it is not there yet. The folder is named by the lockfile's
+ * integrity, so that another lockfile never meets it. Throws `RUNTIME_INTEGRITY` where the registry gives other
+ * content than the lockfile pins, and `RUNTIME_UNAVAILABLE` where it gives none.
+ */
+export async function pinnedFile(
+  cacheFolder: string,
+  locked: LockedPackage,
+  inner: string,
+  options: { readonly fetch?: FetchPackage; readonly progress?: (line: string) => void } = {},
+): Promise<PinnedFile> {
+  const folder = join(cacheFolder, folderName(locked.integrity));
+  if (!existsSync(join(folder, RECORD))) {
+    options.progress?.(`fetching ${locked.name} ${locked.version}`);
+    await fetchInto(cacheFolder, folder, locked, inner, options.fetch ?? fetchFromRegistry);
+  }
+  const path = join(folder, inner);
+  return {
+    path,
+    async check() {
+      const expected = JSON.parse(await readFile(join(folder, RECORD), 'utf8'))[inner];
+      const found = await sha256Of(path);
+      if (found !== expected) {
+        throw new PrebuiltError(
+          'RUNTIME_INTEGRITY',
+          `${path}: expected SHA-256 ${expected}, as it was unpacked from ${locked.name} ${locked.version}, found ${found}`,
+          { hint: `Something changed the file. Remove ${folder} and build again.` },
+        );
+      }
+    },
+  };
+}
+
+async function fetchInto(
+  cacheFolder: string,
+  folder: string,
+  locked: LockedPackage,
+  inner: string,
+  fetch: FetchPackage,
+): Promise<void> {
+  await mkdir(cacheFolder, { recursive: true });
+  const temporary = await mkdtemp(join(cacheFolder, '.fetch-'));
+  try {
+    await fetch(locked, temporary);
+    const record = { [inner]: await sha256Of(join(temporary, inner)) };
+    await writeFile(join(temporary, RECORD), `${JSON.stringify(record)}\n`);
+    await rename(temporary, folder).catch((error: NodeJS.ErrnoException) => {
+      // Another build was faster; its folder has the same content.
+      if (!existsSync(join(folder, RECORD))) throw error;
+    });
+  } catch (cause) {
+    throw translate(cause, locked);
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
+}
+
+async function fetchFromRegistry(locked: LockedPackage, folder: string): Promise<void> {
+  const [{ default: pacote }, config] = await Promise.all([import('pacote'), npmConfig()]);
+  await pacote.extract(`${locked.name}@${locked.version}`, folder, {
+    ...config,
+    integrity: locked.integrity,
+    preferOffline: true,
+  });
+}
+
+/** npm's own configuration (registry, proxy, CA, credentials for their hosts), read as npm reads it. */
+async function npmConfig(): Promise<Record<string, unknown>> {
+  const [{ default: Config }, { definitions, shorthands, flatten }] = await Promise.all([
+    import('@npmcli/config'),
+    import('@npmcli/config/lib/definitions/index.js'),
+  ]);
+  const config = new Config({
+    npmPath: process.cwd(),
+    definitions,
+    shorthands,
+    flatten,
+    argv: [process.execPath, 'npm'],
+    warn: false,
+  });
+  await config.load();
+  return config.flat;
+}
+
+function translate(cause: unknown, locked: LockedPackage): unknown {
+  if (!(cause instanceof Error)) return cause;
+  const code = 'code' in cause ? cause.code : undefined;
+  if (code === 'EINTEGRITY') {
+    return new PrebuiltError(
+      'RUNTIME_INTEGRITY',
+      `${locked.name} ${locked.version}: expected ${locked.integrity}, as package-lock.json pins it, found other content`,
+      { hint: 'Nothing of it was kept. Find out whether the lockfile or the registry is wrong.', cause },
+    );
+  }
+  if (code === 'ENOSPC' || code === 'EACCES' || code === 'EROFS' || code === 'EDQUOT') return cause;
+  return new PrebuiltError(
+    'RUNTIME_UNAVAILABLE',
+    `${locked.name} ${locked.version}: can't be fetched from the npm registry: ${cause.message}`,
+    { hint: 'It is fetched once and then kept: build once while the registry can be reached.', cause },
+  );
+}
+
+function folderName(integrity: string): string {
+  const [algorithm, base64] = integrity.split(' ')[0]?.split('-', 2) ?? [];
+  return `${algorithm}-${Buffer.from(base64 ?? '', 'base64').toString('hex')}`;
+}
+
+async function sha256Of(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path, { highWaterMark: 1024 * 1024 }), hash);
+  return hash.digest('hex');
+}

@@ -1,0 +1,26 @@
+import { execa } from 'execa';
+import type { VersionFacts } from '@prebuilt/release-rules';
+
+/**
+ * What decides the version of a build: `RELEASE_VERSION`, the tags at HEAD, and HEAD's commit. A folder that is
+ * no git repository has neither tags nor a commit.
+ */
+export async function readVersionFacts(
+  workspaceRoot: string,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<VersionFacts> {
+  const git = async (...args: readonly string[]): Promise<string | undefined> => {
+    const result = await execa('git', [...args], { cwd: workspaceRoot, reject: false, stdin: 'ignore' });
+    return result.failed ? undefined : result.stdout;
+  };
+  const [tags, commit] = await Promise.all([
+    git('tag', '--points-at', 'HEAD'),
+    git('log', '-1', '--format=%H %ct'),
+  ]);
+  const [revision, seconds] = commit?.split(' ') ?? [];
+  return {
+    releaseVersion: environment['RELEASE_VERSION'],
+    tagsAtHead: tags?.split('\n').filter((tag) => tag !== '') ?? [],
+    head: revision === undefined || seconds === undefined ? undefined : { revision, date: Number(seconds) },
+  };
+}

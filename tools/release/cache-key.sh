@@ -1,0 +1,35 @@
+#!/bin/sh
+# Prints what a target's result depends on beyond the files that Nx hashes. Nx hashes what is printed; a fact that
+# can't be read is printed as such, so that it never equals one that could.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+
+case ${1:-} in
+  # The version, and the commit where it is a release: a development build is the same for every commit.
+  version)
+    tags=$(git tag --points-at HEAD 2>&1)
+    printf '%s\n' "RELEASE_VERSION=${RELEASE_VERSION:-}" "tags=$tags"
+    [ -z "${RELEASE_VERSION:-}$tags" ] || git log -1 --format='%H %ct' 2>&1
+    ;;
+  # The C library that goes into the runtime folders.
+  sysroots)
+    for folder in .cache/sysroots/*/lib64 .cache/sysroots/*/lib/*-linux-* .cache/sysroots/*/usr/lib/*-linux-*; do
+      find "$folder" -maxdepth 1 -name '*.so*' -type f -exec sha256sum {} + 2>&1 | sort -k 2
+    done
+    ;;
+  # What this machine can execute.
+  execution)
+    uname -sm
+    find .cache/qemu/usr/bin -type f -exec cksum {} + 2>&1 | sort -k 3
+    command -v qemu-aarch64 qemu-aarch64-static qemu-x86_64 qemu-x86_64-static
+    ;;
+  # The files that are packaged, read themselves: they may come from elsewhere than a task of this run.
+  artifacts)
+    cat dist/bin/manifest.json dist/verify/*.json 2>&1
+    find dist/bin -type f -exec cksum {} + 2>&1 | sort -k 3
+    ;;
+  *)
+    echo "usage: cache-key.sh version | sysroots | execution | artifacts" >&2
+    exit 2
+    ;;
+esac
