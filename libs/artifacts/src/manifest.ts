@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { ArtifactsError } from './errors.ts';
@@ -136,18 +136,20 @@ export async function readManifest(folder: string): Promise<ManifestFile> {
   const path = join(folder, MANIFEST_FILE);
   let bytes: Buffer;
   try {
+    const { size } = await stat(path);
+    if (size > MANIFEST_LIMIT) {
+      throw new ArtifactsError(
+        'INVALID_MANIFEST',
+        `${path}: expected at most ${MANIFEST_LIMIT} bytes, found ${size}`,
+      );
+    }
     bytes = await readFile(path);
   } catch (cause) {
+    if (cause instanceof ArtifactsError) throw cause;
     throw new ArtifactsError('MANIFEST_MISSING', `${path}: can't be read: ${(cause as Error).message}`, {
       hint: 'Build the executables first: nx run release:build-binaries',
       cause,
     });
-  }
-  if (bytes.length > MANIFEST_LIMIT) {
-    throw new ArtifactsError(
-      'INVALID_MANIFEST',
-      `${path}: expected at most ${MANIFEST_LIMIT} bytes, found ${bytes.length}`,
-    );
   }
   return {
     manifest: parseManifest(bytes.toString('utf8'), path),
