@@ -1,0 +1,101 @@
+import { writeSync } from 'node:fs';
+
+/** Severities, lowest first. */
+export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
+/** One JSON object a line, or logfmt. */
+export const logFormats = ['json', 'text'] as const;
+
+export type LogLevel = (typeof logLevels)[number];
+export type LogFormat = (typeof logFormats)[number];
+
+/** A log line's own fields; names in snake_case. Undefined values are left out, errors become their message. */
+export type LogFields = Readonly<Record<string, unknown>>;
+
+/** Writes whole lines at once; what is below the level is not formatted at all. */
+export interface Logger {
+  debug(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+}
+
+/** A logger whose level and format a reload may change. */
+export interface AdjustableLogger extends Logger {
+  adjust(level: LogLevel, format: LogFormat): void;
+}
+
+/** Where a formatted line goes: 1 is stdout, 2 is stderr. */
+export type LineSink = (fileDescriptor: 1 | 2, line: string) => void;
+
+/**
+ * Makes the logger: debug and info lines to stdout, warn and error lines to stderr, each with `time`
+ * (RFC 3339, UTC), `level` and `msg` before its own fields.
+ */
+export function createLogger(
+  level: LogLevel,
+  format: LogFormat,
+  sink: LineSink = writeLine,
+  now: () => Date = () => new Date(),
+): AdjustableLogger {
+  let threshold = logLevels.indexOf(level);
+  let formatLine = format === 'json' ? jsonLine : logfmtLine;
+  const write = (severity: LogLevel, message: string, fields: LogFields = {}): void => {
+    const rank = logLevels.indexOf(severity);
+    if (rank < threshold) return;
+    sink(rank >= 2 ? 2 : 1, formatLine(now(), severity, message, fields));
+  };
+  return {
+    debug: (message, fields) => write('debug', message, fields),
+    info: (message, fields) => write('info', message, fields),
+    warn: (message, fields) => write('warn', message, fields),
+    error: (message, fields) => write('error', message, fields),
+    adjust(newLevel, newFormat) {
+      threshold = logLevels.indexOf(newLevel);
+      formatLine = newFormat === 'json' ? jsonLine : logfmtLine;
+    },
+  };
+}
+
+function jsonLine(time: Date, level: LogLevel, msg: string, fields: LogFields): string {
+  return `${JSON.stringify({ time: time.toISOString(), level, msg, ...fields }, (_, value: unknown) =>
+    value instanceof Error ? value.message : value,
+  )}\n`;
+}
+
+/** https://pkg.go.dev/github.com/kr/logfmt: `key=value` pairs, values quoted where they must be. */
+function logfmtLine(time: Date, level: LogLevel, msg: string, fields: LogFields): string {
+  const pairs = [`time=${time.toISOString()}`, `level=${level}`, `msg=${logfmtValue(msg)}`];
+  for (const [key, value] of Object.entries(fields)) {
+    if (value !== undefined) pairs.push(`${key}=${logfmtValue(value)}`);
+  }
+  return `${pairs.join(' ')}\n`;
+}
+
+function logfmtValue(value: unknown): string {
+  const text =
+    value instanceof Error
+      ? value.message
+      : typeof value === 'object' && value !== null
+        ? JSON.stringify(value)
+        : String(value);
+  return /^[^\s"=\\\p{Cc}]+$/u.test(text) ? text : JSON.stringify(text);
+}
+
+const retryWait = new Int32Array(new SharedArrayBuffer(4));
+
+/**
+ * Writes without buffering, so that no line is lost at exit. A pipe that stays full for 100 ms, or whose
+ * reader has gone, loses the line: logging must not stop the checks.
+ */
+function writeLine(fileDescriptor: 1 | 2, line: string): void {
+  let rest = Buffer.from(line);
+  for (let attempt = 0; attempt < 20 && rest.length > 0; ) {
+    try {
+      rest = rest.subarray(writeSync(fileDescriptor, rest));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return;
+      attempt += 1;
+      Atomics.wait(retryWait, 0, 0, 5);
+    }
+  }
+}
