@@ -1,5 +1,5 @@
-import { execa } from 'execa';
 import type { VersionFacts } from '@prebuilt/release-rules';
+import { execa } from 'execa';
 
 /**
  * What decides the version of a build: `RELEASE_VERSION`, the tags at HEAD, and HEAD's commit. A folder that is
@@ -19,7 +19,7 @@ export async function readVersionFacts(
   ]);
   const [revision, seconds] = commit?.split(' ') ?? [];
   return {
-    releaseVersion: environment['RELEASE_VERSION'],
+    releaseVersion: environment.RELEASE_VERSION,
     tagsAtHead: tags?.split('\n').filter((tag) => tag !== '') ?? [],
     head: revision === undefined || seconds === undefined ? undefined : { revision, date: Number(seconds) },
   };

@@ -106,7 +106,12 @@ async function open(root: string, path: string): Promise<Found | undefined> {
   return source === undefined ? undefined : { path, source, facts: await openElf(source) };
 }
 
-function ownerOf(owner: PackageLookup, root: string, path: string, source: string): SysrootPackage | undefined {
+function ownerOf(
+  owner: PackageLookup,
+  root: string,
+  path: string,
+  source: string,
+): SysrootPackage | undefined {
   return owner(path) ?? owner(source.slice(root.length));
 }
 
@@ -116,8 +121,13 @@ interface PackageDocument {
   readonly package: SysrootPackage;
 }
 
-async function packageDocuments(root: string, files: readonly RuntimeFile[]): Promise<readonly PackageDocument[]> {
-  const packages = new Map(files.flatMap((file) => (file.package === null ? [] : [[file.package.name, file.package]])));
+async function packageDocuments(
+  root: string,
+  files: readonly RuntimeFile[],
+): Promise<readonly PackageDocument[]> {
+  const packages = new Map(
+    files.flatMap((file) => (file.package === null ? [] : [[file.package.name, file.package]])),
+  );
   const documents: PackageDocument[] = [];
   const add = async (path: string, owner: SysrootPackage): Promise<void> => {
     const source = await resolveInRoot(root, path);
@@ -152,7 +162,9 @@ async function copyIn(
     path: inner,
     mode: executable ? '0755' : '0644',
     size,
-    sha256: createHash('sha256').update(await readFile(destination)).digest('hex'),
+    sha256: createHash('sha256')
+      .update(await readFile(destination))
+      .digest('hex'),
     package: owner ?? null,
   };
 }

@@ -23,7 +23,11 @@ export async function readPackages(root: string): Promise<PackageLookup> {
   for (const file of names.filter((name) => name.endsWith('.list')).sort()) {
     const name = file.slice(0, -'.list'.length);
     const fields = parseControl(await readFile(join(root, 'var/lib/dpkg/status.d', name), 'utf8'));
-    const described = { name, version: fields.get('Version') ?? '', architecture: fields.get('Architecture') ?? '' };
+    const described = {
+      name,
+      version: fields.get('Version') ?? '',
+      architecture: fields.get('Architecture') ?? '',
+    };
     for (const path of (await readFile(join(info, file), 'utf8')).split('\n')) owners.set(path, described);
   }
   return (path) => owners.get(path);

@@ -38,7 +38,12 @@ export interface Command {
  * The command that compiles one executable. The executable loads neither `.env` nor `bunfig.toml` from its
  * working directory. https://bun.com/docs/bundler/executables
  */
-export function bunCommand(request: CompileRequest, compiler: string, runtime: string, metafile: string): Command {
+export function bunCommand(
+  request: CompileRequest,
+  compiler: string,
+  runtime: string,
+  metafile: string,
+): Command {
   return {
     file: compiler,
     args: [
@@ -178,7 +183,9 @@ async function bundledPackages(
   }
   const packages = await Promise.all(
     [...folders].map(async (folder) => {
-      const { name, version } = JSON.parse(await readFile(join(workspaceRoot, folder, 'package.json'), 'utf8'));
+      const { name, version } = JSON.parse(
+        await readFile(join(workspaceRoot, folder, 'package.json'), 'utf8'),
+      );
       if (typeof name !== 'string' || typeof version !== 'string') {
         throw new PrebuiltError('COMPILE_FAILED', `${folder}/package.json: expected a name and a version`);
       }

@@ -30,7 +30,11 @@ export interface BuildPlan {
  * Plans a build from its options and the version's facts. Throws for a version, a platform or a path that can't
  * be used, before any work.
  */
-export function planBuild(options: BuildBinariesOptions, workspaceRoot: string, facts: VersionFacts): BuildPlan {
+export function planBuild(
+  options: BuildBinariesOptions,
+  workspaceRoot: string,
+  facts: VersionFacts,
+): BuildPlan {
   const { version, revision, sourceDateEpoch } = versionFromFacts(facts);
   const platforms = [...parsePlatforms(options.platforms)].sort();
   return {

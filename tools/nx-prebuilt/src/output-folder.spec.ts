@@ -1,0 +1,124 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { replaceFolder } from './output-folder.ts';
+
+let folder: string;
+let target: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'output-folder-'));
+  target = join(folder, 'bin');
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+const NOBODY = 65534;
+const MODULE = join(import.meta.dirname, 'output-folder.ts');
+
+describe('replaceFolder', () => {
+  it('puts the filled folder in place, readable by all, and gives the result', async () => {
+    const result = await replaceFolder(target, async (temporary) => {
+      await writeFile(join(temporary, 'a'), 'new');
+      return 7;
+    });
+    expect(result).toBe(7);
+    expect(await readdir(folder)).toEqual(['bin']);
+    expect((await stat(target)).mode & 0o777).toBe(0o755);
+  });
+
+  it('replaces the former folder as a whole', async () => {
+    await mkdir(target);
+    await writeFile(join(target, 'old'), '');
+    await replaceFolder(target, (temporary) => writeFile(join(temporary, 'new'), ''));
+    expect(await readdir(target)).toEqual(['new']);
+    expect(await readdir(folder)).toEqual(['bin']);
+  });
+
+  it('leaves the former folder and nothing else when filling fails', async () => {
+    await mkdir(target);
+    await writeFile(join(target, 'old'), '');
+    const failing = replaceFolder(target, async (temporary) => {
+      await writeFile(join(temporary, 'new'), '');
+      throw new Error('compiler failed');
+    });
+    await expect(failing).rejects.toThrow('compiler failed');
+    expect(await readdir(target)).toEqual(['old']);
+    expect(await readdir(folder)).toEqual(['bin']);
+  });
+
+  it.each(['SIGINT', 'SIGTERM'] as const)(
+    'leaves no trace when %s arrives while it fills',
+    async (signal) => {
+      await mkdir(target);
+      await writeFile(join(target, 'old'), '');
+      const child = start(`await replaceFolder(${JSON.stringify(target)}, async (temporary, signal) => {
+      console.log('filling');
+      await new Promise((_, reject) => {
+        const timer = setTimeout(() => {}, 60_000);
+        signal.addEventListener('abort', () => { clearTimeout(timer); reject(signal.reason); });
+      });
+    }).catch((error) => { console.error(error.code); process.exitCode = 3; });`);
+      await child.firstLine;
+      child.process.kill(signal);
+      expect(await child.exit).toBe(3);
+      expect(await readdir(target)).toEqual(['old']);
+      expect(await readdir(folder)).toEqual(['bin']);
+    },
+  );
+
+  it('removes what a killed process left behind, and nothing of a living one', async () => {
+    const child = start(`await replaceFolder(${JSON.stringify(target)}, async () => {
+      console.log('filling');
+      await new Promise((resolve) => setTimeout(resolve, 60_000));
+    });`);
+    await child.firstLine;
+    const living = await readdir(folder);
+    expect(living).toHaveLength(1);
+    await replaceFolder(target, async () => {});
+    expect(await readdir(folder)).toEqual([...living, 'bin']);
+    child.process.kill('SIGKILL');
+    await child.exit;
+    await replaceFolder(target, (temporary) => writeFile(join(temporary, 'a'), ''));
+    expect(await readdir(folder)).toEqual(['bin']);
+  });
+
+  it('brings back the former folder that a process killed between the two renames had set aside', async () => {
+    const aside = join(folder, '.bin-999999999-abcdef-former');
+    await mkdir(aside);
+    await writeFile(join(aside, 'old'), 'kept');
+    await expect(replaceFolder(target, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
+    expect(await readFile(join(target, 'old'), 'utf8')).toBe('kept');
+  });
+
+  it('fails with EACCES where the parent is not writable for the user', async () => {
+    await chmod(folder, 0o555);
+    const child = start(
+      `await replaceFolder(${JSON.stringify(target)}, async () => {}).catch((error) => console.log(error.code));`,
+      process.getuid?.() === 0 ? NOBODY : undefined,
+    );
+    try {
+      expect(await child.firstLine).toBe('EACCES');
+    } finally {
+      await chmod(folder, 0o755);
+    }
+    expect(existsSync(target)).toBe(false);
+  });
+});
+
+function start(body: string, uid?: number) {
+  const source = `import { replaceFolder } from ${JSON.stringify(MODULE)};\n${body}`;
+  const child = spawn(process.execPath, ['--input-type=module-typescript', '--eval', source], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    ...(uid === undefined ? {} : { uid }),
+  });
+  const exit = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  const firstLine = Promise.race([
+    new Promise<string>((resolve) => child.stdout.once('data', (data) => resolve(String(data).trim()))),
+    exit.then(() => Promise.reject(new Error('ended before it wrote a line'))),
+    sleep(30_000, undefined, { ref: false }).then(() => Promise.reject(new Error('no line within 30 s'))),
+  ]);
+  return { process: child, exit, firstLine };
+}
