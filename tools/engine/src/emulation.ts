@@ -1,0 +1,124 @@
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { EngineError } from './errors.ts';
+
+/** A processor that the kernel runs by an emulator, as binfmt_misc wants it. */
+export interface Emulation {
+  /** The entry's name below /proc/sys/fs/binfmt_misc. */
+  readonly name: string;
+  /** The platform's architecture, as Docker names it. */
+  readonly architecture: 'amd64' | 'arm64';
+  /** The emulator's file name in Debian's package. */
+  readonly emulator: string;
+  /** e_machine, little endian, as escaped bytes. */
+  readonly machine: string;
+}
+
+/** What `up` did about emulation: `registered` entries are taken away by `down`, others stay. */
+export type EmulationState =
+  | { readonly kind: 'registered'; readonly name: string; readonly interpreter: string }
+  | { readonly kind: 'existing'; readonly name: string; readonly interpreter: string };
+
+const BINFMT = '/proc/sys/fs/binfmt_misc';
+const ARM64: Emulation = {
+  name: 'qemu-aarch64',
+  architecture: 'arm64',
+  emulator: 'qemu-aarch64-static',
+  machine: String.raw`\xb7\x00`,
+};
+const AMD64: Emulation = {
+  name: 'qemu-x86_64',
+  architecture: 'amd64',
+  emulator: 'qemu-x86_64-static',
+  machine: String.raw`\x3e\x00`,
+};
+
+/** The platform that a machine of this Node architecture can't run itself. */
+export function foreignEmulation(nodeArchitecture: string): Emulation {
+  if (nodeArchitecture === 'x64') return ARM64;
+  if (nodeArchitecture === 'arm64') return AMD64;
+  throw new EngineError('EMULATION', `processor: expected x64 or arm64, found ${nodeArchitecture}`);
+}
+
+/**
+ * The line that registers an emulator: 64-bit little-endian ELF executables, of any OS ABI, of that machine. Flags:
+ * O (the file is passed open), C (its credentials count), F (the emulator is opened now, so that it need not exist
+ * inside a container).
+ *
+ * @see https://docs.kernel.org/admin-guide/binfmt-misc.html
+ */
+export function registration(emulation: Emulation, interpreter: string): string {
+  const magic = String.raw`\x7f\x45\x4c\x46\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00${emulation.machine}`;
+  const mask = String.raw`\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff`;
+  return `:${emulation.name}:M::${magic}:${mask}:${interpreter}:OCF`;
+}
+
+/** The interpreter of an enabled entry with the flag F, read from the entry's text; undefined for any other. */
+export function usableInterpreter(entry: string): string | undefined {
+  const [state, ...lines] = entry.split('\n');
+  const value = (name: string) =>
+    lines
+      .find((line) => line.startsWith(name))
+      ?.slice(name.length)
+      .trim();
+  return state === 'enabled' && value('flags:')?.includes('F') === true ? value('interpreter ') : undefined;
+}
+
+/** Makes the kernel run the other platform's executables. An entry that is there already is used as it is. */
+export async function registerEmulation(packages: string): Promise<EmulationState> {
+  const emulation = foreignEmulation(process.arch);
+  await mountBinfmt();
+  const existing = await readEntry(emulation.name);
+  if (existing !== undefined) {
+    const interpreter = usableInterpreter(existing);
+    if (interpreter !== undefined) return { kind: 'existing', name: emulation.name, interpreter };
+    throw new EngineError(
+      'EMULATION',
+      `${BINFMT}/${emulation.name}: expected an enabled entry with the flag F, which works inside containers, found ${JSON.stringify(existing)}`,
+      { hint: `Remove it (echo -1 > ${BINFMT}/${emulation.name}), then run the command again.` },
+    );
+  }
+  const interpreter = join(packages, 'usr/bin', emulation.emulator);
+  try {
+    await writeFile(join(BINFMT, 'register'), registration(emulation, interpreter));
+  } catch (cause) {
+    throw new EngineError('EMULATION', `${BINFMT}/register: the kernel refused ${emulation.name}`, { cause });
+  }
+  return { kind: 'registered', name: emulation.name, interpreter };
+}
+
+/** Whether the entry that was found or made is still there and still runs the same emulator. */
+export async function emulationWorks(state: EmulationState): Promise<boolean> {
+  const entry = await readEntry(state.name);
+  return entry !== undefined && usableInterpreter(entry) === state.interpreter;
+}
+
+/** Takes away the entry that `up` registered; returns false where there was nothing of ours to take away. */
+export async function unregisterEmulation(state: EmulationState): Promise<boolean> {
+  if (state.kind !== 'registered' || !(await emulationWorks(state))) return false;
+  await writeFile(join(BINFMT, state.name), '-1');
+  return true;
+}
+
+async function mountBinfmt(): Promise<void> {
+  const registered = await stat(join(BINFMT, 'register')).catch(() => undefined);
+  if (registered !== undefined) return;
+  const { failed, stderr } = await execa('mount', ['-t', 'binfmt_misc', 'binfmt_misc', BINFMT], {
+    reject: false,
+  });
+  if (failed) {
+    throw new EngineError('EMULATION', `mount binfmt_misc on ${BINFMT}: ${stderr}`, {
+      hint: 'The kernel needs binfmt_misc (modprobe binfmt_misc), and this machine must be allowed to mount it.',
+    });
+  }
+}
+
+async function readEntry(name: string): Promise<string | undefined> {
+  try {
+    return await readFile(join(BINFMT, name), 'utf8');
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined;
+    throw new EngineError('EMULATION', `${BINFMT}/${name}: can't be read`, { cause });
+  }
+}

@@ -1,0 +1,260 @@
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { dirname, join } from 'node:path';
+import { execa } from 'execa';
+import { emulationWorks, registerEmulation, unregisterEmulation } from './emulation.ts';
+import { dockerProblem, type EngineEnvironment, environmentOf, registryProblem } from './environment.ts';
+import { EngineError } from './errors.ts';
+import type { EngineLayout } from './layout.ts';
+import { withLock } from './lock.ts';
+import { installSystemPackages, parseDistribution, requireDebian, unpackPackages } from './packages.ts';
+import { isRunning, type ProcessIdentity, startProgram, stopProcess, waitUntilReady } from './processes.ts';
+import { type ProgramName, planEngine } from './programs.ts';
+import type { Say } from './say.ts';
+import { type EngineState, PROGRAM_NAMES, readState, removeState, writeState } from './state.ts';
+
+/** What `up` is asked for. */
+export interface UpOptions {
+  /** Where the registry listens, on 127.0.0.1; `undefined` is 5055, or the running engine's. */
+  readonly registryPort: number | undefined;
+  /** Whether to install skopeo and umoci too. */
+  readonly withReaders: boolean;
+}
+
+/** What is there, part by part. */
+export interface EngineStatus {
+  readonly state: 'up' | 'down' | 'broken';
+  readonly parts: readonly { readonly name: string; readonly found: string; readonly ok: boolean }[];
+  /** Present where the engine has been started. */
+  readonly environment: EngineEnvironment | undefined;
+}
+
+const DEFAULT_REGISTRY_PORT = 5055;
+/** Loading a large image store takes dockerd a while on a slow disk. */
+const START_TIMEOUT_MS = 90_000;
+/** dockerd gives each container 15 s to end. */
+const STOP_TIMEOUT_MS = 60_000;
+
+/**
+ * Starts what is not running yet of the engine, the registry and the emulation, and returns their environment. Safe
+ * to run again at any time. What it started before a failure is ended again.
+ */
+export async function startEngine(
+  layout: EngineLayout,
+  options: UpOptions,
+  env: NodeJS.ProcessEnv,
+  say: Say,
+): Promise<EngineEnvironment> {
+  requireRoot('up');
+  requireDebian(parseDistribution(await readFile('/etc/os-release', 'utf8')));
+  requireShortSocketPath(layout);
+  await mkdir(layout.home, { recursive: true });
+  return withLock(layout.lock, async () => {
+    const before = await readState(layout);
+    const registryPort = options.registryPort ?? before?.registryPort ?? DEFAULT_REGISTRY_PORT;
+    await installSystemPackages(options.withReaders, say);
+    const running = await runningPrograms(before);
+    if (running.registry !== undefined && before?.registryPort !== registryPort) {
+      throw new EngineError(
+        'PORT_TAKEN',
+        `registry: expected port ${registryPort}, found it running on port ${before?.registryPort}`,
+        { hint: 'Run npm run engine -- down first, or leave --registry-port away.' },
+      );
+    }
+    if (running.registry === undefined) await requireFreePort(registryPort);
+    const versions = await unpackPackages(layout, say);
+    const state = await startMissing(
+      layout,
+      { registryPort, processes: running, emulation: before?.emulation },
+      env,
+      say,
+    );
+    const environment = environmentOf(layout, state.registryPort, env);
+    const problem = await dockerProblem(environment);
+    if (problem !== undefined)
+      throw new EngineError('START_FAILED', problem, { hint: `Logs: ${layout.logs}` });
+    say(
+      `engine: docker ${versions['docker.io']}, buildx ${versions['docker-buildx']}, containerd ${versions.containerd}`,
+    );
+    return environment;
+  });
+}
+
+/** Ends exactly what `up` started, and takes its emulation away; with `purge`, removes the engine's folder too. */
+export async function stopEngine(layout: EngineLayout, purge: boolean, say: Say): Promise<void> {
+  requireRoot('down');
+  await mkdir(layout.home, { recursive: true });
+  await withLock(layout.lock, async () => {
+    const state = await readState(layout);
+    if (state === undefined) say('engine: was not up');
+    else await stopAll(layout, state, say);
+    if (purge) await removeLeftovers(layout);
+  });
+  if (purge) {
+    await rm(layout.home, { recursive: true, force: true });
+    say(`engine: removed ${layout.home}`);
+  }
+}
+
+/** Looks at every part of the engine; changes nothing. */
+export async function inspectEngine(layout: EngineLayout, env: NodeJS.ProcessEnv): Promise<EngineStatus> {
+  const state = await readState(layout);
+  if (state === undefined) return { state: 'down', parts: [], environment: undefined };
+  const environment = environmentOf(layout, state.registryPort, env);
+  const parts: EngineStatus['parts'][number][] = [];
+  for (const name of PROGRAM_NAMES) {
+    const identity = state.processes[name];
+    const ok = identity !== undefined && (await isRunning(identity));
+    parts.push({ name, ok, found: ok ? `process ${identity.pid}` : 'not running' });
+  }
+  const docker = await dockerProblem(environment);
+  parts.push({ name: 'docker', ok: docker === undefined, found: docker ?? environment.DOCKER_HOST });
+  const registry = await registryProblem(environment.REGISTRY);
+  parts.push({ name: 'registry API', ok: registry === undefined, found: registry ?? environment.REGISTRY });
+  const emulated = state.emulation !== undefined && (await emulationWorks(state.emulation));
+  parts.push({
+    name: 'emulation',
+    ok: emulated,
+    found:
+      emulated && state.emulation !== undefined
+        ? `${state.emulation.name} (${state.emulation.kind})`
+        : 'missing',
+  });
+  return { state: parts.every((part) => part.ok) ? 'up' : 'broken', parts, environment };
+}
+
+type Processes = EngineState['processes'];
+
+async function runningPrograms(state: EngineState | undefined): Promise<Processes> {
+  const running: Partial<Record<ProgramName, ProcessIdentity>> = {};
+  for (const name of PROGRAM_NAMES) {
+    const identity = state?.processes[name];
+    if (identity !== undefined && (await isRunning(identity))) running[name] = identity;
+  }
+  return running;
+}
+
+async function startMissing(
+  layout: EngineLayout,
+  found: EngineState,
+  env: NodeJS.ProcessEnv,
+  say: Say,
+): Promise<EngineState> {
+  const plan = planEngine(layout, found.registryPort, env);
+  for (const folder of [layout.run, layout.logs, layout.bin, layout.registryData]) {
+    await mkdir(folder, { recursive: true });
+  }
+  for (const file of plan.files) {
+    await mkdir(dirname(file.path), { recursive: true });
+    await writeFile(file.path, file.text);
+  }
+  await rm(join(layout.bin, 'docker'), { force: true });
+  await symlink(join(layout.packages, 'usr/bin/docker'), join(layout.bin, 'docker'));
+
+  const answers: Readonly<Record<ProgramName, () => Promise<boolean>>> = {
+    containerd: () => listens(layout.containerdSocket),
+    dockerd: () => listens(layout.dockerSocket),
+    registry: async () => (await registryProblem(`127.0.0.1:${found.registryPort}`)) === undefined,
+  };
+  let state = found;
+  const started: ProgramName[] = [];
+  try {
+    const emulation =
+      state.emulation !== undefined && (await emulationWorks(state.emulation))
+        ? state.emulation
+        : await registerEmulation(layout.packages);
+    state = { ...state, emulation };
+    await writeState(layout, state);
+    for (const name of PROGRAM_NAMES) {
+      if (state.processes[name] !== undefined) continue;
+      const command = plan.programs[name];
+      const identity = await startProgram(command);
+      started.push(name);
+      state = { ...state, processes: { ...state.processes, [name]: identity } };
+      await writeState(layout, state);
+      await waitUntilReady(command, identity, answers[name], START_TIMEOUT_MS);
+      say(`${name}: started (process ${identity.pid})`);
+    }
+    return state;
+  } catch (error) {
+    if (started.length > 0) await stopAll(layout, state, say);
+    throw error;
+  }
+}
+
+async function stopAll(layout: EngineLayout, state: EngineState, say: Say): Promise<void> {
+  for (const name of PROGRAM_NAMES.toReversed()) {
+    const identity = state.processes[name];
+    if (identity === undefined) continue;
+    const stopped = await stopProcess(name, identity, STOP_TIMEOUT_MS);
+    say(stopped ? `${name}: ended (process ${identity.pid})` : `${name}: had ended before`);
+  }
+  if (state.emulation !== undefined) {
+    const removed = await unregisterEmulation(state.emulation);
+    say(
+      removed
+        ? `emulation: ${state.emulation.name} taken away`
+        : `emulation: ${state.emulation.name} left as it was`,
+    );
+  }
+  await removeState(layout);
+}
+
+// dockerd leaves the namespace it made for `--network=none` mounted.
+async function removeLeftovers(layout: EngineLayout): Promise<void> {
+  const mounts = (await readFile('/proc/self/mountinfo', 'utf8'))
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
+    .filter((point) => point.startsWith(`${layout.home}/`));
+  for (const point of mounts.toReversed()) await execa('umount', [point]);
+}
+
+function requireRoot(command: string): void {
+  if (process.getuid?.() === 0) return;
+  throw new EngineError('NOT_ROOT', `user: expected root, found user id ${process.getuid?.() ?? 'unknown'}`, {
+    hint: `Run it as root: sudo npm run engine -- ${command}`,
+  });
+}
+
+function requireShortSocketPath(layout: EngineLayout): void {
+  const bytes = Buffer.byteLength(layout.containerdSocket) + '.ttrpc'.length;
+  if (bytes <= 107) return;
+  throw new EngineError(
+    'INVALID_ARGUMENTS',
+    `${layout.containerdSocket}: expected 107 bytes at most, found ${bytes}`,
+    {
+      hint: 'Set PREBUILT_ENGINE_HOME to a shorter path.',
+    },
+  );
+}
+
+async function requireFreePort(port: number): Promise<void> {
+  const server = createServer();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ host: '127.0.0.1', port, exclusive: true }, resolve);
+    });
+  } catch (cause) {
+    throw new EngineError(
+      'PORT_TAKEN',
+      `registry: expected port ${port} on 127.0.0.1 to be free, found it taken`,
+      {
+        hint: 'Choose another: npm run engine -- up --registry-port=PORT',
+        cause,
+      },
+    );
+  }
+  await new Promise((resolve) => server.close(resolve));
+}
+
+async function listens(path: string): Promise<boolean> {
+  return new Promise((settle) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      settle(true);
+    });
+    socket.once('error', () => settle(false));
+  });
+}

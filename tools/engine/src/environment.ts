@@ -1,0 +1,131 @@
+import { get } from 'node:http';
+import { delimiter, resolve } from 'node:path';
+import { execa } from 'execa';
+import { emulationWorks } from './emulation.ts';
+import { EngineError } from './errors.ts';
+import { DEFAULT_HOME, type EngineLayout, engineLayout } from './layout.ts';
+import { readState } from './state.ts';
+
+/** Environment variables under which `docker` reaches the engine, and the registry's `host:port`. */
+export interface EngineEnvironment {
+  readonly DOCKER_HOST: string;
+  /** Makes the client find buildx. */
+  readonly DOCKER_CONFIG: string;
+  /** The caller's, with the folder of the engine's `docker` in front. */
+  readonly PATH: string;
+  /** On loopback, plain HTTP, no credentials: `127.0.0.1:PORT`. */
+  readonly REGISTRY: string;
+}
+
+/** Whether the engine can be used, and by which environment, or why not. */
+export type EngineAvailability =
+  | { readonly available: true; readonly environment: EngineEnvironment }
+  | { readonly available: false; readonly reason: string };
+
+/**
+ * The engine that `npm run engine -- up` started, if its engine (with buildx and the containerd image store), its
+ * registry and the emulation of the other platform all answer now; else the reason, which names what is missing and
+ * what to do. Throws STATE where the engine's record can't be understood. Takes about 0.3 s.
+ */
+export async function engineEnvironment(env: NodeJS.ProcessEnv = process.env): Promise<EngineAvailability> {
+  const layout = layoutFrom(env);
+  const state = await readState(layout);
+  if (state === undefined) {
+    return { available: false, reason: 'the engine is not up; start it as root: npm run engine -- up' };
+  }
+  const environment = environmentOf(layout, state.registryPort, env);
+  const problems = [
+    await dockerProblem(environment),
+    await registryProblem(environment.REGISTRY),
+    state.emulation !== undefined && (await emulationWorks(state.emulation))
+      ? undefined
+      : 'emulation: the entry in binfmt_misc is gone',
+  ].filter((problem) => problem !== undefined);
+  if (problems.length === 0) return { available: true, environment };
+  return {
+    available: false,
+    reason: `the engine was started but can't be used (${problems.join('; ')}); try: npm run engine -- down, then up`,
+  };
+}
+
+/** The part of vitest's test context that `requireEngine` uses. */
+export interface SkippableTest {
+  skip(note: string): never;
+}
+
+/**
+ * For a test's or hook's first line: the environment of the running engine. Where there is none the test is skipped
+ * with the reason; with `CI` set it fails instead, by UNAVAILABLE.
+ */
+export async function requireEngine(
+  test: SkippableTest,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<EngineEnvironment> {
+  const engine = await engineEnvironment(env);
+  if (engine.available) return engine.environment;
+  if (isCi(env)) throw new EngineError('UNAVAILABLE', `in CI this test must run, but ${engine.reason}`);
+  return test.skip(engine.reason);
+}
+
+/** Where the engine of this environment lives: PREBUILT_ENGINE_HOME, or the default folder. */
+export function layoutFrom(env: NodeJS.ProcessEnv): EngineLayout {
+  const home = env.PREBUILT_ENGINE_HOME;
+  return engineLayout(home === undefined || home === '' ? DEFAULT_HOME : resolve(home));
+}
+
+/** The environment of an engine that lives in this folder. */
+export function environmentOf(
+  layout: EngineLayout,
+  registryPort: number,
+  env: NodeJS.ProcessEnv,
+): EngineEnvironment {
+  const rest = (env.PATH ?? '').split(delimiter).filter((folder) => folder !== layout.bin);
+  return {
+    DOCKER_HOST: `unix://${layout.dockerSocket}`,
+    DOCKER_CONFIG: layout.clientConfig,
+    PATH: [layout.bin, ...rest].join(delimiter),
+    REGISTRY: `127.0.0.1:${registryPort}`,
+  };
+}
+
+/** The environment as lines for a POSIX shell to evaluate; the PATH is extended, not replaced. */
+export function shellExports(layout: EngineLayout, environment: EngineEnvironment): string {
+  const quote = (value: string) => `'${value.replaceAll("'", String.raw`'\''`)}'`;
+  return [
+    `export DOCKER_HOST=${quote(environment.DOCKER_HOST)}`,
+    `export DOCKER_CONFIG=${quote(environment.DOCKER_CONFIG)}`,
+    `export REGISTRY=${quote(environment.REGISTRY)}`,
+    `export PATH=${quote(layout.bin)}:"$PATH"`,
+  ].join('\n');
+}
+
+/** Why `docker` can't be used with this environment; undefined where it can. */
+export async function dockerProblem(environment: EngineEnvironment): Promise<string | undefined> {
+  const { DOCKER_HOST, DOCKER_CONFIG, PATH } = environment;
+  const options = { env: { DOCKER_HOST, DOCKER_CONFIG, PATH }, reject: false, timeout: 10_000 } as const;
+  const info = await execa('docker', ['info', '--format', '{{json .DriverStatus}}'], options);
+  if (info.failed) return `docker info: ${info.stderr || info.shortMessage}`;
+  if (!info.stdout.includes('io.containerd.snapshotter.v1')) {
+    return `docker info: expected the containerd image store, found ${info.stdout}`;
+  }
+  const buildx = await execa('docker', ['buildx', 'version'], options);
+  return buildx.failed ? `docker buildx version: ${buildx.stderr || buildx.shortMessage}` : undefined;
+}
+
+/** Why the registry can't be used; undefined where it can. */
+export async function registryProblem(registry: string): Promise<string | undefined> {
+  const url = `http://${registry}/v2/`;
+  return new Promise((settle) => {
+    const request = get(url, { timeout: 5_000, agent: false }, (response) => {
+      response.resume();
+      const { statusCode } = response;
+      settle(statusCode === 200 ? undefined : `registry: expected 200 from ${url}, found ${statusCode}`);
+    });
+    request.once('timeout', () => request.destroy(new Error('no answer after 5 s')));
+    request.once('error', (error) => settle(`registry: ${url}: ${error.message}`));
+  });
+}
+
+function isCi(env: NodeJS.ProcessEnv): boolean {
+  return env.CI !== undefined && env.CI !== '' && env.CI !== 'false';
+}
