@@ -86,15 +86,15 @@ async function fetchFromRegistry(locked: LockedPackage, folder: string): Promise
 
 /** npm's own configuration (registry, proxy, CA, credentials for their hosts), read as npm reads it. */
 async function npmConfig(): Promise<Record<string, unknown>> {
-  const [{ default: Config }, { definitions, shorthands, flatten }] = await Promise.all([
+  const [{ default: Config }, { default: npm }] = await Promise.all([
     import('@npmcli/config'),
     import('@npmcli/config/lib/definitions/index.js'),
   ]);
   const config = new Config({
     npmPath: process.cwd(),
-    definitions,
-    shorthands,
-    flatten,
+    definitions: npm.definitions,
+    shorthands: npm.shorthands,
+    flatten: npm.flatten,
     argv: [process.execPath, 'npm'],
     warn: false,
   });
@@ -103,8 +103,8 @@ async function npmConfig(): Promise<Record<string, unknown>> {
 }
 
 function translate(cause: unknown, locked: LockedPackage): unknown {
-  if (!(cause instanceof Error)) return cause;
-  const code = 'code' in cause ? cause.code : undefined;
+  if (!(cause instanceof Error) || !('code' in cause)) return cause;
+  const { code } = cause;
   if (code === 'EINTEGRITY') {
     return new PrebuiltError(
       'RUNTIME_INTEGRITY',
