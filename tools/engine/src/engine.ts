@@ -88,12 +88,9 @@ export async function stopEngine(layout: EngineLayout, purge: boolean, say: Say)
     const state = await readState(layout);
     if (state === undefined) say('engine: was not up');
     else await stopAll(layout, state, say);
-    if (purge) await removeLeftovers(layout);
+    if (purge) await removeFiles(layout);
   });
-  if (purge) {
-    await rm(layout.home, { recursive: true, force: true });
-    say(`engine: removed ${layout.home}`);
-  }
+  if (purge) say(`engine: removed its files from ${layout.home}`);
 }
 
 /** Looks at every part of the engine; changes nothing. */
@@ -200,13 +197,28 @@ async function stopAll(layout: EngineLayout, state: EngineState, say: Say): Prom
   await removeState(layout);
 }
 
-// dockerd leaves the namespace it made for `--network=none` mounted.
-async function removeLeftovers(layout: EngineLayout): Promise<void> {
+// Only what is the engine's: PREBUILT_ENGINE_HOME may name a folder that holds more.
+async function removeFiles(layout: EngineLayout): Promise<void> {
   const mounts = (await readFile('/proc/self/mountinfo', 'utf8'))
     .split('\n')
     .map((line) => line.split(' ')[4] ?? '')
-    .filter((point) => point.startsWith(`${layout.home}/`));
+    .filter((point) => point.startsWith(`${layout.run}/`) || point.startsWith(`${layout.containerdData}/`));
+  // dockerd leaves the namespace it made for `--network=none` mounted.
   for (const point of mounts.toReversed()) await execa('umount', [point]);
+  const { packages, apt, bin, clientConfig, dockerData, containerdData, registryData, run, logs } = layout;
+  for (const folder of [
+    run,
+    dockerData,
+    containerdData,
+    registryData,
+    logs,
+    clientConfig,
+    bin,
+    apt,
+    packages,
+  ]) {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 function requireRoot(command: string): void {

@@ -2,7 +2,6 @@ import { get } from 'node:http';
 import { delimiter, resolve } from 'node:path';
 import { execa } from 'execa';
 import { emulationWorks } from './emulation.ts';
-import { EngineError } from './errors.ts';
 import { DEFAULT_HOME, type EngineLayout, engineLayout } from './layout.ts';
 import { readState } from './state.ts';
 
@@ -46,25 +45,6 @@ export async function engineEnvironment(env: NodeJS.ProcessEnv = process.env): P
     available: false,
     reason: `the engine was started but can't be used (${problems.join('; ')}); try: npm run engine -- down, then up`,
   };
-}
-
-/** The part of vitest's test context that `requireEngine` uses. */
-export interface SkippableTest {
-  skip(note: string): never;
-}
-
-/**
- * For a test's or hook's first line: the environment of the running engine. Where there is none the test is skipped
- * with the reason; with `CI` set it fails instead, by UNAVAILABLE.
- */
-export async function requireEngine(
-  test: SkippableTest,
-  env: NodeJS.ProcessEnv = process.env,
-): Promise<EngineEnvironment> {
-  const engine = await engineEnvironment(env);
-  if (engine.available) return engine.environment;
-  if (isCi(env)) throw new EngineError('UNAVAILABLE', `in CI this test must run, but ${engine.reason}`);
-  return test.skip(engine.reason);
 }
 
 /** Where the engine of this environment lives: PREBUILT_ENGINE_HOME, or the default folder. */
@@ -124,8 +104,4 @@ export async function registryProblem(registry: string): Promise<string | undefi
     request.once('timeout', () => request.destroy(new Error('no answer after 5 s')));
     request.once('error', (error) => settle(`registry: ${url}: ${error.message}`));
   });
-}
-
-function isCi(env: NodeJS.ProcessEnv): boolean {
-  return env.CI !== undefined && env.CI !== '' && env.CI !== 'false';
 }

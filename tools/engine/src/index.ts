@@ -2,7 +2,6 @@ export {
   type EngineAvailability,
   type EngineEnvironment,
   engineEnvironment,
-  requireEngine,
-  type SkippableTest,
 } from './environment.ts';
 export { EngineError, type EngineErrorCode } from './errors.ts';
+export { requireEngine, type SkipTest, skipOutsideCi } from './test-needs.ts';

@@ -1,0 +1,30 @@
+import { describe, expect, it } from 'vitest';
+import { foreignEmulation, registration, usableInterpreter } from './emulation.ts';
+
+describe('foreignEmulation', () => {
+  it.each([
+    ['x64', 'arm64', String.raw`\xb7\x00`],
+    ['arm64', 'amd64', String.raw`\x3e\x00`],
+  ])('on %s is that of %s', (node, architecture, machine) => {
+    const emulation = foreignEmulation(node);
+    expect(emulation.architecture).toBe(architecture);
+    expect(registration(emulation, '/q')).toBe(
+      String.raw`:${emulation.name}:M::\x7f\x45\x4c\x46\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00${machine}:\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:/q:OCF`,
+    );
+  });
+
+  it('refuses another processor', () => {
+    expect(() => foreignEmulation('riscv64')).toThrow('processor: expected x64 or arm64, found riscv64');
+  });
+});
+
+describe('usableInterpreter', () => {
+  it.each([
+    ['an enabled entry with the flag F', 'enabled\ninterpreter /q\nflags: OCF\noffset 0\n', '/q'],
+    ['an entry that works outside containers only', 'enabled\ninterpreter /q\nflags: OC\n', undefined],
+    ['a disabled entry', 'disabled\ninterpreter /q\nflags: OCF\n', undefined],
+    ['an empty entry', '', undefined],
+  ])('of %s', (_, entry, interpreter) => {
+    expect(usableInterpreter(entry)).toBe(interpreter);
+  });
+});
