@@ -1,1 +1,4 @@
-export {};
+export { type ElfFacts, openElf, readElf } from './elf.ts';
+export { ElfError, type ElfErrorCode } from './errors.ts';
+export { type Linkage, type LinkageProblem, resolveLinkage } from './linkage.ts';
+export { type ByteSource, bytesSource } from './source.ts';

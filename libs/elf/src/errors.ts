@@ -1,0 +1,20 @@
+/** What is wrong with an ELF file. */
+export type ElfErrorCode = 'NOT_ELF' | 'UNSUPPORTED' | 'TRUNCATED' | 'MALFORMED';
+
+/** A file that can't be read as ELF: not one, cut short, or with offsets and counts that contradict its size. */
+export class ElfError extends Error {
+  override readonly name = 'ElfError';
+  readonly code: ElfErrorCode;
+  /** What the reader can do about it. */
+  readonly hint: string | undefined;
+
+  constructor(
+    code: ElfErrorCode,
+    message: string,
+    options: { readonly hint?: string; readonly cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.hint = options.hint;
+  }
+}

@@ -1,0 +1,76 @@
+import type { ElfFacts } from './elf.ts';
+
+/** Why a file can't be loaded with the libraries at hand. */
+export interface LinkageProblem {
+  readonly code: 'MISSING_INTERPRETER' | 'MISSING_LIBRARY' | 'WRONG_MACHINE' | 'MISSING_VERSION';
+  /** The library, as the file that needs it names it. */
+  readonly library: string;
+  /** Names the file in need, what it wanted and what was found. */
+  readonly message: string;
+}
+
+/** What loading an executable brings in. */
+export interface Linkage {
+  /** The sonames of the closure: the interpreter first, then breadth first as the loader does it. */
+  readonly libraries: readonly string[];
+  readonly problems: readonly LinkageProblem[];
+}
+
+/**
+ * Follows an executable's needs through its libraries, as the dynamic loader does: every needed library must be
+ * there, be of the same machine, and provide every symbol version that is wanted of it. `lookup` gives a
+ * library's facts by its name (the interpreter's base name for the interpreter).
+ * https://man7.org/linux/man-pages/man8/ld.so.8.html
+ */
+export function resolveLinkage(
+  executable: ElfFacts,
+  lookup: (soname: string) => ElfFacts | undefined,
+): Linkage {
+  const libraries: string[] = [];
+  const problems: LinkageProblem[] = [];
+  const waiting: { readonly name: string; readonly facts: ElfFacts }[] = [
+    { name: 'the executable', facts: executable },
+  ];
+  const seen = new Set<string>();
+  const visit = (soname: string, wantedBy: string, code: 'MISSING_INTERPRETER' | 'MISSING_LIBRARY'): void => {
+    if (seen.has(soname)) return;
+    seen.add(soname);
+    const facts = lookup(soname);
+    if (facts === undefined) {
+      problems.push({ code, library: soname, message: `${wantedBy} needs ${soname}, which is not there` });
+      return;
+    }
+    if (facts.machine !== executable.machine || facts.class !== executable.class) {
+      problems.push({
+        code: 'WRONG_MACHINE',
+        library: soname,
+        message: `${soname}: expected ${executable.class}-bit ${executable.machine}, found ${facts.class}-bit ${facts.machine}`,
+      });
+      return;
+    }
+    libraries.push(soname);
+    waiting.push({ name: soname, facts });
+  };
+  if (executable.interpreter !== null) {
+    visit(
+      executable.interpreter.slice(executable.interpreter.lastIndexOf('/') + 1),
+      'the executable',
+      'MISSING_INTERPRETER',
+    );
+  }
+  for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+    for (const soname of next.facts.needed) visit(soname, next.name, 'MISSING_LIBRARY');
+    for (const [soname, versions] of Object.entries(next.facts.versionNeeds)) {
+      const provided = lookup(soname)?.versionDefinitions;
+      if (provided === undefined) continue;
+      for (const version of versions.filter((wanted) => !provided.includes(wanted))) {
+        problems.push({
+          code: 'MISSING_VERSION',
+          library: soname,
+          message: `${next.name} needs ${version} of ${soname}, which does not provide it`,
+        });
+      }
+    }
+  }
+  return { libraries, problems };
+}

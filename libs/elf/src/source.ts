@@ -1,0 +1,47 @@
+import { open } from 'node:fs/promises';
+import { ElfError } from './errors.ts';
+
+/** Random access to the bytes of a file. */
+export interface ByteSource {
+  /** What error messages call the file. */
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Reads exactly `length` bytes at `offset`; the range has been checked against `size`. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+}
+
+/** A source over bytes in memory. */
+export function bytesSource(bytes: Uint8Array, name: string): ByteSource {
+  return {
+    name,
+    size: bytes.length,
+    read: (offset, length) => Promise.resolve(bytes.subarray(offset, offset + length)),
+  };
+}
+
+/** Opens a file as a source for the time of `use`, and closes it whatever happens. */
+export async function withFileSource<T>(path: string, use: (source: ByteSource) => Promise<T>): Promise<T> {
+  const handle = await open(path, 'r');
+  try {
+    const { size } = await handle.stat();
+    return await use({
+      name: path,
+      size,
+      async read(offset, length) {
+        const bytes = new Uint8Array(length);
+        let filled = 0;
+        while (filled < length) {
+          const { bytesRead } = await handle.read(bytes, filled, length - filled, offset + filled);
+          if (bytesRead === 0) {
+            throw new ElfError('TRUNCATED', `${path}: became shorter while it was read`);
+          }
+          filled += bytesRead;
+        }
+        return bytes;
+      },
+    });
+  } finally {
+    await handle.close();
+  }
+}
