@@ -1,6 +1,7 @@
 /** What kept an executor from doing its work. */
 export type PrebuiltErrorCode =
   | 'COMPILE_FAILED'
+  | 'ENGINE'
   | 'INTERRUPTED'
   | 'INVALID_OPTIONS'
   | 'LOCKFILE'

@@ -1,0 +1,22 @@
+import type { ExecutorContext } from '@nx/devkit';
+import { reportFailures } from '../../report-failures.ts';
+import type { DockerBuildOptions } from './options.ts';
+import { planDockerBuild } from './plan.ts';
+import { runDockerBuild } from './run.ts';
+
+/** `@prebuilt/nx:docker-build`: an image for development, compiled inside Docker. Options: schema.json. */
+export default function dockerBuild(
+  options: DockerBuildOptions,
+  context: ExecutorContext,
+): Promise<{ success: boolean }> {
+  return reportFailures(async () => {
+    const command = planDockerBuild(options, context.root);
+    if (options.dryRun) {
+      console.log(JSON.stringify(command, null, 2));
+      return true;
+    }
+    await runDockerBuild(command, context.root);
+    console.log(`${options.tag}: loaded into the local engine`);
+    return true;
+  });
+}

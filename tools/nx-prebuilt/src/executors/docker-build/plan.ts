@@ -1,0 +1,30 @@
+import { resolve } from 'node:path';
+import type { DockerBuildOptions } from './options.ts';
+
+/** A program to run, through no shell. */
+export interface BuildCommand {
+  readonly file: string;
+  readonly args: readonly string[];
+}
+
+/**
+ * The command that builds and loads the image. No attestations: they would turn the loaded image into an index,
+ * with another digest for each build.
+ *
+ * @see https://docs.docker.com/reference/cli/docker/buildx/build/
+ */
+export function planDockerBuild(options: DockerBuildOptions, workspaceRoot: string): BuildCommand {
+  return {
+    file: 'docker',
+    args: [
+      'buildx',
+      'build',
+      '--load',
+      '--provenance=false',
+      `--file=${resolve(workspaceRoot, options.dockerfile)}`,
+      `--tag=${options.tag}`,
+      ...options.buildArguments,
+      resolve(workspaceRoot, options.context),
+    ],
+  };
+}
