@@ -32,7 +32,9 @@ export function parseDuration(text: string): number | undefined {
     total += Number(match[1]) * unit;
   }
   if (total > longestMs) return undefined;
-  return text.startsWith('-') && total !== 0 ? -total : total;
+  // To whole nanoseconds, as Go holds them: 1.1s is 1100 ms and not 1100.0000000000002.
+  const exact = Math.round(total * 1e6) / 1e6;
+  return text.startsWith('-') && exact !== 0 ? -exact : exact;
 }
 
 /** Writes milliseconds as the shortest duration text that {@link parseDuration} reads back as the same. */

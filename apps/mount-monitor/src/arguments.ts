@@ -1,0 +1,108 @@
+import { parseArgs } from 'node:util';
+import { ConfigError } from './config/errors.ts';
+import { version } from './version.ts';
+
+/** What the command line asks for. */
+export type Command =
+  | { readonly kind: 'help' }
+  | { readonly kind: 'version' }
+  | { readonly kind: 'monitor' | 'init' | 'validate'; readonly options: CommandOptions };
+
+export interface CommandOptions {
+  /** Undefined: `./config.json` if there is one. */
+  readonly configPath: string | undefined;
+  readonly httpPort: number | undefined;
+  readonly logLevel: string | undefined;
+  readonly logFormat: string | undefined;
+}
+
+const flags = {
+  config: { type: 'string', short: 'c' },
+  'http-port': { type: 'string' },
+  'log-level': { type: 'string' },
+  'log-format': { type: 'string' },
+  'init-container-mode': { type: 'boolean' },
+  validate: { type: 'boolean' },
+  version: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+/** The text of `--help`; its first line names the program and its version. */
+export const usage = `mount-monitor ${version}
+
+Watches network mounts and reports their health over HTTP.
+
+usage: mount-monitor [flags]
+
+  -c, --config PATH         configuration file (default: ./config.json if it exists)
+      --http-port PORT      port of the HTTP endpoints, over the file's httpPort
+      --log-level LEVEL     debug, info, warn or error, over the file's logLevel
+      --log-format FORMAT   json or text, over the file's logFormat
+      --init-container-mode check every mount once; exit 0 if all passed, else 1
+      --validate            check the configuration and exit: 0 if it is valid, else 1
+      --version             print the version and exit
+  -h, --help                print this text and exit
+`;
+
+/**
+ * Reads the command line. As Go's flag package does, it also takes long flags with one dash (`-config`),
+ * and `=true` or `=false` behind a switch. Throws {@link ConfigError} with code `usage`.
+ */
+export function parseArguments(args: readonly string[]): Command {
+  const values = parseFlags(args.flatMap(fromGoStyle));
+  if (values.help === true) return { kind: 'help' };
+  if (values.version === true) return { kind: 'version' };
+  const kind =
+    values.validate === true ? 'validate' : values['init-container-mode'] === true ? 'init' : 'monitor';
+  if (values.config === '') throw new ConfigError('usage', '--config: expected a path, found nothing');
+  return {
+    kind,
+    options: {
+      configPath: values.config,
+      httpPort: parsePort(values['http-port']),
+      logLevel: values['log-level'],
+      logFormat: values['log-format'],
+    },
+  };
+}
+
+function parseFlags(args: string[]) {
+  try {
+    return parseArgs({ args, options: flags, strict: true, allowPositionals: false }).values;
+  } catch (cause) {
+    const detail = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigError('usage', `${detail} (mount-monitor --help lists the flags)`, [], cause);
+  }
+}
+
+function parsePort(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^[+-]?\d{1,15}$/.test(text)) {
+    throw new ConfigError('usage', `--http-port: expected a whole number, found ${JSON.stringify(text)}`);
+  }
+  return Number(text);
+}
+
+const switchValues: Readonly<Record<string, boolean>> = {
+  '1': true,
+  t: true,
+  true: true,
+  '0': false,
+  f: false,
+  false: false,
+};
+
+function fromGoStyle(arg: string): readonly string[] {
+  const match = /^--?([A-Za-z][\w-]*)(?:=(.*))?$/s.exec(arg);
+  const given = match?.[1] ?? '';
+  const name = given === 'c' ? 'config' : given === 'h' ? 'help' : given;
+  if (!Object.hasOwn(flags, name)) return [arg];
+  const value = match?.[2];
+  if (value === undefined) return [`--${name}`];
+  if (flags[name as keyof typeof flags].type === 'string') return [`--${name}=${value}`];
+  const on = switchValues[value.toLowerCase()];
+  if (on === undefined) {
+    throw new ConfigError('usage', `--${name}: expected true or false, found ${JSON.stringify(value)}`);
+  }
+  return on ? [`--${name}`] : [];
+}

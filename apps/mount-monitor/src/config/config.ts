@@ -1,0 +1,248 @@
+import { posix } from 'node:path';
+import * as v from 'valibot';
+import type { LogFormat, LogLevel } from '../log.ts';
+import { ConfigError } from './errors.ts';
+import { join, keepKnownKeys } from './keys.ts';
+import { type CheckType, type ConfigFile, configSchema, requiredKeys } from './schema.ts';
+import type { WatchdogConfig } from './watchdog-config.ts';
+
+/** One mount's settings, with what it inherits filled in. */
+export interface MountConfig {
+  /** Unique among the mounts: the name, else the path; a repeated one carries a number. */
+  readonly id: string;
+  readonly name: string | undefined;
+  /** As the file says it. */
+  readonly path: string;
+  /** Absolute and without `.` and `..`; symbolic links are not followed. */
+  readonly absolutePath: string;
+  readonly checkType: CheckType;
+  readonly canaryFile: string;
+  readonly canaryContent: string | undefined;
+  readonly minEntries: number;
+  readonly fsType: string | undefined;
+  readonly failureThreshold: number;
+}
+
+/** The settings that the monitor runs with: checked, complete, times in milliseconds. */
+export interface MonitorConfig {
+  readonly checkIntervalMs: number;
+  readonly readTimeoutMs: number;
+  readonly shutdownTimeoutMs: number;
+  readonly failureThreshold: number;
+  readonly successThreshold: number;
+  readonly httpPort: number;
+  /** Undefined for all addresses. */
+  readonly httpHost: string | undefined;
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+  readonly mounts: readonly MountConfig[];
+  readonly watchdog: WatchdogConfig;
+}
+
+/** What the command line sets over the file. */
+export interface ConfigOverrides {
+  readonly httpPort?: number | undefined;
+  readonly logLevel?: string | undefined;
+  readonly logFormat?: string | undefined;
+}
+
+/** A usable configuration, and what is odd about its file without making it unusable. */
+export interface ParsedConfig {
+  readonly config: MonitorConfig;
+  readonly warnings: readonly string[];
+}
+
+export interface ParseOptions {
+  readonly overrides?: ConfigOverrides;
+  /** Where relative mount paths start; an absolute path. */
+  readonly workingDirectory: string;
+  /** Whether unknown keys are problems instead of warnings. */
+  readonly strictKeys?: boolean;
+}
+
+const flagNames: Readonly<Record<string, string>> = {
+  httpPort: '--http-port',
+  logLevel: '--log-level',
+  logFormat: '--log-format',
+};
+
+/**
+ * Turns a file's text into settings. Throws one {@link ConfigError} that lists every problem with its path
+ * in the file, the value found and what is allowed.
+ */
+export function parseConfig(text: string, source: string, options: ParseOptions): ParsedConfig {
+  const { content, unknown } = keepKnownKeys(configSchema, parseJson(text, source));
+  const overrides = Object.fromEntries(
+    Object.entries(options.overrides ?? {}).filter(([, value]) => value !== undefined),
+  );
+  const input: unknown =
+    typeof content === 'object' && content !== null && !Array.isArray(content)
+      ? { ...content, ...overrides }
+      : content;
+
+  const parsed = v.safeParse(configSchema, input);
+  const problems = (parsed.issues ?? []).map((issue) => describeIssue(issue, input, overrides));
+  problems.push(...relationProblems(input));
+  const unknownTexts = unknown.map(
+    ({ path, nearest, used }) =>
+      `${path}: unknown key${used ? `, read as "${nearest ?? ''}"` : nearest === undefined ? '' : `, did you mean "${nearest}"?`}`,
+  );
+  if (options.strictKeys === true) problems.push(...unknownTexts);
+  if (!parsed.success || problems.length > 0) {
+    const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
+    throw new ConfigError('invalid', `${source}: ${count}`, problems);
+  }
+  const config = complete(parsed.output, options.workingDirectory);
+  const warnings = options.strictKeys === true ? [] : unknownTexts;
+  return { config, warnings: [...warnings, ...oddities(parsed.output, config)] };
+}
+
+function parseJson(text: string, source: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    const detail = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigError(
+      'syntax',
+      `${source}: expected one JSON object, found no valid JSON: ${detail}`,
+      [],
+      cause,
+    );
+  }
+}
+
+function describeIssue(
+  issue: v.InferIssue<typeof configSchema>,
+  input: unknown,
+  overrides: Readonly<Record<string, unknown>>,
+): string {
+  const keys = (issue.path ?? []).map(({ key }) => key as string | number);
+  const path = keys.reduce<string>(
+    (whole, key) => (typeof key === 'number' ? `${whole}[${key}]` : join(whole, key)),
+    '',
+  );
+  const flag = Object.hasOwn(overrides, path) ? flagNames[path] : undefined;
+  const found = valueAt(input, keys);
+  const required = found === undefined ? requiredKeys[String(keys.at(-1))] : undefined;
+  const allowed = required ?? (issue.type === 'object' ? 'a JSON object' : issue.message);
+  return problem(flag ?? (path === '' ? 'the file' : path), found, allowed);
+}
+
+function problem(path: string, found: unknown, allowed: string): string {
+  const text = found === undefined ? 'nothing' : (JSON.stringify(found) ?? String(found));
+  return `${path}: found ${text.length > 100 ? `${text.slice(0, 100)}…` : text}, allowed: ${allowed}`;
+}
+
+function valueAt(value: unknown, keys: readonly (string | number)[]): unknown {
+  let current = value;
+  for (const key of keys) {
+    if (typeof current !== 'object' || current === null) return undefined;
+    current = (current as Readonly<Record<string | number, unknown>>)[key];
+  }
+  return current;
+}
+
+/** What holds between two keys, told even where other keys are wrong. */
+function relationProblems(input: unknown): readonly string[] {
+  const { entries } = configSchema;
+  const watchdog = entries.watchdog.wrapped.entries;
+  const found: string[] = [];
+  const read = (schema: v.GenericSchema, keys: readonly string[]): number | undefined => {
+    const result = v.safeParse(schema, valueAt(input, keys));
+    return result.success && typeof result.output === 'number' ? result.output : undefined;
+  };
+  const timeout = read(entries.readTimeout, ['readTimeout']);
+  const interval = read(entries.checkInterval, ['checkInterval']);
+  if (timeout !== undefined && interval !== undefined && timeout >= interval) {
+    const given = valueAt(input, ['readTimeout']) ?? entries.readTimeout.default;
+    const limit = valueAt(input, ['checkInterval']) ?? entries.checkInterval.default;
+    found.push(problem('readTimeout', given, `a duration below checkInterval (${JSON.stringify(limit)})`));
+  }
+  const first = read(watchdog.retryBackoffInitial, ['watchdog', 'retryBackoffInitial']);
+  const longest = read(watchdog.retryBackoffMax, ['watchdog', 'retryBackoffMax']);
+  if (first !== undefined && longest !== undefined && longest < first) {
+    const given = valueAt(input, ['watchdog', 'retryBackoffMax']) ?? watchdog.retryBackoffMax.default;
+    const limit = valueAt(input, ['watchdog', 'retryBackoffInitial']) ?? watchdog.retryBackoffInitial.default;
+    found.push(
+      problem(
+        'watchdog.retryBackoffMax',
+        given,
+        `a duration not below retryBackoffInitial (${JSON.stringify(limit)})`,
+      ),
+    );
+  }
+  return found;
+}
+
+function complete(file: ConfigFile, workingDirectory: string): MonitorConfig {
+  const { watchdog } = file;
+  const ids = new Set<string>();
+  return {
+    checkIntervalMs: file.checkInterval,
+    readTimeoutMs: file.readTimeout,
+    shutdownTimeoutMs: file.shutdownTimeout,
+    failureThreshold: file.failureThreshold,
+    successThreshold: file.successThreshold,
+    httpPort: file.httpPort,
+    httpHost: file.httpHost === '' ? undefined : file.httpHost.replace(/^\[|\]$/g, ''),
+    logLevel: file.logLevel,
+    logFormat: file.logFormat,
+    mounts: file.mounts.map((mount) => ({
+      id: uniqueId(mount.name === undefined || mount.name === '' ? mount.path : mount.name, ids),
+      name: mount.name === '' ? undefined : mount.name,
+      path: mount.path,
+      absolutePath: trimSlash(posix.resolve(workingDirectory, mount.path)),
+      checkType: mount.checkType,
+      canaryFile: mount.canaryFile ?? file.canaryFile,
+      canaryContent: mount.canaryContent,
+      minEntries: mount.minEntries,
+      fsType: mount.fsType,
+      failureThreshold: mount.failureThreshold === 0 ? file.failureThreshold : mount.failureThreshold,
+    })),
+    watchdog: {
+      enabled: watchdog.enabled,
+      restartDelayMs: watchdog.restartDelay,
+      maxRetries: watchdog.maxRetries,
+      retryBackoffInitialMs: watchdog.retryBackoffInitial,
+      retryBackoffMaxMs: watchdog.retryBackoffMax,
+      mode: watchdog.mode,
+      budget:
+        watchdog.budget === undefined
+          ? undefined
+          : { restarts: watchdog.budget.restarts, windowMs: watchdog.budget.window },
+    },
+  };
+}
+
+function trimSlash(path: string): string {
+  return path.length > 1 ? path.replace(/\/+$/, '') : path;
+}
+
+function uniqueId(wanted: string, taken: Set<string>): string {
+  let id = wanted;
+  for (let number = 2; taken.has(id); number += 1) id = `${wanted} #${number}`;
+  taken.add(id);
+  return id;
+}
+
+/** Settings that have no effect where they stand, or that name one mount twice. */
+function oddities(file: ConfigFile, config: MonitorConfig): readonly string[] {
+  const found: string[] = [];
+  const firstAt = new Map<string, number>();
+  for (const [index, mount] of file.mounts.entries()) {
+    const at = `mounts[${index}]`;
+    const idle = (key: string, set: boolean, needed: CheckType): void => {
+      if (set && mount.checkType !== needed) {
+        found.push(`${at}.${key}: has no effect with checkType "${mount.checkType}", only with "${needed}"`);
+      }
+    };
+    idle('canaryContent', mount.canaryContent !== undefined, 'canary');
+    idle('minEntries', mount.minEntries > 0, 'directory');
+    idle('fsType', mount.fsType !== undefined, 'mountpoint');
+    const path = config.mounts[index]?.absolutePath ?? mount.path;
+    const first = firstAt.get(path);
+    if (first === undefined) firstAt.set(path, index);
+    else found.push(`${at}.path: ${JSON.stringify(mount.path)} is also the path of mounts[${first}]`);
+  }
+  return found;
+}

@@ -1,0 +1,58 @@
+import { open } from 'node:fs/promises';
+import { ConfigError } from './errors.ts';
+
+/** The largest configuration file, in bytes. */
+export const maxConfigBytes = 1024 * 1024;
+
+/** A configuration file's text as it stood at one moment. */
+export interface ConfigText {
+  readonly source: string;
+  readonly text: string;
+  /** What is odd about the file itself. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Reads a configuration file of at most 1 MiB. Throws {@link ConfigError} with the path and the reason where
+ * it cannot be read; `undefined` only where the file does not exist and `optional` is set.
+ */
+export async function readConfigFile(source: string, optional = false): Promise<ConfigText | undefined> {
+  const handle = await open(source, 'r').catch((cause: NodeJS.ErrnoException) => {
+    if (optional && cause.code === 'ENOENT') return undefined;
+    throw unreadable(source, cause);
+  });
+  if (handle === undefined) return undefined;
+  try {
+    const stats = await handle.stat();
+    if (!stats.isFile()) {
+      throw new ConfigError('unreadable', `${source}: expected a regular file, found something else`);
+    }
+    const buffer = Buffer.alloc(Math.min(stats.size, maxConfigBytes) + 1);
+    let length = 0;
+    for (;;) {
+      const { bytesRead } = await handle.read(buffer, length, buffer.length - length, length);
+      length += bytesRead;
+      if (bytesRead === 0 || length === buffer.length) break;
+    }
+    if (length > maxConfigBytes || stats.size > maxConfigBytes) {
+      throw new ConfigError(
+        'unreadable',
+        `${source}: expected at most ${maxConfigBytes} bytes, found ${stats.size}`,
+      );
+    }
+    const warnings =
+      (stats.mode & 0o002) === 0
+        ? []
+        : [`${source}: every user may write this file; run chmod o-w ${source}`];
+    return { source, text: buffer.toString('utf8', 0, length), warnings };
+  } catch (cause) {
+    throw cause instanceof ConfigError ? cause : unreadable(source, cause);
+  } finally {
+    await handle.close();
+  }
+}
+
+function unreadable(source: string, cause: unknown): ConfigError {
+  const detail = cause instanceof Error ? cause.message : String(cause);
+  return new ConfigError('unreadable', `${source}: cannot read the configuration file: ${detail}`, [], cause);
+}

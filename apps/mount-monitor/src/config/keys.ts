@@ -1,0 +1,85 @@
+import type { GenericSchema } from 'valibot';
+import { nearest } from './suggest.ts';
+
+type JsonObject = Readonly<Record<string, unknown>>;
+
+/** A key that the definition does not have, at its path in the file. */
+export interface UnknownKey {
+  readonly path: string;
+  /** The known key that was meant, as far as one is near. */
+  readonly nearest: string | undefined;
+  /** Whether the value was used all the same, because only the letters' case differs. */
+  readonly used: boolean;
+}
+
+/** A file's content reduced to the keys that the definition knows. */
+export interface KnownContent {
+  readonly content: unknown;
+  readonly unknown: readonly UnknownKey[];
+}
+
+/** Settings for which an empty text means the same as leaving them out. */
+const emptyMeansUnset: ReadonlySet<string> = new Set(['logLevel', 'logFormat', 'canaryFile']);
+
+/**
+ * Walks a parsed JSON value along the definition and keeps what is known. As Go's encoding/json does,
+ * null counts as left out and a key is found whatever its letters' case (but then reported).
+ */
+export function keepKnownKeys(schema: GenericSchema, value: unknown): KnownContent {
+  const unknown: UnknownKey[] = [];
+  return { content: walk(schema, value, '', unknown), unknown };
+}
+
+function walk(schema: GenericSchema, value: unknown, path: string, unknown: UnknownKey[]): unknown {
+  const inner = unwrap(schema);
+  if (inner.entries !== undefined && isObject(value)) return walkObject(inner.entries, value, path, unknown);
+  const { item } = inner;
+  if (item !== undefined && Array.isArray(value)) {
+    return value.map((element, index) => walk(item, element, `${path}[${index}]`, unknown));
+  }
+  return value;
+}
+
+function walkObject(
+  entries: Readonly<Record<string, GenericSchema>>,
+  value: JsonObject,
+  path: string,
+  unknown: UnknownKey[],
+): JsonObject {
+  const known = Object.keys(entries);
+  const kept: Record<string, unknown> = {};
+  for (const [key, member] of Object.entries(value)) {
+    const exact = known.includes(key);
+    const name = exact ? key : known.find((candidate) => candidate.toLowerCase() === key.toLowerCase());
+    const used = name !== undefined && (exact || !Object.hasOwn(value, name));
+    if (!exact) {
+      unknown.push({ path: join(path, key), nearest: nearest(key, known), used });
+    }
+    const schema = name === undefined ? undefined : entries[name];
+    if (name === undefined || schema === undefined || !used || member === null) continue;
+    if (member === '' && emptyMeansUnset.has(name)) continue;
+    kept[name] = walk(schema, member, join(path, name), unknown);
+  }
+  return kept;
+}
+
+/** A key's path in the file, as errors name it: `mounts[0].path`. */
+export function join(path: string, key: string): string {
+  const plain = /^[\w$-]+$/.test(key) ? key : JSON.stringify(key);
+  return path === '' ? plain : `${path}.${plain}`;
+}
+
+interface Unwrapped {
+  readonly entries?: Readonly<Record<string, GenericSchema>>;
+  readonly item?: GenericSchema;
+  readonly wrapped?: GenericSchema;
+}
+
+function unwrap(schema: GenericSchema): Unwrapped {
+  const view = schema as Unwrapped;
+  return view.wrapped === undefined ? view : unwrap(view.wrapped);
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

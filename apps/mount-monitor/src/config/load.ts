@@ -1,0 +1,46 @@
+import { type ParsedConfig, parseConfig } from './config.ts';
+import { ConfigError } from './errors.ts';
+import { type ConfigText, readConfigFile } from './file.ts';
+
+/** The file that is read where the command line names none. */
+export const defaultConfigPath = './config.json';
+
+/** Where the configuration comes from: a file, and what the command line sets over it. */
+export interface ConfigSource {
+  readonly configPath: string | undefined;
+  readonly httpPort: number | undefined;
+  readonly logLevel: string | undefined;
+  readonly logFormat: string | undefined;
+}
+
+/** A configuration with the file that it came from. */
+export interface LoadedConfig extends ParsedConfig {
+  readonly file: ConfigText;
+}
+
+/** Reads the file that the source names. Throws {@link ConfigError} where there is none that can be read. */
+export async function readSource(source: ConfigSource): Promise<ConfigText> {
+  const { configPath } = source;
+  const file = await readConfigFile(configPath ?? defaultConfigPath, configPath === undefined);
+  if (file !== undefined) return file;
+  throw new ConfigError(
+    'unreadable',
+    `no mounts to watch: ${defaultConfigPath} does not exist; write one, or name another with --config PATH`,
+  );
+}
+
+/** Parses a file under the command line's overrides; throws as {@link parseConfig} does. */
+export function parseSource(file: ConfigText, source: ConfigSource, strictKeys = false): LoadedConfig {
+  const { httpPort, logLevel, logFormat } = source;
+  const { config, warnings } = parseConfig(file.text, file.source, {
+    overrides: { httpPort, logLevel, logFormat },
+    workingDirectory: process.cwd(),
+    strictKeys,
+  });
+  return { config, warnings: [...file.warnings, ...warnings], file };
+}
+
+/** Reads and parses. */
+export async function loadConfig(source: ConfigSource): Promise<LoadedConfig> {
+  return parseSource(await readSource(source), source);
+}

@@ -1,0 +1,252 @@
+import * as v from 'valibot';
+import { logFormats, logLevels } from '../log.ts';
+import { parseDuration } from './duration.ts';
+
+/** The ways to look at a mount. */
+export const checkTypes = ['canary', 'directory', 'mountpoint'] as const;
+export type CheckType = (typeof checkTypes)[number];
+
+const watchdogModes = ['delete', 'evict', 'exit', 'notify'] as const;
+
+/** The most that a canary's expected content may hold, in characters: it travels as an argument. */
+export const maxCanaryContent = 4096;
+
+// One text a leaf serves for every way to miss it: it is what the error says is allowed.
+const oneOf = <const Options extends readonly string[]>(options: Options) =>
+  v.picklist(options, `one of ${options.map((option) => `"${option}"`).join(', ')}`);
+
+const integer = (min: number, allowed: string, max = Number.MAX_SAFE_INTEGER) =>
+  v.pipe(v.number(allowed), v.integer(allowed), v.minValue(min, allowed), v.maxValue(max, allowed));
+
+const durationText = (minMs: number, allowed: string) =>
+  v.pipe(
+    v.string(allowed),
+    v.rawTransform(({ dataset, addIssue, NEVER }) => {
+      const milliseconds = parseDuration(dataset.value);
+      if (milliseconds !== undefined && milliseconds >= minMs) return milliseconds;
+      addIssue({ message: allowed });
+      return NEVER;
+    }),
+  );
+
+const nanosecondsAsMs = (minMs: number, allowed: string) =>
+  v.pipe(
+    integer(minMs * 1e6, allowed),
+    v.transform((nanoseconds) => nanoseconds / 1e6),
+  );
+
+const durationOrNanoseconds = (minMs: number, allowed: string) =>
+  v.union([durationText(minMs, allowed), nanosecondsAsMs(minMs, allowed)], allowed);
+
+const path = (allowed: string) =>
+  v.pipe(
+    v.string(allowed),
+    v.nonEmpty(allowed),
+    v.check((text) => !text.includes('\0'), allowed),
+  );
+
+const canaryAllowed = 'the path of a file inside the mount, without ".." that leads out of it';
+const canaryFile = v.pipe(path(canaryAllowed), v.check(staysInside, canaryAllowed));
+
+/** Whether a path, taken below a folder, still names something below that folder. */
+function staysInside(relative: string): boolean {
+  let depth = 0;
+  for (const segment of relative.split('/')) {
+    if (segment === '..') depth -= 1;
+    else if (segment !== '' && segment !== '.') depth += 1;
+    if (depth < 0) return false;
+  }
+  return depth > 0 && !/(^|\/)\.?$/.test(relative);
+}
+
+const hostAllowed = 'an IPv4 or IPv6 address or a host name; empty for all addresses';
+
+const described = <const Schema extends v.GenericSchema>(schema: Schema, text: string) =>
+  v.pipe(schema, v.description(text));
+
+/** What is allowed at the keys that a file cannot leave out. */
+export const requiredKeys: Readonly<Record<string, string>> = {
+  mounts: 'a list of at least one mount',
+  path: 'a path that is not empty',
+};
+
+const mountSchema = v.object({
+  path: described(
+    path('a path that is not empty'),
+    'Where the mount is. A relative path is taken from the working directory.',
+  ),
+  name: v.optional(described(v.string('a text'), 'What logs, metrics and the status page call the mount.')),
+  canaryFile: v.optional(described(canaryFile, 'This mount’s canary; the global one if left out.')),
+  checkType: v.optional(described(oneOf(checkTypes), 'How the mount is checked.'), 'canary'),
+  failureThreshold: v.optional(
+    described(
+      integer(0, 'a whole number of 0 or more (0: the global one)'),
+      'This mount’s failures in a row until it is unhealthy; 0 takes the global threshold.',
+    ),
+    0,
+  ),
+  fsType: v.optional(
+    described(
+      v.pipe(
+        v.string('a file system type, such as "fuse.rclone"'),
+        v.nonEmpty('a file system type, such as "fuse.rclone"'),
+      ),
+      'With checkType `mountpoint`: the file system type that the kernel must report, such as `fuse.rclone` or `nfs4`.',
+    ),
+  ),
+  minEntries: v.optional(
+    described(
+      integer(0, 'a whole number of 0 or more'),
+      'With checkType `directory`: the fewest entries that the folder must have.',
+    ),
+    0,
+  ),
+  canaryContent: v.optional(
+    described(
+      v.pipe(
+        v.string(`a text of at most ${maxCanaryContent} characters`),
+        v.maxLength(maxCanaryContent, `a text of at most ${maxCanaryContent} characters`),
+      ),
+      'With checkType `canary`: what the canary must hold. One newline at the file’s end is ignored.',
+    ),
+  ),
+});
+
+const budgetSchema = v.object({
+  restarts: v.optional(
+    described(integer(1, 'a whole number of 1 or more'), 'The most restarts within the window.'),
+    5,
+  ),
+  window: v.optional(
+    described(
+      durationOrNanoseconds(1000, 'a duration of 1s or more, such as "1h"'),
+      'The time over which restarts are counted.',
+    ),
+    '1h',
+  ),
+});
+
+const watchdogSchema = v.object({
+  enabled: v.optional(described(v.boolean('true or false'), 'Whether the watchdog acts at all.'), false),
+  restartDelay: v.optional(
+    described(
+      durationOrNanoseconds(0, 'a duration of 0s or more, such as "30s", or whole nanoseconds'),
+      'How long a mount must stay unhealthy before the restart is carried out.',
+    ),
+    '0s',
+  ),
+  maxRetries: v.optional(
+    described(
+      integer(1, 'a whole number of 1 or more'),
+      'Attempts after the first before a failing delete is given up and the process exits with 1.',
+    ),
+    3,
+  ),
+  retryBackoffInitial: v.optional(
+    described(
+      durationOrNanoseconds(1e-6, 'a duration above 0s, such as "100ms", or whole nanoseconds'),
+      'The wait before the first retry; it doubles with each further one.',
+    ),
+    '100ms',
+  ),
+  retryBackoffMax: v.optional(
+    described(
+      durationOrNanoseconds(
+        1e-6,
+        'a duration not below retryBackoffInitial, such as "10s", or whole nanoseconds',
+      ),
+      'The longest wait between retries.',
+    ),
+    '10s',
+  ),
+  mode: v.optional(
+    described(
+      oneOf(watchdogModes),
+      'Delete the pod, ask for its eviction, end this process with a code of its own, or only report.',
+    ),
+    'delete',
+  ),
+  budget: v.optional(
+    described(
+      budgetSchema,
+      'At most so many restarts within a time, counted in a ConfigMap. Left out: no budget.',
+    ),
+  ),
+});
+
+/**
+ * The configuration file. The one definition of its keys: what reads the file, the JSON Schema and the
+ * reference page all follow from it. Each leaf's message is what is allowed there.
+ */
+export const configSchema = v.object({
+  $schema: v.optional(described(v.string('a text'), 'For editors; ignored.')),
+  checkInterval: v.optional(
+    described(
+      durationText(1000, 'a duration of 1s or more, such as "30s"'),
+      'The time between two checks of a mount, ±10 %.',
+    ),
+    '30s',
+  ),
+  readTimeout: v.optional(
+    described(
+      durationText(100, 'a duration of 100ms or more and below checkInterval, such as "5s"'),
+      'How long a check may take before its probe is killed and the check has failed. Must be below checkInterval.',
+    ),
+    '5s',
+  ),
+  shutdownTimeout: v.optional(
+    described(
+      durationText(1000, 'a duration of 1s or more, such as "30s"'),
+      'How long open requests may take to end after SIGTERM.',
+    ),
+    '30s',
+  ),
+  failureThreshold: v.optional(
+    described(
+      v.pipe(
+        integer(0, 'a whole number of 1 or more (0: the default, 3)'),
+        v.transform((threshold) => (threshold === 0 ? 3 : threshold)),
+      ),
+      'Failures in a row until a mount is unhealthy; 0 takes the default.',
+    ),
+    3,
+  ),
+  successThreshold: v.optional(
+    described(
+      integer(1, 'a whole number of 1 or more'),
+      'Passes in a row until a failed mount is healthy again.',
+    ),
+    1,
+  ),
+  httpPort: v.optional(
+    described(integer(1, 'a whole number from 1 to 65535', 65535), 'The port of the HTTP endpoints.'),
+    8080,
+  ),
+  httpHost: v.optional(
+    described(
+      v.pipe(
+        v.string(hostAllowed),
+        v.regex(/^(\[?[0-9A-Fa-f:.]+(%[\w.-]+)?\]?|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)?$/, hostAllowed),
+      ),
+      'The address that the endpoints listen on; empty for all addresses, IPv4 and IPv6.',
+    ),
+    '',
+  ),
+  logLevel: v.optional(described(oneOf(logLevels), 'The least severity that is logged.'), 'info'),
+  logFormat: v.optional(described(oneOf(logFormats), 'One JSON object a line, or logfmt.'), 'json'),
+  canaryFile: v.optional(
+    described(canaryFile, 'The file, inside each mount, that a `canary` check reads.'),
+    '.health-check',
+  ),
+  mounts: described(
+    v.pipe(
+      v.array(mountSchema, 'a list of at least one mount'),
+      v.minLength(1, 'a list of at least one mount'),
+    ),
+    'The mounts to watch.',
+  ),
+  watchdog: v.optional(described(watchdogSchema, 'Restarts the pod when a mount is unhealthy.'), {}),
+});
+
+/** The file's content once read: durations in milliseconds, defaults filled in. */
+export type ConfigFile = v.InferOutput<typeof configSchema>;

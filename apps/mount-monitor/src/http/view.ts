@@ -1,0 +1,43 @@
+import type { MonitorConfig } from '../config/config.ts';
+import type { MountSnapshot } from '../monitor/mount-record.ts';
+
+/** What the endpoints show; read afresh for each request. */
+export interface View {
+  readonly version: string;
+  readonly startedAt: Date;
+  /** Whether the process is on its way out. */
+  draining(): boolean;
+  config(): MonitorConfig;
+  /** Changes with everything that `mounts` gives. */
+  revision(): number;
+  mounts(): readonly MountSnapshot[];
+  /** Whether a killed probe of the mount has not ended yet. */
+  isHung(mount: MountSnapshot): boolean;
+  hungProbes(): number;
+  /** The paths whose checks have stalled. */
+  stalled(): readonly string[];
+  watchdog(): WatchdogView;
+  reloads(): ReloadView;
+}
+
+/** The watchdog as status and metrics show it. */
+export interface WatchdogView {
+  /** At least `state`, and a `reason` where there is one. */
+  readonly status: WatchdogStatusView;
+  /** All the states there are. */
+  readonly states: readonly string[];
+  readonly restarts: ReadonlyMap<string, number>;
+  /** Keyed by verb and code, a space between. */
+  readonly kubeRequests: ReadonlyMap<string, number>;
+}
+
+export interface WatchdogStatusView {
+  readonly state: string;
+  readonly reason?: string | undefined;
+}
+
+/** How reading the configuration again has gone. */
+export interface ReloadView {
+  readonly lastSuccessful: boolean;
+  readonly lastSuccessAt: Date;
+}

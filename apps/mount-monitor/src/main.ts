@@ -1,0 +1,12 @@
+import { runProbe } from './probe/probe.ts';
+import { version } from './version.ts';
+
+// The probe runs for every check and --version is asked by scripts: neither may load the rest.
+const [first, second] = process.argv.slice(2);
+if (first === 'probe') {
+  process.exitCode = runProbe(second);
+} else if (first === '--version' && second === undefined) {
+  console.log(`mount-monitor ${version}`);
+} else {
+  import('./run.ts').then(({ run }) => run(process.argv.slice(2)));
+}

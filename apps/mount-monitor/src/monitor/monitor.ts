@@ -1,0 +1,223 @@
+import type { MonitorConfig, MountConfig } from '../config/config.ts';
+import type { Logger } from '../log.ts';
+import { MountRecord, type MountSnapshot } from './mount-record.ts';
+import type { CheckOutcome, Prober } from './prober.ts';
+import { after, type CancelTimer } from './timers.ts';
+
+/** How far a check's start may lie from its interval, as a share of it. */
+const jitter = 0.1;
+
+/** After how many intervals without a completed check the loop counts as stalled. */
+const stallIntervals = 3;
+
+export interface MonitorOptions {
+  readonly prober: Prober;
+  readonly log: Logger;
+  /** Called when mounts become unhealthy, stop being so, or are configured anew. */
+  readonly onUnhealthyChange?: (unhealthy: readonly MountSnapshot[]) => void;
+  /** A number from 0 to 1, for the jitter. */
+  readonly random?: () => number;
+}
+
+type Settings = Pick<MonitorConfig, 'mounts' | 'checkIntervalMs' | 'readTimeoutMs' | 'successThreshold'>;
+
+/** Checks every mount on its own schedule; no mount waits for another. */
+export class Monitor {
+  readonly #options: Required<MonitorOptions>;
+  #settings: Settings;
+  #watches: readonly MountWatch[] = [];
+  #revision = 0;
+
+  constructor(settings: Settings, options: MonitorOptions) {
+    this.#options = { onUnhealthyChange: () => undefined, random: Math.random, ...options };
+    this.#settings = settings;
+  }
+
+  /** Changes with everything that a snapshot shows. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** How many killed probes have not ended yet. */
+  get hungProbes(): number {
+    return this.#options.prober.hungCount;
+  }
+
+  /** Starts the first check of every mount at once. */
+  start(): void {
+    this.apply(this.#settings);
+  }
+
+  /**
+   * Takes new settings. A mount that is checked as before keeps its state and its place in time; every other
+   * one starts as unknown and is checked at once.
+   */
+  apply(settings: Settings): void {
+    this.#settings = settings;
+    const previous = [...this.#watches];
+    this.#watches = settings.mounts.map((mount) => {
+      const key = sameness(mount);
+      const index = previous.findIndex(({ record }) => sameness(record.config) === key);
+      const [kept] = index < 0 ? [] : previous.splice(index, 1);
+      if (kept === undefined) return this.#watch(mount);
+      kept.record.reconfigure(mount);
+      kept.reschedule();
+      return kept;
+    });
+    for (const dropped of previous) dropped.stop();
+    this.#revision += 1;
+    this.#tellUnhealthy();
+  }
+
+  /** What is known of every mount, in the configuration's order. */
+  snapshot(): readonly MountSnapshot[] {
+    return this.#watches.map(({ record }) => record.snapshot());
+  }
+
+  isHung(mount: MountConfig): boolean {
+    return this.#options.prober.isHung(mount.absolutePath);
+  }
+
+  /** The mounts whose checks have not completed for three intervals. */
+  stalled(): readonly MountConfig[] {
+    const limit = stallIntervals * this.#settings.checkIntervalMs;
+    const now = performance.now();
+    return this.#watches
+      .filter((watch) => now - watch.completedAt > limit)
+      .map(({ record }) => record.config);
+  }
+
+  /** Ends all checks without waiting for any. */
+  close(): void {
+    for (const watch of this.#watches) watch.stop();
+    this.#options.prober.close();
+  }
+
+  #watch(mount: MountConfig): MountWatch {
+    const record = new MountRecord(mount, new Date());
+    const watch = new MountWatch(record, {
+      check: () => this.#options.prober.check(requestOf(record.config), this.#settings.readTimeoutMs),
+      ended: (outcome) => this.#note(record, outcome),
+      interval: () => this.#settings.checkIntervalMs * (1 - jitter + 2 * jitter * this.#options.random()),
+    });
+    watch.begin();
+    return watch;
+  }
+
+  #note(record: MountRecord, outcome: CheckOutcome): void {
+    const transition = record.note(outcome, this.#settings.successThreshold, new Date());
+    this.#revision += 1;
+    const { log } = this.#options;
+    const { config, state } = record;
+    const subject = { name: config.name, path: config.path };
+    if (outcome.kind === 'inconclusive') {
+      log.error('health check inconclusive', { ...subject, status: state.status, error: outcome.error });
+    } else if (outcome.kind === 'passed') {
+      log.debug('health check passed', {
+        ...subject,
+        status: state.status,
+        duration_ms: roundMs(outcome.durationMs),
+      });
+    } else if (outcome.kind === 'failed') {
+      log.warn('health check failed', {
+        ...subject,
+        status: state.status,
+        reason: outcome.reason,
+        error: outcome.error,
+        failure_count: state.failures,
+        failure_threshold: config.failureThreshold,
+        duration_ms: roundMs(outcome.durationMs),
+      });
+    }
+    if (transition === undefined) return;
+    log.info('mount state changed', {
+      ...subject,
+      previous_state: transition.from,
+      new_state: transition.to,
+      trigger: transition.trigger,
+      ...(state.failure === undefined ? {} : { reason: state.failure.reason }),
+    });
+    if (transition.from === 'unhealthy' || transition.to === 'unhealthy') this.#tellUnhealthy();
+  }
+
+  #tellUnhealthy(): void {
+    this.#options.onUnhealthyChange(this.snapshot().filter(({ state }) => state.status === 'unhealthy'));
+  }
+}
+
+interface WatchCalls {
+  readonly check: () => Promise<CheckOutcome>;
+  readonly ended: (outcome: CheckOutcome) => void;
+  /** The time from one check's start to the next one's, in ms. */
+  readonly interval: () => number;
+}
+
+/** One mount's place in time: the next check starts an interval after the last one's start, never before its end. */
+class MountWatch {
+  readonly record: MountRecord;
+  readonly #calls: WatchCalls;
+  #stopped = false;
+  #startedAt = 0;
+  #cancelTimer: CancelTimer | undefined;
+  #completedAt = performance.now();
+
+  constructor(record: MountRecord, calls: WatchCalls) {
+    this.record = record;
+    this.#calls = calls;
+  }
+
+  /** The monotonic time, in ms, at which a check last told something of the mount, or the watch began. */
+  get completedAt(): number {
+    return this.#completedAt;
+  }
+
+  begin(): void {
+    this.#cancelTimer = undefined;
+    this.#startedAt = performance.now();
+    this.#calls.check().then((outcome) => {
+      if (this.#stopped) return;
+      if (outcome.kind !== 'inconclusive') this.#completedAt = performance.now();
+      this.#calls.ended(outcome);
+      if (!this.#stopped) this.#schedule();
+    });
+  }
+
+  /** Fits a check that is being waited for to an interval that has changed. */
+  reschedule(): void {
+    this.#completedAt = performance.now();
+    if (this.#cancelTimer === undefined) return;
+    this.#cancelTimer();
+    this.#schedule();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#cancelTimer?.();
+  }
+
+  #schedule(): void {
+    const wait = this.#startedAt + this.#calls.interval() - performance.now();
+    this.#cancelTimer = after(Math.max(0, wait), () => this.begin());
+  }
+}
+
+/** What two settings must share for the state of one mount to hold for the other. */
+function sameness(mount: MountConfig): string {
+  return JSON.stringify(requestOf(mount));
+}
+
+/** What a probe is asked for a mount. */
+export function requestOf({
+  absolutePath,
+  checkType,
+  canaryFile,
+  canaryContent,
+  minEntries,
+  fsType,
+}: MountConfig) {
+  return { path: absolutePath, checkType, canaryFile, canaryContent, minEntries, fsType };
+}
+
+function roundMs(milliseconds: number | undefined): number | undefined {
+  return milliseconds === undefined ? undefined : Math.round(milliseconds * 1000) / 1000;
+}

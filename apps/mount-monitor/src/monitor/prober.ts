@@ -1,0 +1,229 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { FailureReason, MountFacts, ProbeBegin, ProbeRequest, ProbeVerdict } from '../probe/protocol.ts';
+import { StartGate } from './start-gate.ts';
+import { after, type CancelTimer } from './timers.ts';
+
+/** How one check ended. Only `passed` and `failed` say anything about the mount. */
+export type CheckOutcome =
+  | { readonly kind: 'passed'; readonly durationMs: number; readonly mount: MountFacts | undefined }
+  | {
+      readonly kind: 'failed';
+      readonly reason: FailureReason;
+      readonly error: string;
+      /** Undefined where no probe was started. */
+      readonly durationMs: number | undefined;
+      readonly mount: MountFacts | undefined;
+    }
+  /** The probe itself could not work, so nothing is known of the mount. */
+  | { readonly kind: 'inconclusive'; readonly error: string }
+  /** The monitor is going away. */
+  | { readonly kind: 'cancelled' };
+
+/** The program and the arguments that precede a request. */
+export interface ProbeCommand {
+  readonly file: string;
+  readonly args: readonly string[];
+}
+
+export interface ProberOptions {
+  readonly command: ProbeCommand;
+  /** How long a probe may take to get to work, in ms; the time on the mount is counted from there. */
+  readonly startTimeoutMs?: number;
+  /** How many probes may be getting to work at a time. */
+  readonly startsAtOnce?: number;
+}
+
+/** The longest output of a probe that is read, in characters. */
+const maxOutput = 64 * 1024;
+
+/**
+ * Runs checks in processes of their own, at most one a path. A probe that misses its deadline is killed and
+ * left behind: as long as it has not ended (a process in an uninterruptible wait does not), checks of its path
+ * fail at once as `hung` and no further process is started for it.
+ */
+export class Prober {
+  readonly #command: ProbeCommand;
+  readonly #startTimeoutMs: number;
+  readonly #gate: StartGate;
+  readonly #running = new Map<string, Run>();
+  readonly #stuck = new Map<string, ChildProcess>();
+  #closed = false;
+
+  constructor({ command, startTimeoutMs = 15_000, startsAtOnce = 4 }: ProberOptions) {
+    this.#command = command;
+    this.#startTimeoutMs = startTimeoutMs;
+    this.#gate = new StartGate(startsAtOnce);
+  }
+
+  /** How many killed probes have not ended yet. */
+  get hungCount(): number {
+    return this.#stuck.size;
+  }
+
+  /** Whether a killed probe of this path has not ended yet. */
+  isHung(path: string): boolean {
+    return this.#stuck.has(path);
+  }
+
+  /** Checks once; settles within the start timeout and `timeoutMs`, whatever the mount does. Never rejects. */
+  async check(request: ProbeRequest, timeoutMs: number): Promise<CheckOutcome> {
+    for (;;) {
+      const refused = this.#refuse(request);
+      if (refused !== undefined) return refused;
+      const running = this.#running.get(request.path);
+      if (running === undefined) break;
+      await running.outcome;
+    }
+    const run = new Run(request);
+    this.#running.set(request.path, run);
+    const release = await this.#gate.enter();
+    run.start(this.#command, this.#startTimeoutMs, timeoutMs, release);
+    const outcome = await run.outcome;
+    run.abandon();
+    this.#running.delete(request.path);
+    if (run.child !== undefined && !run.ended) this.#leaveBehind(request.path, run.child);
+    return outcome;
+  }
+
+  /** Kills what runs and refuses what comes; does not wait for any process to end. */
+  close(): void {
+    this.#closed = true;
+    for (const run of this.#running.values()) run.cancel();
+  }
+
+  #refuse(request: ProbeRequest): CheckOutcome | undefined {
+    if (this.#closed) return { kind: 'cancelled' };
+    if (!this.#stuck.has(request.path)) return undefined;
+    return {
+      kind: 'failed',
+      reason: 'hung',
+      error: `${request.path}: the probe of an earlier check still hangs in the kernel`,
+      durationMs: undefined,
+      mount: undefined,
+    };
+  }
+
+  #leaveBehind(path: string, child: ChildProcess): void {
+    this.#stuck.set(path, child);
+    child.once('exit', () => this.#stuck.delete(path));
+    child.unref();
+  }
+}
+
+/** One probe process, from its start to its verdict or its deadline. */
+class Run {
+  readonly outcome: Promise<CheckOutcome>;
+  child: ChildProcess | undefined;
+  ended = false;
+  readonly #request: ProbeRequest;
+  readonly #settle: (outcome: CheckOutcome) => void;
+  #settled = false;
+  #release: () => void = () => undefined;
+  #output = '';
+  #begin: ProbeBegin | undefined;
+  #beganAt = 0;
+  #cancelTimer: CancelTimer = () => undefined;
+  #timeoutMs = 0;
+
+  constructor(request: ProbeRequest) {
+    this.#request = request;
+    const { promise, resolve } = Promise.withResolvers<CheckOutcome>();
+    this.outcome = promise;
+    this.#settle = (outcome) => {
+      this.#settled = true;
+      resolve(outcome);
+    };
+  }
+
+  start(command: ProbeCommand, startTimeoutMs: number, timeoutMs: number, release: () => void): void {
+    this.#release = release;
+    this.#timeoutMs = timeoutMs;
+    if (this.#settled) return;
+    try {
+      // An empty environment: nothing from outside may change what the probe does.
+      this.child = spawn(command.file, [...command.args, JSON.stringify(this.#request)], {
+        env: {},
+        cwd: '/',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+    } catch (error) {
+      this.#settle({ kind: 'inconclusive', error: couldNotStart(error) });
+      return;
+    }
+    this.child.once('error', (error) => {
+      this.ended = this.child?.pid === undefined;
+      this.#settle({ kind: 'inconclusive', error: couldNotStart(error) });
+    });
+    this.child.once('exit', () => {
+      this.ended = true;
+    });
+    this.child.once('close', (code, signal) => this.#settle(this.#verdict(code, signal)));
+    this.child.stdout?.setEncoding('utf8');
+    this.child.stdout?.on('data', (text: string) => this.#read(text));
+    this.child.stdout?.on('error', () => undefined);
+    this.#cancelTimer = after(startTimeoutMs, () =>
+      this.#settle({
+        kind: 'inconclusive',
+        error: `the probe process did not get to work within ${startTimeoutMs} ms`,
+      }),
+    );
+  }
+
+  /** Kills what may still run and lets go of everything but the process itself. */
+  abandon(): void {
+    this.#cancelTimer();
+    this.#release();
+    if (!this.ended) this.child?.kill('SIGKILL');
+    this.child?.stdout?.destroy();
+  }
+
+  cancel(): void {
+    this.#settle({ kind: 'cancelled' });
+  }
+
+  #read(text: string): void {
+    this.#output = (this.#output + text).slice(0, maxOutput);
+    const lineEnd = this.#output.indexOf('\n');
+    if (this.#begin !== undefined || lineEnd < 0) return;
+    this.#begin = parseLine<ProbeBegin>(this.#output.slice(0, lineEnd));
+    this.#beganAt = performance.now();
+    this.#release();
+    this.#cancelTimer();
+    this.#cancelTimer = after(this.#timeoutMs, () => this.#settle(this.#timedOut()));
+  }
+
+  #timedOut(): CheckOutcome {
+    return {
+      kind: 'failed',
+      reason: 'timeout',
+      error: `${this.#request.path}: no answer within ${this.#timeoutMs} ms`,
+      durationMs: performance.now() - this.#beganAt,
+      mount: this.#begin?.mount,
+    };
+  }
+
+  #verdict(code: number | null, signal: NodeJS.Signals | null): CheckOutcome {
+    const verdict = parseLine<ProbeVerdict>(this.#output.split('\n')[1] ?? '');
+    if (code === 0 && verdict !== undefined) {
+      const { durationMs } = verdict;
+      const mount = this.#begin?.mount;
+      return verdict.passed
+        ? { kind: 'passed', durationMs, mount }
+        : { kind: 'failed', durationMs, mount, reason: verdict.reason, error: verdict.error };
+    }
+    const ending = signal === null ? `exited with ${code}` : `was ended by ${signal}`;
+    return { kind: 'inconclusive', error: `the probe process ${ending} without a verdict` };
+  }
+}
+
+function parseLine<Line>(line: string): Line | undefined {
+  try {
+    return JSON.parse(line) as Line;
+  } catch {
+    return undefined;
+  }
+}
+
+function couldNotStart(error: unknown): string {
+  return `the probe process could not be started: ${error instanceof Error ? error.message : String(error)}`;
+}

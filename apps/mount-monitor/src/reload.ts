@@ -1,0 +1,85 @@
+import type { MonitorConfig } from './config/config.ts';
+import { ConfigError } from './config/errors.ts';
+import { type ConfigSource, type LoadedConfig, parseSource, readSource } from './config/load.ts';
+import type { ReloadView } from './http/view.ts';
+import type { Logger } from './log.ts';
+
+/** How often the file is looked at, in ms. */
+const pollIntervalMs = 10_000;
+
+export interface ReloaderOptions {
+  readonly source: ConfigSource;
+  readonly initial: LoadedConfig;
+  readonly log: Logger;
+  /** Puts a valid configuration to use; may refuse by throwing, and then the old one stays. */
+  readonly apply: (config: MonitorConfig) => Promise<void>;
+  readonly pollMs?: number;
+}
+
+/**
+ * Reads the configuration again when its content has changed, and when asked. One that cannot be used is
+ * logged once and leaves everything as it was. Content and not times or links are compared, because a
+ * ConfigMap is updated by swapping a symbolic link.
+ */
+export class Reloader {
+  readonly #options: ReloaderOptions;
+  #lastText: string | undefined;
+  #lastProblem: string | undefined;
+  #lastSuccessAt = new Date();
+  #queue: Promise<void> = Promise.resolve();
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(options: ReloaderOptions) {
+    this.#options = options;
+    this.#lastText = options.initial.file.text;
+    this.#timer = setInterval(() => void this.#enqueue(false), options.pollMs ?? pollIntervalMs);
+  }
+
+  /** How the last attempts have gone. */
+  view(): ReloadView {
+    return { lastSuccessful: this.#lastProblem === undefined, lastSuccessAt: this.#lastSuccessAt };
+  }
+
+  /** Reads and applies the file even if it has not changed. */
+  reload(): Promise<void> {
+    return this.#enqueue(true);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  #enqueue(asked: boolean): Promise<void> {
+    this.#queue = this.#queue.then(() => this.#read(asked));
+    return this.#queue;
+  }
+
+  async #read(asked: boolean): Promise<void> {
+    const { source, log, apply } = this.#options;
+    try {
+      const file = await readSource(source);
+      if (!asked && file.text === this.#lastText) return;
+      this.#lastText = file.text;
+      const { config, warnings } = parseSource(file, source);
+      await apply(config);
+      this.#lastProblem = undefined;
+      this.#lastSuccessAt = new Date();
+      log.info('configuration reloaded', { source: file.source, mounts: config.mounts.length });
+      for (const warning of warnings) log.warn('configuration', { problem: warning });
+    } catch (error) {
+      this.#refuse(error, asked);
+    }
+  }
+
+  #refuse(error: unknown, asked: boolean): void {
+    const problem = error instanceof Error ? error.message : String(error);
+    const known = problem === this.#lastProblem;
+    this.#lastProblem = problem;
+    if (known && !asked) return;
+    const problems = error instanceof ConfigError && error.problems.length > 0 ? error.problems : undefined;
+    this.#options.log.error('configuration not reloaded, the previous one stays in use', {
+      error: problem.split('\n', 1)[0],
+      problems,
+    });
+  }
+}
