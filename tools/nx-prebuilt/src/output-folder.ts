@@ -9,7 +9,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
  * Fills a folder beside its final place and puts it there by rename once `fill` has succeeded, so that readers
  * see the former folder or the new one, never a part. A failure or a signal leaves the former folder and no
  * temporary one; what a killed process left behind is removed by the next call. `fill` gets the temporary
- * folder and a signal that is aborted when the process is asked to end.
+ * folder and a signal that is aborted when the process is asked to end; asked a second time, it ends at once.
  */
 export async function replaceFolder<T>(
   target: string,
@@ -20,12 +20,14 @@ export async function replaceFolder<T>(
   const temporary = await mkdtemp(join(dirname(target), `.${basename(target)}-${process.pid}-`));
   await chmod(temporary, 0o755);
   const interrupt = new AbortController();
-  const onSignal = (signal: NodeJS.Signals): void =>
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (interrupt.signal.aborted) process.exit(1);
     interrupt.abort(
       new PrebuiltError('INTERRUPTED', `stopped by ${signal}; ${basename(target)} is as it was before`),
     );
+  };
   const onExit = (): void => rmSync(temporary, { recursive: true, force: true });
-  for (const signal of SIGNALS) process.once(signal, onSignal);
+  for (const signal of SIGNALS) process.on(signal, onSignal);
   process.once('exit', onExit);
   try {
     const result = await fill(temporary, interrupt.signal);
