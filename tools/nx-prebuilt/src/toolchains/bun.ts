@@ -1,5 +1,5 @@
 import { readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { hostPlatform, type Platform } from '@prebuilt/artifacts';
 import { execa } from 'execa';
 import { PrebuiltError } from '../errors.ts';
@@ -141,8 +141,10 @@ async function run(
   request: CompileRequest,
   context: ToolchainContext,
 ): Promise<readonly BundledPackage[]> {
+  // Bun keeps temporary files in its working directory, and leaves them there when it is stopped.
+  const cwd = dirname(request.outfile);
   const result = await execa(command.file, [...command.args], {
-    cwd: context.workspaceRoot,
+    cwd,
     env: compilerEnvironment(request.sourceDateEpoch),
     extendEnv: false,
     stdin: 'ignore',
@@ -156,10 +158,9 @@ async function run(
     throw new PrebuiltError(
       'COMPILE_FAILED',
       `${request.platform}: ${result.shortMessage}\n${result.all}`.trimEnd(),
-      { hint: `The compiler ran in ${context.workspaceRoot}.` },
     );
   }
-  return bundledPackages(JSON.parse(await readFile(metafile, 'utf8')), context.workspaceRoot);
+  return bundledPackages(JSON.parse(await readFile(metafile, 'utf8')), cwd);
 }
 
 // BUN_OPTIONS and its like would change what is compiled, so the compiler sees only what it needs.
@@ -174,7 +175,7 @@ function compilerEnvironment(sourceDateEpoch: number): Record<string, string> {
 
 async function bundledPackages(
   metafile: { readonly inputs?: Readonly<Record<string, unknown>> },
-  workspaceRoot: string,
+  cwd: string,
 ): Promise<readonly BundledPackage[]> {
   const folders = new Set<string>();
   for (const input of Object.keys(metafile.inputs ?? {})) {
@@ -183,9 +184,7 @@ async function bundledPackages(
   }
   const packages = await Promise.all(
     [...folders].map(async (folder) => {
-      const { name, version } = JSON.parse(
-        await readFile(join(workspaceRoot, folder, 'package.json'), 'utf8'),
-      );
+      const { name, version } = JSON.parse(await readFile(resolve(cwd, folder, 'package.json'), 'utf8'));
       if (typeof name !== 'string' || typeof version !== 'string') {
         throw new PrebuiltError('COMPILE_FAILED', `${folder}/package.json: expected a name and a version`);
       }

@@ -1,6 +1,6 @@
 import type { Platform } from '@prebuilt/artifacts';
 
-/** What every toolchain is told of the build. Paths are absolute but for `entry`. */
+/** What every toolchain is told of the build. Paths are absolute. */
 export interface ToolchainContext {
   readonly workspaceRoot: string;
   /** Where toolchains keep what they fetch; outlives the build's output. */
@@ -15,7 +15,7 @@ export interface ToolchainContext {
 /** One executable to compile. */
 export interface CompileRequest {
   readonly platform: Platform;
-  /** The program's main file (or package), relative to the workspace's root. */
+  /** The program's main file (or package), an absolute path. */
   readonly entry: string;
   /** Where the executable goes; its base name may become part of the executable. */
   readonly outfile: string;

@@ -160,6 +160,14 @@ describe('a build that fails', () => {
     expect(await readdir(join(root, 'dist/bin'))).toEqual(['former']);
   });
 
+  it('names a program that is not there', async () => {
+    const { root } = await workspace();
+    await expect(build(root, { entry: 'app/absent.ts' })).rejects.toMatchObject({
+      code: 'INVALID_OPTIONS',
+      message: expect.stringContaining(join(root, 'app/absent.ts')),
+    });
+  });
+
   it('names the command that fetches a missing sysroot', async () => {
     const { root } = await workspace();
     await expect(build(root, { sysroot: 'nowhere' })).rejects.toMatchObject({
@@ -200,6 +208,7 @@ describe('a build that fails', () => {
     const [status] = await once(child, 'close');
     expect({ status, output }).toEqual({ status: 3, output: 'started\nINTERRUPTED\n' });
     expect(await readdir(join(root, 'dist/bin'))).toEqual(['former']);
+    expect((await readdir(root)).sort()).toEqual(['.cache', 'app', 'dist', 'package-lock.json']);
   });
 });
 

@@ -11,7 +11,7 @@ export interface PlatformPlan {
   readonly runtimeFolder: string;
 }
 
-/** What a build will do. Paths are absolute but for `entry`. */
+/** What a build will do. Paths are absolute. */
 export interface BuildPlan {
   readonly name: string;
   readonly version: ReleaseVersion;
@@ -43,7 +43,7 @@ export function planBuild(
     revision,
     sourceDateEpoch,
     toolchain: options.toolchain,
-    entry: options.entry,
+    entry: resolve(workspaceRoot, options.entry),
     outputPath: insideWorkspace(workspaceRoot, options.outputPath),
     sysroot: resolve(workspaceRoot, options.sysroot),
     platforms: platforms.map((platform) => ({

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { chmod, stat, writeFile } from 'node:fs/promises';
+import { access, chmod, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import {
@@ -12,6 +12,7 @@ import {
   type PlatformArtifact,
 } from '@prebuilt/artifacts';
 import { openElf } from '@prebuilt/elf';
+import { PrebuiltError } from '../../errors.ts';
 import { replaceFolder } from '../../output-folder.ts';
 import { collectRuntime } from '../../sysroot/collect-runtime.ts';
 import { findToolchain } from '../../toolchains/index.ts';
@@ -30,6 +31,11 @@ export async function runBuild(
   workspaceRoot: string,
   progress: (line: string) => void,
 ): Promise<Manifest> {
+  await access(plan.entry).catch((cause) => {
+    throw new PrebuiltError('INVALID_OPTIONS', `entry: expected a file, found none at ${plan.entry}`, {
+      cause,
+    });
+  });
   return replaceFolder(plan.outputPath, async (folder, signal) => {
     const toolchain = await findToolchain(plan.toolchain).prepare({
       workspaceRoot,
