@@ -1,7 +1,9 @@
 import { defineConfig } from 'vitest/config';
+import { ClosingLineReporter } from './tools/engine/src/closing-line-reporter.ts';
 
 export default defineConfig({
   test: {
     projects: ['apps/*/vitest.config.ts', 'libs/*/vitest.config.ts', 'tools/*/vitest.config.ts'],
+    reporters: ['default', new ClosingLineReporter()],
   },
 });
