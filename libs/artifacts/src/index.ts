@@ -25,3 +25,11 @@ export {
   platformSuffix,
   qemuNameOf,
 } from './platform.ts';
+export {
+  type Finding,
+  formatReport,
+  parseReport,
+  readReport,
+  reportFileName,
+  type VerifyReport,
+} from './verify-report.ts';
