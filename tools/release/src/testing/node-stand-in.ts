@@ -1,0 +1,74 @@
+import {
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { EngineEnvironment } from '@prebuilt/engine';
+import { execa } from 'execa';
+
+const CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
+const NPM = 'npm@11.6.2';
+
+/**
+ * An image like `node:24-slim`, where none can be pulled: Debian's base system from this machine's mirror, the Node
+ * that runs this test, npm, and the certificates that this machine trusts. Takes about 30 s. Needs root.
+ */
+export async function buildNodeStandIn(tag: string, engine: EngineEnvironment): Promise<void> {
+  const work = await mkdtemp(join(tmpdir(), 'node-stand-in-'));
+  try {
+    const root = join(work, 'root');
+    const { codename, mirror } = await findMirror();
+    await execa('debootstrap', ['--variant=minbase', '--include=ca-certificates', codename, root, mirror]);
+    await copyFile(process.execPath, join(root, 'usr/local/bin/node'));
+    await copyFile(CERTIFICATES, join(root, CERTIFICATES));
+    await installNpm(work, join(root, 'usr/local'));
+    await rm(join(root, 'var/cache/apt/archives'), { recursive: true });
+    const tar = execa('tar', ['--create', '--numeric-owner', '--directory', root, '.'], {
+      encoding: 'buffer',
+      buffer: false,
+    });
+    const environment = ['--change', `ENV NODE_EXTRA_CA_CERTS=${CERTIFICATES}`];
+    await Promise.all([
+      tar,
+      tar.pipe('docker', ['import', ...environment, '-', tag], { env: { ...engine } }),
+    ]);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+async function findMirror(): Promise<{ readonly codename: string; readonly mirror: string }> {
+  const codename = /^VERSION_CODENAME="?([a-z]+)"?$/m.exec(await readFile('/etc/os-release', 'utf8'))?.[1];
+  const { stdout } = await execa('apt-get', [
+    'indextargets',
+    '--format',
+    '$(REPO_URI) $(RELEASE)',
+    'Identifier: Packages',
+  ]);
+  const line = stdout.split('\n').find((each) => each.endsWith(` ${codename}`));
+  if (codename === undefined || line === undefined)
+    throw new Error(`apt sources: expected the suite ${codename}, found:\n${stdout}`);
+  return { codename, mirror: line.slice(0, line.lastIndexOf(' ')) };
+}
+
+async function installNpm(work: string, prefix: string): Promise<void> {
+  await execa('npm', ['pack', '--silent', '--pack-destination', work, NPM], { cwd: work });
+  const [archive] = (await readdir(work)).filter((name) => name.endsWith('.tgz'));
+  if (archive === undefined) throw new Error(`npm pack ${NPM}: left no archive`);
+  await execa('tar', ['--extract', '--file', join(work, archive), '--directory', work]);
+  const modules = join(prefix, 'lib/node_modules');
+  await mkdir(modules, { recursive: true });
+  await rename(join(work, 'package'), join(modules, 'npm'));
+  for (const name of ['npm', 'npx']) {
+    await symlink(`../lib/node_modules/npm/bin/${name}-cli.js`, join(prefix, 'bin', name));
+  }
+  await writeFile(join(modules, 'npm/npmrc'), 'update-notifier=false\n');
+}

@@ -1,0 +1,93 @@
+import { readFile } from 'node:fs/promises';
+import { delimiter, join, sep } from 'node:path';
+import { execa } from 'execa';
+
+/** The workspace that these tests belong to. */
+export const THIS_WORKSPACE = join(import.meta.dirname, '../../../..');
+
+/** How a command ended, with stdout and stderr in the order in which they were written. */
+export interface Ended {
+  readonly exitCode: number;
+  readonly output: string;
+}
+
+/** What Nx did about each task of a run, by the task's id. */
+export type TaskResults = Readonly<Record<string, 'hit' | 'miss'>>;
+
+const KEPT_NPM_SETTINGS = ['registry', 'cafile', 'cache', 'userconfig'].map((name) => `npm_config_${name}`);
+const DROPPED =
+  /^(npm_|vitest|nx_|docker_|buildx_|node_|test$|registry$|release_version$|source_date_epoch$)/i;
+
+/**
+ * The environment of a user's shell: without what npm, vitest and Nx have added to that of this process, and with a
+ * Docker engine that does not exist, so that nothing depends on one by chance.
+ */
+export function userEnvironment(env: NodeJS.ProcessEnv = process.env): Readonly<Record<string, string>> {
+  const kept = Object.entries(env).filter(
+    ([name]) => !DROPPED.test(name) || KEPT_NPM_SETTINGS.includes(name) || name === 'NODE_EXTRA_CA_CERTS',
+  );
+  const folders = (env.PATH ?? '')
+    .split(delimiter)
+    .filter((folder) => !folder.split(sep).includes('node_modules'));
+  return {
+    ...Object.fromEntries(kept.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))),
+    PATH: folders.join(delimiter),
+    DOCKER_HOST: 'unix:///nonexistent/docker.sock',
+    NX_DAEMON: 'false',
+  };
+}
+
+/** Runs a program to its end in a folder, with nothing of this process's environment. */
+export async function run(
+  folder: string,
+  file: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = userEnvironment(),
+): Promise<Ended> {
+  const result = await execa(file, [...args], {
+    cwd: folder,
+    env,
+    extendEnv: false,
+    all: true,
+    reject: false,
+    stdin: 'ignore',
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  if (result.exitCode === undefined)
+    throw new Error(`${result.command}: ${result.shortMessage}`, { cause: result });
+  return { exitCode: result.exitCode, output: result.all };
+}
+
+/** As `run`, but a failure is an error that shows the output. Returns the output. */
+export async function runOk(...args: Parameters<typeof run>): Promise<string> {
+  const [folder, file, parameters] = args;
+  const { exitCode, output } = await run(...args);
+  if (exitCode !== 0) {
+    throw new Error(`${file} ${parameters.join(' ')} in ${folder}: exit code ${exitCode}\n${output}`);
+  }
+  return output;
+}
+
+/** `npx nx …` as a user types it. */
+export function nx(
+  folder: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ended> {
+  return run(folder, 'npx', ['nx', ...args], { ...userEnvironment(), ...env });
+}
+
+/** As `nx`, but a failure is an error. Returns what became of each task. */
+export async function nxTasks(
+  folder: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<TaskResults> {
+  await runOk(folder, 'npx', ['nx', ...args], { ...userEnvironment(), ...env });
+  const { tasks }: { tasks: readonly { taskId: string; cacheStatus: string }[] } = JSON.parse(
+    await readFile(join(folder, '.nx/cache/run.json'), 'utf8'),
+  );
+  return Object.fromEntries(
+    tasks.map(({ taskId, cacheStatus }) => [taskId, cacheStatus === 'cache-miss' ? 'miss' : 'hit']),
+  );
+}
