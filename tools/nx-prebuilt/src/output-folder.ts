@@ -1,9 +1,7 @@
 import { existsSync, rmSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { PrebuiltError } from './errors.ts';
-
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+import { withInterrupt } from './interrupt.ts';
 
 /**
  * Fills a folder beside its final place and puts it there by rename once `fill` has succeeded, so that readers
@@ -19,24 +17,17 @@ export async function replaceFolder<T>(
   await removeAbandoned(target);
   const temporary = await mkdtemp(join(dirname(target), `.${basename(target)}-${process.pid}-`));
   await chmod(temporary, 0o755);
-  const interrupt = new AbortController();
-  const onSignal = (signal: NodeJS.Signals): void => {
-    if (interrupt.signal.aborted) process.exit(1);
-    interrupt.abort(
-      new PrebuiltError('INTERRUPTED', `stopped by ${signal}; ${basename(target)} is as it was before`),
-    );
-  };
   const onExit = (): void => rmSync(temporary, { recursive: true, force: true });
-  for (const signal of SIGNALS) process.on(signal, onSignal);
   process.once('exit', onExit);
   try {
-    const result = await fill(temporary, interrupt.signal);
-    interrupt.signal.throwIfAborted();
-    await swap(temporary, target);
-    return result;
+    return await withInterrupt(async (signal) => {
+      const result = await fill(temporary, signal);
+      signal.throwIfAborted();
+      await swap(temporary, target);
+      return result;
+    });
   } finally {
     await rm(temporary, { recursive: true, force: true });
-    for (const signal of SIGNALS) process.off(signal, onSignal);
     process.off('exit', onExit);
   }
 }

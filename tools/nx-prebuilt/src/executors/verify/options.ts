@@ -1,0 +1,34 @@
+// Generated from schema.json by npm run generate.
+/**
+ * Checks every built executable against its manifest and its platform, runs it, and writes one report a platform.
+ */
+export interface VerifyOptions {
+  /**
+   * The folder that build-binaries filled, relative to the workspace's root.
+   */
+  readonly inputPath: string;
+  /**
+   * The folder for the reports, relative to the workspace's root.
+   */
+  readonly outputPath: string;
+  /**
+   * Verify only these platforms, where several machines each verify their own; without it all of the manifest.
+   */
+  readonly platforms?: readonly string[];
+  /**
+   * Fail where an executable can't be run here, neither natively nor by an emulator.
+   */
+  readonly requireExecution: boolean;
+  /**
+   * A folder with QEMU's user-mode emulators (qemu-aarch64 or qemu-aarch64-static), looked into before PATH; relative to the workspace's root.
+   */
+  readonly emulators: string;
+  /**
+   * Seconds that one run of an executable may take.
+   */
+  readonly timeout: number;
+  /**
+   * Prints the reports as JSON instead of a table.
+   */
+  readonly json: boolean;
+}

@@ -1,0 +1,423 @@
+import { createHash } from 'node:crypto';
+import {
+  chmod,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import {
+  type Finding,
+  formatChecksums,
+  formatManifest,
+  hostPlatform,
+  type Manifest,
+  parsePlatform,
+  readManifest,
+  readReport,
+  type VerifyReport,
+} from '@prebuilt/artifacts';
+import { openElf } from '@prebuilt/elf';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { collectRuntime } from '../../sysroot/collect-runtime.ts';
+import { REPOSITORY } from '../../testing/fixture-workspace.ts';
+import verify from './executor.ts';
+import { type ExecutionFacts, planVerify } from './plan.ts';
+import { runVerify } from './run.ts';
+
+const OPTIONS = {
+  inputPath: 'dist/bin',
+  outputPath: 'dist/verify',
+  requireExecution: false,
+  emulators: 'emulators',
+  timeout: 60,
+  json: false,
+};
+const SYSROOTS = join(REPOSITORY, '.cache/sysroots');
+
+const host = hostPlatform(process.platform, process.arch);
+if (host !== 'linux/amd64' && host !== 'linux/arm64')
+  throw new Error(`these tests need linux on amd64 or arm64, not ${host}`);
+const other = parsePlatform(host === 'linux/amd64' ? 'linux/arm64' : 'linux/amd64');
+const triplet = host === 'linux/amd64' ? 'x86_64-linux-gnu' : 'aarch64-linux-gnu';
+const EXECUTABLE = `true-${host.replace('/', '-')}`;
+const RUNTIME = `runtime-${host.replace('/', '-')}`;
+
+let root: string;
+let bin: string;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'verify-spec-'));
+  bin = join(root, 'dist/bin');
+  await mkdir(bin, { recursive: true });
+  await copyFile('/bin/true', join(bin, EXECUTABLE));
+  await chmod(join(bin, EXECUTABLE), 0o755);
+  await describeBuild();
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+/** Collects the runtime files and writes manifest and checksums for what is on disk: coreutils' true is the program. */
+async function describeBuild(
+  change: (manifest: Manifest) => Manifest = (manifest) => manifest,
+): Promise<void> {
+  const path = join(bin, EXECUTABLE);
+  const content = await readFile(path);
+  const elf = await openElf(path);
+  const files = await collectRuntime(elf, parsePlatform(host as string), SYSROOTS, join(bin, RUNTIME));
+  const printed = /\) (\S+)/.exec(
+    (await import('node:child_process')).execFileSync('/bin/true', ['--version'], { encoding: 'utf8' }),
+  );
+  const manifest = change({
+    schemaVersion: 1,
+    name: 'true',
+    version: printed?.[1] ?? 'unknown',
+    revision: null,
+    sourceDateEpoch: 0,
+    toolchain: { name: 'coreutils', version: '9' },
+    bundledPackages: [],
+    platforms: [
+      {
+        platform: parsePlatform(host as string),
+        path: EXECUTABLE,
+        size: content.length,
+        sha256: createHash('sha256').update(content).digest('hex'),
+        elf: {
+          type: elf.type,
+          machine: elf.machine,
+          interpreter: elf.interpreter,
+          needed: [...elf.needed],
+          versionNeeds: {},
+        },
+        runtime: { path: RUNTIME, files: [...files] },
+        toolchainRuntime: null,
+      },
+    ],
+  });
+  await writeFile(join(bin, 'manifest.json'), formatManifest(manifest));
+  await writeFile(join(bin, 'checksums.txt'), formatChecksums(manifest));
+}
+
+const NATIVE: ExecutionFacts = { host, emulators: new Map() };
+
+async function verifyBuild(
+  facts: ExecutionFacts = NATIVE,
+  change: Partial<typeof OPTIONS> = {},
+): Promise<VerifyReport> {
+  const plan = planVerify({ ...OPTIONS, ...change }, root, await readManifest(bin), facts);
+  const [report] = await runVerify(plan, new AbortController().signal);
+  if (report === undefined) throw new Error('no report');
+  return report;
+}
+
+async function patch(path: string, change: (bytes: Buffer) => void): Promise<void> {
+  const bytes = await readFile(path);
+  change(bytes);
+  await writeFile(path, bytes);
+}
+
+const library = (name: string): string => join(bin, RUNTIME, 'lib', triplet, name);
+
+describe('a build as it was described', () => {
+  it('passes, run natively with exactly its runtime files', async () => {
+    expect(await verifyBuild()).toMatchObject({
+      platform: host,
+      result: 'passed',
+      execution: { how: 'native' },
+      findings: [],
+      manifestSha256: createHash('sha256')
+        .update(await readFile(join(bin, 'manifest.json')))
+        .digest('hex'),
+    });
+  });
+
+  it('passes with a warning where it can be run nowhere, and fails where running is required', async () => {
+    const nowhere: ExecutionFacts = { host: undefined, emulators: new Map() };
+    expect(await verifyBuild(nowhere)).toMatchObject({
+      result: 'passed',
+      execution: { how: 'none' },
+      findings: [{ severity: 'warning', code: 'NOT_EXECUTED' }],
+    });
+    expect(await verifyBuild(nowhere, { requireExecution: true })).toMatchObject({
+      result: 'failed',
+      findings: [{ severity: 'error', code: 'NOT_EXECUTED' }],
+    });
+  });
+});
+
+interface Refusal {
+  readonly name: string;
+  readonly spoil: () => Promise<unknown>;
+  readonly code: string;
+  readonly says: string;
+}
+
+const otherMachine = (): Promise<string> =>
+  readdir(join(SYSROOTS, other.replace('/', '-'), 'lib')).then((names) =>
+    join(
+      SYSROOTS,
+      other.replace('/', '-'),
+      'lib',
+      names.find((name) => name.endsWith('-linux-gnu')) ?? '',
+      'libc.so.6',
+    ),
+  );
+
+const REFUSALS: readonly Refusal[] = [
+  {
+    name: 'a missing executable',
+    spoil: () => rm(join(bin, EXECUTABLE)),
+    code: 'MISSING_FILE',
+    says: 'found none',
+  },
+  {
+    name: 'a truncated executable',
+    spoil: () => truncate(join(bin, EXECUTABLE), 5000),
+    code: 'WRONG_SIZE',
+    says: 'found 5000',
+  },
+  {
+    name: 'an empty executable',
+    spoil: () => truncate(join(bin, EXECUTABLE), 0),
+    code: 'NOT_ELF',
+    says: 'an empty file',
+  },
+  {
+    name: 'one flipped byte',
+    spoil: () =>
+      patch(join(bin, EXECUTABLE), (bytes) =>
+        bytes.writeUInt8(bytes.readUInt8(bytes.length - 1) ^ 1, bytes.length - 1),
+      ),
+    code: 'WRONG_HASH',
+    says: 'expected SHA-256',
+  },
+  {
+    name: 'a link instead of a file',
+    spoil: async () => {
+      await rename(join(bin, EXECUTABLE), join(root, 'elsewhere'));
+      await symlink(join(root, 'elsewhere'), join(bin, EXECUTABLE));
+    },
+    code: 'NOT_REGULAR',
+    says: 'a symbolic link',
+  },
+  {
+    name: 'an executable that is not executable',
+    spoil: () => chmod(join(bin, EXECUTABLE), 0o644),
+    code: 'WRONG_MODE',
+    says: 'expected mode 0755, found 0644',
+  },
+  {
+    name: 'an executable with the setuid bit',
+    spoil: () => chmod(join(bin, EXECUTABLE), 0o4755),
+    code: 'WRONG_MODE',
+    says: 'found 4755',
+  },
+  {
+    name: 'the file of another machine under this name',
+    spoil: async () => copyFile(await otherMachine(), join(bin, EXECUTABLE)),
+    code: 'WRONG_MACHINE',
+    says: `for ${host}`,
+  },
+  {
+    name: 'an executable stack',
+    spoil: () => patch(join(bin, EXECUTABLE), makeStackExecutable),
+    code: 'EXECUTABLE_STACK',
+    says: 'found an executable stack',
+  },
+  {
+    name: 'a RUNPATH',
+    spoil: () => patch(join(bin, EXECUTABLE), turnDebugIntoRunpath),
+    code: 'RUNPATH',
+    says: 'expected no RUNPATH',
+  },
+  {
+    name: 'a missing runtime library',
+    spoil: () => rm(library('libc.so.6')),
+    code: 'MISSING_LIBRARY',
+    says: 'needs libc.so.6, which is not there',
+  },
+  {
+    name: 'a runtime library without the versions wanted of it',
+    spoil: async () =>
+      copyFile(
+        join(SYSROOTS, (host as string).replace('/', '-'), 'lib', triplet, 'libm.so.6'),
+        library('libc.so.6'),
+      ),
+    code: 'MISSING_VERSION',
+    says: 'of libc.so.6, which does not provide it',
+  },
+  {
+    name: 'a runtime library of another machine',
+    spoil: async () => copyFile(await otherMachine(), library('libc.so.6')),
+    code: 'WRONG_MACHINE',
+    says: 'libc.so.6: expected 64-bit',
+  },
+  {
+    name: 'a changed runtime file',
+    spoil: () => writeFile(join(bin, RUNTIME, 'etc/os-release'), 'ID=other\n'),
+    code: 'WRONG_SIZE',
+    says: `${RUNTIME}/etc/os-release`,
+  },
+  {
+    name: 'a file too many in the runtime folder',
+    spoil: () => writeFile(join(bin, RUNTIME, 'etc/ld.so.preload'), '/evil.so\n'),
+    code: 'UNEXPECTED_FILE',
+    says: 'etc/ld.so.preload: is not in the manifest',
+  },
+  {
+    name: 'a missing runtime folder',
+    spoil: () => rm(join(bin, RUNTIME), { recursive: true }),
+    code: 'MISSING_FILE',
+    says: `${RUNTIME}: expected a folder`,
+  },
+  {
+    name: 'checksums of other content',
+    spoil: () => writeFile(join(bin, 'checksums.txt'), `${'0'.repeat(64)}  ${EXECUTABLE}\n`),
+    code: 'WRONG_CHECKSUM',
+    says: 'found 0000',
+  },
+  {
+    name: 'a manifest of another version',
+    spoil: () => describeBuild((manifest) => ({ ...manifest, version: '9.9.9' })),
+    code: 'WRONG_VERSION',
+    says: 'expected it to print 9.9.9',
+  },
+  {
+    name: 'an interpreter in what the manifest calls static',
+    spoil: () =>
+      describeBuild((manifest) => ({
+        ...manifest,
+        platforms: manifest.platforms.map((each) => ({
+          ...each,
+          elf: { ...each.elf, interpreter: null, needed: [] },
+        })),
+      })),
+    code: 'UNEXPECTED_INTERPRETER',
+    says: 'expected a static executable',
+  },
+];
+
+function programHeaders(bytes: Buffer): readonly number[] {
+  const start = Number(bytes.readBigUInt64LE(32));
+  return Array.from({ length: bytes.readUInt16LE(56) }, (_, index) => start + index * 56);
+}
+
+function makeStackExecutable(bytes: Buffer): void {
+  const header = programHeaders(bytes).find((at) => bytes.readUInt32LE(at) === 0x6474e551);
+  if (header === undefined) throw new Error('no PT_GNU_STACK to change');
+  bytes.writeUInt32LE(7, header + 4);
+}
+
+function turnDebugIntoRunpath(bytes: Buffer): void {
+  const header = programHeaders(bytes).find((at) => bytes.readUInt32LE(at) === 2);
+  if (header === undefined) throw new Error('no PT_DYNAMIC to change');
+  let at = Number(bytes.readBigUInt64LE(header + 8));
+  while (bytes.readBigUInt64LE(at) !== 21n) at += 16;
+  bytes.writeBigUInt64LE(29n, at);
+  bytes.writeBigUInt64LE(1n, at + 8);
+}
+
+describe('a failed verification', () => {
+  it.each(REFUSALS)('names $name', async ({ spoil, code, says }) => {
+    await spoil();
+    const report = await verifyBuild();
+    expect(report.result).toBe('failed');
+    expect(report.findings).toContainEqual<Finding>({
+      severity: 'error',
+      code,
+      message: expect.stringContaining(says) as unknown as string,
+    });
+  });
+
+  it.each([
+    [
+      'ends with another code',
+      '#!/bin/sh\necho "no libfoo" >&2\nexit 3\n',
+      'EXECUTION_FAILED',
+      'exit code 3: no libfoo',
+    ],
+    ['is killed', '#!/bin/sh\nkill -SEGV $$\n', 'EXECUTION_FAILED', 'signal SIGSEGV'],
+    ['hangs, with children of its own', '#!/bin/sh\nsleep 600 &\nsleep 600\n', 'TIMEOUT', 'within 1 s'],
+    ['prints another version', '#!/bin/sh\necho true 19.1\n', 'WRONG_VERSION', '"true 19.1'],
+    ['prints without end', '#!/bin/sh\nyes\n', 'EXECUTION_FAILED', 'true'],
+  ])('names an executable that %s', async (_, script, code, says) => {
+    const emulator = join(root, 'emulator');
+    await writeFile(emulator, script, { mode: 0o755 });
+    const report = await verifyBuild(
+      { host: undefined, emulators: new Map([[parsePlatform(host as string), emulator]]) },
+      { timeout: 1 },
+    );
+    expect(report.result).toBe('failed');
+    expect(report.findings).toContainEqual({
+      severity: 'error',
+      code,
+      message: expect.stringContaining(says),
+    });
+  });
+});
+
+describe('the executor', () => {
+  const context = (): Parameters<typeof verify>[1] => ({ root, cwd: root, isVerbose: false }) as never;
+
+  it('leaves a passing report, and takes it away when a later verification fails', async () => {
+    expect(await verify(OPTIONS, context())).toEqual({ success: true });
+    expect(await readReport(join(root, 'dist/verify'), parsePlatform(host as string))).toMatchObject({
+      result: 'passed',
+    });
+    await truncate(join(bin, EXECUTABLE), 5000);
+    expect(await verify(OPTIONS, context())).toEqual({ success: false });
+    expect(await readReport(join(root, 'dist/verify'), parsePlatform(host as string))).toMatchObject({
+      result: 'failed',
+    });
+  });
+
+  it('leaves no report where the manifest is gone', async () => {
+    await verify(OPTIONS, context());
+    await rm(join(bin, 'manifest.json'));
+    expect(await verify(OPTIONS, context())).toEqual({ success: false });
+    expect(await readdir(join(root, 'dist/verify'))).toEqual([]);
+  });
+
+  it('keeps the reports of other machines for the same manifest, and only those', async () => {
+    const reports = join(root, 'dist/verify');
+    await verify(OPTIONS, context());
+    const own = await readReport(reports, parsePlatform(host as string));
+    await writeFile(
+      join(reports, `${other.replace('/', '-')}.json`),
+      JSON.stringify({ ...own, platform: other }),
+    );
+    await writeFile(
+      join(reports, 'linux-s390x.json'),
+      JSON.stringify({ ...own, platform: 'linux/s390x', manifestSha256: 'f'.repeat(64) }),
+    );
+    expect(await verify({ ...OPTIONS, platforms: [host as string] }, context())).toEqual({ success: true });
+    expect((await readdir(reports)).sort()).toEqual(['linux-amd64.json', 'linux-arm64.json']);
+  });
+
+  it('refuses a platform that the manifest does not list', async () => {
+    expect(await verify({ ...OPTIONS, platforms: ['linux/s390x'] }, context())).toEqual({ success: false });
+  });
+});
+
+describe('an emulator', () => {
+  it('is found in the given folder, with and without the suffix -static', async () => {
+    const { readExecutionFacts } = await import('./facts.ts');
+    const folder = join(root, 'emulators');
+    await mkdir(dirname(join(folder, 'x')), { recursive: true });
+    await writeFile(join(folder, 'qemu-s390x-static'), '', { mode: 0o755 });
+    await writeFile(join(folder, 'qemu-riscv64'), '', { mode: 0o755 });
+    await writeFile(join(folder, 'qemu-ppc64le'), '', { mode: 0o644 });
+    const platforms = ['linux/s390x', 'linux/riscv64', 'linux/ppc64le'].map(parsePlatform);
+    const { emulators } = await readExecutionFacts(platforms, [folder]);
+    expect([...emulators]).toEqual([
+      ['linux/s390x', join(folder, 'qemu-s390x-static')],
+      ['linux/riscv64', join(folder, 'qemu-riscv64')],
+    ]);
+  });
+});
