@@ -1,0 +1,78 @@
+import { describe, expect, it } from 'vitest';
+import { type ElfFacts, readElf } from './elf.ts';
+import { resolveLinkage } from './linkage.ts';
+import { bytesSource } from './source.ts';
+import { buildElf } from './testing/build-elf.ts';
+
+const facts = (wanted: Parameters<typeof buildElf>[0]): Promise<ElfFacts> =>
+  readElf(bytesSource(buildElf(wanted), 'built'));
+
+const executable = await facts({
+  machine: 'x86_64',
+  interpreter: '/lib64/ld-linux-x86-64.so.2',
+  needed: ['liba.so', 'libc.so.6'],
+  versionNeeds: { 'libc.so.6': ['GLIBC_2.17'] },
+});
+const loader = await facts({ machine: 'x86_64', soname: 'ld-linux-x86-64.so.2' });
+const libc = await facts({
+  machine: 'x86_64',
+  soname: 'libc.so.6',
+  needed: ['ld-linux-x86-64.so.2'],
+  versionDefinitions: ['GLIBC_2.17', 'GLIBC_PRIVATE'],
+});
+const liba = await facts({ machine: 'x86_64', needed: ['libb.so', 'libc.so.6'] });
+const libb = await facts({ machine: 'x86_64', needed: ['liba.so'] });
+
+const ALL: Readonly<Record<string, ElfFacts>> = {
+  'ld-linux-x86-64.so.2': loader,
+  'libc.so.6': libc,
+  'liba.so': liba,
+  'libb.so': libb,
+};
+const linkage = (change: Readonly<Record<string, ElfFacts | undefined>> = {}) =>
+  resolveLinkage(executable, (soname) => ({ ...ALL, ...change })[soname]);
+
+describe('resolveLinkage', () => {
+  it('gives the interpreter and the libraries in the order in which the loader meets them, circles included', () => {
+    expect(linkage()).toEqual({
+      libraries: ['ld-linux-x86-64.so.2', 'liba.so', 'libc.so.6', 'libb.so'],
+      problems: [],
+    });
+  });
+
+  it('gives a static executable nothing', async () => {
+    expect(resolveLinkage(await facts({ machine: 'x86_64' }), () => undefined)).toEqual({
+      libraries: [],
+      problems: [],
+    });
+  });
+
+  it('names a missing interpreter', () => {
+    expect(linkage({ 'ld-linux-x86-64.so.2': undefined }).problems).toMatchObject([
+      { code: 'MISSING_INTERPRETER', library: 'ld-linux-x86-64.so.2' },
+    ]);
+  });
+
+  it('names a library that only another library needs, and which one', () => {
+    expect(linkage({ 'libb.so': undefined }).problems).toEqual([
+      { code: 'MISSING_LIBRARY', library: 'libb.so', message: 'liba.so needs libb.so, which is not there' },
+    ]);
+  });
+
+  it('names a library of another machine', async () => {
+    expect(linkage({ 'libb.so': await facts({ machine: 'aarch64' }) }).problems).toMatchObject([
+      { code: 'WRONG_MACHINE', message: 'libb.so: expected 64-bit x86_64, found 64-bit aarch64' },
+    ]);
+  });
+
+  it('names a symbol version that the library does not provide', async () => {
+    const old = await facts({ machine: 'x86_64', versionDefinitions: ['GLIBC_2.2.5'] });
+    expect(linkage({ 'libc.so.6': old }).problems).toEqual([
+      {
+        code: 'MISSING_VERSION',
+        library: 'libc.so.6',
+        message: 'the executable needs GLIBC_2.17 of libc.so.6, which does not provide it',
+      },
+    ]);
+  });
+});
