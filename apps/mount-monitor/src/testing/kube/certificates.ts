@@ -1,0 +1,38 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execa } from 'execa';
+
+/** PEM texts: an authority and a server certificate by it for localhost, 127.0.0.1 and ::1. */
+export interface Certificates {
+  readonly caPath: string;
+  readonly keyPath: string;
+  readonly certificatePath: string;
+}
+
+const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+
+/** Makes a certificate authority and a server certificate in a folder, with the openssl program. */
+export async function makeCertificates(folder: string): Promise<Certificates> {
+  const caPath = join(folder, 'ca.crt');
+  const caKey = join(folder, 'ca.key');
+  const keyPath = join(folder, 'server.key');
+  const request = join(folder, 'server.csr');
+  const certificatePath = join(folder, 'server.crt');
+  const extensions = join(folder, 'extensions.cnf');
+  await writeFile(
+    extensions,
+    'subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1\nextendedKeyUsage=serverAuth\n',
+  );
+  const openssl = (args: readonly string[]) => execa('openssl', args, { timeout: 30_000 });
+  await openssl(['req', '-x509', ...newKey, '-keyout', caKey, '-out', caPath, '-subj', '/CN=test-ca']);
+  await openssl(['req', ...newKey, '-keyout', keyPath, '-out', request, '-subj', '/CN=kube-apiserver']);
+  await openssl(
+    ['x509', '-req', '-in', request, '-CA', caPath, '-CAkey', caKey, '-CAcreateserial'].concat([
+      '-out',
+      certificatePath,
+      '-extfile',
+      extensions,
+    ]),
+  );
+  return { caPath, keyPath, certificatePath };
+}

@@ -1,0 +1,242 @@
+import { readFile } from 'node:fs/promises';
+import { request as httpsRequest } from 'node:https';
+import { version } from '../../version.ts';
+import { KubeError } from './errors.ts';
+
+/** The verbs that the watchdog uses, as Kubernetes names them. */
+export type KubeVerb = 'get' | 'create' | 'patch' | 'delete';
+
+/** One request. The path is given in segments, so that no value can add or remove one. */
+export interface KubeRequest {
+  readonly verb: KubeVerb;
+  readonly path: readonly string[];
+  readonly body?: object;
+  /** From the start of the request to the end of its answer; at most 15 s, the default. */
+  readonly deadlineMs?: number;
+  /** Asked last before the request is sent; false takes it back, with code `withheld`. */
+  readonly confirm?: () => boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** The answer, whatever its status. */
+export interface KubeReply {
+  readonly status: number;
+  /** The parsed body; undefined if there was none or it is no JSON and the status is not a success. */
+  readonly body: unknown;
+  /** What `Retry-After` asks for, in ms. */
+  readonly retryAfterMs: number | undefined;
+}
+
+/** Sends one request; throws {@link KubeError} where no answer came. */
+export type KubeTransport = (request: KubeRequest) => Promise<KubeReply>;
+
+/** Where the API server is, and the folder with `token` and `ca.crt`. */
+export interface KubeEndpoint {
+  /** Host name, IPv4 or IPv6 address, the latter without brackets. */
+  readonly host: string;
+  readonly port: number;
+  readonly serviceAccountDir: string;
+}
+
+const connectTimeoutMs = 5000;
+const longestDeadlineMs = 15_000;
+/** An object in etcd is at most 1.5 MiB; nothing that the watchdog reads is larger. */
+const maxBodyBytes = 2 * 1024 * 1024;
+
+const methods = { get: 'GET', create: 'POST', patch: 'PATCH', delete: 'DELETE' } as const;
+
+/**
+ * Makes the transport to the cluster's API server: its CA and nothing else is trusted, the token is read for
+ * each request (it rotates), redirects are not followed, and no connection outlives its request.
+ */
+export function createKubeTransport(endpoint: KubeEndpoint): KubeTransport {
+  return async (request) => {
+    const path = joinPath(request.path);
+    const deadline = performance.now() + Math.min(request.deadlineMs ?? longestDeadlineMs, longestDeadlineMs);
+    const [token, ca] = await Promise.all([
+      readCredential(endpoint.serviceAccountDir, 'token'),
+      readCredential(endpoint.serviceAccountDir, 'ca.crt'),
+    ]);
+    if (!/^[\x21-\x7e]+$/.test(token)) {
+      throw new KubeError(
+        'credentials',
+        `${endpoint.serviceAccountDir}/token: empty, or not one line of text`,
+      );
+    }
+    if (request.signal?.aborted === true) throw aborted(request);
+    if (request.confirm?.() === false) {
+      throw new KubeError('withheld', `${describe(request)}: taken back before it was sent`);
+    }
+    return send(endpoint, request, {
+      path,
+      token,
+      ca,
+      deadlineMs: Math.max(1, deadline - performance.now()),
+    });
+  };
+}
+
+interface Prepared {
+  readonly path: string;
+  readonly token: string;
+  readonly ca: string;
+  readonly deadlineMs: number;
+}
+
+function send(
+  { host, port }: KubeEndpoint,
+  request: KubeRequest,
+  { path, token, ca, deadlineMs }: Prepared,
+): Promise<KubeReply> {
+  return new Promise((resolve, reject) => {
+    const authority = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+    const body = request.body === undefined ? undefined : Buffer.from(JSON.stringify(request.body));
+    const outgoing = httpsRequest(`https://${authority}${path}`, {
+      method: methods[request.verb],
+      agent: false,
+      ca,
+      rejectUnauthorized: true,
+      minVersion: 'TLSv1.2',
+      headers: {
+        Host: authority,
+        Authorization: `Bearer ${token}`,
+        Accept: 'application/json',
+        'User-Agent': `mount-monitor/${version}`,
+        Connection: 'close',
+        ...(body === undefined
+          ? {}
+          : {
+              'Content-Type': request.verb === 'patch' ? 'application/merge-patch+json' : 'application/json',
+              'Content-Length': body.length,
+            }),
+      },
+    });
+
+    let connected = false;
+    const finish = (settle: () => void): void => {
+      clearTimeout(deadlineTimer);
+      clearTimeout(connectTimer);
+      request.signal?.removeEventListener('abort', onAbort);
+      settle();
+      outgoing.destroy();
+    };
+    const fail = (error: KubeError): void => finish(() => reject(error));
+    const onAbort = (): void => fail(aborted(request));
+    const deadlineTimer = setTimeout(() => {
+      const ms = Math.round(deadlineMs);
+      fail(
+        new KubeError('timeout', `${describe(request)}: no complete answer from ${authority} in ${ms} ms`),
+      );
+    }, deadlineMs);
+    const connectTimer = setTimeout(
+      () => {
+        if (connected) return;
+        fail(new KubeError('connect', `${describe(request)}: no TLS connection to ${authority} in 5 s`));
+      },
+      Math.min(connectTimeoutMs, deadlineMs),
+    );
+    request.signal?.addEventListener('abort', onAbort, { once: true });
+
+    outgoing.on('socket', (socket) => {
+      socket.once('secureConnect', () => {
+        connected = true;
+      });
+    });
+    outgoing.on('error', (cause: NodeJS.ErrnoException) => {
+      const code = connected ? 'closed' : 'connect';
+      fail(
+        new KubeError(
+          code,
+          `${describe(request)}: ${authority}: ${cause.message || cause.code || 'failed'}`,
+          {
+            cause,
+          },
+        ),
+      );
+    });
+    outgoing.on('response', (response) => {
+      connected = true;
+      const chunks: Buffer[] = [];
+      let size = 0;
+      response.on('data', (chunk: Buffer) => {
+        chunks.push(chunk);
+        size += chunk.length;
+        if (size > maxBodyBytes) {
+          fail(
+            new KubeError('body', `${describe(request)}: the answer is larger than ${maxBodyBytes} bytes`),
+          );
+        }
+      });
+      const broken = (): void => {
+        fail(new KubeError('closed', `${describe(request)}: ${authority} closed the connection mid-answer`));
+      };
+      response.on('error', broken);
+      response.on('aborted', broken);
+      response.on('end', () => {
+        const status = response.statusCode ?? 0;
+        const parsed = parseBody(Buffer.concat(chunks, size));
+        if (parsed === notJson && status >= 200 && status < 300) {
+          fail(new KubeError('body', `${describe(request)}: status ${status}, but the answer is no JSON`));
+          return;
+        }
+        const retryAfterMs = parseRetryAfter(response.headers['retry-after'], Date.now());
+        finish(() => resolve({ status, body: parsed === notJson ? undefined : parsed, retryAfterMs }));
+      });
+    });
+    outgoing.end(body);
+  });
+}
+
+async function readCredential(folder: string, file: string): Promise<string> {
+  const path = `${folder}/${file}`;
+  try {
+    return (await readFile(path, 'utf8')).trim();
+  } catch (cause) {
+    const detail = (cause as NodeJS.ErrnoException).code ?? String(cause);
+    throw new KubeError('credentials', `${path}: cannot be read (${detail})`, {
+      hint: 'the pod needs a service account with automountServiceAccountToken: true',
+      cause,
+    });
+  }
+}
+
+/** Joins segments into an absolute path. An empty segment would name a collection, `..` something else. */
+function joinPath(segments: readonly string[]): string {
+  for (const segment of segments) {
+    if (!/^[A-Za-z0-9][-._A-Za-z0-9]*$/.test(segment)) {
+      throw new KubeError(
+        'path',
+        `refused to send a request with the path segment ${JSON.stringify(segment)}`,
+      );
+    }
+  }
+  return `/${segments.join('/')}`;
+}
+
+/** The request's verb and path, for messages. */
+export function describe({ verb, path }: KubeRequest): string {
+  return `${verb} /${path.join('/')}`;
+}
+
+function aborted(request: KubeRequest): KubeError {
+  return new KubeError('aborted', `${describe(request)}: ended because the watchdog is closing`);
+}
+
+const notJson = Symbol('not JSON');
+
+function parseBody(bytes: Buffer): unknown {
+  if (bytes.length === 0) return undefined;
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch {
+    return notJson;
+  }
+}
+
+/** Reads seconds or a date (https://www.rfc-editor.org/rfc/rfc9110#field.retry-after) into ms from now. */
+export function parseRetryAfter(value: string | undefined, nowMs: number): number | undefined {
+  if (value === undefined) return undefined;
+  if (/^\d{1,9}$/.test(value.trim())) return Number(value) * 1000;
+  const date = Date.parse(value);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - nowMs);
+}

@@ -1,0 +1,90 @@
+import type { ConfigMapName, Namespace, PodName, PodUid } from './names.ts';
+
+/** What the watchdog may have to ask for: an action on its own pod, or on the ConfigMap of the budget. */
+export interface Access {
+  readonly verb: 'delete' | 'create' | 'get' | 'patch';
+  readonly resource: 'pods' | 'configmaps';
+  readonly subresource?: 'eviction';
+  readonly namespace: Namespace;
+  readonly name: PodName | ConfigMapName;
+}
+
+/** A SelfSubjectAccessReview of one access, with the object's name: without it a role bound to names denies. */
+export function accessReview({ verb, resource, subresource, namespace, name }: Access) {
+  const resourceAttributes = {
+    namespace,
+    verb,
+    resource,
+    name,
+    ...(subresource === undefined ? {} : { subresource }),
+  };
+  return {
+    apiVersion: 'authorization.k8s.io/v1',
+    kind: 'SelfSubjectAccessReview',
+    spec: { resourceAttributes },
+  } as const;
+}
+
+/** The options of a DELETE that holds for this very pod only. */
+export function deleteOptions(uid: PodUid) {
+  return { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid } } as const;
+}
+
+/** An Eviction (https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/) of this very pod only. */
+export function eviction(namespace: Namespace, name: PodName, uid: PodUid) {
+  return {
+    apiVersion: 'policy/v1',
+    kind: 'Eviction',
+    metadata: { name, namespace },
+    deleteOptions: { preconditions: { uid } },
+  } as const;
+}
+
+/** What an Event tells. */
+export interface EventText {
+  readonly reason: 'MountUnhealthy' | 'RestartingPod';
+  readonly action: 'Delete' | 'Evict' | 'Exit' | 'Notify';
+  readonly note: string;
+  /** When it happened, in ms since 1970. */
+  readonly at: number;
+}
+
+/** The Event's controller; Kubernetes wants a qualified name. */
+export const reportingController = 'mount-monitor/watchdog';
+const maxNoteBytes = 1024;
+
+/** An Event (https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/) about the pod. */
+export function podEvent(namespace: Namespace, name: PodName, uid: PodUid, text: EventText) {
+  return {
+    apiVersion: 'events.k8s.io/v1',
+    kind: 'Event',
+    metadata: { namespace, generateName: 'mount-monitor-' },
+    eventTime: new Date(text.at).toISOString().replace('Z', '000Z'),
+    reportingController,
+    reportingInstance: name.slice(0, 128),
+    type: 'Warning',
+    reason: text.reason,
+    action: text.action,
+    note: cutToBytes(text.note, maxNoteBytes),
+    regarding: { apiVersion: 'v1', kind: 'Pod', namespace, name, uid },
+  } as const;
+}
+
+/** A merge patch of one key that holds only for the ConfigMap's given version. */
+export function configMapPatch(resourceVersion: string, key: string, value: string) {
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { resourceVersion },
+    data: { [key]: value },
+  } as const;
+}
+
+function cutToBytes(text: string, most: number): string {
+  const bytes = Buffer.from(text.toWellFormed());
+  if (bytes.length <= most) return bytes.toString('utf8');
+  let end = most - 3;
+  // Not inside a character: UTF-8's continuation bytes are 10xxxxxx.
+  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1;
+  return `${bytes.toString('utf8', 0, end)}…`;
+}

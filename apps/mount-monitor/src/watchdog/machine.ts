@@ -1,0 +1,568 @@
+import type { LogFields } from '../log.ts';
+import type { Reservation } from './budget.ts';
+import { reservationMs } from './budget.ts';
+import type { Refusal } from './kube/api.ts';
+import type { EventText } from './kube/requests.ts';
+import type {
+  Call,
+  CallResult,
+  Input,
+  Machine,
+  Outcome,
+  Phase,
+  Restart,
+  Settings,
+  UnhealthyMount,
+} from './machine-types.ts';
+import { exitModeCode, gaveUpCode } from './machine-types.ts';
+
+/** What the runner has to do, in order. */
+export type Action =
+  | {
+      readonly kind: 'log';
+      readonly level: 'debug' | 'info' | 'warn' | 'error';
+      readonly message: string;
+      readonly fields: LogFields;
+    }
+  | { readonly kind: 'count'; readonly outcome: Outcome }
+  /** Carry out and hand the result back under the same number; at most one is under way. */
+  | { readonly kind: 'call'; readonly call: Call; readonly number: number }
+  | { readonly kind: 'exit'; readonly code: number };
+
+export interface Stepped {
+  readonly machine: Machine;
+  readonly actions: readonly Action[];
+}
+
+const armFirstMs = 1000;
+const armLongestMs = 60_000;
+const refusedFirstMs = 5000;
+const refusedLongestMs = 300_000;
+const unreadableFirstMs = 15_000;
+const unreadableLongestMs = 300_000;
+const longestRetryAfterMs = 3_600_000;
+const verifyFirstMs = 500;
+const verifyLongestMs = 30_000;
+/** Readings of a pod that does not end, before the deletion counts as failed. */
+const verifyReadings = 6;
+
+/** The state before the first input. */
+export function initialMachine(phase: Phase, at: number): Machine {
+  return {
+    phase,
+    since: at,
+    unhealthy: [],
+    unhealthySince: undefined,
+    target: undefined,
+    refusals: 0,
+    callNumber: 0,
+    callUnderWay: false,
+    restartNumber: 0,
+    lastError: undefined,
+  };
+}
+
+/** When the machine wants a `tick`, on the clock of the inputs' `at`; undefined for never. */
+export function wakeAt({ phase }: Machine): number | undefined {
+  return 'wakeAt' in phase ? phase.wakeAt : undefined;
+}
+
+/**
+ * The watchdog's decisions, without clock, network or chance: folds one input into the state and says what to
+ * do. A request that removes the pod is only ever asked for while a mount is unhealthy.
+ */
+export function step(machine: Machine, input: Input, settings: Settings): Stepped {
+  const next = new Step(machine, input.at, settings);
+  switch (input.kind) {
+    case 'start':
+      next.start();
+      break;
+    case 'mounts':
+      next.mounts(input.unhealthy);
+      break;
+    case 'tick':
+      next.tick();
+      break;
+    case 'result':
+      if (input.number === machine.callNumber && machine.callUnderWay) next.result(input.result);
+      break;
+    case 'close':
+      next.close();
+  }
+  return next.stepped();
+}
+
+/** One step in the making; lives only inside {@link step}. */
+class Step {
+  #machine: Machine;
+  readonly #at: number;
+  readonly #settings: Settings;
+  readonly #actions: Action[] = [];
+
+  constructor(machine: Machine, at: number, settings: Settings) {
+    this.#machine = machine;
+    this.#at = at;
+    this.#settings = settings;
+  }
+
+  stepped(): Stepped {
+    return { machine: this.#machine, actions: this.#actions };
+  }
+
+  start(): void {
+    const { phase } = this.#machine;
+    if (phase.state === 'disarmed') {
+      this.#log('warn', 'watchdog disarmed', { reason: phase.reason, detail: phase.detail });
+    } else if (phase.state === 'arming') {
+      this.#call({ kind: 'arm' });
+    }
+  }
+
+  mounts(unhealthy: readonly UnhealthyMount[]): void {
+    const before = this.#machine.unhealthy;
+    const unhealthySince = unhealthy.length === 0 ? undefined : (this.#machine.unhealthySince ?? this.#at);
+    this.#set({ unhealthy, unhealthySince });
+    const { phase } = this.#machine;
+    if (unhealthy.length === 0) {
+      this.#recovered(before);
+    } else if (phase.state === 'armed') {
+      this.#pend();
+    } else if (phase.state === 'notified') {
+      if (unhealthy.some(({ path }) => !phase.known.includes(path))) this.#pend(this.#at);
+    } else if (phase.state === 'pending' || phase.state === 'restarting' || phase.state === 'suppressed') {
+      const gone = before.filter(({ path }) => !unhealthy.some((mount) => mount.path === path));
+      if (gone.length > 0) {
+        this.#log('info', 'watchdog restart stays: other mounts are unhealthy', {
+          recovered: gone.map(({ path }) => path),
+          mounts: describeMounts(unhealthy),
+        });
+      }
+    }
+  }
+
+  #recovered(before: readonly UnhealthyMount[]): void {
+    const { phase, callUnderWay } = this.#machine;
+    this.#set({ refusals: 0 });
+    if (phase.state === 'notified') {
+      this.#log('info', 'watchdog: all mounts are healthy again', {});
+      this.#enter({ state: 'armed' });
+    } else if (phase.state === 'pending' || phase.state === 'suppressed') {
+      this.#cancel(before);
+    } else if (phase.state === 'restarting' && !(phase.step === 'removing' && callUnderWay)) {
+      this.#cancel(before);
+    }
+  }
+
+  tick(): void {
+    const { phase, callUnderWay } = this.#machine;
+    const due = wakeAt(this.#machine);
+    if (due === undefined || due > this.#at || callUnderWay) return;
+    switch (phase.state) {
+      case 'arming':
+        this.#enter({ ...phase, wakeAt: undefined });
+        this.#call({ kind: 'arm' });
+        break;
+      case 'pending':
+        this.#begin();
+        break;
+      case 'suppressed':
+        this.#proceed({ ...phase.restart, suppressions: phase.restart.suppressions });
+        break;
+      case 'restarting':
+        this.#proceed(phase.restart);
+        break;
+      case 'verifying':
+        this.#enter({ ...phase, wakeAt: undefined });
+        this.#call({ kind: 'verify' });
+    }
+  }
+
+  result(result: CallResult): void {
+    this.#set({ callUnderWay: false });
+    const { phase } = this.#machine;
+    if (result.call === 'arm' && phase.state === 'arming') this.#armResult(result, phase.attempts);
+    else if (result.call === 'verify' && phase.state === 'verifying') this.#verifyResult(result, phase);
+    else if (phase.state === 'restarting') {
+      if (result.call === 'read') this.#readResult(result, phase.restart);
+      else if (result.call === 'reserve') this.#reserveResult(result.reservation, phase.restart);
+      else if (result.call === 'report') this.#reportResult(result, phase.restart);
+      else if (result.call === 'remove') this.#removeResult(result, phase.restart);
+    }
+  }
+
+  close(): void {
+    const { phase } = this.#machine;
+    if (phase.state === 'pending' || phase.state === 'restarting' || phase.state === 'suppressed') {
+      this.#log('info', 'watchdog restart dropped', {
+        reason: 'shutting_down',
+        mounts: describeMounts(this.#machine.unhealthy),
+      });
+    }
+    this.#set({ callUnderWay: false });
+    this.#enter({ state: 'stopped', reason: 'closed', detail: 'the monitor is shutting down' });
+  }
+
+  // Arming
+
+  #armResult(result: CallResult & { readonly call: 'arm' }, attempts: number): void {
+    const { outcome } = result;
+    if (outcome.kind === 'armed') {
+      this.#set({ target: outcome.target, lastError: undefined });
+      this.#log('info', 'watchdog armed', { mode: this.#settings.mode, ...outcome.facts });
+      if (outcome.warning !== undefined)
+        this.#log('warn', 'watchdog: the restart budget cannot be used', {
+          detail: outcome.warning,
+          effect: 'restarts are suppressed until it can be read',
+        });
+      this.#enter({ state: 'armed' });
+      if (this.#machine.unhealthy.length > 0) this.#pend();
+      return;
+    }
+    if (outcome.kind === 'terminating') {
+      this.#stop('info', 'pod_terminating', 'the pod is already being deleted');
+      return;
+    }
+    const { phase } = this.#machine;
+    const same = phase.state === 'arming' && phase.reason === outcome.reason && attempts > 0;
+    const waitMs = Math.max(backoff(attempts, armFirstMs, armLongestMs), outcome.retryAfterMs ?? 0);
+    this.#log(same ? 'debug' : 'warn', 'watchdog not armed', {
+      reason: outcome.reason,
+      detail: outcome.detail,
+      attempt: attempts + 1,
+      retry_in_ms: waitMs,
+    });
+    this.#rearm(outcome.reason, outcome.detail, attempts + 1, waitMs);
+  }
+
+  #rearm(reason: string, detail: string, attempts: number, waitMs: number): void {
+    this.#set({ lastError: detail, target: undefined });
+    this.#enter({ state: 'arming', reason, detail, attempts, wakeAt: this.#at + waitMs });
+  }
+
+  // The way to a restart
+
+  #pend(since = this.#machine.unhealthySince ?? this.#at): void {
+    const { restartDelayMs, mode } = this.#settings;
+    const due = Math.max(this.#at, since + restartDelayMs);
+    this.#log('warn', mode === 'notify' ? 'watchdog notification pending' : 'watchdog restart pending', {
+      mounts: describeMounts(this.#machine.unhealthy),
+      delay_ms: due - this.#at,
+    });
+    this.#enter({ state: 'pending', wakeAt: due });
+    if (due <= this.#at) this.#begin();
+  }
+
+  #begin(): void {
+    const restartNumber = this.#machine.restartNumber + 1;
+    this.#set({ restartNumber });
+    this.#proceed({
+      id: `${this.#settings.instance}-${restartNumber}`,
+      attempts: 0,
+      suppressions: 0,
+      reported: false,
+      reservedAt: undefined,
+    });
+  }
+
+  /** The first step of an attempt: every attempt starts from what the pod is now. */
+  #proceed(restart: Restart): void {
+    const { mode } = this.#settings;
+    if (mode === 'exit' || mode === 'notify') {
+      this.#reserveOrGoOn(restart);
+      return;
+    }
+    this.#enter({ state: 'restarting', step: 'reading', restart, wakeAt: undefined });
+    this.#call({ kind: 'read' });
+  }
+
+  #readResult(result: CallResult & { readonly call: 'read' }, restart: Restart): void {
+    const { answer } = result;
+    const { target } = this.#machine;
+    if (answer.kind === 'refused') {
+      this.#attemptFailed(answer, restart);
+    } else if (answer.kind === 'absent') {
+      this.#stop('info', 'pod_gone', 'the pod no longer exists');
+    } else if (target === undefined || answer.uid !== target.uid) {
+      this.#mismatch(`expected uid ${target?.uid ?? 'none'}, found ${answer.uid}`);
+    } else if (answer.terminating) {
+      this.#stop('info', 'pod_terminating', 'the pod is already being deleted');
+    } else if (answer.controller === undefined) {
+      this.#refused('no_controller', noControllerDetail);
+    } else {
+      this.#reserveOrGoOn(restart);
+    }
+  }
+
+  #reserveOrGoOn(restart: Restart): void {
+    const { budget, mode } = this.#settings;
+    const { reservedAt } = restart;
+    const fresh = reservedAt !== undefined && this.#at - reservedAt < reservationMs / 2;
+    if (budget === undefined || mode === 'notify' || fresh) {
+      this.#reportOrGoOn(restart);
+      return;
+    }
+    this.#enter({
+      state: 'restarting',
+      step: 'reserving',
+      restart: { ...restart, reservedAt: this.#at },
+      wakeAt: undefined,
+    });
+    this.#call({ kind: 'reserve', id: restart.id, key: this.#machine.target?.ledgerKey });
+  }
+
+  #reserveResult(reservation: Reservation, restart: Restart): void {
+    if (reservation.kind === 'reserved') {
+      this.#log('info', 'watchdog restart entered into the budget', {
+        used: reservation.used,
+        limit: reservation.limit,
+      });
+      this.#reportOrGoOn(restart);
+      return;
+    }
+    const exhausted = reservation.kind === 'exhausted';
+    const reason = exhausted ? 'budget_exhausted' : 'budget_unreadable';
+    const detail = exhausted
+      ? `${reservation.used} restarts are in the budget's window, ${reservation.limit} are allowed`
+      : reservation.detail;
+    const waitMs = exhausted
+      ? reservation.freeInMs
+      : backoff(restart.suppressions, unreadableFirstMs, unreadableLongestMs);
+    this.#set({ lastError: exhausted ? undefined : detail });
+    this.#count('suppressed');
+    this.#log('error', 'watchdog restart suppressed', {
+      reason,
+      detail,
+      mounts: describeMounts(this.#machine.unhealthy),
+      retry_in_ms: waitMs,
+    });
+    const suppressed = { ...restart, reservedAt: undefined, suppressions: restart.suppressions + 1 };
+    this.#enter({ state: 'suppressed', reason, detail, restart: suppressed, wakeAt: this.#at + waitMs });
+  }
+
+  #reportOrGoOn(restart: Restart): void {
+    const { target, unhealthy } = this.#machine;
+    if (restart.reported || target === undefined) {
+      this.#remove(restart);
+      return;
+    }
+    this.#enter({ state: 'restarting', step: 'reporting', restart, wakeAt: undefined });
+    this.#call({ kind: 'report', uid: target.uid, event: eventFor(this.#settings.mode, unhealthy) });
+  }
+
+  #reportResult(result: CallResult & { readonly call: 'report' }, restart: Restart): void {
+    if (result.answer.kind === 'refused') {
+      this.#log('warn', 'watchdog: the Event could not be created', { detail: result.answer.detail });
+    }
+    const reported = { ...restart, reported: true };
+    const { reservedAt } = reported;
+    // A slow Event can have used up the reservation.
+    if (reservedAt !== undefined && this.#at - reservedAt >= reservationMs / 2) this.#reserveOrGoOn(reported);
+    else this.#remove(reported);
+  }
+
+  #remove(restart: Restart): void {
+    const { mode } = this.#settings;
+    const { target, unhealthy } = this.#machine;
+    const fields = { mode, mounts: describeMounts(unhealthy), attempt: restart.attempts + 1 };
+    if (mode === 'notify') {
+      this.#count('notified');
+      this.#log('error', 'watchdog: mounts are unhealthy', { mode, mounts: describeMounts(unhealthy) });
+      this.#enter({ state: 'notified', known: unhealthy.map(({ path }) => path) });
+    } else if (mode === 'exit') {
+      this.#count('exited');
+      this.#log('warn', 'watchdog exits', { ...fields, exit_code: exitModeCode });
+      this.#enter({ state: 'stopped', reason: 'exiting', detail: describeMounts(unhealthy).join('; ') });
+      this.#actions.push({ kind: 'exit', code: exitModeCode });
+    } else if (target === undefined) {
+      this.#refused('not_armed', 'the pod is not known');
+    } else {
+      this.#log('warn', 'watchdog restarts the pod', { ...fields, uid: target.uid });
+      this.#enter({ state: 'restarting', step: 'removing', restart, wakeAt: undefined });
+      this.#call({ kind: 'remove', how: mode, uid: target.uid });
+    }
+  }
+
+  #removeResult(result: CallResult & { readonly call: 'remove' }, restart: Restart): void {
+    const { answer } = result;
+    if (answer.kind === 'absent') {
+      this.#done('the pod no longer exists');
+    } else if (answer.kind === 'done') {
+      this.#log('info', 'watchdog: the API server accepted the restart', { status: answer.status });
+      this.#enter({ state: 'verifying', restart, readings: 0, wakeAt: this.#at + verifyFirstMs });
+    } else if (answer.code === 'withheld') {
+      this.#cancel([]);
+    } else if (answer.status === 409) {
+      this.#mismatch(answer.detail);
+    } else {
+      this.#attemptFailed(answer, restart);
+    }
+  }
+
+  #verifyResult(
+    result: CallResult & { readonly call: 'verify' },
+    { restart, readings }: Phase & { readonly state: 'verifying' },
+  ): void {
+    const { answer } = result;
+    if (answer.kind === 'refused' && answer.status === 403) {
+      this.#done('accepted by the API server; the pod cannot be read');
+    } else if (answer.kind === 'refused') {
+      this.#log('debug', 'watchdog: the restart could not be verified yet', { detail: answer.detail });
+      const waitMs = Math.max(backoff(readings, verifyFirstMs, verifyLongestMs), retryAfter(answer));
+      this.#enter({ state: 'verifying', restart, readings, wakeAt: this.#at + waitMs });
+    } else if (answer.kind === 'absent' || answer.terminating || answer.uid !== this.#machine.target?.uid) {
+      this.#done(answer.kind === 'absent' ? 'the pod no longer exists' : 'the pod is being deleted');
+    } else if (readings + 1 < verifyReadings) {
+      const waitMs = backoff(readings, verifyFirstMs, verifyLongestMs);
+      this.#enter({ state: 'verifying', restart, readings: readings + 1, wakeAt: this.#at + waitMs });
+    } else {
+      const detail = 'the API server accepted the restart, but the pod is not being deleted';
+      this.#log('error', 'watchdog restart had no effect', { detail });
+      if (this.#machine.unhealthy.length === 0) this.#cancel([]);
+      else this.#retry(detail, 0, restart, false);
+    }
+  }
+
+  // Ends of a restart
+
+  #attemptFailed(answer: Refusal, restart: Restart): void {
+    const { status } = answer;
+    // Waiting mends overload and accidents. It mends no refusal: those need another role, pod or request.
+    const transient =
+      status === undefined || status === 401 || status === 408 || status === 429 || status >= 500;
+    if (answer.code === 'path') this.#refused('defect', answer.detail);
+    else if (!transient) this.#refused(status === 403 ? 'forbidden' : 'rejected', answer.detail);
+    else if (this.#machine.unhealthy.length === 0) this.#cancel([]);
+    else this.#retry(answer.detail, retryAfter(answer), restart, answer.byDisruptionBudget);
+  }
+
+  #retry(detail: string, retryAfterMs: number, restart: Restart, byDisruptionBudget: boolean): void {
+    const { mode, maxRetries, retryBackoffInitialMs, retryBackoffMaxMs } = this.#settings;
+    const attempts = restart.attempts + 1;
+    this.#set({ lastError: detail });
+    if (mode === 'delete' && attempts > maxRetries) {
+      this.#count('failed');
+      this.#log('error', 'watchdog gave up deleting the pod: exiting so that the container restarts', {
+        attempts,
+        detail,
+        mounts: describeMounts(this.#machine.unhealthy),
+        exit_code: gaveUpCode,
+      });
+      this.#enter({ state: 'stopped', reason: 'gave_up', detail });
+      this.#actions.push({ kind: 'exit', code: gaveUpCode });
+      return;
+    }
+    const waitMs = Math.max(backoff(attempts - 1, retryBackoffInitialMs, retryBackoffMaxMs), retryAfterMs);
+    // An eviction may be refused for days: its log thins out.
+    const level = (attempts & (attempts - 1)) === 0 ? 'warn' : 'debug';
+    this.#log(
+      level,
+      byDisruptionBudget ? 'watchdog restart refused by a disruption budget' : 'watchdog restart failed',
+      {
+        attempt: attempts,
+        detail,
+        retry_in_ms: waitMs,
+      },
+    );
+    const retried = { ...restart, attempts };
+    this.#enter({ state: 'restarting', step: 'waiting', restart: retried, wakeAt: this.#at + waitMs });
+  }
+
+  /** Nothing more is sent until arming has succeeded again. */
+  #refused(reason: string, detail: string): void {
+    const refusals = this.#machine.refusals + 1;
+    const waitMs = backoff(refusals - 1, refusedFirstMs, refusedLongestMs);
+    this.#set({ refusals });
+    this.#count('refused');
+    this.#log('error', 'watchdog restart refused', {
+      reason,
+      detail,
+      mounts: describeMounts(this.#machine.unhealthy),
+      retry_in_ms: waitMs,
+    });
+    this.#rearm(reason, detail, 0, waitMs);
+  }
+
+  #mismatch(detail: string): void {
+    this.#count('conflict');
+    this.#stop('error', 'uid_mismatch', `the pod of this name is not this pod: ${detail}`);
+  }
+
+  #cancel(recovered: readonly UnhealthyMount[]): void {
+    this.#count('cancelled');
+    this.#log('info', 'watchdog restart cancelled', {
+      reason: 'mounts_recovered',
+      ...(recovered.length > 0 ? { recovered: recovered.map(({ path }) => path) } : {}),
+    });
+    this.#set({ callUnderWay: false });
+    this.#enter({ state: 'armed' });
+  }
+
+  #done(detail: string): void {
+    this.#count('done');
+    this.#set({ refusals: 0, lastError: undefined });
+    this.#stop('info', 'restarting', detail);
+  }
+
+  #stop(level: 'info' | 'error', reason: string, detail: string): void {
+    this.#log(level, 'watchdog stopped', { reason, detail, mounts: describeMounts(this.#machine.unhealthy) });
+    this.#enter({ state: 'stopped', reason, detail });
+  }
+
+  // Building blocks
+
+  #set(change: Partial<Machine>): void {
+    this.#machine = { ...this.#machine, ...change };
+  }
+
+  #enter(phase: Phase): void {
+    const since = phase.state === this.#machine.phase.state ? this.#machine.since : this.#at;
+    this.#set({ phase, since });
+  }
+
+  #call(call: Call): void {
+    const number = this.#machine.callNumber + 1;
+    this.#set({ callNumber: number, callUnderWay: true });
+    this.#actions.push({ kind: 'call', call, number });
+  }
+
+  #count(outcome: Outcome): void {
+    this.#actions.push({ kind: 'count', outcome });
+  }
+
+  #log(level: 'debug' | 'info' | 'warn' | 'error', message: string, fields: LogFields): void {
+    this.#actions.push({ kind: 'log', level, message, fields });
+  }
+}
+
+/** Why a pod without a controller is left alone. */
+export const noControllerDetail =
+  'the pod has no controller in ownerReferences: nothing would replace it; run it from a Deployment, StatefulSet or DaemonSet';
+
+/** Doubles from the first wait, up to the longest, in ms. */
+function backoff(failures: number, firstMs: number, longestMs: number): number {
+  return Math.min(firstMs * 2 ** Math.min(failures, 40), longestMs);
+}
+
+function retryAfter({ retryAfterMs }: Refusal): number {
+  return Math.min(retryAfterMs ?? 0, longestRetryAfterMs);
+}
+
+/** One line a mount: its name, path and what is wrong. */
+export function describeMounts(mounts: readonly UnhealthyMount[]): readonly string[] {
+  return mounts.map(({ name, path, reason, error }) => {
+    const title = name === undefined || name === path ? path : `${name} (${path})`;
+    const why = [reason, error].filter((text) => text !== undefined && text !== '').join(', ');
+    return why === '' ? title : `${title}: ${why}`;
+  });
+}
+
+const actions = { delete: 'Delete', evict: 'Evict', exit: 'Exit', notify: 'Notify' } as const;
+
+function eventFor(mode: Settings['mode'], unhealthy: readonly UnhealthyMount[]): Omit<EventText, 'at'> {
+  const count = unhealthy.length === 1 ? '1 mount is' : `${unhealthy.length} mounts are`;
+  return {
+    reason: mode === 'notify' ? 'MountUnhealthy' : 'RestartingPod',
+    action: actions[mode],
+    note: `${count} unhealthy: ${describeMounts(unhealthy).join('; ')}`,
+  };
+}

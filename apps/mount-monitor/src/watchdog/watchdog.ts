@@ -1,0 +1,279 @@
+import { randomUUID } from 'node:crypto';
+import type { WatchdogConfig } from '../config/watchdog-config.ts';
+import type { Logger } from '../log.ts';
+import { arm } from './arming.ts';
+import { type Reservation, reserve } from './budget.ts';
+import { type Environment, parseEnvironment } from './environment.ts';
+import { createKubeApi, type KubeApi } from './kube/api.ts';
+import { createKubeTransport, type KubeEndpoint, type KubeTransport, type KubeVerb } from './kube/client.ts';
+import { type Action, describeMounts, initialMachine, step, wakeAt } from './machine.ts';
+import {
+  type Call,
+  type CallResult,
+  type Input,
+  type Machine,
+  type Outcome,
+  type Phase,
+  restartOutcomes,
+  type UnhealthyMount,
+  type WatchdogState,
+  watchdogStates,
+} from './machine-types.ts';
+
+/** Time, so that tests can have their own. */
+export interface WatchdogClock {
+  /** Milliseconds on a clock that does not jump. */
+  monotonic(): number;
+  /** Milliseconds since 1970. */
+  wall(): number;
+  /** Calls back once after so many ms; the returned function takes it back. */
+  after(milliseconds: number, callback: () => void): () => void;
+}
+
+export interface WatchdogOptions {
+  readonly config: WatchdogConfig;
+  /** `process.env`; see {@link parseEnvironment} for the variables. */
+  readonly env: Environment;
+  readonly log: Logger;
+  /** Ends the process, with a code; the watchdog does nothing more after it. */
+  readonly onExit: (code: number) => void;
+  readonly clock?: WatchdogClock;
+  /** Makes the way to the API server; the real one if left out. */
+  readonly transport?: (endpoint: KubeEndpoint) => KubeTransport;
+}
+
+/** The watchdog for the status endpoint, ready to be written as JSON. Times are RFC 3339. */
+export interface WatchdogStatus {
+  readonly state: WatchdogState;
+  readonly mode: WatchdogConfig['mode'];
+  /** Why it is in this state, where a state has reasons: a word, and one line for people. */
+  readonly reason?: string;
+  readonly detail?: string;
+  /** When it came into this state. */
+  readonly since: string;
+  /** When it acts next by itself. */
+  readonly next_attempt?: string;
+  /** Attempts at the present restart that failed. */
+  readonly failed_attempts?: number;
+  readonly last_error?: string;
+  /** The unhealthy mounts, one line each. */
+  readonly unhealthy: readonly string[];
+  /** Restarts that were held back by the budget since this process started. */
+  readonly suppressed_restarts: number;
+}
+
+/** What the metrics show; counters since this process started. */
+export interface WatchdogMetrics {
+  /** All the states there are. */
+  readonly states: readonly WatchdogState[];
+  /** Keyed by outcome; every outcome has an entry. */
+  readonly restarts: ReadonlyMap<Outcome, number>;
+  /** Requests to the API server, keyed by verb and code with a space between; the code is an HTTP status, or why no answer came. */
+  readonly kubeRequests: ReadonlyMap<string, number>;
+}
+
+/** Restarts the pod while mounts are unhealthy. Touches no mount, and no method waits for anything. */
+export interface Watchdog {
+  /** Takes all mounts that are unhealthy now; call it after every change. Returns at once. */
+  update(unhealthy: readonly UnhealthyMount[]): void;
+  status(): WatchdogStatus;
+  metrics(): WatchdogMetrics;
+  /** Drops a pending restart and sends nothing more. Resolves once the request under way has ended. */
+  close(): Promise<void>;
+}
+
+/** Makes the watchdog and begins to arm it. */
+export function createWatchdog(options: WatchdogOptions): Watchdog {
+  return new RunningWatchdog(options);
+}
+
+const systemClock: WatchdogClock = {
+  monotonic: () => performance.now(),
+  wall: () => Date.now(),
+  after(milliseconds, callback) {
+    // setTimeout holds 31 bits; waking early is harmless.
+    const timer = setTimeout(callback, Math.min(milliseconds, 2 ** 31 - 1));
+    timer.unref();
+    return () => clearTimeout(timer);
+  },
+};
+
+/** Carries out what the machine decides. */
+class RunningWatchdog implements Watchdog {
+  readonly #options: WatchdogOptions;
+  readonly #clock: WatchdogClock;
+  readonly #settings;
+  readonly #environment;
+  readonly #transport: KubeTransport | undefined;
+  readonly #closing = new AbortController();
+  readonly #restarts = new Map<Outcome, number>(restartOutcomes.map((outcome) => [outcome, 0]));
+  readonly #requests = new Map<string, number>();
+  readonly #underWay = new Set<Promise<void>>();
+  #machine: Machine;
+  #api: KubeApi | undefined;
+  #cancelTimer: (() => void) | undefined;
+
+  constructor(options: WatchdogOptions) {
+    const { config } = options;
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#settings = {
+      mode: config.mode,
+      restartDelayMs: config.restartDelayMs,
+      maxRetries: config.maxRetries,
+      retryBackoffInitialMs: config.retryBackoffInitialMs,
+      retryBackoffMaxMs: config.retryBackoffMaxMs,
+      budget: config.budget,
+      instance: randomUUID(),
+    };
+    const environment = parseEnvironment(options.env);
+    this.#environment = 'reason' in environment ? undefined : environment;
+    this.#transport =
+      this.#environment === undefined
+        ? undefined
+        : (options.transport ?? createKubeTransport)(this.#environment);
+    const phase: Phase = !config.enabled
+      ? { state: 'disabled' }
+      : 'reason' in environment
+        ? { state: 'disarmed', ...environment }
+        : { state: 'arming', reason: undefined, detail: undefined, attempts: 0, wakeAt: undefined };
+    this.#machine = initialMachine(phase, this.#clock.monotonic());
+    this.#input({ at: this.#clock.monotonic(), kind: 'start' });
+  }
+
+  update(unhealthy: readonly UnhealthyMount[]): void {
+    this.#input({ at: this.#clock.monotonic(), kind: 'mounts', unhealthy });
+  }
+
+  status(): WatchdogStatus {
+    const { phase, since, lastError, unhealthy } = this.#machine;
+    const date = (monotonic: number) =>
+      new Date(this.#clock.wall() + monotonic - this.#clock.monotonic()).toISOString();
+    const next = wakeAt(this.#machine);
+    const { reason, detail } = 'reason' in phase ? phase : { reason: undefined, detail: undefined };
+    return {
+      state: phase.state,
+      mode: this.#settings.mode,
+      ...(reason === undefined ? {} : { reason }),
+      ...(detail === undefined ? {} : { detail }),
+      since: date(since),
+      ...(next === undefined ? {} : { next_attempt: date(next) }),
+      ...(phase.state === 'restarting' ? { failed_attempts: phase.restart.attempts } : {}),
+      ...(lastError === undefined ? {} : { last_error: lastError }),
+      unhealthy: describeMounts(unhealthy),
+      suppressed_restarts: this.#restarts.get('suppressed') ?? 0,
+    };
+  }
+
+  metrics(): WatchdogMetrics {
+    return {
+      states: watchdogStates,
+      restarts: new Map(this.#restarts),
+      kubeRequests: new Map(this.#requests),
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#input({ at: this.#clock.monotonic(), kind: 'close' });
+    this.#closing.abort();
+    await Promise.all(this.#underWay);
+  }
+
+  #input(input: Input): void {
+    if (this.#closing.signal.aborted) return;
+    const { machine, actions } = step(this.#machine, input, this.#settings);
+    this.#machine = machine;
+    this.#cancelTimer?.();
+    const due = wakeAt(machine);
+    this.#cancelTimer =
+      due === undefined
+        ? undefined
+        : this.#clock.after(Math.max(0, due - this.#clock.monotonic()), () =>
+            this.#input({ at: this.#clock.monotonic(), kind: 'tick' }),
+          );
+    for (const action of actions) this.#carryOut(action);
+  }
+
+  #carryOut(action: Action): void {
+    switch (action.kind) {
+      case 'log':
+        this.#options.log[action.level](action.message, action.fields);
+        break;
+      case 'count':
+        this.#restarts.set(action.outcome, (this.#restarts.get(action.outcome) ?? 0) + 1);
+        break;
+      case 'exit':
+        this.#options.onExit(action.code);
+        break;
+      case 'call': {
+        const { number, call } = action;
+        const running = this.#call(call).then((result) => {
+          this.#underWay.delete(running);
+          this.#input({ at: this.#clock.monotonic(), kind: 'result', number, result });
+        });
+        this.#underWay.add(running);
+      }
+    }
+  }
+
+  async #call(call: Call): Promise<CallResult> {
+    const environment = this.#environment;
+    const transport = this.#transport;
+    if (environment === undefined || transport === undefined) {
+      throw new Error(`watchdog: asked for ${call.kind} outside of a cluster`);
+    }
+    if (call.kind === 'arm') {
+      const { mode, budget } = this.#settings;
+      const armed = await arm({
+        environment,
+        mode,
+        budget,
+        connect: (namespace) =>
+          createKubeApi({
+            transport,
+            namespace,
+            pod: environment.pod,
+            signal: this.#closing.signal,
+            count: (verb, code) => this.#countRequest(verb, code),
+          }),
+      });
+      this.#api = armed.api;
+      return { call: 'arm', outcome: armed.outcome };
+    }
+    const api = this.#api;
+    if (call.kind === 'reserve') {
+      return { call: 'reserve', reservation: await this.#reserve(api, call.id, call.key) };
+    }
+    if (api === undefined) throw new Error(`watchdog: asked for ${call.kind} before it was armed`);
+    switch (call.kind) {
+      case 'read':
+      case 'verify':
+        return { call: call.kind, answer: await api.getPod() };
+      case 'report': {
+        const event = { ...call.event, at: this.#clock.wall() };
+        return { call: 'report', answer: await api.createEvent(call.uid, event) };
+      }
+      case 'remove': {
+        // Mounts may have recovered since it was decided.
+        const confirm = () => this.#machine.unhealthy.length > 0 && !this.#closing.signal.aborted;
+        const removing = call.how === 'delete' ? api.deletePod : api.evictPod;
+        return { call: 'remove', answer: await removing(call.uid, confirm) };
+      }
+    }
+  }
+
+  async #reserve(api: KubeApi | undefined, id: string, key: string | undefined): Promise<Reservation> {
+    const { budget } = this.#settings;
+    const environment = this.#environment;
+    if (api === undefined || key === undefined || budget === undefined || environment === undefined) {
+      return { kind: 'unreadable', detail: 'the API server could not be asked when the watchdog was armed' };
+    }
+    const entry = { id, pod: environment.pod, at: this.#clock.wall() };
+    return reserve(api, environment.configMap, key, entry, budget);
+  }
+
+  #countRequest(verb: KubeVerb, code: string): void {
+    const key = `${verb} ${code}`;
+    this.#requests.set(key, (this.#requests.get(key) ?? 0) + 1);
+  }
+}
