@@ -1,5 +1,9 @@
 /** Why a release can't be made. */
-export type ReleaseRulesErrorCode = 'INVALID_VERSION' | 'SEVERAL_VERSION_TAGS' | 'BUILD_METADATA';
+export type ReleaseRulesErrorCode =
+  | 'INVALID_VERSION'
+  | 'SEVERAL_VERSION_TAGS'
+  | 'BUILD_METADATA'
+  | 'UNKNOWN_HISTORY';
 
 /** A version or a set of tags that a release can't be made of. */
 export class ReleaseRulesError extends Error {

@@ -1,7 +1,9 @@
 export { ReleaseRulesError, type ReleaseRulesErrorCode } from './errors.ts';
+export { type PlannedTag, planTags, type TagFacts, type TagOptions, type TagSpelling } from './tags.ts';
 export {
   type BuildVersion,
   DEVELOPMENT_VERSION,
+  isPrerelease,
   isReleaseVersion,
   parseReleaseVersion,
   type ReleaseVersion,

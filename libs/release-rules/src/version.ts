@@ -1,4 +1,4 @@
-import { compare, parse } from 'semver';
+import { compare, parse, prerelease } from 'semver';
 import { ReleaseRulesError } from './errors.ts';
 
 /**
@@ -56,6 +56,11 @@ export function parseReleaseVersion(text: string): ReleaseVersion {
 /** Whether the text is a version that `parseReleaseVersion` accepts. */
 export function isReleaseVersion(text: string): boolean {
   return text.length <= LONGEST && SEMVER.test(text) && parse(text) !== null;
+}
+
+/** Whether the version is a prerelease (`1.2.3-rc.1`). https://semver.org/spec/v2.0.0.html#spec-item-9 */
+export function isPrerelease(version: ReleaseVersion): boolean {
+  return prerelease(version) !== null;
 }
 
 /**
