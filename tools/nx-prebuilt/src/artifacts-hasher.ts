@@ -1,0 +1,79 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { lstat, readdir, readlink } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { type HasherContext, type ProjectGraph, type Task, workspaceRoot } from '@nx/devkit';
+
+/** What Nx wants of a task's hash. */
+export interface TaskHash {
+  readonly value: string;
+}
+
+/**
+ * The cache key of a task that works on the artifacts of other tasks. In a run that holds those tasks, Nx's own key
+ * follows their outputs (`dependentTasksOutputFiles`). In a run without them (`--exclude-task-dependencies`, where
+ * the artifacts come from elsewhere) Nx's key knows nothing of the artifacts: then their content is made part of it.
+ *
+ * @see https://nx.dev/reference/inputs#dependent-tasks-output-files
+ */
+export async function hashWithArtifacts(
+  task: Task,
+  context: Pick<HasherContext, 'hasher' | 'taskGraph' | 'projectGraph'> & {
+    readonly env?: NodeJS.ProcessEnv;
+  },
+  root: string = workspaceRoot,
+): Promise<TaskHash> {
+  const hash: TaskHash = await context.hasher.hashTask(task, context.taskGraph, context.env ?? process.env);
+  if ((context.taskGraph.dependencies[task.id] ?? []).length > 0) return hash;
+  const digest = createHash('sha256').update(`${hash.value}\n`);
+  for (const path of artifactsOf(task.target.project, task.target.target, context.projectGraph)) {
+    digest.update(`${path}\n`);
+    await addFolder(digest, join(root, path), root);
+  }
+  return { ...hash, value: digest.digest('hex') };
+}
+
+/**
+ * The folders, relative to the workspace's root, that the targets before this one write, sorted. Follows `dependsOn`
+ * of the same project; outputs elsewhere than below `{workspaceRoot}` are not artifacts.
+ */
+export function artifactsOf(project: string, target: string, graph: ProjectGraph): readonly string[] {
+  const targets = graph.nodes[project]?.data.targets ?? {};
+  const outputs = new Set<string>();
+  const seen = new Set<string>();
+  const visit = (name: string): void => {
+    if (seen.has(name)) return;
+    seen.add(name);
+    for (const before of targets[name]?.dependsOn ?? []) {
+      const beforeName = typeof before === 'string' ? before : before.target;
+      for (const output of targets[beforeName]?.outputs ?? []) {
+        if (output.startsWith('{workspaceRoot}/')) outputs.add(output.slice('{workspaceRoot}/'.length));
+      }
+      visit(beforeName);
+    }
+  };
+  visit(target);
+  return [...outputs].sort();
+}
+
+// Paths, kinds, whether executable, and contents: what a restored or downloaded artifact is made of.
+async function addFolder(digest: ReturnType<typeof createHash>, path: string, root: string): Promise<void> {
+  const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  const name = JSON.stringify(relative(root, path));
+  if (found === undefined) {
+    digest.update(`absent ${name}\n`);
+  } else if (found.isDirectory()) {
+    digest.update(`folder ${name}\n`);
+    for (const entry of (await readdir(path)).sort()) await addFolder(digest, join(path, entry), root);
+  } else if (found.isSymbolicLink()) {
+    digest.update(`link ${name} ${JSON.stringify(await readlink(path))}\n`);
+  } else {
+    const content = createHash('sha256');
+    await pipeline(createReadStream(path, { highWaterMark: 1024 * 1024 }), content);
+    digest.update(`file ${name} ${(found.mode & 0o111) !== 0} ${content.digest('hex')}\n`);
+  }
+}

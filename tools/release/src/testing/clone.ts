@@ -1,0 +1,44 @@
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { run, runOk, THIS_WORKSPACE } from './workspace.ts';
+
+/** A clone of this repository's HEAD in a folder of its own; gone when it is disposed of. */
+export interface Clone extends AsyncDisposable {
+  readonly root: string;
+}
+
+/** Clones, and nothing more: what a stranger has after `git clone`. */
+export async function freshClone(): Promise<Clone> {
+  const folder = await mkdtemp(join(tmpdir(), 'clone-'));
+  const root = join(folder, 'workspace');
+  const remove = () => rm(folder, { recursive: true, force: true });
+  try {
+    await runOk(folder, 'git', ['clone', '--quiet', THIS_WORKSPACE, root]);
+    return { root, [Symbol.asyncDispose]: remove };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+/** Clones and runs `./bootstrap`, which finds most of its work done: the packages and sysroots are copies of ours. */
+export async function bootstrappedClone(): Promise<Clone> {
+  const clone = await freshClone();
+  try {
+    const { exitCode } = await run(THIS_WORKSPACE, './bootstrap', ['--check']);
+    if (exitCode === 0) {
+      for (const folder of ['node_modules', '.cache']) {
+        await cp(join(THIS_WORKSPACE, folder), join(clone.root, folder), {
+          recursive: true,
+          verbatimSymlinks: true,
+        });
+      }
+    }
+    await runOk(clone.root, './bootstrap', []);
+    return clone;
+  } catch (error) {
+    await clone[Symbol.asyncDispose]();
+    throw error;
+  }
+}
