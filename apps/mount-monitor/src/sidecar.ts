@@ -1,91 +1,151 @@
 import type { MonitorConfig } from './config/config.ts';
 import { formatDuration } from './config/duration.ts';
 import { type ConfigSource, loadConfig } from './config/load.ts';
-import { createRouter } from './http/routes.ts';
-import { HttpServer, ListenError } from './http/server.ts';
+import type { HttpServer } from './http/index.ts';
 import type { View } from './http/view.ts';
-import { createLogger } from './log.ts';
+import { type AdjustableLogger, createLogger } from './log.ts';
 import { Monitor } from './monitor/monitor.ts';
 import { Prober } from './monitor/prober.ts';
+import { after } from './monitor/timers.ts';
 import { probeCommand } from './probe-command.ts';
 import { Reloader } from './reload.ts';
 import { version } from './version.ts';
+import { WatchdogLink } from './watchdog-link.ts';
+
+/** How long the watchdog's request under way may hold up the exit, in ms. */
+const watchdogCloseMs = 2000;
 
 /**
  * Runs the monitor until a signal ends the process. Returns an exit code only where it could not start, and
  * throws the configuration's problems.
  */
 export async function startSidecar(source: ConfigSource): Promise<number | undefined> {
-  const startedAt = new Date();
   const loaded = await loadConfig(source);
-  let config = loaded.config;
+  const { config } = loaded;
   const log = createLogger(config.logLevel, config.logFormat);
   log.info('configuration loaded', { source: loaded.file.source, mounts: config.mounts.length });
   for (const warning of loaded.warnings) log.warn('configuration', { problem: warning });
   log.info('starting mount monitor', { version, ...startFields(config) });
-
-  const monitor = new Monitor(config, { prober: new Prober({ command: probeCommand() }), log });
-  let draining = false;
-  const view: View = {
-    version,
-    startedAt,
-    draining: () => draining,
-    config: () => config,
-    revision: () => monitor.revision,
-    mounts: () => monitor.snapshot(),
-    isHung: (mount) => monitor.isHung(mount.config),
-    hungProbes: () => monitor.hungProbes,
-    stalled: () => monitor.stalled().map(({ path }) => path),
-    watchdog: () => ({
-      status: { state: 'disabled' },
-      states: ['disabled'],
-      restarts: new Map(),
-      kubeRequests: new Map(),
-    }),
-    reloads: () => reloader.view(),
-  };
-  const server = new HttpServer(createRouter(view), log);
-  try {
-    await server.listen(config.httpHost, config.httpPort);
-  } catch (error) {
-    if (!(error instanceof ListenError)) throw error;
-    log.error('http server failed to start', { error: error.message });
-    return 1;
+  for (const { name, path, checkType, failureThreshold } of config.mounts) {
+    log.debug('mount registered', { name, path, check_type: checkType, failure_threshold: failureThreshold });
   }
-  log.info('http server started', { host: config.httpHost, port: config.httpPort });
 
+  const sidecar = new Sidecar(config, log);
+  sidecar.start();
+  const { createRouter, HttpServer, ListenError } = await import('./http/index.ts');
   const reloader = new Reloader({
     source,
     initial: loaded,
     log,
-    apply: async (next) => {
-      if (next.httpPort !== config.httpPort || next.httpHost !== config.httpHost) {
-        await server.listen(next.httpHost, next.httpPort);
-      }
-      log.adjust(next.logLevel, next.logFormat);
-      config = next;
-      monitor.apply(next);
-    },
+    apply: (next) => sidecar.apply(next),
   });
-  const shutDown = async (signal: NodeJS.Signals): Promise<void> => {
-    if (draining) process.exit(128 + (signal === 'SIGINT' ? 2 : 15));
-    draining = true;
-    log.info('received shutdown signal', { signal });
-    reloader.close();
-    monitor.close();
-    await server.drain(config.shutdownTimeoutMs);
-    log.info('shutdown complete');
-    // Not by running out of work: a killed probe that hangs in the kernel must not keep the process.
-    process.exit(0);
-  };
-  process.on('SIGTERM', (signal) => void shutDown(signal));
-  process.on('SIGINT', (signal) => void shutDown(signal));
+  const server = new HttpServer(createRouter(sidecar.view(reloader)), log);
+  try {
+    await sidecar.serve(server);
+  } catch (error) {
+    if (!(error instanceof ListenError)) throw error;
+    log.error('http server failed to start', { error: error.message });
+    // Not by running out of work: a probe that hangs must not keep the process.
+    process.exit(1);
+  }
   process.on('SIGHUP', () => {
     log.info('received reload signal');
     void reloader.reload();
   });
-  monitor.start();
   return undefined;
+}
+
+/** The running parts, and their way out. */
+class Sidecar {
+  readonly #startedAt = new Date();
+  readonly #log: AdjustableLogger;
+  readonly #monitor: Monitor;
+  readonly #watchdog: WatchdogLink;
+  #config: MonitorConfig;
+  #server: HttpServer | undefined;
+  #draining = false;
+
+  constructor(config: MonitorConfig, log: AdjustableLogger) {
+    this.#config = config;
+    this.#log = log;
+    this.#watchdog = new WatchdogLink({
+      env: process.env,
+      log,
+      onExit: (code) => {
+        log.error('the watchdog ends this process', { code });
+        process.exit(code);
+      },
+    });
+    this.#monitor = new Monitor(config, {
+      prober: new Prober({ command: probeCommand() }),
+      log,
+      onUnhealthyChange: (unhealthy) => this.#watchdog.update(unhealthy),
+    });
+  }
+
+  /** Starts the first probes, which start up while the rest is still being loaded. */
+  start(): void {
+    process.on('SIGTERM', (signal) => this.#onStopSignal(signal));
+    process.on('SIGINT', (signal) => this.#onStopSignal(signal));
+    this.#monitor.start();
+    void this.#watchdog.apply(this.#config.watchdog);
+  }
+
+  async serve(server: HttpServer): Promise<void> {
+    this.#server = server;
+    const { httpHost, httpPort } = this.#config;
+    await server.listen(httpHost, httpPort);
+    this.#log.info('http server started', { host: httpHost, port: httpPort });
+  }
+
+  /** Puts a new configuration to use; throws where its address cannot be listened on, and then changes nothing. */
+  async apply(next: MonitorConfig): Promise<void> {
+    if (this.#draining) return;
+    if (next.httpPort !== this.#config.httpPort || next.httpHost !== this.#config.httpHost) {
+      await this.#server?.listen(next.httpHost, next.httpPort);
+      this.#log.info('http server moved', { host: next.httpHost, port: next.httpPort });
+    }
+    this.#log.adjust(next.logLevel, next.logFormat);
+    this.#config = next;
+    this.#monitor.apply(next);
+    await this.#watchdog.apply(next.watchdog);
+  }
+
+  view(reloader: Reloader): View {
+    return {
+      version,
+      startedAt: this.#startedAt,
+      draining: () => this.#draining,
+      config: () => this.#config,
+      revision: () => this.#monitor.revision,
+      mounts: () => this.#monitor.snapshot(),
+      isHung: (mount) => this.#monitor.isHung(mount.config),
+      hungProbes: () => this.#monitor.hungProbes,
+      stalled: () => this.#monitor.stalled().map(({ path }) => path),
+      watchdog: () => this.#watchdog.view(),
+      reloads: () => reloader.view(),
+    };
+  }
+
+  #onStopSignal(signal: NodeJS.Signals): void {
+    if (this.#draining) process.exit(signal === 'SIGINT' ? 130 : 143);
+    this.#draining = true;
+    this.#log.info('received shutdown signal', { signal });
+    void this.#shutDown();
+  }
+
+  async #shutDown(): Promise<void> {
+    this.#monitor.close();
+    const watchdogClosed = Promise.race([
+      this.#watchdog.close(),
+      new Promise<void>((resolve) => after(watchdogCloseMs, resolve)),
+    ]);
+    await this.#server?.drain(this.#config.shutdownTimeoutMs);
+    await watchdogClosed;
+    this.#log.info('shutdown complete');
+    // Not by running out of work: a killed probe that hangs in the kernel must not keep the process.
+    process.exit(0);
+  }
 }
 
 function startFields(config: MonitorConfig) {
@@ -95,6 +155,7 @@ function startFields(config: MonitorConfig) {
     shutdown_timeout: formatDuration(config.shutdownTimeoutMs),
     failure_threshold: config.failureThreshold,
     success_threshold: config.successThreshold,
+    http_host: config.httpHost,
     http_port: config.httpPort,
     log_level: config.logLevel,
     log_format: config.logFormat,

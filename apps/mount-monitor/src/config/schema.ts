@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { logFormats, logLevels } from '../log.ts';
-import { parseDuration } from './duration.ts';
+import { durationPattern, parseDuration } from './duration.ts';
 
 /** The ways to look at a mount. */
 export const checkTypes = ['canary', 'directory', 'mountpoint'] as const;
@@ -15,12 +15,13 @@ export const maxCanaryContent = 4096;
 const oneOf = <const Options extends readonly string[]>(options: Options) =>
   v.picklist(options, `one of ${options.map((option) => `"${option}"`).join(', ')}`);
 
-const integer = (min: number, allowed: string, max = Number.MAX_SAFE_INTEGER) =>
-  v.pipe(v.number(allowed), v.integer(allowed), v.minValue(min, allowed), v.maxValue(max, allowed));
+const integer = (min: number, allowed: string) =>
+  v.pipe(v.number(allowed), v.integer(allowed), v.minValue(min, allowed));
 
 const durationText = (minMs: number, allowed: string) =>
   v.pipe(
     v.string(allowed),
+    v.regex(durationPattern, allowed),
     v.rawTransform(({ dataset, addIssue, NEVER }) => {
       const milliseconds = parseDuration(dataset.value);
       if (milliseconds !== undefined && milliseconds >= minMs) return milliseconds;
@@ -61,8 +62,21 @@ function staysInside(relative: string): boolean {
 
 const hostAllowed = 'an IPv4 or IPv6 address or a host name; empty for all addresses';
 
-const described = <const Schema extends v.GenericSchema>(schema: Schema, text: string) =>
+// The description stands outside the pipe that it describes: what follows a transformation is not part of the
+// JSON Schema of the input.
+const required = <const Schema extends v.GenericSchema>(schema: Schema, text: string) =>
   v.pipe(schema, v.description(text));
+const optional = <const Schema extends v.GenericSchema>(schema: Schema, text: string) =>
+  v.pipe(v.optional(schema), v.description(text));
+const preset = <const Schema extends v.GenericSchema, const Default extends v.InferInput<Schema>>(
+  schema: Schema,
+  value: Default,
+  text: string,
+) => v.pipe(v.optional(schema, value), v.description(text));
+
+const portAllowed = 'a whole number from 1 to 65535';
+const fsTypeAllowed = 'a file system type, such as "fuse.rclone"';
+const contentAllowed = `a text of at most ${maxCanaryContent} characters`;
 
 /** What is allowed at the keys that a file cannot leave out. */
 export const requiredKeys: Readonly<Record<string, string>> = {
@@ -71,106 +85,75 @@ export const requiredKeys: Readonly<Record<string, string>> = {
 };
 
 const mountSchema = v.object({
-  path: described(
+  path: required(
     path('a path that is not empty'),
     'Where the mount is. A relative path is taken from the working directory.',
   ),
-  name: v.optional(described(v.string('a text'), 'What logs, metrics and the status page call the mount.')),
-  canaryFile: v.optional(described(canaryFile, 'This mount’s canary; the global one if left out.')),
-  checkType: v.optional(described(oneOf(checkTypes), 'How the mount is checked.'), 'canary'),
-  failureThreshold: v.optional(
-    described(
-      integer(0, 'a whole number of 0 or more (0: the global one)'),
-      'This mount’s failures in a row until it is unhealthy; 0 takes the global threshold.',
-    ),
+  name: optional(v.string('a text'), 'What logs, metrics and the status page call the mount.'),
+  canaryFile: optional(canaryFile, 'This mount’s canary; the global one if left out.'),
+  checkType: preset(oneOf(checkTypes), 'canary', 'How the mount is checked.'),
+  failureThreshold: preset(
+    integer(0, 'a whole number of 0 or more (0: the global one)'),
     0,
+    'This mount’s failures in a row until it is unhealthy; 0 takes the global threshold.',
   ),
-  fsType: v.optional(
-    described(
-      v.pipe(
-        v.string('a file system type, such as "fuse.rclone"'),
-        v.nonEmpty('a file system type, such as "fuse.rclone"'),
-      ),
-      'With checkType `mountpoint`: the file system type that the kernel must report, such as `fuse.rclone` or `nfs4`.',
-    ),
+  fsType: optional(
+    v.pipe(v.string(fsTypeAllowed), v.nonEmpty(fsTypeAllowed)),
+    'With checkType `mountpoint`: the file system type that the kernel must report, such as `fuse.rclone` or `nfs4`.',
   ),
-  minEntries: v.optional(
-    described(
-      integer(0, 'a whole number of 0 or more'),
-      'With checkType `directory`: the fewest entries that the folder must have.',
-    ),
+  minEntries: preset(
+    integer(0, 'a whole number of 0 or more'),
     0,
+    'With checkType `directory`: the fewest entries that the folder must have.',
   ),
-  canaryContent: v.optional(
-    described(
-      v.pipe(
-        v.string(`a text of at most ${maxCanaryContent} characters`),
-        v.maxLength(maxCanaryContent, `a text of at most ${maxCanaryContent} characters`),
-      ),
-      'With checkType `canary`: what the canary must hold. One newline at the file’s end is ignored.',
-    ),
+  canaryContent: optional(
+    v.pipe(v.string(contentAllowed), v.maxLength(maxCanaryContent, contentAllowed)),
+    'With checkType `canary`: what the canary must hold. One newline at the file’s end is ignored.',
   ),
 });
 
 const budgetSchema = v.object({
-  restarts: v.optional(
-    described(integer(1, 'a whole number of 1 or more'), 'The most restarts within the window.'),
-    5,
-  ),
-  window: v.optional(
-    described(
-      durationOrNanoseconds(1000, 'a duration of 1s or more, such as "1h"'),
-      'The time over which restarts are counted.',
-    ),
+  restarts: preset(integer(1, 'a whole number of 1 or more'), 5, 'The most restarts within the window.'),
+  window: preset(
+    durationOrNanoseconds(1000, 'a duration of 1s or more, such as "1h"'),
     '1h',
+    'The time over which restarts are counted; 1s or more.',
   ),
 });
 
 const watchdogSchema = v.object({
-  enabled: v.optional(described(v.boolean('true or false'), 'Whether the watchdog acts at all.'), false),
-  restartDelay: v.optional(
-    described(
-      durationOrNanoseconds(0, 'a duration of 0s or more, such as "30s", or whole nanoseconds'),
-      'How long a mount must stay unhealthy before the restart is carried out.',
-    ),
+  enabled: preset(v.boolean('true or false'), false, 'Whether the watchdog acts at all.'),
+  restartDelay: preset(
+    durationOrNanoseconds(0, 'a duration of 0s or more, such as "30s", or whole nanoseconds'),
     '0s',
+    'How long a mount must stay unhealthy before the restart is carried out.',
   ),
-  maxRetries: v.optional(
-    described(
-      integer(1, 'a whole number of 1 or more'),
-      'Attempts after the first before a failing delete is given up and the process exits with 1.',
-    ),
+  maxRetries: preset(
+    integer(1, 'a whole number of 1 or more'),
     3,
+    'Attempts after the first before a failing delete is given up and the process exits with 1.',
   ),
-  retryBackoffInitial: v.optional(
-    described(
-      durationOrNanoseconds(1e-6, 'a duration above 0s, such as "100ms", or whole nanoseconds'),
-      'The wait before the first retry; it doubles with each further one.',
-    ),
+  retryBackoffInitial: preset(
+    durationOrNanoseconds(1e-6, 'a duration above 0s, such as "100ms", or whole nanoseconds'),
     '100ms',
+    'The wait before the first retry, above 0s; it doubles with each further one.',
   ),
-  retryBackoffMax: v.optional(
-    described(
-      durationOrNanoseconds(
-        1e-6,
-        'a duration not below retryBackoffInitial, such as "10s", or whole nanoseconds',
-      ),
-      'The longest wait between retries.',
+  retryBackoffMax: preset(
+    durationOrNanoseconds(
+      1e-6,
+      'a duration not below retryBackoffInitial, such as "10s", or whole nanoseconds',
     ),
     '10s',
+    'The longest wait between retries; not below `retryBackoffInitial`.',
   ),
-  mode: v.optional(
-    described(
-      oneOf(watchdogModes),
-      'Delete the pod, ask for its eviction, end this process with a code of its own, or only report.',
-    ),
+  mode: preset(
+    oneOf(watchdogModes),
     'delete',
+    'Delete the pod, ask for its eviction, end this process with a code of its own, or only report.',
   ),
-  budget: v.optional(
-    described(
-      budgetSchema,
-      'At most so many restarts within a time, counted in a ConfigMap. Left out: no budget.',
-    ),
+  budget: optional(
+    budgetSchema,
+    'At most so many restarts within a time, counted in a ConfigMap. Left out: no budget.',
   ),
 });
 
@@ -179,73 +162,63 @@ const watchdogSchema = v.object({
  * reference page all follow from it. Each leaf's message is what is allowed there.
  */
 export const configSchema = v.object({
-  $schema: v.optional(described(v.string('a text'), 'For editors; ignored.')),
-  checkInterval: v.optional(
-    described(
-      durationText(1000, 'a duration of 1s or more, such as "30s"'),
-      'The time between two checks of a mount, ±10 %.',
-    ),
+  $schema: optional(v.string('a text'), 'For editors; ignored.'),
+  checkInterval: preset(
+    durationText(1000, 'a duration of 1s or more, such as "30s"'),
     '30s',
+    'The time between two checks of a mount, ±10 %; 1s or more.',
   ),
-  readTimeout: v.optional(
-    described(
-      durationText(100, 'a duration of 100ms or more and below checkInterval, such as "5s"'),
-      'How long a check may take before its probe is killed and the check has failed. Must be below checkInterval.',
-    ),
+  readTimeout: preset(
+    durationText(100, 'a duration of 100ms or more and below checkInterval, such as "5s"'),
     '5s',
+    'How long a check may take before its probe is killed and the check has failed; 100ms or more, and below `checkInterval`.',
   ),
-  shutdownTimeout: v.optional(
-    described(
-      durationText(1000, 'a duration of 1s or more, such as "30s"'),
-      'How long open requests may take to end after SIGTERM.',
-    ),
+  shutdownTimeout: preset(
+    durationText(1000, 'a duration of 1s or more, such as "30s"'),
     '30s',
+    'How long open requests may take to end after SIGTERM; 1s or more.',
   ),
-  failureThreshold: v.optional(
-    described(
-      v.pipe(
-        integer(0, 'a whole number of 1 or more (0: the default, 3)'),
-        v.transform((threshold) => (threshold === 0 ? 3 : threshold)),
-      ),
-      'Failures in a row until a mount is unhealthy; 0 takes the default.',
+  failureThreshold: preset(
+    v.pipe(
+      integer(0, 'a whole number of 1 or more (0: the default, 3)'),
+      v.transform((threshold) => (threshold === 0 ? 3 : threshold)),
     ),
     3,
+    'Failures in a row until a mount is unhealthy; 0 takes the default.',
   ),
-  successThreshold: v.optional(
-    described(
-      integer(1, 'a whole number of 1 or more'),
-      'Passes in a row until a failed mount is healthy again.',
-    ),
+  successThreshold: preset(
+    integer(1, 'a whole number of 1 or more'),
     1,
+    'Passes in a row until a failed mount is healthy again.',
   ),
-  httpPort: v.optional(
-    described(integer(1, 'a whole number from 1 to 65535', 65535), 'The port of the HTTP endpoints.'),
+  httpPort: preset(
+    v.pipe(integer(1, portAllowed), v.maxValue(65535, portAllowed)),
     8080,
+    'The port of the HTTP endpoints.',
   ),
-  httpHost: v.optional(
-    described(
-      v.pipe(
-        v.string(hostAllowed),
-        v.regex(/^(\[?[0-9A-Fa-f:.]+(%[\w.-]+)?\]?|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)?$/, hostAllowed),
-      ),
-      'The address that the endpoints listen on; empty for all addresses, IPv4 and IPv6.',
+  httpHost: preset(
+    v.pipe(
+      v.string(hostAllowed),
+      v.regex(/^(\[?[0-9A-Fa-f:.]+(%[\w.-]+)?\]?|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)?$/, hostAllowed),
     ),
     '',
+    'The address that the endpoints listen on; empty for all addresses, IPv4 and IPv6.',
   ),
-  logLevel: v.optional(described(oneOf(logLevels), 'The least severity that is logged.'), 'info'),
-  logFormat: v.optional(described(oneOf(logFormats), 'One JSON object a line, or logfmt.'), 'json'),
-  canaryFile: v.optional(
-    described(canaryFile, 'The file, inside each mount, that a `canary` check reads.'),
+  logLevel: preset(oneOf(logLevels), 'info', 'The least severity that is logged.'),
+  logFormat: preset(oneOf(logFormats), 'json', 'One JSON object a line, or logfmt.'),
+  canaryFile: preset(
+    canaryFile,
     '.health-check',
+    'The file, inside each mount, that a `canary` check reads.',
   ),
-  mounts: described(
+  mounts: required(
     v.pipe(
       v.array(mountSchema, 'a list of at least one mount'),
       v.minLength(1, 'a list of at least one mount'),
     ),
-    'The mounts to watch.',
+    'The mounts to watch; at least one.',
   ),
-  watchdog: v.optional(described(watchdogSchema, 'Restarts the pod when a mount is unhealthy.'), {}),
+  watchdog: preset(watchdogSchema, {}, 'Restarts the pod when a mount is unhealthy.'),
 });
 
 /** The file's content once read: durations in milliseconds, defaults filled in. */

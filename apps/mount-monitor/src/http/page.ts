@@ -2,9 +2,147 @@
 export const pageHeaders: Readonly<Record<string, string>> = {
   'content-type': 'text/html; charset=utf-8',
   'content-security-policy':
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
   'referrer-policy': 'no-referrer',
 };
 
-/** The status page, a shell that fills itself from /healthz/status. */
-export const statusPage = '<!doctype html><title>mount-monitor</title>';
+const style = `
+:root{color-scheme:light dark;--bg:#f6f7f9;--card:#fff;--text:#1a1d21;--dim:#5b6470;--line:#d9dde3;
+--healthy:#1a7f37;--degraded:#9a6700;--unhealthy:#c4212f;--unknown:#6a737d}
+@media(prefers-color-scheme:dark){:root{--bg:#0f1216;--card:#181c22;--text:#e6e9ed;--dim:#9aa4b0;--line:#2c333c;
+--healthy:#3fb950;--degraded:#d29922;--unhealthy:#f8655c;--unknown:#8b949e}}
+*{box-sizing:border-box}
+body{margin:0;padding:1rem;background:var(--bg);color:var(--text);font:16px/1.45 system-ui,sans-serif}
+main{max-width:60rem;margin:0 auto}
+header{display:flex;flex-wrap:wrap;gap:.25rem 1rem;align-items:baseline;margin-bottom:1rem}
+h1{font-size:1.25rem;margin:0}
+h2{font-size:1.05rem;margin:0;overflow-wrap:anywhere}
+.dim{color:var(--dim);font-size:.875rem}
+.card{background:var(--card);border:1px solid var(--line);border-left-width:.35rem;border-radius:.5rem;
+padding:.75rem 1rem;margin-bottom:.75rem}
+.top{display:flex;flex-wrap:wrap;gap:.25rem .75rem;align-items:baseline;justify-content:space-between}
+.state{font-weight:600}
+.healthy{--state:var(--healthy)}.degraded{--state:var(--degraded)}.unhealthy{--state:var(--unhealthy)}
+.unknown{--state:var(--unknown)}
+.card{border-left-color:var(--state,var(--line))}.state{color:var(--state,var(--text))}
+dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem .75rem;margin:.5rem 0 0;font-size:.9rem}
+dt{color:var(--dim)}dd{margin:0;overflow-wrap:anywhere}
+.history{display:flex;gap:2px;height:1.1rem;margin-top:.6rem}
+.history i{flex:1 1 0;max-width:.6rem;border-radius:1px;background:var(--healthy)}
+.history .f{background:var(--unhealthy)}.history .t{background:var(--degraded)}
+#lost{display:none;background:var(--unhealthy);color:#fff;padding:.5rem 1rem;border-radius:.5rem;margin-bottom:.75rem}
+#lost.on{display:block}
+`;
+
+// Everything from the server goes in through textContent; there is no way from a name to markup.
+const script = `
+'use strict';
+const get = (id) => document.getElementById(id);
+const make = (tag, className, text) => {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  if (text !== undefined) element.textContent = text;
+  return element;
+};
+const states = ['unknown', 'healthy', 'degraded', 'unhealthy'];
+const marks = { p: 'passed', f: 'failed', t: 'timed out or hung' };
+const ago = (time) => {
+  const seconds = Math.max(0, Math.round((Date.now() + skew - Date.parse(time)) / 1000));
+  if (seconds < 60) return seconds + ' s';
+  if (seconds < 3600) return Math.floor(seconds / 60) + ' min ' + (seconds % 60) + ' s';
+  if (seconds < 86400) return Math.floor(seconds / 3600) + ' h ' + Math.floor((seconds % 3600) / 60) + ' min';
+  return Math.floor(seconds / 86400) + ' d ' + Math.floor((seconds % 86400) / 3600) + ' h';
+};
+const row = (list, term, text) => list.append(make('dt', '', term), make('dd', '', text));
+let skew = 0;
+let heardAt = Date.now();
+
+const card = (mount) => {
+  const article = make('article', 'card ' + (states.includes(mount.status) ? mount.status : 'unknown'));
+  const top = make('div', 'top');
+  top.append(make('h2', '', mount.name || mount.path), make('span', 'state', mount.status));
+  article.append(top);
+  const facts = make('dl');
+  if (mount.name) row(facts, 'path', mount.path);
+  row(facts, 'since', new Date(mount.since).toLocaleString() + ' (' + ago(mount.since) + ')');
+  const took = mount.last_duration_ms === undefined ? '' : ', took ' + mount.last_duration_ms.toFixed(1) + ' ms';
+  row(facts, 'last check', mount.last_check ? ago(mount.last_check) + ' ago' + took : 'none yet');
+  if (mount.filesystem) {
+    const { mounted, type, source, mount_point } = mount.filesystem;
+    row(facts, 'file system', type + ', ' + source + (mounted ? '' : ' (mounted at ' + mount_point + ')'));
+  }
+  if (mount.failure_count > 0) row(facts, 'failures', mount.failure_count + ' in a row');
+  if (mount.reason) row(facts, 'reason', mount.reason);
+  if (mount.last_error) row(facts, 'error', mount.last_error);
+  if (mount.probe_hung) row(facts, 'probe', 'hangs in the kernel; no further one is started');
+  article.append(facts);
+  const strip = make('div', 'history');
+  strip.setAttribute('role', 'img');
+  strip.setAttribute('aria-label', 'the last ' + mount.history.length + ' checks');
+  for (const mark of mount.history) {
+    const bar = make('i', mark);
+    bar.title = marks[mark] || mark;
+    strip.append(bar);
+  }
+  article.append(strip);
+  return article;
+};
+
+const show = (status) => {
+  skew = Date.parse(status.timestamp) - Date.now();
+  const bad = status.mounts.filter((mount) => mount.status !== 'healthy').length;
+  get('overall').textContent = bad === 0 ? status.status : bad + ' of ' + status.mounts.length + ' not healthy';
+  get('overall').className = 'state ' + (status.status === 'healthy' ? 'healthy' : 'unhealthy');
+  document.title = (bad === 0 ? '' : '(' + bad + ') ') + 'mount-monitor';
+  get('mounts').replaceChildren(...status.mounts.map(card));
+  const dog = status.watchdog;
+  get('watchdog-state').textContent = dog.state;
+  const rows = make('dl');
+  for (const [key, value] of Object.entries(dog)) {
+    if (key === 'state' || value === null || value === undefined) continue;
+    row(rows, key.replaceAll('_', ' '), typeof value === 'object' ? JSON.stringify(value) : String(value));
+  }
+  get('watchdog').replaceChildren(rows);
+  get('version').textContent = 'version ' + status.version + ', up ' + ago(status.started_at);
+};
+
+const refresh = async () => {
+  try {
+    const response = await fetch('healthz/status', { cache: 'no-store', signal: AbortSignal.timeout(5000) });
+    show(await response.json());
+    heardAt = Date.now();
+    get('lost').className = '';
+  } catch {
+    get('lost').textContent = 'No answer from the monitor since ' + new Date(heardAt).toLocaleTimeString() + '.';
+    get('lost').className = 'on';
+  }
+  setTimeout(refresh, document.hidden ? 10000 : 2000);
+};
+refresh();
+`;
+
+/** The status page: one document that fills itself from /healthz/status, again and again. */
+export const statusPage = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>mount-monitor</title>
+<link rel="icon" href="data:,">
+<style>${style}</style>
+</head>
+<body>
+<main>
+<header><h1>mount-monitor</h1><span id="overall" class="state" role="status"></span><span id="version" class="dim"></span></header>
+<div id="lost" role="alert"></div>
+<noscript>This page needs JavaScript; the same facts are at /healthz/status.</noscript>
+<section id="mounts" aria-label="mounts"></section>
+<section class="card" aria-label="watchdog">
+<div class="top"><h2>Watchdog</h2><span id="watchdog-state" class="state"></span></div>
+<div id="watchdog"></div>
+</section>
+</main>
+<script>${script}</script>
+</body>
+</html>
+`;

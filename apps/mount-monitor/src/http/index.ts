@@ -1,0 +1,2 @@
+export { createRouter } from './routes.ts';
+export { HttpServer, ListenError } from './server.ts';
