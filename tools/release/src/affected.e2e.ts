@@ -1,0 +1,65 @@
+import { appendFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { bootstrappedClone, type Clone } from './testing/clone.ts';
+import { runOk, userEnvironment } from './testing/workspace.ts';
+
+const TARGETS = ['lint', 'typecheck', 'test', 'build-binaries'];
+const EVERYTHING = ['app', 'artifacts', 'elf', 'engine', 'nx-prebuilt', 'oci', 'release', 'release-rules'];
+
+describe('nx affected', { timeout: 120_000 }, () => {
+  let clone: Clone;
+  const git = (...args: readonly string[]) =>
+    runOk(clone.root, 'git', ['-c', 'user.name=test', '-c', 'user.email=test@example.com', ...args]);
+
+  beforeAll(async () => {
+    clone = await bootstrappedClone();
+  }, 300_000);
+  afterAll(() => clone?.[Symbol.asyncDispose]());
+
+  /** The tasks that `nx affected` would run for HEAD. */
+  async function affectedTasks(): Promise<readonly string[]> {
+    const range = ['--base=HEAD~1', '--head=HEAD'];
+    const { stdout } = await execa(
+      'npx',
+      ['nx', 'affected', `--targets=${TARGETS.join(',')}`, ...range, '--graph=stdout'],
+      { cwd: clone.root, env: userEnvironment(), extendEnv: false },
+    );
+    const { tasks }: { tasks: { tasks: Readonly<Record<string, unknown>> } } = JSON.parse(stdout);
+    return Object.keys(tasks.tasks).sort();
+  }
+
+  it.each([
+    ['the README', 'README.md', '\nchanged\n', []],
+    ['the documentation', 'docs/architecture.md', '\nchanged\n', []],
+    [
+      'a lib that the pipeline uses',
+      'libs/elf/src/index.ts',
+      '\n// changed\n',
+      ['elf', 'nx-prebuilt', 'release'],
+    ],
+    ['the app', 'apps/mount-monitor/src/main.ts', '\n// changed\n', ['app', 'release']],
+    ['the plugin', 'tools/nx-prebuilt/src/index.ts', '\n// changed\n', ['nx-prebuilt', 'release']],
+    ['the pipeline', 'tools/release/cache-key.sh', '\n# changed\n', ['release']],
+    ['the lockfile', 'package-lock.json', '\n', EVERYTHING],
+    ['the compiler’s options', 'tsconfig.base.json', '\n', EVERYTHING],
+    ['the settings of Nx', 'nx.json', '\n', EVERYTHING],
+  ])('after a change of %s runs only what it touches', async (_, path, addition, projects) => {
+    await appendFile(join(clone.root, path), addition);
+    await git('commit', '--quiet', '--message=change', '--', path);
+    const tasks = await affectedTasks();
+    await git('reset', '--quiet', '--hard', 'HEAD~1');
+    const of = (target: string) => projects.map((project) => `${project}:${target}`);
+    // A typecheck reads the declarations of what its project uses, so those of other projects come before it.
+    expect(tasks).toEqual(expect.arrayContaining(of('typecheck')));
+    expect(tasks.filter((task) => !/:(typecheck|build)$/.test(task))).toEqual(
+      [
+        ...of('lint'),
+        ...of('test'),
+        ...(projects.includes('release') ? ['release:build-binaries'] : []),
+      ].sort(),
+    );
+    if (projects.length === 0) expect(tasks).toEqual([]);
+  });
+});
