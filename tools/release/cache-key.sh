@@ -23,13 +23,8 @@ case ${1:-} in
     find .cache/qemu/usr/bin -type f -exec cksum {} + 2>&1 | sort -k 3
     command -v qemu-aarch64 qemu-aarch64-static qemu-x86_64 qemu-x86_64-static
     ;;
-  # The files that are packaged, read themselves: they may come from elsewhere than a task of this run.
-  artifacts)
-    cat dist/bin/manifest.json dist/verify/*.json 2>&1
-    find dist/bin -type f -exec cksum {} + 2>&1 | sort -k 3
-    ;;
   *)
-    echo "usage: cache-key.sh version | sysroots | execution | artifacts" >&2
+    echo "usage: cache-key.sh version | sysroots | execution" >&2
     exit 2
     ;;
 esac
