@@ -5,7 +5,7 @@ import { engineEnvironment, requireEngine, skipOutsideCi } from '@prebuilt/engin
 import { execa } from 'execa';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { buildNodeStandIn } from './testing/node-stand-in.ts';
-import { nx, runOk, THIS_WORKSPACE, userEnvironment } from './testing/workspace.ts';
+import { missingProgram, nx, runOk, THIS_WORKSPACE, userEnvironment } from './testing/workspace.ts';
 
 const STAND_IN = 'node-stand-in:app-docker';
 const TAG = 'mount-monitor:app-docker';
@@ -13,12 +13,12 @@ const TAG = 'mount-monitor:app-docker';
 const MADE_BY_DOCKER = /^(\.dockerenv$|(dev|proc|sys)\/|etc\/(hostname|hosts|mtab|resolv\.conf)$)/;
 
 const engine = await engineEnvironment();
-const debootstrap = await execa('debootstrap', ['--version'], { reject: false });
+const missing = await missingProgram('debootstrap');
 
 describe('app:docker', { timeout: 900_000 }, () => {
   beforeEach(({ skip }) => {
     requireEngine(engine, skip);
-    if (debootstrap.failed) skipOutsideCi('debootstrap is not installed', skip);
+    if (missing !== undefined) skipOutsideCi(missing, skip);
     if (process.getuid?.() !== 0) skipOutsideCi('the user is not root, whom debootstrap needs', skip);
   });
   afterAll(async () => {

@@ -91,3 +91,12 @@ export async function nxTasks(
     tasks.map(({ taskId, cacheStatus }) => [taskId, cacheStatus === 'cache-miss' ? 'miss' : 'hit']),
   );
 }
+
+/** Which of these programs can't be run here, as a reason to skip a test; undefined where all can. */
+export async function missingProgram(...files: readonly string[]): Promise<string | undefined> {
+  for (const file of files) {
+    const { failed } = await execa(file, ['--version'], { reject: false, stdin: 'ignore' });
+    if (failed) return `${file} is not installed`;
+  }
+  return undefined;
+}

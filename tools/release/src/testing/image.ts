@@ -1,0 +1,55 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { runOk } from './workspace.ts';
+
+/** What independent tools found in one platform's image. */
+export interface UnpackedImage {
+  readonly architecture: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** The SHA-256 of the executable, in hexadecimal. */
+  readonly executable: string;
+}
+
+/** The digest of a layout's one index, as index.json says. */
+export async function indexDigest(layout: string): Promise<string> {
+  const { manifests }: { manifests: readonly { digest: string }[] } = JSON.parse(
+    await readFile(join(layout, 'index.json'), 'utf8'),
+  );
+  const [index, ...rest] = manifests;
+  if (index === undefined || rest.length > 0) {
+    throw new Error(`${layout}/index.json: expected one manifest, found ${manifests.length}`);
+  }
+  return index.digest;
+}
+
+/** Reads one platform of a layout by skopeo, unpacks it by umoci, and hashes the executable. */
+export async function unpackImage(layout: string, architecture: string): Promise<UnpackedImage> {
+  const work = await mkdtemp(join(tmpdir(), 'unpack-'));
+  try {
+    const choose = ['--override-os=linux', `--override-arch=${architecture}`];
+    const inspected = JSON.parse(await runOk(work, 'skopeo', [...choose, 'inspect', `oci:${layout}`]));
+    const single = join(work, 'single');
+    await runOk(work, 'skopeo', [...choose, 'copy', '--quiet', `oci:${layout}`, `oci:${single}:image`]);
+    const bundle = join(work, 'bundle');
+    await mkdir(bundle);
+    await runOk(work, 'umoci', ['unpack', '--rootless', '--image', `${single}:image`, bundle]);
+    return {
+      architecture: inspected.Architecture,
+      labels: inspected.Labels,
+      executable: await sha256Of(join(bundle, 'rootfs/mount-monitor')),
+    };
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+/** The SHA-256 of a file, in hexadecimal. */
+export async function sha256Of(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  return hash.digest('hex');
+}
