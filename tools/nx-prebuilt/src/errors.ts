@@ -8,6 +8,7 @@ export type PrebuiltErrorCode =
   | 'OUTPUT'
   | 'RUNTIME_INTEGRITY'
   | 'RUNTIME_UNAVAILABLE'
+  | 'SBOM'
   | 'SYSROOT'
   | 'TOOLCHAIN'
   | 'VERSION';
