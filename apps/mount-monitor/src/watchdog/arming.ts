@@ -4,7 +4,7 @@ import type { LogFields } from '../log.ts';
 import { ledgerKey, parseLedger } from './budget.ts';
 import type { PodEnvironment } from './environment.ts';
 import type { KubeApi, Refusal } from './kube/api.ts';
-import { type Namespace, parseNamespace } from './kube/names.ts';
+import { type Namespace, type PodUid, parseNamespace } from './kube/names.ts';
 import type { Access } from './kube/requests.ts';
 import { noControllerDetail } from './machine.ts';
 import type { ArmOutcome } from './machine-types.ts';
@@ -13,6 +13,8 @@ export interface ArmOptions {
   readonly environment: PodEnvironment;
   readonly mode: WatchdogMode;
   readonly budget: RestartBudget | undefined;
+  /** The uid that the pod must have: of `POD_UID`, else the first that was seen; undefined at first. */
+  readonly uid: PodUid | undefined;
   /** Makes the API for the namespace that was found. */
   readonly connect: (namespace: Namespace) => KubeApi;
 }
@@ -49,15 +51,16 @@ export async function arm(options: ArmOptions): Promise<Armed> {
     const detail = `no pod ${environment.pod} in namespace ${namespace}: POD_NAME or POD_NAMESPACE names another`;
     return { outcome: { kind: 'refused', reason: 'pod_not_found', detail }, api };
   }
-  if (environment.uid !== undefined && environment.uid !== pod.uid) {
-    const detail = `pod ${environment.pod}: expected uid ${environment.uid} (POD_UID), found ${pod.uid}`;
-    return { outcome: { kind: 'refused', reason: 'uid_mismatch', detail }, api };
+  if (options.uid !== undefined && options.uid !== pod.uid) {
+    return { outcome: { kind: 'replaced', detail: `expected uid ${options.uid}, found ${pod.uid}` }, api };
   }
   if (pod.terminating) return { outcome: { kind: 'terminating' }, api };
   if (needsApi && pod.controller === undefined) {
     return { outcome: { kind: 'refused', reason: 'no_controller', detail: noControllerDetail }, api };
   }
-  const key = ledgerKey(pod);
+  // Mode exit restarts the containers of this pod, which stays: its successors have nothing to answer for.
+  const ledgerOf = mode === 'exit' ? { ...pod, controller: undefined } : pod;
+  const key = ledgerKey(ledgerOf, environment.pod);
   const facts: LogFields = {
     pod: environment.pod,
     namespace,

@@ -1,6 +1,6 @@
 import type { RestartBudget } from '../config/watchdog-config.ts';
 import type { KubeApi, PodFacts } from './kube/api.ts';
-import type { ConfigMapName } from './kube/names.ts';
+import type { ConfigMapName, PodName } from './kube/names.ts';
 
 /** One restart that was made or is about to be made. */
 export interface LedgerEntry {
@@ -26,13 +26,13 @@ const graceMs = 2 * reservationMs;
 
 /**
  * The ConfigMap's key for a pod: its workload, so that successors share it. A ReplicaSet of a Deployment is
- * named `NAME-HASH`, and the hash changes with each rollout.
+ * named `NAME-HASH`, and the hash changes with each rollout. A pod without controller stands for itself.
  */
-export function ledgerKey({
-  controller,
-  templateHash,
-}: Pick<PodFacts, 'controller' | 'templateHash'>): string {
-  if (controller === undefined) return 'none';
+export function ledgerKey(
+  { controller, templateHash }: Pick<PodFacts, 'controller' | 'templateHash'>,
+  pod: PodName,
+): string {
+  if (controller === undefined) return `Pod.${pod}`.slice(0, 253);
   const suffix = `-${templateHash ?? ''}`;
   const ofDeployment =
     controller.kind === 'ReplicaSet' && templateHash !== undefined && controller.name.endsWith(suffix);

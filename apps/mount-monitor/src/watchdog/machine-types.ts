@@ -156,6 +156,8 @@ export type ArmOutcome =
       readonly warning: string | undefined;
     }
   | { readonly kind: 'terminating' }
+  /** Another pod has this pod's name. */
+  | { readonly kind: 'replaced'; readonly detail: string }
   | {
       readonly kind: 'refused';
       readonly reason: string;

@@ -222,6 +222,10 @@ class Step {
       this.#stop('info', 'pod_terminating', 'the pod is already being deleted');
       return;
     }
+    if (outcome.kind === 'replaced') {
+      this.#mismatch(outcome.detail);
+      return;
+    }
     const { phase } = this.#machine;
     const same = phase.state === 'arming' && phase.reason === outcome.reason && attempts > 0;
     const waitMs = Math.max(backoff(attempts, armFirstMs, armLongestMs), outcome.retryAfterMs ?? 0);

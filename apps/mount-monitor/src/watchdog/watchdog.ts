@@ -6,6 +6,7 @@ import { type Reservation, reserve } from './budget.ts';
 import { type Environment, parseEnvironment } from './environment.ts';
 import { createKubeApi, type KubeApi } from './kube/api.ts';
 import { createKubeTransport, type KubeEndpoint, type KubeTransport, type KubeVerb } from './kube/client.ts';
+import type { PodUid } from './kube/names.ts';
 import { type Action, describeMounts, initialMachine, step, wakeAt } from './machine.ts';
 import {
   type Call,
@@ -111,6 +112,7 @@ class RunningWatchdog implements Watchdog {
   readonly #underWay = new Set<Promise<void>>();
   #machine: Machine;
   #api: KubeApi | undefined;
+  #uid: PodUid | undefined;
   #cancelTimer: (() => void) | undefined;
 
   constructor(options: WatchdogOptions) {
@@ -132,6 +134,7 @@ class RunningWatchdog implements Watchdog {
       this.#environment === undefined
         ? undefined
         : (options.transport ?? createKubeTransport)(this.#environment);
+    this.#uid = this.#environment?.uid;
     const phase: Phase = !config.enabled
       ? { state: 'disabled' }
       : 'reason' in environment
@@ -228,6 +231,7 @@ class RunningWatchdog implements Watchdog {
         environment,
         mode,
         budget,
+        uid: this.#uid,
         connect: (namespace) =>
           createKubeApi({
             transport,
@@ -238,6 +242,8 @@ class RunningWatchdog implements Watchdog {
           }),
       });
       this.#api = armed.api;
+      // Armed again later, it must be for the same pod and not for its successor.
+      if (armed.outcome.kind === 'armed') this.#uid ??= armed.outcome.target?.uid;
       return { call: 'arm', outcome: armed.outcome };
     }
     const api = this.#api;

@@ -51,7 +51,7 @@ const methods = { get: 'GET', create: 'POST', patch: 'PATCH', delete: 'DELETE' }
  */
 export function createKubeTransport(endpoint: KubeEndpoint): KubeTransport {
   return async (request) => {
-    const path = joinPath(request.path);
+    const path = requestPath(request);
     const deadline = performance.now() + Math.min(request.deadlineMs ?? longestDeadlineMs, longestDeadlineMs);
     const [token, ca] = await Promise.all([
       readCredential(endpoint.serviceAccountDir, 'token'),
@@ -200,9 +200,12 @@ async function readCredential(folder: string, file: string): Promise<string> {
   }
 }
 
-/** Joins segments into an absolute path. An empty segment would name a collection, `..` something else. */
-function joinPath(segments: readonly string[]): string {
-  for (const segment of segments) {
+/**
+ * The request's path. Throws with code `path` for an empty segment, which would name a collection, for `..`
+ * and for whatever else no object is named.
+ */
+export function requestPath({ path }: KubeRequest): string {
+  for (const segment of path) {
     if (!/^[A-Za-z0-9][-._A-Za-z0-9]*$/.test(segment)) {
       throw new KubeError(
         'path',
@@ -210,7 +213,7 @@ function joinPath(segments: readonly string[]): string {
       );
     }
   }
-  return `/${segments.join('/')}`;
+  return `/${path.join('/')}`;
 }
 
 /** The request's verb and path, for messages. */
