@@ -71,7 +71,7 @@ const flagNames: Readonly<Record<string, string>> = {
  * in the file, the value found and what is allowed.
  */
 export function parseConfig(text: string, source: string, options: ParseOptions): ParsedConfig {
-  const { content, unknown } = keepKnownKeys(configSchema, parseJson(text, source));
+  const { content, unknown, lists } = keepKnownKeys(configSchema, parseJson(text, source));
   const overrides = Object.fromEntries(
     Object.entries(options.overrides ?? {}).filter(([, value]) => value !== undefined),
   );
@@ -81,7 +81,11 @@ export function parseConfig(text: string, source: string, options: ParseOptions)
       : content;
 
   const parsed = v.safeParse(configSchema, input);
-  const problems = (parsed.issues ?? []).map((issue) => describeIssue(issue, input, overrides));
+  const problems = [...lists].map(([path, list]) => problem(path || 'the file', list, 'a JSON object'));
+  for (const issue of parsed.issues ?? []) {
+    const path = pathOf(issue);
+    if (!lists.has(path)) problems.push(describeIssue(issue, path, input, overrides));
+  }
   problems.push(...relationProblems(input));
   const unknownTexts = unknown.map(
     ({ path, nearest, used }) =>
@@ -111,16 +115,27 @@ function parseJson(text: string, source: string): unknown {
   }
 }
 
-function describeIssue(
-  issue: v.InferIssue<typeof configSchema>,
-  input: unknown,
-  overrides: Readonly<Record<string, unknown>>,
-): string {
-  const keys = (issue.path ?? []).map(({ key }) => key as string | number);
-  const path = keys.reduce<string>(
+type Issue = v.InferIssue<typeof configSchema>;
+
+function keysOf(issue: Issue): readonly (string | number)[] {
+  return (issue.path ?? []).map(({ key }) => key as string | number);
+}
+
+/** Where in the file an issue is: `mounts[0].path`. */
+function pathOf(issue: Issue): string {
+  return keysOf(issue).reduce<string>(
     (whole, key) => (typeof key === 'number' ? `${whole}[${key}]` : join(whole, key)),
     '',
   );
+}
+
+function describeIssue(
+  issue: Issue,
+  path: string,
+  input: unknown,
+  overrides: Readonly<Record<string, unknown>>,
+): string {
+  const keys = keysOf(issue);
   const flag = Object.hasOwn(overrides, path) ? flagNames[path] : undefined;
   const found = valueAt(input, keys);
   const required = found === undefined ? requiredKeys[String(keys.at(-1))] : undefined;

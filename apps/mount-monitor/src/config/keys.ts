@@ -16,6 +16,8 @@ export interface UnknownKey {
 export interface KnownContent {
   readonly content: unknown;
   readonly unknown: readonly UnknownKey[];
+  /** Lists that stand where an object belongs, at their paths; left out of the content. */
+  readonly lists: ReadonlyMap<string, readonly unknown[]>;
 }
 
 /** Settings for which an empty text means the same as leaving them out. */
@@ -26,16 +28,24 @@ const emptyMeansUnset: ReadonlySet<string> = new Set(['logLevel', 'logFormat', '
  * null counts as left out and a key is found whatever its letters' case (but then reported).
  */
 export function keepKnownKeys(schema: GenericSchema, value: unknown): KnownContent {
-  const unknown: UnknownKey[] = [];
-  return { content: walk(schema, value, '', unknown), unknown };
+  const found: Found = { unknown: [], lists: new Map() };
+  return { content: walk(schema, value, '', found), ...found };
 }
 
-function walk(schema: GenericSchema, value: unknown, path: string, unknown: UnknownKey[]): unknown {
-  const inner = unwrap(schema);
-  if (inner.entries !== undefined && isObject(value)) return walkObject(inner.entries, value, path, unknown);
-  const { item } = inner;
+interface Found {
+  readonly unknown: UnknownKey[];
+  readonly lists: Map<string, readonly unknown[]>;
+}
+
+function walk(schema: GenericSchema, value: unknown, path: string, found: Found): unknown {
+  const { entries, item } = unwrap(schema);
+  if (entries !== undefined && Array.isArray(value)) {
+    found.lists.set(path, value);
+    return undefined;
+  }
+  if (entries !== undefined && isObject(value)) return walkObject(entries, value, path, found);
   if (item !== undefined && Array.isArray(value)) {
-    return value.map((element, index) => walk(item, element, `${path}[${index}]`, unknown));
+    return value.map((element, index) => walk(item, element, `${path}[${index}]`, found));
   }
   return value;
 }
@@ -44,7 +54,7 @@ function walkObject(
   entries: Readonly<Record<string, GenericSchema>>,
   value: JsonObject,
   path: string,
-  unknown: UnknownKey[],
+  found: Found,
 ): JsonObject {
   const known = Object.keys(entries);
   const kept: Record<string, unknown> = {};
@@ -53,12 +63,12 @@ function walkObject(
     const name = exact ? key : known.find((candidate) => candidate.toLowerCase() === key.toLowerCase());
     const used = name !== undefined && (exact || !Object.hasOwn(value, name));
     if (!exact) {
-      unknown.push({ path: join(path, key), nearest: nearest(key, known), used });
+      found.unknown.push({ path: join(path, key), nearest: nearest(key, known), used });
     }
     const schema = name === undefined ? undefined : entries[name];
     if (name === undefined || schema === undefined || !used || member === null) continue;
     if (member === '' && emptyMeansUnset.has(name)) continue;
-    kept[name] = walk(schema, member, join(path, name), unknown);
+    kept[name] = walk(schema, member, join(path, name), found);
   }
   return kept;
 }

@@ -3,13 +3,20 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.floor(word.length / 2)) + 1;
   for (const candidate of known) {
-    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
+    const distance = difference(word.toLowerCase(), candidate.toLowerCase());
     if (distance < bestDistance) {
       best = candidate;
       bestDistance = distance;
     }
   }
   return best;
+}
+
+/** The edit distance, or little where one word holds the other: `port` for `httpPort`. */
+function difference(word: string, candidate: string): number {
+  const held = word.length >= 3 && (candidate.includes(word) || word.includes(candidate));
+  const distance = editDistance(word, candidate);
+  return held ? Math.min(distance, 2) : distance;
 }
 
 function editDistance(left: string, right: string): number {

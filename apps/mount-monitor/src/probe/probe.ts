@@ -54,7 +54,7 @@ function inspectCanary({ path, canaryFile, canaryContent }: ProbeRequest): Failu
   const buffer = Buffer.alloc(maxCanaryBytes);
   let length = 0;
   for (;;) {
-    const count = fs.readSync(descriptor, buffer, length, buffer.length - length, length);
+    const count = fs.readSync(descriptor, buffer, length, buffer.length - length, null);
     length += count;
     if (count === 0 || length === buffer.length) break;
   }

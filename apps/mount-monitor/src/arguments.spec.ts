@@ -1,0 +1,49 @@
+import { describe, expect, it } from 'vitest';
+import { parseArguments, usage } from './arguments.ts';
+import { ConfigError } from './config/errors.ts';
+
+const none = { configPath: undefined, httpPort: undefined, logLevel: undefined, logFormat: undefined };
+
+describe('parseArguments', () => {
+  it.each([
+    [[], { kind: 'monitor', options: none }],
+    [['-c', 'x'], { kind: 'monitor', options: { ...none, configPath: 'x' } }],
+    [['-c=x'], { kind: 'monitor', options: { ...none, configPath: 'x' } }],
+    [['--config', 'x'], { kind: 'monitor', options: { ...none, configPath: 'x' } }],
+    [['--config=x'], { kind: 'monitor', options: { ...none, configPath: 'x' } }],
+    [['-config', 'x'], { kind: 'monitor', options: { ...none, configPath: 'x' } }],
+    [
+      ['-http-port=9', '--log-level', 'debug', '-log-format=text'],
+      { kind: 'monitor', options: { ...none, httpPort: 9, logLevel: 'debug', logFormat: 'text' } },
+    ],
+    [['--init-container-mode'], { kind: 'init', options: none }],
+    [['-init-container-mode=true'], { kind: 'init', options: none }],
+    [['--init-container-mode=false'], { kind: 'monitor', options: none }],
+    [['--validate'], { kind: 'validate', options: none }],
+    [['--validate', '--init-container-mode'], { kind: 'validate', options: none }],
+    [['--version'], { kind: 'version' }],
+    [['-h'], { kind: 'help' }],
+    [['-help'], { kind: 'help' }],
+    [['--help', '--version'], { kind: 'help' }],
+  ])('reads %j', (args, command) => {
+    expect(parseArguments(args)).toEqual(command);
+  });
+
+  it.each([
+    [['--bogus']],
+    [['-x']],
+    [['word']],
+    [['--config']],
+    [['--config=']],
+    [['--http-port', 'abc']],
+    [['--http-port', '1.5']],
+    [['--validate=maybe']],
+    [['--', 'x']],
+  ])('refuses %j as a usage error', (args) => {
+    expect(() => parseArguments(args)).toThrow(ConfigError);
+  });
+
+  it('names the program and its version in the first line of the usage', () => {
+    expect(usage.split('\n')[0]).toMatch(/^mount-monitor \S+$/);
+  });
+});

@@ -1,0 +1,272 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type ParseOptions, parseConfig } from './config.ts';
+import { ConfigError } from './errors.ts';
+
+const options: ParseOptions = { workingDirectory: '/work-dir' };
+
+function parse(content: unknown, more: Partial<ParseOptions> = {}) {
+  return parseConfig(JSON.stringify(content), 'c.json', { ...options, ...more });
+}
+
+function problemsOf(content: unknown, more: Partial<ParseOptions> = {}): readonly string[] {
+  try {
+    parse(content, more);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+const mounts = [{ path: '/mnt/a' }];
+
+describe('parseConfig', () => {
+  it('fills in every default', () => {
+    expect(parse({ mounts }).config).toEqual({
+      checkIntervalMs: 30_000,
+      readTimeoutMs: 5000,
+      shutdownTimeoutMs: 30_000,
+      failureThreshold: 3,
+      successThreshold: 1,
+      httpPort: 8080,
+      httpHost: undefined,
+      logLevel: 'info',
+      logFormat: 'json',
+      mounts: [
+        {
+          id: '/mnt/a',
+          name: undefined,
+          path: '/mnt/a',
+          absolutePath: '/mnt/a',
+          checkType: 'canary',
+          canaryFile: '.health-check',
+          canaryContent: undefined,
+          minEntries: 0,
+          fsType: undefined,
+          failureThreshold: 3,
+        },
+      ],
+      watchdog: {
+        enabled: false,
+        restartDelayMs: 0,
+        maxRetries: 3,
+        retryBackoffInitialMs: 100,
+        retryBackoffMaxMs: 10_000,
+        mode: 'delete',
+        budget: undefined,
+      },
+    });
+  });
+
+  it('reads the watchdog’s durations as nanoseconds where they are numbers', () => {
+    const { watchdog } = parse({
+      mounts,
+      watchdog: { restartDelay: 30_000_000_000, retryBackoffInitial: 1_000_000, retryBackoffMax: '2s' },
+    }).config;
+    expect(watchdog).toMatchObject({
+      restartDelayMs: 30_000,
+      retryBackoffInitialMs: 1,
+      retryBackoffMaxMs: 2000,
+    });
+  });
+
+  it('reads a budget, each of its keys optional', () => {
+    const budget = (given: unknown) => parse({ mounts, watchdog: { budget: given } }).config.watchdog.budget;
+    expect(budget({})).toEqual({ restarts: 5, windowMs: 3_600_000 });
+    expect(budget({ restarts: 2, window: '10m' })).toEqual({ restarts: 2, windowMs: 600_000 });
+  });
+
+  it('hands down the global canary and threshold to mounts that have none', () => {
+    const { config } = parse({
+      canaryFile: 'ok',
+      failureThreshold: 7,
+      mounts: [
+        { path: 'a' },
+        { path: 'b', canaryFile: 'mine', failureThreshold: 2 },
+        { path: 'c', failureThreshold: 0 },
+      ],
+    });
+    expect(config.mounts.map(({ canaryFile, failureThreshold }) => [canaryFile, failureThreshold])).toEqual([
+      ['ok', 7],
+      ['mine', 2],
+      ['ok', 7],
+    ]);
+  });
+
+  it.each([
+    ['mnt/a/', '/work-dir/mnt/a'],
+    ['../x', '/x'],
+    ['/mnt//a/./b/../c', '/mnt/a/c'],
+    ['/', '/'],
+  ])('makes of the path %s the absolute path %s', (path, absolutePath) => {
+    expect(parse({ mounts: [{ path }] }).config.mounts[0]).toMatchObject({ path, absolutePath });
+  });
+
+  it('gives mounts of the same name different ids', () => {
+    const { config, warnings } = parse({
+      mounts: [{ path: '/a', name: 'x' }, { path: '/a', name: 'x' }, { path: '/b' }],
+    });
+    expect(config.mounts.map(({ id }) => id)).toEqual(['x', 'x #2', '/b']);
+    expect(warnings).toEqual(['mounts[1].path: "/a" is also the path of mounts[0]']);
+  });
+
+  it('reports every problem in one go, each with path, value and what is allowed', () => {
+    expect(
+      problemsOf({
+        checkInterval: '999ms',
+        readTimeout: 5,
+        failureThreshold: -1,
+        httpPort: 65_536,
+        logLevel: 'trace',
+        mounts: [{}, { path: '', failureThreshold: 1.5 }, 'x'],
+        watchdog: { enabled: 'yes', budget: { window: '1' } },
+      }),
+    ).toEqual([
+      'checkInterval: found "999ms", allowed: a duration of 1s or more, such as "30s"',
+      'readTimeout: found 5, allowed: a duration of 100ms or more and below checkInterval, such as "5s"',
+      'failureThreshold: found -1, allowed: a whole number of 1 or more (0: the default, 3)',
+      'httpPort: found 65536, allowed: a whole number from 1 to 65535',
+      'logLevel: found "trace", allowed: one of "debug", "info", "warn", "error"',
+      'mounts[0].path: found nothing, allowed: a path that is not empty',
+      'mounts[1].path: found "", allowed: a path that is not empty',
+      'mounts[1].failureThreshold: found 1.5, allowed: a whole number of 0 or more (0: the global one)',
+      'mounts[2]: found "x", allowed: a JSON object',
+      'watchdog.enabled: found "yes", allowed: true or false',
+      'watchdog.budget.window: found "1", allowed: a duration of 1s or more, such as "1h"',
+    ]);
+  });
+
+  it.each([
+    [
+      'a timeout of the interval',
+      { checkInterval: '5s', readTimeout: '5s' },
+      'readTimeout: found "5s", allowed: a duration below checkInterval ("5s")',
+    ],
+    [
+      'an interval below the default timeout',
+      { checkInterval: '3s' },
+      'readTimeout: found "5s", allowed: a duration below checkInterval ("3s")',
+    ],
+    [
+      'a longest backoff below the first',
+      { watchdog: { retryBackoffInitial: '20s' } },
+      'watchdog.retryBackoffMax: found "10s", allowed: a duration not below retryBackoffInitial ("20s")',
+    ],
+  ])('refuses %s', (_, content, problem) => {
+    expect(problemsOf({ mounts, ...content })).toEqual([problem]);
+  });
+
+  it.each([
+    ['a list', '[]'],
+    ['a number', '5'],
+    ['null', 'null'],
+    ['a text', '"x"'],
+  ])('refuses %s in place of the object', (_, text) => {
+    expect(() => parseConfig(text, 'c.json', options)).toThrow(ConfigError);
+  });
+
+  it('refuses a list where an object belongs, and names its place', () => {
+    expect(problemsOf([])).toContain('the file: found [], allowed: a JSON object');
+    expect(problemsOf({ mounts: [[1]], watchdog: [], httpPort: 0 })).toEqual([
+      'mounts[0]: found [1], allowed: a JSON object',
+      'watchdog: found [], allowed: a JSON object',
+      'httpPort: found 0, allowed: a whole number from 1 to 65535',
+    ]);
+  });
+
+  it('names the file when its text is no JSON', () => {
+    expect(() => parseConfig('{"mounts":', 'c.json', options)).toThrow(
+      /^c\.json: expected one JSON object, found no valid JSON/,
+    );
+  });
+
+  it('warns of unknown keys with the nearest known one, and goes on', () => {
+    const { warnings } = parse({
+      $schema: 'x',
+      mounts: [{ path: '/a', cannaryFile: 'x' }],
+      chekInterval: '1s',
+      zzzzzzzzzzzz: 1,
+    });
+    expect(warnings).toEqual([
+      'mounts[0].cannaryFile: unknown key, did you mean "canaryFile"?',
+      'chekInterval: unknown key, did you mean "checkInterval"?',
+      'zzzzzzzzzzzz: unknown key',
+    ]);
+  });
+
+  it('uses a key whose letters differ in case only, and says so', () => {
+    const { config, warnings } = parse({ Mounts: [{ Path: '/a' }], HTTPPort: 9000 });
+    expect(config.httpPort).toBe(9000);
+    expect(warnings).toContain('HTTPPort: unknown key, read as "httpPort"');
+  });
+
+  it('prefers the exact key over one that differs in case', () => {
+    expect(parse({ mounts, HTTPPort: 1, httpPort: 2 }).config.httpPort).toBe(2);
+  });
+
+  it('makes unknown keys errors when asked to', () => {
+    expect(problemsOf({ mounts, bogus: 1 }, { strictKeys: true })).toEqual(['bogus: unknown key']);
+  });
+
+  it('takes null, and an empty text where Go does, as left out', () => {
+    const { config } = parse({
+      mounts,
+      httpPort: null,
+      watchdog: null,
+      logLevel: '',
+      logFormat: '',
+      canaryFile: '',
+    });
+    expect(config).toMatchObject({ httpPort: 8080, logLevel: 'info', logFormat: 'json' });
+    expect(config.mounts[0]?.canaryFile).toBe('.health-check');
+  });
+
+  it('lets flags override, and names the flag when its value is refused', () => {
+    expect(
+      parse({ mounts, httpPort: 1 }, { overrides: { httpPort: 2, logLevel: undefined } }).config.httpPort,
+    ).toBe(2);
+    expect(problemsOf({ mounts }, { overrides: { httpPort: 0, logFormat: 'xml' } })).toEqual([
+      '--http-port: found 0, allowed: a whole number from 1 to 65535',
+      '--log-format: found "xml", allowed: one of "json", "text"',
+    ]);
+  });
+
+  it('warns of settings that have no effect with the check type', () => {
+    expect(parse({ mounts: [{ path: '/a', fsType: 'nfs', minEntries: 1 }] }).warnings).toEqual([
+      'mounts[0].minEntries: has no effect with checkType "canary", only with "directory"',
+      'mounts[0].fsType: has no effect with checkType "canary", only with "mountpoint"',
+    ]);
+  });
+
+  it.each(['a', 'a/b', './a', 'a/../b', '/a', '.hidden', '..a'])('accepts the canary %s', (canaryFile) => {
+    expect(problemsOf({ mounts, canaryFile })).toEqual([]);
+  });
+
+  it.each(['..', '../a', 'a/../../b', '.', 'a/', '/', 'a/..', 'a\0b'])(
+    'refuses the canary %j',
+    (canaryFile) => {
+      expect(problemsOf({ mounts, canaryFile })).toHaveLength(1);
+    },
+  );
+
+  it('shortens a long value in its error', () => {
+    const [problem = ''] = problemsOf({ mounts, logLevel: 'x'.repeat(10_000) });
+    expect(problem.length).toBeLessThan(250);
+  });
+
+  it('either throws a ConfigError or gives a usable configuration, whatever the JSON', () => {
+    fc.assert(
+      fc.property(
+        fc.record({ mounts: fc.jsonValue(), checkInterval: fc.jsonValue(), watchdog: fc.jsonValue() }),
+        (content) => {
+          try {
+            expect(parse(content).config.mounts.length).toBeGreaterThan(0);
+          } catch (error) {
+            expect(error).toBeInstanceOf(ConfigError);
+          }
+        },
+      ),
+    );
+  });
+});

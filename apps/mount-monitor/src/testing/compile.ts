@@ -1,0 +1,60 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { TestProject } from 'vitest/node';
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    /** The compiled executable under test. */
+    readonly executable: string;
+  }
+}
+
+/** The version that is compiled in. */
+export const compiledVersion = '9.8.7';
+
+let folder: string | undefined;
+
+/** Compiles the executable once a run, with the flags of the release, into a folder of its own. */
+export function setup(project: TestProject): void {
+  const given = process.env.MOUNT_MONITOR_EXECUTABLE;
+  if (given !== undefined) {
+    project.provide('executable', given);
+    return;
+  }
+  folder = mkdtempSync(join(tmpdir(), 'mount-monitor-test-'));
+  // Some tests run it as another user.
+  chmodSync(folder, 0o755);
+  const executable = join(folder, 'mount-monitor');
+  compile(executable);
+  project.provide('executable', executable);
+}
+
+/** Removes what `setup` made. */
+export function teardown(): void {
+  if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+}
+
+/** Compiles the sources to an executable for this host. */
+export function compile(outfile: string): void {
+  const bun = createRequire(import.meta.url).resolve('@oven/bun-linux-x64-baseline/bin/bun');
+  const args = [
+    'build',
+    '--compile',
+    '--minify',
+    '--bytecode',
+    '--target=bun-linux-x64-baseline',
+    '--no-compile-autoload-dotenv',
+    '--no-compile-autoload-bunfig',
+    '--define',
+    `process.env.RELEASE_VERSION=${JSON.stringify(compiledVersion)}`,
+    fileURLToPath(new URL('../main.ts', import.meta.url)),
+    '--outfile',
+    outfile,
+  ];
+  const result = spawnSync(bun, args, { encoding: 'utf8', timeout: 120_000 });
+  if (result.status !== 0) throw new Error(`bun build exited with ${result.status}: ${result.stderr}`);
+}
