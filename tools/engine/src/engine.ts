@@ -199,26 +199,15 @@ async function stopAll(layout: EngineLayout, state: EngineState, say: Say): Prom
 
 // Only what is the engine's: PREBUILT_ENGINE_HOME may name a folder that holds more.
 async function removeFiles(layout: EngineLayout): Promise<void> {
+  const { packages, apt, bin, clientConfig, dockerData, containerdData, registryData, run, logs } = layout;
+  const folders = [run, dockerData, containerdData, registryData, logs, clientConfig, bin, apt, packages];
+  // dockerd may leave its data folder and a network namespace mounted.
   const mounts = (await readFile('/proc/self/mountinfo', 'utf8'))
     .split('\n')
     .map((line) => line.split(' ')[4] ?? '')
-    .filter((point) => point.startsWith(`${layout.run}/`) || point.startsWith(`${layout.containerdData}/`));
-  // dockerd leaves the namespace it made for `--network=none` mounted.
+    .filter((point) => folders.some((folder) => point === folder || point.startsWith(`${folder}/`)));
   for (const point of mounts.toReversed()) await execa('umount', [point]);
-  const { packages, apt, bin, clientConfig, dockerData, containerdData, registryData, run, logs } = layout;
-  for (const folder of [
-    run,
-    dockerData,
-    containerdData,
-    registryData,
-    logs,
-    clientConfig,
-    bin,
-    apt,
-    packages,
-  ]) {
-    await rm(folder, { recursive: true, force: true });
-  }
+  for (const folder of folders) await rm(folder, { recursive: true, force: true });
 }
 
 function requireRoot(command: string): void {
