@@ -23,8 +23,18 @@ case ${1:-} in
     find .cache/qemu/usr/bin -type f -exec cksum {} + 2>&1 | sort -k 3
     command -v qemu-aarch64 qemu-aarch64-static qemu-x86_64 qemu-x86_64-static
     ;;
+  # The builder that --builder=auto finds, and its version.
+  builder)
+    printf '%s\n' "DOCKER_HOST=${DOCKER_HOST:-}" "BUILDX_BUILDER=${BUILDX_BUILDER:-}"
+    if command -v docker >/dev/null; then
+      timeout 10 docker version --format '{{.Server.Version}}' 2>&1
+      timeout 10 docker buildx version 2>&1
+      # Of its facts those that do not change from one minute to the next.
+      timeout 10 docker buildx inspect 2>&1 | grep -E '^(Driver|BuildKit version|Platforms):'
+    fi
+    ;;
   *)
-    echo "usage: cache-key.sh version | sysroots | execution" >&2
+    echo "usage: cache-key.sh version | sysroots | execution | builder" >&2
     exit 2
     ;;
 esac
