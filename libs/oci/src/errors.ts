@@ -4,7 +4,14 @@ export type OciErrorCode =
   | 'INVALID_LAYOUT'
   | 'DIGEST_MISMATCH'
   | 'SIZE_MISMATCH'
-  | 'INVALID_LAYER';
+  | 'INVALID_LAYER'
+  | 'INVALID_REFERENCE'
+  | 'CREDENTIALS'
+  | 'REGISTRY_UNAVAILABLE'
+  | 'REGISTRY_REFUSED'
+  | 'REGISTRY_UNAUTHORIZED'
+  | 'REGISTRY_NOT_FOUND'
+  | 'REGISTRY_RESPONSE';
 
 /** An image, layout or registry operation that could not be done. */
 export class OciError extends Error {

@@ -1,0 +1,100 @@
+/** The parts of the outside world that waiting needs; tests bring their own. */
+export interface RetryClock {
+  /** Milliseconds since 1970. */
+  now(): number;
+  sleep(milliseconds: number): Promise<void>;
+  /** From 0 to less than 1. */
+  random(): number;
+}
+
+/** How often and how long a request is tried. Times are milliseconds. */
+export interface RetryLimits {
+  readonly tries: number;
+  readonly totalMs: number;
+  readonly firstDelayMs: number;
+  readonly longestDelayMs: number;
+}
+
+/** The limits that publishing uses. */
+export const DEFAULT_RETRY_LIMITS: RetryLimits = {
+  tries: 6,
+  totalMs: 5 * 60_000,
+  firstDelayMs: 500,
+  longestDelayMs: 30_000,
+};
+
+const TRANSIENT_STATUSES: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
+
+const TRANSIENT_ERRORS: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EAI_AGAIN',
+  'ENETUNREACH',
+  'EHOSTUNREACH',
+  'UND_ERR_SOCKET',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+  'UND_ERR_ABORTED',
+  'HPE_INVALID_CONSTANT',
+  'HPE_INVALID_EOF_STATE',
+]);
+
+/** Whether a response with this status may be another one if asked again. */
+export function isTransientStatus(status: number): boolean {
+  return TRANSIENT_STATUSES.has(status);
+}
+
+/** Whether an error is one of the connection, which may work if tried again. */
+export function isTransientError(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  if (code !== undefined && TRANSIENT_ERRORS.has(code)) return true;
+  if (error instanceof AggregateError && error.errors.some(isTransientError)) return true;
+  return error.cause !== undefined && isTransientError(error.cause);
+}
+
+/**
+ * Milliseconds that a `Retry-After` header asks for: seconds or a date; undefined where it is neither.
+ * https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
+ */
+export function retryAfterMs(header: string | undefined, now: number): number | undefined {
+  if (header === undefined) return undefined;
+  const text = header.trim();
+  if (/^\d{1,9}$/.test(text)) return Number(text) * 1000;
+  const date = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/.test(text)
+    ? Date.parse(text)
+    : Number.NaN;
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+}
+
+/** What the next step of a request is: waiting so many milliseconds, or giving up because of a limit. */
+export type RetryDecision =
+  | { readonly next: 'wait'; readonly delayMs: number }
+  | { readonly next: 'give-up'; readonly because: string };
+
+/**
+ * Decides after a failed try: full jitter over an exponential backoff, at least what the server asked for. A wait
+ * that would pass the total is not begun.
+ */
+export function decideRetry(
+  state: { readonly tries: number; readonly startedAt: number; readonly askedMs: number | undefined },
+  limits: RetryLimits,
+  clock: Pick<RetryClock, 'now' | 'random'>,
+): RetryDecision {
+  if (state.tries >= limits.tries) return { next: 'give-up', because: `after ${state.tries} tries` };
+  const ceiling = Math.min(limits.longestDelayMs, limits.firstDelayMs * 2 ** (state.tries - 1));
+  const delayMs = Math.max(Math.round(ceiling * (0.5 + clock.random() / 2)), state.askedMs ?? 0);
+  const elapsed = clock.now() - state.startedAt;
+  if (elapsed + delayMs > limits.totalMs) {
+    return {
+      next: 'give-up',
+      because: `after ${state.tries} ${state.tries === 1 ? 'try' : 'tries'}: waiting ${Math.ceil(delayMs / 1000)} s more would pass the limit of ${Math.ceil(limits.totalMs / 1000)} s`,
+    };
+  }
+  return { next: 'wait', delayMs };
+}
