@@ -1,0 +1,77 @@
+import type { Digest } from './digest.ts';
+
+/**
+ * The media types of an image that this project writes and reads.
+ * https://github.com/opencontainers/image-spec/blob/v1.1.1/media-types.md
+ */
+export const MEDIA_TYPES = {
+  index: 'application/vnd.oci.image.index.v1+json',
+  manifest: 'application/vnd.oci.image.manifest.v1+json',
+  config: 'application/vnd.oci.image.config.v1+json',
+  layer: 'application/vnd.oci.image.layer.v1.tar',
+  layerGzip: 'application/vnd.oci.image.layer.v1.tar+gzip',
+  layerZstd: 'application/vnd.oci.image.layer.v1.tar+zstd',
+} as const;
+
+/** How the bytes of a layer are compressed. */
+export type Compression = 'none' | 'gzip' | 'zstd';
+
+const LAYER_MEDIA_TYPES: Readonly<Record<Compression, string>> = {
+  none: MEDIA_TYPES.layer,
+  gzip: MEDIA_TYPES.layerGzip,
+  zstd: MEDIA_TYPES.layerZstd,
+};
+
+/** The media type of a layer with this compression. */
+export function layerMediaType(compression: Compression): string {
+  return LAYER_MEDIA_TYPES[compression];
+}
+
+/** The compression that a layer's media type names; undefined for any other media type. */
+export function compressionOf(mediaType: string): Compression | undefined {
+  if (mediaType === MEDIA_TYPES.layer) return 'none';
+  if (mediaType === MEDIA_TYPES.layerGzip) return 'gzip';
+  return mediaType === MEDIA_TYPES.layerZstd ? 'zstd' : undefined;
+}
+
+/** The platform of an image, as an index's descriptor names it. */
+export interface DescriptorPlatform {
+  readonly architecture: string;
+  readonly os: string;
+  readonly variant?: string | undefined;
+}
+
+/**
+ * Names content by type, digest and size in bytes.
+ * https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md
+ */
+export interface Descriptor {
+  readonly mediaType: string;
+  readonly digest: Digest;
+  readonly size: number;
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
+  readonly platform?: DescriptorPlatform | undefined;
+}
+
+/**
+ * What an image is made of.
+ * https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md
+ */
+export interface ImageManifest {
+  readonly schemaVersion: 2;
+  readonly mediaType: string;
+  readonly config: Descriptor;
+  readonly layers: readonly Descriptor[];
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
+}
+
+/**
+ * The images of several platforms under one digest.
+ * https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md
+ */
+export interface ImageIndex {
+  readonly schemaVersion: 2;
+  readonly mediaType: string;
+  readonly manifests: readonly Descriptor[];
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
+}

@@ -1,0 +1,132 @@
+import { createHash, type Hash, randomUUID } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable, Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { constants, createGzip, createZstdCompress } from 'node:zlib';
+import { type Compression, type Descriptor, layerMediaType } from './descriptor.ts';
+import { type Digest, digestFromHex, digestHex } from './digest.ts';
+import { OciError } from './errors.ts';
+import { BLOCK, type EntryMetadata, encodeHeader, paddingAfter } from './tar-header.ts';
+
+/** An entry of a layer to write; `content` gives exactly `size` bytes of a file. */
+export interface LayerEntry extends EntryMetadata {
+  readonly content?: (() => AsyncIterable<Uint8Array>) | undefined;
+}
+
+/** A layer that was written: its descriptor, and the digest and size in bytes of the tar inside. */
+export interface WrittenLayer {
+  readonly descriptor: Descriptor;
+  readonly diffId: Digest;
+  readonly tarSize: number;
+}
+
+/** What decides the bytes of a layer besides its entries. */
+export interface LayerOptions {
+  readonly compression: Compression;
+  /** Told the number of tar bytes packed, whenever some were. */
+  readonly onBytes?: ((bytes: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const CHUNK = 1024 * 1024;
+
+// Fixed, since the level decides the bytes. On executables gzip's level 4 is within 2 % of the size at 6, in two thirds
+// of its time.
+const GZIP_LEVEL = 4;
+const ZSTD_LEVEL = 3;
+
+/** The size in bytes of the tar that these entries make. */
+export function tarSize(entries: readonly EntryMetadata[]): number {
+  return entries.reduce(
+    (total, entry) => total + encodeHeader(entry).length + entry.size + paddingAfter(entry.size).length,
+    2 * BLOCK,
+  );
+}
+
+/**
+ * Packs entries, in the order given, into a compressed layer and puts it into a folder of blobs under its digest's
+ * name. Tar, both digests and the compression come of one pass, with a few chunks in memory; the compression runs on
+ * Node's thread pool. The same entries give the same bytes with the same version of Node. Throws `INVALID_LAYER`
+ * where a content is longer or shorter than its size, and what reading or writing throws; then no file is left.
+ * https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md
+ */
+export async function writeLayer(
+  blobs: string,
+  entries: readonly LayerEntry[],
+  { compression, onBytes, signal }: LayerOptions,
+): Promise<WrittenLayer> {
+  const temporary = join(blobs, `.layer-${randomUUID()}`);
+  const tar = new Tap(onBytes);
+  const packed = new Tap();
+  const sink = createWriteStream(temporary, { flags: 'wx', highWaterMark: CHUNK });
+  try {
+    const source = Readable.from(tarBlocks(entries), { objectMode: false, highWaterMark: CHUNK });
+    const compressor = compressorFor(compression);
+    if (compressor === undefined) await pipeline(source, tar, packed, sink, { signal });
+    else await pipeline(source, tar, compressor, packed, sink, { signal });
+    const digest = packed.digest();
+    await rename(temporary, join(blobs, digestHex(digest)));
+    return {
+      descriptor: { mediaType: layerMediaType(compression), digest, size: packed.bytes },
+      diffId: tar.digest(),
+      tarSize: tar.bytes,
+    };
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+async function* tarBlocks(entries: readonly LayerEntry[]): AsyncGenerator<Uint8Array> {
+  for (const entry of entries) {
+    yield encodeHeader(entry);
+    let bytes = 0;
+    for await (const chunk of entry.content?.() ?? []) {
+      bytes += chunk.length;
+      if (bytes > entry.size) break;
+      yield chunk;
+    }
+    if (bytes !== entry.size) {
+      throw new OciError(
+        'INVALID_LAYER',
+        `layer: ${entry.path}: expected ${entry.size} bytes, found ${bytes > entry.size ? 'more' : bytes}`,
+      );
+    }
+    yield paddingAfter(entry.size);
+  }
+  yield Buffer.alloc(2 * BLOCK);
+}
+
+function compressorFor(compression: Compression): Transform | undefined {
+  if (compression === 'gzip') return createGzip({ level: GZIP_LEVEL, chunkSize: CHUNK });
+  if (compression === 'none') return undefined;
+  return createZstdCompress({
+    chunkSize: CHUNK,
+    params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL, [constants.ZSTD_c_checksumFlag]: 1 },
+  });
+}
+
+/** Passes bytes on, and counts and hashes them. */
+class Tap extends Transform {
+  readonly #hash: Hash = createHash('sha256');
+  readonly #onBytes: ((bytes: number) => void) | undefined;
+  bytes = 0;
+
+  constructor(onBytes?: (bytes: number) => void) {
+    super({ highWaterMark: CHUNK });
+    this.#onBytes = onBytes;
+  }
+
+  override _transform(chunk: Buffer, _: BufferEncoding, done: (error: null, chunk: Buffer) => void): void {
+    this.#hash.update(chunk);
+    this.bytes += chunk.length;
+    this.#onBytes?.(chunk.length);
+    done(null, chunk);
+  }
+
+  digest(): Digest {
+    return digestFromHex(this.#hash.digest('hex'));
+  }
+}
