@@ -380,7 +380,7 @@ class Step {
     } else if (target === undefined) {
       this.#refused('not_armed', 'the pod is not known');
     } else {
-      this.#log('warn', 'watchdog restarts the pod', { ...fields, uid: target.uid });
+      this.#log(thinning(restart.attempts + 1), 'watchdog restarts the pod', { ...fields, uid: target.uid });
       this.#enter({ state: 'restarting', step: 'removing', restart, wakeAt: undefined });
       this.#call({ kind: 'remove', how: mode, uid: target.uid });
     }
@@ -456,10 +456,8 @@ class Step {
       return;
     }
     const waitMs = Math.max(backoff(attempts - 1, retryBackoffInitialMs, retryBackoffMaxMs), retryAfterMs);
-    // An eviction may be refused for days: its log thins out.
-    const level = (attempts & (attempts - 1)) === 0 ? 'warn' : 'debug';
     this.#log(
-      level,
+      thinning(attempts),
       byDisruptionBudget ? 'watchdog restart refused by a disruption budget' : 'watchdog restart failed',
       {
         attempt: attempts,
@@ -545,6 +543,11 @@ export const noControllerDetail =
 /** Doubles from the first wait, up to the longest, in ms. */
 function backoff(failures: number, firstMs: number, longestMs: number): number {
   return Math.min(firstMs * 2 ** Math.min(failures, 40), longestMs);
+}
+
+/** An eviction may be refused for days: the log of its attempts thins out. */
+function thinning(attempt: number): 'warn' | 'debug' {
+  return Number.isInteger(Math.log2(attempt)) ? 'warn' : 'debug';
 }
 
 function retryAfter({ retryAfterMs }: Refusal): number {

@@ -286,7 +286,7 @@ it('keeps every rule under any sequence of mount states, API answers and timings
     fc.asyncProperty(scenario, async (drawn) => {
       restarts += await play(drawn);
     }),
-    { numRuns: 1500 },
+    { numRuns: 3000 },
   );
   // Otherwise the rules would have held for nothing.
   expect(restarts).toBeGreaterThan(50);

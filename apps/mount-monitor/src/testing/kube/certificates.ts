@@ -1,6 +1,7 @@
+import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa } from 'execa';
+import { promisify } from 'node:util';
 
 /** PEM texts: an authority and a server certificate by it for localhost, 127.0.0.1 and ::1. */
 export interface Certificates {
@@ -9,6 +10,7 @@ export interface Certificates {
   readonly certificatePath: string;
 }
 
+const execute = promisify(execFile);
 const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
 
 /** Makes a certificate authority and a server certificate in a folder, with the openssl program. */
@@ -23,7 +25,7 @@ export async function makeCertificates(folder: string): Promise<Certificates> {
     extensions,
     'subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1\nextendedKeyUsage=serverAuth\n',
   );
-  const openssl = (args: readonly string[]) => execa('openssl', args, { timeout: 30_000 });
+  const openssl = (args: readonly string[]) => execute('openssl', args, { timeout: 30_000 });
   await openssl(['req', '-x509', ...newKey, '-keyout', caKey, '-out', caPath, '-subj', '/CN=test-ca']);
   await openssl(['req', ...newKey, '-keyout', keyPath, '-out', request, '-subj', '/CN=kube-apiserver']);
   await openssl(

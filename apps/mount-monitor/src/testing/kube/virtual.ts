@@ -77,9 +77,15 @@ export function virtualTransport(
     readonly onSend?: (request: KubeRequest) => void;
   },
 ): KubeTransport {
-  return (request) =>
-    new Promise((resolve, reject) => {
-      const path = requestPath(request);
+  return async (request) => {
+    const path = requestPath(request);
+    // The real one reads the credentials here.
+    await new Promise<void>((resolve) => {
+      clock.after(1, resolve);
+      request.signal?.addEventListener('abort', () => resolve(), { once: true });
+    });
+    return new Promise((resolve, reject) => {
+      if (request.signal?.aborted === true) throw new KubeError('aborted', `${path}: aborted`);
       if (request.confirm?.() === false) throw new KubeError('withheld', 'taken back');
       options.onSend?.(request);
       const latency = options.latencyMs();
@@ -108,4 +114,5 @@ export function virtualTransport(
         });
       });
     });
+  };
 }

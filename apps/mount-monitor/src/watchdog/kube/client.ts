@@ -52,7 +52,7 @@ const methods = { get: 'GET', create: 'POST', patch: 'PATCH', delete: 'DELETE' }
 export function createKubeTransport(endpoint: KubeEndpoint): KubeTransport {
   return async (request) => {
     const path = requestPath(request);
-    const deadline = performance.now() + Math.min(request.deadlineMs ?? longestDeadlineMs, longestDeadlineMs);
+    const deadline = performance.now() + deadlineOf(request);
     const [token, ca] = await Promise.all([
       readCredential(endpoint.serviceAccountDir, 'token'),
       readCredential(endpoint.serviceAccountDir, 'ca.crt'),
@@ -123,7 +123,7 @@ function send(
     const fail = (error: KubeError): void => finish(() => reject(error));
     const onAbort = (): void => fail(aborted(request));
     const deadlineTimer = setTimeout(() => {
-      const ms = Math.round(deadlineMs);
+      const ms = deadlineOf(request);
       fail(
         new KubeError('timeout', `${describe(request)}: no complete answer from ${authority} in ${ms} ms`),
       );
@@ -216,6 +216,10 @@ export function requestPath({ path }: KubeRequest): string {
   return `/${path.join('/')}`;
 }
 
+function deadlineOf({ deadlineMs }: KubeRequest): number {
+  return Math.min(deadlineMs ?? longestDeadlineMs, longestDeadlineMs);
+}
+
 /** The request's verb and path, for messages. */
 export function describe({ verb, path }: KubeRequest): string {
   return `${verb} /${path.join('/')}`;
@@ -240,6 +244,7 @@ function parseBody(bytes: Buffer): unknown {
 export function parseRetryAfter(value: string | undefined, nowMs: number): number | undefined {
   if (value === undefined) return undefined;
   if (/^\d{1,9}$/.test(value.trim())) return Number(value) * 1000;
-  const date = Date.parse(value);
+  // Date.parse alone reads "-5" as a year.
+  const date = /^[A-Z][a-z]+,? /.test(value) ? Date.parse(value) : Number.NaN;
   return Number.isNaN(date) ? undefined : Math.max(0, date - nowMs);
 }
