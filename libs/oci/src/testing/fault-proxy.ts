@@ -1,0 +1,188 @@
+import { createServer, request as forward, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/** What goes wrong with a request on its way. */
+export type Fault =
+  | 'refused'
+  | 'reset-in-request'
+  | 'reset-in-response'
+  | 'status-429'
+  | 'status-500'
+  | 'status-503'
+  | 'stalled-body'
+  | 'truncated-body'
+  | 'changed-byte'
+  | 'redirect-elsewhere'
+  | 'endless-body';
+
+/** A step of a publish, by the request that it makes. */
+export type Step =
+  | 'blob HEAD'
+  | 'upload POST'
+  | 'upload PATCH'
+  | 'upload PUT'
+  | 'manifest PUT'
+  | 'tag PUT'
+  | 'manifest GET'
+  | 'blob GET'
+  | 'tags GET';
+
+/** A proxy before a registry that makes requests fail. */
+export interface FaultProxy {
+  readonly host: string;
+  /** Requests that met a fault. */
+  readonly met: number;
+  /** From now on, `choose` says what happens to the nth request (from 1) of a step; undefined lets it pass. */
+  inject(choose: (step: Step, nth: number) => Fault | undefined): void;
+  close(): Promise<void>;
+}
+
+/** The step that a request belongs to; undefined for others, such as the ping. */
+export function stepOf(method: string | undefined, path: string): Step | undefined {
+  if (/\/blobs\/uploads\//.test(path)) {
+    return method === 'POST' || method === 'PATCH' || method === 'PUT' ? `upload ${method}` : undefined;
+  }
+  if (/\/blobs\//.test(path))
+    return method === 'HEAD' ? 'blob HEAD' : method === 'GET' ? 'blob GET' : undefined;
+  if (/\/tags\/list/.test(path)) return 'tags GET';
+  if (!/\/manifests\//.test(path)) return undefined;
+  if (method === 'GET') return 'manifest GET';
+  if (method === 'PUT') return /\/manifests\/sha256:/.test(path) ? 'manifest PUT' : 'tag PUT';
+  return undefined;
+}
+
+/** Starts a proxy on loopback in front of a registry on loopback (`host:port`). */
+export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
+  let choose: (step: Step, nth: number) => Fault | undefined = () => undefined;
+  let counts = new Map<Step, number>();
+  let met = 0;
+  const server = createServer((request, response) => {
+    const step = stepOf(request.method, request.url ?? '');
+    const nth = step === undefined ? 0 : (counts.get(step) ?? 0) + 1;
+    if (step !== undefined) counts.set(step, nth);
+    const fault = step === undefined ? undefined : choose(step, nth);
+    if (fault !== undefined) met += 1;
+    apply(fault, upstream, request, response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    get met() {
+      return met;
+    },
+    inject(next) {
+      choose = next;
+      counts = new Map();
+      met = 0;
+    },
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function apply(
+  fault: Fault | undefined,
+  upstream: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  switch (fault) {
+    case 'refused':
+      // A listening port can't refuse; a connection that ends before a byte is answered looks the same to a client.
+      request.socket.destroy();
+      return;
+    case 'status-429':
+      request.resume();
+      response.writeHead(429, { 'retry-after': '1' }).end();
+      return;
+    case 'status-500':
+      request.resume();
+      response.writeHead(500).end('{}');
+      return;
+    case 'status-503':
+      request.resume();
+      response.writeHead(503).end();
+      return;
+    case 'redirect-elsewhere':
+      request.resume();
+      response.writeHead(307, { location: 'http://elsewhere.invalid/v2/steal' }).end();
+      return;
+    case 'reset-in-request':
+      resetAfter(request, upstream);
+      return;
+    case 'endless-body':
+      endless(request, response);
+      return;
+    default:
+      pass(fault, upstream, request, response);
+  }
+}
+
+function resetAfter(request: IncomingMessage, upstream: string): void {
+  const onward = open(upstream, request);
+  onward.on('error', () => {});
+  let seen = 0;
+  request.on('data', (chunk) => {
+    seen += chunk.length;
+    onward.write(chunk);
+    if (seen > 1000) setImmediate(end);
+  });
+  const end = (): void => {
+    onward.destroy();
+    request.socket.resetAndDestroy();
+  };
+  request.on('end', end);
+}
+
+function endless(request: IncomingMessage, response: ServerResponse): void {
+  request.resume();
+  response.writeHead(200, { 'content-type': 'application/json' });
+  const filler = Buffer.alloc(64 * 1024, ' ');
+  const write = (): void => {
+    while (!response.destroyed && response.write(filler));
+  };
+  response.on('drain', write);
+  write();
+}
+
+function open(upstream: string, request: IncomingMessage): ReturnType<typeof forward> {
+  const [hostname, port] = upstream.split(':');
+  const { method, url, headers } = request;
+  return forward({ hostname, port, method, path: url, headers: { ...headers, host: upstream } });
+}
+
+function pass(
+  fault: Fault | undefined,
+  upstream: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  const onward = open(upstream, request);
+  onward.on('error', () => response.destroy());
+  request.on('error', () => onward.destroy());
+  request.pipe(onward);
+  onward.on('response', async (answer) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of answer) chunks.push(chunk);
+    const body = Buffer.concat(chunks);
+    if (fault === 'reset-in-response') {
+      request.socket.resetAndDestroy();
+      return;
+    }
+    if (fault === 'changed-byte' && body.length > 0)
+      body.writeUInt8(body.readUInt8(body.length >> 1) ^ 1, body.length >> 1);
+    response.writeHead(answer.statusCode ?? 502, answer.headers);
+    if (fault === 'stalled-body') {
+      response.write(body.subarray(0, body.length >> 1));
+      return;
+    }
+    if (fault === 'truncated-body') {
+      response.write(body.subarray(0, body.length >> 1), () => request.socket.destroy());
+      return;
+    }
+    response.end(body);
+  });
+}
