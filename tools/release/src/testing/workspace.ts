@@ -5,6 +5,9 @@ import { execa } from 'execa';
 /** The workspace that these tests belong to. */
 export const THIS_WORKSPACE = join(import.meta.dirname, '../../../..');
 
+/** No command of these tests takes a third of this. */
+const DEADLINE_MS = 600_000;
+
 /** How a command ended, with stdout and stderr in the order in which they were written. */
 export interface Ended {
   readonly exitCode: number;
@@ -52,6 +55,7 @@ export async function run(
     reject: false,
     stdin: 'ignore',
     maxBuffer: 64 * 1024 * 1024,
+    timeout: DEADLINE_MS,
   });
   if (result.exitCode === undefined)
     throw new Error(`${result.command}: ${result.shortMessage}`, { cause: result });
