@@ -1,0 +1,2 @@
+export { type FakeRegistry, type FakeRegistryOptions, startFakeRegistry } from './fake-registry.ts';
+export { type Fault, type FaultProxy, type Step, startFaultProxy } from './fault-proxy.ts';
