@@ -5,7 +5,8 @@ export type ArtifactsErrorCode =
   | 'MANIFEST_MISSING'
   | 'INVALID_MANIFEST'
   | 'INVALID_CHECKSUMS'
-  | 'INVALID_REPORT';
+  | 'INVALID_REPORT'
+  | 'INVALID_RECORD';
 
 /** A platform name, manifest, checksums file or report that can't be used. */
 export class ArtifactsError extends Error {

@@ -26,6 +26,13 @@ export {
   qemuNameOf,
 } from './platform.ts';
 export {
+  formatPublishRecord,
+  PUBLISH_RECORD_FILE,
+  type PublishedImage,
+  type PublishRecord,
+  parsePublishRecord,
+} from './publish-record.ts';
+export {
   type Finding,
   formatReport,
   parseReport,

@@ -70,6 +70,35 @@ export function openElf(path: string): Promise<ElfFacts> {
   return withFileSource(path, readElf);
 }
 
+/** What the first 20 bytes of an ELF file tell. */
+export type ElfIdentity = Pick<ElfFacts, 'class' | 'byteOrder' | 'type' | 'machine'>;
+
+/** How many bytes `readElfIdentity` needs. */
+export const IDENTITY_BYTES = 20;
+
+/**
+ * Reads class, byte order, type and machine from the first bytes of a file. Throws `NOT_ELF` or `MALFORMED`; `name`
+ * is what the message calls the file.
+ */
+export function readElfIdentity(bytes: Uint8Array, name: string): ElfIdentity {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, IDENTITY_BYTES));
+  if (view.byteLength < IDENTITY_BYTES || view.getUint32(0) !== 0x7f454c46) {
+    throw new ElfError('NOT_ELF', `${name}: expected an ELF file, found ${found(view)}`);
+  }
+  const fileClass = view.getUint8(4);
+  const order = view.getUint8(5);
+  if ((fileClass !== 1 && fileClass !== 2) || (order !== 1 && order !== 2)) {
+    throw new ElfError('MALFORMED', `${name}: ELF class ${fileClass} and byte order ${order} do not exist`);
+  }
+  const type = view.getUint16(16, order === 1);
+  return {
+    class: fileClass === 2 ? 64 : 32,
+    byteOrder: order === 1 ? 'little' : 'big',
+    type: TYPES[type] ?? `ET_${type}`,
+    machine: machineName(view.getUint16(18, order === 1)),
+  };
+}
+
 /**
  * Reads the facts of an ELF file from its headers and its dynamic segment (section headers may be stripped).
  * The files of other than 64-bit little-endian machines are told by class, byte order, type and machine, and the
@@ -78,25 +107,7 @@ export function openElf(path: string): Promise<ElfFacts> {
  */
 export async function readElf(source: ByteSource): Promise<ElfFacts> {
   const reader = new Reader(source);
-  const identification = await reader.view(0, Math.min(20, source.size), 'the ELF header');
-  if (identification.byteLength < 20 || identification.getUint32(0) !== 0x7f454c46) {
-    throw new ElfError('NOT_ELF', `${source.name}: expected an ELF file, found ${found(identification)}`);
-  }
-  const fileClass = identification.getUint8(4);
-  const order = identification.getUint8(5);
-  if ((fileClass !== 1 && fileClass !== 2) || (order !== 1 && order !== 2)) {
-    throw new ElfError(
-      'MALFORMED',
-      `${source.name}: ELF class ${fileClass} and byte order ${order} do not exist`,
-    );
-  }
-  const type = identification.getUint16(16, order === 1);
-  const head = {
-    class: fileClass === 2 ? (64 as const) : (32 as const),
-    byteOrder: order === 1 ? ('little' as const) : ('big' as const),
-    type: TYPES[type] ?? `ET_${type}`,
-    machine: machineName(identification.getUint16(18, order === 1)),
-  };
+  const head = readElfIdentity(await source.read(0, Math.min(IDENTITY_BYTES, source.size)), source.name);
   if (head.class !== 64 || head.byteOrder !== 'little') return { ...head, ...NOTHING };
   const segments = await readSegments(reader);
   const stack = segments.find((segment) => segment.type === PT_GNU_STACK);
