@@ -10,6 +10,7 @@ import { describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { parseConfig } from '../config/config.ts';
 import { configSchema } from '../config/schema.ts';
+import { need } from '../testing/needs.ts';
 import { defaultBudgetConfigMap, defaultServiceAccountDir } from '../watchdog/environment.ts';
 
 const deploy = join(import.meta.dirname, '../../deploy');
@@ -66,14 +67,15 @@ describe.each(examples)('%s', (folder, file, kind) => {
     return { objects, one, pod, monitor };
   };
 
-  it.skipIf(!kubectl && process.env.CI === undefined)(
-    'is rendered by kubectl to what stands in plain/ (needs kubectl)',
-    async () => {
-      const { stdout } = await execute('kubectl', ['kustomize', join(deploy, folder)], { timeout: 60_000 });
-      const plain = await readFile(join(deploy, file), 'utf8');
-      expect(readObjects(stdout)).toEqual(readObjects(plain));
-    },
-  );
+  need(
+    'kubectl',
+    kubectl,
+    'on the path (Debian package kubernetes-client)',
+  )('is rendered by kubectl to what stands in plain/', async () => {
+    const { stdout } = await execute('kubectl', ['kustomize', join(deploy, folder)], { timeout: 60_000 });
+    const plain = await readFile(join(deploy, file), 'utf8');
+    expect(readObjects(stdout)).toEqual(readObjects(plain));
+  });
 
   it('holds objects of the Kubernetes types only', async () => {
     const { objects } = await load();

@@ -181,5 +181,7 @@ export type Input = { readonly at: number } & (
   | { readonly kind: 'mounts'; readonly unhealthy: readonly UnhealthyMount[] }
   | { readonly kind: 'tick' }
   | { readonly kind: 'result'; readonly number: number; readonly result: CallResult }
+  /** Carrying out a call ended in an error that none of its results stands for. */
+  | { readonly kind: 'defect'; readonly detail: string }
   | { readonly kind: 'close' }
 );

@@ -86,6 +86,9 @@ export function step(machine: Machine, input: Input, settings: Settings): Steppe
     case 'result':
       if (input.number === machine.callNumber && machine.callUnderWay) next.result(input.result);
       break;
+    case 'defect':
+      next.defect(input.detail);
+      break;
     case 'close':
       next.close();
   }
@@ -188,6 +191,11 @@ class Step {
       else if (result.call === 'report') this.#reportResult(result, phase.restart);
       else if (result.call === 'remove') this.#removeResult(result, phase.restart);
     }
+  }
+
+  defect(detail: string): void {
+    this.#set({ callUnderWay: false });
+    this.#stop('error', 'defect', detail);
   }
 
   close(): void {

@@ -305,6 +305,29 @@ describe('restarting', () => {
     expect(watchdog.status()).toMatchObject({ state: 'stopped', reason: 'pod_terminating' });
   });
 
+  it('stops, logs and throws nothing when a request ends in a defect', async () => {
+    const log = recordingLog();
+    const watchdog = createWatchdog({
+      config: base,
+      env: {
+        POD_NAME: 'media-0',
+        POD_NAMESPACE: 'media',
+        KUBERNETES_SERVICE_HOST: '10.0.0.1',
+        KUBERNETES_SERVICE_PORT: '443',
+      },
+      log,
+      onExit: () => expect.unreachable(),
+      transport: () => async () => {
+        throw new TypeError('unforeseen');
+      },
+    });
+    watchdog.update([a]);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(watchdog.status()).toMatchObject({ state: 'stopped', reason: 'defect', detail: 'unforeseen' });
+    expect(log.count('watchdog stopped')).toBe(1);
+    await watchdog.close();
+  });
+
   it('sends nothing more once it is closed', async () => {
     const { watchdog, clock, cluster, log } = setUp({ restartDelayMs: 1000 });
     await clock.advance(1000);

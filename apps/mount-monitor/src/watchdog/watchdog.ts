@@ -210,10 +210,20 @@ class RunningWatchdog implements Watchdog {
         break;
       case 'call': {
         const { number, call } = action;
-        const running = this.#call(call).then((result) => {
-          this.#underWay.delete(running);
-          this.#input({ at: this.#clock.monotonic(), kind: 'result', number, result });
-        });
+        const running = this.#call(call)
+          .then(
+            (result): Input => ({ at: this.#clock.monotonic(), kind: 'result', number, result }),
+            // The monitor must not die of its watchdog.
+            (error: unknown): Input => ({
+              at: this.#clock.monotonic(),
+              kind: 'defect',
+              detail: error instanceof Error ? error.message : String(error),
+            }),
+          )
+          .then((input) => {
+            this.#underWay.delete(running);
+            this.#input(input);
+          });
         this.#underWay.add(running);
       }
     }

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import type { ClientRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { version } from '../../version.ts';
 import { KubeError } from './errors.ts';
@@ -84,33 +85,14 @@ interface Prepared {
 }
 
 function send(
-  { host, port }: KubeEndpoint,
+  endpoint: KubeEndpoint,
   request: KubeRequest,
   { path, token, ca, deadlineMs }: Prepared,
 ): Promise<KubeReply> {
   return new Promise((resolve, reject) => {
-    const authority = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+    const authority = authorityOf(endpoint);
     const body = request.body === undefined ? undefined : Buffer.from(JSON.stringify(request.body));
-    const outgoing = httpsRequest(`https://${authority}${path}`, {
-      method: methods[request.verb],
-      agent: false,
-      ca,
-      rejectUnauthorized: true,
-      minVersion: 'TLSv1.2',
-      headers: {
-        Host: authority,
-        Authorization: `Bearer ${token}`,
-        Accept: 'application/json',
-        'User-Agent': `mount-monitor/${version}`,
-        Connection: 'close',
-        ...(body === undefined
-          ? {}
-          : {
-              'Content-Type': request.verb === 'patch' ? 'application/merge-patch+json' : 'application/json',
-              'Content-Length': body.length,
-            }),
-      },
-    });
+    const outgoing = open(endpoint, request, { path, token, ca }, body);
 
     let connected = false;
     const finish = (settle: () => void): void => {
@@ -185,6 +167,47 @@ function send(
     });
     outgoing.end(body);
   });
+}
+
+function authorityOf({ host, port }: KubeEndpoint): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+/** Makes the request without sending its body. What the TLS library will not take as a CA fails here. */
+function open(
+  endpoint: KubeEndpoint,
+  request: KubeRequest,
+  { path, token, ca }: Omit<Prepared, 'deadlineMs'>,
+  body: Buffer | undefined,
+): ClientRequest {
+  const authority = authorityOf(endpoint);
+  try {
+    return httpsRequest(`https://${authority}${path}`, {
+      method: methods[request.verb],
+      agent: false,
+      ca,
+      rejectUnauthorized: true,
+      minVersion: 'TLSv1.2',
+      headers: {
+        Host: authority,
+        Authorization: `Bearer ${token}`,
+        Accept: 'application/json',
+        'User-Agent': `mount-monitor/${version}`,
+        Connection: 'close',
+        ...(body === undefined
+          ? {}
+          : {
+              'Content-Type': request.verb === 'patch' ? 'application/merge-patch+json' : 'application/json',
+              'Content-Length': body.length,
+            }),
+      },
+    });
+  } catch (cause) {
+    const detail = cause instanceof Error ? cause.message : String(cause);
+    throw new KubeError('credentials', `${endpoint.serviceAccountDir}/ca.crt: cannot be used (${detail})`, {
+      cause,
+    });
+  }
 }
 
 async function readCredential(folder: string, file: string): Promise<string> {
