@@ -208,25 +208,22 @@ describe('a mount that takes requests and never answers', () => {
     expect(stateOf(probe)).toBe('D');
   });
 
-  onFuse(
-    'as PID 1 has its exit held by the kernel until the probe has ended',
-    async () => {
-      using scratch = new Scratch();
-      await using mount = await FaultMount.mount(scratch, 'f');
-      const wrapper = ['/usr/bin/env', 'PATH=/usr/bin:/bin', 'unshare', '--pid', '--fork', '--mount-proc'];
-      await using monitor = await start(scratch, { mounts: [{ path: mount.path }] }, { wrapper });
-      await monitor.untilStatus('healthy');
-      await mount.fault('hold');
-      await untilHungProbe(monitor);
-      const [first = 0] = childrenOf(pidOf(monitor));
-      spawnSync('kill', ['-TERM', String(first)]);
-      await monitor.until('it has shut down', () => monitor.stdout.includes('shutdown complete'));
-      await new Promise((resolve) => setTimeout(resolve, 1500));
-      expect(monitor.child.exitCode).toBeNull();
-      await mount.fault('none');
-      expect((await monitor.exited).code).toBe(0);
-    },
-  );
+  onFuse('as PID 1 has its exit held by the kernel until the probe has ended', async () => {
+    using scratch = new Scratch();
+    await using mount = await FaultMount.mount(scratch, 'f');
+    const wrapper = ['/usr/bin/env', 'PATH=/usr/bin:/bin', 'unshare', '--pid', '--fork', '--mount-proc'];
+    await using monitor = await start(scratch, { mounts: [{ path: mount.path }] }, { wrapper });
+    await monitor.untilStatus('healthy');
+    await mount.fault('hold');
+    await untilHungProbe(monitor);
+    const [first = 0] = childrenOf(pidOf(monitor));
+    spawnSync('kill', ['-TERM', String(first)]);
+    await monitor.until('it has shut down', () => monitor.stdout.includes('shutdown complete'));
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(monitor.child.exitCode).toBeNull();
+    await mount.fault('none');
+    expect((await monitor.exited).code).toBe(0);
+  });
 
   onFuse('fails init container mode within its time', async () => {
     using scratch = new Scratch();
