@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { readdir, readFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import * as apps from 'kubernetes-models/apps/v1';
@@ -12,6 +13,7 @@ import { parseConfig } from '../config/config.ts';
 import { configSchema } from '../config/schema.ts';
 import { need } from '../testing/needs.ts';
 import { defaultBudgetConfigMap, defaultServiceAccountDir } from '../watchdog/environment.ts';
+import { exitModeCode } from '../watchdog/index.ts';
 
 const deploy = join(import.meta.dirname, '../../deploy');
 const execute = promisify(execFile);
@@ -207,6 +209,37 @@ describe.each(examples)('%s', (folder, file, kind) => {
     expect(parsed.warnings).toEqual([]);
     expect(parsed.config.mounts.every(({ absolutePath }) => absolutePath.startsWith('/mnt/'))).toBe(true);
     expect(parsed.config.watchdog.mode).toBe(kind === 'Deployment' ? 'delete' : 'evict');
+  });
+});
+
+describe('the component for mode exit', () => {
+  need(
+    'kubectl',
+    kubectl,
+    'on the path (Debian package kubernetes-client)',
+  )('restarts all containers on the watchdog’s own exit code, and may delete nothing', async () => {
+    const parent = await mkdtemp(join(tmpdir(), 'kustomize-'));
+    await cp(deploy, join(parent, 'deploy'), { recursive: true });
+    const folder = join(parent, 'deploy/example');
+    const kustomization = await readFile(join(folder, 'kustomization.yaml'), 'utf8');
+    await writeFile(
+      join(folder, 'kustomization.yaml'),
+      kustomization.replace('  - ../component\n', '  - ../component\n  - ../exit\n'),
+    );
+    const { stdout } = await execute('kubectl', ['kustomize', folder], { timeout: 60_000 });
+    await rm(parent, { recursive: true });
+    const objects = readObjects(stdout);
+    const workload = objects.find(({ kind }) => kind === 'Deployment') as InstanceType<
+      typeof apps.Deployment
+    >;
+    new apps.Deployment(workload).validate();
+    const monitor = workload.spec?.template.spec?.initContainers?.at(-1);
+    expect(monitor?.name).toBe('mount-monitor');
+    expect(monitor?.restartPolicyRules).toEqual([
+      { action: 'RestartAllContainers', exitCodes: { operator: 'In', values: [exitModeCode] } },
+    ]);
+    const role = objects.find(({ kind }) => kind === 'Role') as InstanceType<typeof rbac.Role>;
+    expect(role.rules?.flatMap(({ verbs }) => verbs)).toEqual(['get', 'create', 'get', 'patch']);
   });
 });
 
