@@ -1,16 +1,22 @@
 /** What kept an executor from doing its work. */
 export type PrebuiltErrorCode =
+  | 'ARTIFACT_CHANGED'
+  | 'BUILDER'
   | 'COMPILE_FAILED'
   | 'ENGINE'
   | 'INTERRUPTED'
   | 'INVALID_OPTIONS'
   | 'LOCKFILE'
   | 'OUTPUT'
+  | 'PUBLISH'
+  | 'READ_BACK'
+  | 'TAG_EXISTS'
   | 'RUNTIME_INTEGRITY'
   | 'RUNTIME_UNAVAILABLE'
   | 'SBOM'
   | 'SYSROOT'
   | 'TOOLCHAIN'
+  | 'VERIFY_REPORT'
   | 'VERSION';
 
 /** An executor's work could not be done; the message names the thing, what was expected and what was found. */

@@ -1,0 +1,62 @@
+import { formatDuration } from '../dockerfile/duration.ts';
+import type { HealthcheckInstruction } from '../dockerfile/instructions.ts';
+
+/**
+ * How BuildKit words an image's history, which is part of the image's ID: as moby 26.1 does, or as moby 28.5 does.
+ * Layers and the `config` object are the same under both.
+ */
+export type HistoryFormat = 'moby-26' | 'moby-28';
+
+/** The wording of a `CMD` or `ENTRYPOINT`: Go's `%q` of a list. */
+export function quoteList(args: readonly string[]): string {
+  return `[${args.map(quote).join(' ')}]`;
+}
+
+/** The wording of an `EXPOSE`; the ports sorted. */
+export function describePorts(ports: readonly string[], format: HistoryFormat): string {
+  const sorted = [...new Set(ports)].sort();
+  if (format === 'moby-28') return `EXPOSE [${sorted.join(' ')}]`;
+  return `EXPOSE map[${sorted.map((port) => `${port}:{}`).join(' ')}]`;
+}
+
+/** The wording of a `HEALTHCHECK`: Go's `%q` of a structure, in which the number of retries is a character. */
+export function describeHealthcheck(test: readonly string[], check: HealthcheckInstruction): string {
+  const durations = [check.interval, check.timeout, check.startPeriod, 0];
+  const quoted = durations.map((each) => quote(formatDuration(each)));
+  return `HEALTHCHECK &{${quoteList(test)} ${quoted.join(' ')} ${quoteRune(check.retries)}}`;
+}
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  '\u0007': '\\a',
+  '\b': '\\b',
+  '\f': '\\f',
+  '\n': '\\n',
+  '\r': '\\r',
+  '\t': '\\t',
+  '\v': '\\v',
+  '\\': '\\\\',
+};
+
+/**
+ * A text as Go quotes it.
+ * https://pkg.go.dev/strconv#Quote
+ */
+export function quote(text: string): string {
+  return `"${Array.from(text, (character) => escapeIn(character, '"')).join('')}"`;
+}
+
+function quoteRune(code: number): string {
+  return `'${escapeIn(String.fromCodePoint(code), "'")}'`;
+}
+
+function escapeIn(character: string, delimiter: string): string {
+  if (character === delimiter) return `\\${character}`;
+  const known = ESCAPES[character];
+  if (known !== undefined) return known;
+  if (character === ' ' || /^[\p{L}\p{M}\p{N}\p{P}\p{S}]$/u.test(character)) return character;
+  const code = character.codePointAt(0) ?? 0;
+  if (code < 0x80) return `\\x${code.toString(16).padStart(2, '0')}`;
+  return code < 0x10000
+    ? `\\u${code.toString(16).padStart(4, '0')}`
+    : `\\U${code.toString(16).padStart(8, '0')}`;
+}

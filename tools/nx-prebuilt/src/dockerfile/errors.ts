@@ -1,0 +1,28 @@
+/** Why a Dockerfile can't be built by both builders alike. */
+export type DockerfileErrorCode = 'DOCKERFILE_SYNTAX' | 'DOCKERFILE_REFUSED' | 'DOCKERFILE_COPY';
+
+/** A Dockerfile that is refused; the message names the file, the line and the instruction. */
+export class DockerfileError extends Error {
+  override readonly name = 'DockerfileError';
+  readonly code: DockerfileErrorCode;
+  /** The line, counted from 1; 0 for the file as a whole. */
+  readonly line: number;
+  /** What the reader can do about it. */
+  readonly hint: string | undefined;
+
+  constructor(
+    code: DockerfileErrorCode,
+    where: { readonly source: string; readonly line: number; readonly keyword?: string | undefined },
+    problem: string,
+    options: { readonly hint?: string | undefined; readonly cause?: unknown } = {},
+  ) {
+    const place = where.line === 0 ? where.source : `${where.source}:${where.line}`;
+    super(
+      `${place}: ${where.keyword === undefined ? '' : `${where.keyword}: `}${problem}`,
+      options.cause === undefined ? undefined : { cause: options.cause },
+    );
+    this.code = code;
+    this.line = where.line;
+    this.hint = options.hint;
+  }
+}

@@ -1,0 +1,45 @@
+/** A name with its value; of `ARG` without a default there is none. */
+export interface Pair {
+  readonly name: string;
+  readonly value: string | undefined;
+}
+
+/** A command as a list of arguments, or as a text for a shell. */
+export type CommandForm =
+  | { readonly form: 'exec'; readonly args: readonly string[] }
+  | { readonly form: 'shell'; readonly text: string };
+
+/** What a `HEALTHCHECK` says; durations in nanoseconds. */
+export interface HealthcheckInstruction {
+  readonly command: CommandForm | undefined;
+  readonly interval: number;
+  readonly timeout: number;
+  readonly startPeriod: number;
+  readonly retries: number;
+}
+
+/** What an instruction does; words are as written, not yet expanded. */
+export type InstructionBody =
+  | { readonly keyword: 'ARG' | 'ENV' | 'LABEL'; readonly pairs: readonly Pair[] }
+  | {
+      readonly keyword: 'COPY';
+      readonly sources: readonly string[];
+      readonly destination: string;
+      readonly chown: string | undefined;
+      readonly chmod: string | undefined;
+      readonly link: boolean;
+    }
+  | { readonly keyword: 'EXPOSE' | 'VOLUME'; readonly words: readonly string[] }
+  | { readonly keyword: 'STOPSIGNAL' | 'USER' | 'WORKDIR'; readonly word: string }
+  | { readonly keyword: 'CMD' | 'ENTRYPOINT'; readonly command: CommandForm }
+  | { readonly keyword: 'HEALTHCHECK'; readonly check: HealthcheckInstruction };
+
+/** An instruction after `FROM scratch`, and the line it starts on, counted from 1. */
+export type Instruction = InstructionBody & { readonly line: number };
+
+/** A Dockerfile that builds `FROM scratch` and only copies and describes. */
+export interface Dockerfile {
+  readonly source: string;
+  readonly escapeCharacter: '\\' | '`';
+  readonly instructions: readonly Instruction[];
+}

@@ -1,0 +1,143 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { lstat, readFile, realpath } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import {
+  type ManifestFile,
+  type Platform,
+  type PlatformArtifact,
+  readManifest,
+  readReport,
+  type VerifyReport,
+} from '@prebuilt/artifacts';
+import { artifactChanged } from '../../daemonless/assemble.ts';
+import type { BuildContext, ContextFile } from '../../daemonless/build-context.ts';
+import { PrebuiltError } from '../../errors.ts';
+import { type BuilderFacts, type EngineFacts, readBuilderFacts, readEngineFacts } from './builder-facts.ts';
+import type { DockerReleaseOptions } from './options.ts';
+
+/** What the workspace's package.json says of the program. */
+export interface PackageFacts {
+  readonly repository: string | undefined;
+  readonly license: string | undefined;
+}
+
+/** Everything a release of an image is planned from. */
+export interface ReleaseFacts {
+  readonly manifest: ManifestFile;
+  readonly reports: ReadonlyMap<Platform, VerifyReport>;
+  readonly dockerfile: Uint8Array;
+  readonly packageFacts: PackageFacts;
+  /** Undefined where buildx is not wanted. */
+  readonly builder: BuilderFacts | undefined;
+  readonly engine: EngineFacts | undefined;
+  /** Seconds since 1970. */
+  readonly now: number;
+}
+
+/** Reads what a release is planned from; what is missing there is refused by the plan. */
+export async function readReleaseFacts(
+  options: DockerReleaseOptions,
+  workspaceRoot: string,
+): Promise<ReleaseFacts> {
+  const [manifest, dockerfile, packageFacts, builder, engine] = await Promise.all([
+    readManifest(resolve(workspaceRoot, options.inputPath)),
+    readDockerfileBytes(resolve(workspaceRoot, options.dockerfile)),
+    readPackageFacts(join(workspaceRoot, 'package.json')),
+    options.builder === 'daemonless' ? undefined : readBuilderFacts(options.builderName),
+    readEngineFacts(),
+  ]);
+  const reports = new Map<Platform, VerifyReport>();
+  for (const { platform } of manifest.manifest.platforms) {
+    const report = await readReport(resolve(workspaceRoot, options.verifyPath), platform);
+    if (report !== undefined) reports.set(platform, report);
+  }
+  const now = Math.floor(Date.now() / 1000);
+  return { manifest, reports, dockerfile, packageFacts, builder, engine, now };
+}
+
+/** A platform's files as a build context: its executable and its runtime folder, as the manifest lists them. */
+export function contextOf(artifact: PlatformArtifact, inputPath: string): BuildContext {
+  const { path, size, sha256, runtime } = artifact;
+  const executable: ContextFile = { path, source: join(inputPath, path), mode: 0o755, size, sha256 };
+  const files = runtime.files.map((file): ContextFile => {
+    const inner = `${runtime.path}/${file.path}`;
+    const mode = file.mode === '0755' ? 0o755 : 0o644;
+    return { path: inner, source: join(inputPath, inner), mode, size: file.size, sha256: file.sha256 };
+  });
+  return { files: [executable, ...files], folders: [runtime.path] };
+}
+
+/**
+ * Holds every file of a context against the manifest: there, a regular file reached through no link, of the size and
+ * the content that were verified. Throws `ARTIFACT_CHANGED`, naming the file.
+ */
+export async function checkContext(context: BuildContext, inputPath: string): Promise<void> {
+  const root = await realpath(inputPath);
+  for (const file of context.files) {
+    const found = await lstat(file.source).catch((cause: NodeJS.ErrnoException) => {
+      throw changed(file, cause.code === 'ENOENT' ? 'a file, found none' : `a file: ${cause.message}`, cause);
+    });
+    const direct = (await realpath(file.source)) === join(root, file.path);
+    if (!found.isFile() || !direct) {
+      throw changed(
+        file,
+        `a regular file, found ${found.isFile() || found.isSymbolicLink() ? 'a link' : 'something else'}`,
+      );
+    }
+    if (found.size !== file.size) throw changed(file, `${file.size} bytes, found ${found.size}`);
+    const executable = (found.mode & 0o111) !== 0;
+    if (executable !== (file.mode === 0o755)) {
+      throw changed(file, `the mode ${file.mode.toString(8)}, found ${(found.mode & 0o777).toString(8)}`);
+    }
+    const sha256 = await sha256Of(file.source);
+    if (sha256 !== file.sha256) throw artifactChanged(file.source, file.sha256, sha256);
+  }
+}
+
+async function sha256Of(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) hash.update(chunk);
+  return hash.digest('hex');
+}
+
+function changed({ source }: ContextFile, problem: string, cause?: unknown): PrebuiltError {
+  return new PrebuiltError('ARTIFACT_CHANGED', `${source}: expected ${problem}`, {
+    hint: 'The folder is not what was built and verified: nx run release:build-binaries, and verify it.',
+    cause,
+  });
+}
+
+async function readDockerfileBytes(path: string): Promise<Uint8Array> {
+  return readFile(path).catch((cause: NodeJS.ErrnoException) => {
+    throw new PrebuiltError('INVALID_OPTIONS', `dockerfile: ${path}: can't be read: ${cause.message}`, {
+      cause,
+    });
+  });
+}
+
+async function readPackageFacts(path: string): Promise<PackageFacts> {
+  let data: Readonly<Record<string, unknown>>;
+  try {
+    data = JSON.parse(await readFile(path, 'utf8'));
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT')
+      return { repository: undefined, license: undefined };
+    throw new PrebuiltError('INVALID_OPTIONS', `${path}: can't be read: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+  const { license } = data;
+  return {
+    repository: repositoryUrl(data.repository),
+    license: typeof license === 'string' ? license : undefined,
+  };
+}
+
+function repositoryUrl(repository: unknown): string | undefined {
+  const named = typeof repository === 'object' && repository !== null && 'url' in repository;
+  const text = named ? repository.url : repository;
+  if (typeof text !== 'string') return undefined;
+  const url = text.replace(/^git\+/, '').replace(/\.git$/, '');
+  return URL.canParse(url) && url.startsWith('https://') ? url : undefined;
+}

@@ -1,0 +1,146 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Platform, platformParts } from '@prebuilt/artifacts';
+import {
+  createImageLayout,
+  type Descriptor,
+  type Digest,
+  REF_NAME,
+  readImageLayout,
+  rfc3339,
+  writeImageIndex,
+  writeIndexFile,
+} from '@prebuilt/oci';
+import { assembleImage, type LayerProgress } from '../../daemonless/assemble.ts';
+import { replaceFolder } from '../../output-folder.ts';
+import { adoptImage, runBuildx } from './buildx.ts';
+import { checkContext } from './facts.ts';
+import { type DockerReleasePlan, type PlatformRelease, platformFolders } from './plan.ts';
+import { stageContext } from './stage-context.ts';
+
+/** What a release made: the index, and each platform's image. Sizes are bytes, times are milliseconds. */
+export interface DockerRelease {
+  readonly builder: DockerReleasePlan['builder'];
+  readonly digest: Digest;
+  readonly images: readonly PlatformImage[];
+}
+
+/** One platform's image; its size is that of its blobs together. */
+export interface PlatformImage {
+  readonly platform: Platform;
+  readonly digest: Digest;
+  /** The digest of the configuration: the image's ID. */
+  readonly imageId: Digest;
+  readonly size: number;
+  readonly timeMs: number;
+}
+
+/** Told how the work goes. */
+export interface ReleaseProgress {
+  readonly line: (text: string) => void;
+  readonly layer: (progress: LayerProgress) => void;
+}
+
+/** Holds the files of every platform against the manifest. Throws `ARTIFACT_CHANGED`. */
+export async function checkArtifacts({ platforms, inputPath }: DockerReleasePlan): Promise<void> {
+  await settleAll(platforms.map(({ context }) => checkContext(context, inputPath)));
+}
+
+/**
+ * Builds the images of all platforms side by side and puts the finished layout in place by rename: a failed or
+ * interrupted release leaves the former one. Throws what `checkArtifacts` throws, and `BUILDER` where buildx fails.
+ */
+export async function runDockerRelease(
+  plan: DockerReleasePlan,
+  dockerfile: Uint8Array,
+  progress: ReleaseProgress,
+): Promise<DockerRelease> {
+  await checkArtifacts(plan);
+  return replaceFolder(plan.outputPath, async (folder, signal) => {
+    const blobs = await createImageLayout(folder);
+    const work = join(folder, '.work');
+    await mkdir(work);
+    await writeFile(join(work, 'Dockerfile'), dockerfile);
+    const stop = new AbortController();
+    const either = AbortSignal.any([signal, stop.signal]);
+    const built = await settleAll(
+      plan.platforms.map(async (release) => {
+        const started = performance.now();
+        try {
+          const image = { plan, release, blobs, work, dockerfile, signal: either };
+          const manifest = await (release.command === undefined
+            ? assemble(image, progress)
+            : build(image, progress));
+          return { manifest, timeMs: performance.now() - started };
+        } catch (error) {
+          stop.abort(error);
+          throw signal.aborted ? signal.reason : error;
+        }
+      }),
+    );
+    await rm(work, { recursive: true });
+    const manifests = built.map(({ manifest }) => manifest);
+    const index = await writeImageIndex(blobs, manifests);
+    await writeIndexFile(folder, index, {
+      [REF_NAME]: plan.version,
+      'org.opencontainers.image.created': rfc3339(plan.sourceDateEpoch),
+    });
+    const { images } = await readImageLayout(folder);
+    return {
+      builder: plan.builder,
+      digest: index.digest,
+      images: plan.platforms.flatMap(({ platform }, at) => {
+        const image = images[at];
+        if (image === undefined) return [];
+        const { config, layers } = image.manifest;
+        const size = [image.descriptor, config, ...layers].reduce((total, each) => total + each.size, 0);
+        const timeMs = Math.round(built[at]?.timeMs ?? 0);
+        return [{ platform, digest: image.descriptor.digest, imageId: config.digest, size, timeMs }];
+      }),
+    };
+  });
+}
+
+interface ImageWork {
+  readonly plan: DockerReleasePlan;
+  readonly release: PlatformRelease;
+  readonly blobs: string;
+  readonly work: string;
+  readonly dockerfile: Uint8Array;
+  readonly signal: AbortSignal;
+}
+
+function assemble(
+  { plan, release, blobs, signal }: ImageWork,
+  progress: ReleaseProgress,
+): Promise<Descriptor> {
+  return assembleImage(blobs, release.image, {
+    platform: release.platform,
+    compression: plan.compression,
+    sourceDateEpoch: plan.sourceDateEpoch,
+    signal,
+    onLayer: progress.layer,
+  });
+}
+
+async function build(
+  { plan, release, blobs, work, dockerfile, signal }: ImageWork,
+  progress: ReleaseProgress,
+): Promise<Descriptor> {
+  const { platform, context, image, command } = release;
+  const folders = platformFolders(plan.manifestSha256, dockerfile, platform);
+  await stageContext(context, join(work, folders.context), plan.sourceDateEpoch);
+  await mkdir(join(work, folders.layout), { recursive: true });
+  if (command === undefined) throw new Error(`${platform}: planned without a command`);
+  await runBuildx(command, work, signal, (text) => progress.line(`${platform} | ${text}`));
+  const manifest = await adoptImage(join(work, folders.layout), blobs, platform, image);
+  return { ...manifest, platform: platformParts(platform) };
+}
+
+// Waits for every platform even where one fails, so that nothing still writes while the folder is removed.
+async function settleAll<T>(work: readonly Promise<T>[]): Promise<readonly T[]> {
+  const settled = await Promise.allSettled(work);
+  const failed = settled.find((result) => result.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+  return settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+}
