@@ -1,0 +1,89 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  createRepositoryClient,
+  createTransport,
+  credentialSource,
+  DEFAULT_RETRY_LIMITS,
+  type ImageRepository,
+  OciError,
+  type RepositoryClient,
+  type RetryClock,
+} from '@prebuilt/oci';
+import { execa } from 'execa';
+import { PrebuiltError } from '../../errors.ts';
+import { withInterrupt } from '../../interrupt.ts';
+import type { DockerPublishOptions } from './options.ts';
+
+/** The clients of a publish. */
+export interface Connection {
+  clientOf(repository: ImageRepository): RepositoryClient;
+  /** Tries beyond the first, of all requests so far. */
+  readonly retries: () => number;
+}
+
+const HELPER_TIMEOUT_MS = 30_000;
+const IDLE_MS = 60_000;
+
+/** Connects to the registries for the time of `work`; asked to end, the process breaks off what is under way. */
+export function connect<T>(
+  repositories: readonly ImageRepository[],
+  options: Pick<DockerPublishOptions, 'caFile' | 'plainHttp'>,
+  root: string,
+  work: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  return withInterrupt(async (signal) => {
+    const clock: RetryClock = {
+      now: Date.now,
+      random: Math.random,
+      sleep: (milliseconds) => sleep(milliseconds, undefined, { signal }),
+    };
+    const transport = createTransport({
+      environment: process.env,
+      ca: options.caFile === undefined ? undefined : await readCa(resolve(root, options.caFile)),
+      plainHttp: options.plainHttp,
+      limits: DEFAULT_RETRY_LIMITS,
+      clock,
+      signal,
+      idleMs: IDLE_MS,
+      onRetry: (message) => console.warn(message),
+    });
+    const credentials = credentialSource({
+      environment: process.env,
+      registries: repositories.map(({ registry }) => registry),
+      runHelper,
+    });
+    try {
+      return await work({
+        clientOf: ({ registry, repository }) =>
+          createRepositoryClient({ registry, repository, transport, credentials, clock }),
+        retries: () => transport.retries,
+      });
+    } finally {
+      await transport.close();
+    }
+  });
+}
+
+async function readCa(path: string): Promise<string> {
+  const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    throw new PrebuiltError('INVALID_OPTIONS', `ca-file: ${path}: can't be read: ${cause.code}`, { cause });
+  });
+  if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
+  throw new PrebuiltError('INVALID_OPTIONS', `ca-file: ${path}: expected a certificate in PEM, found none`);
+}
+
+// https://github.com/docker/docker-credential-helpers#development
+async function runHelper(helper: string, host: string): Promise<string> {
+  const file = `docker-credential-${helper}`;
+  const result = await execa(file, ['get'], { input: host, reject: false, timeout: HELPER_TIMEOUT_MS });
+  if (!result.failed || /credentials not found/i.test(result.stdout)) return result.stdout;
+  // Neither stdout, which may hold a secret, nor its error text.
+  const how = result.timedOut
+    ? `no answer within ${HELPER_TIMEOUT_MS / 1000} s`
+    : (result.code ?? `exit code ${result.exitCode}`);
+  throw new OciError('CREDENTIALS', `${file} get: failed for ${host}: ${how}`, {
+    hint: `Docker's configuration names this helper: install it, or log in anew with docker login ${host}.`,
+  });
+}
