@@ -23,6 +23,14 @@ export interface Connection {
   readonly retries: () => number;
 }
 
+/** The outside world of a publish, where it is another than this process's; tests bring their own. */
+export interface Outside {
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  readonly clock?: RetryClock;
+  /** Milliseconds without a byte after which a connection counts as stalled. */
+  readonly idleMs?: number;
+}
+
 const HELPER_TIMEOUT_MS = 30_000;
 const IDLE_MS = 60_000;
 
@@ -32,25 +40,27 @@ export function connect<T>(
   options: Pick<DockerPublishOptions, 'caFile' | 'plainHttp'>,
   root: string,
   work: (connection: Connection) => Promise<T>,
+  outside: Outside = {},
 ): Promise<T> {
+  const { environment = process.env, idleMs = IDLE_MS } = outside;
   return withInterrupt(async (signal) => {
-    const clock: RetryClock = {
+    const clock = outside.clock ?? {
       now: Date.now,
       random: Math.random,
-      sleep: (milliseconds) => sleep(milliseconds, undefined, { signal }),
+      sleep: (milliseconds: number) => sleep(milliseconds, undefined, { signal }),
     };
     const transport = createTransport({
-      environment: process.env,
+      environment,
       ca: options.caFile === undefined ? undefined : await readCa(resolve(root, options.caFile)),
       plainHttp: options.plainHttp,
       limits: DEFAULT_RETRY_LIMITS,
       clock,
       signal,
-      idleMs: IDLE_MS,
+      idleMs,
       onRetry: (message) => console.warn(message),
     });
     const credentials = credentialSource({
-      environment: process.env,
+      environment,
       registries: repositories.map(({ registry }) => registry),
       runHelper,
     });

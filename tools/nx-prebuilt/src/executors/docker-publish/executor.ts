@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { ExecutorContext } from '@nx/devkit';
 import { writeJobOutputs, writeJobSummary } from '../../job-summary.ts';
 import { reportFailures } from '../../report-failures.ts';
-import { connect } from './connect.ts';
+import { connect, type Outside } from './connect.ts';
 import { hashReports, parseImages, readLocalFacts, readRepositoryFacts, readSboms } from './facts.ts';
 import type { DockerPublishOptions } from './options.ts';
 import { planPublish } from './plan.ts';
@@ -13,36 +13,47 @@ import { formatPlan, summariseRecord } from './show.ts';
 /** `@prebuilt/nx:docker-publish`: by digest, read back, then tags. Options: schema.json. */
 export default function dockerPublish(
   options: DockerPublishOptions,
-  context: ExecutorContext,
+  context: Pick<ExecutorContext, 'root'>,
+  outside: Outside = {},
 ): Promise<{ success: boolean }> {
   return reportFailures(async () => {
     const repositories = parseImages(options.image);
     const local = await readLocalFacts(options, context.root);
-    return connect(repositories, options, context.root, async (connection) => {
-      const remote = await Promise.all(
-        repositories.map((repository) =>
-          readRepositoryFacts(repository, connection.clientOf(repository), local, options),
-        ),
-      );
-      const plan = planPublish(local, remote, options);
-      console.log(options.json && options.dryRun ? JSON.stringify(plan, null, 2) : formatPlan(plan));
-      if (options.dryRun) return true;
-      const sboms = await readSboms(resolve(context.root, options.sbomPath));
-      const reports = await hashReports(resolve(context.root, options.verifyPath), local);
-      const record = await publishAll({
-        plan,
-        local,
-        sboms,
-        reports,
-        connection,
-        concurrency: options.concurrency,
-      });
-      await writeRecord(resolve(context.root, options.outputPath), record);
-      if (options.json) console.log(JSON.stringify(record, null, 2));
-      await writeJobSummary(summariseRecord(record));
-      await writeJobOutputs({ digest: record.indexDigest, version: record.version, tags: movedTags(record) });
-      return true;
-    });
+    return connect(
+      repositories,
+      options,
+      context.root,
+      async (connection) => {
+        const remote = await Promise.all(
+          repositories.map((repository) =>
+            readRepositoryFacts(repository, connection.clientOf(repository), local, options),
+          ),
+        );
+        const plan = planPublish(local, remote, options);
+        console.log(options.json && options.dryRun ? JSON.stringify(plan, null, 2) : formatPlan(plan));
+        if (options.dryRun) return true;
+        const sboms = await readSboms(resolve(context.root, options.sbomPath));
+        const reports = await hashReports(resolve(context.root, options.verifyPath), local);
+        const record = await publishAll({
+          plan,
+          local,
+          sboms,
+          reports,
+          connection,
+          concurrency: options.concurrency,
+        });
+        await writeRecord(resolve(context.root, options.outputPath), record);
+        if (options.json) console.log(JSON.stringify(record, null, 2));
+        await writeJobSummary(summariseRecord(record));
+        await writeJobOutputs({
+          digest: record.indexDigest,
+          version: record.version,
+          tags: movedTags(record),
+        });
+        return true;
+      },
+      outside,
+    );
   });
 }
 
