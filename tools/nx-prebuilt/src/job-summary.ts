@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { appendFile } from 'node:fs/promises';
 
 /**
@@ -13,7 +14,8 @@ export async function writeJobSummary(
 }
 
 /**
- * Sets outputs of a GitHub Actions step; does nothing elsewhere. Values are single lines.
+ * Sets the outputs of a step of a GitHub Actions job, each on one line or, with a delimiter that can't occur in it,
+ * on several; does nothing elsewhere. Throws a `RangeError` for a name that is none.
  * https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#setting-an-output-parameter
  */
 export async function writeJobOutputs(
@@ -22,8 +24,11 @@ export async function writeJobOutputs(
 ): Promise<void> {
   const path = environment.GITHUB_OUTPUT;
   if (path === undefined || path === '') return;
-  const lines = Object.entries(outputs).map(
-    ([name, value]) => `${name}=${value.replaceAll(/[\r\n]/g, ' ')}\n`,
-  );
+  const lines = Object.entries(outputs).map(([name, value]) => {
+    if (!/^[a-z][a-z0-9_-]*$/i.test(name))
+      throw new RangeError(`${JSON.stringify(name)} is no name of an output`);
+    const delimiter = `end-${randomUUID()}`;
+    return /[\r\n]/.test(value) ? `${name}<<${delimiter}\n${value}\n${delimiter}\n` : `${name}=${value}\n`;
+  });
   await appendFile(path, lines.join(''));
 }
