@@ -1,4 +1,12 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, inject, it } from 'vitest';
 import { MonitorProcess, runMonitor, Scratch } from './testing/monitor-process.ts';
@@ -137,6 +145,30 @@ describe('hostile surroundings', () => {
     expect(watchdog).toMatchObject({ state: 'disarmed' });
     expect(version).not.toBe('6.6.6');
     expect(existsSync(proof)).toBe(false);
+  });
+
+  it('probes that cannot be started change no state, and fail /healthz/self', async () => {
+    using scratch = new Scratch();
+    const copy = join(scratch.path, 'copy');
+    copyFileSync(executable, copy);
+    chmodSync(copy, 0o755);
+    const config = { ...timing, failureThreshold: 1, mounts: [{ path: scratch.mount('m') }] };
+    await using monitor = await MonitorProcess.start(copy, scratch, config);
+    await monitor.untilStatus('healthy');
+    scratch.remove('copy');
+    await monitor.until(
+      'the loop has stalled',
+      async () => (await monitor.get('/healthz/self')).status === 503,
+    );
+    expect(JSON.parse((await monitor.get('/healthz/self')).body)).toMatchObject({
+      status: 'unhealthy',
+      stalled_mounts: [join(scratch.path, 'm')],
+    });
+    expect((await monitor.mount()).status).toBe('healthy');
+    expect((await monitor.get('/metrics')).body).toMatch(/result="inconclusive",reason=""\} [1-9]/);
+    expect(monitor.log().find(({ level }) => level === 'error')).toMatchObject({
+      msg: 'health check inconclusive',
+    });
   });
 
   it('stdout and stderr that nobody reads any more do not end it', async () => {

@@ -99,8 +99,9 @@ const show = (status) => {
   get('watchdog-state').textContent = dog.state;
   const rows = make('dl');
   for (const [key, value] of Object.entries(dog)) {
-    if (key === 'state' || value === null || value === undefined) continue;
-    row(rows, key.replaceAll('_', ' '), typeof value === 'object' ? JSON.stringify(value) : String(value));
+    // Lists repeat what the mounts above say.
+    if (key === 'state' || value === null || typeof value === 'object') continue;
+    row(rows, key.replaceAll('_', ' '), key === 'since' ? new Date(value).toLocaleString() : String(value));
   }
   get('watchdog').replaceChildren(rows);
   get('version').textContent = 'version ' + status.version + ', up ' + ago(status.started_at);

@@ -10,8 +10,11 @@ const jitter = 0.1;
 /** After how many intervals without a completed check the loop counts as stalled. */
 const stallIntervals = 3;
 
+/** What the monitor needs of a {@link Prober}. */
+export type Checker = Pick<Prober, 'check' | 'isHung' | 'hungCount' | 'close'>;
+
 export interface MonitorOptions {
-  readonly prober: Prober;
+  readonly prober: Checker;
   readonly log: Logger;
   /** Called when mounts become unhealthy, stop being so, or are configured anew. */
   readonly onUnhealthyChange?: (unhealthy: readonly MountSnapshot[]) => void;

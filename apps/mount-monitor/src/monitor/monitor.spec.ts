@@ -1,0 +1,204 @@
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { parseConfig } from '../config/config.ts';
+import { createLogger } from '../log.ts';
+import type { ProbeRequest } from '../probe/protocol.ts';
+import { type Checker, Monitor } from './monitor.ts';
+import type { CheckOutcome } from './prober.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const passed: CheckOutcome = { kind: 'passed', durationMs: 1, mount: undefined };
+const failed: CheckOutcome = { kind: 'failed', reason: 'io', error: 'bad', durationMs: 1, mount: undefined };
+
+/** Answers as told, after as many ms as told, and notes when it was asked. */
+class FakeProber implements Checker {
+  readonly hungCount = 0;
+  readonly asked: { readonly path: string; readonly at: number }[] = [];
+  outcome: (path: string) => CheckOutcome = () => passed;
+  takesMs: (path: string) => number = () => 0;
+
+  async check({ path }: ProbeRequest): Promise<CheckOutcome> {
+    this.asked.push({ path, at: performance.now() });
+    const milliseconds = this.takesMs(path);
+    if (milliseconds > 0) await new Promise((resolve) => setTimeout(resolve, milliseconds));
+    return this.outcome(path);
+  }
+
+  isHung(): boolean {
+    return false;
+  }
+
+  close(): void {
+    this.outcome = () => ({ kind: 'cancelled' });
+  }
+
+  times(path: string): readonly number[] {
+    return this.asked.filter((asked) => asked.path === path).map(({ at }) => at);
+  }
+}
+
+function settings(content: Readonly<Record<string, unknown>>) {
+  const text = JSON.stringify({ checkInterval: '10s', readTimeout: '2s', ...content });
+  return parseConfig(text, 'c.json', { workingDirectory: '/' }).config;
+}
+
+function monitorOf(content: Readonly<Record<string, unknown>>, random: () => number = () => 0.5) {
+  const prober = new FakeProber();
+  const unhealthy: string[][] = [];
+  const monitor = new Monitor(settings(content), {
+    prober,
+    log: createLogger('error', 'json', () => undefined),
+    random,
+    onUnhealthyChange: (mounts) => unhealthy.push(mounts.map(({ config }) => config.path)),
+  });
+  return { monitor, prober, unhealthy };
+}
+
+function statuses(monitor: Monitor): readonly string[] {
+  return monitor.snapshot().map(({ state }) => state.status);
+}
+
+describe('Monitor', () => {
+  it('checks every mount at once, then each at its interval', async () => {
+    const { monitor, prober } = monitorOf({ mounts: [{ path: '/a' }, { path: '/b' }] });
+    const start = performance.now();
+    monitor.start();
+    await vi.advanceTimersByTimeAsync(30_500);
+    expect(prober.times('/a').map((at) => at - start)).toEqual([0, 10_000, 20_000, 30_000]);
+    expect(prober.times('/b')).toEqual(prober.times('/a'));
+    monitor.close();
+  });
+
+  it('lets a slow mount delay no other', async () => {
+    const { monitor, prober } = monitorOf({ mounts: [{ path: '/slow' }, { path: '/quick' }] });
+    prober.takesMs = (path) => (path === '/slow' ? 9500 : 0);
+    const start = performance.now();
+    monitor.start();
+    await vi.advanceTimersByTimeAsync(20_500);
+    expect(prober.times('/quick').map((at) => at - start)).toEqual([0, 10_000, 20_000]);
+    expect(prober.times('/slow').map((at) => at - start)).toEqual([0, 10_000, 20_000]);
+    monitor.close();
+  });
+
+  it('keeps each check within 10 % of the interval, and never overlaps them', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 5, maxLength: 5 }),
+        fc.nat(10_900),
+        async (numbers, takes) => {
+          let index = 0;
+          const { monitor, prober } = monitorOf(
+            { mounts: [{ path: '/a' }] },
+            () => numbers[index++ % numbers.length] ?? 0,
+          );
+          prober.takesMs = () => takes;
+          monitor.start();
+          await vi.advanceTimersByTimeAsync(60_000);
+          monitor.close();
+          const times = prober.times('/a');
+          for (const [place, at] of times.slice(1).entries()) {
+            const gap = at - (times[place] ?? 0);
+            expect(gap).toBeGreaterThanOrEqual(Math.max(8999, takes));
+            expect(gap).toBeLessThanOrEqual(11_001);
+          }
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+
+  it('counts a check that is cut short, or inconclusive, as nothing', async () => {
+    const { monitor, prober } = monitorOf({ mounts: [{ path: '/a', failureThreshold: 1 }] });
+    prober.outcome = () => ({ kind: 'inconclusive', error: 'no process' });
+    monitor.start();
+    await vi.advanceTimersByTimeAsync(15_000);
+    expect(monitor.snapshot()[0]).toMatchObject({
+      state: { status: 'unknown', failures: 0 },
+      lastCheck: undefined,
+      history: '',
+    });
+    prober.outcome = () => ({ kind: 'cancelled' });
+    await vi.advanceTimersByTimeAsync(15_000);
+    expect(statuses(monitor)).toEqual(['unknown']);
+    monitor.close();
+  });
+
+  it('names the mounts whose checks have not completed for three intervals', async () => {
+    const { monitor, prober } = monitorOf({ mounts: [{ path: '/a' }, { path: '/b' }] });
+    prober.outcome = (path) => (path === '/b' ? { kind: 'inconclusive', error: 'no process' } : failed);
+    monitor.start();
+    await vi.advanceTimersByTimeAsync(29_000);
+    expect(monitor.stalled()).toEqual([]);
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(monitor.stalled().map(({ path }) => path)).toEqual(['/b']);
+    prober.outcome = () => passed;
+    await vi.advanceTimersByTimeAsync(11_000);
+    expect(monitor.stalled()).toEqual([]);
+    monitor.close();
+  });
+
+  it('tells who is unhealthy when that changes, all of them each time', async () => {
+    const bad = new Set(['/a', '/b']);
+    const { monitor, prober, unhealthy } = monitorOf({
+      failureThreshold: 1,
+      mounts: [{ path: '/a' }, { path: '/b' }],
+    });
+    prober.outcome = (path) => (bad.has(path) ? failed : passed);
+    monitor.start();
+    await vi.advanceTimersByTimeAsync(15_000);
+    expect(unhealthy.at(-1)).toEqual(['/a', '/b']);
+    bad.delete('/a');
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(unhealthy.at(-1)).toEqual(['/b']);
+    monitor.apply(settings({ mounts: [{ path: '/a' }] }));
+    expect(unhealthy.at(-1)).toEqual([]);
+    monitor.close();
+  });
+
+  it('keeps state and rhythm of what is checked as before, and starts the rest anew', async () => {
+    const { monitor, prober } = monitorOf({ mounts: [{ path: '/a' }, { path: '/b' }] });
+    const start = performance.now();
+    monitor.start();
+    await vi.advanceTimersByTimeAsync(5000);
+    monitor.apply(
+      settings({
+        checkInterval: '20s',
+        mounts: [
+          { path: '/b', checkType: 'directory' },
+          { path: '/a', name: 'renamed', failureThreshold: 9 },
+        ],
+      }),
+    );
+    expect(statuses(monitor)).toEqual(['unknown', 'healthy']);
+    expect(monitor.snapshot()[1]?.config).toMatchObject({ name: 'renamed', failureThreshold: 9 });
+    await vi.advanceTimersByTimeAsync(20_500);
+    expect(prober.times('/a').map((at) => at - start)).toEqual([0, 20_000]);
+    expect(prober.times('/b').map((at) => at - start)).toEqual([0, 5000, 25_000]);
+    monitor.close();
+  });
+
+  it('stops checking mounts that are gone, even when one is listed twice', async () => {
+    const { monitor, prober } = monitorOf({ mounts: [{ path: '/a' }, { path: '/a', name: 'twin' }] });
+    monitor.start();
+    await vi.advanceTimersByTimeAsync(1000);
+    monitor.apply(settings({ mounts: [{ path: '/b' }] }));
+    await vi.advanceTimersByTimeAsync(50_000);
+    expect(prober.times('/a')).toHaveLength(2);
+    monitor.close();
+  });
+
+  it('checks nothing after it was closed', async () => {
+    const { monitor, prober } = monitorOf({ mounts: [{ path: '/a' }] });
+    monitor.start();
+    await vi.advanceTimersByTimeAsync(1000);
+    monitor.close();
+    await vi.advanceTimersByTimeAsync(100_000);
+    expect(prober.asked).toHaveLength(1);
+  });
+});
