@@ -1,0 +1,52 @@
+import type { RetryClock } from '@prebuilt/oci';
+import { vi } from 'vitest';
+import type { Outside } from '../executors/docker-publish/connect.ts';
+import dockerPublish from '../executors/docker-publish/executor.ts';
+import type { DockerPublishOptions } from '../executors/docker-publish/options.ts';
+import type { PublishWorkspace } from './publish-workspace.ts';
+
+/** What a run of the executor came to, with all that it printed. */
+export interface PublishResult {
+  readonly success: boolean;
+  readonly output: string;
+}
+
+/** A clock on which time passes by sleeping only, so that long waits take none. */
+export function sleepingClock(): RetryClock & { readonly slept: number[] } {
+  let now = Date.now();
+  const slept: number[] = [];
+  return {
+    slept,
+    now: () => now,
+    random: () => 0.5,
+    sleep: async (milliseconds) => {
+      slept.push(milliseconds);
+      now += milliseconds;
+    },
+  };
+}
+
+/** Runs the executor in this process and collects its output. */
+export async function publish(
+  workspace: PublishWorkspace,
+  image: string,
+  more: Partial<DockerPublishOptions> = {},
+  outside: Outside = {},
+): Promise<PublishResult> {
+  const lines: string[] = [];
+  const spies = (['log', 'warn', 'error'] as const).map((name) =>
+    vi.spyOn(console, name).mockImplementation((...parts: readonly unknown[]) => {
+      lines.push(parts.map(String).join(' '));
+    }),
+  );
+  try {
+    const { success } = await dockerPublish(
+      workspace.options(image, more),
+      { root: workspace.root },
+      { environment: workspace.environment, ...outside },
+    );
+    return { success, output: lines.join('\n') };
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
+}
