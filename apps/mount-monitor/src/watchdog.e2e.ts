@@ -22,6 +22,8 @@ interface Setup extends AsyncDisposable {
   readonly server: FakeKubeServer;
   readonly uid: string;
   readonly monitor: MonitorProcess;
+  /** What the kubelet does once it has ended. */
+  readonly startAgain: () => Promise<MonitorProcess>;
   readonly watchdog: () => Promise<WatchdogBody>;
   readonly untilWatchdog: (state: string, timeoutMs?: number) => Promise<void>;
   /** Removals that were asked for. */
@@ -85,6 +87,7 @@ async function setUp({ watchdog = {}, env = {}, host, prepare }: SetupOptions = 
     server,
     uid,
     monitor,
+    startAgain: start,
     watchdog: read,
     untilWatchdog: (state, timeoutMs) =>
       monitor.until(`the watchdog is ${state}`, async () => (await read()).state === state, timeoutMs),
@@ -195,6 +198,19 @@ describe.concurrent('the watchdog of the executable', () => {
     expect(await run.monitor.exited).toEqual({ code: 88, signal: null });
     expect(run.removals()).toBe(0);
     expect(run.monitor.stderr).toContain('watchdog exits');
+  });
+
+  it('exits no more once its budget is spent, over processes', async () => {
+    await using run = await setUp({ watchdog: { mode: 'exit', budget: { restarts: 1, window: '1h' } } });
+    await run.untilWatchdog('armed');
+    breakMount(run.scratch, 'a');
+    expect(await run.monitor.exited).toEqual({ code: 88, signal: null });
+    await using again = await run.startAgain();
+    const state = async () => ((await again.status()).watchdog as WatchdogBody).state;
+    await again.until('the watchdog is suppressed', async () => (await state()) === 'suppressed');
+    await settle(1500);
+    expect(again.child.exitCode).toBeNull();
+    expect(again.stderr).toContain('budget_exhausted');
   });
 
   it('removes nothing in mode notify', async () => {
@@ -328,6 +344,21 @@ describe.concurrent('the watchdog of the executable', () => {
     await run.monitor.untilStatus('healthy');
     run.monitor.signal('SIGTERM');
     expect(await run.monitor.exited).toEqual({ code: 0, signal: null });
+  });
+
+  it.each([
+    ['reset', 'hang up'],
+    ['truncated', 'closed the connection mid-answer'],
+    ['flood', 'larger than'],
+  ] as const)('survives an answer that is a %s', async (kind, detail) => {
+    await using run = await setUp({
+      prepare: (cluster) => cluster.fail(() => true, { kind }, { times: 2 }),
+    });
+    await run.monitor.until(
+      'it says why',
+      async () => (await run.watchdog()).detail?.includes(detail) === true,
+    );
+    await run.untilWatchdog('armed');
   });
 
   it('gives a connection 5 s, and an answer on a good connection longer', async () => {

@@ -1,8 +1,8 @@
 import type { LogFields } from '../log.ts';
 import type { Reservation } from './budget.ts';
 import { reservationMs } from './budget.ts';
+import { describeMounts, eventFor } from './descriptions.ts';
 import type { Refusal } from './kube/api.ts';
-import type { EventText } from './kube/requests.ts';
 import type {
   Call,
   CallResult,
@@ -15,6 +15,7 @@ import type {
   UnhealthyMount,
 } from './machine-types.ts';
 import { exitModeCode, gaveUpCode } from './machine-types.ts';
+import { backoff, retryAfter, thinning } from './waits.ts';
 
 /** What the runner has to do, in order. */
 export type Action =
@@ -40,7 +41,6 @@ const refusedFirstMs = 5000;
 const refusedLongestMs = 300_000;
 const unreadableFirstMs = 15_000;
 const unreadableLongestMs = 300_000;
-const longestRetryAfterMs = 3_600_000;
 const verifyFirstMs = 500;
 const verifyLongestMs = 30_000;
 /** Readings of a pod that does not end, before the deletion counts as failed. */
@@ -236,7 +236,7 @@ class Step {
     }
     const { phase } = this.#machine;
     const same = phase.state === 'arming' && phase.reason === outcome.reason && attempts > 0;
-    const waitMs = Math.max(backoff(attempts, armFirstMs, armLongestMs), outcome.retryAfterMs ?? 0);
+    const waitMs = Math.max(backoff(attempts, armFirstMs, armLongestMs), retryAfter(outcome));
     this.#log(same ? 'debug' : 'warn', 'watchdog not armed', {
       reason: outcome.reason,
       detail: outcome.detail,
@@ -547,37 +547,3 @@ class Step {
 /** Why a pod without a controller is left alone. */
 export const noControllerDetail =
   'the pod has no controller in ownerReferences: nothing would replace it; run it from a Deployment, StatefulSet or DaemonSet';
-
-/** Doubles from the first wait, up to the longest, in ms. */
-function backoff(failures: number, firstMs: number, longestMs: number): number {
-  return Math.min(firstMs * 2 ** Math.min(failures, 40), longestMs);
-}
-
-/** An eviction may be refused for days: the log of its attempts thins out. */
-function thinning(attempt: number): 'warn' | 'debug' {
-  return Number.isInteger(Math.log2(attempt)) ? 'warn' : 'debug';
-}
-
-function retryAfter({ retryAfterMs }: Refusal): number {
-  return Math.min(retryAfterMs ?? 0, longestRetryAfterMs);
-}
-
-/** One line a mount: its name, path and what is wrong. */
-export function describeMounts(mounts: readonly UnhealthyMount[]): readonly string[] {
-  return mounts.map(({ name, path, reason, error }) => {
-    const title = name === undefined || name === path ? path : `${name} (${path})`;
-    const why = [reason, error].filter((text) => text !== undefined && text !== '').join(', ');
-    return why === '' ? title : `${title}: ${why}`;
-  });
-}
-
-const actions = { delete: 'Delete', evict: 'Evict', exit: 'Exit', notify: 'Notify' } as const;
-
-function eventFor(mode: Settings['mode'], unhealthy: readonly UnhealthyMount[]): Omit<EventText, 'at'> {
-  const count = unhealthy.length === 1 ? '1 mount is' : `${unhealthy.length} mounts are`;
-  return {
-    reason: mode === 'notify' ? 'MountUnhealthy' : 'RestartingPod',
-    action: actions[mode],
-    note: `${count} unhealthy: ${describeMounts(unhealthy).join('; ')}`,
-  };
-}

@@ -295,6 +295,55 @@ describe('restarting', () => {
     expect(log.count('watchdog: the Event could not be created')).toBe(1);
   });
 
+  it('sends no deletion for a pod that was replaced or lost its controller since', async () => {
+    const replaced = setUp();
+    await replaced.clock.advance(1000);
+    replaced.cluster.addPod({ name: 'media-0' });
+    replaced.watchdog.update([a]);
+    await replaced.clock.advance(100_000);
+    expect(replaced.watchdog.status()).toMatchObject({ state: 'stopped', reason: 'uid_mismatch' });
+    expect(replaced.removals()).toEqual([]);
+
+    const orphaned = setUp();
+    await orphaned.clock.advance(1000);
+    orphaned.cluster.addPod({
+      name: 'media-0',
+      uid: orphaned.pod.uid,
+      owner: { kind: 'ReplicaSet', name: 'x', uid: 'y' },
+    });
+    orphaned.watchdog.update([a]);
+    await orphaned.clock.advance(100_000);
+    expect(orphaned.watchdog.status()).toMatchObject({ state: 'arming', reason: 'no_controller' });
+    expect(orphaned.removals()).toEqual([]);
+    expect(orphaned.outcome('refused')).toBe(1);
+  });
+
+  it('counts restartDelay from the failure of the mount, also where arming came later', async () => {
+    const cluster = new FakeCluster();
+    cluster.fail(() => true, { kind: 'reset' }, { times: 4 });
+    const { watchdog, clock, removals } = setUp({ restartDelayMs: 20_000 }, {}, cluster);
+    watchdog.update([a]);
+    await clock.advance(19_900);
+    expect(watchdog.status()).toMatchObject({ state: 'pending', next_attempt: '2026-01-01T00:00:20.000Z' });
+    await clock.advance(500);
+    expect(removals()).toHaveLength(1);
+  });
+
+  it('is not led astray by the late answer of a restart that was cancelled', async () => {
+    const { watchdog, clock, cluster, state, log, removals } = setUp();
+    await clock.advance(1000);
+    state.latencyMs = 4000;
+    cluster.fail(({ verb }) => verb === 'get', status(500, 'InternalError', 'late'));
+    watchdog.update([a]);
+    await clock.advance(100);
+    watchdog.update([]);
+    state.latencyMs = 6000;
+    watchdog.update([b]);
+    await clock.advance(60_000);
+    expect(log.count('watchdog restart failed')).toBe(0);
+    expect(removals()).toHaveLength(1);
+  });
+
   it('does not delete a pod that is already going', async () => {
     const { watchdog, clock, pod, removals } = setUp();
     await clock.advance(1000);
@@ -380,6 +429,15 @@ describe('answers to DELETE', () => {
     await clock.advance(50);
     expect(removals()).toEqual(['delete pods', 'delete pods']);
     expect(cluster.removals).toHaveLength(1);
+  });
+
+  it('401 again and again is tried with backoff, then given up', async () => {
+    const { watchdog, clock, cluster, removals, exits } = setUp({ maxRetries: 1 });
+    cluster.fail(onDelete, status(401, 'Unauthorized', 'Unauthorized'), { times: 99 });
+    watchdog.update([a]);
+    await clock.advance(100_000);
+    expect(removals()).toHaveLength(4);
+    expect(exits).toEqual([1]);
   });
 
   it('403 is permanent until arming has succeeded again', async () => {

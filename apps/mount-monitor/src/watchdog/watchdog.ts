@@ -3,11 +3,12 @@ import type { WatchdogConfig } from '../config/watchdog-config.ts';
 import type { Logger } from '../log.ts';
 import { arm } from './arming.ts';
 import { type Reservation, reserve } from './budget.ts';
+import { describeMounts } from './descriptions.ts';
 import { type Environment, parseEnvironment } from './environment.ts';
 import { createKubeApi, type KubeApi } from './kube/api.ts';
 import { createKubeTransport, type KubeEndpoint, type KubeTransport, type KubeVerb } from './kube/client.ts';
 import type { PodUid } from './kube/names.ts';
-import { type Action, describeMounts, initialMachine, step, wakeAt } from './machine.ts';
+import { type Action, initialMachine, step, wakeAt } from './machine.ts';
 import {
   type Call,
   type CallResult,
