@@ -1,4 +1,5 @@
 export { ReleaseRulesError, type ReleaseRulesErrorCode } from './errors.ts';
+export { previousTag } from './previous.ts';
 export { type PlannedTag, planTags, type TagFacts, type TagOptions, type TagSpelling } from './tags.ts';
 export {
   type BuildVersion,

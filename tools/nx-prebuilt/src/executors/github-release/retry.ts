@@ -1,0 +1,96 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RequestError } from '@octokit/request-error';
+
+/** The parts of the outside world that waiting needs; tests bring their own. Times are milliseconds. */
+export interface WaitClock {
+  now(): number;
+  sleep(milliseconds: number): Promise<unknown>;
+  /** From 0 to less than 1. */
+  random(): number;
+}
+
+/** The machine's clock. A wait ends when the signal is aborted. */
+export function machineClock(signal: AbortSignal): WaitClock {
+  return {
+    now: () => Date.now(),
+    sleep: (milliseconds) => sleep(milliseconds, undefined, { signal }),
+    random: () => Math.random(),
+  };
+}
+
+/** At most so many tries of one operation. */
+export const MOST_TRIES = 6;
+/** Waiting for one operation ends after so many milliseconds in total. */
+export const LONGEST_TOTAL_MS = 10 * 60_000;
+
+const FIRST_DELAY_MS = 500;
+const LONGEST_DELAY_MS = 30_000;
+const SECONDARY_LIMIT_MS = 60_000;
+const TRANSIENT: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
+
+/** What GitHub's answer says about asking again; undefined where that can't help. */
+interface Transient {
+  /** Milliseconds that GitHub asks to wait. */
+  readonly askedMs: number;
+}
+
+/**
+ * Runs an operation until it succeeds: connection errors, 408, 425, 429, 5xx and rate limits are tried again, with
+ * backoff, after what `retry-after` or `x-ratelimit-reset` ask for; bounded in tries and time. The last error is
+ * thrown as it is. `told` hears of each wait.
+ * https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#handle-rate-limit-errors-appropriately
+ */
+export async function withRetries<T>(
+  attempt: () => Promise<T>,
+  clock: WaitClock,
+  told: (reason: string, delayMs: number) => void,
+): Promise<T> {
+  const startedAt = clock.now();
+  for (let tries = 1; ; tries++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      const transient = transientOf(error, clock.now());
+      if (transient === undefined || tries >= MOST_TRIES) throw error;
+      const ceiling = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (tries - 1));
+      const delayMs = Math.max(Math.round(ceiling * (0.5 + clock.random() / 2)), transient.askedMs);
+      if (clock.now() - startedAt + delayMs > LONGEST_TOTAL_MS) throw error;
+      told(reasonOf(error), delayMs);
+      await clock.sleep(delayMs);
+    }
+  }
+}
+
+/** Whether trying again may help, and how long GitHub asks to wait. */
+export function transientOf(error: unknown, now: number): Transient | undefined {
+  if (!(error instanceof RequestError)) return undefined;
+  if (error.response === undefined) return isAborted(error) ? undefined : { askedMs: 0 };
+  const headers = error.response.headers;
+  const limited = limitMs(headers, now, error.message);
+  if (error.status === 403) return limited === undefined ? undefined : { askedMs: limited };
+  return TRANSIENT.has(error.status) ? { askedMs: limited ?? 0 } : undefined;
+}
+
+function limitMs(
+  headers: Readonly<Record<string, string | number | undefined>>,
+  now: number,
+  message: string,
+): number | undefined {
+  const retryAfter = headers['retry-after'];
+  if (retryAfter !== undefined && /^\d{1,9}$/.test(String(retryAfter))) return Number(retryAfter) * 1000;
+  if (String(headers['x-ratelimit-remaining']) === '0') {
+    const reset = Number(headers['x-ratelimit-reset']);
+    // The reset is in whole seconds.
+    if (Number.isFinite(reset)) return Math.max(0, (reset + 1) * 1000 - now);
+  }
+  return /secondary rate limit/i.test(message) ? SECONDARY_LIMIT_MS : undefined;
+}
+
+function isAborted(error: Error): boolean {
+  return error.name === 'AbortError' || (error.cause instanceof Error && isAborted(error.cause));
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof RequestError && error.response !== undefined) return `HTTP ${error.status}`;
+  return error instanceof Error ? error.message : String(error);
+}
