@@ -1,13 +1,17 @@
-import { readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type ElfFacts, openElf, readElf } from './elf.ts';
 import { ElfError } from './errors.ts';
 import { bytesSource } from './source.ts';
 import { buildElf } from './testing/build-elf.ts';
+
+const READELF = ['/usr/bin/readelf', '/bin/readelf'].some((path) => existsSync(path));
 
 const read = (bytes: Uint8Array): Promise<ElfFacts> => readElf(bytesSource(bytes, 'file'));
 
@@ -85,6 +89,48 @@ describe('readElf', () => {
       '65535 program headers',
     ],
     [
+      'two dynamic segments',
+      patched((bytes) => bytes.writeUInt32LE(2, header(bytes, 3))),
+      'MALFORMED',
+      'one PT_DYN',
+    ],
+    [
+      'two interpreters',
+      patched((bytes) => bytes.writeUInt32LE(3, header(bytes, 2))),
+      'MALFORMED',
+      'one PT_INTERP',
+    ],
+    [
+      'loaded segments that overlap',
+      patched((bytes) => bytes.writeUInt32LE(1, header(bytes, 0x6474e551))),
+      'MALFORMED',
+      'overlap',
+    ],
+    [
+      'a dynamic segment that is not where it is loaded from',
+      patched((bytes) => {
+        const at = header(bytes, 2) + 16;
+        bytes.writeBigUInt64LE(bytes.readBigUInt64LE(at) - 16n, at);
+      }),
+      'MALFORMED',
+      'the dynamic segment at',
+    ],
+    ['a dynamic segment without end', retagged(0, 0x70000001), 'MALFORMED', 'has no end'],
+    ['needs without a string table', retagged(5, 0x70000001), 'MALFORMED', 'no string table'],
+    [
+      'a string table outside the loaded segment',
+      revalued(10, 1_000_000),
+      'MALFORMED',
+      'in no loaded segment',
+    ],
+    ['a string outside the table', revalued(14, 999_999), 'MALFORMED', 'no terminated string'],
+    ['two string tables', retagged(14, 5), 'MALFORMED', 'one DT_STRTAB'],
+    ['more version needs than counted', revalued(0x6fffffff, 1), 'MALFORMED', 'expected 1 records'],
+    ['fewer version needs than counted', revalued(0x6fffffff, 3), 'MALFORMED', 'expected 3 records'],
+    ['version needs without a count', retagged(0x6fffffff, 0x70000001), 'MALFORMED', 'expected no records'],
+    ['more version definitions than counted', revalued(0x6ffffffd, 1), 'MALFORMED', 'expected 1 records'],
+    ['version needs that are not loaded', revalued(0x6ffffffe, 8), 'MALFORMED', 'in no loaded segment'],
+    [
       'a table far outside',
       patched((bytes) => bytes.writeBigUInt64LE(2n ** 63n, 32)),
       'TRUNCATED',
@@ -94,6 +140,61 @@ describe('readElf', () => {
     await expect(read(bytes)).rejects.toMatchObject({ code, message: expect.stringContaining(says) });
   });
 
+  it('tells Bun and the libraries it needs from a file of 100 MB and more, reading little of it', async () => {
+    const bun = process.arch === 'x64' ? 'bun-linux-x64-baseline' : 'bun-linux-aarch64';
+    const path = fileURLToPath(new URL(`../../../node_modules/@oven/${bun}/bin/bun`, import.meta.url));
+    const file = await open(path);
+    try {
+      let asked = 0;
+      const facts = await readElf({
+        name: path,
+        size: (await file.stat()).size,
+        async read(offset, length) {
+          asked += length;
+          return (await file.read(Buffer.alloc(length), 0, length, offset)).buffer;
+        },
+      });
+      expect(facts).toMatchObject({
+        type: 'exec',
+        machine: process.arch === 'x64' ? 'x86_64' : 'aarch64',
+        interpreter: expect.stringContaining('/ld-linux-'),
+        needed: expect.arrayContaining(['libc.so.6', 'libm.so.6', 'libpthread.so.0', 'libdl.so.2']),
+        rpath: null,
+        runpath: null,
+        executableStack: false,
+        versionNeeds: { 'libc.so.6': expect.arrayContaining(['GLIBC_2.17']) },
+      });
+      expect(asked).toBeLessThan(1024 * 1024);
+    } finally {
+      await file.close();
+    }
+  });
+
+  it.runIf(READELF).each(['/bin/ls', '/bin/true', process.execPath])(
+    'agrees with readelf on %s',
+    async (path) => {
+      const told = execFileSync(
+        'readelf',
+        ['--wide', '--dynamic', '--version-info', '--program-headers', path],
+        {
+          encoding: 'utf8',
+          stdio: ['ignore', 'pipe', 'ignore'],
+        },
+      );
+      const all = (pattern: RegExp): readonly string[] =>
+        [...told.matchAll(pattern)].map(([, text]) => text ?? '');
+      const facts = await openElf(path);
+      expect(facts.needed).toEqual(all(/\(NEEDED\).*\[(.*)\]/g));
+      expect(facts.interpreter).toBe(all(/program interpreter: (.*)\]/g)[0]);
+      expect(Object.keys(facts.versionNeeds).sort()).toEqual(
+        [...new Set(all(/ {2}File: (\S+) {2}Cnt/g))].sort(),
+      );
+      expect(Object.values(facts.versionNeeds).flat().sort()).toEqual(
+        all(/ {2}Name: (\S+) {2}Flags: .*Version/g).toSorted(),
+      );
+    },
+  );
+
   it('reads real files of Debian', async () => {
     expect(await openElf('/bin/true')).toMatchObject({
       type: 'dyn',
@@ -102,6 +203,34 @@ describe('readElf', () => {
       versionNeeds: { 'libc.so.6': expect.arrayContaining(['GLIBC_2.34']) },
       static: false,
     });
+  });
+
+  it('needs less than 256 MiB for a file made of as many and as long names as it takes', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'elf-'));
+    try {
+      const path = join(folder, 'greedy');
+      await writeFile(path, greedyFile());
+      const script = `
+        const { openElf } = await import(${JSON.stringify(new URL('./elf.ts', import.meta.url).href)});
+        const facts = await openElf(${JSON.stringify(path)});
+        console.log(facts.needed.length, Object.values(facts.versionNeeds).flat().length, process.resourceUsage().maxRSS);
+      `;
+      const [needed, versions, maxRss] = execFileSync(
+        process.execPath,
+        ['--input-type=module', '--eval', script],
+        {
+          encoding: 'utf8',
+          timeout: 50_000,
+        },
+      )
+        .trim()
+        .split(' ')
+        .map(Number);
+      expect({ needed, versions }).toEqual({ needed: 4096, versions: 4095 });
+      expect(maxRss).toBeLessThan(256 * 1024);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   it('answers any bytes with facts or an ElfError', async () => {
@@ -169,11 +298,85 @@ describe('openElf', () => {
         message: expect.stringContaining(path),
       });
       await expect(openElf(join(folder, 'absent'))).rejects.toMatchObject({ code: 'ENOENT' });
+      await expect(openElf(folder)).rejects.toMatchObject({ code: 'NOT_ELF' });
+      execFileSync('mkfifo', [join(folder, 'pipe')]);
+      await expect(openElf(join(folder, 'pipe'))).rejects.toMatchObject({
+        code: 'NOT_ELF',
+        message: expect.stringContaining('no regular file'),
+      });
     } finally {
       await rm(folder, { recursive: true });
     }
   });
 });
+
+/** Where the program header of a type begins. */
+function header(bytes: Buffer, type: number): number {
+  for (let at = 64; at < 64 + 56 * bytes.readUInt16LE(56); at += 56) {
+    if (bytes.readUInt32LE(at) === type) return at;
+  }
+  throw new Error(`no program header of type ${type}`);
+}
+
+/** The library with the dynamic entry of a tag changed. */
+function dynamicEntry(tag: number, change: (bytes: Buffer, at: number) => void): Buffer {
+  return patched((bytes) => {
+    let at = Number(bytes.readBigUInt64LE(header(bytes, 2) + 8));
+    while (bytes.readBigUInt64LE(at) !== BigInt(tag)) at += 16;
+    change(bytes, at);
+  });
+}
+
+/** 4,096 needed libraries and 4,095 versions with distinct names of 4,094 characters, in 32 MiB of strings. */
+function greedyFile(): Buffer {
+  const strings = Buffer.alloc(32 * 1024 * 1024, 'x');
+  const text = (index: number): number => index * 4095 + 1;
+  for (let index = 0; text(index) < strings.length; index += 1) {
+    strings[text(index) - 1] = 0;
+    strings.write(`${index}-`, text(index), 'latin1');
+  }
+  strings[strings.length - 1] = 0;
+  const needs = Buffer.alloc(16 + 4095 * 16);
+  needs.writeUInt16LE(4095, 2);
+  needs.writeUInt32LE(text(0), 4);
+  needs.writeUInt32LE(16, 8);
+  for (let index = 0; index < 4095; index += 1) {
+    needs.writeUInt32LE(text(4096 + index), 16 + index * 16 + 8);
+    needs.writeUInt32LE(index === 4094 ? 0 : 16, 16 + index * 16 + 12);
+  }
+  const head = Buffer.alloc(64 + 2 * 56);
+  const dynamic = Buffer.alloc((4096 + 5) * 16);
+  const stringsAt = head.length + dynamic.length + needs.length;
+  const tags = [
+    [5, stringsAt],
+    [10, strings.length],
+    [0x6ffffffe, head.length + dynamic.length],
+    [0x6fffffff, 1],
+    ...Array.from({ length: 4096 }, (_, index) => [1, text(index)]),
+  ] as const;
+  for (const [index, [tag, value]] of tags.entries()) {
+    dynamic.writeUInt32LE(tag ?? 0, index * 16);
+    dynamic.writeUInt32LE(value ?? 0, index * 16 + 8);
+  }
+  buildElf({ machine: 'x86_64' }).copy(head, 0, 0, 64);
+  head.writeUInt16LE(2, 56);
+  for (const [index, [type, offset, size]] of [
+    [1, 0, stringsAt + strings.length] as const,
+    [2, head.length, dynamic.length] as const,
+  ].entries()) {
+    const at = 64 + index * 56;
+    head.writeUInt32LE(type, at);
+    head.writeUInt32LE(offset, at + 8);
+    head.writeUInt32LE(offset, at + 16);
+    head.writeUInt32LE(size, at + 32);
+  }
+  return Buffer.concat([head, dynamic, needs, strings]);
+}
+
+const retagged = (tag: number, other: number): Buffer =>
+  dynamicEntry(tag, (bytes, at) => bytes.writeBigUInt64LE(BigInt(other), at));
+const revalued = (tag: number, value: number): Buffer =>
+  dynamicEntry(tag, (bytes, at) => bytes.writeBigUInt64LE(BigInt(value), at + 8));
 
 function patched(change: (bytes: Buffer) => void): Buffer {
   const bytes = Buffer.from(buildElf(LIBRARY));

@@ -1,5 +1,5 @@
 /** What is wrong with an ELF file. */
-export type ElfErrorCode = 'NOT_ELF' | 'UNSUPPORTED' | 'TRUNCATED' | 'MALFORMED';
+export type ElfErrorCode = 'NOT_ELF' | 'TRUNCATED' | 'MALFORMED';
 
 /** A file that can't be read as ELF: not one, cut short, or with offsets and counts that contradict its size. */
 export class ElfError extends Error {

@@ -61,7 +61,32 @@ describe('resolveLinkage', () => {
 
   it('names a library of another machine', async () => {
     expect(linkage({ 'libb.so': await facts({ machine: 'aarch64' }) }).problems).toMatchObject([
-      { code: 'WRONG_MACHINE', message: 'libb.so: expected 64-bit x86_64, found 64-bit aarch64' },
+      {
+        code: 'WRONG_MACHINE',
+        message: 'libb.so: expected 64-bit little-endian x86_64, found 64-bit little-endian aarch64',
+      },
+    ]);
+  });
+
+  it('names a library of the other byte order', () => {
+    expect(linkage({ 'libb.so': { ...libb, byteOrder: 'big' } }).problems).toMatchObject([
+      { code: 'WRONG_MACHINE', library: 'libb.so' },
+    ]);
+  });
+
+  it('names versions wanted of a library that nothing loads, though it is there', () => {
+    const wanting = { ...executable, versionNeeds: { 'libz.so': ['Z_1'] } };
+    expect(
+      resolveLinkage(
+        wanting,
+        (soname) => ({ ...ALL, 'libz.so': { ...libb, versionDefinitions: ['Z_1'] } })[soname],
+      ).problems,
+    ).toEqual([
+      {
+        code: 'MISSING_LIBRARY',
+        library: 'libz.so',
+        message: 'the executable wants symbol versions of libz.so, which nothing loads',
+      },
     ]);
   });
 

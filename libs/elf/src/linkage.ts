@@ -31,6 +31,8 @@ export function resolveLinkage(
   const waiting: { readonly name: string; readonly facts: ElfFacts }[] = [
     { name: 'the executable', facts: executable },
   ];
+  const wants: { readonly by: string; readonly soname: string; readonly versions: readonly string[] }[] = [];
+  const provided = new Map<string, readonly string[]>();
   const seen = new Set<string>();
   const visit = (soname: string, wantedBy: string, code: 'MISSING_INTERPRETER' | 'MISSING_LIBRARY'): void => {
     if (seen.has(soname)) return;
@@ -40,15 +42,16 @@ export function resolveLinkage(
       problems.push({ code, library: soname, message: `${wantedBy} needs ${soname}, which is not there` });
       return;
     }
-    if (facts.machine !== executable.machine || facts.class !== executable.class) {
+    if (machineOf(facts) !== machineOf(executable)) {
       problems.push({
         code: 'WRONG_MACHINE',
         library: soname,
-        message: `${soname}: expected ${executable.class}-bit ${executable.machine}, found ${facts.class}-bit ${facts.machine}`,
+        message: `${soname}: expected ${machineOf(executable)}, found ${machineOf(facts)}`,
       });
       return;
     }
     libraries.push(soname);
+    provided.set(soname, facts.versionDefinitions);
     waiting.push({ name: soname, facts });
   };
   if (executable.interpreter !== null) {
@@ -61,16 +64,29 @@ export function resolveLinkage(
   for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
     for (const soname of next.facts.needed) visit(soname, next.name, 'MISSING_LIBRARY');
     for (const [soname, versions] of Object.entries(next.facts.versionNeeds)) {
-      const provided = lookup(soname)?.versionDefinitions;
-      if (provided === undefined) continue;
-      for (const version of versions.filter((wanted) => !provided.includes(wanted))) {
-        problems.push({
-          code: 'MISSING_VERSION',
-          library: soname,
-          message: `${next.name} needs ${version} of ${soname}, which does not provide it`,
-        });
-      }
+      wants.push({ by: next.name, soname, versions });
+    }
+  }
+  for (const { by, soname, versions } of wants) {
+    if (!seen.has(soname)) {
+      problems.push({
+        code: 'MISSING_LIBRARY',
+        library: soname,
+        message: `${by} wants symbol versions of ${soname}, which nothing loads`,
+      });
+    }
+    const has = provided.get(soname);
+    for (const version of has === undefined ? [] : versions.filter((wanted) => !has.includes(wanted))) {
+      problems.push({
+        code: 'MISSING_VERSION',
+        library: soname,
+        message: `${by} needs ${version} of ${soname}, which does not provide it`,
+      });
     }
   }
   return { libraries, problems };
+}
+
+function machineOf({ class: bits, byteOrder, machine }: ElfFacts): string {
+  return `${bits}-bit ${byteOrder}-endian ${machine}`;
 }

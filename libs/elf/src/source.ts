@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { constants, open } from 'node:fs/promises';
 import { ElfError } from './errors.ts';
 
 /** Random access to the bytes of a file. */
@@ -20,11 +20,15 @@ export function bytesSource(bytes: Uint8Array, name: string): ByteSource {
   };
 }
 
-/** Opens a file as a source for the time of `use`, and closes it whatever happens. */
+/** Opens a regular file as a source for the time of `use`, and closes it whatever happens. Throws `NOT_ELF` for others. */
 export async function withFileSource<T>(path: string, use: (source: ByteSource) => Promise<T>): Promise<T> {
-  const handle = await open(path, 'r');
+  // A pipe or a device must not be waited for.
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
-    const { size } = await handle.stat();
+    const found = await handle.stat();
+    if (!found.isFile())
+      throw new ElfError('NOT_ELF', `${path}: expected an ELF file, found no regular file`);
+    const { size } = found;
     return await use({
       name: path,
       size,

@@ -1,0 +1,116 @@
+import type { ElfFacts } from './elf.ts';
+import { type Reader, textAt, u64 } from './reader.ts';
+import { fileOffset, type Segments } from './segments.ts';
+import { readVersionDefinitions, readVersionNeeds } from './versions.ts';
+
+type DynamicFacts = Pick<
+  ElfFacts,
+  'needed' | 'soname' | 'rpath' | 'runpath' | 'versionNeeds' | 'versionDefinitions'
+>;
+
+// Far above what real files have, far below what would take long or much memory.
+const MOST_DYNAMIC_BYTES = 1024 * 1024;
+const MOST_STRING_TABLE_BYTES = 32 * 1024 * 1024;
+const MOST_NEEDED = 4096;
+
+const DT_NULL = 0;
+const DT_NEEDED = 1;
+const DT_STRTAB = 5;
+const DT_STRSZ = 10;
+const DT_SONAME = 14;
+const DT_RPATH = 15;
+const DT_RUNPATH = 29;
+const DT_VERDEF = 0x6ffffffc;
+const DT_VERDEFNUM = 0x6ffffffd;
+const DT_VERNEED = 0x6ffffffe;
+const DT_VERNEEDNUM = 0x6fffffff;
+
+/** The facts of a file without a dynamic segment. */
+export const NO_DYNAMIC: DynamicFacts = {
+  needed: [],
+  soname: null,
+  rpath: null,
+  runpath: null,
+  versionNeeds: {},
+  versionDefinitions: [],
+};
+
+/**
+ * Reads the dynamic segment as the dynamic loader does, by addresses. What the loader and a reader of file offsets
+ * would see differently is `MALFORMED`. https://refspecs.linuxfoundation.org/elf/gabi4+/ch5.dynamic.html
+ */
+export async function readDynamic(reader: Reader, segments: Segments): Promise<DynamicFacts> {
+  const segment = segments.dynamic;
+  if (segment === undefined) return NO_DYNAMIC;
+  if (segment.fileSize > MOST_DYNAMIC_BYTES)
+    throw reader.malformed(`a dynamic segment of ${segment.fileSize} bytes`);
+  const view = await reader.view(segment.offset, segment.fileSize, 'the dynamic segment');
+  const loadedFrom = fileOffset(reader, segments, segment.address, segment.fileSize);
+  if (loadedFrom !== segment.offset)
+    throw reader.malformed(
+      `expected the dynamic segment at ${segment.offset}, found it loaded from ${loadedFrom}`,
+    );
+  const entries = dynamicEntries(reader, view);
+  const one = (tag: number, name: string): number | undefined => {
+    const [first, second] = entries.get(tag) ?? [];
+    if (second !== undefined) throw reader.malformed(`expected one ${name}, found several`);
+    return first;
+  };
+  const text = await readStrings(reader, segments, one(DT_STRTAB, 'DT_STRTAB'), one(DT_STRSZ, 'DT_STRSZ'));
+  const textOf = (tag: number, name: string): string | null => {
+    const offset = one(tag, name);
+    return offset === undefined ? null : text(offset);
+  };
+  const needed = entries.get(DT_NEEDED) ?? [];
+  if (needed.length > MOST_NEEDED) throw reader.malformed(`${needed.length} needed libraries`);
+  const versions = { reader, segments, text };
+  return {
+    needed: needed.map(text),
+    soname: textOf(DT_SONAME, 'DT_SONAME'),
+    rpath: textOf(DT_RPATH, 'DT_RPATH'),
+    runpath: textOf(DT_RUNPATH, 'DT_RUNPATH'),
+    versionNeeds: await readVersionNeeds(
+      versions,
+      one(DT_VERNEED, 'DT_VERNEED'),
+      one(DT_VERNEEDNUM, 'DT_VERNEEDNUM'),
+    ),
+    versionDefinitions: await readVersionDefinitions(
+      versions,
+      one(DT_VERDEF, 'DT_VERDEF'),
+      one(DT_VERDEFNUM, 'DT_VERDEFNUM'),
+    ),
+  };
+}
+
+function dynamicEntries(reader: Reader, view: DataView): ReadonlyMap<number, readonly number[]> {
+  const entries = new Map<number, number[]>();
+  for (let at = 0; at + 16 <= view.byteLength; at += 16) {
+    const tag = u64(view, at);
+    if (tag === DT_NULL) return entries;
+    const values = entries.get(tag) ?? [];
+    values.push(u64(view, at + 8));
+    entries.set(tag, values);
+  }
+  throw reader.malformed('the dynamic segment has no end');
+}
+
+// Without a table every string that is wanted is an error: a need that can't be read is not the absence of one.
+async function readStrings(
+  reader: Reader,
+  segments: Segments,
+  address: number | undefined,
+  size: number | undefined,
+): Promise<(offset: number) => string> {
+  if (address === undefined || size === undefined) {
+    return () => {
+      throw reader.malformed('the dynamic segment names strings and has no string table');
+    };
+  }
+  if (size > MOST_STRING_TABLE_BYTES) throw reader.malformed(`a dynamic string table of ${size} bytes`);
+  const strings = await reader.view(
+    fileOffset(reader, segments, address, size),
+    size,
+    'the dynamic string table',
+  );
+  return (offset) => textAt(reader, strings, offset, 'a dynamic string');
+}

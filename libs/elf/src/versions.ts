@@ -1,0 +1,123 @@
+import type { Reader } from './reader.ts';
+import { fileOffset, type Segments } from './segments.ts';
+
+/** What the version tables are read with; `text` gives a string of the dynamic string table. */
+interface Tables {
+  readonly reader: Reader;
+  readonly segments: Segments;
+  readonly text: (offset: number) => string;
+}
+
+// Far above what real files have, far below what would take long or much memory.
+const MOST_VERSIONS = 4096;
+
+const NEED_BYTES = 16;
+const NEEDED_VERSION_BYTES = 16;
+const DEFINITION_BYTES = 20;
+const DEFINED_VERSION_BYTES = 8;
+const VER_FLG_BASE = 1;
+
+/**
+ * DT_VERNEED: the versions wanted of each library, sorted. The loader follows the chain to its end and ignores the
+ * count; a chain of another length than its count is `MALFORMED`.
+ * https://refspecs.linuxfoundation.org/LSB_5.0.0/LSB-Core-generic/LSB-Core-generic/symversion.html
+ */
+export async function readVersionNeeds(
+  tables: Tables,
+  address: number | undefined,
+  count: number | undefined,
+): Promise<Readonly<Record<string, readonly string[]>>> {
+  if (address === undefined) return {};
+  const { text } = tables;
+  const needs = new Map<string, Set<string>>();
+  const budget = newBudget(tables.reader);
+  for await (const need of chain(tables, address, count, {
+    bytes: NEED_BYTES,
+    next: 12,
+    what: 'a version need',
+    budget,
+  })) {
+    const library = text(need.view.getUint32(4, true));
+    const versions = needs.get(library) ?? new Set<string>();
+    needs.set(library, versions);
+    const first = need.address + need.view.getUint32(8, true);
+    for await (const wanted of chain(tables, first, need.view.getUint16(2, true), {
+      bytes: NEEDED_VERSION_BYTES,
+      next: 12,
+      what: 'a needed version',
+      budget,
+    })) {
+      versions.add(text(wanted.view.getUint32(8, true)));
+    }
+  }
+  return Object.fromEntries([...needs].map(([library, versions]) => [library, [...versions].sort()]));
+}
+
+/** DT_VERDEF: the versions that the file provides, sorted, without its own name. The same specification. */
+export async function readVersionDefinitions(
+  tables: Tables,
+  address: number | undefined,
+  count: number | undefined,
+): Promise<readonly string[]> {
+  if (address === undefined) return [];
+  const { reader, segments, text } = tables;
+  const versions = new Set<string>();
+  for await (const definition of chain(tables, address, count, {
+    bytes: DEFINITION_BYTES,
+    next: 16,
+    what: 'a version definition',
+    budget: newBudget(reader),
+  })) {
+    if ((definition.view.getUint16(2, true) & VER_FLG_BASE) !== 0) continue;
+    const at = definition.address + definition.view.getUint32(12, true);
+    const defined = await reader.view(
+      fileOffset(reader, segments, at, DEFINED_VERSION_BYTES),
+      DEFINED_VERSION_BYTES,
+      'a defined version',
+    );
+    versions.add(text(defined.getUint32(0, true)));
+  }
+  return [...versions].sort();
+}
+
+type Budget = () => void;
+
+function newBudget(reader: Reader): Budget {
+  let records = 0;
+  return () => {
+    records += 1;
+    if (records > MOST_VERSIONS) throw reader.malformed(`more than ${MOST_VERSIONS} version records`);
+  };
+}
+
+interface RecordShape {
+  readonly bytes: number;
+  /** Where in a record the distance to the next one is; 0 ends the chain. */
+  readonly next: number;
+  readonly what: string;
+  readonly budget: Budget;
+}
+
+// Distances are unsigned, so that a chain never turns back.
+async function* chain(
+  { reader, segments }: Tables,
+  start: number,
+  count: number | undefined,
+  shape: RecordShape,
+): AsyncGenerator<{ readonly view: DataView; readonly address: number }> {
+  let address = start;
+  for (let found = 1; ; found += 1) {
+    shape.budget();
+    const offset = fileOffset(reader, segments, address, shape.bytes);
+    const view = await reader.view(offset, shape.bytes, shape.what);
+    yield { view, address };
+    const distance = view.getUint32(shape.next, true);
+    if (distance === 0) {
+      if (found === count) return;
+      throw reader.malformed(
+        `expected ${count ?? 'no'} records that begin with ${shape.what}, found ${found}`,
+      );
+    }
+    address += distance;
+  }
+}
