@@ -16,10 +16,12 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { skipOutsideCi } from '@prebuilt/engine';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { bootstrappedClone, type Clone } from './testing/clone.ts';
 import { nx, runOk, userEnvironment } from './testing/workspace.ts';
 
+const NOT_ROOT = 'needs root, to change owners and to mount a small disk';
 const AMD64 = 'dist/bin/mount-monitor-linux-amd64';
 const ARM64 = 'dist/bin/mount-monitor-linux-arm64';
 /** The image target alone, on the files as they are: nothing builds or verifies them again. */
@@ -187,7 +189,8 @@ describe('what is refused, with its own message and no trace in dist/oci', { tim
     await distIsClean();
   });
 
-  it('a dist that this user may not write to', async () => {
+  it('a dist that this user may not write to', async ({ skip }) => {
+    if (process.getuid?.() !== 0) skipOutsideCi(NOT_ROOT, skip);
     const nobody = 65534;
     await runOk(clone.root, 'chown', ['-R', `${nobody}:${nobody}`, at('.')]);
     await runOk(clone.root, 'chown', ['root:root', at('dist')]);
@@ -209,7 +212,8 @@ describe('what is refused, with its own message and no trace in dist/oci', { tim
     }
   });
 
-  it('a full disk', async () => {
+  it('a full disk', async ({ skip }) => {
+    if (process.getuid?.() !== 0) skipOutsideCi(NOT_ROOT, skip);
     await rm(at('dist'), { recursive: true });
     await runOk(clone.root, 'mkdir', [at('dist')]);
     await runOk(clone.root, 'mount', ['-t', 'tmpfs', '-o', 'size=250m', 'tmpfs', at('dist')]);
