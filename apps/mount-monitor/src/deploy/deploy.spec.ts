@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import * as apps from 'kubernetes-models/apps/v1';
 import * as rbac from 'kubernetes-models/rbac.authorization.k8s.io/v1';
@@ -41,6 +42,31 @@ function readObjects(text: string): readonly KubeObject[] {
     expect(document.errors).toEqual([]);
     return document.toJS() as KubeObject;
   });
+}
+
+/** The models check the types of the fields that they know, and let others pass: a misspelt one goes unnoticed. */
+async function fieldNames(): Promise<ReadonlySet<string>> {
+  const root = dirname(fileURLToPath(import.meta.resolve('kubernetes-models')));
+  const meta = dirname(
+    fileURLToPath(import.meta.resolve('@kubernetes-models/apimachinery/apis/meta/v1/ObjectMeta')),
+  );
+  const folders = ['v1', 'apps/v1', 'rbac.authorization.k8s.io/v1'].map((folder) => join(root, folder));
+  const names = new Set<string>();
+  for (const folder of [...folders, meta]) {
+    for (const file of (await readdir(folder)).filter((name) => name.endsWith('.d.ts'))) {
+      const text = await readFile(join(folder, file), 'utf8');
+      for (const [, name] of text.matchAll(/^ {4}"(\w+)"\??:/gm)) names.add(name ?? '');
+    }
+  }
+  return names;
+}
+
+/** Every field's name, but not the keys of maps that are free. */
+function fieldsOf(value: unknown): readonly string[] {
+  const free = new Set(['labels', 'matchLabels', 'annotations', 'data', 'limits', 'requests', 'emptyDir']);
+  if (Array.isArray(value)) return value.flatMap(fieldsOf);
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([name, inner]) => [name, ...(free.has(name) ? [] : fieldsOf(inner))]);
 }
 
 const examples = [
@@ -88,6 +114,14 @@ describe.each(examples)('%s', (folder, file, kind) => {
       new Model(object as never).validate();
       if (object.kind !== 'Namespace') expect(object.metadata.namespace, object.kind).toBe('media');
     }
+  });
+
+  it('uses no field that the Kubernetes types do not have', async () => {
+    const { objects } = await load();
+    const known = await fieldNames();
+    expect(known).toContain('mountPropagation');
+    expect(known).not.toContain('mountPropogation');
+    expect(objects.flatMap((object) => fieldsOf(object)).filter((field) => !known.has(field))).toEqual([]);
   });
 
   it('gives the sidecar no privileges', async () => {
