@@ -3,6 +3,7 @@ export type ReleaseRulesErrorCode =
   | 'INVALID_VERSION'
   | 'SEVERAL_VERSION_TAGS'
   | 'BUILD_METADATA'
+  | 'INVALID_TAG'
   | 'UNKNOWN_HISTORY';
 
 /** A version or a set of tags that a release can't be made of. */

@@ -118,6 +118,14 @@ describe('planTags', () => {
     );
   });
 
+  it('refuses a tag too long for a registry', () => {
+    const longest = `1.2.3-${'a'.repeat(122)}`;
+    expect(planTags(facts(longest, []), { ...AUTO, spellings: ['plain'] })[0]?.tag).toBe(longest);
+    expect(() => planTags(facts(longest, []), AUTO)).toThrow(
+      expect.objectContaining({ code: 'INVALID_TAG', message: expect.stringContaining('found 129') }),
+    );
+  });
+
   it.each([
     ['a shallow clone', { shallow: true }, 'git fetch --unshallow --tags'],
     ["a clone without the version's own tag", { gitTags: ['v1.0.0'] }, 'git fetch --tags'],
@@ -184,6 +192,18 @@ describe('any history, published in any order', () => {
           }
         }
         for (const each of order) expect(registry.get(each)).toBe(each);
+      }),
+    );
+  });
+
+  it('plans only tags that a registry takes, each once', () => {
+    fc.assert(
+      fc.property(history, fc.subarray(['plain', 'v'] as const, { minLength: 1 }), (order, spellings) => {
+        for (const each of order) {
+          const tags = planTags(facts(each, order), { spellings, moving: 'auto' }).map(({ tag }) => tag);
+          expect(new Set(tags).size).toBe(tags.length);
+          for (const tag of tags) expect(tag).toMatch(/^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/);
+        }
       }),
     );
   });

@@ -33,6 +33,10 @@ export interface PlannedTag {
   readonly reason: string;
 }
 
+// The grammar of https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests
+const LONGEST_TAG = 128;
+const TAG = new RegExp(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,${LONGEST_TAG - 1}}$`);
+
 interface Line {
   readonly tag: string;
   readonly name: string;
@@ -42,8 +46,8 @@ interface Line {
 /**
  * The tags of a version, exact ones first and `latest` last. A moving tag moves only for a stable version that is
  * the highest of its line among the stable versions of the git tags and of the registry; a prerelease moves none,
- * and there is no bare `0`. Throws `BUILD_METADATA`, which no tag can hold, and `UNKNOWN_HISTORY` where the
- * highest version can't be known.
+ * and there is no bare `0`. Throws `BUILD_METADATA`, which no tag can hold, `INVALID_TAG` for a tag too long for a
+ * registry, and `UNKNOWN_HISTORY` where the highest version can't be known.
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests
  */
 export function planTags(facts: TagFacts, options: TagOptions): readonly PlannedTag[] {
@@ -57,6 +61,13 @@ export function planTags(facts: TagFacts, options: TagOptions): readonly Planned
   }
   const exact = [...new Set(options.spellings)].map((spelling): PlannedTag => {
     const tag = spelling === 'v' ? `v${version}` : version;
+    if (!TAG.test(tag)) {
+      throw new ReleaseRulesError(
+        'INVALID_TAG',
+        `tags: expected at most ${LONGEST_TAG} characters, found ${tag.length}: ${tag}`,
+        { hint: 'Take a shorter prerelease, or spell the tag without "v".' },
+      );
+    }
     return { tag, kind: 'exact', move: true, reason: 'the exact version' };
   });
   return [...exact, ...planMoving(facts, options)];
