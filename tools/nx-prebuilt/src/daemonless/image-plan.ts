@@ -168,7 +168,7 @@ class PlannedImage {
       checkName(name);
       refuseMachineArg(name);
       const mentioned = value === undefined ? [] : [...variablesIn(value, this.#escape)];
-      const sibling = mentioned.find((each) => declared.has(each));
+      const sibling = mentioned.find((each) => each !== name && declared.has(each));
       if (sibling !== undefined) {
         throw new WordError(
           `${name}: uses ${sibling} of the same ARG, which builders understand differently; use two`,

@@ -43,7 +43,7 @@ export function readDockerfile(bytes: Uint8Array, source: string): Dockerfile {
   });
   if (!instructions.some(({ keyword }) => keyword === 'COPY' || keyword === 'WORKDIR')) {
     throw new DockerfileError('DOCKERFILE_REFUSED', { source, line: 0 }, 'makes an image without any layer', {
-      hint: 'Copy the executable: COPY --chmod=755 NAME-linux-${TARGETARCH}${TARGETVARIANT} /NAME',
+      hint: `Copy the executable: COPY --chmod=755 NAME-linux-\${TARGETARCH}\${TARGETVARIANT} /NAME`,
     });
   }
   return { source, escapeCharacter, instructions };

@@ -118,8 +118,11 @@ function join(
   for (const [index, line] of lines.entries()) {
     const trimmed = line.trim();
     if (index > 0 && (trimmed === '' || trimmed.startsWith('#'))) continue;
-    if (!open)
+    // What follows is the text of a here-document: whoever reads the instruction refuses it.
+    if (!open && joined.includes('<<')) break;
+    if (!open) {
       throw new DockerfileError('DOCKERFILE_SYNTAX', where, 'the instruction has an end that is not clear');
+    }
     const stripped = line.trimEnd();
     open = stripped.endsWith(escapeCharacter);
     joined += open ? stripped.slice(0, -1) : line;

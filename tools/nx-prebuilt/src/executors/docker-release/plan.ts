@@ -108,8 +108,8 @@ export function planDockerRelease(
 }
 
 /**
- * The folders of a platform. The context's name follows its content: a builder that knew another content under the
- * same name would compare times and sizes only, and keep what it had.
+ * The folders of a platform. The context's name follows its content: a builder that knows another content under the
+ * same last name, from wherever, compares times and sizes only, and keeps what it had.
  */
 export function platformFolders(
   manifestSha256: string,
@@ -118,7 +118,7 @@ export function platformFolders(
 ): PlatformFolders {
   const id = createHash('sha256').update(manifestSha256).update(dockerfile).digest('hex').slice(0, 16);
   const suffix = platformSuffix(platform);
-  return { context: `context-${id}/${suffix}`, layout: `layout/${suffix}` };
+  return { context: `context-${id}-${suffix}`, layout: `layout/${suffix}` };
 }
 
 function buildxCommand(

@@ -73,8 +73,9 @@ export async function runDockerRelease(
             : build(image, progress));
           return { manifest, timeMs: performance.now() - started };
         } catch (error) {
+          // What the first platform failed by counts, not that the others were stopped.
           stop.abort(error);
-          throw signal.aborted ? signal.reason : error;
+          throw signal.aborted ? signal.reason : stop.signal.reason;
         }
       }),
     );

@@ -1,0 +1,34 @@
+import { describe, expect, it } from 'vitest';
+import { describeHealthcheck, describePorts, quote, quoteList } from './history.ts';
+
+// As seen from BuildKit (moby 26.1.5).
+describe('the wording of the history', () => {
+  it('quotes lists as Go does', () => {
+    expect(quoteList(['/bin/sh', '-c', '/app run "$Z"'])).toBe('["/bin/sh" "-c" "/app run \\"$Z\\""]');
+    expect(quoteList([])).toBe('[]');
+  });
+
+  it.each([
+    ['é漢😀', '"é漢😀"'],
+    ['tab\t\\', '"tab\\t\\\\"'],
+    ['\u00a0\u200b\u{e0001}', '"\\u00a0\\u200b\\U000e0001"'],
+    ['\u007f', '"\\x7f"'],
+  ])('quotes %j', (text, expected) => {
+    expect(quote(text)).toBe(expected);
+  });
+
+  it('has a health check with its retries as a character', () => {
+    const check = { command: undefined, interval: 5e9, timeout: 3e9, startPeriod: 1e9, retries: 2 };
+    expect(describeHealthcheck(['CMD', '/app', 'health'], check)).toBe(
+      'HEALTHCHECK &{["CMD" "/app" "health"] "5s" "3s" "1s" "0s" \'\\x02\'}',
+    );
+    expect(
+      describeHealthcheck(['NONE'], { ...check, interval: 0, timeout: 0, startPeriod: 0, retries: 40 }),
+    ).toBe('HEALTHCHECK &{["NONE"] "0s" "0s" "0s" "0s" \'(\'}');
+  });
+
+  it('sorts ports, in the wording of either version', () => {
+    expect(describePorts(['9000/tcp', '53/udp'], 'moby-26')).toBe('EXPOSE map[53/udp:{} 9000/tcp:{}]');
+    expect(describePorts(['9000/tcp', '53/udp'], 'moby-28')).toBe('EXPOSE [53/udp 9000/tcp]');
+  });
+});

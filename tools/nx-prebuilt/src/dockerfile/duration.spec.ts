@@ -1,0 +1,40 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { formatDuration, parseDuration } from './duration.ts';
+
+describe('a duration', () => {
+  it.each([
+    [0, '0s'],
+    [1, '1ns'],
+    [1500, '1.5µs'],
+    [1e6, '1ms'],
+    [1.5e9, '1.5s'],
+    [90e9, '1m30s'],
+    [3600e9, '1h0m0s'],
+    [3661.000000001e9, '1h1m1.000000001s'],
+  ])('of %i ns is worded %s', (nanoseconds, text) => {
+    expect(formatDuration(nanoseconds)).toBe(text);
+  });
+
+  it.each([
+    ['1m30s', 90e9],
+    ['1.5s', 1.5e9],
+    ['500ms', 5e8],
+    ['0', 0],
+    ['2h', 7200e9],
+  ])('%s is %i ns', (text, nanoseconds) => {
+    expect(parseDuration(text)).toBe(nanoseconds);
+  });
+
+  it.each(['', '5', '-5s', '5 s', '5d', '1e9s', '99999h', '0.1ns'])('is not %j', (text) => {
+    expect(parseDuration(text)).toBeUndefined();
+  });
+
+  it('is read back as it was worded', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 2_000_000 }), (ms) => {
+        expect(parseDuration(formatDuration(ms * 1e6))).toBe(ms * 1e6);
+      }),
+    );
+  });
+});

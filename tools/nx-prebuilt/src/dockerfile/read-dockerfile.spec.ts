@@ -1,0 +1,358 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { DockerfileError } from './errors.ts';
+import { readDockerfile } from './read-dockerfile.ts';
+
+const SOURCE = 'Dockerfile.release';
+const read = (text: string | Uint8Array) => readDockerfile(Buffer.from(text), SOURCE);
+const body = (...lines: readonly string[]) =>
+  read(['FROM scratch', ...lines, 'COPY a /a', ''].join('\n')).instructions;
+
+describe('readDockerfile', () => {
+  it('reads each instruction with its line', () => {
+    const { instructions } = read(
+      '# comment\n\nfrom scratch\n\nCOPY --chown=1:2 --link a \\\n  # inside\n  b /c/\nUSER 65534\n',
+    );
+    expect(instructions).toEqual([
+      {
+        keyword: 'COPY',
+        line: 5,
+        sources: ['a', 'b'],
+        destination: '/c/',
+        chown: '1:2',
+        chmod: undefined,
+        link: true,
+      },
+      { keyword: 'USER', line: 8, word: '65534' },
+    ]);
+  });
+
+  it.each([
+    [
+      'ENV A=1 B="two words"',
+      {
+        keyword: 'ENV',
+        pairs: [
+          { name: 'A', value: '1' },
+          { name: 'B', value: '"two words"' },
+        ],
+      },
+    ],
+    ['ENV A one two', { keyword: 'ENV', pairs: [{ name: 'A', value: 'one two' }] }],
+    [
+      'ARG A B=c',
+      {
+        keyword: 'ARG',
+        pairs: [
+          { name: 'A', value: undefined },
+          { name: 'B', value: 'c' },
+        ],
+      },
+    ],
+    ['CMD ["a", "b c"]', { keyword: 'CMD', command: { form: 'exec', args: ['a', 'b c'] } }],
+    ['ENTRYPOINT exec /a "$B"', { keyword: 'ENTRYPOINT', command: { form: 'shell', text: 'exec /a "$B"' } }],
+    ['VOLUME ["/a b", "/c"]', { keyword: 'VOLUME', words: ['/a b', '/c'] }],
+    ['EXPOSE 80 81/udp', { keyword: 'EXPOSE', words: ['80', '81/udp'] }],
+    ['WORKDIR /a b', { keyword: 'WORKDIR', word: '/a b' }],
+  ])('reads %s', (line, expected) => {
+    expect(body(line)[0]).toEqual({ ...expected, line: 2 });
+  });
+
+  it('reads a health check, its durations in nanoseconds', () => {
+    const [healthcheck] = body('HEALTHCHECK --interval=1m30s --timeout=500ms --retries=3 CMD ["/a"]');
+    expect(healthcheck).toMatchObject({
+      check: {
+        interval: 90e9,
+        timeout: 500e6,
+        startPeriod: 0,
+        retries: 3,
+        command: { form: 'exec', args: ['/a'] },
+      },
+    });
+  });
+
+  it('honours the escape directive', () => {
+    const { instructions } = read('# escape=`\nFROM scratch\nCOPY a `\n /a\nENV A=b\\\n');
+    expect(instructions.map(({ keyword, line }) => [keyword, line])).toEqual([
+      ['COPY', 3],
+      ['ENV', 5],
+    ]);
+  });
+
+  it.each([
+    ['RUN', 'FROM scratch\nCOPY a /a\nRUN make\n', 'DOCKERFILE_REFUSED', /:3: RUN: runs a command/],
+    ['ADD', 'FROM scratch\nADD a /a\n', 'DOCKERFILE_REFUSED', /:2: ADD: .*/],
+    ['SHELL', 'FROM scratch\nCOPY a /a\nSHELL ["/a"]\n', 'DOCKERFILE_REFUSED', /:3: SHELL: /],
+    ['ONBUILD', 'FROM scratch\nCOPY a /a\nONBUILD RUN a\n', 'DOCKERFILE_REFUSED', /:3: ONBUILD: /],
+    ['MAINTAINER', 'FROM scratch\nCOPY a /a\nMAINTAINER x\n', 'DOCKERFILE_REFUSED', /:3: MAINTAINER: /],
+    [
+      'another image',
+      'FROM debian:12\nCOPY a /a\n',
+      'DOCKERFILE_REFUSED',
+      /:1: FROM: expected "scratch", found "debian:12"/,
+    ],
+    ['a named stage', 'FROM scratch AS x\nCOPY a /a\n', 'DOCKERFILE_REFUSED', /:1: FROM: /],
+    ['a platform', 'FROM --platform=linux/amd64 scratch\nCOPY a /a\n', 'DOCKERFILE_REFUSED', /:1: FROM: /],
+    [
+      'a second stage',
+      'FROM scratch\nCOPY a /a\nFROM scratch\nCOPY b /b\n',
+      'DOCKERFILE_REFUSED',
+      /:3: FROM: a second stage/,
+    ],
+    [
+      'an ARG before FROM',
+      'ARG A\nFROM scratch\nCOPY a /a\n',
+      'DOCKERFILE_REFUSED',
+      /:1: ARG: expected FROM scratch/,
+    ],
+    ['COPY --from', 'FROM scratch\nCOPY --from=x a /a\n', 'DOCKERFILE_REFUSED', /:2: COPY: the flag --from/],
+    ['COPY --parents', 'FROM scratch\nCOPY --parents a /a\n', 'DOCKERFILE_REFUSED', /--parents/],
+    [
+      'a here-document',
+      'FROM scratch\nCOPY <<EOF /a\nhello\nEOF\n',
+      'DOCKERFILE_REFUSED',
+      /:2: COPY: here-documents/,
+    ],
+    [
+      'HEALTHCHECK --start-interval',
+      'FROM scratch\nCOPY a /a\nHEALTHCHECK --start-interval=1s CMD a\n',
+      'DOCKERFILE_REFUSED',
+      /--start-interval/,
+    ],
+    [
+      'a syntax line',
+      '# syntax=docker/dockerfile:1\nFROM scratch\nCOPY a /a\n',
+      'DOCKERFILE_REFUSED',
+      /:1: a "# syntax=" line/,
+    ],
+    [
+      'a syntax line further down',
+      'FROM scratch\n #Syntax = x\nCOPY a /a\n',
+      'DOCKERFILE_REFUSED',
+      /:2: a "# syntax=" line/,
+    ],
+    [
+      'a syntax line after #!',
+      '#!/usr/bin/x\n# syntax=x\nFROM scratch\nCOPY a /a\n',
+      'DOCKERFILE_REFUSED',
+      /:2: a "# syntax=" line/,
+    ],
+    [
+      'a check line',
+      '# check=skip=all\nFROM scratch\nCOPY a /a\n',
+      'DOCKERFILE_REFUSED',
+      /:1: a "# check=" line/,
+    ],
+    [
+      'another directive',
+      '# hello=world\nFROM scratch\nCOPY a /a\n',
+      'DOCKERFILE_REFUSED',
+      /:1: the directive "# hello="/,
+    ],
+    ['no layer', 'FROM scratch\nUSER 1\n', 'DOCKERFILE_REFUSED', /without any layer/],
+    ['nothing', '', 'DOCKERFILE_SYNTAX', /found no instruction/],
+    [
+      'an unknown instruction',
+      'FROM scratch\nCOPPY a /a\n',
+      'DOCKERFILE_REFUSED',
+      /:2: COPPY: is not a supported instruction/,
+    ],
+    [
+      'COPY without a destination',
+      'FROM scratch\nCOPY a\n',
+      'DOCKERFILE_SYNTAX',
+      /:2: COPY: expected at least one source/,
+    ],
+    [
+      'a list that is no JSON',
+      'FROM scratch\nCOPY a /a\nCMD ["a", b]\n',
+      'DOCKERFILE_SYNTAX',
+      /:3: CMD: expected a JSON list/,
+    ],
+    [
+      'a list of numbers',
+      'FROM scratch\nCOPY a /a\nCMD [1]\n',
+      'DOCKERFILE_SYNTAX',
+      /:3: CMD: expected a JSON list/,
+    ],
+    [
+      'a control character in a list',
+      'FROM scratch\nCOPY a /a\nCMD ["\\u0007"]\n',
+      'DOCKERFILE_SYNTAX',
+      /control characters/,
+    ],
+    [
+      'a control character',
+      'FROM scratch\nCOPY a\u0007 /a\n',
+      'DOCKERFILE_SYNTAX',
+      /:2: the character U\+0007/,
+    ],
+    [
+      'a space that is not ASCII',
+      'FROM scratch\nCOPY a\u00a0/a\n',
+      'DOCKERFILE_SYNTAX',
+      /:2: the character U\+00A0/,
+    ],
+    ['a lone carriage return', 'FROM scratch\rCOPY a /a\n', 'DOCKERFILE_SYNTAX', /:1: the character U\+000D/],
+    [
+      'an end in a continued line',
+      'FROM scratch\nCOPY a /a \\\n',
+      'DOCKERFILE_SYNTAX',
+      /:2: ends in a line that/,
+    ],
+    [
+      'ENV without a value',
+      'FROM scratch\nCOPY a /a\nENV A\n',
+      'DOCKERFILE_SYNTAX',
+      /:3: ENV: expected name=value/,
+    ],
+    [
+      'ENV with one word of another form',
+      'FROM scratch\nCOPY a /a\nENV A=1 b\n',
+      'DOCKERFILE_SYNTAX',
+      /found "b"/,
+    ],
+    [
+      'a duration of another form',
+      'FROM scratch\nCOPY a /a\nHEALTHCHECK --interval=5 CMD a\n',
+      'DOCKERFILE_SYNTAX',
+      /--interval: expected a duration/,
+    ],
+    [
+      'no retries',
+      'FROM scratch\nCOPY a /a\nHEALTHCHECK --retries=0 CMD a\n',
+      'DOCKERFILE_SYNTAX',
+      /--retries: expected a number from 1/,
+    ],
+    ['a flag twice', 'FROM scratch\nCOPY --link --link a /a\n', 'DOCKERFILE_SYNTAX', /--link stands twice/],
+    [
+      'too many bytes',
+      `FROM scratch\n${'# comment\n'.repeat(8000)}`,
+      'DOCKERFILE_SYNTAX',
+      /at most 65536 bytes/,
+    ],
+    ['too many lines', `FROM scratch\n${'\n'.repeat(2000)}`, 'DOCKERFILE_SYNTAX', /at most 1000 lines/],
+  ])('refuses %s, by line and instruction', (_, text, code, message) => {
+    let refusal: unknown;
+    try {
+      read(text);
+    } catch (error) {
+      refusal = error;
+    }
+    expect(refusal).toBeInstanceOf(DockerfileError);
+    expect(refusal).toMatchObject({ code, message: expect.stringMatching(message) });
+  });
+
+  it('refuses what is no UTF-8', () => {
+    expect(() => read(Buffer.from([0x46, 0xff, 0xfe]))).toThrow(/expected UTF-8/);
+  });
+});
+
+const GOOD = [
+  'FROM scratch',
+  '# escape=`',
+  'ARG TARGETARCH TARGETVARIANT=x',
+  `COPY --chmod=755 a-\${TARGETARCH:-x} "/b c"`,
+  'ENV A=1 B="two words" C=\'x\'',
+  'HEALTHCHECK --interval=5s CMD ["/a", "b"]',
+  'LABEL a=b \\',
+  '  c=d',
+  'COPY <<EOF /a',
+  'EOF',
+  'ENTRYPOINT ["/a"]',
+];
+const piece = fc.oneof(
+  fc.constantFrom(
+    ...GOOD,
+    'FROM',
+    'COPY',
+    'RUN <<A <<B',
+    'ONBUILD',
+    '\\',
+    '`',
+    '"',
+    "'",
+    '$',
+    '${',
+    '${A:-',
+    '[',
+    '["',
+    '#',
+    '# syntax=',
+    '\n',
+    ' \\\n',
+    '\r\n',
+    '\t',
+    '=',
+  ),
+  fc.string({ unit: 'binary', maxLength: 30 }),
+);
+
+/** Runs it, and says what came of it, and within which time (ms) and memory (bytes). */
+function outcomeOf(bytes: Uint8Array): {
+  readonly typed: boolean;
+  readonly ms: number;
+  readonly memory: number;
+} {
+  const memory = process.memoryUsage().rss;
+  const started = performance.now();
+  let typed = true;
+  try {
+    readDockerfile(bytes, SOURCE);
+  } catch (error) {
+    typed = error instanceof DockerfileError;
+  }
+  return { typed, ms: performance.now() - started, memory: process.memoryUsage().rss - memory };
+}
+
+describe('readDockerfile, on any input', () => {
+  it('reads random and mutated text, or ends in an error of its own, within 1 s and 256 MiB', () => {
+    fc.assert(
+      fc.property(
+        fc
+          .array(piece, { maxLength: 40 })
+          .chain((pieces) => fc.constantFrom(pieces.join('\n'), pieces.join(''), pieces.join(' '))),
+        (text) => {
+          const outcome = outcomeOf(Buffer.from(text));
+          expect(outcome.typed).toBe(true);
+          expect(outcome.ms).toBeLessThan(1000);
+          expect(outcome.memory).toBeLessThan(256 * 1024 * 1024);
+        },
+      ),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('ends in an error of its own for random bytes', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 2000 }), (bytes) => {
+        expect(outcomeOf(bytes).typed).toBe(true);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it.each([
+    ['quotes', 'FROM scratch\nENV A="', '"'],
+    ['variables', 'FROM scratch\nENV A=', '${A:-'],
+    ['lists', 'FROM scratch\nCMD ', '['],
+    ['continued lines', 'FROM scratch\nENV A=1 ', '\\\n '],
+    ['instructions', 'FROM scratch\n', 'COPY a b\n'],
+    ['words', 'FROM scratch\nLABEL ', 'a=b '],
+    ['flags', 'FROM scratch\nCOPY ', '--link '],
+    ['here-documents', 'FROM scratch\nCOPY ', '<<A '],
+    ['nested triggers', 'FROM scratch\n', 'ONBUILD '],
+    ['hashes', 'FROM scratch\n', '#'],
+    ['escapes', 'FROM scratch\nENV A=', '\\'],
+    ['spaces', 'FROM scratch\nENV A', ' '],
+    ['here-documents of RUN', 'FROM scratch\nRUN ', '<<A\n'],
+  ])('takes at most 1 s and 256 MiB for 64 KiB of %s', (_, start, repeated) => {
+    const text = (start + repeated.repeat(65_536 / repeated.length)).slice(0, 65_536);
+    for (const end of ['', '\n', 'x\n']) {
+      const outcome = outcomeOf(Buffer.from(text.slice(0, 65_536 - end.length) + end));
+      expect(outcome.typed).toBe(true);
+      expect(outcome.ms).toBeLessThan(1000);
+      expect(outcome.memory).toBeLessThan(256 * 1024 * 1024);
+    }
+  });
+});

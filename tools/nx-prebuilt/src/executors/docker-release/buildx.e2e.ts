@@ -1,0 +1,145 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { engineEnvironment, requireEngine, skipOutsideCi } from '@prebuilt/engine';
+import { readImageLayout } from '@prebuilt/oci';
+import { execa } from 'execa';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import {
+  type ReleaseWorkspace,
+  releaseWorkspace,
+  SAMPLE_DOCKERFILE,
+} from '../../testing/release-workspace.ts';
+import { readReleaseFacts } from './facts.ts';
+import { type DockerReleasePlan, planDockerRelease } from './plan.ts';
+import { type DockerRelease, runDockerRelease } from './run.ts';
+
+const engine = await engineEnvironment();
+const former = { ...process.env };
+beforeAll(() => {
+  if (engine.available) Object.assign(process.env, engine.environment);
+});
+afterAll(() => {
+  process.env = former;
+});
+
+let workspace: ReleaseWorkspace;
+beforeEach(async ({ skip }) => {
+  requireEngine(engine, skip);
+  workspace = await releaseWorkspace({ dockerfile: SAMPLE_DOCKERFILE });
+});
+afterEach(() => workspace.remove());
+
+async function release(
+  change: (plan: DockerReleasePlan) => DockerReleasePlan = (plan) => plan,
+): Promise<DockerRelease> {
+  const options = workspace.options({ builder: 'auto' });
+  const facts = await readReleaseFacts(options, workspace.root);
+  const plan = planDockerRelease(options, workspace.root, facts);
+  return runDockerRelease(change(plan), facts.dockerfile, { line: () => undefined, layer: () => undefined });
+}
+
+async function expectNoTrace(): Promise<void> {
+  expect((await readdir(workspace.path('dist'))).sort()).toEqual(['bin', 'verify']);
+}
+
+describe('docker-release with a real engine', () => {
+  it('uses buildx by itself, and writes one index over an image of each platform', async () => {
+    const { builder, digest } = await release();
+    expect(builder).toBe('buildx');
+    const layout = await readImageLayout(workspace.path('dist/oci'));
+    expect(layout.root.digest).toBe(digest);
+    expect(layout.index?.manifests.map(({ platform }) => platform?.architecture)).toEqual(['amd64', 'arm64']);
+    expect((await readdir(workspace.path('dist/oci'))).sort()).toEqual(['blobs', 'index.json', 'oci-layout']);
+  });
+
+  it('gives the same index again', async () => {
+    expect((await release()).digest).toBe((await release()).digest);
+  });
+
+  it.for(['buildx', 'daemonless'] as const)(
+    'makes a layout by %s that other tools read',
+    async (builder, { skip }) => {
+      const skopeo = await execa('skopeo', ['--version'], { reject: false });
+      const umoci = await execa('umoci', ['--version'], { reject: false });
+      if (skopeo.failed || umoci.failed)
+        skipOutsideCi('skopeo and umoci are missing: apt-get install skopeo umoci', skip);
+      const options = workspace.options({ builder });
+      const facts = await readReleaseFacts(options, workspace.root);
+      const plan = planDockerRelease(options, workspace.root, facts);
+      await runDockerRelease(plan, facts.dockerfile, { line: () => undefined, layer: () => undefined });
+      const source = `oci:${workspace.path('dist/oci')}:1.2.3`;
+      for (const [arch, executable] of [
+        ['amd64', 'app-linux-amd64'],
+        ['arm64', 'app-linux-arm64'],
+      ] as const) {
+        const inspected = await execa('skopeo', ['inspect', `--override-arch=${arch}`, '--config', source]);
+        expect(JSON.parse(inspected.stdout).architecture).toBe(arch);
+        const single = `oci:${workspace.path(`single-${arch}`)}:x`;
+        await execa('skopeo', ['copy', `--override-arch=${arch}`, source, single]);
+        const bundle = workspace.path(`bundle-${arch}`);
+        await execa('umoci', [
+          'unpack',
+          '--rootless',
+          `--image=${workspace.path(`single-${arch}`)}:x`,
+          bundle,
+        ]);
+        expect(await readFile(`${bundle}/rootfs/app`)).toEqual(
+          await readFile(workspace.path('dist/bin', executable)),
+        );
+      }
+    },
+  );
+
+  it('says what buildx said where it fails, and leaves nothing', async () => {
+    const failing = release((plan) => ({
+      ...plan,
+      platforms: plan.platforms.map((each) => ({
+        ...each,
+        command: each.command && { ...each.command, args: [...each.command.args.slice(0, -1), 'absent'] },
+      })),
+    }));
+    await expect(failing).rejects.toMatchObject({
+      code: 'BUILDER',
+      message: expect.stringMatching(/docker buildx build: ERROR: .*absent/),
+    });
+    await expectNoTrace();
+  });
+
+  it('refuses an image whose files are not those of the plan, and leaves nothing', async () => {
+    const other = release((plan) => ({
+      ...plan,
+      platforms: plan.platforms.map((each) => ({
+        ...each,
+        image: {
+          ...each.image,
+          layers: each.image.layers.map((paths) =>
+            paths.map((path) =>
+              path.file ? { ...path, file: { ...path.file, sha256: 'f'.repeat(64) } } : path,
+            ),
+          ),
+        },
+      })),
+    }));
+    await expect(other).rejects.toMatchObject({
+      code: 'ARTIFACT_CHANGED',
+      message: expect.stringContaining('in the image of'),
+    });
+    await expectNoTrace();
+  });
+
+  it('gives the engine no file but the executable and the runtime folder of the platform', async () => {
+    await writeFile(workspace.path('dist/bin/secret'), 'not for the image');
+    const lines: string[] = [];
+    const options = workspace.options({ builder: 'buildx', platforms: ['linux/amd64'] });
+    const facts = await readReleaseFacts({ ...options }, workspace.root);
+    const everything = Buffer.from('FROM scratch\nCOPY . /\n');
+    const plan = planDockerRelease(options, workspace.root, { ...facts, dockerfile: everything });
+    await runDockerRelease(plan, everything, { line: (line) => lines.push(line), layer: () => undefined });
+    expect(plan.platforms[0]?.image.layers.flat().map(({ path }) => path)).toEqual([
+      'app-linux-amd64',
+      'runtime-linux-amd64',
+      'runtime-linux-amd64/lib',
+      'runtime-linux-amd64/lib/libc.so.6',
+    ]);
+    expect(lines.join('\n')).toContain('linux/amd64 | ');
+  });
+});
