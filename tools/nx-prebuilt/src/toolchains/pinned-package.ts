@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto';
-import { createReadStream, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { PrebuiltError } from '../errors.ts';
+import { sha256OfFile } from '../file-hash.ts';
 import type { LockedPackage } from './lockfile.ts';
 
 const RECORD = 'checked.json';
@@ -39,7 +38,7 @@ export async function pinnedFile(
     path,
     async check() {
       const expected = JSON.parse(await readFile(join(folder, RECORD), 'utf8'))[inner];
-      const found = await sha256Of(path);
+      const found = await sha256OfFile(path);
       if (found !== expected) {
         throw new PrebuiltError(
           'RUNTIME_INTEGRITY',
@@ -62,7 +61,7 @@ async function fetchInto(
   const temporary = await mkdtemp(join(cacheFolder, '.fetch-'));
   try {
     await fetch(locked, temporary);
-    const record = { [inner]: await sha256Of(join(temporary, inner)) };
+    const record = { [inner]: await sha256OfFile(join(temporary, inner)) };
     await writeFile(join(temporary, RECORD), `${JSON.stringify(record)}\n`);
     await rename(temporary, folder).catch((error: NodeJS.ErrnoException) => {
       // Another build was faster; its folder has the same content.
@@ -123,10 +122,4 @@ function translate(cause: unknown, locked: LockedPackage): unknown {
 function folderName(integrity: string): string {
   const [algorithm, base64] = integrity.split(' ')[0]?.split('-', 2) ?? [];
   return `${algorithm}-${Buffer.from(base64 ?? '', 'base64').toString('hex')}`;
-}
-
-async function sha256Of(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(path, { highWaterMark: 1024 * 1024 }), hash);
-  return hash.digest('hex');
 }

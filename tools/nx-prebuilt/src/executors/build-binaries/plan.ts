@@ -1,7 +1,7 @@
-import { resolve, sep } from 'node:path';
+import { resolve } from 'node:path';
 import { executableName, type Platform, parsePlatforms, runtimeFolderName } from '@prebuilt/artifacts';
 import { type ReleaseVersion, type VersionFacts, versionFromFacts } from '@prebuilt/release-rules';
-import { PrebuiltError } from '../../errors.ts';
+import { outputInWorkspace } from '../../workspace-path.ts';
 import type { BuildBinariesOptions } from './options.ts';
 
 /** One platform of a build: the names inside the output folder. */
@@ -44,7 +44,7 @@ export function planBuild(
     sourceDateEpoch,
     toolchain: options.toolchain,
     entry: resolve(workspaceRoot, options.entry),
-    outputPath: insideWorkspace(workspaceRoot, options.outputPath),
+    outputPath: outputInWorkspace(workspaceRoot, options.outputPath),
     sysroot: resolve(workspaceRoot, options.sysroot),
     platforms: platforms.map((platform) => ({
       platform,
@@ -52,13 +52,4 @@ export function planBuild(
       runtimeFolder: runtimeFolderName(platform),
     })),
   };
-}
-
-function insideWorkspace(workspaceRoot: string, path: string): string {
-  const absolute = resolve(workspaceRoot, path);
-  if (absolute.startsWith(workspaceRoot + sep)) return absolute;
-  throw new PrebuiltError(
-    'INVALID_OPTIONS',
-    `outputPath: expected a folder inside ${workspaceRoot}, found ${JSON.stringify(path)}`,
-  );
 }

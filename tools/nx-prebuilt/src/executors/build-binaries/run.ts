@@ -1,8 +1,5 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { access, chmod, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import {
   CHECKSUMS_FILE,
   formatChecksums,
@@ -13,7 +10,9 @@ import {
 } from '@prebuilt/artifacts';
 import { openElf } from '@prebuilt/elf';
 import { PrebuiltError } from '../../errors.ts';
+import { sha256OfFile } from '../../file-hash.ts';
 import { replaceFolder } from '../../output-folder.ts';
+import { settleAll } from '../../settle-all.ts';
 import { collectRuntime } from '../../sysroot/collect-runtime.ts';
 import { findToolchain } from '../../toolchains/index.ts';
 import type { BundledPackage, PreparedToolchain } from '../../toolchains/toolchain.ts';
@@ -80,7 +79,7 @@ async function buildPlatform(
     sourceDateEpoch: plan.sourceDateEpoch,
   });
   await chmod(path, 0o755);
-  const [elf, sha256, { size }] = await Promise.all([openElf(path), sha256Of(path), stat(path)]);
+  const [elf, sha256, { size }] = await Promise.all([openElf(path), sha256OfFile(path), stat(path)]);
   const files = await collectRuntime(elf, platform, plan.sysroot, join(folder, runtimeFolder));
   progress(`${platform}: compiled in ${((performance.now() - started) / 1000).toFixed(1)} s, ${size} bytes`);
   return {
@@ -105,21 +104,7 @@ async function buildPlatform(
   };
 }
 
-// Waits for every platform even where one fails, so that nothing still writes while the folder is removed.
-async function settleAll<T>(work: readonly Promise<T>[]): Promise<readonly T[]> {
-  const settled = await Promise.allSettled(work);
-  const failed = settled.find((result) => result.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
-  return settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-}
-
 function mergePackages(lists: readonly (readonly BundledPackage[])[]): BundledPackage[] {
   const unique = new Map(lists.flat().map((each) => [`${each.name}@${each.version}`, each]));
   return [...unique.keys()].sort().flatMap((key) => unique.get(key) ?? []);
-}
-
-async function sha256Of(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(path, { highWaterMark: 1024 * 1024 }), hash);
-  return hash.digest('hex');
 }

@@ -1,10 +1,8 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { elfMachineOf, type Finding, type PlatformArtifact, type RuntimeFile } from '@prebuilt/artifacts';
 import { ElfError, type ElfFacts, openElf, resolveLinkage } from '@prebuilt/elf';
+import { sha256OfFile } from '../../file-hash.ts';
 
 /** An error finding. */
 export function failure(code: string, message: string): Finding {
@@ -86,9 +84,7 @@ async function inspectFile(expected: ExpectedFile): Promise<readonly Finding[]> 
     return findings;
   }
   try {
-    const hash = createHash('sha256');
-    await pipeline(createReadStream(expected.path, { highWaterMark: 1024 * 1024 }), hash);
-    const sha256 = hash.digest('hex');
+    const sha256 = await sha256OfFile(expected.path);
     if (sha256 !== expected.sha256) {
       findings.push(failure('WRONG_HASH', `${label}: expected SHA-256 ${expected.sha256}, found ${sha256}`));
     }
