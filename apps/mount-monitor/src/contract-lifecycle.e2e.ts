@@ -1,6 +1,7 @@
 import { renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, inject, it } from 'vitest';
 import { freePort, MonitorProcess, Scratch, type StartOptions } from './testing/monitor-process.ts';
 
@@ -285,6 +286,17 @@ describe.concurrent('reload', () => {
   });
 });
 
+/** A connection on which a request has begun and does not go on. */
+async function openRequest(monitor: MonitorProcess, begin: string): Promise<Socket> {
+  const socket = connect({ host: '127.0.0.1', port: monitor.port });
+  socket.on('error', () => undefined);
+  await new Promise((resolve) => socket.once('connect', resolve));
+  socket.write(begin);
+  // Until the monitor has surely read it; there is no answer to wait for.
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  return socket;
+}
+
 describe.concurrent('the end', () => {
   it.each(['SIGTERM', 'SIGINT'] as const)('%s ends it with 0', async (signal) => {
     using scratch = new Scratch();
@@ -308,15 +320,12 @@ describe.concurrent('the end', () => {
       mounts: [{ path: scratch.mount('m') }],
     });
     await monitor.untilStatus('healthy');
-    const socket = connect({ host: '127.0.0.1', port: monitor.port });
+    const socket = await openRequest(monitor, 'GET /healthz/ready HTTP/1.1\r\nHost: x\r\n');
     let text = '';
     socket.setEncoding('utf8').on('data', (data: string) => {
       text += data;
     });
     const closed = new Promise((resolve) => socket.once('close', resolve));
-    await new Promise((resolve) => socket.once('connect', resolve));
-    socket.write('GET /healthz/ready HTTP/1.1\r\nHost: x\r\n');
-    await new Promise((resolve) => setTimeout(resolve, 300));
     monitor.signal('SIGTERM');
     await monitor.until('it drains', () => monitor.stdout.includes('received shutdown signal'));
     await expect(monitor.get('/healthz/ready')).rejects.toThrow('ECONNREFUSED');
@@ -332,11 +341,7 @@ describe.concurrent('the end', () => {
       shutdownTimeout: '1s',
       mounts: [{ path: scratch.mount('m') }],
     });
-    const socket = connect({ host: '127.0.0.1', port: monitor.port });
-    socket.on('error', () => undefined);
-    await new Promise((resolve) => socket.once('connect', resolve));
-    socket.write('GET /version HTTP/1.1\r\n');
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    const socket = await openRequest(monitor, 'GET /version HTTP/1.1\r\n');
     monitor.signal('SIGTERM');
     expect(await monitor.exited).toEqual({ code: 0, signal: null });
     socket.destroy();
@@ -348,11 +353,7 @@ describe.concurrent('the end', () => {
       shutdownTimeout: '1h',
       mounts: [{ path: scratch.mount('m') }],
     });
-    const socket = connect({ host: '127.0.0.1', port: monitor.port });
-    socket.on('error', () => undefined);
-    await new Promise((resolve) => socket.once('connect', resolve));
-    socket.write('GET /version HTTP/1.1\r\n');
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    const socket = await openRequest(monitor, 'GET /version HTTP/1.1\r\n');
     monitor.signal('SIGTERM');
     await monitor.until('it drains', () => monitor.stdout.includes('received shutdown signal'));
     monitor.signal('SIGTERM');
@@ -365,5 +366,20 @@ describe.concurrent('the end', () => {
     await using monitor = await start(scratch, { mounts: [{ path: scratch.mount('m') }] });
     monitor.signal('SIGTERM');
     expect((await monitor.exited).code).toBe(0);
+  });
+});
+
+describe('from source on Node', () => {
+  it('checks, answers and ends in the same way', async () => {
+    using scratch = new Scratch();
+    const main = fileURLToPath(new URL('./main.ts', import.meta.url));
+    const mounts = [{ path: scratch.mount('m') }, { path: join(scratch.path, 'bad') }];
+    const config = { ...timing, readTimeout: '900ms', mounts };
+    await using monitor = await MonitorProcess.start(main, scratch, config, { wrapper: [process.execPath] });
+    await monitor.untilStatus('healthy', 0);
+    await monitor.untilStatus('degraded', 1);
+    expect((await monitor.get('/healthz/ready')).status).toBe(503);
+    monitor.signal('SIGTERM');
+    expect(await monitor.exited).toEqual({ code: 0, signal: null });
   });
 });

@@ -1,4 +1,4 @@
-import { writeSync } from 'node:fs';
+import { LineWriter } from './line-writer.ts';
 
 /** Severities, lowest first. */
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
@@ -34,7 +34,7 @@ export type LineSink = (fileDescriptor: 1 | 2, line: string) => void;
 export function createLogger(
   level: LogLevel,
   format: LogFormat,
-  sink: LineSink = writeLine,
+  sink?: LineSink,
   now: () => Date = () => new Date(),
 ): AdjustableLogger {
   let threshold = logLevels.indexOf(level);
@@ -42,8 +42,11 @@ export function createLogger(
   const write = (severity: LogLevel, message: string, fields: LogFields = {}): void => {
     const rank = logLevels.indexOf(severity);
     if (rank < threshold) return;
-    sink(rank >= 2 ? 2 : 1, formatLine(now(), severity, message, fields));
+    put(rank >= 2 ? 2 : 1, formatLine(now(), severity, message, fields));
   };
+  const lostLine = (count: number): string =>
+    formatLine(now(), 'warn', 'log lines were lost, because nobody read them', { count });
+  const put = sink ?? standardStreams(lostLine);
   return {
     debug: (message, fields) => write('debug', message, fields),
     info: (message, fields) => write('info', message, fields),
@@ -54,6 +57,16 @@ export function createLogger(
       formatLine = newFormat === 'json' ? jsonLine : logfmtLine;
     },
   };
+}
+
+/** The process's own streams; what waits for a slow reader gets a last chance at exit. */
+function standardStreams(lostLine: (count: number) => string): LineSink {
+  const writers = { 1: new LineWriter(1, lostLine), 2: new LineWriter(2, lostLine) };
+  process.on('exit', () => {
+    writers[1].finish();
+    writers[2].finish();
+  });
+  return (fileDescriptor, line) => writers[fileDescriptor].write(line);
 }
 
 function jsonLine(time: Date, level: LogLevel, msg: string, fields: LogFields): string {
@@ -79,23 +92,4 @@ function logfmtValue(value: unknown): string {
         ? JSON.stringify(value)
         : String(value);
   return /^[^\s"=\\\p{Cc}]+$/u.test(text) ? text : JSON.stringify(text);
-}
-
-const retryWait = new Int32Array(new SharedArrayBuffer(4));
-
-/**
- * Writes without buffering, so that no line is lost at exit. A pipe that stays full for 100 ms, or whose
- * reader has gone, loses the line: logging must not stop the checks.
- */
-function writeLine(fileDescriptor: 1 | 2, line: string): void {
-  let rest = Buffer.from(line);
-  for (let attempt = 0; attempt < 20 && rest.length > 0; ) {
-    try {
-      rest = rest.subarray(writeSync(fileDescriptor, rest));
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return;
-      attempt += 1;
-      Atomics.wait(retryWait, 0, 0, 5);
-    }
-  }
 }

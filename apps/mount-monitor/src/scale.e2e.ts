@@ -37,19 +37,25 @@ describe('500 mounts of which 50 hang', () => {
       const start = { at: performance.now(), processor: processorTimeOf(pid) };
       let mostProcesses = 0;
       const answers: number[] = [];
-      while (performance.now() - start.at < 2.5 * intervalMs) {
+      while (performance.now() - start.at < 2.2 * intervalMs) {
         mostProcesses = Math.max(mostProcesses, childrenOf(pid).length);
         answers.push((await monitor.get('/healthz/live')).milliseconds);
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
       const share = ((processorTimeOf(pid) - start.processor) / (performance.now() - start.at)) * 100;
-      const gaps = longestGaps(monitor, new Set(good.map(({ path }) => path)));
+      const goodPaths = new Set<unknown>(good.map(({ path }) => path));
+      const gaps = longestGaps(monitor, goodPaths);
       const { resident, anonymous } = memoryOf(pid);
       console.log(
         `500 mounts, 50 hung, every ${intervalMs / 1000} s: longest gap ${Math.max(...gaps)} ms, ` +
           `monitor ${share.toFixed(1)} % of a processor, at most ${mostProcesses} child processes, ` +
           `${resident} KiB resident, ${anonymous} KiB anonymous, slowest answer ${Math.max(...answers).toFixed(0)} ms`,
       );
+      const falseAlarms = monitor
+        .log()
+        .filter(({ msg, path }) => msg === 'health check failed' && goodPaths.has(path));
+      if (falseAlarms.length > 0) console.log('failed checks of healthy mounts', falseAlarms);
+      expect(falseAlarms).toEqual([]);
       expect(gaps).toHaveLength(good.length);
       // 10 % and 200 ms are the monitor's; another second may be the loaded test machine's.
       expect(Math.max(...gaps)).toBeLessThan(1.1 * intervalMs + 200 + 1000);
@@ -68,7 +74,7 @@ describe('500 mounts of which 50 hang', () => {
 function longestGaps(monitor: MonitorProcess, paths: ReadonlySet<unknown>): readonly number[] {
   const times = new Map<unknown, number[]>();
   for (const { msg, path, time } of monitor.log()) {
-    if (msg !== 'health check passed' || !paths.has(path)) continue;
+    if (!msg.startsWith('health check ') || !paths.has(path)) continue;
     const list = times.get(path) ?? [];
     list.push(Date.parse(String(time)));
     times.set(path, list);

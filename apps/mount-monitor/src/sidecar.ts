@@ -31,9 +31,14 @@ export async function startSidecar(source: ConfigSource): Promise<number | undef
   }
 
   const sidecar = new Sidecar(config, log);
+  let reloader: Reloader | undefined;
+  process.on('SIGHUP', () => {
+    log.info('received reload signal');
+    void reloader?.reload();
+  });
   sidecar.start();
   const { createRouter, HttpServer, ListenError } = await import('./http/index.ts');
-  const reloader = new Reloader({
+  reloader = new Reloader({
     source,
     initial: loaded,
     log,
@@ -48,10 +53,6 @@ export async function startSidecar(source: ConfigSource): Promise<number | undef
     // Not by running out of work: a probe that hangs must not keep the process.
     process.exit(1);
   }
-  process.on('SIGHUP', () => {
-    log.info('received reload signal');
-    void reloader.reload();
-  });
   return undefined;
 }
 

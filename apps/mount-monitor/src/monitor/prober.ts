@@ -189,7 +189,8 @@ class Run {
     this.#beganAt = performance.now();
     this.#release();
     this.#cancelTimer();
-    this.#cancelTimer = after(this.#timeoutMs, () => this.#settle(this.#timedOut()));
+    // Once around the event loop first: if this process was held up, the verdict may be waiting to be read.
+    this.#cancelTimer = after(this.#timeoutMs, () => setImmediate(() => this.#settle(this.#timedOut())));
   }
 
   #timedOut(): CheckOutcome {

@@ -13,14 +13,17 @@ declare module 'vitest' {
   }
 }
 
-/** The version that is compiled in. */
-export const compiledVersion = '9.8.7';
+/** An executable that was compiled before, in place of one of this run. */
+const given = process.env.MOUNT_MONITOR_EXECUTABLE;
+
+/** The version that is compiled in; for a given executable the one that RELEASE_VERSION says. */
+export const compiledVersion =
+  given === undefined ? '9.8.7' : (process.env.RELEASE_VERSION?.replace(/^v/, '') ?? '0.0.0-dev');
 
 let folder: string | undefined;
 
 /** Compiles the executable once a run, with the flags of the release, into a folder of its own. */
 export function setup(project: TestProject): void {
-  const given = process.env.MOUNT_MONITOR_EXECUTABLE;
   if (given !== undefined) {
     project.provide('executable', given);
     return;

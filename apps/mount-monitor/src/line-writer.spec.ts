@@ -1,0 +1,106 @@
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { LineWriter } from './line-writer.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** A pipe that takes so many bytes, and then none until there is room again. */
+class FakePipe {
+  text = '';
+  room = Number.POSITIVE_INFINITY;
+  error: string | undefined;
+
+  readonly write = (_: number, bytes: Uint8Array): number => {
+    if (this.error !== undefined) throw Object.assign(new Error(this.error), { code: this.error });
+    const count = Math.min(this.room, bytes.length);
+    if (count === 0) throw Object.assign(new Error('full'), { code: 'EAGAIN' });
+    this.room -= count;
+    this.text += Buffer.from(bytes.subarray(0, count)).toString('latin1');
+    return count;
+  };
+}
+
+function writerOf(pipe: FakePipe): LineWriter {
+  return new LineWriter(1, (count) => `lost ${count}\n`, pipe.write);
+}
+
+describe('LineWriter', () => {
+  it('writes at once', () => {
+    const pipe = new FakePipe();
+    writerOf(pipe).write('a\n');
+    expect(pipe.text).toBe('a\n');
+  });
+
+  it('keeps what a full pipe does not take, and writes it in order once there is room', () => {
+    const pipe = new FakePipe();
+    const writer = writerOf(pipe);
+    pipe.room = 3;
+    for (const line of ['one\n', 'two\n', 'three\n']) writer.write(line);
+    expect(pipe.text).toBe('one');
+    pipe.room = Number.POSITIVE_INFINITY;
+    vi.advanceTimersByTime(20);
+    expect(pipe.text).toBe('one\ntwo\nthree\n');
+  });
+
+  it('loses whole lines beyond 1 MiB, and says how many', () => {
+    const pipe = new FakePipe();
+    const writer = writerOf(pipe);
+    pipe.room = 0;
+    const line = `${'x'.repeat(1023)}\n`;
+    for (let count = 0; count < 1030; count += 1) writer.write(line);
+    pipe.room = Number.POSITIVE_INFINITY;
+    writer.write('next\n');
+    expect(pipe.text).toBe(`${line.repeat(1024)}lost 7\n`);
+    writer.write('after\n');
+    expect(pipe.text.endsWith('lost 7\nafter\n')).toBe(true);
+  });
+
+  it('lets go of everything when nobody can read it any more', () => {
+    const pipe = new FakePipe();
+    const writer = writerOf(pipe);
+    pipe.error = 'EPIPE';
+    writer.write('gone\n');
+    pipe.error = undefined;
+    writer.write('heard\n');
+    expect(pipe.text).toBe('heard\n');
+  });
+
+  it('waits at the end for a reader, but not for ever', () => {
+    vi.useRealTimers();
+    const pipe = new FakePipe();
+    const writer = writerOf(pipe);
+    pipe.room = 0;
+    writer.write('last words\n');
+    const start = performance.now();
+    writer.finish();
+    expect(performance.now() - start).toBeLessThan(5000);
+    expect(pipe.text).toBe('');
+    pipe.room = 100;
+    writer.finish();
+    expect(pipe.text).toBe('last words\n');
+  });
+
+  it('never mixes, repeats or breaks lines, however the pipe gives way', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.stringMatching(/^[a-z]{0,9}$/), fc.nat(12))), (steps) => {
+        const pipe = new FakePipe();
+        const writer = writerOf(pipe);
+        let expected = '';
+        for (const [word, room] of steps) {
+          pipe.room = room;
+          writer.write(`${word}\n`);
+          expected += `${word}\n`;
+          expect(expected.startsWith(pipe.text)).toBe(true);
+        }
+        pipe.room = Number.POSITIVE_INFINITY;
+        vi.advanceTimersByTime(20);
+        expect(pipe.text).toBe(expected);
+      }),
+    );
+  });
+});
