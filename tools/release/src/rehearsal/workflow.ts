@@ -1,0 +1,78 @@
+import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+import {
+  convertWorkflowTemplate,
+  NoOperationTraceWriter,
+  parseWorkflow,
+  type WorkflowTemplate,
+} from '@actions/workflow-parser';
+import { parse } from 'yaml';
+
+/** A mapping of scalars, as `env`, `with` and `outputs` are, before their expressions are evaluated. */
+export type Scalars = Readonly<Record<string, string | number | boolean>>;
+
+/** A step, before its expressions are evaluated. */
+export interface WorkflowStep {
+  readonly id?: string;
+  readonly name?: string;
+  readonly if?: string | boolean;
+  readonly uses?: string;
+  readonly with?: Scalars;
+  readonly run?: string;
+  readonly env?: Scalars;
+  readonly 'continue-on-error'?: boolean;
+}
+
+/** A job, before its expressions are evaluated. */
+export interface WorkflowJob {
+  readonly needs?: string | readonly string[];
+  readonly if?: string | boolean;
+  readonly 'runs-on': string;
+  readonly container?: { readonly image: string; readonly options?: string };
+  readonly permissions?: Readonly<Record<string, string>>;
+  readonly 'timeout-minutes'?: number;
+  readonly strategy?: {
+    readonly 'fail-fast'?: boolean;
+    readonly matrix: { readonly include: readonly Scalars[] };
+  };
+  readonly env?: Scalars;
+  readonly outputs?: Scalars;
+  readonly steps: readonly WorkflowStep[];
+}
+
+/** A workflow file: as GitHub's own parser understood it, and its plain YAML. */
+export interface Workflow {
+  readonly name: string;
+  readonly text: string;
+  /** GitHub's own model: events with their filters, jobs in their order. */
+  readonly template: WorkflowTemplate;
+  readonly permissions: unknown;
+  readonly concurrency?: { readonly group: string; readonly 'cancel-in-progress': string | boolean };
+  readonly env: Scalars;
+  readonly jobs: Readonly<Record<string, WorkflowJob>>;
+}
+
+/** Reads a workflow by GitHub's own parser; throws with every problem that it finds. */
+export async function readWorkflow(path: string): Promise<Workflow> {
+  const text = await readFile(path, 'utf8');
+  const { context, value } = parseWorkflow(
+    { name: basename(path), content: text },
+    new NoOperationTraceWriter(),
+  );
+  const template = value === undefined ? undefined : await convertWorkflowTemplate(context, value);
+  const problems = [
+    ...context.errors.getErrors().map(({ message }) => message),
+    ...(template?.errors ?? []).map(({ Message }) => Message),
+  ];
+  if (template === undefined || problems.length > 0) throw new Error(`${path}: ${problems.join('; ')}`);
+  const yaml = parse(text);
+  return {
+    name: yaml.name,
+    text,
+    template,
+    permissions: yaml.permissions,
+    concurrency: yaml.concurrency,
+    env: yaml.env ?? {},
+    jobs: yaml.jobs,
+  };
+}
