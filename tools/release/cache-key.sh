@@ -20,7 +20,7 @@ case ${1:-} in
   # What this machine can execute.
   execution)
     uname -sm
-    find .cache/qemu/usr/bin -type f -exec cksum {} + 2>&1 | sort -k 3
+    find ${QEMU_DIR:+"$QEMU_DIR"} .cache/qemu/usr/bin -type f -exec cksum {} + 2>&1 | sort -k 3
     command -v qemu-aarch64 qemu-aarch64-static qemu-x86_64 qemu-x86_64-static
     ;;
   # The builder that --builder=auto finds, and its version.

@@ -17,6 +17,7 @@ export {
   debianArchitectureOf,
   elfMachineOf,
   hostPlatform,
+  PLATFORMS,
   type Platform,
   type PlatformParts,
   parsePlatform,

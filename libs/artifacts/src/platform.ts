@@ -43,6 +43,9 @@ const ALIASES: Readonly<Record<string, string>> = {
 
 const BY_NAME = new Map(KNOWN.map((known) => [nameOf(known), known]));
 
+/** Every platform that has a name here. */
+export const PLATFORMS: readonly Platform[] = [...BY_NAME.keys()] as readonly string[] as readonly Platform[];
+
 function nameOf(parts: PlatformParts): string {
   return parts.variant === undefined
     ? `${parts.os}/${parts.architecture}`

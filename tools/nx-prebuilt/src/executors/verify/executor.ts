@@ -1,13 +1,14 @@
-import { delimiter, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { ExecutorContext } from '@nx/devkit';
-import { parsePlatforms, readManifest, reportFileName } from '@prebuilt/artifacts';
+import { parsePlatforms, readManifest } from '@prebuilt/artifacts';
 import { withInterrupt } from '../../interrupt.ts';
 import { writeJobSummary } from '../../job-summary.ts';
 import { reportFailures } from '../../report-failures.ts';
-import { readExecutionFacts } from './facts.ts';
+import { outputInWorkspace } from '../../workspace-path.ts';
+import { emulatorFolders, readExecutionFacts } from './facts.ts';
 import type { VerifyOptions } from './options.ts';
 import { planVerify } from './plan.ts';
-import { clearReports, runVerify, writeReports } from './run.ts';
+import { clearReports, clearStaleReports, runVerify, writeReports } from './run.ts';
 import { formatReports, summariseReports } from './show.ts';
 
 /** `@prebuilt/nx:verify`: proves each executable of a build. Options: schema.json. */
@@ -16,18 +17,14 @@ export default function verify(
   context: ExecutorContext,
 ): Promise<{ success: boolean }> {
   return reportFailures(async () => {
-    const outputPath = resolve(context.root, options.outputPath);
-    const replaced =
-      options.platforms === undefined ? undefined : parsePlatforms(options.platforms).map(reportFileName);
-    if (replaced === undefined) await clearReports(outputPath, [], undefined);
+    const outputPath = outputInWorkspace(context.root, options.outputPath);
+    const platforms = options.platforms && parsePlatforms(options.platforms);
+    await clearReports(outputPath, platforms);
     const manifest = await readManifest(resolve(context.root, options.inputPath));
-    if (replaced !== undefined) await clearReports(outputPath, replaced, manifest.sha256);
+    await clearStaleReports(outputPath, manifest.sha256);
     const facts = await readExecutionFacts(
       manifest.manifest.platforms.map(({ platform }) => platform),
-      [
-        resolve(context.root, options.emulators),
-        ...(process.env.PATH ?? '').split(delimiter).filter(Boolean),
-      ],
+      emulatorFolders(resolve(context.root, options.emulators), process.env),
     );
     const plan = planVerify(options, context.root, manifest, facts);
     const reports = await withInterrupt((signal) => runVerify(plan, signal));

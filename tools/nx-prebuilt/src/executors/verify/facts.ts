@@ -1,7 +1,15 @@
 import { access, constants } from 'node:fs/promises';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { hostPlatform, type Platform, qemuNameOf } from '@prebuilt/artifacts';
 import type { ExecutionFacts } from './plan.ts';
+
+/** Where emulators are looked for: QEMU_DIR of the environment, the given folder, PATH. */
+export function emulatorFolders(
+  folder: string,
+  environment: Readonly<Record<string, string | undefined>>,
+): readonly string[] {
+  return [environment.QEMU_DIR ?? '', folder, ...(environment.PATH ?? '').split(delimiter)].filter(Boolean);
+}
 
 /** Finds out what this machine can run: an emulator counts where its file is executable. */
 export async function readExecutionFacts(

@@ -20,7 +20,11 @@ export interface VerifyOptions {
    */
   readonly requireExecution: boolean;
   /**
-   * A folder with QEMU's user-mode emulators (qemu-aarch64 or qemu-aarch64-static), looked into before PATH; relative to the workspace's root.
+   * The arguments of each run of an executable, which has to end with 0; the first run has to print the version.
+   */
+  readonly smoke: readonly string[][];
+  /**
+   * A folder with QEMU's user-mode emulators (qemu-aarch64 or qemu-aarch64-static), looked into after the folder QEMU_DIR of the environment and before PATH; relative to the workspace's root.
    */
   readonly emulators: string;
   /**

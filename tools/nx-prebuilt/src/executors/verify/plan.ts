@@ -21,6 +21,14 @@ export interface Execution {
   readonly command: { readonly file: string; readonly args: readonly string[] } | undefined;
 }
 
+// Where the dynamic loader looks without configuration. https://man7.org/linux/man-pages/man8/ld.so.8.html
+const LIBRARY = /^(usr\/)?lib(32|64|x32)?\/([a-z0-9_]+-linux-[a-z0-9]+\/)?[^/]+\.so(\.[^/]*)?$/;
+
+/** Whether a file of a runtime folder is a library that the dynamic loader finds there. */
+export function isLibrary(path: string): boolean {
+  return LIBRARY.test(path);
+}
+
 /** One platform to verify. Paths are absolute. */
 export interface PlatformVerification {
   readonly artifact: PlatformArtifact;
@@ -36,6 +44,10 @@ export interface VerifyPlan {
   readonly manifestSha256: string;
   readonly requireExecution: boolean;
   readonly timeoutMs: number;
+  /** The arguments of each run of an executable; the first run has to print the version. */
+  readonly smoke: readonly (readonly string[])[];
+  /** The file names of all executables of the manifest, also of those that are not verified now. */
+  readonly executables: readonly string[];
   readonly platforms: readonly PlatformVerification[];
 }
 
@@ -62,6 +74,8 @@ export function planVerify(
     manifestSha256: manifest.sha256,
     requireExecution: options.requireExecution,
     timeoutMs: options.timeout * 1000,
+    smoke: options.smoke,
+    executables: manifest.manifest.platforms.map(({ path }) => path),
     platforms: manifest.manifest.platforms
       .filter(({ platform }) => wanted === undefined || wanted.includes(platform))
       .map((artifact) => {
@@ -104,7 +118,7 @@ function nativeCommand(
   runtimeFolder: string,
 ): Execution['command'] {
   if (artifact.elf.interpreter === null) return { file: executable, args: [] };
-  const libraries = artifact.runtime.files.filter(({ path }) => /\.so(\.|$)/.test(path));
+  const libraries = artifact.runtime.files.filter(({ path }) => isLibrary(path));
   const folders = new Set(libraries.map(({ path }) => join(runtimeFolder, dirname(path))));
   return {
     file: join(runtimeFolder, artifact.elf.interpreter),

@@ -1,28 +1,28 @@
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
-  ArtifactsError,
-  CHECKSUMS_FILE,
   type Finding,
   formatReport,
-  type PlatformArtifact,
-  parseChecksums,
-  parseReport,
+  PLATFORMS,
+  type Platform,
+  readReport,
   reportFileName,
   type VerifyReport,
 } from '@prebuilt/artifacts';
+import { settleAll } from '../../settle-all.ts';
 import { executeSmoke } from './execute.ts';
-import { failure, inspectElf, inspectExecutable, inspectRuntimeFolder } from './inspect.ts';
+import { inspectElf } from './inspect-elf.ts';
+import { inspectChecksums, inspectExecutable, inspectRuntimeFolder } from './inspect-files.ts';
 import type { PlatformVerification, VerifyPlan } from './plan.ts';
 
 /** Verifies every platform of the plan side by side and gives all that was found. Writes nothing. */
 export async function runVerify(plan: VerifyPlan, signal: AbortSignal): Promise<readonly VerifyReport[]> {
   const cwd = await mkdtemp(join(tmpdir(), 'verify-'));
   try {
-    return await Promise.all(
+    return await settleAll(
       plan.platforms.map(async (verification): Promise<VerifyReport> => {
-        const findings = await verifyPlatform(plan, verification, cwd, signal);
+        const { findings, execution } = await verifyPlatform(plan, verification, cwd, signal);
         return {
           schemaVersion: 1,
           platform: verification.artifact.platform,
@@ -30,7 +30,7 @@ export async function runVerify(plan: VerifyPlan, signal: AbortSignal): Promise<
           manifestSha256: plan.manifestSha256,
           executableSha256: verification.artifact.sha256,
           result: findings.some(({ severity }) => severity === 'error') ? 'failed' : 'passed',
-          execution: verification.execution.report,
+          execution,
           findings: [...findings],
         };
       }),
@@ -45,78 +45,89 @@ async function verifyPlatform(
   verification: PlatformVerification,
   cwd: string,
   signal: AbortSignal,
-): Promise<readonly Finding[]> {
+): Promise<Pick<VerifyReport, 'execution'> & { readonly findings: readonly Finding[] }> {
   const { artifact, executable, runtimeFolder, execution } = verification;
-  // A file that is not even of this machine is not run; the slow hashing goes on meanwhile.
-  const linked = inspectElf(artifact, executable, runtimeFolder);
-  const executed = linked.then(async (findings) =>
-    findings.length > 0
-      ? []
-      : executeSmoke(verification, { version: plan.version, timeoutMs: plan.timeoutMs, cwd, signal }),
-  );
-  const findings = await Promise.all([
-    inspectExecutable(artifact, executable),
-    inspectRuntimeFolder(artifact, runtimeFolder),
-    inspectChecksums(artifact, plan.inputPath),
-    linked,
-    executed,
+  const shape = await inspectExecutable(artifact, executable);
+  // Hashing takes longest: it begins at once, and the executable runs meanwhile.
+  const content = shape.content();
+  const before = [
+    ...shape.findings,
+    ...(
+      await Promise.all([
+        shape.regular ? inspectElf(artifact, executable, runtimeFolder) : [],
+        inspectRuntimeFolder(artifact, runtimeFolder),
+      ])
+    ).flat(),
+  ];
+  const [executed, ...others] = await Promise.all([
+    before.length > 0 ? [] : executeSmoke(plan, verification, cwd, signal),
+    content,
+    inspectChecksums(artifact, plan.inputPath, plan.executables),
   ]);
   signal.throwIfAborted();
-  if (execution.report.how !== 'none') return findings.flat();
-  const severity = plan.requireExecution ? 'error' : 'warning';
-  const message = `${artifact.path}: was not run: ${execution.report.reason}`;
-  return [...findings.flat(), { severity, code: 'NOT_EXECUTED', message }];
-}
-
-async function inspectChecksums(artifact: PlatformArtifact, inputPath: string): Promise<readonly Finding[]> {
-  try {
-    const checksums = parseChecksums(await readFile(join(inputPath, CHECKSUMS_FILE), 'utf8'), CHECKSUMS_FILE);
-    const listed = checksums.find(({ path }) => path === artifact.path)?.sha256 ?? 'nothing';
-    if (listed === artifact.sha256) return [];
-    return [
-      failure(
-        'WRONG_CHECKSUM',
-        `${CHECKSUMS_FILE}: expected ${artifact.sha256} for ${artifact.path}, found ${listed}`,
-      ),
-    ];
-  } catch (error) {
-    if (error instanceof ArtifactsError) return [failure(error.code, error.message)];
-    if (error instanceof Error && 'code' in error)
-      return [failure('UNREADABLE', `${CHECKSUMS_FILE}: ${error.message}`)];
-    throw error;
+  const findings = [...before, ...others.flat(), ...executed];
+  if (execution.report.how === 'none') {
+    const severity = plan.requireExecution ? 'error' : 'warning';
+    const message = `${artifact.path}: was not run: ${execution.report.reason}`;
+    return {
+      findings: [...findings, { severity, code: 'NOT_EXECUTED', message }],
+      execution: execution.report,
+    };
   }
+  const skipped = { how: 'none', reason: 'it failed the checks that come before' } as const;
+  return { findings, execution: before.length > 0 ? skipped : execution.report };
 }
 
 /**
- * Takes away the reports that the verification is about to replace, so that one that fails or is interrupted
- * leaves none that says "passed". Reports of other platforms stay where they speak of the same manifest.
+ * Takes away the reports of the given platforms, or all where none are given, so that a verification that fails or
+ * is interrupted leaves none that says "passed". Touches nothing but reports.
  */
 export async function clearReports(
   outputPath: string,
-  replaced: readonly string[],
-  manifestSha256: string | undefined,
+  platforms: readonly Platform[] | undefined,
+): Promise<void> {
+  await removeReports(
+    outputPath,
+    async (platform) => platforms === undefined || platforms.includes(platform),
+  );
+}
+
+/** Takes away the reports that speak of another manifest. */
+export async function clearStaleReports(outputPath: string, manifestSha256: string): Promise<void> {
+  await removeReports(outputPath, async (platform) => {
+    const report = await readReport(outputPath, platform).catch(() => undefined);
+    return report?.platform !== platform || report.manifestSha256 !== manifestSha256;
+  });
+}
+
+async function removeReports(
+  outputPath: string,
+  chosen: (platform: Platform) => Promise<boolean>,
 ): Promise<void> {
   await mkdir(outputPath, { recursive: true });
-  for (const name of await readdir(outputPath)) {
-    const path = join(outputPath, name);
-    const kept = !replaced.includes(name) && (await speaksOf(path, manifestSha256));
-    if (!kept) await rm(path, { recursive: true });
+  const present = await readdir(outputPath);
+  for (const platform of PLATFORMS) {
+    const name = reportFileName(platform);
+    await rm(join(outputPath, temporaryName(name)), { recursive: true, force: true });
+    if (present.includes(name) && (await chosen(platform)))
+      await rm(join(outputPath, name), { recursive: true, force: true });
   }
 }
 
-async function speaksOf(path: string, manifestSha256: string | undefined): Promise<boolean> {
-  try {
-    return parseReport(await readFile(path, 'utf8'), path).manifestSha256 === manifestSha256;
-  } catch {
-    return false;
-  }
+function temporaryName(name: string): string {
+  return `.${name}.tmp`;
 }
 
 /** Writes each report beside its place and renames it. */
 export async function writeReports(outputPath: string, reports: readonly VerifyReport[]): Promise<void> {
   for (const report of reports) {
-    const path = join(outputPath, reportFileName(report.platform));
-    await writeFile(`${path}.tmp`, formatReport(report));
-    await rename(`${path}.tmp`, path);
+    const name = reportFileName(report.platform);
+    const temporary = join(outputPath, temporaryName(name));
+    try {
+      await writeFile(temporary, formatReport(report));
+      await rename(temporary, join(outputPath, name));
+    } finally {
+      await rm(temporary, { force: true });
+    }
   }
 }

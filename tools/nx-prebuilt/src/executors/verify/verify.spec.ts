@@ -37,6 +37,7 @@ const OPTIONS = {
   inputPath: 'dist/bin',
   outputPath: 'dist/verify',
   requireExecution: false,
+  smoke: [['--version'], ['--help']],
   emulators: 'emulators',
   timeout: 60,
   json: false,
