@@ -1,8 +1,10 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { engineEnvironment, requireEngine, skipOutsideCi } from '@prebuilt/engine';
 import { readImageLayout } from '@prebuilt/oci';
 import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { growExecutables, startRelease } from '../../testing/executor-process.ts';
 import {
   type ReleaseWorkspace,
   releaseWorkspace,
@@ -124,6 +126,19 @@ describe('docker-release with a real engine', () => {
       message: expect.stringContaining('in the image of'),
     });
     await expectNoTrace();
+  });
+
+  it('keeps the former image and leaves no temporary folder when it is interrupted', async () => {
+    const { digest } = await release();
+    await growExecutables(workspace, 100 * 1024 * 1024);
+    const run = startRelease(workspace, { builder: 'buildx' }, ['env']);
+    const deadline = Date.now() + 60_000;
+    while (!run.output().includes('exporting layers') && Date.now() < deadline) await delay(20);
+    run.interrupt();
+    expect(await run.exit, run.output()).toBe(1);
+    expect(run.output()).toContain('error INTERRUPTED: stopped by SIGINT');
+    expect((await readdir(workspace.path('dist'))).sort()).toEqual(['bin', 'oci', 'verify']);
+    expect((await readImageLayout(workspace.path('dist/oci'))).root.digest).toBe(digest);
   });
 
   it('gives the engine no file but the executable and the runtime folder of the platform', async () => {

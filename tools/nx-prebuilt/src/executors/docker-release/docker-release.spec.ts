@@ -1,6 +1,5 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import {
   chmod,
   cp,
@@ -28,11 +27,11 @@ import {
 } from '@prebuilt/oci';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { describeFailure } from '../../report-failures.ts';
+import { growExecutables, startRelease } from '../../testing/executor-process.ts';
 import {
   type ReleaseWorkspace,
   releaseWorkspace,
   SAMPLE_DOCKERFILE,
-  writeReports,
 } from '../../testing/release-workspace.ts';
 import dockerRelease from './executor.ts';
 import { readReleaseFacts } from './facts.ts';
@@ -462,55 +461,17 @@ describe.each(['a former image', 'no image'])(
   },
 );
 
-/** A large executable, in a workspace of its own, so that packing takes a while. */
-async function growExecutable(bytes: number): Promise<void> {
-  const content = Buffer.alloc(bytes);
-  for (let at = 0; at < bytes; at += 4) content.writeUInt32LE((at * 2_654_435_761) % 2 ** 32, at);
-  const platforms = [];
-  for (const artifact of workspace.manifest.platforms) {
-    await writeFile(bin(artifact.path), content);
-    platforms.push({ ...artifact, size: bytes, sha256: createHash('sha256').update(content).digest('hex') });
-  }
-  const manifest = { ...workspace.manifest, platforms };
-  await writeFile(bin('manifest.json'), formatManifest(manifest));
-  await writeReports(workspace.root, manifest);
-}
-
-/** Starts the executor in a process of its own. */
-function start(
-  file: string,
-  args: readonly string[],
-): { readonly exit: Promise<number | null>; kill(): void; output(): string } {
-  const program = `
-    const { default: run } = await import(${JSON.stringify(join(import.meta.dirname, 'executor.ts'))});
-    const result = await run(${JSON.stringify(workspace.options())}, { root: ${JSON.stringify(workspace.root)} });
-    process.exitCode = result.success ? 0 : 1;
-  `;
-  const child = spawn(file, [...args, process.execPath, '--input-type=module', '--eval', program], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let text = '';
-  child.stdout.on('data', (chunk) => {
-    text += chunk;
-  });
-  child.stderr.on('data', (chunk) => {
-    text += chunk;
-  });
-  const exit = once(child, 'close').then(([code]) => code as number | null);
-  return { exit, kill: () => child.kill('SIGINT'), output: () => text };
-}
-
 describe('docker-release that is interrupted', () => {
   it('keeps the former image and leaves no temporary folder', async () => {
     await release();
     const former = await treeOf(workspace.path('dist/oci'));
-    await growExecutable(200 * 1024 * 1024);
-    const run = start('env', []);
+    await growExecutables(workspace, 200 * 1024 * 1024);
+    const run = startRelease(workspace, {}, ['env']);
     const deadline = Date.now() + 30_000;
     const working = async (): Promise<boolean> =>
       (await readdir(workspace.path('dist'))).some((name) => name.startsWith('.oci-'));
     while (!(await working()) && Date.now() < deadline) await delay(20);
-    run.kill();
+    run.interrupt();
     expect(await run.exit, run.output()).toBe(1);
     expect(run.output()).toContain('error INTERRUPTED: stopped by SIGINT');
     expect((await readdir(workspace.path('dist'))).sort()).toEqual(['bin', 'oci', 'verify']);
@@ -524,11 +485,11 @@ describe('docker-release on a bad disk', () => {
   });
 
   it('says that the disk is full, and leaves nothing', async () => {
-    await growExecutable(16 * 1024 * 1024);
+    await growExecutables(workspace, 16 * 1024 * 1024);
     await rename(workspace.path('dist'), workspace.path('kept'));
     const script =
       'mkdir "$0/dist" && mount -t tmpfs -o size=8m none "$0/dist" && ln -s ../kept/bin "$0/dist/bin" && ln -s ../kept/verify "$0/dist/verify" && "$@"; code=$?; ls -A "$0/dist"; exit $code';
-    const run = start('unshare', ['--mount', 'sh', '-c', script, workspace.root]);
+    const run = startRelease(workspace, {}, ['unshare', '--mount', 'sh', '-c', script, workspace.root]);
     expect(await run.exit, run.output()).toBe(1);
     expect(run.output()).toMatch(/error ENOSPC: .*\n {2}The disk is full/);
     expect(run.output().trimEnd()).toMatch(/\nbin\nverify$/);
@@ -536,7 +497,7 @@ describe('docker-release on a bad disk', () => {
 
   it('says that dist is not writable', async () => {
     const script = 'mount --bind "$0/dist" "$0/dist" && mount -o remount,bind,ro "$0/dist" && exec "$@"';
-    const run = start('unshare', ['--mount', 'sh', '-c', script, workspace.root]);
+    const run = startRelease(workspace, {}, ['unshare', '--mount', 'sh', '-c', script, workspace.root]);
     expect(await run.exit, run.output()).toBe(1);
     expect(run.output()).toMatch(/error EROFS: .*\n {2}The file system is read-only/);
     expect((await stat(workspace.path('dist'))).isDirectory()).toBe(true);

@@ -121,6 +121,13 @@ export function platformFolders(
   return { context: `context-${id}-${suffix}`, layout: `layout/${suffix}` };
 }
 
+/*
+ * One run of buildx a platform, side by side: labels can then differ by platform (--label knows none), the context
+ * holds that platform's files only, and the image of a platform does not depend on which others are built. It takes
+ * as long as one run for all. The index over them is written here, so it is the same for both builders.
+ *
+ * --no-cache, since BuildKit's cache ignores times: what it has of an earlier source date would stay in the image.
+ */
 function buildxCommand(
   options: DockerReleaseOptions,
   facts: ReleaseFacts,
