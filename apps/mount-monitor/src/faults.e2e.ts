@@ -91,6 +91,26 @@ describe('faults of a mount', () => {
 });
 
 describe('a mount that takes requests and never answers', () => {
+  onFuse('is unknown until the first check has ended: alive, and not ready', async () => {
+    using scratch = new Scratch();
+    await using mount = await FaultMount.mount(scratch, 'f');
+    await mount.fault('hold');
+    const config = { checkInterval: '60s', readTimeout: '50s', mounts: [{ path: mount.path }] };
+    await using monitor = await start(scratch, config);
+    const codes = ['live', 'ready', 'status', 'self'].map(
+      async (name) => (await monitor.get(`/healthz/${name}`)).status,
+    );
+    expect(await Promise.all(codes)).toEqual([200, 503, 503, 200]);
+    const body = JSON.parse((await monitor.get('/healthz/ready')).body) as unknown;
+    expect(body).toMatchObject({
+      status: 'unhealthy',
+      mounts: [{ path: mount.path, status: 'unknown', failure_count: 0 }],
+    });
+    expect(await monitor.mount()).not.toHaveProperty('last_check');
+    await mount.fault('none');
+    await monitor.untilStatus('healthy');
+  });
+
   onFuse('is timeout at first and then hung, without further processes, and heals', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'f');

@@ -17,7 +17,7 @@ describe('500 mounts of which 50 hang', () => {
       const bad = Array.from({ length: 50 }, (_, index) => ({ path: `${mount.path}/d${index}` }));
       const config = {
         checkInterval: `${intervalMs}ms`,
-        readTimeout: '3s',
+        readTimeout: '5s',
         logLevel: 'debug',
         mounts: [...good, ...bad],
       };
@@ -57,8 +57,8 @@ describe('500 mounts of which 50 hang', () => {
       if (falseAlarms.length > 0) console.log('failed checks of healthy mounts', falseAlarms);
       expect(falseAlarms).toEqual([]);
       expect(gaps).toHaveLength(good.length);
-      // 10 % and 200 ms are the monitor's; another second may be the loaded test machine's.
-      expect(Math.max(...gaps)).toBeLessThan(1.1 * intervalMs + 200 + 1000);
+      // Less than two of the shortest intervals: no tick was missed. How much less is the machine's affair.
+      expect(Math.max(...gaps)).toBeLessThan(1.8 * intervalMs);
       expect(mostProcesses).toBeLessThanOrEqual(bad.length + 60);
       expect((await monitor.get('/healthz/self')).status).toBe(200);
       const failed = (await monitor.status()).mounts.filter(({ status }) => status !== 'healthy');

@@ -41,15 +41,21 @@ export function teardown(): void {
   if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
 }
 
+/** The package of the compiler for this host, and the target to name to it. */
+const toolchain =
+  process.arch === 'arm64'
+    ? { package: '@oven/bun-linux-aarch64', target: 'bun-linux-arm64' }
+    : { package: '@oven/bun-linux-x64-baseline', target: 'bun-linux-x64-baseline' };
+
 /** Compiles the sources to an executable for this host. */
 export function compile(outfile: string): void {
-  const bun = createRequire(import.meta.url).resolve('@oven/bun-linux-x64-baseline/bin/bun');
+  const bun = createRequire(import.meta.url).resolve(`${toolchain.package}/bin/bun`);
   const args = [
     'build',
     '--compile',
     '--minify',
     '--bytecode',
-    '--target=bun-linux-x64-baseline',
+    `--target=${toolchain.target}`,
     '--no-compile-autoload-dotenv',
     '--no-compile-autoload-bunfig',
     '--define',
