@@ -1,5 +1,6 @@
 import { createServer, request as forward, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Transform } from 'node:stream';
 
 /** What goes wrong with a request on its way. */
 export type Fault =
@@ -116,6 +117,11 @@ function apply(
     case 'endless-body':
       endless(request, response);
       return;
+    case 'stalled-body':
+      // A body on its way to the registry stalls where there is one; else the answer's does.
+      if (hasBody(request)) return;
+      pass(fault, upstream, request, response);
+      return;
     default:
       pass(fault, upstream, request, response);
   }
@@ -140,6 +146,11 @@ function resetAfter(request: IncomingMessage, upstream: string): void {
 function endless(request: IncomingMessage, response: ServerResponse): void {
   request.resume();
   response.writeHead(200, { 'content-type': 'application/json' });
+  if (request.method === 'HEAD') {
+    // It has no body that could be endless.
+    response.end();
+    return;
+  }
   const filler = Buffer.alloc(64 * 1024, ' ');
   const write = (): void => {
     while (!response.destroyed && response.write(filler));
@@ -154,6 +165,23 @@ function open(upstream: string, request: IncomingMessage): ReturnType<typeof for
   return forward({ hostname, port, method, path: url, headers: { ...headers, host: upstream } });
 }
 
+function hasBody(request: IncomingMessage): boolean {
+  return Number(request.headers['content-length'] ?? 0) > 0;
+}
+
+/** Changes the byte in the middle of the first chunk. */
+function spoiler(): Transform {
+  let done = false;
+  return new Transform({
+    transform(chunk: Buffer, _, next) {
+      const bytes = Buffer.from(chunk);
+      if (!done) bytes.writeUInt8(bytes.readUInt8(bytes.length >> 1) ^ 1, bytes.length >> 1);
+      done = true;
+      next(null, bytes);
+    },
+  });
+}
+
 function pass(
   fault: Fault | undefined,
   upstream: string,
@@ -163,7 +191,9 @@ function pass(
   const onward = open(upstream, request);
   onward.on('error', () => response.destroy());
   request.on('error', () => onward.destroy());
-  request.pipe(onward);
+  const spoils = fault === 'changed-byte' && hasBody(request);
+  if (spoils) request.pipe(spoiler()).pipe(onward);
+  else request.pipe(onward);
   onward.on('response', async (answer) => {
     const chunks: Buffer[] = [];
     for await (const chunk of answer) chunks.push(chunk);
@@ -172,7 +202,7 @@ function pass(
       request.socket.resetAndDestroy();
       return;
     }
-    if (fault === 'changed-byte' && body.length > 0)
+    if (fault === 'changed-byte' && !spoils && body.length > 0)
       body.writeUInt8(body.readUInt8(body.length >> 1) ^ 1, body.length >> 1);
     response.writeHead(answer.statusCode ?? 502, answer.headers);
     if (fault === 'stalled-body') {

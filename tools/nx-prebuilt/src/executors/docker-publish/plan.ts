@@ -40,6 +40,8 @@ export interface RepositoryFacts {
 export interface TagStep extends PlannedTag {
   /** `keep`: it names this image already. `leave`: it is not to move. */
   readonly step: 'move' | 'keep' | 'leave';
+  /** What it names now; undefined where there is no such tag. */
+  readonly from: Digest | undefined;
 }
 
 /** What publishing to one repository will do. */
@@ -109,8 +111,8 @@ function planRepository(local: LocalFacts, facts: RepositoryFacts, choices: Publ
   );
   const tags = planned.map((tag): TagStep => {
     const found = existing.get(tag.tag);
-    if (!tag.move) return { ...tag, step: 'leave' };
-    if (found === digest) return { ...tag, step: 'keep' };
+    if (!tag.move) return { ...tag, step: 'leave', from: found };
+    if (found === digest) return { ...tag, step: 'keep', from: found };
     if (tag.kind === 'exact' && found !== undefined && !choices.allowRetag) {
       throw new PrebuiltError(
         'TAG_EXISTS',
@@ -118,7 +120,7 @@ function planRepository(local: LocalFacts, facts: RepositoryFacts, choices: Publ
         { hint: 'A published version is never replaced: release another version, or say --allow-retag.' },
       );
     }
-    return { ...tag, step: 'move' };
+    return { ...tag, step: 'move', from: found };
   });
   return { repository, reference: formatImageReference({ ...repository, digest }), tags };
 }

@@ -1,7 +1,8 @@
 import type { PublishedImage, PublishRecord } from '@prebuilt/artifacts';
+import { formatImageReference } from '@prebuilt/oci';
 import type { Connection } from './connect.ts';
-import type { LocalFacts, PublishPlan } from './plan.ts';
-import { publishTo, type SbomFile } from './run.ts';
+import type { LocalFacts, PublishPlan, RepositoryPlan } from './plan.ts';
+import { moveTags, proveImage, type SbomFile, type UploadTotals, uploadImage } from './run.ts';
 
 /** Everything that a publish to all repositories works with. */
 export interface PublishAll {
@@ -14,8 +15,10 @@ export interface PublishAll {
 }
 
 /**
- * Checks the right to push to every repository before the first byte is sent, then publishes to one after the
- * other; a repository of a registry that was served before gets its blobs mounted from there.
+ * Checks the right to push to every repository before the first byte is sent; then uploads by digest, reads back,
+ * and moves tags, each to all repositories before the next begins, so that no tag moves anywhere until every
+ * registry holds the proven image. A repository of a registry that was served before gets its blobs mounted from
+ * there. A failure leaves the tags that have not moved where they were; run again, it sends what is missing.
  */
 export async function publishAll({
   plan,
@@ -30,20 +33,32 @@ export async function publishAll({
     plan.repositories.map((each) => [each, connection.clientOf(each.repository)] as const),
   );
   await Promise.all([...clients.values()].map((client) => client.checkPush()));
-  const images: PublishedImage[] = [];
+  const work = {
+    layout: local.layout,
+    manifest: local.manifest,
+    sboms,
+    clientOf: (target: RepositoryPlan) => clients.get(target) ?? connection.clientOf(target.repository),
+    concurrency,
+    progress: (line: string) => console.log(line),
+  };
   const served = new Map<string, string>();
-  for (const [target, client] of clients) {
+  const uploaded: { readonly target: RepositoryPlan; readonly totals: UploadTotals }[] = [];
+  for (const target of plan.repositories) {
     const { registry, repository } = target.repository;
-    const work = {
-      layout: local.layout,
-      manifest: local.manifest,
-      sboms,
-      clientOf: () => client,
-      concurrency,
-      progress: (line: string) => console.log(line),
-    };
-    images.push(await publishTo(plan, target, work, served.get(registry)));
+    uploaded.push({ target, totals: await uploadImage(target, work, served.get(registry)) });
     served.set(registry, repository);
+  }
+  const proven = [];
+  for (const each of uploaded) proven.push({ ...each, proof: await proveImage(each.target, work) });
+  const images: PublishedImage[] = [];
+  for (const { target, totals, proof } of proven) {
+    images.push({
+      repository: formatImageReference(target.repository),
+      reference: target.reference,
+      tags: await moveTags(plan, target, work),
+      ...proof,
+      ...totals,
+    });
   }
   return {
     schemaVersion: 1,

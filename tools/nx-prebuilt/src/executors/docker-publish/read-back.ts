@@ -70,9 +70,7 @@ async function readPlatform(
   const manifest = parseImageManifest(bytes, `${expected.label}@${descriptor.digest}`, 'REGISTRY_RESPONSE');
   const config = await readConfig(client, expected, manifest);
   compareConfig(expected, artifact, config);
-  const unpacked = await client.attempt(`read back ${platform}`, () =>
-    unpack(client, manifest, config, entrypoint(config)),
-  );
+  const unpacked = await unpack(client, manifest, config, { platform, program: entrypoint(config) });
   compareFiles(expected, artifact, config, unpacked);
   return {
     platform,
@@ -122,26 +120,40 @@ async function unpack(
   client: RepositoryClient,
   manifest: ImageManifest,
   config: ReadImageConfig,
-  program: string,
+  { platform, program }: { readonly platform: string; readonly program: string },
 ): Promise<Unpacked> {
   const files = new Map<string, ReadEntry>();
-  let head = Buffer.alloc(0);
+  let head: Buffer = Buffer.alloc(0);
   for (const [index, layer] of manifest.layers.entries()) {
     const diffId = config.rootfs.diff_ids[index] as Digest | undefined;
-    const entries = readLayer(await client.openBlob(layer), {
-      compression: compressionOf(layer.mediaType) ?? 'none',
-      diffId,
-      onContent(path, chunk) {
-        if (path === program && head.length < IDENTITY_BYTES)
-          head = Buffer.concat([head, chunk.subarray(0, IDENTITY_BYTES)]);
-      },
-    });
-    for await (const entry of entries) {
-      if (entry.path === program) head = entry.type === 'file' ? head : Buffer.alloc(0);
+    const operation = `read back layer ${index + 1} of ${platform}`;
+    const read = await client.attempt(operation, () => unpackLayer(client, layer, diffId, program));
+    for (const entry of read.entries) {
+      if (entry.path === program) head = entry.type === 'file' ? read.head : Buffer.alloc(0);
       if (entry.type !== 'directory') files.set(entry.path, entry);
     }
   }
   return { files, head };
+}
+
+async function unpackLayer(
+  client: RepositoryClient,
+  layer: Descriptor,
+  diffId: Digest | undefined,
+  program: string,
+): Promise<{ readonly entries: readonly ReadEntry[]; readonly head: Buffer }> {
+  let head = Buffer.alloc(0);
+  const entries: ReadEntry[] = [];
+  const reading = readLayer(await client.openBlob(layer), {
+    compression: compressionOf(layer.mediaType) ?? 'none',
+    diffId,
+    onContent(path, chunk) {
+      if (path === program && head.length < IDENTITY_BYTES)
+        head = Buffer.concat([head, chunk.subarray(0, IDENTITY_BYTES)]);
+    },
+  });
+  for await (const entry of reading) entries.push(entry);
+  return { entries, head };
 }
 
 function compareFiles(

@@ -15,12 +15,13 @@ import {
   formatImageReference,
   type ImageLayout,
   MEDIA_TYPES,
+  OciError,
   platformName,
   type RepositoryClient,
   readDocument,
 } from '@prebuilt/oci';
 import { PrebuiltError } from '../../errors.ts';
-import type { PublishPlan, RepositoryPlan } from './plan.ts';
+import type { PublishPlan, RepositoryPlan, TagStep } from './plan.ts';
 import { readBack } from './read-back.ts';
 import { attachSboms } from './referrer.ts';
 
@@ -41,66 +42,107 @@ export interface PublishWork {
   readonly progress: (line: string) => void;
 }
 
-/**
- * Publishes to one repository: blobs and manifests by digest, then reading every platform back, then the tags, and
- * the tags read back. A failure anywhere leaves the tags that have not moved yet where they were; running it again
- * sends only what is missing.
- */
-export async function publishTo(
-  plan: PublishPlan,
+/** What the upload to one repository came to. Sizes are bytes. */
+export type UploadTotals = Pick<PublishedImage, 'bytesSent' | 'bytesSkipped' | 'blobsSent' | 'blobsSkipped'>;
+
+/** Uploads blobs and manifests by digest, what is there already excepted. No tag moves. */
+export async function uploadImage(
   target: RepositoryPlan,
   work: PublishWork,
   mountFrom: string | undefined,
-): Promise<PublishedImage> {
-  const { layout, manifest, progress } = work;
+): Promise<UploadTotals> {
+  const { layout, progress } = work;
   const client = work.clientOf(target);
-  const label = formatImageReference(target.repository);
-  const totals = await uploadBlobs(client, work, label, mountFrom);
-  const index = await readDocument(layout.folder, layout.root);
+  const totals = await uploadBlobs(client, work, formatImageReference(target.repository), mountFrom);
   for (const { descriptor } of layout.images) {
     await putOnce(client, descriptor, await readDocument(layout.folder, descriptor));
   }
-  await putOnce(client, layout.root, index);
+  await putOnce(client, layout.root, await readDocument(layout.folder, layout.root));
   progress(
     `${target.reference}: uploaded (${totals.bytesSent} bytes sent, ${totals.bytesSkipped} there already)`,
   );
+  return totals;
+}
 
+/**
+ * Reads every platform back from the registry, compares it with what was verified, and attaches the bills of
+ * materials. No tag moves. Throws `READ_BACK` for the first difference.
+ */
+export async function proveImage(
+  target: RepositoryPlan,
+  work: PublishWork,
+): Promise<Pick<PublishedImage, 'platforms' | 'sbom'>> {
+  const { layout, manifest, progress } = work;
+  const client = work.clientOf(target);
   const configs = new Map(
     layout.images.map(({ platform, config }) => [platformName(platform), config] as const),
   );
+  const label = formatImageReference(target.repository);
   const platforms = await readBack(client, { label, index: layout.root.digest, manifest, configs });
   progress(
     `${target.reference}: read back; ${platforms.map(({ platform }) => platform).join(' and ')} hold the verified files`,
   );
-
   const created = new Date(manifest.sourceDateEpoch * 1000).toISOString();
   const sbom = work.sboms.length === 0 ? null : await attachSboms(client, layout.root, work.sboms, created);
+  return { platforms: platforms.map((each) => ({ ...each, readBack: true })), sbom };
+}
 
-  for (const { tag, step } of target.tags) {
-    if (step === 'move') await client.putManifest(tag, index, layout.root.mediaType);
+/**
+ * Moves the tags of one repository in the plan's order and reads each back. Throws `TAG_EXISTS` where an exact tag
+ * came to name something else since the plan was made.
+ */
+export async function moveTags(
+  plan: PublishPlan,
+  target: RepositoryPlan,
+  work: PublishWork,
+): Promise<PublishedImage['tags']> {
+  const { layout, progress } = work;
+  const client = work.clientOf(target);
+  const label = formatImageReference(target.repository);
+  const index = await readDocument(layout.folder, layout.root);
+  for (const step of target.tags) {
+    if (step.step === 'move') await moveTag(client, label, step, { bytes: index, root: layout.root });
   }
   await readTagsBack(client, label, plan, target);
   for (const { tag, step, reason } of target.tags) progress(`${label}:${tag}: ${OUTCOMES[step]} (${reason})`);
-  return {
-    repository: label,
-    reference: target.reference,
-    platforms: platforms.map((each) => ({ ...each, readBack: true })),
-    tags: target.tags.map(({ tag, kind, step, reason }) => ({ tag, kind, outcome: OUTCOMES[step], reason })),
-    sbom,
-    ...totals,
-  };
+  return target.tags.map(({ tag, kind, step, reason }) => ({ tag, kind, outcome: OUTCOMES[step], reason }));
+}
+
+async function moveTag(
+  client: RepositoryClient,
+  label: string,
+  { tag, kind, from }: TagStep,
+  { bytes, root }: { readonly bytes: Buffer; readonly root: Descriptor },
+): Promise<void> {
+  if (kind === 'exact') {
+    const found = await client.headManifest(tag);
+    if (found === root.digest) return;
+    if (found !== from) {
+      throw new PrebuiltError(
+        'TAG_EXISTS',
+        `${label}:${tag}: expected it to name ${from ?? 'nothing'}, as when the plan was made, found ${found ?? 'nothing'}`,
+        { hint: 'Another publish of this version runs: let it end, and find out which of the two is meant.' },
+      );
+    }
+  }
+  try {
+    await client.putManifest(tag, bytes, root.mediaType);
+  } catch (error) {
+    // The registry took other bytes than were sent, so the tag names what nobody verified: it is put right at once.
+    if (error instanceof OciError && error.code === 'DIGEST_MISMATCH')
+      await client.putManifest(tag, bytes, root.mediaType);
+    throw error;
+  }
 }
 
 const OUTCOMES = { move: 'moved', keep: 'kept', leave: 'left' } as const;
-
-type Totals = Pick<PublishedImage, 'bytesSent' | 'bytesSkipped' | 'blobsSent' | 'blobsSkipped'>;
 
 async function uploadBlobs(
   client: RepositoryClient,
   { layout, concurrency, progress }: PublishWork,
   label: string,
   mountFrom: string | undefined,
-): Promise<Totals> {
+): Promise<UploadTotals> {
   const blobs = new Map(
     layout.images
       .flatMap(({ manifest }) => [manifest.config, ...manifest.layers])
