@@ -1,4 +1,4 @@
-import { readdir, rename, utimes } from 'node:fs/promises';
+import { chmod, link, readdir, rename, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { engineEnvironment, requireEngine } from '@prebuilt/engine';
 import { readDocument, readImageLayout } from '@prebuilt/oci';
@@ -223,6 +223,7 @@ const target = fc.oneof(
 const source = fc.constantFrom(EXEC, `${RUN}/`, `${RUN}/lib`, `${RUN}/lib/`, `${RUN}/etc/same`, '.');
 const chown = fc.constantFrom('', '', '--chown=65534 ', '--chown=5:6 ');
 const copy = fc.oneof(
+  fc.tuple(source, target).map(([from, to]) => `COPY --chmod=755 ["${from}", "${to}"]`),
   fc
     .tuple(chown, fc.constantFrom('', '--link '), source, target)
     .map((parts) => `COPY ${parts[0]}${parts[1]}${parts[2]} ${parts[3]}`),
@@ -312,6 +313,21 @@ describe('the image does not depend on the machine', () => {
     try {
       const reference = await build(workspace, 'daemonless');
       for (const path of await files(workspace.path('dist/bin'))) await utimes(path, time, time);
+      expect(await build(workspace, 'daemonless')).toEqual(reference);
+      expect(await build(workspace, 'buildx')).toEqual(reference);
+    } finally {
+      await workspace.remove();
+    }
+  });
+
+  it('where files are linked to each other, or setuid', async () => {
+    const workspace = await releaseWorkspace({ dockerfile: SAMPLE_DOCKERFILE, runtime });
+    try {
+      const reference = await build(workspace, 'daemonless');
+      const folder = workspace.path('dist/bin/runtime-linux-amd64');
+      await rm(join(folder, 'etc/same'));
+      await link(join(folder, 'lib/libc.so.6'), join(folder, 'etc/same'));
+      await chmod(join(folder, 'lib/libc.so.6'), 0o4755);
       expect(await build(workspace, 'daemonless')).toEqual(reference);
       expect(await build(workspace, 'buildx')).toEqual(reference);
     } finally {
