@@ -1,5 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
+  appendFile,
   chmod,
   copyFile,
   mkdir,
@@ -20,16 +22,19 @@ import {
   formatManifest,
   hostPlatform,
   type Manifest,
+  type PlatformArtifact,
   parsePlatform,
   readManifest,
   readReport,
   type VerifyReport,
 } from '@prebuilt/artifacts';
 import { openElf } from '@prebuilt/elf';
+import { buildElf } from '@prebuilt/elf/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { collectRuntime } from '../../sysroot/collect-runtime.ts';
 import { REPOSITORY } from '../../testing/fixture-workspace.ts';
 import verify from './executor.ts';
+import { emulatorFolders, readExecutionFacts } from './facts.ts';
 import { type ExecutionFacts, planVerify } from './plan.ts';
 import { runVerify } from './run.ts';
 
@@ -72,9 +77,7 @@ async function describeBuild(
   const content = await readFile(path);
   const elf = await openElf(path);
   const files = await collectRuntime(elf, parsePlatform(host as string), SYSROOTS, join(bin, RUNTIME));
-  const printed = /\) (\S+)/.exec(
-    (await import('node:child_process')).execFileSync('/bin/true', ['--version'], { encoding: 'utf8' }),
-  );
+  const printed = /\) (\S+)/.exec(execFileSync('/bin/true', ['--version'], { encoding: 'utf8' }));
   const manifest = change({
     schemaVersion: 1,
     name: 'true',
@@ -105,6 +108,14 @@ async function describeBuild(
   await writeFile(join(bin, 'checksums.txt'), formatChecksums(manifest));
 }
 
+const DYNAMIC = {
+  machine: host === 'linux/amd64' ? 'x86_64' : 'aarch64',
+  interpreter: host === 'linux/amd64' ? '/lib64/ld-linux-x86-64.so.2' : '/lib/ld-linux-aarch64.so.1',
+  needed: ['libc.so.6'],
+  executableStack: false,
+} as const;
+
+const NOWHERE: ExecutionFacts = { host: undefined, emulators: new Map() };
 const NATIVE: ExecutionFacts = { host, emulators: new Map() };
 
 async function verifyBuild(
@@ -115,6 +126,15 @@ async function verifyBuild(
   const [report] = await runVerify(plan, new AbortController().signal);
   if (report === undefined) throw new Error('no report');
   return report;
+}
+
+/** Changes what the manifest says of the platform, and nothing on disk. */
+async function rewriteManifest(change: (artifact: PlatformArtifact) => PlatformArtifact): Promise<void> {
+  const { manifest } = await readManifest(bin);
+  await writeFile(
+    join(bin, 'manifest.json'),
+    formatManifest({ ...manifest, platforms: manifest.platforms.map(change) }),
+  );
 }
 
 async function patch(path: string, change: (bytes: Buffer) => void): Promise<void> {
@@ -139,13 +159,12 @@ describe('a build as it was described', () => {
   });
 
   it('passes with a warning where it can be run nowhere, and fails where running is required', async () => {
-    const nowhere: ExecutionFacts = { host: undefined, emulators: new Map() };
-    expect(await verifyBuild(nowhere)).toMatchObject({
+    expect(await verifyBuild(NOWHERE)).toMatchObject({
       result: 'passed',
       execution: { how: 'none' },
       findings: [{ severity: 'warning', code: 'NOT_EXECUTED' }],
     });
-    expect(await verifyBuild(nowhere, { requireExecution: true })).toMatchObject({
+    expect(await verifyBuild(NOWHERE, { requireExecution: true })).toMatchObject({
       result: 'failed',
       findings: [{ severity: 'error', code: 'NOT_EXECUTED' }],
     });
@@ -206,6 +225,52 @@ const REFUSALS: readonly Refusal[] = [
     },
     code: 'NOT_REGULAR',
     says: 'a symbolic link',
+  },
+  {
+    name: 'a folder instead of a file',
+    spoil: async () => {
+      await rm(join(bin, EXECUTABLE));
+      await mkdir(join(bin, EXECUTABLE));
+    },
+    code: 'NOT_REGULAR',
+    says: 'a folder',
+  },
+  {
+    name: 'a pipe instead of a file, without waiting for it',
+    spoil: async () => {
+      await rm(join(bin, EXECUTABLE));
+      execFileSync('mkfifo', [join(bin, EXECUTABLE)]);
+    },
+    code: 'NOT_REGULAR',
+    says: 'a special file',
+  },
+  {
+    name: 'a script',
+    spoil: () => writeFile(join(bin, EXECUTABLE), '#!/bin/sh\nexit 0\n'),
+    code: 'NOT_ELF',
+    says: 'starts 23 21',
+  },
+  {
+    name: 'a 32-bit file',
+    spoil: () => patch(join(bin, EXECUTABLE), (bytes) => bytes.writeUInt8(1, 4)),
+    code: 'WRONG_MACHINE',
+    says: 'found 32-bit little-endian',
+  },
+  {
+    name: 'a big-endian file',
+    spoil: () =>
+      patch(join(bin, EXECUTABLE), (bytes) => {
+        bytes.writeUInt8(2, 5);
+        bytes.subarray(16, 20).swap16();
+      }),
+    code: 'WRONG_MACHINE',
+    says: 'found 64-bit big-endian',
+  },
+  {
+    name: 'a core file',
+    spoil: () => patch(join(bin, EXECUTABLE), (bytes) => bytes.writeUInt16LE(4, 16)),
+    code: 'NOT_EXECUTABLE',
+    says: 'found type core',
   },
   {
     name: 'an executable that is not executable',
@@ -272,6 +337,85 @@ const REFUSALS: readonly Refusal[] = [
     says: 'etc/ld.so.preload: is not in the manifest',
   },
   {
+    name: 'a folder too many in the runtime folder',
+    spoil: () => mkdir(join(bin, RUNTIME, 'etc/ld.so.conf.d')),
+    code: 'UNEXPECTED_FILE',
+    says: 'etc/ld.so.conf.d: is not in the manifest',
+  },
+  {
+    name: 'a link instead of a library',
+    spoil: async () => {
+      await rename(library('libc.so.6'), join(root, 'libc.so.6'));
+      await symlink(join(root, 'libc.so.6'), library('libc.so.6'));
+    },
+    code: 'NOT_REGULAR',
+    says: 'libc.so.6: expected a regular file, found a symbolic link',
+  },
+  {
+    name: 'a link instead of a folder of libraries',
+    spoil: async () => {
+      await rename(join(bin, RUNTIME, 'lib'), join(root, 'lib'));
+      await symlink(join(root, 'lib'), join(bin, RUNTIME, 'lib'));
+    },
+    code: 'UNEXPECTED_FILE',
+    says: `${RUNTIME}/lib: is not in the manifest`,
+  },
+  {
+    name: 'a library of another mode',
+    spoil: () => chmod(library('libc.so.6'), 0o666),
+    code: 'WRONG_MODE',
+    says: 'libc.so.6: expected mode 0',
+  },
+  {
+    name: 'a missing interpreter',
+    spoil: () => rm(join(bin, RUNTIME, DYNAMIC.interpreter)),
+    code: 'MISSING_INTERPRETER',
+    says: 'which is not there',
+  },
+  {
+    name: 'a library where the dynamic loader does not look',
+    spoil: async () => {
+      await mkdir(join(bin, RUNTIME, 'opt'));
+      await rename(library('libc.so.6'), join(bin, RUNTIME, 'opt/libc.so.6'));
+      await rewriteManifest((artifact) => ({
+        ...artifact,
+        runtime: {
+          ...artifact.runtime,
+          files: artifact.runtime.files.map((file) =>
+            file.path.endsWith('/libc.so.6') ? { ...file, path: 'opt/libc.so.6' } : file,
+          ),
+        },
+      }));
+    },
+    code: 'MISSING_LIBRARY',
+    says: 'needs libc.so.6, which is not there',
+  },
+  {
+    name: 'another need than the manifest tells',
+    spoil: () =>
+      rewriteManifest((artifact) => ({ ...artifact, elf: { ...artifact.elf, needed: ['libm.so.6'] } })),
+    code: 'OTHER_THAN_MANIFEST',
+    says: 'needed libraries: expected libm.so.6, found libc.so.6',
+  },
+  {
+    name: 'checksums that are no checksums',
+    spoil: () => writeFile(join(bin, 'checksums.txt'), 'fine\n'),
+    code: 'INVALID_CHECKSUMS',
+    says: 'checksums.txt:1',
+  },
+  {
+    name: 'no checksums',
+    spoil: () => rm(join(bin, 'checksums.txt')),
+    code: 'UNREADABLE',
+    says: 'checksums.txt: ENOENT',
+  },
+  {
+    name: 'a checksum of a file that is not in the manifest',
+    spoil: () => appendFile(join(bin, 'checksums.txt'), `${'0'.repeat(64)}  zzz-linux-arm64\n`),
+    code: 'WRONG_CHECKSUM',
+    says: 'zzz-linux-arm64 is not in the manifest',
+  },
+  {
     name: 'a missing runtime folder',
     spoil: () => rm(join(bin, RUNTIME), { recursive: true }),
     code: 'MISSING_FILE',
@@ -336,29 +480,45 @@ describe('a failed verification', () => {
     });
   });
 
-  it.each([
-    [
-      'ends with another code',
-      '#!/bin/sh\necho "no libfoo" >&2\nexit 3\n',
-      'EXECUTION_FAILED',
-      'exit code 3: no libfoo',
-    ],
-    ['is killed', '#!/bin/sh\nkill -SEGV $$\n', 'EXECUTION_FAILED', 'signal SIGSEGV'],
-    ['hangs, with children of its own', '#!/bin/sh\nsleep 600 &\nsleep 600\n', 'TIMEOUT', 'within 1 s'],
-    ['prints another version', '#!/bin/sh\necho true 19.1\n', 'WRONG_VERSION', '"true 19.1'],
-    ['prints without end', '#!/bin/sh\nyes\n', 'EXECUTION_FAILED', 'true'],
-  ])('names an executable that %s', async (_, script, code, says) => {
-    const emulator = join(root, 'emulator');
-    await writeFile(emulator, script, { mode: 0o755 });
-    const report = await verifyBuild(
-      { host: undefined, emulators: new Map([[parsePlatform(host as string), emulator]]) },
-      { timeout: 1 },
+  it('is told of all that is wrong at once, and nothing of it was run', async () => {
+    await chmod(join(bin, EXECUTABLE), 0o700);
+    await rm(library('libc.so.6'));
+    await writeFile(join(bin, 'checksums.txt'), '');
+    const report = await verifyBuild();
+    expect(new Set(report.findings.map(({ code }) => code))).toEqual(
+      new Set(['WRONG_MODE', 'MISSING_FILE', 'UNREADABLE', 'MISSING_LIBRARY', 'WRONG_CHECKSUM']),
     );
+    expect(report.execution).toEqual({ how: 'none', reason: 'it failed the checks that come before' });
+  });
+});
+
+describe('an executable that the manifest describes as it is', () => {
+  it.each<[string, Parameters<typeof buildElf>[0], string, string]>([
+    ['an RPATH', { ...DYNAMIC, rpath: '/opt/lib' }, 'RPATH', 'found "/opt/lib"'],
+    ['a RUNPATH', { ...DYNAMIC, runpath: '$ORIGIN' }, 'RUNPATH', 'found "$ORIGIN"'],
+    ['an executable stack', { ...DYNAMIC, executableStack: true }, 'EXECUTABLE_STACK', 'an executable stack'],
+    ['no word on the stack', { ...DYNAMIC, executableStack: null }, 'EXECUTABLE_STACK', 'no PT_GNU_STACK'],
+  ])('is refused with %s', async (_, wanted, code, says) => {
+    await writeFile(join(bin, EXECUTABLE), buildElf(wanted));
+    await describeBuild();
+    const report = await verifyBuild(NOWHERE);
     expect(report.result).toBe('failed');
-    expect(report.findings).toContainEqual({
-      severity: 'error',
-      code,
-      message: expect.stringContaining(says),
+    expect(report.findings).toEqual([
+      { severity: 'error', code, message: expect.stringContaining(says) },
+      expect.objectContaining({ severity: 'warning', code: 'NOT_EXECUTED' }),
+    ]);
+  });
+
+  it.each([
+    ['dynamic', DYNAMIC],
+    ['static, with an empty runtime folder', { machine: DYNAMIC.machine, executableStack: false }],
+  ])('passes where it is %s', async (_, wanted) => {
+    await rm(join(bin, RUNTIME), { recursive: true });
+    await writeFile(join(bin, EXECUTABLE), buildElf(wanted));
+    await describeBuild();
+    expect(await verifyBuild(NOWHERE)).toMatchObject({
+      result: 'passed',
+      findings: [{ code: 'NOT_EXECUTED' }],
     });
   });
 });
@@ -401,14 +561,48 @@ describe('the executor', () => {
     expect((await readdir(reports)).sort()).toEqual(['linux-amd64.json', 'linux-arm64.json']);
   });
 
+  it('leaves no report of its platforms where the manifest is gone, and others alone', async () => {
+    const reports = join(root, 'dist/verify');
+    await verify(OPTIONS, context());
+    const own = await readReport(reports, parsePlatform(host as string));
+    const kept = `${other.replace('/', '-')}.json`;
+    await writeFile(join(reports, kept), JSON.stringify({ ...own, platform: other }));
+    await rm(join(bin, 'manifest.json'));
+    expect(await verify({ ...OPTIONS, platforms: [host as string] }, context())).toEqual({ success: false });
+    expect(await readdir(reports)).toEqual([kept]);
+  });
+
+  it('takes away nothing but reports, wherever they are to be', async () => {
+    await writeFile(join(root, 'package.json'), '{}');
+    await writeFile(join(root, 'dist/linux-arm64.json'), 'no report');
+    expect(await verify({ ...OPTIONS, outputPath: 'dist' }, context())).toEqual({ success: true });
+    expect((await readdir(join(root, 'dist'))).sort()).toEqual([
+      'bin',
+      `${(host as string).replace('/', '-')}.json`,
+    ]);
+  });
+
+  it('writes no reports outside the workspace', async () => {
+    expect(await verify({ ...OPTIONS, outputPath: '..' }, context())).toEqual({ success: false });
+  });
+
   it('refuses a platform that the manifest does not list', async () => {
     expect(await verify({ ...OPTIONS, platforms: ['linux/s390x'] }, context())).toEqual({ success: false });
   });
 });
 
 describe('an emulator', () => {
+  it('is looked for in QEMU_DIR, in the given folder, in PATH', () => {
+    expect(emulatorFolders('/given', { QEMU_DIR: '/qemu', PATH: '/bin::/usr/bin' })).toEqual([
+      '/qemu',
+      '/given',
+      '/bin',
+      '/usr/bin',
+    ]);
+    expect(emulatorFolders('/given', {})).toEqual(['/given']);
+  });
+
   it('is found in the given folder, with and without the suffix -static', async () => {
-    const { readExecutionFacts } = await import('./facts.ts');
     const folder = join(root, 'emulators');
     await mkdir(dirname(join(folder, 'x')), { recursive: true });
     await writeFile(join(folder, 'qemu-s390x-static'), '', { mode: 0o755 });
