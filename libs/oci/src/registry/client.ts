@@ -33,6 +33,15 @@ export interface UploadOutcome {
   readonly sent: number;
 }
 
+/** What an upload is begun with and told to. */
+export interface UploadOptions {
+  /** A repository of the same registry that may have the blob. */
+  readonly mountFrom?: string;
+  readonly onSent?: (bytes: number) => void;
+  /** Told the URL of the open upload whenever it changes, undefined once none is open. */
+  readonly onSession?: (url: string | undefined) => void;
+}
+
 /** The referrers of a manifest and which way the registry told of them. */
 export interface Referrers {
   readonly descriptors: readonly (Descriptor & { readonly artifactType?: string })[];
@@ -55,8 +64,10 @@ export interface RepositoryClient {
   uploadBlob(
     descriptor: Descriptor,
     open: (offset: number) => Readable,
-    options?: { readonly mountFrom?: string; readonly onSent?: (bytes: number) => void },
+    options?: UploadOptions,
   ): Promise<UploadOutcome>;
+  /** Cancels an upload that a former process left open. An upload that the registry no longer knows is no error. */
+  cancelUpload(url: string): Promise<void>;
   /** The blob's content in one try; the stream fails where size or digest are not the descriptor's. */
   openBlob(descriptor: Descriptor): Promise<Readable>;
   /** Runs work that reads blobs, again for transient failures. */
@@ -177,12 +188,17 @@ export function createRepositoryClient(options: {
   async function uploadBlob(
     descriptor: Descriptor,
     open: (offset: number) => Readable,
-    { mountFrom, onSent }: { readonly mountFrom?: string; readonly onSent?: (bytes: number) => void } = {},
+    { mountFrom, onSent, onSession }: UploadOptions = {},
   ): Promise<UploadOutcome> {
     if (await hasBlob(descriptor.digest)) return { how: 'present', sent: 0 };
     const operation = label(`upload ${descriptor.digest}`);
     let session: URL | undefined;
     let sent = 0;
+    const keep = (url: URL): URL => {
+      session = url;
+      onSession?.(url.href);
+      return url;
+    };
     const count = (bytes: number): void => {
       sent += bytes;
       onSent?.(bytes);
@@ -192,14 +208,17 @@ export function createRepositoryClient(options: {
         const resumed = session === undefined ? undefined : await uploadProgress(operation, session);
         const begun = resumed ?? (await beginUpload(operation, descriptor, mountFrom));
         if (begun === 'mounted') return 'mounted' as const;
-        session = begun.url;
-        if (begun.offset < descriptor.size) session = await patch(operation, begun, descriptor, open, count);
-        await finishUpload(operation, session, descriptor);
+        let url = keep(begun.url);
+        if (begun.offset < descriptor.size)
+          url = keep(await patch(operation, begun, descriptor, open, count));
+        await finishUpload(operation, url, descriptor);
+        onSession?.(undefined);
         return 'uploaded' as const;
       });
       return { how, sent };
     } catch (error) {
       if (session !== undefined) await cancelUpload(operation, session);
+      onSession?.(undefined);
       throw error;
     }
   }
@@ -406,6 +425,10 @@ export function createRepositoryClient(options: {
     checkPush,
     hasBlob,
     uploadBlob,
+    cancelUpload: async (url) => {
+      const parsed = new URL(url);
+      if (parsed.origin === base.origin) await cancelUpload(label('cancel an upload'), parsed);
+    },
     openBlob,
     attempt: (operation, work) => transport.attempt(label(operation), work),
     headManifest,

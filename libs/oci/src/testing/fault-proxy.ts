@@ -25,6 +25,7 @@ export type Step =
   | 'manifest PUT'
   | 'tag PUT'
   | 'manifest GET'
+  | 'manifest HEAD'
   | 'blob GET'
   | 'tags GET';
 
@@ -47,7 +48,7 @@ export function stepOf(method: string | undefined, path: string): Step | undefin
     return method === 'HEAD' ? 'blob HEAD' : method === 'GET' ? 'blob GET' : undefined;
   if (/\/tags\/list/.test(path)) return 'tags GET';
   if (!/\/manifests\//.test(path)) return undefined;
-  if (method === 'GET') return 'manifest GET';
+  if (method === 'GET' || method === 'HEAD') return `manifest ${method}`;
   if (method === 'PUT') return /\/manifests\/sha256:/.test(path) ? 'manifest PUT' : 'tag PUT';
   return undefined;
 }

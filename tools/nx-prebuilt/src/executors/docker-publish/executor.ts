@@ -9,6 +9,7 @@ import { planPublish } from './plan.ts';
 import { publishAll } from './publish-all.ts';
 import { writeRecord } from './run.ts';
 import { formatPlan, summariseRecord } from './show.ts';
+import { openUploadJournal } from './upload-journal.ts';
 
 /** `@prebuilt/nx:docker-publish`: by digest, read back, then tags. Options: schema.json. */
 export default function dockerPublish(
@@ -34,6 +35,7 @@ export default function dockerPublish(
         if (options.dryRun) return true;
         const sboms = await readSboms(resolve(context.root, options.sbomPath));
         const reports = await hashReports(resolve(context.root, options.verifyPath), local);
+        const journal = openUploadJournal(resolve(context.root, options.outputPath, 'uploads.json'));
         const record = await publishAll({
           plan,
           local,
@@ -41,7 +43,9 @@ export default function dockerPublish(
           reports,
           connection,
           concurrency: options.concurrency,
+          journal,
         });
+        journal.close();
         await writeRecord(resolve(context.root, options.outputPath), record);
         if (options.json) console.log(JSON.stringify(record, null, 2));
         await writeJobSummary(summariseRecord(record));

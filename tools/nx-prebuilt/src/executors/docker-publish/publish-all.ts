@@ -3,6 +3,7 @@ import { formatImageReference } from '@prebuilt/oci';
 import type { Connection } from './connect.ts';
 import type { LocalFacts, PublishPlan, RepositoryPlan } from './plan.ts';
 import { moveTags, proveImage, type SbomFile, type UploadTotals, uploadImage } from './run.ts';
+import type { UploadJournal } from './upload-journal.ts';
 
 /** Everything that a publish to all repositories works with. */
 export interface PublishAll {
@@ -12,6 +13,7 @@ export interface PublishAll {
   readonly reports: readonly { readonly platform: string; readonly sha256: string }[];
   readonly connection: Connection;
   readonly concurrency: number;
+  readonly journal: UploadJournal;
 }
 
 /**
@@ -27,18 +29,25 @@ export async function publishAll({
   reports,
   connection,
   concurrency,
+  journal,
 }: PublishAll): Promise<PublishRecord> {
   const startedAt = new Date().toISOString();
   const clients = new Map(
     plan.repositories.map((each) => [each, connection.clientOf(each.repository)] as const),
   );
   await Promise.all([...clients.values()].map((client) => client.checkPush()));
+  for (const [{ repository }, client] of clients) {
+    const label = formatImageReference(repository);
+    const left = journal.abandoned.filter((upload) => upload.repository === label);
+    await Promise.all(left.map(({ url }) => client.cancelUpload(url)));
+  }
   const work = {
     layout: local.layout,
     manifest: local.manifest,
     sboms,
     clientOf: (target: RepositoryPlan) => clients.get(target) ?? connection.clientOf(target.repository),
     concurrency,
+    journal,
     progress: (line: string) => console.log(line),
   };
   const served = new Map<string, string>();

@@ -33,12 +33,16 @@ export async function attachSboms(
   client: RepositoryClient,
   subject: Descriptor,
   files: readonly SbomFile[],
-  created: string,
+  { created, onSession }: { readonly created: string; readonly onSession: (url: string | undefined) => void },
 ): Promise<AttachedSbom> {
   for (const file of files) {
-    await client.uploadBlob(file.descriptor, (offset) => createReadStream(file.path, { start: offset }));
+    await client.uploadBlob(file.descriptor, (offset) => createReadStream(file.path, { start: offset }), {
+      onSession,
+    });
   }
-  await client.uploadBlob(EMPTY_DESCRIPTOR, (offset) => Readable.from([EMPTY.subarray(offset)]));
+  await client.uploadBlob(EMPTY_DESCRIPTOR, (offset) => Readable.from([EMPTY.subarray(offset)]), {
+    onSession,
+  });
   const { mediaType, digest, size } = subject;
   const bytes = Buffer.from(
     JSON.stringify({

@@ -24,6 +24,7 @@ import { PrebuiltError } from '../../errors.ts';
 import type { PublishPlan, RepositoryPlan, TagStep } from './plan.ts';
 import { readBack } from './read-back.ts';
 import { attachSboms } from './referrer.ts';
+import type { UploadJournal } from './upload-journal.ts';
 
 /** A bill of materials on disk. */
 export interface SbomFile {
@@ -39,6 +40,7 @@ export interface PublishWork {
   readonly sboms: readonly SbomFile[];
   readonly clientOf: (plan: RepositoryPlan) => RepositoryClient;
   readonly concurrency: number;
+  readonly journal: UploadJournal;
   readonly progress: (line: string) => void;
 }
 
@@ -83,7 +85,13 @@ export async function proveImage(
     `${target.reference}: read back; ${platforms.map(({ platform }) => platform).join(' and ')} hold the verified files`,
   );
   const created = new Date(manifest.sourceDateEpoch * 1000).toISOString();
-  const sbom = work.sboms.length === 0 ? null : await attachSboms(client, layout.root, work.sboms, created);
+  const sbom =
+    work.sboms.length === 0
+      ? null
+      : await attachSboms(client, layout.root, work.sboms, {
+          created,
+          onSession: (url) => work.journal.note(label, 'sbom', url),
+        });
   return { platforms: platforms.map((each) => ({ ...each, readBack: true })), sbom };
 }
 
@@ -139,7 +147,7 @@ const OUTCOMES = { move: 'moved', keep: 'kept', leave: 'left' } as const;
 
 async function uploadBlobs(
   client: RepositoryClient,
-  { layout, concurrency, progress }: PublishWork,
+  { layout, concurrency, journal, progress }: PublishWork,
   label: string,
   mountFrom: string | undefined,
 ): Promise<UploadTotals> {
@@ -152,12 +160,14 @@ async function uploadBlobs(
   const totals = { bytesSent: 0, bytesSkipped: 0, blobsSent: 0, blobsSkipped: 0 };
   const worker = async (): Promise<void> => {
     for (let blob = waiting.shift(); blob !== undefined; blob = waiting.shift()) {
-      const path = join(layout.folder, BLOBS_FOLDER, digestHex(blob.digest));
+      const { digest } = blob;
+      const path = join(layout.folder, BLOBS_FOLDER, digestHex(digest));
       const { how, sent } = await client.uploadBlob(
         blob,
         (offset) => createReadStream(path, { start: offset }),
         {
           ...(mountFrom === undefined ? {} : { mountFrom }),
+          onSession: (url) => journal.note(label, digest, url),
         },
       );
       totals.bytesSent += sent;
