@@ -1,0 +1,374 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer, request as httpRequest } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { engineEnvironment, requireEngine, skipOutsideCi } from '@prebuilt/engine';
+import { type FakeGitHub, startFakeGitHub } from '@prebuilt/nx/testing/github';
+import { execa } from 'execa';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type RehearsedProject, rehearsedProject, rehearsedSpec } from '../testing/rehearsed-project.ts';
+import { type RemoteCache, startRemoteCache } from '../testing/remote-cache.ts';
+import { readTrace } from '../testing/strace.ts';
+import { missingProgram, THIS_WORKSPACE, userEnvironment } from '../testing/workspace.ts';
+import { type RunEvent, type RunnerOptions, runWorkflow, starts, type WorkflowRun } from './runner.ts';
+import { readWorkflow, type Workflow } from './workflow.ts';
+
+const REPOSITORY = 'owner/mount-monitor';
+const CANARY = 'ghs_canaryA1b2C3d4E5f6G7h8';
+const JOBS = ['plan', 'test', 'build', 'verify', 'verify', 'draft', 'docker', 'release'];
+
+const engine = await engineEnvironment();
+const missing = await missingProgram('strace', 'skopeo');
+
+/** A registry that refuses what it is told to; passes everything else on to the real one. */
+interface Gate extends AsyncDisposable {
+  readonly host: string;
+  refuse: (method: string, path: string) => boolean;
+}
+
+async function startGate(registry: string): Promise<Gate> {
+  const [hostname, port] = registry.split(':');
+  const server = createServer((request, response) => {
+    if (gate.refuse(request.method ?? '', request.url ?? '')) {
+      request.resume();
+      response.writeHead(403, { 'content-type': 'application/json' });
+      response.end('{"errors":[{"code":"DENIED","message":"refused for the test"}]}');
+      return;
+    }
+    const passed = httpRequest(
+      { hostname, port, method: request.method, path: request.url, headers: request.headers },
+      (answer) => {
+        response.writeHead(answer.statusCode ?? 502, answer.headers);
+        answer.pipe(response);
+      },
+    );
+    passed.on('error', (error) => response.destroy(error));
+    request.pipe(passed);
+  });
+  await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
+  const gate: Gate = {
+    host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    refuse: () => false,
+    [Symbol.asyncDispose]: () =>
+      new Promise((done) => {
+        server.close(() => done());
+        server.closeAllConnections();
+      }),
+  };
+  return gate;
+}
+
+describe('the rehearsal', { timeout: 900_000 }, () => {
+  let release: Workflow;
+  let ci: Workflow;
+  let project: RehearsedProject;
+  let github: FakeGitHub;
+  let cache: RemoteCache;
+  let gate: Gate;
+  let image: string;
+  let options: RunnerOptions;
+  const runs: WorkflowRun[] = [];
+
+  beforeEach(({ skip }) => {
+    requireEngine(engine, skip);
+    if (missing !== undefined) skipOutsideCi(missing, skip);
+  });
+
+  beforeAll(async () => {
+    if (!engine.available || missing !== undefined) return;
+    const workflows = join(THIS_WORKSPACE, '.github/workflows');
+    [release, ci] = await Promise.all([
+      readWorkflow(join(workflows, 'release.yml')),
+      readWorkflow(join(workflows, 'ci.yml')),
+    ]);
+    project = await rehearsedProject();
+    github = await startFakeGitHub({ repository: REPOSITORY, token: CANARY, tags: {}, immutable: true });
+    cache = await startRemoteCache({ write: 'cache-write', read: 'cache-read' });
+    gate = await startGate(engine.environment.REGISTRY);
+    image = `${gate.host}/rehearsal-${process.pid}/${REPOSITORY}`;
+    const { PATH } = userEnvironment();
+    options = {
+      folder: project.folder,
+      origin: project.origin,
+      repository: REPOSITORY,
+      token: CANARY,
+      vars: { IMAGE: image, REGISTRY: gate.host },
+      env: {
+        ...userEnvironment(),
+        ...engine.environment,
+        PATH: `${engine.environment.PATH.split(':')[0]}:${PATH}`,
+        GITHUB_API_URL: github.baseUrl,
+        // The machines of the rehearsal share what they build; those of GitHub do not.
+        NX_SELF_HOSTED_REMOTE_CACHE_SERVER: cache.url,
+        NX_SELF_HOSTED_REMOTE_CACHE_ACCESS_TOKEN: 'cache-write',
+      },
+      dockerConfig: engine.environment.DOCKER_CONFIG,
+      caches: new Map(),
+      warm: project.warm,
+      traced: ['docker'],
+    };
+  }, 300_000);
+
+  afterAll(async () => {
+    await gate?.[Symbol.asyncDispose]();
+    await cache?.[Symbol.asyncDispose]();
+    await github?.[Symbol.asyncDispose]();
+    await project?.[Symbol.asyncDispose]();
+  });
+
+  async function rehearse(
+    workflow: Workflow,
+    event: RunEvent,
+    former?: WorkflowRun,
+    more: Partial<RunnerOptions> = {},
+  ): Promise<WorkflowRun> {
+    const run = await runWorkflow(workflow, event, { ...options, ...more }, former);
+    runs.push(run);
+    return run;
+  }
+
+  async function pushTag(tag: string, message: string): Promise<RunEvent> {
+    const sha = await project.push(message);
+    await project.tag(tag);
+    github.setTag(tag, sha);
+    return { event: 'push', ref: `refs/tags/${tag}`, sha };
+  }
+
+  const results = (run: WorkflowRun): string =>
+    run.jobs.map(({ id, result }) => `${id} ${result}`).join(', ');
+  const all = (result: string): string => JOBS.map((id) => `${id} ${result}`).join(', ');
+  const job = (run: WorkflowRun, id: string) => {
+    const found = run.jobs.find((each) => each.id === id);
+    if (found === undefined) throw new Error(`no job ${id}: ${results(run)}`);
+    return found;
+  };
+  const failures = (run: WorkflowRun): string =>
+    run.jobs
+      .flatMap(({ key, result, log }) => (result === 'failure' ? [`${key}:\n${log.slice(-6000)}`] : []))
+      .join('\n');
+  const releaseOf = (tag: string) => github.releases.find((each) => each.tag === tag);
+
+  async function tags(): Promise<Readonly<Record<string, string>>> {
+    const listed = await execa('skopeo', ['list-tags', '--tls-verify=false', `docker://${image}`], {
+      reject: false,
+    });
+    if (listed.failed) return {};
+    const { Tags }: { Tags: readonly string[] } = JSON.parse(listed.stdout);
+    const entries = Tags.filter((tag) => !tag.startsWith('sha256-')).map(async (tag) => {
+      const manifest = await execa(
+        'skopeo',
+        ['inspect', '--raw', '--tls-verify=false', `docker://${image}:${tag}`],
+        {
+          stripFinalNewline: false,
+        },
+      );
+      return [tag, `sha256:${sha256(manifest.stdout)}`] as const;
+    });
+    return Object.fromEntries(await Promise.all(entries));
+  }
+
+  /** The executable inside the image as the registry gives it out for a platform. */
+  async function pulledExecutable(reference: string, architecture: string): Promise<Buffer> {
+    const layout = join(project.folder, `pulled-${architecture}`);
+    await rm(layout, { recursive: true, force: true });
+    const choose = ['--override-os=linux', `--override-arch=${architecture}`];
+    await execa('skopeo', [
+      ...choose,
+      'copy',
+      '--quiet',
+      '--src-tls-verify=false',
+      `docker://${reference}`,
+      `dir:${layout}`,
+    ]);
+    const { layers }: { layers: readonly { digest: string }[] } = JSON.parse(
+      await readFile(join(layout, 'manifest.json'), 'utf8'),
+    );
+    const last = join(layout, layers.at(-1)?.digest.replace('sha256:', '') ?? '');
+    const unpacked = await execa('tar', ['--extract', '--to-stdout', '--file', last, 'mount-monitor'], {
+      encoding: 'buffer',
+      maxBuffer: 512 * 1024 * 1024,
+    });
+    return Buffer.from(unpacked.stdout);
+  }
+
+  let first: WorkflowRun;
+
+  it('takes v1.2.3 from its tag to a published release', async () => {
+    first = await rehearse(release, await pushTag('v1.2.3', 'feat: the first release'));
+    expect(failures(first)).toBe('');
+    expect(results(first)).toBe(all('success'));
+    const published = releaseOf('v1.2.3');
+    expect(published).toMatchObject({ draft: false, prerelease: false, immutable: true });
+    expect(github.latestTag()).toBe('v1.2.3');
+
+    const docker = job(first, 'docker');
+    const record = JSON.parse(await readFile(join(docker.workspace, 'dist/publish/record.json'), 'utf8'));
+    const digest = docker.outputs.digest ?? '';
+    expect(digest).toMatch(/^sha256:[0-9a-f]{64}$/);
+    expect(record.indexDigest).toBe(digest);
+    expect(docker.summary).toContain(digest);
+    expect(published?.body).toContain(`${image}@${digest}`);
+    expect(first.attestations).toContainEqual({ name: image, digest });
+    expect(await tags()).toEqual(
+      Object.fromEntries(['1.2.3', 'v1.2.3', '1.2', '1', 'latest'].map((tag) => [tag, digest])),
+    );
+
+    for (const architecture of ['amd64', 'arm64']) {
+      const name = `mount-monitor-linux-${architecture}`;
+      const built = sha256(await readFile(join(job(first, 'build').workspace, 'dist/bin', name)));
+      const downloaded = Buffer.from(await (await fetch(github.downloadUrl('v1.2.3', name))).arrayBuffer());
+      expect(sha256(downloaded)).toBe(built);
+      expect(sha256(await pulledExecutable(`${image}@${digest}`, architecture))).toBe(built);
+      expect(first.attestations).toContainEqual({ name, digest: `sha256:${built}` });
+    }
+  });
+
+  it('gives the docker job no source of the application and starts no compiler in it', async () => {
+    const { workspace, trace } = job(first, 'docker');
+    const found = await readdir(join(workspace, 'apps'), { recursive: true, withFileTypes: true });
+    expect(
+      found
+        .filter((entry) => entry.isFile())
+        .map(({ name }) => name)
+        .toSorted(),
+    ).toEqual(['package.json', 'project.json']);
+    const programs = [...new Set(readTrace(trace).map(({ path }) => path.split('/').at(-1) ?? ''))];
+    expect(programs).toEqual(expect.arrayContaining(['node', 'docker', 'docker-buildx']));
+    expect(
+      programs.filter((name) => /^(bun|tsc|esbuild|swc|go|cargo|rustc|gcc|cc|ld|qemu-.*)$/.test(name)),
+    ).toEqual([]);
+  });
+
+  it('runs each job with the permissions that it names, and no other', () => {
+    expect(Object.fromEntries(first.jobs.map(({ id, permissions }) => [id, permissions]))).toEqual(
+      Object.fromEntries(Object.entries(release.jobs).map(([id, { permissions }]) => [id, permissions])),
+    );
+  });
+
+  it.each(['vNext', 'v1.2', 'v1.2.3;id', '1.2.3 && id', '../../x'])(
+    'stops %j in plan, and runs nothing else',
+    async (version) => {
+      const { sha } = await pushedHead();
+      const run = await rehearse(release, {
+        event: 'workflow_dispatch',
+        ref: 'refs/heads/main',
+        sha,
+        inputs: { version },
+      });
+      expect(results(run)).toMatch(/^plan failure(, \w+ skipped){6}$/);
+      expect(job(run, 'plan').log).toContain('error INVALID_VERSION: version: expected SemVer');
+      expect(job(run, 'plan').log).not.toContain('uid=');
+    },
+  );
+
+  it('is started by tags of versions and by nothing else that is pushed', () => {
+    const pushed = (ref: string) => starts(release, { event: 'push', ref });
+    expect(['v1.2.3', 'v1.2.3-rc.1', 'v1.2.3;id'].map((tag) => pushed(`refs/tags/${tag}`))).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    expect(['vNext', 'v1.2', '1.2.3'].map((tag) => pushed(`refs/tags/${tag}`))).toEqual([
+      false,
+      false,
+      false,
+    ]);
+    expect(pushed('refs/heads/main')).toBe(false);
+    expect(starts(release, { event: 'pull_request', ref: 'refs/pull/1/merge' })).toBe(false);
+    expect(starts(ci, { event: 'push', ref: 'refs/heads/main' })).toBe(true);
+    expect(starts(ci, { event: 'push', ref: 'refs/tags/v1.2.3' })).toBe(false);
+  });
+
+  it('leaves a draft and no tag where the registry fails, and finishes at the next attempt', async () => {
+    gate.refuse = (method, path) => method === 'PUT' && path.includes('/manifests/');
+    const before = await tags();
+    const event = await pushTag('v1.2.4-rc.1', 'fix: what comes next');
+    const broken = await rehearse(release, event);
+    gate.refuse = () => false;
+    expect(results(broken)).toMatch(/draft success, docker failure, release skipped$/);
+    expect(releaseOf('v1.2.4-rc.1')?.draft).toBe(true);
+    expect(await tags()).toEqual(before);
+
+    const again = await rehearse(release, event, broken);
+    expect(failures(again)).toBe('');
+    expect(results(again)).toBe(all('success'));
+    expect(job(again, 'docker').log).not.toContain('release:docker-release');
+    // A prerelease: no moving tag, and not the latest on the page.
+    const { digest } = job(again, 'docker').outputs;
+    expect(await tags()).toEqual({ ...before, '1.2.4-rc.1': digest, 'v1.2.4-rc.1': digest });
+    expect(releaseOf('v1.2.4-rc.1')).toMatchObject({ draft: false, prerelease: true });
+    expect(github.latestTag()).toBe('v1.2.3');
+  });
+
+  it('moves neither latest for v1.1.9 after v1.2.3', async () => {
+    const before = await tags();
+    const run = await rehearse(release, await pushTag('v1.1.9', 'fix: an older line'));
+    expect(failures(run)).toBe('');
+    const { digest } = job(run, 'docker').outputs;
+    expect(await tags()).toEqual({ ...before, '1.1.9': digest, 'v1.1.9': digest, '1.1': digest });
+    expect(releaseOf('v1.1.9')).toMatchObject({ draft: false, prerelease: false });
+    expect(github.latestTag()).toBe('v1.2.3');
+  });
+
+  it('refuses the same tag with other content', async () => {
+    const before = [await tags(), JSON.stringify(releaseOf('v1.2.3')?.body)];
+    const main = join(project.root, 'apps/mount-monitor/src/main.ts');
+    await writeFile(main, `${await readFile(main, 'utf8')}\nprocess.title = 'other';\n`);
+    const sha = await project.push('feat: something else');
+    await execa('git', ['tag', '--force', 'v1.2.3'], { cwd: project.root });
+    await execa('git', ['push', '--quiet', '--force', 'origin', 'refs/tags/v1.2.3'], { cwd: project.root });
+    github.setTag('v1.2.3', sha);
+    const run = await rehearse(release, { event: 'push', ref: 'refs/tags/v1.2.3', sha });
+    expect(results(run)).toMatch(/draft failure, docker skipped, release skipped$/);
+    expect(job(run, 'draft').log).toMatch(/error RELEASE_CONFLICT: v1\.2\.3: GitHub has other files/);
+    expect([await tags(), JSON.stringify(releaseOf('v1.2.3')?.body)]).toEqual(before);
+  });
+
+  it('stops after verify where one platform fails', async () => {
+    const run = await rehearse(release, await pushTag('v1.3.0', 'feat: more'), undefined, {
+      broken: (key) => key.includes('arm64'),
+    });
+    expect(results(run)).toBe(
+      'plan success, test success, build success, verify success, verify failure, draft skipped, docker skipped, release skipped',
+    );
+    expect(releaseOf('v1.3.0')).toBeUndefined();
+  });
+
+  it('stops after test where a test fails', async () => {
+    await writeFile(join(project.root, 'libs/elf/src/rehearsed.spec.ts'), rehearsedSpec(false));
+    const run = await rehearse(release, await pushTag('v1.4.0', 'feat: broken'));
+    expect(results(run)).toMatch(/^plan success, test failure(, \w+ skipped){5}$/);
+    expect(releaseOf('v1.4.0')).toBeUndefined();
+  });
+
+  it('shows the token in no log, summary, output, artifact or record', async () => {
+    const texts = runs.flatMap(({ jobs }) =>
+      jobs.map(
+        ({ key, log, summary, outputs, trace }) =>
+          [key, `${log}${summary}${JSON.stringify(outputs)}${trace}`] as const,
+      ),
+    );
+    expect(texts.filter(([, text]) => text.includes(CANARY)).map(([key]) => key)).toEqual([]);
+    const inFiles = await execa(
+      'grep',
+      ['--recursive', '--files-with-matches', '--text', CANARY, project.folder],
+      {
+        reject: false,
+      },
+    );
+    expect(inFiles.stdout).toBe('');
+    expect(JSON.stringify(github.releases.map(({ body }) => body))).not.toContain(CANARY);
+    // Those places would show it, were it there.
+    expect(texts.some(([, text]) => text.includes('v1.2.3'))).toBe(true);
+  });
+
+  async function pushedHead(): Promise<{ readonly sha: string }> {
+    const { stdout } = await execa('git', ['rev-parse', 'HEAD'], { cwd: project.root });
+    return { sha: stdout };
+  }
+});
+
+function sha256(bytes: Buffer | string): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}

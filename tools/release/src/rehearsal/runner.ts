@@ -1,0 +1,361 @@
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { ACTIONS, type ActionScope, ArtifactStore, type Attestation } from './actions.ts';
+import { holds, interpolate, type Json, type Scope } from './expressions.ts';
+import type { Scalars, Workflow, WorkflowJob, WorkflowStep } from './workflow.ts';
+
+/** What starts a run. */
+export interface RunEvent {
+  readonly event: 'push' | 'pull_request' | 'workflow_dispatch';
+  readonly ref: string;
+  readonly sha: string;
+  readonly inputs?: Readonly<Record<string, string>>;
+}
+
+/** Where and with what a run takes place. */
+export interface RunnerOptions {
+  /** For everything that the run writes. */
+  readonly folder: string;
+  /** The repository that checkouts come from. */
+  readonly origin: string;
+  /** `owner/name`. */
+  readonly repository: string;
+  readonly token: string;
+  readonly vars: Readonly<Record<string, string>>;
+  readonly env: Readonly<Record<string, string>>;
+  readonly dockerConfig: string;
+  readonly caches: Map<string, string>;
+  readonly lastGreen?: string;
+  /** Called in a job's folder after each checkout: what a warm machine has there. */
+  readonly warm: (workspace: string) => Promise<void>;
+  /** Jobs whose every started program is recorded. */
+  readonly traced?: readonly string[];
+  /** A job with this key fails where it is about to begin. */
+  readonly broken?: (key: string) => boolean;
+}
+
+/** What became of a job; of a matrix, of one of its jobs. */
+export interface JobResult {
+  readonly id: string;
+  readonly key: string;
+  readonly result: 'success' | 'failure' | 'skipped';
+  readonly permissions: Readonly<Record<string, string>>;
+  readonly workspace: string;
+  readonly outputs: Readonly<Record<string, string>>;
+  readonly log: string;
+  readonly summary: string;
+  /** The trace of a traced job; else empty. */
+  readonly trace: string;
+  readonly milliseconds: number;
+}
+
+/** A run of a workflow. */
+export interface WorkflowRun {
+  readonly jobs: readonly JobResult[];
+  readonly attestations: readonly Attestation[];
+  readonly artifacts: ArtifactStore;
+  readonly attempt: number;
+}
+
+const STEP_MS = 420_000;
+
+/** Whether the event starts the workflow, by its filters of branches and tags. */
+export function starts(workflow: Workflow, { event, ref }: Pick<RunEvent, 'event' | 'ref'>): boolean {
+  const filters = workflow.template.events[event] as
+    | { readonly branches?: readonly string[]; readonly tags?: readonly string[] }
+    | undefined;
+  if (filters === undefined) return false;
+  if (event !== 'push') return true;
+  const [, kind, name = ''] = /^refs\/(heads|tags)\/(.+)$/.exec(ref) ?? [];
+  const patterns = kind === 'tags' ? filters.tags : filters.branches;
+  if (patterns === undefined) return filters.branches === undefined && filters.tags === undefined;
+  return patterns.some((pattern) => filterPattern(pattern).test(name));
+}
+
+// https://docs.github.com/actions/reference/workflow-syntax-for-github-actions#filter-pattern-cheat-sheet
+function filterPattern(pattern: string): RegExp {
+  const parts = pattern
+    .split(/(\*\*|\*)/)
+    .map((part) => (part === '**' ? '.*' : part === '*' ? '[^/]*' : RegExp.escape(part)));
+  return new RegExp(`^${parts.join('')}$`);
+}
+
+/**
+ * Runs a workflow, its jobs one after another, each in a folder and a home of its own: scripts by bash as they are
+ * written, actions by their stand-ins. With a former run it is a further attempt: jobs that had succeeded are not run
+ * again, and their outputs and artifacts are there.
+ */
+export async function runWorkflow(
+  workflow: Workflow,
+  started: RunEvent,
+  options: RunnerOptions,
+  former?: WorkflowRun,
+): Promise<WorkflowRun> {
+  const attempt = (former?.attempt ?? 0) + 1;
+  const artifacts = former?.artifacts ?? new ArtifactStore(await mkdtemp(join(options.folder, 'artifacts-')));
+  artifacts.attempt = attempt;
+  const attestations: Attestation[] = [];
+  const done: JobResult[] = [];
+  const inputs = started.inputs ?? {};
+  const github: Json = {
+    event_name: started.event,
+    ref: started.ref,
+    ref_name: started.ref.replace(/^refs\/(heads|tags|pull)\//, ''),
+    sha: started.sha,
+    repository: options.repository,
+    actor: 'somebody',
+    run_attempt: attempt,
+    token: options.token,
+    event: { inputs },
+  };
+  const common = {
+    github,
+    inputs,
+    vars: options.vars,
+    secrets: { GITHUB_TOKEN: options.token },
+    runner: { os: 'Linux', arch: 'X64' },
+  };
+  for (const [id, job] of Object.entries(workflow.jobs)) {
+    const before = former?.jobs.filter((each) => each.id === id) ?? [];
+    if (before.length > 0 && before.every(({ result }) => result === 'success')) {
+      done.push(...before);
+      continue;
+    }
+    const needs = [job.needs ?? []].flat();
+    const needed = done.filter((each) => needs.includes(each.id));
+    const status = needed.every(({ result }) => result === 'success') ? 'success' : 'failure';
+    const contexts = { ...common, needs: needsContext(needed) };
+    if (!holds(job.if, { contexts, status })) {
+      done.push(skipped(id));
+      continue;
+    }
+    for (const matrix of job.strategy?.matrix.include ?? [undefined]) {
+      const key = matrix === undefined ? id : `${id} (${Object.values(matrix).join(', ')})`;
+      const folder = await mkdtemp(join(options.folder, `${id}-`));
+      const scope: JobScope = {
+        id,
+        key,
+        job,
+        folder,
+        workflow,
+        started,
+        options,
+        artifacts,
+        attestations,
+        contexts: { ...contexts, ...(matrix === undefined ? {} : { matrix }) },
+      };
+      done.push(await runJob(scope));
+    }
+  }
+  return { jobs: done, attestations, artifacts, attempt };
+}
+
+interface JobScope {
+  readonly id: string;
+  readonly key: string;
+  readonly job: WorkflowJob;
+  readonly folder: string;
+  readonly workflow: Workflow;
+  readonly started: RunEvent;
+  readonly options: RunnerOptions;
+  readonly artifacts: ArtifactStore;
+  readonly attestations: Attestation[];
+  readonly contexts: Readonly<Record<string, Json>>;
+}
+
+function needsContext(needed: readonly JobResult[]): Json {
+  return Object.fromEntries(needed.map(({ id, result, outputs }) => [id, { result, outputs }]));
+}
+
+function skipped(id: string): JobResult {
+  const nothing = {
+    permissions: {},
+    workspace: '',
+    outputs: {},
+    log: '',
+    summary: '',
+    trace: '',
+    milliseconds: 0,
+  };
+  return { id, key: id, result: 'skipped', ...nothing };
+}
+
+async function runJob(scope: JobScope): Promise<JobResult> {
+  const { id, key, job, options } = scope;
+  const begun = Date.now();
+  const workspace = join(scope.folder, 'workspace');
+  const home = join(scope.folder, 'home');
+  for (const folder of [workspace, home, join(scope.folder, 'temp')]) await mkdir(folder);
+  const permissions = job.permissions ?? {};
+  const action: ActionScope = {
+    workspace,
+    home,
+    origin: options.origin,
+    ref: scope.started.ref,
+    sha: scope.started.sha,
+    event: scope.started.event,
+    permissions,
+    artifacts: scope.artifacts,
+    caches: options.caches,
+    attestations: scope.attestations,
+    lastGreen: options.lastGreen,
+    dockerConfig: options.dockerConfig,
+    path: options.env.PATH ?? '',
+  };
+  const steps: Record<string, Json> = {};
+  const posts: (() => Promise<void>)[] = [];
+  const log: string[] = [];
+  let added: Readonly<Record<string, string>> = {};
+  let status: Scope['status'] = 'success';
+  const evaluated = (scalars: Scalars | undefined, env: Json): Record<string, string> =>
+    Object.fromEntries(
+      Object.entries(scalars ?? {}).map(([name, value]) => [
+        name,
+        interpolate(value, { contexts: { ...scope.contexts, steps, env }, status }),
+      ]),
+    );
+  const workflowEnv = evaluated(scope.workflow.env, {});
+  const jobEnv = { ...workflowEnv, ...evaluated(job.env, workflowEnv) };
+  if (options.broken?.(key) === true) {
+    status = 'failure';
+    log.push('the machine of this job broke down');
+  }
+  for (const [index, step] of job.steps.entries()) {
+    const env = { ...jobEnv, ...added };
+    if (!holds(step.if, { contexts: { ...scope.contexts, steps, env }, status })) {
+      if (step.id !== undefined) steps[step.id] = { outputs: {}, outcome: 'skipped', conclusion: 'skipped' };
+      continue;
+    }
+    const stepEnv = { ...env, ...evaluated(step.env, env) };
+    let outputs: Readonly<Record<string, string>> = {};
+    let outcome: 'success' | 'failure' = 'success';
+    log.push(`::group::${step.name ?? step.uses ?? step.run}`);
+    try {
+      if (step.uses !== undefined) {
+        const result = await runAction(step, evaluated(step.with, env), action);
+        outputs = result.outputs ?? {};
+        added = { ...added, ...result.env };
+        if (result.post !== undefined) posts.unshift(result.post);
+        if (step.uses.startsWith('actions/checkout@')) await options.warm(workspace);
+      } else {
+        const ended = await runScript(step.run ?? '', index, stepEnv, scope, { workspace, home });
+        log.push(ended.output);
+        outputs = ended.outputs;
+        if (ended.exitCode !== 0) throw new Error(`Process completed with exit code ${ended.exitCode}.`);
+      }
+    } catch (error) {
+      outcome = 'failure';
+      log.push(`Error: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    const goesOn = outcome === 'failure' && step['continue-on-error'] === true;
+    if (outcome === 'failure' && !goesOn) status = 'failure';
+    if (step.id !== undefined)
+      steps[step.id] = { outputs, outcome, conclusion: goesOn ? 'success' : outcome };
+  }
+  for (const post of posts) await post();
+  return {
+    id,
+    key,
+    result: status,
+    permissions,
+    workspace,
+    outputs: evaluated(job.outputs, jobEnv),
+    log: log.join('\n'),
+    summary: await readText(join(scope.folder, 'summary')),
+    trace: await readText(join(scope.folder, 'trace')),
+    milliseconds: Date.now() - begun,
+  };
+}
+
+function runAction(step: WorkflowStep, inputs: Readonly<Record<string, string>>, scope: ActionScope) {
+  const name = step.uses?.replace(/@.*/, '') ?? '';
+  const action = ACTIONS[name];
+  if (action === undefined) throw new Error(`${name}: there is no stand-in for this action`);
+  return action(inputs, scope);
+}
+
+async function runScript(
+  script: string,
+  index: number,
+  stepEnv: Readonly<Record<string, string>>,
+  { id, folder, started, options }: JobScope,
+  { workspace, home }: { readonly workspace: string; readonly home: string },
+) {
+  const temp = join(folder, 'temp');
+  const file = join(temp, `step-${index}.sh`);
+  const output = join(temp, `output-${index}`);
+  await writeFile(file, script);
+  await writeFile(output, '');
+  const traced = options.traced?.includes(id) === true;
+  const shell = ['bash', '--noprofile', '--norc', '-eo', 'pipefail', file];
+  const trace = [
+    '--follow-forks',
+    '--seccomp-bpf',
+    '--trace=execve,clone,clone3,fork,vfork',
+    '--string-limit=4096',
+  ];
+  const [program = 'bash', ...args] = traced
+    ? ['strace', ...trace, `--output=${join(temp, `trace-${index}`)}`, ...shell]
+    : shell;
+  const ended = await execa(program, args, {
+    cwd: workspace,
+    extendEnv: false,
+    env: {
+      ...options.env,
+      CI: 'true',
+      GITHUB_ACTIONS: 'true',
+      HOME: home,
+      RUNNER_TEMP: temp,
+      GITHUB_WORKSPACE: workspace,
+      GITHUB_REPOSITORY: options.repository,
+      GITHUB_REF: started.ref,
+      GITHUB_REF_NAME: started.ref.replace(/^refs\/(heads|tags|pull)\//, ''),
+      GITHUB_SHA: started.sha,
+      GITHUB_EVENT_NAME: started.event,
+      GITHUB_OUTPUT: output,
+      GITHUB_STEP_SUMMARY: join(folder, 'summary'),
+      ...stepEnv,
+    },
+    all: true,
+    reject: false,
+    stdin: 'ignore',
+    timeout: STEP_MS,
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  if (traced) {
+    const text = await readText(join(temp, `trace-${index}`));
+    await writeFile(join(folder, 'trace'), text, { flag: 'a' });
+  }
+  return {
+    exitCode: ended.exitCode ?? 1,
+    output: ended.all,
+    outputs: parseOutputs(await readText(output)),
+  };
+}
+
+/** `name=value` lines and `name<<delimiter` blocks. */
+export function parseOutputs(text: string): Readonly<Record<string, string>> {
+  const outputs: Record<string, string> = {};
+  const lines = text.split('\n');
+  for (let line = lines.shift(); line !== undefined; line = lines.shift()) {
+    const [, name, kind, rest = ''] = /^([^=<]+)(=|<<)(.*)$/.exec(line) ?? [];
+    if (name === undefined) continue;
+    if (kind === '=') outputs[name] = rest;
+    else
+      outputs[name] = lines
+        .splice(0, lines.indexOf(rest) + 1)
+        .slice(0, -1)
+        .join('\n');
+  }
+  return outputs;
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
+    throw error;
+  }
+}

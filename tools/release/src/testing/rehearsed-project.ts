@@ -1,0 +1,105 @@
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freshClone } from './clone.ts';
+import { run, runOk } from './workspace.ts';
+
+/** The repository that rehearsed workflows run for: a bare origin, and a clone from which commits and tags are pushed. */
+export interface RehearsedProject extends AsyncDisposable {
+  readonly folder: string;
+  readonly origin: string;
+  /** Where pushed commits are made. */
+  readonly root: string;
+  /** Commits everything that changed, with a message, and pushes main. Returns the commit. */
+  push(message: string): Promise<string>;
+  /** Pushes a tag of HEAD. */
+  tag(name: string): Promise<void>;
+  /** Puts into a checkout what `./bootstrap` would: hard links to packages and sysroots. */
+  warm(workspace: string): Promise<void>;
+}
+
+/**
+ * A copy of this repository in which each project has one small test, so that the gate takes a minute: what is
+ * rehearsed is that it holds the release back, not the tests themselves, which run around the rehearsal.
+ */
+export async function rehearsedProject(): Promise<RehearsedProject> {
+  const folder = await mkdtemp(join(tmpdir(), 'rehearsal-'));
+  const clone = await freshClone();
+  const dispose = async () => {
+    await clone[Symbol.asyncDispose]();
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    const { root } = clone;
+    const git = (...args: readonly string[]) =>
+      runOk(root, 'git', ['-c', 'user.name=test', '-c', 'user.email=test@example.com', ...args]);
+    const origin = join(folder, 'origin.git');
+    await runOk(folder, 'git', ['init', '--quiet', '--bare', '--initial-branch=main', origin]);
+    await runOk(origin, 'git', ['config', 'uploadpack.allowAnySHA1InWant', 'true']);
+    await git('checkout', '--quiet', '-B', 'main');
+    for (const tag of (await git('tag', '--list')).split('\n').filter(Boolean))
+      await git('tag', '--delete', tag);
+    await git('remote', 'set-url', 'origin', origin);
+    await git('config', 'core.hooksPath', '/dev/null');
+    await shrinkTests(root);
+    const project: RehearsedProject = {
+      folder,
+      origin,
+      root,
+      push: async (message) => {
+        await git('add', '--all');
+        await git('commit', '--quiet', '--allow-empty', '-m', message);
+        await git('push', '--quiet', 'origin', 'main');
+        return (await git('rev-parse', 'HEAD')).trim();
+      },
+      tag: async (name) => {
+        await git('tag', name);
+        await git('push', '--quiet', 'origin', `refs/tags/${name}`);
+      },
+      warm: async (workspace) => {
+        for (const name of ['node_modules', '.cache']) {
+          const linked = await run(folder, 'cp', [
+            '--archive',
+            '--link',
+            join(root, name),
+            join(workspace, name),
+          ]);
+          if (linked.exitCode === 0) continue;
+          await rm(join(workspace, name), { recursive: true, force: true });
+          await cp(join(root, name), join(workspace, name), { recursive: true, verbatimSymlinks: true });
+        }
+      },
+      [Symbol.asyncDispose]: dispose,
+    };
+    await runOk(root, './bootstrap', []);
+    return project;
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+}
+
+async function shrinkTests(root: string): Promise<void> {
+  for (const group of ['apps', 'libs', 'tools']) {
+    for (const name of await readdir(join(root, group))) {
+      const config = join(root, group, name, 'vitest.config.ts');
+      const text = await readFile(config, 'utf8');
+      const shrunk = text.replace(/include: \[[^\]]*\]/, "include: ['src/rehearsed.spec.ts']");
+      if (shrunk === text) throw new Error(`${config}: expected "include", found none`);
+      await writeFile(config, shrunk);
+      await mkdir(join(root, group, name, 'src'), { recursive: true });
+      await writeFile(join(root, group, name, 'src/rehearsed.spec.ts'), rehearsedSpec(true));
+    }
+  }
+  // The tests that are left aside still count as used.
+  const knip = join(root, 'knip.json');
+  const settings = JSON.parse(await readFile(knip, 'utf8'));
+  for (const workspace of Object.values<{ entry: string[] }>(settings.workspaces))
+    workspace.entry.push('src/**/*.spec.ts');
+  await writeFile(knip, `${JSON.stringify(settings, null, 2)}\n`);
+}
+
+/** A test that passes or fails. */
+export function rehearsedSpec(passes: boolean): string {
+  return `import { expect, it } from 'vitest';\n\nit('holds', () => {\n  expect(1 + 1).toBe(${passes ? 2 : 3});\n});\n`;
+}
