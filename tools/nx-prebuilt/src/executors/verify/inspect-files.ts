@@ -10,9 +10,9 @@ import {
 } from '@prebuilt/artifacts';
 import { sha256OfFile } from '../../file-hash.ts';
 
-/** An error finding. */
+/** An error finding, on one line: file names and what programs say may hold control characters. */
 export function failure(code: string, message: string): Finding {
-  return { severity: 'error', code, message };
+  return { severity: 'error', code, message: message.replaceAll(/\p{Cc}/gu, ' ') };
 }
 
 const MOST_CHECKSUMS_BYTES = 1024 * 1024;

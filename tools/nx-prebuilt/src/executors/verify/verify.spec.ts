@@ -337,6 +337,12 @@ const REFUSALS: readonly Refusal[] = [
     says: 'etc/ld.so.preload: is not in the manifest',
   },
   {
+    name: 'a file whose name would write to the terminal, on one line',
+    spoil: () => writeFile(join(bin, RUNTIME, 'etc/x\u001b[2J\ny'), ''),
+    code: 'UNEXPECTED_FILE',
+    says: 'etc/x [2J y: is not in the manifest',
+  },
+  {
     name: 'a folder too many in the runtime folder',
     spoil: () => mkdir(join(bin, RUNTIME, 'etc/ld.so.conf.d')),
     code: 'UNEXPECTED_FILE',
@@ -489,6 +495,13 @@ describe('a failed verification', () => {
       new Set(['WRONG_MODE', 'MISSING_FILE', 'UNREADABLE', 'MISSING_LIBRARY', 'WRONG_CHECKSUM']),
     );
     expect(report.execution).toEqual({ how: 'none', reason: 'it failed the checks that come before' });
+  });
+});
+
+describe('an interrupted verification', () => {
+  it('gives no report', async () => {
+    const plan = planVerify(OPTIONS, root, await readManifest(bin), NATIVE);
+    await expect(runVerify(plan, AbortSignal.abort(new Error('stopped')))).rejects.toThrow('stopped');
   });
 });
 
