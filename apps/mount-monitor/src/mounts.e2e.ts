@@ -106,6 +106,7 @@ describe('a real WebDAV mount', () => {
     mount.signalServer('SIGSTOP');
     expect(['timeout', 'hung']).toContain(await untilFailed(monitor, 0, performance.now()));
     await monitor.until('the check is hung', async () => (await monitor.mount(0)).reason === 'hung', 30_000);
+    expect(await monitor.mount(2)).toMatchObject({ status: 'healthy', probe_hung: false });
     await expectGoodNeighbour(watched);
     await expectToEnd(watched);
     mount.signalServer('SIGCONT');

@@ -78,7 +78,7 @@ export class Monitor {
   }
 
   isHung(mount: MountConfig): boolean {
-    return this.#options.prober.isHung(mount.absolutePath);
+    return this.#options.prober.isHung(requestOf(mount));
   }
 
   /** The mounts whose checks have not completed for three intervals. */

@@ -67,7 +67,7 @@ describe('Prober', () => {
       kind: 'inconclusive',
       error: expect.stringContaining('ENOENT'),
     });
-    expect(prober.isHung('/mnt/a')).toBe(false);
+    expect(prober.isHung(request())).toBe(false);
   });
 
   it('is inconclusive when the probe does not get to work in time', async () => {
@@ -95,10 +95,19 @@ describe('Prober', () => {
     const slow = proberOf(`${begin}setInterval(() => {}, 1000)`);
     expect(await slow.check(request(), 200)).toMatchObject({ reason: 'timeout' });
     // The process was killed this very moment, so its end is not known yet.
-    expect(slow.isHung('/mnt/a')).toBe(true);
+    expect(slow.isHung(request())).toBe(true);
     expect(await slow.check(request(), 200)).toMatchObject({ reason: 'hung', durationMs: undefined });
-    await expect.poll(() => slow.isHung('/mnt/a')).toBe(false);
+    await expect.poll(() => slow.isHung(request())).toBe(false);
     expect(await slow.check(request(), 200)).toMatchObject({ reason: 'timeout' });
+  });
+
+  it('does not refuse a look at the mount table while a probe of the same path hangs', async () => {
+    const slow = proberOf(`${begin}setInterval(() => {}, 1000)`);
+    expect(await slow.check(request(), 200)).toMatchObject({ reason: 'timeout' });
+    expect(slow.isHung(request())).toBe(true);
+    const table: ProbeRequest = { ...request(), checkType: 'mountpoint' };
+    expect(slow.isHung(table)).toBe(false);
+    expect(await slow.check(table, 200)).toMatchObject({ reason: 'timeout' });
   });
 
   it('checks one path one after the other, and different ones at the same time', async () => {

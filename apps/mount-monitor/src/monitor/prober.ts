@@ -37,8 +37,8 @@ export interface ProberOptions {
 const maxOutput = 64 * 1024;
 
 /**
- * Runs checks in processes of their own, at most one a path. A probe that misses its deadline is killed and
- * left behind: as long as it has not ended (a process in an uninterruptible wait does not), checks of its path
+ * Runs checks in processes of their own, at most one a mount. A probe that misses its deadline is killed and
+ * left behind: as long as it has not ended (a process in an uninterruptible wait does not), checks of that mount
  * fail at once as `hung` and no further process is started for it.
  */
 export class Prober {
@@ -60,28 +60,29 @@ export class Prober {
     return this.#stuck.size;
   }
 
-  /** Whether a killed probe of this path has not ended yet. */
-  isHung(path: string): boolean {
-    return this.#stuck.has(path);
+  /** Whether a killed probe of the same mount has not ended yet. */
+  isHung(request: ProbeRequest): boolean {
+    return this.#stuck.has(placeOf(request));
   }
 
   /** Checks once; settles within the start timeout and `timeoutMs`, whatever the mount does. Never rejects. */
   async check(request: ProbeRequest, timeoutMs: number): Promise<CheckOutcome> {
+    const place = placeOf(request);
     for (;;) {
       const refused = this.#refuse(request);
       if (refused !== undefined) return refused;
-      const running = this.#running.get(request.path);
+      const running = this.#running.get(place);
       if (running === undefined) break;
       await running.outcome;
     }
     const run = new Run(request);
-    this.#running.set(request.path, run);
+    this.#running.set(place, run);
     const release = await this.#gate.enter();
     run.start(this.#command, this.#startTimeoutMs, timeoutMs, release);
     const outcome = await run.outcome;
     run.abandon();
-    this.#running.delete(request.path);
-    if (run.child !== undefined && !run.ended) this.#leaveBehind(request.path, run.child);
+    this.#running.delete(place);
+    if (run.child !== undefined && !run.ended) this.#leaveBehind(place, run.child);
     return outcome;
   }
 
@@ -93,7 +94,7 @@ export class Prober {
 
   #refuse(request: ProbeRequest): CheckOutcome | undefined {
     if (this.#closed) return { kind: 'cancelled' };
-    if (!this.#stuck.has(request.path)) return undefined;
+    if (!this.isHung(request)) return undefined;
     return {
       kind: 'failed',
       reason: 'hung',
@@ -103,11 +104,19 @@ export class Prober {
     };
   }
 
-  #leaveBehind(path: string, child: ChildProcess): void {
-    this.#stuck.set(path, child);
-    child.once('exit', () => this.#stuck.delete(path));
+  #leaveBehind(place: string, child: ChildProcess): void {
+    this.#stuck.set(place, child);
+    child.once('exit', () => this.#stuck.delete(place));
     child.unref();
   }
+}
+
+/**
+ * What at most one probe may run or hang for: a mount. A look at the mount table does not touch the mount, so a
+ * hung probe of the same path does not keep it from running.
+ */
+function placeOf({ path, checkType }: ProbeRequest): string {
+  return checkType === 'mountpoint' ? `table:${path}` : path;
 }
 
 /** One probe process, from its start to its verdict or its deadline. */
