@@ -36,7 +36,7 @@ describe('artifactsOf', () => {
 
 describe('hashWithArtifacts', () => {
   let root: string;
-  const task: Task = {
+  const plainTask: Task = {
     id: 'release:verify',
     target: { project: 'release', target: 'verify' },
     overrides: {},
@@ -44,7 +44,8 @@ describe('hashWithArtifacts', () => {
     parallelism: true,
     cache: true,
   };
-  const hashAfter = async (dependencies: readonly string[], root: string) => {
+  const hashAfter = async (dependencies: readonly string[], root: string, overrides: object = {}) => {
+    const task: Task = { ...plainTask, overrides };
     const taskGraph: TaskGraph = {
       roots: [],
       tasks: { [task.id]: task },
@@ -70,6 +71,15 @@ describe('hashWithArtifacts', () => {
   it('is Nx’s own in a run that holds the tasks before', async () => {
     expect(await hashAfter(['release:build'], root)).toBe('nx');
   });
+
+  it.each([{ dryRun: true }, { 'dry-run': true }])(
+    'never is that of another dry run (%o)',
+    async (overrides) => {
+      expect(await hashAfter(['release:build'], root, overrides)).not.toBe(
+        await hashAfter(['release:build'], root, overrides),
+      );
+    },
+  );
 
   it('is the same for the same artifacts in another folder', async () => {
     const before = await alone();

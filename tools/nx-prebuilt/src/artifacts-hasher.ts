@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { lstat, readdir, readlink } from 'node:fs/promises';
 import { join, relative } from 'node:path';
@@ -14,6 +14,8 @@ export interface TaskHash {
  * The cache key of a task that works on the artifacts of other tasks. In a run that holds those tasks, Nx's own key
  * follows their outputs (`dependentTasksOutputFiles`). In a run without them (`--exclude-task-dependencies`, where
  * the artifacts come from elsewhere) Nx's key knows nothing of the artifacts: then their content is made part of it.
+ * A dry run gets a key of its own each time: Nx would otherwise keep the outputs it found beside it, and put those
+ * back, in place of later ones, when the same dry run is asked for again.
  *
  * @see https://nx.dev/reference/inputs#dependent-tasks-output-files
  */
@@ -25,6 +27,7 @@ export async function hashWithArtifacts(
   root: string = workspaceRoot,
 ): Promise<TaskHash> {
   const hash: TaskHash = await context.hasher.hashTask(task, context.taskGraph, context.env ?? process.env);
+  if (isDryRun(task)) return { ...hash, value: sha256Of(`${hash.value}\n${randomUUID()}`) };
   if ((context.taskGraph.dependencies[task.id] ?? []).length > 0) return hash;
   const digest = createHash('sha256').update(`${hash.value}\n`);
   for (const path of artifactsOf(task.target.project, task.target.target, context.projectGraph)) {
@@ -32,6 +35,14 @@ export async function hashWithArtifacts(
     await addFolder(digest, join(root, path), root);
   }
   return { ...hash, value: digest.digest('hex') };
+}
+
+function isDryRun({ overrides }: Task): boolean {
+  return overrides?.dryRun === true || overrides?.['dry-run'] === true;
+}
+
+function sha256Of(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }
 
 /**
