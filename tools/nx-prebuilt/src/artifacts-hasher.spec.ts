@@ -44,7 +44,11 @@ describe('hashWithArtifacts', () => {
     parallelism: true,
     cache: true,
   };
-  const hashAfter = async (dependencies: readonly string[], root: string, overrides: object = {}) => {
+  const hashAfter = async (
+    dependencies: readonly string[],
+    root: string,
+    overrides: Record<string, unknown> = {},
+  ) => {
     const task: Task = { ...plainTask, overrides };
     const taskGraph: TaskGraph = {
       roots: [],
