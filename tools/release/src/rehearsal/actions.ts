@@ -93,11 +93,14 @@ async function checkout(inputs: Inputs, scope: ActionScope): Promise<ActionResul
   await git(workspace, 'init', '--quiet');
   await git(workspace, 'remote', 'add', 'origin', `file://${scope.origin}`);
   const local = ref.startsWith('refs/heads/') ? ref.replace('refs/heads/', 'refs/remotes/origin/') : ref;
-  const wanted =
-    inputs['fetch-depth'] === '0'
-      ? ['+refs/heads/*:refs/remotes/origin/*', '+refs/tags/*:refs/tags/*', `+${sha}:${local}`]
-      : ['--depth=1', `+${sha}:${local}`];
-  await git(workspace, 'fetch', '--quiet', '--no-tags', 'origin', ...wanted);
+  const fetch = ['fetch', '--quiet', '--no-tags'];
+  if (inputs['fetch-depth'] === '0') {
+    const everything = ['+refs/heads/*:refs/remotes/origin/*', '+refs/tags/*:refs/tags/*'];
+    await git(workspace, ...fetch, 'origin', ...everything);
+    await git(workspace, ...fetch, 'origin', `+${sha}:${local}`);
+  } else {
+    await git(workspace, ...fetch, '--depth=1', 'origin', `+${sha}:${local}`);
+  }
   if (inputs['sparse-checkout'] !== undefined) {
     const patterns = inputs['sparse-checkout'].split('\n').filter((line) => line !== '');
     const cone = inputs['sparse-checkout-cone-mode'] === 'false' ? '--no-cone' : '--cone';

@@ -1,7 +1,7 @@
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freshClone } from './clone.ts';
+import { bootstrappedClone } from './clone.ts';
 import { run, runOk } from './workspace.ts';
 
 /** The repository that rehearsed workflows run for: a bare origin, and a clone from which commits and tags are pushed. */
@@ -24,7 +24,7 @@ export interface RehearsedProject extends AsyncDisposable {
  */
 export async function rehearsedProject(): Promise<RehearsedProject> {
   const folder = await mkdtemp(join(tmpdir(), 'rehearsal-'));
-  const clone = await freshClone();
+  const clone = await bootstrappedClone();
   const dispose = async () => {
     await clone[Symbol.asyncDispose]();
     await rm(folder, { recursive: true, force: true });
@@ -71,7 +71,6 @@ export async function rehearsedProject(): Promise<RehearsedProject> {
       },
       [Symbol.asyncDispose]: dispose,
     };
-    await runOk(root, './bootstrap', []);
     return project;
   } catch (error) {
     await dispose();

@@ -1,0 +1,198 @@
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ACTIONS, type ActionScope, ArtifactStore } from './actions.ts';
+import { parseOutputs } from './runner.ts';
+
+describe('the stand-ins, like the actions', () => {
+  let folder: string;
+  let scope: ActionScope;
+  let count = 0;
+
+  const act = (name: string, inputs: Readonly<Record<string, string>>, more: Partial<ActionScope> = {}) => {
+    const action = ACTIONS[name];
+    if (action === undefined) throw new Error(name);
+    return action(inputs, { ...scope, ...more });
+  };
+  const freshWorkspace = async (): Promise<string> => {
+    const workspace = join(folder, `workspace-${count++}`);
+    await mkdir(workspace);
+    return workspace;
+  };
+  const git = async (cwd: string, ...args: readonly string[]): Promise<string> =>
+    (await execa('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.com', ...args], { cwd })).stdout;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'actions-'));
+    const origin = join(folder, 'origin');
+    await mkdir(join(origin, 'apps/a/src'), { recursive: true });
+    await git(origin, 'init', '--quiet', '--initial-branch=main');
+    await git(origin, 'config', 'uploadpack.allowAnySHA1InWant', 'true');
+    await writeFile(join(origin, 'apps/a/src/main.ts'), '');
+    await writeFile(join(origin, 'apps/a/package.json'), '{}');
+    await writeFile(join(origin, 'top'), '');
+    await git(origin, 'add', '.');
+    await git(origin, 'commit', '--quiet', '-m', 'one');
+    await git(origin, 'tag', 'v1.0.0');
+    await git(origin, 'commit', '--quiet', '--allow-empty', '-m', 'two');
+    await git(origin, 'tag', 'v1.1.0');
+    scope = {
+      workspace: await freshWorkspace(),
+      home: await freshWorkspace(),
+      origin,
+      ref: 'refs/tags/v1.1.0',
+      sha: await git(origin, 'rev-parse', 'HEAD'),
+      event: 'push',
+      permissions: { contents: 'read' },
+      artifacts: new ArtifactStore(join(folder, 'artifacts')),
+      caches: new Map(),
+      attestations: [],
+      lastGreen: undefined,
+      dockerConfig: folder,
+      path: process.env.PATH ?? '',
+    };
+    await writeFile(join(folder, 'config.json'), '{"kept":true}');
+  });
+  afterEach(() => rm(folder, { recursive: true, force: true }));
+
+  it('checkout takes one commit and one tag, unless it is told to take everything', async () => {
+    await act('actions/checkout', {});
+    expect(await git(scope.workspace, 'tag', '--list')).toBe('v1.1.0');
+    expect(await git(scope.workspace, 'rev-list', '--count', 'HEAD')).toBe('1');
+    expect(await git(scope.workspace, 'rev-parse', '--is-shallow-repository')).toBe('true');
+    const workspace = await freshWorkspace();
+    await act('actions/checkout', { 'fetch-depth': '0' }, { workspace });
+    expect(await git(workspace, 'tag', '--list')).toBe('v1.0.0\nv1.1.0');
+    expect(await git(workspace, 'rev-list', '--count', 'HEAD')).toBe('2');
+  });
+
+  it('checkout leaves out what the patterns of a sparse one leave out', async () => {
+    await act('actions/checkout', {
+      'sparse-checkout-cone-mode': 'false',
+      'sparse-checkout': '/*\n!/apps/*/**\n/apps/*/package.json\n',
+    });
+    expect(await readdir(join(scope.workspace, 'apps/a'))).toEqual(['package.json']);
+    expect(await readdir(scope.workspace)).toContain('top');
+  });
+
+  it('checkout needs the right to read contents', async () => {
+    await expect(act('actions/checkout', {}, { permissions: {} })).rejects.toThrow('may not read');
+  });
+
+  it('an artifact keeps bytes and paths, and loses the executable bit', async () => {
+    await mkdir(join(scope.workspace, 'out/deep'), { recursive: true });
+    await writeFile(join(scope.workspace, 'out/deep/program'), 'bytes');
+    await chmod(join(scope.workspace, 'out/deep/program'), 0o755);
+    await act('actions/upload-artifact', { name: 'a', path: 'out' });
+    const workspace = await freshWorkspace();
+    await act('actions/download-artifact', { name: 'a', path: 'in' }, { workspace });
+    const file = join(workspace, 'in/deep/program');
+    expect(await readFile(file, 'utf8')).toBe('bytes');
+    expect((await stat(file)).mode & 0o777).toBe(0o644);
+  });
+
+  it('a name of an artifact is taken once an attempt, and the newest attempt’s is downloaded', async () => {
+    const upload = async (content: string) => {
+      await writeFile(join(scope.workspace, 'f'), content);
+      await act('actions/upload-artifact', { name: 'a', path: 'f' });
+    };
+    await upload('1');
+    await expect(upload('2')).rejects.toThrow('409');
+    scope.artifacts.attempt = 2;
+    await act('actions/download-artifact', { name: 'a', path: 'x' });
+    expect(await readFile(join(scope.workspace, 'x/f'), 'utf8')).toBe('1');
+    await upload('2');
+    await act('actions/download-artifact', { name: 'a', path: 'x' });
+    expect(await readFile(join(scope.workspace, 'x/f'), 'utf8')).toBe('2');
+  });
+
+  it('artifacts are found by pattern, each in its own folder or merged; an absent one is an error', async () => {
+    for (const name of ['p-1', 'p-2', 'q']) {
+      await writeFile(join(scope.workspace, `${name}.json`), name);
+      await act('actions/upload-artifact', { name, path: `${name}.json` });
+    }
+    await act('actions/download-artifact', { pattern: 'p-*', path: 'own' });
+    expect(await readdir(join(scope.workspace, 'own'))).toEqual(['p-1', 'p-2']);
+    await act('actions/download-artifact', { pattern: 'p-*', path: 'merged', 'merge-multiple': 'true' });
+    expect(await readdir(join(scope.workspace, 'merged'))).toEqual(['p-1.json', 'p-2.json']);
+    await expect(act('actions/download-artifact', { name: 'r' })).rejects.toThrow('Artifact not found');
+    await expect(act('actions/upload-artifact', { name: 'r', path: 'absent' })).rejects.toThrow(
+      'No files were found',
+    );
+  });
+
+  it('a cache is found by its key, else by a prefix, newest first, and is never saved twice', async () => {
+    const path = 'kept';
+    await mkdir(join(scope.workspace, path));
+    const save = async (key: string, content: string) => {
+      await writeFile(join(scope.workspace, 'kept/f'), content);
+      await act('actions/cache/save', { path, key });
+    };
+    await save('main-1', 'one');
+    await save('main-2', 'two');
+    await save('main-2', 'three');
+    const restore = async (key: string) => {
+      const workspace = await freshWorkspace();
+      const { outputs } = await act(
+        'actions/cache/restore',
+        { path, key, 'restore-keys': 'main-\n' },
+        { workspace },
+      );
+      return [outputs?.['cache-hit'], await readFile(join(workspace, 'kept/f'), 'utf8')];
+    };
+    expect(await restore('main-1')).toEqual(['true', 'one']);
+    expect(await restore('main-3')).toEqual(['false', 'two']);
+    await expect(act('actions/cache/save', { path, key: 'x' }, { event: 'pull_request' })).rejects.toThrow();
+  });
+
+  it('a login is in the Docker config file until the job ends', async () => {
+    const { post } = await act('docker/login-action', {
+      registry: 'r.example',
+      username: 'u',
+      password: 'p',
+    });
+    const config = async () => JSON.parse(await readFile(join(scope.home, '.docker/config.json'), 'utf8'));
+    expect(await config()).toEqual({
+      kept: true,
+      auths: { 'r.example': { auth: Buffer.from('u:p').toString('base64') } },
+    });
+    await post?.();
+    expect(await config()).toEqual({ kept: true });
+    await expect(act('docker/login-action', { registry: 'r.example' })).rejects.toThrow('required');
+  });
+
+  it('an attestation needs its rights and a subject', async () => {
+    const rights = { permissions: { 'id-token': 'write', attestations: 'write' } };
+    const image = { 'subject-name': 'r.example/i', 'subject-digest': `sha256:${'0'.repeat(64)}` };
+    await act('actions/attest-build-provenance', image, rights);
+    expect(scope.attestations).toEqual([{ name: 'r.example/i', digest: image['subject-digest'] }]);
+    await expect(act('actions/attest-build-provenance', image)).rejects.toThrow('id-token');
+    await expect(
+      act('actions/attest-build-provenance', { 'subject-path': 'none-*' }, rights),
+    ).rejects.toThrow('could not find');
+    await expect(
+      act('actions/attest-build-provenance', { ...image, 'subject-digest': '' }, rights),
+    ).rejects.toThrow('no subject');
+  });
+
+  it('nx-set-shas gives the last green commit on main, and the merge base of a pull request', async () => {
+    const rights = { permissions: { contents: 'read', actions: 'read' } };
+    await act('actions/checkout', { 'fetch-depth': '0' });
+    const one = await git(scope.workspace, 'rev-parse', 'v1.0.0');
+    const shas = async (more: Partial<ActionScope>) =>
+      (await act('nrwl/nx-set-shas', {}, { ...rights, ...more })).outputs;
+    expect(await shas({ lastGreen: one })).toEqual({ base: one, head: scope.sha });
+    expect(await shas({})).toEqual({ base: one, head: scope.sha });
+    expect(await shas({ event: 'pull_request' })).toEqual({ base: scope.sha, head: scope.sha });
+  });
+
+  it.each(Object.keys(ACTIONS))('%s refuses an input that it does not know', async (name) => {
+    await expect(act(name, { 'no-such-input': 'x' })).rejects.toThrow('unexpected input: no-such-input');
+  });
+
+  it('outputs of a script are lines, or blocks with a delimiter', () => {
+    expect(parseOutputs('a=1\nb<<E\nx\ny=2\nE\nc=d=e\n')).toEqual({ a: '1', b: 'x\ny=2', c: 'd=e' });
+  });
+});
