@@ -124,13 +124,20 @@ function assemble(
   });
 }
 
+/**
+ * Seconds since 1970, later than any source date: BuildKit takes later times back to the source date. An equal time
+ * would not do: builds that run side by side share the steps whose files are alike, times not counted, so that one
+ * would get the other's times, and earlier ones stay.
+ */
+const STAGED_TIME = 2_147_483_647;
+
 async function build(
   { plan, release, blobs, work, dockerfile, signal }: ImageWork,
   progress: ReleaseProgress,
 ): Promise<Descriptor> {
   const { platform, context, image, command } = release;
   const folders = platformFolders(plan.manifestSha256, dockerfile, platform);
-  await stageContext(context, join(work, folders.context), plan.sourceDateEpoch);
+  await stageContext(context, join(work, folders.context), STAGED_TIME);
   await mkdir(join(work, folders.layout), { recursive: true });
   if (command === undefined) throw new Error(`${platform}: planned without a command`);
   await runBuildx(command, work, signal, (text) => progress.line(`${platform} | ${text}`));
