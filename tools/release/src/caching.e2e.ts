@@ -8,12 +8,13 @@ import { nx, nxTasks, runOk, type TaskResults } from './testing/workspace.ts';
 const BUILD = 'release:build-binaries';
 const VERIFY = 'release:verify';
 const IMAGE = 'release:docker-release';
+const FAST = '--compression=zstd';
 const ALL_HIT: TaskResults = { [BUILD]: 'hit', [VERIFY]: 'hit', [IMAGE]: 'hit' };
 const COMMENT = '\n// changed\n';
 
 describe('the cache of release:docker-release', { timeout: 600_000 }, () => {
   let clone: Clone;
-  const chain = (env?: Readonly<Record<string, string>>) => nxTasks(clone.root, ['run', IMAGE], env);
+  const chain = (env?: Readonly<Record<string, string>>) => nxTasks(clone.root, ['run', IMAGE, FAST], env);
   const git = (...args: readonly string[]) =>
     runOk(clone.root, 'git', ['-c', 'user.name=test', '-c', 'user.email=test@example.com', ...args]);
   const at = (path: string) => join(clone.root, path);
@@ -102,7 +103,7 @@ describe('the cache of release:docker-release', { timeout: 600_000 }, () => {
 
   describe('with --exclude-task-dependencies', () => {
     const alone = (env?: Readonly<Record<string, string>>) =>
-      nxTasks(clone.root, ['run', IMAGE, '--exclude-task-dependencies'], env);
+      nxTasks(clone.root, ['run', IMAGE, FAST, '--exclude-task-dependencies'], env);
 
     it('is not hit for another dist/bin than that of the cached image', async () => {
       await chain();
@@ -122,7 +123,7 @@ describe('the cache of release:docker-release', { timeout: 600_000 }, () => {
       } finally {
         await file.close();
       }
-      const { exitCode, output } = await nx(clone.root, ['run', IMAGE, '--exclude-task-dependencies']);
+      const { exitCode, output } = await nx(clone.root, ['run', IMAGE, FAST, '--exclude-task-dependencies']);
       expect(output).toMatch(/^error [A-Z_]+: .*mount-monitor-linux-arm64/m);
       expect(exitCode).toBe(1);
     });

@@ -3,18 +3,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run, runOk, THIS_WORKSPACE } from './workspace.ts';
 
-/** A clone of this repository's HEAD in a folder of its own; gone when it is disposed of. */
+/** A clone of a repository's HEAD in a folder of its own; gone when it is disposed of. */
 export interface Clone extends AsyncDisposable {
   readonly root: string;
 }
 
 /** Clones, and nothing more: what a stranger has after `git clone`. */
-export async function freshClone(): Promise<Clone> {
+export async function freshClone(repository: string = THIS_WORKSPACE): Promise<Clone> {
   const folder = await mkdtemp(join(tmpdir(), 'clone-'));
   const root = join(folder, 'workspace');
   const remove = () => rm(folder, { recursive: true, force: true });
   try {
-    await runOk(folder, 'git', ['clone', '--quiet', THIS_WORKSPACE, root]);
+    await runOk(folder, 'git', ['clone', '--quiet', repository, root]);
     return { root, [Symbol.asyncDispose]: remove };
   } catch (error) {
     await remove();
@@ -23,8 +23,8 @@ export async function freshClone(): Promise<Clone> {
 }
 
 /** Clones and runs `./bootstrap`, which finds most of its work done: the packages and sysroots are copies of ours. */
-export async function bootstrappedClone(): Promise<Clone> {
-  const clone = await freshClone();
+export async function bootstrappedClone(repository: string = THIS_WORKSPACE): Promise<Clone> {
+  const clone = await freshClone(repository);
   try {
     const { exitCode } = await run(THIS_WORKSPACE, './bootstrap', ['--check']);
     if (exitCode === 0) {

@@ -10,6 +10,10 @@ import { runOk } from './workspace.ts';
 export interface UnpackedImage {
   readonly architecture: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** How a container is started: user, entry point, labels, and the rest. */
+  readonly config: unknown;
+  /** The digests of the uncompressed layers. */
+  readonly layers: readonly string[];
   /** The SHA-256 of the executable, in hexadecimal. */
   readonly executable: string;
 }
@@ -32,6 +36,9 @@ export async function unpackImage(layout: string, architecture: string): Promise
   try {
     const choose = ['--override-os=linux', `--override-arch=${architecture}`];
     const inspected = JSON.parse(await runOk(work, 'skopeo', [...choose, 'inspect', `oci:${layout}`]));
+    const configuration: { config: unknown; rootfs: { diff_ids: readonly string[] } } = JSON.parse(
+      await runOk(work, 'skopeo', [...choose, 'inspect', '--config', '--raw', `oci:${layout}`]),
+    );
     const single = join(work, 'single');
     await runOk(work, 'skopeo', [...choose, 'copy', '--quiet', `oci:${layout}`, `oci:${single}:image`]);
     const bundle = join(work, 'bundle');
@@ -40,6 +47,8 @@ export async function unpackImage(layout: string, architecture: string): Promise
     return {
       architecture: inspected.Architecture,
       labels: inspected.Labels,
+      config: configuration.config,
+      layers: configuration.rootfs.diff_ids,
       executable: await sha256Of(join(bundle, 'rootfs/mount-monitor')),
     };
   } finally {
