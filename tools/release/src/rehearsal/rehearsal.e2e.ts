@@ -335,6 +335,44 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     expect(releaseOf('v1.3.0')).toBeUndefined();
   });
 
+  describe('of a pull request', () => {
+    async function pullRequest(path: string): Promise<WorkflowRun> {
+      const git = (...args: readonly string[]) =>
+        execa('git', ['-c', 'user.name=test', '-c', 'user.email=test@example.com', ...args], {
+          cwd: project.root,
+        });
+      await git('checkout', '--quiet', '-B', 'change', 'main');
+      await writeFile(join(project.root, path), `${await readFile(join(project.root, path), 'utf8')}\n`);
+      await git('commit', '--quiet', '--all', '-m', 'change');
+      await git('push', '--quiet', '--force', 'origin', 'HEAD:refs/pull/1/merge');
+      const sha = (await git('rev-parse', 'HEAD')).stdout;
+      await git('checkout', '--quiet', 'main');
+      return rehearse(ci, { event: 'pull_request', ref: 'refs/pull/1/merge', sha });
+    }
+
+    it('runs nothing heavy where only documentation changed', async () => {
+      const run = await pullRequest('docs/architecture.md');
+      expect(failures(run)).toBe('');
+      expect(results(run)).toBe('affected success, check skipped');
+      expect(job(run, 'affected').outputs.projects).toBe('[]');
+    });
+
+    it('runs a lib and what depends on it where the lib changed, and saves no cache', async () => {
+      const run = await pullRequest('libs/elf/src/index.ts');
+      expect(failures(run)).toBe('');
+      expect(results(run)).toBe('affected success, check success');
+      expect(JSON.parse(job(run, 'affected').outputs.projects ?? '').toSorted()).toEqual([
+        'elf',
+        'nx-prebuilt',
+        'release',
+      ]);
+      const { log } = job(run, 'check');
+      expect(log).toMatch(/nx run release:docker-release/);
+      expect(log).not.toMatch(/nx run (app|oci):(lint|test)/);
+      expect(options.caches.size).toBe(0);
+    });
+  });
+
   it('stops after test where a test fails', async () => {
     await writeFile(join(project.root, 'libs/elf/src/rehearsed.spec.ts'), rehearsedSpec(false));
     const run = await rehearse(release, await pushTag('v1.4.0', 'feat: broken'));

@@ -1,0 +1,115 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { bootstrappedClone, type Clone } from './testing/clone.ts';
+import { type RemoteCache, startRemoteCache } from './testing/remote-cache.ts';
+import { nx } from './testing/workspace.ts';
+
+const EXECUTABLE = 'dist/bin/mount-monitor-linux-arm64';
+
+describe('a remote cache', { timeout: 300_000 }, () => {
+  let cache: RemoteCache;
+  let first: Clone;
+  let second: Clone;
+  let environment: Readonly<Record<string, string>>;
+
+  beforeAll(async () => {
+    cache = await startRemoteCache({ write: 'writer', read: 'reader' });
+    environment = {
+      NX_SELF_HOSTED_REMOTE_CACHE_SERVER: cache.url,
+      NX_SELF_HOSTED_REMOTE_CACHE_ACCESS_TOKEN: 'writer',
+    };
+    [first, second] = [await bootstrappedClone(), await bootstrappedClone()];
+  }, 300_000);
+  afterAll(async () => {
+    await cache?.[Symbol.asyncDispose]();
+    await first?.[Symbol.asyncDispose]();
+    await second?.[Symbol.asyncDispose]();
+  });
+
+  /** Forgets what the clone has built, and what it has kept of it. */
+  const forget = async (clone: Clone): Promise<void> => {
+    for (const folder of ['dist', '.nx'])
+      await rm(join(clone.root, folder), { recursive: true, force: true });
+  };
+  const build = (
+    clone: Clone,
+    env: Readonly<Record<string, string>> = {},
+    target = 'release:build-binaries',
+  ) => nx(clone.root, ['run', target], { ...environment, ...env });
+  const sha256 = async (clone: Clone): Promise<string> =>
+    createHash('sha256')
+      .update(await readFile(join(clone.root, EXECUTABLE)))
+      .digest('hex');
+  const cacheStatus = async (clone: Clone): Promise<Readonly<Record<string, string>>> => {
+    const { tasks } = JSON.parse(await readFile(join(clone.root, '.nx/cache/run.json'), 'utf8'));
+    return Object.fromEntries(
+      tasks.map((task: { readonly taskId: string; readonly cacheStatus: string }) => [
+        task.taskId,
+        task.cacheStatus,
+      ]),
+    );
+  };
+
+  it('gives one clone what another one has built', async () => {
+    expect(await build(first)).toMatchObject({ exitCode: 0 });
+    expect(cache.takeAnswers()).toEqual(['GET 404', 'PUT 200']);
+    expect(await build(second)).toMatchObject({ exitCode: 0 });
+    expect(cache.takeAnswers()).toEqual(['GET 200']);
+    expect(await cacheStatus(second)).toEqual({ 'release:build-binaries': 'remote-cache-hit' });
+    expect(await sha256(second)).toBe(await sha256(first));
+  });
+
+  it('is not written with a token that may only read, and the run goes on', async () => {
+    const env = { NX_SELF_HOSTED_REMOTE_CACHE_ACCESS_TOKEN: 'reader', RELEASE_VERSION: '2.0.0' };
+    expect(await build(second, env)).toMatchObject({ exitCode: 0 });
+    expect(cache.takeAnswers()).toEqual(['GET 404', 'PUT 403']);
+    expect(cache.entries.size).toBe(1);
+  });
+
+  it('with a refused token fails the run, which goes on without the server', async () => {
+    await forget(second);
+    expect((await build(second, { NX_SELF_HOSTED_REMOTE_CACHE_ACCESS_TOKEN: 'wrong' })).exitCode).not.toBe(0);
+    expect(cache.takeAnswers()).toEqual(['GET 401']);
+    expect(await build(second, { NX_SELF_HOSTED_REMOTE_CACHE_SERVER: '' })).toMatchObject({ exitCode: 0 });
+    expect(cache.takeAnswers()).toEqual([]);
+  });
+
+  it('that is down fails the run, which goes on without it', async () => {
+    await forget(second);
+    const down = { NX_SELF_HOSTED_REMOTE_CACHE_SERVER: 'http://127.0.0.1:9' };
+    expect((await build(second, down)).exitCode).not.toBe(0);
+    expect(await build(second, { NX_SELF_HOSTED_REMOTE_CACHE_SERVER: '' })).toMatchObject({ exitCode: 0 });
+  });
+
+  it('with a cut-off archive leaves nothing that passes verification', async () => {
+    await forget(second);
+    const [[hash, entry] = ['', Buffer.alloc(0)]] = cache.entries;
+    cache.entries.set(hash, entry.subarray(0, entry.length / 2));
+    const { exitCode } = await build(second, {}, 'release:verify');
+    if (exitCode === 0) expect(await sha256(second)).toBe(await sha256(first));
+    cache.entries.set(hash, entry);
+  });
+
+  it('with an altered archive is caught by verify, which names the file', async () => {
+    await forget(second);
+    const [[hash, entry] = ['', Buffer.alloc(0)]] = cache.entries;
+    const folder = await mkdtemp(join(tmpdir(), 'altered-'));
+    try {
+      const tar = gunzipSync(entry);
+      // Deep inside an executable, far from any header of the archive.
+      const at = tar.indexOf('mount-monitor-linux-arm64') + 60_000_000;
+      tar.writeUInt8(tar.readUInt8(at) ^ 0xff, at);
+      cache.entries.set(hash, gzipSync(tar, { level: 1 }));
+      const { exitCode, output } = await build(second, {}, 'release:verify');
+      expect(exitCode).not.toBe(0);
+      expect(output).toMatch(/mount-monitor-linux-(amd64|arm64): .*sha256/i);
+    } finally {
+      cache.entries.set(hash, entry);
+      await rm(folder, { recursive: true });
+    }
+  });
+});
