@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { compiledVersion } from './testing/compile.ts';
 import { freePort, MonitorProcess, runMonitor, Scratch } from './testing/monitor-process.ts';
 import { need } from './testing/needs.ts';
+import { descriptorsOf } from './testing/proc.ts';
 
 const executable = inject('executable');
 const scratches: Scratch[] = [];
@@ -354,6 +355,25 @@ describe.concurrent('hostile clients', () => {
     const sockets = Array.from({ length: 50 }, () => connect({ host: '127.0.0.1', port: unhealthy.port }));
     for (const socket of sockets) socket.on('error', () => undefined);
     expect((await unhealthy.get('/version')).status).toBe(200);
+    for (const socket of sockets) socket.destroy();
+  });
+});
+
+describe('a crowd of clients that begin requests and do not end them', () => {
+  it('is bounded in connections, and kept out within seconds', async () => {
+    const pid = degraded.child.pid ?? 0;
+    const sockets = Array.from({ length: 400 }, () => connect({ host: '127.0.0.1', port: degraded.port }));
+    for (const socket of sockets) {
+      socket.on('error', () => undefined);
+      socket.write('GET /version HTTP/1.1\r\nHost: x\r\n');
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    expect(descriptorsOf(pid)).toBeLessThan(300);
+    await degraded.until(
+      'it answers again',
+      async () => (await degraded.get('/version')).status === 200,
+      30_000,
+    );
     for (const socket of sockets) socket.destroy();
   });
 });
