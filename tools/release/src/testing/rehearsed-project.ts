@@ -90,12 +90,12 @@ async function shrinkTests(root: string): Promise<void> {
       await writeFile(join(root, group, name, 'src/rehearsed.spec.ts'), rehearsedSpec(true));
     }
   }
-  // The tests that are left aside still count as used.
-  const knip = join(root, 'knip.json');
-  const settings = JSON.parse(await readFile(knip, 'utf8'));
-  for (const workspace of Object.values<{ entry: string[] }>(settings.workspaces))
-    workspace.entry.push('src/**/*.spec.ts');
-  await writeFile(knip, `${JSON.stringify(settings, null, 2)}\n`);
+  // knip would call the tests that are left aside unused, and the type check is one of the gate's own targets.
+  const manifest = join(root, 'package.json');
+  const settings = JSON.parse(await readFile(manifest, 'utf8'));
+  settings.scripts.check = 'biome check --error-on-warnings package.json';
+  await writeFile(manifest, `${JSON.stringify(settings, null, 2)}\n`);
+  await runOk(root, 'npx', ['biome', 'check', '--write', '.']);
 }
 
 /** A test that passes or fails. */
