@@ -1,4 +1,6 @@
 import type { ExecutorContext } from '@nx/devkit';
+import type { Manifest } from '@prebuilt/artifacts';
+import { writeJobOutputs, writeJobSummary } from '../../job-summary.ts';
 import { reportFailures } from '../../report-failures.ts';
 import { readVersionFacts } from '../../version-facts.ts';
 import type { BuildBinariesOptions } from './options.ts';
@@ -17,8 +19,26 @@ export default function buildBinaries(
       return true;
     }
     console.log(`${plan.name} ${plan.version}: ${plan.platforms.map(({ platform }) => platform).join(', ')}`);
+    const begun = performance.now();
     const manifest = await runBuild(plan, context.root, (line) => console.log(line));
     for (const { path, sha256 } of manifest.platforms) console.log(`${sha256}  ${path}`);
+    await writeJobSummary(summariseBuild(manifest, performance.now() - begun));
+    await writeJobOutputs({ version: manifest.version });
     return true;
   });
+}
+
+function summariseBuild(manifest: Manifest, milliseconds: number): string {
+  const { name, version, revision, toolchain, platforms } = manifest;
+  return [
+    `### Built ${name} ${version}`,
+    '',
+    `Compiled by ${toolchain.name} ${toolchain.version} in ${(milliseconds / 1000).toFixed(1)} s from ${revision === null ? 'a development tree' : `commit \`${revision}\``}.`,
+    '',
+    '| file | platform | bytes | SHA-256 |',
+    '| --- | --- | ---: | --- |',
+    ...platforms.map(
+      ({ path, platform, size, sha256 }) => `| ${path} | ${platform} | ${size} | \`${sha256}\` |`,
+    ),
+  ].join('\n');
 }

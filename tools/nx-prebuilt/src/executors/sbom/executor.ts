@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { ExecutorContext } from '@nx/devkit';
 import { readManifest } from '@prebuilt/artifacts';
+import { writeJobSummary } from '../../job-summary.ts';
 import { reportFailures } from '../../report-failures.ts';
 import type { SbomOptions } from './options.ts';
 import { planSboms } from './plan.ts';
@@ -13,6 +14,13 @@ export default function sbom(options: SbomOptions, context: ExecutorContext): Pr
     const plans = planSboms(manifest, await readLicenses(context.root), uuidOf);
     await writeSboms(resolve(context.root, options.outputPath), plans);
     for (const { fileName, components } of plans) console.log(`${fileName}: ${components.length} components`);
+    await writeJobSummary(
+      [
+        `### Bills of materials of ${manifest.manifest.name} ${manifest.manifest.version}`,
+        '',
+        ...plans.map(({ fileName, components }) => `- ${fileName}: ${components.length} components`),
+      ].join('\n'),
+    );
     return true;
   });
 }
