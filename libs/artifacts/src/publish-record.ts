@@ -32,6 +32,8 @@ const image = v.strictObject({
     }),
   ),
   sbom: v.nullable(v.strictObject({ digest, listedBy: v.picklist(['api', 'tag']) })),
+  /** Null where none was asked for. */
+  signature: v.optional(v.nullable(v.strictObject({ digest, listedBy: v.picklist(['api', 'tag']) }))),
   bytesSent: count,
   bytesSkipped: count,
   blobsSent: count,

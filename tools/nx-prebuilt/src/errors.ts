@@ -17,6 +17,7 @@ export type PrebuiltErrorCode =
   | 'RUNTIME_INTEGRITY'
   | 'RUNTIME_UNAVAILABLE'
   | 'SBOM'
+  | 'SIGN'
   | 'SYSROOT'
   | 'TOOLCHAIN'
   | 'VERIFY_REPORT'

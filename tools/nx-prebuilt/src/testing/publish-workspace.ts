@@ -101,6 +101,7 @@ export async function publishWorkspace(sample: PublishSample): Promise<PublishWo
       tagSpellings: ['plain', 'v'],
       tagLatest: 'auto',
       allowRetag: false,
+      sign: false,
       plainHttp: false,
       concurrency: 4,
       dryRun: false,

@@ -15,6 +15,7 @@ import { execa } from 'execa';
 import { PrebuiltError } from '../../errors.ts';
 import { withInterrupt } from '../../interrupt.ts';
 import type { DockerPublishOptions } from './options.ts';
+import type { SigningServices } from './sign.ts';
 
 /** The clients of a publish. */
 export interface Connection {
@@ -29,6 +30,7 @@ export interface Outside {
   readonly clock?: RetryClock;
   /** Milliseconds without a byte after which a connection counts as stalled. */
   readonly idleMs?: number;
+  readonly signing?: SigningServices;
 }
 
 const HELPER_TIMEOUT_MS = 30_000;

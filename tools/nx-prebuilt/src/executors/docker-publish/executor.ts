@@ -9,6 +9,7 @@ import { planPublish } from './plan.ts';
 import { publishAll } from './publish-all.ts';
 import { writeRecord } from './run.ts';
 import { formatPlan, summariseRecord } from './show.ts';
+import { requireSigningIdentity, signImage } from './sign.ts';
 import { openUploadJournal } from './upload-journal.ts';
 
 /** `@prebuilt/nx:docker-publish`: by digest, read back, then tags. Options: schema.json. */
@@ -19,6 +20,9 @@ export default function dockerPublish(
 ): Promise<{ success: boolean }> {
   return reportFailures(async () => {
     const repositories = parseImages(options.image);
+    const { environment = process.env, signing = {} } = outside;
+    if (options.sign) requireSigningIdentity(environment, signing);
+    const say = options.json ? console.error : console.log;
     const local = await readLocalFacts(options, context.root);
     return connect(
       repositories,
@@ -31,7 +35,8 @@ export default function dockerPublish(
           ),
         );
         const plan = planPublish(local, remote, options);
-        console.log(options.json && options.dryRun ? JSON.stringify(plan, null, 2) : formatPlan(plan));
+        if (options.dryRun && options.json) console.log(JSON.stringify(plan, null, 2));
+        else say(formatPlan(plan));
         if (options.dryRun) return true;
         const sboms = await readSboms(resolve(context.root, options.sbomPath));
         const reports = await hashReports(resolve(context.root, options.verifyPath), local);
@@ -44,6 +49,8 @@ export default function dockerPublish(
           connection,
           concurrency: options.concurrency,
           journal,
+          sign: options.sign ? () => signImage(plan.index, signing) : undefined,
+          progress: (line) => say(line),
         });
         journal.close();
         await writeRecord(resolve(context.root, options.outputPath), record);

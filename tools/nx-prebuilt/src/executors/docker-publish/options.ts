@@ -40,6 +40,10 @@ export interface DockerPublishOptions {
    */
   readonly allowRetag: boolean;
   /**
+   * Signs the image's digest with the identity of the CI job (keyless, by Sigstore) and attaches the signature before the tags move.
+   */
+  readonly sign: boolean;
+  /**
    * A PEM file with an additional certificate authority.
    */
   readonly caFile?: string;

@@ -2,7 +2,15 @@ import type { PublishedImage, PublishRecord } from '@prebuilt/artifacts';
 import { formatImageReference } from '@prebuilt/oci';
 import type { Connection } from './connect.ts';
 import type { LocalFacts, PublishPlan, RepositoryPlan } from './plan.ts';
-import { moveTags, proveImage, type SbomFile, type UploadTotals, uploadImage } from './run.ts';
+import type { Artifact, AttachedArtifact } from './referrer.ts';
+import {
+  attachSignature,
+  moveTags,
+  proveImage,
+  type SbomFile,
+  type UploadTotals,
+  uploadImage,
+} from './run.ts';
 import type { UploadJournal } from './upload-journal.ts';
 
 /** Everything that a publish to all repositories works with. */
@@ -14,11 +22,14 @@ export interface PublishAll {
   readonly connection: Connection;
   readonly concurrency: number;
   readonly journal: UploadJournal;
+  /** Makes the signature; undefined where none is asked for. */
+  readonly sign: (() => Promise<Artifact>) | undefined;
+  readonly progress: (line: string) => void;
 }
 
 /**
  * Checks the right to push to every repository before the first byte is sent; then uploads by digest, reads back,
- * and moves tags, each to all repositories before the next begins, so that no tag moves anywhere until every
+ * signs, and moves tags, each to all repositories before the next begins, so that no tag moves anywhere until every
  * registry holds the proven image. A repository of a registry that was served before gets its blobs mounted from
  * there. A failure leaves the tags that have not moved where they were; run again, it sends what is missing.
  */
@@ -30,6 +41,8 @@ export async function publishAll({
   connection,
   concurrency,
   journal,
+  sign,
+  progress,
 }: PublishAll): Promise<PublishRecord> {
   const startedAt = new Date().toISOString();
   const clients = new Map(
@@ -48,7 +61,7 @@ export async function publishAll({
     clientOf: (target: RepositoryPlan) => clients.get(target) ?? connection.clientOf(target.repository),
     concurrency,
     journal,
-    progress: (line: string) => console.log(line),
+    progress,
   };
   const served = new Map<string, string>();
   const uploaded: { readonly target: RepositoryPlan; readonly totals: UploadTotals }[] = [];
@@ -59,13 +72,19 @@ export async function publishAll({
   }
   const proven = [];
   for (const each of uploaded) proven.push({ ...each, proof: await proveImage(each.target, work) });
+  const signature = await sign?.();
   const images: PublishedImage[] = [];
+  const signatures = new Map<RepositoryPlan, AttachedArtifact>();
+  for (const { target } of proven) {
+    if (signature !== undefined) signatures.set(target, await attachSignature(target, work, signature));
+  }
   for (const { target, totals, proof } of proven) {
     images.push({
       repository: formatImageReference(target.repository),
       reference: target.reference,
       tags: await moveTags(plan, target, work),
       ...proof,
+      signature: signatures.get(target) ?? null,
       ...totals,
     });
   }

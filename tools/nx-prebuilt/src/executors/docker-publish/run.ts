@@ -23,7 +23,7 @@ import {
 import { PrebuiltError } from '../../errors.ts';
 import type { PublishPlan, RepositoryPlan, TagStep } from './plan.ts';
 import { readBack } from './read-back.ts';
-import { attachSboms } from './referrer.ts';
+import { type Artifact, type AttachedArtifact, attach, sbomArtifact } from './referrer.ts';
 import type { UploadJournal } from './upload-journal.ts';
 
 /** A bill of materials on disk. */
@@ -88,11 +88,21 @@ export async function proveImage(
   const sbom =
     work.sboms.length === 0
       ? null
-      : await attachSboms(client, layout.root, work.sboms, {
-          created,
-          onSession: (url) => work.journal.note(label, 'sbom', url),
-        });
+      : await attach(client, layout.root, sbomArtifact(work.sboms, created), (url) =>
+          work.journal.note(label, 'sbom', url),
+        );
   return { platforms: platforms.map((each) => ({ ...each, readBack: true })), sbom };
+}
+
+/** Attaches a signature of the index to it. */
+export function attachSignature(
+  target: RepositoryPlan,
+  work: PublishWork,
+  signature: Artifact,
+): Promise<AttachedArtifact> {
+  const label = formatImageReference(target.repository);
+  const note = (url: string | undefined): void => work.journal.note(label, 'signature', url);
+  return attach(work.clientOf(target), work.layout.root, signature, note);
 }
 
 /**
