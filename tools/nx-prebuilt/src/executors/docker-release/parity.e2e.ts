@@ -275,7 +275,7 @@ describe('both builders agree on any Dockerfile of accepted instructions', () =>
           await workspace.remove();
         }
       }),
-      { numRuns: 40 },
+      { numRuns: 30 },
     );
     expect(built).toBeGreaterThan(10);
   });

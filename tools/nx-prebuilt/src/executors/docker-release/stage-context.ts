@@ -5,14 +5,10 @@ import type { BuildContext } from '../../daemonless/build-context.ts';
 
 /**
  * Copies a context's files, and nothing else, into a folder: reflinks where the file system has them, never hard
- * links, whatever the umask with the modes 0755 and 0644, and every time set to `sourceDateEpoch` (seconds since
- * 1970), since builders keep the modes and times they find.
+ * links, whatever the umask with the modes 0755 and 0644, and every time set to `time` (seconds since 1970), since
+ * builders start from the modes and times they find.
  */
-export async function stageContext(
-  context: BuildContext,
-  folder: string,
-  sourceDateEpoch: number,
-): Promise<void> {
+export async function stageContext(context: BuildContext, folder: string, time: number): Promise<void> {
   const folders = new Set(['']);
   for (const path of [...context.folders, ...context.files.map((file) => dirname(file.path))]) {
     for (let each = path; each !== '.' && each !== ''; each = dirname(each)) folders.add(each);
@@ -26,7 +22,7 @@ export async function stageContext(
     const target = join(folder, path);
     await copyFile(source, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
     await chmod(target, mode);
-    await utimes(target, sourceDateEpoch, sourceDateEpoch);
+    await utimes(target, time, time);
   }
-  for (const path of sorted.reverse()) await utimes(join(folder, path), sourceDateEpoch, sourceDateEpoch);
+  for (const path of sorted.reverse()) await utimes(join(folder, path), time, time);
 }
