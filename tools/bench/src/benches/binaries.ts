@@ -1,0 +1,155 @@
+import { readFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import type { Bench, BenchContext } from '../bench.ts';
+import { BenchError } from '../errors.ts';
+import { executorCommand } from '../executor-command.ts';
+import { runAll } from '../process.ts';
+
+/** The sidecar, as `release:build-binaries` compiles it. */
+const SIDECAR = { name: 'mount-monitor', entry: 'apps/mount-monitor/src/main.ts' };
+
+/** What a benchmark reads from a build's manifest. */
+interface BuiltPlatform {
+  readonly platform: string;
+  /** The executable. */
+  readonly file: string;
+  readonly runtime: string;
+}
+
+interface Build {
+  readonly folder: string;
+  readonly platforms: readonly BuiltPlatform[];
+}
+
+/** Builds the sidecar's executables into the scratch folder. Throws PREREQUISITE where they can't be built. */
+export async function buildSidecar(context: BenchContext): Promise<Build> {
+  const folder = join(context.scratch, 'bin');
+  const options = { ...SIDECAR, outputPath: relative(context.workspaceRoot, folder) };
+  try {
+    await runAll([executorCommand('build-binaries', options, context.workspaceRoot)]);
+  } catch (cause) {
+    throw new BenchError('PREREQUISITE', `executables of the sidecar: ${String(cause)}`, {
+      hint: './bootstrap',
+      cause,
+    });
+  }
+  const { platforms } = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8')) as {
+    readonly platforms: readonly {
+      readonly platform: string;
+      readonly path: string;
+      readonly runtime: { readonly path: string };
+    }[];
+  };
+  return {
+    folder,
+    platforms: platforms.map(({ platform, path, runtime }) => ({
+      platform,
+      file: join(folder, path),
+      runtime: join(folder, runtime.path),
+    })),
+  };
+}
+
+/** Verifies a build, as `release:verify` does, and returns the reports' folder relative to the workspace. */
+export async function verifySidecar(context: BenchContext, build: Build): Promise<string> {
+  const options = verifyOptions(context, build);
+  await runAll([executorCommand('verify', options, context.workspaceRoot)]);
+  return options.outputPath;
+}
+
+/** The machine's own executable among those of a build. */
+export function nativeExecutable(build: Build): string {
+  const wanted = `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`;
+  const found = build.platforms.find(({ platform }) => platform === wanted);
+  if (found === undefined) {
+    throw new BenchError(
+      'PREREQUISITE',
+      `an executable for this machine: expected ${wanted} among the build's`,
+    );
+  }
+  return found.file;
+}
+
+function verifyOptions(context: BenchContext, build: Build) {
+  return {
+    inputPath: relative(context.workspaceRoot, build.folder),
+    outputPath: relative(context.workspaceRoot, join(context.scratch, 'verify')),
+    requireExecution: true,
+  };
+}
+
+const BUN_PACKAGES = [
+  { package: '@oven/bun-linux-x64-baseline', target: 'bun-linux-x64-baseline', arch: 'x64' },
+  { package: '@oven/bun-linux-aarch64', target: 'bun-linux-arm64', arch: 'arm64' },
+] as const;
+
+/** `build-binaries` against the bare compiler. */
+export const compile: Bench = {
+  name: 'compile',
+  title: 'Compile both platforms',
+  ours: 'the build-binaries executor in a Node process: compiled, hashed, ELF read, runtime collected',
+  theirs: 'the two `bun build` commands in parallel, nothing else',
+  unit: 'ms',
+  target: { kind: 'at-most', ratio: 1.2 },
+  async prepare(context) {
+    await buildSidecar(context);
+    const lock = JSON.parse(await readFile(join(context.workspaceRoot, 'package-lock.json'), 'utf8'));
+    const runtimes = BUN_PACKAGES.map((each) => {
+      const integrity = String(lock.packages[`node_modules/${each.package}`].integrity);
+      const digest = Buffer.from(integrity.replace('sha512-', ''), 'base64').toString('hex');
+      const file = join(context.workspaceRoot, '.cache/toolchains', `sha512-${digest}`, 'bin/bun');
+      return { ...each, file };
+    });
+    const compiler = runtimes.find(({ arch }) => arch === process.arch);
+    if (compiler === undefined) {
+      throw new BenchError('PREREQUISITE', `a compiler for ${process.arch}: expected one of x64, arm64`);
+    }
+    const bare = runtimes.map(({ target, file }) => ({
+      file: compiler.file,
+      cwd: context.scratch,
+      args: [
+        'build',
+        '--compile',
+        '--minify',
+        '--bytecode',
+        `--target=${target}`,
+        `--compile-executable-path=${file}`,
+        `--outfile=${join(context.scratch, `bare-${target}`)}`,
+        join(context.workspaceRoot, SIDECAR.entry),
+      ],
+    }));
+    const options = { ...SIDECAR, outputPath: relative(context.workspaceRoot, join(context.scratch, 'bin')) };
+    return {
+      ours: { run: () => runAll([executorCommand('build-binaries', options, context.workspaceRoot)]) },
+      theirs: { run: () => runAll(bare) },
+    };
+  },
+};
+
+/** `verify` against running each executable by hand and hashing it. */
+export const verify: Bench = {
+  name: 'verify',
+  title: 'Verify both platforms',
+  ours: 'the verify executor in a Node process: hashes, ELF files, libraries, symbol versions, executions',
+  theirs: '`--version` and `--help` of both in parallel, beside `sha256sum` of both',
+  unit: 'ms',
+  target: { kind: 'at-most', ratio: 1.5 },
+  async prepare(context) {
+    const build = await buildSidecar(context);
+    const native = nativeExecutable(build);
+    const emulator = join(context.workspaceRoot, '.cache/qemu/usr/bin');
+    const commands = build.platforms.flatMap(({ platform, file, runtime }) =>
+      ['--version', '--help'].map((argument) => {
+        if (file === native) return { file, args: [argument] };
+        const arch = platform === 'linux/arm64' ? 'aarch64' : 'x86_64';
+        return { file: join(emulator, `qemu-${arch}-static`), args: ['-L', runtime, file, argument] };
+      }),
+    );
+    const hashes = build.platforms.map(({ file }) => ({ file: 'sha256sum', args: [file] }));
+    const options = verifyOptions(context, build);
+    return {
+      ours: { run: () => runAll([executorCommand('verify', options, context.workspaceRoot)]) },
+      theirs: { run: () => runAll([...commands, ...hashes]) },
+    };
+  },
+};

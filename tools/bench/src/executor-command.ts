@@ -1,0 +1,12 @@
+import { fileURLToPath } from 'node:url';
+import type { Command } from './process.ts';
+
+/** An executor of the plugin in a Node process of its own, without Nx: its own options over its schema's defaults. */
+export function executorCommand(
+  name: string,
+  options: Readonly<Record<string, unknown>>,
+  workspaceRoot: string,
+): Command {
+  const program = fileURLToPath(new URL('./executor-process.ts', import.meta.url));
+  return { file: process.execPath, args: [program, name, JSON.stringify(options), workspaceRoot] };
+}

@@ -1,0 +1,83 @@
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { cpus, release, totalmem } from 'node:os';
+import { dirname } from 'node:path';
+import { BenchError } from './errors.ts';
+import type { BenchResult } from './runner.ts';
+
+/** The machine that a result was measured on. */
+export interface Machine {
+  readonly processor: string;
+  readonly cores: number;
+  readonly memoryBytes: number;
+  readonly kernel: string;
+  readonly node: string;
+}
+
+/** A result with where and when it was measured. */
+export interface RecordedResult extends BenchResult {
+  /** ISO 8601, UTC. */
+  readonly measured: string;
+  /** Average number of runnable processes in the minute before: above the cores, others were at work too. */
+  readonly loadBefore: number;
+  readonly machine: Machine;
+}
+
+/** What bench/results.json holds. */
+export interface Results {
+  readonly schemaVersion: 1;
+  readonly results: readonly RecordedResult[];
+}
+
+/** This machine. */
+export function describeMachine(): Machine {
+  const processors = cpus();
+  return {
+    processor: processors[0]?.model.trim() ?? 'unknown',
+    cores: processors.length,
+    memoryBytes: totalmem(),
+    kernel: `${process.platform} ${release()} ${process.arch}`,
+    node: process.version,
+  };
+}
+
+/** The recorded results; none where the file is missing. Throws RESULTS where it can't be understood. */
+export async function readResults(path: string): Promise<Results> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
+      return { schemaVersion: 1, results: [] };
+    throw error;
+  }
+  try {
+    const results: Results = JSON.parse(text);
+    if (results.schemaVersion === 1 && Array.isArray(results.results)) return results;
+  } catch (cause) {
+    throw new BenchError('RESULTS', `${path}: expected JSON`, {
+      hint: 'Remove it and measure again.',
+      cause,
+    });
+  }
+  throw new BenchError('RESULTS', `${path}: expected schemaVersion 1`, {
+    hint: 'Remove it and measure again.',
+  });
+}
+
+/** The recorded results with these in place of those of the same name, in the order of `names`. */
+export function mergeResults(
+  recorded: Results,
+  fresh: readonly RecordedResult[],
+  names: readonly string[],
+): Results {
+  const byName = new Map([...recorded.results, ...fresh].map((each) => [each.name, each]));
+  return { schemaVersion: 1, results: names.flatMap((name) => byName.get(name) ?? []) };
+}
+
+/** Writes a file beside its place, then renames it: a reader sees the former or the new one, whole. */
+export async function writeWhole(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const beside = `${path}.${process.pid}.new`;
+  await writeFile(beside, text);
+  await rename(beside, path);
+}

@@ -1,0 +1,61 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { isMet, median, pairRatios, summarise } from './statistics.ts';
+
+describe('median', () => {
+  it.each([
+    { name: 'one value', values: [7], expected: 7 },
+    { name: 'an odd count', values: [9, 1, 5], expected: 5 },
+    { name: 'an even count', values: [10, 1, 2, 4], expected: 3 },
+    { name: 'numbers, not text', values: [10, 9, 100], expected: 10 },
+  ])('is the middle of $name', ({ values, expected }) => {
+    expect(median(values)).toBe(expected);
+  });
+
+  it('of nothing is refused', () => {
+    expect(() => median([])).toThrow(RangeError);
+  });
+
+  it('lies between the smallest and the largest, in whatever order', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer(), { minLength: 1 }), (values) => {
+        const { median: middle, min, max } = summarise(values);
+        expect(middle).toBeGreaterThanOrEqual(min);
+        expect(middle).toBeLessThanOrEqual(max);
+        expect(median([...values].reverse())).toBe(middle);
+      }),
+    );
+  });
+});
+
+describe('pairRatios', () => {
+  it('divides each of ours by its own partner', () => {
+    expect(pairRatios([10, 30], [20, 10])).toEqual([0.5, 3]);
+  });
+
+  it.each([
+    { name: 'different counts', ours: [1, 2], theirs: [1] },
+    { name: 'a partner of zero', ours: [1], theirs: [0] },
+    { name: 'a partner that is no number', ours: [1], theirs: [Number.NaN] },
+  ])('refuses $name', ({ ours, theirs }) => {
+    expect(() => pairRatios(ours, theirs)).toThrow(RangeError);
+  });
+});
+
+describe('isMet', () => {
+  it.each([
+    { target: { kind: 'at-most', ratio: 1.2 }, ratio: 1.2, met: true },
+    { target: { kind: 'at-most', ratio: 1.2 }, ratio: 1.21, met: false },
+    { target: { kind: 'at-least', ratio: 0.8 }, ratio: 0.8, met: true },
+    { target: { kind: 'at-least', ratio: 0.8 }, ratio: 0.79, met: false },
+    { target: { kind: 'at-most', ratio: 1 }, ratio: Number.NaN, met: false },
+    { target: { kind: 'report' }, ratio: 99, met: true },
+  ] as const)('is $met for $ratio where $target.kind $target.ratio is wanted', ({ target, ratio, met }) => {
+    expect(isMet(target, ratio)).toBe(met);
+  });
+
+  it('also holds our own median to its limit', () => {
+    expect(isMet({ kind: 'report' }, 1, 16, 16)).toBe(true);
+    expect(isMet({ kind: 'report' }, 1, 16, 17)).toBe(false);
+  });
+});
