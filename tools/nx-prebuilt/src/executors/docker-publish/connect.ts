@@ -31,6 +31,8 @@ export interface Outside {
   /** Milliseconds without a byte after which a connection counts as stalled. */
   readonly idleMs?: number;
   readonly signing?: SigningServices;
+  /** Runs once everything is proven, before the first tag moves. */
+  readonly beforeTags?: () => Promise<void>;
 }
 
 const HELPER_TIMEOUT_MS = 30_000;

@@ -5,7 +5,7 @@ import { reportFailures } from '../../report-failures.ts';
 import { connect, type Outside } from './connect.ts';
 import { hashReports, parseImages, readLocalFacts, readRepositoryFacts, readSboms } from './facts.ts';
 import type { DockerPublishOptions } from './options.ts';
-import { planPublish } from './plan.ts';
+import { checkLocalFacts, planPublish } from './plan.ts';
 import { publishAll } from './publish-all.ts';
 import { writeRecord } from './run.ts';
 import { formatPlan, summariseRecord } from './show.ts';
@@ -24,6 +24,7 @@ export default function dockerPublish(
     if (options.sign) requireSigningIdentity(environment, signing);
     const say = options.json ? console.error : console.log;
     const local = await readLocalFacts(options, context.root);
+    checkLocalFacts(local);
     return connect(
       repositories,
       options,
@@ -51,6 +52,7 @@ export default function dockerPublish(
           journal,
           sign: options.sign ? () => signImage(plan.index, signing) : undefined,
           progress: (line) => say(line),
+          beforeTags: outside.beforeTags,
         });
         journal.close();
         await writeRecord(resolve(context.root, options.outputPath), record);

@@ -82,8 +82,7 @@ export function planPublish(
   choices: PublishChoices,
 ): PublishPlan {
   const { layout, manifest } = local;
-  checkVersion(local);
-  checkPlatforms(local);
+  checkLocalFacts(local);
   return {
     name: manifest.name,
     version: manifest.version,
@@ -95,6 +94,15 @@ export function planPublish(
     }),
     repositories: remote.map((facts) => planRepository(local, facts, choices)),
   };
+}
+
+/**
+ * Refuses what is on disk, before any registry is asked: a development build, a build of another version than is
+ * wanted, an image of other platforms than the manifest's, a platform without a passing report for this manifest.
+ */
+export function checkLocalFacts(local: LocalFacts): void {
+  checkVersion(local);
+  checkPlatforms(local);
 }
 
 function planRepository(local: LocalFacts, facts: RepositoryFacts, choices: PublishChoices): RepositoryPlan {

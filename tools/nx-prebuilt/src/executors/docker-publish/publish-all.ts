@@ -25,6 +25,7 @@ export interface PublishAll {
   /** Makes the signature; undefined where none is asked for. */
   readonly sign: (() => Promise<Artifact>) | undefined;
   readonly progress: (line: string) => void;
+  readonly beforeTags: (() => Promise<void>) | undefined;
 }
 
 /**
@@ -43,6 +44,7 @@ export async function publishAll({
   journal,
   sign,
   progress,
+  beforeTags,
 }: PublishAll): Promise<PublishRecord> {
   const startedAt = new Date().toISOString();
   const clients = new Map(
@@ -78,6 +80,7 @@ export async function publishAll({
   for (const { target } of proven) {
     if (signature !== undefined) signatures.set(target, await attachSignature(target, work, signature));
   }
+  await beforeTags?.();
   for (const { target, totals, proof } of proven) {
     images.push({
       repository: formatImageReference(target.repository),
