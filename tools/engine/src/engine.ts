@@ -1,13 +1,19 @@
-import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
-import { dirname, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { emulationWorks, registerEmulation, unregisterEmulation } from './emulation.ts';
 import { dockerProblem, type EngineEnvironment, environmentOf, registryProblem } from './environment.ts';
 import { EngineError } from './errors.ts';
 import type { EngineLayout } from './layout.ts';
 import { withLock } from './lock.ts';
-import { installSystemPackages, parseDistribution, requireDebian, unpackPackages } from './packages.ts';
+import {
+  installSystemPackages,
+  parseDistribution,
+  requireDebian,
+  UNPACKED_READER,
+  unpackPackages,
+} from './packages.ts';
 import { isRunning, type ProcessIdentity, startProgram, stopProcess, waitUntilReady } from './processes.ts';
 import { type ProgramName, planEngine } from './programs.ts';
 import type { Say } from './say.ts';
@@ -17,7 +23,7 @@ import { type EngineState, PROGRAM_NAMES, readState, removeState, writeState } f
 export interface UpOptions {
   /** Where the registry listens, on 127.0.0.1; `undefined` is 5055, or the running engine's. */
   readonly registryPort: number | undefined;
-  /** Whether to install skopeo and umoci too. */
+  /** Whether to provide skopeo, umoci and kubectl too. */
   readonly withReaders: boolean;
 }
 
@@ -62,7 +68,10 @@ export async function startEngine(
       );
     }
     if (running.registry === undefined) await requireFreePort(registryPort);
-    const versions = await unpackPackages(layout, say);
+    const readers =
+      options.withReaders && !(await isOnPath(UNPACKED_READER, layout, env)) ? [UNPACKED_READER] : [];
+    const versions = await unpackPackages(layout, readers, say);
+    await linkPrograms(layout, ['docker', ...readers]);
     const state = await startMissing(
       layout,
       { registryPort, processes: running, emulation: before?.emulation },
@@ -120,6 +129,24 @@ export async function inspectEngine(layout: EngineLayout, env: NodeJS.ProcessEnv
   return { state: parts.every((part) => part.ok) ? 'up' : 'broken', parts, environment };
 }
 
+async function linkPrograms(layout: EngineLayout, names: readonly string[]): Promise<void> {
+  await mkdir(layout.bin, { recursive: true });
+  for (const name of names) {
+    await rm(join(layout.bin, name), { force: true });
+    await symlink(join(layout.packages, 'usr/bin', name), join(layout.bin, name));
+  }
+}
+
+// Elsewhere than in the engine's own folder.
+async function isOnPath(name: string, layout: EngineLayout, env: NodeJS.ProcessEnv): Promise<boolean> {
+  for (const folder of (env.PATH ?? '').split(delimiter)) {
+    if (folder === '' || folder === layout.bin) continue;
+    const found = await stat(join(folder, name)).catch(() => undefined);
+    if (found?.isFile() === true) return true;
+  }
+  return false;
+}
+
 type Processes = EngineState['processes'];
 
 async function runningPrograms(state: EngineState | undefined): Promise<Processes> {
@@ -138,15 +165,13 @@ async function startMissing(
   say: Say,
 ): Promise<EngineState> {
   const plan = planEngine(layout, found.registryPort, env);
-  for (const folder of [layout.run, layout.logs, layout.bin, layout.registryData]) {
+  for (const folder of [layout.run, layout.logs, layout.registryData]) {
     await mkdir(folder, { recursive: true });
   }
   for (const file of plan.files) {
     await mkdir(dirname(file.path), { recursive: true });
     await writeFile(file.path, file.text);
   }
-  await rm(join(layout.bin, 'docker'), { force: true });
-  await symlink(join(layout.packages, 'usr/bin/docker'), join(layout.bin, 'docker'));
 
   const answers: Readonly<Record<ProgramName, () => Promise<boolean>>> = {
     containerd: () => listens(layout.containerdSocket),

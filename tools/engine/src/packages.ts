@@ -19,8 +19,10 @@ const FROM_ENGINE_RELEASE = ['docker.io', 'docker-cli', 'docker-buildx', 'contai
 const FROM_OWN_RELEASE = ['runc', 'tini', 'qemu-user-static'];
 /** Libraries that the unpacked programs need from the machine itself. */
 const SYSTEM_LIBRARIES = ['libseccomp2', 'libsystemd0'];
-/** Independent readers of images, used by tests. */
+/** Independent readers of what is built, used by tests: these of the machine's own release, installed. */
 const READERS = ['skopeo', 'umoci'];
+/** And this one of the engine's release, unpacked, where the machine has none: Debian 12's knows no components. */
+export const UNPACKED_READER = 'kubectl';
 const SUPPORTED_CODENAMES = ['bookworm', 'trixie'];
 
 /** Reads os-release. */
@@ -49,20 +51,22 @@ export function requireDebian({ id, codename }: Distribution): void {
 export function aptPreferences(): string {
   return [
     `Package: *\nPin: release n=${ENGINE_CODENAME}*\nPin-Priority: 100`,
-    `Package: ${FROM_ENGINE_RELEASE.join(' ')}\nPin: release n=${ENGINE_CODENAME}*\nPin-Priority: 990`,
+    `Package: ${[...FROM_ENGINE_RELEASE, UNPACKED_READER].join(' ')}\nPin: release n=${ENGINE_CODENAME}*\nPin-Priority: 990`,
   ].join('\n\n');
 }
 
 /**
  * Makes the engine's programs exist below `layout.packages`: downloaded by apt in a private state (signatures
- * checked) and unpacked, never installed. Does nothing where they are complete. Returns each package's version.
+ * checked) and unpacked, never installed; `extra` packages of the engine's release with them. Does nothing where they
+ * are complete. Returns each package's version.
  */
 export async function unpackPackages(
   layout: EngineLayout,
+  extra: readonly string[],
   say: Say,
 ): Promise<Readonly<Record<string, string>>> {
-  const record = join(layout.packages, 'packages.json');
-  const known = await readRecord(record);
+  const wanted = [...FROM_ENGINE_RELEASE, ...extra, ...FROM_OWN_RELEASE];
+  const known = await readRecord(join(layout.packages, 'packages.json'), wanted);
   if (known !== undefined) return known;
 
   const distribution = parseDistribution(await readFile('/etc/os-release', 'utf8'));
@@ -75,9 +79,9 @@ export async function unpackPackages(
     await mkdir(debs);
     await mkdir(root);
     const options = await prepareApt(layout, distribution);
-    say(`apt: fetching ${[...FROM_ENGINE_RELEASE, ...FROM_OWN_RELEASE].join(' ')} (unpacked, not installed)`);
+    say(`apt: fetching ${wanted.join(' ')} (unpacked, not installed)`);
     await apt([...options, 'update']);
-    await apt([...options, 'download', ...FROM_ENGINE_RELEASE, ...FROM_OWN_RELEASE], debs);
+    await apt([...options, 'download', ...wanted], debs);
     const versions: Record<string, string> = {};
     for (const deb of (await readdir(debs)).sort()) {
       const file = join(debs, deb);
@@ -115,7 +119,10 @@ export async function installSystemPackages(withReaders: boolean, say: Say): Pro
   await apt(['install', '--yes', '--no-install-recommends', ...missing]);
 }
 
-async function readRecord(path: string): Promise<Readonly<Record<string, string>> | undefined> {
+async function readRecord(
+  path: string,
+  wanted: readonly string[],
+): Promise<Readonly<Record<string, string>> | undefined> {
   let text: string;
   try {
     text = await readFile(path, 'utf8');
@@ -127,9 +134,7 @@ async function readRecord(path: string): Promise<Readonly<Record<string, string>
   const complete = (name: string) =>
     typeof versions === 'object' && versions !== null && typeof Reflect.get(versions, name) === 'string';
   // Packages of an earlier list are fetched anew.
-  return [...FROM_ENGINE_RELEASE, ...FROM_OWN_RELEASE].every(complete)
-    ? (versions as Readonly<Record<string, string>>)
-    : undefined;
+  return wanted.every(complete) ? (versions as Readonly<Record<string, string>>) : undefined;
 }
 
 async function prepareApt(layout: EngineLayout, distribution: Distribution): Promise<readonly string[]> {
