@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { CHECKSUMS_FILE, executableName, parseChecksums, parsePlatform } from '@prebuilt/artifacts';
@@ -82,6 +83,7 @@ describe('from a fresh clone', { timeout: 600_000 }, () => {
 
   describe('with an engine', () => {
     let environment: EngineEnvironment;
+    let byBuildx: string | undefined;
     beforeEach(({ skip }) => {
       environment = requireEngine(engine, skip);
     });
@@ -113,6 +115,7 @@ describe('from a fresh clone', { timeout: 600_000 }, () => {
           ...RELEASE,
           ...environment,
         });
+        byBuildx = await indexDigest(dist('oci'));
         const programs = readTrace(await readFile(log, 'utf8'));
         expect(programs.map(nameOf).filter((name) => COMPILERS.test(name))).toEqual([]);
 
@@ -139,12 +142,13 @@ describe('from a fresh clone', { timeout: 600_000 }, () => {
       'buildx has given the same image for %s as no engine',
       async (architecture, { skip }) => {
         if (missingReader !== undefined) skipOutsideCi(missingReader, skip);
+        expect(await indexDigest(dist('oci'))).toBe(byBuildx);
         expect(await unpackImage(dist('oci'), architecture)).toEqual(withoutEngine.get(architecture));
       },
     );
 
     it.for(ARCHITECTURES)(
-      'docker runs the image for %s as 65534 with a read-only root',
+      'docker runs the image for %s as 65534 with a read-only root and no capabilities, and it answers',
       async (architecture) => {
         const docker = (...args: readonly string[]) =>
           runOk(clone.root, 'docker', args, { ...userEnvironment(), ...environment });
@@ -159,7 +163,8 @@ describe('from a fresh clone', { timeout: 600_000 }, () => {
         ];
         await runOk(clone.root, 'skopeo', toRegistry);
         const platform = `--platform=linux/${architecture}`;
-        const options = ['--pull=always', '--quiet', '--read-only', '--network=none', platform];
+        const hardened = ['--read-only', '--cap-drop=ALL', '--security-opt=no-new-privileges'];
+        const options = ['--pull=always', '--quiet', ...hardened, '--network=host', platform];
         const version = await docker('run', '--rm', ...options, tag, '--version');
         expect(version.split('\n')).toContain(`mount-monitor ${VERSION}`);
 
@@ -169,6 +174,7 @@ describe('from a fresh clone', { timeout: 600_000 }, () => {
           mode: 0o644,
         });
         await chmod(folder, 0o755);
+        const port = await freePort();
         const name = `release-chain-${architecture}-${process.pid}`;
         try {
           const mount = ['--volume', `${config}:/config.json:ro`];
@@ -180,11 +186,22 @@ describe('from a fresh clone', { timeout: 600_000 }, () => {
             ...mount,
             tag,
             '--config=/config.json',
+            `--http-port=${port}`,
           );
           const pid = await docker('inspect', '--format={{.State.Pid}}', name);
           const status = await readFile(`/proc/${pid.trim()}/status`, 'utf8');
           expect(/^Uid:\t(.*)$/m.exec(status)?.[1]).toBe('65534\t65534\t65534\t65534');
-          await expect.poll(() => docker('logs', name), { timeout: 60_000 }).toContain(VERSION);
+          const answer = async (path: string): Promise<string> => {
+            const response = await fetch(`http://127.0.0.1:${port}${path}`);
+            return `${response.status} ${await response.text()}`;
+          };
+          await expect
+            .poll(() => answer('/healthz/ready').catch(String), { timeout: 60_000 })
+            .toMatch(/^200 /);
+          for (const path of ['/healthz/live', '/healthz/self', '/healthz/status']) {
+            expect(await answer(path)).toMatch(/^200 /);
+          }
+          expect(await answer('/version')).toContain(`"${VERSION}"`);
         } finally {
           await docker('rm', '--force', name);
           await rm(folder, { recursive: true });
@@ -193,6 +210,15 @@ describe('from a fresh clone', { timeout: 600_000 }, () => {
     );
   });
 });
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
 
 function nameOf({ path }: { readonly path: string }): string {
   return basename(path);
