@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -15,7 +15,7 @@ import { type RunEvent, type RunnerOptions, runWorkflow, starts, type WorkflowRu
 import { readWorkflow, type Workflow } from './workflow.ts';
 
 const REPOSITORY = 'owner/mount-monitor';
-const CANARY = 'ghs_canaryA1b2C3d4E5f6G7h8';
+const CANARY = `ghs_canary${randomBytes(12).toString('hex')}`;
 const JOBS = ['plan', 'test', 'build', 'verify', 'verify', 'draft', 'docker', 'release'];
 
 const engine = await engineEnvironment();
@@ -396,6 +396,16 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
       },
     );
     expect(inFiles.stdout).toBe('');
+    // A login keeps it in this form for as long as its job runs.
+    const login = Buffer.from(`somebody:${CANARY}`).toString('base64');
+    const left = await execa(
+      'grep',
+      ['--recursive', '--files-with-matches', '--text', login, project.folder],
+      {
+        reject: false,
+      },
+    );
+    expect(left.stdout).toBe('');
     expect(JSON.stringify(github.releases.map(({ body }) => body))).not.toContain(CANARY);
     // Those places would show it, were it there.
     expect(texts.some(([, text]) => text.includes('v1.2.3'))).toBe(true);
