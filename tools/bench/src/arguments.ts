@@ -10,7 +10,6 @@ export type BenchCommand =
       readonly kind: 'run';
       readonly only: readonly string[];
       readonly runs: number;
-      readonly peer: string | undefined;
     };
 
 /** The text of `--help`. */
@@ -22,7 +21,6 @@ could not be run.
 
   --only NAME   only this benchmark; can be given several times; the others keep their recorded results
   --runs N      measured pairs of each, 5 by default; fewer than 5 are for trying out and are not recorded
-  --peer PATH   an executable with the sidecar's command line to compare it with
   --report      writes the tables and charts again from bench/results.json, and measures nothing
   --list        names the benchmarks
   -h, --help    this text`;
@@ -48,7 +46,7 @@ export function parseArguments(args: readonly string[], names: readonly string[]
     if (names.includes(name)) continue;
     throw new BenchError('INVALID_ARGUMENTS', `--only: expected one of ${names.join(', ')}, found ${name}`);
   }
-  return { kind: 'run', only: values.only, runs: Number(values.runs), peer: values.peer };
+  return { kind: 'run', only: values.only, runs: Number(values.runs) };
 }
 
 function parse(args: readonly string[]) {
@@ -60,7 +58,6 @@ function parse(args: readonly string[]) {
       report: { type: 'boolean', default: false },
       only: { type: 'string', multiple: true, default: [] },
       runs: { type: 'string', default: '5' },
-      peer: { type: 'string' },
     },
   }).values;
 }

@@ -18,22 +18,20 @@ const say = (line: string) => process.stderr.write(`${line}\n`);
 const print = (text: string) => process.stdout.write(`${text}\n`);
 
 async function main(args: readonly string[]): Promise<number> {
-  const names = benches({ peer: undefined }).map(({ name }) => name);
+  const names = benches.map(({ name }) => name);
   const command = parseArguments(args, names);
   switch (command.kind) {
     case 'help':
       print(HELP);
       return 0;
     case 'list':
-      for (const { name, title } of benches({ peer: undefined })) print(`${name.padEnd(20)} ${title}`);
+      for (const { name, title } of benches) print(`${name.padEnd(20)} ${title}`);
       return 0;
     case 'report':
       await writeReport(names);
       return 0;
     case 'run': {
-      const chosen = benches({ peer: command.peer }).filter(
-        ({ name }) => command.only.length === 0 || command.only.includes(name),
-      );
+      const chosen = benches.filter(({ name }) => command.only.length === 0 || command.only.includes(name));
       return measureAll(chosen, names, command.runs);
     }
   }

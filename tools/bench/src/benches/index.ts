@@ -1,7 +1,15 @@
 import type { Bench } from '../bench.ts';
 import { compile, verify } from './binaries.ts';
+import { imageFloor, images } from './images.ts';
+import { sidecarEndpoints, sidecarMounts, sidecarStart } from './sidecar.ts';
 
 /** All benchmarks, in the order they run and are shown. */
-export function benches(_options: { readonly peer: string | undefined }): readonly Bench[] {
-  return [compile, verify];
-}
+export const benches: readonly Bench[] = [
+  ...images,
+  imageFloor,
+  compile,
+  verify,
+  sidecarStart,
+  sidecarMounts,
+  sidecarEndpoints,
+];
