@@ -7,7 +7,7 @@ import { hashReports, parseImages, readLocalFacts, readRepositoryFacts, readSbom
 import type { DockerPublishOptions } from './options.ts';
 import { checkLocalFacts, planPublish } from './plan.ts';
 import { publishAll } from './publish-all.ts';
-import { writeRecord } from './run.ts';
+import { removeRecord, writeRecord } from './run.ts';
 import { formatPlan, summariseRecord } from './show.ts';
 import { requireSigningIdentity, signImage } from './sign.ts';
 import { openUploadJournal } from './upload-journal.ts';
@@ -42,6 +42,7 @@ export default function dockerPublish(
         const sboms = await readSboms(resolve(context.root, options.sbomPath));
         const reports = await hashReports(resolve(context.root, options.verifyPath), local);
         const journal = openUploadJournal(resolve(context.root, options.outputPath, 'uploads.json'));
+        await removeRecord(resolve(context.root, options.outputPath));
         const record = await publishAll({
           plan,
           local,

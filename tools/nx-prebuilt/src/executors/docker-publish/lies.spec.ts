@@ -52,6 +52,7 @@ describe('an image that is not what was verified', () => {
     expect(success).toBe(false);
     expect(output).toMatch(/error (DIGEST|SIZE)_MISMATCH: .*blob sha256:[0-9a-f]{64}: expected/);
     expect(registry.tags.size).toBe(0);
+    expect(await workspace.leftovers()).not.toContain('record.json');
   });
 
   it('from a registry that gives another program moves no tag, and the blob is named', async () => {

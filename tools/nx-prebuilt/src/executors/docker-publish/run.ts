@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   formatPublishRecord,
@@ -219,6 +219,11 @@ async function readTagsBack(
       );
     }
   }
+}
+
+/** Removes the record of a former publish, so that one that fails leaves none. */
+export async function removeRecord(outputPath: string): Promise<void> {
+  await rm(join(outputPath, PUBLISH_RECORD_FILE), { force: true });
 }
 
 /** Writes the record beside its place and renames it. */
