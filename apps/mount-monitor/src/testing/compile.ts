@@ -55,6 +55,8 @@ export function compile(outfile: string): void {
     '--compile',
     '--minify',
     '--bytecode',
+    '--format=esm',
+    '--splitting',
     `--target=${toolchain.target}`,
     '--no-compile-autoload-dotenv',
     '--no-compile-autoload-bunfig',

@@ -51,6 +51,8 @@ export function bunCommand(
       '--compile',
       '--minify',
       '--bytecode',
+      '--format=esm',
+      '--splitting',
       `--target=${platformOf(request.platform).target}`,
       `--compile-executable-path=${runtime}`,
       '--no-compile-autoload-dotenv',
