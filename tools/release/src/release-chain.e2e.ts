@@ -95,8 +95,6 @@ describe('from a fresh clone', { timeout: 600_000 }, () => {
         const log = join(folder, 'trace');
         const options = [
           '--follow-forks',
-          // Stops the traced programs at these calls only: several times faster.
-          '--seccomp-bpf',
           '--quiet=all',
           '--trace=execve,clone,clone3,fork,vfork',
           '--string-limit=4096',
