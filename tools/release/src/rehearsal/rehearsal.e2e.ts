@@ -3,6 +3,7 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { engineEnvironment, requireEngine, skipOutsideCi } from '@prebuilt/engine';
 import { type FakeGitHub, startFakeGitHub } from '@prebuilt/nx/testing/github';
 import { execa } from 'execa';
@@ -367,11 +368,12 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
       expect(failures(run)).toBe('');
       expect(results(run)).toBe('affected success, check success');
       expect(JSON.parse(job(run, 'affected').outputs.projects ?? '').toSorted()).toEqual([
+        'bench',
         'elf',
         'nx-prebuilt',
         'release',
       ]);
-      const { log } = job(run, 'check');
+      const log = stripVTControlCharacters(job(run, 'check').log);
       expect(log).toMatch(/nx run release:docker-release/);
       expect(log).not.toMatch(/nx run (app|oci):(lint|test)/);
       expect(options.caches.size).toBe(0);
