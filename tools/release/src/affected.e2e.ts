@@ -6,7 +6,17 @@ import { bootstrappedClone, type Clone } from './testing/clone.ts';
 import { runOk, userEnvironment } from './testing/workspace.ts';
 
 const TARGETS = ['lint', 'typecheck', 'test', 'build-binaries'];
-const EVERYTHING = ['app', 'artifacts', 'elf', 'engine', 'nx-prebuilt', 'oci', 'release', 'release-rules'];
+const EVERYTHING = [
+  'app',
+  'artifacts',
+  'bench',
+  'elf',
+  'engine',
+  'nx-prebuilt',
+  'oci',
+  'release',
+  'release-rules',
+];
 
 describe('nx affected', { timeout: 120_000 }, () => {
   let clone: Clone;
@@ -37,10 +47,10 @@ describe('nx affected', { timeout: 120_000 }, () => {
       'a lib that the pipeline uses',
       'libs/elf/src/index.ts',
       '\n// changed\n',
-      ['elf', 'nx-prebuilt', 'release'],
+      ['elf', 'bench', 'nx-prebuilt', 'release'],
     ],
     ['the app', 'apps/mount-monitor/src/main.ts', '\n// changed\n', ['app', 'release']],
-    ['the plugin', 'tools/nx-prebuilt/src/index.ts', '\n// changed\n', ['nx-prebuilt', 'release']],
+    ['the plugin', 'tools/nx-prebuilt/src/index.ts', '\n// changed\n', ['bench', 'nx-prebuilt', 'release']],
     ['the pipeline', 'tools/release/cache-key.sh', '\n# changed\n', ['release']],
     ['the lockfile', 'package-lock.json', '\n', EVERYTHING],
     ['the compiler’s options', 'tsconfig.base.json', '\n', EVERYTHING],

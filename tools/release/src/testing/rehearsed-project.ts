@@ -71,6 +71,7 @@ export async function rehearsedProject(): Promise<RehearsedProject> {
       },
       [Symbol.asyncDispose]: dispose,
     };
+    await project.push('chore: the rehearsed copy');
     return project;
   } catch (error) {
     await dispose();
