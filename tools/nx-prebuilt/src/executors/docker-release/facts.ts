@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { lstat, readFile, realpath } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import {
@@ -13,6 +11,7 @@ import {
 import { artifactChanged } from '../../daemonless/assemble.ts';
 import type { BuildContext, ContextFile } from '../../daemonless/build-context.ts';
 import { PrebuiltError } from '../../errors.ts';
+import { sha256OfFile } from '../../file-hash.ts';
 import { type BuilderFacts, type EngineFacts, readBuilderFacts, readEngineFacts } from './builder-facts.ts';
 import type { DockerReleaseOptions } from './options.ts';
 
@@ -90,15 +89,9 @@ export async function checkContext(context: BuildContext, inputPath: string): Pr
     if (executable !== (file.mode === 0o755)) {
       throw changed(file, `the mode ${file.mode.toString(8)}, found ${(found.mode & 0o777).toString(8)}`);
     }
-    const sha256 = await sha256Of(file.source);
+    const sha256 = await sha256OfFile(file.source);
     if (sha256 !== file.sha256) throw artifactChanged(file.source, file.sha256, sha256);
   }
-}
-
-async function sha256Of(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) hash.update(chunk);
-  return hash.digest('hex');
 }
 
 function changed({ source }: ContextFile, problem: string, cause?: unknown): PrebuiltError {

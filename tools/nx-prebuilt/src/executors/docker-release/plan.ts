@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { resolve, sep } from 'node:path';
+import { resolve } from 'node:path';
 import {
   type Manifest,
   type Platform,
@@ -14,6 +14,7 @@ import type { HistoryFormat } from '../../daemonless/history.ts';
 import { type ImagePlan, planImage } from '../../daemonless/image-plan.ts';
 import { readDockerfile } from '../../dockerfile/read-dockerfile.ts';
 import { PrebuiltError } from '../../errors.ts';
+import { outputInWorkspace } from '../../workspace-path.ts';
 import { contextOf, type PackageFacts, type ReleaseFacts } from './facts.ts';
 import type { DockerReleaseOptions } from './options.ts';
 
@@ -89,7 +90,7 @@ export function planDockerRelease(
     sourceDateEpoch: manifest.sourceDateEpoch,
     compression: options.compression,
     inputPath,
-    outputPath: insideWorkspace(workspaceRoot, options.outputPath),
+    outputPath: outputInWorkspace(workspaceRoot, options.outputPath),
     platforms: artifacts.map((artifact) => {
       const { platform } = artifact;
       const context = contextOf(artifact, inputPath);
@@ -243,13 +244,4 @@ function labelsOf(
     ...(licenses !== undefined && { 'org.opencontainers.image.licenses': licenses }),
     [EXECUTABLE_DIGEST_LABEL]: `sha256:${artifact.sha256}`,
   };
-}
-
-function insideWorkspace(workspaceRoot: string, path: string): string {
-  const absolute = resolve(workspaceRoot, path);
-  if (absolute.startsWith(workspaceRoot + sep)) return absolute;
-  throw new PrebuiltError(
-    'INVALID_OPTIONS',
-    `outputPath: expected a folder inside ${workspaceRoot}, found ${JSON.stringify(path)}`,
-  );
 }

@@ -13,6 +13,7 @@ import {
 } from '@prebuilt/oci';
 import { assembleImage, type LayerProgress } from '../../daemonless/assemble.ts';
 import { replaceFolder } from '../../output-folder.ts';
+import { settleAll } from '../../settle-all.ts';
 import { adoptImage, runBuildx } from './buildx.ts';
 import { checkContext } from './facts.ts';
 import { type DockerReleasePlan, type PlatformRelease, platformFolders } from './plan.ts';
@@ -143,12 +144,4 @@ async function build(
   await runBuildx(command, work, signal, (text) => progress.line(`${platform} | ${text}`));
   const manifest = await adoptImage(join(work, folders.layout), blobs, platform, image);
   return { ...manifest, platform: platformParts(platform) };
-}
-
-// Waits for every platform even where one fails, so that nothing still writes while the folder is removed.
-async function settleAll<T>(work: readonly Promise<T>[]): Promise<readonly T[]> {
-  const settled = await Promise.allSettled(work);
-  const failed = settled.find((result) => result.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
-  return settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
 }
