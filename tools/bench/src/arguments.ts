@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { BenchError } from './errors.ts';
 
@@ -10,23 +11,30 @@ export type BenchCommand =
       readonly kind: 'run';
       readonly only: readonly string[];
       readonly runs: number;
+      /** The program to compare the sidecar with. */
+      readonly peer: string | undefined;
     };
 
 /** The text of `--help`. */
 export const HELP = `usage: npm run bench -- [options]
 
 Runs each benchmark's two sides in turn after a warm-up, writes bench/results.json, and from it
-docs/performance.md with its charts and the README's block. Ends with 1 where a target is missed or a benchmark
-could not be run.
+docs/performance.md with its charts and the README's block. Starts the Docker engine and registry that it needs
+(Debian, as root), and ends them if it did. Ends with 1 where a target is missed or a benchmark could not be run.
 
   --only NAME   only this benchmark; can be given several times; the others keep their recorded results
+  --peer PATH   compares the sidecar with this program too: one with the same command line and configuration
   --runs N      measured pairs of each, 5 by default; fewer than 5 are for trying out and are not recorded
   --report      writes the tables and charts again from bench/results.json, and measures nothing
   --list        names the benchmarks
   -h, --help    this text`;
 
 /** Reads the command line. Throws INVALID_ARGUMENTS for what it does not know. */
-export function parseArguments(args: readonly string[], names: readonly string[]): BenchCommand {
+export function parseArguments(
+  args: readonly string[],
+  names: readonly string[],
+  peerNames: readonly string[],
+): BenchCommand {
   let values: ReturnType<typeof parse>;
   try {
     values = parse(args);
@@ -42,11 +50,15 @@ export function parseArguments(args: readonly string[], names: readonly string[]
   if (!/^[1-9]\d{0,3}$/.test(values.runs)) {
     throw new BenchError('INVALID_ARGUMENTS', `--runs: expected 1 to 9999, found ${values.runs}`);
   }
+  const peer = values.peer === undefined ? undefined : resolve(values.peer);
   for (const name of values.only) {
+    if (peer === undefined && peerNames.includes(name)) {
+      throw new BenchError('INVALID_ARGUMENTS', `--only: ${name} expected --peer PATH, found none`);
+    }
     if (names.includes(name)) continue;
     throw new BenchError('INVALID_ARGUMENTS', `--only: expected one of ${names.join(', ')}, found ${name}`);
   }
-  return { kind: 'run', only: values.only, runs: Number(values.runs) };
+  return { kind: 'run', only: values.only, runs: Number(values.runs), peer };
 }
 
 function parse(args: readonly string[]) {
@@ -58,6 +70,7 @@ function parse(args: readonly string[]) {
       report: { type: 'boolean', default: false },
       only: { type: 'string', multiple: true, default: [] },
       runs: { type: 'string', default: '5' },
+      peer: { type: 'string' },
     },
   }).values;
 }

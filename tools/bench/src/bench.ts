@@ -1,3 +1,5 @@
+import type { EngineEnvironment } from '@prebuilt/engine';
+
 /** What a benchmark's numbers count. */
 export type Unit = 'ms' | 'bytes' | 'requests/s';
 
@@ -40,9 +42,14 @@ export interface Bench {
   readonly target: Target;
   /** An upper limit of our own median, in the benchmark's unit. */
   readonly limit?: number;
+  /** False where a pair before the counted ones would warm nothing up. */
+  readonly warmUp?: false;
   /** Makes both sides ready. Throws BenchError PREREQUISITE, naming what is missing and how to get it. */
   prepare(context: BenchContext): Promise<Pair>;
 }
+
+/** Variables by which `docker` reaches an engine with buildx and emulation, and its registry (`127.0.0.1:PORT`, HTTP). */
+export type BenchEngine = Readonly<Record<keyof EngineEnvironment, string>>;
 
 /** Where a benchmark works. */
 export interface BenchContext {
@@ -50,4 +57,6 @@ export interface BenchContext {
   /** For files that live as long as the run, inside the workspace; made anew for each benchmark. */
   readonly scratch: string;
   readonly progress: (line: string) => void;
+  /** The engine that is up, else one started for the run. Throws PREREQUISITE where it can't be. */
+  engine(): Promise<BenchEngine>;
 }

@@ -1,3 +1,4 @@
+import type { GrowthPoint, GrowthResult } from './growth.ts';
 import { formatQuantity } from './quantity.ts';
 import type { BenchResult, Side } from './runner.ts';
 
@@ -28,12 +29,71 @@ export function pairChart(result: BenchResult): string {
       `<text x="${x(summary.max) + 8}" y="${middle + 4}">${formatQuantity(summary.median, result.unit)}</text>`,
     ];
   });
-  const height = TOP + sides.length * (BAR + 14) + 6;
+  return svg(result.title, TOP + sides.length * (BAR + 14) + 6, rows);
+}
+
+const PLOT = 240;
+const LEFT = 80;
+const RIGHT = WIDTH - 90;
+
+/**
+ * Time (left axis) and memory (right axis) against the amount of work, both from zero: what is linear is a straight
+ * line. An SVG 1.1 document, the same for the same result.
+ */
+export function growthChart({ title, axis, points }: GrowthResult): string {
+  const most = Math.max(...points.map(({ point }) => point));
+  const x = (point: number) => Number((LEFT + (point / most) * (RIGHT - LEFT)).toFixed(1));
+  const times = line(points, x, '#2f81f7', ({ summary }) => summary.median);
+  const memory = line(points, x, '#d29922', ({ peakBytes }) => peakBytes);
+  const bottom = TOP + PLOT;
+  return svg(title, bottom + 48, [
+    `<path d="M${LEFT} ${TOP}V${bottom}H${RIGHT}V${TOP}" stroke="#768390" fill="none"/>`,
+    ...points.map(({ point }) => `<path d="M${x(point)} ${bottom}v5" stroke="#768390"/>`),
+    `<text x="${LEFT}" y="${bottom + 20}" text-anchor="middle">0</text>`,
+    `<text x="${RIGHT}" y="${bottom + 20}" text-anchor="middle">${most} ${escapeXml(axis)}</text>`,
+    `<text x="${LEFT - 8}" y="${TOP + 4}" text-anchor="end" fill="#2f81f7">${formatQuantity(times.most, 'ms')}</text>`,
+    ...times.elements,
+    ...(memory.most > 0
+      ? [
+          `<text x="${RIGHT + 8}" y="${TOP + 4}" fill="#d29922">${formatQuantity(memory.most, 'bytes')}</text>`,
+          ...memory.elements,
+        ]
+      : []),
+    `<text x="${LEFT}" y="${bottom + 40}"><tspan fill="#2f81f7">time</tspan> and <tspan fill="#d29922">memory</tspan></text>`,
+  ]);
+}
+
+/** The points of one quantity, joined, scaled to its own largest value. */
+function line(
+  points: readonly GrowthPoint[],
+  x: (point: number) => number,
+  colour: string,
+  value: (point: GrowthPoint) => number | undefined,
+): { readonly most: number; readonly elements: readonly string[] } {
+  const known = points.flatMap((each) => {
+    const found = value(each);
+    return found === undefined ? [] : [{ point: each.point, value: found }];
+  });
+  const most = Math.max(0, ...known.map((each) => each.value));
+  const at = known.map((each) => ({
+    x: x(each.point),
+    y: Number((TOP + PLOT - (most > 0 ? each.value / most : 0) * PLOT).toFixed(1)),
+  }));
+  return {
+    most,
+    elements: [
+      `<path d="M${at.map((each) => `${each.x} ${each.y}`).join('L')}" stroke="${colour}" stroke-width="2" fill="none"/>`,
+      ...at.map((each) => `<circle cx="${each.x}" cy="${each.y}" r="4" fill="${colour}"/>`),
+    ],
+  };
+}
+
+function svg(title: string, height: number, elements: readonly string[]): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" font-family="system-ui, sans-serif" font-size="13" fill="#768390">`,
-    `<title>${escapeXml(result.title)}</title>`,
-    `<text x="${LABEL}" y="22" font-size="15" font-weight="600">${escapeXml(result.title)}</text>`,
-    ...rows,
+    `<title>${escapeXml(title)}</title>`,
+    `<text x="${LABEL}" y="22" font-size="15" font-weight="600">${escapeXml(title)}</text>`,
+    ...elements,
     '</svg>',
     '',
   ].join('\n');

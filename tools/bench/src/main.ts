@@ -1,79 +1,148 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
+import { EngineError, type UsedEngine, useEngine } from '@prebuilt/engine';
 import { HELP, parseArguments } from './arguments.ts';
-import type { Bench } from './bench.ts';
-import { benches } from './benches/index.ts';
+import type { BenchContext } from './bench.ts';
+import { benchesFor, growths, NAMES } from './benches/index.ts';
+import { PEER_NAMES } from './benches/sidecar-peer.ts';
 import { BenchError } from './errors.ts';
-import { formatReport, replaceBlock, summaryTable } from './report.ts';
-import { describeMachine, mergeResults, type RecordedResult, readResults, writeWhole } from './results.ts';
+import { runGrowth } from './growth.ts';
+import { formatReport, growthTable, replaceBlock, summaryTable } from './report.ts';
+import {
+  describeMachine,
+  mergeResults,
+  type RecordedGrowth,
+  type RecordedResult,
+  type Recording,
+  readResults,
+  writeWhole,
+} from './results.ts';
 import { runBench } from './runner.ts';
 
 /** Fewer pairs than this are not recorded. */
 const RECORDED_RUNS = 5;
-
 const ROOT = join(import.meta.dirname, '../../..');
 const RESULTS = join(ROOT, 'bench/results.json');
+
 const say = (line: string) => process.stderr.write(`${line}\n`);
 const print = (text: string) => process.stdout.write(`${text}\n`);
+const now = () => performance.now();
 
 async function main(args: readonly string[]): Promise<number> {
-  const names = benches.map(({ name }) => name);
-  const command = parseArguments(args, names);
+  const command = parseArguments(args, NAMES, PEER_NAMES);
   switch (command.kind) {
     case 'help':
       print(HELP);
       return 0;
     case 'list':
-      for (const { name, title } of benches) print(`${name.padEnd(20)} ${title}`);
+      for (const { name, title } of [...benchesFor('PATH'), ...growths]) print(`${name.padEnd(22)} ${title}`);
       return 0;
     case 'report':
-      await writeReport(names);
+      await writeReport();
       return 0;
     case 'run': {
-      const chosen = benches.filter(({ name }) => command.only.length === 0 || command.only.includes(name));
-      return measureAll(chosen, names, command.runs);
-    }
-  }
-}
-
-async function measureAll(chosen: readonly Bench[], names: readonly string[], runs: number): Promise<number> {
-  const fresh: RecordedResult[] = [];
-  const failed: string[] = [];
-  for (const bench of chosen) {
-    const loadBefore = loadavg()[0] ?? 0;
-    const scratch = join(ROOT, '.cache/bench', bench.name);
-    await rm(scratch, { recursive: true, force: true });
-    await mkdir(scratch, { recursive: true });
-    try {
-      const context = { workspaceRoot: ROOT, scratch, progress: say };
-      const result = await runBench(bench, context, { runs, now: () => performance.now() });
-      fresh.push({ ...result, measured: new Date().toISOString(), loadBefore, machine: describeMachine() });
-      // Whatever comes after: what was measured is kept.
-      if (runs >= RECORDED_RUNS) {
-        const merged = mergeResults(await readResults(RESULTS), fresh, names);
-        await writeWhole(RESULTS, `${JSON.stringify(merged, null, 2)}\n`);
+      const engine = sharedEngine();
+      try {
+        return await measureAll(command.only, command.runs, command.peer, engine.environment);
+      } finally {
+        await engine.stop();
       }
-    } catch (error) {
-      if (!(error instanceof BenchError)) throw error;
-      failed.push(bench.name);
-      complain(error, bench.name);
-    } finally {
-      await rm(scratch, { recursive: true, force: true });
     }
   }
-  print(summaryTable(fresh));
-  if (runs >= RECORDED_RUNS) await writeReport(names);
-  else say(`not recorded: ${runs} of at least ${RECORDED_RUNS} pairs`);
-  const missed = fresh.filter(({ met }) => !met).map(({ name }) => name);
-  if (missed.length > 0) say(`target missed: ${missed.join(', ')}`);
-  if (failed.length > 0) say(`not measured: ${failed.join(', ')}`);
-  return missed.length + failed.length === 0 ? 0 : 1;
 }
 
-async function writeReport(names: readonly string[]): Promise<void> {
-  const recorded = mergeResults(await readResults(RESULTS), [], names);
-  const { document, charts } = formatReport(recorded.results);
+/** The engine of a run, found or started by the first benchmark that asks for it. */
+function sharedEngine() {
+  let used: Promise<UsedEngine> | undefined;
+  return {
+    environment: async () => {
+      used ??= useEngine(say);
+      try {
+        return (await used).environment;
+      } catch (cause) {
+        if (!(cause instanceof EngineError)) throw cause;
+        throw new BenchError('PREREQUISITE', `a Docker engine: ${cause.message}`, {
+          hint: cause.hint ?? 'npm run engine -- up',
+          cause,
+        });
+      }
+    },
+    stop: async () => {
+      // A failed start was told to each benchmark that asked for it, and has ended what it began.
+      const engine = await used?.catch(() => undefined);
+      await engine?.stop();
+    },
+  };
+}
+
+/** What was measured so far, and what could not be. */
+interface Progress {
+  readonly results: RecordedResult[];
+  readonly growth: RecordedGrowth[];
+  readonly failed: string[];
+}
+
+async function measureAll(
+  only: readonly string[],
+  runs: number,
+  peer: string | undefined,
+  engine: BenchContext['engine'],
+): Promise<number> {
+  const chosen = (name: string) => only.length === 0 || only.includes(name);
+  const record = runs >= RECORDED_RUNS;
+  const progress: Progress = { results: [], growth: [], failed: [] };
+  for (const bench of benchesFor(peer).filter(({ name }) => chosen(name))) {
+    await measureOne(bench.name, progress, record, engine, async (context, recording) => {
+      progress.results.push({ ...(await runBench(bench, context, { runs, now })), ...recording });
+    });
+  }
+  for (const growth of growths.filter(({ name }) => chosen(name))) {
+    await measureOne(growth.name, progress, record, engine, async (context, recording) => {
+      progress.growth.push({ ...(await runGrowth(growth, context, now)), ...recording });
+    });
+  }
+  if (progress.results.length > 0) print(summaryTable(progress.results));
+  if (progress.growth.length > 0) print(growthTable(progress.growth));
+  if (record) await writeReport();
+  else say(`not recorded: ${runs} of at least ${RECORDED_RUNS} pairs`);
+  const missed = progress.results.filter(({ met }) => !met).map(({ name }) => name);
+  if (missed.length > 0) say(`target missed: ${missed.join(', ')}`);
+  if (progress.failed.length > 0) say(`not measured: ${progress.failed.join(', ')}`);
+  return missed.length + progress.failed.length === 0 ? 0 : 1;
+}
+
+async function measureOne(
+  name: string,
+  { results, growth, failed }: Progress,
+  record: boolean,
+  engine: BenchContext['engine'],
+  measure: (context: BenchContext, recording: Recording) => Promise<void>,
+): Promise<void> {
+  const loadBefore = loadavg()[0] ?? 0;
+  const scratch = join(ROOT, '.cache/bench', name);
+  await rm(scratch, { recursive: true, force: true });
+  await mkdir(scratch, { recursive: true });
+  try {
+    const context = { workspaceRoot: ROOT, scratch, progress: say, engine };
+    await measure(context, { measured: new Date().toISOString(), loadBefore, machine: describeMachine() });
+    // Whatever comes after: what was measured is kept.
+    if (record) {
+      const merged = mergeResults(await readResults(RESULTS), { results, growth }, NAMES);
+      await writeWhole(RESULTS, `${JSON.stringify(merged, null, 2)}\n`);
+    }
+  } catch (error) {
+    if (!(error instanceof BenchError)) throw error;
+    failed.push(name);
+    complain(error, name);
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+async function writeReport(): Promise<void> {
+  const recorded = mergeResults(await readResults(RESULTS), { results: [], growth: [] }, NAMES);
+  const { document, charts } = formatReport(recorded);
   for (const { path, svg } of charts) await writeWhole(join(ROOT, 'docs', path), svg);
   await writeWhole(join(ROOT, 'docs/performance.md'), document);
   const readme = join(ROOT, 'README.md');

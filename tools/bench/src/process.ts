@@ -45,6 +45,13 @@ export async function runAll(commands: readonly Command[]): Promise<Sample> {
   return peak === 0 ? {} : { peakBytes: peak };
 }
 
+/** Throws PREREQUISITE where a program can't be run. */
+export async function requireProgram(file: string, args: readonly string[]): Promise<void> {
+  const result = await execa(file, [...args], { reject: false, stdin: 'ignore' });
+  if (!result.failed) return;
+  throw new BenchError('PREREQUISITE', `${file}: ${result.shortMessage}`, { hint: `Install ${file}.` });
+}
+
 /** Runs commands one after the other. */
 export async function runInTurn(commands: readonly Command[]): Promise<Sample> {
   let peak = 0;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { formatReport, replaceBlock, summaryTable } from './report.ts';
-import { mergeResults, type RecordedResult } from './results.ts';
+import { formatReport, growthTable, replaceBlock, summaryTable } from './report.ts';
+import { mergeResults, type RecordedGrowth, type RecordedResult } from './results.ts';
 
 const RESULT: RecordedResult = {
   name: 'compile',
@@ -20,6 +20,20 @@ const RESULT: RecordedResult = {
   measured: '2026-01-02T03:04:05.000Z',
   loadBefore: 0.2,
   machine: { processor: 'CPU', cores: 2, memoryBytes: 24e9, kernel: 'linux 6 x64', node: 'v24' },
+};
+
+const { measured, loadBefore, machine } = RESULT;
+const GROWTH: RecordedGrowth = {
+  name: 'growth-platforms',
+  title: 'Growth: platforms',
+  description: 'packing',
+  axis: 'platforms',
+  points: [
+    { point: 1, values: [100], summary: { median: 100, min: 90, max: 110 }, peakBytes: 40e6 },
+    { point: 4, values: [400], summary: { median: 400, min: 390, max: 410 }, peakBytes: 50e6 },
+  ],
+  bend: 1,
+  ...{ measured, loadBefore, machine },
 };
 
 describe('summaryTable', () => {
@@ -43,7 +57,7 @@ describe('summaryTable', () => {
 
 describe('formatReport', () => {
   it('names the machine, the pairs and the memory, and keeps cells apart', () => {
-    const { document } = formatReport([RESULT]);
+    const { document } = formatReport({ results: [RESULT], growth: [] });
     expect(document).toContain('| ours: a \\| b | 1.50 s | 1.00 s | 2.00 s | 5.00 MB |');
     expect(document).toContain('over 1 pairs; target ≤ 1.20: **no**.');
     expect(document).toContain('on CPU, 2 cores, 24 GB, linux 6 x64, Node v24.');
@@ -51,17 +65,41 @@ describe('formatReport', () => {
   });
 
   it('says where the machine was busy', () => {
-    expect(formatReport([{ ...RESULT, loadBefore: 9 }]).document).toContain('9.0 runnable processes');
+    expect(formatReport({ results: [{ ...RESULT, loadBefore: 9 }], growth: [] }).document).toContain(
+      '9.0 runnable processes',
+    );
   });
 
   it('draws each side to scale, with its title escaped', () => {
-    const [chart] = formatReport([RESULT]).charts;
+    const [chart] = formatReport({ results: [RESULT], growth: [] }).charts;
     expect(chart?.path).toBe('performance/compile.svg');
     const widths = [...(chart?.svg ?? '').matchAll(/<rect [^>]*width="([\d.]+)"/g)].map(([, width]) =>
       Number(width),
     );
     expect(widths).toEqual([375, 250]);
     expect(chart?.svg).toContain('<title>Compile &#60;both&#62; &#38; more</title>');
+  });
+});
+
+describe('growthTable', () => {
+  it('has a row a growth, with its ends and its bend', () => {
+    expect(growthTable([GROWTH]).split('\n').at(-1)).toBe(
+      '| Growth: platforms | 1 platforms: 100 ms | 4 platforms: 400 ms | 1.00 |',
+    );
+  });
+});
+
+describe('a growth in the report', () => {
+  it('has every point with its memory, and a chart that rises', () => {
+    const { document, charts } = formatReport({ results: [], growth: [GROWTH] });
+    expect(document).toContain('| 4 | 400 ms | 390 ms | 410 ms | 50.0 MB |');
+    expect(document).toContain('Bend 1.00.');
+    const [chart] = charts;
+    expect(chart?.path).toBe('performance/growth-platforms.svg');
+    const heights = [...(chart?.svg ?? '').matchAll(/<circle cx="[\d.]+" cy="([\d.]+)"/g)].map(([, y]) =>
+      Number(y),
+    );
+    expect(heights[0]).toBeGreaterThan(heights[1] ?? Number.NaN);
   });
 });
 
@@ -88,7 +126,11 @@ describe('mergeResults', () => {
   it('puts new results in place of old ones, in the given order, and drops what no longer exists', () => {
     const old = [RESULT, { ...RESULT, name: 'gone' }, { ...RESULT, name: 'verify' }];
     const fresh = [{ ...RESULT, name: 'verify', met: true }];
-    const merged = mergeResults({ schemaVersion: 1, results: old }, fresh, ['verify', 'compile']);
+    const merged = mergeResults(
+      { schemaVersion: 1, results: old, growth: [] },
+      { results: fresh, growth: [] },
+      ['verify', 'compile'],
+    );
     expect(merged.results.map(({ name, met }) => [name, met])).toEqual([
       ['verify', true],
       ['compile', false],

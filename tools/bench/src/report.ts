@@ -1,7 +1,7 @@
-import { pairChart } from './chart.ts';
+import { growthChart, pairChart } from './chart.ts';
 import { BenchError } from './errors.ts';
 import { formatQuantity, formatRatio, formatTarget } from './quantity.ts';
-import type { Machine, RecordedResult } from './results.ts';
+import type { Machine, RecordedGrowth, RecordedResult, Recording, Results } from './results.ts';
 import type { Side } from './runner.ts';
 
 /** The page of all results, and the charts it shows, with paths relative to its folder. */
@@ -30,11 +30,11 @@ export function summaryTable(results: readonly RecordedResult[]): string {
 }
 
 /** Everything that was recorded, as a page with a chart for each benchmark. Pure: the same results, the same text. */
-export function formatReport(results: readonly RecordedResult[]): Report {
-  const charts = results.map((result) => ({
-    path: `performance/${result.name}.svg`,
-    svg: pairChart(result),
-  }));
+export function formatReport({ results, growth }: Pick<Results, 'results' | 'growth'>): Report {
+  const charts = [
+    ...results.map((result) => ({ path: `performance/${result.name}.svg`, svg: pairChart(result) })),
+    ...growth.map((result) => ({ path: `performance/${result.name}.svg`, svg: growthChart(result) })),
+  ];
   const document = [
     '# Performance',
     '',
@@ -47,8 +47,59 @@ export function formatReport(results: readonly RecordedResult[]): Report {
     summaryTable(results),
     '',
     ...results.flatMap(section),
+    ...(growth.length === 0 ? [] : GROWTH_HEAD),
+    ...growth.flatMap(growthSection),
   ];
   return { document: document.join('\n'), charts };
+}
+
+const GROWTH_HEAD = [
+  '# Growth',
+  '',
+  'Cost against work, medians of three runs after one that is not counted. The bend is what one more costs at the end',
+  'of the axis, divided by what one more costs over all of it: 1 is linear; below it, the cost grows slower.',
+  '',
+];
+
+/** One row a growth: its smallest and largest work, and how it bends between them. */
+export function growthTable(growth: readonly RecordedGrowth[]): string {
+  const rows = growth.flatMap(({ title, axis, points, bend }) => {
+    const [first, last] = [points[0], points.at(-1)];
+    if (first === undefined || last === undefined) return [];
+    return [
+      [
+        title,
+        `${first.point} ${axis}: ${formatQuantity(first.summary.median, 'ms')}`,
+        `${last.point} ${axis}: ${formatQuantity(last.summary.median, 'ms')}`,
+        bend.toFixed(2),
+      ],
+    ];
+  });
+  return table(['growth', 'least', 'most', 'bend'], rows);
+}
+
+function growthSection(result: RecordedGrowth): string[] {
+  const rows = result.points.map(({ point, summary, peakBytes }) => [
+    `${point}`,
+    formatQuantity(summary.median, 'ms'),
+    formatQuantity(summary.min, 'ms'),
+    formatQuantity(summary.max, 'ms'),
+    peakBytes === undefined ? '' : formatQuantity(peakBytes, 'bytes'),
+  ]);
+  return [
+    `## ${result.title}`,
+    '',
+    `![${result.title}](performance/${result.name}.svg)`,
+    '',
+    `${result.description}.`,
+    '',
+    table([result.axis, 'median', 'min', 'max', 'memory'], rows),
+    '',
+    `Bend ${result.bend.toFixed(2)}.`,
+    '',
+    footer(result),
+    '',
+  ];
 }
 
 /** The README with what stands between the two marks replaced. Throws README where the marks are not there once. */
@@ -72,11 +123,6 @@ function section(result: RecordedResult): string[] {
     peakBytes === undefined ? '' : formatQuantity(peakBytes, 'bytes'),
   ];
   const { ratio } = result;
-  const { machine, loadBefore } = result;
-  const busy =
-    loadBefore > machine.cores
-      ? ` The machine was busy with other work: ${loadBefore.toFixed(1)} runnable processes before it began.`
-      : '';
   return [
     `## ${result.title}`,
     '',
@@ -90,9 +136,17 @@ function section(result: RecordedResult): string[] {
     `Ratio ${formatRatio(ratio.median)} (${formatRatio(ratio.min)} to ${formatRatio(ratio.max)}) over ` +
       `${result.ratios.length} pairs; target ${formatTarget(result.target, result.unit, result.limit)}: ${verdict(result)}.`,
     '',
-    `\`npm run bench -- --only ${result.name}\`, ${result.measured}, on ${formatMachine(machine)}.${busy}`,
+    footer(result),
     '',
   ];
+}
+
+function footer({ name, measured, machine, loadBefore }: Recording & { readonly name: string }): string {
+  const busy =
+    loadBefore > machine.cores
+      ? ` The machine was busy with other work: ${loadBefore.toFixed(1)} runnable processes before it began.`
+      : '';
+  return `\`npm run bench -- --only ${name}\`, ${measured}, on ${formatMachine(machine)}.${busy}`;
 }
 
 function verdict({ target, limit, met }: RecordedResult): string {

@@ -2,6 +2,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { cpus, release, totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import { BenchError } from './errors.ts';
+import type { GrowthResult } from './growth.ts';
 import type { BenchResult } from './runner.ts';
 
 /** The machine that a result was measured on. */
@@ -13,8 +14,8 @@ export interface Machine {
   readonly node: string;
 }
 
-/** A result with where and when it was measured. */
-export interface RecordedResult extends BenchResult {
+/** Where and when something was measured. */
+export interface Recording {
   /** ISO 8601, UTC. */
   readonly measured: string;
   /** Average number of runnable processes in the minute before: above the cores, others were at work too. */
@@ -22,10 +23,17 @@ export interface RecordedResult extends BenchResult {
   readonly machine: Machine;
 }
 
+/** A result with where and when it was measured. */
+export type RecordedResult = BenchResult & Recording;
+
+/** A growth with where and when it was measured. */
+export type RecordedGrowth = GrowthResult & Recording;
+
 /** What bench/results.json holds. */
 export interface Results {
   readonly schemaVersion: 1;
   readonly results: readonly RecordedResult[];
+  readonly growth: readonly RecordedGrowth[];
 }
 
 /** This machine. */
@@ -47,19 +55,21 @@ export async function readResults(path: string): Promise<Results> {
     text = await readFile(path, 'utf8');
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
-      return { schemaVersion: 1, results: [] };
+      return { schemaVersion: 1, results: [], growth: [] };
     throw error;
   }
   try {
     const results: Results = JSON.parse(text);
-    if (results.schemaVersion === 1 && Array.isArray(results.results)) return results;
+    if (results.schemaVersion === 1 && Array.isArray(results.results) && Array.isArray(results.growth)) {
+      return results;
+    }
   } catch (cause) {
     throw new BenchError('RESULTS', `${path}: expected JSON`, {
       hint: 'Remove it and measure again.',
       cause,
     });
   }
-  throw new BenchError('RESULTS', `${path}: expected schemaVersion 1`, {
+  throw new BenchError('RESULTS', `${path}: expected schemaVersion 1 with results and growth`, {
     hint: 'Remove it and measure again.',
   });
 }
@@ -67,11 +77,23 @@ export async function readResults(path: string): Promise<Results> {
 /** The recorded results with these in place of those of the same name, in the order of `names`. */
 export function mergeResults(
   recorded: Results,
-  fresh: readonly RecordedResult[],
+  fresh: Pick<Results, 'results' | 'growth'>,
   names: readonly string[],
 ): Results {
-  const byName = new Map([...recorded.results, ...fresh].map((each) => [each.name, each]));
-  return { schemaVersion: 1, results: names.flatMap((name) => byName.get(name) ?? []) };
+  return {
+    schemaVersion: 1,
+    results: merge(recorded.results, fresh.results, names),
+    growth: merge(recorded.growth, fresh.growth, names),
+  };
+}
+
+function merge<T extends { readonly name: string }>(
+  old: readonly T[],
+  fresh: readonly T[],
+  names: readonly string[],
+): readonly T[] {
+  const byName = new Map([...old, ...fresh].map((each) => [each.name, each]));
+  return names.flatMap((name) => byName.get(name) ?? []);
 }
 
 /** Writes a file beside its place, then renames it: a reader sees the former or the new one, whole. */

@@ -7,6 +7,7 @@ const context: BenchContext = {
   workspaceRoot: '/none',
   scratch: '/none',
   progress: (line) => void lines.push(line),
+  engine: () => Promise.reject(new Error('no engine')),
 };
 
 /** Time that passes only where a subject takes some. */

@@ -26,7 +26,7 @@ export interface BenchResult {
 }
 
 export interface RunOptions {
-  /** Measured pairs; one more runs before them, to warm up, and is not counted. */
+  /** Measured pairs; one more runs before them, to warm up, and is not counted, unless the benchmark needs none. */
   readonly runs: number;
   /** In ms. */
   readonly now: () => number;
@@ -51,8 +51,10 @@ export async function runBench(
   try {
     const ours: Measured[] = [];
     const theirs: Measured[] = [];
-    await measure(pair.ours, options.now);
-    await measure(pair.theirs, options.now);
+    if (bench.warmUp !== false) {
+      await measure(pair.ours, options.now);
+      await measure(pair.theirs, options.now);
+    }
     for (let run = 1; run <= options.runs; run += 1) {
       const [a, b] = [await measure(pair.ours, options.now), await measure(pair.theirs, options.now)];
       ours.push(a);

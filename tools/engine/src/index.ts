@@ -4,4 +4,6 @@ export {
   engineEnvironment,
 } from './environment.ts';
 export { EngineError, type EngineErrorCode } from './errors.ts';
+export { buildNodeStandIn } from './node-stand-in.ts';
 export { requireEngine, type SkipTest, skipOutsideCi } from './test-needs.ts';
+export { type UsedEngine, useEngine } from './use-engine.ts';

@@ -1,10 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { engineEnvironment, requireEngine, skipOutsideCi } from '@prebuilt/engine';
+import { buildNodeStandIn, engineEnvironment, requireEngine, skipOutsideCi } from '@prebuilt/engine';
 import { execa } from 'execa';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { buildNodeStandIn } from './testing/node-stand-in.ts';
 import { missingProgram, nx, runOk, THIS_WORKSPACE, userEnvironment } from './testing/workspace.ts';
 
 const STAND_IN = 'node-stand-in:app-docker';

@@ -118,7 +118,8 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
   await fault?.[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true, force: true });
 
-  const codes = Object.entries(result.statusCodeStats).map(([status, { count }]) => `${count} × ${status}`);
+  const statusCodes = result.statusCodeStats ?? {};
+  const codes = Object.entries(statusCodes).map(([status, { count }]) => `${count} × ${status}`);
   console.log(
     `${result.requests.total} requests (${codes.join(', ')}), ${Math.round(result.requests.average)}/s, latency p50 ${result.latency.p50} ms, p99 ${result.latency.p99} ms, max ${result.latency.max} ms`,
   );
@@ -127,9 +128,7 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
   );
   if (result.errors + result.timeouts > 0)
     problems.push(`${result.errors} requests failed, ${result.timeouts} timed out`);
-  const unexpected = Object.keys(result.statusCodeStats).filter(
-    (status) => !['200', '404', '503'].includes(status),
-  );
+  const unexpected = Object.keys(statusCodes).filter((status) => !['200', '404', '503'].includes(status));
   if (unexpected.length > 0) problems.push(`unexpected status codes: ${unexpected.join(', ')}`);
   if (code !== 0) problems.push(`SIGTERM ended the monitor with ${code}`);
   const errors = monitor.log().filter(({ level }) => level === 'error');

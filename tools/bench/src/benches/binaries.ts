@@ -16,17 +16,22 @@ interface BuiltPlatform {
   readonly runtime: string;
 }
 
-interface Build {
+/** A folder that build-binaries filled. */
+export interface Build {
   readonly folder: string;
   readonly platforms: readonly BuiltPlatform[];
 }
 
 /** Builds the sidecar's executables into the scratch folder. Throws PREREQUISITE where they can't be built. */
-export async function buildSidecar(context: BenchContext): Promise<Build> {
-  const folder = join(context.scratch, 'bin');
+export async function buildSidecar(
+  context: BenchContext,
+  { name = 'bin', version }: { readonly name?: string; readonly version?: string } = {},
+): Promise<Build> {
+  const folder = join(context.scratch, name);
   const options = { ...SIDECAR, outputPath: relative(context.workspaceRoot, folder) };
   try {
-    await runAll([executorCommand('build-binaries', options, context.workspaceRoot)]);
+    const command = executorCommand('build-binaries', options, context.workspaceRoot);
+    await runAll([version === undefined ? command : { ...command, env: { RELEASE_VERSION: version } }]);
   } catch (cause) {
     throw new BenchError('PREREQUISITE', `executables of the sidecar: ${String(cause)}`, {
       hint: './bootstrap',
@@ -51,8 +56,8 @@ export async function buildSidecar(context: BenchContext): Promise<Build> {
 }
 
 /** Verifies a build, as `release:verify` does, and returns the reports' folder relative to the workspace. */
-export async function verifySidecar(context: BenchContext, build: Build): Promise<string> {
-  const options = verifyOptions(context, build);
+export async function verifySidecar(context: BenchContext, build: Build, name = 'verify'): Promise<string> {
+  const options = verifyOptions(context, build, name);
   await runAll([executorCommand('verify', options, context.workspaceRoot)]);
   return options.outputPath;
 }
@@ -70,10 +75,10 @@ export function nativeExecutable(build: Build): string {
   return found.file;
 }
 
-function verifyOptions(context: BenchContext, build: Build) {
+function verifyOptions(context: BenchContext, build: Build, name: string) {
   return {
     inputPath: relative(context.workspaceRoot, build.folder),
-    outputPath: relative(context.workspaceRoot, join(context.scratch, 'verify')),
+    outputPath: relative(context.workspaceRoot, join(context.scratch, name)),
     requireExecution: true,
   };
 }
@@ -146,7 +151,7 @@ export const verify: Bench = {
       }),
     );
     const hashes = build.platforms.map(({ file }) => ({ file: 'sha256sum', args: [file] }));
-    const options = verifyOptions(context, build);
+    const options = verifyOptions(context, build, 'verify');
     return {
       ours: { run: () => runAll([executorCommand('verify', options, context.workspaceRoot)]) },
       theirs: { run: () => runAll([...commands, ...hashes]) },

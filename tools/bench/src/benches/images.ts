@@ -1,11 +1,8 @@
 import { mkdir, readdir, rm, stat } from 'node:fs/promises';
-import { join, relative } from 'node:path';
-import { engineEnvironment } from '@prebuilt/engine';
+import { join } from 'node:path';
 import type { Bench, BenchContext, Sample } from '../bench.ts';
-import { BenchError } from '../errors.ts';
-import { executorCommand } from '../executor-command.ts';
 import { type Command, runAll, runInTurn } from '../process.ts';
-import { buildSidecar, verifySidecar } from './binaries.ts';
+import { releaseCommand, verifiedSidecar } from './released.ts';
 
 type Compression = 'gzip' | 'zstd';
 
@@ -15,6 +12,9 @@ interface ImageChoice {
   /** What of the image is measured: how long it takes to build, or how many bytes it has. */
   readonly measure: 'time' | 'size';
 }
+
+/** Empties buildx's cache: the layers are cold. */
+export const PRUNE: Command = { file: 'docker', args: ['buildx', 'prune', '--all', '--force'] };
 
 /** `docker-release` against the bare `docker buildx build` of the same files, whose layers are not in its cache. */
 function imageBench(
@@ -27,31 +27,22 @@ function imageBench(
     theirs: `docker buildx build to an OCI layout, ${compression}, both platforms`,
     unit: measure === 'time' ? 'ms' : 'bytes',
     async prepare(context) {
-      const engine = await requireRunningEngine();
-      const build = await buildSidecar(context);
-      const verifyPath = await verifySidecar(context, build);
-      const [own, bare] = [join(context.scratch, 'oci'), join(context.scratch, 'bare')];
-      const options = {
-        builder,
-        compression,
-        inputPath: relative(context.workspaceRoot, build.folder),
-        verifyPath,
-        outputPath: relative(context.workspaceRoot, own),
-      };
-      const release = executorCommand('docker-release', options, context.workspaceRoot);
-      const buildx = bareBuildx(context, build.folder, bare, compression);
-      const prune = { file: 'docker', args: ['buildx', 'prune', '--all', '--force'], env: engine };
+      const environment = await context.engine();
+      const verified = await verifiedSidecar(context);
+      const bare = join(context.scratch, 'bare');
+      const release = releaseCommand(context, verified, 'oci', { builder, compression });
+      const buildx = bareBuildx(context, verified.build.folder, bare, compression);
       const side = (command: Command, folder: string) => ({
         before: async () => {
           await rm(folder, { recursive: true, force: true });
-          await runAll([prune]);
+          await runAll([{ ...PRUNE, env: environment }]);
         },
         run: async (): Promise<Sample> => {
-          const sample = await runAll([{ ...command, env: engine }]);
+          const sample = await runAll([{ ...command, env: environment }]);
           return measure === 'time' ? sample : { ...sample, value: await blobBytes(folder) };
         },
       });
-      return { ours: side(release, own), theirs: side(buildx, bare) };
+      return { ours: side(release, join(context.scratch, 'oci')), theirs: side(buildx, bare) };
     },
   };
 }
@@ -80,16 +71,6 @@ export const images: readonly Bench[] = [
   ),
 ];
 
-async function requireRunningEngine(): Promise<Readonly<Record<string, string>>> {
-  const engine = await engineEnvironment();
-  if (!engine.available) {
-    throw new BenchError('PREREQUISITE', `a Docker engine with buildx: ${engine.reason}`, {
-      hint: 'As root: npm run engine -- up',
-    });
-  }
-  return { ...engine.environment };
-}
-
 function bareBuildx(context: BenchContext, input: string, output: string, compression: Compression): Command {
   return {
     file: 'docker',
@@ -113,52 +94,56 @@ async function blobBytes(layout: string): Promise<number> {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
+/** The tool at the level that daemonless compresses at, and what its file is called. */
+const BARE_TOOLS = {
+  gzip: { args: ['-4', '--keep', '--force'], suffix: '.gz' },
+  zstd: { args: ['-3', '-T1', '--keep', '--force', '--quiet'], suffix: '.zst' },
+} as const;
+
 /** Daemonless against the least that has to be done: each platform's bytes compressed and hashed by bare tools. */
-export const imageFloor: Bench = {
-  name: 'image-floor',
-  title: 'Image, floor',
-  ours: 'docker-release --builder=daemonless --compression=gzip',
-  theirs:
-    '`gzip -4`, the same level, of each platform’s files in parallel, beside `sha256sum` of them, then of what came out',
-  unit: 'ms',
-  target: { kind: 'at-most', ratio: 1.3 },
-  async prepare(context) {
-    const build = await buildSidecar(context);
-    const verifyPath = await verifySidecar(context, build);
-    const options = {
-      builder: 'daemonless',
-      compression: 'gzip',
-      inputPath: relative(context.workspaceRoot, build.folder),
-      verifyPath,
-      outputPath: relative(context.workspaceRoot, join(context.scratch, 'oci')),
-    };
-    const floor = join(context.scratch, 'floor');
-    await mkdir(floor);
-    const archives = build.platforms.map(({ platform }) =>
-      join(floor, `${platform.replaceAll('/', '-')}.tar`),
-    );
-    await runAll(
-      build.platforms.map(({ file, runtime }, index) => ({
-        file: 'tar',
-        args: ['--create', `--file=${archives[index]}`, '--absolute-names', file, runtime],
-      })),
-    );
-    return {
-      ours: { run: () => runAll([executorCommand('docker-release', options, context.workspaceRoot)]) },
-      theirs: {
-        run: async () => {
-          const samples = await Promise.all([
-            runAll(archives.map((archive) => ({ file: 'sha256sum', args: [archive] }))),
-            ...archives.map((archive) =>
-              runInTurn([
-                { file: 'gzip', args: ['-4', '--keep', '--force', archive] },
-                { file: 'sha256sum', args: [`${archive}.gz`] },
-              ]),
-            ),
-          ]);
-          return { peakBytes: samples.reduce((sum, { peakBytes = 0 }) => sum + peakBytes, 0) };
+function imageFloor(compression: Compression): Bench {
+  const tool = BARE_TOOLS[compression];
+  return {
+    name: `image-floor-${compression}`,
+    title: `Image, floor, ${compression}`,
+    ours: `docker-release --builder=daemonless --compression=${compression}`,
+    theirs: `\`${compression} ${tool.args[0]}\`, the same level, of each platform’s files in parallel, beside \`sha256sum\` of them, then of what came out`,
+    unit: 'ms',
+    target: { kind: 'at-most', ratio: 1.3 },
+    async prepare(context) {
+      const verified = await verifiedSidecar(context);
+      const release = releaseCommand(context, verified, 'oci', { builder: 'daemonless', compression });
+      const floor = join(context.scratch, 'floor');
+      await mkdir(floor);
+      const archives = verified.build.platforms.map(({ platform }) =>
+        join(floor, `${platform.replaceAll('/', '-')}.tar`),
+      );
+      await runAll(
+        verified.build.platforms.map(({ file, runtime }, index) => ({
+          file: 'tar',
+          args: ['--create', `--file=${archives[index]}`, '--absolute-names', file, runtime],
+        })),
+      );
+      return {
+        ours: { run: () => runAll([release]) },
+        theirs: {
+          run: async () => {
+            const samples = await Promise.all([
+              runAll(archives.map((archive) => ({ file: 'sha256sum', args: [archive] }))),
+              ...archives.map((archive) =>
+                runInTurn([
+                  { file: compression, args: [...tool.args, archive] },
+                  { file: 'sha256sum', args: [`${archive}${tool.suffix}`] },
+                ]),
+              ),
+            ]);
+            return { peakBytes: samples.reduce((sum, { peakBytes = 0 }) => sum + peakBytes, 0) };
+          },
         },
-      },
-    };
-  },
-};
+      };
+    },
+  };
+}
+
+/** Daemonless image benchmarks against bare tools. */
+export const imageFloors: readonly Bench[] = [imageFloor('gzip'), imageFloor('zstd')];

@@ -1,15 +1,41 @@
 import type { Bench } from '../bench.ts';
 import { compile, verify } from './binaries.ts';
-import { imageFloor, images } from './images.ts';
-import { sidecarEndpoints, sidecarMounts, sidecarStart } from './sidecar.ts';
+import { cachedChain } from './chain.ts';
+import { growths, pluginStart } from './growths.ts';
+import { imageFloors, images } from './images.ts';
+import { peers } from './peers.ts';
+import { publishChanged, publishFirst } from './publish.ts';
+import { sidecarChecks, sidecarEndpoints, sidecarMemory, sidecarMounts, sidecarStart } from './sidecar.ts';
+import { PEER_NAMES, sidecarPeer } from './sidecar-peer.ts';
+import { prebuiltAgainstSource } from './source.ts';
 
-/** All benchmarks, in the order they run and are shown. */
-export const benches: readonly Bench[] = [
-  ...images,
-  imageFloor,
-  compile,
-  verify,
-  sidecarStart,
-  sidecarMounts,
-  sidecarEndpoints,
+export { growths };
+
+/** All benchmarks, in the order they run and are shown; those against a peer only where its path is given. */
+export function benchesFor(peer: string | undefined): readonly Bench[] {
+  return [
+    ...images,
+    ...imageFloors,
+    prebuiltAgainstSource,
+    ...peers,
+    cachedChain,
+    pluginStart,
+    compile,
+    verify,
+    publishFirst,
+    publishChanged,
+    sidecarStart,
+    sidecarMemory,
+    sidecarMounts,
+    sidecarChecks,
+    ...sidecarEndpoints,
+    ...(peer === undefined ? [] : sidecarPeer(peer)),
+  ];
+}
+
+/** Every name, in the order of the report. */
+export const NAMES: readonly string[] = [
+  ...benchesFor(undefined).map(({ name }) => name),
+  ...PEER_NAMES,
+  ...growths.map(({ name }) => name),
 ];

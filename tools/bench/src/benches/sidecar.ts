@@ -1,89 +1,25 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdir, writeFile } from 'node:fs/promises';
-import { get } from 'node:http';
-import { createServer } from 'node:net';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import autocannon from 'autocannon';
 import type { Bench, BenchContext, Sample } from '../bench.ts';
 import { BenchError } from '../errors.ts';
 import { anonymousBytes, runAll } from '../process.ts';
 import { buildSidecar, nativeExecutable } from './binaries.ts';
+import {
+  CONNECTIONS,
+  freePort,
+  healthyMounts,
+  LOAD_SECONDS,
+  load,
+  type Server,
+  startServer,
+  stopServer,
+  watchArguments,
+} from './server.ts';
 
-const DEADLINE_MS = 30_000;
-const POLL_MS = 2;
-const CONNECTIONS = 64;
-const LOAD_SECONDS = 5;
 /** Long enough for the first checks, and what they left behind, to be over. */
 const SETTLE_MS = 3_000;
-
-/** A server that is running, and was seen to answer. */
-interface Server {
-  readonly child: ChildProcess;
-  readonly url: string;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}
-
-/** Starts a server and waits for its first 200. Throws SUBJECT_FAILED where it ends, or gives none in 30 s. */
-async function start(file: string, args: readonly string[], url: string): Promise<Server> {
-  const child = spawn(file, args, { stdio: 'ignore' });
-  let failure: unknown;
-  child.once('error', (error) => {
-    failure = error;
-  });
-  const deadline = performance.now() + DEADLINE_MS;
-  while ((await statusOf(url)) !== 200) {
-    if (failure === undefined && child.exitCode === null && performance.now() < deadline) {
-      await wait(POLL_MS);
-      continue;
-    }
-    await stop({ child, url });
-    throw new BenchError('SUBJECT_FAILED', `${file}: expected 200 from ${url} within ${DEADLINE_MS} ms`, {
-      cause: failure,
-    });
-  }
-  return { child, url };
-}
-
-async function stop({ child }: Server): Promise<void> {
-  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
-  const exited = once(child, 'exit');
-  child.kill('SIGKILL');
-  await exited;
-}
-
-function statusOf(url: string): Promise<number | undefined> {
-  return new Promise((resolve) => {
-    get(url, { agent: false, timeout: 1000 }, (response) => {
-      response.resume();
-      response.once('end', () => resolve(response.statusCode));
-      response.once('error', () => resolve(undefined));
-    }).once('error', () => resolve(undefined));
-  });
-}
-
-/** Writes a configuration of so many healthy mounts, and gives what starts the sidecar with it. */
-async function sidecarArguments(context: BenchContext, mounts: number, port: number): Promise<string[]> {
-  const paths = Array.from({ length: mounts }, (_, index) => join(context.scratch, `mount-${index}`));
-  for (const path of paths) {
-    await mkdir(path, { recursive: true });
-    await writeFile(join(path, '.health-check'), 'ok\n');
-  }
-  const config = join(context.scratch, 'config.json');
-  await writeFile(config, JSON.stringify({ httpPort: port, mounts: paths.map((path) => ({ path })) }));
-  return ['--config', config];
-}
+const READY = '/healthz/ready';
 
 /** From spawn to the first 200 on ready. */
 export const sidecarStart: Bench = {
@@ -96,17 +32,18 @@ export const sidecarStart: Bench = {
   async prepare(context) {
     const executable = nativeExecutable(await buildSidecar(context));
     const port = await freePort();
-    const args = await sidecarArguments(context, 1, port);
+    const paths = await healthyMounts(context.scratch, 1);
+    const args = await watchArguments(context.scratch, paths, { httpPort: port });
     let server: Server | undefined;
     const end = async () => {
-      if (server !== undefined) await stop(server);
+      if (server !== undefined) await stopServer(server);
       server = undefined;
     };
     return {
       ours: {
         before: end,
         run: async () => {
-          server = await start(executable, args, `http://127.0.0.1:${port}/healthz/ready`);
+          server = await startServer(executable, args, `http://127.0.0.1:${port}${READY}`);
           return {};
         },
       },
@@ -115,6 +52,76 @@ export const sidecarStart: Bench = {
     };
   },
 };
+
+/** Runs the sidecar on so many healthy mounts for as long as `use` takes. */
+async function withSidecar<T>(
+  context: BenchContext,
+  executable: string,
+  mounts: number,
+  settings: Readonly<Record<string, unknown>>,
+  use: (server: Server, port: number) => Promise<T>,
+): Promise<T> {
+  const port = await freePort();
+  const paths = await healthyMounts(context.scratch, mounts);
+  const args = await watchArguments(context.scratch, paths, { ...settings, httpPort: port });
+  const server = await startServer(executable, args, `http://127.0.0.1:${port}${READY}`);
+  try {
+    return await use(server, port);
+  } finally {
+    await stopServer(server);
+  }
+}
+
+/** Anonymous memory of the sidecar on so many mounts, once its first checks are over. */
+async function idleMemory(context: BenchContext, executable: string, mounts: number): Promise<Sample> {
+  return withSidecar(context, executable, mounts, {}, async ({ pid }) => {
+    await wait(SETTLE_MS);
+    return { value: anonymousBytes(pid) };
+  });
+}
+
+const CHECKED_MOUNTS = 50;
+const CHECKS = 10_000;
+const CHECKS_DEADLINE_MS = 15 * 60_000;
+
+/** What ten thousand checks leave behind. */
+export const sidecarMemory: Bench = {
+  name: 'sidecar-memory',
+  title: 'Sidecar: anonymous memory',
+  ours: `after ${CHECKS.toLocaleString('en-US')} checks of ${CHECKED_MOUNTS} mounts, one a second each`,
+  theirs: 'a process of the same mounts, idle after its first checks',
+  unit: 'bytes',
+  target: { kind: 'at-most', ratio: 1.1 },
+  limit: 16e6,
+  warmUp: false,
+  async prepare(context) {
+    const executable = nativeExecutable(await buildSidecar(context));
+    const settings = { checkInterval: '1s', readTimeout: '900ms' };
+    return {
+      ours: {
+        run: () =>
+          withSidecar(context, executable, CHECKED_MOUNTS, settings, async ({ pid }, port) => {
+            const deadline = performance.now() + CHECKS_DEADLINE_MS;
+            while ((await checksDone(port)) < CHECKS) {
+              if (performance.now() > deadline)
+                throw new BenchError('SUBJECT_FAILED', `expected ${CHECKS} checks within 15 minutes`);
+              await wait(1000);
+            }
+            return { value: anonymousBytes(pid) };
+          }),
+      },
+      theirs: { run: () => idleMemory(context, executable, CHECKED_MOUNTS) },
+    };
+  },
+};
+
+async function checksDone(port: number): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  return [...text.matchAll(/^mount_monitor_checks_total\{[^}]*\} (\d+)$/gm)].reduce(
+    (sum, [, count]) => sum + Number(count),
+    0,
+  );
+}
 
 /** Memory at rest, of one mount and of 200: what more mounts cost. */
 export const sidecarMounts: Bench = {
@@ -126,20 +133,32 @@ export const sidecarMounts: Bench = {
   target: { kind: 'report' },
   async prepare(context) {
     const executable = nativeExecutable(await buildSidecar(context));
-    const side = (mounts: number) => ({
-      run: async (): Promise<Sample> => {
-        const port = await freePort();
-        const args = await sidecarArguments(context, mounts, port);
-        const server = await start(executable, args, `http://127.0.0.1:${port}/healthz/ready`);
-        try {
-          await wait(SETTLE_MS);
-          return { value: anonymousBytes(server.child.pid ?? 0) };
-        } finally {
-          await stop(server);
-        }
-      },
-    });
-    return { ours: side(200), theirs: side(1) };
+    return {
+      ours: { run: () => idleMemory(context, executable, 200) },
+      theirs: { run: () => idleMemory(context, executable, 1) },
+    };
+  },
+};
+
+/** One pass over many mounts, each in a process that can be killed, against reading the files one by one. */
+export const sidecarChecks: Bench = {
+  name: 'sidecar-checks',
+  title: 'Sidecar: one check of 200 mounts',
+  ours: '`--init-container-mode`: each mount checked in a process of its own, start and end included',
+  theirs:
+    'a shell that runs `cat` on the 200 canaries, one after the other, and hangs with the first that hangs',
+  unit: 'ms',
+  target: { kind: 'report' },
+  async prepare(context) {
+    const executable = nativeExecutable(await buildSidecar(context));
+    const paths = await healthyMounts(context.scratch, 200);
+    const args = await watchArguments(context.scratch, paths, { httpPort: await freePort() });
+    const script = join(context.scratch, 'read-all.sh');
+    await writeFile(script, 'for path do cat "$path/.health-check" || exit 1; done\n');
+    return {
+      ours: { run: () => runAll([{ file: executable, args: ['--init-container-mode', ...args] }]) },
+      theirs: { run: () => runAll([{ file: 'sh', args: [script, ...paths] }]) },
+    };
   },
 };
 
@@ -152,53 +171,57 @@ createServer((_, response) => {
 }).listen(Number(process.argv[2]), '127.0.0.1');
 `;
 
-/** Requests a second at 64 connections. */
-export const sidecarEndpoints: Bench = {
-  name: 'sidecar-endpoints',
-  title: 'Sidecar: endpoints',
-  ours: `/healthz/ready, ${CONNECTIONS} connections, ${LOAD_SECONDS} s`,
-  theirs: 'a bare `node:http` server run by the same runtime, returning the same body',
-  unit: 'requests/s',
-  target: { kind: 'at-least', ratio: 0.8 },
-  async prepare(context) {
-    const executable = nativeExecutable(await buildSidecar(context));
-    const [port, barePort] = [await freePort(), await freePort()];
-    const url = `http://127.0.0.1:${port}/healthz/ready`;
-    const ours = await start(executable, await sidecarArguments(context, 1, port), url);
-    try {
-      const body = await (await fetch(url)).text();
-      const program = join(context.scratch, 'server.mjs');
-      await writeFile(program, BARE_SERVER);
-      // A compiled executable is its runtime: told to be that, it runs any program.
-      const args = ['BUN_BE_BUN=1', executable, program, String(barePort), body];
-      const theirs = await start('env', args, `http://127.0.0.1:${barePort}/`);
-      return {
-        ours: { run: () => load(ours.url) },
-        theirs: { run: () => load(theirs.url) },
-        close: async () => {
-          await stop(ours);
-          await stop(theirs);
-        },
-      };
-    } catch (error) {
-      await stop(ours);
-      throw error;
-    }
-  },
-};
-
-async function load(url: string): Promise<Sample> {
-  const { requests, errors, statusCodeStats } = await autocannon({
-    url,
-    connections: CONNECTIONS,
-    duration: LOAD_SECONDS,
-  });
-  const good = statusCodeStats['200']?.count ?? 0;
-  if (errors > 0 || good < requests.total) {
-    throw new BenchError(
-      'SUBJECT_FAILED',
-      `${url}: expected only 200, found ${errors} errors, ${good} of ${requests.total}`,
-    );
-  }
-  return { value: requests.average };
+/** The sidecar's answers under load, against those of a bare server of the same runtime. */
+function endpointsBench(
+  measure: 'requestsPerSecond' | 'p99',
+  fields: Pick<Bench, 'name' | 'title' | 'unit' | 'target'>,
+): Bench {
+  return {
+    ...fields,
+    ours: `${READY}, ${CONNECTIONS} connections, ${LOAD_SECONDS} s`,
+    theirs: 'a bare `node:http` server run by the same runtime, returning the same body',
+    async prepare(context) {
+      const executable = nativeExecutable(await buildSidecar(context));
+      const [port, barePort] = [await freePort(), await freePort()];
+      const url = `http://127.0.0.1:${port}${READY}`;
+      const paths = await healthyMounts(context.scratch, 1);
+      const args = await watchArguments(context.scratch, paths, { httpPort: port });
+      const ours = await startServer(executable, args, url);
+      try {
+        const body = await (await fetch(url)).text();
+        const program = join(context.scratch, 'server.mjs');
+        await writeFile(program, BARE_SERVER);
+        // A compiled executable is its runtime: told to be that, it runs any program.
+        const bareArgs = ['BUN_BE_BUN=1', executable, program, String(barePort), body];
+        const theirs = await startServer('env', bareArgs, `http://127.0.0.1:${barePort}/`);
+        return {
+          ours: { run: async () => ({ value: (await load(ours.url))[measure] }) },
+          theirs: { run: async () => ({ value: (await load(theirs.url))[measure] }) },
+          close: async () => {
+            await stopServer(ours);
+            await stopServer(theirs);
+          },
+        };
+      } catch (error) {
+        await stopServer(ours);
+        throw error;
+      }
+    },
+  };
 }
+
+/** Requests a second, and the slowest answers, at 64 connections. */
+export const sidecarEndpoints: readonly Bench[] = [
+  endpointsBench('requestsPerSecond', {
+    name: 'sidecar-endpoints',
+    title: 'Sidecar: endpoints',
+    unit: 'requests/s',
+    target: { kind: 'at-least', ratio: 0.8 },
+  }),
+  endpointsBench('p99', {
+    name: 'sidecar-endpoints-p99',
+    title: 'Sidecar: endpoints, 99th percentile',
+    unit: 'ms',
+    target: { kind: 'report' },
+  }),
+];

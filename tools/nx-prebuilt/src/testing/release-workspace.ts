@@ -25,6 +25,8 @@ export interface SampleFile {
 export interface SampleRelease {
   readonly dockerfile: string;
   readonly platforms?: readonly string[];
+  /** The executable of every platform; a line that names the platform unless told. */
+  readonly executable?: Uint8Array;
   /** The runtime folder of every platform, by inner path. */
   readonly runtime?: Readonly<Record<string, SampleFile>>;
   /** Seconds since 1970. */
@@ -58,7 +60,7 @@ ENTRYPOINT ["/app"]
 export async function releaseWorkspace(sample: SampleRelease): Promise<ReleaseWorkspace> {
   const root = await mkdtemp(join(tmpdir(), 'release-'));
   const path = (...parts: readonly string[]): string => join(root, ...parts);
-  const write = async (name: string, content: string, mode = '0644'): Promise<void> => {
+  const write = async (name: string, content: string | Uint8Array, mode = '0644'): Promise<void> => {
     await mkdir(dirname(path(name)), { recursive: true });
     await writeFile(path(name), content);
     await chmod(path(name), Number.parseInt(mode, 8));
@@ -68,7 +70,7 @@ export async function releaseWorkspace(sample: SampleRelease): Promise<ReleaseWo
   const artifacts: Manifest['platforms'] = [];
   for (const platform of platforms) {
     const executable = executableName(SAMPLE_NAME, platform);
-    const content = `executable of ${platform}\n`;
+    const content = sample.executable ?? `executable of ${platform}\n`;
     await write(`dist/bin/${executable}`, content, '0755');
     const folder = runtimeFolderName(platform);
     await mkdir(path('dist/bin', folder), { recursive: true });
@@ -156,7 +158,7 @@ async function writeReport(
   );
 }
 
-function facts(content: string): { readonly size: number; readonly sha256: string } {
+function facts(content: string | Uint8Array): { readonly size: number; readonly sha256: string } {
   return { size: Buffer.byteLength(content), sha256: sha256Of(content) };
 }
 

@@ -11,15 +11,15 @@ import {
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { EngineEnvironment } from '@prebuilt/engine';
 import { execa } from 'execa';
+import type { EngineEnvironment } from './environment.ts';
 
 const CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
 const NPM = 'npm@11.6.2';
 
 /**
  * An image like `node:24-slim`, where none can be pulled: Debian's base system from this machine's mirror, the Node
- * that runs this test, npm, and the certificates that this machine trusts. Takes about 30 s. Needs root.
+ * that runs this, npm, and the certificates that this machine trusts. Takes about 30 s. Needs root.
  */
 export async function buildNodeStandIn(tag: string, engine: EngineEnvironment): Promise<void> {
   const work = await mkdtemp(join(tmpdir(), 'node-stand-in-'));

@@ -1,0 +1,130 @@
+import { readFile, rm } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import type { Bench, BenchContext } from '../bench.ts';
+import { executorCommand } from '../executor-command.ts';
+import { type Command, requireProgram, runAll } from '../process.ts';
+import { releaseCommand, type Verified, verifiedSidecar } from './released.ts';
+
+/** An image of one version, ready to be published. */
+interface ReleasedImage {
+  readonly verified: Verified;
+  readonly version: string;
+  readonly folder: string;
+}
+
+async function releasedImage(context: BenchContext, version: string): Promise<ReleasedImage> {
+  const verified = await verifiedSidecar(context, { name: `bin-${version}`, version });
+  const folder = join(context.scratch, `oci-${version}`);
+  await runAll([releaseCommand(context, verified, `oci-${version}`, { builder: 'daemonless' })]);
+  return { verified, version, folder };
+}
+
+function publishCommand(
+  context: BenchContext,
+  { verified, version, folder }: ReleasedImage,
+  image: string,
+): Command {
+  const inside = (path: string) => relative(context.workspaceRoot, path);
+  const options = {
+    image,
+    binPath: verified.options.inputPath,
+    verifyPath: verified.options.verifyPath,
+    inputPath: inside(folder),
+    sbomPath: inside(join(context.scratch, 'sbom')),
+    outputPath: inside(join(context.scratch, 'publish')),
+    // Which version is the highest is for git to know; it does not change what is sent.
+    tagLatest: 'never',
+  };
+  const command = executorCommand('docker-publish', options, context.workspaceRoot);
+  return { ...command, env: { RELEASE_VERSION: version } };
+}
+
+let repositories = 0;
+/** A repository that nothing was pushed to: the registry is asked to keep every layer anew. */
+function newRepository(registry: string): string {
+  repositories += 1;
+  return `${registry}/bench/${process.pid}-${repositories}`;
+}
+
+/** The first publish of a version, read back and compared, against a bare copy. */
+export const publishFirst: Bench = {
+  name: 'publish-first',
+  title: 'Publish, first',
+  ours: 'the docker-publish executor in a Node process: uploaded, every platform read back and compared, tagged',
+  theirs: '`skopeo copy --all` of the same layout to the same registry',
+  unit: 'ms',
+  target: { kind: 'at-most', ratio: 1.3 },
+  async prepare(context) {
+    await requireProgram('skopeo', ['--version']);
+    const { REGISTRY: registry } = await context.engine();
+    const image = await releasedImage(context, '1.2.3');
+    const home = join(context.scratch, 'skopeo');
+    const copy = () => ({
+      file: 'skopeo',
+      args: [
+        'copy',
+        '--all',
+        '--quiet',
+        '--preserve-digests',
+        '--dest-tls-verify=false',
+        `oci:${image.folder}`,
+        `docker://${newRepository(registry)}:1.2.3`,
+      ],
+      // What it remembers of earlier pushes would let it skip layers.
+      env: { HOME: home, XDG_DATA_HOME: home },
+    });
+    return {
+      ours: { run: () => runAll([publishCommand(context, image, newRepository(registry))]) },
+      theirs: {
+        before: async () => rm(home, { recursive: true, force: true }),
+        run: () => runAll([copy()]),
+      },
+    };
+  },
+};
+
+/** What is sent of a version where only the program differs from the one before. */
+export const publishChanged: Bench = {
+  name: 'publish-changed',
+  title: 'Publish, only the app changed',
+  ours: 'bytes that docker-publish sent, manifests and configs included',
+  theirs: 'bytes of the layers that the version before does not have',
+  unit: 'bytes',
+  target: { kind: 'at-most', ratio: 1.01 },
+  async prepare(context) {
+    const { REGISTRY: registry } = await context.engine();
+    const [first, second] = [await releasedImage(context, '1.2.3'), await releasedImage(context, '1.2.4')];
+    const before = await layersOf(first.folder);
+    const changed = [...(await layersOf(second.folder))].filter(([digest]) => !before.has(digest));
+    const bytes = changed.reduce((sum, [, size]) => sum + size, 0);
+    let repository = '';
+    return {
+      ours: {
+        before: async () => {
+          repository = newRepository(registry);
+          await runAll([publishCommand(context, first, repository)]);
+        },
+        run: async () => {
+          const sample = await runAll([publishCommand(context, second, repository)]);
+          const record = await readFile(join(context.scratch, 'publish/record.json'), 'utf8');
+          return { ...sample, value: Number(JSON.parse(record).images[0].bytesSent) };
+        },
+      },
+      theirs: { run: async () => ({ value: bytes }) },
+    };
+  },
+};
+
+/** The layers of every platform of a layout, with their sizes. */
+async function layersOf(layout: string): Promise<ReadonlyMap<string, number>> {
+  const blob = async (digest: string) =>
+    JSON.parse(await readFile(join(layout, 'blobs', digest.replace(':', '/')), 'utf8'));
+  const root = JSON.parse(await readFile(join(layout, 'index.json'), 'utf8'));
+  const index = await blob(root.manifests[0].digest);
+  const manifests = await Promise.all(index.manifests.map((each: { digest: string }) => blob(each.digest)));
+  return new Map(
+    manifests.flatMap(({ layers }: { layers: readonly { digest: string; size: number }[] }) =>
+      layers.map(({ digest, size }) => [digest, size] as const),
+    ),
+  );
+}

@@ -1,0 +1,127 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { get } from 'node:http';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import autocannon from 'autocannon';
+import { BenchError } from '../errors.ts';
+
+const DEADLINE_MS = 30_000;
+const POLL_MS = 2;
+/** Connections of the load generator. */
+export const CONNECTIONS = 64;
+/** How long it runs. */
+export const LOAD_SECONDS = 5;
+
+/** A server that is running, and was seen to answer. */
+export interface Server {
+  readonly child: ChildProcess;
+  readonly pid: number;
+  readonly url: string;
+}
+
+/** A port of 127.0.0.1 that nothing listens on. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
+
+/** Starts a server and waits for its first 200. Throws SUBJECT_FAILED where it ends, or gives none in 30 s. */
+export async function startServer(file: string, args: readonly string[], url: string): Promise<Server> {
+  const child = spawn(file, args, { stdio: 'ignore' });
+  let failure: unknown;
+  child.once('error', (error) => {
+    failure = error;
+  });
+  const ended = () => failure !== undefined || child.exitCode !== null || child.signalCode !== null;
+  const answered = await untilStatus(url, 200, DEADLINE_MS, ended);
+  if (answered && child.pid !== undefined) return { child, pid: child.pid, url };
+  await stopServer({ child });
+  throw new BenchError('SUBJECT_FAILED', `${file}: expected 200 from ${url} within ${DEADLINE_MS} ms`, {
+    cause: failure,
+  });
+}
+
+/** Kills a server, and waits until it is gone. */
+export async function stopServer({ child }: Pick<Server, 'child'>): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, 'exit');
+  child.kill('SIGKILL');
+  await exited;
+}
+
+/** Asks until the answer has this status; false where it has not in so many ms, or once `ended` says so. */
+export async function untilStatus(
+  url: string,
+  status: number,
+  deadlineMs: number,
+  ended: () => boolean = () => false,
+): Promise<boolean> {
+  const deadline = performance.now() + deadlineMs;
+  while ((await statusOf(url)) !== status) {
+    if (ended() || performance.now() > deadline) return false;
+    await wait(POLL_MS);
+  }
+  return true;
+}
+
+function statusOf(url: string): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    const request = get(url, { agent: false, timeout: 1000 }, (response) => {
+      response.resume();
+      response.once('end', () => resolve(response.statusCode));
+      response.once('error', () => resolve(undefined));
+    });
+    request.once('timeout', () => request.destroy());
+    request.once('error', () => resolve(undefined));
+  });
+}
+
+/** Folders with a canary each: mounts as healthy as can be. */
+export async function healthyMounts(folder: string, count: number): Promise<readonly string[]> {
+  const paths = Array.from({ length: count }, (_, index) => join(folder, `mount-${index}`));
+  for (const path of paths) {
+    await mkdir(path, { recursive: true });
+    await writeFile(join(path, '.health-check'), 'ok\n');
+  }
+  return paths;
+}
+
+/** Writes a configuration that watches these paths, and gives the arguments that start the sidecar with it. */
+export async function watchArguments(
+  folder: string,
+  paths: readonly string[],
+  settings: Readonly<Record<string, unknown>>,
+): Promise<string[]> {
+  const config = join(folder, 'config.json');
+  await writeFile(config, JSON.stringify({ ...settings, mounts: paths.map((path) => ({ path })) }));
+  return ['--config', config];
+}
+
+/** What a server did under load. */
+export interface Load {
+  readonly requestsPerSecond: number;
+  /** 99 of 100 answers took at most this, in ms. */
+  readonly p99: number;
+}
+
+/** As many requests as a server answers, over 64 connections for 5 s. Throws SUBJECT_FAILED for any answer but 200. */
+export async function load(url: string): Promise<Load> {
+  const result = await autocannon({ url, connections: CONNECTIONS, duration: LOAD_SECONDS });
+  const good = result.statusCodeStats?.['200']?.count ?? 0;
+  if (result.errors > 0 || good < result.requests.total) {
+    throw new BenchError(
+      'SUBJECT_FAILED',
+      `${url}: expected only 200, found ${result.errors} errors, ${good} of ${result.requests.total}`,
+    );
+  }
+  return { requestsPerSecond: result.requests.average, p99: result.latency.p99 };
+}

@@ -1,0 +1,188 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { execa } from 'execa';
+import type { Bench, BenchContext, Sample } from '../bench.ts';
+import { BenchError } from '../errors.ts';
+import { anonymousBytes, requireProgram } from '../process.ts';
+import { buildSidecar, nativeExecutable } from './binaries.ts';
+import {
+  freePort,
+  healthyMounts,
+  load,
+  type Server,
+  startServer,
+  stopServer,
+  untilStatus,
+  watchArguments,
+} from './server.ts';
+
+const SETTLE_MS = 3_000;
+const DEADLINE_MS = 60_000;
+
+type Measure = (start: () => Promise<Server>) => Promise<Sample>;
+
+/** The sidecar against another program of the same command line and configuration. */
+function peerBench(
+  peer: string,
+  fields: Pick<Bench, 'name' | 'title' | 'unit'> & { readonly what: string },
+  prepareMounts: (context: BenchContext) => Promise<Mounts>,
+  measure: (mounts: Mounts) => Measure,
+): Bench {
+  return {
+    name: fields.name,
+    title: fields.title,
+    unit: fields.unit,
+    ours: fields.what,
+    theirs: `the same of ${peer}`,
+    target: { kind: 'report' },
+    async prepare(context) {
+      await requireProgram(peer, ['--version']);
+      const executable = nativeExecutable(await buildSidecar(context));
+      const mounts = await prepareMounts(context);
+      const side = (file: string) => ({
+        run: async () => {
+          const port = await freePort();
+          const args = await watchArguments(context.scratch, mounts.paths, {
+            ...mounts.settings,
+            httpPort: port,
+          });
+          let server: Server | undefined;
+          try {
+            return await measure(mounts)(async () => {
+              server = await startServer(file, args, `http://127.0.0.1:${port}/healthz/ready`);
+              return server;
+            });
+          } finally {
+            await mounts.heal();
+            if (server !== undefined) await stopServer(server);
+          }
+        },
+      });
+      return { ours: side(executable), theirs: side(peer), close: () => mounts.close() };
+    },
+  };
+}
+
+interface Mounts {
+  readonly paths: readonly string[];
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** Stops answering on those mounts that can hang. */
+  hang(): void;
+  heal(): Promise<void>;
+  close(): Promise<void>;
+}
+
+async function oneMount(context: BenchContext): Promise<Mounts> {
+  return {
+    paths: await healthyMounts(context.scratch, 1),
+    settings: {},
+    hang: () => undefined,
+    heal: async () => undefined,
+    close: async () => undefined,
+  };
+}
+
+/** Ten plain folders, and ten in a FUSE mount of rclone whose process can be stopped. */
+async function hangingMounts(context: BenchContext): Promise<Mounts> {
+  await requireProgram('rclone', ['version']);
+  const behind = join(context.scratch, 'behind');
+  const mountPoint = join(context.scratch, 'fuse');
+  await healthyMounts(behind, 10);
+  await mkdir(mountPoint);
+  const options = ['--vfs-cache-mode=off', '--dir-cache-time=0s', '--attr-timeout=0s'];
+  const daemon = spawn('rclone', ['mount', `:local:${behind}`, mountPoint, ...options], { stdio: 'ignore' });
+  const exited = once(daemon, 'exit');
+  const deadline = performance.now() + DEADLINE_MS;
+  while (!(await readFile('/proc/self/mountinfo', 'utf8')).includes(` ${mountPoint} `)) {
+    if (daemon.exitCode !== null || performance.now() > deadline)
+      throw new BenchError('PREREQUISITE', `rclone mount: expected a mount at ${mountPoint}, found none`, {
+        hint: 'It needs root or fusermount3, and /dev/fuse.',
+      });
+    await wait(50);
+  }
+  return {
+    paths: [
+      ...(await healthyMounts(context.scratch, 10)),
+      ...Array.from({ length: 10 }, (_, index) => join(mountPoint, `mount-${index}`)),
+    ],
+    settings: { checkInterval: '1s', readTimeout: '500ms', failureThreshold: 1 },
+    hang: () => void daemon.kill('SIGSTOP'),
+    heal: async () => void daemon.kill('SIGCONT'),
+    close: async () => {
+      daemon.kill('SIGCONT');
+      await execa('umount', ['--lazy', mountPoint]);
+      daemon.kill('SIGKILL');
+      await exited;
+    },
+  };
+}
+
+/** Start, memory, endpoints and hung mounts of the sidecar and of the program at `peer`. */
+export function sidecarPeer(peer: string): readonly Bench[] {
+  return [
+    peerBench(
+      peer,
+      {
+        name: 'peer-start',
+        title: 'Peer: start',
+        unit: 'ms',
+        what: 'spawn to the first 200 on /healthz/ready',
+      },
+      oneMount,
+      () => async (start) => {
+        const spawned = performance.now();
+        await start();
+        return { value: performance.now() - spawned };
+      },
+    ),
+    peerBench(
+      peer,
+      { name: 'peer-memory', title: 'Peer: anonymous memory', unit: 'bytes', what: 'one mount, idle' },
+      oneMount,
+      () => async (start) => {
+        const { pid } = await start();
+        await wait(SETTLE_MS);
+        return { value: anonymousBytes(pid) };
+      },
+    ),
+    peerBench(
+      peer,
+      {
+        name: 'peer-endpoints',
+        title: 'Peer: endpoints',
+        unit: 'requests/s',
+        what: '/healthz/ready under load',
+      },
+      oneMount,
+      () => async (start) => ({ value: (await load((await start()).url)).requestsPerSecond }),
+    ),
+    peerBench(
+      peer,
+      {
+        name: 'peer-hung',
+        title: 'Peer: 10 hung of 20 mounts',
+        unit: 'ms',
+        what: 'from the stop of the mount’s process to 503 on /healthz/ready; interval 1 s, time-out 0.5 s, threshold 1',
+      },
+      hangingMounts,
+      (mounts) => async (start) => {
+        const { url } = await start();
+        await wait(SETTLE_MS);
+        const stopped = performance.now();
+        mounts.hang();
+        if (!(await untilStatus(url, 503, DEADLINE_MS)))
+          throw new BenchError(
+            'SUBJECT_FAILED',
+            `${url}: expected 503 within ${DEADLINE_MS / 1000} s of the stop`,
+          );
+        return { value: performance.now() - stopped };
+      },
+    ),
+  ];
+}
+
+/** The names of the benchmarks that `--peer` adds. */
+export const PEER_NAMES = ['peer-start', 'peer-memory', 'peer-endpoints', 'peer-hung'] as const;
