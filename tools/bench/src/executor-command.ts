@@ -1,6 +1,9 @@
 import { fileURLToPath } from 'node:url';
 import type { Command } from './process.ts';
 
+/** As `.env` gives it to what Nx starts. */
+const COMPILE_CACHE = fileURLToPath(new URL('../../../.cache/node-compile', import.meta.url));
+
 /** An executor of the plugin in a Node process of its own, without Nx: its own options over its schema's defaults. */
 export function executorCommand(
   name: string,
@@ -8,5 +11,9 @@ export function executorCommand(
   workspaceRoot: string,
 ): Command {
   const program = fileURLToPath(new URL('./executor-process.ts', import.meta.url));
-  return { file: process.execPath, args: [program, name, JSON.stringify(options), workspaceRoot] };
+  return {
+    file: process.execPath,
+    args: [program, name, JSON.stringify(options), workspaceRoot],
+    env: { NODE_COMPILE_CACHE: COMPILE_CACHE },
+  };
 }

@@ -11,6 +11,11 @@ export interface Command {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+/** A command with further variables. */
+export function withEnvironment(command: Command, env: Readonly<Record<string, string>>): Command {
+  return { ...command, env: { ...command.env, ...env } };
+}
+
 const DEADLINE_MS = 10 * 60_000;
 const MEMORY_INTERVAL_MS = 50;
 

@@ -7,6 +7,7 @@ import { CHECKSUMS_FILE, executableName, parseChecksums, parsePlatform } from '@
 import { type EngineEnvironment, engineEnvironment, requireEngine, skipOutsideCi } from '@prebuilt/engine';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { bootstrappedClone, type Clone, freshClone } from './testing/clone.ts';
+import { HangingMount } from './testing/hanging-mount.ts';
 import { indexDigest, sha256Of, type UnpackedImage, unpackImage } from './testing/image.ts';
 import { readTrace } from './testing/strace.ts';
 import { missingProgram, runOk, THIS_WORKSPACE, userEnvironment } from './testing/workspace.ts';
@@ -207,6 +208,76 @@ describe('from a fresh clone', { timeout: 600_000 }, () => {
         }
       },
     );
+
+    it('beside a hung mount TERM ends it at once in a shared PID namespace, and as PID 1 once the mount lets go', async ({
+      skip,
+    }) => {
+      if (process.getuid?.() !== 0) skipOutsideCi('the user is not root, who may mount', skip);
+      if (!existsSync('/dev/fuse')) skipOutsideCi('there is no /dev/fuse', skip);
+      const docker = (...args: readonly string[]) =>
+        runOk(clone.root, 'docker', args, { ...userEnvironment(), ...environment });
+      const tag = `${environment.REGISTRY}/release-chain/mount-monitor:${VERSION}`;
+      const folder = await mkdtemp(join(tmpdir(), 'hung-'));
+      await chmod(folder, 0o755);
+      const names: string[] = [];
+      const start = async (name: string, mounts: readonly object[], options: readonly string[]) => {
+        const config = join(folder, `${name}.json`);
+        const settings = { checkInterval: '1s', readTimeout: '500ms', mounts };
+        await writeFile(config, JSON.stringify(settings), { mode: 0o644 });
+        const port = await freePort();
+        names.push(name);
+        await docker(
+          'run',
+          '--detach',
+          `--name=${name}`,
+          '--read-only',
+          '--cap-drop=ALL',
+          '--network=host',
+          `--platform=linux/${process.arch === 'x64' ? 'amd64' : process.arch}`,
+          '--pull=always',
+          '--quiet',
+          `--volume=${config}:/config.json:ro`,
+          ...options,
+          tag,
+          '--config=/config.json',
+          `--http-port=${port}`,
+        );
+        return async (): Promise<string> => {
+          const response = await fetch(`http://127.0.0.1:${port}/healthz/status`);
+          return response.text();
+        };
+      };
+      const mount = await HangingMount.mount(join(folder, 'mount'));
+      const media = [`--volume=${mount.path}:/media:ro`];
+      const [first, shared, holder] = ['first', 'shared', 'holder'].map(
+        (each) => `release-chain-${each}-${process.pid}`,
+      ) as [string, string, string];
+      try {
+        await start(holder, [{ path: '/', checkType: 'directory' }], []);
+        const asFirst = await start(first, [{ path: '/media' }], media);
+        const asOther = await start(shared, [{ path: '/media' }], [...media, `--pid=container:${holder}`]);
+        for (const status of [asFirst, asOther]) {
+          await expect
+            .poll(() => status().catch(String), { timeout: 60_000 })
+            .toContain('"status":"healthy"');
+        }
+        await mount.hang();
+        for (const status of [asFirst, asOther]) {
+          await expect.poll(() => status().catch(String), { timeout: 60_000 }).toContain('"reason":"hung"');
+        }
+        await docker('kill', '--signal=TERM', first, shared);
+        expect((await docker('wait', shared)).trim()).toBe('0');
+        // The kernel keeps the first process of a namespace until every other in it is gone.
+        expect((await docker('inspect', '--format={{.State.Running}}', first)).trim()).toBe('true');
+        await mount.letGo();
+        expect((await docker('wait', first)).trim()).toBe('0');
+      } finally {
+        await mount.letGo();
+        for (const name of names) await docker('rm', '--force', name);
+        await mount[Symbol.asyncDispose]();
+        await rm(folder, { recursive: true });
+      }
+    });
   });
 });
 

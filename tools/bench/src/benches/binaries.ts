@@ -3,7 +3,7 @@ import { join, relative } from 'node:path';
 import type { Bench, BenchContext } from '../bench.ts';
 import { BenchError } from '../errors.ts';
 import { executorCommand } from '../executor-command.ts';
-import { runAll } from '../process.ts';
+import { runAll, withEnvironment } from '../process.ts';
 
 /** The sidecar, as `release:build-binaries` compiles it. */
 const SIDECAR = { name: 'mount-monitor', entry: 'apps/mount-monitor/src/main.ts' };
@@ -31,7 +31,7 @@ export async function buildSidecar(
   const options = { ...SIDECAR, outputPath: relative(context.workspaceRoot, folder) };
   try {
     const command = executorCommand('build-binaries', options, context.workspaceRoot);
-    await runAll([version === undefined ? command : { ...command, env: { RELEASE_VERSION: version } }]);
+    await runAll([version === undefined ? command : withEnvironment(command, { RELEASE_VERSION: version })]);
   } catch (cause) {
     throw new BenchError('PREREQUISITE', `executables of the sidecar: ${String(cause)}`, {
       hint: './bootstrap',

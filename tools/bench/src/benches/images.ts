@@ -1,7 +1,7 @@
 import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Bench, BenchContext, Sample } from '../bench.ts';
-import { type Command, runAll, runInTurn } from '../process.ts';
+import { type Command, runAll, runInTurn, withEnvironment } from '../process.ts';
 import { releaseCommand, verifiedSidecar } from './released.ts';
 
 type Compression = 'gzip' | 'zstd';
@@ -35,10 +35,10 @@ function imageBench(
       const side = (command: Command, folder: string) => ({
         before: async () => {
           await rm(folder, { recursive: true, force: true });
-          await runAll([{ ...PRUNE, env: environment }]);
+          await runAll([withEnvironment(PRUNE, environment)]);
         },
         run: async (): Promise<Sample> => {
-          const sample = await runAll([{ ...command, env: environment }]);
+          const sample = await runAll([withEnvironment(command, environment)]);
           return measure === 'time' ? sample : { ...sample, value: await blobBytes(folder) };
         },
       });

@@ -2,7 +2,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import type { Bench, BenchContext } from '../bench.ts';
 import { executorCommand } from '../executor-command.ts';
-import { type Command, requireProgram, runAll } from '../process.ts';
+import { type Command, requireProgram, runAll, withEnvironment } from '../process.ts';
 import { releaseCommand, type Verified, verifiedSidecar } from './released.ts';
 
 /** An image of one version, ready to be published. */
@@ -36,7 +36,7 @@ function publishCommand(
     tagLatest: 'never',
   };
   const command = executorCommand('docker-publish', options, context.workspaceRoot);
-  return { ...command, env: { RELEASE_VERSION: version } };
+  return withEnvironment(command, { RELEASE_VERSION: version });
 }
 
 let repositories = 0;
@@ -70,8 +70,8 @@ export const publishFirst: Bench = {
         `oci:${image.folder}`,
         `docker://${newRepository(registry)}:1.2.3`,
       ],
-      // What it remembers of earlier pushes would let it skip layers.
-      env: { HOME: home, XDG_DATA_HOME: home },
+      // What it remembers of earlier pushes would let it skip layers; root's memory can only be moved as a user's.
+      env: { HOME: home, XDG_DATA_HOME: home, _CONTAINERS_ROOTLESS_UID: '65534' },
     });
     return {
       ours: { run: () => runAll([publishCommand(context, image, newRepository(registry))]) },

@@ -17,6 +17,7 @@ import {
   readLayer,
 } from '@prebuilt/oci';
 import { PrebuiltError } from '../../errors.ts';
+import { settleAll } from '../../settle-all.ts';
 
 /** What an image is compared with. */
 export interface ExpectedImage {
@@ -36,7 +37,8 @@ export interface ReadBackPlatform {
 }
 
 /**
- * Fetches the image from the registry by digest, unpacks the layers of every platform in a stream, and compares:
+ * Fetches the image from the registry by digest, unpacks the layers of all platforms side by side, each in a stream, and
+ * compares:
  * digests and sizes of all content, the executable's hash, mode and ELF machine, every runtime file, user,
  * entrypoint and architecture, and that nothing else is inside. Throws `READ_BACK` that names the first difference,
  * or the client's `OciError`.
@@ -47,8 +49,9 @@ export async function readBack(
 ): Promise<readonly ReadBackPlatform[]> {
   const { bytes } = await client.getManifest(expected.index);
   const index = parseImageIndex(bytes, `${expected.label}@${expected.index}`, 'REGISTRY_RESPONSE');
-  const platforms: ReadBackPlatform[] = [];
-  for (const descriptor of index.manifests) platforms.push(await readPlatform(client, expected, descriptor));
+  const platforms = await settleAll(
+    index.manifests.map((descriptor) => readPlatform(client, expected, descriptor)),
+  );
   const missing = expected.manifest.platforms.find(
     (each) => !platforms.some(({ platform }) => platform === each.platform),
   );
