@@ -83,6 +83,13 @@ function connect(host = registry.host, credentials?: Credentials): Setup {
   return { client, clock, transport };
 }
 
+// In pieces, so that a connection breaks in the middle.
+const inPieces = (offset: number): Readable =>
+  Readable.from(
+    (function* () {
+      for (let at = offset; at < CONTENT.length; at += 65_536) yield CONTENT.subarray(at, at + 65_536);
+    })(),
+  );
 const open = (offset: number): Readable => Readable.from([CONTENT.subarray(offset)]);
 
 async function pushImage(client: RepositoryClient): Promise<void> {
@@ -315,12 +322,7 @@ describe('a fault on the way', () => {
     const offsets: number[] = [];
     const outcome = await client.uploadBlob(LAYER, (offset) => {
       offsets.push(offset);
-      // In pieces, so that the connection breaks in the middle.
-      return Readable.from(
-        (function* () {
-          for (let at = offset; at < CONTENT.length; at += 65_536) yield CONTENT.subarray(at, at + 65_536);
-        })(),
-      );
+      return inPieces(offset);
     });
     expect(outcome.how).toBe('uploaded');
     expect(offsets).toHaveLength(2);
@@ -332,6 +334,32 @@ describe('a fault on the way', () => {
     ).toBe(LAYER.digest.slice(7));
     expect(registry.openUploads()).toBe(0);
   });
+
+  it.each([
+    ['lasting', 0],
+    ['at-offset', 0],
+    // Nobody is told the URL that such an upload has now: it stays until the registry removes it.
+    ['at-offset-only', 1],
+  ] as const)(
+    'an upload that broke off amid its bytes is completed, and cancelled by a later process, with URLs good %s',
+    async (uploadUrls, left) => {
+      registry.behave({ uploadUrls });
+      proxy = await startFaultProxy(registry.host);
+      proxy.inject((step, nth) => (step === 'upload PATCH' && nth === 1 ? 'reset-in-request' : undefined));
+      const outcome = await connect(proxy.host).client.uploadBlob(LAYER, inPieces);
+      expect(outcome.how).toBe('uploaded');
+      const before = registry.openUploads();
+      expect(before).toBeLessThanOrEqual(left);
+
+      // As of a process that ended before it was told that its bytes had come.
+      const uploads = `http://${registry.host}/v2/${REPOSITORY}/blobs/uploads/`;
+      const begun = await fetch(uploads, { method: 'POST' });
+      const session = new URL(begun.headers.get('location') ?? '', uploads);
+      await fetch(session, { method: 'PATCH', body: CONTENT.subarray(1000) });
+      await connect().client.cancelUpload(session.href);
+      expect(registry.openUploads() - before).toBe(left);
+    },
+  );
 
   it('status 503 for ever ends with the number of tries', async () => {
     proxy = await startFaultProxy(registry.host);

@@ -6,7 +6,7 @@ import { OciError } from '../errors.ts';
 import { isTag } from '../reference.ts';
 import { createAuthorizedSender } from './authorization.ts';
 import type { CredentialSource } from './credentials.ts';
-import type { RetryClock } from './retry.ts';
+import { isTransientStatus, type RetryClock } from './retry.ts';
 import {
   connectionFailure,
   discard,
@@ -66,7 +66,10 @@ export interface RepositoryClient {
     open: (offset: number) => Readable,
     options?: UploadOptions,
   ): Promise<UploadOutcome>;
-  /** Cancels an upload that a former process left open. An upload that the registry no longer knows is no error. */
+  /**
+   * Cancels an upload that a former process left open, as far as the registry lets it: one that broke off amid its
+   * bytes may be known by no URL that was told. An upload that the registry no longer knows is no error.
+   */
   cancelUpload(url: string): Promise<void>;
   /** The blob's content in one try; the stream fails where size or digest are not the descriptor's. */
   openBlob(descriptor: Descriptor): Promise<Readable>;
@@ -163,12 +166,18 @@ export function createRepositoryClient(options: {
     return url;
   }
 
+  // The registry removes abandoned uploads itself in time; this only makes it sooner, so it fails silently.
   async function cancelUpload(operation: string, url: URL): Promise<void> {
-    // The registry removes abandoned uploads itself in time; this only makes it sooner.
-    await sender
-      .send(operation, push, { method: 'DELETE', url })
-      .then(discard)
-      .catch(() => {});
+    const cancel = async (at: URL): Promise<boolean> => {
+      const response = await nothing(await sender.send(operation, push, { method: 'DELETE', url: at }));
+      return response.status < 400;
+    };
+    try {
+      if (await cancel(url)) return;
+      // An upload that got bytes since may be cancelled only by the URL that it has now.
+      const current = await uploadProgress(operation, url);
+      if (current !== undefined && current.url.href !== url.href) await cancel(current.url);
+    } catch {}
   }
 
   async function checkPush(): Promise<void> {
@@ -215,6 +224,7 @@ export function createRepositoryClient(options: {
     try {
       const how = await transport.attempt(operation, async () => {
         const resumed = session === undefined ? undefined : await uploadProgress(operation, session);
+        if (session !== undefined && resumed === undefined) await cancelUpload(operation, session);
         const begun = resumed ?? (await beginUpload(operation, descriptor, mountFrom));
         if (begun === 'mounted') return 'mounted' as const;
         let url = keep(begun.url);
@@ -254,6 +264,7 @@ export function createRepositoryClient(options: {
     url: URL,
   ): Promise<{ readonly url: URL; readonly offset: number } | undefined> {
     const response = await sender.send(operation, push, { method: 'GET', url });
+    if (isTransientStatus(response.status)) throw await statusFailure(operation, response, clock.now());
     await discard(response);
     const last = /^(?:bytes=)?0-(\d+)$/.exec(response.headers.range ?? '')?.[1];
     if (response.status !== 204 || last === undefined) return undefined;

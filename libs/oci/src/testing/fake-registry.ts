@@ -19,6 +19,12 @@ export interface FakeRegistryOptions {
   readonly referrers?: boolean;
   /** Whether it makes the tags that a manifest put by digest comes with as parameters; else it ignores them. */
   readonly tagsByDigest?: boolean;
+  /**
+   * What the URL of an upload is good for. `lasting`: everything, however many bytes have come since it was given.
+   * `at-offset`: then only for asking how far the upload is, which gives its present URL, as in version 3 of
+   * distribution. `at-offset-only`: then for nothing, as in version 2.
+   */
+  readonly uploadUrls?: 'lasting' | 'at-offset' | 'at-offset-only';
   readonly tls?: { readonly key: string; readonly cert: string };
   /** Replaces the body of a manifest or blob that is read. */
   readonly lie?: (path: string, content: Buffer) => Buffer;
@@ -171,7 +177,8 @@ export async function startFakeRegistry(initial: FakeRegistryOptions = {}): Prom
     repository: string,
     id: string,
   ): Promise<void> {
-    const location = (session: string): string => `/v2/${repository}/blobs/uploads/${session}?state=secret`;
+    const location = (session: string): string =>
+      `/v2/${repository}/blobs/uploads/${session}?state=secret&offset=${uploads.get(session)?.length}`;
     const range = (session: string): string => `0-${Math.max(0, (uploads.get(session)?.length ?? 0) - 1)}`;
     if (request.method === 'POST') {
       const mount = url.searchParams.get('mount');
@@ -185,6 +192,11 @@ export async function startFakeRegistry(initial: FakeRegistryOptions = {}): Prom
     }
     const kept = uploads.get(id);
     if (kept === undefined) return fail(response, 404, 'BLOB_UPLOAD_UNKNOWN');
+    const { uploadUrls = 'lasting' } = options;
+    if (uploadUrls !== 'lasting' && Number(url.searchParams.get('offset')) !== kept.length) {
+      if (uploadUrls === 'at-offset-only') return fail(response, 404, 'BLOB_UPLOAD_INVALID');
+      if (request.method !== 'GET') return fail(response, 416, 'RANGE_INVALID');
+    }
     if (request.method === 'GET')
       return void response.writeHead(204, { location: location(id), range: range(id) }).end();
     if (request.method === 'DELETE') {
@@ -196,9 +208,10 @@ export async function startFakeRegistry(initial: FakeRegistryOptions = {}): Prom
       return void response.writeHead(416, { location: location(id), range: range(id) }).end();
     }
     // What arrives before a connection breaks is kept, as real registries keep it.
-    request.on('data', (chunk) =>
-      uploads.set(id, Buffer.concat([uploads.get(id) ?? Buffer.alloc(0), chunk])),
-    );
+    request.on('data', (chunk) => {
+      const before = uploads.get(id);
+      if (before !== undefined) uploads.set(id, Buffer.concat([before, chunk]));
+    });
     await new Promise<void>((resolve) =>
       request
         .once('end', resolve)
