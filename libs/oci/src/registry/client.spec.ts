@@ -83,6 +83,13 @@ function connect(host = registry.host, credentials?: Credentials): Setup {
   return { client, clock, transport };
 }
 
+// In pieces, so that a connection breaks in the middle.
+const inPieces = (offset: number): Readable =>
+  Readable.from(
+    (function* () {
+      for (let at = offset; at < CONTENT.length; at += 65_536) yield CONTENT.subarray(at, at + 65_536);
+    })(),
+  );
 const open = (offset: number): Readable => Readable.from([CONTENT.subarray(offset)]);
 
 async function pushImage(client: RepositoryClient): Promise<void> {
@@ -123,12 +130,45 @@ describe('a repository', () => {
     });
   });
 
-  it('moves a tag and tells what it names', async () => {
+  const putsSince = (before: number): readonly string[] =>
+    registry.log.slice(before).filter((line) => line.startsWith('PUT '));
+  const byDigest = `PUT /v2/${REPOSITORY}/manifests/${digestOf(MANIFEST)}`;
+
+  it('makes and moves a tag with the manifest put by digest, and tells what it names', async () => {
     const { client } = connect();
     await pushImage(client);
     expect(await client.headManifest('1.2.3')).toBeUndefined();
-    await client.putManifest('1.2.3', MANIFEST, MANIFEST_TYPE);
+    const before = registry.log.length;
+    await client.setTag('1.2.3', MANIFEST, MANIFEST_TYPE);
+    await client.setTag('1.2', MANIFEST, MANIFEST_TYPE);
+    expect(putsSince(before)).toEqual([byDigest, byDigest]);
     expect(await client.headManifest('1.2.3')).toBe(digestOf(MANIFEST));
+    expect(await client.headManifest('1.2')).toBe(digestOf(MANIFEST));
+  });
+
+  it('makes a tag by its name where the registry confirms none by digest, which it asks once', async () => {
+    registry.behave({ tagsByDigest: false });
+    const { client } = connect();
+    await pushImage(client);
+    const before = registry.log.length;
+    await client.setTag('1.2.3', MANIFEST, MANIFEST_TYPE);
+    await client.setTag('1.2', MANIFEST, MANIFEST_TYPE);
+    expect(putsSince(before)).toEqual([
+      byDigest,
+      `PUT /v2/${REPOSITORY}/manifests/1.2.3`,
+      `PUT /v2/${REPOSITORY}/manifests/1.2`,
+    ]);
+    expect(await client.headManifest('1.2.3')).toBe(digestOf(MANIFEST));
+    expect(await client.headManifest('1.2')).toBe(digestOf(MANIFEST));
+  });
+
+  it('makes no tag of a name that is none', async () => {
+    const { client } = connect();
+    await expect(client.setTag('a tag', MANIFEST, MANIFEST_TYPE)).rejects.toMatchObject({
+      code: 'INVALID_REFERENCE',
+      message: 'set tag: expected a tag, found "a tag"',
+    });
+    expect(registry.log).toEqual([]);
   });
 
   it('lists the tags of every page, and none of a repository that does not exist', async () => {
@@ -265,7 +305,7 @@ describe('a fault on the way', () => {
     proxy.inject((_, nth) => (nth === 1 ? fault : undefined));
     const { client, transport } = connect(proxy.host);
     await pushImage(client);
-    await client.putManifest('1.2.3', MANIFEST, MANIFEST_TYPE);
+    await client.setTag('1.2.3', MANIFEST, MANIFEST_TYPE);
     expect((await client.getManifest('1.2.3')).digest).toBe(digestOf(MANIFEST));
     const read = await client.attempt('read', async () => buffer(await client.openBlob(LAYER)));
     expect(read).toEqual(CONTENT);
@@ -282,12 +322,7 @@ describe('a fault on the way', () => {
     const offsets: number[] = [];
     const outcome = await client.uploadBlob(LAYER, (offset) => {
       offsets.push(offset);
-      // In pieces, so that the connection breaks in the middle.
-      return Readable.from(
-        (function* () {
-          for (let at = offset; at < CONTENT.length; at += 65_536) yield CONTENT.subarray(at, at + 65_536);
-        })(),
-      );
+      return inPieces(offset);
     });
     expect(outcome.how).toBe('uploaded');
     expect(offsets).toHaveLength(2);
@@ -299,6 +334,32 @@ describe('a fault on the way', () => {
     ).toBe(LAYER.digest.slice(7));
     expect(registry.openUploads()).toBe(0);
   });
+
+  it.each([
+    ['lasting', 0],
+    ['at-offset', 0],
+    // Nobody is told the URL that such an upload has now: it stays until the registry removes it.
+    ['at-offset-only', 1],
+  ] as const)(
+    'an upload that broke off amid its bytes is completed, and cancelled by a later process, with URLs good %s',
+    async (uploadUrls, left) => {
+      registry.behave({ uploadUrls });
+      proxy = await startFaultProxy(registry.host);
+      proxy.inject((step, nth) => (step === 'upload PATCH' && nth === 1 ? 'reset-in-request' : undefined));
+      const outcome = await connect(proxy.host).client.uploadBlob(LAYER, inPieces);
+      expect(outcome.how).toBe('uploaded');
+      const before = registry.openUploads();
+      expect(before).toBeLessThanOrEqual(left);
+
+      // As of a process that ended before it was told that its bytes had come.
+      const uploads = `http://${registry.host}/v2/${REPOSITORY}/blobs/uploads/`;
+      const begun = await fetch(uploads, { method: 'POST' });
+      const session = new URL(begun.headers.get('location') ?? '', uploads);
+      await fetch(session, { method: 'PATCH', body: CONTENT.subarray(1000) });
+      await connect().client.cancelUpload(session.href);
+      expect(registry.openUploads() - before).toBe(left);
+    },
+  );
 
   it('status 503 for ever ends with the number of tries', async () => {
     proxy = await startFaultProxy(registry.host);
@@ -333,6 +394,24 @@ describe('a fault on the way', () => {
     });
     expect(clock.slept).toEqual([]);
   });
+
+  it.each([true, false])(
+    'a changed byte in the manifest of a tag put by digest moves no tag, the registry knowing that form or not: %s',
+    async (tagsByDigest) => {
+      registry.behave({ tagsByDigest });
+      await pushImage(connect().client);
+      proxy = await startFaultProxy(registry.host);
+      proxy.inject((step) => (step === 'tag PUT' ? 'changed-byte' : undefined));
+      const { client, clock } = connect(proxy.host);
+      await expect(client.setTag('1.2.3', MANIFEST, MANIFEST_TYPE)).rejects.toMatchObject({
+        code: 'REGISTRY_REFUSED',
+        message: expect.stringMatching(/set tag 1\.2\.3: .*status 400: DIGEST_INVALID/),
+      });
+      expect(proxy.met).toBe(1);
+      expect(registry.tagMoves).toEqual([]);
+      expect(clock.slept).toEqual([]);
+    },
+  );
 
   it('an endless body is cut off', async () => {
     proxy = await startFaultProxy(registry.host);

@@ -6,7 +6,7 @@ import { OciError } from '../errors.ts';
 import { isTag } from '../reference.ts';
 import { createAuthorizedSender } from './authorization.ts';
 import type { CredentialSource } from './credentials.ts';
-import type { RetryClock } from './retry.ts';
+import { isTransientStatus, type RetryClock } from './retry.ts';
 import {
   connectionFailure,
   discard,
@@ -66,7 +66,10 @@ export interface RepositoryClient {
     open: (offset: number) => Readable,
     options?: UploadOptions,
   ): Promise<UploadOutcome>;
-  /** Cancels an upload that a former process left open. An upload that the registry no longer knows is no error. */
+  /**
+   * Cancels an upload that a former process left open, as far as the registry lets it: one that broke off amid its
+   * bytes may be known by no URL that was told. An upload that the registry no longer knows is no error.
+   */
   cancelUpload(url: string): Promise<void>;
   /** The blob's content in one try; the stream fails where size or digest are not the descriptor's. */
   openBlob(descriptor: Descriptor): Promise<Readable>;
@@ -77,6 +80,13 @@ export interface RepositoryClient {
   /** Throws `REGISTRY_NOT_FOUND`, and `DIGEST_MISMATCH` where the bytes are not those of the digest asked for. */
   getManifest(reference: string): Promise<RegistryManifest>;
   putManifest(reference: string, bytes: Uint8Array, mediaType: string): Promise<void>;
+  /**
+   * Makes a tag name a manifest. The bytes are put by digest with the tag as a parameter, so that a registry that
+   * knows it refuses bytes that changed on the way and leaves the tag; one that does not gets them by the tag's name.
+   * Throws `DIGEST_MISMATCH` where the registry says that it took other bytes: the tag may then name those.
+   * https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests
+   */
+  setTag(tag: string, bytes: Uint8Array, mediaType: string): Promise<void>;
   /** All tags; none where the repository does not exist yet. */
   listTags(): Promise<readonly string[]>;
   listReferrers(digest: Digest): Promise<Referrers>;
@@ -113,6 +123,8 @@ export function createRepositoryClient(options: {
   const pull = push;
   const at = (path: string): URL => new URL(path, base);
   const label = (what: string): string => `${registry}/${repository}: ${what}`;
+  // Learnt with the first tag: the registry makes no tags of a manifest that is put by digest.
+  let tagsByNameOnly = false;
 
   async function expectStatus(
     operation: string,
@@ -154,12 +166,18 @@ export function createRepositoryClient(options: {
     return url;
   }
 
+  // The registry removes abandoned uploads itself in time; this only makes it sooner, so it fails silently.
   async function cancelUpload(operation: string, url: URL): Promise<void> {
-    // The registry removes abandoned uploads itself in time; this only makes it sooner.
-    await sender
-      .send(operation, push, { method: 'DELETE', url })
-      .then(discard)
-      .catch(() => {});
+    const cancel = async (at: URL): Promise<boolean> => {
+      const response = await nothing(await sender.send(operation, push, { method: 'DELETE', url: at }));
+      return response.status < 400;
+    };
+    try {
+      if (await cancel(url)) return;
+      // An upload that got bytes since may be cancelled only by the URL that it has now.
+      const current = await uploadProgress(operation, url);
+      if (current !== undefined && current.url.href !== url.href) await cancel(current.url);
+    } catch {}
   }
 
   async function checkPush(): Promise<void> {
@@ -206,6 +224,7 @@ export function createRepositoryClient(options: {
     try {
       const how = await transport.attempt(operation, async () => {
         const resumed = session === undefined ? undefined : await uploadProgress(operation, session);
+        if (session !== undefined && resumed === undefined) await cancelUpload(operation, session);
         const begun = resumed ?? (await beginUpload(operation, descriptor, mountFrom));
         if (begun === 'mounted') return 'mounted' as const;
         let url = keep(begun.url);
@@ -245,6 +264,7 @@ export function createRepositoryClient(options: {
     url: URL,
   ): Promise<{ readonly url: URL; readonly offset: number } | undefined> {
     const response = await sender.send(operation, push, { method: 'GET', url });
+    if (isTransientStatus(response.status)) throw await statusFailure(operation, response, clock.now());
     await discard(response);
     const last = /^(?:bytes=)?0-(\d+)$/.exec(response.headers.range ?? '')?.[1];
     if (response.status !== 204 || last === undefined) return undefined;
@@ -342,15 +362,19 @@ export function createRepositoryClient(options: {
     });
   }
 
-  async function putManifest(reference: string, bytes: Uint8Array, mediaType: string): Promise<void> {
-    const operation = label(`put manifest ${checkReference(reference)}`);
+  async function sendManifest(
+    operation: string,
+    url: URL,
+    { bytes, mediaType }: { readonly bytes: Uint8Array; readonly mediaType: string },
+    ...otherStatuses: readonly number[]
+  ): Promise<OpenResponse> {
     const wanted: RegistryRequest = {
       method: 'PUT',
-      url: at(`manifests/${reference}`),
+      url,
       headers: { 'content-type': mediaType, 'content-length': String(bytes.length) },
       body: () => bytes,
     };
-    const response = await ask(operation, push, wanted, [201, 202], nothing);
+    const response = await ask(operation, push, wanted, [201, 202, ...otherStatuses], nothing);
     const told = response.headers['docker-content-digest'];
     const digest = digestOf(bytes);
     if (told !== undefined && told !== digest) {
@@ -359,6 +383,26 @@ export function createRepositoryClient(options: {
         `${operation}: expected the registry to keep ${digest}, it says ${told.slice(0, 100)}`,
       );
     }
+    return response;
+  }
+
+  async function putManifest(reference: string, bytes: Uint8Array, mediaType: string): Promise<void> {
+    const operation = label(`put manifest ${checkReference(reference)}`);
+    await sendManifest(operation, at(`manifests/${reference}`), { bytes, mediaType });
+  }
+
+  async function setTag(tag: string, bytes: Uint8Array, mediaType: string): Promise<void> {
+    if (!isTag(tag)) throw new OciError('INVALID_REFERENCE', `set tag: expected a tag, found ${quote(tag)}`);
+    if (!tagsByNameOnly) {
+      const url = at(`manifests/${digestOf(bytes)}`);
+      url.searchParams.set('tag', tag);
+      // 405 and 414 can only be about the URL. Any other refusal may be of the bytes: those are not sent by name.
+      const response = await sendManifest(label(`set tag ${tag}`), url, { bytes, mediaType }, 405, 414);
+      const made = (response.headers['oci-tag'] ?? '').split(',').map((each) => each.trim());
+      if (made.includes(tag)) return;
+      tagsByNameOnly = true;
+    }
+    await putManifest(tag, bytes, mediaType);
   }
 
   async function listTags(): Promise<readonly string[]> {
@@ -434,6 +478,7 @@ export function createRepositoryClient(options: {
     headManifest,
     getManifest,
     putManifest,
+    setTag,
     listTags,
     listReferrers,
   };
@@ -441,10 +486,11 @@ export function createRepositoryClient(options: {
 
 function checkReference(reference: string): string {
   if (isTag(reference) || isDigest(reference)) return reference;
-  throw new OciError(
-    'INVALID_REFERENCE',
-    `manifest: expected a tag or a digest, found ${JSON.stringify(reference.slice(0, 200))}`,
-  );
+  throw new OciError('INVALID_REFERENCE', `manifest: expected a tag or a digest, found ${quote(reference)}`);
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.slice(0, 200));
 }
 
 function counted(source: Readable, count: (bytes: number) => void): Readable {

@@ -17,6 +17,14 @@ export interface FakeRegistryOptions {
   readonly tokenSeconds?: number;
   /** Whether it answers the referrers API, as registries of specification 1.1 do. */
   readonly referrers?: boolean;
+  /** Whether it makes the tags that a manifest put by digest comes with as parameters; else it ignores them. */
+  readonly tagsByDigest?: boolean;
+  /**
+   * What the URL of an upload is good for. `lasting`: everything, however many bytes have come since it was given.
+   * `at-offset`: then only for asking how far the upload is, which gives its present URL, as in version 3 of
+   * distribution. `at-offset-only`: then for nothing, as in version 2.
+   */
+  readonly uploadUrls?: 'lasting' | 'at-offset' | 'at-offset-only';
   readonly tls?: { readonly key: string; readonly cert: string };
   /** Replaces the body of a manifest or blob that is read. */
   readonly lie?: (path: string, content: Buffer) => Buffer;
@@ -43,6 +51,8 @@ export interface FakeRegistry {
   readonly manifests: Map<string, Stored>;
   /** Digests by `repository:tag`. */
   readonly tags: Map<string, string>;
+  /** Every time that a request made or moved a tag: `repository:tag` and the digest that it named from then on. */
+  readonly tagMoves: (readonly [key: string, digest: string])[];
   /** How many uploads are open. */
   readonly openUploads: () => number;
   behave(options: Partial<FakeRegistryOptions>): void;
@@ -54,11 +64,11 @@ const PATH = /^\/v2\/(.+)\/(manifests|blobs|tags|referrers)\/(.*)$/;
 
 /**
  * Serves the distribution specification on loopback: blobs with uploads in chunks and mounts, manifests that may
- * name only what is there, tags in pages, referrers, and Basic or Bearer authorization.
- * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
+ * name only what is there and may bring their tags along, tags in pages, referrers, and Basic or Bearer authorization.
+ * https://github.com/opencontainers/distribution-spec/blob/main/spec.md
  */
 export async function startFakeRegistry(initial: FakeRegistryOptions = {}): Promise<FakeRegistry> {
-  let options: FakeRegistryOptions = { referrers: true, mayPush: true, ...initial };
+  let options: FakeRegistryOptions = { referrers: true, tagsByDigest: true, mayPush: true, ...initial };
   const log: string[] = [];
   const authorizations: (string | undefined)[] = [];
   const blobs = new Map<string, Buffer>();
@@ -66,6 +76,7 @@ export async function startFakeRegistry(initial: FakeRegistryOptions = {}): Prom
   const links = new Set<string>();
   const manifests = new Map<string, Stored>();
   const tags = new Map<string, string>();
+  const tagMoves: (readonly [string, string])[] = [];
   const uploads = new Map<string, Buffer>();
   const tokens = new Map<string, number>();
   let host = '';
@@ -99,7 +110,7 @@ export async function startFakeRegistry(initial: FakeRegistryOptions = {}): Prom
     if (url.pathname === '/v2/') return void response.writeHead(200).end('{}');
     const [, repository = '', kind = '', rest = ''] = PATH.exec(url.pathname) ?? [];
     if (kind === 'blobs') return blob(request, response, url, repository, rest);
-    if (kind === 'manifests') return manifest(request, response, repository, rest);
+    if (kind === 'manifests') return manifest(request, response, url, repository, rest);
     if (kind === 'tags' && rest === 'list') return listTags(response, url, repository);
     if (kind === 'referrers' && options.referrers) return listReferrers(response, repository, rest);
     fail(response, 404, 'NOT_FOUND');
@@ -166,7 +177,8 @@ export async function startFakeRegistry(initial: FakeRegistryOptions = {}): Prom
     repository: string,
     id: string,
   ): Promise<void> {
-    const location = (session: string): string => `/v2/${repository}/blobs/uploads/${session}?state=secret`;
+    const location = (session: string): string =>
+      `/v2/${repository}/blobs/uploads/${session}?state=secret&offset=${uploads.get(session)?.length}`;
     const range = (session: string): string => `0-${Math.max(0, (uploads.get(session)?.length ?? 0) - 1)}`;
     if (request.method === 'POST') {
       const mount = url.searchParams.get('mount');
@@ -180,6 +192,11 @@ export async function startFakeRegistry(initial: FakeRegistryOptions = {}): Prom
     }
     const kept = uploads.get(id);
     if (kept === undefined) return fail(response, 404, 'BLOB_UPLOAD_UNKNOWN');
+    const { uploadUrls = 'lasting' } = options;
+    if (uploadUrls !== 'lasting' && Number(url.searchParams.get('offset')) !== kept.length) {
+      if (uploadUrls === 'at-offset-only') return fail(response, 404, 'BLOB_UPLOAD_INVALID');
+      if (request.method !== 'GET') return fail(response, 416, 'RANGE_INVALID');
+    }
     if (request.method === 'GET')
       return void response.writeHead(204, { location: location(id), range: range(id) }).end();
     if (request.method === 'DELETE') {
@@ -191,9 +208,10 @@ export async function startFakeRegistry(initial: FakeRegistryOptions = {}): Prom
       return void response.writeHead(416, { location: location(id), range: range(id) }).end();
     }
     // What arrives before a connection breaks is kept, as real registries keep it.
-    request.on('data', (chunk) =>
-      uploads.set(id, Buffer.concat([uploads.get(id) ?? Buffer.alloc(0), chunk])),
-    );
+    request.on('data', (chunk) => {
+      const before = uploads.get(id);
+      if (before !== undefined) uploads.set(id, Buffer.concat([before, chunk]));
+    });
     await new Promise<void>((resolve) =>
       request
         .once('end', resolve)
@@ -218,10 +236,11 @@ export async function startFakeRegistry(initial: FakeRegistryOptions = {}): Prom
   async function manifest(
     request: IncomingMessage,
     response: ServerResponse,
+    url: URL,
     repository: string,
     reference: string,
   ): Promise<void> {
-    if (request.method === 'PUT') return putManifest(request, response, repository, reference);
+    if (request.method === 'PUT') return putManifest(request, response, url, repository, reference);
     const digest = reference.includes(':') ? reference : tags.get(`${repository}:${reference}`);
     const stored = manifests.get(`${repository}@${digest}`);
     if (digest === undefined || stored === undefined) return fail(response, 404, 'MANIFEST_UNKNOWN');
@@ -240,6 +259,7 @@ export async function startFakeRegistry(initial: FakeRegistryOptions = {}): Prom
   async function putManifest(
     request: IncomingMessage,
     response: ServerResponse,
+    url: URL,
     repository: string,
     reference: string,
   ): Promise<void> {
@@ -259,12 +279,19 @@ export async function startFakeRegistry(initial: FakeRegistryOptions = {}): Prom
         return fail(response, 404, 'MANIFEST_BLOB_UNKNOWN', `manifest ${child.digest} unknown`);
     }
     manifests.set(`${repository}@${digest}`, { bytes, mediaType: request.headers['content-type'] ?? '' });
-    if (!reference.includes(':')) tags.set(`${repository}:${reference}`, digest);
+    const asked = options.tagsByDigest ? url.searchParams.getAll('tag') : [];
+    const made = reference.includes(':') ? asked : [reference];
+    for (const tag of made) {
+      tags.set(`${repository}:${tag}`, digest);
+      tagMoves.push([`${repository}:${tag}`, digest]);
+    }
+    const named = reference.includes(':') && made.length > 0 ? { 'oci-tag': made.join(', ') } : {};
     const subject = options.referrers && content.subject ? { 'oci-subject': content.subject.digest } : {};
     response
       .writeHead(201, {
         location: `/v2/${repository}/manifests/${digest}`,
         'docker-content-digest': digest,
+        ...named,
         ...subject,
       })
       .end();
@@ -314,6 +341,7 @@ export async function startFakeRegistry(initial: FakeRegistryOptions = {}): Prom
     },
     manifests,
     tags,
+    tagMoves,
     openUploads: () => uploads.size,
     behave: (change) => {
       options = { ...options, ...change };

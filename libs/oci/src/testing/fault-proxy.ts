@@ -24,6 +24,7 @@ export type Step =
   | 'upload PUT'
   | 'manifest PUT'
   | 'tag PUT'
+  | 'tag PUT by name'
   | 'manifest GET'
   | 'manifest HEAD'
   | 'blob GET'
@@ -49,8 +50,9 @@ export function stepOf(method: string | undefined, path: string): Step | undefin
   if (/\/tags\/list/.test(path)) return 'tags GET';
   if (!/\/manifests\//.test(path)) return undefined;
   if (method === 'GET' || method === 'HEAD') return `manifest ${method}`;
-  if (method === 'PUT') return /\/manifests\/sha256:/.test(path) ? 'manifest PUT' : 'tag PUT';
-  return undefined;
+  if (method !== 'PUT') return undefined;
+  if (!/\/manifests\/sha256:/.test(path)) return 'tag PUT by name';
+  return /[?&]tag=/.test(path) ? 'tag PUT' : 'manifest PUT';
 }
 
 /** Starts a proxy on loopback in front of a registry on loopback (`host:port`). */

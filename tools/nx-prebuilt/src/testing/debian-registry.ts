@@ -1,4 +1,4 @@
-import { access, constants, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { access, constants, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { get as getPlain } from 'node:http';
 import { get as getSecure } from 'node:https';
 import { type AddressInfo, createServer } from 'node:net';
@@ -20,6 +20,8 @@ export interface DebianRegistryOptions {
   readonly tls?: TestAuthority;
   readonly passwords?: boolean;
   readonly tokens?: TokenServer;
+  /** Names itself in no URL that it gives, so that all requests go through a proxy before it. */
+  readonly relativeUrls?: boolean;
 }
 
 /** Debian's `docker-registry`, running on a free port of loopback. */
@@ -27,6 +29,8 @@ export interface DebianRegistry {
   readonly host: string;
   /** `METHOD /path` of every request so far, without the query. */
   requests(): Promise<readonly string[]>;
+  /** The bytes that each open upload of a repository has in the storage, by the upload's id. */
+  openUploads(repository: string): Promise<ReadonlyMap<string, number>>;
   stop(): Promise<void>;
 }
 
@@ -49,7 +53,7 @@ export async function findDebianRegistry(
 /** Starts the registry program and waits until it answers. */
 export async function startDebianRegistry(
   program: string,
-  { folder, tls, passwords = false, tokens }: DebianRegistryOptions,
+  { folder, tls, passwords = false, tokens, relativeUrls = false }: DebianRegistryOptions,
 ): Promise<DebianRegistry> {
   const host = `127.0.0.1:${await freePort()}`;
   const [config, log, data] = ['registry.json', 'registry.log', 'data'].map((name) => join(folder, name)) as [
@@ -65,7 +69,11 @@ export async function startDebianRegistry(
     version: '0.1',
     log: { level: 'warn' },
     storage: { filesystem: { rootdirectory: data }, delete: { enabled: true } },
-    http: { addr: host, ...(tls && { tls: { certificate: tls.certFile, key: tls.keyFile } }) },
+    http: {
+      addr: host,
+      relativeurls: relativeUrls,
+      ...(tls && { tls: { certificate: tls.certFile, key: tls.keyFile } }),
+    },
     ...(passwords && { auth: { htpasswd: { realm: 'test', path: passwordFile } } }),
     ...(tokens &&
       tls && {
@@ -107,7 +115,17 @@ export async function startDebianRegistry(
     [...(await readFile(log, 'utf8')).matchAll(/"([A-Z]+) (\/[^ ?"]*)[^"]* HTTP\/[\d.]+"/g)].map(
       ([, method, path]) => `${method} ${path}`,
     );
-  return { host, requests, stop };
+  const openUploads = async (repository: string): Promise<ReadonlyMap<string, number>> => {
+    const uploads = join(data, 'docker/registry/v2/repositories', repository, '_uploads');
+    const found = new Map<string, number>();
+    for (const id of await readdir(uploads).catch(() => [])) {
+      // Of an upload that ended the program leaves a folder with a hash of no bytes.
+      const content = await stat(join(uploads, id, 'data')).catch(() => undefined);
+      if (content !== undefined) found.set(id, content.size);
+    }
+    return found;
+  };
+  return { host, requests, openUploads, stop };
 }
 
 function answers(host: string, ca: string | undefined): Promise<boolean> {

@@ -1,8 +1,11 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { type PublishRecord, parsePublishRecord } from '@prebuilt/artifacts';
 import { engineEnvironment, requireEngine, type SkipTest, skipOutsideCi } from '@prebuilt/engine';
+import { type Fault, type FaultProxy, type Step, startFaultProxy } from '@prebuilt/oci/testing';
 import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -71,6 +74,16 @@ describe("a publish to Debian's registry", () => {
       bytesSkipped: 0,
       sbom: { listedBy: 'tag' },
     });
+
+    // It makes no tags by digest: that is asked once, with the tag under which the bill of materials is listed.
+    const puts = (await registry.requests()).flatMap(
+      (line) => /^PUT .*\/manifests\/(.+)$/.exec(line)?.[1] ?? [],
+    );
+    expect(puts.filter((reference) => reference.startsWith('sha256:'))).toHaveLength(2 + 1 + 1 + 1);
+    expect(puts.slice(-6)).toEqual([
+      workspace.index.digest.replace(':', '-'),
+      ...['1.2.3', 'v1.2.3', '1.2', '1', 'latest'],
+    ]);
 
     const before = (await registry.requests()).length;
     expect(await publish(workspace, image)).toMatchObject({ success: true });
@@ -220,6 +233,106 @@ describe("a publish to Debian's registry", () => {
     expect(await moved('1.9.0')).toBe('1.9.0 v1.9.0 1.9 1');
     expect(await moved('2.1.0-rc.1')).toBe('2.1.0-rc.1 v2.1.0-rc.1');
   });
+});
+
+describe("a publish to Debian's registry that is killed", () => {
+  const PROCESS = join(import.meta.dirname, '../../testing/publish-process.ts');
+  const BYTES = 24_000_000;
+  let proxy: FaultProxy | undefined;
+  afterEach(async () => {
+    await proxy?.close();
+    proxy = undefined;
+  });
+
+  // What the registry holds open once the process has ended, by the step at which it is killed.
+  async function killed(
+    registry: DebianRegistry,
+    through: FaultProxy,
+    at: { readonly step: Step; readonly nth: number; readonly fault?: Fault },
+  ): Promise<ReadonlyMap<string, number>> {
+    const child = execa(
+      process.execPath,
+      [
+        PROCESS,
+        workspace.root,
+        JSON.stringify(workspace.options(`${through.host}/owner/app`, { concurrency: 1 })),
+      ],
+      { env: { ...workspace.environment }, reject: false, timeout: 60_000 },
+    );
+    const ended = new AbortController();
+    through.inject((step, nth) => {
+      if (step !== at.step || nth !== at.nth) return undefined;
+      if (at.fault !== undefined) child.kill('SIGKILL');
+      else killAmidBytes(registry, child, ended.signal);
+      return at.fault;
+    });
+    const { isTerminated, stdout } = await child;
+    ended.abort();
+    expect(isTerminated, stdout).toBe(true);
+    return settled(registry);
+  }
+
+  async function killAmidBytes(
+    registry: DebianRegistry,
+    child: { kill(signal: 'SIGKILL'): boolean },
+    ended: AbortSignal,
+  ): Promise<void> {
+    while (!ended.aborted) {
+      const sizes = [...(await registry.openUploads('owner/app')).values()];
+      if (sizes.some((size) => size > 100_000)) child.kill('SIGKILL');
+      await sleep(1);
+    }
+  }
+
+  // The registry writes what it was sent, and notices a while later that no more comes.
+  async function settled(registry: DebianRegistry): Promise<ReadonlyMap<string, number>> {
+    let before: ReadonlyMap<string, number> | undefined;
+    for (const until = Date.now() + 30_000; Date.now() < until; ) {
+      const found = await registry.openUploads('owner/app');
+      if (before !== undefined && isDeepStrictEqual(before, found)) return found;
+      before = found;
+      await sleep(500);
+    }
+    throw new Error('the registry still writes to an upload, 30 s after the publisher was killed');
+  }
+
+  it.each([
+    ['before a byte of a blob is sent', { step: 'upload PATCH', nth: 3, fault: 'refused' }, [0, 0], 0],
+    ['amid the bytes of a blob', { step: 'upload PATCH', nth: 3 }, [100_001, BYTES - 1], 1],
+    [
+      'after the last byte of a blob',
+      { step: 'upload PUT', nth: 3, fault: 'refused' },
+      [BYTES, 2 * BYTES],
+      0,
+    ],
+    [
+      'before it is told of an upload',
+      { step: 'upload POST', nth: 4, fault: 'reset-in-response' },
+      [0, 0],
+      1,
+    ],
+  ] as const)(
+    '%s is completed by a rerun, and no upload is left whose URL it could know',
+    async (_, at, [fewest, mostBytes], most) => {
+      await workspace.release({ version: '1.2.4', executableSize: BYTES });
+      const registry = await start({ relativeUrls: true });
+      proxy = await startFaultProxy(registry.host);
+      const abandoned = await killed(registry, proxy, at);
+      const [bytes = -1] = [...abandoned.values()];
+      expect(abandoned.size).toBe(1);
+      expect(bytes).toBeGreaterThanOrEqual(fewest);
+      expect(bytes).toBeLessThanOrEqual(mostBytes);
+      proxy.inject(() => undefined);
+      const again = await publish(workspace, `${proxy.host}/owner/app`);
+      expect(again.output).not.toContain('error');
+      expect(again.success).toBe(true);
+      expect(await workspace.leftovers()).toEqual(['record.json']);
+      const left = [...(await registry.openUploads('owner/app')).keys()];
+      expect(left.length).toBeLessThanOrEqual(most);
+      expect([...abandoned.keys()]).toEqual(expect.arrayContaining(left));
+    },
+    120_000,
+  );
 });
 
 describe('credentials', () => {

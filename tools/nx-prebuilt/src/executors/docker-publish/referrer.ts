@@ -99,7 +99,7 @@ export async function attach(
   if (source === 'tag' && !descriptors.some((each) => each.digest === attached.digest)) {
     const manifests = [...descriptors, attached];
     const index = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MEDIA_TYPES.index, manifests }));
-    await client.putManifest(referrersTag(digest), index, MEDIA_TYPES.index);
+    await client.setTag(referrersTag(digest), index, MEDIA_TYPES.index);
   }
   return { digest: attached.digest, listedBy: source };
 }

@@ -144,11 +144,11 @@ async function moveTag(
     }
   }
   try {
-    await client.putManifest(tag, bytes, root.mediaType);
+    await client.setTag(tag, bytes, root.mediaType);
   } catch (error) {
     // The registry took other bytes than were sent, so the tag names what nobody verified: it is put right at once.
     if (error instanceof OciError && error.code === 'DIGEST_MISMATCH')
-      await client.putManifest(tag, bytes, root.mediaType);
+      await client.setTag(tag, bytes, root.mediaType);
     throw error;
   }
 }

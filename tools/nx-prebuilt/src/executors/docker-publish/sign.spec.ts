@@ -59,6 +59,21 @@ describe('a publish with --sign', () => {
     expect(`${result.output}${JSON.stringify(record)}`).not.toContain(signing.identityToken);
   });
 
+  it('attaches one more signature on a rerun, beside the first, and moves nothing', async () => {
+    const { services: signing } = sigstore;
+    const signatures = () =>
+      [...registry.manifests.keys()].filter((key) =>
+        registry.manifests.get(key)?.bytes.includes('"artifactType":"application/vnd.dev.sigstore.bundle'),
+      );
+    expect(await publish(workspace, image(), { sign: true }, { signing })).toMatchObject({ success: true });
+    const first = signatures();
+    expect(first).toHaveLength(1);
+    const moves = registry.tagMoves.length;
+    expect(await publish(workspace, image(), { sign: true }, { signing })).toMatchObject({ success: true });
+    expect(signatures()).toEqual([...first, expect.stringMatching(/^owner\/app@sha256:/)]);
+    expect(registry.tagMoves).toHaveLength(moves);
+  });
+
   it('moves no tag where the authority does not answer', async () => {
     const signing = { ...sigstore.services, fulcioURL: 'http://127.0.0.1:1' };
     const { success, output } = await publish(
