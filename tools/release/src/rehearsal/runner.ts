@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { ACTIONS, type ActionScope, ArtifactStore, type Attestation } from './actions.ts';
 import { holds, interpolate, type Json, type Scope } from './expressions.ts';
+import type { IdentityTokens } from './identity.ts';
 import type { Scalars, Workflow, WorkflowJob, WorkflowStep } from './workflow.ts';
 
 /** What starts a run. */
@@ -29,6 +30,8 @@ export interface RunnerOptions {
   readonly lastGreen?: string;
   /** Called in a job's folder after each checkout: what a warm machine has there. */
   readonly warm: (workspace: string) => Promise<void>;
+  /** Where jobs that may do so get tokens that say who they are. */
+  readonly identity?: Pick<IdentityTokens, 'environmentOf'>;
   /** Jobs whose every started program is recorded. */
   readonly traced?: readonly string[];
   /** A job with this key fails where it is about to begin. */
@@ -217,6 +220,7 @@ async function runJob(scope: JobScope): Promise<JobResult> {
     );
   const workflowEnv = evaluated(scope.workflow.env, {});
   const jobEnv = { ...workflowEnv, ...evaluated(job.env, workflowEnv) };
+  const identity = permissions['id-token'] === 'write' ? identityEnvironment(scope) : {};
   if (options.broken?.(key) === true) {
     status = 'failure';
     log.push('the machine of this job broke down');
@@ -239,7 +243,10 @@ async function runJob(scope: JobScope): Promise<JobResult> {
         if (result.post !== undefined) posts.unshift(result.post);
         if (step.uses.startsWith('actions/checkout@')) await options.warm(workspace);
       } else {
-        const ended = await runScript(step.run ?? '', index, stepEnv, scope, { workspace, home });
+        const ended = await runScript(step.run ?? '', index, { ...identity, ...stepEnv }, scope, {
+          workspace,
+          home,
+        });
         log.push(ended.output);
         outputs = ended.outputs;
         if (ended.exitCode !== 0) throw new Error(`Process completed with exit code ${ended.exitCode}.`);
@@ -266,6 +273,28 @@ async function runJob(scope: JobScope): Promise<JobResult> {
     trace: await readText(join(scope.folder, 'trace')),
     milliseconds: Date.now() - begun,
   };
+}
+
+// https://docs.github.com/actions/reference/security/oidc#oidc-token-claims
+function identityEnvironment({ options, started, workflow }: JobScope): Readonly<Record<string, string>> {
+  const { event, ref, sha } = started;
+  const { repository } = options;
+  const file = `${repository}/.github/workflows/${workflow.file}@${ref}`;
+  const claims = {
+    sub: `repo:${repository}:${event === 'pull_request' ? event : `ref:${ref}`}`,
+    repository,
+    repository_owner: repository.split('/')[0] ?? '',
+    event_name: event,
+    ref,
+    sha,
+    workflow: workflow.name,
+    workflow_ref: file,
+    workflow_sha: sha,
+    job_workflow_ref: file,
+    job_workflow_sha: sha,
+    runner_environment: 'github-hosted',
+  };
+  return options.identity?.environmentOf(claims) ?? {};
 }
 
 function runAction(step: WorkflowStep, inputs: Readonly<Record<string, string>>, scope: ActionScope) {
