@@ -111,9 +111,14 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
         GITHUB_API_URL: github.baseUrl,
         FULCIO_URL: sigstore.services.fulcioURL,
         REKOR_URL: sigstore.services.rekorURL,
-        // The machines of the rehearsal share what they build; those of GitHub do not.
-        NX_SELF_HOSTED_REMOTE_CACHE_SERVER: cache.url,
-        NX_SELF_HOSTED_REMOTE_CACHE_ACCESS_TOKEN: 'cache-write',
+      },
+      // The machines of the gate share their results; those of GitHub do not. The others have none to share that would
+      // not take longer to pack than to make again.
+      jobEnv: {
+        test: {
+          NX_SELF_HOSTED_REMOTE_CACHE_SERVER: cache.url,
+          NX_SELF_HOSTED_REMOTE_CACHE_ACCESS_TOKEN: 'cache-write',
+        },
       },
       dockerConfig: engine.environment.DOCKER_CONFIG,
       caches: new Map(),
@@ -285,7 +290,7 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
   });
 
   it('tells in the summaries which tasks ran and which came from the cache', () => {
-    expect(job(first, 'build').summary).toMatch(/\| release:build-binaries \| (ran|remote cache) \|/);
+    expect(job(first, 'build').summary).toMatch(/\| release:build-binaries \| ran \|/);
     expect(job(first, 'docker').summary).toContain('| release:docker-release | ran |');
     expect(job(first, 'docker').summary).toContain('\nCache: 0 of 1\n');
   });

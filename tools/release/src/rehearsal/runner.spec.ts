@@ -27,6 +27,36 @@ jobs:
       - run: echo "token=$ACTIONS_ID_TOKEN_REQUEST_TOKEN"
 `;
 
+function matrixValue(name: string): string {
+  return `\${{ matrix.${name} }}`;
+}
+
+const MATRIX = `name: Matrix
+on: push
+permissions: {}
+jobs:
+  each:
+    strategy:
+      fail-fast: false
+      matrix:
+        include:
+          - name: one
+            other: two
+          - name: two
+            other: one
+    runs-on: ubuntu-24.04
+    permissions: {}
+    steps:
+      # Each waits for the other, and one fails.
+      - run: |
+          touch "$MEETING/$NAME"
+          for i in {1..200}; do [[ -e "$MEETING/$OTHER" ]] && break; sleep 0.1; done
+          [[ -e "$MEETING/$OTHER" && "$NAME" == one ]]
+        env:
+          NAME: ${matrixValue('name')}
+          OTHER: ${matrixValue('other')}
+`;
+
 describe('a run of a workflow', () => {
   let folder: string;
   let identity: IdentityTokens;
@@ -61,7 +91,7 @@ describe('a run of a workflow', () => {
       { event: 'push', ref: 'refs/tags/v1.2.3', sha: 'a'.repeat(40) },
       options,
     );
-    return Object.fromEntries(jobs.map((job) => [job.id, job]));
+    return Object.fromEntries(jobs.map((job) => [job.key, job]));
   }
 
   it('lets only a job that may write id-token ask for identity tokens', async () => {
@@ -85,5 +115,21 @@ describe('a run of a workflow', () => {
     expect(identity.secrets).toEqual([token, value]);
     const without = await fetch(`${url}&audience=sigstore`);
     expect(without.status).toBe(401);
+  });
+
+  it('runs the jobs of a matrix side by side, and all of them where one fails', async () => {
+    options = { ...options, jobEnv: { each: { MEETING: folder } } };
+    const jobs = await run(MATRIX);
+    expect(Object.entries(jobs).map(([key, { result }]) => [key, result])).toEqual([
+      ['each (one, two)', 'success'],
+      ['each (two, one)', 'failure'],
+    ]);
+  });
+
+  it('gives a job what is for its id alone', async () => {
+    options = { ...options, jobEnv: { with: { ONLY_HERE: 'yes' } } };
+    const jobs = await run(SIGNING.replaceAll(/run: echo .*/g, 'run: env'));
+    expect(jobs.with?.log).toContain('ONLY_HERE=yes');
+    expect(jobs.without?.log).not.toContain('ONLY_HERE');
   });
 });

@@ -25,6 +25,8 @@ export interface RunnerOptions {
   readonly token: string;
   readonly vars: Readonly<Record<string, string>>;
   readonly env: Readonly<Record<string, string>>;
+  /** What the jobs of one id find there besides, by id. */
+  readonly jobEnv?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly dockerConfig: string;
   readonly caches: Map<string, string>;
   readonly lastGreen?: string;
@@ -85,7 +87,7 @@ function filterPattern(pattern: string): RegExp {
 }
 
 /**
- * Runs a workflow, its jobs one after another, each in a folder and a home of its own: scripts by bash as they are
+ * Runs a workflow, its jobs one after another (those of a matrix side by side), each in a folder and a home of its own: scripts by bash as they are
  * written, actions by their stand-ins. With a former run it is a further attempt: jobs that had succeeded are not run
  * again, and their outputs and artifacts are there.
  */
@@ -133,7 +135,10 @@ export async function runWorkflow(
       done.push(skipped(id));
       continue;
     }
-    for (const matrix of job.strategy?.matrix.include ?? [undefined]) {
+    // The jobs of a matrix run side by side, and one that fails stops no other.
+    if (job.strategy !== undefined && job.strategy['fail-fast'] !== false)
+      throw new Error(`${id}: expected fail-fast: false, which is all that is rehearsed`);
+    const running = (job.strategy?.matrix.include ?? [undefined]).map(async (matrix) => {
       const key = matrix === undefined ? id : `${id} (${Object.values(matrix).join(', ')})`;
       const folder = await mkdtemp(join(options.folder, `${id}-`));
       const scope: JobScope = {
@@ -148,8 +153,9 @@ export async function runWorkflow(
         attestations,
         contexts: { ...contexts, ...(matrix === undefined ? {} : { matrix }) },
       };
-      done.push(await runJob(scope));
-    }
+      return runJob(scope);
+    });
+    done.push(...(await Promise.all(running)));
   }
   return { jobs: done, attestations, artifacts, attempt };
 }
@@ -332,6 +338,7 @@ async function runScript(
     extendEnv: false,
     env: {
       ...options.env,
+      ...options.jobEnv?.[id],
       CI: 'true',
       GITHUB_ACTIONS: 'true',
       HOME: home,
