@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bootstrappedClone } from './clone.ts';
@@ -14,6 +14,8 @@ export interface RehearsedProject extends AsyncDisposable {
   push(message: string): Promise<string>;
   /** Pushes a tag of HEAD. */
   tag(name: string): Promise<void>;
+  /** Makes images pack by zstd from the next commit on: the same steps in a third of the time. */
+  packFast(): Promise<void>;
   /** Puts into a checkout what `./bootstrap` would: hard links to packages and sysroots. */
   warm(workspace: string): Promise<void>;
 }
@@ -56,17 +58,20 @@ export async function rehearsedProject(): Promise<RehearsedProject> {
         await git('tag', name);
         await git('push', '--quiet', 'origin', `refs/tags/${name}`);
       },
+      packFast: async () => {
+        const path = join(root, 'tools/release/project.json');
+        const settings = JSON.parse(await readFile(path, 'utf8'));
+        settings.targets['docker-release'].options = { compression: 'zstd' };
+        await writeFile(path, JSON.stringify(settings));
+        await runOk(root, 'npx', ['biome', 'check', '--write', path]);
+      },
       warm: async (workspace) => {
         for (const name of ['node_modules', '.cache']) {
-          const linked = await run(folder, 'cp', [
-            '--archive',
-            '--link',
-            join(root, name),
-            join(workspace, name),
-          ]);
+          const copy = ['--archive', join(root, name), join(workspace, name)];
+          const linked = await run(folder, 'cp', ['--link', ...copy]);
           if (linked.exitCode === 0) continue;
           await rm(join(workspace, name), { recursive: true, force: true });
-          await cp(join(root, name), join(workspace, name), { recursive: true, verbatimSymlinks: true });
+          await runOk(folder, 'cp', copy);
         }
       },
       [Symbol.asyncDispose]: dispose,
