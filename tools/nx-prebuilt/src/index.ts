@@ -10,5 +10,6 @@ import { summariseTasks } from './task-summary.ts';
  */
 export const postTasksExecution: PostTasksExecution = async (_, { taskResults }) => {
   const summary = summariseTasks(Object.values(taskResults).map(({ task, status }) => ({ ...task, status })));
-  if (summary !== undefined) await writeJobSummary(summary);
+  // Nx ends its own report without an empty line.
+  if (summary !== undefined) await writeJobSummary(`\n${summary}`);
 };

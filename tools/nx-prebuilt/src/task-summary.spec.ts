@@ -52,6 +52,14 @@ describe('summariseTasks', () => {
     expect(lines.at(-1)).toBe(`Cache: ${hits} of 1`);
   });
 
+  it('says so where no task may be cached', () => {
+    expect(
+      summariseTasks([task('app:publish', { cache: false })])
+        ?.split('\n')
+        .at(-1),
+    ).toBe('Cache: for none of them');
+  });
+
   it('leaves a time out that is not known', () => {
     const summary = summariseTasks([task('app:build', { status: 'skipped', endTime: undefined })]);
     expect(summary).toContain('| app:build | skipped |  |');

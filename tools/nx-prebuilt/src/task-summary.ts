@@ -40,7 +40,7 @@ export function summariseTasks(tasks: readonly FinishedTask[]): string | undefin
       .toSorted((one, other) => (one.id < other.id ? -1 : 1))
       .map((task) => `| ${task.id.replaceAll('|', '\\|')} | ${RESULTS[task.status]} | ${duration(task)} |`),
     '',
-    `Cache: ${hits.length} of ${cacheable.length}`,
+    cacheable.length === 0 ? 'Cache: for none of them' : `Cache: ${hits.length} of ${cacheable.length}`,
   ].join('\n');
 }
 

@@ -14,15 +14,14 @@ export interface RehearsedProject extends AsyncDisposable {
   push(message: string): Promise<string>;
   /** Pushes a tag of HEAD. */
   tag(name: string): Promise<void>;
-  /** Makes images pack by zstd from the next commit on: the same steps in a third of the time. */
-  packFast(): Promise<void>;
   /** Puts into a checkout what `./bootstrap` would: hard links to packages and sysroots. */
   warm(workspace: string): Promise<void>;
 }
 
 /**
- * A copy of this repository in which each project has one small test, so that the gate takes a minute: what is
- * rehearsed is that it holds the release back, not the tests themselves, which run around the rehearsal.
+ * A copy of this repository in which each project has one small test, and a type check of that test alone, so that
+ * the gate takes seconds: what is rehearsed is that it holds the release back, not the checks themselves, which run
+ * around the rehearsal.
  */
 export async function rehearsedProject(): Promise<RehearsedProject> {
   const folder = await mkdtemp(join(tmpdir(), 'rehearsal-'));
@@ -58,13 +57,6 @@ export async function rehearsedProject(): Promise<RehearsedProject> {
         await git('tag', name);
         await git('push', '--quiet', 'origin', `refs/tags/${name}`);
       },
-      packFast: async () => {
-        const path = join(root, 'tools/release/project.json');
-        const settings = JSON.parse(await readFile(path, 'utf8'));
-        settings.targets['docker-release'].options = { compression: 'zstd' };
-        await writeFile(path, JSON.stringify(settings));
-        await runOk(root, 'npx', ['biome', 'check', '--write', path]);
-      },
       warm: async (workspace) => {
         for (const name of ['node_modules', '.cache']) {
           const copy = ['--archive', join(root, name), join(workspace, name)];
@@ -87,11 +79,17 @@ export async function rehearsedProject(): Promise<RehearsedProject> {
 async function shrinkTests(root: string): Promise<void> {
   for (const group of ['apps', 'libs', 'tools']) {
     for (const name of await readdir(join(root, group))) {
-      const config = join(root, group, name, 'vitest.config.ts');
-      const text = await readFile(config, 'utf8');
-      const shrunk = text.replace(/include: \[[^\]]*\]/, "include: ['src/rehearsed.spec.ts']");
-      if (shrunk === text) throw new Error(`${config}: expected "include", found none`);
-      await writeFile(config, shrunk);
+      const folder = join(root, group, name);
+      await includeOnly(
+        join(folder, 'vitest.config.ts'),
+        /include: \[[^\]]*\]/,
+        "include: ['src/rehearsed.spec.ts']",
+      );
+      await includeOnly(
+        join(folder, 'tsconfig.json'),
+        /"include": \[[^\]]*\]/,
+        '"include": ["src/rehearsed.spec.ts"]',
+      );
       await mkdir(join(root, group, name, 'src'), { recursive: true });
       await writeFile(join(root, group, name, 'src/rehearsed.spec.ts'), rehearsedSpec(true));
     }
@@ -102,6 +100,13 @@ async function shrinkTests(root: string): Promise<void> {
   settings.scripts.check = 'biome check --error-on-warnings package.json';
   await writeFile(manifest, `${JSON.stringify(settings, null, 2)}\n`);
   await runOk(root, 'npx', ['biome', 'check', '--write', '.']);
+}
+
+async function includeOnly(path: string, former: RegExp, include: string): Promise<void> {
+  const text = await readFile(path, 'utf8');
+  const shrunk = text.replace(former, include);
+  if (shrunk === text) throw new Error(`${path}: expected "include", found none`);
+  await writeFile(path, shrunk);
 }
 
 /** A test that passes or fails. */
