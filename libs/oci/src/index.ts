@@ -54,6 +54,7 @@ export {
   formatImageReference,
   type ImageReference,
   type ImageRepository,
+  isLoopback,
   parseImageReference,
   parseImageRepository,
 } from './reference.ts';

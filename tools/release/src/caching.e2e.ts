@@ -29,6 +29,31 @@ describe('the cache of release:docker-release', { timeout: 600_000 }, () => {
     expect(await chain()).toEqual(ALL_HIT);
   });
 
+  it('says in the summary of a job what came from it, though no executor runs', async () => {
+    const summary = at('.nx/summary.md');
+    const results = async (...args: readonly string[]) => {
+      await nxTasks(clone.root, ['run', IMAGE, FAST, ...args], { GITHUB_STEP_SUMMARY: summary });
+      const lines = (await readFile(summary, 'utf8')).split('\n');
+      await rm(summary);
+      const rows = lines.flatMap(
+        (line) => /^\| (release:[^ ]+) \| ([^|]+) \|/.exec(line)?.slice(1, 3).join(' ') ?? [],
+      );
+      return [...rows, lines.find((line) => line.startsWith('Cache: '))];
+    };
+    expect(await results()).toEqual([
+      `${BUILD} local cache`,
+      `${IMAGE} local cache`,
+      `${VERIFY} local cache`,
+      'Cache: 3 of 3',
+    ]);
+    expect(await results('--skip-nx-cache')).toEqual([
+      `${BUILD} ran`,
+      `${IMAGE} ran`,
+      `${VERIFY} ran`,
+      'Cache: 0 of 3',
+    ]);
+  });
+
   it('restores a deleted dist as it was, modes included', async () => {
     const before = await listFiles(at('dist'));
     expect(before.get('bin/mount-monitor-linux-arm64')).toMatch(/^755 /);

@@ -100,7 +100,7 @@ const RIGHTS = {
   'Release build': { contents: 'read' },
   'Release verify': { contents: 'read' },
   'Release draft': { contents: 'write' },
-  'Release docker': { contents: 'read', packages: 'write' },
+  'Release docker': { contents: 'read', packages: 'write', 'id-token': 'write' },
   'Release release': { contents: 'write', 'id-token': 'write', attestations: 'write' },
 };
 
@@ -146,7 +146,7 @@ describe('the rules', () => {
     const changed = change(text);
     if (changed === text) throw new Error('the change changes nothing');
     const yaml = parse(changed);
-    return { ...yaml, text: changed, template: { events: yaml.on }, env: yaml.env ?? {} };
+    return { ...yaml, file: release, text: changed, template: { events: yaml.on }, env: yaml.env ?? {} };
   };
 
   it.each<[string, (text: string) => string]>([

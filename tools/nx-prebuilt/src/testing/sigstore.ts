@@ -1,4 +1,4 @@
-import { createHash, generateKeyPairSync } from 'node:crypto';
+import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
@@ -7,16 +7,34 @@ import { fulcioHandler, initializeCA, initializeCTLog, initializeTLog, rekorHand
 import { toSignedEntity, toTrustMaterial, Verifier } from '@sigstore/verify';
 import type { SigningServices } from '../executors/docker-publish/sign.ts';
 
+/** Who signed, as the certificate has it. */
+export interface Signer {
+  readonly name: string | undefined;
+  readonly issuer: string | undefined;
+}
+
 /** A certificate authority and a transparency log of Sigstore on loopback. */
 export interface SigstoreServices {
-  readonly services: SigningServices;
-  /** Verifies a bundle with the authority's certificate and the logs' keys, offline. Gives the signer's name. Throws. */
-  verify(bundle: SerializedBundle): string | undefined;
+  readonly services: Pick<SigningServices, 'fulcioURL' | 'rekorURL'>;
+  /** Verifies a bundle with the authority's certificate and the logs' keys, offline. Throws. */
+  verify(bundle: SerializedBundle): Signer;
   close(): Promise<void>;
 }
 
+/** Claims of an identity token, such as `sub` and `iss`. */
+export type Claims = Readonly<Record<string, string | number>>;
+
+/** An identity token for Sigstore that holds for ten minutes, with a signature that nobody checks here. */
+export function identityToken(claims: Claims): string {
+  const payload = { aud: 'sigstore', exp: Math.floor(Date.now() / 1000) + 600, ...claims };
+  const parts = [{ alg: 'RS256', typ: 'JWT' }, payload].map((part) =>
+    Buffer.from(JSON.stringify(part)).toString('base64url'),
+  );
+  return [...parts, randomBytes(32).toString('base64url')].join('.');
+}
+
 /** Starts the services, from Sigstore's own test material, with keys made for this start. */
-export async function startSigstore(subject: string): Promise<SigstoreServices> {
+export async function startSigstore(): Promise<SigstoreServices> {
   const keys = () => generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
   const from = new Date(Date.now() - 60_000);
   const ctLog = await initializeCTLog(keys());
@@ -25,7 +43,10 @@ export async function startSigstore(subject: string): Promise<SigstoreServices> 
   const server = createServer(async (request: IncomingMessage, response) => {
     const handler = handlers.find(({ path }) => path === request.url);
     if (handler === undefined) return void response.writeHead(404).end();
-    const answer = await handler.fn(asLogged(await text(request)));
+    const body = await text(request);
+    const problem = refusal(body);
+    if (problem !== undefined) return void response.writeHead(400).end(problem);
+    const answer = await handler.fn(asNamed(asLogged(body)));
     response.writeHead(answer.statusCode, { 'content-type': answer.contentType ?? 'text/plain' });
     response.end(answer.response);
   });
@@ -59,22 +80,50 @@ export async function startSigstore(subject: string): Promise<SigstoreServices> 
     ],
     timestampAuthorities: [],
   });
-  const token = [
-    { alg: 'none' },
-    { sub: subject, iss: url, aud: 'sigstore', exp: Math.floor(Date.now() / 1000) + 600 },
-  ]
-    .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
-    .join('.');
   return {
-    services: { fulcioURL: url, rekorURL: url, identityToken: `${token}.` },
-    verify: (bundle) =>
-      new Verifier(trust).verify(toSignedEntity(bundleFromJSON(bundle))).identity?.subjectAlternativeName,
+    services: { fulcioURL: url, rekorURL: url },
+    verify: (bundle) => {
+      const { identity } = new Verifier(trust).verify(toSignedEntity(bundleFromJSON(bundle)));
+      return { name: identity?.subjectAlternativeName, issuer: identity?.extensions?.issuer };
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
       }),
   };
+}
+
+function claimsIn(body: string): Record<string, unknown> | undefined {
+  const token: unknown = JSON.parse(body).credentials?.oidcIdentityToken;
+  return typeof token === 'string'
+    ? JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'))
+    : undefined;
+}
+
+// The authority takes tokens that were made for it and still hold.
+function refusal(body: string): string | undefined {
+  const claims = claimsIn(body);
+  if (claims === undefined) return undefined;
+  if (claims.aud !== 'sigstore') return `token: expected the audience "sigstore", found ${claims.aud}`;
+  return Number(claims.exp) * 1000 > Date.now() ? undefined : 'token: expired';
+}
+
+/**
+ * A request for a certificate with the name that the authority gives to a job of GitHub Actions: its workflow's address.
+ * https://github.com/sigstore/fulcio/blob/main/docs/oidc.md#github
+ */
+function asNamed(body: string): string {
+  const claims = claimsIn(body);
+  if (claims?.job_workflow_ref === undefined) return body;
+  const request = JSON.parse(body);
+  const named = { ...claims, sub: `https://github.com/${claims.job_workflow_ref}` };
+  const payload = Buffer.from(JSON.stringify(named)).toString('base64url');
+  request.credentials.oidcIdentityToken = request.credentials.oidcIdentityToken.replace(
+    /\.[^.]+\./,
+    `.${payload}.`,
+  );
+  return JSON.stringify(request);
 }
 
 /**

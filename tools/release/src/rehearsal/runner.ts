@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { ACTIONS, type ActionScope, ArtifactStore, type Attestation } from './actions.ts';
 import { holds, interpolate, type Json, type Scope } from './expressions.ts';
+import type { IdentityTokens } from './identity.ts';
 import type { Scalars, Workflow, WorkflowJob, WorkflowStep } from './workflow.ts';
 
 /** What starts a run. */
@@ -24,11 +25,15 @@ export interface RunnerOptions {
   readonly token: string;
   readonly vars: Readonly<Record<string, string>>;
   readonly env: Readonly<Record<string, string>>;
+  /** What the jobs of one id find there besides, by id. */
+  readonly jobEnv?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly dockerConfig: string;
   readonly caches: Map<string, string>;
   readonly lastGreen?: string;
   /** Called in a job's folder after each checkout: what a warm machine has there. */
   readonly warm: (workspace: string) => Promise<void>;
+  /** Where jobs that may do so get tokens that say who they are. */
+  readonly identity?: Pick<IdentityTokens, 'environmentOf'>;
   /** Jobs whose every started program is recorded. */
   readonly traced?: readonly string[];
   /** A job with this key fails where it is about to begin. */
@@ -82,7 +87,7 @@ function filterPattern(pattern: string): RegExp {
 }
 
 /**
- * Runs a workflow, its jobs one after another, each in a folder and a home of its own: scripts by bash as they are
+ * Runs a workflow, its jobs one after another (those of a matrix side by side), each in a folder and a home of its own: scripts by bash as they are
  * written, actions by their stand-ins. With a former run it is a further attempt: jobs that had succeeded are not run
  * again, and their outputs and artifacts are there.
  */
@@ -130,7 +135,10 @@ export async function runWorkflow(
       done.push(skipped(id));
       continue;
     }
-    for (const matrix of job.strategy?.matrix.include ?? [undefined]) {
+    // The jobs of a matrix run side by side, and one that fails stops no other.
+    if (job.strategy !== undefined && job.strategy['fail-fast'] !== false)
+      throw new Error(`${id}: expected fail-fast: false, which is all that is rehearsed`);
+    const running = (job.strategy?.matrix.include ?? [undefined]).map(async (matrix) => {
       const key = matrix === undefined ? id : `${id} (${Object.values(matrix).join(', ')})`;
       const folder = await mkdtemp(join(options.folder, `${id}-`));
       const scope: JobScope = {
@@ -145,8 +153,9 @@ export async function runWorkflow(
         attestations,
         contexts: { ...contexts, ...(matrix === undefined ? {} : { matrix }) },
       };
-      done.push(await runJob(scope));
-    }
+      return runJob(scope);
+    });
+    done.push(...(await Promise.all(running)));
   }
   return { jobs: done, attestations, artifacts, attempt };
 }
@@ -217,6 +226,7 @@ async function runJob(scope: JobScope): Promise<JobResult> {
     );
   const workflowEnv = evaluated(scope.workflow.env, {});
   const jobEnv = { ...workflowEnv, ...evaluated(job.env, workflowEnv) };
+  const identity = permissions['id-token'] === 'write' ? identityEnvironment(scope) : {};
   if (options.broken?.(key) === true) {
     status = 'failure';
     log.push('the machine of this job broke down');
@@ -239,7 +249,10 @@ async function runJob(scope: JobScope): Promise<JobResult> {
         if (result.post !== undefined) posts.unshift(result.post);
         if (step.uses.startsWith('actions/checkout@')) await options.warm(workspace);
       } else {
-        const ended = await runScript(step.run ?? '', index, stepEnv, scope, { workspace, home });
+        const ended = await runScript(step.run ?? '', index, { ...identity, ...stepEnv }, scope, {
+          workspace,
+          home,
+        });
         log.push(ended.output);
         outputs = ended.outputs;
         if (ended.exitCode !== 0) throw new Error(`Process completed with exit code ${ended.exitCode}.`);
@@ -266,6 +279,28 @@ async function runJob(scope: JobScope): Promise<JobResult> {
     trace: await readText(join(scope.folder, 'trace')),
     milliseconds: Date.now() - begun,
   };
+}
+
+// https://docs.github.com/actions/reference/security/oidc#oidc-token-claims
+function identityEnvironment({ options, started, workflow }: JobScope): Readonly<Record<string, string>> {
+  const { event, ref, sha } = started;
+  const { repository } = options;
+  const file = `${repository}/.github/workflows/${workflow.file}@${ref}`;
+  const claims = {
+    sub: `repo:${repository}:${event === 'pull_request' ? event : `ref:${ref}`}`,
+    repository,
+    repository_owner: repository.split('/')[0] ?? '',
+    event_name: event,
+    ref,
+    sha,
+    workflow: workflow.name,
+    workflow_ref: file,
+    workflow_sha: sha,
+    job_workflow_ref: file,
+    job_workflow_sha: sha,
+    runner_environment: 'github-hosted',
+  };
+  return options.identity?.environmentOf(claims) ?? {};
 }
 
 function runAction(step: WorkflowStep, inputs: Readonly<Record<string, string>>, scope: ActionScope) {
@@ -303,6 +338,7 @@ async function runScript(
     extendEnv: false,
     env: {
       ...options.env,
+      ...options.jobEnv?.[id],
       CI: 'true',
       GITHUB_ACTIONS: 'true',
       HOME: home,

@@ -43,6 +43,8 @@ export interface WorkflowJob {
 /** A workflow file: as GitHub's own parser understood it, and its plain YAML. */
 export interface Workflow {
   readonly name: string;
+  /** The file's name, without its folder. */
+  readonly file: string;
   readonly text: string;
   /** GitHub's own model: events with their filters, jobs in their order. */
   readonly template: WorkflowTemplate;
@@ -68,6 +70,7 @@ export async function readWorkflow(path: string): Promise<Workflow> {
   const yaml = parse(text);
   return {
     name: yaml.name,
+    file: basename(path),
     text,
     template,
     permissions: yaml.permissions,

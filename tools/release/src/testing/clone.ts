@@ -1,4 +1,4 @@
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run, runOk, THIS_WORKSPACE } from './workspace.ts';
@@ -28,12 +28,8 @@ export async function bootstrappedClone(repository: string = THIS_WORKSPACE): Pr
   try {
     const { exitCode } = await run(THIS_WORKSPACE, './bootstrap', ['--check']);
     if (exitCode === 0) {
-      for (const folder of ['node_modules', '.cache']) {
-        await cp(join(THIS_WORKSPACE, folder), join(clone.root, folder), {
-          recursive: true,
-          verbatimSymlinks: true,
-        });
-      }
+      const folders = ['node_modules', '.cache'].map((name) => join(THIS_WORKSPACE, name));
+      await runOk(clone.root, 'cp', ['--archive', '--reflink=auto', ...folders, clone.root]);
     }
     await runOk(clone.root, './bootstrap', []);
     return clone;

@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bootstrappedClone } from './clone.ts';
@@ -19,8 +19,9 @@ export interface RehearsedProject extends AsyncDisposable {
 }
 
 /**
- * A copy of this repository in which each project has one small test, so that the gate takes a minute: what is
- * rehearsed is that it holds the release back, not the tests themselves, which run around the rehearsal.
+ * A copy of this repository in which each project has one small test, and a type check of that test alone, so that
+ * the gate takes seconds: what is rehearsed is that it holds the release back, not the checks themselves, which run
+ * around the rehearsal.
  */
 export async function rehearsedProject(): Promise<RehearsedProject> {
   const folder = await mkdtemp(join(tmpdir(), 'rehearsal-'));
@@ -58,15 +59,11 @@ export async function rehearsedProject(): Promise<RehearsedProject> {
       },
       warm: async (workspace) => {
         for (const name of ['node_modules', '.cache']) {
-          const linked = await run(folder, 'cp', [
-            '--archive',
-            '--link',
-            join(root, name),
-            join(workspace, name),
-          ]);
+          const copy = ['--archive', join(root, name), join(workspace, name)];
+          const linked = await run(folder, 'cp', ['--link', ...copy]);
           if (linked.exitCode === 0) continue;
           await rm(join(workspace, name), { recursive: true, force: true });
-          await cp(join(root, name), join(workspace, name), { recursive: true, verbatimSymlinks: true });
+          await runOk(folder, 'cp', copy);
         }
       },
       [Symbol.asyncDispose]: dispose,
@@ -82,11 +79,17 @@ export async function rehearsedProject(): Promise<RehearsedProject> {
 async function shrinkTests(root: string): Promise<void> {
   for (const group of ['apps', 'libs', 'tools']) {
     for (const name of await readdir(join(root, group))) {
-      const config = join(root, group, name, 'vitest.config.ts');
-      const text = await readFile(config, 'utf8');
-      const shrunk = text.replace(/include: \[[^\]]*\]/, "include: ['src/rehearsed.spec.ts']");
-      if (shrunk === text) throw new Error(`${config}: expected "include", found none`);
-      await writeFile(config, shrunk);
+      const folder = join(root, group, name);
+      await includeOnly(
+        join(folder, 'vitest.config.ts'),
+        /include: \[[^\]]*\]/,
+        "include: ['src/rehearsed.spec.ts']",
+      );
+      await includeOnly(
+        join(folder, 'tsconfig.json'),
+        /"include": \[[^\]]*\]/,
+        '"include": ["src/rehearsed.spec.ts"]',
+      );
       await mkdir(join(root, group, name, 'src'), { recursive: true });
       await writeFile(join(root, group, name, 'src/rehearsed.spec.ts'), rehearsedSpec(true));
     }
@@ -97,6 +100,13 @@ async function shrinkTests(root: string): Promise<void> {
   settings.scripts.check = 'biome check --error-on-warnings package.json';
   await writeFile(manifest, `${JSON.stringify(settings, null, 2)}\n`);
   await runOk(root, 'npx', ['biome', 'check', '--write', '.']);
+}
+
+async function includeOnly(path: string, former: RegExp, include: string): Promise<void> {
+  const text = await readFile(path, 'utf8');
+  const shrunk = text.replace(former, include);
+  if (shrunk === text) throw new Error(`${path}: expected "include", found none`);
+  await writeFile(path, shrunk);
 }
 
 /** A test that passes or fails. */

@@ -30,7 +30,7 @@ export interface Outside {
   readonly clock?: RetryClock;
   /** Milliseconds without a byte after which a connection counts as stalled. */
   readonly idleMs?: number;
-  readonly signing?: SigningServices;
+  readonly signing?: Partial<SigningServices>;
   /** Runs once everything is proven, before the first tag moves. */
   readonly beforeTags?: () => Promise<void>;
 }

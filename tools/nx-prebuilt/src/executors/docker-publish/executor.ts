@@ -9,7 +9,7 @@ import { checkLocalFacts, planPublish } from './plan.ts';
 import { publishAll } from './publish-all.ts';
 import { removeRecord, writeRecord } from './run.ts';
 import { formatPlan, summariseRecord } from './show.ts';
-import { requireSigningIdentity, signImage } from './sign.ts';
+import { requireSigningIdentity, signImage, signingServices } from './sign.ts';
 import { openUploadJournal } from './upload-journal.ts';
 
 /** `@prebuilt/nx:docker-publish`: by digest, read back, then tags. Options: schema.json. */
@@ -20,8 +20,9 @@ export default function dockerPublish(
 ): Promise<{ success: boolean }> {
   return reportFailures(async () => {
     const repositories = parseImages(options.image);
-    const { environment = process.env, signing = {} } = outside;
-    if (options.sign) requireSigningIdentity(environment, signing);
+    const { environment = process.env } = outside;
+    const signing = options.sign ? { ...signingServices(options, environment), ...outside.signing } : null;
+    if (signing !== null) requireSigningIdentity(environment, signing);
     const say = options.json ? console.error : console.log;
     const local = await readLocalFacts(options, context.root);
     checkLocalFacts(local);
@@ -35,7 +36,7 @@ export default function dockerPublish(
             readRepositoryFacts(repository, connection.clientOf(repository), local, options),
           ),
         );
-        const plan = planPublish(local, remote, options);
+        const plan = planPublish(local, remote, options, signing);
         if (options.dryRun && options.json) console.log(JSON.stringify(plan, null, 2));
         else say(formatPlan(plan));
         if (options.dryRun) return true;
@@ -51,7 +52,7 @@ export default function dockerPublish(
           connection,
           concurrency: options.concurrency,
           journal,
-          sign: options.sign ? () => signImage(plan.index, signing) : undefined,
+          sign: signing === null ? undefined : () => signImage(plan.index, signing),
           progress: (line) => say(line),
           beforeTags: outside.beforeTags,
         });

@@ -44,6 +44,14 @@ export interface DockerPublishOptions {
    */
   readonly sign: boolean;
   /**
+   * The certificate authority of a private Sigstore instance, together with rekorUrl. Without it FULCIO_URL counts, and without that the public instance.
+   */
+  readonly fulcioUrl?: string;
+  /**
+   * The transparency log of a private Sigstore instance, together with fulcioUrl. Without it REKOR_URL counts, and without that the public instance.
+   */
+  readonly rekorUrl?: string;
+  /**
    * A PEM file with an additional certificate authority.
    */
   readonly caFile?: string;

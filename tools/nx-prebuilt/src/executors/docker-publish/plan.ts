@@ -63,6 +63,14 @@ export interface PublishPlan {
     readonly executableSha256: string;
   }[];
   readonly repositories: readonly RepositoryPlan[];
+  /** Who certifies and who logs the signature of the index; null where none is asked for. */
+  readonly signing: SigningPlan | null;
+}
+
+/** The addresses of Sigstore's services. */
+export interface SigningPlan {
+  readonly fulcioURL: string;
+  readonly rekorURL: string;
 }
 
 /** What the maintainer asks for. */
@@ -80,6 +88,7 @@ export function planPublish(
   local: LocalFacts,
   remote: readonly RepositoryFacts[],
   choices: PublishChoices,
+  signing: SigningPlan | null,
 ): PublishPlan {
   const { layout, manifest } = local;
   checkLocalFacts(local);
@@ -93,6 +102,7 @@ export function planPublish(
       return { platform: name, digest: descriptor.digest, executableSha256: artifact?.sha256 ?? '' };
     }),
     repositories: remote.map((facts) => planRepository(local, facts, choices)),
+    signing: signing === null ? null : { fulcioURL: signing.fulcioURL, rekorURL: signing.rekorURL },
   };
 }
 

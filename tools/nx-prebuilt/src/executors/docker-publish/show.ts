@@ -1,14 +1,19 @@
 import type { PublishRecord } from '@prebuilt/artifacts';
 import type { PublishPlan } from './plan.ts';
 
-/** The plan as lines: the image, its platforms, and for each repository what becomes of each tag and why. */
+/** The plan as lines: the image, its platforms, whether it is signed, and for each repository what becomes of each tag and why. */
 export function formatPlan(plan: PublishPlan): string {
   const platforms = plan.platforms.map(({ platform, digest }) => `  ${platform}  ${digest}`);
   const repositories = plan.repositories.flatMap(({ reference, tags }) => [
     reference,
     ...tags.map(({ tag, step, reason }) => `  ${step.padEnd(5)}  ${tag}  (${reason})`),
   ]);
-  return [`${plan.name} ${plan.version}  ${plan.index.digest}`, ...platforms, ...repositories].join('\n');
+  const signing =
+    plan.signing === null
+      ? []
+      : [`  signed, certified by ${plan.signing.fulcioURL}, logged in ${plan.signing.rekorURL}`];
+  const first = `${plan.name} ${plan.version}  ${plan.index.digest}`;
+  return [first, ...platforms, ...signing, ...repositories].join('\n');
 }
 
 /** The record as Markdown for a job's summary. */

@@ -5,9 +5,11 @@ import { type FakeRegistry, startFakeRegistry } from '@prebuilt/oci/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { publish, sleepingClock } from '../../testing/publish.ts';
 import { type PublishWorkspace, publishWorkspace } from '../../testing/publish-workspace.ts';
-import { type SigstoreServices, startSigstore } from '../../testing/sigstore.ts';
+import { identityToken, type SigstoreServices, startSigstore } from '../../testing/sigstore.ts';
+import { signingServices } from './sign.ts';
 
 const SIGNER = 'https://example.invalid/owner/app/release.yml';
+const ISSUER = 'https://issuer.example.invalid';
 
 describe('a publish with --sign', () => {
   let registry: FakeRegistry;
@@ -17,12 +19,13 @@ describe('a publish with --sign', () => {
   beforeEach(async () => {
     registry = await startFakeRegistry();
     workspace = await publishWorkspace({ version: '1.2.3', executableSize: 20_000 });
-    sigstore = await startSigstore(SIGNER);
+    sigstore = await startSigstore();
   });
   afterEach(async () => {
     await Promise.all([registry.close(), sigstore.close(), workspace.remove()]);
   });
 
+  const signer = () => ({ ...sigstore.services, identityToken: identityToken({ sub: SIGNER, iss: ISSUER }) });
   const image = () => `${registry.host}/owner/app`;
 
   it('is refused before a request is sent where there is no identity token', async () => {
@@ -34,7 +37,7 @@ describe('a publish with --sign', () => {
   });
 
   it('attaches a bundle over the digest of the index that verifies with the keys of the services, offline', async () => {
-    const signing = sigstore.services;
+    const signing = signer();
     const result = await publish(workspace, image(), { sign: true }, { signing });
     expect(result.output).not.toContain('error');
     expect(result.success).toBe(true);
@@ -47,7 +50,7 @@ describe('a publish with --sign', () => {
       subject: { digest: workspace.index.digest },
     });
     const bundle = JSON.parse(registry.blobs.get(manifest.layers[0].digest)?.toString('utf8') ?? '{}');
-    expect(sigstore.verify(bundle)).toBe(SIGNER);
+    expect(sigstore.verify(bundle)).toEqual({ name: SIGNER, issuer: ISSUER });
     const statement = JSON.parse(Buffer.from(bundle.dsseEnvelope.payload, 'base64').toString('utf8'));
     expect(statement.subject).toEqual([
       { digest: { sha256: workspace.index.digest.slice('sha256:'.length) } },
@@ -60,7 +63,7 @@ describe('a publish with --sign', () => {
   });
 
   it('attaches one more signature on a rerun, beside the first, and moves nothing', async () => {
-    const { services: signing } = sigstore;
+    const signing = signer();
     const signatures = () =>
       [...registry.manifests.keys()].filter((key) =>
         registry.manifests.get(key)?.bytes.includes('"artifactType":"application/vnd.dev.sigstore.bundle'),
@@ -74,8 +77,35 @@ describe('a publish with --sign', () => {
     expect(registry.tagMoves).toHaveLength(moves);
   });
 
+  it('asks the services that the environment names', async () => {
+    const { fulcioURL, rekorURL, identityToken } = signer();
+    const environment = { ...workspace.environment, FULCIO_URL: fulcioURL, REKOR_URL: rekorURL };
+    const result = await publish(
+      workspace,
+      image(),
+      { sign: true },
+      { environment, signing: { identityToken } },
+    );
+    expect(result.output).not.toContain('error');
+    expect(result.output).toContain(`signed, certified by ${fulcioURL}, logged in ${rekorURL}`);
+    expect(result.success).toBe(true);
+  });
+
+  it('says in a dry run that it would sign, and by whom, and asks for no signature', async () => {
+    const signing = { ...signer(), fulcioURL: 'http://127.0.0.1:1', rekorURL: 'http://127.0.0.1:2' };
+    const dry = { sign: true, dryRun: true };
+    const { success, output } = await publish(workspace, image(), dry, { signing });
+    expect(success).toBe(true);
+    expect(output).toContain('signed, certified by http://127.0.0.1:1, logged in http://127.0.0.1:2');
+    const unsigned = await publish(workspace, image(), { dryRun: true });
+    expect(unsigned.output).not.toContain('signed');
+    const json = await publish(workspace, image(), { ...dry, json: true }, { signing });
+    expect(json.output).toContain('"fulcioURL": "http://127.0.0.1:1"');
+    expect(json.output).not.toContain(signing.identityToken);
+  });
+
   it('moves no tag where the authority does not answer', async () => {
-    const signing = { ...sigstore.services, fulcioURL: 'http://127.0.0.1:1' };
+    const signing = { ...signer(), fulcioURL: 'http://127.0.0.1:1' };
     const { success, output } = await publish(
       workspace,
       image(),
@@ -85,5 +115,56 @@ describe('a publish with --sign', () => {
     expect(success).toBe(false);
     expect(output).toContain(`error SIGN: sign ${workspace.index.digest}: `);
     expect(registry.tags.size).toBe(0);
+  });
+});
+
+describe('the services that sign', () => {
+  const PRIVATE = { FULCIO_URL: 'https://fulcio.example.com/', REKOR_URL: 'https://rekor.example.com/log' };
+
+  it.each([{}, { FULCIO_URL: '', REKOR_URL: '' }])(
+    'are the public ones for the environment %j',
+    (environment) => {
+      expect(signingServices({}, environment)).toEqual({
+        fulcioURL: 'https://fulcio.sigstore.dev',
+        rekorURL: 'https://rekor.sigstore.dev',
+      });
+    },
+  );
+
+  it('are those of the environment, and of the options before it', () => {
+    expect(signingServices({}, PRIVATE)).toEqual({
+      fulcioURL: 'https://fulcio.example.com',
+      rekorURL: 'https://rekor.example.com/log',
+    });
+    const options = { fulcioUrl: 'http://127.0.0.1:5555', rekorUrl: 'http://localhost:3000' };
+    expect(signingServices(options, PRIVATE)).toEqual({
+      fulcioURL: 'http://127.0.0.1:5555',
+      rekorURL: 'http://localhost:3000',
+    });
+  });
+
+  it.each([
+    [
+      { fulcioUrl: 'https://fulcio.example.com' },
+      {},
+      'rekor-url: expected one beside fulcio-url, found none',
+    ],
+    [{}, { REKOR_URL: 'https://rekor.example.com' }, 'fulcio-url: expected one beside rekor-url, found none'],
+  ])('are refused where one is private and the other public: %j %j', (options, environment, message) => {
+    expect(() => signingServices(options, environment)).toThrow(message);
+  });
+
+  it.each([
+    ['http://fulcio.example.com', 'found http://fulcio.example.com'],
+    ['http://127.0.0.1.example.com', 'found http://127.0.0.1.example.com'],
+    ['file:///etc', 'found file://'],
+    ['fulcio.example.com', 'found none'],
+    ['https://somebody:secret@fulcio.example.com', 'found more than an address of fulcio.example.com'],
+    ['https://fulcio.example.com/?key=secret', 'found more than an address of fulcio.example.com'],
+  ])('are refused at the address %s', (fulcioUrl, found) => {
+    const attempt = () => signingServices({ fulcioUrl, rekorUrl: 'https://rekor.example.com' }, {});
+    expect(attempt).toThrow(`fulcio-url: expected an https address (http on loopback only)`);
+    expect(attempt).toThrow(found);
+    expect(attempt).not.toThrow('secret');
   });
 });

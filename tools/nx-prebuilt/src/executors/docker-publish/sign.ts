@@ -1,29 +1,75 @@
 import type { Descriptor } from '@prebuilt/oci';
-import { digestHex } from '@prebuilt/oci';
+import { digestHex, isLoopback } from '@prebuilt/oci';
 import { attest } from 'sigstore';
 import { PrebuiltError } from '../../errors.ts';
+import type { DockerPublishOptions } from './options.ts';
 import { type Artifact, documentArtifact } from './referrer.ts';
 
-/** Where a signature comes from, where it is not the public instance of Sigstore with the CI job's identity. */
+/** Where a signature comes from. Without an identity token it is the one of the CI job. */
 export interface SigningServices {
-  readonly fulcioURL?: string;
-  readonly rekorURL?: string;
+  readonly fulcioURL: string;
+  readonly rekorURL: string;
   readonly identityToken?: string;
 }
 
 const BUNDLE_TYPE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
 const PREDICATE_TYPE = 'https://sigstore.dev/cosign/sign/v1';
 
+const PUBLIC = { fulcio: 'https://fulcio.sigstore.dev', rekor: 'https://rekor.sigstore.dev' };
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The certificate authority and the transparency log: those of the options, else of `FULCIO_URL` and `REKOR_URL`, else
+ * the public ones. Throws `INVALID_OPTIONS` for an address that is not HTTPS (HTTP on loopback only), and for one of
+ * the two alone: a private authority's certificates would land in the public log.
+ */
+export function signingServices(
+  options: Pick<DockerPublishOptions, 'fulcioUrl' | 'rekorUrl'>,
+  environment: Environment,
+): Pick<SigningServices, 'fulcioURL' | 'rekorURL'> {
+  const fulcio = options.fulcioUrl ?? (environment.FULCIO_URL || undefined);
+  const rekor = options.rekorUrl ?? (environment.REKOR_URL || undefined);
+  if ((fulcio === undefined) !== (rekor === undefined)) {
+    const [given, lacking] = fulcio === undefined ? ['rekor-url', 'fulcio-url'] : ['fulcio-url', 'rekor-url'];
+    throw new PrebuiltError('INVALID_OPTIONS', `${lacking}: expected one beside ${given}, found none`, {
+      hint: 'A private Sigstore instance is an authority and a log: give both, or neither for the public one.',
+    });
+  }
+  return {
+    fulcioURL: parseAddress('fulcio-url', fulcio ?? PUBLIC.fulcio),
+    rekorURL: parseAddress('rekor-url', rekor ?? PUBLIC.rekor),
+  };
+}
+
+function parseAddress(name: string, text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const secure = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.host));
+  if (url !== undefined && secure && `${url.username}${url.password}${url.search}${url.hash}` === '')
+    return url.href.replace(/\/+$/, '');
+  // Never the whole text: it may hold a secret.
+  const found =
+    url === undefined
+      ? 'none'
+      : secure
+        ? `more than an address of ${url.host}`
+        : `${url.protocol}//${url.host}`;
+  throw new PrebuiltError(
+    'INVALID_OPTIONS',
+    `${name}: expected an https address (http on loopback only) without credentials and query, found ${found}`,
+  );
+}
+
 /**
  * Throws `SIGN` where no identity token can be had: neither the one of a GitHub Actions job with the permission
  * `id-token: write`, nor `SIGSTORE_ID_TOKEN`.
  */
 export function requireSigningIdentity(
-  environment: Readonly<Record<string, string | undefined>>,
-  services: SigningServices,
+  environment: Environment,
+  { identityToken }: Pick<SigningServices, 'identityToken'>,
 ): void {
   const fromActions = environment.ACTIONS_ID_TOKEN_REQUEST_URL && environment.ACTIONS_ID_TOKEN_REQUEST_TOKEN;
-  if (services.identityToken || fromActions || environment.SIGSTORE_ID_TOKEN) return;
+  if (identityToken || fromActions || environment.SIGSTORE_ID_TOKEN) return;
   throw new PrebuiltError('SIGN', 'sign: expected an OIDC identity token, found none', {
     hint: 'In GitHub Actions give the job "permissions: id-token: write"; elsewhere set SIGSTORE_ID_TOKEN, or leave --sign out.',
   });

@@ -20,6 +20,7 @@ import {
 } from '../../testing/github/fake-github.ts';
 import { createGitHubClient, uploadAddress } from './client.ts';
 import { readReleaseFacts, readTarget, readToken } from './facts.ts';
+import { formatNotes } from './notes.ts';
 import { planRelease, type ReleasePlan } from './plan.ts';
 import type { WaitClock } from './retry.ts';
 import { type ReleaseResult, runRelease } from './run.ts';
@@ -74,7 +75,11 @@ class Project {
   }
 }
 
-function recordOf(manifest: Manifest, manifestSha256: string): PublishRecord {
+function recordOf(
+  manifest: Manifest,
+  manifestSha256: string,
+  signature: PublishRecord['images'][number]['signature'] = null,
+): PublishRecord {
   const repository = 'ghcr.io/owner/project';
   return {
     schemaVersion: 1,
@@ -99,6 +104,7 @@ function recordOf(manifest: Manifest, manifestSha256: string): PublishRecord {
           { tag: 'latest', kind: 'moving', outcome: 'left', reason: 'a prerelease' },
         ],
         sbom: null,
+        signature,
         bytesSent: 1,
         bytesSkipped: 0,
         blobsSent: 1,
@@ -110,6 +116,32 @@ function recordOf(manifest: Manifest, manifestSha256: string): PublishRecord {
     finishedAt: '2026-01-01T00:00:01Z',
   };
 }
+
+describe('the notes', () => {
+  const notes = (signature: PublishRecord['images'][number]['signature']) =>
+    formatNotes({
+      version: '1.2.3',
+      repository: REPOSITORY,
+      previousTag: undefined,
+      commits: [],
+      assets: [],
+      record: recordOf(sampleManifest, sha256('manifest'), signature),
+    });
+
+  it('tell how to verify a signed image, with the workflow that signed it at its tag', () => {
+    expect(notes({ digest: `sha256:${'4'.repeat(64)}`, listedBy: 'api' })).toContain(
+      [
+        `cosign verify ghcr.io/owner/project@${INDEX} \\`,
+        '  --certificate-oidc-issuer https://token.actions.githubusercontent.com \\',
+        '  --certificate-identity https://github.com/owner/project/.github/workflows/release.yml@refs/tags/v1.2.3',
+      ].join('\n'),
+    );
+  });
+
+  it('do not speak of the signature of an image that has none', () => {
+    expect(notes(null)).not.toContain('cosign');
+  });
+});
 
 describe('github-release', () => {
   let project: Project;

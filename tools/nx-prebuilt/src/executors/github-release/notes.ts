@@ -30,6 +30,9 @@ const GROUPS: Readonly<Record<string, string>> = {
 };
 const ORDER = [BREAKING, ...Object.values(GROUPS), OTHER];
 const LONGEST_SUBJECT = 300;
+// Who signs an image: https://docs.github.com/actions/reference/security/oidc and this workflow at the release's tag.
+const ISSUER = 'https://token.actions.githubusercontent.com';
+const WORKFLOW = '.github/workflows/release.yml';
 // GitHub takes 125,000 characters for a release's notes; the tables take a few thousand of them.
 const LONGEST_CHANGES = 100_000;
 
@@ -123,9 +126,11 @@ function files({ assets }: NotesFacts): readonly string[] {
   ];
 }
 
-function verification({ repository, record, assets }: NotesFacts): readonly string[] {
+function verification({ repository, version, record, assets }: NotesFacts): readonly string[] {
   const executable = assets[0]?.name ?? '';
-  const references = record?.images.map(({ reference }) => reference) ?? [];
+  const images = record?.images ?? [];
+  const references = images.map(({ reference }) => reference);
+  const signed = images.flatMap(({ reference, signature }) => (signature ? [reference] : []));
   return [
     '## Verify',
     '',
@@ -133,6 +138,11 @@ function verification({ repository, record, assets }: NotesFacts): readonly stri
     'sha256sum --check --ignore-missing checksums.txt',
     `gh attestation verify ${executable} --repo ${repository}`,
     ...references.map((reference) => `gh attestation verify oci://${reference} --repo ${repository}`),
+    ...signed.flatMap((reference) => [
+      `cosign verify ${reference} \\`,
+      `  --certificate-oidc-issuer ${ISSUER} \\`,
+      `  --certificate-identity https://github.com/${repository}/${WORKFLOW}@refs/tags/v${version}`,
+    ]),
     '```',
     '',
   ];
