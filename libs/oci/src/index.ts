@@ -58,14 +58,4 @@ export {
   parseImageReference,
   parseImageRepository,
 } from './reference.ts';
-export {
-  createRepositoryClient,
-  type RegistryManifest,
-  type RepositoryClient,
-  referrersTag,
-  type UploadOutcome,
-} from './registry/client.ts';
-export { type CredentialSource, credentialSource, type RunHelper } from './registry/credentials.ts';
-export { DEFAULT_RETRY_LIMITS, type RetryClock } from './registry/retry.ts';
-export { createTransport, type Transport } from './registry/transport.ts';
 export type { EntryMetadata, EntryType } from './tar-header.ts';

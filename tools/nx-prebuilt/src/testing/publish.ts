@@ -1,4 +1,4 @@
-import type { RetryClock } from '@prebuilt/oci';
+import type { RetryClock } from '@prebuilt/oci/registry';
 import { vi } from 'vitest';
 import type { Outside } from '../executors/docker-publish/connect.ts';
 import dockerPublish from '../executors/docker-publish/executor.ts';

@@ -1,16 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type ImageRepository, OciError } from '@prebuilt/oci';
 import {
   createRepositoryClient,
   createTransport,
   credentialSource,
   DEFAULT_RETRY_LIMITS,
-  type ImageRepository,
-  OciError,
   type RepositoryClient,
   type RetryClock,
-} from '@prebuilt/oci';
+} from '@prebuilt/oci/registry';
 import { execa } from 'execa';
 import { PrebuiltError } from '../../errors.ts';
 import { withInterrupt } from '../../interrupt.ts';

@@ -7,9 +7,9 @@ import {
   formatImageReference,
   type ImageRepository,
   parseImageRepository,
-  type RepositoryClient,
   readImageLayout,
 } from '@prebuilt/oci';
+import type { RepositoryClient } from '@prebuilt/oci/registry';
 import { parseReleaseVersion, planTags, versionFromFacts } from '@prebuilt/release-rules';
 import { execa } from 'execa';
 import { PrebuiltError } from '../../errors.ts';

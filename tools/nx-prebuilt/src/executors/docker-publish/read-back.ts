@@ -13,9 +13,9 @@ import {
   platformName,
   type ReadEntry,
   type ReadImageConfig,
-  type RepositoryClient,
   readLayer,
 } from '@prebuilt/oci';
+import type { RepositoryClient } from '@prebuilt/oci/registry';
 import { PrebuiltError } from '../../errors.ts';
 import { settleAll } from '../../settle-all.ts';
 

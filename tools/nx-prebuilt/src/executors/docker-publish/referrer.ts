@@ -1,13 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
-import {
-  type Descriptor,
-  type Digest,
-  digestOf,
-  MEDIA_TYPES,
-  type RepositoryClient,
-  referrersTag,
-} from '@prebuilt/oci';
+import { type Descriptor, type Digest, digestOf, MEDIA_TYPES } from '@prebuilt/oci';
+import { type RepositoryClient, referrersTag } from '@prebuilt/oci/registry';
 import type { SbomFile } from './run.ts';
 
 /** The media type of the bills of materials. */

@@ -17,9 +17,9 @@ import {
   MEDIA_TYPES,
   OciError,
   platformName,
-  type RepositoryClient,
   readDocument,
 } from '@prebuilt/oci';
+import type { RepositoryClient } from '@prebuilt/oci/registry';
 import { PrebuiltError } from '../../errors.ts';
 import type { PublishPlan, RepositoryPlan, TagStep } from './plan.ts';
 import { readBack } from './read-back.ts';

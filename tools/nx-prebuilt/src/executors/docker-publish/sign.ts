@@ -1,6 +1,5 @@
 import type { Descriptor } from '@prebuilt/oci';
 import { digestHex, isLoopback } from '@prebuilt/oci';
-import { attest } from 'sigstore';
 import { PrebuiltError } from '../../errors.ts';
 import type { DockerPublishOptions } from './options.ts';
 import { type Artifact, documentArtifact } from './referrer.ts';
@@ -88,6 +87,8 @@ export async function signImage(subject: Descriptor, services: SigningServices):
     predicateType: PREDICATE_TYPE,
     predicate: {},
   };
+  // Loaded where something is signed only.
+  const { attest } = await import('sigstore');
   const bundle = await attest(
     Buffer.from(JSON.stringify(statement)),
     'application/vnd.in-toto+json',
