@@ -117,6 +117,8 @@ export const compile: Bench = {
         '--compile',
         '--minify',
         '--bytecode',
+        '--format=esm',
+        '--splitting',
         `--target=${target}`,
         `--compile-executable-path=${file}`,
         `--outfile=${join(context.scratch, `bare-${target}`)}`,
