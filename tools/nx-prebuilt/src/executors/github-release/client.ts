@@ -126,17 +126,7 @@ export function createGitHubClient(options: ClientOptions) {
     const assets = await pages('GET /repos/{owner}/{repo}/releases/{id}/assets', { id: parsed.id }, (each) =>
       remoteAsset(v.parse(releaseAsset, each)),
     );
-    return {
-      id: parsed.id,
-      tag: parsed.tag_name,
-      name: parsed.name ?? '',
-      body: parsed.body ?? '',
-      draft: parsed.draft,
-      prerelease: parsed.prerelease,
-      pageUrl: parsed.html_url,
-      uploadUrl: parsed.upload_url,
-      assets,
-    };
+    return remoteRelease(parsed, assets);
   };
 
   return {
@@ -145,17 +135,7 @@ export function createGitHubClient(options: ClientOptions) {
       return retried('list the releases', () =>
         pages('GET /repos/{owner}/{repo}/releases', {}, (data): RemoteRelease => {
           const parsed = v.parse(release, data);
-          return {
-            id: parsed.id,
-            tag: parsed.tag_name,
-            name: parsed.name ?? '',
-            body: parsed.body ?? '',
-            draft: parsed.draft,
-            prerelease: parsed.prerelease,
-            pageUrl: parsed.html_url,
-            uploadUrl: parsed.upload_url,
-            assets: parsed.assets.map(remoteAsset),
-          };
+          return remoteRelease(parsed, parsed.assets.map(remoteAsset));
         }),
       );
     },
@@ -310,6 +290,23 @@ export function uploadAddress(uploadUrl: string, baseUrl: string): string {
     );
   }
   return address;
+}
+
+function remoteRelease(
+  parsed: v.InferOutput<typeof release>,
+  assets: RemoteRelease['assets'],
+): RemoteRelease {
+  return {
+    id: parsed.id,
+    tag: parsed.tag_name,
+    name: parsed.name ?? '',
+    body: parsed.body ?? '',
+    draft: parsed.draft,
+    prerelease: parsed.prerelease,
+    pageUrl: parsed.html_url,
+    uploadUrl: parsed.upload_url,
+    assets,
+  };
 }
 
 function remoteAsset(asset: v.InferOutput<typeof releaseAsset>): RemoteAsset {
