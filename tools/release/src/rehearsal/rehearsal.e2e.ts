@@ -85,6 +85,8 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     if (missing !== undefined) skipOutsideCi(missing, skip);
   });
 
+  const gates = oneAfterAnother();
+
   beforeAll(async () => {
     if (!engine.available || missing !== undefined) return;
     const workflows = join(THIS_WORKSPACE, '.github/workflows');
@@ -127,6 +129,8 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
       warm: project.warm,
       traced: ['docker'],
       identity,
+      // It starts the engine, of which this machine has one.
+      queue: (script, step) => (script.startsWith('.ci/run ') ? gates(step) : step()),
     };
   }, 300_000);
 
@@ -165,14 +169,8 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
   /** Everything secret so far; a login keeps the token in the last form for as long as its job runs. */
   const tokens = () => [CANARY, ...identity.secrets, Buffer.from(`somebody:${CANARY}`).toString('base64')];
 
-  let lastChange: Promise<unknown> = Promise.resolve();
-
-  /** Commits and branches are made one after another: there is one clone for it. */
-  function alone<T>(work: () => Promise<T>): Promise<T> {
-    const result = lastChange.then(work);
-    lastChange = result.catch(() => undefined);
-    return result;
-  }
+  // Commits and branches are made in one clone.
+  const alone = oneAfterAnother();
 
   async function pushTag(tag: string, message: string): Promise<RunEvent> {
     const sha = await project.push(message);
@@ -508,6 +506,16 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     return { sha: stdout };
   }
 });
+
+/** A queue for work that can't run side by side. */
+function oneAfterAnother(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const result = last.then(work);
+    last = result.catch(() => undefined);
+    return result;
+  };
+}
 
 /** The files below some folders that hold one of the texts. */
 async function filesWith(texts: readonly string[], folders: readonly string[]): Promise<readonly string[]> {
