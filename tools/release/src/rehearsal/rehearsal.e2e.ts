@@ -85,6 +85,8 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     if (missing !== undefined) skipOutsideCi(missing, skip);
   });
 
+  const gates = oneAfterAnother();
+
   beforeAll(async () => {
     if (!engine.available || missing !== undefined) return;
     const workflows = join(THIS_WORKSPACE, '.github/workflows');
@@ -127,6 +129,8 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
       warm: project.warm,
       traced: ['docker'],
       identity,
+      // It starts the engine, of which this machine has one.
+      queue: (script, step) => (script.startsWith('.ci/run ') ? gates(step) : step()),
     };
   }, 300_000);
 
@@ -164,6 +168,9 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
 
   /** Everything secret so far; a login keeps the token in the last form for as long as its job runs. */
   const tokens = () => [CANARY, ...identity.secrets, Buffer.from(`somebody:${CANARY}`).toString('base64')];
+
+  // Commits and branches are made in one clone.
+  const alone = oneAfterAnother();
 
   async function pushTag(tag: string, message: string): Promise<RunEvent> {
     const sha = await project.push(message);
@@ -318,7 +325,7 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     );
   });
 
-  it.each(['vNext', 'v1.2', 'v1.2.3;id', '1.2.3 && id', '../../x'])(
+  it.concurrent.each(['vNext', 'v1.2', 'v1.2.3;id', '1.2.3 && id', '../../x'])(
     'stops %j in plan, and runs nothing else',
     async (version) => {
       const { sha } = await pushedHead();
@@ -383,22 +390,27 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     expect(github.latestTag()).toBe('v1.2.3');
   });
 
-  it('refuses the same tag with other content', async () => {
+  // What follows changes nothing that the others look at, so that it runs side by side.
+  it.concurrent('refuses the same tag with other content', async () => {
     const before = [await tags(), JSON.stringify(releaseOf('v1.2.3')?.body)];
-    const main = join(project.root, 'apps/mount-monitor/src/main.ts');
-    await writeFile(main, `${await readFile(main, 'utf8')}\nprocess.title = 'other';\n`);
-    const sha = await project.push('feat: something else');
-    await execa('git', ['tag', '--force', 'v1.2.3'], { cwd: project.root });
-    await execa('git', ['push', '--quiet', '--force', 'origin', 'refs/tags/v1.2.3'], { cwd: project.root });
-    github.setTag('v1.2.3', sha);
+    const sha = await alone(async () => {
+      const main = join(project.root, 'apps/mount-monitor/src/main.ts');
+      await writeFile(main, `${await readFile(main, 'utf8')}\nprocess.title = 'other';\n`);
+      const pushed = await project.push('feat: something else');
+      await execa('git', ['tag', '--force', 'v1.2.3'], { cwd: project.root });
+      await execa('git', ['push', '--quiet', '--force', 'origin', 'refs/tags/v1.2.3'], { cwd: project.root });
+      github.setTag('v1.2.3', pushed);
+      return pushed;
+    });
     const run = await rehearse(release, { event: 'push', ref: 'refs/tags/v1.2.3', sha });
     expect(results(run)).toMatch(/draft failure, docker skipped, release skipped$/);
     expect(job(run, 'draft').log).toMatch(/error RELEASE_CONFLICT: v1\.2\.3: GitHub has other files/);
     expect([await tags(), JSON.stringify(releaseOf('v1.2.3')?.body)]).toEqual(before);
   });
 
-  it('stops after verify where one platform fails', async () => {
-    const run = await rehearse(release, await pushTag('v1.3.0', 'feat: more'), undefined, {
+  it.concurrent('stops after verify where one platform fails', async () => {
+    const event = await alone(() => pushTag('v1.3.0', 'feat: more'));
+    const run = await rehearse(release, event, undefined, {
       broken: (key) => key.includes('arm64'),
     });
     expect(results(run)).toBe(
@@ -407,22 +419,26 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     expect(releaseOf('v1.3.0')).toBeUndefined();
   });
 
-  describe('of a pull request', () => {
+  describe.concurrent('of a pull request', () => {
+    let pulls = 0;
+
     async function pullRequest(path: string, addition: string): Promise<WorkflowRun> {
       const git = (...args: readonly string[]) =>
         execa('git', ['-c', 'user.name=test', '-c', 'user.email=test@example.com', ...args], {
           cwd: project.root,
         });
-      await git('checkout', '--quiet', '-B', 'change', 'main');
-      await writeFile(
-        join(project.root, path),
-        `${await readFile(join(project.root, path), 'utf8')}${addition}`,
-      );
-      await git('commit', '--quiet', '--all', '-m', 'change');
-      await git('push', '--quiet', '--force', 'origin', 'HEAD:refs/pull/1/merge');
-      const sha = (await git('rev-parse', 'HEAD')).stdout;
-      await git('checkout', '--quiet', 'main');
-      return rehearse(ci, { event: 'pull_request', ref: 'refs/pull/1/merge', sha });
+      const ref = `refs/pull/${++pulls}/merge`;
+      const sha = await alone(async () => {
+        await git('checkout', '--quiet', '-B', 'change', 'main');
+        const file = join(project.root, path);
+        await writeFile(file, `${await readFile(file, 'utf8')}${addition}`);
+        await git('commit', '--quiet', '--all', '-m', 'change');
+        await git('push', '--quiet', '--force', 'origin', `HEAD:${ref}`);
+        const { stdout } = await git('rev-parse', 'HEAD');
+        await git('checkout', '--quiet', 'main');
+        return stdout;
+      });
+      return rehearse(ci, { event: 'pull_request', ref, sha });
     }
 
     it('runs nothing heavy where only documentation changed', async () => {
@@ -449,9 +465,16 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     });
   });
 
-  it('stops after test where a test fails', async () => {
-    await writeFile(join(project.root, 'libs/elf/src/rehearsed.spec.ts'), rehearsedSpec(false));
-    const run = await rehearse(release, await pushTag('v1.4.0', 'feat: broken'));
+  it.concurrent('stops after test where a test fails', async () => {
+    const spec = join(project.root, 'libs/elf/src/rehearsed.spec.ts');
+    const event = await alone(async () => {
+      await writeFile(spec, rehearsedSpec(false));
+      const pushed = await pushTag('v1.4.0', 'feat: broken');
+      await writeFile(spec, rehearsedSpec(true));
+      await project.push('fix: mended');
+      return pushed;
+    });
+    const run = await rehearse(release, event);
     expect(results(run)).toMatch(/^plan success, test failure(, \w+ skipped){5}$/);
     expect(releaseOf('v1.4.0')).toBeUndefined();
   });
@@ -483,6 +506,16 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     return { sha: stdout };
   }
 });
+
+/** A queue for work that can't run side by side. */
+function oneAfterAnother(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const result = last.then(work);
+    last = result.catch(() => undefined);
+    return result;
+  };
+}
 
 /** The files below some folders that hold one of the texts. */
 async function filesWith(texts: readonly string[], folders: readonly string[]): Promise<readonly string[]> {

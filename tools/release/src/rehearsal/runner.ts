@@ -36,6 +36,8 @@ export interface RunnerOptions {
   readonly identity?: Pick<IdentityTokens, 'environmentOf'>;
   /** Jobs whose every started program is recorded. */
   readonly traced?: readonly string[];
+  /** Carries out steps that can't run side by side on one machine, one after another; the others run at once. */
+  readonly queue?: <T>(script: string, step: () => Promise<T>) => Promise<T>;
   /** A job with this key fails where it is about to begin. */
   readonly broken?: (key: string) => boolean;
 }
@@ -249,10 +251,9 @@ async function runJob(scope: JobScope): Promise<JobResult> {
         if (result.post !== undefined) posts.unshift(result.post);
         if (step.uses.startsWith('actions/checkout@')) await options.warm(workspace);
       } else {
-        const ended = await runScript(step.run ?? '', index, { ...identity, ...stepEnv }, scope, {
-          workspace,
-          home,
-        });
+        const script = step.run ?? '';
+        const begin = () => runScript(script, index, { ...identity, ...stepEnv }, scope, { workspace, home });
+        const ended = await (options.queue?.(script, begin) ?? begin());
         log.push(ended.output);
         outputs = ended.outputs;
         if (ended.exitCode !== 0) throw new Error(`Process completed with exit code ${ended.exitCode}.`);
