@@ -14,7 +14,7 @@ case ${1:-} in
   # The C library that goes into the runtime folders.
   sysroots)
     for folder in .cache/sysroots/*/lib64 .cache/sysroots/*/lib/*-linux-* .cache/sysroots/*/usr/lib/*-linux-*; do
-      find "$folder" -maxdepth 1 -name '*.so*' -type f -exec sha256sum {} + 2>&1 | sort -k 2
+      find "$folder" -maxdepth 1 -name '*.so*' -type f -exec cksum {} + 2>&1 | sort -k 3
     done
     ;;
   # What this machine can execute.

@@ -1,9 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { lstat, readdir, readlink } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import type { HasherContext, ProjectGraph, Task } from '@nx/devkit';
+import { sha256OfFile } from './file-hash.ts';
 
 /** What Nx wants of a task's hash. */
 export interface TaskHash {
@@ -85,8 +84,6 @@ async function addFolder(digest: ReturnType<typeof createHash>, path: string, ro
   } else if (found.isSymbolicLink()) {
     digest.update(`link ${name} ${JSON.stringify(await readlink(path))}\n`);
   } else {
-    const content = createHash('sha256');
-    await pipeline(createReadStream(path, { highWaterMark: 1024 * 1024 }), content);
-    digest.update(`file ${name} ${(found.mode & 0o111) !== 0} ${content.digest('hex')}\n`);
+    digest.update(`file ${name} ${(found.mode & 0o111) !== 0} ${await sha256OfFile(path)}\n`);
   }
 }

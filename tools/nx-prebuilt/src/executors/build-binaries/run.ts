@@ -79,8 +79,12 @@ async function buildPlatform(
     sourceDateEpoch: plan.sourceDateEpoch,
   });
   await chmod(path, 0o755);
-  const [elf, sha256, { size }] = await Promise.all([openElf(path), sha256OfFile(path), stat(path)]);
-  const files = await collectRuntime(elf, platform, plan.sysroot, join(folder, runtimeFolder));
+  const elf = await openElf(path);
+  const [files, sha256, { size }] = await Promise.all([
+    collectRuntime(elf, platform, plan.sysroot, join(folder, runtimeFolder)),
+    sha256OfFile(path),
+    stat(path),
+  ]);
   progress(`${platform}: compiled in ${((performance.now() - started) / 1000).toFixed(1)} s, ${size} bytes`);
   return {
     bundled,

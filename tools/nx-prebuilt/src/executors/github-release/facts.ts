@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import {
@@ -14,6 +12,7 @@ import {
 import { parseReleaseVersion, previousTag, type ReleaseVersion } from '@prebuilt/release-rules';
 import { execa } from 'execa';
 import { PrebuiltError } from '../../errors.ts';
+import { sha256OfFile } from '../../file-hash.ts';
 import type { GitHubClient, RemoteRelease } from './client.ts';
 import type { Commit } from './notes.ts';
 import type { GithubReleaseOptions } from './options.ts';
@@ -141,10 +140,8 @@ async function readSboms(sbomPath: string): Promise<readonly string[]> {
 }
 
 async function readAsset(path: string): Promise<LocalAsset> {
-  const hash = createHash('sha256');
-  const { size } = await stat(path);
-  for await (const chunk of createReadStream(path)) hash.update(chunk);
-  return { name: basename(path), path, size, sha256: hash.digest('hex') };
+  const [{ size }, sha256] = await Promise.all([stat(path), sha256OfFile(path)]);
+  return { name: basename(path), path, size, sha256 };
 }
 
 async function readRecord(folder: string): Promise<PublishRecord | undefined> {
