@@ -13,9 +13,8 @@ case ${1:-} in
     ;;
   # The C library that goes into the runtime folders.
   sysroots)
-    for folder in .cache/sysroots/*/lib64 .cache/sysroots/*/lib/*-linux-* .cache/sysroots/*/usr/lib/*-linux-*; do
-      find "$folder" -maxdepth 1 -name '*.so*' -type f -exec cksum {} + 2>&1 | sort -k 3
-    done
+    find .cache/sysroots/*/lib64 .cache/sysroots/*/lib/*-linux-* .cache/sysroots/*/usr/lib/*-linux-* \
+      -maxdepth 1 -name '*.so*' -type f -exec cksum {} + 2>&1 | sort -k 3
     ;;
   # What this machine can execute.
   execution)

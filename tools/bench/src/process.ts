@@ -57,10 +57,10 @@ export async function requireProgram(file: string, args: readonly string[]): Pro
   throw new BenchError('PREREQUISITE', `${file}: ${result.shortMessage}`, { hint: `Install ${file}.` });
 }
 
-/** Runs commands one after the other. */
-export async function runInTurn(commands: readonly Command[]): Promise<Sample> {
+/** Runs steps one after the other, the commands of each side by side. */
+export async function runInTurn(steps: readonly (readonly Command[])[]): Promise<Sample> {
   let peak = 0;
-  for (const command of commands) peak = Math.max(peak, (await runAll([command])).peakBytes ?? 0);
+  for (const commands of steps) peak = Math.max(peak, (await runAll(commands)).peakBytes ?? 0);
   return peak === 0 ? {} : { peakBytes: peak };
 }
 

@@ -132,8 +132,8 @@ function imageFloor(compression: Compression): Bench {
               runAll(archives.map((archive) => ({ file: 'sha256sum', args: [archive] }))),
               ...archives.map((archive) =>
                 runInTurn([
-                  { file: compression, args: [...tool.args, archive] },
-                  { file: 'sha256sum', args: [`${archive}${tool.suffix}`] },
+                  [{ file: compression, args: [...tool.args, archive] }],
+                  [{ file: 'sha256sum', args: [`${archive}${tool.suffix}`] }],
                 ]),
               ),
             ]);

@@ -1,10 +1,10 @@
 import type { Bench } from '../bench.ts';
-import { compile, verify } from './binaries.ts';
-import { cachedChain } from './chain.ts';
+import { compiles, verify } from './binaries.ts';
+import { cachedChains } from './chain.ts';
 import { growths, pluginStart } from './growths.ts';
 import { imageFloors, images } from './images.ts';
 import { peers } from './peers.ts';
-import { publishChanged, publishFirst } from './publish.ts';
+import { publishChanged, publishes } from './publish.ts';
 import { sidecarChecks, sidecarEndpoints, sidecarMemory, sidecarMounts, sidecarStart } from './sidecar.ts';
 import { PEER_NAMES, sidecarPeer } from './sidecar-peer.ts';
 import { prebuiltAgainstSource } from './source.ts';
@@ -18,11 +18,11 @@ export function benchesFor(peer: string | undefined): readonly Bench[] {
     ...imageFloors,
     prebuiltAgainstSource,
     ...peers,
-    cachedChain,
+    ...cachedChains,
     pluginStart,
-    compile,
+    ...compiles,
     verify,
-    publishFirst,
+    ...publishes,
     publishChanged,
     sidecarStart,
     sidecarMemory,

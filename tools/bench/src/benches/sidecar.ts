@@ -80,7 +80,7 @@ async function idleMemory(context: BenchContext, executable: string, mounts: num
   });
 }
 
-const CHECKED_MOUNTS = 50;
+const CHECKED_MOUNTS = 100;
 const CHECKS = 10_000;
 const CHECKS_DEADLINE_MS = 15 * 60_000;
 

@@ -56,7 +56,9 @@ export async function runDockerRelease(
   dockerfile: Uint8Array,
   progress: ReleaseProgress,
 ): Promise<DockerRelease> {
-  await checkArtifacts(plan);
+  await settleAll(
+    plan.platforms.map((release) => checkContext(release.context, plan.inputPath, packedFiles(release))),
+  );
   return replaceFolder(plan.outputPath, async (folder, signal) => {
     const blobs = await createImageLayout(folder);
     const work = join(folder, '.work');
@@ -101,6 +103,12 @@ export async function runDockerRelease(
       }),
     };
   });
+}
+
+/** The files whose content is held against the manifest while it is packed: reading them twice would prove no more. */
+function packedFiles({ command, image }: PlatformRelease): ReadonlySet<string> {
+  if (command !== undefined) return new Set();
+  return new Set(image.layers.flat().flatMap(({ file }) => file?.source ?? []));
 }
 
 interface ImageWork {
