@@ -42,6 +42,8 @@ export interface Bench {
   readonly target: Target;
   /** An upper limit of our own median, in the benchmark's unit. */
   readonly limit?: number;
+  /** What a reader should know of the result: where a target is missed, what the limit is. */
+  readonly remark?: string;
   /** False where a pair before the counted ones would warm nothing up. */
   readonly warmUp?: false;
   /** Makes both sides ready. Throws BenchError PREREQUISITE, naming what is missing and how to get it. */

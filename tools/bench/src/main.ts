@@ -142,7 +142,10 @@ async function measureOne(
 
 async function writeReport(): Promise<void> {
   const recorded = mergeResults(await readResults(RESULTS), { results: [], growth: [] }, NAMES);
-  const { document, charts } = formatReport(recorded);
+  const remarks = new Map(
+    benchesFor('PATH').flatMap(({ name, remark }) => (remark === undefined ? [] : [[name, remark] as const])),
+  );
+  const { document, charts } = formatReport(recorded, remarks);
   for (const { path, svg } of charts) await writeWhole(join(ROOT, 'docs', path), svg);
   await writeWhole(join(ROOT, 'docs/performance.md'), document);
   const readme = join(ROOT, 'README.md');

@@ -50,6 +50,19 @@ export async function runAll(commands: readonly Command[]): Promise<Sample> {
   return peak === 0 ? {} : { peakBytes: peak };
 }
 
+/** What a command writes to stdout. Throws SUBJECT_FAILED, with what it wrote to stderr, where it fails. */
+export async function outputOf({ file, args, cwd, env }: Command): Promise<string> {
+  const result = await execa(file, [...args], {
+    ...(cwd === undefined ? {} : { cwd }),
+    env: { ...env },
+    stdin: 'ignore',
+    reject: false,
+    timeout: DEADLINE_MS,
+  });
+  if (!result.failed) return result.stdout;
+  throw new BenchError('SUBJECT_FAILED', `${result.shortMessage}\n${result.stderr}`.trimEnd());
+}
+
 /** Throws PREREQUISITE where a program can't be run. */
 export async function requireProgram(file: string, args: readonly string[]): Promise<void> {
   const result = await execa(file, [...args], { reject: false, stdin: 'ignore' });

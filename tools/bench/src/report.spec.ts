@@ -64,6 +64,13 @@ describe('formatReport', () => {
     expect(document).not.toContain('busy');
   });
 
+  it('shows a benchmark’s remark in its section', () => {
+    const { document } = formatReport(
+      { results: [RESULT], growth: [] },
+      new Map([['compile', 'The limit is X.']]),
+    );
+    expect(document.split('\n\n').at(-2)).toBe('The limit is X.');
+  });
   it('says where the machine was busy', () => {
     expect(formatReport({ results: [{ ...RESULT, loadBefore: 9 }], growth: [] }).document).toContain(
       '9.0 runnable processes',

@@ -29,8 +29,14 @@ export function summaryTable(results: readonly RecordedResult[]): string {
   return table(['benchmark', 'ours', 'theirs', 'ratio', 'target', 'met'], rows);
 }
 
-/** Everything that was recorded, as a page with a chart for each benchmark. Pure: the same results, the same text. */
-export function formatReport({ results, growth }: Pick<Results, 'results' | 'growth'>): Report {
+/**
+ * Everything that was recorded, as a page with a chart for each benchmark, and the remarks by the benchmark's name.
+ * Pure: the same results, the same text.
+ */
+export function formatReport(
+  { results, growth }: Pick<Results, 'results' | 'growth'>,
+  remarks: ReadonlyMap<string, string> = new Map(),
+): Report {
   const charts = [
     ...results.map((result) => ({ path: `performance/${result.name}.svg`, svg: pairChart(result) })),
     ...growth.map((result) => ({ path: `performance/${result.name}.svg`, svg: growthChart(result) })),
@@ -46,7 +52,7 @@ export function formatReport({ results, growth }: Pick<Results, 'results' | 'gro
     '',
     summaryTable(results),
     '',
-    ...results.flatMap(section),
+    ...results.flatMap((result) => section(result, remarks.get(result.name))),
     ...(growth.length === 0 ? [] : GROWTH_HEAD),
     ...growth.flatMap(growthSection),
   ];
@@ -114,7 +120,7 @@ export function replaceBlock(readme: string, content: string): string {
   return `${before}${BEGIN}\n\n${content}\n\n${END}${after}`;
 }
 
-function section(result: RecordedResult): string[] {
+function section(result: RecordedResult, remark: string | undefined): string[] {
   const side = (name: string, { summary, peakBytes, description }: Side) => [
     `${name}: ${description}`,
     formatQuantity(summary.median, result.unit),
@@ -136,6 +142,7 @@ function section(result: RecordedResult): string[] {
     `Ratio ${formatRatio(ratio.median)} (${formatRatio(ratio.min)} to ${formatRatio(ratio.max)}) over ` +
       `${result.ratios.length} pairs; target ${formatTarget(result.target, result.unit, result.limit)}: ${verdict(result)}.`,
     '',
+    ...(remark === undefined ? [] : [remark, '']),
     footer(result),
     '',
   ];
