@@ -82,7 +82,6 @@ async function idleMemory(context: BenchContext, executable: string, mounts: num
 
 const CHECKED_MOUNTS = 100;
 const CHECKS = 10_000;
-const CHECKS_DEADLINE_MS = 15 * 60_000;
 
 /** What ten thousand checks leave behind. */
 export const sidecarMemory: Bench = {
@@ -101,13 +100,13 @@ export const sidecarMemory: Bench = {
       ours: {
         run: () =>
           withSidecar(context, executable, CHECKED_MOUNTS, settings, async ({ pid }, port) => {
-            const deadline = performance.now() + CHECKS_DEADLINE_MS;
-            while ((await checksDone(port)) < CHECKS) {
-              if (performance.now() > deadline)
-                throw new BenchError('SUBJECT_FAILED', `expected ${CHECKS} checks within 15 minutes`);
-              await wait(1000);
-            }
-            return { value: anonymousBytes(pid) };
+            // Nothing is asked of it meanwhile: an answer of /metrics is as large as what is to be measured.
+            await wait(1.05 * 1000 * (CHECKS / CHECKED_MOUNTS));
+            const value = anonymousBytes(pid);
+            const done = await checksDone(port);
+            if (done < CHECKS)
+              throw new BenchError('SUBJECT_FAILED', `expected ${CHECKS} checks, found ${done}`);
+            return { value };
           }),
       },
       theirs: { run: () => idleMemory(context, executable, CHECKED_MOUNTS) },
