@@ -15,7 +15,7 @@ const READELF = ['/usr/bin/readelf', '/bin/readelf'].some((path) => existsSync(p
 
 const read = (bytes: Uint8Array): Promise<ElfFacts> => readElf(bytesSource(bytes, 'file'));
 
-const LIBRARY = {
+const SHARED_OBJECT = {
   type: 'dyn',
   machine: 'aarch64',
   interpreter: '/lib/ld-linux-aarch64.so.1',
@@ -30,11 +30,11 @@ const LIBRARY = {
 
 describe('readElf', () => {
   it('reads every fact that was written', async () => {
-    expect(await read(buildElf(LIBRARY))).toEqual({
+    expect(await read(buildElf(SHARED_OBJECT))).toEqual({
       class: 64,
       byteOrder: 'little',
       static: false,
-      ...LIBRARY,
+      ...SHARED_OBJECT,
     });
   });
 
@@ -74,7 +74,12 @@ describe('readElf', () => {
     ['an empty file', Buffer.alloc(0), 'NOT_ELF', 'an empty file'],
     ['a script', Buffer.from('#!/bin/sh\nexec sleep 1\n\n'), 'NOT_ELF', 'starts 23 21 2f 62'],
     ['a header cut short', buildElf({ machine: 'x86_64' }).subarray(0, 40), 'TRUNCATED', 'the ELF header'],
-    ['a file cut short', buildElf(LIBRARY).subarray(0, 300), 'TRUNCATED', 'is outside the file of 300 bytes'],
+    [
+      'a file cut short',
+      buildElf(SHARED_OBJECT).subarray(0, 300),
+      'TRUNCATED',
+      'is outside the file of 300 bytes',
+    ],
     ['a class that does not exist', patched((bytes) => bytes.writeUInt8(3, 4)), 'MALFORMED', 'class 3'],
     [
       'program headers of another size',
@@ -264,7 +269,7 @@ describe('readElf', () => {
   });
 
   it('answers any change of a built file with facts or an ElfError, reading a bounded part of it', async () => {
-    const built = buildElf(LIBRARY);
+    const built = buildElf(SHARED_OBJECT);
     await fc.assert(
       fc.asyncProperty(fc.nat({ max: built.length - 4 }), fc.nat({ max: 2 ** 32 - 1 }), async (at, value) => {
         const bytes = Buffer.from(built);
@@ -377,7 +382,7 @@ const revalued = (tag: number, value: number): Buffer =>
   dynamicEntry(tag, (bytes, at) => bytes.writeBigUInt64LE(BigInt(value), at + 8));
 
 function patched(change: (bytes: Buffer) => void): Buffer {
-  const bytes = Buffer.from(buildElf(LIBRARY));
+  const bytes = Buffer.from(buildElf(SHARED_OBJECT));
   change(bytes);
   return bytes;
 }

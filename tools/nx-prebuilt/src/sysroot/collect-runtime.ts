@@ -91,10 +91,10 @@ async function findLibraries(
     if (asked.has(soname)) continue;
     asked.add(soname);
     for (const folder of folders) {
-      const library = await open(root, `${folder}/${soname}`);
-      if (library === undefined) continue;
-      found.set(soname, library);
-      waiting.push(...library.facts.needed);
+      const opened = await open(root, `${folder}/${soname}`);
+      if (opened === undefined) continue;
+      found.set(soname, opened);
+      waiting.push(...opened.facts.needed);
       break;
     }
   }

@@ -6,11 +6,8 @@ import { PrebuiltError } from '../../errors.ts';
 import { replaceFolder } from '../../output-folder.ts';
 import type { LicenseLookup, SbomComponent, SbomPlan } from './plan.ts';
 
-const TYPES = {
-  library: Enums.ComponentType.Library,
-  framework: Enums.ComponentType.Framework,
-  file: Enums.ComponentType.File,
-} as const;
+const { Library, Framework, File } = Enums.ComponentType;
+const TYPES = { library: Library, framework: Framework, file: File } as const;
 
 /**
  * The bill of materials as CycloneDX 1.6 JSON, the same bytes for the same plan. Throws `SBOM` where it does not
