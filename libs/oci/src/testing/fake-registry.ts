@@ -89,6 +89,8 @@ export async function startFakeRegistry(initial: FakeRegistryOptions = {}): Prom
   };
   const server: Server =
     options.tls === undefined ? createServer(listener) : createTlsServer(options.tls, listener);
+  // Registries keep idle connections open; Node would close them after 5 s, which a slow machine takes for a fault.
+  server.keepAliveTimeout = 0;
 
   const fail = (
     response: ServerResponse,

@@ -68,6 +68,8 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
     if (fault !== undefined) met += 1;
     apply(fault, upstream, request, response);
   });
+  // As in the fake registry: no fault but those that are asked for.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     host: `127.0.0.1:${(server.address() as AddressInfo).port}`,

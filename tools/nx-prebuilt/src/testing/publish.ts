@@ -1,4 +1,3 @@
-import type { RetryClock } from '@prebuilt/oci/registry';
 import { vi } from 'vitest';
 import type { Outside } from '../executors/docker-publish/connect.ts';
 import dockerPublish from '../executors/docker-publish/executor.ts';
@@ -9,21 +8,6 @@ import type { PublishWorkspace } from './publish-workspace.ts';
 export interface PublishResult {
   readonly success: boolean;
   readonly output: string;
-}
-
-/** A clock on which time passes by sleeping only, so that long waits take none. */
-export function sleepingClock(): RetryClock & { readonly slept: number[] } {
-  let now = Date.now();
-  const slept: number[] = [];
-  return {
-    slept,
-    now: () => now,
-    random: () => 0.5,
-    sleep: async (milliseconds) => {
-      slept.push(milliseconds);
-      now += milliseconds;
-    },
-  };
 }
 
 /** Runs the executor in this process and collects its output. */

@@ -5,11 +5,12 @@ import {
   type Fault,
   type FaultProxy,
   type Step,
+  sleepingClock,
   startFakeRegistry,
   startFaultProxy,
 } from '@prebuilt/oci/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { publish, sleepingClock } from '../../testing/publish.ts';
+import { publish } from '../../testing/publish.ts';
 import { type PublishWorkspace, publishWorkspace } from '../../testing/publish-workspace.ts';
 
 const STEPS: readonly Step[] = [

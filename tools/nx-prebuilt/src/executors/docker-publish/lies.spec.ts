@@ -1,7 +1,7 @@
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { type FakeRegistry, startFakeRegistry } from '@prebuilt/oci/testing';
+import { type FakeRegistry, sleepingClock, startFakeRegistry } from '@prebuilt/oci/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { publish, sleepingClock } from '../../testing/publish.ts';
+import { publish } from '../../testing/publish.ts';
 import {
   type PublishSample,
   type PublishWorkspace,

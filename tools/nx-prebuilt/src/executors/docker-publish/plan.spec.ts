@@ -1,10 +1,10 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { digestOf, MEDIA_TYPES } from '@prebuilt/oci';
-import { type FakeRegistry, startFakeRegistry } from '@prebuilt/oci/testing';
+import { type FakeRegistry, sleepingClock, startFakeRegistry } from '@prebuilt/oci/testing';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { publish, sleepingClock } from '../../testing/publish.ts';
+import { publish } from '../../testing/publish.ts';
 import {
   type PublishSample,
   type PublishWorkspace,

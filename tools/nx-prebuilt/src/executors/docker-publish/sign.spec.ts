@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parsePublishRecord } from '@prebuilt/artifacts';
-import { type FakeRegistry, startFakeRegistry } from '@prebuilt/oci/testing';
+import { type FakeRegistry, sleepingClock, startFakeRegistry } from '@prebuilt/oci/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { publish, sleepingClock } from '../../testing/publish.ts';
+import { publish } from '../../testing/publish.ts';
 import { type PublishWorkspace, publishWorkspace } from '../../testing/publish-workspace.ts';
 import { identityToken, type SigstoreServices, startSigstore } from '../../testing/sigstore.ts';
 import { signingServices } from './sign.ts';

@@ -1,43 +1,26 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { engineEnvironment, requireEngine, skipOutsideCi } from '@prebuilt/engine';
+import { skipOutsideCi } from '@prebuilt/engine';
 import { readImageLayout } from '@prebuilt/oci';
 import { execa } from 'execa';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { growExecutables, startRelease } from '../../testing/executor-process.ts';
+import { release, useRealEngine } from '../../testing/release.ts';
 import {
   type ReleaseWorkspace,
   releaseWorkspace,
   SAMPLE_DOCKERFILE,
 } from '../../testing/release-workspace.ts';
-import { readReleaseFacts } from './facts.ts';
-import { type DockerReleasePlan, planDockerRelease } from './plan.ts';
-import { type DockerRelease, runDockerRelease } from './run.ts';
 
-const engine = await engineEnvironment();
-const former = { ...process.env };
-beforeAll(() => {
-  if (engine.available) Object.assign(process.env, engine.environment);
-});
-afterAll(() => {
-  process.env = former;
-});
+await useRealEngine();
+
+const BUILDX = { builder: 'buildx' } as const;
 
 let workspace: ReleaseWorkspace;
-beforeEach(async ({ skip }) => {
-  requireEngine(engine, skip);
+beforeEach(async () => {
   workspace = await releaseWorkspace({ dockerfile: SAMPLE_DOCKERFILE });
 });
 afterEach(() => workspace.remove());
-
-async function release(
-  change: (plan: DockerReleasePlan) => DockerReleasePlan = (plan) => plan,
-): Promise<DockerRelease> {
-  const options = workspace.options({ builder: 'auto' });
-  const facts = await readReleaseFacts(options, workspace.root);
-  const plan = planDockerRelease(options, workspace.root, facts);
-  return runDockerRelease(change(plan), facts.dockerfile, { line: () => undefined, layer: () => undefined });
-}
 
 async function expectNoTrace(): Promise<void> {
   expect((await readdir(workspace.path('dist'))).sort()).toEqual(['bin', 'verify']);
@@ -45,16 +28,17 @@ async function expectNoTrace(): Promise<void> {
 
 describe('docker-release with a real engine', () => {
   it('uses buildx by itself, and writes one index over an image of each platform', async () => {
-    const { builder, digest } = await release();
-    expect(builder).toBe('buildx');
+    const { image } = await release(workspace, { builder: 'auto' });
+    expect(image.builder).toBe('buildx');
     const layout = await readImageLayout(workspace.path('dist/oci'));
-    expect(layout.root.digest).toBe(digest);
+    expect(layout.root.digest).toBe(image.digest);
     expect(layout.index?.manifests.map(({ platform }) => platform?.architecture)).toEqual(['amd64', 'arm64']);
     expect((await readdir(workspace.path('dist/oci'))).sort()).toEqual(['blobs', 'index.json', 'oci-layout']);
   });
 
   it('gives the same index again', async () => {
-    expect((await release()).digest).toBe((await release()).digest);
+    const { image } = await release(workspace, BUILDX);
+    expect((await release(workspace, BUILDX)).image.digest).toBe(image.digest);
   });
 
   it.for(['buildx', 'daemonless'] as const)(
@@ -64,10 +48,7 @@ describe('docker-release with a real engine', () => {
       const umoci = await execa('umoci', ['--version'], { reject: false });
       if (skopeo.failed || umoci.failed)
         skipOutsideCi('skopeo and umoci are missing: apt-get install skopeo umoci', skip);
-      const options = workspace.options({ builder });
-      const facts = await readReleaseFacts(options, workspace.root);
-      const plan = planDockerRelease(options, workspace.root, facts);
-      await runDockerRelease(plan, facts.dockerfile, { line: () => undefined, layer: () => undefined });
+      await release(workspace, { builder });
       const source = `oci:${workspace.path('dist/oci')}:1.2.3`;
       for (const [arch, executable] of [
         ['amd64', 'app-linux-amd64'],
@@ -92,13 +73,15 @@ describe('docker-release with a real engine', () => {
   );
 
   it('says what buildx said where it fails, and leaves nothing', async () => {
-    const failing = release((plan) => ({
-      ...plan,
-      platforms: plan.platforms.map((each) => ({
-        ...each,
-        command: each.command && { ...each.command, args: [...each.command.args.slice(0, -1), 'absent'] },
-      })),
-    }));
+    const failing = release(workspace, BUILDX, {
+      plan: (plan) => ({
+        ...plan,
+        platforms: plan.platforms.map((each) => ({
+          ...each,
+          command: each.command && { ...each.command, args: [...each.command.args.slice(0, -1), 'absent'] },
+        })),
+      }),
+    });
     await expect(failing).rejects.toMatchObject({
       code: 'BUILDER',
       message: expect.stringMatching(/docker buildx build: ERROR: .*absent/),
@@ -107,20 +90,22 @@ describe('docker-release with a real engine', () => {
   });
 
   it('refuses an image whose files are not those of the plan, and leaves nothing', async () => {
-    const other = release((plan) => ({
-      ...plan,
-      platforms: plan.platforms.map((each) => ({
-        ...each,
-        image: {
-          ...each.image,
-          layers: each.image.layers.map((paths) =>
-            paths.map((path) =>
-              path.file ? { ...path, file: { ...path.file, sha256: 'f'.repeat(64) } } : path,
+    const other = release(workspace, BUILDX, {
+      plan: (plan) => ({
+        ...plan,
+        platforms: plan.platforms.map((each) => ({
+          ...each,
+          image: {
+            ...each.image,
+            layers: each.image.layers.map((paths) =>
+              paths.map((path) =>
+                path.file ? { ...path, file: { ...path.file, sha256: 'f'.repeat(64) } } : path,
+              ),
             ),
-          ),
-        },
-      })),
-    }));
+          },
+        })),
+      }),
+    });
     await expect(other).rejects.toMatchObject({
       code: 'ARTIFACT_CHANGED',
       message: expect.stringContaining('in the image of'),
@@ -129,7 +114,7 @@ describe('docker-release with a real engine', () => {
   });
 
   it('keeps the former image and leaves no temporary folder when it is interrupted', async () => {
-    const { digest } = await release();
+    const { image } = await release(workspace, BUILDX);
     await growExecutables(workspace, 100 * 1024 * 1024);
     const run = startRelease(workspace, { builder: 'buildx' }, ['env']);
     const deadline = Date.now() + 60_000;
@@ -138,17 +123,20 @@ describe('docker-release with a real engine', () => {
     expect(await run.exit, run.output()).toBe(1);
     expect(run.output()).toContain('error INTERRUPTED: stopped by SIGINT');
     expect((await readdir(workspace.path('dist'))).sort()).toEqual(['bin', 'oci', 'verify']);
-    expect((await readImageLayout(workspace.path('dist/oci'))).root.digest).toBe(digest);
+    expect((await readImageLayout(workspace.path('dist/oci'))).root.digest).toBe(image.digest);
   });
 
   it('gives the engine no file but the executable and the runtime folder of the platform', async () => {
     await writeFile(workspace.path('dist/bin/secret'), 'not for the image');
     const lines: string[] = [];
-    const options = workspace.options({ builder: 'buildx', platforms: ['linux/amd64'] });
-    const facts = await readReleaseFacts({ ...options }, workspace.root);
-    const everything = Buffer.from('FROM scratch\nCOPY . /\n');
-    const plan = planDockerRelease(options, workspace.root, { ...facts, dockerfile: everything });
-    await runDockerRelease(plan, everything, { line: (line) => lines.push(line), layer: () => undefined });
+    const { plan } = await release(
+      workspace,
+      { ...BUILDX, platforms: ['linux/amd64'] },
+      {
+        dockerfile: Buffer.from('FROM scratch\nCOPY . /\n'),
+        progress: { line: (line) => lines.push(line) },
+      },
+    );
     expect(plan.platforms[0]?.image.layers.flat().map(({ path }) => path)).toEqual([
       'app-linux-amd64',
       'runtime-linux-amd64',

@@ -28,16 +28,16 @@ import {
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { describeFailure } from '../../report-failures.ts';
 import { growExecutables, startRelease } from '../../testing/executor-process.ts';
+import { release as releaseOf } from '../../testing/release.ts';
 import {
   type ReleaseWorkspace,
   releaseWorkspace,
   SAMPLE_DOCKERFILE,
 } from '../../testing/release-workspace.ts';
 import dockerRelease from './executor.ts';
-import { readReleaseFacts } from './facts.ts';
 import type { DockerReleaseOptions } from './options.ts';
-import { type DockerReleasePlan, EXECUTABLE_DIGEST_LABEL, planDockerRelease } from './plan.ts';
-import { type DockerRelease, runDockerRelease } from './run.ts';
+import { type DockerReleasePlan, EXECUTABLE_DIGEST_LABEL } from './plan.ts';
+import type { DockerRelease } from './run.ts';
 
 let workspace: ReleaseWorkspace;
 beforeEach(async () => {
@@ -46,10 +46,7 @@ beforeEach(async () => {
 afterEach(() => workspace.remove());
 
 async function release(more: Partial<DockerReleaseOptions> = {}): Promise<DockerRelease> {
-  const options = workspace.options(more);
-  const facts = await readReleaseFacts(options, workspace.root);
-  const plan = planDockerRelease(options, workspace.root, facts);
-  return runDockerRelease(plan, facts.dockerfile, { line: () => undefined, layer: () => undefined });
+  return (await releaseOf(workspace, more)).image;
 }
 
 async function filesOf(): Promise<Readonly<Record<string, readonly ReadEntry[]>>> {
@@ -447,15 +444,11 @@ describe.each(['a former image', 'no image'])(
     });
 
     it('a file that changes while it is packed', async () => {
-      const options = workspace.options();
-      const facts = await readReleaseFacts(options, workspace.root);
-      const plan = planDockerRelease(options, workspace.root, facts);
       const layer = (): void => {
         execFileSync('cp', [bin('app-linux-arm64'), bin('app-linux-amd64')]);
       };
-      expect(
-        await refusalOf(runDockerRelease(plan, facts.dockerfile, { line: () => undefined, layer })),
-      ).toContain('expected the SHA-256');
+      const changing = releaseOf(workspace, {}, { progress: { layer } });
+      expect(await refusalOf(changing)).toContain('expected the SHA-256');
       await expectNoTrace();
     });
   },

@@ -1,32 +1,19 @@
 import { chmod, link, readdir, rename, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { engineEnvironment, requireEngine } from '@prebuilt/engine';
 import { readDocument, readImageLayout } from '@prebuilt/oci';
 import { execa } from 'execa';
 import fc from 'fast-check';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { release, useRealEngine } from '../../testing/release.ts';
 import {
   type ReleaseWorkspace,
   releaseWorkspace,
   SAMPLE_DOCKERFILE,
   type SampleRelease,
 } from '../../testing/release-workspace.ts';
-import { readReleaseFacts } from './facts.ts';
 import type { DockerReleaseOptions } from './options.ts';
-import { planDockerRelease } from './plan.ts';
-import { runDockerRelease } from './run.ts';
 
-const engine = await engineEnvironment();
-const former = { ...process.env };
-beforeAll(() => {
-  if (engine.available) Object.assign(process.env, engine.environment);
-});
-afterAll(() => {
-  process.env = former;
-});
-beforeEach(({ skip }) => {
-  requireEngine(engine, skip);
-});
+await useRealEngine();
 
 /** What an image is: its layers, its configuration to the byte. */
 interface Identity {
@@ -40,10 +27,7 @@ async function build(
   builder: DockerReleaseOptions['builder'],
   more: Partial<DockerReleaseOptions> = {},
 ): Promise<readonly Identity[]> {
-  const options = workspace.options({ builder, outputPath: `dist/${builder}`, ...more });
-  const facts = await readReleaseFacts(options, workspace.root);
-  const plan = planDockerRelease(options, workspace.root, facts);
-  await runDockerRelease(plan, facts.dockerfile, { line: () => undefined, layer: () => undefined });
+  const { plan } = await release(workspace, { builder, outputPath: `dist/${builder}`, ...more });
   const layout = await readImageLayout(plan.outputPath);
   return Promise.all(
     layout.images.map(async ({ platform, config, manifest }) => ({

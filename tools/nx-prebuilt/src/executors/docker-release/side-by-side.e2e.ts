@@ -1,36 +1,20 @@
-import { engineEnvironment, requireEngine } from '@prebuilt/engine';
 import { readImageLayout } from '@prebuilt/oci';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { release, useRealEngine } from '../../testing/release.ts';
 import {
   type ReleaseWorkspace,
   releaseWorkspace,
   SAMPLE_DOCKERFILE,
 } from '../../testing/release-workspace.ts';
-import { readReleaseFacts } from './facts.ts';
 import type { DockerReleaseOptions } from './options.ts';
-import { planDockerRelease } from './plan.ts';
-import { runDockerRelease } from './run.ts';
 
-const engine = await engineEnvironment();
-const former = { ...process.env };
-beforeAll(() => {
-  if (engine.available) Object.assign(process.env, engine.environment);
-});
-afterAll(() => {
-  process.env = former;
-});
-beforeEach(({ skip }) => {
-  requireEngine(engine, skip);
-});
+await useRealEngine();
 
 async function layersOf(
   workspace: ReleaseWorkspace,
   builder: DockerReleaseOptions['builder'],
 ): Promise<readonly (readonly string[])[]> {
-  const options = workspace.options({ builder, outputPath: `dist/${builder}` });
-  const facts = await readReleaseFacts(options, workspace.root);
-  const plan = planDockerRelease(options, workspace.root, facts);
-  await runDockerRelease(plan, facts.dockerfile, { line: () => undefined, layer: () => undefined });
+  const { plan } = await release(workspace, { builder, outputPath: `dist/${builder}` });
   const layout = await readImageLayout(plan.outputPath);
   return layout.images.map(({ config }) => config.rootfs.diff_ids);
 }
