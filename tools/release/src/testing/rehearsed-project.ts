@@ -82,12 +82,12 @@ async function shrinkTests(root: string): Promise<void> {
       const folder = join(root, group, name);
       await includeOnly(
         join(folder, 'vitest.config.ts'),
-        /include: \[[^\]]*\]/,
+        /include: \[[^\]]*\]/g,
         "include: ['src/rehearsed.spec.ts']",
       );
       await includeOnly(
         join(folder, 'tsconfig.json'),
-        /"include": \[[^\]]*\]/,
+        /"include": \[[^\]]*\]/g,
         '"include": ["src/rehearsed.spec.ts"]',
       );
       await mkdir(join(root, group, name, 'src'), { recursive: true });
@@ -104,7 +104,7 @@ async function shrinkTests(root: string): Promise<void> {
 
 async function includeOnly(path: string, former: RegExp, include: string): Promise<void> {
   const text = await readFile(path, 'utf8');
-  const shrunk = text.replace(former, include);
+  const shrunk = text.replaceAll(former, include);
   if (shrunk === text) throw new Error(`${path}: expected "include", found none`);
   await writeFile(path, shrunk);
 }
