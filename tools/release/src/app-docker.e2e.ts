@@ -1,9 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildNodeStandIn, engineEnvironment, requireEngine, skipOutsideCi } from '@prebuilt/engine';
 import { execa } from 'execa';
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { missingProgram, nx, runOk, THIS_WORKSPACE, userEnvironment } from './testing/workspace.ts';
 
 const STAND_IN = 'node-stand-in:app-docker';
@@ -32,6 +32,9 @@ describe('app:docker', { timeout: 900_000 }, () => {
   it('compiles from source inside Docker and loads an image of the released form', async ({ skip }) => {
     const environment = requireEngine(engine, skip);
     await buildNodeStandIn(STAND_IN, environment);
+    const folder = await mkdtemp(join(tmpdir(), 'summary-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const summary = join(folder, 'summary.md');
     const built = await nx(
       THIS_WORKSPACE,
       [
@@ -42,10 +45,11 @@ describe('app:docker', { timeout: 900_000 }, () => {
         // The engine of the tests has no network of its own.
         '--buildArguments=--network=host',
       ],
-      { ...environment },
+      { ...environment, GITHUB_STEP_SUMMARY: summary },
     );
     expect(built.output).toContain(`${TAG}: loaded into the local engine`);
     expect(built.exitCode).toBe(0);
+    expect(await readFile(summary, 'utf8')).toContain(`### Built ${TAG}\n`);
 
     const [image] = JSON.parse(await docker('image', 'inspect', TAG));
     expect(image.Config).toMatchObject({

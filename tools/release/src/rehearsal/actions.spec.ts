@@ -147,6 +147,20 @@ describe('the stand-ins, like the actions', () => {
     await expect(act('actions/cache/save', { path, key: 'x' }, { event: 'pull_request' })).rejects.toThrow();
   });
 
+  it('buildx is there for the steps that follow, and its absence is an error', async () => {
+    const docker = join(folder, 'docker');
+    await writeFile(
+      docker,
+      '#!/bin/sh\n[ "$*" = "buildx version" ] && [ -e "$DOCKER_CONFIG/config.json" ]\n',
+    );
+    await chmod(docker, 0o755);
+    const path = `${folder}:${scope.path}`;
+    const { env } = await act('docker/setup-buildx-action', {}, { path });
+    expect(env).toEqual({ DOCKER_CONFIG: join(scope.home, '.docker') });
+    await writeFile(docker, '#!/bin/sh\necho "docker: \'buildx\' is not a docker command." >&2\nexit 1\n');
+    await expect(act('docker/setup-buildx-action', {}, { path })).rejects.toThrow('not a docker command');
+  });
+
   it('a login is in the Docker config file until the job ends', async () => {
     const { post } = await act('docker/login-action', {
       registry: 'r.example',

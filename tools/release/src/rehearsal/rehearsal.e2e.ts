@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { createServer, request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -341,6 +341,14 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     },
   );
 
+  it.concurrent('stops the pushed tag v1.2.3;id in plan, and runs nothing else', async () => {
+    const { sha } = await pushedHead();
+    const run = await rehearse(release, { event: 'push', ref: 'refs/tags/v1.2.3;id', sha });
+    expect(results(run)).toMatch(/^plan failure(, \w+ skipped){6}$/);
+    expect(job(run, 'plan').log).toContain('error INVALID_VERSION: version: expected SemVer');
+    expect(job(run, 'plan').log).not.toContain('uid=');
+  });
+
   it('is started by tags of versions and by nothing else that is pushed', () => {
     const pushed = (ref: string) => starts(release, { event: 'push', ref });
     expect(['v1.2.3', 'v1.2.3-rc.1', 'v1.2.3;id'].map((tag) => pushed(`refs/tags/${tag}`))).toEqual([
@@ -411,11 +419,16 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
   it.concurrent('stops after verify where one platform fails', async () => {
     const event = await alone(() => pushTag('v1.3.0', 'feat: more'));
     const run = await rehearse(release, event, undefined, {
-      broken: (key) => key.includes('arm64'),
+      mishap: async (key, script, workspace) => {
+        if (!key.includes('arm64') || !script.includes('release:verify')) return;
+        await truncate(join(workspace, 'dist/bin/mount-monitor-linux-arm64'), 1000);
+      },
     });
     expect(results(run)).toBe(
       'plan success, test success, build success, verify success, verify failure, draft skipped, docker skipped, release skipped',
     );
+    const failed = run.jobs.find(({ key, result }) => key.includes('arm64') && result === 'failure');
+    expect(failed?.log).toMatch(/mount-monitor-linux-arm64.*1000/);
     expect(releaseOf('v1.3.0')).toBeUndefined();
   });
 

@@ -38,8 +38,8 @@ export interface RunnerOptions {
   readonly traced?: readonly string[];
   /** Carries out steps that can't run side by side on one machine, one after another; the others run at once. */
   readonly queue?: <T>(script: string, step: () => Promise<T>) => Promise<T>;
-  /** A job with this key fails where it is about to begin. */
-  readonly broken?: (key: string) => boolean;
+  /** Called before each script with its job's key and folder: what goes wrong on that machine. */
+  readonly mishap?: (key: string, script: string, workspace: string) => Promise<void>;
 }
 
 /** What became of a job; of a matrix, of one of its jobs. */
@@ -229,10 +229,6 @@ async function runJob(scope: JobScope): Promise<JobResult> {
   const workflowEnv = evaluated(scope.workflow.env, {});
   const jobEnv = { ...workflowEnv, ...evaluated(job.env, workflowEnv) };
   const identity = permissions['id-token'] === 'write' ? identityEnvironment(scope) : {};
-  if (options.broken?.(key) === true) {
-    status = 'failure';
-    log.push('the machine of this job broke down');
-  }
   for (const [index, step] of job.steps.entries()) {
     const env = { ...jobEnv, ...added };
     if (!holds(step.if, { contexts: { ...scope.contexts, steps, env }, status })) {
@@ -252,6 +248,7 @@ async function runJob(scope: JobScope): Promise<JobResult> {
         if (step.uses.startsWith('actions/checkout@')) await options.warm(workspace);
       } else {
         const script = step.run ?? '';
+        await options.mishap?.(key, script, workspace);
         const begin = () => runScript(script, index, { ...identity, ...stepEnv }, scope, { workspace, home });
         const ended = await (options.queue?.(script, begin) ?? begin());
         log.push(ended.output);

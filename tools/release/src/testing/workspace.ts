@@ -19,10 +19,10 @@ export type TaskResults = Readonly<Record<string, 'hit' | 'miss'>>;
 
 const KEPT_NPM_SETTINGS = ['registry', 'cafile', 'cache', 'userconfig'].map((name) => `npm_config_${name}`);
 const DROPPED =
-  /^(npm_|vitest|nx_|docker_|buildx_|node_|test$|registry$|release_version$|source_date_epoch$)/i;
+  /^(npm_|vitest|nx_|docker_|buildx_|node_|github_|actions_|runner_|test$|registry$|release_version$|source_date_epoch$)/i;
 
 /**
- * The environment of a user's shell: without what npm, vitest and Nx have added to that of this process, and with a
+ * The environment of a user’s shell: without what npm, vitest, Nx and a job of GitHub have added to this one, and with a
  * Docker engine that does not exist, so that nothing depends on one by chance.
  */
 export function userEnvironment(env: NodeJS.ProcessEnv = process.env): Readonly<Record<string, string>> {

@@ -1,4 +1,5 @@
 import type { ExecutorContext } from '@nx/devkit';
+import { writeJobSummary } from '../../job-summary.ts';
 import { reportFailures } from '../../report-failures.ts';
 import type { DockerBuildOptions } from './options.ts';
 import { planDockerBuild } from './plan.ts';
@@ -17,6 +18,9 @@ export default function dockerBuild(
     }
     await runDockerBuild(command, context.root);
     console.log(`${options.tag}: loaded into the local engine`);
+    await writeJobSummary(
+      `### Built ${options.tag}\n\nFrom source, for development; loaded into the local engine.`,
+    );
     return true;
   });
 }
