@@ -12,6 +12,7 @@ export default defineConfig({
     projects: [
       // The sidecar's tests watch the clock: they share the machine with none of the others, which compile and pack.
       'apps/*/vitest.config.ts',
+      'apps/*/vitest.timed.config.ts',
       ...globSync('{libs,tools}/*/vitest.config.ts', { cwd: import.meta.dirname }).map((config) => ({
         extends: `./${config}`,
         root: `./${dirname(config)}`,

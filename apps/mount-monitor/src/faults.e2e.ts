@@ -181,40 +181,6 @@ describe('a mount that takes requests and never answers', () => {
     expect((await monitor.status()).hung_probes).toBe(0);
   });
 
-  onFuse('does not change the rhythm of a healthy mount beside it, nor the endpoints', async () => {
-    using scratch = new Scratch();
-    await using mount = await FaultMount.mount(scratch, 'f');
-    const good = scratch.mount('good');
-    const mounts = [
-      ...Array.from({ length: 10 }, (_, index) => ({ path: `${mount.path}/d${index}` })),
-      { path: good },
-    ];
-    await using monitor = await start(scratch, { logLevel: 'debug', mounts });
-    await monitor.until('all are healthy', async () => (await monitor.status()).status === 'healthy');
-    await mount.fault('hold');
-    await untilHungProbe(monitor);
-    const answers: number[] = [];
-    const until = performance.now() + 6000;
-    while (performance.now() < until) {
-      const { milliseconds, status } = await monitor.get('/healthz/ready');
-      expect(status).toBe(503);
-      answers.push(milliseconds);
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    const times = monitor
-      .log()
-      .filter(({ msg, path }) => msg === 'health check passed' && path === good)
-      .map(({ time }) => Date.parse(String(time)));
-    const gaps = times.slice(1).map((time, index) => time - (times[index] ?? 0));
-    console.log(
-      `beside 10 hung mounts: longest gap ${Math.max(...gaps)} ms at an interval of 1000 ms, slowest answer ${Math.max(...answers).toFixed(1)} ms`,
-    );
-    expect(times.length).toBeGreaterThanOrEqual(5);
-    // 10 % jitter and 200 ms; what a loaded test machine adds is not the monitor's.
-    expect(Math.max(...gaps)).toBeLessThan(1300 + 1000);
-    expect(Math.max(...answers)).toBeLessThan(2000);
-  });
-
   onFuse('does not keep SIGTERM from ending the monitor', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'f');

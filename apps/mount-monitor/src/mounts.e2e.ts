@@ -1,113 +1,138 @@
-import { describe, expect, inject } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject } from 'vitest';
+import { Machine } from './testing/machine.ts';
 import { MonitorProcess, Scratch } from './testing/monitor-process.ts';
 import { detach, hasRclone, RcloneMount } from './testing/mounts.ts';
 import { need } from './testing/needs.ts';
 import { childrenOf, descriptorsOf } from './testing/proc.ts';
+import { expectRhythm, expectWithin, longestGapMs, passesOf } from './testing/rhythm.ts';
 
 const executable = inject('executable');
 const onRclone = need('rclone, fuse3, root and /dev/fuse', hasRclone, 'for a real WebDAV mount');
 
+const intervalMs = 1000;
+const readTimeoutMs = 500;
+
+let machine: Machine;
+
 interface Watched {
+  readonly fault: string;
   readonly monitor: MonitorProcess;
-  readonly mount: RcloneMount;
-  readonly good: string;
 }
 
 /** Watches a real mount in three ways, and a healthy folder beside it. */
-async function watch(scratch: Scratch, mount: RcloneMount): Promise<Watched> {
-  const good = scratch.mount('good');
+async function watch(fault: string, scratch: Scratch, mount: RcloneMount): Promise<Watched> {
   const mounts = [
     { path: mount.path, name: 'canary' },
     { path: mount.path, name: 'directory', checkType: 'directory', minEntries: 1 },
     { path: mount.path, name: 'mountpoint', checkType: 'mountpoint', fsType: 'fuse.rclone' },
-    { path: good, name: 'good' },
+    { path: scratch.mount('good'), name: 'good' },
   ];
   const config = {
-    checkInterval: '1s',
-    readTimeout: '500ms',
+    checkInterval: `${intervalMs}ms`,
+    readTimeout: `${readTimeoutMs}ms`,
     failureThreshold: 2,
     logLevel: 'debug',
     mounts,
   };
   const monitor = await MonitorProcess.start(executable, scratch, config);
-  await monitor.until('all mounts are healthy', async () => (await monitor.status()).status === 'healthy');
-  return { monitor, mount, good };
+  const watched = { fault, monitor };
+  await untilHealthy(watched);
+  return watched;
 }
 
-/** Waits until the named check has failed, and returns its reasons so far and the time until the first. */
-async function untilFailed(monitor: MonitorProcess, index: number, since: number): Promise<string> {
-  await monitor.until(
-    `mount ${index} fails`,
-    async () => (await monitor.mount(index)).failure_count > 0,
-    30_000,
-  );
-  const took = Math.round(performance.now() - since);
-  const { name, reason } = await monitor.mount(index);
-  console.log(`${name}: ${reason} after ${took} ms`);
-  return reason ?? '';
+interface Failure {
+  readonly what: string;
+  readonly reason: unknown;
+  /** From the fault to the end of the first check that failed. */
+  readonly afterMs: number;
+}
+
+/** Waits until a check of this name has failed since a fault. */
+async function untilFailed({ fault, monitor }: Watched, name: string, since: number): Promise<Failure> {
+  const failed = () =>
+    monitor
+      .log()
+      .find(
+        (line) =>
+          line.msg === 'health check failed' && line.name === name && Date.parse(String(line.time)) >= since,
+      );
+  await monitor.until(`${name} fails`, () => failed() !== undefined, 30_000);
+  const line = failed();
+  const afterMs = Date.parse(String(line?.time)) - since;
+  console.log(`${fault}: ${name} fails, ${line?.reason}, after ${afterMs} ms`);
+  return { what: `${fault}: ${name}`, reason: line?.reason, afterMs };
+}
+
+/** The next check is an interval away at most; one that hangs takes as long as it may. */
+async function expectDetected({ what, reason, afterMs }: Failure, since: number): Promise<void> {
+  const limit = longestGapMs(intervalMs) + (reason === 'timeout' ? readTimeoutMs : 0);
+  expectWithin(`${what}: time to detect`, afterMs, limit, await machine.latenessSince(since));
+}
+
+async function untilHealthy({ fault, monitor }: Watched): Promise<void> {
+  const start = performance.now();
+  const healthy = async () => (await monitor.status()).status === 'healthy';
+  await monitor.until('all mounts are healthy', healthy, 40_000);
+  console.log(`${fault}: all mounts are healthy after ${Math.round(performance.now() - start)} ms`);
 }
 
 /** What must hold whatever the other mounts do. */
-async function expectGoodNeighbour({ monitor, good }: Watched): Promise<void> {
-  const answers = [];
-  for (let count = 0; count < 20; count += 1) answers.push((await monitor.get('/healthz/live')).milliseconds);
-  await monitor.until('the healthy mount was checked six times', () => passes(monitor, good).length >= 6);
-  const times = passes(monitor, good);
-  const gaps = times.slice(1).map((time, index) => time - (times[index] ?? 0));
-  console.log(
-    `neighbour: longest gap ${Math.max(...gaps)} ms; slowest of 20 answers ${Math.max(...answers).toFixed(1)} ms`,
-  );
+async function expectGoodNeighbour({ fault, monitor }: Watched, since: number): Promise<void> {
+  await expectRhythm({ beside: fault, monitor, name: 'good', intervalMs }, machine, since);
   expect((await monitor.mount(3)).status).toBe('healthy');
-  // An interval of 1 s, 10 % and 200 ms; the second more is for a loaded test machine.
-  expect(Math.max(...gaps)).toBeLessThan(2300);
-  expect(Math.max(...answers)).toBeLessThan(2000);
-}
-
-function passes(monitor: MonitorProcess, path: string): readonly number[] {
-  return monitor
-    .log()
-    .filter((line) => line.msg === 'health check passed' && line.path === path)
-    .map(({ time }) => Date.parse(String(time)));
 }
 
 /** SIGTERM must end the monitor whatever hangs. */
-async function expectToEnd({ monitor }: Watched): Promise<void> {
+async function expectToEnd({ fault, monitor }: Watched): Promise<void> {
   const start = performance.now();
   monitor.signal('SIGTERM');
   expect(await monitor.exited).toEqual({ code: 0, signal: null });
-  console.log(`SIGTERM ended it within ${Math.round(performance.now() - start)} ms`);
+  console.log(`${fault}: SIGTERM ended it within ${Math.round(performance.now() - start)} ms`);
 }
 
-describe('a real WebDAV mount', () => {
+describe.concurrent('a real WebDAV mount', () => {
+  beforeAll(async () => {
+    machine = await Machine.watch(executable);
+  });
+  afterAll(() => machine[Symbol.asyncDispose]());
+
   onRclone('whose daemon is stopped times out, and heals when it goes on', async () => {
     using scratch = new Scratch();
     await using mount = await RcloneMount.mount(scratch, 'r');
-    const watched = await watch(scratch, mount);
+    const watched = await watch('daemon stopped', scratch, mount);
     await using monitor = watched.monitor;
     const before = descriptorsOf(monitor.child.pid ?? 0);
+    const stopped = Date.now();
     mount.signalDaemon('SIGSTOP');
-    expect(['timeout', 'hung']).toContain(await untilFailed(monitor, 0, performance.now()));
+    const failure = await untilFailed(watched, 'canary', stopped);
+    expect(failure.reason).toBe('timeout');
+    await expectDetected(failure, stopped);
     await monitor.untilStatus('unhealthy', 0);
     await monitor.untilStatus('unhealthy', 1);
     expect((await monitor.mount(2)).status).toBe('healthy');
-    await expectGoodNeighbour(watched);
+    await expectGoodNeighbour(watched, stopped);
     expect(childrenOf(monitor.child.pid ?? 0).length).toBeLessThanOrEqual(4);
     expect(descriptorsOf(monitor.child.pid ?? 0)).toBeLessThanOrEqual(before + 8);
     mount.signalDaemon('SIGCONT');
-    await monitor.until('all mounts are healthy', async () => (await monitor.status()).status === 'healthy');
+    await untilHealthy(watched);
+    const again = Date.now();
+    mount.signalDaemon('SIGSTOP');
+    await untilFailed(watched, 'canary', again);
     await expectToEnd(watched);
   });
 
   onRclone('whose server hangs is hung, and lets the monitor end', async () => {
     using scratch = new Scratch();
     await using mount = await RcloneMount.mount(scratch, 'r');
-    const watched = await watch(scratch, mount);
+    const watched = await watch('server hangs', scratch, mount);
     await using monitor = watched.monitor;
+    const stopped = Date.now();
     mount.signalServer('SIGSTOP');
-    expect(['timeout', 'hung']).toContain(await untilFailed(monitor, 0, performance.now()));
+    const failure = await untilFailed(watched, 'canary', stopped);
+    expect(failure.reason).toBe('timeout');
     await monitor.until('the check is hung', async () => (await monitor.mount(0)).reason === 'hung', 30_000);
     expect(await monitor.mount(2)).toMatchObject({ status: 'healthy', probe_hung: false });
-    await expectGoodNeighbour(watched);
+    await expectGoodNeighbour(watched, stopped);
     await expectToEnd(watched);
     mount.signalServer('SIGCONT');
   });
@@ -122,45 +147,64 @@ describe('a real WebDAV mount', () => {
       '--contimeout',
       '1s',
     ]);
-    const watched = await watch(scratch, mount);
+    const watched = await watch('server gone', scratch, mount);
     await using monitor = watched.monitor;
+    const gone = Date.now();
     await mount.stopServer();
-    expect(['io', 'timeout', 'hung', 'missing']).toContain(await untilFailed(monitor, 0, performance.now()));
+    const { reason } = await untilFailed(watched, 'canary', gone);
+    expect(['io', 'timeout', 'hung', 'missing']).toContain(reason);
     await monitor.untilStatus('unhealthy', 0);
-    await expectGoodNeighbour(watched);
+    await expectGoodNeighbour(watched, gone);
     await mount.restartServer();
-    await monitor.until(
-      'all mounts are healthy',
-      async () => (await monitor.status()).status === 'healthy',
-      40_000,
-    );
+    await untilHealthy(watched);
+    const again = Date.now();
+    await mount.stopServer();
+    await untilFailed(watched, 'canary', again);
+    await expectToEnd(watched);
   });
 
   onRclone('whose daemon was killed is not_connected, and heals when mounted anew', async () => {
     using scratch = new Scratch();
     await using mount = await RcloneMount.mount(scratch, 'r');
-    const watched = await watch(scratch, mount);
-    await using monitor = watched.monitor;
+    const watched = await watch('daemon killed', scratch, mount);
+    await using _monitor = watched.monitor;
+    const killed = Date.now();
     await mount.crashDaemon();
-    expect(await untilFailed(monitor, 0, performance.now())).toBe('not_connected');
-    expect(await untilFailed(monitor, 1, performance.now())).toBe('not_connected');
-    await expectGoodNeighbour(watched);
+    for (const name of ['canary', 'directory']) {
+      const failure = await untilFailed(watched, name, killed);
+      expect(failure.reason).toBe('not_connected');
+      await expectDetected(failure, killed);
+    }
+    await expectGoodNeighbour(watched, killed);
+    const remounted = Date.now();
     await mount.remount();
-    await monitor.until('all mounts are healthy', async () => (await monitor.status()).status === 'healthy');
+    await untilHealthy(watched);
+    await expectGoodNeighbour(watched, remounted);
     await expectToEnd(watched);
   });
 
   onRclone('that was lazily unmounted is missing and not_mounted, and heals when mounted anew', async () => {
     using scratch = new Scratch();
     await using mount = await RcloneMount.mount(scratch, 'r');
-    const watched = await watch(scratch, mount);
-    await using monitor = watched.monitor;
+    const watched = await watch('lazily unmounted', scratch, mount);
+    await using _monitor = watched.monitor;
+    const unmounted = Date.now();
     detach(mount.path);
-    expect(await untilFailed(monitor, 0, performance.now())).toBe('missing');
-    expect(await untilFailed(monitor, 1, performance.now())).toBe('empty');
-    expect(await untilFailed(monitor, 2, performance.now())).toBe('not_mounted');
+    for (const [name, reason] of [
+      ['canary', 'missing'],
+      ['directory', 'empty'],
+      ['mountpoint', 'not_mounted'],
+    ] as const) {
+      const failure = await untilFailed(watched, name, unmounted);
+      expect(failure.reason).toBe(reason);
+      await expectDetected(failure, unmounted);
+    }
+    await expectGoodNeighbour(watched, unmounted);
+    const remounted = Date.now();
     await mount.remount();
-    await monitor.until('all mounts are healthy', async () => (await monitor.status()).status === 'healthy');
+    await untilHealthy(watched);
+    await expectGoodNeighbour(watched, remounted);
+    await expectToEnd(watched);
   });
 
   onRclone('with a full VFS cache serves the canary while its server is gone', async () => {
@@ -174,15 +218,14 @@ describe('a real WebDAV mount', () => {
       '1h',
     ];
     await using mount = await RcloneMount.mount(scratch, 'r', cache);
-    const watched = await watch(scratch, mount);
+    const watched = await watch('server gone, full cache', scratch, mount);
     await using monitor = watched.monitor;
+    const gone = Date.now();
     await mount.stopServer();
-    const checked = (await monitor.mount(0)).history?.length ?? 0;
-    await monitor.until(
-      'it was checked five more times',
-      async () => ((await monitor.mount(0)).history?.length ?? 0) >= checked + 5,
-    );
     // This is why docs/checks.md says that a cached read proves nothing about the remote.
-    expect((await monitor.mount(0)).status).toBe('healthy');
+    const passes = () => passesOf(monitor, 'canary').filter((time) => time >= gone).length;
+    await monitor.until('the canary was read five times', () => passes() >= 5);
+    await expectGoodNeighbour(watched, gone);
+    await expectToEnd(watched);
   });
 });

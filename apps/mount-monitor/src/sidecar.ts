@@ -9,8 +9,15 @@ import { Prober } from './monitor/prober.ts';
 import { after } from './monitor/timers.ts';
 import { probeCommand } from './probe-command.ts';
 import { Reloader } from './reload.ts';
+import { compileLater } from './runtime.ts';
 import { version } from './version.ts';
 import { WatchdogLink } from './watchdog-link.ts';
+
+/**
+ * How many times later than usual code is compiled to machine code. The monitor waits more than it works, and what is
+ * compiled and its compiler take 5 MB; only an endpoint asked ten thousands of times is worth it.
+ */
+const reluctance = 1000;
 
 /** How long the watchdog's request under way may hold up the exit, in ms. */
 const watchdogCloseMs = 2000;
@@ -20,6 +27,7 @@ const watchdogCloseMs = 2000;
  * throws the configuration's problems.
  */
 export async function startSidecar(source: ConfigSource): Promise<number | undefined> {
+  compileLater(reluctance);
   const loaded = await loadConfig(source);
   const { config } = loaded;
   const log = createLogger(config.logLevel, config.logFormat);

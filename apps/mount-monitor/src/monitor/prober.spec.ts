@@ -2,8 +2,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { ProbeRequest } from '../probe/protocol.ts';
 import { Prober, type ProberOptions } from './prober.ts';
 
-const begin = `process.stdout.write('{"begin":true}\\n');`;
-const passed = `process.stdout.write('{"passed":true,"durationMs":1.5}\\n');`;
+const begin = `fs.writeSync(3, '{"begin":true}\\n');`;
+const passed = `fs.writeSync(3, '{"passed":true,"durationMs":1.5}\\n');`;
 
 let prober: Prober | undefined;
 afterEach(() => prober?.close());
@@ -32,7 +32,7 @@ describe('Prober', () => {
       durationMs: 1.5,
       mount: undefined,
     });
-    const failed = `process.stdout.write('{"passed":false,"durationMs":2,"reason":"stale","error":"old"}\\n');`;
+    const failed = `fs.writeSync(3, '{"passed":false,"durationMs":2,"reason":"stale","error":"old"}\\n');`;
     expect(await proberOf(begin + failed).check(request(), 5000)).toMatchObject({
       kind: 'failed',
       reason: 'stale',
@@ -51,9 +51,9 @@ describe('Prober', () => {
     ['exits with a code', 'process.exit(3)', /exited with 3 without a verdict/],
     ['dies by a signal', 'process.kill(process.pid, "SIGKILL")', /ended by SIGKILL without a verdict/],
     ['says nothing', '', /exited with 0 without a verdict/],
-    ['talks nonsense', 'process.stdout.write("a\\nb\\n")', /without a verdict/],
+    ['talks nonsense', 'fs.writeSync(3, "a\\nb\\n")', /without a verdict/],
     ['exits with a code after its verdict', `${begin}${passed}process.exitCode = 1`, /exited with 1/],
-    ['floods its output', 'process.stdout.write("x".repeat(1e6))', /without a verdict/],
+    ['floods its output', 'fs.writeSync(3, "x".repeat(1e6))', /without a verdict/],
   ])('is inconclusive when the probe %s', async (_, script, error) => {
     expect(await proberOf(script).check(request(), 5000)).toEqual({
       kind: 'inconclusive',

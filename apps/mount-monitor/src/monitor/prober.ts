@@ -1,5 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import type { FailureReason, MountFacts, ProbeBegin, ProbeRequest, ProbeVerdict } from '../probe/protocol.ts';
+import type { Readable } from 'node:stream';
+import {
+  type FailureReason,
+  type MountFacts,
+  type ProbeBegin,
+  type ProbeRequest,
+  type ProbeVerdict,
+  probeOutput,
+} from '../probe/protocol.ts';
+import { collectGarbage } from '../runtime.ts';
 import { StartGate } from './start-gate.ts';
 import { after, type CancelTimer } from './timers.ts';
 
@@ -36,10 +45,7 @@ export interface ProberOptions {
 /** The longest output of a probe that is read, in characters. */
 const maxOutput = 64 * 1024;
 
-/**
- * Checks between two collections of garbage. Left alone, Bun lets what ended probes leave behind grow to several times
- * what is in use; a collection takes about 4 ms.
- */
+/** Checks between two collections of garbage: left alone, Bun lets it grow to several times what is in use. */
 const checksBetweenCollections = 32;
 
 /**
@@ -120,17 +126,17 @@ export class Prober {
   }
 }
 
-/** Only where Bun runs this; Node collects by itself soon enough, and offers no such call. */
-function collectGarbage(): void {
-  (globalThis as { readonly Bun?: { gc(synchronous: boolean): unknown } }).Bun?.gc(true);
-}
-
 /**
  * What at most one probe may run or hang for: a mount. A look at the mount table does not touch the mount, so a
  * hung probe of the same path does not keep it from running.
  */
 function placeOf({ path, checkType }: ProbeRequest): string {
   return checkType === 'mountpoint' ? `table:${path}` : path;
+}
+
+interface ProbeExit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
 }
 
 /** One probe process, from its start to its verdict or its deadline. */
@@ -141,6 +147,9 @@ class Run {
   readonly #request: ProbeRequest;
   readonly #settle: (outcome: CheckOutcome) => void;
   #settled = false;
+  #stream: Readable | undefined;
+  #streamEnded = false;
+  #exit: ProbeExit | undefined;
   #release: () => void = () => undefined;
   #output = '';
   #begin: ProbeBegin | undefined;
@@ -167,7 +176,8 @@ class Run {
       this.child = spawn(command.file, [...command.args, JSON.stringify(this.#request)], {
         env: {},
         cwd: '/',
-        stdio: ['ignore', 'pipe', 'ignore'],
+        // Not stdout: Bun reads that into a buffer of 64 KiB a process, and this one into memory that it reuses.
+        stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
       });
     } catch (error) {
       this.#settle({ kind: 'inconclusive', error: couldNotStart(error) });
@@ -177,13 +187,14 @@ class Run {
       this.ended = this.child?.pid === undefined;
       this.#settle({ kind: 'inconclusive', error: couldNotStart(error) });
     });
-    this.child.once('exit', () => {
+    this.child.once('exit', (code, signal) => {
       this.ended = true;
+      this.#exit = { code, signal };
+      this.#settleAtEnd();
     });
-    this.child.once('close', (code, signal) => this.#settle(this.#verdict(code, signal)));
-    this.child.stdout?.setEncoding('utf8');
-    this.child.stdout?.on('data', (text: string) => this.#read(text));
-    this.child.stdout?.on('error', () => undefined);
+    const stream = this.child.stdio[probeOutput];
+    // There is none where the process could not be started.
+    if (stream) this.#readFrom(stream as Readable);
     this.#cancelTimer = after(startTimeoutMs, () =>
       this.#settle({
         kind: 'inconclusive',
@@ -197,15 +208,37 @@ class Run {
     this.#cancelTimer();
     this.#release();
     if (!this.ended) this.child?.kill('SIGKILL');
-    this.child?.stdout?.destroy();
+    this.#stream?.destroy();
   }
 
   cancel(): void {
     this.#settle({ kind: 'cancelled' });
   }
 
+  #readFrom(stream: Readable): void {
+    this.#stream = stream;
+    stream.setEncoding('utf8');
+    stream.on('data', (text: string) => this.#read(text));
+    stream.on('error', () => undefined);
+    stream.once('end', () => {
+      this.#streamEnded = true;
+      this.#settleAtEnd();
+    });
+  }
+
+  /** The process may be seen to end before its output has been read. */
+  #settleAtEnd(): void {
+    const complete = this.#streamEnded || this.#output.split('\n').length > 2;
+    if (this.#exit !== undefined && complete) this.#settle(this.#verdict(this.#exit));
+  }
+
   #read(text: string): void {
     this.#output = (this.#output + text).slice(0, maxOutput);
+    this.#noteBegin();
+    this.#settleAtEnd();
+  }
+
+  #noteBegin(): void {
     const lineEnd = this.#output.indexOf('\n');
     if (this.#begin !== undefined || lineEnd < 0) return;
     this.#begin = parseLine<ProbeBegin>(this.#output.slice(0, lineEnd));
@@ -226,7 +259,7 @@ class Run {
     };
   }
 
-  #verdict(code: number | null, signal: NodeJS.Signals | null): CheckOutcome {
+  #verdict({ code, signal }: ProbeExit): CheckOutcome {
     const verdict = parseLine<ProbeVerdict>(this.#output.split('\n')[1] ?? '');
     if (code === 0 && verdict !== undefined) {
       const { durationMs } = verdict;

@@ -1,12 +1,19 @@
 import fs from 'node:fs';
 import { findMount, parseMountInfo } from './mountinfo.ts';
-import type { FailureReason, MountFacts, ProbeBegin, ProbeRequest, ProbeVerdict } from './protocol.ts';
+import {
+  type FailureReason,
+  type MountFacts,
+  type ProbeBegin,
+  type ProbeRequest,
+  type ProbeVerdict,
+  probeOutput,
+} from './protocol.ts';
 
 /** The most that is read of a canary, in bytes. */
 const maxCanaryBytes = 64 * 1024;
 
 /**
- * The probe process: looks at one mount, once, and writes two lines to stdout. Its calls are synchronous on
+ * The probe process: looks at one mount, once, and writes two lines to {@link probeOutput}. Its calls are synchronous on
  * purpose: whatever hangs, hangs this process, which the monitor kills. Returns the exit code.
  */
 export function runProbe(argument: string | undefined): number {
@@ -21,7 +28,7 @@ export function runProbe(argument: string | undefined): number {
 }
 
 function writeLine(line: ProbeBegin | ProbeVerdict): void {
-  fs.writeSync(1, `${JSON.stringify(line)}\n`);
+  fs.writeSync(probeOutput, `${JSON.stringify(line)}\n`);
 }
 
 interface Failure {

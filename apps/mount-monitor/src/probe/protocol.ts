@@ -32,6 +32,9 @@ export interface MountFacts {
   readonly parentDevice: string | undefined;
 }
 
+/** The file descriptor that a probe writes its two lines to. */
+export const probeOutput = 3;
+
 /** What a probe is asked to do; travels as its one argument, as JSON. */
 export interface ProbeRequest {
   /** Absolute path of the mount. */

@@ -77,6 +77,40 @@ export interface Answer {
   readonly milliseconds: number;
 }
 
+/** Sends a request over a connection of its own; rejects where no answer comes within 10 s. */
+export function ask(
+  host: string,
+  port: number,
+  method: string,
+  path: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Answer> {
+  const start = performance.now();
+  return new Promise((resolve, reject) => {
+    const request = httpRequest(
+      { host, port, method, path, headers, agent: false, timeout: 10_000 },
+      (response) => {
+        let body = '';
+        response.setEncoding('utf8').on('data', (text: string) => {
+          body += text;
+        });
+        response.once('error', reject);
+        response.once('end', () =>
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            body,
+            milliseconds: performance.now() - start,
+          }),
+        );
+      },
+    );
+    request.once('timeout', () => request.destroy(new Error('no answer within 10 s')));
+    request.once('error', reject);
+    request.end();
+  });
+}
+
 /** One line of the monitor's log. */
 export interface LogLine {
   readonly stream: 'stdout' | 'stderr';
@@ -179,30 +213,7 @@ export class MonitorProcess implements AsyncDisposable {
   }
 
   request(method: string, path: string, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
-    const start = performance.now();
-    return new Promise((resolve, reject) => {
-      const request = httpRequest(
-        { host: this.#host, port: this.port, method, path, headers, agent: false, timeout: 10_000 },
-        (response) => {
-          let body = '';
-          response.setEncoding('utf8').on('data', (text: string) => {
-            body += text;
-          });
-          response.once('error', reject);
-          response.once('end', () =>
-            resolve({
-              status: response.statusCode ?? 0,
-              headers: response.headers,
-              body,
-              milliseconds: performance.now() - start,
-            }),
-          );
-        },
-      );
-      request.once('timeout', () => request.destroy(new Error('no answer within 10 s')));
-      request.once('error', reject);
-      request.end();
-    });
+    return ask(this.#host, this.port, method, path, headers);
   }
 
   async status(): Promise<StatusBody> {

@@ -1,0 +1,22 @@
+/** The process behind {@link Machine}: writes its port, and then a line for each of its cycles. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
+
+/** From the end of one cycle to the next one, in ms. */
+const pauseMs = 100;
+
+const executable = process.argv[2] ?? '';
+const server = createServer((_, response) => response.end('{}\n'));
+server.listen(0, '127.0.0.1');
+await once(server, 'listening');
+writeSync(1, `${JSON.stringify({ port: (server.address() as AddressInfo).port })}\n`);
+for (;;) {
+  const dueAt = Date.now() + pauseMs;
+  await wait(pauseMs);
+  await once(spawn(executable, ['--version'], { env: {}, stdio: 'ignore' }), 'exit');
+  writeSync(1, `${JSON.stringify({ dueAt, tookMs: Date.now() - dueAt })}\n`);
+}

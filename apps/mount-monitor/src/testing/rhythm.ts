@@ -1,0 +1,73 @@
+import { expect } from 'vitest';
+import type { Machine } from './machine.ts';
+import type { MonitorProcess } from './monitor-process.ts';
+
+/** How much later than its interval a check of a healthy mount may come, as a share of the interval and in ms. */
+const late = { share: 0.1, ms: 200 };
+
+/** How long an endpoint may take to answer, in ms. */
+const answerMs = 50;
+
+/** After how many checks of the healthy mount, and answers, it has been watched long enough. */
+const enough = { checks: 5, answers: 20 };
+
+const endpoints = ['/healthz/live', '/healthz/ready', '/healthz/status', '/healthz/self', '/metrics'];
+
+/** The latest that a check may come after the one before it, in ms. */
+export function longestGapMs(intervalMs: number): number {
+  return intervalMs * (1 + late.share) + late.ms;
+}
+
+/** Fails, with all three numbers, where a time is longer than its limit and the machine's own lateness. */
+export function expectWithin(what: string, foundMs: number, limitMs: number, machineMs: number): void {
+  const message = `${what}: limit ${limitMs} ms, found ${foundMs.toFixed(1)} ms; the machine itself was late by ${machineMs.toFixed(1)} ms`;
+  console.log(message);
+  expect(foundMs, message).toBeLessThanOrEqual(limitMs + machineMs);
+}
+
+/** A healthy mount, and the monitor that logs its checks at level debug. */
+export interface Neighbour {
+  /** What is wrong beside it. */
+  readonly beside: string;
+  readonly monitor: MonitorProcess;
+  readonly name: string;
+  readonly intervalMs: number;
+}
+
+/**
+ * Watches a healthy mount and all endpoints from a moment (of `Date.now`) on: no check may be late, and no answer.
+ * A bare server is asked beside each endpoint, so that what holds up this process holds up both.
+ */
+export async function expectRhythm(neighbour: Neighbour, machine: Machine, since: number): Promise<void> {
+  const { beside, monitor, name, intervalMs } = neighbour;
+  const answers: number[] = [];
+  const bareAnswers: number[] = [];
+  let times: readonly number[] = [];
+  await monitor.until(`${name} was checked ${enough.checks} times`, async () => {
+    const endpoint = endpoints[answers.length % endpoints.length] ?? '';
+    const [answer, bare] = await Promise.all([monitor.get(endpoint), machine.answer()]);
+    answers.push(answer.milliseconds);
+    bareAnswers.push(bare);
+    times = passesOf(monitor, name);
+    const checks = times.filter((time) => time >= since).length;
+    return checks >= enough.checks && answers.length >= enough.answers;
+  });
+  const first = times.findLastIndex((time) => time < since);
+  const gaps = times.slice(first + 1).map((time, index) => time - (times[first + index] ?? time));
+  const lateness = await machine.latenessSince(since);
+  const longest = Math.max(...gaps);
+  expectWithin(`${beside}: longest time between two checks`, longest, longestGapMs(intervalMs), lateness);
+  const [slowest, bare] = [Math.max(...answers), Math.max(...bareAnswers)];
+  expectWithin(`${beside}: slowest of ${answers.length} answers`, slowest, answerMs, bare);
+}
+
+/** When the checks of this name passed, as the log at level debug tells. */
+export function passesOf(monitor: MonitorProcess, name: string): readonly number[] {
+  return monitor.stdout
+    .split('\n')
+    .slice(0, -1)
+    .filter(
+      (line) => line.includes('"health check passed"') && line.includes(`"name":${JSON.stringify(name)}`),
+    )
+    .map((line) => Date.parse(String((JSON.parse(line) as { readonly time: unknown }).time)));
+}

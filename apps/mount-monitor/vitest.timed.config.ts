@@ -1,0 +1,16 @@
+import { defineProject } from 'vitest/config';
+
+export default defineProject({
+  test: {
+    name: 'mount-monitor-timed',
+    include: ['src/mounts.e2e.ts', 'src/rhythm.e2e.ts'],
+    globalSetup: ['src/testing/compile.ts'],
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    // Its tests hold the monitor to its times: they come last, and no other file runs beside them. Within a file they
+    // run side by side, because they mostly wait.
+    sequence: { groupOrder: 2 },
+    fileParallelism: false,
+    maxConcurrency: 8,
+  },
+});
