@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -21,6 +20,7 @@ import {
 } from '@prebuilt/oci';
 import type { RepositoryClient } from '@prebuilt/oci/registry';
 import { PrebuiltError } from '../../errors.ts';
+import { readChunks } from '../../file-chunks.ts';
 import type { PublishPlan, RepositoryPlan, TagStep } from './plan.ts';
 import { diffIdOf, entrypoint, type LayerReader, readBack } from './read-back.ts';
 import { type Artifact, type AttachedArtifact, attach, sbomArtifact } from './referrer.ts';
@@ -158,9 +158,6 @@ async function moveTag(
   }
 }
 
-// Of a file that is sent.
-const CHUNK = 256 * 1024;
-
 const OUTCOMES = { move: 'moved', keep: 'kept', leave: 'left' } as const;
 
 /** A blob of the image; `readBack` reads back what is no document of its own. */
@@ -194,14 +191,10 @@ async function uploadBlobs(
     for (let blob = waiting.shift(); blob !== undefined; blob = waiting.shift()) {
       const { digest, size } = blob.descriptor;
       const path = join(layout.folder, BLOBS_FOLDER, digestHex(digest));
-      const { how, sent } = await client.uploadBlob(
-        blob.descriptor,
-        (offset) => createReadStream(path, { start: offset, highWaterMark: CHUNK }),
-        {
-          ...(mountFrom === undefined ? {} : { mountFrom }),
-          onSession: (url) => journal.note(label, digest, url),
-        },
-      );
+      const { how, sent } = await client.uploadBlob(blob.descriptor, (offset) => readChunks(path, offset), {
+        ...(mountFrom === undefined ? {} : { mountFrom }),
+        onSession: (url) => journal.note(label, digest, url),
+      });
       totals.bytesSent += sent;
       if (how === 'uploaded') totals.blobsSent += 1;
       else {
