@@ -11,18 +11,16 @@ export class BlockReader {
 
   /** The next bytes, exactly so many; undefined at the stream's end. Throws `INVALID_LAYER` for a rest of fewer. */
   async take(size: number): Promise<Buffer | undefined> {
-    const parts: Buffer[] = [];
-    let missing = size;
-    while (missing > 0) {
-      const part = await this.#next(missing);
+    const taken = Buffer.alloc(size);
+    for (let filled = 0; filled < size; ) {
+      const part = await this.#next(size - filled);
       if (part === undefined) {
-        if (missing === size) return undefined;
-        throw truncated(missing);
+        if (filled === 0) return undefined;
+        throw truncated(size - filled);
       }
-      parts.push(part);
-      missing -= part.length;
+      filled += part.copy(taken, filled);
     }
-    return Buffer.concat(parts);
+    return taken;
   }
 
   /** The next bytes as they come, exactly so many. Throws `INVALID_LAYER` where the stream ends before. */

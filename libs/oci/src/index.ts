@@ -44,6 +44,12 @@ export {
 } from './image-schema.ts';
 export { type ReadEntry, type ReadLayerOptions, readLayer } from './layer-reader.ts';
 export {
+  type LayerContent,
+  type LayerReading,
+  type LayerThreads,
+  startLayerThreads,
+} from './layer-threads.ts';
+export {
   type LayerEntry,
   type LayerOptions,
   tarSize,

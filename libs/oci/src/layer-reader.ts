@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { Readable } from 'node:stream';
+import type { Writable } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { BlockReader } from './block-reader.ts';
 import type { Compression } from './descriptor.ts';
@@ -21,7 +21,7 @@ export interface ReadLayerOptions {
   readonly diffId?: Digest | undefined;
   /** The largest tar, in bytes, that is read on; 16 GiB unless told. */
   readonly maxBytes?: number | undefined;
-  /** Gets the content of files as it is read. */
+  /** Gets the content of files as it is read; the chunk's memory is used anew after that. */
   readonly onContent?: ((path: string, chunk: Buffer) => void | Promise<void>) | undefined;
 }
 
@@ -30,9 +30,9 @@ const RECORDS_LIMIT = 1024 * 1024;
 
 /**
  * Reads the entries of a layer, in order, hashing the content of files as it passes: nothing is written, and no more
- * than a few chunks are held. Throws `INVALID_LAYER` for damaged or truncated data, for a path that is absolute or
- * leaves the image's root, for an entry that is neither file, folder nor link, and for more than `maxBytes`;
- * `DIGEST_MISMATCH` where the tar is another than `diffId` names.
+ * than a few chunks are held; of those of the source, none once the next is asked for. Throws `INVALID_LAYER` for
+ * damaged or truncated data, for a path that is absolute or leaves the image's root, for an entry that is neither file,
+ * folder nor link, and for more than `maxBytes`; `DIGEST_MISMATCH` where the tar is another than `diffId` names.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md
  */
 export async function* readLayer(
@@ -138,16 +138,20 @@ async function* decompressed(
   source: AsyncIterable<Uint8Array>,
   compression: Compression,
 ): AsyncGenerator<Buffer> {
-  const input = Readable.from(source, { objectMode: false });
   if (compression === 'none') {
-    yield* input;
+    for await (const chunk of source) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
     return;
   }
-  const chunkSize = 1024 * 1024;
+  const chunkSize = 256 * 1024;
   const output = compression === 'gzip' ? createGunzip({ chunkSize }) : createZstdDecompress({ chunkSize });
-  input.once('error', (error) => output.destroy(error));
+  const feeding = feed(source, output);
+  feeding.catch((error) => output.destroy(error));
   try {
-    yield* input.pipe(output);
+    for await (const chunk of output) {
+      yield chunk;
+      release(chunk);
+    }
+    await feeding;
   } catch (cause) {
     if (cause instanceof OciError || !String((cause as NodeJS.ErrnoException).code).startsWith('Z'))
       throw cause;
@@ -155,9 +159,24 @@ async function* decompressed(
       cause,
     });
   } finally {
-    input.destroy();
     output.destroy();
   }
+}
+
+// The next chunk is asked for once the former has been consumed, not once it has been taken: its memory may be used anew.
+async function feed(source: AsyncIterable<Uint8Array>, output: Writable): Promise<void> {
+  for await (const chunk of source) {
+    await new Promise<void>((resolve, reject) => {
+      output.write(chunk, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+  output.end();
+}
+
+// What was unpacked would stay in memory until there is enough of it to set off the collector. A buffer is given back with
+// its last part: nothing more is written to it or read from it then.
+function release({ buffer, byteOffset, byteLength }: Buffer): void {
+  if (buffer instanceof ArrayBuffer && byteOffset + byteLength === buffer.byteLength) buffer.transfer(0);
 }
 
 async function* limited(

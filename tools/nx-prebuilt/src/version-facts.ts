@@ -1,5 +1,5 @@
 import type { VersionFacts } from '@prebuilt/release-rules';
-import { execa } from 'execa';
+import { git } from './git.ts';
 
 /**
  * What decides the version of a build: `RELEASE_VERSION`, the tags at HEAD, and HEAD's commit. A folder that is
@@ -9,13 +9,9 @@ export async function readVersionFacts(
   workspaceRoot: string,
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<VersionFacts> {
-  const git = async (...args: readonly string[]): Promise<string | undefined> => {
-    const result = await execa('git', [...args], { cwd: workspaceRoot, reject: false, stdin: 'ignore' });
-    return result.failed ? undefined : result.stdout;
-  };
   const [tags, commit] = await Promise.all([
-    git('tag', '--points-at', 'HEAD'),
-    git('log', '-1', '--format=%H %ct'),
+    git(workspaceRoot, 'tag', '--points-at', 'HEAD'),
+    git(workspaceRoot, 'log', '-1', '--format=%H %ct'),
   ]);
   const [revision, seconds] = commit?.split(' ') ?? [];
   return {

@@ -56,7 +56,7 @@ function connect(host = registry.host, credentials?: Credentials): Setup {
     limits: DEFAULT_RETRY_LIMITS,
     clock,
     signal: new AbortController().signal,
-    idleMs: 500,
+    idleMs: 1500,
   });
   transports.push(transport);
   const client = createRepositoryClient({

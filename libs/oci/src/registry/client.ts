@@ -59,11 +59,12 @@ export interface RepositoryClient {
   hasBlob(digest: Digest): Promise<boolean>;
   /**
    * Uploads a blob unless the registry has it or can mount it from `mountFrom`. `open` gives the content from an
-   * offset on, and is asked again where an interrupted upload is resumed.
+   * offset on, and is asked again where an interrupted upload is resumed; each chunk has been sent once the next one is
+   * asked for.
    */
   uploadBlob(
     descriptor: Descriptor,
-    open: (offset: number) => Readable,
+    open: (offset: number) => AsyncIterable<Uint8Array>,
     options?: UploadOptions,
   ): Promise<UploadOutcome>;
   /**
@@ -205,7 +206,7 @@ export function createRepositoryClient(options: {
 
   async function uploadBlob(
     descriptor: Descriptor,
-    open: (offset: number) => Readable,
+    open: (offset: number) => AsyncIterable<Uint8Array>,
     { mountFrom, onSent, onSession }: UploadOptions = {},
   ): Promise<UploadOutcome> {
     if (await hasBlob(descriptor.digest)) return { how: 'present', sent: 0 };
@@ -279,7 +280,7 @@ export function createRepositoryClient(options: {
     operation: string,
     from: { readonly url: URL; readonly offset: number },
     descriptor: Descriptor,
-    open: (offset: number) => Readable,
+    open: (offset: number) => AsyncIterable<Uint8Array>,
     count: (bytes: number) => void,
   ): Promise<URL> {
     const length = descriptor.size - from.offset;
@@ -493,16 +494,14 @@ function quote(text: string): string {
   return JSON.stringify(text.slice(0, 200));
 }
 
-function counted(source: Readable, count: (bytes: number) => void): Readable {
-  const counter = new Transform({
-    transform(chunk, _, done) {
-      count(chunk.length);
-      done(null, chunk);
-    },
-  });
-  source.on('error', (error) => counter.destroy(error));
-  counter.on('close', () => source.destroy());
-  return source.pipe(counter);
+async function* counted(
+  source: AsyncIterable<Uint8Array>,
+  count: (bytes: number) => void,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) {
+    count(chunk.length);
+    yield chunk;
+  }
 }
 
 function verified(operation: string, response: OpenResponse, descriptor: Descriptor): Readable {

@@ -10,7 +10,6 @@ import {
   type RepositoryClient,
   type RetryClock,
 } from '@prebuilt/oci/registry';
-import { execa } from 'execa';
 import { PrebuiltError } from '../../errors.ts';
 import { withInterrupt } from '../../interrupt.ts';
 import type { DockerPublishOptions } from './options.ts';
@@ -89,6 +88,8 @@ async function readCa(path: string): Promise<string> {
 
 // https://github.com/docker/docker-credential-helpers#development
 async function runHelper(helper: string, host: string): Promise<string> {
+  // Few publishes have a helper to ask.
+  const { execa } = await import('execa');
   const file = `docker-credential-${helper}`;
   const result = await execa(file, ['get'], { input: host, reject: false, timeout: HELPER_TIMEOUT_MS });
   if (!result.failed || /credentials not found/i.test(result.stdout)) return result.stdout;

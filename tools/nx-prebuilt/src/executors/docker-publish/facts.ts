@@ -11,8 +11,8 @@ import {
 } from '@prebuilt/oci';
 import type { RepositoryClient } from '@prebuilt/oci/registry';
 import { parseReleaseVersion, planTags, versionFromFacts } from '@prebuilt/release-rules';
-import { execa } from 'execa';
 import { PrebuiltError } from '../../errors.ts';
+import { git } from '../../git.ts';
 import { readVersionFacts } from '../../version-facts.ts';
 import type { DockerPublishOptions } from './options.ts';
 import type { LocalFacts, PublishChoices, RepositoryFacts } from './plan.ts';
@@ -32,17 +32,13 @@ export function parseImages(image: DockerPublishOptions['image']): readonly Imag
 
 /** Reads what is on disk and what git knows. */
 export async function readLocalFacts(options: DockerPublishOptions, root: string): Promise<LocalFacts> {
-  const git = async (...args: readonly string[]): Promise<string> => {
-    const result = await execa('git', [...args], { cwd: root, reject: false, stdin: 'ignore' });
-    return result.failed ? '' : result.stdout;
-  };
   const verifyPath = resolve(root, options.verifyPath);
   const [layout, { manifest, sha256 }, facts, tags, shallow] = await Promise.all([
     readImageLayout(resolve(root, options.inputPath)),
     readManifest(resolve(root, options.binPath)),
     readVersionFacts(root, process.env),
-    git('tag'),
-    git('rev-parse', '--is-shallow-repository'),
+    git(root, 'tag'),
+    git(root, 'rev-parse', '--is-shallow-repository'),
   ]);
   const reports = await Promise.all(
     manifest.platforms.map(({ platform }) => readReport(verifyPath, platform)),
@@ -53,8 +49,8 @@ export async function readLocalFacts(options: DockerPublishOptions, root: string
     manifestSha256: sha256,
     reports: reports.flatMap((report) => report ?? []),
     wanted: versionFromFacts(facts),
-    gitTags: tags.split('\n').filter((tag) => tag !== ''),
-    shallow: shallow.trim() === 'true',
+    gitTags: (tags ?? '').split('\n').filter((tag) => tag !== ''),
+    shallow: shallow?.trim() === 'true',
   };
 }
 

@@ -79,7 +79,7 @@ describe('a fault between publisher and registry', () => {
       workspace,
       `${proxy.host}/${repository}`,
       { concurrency: 1 },
-      { clock: sleepingClock(), idleMs: 400 },
+      { clock: sleepingClock(), idleMs: 1500 },
     );
   const tagsOf = (repository: string): readonly string[] =>
     [...registry.tags.keys()].filter((key) => key.startsWith(`${repository}:`));

@@ -1,7 +1,9 @@
+import { availableParallelism } from 'node:os';
 import type { PublishedImage, PublishRecord } from '@prebuilt/artifacts';
-import { formatImageReference } from '@prebuilt/oci';
+import { formatImageReference, type LayerThreads, startLayerThreads } from '@prebuilt/oci';
 import type { Connection } from './connect.ts';
 import type { LocalFacts, PublishPlan, RepositoryPlan } from './plan.ts';
+import { createLayerReader } from './read-back.ts';
 import type { Artifact, AttachedArtifact } from './referrer.ts';
 import {
   attachSignature,
@@ -34,18 +36,19 @@ export interface PublishAll {
  * registry holds the proven image. A repository of a registry that was served before gets its blobs mounted from
  * there. A failure leaves the tags that have not moved where they were; run again, it sends what is missing.
  */
-export async function publishAll({
-  plan,
-  local,
-  sboms,
-  reports,
-  connection,
-  concurrency,
-  journal,
-  sign,
-  progress,
-  beforeTags,
-}: PublishAll): Promise<PublishRecord> {
+export async function publishAll(all: PublishAll): Promise<PublishRecord> {
+  const threads = startLayerThreads(Math.min(availableParallelism(), all.local.layout.images.length));
+  try {
+    return await publishWith(threads, all);
+  } finally {
+    await threads.close();
+  }
+}
+
+async function publishWith(
+  threads: LayerThreads,
+  { plan, local, sboms, reports, connection, concurrency, journal, sign, progress, beforeTags }: PublishAll,
+): Promise<PublishRecord> {
   const startedAt = new Date().toISOString();
   const clients = new Map(
     plan.repositories.map((each) => [each, connection.clientOf(each.repository)] as const),
@@ -56,11 +59,16 @@ export async function publishAll({
     const left = journal.abandoned.filter((upload) => upload.repository === label);
     await Promise.all(left.map(({ url }) => client.cancelUpload(url)));
   }
+  const layers = new Map(
+    [...clients].map(([target, client]) => [target, createLayerReader(client, threads)] as const),
+  );
   const work = {
     layout: local.layout,
     manifest: local.manifest,
     sboms,
     clientOf: (target: RepositoryPlan) => clients.get(target) ?? connection.clientOf(target.repository),
+    layersOf: (target: RepositoryPlan) =>
+      layers.get(target) ?? createLayerReader(work.clientOf(target), threads),
     concurrency,
     journal,
     progress,

@@ -7,13 +7,14 @@ import {
   type Descriptor,
   type Digest,
   type ImageManifest,
+  type LayerContent,
+  type LayerThreads,
   parseImageConfig,
   parseImageIndex,
   parseImageManifest,
   platformName,
   type ReadEntry,
   type ReadImageConfig,
-  readLayer,
 } from '@prebuilt/oci';
 import type { RepositoryClient } from '@prebuilt/oci/registry';
 import { PrebuiltError } from '../../errors.ts';
@@ -28,6 +29,12 @@ export interface ExpectedImage {
   readonly configs: ReadonlyMap<string, ReadImageConfig>;
 }
 
+/** Reads layers back from one repository, each of them once. */
+export interface LayerReader {
+  /** What the registry gives for a layer, unpacked; `program` is the path of the image's executable. */
+  read(layer: Descriptor, diffId: Digest | undefined, program: string): Promise<LayerContent>;
+}
+
 /** What was read back for one platform. */
 export interface ReadBackPlatform {
   readonly platform: string;
@@ -36,21 +43,41 @@ export interface ReadBackPlatform {
   readonly executableSha256: string;
 }
 
+/** Reads the layers of a repository on the given threads. What was read is kept: a layer may be asked for ahead. */
+export function createLayerReader(client: RepositoryClient, threads: LayerThreads): LayerReader {
+  const readings = new Map<string, Promise<LayerContent>>();
+  return {
+    read(layer, diffId, program) {
+      const key = [layer.digest, layer.size, layer.mediaType, diffId, program].join(' ');
+      const reading =
+        readings.get(key) ??
+        client.attempt(`read back layer ${layer.digest}`, () =>
+          threads.read(() => client.openBlob(layer), {
+            compression: compressionOf(layer.mediaType) ?? 'none',
+            diffId,
+            head: { path: program, bytes: IDENTITY_BYTES },
+          }),
+        );
+      readings.set(key, reading);
+      return reading;
+    },
+  };
+}
+
 /**
- * Fetches the image from the registry by digest, unpacks the layers of all platforms side by side, each in a stream, and
- * compares:
- * digests and sizes of all content, the executable's hash, mode and ELF machine, every runtime file, user,
- * entrypoint and architecture, and that nothing else is inside. Throws `READ_BACK` that names the first difference,
- * or the client's `OciError`.
+ * Fetches the image from the registry by digest, its layers by way of `layers`, and compares: digests and sizes of all
+ * content, the executable's hash, mode and ELF machine, every runtime file, user, entrypoint and architecture, and that
+ * nothing else is inside. Throws `READ_BACK` that names the first difference, or the client's `OciError`.
  */
 export async function readBack(
   client: RepositoryClient,
+  layers: LayerReader,
   expected: ExpectedImage,
 ): Promise<readonly ReadBackPlatform[]> {
   const { bytes } = await client.getManifest(expected.index);
   const index = parseImageIndex(bytes, `${expected.label}@${expected.index}`, 'REGISTRY_RESPONSE');
   const platforms = await settleAll(
-    index.manifests.map((descriptor) => readPlatform(client, expected, descriptor)),
+    index.manifests.map((descriptor) => readPlatform(client, layers, expected, descriptor)),
   );
   const missing = expected.manifest.platforms.find(
     (each) => !platforms.some(({ platform }) => platform === each.platform),
@@ -62,6 +89,7 @@ export async function readBack(
 
 async function readPlatform(
   client: RepositoryClient,
+  layers: LayerReader,
   expected: ExpectedImage,
   descriptor: Descriptor,
 ): Promise<ReadBackPlatform> {
@@ -73,7 +101,7 @@ async function readPlatform(
   const manifest = parseImageManifest(bytes, `${expected.label}@${descriptor.digest}`, 'REGISTRY_RESPONSE');
   const config = await readConfig(client, expected, manifest);
   compareConfig(expected, artifact, config);
-  const unpacked = await unpack(client, manifest, config, { platform, program: entrypoint(config) });
+  const unpacked = await unpack(layers, manifest, config);
   compareFiles(expected, artifact, config, unpacked);
   return {
     platform,
@@ -115,48 +143,34 @@ interface Unpacked {
   readonly head: Buffer;
 }
 
-function entrypoint(config: ReadImageConfig): string {
+/** The path of an image's executable, as its layers have it. */
+export function entrypoint(config: ReadImageConfig): string {
   return (config.config?.Entrypoint?.[0] ?? '').replace(/^\//, '');
 }
 
 async function unpack(
-  client: RepositoryClient,
+  layers: LayerReader,
   manifest: ImageManifest,
   config: ReadImageConfig,
-  { platform, program }: { readonly platform: string; readonly program: string },
 ): Promise<Unpacked> {
+  const program = entrypoint(config);
+  const contents = await settleAll(
+    manifest.layers.map((layer, index) => layers.read(layer, diffIdOf(config, index), program)),
+  );
   const files = new Map<string, ReadEntry>();
-  let head: Buffer = Buffer.alloc(0);
-  for (const [index, layer] of manifest.layers.entries()) {
-    const diffId = config.rootfs.diff_ids[index] as Digest | undefined;
-    const operation = `read back layer ${index + 1} of ${platform}`;
-    const read = await client.attempt(operation, () => unpackLayer(client, layer, diffId, program));
-    for (const entry of read.entries) {
-      if (entry.path === program) head = entry.type === 'file' ? read.head : Buffer.alloc(0);
+  let head: Uint8Array = Buffer.alloc(0);
+  for (const content of contents) {
+    for (const entry of content.entries) {
+      if (entry.path === program) head = entry.type === 'file' ? content.head : Buffer.alloc(0);
       if (entry.type !== 'directory') files.set(entry.path, entry);
     }
   }
-  return { files, head };
+  return { files, head: Buffer.from(head) };
 }
 
-async function unpackLayer(
-  client: RepositoryClient,
-  layer: Descriptor,
-  diffId: Digest | undefined,
-  program: string,
-): Promise<{ readonly entries: readonly ReadEntry[]; readonly head: Buffer }> {
-  let head = Buffer.alloc(0);
-  const entries: ReadEntry[] = [];
-  const reading = readLayer(await client.openBlob(layer), {
-    compression: compressionOf(layer.mediaType) ?? 'none',
-    diffId,
-    onContent(path, chunk) {
-      if (path === program && head.length < IDENTITY_BYTES)
-        head = Buffer.concat([head, chunk.subarray(0, IDENTITY_BYTES)]);
-    },
-  });
-  for await (const entry of reading) entries.push(entry);
-  return { entries, head };
+/** The diffID that a configuration gives for one of its layers. */
+export function diffIdOf(config: ReadImageConfig, layer: number): Digest | undefined {
+  return config.rootfs.diff_ids[layer] as Digest | undefined;
 }
 
 function compareFiles(

@@ -1,7 +1,7 @@
-import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { type Descriptor, type Digest, digestOf, MEDIA_TYPES } from '@prebuilt/oci';
 import { type RepositoryClient, referrersTag } from '@prebuilt/oci/registry';
+import { readChunks } from '../../file-chunks.ts';
 import type { SbomFile } from './run.ts';
 
 /** The media type of the bills of materials. */
@@ -26,7 +26,7 @@ export interface Artifact {
   readonly annotations: Readonly<Record<string, string>>;
   readonly layers: readonly {
     readonly descriptor: Descriptor;
-    readonly open: (offset: number) => Readable;
+    readonly open: (offset: number) => AsyncIterable<Uint8Array>;
   }[];
 }
 
@@ -37,7 +37,7 @@ export function sbomArtifact(files: readonly SbomFile[], created: string): Artif
     annotations: { 'org.opencontainers.image.created': created },
     layers: files.map(({ descriptor, name, path }) => ({
       descriptor: { ...descriptor, annotations: { 'org.opencontainers.image.title': name } },
-      open: (offset) => createReadStream(path, { start: offset }),
+      open: (offset) => readChunks(path, offset),
     })),
   };
 }

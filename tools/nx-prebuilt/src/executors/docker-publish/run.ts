@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -21,8 +20,9 @@ import {
 } from '@prebuilt/oci';
 import type { RepositoryClient } from '@prebuilt/oci/registry';
 import { PrebuiltError } from '../../errors.ts';
+import { readChunks } from '../../file-chunks.ts';
 import type { PublishPlan, RepositoryPlan, TagStep } from './plan.ts';
-import { readBack } from './read-back.ts';
+import { diffIdOf, entrypoint, type LayerReader, readBack } from './read-back.ts';
 import { type Artifact, type AttachedArtifact, attach, sbomArtifact } from './referrer.ts';
 import type { UploadJournal } from './upload-journal.ts';
 
@@ -39,6 +39,7 @@ export interface PublishWork {
   readonly manifest: Manifest;
   readonly sboms: readonly SbomFile[];
   readonly clientOf: (plan: RepositoryPlan) => RepositoryClient;
+  readonly layersOf: (plan: RepositoryPlan) => LayerReader;
   readonly concurrency: number;
   readonly journal: UploadJournal;
   readonly progress: (line: string) => void;
@@ -47,7 +48,10 @@ export interface PublishWork {
 /** What the upload to one repository came to. Sizes are bytes. */
 export type UploadTotals = Pick<PublishedImage, 'bytesSent' | 'bytesSkipped' | 'blobsSent' | 'blobsSkipped'>;
 
-/** Uploads blobs and manifests by digest, what is there already excepted. No tag moves. */
+/**
+ * Uploads blobs and manifests by digest, what is there already excepted, and has each layer read back as soon as the
+ * registry has it. No tag moves.
+ */
 export async function uploadImage(
   target: RepositoryPlan,
   work: PublishWork,
@@ -55,7 +59,7 @@ export async function uploadImage(
 ): Promise<UploadTotals> {
   const { layout, progress } = work;
   const client = work.clientOf(target);
-  const totals = await uploadBlobs(client, work, formatImageReference(target.repository), mountFrom);
+  const totals = await uploadBlobs(target, work, mountFrom);
   for (const { descriptor } of layout.images) {
     await putOnce(client, descriptor, await readDocument(layout.folder, descriptor));
   }
@@ -80,7 +84,8 @@ export async function proveImage(
     layout.images.map(({ platform, config }) => [platformName(platform), config] as const),
   );
   const label = formatImageReference(target.repository);
-  const platforms = await readBack(client, { label, index: layout.root.digest, manifest, configs });
+  const expected = { label, index: layout.root.digest, manifest, configs };
+  const platforms = await readBack(client, work.layersOf(target), expected);
   progress(
     `${target.reference}: read back; ${platforms.map(({ platform }) => platform).join(' and ')} hold the verified files`,
   );
@@ -155,38 +160,49 @@ async function moveTag(
 
 const OUTCOMES = { move: 'moved', keep: 'kept', leave: 'left' } as const;
 
+/** A blob of the image; `readBack` reads back what is no document of its own. */
+interface Blob {
+  readonly descriptor: Descriptor;
+  readonly readBack?: () => Promise<unknown>;
+}
+
+function blobsOf({ layout }: PublishWork, layers: LayerReader): readonly Blob[] {
+  const blobs = layout.images.flatMap(({ manifest, config }): readonly Blob[] => [
+    { descriptor: manifest.config },
+    ...manifest.layers.map((descriptor, index) => ({
+      descriptor,
+      readBack: () => layers.read(descriptor, diffIdOf(config, index), entrypoint(config)),
+    })),
+  ]);
+  return [...new Map(blobs.map((blob) => [blob.descriptor.digest, blob] as const)).values()];
+}
+
 async function uploadBlobs(
-  client: RepositoryClient,
-  { layout, concurrency, journal, progress }: PublishWork,
-  label: string,
+  target: RepositoryPlan,
+  work: PublishWork,
   mountFrom: string | undefined,
 ): Promise<UploadTotals> {
-  const blobs = new Map(
-    layout.images
-      .flatMap(({ manifest }) => [manifest.config, ...manifest.layers])
-      .map((each) => [each.digest, each] as const),
-  );
-  const waiting = [...blobs.values()];
+  const { layout, concurrency, journal, progress } = work;
+  const client = work.clientOf(target);
+  const label = formatImageReference(target.repository);
+  const waiting = [...blobsOf(work, work.layersOf(target))];
   const totals = { bytesSent: 0, bytesSkipped: 0, blobsSent: 0, blobsSkipped: 0 };
   const worker = async (): Promise<void> => {
     for (let blob = waiting.shift(); blob !== undefined; blob = waiting.shift()) {
-      const { digest } = blob;
+      const { digest, size } = blob.descriptor;
       const path = join(layout.folder, BLOBS_FOLDER, digestHex(digest));
-      const { how, sent } = await client.uploadBlob(
-        blob,
-        (offset) => createReadStream(path, { start: offset }),
-        {
-          ...(mountFrom === undefined ? {} : { mountFrom }),
-          onSession: (url) => journal.note(label, digest, url),
-        },
-      );
+      const { how, sent } = await client.uploadBlob(blob.descriptor, (offset) => readChunks(path, offset), {
+        ...(mountFrom === undefined ? {} : { mountFrom }),
+        onSession: (url) => journal.note(label, digest, url),
+      });
       totals.bytesSent += sent;
       if (how === 'uploaded') totals.blobsSent += 1;
       else {
         totals.blobsSkipped += 1;
-        totals.bytesSkipped += blob.size;
+        totals.bytesSkipped += size;
       }
-      progress(`${label}: ${blob.digest.slice(0, 19)}… ${blob.size} bytes ${how}`);
+      progress(`${label}: ${digest.slice(0, 19)}… ${size} bytes ${how}`);
+      await blob.readBack?.();
     }
   };
   const workers = await Promise.allSettled(Array.from({ length: concurrency }, worker));

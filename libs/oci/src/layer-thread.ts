@@ -1,0 +1,61 @@
+// What the threads of layer-threads.ts run.
+import { parentPort } from 'node:worker_threads';
+import { OciError } from './errors.ts';
+import { type ReadEntry, readLayer } from './layer-reader.ts';
+import type { FromThread, LayerContent, LayerReading, ToThread } from './layer-threads.ts';
+
+const port = parentPort;
+if (port === null) throw new Error('layer-thread.ts: expected to be run as a thread');
+const received: ToThread[] = [];
+let wake: () => void = () => {};
+port.on('message', (message: ToThread) => {
+  received.push(message);
+  wake();
+});
+
+async function next(): Promise<ToThread> {
+  for (;;) {
+    const message = received.shift();
+    if (message !== undefined) return message;
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+  }
+}
+
+function tell(message: FromThread, ...moved: readonly ArrayBuffer[]): void {
+  port?.postMessage(message, [...moved]);
+}
+
+// Each chunk goes back as the next one is asked for.
+async function* chunks(): AsyncGenerator<Buffer> {
+  for (let message = await next(); message.kind === 'chunk'; message = await next()) {
+    const { buffer, size } = message;
+    yield Buffer.from(buffer, 0, size);
+    tell({ kind: 'free', buffer }, buffer);
+  }
+}
+
+async function read({ head: wanted, ...options }: LayerReading): Promise<LayerContent> {
+  let head: Buffer = Buffer.alloc(0);
+  const entries: ReadEntry[] = [];
+  const reading = readLayer(chunks(), {
+    ...options,
+    onContent(path, chunk) {
+      if (path === wanted.path && head.length < wanted.bytes)
+        head = Buffer.concat([head, chunk.subarray(0, wanted.bytes - head.length)]);
+    },
+  });
+  for await (const entry of reading) entries.push(entry);
+  return { entries, head };
+}
+
+try {
+  for (;;) {
+    const message = await next();
+    if (message.kind === 'begin') tell({ kind: 'content', content: await read(message.reading) });
+  }
+} catch (error) {
+  if (!(error instanceof OciError)) throw error;
+  tell({ kind: 'failure', code: error.code, message: error.message });
+}

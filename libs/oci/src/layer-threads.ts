@@ -1,0 +1,162 @@
+import { Worker } from 'node:worker_threads';
+import { OciError, type OciErrorCode } from './errors.ts';
+import type { ReadEntry, ReadLayerOptions } from './layer-reader.ts';
+
+/** How a layer is read by a thread. */
+export interface LayerReading extends Pick<ReadLayerOptions, 'compression' | 'diffId' | 'maxBytes'> {
+  /** The file whose first bytes are wanted, and how many of them. */
+  readonly head: { readonly path: string; readonly bytes: number };
+}
+
+/** What was read of a layer. */
+export interface LayerContent {
+  readonly entries: readonly ReadEntry[];
+  /** The first bytes of the file that they were asked of; none where there is no such file. */
+  readonly head: Uint8Array;
+}
+
+/** Threads that read layers, each one layer at a time. */
+export interface LayerThreads {
+  /**
+   * Reads a layer as `readLayer` does, on a thread; `open` is called once one is free. The source is read to its end
+   * even where the layer is found damaged before: what the source has to say of its bytes, such as that their digest is
+   * another, is thrown first.
+   */
+  read(open: () => Promise<AsyncIterable<Uint8Array>>, reading: LayerReading): Promise<LayerContent>;
+  close(): Promise<void>;
+}
+
+/** What a thread is told: of each layer one `begin`, any number of `chunk`s, one `end`. */
+export type ToThread =
+  | { readonly kind: 'begin'; readonly reading: LayerReading }
+  | { readonly kind: 'chunk'; readonly buffer: ArrayBuffer; readonly size: number }
+  | { readonly kind: 'end' };
+
+/** What a thread tells: every buffer that it is done with, and of each layer its content or why there is none. */
+export type FromThread =
+  | { readonly kind: 'free'; readonly buffer: ArrayBuffer }
+  | { readonly kind: 'content'; readonly content: LayerContent }
+  | { readonly kind: 'failure'; readonly code: OciErrorCode; readonly message: string };
+
+const BUFFER_BYTES = 256 * 1024;
+const BUFFERS = 4;
+
+/** Starts so many threads. They end by `close` only. */
+export function startLayerThreads(count: number): LayerThreads {
+  const threads = new Set(Array.from({ length: count }, () => new LayerThread()));
+  const idle = [...threads];
+  const waiting: ((thread: LayerThread) => void)[] = [];
+  let closed = false;
+
+  function giveBack(thread: LayerThread): void {
+    const next = waiting.shift();
+    if (next === undefined) idle.push(thread);
+    else next(thread);
+  }
+
+  // A thread whose layer broke off may still hold some of it: another takes its place.
+  function replace(thread: LayerThread): void {
+    threads.delete(thread);
+    void thread.end();
+    if (closed) return;
+    const another = new LayerThread();
+    threads.add(another);
+    giveBack(another);
+  }
+
+  return {
+    async read(open, reading) {
+      const thread = idle.pop() ?? (await new Promise<LayerThread>((resolve) => waiting.push(resolve)));
+      let source: AsyncIterable<Uint8Array>;
+      try {
+        source = await open();
+      } catch (error) {
+        giveBack(thread);
+        throw error;
+      }
+      try {
+        const content = await thread.read(source, reading);
+        giveBack(thread);
+        return content;
+      } catch (error) {
+        replace(thread);
+        throw error;
+      }
+    },
+    async close() {
+      closed = true;
+      await Promise.all([...threads].map((thread) => thread.end()));
+    },
+  };
+}
+
+class LayerThread {
+  readonly #worker = new Worker(new URL('./layer-thread.ts', import.meta.url));
+  // They go back and forth: making new ones takes longer than copying into these.
+  readonly #free = Array.from({ length: BUFFERS }, () => new ArrayBuffer(BUFFER_BYTES));
+  #content: LayerContent | undefined;
+  #failure: Error | undefined;
+  #wake: () => void = () => {};
+
+  constructor() {
+    this.#worker.on('message', (message: FromThread) => {
+      if (message.kind === 'free') this.#free.push(message.buffer);
+      else if (message.kind === 'content') this.#content = message.content;
+      else this.#failure = new OciError(message.code, message.message);
+      this.#wake();
+    });
+    this.#worker.on('error', (error) => {
+      this.#failure = error instanceof Error ? error : new Error(String(error));
+      this.#wake();
+    });
+  }
+
+  async read(source: AsyncIterable<Uint8Array>, reading: LayerReading): Promise<LayerContent> {
+    this.#content = undefined;
+    this.#tell({ kind: 'begin', reading });
+    await this.#send(source);
+    this.#tell({ kind: 'end' });
+    for (;;) {
+      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#content !== undefined) return this.#content;
+      await this.#told();
+    }
+  }
+
+  async end(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  async #send(source: AsyncIterable<Uint8Array>): Promise<void> {
+    let buffer: ArrayBuffer | undefined;
+    let size = 0;
+    for await (const chunk of source) {
+      for (let rest = chunk; rest.length > 0 && this.#failure === undefined; ) {
+        buffer ??= this.#free.pop();
+        if (buffer === undefined) {
+          await this.#told();
+          continue;
+        }
+        const part = rest.subarray(0, BUFFER_BYTES - size);
+        new Uint8Array(buffer).set(part, size);
+        size += part.length;
+        rest = rest.subarray(part.length);
+        if (size === BUFFER_BYTES) {
+          this.#tell({ kind: 'chunk', buffer, size }, buffer);
+          [buffer, size] = [undefined, 0];
+        }
+      }
+    }
+    if (buffer !== undefined) this.#tell({ kind: 'chunk', buffer, size }, buffer);
+  }
+
+  #told(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  #tell(message: ToThread, ...moved: readonly ArrayBuffer[]): void {
+    this.#worker.postMessage(message, [...moved]);
+  }
+}
