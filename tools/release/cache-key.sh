@@ -42,12 +42,9 @@ case ${1:-} in
   builder)
     printf '%s\n' "DOCKER_HOST=${DOCKER_HOST:-}" "BUILDX_BUILDER=${BUILDX_BUILDER:-}"
     if command -v docker >/dev/null; then
-      # Both at once: docker takes its time to start. Of the builder's facts those that do not change from one minute
-      # to the next; BuildKit's version is the engine's own.
-      timeout 10 docker buildx inspect 2>&1 | {
-        timeout 10 docker buildx version 2>&1
-        grep -E '^(Driver|BuildKit version|Platforms):'
-      }
+      # Of its facts those that do not change from one minute to the next; BuildKit's version is the engine's own.
+      timeout 10 docker buildx version 2>&1 &&
+        timeout 10 docker buildx inspect 2>&1 | grep -E '^(Driver|BuildKit version|Platforms):'
     fi
     ;;
   *)

@@ -53,7 +53,7 @@ describe('nx affected', { timeout: 120_000 }, () => {
     ['the plugin', 'tools/nx-prebuilt/src/index.ts', '\n// changed\n', ['bench', 'nx-prebuilt', 'release']],
     ['the pipeline', 'tools/release/cache-key.sh', '\n# changed\n', ['release']],
     ['the lockfile', 'package-lock.json', '\n', EVERYTHING],
-    ['the compiler’s options', 'tsconfig.base.json', '\n', EVERYTHING],
+    ['the compiler’s options', 'tsconfig.options.json', '\n', EVERYTHING],
     ['the settings of Nx', 'nx.json', '\n', EVERYTHING],
   ])('after a change of %s runs only what it touches', async (_, path, addition, projects) => {
     await appendFile(join(clone.root, path), addition);
