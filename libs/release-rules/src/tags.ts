@@ -1,4 +1,6 @@
-import { compare, major, minor } from 'semver';
+import compare from 'semver/functions/compare.js';
+import major from 'semver/functions/major.js';
+import minor from 'semver/functions/minor.js';
 import { ReleaseRulesError } from './errors.ts';
 import { isPrerelease, isReleaseVersion, parseReleaseVersion, type ReleaseVersion } from './version.ts';
 

@@ -1,4 +1,6 @@
-import { compare, parse, prerelease } from 'semver';
+import compare from 'semver/functions/compare.js';
+import parse from 'semver/functions/parse.js';
+import prerelease from 'semver/functions/prerelease.js';
 import { ReleaseRulesError } from './errors.ts';
 
 /**

@@ -44,12 +44,8 @@ describe('hashWithArtifacts', () => {
     parallelism: true,
     cache: true,
   };
-  const hashAfter = async (
-    dependencies: readonly string[],
-    root: string,
-    overrides: Record<string, unknown> = {},
-  ) => {
-    const task: Task = { ...plainTask, overrides };
+  const hashAfter = async (dependencies: readonly string[], root: string, change: Partial<Task> = {}) => {
+    const task: Task = { ...plainTask, ...change };
     const taskGraph: TaskGraph = {
       roots: [],
       tasks: { [task.id]: task },
@@ -76,11 +72,16 @@ describe('hashWithArtifacts', () => {
     expect(await hashAfter(['release:build'], root)).toBe('nx');
   });
 
+  it('is Nx’s own for a task that no task comes before', async () => {
+    const first = { id: 'release:build', target: { project: 'release', target: 'build' } };
+    expect(await hashAfter([], root, first)).toBe('nx');
+  });
+
   it.each([{ dryRun: true }, { 'dry-run': true }])(
     'never is that of another dry run (%o)',
     async (overrides) => {
-      expect(await hashAfter(['release:build'], root, overrides)).not.toBe(
-        await hashAfter(['release:build'], root, overrides),
+      expect(await hashAfter(['release:build'], root, { overrides })).not.toBe(
+        await hashAfter(['release:build'], root, { overrides }),
       );
     },
   );

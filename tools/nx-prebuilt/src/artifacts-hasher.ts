@@ -28,10 +28,12 @@ export async function hashWithArtifacts(
   const hash: TaskHash = await context.hasher.hashTask(task, context.taskGraph, context.env ?? process.env);
   if (isDryRun(task)) return { ...hash, value: sha256Of(`${hash.value}\n${randomUUID()}`) };
   if ((context.taskGraph.dependencies[task.id] ?? []).length > 0) return hash;
+  const folders = artifactsOf(task.target.project, task.target.target, context.projectGraph);
+  if (folders.length === 0) return hash;
   // Only here: what @nx/devkit loads would be a third of the time of a run from the cache.
   const root = workspaceRoot ?? (await import('@nx/devkit')).workspaceRoot;
   const digest = createHash('sha256').update(`${hash.value}\n`);
-  for (const path of artifactsOf(task.target.project, task.target.target, context.projectGraph)) {
+  for (const path of folders) {
     digest.update(`${path}\n`);
     await addFolder(digest, join(root, path), root);
   }

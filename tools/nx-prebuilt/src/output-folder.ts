@@ -45,7 +45,14 @@ async function swap(temporary: string, target: string): Promise<void> {
     await rename(former, target);
     throw error;
   }
-  await rm(former, { recursive: true, force: true });
+  await removeSideBySide(former);
+}
+
+// Giving the memory and the blocks of a large file back takes the kernel a while, for each on one processor.
+async function removeSideBySide(folder: string): Promise<void> {
+  const names = await readdir(folder);
+  await Promise.all(names.map((name) => rm(join(folder, name), { recursive: true, force: true })));
+  await rm(folder, { recursive: true, force: true });
 }
 
 async function removeAbandoned(target: string): Promise<void> {

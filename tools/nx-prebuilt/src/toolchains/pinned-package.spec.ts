@@ -1,6 +1,6 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readLockedPackages } from './lockfile.ts';
 import { type FetchPackage, pinnedFile } from './pinned-package.ts';
@@ -73,6 +73,28 @@ describe('pinnedFile', () => {
       code: 'RUNTIME_INTEGRITY',
       message: expect.stringContaining(file.path),
     });
+  });
+
+  it.each([
+    ['long ago', 60_000, ['checked.json', 'seen.json']],
+    ['a moment ago', 0, ['checked.json']],
+  ])('notes which file it hashed, where that was written %s', async (_, later, expected) => {
+    const now = () => Date.now() + later;
+    const file = await pinnedFile(folder, locked, 'bin/bun', { fetch: fetchContent('runtime'), now });
+    await file.check();
+    const notes = await readdir(join(dirname(file.path), '..'));
+    expect(notes.filter((name) => name !== 'bin').sort()).toEqual(expected);
+  });
+
+  it('notices another content of the same size and time in a file that it has hashed', async () => {
+    const now = () => Date.now() + 60_000;
+    const file = await pinnedFile(folder, locked, 'bin/bun', { fetch: fetchContent('runtime'), now });
+    await file.check();
+    await file.check();
+    const { atime, mtime } = await stat(file.path);
+    await writeFile(file.path, 'Runtime');
+    await utimes(file.path, atime, mtime);
+    await expect(file.check()).rejects.toMatchObject({ code: 'RUNTIME_INTEGRITY' });
   });
 
   it('lets builds that fetch at the same time share one folder', async () => {

@@ -1,11 +1,16 @@
+import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PrebuiltError } from '../errors.ts';
 import { sha256OfFile } from '../file-hash.ts';
 import type { LockedPackage } from './lockfile.ts';
 
 const RECORD = 'checked.json';
+/** Which file it was that had the recorded hash, when it was last read in full. */
+const SEEN = 'seen.json';
+// A file system tells two changes apart only when some time has passed between them.
+const SETTLED_MS = 2000;
 
 /** Unpacks a package of the npm registry into a folder, refusing content with another integrity. */
 export type FetchPackage = (locked: LockedPackage, folder: string) => Promise<void>;
@@ -13,7 +18,10 @@ export type FetchPackage = (locked: LockedPackage, folder: string) => Promise<vo
 /** A file of a pinned package in the content-addressed folder. */
 export interface PinnedFile {
   readonly path: string;
-  /** Hashes the file again. Throws `RUNTIME_INTEGRITY` where it is no longer what was unpacked. */
+  /**
+   * Throws `RUNTIME_INTEGRITY` where the file is no longer what was unpacked. Hashes it in full, except where the
+   * kernel says that nothing has touched it since that was last done on this machine and since its start.
+   */
   check(): Promise<void>;
 }
 
@@ -26,7 +34,12 @@ export async function pinnedFile(
   cacheFolder: string,
   locked: LockedPackage,
   inner: string,
-  options: { readonly fetch?: FetchPackage; readonly progress?: (line: string) => void } = {},
+  options: {
+    readonly fetch?: FetchPackage;
+    readonly progress?: (line: string) => void;
+    /** Milliseconds since 1970. */
+    readonly now?: () => number;
+  } = {},
 ): Promise<PinnedFile> {
   const folder = join(cacheFolder, folderName(locked.integrity));
   if (!existsSync(join(folder, RECORD))) {
@@ -38,6 +51,10 @@ export async function pinnedFile(
     path,
     async check() {
       const expected = JSON.parse(await readFile(join(folder, RECORD), 'utf8'))[inner];
+      const seen = join(folder, SEEN);
+      const before = await stampOf(path, expected);
+      if (before.text === (await readFile(seen, 'utf8').catch(() => undefined))) return;
+      const settled = before.changedMs < (options.now ?? Date.now)() - SETTLED_MS;
       const found = await sha256OfFile(path);
       if (found !== expected) {
         throw new PrebuiltError(
@@ -46,8 +63,38 @@ export async function pinnedFile(
           { hint: `Something changed the file. Remove ${folder} and build again.` },
         );
       }
+      if (settled && (await stampOf(path, expected)).text === before.text) await writeSeen(seen, before.text);
     },
   };
+}
+
+/**
+ * What tells a file from any other, and from itself after a change: the kernel sets `ctime` at every change of content
+ * or metadata, and no program can set it. The start of the machine is part of it, so that the content of a disk that
+ * was elsewhere meanwhile is read again.
+ */
+async function stampOf(
+  path: string,
+  sha256: string,
+): Promise<{ readonly text: string; readonly changedMs: number }> {
+  const [found, boot] = await Promise.all([
+    stat(path, { bigint: true }),
+    readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => randomUUID()),
+  ]);
+  const { dev, ino, size, mtimeNs, ctimeNs } = found;
+  const text = [sha256, boot.trim(), dev, ino, size, mtimeNs, ctimeNs].map(String);
+  return { text: `${JSON.stringify(text)}\n`, changedMs: Number(found.ctimeMs) };
+}
+
+// Only saves time: where it can't be written, the file is hashed again the next time.
+async function writeSeen(path: string, text: string): Promise<void> {
+  const temporary = `${path}-${process.pid}-${randomUUID()}`;
+  try {
+    await writeFile(temporary, text);
+    await rename(temporary, path);
+  } catch {
+    await rm(temporary, { force: true }).catch(() => undefined);
+  }
 }
 
 async function fetchInto(
