@@ -56,7 +56,7 @@ describe('nx affected', { timeout: 120_000 }, () => {
     ['what CI runs', '.ci/run', '\n# changed\n', ['release']],
     ['what prepares a clone', 'bootstrap', '\n# changed\n', ['release']],
     ['the lockfile', 'package-lock.json', '\n', EVERYTHING],
-    ['the compiler’s options', 'tsconfig.options.json', '\n', EVERYTHING],
+    ['the compiler’s options', 'tsconfig.base.json', '\n', EVERYTHING],
     ['the settings of Nx', 'nx.json', '\n', EVERYTHING],
   ])('after a change of %s runs only what it touches', async (_, path, addition, projects) => {
     await appendFile(join(clone.root, path), addition);
