@@ -7,7 +7,10 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 
 /** From the end of one cycle to the next one, in ms. */
-const pauseMs = 100;
+const pauseMs = 250;
+
+/** As many as the monitor lets start at a time. */
+const startsAtOnce = 4;
 
 const executable = process.argv[2] ?? '';
 const server = createServer((_, response) => response.end('{}\n'));
@@ -17,6 +20,9 @@ writeSync(1, `${JSON.stringify({ port: (server.address() as AddressInfo).port })
 for (;;) {
   const dueAt = Date.now() + pauseMs;
   await wait(pauseMs);
-  await once(spawn(executable, ['--version'], { env: {}, stdio: 'ignore' }), 'exit');
+  const started = Array.from({ length: startsAtOnce }, () =>
+    spawn(executable, ['--version'], { env: {}, stdio: 'ignore' }),
+  );
+  await Promise.all(started.map((child) => once(child, 'exit')));
   writeSync(1, `${JSON.stringify({ dueAt, tookMs: Date.now() - dueAt })}\n`);
 }

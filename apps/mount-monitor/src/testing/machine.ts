@@ -10,7 +10,7 @@ interface Cycle {
 
 /**
  * How late the machine itself is, found by a process beside the monitor that lives as the monitor does: it wakes on
- * time, starts the same executable, which looks at no mount, and waits for its end; and it answers requests. What it
+ * time, starts the same executable as often, which looks at no mount, and waits for the end; and it answers requests. What it
  * is late by is not the monitor's doing.
  */
 export class Machine implements AsyncDisposable {
