@@ -21,7 +21,7 @@ export interface ReadLayerOptions {
   readonly diffId?: Digest | undefined;
   /** The largest tar, in bytes, that is read on; 16 GiB unless told. */
   readonly maxBytes?: number | undefined;
-  /** Gets the content of files as it is read. */
+  /** Gets the content of files as it is read; the chunk's memory is used anew after that. */
   readonly onContent?: ((path: string, chunk: Buffer) => void | Promise<void>) | undefined;
 }
 
@@ -147,7 +147,10 @@ async function* decompressed(
   const feeding = feed(source, output);
   feeding.catch((error) => output.destroy(error));
   try {
-    yield* output;
+    for await (const chunk of output) {
+      yield chunk;
+      release(chunk);
+    }
     await feeding;
   } catch (cause) {
     if (cause instanceof OciError || !String((cause as NodeJS.ErrnoException).code).startsWith('Z'))
@@ -168,6 +171,12 @@ async function feed(source: AsyncIterable<Uint8Array>, output: Writable): Promis
     });
   }
   output.end();
+}
+
+// What was unpacked would stay in memory until there is enough of it to set off the collector. A buffer is given back with
+// its last part: nothing more is written to it or read from it then.
+function release({ buffer, byteOffset, byteLength }: Buffer): void {
+  if (buffer instanceof ArrayBuffer && byteOffset + byteLength === buffer.byteLength) buffer.transfer(0);
 }
 
 async function* limited(
