@@ -5,6 +5,7 @@ import { BlockReader } from './block-reader.ts';
 import type { Compression } from './descriptor.ts';
 import { type Digest, digestFromHex } from './digest.ts';
 import { OciError } from './errors.ts';
+import { giveBack } from './give-back.ts';
 import { decodeHeader, decodePaxRecords, type RawHeader } from './tar-decode.ts';
 import { BLOCK, type EntryMetadata } from './tar-header.ts';
 
@@ -149,7 +150,7 @@ async function* decompressed(
   try {
     for await (const chunk of output) {
       yield chunk;
-      release(chunk);
+      giveBack(chunk);
     }
     await feeding;
   } catch (cause) {
@@ -171,12 +172,6 @@ async function feed(source: AsyncIterable<Uint8Array>, output: Writable): Promis
     });
   }
   output.end();
-}
-
-// What was unpacked would stay in memory until there is enough of it to set off the collector. A buffer is given back with
-// its last part: nothing more is written to it or read from it then.
-function release({ buffer, byteOffset, byteLength }: Buffer): void {
-  if (buffer instanceof ArrayBuffer && byteOffset + byteLength === buffer.byteLength) buffer.transfer(0);
 }
 
 async function* limited(

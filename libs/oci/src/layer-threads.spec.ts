@@ -55,10 +55,10 @@ describe('threads that read layers', () => {
 
   const sampleOf = (compression: Compression): Sample => samples.get(compression) as Sample;
 
-  // In chunks of many sizes, as sockets give them; ends with the error where there is one.
+  // In chunks of many sizes, each in memory of its own, as sockets give them; ends with the error where there is one.
   async function* inChunks(bytes: Buffer, error?: Error): AsyncGenerator<Buffer> {
     for (let rest = bytes, size = 1; rest.length > 0; size = (size * 3) % 100_003) {
-      yield rest.subarray(0, size);
+      yield Buffer.from(Uint8Array.prototype.slice.call(rest, 0, size).buffer);
       rest = rest.subarray(size);
     }
     if (error !== undefined) throw error;

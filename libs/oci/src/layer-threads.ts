@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { OciError, type OciErrorCode } from './errors.ts';
+import { giveBack } from './give-back.ts';
 import type { ReadEntry, ReadLayerOptions } from './layer-reader.ts';
 
 /** How a layer is read by a thread. */
@@ -20,7 +21,7 @@ export interface LayerThreads {
   /**
    * Reads a layer as `readLayer` does, on a thread; `open` is called once one is free. The source is read to its end
    * even where the layer is found damaged before: what the source has to say of its bytes, such as that their digest is
-   * another, is thrown first.
+   * another, is thrown first. Its chunks are used up: the memory of each is given back.
    */
   read(open: () => Promise<AsyncIterable<Uint8Array>>, reading: LayerReading): Promise<LayerContent>;
   close(): Promise<void>;
@@ -146,6 +147,7 @@ class LayerThread {
           [buffer, size] = [undefined, 0];
         }
       }
+      giveBack(chunk);
     }
     if (buffer !== undefined) this.#tell({ kind: 'chunk', buffer, size }, buffer);
   }
