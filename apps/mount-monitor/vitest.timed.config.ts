@@ -7,10 +7,8 @@ export default defineProject({
     globalSetup: ['src/testing/compile.ts'],
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    // Its tests hold the monitor to its times: they come last, and no other file runs beside them. Within a file they
-    // run side by side, because they mostly wait.
+    // Its tests hold the monitor to its times: they come last, one after the other, and no other file runs beside them.
     sequence: { groupOrder: 2 },
     fileParallelism: false,
-    maxConcurrency: 8,
   },
 });

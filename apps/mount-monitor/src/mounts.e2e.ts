@@ -72,11 +72,13 @@ async function untilFailed(
 }
 
 /**
- * The next check is an interval away at most; one that hangs takes as long as it may. Two checks may be late: the one
+ * The next check is an interval away at most; one that hangs, or waits for one that does, takes as long as it may. Two
+ * checks may be late: the one
  * under way when the fault came, and the one that finds it.
  */
 async function expectDetected({ what, reason, afterMs }: Failure, since: number): Promise<void> {
-  const limit = longestGapMs(intervalMs) + (reason === 'timeout' ? readTimeoutMs : 0);
+  const waits = reason === 'timeout' || reason === 'hung';
+  const limit = longestGapMs(intervalMs) + (waits ? readTimeoutMs : 0);
   expectWithin(`${what}: time to detect`, afterMs, limit, 2 * (await machine.latenessSince(since)));
 }
 
@@ -101,7 +103,7 @@ async function expectToEnd({ fault, monitor }: Watched): Promise<void> {
   console.log(`${fault}: SIGTERM ended it within ${Math.round(performance.now() - start)} ms`);
 }
 
-describe.concurrent('a real WebDAV mount', () => {
+describe('a real WebDAV mount', () => {
   beforeAll(async () => {
     machine = await Machine.watch(executable);
   });
@@ -116,7 +118,8 @@ describe.concurrent('a real WebDAV mount', () => {
     const stopped = Date.now();
     mount.signalDaemon('SIGSTOP');
     const failure = await untilFailed(watched, 'canary', stopped);
-    expect(failure.reason).toBe('timeout');
+    // It may be the directory's probe that hangs, which this check then finds.
+    expect(['timeout', 'hung']).toContain(failure.reason);
     await expectDetected(failure, stopped);
     await monitor.untilStatus('unhealthy', 0);
     await monitor.untilStatus('unhealthy', 1);
