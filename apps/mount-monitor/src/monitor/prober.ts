@@ -45,6 +45,12 @@ export interface ProberOptions {
 /** The longest output of a probe that is read, in characters. */
 const maxOutput = 64 * 1024;
 
+/**
+ * Nothing from outside may change what a probe does. Compiling is off: a probe is over before it pays, and the
+ * threads for it are a sixth of a check's cost and of a hung probe's memory.
+ */
+const probeEnvironment = { BUN_JSC_useJIT: '0' };
+
 /** Checks between two collections of garbage: left alone, Bun lets it grow to several times what is in use. */
 const checksBetweenCollections = 32;
 
