@@ -42,13 +42,9 @@ export {
   parseImageManifest,
   type ReadImageConfig,
 } from './image-schema.ts';
+export type { LayerContent, LayerReading } from './layer-content.ts';
 export { type ReadEntry, type ReadLayerOptions, readLayer } from './layer-reader.ts';
-export {
-  type LayerContent,
-  type LayerReading,
-  type LayerThreads,
-  startLayerThreads,
-} from './layer-threads.ts';
+export { type LayerThreads, startLayerThreads } from './layer-threads.ts';
 export {
   type LayerEntry,
   type LayerOptions,

@@ -26,6 +26,9 @@ export interface ReadLayerOptions {
   readonly onContent?: ((path: string, chunk: Buffer) => void | Promise<void>) | undefined;
 }
 
+/** Bytes in order, as they come or all there already. */
+export type Chunks = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+
 const DEFAULT_LIMIT = 16 * 1024 ** 3;
 const RECORDS_LIMIT = 1024 * 1024;
 
@@ -36,10 +39,7 @@ const RECORDS_LIMIT = 1024 * 1024;
  * folder nor link, and for more than `maxBytes`; `DIGEST_MISMATCH` where the tar is another than `diffId` names.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md
  */
-export async function* readLayer(
-  source: AsyncIterable<Uint8Array>,
-  options: ReadLayerOptions,
-): AsyncGenerator<ReadEntry> {
+export async function* readLayer(source: Chunks, options: ReadLayerOptions): AsyncGenerator<ReadEntry> {
   const hash = createHash('sha256');
   const reader = new BlockReader(limited(decompressed(source, options.compression), options, hash));
   let records: ReadonlyMap<string, string> = new Map();
@@ -135,10 +135,7 @@ function numberOf(records: ReadonlyMap<string, string>, key: string): number | u
   return Math.floor(Number(text));
 }
 
-async function* decompressed(
-  source: AsyncIterable<Uint8Array>,
-  compression: Compression,
-): AsyncGenerator<Buffer> {
+async function* decompressed(source: Chunks, compression: Compression): AsyncGenerator<Buffer> {
   if (compression === 'none') {
     for await (const chunk of source) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
     return;
@@ -165,7 +162,7 @@ async function* decompressed(
 }
 
 // The next chunk is asked for once the former has been consumed, not once it has been taken: its memory may be used anew.
-async function feed(source: AsyncIterable<Uint8Array>, output: Writable): Promise<void> {
+async function feed(source: Chunks, output: Writable): Promise<void> {
   for await (const chunk of source) {
     await new Promise<void>((resolve, reject) => {
       output.write(chunk, (error) => (error ? reject(error) : resolve()));

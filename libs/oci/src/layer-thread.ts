@@ -1,8 +1,8 @@
 // What the threads of layer-threads.ts run.
 import { parentPort } from 'node:worker_threads';
 import { OciError } from './errors.ts';
-import { type ReadEntry, readLayer } from './layer-reader.ts';
-import type { FromThread, LayerContent, LayerReading, ToThread } from './layer-threads.ts';
+import { readLayerContent } from './layer-content.ts';
+import type { FromThread, ToThread } from './layer-threads.ts';
 
 const port = parentPort;
 if (port === null) throw new Error('layer-thread.ts: expected to be run as a thread');
@@ -36,24 +36,13 @@ async function* chunks(): AsyncGenerator<Buffer> {
   }
 }
 
-async function read({ head: wanted, ...options }: LayerReading): Promise<LayerContent> {
-  let head: Buffer = Buffer.alloc(0);
-  const entries: ReadEntry[] = [];
-  const reading = readLayer(chunks(), {
-    ...options,
-    onContent(path, chunk) {
-      if (path === wanted.path && head.length < wanted.bytes)
-        head = Buffer.concat([head, chunk.subarray(0, wanted.bytes - head.length)]);
-    },
-  });
-  for await (const entry of reading) entries.push(entry);
-  return { entries, head };
-}
-
 try {
   for (;;) {
     const message = await next();
-    if (message.kind === 'begin') tell({ kind: 'content', content: await read(message.reading) });
+    if (message.kind === 'begin') {
+      const content = await readLayerContent(chunks(), message.reading);
+      tell({ kind: 'content', content });
+    }
   }
 } catch (error) {
   if (!(error instanceof OciError)) throw error;

@@ -21,7 +21,10 @@ const CONTENT = Buffer.concat(
   Array.from({ length: 100_000 }, (_, index) => createHash('sha256').update(`${index}`).digest()),
 ).subarray(0, 3_000_001);
 
-describe('threads that read layers', () => {
+describe.each([
+  ['threads that read layers', CONTENT.length],
+  ['layers too small for a thread', 1000],
+])('%s', (_title, size) => {
   const samples = new Map<Compression, Sample>();
   let threads: LayerThreads;
 
@@ -49,7 +52,7 @@ describe('threads that read layers', () => {
   });
   afterAll(() => samples.clear());
   beforeEach(() => {
-    threads = startLayerThreads(1);
+    threads = startLayerThreads([size]);
   });
   afterEach(() => threads.close());
 
@@ -64,7 +67,7 @@ describe('threads that read layers', () => {
     if (error !== undefined) throw error;
   }
   const read = (bytes: Buffer, compression: Compression, diffId?: Digest, error?: Error) =>
-    threads.read(async () => inChunks(bytes, error), { compression, diffId, head: HEAD });
+    threads.read(size, async () => inChunks(bytes, error), { compression, diffId, head: HEAD });
 
   it.each(['none', 'gzip', 'zstd'] as const)(
     'give the entries and the head of one after the other, under %s',
@@ -108,7 +111,10 @@ describe('threads that read layers', () => {
 
   it('read the next where one could not be opened', async () => {
     const failure = new Error('not found');
-    const failed = threads.read(() => Promise.reject(failure), { compression: 'gzip', head: HEAD });
+    const failed = threads.read(size, () => Promise.reject(failure), {
+      compression: 'gzip',
+      head: HEAD,
+    });
     await expect(failed).rejects.toBe(failure);
     const { bytes, diffId } = sampleOf('zstd');
     expect((await read(bytes, 'zstd', diffId)).entries).toHaveLength(2);

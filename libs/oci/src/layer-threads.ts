@@ -1,29 +1,23 @@
+import { availableParallelism } from 'node:os';
+import { buffer as bufferOf } from 'node:stream/consumers';
 import { Worker } from 'node:worker_threads';
 import { OciError, type OciErrorCode } from './errors.ts';
 import { giveBack } from './give-back.ts';
-import type { ReadEntry, ReadLayerOptions } from './layer-reader.ts';
-
-/** How a layer is read by a thread. */
-export interface LayerReading extends Pick<ReadLayerOptions, 'compression' | 'diffId' | 'maxBytes'> {
-  /** The file whose first bytes are wanted, and how many of them. */
-  readonly head: { readonly path: string; readonly bytes: number };
-}
-
-/** What was read of a layer. */
-export interface LayerContent {
-  readonly entries: readonly ReadEntry[];
-  /** The first bytes of the file that they were asked of; none where there is no such file. */
-  readonly head: Uint8Array;
-}
+import { type LayerContent, type LayerReading, readLayerContent } from './layer-content.ts';
 
 /** Threads that read layers, each one layer at a time. */
 export interface LayerThreads {
   /**
-   * Reads a layer as `readLayer` does, on a thread; `open` is called once one is free. The source is read to its end
-   * even where the layer is found damaged before: what the source has to say of its bytes, such as that their digest is
-   * another, is thrown first. Its chunks are used up: the memory of each is given back.
+   * Reads a layer of so many bytes as `readLayer` does; `open` is called once a thread is free. A small one is not
+   * worth a thread. The source is read to its end even where the layer is found damaged before: what the source has to
+   * say of its bytes, such as that their digest is another, is thrown first. Its chunks are used up: the memory of each
+   * is given back.
    */
-  read(open: () => Promise<AsyncIterable<Uint8Array>>, reading: LayerReading): Promise<LayerContent>;
+  read(
+    size: number,
+    open: () => Promise<AsyncIterable<Uint8Array>>,
+    reading: LayerReading,
+  ): Promise<LayerContent>;
   close(): Promise<void>;
 }
 
@@ -41,9 +35,16 @@ export type FromThread =
 
 const BUFFER_BYTES = 256 * 1024;
 const BUFFERS = 4;
+/** Read in less time than a thread takes to start, in bytes. */
+const SMALL_LAYER = 1024 * 1024;
 
-/** Starts so many threads. They end by `close` only. */
-export function startLayerThreads(count: number): LayerThreads {
+/**
+ * Starts a thread for each layer of these sizes, in bytes, that is worth one, and no more than there are processors.
+ * They end by `close` only.
+ */
+export function startLayerThreads(sizes: readonly number[]): LayerThreads {
+  const worthOne = sizes.filter((size) => size > SMALL_LAYER);
+  const count = Math.min(worthOne.length, availableParallelism());
   const threads = new Set(Array.from({ length: count }, () => new LayerThread()));
   const idle = [...threads];
   const waiting: ((thread: LayerThread) => void)[] = [];
@@ -53,6 +54,15 @@ export function startLayerThreads(count: number): LayerThreads {
     const next = waiting.shift();
     if (next === undefined) idle.push(thread);
     else next(thread);
+  }
+
+  function freeThread(): Promise<LayerThread> | LayerThread {
+    if (threads.size === 0) {
+      const first = new LayerThread();
+      threads.add(first);
+      return first;
+    }
+    return idle.pop() ?? new Promise<LayerThread>((resolve) => waiting.push(resolve));
   }
 
   // A thread whose layer broke off may still hold some of it: another takes its place.
@@ -66,8 +76,9 @@ export function startLayerThreads(count: number): LayerThreads {
   }
 
   return {
-    async read(open, reading) {
-      const thread = idle.pop() ?? (await new Promise<LayerThread>((resolve) => waiting.push(resolve)));
+    async read(size, open, reading) {
+      if (size <= SMALL_LAYER) return readLayerContent([await bufferOf(await open())], reading);
+      const thread = await freeThread();
       let source: AsyncIterable<Uint8Array>;
       try {
         source = await open();

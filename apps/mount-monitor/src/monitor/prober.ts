@@ -178,9 +178,8 @@ class Run {
     this.#timeoutMs = timeoutMs;
     if (this.#settled) return;
     try {
-      // An empty environment: nothing from outside may change what the probe does.
       this.child = spawn(command.file, [...command.args, JSON.stringify(this.#request)], {
-        env: {},
+        env: probeEnvironment,
         cwd: '/',
         // Not stdout: Bun reads that into a buffer of 64 KiB a process, and this one into memory that it reuses.
         stdio: ['ignore', 'ignore', 'ignore', 'pipe'],

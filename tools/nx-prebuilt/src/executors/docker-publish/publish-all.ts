@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import type { PublishedImage, PublishRecord } from '@prebuilt/artifacts';
 import { formatImageReference, type LayerThreads, startLayerThreads } from '@prebuilt/oci';
 import type { Connection } from './connect.ts';
@@ -37,7 +36,8 @@ export interface PublishAll {
  * there. A failure leaves the tags that have not moved where they were; run again, it sends what is missing.
  */
 export async function publishAll(all: PublishAll): Promise<PublishRecord> {
-  const threads = startLayerThreads(Math.min(availableParallelism(), all.local.layout.images.length));
+  const layers = all.local.layout.images.flatMap(({ manifest }) => manifest.layers);
+  const threads = startLayerThreads(layers.map(({ size }) => size));
   try {
     return await publishWith(threads, all);
   } finally {

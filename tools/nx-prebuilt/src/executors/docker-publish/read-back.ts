@@ -52,7 +52,7 @@ export function createLayerReader(client: RepositoryClient, threads: LayerThread
       const reading =
         readings.get(key) ??
         client.attempt(`read back layer ${layer.digest}`, () =>
-          threads.read(() => client.openBlob(layer), {
+          threads.read(layer.size, () => client.openBlob(layer), {
             compression: compressionOf(layer.mediaType) ?? 'none',
             diffId,
             head: { path: program, bytes: IDENTITY_BYTES },
