@@ -1,5 +1,4 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
-import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { EngineError, type UsedEngine, useEngine } from '@prebuilt/engine';
 import { HELP, parseArguments } from './arguments.ts';
@@ -10,6 +9,7 @@ import { BenchError } from './errors.ts';
 import { runGrowth } from './growth.ts';
 import { formatReport, growthTable, replaceBlock, summaryTable } from './report.ts';
 import {
+  busyShare,
   describeMachine,
   mergeResults,
   type RecordedGrowth,
@@ -119,13 +119,13 @@ async function measureOne(
   engine: BenchContext['engine'],
   measure: (context: BenchContext, recording: Recording) => Promise<void>,
 ): Promise<void> {
-  const loadBefore = loadavg()[0] ?? 0;
+  const busyBefore = await busyShare();
   const scratch = join(ROOT, '.cache/bench', name);
   await rm(scratch, { recursive: true, force: true });
   await mkdir(scratch, { recursive: true });
   try {
     const context = { workspaceRoot: ROOT, scratch, progress: say, engine };
-    await measure(context, { measured: new Date().toISOString(), loadBefore, machine: describeMachine() });
+    await measure(context, { measured: new Date().toISOString(), busyBefore, machine: describeMachine() });
     // Whatever comes after: what was measured is kept.
     if (record) {
       const merged = mergeResults(await readResults(RESULTS), { results, growth }, NAMES);

@@ -18,11 +18,11 @@ const RESULT: RecordedResult = {
   ratio: { median: 1.5, min: 1.5, max: 1.5 },
   met: false,
   measured: '2026-01-02T03:04:05.000Z',
-  loadBefore: 0.2,
+  busyBefore: 0.02,
   machine: { processor: 'CPU', cores: 2, memoryBytes: 24e9, kernel: 'linux 6 x64', node: 'v24' },
 };
 
-const { measured, loadBefore, machine } = RESULT;
+const { measured, busyBefore, machine } = RESULT;
 const GROWTH: RecordedGrowth = {
   name: 'growth-platforms',
   title: 'Growth: platforms',
@@ -33,7 +33,7 @@ const GROWTH: RecordedGrowth = {
     { point: 4, values: [400], summary: { median: 400, min: 390, max: 410 }, peakBytes: 50e6 },
   ],
   bend: 1,
-  ...{ measured, loadBefore, machine },
+  ...{ measured, busyBefore, machine },
 };
 
 describe('summaryTable', () => {
@@ -72,8 +72,8 @@ describe('formatReport', () => {
     expect(document.split('\n\n').at(-2)).toBe('The limit is X.');
   });
   it('says where the machine was busy', () => {
-    expect(formatReport({ results: [{ ...RESULT, loadBefore: 9 }], growth: [] }).document).toContain(
-      '9.0 runnable processes',
+    expect(formatReport({ results: [{ ...RESULT, busyBefore: 0.42 }], growth: [] }).document).toContain(
+      '42 % of its processors',
     );
   });
 

@@ -148,10 +148,13 @@ function section(result: RecordedResult, remark: string | undefined): string[] {
   ];
 }
 
-function footer({ name, measured, machine, loadBefore }: Recording & { readonly name: string }): string {
+/** From which share of the processors on it is said that others used them too. */
+const BUSY = 0.1;
+
+function footer({ name, measured, machine, busyBefore }: Recording & { readonly name: string }): string {
   const busy =
-    loadBefore > machine.cores
-      ? ` The machine was busy with other work: ${loadBefore.toFixed(1)} runnable processes before it began.`
+    busyBefore > BUSY
+      ? ` The machine was busy with other work: ${Math.round(busyBefore * 100)} % of its processors in the second before.`
       : '';
   return `\`npm run bench -- --only ${name}\`, ${measured}, on ${formatMachine(machine)}.${busy}`;
 }

@@ -1,6 +1,7 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { cpus, release, totalmem } from 'node:os';
 import { dirname } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { BenchError } from './errors.ts';
 import type { GrowthResult } from './growth.ts';
 import type { BenchResult } from './runner.ts';
@@ -18,8 +19,8 @@ export interface Machine {
 export interface Recording {
   /** ISO 8601, UTC. */
   readonly measured: string;
-  /** Average number of runnable processes in the minute before: above the cores, others were at work too. */
-  readonly loadBefore: number;
+  /** The share of its processors, 0 to 1, that other work took in the second before. */
+  readonly busyBefore: number;
   readonly machine: Machine;
 }
 
@@ -46,6 +47,25 @@ export function describeMachine(): Machine {
     kernel: `${process.platform} ${release()} ${process.arch}`,
     node: process.version,
   };
+}
+
+/** The share of this machine's processors, 0 to 1, that is in use in the second to come. */
+export async function busyShare(): Promise<number> {
+  const before = processorTimes();
+  await wait(1000);
+  const after = processorTimes();
+  return 1 - (after.idle - before.idle) / (after.all - before.all);
+}
+
+function processorTimes(): { readonly idle: number; readonly all: number } {
+  const [total, ...others] = cpus().map(({ times }) => ({
+    idle: times.idle,
+    all: Object.values(times).reduce((sum, time) => sum + time, 0),
+  }));
+  return others.reduce(
+    (sum, { idle, all }) => ({ idle: sum.idle + idle, all: sum.all + all }),
+    total ?? { idle: 0, all: 0 },
+  );
 }
 
 /** The recorded results; none where the file is missing. Throws RESULTS where it can't be understood. */
