@@ -2,10 +2,25 @@ import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename, dirname } from 'node:path';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { ClosingLineReporter } from './tools/engine/src/closing-line-reporter.ts';
 
 // Two at least: these tests wait for other programs as much as they compute.
 const maxWorkers = Math.max(2, availableParallelism() - 1);
+
+// They take minutes each: started last, they would leave a processor idle at the end.
+const LONGEST = ['rehearsal.e2e.ts', 'parity.e2e.ts', 'debian-registry.e2e.ts', 'faults.spec.ts'];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification) => {
+      const place = LONGEST.indexOf(basename(moduleId));
+      return place < 0 ? LONGEST.length : place;
+    };
+    const group = ({ project }: TestSpecification) => project.config.sequence.groupOrder;
+    return (await super.sort(files)).sort((a, b) => group(a) - group(b) || rank(a) - rank(b));
+  }
+}
 
 export default defineConfig({
   test: {
@@ -19,6 +34,7 @@ export default defineConfig({
         test: { name: basename(dirname(config)), maxWorkers, sequence: { groupOrder: 1 } },
       })),
     ],
+    sequence: { sequencer: LongestFirst },
     reporters: ['default', new ClosingLineReporter()],
   },
 });

@@ -1,9 +1,10 @@
-import { type Chunks, type ReadEntry, type ReadLayerOptions, readLayer } from './layer-reader.ts';
+import { type ReadEntry, type ReadLayerOptions, readLayer } from './layer-reader.ts';
+import type { Chunks } from './through.ts';
 
 /** How the content of a layer is read. */
 export interface LayerReading extends Pick<ReadLayerOptions, 'compression' | 'diffId' | 'maxBytes'> {
-  /** The file whose first bytes are wanted, and how many of them. */
-  readonly head: { readonly path: string; readonly bytes: number };
+  /** The file whose first bytes are wanted, and how many of them; none unless told. */
+  readonly head?: { readonly path: string; readonly bytes: number };
 }
 
 /** What was read of a layer. */
@@ -23,7 +24,7 @@ export async function readLayerContent(
   const reading = readLayer(source, {
     ...options,
     onContent(path, chunk) {
-      if (path === wanted.path && head.length < wanted.bytes)
+      if (path === wanted?.path && head.length < wanted.bytes)
         head = Buffer.concat([head, chunk.subarray(0, wanted.bytes - head.length)]);
     },
   });

@@ -1,13 +1,12 @@
 import { createHash } from 'node:crypto';
-import type { Writable } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { BlockReader } from './block-reader.ts';
 import type { Compression } from './descriptor.ts';
 import { type Digest, digestFromHex } from './digest.ts';
 import { OciError } from './errors.ts';
-import { giveBack } from './give-back.ts';
 import { decodeHeader, decodePaxRecords, type RawHeader } from './tar-decode.ts';
 import { BLOCK, type EntryMetadata } from './tar-header.ts';
+import { type Chunks, through } from './through.ts';
 
 /** An entry of a layer that was read. The path is normalised and stays inside the image's root. */
 export interface ReadEntry extends EntryMetadata {
@@ -25,9 +24,6 @@ export interface ReadLayerOptions {
   /** Gets the content of files as it is read; the chunk's memory is used anew after that. */
   readonly onContent?: ((path: string, chunk: Buffer) => void | Promise<void>) | undefined;
 }
-
-/** Bytes in order, as they come or all there already. */
-export type Chunks = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
 const DEFAULT_LIMIT = 16 * 1024 ** 3;
 const RECORDS_LIMIT = 1024 * 1024;
@@ -141,34 +137,18 @@ async function* decompressed(source: Chunks, compression: Compression): AsyncGen
     return;
   }
   const chunkSize = 256 * 1024;
-  const output = compression === 'gzip' ? createGunzip({ chunkSize }) : createZstdDecompress({ chunkSize });
-  const feeding = feed(source, output);
-  feeding.catch((error) => output.destroy(error));
   try {
-    for await (const chunk of output) {
-      yield chunk;
-      giveBack(chunk);
-    }
-    await feeding;
+    yield* through(
+      source,
+      compression === 'gzip' ? createGunzip({ chunkSize }) : createZstdDecompress({ chunkSize }),
+    );
   } catch (cause) {
     if (cause instanceof OciError || !String((cause as NodeJS.ErrnoException).code).startsWith('Z'))
       throw cause;
     throw new OciError('INVALID_LAYER', `layer: can't be decompressed: ${(cause as Error).message}`, {
       cause,
     });
-  } finally {
-    output.destroy();
   }
-}
-
-// The next chunk is asked for once the former has been consumed, not once it has been taken: its memory may be used anew.
-async function feed(source: Chunks, output: Writable): Promise<void> {
-  for await (const chunk of source) {
-    await new Promise<void>((resolve, reject) => {
-      output.write(chunk, (error) => (error ? reject(error) : resolve()));
-    });
-  }
-  output.end();
 }
 
 async function* limited(

@@ -54,7 +54,7 @@ describe.each([
   beforeEach(() => {
     threads = startLayerThreads([size]);
   });
-  afterEach(() => threads.close());
+  afterEach(() => threads[Symbol.asyncDispose]());
 
   const sampleOf = (compression: Compression): Sample => samples.get(compression) as Sample;
 

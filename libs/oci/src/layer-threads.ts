@@ -18,7 +18,7 @@ export interface LayerThreads {
     open: () => Promise<AsyncIterable<Uint8Array>>,
     reading: LayerReading,
   ): Promise<LayerContent>;
-  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** What a thread is told: of each layer one `begin`, any number of `chunk`s, one `end`. */
@@ -40,7 +40,7 @@ const SMALL_LAYER = 1024 * 1024;
 
 /**
  * Starts a thread for each layer of these sizes, in bytes, that is worth one, and no more than there are processors.
- * They end by `close` only.
+ * They end when disposed of.
  */
 export function startLayerThreads(sizes: readonly number[]): LayerThreads {
   const worthOne = sizes.filter((size) => size > SMALL_LAYER);
@@ -95,7 +95,7 @@ export function startLayerThreads(sizes: readonly number[]): LayerThreads {
         throw error;
       }
     },
-    async close() {
+    async [Symbol.asyncDispose]() {
       closed = true;
       await Promise.all([...threads].map((thread) => thread.end()));
     },

@@ -1,16 +1,18 @@
-import { createHash, type Hash, randomUUID } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
+import { createHash, randomUUID } from 'node:crypto';
+import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Readable, Transform } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import type { Transform } from 'node:stream';
 import { constants, createGzip, createZstdCompress } from 'node:zlib';
 import { type Compression, type Descriptor, layerMediaType } from './descriptor.ts';
 import { type Digest, digestFromHex, digestHex } from './digest.ts';
 import { OciError } from './errors.ts';
 import { BLOCK, type EntryMetadata, encodeHeader, paddingAfter } from './tar-header.ts';
+import { ahead, through } from './through.ts';
 
-/** An entry of a layer to write; `content` gives exactly `size` bytes of a file. */
+/**
+ * An entry of a layer to write; `content` gives exactly `size` bytes of a file. The memory of a chunk may be used anew
+ * once the next but one is asked for.
+ */
 export interface LayerEntry extends EntryMetadata {
   readonly content?: (() => AsyncIterable<Uint8Array>) | undefined;
 }
@@ -58,14 +60,14 @@ export async function writeLayer(
   { compression, onBytes, signal }: LayerOptions,
 ): Promise<WrittenLayer> {
   const temporary = join(blobs, `.layer-${randomUUID()}`);
-  const tar = new Tap(onBytes);
-  const packed = new Tap();
-  const sink = createWriteStream(temporary, { flags: 'wx', highWaterMark: CHUNK });
+  const [tar, packed] = [new Meter(), new Meter()];
   try {
-    const source = Readable.from(tarBlocks(entries), { objectMode: false, highWaterMark: CHUNK });
+    const blocks = ahead(metered(tarBlocks(entries), tar, { onBytes, signal }));
     const compressor = compressorFor(compression);
-    if (compressor === undefined) await pipeline(source, tar, packed, sink, { signal });
-    else await pipeline(source, tar, compressor, packed, sink, { signal });
+    await writeChunks(
+      temporary,
+      metered(compressor === undefined ? blocks : through(blocks, compressor), packed),
+    );
     const digest = packed.digest();
     await rename(temporary, join(blobs, digestHex(digest)));
     return {
@@ -76,6 +78,24 @@ export async function writeLayer(
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
+  }
+}
+
+async function writeChunks(path: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  await using file = await open(path, 'wx');
+  for await (const chunk of chunks) await file.writeFile(chunk);
+}
+
+async function* metered(
+  source: AsyncIterable<Uint8Array>,
+  meter: Meter,
+  { onBytes, signal }: Pick<LayerOptions, 'onBytes' | 'signal'> = {},
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) {
+    signal?.throwIfAborted();
+    meter.add(chunk);
+    onBytes?.(chunk.length);
+    yield chunk;
   }
 }
 
@@ -108,22 +128,14 @@ function compressorFor(compression: Compression): Transform | undefined {
   });
 }
 
-/** Passes bytes on, and counts and hashes them. */
-class Tap extends Transform {
-  readonly #hash: Hash = createHash('sha256');
-  readonly #onBytes: ((bytes: number) => void) | undefined;
+/** Counts and hashes bytes. */
+class Meter {
+  readonly #hash = createHash('sha256');
   bytes = 0;
 
-  constructor(onBytes?: (bytes: number) => void) {
-    super({ highWaterMark: CHUNK });
-    this.#onBytes = onBytes;
-  }
-
-  override _transform(chunk: Buffer, _: BufferEncoding, done: (error: null, chunk: Buffer) => void): void {
+  add(chunk: Uint8Array): void {
     this.#hash.update(chunk);
     this.bytes += chunk.length;
-    this.#onBytes?.(chunk.length);
-    done(null, chunk);
   }
 
   digest(): Digest {

@@ -68,6 +68,26 @@ describe('writeLayer', () => {
     expect(written.tarSize).toBe(tarSize(entries));
   });
 
+  it.each(['none', 'gzip', 'zstd'] as const)(
+    'is done with a chunk once the next but one is asked for, with %s',
+    async (compression) => {
+      const chunks = Array.from({ length: 20 }, (_, index) => Buffer.alloc(100_000, `${index}`));
+      const reused = Array.from({ length: 3 }, () => Buffer.alloc(100_000));
+      const content = async function* () {
+        for (const [index, chunk] of chunks.entries()) {
+          const buffer = reused[index % reused.length] as Buffer;
+          chunk.copy(buffer);
+          yield buffer;
+        }
+      };
+      const whole = file('a', Buffer.concat(chunks));
+      const { diffId, descriptor } = await writeLayer(blobs, [{ ...whole, content }], { compression });
+      expect(diffId).toBe((await writeLayer(blobs, [whole], { compression })).diffId);
+      const [entry] = await read(digestHex(descriptor.digest), compression);
+      expect(entry?.sha256).toBe(digestHex(digestOf(Buffer.concat(chunks))));
+    },
+  );
+
   it('tells the bytes that it packed', async () => {
     let told = 0;
     const onBytes = (bytes: number): void => {

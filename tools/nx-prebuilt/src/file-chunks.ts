@@ -3,24 +3,27 @@ import { open } from 'node:fs/promises';
 const CHUNK_BYTES = 1024 * 1024;
 
 /**
- * The bytes of a file from an offset on. A chunk is there until the next one is asked for: one of two buffers is read
- * into while the other is used, half again as fast as a stream, which makes a buffer for each chunk. Throws the file
- * system's errors.
+ * The bytes of a file from an offset on. A chunk is there until so many more are asked for as `kept` says, one unless
+ * told: few buffers are read into in turn, half again as fast as a stream, which makes one for each chunk. Throws the
+ * file system's errors.
  */
-export async function* readChunks(path: string, offset = 0): AsyncGenerator<Buffer> {
+export async function* readChunks(
+  path: string,
+  { offset = 0, kept = 1 }: { readonly offset?: number; readonly kept?: number } = {},
+): AsyncGenerator<Buffer> {
   const file = await open(path);
-  let reading: Promise<{ readonly bytesRead: number }> | undefined;
+  let reading: Promise<{ readonly bytesRead: number; readonly buffer: Buffer }> | undefined;
   try {
-    let [filled, free] = [Buffer.allocUnsafe(CHUNK_BYTES), Buffer.allocUnsafe(CHUNK_BYTES)];
-    let at = offset;
-    reading = file.read(filled, 0, CHUNK_BYTES, at);
-    for (;;) {
-      const { bytesRead } = await reading;
+    const buffers = Array.from({ length: kept + 1 }, () => Buffer.allocUnsafe(CHUNK_BYTES));
+    const read = (turn: number, at: number) => file.read(buffers[turn] as Buffer, 0, CHUNK_BYTES, at);
+    reading = read(0, offset);
+    for (let [turn, at] = [0, offset]; ; ) {
+      const { bytesRead, buffer } = await reading;
       if (bytesRead === 0) return;
       at += bytesRead;
-      reading = file.read(free, 0, CHUNK_BYTES, at);
-      yield filled.subarray(0, bytesRead);
-      [filled, free] = [free, filled];
+      turn = (turn + 1) % buffers.length;
+      reading = read(turn, at);
+      yield buffer.subarray(0, bytesRead);
     }
   } finally {
     await reading?.catch(() => {});

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { type Platform, platformParts } from '@prebuilt/artifacts';
 import {
   type Compression,
@@ -13,6 +12,7 @@ import {
   writeLayer,
 } from '@prebuilt/oci';
 import { PrebuiltError } from '../errors.ts';
+import { readChunks } from '../file-chunks.ts';
 import type { ContextFile } from './build-context.ts';
 import type { LayerPath } from './file-tree.ts';
 import type { ImagePlan } from './image-plan.ts';
@@ -36,8 +36,6 @@ export interface LayerProgress {
   readonly done: number;
   readonly total: number;
 }
-
-const CHUNK = 1024 * 1024;
 
 /**
  * Packs an image's layers and writes its configuration and manifest into a folder of blobs; gives the manifest's
@@ -83,10 +81,10 @@ function layerEntry({ path, uid, gid, mode, file }: LayerPath, mtime: number): L
   return { type: 'file', path, uid, gid, mode, mtime, size: file.size, content: () => checkedContent(file) };
 }
 
-/** The bytes of a file as they were verified. Throws `ARTIFACT_CHANGED` after the last one where they are others. */
+/** The bytes of a file as they were verified, each chunk until the next but one is asked for. Throws `ARTIFACT_CHANGED` after the last one where they are others. */
 export async function* checkedContent(file: ContextFile): AsyncGenerator<Buffer> {
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(file.source, { highWaterMark: CHUNK })) {
+  for await (const chunk of readChunks(file.source, { kept: 2 })) {
     hash.update(chunk);
     yield chunk;
   }

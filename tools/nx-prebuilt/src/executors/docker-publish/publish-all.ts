@@ -37,12 +37,8 @@ export interface PublishAll {
  */
 export async function publishAll(all: PublishAll): Promise<PublishRecord> {
   const layers = all.local.layout.images.flatMap(({ manifest }) => manifest.layers);
-  const threads = startLayerThreads(layers.map(({ size }) => size));
-  try {
-    return await publishWith(threads, all);
-  } finally {
-    await threads.close();
-  }
+  await using threads = startLayerThreads(layers.map(({ size }) => size));
+  return await publishWith(threads, all);
 }
 
 async function publishWith(

@@ -37,7 +37,7 @@ export function sbomArtifact(files: readonly SbomFile[], created: string): Artif
     annotations: { 'org.opencontainers.image.created': created },
     layers: files.map(({ descriptor, name, path }) => ({
       descriptor: { ...descriptor, annotations: { 'org.opencontainers.image.title': name } },
-      open: (offset) => readChunks(path, offset),
+      open: (offset) => readChunks(path, { offset }),
     })),
   };
 }

@@ -191,10 +191,14 @@ async function uploadBlobs(
     for (let blob = waiting.shift(); blob !== undefined; blob = waiting.shift()) {
       const { digest, size } = blob.descriptor;
       const path = join(layout.folder, BLOBS_FOLDER, digestHex(digest));
-      const { how, sent } = await client.uploadBlob(blob.descriptor, (offset) => readChunks(path, offset), {
-        ...(mountFrom === undefined ? {} : { mountFrom }),
-        onSession: (url) => journal.note(label, digest, url),
-      });
+      const { how, sent } = await client.uploadBlob(
+        blob.descriptor,
+        (offset) => readChunks(path, { offset }),
+        {
+          ...(mountFrom === undefined ? {} : { mountFrom }),
+          onSession: (url) => journal.note(label, digest, url),
+        },
+      );
       totals.bytesSent += sent;
       if (how === 'uploaded') totals.blobsSent += 1;
       else {

@@ -6,11 +6,11 @@ import {
   compressionOf,
   type Descriptor,
   digestHex,
+  type LayerThreads,
   type LayoutImage,
   platformName,
   readBlob,
   readImageLayout,
-  readLayer,
 } from '@prebuilt/oci';
 import { execa } from 'execa';
 import { artifactChanged } from '../../daemonless/assemble.ts';
@@ -56,7 +56,7 @@ export async function runBuildx(
 }
 
 /**
- * Takes the image of a layout that buildx wrote into a folder of blobs, after it has read it back: the platform is
+ * Takes the image of a layout that buildx wrote into a folder of blobs, after it has read it back on a thread: the platform is
  * the one asked for, and the files of all layers together are those of the plan, byte for byte. Throws `BUILDER` or
  * `ARTIFACT_CHANGED` where they are not.
  */
@@ -65,13 +65,14 @@ export async function adoptImage(
   blobs: string,
   platform: Platform,
   plan: ImagePlan,
+  threads: LayerThreads,
 ): Promise<Descriptor> {
   const [image, ...others] = (await readImageLayout(layout)).images;
   const found = image === undefined ? 'none' : platformName(image.platform);
   if (image === undefined || others.length > 0 || found !== platformName(platformParts(platform))) {
     throw new PrebuiltError('BUILDER', `buildx: expected one image of ${platform}, found ${found}`);
   }
-  await compareFiles(layout, image, platform, plan);
+  await compareFiles(layout, image, platform, plan, threads);
   const { descriptor, manifest } = image;
   for (const hex of new Set(
     [descriptor, manifest.config, ...manifest.layers].map((each) => digestHex(each.digest)),
@@ -86,6 +87,7 @@ async function compareFiles(
   image: LayoutImage,
   platform: Platform,
   plan: ImagePlan,
+  threads: LayerThreads,
 ): Promise<void> {
   const expected = new Map<string, string>();
   for (const { path, file } of plan.layers.flat()) {
@@ -96,7 +98,11 @@ async function compareFiles(
     const compression = compressionOf(layer.mediaType);
     if (compression === undefined) throw new Error(`layer of an unknown type ${layer.mediaType}`);
     const diffId = image.config.rootfs.diff_ids[index];
-    for await (const entry of readLayer(readBlob(layout, layer), { compression, diffId })) {
+    const { entries } = await threads.read(layer.size, async () => readBlob(layout, layer), {
+      compression,
+      diffId,
+    });
+    for (const entry of entries) {
       if (entry.type !== 'directory') found.set(entry.path, entry.sha256 ?? entry.type);
     }
   }

@@ -5,9 +5,11 @@ import {
   createImageLayout,
   type Descriptor,
   type Digest,
+  type LayerThreads,
   REF_NAME,
   readImageLayout,
   rfc3339,
+  startLayerThreads,
   writeImageIndex,
   writeIndexFile,
 } from '@prebuilt/oci';
@@ -66,11 +68,12 @@ export async function runDockerRelease(
     await writeFile(join(work, 'Dockerfile'), dockerfile);
     const stop = new AbortController();
     const either = AbortSignal.any([signal, stop.signal]);
+    await using threads = readers(plan);
     const built = await settleAll(
       plan.platforms.map(async (release) => {
         const started = performance.now();
         try {
-          const image = { plan, release, blobs, work, dockerfile, signal: either };
+          const image = { plan, release, blobs, work, dockerfile, threads, signal: either };
           const manifest = await (release.command === undefined
             ? assemble(image, progress)
             : build(image, progress));
@@ -111,12 +114,20 @@ function packedFiles({ command, image }: PlatformRelease): ReadonlySet<string> {
   return new Set(image.layers.flat().flatMap(({ file }) => file?.source ?? []));
 }
 
+/** What reads back the images that buildx makes; a layer of its own assembly is known. */
+function readers({ platforms }: DockerReleasePlan): LayerThreads {
+  const built = platforms.filter(({ command }) => command !== undefined);
+  const bytes = built.map(({ context }) => context.files.reduce((sum, { size }) => sum + size, 0));
+  return startLayerThreads(bytes);
+}
+
 interface ImageWork {
   readonly plan: DockerReleasePlan;
   readonly release: PlatformRelease;
   readonly blobs: string;
   readonly work: string;
   readonly dockerfile: Uint8Array;
+  readonly threads: LayerThreads;
   readonly signal: AbortSignal;
 }
 
@@ -141,7 +152,7 @@ function assemble(
 const STAGED_TIME = 2_147_483_647;
 
 async function build(
-  { plan, release, blobs, work, dockerfile, signal }: ImageWork,
+  { plan, release, blobs, work, dockerfile, threads, signal }: ImageWork,
   progress: ReleaseProgress,
 ): Promise<Descriptor> {
   const { platform, context, image, command } = release;
@@ -150,6 +161,6 @@ async function build(
   await mkdir(join(work, folders.layout), { recursive: true });
   if (command === undefined) throw new Error(`${platform}: planned without a command`);
   await runBuildx(command, work, signal, (text) => progress.line(`${platform} | ${text}`));
-  const manifest = await adoptImage(join(work, folders.layout), blobs, platform, image);
+  const manifest = await adoptImage(join(work, folders.layout), blobs, platform, image, threads);
   return { ...manifest, platform: platformParts(platform) };
 }
