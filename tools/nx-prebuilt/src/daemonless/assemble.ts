@@ -81,7 +81,10 @@ function layerEntry({ path, uid, gid, mode, file }: LayerPath, mtime: number): L
   return { type: 'file', path, uid, gid, mode, mtime, size: file.size, content: () => checkedContent(file) };
 }
 
-/** The bytes of a file as they were verified, each chunk until the next but one is asked for. Throws `ARTIFACT_CHANGED` after the last one where they are others. */
+/**
+ * The bytes of a file as they were verified, each chunk until the next but one is asked for. Throws `ARTIFACT_CHANGED`
+ * after the last one where they are others.
+ */
 export async function* checkedContent(file: ContextFile): AsyncGenerator<Buffer> {
   const hash = createHash('sha256');
   for await (const chunk of readChunks(file.source, { kept: 2 })) {
