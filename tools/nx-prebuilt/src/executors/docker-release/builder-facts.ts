@@ -25,10 +25,12 @@ const ANSWER_TIMEOUT_MS = 10_000;
  * https://docs.docker.com/build/exporters/oci-docker/
  */
 export async function readBuilderFacts(name: string | undefined): Promise<BuilderFacts> {
-  const version = await ask('buildx', 'version');
+  const [version, inspected] = await Promise.all([
+    ask('buildx', 'version'),
+    ask('buildx', 'inspect', ...(name === undefined ? [] : [name])),
+  ]);
   if (version.missing) return unusable('there is no docker client on the path', START_AN_ENGINE);
   if (!version.ok) return unusable(`docker buildx version: ${version.text}`, INSTALL_BUILDX);
-  const inspected = await ask('buildx', 'inspect', ...(name === undefined ? [] : [name]));
   if (!inspected.ok) return unusable(`docker buildx inspect: ${inspected.text}`, START_AN_ENGINE);
   const error = /^Error:\s*(.+)$/m.exec(inspected.text)?.[1];
   if (error !== undefined) return unusable(`docker buildx inspect: ${error}`, START_AN_ENGINE);
