@@ -35,12 +35,14 @@ describe.concurrent('transitions', () => {
     scratch.mount('m');
     await monitor.untilStatus('healthy');
     expect(await monitor.mount()).not.toHaveProperty('reason');
-    expect(changes(monitor)).toEqual([
-      'unknown>healthy:check_passed',
-      'healthy>degraded:check_failed',
-      'degraded>unhealthy:check_failed',
-      'unhealthy>healthy:recovered',
-    ]);
+    await expect
+      .poll(() => changes(monitor))
+      .toEqual([
+        'unknown>healthy:check_passed',
+        'healthy>degraded:check_failed',
+        'degraded>unhealthy:check_failed',
+        'unhealthy>healthy:recovered',
+      ]);
   });
 
   it('go from unknown to degraded and to healthy', async () => {
@@ -50,7 +52,9 @@ describe.concurrent('transitions', () => {
     await monitor.untilStatus('degraded');
     scratch.mount('m');
     await monitor.untilStatus('healthy');
-    expect(changes(monitor)).toEqual(['unknown>degraded:check_failed', 'degraded>healthy:check_passed']);
+    await expect
+      .poll(() => changes(monitor))
+      .toEqual(['unknown>degraded:check_failed', 'degraded>healthy:check_passed']);
   });
 
   it('skip degraded with a threshold of 1', async () => {
@@ -60,7 +64,7 @@ describe.concurrent('transitions', () => {
       mounts: [{ path: join(scratch.path, 'm') }],
     });
     await monitor.untilStatus('unhealthy');
-    expect(changes(monitor)).toEqual(['unknown>unhealthy:check_failed']);
+    await expect.poll(() => changes(monitor)).toEqual(['unknown>unhealthy:check_failed']);
   });
 
   it('take a mount’s own threshold over the global one', async () => {
