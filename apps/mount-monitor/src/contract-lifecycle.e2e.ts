@@ -12,6 +12,9 @@ function start(scratch: Scratch, config: Readonly<Record<string, unknown>>, opti
   return MonitorProcess.start(executable, scratch, { ...timing, ...config }, options);
 }
 
+/** The log is read beside the answers: what an answer tells may be in it a moment later. */
+const LOGGED = { timeout: 10_000 };
+
 /** The state changes that the log shows, as `from>to:trigger`. */
 function changes(monitor: MonitorProcess, path?: string): readonly string[] {
   return monitor
@@ -64,7 +67,7 @@ describe.concurrent('transitions', () => {
       mounts: [{ path: join(scratch.path, 'm') }],
     });
     await monitor.untilStatus('unhealthy');
-    await expect.poll(() => changes(monitor)).toEqual(['unknown>unhealthy:check_failed']);
+    await expect.poll(() => changes(monitor), LOGGED).toEqual(['unknown>unhealthy:check_failed']);
   });
 
   it('take a mount’s own threshold over the global one', async () => {
@@ -89,7 +92,7 @@ describe.concurrent('transitions', () => {
     await monitor.untilStatus('healthy');
     const { history = '' } = await monitor.mount();
     expect(history).toMatch(/fppp/);
-    expect(changes(monitor).at(-1)).toBe('unhealthy>healthy:recovered');
+    await expect.poll(() => changes(monitor).at(-1), LOGGED).toBe('unhealthy>healthy:recovered');
   });
 });
 
