@@ -12,15 +12,23 @@ function start(scratch: Scratch, config: Readonly<Record<string, unknown>>, opti
   return MonitorProcess.start(executable, scratch, { ...timing, ...config }, options);
 }
 
-/** The log is read beside the answers: what an answer tells may be in it a moment later. */
-const LOGGED = { timeout: 10_000 };
-
 /** The state changes that the log shows, as `from>to:trigger`. */
 function changes(monitor: MonitorProcess, path?: string): readonly string[] {
   return monitor
     .log()
     .filter((line) => line.msg === 'mount state changed' && (path === undefined || line.path === path))
     .map((line) => `${line.previous_state}>${line.new_state}:${line.trigger}`);
+}
+
+/** Holds the state changes to these; what an answer tells may be in the log a moment later. */
+async function expectChanges(monitor: MonitorProcess, expected: readonly string[]): Promise<void> {
+  await monitor.until('the changes are logged', () => changes(monitor).length >= expected.length);
+  expect(changes(monitor)).toEqual(expected);
+}
+
+/** Waits until this was logged. */
+function untilLogged(monitor: MonitorProcess, text: string): Promise<void> {
+  return monitor.until(`"${text}" is logged`, () => `${monitor.stdout}${monitor.stderr}`.includes(text));
 }
 
 describe.concurrent('transitions', () => {
@@ -38,14 +46,12 @@ describe.concurrent('transitions', () => {
     scratch.mount('m');
     await monitor.untilStatus('healthy');
     expect(await monitor.mount()).not.toHaveProperty('reason');
-    await expect
-      .poll(() => changes(monitor))
-      .toEqual([
-        'unknown>healthy:check_passed',
-        'healthy>degraded:check_failed',
-        'degraded>unhealthy:check_failed',
-        'unhealthy>healthy:recovered',
-      ]);
+    await expectChanges(monitor, [
+      'unknown>healthy:check_passed',
+      'healthy>degraded:check_failed',
+      'degraded>unhealthy:check_failed',
+      'unhealthy>healthy:recovered',
+    ]);
   });
 
   it('go from unknown to degraded and to healthy', async () => {
@@ -55,9 +61,7 @@ describe.concurrent('transitions', () => {
     await monitor.untilStatus('degraded');
     scratch.mount('m');
     await monitor.untilStatus('healthy');
-    await expect
-      .poll(() => changes(monitor))
-      .toEqual(['unknown>degraded:check_failed', 'degraded>healthy:check_passed']);
+    await expectChanges(monitor, ['unknown>degraded:check_failed', 'degraded>healthy:check_passed']);
   });
 
   it('skip degraded with a threshold of 1', async () => {
@@ -67,7 +71,7 @@ describe.concurrent('transitions', () => {
       mounts: [{ path: join(scratch.path, 'm') }],
     });
     await monitor.untilStatus('unhealthy');
-    await expect.poll(() => changes(monitor), LOGGED).toEqual(['unknown>unhealthy:check_failed']);
+    await expectChanges(monitor, ['unknown>unhealthy:check_failed']);
   });
 
   it('take a mount’s own threshold over the global one', async () => {
@@ -92,7 +96,8 @@ describe.concurrent('transitions', () => {
     await monitor.untilStatus('healthy');
     const { history = '' } = await monitor.mount();
     expect(history).toMatch(/fppp/);
-    await expect.poll(() => changes(monitor).at(-1), LOGGED).toBe('unhealthy>healthy:recovered');
+    await untilLogged(monitor, 'recovered');
+    expect(changes(monitor).at(-1)).toBe('unhealthy>healthy:recovered');
   });
 });
 
@@ -106,6 +111,7 @@ describe.concurrent('logs', () => {
     await using monitor = await start(scratch, { mounts });
     await monitor.untilStatus('degraded', 1);
     await monitor.untilStatus('healthy', 0);
+    await untilLogged(monitor, 'health check failed');
     const lines = monitor.log();
     for (const { time, level, msg } of lines) {
       expect(time).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
@@ -132,6 +138,8 @@ describe.concurrent('logs', () => {
     );
     await monitor.untilStatus('healthy');
     await monitor.get('/healthz/live');
+    await untilLogged(monitor, 'http request');
+    await untilLogged(monitor, 'health check passed');
     const messages = monitor.log().filter(({ level }) => level === 'debug');
     expect(messages.map(({ msg }) => msg)).toEqual(
       expect.arrayContaining(['health check passed', 'http request']),
@@ -156,6 +164,7 @@ describe.concurrent('logs', () => {
       mounts: [{ path: join(scratch.path, 'm') }],
     });
     await monitor.untilStatus('degraded');
+    await untilLogged(monitor, 'health check failed');
     expect(monitor.stdout).toMatch(/^time=\S+ level=info msg="starting mount monitor" version=\S+ /m);
     expect(monitor.stderr).toMatch(
       /^time=\S+ level=warn msg="health check failed" path=\S+ .*reason=missing/m,
@@ -165,6 +174,7 @@ describe.concurrent('logs', () => {
   it('warn of unknown keys, which stop nothing', async () => {
     using scratch = new Scratch();
     await using monitor = await start(scratch, { mounts: [{ path: scratch.mount('m'), cannary: 1 }] });
+    await untilLogged(monitor, 'cannary');
     expect(monitor.log().find(({ level }) => level === 'warn')).toMatchObject({
       problem: expect.stringContaining('mounts[0].cannary: unknown key'),
     });
