@@ -54,6 +54,8 @@ const imageBuildx: Bench = {
   theirs: 'the very `docker buildx build` commands that it runs, one a platform, side by side',
   unit: 'ms',
   target: { kind: 'at-most', ratio: 1.15 },
+  remark:
+    'The limit: on a machine where one question to docker takes 0.3 s, 3.5 s of 20.4 were not spent in buildx: 1.5 s in Node’s start and the questions which builder there is and what it can, about 1.2 s in hashing the files and copying them with the modes and times that BuildKit is to find, 0.8 s in reading both images back. Where processes start quickly the ratio was 1.13.',
   async prepare(context) {
     const environment = await context.engine();
     const verified = await verifiedSidecar(context);
