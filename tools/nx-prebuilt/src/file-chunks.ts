@@ -15,7 +15,12 @@ export async function* readChunks(
   let reading: Promise<{ readonly bytesRead: number; readonly buffer: Buffer }> | undefined;
   try {
     const buffers = Array.from({ length: kept + 1 }, () => Buffer.allocUnsafe(CHUNK_BYTES));
-    const read = (turn: number, at: number) => file.read(buffers[turn] as Buffer, 0, CHUNK_BYTES, at);
+    const read = (turn: number, at: number) => {
+      const next = file.read(buffers[turn] as Buffer, 0, CHUNK_BYTES, at);
+      // A failure is told once its turn comes.
+      next.catch(() => {});
+      return next;
+    };
     reading = read(0, offset);
     for (let [turn, at] = [0, offset]; ; ) {
       const { bytesRead, buffer } = await reading;

@@ -56,9 +56,9 @@ export async function runBuildx(
 }
 
 /**
- * Takes the image of a layout that buildx wrote into a folder of blobs, after it has read it back on a thread: the platform is
- * the one asked for, and the files of all layers together are those of the plan, byte for byte. Throws `BUILDER` or
- * `ARTIFACT_CHANGED` where they are not.
+ * Takes the image of a layout that buildx wrote into a folder of blobs, after it has read it back on a thread: the
+ * platform is the one asked for, and the files of all layers together are those of the plan, byte for byte. Throws
+ * `BUILDER` or `ARTIFACT_CHANGED` where they are not.
  */
 export async function adoptImage(
   layout: string,
