@@ -57,15 +57,14 @@ export async function busyShare(): Promise<number> {
   return 1 - (after.idle - before.idle) / (after.all - before.all);
 }
 
+/** Milliseconds since the start, of all processors together. */
 function processorTimes(): { readonly idle: number; readonly all: number } {
-  const [total, ...others] = cpus().map(({ times }) => ({
-    idle: times.idle,
-    all: Object.values(times).reduce((sum, time) => sum + time, 0),
-  }));
-  return others.reduce(
-    (sum, { idle, all }) => ({ idle: sum.idle + idle, all: sum.all + all }),
-    total ?? { idle: 0, all: 0 },
-  );
+  let [idle, all] = [0, 0];
+  for (const { times } of cpus()) {
+    idle += times.idle;
+    for (const time of Object.values(times)) all += time;
+  }
+  return { idle, all };
 }
 
 /** The recorded results; none where the file is missing. Throws RESULTS where it can't be understood. */
