@@ -2,7 +2,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { readBuilderFacts, readEngineFacts } from './builder-facts.ts';
+import { readDockerFacts, readEngineFacts } from './builder-facts.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -22,40 +22,52 @@ async function client(answers: Readonly<Record<string, string>>): Promise<void> 
   vi.stubEnv('PATH', `${folder}:${dirname(process.execPath)}:/usr/bin:/bin`);
 }
 
-const VERSION = { 'buildx version': 'echo "github.com/docker/buildx 0.13.1 abc"' };
+const CONTAINERD = [['driver-type', 'io.containerd.snapshotter.v1']];
+const info = (
+  driverStatus: unknown,
+  plugins: readonly object[] = [{ Name: 'buildx', Version: '0.13.1' }],
+) => {
+  const told = { ServerVersion: '28.5.2', DriverStatus: driverStatus, ClientInfo: { Plugins: plugins } };
+  return { info: `echo '${JSON.stringify(told)}'` };
+};
 const inspect = (driver: string, more = '') => ({
   'buildx inspect': `printf 'Name:   mine\\nDriver: ${driver}\\n\\nNodes:\\nName:     node0\\n${more}'`,
 });
 
-describe('readBuilderFacts', () => {
+describe('readDockerFacts', () => {
   it('takes the driver docker with the containerd image store', async () => {
-    await client({
-      ...VERSION,
-      ...inspect('docker'),
-      info: 'echo \'[["driver-type","io.containerd.snapshotter.v1"]]\'',
-    });
-    expect(await readBuilderFacts(undefined)).toEqual({
-      usable: true,
-      name: 'mine',
-      driver: 'docker',
-      buildx: 'github.com/docker/buildx 0.13.1',
+    await client({ ...info(CONTAINERD), ...inspect('docker') });
+    expect(await readDockerFacts(undefined)).toEqual({
+      builder: { usable: true, name: 'mine', driver: 'docker', buildx: '0.13.1' },
+      engine: { version: '28.5.2' },
     });
   });
 
   it.each(['docker-container', 'kubernetes', 'remote'])('takes the driver %s', async (driver) => {
-    await client({ ...VERSION, ...inspect(driver) });
-    expect(await readBuilderFacts(undefined)).toMatchObject({ usable: true, driver });
+    await client({ ...info(null), ...inspect(driver) });
+    expect(await readDockerFacts(undefined)).toMatchObject({ builder: { usable: true, driver } });
+  });
+
+  it('takes the driver remote where no engine answers', async () => {
+    await client({ info: 'echo "Cannot connect" >&2; exit 1', ...inspect('remote') });
+    expect(await readDockerFacts(undefined)).toEqual({
+      builder: { usable: true, name: 'mine', driver: 'remote', buildx: undefined },
+      engine: undefined,
+    });
   });
 
   it('asks for the builder by its name', async () => {
-    await client({ ...VERSION, 'buildx inspect farm': "printf 'Name: farm\\nDriver: remote\\n'" });
-    expect(await readBuilderFacts('farm')).toMatchObject({ usable: true, name: 'farm' });
-    expect(await readBuilderFacts('other')).toMatchObject({ usable: false });
+    await client({ ...info(null), 'buildx inspect farm': "printf 'Name: farm\\nDriver: remote\\n'" });
+    expect(await readDockerFacts('farm')).toMatchObject({ builder: { usable: true, name: 'farm' } });
+    expect(await readDockerFacts('other')).toMatchObject({ builder: { usable: false } });
   });
 
-  it('says how to mend the driver docker without the containerd image store', async () => {
-    await client({ ...VERSION, ...inspect('docker'), info: 'echo \'[["Backing Filesystem","extfs"]]\'' });
-    expect(await readBuilderFacts(undefined)).toMatchObject({
+  it.each([
+    ['another image store', [['Backing Filesystem', 'extfs']]],
+    ['none told', null],
+  ])('says how to mend the driver docker with %s', async (_, driverStatus) => {
+    await client({ ...info(driverStatus), ...inspect('docker') });
+    expect((await readDockerFacts(undefined)).builder).toMatchObject({
       usable: false,
       reason: expect.stringContaining('no containerd image store'),
       hint: expect.stringContaining('"containerd-snapshotter": true'),
@@ -64,25 +76,34 @@ describe('readBuilderFacts', () => {
 
   it.each([
     ['there is no client', {}, 'there is no docker client'],
-    [
-      'buildx is missing',
-      { 'buildx version': 'echo "docker: buildx is not a docker command." >&2; exit 1' },
-      'is not a docker command',
-    ],
+    ['buildx is missing', { ...info(CONTAINERD, []) }, 'has no plugin buildx'],
     [
       'no engine answers',
-      { ...VERSION, 'buildx inspect': 'echo "Cannot connect to the Docker daemon" >&2; exit 1' },
-      'Cannot connect',
+      { 'buildx inspect': 'echo "Cannot connect to the Docker daemon" >&2; exit 1' },
+      'docker buildx inspect: Cannot connect',
     ],
-    ['the builder has an error', { ...VERSION, ...inspect('docker', 'Error: no daemon\\n') }, 'no daemon'],
-    ['the answer is not understood', { ...VERSION, 'buildx inspect': 'echo hello' }, 'names no driver'],
+    [
+      'the engine tells nothing of itself',
+      { info: 'echo "permission denied" >&2; exit 1', ...inspect('docker') },
+      'docker info: permission denied',
+    ],
+    [
+      'the builder has an error',
+      { ...info(CONTAINERD), ...inspect('docker', 'Error: no daemon\\n') },
+      'no daemon',
+    ],
+    [
+      'the answer is not understood',
+      { ...info(CONTAINERD), 'buildx inspect': 'echo hello' },
+      'names no driver',
+    ],
   ])('says so where %s', async (_, answers, reason) => {
     await client(answers);
     if (Object.keys(answers).length === 0) {
       await rm(join(folder, 'docker'));
       vi.stubEnv('PATH', folder);
     }
-    expect(await readBuilderFacts(undefined)).toMatchObject({
+    expect((await readDockerFacts(undefined)).builder).toMatchObject({
       usable: false,
       reason: expect.stringContaining(reason),
       hint: expect.stringContaining('--builder=daemonless'),

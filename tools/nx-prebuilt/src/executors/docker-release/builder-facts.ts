@@ -2,7 +2,13 @@ import { execa } from 'execa';
 
 /** Whether buildx can build what is asked here, or why not. */
 export type BuilderFacts =
-  | { readonly usable: true; readonly name: string; readonly driver: string; readonly buildx: string }
+  | {
+      readonly usable: true;
+      readonly name: string;
+      readonly driver: string;
+      /** Its version; undefined where the docker client tells none. */
+      readonly buildx: string | undefined;
+    }
   | { readonly usable: false; readonly reason: string; readonly hint: string };
 
 /** The engine that answers. */
@@ -19,52 +25,95 @@ const USE_CONTAINERD =
 /** How long an engine may take to answer, in milliseconds. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
+/** What a docker client tells of the builder and of the engine. */
+export interface DockerFacts {
+  readonly builder: BuilderFacts;
+  /** Undefined where none answers. */
+  readonly engine: EngineFacts | undefined;
+}
+
+/** What is read of `docker info`; without an engine its fields are empty. */
+interface DockerInfo {
+  readonly ServerVersion?: string;
+  readonly DriverStatus?: readonly (readonly string[])[] | null;
+  readonly ClientInfo?: {
+    readonly Plugins?: readonly { readonly Name: string; readonly Version?: string }[];
+  };
+}
+
 /**
- * Asks whether a builder can build images into OCI layouts: any but the `docker` driver can, and that one where the
- * engine has the containerd image store.
+ * Asks for the engine, and whether a builder (the current one unless named) can build images into OCI layouts: any
+ * but the `docker` driver can, and that one where the engine has the containerd image store.
  * https://docs.docker.com/build/exporters/oci-docker/
  */
-export async function readBuilderFacts(name: string | undefined): Promise<BuilderFacts> {
-  const [version, inspected] = await Promise.all([
-    ask('buildx', 'version'),
+export async function readDockerFacts(name: string | undefined): Promise<DockerFacts> {
+  const [inspected, told] = await Promise.all([
     ask('buildx', 'inspect', ...(name === undefined ? [] : [name])),
+    ask('info', '--format', '{{json .}}'),
   ]);
-  if (version.missing) return unusable('there is no docker client on the path', START_AN_ENGINE);
-  if (!version.ok) return unusable(`docker buildx version: ${version.text}`, INSTALL_BUILDX);
-  if (!inspected.ok) return unusable(`docker buildx inspect: ${inspected.text}`, START_AN_ENGINE);
-  const error = /^Error:\s*(.+)$/m.exec(inspected.text)?.[1];
-  if (error !== undefined) return unusable(`docker buildx inspect: ${error}`, START_AN_ENGINE);
-  const driver = /^Driver:\s*(\S+)$/m.exec(inspected.text)?.[1];
-  const found = /^Name:\s*(\S+)$/m.exec(inspected.text)?.[1];
-  if (driver === undefined || found === undefined) {
-    return unusable('docker buildx inspect names no driver', INSTALL_BUILDX);
-  }
-  if (driver === 'docker') {
-    const info = await ask('info', '--format', '{{json .DriverStatus}}');
-    if (!info.ok) return unusable(`docker info: ${info.text}`, START_AN_ENGINE);
-    if (!info.text.includes('io.containerd.snapshotter.v1')) {
-      return unusable(
-        `the builder ${found} has the driver "docker" and its engine no containerd image store, so it can't write OCI layouts`,
-        USE_CONTAINERD,
-      );
-    }
-  }
-  return { usable: true, name: found, driver, buildx: version.text.split(' ').slice(0, 2).join(' ') };
+  const info = told.ok ? parseInfo(told.text) : undefined;
+  const engine = engineOf(info?.ServerVersion ?? '');
+  return { builder: builderOf(inspected, told, info), engine };
 }
 
 /** The version of the engine; undefined where none answers. */
 export async function readEngineFacts(): Promise<EngineFacts | undefined> {
   const version = await ask('version', '--format', '{{.Server.Version}}');
-  return version.ok && /^\d+\./.test(version.text) ? { version: version.text } : undefined;
+  return version.ok ? engineOf(version.text) : undefined;
+}
+
+function builderOf(inspected: Answer, told: Answer, info: DockerInfo | undefined): BuilderFacts {
+  if (inspected.missing) return unusable('there is no docker client on the path', START_AN_ENGINE);
+  const plugins = info?.ClientInfo?.Plugins;
+  const plugin = plugins?.find(({ Name }) => Name === 'buildx');
+  if (plugins !== undefined && plugin === undefined) {
+    return unusable('the docker client has no plugin buildx', INSTALL_BUILDX);
+  }
+  if (!inspected.ok) return unusable(`docker buildx inspect: ${inspected.text}`, START_AN_ENGINE);
+  const error = /^Error:\s*(.+)$/m.exec(inspected.text)?.[1];
+  if (error !== undefined) return unusable(`docker buildx inspect: ${error}`, START_AN_ENGINE);
+  const driver = /^Driver:\s*(\S+)$/m.exec(inspected.text)?.[1];
+  const name = /^Name:\s*(\S+)$/m.exec(inspected.text)?.[1];
+  if (driver === undefined || name === undefined) {
+    return unusable('docker buildx inspect names no driver', INSTALL_BUILDX);
+  }
+  if (driver === 'docker') {
+    if (!told.ok) return unusable(`docker info: ${told.text}`, START_AN_ENGINE);
+    if (!info?.DriverStatus?.some((field) => field.includes('io.containerd.snapshotter.v1'))) {
+      return unusable(
+        `the builder ${name} has the driver "docker" and its engine no containerd image store, so it can't write OCI layouts`,
+        USE_CONTAINERD,
+      );
+    }
+  }
+  return { usable: true, name, driver, buildx: plugin?.Version };
+}
+
+function parseInfo(text: string): DockerInfo | undefined {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function engineOf(version: string): EngineFacts | undefined {
+  return /^\d+\./.test(version) ? { version } : undefined;
 }
 
 function unusable(reason: string, hint: string): BuilderFacts {
   return { usable: false, reason, hint };
 }
 
-async function ask(
-  ...args: readonly string[]
-): Promise<{ readonly ok: boolean; readonly missing: boolean; readonly text: string }> {
+/** What a docker client answered, or the first line of why not. */
+interface Answer {
+  readonly ok: boolean;
+  /** Whether there is no client. */
+  readonly missing: boolean;
+  readonly text: string;
+}
+
+async function ask(...args: readonly string[]): Promise<Answer> {
   const result = await execa('docker', [...args], {
     reject: false,
     stdin: 'ignore',

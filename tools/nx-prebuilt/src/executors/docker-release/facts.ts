@@ -12,7 +12,7 @@ import { artifactChanged } from '../../daemonless/assemble.ts';
 import type { BuildContext, ContextFile } from '../../daemonless/build-context.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { sha256OfFile } from '../../file-hash.ts';
-import { type BuilderFacts, type EngineFacts, readBuilderFacts, readEngineFacts } from './builder-facts.ts';
+import { type DockerFacts, readDockerFacts, readEngineFacts } from './builder-facts.ts';
 import type { DockerReleaseOptions } from './options.ts';
 
 /** What the workspace's package.json says of the program. */
@@ -28,8 +28,8 @@ export interface ReleaseFacts {
   readonly dockerfile: Uint8Array;
   readonly packageFacts: PackageFacts;
   /** Undefined where buildx is not wanted. */
-  readonly builder: BuilderFacts | undefined;
-  readonly engine: EngineFacts | undefined;
+  readonly builder: DockerFacts['builder'] | undefined;
+  readonly engine: DockerFacts['engine'];
   /** Seconds since 1970. */
   readonly now: number;
 }
@@ -39,12 +39,11 @@ export async function readReleaseFacts(
   options: DockerReleaseOptions,
   workspaceRoot: string,
 ): Promise<ReleaseFacts> {
-  const [manifest, dockerfile, packageFacts, builder, engine] = await Promise.all([
+  const [manifest, dockerfile, packageFacts, { builder, engine }] = await Promise.all([
     readManifest(resolve(workspaceRoot, options.inputPath)),
     readDockerfileBytes(resolve(workspaceRoot, options.dockerfile)),
     readPackageFacts(join(workspaceRoot, 'package.json')),
-    options.builder === 'daemonless' ? undefined : readBuilderFacts(options.builderName),
-    readEngineFacts(),
+    readDocker(options),
   ]);
   const reports = new Map<Platform, VerifyReport>();
   for (const { platform } of manifest.manifest.platforms) {
@@ -53,6 +52,14 @@ export async function readReleaseFacts(
   }
   const now = Math.floor(Date.now() / 1000);
   return { manifest, reports, dockerfile, packageFacts, builder, engine, now };
+}
+
+async function readDocker({
+  builder,
+  builderName,
+}: DockerReleaseOptions): Promise<Pick<ReleaseFacts, 'builder' | 'engine'>> {
+  if (builder === 'daemonless') return { builder: undefined, engine: await readEngineFacts() };
+  return readDockerFacts(builderName);
 }
 
 /** A platform's files as a build context: its executable and its runtime folder, as the manifest lists them. */

@@ -16,7 +16,7 @@ const options: DockerReleaseOptions = {
   dryRun: false,
   json: false,
 };
-const usable = { usable: true, name: 'default', driver: 'docker', buildx: 'buildx 0.13.1' } as const;
+const usable = { usable: true, name: 'default', driver: 'docker', buildx: '0.13.1' } as const;
 const unusable = { usable: false, reason: 'no engine answers', hint: 'Start one.' } as const;
 const DOCKERFILE = `FROM scratch
 ARG TARGETARCH

@@ -213,7 +213,8 @@ function chooseBuilder(
 ): Pick<DockerReleasePlan, 'builder' | 'reason'> {
   if (builder === 'daemonless' || facts === undefined) return { builder: 'daemonless', reason: 'as asked' };
   if (facts.usable) {
-    const which = `builder ${facts.name} (${facts.driver}) of ${facts.buildx}`;
+    const version = facts.buildx === undefined ? '' : ` ${facts.buildx}`;
+    const which = `builder ${facts.name} (${facts.driver}) of buildx${version}`;
     return { builder: 'buildx', reason: builder === 'auto' ? `${which} is usable` : `as asked: ${which}` };
   }
   if (builder === 'auto') return { builder: 'daemonless', reason: facts.reason };
