@@ -108,11 +108,12 @@ describe('replaceFolder', () => {
   });
 });
 
+// Loads the module before it becomes another user, who may not reach the folder of this workspace.
 function start(body: string, uid?: number) {
-  const source = `import { replaceFolder } from ${JSON.stringify(MODULE)};\n${body}`;
+  const become = uid === undefined ? '' : `process.setuid(${uid});`;
+  const source = `import { replaceFolder } from ${JSON.stringify(MODULE)};\n${become}\n${body}`;
   const child = spawn(process.execPath, ['--input-type=module-typescript', '--eval', source], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    ...(uid === undefined ? {} : { uid }),
   });
   const exit = new Promise<number | null>((resolve) => child.once('exit', resolve));
   const firstLine = Promise.race([
