@@ -1,18 +1,34 @@
-const UNITS: Readonly<Record<string, number>> = { h: 3600e9, m: 60e9, s: 1e9, ms: 1e6, us: 1e3, ns: 1 };
+const UNITS: Readonly<Record<string, bigint>> = {
+  h: 3_600_000_000_000n,
+  m: 60_000_000_000n,
+  s: 1_000_000_000n,
+  ms: 1_000_000n,
+  us: 1_000n,
+  µs: 1_000n,
+  μs: 1_000n,
+  ns: 1n,
+};
+const LONGEST = 30n * 24n * 3_600_000_000_000n;
 
 /**
- * The nanoseconds of a duration such as `1m30s`, `1.5s` or `500ms`; undefined for any other text and for more than
- * 30 days.
+ * The nanoseconds of a duration such as `1m30s`, `1.5s` or `500ms`; undefined for any other text, for more than
+ * 30 days and for a fraction of a nanosecond.
  * https://pkg.go.dev/time#ParseDuration
  */
 export function parseDuration(text: string): number | undefined {
   if (text === '0') return 0;
-  if (text.length > 40 || !/^(\d+(\.\d+)?(ns|us|ms|s|m|h))+$/.test(text)) return undefined;
-  let total = 0;
-  for (const [, amount = '', unit = ''] of text.matchAll(/(\d+(?:\.\d+)?)(ns|us|ms|s|m|h)/g)) {
-    total += Number(amount) * (UNITS[unit] ?? Number.NaN);
+  if (text.length > 40 || !/^((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+$/.test(text)) return undefined;
+  let total = 0n;
+  for (const [, whole = '', fraction = '', unit = ''] of text.matchAll(
+    /(\d*)\.?(\d*)(ns|us|µs|μs|ms|s|m|h)/g,
+  )) {
+    // In whole numbers: as binary fractions 1.001 s would be 1000999999.9999999 ns.
+    const scaled = BigInt(whole + fraction) * (UNITS[unit] ?? 0n);
+    const scale = 10n ** BigInt(fraction.length);
+    if (scaled % scale !== 0n) return undefined;
+    total += scaled / scale;
   }
-  return Number.isInteger(total) && total <= 30 * 24 * 3600e9 ? total : undefined;
+  return total <= LONGEST ? Number(total) : undefined;
 }
 
 /**
