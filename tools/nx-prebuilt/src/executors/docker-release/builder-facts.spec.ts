@@ -93,6 +93,11 @@ describe('readDockerFacts', () => {
       'no daemon',
     ],
     [
+      'nothing is answered, while what was started for it lives on',
+      { ...info(CONTAINERD), 'buildx inspect': 'sleep 30' },
+      'docker buildx inspect: no answer in 10 s',
+    ],
+    [
       'the answer is not understood',
       { ...info(CONTAINERD), 'buildx inspect': 'echo hello' },
       'names no driver',

@@ -1,4 +1,4 @@
-import { execa } from 'execa';
+import { execFile } from 'node:child_process';
 
 /** Whether buildx can build what is asked here, or why not. */
 export type BuilderFacts =
@@ -24,6 +24,7 @@ const USE_CONTAINERD =
 
 /** How long an engine may take to answer, in milliseconds. */
 const ANSWER_TIMEOUT_MS = 10_000;
+const MOST_OUTPUT_BYTES = 16 * 1024 * 1024;
 
 /** What a docker client tells of the builder and of the engine. */
 export interface DockerFacts {
@@ -113,13 +114,23 @@ interface Answer {
   readonly text: string;
 }
 
-async function ask(...args: readonly string[]): Promise<Answer> {
-  const result = await execa('docker', [...args], {
-    reject: false,
-    stdin: 'ignore',
-    timeout: ANSWER_TIMEOUT_MS,
+/** By Node's own means: loading execa takes about as long as the answer. */
+function ask(...args: readonly string[]): Promise<Answer> {
+  return new Promise((resolve) => {
+    const limits = {
+      timeout: ANSWER_TIMEOUT_MS,
+      killSignal: 'SIGKILL',
+      maxBuffer: MOST_OUTPUT_BYTES,
+    } as const;
+    const child = execFile('docker', args, limits, (error, stdout, stderr) => {
+      if (error === null) {
+        resolve({ ok: true, missing: false, text: stdout.trim() });
+        return;
+      }
+      const told = error.killed === true ? `no answer in ${ANSWER_TIMEOUT_MS / 1000} s` : stderr.trim();
+      const text = told.split('\n')[0] || error.message.trim();
+      resolve({ ok: false, missing: error.code === 'ENOENT', text });
+    });
+    child.stdin?.end();
   });
-  if (!result.failed) return { ok: true, missing: false, text: result.stdout.trim() };
-  const text = result.stderr.trim().split('\n')[0] || (result.shortMessage ?? 'failed');
-  return { ok: false, missing: result.code === 'ENOENT', text };
 }

@@ -12,7 +12,7 @@ import { artifactChanged } from '../../daemonless/assemble.ts';
 import type { BuildContext, ContextFile } from '../../daemonless/build-context.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { sha256OfFile } from '../../file-hash.ts';
-import { type DockerFacts, readDockerFacts, readEngineFacts } from './builder-facts.ts';
+import { type BuilderFacts, type EngineFacts, readDockerFacts, readEngineFacts } from './builder-facts.ts';
 import type { DockerReleaseOptions } from './options.ts';
 
 /** What the workspace's package.json says of the program. */
@@ -28,8 +28,9 @@ export interface ReleaseFacts {
   readonly dockerfile: Uint8Array;
   readonly packageFacts: PackageFacts;
   /** Undefined where buildx is not wanted. */
-  readonly builder: DockerFacts['builder'] | undefined;
-  readonly engine: DockerFacts['engine'];
+  readonly builder: BuilderFacts | undefined;
+  /** Undefined where none answers. */
+  readonly engine: EngineFacts | undefined;
   /** Seconds since 1970. */
   readonly now: number;
 }
@@ -59,7 +60,9 @@ async function readDocker({
   builderName,
 }: DockerReleaseOptions): Promise<Pick<ReleaseFacts, 'builder' | 'engine'>> {
   if (builder === 'daemonless') return { builder: undefined, engine: await readEngineFacts() };
-  return readDockerFacts(builderName);
+  // What runs buildx takes as long to load as docker to answer.
+  const [facts] = await Promise.all([readDockerFacts(builderName), import('./buildx.ts')]);
+  return facts;
 }
 
 /** A platform's files as a build context: its executable and its runtime folder, as the manifest lists them. */
@@ -75,17 +78,12 @@ export function contextOf(artifact: PlatformArtifact, inputPath: string): BuildC
 }
 
 /**
- * Holds every file of a context against the manifest: there, a regular file reached through no link, of the size and
- * the content that were verified. The content of files whose `source` is in `checkedLater` is left to whoever reads
- * them next. Throws `ARTIFACT_CHANGED`, naming the file.
+ * Holds every file of a context against the manifest, but for its content: there, a regular file reached through no
+ * link, of the size and mode that were verified. Throws `ARTIFACT_CHANGED`, naming the file.
  */
-export async function checkContext(
-  context: BuildContext,
-  inputPath: string,
-  checkedLater: ReadonlySet<string> = new Set(),
-): Promise<void> {
+export async function checkFiles({ files }: BuildContext, inputPath: string): Promise<void> {
   const root = await realpath(inputPath);
-  for (const file of context.files) {
+  for (const file of files) {
     const found = await lstat(file.source).catch((cause: NodeJS.ErrnoException) => {
       throw changed(file, cause.code === 'ENOENT' ? 'a file, found none' : `a file: ${cause.message}`, cause);
     });
@@ -101,9 +99,21 @@ export async function checkContext(
     if (executable !== (file.mode === 0o755)) {
       throw changed(file, `the mode ${file.mode.toString(8)}, found ${(found.mode & 0o777).toString(8)}`);
     }
-    if (checkedLater.has(file.source)) continue;
-    const sha256 = await sha256OfFile(file.source);
-    if (sha256 !== file.sha256) throw artifactChanged(file.source, file.sha256, sha256);
+  }
+}
+
+/**
+ * Holds the content of files against the manifest; of those whose `source` is in `checkedLater` it is left to whoever
+ * reads them next. Throws `ARTIFACT_CHANGED`, naming the file.
+ */
+export async function checkContent(
+  { files }: BuildContext,
+  checkedLater: ReadonlySet<string> = new Set(),
+): Promise<void> {
+  for (const { source, sha256: expected } of files) {
+    if (checkedLater.has(source)) continue;
+    const sha256 = await sha256OfFile(source);
+    if (sha256 !== expected) throw artifactChanged(source, expected, sha256);
   }
 }
 

@@ -16,8 +16,7 @@ import {
 import { assembleImage, type LayerProgress } from '../../daemonless/assemble.ts';
 import { replaceFolder } from '../../output-folder.ts';
 import { settleAll } from '../../settle-all.ts';
-import { adoptImage, runBuildx } from './buildx.ts';
-import { checkContext } from './facts.ts';
+import { checkContent, checkFiles } from './facts.ts';
 import { type DockerReleasePlan, type PlatformRelease, platformFolders } from './plan.ts';
 import { stageContext } from './stage-context.ts';
 
@@ -46,7 +45,8 @@ export interface ReleaseProgress {
 
 /** Holds the files of every platform against the manifest. Throws `ARTIFACT_CHANGED`. */
 export async function checkArtifacts({ platforms, inputPath }: DockerReleasePlan): Promise<void> {
-  await settleAll(platforms.map(({ context }) => checkContext(context, inputPath)));
+  await settleAll(platforms.map(({ context }) => checkFiles(context, inputPath)));
+  await settleAll(platforms.map(({ context }) => checkContent(context)));
 }
 
 /**
@@ -58,9 +58,7 @@ export async function runDockerRelease(
   dockerfile: Uint8Array,
   progress: ReleaseProgress,
 ): Promise<DockerRelease> {
-  await settleAll(
-    plan.platforms.map((release) => checkContext(release.context, plan.inputPath, packedFiles(release))),
-  );
+  await settleAll(plan.platforms.map(({ context }) => checkFiles(context, plan.inputPath)));
   return replaceFolder(plan.outputPath, async (folder, signal) => {
     const blobs = await createImageLayout(folder);
     const work = join(folder, '.work');
@@ -109,8 +107,7 @@ export async function runDockerRelease(
 }
 
 /** The files whose content is held against the manifest while it is packed: reading them twice would prove no more. */
-function packedFiles({ command, image }: PlatformRelease): ReadonlySet<string> {
-  if (command !== undefined) return new Set();
+function packedFiles({ image }: PlatformRelease): ReadonlySet<string> {
   return new Set(image.layers.flat().flatMap(({ file }) => file?.source ?? []));
 }
 
@@ -131,10 +128,11 @@ interface ImageWork {
   readonly signal: AbortSignal;
 }
 
-function assemble(
+async function assemble(
   { plan, release, blobs, signal }: ImageWork,
   progress: ReleaseProgress,
 ): Promise<Descriptor> {
+  await checkContent(release.context, packedFiles(release));
   return assembleImage(blobs, release.image, {
     platform: release.platform,
     compression: plan.compression,
@@ -156,11 +154,17 @@ async function build(
   progress: ReleaseProgress,
 ): Promise<Descriptor> {
   const { platform, context, image, command } = release;
-  const folders = platformFolders(plan.manifestSha256, dockerfile, platform);
-  await stageContext(context, join(work, folders.context), STAGED_TIME);
-  await mkdir(join(work, folders.layout), { recursive: true });
   if (command === undefined) throw new Error(`${platform}: planned without a command`);
+  const { adoptImage, runBuildx } = await import('./buildx.ts');
+  const folders = platformFolders(plan.manifestSha256, dockerfile, platform);
+  const staged = join(work, folders.context);
+  await settleAll([checkContent(context), stageContext(context, staged, STAGED_TIME)]);
+  await mkdir(join(work, folders.layout), { recursive: true });
   await runBuildx(command, work, signal, (text) => progress.line(`${platform} | ${text}`));
-  const manifest = await adoptImage(join(work, folders.layout), blobs, platform, image, threads);
+  const removed = rm(staged, { recursive: true });
+  const [manifest] = await Promise.all([
+    adoptImage(join(work, folders.layout), blobs, platform, image, threads),
+    removed,
+  ]);
   return { ...manifest, platform: platformParts(platform) };
 }
