@@ -17,7 +17,7 @@ import { WatchdogLink } from './watchdog-link.ts';
  * How many times later than usual code is compiled to machine code. The monitor waits more than it works, and what is
  * compiled and its compiler take 5 MB; only an endpoint asked ten thousands of times is worth it.
  */
-const reluctance = 1000;
+const reluctance = 500;
 
 /** How long the watchdog's request under way may hold up the exit, in ms. */
 const watchdogCloseMs = 2000;

@@ -2,9 +2,12 @@
  * The results of all work, in order. Waits for every piece even where one fails, so that nothing is still under way
  * while its folder is removed; then throws the first failure.
  */
-export async function settleAll<T>(work: readonly Promise<T>[]): Promise<readonly T[]> {
-  const settled = await Promise.allSettled(work);
+export async function settleAll<T extends readonly Promise<unknown>[] | []>(
+  work: T,
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  const settled: readonly PromiseSettledResult<unknown>[] = await Promise.allSettled(work);
   const failed = settled.find((result) => result.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
-  return settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  // All are fulfilled: what follows only takes the values out.
+  return Promise.all(work);
 }

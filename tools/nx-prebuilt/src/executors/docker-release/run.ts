@@ -161,10 +161,9 @@ async function build(
   await settleAll([checkContent(context), stageContext(context, staged, STAGED_TIME)]);
   await mkdir(join(work, folders.layout), { recursive: true });
   await runBuildx(command, work, signal, (text) => progress.line(`${platform} | ${text}`));
-  const removed = rm(staged, { recursive: true });
-  const [manifest] = await Promise.all([
+  const [manifest] = await settleAll([
     adoptImage(join(work, folders.layout), blobs, platform, image, threads),
-    removed,
+    rm(staged, { recursive: true }),
   ]);
   return { ...manifest, platform: platformParts(platform) };
 }
