@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { type Answer, answerOf } from '../../answer.ts';
 
 /** Whether buildx can build what is asked here, or why not. */
 export type BuilderFacts =
@@ -24,7 +24,6 @@ const USE_CONTAINERD =
 
 /** How long an engine may take to answer, in milliseconds. */
 const ANSWER_TIMEOUT_MS = 10_000;
-const MOST_OUTPUT_BYTES = 16 * 1024 * 1024;
 
 /** What a docker client tells of the builder and of the engine. */
 export interface DockerFacts {
@@ -106,31 +105,7 @@ function unusable(reason: string, hint: string): BuilderFacts {
   return { usable: false, reason, hint };
 }
 
-/** What a docker client answered, or the first line of why not. */
-interface Answer {
-  readonly ok: boolean;
-  /** Whether there is no client. */
-  readonly missing: boolean;
-  readonly text: string;
-}
-
-/** By Node's own means: loading execa takes about as long as the answer. */
-function ask(...args: readonly string[]): Promise<Answer> {
-  return new Promise((resolve) => {
-    const limits = {
-      timeout: ANSWER_TIMEOUT_MS,
-      killSignal: 'SIGKILL',
-      maxBuffer: MOST_OUTPUT_BYTES,
-    } as const;
-    const child = execFile('docker', args, limits, (error, stdout, stderr) => {
-      if (error === null) {
-        resolve({ ok: true, missing: false, text: stdout.trim() });
-        return;
-      }
-      const told = error.killed === true ? `no answer in ${ANSWER_TIMEOUT_MS / 1000} s` : stderr.trim();
-      const text = told.split('\n')[0] || error.message.trim();
-      resolve({ ok: false, missing: error.code === 'ENOENT', text });
-    });
-    child.stdin?.end();
-  });
+async function ask(...args: readonly string[]): Promise<Answer> {
+  const answer = await answerOf('docker', args, { timeoutMs: ANSWER_TIMEOUT_MS });
+  return { ...answer, text: answer.text.trim() };
 }

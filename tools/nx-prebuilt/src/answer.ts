@@ -1,0 +1,36 @@
+import { execFile } from 'node:child_process';
+
+/** What a command printed, or the first line of why it failed. */
+export interface Answer {
+  readonly ok: boolean;
+  /** Whether there is no such command. */
+  readonly missing: boolean;
+  readonly text: string;
+}
+
+// A `git tag` of a repository with a hundred thousand tags has a few megabytes.
+const MOST_OUTPUT_BYTES = 64 * 1024 * 1024;
+
+/**
+ * Asks a command that answers at once; it is killed after `timeoutMs`, never where that is 0. By Node's own means:
+ * loading execa takes about as long as the answer.
+ */
+export function answerOf(
+  file: string,
+  args: readonly string[],
+  { cwd, timeoutMs = 0 }: { readonly cwd?: string; readonly timeoutMs?: number } = {},
+): Promise<Answer> {
+  return new Promise((resolve) => {
+    const options = { cwd, timeout: timeoutMs, killSignal: 'SIGKILL', maxBuffer: MOST_OUTPUT_BYTES } as const;
+    const child = execFile(file, args, options, (error, stdout, stderr) => {
+      if (error === null) {
+        resolve({ ok: true, missing: false, text: stdout });
+        return;
+      }
+      const told = error.killed === true ? `no answer in ${timeoutMs / 1000} s` : stderr.trim();
+      const text = told.split('\n')[0] || error.message.trim();
+      resolve({ ok: false, missing: error.code === 'ENOENT', text });
+    });
+    child.stdin?.end();
+  });
+}
