@@ -119,7 +119,7 @@ export async function checkContent(
 
 function changed({ source }: ContextFile, problem: string, cause?: unknown): PrebuiltError {
   return new PrebuiltError('ARTIFACT_CHANGED', `${source}: expected ${problem}`, {
-    hint: 'The folder is not what was built and verified: nx run release:build-binaries, and verify it.',
+    hint: 'The folder is not what was built and verified: {run build-binaries}, and verify it.',
     cause,
   });
 }
