@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
+import type { Compression } from '../descriptor.ts';
+import { type Digest, digestFromHex } from '../digest.ts';
+import { OciError } from '../errors.ts';
 import { BlockReader } from './block-reader.ts';
-import type { Compression } from './descriptor.ts';
-import { type Digest, digestFromHex } from './digest.ts';
-import { OciError } from './errors.ts';
-import { decodeHeader, decodePaxRecords, type RawHeader } from './tar-decode.ts';
+import { type Chunks, piped } from './chunk-pipeline.ts';
+import { decodeHeader, decodePaxRecords, type RawHeader } from './tar-decoder.ts';
 import { BLOCK, type EntryMetadata } from './tar-header.ts';
-import { type Chunks, through } from './through.ts';
 
 /** An entry of a layer that was read. The path is normalised and stays inside the image's root. */
 export interface ReadEntry extends EntryMetadata {
@@ -138,7 +138,7 @@ async function* decompressed(source: Chunks, compression: Compression): AsyncGen
   }
   const chunkSize = 256 * 1024;
   try {
-    yield* through(
+    yield* piped(
       source,
       compression === 'gzip' ? createGunzip({ chunkSize }) : createZstdDecompress({ chunkSize }),
     );

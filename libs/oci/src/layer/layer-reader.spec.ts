@@ -16,7 +16,7 @@ import {
   readLayer,
   tarSize,
   writeLayer,
-} from './index.ts';
+} from '../index.ts';
 import { encodeHeader } from './tar-header.ts';
 
 let blobs: string;

@@ -1,5 +1,5 @@
+import type { Chunks } from './chunk-pipeline.ts';
 import { type ReadEntry, type ReadLayerOptions, readLayer } from './layer-reader.ts';
-import type { Chunks } from './through.ts';
 
 /** How the content of a layer is read. */
 export interface LayerReading extends Pick<ReadLayerOptions, 'compression' | 'diffId' | 'maxBytes'> {

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
-import { type Descriptor, type ImageIndex, type ImageManifest, MEDIA_TYPES } from './descriptor.ts';
-import { type Digest, isDigest } from './digest.ts';
-import { OciError, type OciErrorCode } from './errors.ts';
+import { type Descriptor, type ImageIndex, type ImageManifest, MEDIA_TYPES } from '../descriptor.ts';
+import { type Digest, isDigest } from '../digest.ts';
+import { OciError, type OciErrorCode } from '../errors.ts';
 
 const text = v.pipe(v.string(), v.maxLength(4096));
 const digest = v.pipe(

@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { buffer as bufferOf } from 'node:stream/consumers';
 import { Worker } from 'node:worker_threads';
-import { OciError, type OciErrorCode } from './errors.ts';
-import { giveBack } from './give-back.ts';
+import { OciError, type OciErrorCode } from '../errors.ts';
+import { freeMemory } from './chunk-memory.ts';
 import { type LayerContent, type LayerReading, readLayerContent } from './layer-content.ts';
 
 /** Threads that read layers, each one layer at a time. */
@@ -50,7 +50,7 @@ export function startLayerThreads(sizes: readonly number[]): LayerThreads {
   const waiting: ((thread: LayerThread) => void)[] = [];
   let closed = false;
 
-  function giveBack(thread: LayerThread): void {
+  function release(thread: LayerThread): void {
     const next = waiting.shift();
     if (next === undefined) idle.push(thread);
     else next(thread);
@@ -72,7 +72,7 @@ export function startLayerThreads(sizes: readonly number[]): LayerThreads {
     if (closed) return;
     const another = new LayerThread();
     threads.add(another);
-    giveBack(another);
+    release(another);
   }
 
   return {
@@ -83,12 +83,12 @@ export function startLayerThreads(sizes: readonly number[]): LayerThreads {
       try {
         source = await open();
       } catch (error) {
-        giveBack(thread);
+        release(thread);
         throw error;
       }
       try {
         const content = await thread.read(source, reading);
-        giveBack(thread);
+        release(thread);
         return content;
       } catch (error) {
         replace(thread);
@@ -103,7 +103,7 @@ export function startLayerThreads(sizes: readonly number[]): LayerThreads {
 }
 
 class LayerThread {
-  readonly #worker = new Worker(new URL('./layer-thread.ts', import.meta.url));
+  readonly #worker = new Worker(new URL('./reader-thread.ts', import.meta.url));
   // They go back and forth: making new ones takes longer than copying into these.
   readonly #free = Array.from({ length: BUFFERS }, () => new ArrayBuffer(BUFFER_BYTES));
   #content: LayerContent | undefined;
@@ -158,7 +158,7 @@ class LayerThread {
           [buffer, size] = [undefined, 0];
         }
       }
-      giveBack(chunk);
+      freeMemory(chunk);
     }
     if (buffer !== undefined) this.#tell({ kind: 'chunk', buffer, size }, buffer);
   }

@@ -3,11 +3,11 @@ import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Transform } from 'node:stream';
 import { constants, createGzip, createZstdCompress } from 'node:zlib';
-import { type Compression, type Descriptor, layerMediaType } from './descriptor.ts';
-import { type Digest, digestFromHex, digestHex } from './digest.ts';
-import { OciError } from './errors.ts';
+import { type Compression, type Descriptor, layerMediaType } from '../descriptor.ts';
+import { type Digest, digestFromHex, digestHex } from '../digest.ts';
+import { OciError } from '../errors.ts';
+import { piped, readAhead } from './chunk-pipeline.ts';
 import { BLOCK, type EntryMetadata, encodeHeader, paddingAfter } from './tar-header.ts';
-import { ahead, through } from './through.ts';
 
 /**
  * An entry of a layer to write; `content` gives exactly `size` bytes of a file. The memory of a chunk may be used anew
@@ -62,11 +62,11 @@ export async function writeLayer(
   const temporary = join(blobs, `.layer-${randomUUID()}`);
   const [tar, packed] = [new Meter(), new Meter()];
   try {
-    const blocks = ahead(metered(tarBlocks(entries), tar, { onBytes, signal }));
+    const blocks = readAhead(metered(tarBlocks(entries), tar, { onBytes, signal }));
     const compressor = compressorFor(compression);
     await writeChunks(
       temporary,
-      metered(compressor === undefined ? blocks : through(blocks, compressor), packed),
+      metered(compressor === undefined ? blocks : piped(blocks, compressor), packed),
     );
     const digest = packed.digest();
     await rename(temporary, join(blobs, digestHex(digest)));

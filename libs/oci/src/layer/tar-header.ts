@@ -1,4 +1,4 @@
-import { OciError } from './errors.ts';
+import { OciError } from '../errors.ts';
 
 /** The kinds of entries that a layer written by this project can hold. */
 export type EntryType = 'file' | 'directory' | 'link' | 'symlink';

@@ -3,11 +3,11 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Compression } from './descriptor.ts';
-import { type Digest, digestHex, digestOf } from './digest.ts';
-import { OciError } from './errors.ts';
-import { type LayerThreads, startLayerThreads } from './layer-threads.ts';
+import type { Compression } from '../descriptor.ts';
+import { type Digest, digestHex, digestOf } from '../digest.ts';
+import { OciError } from '../errors.ts';
 import { writeLayer } from './layer-writer.ts';
+import { type LayerThreads, startLayerThreads } from './reader-threads.ts';
 
 /** A layer as a registry gives it. */
 interface Sample {

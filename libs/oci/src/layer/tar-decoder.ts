@@ -1,4 +1,4 @@
-import { OciError } from './errors.ts';
+import { OciError } from '../errors.ts';
 
 /** The fields of a tar header as they stand there. */
 export interface RawHeader {
