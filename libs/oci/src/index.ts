@@ -10,17 +10,16 @@ export {
 } from './descriptor.ts';
 export { type Digest, digestFromHex, digestHex, digestOf, isDigest, parseDigest } from './digest.ts';
 export { OciError, type OciErrorCode } from './errors.ts';
-export type { LayerContent, LayerReading } from './layer/layer-content.ts';
+export { type LayerLimits, layerLimits, MAX_LAYER } from './layer/layer-limits.ts';
 export { type ReadEntry, type ReadLayerOptions, readLayer } from './layer/layer-reader.ts';
 export {
   type LayerEntry,
   type LayerOptions,
-  tarSize,
   type WrittenLayer,
   writeLayer,
 } from './layer/layer-writer.ts';
 export { type LayerThreads, startLayerThreads } from './layer/reader-threads.ts';
-export type { EntryMetadata, EntryType } from './layer/tar-header.ts';
+export { type EntryMetadata, type EntryType, tarSize } from './layer/tar-header.ts';
 export { compareBytes } from './layout/go-json.ts';
 export {
   type ContainerConfig,

@@ -13,7 +13,8 @@ export async function* piped(source: Chunks, stream: Transform): AsyncGenerator<
   const feeding = feed(source, stream);
   feeding.catch((error) => stream.destroy(error));
   try {
-    for await (const chunk of stream) {
+    // A stream may have had enough before its source ends; what else comes is for it to look at, not to fail by.
+    for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
       yield chunk;
       freeMemory(chunk);
     }

@@ -1,14 +1,16 @@
 import { createHash } from 'node:crypto';
-import { createGunzip, createZstdDecompress } from 'node:zlib';
 import type { Compression } from '../descriptor.ts';
 import { type Digest, digestFromHex } from '../digest.ts';
 import { OciError } from '../errors.ts';
 import { BlockReader } from './block-reader.ts';
-import { type Chunks, piped } from './chunk-pipeline.ts';
-import { decodeHeader, decodePaxRecords, type RawHeader } from './tar-decoder.ts';
+import type { Chunks } from './chunk-pipeline.ts';
+import { decompressed } from './decompression.ts';
+import { EntryOrder } from './entry-order.ts';
+import { type LayerLimits, LayerMeter, MAX_LAYER } from './layer-limits.ts';
+import { checkForm, decodeHeader, decodePaxRecords, entryOf } from './tar-decoder.ts';
 import { BLOCK, type EntryMetadata } from './tar-header.ts';
 
-/** An entry of a layer that was read. The path is normalised and stays inside the image's root. */
+/** An entry of a layer that was read. It has no extended attributes: a layer with any is refused. */
 export interface ReadEntry extends EntryMetadata {
   /** The SHA-256 of a file's content in hexadecimal; undefined for anything but a file. */
   readonly sha256: string | undefined;
@@ -19,149 +21,96 @@ export interface ReadLayerOptions {
   readonly compression: Compression;
   /** The digest that the tar must have; the last entry is followed by an error where it has not. */
   readonly diffId?: Digest | undefined;
-  /** The largest tar, in bytes, that is read on; 16 GiB unless told. */
-  readonly maxBytes?: number | undefined;
-  /** Gets the content of files as it is read; the chunk's memory is used anew after that. */
-  readonly onContent?: ((path: string, chunk: Buffer) => void | Promise<void>) | undefined;
+  /** How much is read; `MAX_LAYER` where it is left out. */
+  readonly limits?: LayerLimits | undefined;
 }
-
-const DEFAULT_LIMIT = 16 * 1024 ** 3;
-const RECORDS_LIMIT = 1024 * 1024;
 
 /**
  * Reads the entries of a layer, in order, hashing the content of files as it passes: nothing is written, and no more
- * than a few chunks are held; of those of the source, none once the next is asked for. Throws `INVALID_LAYER` for
- * damaged or truncated data, for a path that is absolute or leaves the image's root, for an entry that is neither file,
- * folder nor link, and for more than `maxBytes`; `DIGEST_MISMATCH` where the tar is another than `diffId` names.
+ * than a few chunks are held; of those of the source, none once the next is asked for. It reads what BuildKit and
+ * `writeLayer` write, and what every unpacker reads alike, and nothing else. Throws `INVALID_LAYER` that names what was
+ * found: damaged or truncated data, more than one compressed stream, anything behind the end of the tar, and what
+ * `decodeHeader`, `decodePaxRecords`, `entryOf`, `checkForm` and `EntryOrder` refuse; `LAYER_LIMIT` for more than
+ * allowed; `DIGEST_MISMATCH` where the tar is another than `diffId` names.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md
  */
 export async function* readLayer(source: Chunks, options: ReadLayerOptions): AsyncGenerator<ReadEntry> {
   const hash = createHash('sha256');
-  const reader = new BlockReader(limited(decompressed(source, options.compression), options, hash));
-  let records: ReadonlyMap<string, string> = new Map();
-  for (;;) {
-    const block = await reader.take(BLOCK);
-    if (block === undefined)
-      throw new OciError('INVALID_LAYER', 'layer: ends without the end of the archive');
-    if (block.every((byte) => byte === 0)) break;
-    const header = decodeHeader(block);
-    if (header.flag === 'x' || header.flag === 'g') {
-      if (header.size > RECORDS_LIMIT) {
-        throw new OciError('INVALID_LAYER', `layer: ${header.size} bytes of PAX records, more than allowed`);
-      }
-      const data = await reader.take(header.size);
-      if (data === undefined) throw new OciError('INVALID_LAYER', 'layer: truncated in PAX records');
-      await reader.skip((BLOCK - (header.size % BLOCK)) % BLOCK);
-      if (header.flag === 'x') records = decodePaxRecords(data);
-      continue;
-    }
-    const entry = entryOf(header, records);
-    records = new Map();
-    yield { ...entry, sha256: entry.type === 'file' ? await hashContent(reader, entry, options) : undefined };
+  const meter = new LayerMeter(options.limits ?? MAX_LAYER);
+  const reader = new BlockReader(metered(decompressed(source, options.compression), meter, hash));
+  const order = new EntryOrder();
+  for (let entry = await readEntry(reader); entry !== undefined; entry = await readEntry(reader)) {
+    meter.addEntry(entry);
+    order.add(entry);
+    yield { ...entry, sha256: entry.type === 'file' ? await hashContent(reader, entry.size) : undefined };
   }
-  await reader.drain();
+  await checkEnd(reader);
   const diffId = digestFromHex(hash.digest('hex'));
   if (options.diffId !== undefined && options.diffId !== diffId) {
     throw new OciError('DIGEST_MISMATCH', `layer: expected the diffID ${options.diffId}, found ${diffId}`);
   }
 }
 
-async function hashContent(
-  reader: BlockReader,
-  entry: EntryMetadata,
-  { onContent }: ReadLayerOptions,
-): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of reader.stream(entry.size)) {
-    hash.update(chunk);
-    await onContent?.(entry.path, chunk);
+/** The next entry, its content still to come; undefined after the first block of the archive's end. */
+async function readEntry(reader: BlockReader): Promise<EntryMetadata | undefined> {
+  const block = await takeBlocks(reader, BLOCK);
+  if (isZero(block)) return undefined;
+  const header = decodeHeader(block);
+  if (header.kind === 'entry') {
+    const entry = entryOf(header.fields);
+    checkForm(entry, block);
+    return entry;
   }
-  await reader.skip((BLOCK - (entry.size % BLOCK)) % BLOCK);
+  const padded = await takeBlocks(reader, Math.ceil(header.bytes / BLOCK) * BLOCK);
+  const records = decodePaxRecords(padded.subarray(0, header.bytes));
+  const last = await takeBlocks(reader, BLOCK);
+  if (isZero(last)) throw invalid('PAX records without an entry');
+  const described = decodeHeader(last);
+  if (described.kind === 'records') throw invalid('PAX records twice for one entry');
+  const entry = entryOf(described.fields, records);
+  checkForm(entry, Buffer.concat([block, padded, last]));
+  return entry;
+}
+
+async function takeBlocks(reader: BlockReader, size: number): Promise<Buffer> {
+  const blocks = await reader.take(size);
+  if (blocks === undefined) throw invalid('ends without the end of the archive');
+  return blocks;
+}
+
+async function hashContent(reader: BlockReader, size: number): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of reader.stream(size)) hash.update(chunk);
+  const padding = (BLOCK - (size % BLOCK)) % BLOCK;
+  if (padding > 0 && !isZero(await takeBlocks(reader, padding))) {
+    throw invalid('bytes between the end of a file and the next block');
+  }
   return hash.digest('hex');
 }
 
-const TYPES: Readonly<Record<string, EntryMetadata['type']>> = {
-  '0': 'file',
-  '\0': 'file',
-  '1': 'link',
-  '2': 'symlink',
-  '5': 'directory',
-};
-
-function entryOf(header: RawHeader, records: ReadonlyMap<string, string>): EntryMetadata {
-  const name = records.get('path') ?? header.name;
-  const type = TYPES[header.flag];
-  if (type === undefined) {
-    throw new OciError(
-      'INVALID_LAYER',
-      `layer: ${JSON.stringify(name)}: expected a file, folder or link, found type ${JSON.stringify(header.flag)}`,
-    );
-  }
-  const target = records.get('linkpath') ?? header.target;
-  return {
-    type,
-    path: innerPath(name),
-    mode: header.mode & 0o7777,
-    uid: numberOf(records, 'uid') ?? header.uid,
-    gid: numberOf(records, 'gid') ?? header.gid,
-    mtime: numberOf(records, 'mtime') ?? header.mtime,
-    size: type === 'file' ? (numberOf(records, 'size') ?? header.size) : 0,
-    ...(type === 'link' && { target: innerPath(target) }),
-    ...(type === 'symlink' && { target }),
-  };
+/** Two blocks of zeros end an archive; some readers go on behind them, or behind one. */
+async function checkEnd(reader: BlockReader): Promise<void> {
+  if (!isZero(await takeBlocks(reader, BLOCK)))
+    throw invalid('one block of zeros with more behind it, expected two');
+  if ((await reader.take(1)) !== undefined)
+    throw invalid('bytes behind the end of the archive, expected none');
 }
 
-function innerPath(name: string): string {
-  const parts = name.split('/').filter((part) => part !== '' && part !== '.');
-  if (name.startsWith('/') || parts.includes('..') || name.includes('\0')) {
-    throw new OciError('INVALID_LAYER', `layer: ${JSON.stringify(name)}: leaves the image's root`);
-  }
-  return parts.join('/');
+function isZero(block: Buffer): boolean {
+  return block.every((byte) => byte === 0);
 }
 
-function numberOf(records: ReadonlyMap<string, string>, key: string): number | undefined {
-  const text = records.get(key);
-  if (text === undefined) return undefined;
-  if (!/^\d{1,15}(\.\d+)?$/.test(text)) {
-    throw new OciError(
-      'INVALID_LAYER',
-      `layer: PAX record ${key}: expected a number, found ${JSON.stringify(text.slice(0, 40))}`,
-    );
-  }
-  return Math.floor(Number(text));
+function invalid(problem: string): OciError {
+  return new OciError('INVALID_LAYER', `layer: ${problem}`);
 }
 
-async function* decompressed(source: Chunks, compression: Compression): AsyncGenerator<Buffer> {
-  if (compression === 'none') {
-    for await (const chunk of source) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
-    return;
-  }
-  const chunkSize = 256 * 1024;
-  try {
-    yield* piped(
-      source,
-      compression === 'gzip' ? createGunzip({ chunkSize }) : createZstdDecompress({ chunkSize }),
-    );
-  } catch (cause) {
-    if (cause instanceof OciError || !String((cause as NodeJS.ErrnoException).code).startsWith('Z'))
-      throw cause;
-    throw new OciError('INVALID_LAYER', `layer: can't be decompressed: ${(cause as Error).message}`, {
-      cause,
-    });
-  }
-}
-
-async function* limited(
+async function* metered(
   source: AsyncIterable<Buffer>,
-  { maxBytes = DEFAULT_LIMIT }: ReadLayerOptions,
+  meter: LayerMeter,
   hash: ReturnType<typeof createHash>,
 ): AsyncGenerator<Buffer> {
-  let total = 0;
   for await (const chunk of source) {
-    total += chunk.length;
-    if (total > maxBytes) {
-      throw new OciError('INVALID_LAYER', `layer: expected at most ${maxBytes} bytes of tar, found more`);
-    }
+    meter.addBytes(chunk.length);
     hash.update(chunk);
     yield chunk;
   }

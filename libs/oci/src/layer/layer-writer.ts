@@ -39,14 +39,6 @@ const CHUNK = 1024 * 1024;
 const GZIP = { level: 3, memLevel: 9 } as const;
 const ZSTD_LEVEL = 3;
 
-/** The size in bytes of the tar that these entries make. */
-export function tarSize(entries: readonly EntryMetadata[]): number {
-  return entries.reduce(
-    (total, entry) => total + encodeHeader(entry).length + entry.size + paddingAfter(entry.size).length,
-    2 * BLOCK,
-  );
-}
-
 /**
  * Packs entries, in the order given, into a compressed layer and puts it into a folder of blobs under its digest's
  * name. Tar, both digests and the compression come of one pass, with a few chunks in memory; the compression runs on

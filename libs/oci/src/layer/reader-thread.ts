@@ -1,7 +1,7 @@
 // What the threads of reader-threads.ts run.
 import { parentPort } from 'node:worker_threads';
 import { OciError } from '../errors.ts';
-import { readLayerContent } from './layer-content.ts';
+import { readLayer } from './layer-reader.ts';
 import type { FromThread, ToThread } from './reader-threads.ts';
 
 const port = parentPort;
@@ -40,8 +40,8 @@ try {
   for (;;) {
     const message = await next();
     if (message.kind === 'begin') {
-      const content = await readLayerContent(chunks(), message.reading);
-      tell({ kind: 'content', content });
+      const entries = await Array.fromAsync(readLayer(chunks(), message.reading));
+      tell({ kind: 'entries', entries });
     }
   }
 } catch (error) {

@@ -3,7 +3,7 @@ import { buffer as bufferOf } from 'node:stream/consumers';
 import { Worker } from 'node:worker_threads';
 import { OciError, type OciErrorCode } from '../errors.ts';
 import { freeMemory } from './chunk-memory.ts';
-import { type LayerContent, type LayerReading, readLayerContent } from './layer-content.ts';
+import { type ReadEntry, type ReadLayerOptions, readLayer } from './layer-reader.ts';
 
 /** Threads that read layers, each one layer at a time. */
 export interface LayerThreads {
@@ -16,21 +16,21 @@ export interface LayerThreads {
   read(
     size: number,
     open: () => Promise<AsyncIterable<Uint8Array>>,
-    reading: LayerReading,
-  ): Promise<LayerContent>;
+    reading: ReadLayerOptions,
+  ): Promise<readonly ReadEntry[]>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** What a thread is told: of each layer one `begin`, any number of `chunk`s, one `end`. */
 export type ToThread =
-  | { readonly kind: 'begin'; readonly reading: LayerReading }
+  | { readonly kind: 'begin'; readonly reading: ReadLayerOptions }
   | { readonly kind: 'chunk'; readonly buffer: ArrayBuffer; readonly size: number }
   | { readonly kind: 'end' };
 
-/** What a thread tells: every buffer that it is done with, and of each layer its content or why there is none. */
+/** What a thread tells: every buffer that it is done with, and of each layer its entries or why there are none. */
 export type FromThread =
   | { readonly kind: 'free'; readonly buffer: ArrayBuffer }
-  | { readonly kind: 'content'; readonly content: LayerContent }
+  | { readonly kind: 'entries'; readonly entries: readonly ReadEntry[] }
   | { readonly kind: 'failure'; readonly code: OciErrorCode; readonly message: string };
 
 const BUFFER_BYTES = 256 * 1024;
@@ -77,7 +77,9 @@ export function startLayerThreads(sizes: readonly number[]): LayerThreads {
 
   return {
     async read(size, open, reading) {
-      if (size <= SMALL_LAYER) return readLayerContent([await bufferOf(await open())], reading);
+      if (size <= SMALL_LAYER) {
+        return Array.fromAsync(readLayer([await bufferOf(await open())], reading));
+      }
       const thread = await freeThread();
       let source: AsyncIterable<Uint8Array>;
       try {
@@ -87,9 +89,9 @@ export function startLayerThreads(sizes: readonly number[]): LayerThreads {
         throw error;
       }
       try {
-        const content = await thread.read(source, reading);
+        const entries = await thread.read(source, reading);
         release(thread);
-        return content;
+        return entries;
       } catch (error) {
         replace(thread);
         throw error;
@@ -106,14 +108,14 @@ class LayerThread {
   readonly #worker = new Worker(new URL('./reader-thread.ts', import.meta.url));
   // They go back and forth: making new ones takes longer than copying into these.
   readonly #free = Array.from({ length: BUFFERS }, () => new ArrayBuffer(BUFFER_BYTES));
-  #content: LayerContent | undefined;
+  #entries: readonly ReadEntry[] | undefined;
   #failure: Error | undefined;
   #wake: () => void = () => {};
 
   constructor() {
     this.#worker.on('message', (message: FromThread) => {
       if (message.kind === 'free') this.#free.push(message.buffer);
-      else if (message.kind === 'content') this.#content = message.content;
+      else if (message.kind === 'entries') this.#entries = message.entries;
       else this.#failure = new OciError(message.code, message.message);
       this.#wake();
     });
@@ -123,14 +125,14 @@ class LayerThread {
     });
   }
 
-  async read(source: AsyncIterable<Uint8Array>, reading: LayerReading): Promise<LayerContent> {
-    this.#content = undefined;
+  async read(source: AsyncIterable<Uint8Array>, reading: ReadLayerOptions): Promise<readonly ReadEntry[]> {
+    this.#entries = undefined;
     this.#tell({ kind: 'begin', reading });
     await this.#send(source);
     this.#tell({ kind: 'end' });
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure;
-      if (this.#content !== undefined) return this.#content;
+      if (this.#entries !== undefined) return this.#entries;
       await this.#told();
     }
   }

@@ -73,6 +73,14 @@ export function paddingAfter(size: number): Buffer {
   return Buffer.alloc((BLOCK - (size % BLOCK)) % BLOCK);
 }
 
+/** The size in bytes of the tar that these entries make. */
+export function tarSize(entries: readonly EntryMetadata[]): number {
+  return entries.reduce(
+    (total, entry) => total + encodeHeader(entry).length + entry.size + paddingAfter(entry.size).length,
+    2 * BLOCK,
+  );
+}
+
 interface HeaderFields extends EntryMetadata {
   readonly name: string;
   readonly prefix: string;
