@@ -4,12 +4,12 @@ import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { buildElf } from '@prebuilt/testing/elf';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type ElfFacts, openElf, readElf } from './elf.ts';
 import { ElfError } from './errors.ts';
 import { bytesSource } from './source.ts';
-import { buildElf } from './testing/build-elf.ts';
 
 const READELF = ['/usr/bin/readelf', '/bin/readelf'].some((path) => existsSync(path));
 

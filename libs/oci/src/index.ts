@@ -10,6 +10,16 @@ export {
 } from './descriptor.ts';
 export { type Digest, digestFromHex, digestHex, digestOf, isDigest, parseDigest } from './digest.ts';
 export { OciError, type OciErrorCode } from './errors.ts';
+export { type Difference, formatDifference } from './image/difference.ts';
+export {
+  type ExpectedImage,
+  type FoundDocuments,
+  type FoundImage,
+  type LayerReading,
+  layerReadings,
+} from './image/expected-image.ts';
+export { compareDocuments, compareImage, compareIndex } from './image/image-comparison.ts';
+export { compareLayer } from './image/layer-comparison.ts';
 export { type LayerLimits, layerLimits, MAX_LAYER } from './layer/layer-limits.ts';
 export { type ReadEntry, type ReadLayerOptions, readLayer } from './layer/layer-reader.ts';
 export {

@@ -4,6 +4,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { entryBomb, LAYER_FORGERIES } from '@prebuilt/testing/layers';
 import fc from 'fast-check';
 import { extract } from 'tar-stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -20,7 +21,6 @@ import {
   tarSize,
   writeLayer,
 } from '../index.ts';
-import { entryBomb, LAYER_FORGERIES } from '../testing/layer-forgeries.ts';
 import { encodeHeader } from './tar-header.ts';
 
 let blobs: string;
