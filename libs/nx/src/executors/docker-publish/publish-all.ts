@@ -61,6 +61,7 @@ async function publishWith(
   const work = {
     layout: local.layout,
     manifest: local.manifest,
+    expected: local.expected,
     sboms,
     clientOf: (target: RepositoryPlan) => clients.get(target) ?? connection.clientOf(target.repository),
     layersOf: (target: RepositoryPlan) =>

@@ -1,5 +1,5 @@
 import type { Transform, Writable } from 'node:stream';
-import { giveBack } from './give-back.ts';
+import { freeMemory } from './chunk-memory.ts';
 
 /** Bytes in order, as they come or all there already. */
 export type Chunks = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
@@ -9,13 +9,14 @@ export type Chunks = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
  * consumed, not once it has been taken: its memory may be used anew. A chunk that comes out is gone once the next one is
  * asked for. Throws what the source throws and what the stream says.
  */
-export async function* through(source: Chunks, stream: Transform): AsyncGenerator<Buffer> {
+export async function* piped(source: Chunks, stream: Transform): AsyncGenerator<Buffer> {
   const feeding = feed(source, stream);
   feeding.catch((error) => stream.destroy(error));
   try {
-    for await (const chunk of stream) {
+    // A stream may have had enough before its source ends; what else comes is for it to look at, not to fail by.
+    for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
       yield chunk;
-      giveBack(chunk);
+      freeMemory(chunk);
     }
     await feeding;
   } finally {
@@ -33,7 +34,7 @@ async function feed(source: Chunks, output: Writable): Promise<void> {
 }
 
 /** Asks for each chunk while the one before it is in use. That one must stay until the next but one is asked for. */
-export async function* ahead(source: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
+export async function* readAhead(source: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
   let next = source.next();
   try {
     for (;;) {

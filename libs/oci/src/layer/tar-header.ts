@@ -1,4 +1,4 @@
-import { OciError } from './errors.ts';
+import { OciError } from '../errors.ts';
 
 /** The kinds of entries that a layer written by this project can hold. */
 export type EntryType = 'file' | 'directory' | 'link' | 'symlink';
@@ -71,6 +71,14 @@ export function encodeHeader(entry: EntryMetadata): Buffer {
 /** The zeros between the end of a file's content and the next block. */
 export function paddingAfter(size: number): Buffer {
   return Buffer.alloc((BLOCK - (size % BLOCK)) % BLOCK);
+}
+
+/** The size in bytes of the tar that these entries make. */
+export function tarSize(entries: readonly EntryMetadata[]): number {
+  return entries.reduce(
+    (total, entry) => total + encodeHeader(entry).length + entry.size + paddingAfter(entry.size).length,
+    2 * BLOCK,
+  );
 }
 
 interface HeaderFields extends EntryMetadata {

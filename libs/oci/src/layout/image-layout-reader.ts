@@ -9,9 +9,9 @@ import {
   type ImageIndex,
   type ImageManifest,
   MEDIA_TYPES,
-} from './descriptor.ts';
-import { digestFromHex, digestHex, digestOf } from './digest.ts';
-import { OciError } from './errors.ts';
+} from '../descriptor.ts';
+import { digestFromHex, digestHex, digestOf } from '../digest.ts';
+import { OciError } from '../errors.ts';
 import { BLOBS_FOLDER } from './image-layout.ts';
 import {
   parseImageConfig,

@@ -1,4 +1,4 @@
-import { OciError } from './errors.ts';
+import { OciError } from '../errors.ts';
 
 /** Takes exact amounts of bytes from a stream of chunks of any size. */
 export class BlockReader {

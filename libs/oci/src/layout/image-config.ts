@@ -1,4 +1,4 @@
-import type { Digest } from './digest.ts';
+import type { Digest } from '../digest.ts';
 import { goJson, sortedMap } from './go-json.ts';
 
 /** A command that tells whether a container is well; durations in nanoseconds. */

@@ -1,9 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { buffer as bufferOf } from 'node:stream/consumers';
 import { Worker } from 'node:worker_threads';
-import { OciError, type OciErrorCode } from './errors.ts';
-import { giveBack } from './give-back.ts';
-import { type LayerContent, type LayerReading, readLayerContent } from './layer-content.ts';
+import { OciError, type OciErrorCode } from '../errors.ts';
+import { freeMemory } from './chunk-memory.ts';
+import { type ReadEntry, type ReadLayerOptions, readLayer } from './layer-reader.ts';
 
 /** Threads that read layers, each one layer at a time. */
 export interface LayerThreads {
@@ -16,21 +16,21 @@ export interface LayerThreads {
   read(
     size: number,
     open: () => Promise<AsyncIterable<Uint8Array>>,
-    reading: LayerReading,
-  ): Promise<LayerContent>;
+    reading: ReadLayerOptions,
+  ): Promise<readonly ReadEntry[]>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** What a thread is told: of each layer one `begin`, any number of `chunk`s, one `end`. */
 export type ToThread =
-  | { readonly kind: 'begin'; readonly reading: LayerReading }
+  | { readonly kind: 'begin'; readonly reading: ReadLayerOptions }
   | { readonly kind: 'chunk'; readonly buffer: ArrayBuffer; readonly size: number }
   | { readonly kind: 'end' };
 
-/** What a thread tells: every buffer that it is done with, and of each layer its content or why there is none. */
+/** What a thread tells: every buffer that it is done with, and of each layer its entries or why there are none. */
 export type FromThread =
   | { readonly kind: 'free'; readonly buffer: ArrayBuffer }
-  | { readonly kind: 'content'; readonly content: LayerContent }
+  | { readonly kind: 'entries'; readonly entries: readonly ReadEntry[] }
   | { readonly kind: 'failure'; readonly code: OciErrorCode; readonly message: string };
 
 const BUFFER_BYTES = 256 * 1024;
@@ -50,7 +50,7 @@ export function startLayerThreads(sizes: readonly number[]): LayerThreads {
   const waiting: ((thread: LayerThread) => void)[] = [];
   let closed = false;
 
-  function giveBack(thread: LayerThread): void {
+  function release(thread: LayerThread): void {
     const next = waiting.shift();
     if (next === undefined) idle.push(thread);
     else next(thread);
@@ -72,24 +72,26 @@ export function startLayerThreads(sizes: readonly number[]): LayerThreads {
     if (closed) return;
     const another = new LayerThread();
     threads.add(another);
-    giveBack(another);
+    release(another);
   }
 
   return {
     async read(size, open, reading) {
-      if (size <= SMALL_LAYER) return readLayerContent([await bufferOf(await open())], reading);
+      if (size <= SMALL_LAYER) {
+        return Array.fromAsync(readLayer([await bufferOf(await open())], reading));
+      }
       const thread = await freeThread();
       let source: AsyncIterable<Uint8Array>;
       try {
         source = await open();
       } catch (error) {
-        giveBack(thread);
+        release(thread);
         throw error;
       }
       try {
-        const content = await thread.read(source, reading);
-        giveBack(thread);
-        return content;
+        const entries = await thread.read(source, reading);
+        release(thread);
+        return entries;
       } catch (error) {
         replace(thread);
         throw error;
@@ -103,17 +105,17 @@ export function startLayerThreads(sizes: readonly number[]): LayerThreads {
 }
 
 class LayerThread {
-  readonly #worker = new Worker(new URL('./layer-thread.ts', import.meta.url));
+  readonly #worker = new Worker(new URL('./reader-thread.ts', import.meta.url));
   // They go back and forth: making new ones takes longer than copying into these.
   readonly #free = Array.from({ length: BUFFERS }, () => new ArrayBuffer(BUFFER_BYTES));
-  #content: LayerContent | undefined;
+  #entries: readonly ReadEntry[] | undefined;
   #failure: Error | undefined;
   #wake: () => void = () => {};
 
   constructor() {
     this.#worker.on('message', (message: FromThread) => {
       if (message.kind === 'free') this.#free.push(message.buffer);
-      else if (message.kind === 'content') this.#content = message.content;
+      else if (message.kind === 'entries') this.#entries = message.entries;
       else this.#failure = new OciError(message.code, message.message);
       this.#wake();
     });
@@ -123,14 +125,14 @@ class LayerThread {
     });
   }
 
-  async read(source: AsyncIterable<Uint8Array>, reading: LayerReading): Promise<LayerContent> {
-    this.#content = undefined;
+  async read(source: AsyncIterable<Uint8Array>, reading: ReadLayerOptions): Promise<readonly ReadEntry[]> {
+    this.#entries = undefined;
     this.#tell({ kind: 'begin', reading });
     await this.#send(source);
     this.#tell({ kind: 'end' });
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure;
-      if (this.#content !== undefined) return this.#content;
+      if (this.#entries !== undefined) return this.#entries;
       await this.#told();
     }
   }
@@ -158,7 +160,7 @@ class LayerThread {
           [buffer, size] = [undefined, 0];
         }
       }
-      giveBack(chunk);
+      freeMemory(chunk);
     }
     if (buffer !== undefined) this.#tell({ kind: 'chunk', buffer, size }, buffer);
   }

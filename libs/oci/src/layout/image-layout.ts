@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Descriptor, type ImageIndex, type ImageManifest, MEDIA_TYPES } from './descriptor.ts';
-import { digestHex, digestOf } from './digest.ts';
+import { type Descriptor, type ImageIndex, type ImageManifest, MEDIA_TYPES } from '../descriptor.ts';
+import { digestHex, digestOf } from '../digest.ts';
 import { goJson, sortedMap } from './go-json.ts';
 
 /** The folder of blobs inside an image layout. */

@@ -1,11 +1,11 @@
-// What the threads of layer-threads.ts run.
+// What the threads of reader-threads.ts run.
 import { parentPort } from 'node:worker_threads';
-import { OciError } from './errors.ts';
-import { readLayerContent } from './layer-content.ts';
-import type { FromThread, ToThread } from './layer-threads.ts';
+import { OciError } from '../errors.ts';
+import { readLayer } from './layer-reader.ts';
+import type { FromThread, ToThread } from './reader-threads.ts';
 
 const port = parentPort;
-if (port === null) throw new Error('layer-thread.ts: expected to be run as a thread');
+if (port === null) throw new Error('reader-thread.ts: expected to be run as a thread');
 const received: ToThread[] = [];
 let wake: () => void = () => {};
 port.on('message', (message: ToThread) => {
@@ -40,8 +40,8 @@ try {
   for (;;) {
     const message = await next();
     if (message.kind === 'begin') {
-      const content = await readLayerContent(chunks(), message.reading);
-      tell({ kind: 'content', content });
+      const entries = await Array.fromAsync(readLayer(chunks(), message.reading));
+      tell({ kind: 'entries', entries });
     }
   }
 } catch (error) {

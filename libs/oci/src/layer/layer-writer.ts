@@ -3,11 +3,11 @@ import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Transform } from 'node:stream';
 import { constants, createGzip, createZstdCompress } from 'node:zlib';
-import { type Compression, type Descriptor, layerMediaType } from './descriptor.ts';
-import { type Digest, digestFromHex, digestHex } from './digest.ts';
-import { OciError } from './errors.ts';
+import { type Compression, type Descriptor, layerMediaType } from '../descriptor.ts';
+import { type Digest, digestFromHex, digestHex } from '../digest.ts';
+import { OciError } from '../errors.ts';
+import { piped, readAhead } from './chunk-pipeline.ts';
 import { BLOCK, type EntryMetadata, encodeHeader, paddingAfter } from './tar-header.ts';
-import { ahead, through } from './through.ts';
 
 /**
  * An entry of a layer to write; `content` gives exactly `size` bytes of a file. The memory of a chunk may be used anew
@@ -39,14 +39,6 @@ const CHUNK = 1024 * 1024;
 const GZIP = { level: 3, memLevel: 9 } as const;
 const ZSTD_LEVEL = 3;
 
-/** The size in bytes of the tar that these entries make. */
-export function tarSize(entries: readonly EntryMetadata[]): number {
-  return entries.reduce(
-    (total, entry) => total + encodeHeader(entry).length + entry.size + paddingAfter(entry.size).length,
-    2 * BLOCK,
-  );
-}
-
 /**
  * Packs entries, in the order given, into a compressed layer and puts it into a folder of blobs under its digest's
  * name. Tar, both digests and the compression come of one pass, with a few chunks in memory; the compression runs on
@@ -62,11 +54,11 @@ export async function writeLayer(
   const temporary = join(blobs, `.layer-${randomUUID()}`);
   const [tar, packed] = [new Meter(), new Meter()];
   try {
-    const blocks = ahead(metered(tarBlocks(entries), tar, { onBytes, signal }));
+    const blocks = readAhead(metered(tarBlocks(entries), tar, { onBytes, signal }));
     const compressor = compressorFor(compression);
     await writeChunks(
       temporary,
-      metered(compressor === undefined ? blocks : through(blocks, compressor), packed),
+      metered(compressor === undefined ? blocks : piped(blocks, compressor), packed),
     );
     const digest = packed.digest();
     await rename(temporary, join(blobs, digestHex(digest)));

@@ -3,6 +3,8 @@ import { createReadStream } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { entryBomb, LAYER_FORGERIES } from '@prebuilt/testing/layers';
 import fc from 'fast-check';
 import { extract } from 'tar-stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -11,12 +13,14 @@ import {
   digestHex,
   digestOf,
   type LayerEntry,
+  layerLimits,
+  MAX_LAYER,
   OciError,
   type ReadEntry,
   readLayer,
   tarSize,
   writeLayer,
-} from './index.ts';
+} from '../index.ts';
 import { encodeHeader } from './tar-header.ts';
 
 let blobs: string;
@@ -140,21 +144,36 @@ const anEntry = fc.record({
   gid: fc.integer({ min: 0, max: 2 ** 31 }),
   mtime: fc.integer({ min: 0, max: 2 ** 34 }),
 });
-const aLayer = fc.array(
-  fc.oneof(
-    fc
-      .tuple(anEntry, fc.uint8Array({ maxLength: 2000 }))
-      .map(([meta, bytes]) => file(meta.path, bytes, meta)),
-    anEntry.map((meta): LayerEntry => ({ ...meta, type: 'directory', size: 0 })),
-    fc
-      .tuple(anEntry, anEntry)
-      .map(([meta, { path }]): LayerEntry => ({ ...meta, type: 'link', size: 0, target: path })),
-    fc
-      .tuple(anEntry, anEntry)
-      .map(([meta, { path }]): LayerEntry => ({ ...meta, type: 'symlink', size: 0, target: path })),
-  ),
-  { maxLength: 8 },
-);
+const aContent = fc.uint8Array({ maxLength: 2000 });
+const aLayer = fc
+  .array(fc.tuple(anEntry, fc.constantFrom('file', 'directory', 'link', 'symlink'), aContent), {
+    maxLength: 8,
+  })
+  .map(asTree);
+
+// Each path once and below its folders, and hard links only to what is there: such are the layers that are written.
+function asTree(
+  drafts: readonly (readonly [Omit<LayerEntry, 'type' | 'size'>, LayerEntry['type'], Uint8Array])[],
+): readonly LayerEntry[] {
+  const tree = new Map<string, LayerEntry>();
+  for (const [meta, type, bytes] of drafts) {
+    const parts = meta.path.split('/');
+    const above = parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'));
+    const taken =
+      tree.has(meta.path) || above.some((path) => (tree.get(path)?.type ?? 'directory') !== 'directory');
+    if (taken) continue;
+    for (const path of above) tree.set(path, tree.get(path) ?? folder(path));
+    const former = [...tree.values()].find((entry) => entry.type === 'file');
+    if (type === 'file') tree.set(meta.path, file(meta.path, bytes, meta));
+    else if (type === 'directory') tree.set(meta.path, { ...meta, type, size: 0 });
+    else if (type === 'symlink') tree.set(meta.path, { ...meta, type, size: 0, target: `../${meta.path}` });
+    else if (former !== undefined) {
+      const { content: _, ...same } = former;
+      tree.set(meta.path, { ...same, path: meta.path, type, size: 0, target: former.path });
+    }
+  }
+  return [...tree.values()];
+}
 
 describe('a layer read back', () => {
   it('has the entries that were written, under any compression', async () => {
@@ -206,13 +225,72 @@ describe('readLayer', () => {
   const readAll = (bytes: Uint8Array, more = {}): Promise<ReadEntry[]> =>
     Array.fromAsync(readLayer(sourceOf(bytes), { compression: 'none', ...more }));
 
+  const planned = { path: 'app', content: Buffer.from('the program') };
+
+  it.each(LAYER_FORGERIES.filter(({ form }) => form === 'refused'))(
+    'refuses $title, and names it',
+    async ({ forge, named }) => {
+      const { blob, compression } = forge(planned);
+      const outcome = readAll(blob, { compression });
+      await expect(outcome).rejects.toMatchObject({ name: 'OciError', code: 'INVALID_LAYER' });
+      await expect(outcome).rejects.toThrow(named);
+    },
+  );
+
+  // They are for a comparison to find: were the reader to refuse them, it would refuse honest layers as well.
+  it.each(LAYER_FORGERIES.filter(({ form }) => form === 'sound'))(
+    'reads a layer of sound form with $title',
+    async ({ forge }) => {
+      const { blob, tar, compression } = forge(planned);
+      await expect(readAll(blob, { compression, diffId: digestOf(tar) })).resolves.toBeInstanceOf(Array);
+    },
+  );
+
   it.each([
-    ['leaves the root', header('../etc/passwd')],
-    ['leaves the root further down', header('a/../../etc')],
-    ['is absolute', header('/etc/passwd')],
-    ['is a hard link out of the root', header('a', { type: 'link', target: '../../etc/passwd' })],
-  ])('refuses an entry whose path %s', async (_, bytes) => {
-    await expect(readAll(Buffer.concat([bytes, END]))).rejects.toMatchObject({ code: 'INVALID_LAYER' });
+    ['entries', 'at most 100 entries'],
+    ['bytes', 'at most 100 bytes of tar'],
+  ])('gives up a small layer of very many folders at once, by its %s', async (limit, said) => {
+    const { blob, compression } = entryBomb(40_000);
+    expect(blob.length).toBeLessThan(1_000_000);
+    const started = performance.now();
+    const limits = { ...MAX_LAYER, [limit]: 100 };
+    const outcome = readAll(blob, { compression, limits });
+    await expect(outcome).rejects.toMatchObject({
+      code: 'LAYER_LIMIT',
+      message: expect.stringContaining(said),
+    });
+    expect(performance.now() - started).toBeLessThan(1000);
+  });
+
+  it('gives up a path deeper than allowed', async () => {
+    const entries = [folder('a'), folder('a/b'), folder('a/b/c')].map(encodeHeader);
+    const outcome = readAll(Buffer.concat([...entries, END]), { limits: { ...MAX_LAYER, depth: 2 } });
+    await expect(outcome).rejects.toThrow('expected at most 2 parts of a path ("a/b/c")');
+  });
+
+  it('gives up a source that drips for longer than allowed', async () => {
+    const drip = async function* () {
+      for (let index = 0; index < 100; index++) {
+        await delay(20);
+        yield header(`a${index}`);
+      }
+    };
+    const outcome = Array.fromAsync(
+      readLayer(drip(), { compression: 'none', limits: { ...MAX_LAYER, milliseconds: 100 } }),
+    );
+    await expect(outcome).rejects.toMatchObject({ code: 'LAYER_LIMIT' });
+  });
+
+  it('reads a layer within the limits of its own entries', async () => {
+    await fc.assert(
+      fc.asyncProperty(aLayer, async (entries) => {
+        const { descriptor } = await writeLayer(blobs, entries, { compression: 'zstd' });
+        const source = createReadStream(join(blobs, digestHex(descriptor.digest)));
+        const options = { compression: 'zstd', limits: layerLimits(entries) } as const;
+        expect(await Array.fromAsync(readLayer(source, options))).toHaveLength(entries.length);
+      }),
+      { numRuns: 30 },
+    );
   });
 
   it.each([
@@ -232,8 +310,10 @@ describe('readLayer', () => {
   });
 
   it('refuses a tar that is larger than allowed', async () => {
-    await expect(readAll(Buffer.alloc(10_000), { maxBytes: 5000 })).rejects.toMatchObject({
-      code: 'INVALID_LAYER',
+    await expect(
+      readAll(Buffer.alloc(10_000), { limits: { ...MAX_LAYER, bytes: 5000 } }),
+    ).rejects.toMatchObject({
+      code: 'LAYER_LIMIT',
     });
   });
 

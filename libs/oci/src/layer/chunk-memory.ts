@@ -3,6 +3,6 @@
  * megabytes of it. A buffer is given back with its last part: whoever hands out its parts in order, and is done with each
  * one before the next, has nothing left in it then. Nobody may look at those bytes any more.
  */
-export function giveBack({ buffer, byteOffset, byteLength }: Uint8Array): void {
+export function freeMemory({ buffer, byteOffset, byteLength }: Uint8Array): void {
   if (buffer instanceof ArrayBuffer && byteOffset + byteLength === buffer.byteLength) buffer.transfer(0);
 }

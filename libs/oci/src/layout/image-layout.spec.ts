@@ -18,7 +18,7 @@ import {
   writeImageManifest,
   writeIndexFile,
   writeLayer,
-} from './index.ts';
+} from '../index.ts';
 
 let folder: string;
 beforeEach(async () => {

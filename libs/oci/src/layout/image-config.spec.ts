@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatImageConfig } from './index.ts';
+import { formatImageConfig } from '../index.ts';
 
 describe('formatImageConfig', () => {
   it('writes members, order and escapes as BuildKit does', () => {

@@ -1,7 +1,8 @@
 import * as v from 'valibot';
-import { type Descriptor, type ImageIndex, type ImageManifest, MEDIA_TYPES } from './descriptor.ts';
-import { type Digest, isDigest } from './digest.ts';
-import { OciError, type OciErrorCode } from './errors.ts';
+import { type Descriptor, type ImageIndex, type ImageManifest, MEDIA_TYPES } from '../descriptor.ts';
+import { type Digest, isDigest } from '../digest.ts';
+import { OciError, type OciErrorCode } from '../errors.ts';
+import { parseUniqueJson } from './unique-json.ts';
 
 const text = v.pipe(v.string(), v.maxLength(4096));
 const digest = v.pipe(
@@ -97,7 +98,7 @@ function parseAs<T extends v.GenericSchema>(
 ): v.InferOutput<T> {
   let data: unknown;
   try {
-    data = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    data = parseUniqueJson(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
   } catch (cause) {
     throw new OciError(code, `${source}: expected JSON: ${(cause as Error).message}`, { cause });
   }
