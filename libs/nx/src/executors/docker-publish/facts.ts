@@ -22,8 +22,8 @@ import { planTags } from '../../version/tags.ts';
 import { parseReleaseVersion } from '../../version/version.ts';
 import type { DockerPublishOptions } from './options.ts';
 import type { LocalFacts, PublishChoices, RepositoryFacts } from './plan.ts';
+import type { SbomFile } from './referrer.ts';
 import { SBOM_MEDIA_TYPE } from './referrer.ts';
-import type { SbomFile } from './run.ts';
 
 /** The repositories that the option names, in its order. Throws `INVALID_REFERENCE` or `INVALID_OPTIONS`. */
 export function parseImages(image: DockerPublishOptions['image']): readonly ImageRepository[] {

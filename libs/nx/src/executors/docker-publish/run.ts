@@ -25,15 +25,8 @@ import { PrebuiltError } from '../../errors.ts';
 import { readChunks } from '../../files/chunks.ts';
 import type { PublishPlan, RepositoryPlan, TagStep } from './plan.ts';
 import { type LayerReader, readBack } from './read-back.ts';
-import { type Artifact, type AttachedArtifact, attach, sbomArtifact } from './referrer.ts';
+import { type Artifact, type AttachedArtifact, attach, type SbomFile, sbomArtifact } from './referrer.ts';
 import type { UploadJournal } from './upload-journal.ts';
-
-/** A bill of materials on disk. */
-export interface SbomFile {
-  readonly name: string;
-  readonly path: string;
-  readonly descriptor: Descriptor;
-}
 
 /** What carrying out a plan needs besides it. */
 export interface PublishWork {
