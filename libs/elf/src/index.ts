@@ -1,11 +1,7 @@
-export {
-  type ElfFacts,
-  type ElfIdentity,
-  IDENTITY_BYTES,
-  openElf,
-  readElf,
-  readElfIdentity,
-} from './elf.ts';
+export type { ElfAbi } from './abi.ts';
+export { type ElfFacts, openElf, readElf } from './elf.ts';
 export { ElfError, type ElfErrorCode } from './errors.ts';
+export { type ElfIdentity, IDENTITY_BYTES, readElfIdentity } from './identity.ts';
 export { type Linkage, type LinkageProblem, resolveLinkage } from './linkage.ts';
-export { type ByteSource, bytesSource } from './source.ts';
+export type { ElfNote } from './notes.ts';
+export { type ByteSource, bytesSource, withFileSource } from './source.ts';
