@@ -1,6 +1,10 @@
 export type { ElfAbi } from './abi.ts';
+export { readCargoAuditable } from './cargo/auditable.ts';
+export type { CargoAuditable, CargoPackage } from './cargo/packages.ts';
 export { type ElfFacts, openElf, readElf } from './elf.ts';
 export { ElfError, type ElfErrorCode } from './errors.ts';
+export { type GoBuildInfo, readGoBuildInfo } from './go/build-info.ts';
+export type { GoModule } from './go/modules.ts';
 export { type ElfIdentity, IDENTITY_BYTES, readElfIdentity } from './identity.ts';
 export { type Linkage, type LinkageProblem, resolveLinkage } from './linkage.ts';
 export type { ElfNote } from './notes.ts';
