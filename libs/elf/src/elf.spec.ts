@@ -3,11 +3,11 @@ import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { buildElf } from '@prebuilt/testing/elf';
 import { describe, expect, it } from 'vitest';
+import { costOf } from '../testing/cost.ts';
 import { type ElfFacts, openElf, readElf } from './elf.ts';
 import { bytesSource } from './source.ts';
-import { buildElf } from './testing/build-elf.ts';
-import { peakMemory } from './testing/peak-memory.ts';
 
 const read = (bytes: Uint8Array): Promise<ElfFacts> => readElf(bytesSource(bytes, 'file'));
 
@@ -207,7 +207,7 @@ describe('readElf', () => {
   });
 
   it('needs less than 256 MiB and a second for a file made of as many and as long names as it takes', async () => {
-    const { bytes, milliseconds, value } = await peakMemory(greedyFile(), 'readElf');
+    const { bytes, milliseconds, value } = await costOf(greedyFile(), 'readElf');
     const { needed, versionNeeds } = value as ElfFacts;
     expect(needed).toHaveLength(4096);
     expect(Object.values(versionNeeds).flat()).toHaveLength(4095);

@@ -2,11 +2,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { executable, PLATFORMS } from '../testing/executables.ts';
+import { comparable, HAS_READELF, readelf } from '../testing/readelf.ts';
 import { type ElfFacts, openElf, readElf } from './elf.ts';
 import { resolveLinkage } from './linkage.ts';
 import { bytesSource } from './source.ts';
-import { executable, PLATFORMS } from './testing/executables.ts';
-import { comparable, HAS_READELF, readelf } from './testing/readelf.ts';
 
 const read = (platform: (typeof PLATFORMS)[number], kind: 'program' | 'library'): Promise<ElfFacts> =>
   readElf(bytesSource(executable(platform, kind), `${platform}-${kind}`));

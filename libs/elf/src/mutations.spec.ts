@@ -1,14 +1,14 @@
 import { execFileSync } from 'node:child_process';
+import { buildElf } from '@prebuilt/testing/elf';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { executable, PLATFORMS } from '../testing/executables.ts';
+import { readMutations } from '../testing/mutations.ts';
 import { readCargoAuditable } from './cargo/auditable.ts';
 import { readElf } from './elf.ts';
 import { ElfError } from './errors.ts';
 import { readGoBuildInfo } from './go/build-info.ts';
 import { bytesSource } from './source.ts';
-import { buildElf } from './testing/build-elf.ts';
-import { executable, PLATFORMS } from './testing/executables.ts';
-import { readMutations } from './testing/mutations.ts';
 
 const READERS = [readElf, readGoBuildInfo, readCargoAuditable];
 const MAX_MILLISECONDS = 1000;
@@ -47,8 +47,8 @@ describe('the readers of executables', () => {
 
   it('need less than 256 MiB for changed executables of every platform', () => {
     const script = `
-      const { executable, PLATFORMS } = await import(${url('./testing/executables.ts')});
-      const { readMutations } = await import(${url('./testing/mutations.ts')});
+      const { executable, PLATFORMS } = await import(${url('../testing/executables.ts')});
+      const { readMutations } = await import(${url('../testing/mutations.ts')});
       const { readElf, readGoBuildInfo, readCargoAuditable } = await import(${url('./index.ts')});
       for (const platform of PLATFORMS) {
         await readMutations(executable(platform, 'program'), [readElf, readGoBuildInfo, readCargoAuditable], 100);

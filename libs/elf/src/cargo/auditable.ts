@@ -8,13 +8,13 @@ import { type CargoAuditable, parseCargoAuditable } from './packages.ts';
 
 // Some hundred bytes for each package: far above what real programs have, far below what takes much memory when
 // it is parsed.
-const MAX_JSON_BYTES = 2 * 1024 * 1024;
+const MAX_JSON_BYTES = 1024 * 1024;
 
 const unpack = promisify(inflate);
 
 /**
  * Reads the packages that `cargo auditable` leaves in an executable, in the section `.dep-v0`; null where there is
- * none, also because the section headers were stripped. Takes at most 2 MiB of JSON. Throws `ElfError`: `NOT_ELF`,
+ * none, also because the section headers were stripped. Takes at most 1 MiB of JSON. Throws `ElfError`: `NOT_ELF`,
  * `TRUNCATED` or `MALFORMED`. https://github.com/rust-secure-code/cargo-auditable/blob/master/PARSING.md
  */
 export async function readCargoAuditable(source: ByteSource): Promise<CargoAuditable | null> {

@@ -1,10 +1,8 @@
+import { buildElf, type Encoding, inlineBuildInfo, pointedBuildInfo } from '@prebuilt/testing/elf';
 import { describe, expect, it } from 'vitest';
+import { costOf } from '../../testing/cost.ts';
+import { readMutations } from '../../testing/mutations.ts';
 import { bytesSource } from '../source.ts';
-import { buildElf } from '../testing/build-elf.ts';
-import type { Encoding } from '../testing/field-writer.ts';
-import { inlineBuildInfo, pointedBuildInfo } from '../testing/go-build-info.ts';
-import { readMutations } from '../testing/mutations.ts';
-import { peakMemory } from '../testing/peak-memory.ts';
 import { type GoBuildInfo, readGoBuildInfo } from './build-info.ts';
 
 const LINES = [
@@ -193,7 +191,7 @@ describe('readGoBuildInfo', () => {
   ])('needs less than 256 MiB and a second for as many %s as it takes', async (_, modules) => {
     const content = inlineBuildInfo({ version: VERSION, modules });
     const bytes = buildElf({ machine: 'x86_64', sections: [{ name: '.go.buildinfo', content }] });
-    const { bytes: peak, milliseconds, error } = await peakMemory(bytes, 'readGoBuildInfo');
+    const { bytes: peak, milliseconds, error } = await costOf(bytes, 'readGoBuildInfo');
     expect(error).toBeUndefined();
     expect(peak).toBeLessThan(256 * 1024 * 1024);
     expect(milliseconds).toBeLessThan(1000);
