@@ -16,5 +16,5 @@ export const PLATFORMS = [
 
 /** A program that needs libc and a library of its own, or that library. */
 export function executable(platform: (typeof PLATFORMS)[number], kind: 'program' | 'library'): Buffer {
-  return gunzipSync(readFileSync(new URL(`../fixtures/${platform}-${kind}.gz`, import.meta.url)));
+  return gunzipSync(readFileSync(new URL(`./fixtures/${platform}-${kind}.gz`, import.meta.url)));
 }
