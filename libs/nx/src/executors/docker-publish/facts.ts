@@ -25,7 +25,12 @@ import type { SbomFile } from './run.ts';
 
 /** The repositories that the option names, in its order. Throws `INVALID_REFERENCE` or `INVALID_OPTIONS`. */
 export function parseImages(image: DockerPublishOptions['image']): readonly ImageRepository[] {
-  const texts = (typeof image === 'string' ? image.split(',') : image).map((text) => text.trim());
+  const texts = (typeof image === 'string' ? image.split(',') : (image ?? [])).map((text) => text.trim());
+  if (texts.length === 0) {
+    throw new PrebuiltError('INVALID_OPTIONS', 'image: expected the repository to publish to, found none', {
+      hint: 'Set image.repository in prebuilt.json, or the plugin’s option "repository" in nx.json, or give --image=ghcr.io/acme/server.',
+    });
+  }
   const repositories = texts.map(parseImageRepository);
   const names = repositories.map(formatImageReference);
   const twice = names.find((name, index) => names.indexOf(name) !== index);

@@ -75,7 +75,7 @@ export function planDockerRelease(
       },
     );
   }
-  const dockerfile = readDockerfile(facts.dockerfile, options.dockerfile);
+  const dockerfile = readDockerfile(facts.dockerfile, options.dockerfile ?? 'the generated Dockerfile');
   return {
     ...chosen,
     name: manifest.name,
