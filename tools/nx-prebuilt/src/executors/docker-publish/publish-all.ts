@@ -1,9 +1,9 @@
 import type { PublishedImage, PublishRecord } from '@prebuilt/artifacts';
 import { formatImageReference, type LayerThreads, startLayerThreads } from '@prebuilt/oci';
+import type { Artifact, AttachedArtifact } from '@prebuilt/oci/registry';
 import type { Connection } from './connect.ts';
 import type { LocalFacts, PublishPlan, RepositoryPlan } from './plan.ts';
 import { createLayerReader } from './read-back.ts';
-import type { Artifact, AttachedArtifact } from './referrer.ts';
 import {
   attachSignature,
   moveTags,
@@ -80,7 +80,7 @@ async function publishWith(
   for (const each of uploaded) proven.push({ ...each, proof: await proveImage(each.target, work) });
   const signature = await sign?.();
   const images: PublishedImage[] = [];
-  const signatures = new Map<RepositoryPlan, AttachedArtifact>();
+  const signatures = new Map<RepositoryPlan, AttachedArtifact | null>();
   for (const { target } of proven) {
     if (signature !== undefined) signatures.set(target, await attachSignature(target, work, signature));
   }

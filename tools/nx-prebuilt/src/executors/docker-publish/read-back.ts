@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type { Manifest, PlatformArtifact } from '@prebuilt/artifacts';
 import { elfMachineOf } from '@prebuilt/artifacts';
@@ -33,6 +34,8 @@ export interface ExpectedImage {
 export interface LayerReader {
   /** What the registry gives for a layer, unpacked; `program` is the path of the image's executable. */
   read(layer: Descriptor, diffId: Digest | undefined, program: string): Promise<LayerContent>;
+  /** Reads a layer that no manifest names yet, where the registry gives it out before; else `read` does, afterwards. */
+  readAhead(layer: Descriptor, diffId: Digest | undefined, program: string): Promise<void>;
 }
 
 /** What was read back for one platform. */
@@ -45,23 +48,50 @@ export interface ReadBackPlatform {
 
 /** Reads the layers of a repository on the given threads. What was read is kept: a layer may be asked for ahead. */
 export function createLayerReader(client: RepositoryClient, threads: LayerThreads): LayerReader {
-  const readings = new Map<string, Promise<LayerContent>>();
-  return {
-    read(layer, diffId, program) {
-      const key = [layer.digest, layer.size, layer.mediaType, diffId, program].join(' ');
-      const reading =
-        readings.get(key) ??
-        client.attempt(`read back layer ${layer.digest}`, () =>
-          threads.read(layer.size, () => client.openBlob(layer), {
-            compression: compressionOf(layer.mediaType) ?? 'none',
-            diffId,
-            head: { path: program, bytes: IDENTITY_BYTES },
-          }),
-        );
-      readings.set(key, reading);
-      return reading;
-    },
-  };
+  const readings = new Map<string, Promise<LayerContent | undefined>>();
+
+  function start(
+    layer: Descriptor,
+    diffId: Digest | undefined,
+    program: string,
+    open: () => Promise<Readable>,
+  ): Promise<LayerContent> {
+    return client.attempt(`read back layer ${layer.digest}`, () =>
+      threads.read(layer.size, open, {
+        compression: compressionOf(layer.mediaType) ?? 'none',
+        diffId,
+        head: { path: program, bytes: IDENTITY_BYTES },
+      }),
+    );
+  }
+
+  const keyOf = (layer: Descriptor, diffId: Digest | undefined, program: string): string =>
+    [layer.digest, layer.size, layer.mediaType, diffId, program].join(' ');
+
+  async function readAhead(layer: Descriptor, diffId: Digest | undefined, program: string): Promise<void> {
+    const withheld = new Error('the registry does not give it out yet');
+    const reading = start(layer, diffId, program, async () => {
+      const opened = await client.openUnnamedBlob(layer);
+      if (opened === undefined) throw withheld;
+      return opened;
+    }).catch((error) => {
+      if (error === withheld) return undefined;
+      throw error;
+    });
+    readings.set(keyOf(layer, diffId, program), reading);
+    await reading;
+  }
+
+  async function read(layer: Descriptor, diffId: Digest | undefined, program: string): Promise<LayerContent> {
+    const key = keyOf(layer, diffId, program);
+    const ahead = await readings.get(key);
+    if (ahead !== undefined) return ahead;
+    const reading = start(layer, diffId, program, () => client.openBlob(layer));
+    readings.set(key, reading);
+    return reading;
+  }
+
+  return { read, readAhead };
 }
 
 /**

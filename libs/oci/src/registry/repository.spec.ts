@@ -8,10 +8,11 @@ import { OciError } from '../errors.ts';
 import { type FakeRegistry, type FakeRegistryOptions, startFakeRegistry } from '../testing/fake-registry.ts';
 import { type Fault, type FaultProxy, startFaultProxy } from '../testing/fault-proxy.ts';
 import { sleepingClock } from '../testing/sleeping-clock.ts';
-import { createRepositoryClient, type RepositoryClient, referrersTag } from './client.ts';
-import type { Credentials } from './credentials.ts';
+import type { Credentials } from './credentials/index.ts';
+import { referrersTag } from './referrers.ts';
+import { createRepositoryClient, type RepositoryClient } from './repository.ts';
 import { DEFAULT_RETRY_LIMITS } from './retry.ts';
-import { createTransport, type Transport } from './transport.ts';
+import { createTransport, type Transport } from './transport/index.ts';
 
 const SECRET = 'canary-password';
 const USER = { username: 'user', password: SECRET };
