@@ -7,7 +7,7 @@ import { PrebuiltError } from '../errors.ts';
 import { sha256OfFile } from '../files/hash.ts';
 import { openApt, readDistribution } from './apt.ts';
 import { type Entry, formatContents, hashContents, readContents } from './contents.ts';
-import { type DebianPin, type EmulatorPin, LOCK_FILE, type Lock } from './lock.ts';
+import { type DebianPin, type EmulatorPin, LOCK_COMMAND, LOCK_FILE, type Lock } from './lock.ts';
 import { downloadArchive, type WantedArchive } from './mirrors.ts';
 
 /** An archive with the SHA-256 that it has to have. */
@@ -160,7 +160,7 @@ export function fetchArchives(
       'SYSROOT_UNAVAILABLE',
       `${archive.name} ${archive.version} for ${archive.architecture}: no mirror gives it:\n${reasons.map((reason) => `  ${reason}`).join('\n')}`,
       {
-        hint: `It is fetched once and then kept. Build once while a mirror can be reached, or move the lock to newer packages: nx g @prebuilt/nx:lock --refresh`,
+        hint: `It is fetched once and then kept. Build once while a mirror can be reached, or move the lock to newer packages: ${LOCK_COMMAND} --refresh`,
       },
     );
   };

@@ -4,12 +4,13 @@ import * as v from 'valibot';
 import { isInnerPath } from '../artifacts/manifest.ts';
 import { PLATFORMS } from '../artifacts/platform.ts';
 import { PrebuiltError } from '../errors.ts';
+import { PACKAGE } from '../package.ts';
 
 /** The lock's name, at the workspace's root. */
 export const LOCK_FILE = 'prebuilt.lock.json';
 
 /** The command that writes what the lock lacks. */
-export const LOCK_COMMAND = 'nx g @prebuilt/nx:lock';
+export const LOCK_COMMAND = `npx nx g ${PACKAGE.name}:lock`;
 
 /** Where what the lock names is kept once it is fetched, relative to the workspace's root. */
 export const CACHE_FOLDER = '.cache/prebuilt';

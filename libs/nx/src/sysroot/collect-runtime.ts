@@ -5,7 +5,7 @@ import type { RuntimeFile } from '../artifacts/manifest.ts';
 import type { Platform } from '../artifacts/platform.ts';
 import { PrebuiltError } from '../errors.ts';
 import { sha256OfFile } from '../files/hash.ts';
-import { LOCK_FILE } from '../lock/lock.ts';
+import { LOCK_COMMAND, LOCK_FILE } from '../lock/lock.ts';
 import type { SysrootPackage } from './packages.ts';
 import type { Sysroot, SysrootFile } from './sysroot.ts';
 
@@ -71,7 +71,7 @@ async function findRuntime(
     'SYSROOT',
     `${platform}: ${sysroot.label} can't run the executable: ${problems.map((problem) => problem.message).join('; ')}`,
     {
-      hint: 'Name the package that holds what is missing as sysrootPackages (libgcc_s.so.1 is in libgcc-s1), then: nx g @prebuilt/nx:lock',
+      hint: `Name the package that holds what is missing as sysrootPackages (libgcc_s.so.1 is in libgcc-s1), then: ${LOCK_COMMAND}`,
     },
   );
 }

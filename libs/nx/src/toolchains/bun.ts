@@ -1,7 +1,5 @@
 import { readFile, rm, stat } from 'node:fs/promises';
 import { dirname, extname, join, resolve } from 'node:path';
-import { execa } from 'execa';
-import { PackageURL } from 'packageurl-js';
 import * as v from 'valibot';
 import { type Platform, parsePlatform } from '../artifacts/platform.ts';
 import { PrebuiltError } from '../errors.ts';
@@ -44,18 +42,18 @@ const PLATFORMS: readonly Platform[] = Object.keys(RUNTIMES).map(parsePlatform);
 const SOURCES = ['.ts', '.mts', '.cts', '.tsx', '.js', '.mjs', '.cjs', '.jsx'];
 
 const options = v.strictObject({
-  entry: v.optional(
-    v.pipe(
-      v.string(),
-      v.minLength(1),
-      v.check(
-        (path) => SOURCES.includes(extname(path)),
-        ({ input }) =>
-          `expected a JavaScript or TypeScript file (${SOURCES.join(', ')}), found ${JSON.stringify(input)}: Bun would wrap its text into an executable that does nothing`,
-      ),
-      v.description("The program's main file, a JavaScript or TypeScript file"),
+  entry: v.pipe(
+    v.optional(v.string(), ''),
+    v.check(
+      (path) => path !== '',
+      'expected a program: a TypeScript or JavaScript "bin" in package.json, src/main.ts, or this option, such as "src/server.ts"; found none',
     ),
-    'src/main.ts',
+    v.check(
+      (path) => path === '' || SOURCES.includes(extname(path)),
+      ({ input }) =>
+        `expected a JavaScript or TypeScript file (${SOURCES.join(', ')}), found ${JSON.stringify(input)}: Bun would wrap its text into an executable that does nothing`,
+    ),
+    v.description("The program's main file, a JavaScript or TypeScript file"),
   ),
 });
 
@@ -151,7 +149,7 @@ function detectEntry(folder: ProjectFolder): BunOptions | undefined {
     bin = undefined;
   }
   const commands = typeof bin === 'object' && bin !== null ? Object.values(bin) : [bin];
-  const usual = ['src/main.ts', 'src/index.ts'];
+  const usual = ['src/main.ts', 'src/index.ts', 'main.ts', 'index.ts'];
   const entry = [...commands, ...usual].find(
     (path): path is string =>
       typeof path === 'string' && SOURCES.includes(extname(path)) && folder.has(join('.', path)),
@@ -196,7 +194,7 @@ async function prepareBun(entry: string, context: PrepareContext): Promise<Prepa
           request,
           context,
         );
-        return [...bundled, runtimeComponent(lockedPackage(context.lock, name))];
+        return [...bundled, await runtimeComponent(lockedPackage(context.lock, name))];
       } finally {
         await rm(metafile, { force: true });
       }
@@ -223,11 +221,12 @@ function lockedPackage(lock: Lock, name: string): LockedPackage {
 // What Bun's packages say of themselves.
 const BUN_LICENSE = 'MIT';
 
-function runtimeComponent({ name, version, integrity }: LockedPackage): Component {
-  return { kind: 'framework', purl: npmPurl(name, version), license: BUN_LICENSE, integrity };
+async function runtimeComponent({ name, version, integrity }: LockedPackage): Promise<Component> {
+  return { kind: 'framework', purl: await npmPurl(name, version), license: BUN_LICENSE, integrity };
 }
 
-function npmPurl(fullName: string, version: string): string {
+async function npmPurl(fullName: string, version: string): Promise<string> {
+  const { PackageURL } = await import('packageurl-js');
   const [scope, name] = fullName.startsWith('@') ? fullName.split('/', 2) : [undefined, fullName];
   return new PackageURL('npm', scope, name ?? fullName, version, undefined, undefined).toString();
 }
@@ -240,6 +239,7 @@ async function run(
 ): Promise<readonly Component[]> {
   // Bun keeps temporary files in its working directory, and leaves them there when it is stopped.
   const cwd = dirname(request.outfile);
+  const { execa } = await import('execa');
   const result = await execa(command.file, [...command.args], {
     cwd,
     env: compilerEnvironment(request.sourceDateEpoch),
@@ -292,7 +292,7 @@ async function bundledComponents(
       if (typeof name !== 'string' || typeof version !== 'string') {
         throw new PrebuiltError('COMPILE_FAILED', `${folder}/package.json: expected a name and a version`);
       }
-      const purl = npmPurl(name, version);
+      const purl = await npmPurl(name, version);
       return { kind: 'library', purl, ...(typeof license === 'string' ? { license } : {}) } as const;
     }),
   );

@@ -1,6 +1,5 @@
 import { copyFile, lstat, realpath } from 'node:fs/promises';
 import { join, relative, resolve, sep } from 'node:path';
-import { ElfError, openElf } from '@prebuilt/elf';
 import * as v from 'valibot';
 import {
   elfMachineOf,
@@ -161,6 +160,7 @@ async function checkElf(copy: string, file: string, platform: Platform): Promise
       cause,
     });
   };
+  const { ElfError, openElf } = await import('@prebuilt/elf');
   try {
     const elf = await openElf(copy);
     if (elf.machine !== elfMachineOf(platform)) refuse(`one of ${elf.machine}`);

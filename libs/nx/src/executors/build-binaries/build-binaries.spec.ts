@@ -10,6 +10,7 @@ import { parseChecksums } from '../../artifacts/checksums.ts';
 import { readManifest } from '../../artifacts/manifest.ts';
 import { hostPlatform } from '../../artifacts/platform.ts';
 import { readLock } from '../../lock/lock.ts';
+import { DEFAULT_TAG_PATTERN } from '../../version/tag-pattern.ts';
 import type { BuildBinariesOptions } from './options.ts';
 import { type BuildPlan, planBuild } from './plan.ts';
 import { runBuild } from './run.ts';
@@ -30,7 +31,10 @@ const OPTIONS: BuildBinariesOptions = {
 };
 const HEAD = { revision: '0123456789abcdef0123456789abcdef01234567', date: 1_700_000_000 };
 const LOCK = await readLock(REPOSITORY);
-const RELEASE = { version: { releaseVersion: 'v1.2.3', tagsAtHead: [], head: HEAD }, lock: LOCK };
+const RELEASE = {
+  version: { releaseVersion: 'v1.2.3', tagsAtHead: [], tagPattern: DEFAULT_TAG_PATTERN, head: HEAD },
+  lock: LOCK,
+};
 
 const open: FixtureWorkspace[] = [];
 async function workspace(): Promise<FixtureWorkspace> {

@@ -12,8 +12,8 @@ export default function buildBinaries(
   options: BuildBinariesOptions,
   context: ExecutorContext,
 ): Promise<{ success: boolean }> {
-  return reportFailures(async () => {
-    const plan = planBuild(options, context.root, await readBuildFacts(context.root, process.env));
+  return reportFailures(context, async () => {
+    const plan = planBuild(options, context.root, await readBuildFacts(context));
     if (options.dryRun) {
       const { lock: _, ...shown } = plan;
       console.log(JSON.stringify(shown, null, 2));

@@ -1,10 +1,11 @@
 import { resolve } from 'node:path';
 import { type Platform, parsePlatforms } from '../../artifacts/platform.ts';
-import { EMPTY_LOCK, type Lock, readLock } from '../../lock/lock.ts';
+import { type Lock, readLock } from '../../lock/lock.ts';
 import { SYSROOT_PACKAGES, type SysrootPlan, sysrootFacts } from '../../sysroot/sysroot.ts';
-import { checkPlatforms, configureToolchain } from '../../toolchains/index.ts';
+import { checkPlatforms, configureToolchain, findToolchain } from '../../toolchains/index.ts';
+import { type VersionFacts, versionFromFacts } from '../../version/build-version.ts';
 import { readVersionFacts } from '../../version/facts.ts';
-import type { VersionFacts } from '../../version/version.ts';
+import { type ProjectContext, tagPatternFor } from '../project-context.ts';
 import type { BuildBinariesOptions } from './options.ts';
 
 /** What a build depends on beside its options and the workspace's files. */
@@ -13,39 +14,45 @@ export interface BuildFacts {
   readonly lock: Lock;
 }
 
-/** Reads what a build depends on. Throws `LOCKFILE` for a lock that can't be used. */
-export async function readBuildFacts(
-  workspaceRoot: string,
-  environment: Readonly<Record<string, string | undefined>>,
-): Promise<BuildFacts> {
+/** Reads what a build depends on. Throws `LOCKFILE` for a lock that can't be used, and what the version's facts throw. */
+export async function readBuildFacts(context: ProjectContext): Promise<BuildFacts> {
   const [version, lock] = await Promise.all([
-    readVersionFacts(workspaceRoot, environment),
-    readLock(workspaceRoot),
+    readVersionFacts(context.root, process.env, tagPatternFor(context)),
+    readLock(context.root),
   ]);
   return { version, lock };
 }
 
 /**
- * What goes into the key of a build beside options and files: the toolchain's facts, and what sysroots hold. Plain
- * JSON. What can't be read is part of it as a message, so that it never equals one that could.
+ * What goes into the key of a build beside options and files: the version with its commit, the toolchain's own facts,
+ * and for each platform the packages or files of its sysroot. Throws what can't be read.
  */
-export async function buildKeyFacts(
-  options: BuildBinariesOptions,
-  workspaceRoot: string,
-  lock: Lock = EMPTY_LOCK,
+export async function readKeyFacts(
+  options: Partial<BuildBinariesOptions> & Pick<BuildBinariesOptions, 'toolchain'>,
+  context: ProjectContext,
 ): Promise<unknown> {
-  const platforms = [...parsePlatforms(options.platforms)].sort();
+  const { version, lock } = await readBuildFacts(context);
   const toolchain = configureToolchain(options.toolchain);
-  checkPlatforms(toolchain.name, platforms);
-  const orMessage = (work: () => Promise<unknown>): Promise<unknown> =>
-    work().catch((error: unknown) => ({ unreadable: String(error) }));
+  const platforms = platformsOf(options, toolchain.name);
+  const sysroot = { sysrootPackages: [], ...options };
   const [compiler, ...sysroots] = await Promise.all([
-    orMessage(() => toolchain.keyFacts({ workspaceRoot, platforms, lock })),
+    toolchain.keyFacts({ workspaceRoot: context.root, platforms, lock }),
     ...platforms.map((platform) =>
-      orMessage(async () => sysrootFacts(planSysroot(options, workspaceRoot, lock, platform), platform)),
+      sysrootFacts(planSysroot(sysroot, context.root, lock, platform), platform),
     ),
   ]);
-  return { toolchain: compiler, sysroots };
+  return { version: versionFromFacts(version), compiler, sysroots };
+}
+
+/** The platforms of a build, sorted: what the options say, else the toolchain's own. Throws `INVALID_PLATFORM`. */
+export function platformsOf(
+  { platforms }: Pick<Partial<BuildBinariesOptions>, 'platforms'>,
+  toolchain: string,
+): readonly Platform[] {
+  const wanted =
+    platforms === undefined ? findToolchain(toolchain).defaultPlatforms : parsePlatforms(platforms);
+  checkPlatforms(toolchain, wanted);
+  return [...wanted].sort();
 }
 
 /**
@@ -53,7 +60,7 @@ export async function buildKeyFacts(
  * package that the lock lacks is told where an executable needs a library, not before: a static one needs none.
  */
 export function planSysroot(
-  options: Pick<BuildBinariesOptions, 'sysroot' | 'sysrootPackages'>,
+  options: Pick<BuildBinariesOptions, 'sysrootPackages'> & Pick<Partial<BuildBinariesOptions>, 'sysroot'>,
   workspaceRoot: string,
   lock: Lock,
   platform: Platform,

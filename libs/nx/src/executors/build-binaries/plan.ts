@@ -1,11 +1,12 @@
 import { executableName, runtimeFolderName } from '../../artifacts/manifest.ts';
-import { type Platform, parsePlatforms } from '../../artifacts/platform.ts';
+import type { Platform } from '../../artifacts/platform.ts';
 import { outputInWorkspace } from '../../files/workspace-path.ts';
 import type { Lock } from '../../lock/lock.ts';
 import type { SysrootPlan } from '../../sysroot/sysroot.ts';
-import { checkPlatforms, configureToolchain } from '../../toolchains/index.ts';
-import { type ReleaseVersion, versionFromFacts } from '../../version/version.ts';
-import { type BuildFacts, planSysroot } from './facts.ts';
+import { configureToolchain } from '../../toolchains/index.ts';
+import { versionFromFacts } from '../../version/build-version.ts';
+import type { ReleaseVersion } from '../../version/version.ts';
+import { type BuildFacts, planSysroot, platformsOf } from './facts.ts';
 import type { BuildBinariesOptions } from './options.ts';
 
 /** One platform of a build: the names inside the output folder, and where its libraries come from. */
@@ -40,9 +41,8 @@ export function planBuild(
   { version: versionFacts, lock }: BuildFacts,
 ): BuildPlan {
   const { version, revision, sourceDateEpoch } = versionFromFacts(versionFacts);
-  const platforms = [...parsePlatforms(options.platforms)].sort();
   const toolchain = configureToolchain(options.toolchain);
-  checkPlatforms(toolchain.name, platforms);
+  const platforms = platformsOf(options, toolchain.name);
   return {
     name: options.name,
     version,

@@ -6,7 +6,7 @@ export interface DockerPublishOptions {
   /**
    * The repository to publish to, as registry/name without a tag; several are parted by commas or given as a list.
    */
-  readonly image: string | [string, ...(readonly string[])];
+  readonly image?: string | [string, ...(readonly string[])];
   /**
    * The OCI image layout that docker-release wrote, relative to the workspace's root.
    */

@@ -12,7 +12,7 @@ export default function dockerRelease(
   options: DockerReleaseOptions,
   context: ExecutorContext,
 ): Promise<{ success: boolean }> {
-  return reportFailures(async () => {
+  return reportFailures(context, async () => {
     const facts = await readReleaseFacts(options, context.root);
     const plan = planDockerRelease(options, context.root, facts);
     if (options.dryRun) {

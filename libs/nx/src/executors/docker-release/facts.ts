@@ -13,6 +13,8 @@ import {
 } from '../../image/builder-facts.ts';
 import type { BuildContext, ContextFile } from '../../image/context.ts';
 import { artifactChanged } from '../../image/daemonless.ts';
+import { generateDockerfile } from '../../image/generated-dockerfile.ts';
+import type { ProjectContext } from '../project-context.ts';
 import type { DockerReleaseOptions } from './options.ts';
 
 /** What the workspace's package.json says of the program. */
@@ -40,17 +42,22 @@ export async function readReleaseFacts(
   options: DockerReleaseOptions,
   workspaceRoot: string,
 ): Promise<ReleaseFacts> {
-  const [manifest, dockerfile, packageFacts, { builder, engine }] = await Promise.all([
+  const [manifest, written, packageFacts, { builder, engine }] = await Promise.all([
     readManifest(resolve(workspaceRoot, options.inputPath)),
-    readDockerfileBytes(resolve(workspaceRoot, options.dockerfile)),
+    options.dockerfile === undefined
+      ? undefined
+      : readDockerfileBytes(resolve(workspaceRoot, options.dockerfile)),
     readPackageFacts(join(workspaceRoot, 'package.json')),
     readDocker(options),
+    // What runs buildx takes as long to load as docker to answer.
+    options.builder === 'daemonless' ? undefined : import('../../image/buildx.ts'),
   ]);
   const reports = new Map<Platform, VerifyReport>();
   for (const { platform } of manifest.manifest.platforms) {
     const report = await readReport(resolve(workspaceRoot, options.verifyPath), platform);
     if (report !== undefined) reports.set(platform, report);
   }
+  const dockerfile = written ?? Buffer.from(generateDockerfile(manifest.manifest));
   const now = Math.floor(Date.now() / 1000);
   return { manifest, reports, dockerfile, packageFacts, builder, engine, now };
 }
@@ -58,11 +65,28 @@ export async function readReleaseFacts(
 async function readDocker({
   builder,
   builderName,
-}: DockerReleaseOptions): Promise<Pick<ReleaseFacts, 'builder' | 'engine'>> {
+}: Pick<DockerReleaseOptions, 'builder' | 'builderName'>): Promise<Pick<ReleaseFacts, 'builder' | 'engine'>> {
   if (builder === 'daemonless') return { builder: undefined, engine: await readEngineFacts() };
-  // What runs buildx takes as long to load as docker to answer.
-  const [facts] = await Promise.all([readDockerFacts(builderName), import('../../image/buildx.ts')]);
-  return facts;
+  return readDockerFacts(builderName);
+}
+
+/**
+ * What an image depends on beyond files: which builder packs it, with its versions and those of the engine, and what the
+ * labels are read from.
+ */
+export async function readKeyFacts(
+  { builder = 'auto', builderName, imageSource, imageLicenses }: Partial<DockerReleaseOptions>,
+  { root }: ProjectContext,
+): Promise<unknown> {
+  const [packageFacts, docker] = await Promise.all([
+    readPackageFacts(join(root, 'package.json')),
+    readDocker({ builder, ...(builderName !== undefined && { builderName }) }),
+  ]);
+  return {
+    ...docker,
+    repository: imageSource ?? packageFacts.repository,
+    license: imageLicenses ?? packageFacts.license,
+  };
 }
 
 /** A platform's files as a build context: its executable and its runtime folder, as the manifest lists them. */
@@ -119,7 +143,7 @@ export async function checkContent(
 
 function changed({ source }: ContextFile, problem: string, cause?: unknown): PrebuiltError {
   return new PrebuiltError('ARTIFACT_CHANGED', `${source}: expected ${problem}`, {
-    hint: 'The folder is not what was built and verified: nx run release:build-binaries, and verify it.',
+    hint: 'The folder is not what was built and verified: {run build-binaries}, and verify it.',
     cause,
   });
 }

@@ -75,7 +75,7 @@ export function planDockerRelease(
       },
     );
   }
-  const dockerfile = readDockerfile(facts.dockerfile, options.dockerfile);
+  const dockerfile = readDockerfile(facts.dockerfile, options.dockerfile ?? 'the generated Dockerfile');
   return {
     ...chosen,
     name: manifest.name,
@@ -168,7 +168,7 @@ function wantedArtifacts(options: DockerReleaseOptions, manifest: Manifest): rea
     throw new PrebuiltError(
       'INVALID_OPTIONS',
       `platforms: expected platforms of the manifest (${listed}), found ${platform}`,
-      { hint: `Build it first: nx run release:build-binaries --platforms=${platform}` },
+      { hint: `Build it first: {run build-binaries} --platforms=${platform}` },
     );
   });
 }
@@ -184,7 +184,7 @@ function checkReport(
       'VERIFY_REPORT',
       `${platform}: expected a passing report in ${verifyPath}, ${problem}`,
       {
-        hint: 'Verify the executables first: nx run release:verify',
+        hint: 'Verify the executables first: {run verify}',
       },
     );
   if (report === undefined) throw refusal('found none');

@@ -25,7 +25,7 @@ export default async function lockGenerator(
     );
   } catch (error) {
     // Nx prints the message of an error and nothing else of it.
-    const lines = describeFailure(error);
+    const lines = describeFailure(error, { root: tree.root });
     throw lines === undefined ? error : new Error(lines.join('\n'), { cause: error });
   }
 }

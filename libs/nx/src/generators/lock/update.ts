@@ -1,6 +1,6 @@
 import { debianArchitectureOf, type Platform } from '../../artifacts/platform.ts';
 import { PrebuiltError } from '../../errors.ts';
-import type { DebianPin, EmulatorPin, Lock } from '../../lock/lock.ts';
+import { type DebianPin, type EmulatorPin, LOCK_COMMAND, type Lock } from '../../lock/lock.ts';
 import type { LockOptions } from './options.ts';
 import type { Resolver } from './resolve.ts';
 import type { LockWants } from './wants.ts';
@@ -64,7 +64,7 @@ function checkOneLibc(sysroots: Readonly<Record<string, Readonly<Record<string, 
     'LOCKFILE',
     `libc6: expected one version on all platforms, found ${first.version} on ${first.platform} and ${other.version} on ${other.platform}`,
     {
-      hint: 'Move all of them: nx g @prebuilt/nx:lock --refresh (in a while, where mirrors are being updated).',
+      hint: `Move all of them: ${LOCK_COMMAND} --refresh (in a while, where mirrors are being updated).`,
     },
   );
 }

@@ -2,6 +2,7 @@ import { join } from 'node:path/posix';
 import { getProjects, globAsync, readJson, type Tree } from '@nx/devkit';
 import * as v from 'valibot';
 import { type Platform, parsePlatform, parsePlatforms } from '../../artifacts/platform.ts';
+import { PACKAGE } from '../../package.ts';
 import { SYSROOT_PACKAGES } from '../../sysroot/sysroot.ts';
 import type { LockOptions } from './options.ts';
 
@@ -16,7 +17,7 @@ export interface LockWants {
   readonly data: ReadonlySet<string>;
 }
 
-const EXECUTOR = '@prebuilt/nx:build-binaries';
+const EXECUTOR = `${PACKAGE.name}:build-binaries`;
 const DEFAULT_PLATFORMS = ['linux/amd64', 'linux/arm64'];
 const DATA = ['ca-certificates', 'tzdata'];
 
@@ -75,7 +76,7 @@ function defaultPlatforms(tree: Tree): readonly string[] {
   for (const plugin of nxJson.plugins ?? []) {
     const parsed = v.safeParse(
       v.looseObject({
-        plugin: v.literal('@prebuilt/nx'),
+        plugin: v.literal(PACKAGE.name),
         options: v.looseObject({ platforms: v.array(v.string()) }),
       }),
       plugin,
