@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, readFile, rm, symlink, unlink, writeFile } from 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { ProjectGraph, Task, TaskGraph } from '@nx/devkit';
+import type { HasherContext, ProjectGraph, Task, TaskGraph } from '@nx/devkit';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { artifactsOf, hashTask } from './hasher.ts';
 
@@ -178,7 +178,7 @@ esac
 
   interface Run {
     readonly release?: object;
-    readonly overrides?: object;
+    readonly overrides?: Readonly<Record<string, unknown>>;
     readonly options?: Partial<Record<(typeof TARGETS)[number], object>>;
   }
 
@@ -213,7 +213,9 @@ esac
         taskGraph: { roots: [], tasks: {}, dependencies: {}, continuousDependencies: {} },
         projectGraph: graph,
         projectsConfigurations: { version: 2, projects: { server: data } },
-        nxJsonConfiguration: release === undefined ? {} : { release: { ...release } },
+        nxJsonConfiguration: (release === undefined
+          ? {}
+          : { release }) as HasherContext['nxJsonConfiguration'],
       };
       return [name, (await hashTask(task, context, root)).value] as const;
     });
