@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, realpath, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import { PrebuiltError } from '../errors.ts';
 
 /** What a distribution's signed index says of a package. */
@@ -60,6 +59,7 @@ export async function openApt(
     ...(sources === undefined ? [] : [`Dir::Etc::sourcelist=${sources}`, 'Dir::Etc::sourceparts=/dev/null']),
   ].flatMap((setting) => ['-o', setting]);
   const run = async (file: string, args: readonly string[], cwd: string): Promise<string> => {
+    const { execa } = await import('execa');
     const result = await execa(file, [...settings, ...args], {
       cwd,
       env: { LC_ALL: 'C' },
