@@ -6,9 +6,9 @@ import type { Configuration } from './configuration/definition.ts';
 import type { PluginOptions } from './configuration/plugin-options.ts';
 import { type Read, readConfiguration, readPluginOptions } from './configuration/read.ts';
 import { inferTargets, outputFolders, programName, refusedTargets } from './configuration/targets.ts';
+import { projectFolder, resolveToolchain } from './configuration/toolchain.ts';
 import { writeJobSummary } from './github/job-summary.ts';
 import { summariseTasks } from './github/task-summary.ts';
-import { findToolchainConfiguration } from './toolchains/find.ts';
 
 /**
  * Gives every project with a prebuilt.json its targets. A file that can't be used breaks its own project alone, whose
@@ -80,9 +80,9 @@ function nodeOf(
         `name: expected one for the program, since the project’s name ${JSON.stringify(known)} can't be a file's`,
       ]);
     }
-    const toolchain = findToolchainConfiguration(
+    const toolchain = resolveToolchain(
       configuration.value.toolchain,
-      join(context.workspaceRoot, root),
+      projectFolder(join(context.workspaceRoot, root)),
       root,
     );
     if (!toolchain.ok) return refuse(toolchain.problems);

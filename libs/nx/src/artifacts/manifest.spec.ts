@@ -95,7 +95,7 @@ describe('readManifest', () => {
     await expect(readManifest(folder)).rejects.toMatchObject({
       code: 'MANIFEST_MISSING',
       message: expect.stringContaining(join(folder, 'manifest.json')),
-      hint: expect.stringContaining('nx run release:build-binaries'),
+      hint: expect.stringContaining('{run build-binaries}'),
     });
   });
 

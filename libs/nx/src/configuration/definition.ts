@@ -75,7 +75,7 @@ export const configurationDefinition = v.strictObject({
     v.pipe(
       toolchain,
       v.description(
-        'What compiles the program: bun or import, or an object with that name and the toolchain’s options. Found from the files beside prebuilt.json where it is left out.',
+        'What compiles the program: a toolchain’s name, or an object with the name and the toolchain’s options. Found from the files beside prebuilt.json where it is left out.',
       ),
     ),
   ),
@@ -126,6 +126,3 @@ export const configurationDefinition = v.strictObject({
 
 /** What a project's prebuilt.json says. */
 export type Configuration = Readonly<v.InferOutput<typeof configurationDefinition>>;
-
-/** What is said of the toolchain: its name and its own options; each toolchain checks these itself. */
-export type ToolchainConfiguration = Readonly<{ name: string } & Record<string, unknown>>;

@@ -67,6 +67,13 @@ export function inferTargets(
   });
   const dockerfile =
     image?.dockerfile === undefined ? facts.dockerfile : posix.join(facts.root, image.dockerfile);
+  // What is published is held against the same plan that the image was made by.
+  const described = {
+    ...(dockerfile !== undefined && { dockerfile }),
+    ...(image?.title !== undefined && { imageTitle: image.title }),
+    ...(image?.source !== undefined && { imageSource: image.source }),
+    ...(image?.licenses !== undefined && { imageLicenses: image.licenses }),
+  };
   const repository =
     image?.repository ??
     options.repository?.replaceAll('{projectName}', programName(configuration, facts.name));
@@ -75,6 +82,7 @@ export function inferTargets(
   const targets: Record<TargetName, TargetConfiguration | undefined> = {
     'build-binaries': {
       ...cached('build-binaries'),
+      ...(facts.toolchain.dependsOn.length > 0 && { dependsOn: [...facts.toolchain.dependsOn] }),
       inputs: inputs(...facts.sources),
       options: {
         name: programName(configuration, facts.name),
@@ -105,10 +113,7 @@ export function inferTargets(
         inputPath: at('build-binaries'),
         verifyPath: at('verify'),
         outputPath: at('docker-release'),
-        ...(dockerfile !== undefined && { dockerfile }),
-        ...(image.title !== undefined && { imageTitle: image.title }),
-        ...(image.source !== undefined && { imageSource: image.source }),
-        ...(image.licenses !== undefined && { imageLicenses: image.licenses }),
+        ...described,
         ...(image.compression !== undefined && { compression: image.compression }),
       },
       metadata: { description: 'Puts the verified executables into a multi-arch image.' },
@@ -140,6 +145,7 @@ export function inferTargets(
       dependsOn: [named('docker-release'), named('sbom')],
       options: {
         ...(repository !== undefined && { image: repository }),
+        ...described,
         inputPath: at('docker-release'),
         binPath: at('build-binaries'),
         verifyPath: at('verify'),

@@ -5,6 +5,7 @@ import { type Platform, parsePlatform } from '../artifacts/platform.ts';
 import { PrebuiltError } from '../errors.ts';
 import { type Lock, lacking } from '../lock/lock.ts';
 import { type LockedPackage, lockedFile } from '../lock/npm-package.ts';
+import type { Command } from '../process/command.ts';
 import type {
   BuildContext,
   CompileRequest,
@@ -74,12 +75,6 @@ export function bunPackagesFor(platforms: readonly Platform[]): readonly string[
   return [...new Set([...(compiler === undefined ? [] : [compiler]), ...runtimes])];
 }
 
-/** A command without a shell: a file and its arguments. */
-export interface Command {
-  readonly file: string;
-  readonly args: readonly string[];
-}
-
 /**
  * The command that compiles one executable. The executable loads neither `.env` nor `bunfig.toml` from its
  * working directory. https://bun.com/docs/bundler/executables
@@ -130,6 +125,7 @@ export const bun: Toolchain<BunOptions> = {
   configure: ({ entry }) => ({
     name: 'bun',
     options: { entry },
+    dependsOn: [],
     inputs: productionInputs,
     async keyFacts({ lock, platforms }) {
       // Every compiler of a version makes the same executable, so the host's is no fact.

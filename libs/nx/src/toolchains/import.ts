@@ -40,6 +40,13 @@ const options = v.strictObject({
       'The executables that another target makes: a path with {platform} (linux-amd64), {os}, {arch} and {variant} in it, or a path for each platform',
     ),
   ),
+  dependsOn: v.optional(
+    v.pipe(
+      v.array(v.pipe(v.string(), v.minLength(1)), 'expected a list of targets such as ["build"]'),
+      v.description("The targets that make them, as Nx's dependsOn names them: build, ^build, tool:compile"),
+    ),
+    [],
+  ),
   version: v.optional(
     v.pipe(
       v.string(),
@@ -61,8 +68,9 @@ export const imported: Toolchain<ImportOptions> = {
   platforms: PLATFORMS,
   // Where executables come from can't be seen: it is told.
   detect: () => undefined,
-  fromProject: ({ files, version }, projectRoot) => ({
+  fromProject: ({ files, version, dependsOn }, projectRoot) => ({
     version,
+    dependsOn,
     files:
       typeof files === 'string'
         ? join(projectRoot, files)
@@ -73,6 +81,7 @@ export const imported: Toolchain<ImportOptions> = {
   configure: (configured) => ({
     name: 'import',
     options: configured,
+    dependsOn: configured.dependsOn,
     inputs: () => [{ dependentTasksOutputFiles: '**/*', transitive: false }],
     async keyFacts(context) {
       const hashes = context.platforms.map(async (platform) => {
@@ -131,7 +140,7 @@ async function checkedFile(
     return refuse(
       'an executable',
       'nothing',
-      'The target that makes it comes first: name it in dependsOn of build-binaries.',
+      'The target that makes it comes first: name it in the toolchain’s dependsOn.',
     );
   }
   const root = await realpath(workspaceRoot);

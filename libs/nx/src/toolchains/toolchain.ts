@@ -72,6 +72,8 @@ export interface ConfiguredToolchain {
   readonly options: Readonly<Record<string, unknown>>;
   /** The Nx inputs that the program's build declares, where its workspace has the named inputs given. */
   inputs(namedInputs: ReadonlySet<string>): TargetInputs;
+  /** The targets of other tools that come before the program's build, as Nx's `dependsOn` names them. */
+  readonly dependsOn: readonly string[];
   /**
    * What the result depends on and no workspace file says: the version of a tool, the lock's lines that are used.
    * Plain JSON that goes into the cache key. Throws what `prepare` would throw for what is missing.

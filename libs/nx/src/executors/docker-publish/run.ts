@@ -4,14 +4,17 @@ import {
   BLOBS_FOLDER,
   type Descriptor,
   digestHex,
+  type ExpectedImage,
   formatImageReference,
   type ImageLayout,
+  layerReadings,
   MEDIA_TYPES,
   OciError,
   platformName,
   readDocument,
 } from '@prebuilt/oci';
-import type { RepositoryClient } from '@prebuilt/oci/registry';
+
+import { type Artifact, type AttachedArtifact, attach, type RepositoryClient } from '@prebuilt/oci/registry';
 import type { Manifest } from '../../artifacts/manifest.ts';
 import {
   formatPublishRecord,
@@ -19,24 +22,22 @@ import {
   type PublishedImage,
   type PublishRecord,
 } from '../../artifacts/publish-record.ts';
+
 import { PrebuiltError } from '../../errors.ts';
 import { readChunks } from '../../files/chunks.ts';
 import type { PublishPlan, RepositoryPlan, TagStep } from './plan.ts';
-import { diffIdOf, entrypoint, type LayerReader, readBack } from './read-back.ts';
-import { type Artifact, type AttachedArtifact, attach, sbomArtifact } from './referrer.ts';
-import type { UploadJournal } from './upload-journal.ts';
 
-/** A bill of materials on disk. */
-export interface SbomFile {
-  readonly name: string;
-  readonly path: string;
-  readonly descriptor: Descriptor;
-}
+import { type LayerReader, readBack } from './read-back.ts';
+import { type SbomFile, sbomArtifact } from './referrer.ts';
+
+import type { UploadJournal } from './upload-journal.ts';
 
 /** What carrying out a plan needs besides it. */
 export interface PublishWork {
   readonly layout: ImageLayout;
   readonly manifest: Manifest;
+  /** What the image of each platform has to be. */
+  readonly expected: ReadonlyMap<string, ExpectedImage>;
   readonly sboms: readonly SbomFile[];
   readonly clientOf: (plan: RepositoryPlan) => RepositoryClient;
   readonly layersOf: (plan: RepositoryPlan) => LayerReader;
@@ -71,43 +72,48 @@ export async function uploadImage(
 }
 
 /**
- * Reads every platform back from the registry, compares it with what was verified, and attaches the bills of
+ * Reads every platform back from the registry, holds it against the plan, and attaches the bills of
  * materials. No tag moves. Throws `READ_BACK` for the first difference.
  */
 export async function proveImage(
   target: RepositoryPlan,
   work: PublishWork,
 ): Promise<Pick<PublishedImage, 'platforms' | 'sbom'>> {
-  const { layout, manifest, progress } = work;
+  const { layout, manifest, expected: images, progress } = work;
   const client = work.clientOf(target);
-  const configs = new Map(
-    layout.images.map(({ platform, config }) => [platformName(platform), config] as const),
-  );
   const label = formatImageReference(target.repository);
-  const expected = { label, index: layout.root.digest, manifest, configs };
+  const expected = { label, index: layout.root.digest, manifest, images };
   const platforms = await readBack(client, work.layersOf(target), expected);
   progress(
     `${target.reference}: read back; ${platforms.map(({ platform }) => platform).join(' and ')} hold the verified files`,
   );
   const created = new Date(manifest.sourceDateEpoch * 1000).toISOString();
   const sbom =
-    work.sboms.length === 0
-      ? null
-      : await attach(client, layout.root, sbomArtifact(work.sboms, created), (url) =>
-          work.journal.note(label, 'sbom', url),
-        );
+    work.sboms.length === 0 ? null : await attachTo(target, work, 'sbom', sbomArtifact(work.sboms, created));
   return { platforms: platforms.map((each) => ({ ...each, readBack: true })), sbom };
 }
 
-/** Attaches a signature of the index to it. */
+/** Attaches a signature of the index to it; null where the registry did not take or list it. */
 export function attachSignature(
   target: RepositoryPlan,
   work: PublishWork,
   signature: Artifact,
-): Promise<AttachedArtifact> {
+): Promise<AttachedArtifact | null> {
+  return attachTo(target, work, 'signature', signature);
+}
+
+async function attachTo(
+  target: RepositoryPlan,
+  work: PublishWork,
+  key: 'sbom' | 'signature',
+  artifact: Artifact,
+): Promise<AttachedArtifact | null> {
   const label = formatImageReference(target.repository);
-  const note = (url: string | undefined): void => work.journal.note(label, 'signature', url);
-  return attach(work.clientOf(target), work.layout.root, signature, note);
+  const note = (url: string | undefined): void => work.journal.note(label, key, url);
+  const attached = await attach(work.clientOf(target), work.layout.root, artifact, note);
+  if (attached.outcome === 'attached') return { digest: attached.digest, listedBy: attached.listedBy };
+  work.progress(`${target.reference}: ${key} ${attached.outcome}: ${attached.reason}`);
+  return null;
 }
 
 /**
@@ -166,14 +172,18 @@ interface Blob {
   readonly readBack?: () => Promise<unknown>;
 }
 
-function blobsOf({ layout }: PublishWork, layers: LayerReader): readonly Blob[] {
-  const blobs = layout.images.flatMap(({ manifest, config }): readonly Blob[] => [
-    { descriptor: manifest.config },
-    ...manifest.layers.map((descriptor, index) => ({
-      descriptor,
-      readBack: () => layers.read(descriptor, diffIdOf(config, index), entrypoint(config)),
-    })),
-  ]);
+function blobsOf({ layout, expected }: PublishWork, layers: LayerReader): readonly Blob[] {
+  const blobs = layout.images.flatMap((image): readonly Blob[] => {
+    const planned = expected.get(platformName(image.platform));
+    const readings = planned === undefined ? [] : layerReadings(planned, image);
+    return [
+      { descriptor: image.manifest.config },
+      ...readings.map((reading) => ({
+        descriptor: reading.layer,
+        readBack: () => layers.readAhead(reading),
+      })),
+    ];
+  });
   return [...new Map(blobs.map((blob) => [blob.descriptor.digest, blob] as const)).values()];
 }
 
@@ -228,16 +238,18 @@ async function readTagsBack(
 ): Promise<void> {
   for (const { tag, step } of target.tags) {
     if (step === 'leave') continue;
-    const found = await client.headManifest(tag);
-    if (found !== plan.index.digest) {
-      throw new PrebuiltError(
-        'READ_BACK',
-        `${label}:${tag}: expected it to name ${plan.index.digest}, found ${found ?? 'none'}`,
-        {
-          hint: 'Did something else move the tag at the same time? Run it again once that has ended.',
-        },
-      );
-    }
+    const seen = await client.confirmTag(tag, plan.index.digest);
+    if (seen.state === 'named') continue;
+    throw new PrebuiltError(
+      'READ_BACK',
+      `${label}:${tag}: expected it to name ${plan.index.digest}, found ${seen.found ?? 'none'}`,
+      {
+        hint:
+          seen.state === 'lagging'
+            ? 'The registry took the tag and still shows what it named before. Run it again in some minutes.'
+            : 'Something else moved the tag at the same time. Run it again once that has ended.',
+      },
+    );
   }
 }
 
