@@ -81,7 +81,12 @@ export async function openApt(
   await run('apt-get', ['-qq', 'update'], state);
   return {
     async show(names) {
-      const text = await run('apt-cache', ['show', '--no-all-versions', ...names], state);
+      const asked = ['show', '--no-all-versions', ...names];
+      // It fails only where it knows none of them; which one that is, is told below.
+      const text = await run('apt-cache', asked, state).catch((error: unknown) => {
+        if (error instanceof PrebuiltError && error.message.includes('No packages found')) return '';
+        throw error;
+      });
       const found = text.split(/\n\n+/).flatMap(parseIndexEntry);
       return names.map((name) => {
         const entry = found.find((each) => each.name === name);

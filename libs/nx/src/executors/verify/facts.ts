@@ -81,10 +81,17 @@ export async function readKeyFacts(
   { platforms, emulators }: Partial<VerifyOptions>,
   { root }: ProjectContext,
 ): Promise<unknown> {
+  const places = await emulatorPlaces(root, emulators, process.env);
   const { host, emulators: found } = await readExecutionFacts(
     platforms === undefined ? PLATFORMS : parsePlatforms(platforms),
-    await emulatorPlaces(root, emulators, process.env),
+    places,
   );
-  const hashes = [...found].map(async ([platform, path]) => [platform, await sha256OfFile(path)] as const);
+  const { lock, cacheFolder } = places.locked;
+  const hashes = [...found].map(async ([platform, path]) => {
+    const pin = host && lock.emulators?.[host]?.[platform];
+    // The lock's own has just been checked.
+    const known = pin && path === emulatorPath(cacheFolder, pin) ? pin.executable.sha256 : undefined;
+    return [platform, known ?? (await sha256OfFile(path))] as const;
+  });
   return { host, emulators: await Promise.all(hashes) };
 }

@@ -127,6 +127,12 @@ describe('nx g lock', () => {
     expect(written().bun?.version).toBe('1.4.4');
   });
 
+  it('refuses a package whose name would be an option of apt', async () => {
+    tree.write('apps/a/prebuilt.json', '{"sysrootPackages":["-oDir::Etc=/tmp"]}');
+    await expect(run()).rejects.toThrow('expected names of Debian packages, found ["-oDir::Etc=/tmp"]');
+    expect(asked).toEqual([]);
+  });
+
   it('refuses a lock that it does not understand, and leaves it', async () => {
     tree.write(LOCK_FILE, '{"lockVersion":9}');
     await expect(run()).rejects.toThrow('LOCKFILE');
