@@ -14,7 +14,7 @@ import {
   TOOLCHAINS,
   type ToolchainSetting,
 } from '../../toolchains/index.ts';
-import { initGenerator } from '../init/generator.ts';
+import initGenerator from '../init/generator.ts';
 import lockGenerator from '../lock/generator.ts';
 import { type Ask, askAtTerminal } from './ask.ts';
 import type { ConfigurationOptions } from './options.ts';
