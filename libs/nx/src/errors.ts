@@ -4,6 +4,7 @@ export type PrebuiltErrorCode =
   | 'BUILDER'
   | 'BUILD_METADATA'
   | 'COMPILE_FAILED'
+  | 'CONFIGURATION'
   | 'ENGINE'
   | 'GITHUB'
   | 'INTERRUPTED'

@@ -8,6 +8,7 @@ import {
   type ReleaseProgress,
   runDockerRelease,
 } from '../src/executors/docker-release/run.ts';
+import { dockerfileOf } from '../src/image/release-images.ts';
 import type { ReleaseWorkspace } from './release-workspace.ts';
 
 /** What a test may do between the steps of a release. */
@@ -29,7 +30,13 @@ export async function release(
   const facts = { ...read, sources };
   const plan = change(planDockerRelease(options, workspace.root, facts));
   const silent: ReleaseProgress = { line: () => undefined, layer: () => undefined };
-  return { plan, image: await runDockerRelease(plan, sources.dockerfile, { ...silent, ...progress }) };
+  return {
+    plan,
+    image: await runDockerRelease(plan, dockerfileOf(sources, facts.manifest.manifest), {
+      ...silent,
+      ...progress,
+    }),
+  };
 }
 
 /** Points every test of a file at a real engine; where none runs they are skipped with the reason, and fail in CI. */

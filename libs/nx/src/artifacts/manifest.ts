@@ -147,7 +147,7 @@ export async function readManifest(folder: string): Promise<ManifestFile> {
   } catch (cause) {
     if (cause instanceof PrebuiltError) throw cause;
     throw new PrebuiltError('MANIFEST_MISSING', `${path}: can't be read: ${(cause as Error).message}`, {
-      hint: 'Build the executables first: nx run release:build-binaries',
+      hint: 'Build the executables first: {run build-binaries}',
       cause,
     });
   }

@@ -1,3 +1,5 @@
+import { fillCommands, type ProjectContext } from './project-context.ts';
+
 interface ExpectedError extends Error {
   readonly code: string;
   readonly hint: string | undefined;
@@ -13,13 +15,17 @@ const SYSTEM_HINTS: Readonly<Record<string, string>> = {
 
 /**
  * Runs an executor's work and turns the errors that users can act on into a message on stderr (code, message,
- * hint) and `success: false`. An unknown error, which is a defect, is thrown on.
+ * hint, which names the commands of this project) and `success: false`. An unknown error, which is a defect, is
+ * thrown on.
  */
-export async function reportFailures(work: () => Promise<boolean>): Promise<{ success: boolean }> {
+export async function reportFailures(
+  context: ProjectContext,
+  work: () => Promise<boolean>,
+): Promise<{ success: boolean }> {
   try {
     return { success: await work() };
   } catch (error) {
-    const lines = describeFailure(error);
+    const lines = describeFailure(error, context);
     if (lines === undefined) throw error;
     for (const line of lines) console.error(line);
     return { success: false };
@@ -27,10 +33,10 @@ export async function reportFailures(work: () => Promise<boolean>): Promise<{ su
 }
 
 /** The lines that tell a user of an expected error; undefined for an error that is a defect. */
-export function describeFailure(error: unknown): readonly string[] | undefined {
+export function describeFailure(error: unknown, context: ProjectContext): readonly string[] | undefined {
   if (isExpected(error)) {
     const lines = [`error ${error.code}: ${error.message}`];
-    return error.hint === undefined ? lines : [...lines, `  ${error.hint}`];
+    return error.hint === undefined ? lines : [...lines, `  ${fillCommands(error.hint, context)}`];
   }
   if (isSystemError(error)) {
     const hint = SYSTEM_HINTS[error.code];

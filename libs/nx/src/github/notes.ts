@@ -9,7 +9,8 @@ export interface Commit {
 
 /** What the notes of a release are written from. */
 export interface NotesFacts {
-  readonly version: string;
+  /** The release's git tag. */
+  readonly tag: string;
   /** `owner/name`. */
   readonly repository: string;
   readonly previousTag: string | undefined;
@@ -126,7 +127,7 @@ function files({ assets }: NotesFacts): readonly string[] {
   ];
 }
 
-function verification({ repository, version, record, assets }: NotesFacts): readonly string[] {
+function verification({ repository, tag, record, assets }: NotesFacts): readonly string[] {
   const executable = assets[0]?.name ?? '';
   const images = record?.images ?? [];
   const references = images.map(({ reference }) => reference);
@@ -141,7 +142,7 @@ function verification({ repository, version, record, assets }: NotesFacts): read
     ...signed.flatMap((reference) => [
       `cosign verify ${reference} \\`,
       `  --certificate-oidc-issuer ${ISSUER} \\`,
-      `  --certificate-identity https://github.com/${repository}/${WORKFLOW}@refs/tags/v${version}`,
+      `  --certificate-identity https://github.com/${repository}/${WORKFLOW}@refs/tags/${tag}`,
     ]),
     '```',
     '',

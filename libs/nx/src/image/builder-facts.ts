@@ -8,6 +8,8 @@ export type BuilderFacts =
       readonly driver: string;
       /** Its version; undefined where the docker client tells none. */
       readonly buildx: string | undefined;
+      /** BuildKit's version; undefined where the builder tells none. */
+      readonly buildkit?: string | undefined;
     }
   | { readonly usable: false; readonly reason: string; readonly hint: string };
 
@@ -86,7 +88,8 @@ function builderOf(inspected: Answer, told: Answer, info: DockerInfo | undefined
       );
     }
   }
-  return { usable: true, name, driver, buildx: plugin?.Version };
+  const buildkit = /^BuildKit(?: version)?:\s*(\S+)$/m.exec(inspected.text)?.[1];
+  return { usable: true, name, driver, buildx: plugin?.Version, buildkit };
 }
 
 function parseInfo(text: string): DockerInfo | undefined {

@@ -4,7 +4,7 @@ import { BLOBS_FOLDER, type Descriptor, digestHex, platformName, readImageLayout
 import { execa } from 'execa';
 import { type Platform, platformParts } from '../artifacts/platform.ts';
 import { PrebuiltError } from '../errors.ts';
-import type { PlannedCommand } from '../executors/docker-release/plan.ts';
+import type { Command } from '../process/command.ts';
 
 /** Environment variables that would make buildx add to the image what is not in the plan. */
 const NEUTRAL = { BUILDX_GIT_LABELS: '0', BUILDX_GIT_INFO: '0', BUILDX_NO_DEFAULT_ATTESTATIONS: '1' };
@@ -14,7 +14,7 @@ const NEUTRAL = { BUILDX_GIT_LABELS: '0', BUILDX_GIT_INFO: '0', BUILDX_NO_DEFAUL
  * signal's reason where it was stopped.
  */
 export async function runBuildx(
-  { file, args }: PlannedCommand,
+  { file, args }: Command,
   folder: string,
   signal: AbortSignal,
   line: (text: string) => void,

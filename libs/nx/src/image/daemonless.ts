@@ -100,6 +100,6 @@ export function artifactChanged(path: string, expected: string, found: string): 
   return new PrebuiltError(
     'ARTIFACT_CHANGED',
     `${path}: expected the SHA-256 ${expected}, which was verified, found ${found}`,
-    { hint: 'The file changed after it was built: nx run release:build-binaries, and verify it.' },
+    { hint: 'The file changed after it was built: {run build-binaries}, and verify it.' },
   );
 }

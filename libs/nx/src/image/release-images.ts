@@ -4,6 +4,7 @@ import { type Platform, platformParts } from '../artifacts/platform.ts';
 import { readDockerfile } from '../dockerfile/read-dockerfile.ts';
 import { type BuildContext, contextOf } from './context.ts';
 import type { LayerPath } from './file-tree.ts';
+import { generateDockerfile } from './generated-dockerfile.ts';
 import type { HistoryFormat } from './history.ts';
 import { imageLabels, type LabelOptions } from './labels.ts';
 import { type ImagePlan, planImage } from './plan.ts';
@@ -19,7 +20,7 @@ export interface ReleaseImage {
 
 /** What a maintainer says of the images of a release. */
 export interface ImageOptions extends LabelOptions {
-  readonly dockerfile: string;
+  readonly dockerfile?: string;
 }
 
 /** What the images of a release are planned from. */
@@ -31,6 +32,11 @@ export interface ImageInputs {
   readonly historyFormat: HistoryFormat;
 }
 
+/** The bytes of the Dockerfile: the maintainer's, else a generated one. */
+export function dockerfileOf(sources: ImageSources, manifest: Manifest): Uint8Array {
+  return sources.dockerfile ?? Buffer.from(generateDockerfile(manifest));
+}
+
 /**
  * Plans the images of these platforms from the Dockerfile and the manifest: what makes an image and what holds one
  * against its plan both start from here. Throws a `DockerfileError`.
@@ -40,7 +46,10 @@ export function planReleaseImages(
   artifacts: readonly PlatformArtifact[],
   { manifest, sources, inputPath, historyFormat }: ImageInputs,
 ): readonly ReleaseImage[] {
-  const dockerfile = readDockerfile(sources.dockerfile, options.dockerfile);
+  const dockerfile = readDockerfile(
+    dockerfileOf(sources, manifest),
+    options.dockerfile ?? 'the generated Dockerfile',
+  );
   return artifacts.map((artifact) => {
     const { platform } = artifact;
     const context = contextOf(artifact, inputPath);

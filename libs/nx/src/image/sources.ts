@@ -10,14 +10,18 @@ export interface PackageFacts {
 
 /** What an image is made from besides the folder of executables. */
 export interface ImageSources {
-  readonly dockerfile: Uint8Array;
+  /** Undefined where one is to be generated. */
+  readonly dockerfile: Uint8Array | undefined;
   readonly packageFacts: PackageFacts;
 }
 
 /** Reads the Dockerfile (a path relative to the workspace's root) and package.json. Throws `INVALID_OPTIONS`. */
-export async function readImageSources(workspaceRoot: string, dockerfile: string): Promise<ImageSources> {
+export async function readImageSources(
+  workspaceRoot: string,
+  dockerfile: string | undefined,
+): Promise<ImageSources> {
   const [bytes, packageFacts] = await Promise.all([
-    readDockerfileBytes(resolve(workspaceRoot, dockerfile)),
+    dockerfile === undefined ? undefined : readDockerfileBytes(resolve(workspaceRoot, dockerfile)),
     readPackageFacts(join(workspaceRoot, 'package.json')),
   ]);
   return { dockerfile: bytes, packageFacts };
@@ -31,7 +35,8 @@ async function readDockerfileBytes(path: string): Promise<Uint8Array> {
   });
 }
 
-async function readPackageFacts(path: string): Promise<PackageFacts> {
+/** What a package.json says; nothing where there is none. Throws `INVALID_OPTIONS` where it can't be read. */
+export async function readPackageFacts(path: string): Promise<PackageFacts> {
   let data: Readonly<Record<string, unknown>>;
   try {
     data = JSON.parse(await readFile(path, 'utf8'));

@@ -1,5 +1,6 @@
 import { git } from '../process/git.ts';
-import type { VersionFacts } from './version.ts';
+import type { VersionFacts } from './build-version.ts';
+import type { TagPattern } from './tag-pattern.ts';
 
 /**
  * What decides the version of a build: `RELEASE_VERSION`, the tags at HEAD, and HEAD's commit. A folder that is
@@ -8,6 +9,7 @@ import type { VersionFacts } from './version.ts';
 export async function readVersionFacts(
   workspaceRoot: string,
   environment: Readonly<Record<string, string | undefined>>,
+  tagPattern: TagPattern,
 ): Promise<VersionFacts> {
   const [tags, commit] = await Promise.all([
     git(workspaceRoot, 'tag', '--points-at', 'HEAD'),
@@ -17,6 +19,7 @@ export async function readVersionFacts(
   return {
     releaseVersion: environment.RELEASE_VERSION,
     tagsAtHead: tags?.split('\n').filter((tag) => tag !== '') ?? [],
+    tagPattern,
     head: revision === undefined || seconds === undefined ? undefined : { revision, date: Number(seconds) },
   };
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { previousTag } from './previous.ts';
+import { DEFAULT_TAG_PATTERN } from './tag-pattern.ts';
 import { parseReleaseVersion } from './version.ts';
 
 describe('the tag before a version', () => {
@@ -11,6 +12,6 @@ describe('the tag before a version', () => {
     ['1.0.0', ['v1.0.0', 'nightly', '0.9', '01.0.0'], undefined],
     ['1.0.0', [], undefined],
   ])('of %s among %j is %s', (version, tags, expected) => {
-    expect(previousTag(parseReleaseVersion(version), tags)).toBe(expected);
+    expect(previousTag(parseReleaseVersion(version), tags, DEFAULT_TAG_PATTERN)).toBe(expected);
   });
 });

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { compare } from 'semver';
 import { describe, expect, it } from 'vitest';
+import { DEFAULT_TAG_PATTERN } from './tag-pattern.ts';
 import { planTags, type TagFacts, type TagOptions } from './tags.ts';
 import { isPrerelease, parseReleaseVersion } from './version.ts';
 
@@ -10,6 +11,7 @@ function facts(version: string, history: readonly string[], registryTags: readon
   return {
     version: parseReleaseVersion(version),
     gitTags: [...history.map((each) => `v${each}`), `v${version}`],
+    tagPattern: DEFAULT_TAG_PATTERN,
     shallow: false,
     registryTags,
   };
@@ -165,6 +167,7 @@ describe('any history, published in any order', () => {
         {
           version: parseReleaseVersion(each),
           gitTags: known,
+          tagPattern: DEFAULT_TAG_PATTERN,
           shallow: false,
           registryTags: [...registry.keys()],
         },

@@ -2,6 +2,7 @@ import compare from 'semver/functions/compare.js';
 import major from 'semver/functions/major.js';
 import minor from 'semver/functions/minor.js';
 import { PrebuiltError } from '../errors.ts';
+import type { TagPattern } from './tag-pattern.ts';
 import { isPrerelease, isReleaseVersion, parseReleaseVersion, type ReleaseVersion } from './version.ts';
 
 /** How an exact version is written as a tag: `1.2.3` or `v1.2.3`. */
@@ -12,6 +13,8 @@ export interface TagFacts {
   readonly version: ReleaseVersion;
   /** All tags of the git repository, of any form. */
   readonly gitTags: readonly string[];
+  /** Which of them are the project's. */
+  readonly tagPattern: TagPattern;
   /** Whether the clone is shallow, so that `gitTags` may lack some. */
   readonly shallow: boolean;
   /** All tags that the image has in the registry, of any form. */
@@ -83,10 +86,10 @@ function planMoving(facts: TagFacts, options: TagOptions): readonly PlannedTag[]
   if (isPrerelease(version)) return stay(`${version} is a prerelease`);
   if (options.moving === 'never') return stay('moving tags are switched off');
   requireHistory(facts);
-  const stable = [...facts.gitTags, ...facts.registryTags]
-    .filter(isReleaseVersion)
-    .map(parseReleaseVersion)
-    .filter((other) => !isPrerelease(other));
+  const stable = [
+    ...facts.gitTags.flatMap((tag) => facts.tagPattern.parse(tag) ?? []),
+    ...facts.registryTags.filter(isReleaseVersion).map(parseReleaseVersion),
+  ].filter((other) => !isPrerelease(other));
   return lines.map(({ tag, name, holds }) => {
     const highest = stable
       .filter(holds)
@@ -119,11 +122,12 @@ function linesOf(version: ReleaseVersion, prefix: '' | 'v'): readonly Line[] {
 
 function requireHistory(facts: TagFacts): void {
   const { version } = facts;
+  const tag = facts.tagPattern.format(version);
   const problem = facts.shallow
     ? 'this clone is shallow'
-    : facts.gitTags.includes(version) || facts.gitTags.includes(`v${version}`)
+    : facts.gitTags.includes(tag)
       ? undefined
-      : `this clone has no tag v${version}`;
+      : `this clone has no tag ${tag}`;
   if (problem === undefined) return;
   const command = facts.shallow ? 'git fetch --unshallow --tags' : 'git fetch --tags';
   throw new PrebuiltError(

@@ -2,7 +2,9 @@ import fc from 'fast-check';
 import { valid } from 'semver';
 import { describe, expect, it } from 'vitest';
 import { PrebuiltError } from '../errors.ts';
-import { isPrerelease, parseReleaseVersion, type VersionFacts, versionFromFacts } from './version.ts';
+import { type VersionFacts, versionFromFacts } from './build-version.ts';
+import { DEFAULT_TAG_PATTERN, parseTagPattern } from './tag-pattern.ts';
+import { isPrerelease, parseReleaseVersion } from './version.ts';
 
 describe('parseReleaseVersion', () => {
   it.each([
@@ -94,6 +96,7 @@ describe('versionFromFacts', () => {
   const facts = (change: Partial<VersionFacts>): VersionFacts => ({
     releaseVersion: undefined,
     tagsAtHead: [],
+    tagPattern: DEFAULT_TAG_PATTERN,
     head,
     ...change,
   });
@@ -106,7 +109,19 @@ describe('versionFromFacts', () => {
       { version: '2.0.0', ...release },
     ],
     ['the version tag at HEAD', { tagsAtHead: ['nightly', 'v1.0.0'] }, { version: '1.0.0', ...release }],
-    ['two spellings of one version', { tagsAtHead: ['1.0.0', 'v1.0.0'] }, { version: '1.0.0', ...release }],
+    [
+      'the tag that has the form of the pattern',
+      { tagsAtHead: ['2.0.0', 'v1.0.0'] },
+      { version: '1.0.0', ...release },
+    ],
+    [
+      'the project’s own tag beside those of others',
+      {
+        tagsAtHead: ['v9.0.0', 'tool@3.0.0', 'server@1.0.0', 'server@next'],
+        tagPattern: parseTagPattern('{projectName}@{version}', { projectName: 'server' }),
+      },
+      { version: '1.0.0', ...release },
+    ],
     [
       'an empty RELEASE_VERSION as none',
       { releaseVersion: '', tagsAtHead: ['v1.0.0'] },
@@ -130,7 +145,7 @@ describe('versionFromFacts', () => {
     expect(() => versionFromFacts(facts({ tagsAtHead: ['v1.10.0', 'v1.9.0'] }))).toThrow(
       expect.objectContaining({
         code: 'SEVERAL_VERSION_TAGS',
-        message: expect.stringContaining('1.9.0, 1.10.0'),
+        message: expect.stringContaining('v1.9.0, v1.10.0'),
         hint: expect.stringContaining('RELEASE_VERSION=1.10.0'),
       }),
     );

@@ -9,6 +9,7 @@ import { type FixtureWorkspace, fixtureWorkspace } from '../../../testing/fixtur
 import { parseChecksums } from '../../artifacts/checksums.ts';
 import { readManifest } from '../../artifacts/manifest.ts';
 import { hostPlatform } from '../../artifacts/platform.ts';
+import { DEFAULT_TAG_PATTERN } from '../../version/tag-pattern.ts';
 import type { BuildBinariesOptions } from './options.ts';
 import { type BuildPlan, planBuild } from './plan.ts';
 import { runBuild } from './run.ts';
@@ -29,7 +30,7 @@ const OPTIONS: BuildBinariesOptions = {
   dryRun: false,
 };
 const HEAD = { revision: '0123456789abcdef0123456789abcdef01234567', date: 1_700_000_000 };
-const RELEASE = { releaseVersion: 'v1.2.3', tagsAtHead: [], head: HEAD };
+const RELEASE = { releaseVersion: 'v1.2.3', tagsAtHead: [], tagPattern: DEFAULT_TAG_PATTERN, head: HEAD };
 
 const open: FixtureWorkspace[] = [];
 async function workspace(): Promise<FixtureWorkspace> {

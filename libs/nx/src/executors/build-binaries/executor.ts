@@ -3,6 +3,7 @@ import type { Manifest } from '../../artifacts/manifest.ts';
 import { writeJobOutputs, writeJobSummary } from '../../github/job-summary.ts';
 import { readVersionFacts } from '../../version/facts.ts';
 import { reportFailures } from '../failures.ts';
+import { tagPatternFor } from '../project-context.ts';
 import type { BuildBinariesOptions } from './options.ts';
 import { planBuild } from './plan.ts';
 import { runBuild } from './run.ts';
@@ -12,8 +13,12 @@ export default function buildBinaries(
   options: BuildBinariesOptions,
   context: ExecutorContext,
 ): Promise<{ success: boolean }> {
-  return reportFailures(async () => {
-    const plan = planBuild(options, context.root, await readVersionFacts(context.root, process.env));
+  return reportFailures(context, async () => {
+    const plan = planBuild(
+      options,
+      context.root,
+      await readVersionFacts(context.root, process.env, tagPatternFor(context)),
+    );
     if (options.dryRun) {
       console.log(JSON.stringify(plan, null, 2));
       return true;

@@ -2,7 +2,8 @@ import { resolve } from 'node:path';
 import { executableName, runtimeFolderName } from '../../artifacts/manifest.ts';
 import { type Platform, parsePlatforms } from '../../artifacts/platform.ts';
 import { outputInWorkspace } from '../../files/workspace-path.ts';
-import { type ReleaseVersion, type VersionFacts, versionFromFacts } from '../../version/version.ts';
+import { type VersionFacts, versionFromFacts } from '../../version/build-version.ts';
+import type { ReleaseVersion } from '../../version/version.ts';
 import type { BuildBinariesOptions } from './options.ts';
 
 /** One platform of a build: the names inside the output folder. */

@@ -10,7 +10,7 @@ export default function dockerBuild(
   options: DockerBuildOptions,
   context: ExecutorContext,
 ): Promise<{ success: boolean }> {
-  return reportFailures(async () => {
+  return reportFailures(context, async () => {
     const command = planDockerBuild(options, context.root);
     if (options.dryRun) {
       console.log(JSON.stringify(command, null, 2));

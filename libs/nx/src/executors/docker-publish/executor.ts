@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
-import type { ExecutorContext } from '@nx/devkit';
 import { writeJobOutputs, writeJobSummary } from '../../github/job-summary.ts';
 import { reportFailures } from '../failures.ts';
+import { type ProjectContext, tagPatternFor } from '../project-context.ts';
 import { connect, type Outside } from './connect.ts';
 import { hashReports, parseImages, readLocalFacts, readRepositoryFacts, readSboms } from './facts.ts';
 import type { DockerPublishOptions } from './options.ts';
@@ -15,16 +15,16 @@ import { openUploadJournal } from './upload-journal.ts';
 /** `@prebuilt/nx:docker-publish`: by digest, read back, then tags. Options: schema.json. */
 export default function dockerPublish(
   options: DockerPublishOptions,
-  context: Pick<ExecutorContext, 'root'>,
+  context: ProjectContext,
   outside: Outside = {},
 ): Promise<{ success: boolean }> {
-  return reportFailures(async () => {
+  return reportFailures(context, async () => {
     const repositories = parseImages(options.image);
     const { environment = process.env } = outside;
     const signing = options.sign ? { ...signingServices(options, environment), ...outside.signing } : null;
     if (signing !== null) requireSigningIdentity(environment, signing);
     const say = options.json ? console.error : console.log;
-    const local = await readLocalFacts(options, context.root);
+    const local = await readLocalFacts(options, context.root, tagPatternFor(context));
     checkLocalFacts(local);
     return connect(
       repositories,

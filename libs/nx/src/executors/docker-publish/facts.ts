@@ -15,17 +15,24 @@ import { PrebuiltError } from '../../errors.ts';
 import { expectedImage, planReleaseImages } from '../../image/release-images.ts';
 import { readImageSources } from '../../image/sources.ts';
 import { git } from '../../process/git.ts';
+import { versionFromFacts } from '../../version/build-version.ts';
 import { readVersionFacts } from '../../version/facts.ts';
+import type { TagPattern } from '../../version/tag-pattern.ts';
 import { planTags } from '../../version/tags.ts';
-import { parseReleaseVersion, versionFromFacts } from '../../version/version.ts';
+import { parseReleaseVersion } from '../../version/version.ts';
 import type { DockerPublishOptions } from './options.ts';
 import type { LocalFacts, PublishChoices, RepositoryFacts } from './plan.ts';
+import type { SbomFile } from './referrer.ts';
 import { SBOM_MEDIA_TYPE } from './referrer.ts';
-import type { SbomFile } from './run.ts';
 
 /** The repositories that the option names, in its order. Throws `INVALID_REFERENCE` or `INVALID_OPTIONS`. */
 export function parseImages(image: DockerPublishOptions['image']): readonly ImageRepository[] {
-  const texts = (typeof image === 'string' ? image.split(',') : image).map((text) => text.trim());
+  const texts = (typeof image === 'string' ? image.split(',') : (image ?? [])).map((text) => text.trim());
+  if (texts.length === 0) {
+    throw new PrebuiltError('INVALID_OPTIONS', 'image: expected the repository to publish to, found none', {
+      hint: 'Set image.repository in prebuilt.json, or the plugin’s option "repository" in nx.json, or give --image=ghcr.io/acme/server.',
+    });
+  }
   const repositories = texts.map(parseImageRepository);
   const names = repositories.map(formatImageReference);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
@@ -35,14 +42,18 @@ export function parseImages(image: DockerPublishOptions['image']): readonly Imag
 }
 
 /** Reads what is on disk and what git knows. */
-export async function readLocalFacts(options: DockerPublishOptions, root: string): Promise<LocalFacts> {
+export async function readLocalFacts(
+  options: DockerPublishOptions,
+  root: string,
+  tagPattern: TagPattern,
+): Promise<LocalFacts> {
   const verifyPath = resolve(root, options.verifyPath);
   const binPath = resolve(root, options.binPath);
   const [layout, { manifest, sha256 }, sources, facts, tags, shallow] = await Promise.all([
     readImageLayout(resolve(root, options.inputPath)),
     readManifest(binPath),
     readImageSources(root, options.dockerfile),
-    readVersionFacts(root, process.env),
+    readVersionFacts(root, process.env, tagPattern),
     git(root, 'tag'),
     git(root, 'rev-parse', '--is-shallow-repository'),
   ]);
@@ -62,6 +73,7 @@ export async function readLocalFacts(options: DockerPublishOptions, root: string
     reports: reports.flatMap((report) => report ?? []),
     wanted: versionFromFacts(facts),
     gitTags: (tags ?? '').split('\n').filter((tag) => tag !== ''),
+    tagPattern,
     shallow: shallow?.trim() === 'true',
   };
 }
@@ -78,6 +90,7 @@ export async function readRepositoryFacts(
     {
       version: parseReleaseVersion(local.manifest.version),
       gitTags: local.gitTags,
+      tagPattern: local.tagPattern,
       shallow: local.shallow,
       registryTags: tags,
     },

@@ -6,7 +6,7 @@ export interface DockerPublishOptions {
   /**
    * The repository to publish to, as registry/name without a tag; several are parted by commas or given as a list.
    */
-  readonly image: string | [string, ...(readonly string[])];
+  readonly image?: string | [string, ...(readonly string[])];
   /**
    * The OCI image layout that docker-release wrote, relative to the workspace's root.
    */
@@ -20,9 +20,9 @@ export interface DockerPublishOptions {
    */
   readonly verifyPath: string;
   /**
-   * The Dockerfile that docker-release packed by: what the image has to be follows from it.
+   * The Dockerfile that the image was made from, relative to the workspace's root. Without one, it is the generated one.
    */
-  readonly dockerfile: string;
+  readonly dockerfile?: string;
   /**
    * The label org.opencontainers.image.title that docker-release was given.
    */

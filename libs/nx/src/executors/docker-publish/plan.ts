@@ -13,8 +13,10 @@ import { parsePlatform } from '../../artifacts/platform.ts';
 import type { VerifyReport } from '../../artifacts/verify-report.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { refuseDifferences } from '../../image/proof.ts';
+import type { BuildVersion } from '../../version/build-version.ts';
+import type { TagPattern } from '../../version/tag-pattern.ts';
 import { type PlannedTag, planTags, type TagSpelling } from '../../version/tags.ts';
-import { type BuildVersion, parseReleaseVersion } from '../../version/version.ts';
+import { parseReleaseVersion } from '../../version/version.ts';
 
 /** What is on disk. */
 export interface LocalFacts {
@@ -27,6 +29,8 @@ export interface LocalFacts {
   /** The version that the environment and git ask for now. */
   readonly wanted: BuildVersion;
   readonly gitTags: readonly string[];
+  /** Which of them are the project's. */
+  readonly tagPattern: TagPattern;
   readonly shallow: boolean;
 }
 
@@ -126,6 +130,7 @@ function planRepository(local: LocalFacts, facts: RepositoryFacts, choices: Publ
     {
       version: parseReleaseVersion(local.manifest.version),
       gitTags: local.gitTags,
+      tagPattern: local.tagPattern,
       shallow: local.shallow,
       registryTags: facts.tags,
     },

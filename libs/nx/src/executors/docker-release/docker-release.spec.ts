@@ -396,7 +396,7 @@ async function refusalOf(work: Promise<unknown>): Promise<string> {
     () => undefined,
     (thrown: unknown) => thrown,
   );
-  const lines = describeFailure(error);
+  const lines = describeFailure(error, { root: '', projectName: 'release' });
   if (lines === undefined) throw new Error('expected a refusal', { cause: error });
   return lines.join('\n');
 }

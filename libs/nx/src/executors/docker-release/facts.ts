@@ -13,7 +13,8 @@ import {
 } from '../../image/builder-facts.ts';
 import type { BuildContext, ContextFile } from '../../image/context.ts';
 import { artifactChanged } from '../../image/daemonless.ts';
-import { type ImageSources, readImageSources } from '../../image/sources.ts';
+import { type ImageSources, readImageSources, readPackageFacts } from '../../image/sources.ts';
+import type { ProjectContext } from '../project-context.ts';
 import type { DockerReleaseOptions } from './options.ts';
 
 /** Everything a release of an image is planned from. */
@@ -38,6 +39,8 @@ export async function readReleaseFacts(
     readManifest(resolve(workspaceRoot, options.inputPath)),
     readImageSources(workspaceRoot, options.dockerfile),
     readDocker(options),
+    // What runs buildx takes as long to load as docker to answer.
+    options.builder === 'daemonless' ? undefined : import('../../image/buildx.ts'),
   ]);
   const reports = new Map<Platform, VerifyReport>();
   for (const { platform } of manifest.manifest.platforms) {
@@ -51,11 +54,28 @@ export async function readReleaseFacts(
 async function readDocker({
   builder,
   builderName,
-}: DockerReleaseOptions): Promise<Pick<ReleaseFacts, 'builder' | 'engine'>> {
+}: Pick<DockerReleaseOptions, 'builder' | 'builderName'>): Promise<Pick<ReleaseFacts, 'builder' | 'engine'>> {
   if (builder === 'daemonless') return { builder: undefined, engine: await readEngineFacts() };
-  // What runs buildx takes as long to load as docker to answer.
-  const [facts] = await Promise.all([readDockerFacts(builderName), import('../../image/buildx.ts')]);
-  return facts;
+  return readDockerFacts(builderName);
+}
+
+/**
+ * What an image depends on beyond files: which builder packs it, with its versions and those of the engine, and what the
+ * labels are read from.
+ */
+export async function readKeyFacts(
+  { builder = 'auto', builderName, imageSource, imageLicenses }: Partial<DockerReleaseOptions>,
+  { root }: ProjectContext,
+): Promise<unknown> {
+  const [packageFacts, docker] = await Promise.all([
+    readPackageFacts(join(root, 'package.json')),
+    readDocker({ builder, ...(builderName !== undefined && { builderName }) }),
+  ]);
+  return {
+    ...docker,
+    repository: imageSource ?? packageFacts.repository,
+    license: imageLicenses ?? packageFacts.license,
+  };
 }
 
 /**
@@ -100,7 +120,7 @@ export async function checkContent(
 
 function changed({ source }: ContextFile, problem: string, cause?: unknown): PrebuiltError {
   return new PrebuiltError('ARTIFACT_CHANGED', `${source}: expected ${problem}`, {
-    hint: 'The folder is not what was built and verified: nx run release:build-binaries, and verify it.',
+    hint: 'The folder is not what was built and verified: {run build-binaries}, and verify it.',
     cause,
   });
 }

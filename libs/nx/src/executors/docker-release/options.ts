@@ -20,9 +20,9 @@ export interface DockerReleaseOptions {
    */
   readonly platforms?: readonly string[];
   /**
-   * The Dockerfile, relative to the workspace's root. It starts FROM scratch and only copies and describes.
+   * The Dockerfile, relative to the workspace's root. It starts FROM scratch and only copies and describes. Without one, a minimal one is generated: the runtime files, the executable, a user without rights.
    */
-  readonly dockerfile: string;
+  readonly dockerfile?: string;
   /**
    * The folder of executables with their manifest, relative to the workspace's root.
    */

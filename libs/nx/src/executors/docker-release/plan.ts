@@ -6,20 +6,15 @@ import { type Platform, parsePlatforms, platformSuffix } from '../../artifacts/p
 import { PrebuiltError } from '../../errors.ts';
 import { outputInWorkspace } from '../../files/workspace-path.ts';
 import type { HistoryFormat } from '../../image/history.ts';
-import { planReleaseImages, type ReleaseImage } from '../../image/release-images.ts';
+import { dockerfileOf, planReleaseImages, type ReleaseImage } from '../../image/release-images.ts';
+import type { Command } from '../../process/command.ts';
 import type { ReleaseFacts } from './facts.ts';
 import type { DockerReleaseOptions } from './options.ts';
-
-/** A program to run, through no shell; relative paths are those of a fresh folder that it runs in. */
-export interface PlannedCommand {
-  readonly file: string;
-  readonly args: readonly string[];
-}
 
 /** One platform of a release. */
 export interface PlatformRelease extends ReleaseImage {
   /** Undefined with the daemonless builder. */
-  readonly command: PlannedCommand | undefined;
+  readonly command: Command | undefined;
 }
 
 /** What a release will do. Paths are absolute, times are seconds since 1970. */
@@ -115,8 +110,12 @@ function buildxCommand(
   facts: ReleaseFacts,
   platform: Platform,
   labels: Readonly<Record<string, string>>,
-): PlannedCommand {
-  const folders = platformFolders(facts.manifest.sha256, facts.sources.dockerfile, platform);
+): Command {
+  const folders = platformFolders(
+    facts.manifest.sha256,
+    dockerfileOf(facts.sources, facts.manifest.manifest),
+    platform,
+  );
   const output = [
     'type=oci',
     `dest=${folders.layout}`,
@@ -155,7 +154,7 @@ function wantedArtifacts(options: DockerReleaseOptions, manifest: Manifest): rea
     throw new PrebuiltError(
       'INVALID_OPTIONS',
       `platforms: expected platforms of the manifest (${listed}), found ${platform}`,
-      { hint: `Build it first: nx run release:build-binaries --platforms=${platform}` },
+      { hint: `Build it first: {run build-binaries} --platforms=${platform}` },
     );
   });
 }
@@ -171,7 +170,7 @@ function checkReport(
       'VERIFY_REPORT',
       `${platform}: expected a passing report in ${verifyPath}, ${problem}`,
       {
-        hint: 'Verify the executables first: nx run release:verify',
+        hint: 'Verify the executables first: {run verify}',
       },
     );
   if (report === undefined) throw refusal('found none');

@@ -4,6 +4,7 @@ import { writeJobOutputs, writeJobSummary } from '../../github/job-summary.ts';
 import { machineClock } from '../../github/retry.ts';
 import { withInterrupt } from '../../process/interrupt.ts';
 import { reportFailures } from '../failures.ts';
+import { sourceFolders, tagPatternFor } from '../project-context.ts';
 import { readReleaseFacts, readTarget, readToken } from './facts.ts';
 import type { GithubReleaseOptions } from './options.ts';
 import { planRelease } from './plan.ts';
@@ -15,7 +16,7 @@ export default function githubRelease(
   options: GithubReleaseOptions,
   context: ExecutorContext,
 ): Promise<{ success: boolean }> {
-  return reportFailures(() =>
+  return reportFailures(context, () =>
     withInterrupt(async (signal) => {
       const { baseUrl, repository } = readTarget(options, process.env);
       const token = readToken(options.dryRun, process.env);
@@ -28,7 +29,13 @@ export default function githubRelease(
         signal,
         told: say,
       });
-      const facts = await readReleaseFacts(options, context.root, repository, client, process.env);
+      const facts = await readReleaseFacts(
+        options,
+        { root: context.root, tagPattern: tagPatternFor(context), folders: sourceFolders(context) },
+        repository,
+        client,
+        process.env,
+      );
       const plan = planRelease(options, facts);
       console.log(options.json ? JSON.stringify(plan, null, 2) : formatPlan(plan));
       if (options.dryRun) {

@@ -13,6 +13,7 @@ import { sha256OfFile } from '../../files/hash.ts';
 import type { GitHubClient, RemoteRelease } from '../../github/client.ts';
 import type { Commit } from '../../github/notes.ts';
 import { previousTag } from '../../version/previous.ts';
+import type { TagPattern } from '../../version/tag-pattern.ts';
 import { parseReleaseVersion, type ReleaseVersion } from '../../version/version.ts';
 import type { GithubReleaseOptions } from './options.ts';
 import type { LocalAsset, ReleaseFacts } from './plan.ts';
@@ -54,24 +55,35 @@ export function readToken(dryRun: boolean, environment: Environment): string | u
   });
 }
 
+/** The project that is released. */
+export interface ReleasedSources {
+  /** The workspace's root, an absolute path. */
+  readonly root: string;
+  readonly tagPattern: TagPattern;
+  /** The folders of the project and of what it depends on, relative to the root; none for the whole repository. */
+  readonly folders: readonly string[];
+}
+
 /** What a stage is planned from: the built files, git, and what GitHub has. */
 export async function readReleaseFacts(
   options: GithubReleaseOptions,
-  workspaceRoot: string,
+  sources: ReleasedSources,
   repository: string,
   client: GitHubClient,
   environment: Environment,
 ): Promise<ReleaseFacts> {
+  const { root: workspaceRoot, tagPattern } = sources;
   const inputPath = resolve(workspaceRoot, options.inputPath);
   const built = await readManifest(inputPath);
   const { version, revision } = checkBuild(built, environment);
   const assets = await readAssets(built, inputPath, resolve(workspaceRoot, options.sbomPath));
   const record =
     options.stage === 'publish' ? await readRecord(resolve(workspaceRoot, options.recordPath)) : undefined;
+  const tag = tagPattern.format(version);
   const [git, releases, tagCommit] = await Promise.all([
-    readGit(workspaceRoot, version, revision),
-    readReleases(client, `v${version}`, assets),
-    client.commitOfTag(`v${version}`),
+    readGit(sources, version, revision),
+    readReleases(client, tag, assets),
+    client.commitOfTag(tag),
   ]);
   return {
     repository,
@@ -122,7 +134,7 @@ async function readAssets(
       throw new PrebuiltError(
         'ARTIFACT_CHANGED',
         `${artifact.path}: expected sha256 ${artifact.sha256} as the manifest says, found ${asset?.sha256}`,
-        { hint: 'Build and verify again: nx run release:verify' },
+        { hint: 'Build and verify again: {run verify}' },
       );
     }
   }
@@ -134,7 +146,7 @@ async function readSboms(sbomPath: string): Promise<readonly string[]> {
   const found = names.filter((name) => name.endsWith('.cdx.json')).toSorted();
   if (found.length > 0) return found.map((name) => join(sbomPath, name));
   throw new PrebuiltError('SBOM', `${sbomPath}: expected *.cdx.json, found none`, {
-    hint: 'Make the bills of materials first: nx run release:sbom',
+    hint: 'Make the bills of materials first: {run sbom}',
   });
 }
 
@@ -180,12 +192,12 @@ async function readReleases(
 }
 
 async function readGit(
-  workspaceRoot: string,
+  { root, tagPattern, folders }: ReleasedSources,
   version: ReleaseVersion,
   revision: string,
 ): Promise<ReleaseFacts['git']> {
   const git = async (...args: readonly string[]): Promise<string> => {
-    const result = await execa('git', [...args], { cwd: workspaceRoot, reject: false, stdin: 'ignore' });
+    const result = await execa('git', [...args], { cwd: root, reject: false, stdin: 'ignore' });
     if (!result.failed) return result.stdout;
     throw new PrebuiltError('VERSION', `git ${args[0]}: ${result.stderr || result.shortMessage}`, {
       hint: 'The notes and "latest" need the whole history and its tags: git fetch --unshallow --tags',
@@ -194,10 +206,19 @@ async function readGit(
   const lines = (text: string): readonly string[] => text.split('\n').filter((line) => line !== '');
   const tags = lines(await git('tag', '--list'));
   const shallow = (await git('rev-parse', '--is-shallow-repository')) === 'true';
-  const before = previousTag(version, lines(await git('tag', '--merged', revision)));
+  const before = previousTag(version, lines(await git('tag', '--merged', revision)), tagPattern);
   const range = before === undefined ? revision : `refs/tags/${before}..${revision}`;
-  const log = await git('log', '--no-merges', '-z', '--max-count=2000', '--format=%H%n%s%n%b', range, '--');
-  return { tags, shallow, previousTag: before, commits: log.split('\0').flatMap(parseCommit) };
+  const log = await git(
+    'log',
+    '--no-merges',
+    '-z',
+    '--max-count=2000',
+    '--format=%H%n%s%n%b',
+    range,
+    '--',
+    ...folders,
+  );
+  return { tags, tagPattern, shallow, previousTag: before, commits: log.split('\0').flatMap(parseCommit) };
 }
 
 function parseCommit(text: string): readonly Commit[] {

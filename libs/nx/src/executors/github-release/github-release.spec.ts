@@ -17,6 +17,7 @@ import { formatPublishRecord, type PublishRecord } from '../../artifacts/publish
 import { createGitHubClient, uploadAddress } from '../../github/client.ts';
 import { formatNotes } from '../../github/notes.ts';
 import type { WaitClock } from '../../github/retry.ts';
+import { DEFAULT_TAG_PATTERN } from '../../version/tag-pattern.ts';
 import { readReleaseFacts, readTarget, readToken } from './facts.ts';
 import { planRelease, type ReleasePlan } from './plan.ts';
 import { type ReleaseResult, runRelease } from './run.ts';
@@ -116,7 +117,7 @@ function recordOf(
 describe('the notes', () => {
   const notes = (signature: PublishRecord['images'][number]['signature']) =>
     formatNotes({
-      version: '1.2.3',
+      tag: 'v1.2.3',
       repository: REPOSITORY,
       previousTag: undefined,
       commits: [],
@@ -197,7 +198,13 @@ describe('github-release', () => {
       dryRun: false,
       json: false,
     } as const;
-    const facts = await readReleaseFacts(options, project.root, REPOSITORY, client, {});
+    const facts = await readReleaseFacts(
+      options,
+      { root: project.root, tagPattern: DEFAULT_TAG_PATTERN, folders: [] },
+      REPOSITORY,
+      client,
+      {},
+    );
     return { client, plan: planRelease(options, facts) };
   }
 

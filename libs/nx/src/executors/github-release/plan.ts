@@ -2,6 +2,7 @@ import type { PublishRecord } from '../../artifacts/publish-record.ts';
 import { PrebuiltError } from '../../errors.ts';
 import type { RemoteAsset, RemoteRelease } from '../../github/client.ts';
 import { type Commit, formatNotes } from '../../github/notes.ts';
+import type { TagPattern } from '../../version/tag-pattern.ts';
 import { planTags } from '../../version/tags.ts';
 import { isPrerelease, type ReleaseVersion } from '../../version/version.ts';
 
@@ -23,6 +24,8 @@ export interface ReleaseFacts {
   readonly assets: readonly LocalAsset[];
   readonly git: {
     readonly tags: readonly string[];
+    /** Which of them are the project's. */
+    readonly tagPattern: TagPattern;
     readonly shallow: boolean;
     readonly previousTag: string | undefined;
     readonly commits: readonly Commit[];
@@ -68,7 +71,7 @@ export interface ReleasePlan {
  * difference, and `RELEASE_INCOMPLETE` where the page can't be published yet; what `planTags` throws is passed on.
  */
 export function planRelease(options: ReleaseOptions, facts: ReleaseFacts): ReleasePlan {
-  const tag = `v${facts.version}`;
+  const tag = facts.git.tagPattern.format(facts.version);
   const existing = releaseOfTag(tag, facts);
   checkTag(tag, facts);
   if (options.stage === 'publish') checkRecord(facts);
@@ -81,7 +84,7 @@ export function planRelease(options: ReleaseOptions, facts: ReleaseFacts): Relea
     commit: facts.revision,
     name: tag,
     body: formatNotes({
-      version: facts.version,
+      tag,
       repository: facts.repository,
       previousTag: facts.git.previousTag,
       commits: facts.git.commits,
@@ -95,7 +98,7 @@ export function planRelease(options: ReleaseOptions, facts: ReleaseFacts): Relea
   if (existing === undefined) {
     if (options.stage === 'draft') return { ...plan, release: { action: 'create' } };
     throw new PrebuiltError('RELEASE_INCOMPLETE', `${tag}: expected a draft to publish, found no release`, {
-      hint: 'Make the draft first: nx run release:github-draft',
+      hint: 'Make the draft first: {run github-draft}',
     });
   }
   const { id, pageUrl } = existing;
@@ -109,7 +112,7 @@ export function planRelease(options: ReleaseOptions, facts: ReleaseFacts): Relea
     throw new PrebuiltError(
       'RELEASE_INCOMPLETE',
       `${tag}: expected a draft with all ${assets.length} assets, found none of: ${missing.join(', ')}`,
-      { hint: 'Finish the draft first: nx run release:github-draft' },
+      { hint: 'Finish the draft first: {run github-draft}' },
     );
   }
   return { ...plan, release: { action: 'publish', id, pageUrl } };
@@ -146,7 +149,7 @@ function checkRecord({ record, manifestSha256, version, assets }: ReleaseFacts):
       'RELEASE_INCOMPLETE',
       `${version}: expected the record of its published image, found none`,
       {
-        hint: 'Publish the image first: nx run release:docker-publish',
+        hint: 'Publish the image first: {run docker-publish}',
       },
     );
   }
@@ -154,7 +157,7 @@ function checkRecord({ record, manifestSha256, version, assets }: ReleaseFacts):
     throw new PrebuiltError(
       'RELEASE_CONFLICT',
       `record of the image: expected version ${version} and manifest ${manifestSha256}, found ${record.version} and ${record.manifestSha256}`,
-      { hint: 'Publish the image of these executables first: nx run release:docker-publish' },
+      { hint: 'Publish the image of these executables first: {run docker-publish}' },
     );
   }
   const known = new Set(assets.map(({ sha256 }) => sha256));
@@ -170,12 +173,16 @@ function checkRecord({ record, manifestSha256, version, assets }: ReleaseFacts):
 }
 
 function planLatest(options: ReleaseOptions, facts: ReleaseFacts): ReleasePlan['latest'] {
-  const published = facts.releases.filter((each) => !each.draft && !each.prerelease).map(({ tag }) => tag);
+  const { tags: gitTags, tagPattern, shallow } = facts.git;
+  const published = facts.releases
+    .filter((each) => !each.draft && !each.prerelease)
+    .flatMap(({ tag }) => tagPattern.parse(tag) ?? []);
   const latest = planTags(
     {
       version: facts.version,
-      gitTags: facts.git.tags,
-      shallow: facts.git.shallow,
+      gitTags,
+      tagPattern,
+      shallow,
       registryTags: published,
     },
     { spellings: ['plain'], moving: options.tagLatest },

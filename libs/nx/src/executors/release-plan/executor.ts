@@ -1,6 +1,7 @@
 import type { ExecutorContext } from '@nx/devkit';
 import { writeJobOutputs, writeJobSummary } from '../../github/job-summary.ts';
 import { reportFailures } from '../failures.ts';
+import { tagPatternFor } from '../project-context.ts';
 import { readBeginFacts } from './facts.ts';
 import type { ReleasePlanOptions } from './options.ts';
 import { planBegin } from './plan.ts';
@@ -10,8 +11,8 @@ export default function releasePlan(
   options: ReleasePlanOptions,
   context: ExecutorContext,
 ): Promise<{ success: boolean }> {
-  return reportFailures(async () => {
-    const facts = await readBeginFacts(context.root, process.env);
+  return reportFailures(context, async () => {
+    const facts = await readBeginFacts(context.root, process.env, tagPatternFor(context));
     const plan = planBegin(facts, options.tagLatest);
     const rows = plan.tags.map(({ tag, move, reason }) => [tag, move ? 'moves' : 'stays', reason] as const);
     if (options.json) console.log(JSON.stringify(plan, null, 2));

@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import { DEFAULT_TAG_PATTERN } from '../../version/tag-pattern.ts';
 import { planBegin } from './plan.ts';
 
 const facts = (releaseVersion: string | undefined, tagsAtHead: readonly string[] = ['v1.2.3']) => ({
   releaseVersion,
   gitTags: ['v1.0.0', ...tagsAtHead],
   tagsAtHead,
+  tagPattern: DEFAULT_TAG_PATTERN,
   shallow: false,
 });
 

@@ -1,4 +1,5 @@
 import { PrebuiltError } from '../../errors.ts';
+import type { TagPattern } from '../../version/tag-pattern.ts';
 import { type PlannedTag, planTags } from '../../version/tags.ts';
 import { isPrerelease, parseReleaseVersion, type ReleaseVersion } from '../../version/version.ts';
 
@@ -8,6 +9,7 @@ export interface BeginFacts {
   readonly releaseVersion: string | undefined;
   readonly gitTags: readonly string[];
   readonly tagsAtHead: readonly string[];
+  readonly tagPattern: TagPattern;
   readonly shallow: boolean;
 }
 
@@ -30,11 +32,7 @@ export function planBegin(facts: BeginFacts, moving: 'auto' | 'never'): BeginPla
     });
   }
   const version = parseReleaseVersion(facts.releaseVersion);
-  const tag = `v${version}`;
-  const tags = planTags(
-    { version, gitTags: facts.gitTags, shallow: facts.shallow, registryTags: [] },
-    { spellings: ['plain', 'v'], moving },
-  );
+  const tag = facts.tagPattern.format(version);
   if (!facts.tagsAtHead.includes(tag)) {
     throw new PrebuiltError(
       'VERSION',
@@ -42,5 +40,15 @@ export function planBegin(facts: BeginFacts, moving: 'auto' | 'never'): BeginPla
       { hint: `A release is made from its tag: git checkout ${tag}` },
     );
   }
+  const tags = planTags(
+    {
+      version,
+      gitTags: facts.gitTags,
+      tagPattern: facts.tagPattern,
+      shallow: facts.shallow,
+      registryTags: [],
+    },
+    { spellings: ['plain', 'v'], moving },
+  );
   return { version, tag, prerelease: isPrerelease(version), tags };
 }

@@ -9,7 +9,7 @@ import { readLicenses, uuidOf, writeSboms } from './run.ts';
 
 /** `@prebuilt/nx:sbom`: a bill of materials for each platform. Options: schema.json. */
 export default function sbom(options: SbomOptions, context: ExecutorContext): Promise<{ success: boolean }> {
-  return reportFailures(async () => {
+  return reportFailures(context, async () => {
     const manifest = await readManifest(resolve(context.root, options.inputPath));
     const plans = planSboms(manifest, await readLicenses(context.root), uuidOf);
     await writeSboms(resolve(context.root, options.outputPath), plans);

@@ -17,7 +17,7 @@ export default function verify(
   options: VerifyOptions,
   context: ExecutorContext,
 ): Promise<{ success: boolean }> {
-  return reportFailures(async () => {
+  return reportFailures(context, async () => {
     const outputPath = outputInWorkspace(context.root, options.outputPath);
     const platforms = options.platforms && parsePlatforms(options.platforms);
     await clearReports(outputPath, platforms);

@@ -1,6 +1,15 @@
 import { access, constants } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
-import { hostPlatform, type Platform, qemuNameOf } from '../../artifacts/platform.ts';
+import { delimiter, join, resolve } from 'node:path';
+import {
+  hostPlatform,
+  PLATFORMS,
+  type Platform,
+  parsePlatforms,
+  qemuNameOf,
+} from '../../artifacts/platform.ts';
+import { sha256OfFile } from '../../files/hash.ts';
+import type { ProjectContext } from '../project-context.ts';
+import type { VerifyOptions } from './options.ts';
 import type { ExecutionFacts } from './plan.ts';
 
 /** Where emulators are looked for: QEMU_DIR of the environment, the given folder, PATH. */
@@ -36,4 +45,17 @@ async function firstExecutable(folders: readonly string[], name: string): Promis
     }
   }
   return undefined;
+}
+
+/** What a verification depends on beyond files: the machine's own platform, and the emulators that are there. */
+export async function readKeyFacts(
+  { platforms, emulators = '.cache/qemu/usr/bin' }: Partial<VerifyOptions>,
+  { root }: ProjectContext,
+): Promise<unknown> {
+  const { host, emulators: found } = await readExecutionFacts(
+    platforms === undefined ? PLATFORMS : parsePlatforms(platforms),
+    emulatorFolders(resolve(root, emulators), process.env),
+  );
+  const hashes = [...found].map(async ([platform, path]) => [platform, await sha256OfFile(path)] as const);
+  return { host, emulators: await Promise.all(hashes) };
 }
