@@ -17,6 +17,9 @@ import { findToolchain } from '../../toolchains/index.ts';
 import type { BundledPackage, PreparedToolchain } from '../../toolchains/toolchain.ts';
 import type { BuildPlan, PlatformPlan } from './plan.ts';
 
+/** What this target writes into its folder: one that holds anything else is left alone. */
+const OWN_FILES = /^(?:manifest\.json|checksums\.txt|.+-linux-[a-z0-9]+)$/;
+
 /** Where a build keeps what it fetches, relative to the workspace's root. */
 const CACHE_FOLDER = '.cache/toolchains';
 
@@ -34,7 +37,7 @@ export async function runBuild(
       cause,
     });
   });
-  return replaceFolder(plan.outputPath, async (folder, signal) => {
+  return replaceFolder(plan.outputPath, OWN_FILES, async (folder, signal) => {
     const toolchain = await findToolchain(plan.toolchain).prepare({
       workspaceRoot,
       cacheFolder: join(workspaceRoot, CACHE_FOLDER),
