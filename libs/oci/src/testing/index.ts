@@ -1,3 +1,0 @@
-export { type FakeRegistry, type FakeRegistryOptions, startFakeRegistry } from './fake-registry.ts';
-export { type Fault, type FaultProxy, type Step, startFaultProxy } from './fault-proxy.ts';
-export { sleepingClock } from './sleeping-clock.ts';
