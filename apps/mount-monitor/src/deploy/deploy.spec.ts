@@ -1,14 +1,13 @@
-import { execFile } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import * as apps from 'kubernetes-models/apps/v1';
 import type * as rbac from 'kubernetes-models/rbac.authorization.k8s.io/v1';
 import { afterAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { parseConfig } from '../config/config.ts';
 import { configSchema } from '../config/schema.ts';
+import { localRepository } from '../testing/local-repository.ts';
 import {
   type ContainerSpec,
   deployFolder,
@@ -25,7 +24,6 @@ import { defaultBudgetConfigMap, defaultServiceAccountDir } from '../watchdog/en
 import { exitModeCode } from '../watchdog/index.ts';
 
 const deploy = deployFolder;
-const execute = promisify(execFile);
 
 const examples = [
   ['example', 'plain/deployment.yaml', 'Deployment'],
@@ -328,21 +326,14 @@ describe('the components', () => {
 
   needKubectl('work from a Git address, in a folder that holds nothing else of this repository', async () => {
     const parent = await temporaryFolder();
-    const repository = join(parent, 'repository');
-    await cp(deploy, join(repository, 'apps/mount-monitor/deploy'), { recursive: true });
-    const git = (...args: string[]) =>
-      execute('git', ['-C', repository, '-c', 'user.name=t', '-c', 'user.email=t@t.invalid', ...args]);
-    await git('init', '--quiet');
-    await git('add', '--all');
-    await git('commit', '--quiet', '--message=deploy');
-    await git('tag', 'v1.0.0');
+    const localise = await localRepository(parent);
     const own = join(parent, 'own');
     await cp(join(deploy, 'example'), own, { recursive: true });
     const text = await readFile(join(own, 'kustomization.yaml'), 'utf8');
     const address =
       /https:\/\/\S+?\/\/apps\/mount-monitor\/deploy\/component\?ref=v1\.0\.0/.exec(text)?.[0] ?? '';
     expect(address, 'the address that the example names').not.toBe('');
-    const local = address.replace(/^https:\/\/github\.com\/OWNER\/mount-monitor/, `file://${repository}`);
+    const local = localise(address);
     const remote = text.replaceAll(
       /- \.\.\/(\S+)/g,
       (_, name) => `- ${local.replace('/component?', `/${name}?`)}`,
