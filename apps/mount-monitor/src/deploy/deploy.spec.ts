@@ -304,6 +304,8 @@ describe('the components', () => {
     async () => {
       const added = '  - ../component\n  - ../pod-monitor\n  - ../service-monitor\n';
       const objects = await renderWith((text) => text.replace('  - ../component\n', added));
+      for (const object of objects) validateObject(object);
+      expect(await unknownFields(objects)).toEqual([]);
       const find = (wanted: string) => one<{ spec: Record<string, unknown> }>(objects, wanted).spec;
       const labels = one<InstanceType<typeof apps.Deployment>>(objects, 'Deployment').spec?.template.metadata
         ?.labels;
@@ -313,7 +315,6 @@ describe('the components', () => {
       expect(find('PodMonitor')).toEqual({ selector: { matchLabels }, podMetricsEndpoints: [endpoint] });
       expect(find('ServiceMonitor')).toEqual({ selector: { matchLabels }, endpoints: [endpoint] });
       const service = one<KubeObject>(objects, 'Service');
-      validateObject(service);
       expect(service.metadata.labels).toEqual(matchLabels);
       expect(find('Service')).toEqual({
         clusterIP: 'None',

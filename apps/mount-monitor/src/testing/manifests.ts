@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import * as monitoring from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1';
 import * as apps from 'kubernetes-models/apps/v1';
 import * as networking from 'kubernetes-models/networking.k8s.io/v1';
 import * as rbac from 'kubernetes-models/rbac.authorization.k8s.io/v1';
@@ -34,6 +35,9 @@ const models: Readonly<Record<string, new (data: never) => { validate(): void }>
   'rbac.authorization.k8s.io/v1 Role': rbac.Role,
   'rbac.authorization.k8s.io/v1 RoleBinding': rbac.RoleBinding,
   'networking.k8s.io/v1 NetworkPolicy': networking.NetworkPolicy,
+  'monitoring.coreos.com/v1 PodMonitor': monitoring.PodMonitor,
+  'monitoring.coreos.com/v1 ServiceMonitor': monitoring.ServiceMonitor,
+  'monitoring.coreos.com/v1 PrometheusRule': monitoring.PrometheusRule,
   'v1 ServiceAccount': core.ServiceAccount,
   'v1 ConfigMap': core.ConfigMap,
   'v1 Namespace': core.Namespace,
@@ -77,16 +81,19 @@ export async function unknownFields(objects: readonly KubeObject[]): Promise<rea
 }
 
 async function fieldNames(): Promise<ReadonlySet<string>> {
-  const root = dirname(fileURLToPath(import.meta.resolve('kubernetes-models')));
-  const meta = dirname(
-    fileURLToPath(import.meta.resolve('@kubernetes-models/apimachinery/apis/meta/v1/ObjectMeta')),
-  );
+  const folder = (module: string) => dirname(fileURLToPath(import.meta.resolve(module)));
+  const kubernetes = folder('kubernetes-models');
   const groups = ['v1', 'apps/v1', 'rbac.authorization.k8s.io/v1', 'networking.k8s.io/v1'];
+  const folders = [
+    ...groups.map((group) => join(kubernetes, group)),
+    folder('@kubernetes-models/apimachinery/apis/meta/v1/ObjectMeta'),
+    folder('@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1'),
+  ];
   const names = new Set<string>();
-  for (const folder of [...groups.map((group) => join(root, group)), meta]) {
+  for (const folder of folders) {
     for (const file of (await readdir(folder)).filter((name) => name.endsWith('.d.ts'))) {
       const text = await readFile(join(folder, file), 'utf8');
-      for (const [, name] of text.matchAll(/^ {4}"(\w+)"\??:/gm)) names.add(name ?? '');
+      for (const [, name] of text.matchAll(/^ {4,}"(\w+)"\??:/gm)) names.add(name ?? '');
     }
   }
   return names;
