@@ -1,14 +1,14 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { access, readdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { expect, it } from 'vitest';
 import { createRouter } from '../http/routes.ts';
 import { endpoints } from './endpoints.ts';
-import { glossary } from './glossary.ts';
 import { metricFamilies } from './metrics.ts';
 import { sampleView } from './sample-view.ts';
 
 const source = join(import.meta.dirname, '..');
-const docs = join(source, '../../../docs');
+const root = join(source, '../../..');
+const docs = join(root, 'docs');
 
 it.each(endpoints.map(({ path, type }) => [path, type]))(
   '%s answers with the type that the reference names',
@@ -36,13 +36,26 @@ it('the reference has every family that the code writes, each with a type and it
   }
 });
 
-it('every link of the glossary leads to a heading', async () => {
-  const links = [...glossary().matchAll(/\]\(\.\.\/([\w-]+\.md)(?:#([\w-]+))?\)/g)];
-  expect(links.length).toBeGreaterThan(5);
-  for (const [, page = '', anchor] of links) {
-    const text = await readFile(join(docs, page), 'utf8');
-    const headings = [...text.matchAll(/^#+ (.*)$/gm)].map(([, title]) => slug(title ?? ''));
-    if (anchor !== undefined) expect(headings, page).toContain(anchor);
+const pages = ['docs', 'docs/reference', 'apps/mount-monitor/deploy', 'apps/mount-monitor/chart'];
+const files = await Promise.all(
+  pages.map(async (folder) => {
+    const names = await readdir(join(root, folder));
+    return names.filter((name) => name.endsWith('.md')).map((name) => join(folder, name));
+  }),
+);
+
+it.each(['README.md', ...files.flat()])('%s links to pages and headings that exist', async (file) => {
+  const text = (await readFile(join(root, file), 'utf8')).replaceAll(/^```.*?^```$/gms, '');
+  const links = [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target ?? '');
+  for (const link of links.filter((target) => !/^[a-z]+:/.test(target))) {
+    const [path = '', anchor] = link.split('#');
+    const target = path === '' ? join(root, file) : join(root, dirname(file), path);
+    await access(target);
+    if (anchor === undefined) continue;
+    const headings = [...(await readFile(target, 'utf8')).matchAll(/^#+ (.*)$/gm)].map(([, title]) =>
+      slug(title ?? ''),
+    );
+    expect(headings, link).toContain(anchor);
   }
 });
 
@@ -54,8 +67,8 @@ it('every page that says how many hung mounts a limit holds says what the formul
   const rows = [...page.matchAll(/^\| (\d+) MiB \| about (\d+) \|$/gm)];
   expect(rows.map(([, limit]) => limit)).toEqual(['64', '128', '256']);
   for (const [, limit, mounts] of rows) expect(Number(mounts), `${limit} MiB`).toBe(holds(Number(limit)));
-  const files = ['deploy/README.md', 'deploy/component/sidecar.yaml', 'chart/mount-monitor/values.yaml'];
-  const others = [join(docs, 'checks.md'), ...files.map((file) => join(source, '..', file))];
+  const places = ['deploy/README.md', 'deploy/component/sidecar.yaml', 'chart/mount-monitor/values.yaml'];
+  const others = [join(docs, 'checks.md'), ...places.map((file) => join(source, '..', file))];
   for (const file of others) {
     const text = await readFile(file, 'utf8');
     expect(
