@@ -38,7 +38,7 @@ const reasons: Readonly<Record<FailureReason, readonly [meaning: string, remedy:
     'nothing is mounted at the path, or only a bind mount of the file system around it',
     'missing-not_mounted-or-an-empty-folder-in-the-pod-while-the-node-has-the-mount',
   ],
-  wrong_fstype: ['something else than `fsType` is mounted', ''],
+  wrong_fstype: ['something other than `fsType` is mounted', ''],
 };
 
 const watchdog: Readonly<Record<WatchdogState, string>> = {
@@ -48,7 +48,7 @@ const watchdog: Readonly<Record<WatchdogState, string>> = {
   armed: 'waits for a mount to become unhealthy',
   pending: 'a restart waits for `restartDelay`',
   restarting: 'a restart is under way, or waits for its next attempt',
-  verifying: 'the restart was accepted; looks whether the pod goes',
+  verifying: 'the restart was accepted; checks that the pod goes away',
   suppressed: 'the budget holds the restart back',
   notified: 'mode `notify` has reported; waits for all mounts to recover',
   stopped: 'nothing more will be done by this process',

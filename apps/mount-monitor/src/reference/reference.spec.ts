@@ -2,7 +2,7 @@ import { access, readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect, it } from 'vitest';
 import { createRouter } from '../http/routes.ts';
-import { endpoints } from './endpoints.ts';
+import { endpoints, endpointsReference } from './endpoints.ts';
 import { metricFamilies } from './metrics.ts';
 import { sampleView } from './sample-view.ts';
 
@@ -23,6 +23,24 @@ it('the reference names every endpoint that there is', async () => {
   const paths = [...text.matchAll(/'(\/(?:[a-z]+(?:\/[a-z]+)*)?)'/g)].map(([, path]) => path ?? '');
   expect([...new Set(paths)].toSorted()).toEqual(endpoints.map(({ path }) => path).toSorted());
 });
+
+it.each(['/healthz/live', '/healthz/ready', '/healthz/status', '/healthz/self'])(
+  'the reference names every field of %s',
+  (path) => {
+    const { body } = createRouter(sampleView())('GET', path);
+    const page = endpointsReference();
+    const fields = (value: unknown): readonly string[] => {
+      if (Array.isArray(value)) return value.flatMap(fields);
+      if (typeof value !== 'object' || value === null) return [];
+      return Object.entries(value).flatMap(([name, inner]) => [
+        name,
+        ...(name === 'watchdog' ? [] : fields(inner)),
+      ]);
+    };
+    const missing = fields(JSON.parse(body)).filter((name) => !new RegExp(`["\`]${name}["\`]`).test(page));
+    expect(missing).toEqual([]);
+  },
+);
 
 it('the reference has every family that the code writes, each with a type and its series', async () => {
   const text = await readFile(join(source, 'http/metrics.ts'), 'utf8');
