@@ -138,11 +138,11 @@ describe.concurrent('logs', () => {
     );
     await monitor.untilStatus('healthy');
     await monitor.get('/healthz/live');
-    await untilLogged(monitor, 'http request');
+    await untilLogged(monitor, 'probe request');
     await untilLogged(monitor, 'health check passed');
     const messages = monitor.log().filter(({ level }) => level === 'debug');
     expect(messages.map(({ msg }) => msg)).toEqual(
-      expect.arrayContaining(['health check passed', 'http request']),
+      expect.arrayContaining(['health check passed', 'http request', 'probe request']),
     );
     for (const { stream } of messages) expect(stream).toBe('stdout');
   });

@@ -126,13 +126,15 @@ class Sidecar {
       startedAt: this.#startedAt,
       draining: () => this.#draining,
       config: () => this.#config,
-      revision: () => this.#monitor.revision,
+      revision: () =>
+        `${this.#monitor.revision} ${this.#monitor.hungProbes} ${this.#watchdog.revision} ${reloader.revision} ${this.#draining}`,
       mounts: () => this.#monitor.snapshot(),
       isHung: (mount) => this.#monitor.isHung(mount.config),
       hungProbes: () => this.#monitor.hungProbes,
       stalled: () => this.#monitor.stalled().map(({ path }) => path),
       watchdog: () => this.#watchdog.view(),
       reloads: () => reloader.view(),
+      http: () => this.#server?.counts(),
     };
   }
 

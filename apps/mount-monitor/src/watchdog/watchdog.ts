@@ -78,6 +78,8 @@ export interface WatchdogMetrics {
 export interface Watchdog {
   /** Takes all mounts that are unhealthy now; call it after every change. Returns at once. */
   update(unhealthy: readonly UnhealthyMount[]): void;
+  /** Changes with everything that `status` and `metrics` give. */
+  readonly revision: number;
   status(): WatchdogStatus;
   metrics(): WatchdogMetrics;
   /** Drops a pending restart and sends nothing more. Resolves once the request under way has ended. */
@@ -115,6 +117,7 @@ class RunningWatchdog implements Watchdog {
   #api: KubeApi | undefined;
   #uid: PodUid | undefined;
   #cancelTimer: (() => void) | undefined;
+  #revision = 0;
 
   constructor(options: WatchdogOptions) {
     const { config } = options;
@@ -143,6 +146,10 @@ class RunningWatchdog implements Watchdog {
         : { state: 'arming', reason: undefined, detail: undefined, attempts: 0, wakeAt: undefined };
     this.#machine = initialMachine(phase, this.#clock.monotonic());
     this.#input({ at: this.#clock.monotonic(), kind: 'start' });
+  }
+
+  get revision(): number {
+    return this.#revision;
   }
 
   update(unhealthy: readonly UnhealthyMount[]): void {
@@ -187,6 +194,7 @@ class RunningWatchdog implements Watchdog {
     if (this.#closing.signal.aborted) return;
     const { machine, actions } = step(this.#machine, input, this.#settings);
     this.#machine = machine;
+    this.#revision += 1;
     this.#cancelTimer?.();
     const due = wakeAt(machine);
     this.#cancelTimer =
@@ -290,6 +298,7 @@ class RunningWatchdog implements Watchdog {
   }
 
   #countRequest(verb: KubeVerb, code: string): void {
+    this.#revision += 1;
     const key = `${verb} ${code}`;
     this.#requests.set(key, (this.#requests.get(key) ?? 0) + 1);
   }
