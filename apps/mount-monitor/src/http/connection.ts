@@ -8,6 +8,8 @@ const MAX_REQUESTS_IN_TURN = 16;
 const MAX_INPUT_BYTES = 2 * MAX_HEAD_BYTES;
 /** What is handed to the kernel at a time, in bytes: a client that does not read is noticed after it. */
 const SLICE_BYTES = 64 * 1024;
+/** What is still listened to of a client after the goodbye, in bytes, so that it may find the answer. */
+const MAX_LATE_BYTES = 256 * 1024;
 /** How long a client may take, in ms: to say something, to end a request's head, to read a slice, to say goodbye. */
 const MAX_IDLE_MS = 5000;
 const MAX_HEAD_MS = 5000;
@@ -64,6 +66,7 @@ export class Connection {
   #queued = false;
   #clientEnded = false;
   #goodbye = false;
+  #late = 0;
 
   constructor(socket: Socket, owner: ConnectionOwner) {
     this.address = socket.remoteAddress ?? '';
@@ -108,8 +111,11 @@ export class Connection {
   }
 
   #receive(chunk: Buffer): void {
-    // What comes after the goodbye is thrown away.
-    if (this.#goodbye) return;
+    if (this.#goodbye) {
+      this.#late += chunk.length;
+      if (this.#late > MAX_LATE_BYTES) this.#socket.resetAndDestroy();
+      return;
+    }
     if (this.idle) this.#since = performance.now();
     this.#input += chunk.toString('latin1');
     if (!this.#queued) this.#work();

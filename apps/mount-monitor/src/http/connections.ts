@@ -7,6 +7,12 @@ import type { RequestHead } from './request.ts';
 /** The most connections at a time, where the process may have that many descriptors. */
 export const MAX_CONNECTIONS = 256;
 const MIN_CONNECTIONS = 8;
+/** How many newcomers may be there beyond that until they had their first turn. */
+const MAX_NEWCOMERS = 4096;
+/** How long newcomers have for their first turn, in ms. */
+const NEWCOMER_MS = 20;
+/** Among how many of the longest quiet an idle one is looked for. */
+const MAX_LOOKS = 16;
 /** Descriptors that are left for probes, the log and everything else. */
 const RESERVED_DESCRIPTORS = 64;
 /** The most bytes that clients may have been sent and perhaps not have read, of all connections together. */
@@ -45,6 +51,7 @@ export class Connections implements ConnectionOwner {
   #accepted = 0;
   #unread = 0;
   #draining = false;
+  #trimming = false;
   #timer: NodeJS.Timeout | undefined;
   #emptied: (() => void) | undefined;
 
@@ -56,13 +63,15 @@ export class Connections implements ConnectionOwner {
   /** Takes a client in. */
   admit(socket: Socket): void {
     this.#accepted += 1;
-    if (this.#open.size >= this.#max) this.#victim()?.cut('evicted');
+    // Beyond this even newcomers that nobody has listened to yet have to go.
+    if (this.#open.size >= this.#max + MAX_NEWCOMERS) this.#evict();
     const connection = new Connection(socket, this);
     this.#open.add(connection);
     const own = this.#byAddress.get(connection.address);
     if (own === undefined) this.#byAddress.set(connection.address, new Set([connection]));
     else own.add(connection);
     this.#timer ??= setInterval(() => this.#check(), CHECK_MS);
+    if (this.#open.size > this.#max && !this.#trimming) this.#trimLater();
   }
 
   counts(): ConnectionCounts {
@@ -141,14 +150,31 @@ export class Connections implements ConnectionOwner {
     for (const connection of this.#open) connection.check(now);
   }
 
-  #victim(): Connection | undefined {
+  /** A burst of connections is taken in at once; each of them is listened to before the longest quiet ones go. */
+  #trimLater(): void {
+    this.#trimming = true;
+    setTimeout(() => {
+      this.#trimming = false;
+      while (this.#open.size > this.#max) this.#evict();
+    }, NEWCOMER_MS);
+  }
+
+  #evict(): void {
     let largest: Set<Connection> | undefined;
     for (const own of this.#byAddress.values()) {
       if (own.size > (largest?.size ?? 0)) largest = own;
     }
-    const [longestQuiet] = largest ?? [];
-    if (longestQuiet !== undefined) this.closed(longestQuiet);
-    return longestQuiet;
+    let victim: Connection | undefined;
+    let looked = 0;
+    for (const connection of largest ?? []) {
+      victim ??= connection;
+      looked += 1;
+      if (connection.idle) victim = connection;
+      if (connection.idle || looked === MAX_LOOKS) break;
+    }
+    if (victim === undefined) return;
+    victim.cut('evicted');
+    this.closed(victim);
   }
 }
 

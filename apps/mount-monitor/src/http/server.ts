@@ -1,12 +1,13 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Logger } from '../log.ts';
+import { tuneListener } from '../runtime.ts';
 import { type ConnectionCounts, Connections } from './connections.ts';
 import { ListenError } from './listen-error.ts';
 import { RequestLog } from './request-log.ts';
 import type { Router } from './routes.ts';
 
 /** Connections that the kernel holds until they are taken in. */
-const BACKLOG = 511;
+const BACKLOG = 4096;
 
 /** What the metrics show of the server. */
 export interface HttpCounts extends ConnectionCounts {
@@ -83,7 +84,7 @@ export class HttpServer {
       server.listen({ host, port, backlog: BACKLOG }, () => {
         server.removeAllListeners('error');
         server.on('error', (error) => this.#log.error('http server error', { error }));
-        resolve(server);
+        void tuneListener(server, BACKLOG).then(() => resolve(server));
       });
     });
   }
