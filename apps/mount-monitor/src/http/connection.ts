@@ -72,7 +72,7 @@ export class Connection {
     this.address = socket.remoteAddress ?? '';
     this.#socket = socket;
     this.#owner = owner;
-    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    socket.on('data', (chunk: Buffer) => this.receive(chunk));
     socket.on('drain', () => this.#drained());
     socket.on('end', () => this.#end());
     // A broken connection closes right after.
@@ -110,7 +110,8 @@ export class Connection {
     } else if (waited > MAX_IDLE_MS) this.#sayGoodbye();
   }
 
-  #receive(chunk: Buffer): void {
+  /** Takes what the client says. */
+  receive(chunk: Buffer): void {
     if (this.#goodbye) {
       this.#late += chunk.length;
       if (this.#late > MAX_LATE_BYTES) this.#socket.resetAndDestroy();

@@ -8,7 +8,7 @@ import type { RequestHead } from './request.ts';
 export const MAX_CONNECTIONS = 256;
 const MIN_CONNECTIONS = 8;
 /** How many newcomers may be there beyond that until they had their first turn. */
-const MAX_NEWCOMERS = 4096;
+const MAX_NEWCOMERS = 512;
 /** How long newcomers have for their first turn, in ms. */
 const NEWCOMER_MS = 20;
 /** Among how many of the longest quiet an idle one is looked for. */
@@ -60,8 +60,8 @@ export class Connections implements ConnectionOwner {
     this.#max = options.maxConnections ?? connectionsFor(descriptorLimit());
   }
 
-  /** Takes a client in. */
-  admit(socket: Socket): void {
+  /** Takes a client in, with what it has said already. */
+  admit(socket: Socket, words?: Buffer): void {
     this.#accepted += 1;
     // Beyond this even newcomers that nobody has listened to yet have to go.
     if (this.#open.size >= this.#max + MAX_NEWCOMERS) this.#evict();
@@ -72,6 +72,7 @@ export class Connections implements ConnectionOwner {
     else own.add(connection);
     this.#timer ??= setInterval(() => this.#check(), CHECK_MS);
     if (this.#open.size > this.#max && !this.#trimming) this.#trimLater();
+    if (words !== undefined) connection.receive(words);
   }
 
   counts(): ConnectionCounts {

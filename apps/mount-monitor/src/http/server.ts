@@ -1,7 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Logger } from '../log.ts';
-import { tuneListener } from '../runtime.ts';
 import { type ConnectionCounts, Connections } from './connections.ts';
+import { type Kernel, loadKernel } from './kernel.ts';
 import { ListenError } from './listen-error.ts';
 import { RequestLog } from './request-log.ts';
 import type { Router } from './routes.ts';
@@ -23,6 +23,7 @@ export class HttpServer {
   readonly #log: Logger;
   readonly #connections: Connections;
   readonly #answers = new Map<number, number>();
+  readonly #kernel = loadKernel();
   #server: Server | undefined;
 
   constructor(router: Router, log: Logger) {
@@ -47,7 +48,7 @@ export class HttpServer {
    * is taken before the old one is given up. Throws {@link ListenError} and stays where it was.
    */
   async listen(host: string | undefined, port: number): Promise<void> {
-    const server = await this.#open(host, port);
+    const server = await this.#open(host, port, await this.#kernel);
     const previous = this.#server;
     this.#server = server;
     if (previous === undefined) return;
@@ -61,22 +62,26 @@ export class HttpServer {
     await this.#connections.drain(timeoutMs);
   }
 
-  async #open(host: string | undefined, port: number): Promise<Server> {
-    if (host !== undefined) return this.#bind(host, port);
+  async #open(host: string | undefined, port: number, kernel: Kernel): Promise<Server> {
+    if (host !== undefined) return this.#bind(host, port, kernel);
     try {
-      return await this.#bind('::', port);
+      return await this.#bind('::', port, kernel);
     } catch (error) {
       // A kernel without IPv6 has no "::" to listen on.
       const code = error instanceof ListenError ? error.code : '';
       if (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL') throw error;
-      return this.#bind('0.0.0.0', port);
+      return this.#bind('0.0.0.0', port, kernel);
     }
   }
 
-  #bind(host: string, port: number): Promise<Server> {
+  #bind(host: string, port: number, kernel: Kernel): Promise<Server> {
     // A client may end its side and still be answered.
     const options = { allowHalfOpen: true, noDelay: true };
-    const server = createServer(options, (socket: Socket) => this.#connections.admit(socket));
+    const server = createServer(options, (socket: Socket) => {
+      const words = kernel.firstWords(socket);
+      if (words.kind === 'ended') socket.destroy();
+      else this.#connections.admit(socket, words.kind === 'bytes' ? words.bytes : undefined);
+    });
     return new Promise((resolve, reject) => {
       server.once('error', (cause: NodeJS.ErrnoException) =>
         reject(new ListenError(host === '::' ? undefined : host, port, cause)),
@@ -84,7 +89,8 @@ export class HttpServer {
       server.listen({ host, port, backlog: BACKLOG }, () => {
         server.removeAllListeners('error');
         server.on('error', (error) => this.#log.error('http server error', { error }));
-        void tuneListener(server, BACKLOG).then(() => resolve(server));
+        kernel.tuneListener(server, BACKLOG);
+        resolve(server);
       });
     });
   }

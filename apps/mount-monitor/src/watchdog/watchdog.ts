@@ -5,7 +5,7 @@ import { arm } from './arming.ts';
 import { type Reservation, reserve } from './budget.ts';
 import { describeMounts } from './descriptions.ts';
 import { type Environment, parseEnvironment } from './environment.ts';
-import { createKubeApi, type KubeApi } from './kube/api.ts';
+import { createKubeApi, type Discovered, type KubeApi } from './kube/api.ts';
 import { createKubeTransport, type KubeEndpoint, type KubeTransport, type KubeVerb } from './kube/client.ts';
 import type { PodUid } from './kube/names.ts';
 import { type Action, initialMachine, step, wakeAt } from './machine.ts';
@@ -110,6 +110,7 @@ class RunningWatchdog implements Watchdog {
   readonly #environment;
   readonly #transport: KubeTransport | undefined;
   readonly #closing = new AbortController();
+  readonly #discovered: Discovered = {};
   readonly #restarts = new Map<Outcome, number>(restartOutcomes.map((outcome) => [outcome, 0]));
   readonly #requests = new Map<string, number>();
   readonly #underWay = new Set<Promise<void>>();
@@ -257,6 +258,7 @@ class RunningWatchdog implements Watchdog {
             namespace,
             pod: environment.pod,
             signal: this.#closing.signal,
+            discovered: this.#discovered,
             count: (verb, code) => this.#countRequest(verb, code),
           }),
       });
