@@ -2,7 +2,8 @@ import type { MonitorConfig } from './config/config.ts';
 import { type ConfigSource, loadConfig } from './config/load.ts';
 import { createLogger, type Logger } from './log.ts';
 import { requestOf } from './monitor/monitor.ts';
-import { type CheckOutcome, Prober } from './monitor/prober.ts';
+import type { CheckOutcome } from './monitor/outcome.ts';
+import { Prober } from './monitor/prober.ts';
 import { probeCommand } from './probe-command.ts';
 
 /** Checks every mount once, all in parallel, and returns the exit code: 0 if every check passed, else 1. */

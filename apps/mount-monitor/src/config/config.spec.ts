@@ -44,6 +44,7 @@ describe('parseConfig', () => {
           canaryContent: undefined,
           minEntries: 0,
           fsType: undefined,
+          writable: false,
           failureThreshold: 3,
         },
       ],
