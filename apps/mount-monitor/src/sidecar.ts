@@ -133,6 +133,7 @@ class Sidecar {
       stalled: () => this.#monitor.stalled().map(({ path }) => path),
       watchdog: () => this.#watchdog.view(),
       reloads: () => reloader.view(),
+      lostLogLines: () => this.#log.lostLines,
     };
   }
 

@@ -107,6 +107,13 @@ export function renderMetrics(view: View): string {
     'When the configuration in use was read.',
   );
   out.time({}, reloads.lastSuccessAt);
+
+  out.family(
+    'mount_monitor_log_lines_lost_total',
+    'counter',
+    'Lines of the log that could not be written, because nobody read them or the disk was full.',
+  );
+  out.sample('', {}, view.lostLogLines());
   return out.text();
 }
 

@@ -18,6 +18,8 @@ export interface View {
   stalled(): readonly string[];
   watchdog(): WatchdogView;
   reloads(): ReloadView;
+  /** How many lines of the log could not be written. */
+  lostLogLines(): number;
 }
 
 /** The watchdog as status and metrics show it. */

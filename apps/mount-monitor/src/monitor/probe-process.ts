@@ -194,7 +194,10 @@ export class ProbeProcess {
     for (let at = this.#text.indexOf('\n'); at >= 0; at = this.#text.indexOf('\n')) {
       const line = this.#text.slice(0, at);
       this.#text = this.#text.slice(at + 1);
-      if (!this.#take(parseLine(line))) return this.#refuse();
+      if (!this.#take(parseLine(line))) {
+        this.#refuse();
+        return;
+      }
     }
     if (this.#text.length > MAX_LINE) this.#refuse();
   }
