@@ -12,19 +12,25 @@ const retryMs = { first: 20, longest: 320 } as const;
 /** Where nothing fits now and something may later: a full pipe, a full disk. */
 const passing: ReadonlySet<string | undefined> = new Set(['EAGAIN', 'ENOSPC', 'EDQUOT']);
 
+interface Entry {
+  readonly bytes: Buffer;
+  /** How many lost lines this one tells of; 0 for a line of its own. */
+  readonly tells: number;
+}
+
 /**
  * Writes lines to one file descriptor that does not block, at once and in order: what a full pipe or a full disk does not
- * take waits in memory, up to 1 MiB. Lines beyond that are lost, and so are those that nobody can read any more; a line
- * made by `lostLine` says how many once there is a reader again.
+ * take waits in memory, up to 1 MiB. Beyond that lines are lost until half of it is free again, and so are those that
+ * nobody can read any more; a line made by `lostLine` says how many, in the place where they are missing.
  */
 export class LineWriter {
   readonly #fileDescriptor: number;
   readonly #lostLine: (count: number) => string;
   readonly #write: WriteBytes;
-  #backlog: Buffer[] = [];
+  readonly #backlog: Entry[] = [];
   #backlogBytes = 0;
-  /** Lost since the last line that said so. */
-  #unsaid = 0;
+  /** Lost since the last line that tells so. */
+  #untold = 0;
   #lost = 0;
   #retry: NodeJS.Timeout | undefined;
   #waitMs: number = retryMs.first;
@@ -41,10 +47,13 @@ export class LineWriter {
   }
 
   write(line: string): void {
-    if (this.#backlog.length === 0) this.#sayLoss();
     const bytes = Buffer.from(line);
-    if (this.#backlogBytes + bytes.length > MAX_BACKLOG) this.#lose();
-    else this.#put(bytes);
+    const room = (this.#untold > 0 ? MAX_BACKLOG / 2 : MAX_BACKLOG) - this.#backlogBytes;
+    if (bytes.length > room) this.#lose();
+    else {
+      this.#tellLoss();
+      this.#put({ bytes, tells: 0 });
+    }
     this.#flush();
   }
 
@@ -54,50 +63,47 @@ export class LineWriter {
     while (!this.#flush() && performance.now() < deadline) Atomics.wait(sleep, 0, 0, 5);
   }
 
-  #put(bytes: Buffer): void {
-    this.#backlog.push(bytes);
-    this.#backlogBytes += bytes.length;
+  #put(entry: Entry): void {
+    this.#backlog.push(entry);
+    this.#backlogBytes += entry.bytes.length;
   }
 
   #lose(): void {
     this.#lost += 1;
-    this.#unsaid += 1;
+    this.#untold += 1;
+  }
+
+  #tellLoss(): void {
+    if (this.#untold === 0) return;
+    this.#put({ bytes: Buffer.from(this.#lostLine(this.#untold)), tells: this.#untold });
+    this.#untold = 0;
   }
 
   /** Whether nothing is left to be written. */
   #flush(): boolean {
     for (let first = this.#backlog[0]; first !== undefined; first = this.#backlog[0]) {
-      const count = this.#tryWrite(first);
+      const count = this.#tryWrite(first.bytes);
       if (count === undefined) {
-        this.#lose();
         this.#drop(first);
-      } else if (count === first.length) {
-        this.#waitMs = retryMs.first;
-        this.#drop(first);
-        if (this.#backlog.length === 0) this.#sayLoss();
-      } else {
-        this.#backlog[0] = first.subarray(count);
+        if (first.tells > 0) this.#untold += first.tells;
+        else this.#lose();
+      } else if (count < first.bytes.length) {
+        this.#backlog[0] = { ...first, bytes: first.bytes.subarray(count) };
         this.#backlogBytes -= count;
         this.#retryLater();
         return false;
+      } else {
+        this.#drop(first);
+        this.#waitMs = retryMs.first;
+        if (this.#backlog.length === 0) this.#tellLoss();
       }
     }
     return true;
   }
 
-  #drop(first: Buffer): void {
+  #drop({ bytes }: Entry): void {
     this.#backlog.shift();
-    this.#backlogBytes -= first.length;
-  }
-
-  /** Says what was lost, as far as there is somebody to hear it. */
-  #sayLoss(): void {
-    if (this.#unsaid === 0) return;
-    const bytes = Buffer.from(this.#lostLine(this.#unsaid));
-    const count = this.#tryWrite(bytes);
-    if (count === undefined || count === 0) return;
-    this.#unsaid = 0;
-    if (count < bytes.length) this.#put(bytes.subarray(count));
+    this.#backlogBytes -= bytes.length;
   }
 
   /** How many bytes were taken; undefined where nobody will ever read them. */
