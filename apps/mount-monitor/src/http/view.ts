@@ -14,6 +14,8 @@ export interface View {
   /** Whether a killed probe of the mount has not ended yet. */
   isHung(mount: MountSnapshot): boolean;
   hungProbes(): number;
+  /** How many probes of monitors that ran here before still hang in the kernel. */
+  predecessorProbes(): number;
   /** The paths whose checks have stalled. */
   stalled(): readonly string[];
   watchdog(): WatchdogView;
