@@ -21,6 +21,12 @@ describe('parseArguments', () => {
     [['--init-container-mode=false'], { kind: 'monitor', options: none }],
     [['--validate'], { kind: 'validate', options: none }],
     [['--validate', '--init-container-mode'], { kind: 'validate', options: none }],
+    [['--check'], { kind: 'check', options: none, asJson: false }],
+    [
+      ['--check', '--json', '-c', 'x'],
+      { kind: 'check', options: { ...none, configPath: 'x' }, asJson: true },
+    ],
+    [['--validate', '--check'], { kind: 'validate', options: none }],
     [['--version'], { kind: 'version' }],
     [['-h'], { kind: 'help' }],
     [['-help'], { kind: 'help' }],
@@ -31,6 +37,7 @@ describe('parseArguments', () => {
 
   it.each([
     [['--bogus']],
+    [['--json']],
     [['-x']],
     [['word']],
     [['--config']],

@@ -35,21 +35,19 @@ describe('probes that are kept', () => {
     ];
     await using monitor = await MonitorProcess.start(executable, scratch, { ...timing, mounts });
     await monitor.until('there were some checks', async () => (await checksOf(monitor, 'passed')) >= 30);
+    // On a busy machine one more may still be starting up.
+    await monitor.until('two probes are kept', () => childrenOf(pidOf(monitor)).length <= 2);
     const before = childrenOf(pidOf(monitor));
     expect(before.length).toBeGreaterThan(0);
-    expect(before.length).toBeLessThanOrEqual(2);
     const descriptors = before.map(descriptorsOf);
-    const processor = before.reduce(
-      (sum, pid) => sum + processorTimeOf(pid),
-      processorTimeOf(pidOf(monitor)),
-    );
+    const processorBefore = new Map([...before, pidOf(monitor)].map((pid) => [pid, processorTimeOf(pid)]));
     const passedBefore = await checksOf(monitor, 'passed');
     await monitor.until('there were many more', async () => {
       await new Promise((resolve) => setTimeout(resolve, 1000));
       return (await checksOf(monitor, 'passed')) >= passedBefore + 130;
     });
     const after = childrenOf(pidOf(monitor));
-    expect(after.length).toBeLessThanOrEqual(2);
+    expect(after.length).toBeLessThanOrEqual(3);
     // On a busy machine a late check has another one started, and one too many is ended.
     const kept = after.filter((pid) => before.includes(pid));
     expect(kept.length).toBeGreaterThan(0);
@@ -138,6 +136,7 @@ describe('probes that are kept', () => {
     await using monitor = await MonitorProcess.start(executable, scratch, { ...timing, mounts }, { wrapper });
     await monitor.until('all are healthy', async () => (await monitor.status()).status === 'healthy');
     const sockets = await Promise.all(Array.from({ length: 60 }, () => open(monitor.port)));
+    await monitor.until('no descriptor is left', () => descriptorsOf(pidOf(monitor)) >= 39);
     await mount.fault('hold');
     await monitor.until('checks are inconclusive', () =>
       monitor.stderr.includes('"msg":"health check inconclusive"'),

@@ -1,10 +1,14 @@
 import type { ProbeProcess } from './probe-process.ts';
 import { after } from './timers.ts';
 
-/** How long a killed process may take to end before a look tells whether it is stuck, and between two looks, in ms. */
+/** How often a killed process is looked at, in ms. */
 const lookMs = 50;
 
-/** After how long a killed process counts as stuck whatever it waits for, in ms. */
+/**
+ * After how long a killed process counts as stuck if it is in an uninterruptible wait, and after how long whatever it
+ * does, in ms. A daemon that is only slow answers the request under way a moment later.
+ */
+const MIN_ENDING_MS = 200;
 const MAX_ENDING_MS = 2000;
 
 /**
@@ -35,7 +39,8 @@ export class LeftProbe {
   #lookLater(resolve: () => void): void {
     after(lookMs, () => {
       if (this.#probe.isGone) return;
-      this.#hung = this.#probe.waitsInKernel || performance.now() - this.#killedAt > MAX_ENDING_MS;
+      const passedMs = performance.now() - this.#killedAt;
+      this.#hung = passedMs > MAX_ENDING_MS || (passedMs >= MIN_ENDING_MS && this.#probe.waitsInKernel);
       if (this.#hung) resolve();
       else this.#lookLater(resolve);
     });

@@ -9,7 +9,12 @@ import { createInterface } from 'node:readline';
  * `none`, `error NAME`, `short`, `delay MS`, or `hold` (requests are taken and not answered until the next
  * line).
  */
-export type Fault = 'none' | 'short' | 'hold' | `delay ${number}` | `error ${'EINTR' | 'EIO' | 'ESTALE' | 'EACCES'}`;
+export type Fault =
+  | 'none'
+  | 'short'
+  | 'hold'
+  | `delay ${number}`
+  | `error ${'EINTR' | 'EIO' | 'ESTALE' | 'EACCES'}`;
 
 const opcodes = {
   lookup: 1,
