@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { connect, type Socket } from 'node:net';
 import { describe, expect, inject, it } from 'vitest';
 import { MonitorProcess, Scratch } from './testing/monitor-process.ts';
@@ -106,6 +107,8 @@ describe('probes that are kept', () => {
     expect(hanging).toHaveLength(1);
     await mount.fault('none');
     await monitor.until('all are healthy', async () => (await monitor.status()).status === 'healthy');
+    // Not lazily, so it fails while anything in it is open; a check may be under way once or twice.
+    await monitor.until('it can be unmounted', () => spawnSync('umount', [mount.path]).status === 0, 3000);
   });
 
   onFuse('do not make the second entry of a slow path fail as hung', async () => {

@@ -101,7 +101,7 @@ class Sidecar {
     process.on('SIGINT', (signal) => this.#onStopSignal(signal));
     this.#monitor.start();
     void this.#watchdog.apply(this.#config.watchdog);
-    void this.#predecessors.look();
+    this.#predecessors.start();
   }
 
   async serve(server: HttpServer): Promise<void> {

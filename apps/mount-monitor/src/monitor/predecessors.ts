@@ -3,7 +3,8 @@ import type { Logger } from '../log.ts';
 import { probeTitle } from '../probe/protocol.ts';
 import { after, type CancelTimer } from './timers.ts';
 
-/** How often those that were found are looked at again, in ms. */
+/** When they are looked for, so that it does not hold up the first checks, and how often they are looked at again, in ms. */
+const firstLookMs = 1000;
 const lookAgainMs = 60_000;
 
 /**
@@ -45,8 +46,16 @@ export class Predecessors {
     return this.#count;
   }
 
-  /** Looks now, and again as long as there are some. Never rejects. */
-  async look(): Promise<void> {
+  /** Looks in a moment, and again as long as there are some. */
+  start(): void {
+    this.#cancelTimer = after(firstLookMs, () => void this.#look());
+  }
+
+  close(): void {
+    this.#cancelTimer();
+  }
+
+  async #look(): Promise<void> {
     const found = await findPredecessors().catch(() => []);
     if (found.length !== this.#count) {
       const fields = { count: found.length, pids: found.slice(0, 20) };
@@ -54,10 +63,6 @@ export class Predecessors {
       else this.#log.info('no probe of an earlier run hangs in the kernel any more');
     }
     this.#count = found.length;
-    if (this.#count > 0) this.#cancelTimer = after(lookAgainMs, () => void this.look());
-  }
-
-  close(): void {
-    this.#cancelTimer();
+    if (this.#count > 0) this.#cancelTimer = after(lookAgainMs, () => void this.#look());
   }
 }
