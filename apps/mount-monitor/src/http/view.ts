@@ -15,12 +15,16 @@ export interface View {
   /** Whether a killed probe of the mount has not ended yet. */
   isHung(mount: MountSnapshot): boolean;
   hungProbes(): number;
+  /** How many probes of monitors that ran here before still hang in the kernel. */
+  predecessorProbes(): number;
   /** The paths whose checks have stalled. */
   stalled(): readonly string[];
   watchdog(): WatchdogView;
   reloads(): ReloadView;
   /** Undefined until the server is there. */
   http(): HttpCounts | undefined;
+  /** How many lines of the log could not be written. */
+  lostLogLines(): number;
 }
 
 /** The watchdog as status and metrics show it. */
