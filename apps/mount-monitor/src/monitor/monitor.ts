@@ -65,17 +65,22 @@ export class Monitor {
    */
   apply(settings: Settings): void {
     this.#settings = settings;
-    const previous = [...this.#watches];
+    // Thousands of mounts must not be compared each with each; several may be the same, in their order.
+    const previous = new Map<string, MountWatch[]>();
+    for (const watch of this.#watches.toReversed()) {
+      const key = sameness(watch.record.config);
+      const same = previous.get(key);
+      if (same === undefined) previous.set(key, [watch]);
+      else same.push(watch);
+    }
     this.#watches = settings.mounts.map((mount) => {
-      const key = sameness(mount);
-      const index = previous.findIndex(({ record }) => sameness(record.config) === key);
-      const [kept] = index < 0 ? [] : previous.splice(index, 1);
+      const kept = previous.get(sameness(mount))?.pop();
       if (kept === undefined) return this.#watch(mount);
       kept.record.reconfigure(mount);
       kept.reschedule();
       return kept;
     });
-    for (const dropped of previous) dropped.stop();
+    for (const dropped of [...previous.values()].flat()) dropped.stop();
     this.#revision += 1;
     this.#tellUnhealthy();
   }
