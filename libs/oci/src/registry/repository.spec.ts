@@ -5,7 +5,11 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Descriptor } from '../descriptor.ts';
 import { digestOf } from '../digest.ts';
 import { OciError } from '../errors.ts';
-import { type FakeRegistry, type FakeRegistryOptions, startFakeRegistry } from '../testing/fake-registry.ts';
+import {
+  type FakeRegistry,
+  type FakeRegistryOptions,
+  startFakeRegistry,
+} from '../testing/fake-registry/index.ts';
 import { type Fault, type FaultProxy, startFaultProxy } from '../testing/fault-proxy.ts';
 import { sleepingClock } from '../testing/sleeping-clock.ts';
 import type { Credentials } from './credentials/index.ts';

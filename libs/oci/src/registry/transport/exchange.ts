@@ -32,7 +32,8 @@ export function exchange(
     if (signal.aborted) abort();
     signal.addEventListener('abort', abort, { once: true });
     const fail = (message: string): void => {
-      sent.destroy(new OciError('REGISTRY_RESPONSE', `${operation.name}: ${message}`));
+      reject(new OciError('REGISTRY_RESPONSE', `${operation.name}: ${message}`));
+      sent.destroy();
     };
     sent.on('information', ({ statusCode }) => {
       information += 1;

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { digestOf } from '../../digest.ts';
-import { type FakeRegistry, startFakeRegistry } from '../../testing/fake-registry.ts';
+import { type FakeRegistry, startFakeRegistry } from '../../testing/fake-registry/index.ts';
 import { createRepositoryClient, type RepositoryClient } from '../repository.ts';
 import { DEFAULT_RETRY_LIMITS, type RetryClock } from '../retry.ts';
 import { createTransport, type Transport } from './transport.ts';

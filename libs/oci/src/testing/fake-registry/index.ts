@@ -1,0 +1,2 @@
+export { type FakeRegistry, startFakeRegistry } from './fake-registry.ts';
+export type { FakeRegistryOptions } from './options.ts';
