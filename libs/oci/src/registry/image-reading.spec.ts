@@ -6,6 +6,7 @@ import { type FakeRegistry, startFakeRegistry } from '../testing/fake-registry/i
 import { QUIRK_USER, QUIRKS } from '../testing/quirks/index.ts';
 import { sleepingClock } from '../testing/sleeping-clock.ts';
 import { readImage } from './image-reading.ts';
+import { withMirrors } from './mirrors.ts';
 import { createRepositoryClient, type RepositoryClient } from './repository.ts';
 import { DEFAULT_RETRY_LIMITS } from './retry.ts';
 import { createTransport, type Transport } from './transport/index.ts';
@@ -25,7 +26,7 @@ afterEach(async () => {
   await registry.close();
 });
 
-function connect(): RepositoryClient {
+function connect(host = registry.host): RepositoryClient {
   const clock = sleepingClock(1_800_000_000_000);
   const transport = createTransport({
     environment: {},
@@ -38,7 +39,7 @@ function connect(): RepositoryClient {
   transports.push(transport);
   const credentials = async () => ({ kind: 'basic', ...QUIRK_USER }) as const;
   return createRepositoryClient({
-    registry: registry.host,
+    registry: host,
     repository: 'library/base',
     transport,
     credentials,
@@ -83,6 +84,36 @@ function putIndex(type: string): Descriptor {
   tag('1', index);
   return index;
 }
+
+describe('withMirrors', () => {
+  it('reads from the first that has it, and from the registry itself where none does', async () => {
+    putIndex(MEDIA_TYPES.index);
+    const [broken, empty] = [await startFakeRegistry(), await startFakeRegistry()];
+    try {
+      broken.behave({ quirks: QUIRKS.filter(({ name }) => name.startsWith('changes the protocol')) });
+      const passed: string[] = [];
+      const source = withMirrors([connect(broken.host), connect(empty.host)], connect(), (message) =>
+        passed.push(message),
+      );
+      const { layers } = await readImage(source, '1', AMD64);
+      const [layer] = layers;
+      expect(layer && (await buffer(await source.openBlob(layer)))).toEqual(LAYER);
+      expect(passed.length).toBeGreaterThan(4);
+      const before = registry.log.length;
+      const mirrored = withMirrors([connect()], connect(empty.host));
+      expect((await readImage(mirrored, '1', AMD64)).layers).toEqual(layers);
+      expect(registry.log.length).toBeGreaterThan(before);
+      await expect(
+        readImage(withMirrors([connect(empty.host)], connect()), 'none', AMD64),
+      ).rejects.toMatchObject({
+        code: 'REGISTRY_NOT_FOUND',
+        message: expect.stringContaining(registry.host),
+      });
+    } finally {
+      await Promise.all([broken.close(), empty.close()]);
+    }
+  });
+});
 
 describe('readImage', () => {
   it.each([MEDIA_TYPES.index, DOCKER_LIST])('goes from %s to the image of a platform', async (type) => {

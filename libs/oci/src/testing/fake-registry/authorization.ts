@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import type { FakeRegistryOptions } from './behaviour.ts';
 import { fail, json, type Reply, type Seen } from './exchange.ts';
-import type { FakeRegistryOptions } from './options.ts';
 import type { RegistryState } from './state.ts';
 
 /** The answer to who may not do what is asked; undefined where it may go on. A token holds for what it was asked for. */

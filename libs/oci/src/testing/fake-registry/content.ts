@@ -1,5 +1,5 @@
+import type { FakeRegistryOptions } from './behaviour.ts';
 import { bodyOf, fail, json, type Reply, reply, type Seen } from './exchange.ts';
-import type { FakeRegistryOptions } from './options.ts';
 import { type RegistryState, sha256 } from './state.ts';
 
 const INDEX = 'application/vnd.oci.image.index.v1+json';

@@ -1,11 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import type { QuirkHooks } from '../quirks/quirk.ts';
 import { giveToken, refuse } from './authorization.ts';
+import type { FakeRegistryOptions, QuirkHooks } from './behaviour.ts';
 import { listReferrers, listTags, putManifest, readBlob, readManifest } from './content.ts';
 import { fail, type Reply, reply, type Seen, seenOf, sendReply } from './exchange.ts';
-import type { FakeRegistryOptions } from './options.ts';
 import { emptyState, type RegistryState, type StoredManifest, sha256 } from './state.ts';
 import { upload } from './uploads.ts';
 

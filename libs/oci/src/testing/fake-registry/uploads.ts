@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import type { FakeRegistryOptions } from './behaviour.ts';
 import { fail, type Reply, reply, type Seen } from './exchange.ts';
-import type { FakeRegistryOptions } from './options.ts';
 import { type RegistryState, sha256 } from './state.ts';
 
 /** Uploads in chunks, and mounts. Undefined where the request broke off: nobody is there to be answered. */

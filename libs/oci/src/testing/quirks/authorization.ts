@@ -1,5 +1,5 @@
+import type { FakeRegistryOptions } from '../fake-registry/behaviour.ts';
 import { fail, json, type Reply, reply, type Seen } from '../fake-registry/exchange.ts';
-import type { FakeRegistryOptions } from '../fake-registry/options.ts';
 import { firstOfEach, type Quirk, withHeaders, withoutHeaders } from './quirk.ts';
 
 /** Who may push to the registries of these quirks. */

@@ -4,8 +4,8 @@ import { REFERRERS_QUIRKS, TAG_QUIRKS } from './lists.ts';
 import type { Quirk } from './quirk.ts';
 import { UPLOAD_QUIRKS } from './uploads.ts';
 
+export type { Quirk, QuirkOutcome } from '../fake-registry/behaviour.ts';
 export { QUIRK_USER } from './authorization.ts';
-export type { Quirk, QuirkOutcome } from './quirk.ts';
 
 /** The quirks by what they are about. */
 export { AUTHORIZATION_QUIRKS, CONTENT_QUIRKS, REFERRERS_QUIRKS, TAG_QUIRKS, UPLOAD_QUIRKS };

@@ -1,4 +1,5 @@
-import type { Quirk } from '../quirks/quirk.ts';
+import type { Reply, Seen } from './exchange.ts';
+import type { RegistryState } from './state.ts';
 
 /** How a fake registry behaves. */
 export interface FakeRegistryOptions {
@@ -29,4 +30,32 @@ export interface FakeRegistryOptions {
   readonly lie?: (path: string, content: Buffer) => Buffer;
   /** Ways of a real registry that differ from the specification. */
   readonly quirks?: readonly Quirk[];
+}
+
+/** What a publish comes to at a registry with a quirk, where it is not what it comes to at any other. */
+export interface QuirkOutcome {
+  /** How something attached is found: by the API, by the tag, not at all; or it is refused. */
+  readonly attachment?: 'api' | 'tag' | 'unlisted' | 'refused';
+  /** The error that ends the publish, with a part of its message. */
+  readonly error?: { readonly code: string; readonly says: RegExp };
+}
+
+/** How one behaviour answers while it lasts. */
+export interface QuirkHooks {
+  /** An answer in the place of the registry's. */
+  readonly before?: (seen: Seen, state: RegistryState) => Reply | undefined;
+  /** Another answer than the registry's. */
+  readonly after?: (seen: Seen, reply: Reply, state: RegistryState) => Reply | undefined;
+}
+
+/** A way of real registries, or of what stands before them, that differs from the specification. */
+export interface Quirk {
+  /** A sentence without its subject, the registry. */
+  readonly name: string;
+  /** Where it was seen or is documented. */
+  readonly source: string;
+  readonly options?: Partial<FakeRegistryOptions>;
+  readonly outcome?: QuirkOutcome;
+  /** Begins anew: what it remembers of requests is of this start. */
+  start(): QuirkHooks;
 }
