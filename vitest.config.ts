@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { basename, dirname } from 'node:path';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
-import { ClosingLineReporter } from './tools/engine/src/closing-line-reporter.ts';
+import { ClosingLineReporter } from './tools/testing/src/closing-line-reporter.ts';
 
 // Two at least: these tests wait for other programs as much as they compute.
 const maxWorkers = Math.max(2, availableParallelism() - 1);

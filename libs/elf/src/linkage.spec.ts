@@ -1,8 +1,8 @@
+import { buildElf } from '@prebuilt/testing/elf';
 import { describe, expect, it } from 'vitest';
 import { type ElfFacts, readElf } from './elf.ts';
 import { resolveLinkage } from './linkage.ts';
 import { bytesSource } from './source.ts';
-import { buildElf } from './testing/build-elf.ts';
 
 const facts = (wanted: Parameters<typeof buildElf>[0]): Promise<ElfFacts> =>
   readElf(bytesSource(buildElf(wanted), 'built'));

@@ -1,4 +1,4 @@
-import type { EngineEnvironment } from '@prebuilt/engine';
+import type { EngineEnvironment } from '@prebuilt/testing/engine';
 
 /** What a benchmark's numbers count. */
 export type Unit = 'ms' | 'bytes' | 'requests/s';

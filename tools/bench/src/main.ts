@@ -1,6 +1,6 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EngineError, type UsedEngine, useEngine } from '@prebuilt/engine';
+import { EngineError, type UsedEngine, useEngine } from '@prebuilt/testing/engine';
 import { HELP, parseArguments } from './arguments.ts';
 import type { BenchContext } from './bench.ts';
 import { benchesFor, growths, NAMES } from './benches/index.ts';

@@ -1,10 +1,8 @@
 import { Readable } from 'node:stream';
+import { type FakeRegistry, QUIRKS, sleepingClock, startFakeRegistry } from '@prebuilt/testing/registry';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Descriptor, MEDIA_TYPES } from '../descriptor.ts';
 import { digestOf } from '../digest.ts';
-import { type FakeRegistry, startFakeRegistry } from '../testing/fake-registry/index.ts';
-import { QUIRKS } from '../testing/quirks/index.ts';
-import { sleepingClock } from '../testing/sleeping-clock.ts';
 import { type Artifact, attach } from './attachment.ts';
 import { referrersTag } from './referrers.ts';
 import { createRepositoryClient, type RepositoryClient } from './repository.ts';

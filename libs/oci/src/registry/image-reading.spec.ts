@@ -1,10 +1,14 @@
 import { buffer } from 'node:stream/consumers';
+import {
+  type FakeRegistry,
+  QUIRK_USER,
+  QUIRKS,
+  sleepingClock,
+  startFakeRegistry,
+} from '@prebuilt/testing/registry';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Descriptor, MEDIA_TYPES } from '../descriptor.ts';
 import { digestOf } from '../digest.ts';
-import { type FakeRegistry, startFakeRegistry } from '../testing/fake-registry/index.ts';
-import { QUIRK_USER, QUIRKS } from '../testing/quirks/index.ts';
-import { sleepingClock } from '../testing/sleeping-clock.ts';
 import { readImage } from './image-reading.ts';
 import { withMirrors } from './mirrors.ts';
 import { createRepositoryClient, type RepositoryClient } from './repository.ts';

@@ -1,11 +1,18 @@
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import {
+  type FakeRegistry,
+  QUIRK_USER,
+  QUIRKS,
+  type Quirk,
+  sleepingClock,
+  startFakeRegistry,
+  TAG_QUIRKS,
+  UPLOAD_QUIRKS,
+} from '@prebuilt/testing/registry';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Descriptor, MEDIA_TYPES } from '../descriptor.ts';
 import { digestOf } from '../digest.ts';
-import { type FakeRegistry, startFakeRegistry } from '../testing/fake-registry/index.ts';
-import { QUIRK_USER, QUIRKS, type Quirk, TAG_QUIRKS, UPLOAD_QUIRKS } from '../testing/quirks/index.ts';
-import { sleepingClock } from '../testing/sleeping-clock.ts';
 import { attach } from './attachment.ts';
 import { createRepositoryClient, type RepositoryClient } from './repository.ts';
 import { DEFAULT_RETRY_LIMITS } from './retry.ts';

@@ -1,20 +1,24 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import {
+  type FakeRegistry,
+  type FakeRegistryOptions,
+  type Fault,
+  type FaultProxy,
+  sleepingClock,
+  startFakeRegistry,
+  startFaultProxy,
+} from '@prebuilt/testing/registry';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Descriptor } from '../descriptor.ts';
 import { digestOf } from '../digest.ts';
 import { OciError } from '../errors.ts';
-import {
-  type FakeRegistry,
-  type FakeRegistryOptions,
-  startFakeRegistry,
-} from '../testing/fake-registry/index.ts';
-import { type Fault, type FaultProxy, startFaultProxy } from '../testing/fault-proxy.ts';
-import { sleepingClock } from '../testing/sleeping-clock.ts';
+
 import type { Credentials } from './credentials/index.ts';
 import { referrersTag } from './referrers.ts';
 import { createRepositoryClient, type RepositoryClient } from './repository.ts';
+
 import { DEFAULT_RETRY_LIMITS } from './retry.ts';
 import { createTransport, type Transport } from './transport/index.ts';
 

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { buildNodeStandIn } from '@prebuilt/engine';
+import { buildNodeStandIn } from '@prebuilt/testing/engine';
 import type { Bench } from '../bench.ts';
 import { BenchError } from '../errors.ts';
 import { runAll } from '../process.ts';

@@ -2,11 +2,13 @@ import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { type FakeRegistry, startFakeRegistry } from '@prebuilt/testing/registry';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
 import { digestOf } from '../../digest.ts';
-import { type FakeRegistry, startFakeRegistry } from '../../testing/fake-registry/index.ts';
 import { createRepositoryClient, type RepositoryClient } from '../repository.ts';
 import { DEFAULT_RETRY_LIMITS, type RetryClock } from '../retry.ts';
+
 import { createTransport, type Transport } from './transport.ts';
 
 const CONTENT = Buffer.from('a layer');

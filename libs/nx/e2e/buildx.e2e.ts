@@ -1,0 +1,144 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { readImageLayout } from '@prebuilt/oci';
+import { skipOutsideCi } from '@prebuilt/testing/engine';
+import { execa } from 'execa';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { growExecutables, startRelease } from '../testing/executor-process.ts';
+import { release, useRealEngine } from '../testing/release.ts';
+import { type ReleaseWorkspace, releaseWorkspace, SAMPLE_DOCKERFILE } from '../testing/release-workspace.ts';
+
+await useRealEngine();
+
+const BUILDX = { builder: 'buildx' } as const;
+
+let workspace: ReleaseWorkspace;
+beforeEach(async () => {
+  workspace = await releaseWorkspace({ dockerfile: SAMPLE_DOCKERFILE });
+});
+afterEach(() => workspace.remove());
+
+async function expectNoTrace(): Promise<void> {
+  expect((await readdir(workspace.path('dist'))).sort()).toEqual(['bin', 'verify']);
+}
+
+describe('docker-release with a real engine', () => {
+  it('uses buildx by itself, and writes one index over an image of each platform', async () => {
+    const { image } = await release(workspace, { builder: 'auto' });
+    expect(image.builder).toBe('buildx');
+    const layout = await readImageLayout(workspace.path('dist/oci'));
+    expect(layout.root.digest).toBe(image.digest);
+    expect(layout.index?.manifests.map(({ platform }) => platform?.architecture)).toEqual(['amd64', 'arm64']);
+    expect((await readdir(workspace.path('dist/oci'))).sort()).toEqual(['blobs', 'index.json', 'oci-layout']);
+  });
+
+  it('gives the same index again', async () => {
+    const { image } = await release(workspace, BUILDX);
+    expect((await release(workspace, BUILDX)).image.digest).toBe(image.digest);
+  });
+
+  it.for(['buildx', 'daemonless'] as const)(
+    'makes a layout by %s that other tools read',
+    async (builder, { skip }) => {
+      const skopeo = await execa('skopeo', ['--version'], { reject: false });
+      const umoci = await execa('umoci', ['--version'], { reject: false });
+      if (skopeo.failed || umoci.failed)
+        skipOutsideCi('skopeo and umoci are missing: apt-get install skopeo umoci', skip);
+      await release(workspace, { builder });
+      const source = `oci:${workspace.path('dist/oci')}:1.2.3`;
+      for (const [arch, executable] of [
+        ['amd64', 'app-linux-amd64'],
+        ['arm64', 'app-linux-arm64'],
+      ] as const) {
+        const inspected = await execa('skopeo', ['inspect', `--override-arch=${arch}`, '--config', source]);
+        expect(JSON.parse(inspected.stdout).architecture).toBe(arch);
+        const single = `oci:${workspace.path(`single-${arch}`)}:x`;
+        await execa('skopeo', ['copy', `--override-arch=${arch}`, source, single]);
+        const bundle = workspace.path(`bundle-${arch}`);
+        await execa('umoci', [
+          'unpack',
+          '--rootless',
+          `--image=${workspace.path(`single-${arch}`)}:x`,
+          bundle,
+        ]);
+        expect(await readFile(`${bundle}/rootfs/app`)).toEqual(
+          await readFile(workspace.path('dist/bin', executable)),
+        );
+      }
+    },
+  );
+
+  it('says what buildx said where it fails, and leaves nothing', async () => {
+    const failing = release(workspace, BUILDX, {
+      plan: (plan) => ({
+        ...plan,
+        platforms: plan.platforms.map((each) => ({
+          ...each,
+          command: each.command && { ...each.command, args: [...each.command.args.slice(0, -1), 'absent'] },
+        })),
+      }),
+    });
+    await expect(failing).rejects.toMatchObject({
+      code: 'BUILDER',
+      message: expect.stringMatching(/docker buildx build: ERROR: .*absent/),
+    });
+    await expectNoTrace();
+  });
+
+  it('refuses an image whose files are not those of the plan, and leaves nothing', async () => {
+    const other = release(workspace, BUILDX, {
+      plan: (plan) => ({
+        ...plan,
+        platforms: plan.platforms.map((each) => ({
+          ...each,
+          image: {
+            ...each.image,
+            layers: each.image.layers.map((paths) =>
+              paths.map((path) =>
+                path.file ? { ...path, file: { ...path.file, sha256: 'f'.repeat(64) } } : path,
+              ),
+            ),
+          },
+        })),
+      }),
+    });
+    await expect(other).rejects.toMatchObject({
+      code: 'ARTIFACT_CHANGED',
+      message: expect.stringContaining('in the image of'),
+    });
+    await expectNoTrace();
+  });
+
+  it('keeps the former image and leaves no temporary folder when it is interrupted', async () => {
+    const { image } = await release(workspace, BUILDX);
+    await growExecutables(workspace, 100 * 1024 * 1024);
+    const run = startRelease(workspace, { builder: 'buildx' }, ['env']);
+    const deadline = Date.now() + 60_000;
+    while (!run.output().includes('exporting layers') && Date.now() < deadline) await delay(20);
+    run.interrupt();
+    expect(await run.exit, run.output()).toBe(1);
+    expect(run.output()).toContain('error INTERRUPTED: stopped by SIGINT');
+    expect((await readdir(workspace.path('dist'))).sort()).toEqual(['bin', 'oci', 'verify']);
+    expect((await readImageLayout(workspace.path('dist/oci'))).root.digest).toBe(image.digest);
+  });
+
+  it('gives the engine no file but the executable and the runtime folder of the platform', async () => {
+    await writeFile(workspace.path('dist/bin/secret'), 'not for the image');
+    const lines: string[] = [];
+    const { plan } = await release(
+      workspace,
+      { ...BUILDX, platforms: ['linux/amd64'] },
+      {
+        dockerfile: Buffer.from('FROM scratch\nCOPY . /\n'),
+        progress: { line: (line) => lines.push(line) },
+      },
+    );
+    expect(plan.platforms[0]?.image.layers.flat().map(({ path }) => path)).toEqual([
+      'app-linux-amd64',
+      'runtime-linux-amd64',
+      'runtime-linux-amd64/lib',
+      'runtime-linux-amd64/lib/libc.so.6',
+    ]);
+    expect(lines.join('\n')).toContain('linux/amd64 | ');
+  });
+});

@@ -1,0 +1,68 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { sampleManifest } from '../../testing/sample-manifest.ts';
+import { PrebuiltError } from '../errors.ts';
+import { formatChecksums, parseChecksums } from './checksums.ts';
+
+const a = 'a'.repeat(64);
+
+describe('formatChecksums', () => {
+  it('lists the executables sorted by name, one line each', () => {
+    const reversed = { ...sampleManifest, platforms: [...sampleManifest.platforms].reverse() };
+    expect(formatChecksums(reversed)).toBe(
+      `${a}  mount-monitor-linux-amd64\n${a}  mount-monitor-linux-arm64\n`,
+    );
+  });
+});
+
+describe('parseChecksums', () => {
+  it('reads what formatChecksums wrote', () => {
+    expect(parseChecksums(formatChecksums(sampleManifest), 'checksums.txt')).toEqual([
+      { sha256: a, path: 'mount-monitor-linux-amd64' },
+      { sha256: a, path: 'mount-monitor-linux-arm64' },
+    ]);
+  });
+
+  it('reads what GNU sha256sum writes, in text and in binary mode', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'checksums-'));
+    try {
+      writeFileSync(join(folder, 'file'), 'content');
+      for (const mode of ['--text', '--binary']) {
+        const { stdout } = spawnSync('sha256sum', [mode, 'file'], { cwd: folder, encoding: 'utf8' });
+        expect(parseChecksums(stdout, 'checksums.txt')).toEqual([
+          { sha256: 'ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73', path: 'file' },
+        ]);
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it.each([
+    ['a folder in the name', `${a}  ../x\n`, 'checksums.txt:1'],
+    ['one space', `${a} x\n`, 'checksums.txt:1'],
+    ['an empty line in the middle', `${a}  x\n\n${a}  y\n`, 'checksums.txt:2'],
+    ['a name twice', `${a}  x\n${a}  x\n`, 'x stands twice'],
+    ['upper-case digits', `${'A'.repeat(64)}  x\n`, 'checksums.txt:1'],
+  ])('refuses %s', (_, text, expected) => {
+    expect(() => parseChecksums(text, 'checksums.txt')).toThrow(
+      expect.objectContaining({ code: 'INVALID_CHECKSUMS', message: expect.stringContaining(expected) }),
+    );
+  });
+
+  it('answers any text with checksums or a typed error', () => {
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        try {
+          parseChecksums(text, 'checksums.txt');
+        } catch (error) {
+          expect(error).toBeInstanceOf(PrebuiltError);
+        }
+      }),
+    );
+  });
+});

@@ -1,0 +1,46 @@
+import { PrebuiltError } from '../errors.ts';
+import type { Manifest } from './manifest.ts';
+
+/** The name of the checksums file inside a folder of built executables. */
+export const CHECKSUMS_FILE = 'checksums.txt';
+
+/** A line of a checksums file: the SHA-256 in hexadecimal and the file's name. */
+export interface Checksum {
+  readonly sha256: string;
+  readonly path: string;
+}
+
+const LINE = /^([0-9a-f]{64}) [ *]([A-Za-z0-9][A-Za-z0-9._+-]{0,200})$/;
+
+/** The executables' checksums in the format of GNU `sha256sum`, sorted by name. */
+export function formatChecksums(manifest: Manifest): string {
+  return manifest.platforms
+    .map(({ sha256, path }) => `${sha256}  ${path}\n`)
+    .sort((a, b) => (a.slice(66) < b.slice(66) ? -1 : 1))
+    .join('');
+}
+
+/**
+ * Parses the output format of GNU `sha256sum`. Throws `INVALID_CHECKSUMS` with the line's number for a
+ * line of another form, a path with a folder, or a name that stands twice.
+ * https://www.gnu.org/software/coreutils/manual/html_node/cksum-output-modes.html
+ */
+export function parseChecksums(text: string, source: string): readonly Checksum[] {
+  const checksums: Checksum[] = [];
+  const lines = text.split('\n');
+  if (lines.at(-1) === '') lines.pop();
+  for (const [index, line] of lines.entries()) {
+    const [, sha256, path] = LINE.exec(line) ?? [];
+    if (sha256 === undefined || path === undefined) {
+      throw new PrebuiltError(
+        'INVALID_CHECKSUMS',
+        `${source}:${index + 1}: expected "<64 hexadecimal digits>  <file name>", found ${JSON.stringify(line.slice(0, 120))}`,
+      );
+    }
+    if (checksums.some((other) => other.path === path)) {
+      throw new PrebuiltError('INVALID_CHECKSUMS', `${source}:${index + 1}: ${path} stands twice`);
+    }
+    checksums.push({ sha256, path });
+  }
+  return checksums;
+}

@@ -1,0 +1,43 @@
+export { PrebuiltError, type PrebuiltErrorCode } from '../errors.ts';
+export { CHECKSUMS_FILE, type Checksum, formatChecksums, parseChecksums } from './checksums.ts';
+export {
+  executableName,
+  formatManifest,
+  isInnerPath,
+  MANIFEST_FILE,
+  type Manifest,
+  type ManifestFile,
+  type PlatformArtifact,
+  parseManifest,
+  type RuntimeFile,
+  readManifest,
+  runtimeFolderName,
+} from './manifest.ts';
+export {
+  debianArchitectureOf,
+  elfMachineOf,
+  hostPlatform,
+  PLATFORMS,
+  type Platform,
+  type PlatformParts,
+  parsePlatform,
+  parsePlatforms,
+  platformParts,
+  platformSuffix,
+  qemuNameOf,
+} from './platform.ts';
+export {
+  formatPublishRecord,
+  PUBLISH_RECORD_FILE,
+  type PublishedImage,
+  type PublishRecord,
+  parsePublishRecord,
+} from './publish-record.ts';
+export {
+  type Finding,
+  formatReport,
+  parseReport,
+  readReport,
+  reportFileName,
+  type VerifyReport,
+} from './verify-report.ts';

@@ -1,0 +1,195 @@
+import { createHash } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { PrebuiltError } from '../errors.ts';
+import { type Platform, parsePlatform, platformSuffix } from './platform.ts';
+
+/** The name of the manifest inside a folder of built executables. */
+export const MANIFEST_FILE = 'manifest.json';
+
+const MANIFEST_LIMIT = 1024 * 1024;
+
+const text = v.pipe(v.string(), v.minLength(1), v.maxLength(512));
+const sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits'));
+const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const fileName = v.pipe(
+  v.string(),
+  v.regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,200}$/, 'expected a file name without folders'),
+);
+const innerPath = v.pipe(
+  v.string(),
+  v.maxLength(1024),
+  v.check(isInnerPath, 'expected a relative path with "/" that stays inside its folder'),
+);
+const platform = v.pipe(
+  v.string(),
+  v.rawTransform(({ dataset, addIssue, NEVER }): Platform => {
+    try {
+      return parsePlatform(dataset.value);
+    } catch {
+      addIssue({ message: 'expected a platform such as linux/amd64' });
+      return NEVER;
+    }
+  }),
+);
+
+const component = v.strictObject({
+  kind: v.picklist(['library', 'framework']),
+  purl: v.pipe(text, v.startsWith('pkg:', 'expected a package URL, pkg:…')),
+  license: v.optional(text),
+  integrity: v.optional(text),
+});
+
+const runtimeFile = v.strictObject({
+  path: innerPath,
+  mode: v.picklist(['0644', '0755']),
+  size,
+  sha256,
+  package: v.nullable(v.strictObject({ name: text, version: text, architecture: text })),
+});
+
+const platformArtifact = v.strictObject({
+  platform,
+  path: fileName,
+  size,
+  sha256,
+  elf: v.strictObject({
+    type: text,
+    machine: text,
+    interpreter: v.nullable(text),
+    needed: v.array(text),
+    versionNeeds: v.record(v.string(), v.array(text)),
+  }),
+  runtime: v.strictObject({ path: fileName, files: v.array(runtimeFile) }),
+  components: v.array(component),
+});
+
+const manifest = v.strictObject({
+  schemaVersion: v.literal(2),
+  name: fileName,
+  version: text,
+  revision: v.nullable(v.pipe(v.string(), v.regex(/^[0-9a-f]{40,64}$/))),
+  sourceDateEpoch: size,
+  toolchain: v.strictObject({ name: text, version: text }),
+  components: v.array(component),
+  platforms: v.pipe(v.array(platformArtifact), v.minLength(1)),
+});
+
+/** A part of an executable: its package URL, and where known its SPDX license and the integrity of its archive. */
+export type ManifestComponent = Readonly<v.InferOutput<typeof component>>;
+
+/** A file of a runtime folder: a loader, a shared library, or what documents their package. */
+export type RuntimeFile = Readonly<v.InferOutput<typeof runtimeFile>>;
+
+/**
+ * What was built for one platform: the executable, its ELF facts, the components that it alone
+ * holds, and its runtime files. Sizes are bytes.
+ */
+export type PlatformArtifact = Readonly<v.InferOutput<typeof platformArtifact>>;
+
+/**
+ * What a build put into its folder (`manifest.json`): name, version, revision (null for a development
+ * build), source date in seconds since 1970, toolchain, the components of every platform's
+ * executable, and each platform, sorted by name.
+ */
+export type Manifest = Readonly<v.InferOutput<typeof manifest>>;
+
+/** A manifest together with the SHA-256 of the very bytes it was read from, in hexadecimal. */
+export interface ManifestFile {
+  readonly manifest: Manifest;
+  readonly sha256: string;
+}
+
+/** `<name>-<os>-<arch>[<variant>]`, the file name of an executable. */
+export function executableName(name: string, target: Platform): string {
+  return `${name}-${platformSuffix(target)}`;
+}
+
+/** `runtime-<os>-<arch>[<variant>]`, the folder of the files that an executable needs. */
+export function runtimeFolderName(target: Platform): string {
+  return `runtime-${platformSuffix(target)}`;
+}
+
+/** Whether the path is relative, normalised, and stays inside its folder. */
+export function isInnerPath(path: string): boolean {
+  if (path === '' || path.includes('\0') || path.includes('\\')) return false;
+  return path.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
+}
+
+/** The bytes of `manifest.json`: two-space JSON with a final line feed, the same for the same manifest. */
+export function formatManifest(content: Manifest): string {
+  return `${JSON.stringify(content, null, 2)}\n`;
+}
+
+/** Parses the text of a `manifest.json`. Throws `INVALID_MANIFEST` that names every problem and its path. */
+export function parseManifest(json: string, source: string): Manifest {
+  let data: unknown;
+  try {
+    data = JSON.parse(json);
+  } catch (cause) {
+    throw new PrebuiltError('INVALID_MANIFEST', `${source}: expected JSON: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+  const parsed = v.safeParse(manifest, data);
+  if (!parsed.success) {
+    const problems = parsed.issues.map((issue) => `${v.getDotPath(issue) ?? '(root)'}: ${issue.message}`);
+    throw new PrebuiltError('INVALID_MANIFEST', `${source}: ${problems.slice(0, 20).join('; ')}`);
+  }
+  checkNames(parsed.output, source);
+  return parsed.output;
+}
+
+/**
+ * Reads `manifest.json` of a folder. Throws `MANIFEST_MISSING` where there is none and `INVALID_MANIFEST`
+ * where it can't be used.
+ */
+export async function readManifest(folder: string): Promise<ManifestFile> {
+  const path = join(folder, MANIFEST_FILE);
+  let bytes: Buffer;
+  try {
+    const { size } = await stat(path);
+    if (size > MANIFEST_LIMIT) {
+      throw new PrebuiltError(
+        'INVALID_MANIFEST',
+        `${path}: expected at most ${MANIFEST_LIMIT} bytes, found ${size}`,
+      );
+    }
+    bytes = await readFile(path);
+  } catch (cause) {
+    if (cause instanceof PrebuiltError) throw cause;
+    throw new PrebuiltError('MANIFEST_MISSING', `${path}: can't be read: ${(cause as Error).message}`, {
+      hint: 'Build the executables first: {run build-binaries}',
+      cause,
+    });
+  }
+  return {
+    manifest: parseManifest(bytes.toString('utf8'), path),
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+  };
+}
+
+function checkNames(content: Manifest, source: string): void {
+  const seen = new Set<string>();
+  for (const artifact of content.platforms) {
+    if (seen.has(artifact.platform)) {
+      throw new PrebuiltError('INVALID_MANIFEST', `${source}: ${artifact.platform} is listed more than once`);
+    }
+    seen.add(artifact.platform);
+    const expected = executableName(content.name, artifact.platform);
+    if (artifact.path !== expected) {
+      throw new PrebuiltError(
+        'INVALID_MANIFEST',
+        `${source}: ${artifact.platform}: expected the path ${expected}, found ${artifact.path}`,
+      );
+    }
+    const folder = runtimeFolderName(artifact.platform);
+    if (artifact.runtime.path !== folder) {
+      throw new PrebuiltError(
+        'INVALID_MANIFEST',
+        `${source}: ${artifact.platform}: expected the runtime folder ${folder}, found ${artifact.runtime.path}`,
+      );
+    }
+  }
+}

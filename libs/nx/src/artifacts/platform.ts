@@ -1,0 +1,122 @@
+import { PrebuiltError } from '../errors.ts';
+
+/**
+ * A platform in Docker's vocabulary, normalised: `linux/amd64`, `linux/arm64`, `linux/arm/v7`.
+ * https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md#platform-variants
+ */
+export type Platform = string & { readonly __brand: 'Platform' };
+
+/** The parts of a platform as an image's config and an index's descriptors hold them. */
+export interface PlatformParts {
+  readonly os: 'linux';
+  readonly architecture: string;
+  readonly variant?: string;
+}
+
+interface KnownPlatform extends PlatformParts {
+  /** The machine of its ELF files, as the gABI's EM_ constant names it. */
+  readonly elfMachine: string;
+  /** The architecture's name in Debian, in `dpkg --print-architecture`. */
+  readonly debian: string;
+  /** The suffix of QEMU's user-mode emulator. */
+  readonly qemu: string;
+}
+
+const KNOWN: readonly KnownPlatform[] = [
+  { os: 'linux', architecture: 'amd64', elfMachine: 'x86_64', debian: 'amd64', qemu: 'x86_64' },
+  { os: 'linux', architecture: 'arm64', elfMachine: 'aarch64', debian: 'arm64', qemu: 'aarch64' },
+  { os: 'linux', architecture: 'arm', variant: 'v7', elfMachine: 'arm', debian: 'armhf', qemu: 'arm' },
+  { os: 'linux', architecture: 'arm', variant: 'v6', elfMachine: 'arm', debian: 'armel', qemu: 'arm' },
+  { os: 'linux', architecture: '386', elfMachine: 'i386', debian: 'i386', qemu: 'i386' },
+  { os: 'linux', architecture: 'ppc64le', elfMachine: 'ppc64', debian: 'ppc64el', qemu: 'ppc64le' },
+  { os: 'linux', architecture: 'riscv64', elfMachine: 'riscv', debian: 'riscv64', qemu: 'riscv64' },
+  { os: 'linux', architecture: 's390x', elfMachine: 's390', debian: 's390x', qemu: 's390x' },
+];
+
+const ALIASES: Readonly<Record<string, string>> = {
+  'linux/x86_64': 'linux/amd64',
+  'linux/x64': 'linux/amd64',
+  'linux/aarch64': 'linux/arm64',
+  'linux/arm64/v8': 'linux/arm64',
+  'linux/arm': 'linux/arm/v7',
+};
+
+const BY_NAME = new Map(KNOWN.map((known) => [nameOf(known), known]));
+
+/** Every platform that has a name here. */
+export const PLATFORMS: readonly Platform[] = [...BY_NAME.keys()] as readonly string[] as readonly Platform[];
+
+function nameOf(parts: PlatformParts): string {
+  return parts.variant === undefined
+    ? `${parts.os}/${parts.architecture}`
+    : `${parts.os}/${parts.architecture}/${parts.variant}`;
+}
+
+function known(platform: Platform): KnownPlatform {
+  const found = BY_NAME.get(platform);
+  if (found === undefined) throw new PrebuiltError('INVALID_PLATFORM', `platform ${platform} is not known`);
+  return found;
+}
+
+/**
+ * Parses a platform name and normalises what Docker normalises (`linux/aarch64` → `linux/arm64`).
+ * Throws `INVALID_PLATFORM` for any other text.
+ */
+export function parsePlatform(text: string): Platform {
+  const name = ALIASES[text] ?? text;
+  if (BY_NAME.has(name)) return name as Platform;
+  throw new PrebuiltError(
+    'INVALID_PLATFORM',
+    `platform: expected one of ${[...BY_NAME.keys()].join(', ')}, found ${JSON.stringify(text.slice(0, 80))}`,
+  );
+}
+
+/**
+ * Parses a list of platform names, refusing an empty list and duplicates.
+ * Throws `INVALID_PLATFORM`. The order is kept.
+ */
+export function parsePlatforms(texts: readonly string[]): readonly Platform[] {
+  if (texts.length === 0) {
+    throw new PrebuiltError('INVALID_PLATFORM', 'platforms: expected at least one platform, found none');
+  }
+  const platforms = texts.map(parsePlatform);
+  const twice = platforms.find((platform, index) => platforms.indexOf(platform) !== index);
+  if (twice !== undefined) {
+    throw new PrebuiltError('INVALID_PLATFORM', `platforms: ${twice} is named more than once`);
+  }
+  return platforms;
+}
+
+/** The platform's parts, for an image config or an index descriptor. */
+export function platformParts(platform: Platform): PlatformParts {
+  const { os, architecture, variant } = known(platform);
+  return variant === undefined ? { os, architecture } : { os, architecture, variant };
+}
+
+/** `<os>-<arch>[<variant>]`, the suffix of file names: `linux-amd64`, `linux-armv7`. */
+export function platformSuffix(platform: Platform): string {
+  const { os, architecture, variant } = known(platform);
+  return `${os}-${architecture}${variant ?? ''}`;
+}
+
+/** The machine that the platform's ELF files must name (`x86_64`, `aarch64`, …). */
+export function elfMachineOf(platform: Platform): string {
+  return known(platform).elfMachine;
+}
+
+/** The platform's architecture as Debian names it (`amd64`, `arm64`, `armhf`, …). */
+export function debianArchitectureOf(platform: Platform): string {
+  return known(platform).debian;
+}
+
+/** The suffix of QEMU's user-mode emulator for the platform: `aarch64` for `qemu-aarch64`. */
+export function qemuNameOf(platform: Platform): string {
+  return known(platform).qemu;
+}
+
+/** The platform of a Node process (`process.platform`, `process.arch`), if it is a known one. */
+export function hostPlatform(os: string, arch: string): Platform | undefined {
+  const architecture = arch === 'x64' ? 'amd64' : arch === 'ia32' ? '386' : arch;
+  const name = ALIASES[`${os}/${architecture}`] ?? `${os}/${architecture}`;
+  return BY_NAME.has(name) ? (name as Platform) : undefined;
+}

@@ -1,0 +1,57 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { PrebuiltError } from '../errors.ts';
+import { parsePlatform } from './platform.ts';
+import { formatReport, parseReport, readReport, type VerifyReport } from './verify-report.ts';
+
+const platform = parsePlatform('linux/arm64');
+const report: VerifyReport = {
+  schemaVersion: 1,
+  platform,
+  version: '1.2.3',
+  manifestSha256: 'a'.repeat(64),
+  executableSha256: 'b'.repeat(64),
+  result: 'passed',
+  execution: { how: 'emulated', emulator: 'qemu-aarch64' },
+  findings: [{ severity: 'warning', code: 'NOT_EXECUTED', message: 'no emulator' }],
+};
+
+describe('a verify report', () => {
+  it('is read back as it was written', () => {
+    expect(parseReport(formatReport(report), 'linux-arm64.json')).toEqual(report);
+  });
+
+  it.each([
+    ['another result', { result: 'ok' }, 'result'],
+    ['no manifest', { manifestSha256: '' }, 'manifestSha256'],
+    ['an unknown platform', { platform: 'linux/pdp11' }, 'linux/pdp11'],
+    ['an execution of an unknown kind', { execution: { how: 'guessed' } }, 'execution'],
+    ['an unknown key', { extra: 1 }, 'extra'],
+  ])('is refused with %s', (_, change, expected) => {
+    expect(() => parseReport(JSON.stringify({ ...report, ...change }), 'linux-arm64.json')).toThrow(
+      expect.objectContaining({ code: 'INVALID_REPORT', message: expect.stringContaining(expected) }),
+    );
+  });
+
+  it('is a typed error for any other text', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
+        expect(() => parseReport(text, 'x')).toThrow(PrebuiltError);
+      }),
+    );
+  });
+
+  it('is found by its platform, or not there', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'report-'));
+    try {
+      await writeFile(join(folder, 'linux-arm64.json'), formatReport(report));
+      expect(await readReport(folder, platform)).toEqual(report);
+      expect(await readReport(folder, parsePlatform('linux/amd64'))).toBeUndefined();
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+});

@@ -1,0 +1,77 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { PrebuiltError } from '../errors.ts';
+import { type Platform, parsePlatform, platformSuffix } from './platform.ts';
+
+const sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
+
+const finding = v.strictObject({
+  severity: v.picklist(['error', 'warning']),
+  code: v.string(),
+  message: v.string(),
+});
+
+const report = v.strictObject({
+  schemaVersion: v.literal(1),
+  platform: v.string(),
+  version: v.string(),
+  manifestSha256: sha256,
+  executableSha256: sha256,
+  result: v.picklist(['passed', 'failed']),
+  execution: v.variant('how', [
+    v.strictObject({ how: v.literal('native') }),
+    v.strictObject({ how: v.literal('emulated'), emulator: v.string() }),
+    v.strictObject({ how: v.literal('none'), reason: v.string() }),
+  ]),
+  findings: v.array(finding),
+});
+
+/** Something that verification found: an error fails the platform, a warning does not. */
+export type Finding = Readonly<v.InferOutput<typeof finding>>;
+
+/**
+ * What was found for one platform (`dist/verify/<os>-<arch>.json`): the manifest it speaks of by its SHA-256, the
+ * SHA-256 that the manifest gives the executable, and whether the executable was run, natively or by an emulator.
+ */
+export type VerifyReport = Readonly<Omit<v.InferOutput<typeof report>, 'platform'>> & {
+  readonly platform: Platform;
+};
+
+/** The name of a platform's report inside the folder of reports. */
+export function reportFileName(platform: Platform): string {
+  return `${platformSuffix(platform)}.json`;
+}
+
+/** The bytes of a report: two-space JSON with a final line feed. */
+export function formatReport(content: VerifyReport): string {
+  return `${JSON.stringify(content, null, 2)}\n`;
+}
+
+/** Parses a report. Throws `INVALID_REPORT` that names the source and every problem. */
+export function parseReport(json: string, source: string): VerifyReport {
+  try {
+    const parsed = v.safeParse(report, JSON.parse(json));
+    if (parsed.success) return { ...parsed.output, platform: parsePlatform(parsed.output.platform) };
+    const problems = parsed.issues.map((issue) => `${v.getDotPath(issue) ?? '(root)'}: ${issue.message}`);
+    throw new PrebuiltError('INVALID_REPORT', `${source}: ${problems.slice(0, 20).join('; ')}`);
+  } catch (cause) {
+    if (cause instanceof PrebuiltError && cause.code === 'INVALID_REPORT') throw cause;
+    throw new PrebuiltError('INVALID_REPORT', `${source}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** The report of a platform in a folder; undefined where there is none. Throws `INVALID_REPORT`. */
+export async function readReport(folder: string, platform: Platform): Promise<VerifyReport | undefined> {
+  const path = join(folder, reportFileName(platform));
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new PrebuiltError('INVALID_REPORT', `${path}: can't be read: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+  return parseReport(text, path);
+}

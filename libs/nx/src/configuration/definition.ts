@@ -1,0 +1,128 @@
+import * as v from 'valibot';
+
+const name = v.pipe(
+  v.string(),
+  v.regex(
+    /^[a-z0-9][a-z0-9._-]{0,100}$/,
+    'lower-case letters, digits, ".", "_" and "-", starting with a letter or digit, at most 101 characters',
+  ),
+);
+
+const path = v.pipe(v.string(), v.minLength(1, 'a path'));
+const text = v.pipe(v.string(), v.minLength(1, 'a text that is not empty'));
+
+const toolchain = v.union(
+  [text, v.looseObject({ name: text })],
+  'a toolchain’s name, or an object with a "name"',
+);
+
+const repository = v.union(
+  [text, v.pipe(v.array(text), v.minLength(1, 'at least one repository'))],
+  'a repository such as "ghcr.io/acme/server", or a list of them',
+);
+
+const image = v.strictObject({
+  repository: v.optional(
+    v.pipe(repository, v.description('Where the image is published, without a tag: ghcr.io/acme/server.')),
+  ),
+  dockerfile: v.optional(
+    v.pipe(
+      path,
+      v.description(
+        'The Dockerfile, relative to this folder. It copies and describes. Defaults to Dockerfile.release where there is one, else a minimal one is generated.',
+      ),
+    ),
+  ),
+  title: v.optional(
+    v.pipe(text, v.description('The label org.opencontainers.image.title. Defaults to the program’s name.')),
+  ),
+  source: v.optional(
+    v.pipe(
+      text,
+      v.description(
+        'The label org.opencontainers.image.source, a URL. Defaults to the repository in the workspace’s package.json.',
+      ),
+    ),
+  ),
+  licenses: v.optional(
+    v.pipe(
+      text,
+      v.description(
+        'The label org.opencontainers.image.licenses, an SPDX expression. Defaults to the license in the workspace’s package.json.',
+      ),
+    ),
+  ),
+  compression: v.optional(
+    v.pipe(v.picklist(['gzip', 'zstd'], '"gzip" or "zstd"'), v.description('How layers are compressed.')),
+  ),
+});
+
+/**
+ * prebuilt.json, which configures a project: every key can be left out. The JSON Schema that ships with the package is
+ * made from this definition.
+ */
+export const configurationDefinition = v.strictObject({
+  $schema: v.optional(v.string()),
+  name: v.optional(
+    v.pipe(
+      name,
+      v.description(
+        'The program’s name; its files are called <name>-<os>-<arch>. Defaults to the project’s name without scope.',
+      ),
+    ),
+  ),
+  toolchain: v.optional(
+    v.pipe(
+      toolchain,
+      v.description(
+        'What compiles the program: a toolchain’s name, or an object with the name and the toolchain’s options. Found from the files beside prebuilt.json where it is left out.',
+      ),
+    ),
+  ),
+  platforms: v.optional(
+    v.pipe(
+      v.array(text, 'a list of platforms such as ["linux/amd64"]'),
+      v.minLength(1, 'at least one platform'),
+      v.description(
+        'The platforms to compile for, in Docker’s vocabulary. Defaults to linux/amd64 and linux/arm64.',
+      ),
+    ),
+  ),
+  sysrootPackages: v.optional(
+    v.pipe(
+      v.array(text, 'a list of packages such as ["libgcc-s1"]'),
+      v.description(
+        'Debian packages that the executables need libraries of, beside libc6: libgcc-s1, libstdc++6.',
+      ),
+    ),
+  ),
+  sysroot: v.optional(
+    v.pipe(
+      path,
+      v.description(
+        'A folder, relative to this one, with a sysroot for each platform (linux-amd64, linux-arm64), in place of the packages of prebuilt.lock.json.',
+      ),
+    ),
+  ),
+  image: v.optional(
+    v.pipe(
+      v.union([v.literal(false), image], 'an object, or false for a program without an image'),
+      v.description('The container image; false for a program without one.'),
+    ),
+  ),
+  page: v.optional(
+    v.pipe(v.boolean('true or false'), v.description('Whether the program has a release page on GitHub.')),
+    true,
+  ),
+  output: v.optional(
+    v.pipe(
+      path,
+      v.description(
+        'The folder for everything that is built, relative to the workspace’s root. Defaults to dist/<the project’s folder>.',
+      ),
+    ),
+  ),
+});
+
+/** What a project's prebuilt.json says. */
+export type Configuration = Readonly<v.InferOutput<typeof configurationDefinition>>;

@@ -1,0 +1,40 @@
+import * as v from 'valibot';
+import { TARGETS } from './target-names.ts';
+
+const text = v.pipe(v.string(), v.minLength(1, 'a text that is not empty'));
+
+/** The plugin's options in nx.json: defaults for every project of the workspace. */
+export const pluginOptionsDefinition = v.strictObject({
+  targetNames: v.optional(
+    v.pipe(
+      v.strictObject(v.entriesFromList(TARGETS, v.optional(text))),
+      v.description('Other names for the inferred targets.'),
+    ),
+    {},
+  ),
+  repository: v.optional(
+    v.pipe(
+      text,
+      v.description(
+        'Where images are published, as a pattern: ghcr.io/acme/{projectName}. A project’s own image.repository wins.',
+      ),
+    ),
+  ),
+  platforms: v.optional(
+    v.pipe(
+      v.array(text, 'a list of platforms such as ["linux/amd64"]'),
+      v.minLength(1, 'at least one platform'),
+      v.description('The platforms to compile for. Defaults to linux/amd64 and linux/arm64.'),
+    ),
+  ),
+  inputs: v.optional(
+    v.pipe(
+      v.array(v.union([v.string(), v.record(v.string(), v.unknown())], 'an input of Nx')),
+      v.description('Inputs of Nx that every inferred target has beside its own, such as {"env": "…"}.'),
+    ),
+    [],
+  ),
+});
+
+/** What nx.json says of the plugin, with defaults. */
+export type PluginOptions = Readonly<v.InferOutput<typeof pluginOptionsDefinition>>;

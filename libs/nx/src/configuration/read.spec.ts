@@ -1,0 +1,98 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parseConfiguration, readPluginOptions } from './read.ts';
+
+const problems = (configuration: unknown): readonly string[] => {
+  const read = parseConfiguration(
+    typeof configuration === 'string' ? configuration : JSON.stringify(configuration),
+  );
+  return read.ok ? [] : read.problems;
+};
+
+describe('prebuilt.json', () => {
+  it.each([
+    {},
+    { $schema: '../../node_modules/@prebuilt/nx/schemas/prebuilt.json' },
+    { name: 'server', toolchain: 'bun', platforms: ['linux/amd64'], output: 'out/server', page: false },
+    { toolchain: { name: 'bun', entry: 'src/main.ts' }, image: false },
+    { image: { repository: ['ghcr.io/acme/server', 'docker.io/acme/server'], compression: 'zstd' } },
+  ])('may be %j', (configuration) => {
+    expect(problems(configuration)).toEqual([]);
+  });
+
+  it.each<[unknown, string]>([
+    ['', 'expected JSON: Unexpected end of JSON input'],
+    ['{"name": "a",}', 'expected JSON: '],
+    ['[]', '(root): expected an object, found []'],
+    ['null', '(root): expected an object, found null'],
+    [{ Name: 'server' }, 'Name: unknown key; did you mean "name"?'],
+    [{ plattforms: [] }, 'plattforms: unknown key; did you mean "platforms"?'],
+    [{ entirelyDifferent: 1 }, 'entirelyDifferent: unknown key'],
+    [{ image: { repo: 'x' } }, 'image.repo: unknown key'],
+    [{ image: { repositry: 'x' } }, 'image.repositry: unknown key; did you mean "repository"?'],
+    [{ image: { dockerFile: 'x' } }, 'image.dockerFile: unknown key; did you mean "dockerfile"?'],
+    [{ name: 'Server' }, 'name: expected lower-case letters'],
+    [{ name: 'acme/server' }, 'name: expected lower-case letters'],
+    [{ name: '../server' }, 'name: expected lower-case letters'],
+    [{ name: '' }, 'name: expected lower-case letters'],
+    [{ name: 'a'.repeat(102) }, 'name: expected lower-case letters'],
+    [{ name: 1 }, 'found 1'],
+    [{ toolchain: 1 }, 'toolchain: expected a toolchain’s name, or an object with a "name", found 1'],
+    [{ toolchain: {} }, 'toolchain.name: expected'],
+    [{ toolchain: '' }, 'toolchain: expected'],
+    [{ platforms: [] }, 'platforms: expected at least one platform, found []'],
+    [{ platforms: 'linux/amd64' }, 'platforms: expected a list of platforms'],
+    [{ platforms: ['linux/amd65'] }, 'found "linux/amd65"'],
+    [{ platforms: ['windows/amd64'] }, 'found "windows/amd64"'],
+    [{ platforms: ['linux/amd64', 'linux/x86_64'] }, 'linux/amd64 is named more than once'],
+    [{ image: true }, 'image: expected an object, or false for a program without an image, found true'],
+    [{ image: { repository: [] } }, 'image.repository: expected'],
+    [{ image: { compression: 'brotli' } }, 'image.compression: expected "gzip" or "zstd", found "brotli"'],
+    [{ image: { title: '' } }, 'image.title: expected a text that is not empty, found ""'],
+    [{ page: 'yes' }, 'page: expected true or false, found "yes"'],
+    [
+      { output: '/etc' },
+      'output: expected a folder inside the workspace, such as "dist/server", found "/etc"',
+    ],
+    [{ output: '../dist' }, 'output: expected a folder inside the workspace'],
+    [{ output: 'dist/../..' }, 'output: expected a folder inside the workspace'],
+    [{ output: '.' }, 'output: expected a folder inside the workspace'],
+    [{ output: 'dist\\server' }, 'output: expected a folder inside the workspace'],
+    [{ output: '' }, 'output: expected a path'],
+  ])('that is %j is refused', (configuration, problem) => {
+    expect(problems(configuration)).toEqual([expect.stringContaining(problem)]);
+  });
+
+  it('is refused with all of its problems at once', () => {
+    expect(problems({ nam: 'x', page: 1, image: { titel: 'x' }, platforms: [1] })).toHaveLength(4);
+  });
+
+  it('is refused where it is too long to have been written', () => {
+    expect(problems(JSON.stringify({ name: 'a'.repeat(1024 * 1024) }))).toEqual([
+      expect.stringContaining('expected at most 1048576 bytes'),
+    ]);
+  });
+
+  it('never throws, whatever it holds', () => {
+    fc.assert(fc.property(fc.json(), (text) => void parseConfiguration(text)));
+    fc.assert(fc.property(fc.string(), (text) => void parseConfiguration(text)));
+  });
+});
+
+describe('the options of the plugin', () => {
+  it.each([undefined, {}, { repository: 'ghcr.io/acme/{projectName}', targetNames: { verify: 'prove' } }])(
+    'may be %j',
+    (options) => {
+      expect(readPluginOptions(options)).toMatchObject({ ok: true });
+    },
+  );
+
+  it.each([
+    [{ targetNames: { prove: 'x' } }, 'targetNames.prove: unknown key'],
+    [{ repositories: 'x' }, 'repositories: unknown key; did you mean "repository"?'],
+    [{ platforms: ['linux/z80'] }, 'found "linux/z80"'],
+    ['text', '(root): expected an object, found "text"'],
+  ])('that are %j are refused', (options, problem) => {
+    expect(readPluginOptions(options)).toEqual({ ok: false, problems: [expect.stringContaining(problem)] });
+  });
+});

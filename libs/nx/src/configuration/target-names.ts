@@ -1,0 +1,14 @@
+/** The targets that a project with a prebuilt.json gets, in the order of the pipeline. */
+export const TARGETS = [
+  'build-binaries',
+  'verify',
+  'docker-release',
+  'sbom',
+  'plan',
+  'github-draft',
+  'docker-publish',
+  'github-release',
+] as const;
+
+/** One of the targets that a project gets. */
+export type TargetName = (typeof TARGETS)[number];

@@ -1,0 +1,195 @@
+import { posix } from 'node:path';
+import type { TargetConfiguration } from '@nx/devkit';
+import { PACKAGE } from '../package.ts';
+import type { ConfiguredToolchain, TargetInputs } from '../toolchains/toolchain.ts';
+import type { Configuration } from './definition.ts';
+import type { PluginOptions } from './plugin-options.ts';
+import { TARGETS, type TargetName } from './target-names.ts';
+
+/** What is known of a project beside its prebuilt.json. Paths are relative to the workspace's root. */
+export interface ProjectFacts {
+  readonly name: string;
+  readonly root: string;
+  readonly toolchain: ConfiguredToolchain;
+  /** Its Dockerfile.release; undefined where it has none. */
+  readonly dockerfile: string | undefined;
+  /** Nx inputs that stand for the program's sources. */
+  readonly sources: TargetInputs;
+}
+
+type Targets = Readonly<Record<string, TargetConfiguration>>;
+
+/** The folder, below a project's output, that each target fills. */
+const FOLDERS = {
+  'build-binaries': 'bin',
+  verify: 'verify',
+  'docker-release': 'oci',
+  sbom: 'sbom',
+  'docker-publish': 'publish',
+} as const;
+
+/** The folder of everything that a project builds: `output`, else `dist/<the project's folder>`. */
+export function outputOf(configuration: Configuration, root: string): string {
+  const output = configuration.output ?? posix.join('dist', root);
+  return posix.normalize(output).replace(/\/$/, '');
+}
+
+/** The folders that a project's targets fill, relative to the workspace's root. */
+export function outputFolders(configuration: Configuration, root: string): readonly string[] {
+  return Object.values(FOLDERS).map((folder) => posix.join(outputOf(configuration, root), folder));
+}
+
+/** The program's name: as configured, else the project's without its scope. */
+export function programName(configuration: Configuration, projectName: string): string {
+  return configuration.name ?? projectName.replace(/^@[^/]*\//, '');
+}
+
+/** The targets of a project. A program without an image has no image's targets, one without a page no page's. */
+export function inferTargets(
+  configuration: Configuration,
+  facts: ProjectFacts,
+  options: PluginOptions,
+): Targets {
+  const output = outputOf(configuration, facts.root);
+  const at = (target: keyof typeof FOLDERS): string => posix.join(output, FOLDERS[target]);
+  const named = (target: TargetName): string => options.targetNames[target] ?? target;
+  const image = configuration.image === false ? undefined : (configuration.image ?? {});
+  const produced = { dependentTasksOutputFiles: '**/*.json' };
+  const inputs = (
+    ...own: TargetConfiguration['inputs'] & object
+  ): NonNullable<TargetConfiguration['inputs']> => [
+    ...own,
+    ...(options.inputs as NonNullable<TargetConfiguration['inputs']>),
+  ];
+  const cached = (target: keyof typeof FOLDERS): Partial<TargetConfiguration> => ({
+    cache: true,
+    outputs: [`{workspaceRoot}/${at(target)}`],
+  });
+  const dockerfile =
+    image?.dockerfile === undefined ? facts.dockerfile : posix.join(facts.root, image.dockerfile);
+  // What is published is held against the same plan that the image was made by.
+  const described = {
+    ...(dockerfile !== undefined && { dockerfile }),
+    ...(image?.title !== undefined && { imageTitle: image.title }),
+    ...(image?.source !== undefined && { imageSource: image.source }),
+    ...(image?.licenses !== undefined && { imageLicenses: image.licenses }),
+  };
+  const repository =
+    image?.repository ??
+    options.repository?.replaceAll('{projectName}', programName(configuration, facts.name));
+  const platforms = configuration.platforms ?? options.platforms;
+
+  const targets: Record<TargetName, TargetConfiguration | undefined> = {
+    'build-binaries': {
+      ...cached('build-binaries'),
+      ...(facts.toolchain.dependsOn.length > 0 && { dependsOn: [...facts.toolchain.dependsOn] }),
+      inputs: inputs(...facts.sources),
+      options: {
+        name: programName(configuration, facts.name),
+        toolchain: { name: facts.toolchain.name, ...facts.toolchain.options },
+        ...(configuration.sysroot !== undefined && {
+          sysroot: posix.join(facts.root, configuration.sysroot),
+        }),
+        ...(configuration.sysrootPackages !== undefined && {
+          sysrootPackages: [...configuration.sysrootPackages],
+        }),
+        ...(platforms !== undefined && { platforms: [...platforms] }),
+        outputPath: at('build-binaries'),
+      },
+      metadata: { description: 'Compiles the program for every platform.' },
+    },
+    verify: {
+      ...cached('verify'),
+      dependsOn: [named('build-binaries')],
+      inputs: inputs(produced),
+      options: { inputPath: at('build-binaries'), outputPath: at('verify') },
+      metadata: { description: 'Proves every executable, and runs it where that is possible.' },
+    },
+    'docker-release': image && {
+      ...cached('docker-release'),
+      dependsOn: [named('build-binaries'), named('verify')],
+      inputs: inputs(...(dockerfile === undefined ? [] : [`{workspaceRoot}/${dockerfile}`]), produced),
+      options: {
+        inputPath: at('build-binaries'),
+        verifyPath: at('verify'),
+        outputPath: at('docker-release'),
+        ...described,
+        ...(image.compression !== undefined && { compression: image.compression }),
+      },
+      metadata: { description: 'Puts the verified executables into a multi-arch image.' },
+    },
+    sbom: {
+      ...cached('sbom'),
+      dependsOn: [named('build-binaries')],
+      inputs: inputs(produced),
+      options: { inputPath: at('build-binaries'), outputPath: at('sbom') },
+      metadata: { description: 'Writes a bill of materials for each platform.' },
+    },
+    plan: {
+      options: {},
+      metadata: { description: 'Says whether a release may begin, and which tags will move.' },
+    },
+    'github-draft': configuration.page
+      ? {
+          dependsOn: [named('verify'), named('sbom')],
+          options: {
+            stage: 'draft',
+            inputPath: at('build-binaries'),
+            sbomPath: at('sbom'),
+            recordPath: at('docker-publish'),
+          },
+          metadata: { description: 'Makes the draft of the release page, with its files.' },
+        }
+      : undefined,
+    'docker-publish': image && {
+      dependsOn: [named('docker-release'), named('sbom')],
+      options: {
+        ...(repository !== undefined && { image: repository }),
+        ...described,
+        inputPath: at('docker-release'),
+        binPath: at('build-binaries'),
+        verifyPath: at('verify'),
+        sbomPath: at('sbom'),
+        outputPath: at('docker-publish'),
+      },
+      metadata: { description: 'Publishes the image: by digest, read back and compared, then its tags.' },
+    },
+    'github-release': configuration.page
+      ? {
+          options: {
+            stage: 'publish',
+            inputPath: at('build-binaries'),
+            sbomPath: at('sbom'),
+            recordPath: at('docker-publish'),
+          },
+          metadata: { description: 'Publishes the release page.' },
+        }
+      : undefined,
+  };
+  return Object.fromEntries(
+    TARGETS.flatMap((name) => {
+      const target = targets[name];
+      if (target === undefined) return [];
+      return [[named(name), { executor: executorOf(name), cache: false, ...target }]];
+    }),
+  );
+}
+
+/**
+ * The targets of a project whose configuration can't be used: each fails with every problem, and the rest of the
+ * workspace goes on as if nothing were wrong.
+ */
+export function refusedTargets(file: string, problems: readonly string[], options: PluginOptions): Targets {
+  const target: TargetConfiguration = {
+    executor: `${PACKAGE.name}:configuration-error`,
+    cache: false,
+    options: { file, problems: [...problems] },
+    metadata: { description: `${file} can't be used: ${problems.join('; ')}` },
+  };
+  return Object.fromEntries(TARGETS.map((name) => [options.targetNames[name] ?? name, target]));
+}
+
+function executorOf(target: TargetName): string {
+  const executor = { plan: 'release-plan', 'github-draft': 'github-release' }[target as string] ?? target;
+  return `${PACKAGE.name}:${executor}`;
+}

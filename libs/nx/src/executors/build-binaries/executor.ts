@@ -1,0 +1,45 @@
+import type { ExecutorContext } from '@nx/devkit';
+import type { Manifest } from '../../artifacts/manifest.ts';
+import { writeJobOutputs, writeJobSummary } from '../../github/job-summary.ts';
+import { reportFailures } from '../failures.ts';
+import { readBuildFacts } from './facts.ts';
+import type { BuildBinariesOptions } from './options.ts';
+import { planBuild } from './plan.ts';
+import { runBuild } from './run.ts';
+
+/** `@prebuilt/nx:build-binaries`: compiles once for every platform. Options: schema.json. */
+export default function buildBinaries(
+  options: BuildBinariesOptions,
+  context: ExecutorContext,
+): Promise<{ success: boolean }> {
+  return reportFailures(context, async () => {
+    const plan = planBuild(options, context.root, await readBuildFacts(context));
+    if (options.dryRun) {
+      const { lock: _, ...shown } = plan;
+      console.log(JSON.stringify(shown, null, 2));
+      return true;
+    }
+    console.log(`${plan.name} ${plan.version}: ${plan.platforms.map(({ platform }) => platform).join(', ')}`);
+    const begun = performance.now();
+    const manifest = await runBuild(plan, context.root, (line) => console.log(line));
+    for (const { path, sha256 } of manifest.platforms) console.log(`${sha256}  ${path}`);
+    await writeJobSummary(summariseBuild(manifest, performance.now() - begun));
+    await writeJobOutputs({ version: manifest.version });
+    return true;
+  });
+}
+
+function summariseBuild(manifest: Manifest, milliseconds: number): string {
+  const { name, version, revision, toolchain, platforms } = manifest;
+  return [
+    `### Built ${name} ${version}`,
+    '',
+    `Compiled by ${toolchain.name} ${toolchain.version} in ${(milliseconds / 1000).toFixed(1)} s from ${revision === null ? 'a development tree' : `commit \`${revision}\``}.`,
+    '',
+    '| file | platform | bytes | SHA-256 |',
+    '| --- | --- | ---: | --- |',
+    ...platforms.map(
+      ({ path, platform, size, sha256 }) => `| ${path} | ${platform} | ${size} | \`${sha256}\` |`,
+    ),
+  ].join('\n');
+}

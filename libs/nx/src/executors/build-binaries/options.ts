@@ -1,0 +1,39 @@
+// Generated from schema.json by npm run generate.
+/**
+ * Compiles a program once for each platform into a folder of executables with their runtime files, a manifest and checksums.
+ */
+export interface BuildBinariesOptions {
+  /**
+   * The program's name; its files are called <name>-<os>-<arch>.
+   */
+  readonly name: string;
+  /**
+   * The platforms to compile for, in Docker's vocabulary.
+   */
+  readonly platforms: readonly string[];
+  /**
+   * What compiles the program: a name (bun, import), or an object with the name and that toolchain's options, in which paths are relative to the workspace's root.
+   */
+  readonly toolchain:
+    | string
+    | {
+        readonly name: string;
+        [k: string]: unknown;
+      };
+  /**
+   * The folder to fill, relative to the workspace's root. It is replaced as a whole.
+   */
+  readonly outputPath: string;
+  /**
+   * A folder with one sysroot for each platform (linux-amd64, linux-arm64): where the loader and the C library come from, in place of the packages of prebuilt.lock.json.
+   */
+  readonly sysroot?: string;
+  /**
+   * Debian packages that the executables need libraries of, beside libc6: libgcc-s1, libstdc++6.
+   */
+  readonly sysrootPackages: readonly string[];
+  /**
+   * Prints what would be built, and builds nothing.
+   */
+  readonly dryRun: boolean;
+}

@@ -1,0 +1,16 @@
+import { PrebuiltError } from '../../errors.ts';
+import { reportFailures } from '../failures.ts';
+import type { ProjectContext } from '../project-context.ts';
+import type { ConfigurationErrorOptions } from './options.ts';
+
+/** `configuration-error`: what a project's targets do whose prebuilt.json can't be used. Options: schema.json. */
+export default function configurationError(
+  { file, problems }: ConfigurationErrorOptions,
+  context: ProjectContext,
+): Promise<{ success: boolean }> {
+  return reportFailures(context, async () => {
+    throw new PrebuiltError('CONFIGURATION', `${file}: ${problems.join('\n  ')}`, {
+      hint: 'Its keys are described by the JSON Schema that its "$schema" names, and in the plugin’s README.',
+    });
+  });
+}

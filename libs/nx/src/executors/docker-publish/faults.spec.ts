@@ -1,0 +1,174 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  type FakeRegistry,
+  type Fault,
+  type FaultProxy,
+  type Step,
+  sleepingClock,
+  startFakeRegistry,
+  startFaultProxy,
+} from '@prebuilt/testing/registry';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { publish } from '../../../testing/publish.ts';
+import { type PublishWorkspace, publishWorkspace } from '../../../testing/publish-workspace.ts';
+
+const STEPS: readonly Step[] = [
+  'tags GET',
+  'upload POST',
+  'blob HEAD',
+  'upload PATCH',
+  'upload PUT',
+  'manifest PUT',
+  'manifest GET',
+  'blob GET',
+  'tag PUT',
+  'tag PUT by name',
+];
+const TAG_STEPS: readonly Step[] = ['tag PUT', 'tag PUT by name'];
+
+type Rhythm = 'once' | 'every second';
+
+interface Row {
+  readonly title: string;
+  readonly fault: Fault;
+  /** Whether another try may succeed. */
+  readonly transient: boolean;
+  /** Which requests of a step meet it, from 1; the rhythm's where it is left out. */
+  readonly hits?: (nth: number) => boolean;
+}
+
+const ROWS: readonly Row[] = [
+  { title: 'connection closed unanswered', fault: 'refused', transient: true },
+  { title: 'reset in the request', fault: 'reset-in-request', transient: true },
+  { title: 'reset in the answer', fault: 'reset-in-response', transient: true },
+  { title: '429 with Retry-After', fault: 'status-429', transient: true },
+  { title: '500 twice', fault: 'status-500', transient: true, hits: (nth) => nth <= 2 },
+  { title: '503 for ever', fault: 'status-503', transient: false, hits: () => true },
+  { title: 'stalled body', fault: 'stalled-body', transient: true },
+  { title: 'truncated body', fault: 'truncated-body', transient: true },
+  { title: 'one byte changed', fault: 'changed-byte', transient: false },
+  { title: 'redirect to another host', fault: 'redirect-elsewhere', transient: false },
+  { title: 'endless body', fault: 'endless-body', transient: false },
+];
+
+const DOCS = join(import.meta.dirname, '../../../../../docs/publishing.md');
+const BEGIN = '<!-- faults: written by faults.spec.ts -->';
+const END = '<!-- end of faults -->';
+
+describe('a fault between publisher and registry', () => {
+  let workspace: PublishWorkspace;
+  let registry: FakeRegistry;
+  let proxy: FaultProxy;
+  let cells = 0;
+  const outcomes = new Map<string, string>();
+
+  beforeAll(async () => {
+    workspace = await publishWorkspace({ version: '1.2.3', executableSize: 40_000 });
+    registry = await startFakeRegistry();
+    proxy = await startFaultProxy(registry.host);
+  });
+  afterAll(async () => {
+    await proxy?.close();
+    await registry?.close();
+    await workspace?.remove();
+  });
+
+  const run = (repository: string) =>
+    publish(
+      workspace,
+      `${proxy.host}/${repository}`,
+      { concurrency: 1 },
+      { clock: sleepingClock(), idleMs: 1500 },
+    );
+  const tagsOf = (repository: string): readonly string[] =>
+    [...registry.tags.keys()].filter((key) => key.startsWith(`${repository}:`));
+
+  async function cell(row: Row, rhythm: Rhythm, step: Step): Promise<string> {
+    cells += 1;
+    const repository = `cell-${cells}/app`;
+    const hits = row.hits ?? ((nth: number) => (rhythm === 'once' ? nth === 1 : nth % 2 === 0));
+    proxy.inject((at, nth) => (at === step && hits(nth) ? row.fault : undefined));
+    registry.behave({ tagsByDigest: step !== 'tag PUT by name' });
+    const uploadsBefore = registry.openUploads();
+    const movesBefore = registry.tagMoves.length;
+    const result = await run(repository);
+    const where = `${row.title}, ${rhythm}, at ${step}: ${result.output}`;
+    const met = proxy.met;
+    const retried = /trying again in/.test(result.output);
+
+    // Whatever happened: no tag ever named anything but the image that was verified, and a failure before the tags
+    // moves none. Only a tag that is put by its name, over plain HTTP, may do so until it is put right.
+    const mayLie = row.fault === 'changed-byte' && step === 'tag PUT by name';
+    const moves = registry.tagMoves.slice(movesBefore);
+    for (const [tag, digest] of mayLie ? [] : moves)
+      expect(digest, `${tag}: ${where}`).toBe(workspace.index.digest);
+    for (const tag of tagsOf(repository)) expect(registry.tags.get(tag), where).toBe(workspace.index.digest);
+    if (!result.success && !TAG_STEPS.includes(step)) expect(moves, where).toEqual([]);
+    if (row.fault === 'changed-byte' && step === 'tag PUT') {
+      expect(result.success, where).toBe(false);
+      expect(result.output, where).toContain('status 400: DIGEST_INVALID');
+      expect(moves, where).toHaveLength(rhythm === 'once' ? 0 : 1);
+    }
+    if (row.transient) expect(result.success, where).toBe(true);
+    if (!result.success) {
+      expect(result.output, where).toMatch(/^error [A-Z_]+: 127\.0\.0\.1:\d+\/cell-\d+\/app: /m);
+      proxy.inject(() => undefined);
+      const again = await run(repository);
+      expect(again.success, `${where}\nagain: ${again.output}`).toBe(true);
+    }
+    expect(tagsOf(repository), where).toHaveLength(5);
+    // Where the answer to a POST is lost, the publisher never learns of the upload that it opened.
+    const lost = step === 'upload POST' ? met : 0;
+    expect(registry.openUploads() - uploadsBefore, where).toBeLessThanOrEqual(lost);
+
+    if (met === 0) return 'not met';
+    if (!result.success) return `\`${/^error ([A-Z_]+)/m.exec(result.output)?.[1]}\``;
+    return retried ? 'tried again' : 'unharmed';
+  }
+
+  it.each(
+    ROWS.flatMap((row) =>
+      (['once', 'every second'] as const).map((rhythm) => [row.title, rhythm, row] as const),
+    ),
+  )(
+    '%s, %s: a transient one is overcome, any other moves no tag and is named, and a rerun completes',
+    async (_, rhythm, row) => {
+      for (const step of STEPS) outcomes.set(`${row.title} ${rhythm} ${step}`, await cell(row, rhythm, step));
+    },
+    180_000,
+  );
+
+  it('is overcome where it is transient and names its operation where it is not, as docs/publishing.md tells', async () => {
+    const table = (rhythm: Rhythm): readonly string[] => [
+      `| ${rhythm} at | ${ROWS.map(({ title }) => title).join(' | ')} |`,
+      `|---|${ROWS.map(() => '---|').join('')}`,
+      ...STEPS.map((step) => {
+        const row = ROWS.map(({ title }) => outcomes.get(`${title} ${rhythm} ${step}`));
+        return `| ${step} | ${row.join(' | ')} |`;
+      }),
+    ];
+    const found = [BEGIN, '', ...table('once'), '', ...table('every second'), '', END].join('\n');
+    const docs = await readFile(DOCS, 'utf8');
+    const [before, after] = [docs.slice(0, docs.indexOf(BEGIN)), docs.slice(docs.indexOf(END) + END.length)];
+    if (process.env.UPDATE_DOCS === '1') await writeFile(DOCS, `${before}${found}${after}`);
+    else expect(docs.slice(before.length, docs.length - after.length)).toBe(found);
+  });
+});
+
+describe('a registry that is not there', () => {
+  it('is tried as often as the limits allow, and named', async () => {
+    const workspace = await publishWorkspace({ version: '1.2.3', executableSize: 1000 });
+    try {
+      const gone = await startFakeRegistry();
+      await gone.close();
+      const clock = sleepingClock();
+      const result = await publish(workspace, `${gone.host}/owner/app`, {}, { clock });
+      expect(result.success).toBe(false);
+      expect(result.output).toMatch(/error REGISTRY_UNAVAILABLE: .*ECONNREFUSED.*after 6 tries/);
+      expect(clock.slept).toHaveLength(5);
+    } finally {
+      await workspace.remove();
+    }
+  });
+});

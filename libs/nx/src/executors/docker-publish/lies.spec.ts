@@ -1,0 +1,134 @@
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { type FakeRegistry, sleepingClock, startFakeRegistry } from '@prebuilt/testing/registry';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { publish } from '../../../testing/publish.ts';
+import {
+  type PublishSample,
+  type PublishWorkspace,
+  publishWorkspace,
+} from '../../../testing/publish-workspace.ts';
+
+const SAMPLE: PublishSample = { version: '1.2.3', executableSize: 20_000 };
+
+describe('an image that is not what was verified', () => {
+  let registry: FakeRegistry;
+  let workspace: PublishWorkspace;
+  const others: PublishWorkspace[] = [];
+
+  beforeEach(async () => {
+    registry = await startFakeRegistry();
+    workspace = await publishWorkspace(SAMPLE);
+  });
+  afterEach(async () => {
+    await registry.close();
+    await Promise.all([workspace, ...others.splice(0)].map((each) => each.remove()));
+  });
+
+  async function other(sample: Partial<PublishSample>): Promise<PublishWorkspace> {
+    const made = await publishWorkspace({ ...SAMPLE, ...sample });
+    others.push(made);
+    return made;
+  }
+  const run = (from = workspace) =>
+    publish(from, `${registry.host}/owner/app`, {}, { clock: sleepingClock() });
+  const layersOf = (): readonly (readonly [string, Buffer])[] =>
+    [...registry.blobs].filter(([, bytes]) => bytes.readUInt16BE(0) === 0x1f8b);
+
+  // Fills the registry's memory, so that the lies can be made of what it holds; the tags are taken away again.
+  async function filled(): Promise<void> {
+    expect(await run()).toMatchObject({ success: true });
+    registry.tags.clear();
+  }
+
+  it('from a registry that gives a layer compressed anew moves no tag, and the layer is named', async () => {
+    await filled();
+    registry.behave({
+      lie: (path, content) =>
+        path.includes('/blobs/') && content.readUInt16BE(0) === 0x1f8b
+          ? gzipSync(gunzipSync(content), { level: 1 })
+          : content,
+    });
+    const { success, output } = await run();
+    expect(success).toBe(false);
+    expect(output).toMatch(/error (DIGEST|SIZE)_MISMATCH: .*blob sha256:[0-9a-f]{64}: expected/);
+    expect(registry.tags.size).toBe(0);
+    expect(await workspace.leftovers()).not.toContain('record.json');
+  });
+
+  it('from a registry that gives another program moves no tag, and the blob is named', async () => {
+    await filled();
+    const [, stranger = Buffer.alloc(0)] = layersOf().toSorted((a, b) => b[1].length - a[1].length)[0] ?? [];
+    registry.behave({
+      lie: (path, content) => (path.includes('/blobs/') && content.length > 10_000 ? stranger : content),
+    });
+    const { success, output } = await run();
+    expect(success).toBe(false);
+    expect(output).toMatch(/error (DIGEST|SIZE)_MISMATCH: .*blob sha256:[0-9a-f]{64}: expected/);
+    expect(registry.tags.size).toBe(0);
+  });
+
+  it('from a registry that swaps the platforms moves no tag, and both digests are named', async () => {
+    await filled();
+    const images = [...registry.manifests.values()].filter(({ bytes }) => bytes.includes('"layers"'));
+    registry.behave({
+      lie: (path, content) =>
+        path.includes('/manifests/') && content.includes('"layers"')
+          ? (images.find(({ bytes }) => !bytes.equals(content))?.bytes ?? content)
+          : content,
+    });
+    const { success, output } = await run();
+    expect(success).toBe(false);
+    expect(output).toMatch(
+      /error DIGEST_MISMATCH: .*manifest sha256:[0-9a-f]{64}: expected .*, found sha256:/,
+    );
+    expect(registry.tags.size).toBe(0);
+  });
+
+  it('of another build moves no tag, and the difference is named', async () => {
+    const packed = await other({ seed: 'other' });
+    // The image of the other workspace with the build and the reports of this one.
+    const result = await publish(
+      workspace,
+      `${registry.host}/owner/app`,
+      { inputPath: `${packed.root}/dist/oci` },
+      { clock: sleepingClock() },
+    );
+    expect(result.success).toBe(false);
+    expect(result.output).toMatch(
+      /error PUBLISH: .*linux\/amd64: config\.Labels\.dev\.prebuilt\.executable\.digest: expected "sha256:/,
+    );
+    expect(registry.log).toEqual([]);
+  });
+
+  it('leaves the tags of every registry where one of them lies', async () => {
+    const honest = await startFakeRegistry();
+    try {
+      await filled();
+      registry.behave({ lie: (path, content) => (path.includes('/blobs/') ? Buffer.from('{}') : content) });
+      const { success } = await publish(
+        workspace,
+        `${honest.host}/owner/app,${registry.host}/owner/app`,
+        {},
+        { clock: sleepingClock() },
+      );
+      expect(success).toBe(false);
+      expect(honest.manifests.size).toBeGreaterThan(0);
+      expect(honest.tags.size + registry.tags.size).toBe(0);
+    } finally {
+      await honest.close();
+    }
+  });
+
+  it('attaches the bills of materials as a referrer of the index, and keeps what was attached before', async () => {
+    registry.behave({ referrers: false });
+    expect(await run()).toMatchObject({ success: true });
+    const tag = `owner/app:${workspace.index.digest.replace(':', '-')}`;
+    const listed = registry.manifests.get(`owner/app@${registry.tags.get(tag)}`);
+    expect(JSON.parse(listed?.bytes.toString('utf8') ?? '')).toMatchObject({
+      manifests: [{ artifactType: 'application/vnd.cyclonedx+json' }],
+    });
+    const before = registry.tags.get(tag);
+    expect(await run()).toMatchObject({ success: true });
+    expect(registry.tags.get(tag)).toBe(before);
+  });
+});

@@ -1,0 +1,90 @@
+// Generated from schema.json by npm run generate.
+/**
+ * Uploads the image by digest, reads every platform back from the registry and compares its bytes, and only then moves tags.
+ */
+export interface DockerPublishOptions {
+  /**
+   * The repository to publish to, as registry/name without a tag; several are parted by commas or given as a list.
+   */
+  readonly image?: string | [string, ...(readonly string[])];
+  /**
+   * The OCI image layout that docker-release wrote, relative to the workspace's root.
+   */
+  readonly inputPath: string;
+  /**
+   * The folder that build-binaries filled: what the image has to hold.
+   */
+  readonly binPath: string;
+  /**
+   * The folder of the verify reports.
+   */
+  readonly verifyPath: string;
+  /**
+   * The Dockerfile that the image was made from, relative to the workspace's root. Without one, it is the generated one.
+   */
+  readonly dockerfile?: string;
+  /**
+   * The label org.opencontainers.image.title that docker-release was given.
+   */
+  readonly imageTitle?: string;
+  /**
+   * The label org.opencontainers.image.source that docker-release was given.
+   */
+  readonly imageSource?: string;
+  /**
+   * The label org.opencontainers.image.licenses that docker-release was given.
+   */
+  readonly imageLicenses?: string;
+  /**
+   * The folder of the bills of materials, attached to the image as a referrer.
+   */
+  readonly sbomPath: string;
+  /**
+   * The folder for record.json.
+   */
+  readonly outputPath: string;
+  /**
+   * How the exact version is written as a tag: plain (1.2.3), v (v1.2.3), or both.
+   */
+  readonly tagSpellings: readonly ('plain' | 'v')[];
+  /**
+   * auto moves latest, X and X.Y for the highest stable version of each line; never moves none of them.
+   */
+  readonly tagLatest: 'auto' | 'never';
+  /**
+   * Lets the tag of a version that exists with other content move.
+   */
+  readonly allowRetag: boolean;
+  /**
+   * Signs the image's digest with the identity of the CI job (keyless, by Sigstore) and attaches the signature before the tags move.
+   */
+  readonly sign: boolean;
+  /**
+   * The certificate authority of a private Sigstore instance, together with rekorUrl. Without it FULCIO_URL counts, and without that the public instance.
+   */
+  readonly fulcioUrl?: string;
+  /**
+   * The transparency log of a private Sigstore instance, together with fulcioUrl. Without it REKOR_URL counts, and without that the public instance.
+   */
+  readonly rekorUrl?: string;
+  /**
+   * A PEM file with an additional certificate authority.
+   */
+  readonly caFile?: string;
+  /**
+   * Uses HTTP for every registry; without it HTTP is used for loopback only.
+   */
+  readonly plainHttp: boolean;
+  /**
+   * How many blobs are uploaded at once.
+   */
+  readonly concurrency: number;
+  /**
+   * Prints the plan, for which it only reads from the registry.
+   */
+  readonly dryRun: boolean;
+  /**
+   * Prints the plan or the record as JSON.
+   */
+  readonly json: boolean;
+}

@@ -1,0 +1,132 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { digestOf, MEDIA_TYPES } from '@prebuilt/oci';
+import { type FakeRegistry, sleepingClock, startFakeRegistry } from '@prebuilt/testing/registry';
+import { execa } from 'execa';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { publish } from '../../../testing/publish.ts';
+import {
+  type PublishSample,
+  type PublishWorkspace,
+  publishWorkspace,
+} from '../../../testing/publish-workspace.ts';
+
+const SAMPLE: PublishSample = { version: '1.2.3', executableSize: 1000 };
+
+describe('before anything is sent, a publish', () => {
+  let registry: FakeRegistry;
+  let workspace: PublishWorkspace;
+
+  beforeEach(async () => {
+    registry = await startFakeRegistry();
+    workspace = await publishWorkspace(SAMPLE);
+  });
+  afterEach(async () => {
+    await Promise.all([registry.close(), workspace.remove()]);
+  });
+
+  const run = (more: Parameters<typeof publish>[2] = {}) =>
+    publish(workspace, `${registry.host}/owner/app`, more, { clock: sleepingClock() });
+  const git = (...args: readonly string[]) =>
+    execa('git', [...args], { cwd: workspace.root, env: { ...workspace.environment } });
+  const writes = () => registry.log.filter((line) => !/^(?:GET|HEAD) /.test(line));
+
+  async function change(name: string, edit: (text: string) => string): Promise<void> {
+    const path = join(workspace.root, 'dist', name);
+    await writeFile(path, edit(await readFile(path, 'utf8')));
+  }
+
+  it.each<[string, () => Promise<unknown>, RegExp]>([
+    ['a development build', () => git('tag', '--delete', 'v1.2.3'), /error VERSION: .*development build/],
+    [
+      'a build of another version than the commit is tagged with',
+      async () => {
+        await git('tag', '--delete', 'v1.2.3');
+        await git('tag', 'v1.2.4');
+      },
+      /error VERSION: version: expected 1\.2\.4 in manifest and image, found 1\.2\.3/,
+    ],
+    [
+      'a failed report',
+      () => change('verify/linux-arm64.json', (text) => text.replace('"passed"', '"failed"')),
+      /error VERIFY_REPORT: linux\/arm64: .*found a failed report/,
+    ],
+    [
+      'a report of another manifest',
+      () =>
+        change('verify/linux-amd64.json', (text) =>
+          text.replace(/"manifestSha256": "\w{8}/, '"manifestSha256": "00000000'),
+        ),
+      /error VERIFY_REPORT: linux\/amd64: .*another manifest/,
+    ],
+    [
+      'a layout with a changed document',
+      () =>
+        change(`oci/blobs/sha256/${workspace.index.digest.slice(7)}`, (text) =>
+          text.replace('amd64', 'amd46'),
+        ),
+      /error DIGEST_MISMATCH: /,
+    ],
+  ])('refuses %s', async (_, spoil, said) => {
+    await spoil();
+    const { success, output } = await run();
+    expect(success).toBe(false);
+    expect(output).toMatch(said);
+    expect(registry.log).toEqual([]);
+  });
+
+  it('refuses a version with build metadata, which no tag can hold', async () => {
+    await workspace.release({ ...SAMPLE, version: '1.2.4+build.1' });
+    const { success, output } = await run();
+    expect(success).toBe(false);
+    expect(output).toContain('error BUILD_METADATA: ');
+    expect(writes()).toEqual([]);
+  });
+
+  it('refuses moving tags in a shallow clone with the command that mends it, and goes on without them', async () => {
+    const { stdout } = await git('rev-parse', 'HEAD');
+    await writeFile(join(workspace.root, '.git/shallow'), `${stdout}\n`);
+    const refused = await run();
+    expect(refused.success).toBe(false);
+    expect(refused.output).toContain('error UNKNOWN_HISTORY: ');
+    expect(refused.output).toContain('git fetch --unshallow --tags');
+    expect(refused.output).toContain('--tag-latest=never');
+    expect(writes()).toEqual([]);
+    expect((await run({ tagLatest: 'never' })).success).toBe(true);
+    expect([...registry.tags.keys()]).toEqual(['owner/app:1.2.3', 'owner/app:v1.2.3']);
+  });
+
+  it.each([
+    ['a repository twice', (host: string) => `${host}/a/b,${host}/a/b`, 'error INVALID_OPTIONS: '],
+    ['a tag in the repository', (host: string) => `${host}/a/b:latest`, 'error INVALID_REFERENCE: '],
+  ])('refuses %s', async (_, image, said) => {
+    const { success, output } = await publish(workspace, image(registry.host));
+    expect(success).toBe(false);
+    expect(output).toContain(said);
+    expect(registry.log).toEqual([]);
+  });
+
+  it('prints the plan as JSON and nothing else where it is asked to', async () => {
+    const { output } = await run({ dryRun: true, json: true });
+    expect(JSON.parse(output)).toMatchObject({
+      version: '1.2.3',
+      index: { digest: workspace.index.digest },
+      repositories: [{ tags: [{ tag: '1.2.3', step: 'move' }, {}, {}, {}, { tag: 'latest', step: 'move' }] }],
+    });
+    expect(writes()).toEqual([]);
+  });
+
+  it('refuses an exact tag that another publish made meanwhile', async () => {
+    const bytes = Buffer.from('{"schemaVersion":2,"manifests":[]}');
+    const beforeTags = async (): Promise<void> => {
+      registry.manifests.set(`owner/app@${digestOf(bytes)}`, { bytes, mediaType: MEDIA_TYPES.index });
+      registry.tags.set('owner/app:1.2.3', digestOf(bytes));
+    };
+    const { success, output } = await publish(workspace, `${registry.host}/owner/app`, {}, { beforeTags });
+    expect(success).toBe(false);
+    expect(output).toContain(
+      `owner/app:1.2.3: expected it to name nothing, as when the plan was made, found ${digestOf(bytes)}`,
+    );
+    expect([...registry.tags]).toEqual([['owner/app:1.2.3', digestOf(bytes)]]);
+  });
+});

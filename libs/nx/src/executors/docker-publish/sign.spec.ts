@@ -1,0 +1,170 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type FakeRegistry, sleepingClock, startFakeRegistry } from '@prebuilt/testing/registry';
+import { identityToken, type SigstoreServices, startSigstore } from '@prebuilt/testing/sigstore';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { publish } from '../../../testing/publish.ts';
+import { type PublishWorkspace, publishWorkspace } from '../../../testing/publish-workspace.ts';
+import { parsePublishRecord } from '../../artifacts/publish-record.ts';
+import { signingServices } from './sign.ts';
+
+const SIGNER = 'https://example.invalid/owner/app/release.yml';
+const ISSUER = 'https://issuer.example.invalid';
+
+describe('a publish with --sign', () => {
+  let registry: FakeRegistry;
+  let workspace: PublishWorkspace;
+  let sigstore: SigstoreServices;
+
+  beforeEach(async () => {
+    registry = await startFakeRegistry();
+    workspace = await publishWorkspace({ version: '1.2.3', executableSize: 20_000 });
+    sigstore = await startSigstore();
+  });
+  afterEach(async () => {
+    await Promise.all([registry.close(), sigstore.close(), workspace.remove()]);
+  });
+
+  const signer = () => ({ ...sigstore.services, identityToken: identityToken({ sub: SIGNER, iss: ISSUER }) });
+  const image = () => `${registry.host}/owner/app`;
+
+  it('is refused before a request is sent where there is no identity token', async () => {
+    const { success, output } = await publish(workspace, image(), { sign: true });
+    expect(success).toBe(false);
+    expect(output).toContain('error SIGN: sign: expected an OIDC identity token, found none');
+    expect(output).toContain('id-token: write');
+    expect(registry.log).toEqual([]);
+  });
+
+  it('attaches a bundle over the digest of the index that verifies with the keys of the services, offline', async () => {
+    const signing = signer();
+    const result = await publish(workspace, image(), { sign: true }, { signing });
+    expect(result.output).not.toContain('error');
+    expect(result.success).toBe(true);
+    const path = join(workspace.root, 'dist/publish/record.json');
+    const record = parsePublishRecord(await readFile(path, 'utf8'), path);
+    const attached = registry.manifests.get(`owner/app@${record.images[0]?.signature?.digest}`);
+    const manifest = JSON.parse(attached?.bytes.toString('utf8') ?? '{}');
+    expect(manifest).toMatchObject({
+      artifactType: 'application/vnd.dev.sigstore.bundle.v0.3+json',
+      subject: { digest: workspace.index.digest },
+    });
+    const bundle = JSON.parse(registry.blobs.get(manifest.layers[0].digest)?.toString('utf8') ?? '{}');
+    expect(sigstore.verify(bundle)).toEqual({ name: SIGNER, issuer: ISSUER });
+    const statement = JSON.parse(Buffer.from(bundle.dsseEnvelope.payload, 'base64').toString('utf8'));
+    expect(statement.subject).toEqual([
+      { digest: { sha256: workspace.index.digest.slice('sha256:'.length) } },
+    ]);
+
+    const changed = structuredClone(bundle);
+    changed.dsseEnvelope.payload = Buffer.from('{}').toString('base64');
+    expect(() => sigstore.verify(changed)).toThrow();
+    expect(`${result.output}${JSON.stringify(record)}`).not.toContain(signing.identityToken);
+  });
+
+  it('attaches one more signature on a rerun, beside the first, and moves nothing', async () => {
+    const signing = signer();
+    const signatures = () =>
+      [...registry.manifests.keys()].filter((key) =>
+        registry.manifests.get(key)?.bytes.includes('"artifactType":"application/vnd.dev.sigstore.bundle'),
+      );
+    expect(await publish(workspace, image(), { sign: true }, { signing })).toMatchObject({ success: true });
+    const first = signatures();
+    expect(first).toHaveLength(1);
+    const moves = registry.tagMoves.length;
+    expect(await publish(workspace, image(), { sign: true }, { signing })).toMatchObject({ success: true });
+    expect(signatures()).toEqual([...first, expect.stringMatching(/^owner\/app@sha256:/)]);
+    expect(registry.tagMoves).toHaveLength(moves);
+  });
+
+  it('asks the services that the environment names', async () => {
+    const { fulcioURL, rekorURL, identityToken } = signer();
+    const environment = { ...workspace.environment, FULCIO_URL: fulcioURL, REKOR_URL: rekorURL };
+    const result = await publish(
+      workspace,
+      image(),
+      { sign: true },
+      { environment, signing: { identityToken } },
+    );
+    expect(result.output).not.toContain('error');
+    expect(result.output).toContain(`signed, certified by ${fulcioURL}, logged in ${rekorURL}`);
+    expect(result.success).toBe(true);
+  });
+
+  it('says in a dry run that it would sign, and by whom, and asks for no signature', async () => {
+    const signing = { ...signer(), fulcioURL: 'http://127.0.0.1:1', rekorURL: 'http://127.0.0.1:2' };
+    const dry = { sign: true, dryRun: true };
+    const { success, output } = await publish(workspace, image(), dry, { signing });
+    expect(success).toBe(true);
+    expect(output).toContain('signed, certified by http://127.0.0.1:1, logged in http://127.0.0.1:2');
+    const unsigned = await publish(workspace, image(), { dryRun: true });
+    expect(unsigned.output).not.toContain('signed');
+    const json = await publish(workspace, image(), { ...dry, json: true }, { signing });
+    expect(json.output).toContain('"fulcioURL": "http://127.0.0.1:1"');
+    expect(json.output).not.toContain(signing.identityToken);
+  });
+
+  it('moves no tag where the authority does not answer', async () => {
+    const signing = { ...signer(), fulcioURL: 'http://127.0.0.1:1' };
+    const { success, output } = await publish(
+      workspace,
+      image(),
+      { sign: true },
+      { signing, clock: sleepingClock() },
+    );
+    expect(success).toBe(false);
+    expect(output).toContain(`error SIGN: sign ${workspace.index.digest}: `);
+    expect(registry.tags.size).toBe(0);
+  });
+});
+
+describe('the services that sign', () => {
+  const PRIVATE = { FULCIO_URL: 'https://fulcio.example.com/', REKOR_URL: 'https://rekor.example.com/log' };
+
+  it.each([{}, { FULCIO_URL: '', REKOR_URL: '' }])(
+    'are the public ones for the environment %j',
+    (environment) => {
+      expect(signingServices({}, environment)).toEqual({
+        fulcioURL: 'https://fulcio.sigstore.dev',
+        rekorURL: 'https://rekor.sigstore.dev',
+      });
+    },
+  );
+
+  it('are those of the environment, and of the options before it', () => {
+    expect(signingServices({}, PRIVATE)).toEqual({
+      fulcioURL: 'https://fulcio.example.com',
+      rekorURL: 'https://rekor.example.com/log',
+    });
+    const options = { fulcioUrl: 'http://127.0.0.1:5555', rekorUrl: 'http://localhost:3000' };
+    expect(signingServices(options, PRIVATE)).toEqual({
+      fulcioURL: 'http://127.0.0.1:5555',
+      rekorURL: 'http://localhost:3000',
+    });
+  });
+
+  it.each([
+    [
+      { fulcioUrl: 'https://fulcio.example.com' },
+      {},
+      'rekor-url: expected one beside fulcio-url, found none',
+    ],
+    [{}, { REKOR_URL: 'https://rekor.example.com' }, 'fulcio-url: expected one beside rekor-url, found none'],
+  ])('are refused where one is private and the other public: %j %j', (options, environment, message) => {
+    expect(() => signingServices(options, environment)).toThrow(message);
+  });
+
+  it.each([
+    ['http://fulcio.example.com', 'found http://fulcio.example.com'],
+    ['http://127.0.0.1.example.com', 'found http://127.0.0.1.example.com'],
+    ['file:///etc', 'found file://'],
+    ['fulcio.example.com', 'found none'],
+    ['https://somebody:secret@fulcio.example.com', 'found more than an address of fulcio.example.com'],
+    ['https://fulcio.example.com/?key=secret', 'found more than an address of fulcio.example.com'],
+  ])('are refused at the address %s', (fulcioUrl, found) => {
+    const attempt = () => signingServices({ fulcioUrl, rekorUrl: 'https://rekor.example.com' }, {});
+    expect(attempt).toThrow(`fulcio-url: expected an https address (http on loopback only)`);
+    expect(attempt).toThrow(found);
+    expect(attempt).not.toThrow('secret');
+  });
+});

@@ -1,0 +1,36 @@
+import type { ExecutorContext } from '@nx/devkit';
+import { writeJobSummary } from '../../github/job-summary.ts';
+import { dockerfileOf } from '../../image/release-images.ts';
+import { reportFailures } from '../failures.ts';
+import { readReleaseFacts } from './facts.ts';
+import type { DockerReleaseOptions } from './options.ts';
+import { planDockerRelease } from './plan.ts';
+import { checkArtifacts, runDockerRelease } from './run.ts';
+import { formatPlan, formatRelease, showProgress, summariseRelease } from './show.ts';
+
+/** `@prebuilt/nx:docker-release`: verified executables as a multi-arch image layout. Options: schema.json. */
+export default function dockerRelease(
+  options: DockerReleaseOptions,
+  context: ExecutorContext,
+): Promise<{ success: boolean }> {
+  return reportFailures(context, async () => {
+    const facts = await readReleaseFacts(options, context.root);
+    const plan = planDockerRelease(options, context.root, facts);
+    if (options.dryRun) {
+      await checkArtifacts(plan);
+      console.log(options.json ? JSON.stringify(plan, null, 2) : formatPlan(plan));
+      return true;
+    }
+    const out = options.json ? process.stderr : process.stdout;
+    out.write(`${plan.name} ${plan.version}: ${plan.builder} (${plan.reason})\n`);
+    const progress = showProgress({ isTTY: out.isTTY, write: (text) => out.write(text) });
+    const release = await runDockerRelease(
+      plan,
+      dockerfileOf(facts.sources, facts.manifest.manifest),
+      progress,
+    );
+    console.log(options.json ? JSON.stringify(release, null, 2) : formatRelease(release));
+    await writeJobSummary(summariseRelease(plan, release));
+    return true;
+  });
+}

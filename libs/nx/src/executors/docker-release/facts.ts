@@ -1,0 +1,126 @@
+import { lstat, realpath } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { type ManifestFile, readManifest } from '../../artifacts/manifest.ts';
+import type { Platform } from '../../artifacts/platform.ts';
+import { readReport, type VerifyReport } from '../../artifacts/verify-report.ts';
+import { PrebuiltError } from '../../errors.ts';
+import { sha256OfFile } from '../../files/hash.ts';
+import {
+  type BuilderFacts,
+  type EngineFacts,
+  readDockerFacts,
+  readEngineFacts,
+} from '../../image/builder-facts.ts';
+import type { BuildContext, ContextFile } from '../../image/context.ts';
+import { artifactChanged } from '../../image/daemonless.ts';
+import { type ImageSources, readImageSources, readPackageFacts } from '../../image/sources.ts';
+import type { ProjectContext } from '../project-context.ts';
+import type { DockerReleaseOptions } from './options.ts';
+
+/** Everything a release of an image is planned from. */
+export interface ReleaseFacts {
+  readonly manifest: ManifestFile;
+  readonly reports: ReadonlyMap<Platform, VerifyReport>;
+  readonly sources: ImageSources;
+  /** Undefined where buildx is not wanted. */
+  readonly builder: BuilderFacts | undefined;
+  /** Undefined where none answers. */
+  readonly engine: EngineFacts | undefined;
+  /** Seconds since 1970. */
+  readonly now: number;
+}
+
+/** Reads what a release is planned from; what is missing there is refused by the plan. */
+export async function readReleaseFacts(
+  options: DockerReleaseOptions,
+  workspaceRoot: string,
+): Promise<ReleaseFacts> {
+  const [manifest, sources, { builder, engine }] = await Promise.all([
+    readManifest(resolve(workspaceRoot, options.inputPath)),
+    readImageSources(workspaceRoot, options.dockerfile),
+    readDocker(options),
+    // What runs buildx takes as long to load as docker to answer.
+    options.builder === 'daemonless' ? undefined : import('../../image/buildx.ts'),
+  ]);
+  const reports = new Map<Platform, VerifyReport>();
+  for (const { platform } of manifest.manifest.platforms) {
+    const report = await readReport(resolve(workspaceRoot, options.verifyPath), platform);
+    if (report !== undefined) reports.set(platform, report);
+  }
+  const now = Math.floor(Date.now() / 1000);
+  return { manifest, reports, sources, builder, engine, now };
+}
+
+async function readDocker({
+  builder,
+  builderName,
+}: Pick<DockerReleaseOptions, 'builder' | 'builderName'>): Promise<Pick<ReleaseFacts, 'builder' | 'engine'>> {
+  if (builder === 'daemonless') return { builder: undefined, engine: await readEngineFacts() };
+  return readDockerFacts(builderName);
+}
+
+/**
+ * What an image depends on beyond files: which builder packs it, with its versions and those of the engine, and what the
+ * labels are read from.
+ */
+export async function readKeyFacts(
+  { builder = 'auto', builderName, imageSource, imageLicenses }: Partial<DockerReleaseOptions>,
+  { root }: ProjectContext,
+): Promise<unknown> {
+  const [packageFacts, docker] = await Promise.all([
+    readPackageFacts(join(root, 'package.json')),
+    readDocker({ builder, ...(builderName !== undefined && { builderName }) }),
+  ]);
+  return {
+    ...docker,
+    repository: imageSource ?? packageFacts.repository,
+    license: imageLicenses ?? packageFacts.license,
+  };
+}
+
+/**
+ * Holds every file of a context against the manifest, but for its content: there, a regular file reached through no
+ * link, of the size and mode that were verified. Throws `ARTIFACT_CHANGED`, naming the file.
+ */
+export async function checkFiles({ files }: BuildContext, inputPath: string): Promise<void> {
+  const root = await realpath(inputPath);
+  for (const file of files) {
+    const found = await lstat(file.source).catch((cause: NodeJS.ErrnoException) => {
+      throw changed(file, cause.code === 'ENOENT' ? 'a file, found none' : `a file: ${cause.message}`, cause);
+    });
+    const direct = (await realpath(file.source)) === join(root, file.path);
+    if (!found.isFile() || !direct) {
+      throw changed(
+        file,
+        `a regular file, found ${found.isFile() || found.isSymbolicLink() ? 'a link' : 'something else'}`,
+      );
+    }
+    if (found.size !== file.size) throw changed(file, `${file.size} bytes, found ${found.size}`);
+    const executable = (found.mode & 0o111) !== 0;
+    if (executable !== (file.mode === 0o755)) {
+      throw changed(file, `the mode ${file.mode.toString(8)}, found ${(found.mode & 0o777).toString(8)}`);
+    }
+  }
+}
+
+/**
+ * Holds the content of files against the manifest; of those whose `source` is in `checkedLater` it is left to whoever
+ * reads them next. Throws `ARTIFACT_CHANGED`, naming the file.
+ */
+export async function checkContent(
+  { files }: BuildContext,
+  checkedLater: ReadonlySet<string> = new Set(),
+): Promise<void> {
+  for (const { source, sha256: expected } of files) {
+    if (checkedLater.has(source)) continue;
+    const sha256 = await sha256OfFile(source);
+    if (sha256 !== expected) throw artifactChanged(source, expected, sha256);
+  }
+}
+
+function changed({ source }: ContextFile, problem: string, cause?: unknown): PrebuiltError {
+  return new PrebuiltError('ARTIFACT_CHANGED', `${source}: expected ${problem}`, {
+    hint: 'The folder is not what was built and verified: {run build-binaries}, and verify it.',
+    cause,
+  });
+}

@@ -1,0 +1,58 @@
+// Generated from schema.json by npm run generate.
+/**
+ * Packs verified executables into a multi-arch image, an OCI image layout on disk. Nothing is compiled.
+ */
+export interface DockerReleaseOptions {
+  /**
+   * What packs the image: Docker's buildx, or this plugin itself with no engine and no root. With auto, buildx where a usable builder answers.
+   */
+  readonly builder: 'auto' | 'buildx' | 'daemonless';
+  /**
+   * The buildx builder to use; the current one unless told.
+   */
+  readonly builderName?: string;
+  /**
+   * How layers are compressed. zstd is faster and smaller, and needs a container engine of 2022 or later.
+   */
+  readonly compression: 'gzip' | 'zstd';
+  /**
+   * The platforms to pack, in Docker's vocabulary; those of the manifest unless told.
+   */
+  readonly platforms?: readonly string[];
+  /**
+   * The Dockerfile, relative to the workspace's root. It starts FROM scratch and only copies and describes. Without one, a minimal one is generated: the runtime files, the executable, a user without rights.
+   */
+  readonly dockerfile?: string;
+  /**
+   * The folder of executables with their manifest, relative to the workspace's root.
+   */
+  readonly inputPath: string;
+  /**
+   * The folder of verify's reports, relative to the workspace's root.
+   */
+  readonly verifyPath: string;
+  /**
+   * The image layout to write, relative to the workspace's root. It is replaced as a whole.
+   */
+  readonly outputPath: string;
+  /**
+   * The label org.opencontainers.image.title; the program's name unless told.
+   */
+  readonly imageTitle?: string;
+  /**
+   * The label org.opencontainers.image.source, a URL; the repository of the workspace's package.json unless told.
+   */
+  readonly imageSource?: string;
+  /**
+   * The label org.opencontainers.image.licenses, an SPDX expression; the license of the workspace's package.json unless told.
+   */
+  readonly imageLicenses?: string;
+  /**
+   * Checks everything, prints what would be done, with the exact commands, and does nothing.
+   */
+  readonly dryRun: boolean;
+  /**
+   * Prints the plan or the result as JSON.
+   */
+  readonly json: boolean;
+}

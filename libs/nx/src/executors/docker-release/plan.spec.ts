@@ -1,0 +1,141 @@
+import { describe, expect, it } from 'vitest';
+import { sampleManifest } from '../../../testing/sample-manifest.ts';
+import { formatManifest } from '../../artifacts/manifest.ts';
+import { parsePlatform } from '../../artifacts/platform.ts';
+import type { ReleaseFacts } from './facts.ts';
+import type { DockerReleaseOptions } from './options.ts';
+import { type DockerReleasePlan, planDockerRelease } from './plan.ts';
+import { formatPlan } from './show.ts';
+
+const options: DockerReleaseOptions = {
+  builder: 'auto',
+  compression: 'gzip',
+  dockerfile: 'Dockerfile.release',
+  inputPath: 'dist/bin',
+  verifyPath: 'dist/verify',
+  outputPath: 'dist/oci',
+  dryRun: false,
+  json: false,
+};
+const usable = { usable: true, name: 'default', driver: 'docker', buildx: '0.13.1' } as const;
+const unusable = { usable: false, reason: 'no engine answers', hint: 'Start one.' } as const;
+const DOCKERFILE = `FROM scratch
+ARG TARGETARCH
+COPY runtime-linux-$TARGETARCH/ /
+COPY --chmod=755 mount-monitor-linux-$TARGETARCH /app
+EXPOSE 80
+`;
+
+const facts: ReleaseFacts = {
+  manifest: { manifest: sampleManifest, sha256: 'd'.repeat(64) },
+  reports: new Map(
+    sampleManifest.platforms.map(({ platform, sha256 }) => [
+      platform,
+      {
+        schemaVersion: 1,
+        platform,
+        version: '1.2.3',
+        manifestSha256: 'd'.repeat(64),
+        executableSha256: sha256,
+        result: 'passed',
+        execution: { how: 'native' },
+        findings: [],
+      },
+    ]),
+  ),
+  sources: {
+    dockerfile: Buffer.from(DOCKERFILE),
+    packageFacts: { repository: undefined, license: 'MIT' },
+  },
+  builder: usable,
+  engine: { version: '26.1.5' },
+  now: 1_800_000_000,
+};
+
+const plan = (
+  more: Partial<DockerReleaseOptions> = {},
+  change: Partial<ReleaseFacts> = {},
+): DockerReleasePlan => planDockerRelease({ ...options, ...more }, '/w', { ...facts, ...change });
+
+describe('planDockerRelease', () => {
+  it.each([
+    ['auto', usable, 'buildx', 'builder default (docker) of buildx 0.13.1 is usable'],
+    ['auto', unusable, 'daemonless', 'no engine answers'],
+    ['buildx', usable, 'buildx', 'as asked: builder default (docker) of buildx 0.13.1'],
+    ['daemonless', undefined, 'daemonless', 'as asked'],
+  ] as const)('chooses for --builder=%s, and says why (%#)', (asked, builder, chosen, reason) => {
+    expect(plan({ builder: asked }, { builder })).toMatchObject({ builder: chosen, reason });
+  });
+
+  it('refuses --builder=buildx where no builder is usable, with the way to mend it', () => {
+    expect(() => plan({ builder: 'buildx' }, { builder: unusable })).toThrow(
+      expect.objectContaining({ code: 'BUILDER', hint: 'Start one.' }),
+    );
+  });
+
+  it('refuses to build by buildx what is dated in the future, which BuildKit would date now', () => {
+    expect(() => plan({}, { now: 1_600_000_000 })).toThrow(/expected a source date in the past/);
+    expect(plan({ builder: 'daemonless' }, { now: 1_600_000_000 }).builder).toBe('daemonless');
+  });
+
+  it('runs buildx once a platform, with arguments that no shell reads', () => {
+    const [amd64] = plan({ builderName: 'farm', imageTitle: '$(id); `x` "y"' }).platforms;
+    expect(amd64?.command?.file).toBe('docker');
+    expect(amd64?.command?.args).toEqual([
+      'buildx',
+      'build',
+      '--builder=farm',
+      '--platform=linux/amd64',
+      '--file=Dockerfile',
+      '--no-cache',
+      '--provenance=false',
+      '--sbom=false',
+      '--progress=plain',
+      '--build-arg=SOURCE_DATE_EPOCH=1700000000',
+      '--label=org.opencontainers.image.title=$(id); `x` "y"',
+      '--label=org.opencontainers.image.version=1.2.3',
+      `--label=org.opencontainers.image.revision=${sampleManifest.revision}`,
+      '--label=org.opencontainers.image.created=2023-11-14T22:13:20Z',
+      '--label=org.opencontainers.image.licenses=MIT',
+      `--label=dev.prebuilt.executable.digest=sha256:${'a'.repeat(64)}`,
+      '--output=type=oci,dest=layout/linux-amd64,tar=false,rewrite-timestamp=true,oci-mediatypes=true,compression=gzip,force-compression=true',
+      expect.stringMatching(/^context-[0-9a-f]{16}-linux-amd64$/),
+    ]);
+  });
+
+  it('names the context by its content, down to the last part of the path', () => {
+    const last = (change: Partial<ReleaseFacts>) => plan({}, change).platforms[0]?.command?.args.at(-1);
+    const { manifest } = facts.manifest;
+    expect(last({})).toBe(last({ now: 1_900_000_000 }));
+    const other = { ...facts.manifest, sha256: 'e'.repeat(64) };
+    const reports = new Map(
+      [...facts.reports].map(([key, each]) => [key, { ...each, manifestSha256: other.sha256 }]),
+    );
+    expect(last({ manifest: other, reports })).not.toBe(last({}));
+    expect(formatManifest(manifest)).toContain('1.2.3');
+  });
+
+  it('words the history as the engine does, or as the newest does where none answers', () => {
+    const exposed = (change: Partial<ReleaseFacts>) =>
+      plan({}, change).platforms[0]?.image.history.at(-1)?.createdBy;
+    expect(exposed({})).toBe('EXPOSE map[80/tcp:{}]');
+    expect(exposed({ engine: { version: '28.5.2' } })).toBe('EXPOSE [80/tcp]');
+    expect(exposed({ engine: undefined })).toBe('EXPOSE [80/tcp]');
+  });
+
+  it('gives buildx nothing but what the manifest lists of the platform', () => {
+    const arm64 = plan().platforms.find(({ platform }) => platform === parsePlatform('linux/arm64'));
+    expect(arm64?.context.files.map(({ path }) => path)).toEqual([
+      'mount-monitor-linux-arm64',
+      'runtime-linux-arm64/lib/ld-linux-aarch64.so.1',
+      'runtime-linux-arm64/lib/aarch64-linux-gnu/libc.so.6',
+    ]);
+  });
+
+  it('is JSON, and is shown with the exact commands, quoted for a shell', () => {
+    const made = plan({ imageTitle: "it's" });
+    expect(JSON.parse(JSON.stringify(made))).toMatchObject({ builder: 'buildx' });
+    expect(formatPlan(made)).toContain(`'--label=org.opencontainers.image.title=it'\\''s'`);
+    expect(formatPlan(made)).toContain('  + COPY runtime-linux-amd64/ / # buildkit');
+  });
+});

@@ -1,0 +1,209 @@
+import { createHash } from 'node:crypto';
+import { resolve } from 'node:path';
+import { rfc3339 } from '@prebuilt/oci';
+import type { Manifest, PlatformArtifact } from '../../artifacts/manifest.ts';
+import { type Platform, parsePlatforms, platformSuffix } from '../../artifacts/platform.ts';
+import { PrebuiltError } from '../../errors.ts';
+import { outputInWorkspace } from '../../files/workspace-path.ts';
+import type { HistoryFormat } from '../../image/history.ts';
+import { dockerfileOf, planReleaseImages, type ReleaseImage } from '../../image/release-images.ts';
+import type { Command } from '../../process/command.ts';
+import type { ReleaseFacts } from './facts.ts';
+import type { DockerReleaseOptions } from './options.ts';
+
+/** One platform of a release. */
+export interface PlatformRelease extends ReleaseImage {
+  /** Undefined with the daemonless builder. */
+  readonly command: Command | undefined;
+}
+
+/** What a release will do. Paths are absolute, times are seconds since 1970. */
+export interface DockerReleasePlan {
+  readonly builder: 'buildx' | 'daemonless';
+  /** Why it is this builder. */
+  readonly reason: string;
+  readonly name: string;
+  readonly version: string;
+  readonly manifestSha256: string;
+  readonly sourceDateEpoch: number;
+  readonly compression: 'gzip' | 'zstd';
+  readonly inputPath: string;
+  readonly outputPath: string;
+  readonly platforms: readonly PlatformRelease[];
+}
+
+/** Where a platform's context and buildx's layout are, inside the folder that buildx runs in. */
+export interface PlatformFolders {
+  readonly context: string;
+  readonly layout: string;
+}
+
+/**
+ * Plans a release. Throws before any work for options, a platform without a passing report of this very manifest, a
+ * Dockerfile that the builders would not read alike, or a builder that can't do what is asked.
+ */
+export function planDockerRelease(
+  options: DockerReleaseOptions,
+  workspaceRoot: string,
+  facts: ReleaseFacts,
+): DockerReleasePlan {
+  const { manifest, sha256: manifestSha256 } = facts.manifest;
+  const inputPath = resolve(workspaceRoot, options.inputPath);
+  const artifacts = wantedArtifacts(options, manifest);
+  for (const artifact of artifacts) checkReport(artifact, options, facts);
+  const chosen = chooseBuilder(options, facts);
+  if (chosen.builder === 'buildx' && manifest.sourceDateEpoch > facts.now) {
+    throw new PrebuiltError(
+      'BUILDER',
+      `manifest: expected a source date in the past, found ${rfc3339(manifest.sourceDateEpoch)}`,
+      {
+        hint: "BuildKit can't set times of the future: check this machine's clock, or use --builder=daemonless.",
+      },
+    );
+  }
+  const images = planReleaseImages(options, artifacts, {
+    manifest,
+    inputPath,
+    sources: facts.sources,
+    historyFormat: historyFormat(facts),
+  });
+  return {
+    ...chosen,
+    name: manifest.name,
+    version: manifest.version,
+    manifestSha256,
+    sourceDateEpoch: manifest.sourceDateEpoch,
+    compression: options.compression,
+    inputPath,
+    outputPath: outputInWorkspace(workspaceRoot, options.outputPath),
+    platforms: images.map((image) => ({
+      ...image,
+      command:
+        chosen.builder === 'buildx' ? buildxCommand(options, facts, image.platform, image.labels) : undefined,
+    })),
+  };
+}
+
+/**
+ * The folders of a platform. The context's name follows its content: a builder that knows another content under the
+ * same last name, from wherever, compares times and sizes only, and keeps what it had.
+ */
+export function platformFolders(
+  manifestSha256: string,
+  dockerfile: Uint8Array,
+  platform: Platform,
+): PlatformFolders {
+  const id = createHash('sha256').update(manifestSha256).update(dockerfile).digest('hex').slice(0, 16);
+  const suffix = platformSuffix(platform);
+  return { context: `context-${id}-${suffix}`, layout: `layout/${suffix}` };
+}
+
+/*
+ * One run of buildx a platform, side by side: labels can then differ by platform (--label knows none), the context
+ * holds that platform's files only, and the image of a platform does not depend on which others are built. It takes
+ * as long as one run for all. The index over them is written here, so it is the same for both builders.
+ *
+ * --no-cache, since BuildKit's cache ignores times: what it has of an earlier source date would stay in the image.
+ */
+function buildxCommand(
+  options: DockerReleaseOptions,
+  facts: ReleaseFacts,
+  platform: Platform,
+  labels: Readonly<Record<string, string>>,
+): Command {
+  const folders = platformFolders(
+    facts.manifest.sha256,
+    dockerfileOf(facts.sources, facts.manifest.manifest),
+    platform,
+  );
+  const output = [
+    'type=oci',
+    `dest=${folders.layout}`,
+    'tar=false',
+    'rewrite-timestamp=true',
+    'oci-mediatypes=true',
+    `compression=${options.compression}`,
+    'force-compression=true',
+  ];
+  return {
+    file: 'docker',
+    args: [
+      'buildx',
+      'build',
+      ...(options.builderName === undefined ? [] : [`--builder=${options.builderName}`]),
+      `--platform=${platform}`,
+      '--file=Dockerfile',
+      '--no-cache',
+      '--provenance=false',
+      '--sbom=false',
+      '--progress=plain',
+      `--build-arg=SOURCE_DATE_EPOCH=${facts.manifest.manifest.sourceDateEpoch}`,
+      ...Object.entries(labels).map(([name, value]) => `--label=${name}=${value}`),
+      `--output=${output.join(',')}`,
+      folders.context,
+    ],
+  };
+}
+
+function wantedArtifacts(options: DockerReleaseOptions, manifest: Manifest): readonly PlatformArtifact[] {
+  if (options.platforms === undefined) return manifest.platforms;
+  return [...parsePlatforms(options.platforms)].sort().map((platform) => {
+    const artifact = manifest.platforms.find((each) => each.platform === platform);
+    if (artifact !== undefined) return artifact;
+    const listed = manifest.platforms.map((each) => each.platform).join(', ');
+    throw new PrebuiltError(
+      'INVALID_OPTIONS',
+      `platforms: expected platforms of the manifest (${listed}), found ${platform}`,
+      { hint: `Build it first: {run build-binaries} --platforms=${platform}` },
+    );
+  });
+}
+
+function checkReport(
+  { platform, sha256 }: PlatformArtifact,
+  { verifyPath }: DockerReleaseOptions,
+  { manifest, reports }: ReleaseFacts,
+): void {
+  const report = reports.get(platform);
+  const refusal = (problem: string): PrebuiltError =>
+    new PrebuiltError(
+      'VERIFY_REPORT',
+      `${platform}: expected a passing report in ${verifyPath}, ${problem}`,
+      {
+        hint: 'Verify the executables first: {run verify}',
+      },
+    );
+  if (report === undefined) throw refusal('found none');
+  if (report.platform !== platform) throw refusal(`found one of ${report.platform}`);
+  if (report.manifestSha256 !== manifest.sha256) {
+    throw refusal(
+      `found one of another manifest (${report.manifestSha256.slice(0, 12)}…, version ${report.version})`,
+    );
+  }
+  if (report.executableSha256 !== sha256) throw refusal('found one of another executable');
+  if (report.result !== 'passed') {
+    const errors = report.findings.filter(({ severity }) => severity === 'error');
+    throw refusal(`found one that failed: ${errors.map(({ message }) => message).join('; ')}`);
+  }
+}
+
+function chooseBuilder(
+  { builder }: DockerReleaseOptions,
+  { builder: facts }: ReleaseFacts,
+): Pick<DockerReleasePlan, 'builder' | 'reason'> {
+  if (builder === 'daemonless' || facts === undefined) return { builder: 'daemonless', reason: 'as asked' };
+  if (facts.usable) {
+    const version = facts.buildx === undefined ? '' : ` ${facts.buildx}`;
+    const which = `builder ${facts.name} (${facts.driver}) of buildx${version}`;
+    return { builder: 'buildx', reason: builder === 'auto' ? `${which} is usable` : `as asked: ${which}` };
+  }
+  if (builder === 'auto') return { builder: 'daemonless', reason: facts.reason };
+  throw new PrebuiltError('BUILDER', `--builder=buildx: expected a usable builder: ${facts.reason}`, {
+    hint: facts.hint,
+  });
+}
+
+// Where an engine answers, its wording, so that both builders give the same image ID; else the newest.
+function historyFormat({ engine }: ReleaseFacts): HistoryFormat {
+  return engine !== undefined && Number.parseInt(engine.version, 10) < 28 ? 'moby-26' : 'moby-28';
+}

@@ -1,0 +1,102 @@
+import type { LayerProgress } from '../../image/daemonless.ts';
+import type { DockerReleasePlan } from './plan.ts';
+import type { DockerRelease, ReleaseProgress } from './run.ts';
+
+/** Where progress is shown. */
+export interface Terminal {
+  readonly isTTY: boolean;
+  readonly write: (text: string) => void;
+}
+
+/**
+ * Shows lines as they come, and of each layer the bytes done: one line that changes on a terminal, elsewhere a whole
+ * line for each finished layer.
+ */
+export function showProgress(terminal: Terminal): ReleaseProgress {
+  const current = new Map<string, string>();
+  let shown = '';
+  const draw = (): void => {
+    const text = [...current.values()].join('   ');
+    if (text === shown) return;
+    shown = text;
+    terminal.write(`\r${text}\u001b[K`);
+  };
+  return {
+    line: (text) => terminal.write(`${text}\n`),
+    layer: (progress) => {
+      const finished = progress.done === progress.total;
+      if (finished) {
+        current.delete(progress.platform);
+        terminal.write(`${terminal.isTTY ? '\r\u001b[K' : ''}${layerText(progress)}\n`);
+        shown = '';
+      } else {
+        current.set(progress.platform, layerText(progress));
+      }
+      if (terminal.isTTY) draw();
+    },
+  };
+}
+
+function layerText({ platform, layer, layers, done, total }: LayerProgress): string {
+  const bytes = done === total ? formatSize(total) : `${formatSize(done)} of ${formatSize(total)}`;
+  return `${platform} layer ${layer}/${layers}: ${bytes}`;
+}
+
+/** What a release will do, for people. */
+export function formatPlan(plan: DockerReleasePlan): string {
+  const lines = [
+    `${plan.name} ${plan.version}: ${plan.platforms.map(({ platform }) => platform).join(', ')}`,
+    `builder: ${plan.builder} (${plan.reason})`,
+    `output: ${plan.outputPath}, ${plan.compression}`,
+  ];
+  for (const { platform, labels, image, command } of plan.platforms) {
+    lines.push('', platform);
+    for (const [name, value] of Object.entries(labels)) lines.push(`  ${name}=${value}`);
+    for (const { createdBy, emptyLayer } of image.history)
+      lines.push(`  ${emptyLayer ? ' ' : '+'} ${createdBy}`);
+    if (command !== undefined)
+      lines.push(`  $ ${[command.file, ...command.args].map(quoteArgument).join(' ')}`);
+  }
+  return lines.join('\n');
+}
+
+/** What a release made, as a table for people. */
+export function formatRelease({ digest, images }: DockerRelease): string {
+  const rows = [['platform', 'digest', 'size', 'time'], ...images.map(columns)];
+  const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const table = rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+  return [...table, `index ${digest}`].join('\n');
+}
+
+/** What a release made, as Markdown for a job's summary. */
+export function summariseRelease(plan: DockerReleasePlan, { digest, images }: DockerRelease): string {
+  return [
+    `### Image ${plan.name} ${plan.version}`,
+    '',
+    `Index \`${digest}\`, built by ${plan.builder} (${plan.reason}).`,
+    '',
+    '| platform | digest | size | time |',
+    '| --- | --- | ---: | ---: |',
+    ...images.map((image) => {
+      const [platform, imageDigest, size, time] = columns(image);
+      return `| ${platform} | \`${imageDigest}\` | ${size} | ${time} |`;
+    }),
+  ].join('\n');
+}
+
+function columns({ platform, digest, size, timeMs }: DockerRelease['images'][number]): readonly string[] {
+  return [platform, digest, formatSize(size), `${(timeMs / 1000).toFixed(1)} s`];
+}
+
+function formatSize(bytes: number): string {
+  return bytes < 1024 * 1024 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
+}
+
+function quoteArgument(argument: string): string {
+  return /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
+}

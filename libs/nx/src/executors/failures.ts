@@ -1,0 +1,54 @@
+import { fillCommands, type ProjectContext } from './project-context.ts';
+
+interface ExpectedError extends Error {
+  readonly code: string;
+  readonly hint: string | undefined;
+}
+
+const SYSTEM_HINTS: Readonly<Record<string, string>> = {
+  ENOSPC: 'The disk is full: free some space and run it again. What was there before is untouched.',
+  EDQUOT: 'The disk quota is used up: free some space and run it again. What was there before is untouched.',
+  EACCES: 'The folder is not writable for this user: change its owner or its mode.',
+  EPERM: 'The operation is not permitted for this user: check owner and mode of the folder.',
+  EROFS: 'The file system is read-only.',
+};
+
+/**
+ * Runs an executor's work and turns the errors that users can act on into a message on stderr (code, message,
+ * hint, which names the commands of this project) and `success: false`. An unknown error, which is a defect, is
+ * thrown on.
+ */
+export async function reportFailures(
+  context: ProjectContext,
+  work: () => Promise<boolean>,
+): Promise<{ success: boolean }> {
+  try {
+    return { success: await work() };
+  } catch (error) {
+    const lines = describeFailure(error, context);
+    if (lines === undefined) throw error;
+    for (const line of lines) console.error(line);
+    return { success: false };
+  }
+}
+
+/** The lines that tell a user of an expected error; undefined for an error that is a defect. */
+export function describeFailure(error: unknown, context: ProjectContext): readonly string[] | undefined {
+  if (isExpected(error)) {
+    const lines = [`error ${error.code}: ${error.message}`];
+    return error.hint === undefined ? lines : [...lines, `  ${fillCommands(error.hint, context)}`];
+  }
+  if (isSystemError(error)) {
+    const hint = SYSTEM_HINTS[error.code];
+    return hint === undefined ? undefined : [`error ${error.code}: ${error.message}`, `  ${hint}`];
+  }
+  return undefined;
+}
+
+function isExpected(error: unknown): error is ExpectedError {
+  return error instanceof Error && 'hint' in error && 'code' in error && typeof error.code === 'string';
+}
+
+function isSystemError(error: unknown): error is NodeJS.ErrnoException & { readonly code: string } {
+  return error instanceof Error && 'syscall' in error && 'code' in error && typeof error.code === 'string';
+}

@@ -1,0 +1,54 @@
+import type { ExecutorContext } from '@nx/devkit';
+import { createGitHubClient } from '../../github/client.ts';
+import { writeJobOutputs, writeJobSummary } from '../../github/job-summary.ts';
+import { machineClock } from '../../github/retry.ts';
+import { withInterrupt } from '../../process/interrupt.ts';
+import { reportFailures } from '../failures.ts';
+import { sourceFolders, tagPatternFor } from '../project-context.ts';
+import { readReleaseFacts, readTarget, readToken } from './facts.ts';
+import type { GithubReleaseOptions } from './options.ts';
+import { planRelease } from './plan.ts';
+import { runRelease } from './run.ts';
+import { formatPlan, summariseRelease } from './show.ts';
+
+/** `@prebuilt/nx:github-release`: the page of a release. Options: schema.json. */
+export default function githubRelease(
+  options: GithubReleaseOptions,
+  context: ExecutorContext,
+): Promise<{ success: boolean }> {
+  return reportFailures(context, () =>
+    withInterrupt(async (signal) => {
+      const { baseUrl, repository } = readTarget(options, process.env);
+      const token = readToken(options.dryRun, process.env);
+      const say = options.json ? console.error : console.log;
+      const client = createGitHubClient({
+        baseUrl,
+        repository,
+        token,
+        clock: machineClock(signal),
+        signal,
+        told: say,
+      });
+      const facts = await readReleaseFacts(
+        options,
+        { root: context.root, tagPattern: tagPatternFor(context), folders: sourceFolders(context) },
+        repository,
+        client,
+        process.env,
+      );
+      const plan = planRelease(options, facts);
+      console.log(options.json ? JSON.stringify(plan, null, 2) : formatPlan(plan));
+      if (options.dryRun) {
+        say(
+          `dry run: GitHub was only read${token === undefined ? ', without a token: drafts can not be seen' : ''}`,
+        );
+        return true;
+      }
+      const result = await runRelease(plan, client, say);
+      say(`${plan.tag}: ${result.pageUrl}`);
+      await writeJobSummary(summariseRelease(plan, result));
+      await writeJobOutputs({ version: facts.version, page: result.pageUrl });
+      return true;
+    }),
+  );
+}

@@ -1,0 +1,227 @@
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { execa } from 'execa';
+import { CHECKSUMS_FILE } from '../../artifacts/checksums.ts';
+import { MANIFEST_FILE, type ManifestFile, readManifest } from '../../artifacts/manifest.ts';
+import {
+  PUBLISH_RECORD_FILE,
+  type PublishRecord,
+  parsePublishRecord,
+} from '../../artifacts/publish-record.ts';
+import { PrebuiltError } from '../../errors.ts';
+import { sha256OfFile } from '../../files/hash.ts';
+import type { GitHubClient, RemoteRelease } from '../../github/client.ts';
+import type { Commit } from '../../github/notes.ts';
+import { previousTag } from '../../version/previous.ts';
+import type { TagPattern } from '../../version/tag-pattern.ts';
+import { parseReleaseVersion, type ReleaseVersion } from '../../version/version.ts';
+import type { GithubReleaseOptions } from './options.ts';
+import type { LocalAsset, ReleaseFacts } from './plan.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Where GitHub is: the API's address and `owner/name`. Throws `INVALID_OPTIONS`. */
+export function readTarget(
+  options: Pick<GithubReleaseOptions, 'baseUrl' | 'repository'>,
+  environment: Environment,
+): { readonly baseUrl: string; readonly repository: string } {
+  const repository = options.repository ?? environment.GITHUB_REPOSITORY ?? '';
+  if (!/^[A-Za-z0-9-]{1,39}\/[A-Za-z0-9._-]{1,100}$/.test(repository)) {
+    throw new PrebuiltError(
+      'INVALID_OPTIONS',
+      `repository: expected owner/name, found ${JSON.stringify(repository)}`,
+      { hint: 'Give --repository=owner/name, or GITHUB_REPOSITORY.' },
+    );
+  }
+  const baseUrl = options.baseUrl ?? (environment.GITHUB_API_URL || 'https://api.github.com');
+  const url = URL.canParse(baseUrl) ? new URL(baseUrl) : undefined;
+  const loopback = url !== undefined && /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname);
+  if (url === undefined || !(url.protocol === 'https:' || (url.protocol === 'http:' && loopback))) {
+    throw new PrebuiltError(
+      'INVALID_OPTIONS',
+      `baseUrl: expected an https address (http on loopback only), found ${JSON.stringify(baseUrl)}`,
+    );
+  }
+  return { baseUrl, repository };
+}
+
+/** The token; undefined without one where the run only reads. Throws `GITHUB`. */
+export function readToken(dryRun: boolean, environment: Environment): string | undefined {
+  const token = environment.GITHUB_TOKEN;
+  if (token !== undefined && token !== '') return token;
+  if (dryRun) return undefined;
+  throw new PrebuiltError('GITHUB', 'GITHUB_TOKEN: expected a token that may write releases, found none', {
+    hint: 'Locally: GITHUB_TOKEN=$(gh auth token); in a workflow: the permission "contents: write". --dry-run needs none.',
+  });
+}
+
+/** The project that is released. */
+export interface ReleasedSources {
+  /** The workspace's root, an absolute path. */
+  readonly root: string;
+  readonly tagPattern: TagPattern;
+  /** The folders of the project and of what it depends on, relative to the root; none for the whole repository. */
+  readonly folders: readonly string[];
+}
+
+/** What a stage is planned from: the built files, git, and what GitHub has. */
+export async function readReleaseFacts(
+  options: GithubReleaseOptions,
+  sources: ReleasedSources,
+  repository: string,
+  client: GitHubClient,
+  environment: Environment,
+): Promise<ReleaseFacts> {
+  const { root: workspaceRoot, tagPattern } = sources;
+  const inputPath = resolve(workspaceRoot, options.inputPath);
+  const built = await readManifest(inputPath);
+  const { version, revision } = checkBuild(built, environment);
+  const assets = await readAssets(built, inputPath, resolve(workspaceRoot, options.sbomPath));
+  const record =
+    options.stage === 'publish' ? await readRecord(resolve(workspaceRoot, options.recordPath)) : undefined;
+  const tag = tagPattern.format(version);
+  const [git, releases, tagCommit] = await Promise.all([
+    readGit(sources, version, revision),
+    readReleases(client, tag, assets),
+    client.commitOfTag(tag),
+  ]);
+  return {
+    repository,
+    version,
+    revision,
+    manifestSha256: built.sha256,
+    assets,
+    git,
+    releases,
+    tagCommit,
+    record,
+  };
+}
+
+function checkBuild(
+  { manifest }: ManifestFile,
+  environment: Environment,
+): { readonly version: ReleaseVersion; readonly revision: string } {
+  const version = parseReleaseVersion(manifest.version);
+  if (manifest.revision === null) {
+    throw new PrebuiltError('VERSION', `${version} is a development build: expected one of a tagged commit`, {
+      hint: 'Tag the commit and build again, or give RELEASE_VERSION.',
+    });
+  }
+  const wanted = environment.RELEASE_VERSION;
+  if (wanted !== undefined && wanted !== '' && parseReleaseVersion(wanted) !== version) {
+    throw new PrebuiltError(
+      'VERSION',
+      `executables: expected version ${parseReleaseVersion(wanted)} (RELEASE_VERSION), found ${version}`,
+    );
+  }
+  return { version, revision: manifest.revision };
+}
+
+/** The release's files: executables, checksums, manifest, bills of materials. Throws `ARTIFACT_CHANGED`. */
+async function readAssets(
+  { manifest }: ManifestFile,
+  inputPath: string,
+  sbomPath: string,
+): Promise<readonly LocalAsset[]> {
+  const executables = manifest.platforms.map(({ path }) => join(inputPath, path));
+  const sboms = await readSboms(sbomPath);
+  const paths = [...executables, join(inputPath, CHECKSUMS_FILE), join(inputPath, MANIFEST_FILE), ...sboms];
+  const assets = await Promise.all(paths.map(readAsset));
+  for (const artifact of manifest.platforms) {
+    const asset = assets.find(({ name }) => name === artifact.path);
+    if (asset?.sha256 !== artifact.sha256) {
+      throw new PrebuiltError(
+        'ARTIFACT_CHANGED',
+        `${artifact.path}: expected sha256 ${artifact.sha256} as the manifest says, found ${asset?.sha256}`,
+        { hint: 'Build and verify again: {run verify}' },
+      );
+    }
+  }
+  return assets;
+}
+
+async function readSboms(sbomPath: string): Promise<readonly string[]> {
+  const names = await readdir(sbomPath).catch(() => []);
+  const found = names.filter((name) => name.endsWith('.cdx.json')).toSorted();
+  if (found.length > 0) return found.map((name) => join(sbomPath, name));
+  throw new PrebuiltError('SBOM', `${sbomPath}: expected *.cdx.json, found none`, {
+    hint: 'Make the bills of materials first: {run sbom}',
+  });
+}
+
+async function readAsset(path: string): Promise<LocalAsset> {
+  const [{ size }, sha256] = await Promise.all([stat(path), sha256OfFile(path)]);
+  return { name: basename(path), path, size, sha256 };
+}
+
+async function readRecord(folder: string): Promise<PublishRecord | undefined> {
+  const path = join(folder, PUBLISH_RECORD_FILE);
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+  return parsePublishRecord(text, path);
+}
+
+async function readReleases(
+  client: GitHubClient,
+  tag: string,
+  assets: readonly LocalAsset[],
+): Promise<readonly RemoteRelease[]> {
+  const releases = await client.listReleases();
+  return Promise.all(
+    releases.map(async (listed) => {
+      if (listed.tag !== tag) return listed;
+      const release = await client.readRelease(listed.id);
+      const hashed = await Promise.all(
+        release.assets.map(async (asset) => {
+          const size = assets.find(({ name }) => name === asset.name)?.size;
+          const comparable = asset.state === 'uploaded' && asset.size === size;
+          return asset.sha256 === undefined && comparable
+            ? { ...asset, sha256: await client.hashAsset(asset) }
+            : asset;
+        }),
+      );
+      return { ...release, assets: hashed };
+    }),
+  );
+}
+
+async function readGit(
+  { root, tagPattern, folders }: ReleasedSources,
+  version: ReleaseVersion,
+  revision: string,
+): Promise<ReleaseFacts['git']> {
+  const git = async (...args: readonly string[]): Promise<string> => {
+    const result = await execa('git', [...args], { cwd: root, reject: false, stdin: 'ignore' });
+    if (!result.failed) return result.stdout;
+    throw new PrebuiltError('VERSION', `git ${args[0]}: ${result.stderr || result.shortMessage}`, {
+      hint: 'The notes and "latest" need the whole history and its tags: git fetch --unshallow --tags',
+    });
+  };
+  const lines = (text: string): readonly string[] => text.split('\n').filter((line) => line !== '');
+  const tags = lines(await git('tag', '--list'));
+  const shallow = (await git('rev-parse', '--is-shallow-repository')) === 'true';
+  const before = previousTag(version, lines(await git('tag', '--merged', revision)), tagPattern);
+  const range = before === undefined ? revision : `refs/tags/${before}..${revision}`;
+  const log = await git(
+    'log',
+    '--no-merges',
+    '-z',
+    '--max-count=2000',
+    '--format=%H%n%s%n%b',
+    range,
+    '--',
+    ...folders,
+  );
+  return { tags, tagPattern, shallow, previousTag: before, commits: log.split('\0').flatMap(parseCommit) };
+}
+
+function parseCommit(text: string): readonly Commit[] {
+  const [hash = '', subject = '', ...body] = text.split('\n');
+  return hash === '' ? [] : [{ hash, subject, body: body.join('\n') }];
+}

@@ -1,0 +1,596 @@
+import { createHash } from 'node:crypto';
+import { appendFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  type FakeGitHub,
+  type FakeGitHubOptions,
+  type FakeRequest,
+  startFakeGitHub,
+} from '@prebuilt/testing/github';
+import { execa } from 'execa';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { sampleManifest } from '../../../testing/sample-manifest.ts';
+import { formatChecksums } from '../../artifacts/checksums.ts';
+import { formatManifest, type Manifest } from '../../artifacts/manifest.ts';
+import { formatPublishRecord, type PublishRecord } from '../../artifacts/publish-record.ts';
+import { createGitHubClient, uploadAddress } from '../../github/client.ts';
+import { formatNotes } from '../../github/notes.ts';
+import type { WaitClock } from '../../github/retry.ts';
+import { DEFAULT_TAG_PATTERN } from '../../version/tag-pattern.ts';
+import { readReleaseFacts, readTarget, readToken } from './facts.ts';
+import { planRelease, type ReleasePlan } from './plan.ts';
+import { type ReleaseResult, runRelease } from './run.ts';
+
+const TOKEN = 'ghs_canary0123456789';
+const REPOSITORY = 'owner/project';
+const INDEX = `sha256:${'1'.repeat(64)}`;
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+/** A clone with one commit a version, and the built files of the version that is checked out. */
+class Project {
+  readonly root: string;
+  constructor(root: string) {
+    this.root = root;
+  }
+
+  async git(...args: readonly string[]): Promise<string> {
+    const identity = ['-c', 'user.name=t', '-c', 'user.email=t@example.com'];
+    return (await execa('git', [...identity, ...args], { cwd: this.root })).stdout;
+  }
+
+  async commit(message: string): Promise<string> {
+    await this.git('commit', '--quiet', '--allow-empty', '-m', message);
+    return this.git('rev-parse', 'HEAD');
+  }
+
+  /** Writes dist/bin, dist/sbom and dist/publish of a version built from HEAD. */
+  async build(version: string, content = version): Promise<void> {
+    const platforms = sampleManifest.platforms.map((each) => {
+      const bytes = `${content} ${each.path}`;
+      return { ...each, size: bytes.length, sha256: sha256(bytes) };
+    });
+    const manifest: Manifest = {
+      ...sampleManifest,
+      version,
+      revision: await this.git('rev-parse', 'HEAD'),
+      platforms,
+    };
+    const bin = join(this.root, 'dist/bin');
+    await mkdir(bin, { recursive: true });
+    for (const { path } of platforms) await writeFile(join(bin, path), `${content} ${path}`);
+    await writeFile(join(bin, 'checksums.txt'), formatChecksums(manifest));
+    await writeFile(join(bin, 'manifest.json'), formatManifest(manifest));
+    await mkdir(join(this.root, 'dist/sbom'), { recursive: true });
+    await writeFile(join(this.root, 'dist/sbom/mount-monitor-linux-amd64.cdx.json'), '{}\n');
+    await mkdir(join(this.root, 'dist/publish'), { recursive: true });
+    await writeFile(
+      join(this.root, 'dist/publish/record.json'),
+      formatPublishRecord(recordOf(manifest, sha256(formatManifest(manifest)))),
+    );
+  }
+}
+
+function recordOf(
+  manifest: Manifest,
+  manifestSha256: string,
+  signature: PublishRecord['images'][number]['signature'] = null,
+): PublishRecord {
+  const repository = 'ghcr.io/owner/project';
+  return {
+    schemaVersion: 1,
+    name: manifest.name,
+    version: manifest.version,
+    indexDigest: INDEX,
+    manifestSha256,
+    reports: [],
+    images: [
+      {
+        repository,
+        reference: `${repository}@${INDEX}`,
+        platforms: manifest.platforms.map(({ platform, sha256: executableSha256 }) => ({
+          platform,
+          digest: `sha256:${'2'.repeat(64)}`,
+          configDigest: `sha256:${'3'.repeat(64)}`,
+          executableSha256,
+          readBack: true,
+        })),
+        tags: [
+          { tag: manifest.version, kind: 'exact', outcome: 'moved', reason: 'the exact version' },
+          { tag: 'latest', kind: 'moving', outcome: 'left', reason: 'a prerelease' },
+        ],
+        sbom: null,
+        signature,
+        bytesSent: 1,
+        bytesSkipped: 0,
+        blobsSent: 1,
+        blobsSkipped: 0,
+      },
+    ],
+    retries: 0,
+    startedAt: '2026-01-01T00:00:00Z',
+    finishedAt: '2026-01-01T00:00:01Z',
+  };
+}
+
+describe('the notes', () => {
+  const notes = (signature: PublishRecord['images'][number]['signature']) =>
+    formatNotes({
+      tag: 'v1.2.3',
+      repository: REPOSITORY,
+      previousTag: undefined,
+      commits: [],
+      assets: [],
+      record: recordOf(sampleManifest, sha256('manifest'), signature),
+    });
+
+  it('tell how to verify a signed image, with the workflow that signed it at its tag', () => {
+    expect(notes({ digest: `sha256:${'4'.repeat(64)}`, listedBy: 'api' })).toContain(
+      [
+        `cosign verify ghcr.io/owner/project@${INDEX} \\`,
+        '  --certificate-oidc-issuer https://token.actions.githubusercontent.com \\',
+        '  --certificate-identity https://github.com/owner/project/.github/workflows/release.yml@refs/tags/v1.2.3',
+      ].join('\n'),
+    );
+  });
+
+  it('do not speak of the signature of an image that has none', () => {
+    expect(notes(null)).not.toContain('cosign');
+  });
+});
+
+describe('github-release', () => {
+  let project: Project;
+  let github: FakeGitHub;
+  let waits: number[];
+  let told: string[];
+
+  beforeEach(async () => {
+    project = new Project(await mkdtemp(join(tmpdir(), 'github-release-')));
+    await project.git('init', '--quiet', '--initial-branch=main');
+    await project.commit('chore: begin');
+    waits = [];
+    told = [];
+  });
+  afterEach(async () => {
+    await github[Symbol.asyncDispose]();
+    await rm(project.root, { recursive: true, force: true });
+  });
+
+  async function release(version: string, options: Partial<FakeGitHubOptions> = {}): Promise<void> {
+    await project.git('tag', `v${version}`);
+    const commit = await project.git('rev-parse', 'HEAD');
+    await project.build(version);
+    github = await startFakeGitHub({
+      repository: REPOSITORY,
+      token: TOKEN,
+      tags: { [`v${version}`]: commit },
+      ...options,
+    });
+  }
+
+  let now = Date.parse('2026-01-01T00:00:00Z');
+  const clock: WaitClock = {
+    now: () => now,
+    sleep: async (milliseconds) => {
+      waits.push(milliseconds);
+      now += milliseconds;
+    },
+    random: () => 1 - Number.EPSILON,
+  };
+
+  async function plan(stage: 'draft' | 'publish', token: string | undefined = TOKEN) {
+    const client = createGitHubClient({
+      baseUrl: github.baseUrl,
+      repository: REPOSITORY,
+      token,
+      clock,
+      signal: new AbortController().signal,
+      told: (line) => void told.push(line),
+    });
+    const options = {
+      stage,
+      inputPath: 'dist/bin',
+      sbomPath: 'dist/sbom',
+      recordPath: 'dist/publish',
+      tagLatest: 'auto',
+      dryRun: false,
+      json: false,
+    } as const;
+    const facts = await readReleaseFacts(
+      options,
+      { root: project.root, tagPattern: DEFAULT_TAG_PATTERN, folders: [] },
+      REPOSITORY,
+      client,
+      {},
+    );
+    return { client, plan: planRelease(options, facts) };
+  }
+
+  async function run(stage: 'draft' | 'publish'): Promise<ReleaseResult & { readonly plan: ReleasePlan }> {
+    const planned = await plan(stage);
+    const result = await runRelease(planned.plan, planned.client, (line) => void told.push(line));
+    return { ...result, plan: planned.plan };
+  }
+
+  const writes = (): readonly FakeRequest[] => github.requests.filter(({ method }) => method !== 'GET');
+
+  const NAMES = [
+    'mount-monitor-linux-amd64',
+    'mount-monitor-linux-arm64',
+    'checksums.txt',
+    'manifest.json',
+    'mount-monitor-linux-amd64.cdx.json',
+  ];
+
+  it('makes a draft with every asset, then publishes it as the latest release', async () => {
+    await release('1.2.3');
+    expect(await run('draft')).toMatchObject({ uploaded: NAMES, kept: [] });
+    expect(github.releases).toMatchObject([{ tag: 'v1.2.3', draft: true, name: 'v1.2.3' }]);
+    expect(github.releases[0]?.body).toContain('Not published yet');
+    await run('publish');
+    const [published] = github.releases;
+    expect(published).toMatchObject({ tag: 'v1.2.3', draft: false, prerelease: false });
+    expect(github.latestTag()).toBe('v1.2.3');
+    for (const asset of published?.assets ?? []) {
+      const folder = asset.name.endsWith('.cdx.json') ? 'sbom' : 'bin';
+      expect(asset.content).toEqual(await readFile(join(project.root, 'dist', folder, asset.name)));
+      expect(published?.body).toContain(sha256(asset.content.toString()));
+    }
+    expect(published?.body).toContain(`ghcr.io/owner/project@${INDEX}`);
+    expect(published?.body).toContain(
+      `gh attestation verify oci://ghcr.io/owner/project@${INDEX} --repo ${REPOSITORY}`,
+    );
+  });
+
+  it('sends the token to the API and its uploads, never to the host of downloads', async () => {
+    await release('1.2.3', { digests: false });
+    await run('draft');
+    await run('draft');
+    const downloads = github.requests.filter(({ host }) => host === 'downloads');
+    expect(downloads.length).toBeGreaterThan(0);
+    expect(downloads.every(({ authorized }) => !authorized)).toBe(true);
+  });
+
+  it('changes nothing when it runs again', async () => {
+    await release('1.2.3');
+    await run('draft');
+    const before = writes().length;
+    expect(await run('draft')).toMatchObject({ uploaded: [], kept: NAMES });
+    expect(
+      writes()
+        .slice(before)
+        .map(({ method }) => method),
+    ).toEqual(['PATCH']);
+    await run('publish');
+    const published = writes().length;
+    expect((await run('publish')).plan.release.action).toBe('keep');
+    expect((await run('draft')).plan.release.action).toBe('keep');
+    expect(writes()).toHaveLength(published);
+  });
+
+  it('works with immutable releases', async () => {
+    await release('1.2.3', { immutable: true });
+    await run('draft');
+    await run('publish');
+    expect(github.releases[0]).toMatchObject({ immutable: true, draft: false });
+    expect((await run('publish')).plan.release.action).toBe('keep');
+  });
+
+  it('compares by download where the API tells no digest', async () => {
+    await release('1.2.3', { digests: false });
+    await run('draft');
+    expect(await run('draft')).toMatchObject({ uploaded: [] });
+    await project.build('1.2.3', '1.2.4');
+    await expect(run('draft')).rejects.toMatchObject({ code: 'RELEASE_CONFLICT' });
+  });
+
+  it.each(['draft', 'published'] as const)(
+    'refuses other content under a tag that is %s, and names each file',
+    async (state) => {
+      await release('1.2.3');
+      await run('draft');
+      if (state === 'published') await run('publish');
+      await project.build('1.2.3', 'other');
+      const before = writes().length;
+      await expect(run('draft')).rejects.toMatchObject({
+        code: 'RELEASE_CONFLICT',
+        message: expect.stringMatching(
+          /mount-monitor-linux-amd64: expected .*mount-monitor-linux-arm64: expected /,
+        ),
+      });
+      expect(writes()).toHaveLength(before);
+    },
+  );
+
+  it('refuses an asset that is none of its own, and two drafts of one tag', async () => {
+    await release('1.2.3');
+    const { client } = await plan('draft');
+    await run('draft');
+    const stray = join(project.root, 'stray');
+    await writeFile(stray, 'x');
+    const [draft] = github.releases;
+    await client.uploadAsset(await client.readRelease(draft?.id ?? 0), { name: 'stray', path: stray });
+    await expect(run('draft')).rejects.toThrow('stray: expected no such asset');
+    await client.createDraft({ tag: 'v1.2.3', commit: 'main', name: '', body: '', prerelease: false });
+    await expect(run('draft')).rejects.toThrow('expected one release, found 2');
+  });
+
+  it('refuses a tag that is elsewhere or nowhere on GitHub', async () => {
+    await release('1.2.3');
+    github.setTag('v1.2.3', 'd'.repeat(40));
+    await expect(run('draft')).rejects.toMatchObject({
+      code: 'RELEASE_CONFLICT',
+      hint: expect.stringContaining('new version'),
+    });
+    await project.git('tag', 'v1.2.4');
+    await project.build('1.2.4');
+    await expect(run('draft')).rejects.toMatchObject({ hint: 'Push the tag: git push origin v1.2.4' });
+    expect(writes()).toEqual([]);
+  });
+
+  it('publishes only a finished draft, and only with the record of these very executables', async () => {
+    await release('1.2.3');
+    await expect(run('publish')).rejects.toMatchObject({ code: 'RELEASE_INCOMPLETE' });
+    github.setFault(({ path }) =>
+      path.includes('manifest.json') ? { kind: 'status', status: 400 } : undefined,
+    );
+    await expect(run('draft')).rejects.toMatchObject({ code: 'GITHUB' });
+    github.setFault(undefined);
+    await expect(run('publish')).rejects.toThrow('manifest.json');
+    expect(await run('draft')).toMatchObject({ uploaded: NAMES.slice(3), kept: NAMES.slice(0, 3) });
+    const record = join(project.root, 'dist/publish/record.json');
+    const written = await readFile(record, 'utf8');
+    await writeFile(
+      record,
+      written.replace(/"manifestSha256": "."/, '"manifestSha256": "x"').replace('"x', '"0'),
+    );
+    await writeFile(record, JSON.stringify({ ...JSON.parse(written), manifestSha256: '0'.repeat(64) }));
+    await expect(run('publish')).rejects.toMatchObject({ code: 'RELEASE_CONFLICT' });
+    await rm(record);
+    await expect(run('publish')).rejects.toMatchObject({ code: 'RELEASE_INCOMPLETE' });
+    expect(github.releases[0]?.draft).toBe(true);
+    await writeFile(record, written);
+    await run('publish');
+  });
+
+  it('makes a prerelease one on the page too, and not the latest', async () => {
+    await release('1.2.4-rc.1');
+    await run('draft');
+    await run('publish');
+    expect(github.releases[0]).toMatchObject({ prerelease: true, draft: false });
+    expect(github.latestTag()).toBeUndefined();
+  });
+
+  it('leaves the latest release where a higher version is published', async () => {
+    await project.git('tag', 'v1.2.3');
+    await release('1.1.9');
+    const { client } = await plan('draft');
+    const higher = { tag: 'v1.2.3', commit: 'main', name: '', body: '', prerelease: false };
+    await client.updateRelease((await client.createDraft(higher)).id, higher, { makeLatest: true });
+    await run('draft');
+    const { plan: planned } = await run('publish');
+    expect(planned.latest).toEqual({ move: false, reason: '1.2.3 is a higher stable version' });
+    expect(github.latestTag()).toBe('v1.2.3');
+    expect(github.releases.every(({ draft }) => !draft)).toBe(true);
+  });
+
+  it('only reads for a plan, with or without a token', async () => {
+    await release('1.2.3');
+    expect((await plan('draft')).plan.assets.every(({ action }) => action === 'upload')).toBe(true);
+    expect((await plan('draft', undefined)).plan.release.action).toBe('create');
+    expect(writes()).toEqual([]);
+  });
+
+  it('refuses a file that is not what the manifest says', async () => {
+    await release('1.2.3');
+    await appendFile(join(project.root, 'dist/bin/mount-monitor-linux-arm64'), '!');
+    await expect(run('draft')).rejects.toMatchObject({ code: 'ARTIFACT_CHANGED' });
+  });
+
+  it('groups the commits since the previous tag', async () => {
+    await project.git('tag', 'v1.2.2');
+    await project.commit('feat(config): a new option @everyone <b>');
+    await project.commit('fix!: no more of it');
+    await project.commit('whatever this is');
+    await release('1.2.3');
+    const { body } = (await plan('draft')).plan;
+    expect(body).toContain('## Changes since v1.2.2');
+    expect(body).toMatch(
+      /### Breaking changes\n\n- no more of it .*\n\n### Features\n\n- \*\*config\*\*: a new option @<!-- -->everyone &lt;b&gt; .*\n\n### Other changes\n\n- whatever/s,
+    );
+    expect(body).not.toContain('begin');
+  });
+
+  describe('with faults', () => {
+    const first = (match: (request: FakeRequest) => boolean, times = 1) => {
+      let left = times;
+      return (request: FakeRequest): boolean => match(request) && left-- > 0;
+    };
+    const STEPS: readonly (readonly [string, (request: FakeRequest) => boolean])[] = [
+      ['the list of releases', ({ method, path }) => method === 'GET' && path.includes('/releases?')],
+      ['the tag', ({ path }) => path.includes('/commits/')],
+      ['the new draft', ({ host, method }) => host === 'api' && method === 'POST'],
+      ['an upload', ({ path }) => path.includes('name=checksums.txt')],
+      ['the publication', ({ method }) => method === 'PATCH'],
+    ];
+    const FAULTS = [
+      ['a reset', { kind: 'reset' }],
+      ['a reset after the work was done', { kind: 'reset', done: true }],
+      ['500', { kind: 'status', status: 500 }],
+      ['503', { kind: 'status', status: 503 }],
+      ['429 with retry-after', { kind: 'status', status: 429, headers: { 'retry-after': '7' } }],
+    ] as const;
+
+    it.each(
+      STEPS.flatMap(([step, match]) => FAULTS.map(([name, fault]) => [step, name, match, fault] as const)),
+    )('goes on when %s meets %s twice', async (_, __, match, fault) => {
+      await release('1.2.3');
+      const hit = first(match, 2);
+      github.setFault((request) => (hit(request) ? fault : undefined));
+      await run('draft');
+      await run('publish');
+      expect(waits.length).toBeGreaterThan(0);
+      expect(github.releases).toHaveLength(1);
+      expect(github.releases[0]?.assets.map(({ name }) => name)).toEqual(NAMES);
+      expect(github.releases[0]?.draft).toBe(false);
+    });
+
+    it('uploads again where an upload was cut off, in this run or an earlier one', async () => {
+      await release('1.2.3');
+      const hit = first(({ path }) => path.includes('name=manifest.json'));
+      github.setFault((request) => (hit(request) ? { kind: 'cut-off' } : undefined));
+      await run('draft');
+      expect(github.releases[0]?.assets.every(({ state }) => state === 'uploaded')).toBe(true);
+    });
+
+    it('finishes what an earlier run left half-made', async () => {
+      await release('1.2.3');
+      let cut = false;
+      github.setFault(({ host, path }) => {
+        if (cut) return { kind: 'status', status: 401 };
+        cut = host === 'uploads' && path.includes('checksums');
+        return cut ? { kind: 'cut-off' } : undefined;
+      });
+      await expect(run('draft')).rejects.toMatchObject({ code: 'GITHUB' });
+      github.setFault(undefined);
+      expect(github.releases[0]?.assets.map(({ state }) => state)).toEqual([
+        'uploaded',
+        'uploaded',
+        'starter',
+      ]);
+      const { plan: planned } = await run('draft');
+      expect(planned.assets.map(({ action }) => action)).toEqual([
+        'keep',
+        'keep',
+        'replace',
+        'upload',
+        'upload',
+      ]);
+      expect(github.releases[0]?.assets.every(({ state }) => state === 'uploaded')).toBe(true);
+    });
+
+    it.each([true, false])('refuses an upload that arrives changed, digests told: %s', async (digests) => {
+      await release('1.2.3', { digests });
+      const hit = first(({ host }) => host === 'uploads');
+      github.setFault((request) => (hit(request) ? { kind: 'corrupt' } : undefined));
+      await expect(run('draft')).rejects.toMatchObject({
+        code: 'RELEASE_CONFLICT',
+        message: expect.stringContaining('mount-monitor-linux-amd64: expected sha256'),
+      });
+      github.setFault(undefined);
+      await expect(run('publish')).rejects.toMatchObject({ code: 'RELEASE_CONFLICT' });
+      expect(github.releases[0]?.draft).toBe(true);
+    });
+
+    it('waits until the rate limit resets', async () => {
+      await release('1.2.3');
+      const reset = Math.floor(now / 1000) + 120;
+      const hit = first(() => true);
+      github.setFault((request) =>
+        hit(request)
+          ? {
+              kind: 'status',
+              status: 403,
+              message: 'API rate limit exceeded',
+              headers: { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': String(reset) },
+            }
+          : undefined,
+      );
+      await run('draft');
+      expect(waits[0]).toBeGreaterThanOrEqual(120_000);
+    });
+
+    it('waits a minute for the secondary limit, which may come without headers', async () => {
+      await release('1.2.3');
+      const hit = first(({ method }) => method === 'POST');
+      github.setFault((request) =>
+        hit(request)
+          ? { kind: 'status', status: 403, message: 'You have exceeded a secondary rate limit' }
+          : undefined,
+      );
+      await run('draft');
+      expect(waits).toEqual([60_000]);
+    });
+
+    it('does not wait for a limit that resets too late, and says when it does', async () => {
+      await release('1.2.3');
+      const reset = Math.floor(now / 1000) + 3600;
+      github.setFault(() => ({
+        kind: 'status',
+        status: 403,
+        headers: { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': String(reset) },
+      }));
+      await expect(run('draft')).rejects.toMatchObject({
+        code: 'GITHUB',
+        hint: expect.stringContaining(new Date(reset * 1000).toISOString()),
+      });
+      expect(waits).toEqual([]);
+    });
+
+    it('gives up after six tries', async () => {
+      await release('1.2.3');
+      github.setFault(({ path }) =>
+        path.includes('/commits/') ? { kind: 'status', status: 503 } : undefined,
+      );
+      await expect(run('draft')).rejects.toMatchObject({
+        code: 'GITHUB',
+        message: expect.stringContaining('HTTP 503'),
+      });
+      expect(waits).toHaveLength(5);
+    });
+
+    it.each([401, 403, 404, 422])('does not try %s again, and shows no token', async (status) => {
+      await release('1.2.3');
+      github.setFault(({ host, method }) =>
+        host === 'api' && method === 'POST' ? { kind: 'status', status, message: `no ${TOKEN}` } : undefined,
+      );
+      const failure = await run('draft').catch((error: unknown) => error);
+      expect(failure).toMatchObject({ code: 'GITHUB', message: expect.stringContaining(`HTTP ${status}`) });
+      expect(String(failure) + told.join()).not.toContain(TOKEN);
+      expect(waits).toEqual([]);
+    });
+  });
+});
+
+describe('where GitHub is', () => {
+  it.each([
+    ['https://api.github.com', 'https://uploads.github.com/repos/o/r/releases/1/assets{?name,label}'],
+    ['https://api.acme.ghe.com', 'https://uploads.acme.ghe.com/repos/o/r/releases/1/assets{?name,label}'],
+    [
+      'https://git.example/api/v3',
+      'https://git.example/api/uploads/repos/o/r/releases/1/assets{?name,label}',
+    ],
+  ])('%s may name %s for uploads', (base, upload) => {
+    expect(uploadAddress(upload, base)).toBe(upload.replace('{?name,label}', ''));
+  });
+
+  it.each([
+    ['https://api.github.com', 'https://uploads.example.com/repos/o/r/releases/1/assets'],
+    ['https://api.github.com', 'http://uploads.github.com/repos/o/r/releases/1/assets'],
+    ['https://api.github.com', 'https://uploads.github.com.example.com/'],
+    ['https://git.example/api/v3', 'https://uploads.git.example/'],
+    ['https://api.github.com', 'nonsense'],
+  ])('%s may not name %s: the token would go there', (base, upload) => {
+    expect(() => uploadAddress(upload, base)).toThrow('the token is not sent there');
+  });
+
+  it('comes from the options, else from the environment of a job', () => {
+    const job = { GITHUB_REPOSITORY: 'a/b', GITHUB_API_URL: 'https://git.example/api/v3' };
+    expect(readTarget({}, job)).toEqual({ repository: 'a/b', baseUrl: 'https://git.example/api/v3' });
+    expect(readTarget({ repository: 'c/d' }, {})).toEqual({
+      repository: 'c/d',
+      baseUrl: 'https://api.github.com',
+    });
+    expect(() => readTarget({}, {})).toThrow('owner/name');
+    expect(() => readTarget({ repository: '../x/y' }, {})).toThrow('owner/name');
+    expect(() => readTarget({ baseUrl: 'http://api.github.com' }, job)).toThrow('https');
+  });
+
+  it('wants a token to write', () => {
+    expect(() => readToken(false, {})).toThrow('GITHUB_TOKEN');
+    expect(readToken(true, {})).toBeUndefined();
+    expect(readToken(false, { GITHUB_TOKEN: 'x' })).toBe('x');
+  });
+});

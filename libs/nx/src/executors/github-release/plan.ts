@@ -1,0 +1,255 @@
+import type { PublishRecord } from '../../artifacts/publish-record.ts';
+import { PrebuiltError } from '../../errors.ts';
+import type { RemoteAsset, RemoteRelease } from '../../github/client.ts';
+import { type Commit, formatNotes } from '../../github/notes.ts';
+import type { TagPattern } from '../../version/tag-pattern.ts';
+import { planTags } from '../../version/tags.ts';
+import { isPrerelease, type ReleaseVersion } from '../../version/version.ts';
+
+/** A file that is to be an asset. Sizes are bytes, hashes hexadecimal. */
+export interface LocalAsset {
+  readonly name: string;
+  readonly path: string;
+  readonly size: number;
+  readonly sha256: string;
+}
+
+/** All that decides what is done about a release. */
+export interface ReleaseFacts {
+  readonly repository: string;
+  readonly version: ReleaseVersion;
+  /** The commit that the executables were built from. */
+  readonly revision: string;
+  readonly manifestSha256: string;
+  readonly assets: readonly LocalAsset[];
+  readonly git: {
+    readonly tags: readonly string[];
+    /** Which of them are the project's. */
+    readonly tagPattern: TagPattern;
+    readonly shallow: boolean;
+    readonly previousTag: string | undefined;
+    readonly commits: readonly Commit[];
+  };
+  /** The releases of the repository; those of this version with all of their assets, hashed. */
+  readonly releases: readonly RemoteRelease[];
+  /** What the tag on GitHub points at. */
+  readonly tagCommit: string | undefined;
+  readonly record: PublishRecord | undefined;
+}
+
+/** What a maintainer asks for. */
+export interface ReleaseOptions {
+  readonly stage: 'draft' | 'publish';
+  readonly tagLatest: 'auto' | 'never';
+}
+
+/** An asset and what is done about it: `replace` takes away an upload that was cut off first. */
+export type PlannedAsset = LocalAsset &
+  (
+    | { readonly action: 'upload' | 'keep' }
+    | { readonly action: 'replace'; readonly cutOff: { readonly id: number; readonly name: string } }
+  );
+
+/** What will be done, in this order: the release, its assets, and the publication. */
+export interface ReleasePlan {
+  readonly stage: 'draft' | 'publish';
+  readonly repository: string;
+  readonly tag: string;
+  readonly commit: string;
+  readonly name: string;
+  readonly body: string;
+  readonly prerelease: boolean;
+  readonly latest: { readonly move: boolean; readonly reason: string };
+  readonly release:
+    | { readonly action: 'create' }
+    | { readonly action: 'change' | 'keep' | 'publish'; readonly id: number; readonly pageUrl: string };
+  readonly assets: readonly PlannedAsset[];
+}
+
+/**
+ * Plans a stage. Throws `RELEASE_CONFLICT` where GitHub has something else under this version, naming every
+ * difference, and `RELEASE_INCOMPLETE` where the page can't be published yet; what `planTags` throws is passed on.
+ */
+export function planRelease(options: ReleaseOptions, facts: ReleaseFacts): ReleasePlan {
+  const tag = facts.git.tagPattern.format(facts.version);
+  const existing = releaseOfTag(tag, facts);
+  checkTag(tag, facts);
+  if (options.stage === 'publish') checkRecord(facts);
+  const latest = planLatest(options, facts);
+  const assets = planAssets(tag, facts.assets, existing);
+  const plan = {
+    stage: options.stage,
+    repository: facts.repository,
+    tag,
+    commit: facts.revision,
+    name: tag,
+    body: formatNotes({
+      tag,
+      repository: facts.repository,
+      previousTag: facts.git.previousTag,
+      commits: facts.git.commits,
+      assets: facts.assets,
+      record: options.stage === 'publish' ? facts.record : undefined,
+    }),
+    prerelease: isPrerelease(facts.version),
+    latest,
+    assets,
+  };
+  if (existing === undefined) {
+    if (options.stage === 'draft') return { ...plan, release: { action: 'create' } };
+    throw new PrebuiltError('RELEASE_INCOMPLETE', `${tag}: expected a draft to publish, found no release`, {
+      hint: 'Make the draft first: {run github-draft}',
+    });
+  }
+  const { id, pageUrl } = existing;
+  if (!existing.draft) {
+    checkPublished(tag, plan, existing, facts);
+    return { ...plan, release: { action: 'keep', id, pageUrl } };
+  }
+  if (options.stage === 'draft') return { ...plan, release: { action: 'change', id, pageUrl } };
+  const missing = assets.filter(({ action }) => action !== 'keep').map(({ name }) => name);
+  if (missing.length > 0) {
+    throw new PrebuiltError(
+      'RELEASE_INCOMPLETE',
+      `${tag}: expected a draft with all ${assets.length} assets, found none of: ${missing.join(', ')}`,
+      { hint: 'Finish the draft first: {run github-draft}' },
+    );
+  }
+  return { ...plan, release: { action: 'publish', id, pageUrl } };
+}
+
+function releaseOfTag(tag: string, facts: ReleaseFacts): RemoteRelease | undefined {
+  const [first, ...more] = facts.releases.filter((each) => each.tag === tag);
+  if (more.length === 0) return first;
+  throw new PrebuiltError(
+    'RELEASE_CONFLICT',
+    `${tag}: expected one release, found ${more.length + 1}: ${[first, ...more].map((each) => `${each?.draft ? 'draft' : 'published'} ${each?.pageUrl}`).join(', ')}`,
+    { hint: 'Delete the drafts that are not wanted on the releases page, then run it again.' },
+  );
+}
+
+function checkTag(tag: string, { tagCommit, revision }: ReleaseFacts): void {
+  if (tagCommit === revision) return;
+  const found = tagCommit === undefined ? 'no such tag' : `commit ${tagCommit}`;
+  throw new PrebuiltError(
+    'RELEASE_CONFLICT',
+    `tag ${tag} on GitHub: expected commit ${revision}, which the executables were built from, found ${found}`,
+    {
+      hint:
+        tagCommit === undefined
+          ? `Push the tag: git push origin ${tag}`
+          : 'A tag that moved is a new release: give it a new version.',
+    },
+  );
+}
+
+function checkRecord({ record, manifestSha256, version, assets }: ReleaseFacts): void {
+  if (record === undefined) {
+    throw new PrebuiltError(
+      'RELEASE_INCOMPLETE',
+      `${version}: expected the record of its published image, found none`,
+      {
+        hint: 'Publish the image first: {run docker-publish}',
+      },
+    );
+  }
+  if (record.manifestSha256 !== manifestSha256 || record.version !== version) {
+    throw new PrebuiltError(
+      'RELEASE_CONFLICT',
+      `record of the image: expected version ${version} and manifest ${manifestSha256}, found ${record.version} and ${record.manifestSha256}`,
+      { hint: 'Publish the image of these executables first: {run docker-publish}' },
+    );
+  }
+  const known = new Set(assets.map(({ sha256 }) => sha256));
+  for (const { repository, platforms } of record.images) {
+    for (const { platform, executableSha256 } of platforms) {
+      if (known.has(executableSha256)) continue;
+      throw new PrebuiltError(
+        'RELEASE_CONFLICT',
+        `${repository}, ${platform}: its executable ${executableSha256} is none of the release's files`,
+      );
+    }
+  }
+}
+
+function planLatest(options: ReleaseOptions, facts: ReleaseFacts): ReleasePlan['latest'] {
+  const { tags: gitTags, tagPattern, shallow } = facts.git;
+  const published = facts.releases
+    .filter((each) => !each.draft && !each.prerelease)
+    .flatMap(({ tag }) => tagPattern.parse(tag) ?? []);
+  const latest = planTags(
+    {
+      version: facts.version,
+      gitTags,
+      tagPattern,
+      shallow,
+      registryTags: published,
+    },
+    { spellings: ['plain'], moving: options.tagLatest },
+  ).find(({ tag }) => tag === 'latest');
+  if (latest === undefined) throw new Error('planTags plans no "latest"');
+  return { move: latest.move, reason: latest.reason };
+}
+
+function planAssets(
+  tag: string,
+  wanted: readonly LocalAsset[],
+  existing: RemoteRelease | undefined,
+): readonly PlannedAsset[] {
+  const differences: string[] = [];
+  const remote = new Map(existing?.assets.map((asset) => [asset.name, asset]));
+  const planned = wanted.map((asset): PlannedAsset => {
+    const found = remote.get(asset.name);
+    remote.delete(asset.name);
+    if (found === undefined) return { ...asset, action: 'upload' };
+    if (found.state !== 'uploaded')
+      return { ...asset, action: 'replace', cutOff: { id: found.id, name: found.name } };
+    const difference = assetDifference(asset, found);
+    if (difference !== undefined) differences.push(difference);
+    return { ...asset, action: 'keep' };
+  });
+  differences.push(...[...remote.keys()].map((name) => `${name}: expected no such asset`));
+  if (differences.length === 0) return planned;
+  throw new PrebuiltError(
+    'RELEASE_CONFLICT',
+    `${tag}: GitHub has other files (${existing?.pageUrl}): ${differences.join('; ')}`,
+    {
+      hint: existing?.draft
+        ? 'Nothing is overwritten. If the draft is not wanted, delete it on its page and run it again.'
+        : 'A published release never changes: give it a new version.',
+    },
+  );
+}
+
+/** How an asset differs from the file; undefined where it is the same. */
+export function assetDifference(
+  wanted: Pick<LocalAsset, 'name' | 'size' | 'sha256'>,
+  found: RemoteAsset,
+): string | undefined {
+  if (found.name !== wanted.name) return `${wanted.name}: GitHub calls it ${found.name}`;
+  if (found.size !== wanted.size) return `${wanted.name}: expected ${wanted.size} bytes, found ${found.size}`;
+  if (found.sha256 !== wanted.sha256)
+    return `${wanted.name}: expected sha256 ${wanted.sha256}, found ${found.sha256 ?? 'none'}`;
+  return undefined;
+}
+
+function checkPublished(
+  tag: string,
+  plan: Pick<ReleasePlan, 'prerelease' | 'assets'>,
+  existing: RemoteRelease,
+  { record }: ReleaseFacts,
+): void {
+  const differences = [
+    ...plan.assets.filter(({ action }) => action !== 'keep').map(({ name }) => `${name} is missing`),
+    ...(existing.prerelease === plan.prerelease ? [] : [`expected prerelease ${plan.prerelease}`]),
+    ...(record?.images ?? [])
+      .filter(({ reference }) => !existing.body.includes(reference))
+      .map(({ reference }) => `its notes do not name ${reference}`),
+  ];
+  if (differences.length === 0) return;
+  throw new PrebuiltError(
+    'RELEASE_CONFLICT',
+    `${tag} is published (${existing.pageUrl}) and differs: ${differences.join('; ')}`,
+    { hint: 'A published release never changes: give it a new version.' },
+  );
+}

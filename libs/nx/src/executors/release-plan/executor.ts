@@ -1,0 +1,45 @@
+import type { ExecutorContext } from '@nx/devkit';
+import { writeJobOutputs, writeJobSummary } from '../../github/job-summary.ts';
+import { reportFailures } from '../failures.ts';
+import { tagPatternFor } from '../project-context.ts';
+import { readBeginFacts } from './facts.ts';
+import type { ReleasePlanOptions } from './options.ts';
+import { planBegin } from './plan.ts';
+
+/** `@prebuilt/nx:release-plan`: whether a release may begin. Options: schema.json. */
+export default function releasePlan(
+  options: ReleasePlanOptions,
+  context: ExecutorContext,
+): Promise<{ success: boolean }> {
+  return reportFailures(context, async () => {
+    const facts = await readBeginFacts(context.root, process.env, tagPatternFor(context));
+    const plan = planBegin(facts, options.tagLatest);
+    const rows = plan.tags.map(({ tag, move, reason }) => [tag, move ? 'moves' : 'stays', reason] as const);
+    if (options.json) console.log(JSON.stringify(plan, null, 2));
+    else {
+      console.log(
+        `release ${plan.version}${plan.prerelease ? ' (prerelease)' : ''} from the tag ${plan.tag}`,
+      );
+      for (const row of rows) console.log(`  ${row[0].padEnd(12)} ${row[1]}  ${row[2]}`);
+    }
+    await writeJobSummary(
+      [
+        `### Release ${plan.version}${plan.prerelease ? ' (prerelease)' : ''}`,
+        '',
+        '| tag of the image | | reason |',
+        '| --- | --- | --- |',
+        ...rows.map((row) => `| ${row.join(' | ')} |`),
+      ].join('\n'),
+    );
+    await writeJobOutputs({
+      version: plan.version,
+      tag: plan.tag,
+      prerelease: String(plan.prerelease),
+      tags: plan.tags
+        .filter(({ move }) => move)
+        .map(({ tag }) => tag)
+        .join(','),
+    });
+    return true;
+  });
+}

@@ -1,0 +1,42 @@
+import { describe, expect, it } from 'vitest';
+import { DEFAULT_TAG_PATTERN } from '../../version/tag-pattern.ts';
+import { planBegin } from './plan.ts';
+
+const facts = (releaseVersion: string | undefined, tagsAtHead: readonly string[] = ['v1.2.3']) => ({
+  releaseVersion,
+  gitTags: ['v1.0.0', ...tagsAtHead],
+  tagsAtHead,
+  tagPattern: DEFAULT_TAG_PATTERN,
+  shallow: false,
+});
+
+describe('a release', () => {
+  it('begins from its tag', () => {
+    expect(planBegin(facts('v1.2.3'), 'auto')).toMatchObject({
+      version: '1.2.3',
+      tag: 'v1.2.3',
+      prerelease: false,
+    });
+    expect(planBegin(facts('1.2.3-rc.1', ['v1.2.3-rc.1']), 'auto').prerelease).toBe(true);
+  });
+
+  it.each(['vNext', 'v1.2', '1.2.3; id', 'v1.2.3;id', '../x', 'refs/tags/v1.2.3', 'v01.2.3'])(
+    'does not begin from %s',
+    (version) => {
+      expect(() => planBegin(facts(version), 'auto')).toThrow(
+        expect.objectContaining({ code: 'INVALID_VERSION' }),
+      );
+    },
+  );
+
+  it.each([
+    ['no version', facts(undefined), 'VERSION'],
+    ['an empty version', facts(''), 'VERSION'],
+    ['a tag that is not at HEAD', { ...facts('1.2.3', []), gitTags: ['v1.2.3'] }, 'VERSION'],
+    ['a tag without the v', { ...facts('1.2.3', ['1.2.3']) }, 'VERSION'],
+    ['build metadata', facts('1.2.3+b', ['v1.2.3+b']), 'BUILD_METADATA'],
+    ['a shallow clone', { ...facts('1.2.3'), shallow: true }, 'UNKNOWN_HISTORY'],
+  ])('does not begin with %s', (_, given, code) => {
+    expect(() => planBegin(given, 'auto')).toThrow(expect.objectContaining({ code }));
+  });
+});

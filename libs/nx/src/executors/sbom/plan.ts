@@ -1,0 +1,93 @@
+import { PackageURL } from 'packageurl-js';
+import type { Manifest, ManifestComponent, PlatformArtifact } from '../../artifacts/manifest.ts';
+
+/** A package or file of an image, in CycloneDX's terms. */
+export interface SbomComponent {
+  readonly type: 'library' | 'framework' | 'file';
+  readonly name: string;
+  readonly group?: string;
+  readonly version?: string;
+  /** https://github.com/package-url/purl-spec */
+  readonly purl?: string;
+  /** An SPDX expression. */
+  readonly license?: string;
+  /** In hexadecimal. */
+  readonly sha256?: string;
+  /** The files that the package put into the image. */
+  readonly files: readonly SbomComponent[];
+}
+
+/** The bill of materials of one platform's image. */
+export interface SbomPlan {
+  readonly fileName: string;
+  /** `urn:uuid:…`, derived from the manifest and the platform, so that the same build has the same one. */
+  readonly serialNumber: string;
+  /** Seconds since 1970. */
+  readonly timestamp: number;
+  readonly program: SbomComponent;
+  readonly components: readonly SbomComponent[];
+}
+
+/**
+ * Lists what is in each platform's image, from the manifest: the executable, its components (libraries and
+ * the language's runtime), and the distribution packages with their files. Files without a package, from a
+ * sysroot that was not made of packages, are listed alone. `uuidOf` derives a UUID from a text.
+ */
+export function planSboms(
+  { manifest, sha256 }: { readonly manifest: Manifest; readonly sha256: string },
+  uuidOf: (text: string) => string,
+): readonly SbomPlan[] {
+  return manifest.platforms.map((artifact) => ({
+    fileName: `${artifact.path}.cdx.json`,
+    serialNumber: `urn:uuid:${uuidOf(`${sha256} ${artifact.platform}`)}`,
+    timestamp: manifest.sourceDateEpoch,
+    program: {
+      type: 'file',
+      name: artifact.path,
+      version: manifest.version,
+      purl: `pkg:generic/${encodeURIComponent(manifest.name)}@${encodeURIComponent(manifest.version)}?checksum=sha256:${artifact.sha256}`,
+      sha256: artifact.sha256,
+      files: [],
+    },
+    components: [
+      ...[...manifest.components, ...artifact.components].map(describeComponent),
+      ...runtimeFiles(artifact),
+    ],
+  }));
+}
+
+function describeComponent({ kind, purl, license }: ManifestComponent): SbomComponent {
+  const { namespace, name, version } = PackageURL.fromString(purl);
+  return {
+    type: kind,
+    name: name ?? purl,
+    ...(namespace ? { group: namespace } : {}),
+    ...(version ? { version } : {}),
+    purl,
+    ...(license === undefined ? {} : { license }),
+    files: [],
+  };
+}
+
+function runtimeFiles(artifact: PlatformArtifact): readonly SbomComponent[] {
+  const packages = new Map<string, SbomComponent & { readonly files: SbomComponent[] }>();
+  const loose: SbomComponent[] = [];
+  for (const { path, sha256, package: owner } of artifact.runtime.files) {
+    const file: SbomComponent = { type: 'file', name: `/${path}`, sha256, files: [] };
+    if (owner === null) {
+      loose.push(file);
+      continue;
+    }
+    const purl = `pkg:deb/debian/${owner.name}@${encodeURIComponent(owner.version)}?arch=${owner.architecture}`;
+    const known = packages.get(purl) ?? {
+      type: 'library',
+      name: owner.name,
+      version: owner.version,
+      purl,
+      files: [],
+    };
+    packages.set(purl, known);
+    known.files.push(file);
+  }
+  return [...packages.values(), ...loose];
+}

@@ -1,0 +1,97 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { sampleManifest } from '../../../testing/sample-manifest.ts';
+import type { Manifest } from '../../artifacts/manifest.ts';
+import { planSboms, type SbomPlan } from './plan.ts';
+import { formatSbom, uuidOf, writeSboms } from './run.ts';
+
+const SHA256 = 'd'.repeat(64);
+const plan = (manifest: Manifest = sampleManifest): readonly SbomPlan[] =>
+  planSboms({ manifest, sha256: SHA256 }, uuidOf);
+
+function one(plans: readonly SbomPlan[]): SbomPlan {
+  const [first] = plans;
+  if (first === undefined) throw new Error('no plan');
+  return first;
+}
+
+describe('planSboms', () => {
+  it('lists libraries, the language runtime, and distribution packages with their files', () => {
+    expect(one(plan()).components.map(({ purl, files }) => [purl, files.map(({ name }) => name)])).toEqual([
+      ['pkg:npm/valibot@1.5.0', []],
+      ['pkg:npm/%40oven/bun-linux-amd64@1.4.4', []],
+      [
+        'pkg:deb/debian/libc6@2.36-9%2Bdeb12u14?arch=amd64',
+        ['/lib64/ld-linux-x86-64.so.2', '/lib/x86_64-linux-gnu/libc.so.6'],
+      ],
+    ]);
+  });
+
+  it('lists files without a package alone', () => {
+    const manifest = structuredClone(sampleManifest) as Manifest;
+    for (const { runtime } of manifest.platforms)
+      for (const file of runtime.files) Object.assign(file, { package: null });
+    expect(
+      one(plan(manifest))
+        .components.slice(2)
+        .map(({ type, name }) => [type, name]),
+    ).toEqual([
+      ['file', '/lib64/ld-linux-x86-64.so.2'],
+      ['file', '/lib/x86_64-linux-gnu/libc.so.6'],
+    ]);
+  });
+
+  it('gives each platform a serial number of its own, the same for the same build', () => {
+    const numbers = plan().map(({ serialNumber }) => serialNumber);
+    expect(new Set(numbers).size).toBe(2);
+    expect(plan().map(({ serialNumber }) => serialNumber)).toEqual(numbers);
+    expect(numbers[0]).toMatch(
+      /^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
+    );
+  });
+});
+
+describe('a bill of materials', () => {
+  it('is CycloneDX 1.6 with hashes, licenses and dependencies', async () => {
+    const bom = JSON.parse(await formatSbom(one(plan())));
+    expect(bom).toMatchObject({
+      bomFormat: 'CycloneDX',
+      specVersion: '1.6',
+      metadata: {
+        timestamp: '2023-11-14T22:13:20.000Z',
+        component: { type: 'application', name: 'mount-monitor-linux-amd64', version: '1.2.3' },
+      },
+    });
+    const valibot = bom.components.find(({ name }: { name: string }) => name === 'valibot');
+    expect(valibot.licenses).toEqual([{ expression: 'MIT' }]);
+    const libc = bom.components.find(({ name }: { name: string }) => name === 'libc6');
+    expect(libc.components).toHaveLength(2);
+    expect(libc.components[0].hashes).toEqual([
+      { alg: 'SHA-256', content: expect.stringMatching(/^[0-9a-f]{64}$/) },
+    ]);
+    const program = bom.dependencies.find(({ ref }: { ref: string }) => ref === 'program');
+    expect(program.dependsOn).toHaveLength(3);
+  });
+
+  it('is the same bytes for the same manifest', async () => {
+    expect(await formatSbom(one(plan()))).toBe(await formatSbom(one(plan())));
+  });
+
+  it('is written for every platform into a folder replaced as a whole', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'sbom-'));
+    try {
+      await writeSboms(join(folder, 'sbom'), plan());
+      expect((await readdir(join(folder, 'sbom'))).sort()).toEqual([
+        'mount-monitor-linux-amd64.cdx.json',
+        'mount-monitor-linux-arm64.cdx.json',
+      ]);
+      expect(await readdir(folder)).toEqual(['sbom']);
+      const text = await readFile(join(folder, 'sbom/mount-monitor-linux-arm64.cdx.json'), 'utf8');
+      expect(text).toContain('arch=arm64');
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+});

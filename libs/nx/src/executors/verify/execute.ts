@@ -1,0 +1,110 @@
+import { stripVTControlCharacters } from 'node:util';
+import { execa } from 'execa';
+import type { Finding } from '../../artifacts/verify-report.ts';
+import { failure } from './inspect-files.ts';
+import type { PlatformVerification, VerifyPlan } from './plan.ts';
+
+const MOST_OUTPUT_BYTES = 1024 * 1024;
+
+/**
+ * Runs an executable once for each of the plan's arguments: every run has to end with 0 within the deadline, and
+ * the first has to print the manifest's version. Nothing of the caller's environment reaches the program, and
+ * nothing that it started outlives the run.
+ */
+export async function executeSmoke(
+  plan: VerifyPlan,
+  { artifact, execution }: PlatformVerification,
+  cwd: string,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  const { command } = execution;
+  if (command === undefined) return [];
+  const runs = plan.smoke.map(async (args, index): Promise<readonly Finding[]> => {
+    const label = [artifact.path, ...args].join(' ');
+    const outcome = await run(command.file, [...command.args, ...args], {
+      cwd,
+      timeoutMs: plan.timeoutMs,
+      signal,
+    });
+    if (outcome.kind === 'timeout') {
+      const expected = `expected it to end within ${plan.timeoutMs / 1000} s, it did not`;
+      return [failure('TIMEOUT', `${label}: ${expected}`)];
+    }
+    if (outcome.kind === 'failed') {
+      return [failure('EXECUTION_FAILED', `${label}: expected exit code 0, found ${outcome.cause}`)];
+    }
+    if (index === 0 && !outcome.stdout.split(/\s+/).includes(plan.version)) {
+      const found = JSON.stringify(outcome.stdout.slice(0, 200));
+      return [failure('WRONG_VERSION', `${label}: expected it to print ${plan.version}, found ${found}`)];
+    }
+    return [];
+  });
+  return (await Promise.all(runs)).flat();
+}
+
+type Outcome =
+  | { readonly kind: 'ended'; readonly stdout: string }
+  | { readonly kind: 'timeout' }
+  | { readonly kind: 'failed'; readonly cause: string };
+
+async function run(
+  file: string,
+  args: readonly string[],
+  limits: { readonly cwd: string; readonly timeoutMs: number; readonly signal: AbortSignal },
+): Promise<Outcome> {
+  const child = execa(file, args, {
+    cwd: limits.cwd,
+    env: { PATH: '/usr/bin:/bin' },
+    extendEnv: false,
+    stdin: 'ignore',
+    detached: true,
+    reject: false,
+    maxBuffer: MOST_OUTPUT_BYTES,
+  });
+  let timedOut = false;
+  const end = (): void => {
+    killGroup(child.pid);
+    // One that left the group may keep the pipes open for ever.
+    child.stdout.destroy();
+    child.stderr.destroy();
+  };
+  const deadline = setTimeout(() => {
+    timedOut = true;
+    end();
+  }, limits.timeoutMs);
+  limits.signal.addEventListener('abort', end);
+  if (limits.signal.aborted) end();
+  const result = await child;
+  clearTimeout(deadline);
+  limits.signal.removeEventListener('abort', end);
+  killGroup(child.pid);
+  if (timedOut) return { kind: 'timeout' };
+  if (!result.failed) return { kind: 'ended', stdout: result.stdout ?? '' };
+  const how =
+    result.signal !== undefined
+      ? `signal ${result.signal}`
+      : result.exitCode !== undefined
+        ? `exit code ${result.exitCode}`
+        : (result.shortMessage ?? 'no end that can be told');
+  const said = firstLine(result.stderr) ?? firstLine(result.stdout);
+  return { kind: 'failed', cause: said === undefined ? how : `${how}: ${said}` };
+}
+
+// The whole group, since the program may have started others; it may also be gone.
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+// Of what the program says nothing may reach the terminal but text.
+function firstLine(text: string): string | undefined {
+  const line = stripVTControlCharacters(text)
+    .split('\n')
+    .map((each) => each.replaceAll(/\p{Cc}/gu, ' ').trim())
+    .find((each) => each !== '');
+  return line?.slice(0, 300);
+}

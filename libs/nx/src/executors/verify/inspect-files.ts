@@ -1,0 +1,188 @@
+import { lstat, readdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { CHECKSUMS_FILE, parseChecksums } from '../../artifacts/checksums.ts';
+import type { PlatformArtifact, RuntimeFile } from '../../artifacts/manifest.ts';
+import type { Finding } from '../../artifacts/verify-report.ts';
+import { PrebuiltError } from '../../errors.ts';
+import { sha256OfFile } from '../../files/hash.ts';
+
+/** An error finding, on one line: file names and what programs say may hold control characters. */
+export function failure(code: string, message: string): Finding {
+  return { severity: 'error', code, message: message.replaceAll(/\p{Cc}/gu, ' ') };
+}
+
+const MOST_CHECKSUMS_BYTES = 1024 * 1024;
+
+interface ExpectedFile {
+  readonly path: string;
+  readonly label: string;
+  readonly mode: number;
+  readonly size: number;
+  readonly sha256: string;
+}
+
+/** What a look at a file tells before its content is read. */
+export interface FileShape {
+  /** Whether there is a regular file, which can be opened without waiting or following a link. */
+  readonly regular: boolean;
+  readonly findings: readonly Finding[];
+  /** Hashes the content; gives nothing where `findings` tell already that the content is another. */
+  readonly content: () => Promise<readonly Finding[]>;
+}
+
+/** Looks at an executable: there, regular, mode and size as in the manifest. */
+export function inspectExecutable(artifact: PlatformArtifact, path: string): Promise<FileShape> {
+  const { path: label, size, sha256 } = artifact;
+  return inspectFile({ path, label, mode: 0o755, size, sha256 });
+}
+
+/** Checks that a runtime folder holds exactly the manifest's files, each as the manifest says. */
+export async function inspectRuntimeFolder(
+  artifact: PlatformArtifact,
+  folder: string,
+): Promise<readonly Finding[]> {
+  const label = artifact.runtime.path;
+  const listed = new Set(artifact.runtime.files.map(({ path }) => path));
+  const folders = new Set([...listed].flatMap(parentsOf));
+  const [walked, ...files] = await Promise.all([
+    walk(folder, label),
+    ...artifact.runtime.files.map(async (file) => {
+      const shape = await inspectFile(expectedRuntimeFile(artifact, folder, file));
+      return [...shape.findings, ...(await shape.content())];
+    }),
+  ]);
+  const extra = walked.entries
+    .filter(({ path, isFolder }) => !(isFolder ? folders : listed).has(path))
+    .map(({ path }) => failure('UNEXPECTED_FILE', `${label}/${path}: is not in the manifest`));
+  return [...walked.findings, ...extra, ...files.flat()];
+}
+
+/** Checks that the checksums name this executable with the manifest's hash, and nothing that is no executable of it. */
+export async function inspectChecksums(
+  artifact: PlatformArtifact,
+  inputPath: string,
+  executables: readonly string[],
+): Promise<readonly Finding[]> {
+  const path = join(inputPath, CHECKSUMS_FILE);
+  try {
+    const { size } = await lstat(path);
+    if (size > MOST_CHECKSUMS_BYTES) {
+      return [
+        failure(
+          'INVALID_CHECKSUMS',
+          `${CHECKSUMS_FILE}: expected at most ${MOST_CHECKSUMS_BYTES} bytes, found ${size}`,
+        ),
+      ];
+    }
+    const checksums = parseChecksums(await readFile(path, 'utf8'), CHECKSUMS_FILE);
+    const listed = checksums.find((each) => each.path === artifact.path)?.sha256 ?? 'nothing';
+    const expected = `${artifact.sha256} for ${artifact.path}`;
+    return [
+      ...(listed === artifact.sha256
+        ? []
+        : [failure('WRONG_CHECKSUM', `${CHECKSUMS_FILE}: expected ${expected}, found ${listed}`)]),
+      ...checksums
+        .filter((each) => !executables.includes(each.path))
+        .map((each) => failure('WRONG_CHECKSUM', `${CHECKSUMS_FILE}: ${each.path} is not in the manifest`)),
+    ];
+  } catch (error) {
+    if (error instanceof PrebuiltError) return [failure(error.code, error.message)];
+    if (error instanceof Error && 'code' in error)
+      return [failure('UNREADABLE', `${CHECKSUMS_FILE}: ${error.message}`)];
+    throw error;
+  }
+}
+
+function parentsOf(path: string): readonly string[] {
+  const parent = dirname(path);
+  return parent === '.' ? [] : [parent, ...parentsOf(parent)];
+}
+
+function expectedRuntimeFile(artifact: PlatformArtifact, folder: string, file: RuntimeFile): ExpectedFile {
+  return {
+    path: join(folder, file.path),
+    label: `${artifact.runtime.path}/${file.path}`,
+    mode: Number.parseInt(file.mode, 8),
+    size: file.size,
+    sha256: file.sha256,
+  };
+}
+
+async function inspectFile(expected: ExpectedFile): Promise<FileShape> {
+  const { label } = expected;
+  const found = await lstat(expected.path).catch((error: NodeJS.ErrnoException) => error);
+  if (found instanceof Error) {
+    return unusable(
+      found.code === 'ENOENT' || found.code === 'ENOTDIR'
+        ? failure('MISSING_FILE', `${label}: expected a file, found none`)
+        : failure('UNREADABLE', `${label}: ${found.message}`),
+    );
+  }
+  if (!found.isFile()) {
+    const kind = found.isSymbolicLink()
+      ? 'a symbolic link'
+      : found.isDirectory()
+        ? 'a folder'
+        : 'a special file';
+    return unusable(failure('NOT_REGULAR', `${label}: expected a regular file, found ${kind}`));
+  }
+  const findings: Finding[] = [];
+  const mode = found.mode & 0o7777;
+  if (mode !== expected.mode) {
+    findings.push(
+      failure('WRONG_MODE', `${label}: expected mode ${octal(expected.mode)}, found ${octal(mode)}`),
+    );
+  }
+  if (found.size !== expected.size) {
+    findings.push(failure('WRONG_SIZE', `${label}: expected ${expected.size} bytes, found ${found.size}`));
+    return { regular: true, findings, content: nothing };
+  }
+  return { regular: true, findings, content: () => inspectContent(expected) };
+}
+
+const nothing = (): Promise<readonly Finding[]> => Promise.resolve([]);
+
+function unusable(finding: Finding): FileShape {
+  return { regular: false, findings: [finding], content: nothing };
+}
+
+async function inspectContent({ path, label, sha256 }: ExpectedFile): Promise<readonly Finding[]> {
+  try {
+    const found = await sha256OfFile(path);
+    if (found === sha256) return [];
+    return [failure('WRONG_HASH', `${label}: expected SHA-256 ${sha256}, found ${found}`)];
+  } catch (error) {
+    return [failure('UNREADABLE', `${label}: ${(error as Error).message}`)];
+  }
+}
+
+interface Walked {
+  readonly entries: readonly { readonly path: string; readonly isFolder: boolean }[];
+  readonly findings: readonly Finding[];
+}
+
+// Links are entries and are not followed.
+async function walk(folder: string, label: string): Promise<Walked> {
+  const top = await lstat(folder).catch(() => undefined);
+  if (top === undefined || !top.isDirectory()) {
+    const found = top ? 'something else' : 'none';
+    return {
+      entries: [],
+      findings: [failure('MISSING_FILE', `${label}: expected a folder, found ${found}`)],
+    };
+  }
+  try {
+    const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+    const paths = entries.map((entry) => ({
+      path: join(entry.parentPath, entry.name).slice(folder.length + 1),
+      isFolder: entry.isDirectory(),
+    }));
+    return { entries: paths.sort((a, b) => (a.path < b.path ? -1 : 1)), findings: [] };
+  } catch (error) {
+    return { entries: [], findings: [failure('UNREADABLE', `${label}: ${(error as Error).message}`)] };
+  }
+}
+
+function octal(mode: number): string {
+  return mode.toString(8).padStart(4, '0');
+}

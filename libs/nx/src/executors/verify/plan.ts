@@ -1,0 +1,123 @@
+import { dirname, join, resolve } from 'node:path';
+import type { Manifest, PlatformArtifact } from '../../artifacts/manifest.ts';
+import { type Platform, parsePlatforms } from '../../artifacts/platform.ts';
+import type { VerifyReport } from '../../artifacts/verify-report.ts';
+import { PrebuiltError } from '../../errors.ts';
+import type { VerifyOptions } from './options.ts';
+
+/** What this machine can run: its own platform, and an emulator's path by platform. */
+export interface ExecutionFacts {
+  readonly host: Platform | undefined;
+  readonly emulators: ReadonlyMap<Platform, string>;
+}
+
+/** How an executable is run; `args` precede the program's own. */
+export interface Execution {
+  readonly report: VerifyReport['execution'];
+  readonly command: { readonly file: string; readonly args: readonly string[] } | undefined;
+}
+
+// Where the dynamic loader looks without configuration. https://man7.org/linux/man-pages/man8/ld.so.8.html
+const LIBRARY = /^(usr\/)?lib(32|64|x32)?\/([a-z0-9_]+-linux-[a-z0-9]+\/)?[^/]+\.so(\.[^/]*)?$/;
+
+/** Whether a file of a runtime folder is a library that the dynamic loader finds there. */
+export function isLibrary(path: string): boolean {
+  return LIBRARY.test(path);
+}
+
+/** One platform to verify. Paths are absolute. */
+export interface PlatformVerification {
+  readonly artifact: PlatformArtifact;
+  readonly executable: string;
+  readonly runtimeFolder: string;
+  readonly execution: Execution;
+}
+
+/** What a verification will do. Paths are absolute, times are milliseconds. */
+export interface VerifyPlan {
+  readonly inputPath: string;
+  readonly version: string;
+  readonly manifestSha256: string;
+  readonly requireExecution: boolean;
+  readonly timeoutMs: number;
+  /** The arguments of each run of an executable; the first run has to print the version. */
+  readonly smoke: readonly (readonly string[])[];
+  /** The file names of all executables of the manifest, also of those that are not verified now. */
+  readonly executables: readonly string[];
+  readonly platforms: readonly PlatformVerification[];
+}
+
+/** Plans the verification of a manifest's platforms. Throws `INVALID_OPTIONS` for a platform it does not list. */
+export function planVerify(
+  options: VerifyOptions,
+  workspaceRoot: string,
+  manifest: { readonly manifest: Manifest; readonly sha256: string },
+  facts: ExecutionFacts,
+): VerifyPlan {
+  const inputPath = resolve(workspaceRoot, options.inputPath);
+  const wanted = options.platforms === undefined ? undefined : parsePlatforms(options.platforms);
+  const listed = manifest.manifest.platforms.map(({ platform }) => platform);
+  const absent = wanted?.find((platform) => !listed.includes(platform));
+  if (absent !== undefined) {
+    throw new PrebuiltError(
+      'INVALID_OPTIONS',
+      `platforms: expected platforms of ${join(inputPath, 'manifest.json')} (${listed.join(', ')}), found ${absent}`,
+    );
+  }
+  return {
+    inputPath,
+    version: manifest.manifest.version,
+    manifestSha256: manifest.sha256,
+    requireExecution: options.requireExecution,
+    timeoutMs: options.timeout * 1000,
+    smoke: options.smoke,
+    executables: manifest.manifest.platforms.map(({ path }) => path),
+    platforms: manifest.manifest.platforms
+      .filter(({ platform }) => wanted === undefined || wanted.includes(platform))
+      .map((artifact) => {
+        const executable = join(inputPath, artifact.path);
+        const runtimeFolder = join(inputPath, artifact.runtime.path);
+        return {
+          artifact,
+          executable,
+          runtimeFolder,
+          execution: planExecution(artifact, executable, runtimeFolder, facts),
+        };
+      }),
+  };
+}
+
+// With exactly the runtime folder's files and without root: its own loader natively, `-L` under QEMU.
+function planExecution(
+  artifact: PlatformArtifact,
+  executable: string,
+  runtimeFolder: string,
+  facts: ExecutionFacts,
+): Execution {
+  if (artifact.platform === facts.host) {
+    return { report: { how: 'native' }, command: nativeCommand(artifact, executable, runtimeFolder) };
+  }
+  const emulator = facts.emulators.get(artifact.platform);
+  if (emulator !== undefined) {
+    return {
+      report: { how: 'emulated', emulator: emulator.slice(emulator.lastIndexOf('/') + 1) },
+      command: { file: emulator, args: ['-L', runtimeFolder, executable] },
+    };
+  }
+  const reason = `this machine is ${facts.host ?? 'no known platform'} and has no emulator for ${artifact.platform}`;
+  return { report: { how: 'none', reason }, command: undefined };
+}
+
+function nativeCommand(
+  artifact: PlatformArtifact,
+  executable: string,
+  runtimeFolder: string,
+): Execution['command'] {
+  if (artifact.elf.interpreter === null) return { file: executable, args: [] };
+  const libraries = artifact.runtime.files.filter(({ path }) => isLibrary(path));
+  const folders = new Set(libraries.map(({ path }) => join(runtimeFolder, dirname(path))));
+  return {
+    file: join(runtimeFolder, artifact.elf.interpreter),
+    args: ['--library-path', [...folders].join(':'), executable],
+  };
+}

@@ -1,0 +1,132 @@
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PLATFORMS, type Platform } from '../../artifacts/platform.ts';
+import {
+  type Finding,
+  formatReport,
+  readReport,
+  reportFileName,
+  type VerifyReport,
+} from '../../artifacts/verify-report.ts';
+import { settleAll } from '../../process/settle-all.ts';
+import { executeSmoke } from './execute.ts';
+import { inspectElf } from './inspect-elf.ts';
+import { inspectChecksums, inspectExecutable, inspectRuntimeFolder } from './inspect-files.ts';
+import type { PlatformVerification, VerifyPlan } from './plan.ts';
+
+/** Verifies every platform of the plan side by side and gives all that was found. Writes nothing. */
+export async function runVerify(plan: VerifyPlan, signal: AbortSignal): Promise<readonly VerifyReport[]> {
+  const cwd = await mkdtemp(join(tmpdir(), 'verify-'));
+  try {
+    return await settleAll(
+      plan.platforms.map(async (verification): Promise<VerifyReport> => {
+        const { findings, execution } = await verifyPlatform(plan, verification, cwd, signal);
+        return {
+          schemaVersion: 1,
+          platform: verification.artifact.platform,
+          version: plan.version,
+          manifestSha256: plan.manifestSha256,
+          executableSha256: verification.artifact.sha256,
+          result: findings.some(({ severity }) => severity === 'error') ? 'failed' : 'passed',
+          execution,
+          findings: [...findings],
+        };
+      }),
+    );
+  } finally {
+    await rm(cwd, { recursive: true, force: true });
+  }
+}
+
+async function verifyPlatform(
+  plan: VerifyPlan,
+  verification: PlatformVerification,
+  cwd: string,
+  signal: AbortSignal,
+): Promise<Pick<VerifyReport, 'execution'> & { readonly findings: readonly Finding[] }> {
+  const { artifact, executable, runtimeFolder, execution } = verification;
+  const shape = await inspectExecutable(artifact, executable);
+  // Hashing takes longest: it begins at once, and the executable runs meanwhile.
+  const content = shape.content();
+  const before = [
+    ...shape.findings,
+    ...(
+      await Promise.all([
+        shape.regular ? inspectElf(artifact, executable, runtimeFolder) : [],
+        inspectRuntimeFolder(artifact, runtimeFolder),
+      ])
+    ).flat(),
+  ];
+  const [executed, ...others] = await Promise.all([
+    before.length > 0 ? [] : executeSmoke(plan, verification, cwd, signal),
+    content,
+    inspectChecksums(artifact, plan.inputPath, plan.executables),
+  ]);
+  signal.throwIfAborted();
+  const findings = [...before, ...others.flat(), ...executed];
+  if (execution.report.how === 'none') {
+    const severity = plan.requireExecution ? 'error' : 'warning';
+    const message = `${artifact.path}: was not run: ${execution.report.reason}`;
+    return {
+      findings: [...findings, { severity, code: 'NOT_EXECUTED', message }],
+      execution: execution.report,
+    };
+  }
+  const skipped = { how: 'none', reason: 'it failed the checks that come before' } as const;
+  return { findings, execution: before.length > 0 ? skipped : execution.report };
+}
+
+/**
+ * Takes away the reports of the given platforms, or all where none are given, so that a verification that fails or
+ * is interrupted leaves none that says "passed". Touches nothing but reports.
+ */
+export async function clearReports(
+  outputPath: string,
+  platforms: readonly Platform[] | undefined,
+): Promise<void> {
+  await removeReports(
+    outputPath,
+    async (platform) => platforms === undefined || platforms.includes(platform),
+  );
+}
+
+/** Takes away the reports that speak of another manifest. */
+export async function clearStaleReports(outputPath: string, manifestSha256: string): Promise<void> {
+  await removeReports(outputPath, async (platform) => {
+    const report = await readReport(outputPath, platform).catch(() => undefined);
+    return report?.platform !== platform || report.manifestSha256 !== manifestSha256;
+  });
+}
+
+async function removeReports(
+  outputPath: string,
+  chosen: (platform: Platform) => Promise<boolean>,
+): Promise<void> {
+  await mkdir(outputPath, { recursive: true });
+  const present = await readdir(outputPath);
+  for (const platform of PLATFORMS) {
+    const name = reportFileName(platform);
+    await rm(join(outputPath, temporaryName(name)), { recursive: true, force: true });
+    if (present.includes(name) && (await chosen(platform)))
+      await rm(join(outputPath, name), { recursive: true, force: true });
+  }
+}
+
+function temporaryName(name: string): string {
+  return `.${name}.tmp`;
+}
+
+/** Writes each report beside its place and renames it. */
+export async function writeReports(outputPath: string, reports: readonly VerifyReport[]): Promise<void> {
+  for (const report of reports) {
+    const name = reportFileName(report.platform);
+    const temporary = join(outputPath, temporaryName(name));
+    try {
+      await writeFile(temporary, formatReport(report));
+      await rename(temporary, join(outputPath, name));
+    } finally {
+      await rm(temporary, { force: true });
+    }
+  }
+}

@@ -1,0 +1,621 @@
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  appendFile,
+  chmod,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { openElf } from '@prebuilt/elf';
+import { buildElf } from '@prebuilt/testing/elf';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { lockedSysroot } from '../../../testing/locked-sysroot.ts';
+import { formatChecksums } from '../../artifacts/checksums.ts';
+import {
+  formatManifest,
+  type Manifest,
+  type PlatformArtifact,
+  readManifest,
+} from '../../artifacts/manifest.ts';
+import { hostPlatform, parsePlatform } from '../../artifacts/platform.ts';
+import { type Finding, readReport, type VerifyReport } from '../../artifacts/verify-report.ts';
+import { collectRuntime } from '../../sysroot/collect-runtime.ts';
+import verify from './executor.ts';
+import { emulatorFolders, readExecutionFacts } from './facts.ts';
+import { type ExecutionFacts, planVerify } from './plan.ts';
+import { runVerify } from './run.ts';
+
+const OPTIONS = {
+  inputPath: 'dist/bin',
+  outputPath: 'dist/verify',
+  requireExecution: false,
+  smoke: [['--version'], ['--help']],
+  emulators: 'emulators',
+  timeout: 60,
+  json: false,
+};
+
+const host = hostPlatform(process.platform, process.arch);
+if (host !== 'linux/amd64' && host !== 'linux/arm64')
+  throw new Error(`these tests need linux on amd64 or arm64, not ${host}`);
+const other = parsePlatform(host === 'linux/amd64' ? 'linux/arm64' : 'linux/amd64');
+const triplet = host === 'linux/amd64' ? 'x86_64-linux-gnu' : 'aarch64-linux-gnu';
+const EXECUTABLE = `true-${host.replace('/', '-')}`;
+const RUNTIME = `runtime-${host.replace('/', '-')}`;
+
+let root: string;
+let bin: string;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'verify-spec-'));
+  bin = join(root, 'dist/bin');
+  await mkdir(bin, { recursive: true });
+  await copyFile('/bin/true', join(bin, EXECUTABLE));
+  await chmod(join(bin, EXECUTABLE), 0o755);
+  await describeBuild();
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+/** Collects the runtime files and writes manifest and checksums for what is on disk: coreutils' true is the program. */
+async function describeBuild(
+  change: (manifest: Manifest) => Manifest = (manifest) => manifest,
+): Promise<void> {
+  const path = join(bin, EXECUTABLE);
+  const content = await readFile(path);
+  const elf = await openElf(path);
+  const files = await collectRuntime(
+    [elf],
+    parsePlatform(host as string),
+    () => lockedSysroot(parsePlatform(host as string)),
+    join(bin, RUNTIME),
+  );
+  const printed = /\) (\S+)/.exec(execFileSync('/bin/true', ['--version'], { encoding: 'utf8' }));
+  const manifest = change({
+    schemaVersion: 2,
+    name: 'true',
+    version: printed?.[1] ?? 'unknown',
+    revision: null,
+    sourceDateEpoch: 0,
+    toolchain: { name: 'coreutils', version: '9' },
+    components: [],
+    platforms: [
+      {
+        platform: parsePlatform(host as string),
+        path: EXECUTABLE,
+        size: content.length,
+        sha256: createHash('sha256').update(content).digest('hex'),
+        elf: {
+          type: elf.type,
+          machine: elf.machine,
+          interpreter: elf.interpreter,
+          needed: [...elf.needed],
+          versionNeeds: {},
+        },
+        runtime: { path: RUNTIME, files: [...files] },
+        components: [],
+      },
+    ],
+  });
+  await writeFile(join(bin, 'manifest.json'), formatManifest(manifest));
+  await writeFile(join(bin, 'checksums.txt'), formatChecksums(manifest));
+}
+
+const DYNAMIC = {
+  machine: host === 'linux/amd64' ? 'x86_64' : 'aarch64',
+  interpreter: host === 'linux/amd64' ? '/lib64/ld-linux-x86-64.so.2' : '/lib/ld-linux-aarch64.so.1',
+  needed: ['libc.so.6'],
+  executableStack: false,
+} as const;
+
+const NOWHERE: ExecutionFacts = { host: undefined, emulators: new Map() };
+const NATIVE: ExecutionFacts = { host, emulators: new Map() };
+
+async function verifyBuild(
+  facts: ExecutionFacts = NATIVE,
+  change: Partial<typeof OPTIONS> = {},
+): Promise<VerifyReport> {
+  const plan = planVerify({ ...OPTIONS, ...change }, root, await readManifest(bin), facts);
+  const [report] = await runVerify(plan, new AbortController().signal);
+  if (report === undefined) throw new Error('no report');
+  return report;
+}
+
+/** Changes what the manifest says of the platform, and nothing on disk. */
+async function rewriteManifest(change: (artifact: PlatformArtifact) => PlatformArtifact): Promise<void> {
+  const { manifest } = await readManifest(bin);
+  await writeFile(
+    join(bin, 'manifest.json'),
+    formatManifest({ ...manifest, platforms: manifest.platforms.map(change) }),
+  );
+}
+
+async function patch(path: string, change: (bytes: Buffer) => void): Promise<void> {
+  const bytes = await readFile(path);
+  change(bytes);
+  await writeFile(path, bytes);
+}
+
+const library = (name: string): string => join(bin, RUNTIME, 'lib', triplet, name);
+
+describe('a build as it was described', () => {
+  it('passes, run natively with exactly its runtime files', async () => {
+    expect(await verifyBuild()).toMatchObject({
+      platform: host,
+      result: 'passed',
+      execution: { how: 'native' },
+      findings: [],
+      manifestSha256: createHash('sha256')
+        .update(await readFile(join(bin, 'manifest.json')))
+        .digest('hex'),
+    });
+  });
+
+  it('passes with a warning where it can be run nowhere, and fails where running is required', async () => {
+    expect(await verifyBuild(NOWHERE)).toMatchObject({
+      result: 'passed',
+      execution: { how: 'none' },
+      findings: [{ severity: 'warning', code: 'NOT_EXECUTED' }],
+    });
+    expect(await verifyBuild(NOWHERE, { requireExecution: true })).toMatchObject({
+      result: 'failed',
+      findings: [{ severity: 'error', code: 'NOT_EXECUTED' }],
+    });
+  });
+});
+
+interface Refusal {
+  readonly name: string;
+  readonly spoil: () => Promise<unknown>;
+  readonly code: string;
+  readonly says: string;
+}
+
+const sourceOf = async (platform: string, library: string): Promise<string> => {
+  const folder = platform === 'linux/amd64' ? 'x86_64-linux-gnu' : 'aarch64-linux-gnu';
+  const sysroot = await lockedSysroot(parsePlatform(platform));
+  const found = await sysroot.find(`/lib/${folder}/${library}`);
+  if (found === undefined) throw new Error(`${sysroot.label}: no ${library}`);
+  return found.source;
+};
+const otherMachine = (): Promise<string> => sourceOf(other, 'libc.so.6');
+const REFUSALS: readonly Refusal[] = [
+  {
+    name: 'a missing executable',
+    spoil: () => rm(join(bin, EXECUTABLE)),
+    code: 'MISSING_FILE',
+    says: 'found none',
+  },
+  {
+    name: 'a truncated executable',
+    spoil: () => truncate(join(bin, EXECUTABLE), 5000),
+    code: 'WRONG_SIZE',
+    says: 'found 5000',
+  },
+  {
+    name: 'an empty executable',
+    spoil: () => truncate(join(bin, EXECUTABLE), 0),
+    code: 'NOT_ELF',
+    says: 'an empty file',
+  },
+  {
+    name: 'one flipped byte',
+    spoil: () =>
+      patch(join(bin, EXECUTABLE), (bytes) =>
+        bytes.writeUInt8(bytes.readUInt8(bytes.length - 1) ^ 1, bytes.length - 1),
+      ),
+    code: 'WRONG_HASH',
+    says: 'expected SHA-256',
+  },
+  {
+    name: 'a link instead of a file',
+    spoil: async () => {
+      await rename(join(bin, EXECUTABLE), join(root, 'elsewhere'));
+      await symlink(join(root, 'elsewhere'), join(bin, EXECUTABLE));
+    },
+    code: 'NOT_REGULAR',
+    says: 'a symbolic link',
+  },
+  {
+    name: 'a folder instead of a file',
+    spoil: async () => {
+      await rm(join(bin, EXECUTABLE));
+      await mkdir(join(bin, EXECUTABLE));
+    },
+    code: 'NOT_REGULAR',
+    says: 'a folder',
+  },
+  {
+    name: 'a pipe instead of a file, without waiting for it',
+    spoil: async () => {
+      await rm(join(bin, EXECUTABLE));
+      execFileSync('mkfifo', [join(bin, EXECUTABLE)]);
+    },
+    code: 'NOT_REGULAR',
+    says: 'a special file',
+  },
+  {
+    name: 'a script',
+    spoil: () => writeFile(join(bin, EXECUTABLE), '#!/bin/sh\nexit 0\n'),
+    code: 'NOT_ELF',
+    says: 'starts 23 21',
+  },
+  {
+    name: 'a 32-bit file',
+    spoil: () => writeFile(join(bin, EXECUTABLE), buildElf({ machine: 'x86_64', class: 32 })),
+    code: 'WRONG_MACHINE',
+    says: 'found 32-bit little-endian',
+  },
+  {
+    name: 'a big-endian file',
+    spoil: () => writeFile(join(bin, EXECUTABLE), buildElf({ machine: 'x86_64', byteOrder: 'big' })),
+    code: 'WRONG_MACHINE',
+    says: 'found 64-bit big-endian',
+  },
+  {
+    name: 'a core file',
+    spoil: () => patch(join(bin, EXECUTABLE), (bytes) => bytes.writeUInt16LE(4, 16)),
+    code: 'NOT_EXECUTABLE',
+    says: 'found type core',
+  },
+  {
+    name: 'an executable that is not executable',
+    spoil: () => chmod(join(bin, EXECUTABLE), 0o644),
+    code: 'WRONG_MODE',
+    says: 'expected mode 0755, found 0644',
+  },
+  {
+    name: 'an executable with the setuid bit',
+    spoil: () => chmod(join(bin, EXECUTABLE), 0o4755),
+    code: 'WRONG_MODE',
+    says: 'found 4755',
+  },
+  {
+    name: 'the file of another machine under this name',
+    spoil: async () => copyFile(await otherMachine(), join(bin, EXECUTABLE)),
+    code: 'WRONG_MACHINE',
+    says: `for ${host}`,
+  },
+  {
+    name: 'an executable stack',
+    spoil: () => patch(join(bin, EXECUTABLE), makeStackExecutable),
+    code: 'EXECUTABLE_STACK',
+    says: 'found an executable stack',
+  },
+  {
+    name: 'a RUNPATH',
+    spoil: () => patch(join(bin, EXECUTABLE), turnDebugIntoRunpath),
+    code: 'RUNPATH',
+    says: 'expected no RUNPATH',
+  },
+  {
+    name: 'a missing runtime library',
+    spoil: () => rm(library('libc.so.6')),
+    code: 'MISSING_LIBRARY',
+    says: 'needs libc.so.6, which is not there',
+  },
+  {
+    name: 'a runtime library without the versions wanted of it',
+    spoil: async () => copyFile(await sourceOf(host as string, 'libm.so.6'), library('libc.so.6')),
+    code: 'MISSING_VERSION',
+    says: 'of libc.so.6, which does not provide it',
+  },
+  {
+    name: 'a runtime library of another machine',
+    spoil: async () => copyFile(await otherMachine(), library('libc.so.6')),
+    code: 'WRONG_MACHINE',
+    says: 'libc.so.6: expected 64-bit',
+  },
+  {
+    name: 'a changed runtime file',
+    spoil: () => writeFile(join(bin, RUNTIME, 'etc/os-release'), 'ID=other\n'),
+    code: 'WRONG_SIZE',
+    says: `${RUNTIME}/etc/os-release`,
+  },
+  {
+    name: 'a file too many in the runtime folder',
+    spoil: () => writeFile(join(bin, RUNTIME, 'etc/ld.so.preload'), '/evil.so\n'),
+    code: 'UNEXPECTED_FILE',
+    says: 'etc/ld.so.preload: is not in the manifest',
+  },
+  {
+    name: 'a file whose name would write to the terminal, on one line',
+    spoil: () => writeFile(join(bin, RUNTIME, 'etc/x\u001b[2J\ny'), ''),
+    code: 'UNEXPECTED_FILE',
+    says: 'etc/x [2J y: is not in the manifest',
+  },
+  {
+    name: 'a folder too many in the runtime folder',
+    spoil: () => mkdir(join(bin, RUNTIME, 'etc/ld.so.conf.d')),
+    code: 'UNEXPECTED_FILE',
+    says: 'etc/ld.so.conf.d: is not in the manifest',
+  },
+  {
+    name: 'a link instead of a library',
+    spoil: async () => {
+      await rename(library('libc.so.6'), join(root, 'libc.so.6'));
+      await symlink(join(root, 'libc.so.6'), library('libc.so.6'));
+    },
+    code: 'NOT_REGULAR',
+    says: 'libc.so.6: expected a regular file, found a symbolic link',
+  },
+  {
+    name: 'a link instead of a folder of libraries',
+    spoil: async () => {
+      await rename(join(bin, RUNTIME, 'lib'), join(root, 'lib'));
+      await symlink(join(root, 'lib'), join(bin, RUNTIME, 'lib'));
+    },
+    code: 'UNEXPECTED_FILE',
+    says: `${RUNTIME}/lib: is not in the manifest`,
+  },
+  {
+    name: 'a library of another mode',
+    spoil: () => chmod(library('libc.so.6'), 0o666),
+    code: 'WRONG_MODE',
+    says: 'libc.so.6: expected mode 0',
+  },
+  {
+    name: 'a missing interpreter',
+    spoil: () => rm(join(bin, RUNTIME, DYNAMIC.interpreter)),
+    code: 'MISSING_INTERPRETER',
+    says: 'which is not there',
+  },
+  {
+    name: 'a library where the dynamic loader does not look',
+    spoil: async () => {
+      await mkdir(join(bin, RUNTIME, 'opt'));
+      await rename(library('libc.so.6'), join(bin, RUNTIME, 'opt/libc.so.6'));
+      await rewriteManifest((artifact) => ({
+        ...artifact,
+        runtime: {
+          ...artifact.runtime,
+          files: artifact.runtime.files.map((file) =>
+            file.path.endsWith('/libc.so.6') ? { ...file, path: 'opt/libc.so.6' } : file,
+          ),
+        },
+      }));
+    },
+    code: 'MISSING_LIBRARY',
+    says: 'needs libc.so.6, which is not there',
+  },
+  {
+    name: 'another need than the manifest tells',
+    spoil: () =>
+      rewriteManifest((artifact) => ({ ...artifact, elf: { ...artifact.elf, needed: ['libm.so.6'] } })),
+    code: 'OTHER_THAN_MANIFEST',
+    says: 'needed libraries: expected libm.so.6, found libc.so.6',
+  },
+  {
+    name: 'checksums that are no checksums',
+    spoil: () => writeFile(join(bin, 'checksums.txt'), 'fine\n'),
+    code: 'INVALID_CHECKSUMS',
+    says: 'checksums.txt:1',
+  },
+  {
+    name: 'no checksums',
+    spoil: () => rm(join(bin, 'checksums.txt')),
+    code: 'UNREADABLE',
+    says: 'checksums.txt: ENOENT',
+  },
+  {
+    name: 'a checksum of a file that is not in the manifest',
+    spoil: () => appendFile(join(bin, 'checksums.txt'), `${'0'.repeat(64)}  zzz-linux-arm64\n`),
+    code: 'WRONG_CHECKSUM',
+    says: 'zzz-linux-arm64 is not in the manifest',
+  },
+  {
+    name: 'a missing runtime folder',
+    spoil: () => rm(join(bin, RUNTIME), { recursive: true }),
+    code: 'MISSING_FILE',
+    says: `${RUNTIME}: expected a folder`,
+  },
+  {
+    name: 'checksums of other content',
+    spoil: () => writeFile(join(bin, 'checksums.txt'), `${'0'.repeat(64)}  ${EXECUTABLE}\n`),
+    code: 'WRONG_CHECKSUM',
+    says: 'found 0000',
+  },
+  {
+    name: 'a manifest of another version',
+    spoil: () => describeBuild((manifest) => ({ ...manifest, version: '9.9.9' })),
+    code: 'WRONG_VERSION',
+    says: 'expected it to print 9.9.9',
+  },
+  {
+    name: 'an interpreter in what the manifest calls static',
+    spoil: () =>
+      describeBuild((manifest) => ({
+        ...manifest,
+        platforms: manifest.platforms.map((each) => ({
+          ...each,
+          elf: { ...each.elf, interpreter: null, needed: [] },
+        })),
+      })),
+    code: 'UNEXPECTED_INTERPRETER',
+    says: 'expected a static executable',
+  },
+];
+
+function programHeaders(bytes: Buffer): readonly number[] {
+  const start = Number(bytes.readBigUInt64LE(32));
+  return Array.from({ length: bytes.readUInt16LE(56) }, (_, index) => start + index * 56);
+}
+
+function makeStackExecutable(bytes: Buffer): void {
+  const header = programHeaders(bytes).find((at) => bytes.readUInt32LE(at) === 0x6474e551);
+  if (header === undefined) throw new Error('no PT_GNU_STACK to change');
+  bytes.writeUInt32LE(7, header + 4);
+}
+
+function turnDebugIntoRunpath(bytes: Buffer): void {
+  const header = programHeaders(bytes).find((at) => bytes.readUInt32LE(at) === 2);
+  if (header === undefined) throw new Error('no PT_DYNAMIC to change');
+  let at = Number(bytes.readBigUInt64LE(header + 8));
+  while (bytes.readBigUInt64LE(at) !== 21n) at += 16;
+  bytes.writeBigUInt64LE(29n, at);
+  bytes.writeBigUInt64LE(1n, at + 8);
+}
+
+describe('a failed verification', () => {
+  it.each(REFUSALS)('names $name', async ({ spoil, code, says }) => {
+    await spoil();
+    const report = await verifyBuild();
+    expect(report.result).toBe('failed');
+    expect(report.findings).toContainEqual<Finding>({
+      severity: 'error',
+      code,
+      message: expect.stringContaining(says) as unknown as string,
+    });
+  });
+
+  it('is told of all that is wrong at once, and nothing of it was run', async () => {
+    await chmod(join(bin, EXECUTABLE), 0o700);
+    await rm(library('libc.so.6'));
+    await writeFile(join(bin, 'checksums.txt'), '');
+    const report = await verifyBuild();
+    expect(new Set(report.findings.map(({ code }) => code))).toEqual(
+      new Set(['WRONG_MODE', 'MISSING_FILE', 'UNREADABLE', 'MISSING_LIBRARY', 'WRONG_CHECKSUM']),
+    );
+    expect(report.execution).toEqual({ how: 'none', reason: 'it failed the checks that come before' });
+  });
+});
+
+describe('an interrupted verification', () => {
+  it('gives no report', async () => {
+    const plan = planVerify(OPTIONS, root, await readManifest(bin), NATIVE);
+    await expect(runVerify(plan, AbortSignal.abort(new Error('stopped')))).rejects.toThrow('stopped');
+  });
+});
+
+describe('an executable that the manifest describes as it is', () => {
+  it.each<[string, Parameters<typeof buildElf>[0], string, string]>([
+    ['an RPATH', { ...DYNAMIC, rpath: '/opt/lib' }, 'RPATH', 'found "/opt/lib"'],
+    ['a RUNPATH', { ...DYNAMIC, runpath: '$ORIGIN' }, 'RUNPATH', 'found "$ORIGIN"'],
+    ['an executable stack', { ...DYNAMIC, executableStack: true }, 'EXECUTABLE_STACK', 'an executable stack'],
+    ['no word on the stack', { ...DYNAMIC, executableStack: null }, 'EXECUTABLE_STACK', 'no PT_GNU_STACK'],
+  ])('is refused with %s', async (_, wanted, code, says) => {
+    await writeFile(join(bin, EXECUTABLE), buildElf(wanted));
+    await describeBuild();
+    const report = await verifyBuild(NOWHERE);
+    expect(report.result).toBe('failed');
+    expect(report.findings).toEqual([
+      { severity: 'error', code, message: expect.stringContaining(says) },
+      expect.objectContaining({ severity: 'warning', code: 'NOT_EXECUTED' }),
+    ]);
+  });
+
+  it.each([
+    ['dynamic', DYNAMIC],
+    ['static, with an empty runtime folder', { machine: DYNAMIC.machine, executableStack: false }],
+  ])('passes where it is %s', async (_, wanted) => {
+    await rm(join(bin, RUNTIME), { recursive: true });
+    await writeFile(join(bin, EXECUTABLE), buildElf(wanted));
+    await describeBuild();
+    expect(await verifyBuild(NOWHERE)).toMatchObject({
+      result: 'passed',
+      findings: [{ code: 'NOT_EXECUTED' }],
+    });
+  });
+});
+
+describe('the executor', () => {
+  const context = (): Parameters<typeof verify>[1] => ({ root, cwd: root, isVerbose: false }) as never;
+
+  it('leaves a passing report, and takes it away when a later verification fails', async () => {
+    expect(await verify(OPTIONS, context())).toEqual({ success: true });
+    expect(await readReport(join(root, 'dist/verify'), parsePlatform(host as string))).toMatchObject({
+      result: 'passed',
+    });
+    await truncate(join(bin, EXECUTABLE), 5000);
+    expect(await verify(OPTIONS, context())).toEqual({ success: false });
+    expect(await readReport(join(root, 'dist/verify'), parsePlatform(host as string))).toMatchObject({
+      result: 'failed',
+    });
+  });
+
+  it('leaves no report where the manifest is gone', async () => {
+    await verify(OPTIONS, context());
+    await rm(join(bin, 'manifest.json'));
+    expect(await verify(OPTIONS, context())).toEqual({ success: false });
+    expect(await readdir(join(root, 'dist/verify'))).toEqual([]);
+  });
+
+  it('keeps the reports of other machines for the same manifest, and only those', async () => {
+    const reports = join(root, 'dist/verify');
+    await verify(OPTIONS, context());
+    const own = await readReport(reports, parsePlatform(host as string));
+    await writeFile(
+      join(reports, `${other.replace('/', '-')}.json`),
+      JSON.stringify({ ...own, platform: other }),
+    );
+    await writeFile(
+      join(reports, 'linux-s390x.json'),
+      JSON.stringify({ ...own, platform: 'linux/s390x', manifestSha256: 'f'.repeat(64) }),
+    );
+    expect(await verify({ ...OPTIONS, platforms: [host as string] }, context())).toEqual({ success: true });
+    expect((await readdir(reports)).sort()).toEqual(['linux-amd64.json', 'linux-arm64.json']);
+  });
+
+  it('leaves no report of its platforms where the manifest is gone, and others alone', async () => {
+    const reports = join(root, 'dist/verify');
+    await verify(OPTIONS, context());
+    const own = await readReport(reports, parsePlatform(host as string));
+    const kept = `${other.replace('/', '-')}.json`;
+    await writeFile(join(reports, kept), JSON.stringify({ ...own, platform: other }));
+    await rm(join(bin, 'manifest.json'));
+    expect(await verify({ ...OPTIONS, platforms: [host as string] }, context())).toEqual({ success: false });
+    expect(await readdir(reports)).toEqual([kept]);
+  });
+
+  it('takes away nothing but reports, wherever they are to be', async () => {
+    await writeFile(join(root, 'package.json'), '{}');
+    await writeFile(join(root, 'dist/linux-arm64.json'), 'no report');
+    expect(await verify({ ...OPTIONS, outputPath: 'dist' }, context())).toEqual({ success: true });
+    expect((await readdir(join(root, 'dist'))).sort()).toEqual([
+      'bin',
+      `${(host as string).replace('/', '-')}.json`,
+    ]);
+  });
+
+  it('writes no reports outside the workspace', async () => {
+    expect(await verify({ ...OPTIONS, outputPath: '..' }, context())).toEqual({ success: false });
+  });
+
+  it('refuses a platform that the manifest does not list', async () => {
+    expect(await verify({ ...OPTIONS, platforms: ['linux/s390x'] }, context())).toEqual({ success: false });
+  });
+});
+
+describe('an emulator', () => {
+  it('is looked for in QEMU_DIR, in the given folder, in PATH', () => {
+    expect(emulatorFolders('/given', { QEMU_DIR: '/qemu', PATH: '/bin::/usr/bin' })).toEqual([
+      '/qemu',
+      '/given',
+      '/bin',
+      '/usr/bin',
+    ]);
+    expect(emulatorFolders('/given', {})).toEqual(['/given']);
+  });
+
+  it('is found in the given folder, with and without the suffix -static', async () => {
+    const folder = join(root, 'emulators');
+    await mkdir(dirname(join(folder, 'x')), { recursive: true });
+    await writeFile(join(folder, 'qemu-s390x-static'), '', { mode: 0o755 });
+    await writeFile(join(folder, 'qemu-riscv64'), '', { mode: 0o755 });
+    await writeFile(join(folder, 'qemu-ppc64le'), '', { mode: 0o644 });
+    const platforms = ['linux/s390x', 'linux/riscv64', 'linux/ppc64le'].map(parsePlatform);
+    const { emulators } = await readExecutionFacts(platforms, [folder]);
+    expect([...emulators]).toEqual([
+      ['linux/s390x', join(folder, 'qemu-s390x-static')],
+      ['linux/riscv64', join(folder, 'qemu-riscv64')],
+    ]);
+  });
+});

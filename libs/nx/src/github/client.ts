@@ -1,0 +1,347 @@
+import { createHash } from 'node:crypto';
+import { openAsBlob } from 'node:fs';
+import { Octokit } from '@octokit/core';
+import { RequestError } from '@octokit/request-error';
+import * as v from 'valibot';
+import { PrebuiltError } from '../errors.ts';
+import { type WaitClock, withRetries } from './retry.ts';
+
+const releaseAsset = v.object({
+  id: v.number(),
+  name: v.string(),
+  state: v.string(),
+  size: v.number(),
+  digest: v.nullish(v.string()),
+});
+
+const release = v.object({
+  id: v.number(),
+  tag_name: v.string(),
+  name: v.nullish(v.string()),
+  body: v.nullish(v.string()),
+  draft: v.boolean(),
+  prerelease: v.boolean(),
+  html_url: v.string(),
+  upload_url: v.string(),
+  assets: v.array(releaseAsset),
+});
+
+/** An asset as the API reports it. `sha256` is undefined where the API gives no digest. Sizes are bytes. */
+export interface RemoteAsset {
+  readonly id: number;
+  readonly name: string;
+  /** `uploaded`, or `starter` for an upload that was cut off. */
+  readonly state: string;
+  readonly size: number;
+  readonly sha256: string | undefined;
+}
+
+/** A release as the API reports it, with all of its assets. */
+export interface RemoteRelease {
+  readonly id: number;
+  readonly tag: string;
+  readonly name: string;
+  readonly body: string;
+  readonly draft: boolean;
+  readonly prerelease: boolean;
+  readonly pageUrl: string;
+  readonly uploadUrl: string;
+  readonly assets: readonly RemoteAsset[];
+}
+
+/** What a release is made with or changed to. */
+export interface ReleaseContent {
+  readonly tag: string;
+  readonly commit: string;
+  readonly name: string;
+  readonly body: string;
+  readonly prerelease: boolean;
+}
+
+/** Where the API is and who asks. */
+export interface ClientOptions {
+  readonly baseUrl: string;
+  /** `owner/name`. */
+  readonly repository: string;
+  readonly token: string | undefined;
+  readonly clock: WaitClock;
+  readonly signal: AbortSignal;
+  /** Hears of what is tried again. */
+  readonly told: (line: string) => void;
+}
+
+const API_VERSION = '2022-11-28';
+const REQUEST_MS = 60_000;
+const TRANSFER_MS = 15 * 60_000;
+const MOST_PAGES = 100;
+
+/** The part of GitHub's REST API that releases need. https://docs.github.com/rest/releases */
+export type GitHubClient = ReturnType<typeof createGitHubClient>;
+
+/**
+ * A client of one repository's releases. Reads are tried again where that may help; a creation is not, since only
+ * a look at what is there can tell whether it happened. Errors are `GITHUB`, without the token.
+ */
+export function createGitHubClient(options: ClientOptions) {
+  const [owner = '', repo = ''] = options.repository.split('/');
+  const octokit = new Octokit({
+    baseUrl: options.baseUrl.replace(/\/$/, ''),
+    ...(options.token === undefined ? {} : { auth: options.token }),
+    userAgent: 'prebuilt-nx',
+    log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
+  });
+  const request = (route: string, parameters: Readonly<Record<string, unknown>>, ms = REQUEST_MS) =>
+    octokit.request(route, {
+      owner,
+      repo,
+      ...parameters,
+      headers: { 'x-github-api-version': API_VERSION, ...(parameters.headers as object | undefined) },
+      request: {
+        signal: AbortSignal.any([options.signal, AbortSignal.timeout(ms)]),
+        ...(parameters.request as object | undefined),
+      },
+    });
+  const retried = <T>(operation: string, attempt: () => Promise<T>): Promise<T> =>
+    withRetries(attempt, options.clock, (reason, delayMs) =>
+      options.told(`${operation}: ${reason}; again in ${(delayMs / 1000).toFixed(1)} s`),
+    ).catch((error: unknown) => fail(operation, error, options));
+
+  async function pages<T>(
+    route: string,
+    parameters: object,
+    parse: (data: unknown) => T,
+  ): Promise<readonly T[]> {
+    const found: T[] = [];
+    for (let page = 1; page <= MOST_PAGES; page++) {
+      const { data } = await request(route, { ...parameters, per_page: 100, page });
+      const items = v.parse(v.array(v.unknown()), data);
+      found.push(...items.map(parse));
+      if (items.length < 100) return found;
+    }
+    throw new PrebuiltError('GITHUB', `${route}: expected at most ${MOST_PAGES} pages, found more`);
+  }
+
+  const parseRelease = async (data: unknown): Promise<RemoteRelease> => {
+    const parsed = v.parse(release, data);
+    const assets = await pages('GET /repos/{owner}/{repo}/releases/{id}/assets', { id: parsed.id }, (each) =>
+      remoteAsset(v.parse(releaseAsset, each)),
+    );
+    return remoteRelease(parsed, assets);
+  };
+
+  return {
+    /** All releases, drafts included where the token may write, each with its assets' first page. */
+    async listReleases(): Promise<readonly RemoteRelease[]> {
+      return retried('list the releases', () =>
+        pages('GET /repos/{owner}/{repo}/releases', {}, (data): RemoteRelease => {
+          const parsed = v.parse(release, data);
+          return remoteRelease(parsed, parsed.assets.map(remoteAsset));
+        }),
+      );
+    },
+    /** A release with all of its assets. */
+    readRelease: (id: number): Promise<RemoteRelease> =>
+      retried(`read the release ${id}`, async () => {
+        const { data } = await request('GET /repos/{owner}/{repo}/releases/{id}', { id });
+        return parseRelease(data);
+      }),
+    /** The commit that a tag on GitHub points at; undefined where there is no such tag. */
+    commitOfTag: (tag: string): Promise<string | undefined> =>
+      retried(`read the tag ${tag}`, async () => {
+        try {
+          const { data } = await request('GET /repos/{owner}/{repo}/commits/{+ref}', {
+            ref: `tags/${encodeURIComponent(tag)}`,
+            headers: { accept: 'application/vnd.github.sha' },
+          });
+          return v.parse(v.pipe(v.string(), v.regex(/^[0-9a-f]{40,64}$/)), String(data).trim());
+        } catch (error) {
+          if (error instanceof RequestError && (error.status === 404 || error.status === 422))
+            return undefined;
+          throw error;
+        }
+      }),
+    /** Whether GitHub shows this tag as the latest release. */
+    latestTag: (): Promise<string | undefined> =>
+      retried('read the latest release', async () => {
+        try {
+          const { data } = await request('GET /repos/{owner}/{repo}/releases/latest', {});
+          return v.parse(release, data).tag_name;
+        } catch (error) {
+          if (error instanceof RequestError && error.status === 404) return undefined;
+          throw error;
+        }
+      }),
+    /**
+     * Makes a draft. What may have happened at a failed try is looked for first: GitHub takes any number of drafts
+     * of one tag.
+     */
+    createDraft: (content: ReleaseContent): Promise<RemoteRelease> => {
+      let tried = false;
+      return retried(`create the draft of ${content.tag}`, async () => {
+        if (tried) {
+          const listed = await pages('GET /repos/{owner}/{repo}/releases', {}, (data) =>
+            v.parse(release, data),
+          );
+          const made = listed.find((each) => each.draft && each.tag_name === content.tag);
+          if (made !== undefined) return parseRelease(made);
+        }
+        tried = true;
+        const { data } = await request('POST /repos/{owner}/{repo}/releases', {
+          tag_name: content.tag,
+          target_commitish: content.commit,
+          name: content.name,
+          body: content.body,
+          prerelease: content.prerelease,
+          draft: true,
+        });
+        return parseRelease(data);
+      });
+    },
+    /** Changes a release; the same change twice is the same as once. */
+    updateRelease: (
+      id: number,
+      content: ReleaseContent,
+      publish?: { readonly makeLatest: boolean },
+    ): Promise<RemoteRelease> =>
+      retried(`${publish === undefined ? 'change' : 'publish'} the release of ${content.tag}`, async () => {
+        const { data } = await request('PATCH /repos/{owner}/{repo}/releases/{id}', {
+          id,
+          tag_name: content.tag,
+          target_commitish: content.commit,
+          name: content.name,
+          body: content.body,
+          prerelease: content.prerelease,
+          ...(publish === undefined
+            ? { draft: true }
+            : { draft: false, make_latest: publish.makeLatest ? 'true' : 'false' }),
+        });
+        return parseRelease(data);
+      }),
+    deleteAsset: (asset: Pick<RemoteAsset, 'id' | 'name'>): Promise<void> =>
+      retried(`remove the cut-off upload of ${asset.name}`, async () => {
+        try {
+          await request('DELETE /repos/{owner}/{repo}/releases/assets/{id}', { id: asset.id });
+        } catch (error) {
+          if (!(error instanceof RequestError && error.status === 404)) throw error;
+        }
+      }),
+    /** Uploads once, with no second try; the answer says what GitHub took. Throws octokit's own error. */
+    async uploadAsset(target: RemoteRelease, asset: { readonly name: string; readonly path: string }) {
+      const url = uploadAddress(target.uploadUrl, options.baseUrl);
+      const { data } = await request(
+        `POST ${url}{?name}`,
+        {
+          name: asset.name,
+          data: await openAsBlob(asset.path),
+          headers: { 'content-type': 'application/octet-stream' },
+        },
+        TRANSFER_MS,
+      );
+      return remoteAsset(v.parse(releaseAsset, data));
+    },
+    /** Runs what is safe to repeat, with the client's retries. */
+    retried,
+    /** The SHA-256 of an asset's bytes as GitHub gives them out, of which there are at most `size`. */
+    hashAsset: (asset: RemoteAsset): Promise<string> =>
+      retried(`download ${asset.name}`, async () => {
+        const { data } = await request(
+          'GET /repos/{owner}/{repo}/releases/assets/{id}',
+          {
+            id: asset.id,
+            headers: { accept: 'application/octet-stream' },
+            request: { parseSuccessResponseBody: false },
+          },
+          TRANSFER_MS,
+        );
+        const hash = createHash('sha256');
+        let received = 0;
+        for await (const chunk of data as unknown as AsyncIterable<Uint8Array>) {
+          received += chunk.byteLength;
+          if (received > asset.size) break;
+          hash.update(chunk);
+        }
+        if (received !== asset.size) {
+          throw new PrebuiltError(
+            'GITHUB',
+            `${asset.name}: expected ${asset.size} bytes from GitHub, found ${received > asset.size ? 'more' : received}`,
+          );
+        }
+        return hash.digest('hex');
+      }),
+  };
+}
+
+/**
+ * The address for uploads that the API names, without its template. The token goes there, so it is refused unless it
+ * is the API's own host or its sibling `uploads.…`, over HTTPS (or over plain HTTP where the API itself is).
+ */
+export function uploadAddress(uploadUrl: string, baseUrl: string): string {
+  const address = uploadUrl.replace(/\{.*$/, '');
+  const api = new URL(baseUrl);
+  const upload = URL.canParse(address) ? new URL(address) : undefined;
+  const sibling = api.hostname.startsWith('api.')
+    ? `uploads.${api.hostname.slice('api.'.length)}`
+    : undefined;
+  const trusted = upload !== undefined && (upload.hostname === api.hostname || upload.hostname === sibling);
+  if (upload === undefined || !trusted || upload.protocol !== api.protocol) {
+    throw new PrebuiltError(
+      'GITHUB',
+      `upload_url: expected ${api.protocol}//${sibling ?? api.hostname}, found ${upload?.origin ?? 'no address'}: the token is not sent there`,
+    );
+  }
+  return address;
+}
+
+function remoteRelease(
+  parsed: v.InferOutput<typeof release>,
+  assets: RemoteRelease['assets'],
+): RemoteRelease {
+  return {
+    id: parsed.id,
+    tag: parsed.tag_name,
+    name: parsed.name ?? '',
+    body: parsed.body ?? '',
+    draft: parsed.draft,
+    prerelease: parsed.prerelease,
+    pageUrl: parsed.html_url,
+    uploadUrl: parsed.upload_url,
+    assets,
+  };
+}
+
+function remoteAsset(asset: v.InferOutput<typeof releaseAsset>): RemoteAsset {
+  const [, sha256] = /^sha256:([0-9a-f]{64})$/.exec(asset.digest ?? '') ?? [];
+  return { id: asset.id, name: asset.name, state: asset.state, size: asset.size, sha256 };
+}
+
+function fail(operation: string, error: unknown, options: ClientOptions): never {
+  if (error instanceof PrebuiltError) throw error;
+  options.signal.throwIfAborted();
+  if (error instanceof v.ValiError) {
+    throw new PrebuiltError('GITHUB', `${operation}: the answer can't be understood: ${error.message}`);
+  }
+  if (!(error instanceof RequestError)) throw error;
+  const status = error.response === undefined ? 'no answer' : `HTTP ${error.status}`;
+  const message = redact(error.message, options.token);
+  throw new PrebuiltError(
+    'GITHUB',
+    `${operation} (${options.repository}): ${status}: ${message}`,
+    hintOf(error),
+  );
+}
+
+function hintOf(error: RequestError): { readonly hint?: string } {
+  const reset = Number(error.response?.headers['x-ratelimit-reset']);
+  if (String(error.response?.headers['x-ratelimit-remaining']) === '0' && Number.isFinite(reset)) {
+    return { hint: `The rate limit resets at ${new Date(reset * 1000).toISOString()}; run it again then.` };
+  }
+  if (error.status === 401) return { hint: 'GITHUB_TOKEN is not accepted: it may have expired.' };
+  if (error.status === 403 || error.status === 404) {
+    return { hint: 'GITHUB_TOKEN needs "contents: write" of this repository.' };
+  }
+  return { hint: 'Run it again: what is already there is kept.' };
+}
+
+function redact(text: string, token: string | undefined): string {
+  return token === undefined || token === '' ? text : text.replaceAll(token, '***');
+}

@@ -1,0 +1,150 @@
+import type { PublishRecord } from '../artifacts/publish-record.ts';
+
+/** A commit since the previous release: its hash and the first line and the rest of its message. */
+export interface Commit {
+  readonly hash: string;
+  readonly subject: string;
+  readonly body: string;
+}
+
+/** What the notes of a release are written from. */
+export interface NotesFacts {
+  /** The release's git tag. */
+  readonly tag: string;
+  /** `owner/name`. */
+  readonly repository: string;
+  readonly previousTag: string | undefined;
+  /** Since the previous tag, newest first. */
+  readonly commits: readonly Commit[];
+  readonly assets: readonly { readonly name: string; readonly size: number; readonly sha256: string }[];
+  /** Undefined as long as the image is not published. */
+  readonly record: PublishRecord | undefined;
+}
+
+const BREAKING = 'Breaking changes';
+const OTHER = 'Other changes';
+const GROUPS: Readonly<Record<string, string>> = {
+  feat: 'Features',
+  fix: 'Fixes',
+  perf: 'Performance',
+  docs: 'Documentation',
+};
+const ORDER = [BREAKING, ...Object.values(GROUPS), OTHER];
+const LONGEST_SUBJECT = 300;
+// Who signs an image: https://docs.github.com/actions/reference/security/oidc and this workflow at the release's tag.
+const ISSUER = 'https://token.actions.githubusercontent.com';
+const WORKFLOW = '.github/workflows/release.yml';
+// GitHub takes 125,000 characters for a release's notes; the tables take a few thousand of them.
+const LONGEST_CHANGES = 100_000;
+
+/**
+ * The notes of a release as Markdown: the commits grouped by https://www.conventionalcommits.org/en/v1.0.0/ (one
+ * flat list where none follows it), the image by digest, the files with size and SHA-256, and how to verify them.
+ */
+export function formatNotes(facts: NotesFacts): string {
+  return [...changes(facts), ...image(facts), ...files(facts), ...verification(facts)].join('\n');
+}
+
+function changes({ previousTag, commits }: NotesFacts): readonly string[] {
+  const title = previousTag === undefined ? '## Changes' : `## Changes since ${previousTag}`;
+  if (commits.length === 0) return [title, '', 'No commits.', ''];
+  const described = commits.map(describe);
+  const lines: string[] = [];
+  if (described.every(({ group }) => group === OTHER)) {
+    lines.push(...described.map(({ line }) => line), '');
+  } else {
+    for (const group of ORDER) {
+      const members = described.filter((each) => each.group === group);
+      if (members.length > 0) lines.push(`### ${group}`, '', ...members.map(({ line }) => line), '');
+    }
+  }
+  return [title, '', ...limited(lines)];
+}
+
+function limited(lines: readonly string[]): readonly string[] {
+  let length = 0;
+  const fitting = lines.filter((line) => {
+    length += line.length + 1;
+    return length <= LONGEST_CHANGES;
+  });
+  const left = lines.length - fitting.length;
+  return left === 0 ? lines : [...fitting, '', `… and ${left} lines more`, ''];
+}
+
+function describe({ hash, subject, body }: Commit): { readonly group: string; readonly line: string } {
+  const match = /^([A-Za-z]+)(?:\(([^()]+)\))?(!)?: +(.+)$/.exec(subject);
+  const known = match?.[1] === undefined ? undefined : GROUPS[match[1].toLowerCase()];
+  const breaking = match?.[3] !== undefined || /^BREAKING[ -]CHANGE: /m.test(body);
+  const group = breaking ? BREAKING : (known ?? OTHER);
+  const scope = match?.[2];
+  const text =
+    match === null || (known === undefined && !breaking)
+      ? escapeMarkdown(subject)
+      : `${scope === undefined ? '' : `**${escapeMarkdown(scope)}**: `}${escapeMarkdown(match[4] ?? subject)}`;
+  return { group, line: `- ${text} (${hash})` };
+}
+
+/** Text that Markdown shows as it is, on one line, and that notifies nobody. */
+export function escapeMarkdown(text: string): string {
+  const line = text.replaceAll(/\s+/g, ' ').trim();
+  const cut = line.length > LONGEST_SUBJECT ? `${line.slice(0, LONGEST_SUBJECT)}…` : line;
+  return cut
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll(/[\\`*_[\]|~!]/g, String.raw`\$&`)
+    .replaceAll('@', '@<!-- -->');
+}
+
+function image({ record }: NotesFacts): readonly string[] {
+  if (record === undefined) return ['## Image', '', 'Not published yet.', ''];
+  const tags = (repository: string): string =>
+    record.images
+      .filter((each) => each.repository === repository)
+      .flatMap((each) => each.tags.filter(({ outcome }) => outcome !== 'left').map(({ tag }) => `\`${tag}\``))
+      .join(', ');
+  return [
+    '## Image',
+    '',
+    '| image | platform | tags |',
+    '| --- | --- | --- |',
+    ...record.images.flatMap((each) => [
+      `| \`${each.reference}\` | all | ${tags(each.repository)} |`,
+      ...each.platforms.map(({ platform, digest }) => `| \`${each.repository}@${digest}\` | ${platform} | |`),
+    ]),
+    '',
+  ];
+}
+
+function files({ assets }: NotesFacts): readonly string[] {
+  return [
+    '## Files',
+    '',
+    '| file | bytes | SHA-256 |',
+    '| --- | ---: | --- |',
+    ...assets.map(({ name, size, sha256 }) => `| ${name} | ${size} | \`${sha256}\` |`),
+    '',
+  ];
+}
+
+function verification({ repository, tag, record, assets }: NotesFacts): readonly string[] {
+  const executable = assets[0]?.name ?? '';
+  const images = record?.images ?? [];
+  const references = images.map(({ reference }) => reference);
+  const signed = images.flatMap(({ reference, signature }) => (signature ? [reference] : []));
+  return [
+    '## Verify',
+    '',
+    '```sh',
+    'sha256sum --check --ignore-missing checksums.txt',
+    `gh attestation verify ${executable} --repo ${repository}`,
+    ...references.map((reference) => `gh attestation verify oci://${reference} --repo ${repository}`),
+    ...signed.flatMap((reference) => [
+      `cosign verify ${reference} \\`,
+      `  --certificate-oidc-issuer ${ISSUER} \\`,
+      `  --certificate-identity https://github.com/${repository}/${WORKFLOW}@refs/tags/${tag}`,
+    ]),
+    '```',
+    '',
+  ];
+}

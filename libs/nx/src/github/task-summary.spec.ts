@@ -1,0 +1,124 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { postTasksExecution } from '../plugin.ts';
+import { type FinishedTask, summariseTasks } from './task-summary.ts';
+
+const task = (id: string, more: Partial<FinishedTask> = {}): FinishedTask => ({
+  id,
+  status: 'success',
+  cache: true,
+  startTime: 1_000,
+  endTime: 3_500,
+  ...more,
+});
+
+describe('summariseTasks', () => {
+  it('lists tasks by id with result and time, and counts hits among those that may be cached', () => {
+    const summary = summariseTasks([
+      task('app:verify', { status: 'remote-cache', endTime: 1_040 }),
+      task('app:build'),
+      task('app:publish', { cache: false }),
+      task('app:image', { status: 'local-cache' }),
+    ]);
+    expect(summary).toBe(
+      [
+        '### Tasks',
+        '',
+        '| task | result | time |',
+        '| --- | --- | ---: |',
+        '| app:build | ran | 2.5 s |',
+        '| app:image | local cache | 2.5 s |',
+        '| app:publish | ran | 2.5 s |',
+        '| app:verify | remote cache | 0.0 s |',
+        '',
+        'Cache: 2 of 3',
+      ].join('\n'),
+    );
+  });
+
+  it.each<[FinishedTask['status'], string, number]>([
+    ['success', 'ran', 0],
+    ['failure', 'failed', 0],
+    ['skipped', 'skipped', 0],
+    ['stopped', 'stopped', 0],
+    ['local-cache', 'local cache', 1],
+    ['local-cache-kept-existing', 'local cache', 1],
+    ['remote-cache', 'remote cache', 1],
+  ])('calls %s %j', (status, result, hits) => {
+    const lines = summariseTasks([task('app:build', { status })])?.split('\n') ?? [];
+    expect(lines[4]).toBe(`| app:build | ${result} | 2.5 s |`);
+    expect(lines.at(-1)).toBe(`Cache: ${hits} of 1`);
+  });
+
+  it('says so where no task may be cached', () => {
+    expect(
+      summariseTasks([task('app:publish', { cache: false })])
+        ?.split('\n')
+        .at(-1),
+    ).toBe('Cache: for none of them');
+  });
+
+  it('leaves a time out that is not known', () => {
+    const summary = summariseTasks([task('app:build', { status: 'skipped', endTime: undefined })]);
+    expect(summary).toContain('| app:build | skipped |  |');
+  });
+
+  it('keeps a name from opening another column', () => {
+    expect(summariseTasks([task('app:a|b')])).toContain('| app:a\\|b | ran |');
+  });
+
+  it('says nothing of a run without tasks', () => {
+    expect(summariseTasks([])).toBeUndefined();
+  });
+});
+
+describe('the plugin', () => {
+  let folder: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'task-summary-'));
+  });
+  afterEach(async () => {
+    vi.unstubAllEnvs();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const finish = () =>
+    postTasksExecution(undefined, {
+      id: 'run',
+      workspaceRoot: folder,
+      nxJsonConfiguration: {},
+      argv: [],
+      startTime: 0,
+      endTime: 0,
+      taskResults: {
+        'app:build': {
+          task: {
+            id: 'app:build',
+            target: { project: 'app', target: 'build' },
+            overrides: {},
+            outputs: [],
+            cache: true,
+            parallelism: true,
+          },
+          status: 'local-cache',
+          code: 0,
+        },
+      },
+    });
+
+  it('writes the tasks of a run into the summary of the job', async () => {
+    vi.stubEnv('GITHUB_STEP_SUMMARY', join(folder, 'summary'));
+    await finish();
+    expect(await readFile(join(folder, 'summary'), 'utf8')).toMatch(
+      /\| app:build \| local cache \| .*\nCache: 1 of 1\n\n$/s,
+    );
+  });
+
+  it('writes nothing outside of a job', async () => {
+    vi.stubEnv('GITHUB_STEP_SUMMARY', undefined);
+    await finish();
+    expect(await readdir(folder)).toEqual([]);
+  });
+});

@@ -1,0 +1,105 @@
+import { createHash } from 'node:crypto';
+import {
+  type Compression,
+  type Descriptor,
+  formatImageConfig,
+  type LayerEntry,
+  MEDIA_TYPES,
+  tarSize,
+  writeBlob,
+  writeImageManifest,
+  writeLayer,
+} from '@prebuilt/oci';
+import { type Platform, platformParts } from '../artifacts/platform.ts';
+import { PrebuiltError } from '../errors.ts';
+import { readChunks } from '../files/chunks.ts';
+import type { ContextFile } from './context.ts';
+import type { LayerPath } from './file-tree.ts';
+import type { ImagePlan } from './plan.ts';
+
+/** What an image is packed with, besides its plan. */
+export interface AssembleOptions {
+  readonly platform: Platform;
+  readonly compression: Compression;
+  /** Seconds since 1970: the time of every file and of the image. */
+  readonly sourceDateEpoch: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Told of each layer, before and while it is packed: its number from 1, the tar's bytes done and in all. */
+  readonly onLayer?: ((layer: LayerProgress) => void) | undefined;
+}
+
+/** How far the packing of a layer is; sizes in bytes of the tar. */
+export interface LayerProgress {
+  readonly platform: Platform;
+  readonly layer: number;
+  readonly layers: number;
+  readonly done: number;
+  readonly total: number;
+}
+
+/**
+ * Packs an image's layers and writes its configuration and manifest into a folder of blobs; gives the manifest's
+ * descriptor, with its platform. Throws `ARTIFACT_CHANGED` where a file has another content than was verified.
+ */
+export async function assembleImage(
+  blobs: string,
+  plan: ImagePlan,
+  options: AssembleOptions,
+): Promise<Descriptor> {
+  const { platform, compression, sourceDateEpoch, signal, onLayer } = options;
+  const layers = [];
+  for (const [index, paths] of plan.layers.entries()) {
+    const entries = paths.map((path) => layerEntry(path, sourceDateEpoch));
+    const total = tarSize(entries);
+    let done = 0;
+    const tell = (bytes: number): void => {
+      done += bytes;
+      onLayer?.({ platform, layer: index + 1, layers: plan.layers.length, done, total });
+    };
+    tell(0);
+    layers.push(await writeLayer(blobs, entries, { compression, signal, onBytes: tell }));
+  }
+  const parts = platformParts(platform);
+  const config = formatImageConfig({
+    ...parts,
+    config: plan.config,
+    created: sourceDateEpoch,
+    history: plan.history,
+    diffIds: layers.map(({ diffId }) => diffId),
+  });
+  const written = await writeBlob(blobs, config, MEDIA_TYPES.config);
+  const manifest = await writeImageManifest(
+    blobs,
+    written,
+    layers.map(({ descriptor }) => descriptor),
+  );
+  return { ...manifest, platform: parts };
+}
+
+function layerEntry({ path, uid, gid, mode, file }: LayerPath, mtime: number): LayerEntry {
+  if (file === undefined) return { type: 'directory', path, uid, gid, mode, mtime, size: 0 };
+  return { type: 'file', path, uid, gid, mode, mtime, size: file.size, content: () => checkedContent(file) };
+}
+
+/**
+ * The bytes of a file as they were verified, each chunk until the next but one is asked for. Throws `ARTIFACT_CHANGED`
+ * after the last one where they are others.
+ */
+export async function* checkedContent(file: ContextFile): AsyncGenerator<Buffer> {
+  const hash = createHash('sha256');
+  for await (const chunk of readChunks(file.source, { kept: 2 })) {
+    hash.update(chunk);
+    yield chunk;
+  }
+  const found = hash.digest('hex');
+  if (found !== file.sha256) throw artifactChanged(file.source, file.sha256, found);
+}
+
+/** The error that tells of a file with another content than was verified. */
+export function artifactChanged(path: string, expected: string, found: string): PrebuiltError {
+  return new PrebuiltError(
+    'ARTIFACT_CHANGED',
+    `${path}: expected the SHA-256 ${expected}, which was verified, found ${found}`,
+    { hint: 'The file changed after it was built: {run build-binaries}, and verify it.' },
+  );
+}

@@ -1,0 +1,27 @@
+/** A user without rights and without a name, as distroless images have it. */
+const NONROOT = 65532;
+
+/** What a generated Dockerfile is for. */
+export interface GeneratedImage {
+  /** The program's name. */
+  readonly name: string;
+  /** Whether an executable of any platform needs files beside it. */
+  readonly runtime: boolean;
+}
+
+/**
+ * The Dockerfile of a program that has none of its own: the runtime files where an executable needs any, the executable
+ * as the entrypoint, and a user without rights.
+ */
+export function generateDockerfile({ name, runtime }: GeneratedImage): string {
+  const suffix = `linux-\${TARGETARCH}\${TARGETVARIANT}`;
+  const lines = [
+    'FROM scratch',
+    'ARG TARGETARCH TARGETVARIANT',
+    ...(runtime ? [`COPY runtime-${suffix}/ /`] : []),
+    `COPY --chmod=755 ${name}-${suffix} /${name}`,
+    `USER ${NONROOT}`,
+    `ENTRYPOINT ["/${name}"]`,
+  ];
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,212 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { CreateNodesContext, TargetConfiguration } from '@nx/devkit';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createNodes, createNodesV2 } from './plugin.ts';
+
+let root: string;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'plugin-'));
+});
+afterEach(() => rm(root, { recursive: true }));
+
+type Files = Readonly<Record<string, unknown>>;
+type Targets = Readonly<Record<string, TargetConfiguration>>;
+
+/** The projects that are inferred for a workspace of these files, by their roots. */
+async function infer(
+  files: Files,
+  options?: unknown,
+  nxJsonConfiguration: CreateNodesContext['nxJsonConfiguration'] = {},
+): Promise<Readonly<Record<string, { readonly name?: string; readonly targets: Targets }>>> {
+  for (const [path, content] of Object.entries(files)) {
+    await mkdir(join(root, dirname(path)), { recursive: true });
+    await writeFile(join(root, path), typeof content === 'string' ? content : JSON.stringify(content));
+  }
+  const configurations = Object.keys(files).filter((path) => path.endsWith('prebuilt.json'));
+  const results = await createNodes[1](configurations, options, { nxJsonConfiguration, workspaceRoot: root });
+  return Object.assign({}, ...results.map(([, { projects }]) => projects));
+}
+
+const PROGRAM = {
+  'apps/server/package.json': { name: '@acme/server', bin: 'src/main.ts' },
+  'apps/server/src/main.ts': '',
+};
+
+const problemsOf = (targets: Targets): readonly string[] =>
+  targets['docker-release']?.options?.problems ?? [];
+
+describe('createNodes', () => {
+  it('is known to Nx 22 by its former name', () => {
+    expect(createNodesV2).toBe(createNodes);
+  });
+
+  it('infers the whole pipeline from an empty prebuilt.json', async () => {
+    const { 'apps/server': project } = await infer({ ...PROGRAM, 'apps/server/prebuilt.json': {} });
+    expect(project?.name).toBeUndefined();
+    expect(Object.keys(project?.targets ?? {})).toEqual([
+      'build-binaries',
+      'verify',
+      'docker-release',
+      'sbom',
+      'plan',
+      'github-draft',
+      'docker-publish',
+      'github-release',
+    ]);
+    expect(project?.targets['build-binaries']).toEqual({
+      executor: '@prebuilt/nx:build-binaries',
+      cache: true,
+      inputs: ['default', '^default'],
+      outputs: ['{workspaceRoot}/dist/apps/server/bin'],
+      options: {
+        name: 'server',
+        toolchain: { name: 'bun', entry: 'apps/server/src/main.ts' },
+        outputPath: 'dist/apps/server/bin',
+      },
+      metadata: { description: expect.any(String) },
+    });
+    expect(project?.targets['docker-release']).toMatchObject({
+      dependsOn: ['build-binaries', 'verify'],
+      inputs: [{ dependentTasksOutputFiles: '**/*.json' }],
+      outputs: ['{workspaceRoot}/dist/apps/server/oci'],
+      options: { inputPath: 'dist/apps/server/bin', verifyPath: 'dist/apps/server/verify' },
+    });
+    expect(project?.targets['docker-publish']).toMatchObject({
+      cache: false,
+      dependsOn: ['docker-release', 'sbom'],
+    });
+  });
+
+  it('follows prebuilt.json, the plugin’s options and nx.json', async () => {
+    const { 'apps/server': project } = await infer(
+      {
+        ...PROGRAM,
+        'apps/server/Dockerfile.release': '',
+        'apps/server/prebuilt.json': {
+          name: 'srv',
+          output: 'out/',
+          platforms: ['linux/arm64'],
+          image: { title: 'Server', compression: 'zstd' },
+        },
+      },
+      {
+        targetNames: { 'build-binaries': 'compile' },
+        repository: 'ghcr.io/acme/{projectName}',
+        inputs: [{ env: 'CHANNEL' }],
+      },
+      { namedInputs: { production: [] } },
+    );
+    expect(project?.targets.compile).toMatchObject({
+      inputs: ['production', '^production', { env: 'CHANNEL' }],
+      outputs: ['{workspaceRoot}/out/bin'],
+      options: { name: 'srv', platforms: ['linux/arm64'] },
+    });
+    expect(project?.targets.verify?.dependsOn).toEqual(['compile']);
+    expect(project?.targets['docker-release']).toMatchObject({
+      inputs: [
+        '{workspaceRoot}/apps/server/Dockerfile.release',
+        { dependentTasksOutputFiles: '**/*.json' },
+        { env: 'CHANNEL' },
+      ],
+      options: { dockerfile: 'apps/server/Dockerfile.release', imageTitle: 'Server', compression: 'zstd' },
+    });
+    expect(project?.targets['docker-publish']?.options).toMatchObject({ image: 'ghcr.io/acme/srv' });
+  });
+
+  it('leaves out the image or the page of a program that has none', async () => {
+    const projects = await infer({
+      ...PROGRAM,
+      'apps/server/prebuilt.json': { image: false },
+      'apps/tool/main.ts': '',
+      'apps/tool/prebuilt.json': { page: false },
+    });
+    expect(Object.keys(projects['apps/server']?.targets ?? {})).not.toContain('docker-publish');
+    expect(Object.keys(projects['apps/server']?.targets ?? {})).toContain('github-release');
+    expect(Object.keys(projects['apps/tool']?.targets ?? {})).toContain('docker-publish');
+    expect(Object.keys(projects['apps/tool']?.targets ?? {})).not.toContain('github-release');
+  });
+
+  it('names a project that nothing else names after its folder', async () => {
+    const projects = await infer({ 'apps/tool/main.ts': '', 'apps/tool/prebuilt.json': {} });
+    expect(projects['apps/tool']).toMatchObject({
+      name: 'tool',
+      targets: { 'build-binaries': { options: { name: 'tool' } } },
+    });
+  });
+
+  it('breaks only the project whose prebuilt.json is broken', async () => {
+    const projects = await infer({
+      ...PROGRAM,
+      'apps/server/prebuilt.json': {},
+      'apps/broken/prebuilt.json': '{"nam": "x", "page": 1}',
+    });
+    expect(projects['apps/server']?.targets.verify?.executor).toBe('@prebuilt/nx:verify');
+    expect(projects['apps/broken']?.targets.verify).toMatchObject({
+      executor: '@prebuilt/nx:configuration-error',
+      cache: false,
+      options: {
+        file: 'apps/broken/prebuilt.json',
+        problems: ['page: expected true or false, found 1', 'nam: unknown key; did you mean "name"?'],
+      },
+    });
+  });
+
+  it.each<[string, Files, string]>([
+    ['no program', { 'apps/x/prebuilt.json': {} }, 'toolchain: expected a program beside prebuilt.json'],
+    [
+      'no entry for its toolchain',
+      { 'apps/x/prebuilt.json': { toolchain: 'bun' } },
+      'toolchain.entry: expected a program: a TypeScript or JavaScript "bin"',
+    ],
+    [
+      'a project whose name is no file’s',
+      { 'apps/Server App/main.ts': '', 'apps/Server App/prebuilt.json': {} },
+      'name: expected one for the program, since the project’s name "Server App" can\'t be a file\'s',
+    ],
+  ])('refuses a project with %s', async (_, files, problem) => {
+    const [project] = Object.values(await infer(files));
+    expect(problemsOf(project?.targets ?? {})).toEqual([expect.stringContaining(problem)]);
+  });
+
+  it('refuses every project where the plugin’s options are wrong, and says that it is nx.json', async () => {
+    const projects = await infer({ ...PROGRAM, 'apps/server/prebuilt.json': {} }, { repo: 'x' });
+    expect(projects['apps/server']?.targets.verify?.options).toEqual({
+      file: 'nx.json, options of the plugin',
+      problems: ['repo: unknown key'],
+    });
+  });
+
+  it.each([
+    ['the same folder', 'dist/one', 'dist/one', 'dist/one/bin'],
+    ['the same folder in two spellings', 'dist/one/', './dist/one', 'dist/one/bin'],
+    ['a folder inside the other’s', 'dist/one', 'dist/one/bin/two', 'dist/one/bin/two/bin'],
+  ])('refuses two projects that would fill %s, with both names', async (_, one, two, folder) => {
+    const projects = await infer({
+      'apps/one/main.ts': '',
+      'apps/one/prebuilt.json': { output: one },
+      'apps/two/main.ts': '',
+      'apps/two/prebuilt.json': { output: two },
+      'apps/three/main.ts': '',
+      'apps/three/prebuilt.json': {},
+    });
+    for (const name of ['apps/one', 'apps/two']) {
+      const [problem] = problemsOf(projects[name]?.targets ?? {});
+      expect(problem).toMatch(/^output: \S+ would be filled by apps\/(one|two) and by apps\/(one|two); /);
+      expect(problem).toContain(folder);
+    }
+    expect(problemsOf(projects['apps/three']?.targets ?? {})).toEqual([]);
+  });
+
+  it('lets one project’s output lie beside the other’s folders', async () => {
+    const projects = await infer({
+      'main.ts': '',
+      'prebuilt.json': {},
+      'package.json': { name: 'all' },
+      'apps/two/main.ts': '',
+      'apps/two/prebuilt.json': {},
+    });
+    expect(Object.values(projects).flatMap(({ targets }) => problemsOf(targets))).toEqual([]);
+  });
+});

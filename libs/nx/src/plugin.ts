@@ -1,0 +1,147 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { basename, dirname, join, posix } from 'node:path';
+import type { CreateNodes, CreateNodesContext, CreateNodesResult, PostTasksExecution } from '@nx/devkit';
+import type { Configuration } from './configuration/definition.ts';
+import type { PluginOptions } from './configuration/plugin-options.ts';
+import { type Read, readConfiguration, readPluginOptions } from './configuration/read.ts';
+import { inferTargets, outputFolders, programName, refusedTargets } from './configuration/targets.ts';
+import { projectFolder, resolveToolchain } from './configuration/toolchain.ts';
+import { writeJobSummary } from './github/job-summary.ts';
+import { summariseTasks } from './github/task-summary.ts';
+
+/**
+ * Gives every project with a prebuilt.json its targets. A file that can't be used breaks its own project alone, whose
+ * targets then fail with every problem; two projects that would fill the same folder are both refused.
+ * https://nx.dev/docs/extending-nx/project-graph-plugins
+ */
+export const createNodes: CreateNodes<unknown> = [
+  '**/prebuilt.json',
+  async (files, given, context) => {
+    const options = readPluginOptions(given);
+    const projects = await Promise.all(files.map((file) => readProject(file, context)));
+    const clashes = findClashes(projects);
+    return projects.map(({ file, root, ...project }) => [
+      file,
+      nodeOf({ file, root, ...project }, options, clashes.get(root) ?? [], context),
+    ]);
+  },
+];
+
+/** The name by which Nx 22 knows `createNodes`. */
+export const createNodesV2 = createNodes;
+
+interface Project {
+  /** Relative to the workspace's root, like the file. */
+  readonly root: string;
+  readonly file: string;
+  readonly configuration: Read<Configuration>;
+  /** As project.json or package.json says; undefined where neither does. */
+  readonly name: string | undefined;
+}
+
+async function readProject(file: string, { workspaceRoot }: CreateNodesContext): Promise<Project> {
+  const root = dirname(file);
+  const folder = join(workspaceRoot, root);
+  const [configuration, project, manifest] = await Promise.all([
+    readConfiguration(join(workspaceRoot, file)),
+    readName(join(folder, 'project.json')),
+    readName(join(folder, 'package.json')),
+  ]);
+  return { root, file, configuration, name: project ?? manifest };
+}
+
+async function readName(file: string): Promise<string | undefined> {
+  try {
+    const { name, nx } = JSON.parse(await readFile(file, 'utf8'));
+    return nx?.name ?? name;
+  } catch {
+    // Nx itself tells of a file that it can't read.
+    return undefined;
+  }
+}
+
+function nodeOf(
+  { root, file, configuration, name }: Project,
+  options: Read<PluginOptions>,
+  clashes: readonly string[],
+  context: CreateNodesContext,
+): CreateNodesResult {
+  const known = name ?? basename(join(context.workspaceRoot, root));
+  const targets = () => {
+    const defaults = options.ok ? options.value : EMPTY_OPTIONS;
+    const refuse = (problems: readonly string[], where = file) => refusedTargets(where, problems, defaults);
+    if (!options.ok) return refuse(options.problems, 'nx.json, options of the plugin');
+    if (!configuration.ok) return refuse(configuration.problems);
+    if (clashes.length > 0) return refuse(clashes);
+    const program = programName(configuration.value, known);
+    if (!/^[a-z0-9][a-z0-9._-]{0,100}$/.test(program)) {
+      return refuse([
+        `name: expected one for the program, since the project’s name ${JSON.stringify(known)} can't be a file's`,
+      ]);
+    }
+    const toolchain = resolveToolchain(
+      configuration.value.toolchain,
+      projectFolder(join(context.workspaceRoot, root)),
+      root,
+    );
+    if (!toolchain.ok) return refuse(toolchain.problems);
+    const namedInputs = new Set(Object.keys(context.nxJsonConfiguration.namedInputs ?? {}));
+    const dockerfile = posix.join(root, 'Dockerfile.release');
+    const facts = {
+      name: known,
+      root,
+      toolchain: toolchain.value,
+      dockerfile: existsSync(join(context.workspaceRoot, dockerfile)) ? dockerfile : undefined,
+      sources: toolchain.value.inputs(namedInputs),
+    };
+    return inferTargets(configuration.value, facts, options.value);
+  };
+  // Without a project.json or package.json nothing else names the project.
+  return { projects: { [root]: { ...(name === undefined && { name: known }), targets: { ...targets() } } } };
+}
+
+const EMPTY_OPTIONS: PluginOptions = { targetNames: {}, inputs: [] };
+
+/** For each project's root the problems of folders that another project would fill as well. */
+function findClashes(projects: readonly Project[]): ReadonlyMap<string, readonly string[]> {
+  const owners = new Map<string, Project>();
+  const clashes = new Map<string, string[]>();
+  const tell = (one: Project, other: Project, folder: string): void => {
+    const names = [one, other].map(({ name, root }) => name ?? root);
+    const problem = `output: ${folder} would be filled by ${names.join(' and by ')}; give each its own "output"`;
+    for (const { root } of [one, other]) {
+      const told = clashes.get(root) ?? [];
+      if (told.length === 0) clashes.set(root, [problem]);
+    }
+  };
+  const claimed: { readonly project: Project; readonly folder: string }[] = [];
+  for (const project of projects) {
+    if (!project.configuration.ok) continue;
+    for (const folder of outputFolders(project.configuration.value, project.root)) {
+      const owner = owners.get(folder);
+      if (owner !== undefined && owner !== project) tell(owner, project, folder);
+      else owners.set(folder, project);
+      claimed.push({ project, folder });
+    }
+  }
+  for (const { project, folder } of claimed) {
+    for (let above = posix.dirname(folder); above !== '.'; above = posix.dirname(above)) {
+      const owner = owners.get(above);
+      if (owner !== undefined && owner !== project) tell(owner, project, folder);
+    }
+  }
+  return clashes;
+}
+
+/**
+ * Called by Nx at the end of a run: adds to the summary of a GitHub Actions job which tasks ran and which came from a
+ * cache, where no executor could say so. Nothing elsewhere. Nx calls it in its daemon where that runs, which knows the
+ * summary's file of the step that started it; CI turns the daemon off.
+ * https://nx.dev/docs/extending-nx/task-running-lifecycle
+ */
+export const postTasksExecution: PostTasksExecution = async (_, { taskResults }) => {
+  const summary = summariseTasks(Object.values(taskResults).map(({ task, status }) => ({ ...task, status })));
+  // Nx ends its own report without an empty line.
+  if (summary !== undefined) await writeJobSummary(`\n${summary}`);
+};

@@ -1,0 +1,138 @@
+import compare from 'semver/functions/compare.js';
+import major from 'semver/functions/major.js';
+import minor from 'semver/functions/minor.js';
+import { PrebuiltError } from '../errors.ts';
+import type { TagPattern } from './tag-pattern.ts';
+import { isPrerelease, isReleaseVersion, parseReleaseVersion, type ReleaseVersion } from './version.ts';
+
+/** How an exact version is written as a tag: `1.2.3` or `v1.2.3`. */
+export type TagSpelling = 'plain' | 'v';
+
+/** What decides which tags an image gets. */
+export interface TagFacts {
+  readonly version: ReleaseVersion;
+  /** All tags of the git repository, of any form. */
+  readonly gitTags: readonly string[];
+  /** Which of them are the project's. */
+  readonly tagPattern: TagPattern;
+  /** Whether the clone is shallow, so that `gitTags` may lack some. */
+  readonly shallow: boolean;
+  /** All tags that the image has in the registry, of any form. */
+  readonly registryTags: readonly string[];
+}
+
+/** What the maintainer asks for. */
+export interface TagOptions {
+  /** The spellings of the exact version; at least one. */
+  readonly spellings: readonly TagSpelling[];
+  /** `auto` moves `latest`, `X` and `X.Y` where the version is the highest of its line; `never` moves none. */
+  readonly moving: 'auto' | 'never';
+}
+
+/** A tag and whether it is to point at the image, with the reason. */
+export interface PlannedTag {
+  readonly tag: string;
+  /** An exact version's tag never moves again; a moving one follows the highest version of its line. */
+  readonly kind: 'exact' | 'moving';
+  readonly move: boolean;
+  readonly reason: string;
+}
+
+// The grammar of https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests
+const LONGEST_TAG = 128;
+const TAG = new RegExp(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,${LONGEST_TAG - 1}}$`);
+
+interface Line {
+  readonly tag: string;
+  readonly name: string;
+  readonly holds: (version: ReleaseVersion) => boolean;
+}
+
+/**
+ * The tags of a version, exact ones first and `latest` last. A moving tag moves only for a stable version that is
+ * the highest of its line among the stable versions of the git tags and of the registry; a prerelease moves none,
+ * and there is no bare `0`. Throws `BUILD_METADATA`, which no tag can hold, `INVALID_TAG` for a tag too long for a
+ * registry, and `UNKNOWN_HISTORY` where the highest version can't be known.
+ * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests
+ */
+export function planTags(facts: TagFacts, options: TagOptions): readonly PlannedTag[] {
+  const { version } = facts;
+  if (version.includes('+')) {
+    throw new PrebuiltError(
+      'BUILD_METADATA',
+      `version: expected one without build metadata for publishing, found ${version}: a tag can't hold "+"`,
+      { hint: `Publish it as ${version.slice(0, version.indexOf('+'))}, or as a prerelease.` },
+    );
+  }
+  const exact = [...new Set(options.spellings)].map((spelling): PlannedTag => {
+    const tag = spelling === 'v' ? `v${version}` : version;
+    if (!TAG.test(tag)) {
+      throw new PrebuiltError(
+        'INVALID_TAG',
+        `tags: expected at most ${LONGEST_TAG} characters, found ${tag.length}: ${tag}`,
+        { hint: 'Take a shorter prerelease, or spell the tag without "v".' },
+      );
+    }
+    return { tag, kind: 'exact', move: true, reason: 'the exact version' };
+  });
+  return [...exact, ...planMoving(facts, options)];
+}
+
+function planMoving(facts: TagFacts, options: TagOptions): readonly PlannedTag[] {
+  const { version } = facts;
+  const lines = linesOf(version, options.spellings.includes('plain') ? '' : 'v');
+  const stay = (reason: string): readonly PlannedTag[] =>
+    lines.map(({ tag }) => ({ tag, kind: 'moving', move: false, reason }));
+  if (isPrerelease(version)) return stay(`${version} is a prerelease`);
+  if (options.moving === 'never') return stay('moving tags are switched off');
+  requireHistory(facts);
+  const stable = [
+    ...facts.gitTags.flatMap((tag) => facts.tagPattern.parse(tag) ?? []),
+    ...facts.registryTags.filter(isReleaseVersion).map(parseReleaseVersion),
+  ].filter((other) => !isPrerelease(other));
+  return lines.map(({ tag, name, holds }) => {
+    const highest = stable
+      .filter(holds)
+      .reduce((most, other) => (compare(other, most) > 0 ? other : most), version);
+    const move = compare(highest, version) === 0;
+    const reason = move ? `${version} is the highest ${name}` : `${highest} is a higher ${name}`;
+    return { tag, kind: 'moving', move, reason };
+  });
+}
+
+function linesOf(version: ReleaseVersion, prefix: '' | 'v'): readonly Line[] {
+  const [first, second] = [major(version), minor(version)];
+  const lines: Line[] = [
+    {
+      tag: `${prefix}${first}.${second}`,
+      name: `${first}.${second}.x version`,
+      holds: (other) => major(other) === first && minor(other) === second,
+    },
+  ];
+  if (first > 0) {
+    lines.push({
+      tag: `${prefix}${first}`,
+      name: `${first}.x version`,
+      holds: (other) => major(other) === first,
+    });
+  }
+  lines.push({ tag: 'latest', name: 'stable version', holds: () => true });
+  return lines;
+}
+
+function requireHistory(facts: TagFacts): void {
+  const { version } = facts;
+  const tag = facts.tagPattern.format(version);
+  const problem = facts.shallow
+    ? 'this clone is shallow'
+    : facts.gitTags.includes(tag)
+      ? undefined
+      : `this clone has no tag ${tag}`;
+  if (problem === undefined) return;
+  const command = facts.shallow ? 'git fetch --unshallow --tags' : 'git fetch --tags';
+  throw new PrebuiltError(
+    'UNKNOWN_HISTORY',
+    `tags: whether ${version} is the highest version can't be known: ${problem}`,
+    { hint: `Fetch the tags with ${command}, or move no tag but the version's with --tag-latest=never.` },
+  );
+}

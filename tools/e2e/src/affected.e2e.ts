@@ -1,0 +1,70 @@
+import { appendFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { bootstrappedClone, type Clone } from './testing/clone.ts';
+import { runOk, userEnvironment } from './testing/workspace.ts';
+
+const TARGETS = ['lint', 'typecheck', 'test', 'build-binaries'];
+const EVERYTHING = ['app', 'bench', 'e2e', 'elf', 'nx-prebuilt', 'oci', 'rehearsal', 'release', 'testing'];
+
+describe('nx affected', { timeout: 120_000 }, () => {
+  let clone: Clone;
+  const git = (...args: readonly string[]) =>
+    runOk(clone.root, 'git', ['-c', 'user.name=test', '-c', 'user.email=test@example.com', ...args]);
+
+  beforeAll(async () => {
+    clone = await bootstrappedClone();
+  }, 300_000);
+  afterAll(() => clone?.[Symbol.asyncDispose]());
+
+  /** The tasks that `nx affected` would run for HEAD. */
+  async function affectedTasks(): Promise<readonly string[]> {
+    const range = ['--base=HEAD~1', '--head=HEAD'];
+    const { stdout } = await execa(
+      'npx',
+      ['nx', 'affected', `--targets=${TARGETS.join(',')}`, ...range, '--graph=stdout'],
+      { cwd: clone.root, env: userEnvironment(), extendEnv: false },
+    );
+    const { tasks }: { tasks: { tasks: Readonly<Record<string, unknown>> } } = JSON.parse(stdout);
+    return Object.keys(tasks.tasks).sort();
+  }
+
+  it.each([
+    ['the README', 'README.md', '\nchanged\n', []],
+    ['the documentation', 'docs/architecture.md', '\nchanged\n', []],
+    [
+      'a lib that the pipeline uses',
+      'libs/elf/src/index.ts',
+      '\n// changed\n',
+      ['elf', 'bench', 'e2e', 'nx-prebuilt', 'release'],
+    ],
+    ['the app', 'apps/mount-monitor/src/main.ts', '\n// changed\n', ['app', 'e2e', 'release']],
+    ['the plugin', 'libs/nx/src/plugin.ts', '\n// changed\n', ['bench', 'e2e', 'nx-prebuilt', 'release']],
+    ['the pipeline', 'tools/release/cache-key.sh', '\n# changed\n', ['e2e', 'release']],
+    ['a workflow', '.github/workflows/ci.yml', '\n# changed\n', ['e2e']],
+    ['what CI runs', '.ci/run', '\n# changed\n', ['e2e']],
+    ['what prepares a clone', 'bootstrap', '\n# changed\n', ['e2e']],
+    ['the lockfile', 'package-lock.json', '\n', EVERYTHING],
+    ['the compiler’s options', 'tsconfig.base.json', '\n', EVERYTHING],
+    ['the settings of Nx', 'nx.json', '\n', EVERYTHING],
+  ])('after a change of %s runs only what it touches', async (_, path, addition, projects) => {
+    await appendFile(join(clone.root, path), addition);
+    await git('commit', '--quiet', '--message=change', '--', path);
+    const tasks = await affectedTasks();
+    await git('reset', '--quiet', '--hard', 'HEAD~1');
+    // The release itself has no sources: what it is made of is compiled anew.
+    const of = (target: string) =>
+      projects.filter((project) => project !== 'release').map((project) => `${project}:${target}`);
+    // A typecheck reads the declarations of what its project uses, so those of other projects come before it.
+    expect(tasks).toEqual(expect.arrayContaining(of('typecheck')));
+    expect(tasks.filter((task) => !/:(typecheck|build)$/.test(task))).toEqual(
+      [
+        ...of('lint'),
+        ...of('test'),
+        ...(projects.includes('release') ? ['release:build-binaries'] : []),
+      ].sort(),
+    );
+    if (projects.length === 0) expect(tasks).toEqual([]);
+  });
+});

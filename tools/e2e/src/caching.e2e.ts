@@ -1,0 +1,168 @@
+import { createHash } from 'node:crypto';
+import { appendFile, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { bootstrappedClone, type Clone } from './testing/clone.ts';
+import { nx, nxTasks, runOk, type TaskResults } from './testing/workspace.ts';
+
+const BUILD = 'release:build-binaries';
+const VERIFY = 'release:verify';
+const IMAGE = 'release:docker-release';
+const FAST = '--compression=zstd';
+const ALL_HIT: TaskResults = { [BUILD]: 'hit', [VERIFY]: 'hit', [IMAGE]: 'hit' };
+const COMMENT = '\n// changed\n';
+
+describe('the cache of release:docker-release', { timeout: 600_000 }, () => {
+  let clone: Clone;
+  const chain = (env?: Readonly<Record<string, string>>) => nxTasks(clone.root, ['run', IMAGE, FAST], env);
+  const git = (...args: readonly string[]) =>
+    runOk(clone.root, 'git', ['-c', 'user.name=test', '-c', 'user.email=test@example.com', ...args]);
+  const at = (path: string) => join(clone.root, path);
+
+  beforeAll(async () => {
+    clone = await bootstrappedClone();
+    expect(await chain()).toEqual({ [BUILD]: 'miss', [VERIFY]: 'miss', [IMAGE]: 'miss' });
+  }, 600_000);
+  afterAll(() => clone?.[Symbol.asyncDispose]());
+
+  it('is hit by a second run', async () => {
+    expect(await chain()).toEqual(ALL_HIT);
+  });
+
+  it('says in the summary of a job what came from it, though no executor runs', async () => {
+    const summary = at('.nx/summary.md');
+    const results = async (...args: readonly string[]) => {
+      await nxTasks(clone.root, ['run', IMAGE, FAST, ...args], { GITHUB_STEP_SUMMARY: summary });
+      const lines = (await readFile(summary, 'utf8')).split('\n');
+      await rm(summary);
+      const rows = lines.flatMap(
+        (line) => /^\| (release:[^ ]+) \| ([^|]+) \|/.exec(line)?.slice(1, 3).join(' ') ?? [],
+      );
+      return [...rows, lines.find((line) => line.startsWith('Cache: '))];
+    };
+    expect(await results()).toEqual([
+      `${BUILD} local cache`,
+      `${IMAGE} local cache`,
+      `${VERIFY} local cache`,
+      'Cache: 3 of 3',
+    ]);
+    expect(await results('--skip-nx-cache')).toEqual([
+      `${BUILD} ran`,
+      `${IMAGE} ran`,
+      `${VERIFY} ran`,
+      'Cache: 0 of 3',
+    ]);
+  });
+
+  it('restores a deleted dist as it was, modes included', async () => {
+    const before = await listFiles(at('dist'));
+    expect(before.get('bin/mount-monitor-linux-arm64')).toMatch(/^755 /);
+    await rm(at('dist'), { recursive: true });
+    expect(await chain()).toEqual(ALL_HIT);
+    expect(await listFiles(at('dist'))).toEqual(before);
+  });
+
+  it.each([
+    [
+      'what the app does',
+      'apps/mount-monitor/src/main.ts',
+      "\nprocess.title = 'changed';\n",
+      [BUILD, VERIFY, IMAGE],
+    ],
+    // Identical executables come out of this, so what follows has nothing to do.
+    ['a comment in the app', 'apps/mount-monitor/src/main.ts', COMMENT, [BUILD]],
+    // The plugin is part of this workspace: whatever it is made of may change any of its results.
+    ['a comment in the plugin', 'libs/nx/src/executors/verify/run.ts', COMMENT, [BUILD, VERIFY, IMAGE]],
+    ['a comment in the lib of images', 'libs/oci/src/index.ts', COMMENT, [BUILD, VERIFY, IMAGE]],
+    ['a comment in the lib of executables', 'libs/elf/src/index.ts', COMMENT, [BUILD, VERIFY, IMAGE]],
+    ['a comment in Dockerfile.release', 'Dockerfile.release', '\n# changed\n', [IMAGE]],
+    ['the lockfile', 'package-lock.json', '\n', [BUILD, VERIFY, IMAGE]],
+    ['a test of the app', 'apps/mount-monitor/src/config/duration.spec.ts', COMMENT, []],
+    ['a test of the plugin', 'libs/nx/src/plugin.spec.ts', COMMENT, []],
+    ['a fixture of the plugin’s tests', 'libs/nx/testing/release.ts', COMMENT, []],
+    ['a test of the pipeline', 'tools/e2e/src/layout.spec.ts', COMMENT, []],
+    ['markdown beside the app', 'apps/mount-monitor/README.md', '\nchanged\n', []],
+    ['the README', 'README.md', '\nchanged\n', []],
+    ['the Dockerfile for development', 'Dockerfile', '\n# changed\n', []],
+  ])('after a change of %s rebuilds exactly what depends on it', async (_, path, addition, expected) => {
+    const before = await readFile(at(path)).catch(() => undefined);
+    await appendFile(at(path), addition);
+    try {
+      expect(missesOf(await chain())).toEqual(expected);
+    } finally {
+      if (before === undefined) await rm(at(path));
+      else await writeFile(at(path), before);
+    }
+    expect(await chain()).toEqual(ALL_HIT);
+  });
+
+  it('does not serve one version for another, given by RELEASE_VERSION or by a tag', async () => {
+    expect(missesOf(await chain({ RELEASE_VERSION: '1.2.3' }))).toEqual([BUILD, VERIFY, IMAGE]);
+    expect(await versionIn(at('dist/bin'))).toBe('1.2.3');
+    await git('tag', 'v3.0.0');
+    try {
+      expect(missesOf(await chain())).toEqual([BUILD, VERIFY, IMAGE]);
+      expect(await versionIn(at('dist/bin'))).toBe('3.0.0');
+    } finally {
+      await git('tag', '--delete', 'v3.0.0');
+    }
+    expect(await chain()).toEqual(ALL_HIT);
+    expect(await versionIn(at('dist/bin'))).toBe('0.0.0-dev');
+  });
+
+  it('is hit after a commit that changes nothing it depends on', async () => {
+    await git('commit', '--quiet', '--allow-empty', '--message=empty');
+    expect(await chain()).toEqual(ALL_HIT);
+  });
+
+  describe('with --exclude-task-dependencies', () => {
+    const alone = (env?: Readonly<Record<string, string>>) =>
+      nxTasks(clone.root, ['run', IMAGE, FAST, '--exclude-task-dependencies'], env);
+
+    it('is not hit for another dist/bin than that of the cached image', async () => {
+      await chain();
+      const first = await readFile(at('dist/oci/index.json'), 'utf8');
+      await nxTasks(clone.root, ['run', VERIFY], { RELEASE_VERSION: '2.0.0' });
+      expect(await alone()).toEqual({ [IMAGE]: 'miss' });
+      expect(await readFile(at('dist/oci/index.json'), 'utf8')).not.toBe(first);
+    });
+
+    it('is not hit, and refuses, where one byte of an executable differs', async () => {
+      await chain();
+      const path = at('dist/bin/mount-monitor-linux-arm64');
+      const file = await open(path, 'r+');
+      try {
+        const { size } = await file.stat();
+        await file.write(Buffer.from([0x5a]), 0, 1, size - 1_000_000);
+      } finally {
+        await file.close();
+      }
+      const { exitCode, output } = await nx(clone.root, ['run', IMAGE, FAST, '--exclude-task-dependencies']);
+      expect(output).toMatch(/^error [A-Z_]+: .*mount-monitor-linux-arm64/m);
+      expect(exitCode).toBe(1);
+    });
+  });
+});
+
+function missesOf(results: TaskResults): readonly string[] {
+  return [BUILD, VERIFY, IMAGE].filter((task) => results[task] === 'miss');
+}
+
+async function versionIn(folder: string): Promise<string> {
+  return JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8')).version;
+}
+
+/** Each file's mode and SHA-256, by its path. */
+async function listFiles(folder: string): Promise<ReadonlyMap<string, string>> {
+  const files = new Map<string, string>();
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    const digest = createHash('sha256')
+      .update(await readFile(path))
+      .digest('hex');
+    const mode = ((await stat(path)).mode & 0o7777).toString(8);
+    files.set(path.slice(folder.length + 1), `${mode} ${digest}`);
+  }
+  return files;
+}

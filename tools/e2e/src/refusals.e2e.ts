@@ -1,0 +1,254 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import {
+  chmod,
+  copyFile,
+  cp,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { skipOutsideCi } from '@prebuilt/testing/engine';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { bootstrappedClone, type Clone } from './testing/clone.ts';
+import { nx, runOk, userEnvironment } from './testing/workspace.ts';
+
+const NOT_ROOT = 'needs root, to change owners and to mount a small disk';
+const AMD64 = 'dist/bin/mount-monitor-linux-amd64';
+const ARM64 = 'dist/bin/mount-monitor-linux-arm64';
+/** The image target alone, on the files as they are: nothing builds or verifies them again. */
+const ALONE = ['--exclude-task-dependencies', '--skip-nx-cache', '--builder=daemonless'];
+
+interface Refusal {
+  readonly name: string;
+  readonly spoil?: (at: (path: string) => string) => Promise<unknown>;
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly says: RegExp;
+}
+
+const dockerfile =
+  (change: (text: string) => string) =>
+  async (at: (path: string) => string): Promise<void> =>
+    writeFile(at('Dockerfile.release'), change(await readFile(at('Dockerfile.release'), 'utf8')));
+
+const IMAGE_REFUSALS: readonly Refusal[] = [
+  {
+    name: 'a missing platform',
+    spoil: (at) => rm(at(ARM64)),
+    says: /mount-monitor-linux-arm64.*(missing|none|absent|ENOENT)/i,
+  },
+  {
+    name: 'a truncated executable',
+    spoil: (at) => truncate(at(AMD64), 1000),
+    says: /mount-monitor-linux-amd64.*1000/,
+  },
+  {
+    name: 'one byte flipped after verify',
+    spoil: async (at) => {
+      const file = await open(at(ARM64), 'r+');
+      const { size } = await file.stat();
+      const { buffer } = await file.read(Buffer.alloc(1), 0, 1, size - 1);
+      buffer.writeUInt8(buffer.readUInt8(0) ^ 1, 0);
+      await file.write(buffer, 0, 1, size - 1);
+      await file.close();
+    },
+    says: /mount-monitor-linux-arm64.*SHA-256/i,
+  },
+  {
+    name: 'the amd64 file under the arm64 name',
+    spoil: (at) => copyFile(at(AMD64), at(ARM64)),
+    says: /mount-monitor-linux-arm64/,
+  },
+  {
+    name: 'a link instead of a file',
+    spoil: async (at) => {
+      await rename(at(AMD64), at('elsewhere'));
+      await symlink(at('elsewhere'), at(AMD64));
+    },
+    says: /mount-monitor-linux-amd64.*link/i,
+  },
+  {
+    name: 'a manifest of another version than was verified',
+    spoil: async (at) => {
+      const text = await readFile(at('dist/bin/manifest.json'), 'utf8');
+      await writeFile(
+        at('dist/bin/manifest.json'),
+        text.replace('"version": "0.0.0-dev"', '"version": "9.9.9"'),
+      );
+    },
+    says: /manifest/i,
+  },
+  {
+    name: 'a missing report',
+    spoil: (at) => rm(at('dist/verify/linux-arm64.json')),
+    says: /linux\/arm64.*report/i,
+  },
+  {
+    name: 'a report that did not pass',
+    spoil: async (at) => {
+      const path = at('dist/verify/linux-amd64.json');
+      await writeFile(
+        path,
+        (await readFile(path, 'utf8')).replace('"result": "passed"', '"result": "failed"'),
+      );
+    },
+    says: /linux\/amd64.*(failed|pass)/i,
+  },
+  { name: 'an unknown platform', args: ['--platforms=linux/pdp11'], says: /linux\/pdp11/ },
+  { name: 'a platform that was not built', args: ['--platforms=linux/s390x'], says: /linux\/s390x/ },
+  { name: 'an unknown builder', args: ['--builder=podman'], says: /builder/ },
+  { name: 'RUN in Dockerfile.release', spoil: dockerfile((text) => `${text}RUN id\n`), says: /RUN/ },
+  {
+    name: 'another image in FROM',
+    spoil: dockerfile((text) => text.replace('FROM scratch', 'FROM debian:12')),
+    says: /FROM.*debian:12|debian:12.*FROM/,
+  },
+  {
+    name: 'a Dockerfile.release without any layer',
+    spoil: (at) => writeFile(at('Dockerfile.release'), 'FROM scratch\nUSER 65534\n'),
+    says: /layer/i,
+  },
+  {
+    name: 'a syntax line, which would fetch a frontend',
+    spoil: dockerfile((text) => `# syntax=docker/dockerfile:1\n${text}`),
+    says: /syntax/,
+  },
+  {
+    name: 'COPY from outside the context',
+    spoil: dockerfile((text) => `${text}COPY ../../etc/passwd /passwd\n`),
+    says: /passwd/,
+  },
+  {
+    name: 'COPY of an absent file',
+    spoil: dockerfile((text) => `${text}COPY absent /absent\n`),
+    says: /absent/,
+  },
+  { name: 'no Dockerfile.release', spoil: (at) => rm(at('Dockerfile.release')), says: /Dockerfile\.release/ },
+];
+
+const VERSION_REFUSALS: readonly Refusal[] = ['v1', '1.2', '1.2.3; id', '../x', '1'.repeat(300)].map(
+  (version) => ({
+    name: `the version ${version.slice(0, 20)}`,
+    env: { RELEASE_VERSION: version },
+    says: /INVALID_VERSION.*SemVer/,
+  }),
+);
+
+describe('what is refused, with its own message and no trace in dist/oci', { timeout: 600_000 }, () => {
+  let clone: Clone;
+  const at = (path: string): string => join(clone.root, path);
+
+  beforeAll(async () => {
+    clone = await bootstrappedClone();
+    await runOk(clone.root, 'npx', ['nx', 'run', 'release:verify']);
+    await cp(at('dist'), at('pristine/dist'), { recursive: true });
+    await copyFile(at('Dockerfile.release'), at('pristine/Dockerfile.release'));
+  }, 600_000);
+  afterAll(() => clone?.[Symbol.asyncDispose]());
+
+  beforeEach(async () => {
+    await rm(at('dist'), { recursive: true, force: true });
+    await rm(at('elsewhere'), { force: true });
+    await cp(at('pristine/dist'), at('dist'), { recursive: true });
+    await copyFile(at('pristine/Dockerfile.release'), at('Dockerfile.release'));
+  });
+
+  async function distIsClean(): Promise<void> {
+    expect((await readdir(at('dist'))).sort()).toEqual(['bin', 'verify']);
+  }
+
+  it.each(IMAGE_REFUSALS)('$name', async ({ spoil, args = [], env, says }) => {
+    await spoil?.(at);
+    const { exitCode, output } = await nx(
+      clone.root,
+      ['run', 'release:docker-release', ...ALONE, ...args],
+      env,
+    );
+    expect(output).toMatch(says);
+    expect(exitCode).not.toBe(0);
+    await distIsClean();
+  });
+
+  it.each(VERSION_REFUSALS)('$name', async ({ env, says }) => {
+    const { exitCode, output } = await nx(
+      clone.root,
+      ['run', 'release:docker-release', '--skip-nx-cache'],
+      env,
+    );
+    expect(output).toMatch(says);
+    expect(exitCode).not.toBe(0);
+    await distIsClean();
+  });
+
+  it('a dist that this user may not write to', async ({ skip }) => {
+    if (process.getuid?.() !== 0) skipOutsideCi(NOT_ROOT, skip);
+    const nobody = 65534;
+    await runOk(clone.root, 'chown', ['-R', `${nobody}:${nobody}`, at('.')]);
+    await runOk(clone.root, 'chown', ['root:root', at('dist')]);
+    await chmod(at('dist'), 0o755);
+    await chmod(join(clone.root, '..'), 0o755);
+    try {
+      const home = { ...userEnvironment(), HOME: at('home') };
+      const command = ['npx', 'nx', 'run', 'release:docker-release', ...ALONE];
+      const failing = runOk(
+        clone.root,
+        'setpriv',
+        [`--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups', ...command],
+        home,
+      );
+      await expect(failing).rejects.toThrow(/EACCES.*not writable/s);
+      await distIsClean();
+    } finally {
+      await runOk(clone.root, 'chown', ['-R', 'root:root', at('.')]);
+    }
+  });
+
+  it('a full disk', async ({ skip }) => {
+    if (process.getuid?.() !== 0) skipOutsideCi(NOT_ROOT, skip);
+    await rm(at('dist'), { recursive: true });
+    await runOk(clone.root, 'mkdir', [at('dist')]);
+    await runOk(clone.root, 'mount', ['-t', 'tmpfs', '-o', 'size=250m', 'tmpfs', at('dist')]);
+    try {
+      await cp(at('pristine/dist'), at('dist'), { recursive: true });
+      const { exitCode, output } = await nx(clone.root, ['run', 'release:docker-release', ...ALONE]);
+      expect(output).toMatch(/ENOSPC.*disk is full/s);
+      expect(exitCode).not.toBe(0);
+      await distIsClean();
+    } finally {
+      await runOk(clone.root, 'umount', [at('dist')]);
+    }
+  });
+
+  it('SIGINT in the middle, with the former image in place', async () => {
+    await nx(clone.root, ['run', 'release:docker-release', ...ALONE]);
+    const before = await readFile(at('dist/oci/index.json'), 'utf8');
+    const child = spawn('npx', ['nx', 'run', 'release:docker-release', ...ALONE], {
+      cwd: clone.root,
+      env: { ...userEnvironment() },
+      stdio: 'ignore',
+      detached: true,
+    });
+    const ended = once(child, 'exit');
+    const deadline = Date.now() + 60_000;
+    while (!(await readdir(at('dist'))).some((name) => name.startsWith('.oci-'))) {
+      if (Date.now() > deadline) throw new Error('the image was not begun within a minute');
+      await sleep(5);
+    }
+    if (child.pid !== undefined) process.kill(-child.pid, 'SIGINT');
+    await ended;
+    while ((await readdir(at('dist'))).some((name) => name.startsWith('.oci-')) && Date.now() < deadline)
+      await sleep(50);
+    expect((await readdir(at('dist'))).sort()).toEqual(['bin', 'oci', 'verify']);
+    expect(await readFile(at('dist/oci/index.json'), 'utf8')).toBe(before);
+    expect(existsSync(at('dist/oci/oci-layout'))).toBe(true);
+  });
+});

@@ -1,0 +1,561 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { createServer, request as httpRequest } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { dirname, join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
+import {
+  type IdentityTokens,
+  ISSUER,
+  type RunEvent,
+  type RunnerOptions,
+  readWorkflow,
+  runWorkflow,
+  startIdentityTokens,
+  starts,
+  type Workflow,
+  type WorkflowRun,
+} from '@prebuilt/rehearsal';
+import { engineEnvironment, requireEngine, skipOutsideCi } from '@prebuilt/testing/engine';
+import { type FakeGitHub, startFakeGitHub } from '@prebuilt/testing/github';
+import { type SigstoreServices, startSigstore } from '@prebuilt/testing/sigstore';
+import { execa } from 'execa';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type RehearsedProject, rehearsedProject, rehearsedSpec } from './testing/rehearsed-project.ts';
+import { type RemoteCache, startRemoteCache } from './testing/remote-cache.ts';
+import { readTrace } from './testing/strace.ts';
+import { missingProgram, THIS_WORKSPACE, userEnvironment } from './testing/workspace.ts';
+
+const REPOSITORY = 'owner/mount-monitor';
+const CANARY = `ghs_canary${randomBytes(12).toString('hex')}`;
+// Hard links to this machine's own.
+const ASIDE = ['--exclude-dir=node_modules', '--exclude-dir=.cache'];
+const BUNDLE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
+const JOBS = ['plan', 'test', 'build', 'verify', 'verify', 'draft', 'docker', 'release'];
+
+const engine = await engineEnvironment();
+const missing = await missingProgram('strace', 'skopeo');
+
+/** A registry that refuses what it is told to; passes everything else on to the real one. */
+interface Gate extends AsyncDisposable {
+  readonly host: string;
+  refuse: (method: string, path: string) => boolean;
+}
+
+async function startGate(registry: string): Promise<Gate> {
+  const [hostname, port] = registry.split(':');
+  const server = createServer((request, response) => {
+    if (gate.refuse(request.method ?? '', request.url ?? '')) {
+      request.resume();
+      response.writeHead(403, { 'content-type': 'application/json' });
+      response.end('{"errors":[{"code":"DENIED","message":"refused for the test"}]}');
+      return;
+    }
+    const passed = httpRequest(
+      { hostname, port, method: request.method, path: request.url, headers: request.headers },
+      (answer) => {
+        response.writeHead(answer.statusCode ?? 502, answer.headers);
+        answer.pipe(response);
+      },
+    );
+    passed.on('error', (error) => response.destroy(error));
+    request.pipe(passed);
+  });
+  await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
+  const gate: Gate = {
+    host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    refuse: () => false,
+    [Symbol.asyncDispose]: () =>
+      new Promise((done) => {
+        server.close(() => done());
+        server.closeAllConnections();
+      }),
+  };
+  return gate;
+}
+
+describe('the rehearsal', { timeout: 900_000 }, () => {
+  let release: Workflow;
+  let ci: Workflow;
+  let project: RehearsedProject;
+  let github: FakeGitHub;
+  let cache: RemoteCache;
+  let gate: Gate;
+  let identity: IdentityTokens;
+  let sigstore: SigstoreServices;
+  let image: string;
+  let options: RunnerOptions;
+  const runs: WorkflowRun[] = [];
+  /** Files of machines that are gone which held a token. */
+  const showingFiles: string[] = [];
+
+  beforeEach(({ skip }) => {
+    requireEngine(engine, skip);
+    if (missing !== undefined) skipOutsideCi(missing, skip);
+  });
+
+  const gates = oneAfterAnother();
+
+  beforeAll(async () => {
+    if (!engine.available || missing !== undefined) return;
+    const workflows = join(THIS_WORKSPACE, '.github/workflows');
+    [release, ci] = await Promise.all([
+      readWorkflow(join(workflows, 'release.yml')),
+      readWorkflow(join(workflows, 'ci.yml')),
+    ]);
+    project = await rehearsedProject();
+    github = await startFakeGitHub({ repository: REPOSITORY, token: CANARY, tags: {}, immutable: true });
+    cache = await startRemoteCache({ write: 'cache-write', read: 'cache-read' });
+    gate = await startGate(engine.environment.REGISTRY);
+    identity = await startIdentityTokens();
+    sigstore = await startSigstore();
+    image = `${gate.host}/rehearsal-${process.pid}/${REPOSITORY}`;
+    const { PATH } = userEnvironment();
+    options = {
+      folder: project.folder,
+      origin: project.origin,
+      repository: REPOSITORY,
+      token: CANARY,
+      vars: { IMAGE: image, REGISTRY: gate.host },
+      env: {
+        ...userEnvironment(),
+        ...engine.environment,
+        PATH: `${engine.environment.PATH.split(':')[0]}:${PATH}`,
+        GITHUB_API_URL: github.baseUrl,
+        FULCIO_URL: sigstore.services.fulcioURL,
+        REKOR_URL: sigstore.services.rekorURL,
+      },
+      // The machines of the gate share their results; those of GitHub do not. The others have none to share that would
+      // not take longer to pack than to make again.
+      jobEnv: {
+        test: {
+          NX_SELF_HOSTED_REMOTE_CACHE_SERVER: cache.url,
+          NX_SELF_HOSTED_REMOTE_CACHE_ACCESS_TOKEN: 'cache-write',
+        },
+      },
+      dockerConfig: engine.environment.DOCKER_CONFIG,
+      caches: new Map(),
+      warm: project.warm,
+      traced: ['docker'],
+      identity,
+      // It starts the engine, of which this machine has one.
+      queue: (script, step) => (script.startsWith('.ci/run ') ? gates(step) : step()),
+    };
+  }, 300_000);
+
+  afterAll(async () => {
+    await sigstore?.close();
+    await identity?.[Symbol.asyncDispose]();
+    await gate?.[Symbol.asyncDispose]();
+    await cache?.[Symbol.asyncDispose]();
+    await github?.[Symbol.asyncDispose]();
+    await project?.[Symbol.asyncDispose]();
+  });
+
+  async function rehearse(
+    workflow: Workflow,
+    event: RunEvent,
+    former?: WorkflowRun,
+    more: Partial<RunnerOptions> = {},
+  ): Promise<WorkflowRun> {
+    const run = await runWorkflow(workflow, event, { ...options, ...more }, former);
+    const machines = run.jobs
+      .filter((each) => each.workspace !== '' && former?.jobs.includes(each) !== true)
+      .map(({ workspace }) => dirname(workspace));
+    // The machines of the first run are looked at by the tests that follow.
+    if (runs.length > 0) {
+      await Promise.all(
+        machines.map(async (machine) => {
+          showingFiles.push(...(await filesWith(tokens(), [machine])));
+          await rm(machine, { recursive: true });
+        }),
+      );
+    }
+    runs.push(run);
+    return run;
+  }
+
+  /** Everything secret so far; a login keeps the token in the last form for as long as its job runs. */
+  const tokens = () => [CANARY, ...identity.secrets, Buffer.from(`somebody:${CANARY}`).toString('base64')];
+
+  // Commits and branches are made in one clone.
+  const alone = oneAfterAnother();
+
+  async function pushTag(tag: string, message: string): Promise<RunEvent> {
+    const sha = await project.push(message);
+    await project.tag(tag);
+    github.setTag(tag, sha);
+    return { event: 'push', ref: `refs/tags/${tag}`, sha };
+  }
+
+  const results = (run: WorkflowRun): string =>
+    run.jobs.map(({ id, result }) => `${id} ${result}`).join(', ');
+  const all = (result: string): string => JOBS.map((id) => `${id} ${result}`).join(', ');
+  const job = (run: WorkflowRun, id: string) => {
+    const found = run.jobs.find((each) => each.id === id);
+    if (found === undefined) throw new Error(`no job ${id}: ${results(run)}`);
+    return found;
+  };
+  const failures = (run: WorkflowRun): string =>
+    run.jobs
+      .flatMap(({ key, result, log }) => (result === 'failure' ? [`${key}:\n${log.slice(-6000)}`] : []))
+      .join('\n');
+  const releaseOf = (tag: string) => github.releases.find((each) => each.tag === tag);
+
+  async function tags(): Promise<Readonly<Record<string, string>>> {
+    const listed = await execa('skopeo', ['list-tags', '--tls-verify=false', `docker://${image}`], {
+      reject: false,
+    });
+    if (listed.failed) return {};
+    const { Tags }: { Tags: readonly string[] } = JSON.parse(listed.stdout);
+    const entries = Tags.filter((tag) => !tag.startsWith('sha256-')).map(async (tag) => {
+      const manifest = await execa(
+        'skopeo',
+        ['inspect', '--raw', '--tls-verify=false', `docker://${image}:${tag}`],
+        {
+          stripFinalNewline: false,
+        },
+      );
+      return [tag, `sha256:${sha256(manifest.stdout)}`] as const;
+    });
+    return Object.fromEntries(await Promise.all(entries));
+  }
+
+  /** The executable inside the image as the registry gives it out for a platform. */
+  async function pulledExecutable(reference: string, architecture: string): Promise<Buffer> {
+    const layout = join(project.folder, `pulled-${architecture}`);
+    await rm(layout, { recursive: true, force: true });
+    const choose = ['--override-os=linux', `--override-arch=${architecture}`];
+    await execa('skopeo', [
+      ...choose,
+      'copy',
+      '--quiet',
+      '--src-tls-verify=false',
+      `docker://${reference}`,
+      `dir:${layout}`,
+    ]);
+    const { layers }: { layers: readonly { digest: string }[] } = JSON.parse(
+      await readFile(join(layout, 'manifest.json'), 'utf8'),
+    );
+    const last = join(layout, layers.at(-1)?.digest.replace('sha256:', '') ?? '');
+    const unpacked = await execa('tar', ['--extract', '--to-stdout', '--file', last, 'mount-monitor'], {
+      encoding: 'buffer',
+      maxBuffer: 512 * 1024 * 1024,
+    });
+    return Buffer.from(unpacked.stdout);
+  }
+
+  let first: WorkflowRun;
+
+  it('takes v1.2.3 from its tag to a published release', async () => {
+    first = await rehearse(release, await pushTag('v1.2.3', 'feat: the first release'));
+    expect(failures(first)).toBe('');
+    expect(results(first)).toBe(all('success'));
+    const published = releaseOf('v1.2.3');
+    expect(published).toMatchObject({ draft: false, prerelease: false, immutable: true });
+    expect(github.latestTag()).toBe('v1.2.3');
+
+    const docker = job(first, 'docker');
+    const record = JSON.parse(await readFile(join(docker.workspace, 'dist/publish/record.json'), 'utf8'));
+    const digest = docker.outputs.digest ?? '';
+    expect(digest).toMatch(/^sha256:[0-9a-f]{64}$/);
+    expect(record.indexDigest).toBe(digest);
+    expect(docker.summary).toContain(digest);
+    expect(published?.body).toContain(`${image}@${digest}`);
+    expect(first.attestations).toContainEqual({ name: image, digest });
+    expect(await tags()).toEqual(
+      Object.fromEntries(['1.2.3', 'v1.2.3', '1.2', '1', 'latest'].map((tag) => [tag, digest])),
+    );
+
+    for (const architecture of ['amd64', 'arm64']) {
+      const name = `mount-monitor-linux-${architecture}`;
+      const built = sha256(await readFile(join(job(first, 'build').workspace, 'dist/bin', name)));
+      const downloaded = Buffer.from(await (await fetch(github.downloadUrl('v1.2.3', name))).arrayBuffer());
+      expect(sha256(downloaded)).toBe(built);
+      expect(sha256(await pulledExecutable(`${image}@${digest}`, architecture))).toBe(built);
+      expect(first.attestations).toContainEqual({ name, digest: `sha256:${built}` });
+    }
+  });
+
+  it('gives the docker job no source of the application and starts no compiler in it', async () => {
+    const { workspace, trace } = job(first, 'docker');
+    const found = await readdir(join(workspace, 'apps'), { recursive: true, withFileTypes: true });
+    expect(
+      found
+        .filter((entry) => entry.isFile())
+        .map(({ name }) => name)
+        .toSorted(),
+    ).toEqual(['package.json', 'project.json']);
+    const programs = [...new Set(readTrace(trace).map(({ path }) => path.split('/').at(-1) ?? ''))];
+    expect(programs).toEqual(expect.arrayContaining(['node', 'docker', 'docker-buildx']));
+    expect(
+      programs.filter((name) => /^(bun|tsc|esbuild|swc|go|cargo|rustc|gcc|cc|ld|qemu-.*)$/.test(name)),
+    ).toEqual([]);
+  });
+
+  it('signs the digest of the image as the workflow at its tag, with the only identity token that was asked for', async () => {
+    const { digest = '' } = job(first, 'docker').outputs;
+    const get = async (path: string) => {
+      const answer = await fetch(`http://${image.replace('/', '/v2/')}/${path}`, {
+        headers: {
+          accept: 'application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json',
+        },
+      });
+      expect(answer.status).toBe(200);
+      return JSON.parse(await answer.text());
+    };
+    // This registry has no referrers API, so that they are listed under a tag.
+    const { manifests }: { manifests: readonly { artifactType: string; digest: string }[] } = await get(
+      `manifests/${digest.replace(':', '-')}`,
+    );
+    const bundles = manifests.filter(({ artifactType }) => artifactType === BUNDLE);
+    expect(bundles).toHaveLength(1);
+    const attached = await get(`manifests/${bundles[0]?.digest}`);
+    expect(attached.subject.digest).toBe(digest);
+    const bundle = await get(`blobs/${attached.layers[0].digest}`);
+    const workflow = 'owner/mount-monitor/.github/workflows/release.yml@refs/tags/v1.2.3';
+    expect(sigstore.verify(bundle)).toEqual({ name: `https://github.com/${workflow}`, issuer: ISSUER });
+    const statement = JSON.parse(Buffer.from(bundle.dsseEnvelope.payload, 'base64').toString('utf8'));
+    expect(statement.subject).toEqual([{ digest: { sha256: digest.replace('sha256:', '') } }]);
+    expect(identity.issued).toMatchObject([{ aud: 'sigstore', job_workflow_ref: workflow }]);
+    expect(releaseOf('v1.2.3')?.body).toContain(`cosign verify ${image}@${digest} `);
+    expect(releaseOf('v1.2.3')?.body).toContain(`--certificate-identity https://github.com/${workflow}\n`);
+  });
+
+  it('tells in the summaries which tasks ran and which came from the cache', () => {
+    expect(job(first, 'build').summary).toMatch(/\| release:build-binaries \| ran \|/);
+    expect(job(first, 'docker').summary).toContain('| release:docker-release | ran |');
+    expect(job(first, 'docker').summary).toContain('\nCache: 0 of 1\n');
+  });
+
+  it('runs each job with the permissions that it names, and no other', () => {
+    expect(Object.fromEntries(first.jobs.map(({ id, permissions }) => [id, permissions]))).toEqual(
+      Object.fromEntries(Object.entries(release.jobs).map(([id, { permissions }]) => [id, permissions])),
+    );
+  });
+
+  it.concurrent.each(['vNext', 'v1.2', 'v1.2.3;id', '1.2.3 && id', '../../x'])(
+    'stops %j in plan, and runs nothing else',
+    async (version) => {
+      const { sha } = await pushedHead();
+      const run = await rehearse(release, {
+        event: 'workflow_dispatch',
+        ref: 'refs/heads/main',
+        sha,
+        inputs: { version },
+      });
+      expect(results(run)).toMatch(/^plan failure(, \w+ skipped){6}$/);
+      expect(job(run, 'plan').log).toContain('error INVALID_VERSION: version: expected SemVer');
+      expect(job(run, 'plan').log).not.toContain('uid=');
+    },
+  );
+
+  it.concurrent('stops the pushed tag v1.2.3;id in plan, and runs nothing else', async () => {
+    const { sha } = await pushedHead();
+    const run = await rehearse(release, { event: 'push', ref: 'refs/tags/v1.2.3;id', sha });
+    expect(results(run)).toMatch(/^plan failure(, \w+ skipped){6}$/);
+    expect(job(run, 'plan').log).toContain('error INVALID_VERSION: version: expected SemVer');
+    expect(job(run, 'plan').log).not.toContain('uid=');
+  });
+
+  it('is started by tags of versions and by nothing else that is pushed', () => {
+    const pushed = (ref: string) => starts(release, { event: 'push', ref });
+    expect(['v1.2.3', 'v1.2.3-rc.1', 'v1.2.3;id'].map((tag) => pushed(`refs/tags/${tag}`))).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    expect(['vNext', 'v1.2', '1.2.3'].map((tag) => pushed(`refs/tags/${tag}`))).toEqual([
+      false,
+      false,
+      false,
+    ]);
+    expect(pushed('refs/heads/main')).toBe(false);
+    expect(starts(release, { event: 'pull_request', ref: 'refs/pull/1/merge' })).toBe(false);
+    expect(starts(ci, { event: 'push', ref: 'refs/heads/main' })).toBe(true);
+    expect(starts(ci, { event: 'push', ref: 'refs/tags/v1.2.3' })).toBe(false);
+  });
+
+  it('leaves a draft and no tag where the registry fails, and finishes at the next attempt', async () => {
+    gate.refuse = (method, path) => method === 'PUT' && path.includes('/manifests/');
+    const before = await tags();
+    const event = await pushTag('v1.2.4-rc.1', 'fix: what comes next');
+    const broken = await rehearse(release, event);
+    gate.refuse = () => false;
+    expect(results(broken)).toMatch(/draft success, docker failure, release skipped$/);
+    expect(releaseOf('v1.2.4-rc.1')?.draft).toBe(true);
+    expect(await tags()).toEqual(before);
+
+    const again = await rehearse(release, event, broken);
+    expect(failures(again)).toBe('');
+    expect(results(again)).toBe(all('success'));
+    expect(job(again, 'docker').log).not.toContain('::group::npx nx run release:docker-release');
+    // A prerelease: no moving tag, and not the latest on the page.
+    const { digest } = job(again, 'docker').outputs;
+    expect(await tags()).toEqual({ ...before, '1.2.4-rc.1': digest, 'v1.2.4-rc.1': digest });
+    expect(releaseOf('v1.2.4-rc.1')).toMatchObject({ draft: false, prerelease: true });
+    expect(github.latestTag()).toBe('v1.2.3');
+  });
+
+  it('moves neither latest for v1.1.9 after v1.2.3', async () => {
+    const before = await tags();
+    const run = await rehearse(release, await pushTag('v1.1.9', 'fix: an older line'));
+    expect(failures(run)).toBe('');
+    const { digest } = job(run, 'docker').outputs;
+    expect(await tags()).toEqual({ ...before, '1.1.9': digest, 'v1.1.9': digest, '1.1': digest });
+    expect(releaseOf('v1.1.9')).toMatchObject({ draft: false, prerelease: false });
+    expect(github.latestTag()).toBe('v1.2.3');
+  });
+
+  // What follows changes nothing that the others look at, so that it runs side by side.
+  it.concurrent('refuses the same tag with other content', async () => {
+    const before = [await tags(), JSON.stringify(releaseOf('v1.2.3')?.body)];
+    const sha = await alone(async () => {
+      const main = join(project.root, 'apps/mount-monitor/src/main.ts');
+      await writeFile(main, `${await readFile(main, 'utf8')}\nprocess.title = 'other';\n`);
+      const pushed = await project.push('feat: something else');
+      await execa('git', ['tag', '--force', 'v1.2.3'], { cwd: project.root });
+      await execa('git', ['push', '--quiet', '--force', 'origin', 'refs/tags/v1.2.3'], { cwd: project.root });
+      github.setTag('v1.2.3', pushed);
+      return pushed;
+    });
+    const run = await rehearse(release, { event: 'push', ref: 'refs/tags/v1.2.3', sha });
+    expect(results(run)).toMatch(/draft failure, docker skipped, release skipped$/);
+    expect(job(run, 'draft').log).toMatch(/error RELEASE_CONFLICT: v1\.2\.3: GitHub has other files/);
+    expect([await tags(), JSON.stringify(releaseOf('v1.2.3')?.body)]).toEqual(before);
+  });
+
+  it.concurrent('stops after verify where one platform fails', async () => {
+    const event = await alone(() => pushTag('v1.3.0', 'feat: more'));
+    const run = await rehearse(release, event, undefined, {
+      mishap: async (key, script, workspace) => {
+        if (!key.includes('arm64') || !script.includes('release:verify')) return;
+        await truncate(join(workspace, 'dist/bin/mount-monitor-linux-arm64'), 1000);
+      },
+    });
+    expect(results(run)).toBe(
+      'plan success, test success, build success, verify success, verify failure, draft skipped, docker skipped, release skipped',
+    );
+    const failed = run.jobs.find(({ key, result }) => key.includes('arm64') && result === 'failure');
+    expect(failed?.log).toMatch(/mount-monitor-linux-arm64.*1000/);
+    expect(releaseOf('v1.3.0')).toBeUndefined();
+  });
+
+  describe.concurrent('of a pull request', () => {
+    let pulls = 0;
+
+    async function pullRequest(path: string, addition: string): Promise<WorkflowRun> {
+      const git = (...args: readonly string[]) =>
+        execa('git', ['-c', 'user.name=test', '-c', 'user.email=test@example.com', ...args], {
+          cwd: project.root,
+        });
+      const ref = `refs/pull/${++pulls}/merge`;
+      const sha = await alone(async () => {
+        await git('checkout', '--quiet', '-B', 'change', 'main');
+        const file = join(project.root, path);
+        await writeFile(file, `${await readFile(file, 'utf8')}${addition}`);
+        await git('commit', '--quiet', '--all', '-m', 'change');
+        await git('push', '--quiet', '--force', 'origin', `HEAD:${ref}`);
+        const { stdout } = await git('rev-parse', 'HEAD');
+        await git('checkout', '--quiet', 'main');
+        return stdout;
+      });
+      return rehearse(ci, { event: 'pull_request', ref, sha });
+    }
+
+    it('runs nothing heavy where only documentation changed', async () => {
+      const run = await pullRequest('docs/architecture.md', '\nchanged\n');
+      expect(failures(run)).toBe('');
+      expect(results(run)).toBe('affected success, check skipped');
+      expect(job(run, 'affected').outputs.projects).toBe('[]');
+    });
+
+    it('runs a lib and what depends on it where the lib changed, and saves no cache', async () => {
+      const run = await pullRequest('libs/elf/src/index.ts', '\n// changed\n');
+      expect(failures(run)).toBe('');
+      expect(results(run)).toBe('affected success, check success');
+      expect(JSON.parse(job(run, 'affected').outputs.projects ?? '').toSorted()).toEqual([
+        'bench',
+        'e2e',
+        'elf',
+        'nx-prebuilt',
+        'release',
+      ]);
+      const log = stripVTControlCharacters(job(run, 'check').log);
+      expect(log).toMatch(/nx run release:docker-release/);
+      expect(log).not.toMatch(/nx run (app|oci):(lint|test)/);
+      expect(options.caches.size).toBe(0);
+    });
+  });
+
+  it.concurrent('stops after test where a test fails', async () => {
+    const spec = join(project.root, 'libs/elf/src/rehearsed.spec.ts');
+    const event = await alone(async () => {
+      await writeFile(spec, rehearsedSpec(false));
+      const pushed = await pushTag('v1.4.0', 'feat: broken');
+      await writeFile(spec, rehearsedSpec(true));
+      await project.push('fix: mended');
+      return pushed;
+    });
+    const run = await rehearse(release, event);
+    expect(results(run)).toMatch(/^plan success, test failure(, \w+ skipped){5}$/);
+    expect(releaseOf('v1.4.0')).toBeUndefined();
+  });
+
+  it('shows no token in a log, summary, output, artifact or record', async () => {
+    const texts = runs.flatMap(({ jobs }) =>
+      jobs.map(
+        ({ key, log, summary, outputs, trace }) =>
+          [key, `${log}${summary}${JSON.stringify(outputs)}${trace}`] as const,
+      ),
+    );
+    const secrets = tokens();
+    expect(secrets.length).toBeGreaterThan(4);
+    const showing = texts.filter(([, text]) => secrets.some((token) => text.includes(token)));
+    expect(showing.map(([key]) => key)).toEqual([]);
+    // What is left, beside what was looked through when its run had ended.
+    expect([...showingFiles, ...(await filesWith(secrets, [project.folder]))]).toEqual([]);
+    expect(JSON.stringify(github.releases.map(({ body }) => body))).not.toContain(CANARY);
+    // Those places would show it, were it there.
+    expect(texts.some(([, text]) => text.includes('v1.2.3'))).toBe(true);
+    const { digest = '' } = job(first, 'docker').outputs;
+    expect(await filesWith([digest], [first.artifacts.root])).toContain(
+      join(first.artifacts.root, '1/publish/record.json'),
+    );
+  });
+
+  async function pushedHead(): Promise<{ readonly sha: string }> {
+    const { stdout } = await execa('git', ['rev-parse', 'HEAD'], { cwd: project.root });
+    return { sha: stdout };
+  }
+});
+
+/** A queue for work that can't run side by side. */
+function oneAfterAnother(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const result = last.then(work);
+    last = result.catch(() => undefined);
+    return result;
+  };
+}
+
+/** The files below some folders that hold one of the texts. */
+async function filesWith(texts: readonly string[], folders: readonly string[]): Promise<readonly string[]> {
+  const { exitCode, stdout, stderr } = await execa(
+    'grep',
+    [
+      ...['--recursive', '--files-with-matches', '--text', '--fixed-strings', ...ASIDE],
+      ...texts.map((text) => `--regexp=${text}`),
+      ...folders,
+    ],
+    { reject: false },
+  );
+  // 1: none found.
+  if (exitCode !== 0 && exitCode !== 1) throw new Error(`grep: ${stderr}`);
+  return stdout.split('\n').filter((line) => line !== '');
+}
+
+function sha256(bytes: Buffer | string): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}

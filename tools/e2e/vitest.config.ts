@@ -1,0 +1,12 @@
+import { defineProject } from 'vitest/config';
+
+export default defineProject({
+  test: {
+    name: 'e2e',
+    include: ['src/**/*.spec.ts', 'src/**/*.e2e.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    // It imports JSON in a way that only bundlers understand.
+    server: { deps: { inline: ['@actions/workflow-parser'] } },
+  },
+});

@@ -1,9 +1,0 @@
-export {
-  type EngineAvailability,
-  type EngineEnvironment,
-  engineEnvironment,
-} from './environment.ts';
-export { EngineError, type EngineErrorCode } from './errors.ts';
-export { buildNodeStandIn } from './node-stand-in.ts';
-export { requireEngine, type SkipTest, skipOutsideCi } from './test-needs.ts';
-export { type UsedEngine, useEngine } from './use-engine.ts';

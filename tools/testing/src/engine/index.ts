@@ -1,0 +1,9 @@
+export { requireEngine, type SkipTest, skipOutsideCi } from '../test-needs.ts';
+export {
+  type EngineAvailability,
+  type EngineEnvironment,
+  engineEnvironment,
+} from './environment.ts';
+export { EngineError, type EngineErrorCode } from './errors.ts';
+export { buildNodeStandIn } from './node-stand-in.ts';
+export { type UsedEngine, useEngine } from './use-engine.ts';
