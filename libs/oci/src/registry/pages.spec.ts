@@ -51,10 +51,11 @@ describe('nextPage', () => {
 
   it('takes time that grows with the header alone', () => {
     for (const part of ['<', '<a>', '<a>;', '; rel="', '<a>; rel=next', ',', ' ', ';a=b', '\\"']) {
-      const startedAt = performance.now();
-      parseLinks(part.repeat(100_000));
-      parseLinks(`<a>; x="${part.repeat(100_000)}`);
-      expect(performance.now() - startedAt).toBeLessThan(1000);
+      const text = part.repeat(Math.ceil(65_536 / part.length));
+      const before = process.cpuUsage();
+      parseLinks(text);
+      parseLinks(`<a>; x="${text}`);
+      expect(process.cpuUsage(before).user / 1000).toBeLessThan(1000);
     }
   });
 });
