@@ -214,7 +214,8 @@ function checkTag(tag: string): void {
   );
 }
 
-function readTags(
+/** The tags of a page, and the last entry as it came. Throws `REGISTRY_RESPONSE` for anything but a list of texts. */
+export function readTags(
   operation: string,
   body: Buffer,
 ): { readonly names: readonly string[]; readonly last: string | undefined } {
