@@ -49,26 +49,43 @@ usage: mount-monitor [flags]
  * and `=true` or `=false` behind a switch. Throws {@link ConfigError} with code `usage`.
  */
 export function parseArguments(args: readonly string[]): Command {
-  const values = parseFlags(args.flatMap(fromGoStyle));
+  const values = parseFlags(joinValues(args).flatMap(fromGoStyle));
   if (values.help === true) return { kind: 'help' };
   if (values.version === true) return { kind: 'version' };
   const kind =
     values.validate === true ? 'validate' : values['init-container-mode'] === true ? 'init' : 'monitor';
-  if (values.config === '') throw new ConfigError('usage', '--config: expected a path, found nothing');
   return {
     kind,
     options: {
-      configPath: values.config,
+      // Empty values are what templates produce; they mean the default.
+      configPath: values.config || undefined,
       httpPort: parsePort(values['http-port']),
-      logLevel: values['log-level'],
-      logFormat: values['log-format'],
+      logLevel: values['log-level'] || undefined,
+      logFormat: values['log-format'] || undefined,
     },
   };
 }
 
+/** A flag takes the next argument as its value whatever that looks like, so that `--http-port -1` is one. */
+function joinValues(args: readonly string[]): readonly string[] {
+  const joined: string[] = [];
+  for (let index = 0; index < args.length; index += 1) {
+    const arg = args[index] ?? '';
+    const given = /^--?([A-Za-z][\w-]*)$/.exec(arg)?.[1] ?? '';
+    const name = given === 'c' ? 'config' : given;
+    const value = args[index + 1];
+    const takesValue = Object.hasOwn(flags, name) && flags[name as keyof typeof flags].type === 'string';
+    if (arg === '--') return [...joined, ...args.slice(index)];
+    if (takesValue && value !== undefined) index += 1;
+    joined.push(takesValue && value !== undefined ? `--${name}=${value}` : arg);
+  }
+  return joined;
+}
+
 function parseFlags(args: string[]) {
   try {
-    return parseArgs({ args, options: flags, strict: true, allowPositionals: false }).values;
+    // As the Go program does: arguments that are no flags are ignored.
+    return parseArgs({ args, options: flags, strict: true, allowPositionals: true }).values;
   } catch (cause) {
     const detail = cause instanceof Error ? cause.message : String(cause);
     throw new ConfigError('usage', `${detail} (mount-monitor --help lists the flags)`, [], cause);
@@ -77,10 +94,27 @@ function parseFlags(args: string[]) {
 
 function parsePort(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  if (!/^[+-]?\d{1,15}$/.test(text)) {
+  const value = parseInteger(text);
+  if (value === undefined) {
     throw new ConfigError('usage', `--http-port: expected a whole number, found ${JSON.stringify(text)}`);
   }
-  return Number(text);
+  return value > 0 ? value : undefined;
+}
+
+const radixes: Readonly<Record<string, number>> = { x: 16, o: 8, b: 2 };
+
+/** Reads a whole number as https://pkg.go.dev/strconv#ParseInt does with base 0: also hexadecimal, octal, binary. */
+function parseInteger(text: string): number | undefined {
+  const match = /^([+-]?)(?:0([xob]?))?([0-9a-f]*)$/i.exec(text);
+  if (match === null || !/\d/.test(text)) return undefined;
+  const [, sign, prefix, digits = ''] = match;
+  const radix = prefix === undefined ? 10 : (radixes[prefix.toLowerCase()] ?? 8);
+  if (digits === '') return prefix === '' ? 0 : undefined;
+  const allowed = '0123456789abcdef'.slice(0, radix);
+  if (digits.length > 15 || [...digits.toLowerCase()].some((digit) => !allowed.includes(digit)))
+    return undefined;
+  const value = Number.parseInt(digits, radix);
+  return sign === '-' ? -value : value;
 }
 
 const switchValues: Readonly<Record<string, boolean>> = {

@@ -107,7 +107,25 @@ export function renderMetrics(view: View): string {
     'When the configuration in use was read.',
   );
   out.time({}, reloads.lastSuccessAt);
+  writeHttp(out, view);
   return out.text();
+}
+
+function writeHttp(out: Exposition, view: View): void {
+  const http = view.http();
+  if (http === undefined) return;
+  out.family('mount_monitor_http_connections', 'gauge', 'Connections that are open.');
+  out.sample('', {}, http.open);
+  out.family('mount_monitor_http_connections_total', 'counter', 'Connections taken in.');
+  out.sample('', {}, http.accepted);
+  out.family(
+    'mount_monitor_http_connections_cut_total',
+    'counter',
+    'Connections ended for what their clients did.',
+  );
+  for (const [reason, count] of http.cut) out.sample('', { reason }, count);
+  out.family('mount_monitor_http_requests_total', 'counter', 'Requests answered, by status.');
+  for (const [code, count] of http.answers) out.sample('', { code: String(code) }, count);
 }
 
 /** The id tells apart mounts that share name and path, so that no series occurs twice. */

@@ -57,7 +57,14 @@ const runtimeFile = v.strictObject({
   mode: v.picklist(['0644', '0755']),
   size,
   sha256,
-  package: v.nullable(v.strictObject({ name: text, version: text, architecture: text })),
+  package: v.nullable(
+    v.strictObject({
+      name: text,
+      version: text,
+      architecture: text,
+      distribution: v.optional(v.picklist(['debian', 'ubuntu'])),
+    }),
+  ),
 });
 
 const platformArtifact = v.strictObject({

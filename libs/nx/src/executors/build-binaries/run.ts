@@ -19,13 +19,13 @@ import { type Component, configureToolchain } from '../../toolchains/index.ts';
 import type { PreparedToolchain } from '../../toolchains/toolchain.ts';
 import type { BuildPlan, PlatformPlan } from './plan.ts';
 
-/** What this target writes into its folder: one that holds anything else is left alone. */
-const OWN_FILES = /^(?:manifest\.json|checksums\.txt|.+-linux-[a-z0-9]+)$/;
-
 interface BuiltPlatform {
   readonly artifact: Omit<PlatformArtifact, 'components'>;
   readonly components: readonly Component[];
 }
+
+/** What this target writes into its folder: one that holds anything else is left alone. */
+const OWN_FILES = /^(?:manifest\.json|checksums\.txt|.+-linux-[a-z0-9]+)$/;
 
 /**
  * Compiles all platforms side by side and puts the finished folder in place by rename: a failed or interrupted

@@ -6,7 +6,7 @@ import { checkOutputPath, outputInWorkspace } from '../../files/workspace-path.t
 import { writeJobSummary } from '../../github/job-summary.ts';
 import { withInterrupt } from '../../process/interrupt.ts';
 import { reportFailures } from '../failures.ts';
-import { emulatorFolders, readExecutionFacts } from './facts.ts';
+import { emulatorPlaces, readExecutionFacts } from './facts.ts';
 import type { VerifyOptions } from './options.ts';
 import { planVerify } from './plan.ts';
 import { clearReports, clearStaleReports, runVerify, writeReports } from './run.ts';
@@ -26,7 +26,7 @@ export default function verify(
     await clearStaleReports(outputPath, manifest.sha256);
     const facts = await readExecutionFacts(
       manifest.manifest.platforms.map(({ platform }) => platform),
-      emulatorFolders(resolve(context.root, options.emulators), process.env),
+      await emulatorPlaces(context.root, options.emulators, process.env),
     );
     const plan = planVerify(options, context.root, manifest, facts);
     const reports = await withInterrupt((signal) => runVerify(plan, signal));
