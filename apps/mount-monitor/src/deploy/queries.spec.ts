@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
+import { cutReasons } from '../http/connection.ts';
 import { mountStatuses } from '../monitor/state.ts';
 import { failureReasons } from '../probe/protocol.ts';
 import { metricFamilies } from '../reference/metrics.ts';
@@ -53,7 +54,7 @@ const values: Readonly<Record<string, readonly string[]>> = {
   to: mountStatuses,
   outcome: restartOutcomes,
   result: checkResults,
-  reason: ['', ...failureReasons],
+  reason: ['', ...failureReasons, ...cutReasons],
 };
 
 /** What a PromQL expression names that does not exist: metrics, labels, and values of labels. */

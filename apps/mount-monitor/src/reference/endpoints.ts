@@ -63,7 +63,8 @@ const intro = `# Endpoints and metrics
 <!-- Generated from apps/mount-monitor/src/reference: npm run generate -w mount-monitor -->
 
 The monitor listens on \`httpPort\` (8080) of \`httpHost\` (all addresses). \`GET\` and \`HEAD\` are answered, other methods
-with 405, other paths with 404. There is no authentication and nothing can be changed through the endpoints; limit who
+with 405, other paths with 404, a path with \`//\`, \`.\` or \`..\` with 301 and the clean one. What is no request gets 400, 408 (too
+slow), 431 (a head too large) or 505 (another HTTP), and its connection is closed. There is no authentication and nothing can be changed through the endpoints; limit who
 reaches them with the NetworkPolicy of [deploy/](../../apps/mount-monitor/deploy/README.md).
 
 ## Endpoints

@@ -1,4 +1,5 @@
 import { parseConfig } from '../config/config.ts';
+import { cutReasons } from '../http/connection.ts';
 import type { View } from '../http/view.ts';
 import { MountRecord } from '../monitor/mount-record.ts';
 import { restartOutcomes, watchdogStates } from '../watchdog/machine-types.ts';
@@ -26,7 +27,7 @@ export function sampleView(): View {
     startedAt: start,
     draining: () => false,
     config: () => config,
-    revision: () => 1,
+    revision: () => '1',
     mounts: () => records.map((record) => record.snapshot()),
     isHung: () => false,
     hungProbes: () => 0,
@@ -38,5 +39,11 @@ export function sampleView(): View {
       kubeRequests: new Map([['get 200', 1]]),
     }),
     reloads: () => ({ lastSuccessful: true, lastSuccessAt: start }),
+    http: () => ({
+      open: 1,
+      accepted: 1,
+      cut: new Map(cutReasons.map((reason) => [reason, 0])),
+      answers: new Map([[200, 1]]),
+    }),
   };
 }
