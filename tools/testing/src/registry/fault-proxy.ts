@@ -210,6 +210,11 @@ function pass(
     if (fault === 'changed-byte' && !spoils && body.length > 0)
       body.writeUInt8(body.readUInt8(body.length >> 1) ^ 1, body.length >> 1);
     response.writeHead(answer.statusCode ?? 502, answer.headers);
+    // What has no bytes can't be cut or stalled: half a body would stall the next request on the connection.
+    if (body.length === 0) {
+      response.end();
+      return;
+    }
     if (fault === 'stalled-body') {
       response.write(body.subarray(0, body.length >> 1));
       return;
