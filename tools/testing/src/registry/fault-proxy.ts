@@ -210,8 +210,9 @@ function pass(
     if (fault === 'changed-byte' && !spoils && body.length > 0)
       body.writeUInt8(body.readUInt8(body.length >> 1) ^ 1, body.length >> 1);
     response.writeHead(answer.statusCode ?? 502, answer.headers);
-    // What has no bytes can't be cut or stalled: half a body would stall the next request on the connection.
-    if (body.length === 0) {
+    // A body of no bytes can't be cut or stalled: that would stall the next request on the connection. An answer to HEAD
+    // is its head, which can.
+    if (body.length === 0 && request.method !== 'HEAD') {
       response.end();
       return;
     }
