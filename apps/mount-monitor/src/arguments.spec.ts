@@ -27,6 +27,12 @@ describe('parseArguments', () => {
     [['--http-port', '-1'], { kind: 'monitor', options: none }],
     [['--http-port=0x1F90'], { kind: 'monitor', options: { ...none, httpPort: 8080 } }],
     [['--http-port=017620'], { kind: 'monitor', options: { ...none, httpPort: 8080 } }],
+    [['--check'], { kind: 'check', options: none, asJson: false }],
+    [
+      ['--check', '--json', '-c', 'x'],
+      { kind: 'check', options: { ...none, configPath: 'x' }, asJson: true },
+    ],
+    [['--validate', '--check'], { kind: 'validate', options: none }],
     [['--version'], { kind: 'version' }],
     [['-h'], { kind: 'help' }],
     [['-help'], { kind: 'help' }],
@@ -37,6 +43,7 @@ describe('parseArguments', () => {
 
   it.each([
     [['--bogus']],
+    [['--json']],
     [['-x']],
     [['--config']],
     [['--http-port', 'abc']],

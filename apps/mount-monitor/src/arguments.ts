@@ -6,7 +6,8 @@ import { version } from './version.ts';
 export type Command =
   | { readonly kind: 'help' }
   | { readonly kind: 'version' }
-  | { readonly kind: 'monitor' | 'init' | 'validate'; readonly options: CommandOptions };
+  | { readonly kind: 'monitor' | 'init' | 'validate'; readonly options: CommandOptions }
+  | { readonly kind: 'check'; readonly options: CommandOptions; readonly asJson: boolean };
 
 export interface CommandOptions {
   /** Undefined: `./config.json` if there is one. */
@@ -23,6 +24,8 @@ const flags = {
   'log-format': { type: 'string' },
   'init-container-mode': { type: 'boolean' },
   validate: { type: 'boolean' },
+  check: { type: 'boolean' },
+  json: { type: 'boolean' },
   version: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const;
@@ -39,6 +42,8 @@ usage: mount-monitor [flags]
       --log-level LEVEL     debug, info, warn or error, over the file's logLevel
       --log-format FORMAT   json or text, over the file's logFormat
       --init-container-mode check every mount once; exit 0 if all passed, else 1
+      --check               check every mount once and print a table; exit 0 if all passed, else 1
+      --json                with --check: print one JSON object
       --validate            check the configuration and exit: 0 if it is valid, else 1
       --version             print the version and exit
   -h, --help                print this text and exit
@@ -52,18 +57,17 @@ export function parseArguments(args: readonly string[]): Command {
   const values = parseFlags(joinValues(args).flatMap(fromGoStyle));
   if (values.help === true) return { kind: 'help' };
   if (values.version === true) return { kind: 'version' };
-  const kind =
-    values.validate === true ? 'validate' : values['init-container-mode'] === true ? 'init' : 'monitor';
-  return {
-    kind,
-    options: {
-      // Empty values are what templates produce; they mean the default.
-      configPath: values.config || undefined,
-      httpPort: parsePort(values['http-port']),
-      logLevel: values['log-level'] || undefined,
-      logFormat: values['log-format'] || undefined,
-    },
+  const options = {
+    // Empty values are what templates produce; they mean the default.
+    configPath: values.config || undefined,
+    httpPort: parsePort(values['http-port']),
+    logLevel: values['log-level'] || undefined,
+    logFormat: values['log-format'] || undefined,
   };
+  if (values.validate === true) return { kind: 'validate', options };
+  if (values.check === true) return { kind: 'check', options, asJson: values.json === true };
+  if (values.json === true) throw new ConfigError('usage', '--json: only together with --check');
+  return { kind: values['init-container-mode'] === true ? 'init' : 'monitor', options };
 }
 
 /** A flag takes the next argument as its value whatever that looks like, so that `--http-port -1` is one. */

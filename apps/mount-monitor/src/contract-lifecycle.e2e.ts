@@ -342,8 +342,8 @@ describe.concurrent('the end', () => {
       monitor
         .log()
         .map(({ msg }) => msg)
-        .slice(-2),
-    ).toEqual(['received shutdown signal', 'shutdown complete']);
+        .slice(-3),
+    ).toEqual(['received shutdown signal', 'monitor shutting down', 'shutdown complete']);
     expect(monitor.stderr).toBe('');
   });
 

@@ -3,7 +3,8 @@ import { formatDuration } from './config/duration.ts';
 import { type ConfigSource, loadConfig } from './config/load.ts';
 import { createLogger, type Logger } from './log.ts';
 import { requestOf } from './monitor/monitor.ts';
-import { type CheckOutcome, Prober } from './monitor/prober.ts';
+import type { CheckOutcome } from './monitor/outcome.ts';
+import { Prober } from './monitor/prober.ts';
 import { probeCommand } from './probe-command.ts';
 import { version } from './version.ts';
 

@@ -6,6 +6,7 @@ import type { HttpServer } from './http/index.ts';
 import type { View } from './http/view.ts';
 import { type AdjustableLogger, createLogger } from './log.ts';
 import { Monitor } from './monitor/monitor.ts';
+import { Predecessors } from './monitor/predecessors.ts';
 import { Prober } from './monitor/prober.ts';
 import { after } from './monitor/timers.ts';
 import { probeCommand } from './probe-command.ts';
@@ -70,6 +71,7 @@ class Sidecar {
   readonly #log: AdjustableLogger;
   readonly #monitor: Monitor;
   readonly #watchdog: WatchdogLink;
+  readonly #predecessors: Predecessors;
   #config: MonitorConfig;
   #server: HttpServer | undefined;
   #draining = false;
@@ -77,6 +79,7 @@ class Sidecar {
   constructor(config: MonitorConfig, log: AdjustableLogger) {
     this.#config = config;
     this.#log = log;
+    this.#predecessors = new Predecessors(log);
     this.#watchdog = new WatchdogLink({
       env: process.env,
       log,
@@ -98,6 +101,7 @@ class Sidecar {
     process.on('SIGINT', (signal) => this.#onStopSignal(signal));
     this.#monitor.start();
     void this.#watchdog.apply(this.#config.watchdog);
+    this.#predecessors.start();
   }
 
   async serve(server: HttpServer): Promise<void> {
@@ -131,10 +135,12 @@ class Sidecar {
       mounts: () => this.#monitor.snapshot(),
       isHung: (mount) => this.#monitor.isHung(mount.config),
       hungProbes: () => this.#monitor.hungProbes,
+      predecessorProbes: () => this.#predecessors.count,
       stalled: () => this.#monitor.stalled().map(({ path }) => path),
       watchdog: () => this.#watchdog.view(),
       reloads: () => reloader.view(),
       http: () => this.#server?.counts(),
+      lostLogLines: () => this.#log.lostLines,
     };
   }
 
@@ -148,6 +154,7 @@ class Sidecar {
   async #shutDown(): Promise<void> {
     this.#log.info('monitor shutting down');
     this.#monitor.close();
+    this.#predecessors.close();
     const watchdogClosed = Promise.race([
       this.#watchdog.close(),
       new Promise<void>((resolve) => after(watchdogCloseMs, resolve)),

@@ -45,6 +45,7 @@ describe('parseConfig', () => {
           canaryContent: undefined,
           minEntries: 0,
           fsType: undefined,
+          writable: false,
           failureThreshold: 3,
         },
       ],

@@ -21,6 +21,7 @@ export interface MountConfig {
   readonly canaryContent: string | undefined;
   readonly minEntries: number;
   readonly fsType: string | undefined;
+  readonly writable: boolean;
   readonly failureThreshold: number;
 }
 
@@ -231,6 +232,7 @@ function complete(file: ConfigFile, workingDirectory: string): MonitorConfig {
       canaryContent: mount.canaryContent,
       minEntries: mount.minEntries,
       fsType: mount.fsType,
+      writable: mount.writable,
       failureThreshold: mount.failureThreshold === 0 ? file.failureThreshold : mount.failureThreshold,
     })),
     watchdog: {
@@ -283,9 +285,14 @@ function oddities(file: ConfigFile, config: MonitorConfig): readonly string[] {
     idle('canaryContent', mount.canaryContent !== undefined, 'canary');
     idle('minEntries', mount.minEntries > 0, 'directory');
     idle('fsType', mount.fsType !== undefined, 'mountpoint');
+    if (mount.writable && mount.checkType === 'mountpoint') {
+      found.push(`${at}.writable: has no effect with checkType "mountpoint", which never touches the mount`);
+    }
+    // Another type of check of the same path sees what this one does not, so that is no mistake.
     const path = config.mounts[index]?.absolutePath ?? mount.path;
-    const first = firstAt.get(path);
-    if (first === undefined) firstAt.set(path, index);
+    const key = `${mount.checkType} ${path}`;
+    const first = firstAt.get(key);
+    if (first === undefined) firstAt.set(key, index);
     else found.push(`${at}.path: ${JSON.stringify(mount.path)} is also the path of mounts[${first}]`);
   }
   return found;

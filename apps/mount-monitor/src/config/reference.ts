@@ -132,10 +132,28 @@ nothing.
 | \`--log-level LEVEL\` | over the file's \`logLevel\` |
 | \`--log-format FORMAT\` | over the file's \`logFormat\` |
 | \`--init-container-mode\` | check every mount once, all in parallel; exit 0 if all passed, else 1 |
+| \`--check\` | check every mount once and print a table; exit 0 if all passed, else 1 |
+| \`--json\` | with \`--check\`: print one JSON object |
 | \`--validate\` | check the configuration and exit: 0 if it is valid, else 1 |
 | \`--version\` | print the version and exit |
 | \`-h\`, \`--help\` | print the flags and exit |
 
+\`--check\` is for people at a shell, and for what runs a command to learn whether something is healthy (an \`exec\` probe,
+Compose): it checks by itself, beside a monitor that runs or without one. Where one runs, asking its endpoints is cheaper.
+
 Long flags also work with one dash, and take their value behind \`=\` or as the next argument. A bad flag exits 2, a bad
 configuration exits 1.
+
+## Environment
+
+The watchdog reads \`POD_NAME\`, \`POD_NAMESPACE\` and what Kubernetes sets. These change the executable itself, because it holds the runtime Bun; set none of
+them, and keep others from setting them:
+
+| variable | effect |
+|---|---|
+| \`BUN_OPTIONS\` | its text is put before the command line, as flags of the runtime |
+| \`BUN_BE_BUN=1\` | the executable is the \`bun\` command, and no monitor |
+| \`BUN_INSPECT\` and its kin | a debugger is listened for |
+
+Probes start without any of the monitor's variables.
 `;

@@ -124,6 +124,11 @@ const mountSchema = v.object({
     0,
     'With checkType `directory`: the fewest entries that the folder must have.',
   ),
+  writable: preset(
+    v.boolean('true or false'),
+    false,
+    'With checkType `canary` or `directory`: also create, sync and remove a file in the mount.',
+  ),
   canaryContent: optional(
     v.pipe(v.string(contentAllowed), v.maxLength(maxCanaryContent, contentAllowed)),
     'With checkType `canary`: what the canary must hold. One newline at the file’s end is ignored.',

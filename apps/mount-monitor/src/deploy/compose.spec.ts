@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { parseArguments } from '../arguments.ts';
 import { parseConfig } from '../config/config.ts';
 import { deployFolder, works } from '../testing/manifests.ts';
 import { need } from '../testing/needs.ts';
@@ -51,6 +52,8 @@ it('the Compose health check runs the image’s own executable, on the configura
     '--config',
     `${config?.target}/config.json`,
   ]);
+  const command = parseArguments(monitor?.healthcheck?.test.slice(2) ?? []);
+  expect(command.kind).toBe('check');
 });
 
 it('in Compose the application waits for healthy mounts, and sees mounts that are made later', async () => {

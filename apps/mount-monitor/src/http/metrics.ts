@@ -49,6 +49,13 @@ export function renderMetrics(view: View): string {
   );
   each((mount, labels) => out.sample('', labels, view.isHung(mount) ? 1 : 0));
 
+  out.family(
+    'mount_monitor_predecessor_probes_hung',
+    'gauge',
+    'Probes of monitors that ran here before and that still hang in the kernel.',
+  );
+  out.sample('', {}, view.predecessorProbes());
+
   out.family('mount_monitor_checks_total', 'counter', 'Checks by result and, for failures, reason.');
   each(({ checks }, labels) => {
     for (const [series, count] of checks) {
@@ -108,6 +115,13 @@ export function renderMetrics(view: View): string {
   );
   out.time({}, reloads.lastSuccessAt);
   writeHttp(out, view);
+
+  out.family(
+    'mount_monitor_log_lines_lost_total',
+    'counter',
+    'Lines of the log that could not be written, because nobody read them or the disk was full.',
+  );
+  out.sample('', {}, view.lostLogLines());
   return out.text();
 }
 

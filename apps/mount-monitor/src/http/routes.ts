@@ -145,6 +145,7 @@ function statusMounts(view: View): string {
 function statusExtras(view: View): string {
   const extras = {
     hung_probes: view.hungProbes(),
+    predecessor_probes: view.predecessorProbes(),
     watchdog: view.watchdog().status,
     version: view.version,
     started_at: view.startedAt.toISOString(),

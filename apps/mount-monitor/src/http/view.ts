@@ -1,6 +1,12 @@
 import type { MonitorConfig } from '../config/config.ts';
 import type { MountSnapshot } from '../monitor/mount-record.ts';
-import type { HttpCounts } from './server.ts';
+import type { ConnectionCounts } from './connections.ts';
+
+/** What the metrics show of the server. */
+export interface HttpCounts extends ConnectionCounts {
+  /** Answers by status. */
+  readonly answers: ReadonlyMap<number, number>;
+}
 
 /** What the endpoints show; read afresh for each request. */
 export interface View {
@@ -15,12 +21,16 @@ export interface View {
   /** Whether a killed probe of the mount has not ended yet. */
   isHung(mount: MountSnapshot): boolean;
   hungProbes(): number;
+  /** How many probes of monitors that ran here before still hang in the kernel. */
+  predecessorProbes(): number;
   /** The paths whose checks have stalled. */
   stalled(): readonly string[];
   watchdog(): WatchdogView;
   reloads(): ReloadView;
   /** Undefined until the server is there. */
   http(): HttpCounts | undefined;
+  /** How many lines of the log could not be written. */
+  lostLogLines(): number;
 }
 
 /** The watchdog as status and metrics show it. */

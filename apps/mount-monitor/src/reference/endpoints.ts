@@ -93,7 +93,7 @@ const bodies = `The first three answer with one shape:
 \`name\`, \`last_check\`, \`last_error\` and \`reason\` are left out where there is none. What states and reasons mean is in the
 [glossary](glossary.md). \`/healthz/status\` has for each mount also \`since\`, \`last_success\`, \`last_duration_ms\`,
 \`probe_hung\`, \`check_type\`, \`history\` (the last 60 checks: \`p\` passed, \`f\` failed, \`t\` out of time) and \`filesystem\`, and
-beside the mounts \`hung_probes\`, \`watchdog\`, \`version\`, \`started_at\` and \`check_interval_ms\`. \`/healthz/self\` has
+beside the mounts \`hung_probes\`, \`predecessor_probes\`, \`watchdog\`, \`version\`, \`started_at\` and \`check_interval_ms\`. \`/healthz/self\` has
 \`stalled_mounts\` in place of \`mounts\`.
 
 ## Metrics

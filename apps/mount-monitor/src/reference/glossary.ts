@@ -27,6 +27,7 @@ const reasons: Readonly<Record<FailureReason, readonly [meaning: string, remedy:
     'EACCES or EPERM for the monitor’s user, 65534',
     'permission-though-the-application-reads-the-mount-fine',
   ],
+  read_only: ['the mount can be read, but with `writable` nothing can be written to it (EROFS)', ''],
   missing: [
     'no such path or canary; or the canary is a folder, or a link that leads out of the mount',
     'missing-not_mounted-or-an-empty-folder-in-the-pod-while-the-node-has-the-mount',

@@ -31,6 +31,8 @@ export function sampleView(): View {
     mounts: () => records.map((record) => record.snapshot()),
     isHung: () => false,
     hungProbes: () => 0,
+    predecessorProbes: () => 0,
+    lostLogLines: () => 0,
     stalled: () => [],
     watchdog: () => ({
       status: { state: 'armed' },

@@ -113,6 +113,7 @@ describe('import', () => {
     expect(toolchainOfProject({ name: 'import', files: '../out/{arch}' }, 'apps/a')).toEqual({
       name: 'import',
       files: 'apps/out/{arch}',
+      dependsOn: [],
       version: 'unknown',
     });
   });

@@ -201,7 +201,7 @@ describe('a build that fails', () => {
     const source = `
       import { runBuild } from ${JSON.stringify(join(import.meta.dirname, 'run.ts'))};
       const building = runBuild(${JSON.stringify(plan)}, ${JSON.stringify(root)}, () => {});
-      setTimeout(() => console.log('started'), 150);
+      setTimeout(() => console.log('started'), 500);
       await building.catch((error) => { console.log(error.code); process.exitCode = 3; });
     `;
     const child = spawn(process.execPath, ['--input-type=module-typescript', '--eval', source], {
