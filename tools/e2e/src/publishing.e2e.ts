@@ -13,9 +13,14 @@ beforeAll(async () => {
 }, 300_000);
 afterAll(() => registry?.[Symbol.asyncDispose]());
 
-async function packument(name: string) {
+interface Packument {
+  readonly 'dist-tags': Readonly<Record<string, string>>;
+  readonly versions: Readonly<Record<string, { readonly dependencies?: unknown }>>;
+}
+
+async function packument(name: string): Promise<Packument> {
   const response = await fetch(`${registry.url}/${encodeURIComponent(name)}`);
-  return response.json();
+  return (await response.json()) as Packument;
 }
 
 describe('nx release', () => {
@@ -36,7 +41,7 @@ describe('nx release', () => {
 
   it('publishes the plugin with exactly the libs that were published with it', async () => {
     const { versions } = await packument('@prebuilt/nx');
-    expect(versions[VERSION].dependencies).toMatchObject({
+    expect(versions[VERSION]?.dependencies).toMatchObject({
       '@prebuilt/elf': VERSION,
       '@prebuilt/oci': VERSION,
     });

@@ -25,7 +25,7 @@ export async function publishPackages(registry: PackageRegistry, version: string
   const release = (...args: readonly string[]) =>
     runOk(clone.root, 'npx', ['nx', 'release', ...args, '--groups=packages']);
   await release('version', version);
-  const changed = await runOk(clone.root, 'git', ['diff', '--name-only', '--', ':!.npmrc']);
+  const changed = await runOk(clone.root, 'git', ['diff', 'HEAD', '--name-only', '--', ':!.npmrc']);
   // Where a group is named, Nx leaves out what publishing depends on.
   await runOk(clone.root, 'npx', ['nx', 'run-many', '--targets=pack']);
   const output = await release('publish', `--registry=${registry.url}`);
