@@ -1,17 +1,26 @@
-import type { ElfFacts } from './elf.ts';
-import { type Reader, textAt, u64 } from './reader.ts';
+import type { Fields } from './fields.ts';
+import type { Reader } from './reader.ts';
 import { fileOffset, type Segments } from './segments.ts';
+import { textAt } from './text.ts';
 import { readVersionDefinitions, readVersionNeeds } from './versions.ts';
 
-type DynamicFacts = Pick<
-  ElfFacts,
-  'needed' | 'soname' | 'rpath' | 'runpath' | 'versionNeeds' | 'versionDefinitions'
->;
+/** What the dynamic segment says. */
+export interface DynamicFacts {
+  /** DT_NEEDED, in the file's order. */
+  readonly needed: readonly string[];
+  readonly soname: string | null;
+  readonly rpath: string | null;
+  readonly runpath: string | null;
+  /** DT_VERNEED: for each library the symbol versions wanted of it, sorted. */
+  readonly versionNeeds: Readonly<Record<string, readonly string[]>>;
+  /** DT_VERDEF: the symbol versions that the file provides, sorted; without its own name. */
+  readonly versionDefinitions: readonly string[];
+}
 
 // Far above what real files have, far below what would take long or much memory.
-const MOST_DYNAMIC_BYTES = 1024 * 1024;
-const MOST_STRING_TABLE_BYTES = 32 * 1024 * 1024;
-const MOST_NEEDED = 4096;
+const MAX_DYNAMIC_BYTES = 1024 * 1024;
+const MAX_STRING_TABLE_BYTES = 32 * 1024 * 1024;
+const MAX_NEEDED = 4096;
 
 const DT_NULL = 0;
 const DT_NEEDED = 1;
@@ -25,8 +34,7 @@ const DT_VERDEFNUM = 0x6ffffffd;
 const DT_VERNEED = 0x6ffffffe;
 const DT_VERNEEDNUM = 0x6fffffff;
 
-/** The facts of a file without a dynamic segment. */
-export const NO_DYNAMIC: DynamicFacts = {
+const NO_DYNAMIC: DynamicFacts = {
   needed: [],
   soname: null,
   rpath: null,
@@ -42,15 +50,15 @@ export const NO_DYNAMIC: DynamicFacts = {
 export async function readDynamic(reader: Reader, segments: Segments): Promise<DynamicFacts> {
   const segment = segments.dynamic;
   if (segment === undefined) return NO_DYNAMIC;
-  if (segment.fileSize > MOST_DYNAMIC_BYTES)
+  if (segment.fileSize > MAX_DYNAMIC_BYTES)
     throw reader.malformed(`a dynamic segment of ${segment.fileSize} bytes`);
-  const view = await reader.view(segment.offset, segment.fileSize, 'the dynamic segment');
+  const fields = await reader.fields(segment.offset, segment.fileSize, 'the dynamic segment');
   const loadedFrom = fileOffset(reader, segments, segment.address, segment.fileSize);
   if (loadedFrom !== segment.offset)
     throw reader.malformed(
       `expected the dynamic segment at ${segment.offset}, found it loaded from ${loadedFrom}`,
     );
-  const entries = dynamicEntries(reader, view);
+  const entries = dynamicEntries(reader, fields);
   const one = (tag: number, name: string): number | undefined => {
     const [first, second] = entries.get(tag) ?? [];
     if (second !== undefined) throw reader.malformed(`expected one ${name}, found several`);
@@ -62,7 +70,7 @@ export async function readDynamic(reader: Reader, segments: Segments): Promise<D
     return offset === undefined ? null : text(offset);
   };
   const needed = entries.get(DT_NEEDED) ?? [];
-  if (needed.length > MOST_NEEDED) throw reader.malformed(`${needed.length} needed libraries`);
+  if (needed.length > MAX_NEEDED) throw reader.malformed(`${needed.length} needed libraries`);
   const versions = { reader, segments, text };
   return {
     needed: needed.map(text),
@@ -82,13 +90,14 @@ export async function readDynamic(reader: Reader, segments: Segments): Promise<D
   };
 }
 
-function dynamicEntries(reader: Reader, view: DataView): ReadonlyMap<number, readonly number[]> {
+function dynamicEntries(reader: Reader, fields: Fields): ReadonlyMap<number, readonly number[]> {
   const entries = new Map<number, number[]>();
-  for (let at = 0; at + 16 <= view.byteLength; at += 16) {
-    const tag = u64(view, at);
+  const word = reader.identity.class / 8;
+  for (let at = 0; at + 2 * word <= fields.length; at += 2 * word) {
+    const tag = fields.word(at);
     if (tag === DT_NULL) return entries;
     const values = entries.get(tag) ?? [];
-    values.push(u64(view, at + 8));
+    values.push(fields.word(at + word));
     entries.set(tag, values);
   }
   throw reader.malformed('the dynamic segment has no end');
@@ -106,11 +115,11 @@ async function readStrings(
       throw reader.malformed('the dynamic segment names strings and has no string table');
     };
   }
-  if (size > MOST_STRING_TABLE_BYTES) throw reader.malformed(`a dynamic string table of ${size} bytes`);
-  const strings = await reader.view(
+  if (size > MAX_STRING_TABLE_BYTES) throw reader.malformed(`a dynamic string table of ${size} bytes`);
+  const { bytes } = await reader.fields(
     fileOffset(reader, segments, address, size),
     size,
     'the dynamic string table',
   );
-  return (offset) => textAt(reader, strings, offset, 'a dynamic string');
+  return (offset) => textAt(reader, bytes, offset, 'a dynamic string');
 }

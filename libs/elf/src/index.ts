@@ -1,11 +1,11 @@
-export {
-  type ElfFacts,
-  type ElfIdentity,
-  IDENTITY_BYTES,
-  openElf,
-  readElf,
-  readElfIdentity,
-} from './elf.ts';
+export type { ElfAbi } from './abi.ts';
+export { readCargoAuditable } from './cargo/auditable.ts';
+export type { CargoAuditable, CargoPackage } from './cargo/packages.ts';
+export { type ElfFacts, openElf, readElf } from './elf.ts';
 export { ElfError, type ElfErrorCode } from './errors.ts';
+export { type GoBuildInfo, readGoBuildInfo } from './go/build-info.ts';
+export type { GoModule } from './go/modules.ts';
+export { type ElfIdentity, IDENTITY_BYTES, readElfIdentity } from './identity.ts';
 export { type Linkage, type LinkageProblem, resolveLinkage } from './linkage.ts';
-export { type ByteSource, bytesSource } from './source.ts';
+export type { ElfNote } from './notes.ts';
+export { type ByteSource, bytesSource, withFileSource } from './source.ts';

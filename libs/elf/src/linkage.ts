@@ -18,7 +18,7 @@ export interface Linkage {
 
 /**
  * Follows an executable's needs through its libraries, as the dynamic loader does: every needed library must be
- * there, be of the same machine, and provide every symbol version that is wanted of it. `lookup` gives a
+ * there, be of the same machine and float ABI, and provide every symbol version that is wanted of it. `lookup` gives a
  * library's facts by its name (the interpreter's base name for the interpreter).
  * https://man7.org/linux/man-pages/man8/ld.so.8.html
  */
@@ -42,11 +42,11 @@ export function resolveLinkage(
       problems.push({ code, library: soname, message: `${wantedBy} needs ${soname}, which is not there` });
       return;
     }
-    if (machineOf(facts) !== machineOf(executable)) {
+    if (!fits(facts, executable)) {
       problems.push({
         code: 'WRONG_MACHINE',
         library: soname,
-        message: `${soname}: expected ${machineOf(executable)}, found ${machineOf(facts)}`,
+        message: `${soname}: expected ${describe(executable)}, found ${describe(facts)}`,
       });
       return;
     }
@@ -87,6 +87,16 @@ export function resolveLinkage(
   return { libraries, problems };
 }
 
+// A file that doesn't tell its float ABI goes with all, as for the loader of glibc.
+function fits(library: ElfFacts, executable: ElfFacts): boolean {
+  const [one, other] = [library.abi.float, executable.abi.float];
+  return machineOf(library) === machineOf(executable) && (one === null || other === null || one === other);
+}
+
 function machineOf({ class: bits, byteOrder, machine }: ElfFacts): string {
   return `${bits}-bit ${byteOrder}-endian ${machine}`;
+}
+
+function describe(facts: ElfFacts): string {
+  return facts.abi.float === null ? machineOf(facts) : `${machineOf(facts)}, ${facts.abi.float}-float`;
 }

@@ -1,16 +1,26 @@
 import { ElfError } from './errors.ts';
+import { Fields } from './fields.ts';
+import { type ElfIdentity, IDENTITY_BYTES, readElfIdentity } from './identity.ts';
 import type { ByteSource } from './source.ts';
 
-/** Reads parts of a file after checking that they are inside it; keeps none of them. */
+/** Reads parts of an ELF file after checking that they are inside it; keeps none of them. */
 export class Reader {
+  readonly identity: ElfIdentity;
   readonly #source: ByteSource;
 
-  constructor(source: ByteSource) {
+  private constructor(source: ByteSource, identity: ElfIdentity) {
     this.#source = source;
+    this.identity = identity;
   }
 
-  /** The bytes of a range. Throws `TRUNCATED`, with what was to be read, where it is not all inside the file. */
-  async view(offset: number, length: number, what: string): Promise<DataView> {
+  /** A reader that knows the file's class and byte order. Throws `NOT_ELF` or `MALFORMED`. */
+  static async of(source: ByteSource): Promise<Reader> {
+    const head = await source.read(0, Math.min(IDENTITY_BYTES, source.size));
+    return new Reader(source, readElfIdentity(head, source.name));
+  }
+
+  /** The fields of a range. Throws `TRUNCATED`, with what was to be read, where it is not all inside the file. */
+  async fields(offset: number, length: number, what: string): Promise<Fields> {
     const { name, size } = this.#source;
     if (!Number.isSafeInteger(offset) || offset < 0 || length < 0 || offset + length > size) {
       throw new ElfError(
@@ -18,28 +28,11 @@ export class Reader {
         `${name}: ${what} (${length} bytes at ${offset}) is outside the file of ${size} bytes`,
       );
     }
-    const bytes = await this.#source.read(offset, length);
-    return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return new Fields(await this.#source.read(offset, length), this.identity);
   }
 
   /** An error that names the file. */
-  malformed(what: string): ElfError {
-    return new ElfError('MALFORMED', `${this.#source.name}: ${what}`);
+  malformed(what: string, cause?: unknown): ElfError {
+    return new ElfError('MALFORMED', `${this.#source.name}: ${what}`, { cause });
   }
-}
-
-/** A 64-bit number; one above 2^53 loses its last digits and stays outside of any file. */
-export function u64(view: DataView, offset: number): number {
-  return Number(view.getBigUint64(offset, true));
-}
-
-const MOST_NAME_BYTES = 4096;
-
-/** The string that starts at an offset of a table and ends with a zero byte, at most 4096 bytes away. */
-export function textAt(reader: Reader, view: DataView, offset: number, what: string): string {
-  const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-  const end = bytes.subarray(0, offset + MOST_NAME_BYTES).indexOf(0, offset);
-  if (offset >= bytes.length || end < 0)
-    throw reader.malformed(`${what} is no terminated string of its table`);
-  return new TextDecoder().decode(bytes.subarray(offset, end));
 }

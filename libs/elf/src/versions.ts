@@ -1,3 +1,4 @@
+import type { Fields } from './fields.ts';
 import type { Reader } from './reader.ts';
 import { fileOffset, type Segments } from './segments.ts';
 
@@ -9,7 +10,7 @@ interface Tables {
 }
 
 // Far above what real files have, far below what would take long or much memory.
-const MOST_VERSIONS = 4096;
+const MAX_VERSIONS = 4096;
 
 const NEED_BYTES = 16;
 const NEEDED_VERSION_BYTES = 16;
@@ -37,17 +38,17 @@ export async function readVersionNeeds(
     what: 'a version need',
     budget,
   })) {
-    const library = text(need.view.getUint32(4, true));
+    const library = text(need.fields.u32(4));
     const versions = needs.get(library) ?? new Set<string>();
     needs.set(library, versions);
-    const first = need.address + need.view.getUint32(8, true);
-    for await (const wanted of chain(tables, first, need.view.getUint16(2, true), {
+    const first = need.address + need.fields.u32(8);
+    for await (const wanted of chain(tables, first, need.fields.u16(2), {
       bytes: NEEDED_VERSION_BYTES,
       next: 12,
       what: 'a needed version',
       budget,
     })) {
-      versions.add(text(wanted.view.getUint32(8, true)));
+      versions.add(text(wanted.fields.u32(8)));
     }
   }
   return Object.fromEntries([...needs].map(([library, versions]) => [library, [...versions].sort()]));
@@ -68,14 +69,14 @@ export async function readVersionDefinitions(
     what: 'a version definition',
     budget: newBudget(reader),
   })) {
-    if ((definition.view.getUint16(2, true) & VER_FLG_BASE) !== 0) continue;
-    const at = definition.address + definition.view.getUint32(12, true);
-    const defined = await reader.view(
+    if ((definition.fields.u16(2) & VER_FLG_BASE) !== 0) continue;
+    const at = definition.address + definition.fields.u32(12);
+    const defined = await reader.fields(
       fileOffset(reader, segments, at, DEFINED_VERSION_BYTES),
       DEFINED_VERSION_BYTES,
       'a defined version',
     );
-    versions.add(text(defined.getUint32(0, true)));
+    versions.add(text(defined.u32(0)));
   }
   return [...versions].sort();
 }
@@ -86,7 +87,7 @@ function newBudget(reader: Reader): Budget {
   let records = 0;
   return () => {
     records += 1;
-    if (records > MOST_VERSIONS) throw reader.malformed(`more than ${MOST_VERSIONS} version records`);
+    if (records > MAX_VERSIONS) throw reader.malformed(`more than ${MAX_VERSIONS} version records`);
   };
 }
 
@@ -104,14 +105,14 @@ async function* chain(
   start: number,
   count: number | undefined,
   shape: RecordShape,
-): AsyncGenerator<{ readonly view: DataView; readonly address: number }> {
+): AsyncGenerator<{ readonly fields: Fields; readonly address: number }> {
   let address = start;
   for (let found = 1; ; found += 1) {
     shape.budget();
     const offset = fileOffset(reader, segments, address, shape.bytes);
-    const view = await reader.view(offset, shape.bytes, shape.what);
-    yield { view, address };
-    const distance = view.getUint32(shape.next, true);
+    const fields = await reader.fields(offset, shape.bytes, shape.what);
+    yield { fields, address };
+    const distance = fields.u32(shape.next);
     if (distance === 0) {
       if (found === count) return;
       throw reader.malformed(

@@ -1,12 +1,10 @@
-// Writes the options.ts of every executor from its schema.json; with --check only tells which ones differ.
+// Writes the options.ts of every executor and generator from its schema.json; with --check only tells which ones differ.
 import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { execa } from 'execa';
 import { compile, type JSONSchema } from 'json-schema-to-typescript';
 
-interface ExecutorsFile {
-  readonly executors: Readonly<Record<string, { readonly schema: string }>>;
-}
+type Listed = Readonly<Record<string, { readonly schema: string }>>;
 
 const PACKAGE = join(import.meta.dirname, '..');
 
@@ -41,8 +39,11 @@ function withoutItemBounds(schema: JSONSchema): JSONSchema {
 }
 
 const check = process.argv.includes('--check');
-const { executors }: ExecutorsFile = JSON.parse(await readFile(join(PACKAGE, 'executors.json'), 'utf8'));
-for (const { schema } of Object.values(executors)) {
+const [{ executors }, { generators }]: [{ readonly executors: Listed }, { readonly generators: Listed }] = [
+  JSON.parse(await readFile(join(PACKAGE, 'executors.json'), 'utf8')),
+  JSON.parse(await readFile(join(PACKAGE, 'generators.json'), 'utf8')),
+];
+for (const { schema } of [...Object.values(executors), ...Object.values(generators)]) {
   const target = join(PACKAGE, dirname(schema), 'options.ts');
   const expected = await optionTypes(JSON.parse(await readFile(join(PACKAGE, schema), 'utf8')));
   if (!check) {

@@ -1,19 +1,8 @@
 import { createCipheriv, createHash } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import {
-  createImageLayout,
-  type Descriptor,
-  formatImageConfig,
-  type LayerEntry,
-  MEDIA_TYPES,
-  writeBlob,
-  writeImageIndex,
-  writeImageManifest,
-  writeIndexFile,
-  writeLayer,
-} from '@prebuilt/oci';
+import { createImageLayout, type Descriptor, writeImageIndex, writeIndexFile } from '@prebuilt/oci';
 import { execa } from 'execa';
 import {
   executableName,
@@ -25,6 +14,9 @@ import {
 import { parsePlatform, platformParts } from '../src/artifacts/platform.ts';
 import { formatReport, reportFileName } from '../src/artifacts/verify-report.ts';
 import type { DockerPublishOptions } from '../src/executors/docker-publish/options.ts';
+import { assembleImage } from '../src/image/daemonless.ts';
+import { planReleaseImages } from '../src/image/release-images.ts';
+import { readImageSources } from '../src/image/sources.ts';
 
 /** What a workspace is made with. */
 export interface PublishSample {
@@ -33,10 +25,6 @@ export interface PublishSample {
   readonly executableSize?: number;
   /** Changes the executables' bytes. */
   readonly seed?: string;
-  /** Packs this platform's executable under every platform. */
-  readonly packAlways?: string;
-  readonly user?: string;
-  readonly mode?: number;
 }
 
 /** A workspace with a build, its reports, bills of materials and its image, as the targets before publishing leave it. */
@@ -58,6 +46,13 @@ const NAME = 'app';
 const PLATFORMS = ['linux/amd64', 'linux/arm64'].map(parsePlatform);
 const MACHINES: Readonly<Record<string, number>> = { amd64: 62, arm64: 183 };
 const SOURCE_DATE = 1_700_000_000;
+const DOCKERFILE = `FROM scratch
+ARG TARGETARCH
+COPY runtime-linux-\${TARGETARCH}/ /
+COPY --chmod=755 app-linux-\${TARGETARCH} /app
+USER 65534
+ENTRYPOINT ["/app"]
+`;
 
 /** Makes a git repository with the version's tag and its finished build, in a temporary folder. */
 export async function publishWorkspace(sample: PublishSample): Promise<PublishWorkspace> {
@@ -94,6 +89,7 @@ export async function publishWorkspace(sample: PublishSample): Promise<PublishWo
       inputPath: 'dist/oci',
       binPath: 'dist/bin',
       verifyPath: 'dist/verify',
+      dockerfile: 'Dockerfile.release',
       sbomPath: 'dist/sbom',
       outputPath: 'dist/publish',
       tagSpellings: ['plain', 'v'],
@@ -176,67 +172,29 @@ async function build(root: string, sample: PublishSample): Promise<Built> {
     } as const;
     await put(`verify/${reportFileName(platform)}`, formatReport({ ...report, findings: [] }));
   }
-  return { manifest, index: await pack(root, sample) };
+  await put('../Dockerfile.release', DOCKERFILE);
+  await put('../package.json', '{}');
+  return { manifest, index: await pack(root, manifest) };
 }
 
-async function pack(root: string, sample: PublishSample): Promise<Descriptor> {
+async function pack(root: string, manifest: Manifest): Promise<Descriptor> {
   const layout = join(root, 'dist/oci');
   const blobs = await createImageLayout(layout);
+  const dockerfile = 'Dockerfile.release';
+  const inputs = {
+    manifest,
+    sources: await readImageSources(root, dockerfile),
+    inputPath: join(root, 'dist/bin'),
+    historyFormat: 'moby-28',
+  } as const;
   const images: Descriptor[] = [];
-  for (const platform of PLATFORMS) {
-    const parts = platformParts(platform);
-    const source = sample.packAlways === undefined ? platform : parsePlatform(sample.packAlways);
-    const program = await readFile(join(root, 'dist/bin', executableName(NAME, source)));
-    const libc = await readFile(join(root, 'dist/bin', runtimeFolderName(platform), 'lib/libc.so.6'));
-    const layers = [
-      await writeLayer(blobs, [directory('lib'), file('lib/libc.so.6', libc, 0o755)], {
-        compression: 'gzip',
-      }),
-      await writeLayer(blobs, [file(NAME, program, sample.mode ?? 0o755)], { compression: 'gzip' }),
-    ];
-    const config = formatImageConfig({
-      ...parts,
-      config: {
-        user: sample.user ?? '65534',
-        env: [],
-        entrypoint: [`/${NAME}`],
-        workingDir: '/',
-        labels: { 'org.opencontainers.image.version': sample.version },
-      },
-      created: SOURCE_DATE,
-      history: layers.map(() => ({ createdBy: 'COPY', emptyLayer: false })),
-      diffIds: layers.map(({ diffId }) => diffId),
-    });
-    const descriptor = await writeImageManifest(
-      blobs,
-      await writeBlob(blobs, config, MEDIA_TYPES.config),
-      layers.map((layer) => layer.descriptor),
-    );
-    images.push({ ...descriptor, platform: parts });
+  for (const { platform, image } of planReleaseImages({ dockerfile }, manifest.platforms, inputs)) {
+    const options = { platform, compression: 'gzip', sourceDateEpoch: SOURCE_DATE } as const;
+    images.push(await assembleImage(blobs, image, options));
   }
   const index = await writeImageIndex(blobs, images);
   await writeIndexFile(layout, index, {});
   return index;
-}
-
-function directory(path: string): LayerEntry {
-  return { type: 'directory', path, uid: 0, gid: 0, mode: 0o755, mtime: SOURCE_DATE, size: 0 };
-}
-
-function file(path: string, content: Buffer, mode: number): LayerEntry {
-  const size = content.length;
-  return {
-    type: 'file',
-    path,
-    uid: 0,
-    gid: 0,
-    mode,
-    mtime: SOURCE_DATE,
-    size,
-    content: async function* () {
-      yield content;
-    },
-  };
 }
 
 /**

@@ -8,6 +8,7 @@ import {
   type ReleaseProgress,
   runDockerRelease,
 } from '../src/executors/docker-release/run.ts';
+import { dockerfileOf } from '../src/image/release-images.ts';
 import type { ReleaseWorkspace } from './release-workspace.ts';
 
 /** What a test may do between the steps of a release. */
@@ -25,10 +26,17 @@ export async function release(
 ): Promise<{ readonly plan: DockerReleasePlan; readonly image: DockerRelease }> {
   const options = workspace.options(more);
   const read = await readReleaseFacts(options, workspace.root);
-  const facts = dockerfile === undefined ? read : { ...read, dockerfile };
+  const sources = dockerfile === undefined ? read.sources : { ...read.sources, dockerfile };
+  const facts = { ...read, sources };
   const plan = change(planDockerRelease(options, workspace.root, facts));
   const silent: ReleaseProgress = { line: () => undefined, layer: () => undefined };
-  return { plan, image: await runDockerRelease(plan, facts.dockerfile, { ...silent, ...progress }) };
+  return {
+    plan,
+    image: await runDockerRelease(plan, dockerfileOf(sources, facts.manifest.manifest), {
+      ...silent,
+      ...progress,
+    }),
+  };
 }
 
 /** Points every test of a file at a real engine; where none runs they are skipped with the reason, and fail in CI. */

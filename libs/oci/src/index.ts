@@ -10,7 +10,27 @@ export {
 } from './descriptor.ts';
 export { type Digest, digestFromHex, digestHex, digestOf, isDigest, parseDigest } from './digest.ts';
 export { OciError, type OciErrorCode } from './errors.ts';
-export { compareBytes } from './go-json.ts';
+export { type Difference, formatDifference } from './image/difference.ts';
+export {
+  type ExpectedImage,
+  type FoundDocuments,
+  type FoundImage,
+  type LayerReading,
+  layerReadings,
+} from './image/expected-image.ts';
+export { compareDocuments, compareImage, compareIndex } from './image/image-comparison.ts';
+export { compareLayer } from './image/layer-comparison.ts';
+export { type LayerLimits, layerLimits, MAX_LAYER } from './layer/layer-limits.ts';
+export { type ReadEntry, type ReadLayerOptions, readLayer } from './layer/layer-reader.ts';
+export {
+  type LayerEntry,
+  type LayerOptions,
+  type WrittenLayer,
+  writeLayer,
+} from './layer/layer-writer.ts';
+export { type LayerThreads, startLayerThreads } from './layer/reader-threads.ts';
+export { type EntryMetadata, type EntryType, tarSize } from './layer/tar-header.ts';
+export { compareBytes } from './layout/go-json.ts';
 export {
   type ContainerConfig,
   formatImageConfig,
@@ -18,7 +38,7 @@ export {
   type HistoryEntry,
   type ImageConfig,
   rfc3339,
-} from './image-config.ts';
+} from './layout/image-config.ts';
 export {
   BLOBS_FOLDER,
   createImageLayout,
@@ -27,7 +47,7 @@ export {
   writeImageIndex,
   writeImageManifest,
   writeIndexFile,
-} from './image-layout.ts';
+} from './layout/image-layout.ts';
 export {
   type ImageLayout,
   type LayoutImage,
@@ -35,23 +55,13 @@ export {
   readBlob,
   readDocument,
   readImageLayout,
-} from './image-layout-reader.ts';
+} from './layout/image-layout-reader.ts';
 export {
   parseImageConfig,
   parseImageIndex,
   parseImageManifest,
   type ReadImageConfig,
-} from './image-schema.ts';
-export type { LayerContent, LayerReading } from './layer-content.ts';
-export { type ReadEntry, type ReadLayerOptions, readLayer } from './layer-reader.ts';
-export { type LayerThreads, startLayerThreads } from './layer-threads.ts';
-export {
-  type LayerEntry,
-  type LayerOptions,
-  tarSize,
-  type WrittenLayer,
-  writeLayer,
-} from './layer-writer.ts';
+} from './layout/image-schema.ts';
 export {
   formatImageReference,
   type ImageReference,
@@ -60,4 +70,3 @@ export {
   parseImageReference,
   parseImageRepository,
 } from './reference.ts';
-export type { EntryMetadata, EntryType } from './tar-header.ts';

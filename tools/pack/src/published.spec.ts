@@ -98,7 +98,6 @@ describe.each(['@prebuilt/elf', '@prebuilt/oci', '@prebuilt/nx'])('%s, as it is 
 
   it('says which Node it needs: none that one of its dependencies refuses', async () => {
     const { engines, dependencies = {} } = manifest(name);
-    expect(engines.node).toBe('^22.22.2 || ^24.15.0 || >=26.0.0');
     for (const dependency of Object.keys(dependencies)) {
       const path = [
         join(folder, 'node_modules'),
@@ -171,7 +170,7 @@ describe.each(SCOPES)('the packages published under %s', (scope) => {
   });
 
   it.each(['elf', 'oci', 'nx'])('export what the README of %s imports', async (name) => {
-    const blocks = read(`${scope}/${name}`, 'README.md').matchAll(/^```ts\n(.*?)^```/gms);
+    const blocks = read(`${scope}/${name}`, 'README.md').matchAll(/^```[jt]s\n(.*?)^```/gms);
     const imports = [...blocks].flatMap(([, block]) => block?.match(/^import .*$/gm) ?? []);
     await runModule(`${imports.join('\n')}\nconsole.log(${imports.length})`);
   });

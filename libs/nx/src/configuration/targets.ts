@@ -66,6 +66,13 @@ export function inferTargets(
   });
   const dockerfile =
     image?.dockerfile === undefined ? facts.dockerfile : posix.join(facts.root, image.dockerfile);
+  // What is published is held against the same plan that the image was made by.
+  const described = {
+    ...(dockerfile !== undefined && { dockerfile }),
+    ...(image?.title !== undefined && { imageTitle: image.title }),
+    ...(image?.source !== undefined && { imageSource: image.source }),
+    ...(image?.licenses !== undefined && { imageLicenses: image.licenses }),
+  };
   const repository =
     image?.repository ??
     options.repository?.replaceAll('{projectName}', programName(configuration, facts.name));
@@ -101,10 +108,7 @@ export function inferTargets(
         inputPath: at('build-binaries'),
         verifyPath: at('verify'),
         outputPath: at('docker-release'),
-        ...(dockerfile !== undefined && { dockerfile }),
-        ...(image.title !== undefined && { imageTitle: image.title }),
-        ...(image.source !== undefined && { imageSource: image.source }),
-        ...(image.licenses !== undefined && { imageLicenses: image.licenses }),
+        ...described,
         ...(image.compression !== undefined && { compression: image.compression }),
       },
       metadata: { description: 'Puts the verified executables into a multi-arch image.' },
@@ -136,6 +140,7 @@ export function inferTargets(
       dependsOn: [named('docker-release'), named('sbom')],
       options: {
         ...(repository !== undefined && { image: repository }),
+        ...described,
         inputPath: at('docker-release'),
         binPath: at('build-binaries'),
         verifyPath: at('verify'),

@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { execa } from 'execa';
 import { hostPlatform, type Platform } from '../artifacts/platform.ts';
 import { PrebuiltError } from '../errors.ts';
+import type { Command } from '../process/command.ts';
 import { readLockedPackages } from './lockfile.ts';
 import { pinnedFile } from './pinned-package.ts';
 import type {
@@ -27,12 +28,6 @@ const PLATFORMS: Readonly<Record<string, BunPlatform>> = {
 };
 
 const EXECUTABLE = 'bin/bun';
-
-/** A command without a shell: a file and its arguments. */
-export interface Command {
-  readonly file: string;
-  readonly args: readonly string[];
-}
 
 /**
  * The command that compiles one executable. The executable loads neither `.env` nor `bunfig.toml` from its

@@ -1,6 +1,24 @@
+import { type Encoding, FieldWriter } from './field-writer.ts';
+import {
+  elfHeader,
+  HEADER_BYTES,
+  PROGRAM_HEADER_BYTES,
+  programHeader,
+  type SectionFields,
+  type SegmentFields,
+  sectionHeaders,
+} from './headers.ts';
+import { StringTable } from './string-table.ts';
+import { versionDefinitions, versionNeeds } from './version-tables.ts';
+
 interface Wanted {
   readonly type?: 'exec' | 'dyn';
-  readonly machine: 'x86_64' | 'aarch64';
+  readonly machine: keyof typeof MACHINES;
+  /** Class and byte order default to those of Docker's platform of the machine. */
+  readonly class?: 32 | 64;
+  readonly byteOrder?: 'little' | 'big';
+  /** `e_flags`. */
+  readonly flags?: number;
   readonly interpreter?: string | null;
   readonly needed?: readonly string[];
   readonly soname?: string | null;
@@ -9,157 +27,178 @@ interface Wanted {
   readonly executableStack?: boolean | null;
   readonly versionNeeds?: Readonly<Record<string, readonly string[]>>;
   readonly versionDefinitions?: readonly string[];
+  readonly notes?: readonly WantedNote[];
+  /** In a data segment of their own, in this order, each aligned to 16 bytes. */
+  readonly sections?: readonly WantedSection[];
+  /** Leaves out the section headers. */
+  readonly stripped?: boolean;
 }
 
-const HEADER = 64;
-const PROGRAM_HEADER = 56;
-const MACHINES = { x86_64: 62, aarch64: 183 };
-// The loaded segment's address differs from its offset, as in real files.
+interface WantedNote {
+  readonly owner: string;
+  readonly type: number;
+  /** Hexadecimal. */
+  readonly description: string;
+}
+
+interface WantedSection {
+  readonly name: string;
+  /** Defaults to SHT_PROGBITS. */
+  readonly type?: number;
+  /** The bytes, which may depend on where they are loaded. */
+  readonly content: Uint8Array | ((address: number) => Uint8Array);
+}
+
+// The number of each machine, and class and byte order as Docker's platforms have them.
+const MACHINES = {
+  i386: [3, 32, 'little'],
+  ppc64: [21, 64, 'little'],
+  s390: [22, 64, 'big'],
+  arm: [40, 32, 'little'],
+  x86_64: [62, 64, 'little'],
+  aarch64: [183, 64, 'little'],
+  riscv: [243, 64, 'little'],
+} as const;
+
+// Addresses differ from offsets, in each loaded segment by another distance, as in real files.
 const BASE = 0x400000;
+const DATA_BASE = 0x410000;
+const SECTION_ALIGNMENT = 16;
 
 /**
- * The bytes of a small 64-bit little-endian ELF file with the given facts and no code: one loaded segment that
- * covers the whole file, and PT_INTERP, PT_DYNAMIC and PT_GNU_STACK where the facts want them.
+ * The bytes of a small ELF file with the given facts and no code: a loaded segment, a second one for sections, and
+ * PT_INTERP, PT_DYNAMIC, PT_NOTE and PT_GNU_STACK where the facts want them.
  * https://refspecs.linuxfoundation.org/elf/gabi4+/contents.html
  */
 export function buildElf(wanted: Wanted): Buffer {
-  const strings = new StringTable();
-  const sections: { readonly name: string; readonly bytes: Buffer }[] = [];
-  if (wanted.interpreter) sections.push({ name: 'interp', bytes: Buffer.from(`${wanted.interpreter}\0`) });
-  const needs = versionNeeds(wanted.versionNeeds ?? {}, strings);
-  const definitions = versionDefinitions(wanted.versionDefinitions ?? [], strings);
-  if (needs.length > 0) sections.push({ name: 'verneed', bytes: needs });
-  if (definitions.length > 0) sections.push({ name: 'verdef', bytes: definitions });
-  const tags: [number, number][] = (wanted.needed ?? []).map((name) => [1, strings.add(name)]);
-  const named: readonly [number, string | null | undefined][] = [
-    [14, wanted.soname],
-    [15, wanted.rpath],
-    [29, wanted.runpath],
-  ];
-  for (const [tag, text] of named) if (text) tags.push([tag, strings.add(text)]);
-  const dynamic = tags.length > 0 || needs.length > 0 || definitions.length > 0;
-  if (dynamic) sections.push({ name: 'strtab', bytes: strings.bytes() });
-
+  const [machine, bits, order] = MACHINES[wanted.machine];
+  const encoding = { class: wanted.class ?? bits, byteOrder: wanted.byteOrder ?? order };
+  const hasDynamic = [
+    wanted.soname,
+    wanted.rpath,
+    wanted.runpath,
+    wanted.needed?.length,
+    Object.keys(wanted.versionNeeds ?? {}).length,
+    wanted.versionDefinitions?.length,
+  ].some(Boolean);
+  const hasStack = typeof wanted.executableStack === 'boolean';
   const count =
-    1 +
-    (wanted.interpreter ? 1 : 0) +
-    (dynamic ? 1 : 0) +
-    (typeof wanted.executableStack === 'boolean' ? 1 : 0);
-  const offsets = new Map<string, number>();
-  let end = HEADER + count * PROGRAM_HEADER;
-  for (const { name, bytes } of sections) {
-    offsets.set(name, end);
-    end += bytes.length;
-  }
-  const dynamicBytes = dynamic ? dynamicSegment(tags, offsets, strings, wanted) : Buffer.alloc(0);
-  const file = Buffer.alloc(end + dynamicBytes.length);
-  writeHeader(file, wanted, count);
-  for (const { name, bytes } of sections) bytes.copy(file, offsets.get(name));
-  dynamicBytes.copy(file, end);
+    1 + [wanted.interpreter, wanted.notes, hasDynamic, hasStack, wanted.sections].filter(Boolean).length;
 
-  const segments: (readonly [number, number, number, number])[] = [[1, 5, 0, file.length]];
-  const interpreter = offsets.get('interp');
-  if (interpreter !== undefined) segments.push([3, 4, interpreter, (wanted.interpreter?.length ?? 0) + 1]);
-  if (dynamic) segments.push([2, 6, end, dynamicBytes.length]);
-  if (typeof wanted.executableStack === 'boolean')
-    segments.push([0x6474e551, wanted.executableStack ? 7 : 6, 0, 0]);
-  for (const [index, [type, flags, offset, size]] of segments.entries()) {
-    const at = HEADER + index * PROGRAM_HEADER;
-    file.writeUInt32LE(type, at);
-    file.writeUInt32LE(flags, at + 4);
-    file.writeBigUInt64LE(BigInt(offset), at + 8);
-    file.writeBigUInt64LE(BigInt(BASE + offset), at + 16);
-    file.writeBigUInt64LE(BigInt(size), at + 32);
-    file.writeBigUInt64LE(BigInt(size), at + 40);
-  }
-  return file;
-}
+  const file = new Content(HEADER_BYTES[encoding.class] + count * PROGRAM_HEADER_BYTES[encoding.class]);
+  const segments: Omit<SegmentFields, 'base'>[] = [];
+  if (wanted.interpreter)
+    segments.push({ type: 3, flags: 4, ...file.add(Buffer.from(`${wanted.interpreter}\0`)) });
+  if (wanted.notes) segments.push({ type: 4, flags: 4, ...file.add(noteSegment(wanted.notes, encoding)) });
+  if (hasDynamic) segments.push({ type: 2, flags: 6, ...addDynamic(file, wanted, encoding) });
+  if (hasStack)
+    segments.push({ type: 0x6474e551, flags: wanted.executableStack ? 7 : 6, offset: 0, size: 0 });
+  const first = { type: 1, flags: 5, offset: 0, size: file.length, base: BASE };
 
-function writeHeader(file: Buffer, wanted: Wanted, programHeaders: number): void {
-  file.write('\x7fELF\x02\x01\x01', 'latin1');
-  file.writeUInt16LE(wanted.type === 'exec' ? 2 : 3, 16);
-  file.writeUInt16LE(MACHINES[wanted.machine], 18);
-  file.writeUInt32LE(1, 20);
-  file.writeBigUInt64LE(BigInt(HEADER), 32);
-  file.writeUInt16LE(HEADER, 52);
-  file.writeUInt16LE(PROGRAM_HEADER, 54);
-  file.writeUInt16LE(programHeaders, 56);
-}
+  const sections = (wanted.sections ?? []).map((section) => addSection(file, section));
+  const data = { type: 1, flags: 6, offset: first.size, size: file.length - first.size, base: DATA_BASE };
+  const table =
+    wanted.sections === undefined || wanted.stripped
+      ? undefined
+      : sectionHeaders(sections, file.length, encoding);
+  if (table !== undefined) file.add(table.names);
+  const tableOffset = table === undefined ? 0 : file.add(table.headers).offset;
 
-function dynamicSegment(
-  tags: readonly (readonly [number, number])[],
-  offsets: ReadonlyMap<string, number>,
-  strings: StringTable,
-  wanted: Wanted,
-): Buffer {
-  const all: (readonly [number, number])[] = [
-    ...tags,
-    [5, BASE + (offsets.get('strtab') ?? 0)],
-    [10, strings.bytes().length],
+  const header = elfHeader(
+    {
+      type: wanted.type === 'exec' ? 2 : 3,
+      machine,
+      flags: wanted.flags ?? 0,
+      segments: count,
+      sections: table === undefined ? undefined : { offset: tableOffset, count: table.count },
+    },
+    encoding,
+  );
+  const all = [
+    first,
+    ...segments.map((each) => ({ ...each, base: BASE })),
+    ...(wanted.sections ? [data] : []),
   ];
-  const needs = offsets.get('verneed');
-  if (needs !== undefined)
-    all.push([0x6ffffffe, BASE + needs], [0x6fffffff, Object.keys(wanted.versionNeeds ?? {}).length]);
-  const definitions = offsets.get('verdef');
-  if (definitions !== undefined) {
-    all.push([0x6ffffffc, BASE + definitions], [0x6ffffffd, (wanted.versionDefinitions?.length ?? 0) + 1]);
+  return Buffer.concat([header, ...all.map((segment) => programHeader(segment, encoding)), file.bytes()]);
+}
+
+/** What follows the headers of a file. */
+class Content {
+  readonly #start: number;
+  readonly #parts: Uint8Array[] = [];
+  length: number;
+
+  constructor(start: number) {
+    this.#start = start;
+    this.length = start;
   }
-  const bytes = Buffer.alloc((all.length + 1) * 16);
-  for (const [index, [tag, value]] of all.entries()) {
-    bytes.writeBigUInt64LE(BigInt(tag), index * 16);
-    bytes.writeBigUInt64LE(BigInt(value), index * 16 + 8);
-  }
-  return bytes;
-}
 
-function versionNeeds(needs: Readonly<Record<string, readonly string[]>>, strings: StringTable): Buffer {
-  const libraries = Object.entries(needs);
-  return Buffer.concat(
-    libraries.map(([library, versions], index) => {
-      const bytes = Buffer.alloc(16 + versions.length * 16);
-      bytes.writeUInt16LE(1, 0);
-      bytes.writeUInt16LE(versions.length, 2);
-      bytes.writeUInt32LE(strings.add(library), 4);
-      bytes.writeUInt32LE(16, 8);
-      bytes.writeUInt32LE(index === libraries.length - 1 ? 0 : bytes.length, 12);
-      for (const [place, version] of versions.entries()) {
-        const at = 16 + place * 16;
-        bytes.writeUInt32LE(strings.add(version), at + 8);
-        bytes.writeUInt32LE(place === versions.length - 1 ? 0 : 16, at + 12);
-      }
-      return bytes;
-    }),
-  );
-}
-
-function versionDefinitions(definitions: readonly string[], strings: StringTable): Buffer {
-  if (definitions.length === 0) return Buffer.alloc(0);
-  const all = ['libself.so', ...definitions];
-  return Buffer.concat(
-    all.map((version, index) => {
-      const bytes = Buffer.alloc(28);
-      bytes.writeUInt16LE(1, 0);
-      bytes.writeUInt16LE(index === 0 ? 1 : 0, 2);
-      bytes.writeUInt16LE(index + 1, 4);
-      bytes.writeUInt16LE(1, 6);
-      bytes.writeUInt32LE(20, 12);
-      bytes.writeUInt32LE(index === all.length - 1 ? 0 : 28, 16);
-      bytes.writeUInt32LE(strings.add(version), 20);
-      return bytes;
-    }),
-  );
-}
-
-class StringTable {
-  #text = '\0';
-
-  add(text: string): number {
-    const offset = this.#text.length;
-    this.#text += `${text}\0`;
-    return offset;
+  add(bytes: Uint8Array): { readonly offset: number; readonly size: number } {
+    const offset = this.length;
+    this.#parts.push(bytes);
+    this.length += bytes.length;
+    return { offset, size: bytes.length };
   }
 
   bytes(): Buffer {
-    return Buffer.from(this.#text, 'latin1');
+    return Buffer.concat(this.#parts, this.length - this.#start);
   }
+}
+
+function addSection(file: Content, { name, type = 1, content }: WantedSection): SectionFields {
+  file.add(Buffer.alloc(-file.length & (SECTION_ALIGNMENT - 1)));
+  const address = DATA_BASE + file.length;
+  const bytes = typeof content === 'function' ? content(address) : content;
+  return { name, type, address, bytes, offset: file.add(bytes).offset };
+}
+
+function addDynamic(
+  file: Content,
+  wanted: Wanted,
+  encoding: Encoding,
+): { readonly offset: number; readonly size: number } {
+  const strings = new StringTable();
+  const tags: [number, number][] = (wanted.needed ?? []).map((name) => [1, strings.add(name)]);
+  for (const [tag, text] of [
+    [14, wanted.soname],
+    [15, wanted.rpath],
+    [29, wanted.runpath],
+  ] as const) {
+    if (text) tags.push([tag, strings.add(text)]);
+  }
+  const libraries = Object.keys(wanted.versionNeeds ?? {}).length;
+  if (libraries > 0) {
+    const needs = file.add(versionNeeds(wanted.versionNeeds ?? {}, strings, encoding));
+    tags.push([0x6ffffffe, BASE + needs.offset], [0x6fffffff, libraries]);
+  }
+  if (wanted.versionDefinitions?.length) {
+    const definitions = file.add(versionDefinitions(wanted.versionDefinitions, strings, encoding));
+    tags.push([0x6ffffffc, BASE + definitions.offset], [0x6ffffffd, wanted.versionDefinitions.length + 1]);
+  }
+  const table = file.add(strings.bytes());
+  tags.push([5, BASE + table.offset], [10, table.size], [0, 0]);
+  const word = encoding.class / 8;
+  const segment = new FieldWriter(tags.length * 2 * word, encoding);
+  for (const [index, [tag, value]] of tags.entries()) {
+    segment.word(2 * word * index, tag);
+    segment.word(2 * word * index + word, value);
+  }
+  return file.add(segment.bytes);
+}
+
+function noteSegment(notes: readonly WantedNote[], encoding: Encoding): Buffer {
+  return Buffer.concat(
+    notes.map(({ owner, type, description }) => {
+      const name = Buffer.from(`${owner}\0`);
+      const bytes = Buffer.from(description, 'hex');
+      const start = 12 + Math.ceil(name.length / 4) * 4;
+      const note = new FieldWriter(start + Math.ceil(bytes.length / 4) * 4, encoding);
+      note.u32(0, name.length);
+      note.u32(4, bytes.length);
+      note.u32(8, type);
+      note.bytes.set(name, 12);
+      note.bytes.set(bytes, start);
+      return note.bytes;
+    }),
+  );
 }

@@ -1,11 +1,6 @@
 import { resolve } from 'node:path';
+import type { Command } from '../../process/command.ts';
 import type { DockerBuildOptions } from './options.ts';
-
-/** A program to run, through no shell. */
-export interface BuildCommand {
-  readonly file: string;
-  readonly args: readonly string[];
-}
 
 /**
  * The command that builds and loads the image. No attestations: they would turn the loaded image into an index,
@@ -13,7 +8,7 @@ export interface BuildCommand {
  *
  * @see https://docs.docker.com/reference/cli/docker/buildx/build/
  */
-export function planDockerBuild(options: DockerBuildOptions, workspaceRoot: string): BuildCommand {
+export function planDockerBuild(options: DockerBuildOptions, workspaceRoot: string): Command {
   return {
     file: 'docker',
     args: [

@@ -1,6 +1,6 @@
 import { execa } from 'execa';
 import { PrebuiltError } from '../../errors.ts';
-import type { BuildCommand } from './plan.ts';
+import type { Command } from '../../process/command.ts';
 
 const START_AN_ENGINE =
   'Start Docker, or point DOCKER_HOST at an engine. On Debian, as root: npm run engine -- up, and use the environment it prints.';
@@ -11,7 +11,7 @@ const ANSWER_TIMEOUT_MS = 20_000;
  * Builds with the output of docker passed through. Throws ENGINE where there is no docker client, no buildx, or no
  * engine that answers, before any work, and COMPILE_FAILED where the build fails.
  */
-export async function runDockerBuild({ file, args }: BuildCommand, workspaceRoot: string): Promise<void> {
+export async function runDockerBuild({ file, args }: Command, workspaceRoot: string): Promise<void> {
   await requireAnswer(
     file,
     ['buildx', 'version'],

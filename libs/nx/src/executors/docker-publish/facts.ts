@@ -12,6 +12,8 @@ import type { RepositoryClient } from '@prebuilt/oci/registry';
 import { readManifest } from '../../artifacts/manifest.ts';
 import { readReport, reportFileName } from '../../artifacts/verify-report.ts';
 import { PrebuiltError } from '../../errors.ts';
+import { expectedImage, planReleaseImages } from '../../image/release-images.ts';
+import { readImageSources } from '../../image/sources.ts';
 import { git } from '../../process/git.ts';
 import { versionFromFacts } from '../../version/build-version.ts';
 import { readVersionFacts } from '../../version/facts.ts';
@@ -20,8 +22,8 @@ import { planTags } from '../../version/tags.ts';
 import { parseReleaseVersion } from '../../version/version.ts';
 import type { DockerPublishOptions } from './options.ts';
 import type { LocalFacts, PublishChoices, RepositoryFacts } from './plan.ts';
+import type { SbomFile } from './referrer.ts';
 import { SBOM_MEDIA_TYPE } from './referrer.ts';
-import type { SbomFile } from './run.ts';
 
 /** The repositories that the option names, in its order. Throws `INVALID_REFERENCE` or `INVALID_OPTIONS`. */
 export function parseImages(image: DockerPublishOptions['image']): readonly ImageRepository[] {
@@ -46,9 +48,11 @@ export async function readLocalFacts(
   tagPattern: TagPattern,
 ): Promise<LocalFacts> {
   const verifyPath = resolve(root, options.verifyPath);
-  const [layout, { manifest, sha256 }, facts, tags, shallow] = await Promise.all([
+  const binPath = resolve(root, options.binPath);
+  const [layout, { manifest, sha256 }, sources, facts, tags, shallow] = await Promise.all([
     readImageLayout(resolve(root, options.inputPath)),
-    readManifest(resolve(root, options.binPath)),
+    readManifest(binPath),
+    readImageSources(root, options.dockerfile),
     readVersionFacts(root, process.env, tagPattern),
     git(root, 'tag'),
     git(root, 'rev-parse', '--is-shallow-repository'),
@@ -56,9 +60,15 @@ export async function readLocalFacts(
   const reports = await Promise.all(
     manifest.platforms.map(({ platform }) => readReport(verifyPath, platform)),
   );
+  // How the history words an instruction is up to the builder, and not compared.
+  const inputs = { manifest, sources, inputPath: binPath, historyFormat: 'moby-28' } as const;
+  const images = planReleaseImages(options, manifest.platforms, inputs);
   return {
     layout,
     manifest,
+    expected: new Map(
+      images.map((image) => [image.platform, expectedImage(image, manifest.sourceDateEpoch)] as const),
+    ),
     manifestSha256: sha256,
     reports: reports.flatMap((report) => report ?? []),
     wanted: versionFromFacts(facts),

@@ -84,35 +84,21 @@ describe('an image that is not what was verified', () => {
     expect(registry.tags.size).toBe(0);
   });
 
-  it.each([
-    [
-      'the amd64 program under arm64',
-      { packAlways: 'linux/amd64' },
-      /linux\/arm64: expected \/app with SHA-256 \w+/,
-    ],
-    [
-      'a program that is not executable',
-      { mode: 0o644 },
-      /expected \/app with mode 755, the registry gives 644/,
-    ],
-    ['a program with other bytes', { seed: 'other' }, /linux\/amd64: expected \/app with SHA-256 \w+/],
-  ] as const)(
-    'because it was packed with %s moves no tag, and the difference is named',
-    async (_, wrong, said) => {
-      const packed = await other(wrong);
-      // The image of the other workspace with the build and the reports of this one.
-      const result = await publish(
-        workspace,
-        `${registry.host}/owner/app`,
-        { inputPath: `${packed.root}/dist/oci` },
-        { clock: sleepingClock() },
-      );
-      expect(result.success).toBe(false);
-      expect(result.output).toMatch(said);
-      expect(result.output).toContain('error READ_BACK');
-      expect(registry.tags.size).toBe(0);
-    },
-  );
+  it('of another build moves no tag, and the difference is named', async () => {
+    const packed = await other({ seed: 'other' });
+    // The image of the other workspace with the build and the reports of this one.
+    const result = await publish(
+      workspace,
+      `${registry.host}/owner/app`,
+      { inputPath: `${packed.root}/dist/oci` },
+      { clock: sleepingClock() },
+    );
+    expect(result.success).toBe(false);
+    expect(result.output).toMatch(
+      /error PUBLISH: .*linux\/amd64: config\.Labels\.dev\.prebuilt\.executable\.digest: expected "sha256:/,
+    );
+    expect(registry.log).toEqual([]);
+  });
 
   it('leaves the tags of every registry where one of them lies', async () => {
     const honest = await startFakeRegistry();

@@ -20,6 +20,22 @@ export interface DockerPublishOptions {
    */
   readonly verifyPath: string;
   /**
+   * The Dockerfile that the image was made from, relative to the workspace's root. Without one, it is the generated one.
+   */
+  readonly dockerfile?: string;
+  /**
+   * The label org.opencontainers.image.title that docker-release was given.
+   */
+  readonly imageTitle?: string;
+  /**
+   * The label org.opencontainers.image.source that docker-release was given.
+   */
+  readonly imageSource?: string;
+  /**
+   * The label org.opencontainers.image.licenses that docker-release was given.
+   */
+  readonly imageLicenses?: string;
+  /**
    * The folder of the bills of materials, attached to the image as a referrer.
    */
   readonly sbomPath: string;

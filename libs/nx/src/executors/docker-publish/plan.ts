@@ -1,6 +1,8 @@
 import {
+  compareDocuments,
   type Descriptor,
   type Digest,
+  type ExpectedImage,
   formatImageReference,
   type ImageLayout,
   type ImageRepository,
@@ -10,6 +12,7 @@ import type { Manifest } from '../../artifacts/manifest.ts';
 import { parsePlatform } from '../../artifacts/platform.ts';
 import type { VerifyReport } from '../../artifacts/verify-report.ts';
 import { PrebuiltError } from '../../errors.ts';
+import { refuseDifferences } from '../../image/proof.ts';
 import type { BuildVersion } from '../../version/build-version.ts';
 import type { TagPattern } from '../../version/tag-pattern.ts';
 import { type PlannedTag, planTags, type TagSpelling } from '../../version/tags.ts';
@@ -20,6 +23,8 @@ export interface LocalFacts {
   readonly layout: ImageLayout;
   readonly manifest: Manifest;
   readonly manifestSha256: string;
+  /** What the image of each platform has to be, from the Dockerfile and the manifest alone. */
+  readonly expected: ReadonlyMap<string, ExpectedImage>;
   readonly reports: readonly VerifyReport[];
   /** The version that the environment and git ask for now. */
   readonly wanted: BuildVersion;
@@ -109,11 +114,13 @@ export function planPublish(
 
 /**
  * Refuses what is on disk, before any registry is asked: a development build, a build of another version than is
- * wanted, an image of other platforms than the manifest's, a platform without a passing report for this manifest.
+ * wanted, an image of other platforms than the manifest's, a platform without a passing report for this manifest, a
+ * configuration or manifest of the image that does not follow from the Dockerfile and manifest.json.
  */
 export function checkLocalFacts(local: LocalFacts): void {
   checkVersion(local);
   checkPlatforms(local);
+  checkDocuments(local);
 }
 
 function planRepository(local: LocalFacts, facts: RepositoryFacts, choices: PublishChoices): RepositoryPlan {
@@ -204,5 +211,19 @@ function checkPlatforms({ layout, manifest, manifestSha256, reports }: LocalFact
         },
       );
     }
+  }
+}
+
+// What is inside the layers is seen when they are read back.
+function checkDocuments({ layout, expected }: LocalFacts): void {
+  const refusal = {
+    code: 'PUBLISH',
+    subject: `${layout.folder}: is not the image that was planned`,
+    hint: 'Run docker-release again; docker-publish needs the same Dockerfile and the same options for labels.',
+  } as const;
+  for (const image of layout.images) {
+    const platform = platformName(image.platform);
+    const planned = expected.get(platform);
+    if (planned !== undefined) refuseDifferences(platform, compareDocuments(planned, image), refusal);
   }
 }

@@ -3,15 +3,8 @@ import type { PublishedImage, PublishRecord } from '../../artifacts/publish-reco
 import type { Connection } from './connect.ts';
 import type { LocalFacts, PublishPlan, RepositoryPlan } from './plan.ts';
 import { createLayerReader } from './read-back.ts';
-import type { Artifact, AttachedArtifact } from './referrer.ts';
-import {
-  attachSignature,
-  moveTags,
-  proveImage,
-  type SbomFile,
-  type UploadTotals,
-  uploadImage,
-} from './run.ts';
+import type { Artifact, AttachedArtifact, SbomFile } from './referrer.ts';
+import { attachSignature, moveTags, proveImage, type UploadTotals, uploadImage } from './run.ts';
 import type { UploadJournal } from './upload-journal.ts';
 
 /** Everything that a publish to all repositories works with. */
@@ -61,6 +54,7 @@ async function publishWith(
   const work = {
     layout: local.layout,
     manifest: local.manifest,
+    expected: local.expected,
     sboms,
     clientOf: (target: RepositoryPlan) => clients.get(target) ?? connection.clientOf(target.repository),
     layersOf: (target: RepositoryPlan) =>

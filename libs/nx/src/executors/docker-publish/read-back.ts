@@ -1,12 +1,14 @@
 import { buffer } from 'node:stream/consumers';
-import { IDENTITY_BYTES, readElfIdentity } from '@prebuilt/elf';
 import {
-  compressionOf,
+  compareIndex,
   type Descriptor,
   type Digest,
+  type ExpectedImage,
+  formatDifference,
   type ImageManifest,
-  type LayerContent,
+  type LayerReading,
   type LayerThreads,
+  OciError,
   parseImageConfig,
   parseImageIndex,
   parseImageManifest,
@@ -15,24 +17,24 @@ import {
   type ReadImageConfig,
 } from '@prebuilt/oci';
 import type { RepositoryClient } from '@prebuilt/oci/registry';
-import type { Manifest, PlatformArtifact } from '../../artifacts/manifest.ts';
-import { elfMachineOf } from '../../artifacts/platform.ts';
+import type { Manifest } from '../../artifacts/manifest.ts';
 import { PrebuiltError } from '../../errors.ts';
+import { holdAgainstPlan, type Refusal } from '../../image/proof.ts';
 import { settleAll } from '../../process/settle-all.ts';
 
-/** What an image is compared with. */
-export interface ExpectedImage {
+/** What the images of a repository are compared with. */
+export interface ExpectedRelease {
   readonly label: string;
   readonly index: Digest;
   readonly manifest: Manifest;
-  /** The configuration of each platform as it was packaged. */
-  readonly configs: ReadonlyMap<string, ReadImageConfig>;
+  /** The planned image of each platform, by its name. */
+  readonly images: ReadonlyMap<string, ExpectedImage>;
 }
 
 /** Reads layers back from one repository, each of them once. */
 export interface LayerReader {
-  /** What the registry gives for a layer, unpacked; `program` is the path of the image's executable. */
-  read(layer: Descriptor, diffId: Digest | undefined, program: string): Promise<LayerContent>;
+  /** The entries of what the registry gives for a layer. */
+  read(reading: LayerReading): Promise<readonly ReadEntry[]>;
 }
 
 /** What was read back for one platform. */
@@ -43,20 +45,19 @@ export interface ReadBackPlatform {
   readonly executableSha256: string;
 }
 
+/** The largest configuration that is read, in bytes; what a registry gives may be anything. */
+const MAX_CONFIG_BYTES = 4 * 1024 * 1024;
+
 /** Reads the layers of a repository on the given threads. What was read is kept: a layer may be asked for ahead. */
 export function createLayerReader(client: RepositoryClient, threads: LayerThreads): LayerReader {
-  const readings = new Map<string, Promise<LayerContent>>();
+  const readings = new Map<string, Promise<readonly ReadEntry[]>>();
   return {
-    read(layer, diffId, program) {
-      const key = [layer.digest, layer.size, layer.mediaType, diffId, program].join(' ');
+    read({ layer, options }) {
+      const key = JSON.stringify([layer, options]);
       const reading =
         readings.get(key) ??
         client.attempt(`read back layer ${layer.digest}`, () =>
-          threads.read(layer.size, () => client.openBlob(layer), {
-            compression: compressionOf(layer.mediaType) ?? 'none',
-            diffId,
-            head: { path: program, bytes: IDENTITY_BYTES },
-          }),
+          threads.read(layer.size, () => client.openBlob(layer), options),
         );
       readings.set(key, reading);
       return reading;
@@ -65,44 +66,41 @@ export function createLayerReader(client: RepositoryClient, threads: LayerThread
 }
 
 /**
- * Fetches the image from the registry by digest, its layers by way of `layers`, and compares: digests and sizes of all
- * content, the executable's hash, mode and ELF machine, every runtime file, user, entrypoint and architecture, and that
- * nothing else is inside. Throws `READ_BACK` that names the first difference, or the client's `OciError`.
+ * Fetches the image from the registry by digest, its layers by way of `layers`, and holds it against the plan: the
+ * platforms of the index, each configuration whole, and every path of every layer. Throws `READ_BACK` that names the
+ * differences, or the client's `OciError`.
  */
 export async function readBack(
   client: RepositoryClient,
   layers: LayerReader,
-  expected: ExpectedImage,
+  expected: ExpectedRelease,
 ): Promise<readonly ReadBackPlatform[]> {
   const { bytes } = await client.getManifest(expected.index);
   const index = parseImageIndex(bytes, `${expected.label}@${expected.index}`, 'REGISTRY_RESPONSE');
-  const platforms = await settleAll(
-    index.manifests.map((descriptor) => readPlatform(client, layers, expected, descriptor)),
-  );
-  const missing = expected.manifest.platforms.find(
-    (each) => !platforms.some(({ platform }) => platform === each.platform),
-  );
-  if (missing !== undefined)
-    throw difference(expected, missing.platform, 'an image of this platform', 'none');
-  return platforms;
+  const platforms = [...expected.images.values()].map(({ platform }) => platform);
+  const [difference] = compareIndex(platforms, index);
+  if (difference !== undefined) {
+    const { code, subject, hint } = refusal(expected);
+    throw new PrebuiltError(code, `${subject}: ${formatDifference(difference)}`, { hint });
+  }
+  return settleAll(index.manifests.map((descriptor) => readPlatform(client, layers, expected, descriptor)));
 }
 
 async function readPlatform(
   client: RepositoryClient,
   layers: LayerReader,
-  expected: ExpectedImage,
+  expected: ExpectedRelease,
   descriptor: Descriptor,
 ): Promise<ReadBackPlatform> {
-  const platform = descriptor.platform === undefined ? 'no platform' : platformName(descriptor.platform);
+  const platform = descriptor.platform === undefined ? '' : platformName(descriptor.platform);
+  const image = expected.images.get(platform);
   const artifact = expected.manifest.platforms.find((each) => each.platform === platform);
-  if (artifact === undefined)
-    throw difference(expected, platform, 'a platform of manifest.json', 'another one');
+  if (image === undefined || artifact === undefined) throw new Error(`${platform}: is not planned`);
   const { bytes } = await client.getManifest(descriptor.digest);
   const manifest = parseImageManifest(bytes, `${expected.label}@${descriptor.digest}`, 'REGISTRY_RESPONSE');
   const config = await readConfig(client, expected, manifest);
-  compareConfig(expected, artifact, config);
-  const unpacked = await unpack(layers, manifest, config);
-  compareFiles(expected, artifact, config, unpacked);
+  const found = { platform: descriptor.platform, manifest, config };
+  await holdAgainstPlan(image, found, (reading) => layers.read(reading), refusal(expected));
   return {
     platform,
     digest: descriptor.digest,
@@ -113,109 +111,26 @@ async function readPlatform(
 
 async function readConfig(
   client: RepositoryClient,
-  expected: ExpectedImage,
+  expected: ExpectedRelease,
   manifest: ImageManifest,
 ): Promise<ReadImageConfig> {
+  const { digest, size } = manifest.config;
+  if (size > MAX_CONFIG_BYTES) {
+    throw new OciError(
+      'REGISTRY_RESPONSE',
+      `${expected.label}: configuration ${digest}: expected at most ${MAX_CONFIG_BYTES} bytes, found ${size}`,
+    );
+  }
   const bytes = await client.attempt('read back a configuration', async () =>
     buffer(await client.openBlob(manifest.config)),
   );
-  return parseImageConfig(bytes, `${expected.label} ${manifest.config.digest}`, 'REGISTRY_RESPONSE');
+  return parseImageConfig(bytes, `${expected.label} ${digest}`, 'REGISTRY_RESPONSE');
 }
 
-function compareConfig(expected: ExpectedImage, artifact: PlatformArtifact, config: ReadImageConfig): void {
-  const { platform } = artifact;
-  const { os, architecture, variant } = config;
-  const found = platformName({ os, architecture, variant });
-  if (found !== platform) throw difference(expected, platform, 'its configuration to say so', found);
-  const packaged = expected.configs.get(platform)?.config;
-  for (const key of ['User', 'Entrypoint', 'Cmd', 'WorkingDir'] as const) {
-    const [wanted, given] = [
-      JSON.stringify(packaged?.[key] ?? null),
-      JSON.stringify(config.config?.[key] ?? null),
-    ];
-    if (wanted !== given) throw difference(expected, platform, `${key} ${wanted}`, given);
-  }
-}
-
-interface Unpacked {
-  readonly files: ReadonlyMap<string, ReadEntry>;
-  /** The first bytes of the entrypoint. */
-  readonly head: Buffer;
-}
-
-/** The path of an image's executable, as its layers have it. */
-export function entrypoint(config: ReadImageConfig): string {
-  return (config.config?.Entrypoint?.[0] ?? '').replace(/^\//, '');
-}
-
-async function unpack(
-  layers: LayerReader,
-  manifest: ImageManifest,
-  config: ReadImageConfig,
-): Promise<Unpacked> {
-  const program = entrypoint(config);
-  const contents = await settleAll(
-    manifest.layers.map((layer, index) => layers.read(layer, diffIdOf(config, index), program)),
-  );
-  const files = new Map<string, ReadEntry>();
-  let head: Uint8Array = Buffer.alloc(0);
-  for (const content of contents) {
-    for (const entry of content.entries) {
-      if (entry.path === program) head = entry.type === 'file' ? content.head : Buffer.alloc(0);
-      if (entry.type !== 'directory') files.set(entry.path, entry);
-    }
-  }
-  return { files, head: Buffer.from(head) };
-}
-
-/** The diffID that a configuration gives for one of its layers. */
-export function diffIdOf(config: ReadImageConfig, layer: number): Digest | undefined {
-  return config.rootfs.diff_ids[layer] as Digest | undefined;
-}
-
-function compareFiles(
-  expected: ExpectedImage,
-  artifact: PlatformArtifact,
-  config: ReadImageConfig,
-  { files, head }: Unpacked,
-): void {
-  const { platform } = artifact;
-  const program = entrypoint(config);
-  const wanted = new Map<string, { readonly sha256: string; readonly mode: number }>([
-    ...artifact.runtime.files.map(
-      ({ path, sha256, mode }) => [path, { sha256, mode: Number.parseInt(mode, 8) }] as const,
-    ),
-    [program, { sha256: artifact.sha256, mode: 0o755 }],
-  ]);
-  for (const [path, { sha256, mode }] of wanted) {
-    const found = files.get(path);
-    if (found === undefined) throw difference(expected, platform, `the file /${path}`, 'none');
-    if (found.sha256 !== sha256) {
-      throw difference(
-        expected,
-        platform,
-        `/${path} with SHA-256 ${sha256}, as in manifest.json`,
-        found.sha256 ?? `a ${found.type}`,
-      );
-    }
-    if (found.mode !== mode)
-      throw difference(expected, platform, `/${path} with mode ${mode.toString(8)}`, found.mode.toString(8));
-  }
-  const extra = [...files.keys()].find((path) => !wanted.has(path));
-  if (extra !== undefined)
-    throw difference(expected, platform, 'nothing but the files of manifest.json', `/${extra}`);
-  const { machine } = readElfIdentity(head, `/${program}`);
-  if (machine !== elfMachineOf(artifact.platform)) {
-    throw difference(expected, platform, `an executable for ${elfMachineOf(artifact.platform)}`, machine);
-  }
-}
-
-function difference(expected: ExpectedImage, platform: string, wanted: string, found: string): PrebuiltError {
-  return new PrebuiltError(
-    'READ_BACK',
-    `${expected.label}: ${platform}: expected ${wanted}, the registry gives ${found}`,
-    {
-      hint: 'No tag was moved. What the registry holds is not what was verified: find out why before trying again.',
-    },
-  );
+function refusal({ label }: ExpectedRelease): Refusal {
+  return {
+    code: 'READ_BACK',
+    subject: `${label}: the registry gives another image than was planned`,
+    hint: 'No tag was moved. What the registry holds is not what was verified: find out why before trying again.',
+  };
 }

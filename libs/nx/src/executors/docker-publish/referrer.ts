@@ -2,7 +2,13 @@ import { Readable } from 'node:stream';
 import { type Descriptor, type Digest, digestOf, MEDIA_TYPES } from '@prebuilt/oci';
 import { type RepositoryClient, referrersTag } from '@prebuilt/oci/registry';
 import { readChunks } from '../../files/chunks.ts';
-import type { SbomFile } from './run.ts';
+
+/** A bill of materials on disk. */
+export interface SbomFile {
+  readonly name: string;
+  readonly path: string;
+  readonly descriptor: Descriptor;
+}
 
 /** The media type of the bills of materials. */
 export const SBOM_MEDIA_TYPE = 'application/vnd.cyclonedx+json';

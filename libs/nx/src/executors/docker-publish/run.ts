@@ -4,8 +4,10 @@ import {
   BLOBS_FOLDER,
   type Descriptor,
   digestHex,
+  type ExpectedImage,
   formatImageReference,
   type ImageLayout,
+  layerReadings,
   MEDIA_TYPES,
   OciError,
   platformName,
@@ -22,21 +24,16 @@ import {
 import { PrebuiltError } from '../../errors.ts';
 import { readChunks } from '../../files/chunks.ts';
 import type { PublishPlan, RepositoryPlan, TagStep } from './plan.ts';
-import { diffIdOf, entrypoint, type LayerReader, readBack } from './read-back.ts';
-import { type Artifact, type AttachedArtifact, attach, sbomArtifact } from './referrer.ts';
+import { type LayerReader, readBack } from './read-back.ts';
+import { type Artifact, type AttachedArtifact, attach, type SbomFile, sbomArtifact } from './referrer.ts';
 import type { UploadJournal } from './upload-journal.ts';
-
-/** A bill of materials on disk. */
-export interface SbomFile {
-  readonly name: string;
-  readonly path: string;
-  readonly descriptor: Descriptor;
-}
 
 /** What carrying out a plan needs besides it. */
 export interface PublishWork {
   readonly layout: ImageLayout;
   readonly manifest: Manifest;
+  /** What the image of each platform has to be. */
+  readonly expected: ReadonlyMap<string, ExpectedImage>;
   readonly sboms: readonly SbomFile[];
   readonly clientOf: (plan: RepositoryPlan) => RepositoryClient;
   readonly layersOf: (plan: RepositoryPlan) => LayerReader;
@@ -71,20 +68,17 @@ export async function uploadImage(
 }
 
 /**
- * Reads every platform back from the registry, compares it with what was verified, and attaches the bills of
+ * Reads every platform back from the registry, holds it against the plan, and attaches the bills of
  * materials. No tag moves. Throws `READ_BACK` for the first difference.
  */
 export async function proveImage(
   target: RepositoryPlan,
   work: PublishWork,
 ): Promise<Pick<PublishedImage, 'platforms' | 'sbom'>> {
-  const { layout, manifest, progress } = work;
+  const { layout, manifest, expected: images, progress } = work;
   const client = work.clientOf(target);
-  const configs = new Map(
-    layout.images.map(({ platform, config }) => [platformName(platform), config] as const),
-  );
   const label = formatImageReference(target.repository);
-  const expected = { label, index: layout.root.digest, manifest, configs };
+  const expected = { label, index: layout.root.digest, manifest, images };
   const platforms = await readBack(client, work.layersOf(target), expected);
   progress(
     `${target.reference}: read back; ${platforms.map(({ platform }) => platform).join(' and ')} hold the verified files`,
@@ -166,14 +160,15 @@ interface Blob {
   readonly readBack?: () => Promise<unknown>;
 }
 
-function blobsOf({ layout }: PublishWork, layers: LayerReader): readonly Blob[] {
-  const blobs = layout.images.flatMap(({ manifest, config }): readonly Blob[] => [
-    { descriptor: manifest.config },
-    ...manifest.layers.map((descriptor, index) => ({
-      descriptor,
-      readBack: () => layers.read(descriptor, diffIdOf(config, index), entrypoint(config)),
-    })),
-  ]);
+function blobsOf({ layout, expected }: PublishWork, layers: LayerReader): readonly Blob[] {
+  const blobs = layout.images.flatMap((image): readonly Blob[] => {
+    const planned = expected.get(platformName(image.platform));
+    const readings = planned === undefined ? [] : layerReadings(planned, image);
+    return [
+      { descriptor: image.manifest.config },
+      ...readings.map((reading) => ({ descriptor: reading.layer, readBack: () => layers.read(reading) })),
+    ];
+  });
   return [...new Map(blobs.map((blob) => [blob.descriptor.digest, blob] as const)).values()];
 }
 

@@ -33,10 +33,11 @@ import {
   SAMPLE_DOCKERFILE,
 } from '../../../testing/release-workspace.ts';
 import { formatManifest } from '../../artifacts/manifest.ts';
+import { EXECUTABLE_DIGEST_LABEL } from '../../image/labels.ts';
 import { describeFailure } from '../failures.ts';
 import dockerRelease from './executor.ts';
 import type { DockerReleaseOptions } from './options.ts';
-import { type DockerReleasePlan, EXECUTABLE_DIGEST_LABEL } from './plan.ts';
+import type { DockerReleasePlan } from './plan.ts';
 import type { DockerRelease } from './run.ts';
 
 let workspace: ReleaseWorkspace;

@@ -1,5 +1,6 @@
 import type { ExecutorContext } from '@nx/devkit';
 import { writeJobSummary } from '../../github/job-summary.ts';
+import { dockerfileOf } from '../../image/release-images.ts';
 import { reportFailures } from '../failures.ts';
 import { readReleaseFacts } from './facts.ts';
 import type { DockerReleaseOptions } from './options.ts';
@@ -23,7 +24,11 @@ export default function dockerRelease(
     const out = options.json ? process.stderr : process.stdout;
     out.write(`${plan.name} ${plan.version}: ${plan.builder} (${plan.reason})\n`);
     const progress = showProgress({ isTTY: out.isTTY, write: (text) => out.write(text) });
-    const release = await runDockerRelease(plan, facts.dockerfile, progress);
+    const release = await runDockerRelease(
+      plan,
+      dockerfileOf(facts.sources, facts.manifest.manifest),
+      progress,
+    );
     console.log(options.json ? JSON.stringify(release, null, 2) : formatRelease(release));
     await writeJobSummary(summariseRelease(plan, release));
     return true;

@@ -1,6 +1,6 @@
-import { lstat, readFile, realpath } from 'node:fs/promises';
+import { lstat, realpath } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { type ManifestFile, type PlatformArtifact, readManifest } from '../../artifacts/manifest.ts';
+import { type ManifestFile, readManifest } from '../../artifacts/manifest.ts';
 import type { Platform } from '../../artifacts/platform.ts';
 import { readReport, type VerifyReport } from '../../artifacts/verify-report.ts';
 import { PrebuiltError } from '../../errors.ts';
@@ -13,22 +13,15 @@ import {
 } from '../../image/builder-facts.ts';
 import type { BuildContext, ContextFile } from '../../image/context.ts';
 import { artifactChanged } from '../../image/daemonless.ts';
-import { generateDockerfile } from '../../image/generated-dockerfile.ts';
+import { type ImageSources, readImageSources, readPackageFacts } from '../../image/sources.ts';
 import type { ProjectContext } from '../project-context.ts';
 import type { DockerReleaseOptions } from './options.ts';
-
-/** What the workspace's package.json says of the program. */
-export interface PackageFacts {
-  readonly repository: string | undefined;
-  readonly license: string | undefined;
-}
 
 /** Everything a release of an image is planned from. */
 export interface ReleaseFacts {
   readonly manifest: ManifestFile;
   readonly reports: ReadonlyMap<Platform, VerifyReport>;
-  readonly dockerfile: Uint8Array;
-  readonly packageFacts: PackageFacts;
+  readonly sources: ImageSources;
   /** Undefined where buildx is not wanted. */
   readonly builder: BuilderFacts | undefined;
   /** Undefined where none answers. */
@@ -42,12 +35,9 @@ export async function readReleaseFacts(
   options: DockerReleaseOptions,
   workspaceRoot: string,
 ): Promise<ReleaseFacts> {
-  const [manifest, written, packageFacts, { builder, engine }] = await Promise.all([
+  const [manifest, sources, { builder, engine }] = await Promise.all([
     readManifest(resolve(workspaceRoot, options.inputPath)),
-    options.dockerfile === undefined
-      ? undefined
-      : readDockerfileBytes(resolve(workspaceRoot, options.dockerfile)),
-    readPackageFacts(join(workspaceRoot, 'package.json')),
+    readImageSources(workspaceRoot, options.dockerfile),
     readDocker(options),
     // What runs buildx takes as long to load as docker to answer.
     options.builder === 'daemonless' ? undefined : import('../../image/buildx.ts'),
@@ -57,9 +47,8 @@ export async function readReleaseFacts(
     const report = await readReport(resolve(workspaceRoot, options.verifyPath), platform);
     if (report !== undefined) reports.set(platform, report);
   }
-  const dockerfile = written ?? Buffer.from(generateDockerfile(manifest.manifest));
   const now = Math.floor(Date.now() / 1000);
-  return { manifest, reports, dockerfile, packageFacts, builder, engine, now };
+  return { manifest, reports, sources, builder, engine, now };
 }
 
 async function readDocker({
@@ -87,18 +76,6 @@ export async function readKeyFacts(
     repository: imageSource ?? packageFacts.repository,
     license: imageLicenses ?? packageFacts.license,
   };
-}
-
-/** A platform's files as a build context: its executable and its runtime folder, as the manifest lists them. */
-export function contextOf(artifact: PlatformArtifact, inputPath: string): BuildContext {
-  const { path, size, sha256, runtime } = artifact;
-  const executable: ContextFile = { path, source: join(inputPath, path), mode: 0o755, size, sha256 };
-  const files = runtime.files.map((file): ContextFile => {
-    const inner = `${runtime.path}/${file.path}`;
-    const mode = file.mode === '0755' ? 0o755 : 0o644;
-    return { path: inner, source: join(inputPath, inner), mode, size: file.size, sha256: file.sha256 };
-  });
-  return { files: [executable, ...files], folders: [runtime.path] };
 }
 
 /**
@@ -146,38 +123,4 @@ function changed({ source }: ContextFile, problem: string, cause?: unknown): Pre
     hint: 'The folder is not what was built and verified: {run build-binaries}, and verify it.',
     cause,
   });
-}
-
-async function readDockerfileBytes(path: string): Promise<Uint8Array> {
-  return readFile(path).catch((cause: NodeJS.ErrnoException) => {
-    throw new PrebuiltError('INVALID_OPTIONS', `dockerfile: ${path}: can't be read: ${cause.message}`, {
-      cause,
-    });
-  });
-}
-
-async function readPackageFacts(path: string): Promise<PackageFacts> {
-  let data: Readonly<Record<string, unknown>>;
-  try {
-    data = JSON.parse(await readFile(path, 'utf8'));
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT')
-      return { repository: undefined, license: undefined };
-    throw new PrebuiltError('INVALID_OPTIONS', `${path}: can't be read: ${(cause as Error).message}`, {
-      cause,
-    });
-  }
-  const { license } = data;
-  return {
-    repository: repositoryUrl(data.repository),
-    license: typeof license === 'string' ? license : undefined,
-  };
-}
-
-function repositoryUrl(repository: unknown): string | undefined {
-  const named = typeof repository === 'object' && repository !== null && 'url' in repository;
-  const text = named ? repository.url : repository;
-  if (typeof text !== 'string') return undefined;
-  const url = text.replace(/^git\+/, '').replace(/\.git$/, '');
-  return URL.canParse(url) && url.startsWith('https://') ? url : undefined;
 }

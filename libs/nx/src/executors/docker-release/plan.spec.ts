@@ -43,8 +43,10 @@ const facts: ReleaseFacts = {
       },
     ]),
   ),
-  dockerfile: Buffer.from(DOCKERFILE),
-  packageFacts: { repository: undefined, license: 'MIT' },
+  sources: {
+    dockerfile: Buffer.from(DOCKERFILE),
+    packageFacts: { repository: undefined, license: 'MIT' },
+  },
   builder: usable,
   engine: { version: '26.1.5' },
   now: 1_800_000_000,

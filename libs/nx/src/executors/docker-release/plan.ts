@@ -2,30 +2,19 @@ import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
 import { rfc3339 } from '@prebuilt/oci';
 import type { Manifest, PlatformArtifact } from '../../artifacts/manifest.ts';
-import { type Platform, parsePlatforms, platformParts, platformSuffix } from '../../artifacts/platform.ts';
-import { readDockerfile } from '../../dockerfile/read-dockerfile.ts';
+import { type Platform, parsePlatforms, platformSuffix } from '../../artifacts/platform.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { outputInWorkspace } from '../../files/workspace-path.ts';
-import type { BuildContext } from '../../image/context.ts';
 import type { HistoryFormat } from '../../image/history.ts';
-import { type ImagePlan, planImage } from '../../image/plan.ts';
-import { contextOf, type PackageFacts, type ReleaseFacts } from './facts.ts';
+import { dockerfileOf, planReleaseImages, type ReleaseImage } from '../../image/release-images.ts';
+import type { Command } from '../../process/command.ts';
+import type { ReleaseFacts } from './facts.ts';
 import type { DockerReleaseOptions } from './options.ts';
 
-/** A program to run, through no shell; relative paths are those of a fresh folder that it runs in. */
-export interface PlannedCommand {
-  readonly file: string;
-  readonly args: readonly string[];
-}
-
 /** One platform of a release. */
-export interface PlatformRelease {
-  readonly platform: Platform;
-  readonly context: BuildContext;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly image: ImagePlan;
+export interface PlatformRelease extends ReleaseImage {
   /** Undefined with the daemonless builder. */
-  readonly command: PlannedCommand | undefined;
+  readonly command: Command | undefined;
 }
 
 /** What a release will do. Paths are absolute, times are seconds since 1970. */
@@ -42,9 +31,6 @@ export interface DockerReleasePlan {
   readonly outputPath: string;
   readonly platforms: readonly PlatformRelease[];
 }
-
-/** The label that carries the digest of the executable inside. */
-export const EXECUTABLE_DIGEST_LABEL = 'dev.prebuilt.executable.digest';
 
 /** Where a platform's context and buildx's layout are, inside the folder that buildx runs in. */
 export interface PlatformFolders {
@@ -75,7 +61,12 @@ export function planDockerRelease(
       },
     );
   }
-  const dockerfile = readDockerfile(facts.dockerfile, options.dockerfile ?? 'the generated Dockerfile');
+  const images = planReleaseImages(options, artifacts, {
+    manifest,
+    inputPath,
+    sources: facts.sources,
+    historyFormat: historyFormat(facts),
+  });
   return {
     ...chosen,
     name: manifest.name,
@@ -85,20 +76,11 @@ export function planDockerRelease(
     compression: options.compression,
     inputPath,
     outputPath: outputInWorkspace(workspaceRoot, options.outputPath),
-    platforms: artifacts.map((artifact) => {
-      const { platform } = artifact;
-      const context = contextOf(artifact, inputPath);
-      const labels = labelsOf(options, manifest, artifact, facts.packageFacts);
-      const image = planImage(dockerfile, {
-        platform: platformParts(platform),
-        context,
-        labels,
-        historyFormat: historyFormat(facts),
-      });
-      const command =
-        chosen.builder === 'buildx' ? buildxCommand(options, facts, platform, labels) : undefined;
-      return { platform, context, labels, image, command };
-    }),
+    platforms: images.map((image) => ({
+      ...image,
+      command:
+        chosen.builder === 'buildx' ? buildxCommand(options, facts, image.platform, image.labels) : undefined,
+    })),
   };
 }
 
@@ -128,8 +110,12 @@ function buildxCommand(
   facts: ReleaseFacts,
   platform: Platform,
   labels: Readonly<Record<string, string>>,
-): PlannedCommand {
-  const folders = platformFolders(facts.manifest.sha256, facts.dockerfile, platform);
+): Command {
+  const folders = platformFolders(
+    facts.manifest.sha256,
+    dockerfileOf(facts.sources, facts.manifest.manifest),
+    platform,
+  );
   const output = [
     'type=oci',
     `dest=${folders.layout}`,
@@ -220,23 +206,4 @@ function chooseBuilder(
 // Where an engine answers, its wording, so that both builders give the same image ID; else the newest.
 function historyFormat({ engine }: ReleaseFacts): HistoryFormat {
   return engine !== undefined && Number.parseInt(engine.version, 10) < 28 ? 'moby-26' : 'moby-28';
-}
-
-function labelsOf(
-  options: DockerReleaseOptions,
-  manifest: Manifest,
-  artifact: PlatformArtifact,
-  { repository, license }: PackageFacts,
-): Readonly<Record<string, string>> {
-  const source = options.imageSource ?? repository;
-  const licenses = options.imageLicenses ?? license;
-  return {
-    'org.opencontainers.image.title': options.imageTitle ?? manifest.name,
-    'org.opencontainers.image.version': manifest.version,
-    ...(manifest.revision !== null && { 'org.opencontainers.image.revision': manifest.revision }),
-    'org.opencontainers.image.created': rfc3339(manifest.sourceDateEpoch),
-    ...(source !== undefined && { 'org.opencontainers.image.source': source }),
-    ...(licenses !== undefined && { 'org.opencontainers.image.licenses': licenses }),
-    [EXECUTABLE_DIGEST_LABEL]: `sha256:${artifact.sha256}`,
-  };
 }

@@ -4,7 +4,6 @@ import {
   createImageLayout,
   type Descriptor,
   type Digest,
-  type LayerThreads,
   REF_NAME,
   readImageLayout,
   rfc3339,
@@ -15,6 +14,8 @@ import {
 import { type Platform, platformParts } from '../../artifacts/platform.ts';
 import { replaceFolder } from '../../files/output-folder.ts';
 import { assembleImage, type LayerProgress } from '../../image/daemonless.ts';
+import { holdLayoutAgainstPlan } from '../../image/proof.ts';
+import { expectedImage } from '../../image/release-images.ts';
 import { stageContext } from '../../image/stage-context.ts';
 import { settleAll } from '../../process/settle-all.ts';
 import { checkContent, checkFiles } from './facts.ts';
@@ -51,7 +52,8 @@ export async function checkArtifacts({ platforms, inputPath }: DockerReleasePlan
 
 /**
  * Builds the images of all platforms side by side and puts the finished layout in place by rename: a failed or
- * interrupted release leaves the former one. Throws what `checkArtifacts` throws, and `BUILDER` where buildx fails.
+ * interrupted release leaves the former one. Throws what `checkArtifacts` throws, and `BUILDER` where buildx fails
+ * or what was written is not what was planned.
  */
 export async function runDockerRelease(
   plan: DockerReleasePlan,
@@ -66,12 +68,12 @@ export async function runDockerRelease(
     await writeFile(join(work, 'Dockerfile'), dockerfile);
     const stop = new AbortController();
     const either = AbortSignal.any([signal, stop.signal]);
-    await using threads = readers(plan);
+    await using threads = startLayerThreads(layerSizes(plan));
     const built = await settleAll(
       plan.platforms.map(async (release) => {
         const started = performance.now();
         try {
-          const image = { plan, release, blobs, work, dockerfile, threads, signal: either };
+          const image = { plan, release, blobs, work, dockerfile, signal: either };
           const manifest = await (release.command === undefined
             ? assemble(image, progress)
             : build(image, progress));
@@ -90,7 +92,10 @@ export async function runDockerRelease(
       [REF_NAME]: plan.version,
       'org.opencontainers.image.created': rfc3339(plan.sourceDateEpoch),
     });
-    const { images } = await readImageLayout(folder);
+    const layout = await readImageLayout(folder);
+    const expected = plan.platforms.map((release) => expectedImage(release, plan.sourceDateEpoch));
+    await holdLayoutAgainstPlan(layout, expected, threads, REFUSAL);
+    const { images } = layout;
     return {
       builder: plan.builder,
       digest: index.digest,
@@ -111,12 +116,18 @@ function packedFiles({ image }: PlatformRelease): ReadonlySet<string> {
   return new Set(image.layers.flat().flatMap(({ file }) => file?.source ?? []));
 }
 
-/** What reads back the images that buildx makes; a layer of its own assembly is known. */
-function readers({ platforms }: DockerReleasePlan): LayerThreads {
-  const built = platforms.filter(({ command }) => command !== undefined);
-  const bytes = built.map(({ context }) => context.files.reduce((sum, { size }) => sum + size, 0));
-  return startLayerThreads(bytes);
+/** About how many bytes each layer has. */
+function layerSizes({ platforms }: DockerReleasePlan): readonly number[] {
+  return platforms.flatMap(({ image }) =>
+    image.layers.map((paths) => paths.reduce((sum, { file }) => sum + (file?.size ?? 0), 0)),
+  );
 }
+
+const REFUSAL = {
+  code: 'BUILDER',
+  subject: 'the image that was built is not the one that was planned',
+  hint: 'Nothing was written. Does the builder change images (a remote one, a plugin)? Try --builder=daemonless.',
+} as const;
 
 interface ImageWork {
   readonly plan: DockerReleasePlan;
@@ -124,7 +135,6 @@ interface ImageWork {
   readonly blobs: string;
   readonly work: string;
   readonly dockerfile: Uint8Array;
-  readonly threads: LayerThreads;
   readonly signal: AbortSignal;
 }
 
@@ -150,10 +160,10 @@ async function assemble(
 const STAGED_TIME = 2_147_483_647;
 
 async function build(
-  { plan, release, blobs, work, dockerfile, threads, signal }: ImageWork,
+  { plan, release, blobs, work, dockerfile, signal }: ImageWork,
   progress: ReleaseProgress,
 ): Promise<Descriptor> {
-  const { platform, context, image, command } = release;
+  const { platform, context, command } = release;
   if (command === undefined) throw new Error(`${platform}: planned without a command`);
   const { adoptImage, runBuildx } = await import('../../image/buildx.ts');
   const folders = platformFolders(plan.manifestSha256, dockerfile, platform);
@@ -162,7 +172,7 @@ async function build(
   await mkdir(join(work, folders.layout), { recursive: true });
   await runBuildx(command, work, signal, (text) => progress.line(`${platform} | ${text}`));
   const [manifest] = await settleAll([
-    adoptImage(join(work, folders.layout), blobs, platform, image, threads),
+    adoptImage(join(work, folders.layout), blobs, platform),
     rm(staged, { recursive: true }),
   ]);
   return { ...manifest, platform: platformParts(platform) };

@@ -249,17 +249,13 @@ const REFUSALS: readonly Refusal[] = [
   },
   {
     name: 'a 32-bit file',
-    spoil: () => patch(join(bin, EXECUTABLE), (bytes) => bytes.writeUInt8(1, 4)),
+    spoil: () => writeFile(join(bin, EXECUTABLE), buildElf({ machine: 'x86_64', class: 32 })),
     code: 'WRONG_MACHINE',
     says: 'found 32-bit little-endian',
   },
   {
     name: 'a big-endian file',
-    spoil: () =>
-      patch(join(bin, EXECUTABLE), (bytes) => {
-        bytes.writeUInt8(2, 5);
-        bytes.subarray(16, 20).swap16();
-      }),
+    spoil: () => writeFile(join(bin, EXECUTABLE), buildElf({ machine: 'x86_64', byteOrder: 'big' })),
     code: 'WRONG_MACHINE',
     says: 'found 64-bit big-endian',
   },

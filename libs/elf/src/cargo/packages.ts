@@ -1,0 +1,65 @@
+/** A package of a Rust executable. */
+export interface CargoPackage {
+  readonly name: string;
+  readonly version: string;
+  /** `crates.io`, `git`, `local`, `registry`, or what newer writers add. */
+  readonly source: string;
+  /** `build` for what only build scripts and macros use: it is not in the executable. */
+  readonly kind: 'runtime' | 'build';
+  /** Whether this is the package of the executable. */
+  readonly root: boolean;
+  /** Places in the list of packages; circles are possible. */
+  readonly dependencies: readonly number[];
+}
+
+/** What `cargo auditable` writes. */
+export interface CargoAuditable {
+  /** 0: macros are given as `runtime`, and packages that aren't used may be listed. 1: macros are right. 8: both. */
+  readonly format: number;
+  readonly packages: readonly CargoPackage[];
+}
+
+/**
+ * Parses the JSON of `cargo auditable`. Throws `SyntaxError` that names what is not as its schema wants it.
+ * https://github.com/rust-secure-code/cargo-auditable/blob/master/cargo-auditable.schema.json
+ */
+export function parseCargoAuditable(json: string): CargoAuditable {
+  const { format = 0, packages } = objectOf(JSON.parse(json), 'an object');
+  if (!isIndex(format)) throw unexpected('format', 'a number', format);
+  if (!Array.isArray(packages)) throw unexpected('packages', 'a list', packages);
+  return { format, packages: packages.map((each, index) => packageOf(each, index, packages.length)) };
+}
+
+function packageOf(value: unknown, index: number, count: number): CargoPackage {
+  const at = `packages[${index}]`;
+  const { name, version, source, kind = 'runtime', root = false, dependencies = [] } = objectOf(value, at);
+  if (typeof name !== 'string') throw unexpected(`${at}.name`, 'a text', name);
+  if (typeof version !== 'string') throw unexpected(`${at}.version`, 'a text', version);
+  if (typeof source !== 'string') throw unexpected(`${at}.source`, 'a text', source);
+  if (kind !== 'runtime' && kind !== 'build') throw unexpected(`${at}.kind`, 'runtime or build', kind);
+  if (typeof root !== 'boolean') throw unexpected(`${at}.root`, 'true or false', root);
+  if (!Array.isArray(dependencies) || !dependencies.every((each) => isIndex(each) && each < count))
+    throw unexpected(`${at}.dependencies`, `numbers below ${count}`, dependencies);
+  return { name, version, source, kind, root, dependencies };
+}
+
+function objectOf(value: unknown, at: string): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) throw unexpected(at, 'an object', value);
+  return value as Record<string, unknown>;
+}
+
+function isIndex(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function unexpected(at: string, wanted: string, found: unknown): SyntaxError {
+  return new SyntaxError(`${at}: expected ${wanted}, found ${describe(found)}`);
+}
+
+// Never the inside of a list or an object, which may be a million levels deep.
+function describe(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (typeof value === 'object' && value !== null) return 'an object';
+  return JSON.stringify(value).slice(0, 200);
+}

@@ -1,0 +1,87 @@
+import fc from 'fast-check';
+import { ElfError } from '../src/errors.ts';
+import { type ByteSource, bytesSource } from '../src/source.ts';
+
+/** The most that was seen over all changed files. */
+export interface Bounds {
+  /** Milliseconds of the slowest answer. */
+  slowest: number;
+  /** Bytes that the greediest answer asked for. */
+  asked: number;
+  /** How many were answered by facts, and how many by an error. */
+  answers: number;
+  errors: number;
+}
+
+/**
+ * Changes a file in `runs` ways, a field or a few at the bytes that aren't zero, or cuts it, and reads it with each
+ * reader. Throws where one answers by anything but a value or an `ElfError`.
+ */
+export async function readMutations(
+  file: Uint8Array,
+  readers: readonly ((source: ByteSource) => Promise<unknown>)[],
+  runs: number,
+): Promise<Bounds> {
+  const bounds = { slowest: 0, asked: 0, answers: 0, errors: 0 };
+  await fc.assert(
+    fc.asyncProperty(mutationsOf(file), async (changed) => {
+      for (const read of readers) {
+        const started = performance.now();
+        const source = countedSource(changed);
+        try {
+          await read(source);
+          bounds.answers += 1;
+        } catch (error) {
+          if (!(error instanceof ElfError)) throw error;
+          bounds.errors += 1;
+        }
+        bounds.slowest = Math.max(bounds.slowest, performance.now() - started);
+        bounds.asked = Math.max(bounds.asked, source.asked);
+      }
+    }),
+    { numRuns: runs },
+  );
+  return bounds;
+}
+
+function mutationsOf(file: Uint8Array): fc.Arbitrary<Uint8Array> {
+  const places = [...file.keys()].filter((at) => file[at] !== 0);
+  const change = fc.record({
+    at: fc.oneof(fc.constantFrom(...places), fc.nat({ max: Math.min(255, file.length - 1) })),
+    bytes: fc.constantFrom(1, 2, 4, 8),
+    big: fc.boolean(),
+    value: fc.oneof(
+      fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+      fc.bigInt({ min: 0n, max: BigInt(2 * file.length) }),
+      fc.constantFrom(0n, 1n, 2n ** 31n, 2n ** 32n - 1n, 2n ** 63n, 2n ** 64n - 1n),
+    ),
+  });
+  return fc
+    .tuple(
+      fc.array(change, { minLength: 1, maxLength: 4 }),
+      fc.option(fc.nat({ max: file.length }), { freq: 5 }),
+    )
+    .map(([changes, cut]) => {
+      const changed = Buffer.from(file);
+      for (const { at, bytes, big, value } of changes) {
+        const field = Buffer.alloc(8);
+        if (big) field.writeBigUInt64BE((value << BigInt(64 - 8 * bytes)) & (2n ** 64n - 1n));
+        else field.writeBigUInt64LE(value);
+        field.copy(changed, at, 0, bytes);
+      }
+      return cut === null ? changed : changed.subarray(0, cut);
+    });
+}
+
+function countedSource(bytes: Uint8Array): ByteSource & { asked: number } {
+  const source = bytesSource(bytes, 'file');
+  const counted = {
+    ...source,
+    asked: 0,
+    read(offset: number, length: number) {
+      counted.asked += length;
+      return source.read(offset, length);
+    },
+  };
+  return counted;
+}

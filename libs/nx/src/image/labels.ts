@@ -1,0 +1,36 @@
+import { rfc3339 } from '@prebuilt/oci';
+import type { Manifest, PlatformArtifact } from '../artifacts/manifest.ts';
+import type { PackageFacts } from './sources.ts';
+
+/** What a maintainer says of an image; what is left out is taken from the manifest and package.json. */
+export interface LabelOptions {
+  readonly imageTitle?: string;
+  readonly imageSource?: string;
+  readonly imageLicenses?: string;
+}
+
+/** The label that carries the digest of the executable inside. */
+export const EXECUTABLE_DIGEST_LABEL = 'dev.prebuilt.executable.digest';
+
+/**
+ * The labels of one platform's image.
+ * https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md#pre-defined-annotation-keys
+ */
+export function imageLabels(
+  options: LabelOptions,
+  manifest: Manifest,
+  artifact: PlatformArtifact,
+  { repository, license }: PackageFacts,
+): Readonly<Record<string, string>> {
+  const source = options.imageSource ?? repository;
+  const licenses = options.imageLicenses ?? license;
+  return {
+    'org.opencontainers.image.title': options.imageTitle ?? manifest.name,
+    'org.opencontainers.image.version': manifest.version,
+    ...(manifest.revision !== null && { 'org.opencontainers.image.revision': manifest.revision }),
+    'org.opencontainers.image.created': rfc3339(manifest.sourceDateEpoch),
+    ...(source !== undefined && { 'org.opencontainers.image.source': source }),
+    ...(licenses !== undefined && { 'org.opencontainers.image.licenses': licenses }),
+    [EXECUTABLE_DIGEST_LABEL]: `sha256:${artifact.sha256}`,
+  };
+}

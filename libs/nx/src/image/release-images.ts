@@ -1,0 +1,78 @@
+import type { ExpectedImage, ReadEntry } from '@prebuilt/oci';
+import type { Manifest, PlatformArtifact } from '../artifacts/manifest.ts';
+import { type Platform, platformParts } from '../artifacts/platform.ts';
+import { readDockerfile } from '../dockerfile/read-dockerfile.ts';
+import { type BuildContext, contextOf } from './context.ts';
+import type { LayerPath } from './file-tree.ts';
+import { generateDockerfile } from './generated-dockerfile.ts';
+import type { HistoryFormat } from './history.ts';
+import { imageLabels, type LabelOptions } from './labels.ts';
+import { type ImagePlan, planImage } from './plan.ts';
+import type { ImageSources } from './sources.ts';
+
+/** The image of one platform, planned. */
+export interface ReleaseImage {
+  readonly platform: Platform;
+  readonly context: BuildContext;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly image: ImagePlan;
+}
+
+/** What a maintainer says of the images of a release. */
+export interface ImageOptions extends LabelOptions {
+  readonly dockerfile?: string;
+}
+
+/** What the images of a release are planned from. */
+export interface ImageInputs {
+  readonly manifest: Manifest;
+  readonly sources: ImageSources;
+  /** The folder of executables, absolute. */
+  readonly inputPath: string;
+  readonly historyFormat: HistoryFormat;
+}
+
+/** The bytes of the Dockerfile: the maintainer's, else a generated one. */
+export function dockerfileOf(sources: ImageSources, manifest: Manifest): Uint8Array {
+  return sources.dockerfile ?? Buffer.from(generateDockerfile(manifest));
+}
+
+/**
+ * Plans the images of these platforms from the Dockerfile and the manifest: what makes an image and what holds one
+ * against its plan both start from here. Throws a `DockerfileError`.
+ */
+export function planReleaseImages(
+  options: ImageOptions,
+  artifacts: readonly PlatformArtifact[],
+  { manifest, sources, inputPath, historyFormat }: ImageInputs,
+): readonly ReleaseImage[] {
+  const dockerfile = readDockerfile(
+    dockerfileOf(sources, manifest),
+    options.dockerfile ?? 'the generated Dockerfile',
+  );
+  return artifacts.map((artifact) => {
+    const { platform } = artifact;
+    const context = contextOf(artifact, inputPath);
+    const labels = imageLabels(options, manifest, artifact, sources.packageFacts);
+    const parts = platformParts(platform);
+    const image = planImage(dockerfile, { platform: parts, context, labels, historyFormat });
+    return { platform, context, labels, image };
+  });
+}
+
+/** What a planned image has to be once it is made; every time in it is the source date, in seconds since 1970. */
+export function expectedImage({ platform, image }: ReleaseImage, sourceDateEpoch: number): ExpectedImage {
+  const { config, history, layers } = image;
+  return {
+    platform: platformParts(platform),
+    config,
+    created: sourceDateEpoch,
+    history,
+    layers: layers.map((paths) => paths.map((path) => expectedEntry(path, sourceDateEpoch))),
+  };
+}
+
+function expectedEntry({ path, uid, gid, mode, file }: LayerPath, mtime: number): ReadEntry {
+  const { size, sha256 } = file ?? { size: 0, sha256: undefined };
+  return { type: file === undefined ? 'directory' : 'file', path, uid, gid, mode, mtime, size, sha256 };
+}

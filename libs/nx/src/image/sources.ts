@@ -1,0 +1,63 @@
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { PrebuiltError } from '../errors.ts';
+
+/** What the workspace's package.json says of the program. */
+export interface PackageFacts {
+  readonly repository: string | undefined;
+  readonly license: string | undefined;
+}
+
+/** What an image is made from besides the folder of executables. */
+export interface ImageSources {
+  /** Undefined where one is to be generated. */
+  readonly dockerfile: Uint8Array | undefined;
+  readonly packageFacts: PackageFacts;
+}
+
+/** Reads the Dockerfile (a path relative to the workspace's root) and package.json. Throws `INVALID_OPTIONS`. */
+export async function readImageSources(
+  workspaceRoot: string,
+  dockerfile: string | undefined,
+): Promise<ImageSources> {
+  const [bytes, packageFacts] = await Promise.all([
+    dockerfile === undefined ? undefined : readDockerfileBytes(resolve(workspaceRoot, dockerfile)),
+    readPackageFacts(join(workspaceRoot, 'package.json')),
+  ]);
+  return { dockerfile: bytes, packageFacts };
+}
+
+async function readDockerfileBytes(path: string): Promise<Uint8Array> {
+  return readFile(path).catch((cause: NodeJS.ErrnoException) => {
+    throw new PrebuiltError('INVALID_OPTIONS', `dockerfile: ${path}: can't be read: ${cause.message}`, {
+      cause,
+    });
+  });
+}
+
+/** What a package.json says; nothing where there is none. Throws `INVALID_OPTIONS` where it can't be read. */
+export async function readPackageFacts(path: string): Promise<PackageFacts> {
+  let data: Readonly<Record<string, unknown>>;
+  try {
+    data = JSON.parse(await readFile(path, 'utf8'));
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT')
+      return { repository: undefined, license: undefined };
+    throw new PrebuiltError('INVALID_OPTIONS', `${path}: can't be read: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+  const { license } = data;
+  return {
+    repository: repositoryUrl(data.repository),
+    license: typeof license === 'string' ? license : undefined,
+  };
+}
+
+function repositoryUrl(repository: unknown): string | undefined {
+  const named = typeof repository === 'object' && repository !== null && 'url' in repository;
+  const text = named ? repository.url : repository;
+  if (typeof text !== 'string') return undefined;
+  const url = text.replace(/^git\+/, '').replace(/\.git$/, '');
+  return URL.canParse(url) && url.startsWith('https://') ? url : undefined;
+}

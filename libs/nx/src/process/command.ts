@@ -1,0 +1,5 @@
+/** A program to run, through no shell: a file (or a name in PATH) and its arguments. */
+export interface Command {
+  readonly file: string;
+  readonly args: readonly string[];
+}

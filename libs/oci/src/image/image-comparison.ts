@@ -1,0 +1,114 @@
+import { compressionOf, type DescriptorPlatform, type ImageIndex, MEDIA_TYPES } from '../descriptor.ts';
+import { formatImageConfig, rfc3339 } from '../layout/image-config.ts';
+import { compareValues, type Difference } from './difference.ts';
+import type { ExpectedImage, FoundDocuments, FoundImage } from './expected-image.ts';
+import { compareLayer } from './layer-comparison.ts';
+
+/**
+ * Every difference between an image and what was planned: its documents, then layer by layer every path; none where it
+ * is the planned one.
+ */
+export function compareImage(expected: ExpectedImage, found: FoundImage): readonly Difference[] {
+  return [
+    ...compareDocuments(expected, found),
+    ...expected.layers.flatMap((entries, index) => compareLayer(entries, found.layers[index] ?? [], index)),
+  ];
+}
+
+/**
+ * The differences that an image's documents show, before any layer is read: its platform, its configuration whole (a
+ * member that the plan does not have is a difference), and a manifest of nothing but this configuration and layers.
+ */
+export function compareDocuments(expected: ExpectedImage, found: FoundDocuments): readonly Difference[] {
+  return [
+    ...compareValues('platform', { ...expected.platform }, found.platform),
+    ...compareManifest(expected, found),
+    ...compareConfig(expected, found),
+  ];
+}
+
+/** The differences between an image index and one of exactly these platforms, each once and nothing besides. */
+export function compareIndex(
+  platforms: readonly DescriptorPlatform[],
+  index: ImageIndex,
+): readonly Difference[] {
+  const { manifests, ...rest } = index;
+  const plain = { schemaVersion: 2, mediaType: MEDIA_TYPES.index };
+  const shapes = manifests.map(({ digest: _, size: __, ...shape }) => shape);
+  const sorted = (values: readonly object[]): readonly unknown[] =>
+    values.map((value) => JSON.stringify(value, memberOrder)).sort();
+  return [
+    ...compareValues('index', plain, rest),
+    ...compareValues(
+      'index.manifests',
+      sorted(platforms.map((platform) => ({ mediaType: MEDIA_TYPES.manifest, platform }))),
+      sorted(shapes),
+    ),
+  ];
+}
+
+// Members in one order, whatever order they were read in.
+function memberOrder(_name: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** The annotation that BuildKit gives a layer whose times it has set, with the time in seconds since 1970. */
+const REWRITTEN_TIMESTAMP = 'buildkit/rewritten-timestamp';
+
+/**
+ * Clients obey more of a manifest than its list of layers: annotations that name another table of files inside a layer
+ * (zstd:chunked, eStargz), addresses and inline data of descriptors. None of it is planned.
+ */
+function compareManifest(
+  { created, layers }: ExpectedImage,
+  { manifest }: FoundDocuments,
+): readonly Difference[] {
+  const { config, layers: found, ...rest } = manifest;
+  const { digest: _, size: __, ...configShape } = config;
+  const counts = [layers.length, found.length].map((count) => `${count} layers`);
+  return [
+    ...compareValues('manifest', { schemaVersion: 2, mediaType: MEDIA_TYPES.manifest }, rest),
+    ...compareValues('manifest.config', { mediaType: MEDIA_TYPES.config }, configShape),
+    ...compareValues('manifest.layers', counts[0], counts[1]),
+    ...found.flatMap(({ digest: _, size: __, mediaType, annotations, ...shape }, index) => {
+      const where = `manifest.layers[${index}]`;
+      const known = compressionOf(mediaType) === undefined ? MEDIA_TYPES.layerGzip : mediaType;
+      const planned = annotations === undefined ? undefined : { [REWRITTEN_TIMESTAMP]: String(created) };
+      return [
+        ...compareValues(where, {}, shape),
+        ...compareValues(`${where}.mediaType`, known, mediaType),
+        ...compareValues(`${where}.annotations`, planned, annotations),
+      ];
+    }),
+  ];
+}
+
+function compareConfig(expected: ExpectedImage, { config: found }: FoundDocuments): readonly Difference[] {
+  const { platform, created, config } = expected;
+  const diffIds = found.rootfs.diff_ids;
+  const planned = JSON.parse(formatImageConfig({ ...platform, config, created, history: [], diffIds }));
+  const { history, ...rest } = found as typeof found & { readonly history?: unknown };
+  const { history: _, ...plannedRest } = planned;
+  return [
+    ...compareValues('', plannedRest, rest),
+    ...compareValues('rootfs.diff_ids', `${expected.layers.length} layers`, `${diffIds.length} layers`),
+    ...compareHistory(expected, history),
+  ];
+}
+
+function compareHistory({ history, created }: ExpectedImage, found: unknown): readonly Difference[] {
+  const entries = Array.isArray(found) ? found : [];
+  const planned = history.map(({ emptyLayer }) => ({
+    created: rfc3339(created),
+    comment: 'buildkit.dockerfile.v0',
+    ...(emptyLayer && { empty_layer: true }),
+  }));
+  return [
+    ...compareValues('history', `${planned.length} entries`, `${entries.length} entries`),
+    ...planned.flatMap((entry, index) => {
+      const { created_by: _, ...rest } = Object(entries[index]);
+      return compareValues(`history[${index}]`, entry, rest);
+    }),
+  ];
+}

@@ -1,0 +1,61 @@
+import { OciError } from '../errors.ts';
+
+/** Takes exact amounts of bytes from a stream of chunks of any size. */
+export class BlockReader {
+  readonly #source: AsyncIterator<Buffer>;
+  #chunk: Buffer = Buffer.alloc(0);
+
+  constructor(source: AsyncIterable<Buffer>) {
+    this.#source = source[Symbol.asyncIterator]();
+  }
+
+  /** The next bytes, exactly so many; undefined at the stream's end. Throws `INVALID_LAYER` for a rest of fewer. */
+  async take(size: number): Promise<Buffer | undefined> {
+    const taken = Buffer.alloc(size);
+    for (let filled = 0; filled < size; ) {
+      const part = await this.#next(size - filled);
+      if (part === undefined) {
+        if (filled === 0) return undefined;
+        throw truncated(size - filled);
+      }
+      filled += part.copy(taken, filled);
+    }
+    return taken;
+  }
+
+  /** The next bytes as they come, exactly so many. Throws `INVALID_LAYER` where the stream ends before. */
+  async *stream(size: number): AsyncGenerator<Buffer> {
+    let missing = size;
+    while (missing > 0) {
+      const part = await this.#next(missing);
+      if (part === undefined) throw truncated(missing);
+      missing -= part.length;
+      yield part;
+    }
+  }
+
+  /** Passes over bytes. Throws `INVALID_LAYER` where the stream ends before. */
+  async skip(size: number): Promise<void> {
+    for await (const _ of this.stream(size));
+  }
+
+  /** Passes over the rest of the stream. */
+  async drain(): Promise<void> {
+    while ((await this.#next(Number.MAX_SAFE_INTEGER)) !== undefined);
+  }
+
+  async #next(most: number): Promise<Buffer | undefined> {
+    while (this.#chunk.length === 0) {
+      const { done, value } = await this.#source.next();
+      if (done === true) return undefined;
+      this.#chunk = value;
+    }
+    const part = this.#chunk.subarray(0, most);
+    this.#chunk = this.#chunk.subarray(part.length);
+    return part;
+  }
+}
+
+function truncated(missing: number): OciError {
+  return new OciError('INVALID_LAYER', `layer: truncated, ${missing} bytes are missing`);
+}

@@ -1,0 +1,71 @@
+import { OciError } from '../errors.ts';
+import { type EntryMetadata, tarSize } from './tar-header.ts';
+
+/** How much of a layer is read before it is given up. */
+export interface LayerLimits {
+  /** Of the tar. */
+  readonly bytes: number;
+  readonly entries: number;
+  /** Parts of a path. */
+  readonly depth: number;
+  /** From the first byte to the last, with the time that the source takes. */
+  readonly milliseconds: number;
+}
+
+/** What a layer of an unknown origin is held to. */
+export const MAX_LAYER: LayerLimits = {
+  bytes: 16 * 1024 ** 3,
+  entries: 1_000_000,
+  depth: 255,
+  milliseconds: 60 * 60 * 1000,
+};
+
+const BASE_MILLISECONDS = 120_000;
+const SLOWEST_BYTES_PER_MILLISECOND = 256;
+
+/** The limits of a layer that is to have exactly these entries; its time allows for 256 KB a second. */
+export function layerLimits(entries: readonly EntryMetadata[]): LayerLimits {
+  const bytes = tarSize(entries);
+  return {
+    bytes,
+    entries: entries.length,
+    depth: Math.max(0, ...entries.map(({ path }) => depthOf(path))),
+    milliseconds: BASE_MILLISECONDS + Math.ceil(bytes / SLOWEST_BYTES_PER_MILLISECOND),
+  };
+}
+
+/** Counts what is read of a layer. Every method throws `LAYER_LIMIT` once it is more than allowed. */
+export class LayerMeter {
+  readonly #limits: LayerLimits;
+  readonly #started = performance.now();
+  #bytes = 0;
+  #entries = 0;
+
+  constructor(limits: LayerLimits) {
+    this.#limits = limits;
+  }
+
+  addBytes(count: number): void {
+    this.#bytes += count;
+    if (this.#bytes > this.#limits.bytes) throw exceeded(`${this.#limits.bytes} bytes of tar`);
+    if (performance.now() - this.#started > this.#limits.milliseconds) {
+      throw exceeded(`${this.#limits.milliseconds / 1000} s of reading`);
+    }
+  }
+
+  addEntry({ path }: EntryMetadata): void {
+    this.#entries += 1;
+    if (this.#entries > this.#limits.entries) throw exceeded(`${this.#limits.entries} entries`);
+    if (depthOf(path) > this.#limits.depth) {
+      throw exceeded(`${this.#limits.depth} parts of a path (${JSON.stringify(path.slice(0, 200))})`);
+    }
+  }
+}
+
+function depthOf(path: string): number {
+  return path.split('/').length;
+}
+
+function exceeded(limit: string): OciError {
+  return new OciError('LAYER_LIMIT', `layer: expected at most ${limit}, found more`);
+}

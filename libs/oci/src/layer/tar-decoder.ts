@@ -1,0 +1,223 @@
+import { OciError } from '../errors.ts';
+import { BLOCK, type EntryMetadata, type EntryType, encodeHeader } from './tar-header.ts';
+
+/** What an entry's header blocks may be, in bytes: two blocks and PAX records with the longest path and target. */
+const MAX_RECORDS_BYTES = 16 * 1024;
+
+/** The entry that a header describes, or the size of the PAX records that come before it. */
+export type DecodedHeader =
+  | { readonly kind: 'entry'; readonly fields: HeaderFields }
+  | { readonly kind: 'records'; readonly bytes: number };
+
+/** The fields of a header as they stand there. */
+export interface HeaderFields extends Omit<EntryMetadata, 'path' | 'target'> {
+  readonly name: string;
+  readonly target: string;
+}
+
+/** The records of a PAX header, of the keys that a layer may use. */
+export type PaxRecords = ReadonlyMap<PaxKey, string>;
+
+type PaxKey = 'path' | 'linkpath' | 'uid' | 'gid' | 'size' | 'mtime';
+
+const PAX_KEYS: ReadonlySet<string> = new Set<PaxKey>(['path', 'linkpath', 'uid', 'gid', 'size', 'mtime']);
+const NO_RECORDS: PaxRecords = new Map();
+
+const TYPES: Readonly<Record<string, EntryType>> = {
+  '0': 'file',
+  '1': 'link',
+  '2': 'symlink',
+  '5': 'directory',
+};
+const REFUSED_TYPES: Readonly<Record<string, string>> = {
+  '\0': 'a file of the format before POSIX',
+  '3': 'a character device',
+  '4': 'a block device',
+  '6': 'a FIFO',
+  '7': 'a contiguous file',
+  g: 'a global PAX header, which some readers apply to every entry',
+  K: "GNU tar's long link target",
+  L: "GNU tar's long name",
+  S: "GNU tar's sparse file",
+  X: 'a PAX header of Solaris',
+};
+
+/**
+ * Decodes a USTAR header block. Throws `INVALID_LAYER` for a wrong checksum, another format, a number that is not
+ * octal, PAX records above 16 KiB, and for every type but file, folder, links and the PAX records of one entry.
+ * https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html#tag_20_92_13_06
+ */
+export function decodeHeader(block: Buffer): DecodedHeader {
+  const expected = octal(block, 148, 8);
+  let sum = 8 * 32;
+  for (const [index, byte] of block.entries()) if (index < 148 || index >= 156) sum += byte;
+  if (sum !== expected) throw invalid(`header with the checksum ${expected}, found ${sum}`);
+  const name = fullName(block);
+  if (block.toString('latin1', 257, 265) !== 'ustar\x0000') {
+    throw invalid(`${JSON.stringify(name)}: expected a header of USTAR, found another format (GNU or older)`);
+  }
+  const flag = block.toString('latin1', 156, 157);
+  const size = octal(block, 124, 12);
+  if (flag === 'x') {
+    if (size > MAX_RECORDS_BYTES) {
+      throw invalid(`${size} bytes of PAX records for one entry, expected at most ${MAX_RECORDS_BYTES}`);
+    }
+    return { kind: 'records', bytes: size };
+  }
+  const type = TYPES[flag];
+  if (type === undefined) {
+    const found = REFUSED_TYPES[flag] ?? `the type ${JSON.stringify(flag)}`;
+    throw invalid(`${JSON.stringify(name)}: expected a file, folder or link, found ${found}`);
+  }
+  const [mode, uid, gid] = [octal(block, 100, 8), octal(block, 108, 8), octal(block, 116, 8)];
+  const mtime = octal(block, 136, 12);
+  return {
+    kind: 'entry',
+    fields: { name, type, mode, uid, gid, size, mtime, target: text(block, 157, 100) },
+  };
+}
+
+/**
+ * Decodes the records of a PAX header. Throws `INVALID_LAYER` where they are not of the form `length key=value`, for a
+ * key that stands twice, and for every key but path, linkpath, uid, gid, size and mtime: unpackers take extended
+ * attributes (`SCHILY.xattr.`), other names and other content (`GNU.sparse.`) from the rest.
+ */
+export function decodePaxRecords(data: Buffer): PaxRecords {
+  const records = new Map<PaxKey, string>();
+  let offset = 0;
+  while (offset < data.length) {
+    const space = data.indexOf(' ', offset);
+    const digits = space < 0 || space - offset > 9 ? '' : data.toString('latin1', offset, space);
+    const end = offset + Number(digits);
+    const record = /^\d+$/.test(digits) && end <= data.length ? data.toString('utf8', space + 1, end) : '';
+    const equals = record.indexOf('=');
+    if (equals < 1 || !record.endsWith('\n')) {
+      throw invalid('PAX records that are not of the form "length key=value"');
+    }
+    const key = record.slice(0, equals);
+    if (!isPaxKey(key)) {
+      throw invalid(
+        `PAX record ${JSON.stringify(key.slice(0, 80))}: expected only ${[...PAX_KEYS].join(', ')}`,
+      );
+    }
+    if (records.has(key)) throw invalid(`PAX record ${key} stands twice`);
+    records.set(key, record.slice(equals + 1, -1));
+    offset = end;
+  }
+  return records;
+}
+
+/**
+ * The metadata of an entry, from its header and the PAX records before it. Throws `INVALID_LAYER` for a path that is
+ * spelled in another way than readers agree on: absolute, with `.`, `..` or empty parts, with a slash at the end of
+ * anything but a folder; and for anything but a file with a size.
+ */
+export function entryOf(fields: HeaderFields, records: PaxRecords = NO_RECORDS): EntryMetadata {
+  const { type } = fields;
+  const name = records.get('path') ?? fields.name;
+  const target = records.get('linkpath') ?? fields.target;
+  if ((target === '') === (type === 'link' || type === 'symlink')) {
+    throw invalid(`${JSON.stringify(name)}: a ${type} with ${target === '' ? 'no' : 'a'} target`);
+  }
+  const size = numberOf(records, 'size') ?? fields.size;
+  if (type !== 'file' && size !== 0) {
+    throw invalid(`${JSON.stringify(name)}: a ${type} with ${size} bytes, which some readers step over`);
+  }
+  return {
+    type,
+    path: type === 'directory' ? folderPath(name) : innerPath(name),
+    mode: fields.mode,
+    uid: numberOf(records, 'uid') ?? fields.uid,
+    gid: numberOf(records, 'gid') ?? fields.gid,
+    mtime: numberOf(records, 'mtime') ?? fields.mtime,
+    size,
+    ...(type === 'link' && { target: innerPath(target) }),
+    ...(type === 'symlink' && { target }),
+  };
+}
+
+/**
+ * Throws `INVALID_LAYER` unless the blocks are those that the entry has in the one form in which Go's archive/tar, and
+ * so BuildKit, writes it: what is left to a reader's judgement (fields that contradict PAX records, bytes behind the
+ * end of a name, numbers in base 256, names of users) is in none of them.
+ */
+export function checkForm(entry: EntryMetadata, blocks: Buffer): void {
+  const expected = encodeHeader(entry);
+  if (expected.equals(blocks)) return;
+  const last = blocks.subarray(-BLOCK);
+  const differs = expected
+    .subarray(-BLOCK)
+    .findIndex((byte, index) => byte !== last[index] && !isChecksum(index));
+  const [where] = HEADER_FIELDS.findLast(([, offset]) => differs >= offset) ?? ['PAX records'];
+  throw invalid(`${JSON.stringify(entry.path)}: a header that readers read differently, in its ${where}`);
+}
+
+const HEADER_FIELDS = [
+  ['name', 0],
+  ['mode', 100],
+  ['uid', 108],
+  ['gid', 116],
+  ['size', 124],
+  ['time', 136],
+  ['checksum', 148],
+  ['type', 156],
+  ['link target', 157],
+  ['format', 257],
+  ["owner's name", 265],
+  ["group's name", 297],
+  ['device number', 329],
+  ['name prefix', 345],
+  ['unused bytes', 500],
+] as const;
+
+function isChecksum(offset: number): boolean {
+  return offset >= 148 && offset < 156;
+}
+
+function isPaxKey(key: string): key is PaxKey {
+  return PAX_KEYS.has(key);
+}
+
+function fullName(block: Buffer): string {
+  const prefix = block.toString('latin1', 257, 262) === 'ustar' ? text(block, 345, 155) : '';
+  const name = text(block, 0, 100);
+  return prefix === '' ? name : `${prefix}/${name}`;
+}
+
+function folderPath(name: string): string {
+  if (!name.endsWith('/')) throw invalid(`${JSON.stringify(name)}: a folder without a slash at its end`);
+  return innerPath(name.slice(0, -1));
+}
+
+function innerPath(name: string): string {
+  if (name.startsWith('/')) throw invalid(`${JSON.stringify(name)}: an absolute path`);
+  for (const part of name.split('/')) {
+    if (part === '..') throw invalid(`${JSON.stringify(name)}: leaves the image's root`);
+    if (part === '' || part === '.')
+      throw invalid(`${JSON.stringify(name)}: a path with an empty part or "."`);
+  }
+  if (name.includes('\0')) throw invalid(`${JSON.stringify(name)}: a path with a NUL byte`);
+  return name;
+}
+
+function numberOf(records: PaxRecords, key: PaxKey): number | undefined {
+  const digits = records.get(key);
+  if (digits === undefined) return undefined;
+  if (/^\d{1,15}$/.test(digits)) return Number(digits);
+  throw invalid(`PAX record ${key}: expected a whole number, found ${JSON.stringify(digits.slice(0, 40))}`);
+}
+
+function text(block: Buffer, offset: number, size: number): string {
+  const end = block.subarray(offset, offset + size).indexOf(0);
+  return block.toString('utf8', offset, offset + (end < 0 ? size : end));
+}
+
+function octal(block: Buffer, offset: number, size: number): number {
+  const digits = block.toString('latin1', offset, offset + size).replace(/[\0 ]+$/, '');
+  if (/^[0-7]*$/.test(digits)) return digits === '' ? 0 : Number.parseInt(digits, 8);
+  throw invalid(`header with a number that is not octal: ${JSON.stringify(digits)}`);
+}
+
+function invalid(problem: string): OciError {
+  return new OciError('INVALID_LAYER', `layer: ${problem}`);
+}

@@ -1,0 +1,178 @@
+import { OciError } from '../errors.ts';
+
+/** The kinds of entries that a layer written by this project can hold. */
+export type EntryType = 'file' | 'directory' | 'link' | 'symlink';
+
+/** The metadata of a layer's entry. */
+export interface EntryMetadata {
+  readonly type: EntryType;
+  /** Relative to the image's root, with `/`, without a slash at either end. */
+  readonly path: string;
+  /** Permission bits with setuid, setgid and sticky: 0 to 0o7777. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Seconds since 1970. */
+  readonly mtime: number;
+  /** Bytes; 0 for anything but a file. */
+  readonly size: number;
+  /** What a link points to: for a hard link the path of an earlier entry. */
+  readonly target?: string | undefined;
+}
+
+/** The size of a tar block in bytes. */
+export const BLOCK = 512;
+
+const NAME_SIZE = 100;
+const PREFIX_SIZE = 155;
+const TYPE_FLAGS: Readonly<Record<EntryType, string>> = {
+  file: '0',
+  link: '1',
+  symlink: '2',
+  directory: '5',
+};
+
+/**
+ * The header blocks of an entry as Go's archive/tar writes them: USTAR, and PAX records only for what USTAR can't
+ * hold (names that are not ASCII or too long, large numbers).
+ * https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html#tag_20_92_13
+ */
+export function encodeHeader(entry: EntryMetadata): Buffer {
+  const name = entry.type === 'directory' ? `${entry.path}/` : entry.path;
+  const target = entry.target ?? '';
+  if (name.includes('\0') || target.includes('\0')) {
+    throw new OciError('INVALID_LAYER', `layer: ${JSON.stringify(name)}: a path can't hold a NUL byte`);
+  }
+  const split = splitPath(name);
+  const records: Record<string, string> = {};
+  if (!fits(name, NAME_SIZE)) records.path = name;
+  if (!fits(target, NAME_SIZE)) records.linkpath = target;
+  for (const [key, value, width] of [
+    ['uid', entry.uid, 8],
+    ['gid', entry.gid, 8],
+    ['size', entry.size, 12],
+    ['mtime', entry.mtime, 12],
+  ] as const) {
+    if (value >= 8 ** (width - 1) || value < 0) records[key] = String(value);
+  }
+  const keys = Object.keys(records).sort();
+  const splitWillDo = split !== undefined && keys.length === 1;
+  if (keys.length === 0 || splitWillDo) {
+    return headerBlock({ ...entry, target, name: split?.name ?? name, prefix: split?.prefix ?? '' });
+  }
+  const data = Buffer.concat(keys.map((key) => paxRecord(key, records[key] ?? '')));
+  return Buffer.concat([
+    paxHeaderBlock(name, data.length),
+    padded(data),
+    headerBlock({ ...entry, target: toAscii(target), name: toAscii(name), prefix: '' }),
+  ]);
+}
+
+/** The zeros between the end of a file's content and the next block. */
+export function paddingAfter(size: number): Buffer {
+  return Buffer.alloc((BLOCK - (size % BLOCK)) % BLOCK);
+}
+
+/** The size in bytes of the tar that these entries make. */
+export function tarSize(entries: readonly EntryMetadata[]): number {
+  return entries.reduce(
+    (total, entry) => total + encodeHeader(entry).length + entry.size + paddingAfter(entry.size).length,
+    2 * BLOCK,
+  );
+}
+
+interface HeaderFields extends EntryMetadata {
+  readonly name: string;
+  readonly prefix: string;
+  readonly target: string;
+}
+
+function headerBlock(fields: HeaderFields): Buffer {
+  const block = Buffer.alloc(BLOCK);
+  writeText(block, fields.name, 0, NAME_SIZE);
+  writeOctal(block, fields.mode, 100, 8);
+  writeOctal(block, fields.uid, 108, 8);
+  writeOctal(block, fields.gid, 116, 8);
+  writeOctal(block, fields.size, 124, 12);
+  writeOctal(block, fields.mtime, 136, 12);
+  block.write(TYPE_FLAGS[fields.type], 156, 'ascii');
+  writeText(block, fields.target, 157, NAME_SIZE);
+  block.write('ustar\x0000', 257, 'ascii');
+  writeOctal(block, 0, 329, 8);
+  writeOctal(block, 0, 337, 8);
+  writeText(block, fields.prefix, 345, PREFIX_SIZE);
+  return withChecksum(block);
+}
+
+function paxHeaderBlock(name: string, size: number): Buffer {
+  const slash = name.lastIndexOf('/', name.length - 1);
+  const folder = name.slice(0, slash + 1);
+  const joined = `${folder}PaxHeaders.0/${name.slice(slash + 1)}`;
+  const block = Buffer.alloc(BLOCK);
+  writeText(block, toAscii(joined).slice(0, NAME_SIZE).replace(/\/+$/, ''), 0, NAME_SIZE);
+  for (const [value, offset, width] of [
+    [0, 100, 8],
+    [0, 108, 8],
+    [0, 116, 8],
+    [size, 124, 12],
+    [0, 136, 12],
+  ] as const) {
+    writeOctal(block, value, offset, width);
+  }
+  block.write('x', 156, 'ascii');
+  block.write('ustar\x0000', 257, 'ascii');
+  return withChecksum(block);
+}
+
+function withChecksum(block: Buffer): Buffer {
+  block.fill(' ', 148, 156);
+  const sum = block.reduce((total, byte) => total + byte, 0);
+  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'ascii');
+  return block;
+}
+
+// The length counts itself.
+function paxRecord(key: string, value: string): Buffer {
+  const rest = Buffer.byteLength(` ${key}=${value}\n`);
+  let length = rest + String(rest).length;
+  if (String(length).length !== String(rest).length) length = rest + String(length).length;
+  return Buffer.from(`${length} ${key}=${value}\n`);
+}
+
+function splitPath(name: string): { readonly prefix: string; readonly name: string } | undefined {
+  if (name.length <= NAME_SIZE || !isAscii(name)) return undefined;
+  let end = name.length;
+  if (end > PREFIX_SIZE + 1) end = PREFIX_SIZE + 1;
+  else if (name.endsWith('/')) end--;
+  const slash = name.slice(0, end).lastIndexOf('/');
+  const rest = name.length - slash - 1;
+  if (slash <= 0 || rest > NAME_SIZE || rest === 0 || slash > PREFIX_SIZE) return undefined;
+  return { prefix: name.slice(0, slash), name: name.slice(slash + 1) };
+}
+
+function fits(text: string, size: number): boolean {
+  return isAscii(text) && text.length <= size;
+}
+
+function isAscii(text: string): boolean {
+  return toAscii(text) === text;
+}
+
+function toAscii(text: string): string {
+  return text.replace(/\P{ASCII}/gu, '');
+}
+
+// A name that is cut must not end in a slash: readers of old would take the entry for a folder.
+function writeText(block: Buffer, text: string, offset: number, size: number): void {
+  const cut = text.length > size ? text.slice(0, size).replace(/\/+$/, '') : text;
+  block.write(cut, offset, 'latin1');
+}
+
+function writeOctal(block: Buffer, value: number, offset: number, width: number): void {
+  const written = value >= 8 ** (width - 1) || value < 0 ? 0 : value;
+  block.write(`${written.toString(8).padStart(width - 1, '0')}\0`, offset, 'ascii');
+}
+
+function padded(data: Buffer): Buffer {
+  return Buffer.concat([data, paddingAfter(data.length)]);
+}

@@ -1,0 +1,122 @@
+import { OciError } from '../errors.ts';
+import type { Chunks } from './chunk-pipeline.ts';
+
+const MAGIC = 0xfd2fb528;
+/** A decoder needs this much memory for a frame, in bytes; encoders in use ask for 8 MiB or less, at their best 32. */
+const MAX_WINDOW = 32 * 1024 * 1024;
+const CONTENT_SIZE_BYTES = [0, 2, 4, 8];
+const DICTIONARY_BYTES = [0, 1, 2, 4];
+
+/**
+ * Passes a zstd stream of exactly one frame on, as it comes. Skippable frames are refused, since some readers take a
+ * table of files from them in place of the tar, and so are further frames, which others never reach, a dictionary, and
+ * a window above 32 MiB. Throws `INVALID_LAYER`; what is inside the blocks is left to the decoder.
+ * https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1
+ */
+export async function* oneFrame(source: Chunks): AsyncGenerator<Uint8Array> {
+  const walk = new FrameWalk();
+  for await (const chunk of source) {
+    walk.pass(chunk);
+    yield chunk;
+  }
+  walk.checkEnd();
+}
+
+type Part = 'magic' | 'descriptor' | 'header' | 'block header' | 'block' | 'checksum' | 'end';
+
+/** Follows a frame's structure: parts of known lengths, each of which tells the next. */
+class FrameWalk {
+  #part: Part = 'magic';
+  /** Bytes of the part that are still to come. */
+  #missing = 4;
+  #seen: Buffer = Buffer.alloc(0);
+  #descriptor = 0;
+  #isLast = false;
+
+  pass(chunk: Uint8Array): void {
+    for (let rest = chunk; rest.length > 0; ) {
+      if (this.#isOver) throw invalid(`${rest.length} or more bytes follow the first frame, expected none`);
+      const taken = rest.subarray(0, this.#missing);
+      if (this.#part !== 'block') this.#seen = Buffer.concat([this.#seen, taken]);
+      this.#missing -= taken.length;
+      rest = rest.subarray(taken.length);
+      while (this.#missing === 0 && !this.#isOver) [this.#part, this.#missing] = this.#next();
+    }
+  }
+
+  checkEnd(): void {
+    if (!this.#isOver) throw invalid(`truncated in its ${this.#part}`);
+  }
+
+  /** The part that follows the one just seen, and its length in bytes. */
+  #next(): readonly [Part, number] {
+    const seen = this.#seen;
+    this.#seen = Buffer.alloc(0);
+    switch (this.#part) {
+      case 'magic':
+        if (seen.readUInt32LE(0) !== MAGIC) {
+          const skippable = (seen.readUInt32LE(0) & 0xfffffff0) >>> 0 === 0x184d2a50;
+          throw invalid(skippable ? 'a skippable frame, which can hide content' : 'no frame of zstd');
+        }
+        return ['descriptor', 1];
+      case 'descriptor':
+        this.#descriptor = seen[0] ?? 0;
+        return ['header', this.#headerBytes()];
+      case 'header':
+        this.#checkHeader(seen);
+        return ['block header', 3];
+      case 'block header': {
+        const word = seen.readUIntLE(0, 3);
+        this.#isLast = (word & 1) === 1;
+        const type = (word >> 1) & 3;
+        if (type === 3) throw invalid('a block of a reserved type');
+        return ['block', type === 1 ? 1 : word >> 3];
+      }
+      case 'block':
+        if (!this.#isLast) return ['block header', 3];
+        return (this.#descriptor & 4) === 0 ? ['end', 0] : ['checksum', 4];
+      default:
+        return ['end', 0];
+    }
+  }
+
+  get #isOver(): boolean {
+    return this.#part === 'end';
+  }
+
+  get #isSingleSegment(): boolean {
+    return (this.#descriptor & 0x20) !== 0;
+  }
+
+  #contentSizeBytes(): number {
+    const flag = this.#descriptor >> 6;
+    return flag === 0 && this.#isSingleSegment ? 1 : (CONTENT_SIZE_BYTES[flag] ?? 0);
+  }
+
+  #headerBytes(): number {
+    const dictionary = DICTIONARY_BYTES[this.#descriptor & 3] ?? 0;
+    return (this.#isSingleSegment ? 0 : 1) + dictionary + this.#contentSizeBytes();
+  }
+
+  #checkHeader(header: Buffer): void {
+    if ((this.#descriptor & 3) !== 0) throw invalid('a frame that needs a dictionary');
+    if ((this.#descriptor & 8) !== 0) throw invalid('a frame with a reserved bit');
+    const window = this.#isSingleSegment ? this.#contentSize(header) : windowSize(header[0] ?? 0);
+    if (window > MAX_WINDOW) throw invalid(`a window of ${window} bytes, expected at most ${MAX_WINDOW}`);
+  }
+
+  #contentSize(header: Buffer): number {
+    const bytes = this.#contentSizeBytes();
+    if (bytes === 8) return Number(header.readBigUInt64LE(0));
+    return header.readUIntLE(0, bytes) + (bytes === 2 ? 256 : 0);
+  }
+}
+
+function windowSize(descriptor: number): number {
+  const base = 2 ** (10 + (descriptor >> 3));
+  return base + (base / 8) * (descriptor & 7);
+}
+
+function invalid(problem: string): OciError {
+  return new OciError('INVALID_LAYER', `layer: zstd: ${problem}`);
+}

@@ -1,0 +1,112 @@
+import type { Digest } from '../digest.ts';
+import { goJson, sortedMap } from './go-json.ts';
+
+/** A command that tells whether a container is well; durations in nanoseconds. */
+export interface Healthcheck {
+  readonly test: readonly string[];
+  readonly interval?: number | undefined;
+  readonly timeout?: number | undefined;
+  readonly startPeriod?: number | undefined;
+  readonly retries?: number | undefined;
+}
+
+/** How a container of the image runs: the `config` object of an image's configuration. */
+export interface ContainerConfig {
+  readonly user?: string | undefined;
+  /** `8080/tcp`, … in any order. */
+  readonly exposedPorts?: readonly string[] | undefined;
+  /** `NAME=value`, in the order in which they were set. */
+  readonly env: readonly string[];
+  readonly entrypoint?: readonly string[] | undefined;
+  readonly cmd?: readonly string[] | undefined;
+  readonly volumes?: readonly string[] | undefined;
+  readonly workingDir: string;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly stopSignal?: string | undefined;
+  readonly argsEscaped?: boolean | undefined;
+  readonly healthcheck?: Healthcheck | undefined;
+}
+
+/** A step in an image's history; `createdBy` is the instruction as the builder words it. */
+export interface HistoryEntry {
+  readonly createdBy: string;
+  readonly emptyLayer: boolean;
+}
+
+/** What an image's configuration holds. */
+export interface ImageConfig {
+  readonly architecture: string;
+  readonly os: string;
+  readonly variant?: string | undefined;
+  readonly config: ContainerConfig;
+  /** Seconds since 1970. */
+  readonly created: number;
+  readonly history: readonly HistoryEntry[];
+  readonly diffIds: readonly Digest[];
+}
+
+/**
+ * The bytes of an image's configuration, with members, order and escapes as BuildKit writes them, so that the same
+ * image has the same ID.
+ * https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md
+ */
+export function formatImageConfig(image: ImageConfig): string {
+  const created = rfc3339(image.created);
+  return goJson({
+    architecture: image.architecture,
+    config: formatContainerConfig(image.config),
+    created,
+    history: image.history.map(({ createdBy, emptyLayer }) => ({
+      created,
+      created_by: createdBy,
+      comment: 'buildkit.dockerfile.v0',
+      empty_layer: emptyLayer ? true : undefined,
+    })),
+    os: image.os,
+    rootfs: { type: 'layers', diff_ids: image.diffIds },
+    variant: image.variant,
+  });
+}
+
+function formatContainerConfig(config: ContainerConfig): object {
+  return {
+    User: unlessEmpty(config.user),
+    ExposedPorts: asSet(config.exposedPorts),
+    Env: config.env,
+    Entrypoint: unlessEmpty(config.entrypoint),
+    Cmd: unlessEmpty(config.cmd),
+    Volumes: asSet(config.volumes),
+    WorkingDir: config.workingDir,
+    Labels:
+      config.labels === undefined || Object.keys(config.labels).length === 0
+        ? undefined
+        : sortedMap(config.labels),
+    StopSignal: unlessEmpty(config.stopSignal),
+    ArgsEscaped: config.argsEscaped === true ? true : undefined,
+    Healthcheck: config.healthcheck && {
+      Test: config.healthcheck.test,
+      Interval: unlessZero(config.healthcheck.interval),
+      Timeout: unlessZero(config.healthcheck.timeout),
+      StartPeriod: unlessZero(config.healthcheck.startPeriod),
+      Retries: unlessZero(config.healthcheck.retries),
+    },
+  };
+}
+
+function asSet(names: readonly string[] | undefined): object | undefined {
+  if (names === undefined || names.length === 0) return undefined;
+  return sortedMap(Object.fromEntries(names.map((name) => [name, {}])));
+}
+
+function unlessEmpty<T extends { readonly length: number }>(value: T | undefined): T | undefined {
+  return value === undefined || value.length === 0 ? undefined : value;
+}
+
+function unlessZero(value: number | undefined): number | undefined {
+  return value === 0 ? undefined : value;
+}
+
+/** A time as image configurations and annotations hold it: RFC 3339, UTC, whole seconds. */
+export function rfc3339(seconds: number): string {
+  return new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
+}

@@ -1,0 +1,31 @@
+/**
+ * Parses JSON in which no object has two members of one name: of such two, readers take the first, the last, or, as Go's
+ * encoding/json does with objects, both into one. Throws a `SyntaxError`.
+ * https://www.rfc-editor.org/rfc/rfc8259#section-4, https://pkg.go.dev/encoding/json#Unmarshal
+ */
+export function parseUniqueJson(text: string): unknown {
+  const value: unknown = JSON.parse(text);
+  checkNames(text);
+  return value;
+}
+
+// Walks the tokens of a text that is known to be JSON.
+const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\],:]/gs;
+
+function checkNames(text: string): void {
+  const open: (Set<string> | undefined)[] = [];
+  let last: string | undefined;
+  for (const [token] of text.matchAll(TOKEN)) {
+    if (token === '{') open.push(new Set());
+    else if (token === '[') open.push(undefined);
+    else if (token === '}' || token === ']') open.pop();
+    else if (token === ':' && last !== undefined) {
+      const name: string = JSON.parse(last);
+      const names = open.at(-1);
+      if (names?.has(name))
+        throw new SyntaxError(`the member ${JSON.stringify(name.slice(0, 80))} stands twice`);
+      names?.add(name);
+    }
+    last = token.startsWith('"') ? token : undefined;
+  }
+}

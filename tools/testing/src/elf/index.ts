@@ -1,0 +1,3 @@
+export { buildElf } from './build-elf.ts';
+export type { Encoding } from './field-writer.ts';
+export { inlineBuildInfo, pointedBuildInfo } from './go-build-info.ts';

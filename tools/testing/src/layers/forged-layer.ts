@@ -1,0 +1,98 @@
+import { zstdCompressSync } from 'node:zlib';
+
+/** The fields of a tar header that a forger sets, as they are to stand there; the checksum is made to fit. */
+export interface ForgedHeader {
+  readonly name: string | Buffer;
+  /** `0` unless told. */
+  readonly flag?: string;
+  /** Octal digits or raw bytes, of the field's width at most. */
+  readonly mode?: string | Buffer;
+  readonly uid?: string | Buffer;
+  readonly gid?: string | Buffer;
+  readonly size?: string | Buffer;
+  readonly mtime?: string | Buffer;
+  readonly target?: string;
+  /** The magic and version; USTAR's unless told. */
+  readonly magic?: string;
+  readonly uname?: string;
+  readonly prefix?: string;
+  /** Bytes put over the finished header at an offset, before the checksum is made. */
+  readonly over?: readonly (readonly [offset: number, bytes: string | Buffer])[];
+}
+
+const BLOCK = 512;
+
+/** The end of an archive: two blocks of zeros. */
+export const TAR_END = Buffer.alloc(2 * BLOCK);
+
+/**
+ * One tar header, with whatever a forger wants in it.
+ * https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html#tag_20_92_13_06
+ */
+export function forgedHeader(header: ForgedHeader): Buffer {
+  const block = Buffer.alloc(BLOCK);
+  const put = (value: string | Buffer, offset: number): void => {
+    Buffer.from(value).copy(block, offset);
+  };
+  const { flag = '0', magic = 'ustar\x0000' } = header;
+  put(header.name, 0);
+  put(header.mode ?? '0000755\0', 100);
+  put(header.uid ?? '0000000\0', 108);
+  put(header.gid ?? '0000000\0', 116);
+  put(header.size ?? '00000000000\0', 124);
+  put(header.mtime ?? '14524770400\0', 136);
+  put(flag, 156);
+  put(header.target ?? '', 157);
+  put(magic, 257);
+  put(header.uname ?? '', 265);
+  put('0000000\0', 329);
+  put('0000000\0', 337);
+  put(header.prefix ?? '', 345);
+  for (const [offset, bytes] of header.over ?? []) put(bytes, offset);
+  block.fill(' ', 148, 156);
+  const sum = block.reduce((total, byte) => total + byte, 0);
+  put(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+  return block;
+}
+
+/** A header with the content behind it, padded to whole blocks; the size is the content's unless told. */
+export function forgedEntry(header: ForgedHeader, content: string | Buffer = ''): Buffer {
+  const bytes = Buffer.from(content);
+  const size = header.size ?? `${bytes.length.toString(8).padStart(11, '0')}\0`;
+  return Buffer.concat([
+    forgedHeader({ ...header, size }),
+    bytes,
+    Buffer.alloc((BLOCK - (bytes.length % BLOCK)) % BLOCK),
+  ]);
+}
+
+/** PAX records for the entry that follows, in the order given; with the flag `g` for all that follow. */
+export function forgedRecords(
+  records: readonly (readonly [key: string, value: string])[],
+  flag = 'x',
+): Buffer {
+  const data = Buffer.concat(records.map(([key, value]) => record(key, value)));
+  const more = { mode: '0000000\0', mtime: '00000000000\0' };
+  return forgedEntry({ name: 'PaxHeaders.0/app', flag, ...more }, data);
+}
+
+/** A frame that decoders of zstd pass over. https://www.rfc-editor.org/rfc/rfc8878#section-3.1.2 */
+export function skippableFrame(content: string | Buffer): Buffer {
+  const bytes = Buffer.from(content);
+  const head = Buffer.alloc(8);
+  head.writeUInt32LE(0x184d2a50, 0);
+  head.writeUInt32LE(bytes.length, 4);
+  return Buffer.concat([head, bytes]);
+}
+
+/** Bytes in one zstd frame. */
+export function zstdFrame(content: Buffer): Buffer {
+  return zstdCompressSync(content);
+}
+
+function record(key: string, value: string): Buffer {
+  const rest = Buffer.byteLength(` ${key}=${value}\n`);
+  let length = rest + 1;
+  while (String(length).length + rest !== length) length++;
+  return Buffer.from(`${length} ${key}=${value}\n`);
+}
