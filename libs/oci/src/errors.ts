@@ -1,3 +1,5 @@
+import { cleanText } from './outside-text.ts';
+
 /** What went wrong with an image, a layout or a registry. */
 export type OciErrorCode =
   | 'INVALID_DIGEST'
@@ -14,20 +16,39 @@ export type OciErrorCode =
   | 'REGISTRY_NOT_FOUND'
   | 'REGISTRY_RESPONSE';
 
-/** An image, layout or registry operation that could not be done. */
+/** What a registry answered where it did not do what was asked. */
+export interface RegistryRefusal {
+  readonly status: number;
+  /** The codes of its errors (`BLOB_UNKNOWN`, …). */
+  readonly codes: readonly string[];
+  /** Its own words; empty where it said nothing. */
+  readonly words: string;
+}
+
+/**
+ * An image, layout or registry operation that could not be done. The message is one line that may be printed, whatever a
+ * registry put into it.
+ */
 export class OciError extends Error {
   override readonly name = 'OciError';
   readonly code: OciErrorCode;
   /** What the reader can do about it. */
   readonly hint: string | undefined;
+  /** What the registry answered, where the error is such an answer. */
+  readonly refusal: RegistryRefusal | undefined;
 
   constructor(
     code: OciErrorCode,
     message: string,
-    options: { readonly hint?: string; readonly cause?: unknown } = {},
+    options: {
+      readonly hint?: string | undefined;
+      readonly cause?: unknown;
+      readonly refusal?: RegistryRefusal | undefined;
+    } = {},
   ) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(cleanText(message), options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.hint = options.hint;
+    this.refusal = options.refusal;
   }
 }

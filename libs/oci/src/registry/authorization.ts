@@ -1,155 +1,174 @@
 import { OciError } from '../errors.ts';
-import { type Challenge, parseChallenge } from './challenge.ts';
-import type { CredentialSource, Credentials } from './credentials.ts';
+import { type Challenge, parseChallenges } from './challenge.ts';
+import type { CredentialSource, Credentials } from './credentials/index.ts';
 import type { RetryClock } from './retry.ts';
+import { covers, formatScopes, joinScopes, parseScopes, type Scopes } from './scopes.ts';
+import { readToken, tokenRequest } from './tokens.ts';
 import {
+  addressOf,
   discard,
   type OpenResponse,
+  type Operation,
   type RegistryRequest,
   readBounded,
-  redactUrl,
   statusFailure,
   type Transport,
-} from './transport.ts';
+} from './transport/index.ts';
 
-const MOST_TOKEN_BYTES = 1024 * 1024;
-// A token without `expires_in` lives this long, by the specification; one is renewed before it ends.
-const TOKEN_SECONDS = 60;
+const MAX_TOKEN_BYTES = 1024 * 1024;
 const RENEW_BEFORE_MS = 10_000;
+// Once for the token that is there, once for what the registry asks beyond it.
+const MAX_CHALLENGES = 2;
+// A URL, or as zot names it, a path of the registry: https://github.com/project-zot/zot/issues/4033
+const REALM = /^(?:[A-Za-z][A-Za-z0-9+.-]*:|\/)/;
 
 interface Authorization {
   readonly header: string;
+  /** Undefined for Basic, which is good for everything. */
+  readonly scopes: Scopes | undefined;
   readonly expiresAt: number;
 }
 
-/** Sends requests of one registry with the authorization that it asks for. */
+/** Sends requests to one repository's registry with the authorization that it asks for. */
 export interface AuthorizedSender {
   /**
-   * Sends a request for a scope (`repository:name:pull,push`). Asked for authorization, it obtains one and sends
-   * again, once. Authorization goes to the registry's own origin only.
+   * Sends a request for scopes. Asked for authorization, it obtains one and sends again. Authorization goes to the
+   * registry's own origin only.
    */
-  send(operation: string, scope: string, wanted: RegistryRequest): Promise<OpenResponse>;
+  send(operation: Operation, scopes: Scopes, wanted: RegistryRequest): Promise<OpenResponse>;
 }
 
 /**
- * The authorization of one registry: Basic, or Bearer tokens from the realm that the registry names, kept for each
- * scope until shortly before they expire.
+ * The authorization of one repository's registry: Bearer tokens from the realm that it names, for what we need and what
+ * it asks for; Basic where it offers nothing else that can be had. Of several challenges the ones that are known count,
+ * in any order. Tokens are kept until shortly before they expire.
  * https://distribution.github.io/distribution/spec/auth/token/
  */
 export function createAuthorizedSender(
-  registry: string,
+  { registry, repository }: { readonly registry: string; readonly repository: string },
   transport: Transport,
   credentialsOf: CredentialSource,
   clock: RetryClock,
 ): AuthorizedSender {
-  const kept = new Map<string, Authorization>();
-  const { origin } = transport.baseUrl(registry);
+  let kept: readonly Authorization[] = [];
+  const base = transport.baseUrl(registry);
 
-  async function send(operation: string, scope: string, wanted: RegistryRequest): Promise<OpenResponse> {
-    const own = wanted.url.origin === origin;
-    const known = own ? current(scope) : undefined;
-    const response = await transport.send(operation, wanted, known);
-    if (response.status !== 401 || !own || response.url.origin !== origin) return response;
-    const challenge = parseChallenge(response.headers['www-authenticate']);
-    if (challenge === undefined) return response;
-    const header = await obtain(operation, scope, challenge);
-    if (header === undefined) return response;
-    await discard(response);
-    return transport.send(operation, wanted, header);
-  }
-
-  function current(scope: string): string | undefined {
-    const found = kept.get(scope) ?? kept.get('*');
-    return found !== undefined && found.expiresAt > clock.now() ? found.header : undefined;
-  }
-
-  async function obtain(operation: string, scope: string, challenge: Challenge): Promise<string | undefined> {
-    const credentials = await credentialsOf(registry);
-    if (challenge.scheme === 'basic') {
-      if (credentials?.kind !== 'basic') return undefined;
-      const header = basicHeader(credentials);
-      kept.set('*', { header, expiresAt: Number.POSITIVE_INFINITY });
-      return header;
+  async function send(operation: Operation, scopes: Scopes, wanted: RegistryRequest): Promise<OpenResponse> {
+    const own = wanted.address.url.origin === base.origin;
+    let used = own ? find(scopes) : undefined;
+    let response = await transport.send(operation, wanted, used?.header);
+    for (let challenges = 0; own && challenges < MAX_CHALLENGES; challenges += 1) {
+      if (response.status !== 401 || response.address.url.origin !== base.origin) return response;
+      const refused = used;
+      kept = kept.filter((each) => each !== refused);
+      used = await obtain(operation, scopes, await challengesOf(operation, response), refused);
+      if (used === undefined) return response;
+      await discard(response);
+      response = await transport.send(operation, wanted, used.header);
     }
-    const authorization = await fetchToken(operation, scope, challenge, credentials);
-    kept.set(scope, authorization);
-    return authorization.header;
+    return response;
+  }
+
+  function find(scopes: Scopes): Authorization | undefined {
+    return kept.find(
+      (each) => each.expiresAt > clock.now() && (each.scopes === undefined || covers(each.scopes, scopes)),
+    );
+  }
+
+  // Some fronts leave the challenge out of what is no answer to a GET of the API's base.
+  async function challengesOf(operation: Operation, response: OpenResponse): Promise<readonly Challenge[]> {
+    const given = parseChallenges(response.headers['www-authenticate']);
+    if (given.length > 0) return given;
+    const asked = await transport.send(operation, { method: 'GET', address: addressOf(base) }, undefined);
+    await discard(asked);
+    return asked.status === 401 ? parseChallenges(asked.headers['www-authenticate']) : [];
+  }
+
+  async function obtain(
+    operation: Operation,
+    scopes: Scopes,
+    challenges: readonly Challenge[],
+    refused: Authorization | undefined,
+  ): Promise<Authorization | undefined> {
+    const credentials = await credentialsOf(registry, repository);
+    const bearer = challenges.find(
+      ({ scheme, parameters }) => scheme === 'bearer' && parameters.get('realm'),
+    );
+    const basic = challenges.some(({ scheme }) => scheme === 'basic') && credentials?.kind === 'basic';
+    const given =
+      bearer === undefined
+        ? undefined
+        : await obtainToken(operation, scopes, bearer, credentials).catch((error) => {
+            if (!basic || !(error instanceof OciError) || error.refusal === undefined) throw error;
+            return undefined;
+          });
+    const found =
+      given ??
+      (basic
+        ? { header: basicHeader(credentials), scopes: undefined, expiresAt: Number.POSITIVE_INFINITY }
+        : undefined);
+    // The same again would be refused again.
+    if (found === undefined || found.header === refused?.header) return undefined;
+    kept = [...kept, found];
+    return found;
+  }
+
+  async function obtainToken(
+    operation: Operation,
+    scopes: Scopes,
+    { parameters }: Challenge,
+    credentials: Credentials | undefined,
+  ): Promise<Authorization> {
+    if (credentials?.kind === 'token')
+      return {
+        header: `Bearer ${credentials.token}`,
+        scopes: undefined,
+        expiresAt: Number.POSITIVE_INFINITY,
+      };
+    const asked = parseScopes(parameters.get('scope') ?? '');
+    const both = joinScopes(scopes, asked);
+    const first = await fetchToken(operation, both, parameters, credentials);
+    if (!(first instanceof OciError)) return first;
+    // A server that will not hear of what it did not ask for itself.
+    const strict = first.refusal?.status === 400 || first.refusal?.status === 403;
+    if (!strict || asked.size === 0 || covers(asked, both)) throw first;
+    const second = await fetchToken(operation, asked, parameters, credentials);
+    if (second instanceof OciError) throw first;
+    return { ...second, scopes: joinScopes(scopes, asked) };
   }
 
   async function fetchToken(
-    operation: string,
-    scope: string,
-    challenge: Extract<Challenge, { readonly scheme: 'bearer' }>,
+    operation: Operation,
+    scopes: Scopes,
+    parameters: Challenge['parameters'],
     credentials: Credentials | undefined,
-  ): Promise<Authorization> {
-    const url = parseRealm(challenge.realm, operation);
-    transport.checkUrl(url, operation);
-    const step = `${operation}: token for ${registry}`;
-    const response = await transport.send(
-      step,
-      tokenRequest(url, { service: challenge.service, scope: challenge.scope ?? scope }, credentials),
-      credentials?.kind === 'basic' ? basicHeader(credentials) : undefined,
-    );
-    if (response.status !== 200) throw await statusFailure(step, response, clock.now());
-    return readToken(step, response, await readBounded(step, response, MOST_TOKEN_BYTES));
-  }
-
-  function readToken(step: string, response: OpenResponse, body: Buffer): Authorization {
-    let answer: { readonly token?: unknown; readonly access_token?: unknown; readonly expires_in?: unknown };
-    try {
-      answer = JSON.parse(body.toString('utf8'));
-    } catch {
-      // The parser's message quotes the body, which may hold a token.
-      throw new OciError('REGISTRY_RESPONSE', `${step}: ${redactUrl(response.url)}: expected JSON`);
-    }
-    const token = answer.token || answer.access_token;
-    if (typeof token !== 'string' || /[\r\n]/.test(token)) {
+  ): Promise<Authorization | OciError> {
+    const step: Operation = { ...operation, name: `${operation.name}: token for ${registry}` };
+    const text = parameters.get('realm') ?? '';
+    if (!REALM.test(text)) {
       throw new OciError(
         'REGISTRY_RESPONSE',
-        `${step}: ${redactUrl(response.url)}: expected a token, found none`,
+        `${step.name}: expected the URL of a token server as realm, found another text`,
       );
     }
-    const seconds = typeof answer.expires_in === 'number' ? answer.expires_in : TOKEN_SECONDS;
-    return { header: `Bearer ${token}`, expiresAt: clock.now() + seconds * 1000 - RENEW_BEFORE_MS };
+    const realm = transport.follow(step, 'realm', text, base);
+    const wanted = { service: parameters.get('service'), scopes: formatScopes(scopes) };
+    const response = await transport.send(
+      step,
+      tokenRequest(realm, wanted, credentials),
+      credentials?.kind === 'basic' ? basicHeader(credentials) : undefined,
+    );
+    if (response.status !== 200) {
+      const failure = await statusFailure(step, response, clock.now());
+      if (failure instanceof OciError) return failure;
+      throw failure;
+    }
+    const body = await readBounded(step, response, MAX_TOKEN_BYTES);
+    const { value, seconds } = readToken(step, response.address, body);
+    return { header: `Bearer ${value}`, scopes, expiresAt: clock.now() + seconds * 1000 - RENEW_BEFORE_MS };
   }
 
   return { send };
-}
-
-function parseRealm(realm: string, operation: string): URL {
-  try {
-    return new URL(realm);
-  } catch {
-    throw new OciError(
-      'REGISTRY_RESPONSE',
-      `${operation}: expected the URL of a token server as realm, found another text`,
-    );
-  }
-}
-
-function tokenRequest(
-  url: URL,
-  wanted: { readonly service: string | undefined; readonly scope: string },
-  credentials: Credentials | undefined,
-): RegistryRequest {
-  const parameters = new URLSearchParams();
-  if (wanted.service !== undefined) parameters.set('service', wanted.service);
-  for (const scope of wanted.scope.split(' ')) parameters.append('scope', scope);
-  if (credentials?.kind === 'identity') {
-    parameters.set('grant_type', 'refresh_token');
-    parameters.set('client_id', 'prebuilt-nx');
-    parameters.set('refresh_token', credentials.token);
-    const body = parameters.toString();
-    return {
-      method: 'POST',
-      url,
-      headers: { 'content-type': 'application/x-www-form-urlencoded' },
-      body: () => body,
-    };
-  }
-  const asked = new URL(url);
-  for (const [name, value] of parameters) asked.searchParams.append(name, value);
-  return { method: 'GET', url: asked };
 }
 
 function basicHeader({ username, password }: Extract<Credentials, { readonly kind: 'basic' }>): string {

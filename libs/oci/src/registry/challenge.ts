@@ -1,29 +1,50 @@
-/** How a registry wants to be shown who asks (`WWW-Authenticate`). */
-export type Challenge =
-  | { readonly scheme: 'basic' }
-  | {
-      readonly scheme: 'bearer';
-      readonly realm: string;
-      readonly service: string | undefined;
-      readonly scope: string | undefined;
-    };
+/** One way in which a server wants to be shown who asks. */
+export interface Challenge {
+  /** In lower case: `basic`, `bearer`, `negotiate`, … */
+  readonly scheme: string;
+  /** By their names in lower case; the first of a name counts. */
+  readonly parameters: ReadonlyMap<string, string>;
+}
+
+// A token of RFC 9110; what stands unquoted in the place of a parameter's value may hold more than that (a URL).
+const TOKEN = /[A-Za-z0-9!#$%&'*+.^_`|~-]+/y;
+const UNQUOTED = /[^\s,"]+/y;
+const TOKEN68 = /[A-Za-z0-9._~+/-]+=*(?=\s*(?:,|$))/y;
+const QUOTED = /"((?:[^"\\]|\\.)*)"/sy;
+const SPACE = /[\t ]*/y;
+const SEPARATORS = /[\t ,]*/y;
 
 /**
- * Reads a `WWW-Authenticate` header; undefined where it holds neither Basic nor a Bearer with a realm.
- * https://distribution.github.io/distribution/spec/auth/token/#how-to-authenticate
+ * The challenges of a `WWW-Authenticate` header, in order: several may stand in one header, parted by the same commas as
+ * their parameters, and several headers come joined by commas. What can't be read ends the list. Takes time in
+ * proportion to the header's length.
+ * https://www.rfc-editor.org/rfc/rfc9110#section-11.6.1
  */
-export function parseChallenge(header: string | undefined): Challenge | undefined {
-  const [, scheme, rest = ''] = /^\s*([A-Za-z]+)(?:\s+(.*))?$/s.exec(header ?? '') ?? [];
-  if (scheme?.toLowerCase() === 'basic') return { scheme: 'basic' };
-  if (scheme?.toLowerCase() !== 'bearer') return undefined;
-  const parameters = new Map<string, string>();
-  for (const [, name, quoted, plain] of rest.matchAll(
-    /([A-Za-z_]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))/g,
-  )) {
-    if (name !== undefined)
-      parameters.set(name.toLowerCase(), quoted?.replaceAll(/\\(.)/g, '$1') ?? plain ?? '');
+export function parseChallenges(header: string | undefined): readonly Challenge[] {
+  const text = header ?? '';
+  const challenges: { readonly scheme: string; readonly parameters: Map<string, string> }[] = [];
+  let at = 0;
+  const take = (pattern: RegExp): RegExpExecArray | undefined => {
+    pattern.lastIndex = at;
+    const found = pattern.exec(text) ?? undefined;
+    if (found !== undefined) at = pattern.lastIndex;
+    return found;
+  };
+  for (take(SEPARATORS); at < text.length; take(SEPARATORS)) {
+    const name = take(TOKEN)?.[0].toLowerCase();
+    if (name === undefined) return challenges;
+    const spaced = take(SPACE)?.[0] !== '';
+    const current = challenges.at(-1)?.parameters;
+    if (text[at] === '=' && current !== undefined) {
+      at += 1;
+      take(SPACE);
+      const value = take(QUOTED)?.[1]?.replaceAll(/\\(.)/gs, '$1') ?? take(UNQUOTED)?.[0];
+      if (value === undefined) return challenges;
+      if (!current.has(name)) current.set(name, value);
+    } else {
+      challenges.push({ scheme: name, parameters: new Map() });
+      if (spaced) take(TOKEN68);
+    }
   }
-  const realm = parameters.get('realm');
-  if (!realm) return undefined;
-  return { scheme: 'bearer', realm, service: parameters.get('service'), scope: parameters.get('scope') };
+  return challenges;
 }

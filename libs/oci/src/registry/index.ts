@@ -1,10 +1,15 @@
+export { type Artifact, type AttachedArtifact, type AttachmentOutcome, attach } from './attachment.ts';
 export {
-  createRepositoryClient,
-  type RegistryManifest,
-  type RepositoryClient,
-  referrersTag,
-  type UploadOutcome,
-} from './client.ts';
-export { type CredentialSource, credentialSource, type RunHelper } from './credentials.ts';
-export { DEFAULT_RETRY_LIMITS, type RetryClock } from './retry.ts';
-export { createTransport, type Transport } from './transport.ts';
+  type CredentialSource,
+  type Credentials,
+  credentialSource,
+  type RunHelper,
+} from './credentials/index.ts';
+export { type ImageSource, type RemoteImage, readImage } from './image-reading.ts';
+export type { PutOutcome, RegistryManifest } from './manifests.ts';
+export { type Referrer, type Referrers, referrersTag } from './referrers.ts';
+export { createRepositoryClient, type RepositoryClient } from './repository.ts';
+export { DEFAULT_RETRY_LIMITS, type RetryClock, type RetryLimits } from './retry.ts';
+export type { TagOutcome } from './tags.ts';
+export { createTransport, type Transport } from './transport/index.ts';
+export type { UploadOptions, UploadOutcome } from './uploads/index.ts';

@@ -3,12 +3,18 @@ import { describe, expect, it } from 'vitest';
 import { decideRetry, isTransientError, isTransientStatus, type RetryLimits, retryAfterMs } from './retry.ts';
 
 const NOW = Date.parse('2026-01-01T00:00:00Z');
-const LIMITS: RetryLimits = { tries: 4, totalMs: 60_000, firstDelayMs: 100, longestDelayMs: 10_000 };
+const LIMITS: RetryLimits = {
+  tries: 4,
+  totalMs: 60_000,
+  firstDelayMs: 100,
+  longestDelayMs: 10_000,
+  operationMs: 1000,
+};
 
 describe('isTransientStatus', () => {
   it('names 408, 425, 429 and the 5xx that pass, and nothing else', () => {
     const transient = Array.from({ length: 500 }, (_, index) => index + 100).filter(isTransientStatus);
-    expect(transient).toEqual([408, 425, 429, 500, 502, 503, 504]);
+    expect(transient).toEqual([408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529, 530]);
   });
 });
 
@@ -41,6 +47,8 @@ describe('retryAfterMs', () => {
     ['1.5', undefined],
     ['soon', undefined],
     ['99999999999999', undefined],
+    ['1767225630', 30_000],
+    ['880.092µs', undefined],
   ])('%j: %s', (header, expected) => {
     expect(retryAfterMs(header, NOW)).toBe(expected);
   });

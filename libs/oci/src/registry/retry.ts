@@ -13,6 +13,8 @@ export interface RetryLimits {
   readonly totalMs: number;
   readonly firstDelayMs: number;
   readonly longestDelayMs: number;
+  /** What an operation may take with all its tries and waits, beyond the time that its bytes need. */
+  readonly operationMs: number;
 }
 
 /** The limits that publishing uses. */
@@ -21,9 +23,13 @@ export const DEFAULT_RETRY_LIMITS: RetryLimits = {
   totalMs: 5 * 60_000,
   firstDelayMs: 500,
   longestDelayMs: 30_000,
+  operationMs: 10 * 60_000,
 };
 
-const TRANSIENT_STATUSES: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
+const TRANSIENT_STATUSES: ReadonlySet<number> = new Set([
+  // 520 to 524, 529 and 530 are what Cloudflare says where the server behind it does not answer.
+  408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529, 530,
+]);
 
 const TRANSIENT_ERRORS: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
@@ -53,13 +59,15 @@ export function isTransientError(error: unknown): boolean {
 }
 
 /**
- * Milliseconds that a `Retry-After` header asks for: seconds or a date; undefined where it is neither.
+ * Milliseconds that a `Retry-After` header asks for: seconds, a date, or seconds since 1970 as Docker Hub writes them;
+ * undefined where it is neither, such as GHCR's "880.092µs".
  * https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
  */
 export function retryAfterMs(header: string | undefined, now: number): number | undefined {
   if (header === undefined) return undefined;
   const text = header.trim();
   if (/^\d{1,9}$/.test(text)) return Number(text) * 1000;
+  if (/^[1-9]\d{9}$/.test(text)) return Math.max(0, Number(text) * 1000 - now);
   const date = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/.test(text)
     ? Date.parse(text)
     : Number.NaN;

@@ -1,10 +1,13 @@
 import { formatImageReference, type LayerThreads, startLayerThreads } from '@prebuilt/oci';
+
+import type { Artifact, AttachedArtifact } from '@prebuilt/oci/registry';
 import type { PublishedImage, PublishRecord } from '../../artifacts/publish-record.ts';
 import type { Connection } from './connect.ts';
 import type { LocalFacts, PublishPlan, RepositoryPlan } from './plan.ts';
 import { createLayerReader } from './read-back.ts';
-import type { Artifact, AttachedArtifact, SbomFile } from './referrer.ts';
+import type { SbomFile } from './referrer.ts';
 import { attachSignature, moveTags, proveImage, type UploadTotals, uploadImage } from './run.ts';
+
 import type { UploadJournal } from './upload-journal.ts';
 
 /** Everything that a publish to all repositories works with. */
@@ -74,7 +77,7 @@ async function publishWith(
   for (const each of uploaded) proven.push({ ...each, proof: await proveImage(each.target, work) });
   const signature = await sign?.();
   const images: PublishedImage[] = [];
-  const signatures = new Map<RepositoryPlan, AttachedArtifact>();
+  const signatures = new Map<RepositoryPlan, AttachedArtifact | null>();
   for (const { target } of proven) {
     if (signature !== undefined) signatures.set(target, await attachSignature(target, work, signature));
   }

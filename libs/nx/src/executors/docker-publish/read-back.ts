@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import {
   compareIndex,
@@ -35,6 +36,8 @@ export interface ExpectedRelease {
 export interface LayerReader {
   /** The entries of what the registry gives for a layer. */
   read(reading: LayerReading): Promise<readonly ReadEntry[]>;
+  /** Reads a layer that no manifest names yet, where the registry gives it out before; else `read` does, afterwards. */
+  readAhead(reading: LayerReading): Promise<void>;
 }
 
 /** What was read back for one platform. */
@@ -50,19 +53,34 @@ const MAX_CONFIG_BYTES = 4 * 1024 * 1024;
 
 /** Reads the layers of a repository on the given threads. What was read is kept: a layer may be asked for ahead. */
 export function createLayerReader(client: RepositoryClient, threads: LayerThreads): LayerReader {
-  const readings = new Map<string, Promise<readonly ReadEntry[]>>();
-  return {
-    read({ layer, options }) {
-      const key = JSON.stringify([layer, options]);
-      const reading =
-        readings.get(key) ??
-        client.attempt(`read back layer ${layer.digest}`, () =>
-          threads.read(layer.size, () => client.openBlob(layer), options),
-        );
-      readings.set(key, reading);
-      return reading;
-    },
-  };
+  const readings = new Map<string, Promise<readonly ReadEntry[] | undefined>>();
+  const keyOf = (reading: LayerReading): string => JSON.stringify(reading);
+  const start = ({ layer, options }: LayerReading, open: () => Promise<Readable>) =>
+    client.attempt(`read back layer ${layer.digest}`, () => threads.read(layer.size, open, options));
+
+  async function readAhead(reading: LayerReading): Promise<void> {
+    const withheld = new Error('the registry does not give it out yet');
+    const ahead = start(reading, async () => {
+      const opened = await client.openUnnamedBlob(reading.layer);
+      if (opened === undefined) throw withheld;
+      return opened;
+    }).catch((error) => {
+      if (error === withheld) return undefined;
+      throw error;
+    });
+    readings.set(keyOf(reading), ahead);
+    await ahead;
+  }
+
+  async function read(reading: LayerReading): Promise<readonly ReadEntry[]> {
+    const ahead = await readings.get(keyOf(reading));
+    if (ahead !== undefined) return ahead;
+    const now = start(reading, () => client.openBlob(reading.layer));
+    readings.set(keyOf(reading), now);
+    return now;
+  }
+
+  return { read, readAhead };
 }
 
 /**

@@ -13,7 +13,8 @@ import {
   platformName,
   readDocument,
 } from '@prebuilt/oci';
-import type { RepositoryClient } from '@prebuilt/oci/registry';
+
+import { type Artifact, type AttachedArtifact, attach, type RepositoryClient } from '@prebuilt/oci/registry';
 import type { Manifest } from '../../artifacts/manifest.ts';
 import {
   formatPublishRecord,
@@ -21,11 +22,14 @@ import {
   type PublishedImage,
   type PublishRecord,
 } from '../../artifacts/publish-record.ts';
+
 import { PrebuiltError } from '../../errors.ts';
 import { readChunks } from '../../files/chunks.ts';
 import type { PublishPlan, RepositoryPlan, TagStep } from './plan.ts';
+
 import { type LayerReader, readBack } from './read-back.ts';
-import { type Artifact, type AttachedArtifact, attach, type SbomFile, sbomArtifact } from './referrer.ts';
+import { type SbomFile, sbomArtifact } from './referrer.ts';
+
 import type { UploadJournal } from './upload-journal.ts';
 
 /** What carrying out a plan needs besides it. */
@@ -85,23 +89,31 @@ export async function proveImage(
   );
   const created = new Date(manifest.sourceDateEpoch * 1000).toISOString();
   const sbom =
-    work.sboms.length === 0
-      ? null
-      : await attach(client, layout.root, sbomArtifact(work.sboms, created), (url) =>
-          work.journal.note(label, 'sbom', url),
-        );
+    work.sboms.length === 0 ? null : await attachTo(target, work, 'sbom', sbomArtifact(work.sboms, created));
   return { platforms: platforms.map((each) => ({ ...each, readBack: true })), sbom };
 }
 
-/** Attaches a signature of the index to it. */
+/** Attaches a signature of the index to it; null where the registry did not take or list it. */
 export function attachSignature(
   target: RepositoryPlan,
   work: PublishWork,
   signature: Artifact,
-): Promise<AttachedArtifact> {
+): Promise<AttachedArtifact | null> {
+  return attachTo(target, work, 'signature', signature);
+}
+
+async function attachTo(
+  target: RepositoryPlan,
+  work: PublishWork,
+  key: 'sbom' | 'signature',
+  artifact: Artifact,
+): Promise<AttachedArtifact | null> {
   const label = formatImageReference(target.repository);
-  const note = (url: string | undefined): void => work.journal.note(label, 'signature', url);
-  return attach(work.clientOf(target), work.layout.root, signature, note);
+  const note = (url: string | undefined): void => work.journal.note(label, key, url);
+  const attached = await attach(work.clientOf(target), work.layout.root, artifact, note);
+  if (attached.outcome === 'attached') return { digest: attached.digest, listedBy: attached.listedBy };
+  work.progress(`${target.reference}: ${key} ${attached.outcome}: ${attached.reason}`);
+  return null;
 }
 
 /**
@@ -166,7 +178,10 @@ function blobsOf({ layout, expected }: PublishWork, layers: LayerReader): readon
     const readings = planned === undefined ? [] : layerReadings(planned, image);
     return [
       { descriptor: image.manifest.config },
-      ...readings.map((reading) => ({ descriptor: reading.layer, readBack: () => layers.read(reading) })),
+      ...readings.map((reading) => ({
+        descriptor: reading.layer,
+        readBack: () => layers.readAhead(reading),
+      })),
     ];
   });
   return [...new Map(blobs.map((blob) => [blob.descriptor.digest, blob] as const)).values()];
@@ -223,16 +238,18 @@ async function readTagsBack(
 ): Promise<void> {
   for (const { tag, step } of target.tags) {
     if (step === 'leave') continue;
-    const found = await client.headManifest(tag);
-    if (found !== plan.index.digest) {
-      throw new PrebuiltError(
-        'READ_BACK',
-        `${label}:${tag}: expected it to name ${plan.index.digest}, found ${found ?? 'none'}`,
-        {
-          hint: 'Did something else move the tag at the same time? Run it again once that has ended.',
-        },
-      );
-    }
+    const seen = await client.confirmTag(tag, plan.index.digest);
+    if (seen.state === 'named') continue;
+    throw new PrebuiltError(
+      'READ_BACK',
+      `${label}:${tag}: expected it to name ${plan.index.digest}, found ${seen.found ?? 'none'}`,
+      {
+        hint:
+          seen.state === 'lagging'
+            ? 'The registry took the tag and still shows what it named before. Run it again in some minutes.'
+            : 'Something else moved the tag at the same time. Run it again once that has ended.',
+      },
+    );
   }
 }
 

@@ -1,8 +1,9 @@
 import type { Descriptor } from '@prebuilt/oci';
 import { digestHex, isLoopback } from '@prebuilt/oci';
+import type { Artifact } from '@prebuilt/oci/registry';
 import { PrebuiltError } from '../../errors.ts';
 import type { DockerPublishOptions } from './options.ts';
-import { type Artifact, documentArtifact } from './referrer.ts';
+import { documentArtifact } from './referrer.ts';
 
 /** Where a signature comes from. Without an identity token it is the one of the CI job. */
 export interface SigningServices {

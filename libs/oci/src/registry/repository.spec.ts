@@ -14,10 +14,13 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Descriptor } from '../descriptor.ts';
 import { digestOf } from '../digest.ts';
 import { OciError } from '../errors.ts';
-import { createRepositoryClient, type RepositoryClient, referrersTag } from './client.ts';
-import type { Credentials } from './credentials.ts';
+
+import type { Credentials } from './credentials/index.ts';
+import { referrersTag } from './referrers.ts';
+import { createRepositoryClient, type RepositoryClient } from './repository.ts';
+
 import { DEFAULT_RETRY_LIMITS } from './retry.ts';
-import { createTransport, type Transport } from './transport.ts';
+import { createTransport, type Transport } from './transport/index.ts';
 
 const SECRET = 'canary-password';
 const USER = { username: 'user', password: SECRET };

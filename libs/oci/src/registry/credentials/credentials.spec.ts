@@ -2,8 +2,7 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { parseChallenge } from './challenge.ts';
-import { type CredentialSource, credentialSource, type RunHelper } from './credentials.ts';
+import { type CredentialSource, credentialSource, type RunHelper } from './index.ts';
 
 const SECRET = 'canary-password';
 const auth = Buffer.from(`user:${SECRET}`).toString('base64');
@@ -169,27 +168,5 @@ describe('REGISTRY_USERNAME and REGISTRY_PASSWORD', () => {
 
   it('are refused one without the other', () => {
     expect(() => find({ REGISTRY_USERNAME: 'user' }, ['ghcr.io'])).toThrow('found one');
-  });
-});
-
-describe('parseChallenge', () => {
-  it.each([
-    ['Basic realm="x"', { scheme: 'basic' }],
-    [
-      'Bearer realm="https://auth.example/token",service="registry",scope="repository:a/b:pull,push"',
-      {
-        scheme: 'bearer',
-        realm: 'https://auth.example/token',
-        service: 'registry',
-        scope: 'repository:a/b:pull,push',
-      },
-    ],
-    ['bearer realm=https://auth.example/token', { scheme: 'bearer', realm: 'https://auth.example/token' }],
-    ['Bearer service="x"', undefined],
-    ['Negotiate', undefined],
-    ['', undefined],
-    [undefined, undefined],
-  ])('%j', (header, expected) => {
-    expect(parseChallenge(header)).toEqual(expected);
   });
 });

@@ -4,9 +4,11 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { type FakeRegistry, startFakeRegistry } from '@prebuilt/testing/registry';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { digestOf } from '../digest.ts';
-import { createRepositoryClient, type RepositoryClient } from './client.ts';
-import { DEFAULT_RETRY_LIMITS, type RetryClock } from './retry.ts';
+
+import { digestOf } from '../../digest.ts';
+import { createRepositoryClient, type RepositoryClient } from '../repository.ts';
+import { DEFAULT_RETRY_LIMITS, type RetryClock } from '../retry.ts';
+
 import { createTransport, type Transport } from './transport.ts';
 
 const CONTENT = Buffer.from('a layer');

@@ -1,0 +1,34 @@
+// Generated from schema.json by npm run generate.
+/**
+ * Writes a project's prebuilt.json, which gives it the targets of the pipeline.
+ */
+export interface ConfigurationOptions {
+  /**
+   * The project, or the folder of a program that is none yet.
+   */
+  readonly project: string;
+  /**
+   * What compiles the program. Found from the files in its folder where it is left out.
+   */
+  readonly toolchain?: string;
+  /**
+   * The program's main file, relative to its folder, for the toolchain bun.
+   */
+  readonly entry?: string;
+  /**
+   * Where the executables are, for the toolchain import: a path relative to the program's folder with {platform}, {os}, {arch} and {variant}.
+   */
+  readonly file?: string;
+  /**
+   * Where the image is published: ghcr.io/acme/server.
+   */
+  readonly repository?: string;
+  /**
+   * Also writes the Dockerfile.release that would be generated at each build, to be changed.
+   */
+  readonly dockerfile: boolean;
+  /**
+   * Leaves the changed files unformatted.
+   */
+  readonly skipFormat: boolean;
+}

@@ -1,0 +1,92 @@
+import { createAuthorizedSender } from './authorization.ts';
+import type { CredentialSource } from './credentials/index.ts';
+import { createPresence, type Presence } from './presence.ts';
+import type { RetryClock } from './retry.ts';
+import { joinScopes, parseScopes, type Scopes } from './scopes.ts';
+import {
+  type Address,
+  addressOf,
+  type OpenResponse,
+  type Operation,
+  type RegistryRequest,
+  statusFailure,
+  type Transport,
+} from './transport/index.ts';
+
+/** What the rooms of a repository (blobs, manifests, tags, …) share. */
+export interface RepositoryAccess {
+  readonly transport: Transport;
+  readonly presence: Presence;
+  /** The base of all that lies in the repository. */
+  readonly base: URL;
+  at(path: string): Address;
+  /** What an operation is called in messages: `registry/repository: what`. */
+  label(what: string): string;
+  /** One request with the repository's rights, and those of `more`. */
+  send(operation: Operation, wanted: RegistryRequest, more?: Scopes): Promise<OpenResponse>;
+  /** Throws the failure of any status but these. */
+  expectStatus(
+    operation: Operation,
+    response: OpenResponse,
+    statuses: readonly number[],
+  ): Promise<OpenResponse>;
+  /** The failure of a response. */
+  failure(operation: Operation, response: OpenResponse): ReturnType<typeof statusFailure>;
+  /** One request, tried again while it fails transiently; `read` is part of the try. */
+  ask<T>(
+    what: string,
+    wanted: RegistryRequest,
+    statuses: readonly number[],
+    read: (response: OpenResponse, operation: Operation) => Promise<T>,
+  ): Promise<T>;
+}
+
+/** Where a repository is, who asks, and what for. */
+export interface AccessOptions {
+  readonly registry: string;
+  readonly repository: string;
+  readonly transport: Transport;
+  readonly credentials: CredentialSource;
+  readonly clock: RetryClock;
+  /** What tokens are asked for: a base image is read with the right to pull alone. */
+  readonly rights?: 'pull' | 'push';
+}
+
+export function openAccess(options: AccessOptions): RepositoryAccess {
+  const { registry, repository, transport, clock, rights = 'push' } = options;
+  const sender = createAuthorizedSender(options, transport, options.credentials, clock);
+  const base = new URL(`${repository}/`, transport.baseUrl(registry));
+  const own = parseScopes(`repository:${repository}:${rights === 'push' ? 'pull,push' : 'pull'}`);
+
+  const label = (what: string): string => `${registry}/${repository}: ${what}`;
+  const failure = (operation: Operation, response: OpenResponse) =>
+    statusFailure(operation, response, clock.now());
+
+  async function expectStatus(
+    operation: Operation,
+    response: OpenResponse,
+    statuses: readonly number[],
+  ): Promise<OpenResponse> {
+    if (statuses.includes(response.status)) return response;
+    throw await failure(operation, response);
+  }
+
+  function send(operation: Operation, wanted: RegistryRequest, more?: Scopes): Promise<OpenResponse> {
+    return sender.send(operation, more === undefined ? own : joinScopes(own, more), wanted);
+  }
+
+  return {
+    transport,
+    presence: createPresence(),
+    base,
+    at: (path) => addressOf(new URL(path, base)),
+    label,
+    send,
+    expectStatus,
+    failure,
+    ask: (what, wanted, statuses, read) =>
+      transport.attempt(label(what), async (operation) =>
+        read(await expectStatus(operation, await send(operation, wanted), statuses), operation),
+      ),
+  };
+}

@@ -1,0 +1,30 @@
+import { OciError } from '../../errors.ts';
+import type { CredentialStore, Environment } from './credentials.ts';
+import { normaliseKey } from './keys.ts';
+
+/**
+ * `REGISTRY_USERNAME` and `REGISTRY_PASSWORD`, for `REGISTRY_HOST` or else the one registry in use. Throws `CREDENTIALS`
+ * for one without the other, and where it is not said for which registry they are.
+ */
+export function environmentStore(environment: Environment, registries: readonly string[]): CredentialStore {
+  const { REGISTRY_USERNAME: username, REGISTRY_PASSWORD: password, REGISTRY_HOST: host } = environment;
+  if (!username && !password) return async () => undefined;
+  if (!username || !password) {
+    throw new OciError(
+      'CREDENTIALS',
+      'credentials: expected both REGISTRY_USERNAME and REGISTRY_PASSWORD, found one',
+      { hint: 'Set both, or neither and use docker login.' },
+    );
+  }
+  const distinct = [...new Set(registries.map(normaliseKey))];
+  if (!host && distinct.length > 1) {
+    throw new OciError(
+      'CREDENTIALS',
+      `credentials: REGISTRY_USERNAME and REGISTRY_PASSWORD are for one registry, found ${distinct.join(', ')}`,
+      { hint: 'Say which one with REGISTRY_HOST, and use docker login for the others.' },
+    );
+  }
+  const meant = host ? normaliseKey(host) : distinct[0];
+  return async (registry) =>
+    normaliseKey(registry) === meant ? { kind: 'basic', username, password } : undefined;
+}

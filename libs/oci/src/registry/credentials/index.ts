@@ -1,0 +1,2 @@
+export type { CredentialSource, Credentials, RunHelper } from './credentials.ts';
+export { credentialSource } from './source.ts';

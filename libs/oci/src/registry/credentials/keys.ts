@@ -1,0 +1,38 @@
+const DOCKER_HUB = 'docker.io';
+const DOCKER_HUB_NAMES: ReadonlySet<string> = new Set([
+  DOCKER_HUB,
+  'index.docker.io',
+  'registry-1.docker.io',
+]);
+
+/** The key under which `docker login` keeps Docker Hub's credentials, and which its helpers are asked for. */
+export const DOCKER_HUB_KEY = 'https://index.docker.io/v1/';
+
+/**
+ * A registry, or a path in it, as users and programs write it in configuration (`http://host`, `https://host/v1/`,
+ * `host/path`), in one form: `host[:port][/path]`.
+ */
+export function normaliseKey(key: string): string {
+  const bare = key
+    .trim()
+    .replace(/^https?:\/\//i, '')
+    .replace(/\/+$/, '')
+    .replace(/\/v[12]$/, '')
+    .replace(/\/+$/, '');
+  const slash = bare.indexOf('/');
+  const host = (slash < 0 ? bare : bare.slice(0, slash)).toLowerCase();
+  const path = slash < 0 ? '' : bare.slice(slash);
+  return `${DOCKER_HUB_NAMES.has(host) ? DOCKER_HUB : host}${path}`;
+}
+
+/**
+ * The keys that hold for a repository, the nearest first: `host/path/name`, `host/path`, `host`.
+ * https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md#format
+ */
+export function keysOf(registry: string, repository: string | undefined): readonly string[] {
+  const parts = repository === undefined ? [] : repository.split('/');
+  const host = normaliseKey(registry);
+  return Array.from({ length: parts.length + 1 }, (_, left) =>
+    [host, ...parts.slice(0, parts.length - left)].join('/'),
+  );
+}

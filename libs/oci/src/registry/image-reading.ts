@@ -1,0 +1,139 @@
+import * as v from 'valibot';
+import { type Descriptor, type DescriptorPlatform, MEDIA_TYPES } from '../descriptor.ts';
+import { type Digest, isDigest } from '../digest.ts';
+import { OciError } from '../errors.ts';
+import type { RegistryManifest } from './manifests.ts';
+import type { RepositoryClient } from './repository.ts';
+
+/** What reading an image needs of a repository. */
+export type ImageSource = Pick<RepositoryClient, 'getManifest' | 'openBlob' | 'readBlob' | 'attempt'>;
+
+/** An image of one platform as a registry gives it. Its layers are opened with the source's `openBlob`. */
+export interface RemoteImage {
+  /** The digest of what the reference named: an index, or the manifest itself. */
+  readonly digest: Digest;
+  readonly manifest: RegistryManifest;
+  readonly config: Descriptor;
+  /** From the lowest up; each is there to be read. */
+  readonly layers: readonly Descriptor[];
+  /** The bytes of its configuration, as they are. */
+  readonly configBytes: Buffer;
+}
+
+const INDEX_TYPES: ReadonlySet<string> = new Set([
+  MEDIA_TYPES.index,
+  'application/vnd.docker.distribution.manifest.list.v2+json',
+]);
+const MANIFEST_TYPES: ReadonlySet<string> = new Set([
+  MEDIA_TYPES.manifest,
+  'application/vnd.docker.distribution.manifest.v2+json',
+]);
+const MAX_CONFIG_BYTES = 4 * 1024 * 1024;
+const MAX_DEPTH = 2;
+const MAX_DESCRIPTORS = 1000;
+
+const text = v.pipe(v.string(), v.maxLength(4096));
+const descriptor = v.looseObject({
+  mediaType: v.pipe(v.string(), v.minLength(1), v.maxLength(255)),
+  digest: v.pipe(
+    v.string(),
+    v.check(isDigest, 'expected "sha256:" and 64 lower-case hexadecimal digits'),
+    v.transform((value) => value as Digest),
+  ),
+  size: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+  annotations: v.optional(v.record(text, text)),
+  platform: v.optional(v.looseObject({ architecture: text, os: text, variant: v.optional(text) })),
+});
+const indexSchema = v.looseObject({
+  schemaVersion: v.literal(2),
+  manifests: v.pipe(v.array(descriptor), v.maxLength(MAX_DESCRIPTORS)),
+});
+const manifestSchema = v.looseObject({
+  schemaVersion: v.literal(2),
+  config: descriptor,
+  layers: v.pipe(v.array(descriptor), v.maxLength(MAX_DESCRIPTORS)),
+});
+
+/**
+ * Reads the image that a tag or digest names for a platform: an index leads to its manifest, OCI's and Docker's types
+ * alike, each held against its digest. Throws `REGISTRY_NOT_FOUND` where there is none for the platform, naming those
+ * there are, and `REGISTRY_RESPONSE` for what is no image.
+ * https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md
+ */
+export async function readImage(
+  source: ImageSource,
+  reference: string,
+  platform: DescriptorPlatform,
+): Promise<RemoteImage> {
+  const named = await source.getManifest(reference);
+  const manifest = await findManifest(source, reference, named, platform, MAX_DEPTH);
+  const { config, layers } = parseAs(manifestSchema, reference, manifest);
+  const foreign = layers.find(({ mediaType }) => /foreign|nondistributable/.test(mediaType));
+  if (foreign !== undefined) {
+    throw new OciError(
+      'REGISTRY_RESPONSE',
+      `${reference}: expected layers that the registry holds, found ${foreign.mediaType}`,
+      { hint: 'Such layers lie elsewhere and may not be passed on: take another base image.' },
+    );
+  }
+  const configBytes = await source.readBlob(config, MAX_CONFIG_BYTES);
+  return { digest: named.digest, manifest, config, layers, configBytes };
+}
+
+async function findManifest(
+  source: ImageSource,
+  reference: string,
+  found: RegistryManifest,
+  platform: DescriptorPlatform,
+  depth: number,
+): Promise<RegistryManifest> {
+  if (MANIFEST_TYPES.has(found.mediaType)) return found;
+  if (!INDEX_TYPES.has(found.mediaType) || depth === 0) {
+    throw new OciError(
+      'REGISTRY_RESPONSE',
+      `${reference}: expected an image or an index of images, found ${found.mediaType || 'no media type'}`,
+    );
+  }
+  const { manifests } = parseAs(indexSchema, reference, found);
+  const nested = manifests.find(
+    ({ mediaType, platform: own }) => INDEX_TYPES.has(mediaType) && own === undefined,
+  );
+  const match =
+    manifests.find((each) => each.platform !== undefined && isSame(each.platform, platform)) ?? nested;
+  if (match !== undefined)
+    return findManifest(source, reference, await source.getManifest(match.digest), platform, depth - 1);
+  const there = manifests.flatMap((each) => (each.platform === undefined ? [] : [nameOf(each.platform)]));
+  throw new OciError(
+    'REGISTRY_NOT_FOUND',
+    `${reference}: expected an image for ${nameOf(platform)}, found ${[...new Set(there)].join(', ') || 'none'}`,
+  );
+}
+
+function isSame(one: DescriptorPlatform, other: DescriptorPlatform): boolean {
+  return nameOf(one) === nameOf(other);
+}
+
+// v8 is all there is of arm64, so that writers leave it out or not.
+function nameOf({ os, architecture, variant }: DescriptorPlatform): string {
+  const shown = architecture === 'arm64' && variant === 'v8' ? undefined : variant;
+  return [os, architecture, ...(shown ? [shown] : [])].join('/');
+}
+
+function parseAs<T extends v.GenericSchema>(
+  schema: T,
+  reference: string,
+  { bytes, digest }: RegistryManifest,
+): v.InferOutput<T> {
+  let data: unknown;
+  try {
+    data = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (cause) {
+    throw new OciError('REGISTRY_RESPONSE', `${reference}: ${digest}: expected JSON, found another text`, {
+      cause,
+    });
+  }
+  const parsed = v.safeParse(schema, data);
+  if (parsed.success) return parsed.output;
+  const problems = parsed.issues.map((issue) => `${v.getDotPath(issue) ?? '(root)'}: ${issue.message}`);
+  throw new OciError('REGISTRY_RESPONSE', `${reference}: ${digest}: ${problems.slice(0, 10).join('; ')}`);
+}

@@ -1,0 +1,35 @@
+import { type AccessOptions, openAccess } from './access.ts';
+import { type Blobs, openBlobs } from './blobs.ts';
+import { type Manifests, openManifests } from './manifests.ts';
+import { openReferrers, type ReferrersReader } from './referrers.ts';
+import { openTags, type Tags } from './tags.ts';
+import { openUploads, type Uploads } from './uploads/index.ts';
+
+/**
+ * One repository of a registry. Every operation is tried again for transient failures, within the transport's limits and
+ * one budget of time and bytes; errors are `OciError`s with the operation, the URL without its query, the status and the
+ * registry's own words. Nothing is decided by a registry's name: what it answers decides.
+ * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
+ */
+export interface RepositoryClient extends Blobs, Uploads, Manifests, Tags, ReferrersReader {
+  /** Runs work that reads blobs, again for transient failures; its blobs have budgets of their own. */
+  attempt<T>(operation: string, work: () => Promise<T>): Promise<T>;
+}
+
+/** A client of one repository; all of a registry's repositories should share one transport. */
+export function createRepositoryClient(options: AccessOptions): RepositoryClient {
+  const access = openAccess(options);
+  const blobs = openBlobs(access);
+  const manifests = openManifests(access);
+  const { headManifest, getManifest, putManifest } = manifests;
+  return {
+    ...blobs,
+    ...openUploads(access, blobs),
+    headManifest,
+    getManifest,
+    putManifest,
+    ...openTags(access, manifests),
+    ...openReferrers(access, manifests),
+    attempt: (operation, work) => access.transport.attempt(access.label(operation), work),
+  };
+}

@@ -1,0 +1,93 @@
+import { OciError } from '../../errors.ts';
+import { isLoopback } from '../../reference.ts';
+
+/**
+ * Where a request goes: a URL, and the path and query as they were given, byte for byte. Signed queries hold for those
+ * very bytes, which `URL` writes anew.
+ */
+export interface Address {
+  readonly url: URL;
+  /** What the request line holds: path and query. */
+  readonly target: string;
+}
+
+// What may stand in a request line as it is; anything else is sent as `URL` writes it.
+const REQUEST_TARGET = /^\/[\x21\x22\x24-\x7e]*$/;
+const ABSOLUTE = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?#\\]*(.*)$/;
+const MAX_ADDRESS = 16 * 1024;
+
+/** The address of a URL that this project made. */
+export function addressOf(url: URL): Address {
+  return { url, target: `${url.pathname}${url.search}` };
+}
+
+/** The address as text, its path and query byte for byte. */
+export function addressText({ url, target }: Address): string {
+  return `${url.origin}${target}`;
+}
+
+/** The address without user, query and fragment, which may hold secrets. */
+export function redactUrl(url: URL): string {
+  return `${url.origin}${url.pathname}`;
+}
+
+/**
+ * Parses what a registry names in a Location header, a realm or a link, relative to where it was named. `what` says which
+ * of them. Throws `REGISTRY_RESPONSE` for a text that is no URL; the message holds no query.
+ */
+export function parseAddress(operation: string, what: string, text: string, base: URL): Address {
+  let url: URL | undefined;
+  try {
+    url = text.length > MAX_ADDRESS ? undefined : new URL(text, base);
+  } catch {}
+  if (url === undefined) {
+    const found = JSON.stringify((text.split(/[?#]/, 1)[0] ?? '').slice(0, 200));
+    throw new OciError('REGISTRY_RESPONSE', `${operation}: expected a URL as ${what}, found ${found}`);
+  }
+  return withoutTlsLost({ url, target: rawTarget(text, url) }, base);
+}
+
+/** The address with a parameter added to its query; what is there stays byte for byte. */
+export function withParameter({ url, target }: Address, name: string, value: string): Address {
+  const added = `${name}=${encodeURIComponent(value)}`;
+  const joint = !target.includes('?') ? '?' : /[?&]$/.test(target) ? '' : '&';
+  const changed = new URL(url);
+  changed.search = `${url.search}${url.search === '' ? '?' : '&'}${added}`;
+  return { url: changed, target: `${target}${joint}${added}` };
+}
+
+/**
+ * Throws `REGISTRY_REFUSED` for an address that whoever named it may not send us to: only HTTP(S), without a user; no
+ * plain HTTP from HTTPS, nor at all except on loopback or where it was asked for; and this machine only from itself.
+ */
+export function checkAddress(operation: string, { url }: Address, from: URL, plainHttp: boolean): void {
+  const secure = url.protocol === 'https:';
+  const plain = url.protocol === 'http:' && from.protocol === 'http:' && (plainHttp || isLoopback(url.host));
+  const stays = !isLoopback(url.host) || isLoopback(from.host);
+  if ((secure || plain) && stays && url.username === '' && url.password === '') return;
+  throw new OciError(
+    'REGISTRY_REFUSED',
+    `${operation}: the registry names ${redactUrl(url)}, expected an https URL${stays ? '' : ' of another machine than this one'}`,
+    {
+      hint: 'Plain HTTP is used for loopback only, or with --plain-http, and never on the word of an HTTPS server.',
+    },
+  );
+}
+
+function rawTarget(text: string, url: URL): string {
+  const written = ABSOLUTE.exec(text)?.[1] ?? (/^\/(?![/\\])/.test(text) ? text : undefined);
+  const target = written?.replace(/#.*$/s, '');
+  return target !== undefined && REQUEST_TARGET.test(target) ? target : `${url.pathname}${url.search}`;
+}
+
+// TLS that ends before the registry makes it name itself by plain HTTP.
+// https://github.com/distribution/distribution/issues/996
+function withoutTlsLost(address: Address, base: URL): Address {
+  const { url } = address;
+  const own = base.protocol === 'https:' && url.protocol === 'http:' && url.hostname === base.hostname;
+  if (!own || !['', base.port, '443'].includes(url.port)) return address;
+  const secure = new URL(url);
+  secure.protocol = 'https:';
+  secure.port = base.port;
+  return { ...address, url: secure };
+}

@@ -1,0 +1,52 @@
+import { OciError } from '../../errors.ts';
+import { cleanText } from '../../outside-text.ts';
+import { isTransientError } from '../retry.ts';
+import { redactUrl } from './address.ts';
+import type { Operation } from './operation.ts';
+
+/** A failure that another try may mend; never leaves the library. */
+export class TransientFailure extends Error {
+  readonly askedMs: number | undefined;
+  /** What to do about it once it stays. */
+  readonly hint: string | undefined;
+
+  constructor(
+    message: string,
+    options: {
+      readonly askedMs?: number | undefined;
+      readonly cause?: unknown;
+      readonly hint?: string | undefined;
+    } = {},
+  ) {
+    super(cleanText(message), { cause: options.cause });
+    this.askedMs = options.askedMs;
+    this.hint = options.hint;
+  }
+}
+
+/**
+ * The failure behind an error of the connection or of a body: a transient one where another try may help. Other errors
+ * are given back. `proxy` is named where the connection was one to a proxy.
+ */
+export function connectionFailure(operation: Operation, url: URL, error: unknown, proxy?: URL): unknown {
+  if (operation.signal.aborted) return operation.signal.reason;
+  if (!(error instanceof Error) || error instanceof OciError || error instanceof TransientFailure)
+    return error;
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name;
+  const way = proxy === undefined ? '' : ` through the proxy ${redactUrl(proxy)}`;
+  const message = `${operation.name}: ${redactUrl(url)}${way}: ${error.message || code} (${code})`;
+  const hint = proxy === undefined ? hintOf(code) : PROXY_HINT;
+  if (isTransientError(error)) return new TransientFailure(message, { cause: error, hint });
+  return new OciError('REGISTRY_UNAVAILABLE', message, { cause: error, hint });
+}
+
+const PROXY_HINT =
+  'The address is a proxy of HTTP_PROXY or HTTPS_PROXY; NO_PROXY names the hosts that need none.';
+
+function hintOf(code: string): string | undefined {
+  if (/WRONG_VERSION_NUMBER|EPROTO|PACKET_LENGTH_TOO_LONG/.test(code))
+    return 'It does not speak TLS: a registry without it needs --plain-http.';
+  return /CERT|SIGNATURE|ISSUER/.test(code)
+    ? 'A registry with a certificate authority of its own needs --ca-file, SSL_CERT_FILE or a folder in certs.d.'
+    : undefined;
+}

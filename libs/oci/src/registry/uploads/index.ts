@@ -1,0 +1,1 @@
+export { openUploads, type UploadOptions, type UploadOutcome, type Uploads } from './uploads.ts';

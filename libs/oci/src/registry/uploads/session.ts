@@ -1,0 +1,140 @@
+import type { Digest } from '../../digest.ts';
+import { OciError } from '../../errors.ts';
+import type { RepositoryAccess } from '../access.ts';
+import { parseScopes } from '../scopes.ts';
+import {
+  type Address,
+  discard,
+  type OpenResponse,
+  type Operation,
+  redactUrl,
+  TransientFailure,
+} from '../transport/index.ts';
+
+/** An upload that is open: where it goes on, from which byte, and how short a chunk may be that is not the last. */
+export interface UploadSession {
+  readonly address: Address;
+  readonly offset: number;
+  readonly minChunk: number;
+}
+
+/** Begins uploads, finds out how far one is, and cancels it. */
+export interface UploadSessions {
+  /** `mounted` where the registry took the blob over from the repository `mountFrom`. */
+  begin(
+    operation: Operation,
+    digest: Digest,
+    mountFrom: string | undefined,
+  ): Promise<UploadSession | 'mounted'>;
+  /** How far an upload is; undefined where the registry does not know it any more, or will not say. */
+  progress(operation: Operation, session: UploadSession): Promise<UploadSession | undefined>;
+  /** Where an upload goes on after a response; where it was, if the response does not say. */
+  next(operation: Operation, response: OpenResponse, session: UploadSession): UploadSession;
+  cancel(operation: Operation, address: Address): Promise<void>;
+}
+
+const EMPTY = { 'content-length': '0' };
+
+export function openSessions(access: RepositoryAccess): UploadSessions {
+  const { transport, at } = access;
+  // Learnt with the first that was refused: mounting saves bytes, and no release fails for it.
+  let refusesMounts = false;
+
+  function next(operation: Operation, response: OpenResponse, session: UploadSession): UploadSession {
+    const { location, 'oci-chunk-min-length': told } = response.headers;
+    const minChunk = /^\d{1,12}$/.test(told ?? '') ? Number(told) : session.minChunk;
+    if (location === undefined) return { ...session, minChunk };
+    return {
+      ...session,
+      minChunk,
+      address: transport.follow(operation, 'Location', location, response.address.url),
+    };
+  }
+
+  async function begin(
+    operation: Operation,
+    digest: Digest,
+    mountFrom: string | undefined,
+  ): Promise<UploadSession | 'mounted'> {
+    if (mountFrom !== undefined && !refusesMounts) {
+      const begun = await mount(operation, digest, mountFrom);
+      if (begun !== undefined) return begun;
+    }
+    const response = await access.send(operation, {
+      method: 'POST',
+      address: at('blobs/uploads/'),
+      headers: EMPTY,
+    });
+    return opened(operation, await access.expectStatus(operation, response, [201, 202]));
+  }
+
+  /** Undefined where the registry refuses, by whatever status. */
+  async function mount(
+    operation: Operation,
+    digest: Digest,
+    from: string,
+  ): Promise<UploadSession | 'mounted' | undefined> {
+    const address = at(`blobs/uploads/?mount=${digest}&from=${encodeURIComponent(from)}`);
+    const read = parseScopes(`repository:${from}:pull`);
+    let response: OpenResponse;
+    try {
+      response = await access.send(operation, { method: 'POST', address, headers: EMPTY }, read);
+    } catch (error) {
+      // A token for the other repository was refused.
+      if (!(error instanceof OciError) || error.refusal === undefined) throw error;
+      refusesMounts = true;
+      return undefined;
+    }
+    if (response.status === 202) return opened(operation, response);
+    if (response.status === 201) {
+      await discard(response);
+      return 'mounted';
+    }
+    const failure = await access.failure(operation, response);
+    if (failure instanceof TransientFailure) throw failure;
+    refusesMounts = true;
+    return undefined;
+  }
+
+  async function opened(operation: Operation, response: OpenResponse): Promise<UploadSession> {
+    await discard(response);
+    if (response.headers.location !== undefined)
+      return next(operation, response, { address: response.address, offset: 0, minChunk: 0 });
+    throw new OciError(
+      'REGISTRY_RESPONSE',
+      `${operation.name}: ${redactUrl(response.address.url)}: expected a Location header, found none`,
+    );
+  }
+
+  // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-a-blob-in-chunks
+  async function progress(operation: Operation, session: UploadSession): Promise<UploadSession | undefined> {
+    const response = await access.send(operation, { method: 'GET', address: session.address });
+    if (response.status >= 400) {
+      const failure = await access.failure(operation, response);
+      if (failure instanceof TransientFailure) throw failure;
+      return undefined;
+    }
+    await discard(response);
+    const last = /^(?:bytes[= ])?0-(\d{1,15})$/.exec(response.headers.range ?? '')?.[1];
+    if (last === undefined) return undefined;
+    // "0-0" is what registries answer both for one byte and for none.
+    const offset = last === '0' ? 0 : Number(last) + 1;
+    return { ...next(operation, response, session), offset };
+  }
+
+  // The registry removes abandoned uploads itself in time; this only makes it sooner, so it fails silently.
+  async function cancel(operation: Operation, address: Address): Promise<void> {
+    const end = async (at: Address): Promise<boolean> => {
+      const response = await discard(await access.send(operation, { method: 'DELETE', address: at }));
+      return response.status < 400;
+    };
+    try {
+      if (await end(address)) return;
+      // An upload that got bytes since may be cancelled only by the URL that it has now.
+      const current = await progress(operation, { address, offset: 0, minChunk: 0 });
+      if (current !== undefined && current.address.target !== address.target) await end(current.address);
+    } catch {}
+  }
+
+  return { begin, progress, next, cancel };
+}
