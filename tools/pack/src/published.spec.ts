@@ -164,8 +164,8 @@ describe.each(SCOPES)('the packages published under %s', (scope) => {
       const { descriptor, diffId } = await writeLayer('${folder}', [{ ...entry, content }], reading);
       const file = join('${folder}', digestHex(descriptor.digest));
       await using threads = startLayerThreads([descriptor.size]);
-      const read = await threads.read(descriptor.size, async () => createReadStream(file), { ...reading, diffId });
-      console.log(JSON.stringify(read.entries.map(({ path, size }) => [path, size])));`);
+      const entries = await threads.read(descriptor.size, async () => createReadStream(file), { ...reading, diffId });
+      console.log(JSON.stringify(entries.map(({ path, size }) => [path, size])));`);
     expect(entries).toEqual([['app', 3_000_000]]);
   });
 
