@@ -54,7 +54,7 @@ export const MANAGERS: Readonly<Record<Manager, ManagerCommands>> = {
         `npmRegistryServer: ${JSON.stringify(registry)}`,
         ...(cafile ? [`httpsCaFilePath: ${JSON.stringify(cafile)}`] : []),
         'unsafeHttpWhitelist: ["127.0.0.1"]',
-        `npmScopes: { ${SCOPE.slice(1)}: { npmRegistryServer: ${JSON.stringify(published)} } }`,
+        `npmScopes: { ${SCOPE.slice(1)}: { npmRegistryServer: ${JSON.stringify(published)}, npmMinimalAgeGate: 0 } }`,
         '',
       ].join('\n'),
     }),
