@@ -6,19 +6,37 @@ import { execa } from 'execa';
 import type { GenericSchema } from 'valibot';
 import { configurationDefinition } from '../src/configuration/definition.ts';
 import { pluginOptionsDefinition } from '../src/configuration/plugin-options.ts';
+import { lockSchema } from '../src/lock/lock.ts';
+import { TOOLCHAINS } from '../src/toolchains/index.ts';
 
 const PACKAGE = join(import.meta.dirname, '..');
 
 const SCHEMAS: Readonly<Record<string, { readonly title: string; readonly definition: GenericSchema }>> = {
   'schemas/prebuilt.json': { title: 'prebuilt.json', definition: configurationDefinition },
+  'schemas/prebuilt.lock.json': { title: 'prebuilt.lock.json', definition: lockSchema },
   'schemas/plugin-options.json': {
     title: 'Options of the plugin in nx.json',
     definition: pluginOptionsDefinition,
   },
 };
 
+/** A toolchain's name alone, or an object with the options of that toolchain. */
+function toolchainSchema(): object {
+  const named = TOOLCHAINS.map(({ name, options }) => {
+    const { $schema: _, properties, required: __, ...rest } = toJsonSchema(options, { errorMode: 'ignore' });
+    return { ...rest, properties: { name: { const: name }, ...properties }, required: ['name'] };
+  });
+  return { anyOf: [{ enum: TOOLCHAINS.map(({ name }) => name) }, ...named] };
+}
+
 async function schemaText(title: string, definition: GenericSchema): Promise<string> {
   const { $schema, ...schema } = toJsonSchema(definition, { errorMode: 'ignore' });
+  // Each toolchain checks its own options: the definition lets them all through.
+  const toolchain = schema.properties?.toolchain;
+  if (typeof toolchain === 'object') {
+    const { anyOf: _, ...described } = toolchain;
+    Object.assign(schema.properties ?? {}, { toolchain: { ...described, ...toolchainSchema() } });
+  }
   const { stdout } = await execa({
     input: JSON.stringify({ $schema, title, ...schema }),
     preferLocal: true,

@@ -30,6 +30,8 @@ export type PrebuiltErrorCode =
   | 'SEVERAL_VERSION_TAGS'
   | 'SIGN'
   | 'SYSROOT'
+  | 'SYSROOT_INTEGRITY'
+  | 'SYSROOT_UNAVAILABLE'
   | 'TAG_EXISTS'
   | 'TOOLCHAIN'
   | 'UNKNOWN_HISTORY'

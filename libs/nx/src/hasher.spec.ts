@@ -1,8 +1,10 @@
-import { chmod, mkdir, mkdtemp, rm, symlink, unlink, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, readFile, rm, symlink, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { ProjectGraph, Task, TaskGraph } from '@nx/devkit';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { artifactsOf, hashTask } from './hasher.ts';
 
 const projectGraph: ProjectGraph = {
@@ -23,6 +25,18 @@ const projectGraph: ProjectGraph = {
   },
 };
 
+// biome-ignore lint/suspicious/noExplicitAny: files that tests change at will.
+type Json = any;
+
+const PLAIN_TASK: Task = {
+  id: 'release:verify',
+  target: { project: 'release', target: 'verify' },
+  overrides: {},
+  outputs: [],
+  parallelism: true,
+  cache: true,
+};
+
 describe('artifactsOf', () => {
   it.each([
     ['build', []],
@@ -36,21 +50,13 @@ describe('artifactsOf', () => {
 
 describe('hashTask', () => {
   let root: string;
-  const plainTask: Task = {
-    id: 'release:verify',
-    target: { project: 'release', target: 'verify' },
-    overrides: {},
-    outputs: [],
-    parallelism: true,
-    cache: true,
-  };
   const hashAfter = async (
     dependencies: readonly string[],
     root: string,
     change: Partial<Task> = {},
     value = 'nx',
   ) => {
-    const task: Task = { ...plainTask, ...change };
+    const task: Task = { ...PLAIN_TASK, ...change };
     const taskGraph: TaskGraph = {
       roots: [],
       tasks: { [task.id]: task },
@@ -131,5 +137,268 @@ describe('hashTask', () => {
     const before = await alone();
     await mkdir(join(root, 'dist/oci'));
     expect(await alone()).toBe(before);
+  });
+});
+
+describe('the facts in the key of a release', () => {
+  const TARGETS = ['build-binaries', 'verify', 'docker-release'] as const;
+  const SERVER = {
+    'build-binaries': { name: 'server', toolchain: { name: 'bun', entry: 'main.ts' } },
+    verify: {},
+    'docker-release': {},
+  };
+  const LOCK = join(import.meta.dirname, '../../../prebuilt.lock.json');
+  let root: string;
+  const at = (path: string) => join(root, path);
+  const git = (...args: readonly string[]) =>
+    promisify(execFile)('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.com', ...args], {
+      cwd: root,
+    });
+
+  /** A docker client that tells of a builder and an engine. */
+  const docker = (
+    told: { readonly buildx?: string; readonly engine?: string; readonly builder?: string } = {},
+  ) => {
+    const { buildx = '0.13.1', engine = '28.5.2', builder = 'mine' } = told;
+    const info = { ServerVersion: engine, ClientInfo: { Plugins: [{ Name: 'buildx', Version: buildx }] } };
+    const script = `#!/bin/sh
+case "$*" in
+  "buildx inspect"*) printf 'Name: %s\\nDriver: remote\\nBuildKit version: v0.17.0\\n' "\${3:-${builder}}";;
+  info*) echo '${JSON.stringify(info)}';;
+  version*) echo ${engine};;
+esac
+`;
+    return writeFile(at('bin/docker'), script, { mode: 0o755 });
+  };
+  const edit = async (path: string, change: (data: Json) => void) => {
+    const data = JSON.parse(await readFile(at(path), 'utf8'));
+    change(data);
+    await writeFile(at(path), JSON.stringify(data));
+  };
+
+  interface Run {
+    readonly release?: object;
+    readonly overrides?: object;
+    readonly options?: Partial<Record<(typeof TARGETS)[number], object>>;
+  }
+
+  async function keys({
+    release,
+    overrides = {},
+    options = {},
+  }: Run = {}): Promise<Readonly<Record<string, string>>> {
+    const targets = Object.fromEntries(
+      TARGETS.map((name) => [
+        name,
+        { executor: `@prebuilt/nx:${name}`, options: { ...SERVER[name], ...options[name] } },
+      ]),
+    );
+    const data = { root: 'apps/server', targets };
+    const graph: ProjectGraph = {
+      dependencies: {},
+      nodes: { server: { type: 'app', name: 'server', data } },
+    };
+    const pairs = TARGETS.map(async (name) => {
+      const task: Task = {
+        ...PLAIN_TASK,
+        id: `server:${name}`,
+        target: { project: 'server', target: name },
+        overrides,
+      };
+      const context = {
+        hasher: {
+          hashTask: async () => ({ value: 'nx', details: { command: '', nodes: {} } }),
+          hashTasks: async () => [],
+        },
+        taskGraph: { roots: [], tasks: {}, dependencies: {}, continuousDependencies: {} },
+        projectGraph: graph,
+        projectsConfigurations: { version: 2, projects: { server: data } },
+        nxJsonConfiguration: release === undefined ? {} : { release: { ...release } },
+      };
+      return [name, (await hashTask(task, context, root)).value] as const;
+    });
+    return Object.fromEntries(await Promise.all(pairs));
+  }
+
+  beforeAll(async () => {
+    root = await mkdtemp(join(tmpdir(), 'facts-'));
+    await Promise.all(
+      ['bin', '.cache/qemu/usr/bin', 'sysroot/linux-amd64/lib'].map((path) =>
+        mkdir(at(path), { recursive: true }),
+      ),
+    );
+    await writeFile(at('prebuilt.lock.json'), await readFile(LOCK));
+    await writeFile(
+      at('package.json'),
+      JSON.stringify({ license: 'MIT', repository: 'https://example.com/acme' }),
+    );
+    await writeFile(at('sysroot/linux-amd64/lib/libc.so.6'), 'libc');
+    await docker();
+    await git('init', '--quiet', '--initial-branch=main');
+    await git('commit', '--quiet', '--allow-empty', '--message=first');
+  });
+  afterAll(() => rm(root, { recursive: true }));
+  beforeEach(() => {
+    vi.stubEnv('PATH', `${at('bin')}:/usr/bin:/bin`);
+    vi.stubEnv('RELEASE_VERSION', '');
+  });
+  afterEach(() => vi.unstubAllEnvs());
+
+  const BUILD = ['build-binaries'];
+  const VERIFY = ['verify'];
+  const IMAGE = ['docker-release'];
+  type Undo = () => Promise<unknown>;
+  type Change = () => Promise<{ readonly run?: Run; readonly undo?: Undo }>;
+
+  const inFile =
+    (path: string, change: (data: Json) => void): Change =>
+    async () => {
+      const before = await readFile(at(path));
+      await edit(path, change);
+      return { undo: () => writeFile(at(path), before) };
+    };
+  const withEnv =
+    (name: string, value: string): Change =>
+    async () => {
+      vi.stubEnv(name, value);
+      return { undo: async () => vi.stubEnv(name, name === 'PATH' ? `${at('bin')}:/usr/bin:/bin` : '') };
+    };
+  const withFile =
+    (path: string, content = 'x'): Change =>
+    async () => {
+      await writeFile(at(path), content, { mode: 0o755 });
+      return { undo: () => rm(at(path)) };
+    };
+  const withTag =
+    (tag: string, run: Run = {}): Change =>
+    async () => {
+      await git('tag', tag);
+      return { run, undo: () => git('tag', '--delete', tag) };
+    };
+  const withDocker =
+    (told: Parameters<typeof docker>[0]): Change =>
+    async () => {
+      await docker(told);
+      return { undo: () => docker() };
+    };
+  const withRun =
+    (run: Run): Change =>
+    async () => ({ run });
+
+  it.each<[string, Change, readonly string[]]>([
+    ['RELEASE_VERSION', withEnv('RELEASE_VERSION', '1.2.3'), BUILD],
+    ['a version tag at HEAD', withTag('v1.2.3'), BUILD],
+    ['another project’s tag', withTag('tool@1.2.3'), []],
+    ['a tag that names no version', withTag('nightly'), []],
+    [
+      'a tag of the project’s own pattern',
+      withTag('server@1.2.3', { release: { projectsRelationship: 'independent' } }),
+      BUILD,
+    ],
+    ['a tag of another pattern', withTag('v1.2.4', { release: { projectsRelationship: 'independent' } }), []],
+    [
+      'a commit under a development build',
+      async () => {
+        await git('commit', '--quiet', '--allow-empty', '--message=next');
+        return { undo: () => git('reset', '--quiet', '--hard', 'HEAD~1') };
+      },
+      [],
+    ],
+    [
+      'the runtime’s line in the lock',
+      inFile('prebuilt.lock.json', (lock) => {
+        lock.bun.packages['@oven/bun-linux-aarch64'].sha256 = 'a'.repeat(64);
+      }),
+      BUILD,
+    ],
+    [
+      'the C library’s line in the lock',
+      inFile('prebuilt.lock.json', (lock) => {
+        lock.sysroots['linux/arm64'].libc6.sha256 = 'a'.repeat(64);
+      }),
+      BUILD,
+    ],
+    [
+      'the line of a compiler for another machine',
+      inFile('prebuilt.lock.json', (lock) => {
+        lock.bun.packages['@oven/bun-darwin-x64'].sha256 = 'a'.repeat(64);
+      }),
+      [],
+    ],
+    [
+      'the line of a platform that is not built',
+      inFile('prebuilt.lock.json', (lock) => {
+        lock.sysroots['linux/riscv64'] = lock.sysroots['linux/arm64'];
+      }),
+      [],
+    ],
+    ['fewer platforms', withRun({ options: { 'build-binaries': { platforms: ['linux/arm64'] } } }), BUILD],
+    ['another sysroot', withRun({ options: { 'build-binaries': { sysroot: 'sysroot' } } }), BUILD],
+    [
+      'an emulator that appears where the workspace keeps them',
+      withFile('.cache/qemu/usr/bin/qemu-aarch64'),
+      VERIFY,
+    ],
+    ['an emulator that appears in PATH', withFile('bin/qemu-riscv64-static'), VERIFY],
+    ['an emulator under the name of any of eight', withFile('bin/qemu-s390x'), VERIFY],
+    ['another program in PATH', withFile('bin/qemu-img'), []],
+    ['an emulator from QEMU_DIR', withEnv('QEMU_DIR', '/nonexistent'), []],
+    [
+      'the repository in package.json',
+      inFile('package.json', (data) => {
+        data.repository = 'https://example.com/other';
+      }),
+      IMAGE,
+    ],
+    [
+      'the same repository in another form',
+      inFile('package.json', (data) => {
+        data.repository = { type: 'git', url: 'git+https://example.com/acme.git' };
+      }),
+      [],
+    ],
+    [
+      'the license in package.json',
+      inFile('package.json', (data) => {
+        data.license = 'Apache-2.0';
+      }),
+      IMAGE,
+    ],
+    [
+      'another field of package.json',
+      inFile('package.json', (data) => {
+        data.description = 'other';
+      }),
+      [],
+    ],
+    ['the version of buildx', withDocker({ buildx: '0.14.0' }), IMAGE],
+    ['the version of the engine', withDocker({ engine: '27.0.0' }), IMAGE],
+    ['the current builder', withDocker({ builder: 'other' }), IMAGE],
+    ['a builder on the command line', withRun({ overrides: { builderName: 'farm' } }), IMAGE],
+    ['a builder on the command line, with dashes', withRun({ overrides: { 'builder-name': 'farm' } }), IMAGE],
+    ['the builder that needs no engine', withRun({ overrides: { builder: 'daemonless' } }), IMAGE],
+    [
+      'a docker client that is gone',
+      async () => {
+        await rm(at('bin/docker'));
+        return { undo: () => docker() };
+      },
+      IMAGE,
+    ],
+    ['a version that can’t be read', withEnv('RELEASE_VERSION', 'next'), BUILD],
+  ])('follow %s', async (_, change, expected) => {
+    const before = await keys();
+    const { run, undo } = await change();
+    const after = await keys(run);
+    expect(TARGETS.filter((name) => before[name] !== after[name])).toEqual(expected);
+    await undo?.();
+    expect(await keys()).toEqual(before);
+  });
+
+  it('are never the same twice where one can’t be read, so that the executor runs and says why', async () => {
+    vi.stubEnv('RELEASE_VERSION', 'next');
+    const [one, other] = [await keys(), await keys()];
+    expect(one['build-binaries']).not.toBe(other['build-binaries']);
+    expect(one.verify).toBe(other.verify);
   });
 });

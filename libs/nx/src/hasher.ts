@@ -21,7 +21,6 @@ const FACTS: Readonly<Record<string, () => Promise<ReadFacts>>> = {
   'build-binaries': async () => (await import('./executors/build-binaries/facts.ts')).readKeyFacts,
   verify: async () => (await import('./executors/verify/facts.ts')).readKeyFacts,
   'docker-release': async () => (await import('./executors/docker-release/facts.ts')).readKeyFacts,
-  sbom: async () => (await import('./executors/sbom/facts.ts')).readKeyFacts,
 };
 
 /**

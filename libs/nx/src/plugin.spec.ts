@@ -62,8 +62,7 @@ describe('createNodes', () => {
       outputs: ['{workspaceRoot}/dist/apps/server/bin'],
       options: {
         name: 'server',
-        toolchain: 'bun',
-        entry: 'apps/server/src/main.ts',
+        toolchain: { name: 'bun', entry: 'apps/server/src/main.ts' },
         outputPath: 'dist/apps/server/bin',
       },
       metadata: { description: expect.any(String) },
@@ -159,7 +158,7 @@ describe('createNodes', () => {
     [
       'no entry for its toolchain',
       { 'apps/x/prebuilt.json': { toolchain: 'bun' } },
-      'toolchain.entry: expected a program beside prebuilt.json',
+      'toolchain.entry: expected a program: a TypeScript or JavaScript "bin"',
     ],
     [
       'a project whose name is no file’s',

@@ -6,9 +6,9 @@ import type { Configuration } from './configuration/definition.ts';
 import type { PluginOptions } from './configuration/plugin-options.ts';
 import { type Read, readConfiguration, readPluginOptions } from './configuration/read.ts';
 import { inferTargets, outputFolders, programName, refusedTargets } from './configuration/targets.ts';
+import { projectFolder, resolveToolchain } from './configuration/toolchain.ts';
 import { writeJobSummary } from './github/job-summary.ts';
 import { summariseTasks } from './github/task-summary.ts';
-import { findToolchainConfiguration } from './toolchains/find.ts';
 
 /**
  * Gives every project with a prebuilt.json its targets. A file that can't be used breaks its own project alone, whose
@@ -80,18 +80,20 @@ function nodeOf(
         `name: expected one for the program, since the project’s name ${JSON.stringify(known)} can't be a file's`,
       ]);
     }
-    const toolchain = findToolchainConfiguration(
+    const toolchain = resolveToolchain(
       configuration.value.toolchain,
-      join(context.workspaceRoot, root),
+      projectFolder(join(context.workspaceRoot, root)),
+      root,
     );
     if (!toolchain.ok) return refuse(toolchain.problems);
+    const namedInputs = new Set(Object.keys(context.nxJsonConfiguration.namedInputs ?? {}));
     const dockerfile = posix.join(root, 'Dockerfile.release');
     const facts = {
       name: known,
       root,
       toolchain: toolchain.value,
       dockerfile: existsSync(join(context.workspaceRoot, dockerfile)) ? dockerfile : undefined,
-      sources: sourcesOf(context),
+      sources: toolchain.value.inputs(namedInputs),
     };
     return inferTargets(configuration.value, facts, options.value);
   };
@@ -100,11 +102,6 @@ function nodeOf(
 }
 
 const EMPTY_OPTIONS: PluginOptions = { targetNames: {}, inputs: [] };
-
-function sourcesOf({ nxJsonConfiguration }: CreateNodesContext): readonly string[] {
-  const set = nxJsonConfiguration.namedInputs?.production === undefined ? 'default' : 'production';
-  return [set, `^${set}`];
-}
 
 /** For each project's root the problems of folders that another project would fill as well. */
 function findClashes(projects: readonly Project[]): ReadonlyMap<string, readonly string[]> {

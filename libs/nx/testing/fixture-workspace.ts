@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 /** This repository's root. */
 export const REPOSITORY = join(import.meta.dirname, '../../..');
 
-/** A workspace in a temporary folder that shares this repository's lockfile and its `.cache`. */
+/** A workspace in a temporary folder that has this repository's prebuilt.lock.json and shares its `.cache`. */
 export interface FixtureWorkspace {
   readonly root: string;
   write(path: string, content: string): Promise<void>;
@@ -19,7 +19,7 @@ export async function fixtureWorkspace(files: Readonly<Record<string, string>>):
     await mkdir(dirname(join(root, path)), { recursive: true });
     await writeFile(join(root, path), content);
   };
-  await copyFile(join(REPOSITORY, 'package-lock.json'), join(root, 'package-lock.json'));
+  await copyFile(join(REPOSITORY, 'prebuilt.lock.json'), join(root, 'prebuilt.lock.json'));
   await mkdir(join(REPOSITORY, '.cache'), { recursive: true });
   await symlink(join(REPOSITORY, '.cache'), join(root, '.cache'));
   for (const [path, content] of Object.entries(files)) await write(path, content);

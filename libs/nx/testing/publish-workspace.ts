@@ -145,17 +145,17 @@ async function build(root: string, sample: PublishSample): Promise<Built> {
           { path: 'lib/libc.so.6', mode: '0755', size: libc.length, sha256: sha256Of(libc), package: null },
         ],
       },
-      toolchainRuntime: null,
+      components: [],
     });
   }
   const manifest: Manifest = {
-    schemaVersion: 1,
+    schemaVersion: 2,
     name: NAME,
     version: sample.version,
     revision: '0123456789abcdef0123456789abcdef01234567',
     sourceDateEpoch: SOURCE_DATE,
     toolchain: { name: 'bun', version: '1.4.4' },
-    bundledPackages: [],
+    components: [],
     platforms: artifacts,
   };
   await put(`bin/${MANIFEST_FILE}`, formatManifest(manifest));

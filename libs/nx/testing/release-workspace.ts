@@ -89,17 +89,17 @@ export async function releaseWorkspace(sample: SampleRelease): Promise<ReleaseWo
           package: null,
         })),
       },
-      toolchainRuntime: null,
+      components: [],
     });
   }
   const manifest: Manifest = {
-    schemaVersion: 1,
+    schemaVersion: 2,
     name: SAMPLE_NAME,
     version: sample.version ?? '1.2.3',
     revision: '0123456789abcdef0123456789abcdef01234567',
     sourceDateEpoch: sample.sourceDateEpoch ?? 1_700_000_000,
     toolchain: { name: 'bun', version: '1.4.4' },
-    bundledPackages: [],
+    components: [],
     platforms: artifacts,
   };
   await write(`dist/bin/${MANIFEST_FILE}`, formatManifest(manifest));

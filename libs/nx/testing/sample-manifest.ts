@@ -4,13 +4,13 @@ const libc = { name: 'libc6', version: '2.36-9+deb12u14' };
 
 /** A manifest of two platforms, as a tagged build writes it. */
 export const sampleManifest: Manifest = {
-  schemaVersion: 1,
+  schemaVersion: 2,
   name: 'mount-monitor',
   version: '1.2.3',
   revision: '0123456789abcdef0123456789abcdef01234567',
   sourceDateEpoch: 1_700_000_000,
   toolchain: { name: 'bun', version: '1.4.4' },
-  bundledPackages: [{ name: 'valibot', version: '1.5.0' }],
+  components: [{ kind: 'library', purl: 'pkg:npm/valibot@1.5.0', license: 'MIT' }],
   platforms: [
     platformOf('amd64', 'x86_64', '/lib64/ld-linux-x86-64.so.2', 'x86_64-linux-gnu'),
     platformOf('arm64', 'aarch64', '/lib/ld-linux-aarch64.so.1', 'aarch64-linux-gnu'),
@@ -43,10 +43,12 @@ function platformOf(
         { path: `lib/${triplet}/libc.so.6`, mode: '0755', size: 3, sha256: 'c'.repeat(64), package: owner },
       ],
     },
-    toolchainRuntime: {
-      package: `@oven/bun-linux-${architecture}`,
-      version: '1.4.4',
-      integrity: 'sha512-AAAA',
-    },
+    components: [
+      {
+        kind: 'framework',
+        purl: `pkg:npm/%40oven/bun-linux-${architecture}@1.4.4`,
+        integrity: 'sha512-AAAA',
+      },
+    ],
   };
 }

@@ -75,6 +75,7 @@ describe('readCargoAuditable', () => {
       json({ packages: [{ ...NAMED, kind: 'dev' }] }),
       'expected runtime or build, found "dev"',
     ],
+    ['a list as a kind', json({ packages: [{ ...NAMED, kind: ['build'] }] }), 'found a list of 1'],
     ['a root that is a number', json({ packages: [{ ...NAMED, root: 1 }] }), 'packages[0].root'],
     [
       'a dependency outside of the list',

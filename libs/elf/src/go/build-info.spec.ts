@@ -110,6 +110,23 @@ describe('readGoBuildInfo', () => {
     ).toEqual(info);
   });
 
+  it('does not look into a segment that can be written and executed', async () => {
+    const bytes = buildElf({
+      machine: 'x86_64',
+      sections: [{ name: '.data', content: inlineBuildInfo(TEXTS) }],
+      stripped: true,
+    });
+    expect(await readGoBuildInfo(bytesSource(bytes, 'file'))).toEqual(INFO);
+    // The flags of the second program header.
+    bytes.writeUInt32LE(7, 64 + 56 + 4);
+    expect(await readGoBuildInfo(bytesSource(bytes, 'file'))).toBeNull();
+  });
+
+  it('takes text that no line ends for nothing about modules, as Go does', async () => {
+    const info = await read(inlineBuildInfo({ version: VERSION, modules: 'path\texample.com/x' }));
+    expect(info).toMatchObject({ goVersion: VERSION, path: null });
+  });
+
   it('passes over lines of kinds that it does not know', async () => {
     const modules = `new\tthing\n\n${TEXTS.modules}`;
     expect(await read(inlineBuildInfo({ version: VERSION, modules }))).toEqual(INFO);

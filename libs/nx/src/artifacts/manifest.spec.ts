@@ -20,7 +20,7 @@ describe('parseManifest', () => {
   });
 
   it.each<[string, (copy: Record<string, unknown> & Manifest) => unknown, string]>([
-    ['another schema version', (m) => ({ ...m, schemaVersion: 2 }), 'schemaVersion'],
+    ['another schema version', (m) => ({ ...m, schemaVersion: 1 }), 'schemaVersion'],
     ['an unknown key', (m) => ({ ...m, extra: 1 }), 'extra'],
     ['no platform', (m) => ({ ...m, platforms: [] }), 'platforms'],
     [
@@ -57,6 +57,11 @@ describe('parseManifest', () => {
       'stays inside its folder',
     ],
     ['a platform twice', (m) => ({ ...m, platforms: [m.platforms[0], m.platforms[0]] }), 'more than once'],
+    [
+      'a component without a package URL',
+      (m) => ({ ...m, components: [{ kind: 'library', purl: 'valibot@1.5.0' }] }),
+      'components.0.purl: expected a package URL',
+    ],
     ['a short hash', (m) => ({ ...m, platforms: [{ ...m.platforms[0], sha256: 'abc' }] }), '64 lower-case'],
   ])('refuses %s and names where', (_, change, expected) => {
     const text = JSON.stringify(
@@ -90,7 +95,7 @@ describe('readManifest', () => {
     await expect(readManifest(folder)).rejects.toMatchObject({
       code: 'MANIFEST_MISSING',
       message: expect.stringContaining(join(folder, 'manifest.json')),
-      hint: expect.stringContaining('nx run release:build-binaries'),
+      hint: expect.stringContaining('{run build-binaries}'),
     });
   });
 

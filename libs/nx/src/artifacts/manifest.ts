@@ -34,6 +34,13 @@ const platform = v.pipe(
   }),
 );
 
+const component = v.strictObject({
+  kind: v.picklist(['library', 'framework']),
+  purl: v.pipe(text, v.startsWith('pkg:', 'expected a package URL, pkg:…')),
+  license: v.optional(text),
+  integrity: v.optional(text),
+});
+
 const runtimeFile = v.strictObject({
   path: innerPath,
   mode: v.picklist(['0644', '0755']),
@@ -55,30 +62,36 @@ const platformArtifact = v.strictObject({
     versionNeeds: v.record(v.string(), v.array(text)),
   }),
   runtime: v.strictObject({ path: fileName, files: v.array(runtimeFile) }),
-  toolchainRuntime: v.nullable(v.strictObject({ package: text, version: text, integrity: text })),
+  components: v.array(component),
 });
 
 const manifest = v.strictObject({
-  schemaVersion: v.literal(1),
+  schemaVersion: v.literal(2),
   name: fileName,
   version: text,
   revision: v.nullable(v.pipe(v.string(), v.regex(/^[0-9a-f]{40,64}$/))),
   sourceDateEpoch: size,
   toolchain: v.strictObject({ name: text, version: text }),
-  bundledPackages: v.array(v.strictObject({ name: text, version: text })),
+  components: v.array(component),
   platforms: v.pipe(v.array(platformArtifact), v.minLength(1)),
 });
+
+/** A part of an executable: its package URL, and where known its SPDX license and the integrity of its archive. */
+export type ManifestComponent = Readonly<v.InferOutput<typeof component>>;
 
 /** A file of a runtime folder: a loader, a shared library, or what documents their package. */
 export type RuntimeFile = Readonly<v.InferOutput<typeof runtimeFile>>;
 
-/** What was built for one platform: the executable, its ELF facts and its runtime files. Sizes are bytes. */
+/**
+ * What was built for one platform: the executable, its ELF facts, the components that it alone
+ * holds, and its runtime files. Sizes are bytes.
+ */
 export type PlatformArtifact = Readonly<v.InferOutput<typeof platformArtifact>>;
 
 /**
  * What a build put into its folder (`manifest.json`): name, version, revision (null for a development
- * build), source date in seconds since 1970, toolchain, the packages bundled into the executables, and each
- * platform, sorted by name.
+ * build), source date in seconds since 1970, toolchain, the components of every platform's
+ * executable, and each platform, sorted by name.
  */
 export type Manifest = Readonly<v.InferOutput<typeof manifest>>;
 

@@ -75,7 +75,7 @@ export const configurationDefinition = v.strictObject({
     v.pipe(
       toolchain,
       v.description(
-        'What compiles the program: bun or import, or an object with that name and the toolchain’s options. Found from the files beside prebuilt.json where it is left out.',
+        'What compiles the program: a toolchain’s name, or an object with the name and the toolchain’s options. Found from the files beside prebuilt.json where it is left out.',
       ),
     ),
   ),
@@ -85,6 +85,22 @@ export const configurationDefinition = v.strictObject({
       v.minLength(1, 'at least one platform'),
       v.description(
         'The platforms to compile for, in Docker’s vocabulary. Defaults to linux/amd64 and linux/arm64.',
+      ),
+    ),
+  ),
+  sysrootPackages: v.optional(
+    v.pipe(
+      v.array(text, 'a list of packages such as ["libgcc-s1"]'),
+      v.description(
+        'Debian packages that the executables need libraries of, beside libc6: libgcc-s1, libstdc++6.',
+      ),
+    ),
+  ),
+  sysroot: v.optional(
+    v.pipe(
+      path,
+      v.description(
+        'A folder, relative to this one, with a sysroot for each platform (linux-amd64, linux-arm64), in place of the packages of prebuilt.lock.json.',
       ),
     ),
   ),
@@ -110,6 +126,3 @@ export const configurationDefinition = v.strictObject({
 
 /** What a project's prebuilt.json says. */
 export type Configuration = Readonly<v.InferOutput<typeof configurationDefinition>>;
-
-/** What is said of the toolchain: its name and its own options; each toolchain checks these itself. */
-export type ToolchainConfiguration = Readonly<{ name: string } & Record<string, unknown>>;

@@ -10,20 +10,27 @@ type Issue = v.BaseIssue<unknown>;
 export function problemsOf(
   issues: readonly [Issue, ...Issue[]],
   definition: v.GenericSchema,
+  /** Where in the file the definition's object stands. */
+  at: readonly string[] = [],
 ): readonly string[] {
   return issues.flatMap((issue) => {
     // A union tells of its members only where one of them fits in kind: that one's problems say more.
     const nested = issue.issues?.filter((each) => each.path !== undefined) ?? [];
     if (issue.type === 'union' && isObject(issue.input) && nested.length > 0) {
-      return nested.map((each) => describe(each, definition, pathOf(issue)));
+      return nested.map((each) => describe(each, definition, at, pathOf(issue)));
     }
-    return [describe(issue, definition)];
+    return [describe(issue, definition, at)];
   });
 }
 
-function describe(issue: Issue, definition: v.GenericSchema, prefix: readonly string[] = []): string {
-  const path = [...prefix, ...pathOf(issue)];
-  const place = path.length === 0 ? '(root)' : path.join('.');
+function describe(
+  issue: Issue,
+  definition: v.GenericSchema,
+  at: readonly string[],
+  above: readonly string[] = [],
+): string {
+  const path = [...above, ...pathOf(issue)];
+  const place = [...at, ...path].join('.') || '(root)';
   if (issue.type === 'strict_object' && issue.expected === 'never') {
     const key = path.at(-1) ?? '';
     const known = keysAt(definition, path.slice(0, -1));
@@ -32,7 +39,9 @@ function describe(issue: Issue, definition: v.GenericSchema, prefix: readonly st
   }
   const expected =
     issue.type === 'strict_object' || issue.type === 'loose_object' ? 'an object' : issue.message;
-  return `${place}: expected ${expected}, found ${shown(issue.input)}`;
+  // Some definitions say the whole of it themselves.
+  if (/^expected .*\bfound\b/.test(expected)) return `${place}: ${expected}`;
+  return `${place}: expected ${expected.replace(/^expected /, '')}, found ${shown(issue.input)}`;
 }
 
 function pathOf(issue: Issue): readonly string[] {

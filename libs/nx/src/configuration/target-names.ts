@@ -12,6 +12,3 @@ export const TARGETS = [
 
 /** One of the targets that a project gets. */
 export type TargetName = (typeof TARGETS)[number];
-
-/** The name of a target in this workspace. */
-export type TargetNames = (target: TargetName) => string;

@@ -1,7 +1,8 @@
 import { posix } from 'node:path';
 import type { TargetConfiguration } from '@nx/devkit';
 import { PACKAGE } from '../package.ts';
-import type { Configuration, ToolchainConfiguration } from './definition.ts';
+import type { ConfiguredToolchain, TargetInputs } from '../toolchains/toolchain.ts';
+import type { Configuration } from './definition.ts';
 import type { PluginOptions } from './plugin-options.ts';
 import { TARGETS, type TargetName } from './target-names.ts';
 
@@ -9,11 +10,11 @@ import { TARGETS, type TargetName } from './target-names.ts';
 export interface ProjectFacts {
   readonly name: string;
   readonly root: string;
-  readonly toolchain: ToolchainConfiguration;
+  readonly toolchain: ConfiguredToolchain;
   /** Its Dockerfile.release; undefined where it has none. */
   readonly dockerfile: string | undefined;
   /** Nx inputs that stand for the program's sources. */
-  readonly sources: readonly string[];
+  readonly sources: TargetInputs;
 }
 
 type Targets = Readonly<Record<string, TargetConfiguration>>;
@@ -81,12 +82,16 @@ export function inferTargets(
   const targets: Record<TargetName, TargetConfiguration | undefined> = {
     'build-binaries': {
       ...cached('build-binaries'),
+      ...(facts.toolchain.dependsOn.length > 0 && { dependsOn: [...facts.toolchain.dependsOn] }),
       inputs: inputs(...facts.sources),
       options: {
         name: programName(configuration, facts.name),
-        toolchain: facts.toolchain.name,
-        ...(typeof facts.toolchain.entry === 'string' && {
-          entry: posix.join(facts.root, facts.toolchain.entry),
+        toolchain: { name: facts.toolchain.name, ...facts.toolchain.options },
+        ...(configuration.sysroot !== undefined && {
+          sysroot: posix.join(facts.root, configuration.sysroot),
+        }),
+        ...(configuration.sysrootPackages !== undefined && {
+          sysrootPackages: [...configuration.sysrootPackages],
         }),
         ...(platforms !== undefined && { platforms: [...platforms] }),
         outputPath: at('build-binaries'),

@@ -34,7 +34,9 @@ export interface ImageInputs {
 
 /** The bytes of the Dockerfile: the maintainer's, else a generated one. */
 export function dockerfileOf(sources: ImageSources, manifest: Manifest): Uint8Array {
-  return sources.dockerfile ?? Buffer.from(generateDockerfile(manifest));
+  const { name, platforms } = manifest;
+  const runtime = platforms.some((each) => each.runtime.files.length > 0);
+  return sources.dockerfile ?? Buffer.from(generateDockerfile({ name, runtime }));
 }
 
 /**

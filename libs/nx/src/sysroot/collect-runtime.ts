@@ -1,13 +1,13 @@
-import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { chmod, copyFile, mkdir, readFile, stat } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type ElfFacts, openElf, resolveLinkage } from '@prebuilt/elf';
 import type { RuntimeFile } from '../artifacts/manifest.ts';
 import type { Platform } from '../artifacts/platform.ts';
 import { PrebuiltError } from '../errors.ts';
-import { type PackageLookup, readPackages, type SysrootPackage } from './packages.ts';
-import { resolveInRoot } from './resolve-in-root.ts';
+import { sha256OfFile } from '../files/hash.ts';
+import { LOCK_COMMAND, LOCK_FILE } from '../lock/lock.ts';
+import type { SysrootPackage } from './packages.ts';
+import type { Sysroot, SysrootFile } from './sysroot.ts';
 
 const TRIPLETS: Readonly<Record<string, string>> = {
   'linux/amd64': 'x86_64-linux-gnu',
@@ -27,63 +27,65 @@ const DISTRIBUTION_FILE = '/etc/os-release';
 interface Found {
   /** The final path, absolute inside the image. */
   readonly path: string;
-  /** The real file in the sysroot. */
-  readonly source: string;
+  readonly file: SysrootFile;
   readonly facts: ElfFacts;
 }
 
 /**
- * Copies what an executable needs from a sysroot into `target`, each file at its final path: the loader, the
- * closure of its shared libraries, and for their packages the copyright file and the dpkg status entry. A static
- * executable needs nothing, and no sysroot. Throws `SYSROOT` that lists everything that is missing.
+ * Copies what executables need from a sysroot into `target`, each file at its final path: the loader, the closure of
+ * their shared libraries, and for their packages the copyright file and the dpkg status entry. Static executables
+ * need nothing, and no sysroot is opened for them. Throws `SYSROOT` that lists everything that is missing, and
+ * `SYSROOT_INTEGRITY` for a file that is not what the lock says when it is copied.
  */
 export async function collectRuntime(
-  executable: ElfFacts,
+  executables: readonly ElfFacts[],
   platform: Platform,
-  sysroot: string,
+  open: () => Promise<Sysroot>,
   target: string,
 ): Promise<readonly RuntimeFile[]> {
   await mkdir(target, { recursive: true });
-  if (executable.interpreter === null && executable.needed.length === 0) return [];
-  const root = await requireSysroot(sysroot, platform);
-  const found = await findLibraries(executable, platform, root);
-  const { problems } = resolveLinkage(executable, (soname) => found.get(soname)?.facts);
-  if (problems.length > 0) {
-    throw new PrebuiltError(
-      'SYSROOT',
-      `${platform}: ${root} can't run the executable: ${problems.map((problem) => problem.message).join('; ')}`,
-      { hint: 'Fetch a newer C library with ./bootstrap --refresh, or give another folder with --sysroot.' },
-    );
-  }
-  const owner = await readPackages(root);
+  const dynamic = executables.filter(({ interpreter, needed }) => interpreter !== null || needed.length > 0);
+  if (dynamic.length === 0) return [];
+  const sysroot = await open();
   const files = new Map<string, RuntimeFile>();
-  for (const { path, source } of found.values()) {
-    files.set(path, await copyIn(target, path, source, ownerOf(owner, root, path, source)));
+  for (const executable of dynamic) {
+    for (const { path, file } of await findRuntime(executable, platform, sysroot)) {
+      if (!files.has(path)) files.set(path, await copyIn(target, path, file));
+    }
   }
-  for (const document of await packageDocuments(root, [...files.values()])) {
-    files.set(document.path, await copyIn(target, document.path, document.source, document.package));
+  for (const [path, file] of await packageDocuments(sysroot, [...files.values()])) {
+    files.set(path, await copyIn(target, path, file));
   }
   return [...files.keys()].sort().flatMap((path) => files.get(path) ?? []);
 }
 
-async function requireSysroot(sysroot: string, platform: Platform): Promise<string> {
-  const root = join(sysroot, platform.replaceAll('/', '-'));
-  if (existsSync(root)) return root;
-  throw new PrebuiltError('SYSROOT', `${platform}: expected the C library's folder ${root}, found none`, {
-    hint: 'Fetch it with ./bootstrap, or give a folder with --sysroot (one sub-folder a platform).',
-  });
+async function findRuntime(
+  executable: ElfFacts,
+  platform: Platform,
+  sysroot: Sysroot,
+): Promise<readonly Found[]> {
+  const found = await findLibraries(executable, platform, sysroot);
+  const { problems } = resolveLinkage(executable, (soname) => found.get(soname)?.facts);
+  if (problems.length === 0) return [...found.values()];
+  throw new PrebuiltError(
+    'SYSROOT',
+    `${platform}: ${sysroot.label} can't run the executable: ${problems.map((problem) => problem.message).join('; ')}`,
+    {
+      hint: `Name the package that holds what is missing as sysrootPackages (libgcc_s.so.1 is in libgcc-s1), then: ${LOCK_COMMAND}`,
+    },
+  );
 }
 
 async function findLibraries(
   executable: ElfFacts,
   platform: Platform,
-  root: string,
+  sysroot: Sysroot,
 ): Promise<ReadonlyMap<string, Found>> {
   const triplet = TRIPLETS[platform] ?? '';
   const folders = [`/lib/${triplet}`, `/usr/lib/${triplet}`, '/lib64', '/usr/lib64', '/lib', '/usr/lib'];
   const found = new Map<string, Found>();
   if (executable.interpreter !== null) {
-    const loader = await open(root, executable.interpreter);
+    const loader = await open(sysroot, executable.interpreter);
     if (loader !== undefined) found.set(basename(executable.interpreter), loader);
   }
   const waiting = [...executable.needed, ...[...found.values()].flatMap(({ facts }) => facts.needed)];
@@ -92,7 +94,7 @@ async function findLibraries(
     if (asked.has(soname)) continue;
     asked.add(soname);
     for (const folder of folders) {
-      const opened = await open(root, `${folder}/${soname}`);
+      const opened = await open(sysroot, `${folder}/${soname}`);
       if (opened === undefined) continue;
       found.set(soname, opened);
       waiting.push(...opened.facts.needed);
@@ -102,42 +104,27 @@ async function findLibraries(
   return found;
 }
 
-async function open(root: string, path: string): Promise<Found | undefined> {
-  const source = await resolveInRoot(root, path);
-  return source === undefined ? undefined : { path, source, facts: await openElf(source) };
-}
-
-function ownerOf(
-  owner: PackageLookup,
-  root: string,
-  path: string,
-  source: string,
-): SysrootPackage | undefined {
-  return owner(path) ?? owner(source.slice(root.length));
-}
-
-interface PackageDocument {
-  readonly path: string;
-  readonly source: string;
-  readonly package: SysrootPackage;
+async function open(sysroot: Sysroot, path: string): Promise<Found | undefined> {
+  const file = await sysroot.find(path);
+  return file === undefined ? undefined : { path, file, facts: await openElf(file.source) };
 }
 
 async function packageDocuments(
-  root: string,
+  sysroot: Sysroot,
   files: readonly RuntimeFile[],
-): Promise<readonly PackageDocument[]> {
-  const packages = new Map(
+): Promise<ReadonlyMap<string, SysrootFile>> {
+  const packages = new Map<string, SysrootPackage>(
     files.flatMap((file) => (file.package === null ? [] : [[file.package.name, file.package]])),
   );
-  const documents: PackageDocument[] = [];
+  const documents = new Map<string, SysrootFile>();
   const add = async (path: string, owner: SysrootPackage): Promise<void> => {
-    const source = await resolveInRoot(root, path);
-    if (source !== undefined) documents.push({ path, source, package: owner });
+    const file = await sysroot.find(path);
+    if (file !== undefined) documents.set(path, { ...file, owner });
   };
-  const distribution = (await readPackages(root))(DISTRIBUTION_FILE);
-  if (packages.size > 0 && distribution !== undefined) {
-    packages.set(DISTRIBUTION_PACKAGE, distribution);
-    await add(DISTRIBUTION_FILE, distribution);
+  const distribution = await sysroot.find(DISTRIBUTION_FILE);
+  if (packages.size > 0 && distribution?.owner != null) {
+    packages.set(DISTRIBUTION_PACKAGE, distribution.owner);
+    await add(DISTRIBUTION_FILE, distribution.owner);
   }
   for (const owner of packages.values()) {
     await add(`/usr/share/doc/${owner.name}/copyright`, owner);
@@ -146,26 +133,22 @@ async function packageDocuments(
   return documents;
 }
 
-async function copyIn(
-  target: string,
-  path: string,
-  source: string,
-  owner: SysrootPackage | undefined,
-): Promise<RuntimeFile> {
+// The copy is hashed, not the source: nothing can change between the look and the copy.
+async function copyIn(target: string, path: string, file: SysrootFile): Promise<RuntimeFile> {
   const inner = path.slice(1);
   const destination = join(target, inner);
   await mkdir(dirname(destination), { recursive: true });
-  await copyFile(source, destination);
-  const { mode, size } = await stat(source);
+  await copyFile(file.source, destination);
+  const { mode, size } = await stat(file.source);
   const executable = (mode & 0o111) !== 0;
   await chmod(destination, executable ? 0o755 : 0o644);
-  return {
-    path: inner,
-    mode: executable ? '0755' : '0644',
-    size,
-    sha256: createHash('sha256')
-      .update(await readFile(destination))
-      .digest('hex'),
-    package: owner ?? null,
-  };
+  const sha256 = await sha256OfFile(destination);
+  if (file.sha256 !== null && file.sha256 !== sha256) {
+    throw new PrebuiltError(
+      'SYSROOT_INTEGRITY',
+      `${file.source}: expected SHA-256 ${file.sha256}, as ${LOCK_FILE} pins it, found ${sha256}`,
+      { hint: 'Something changed the file during the build: build again.' },
+    );
+  }
+  return { path: inner, mode: executable ? '0755' : '0644', size, sha256, package: file.owner };
 }

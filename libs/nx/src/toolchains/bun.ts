@@ -1,17 +1,20 @@
-import { readFile, rm } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
-import { execa } from 'execa';
-import { hostPlatform, type Platform } from '../artifacts/platform.ts';
+import { readFile, rm, stat } from 'node:fs/promises';
+import { dirname, extname, join, resolve } from 'node:path';
+import * as v from 'valibot';
+import { type Platform, parsePlatform } from '../artifacts/platform.ts';
 import { PrebuiltError } from '../errors.ts';
+import { type Lock, lacking } from '../lock/lock.ts';
+import { type LockedPackage, lockedFile } from '../lock/npm-package.ts';
 import type { Command } from '../process/command.ts';
-import { readLockedPackages } from './lockfile.ts';
-import { pinnedFile } from './pinned-package.ts';
 import type {
-  BundledPackage,
+  BuildContext,
   CompileRequest,
+  Component,
+  PrepareContext,
   PreparedToolchain,
+  ProjectFolder,
+  TargetInputs,
   Toolchain,
-  ToolchainContext,
 } from './toolchain.ts';
 
 interface BunPlatform {
@@ -22,19 +25,63 @@ interface BunPlatform {
 }
 
 // The baseline build of x64 runs on processors without AVX2.
-const PLATFORMS: Readonly<Record<string, BunPlatform>> = {
+const RUNTIMES: Readonly<Record<string, BunPlatform>> = {
   'linux/amd64': { package: '@oven/bun-linux-x64-baseline', target: 'bun-linux-x64-baseline' },
   'linux/arm64': { package: '@oven/bun-linux-aarch64', target: 'bun-linux-arm64' },
 };
 
-const EXECUTABLE = 'bin/bun';
+// What compiles on a machine, by Node's `process.platform` and `process.arch`.
+const COMPILERS: Readonly<Record<string, string>> = {
+  'linux/x64': '@oven/bun-linux-x64-baseline',
+  'linux/arm64': '@oven/bun-linux-aarch64',
+  'darwin/x64': '@oven/bun-darwin-x64',
+  'darwin/arm64': '@oven/bun-darwin-aarch64',
+};
+
+const PLATFORMS: readonly Platform[] = Object.keys(RUNTIMES).map(parsePlatform);
+
+const SOURCES = ['.ts', '.mts', '.cts', '.tsx', '.js', '.mjs', '.cjs', '.jsx'];
+
+const options = v.strictObject({
+  entry: v.pipe(
+    v.optional(v.string(), ''),
+    v.check(
+      (path) => path !== '',
+      'expected a program: a TypeScript or JavaScript "bin" in package.json, src/main.ts, or this option, such as "src/server.ts"; found none',
+    ),
+    v.check(
+      (path) => path === '' || SOURCES.includes(extname(path)),
+      ({ input }) =>
+        `expected a JavaScript or TypeScript file (${SOURCES.join(', ')}), found ${JSON.stringify(input)}: Bun would wrap its text into an executable that does nothing`,
+    ),
+    v.description("The program's main file, a JavaScript or TypeScript file"),
+  ),
+});
+
+type BunOptions = Readonly<v.InferOutput<typeof options>>;
+
+/** The file inside Bun's packages that is both compiler and runtime. */
+export const BUN_EXECUTABLE = 'bin/bun';
+
+/** Every package of the npm registry that a lock pins for Bun, sorted. */
+export const BUN_PACKAGES: readonly string[] = [
+  ...new Set([...Object.values(RUNTIMES).map((runtime) => runtime.package), ...Object.values(COMPILERS)]),
+].sort();
+
+/** The packages that builds on this machine use for the platforms: its compiler's, and each runtime's. */
+export function bunPackagesFor(platforms: readonly Platform[]): readonly string[] {
+  const compiler = COMPILERS[`${process.platform}/${process.arch}`];
+  const runtimes = platforms.flatMap((platform) => RUNTIMES[platform]?.package ?? []);
+  return [...new Set([...(compiler === undefined ? [] : [compiler]), ...runtimes])];
+}
 
 /**
  * The command that compiles one executable. The executable loads neither `.env` nor `bunfig.toml` from its
  * working directory. https://bun.com/docs/bundler/executables
  */
 export function bunCommand(
-  request: CompileRequest,
+  request: Pick<CompileRequest, 'platform' | 'version' | 'outfile'>,
+  entry: string,
   compiler: string,
   runtime: string,
   metafile: string,
@@ -48,7 +95,7 @@ export function bunCommand(
       '--bytecode',
       '--format=esm',
       '--splitting',
-      `--target=${platformOf(request.platform).target}`,
+      `--target=${runtimeOf(request.platform).target}`,
       `--compile-executable-path=${runtime}`,
       '--no-compile-autoload-dotenv',
       '--no-compile-autoload-bunfig',
@@ -62,84 +109,133 @@ export function bunCommand(
       'process.env.NODE_ENV="production"',
       `--metafile=${metafile}`,
       `--outfile=${request.outfile}`,
-      request.entry,
+      entry,
     ],
   };
 }
 
-/** Compiles TypeScript and JavaScript into single executables with the Bun that package-lock.json pins. */
-export const bun: Toolchain = {
+/** Compiles TypeScript and JavaScript into single executables with the Bun that prebuilt.lock.json pins. */
+export const bun: Toolchain<BunOptions> = {
   name: 'bun',
-
-  async prepare(context: ToolchainContext): Promise<PreparedToolchain> {
-    const host = hostPlatform(process.platform, process.arch);
-    if (host === undefined || PLATFORMS[host] === undefined) {
-      throw new PrebuiltError(
-        'TOOLCHAIN',
-        `bun: the pinned compilers run on ${Object.keys(PLATFORMS).join(' and ')}, this machine is ${process.platform}/${process.arch}`,
-        { hint: 'Build in a Linux container or virtual machine.' },
-      );
-    }
-    const wanted = [...new Set([host, ...context.platforms])];
-    const locked = await readLockedPackages(
-      context.workspaceRoot,
-      wanted.map((platform) => platformOf(platform).package),
-    );
-    const files = await Promise.all(
-      locked.map((each) => pinnedFile(context.cacheFolder, each, EXECUTABLE, { progress: context.progress })),
-    );
-    const runtimes = new Map(
-      wanted.map((platform, index) => {
-        const [file, pin] = [files[index], locked[index]];
-        if (file === undefined || pin === undefined) throw new Error(`no runtime for ${platform}`);
-        return [platform, { file, pin }] as const;
-      }),
-    );
-    const runtimeFor = (platform: Platform) => {
-      const runtime = runtimes.get(platform);
-      if (runtime === undefined) throw new Error(`${platform} was not prepared`);
-      return runtime;
-    };
-    const compiler = runtimeFor(host);
-    const checked = new Map<string, Promise<void>>();
-    const check = (platform: Platform): Promise<void> => {
-      const running = checked.get(platform) ?? runtimeFor(platform).file.check();
-      checked.set(platform, running);
-      return running;
-    };
-    return {
-      version: compiler.pin.version,
-      runtimeOf(platform) {
-        const { name, version, integrity } = runtimeFor(platform).pin;
-        return { package: name, version, integrity };
-      },
-      async compile(request) {
-        const runtime = runtimeFor(request.platform).file.path;
-        const metafile = `${request.outfile}.metafile.json`;
-        const command = bunCommand(request, compiler.file.path, runtime, metafile);
-        try {
-          const [bundled] = await Promise.all([
-            run(command, metafile, request, context),
-            check(host),
-            check(request.platform),
-          ]);
-          return bundled;
-        } finally {
-          await rm(metafile, { force: true });
-        }
-      },
-    };
-  },
+  options,
+  defaultPlatforms: PLATFORMS,
+  platforms: PLATFORMS,
+  detect: detectEntry,
+  fromProject: ({ entry }, projectRoot) => ({ entry: join(projectRoot, entry) }),
+  configure: ({ entry }) => ({
+    name: 'bun',
+    options: { entry },
+    dependsOn: [],
+    inputs: productionInputs,
+    async keyFacts({ lock, platforms }) {
+      // Every compiler of a version makes the same executable, so the host's is no fact.
+      return platforms.map((platform) => lockedPackage(lock, runtimeOf(platform).package));
+    },
+    prepare: (context) => prepareBun(entry, context),
+  }),
 };
+
+// The first command that `npm install` would link, or the file that such a project usually starts with.
+function detectEntry(folder: ProjectFolder): BunOptions | undefined {
+  const text = folder.read('package.json');
+  let bin: unknown;
+  try {
+    bin = text === undefined ? undefined : JSON.parse(text)?.bin;
+  } catch {
+    bin = undefined;
+  }
+  const commands = typeof bin === 'object' && bin !== null ? Object.values(bin) : [bin];
+  const usual = ['src/main.ts', 'src/index.ts', 'main.ts', 'index.ts'];
+  const entry = [...commands, ...usual].find(
+    (path): path is string =>
+      typeof path === 'string' && SOURCES.includes(extname(path)) && folder.has(join('.', path)),
+  );
+  return entry === undefined ? undefined : { entry: join('.', entry) };
+}
+
+/** The production files of the project and of what it depends on; all files where the workspace has no such name. */
+function productionInputs(namedInputs: ReadonlySet<string>): TargetInputs {
+  const name = namedInputs.has('production') ? 'production' : 'default';
+  return [name, `^${name}`];
+}
+
+async function prepareBun(entry: string, context: PrepareContext): Promise<PreparedToolchain> {
+  const compilerPackage = COMPILERS[`${process.platform}/${process.arch}`];
+  if (compilerPackage === undefined) {
+    throw new PrebuiltError(
+      'TOOLCHAIN',
+      `bun: there are compilers for ${Object.keys(COMPILERS).join(', ')}, this machine is ${process.platform}/${process.arch}`,
+      { hint: 'Build in a Linux container or virtual machine.' },
+    );
+  }
+  const main = await resolveEntry(entry, context);
+  const names = [...new Set([compilerPackage, ...context.platforms.map((each) => runtimeOf(each).package)])];
+  const locked = names.map((name) => lockedPackage(context.lock, name));
+  const files = await Promise.all(
+    locked.map((each) =>
+      lockedFile(context.cacheFolder, each, BUN_EXECUTABLE, { progress: context.progress }),
+    ),
+  );
+  const fileOf = (name: string): string => files[names.indexOf(name)] as string;
+  const compiler = fileOf(compilerPackage);
+  return {
+    version: lockedPackage(context.lock, compilerPackage).version,
+    async compile(request) {
+      const { package: name } = runtimeOf(request.platform);
+      const metafile = `${request.outfile}.metafile.json`;
+      try {
+        const bundled = await run(
+          bunCommand(request, main, compiler, fileOf(name), metafile),
+          metafile,
+          request,
+          context,
+        );
+        return [...bundled, await runtimeComponent(lockedPackage(context.lock, name))];
+      } finally {
+        await rm(metafile, { force: true });
+      }
+    },
+  };
+}
+
+async function resolveEntry(entry: string, { workspaceRoot }: BuildContext): Promise<string> {
+  const path = resolve(workspaceRoot, entry);
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isFile()) return path;
+  throw new PrebuiltError(
+    'INVALID_OPTIONS',
+    `toolchain.entry: expected a file, found ${found === undefined ? 'none' : 'something else'} at ${path}`,
+  );
+}
+
+function lockedPackage(lock: Lock, name: string): LockedPackage {
+  const pin = lock.bun?.packages[name];
+  if (lock.bun === undefined || pin === undefined) throw lacking(`Bun's package ${name}`);
+  return { name, version: lock.bun.version, ...pin };
+}
+
+// What Bun's packages say of themselves.
+const BUN_LICENSE = 'MIT';
+
+async function runtimeComponent({ name, version, integrity }: LockedPackage): Promise<Component> {
+  return { kind: 'framework', purl: await npmPurl(name, version), license: BUN_LICENSE, integrity };
+}
+
+async function npmPurl(fullName: string, version: string): Promise<string> {
+  const { PackageURL } = await import('packageurl-js');
+  const [scope, name] = fullName.startsWith('@') ? fullName.split('/', 2) : [undefined, fullName];
+  return new PackageURL('npm', scope, name ?? fullName, version, undefined, undefined).toString();
+}
 
 async function run(
   command: Command,
   metafile: string,
   request: CompileRequest,
-  context: ToolchainContext,
-): Promise<readonly BundledPackage[]> {
+  context: PrepareContext,
+): Promise<readonly Component[]> {
   // Bun keeps temporary files in its working directory, and leaves them there when it is stopped.
   const cwd = dirname(request.outfile);
+  const { execa } = await import('execa');
   const result = await execa(command.file, [...command.args], {
     cwd,
     env: compilerEnvironment(request.sourceDateEpoch),
@@ -157,7 +253,7 @@ async function run(
       `${request.platform}: ${result.shortMessage}\n${result.all}`.trimEnd(),
     );
   }
-  return bundledPackages(JSON.parse(await readFile(metafile, 'utf8')), cwd);
+  return bundledComponents(JSON.parse(await readFile(metafile, 'utf8')), cwd);
 }
 
 // BUN_OPTIONS and its like would change what is compiled, so the compiler sees only what it needs.
@@ -175,10 +271,10 @@ function compilerEnvironment(sourceDateEpoch: number): Record<string, string> {
   return environment;
 }
 
-async function bundledPackages(
+async function bundledComponents(
   metafile: { readonly inputs?: Readonly<Record<string, unknown>> },
   cwd: string,
-): Promise<readonly BundledPackage[]> {
+): Promise<readonly Component[]> {
   const folders = new Set<string>();
   for (const input of Object.keys(metafile.inputs ?? {})) {
     const folder = /^(.*(?:^|\/)node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1];
@@ -186,22 +282,25 @@ async function bundledPackages(
   }
   const packages = await Promise.all(
     [...folders].map(async (folder) => {
-      const { name, version } = JSON.parse(await readFile(resolve(cwd, folder, 'package.json'), 'utf8'));
+      const { name, version, license } = JSON.parse(
+        await readFile(resolve(cwd, folder, 'package.json'), 'utf8'),
+      );
       if (typeof name !== 'string' || typeof version !== 'string') {
         throw new PrebuiltError('COMPILE_FAILED', `${folder}/package.json: expected a name and a version`);
       }
-      return { name, version };
+      const purl = await npmPurl(name, version);
+      return { kind: 'library', purl, ...(typeof license === 'string' ? { license } : {}) } as const;
     }),
   );
-  const unique = new Map(packages.map((each) => [`${each.name}@${each.version}`, each]));
+  const unique = new Map(packages.map((each) => [each.purl, each]));
   return [...unique.keys()].sort().flatMap((key) => unique.get(key) ?? []);
 }
 
-function platformOf(platform: Platform): BunPlatform {
-  const found = PLATFORMS[platform];
+function runtimeOf(platform: Platform): BunPlatform {
+  const found = RUNTIMES[platform];
   if (found !== undefined) return found;
   throw new PrebuiltError(
-    'TOOLCHAIN',
-    `bun: expected one of ${Object.keys(PLATFORMS).join(', ')}, found ${platform}`,
+    'INVALID_PLATFORM',
+    `bun: expected one of ${PLATFORMS.join(', ')}, found ${platform}`,
   );
 }

@@ -1,56 +1,106 @@
+import type { TargetConfiguration } from '@nx/devkit';
+import type * as v from 'valibot';
 import type { Platform } from '../artifacts/platform.ts';
+import type { Lock } from '../lock/lock.ts';
 
-/** What every toolchain is told of the build. Paths are absolute. */
-export interface ToolchainContext {
+/** What a toolchain may look at to find out whether a project is one of its own. Paths are relative to the project. */
+export interface ProjectFolder {
+  /** Whether there is such a file. */
+  has(path: string): boolean;
+  /** A file's text; undefined where there is none. */
+  read(path: string): string | undefined;
+}
+
+/** The inputs of an Nx target. */
+export type TargetInputs = NonNullable<TargetConfiguration['inputs']>;
+
+/** Where and for what a program is built. Paths are absolute. */
+export interface BuildContext {
   readonly workspaceRoot: string;
-  /** Where toolchains keep what they fetch; outlives the build's output. */
-  readonly cacheFolder: string;
   readonly platforms: readonly Platform[];
+  readonly lock: Lock;
+}
+
+/** What a toolchain is told of a build that begins. Paths are absolute. */
+export interface PrepareContext extends BuildContext {
+  /** Where what the lock names is kept; outlives the build's output. */
+  readonly cacheFolder: string;
   /** Aborted when the build is to stop. */
   readonly signal: AbortSignal;
   /** Prints a line of progress. */
   readonly progress: (line: string) => void;
 }
 
-/** One executable to compile. */
+/** The executables of one platform to make. */
 export interface CompileRequest {
   readonly platform: Platform;
-  /** The program's main file (or package), an absolute path. */
-  readonly entry: string;
+  /** The program's name. */
+  readonly name: string;
   /** Where the executable goes; its base name may become part of the executable. */
   readonly outfile: string;
   /** The version to embed. */
   readonly version: string;
+  /** The commit of a release; null for a development build. */
+  readonly revision: string | null;
   /** Seconds since 1970. */
   readonly sourceDateEpoch: number;
 }
 
-/** A package that the toolchain put into the executables. */
-export interface BundledPackage {
-  readonly name: string;
-  readonly version: string;
+/** A part of an executable: a library, or the language's runtime. */
+export interface Component {
+  readonly kind: 'library' | 'framework';
+  /** https://github.com/package-url/purl-spec */
+  readonly purl: string;
+  /** An SPDX expression, where the part says it. */
+  readonly license?: string;
+  /** Subresource Integrity of the archive that the part was taken from, where it is pinned. */
+  readonly integrity?: string;
 }
 
-/** The language runtime that a toolchain put into a platform's executable. */
-export interface ToolchainRuntime {
-  readonly package: string;
-  readonly version: string;
-  /** Subresource Integrity, as the lockfile holds it. */
-  readonly integrity: string;
-}
-
-/** A toolchain that is ready to compile. */
+/** A toolchain that is ready: what it needs is there and was checked. */
 export interface PreparedToolchain {
+  /** The version of what compiles. */
   readonly version: string;
-  /** The runtime inside the platform's executable; null where the language has none of its own. */
-  runtimeOf(platform: Platform): ToolchainRuntime | null;
-  /** Compiles one executable and tells what was bundled. Throws `COMPILE_FAILED`. */
-  compile(request: CompileRequest): Promise<readonly BundledPackage[]>;
+  /** Makes one platform's executable and tells what is in it. Throws `COMPILE_FAILED`. */
+  compile(request: CompileRequest): Promise<readonly Component[]>;
 }
 
-/** A way to compile: one file each, listed in `toolchains/index.ts`. */
-export interface Toolchain {
+/** A toolchain with the options of one program. All paths in them are relative to the workspace's root. */
+export interface ConfiguredToolchain {
   readonly name: string;
-  /** Fetches and checks what compiling needs. Throws `TOOLCHAIN`, `RUNTIME_UNAVAILABLE` or `RUNTIME_INTEGRITY`. */
-  prepare(context: ToolchainContext): Promise<PreparedToolchain>;
+  /** The options, with defaults applied: plain JSON. */
+  readonly options: Readonly<Record<string, unknown>>;
+  /** The Nx inputs that the program's build declares, where its workspace has the named inputs given. */
+  inputs(namedInputs: ReadonlySet<string>): TargetInputs;
+  /** The targets of other tools that come before the program's build, as Nx's `dependsOn` names them. */
+  readonly dependsOn: readonly string[];
+  /**
+   * What the result depends on and no workspace file says: the version of a tool, the lock's lines that are used.
+   * Plain JSON that goes into the cache key. Throws what `prepare` would throw for what is missing.
+   */
+  keyFacts(context: BuildContext): Promise<unknown>;
+  /**
+   * Fetches and checks what compiling needs. Throws `TOOLCHAIN` for a tool that is not there, with what to do,
+   * `LOCKFILE` for a line that the lock lacks, `RUNTIME_UNAVAILABLE` or `RUNTIME_INTEGRITY`.
+   */
+  prepare(context: PrepareContext): Promise<PreparedToolchain>;
+}
+
+/** A way to get executables: one file each, listed in `toolchains/index.ts`. */
+export interface Toolchain<
+  Options extends Readonly<Record<string, unknown>> = Readonly<Record<string, unknown>>,
+> {
+  readonly name: string;
+  /** The definition of the options, without `name`; JSON Schema is generated from it. */
+  readonly options: v.GenericSchema<unknown, Options>;
+  /** What it is compiled for where nothing else is said. */
+  readonly defaultPlatforms: readonly Platform[];
+  /** Every platform that it can make executables for. */
+  readonly platforms: readonly Platform[];
+  /** The options for a project that is one of its own, by the files beside prebuilt.json; undefined for any other. */
+  detect(folder: ProjectFolder): Options | undefined;
+  /** The options with paths that were relative to a project's folder made relative to the workspace's root. */
+  fromProject(options: Options, projectRoot: string): Options;
+  /** The toolchain with the options of one program. */
+  configure(options: Options): ConfiguredToolchain;
 }

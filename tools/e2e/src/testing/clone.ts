@@ -8,13 +8,16 @@ export interface Clone extends AsyncDisposable {
   readonly root: string;
 }
 
-/** Clones, and nothing more: what a stranger has after `git clone`. */
+/**
+ * Clones, and nothing more: what a stranger has after `git clone`. Without tags, so that the version is that of an
+ * untagged commit wherever this runs, also for the commit of a release.
+ */
 export async function freshClone(repository: string = THIS_WORKSPACE): Promise<Clone> {
   const folder = await mkdtemp(join(tmpdir(), 'clone-'));
   const root = join(folder, 'workspace');
   const remove = () => rm(folder, { recursive: true, force: true });
   try {
-    await runOk(folder, 'git', ['clone', '--quiet', repository, root]);
+    await runOk(folder, 'git', ['clone', '--quiet', '--no-tags', repository, root]);
     return { root, [Symbol.asyncDispose]: remove };
   } catch (error) {
     await remove();
@@ -28,8 +31,11 @@ export async function bootstrappedClone(repository: string = THIS_WORKSPACE): Pr
   try {
     const { exitCode } = await run(THIS_WORKSPACE, './bootstrap', ['--check']);
     if (exitCode === 0) {
-      const folders = ['node_modules', '.cache'].map((name) => join(THIS_WORKSPACE, name));
-      await runOk(clone.root, 'cp', ['--archive', '--reflink=auto', ...folders, clone.root]);
+      const copy = (kind: string, name: string) =>
+        runOk(clone.root, 'cp', ['--archive', kind, join(THIS_WORKSPACE, name), clone.root]);
+      // Links take a sixth of the time of copies; npm replaces files and changes none in place.
+      await copy('--link', 'node_modules');
+      await copy('--reflink=auto', '.cache');
     }
     await runOk(clone.root, './bootstrap', []);
     return clone;

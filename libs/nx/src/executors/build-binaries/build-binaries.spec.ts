@@ -5,10 +5,11 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type FixtureWorkspace, fixtureWorkspace } from '../../../testing/fixture-workspace.ts';
+import { type FixtureWorkspace, fixtureWorkspace, REPOSITORY } from '../../../testing/fixture-workspace.ts';
 import { parseChecksums } from '../../artifacts/checksums.ts';
 import { readManifest } from '../../artifacts/manifest.ts';
 import { hostPlatform } from '../../artifacts/platform.ts';
+import { readLock } from '../../lock/lock.ts';
 import { DEFAULT_TAG_PATTERN } from '../../version/tag-pattern.ts';
 import type { BuildBinariesOptions } from './options.ts';
 import { type BuildPlan, planBuild } from './plan.ts';
@@ -22,15 +23,18 @@ const FILES = { 'app/main.ts': PROGRAM, 'app/helper.ts': `export const helper = 
 
 const OPTIONS: BuildBinariesOptions = {
   name: 'hello',
-  entry: 'app/main.ts',
   platforms: ['linux/amd64', 'linux/arm64'],
-  toolchain: 'bun',
+  toolchain: { name: 'bun', entry: 'app/main.ts' },
   outputPath: 'dist/bin',
-  sysroot: '.cache/sysroots',
+  sysrootPackages: [],
   dryRun: false,
 };
 const HEAD = { revision: '0123456789abcdef0123456789abcdef01234567', date: 1_700_000_000 };
-const RELEASE = { releaseVersion: 'v1.2.3', tagsAtHead: [], tagPattern: DEFAULT_TAG_PATTERN, head: HEAD };
+const LOCK = await readLock(REPOSITORY);
+const RELEASE = {
+  version: { releaseVersion: 'v1.2.3', tagsAtHead: [], tagPattern: DEFAULT_TAG_PATTERN, head: HEAD },
+  lock: LOCK,
+};
 
 const open: FixtureWorkspace[] = [];
 async function workspace(): Promise<FixtureWorkspace> {
@@ -165,18 +169,18 @@ describe('a build that fails', () => {
 
   it('names a program that is not there', async () => {
     const { root } = await workspace();
-    await expect(build(root, { entry: 'app/absent.ts' })).rejects.toMatchObject({
+    await expect(build(root, { toolchain: { name: 'bun', entry: 'app/absent.ts' } })).rejects.toMatchObject({
       code: 'INVALID_OPTIONS',
       message: expect.stringContaining(join(root, 'app/absent.ts')),
     });
   });
 
-  it('names the command that fetches a missing sysroot', async () => {
+  it('names the folder of a sysroot that is not there', async () => {
     const { root } = await workspace();
     await expect(build(root, { sysroot: 'nowhere' })).rejects.toMatchObject({
       code: 'SYSROOT',
       message: expect.stringContaining(join(root, 'nowhere/linux-amd64')),
-      hint: expect.stringContaining('./bootstrap'),
+      hint: expect.stringContaining('prebuilt.lock.json'),
     });
   });
 
@@ -211,13 +215,16 @@ describe('a build that fails', () => {
     const [status] = await once(child, 'close');
     expect({ status, output }).toEqual({ status: 3, output: 'started\nINTERRUPTED\n' });
     expect(await readdir(join(root, 'dist/bin'))).toEqual(['former']);
-    expect((await readdir(root)).sort()).toEqual(['.cache', 'app', 'dist', 'package-lock.json']);
+    expect((await readdir(root)).sort()).toEqual(['.cache', 'app', 'dist', 'prebuilt.lock.json']);
   });
 });
 
 describe('planBuild', () => {
   const plan = (change: Partial<BuildBinariesOptions>, releaseVersion?: string): BuildPlan =>
-    planBuild({ ...OPTIONS, ...change }, '/workspace', { ...RELEASE, releaseVersion });
+    planBuild({ ...OPTIONS, ...change }, '/workspace', {
+      ...RELEASE,
+      version: { ...RELEASE.version, releaseVersion },
+    });
 
   it('sorts the platforms, so that their order in the options changes nothing', () => {
     expect(

@@ -1,9 +1,8 @@
 import type { ExecutorContext } from '@nx/devkit';
 import type { Manifest } from '../../artifacts/manifest.ts';
 import { writeJobOutputs, writeJobSummary } from '../../github/job-summary.ts';
-import { readVersionFacts } from '../../version/facts.ts';
 import { reportFailures } from '../failures.ts';
-import { tagPatternFor } from '../project-context.ts';
+import { readBuildFacts } from './facts.ts';
 import type { BuildBinariesOptions } from './options.ts';
 import { planBuild } from './plan.ts';
 import { runBuild } from './run.ts';
@@ -14,13 +13,10 @@ export default function buildBinaries(
   context: ExecutorContext,
 ): Promise<{ success: boolean }> {
   return reportFailures(context, async () => {
-    const plan = planBuild(
-      options,
-      context.root,
-      await readVersionFacts(context.root, process.env, tagPatternFor(context)),
-    );
+    const plan = planBuild(options, context.root, await readBuildFacts(context));
     if (options.dryRun) {
-      console.log(JSON.stringify(plan, null, 2));
+      const { lock: _, ...shown } = plan;
+      console.log(JSON.stringify(shown, null, 2));
       return true;
     }
     console.log(`${plan.name} ${plan.version}: ${plan.platforms.map(({ platform }) => platform).join(', ')}`);

@@ -1,33 +1,77 @@
-import { readdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { sha256OfFile } from '../../files/hash.ts';
-import { versionFromFacts } from '../../version/build-version.ts';
+import { resolve } from 'node:path';
+import { type Platform, parsePlatforms } from '../../artifacts/platform.ts';
+import { type Lock, readLock } from '../../lock/lock.ts';
+import { SYSROOT_PACKAGES, type SysrootPlan, sysrootFacts } from '../../sysroot/sysroot.ts';
+import { checkPlatforms, configureToolchain, findToolchain } from '../../toolchains/index.ts';
+import { type VersionFacts, versionFromFacts } from '../../version/build-version.ts';
 import { readVersionFacts } from '../../version/facts.ts';
 import { type ProjectContext, tagPatternFor } from '../project-context.ts';
 import type { BuildBinariesOptions } from './options.ts';
 
-/**
- * What a build depends on beyond the workspace's files: the version with its commit, and the libraries of the sysroots.
- * Throws what the version's facts throw.
- */
-export async function readKeyFacts(
-  { sysroot = '.cache/sysroots' }: Partial<BuildBinariesOptions>,
-  context: ProjectContext,
-): Promise<unknown> {
-  const [facts, libraries] = await Promise.all([
-    readVersionFacts(context.root, process.env, tagPatternFor(context)),
-    hashLibraries(resolve(context.root, sysroot)),
-  ]);
-  return { version: versionFromFacts(facts), libraries };
+/** What a build depends on beside its options and the workspace's files. */
+export interface BuildFacts {
+  readonly version: VersionFacts;
+  readonly lock: Lock;
 }
 
-async function hashLibraries(folder: string): Promise<readonly (readonly [string, string])[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
-  const libraries = entries
-    .filter((entry) => entry.isFile() && /\.so(\.|$)/.test(entry.name))
-    .map((entry) => join(entry.parentPath, entry.name))
-    .sort();
-  return Promise.all(
-    libraries.map(async (path) => [path.slice(folder.length), await sha256OfFile(path)] as const),
-  );
+/** Reads what a build depends on. Throws `LOCKFILE` for a lock that can't be used, and what the version's facts throw. */
+export async function readBuildFacts(context: ProjectContext): Promise<BuildFacts> {
+  const [version, lock] = await Promise.all([
+    readVersionFacts(context.root, process.env, tagPatternFor(context)),
+    readLock(context.root),
+  ]);
+  return { version, lock };
+}
+
+/**
+ * What goes into the key of a build beside options and files: the version with its commit, the toolchain's own facts,
+ * and for each platform the packages or files of its sysroot. Throws what can't be read.
+ */
+export async function readKeyFacts(
+  options: Partial<BuildBinariesOptions> & Pick<BuildBinariesOptions, 'toolchain'>,
+  context: ProjectContext,
+): Promise<unknown> {
+  const { version, lock } = await readBuildFacts(context);
+  const toolchain = configureToolchain(options.toolchain);
+  const platforms = platformsOf(options, toolchain.name);
+  const sysroot = { sysrootPackages: [], ...options };
+  const [compiler, ...sysroots] = await Promise.all([
+    toolchain.keyFacts({ workspaceRoot: context.root, platforms, lock }),
+    ...platforms.map((platform) =>
+      sysrootFacts(planSysroot(sysroot, context.root, lock, platform), platform),
+    ),
+  ]);
+  return { version: versionFromFacts(version), compiler, sysroots };
+}
+
+/** The platforms of a build, sorted: what the options say, else the toolchain's own. Throws `INVALID_PLATFORM`. */
+export function platformsOf(
+  { platforms }: Pick<Partial<BuildBinariesOptions>, 'platforms'>,
+  toolchain: string,
+): readonly Platform[] {
+  const wanted =
+    platforms === undefined ? findToolchain(toolchain).defaultPlatforms : parsePlatforms(platforms);
+  checkPlatforms(toolchain, wanted);
+  return [...wanted].sort();
+}
+
+/**
+ * Where a platform's libraries come from: the folder that the options give, else the lock's packages. A locked
+ * package that the lock lacks is told where an executable needs a library, not before: a static one needs none.
+ */
+export function planSysroot(
+  options: Pick<BuildBinariesOptions, 'sysrootPackages'> & Pick<Partial<BuildBinariesOptions>, 'sysroot'>,
+  workspaceRoot: string,
+  lock: Lock,
+  platform: Platform,
+): SysrootPlan {
+  if (options.sysroot !== undefined)
+    return { kind: 'folder', folder: resolve(workspaceRoot, options.sysroot) };
+  const names = [...new Set([...SYSROOT_PACKAGES, ...options.sysrootPackages])];
+  const locked = lock.sysroots?.[platform] ?? {};
+  return {
+    kind: 'locked',
+    packages: Object.fromEntries(names.flatMap((name) => (locked[name] ? [[name, locked[name]]] : []))),
+    missing: names.filter((name) => locked[name] === undefined),
+  };
 }

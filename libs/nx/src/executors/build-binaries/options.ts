@@ -8,25 +8,30 @@ export interface BuildBinariesOptions {
    */
   readonly name: string;
   /**
-   * The program's main file, relative to the workspace's root.
-   */
-  readonly entry: string;
-  /**
    * The platforms to compile for, in Docker's vocabulary.
    */
   readonly platforms: readonly string[];
   /**
-   * What compiles the program.
+   * What compiles the program: a name (bun, import), or an object with the name and that toolchain's options, in which paths are relative to the workspace's root.
    */
-  readonly toolchain: 'bun';
+  readonly toolchain:
+    | string
+    | {
+        readonly name: string;
+        [k: string]: unknown;
+      };
   /**
    * The folder to fill, relative to the workspace's root. It is replaced as a whole.
    */
   readonly outputPath: string;
   /**
-   * A folder with one sysroot a platform (linux-amd64, linux-arm64): where the loader and the C library come from.
+   * A folder with one sysroot for each platform (linux-amd64, linux-arm64): where the loader and the C library come from, in place of the packages of prebuilt.lock.json.
    */
-  readonly sysroot: string;
+  readonly sysroot?: string;
+  /**
+   * Debian packages that the executables need libraries of, beside libc6: libgcc-s1, libstdc++6.
+   */
+  readonly sysrootPackages: readonly string[];
   /**
    * Prints what would be built, and builds nothing.
    */

@@ -1,19 +1,23 @@
-import { resolve } from 'node:path';
 import { executableName, runtimeFolderName } from '../../artifacts/manifest.ts';
-import { type Platform, parsePlatforms } from '../../artifacts/platform.ts';
+import type { Platform } from '../../artifacts/platform.ts';
 import { outputInWorkspace } from '../../files/workspace-path.ts';
-import { type VersionFacts, versionFromFacts } from '../../version/build-version.ts';
+import type { Lock } from '../../lock/lock.ts';
+import type { SysrootPlan } from '../../sysroot/sysroot.ts';
+import { configureToolchain } from '../../toolchains/index.ts';
+import { versionFromFacts } from '../../version/build-version.ts';
 import type { ReleaseVersion } from '../../version/version.ts';
+import { type BuildFacts, planSysroot, platformsOf } from './facts.ts';
 import type { BuildBinariesOptions } from './options.ts';
 
-/** One platform of a build: the names inside the output folder. */
+/** One platform of a build: the names inside the output folder, and where its libraries come from. */
 export interface PlatformPlan {
   readonly platform: Platform;
   readonly executable: string;
   readonly runtimeFolder: string;
+  readonly sysroot: SysrootPlan;
 }
 
-/** What a build will do. Paths are absolute. */
+/** What a build will do. Paths are absolute, but for those in the toolchain's options. */
 export interface BuildPlan {
   readonly name: string;
   readonly version: ReleaseVersion;
@@ -21,37 +25,37 @@ export interface BuildPlan {
   readonly revision: string | null;
   /** Seconds since 1970. */
   readonly sourceDateEpoch: number;
-  readonly toolchain: string;
-  readonly entry: string;
+  readonly toolchain: { readonly name: string; readonly [option: string]: unknown };
   readonly outputPath: string;
-  readonly sysroot: string;
   readonly platforms: readonly PlatformPlan[];
+  readonly lock: Lock;
 }
 
 /**
- * Plans a build from its options and the version's facts. Throws for a version, a platform or a path that can't
- * be used, before any work.
+ * Plans a build from its options and facts. Throws for a version, a platform, a toolchain's option or a path that
+ * can't be used, before any work.
  */
 export function planBuild(
   options: BuildBinariesOptions,
   workspaceRoot: string,
-  facts: VersionFacts,
+  { version: versionFacts, lock }: BuildFacts,
 ): BuildPlan {
-  const { version, revision, sourceDateEpoch } = versionFromFacts(facts);
-  const platforms = [...parsePlatforms(options.platforms)].sort();
+  const { version, revision, sourceDateEpoch } = versionFromFacts(versionFacts);
+  const toolchain = configureToolchain(options.toolchain);
+  const platforms = platformsOf(options, toolchain.name);
   return {
     name: options.name,
     version,
     revision,
     sourceDateEpoch,
-    toolchain: options.toolchain,
-    entry: resolve(workspaceRoot, options.entry),
+    toolchain: { ...toolchain.options, name: toolchain.name },
     outputPath: outputInWorkspace(workspaceRoot, options.outputPath),
-    sysroot: resolve(workspaceRoot, options.sysroot),
     platforms: platforms.map((platform) => ({
       platform,
       executable: executableName(options.name, platform),
       runtimeFolder: runtimeFolderName(platform),
+      sysroot: planSysroot(options, workspaceRoot, lock, platform),
     })),
+    lock,
   };
 }

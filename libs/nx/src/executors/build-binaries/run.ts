@@ -1,4 +1,4 @@
-import { access, chmod, stat, writeFile } from 'node:fs/promises';
+import { chmod, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openElf } from '@prebuilt/elf';
 import { CHECKSUMS_FILE, formatChecksums } from '../../artifacts/checksums.ts';
@@ -8,52 +8,60 @@ import {
   type Manifest,
   type PlatformArtifact,
 } from '../../artifacts/manifest.ts';
-import { PrebuiltError } from '../../errors.ts';
 import { sha256OfFile } from '../../files/hash.ts';
 import { replaceFolder } from '../../files/output-folder.ts';
+import { type ArchiveOptions, fetchArchives } from '../../lock/debian-package.ts';
+import { CACHE_FOLDER } from '../../lock/lock.ts';
 import { settleAll } from '../../process/settle-all.ts';
 import { collectRuntime } from '../../sysroot/collect-runtime.ts';
-import { findToolchain } from '../../toolchains/index.ts';
-import type { BundledPackage, PreparedToolchain } from '../../toolchains/toolchain.ts';
+import { openSysroot } from '../../sysroot/sysroot.ts';
+import { type Component, configureToolchain } from '../../toolchains/index.ts';
+import type { PreparedToolchain } from '../../toolchains/toolchain.ts';
 import type { BuildPlan, PlatformPlan } from './plan.ts';
 
-/** Where a build keeps what it fetches, relative to the workspace's root. */
-const CACHE_FOLDER = '.cache/toolchains';
+interface BuiltPlatform {
+  readonly artifact: Omit<PlatformArtifact, 'components'>;
+  readonly components: readonly Component[];
+}
 
 /**
  * Compiles all platforms side by side and puts the finished folder in place by rename: a failed or interrupted
- * build leaves the former one.
+ * build leaves the former one. What comes from outside is held against the plan's lock before it is used.
  */
 export async function runBuild(
   plan: BuildPlan,
   workspaceRoot: string,
   progress: (line: string) => void,
 ): Promise<Manifest> {
-  await access(plan.entry).catch((cause) => {
-    throw new PrebuiltError('INVALID_OPTIONS', `entry: expected a file, found none at ${plan.entry}`, {
-      cause,
-    });
-  });
+  const cacheFolder = join(workspaceRoot, CACHE_FOLDER);
   return replaceFolder(plan.outputPath, async (folder, signal) => {
-    const toolchain = await findToolchain(plan.toolchain).prepare({
+    const toolchain = await configureToolchain(plan.toolchain).prepare({
       workspaceRoot,
-      cacheFolder: join(workspaceRoot, CACHE_FOLDER),
+      cacheFolder,
       platforms: plan.platforms.map(({ platform }) => platform),
+      lock: plan.lock,
       signal,
       progress,
     });
+    const archives = { fetch: fetchArchives(plan.lock.distribution ?? 'debian', { signal }), progress };
     const built = await settleAll(
-      plan.platforms.map((platform) => buildPlatform(plan, platform, toolchain, folder, progress)),
+      plan.platforms.map((platform) =>
+        buildPlatform(plan, platform, toolchain, { folder, cacheFolder, archives, progress }),
+      ),
     );
+    const shared = sharedComponents(built.map(({ components }) => components));
     const manifest: Manifest = {
-      schemaVersion: 1,
+      schemaVersion: 2,
       name: plan.name,
       version: plan.version,
       revision: plan.revision,
       sourceDateEpoch: plan.sourceDateEpoch,
-      toolchain: { name: plan.toolchain, version: toolchain.version },
-      bundledPackages: mergePackages(built.map(({ bundled }) => bundled)),
-      platforms: built.map(({ artifact }) => artifact),
+      toolchain: { name: plan.toolchain.name, version: toolchain.version },
+      components: [...shared.values()],
+      platforms: built.map(({ artifact, components }) => ({
+        ...artifact,
+        components: components.filter(({ purl }) => !shared.has(purl)),
+      })),
     };
     await writeFile(join(folder, CHECKSUMS_FILE), formatChecksums(manifest));
     await writeFile(join(folder, MANIFEST_FILE), formatManifest(manifest));
@@ -63,30 +71,45 @@ export async function runBuild(
 
 async function buildPlatform(
   plan: BuildPlan,
-  { platform, executable, runtimeFolder }: PlatformPlan,
+  { platform, executable, runtimeFolder, sysroot }: PlatformPlan,
   toolchain: PreparedToolchain,
-  folder: string,
-  progress: (line: string) => void,
-): Promise<{ readonly artifact: PlatformArtifact; readonly bundled: readonly BundledPackage[] }> {
+  {
+    folder,
+    cacheFolder,
+    archives,
+    progress,
+  }: {
+    readonly folder: string;
+    readonly cacheFolder: string;
+    readonly archives: ArchiveOptions;
+    readonly progress: (line: string) => void;
+  },
+): Promise<BuiltPlatform> {
   const path = join(folder, executable);
   const started = performance.now();
-  const bundled = await toolchain.compile({
+  const components = await toolchain.compile({
     platform,
-    entry: plan.entry,
+    name: plan.name,
     outfile: path,
     version: plan.version,
+    revision: plan.revision,
     sourceDateEpoch: plan.sourceDateEpoch,
   });
   await chmod(path, 0o755);
   const elf = await openElf(path);
   const [files, sha256, { size }] = await Promise.all([
-    collectRuntime(elf, platform, plan.sysroot, join(folder, runtimeFolder)),
+    collectRuntime(
+      [elf],
+      platform,
+      () => openSysroot(sysroot, platform, cacheFolder, archives),
+      join(folder, runtimeFolder),
+    ),
     sha256OfFile(path),
     stat(path),
   ]);
-  progress(`${platform}: compiled in ${((performance.now() - started) / 1000).toFixed(1)} s, ${size} bytes`);
+  progress(`${platform}: made in ${((performance.now() - started) / 1000).toFixed(1)} s, ${size} bytes`);
   return {
-    bundled,
+    components,
     artifact: {
       platform,
       path: executable,
@@ -102,12 +125,15 @@ async function buildPlatform(
         ),
       },
       runtime: { path: runtimeFolder, files: [...files] },
-      toolchainRuntime: toolchain.runtimeOf(platform),
     },
   };
 }
 
-function mergePackages(lists: readonly (readonly BundledPackage[])[]): BundledPackage[] {
-  const unique = new Map(lists.flat().map((each) => [`${each.name}@${each.version}`, each]));
-  return [...unique.keys()].sort().flatMap((key) => unique.get(key) ?? []);
+// What every platform's executable holds, by package URL, sorted.
+function sharedComponents(lists: readonly (readonly Component[])[]): ReadonlyMap<string, Component> {
+  const [first = [], ...others] = lists;
+  const everywhere = first.filter(({ purl }) =>
+    others.every((list) => list.some((each) => each.purl === purl)),
+  );
+  return new Map(everywhere.map((each) => [each.purl, each] as const).sort(([a], [b]) => (a < b ? -1 : 1)));
 }

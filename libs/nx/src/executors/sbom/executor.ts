@@ -5,13 +5,13 @@ import { writeJobSummary } from '../../github/job-summary.ts';
 import { reportFailures } from '../failures.ts';
 import type { SbomOptions } from './options.ts';
 import { planSboms } from './plan.ts';
-import { readLicenses, uuidOf, writeSboms } from './run.ts';
+import { uuidOf, writeSboms } from './run.ts';
 
 /** `@prebuilt/nx:sbom`: a bill of materials for each platform. Options: schema.json. */
 export default function sbom(options: SbomOptions, context: ExecutorContext): Promise<{ success: boolean }> {
   return reportFailures(context, async () => {
     const manifest = await readManifest(resolve(context.root, options.inputPath));
-    const plans = planSboms(manifest, await readLicenses(context.root), uuidOf);
+    const plans = planSboms(manifest, uuidOf);
     await writeSboms(resolve(context.root, options.outputPath), plans);
     for (const { fileName, components } of plans) console.log(`${fileName}: ${components.length} components`);
     await writeJobSummary(

@@ -1,4 +1,5 @@
-import type { Manifest, PlatformArtifact } from '../../artifacts/manifest.ts';
+import { PackageURL } from 'packageurl-js';
+import type { Manifest, ManifestComponent, PlatformArtifact } from '../../artifacts/manifest.ts';
 
 /** A package or file of an image, in CycloneDX's terms. */
 export interface SbomComponent {
@@ -27,17 +28,13 @@ export interface SbomPlan {
   readonly components: readonly SbomComponent[];
 }
 
-/** What the lockfile says of a package's license, by name and version. */
-export type LicenseLookup = (name: string, version: string) => string | undefined;
-
 /**
- * Lists what is in each platform's image, from the manifest: the executable, the packages bundled into it, the
- * language runtime inside it, and the distribution packages with their files. Files without a package, from a
+ * Lists what is in each platform's image, from the manifest: the executable, its components (libraries and
+ * the language's runtime), and the distribution packages with their files. Files without a package, from a
  * sysroot that was not made of packages, are listed alone. `uuidOf` derives a UUID from a text.
  */
 export function planSboms(
   { manifest, sha256 }: { readonly manifest: Manifest; readonly sha256: string },
-  licenseOf: LicenseLookup,
   uuidOf: (text: string) => string,
 ): readonly SbomPlan[] {
   return manifest.platforms.map((artifact) => ({
@@ -53,47 +50,20 @@ export function planSboms(
       files: [],
     },
     components: [
-      ...bundled(manifest, licenseOf),
-      ...languageRuntime(manifest, artifact, licenseOf),
+      ...[...manifest.components, ...artifact.components].map(describeComponent),
       ...runtimeFiles(artifact),
     ],
   }));
 }
 
-function bundled(manifest: Manifest, licenseOf: LicenseLookup): readonly SbomComponent[] {
-  return manifest.bundledPackages.map(({ name, version }) =>
-    npmComponent('library', name, version, licenseOf),
-  );
-}
-
-function languageRuntime(
-  manifest: Manifest,
-  artifact: PlatformArtifact,
-  licenseOf: LicenseLookup,
-): readonly SbomComponent[] {
-  if (artifact.toolchainRuntime === null) {
-    const { name, version } = manifest.toolchain;
-    return [{ type: 'framework', name, version, purl: `pkg:generic/${name}@${version}`, files: [] }];
-  }
-  const { package: name, version } = artifact.toolchainRuntime;
-  return [npmComponent('framework', name, version, licenseOf)];
-}
-
-function npmComponent(
-  type: 'library' | 'framework',
-  fullName: string,
-  version: string,
-  licenseOf: LicenseLookup,
-): SbomComponent {
-  const [scope, scoped] = fullName.startsWith('@') ? fullName.split('/', 2) : [undefined, fullName];
-  const license = licenseOf(fullName, version);
-  const path = scope === undefined ? scoped : `${encodeURIComponent(scope)}/${scoped}`;
+function describeComponent({ kind, purl, license }: ManifestComponent): SbomComponent {
+  const { namespace, name, version } = PackageURL.fromString(purl);
   return {
-    type,
-    name: scoped ?? fullName,
-    ...(scope === undefined ? {} : { group: scope }),
-    version,
-    purl: `pkg:npm/${path}@${encodeURIComponent(version)}`,
+    type: kind,
+    name: name ?? purl,
+    ...(namespace ? { group: namespace } : {}),
+    ...(version ? { version } : {}),
+    purl,
     ...(license === undefined ? {} : { license }),
     files: [],
   };

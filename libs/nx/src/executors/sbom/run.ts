@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Enums, Models, Serialize, Spec, Validation } from '@cyclonedx/cyclonedx-library';
 import { PrebuiltError } from '../../errors.ts';
 import { replaceFolder } from '../../files/output-folder.ts';
-import type { LicenseLookup, SbomComponent, SbomPlan } from './plan.ts';
+import type { SbomComponent, SbomPlan } from './plan.ts';
 
 const { Library, Framework, File } = Enums.ComponentType;
 const TYPES = { library: Library, framework: Framework, file: File } as const;
@@ -58,20 +58,6 @@ export function writeSboms(outputPath: string, plans: readonly SbomPlan[]): Prom
       await writeFile(join(folder, plan.fileName), await formatSbom(plan));
     }
   });
-}
-
-/** The licenses that package-lock.json gives its packages. */
-export async function readLicenses(workspaceRoot: string): Promise<LicenseLookup> {
-  const lockfile: {
-    readonly packages?: Readonly<Record<string, { readonly version?: string; readonly license?: string }>>;
-  } = JSON.parse(await readFile(join(workspaceRoot, 'package-lock.json'), 'utf8'));
-  const licenses = new Map(
-    Object.entries(lockfile.packages ?? {}).map(([path, { version, license }]) => [
-      `${path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)}@${version}`,
-      license,
-    ]),
-  );
-  return (name, version) => licenses.get(`${name}@${version}`);
 }
 
 /** A UUID of version 8 (made by the project's own rule) from the SHA-256 of a text. RFC 9562, section 5.8. */

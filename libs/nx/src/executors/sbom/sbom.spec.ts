@@ -1,16 +1,15 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { sampleManifest } from '../../../testing/sample-manifest.ts';
 import type { Manifest } from '../../artifacts/manifest.ts';
 import { planSboms, type SbomPlan } from './plan.ts';
-import { formatSbom, readLicenses, uuidOf, writeSboms } from './run.ts';
+import { formatSbom, uuidOf, writeSboms } from './run.ts';
 
 const SHA256 = 'd'.repeat(64);
-const licenseOf = (name: string): string | undefined => (name === 'valibot' ? 'MIT' : undefined);
 const plan = (manifest: Manifest = sampleManifest): readonly SbomPlan[] =>
-  planSboms({ manifest, sha256: SHA256 }, licenseOf, uuidOf);
+  planSboms({ manifest, sha256: SHA256 }, uuidOf);
 
 function one(plans: readonly SbomPlan[]): SbomPlan {
   const [first] = plans;
@@ -19,7 +18,7 @@ function one(plans: readonly SbomPlan[]): SbomPlan {
 }
 
 describe('planSboms', () => {
-  it('lists bundled packages, the language runtime, and distribution packages with their files', () => {
+  it('lists libraries, the language runtime, and distribution packages with their files', () => {
     expect(one(plan()).components.map(({ purl, files }) => [purl, files.map(({ name }) => name)])).toEqual([
       ['pkg:npm/valibot@1.5.0', []],
       ['pkg:npm/%40oven/bun-linux-amd64@1.4.4', []],
@@ -91,27 +90,6 @@ describe('a bill of materials', () => {
       expect(await readdir(folder)).toEqual(['sbom']);
       const text = await readFile(join(folder, 'sbom/mount-monitor-linux-arm64.cdx.json'), 'utf8');
       expect(text).toContain('arch=arm64');
-    } finally {
-      await rm(folder, { recursive: true });
-    }
-  });
-});
-
-describe('readLicenses', () => {
-  it('finds a package by name and version, nested ones included', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'licenses-'));
-    try {
-      const packages = {
-        'node_modules/a': { version: '1.0.0', license: 'MIT' },
-        'node_modules/b/node_modules/@s/a': { version: '2.0.0', license: 'ISC' },
-      };
-      await writeFile(join(folder, 'package-lock.json'), JSON.stringify({ packages }));
-      const find = await readLicenses(folder);
-      expect([find('a', '1.0.0'), find('@s/a', '2.0.0'), find('a', '2.0.0')]).toEqual([
-        'MIT',
-        'ISC',
-        undefined,
-      ]);
     } finally {
       await rm(folder, { recursive: true });
     }

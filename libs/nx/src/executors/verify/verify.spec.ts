@@ -19,7 +19,7 @@ import { dirname, join } from 'node:path';
 import { openElf } from '@prebuilt/elf';
 import { buildElf } from '@prebuilt/testing/elf';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { REPOSITORY } from '../../../testing/fixture-workspace.ts';
+import { lockedSysroot } from '../../../testing/locked-sysroot.ts';
 import { formatChecksums } from '../../artifacts/checksums.ts';
 import {
   formatManifest,
@@ -44,7 +44,6 @@ const OPTIONS = {
   timeout: 60,
   json: false,
 };
-const SYSROOTS = join(REPOSITORY, '.cache/sysroots');
 
 const host = hostPlatform(process.platform, process.arch);
 if (host !== 'linux/amd64' && host !== 'linux/arm64')
@@ -73,16 +72,21 @@ async function describeBuild(
   const path = join(bin, EXECUTABLE);
   const content = await readFile(path);
   const elf = await openElf(path);
-  const files = await collectRuntime(elf, parsePlatform(host as string), SYSROOTS, join(bin, RUNTIME));
+  const files = await collectRuntime(
+    [elf],
+    parsePlatform(host as string),
+    () => lockedSysroot(parsePlatform(host as string)),
+    join(bin, RUNTIME),
+  );
   const printed = /\) (\S+)/.exec(execFileSync('/bin/true', ['--version'], { encoding: 'utf8' }));
   const manifest = change({
-    schemaVersion: 1,
+    schemaVersion: 2,
     name: 'true',
     version: printed?.[1] ?? 'unknown',
     revision: null,
     sourceDateEpoch: 0,
     toolchain: { name: 'coreutils', version: '9' },
-    bundledPackages: [],
+    components: [],
     platforms: [
       {
         platform: parsePlatform(host as string),
@@ -97,7 +101,7 @@ async function describeBuild(
           versionNeeds: {},
         },
         runtime: { path: RUNTIME, files: [...files] },
-        toolchainRuntime: null,
+        components: [],
       },
     ],
   });
@@ -175,17 +179,14 @@ interface Refusal {
   readonly says: string;
 }
 
-const otherMachine = (): Promise<string> =>
-  readdir(join(SYSROOTS, other.replace('/', '-'), 'lib')).then((names) =>
-    join(
-      SYSROOTS,
-      other.replace('/', '-'),
-      'lib',
-      names.find((name) => name.endsWith('-linux-gnu')) ?? '',
-      'libc.so.6',
-    ),
-  );
-
+const sourceOf = async (platform: string, library: string): Promise<string> => {
+  const folder = platform === 'linux/amd64' ? 'x86_64-linux-gnu' : 'aarch64-linux-gnu';
+  const sysroot = await lockedSysroot(parsePlatform(platform));
+  const found = await sysroot.find(`/lib/${folder}/${library}`);
+  if (found === undefined) throw new Error(`${sysroot.label}: no ${library}`);
+  return found.source;
+};
+const otherMachine = (): Promise<string> => sourceOf(other, 'libc.so.6');
 const REFUSALS: readonly Refusal[] = [
   {
     name: 'a missing executable',
@@ -303,11 +304,7 @@ const REFUSALS: readonly Refusal[] = [
   },
   {
     name: 'a runtime library without the versions wanted of it',
-    spoil: async () =>
-      copyFile(
-        join(SYSROOTS, (host as string).replace('/', '-'), 'lib', triplet, 'libm.so.6'),
-        library('libc.so.6'),
-      ),
+    spoil: async () => copyFile(await sourceOf(host as string, 'libm.so.6'), library('libc.so.6')),
     code: 'MISSING_VERSION',
     says: 'of libc.so.6, which does not provide it',
   },

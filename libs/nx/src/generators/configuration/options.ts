@@ -16,9 +16,13 @@ export interface ConfigurationOptions {
    */
   readonly entry?: string;
   /**
-   * Where the executables are, for the toolchain import: a path relative to the program's folder with {platform}, {os}, {arch} and {variant}.
+   * Where the executables are, for the toolchain import: a path relative to the program's folder with {platform}, {os}, {arch} and {variant} in it.
    */
-  readonly file?: string;
+  readonly files?: string;
+  /**
+   * The targets that make those executables, for the toolchain import.
+   */
+  readonly dependsOn?: readonly string[];
   /**
    * Where the image is published: ghcr.io/acme/server.
    */
@@ -31,4 +35,8 @@ export interface ConfigurationOptions {
    * Leaves the changed files unformatted.
    */
   readonly skipFormat: boolean;
+  /**
+   * Leaves prebuilt.lock.json as it is.
+   */
+  readonly skipLock: boolean;
 }

@@ -9,13 +9,11 @@ const IGNORED = ['dist', '.cache/prebuilt'];
  * Registers the plugin in nx.json and lists its folders in .gitignore. Run again, it changes nothing that is there; an
  * option given then is written. `nx add` runs it.
  */
-export async function initGenerator(tree: Tree, options: Partial<InitOptions>): Promise<void> {
+export default async function initGenerator(tree: Tree, options: Partial<InitOptions>): Promise<void> {
   registerPlugin(tree, options);
   ignoreOutputs(tree);
   if (options.skipFormat !== true) await formatFiles(tree);
 }
-
-export default initGenerator;
 
 function registerPlugin(tree: Tree, { repository }: Partial<InitOptions>): void {
   const nxJson = readNxJson(tree) ?? {};

@@ -1,0 +1,144 @@
+import { posix } from 'node:path';
+import { formatFiles, getProjects, logger, type ProjectConfiguration, type Tree } from '@nx/devkit';
+import { nearestKey, shown } from '../../configuration/problems.ts';
+import { parseConfiguration } from '../../configuration/read.ts';
+import { programName } from '../../configuration/targets.ts';
+import { resolveToolchain } from '../../configuration/toolchain.ts';
+import { PrebuiltError } from '../../errors.ts';
+import { describeFailure } from '../../executors/failures.ts';
+import { generateDockerfile } from '../../image/generated-dockerfile.ts';
+import { PACKAGE } from '../../package.ts';
+import {
+  detectToolchain,
+  type ProjectFolder,
+  TOOLCHAINS,
+  type ToolchainSetting,
+} from '../../toolchains/index.ts';
+import initGenerator from '../init/generator.ts';
+import lockGenerator from '../lock/generator.ts';
+import { type Ask, askAtTerminal } from './ask.ts';
+import type { ConfigurationOptions } from './options.ts';
+
+type Given = Partial<ConfigurationOptions> & Pick<ConfigurationOptions, 'project'>;
+
+/**
+ * `nx g @prebuilt/nx:configuration PROJECT`: writes the project's prebuilt.json and what the lock lacks for it. What a
+ * prebuilt.json has already stays, unless an option says otherwise. Options: schema.json.
+ */
+export default async function configurationGenerator(
+  tree: Tree,
+  options: Given,
+  {
+    ask = askAtTerminal,
+    lock = lockGenerator,
+  }: { readonly ask?: Ask; readonly lock?: typeof lockGenerator } = {},
+): Promise<void> {
+  try {
+    await configure(tree, options, ask);
+  } catch (error) {
+    // Nx prints the message of an error and nothing else of it.
+    const lines = describeFailure(error, { root: tree.root });
+    throw lines === undefined ? error : new Error(lines.join('\n'), { cause: error });
+  }
+  if (options.skipFormat !== true) await formatFiles(tree);
+  if (options.skipLock !== true) await lock(tree, {});
+}
+
+async function configure(tree: Tree, options: Given, ask: Ask): Promise<void> {
+  const { root, name } = findProject(tree, options.project);
+  const file = posix.join(root, 'prebuilt.json');
+  const former = readFormer(tree, file);
+  const folder = projectFolder(tree, root);
+  const toolchain = await chooseToolchain(
+    options,
+    former.toolchain as ToolchainSetting | undefined,
+    folder,
+    ask,
+  );
+  const image =
+    options.repository === undefined
+      ? former.image
+      : { ...(former.image as object), repository: options.repository };
+  const content = {
+    $schema:
+      former.$schema ??
+      posix.join(posix.relative(root, '.') || '.', `node_modules/${PACKAGE.name}/schemas/prebuilt.json`),
+    ...former,
+    ...(toolchain !== undefined && { toolchain }),
+    ...(image !== undefined && { image }),
+  };
+  const text = JSON.stringify(content, null, 2);
+  const read = parseConfiguration(text);
+  const resolved = resolveToolchain(
+    toolchain ?? (former.toolchain as ToolchainSetting | undefined),
+    folder,
+    root,
+  );
+  const problems = [...(read.ok ? [] : read.problems), ...(resolved.ok ? [] : resolved.problems)];
+  if (!read.ok || problems.length > 0)
+    throw new PrebuiltError('CONFIGURATION', `${file}: ${problems.join('\n  ')}`);
+  await initGenerator(tree, { skipFormat: true });
+  if (tree.read(file, 'utf8')?.trim() !== text) tree.write(file, `${text}\n`);
+  const dockerfile = posix.join(root, 'Dockerfile.release');
+  if (options.dockerfile !== true) return;
+  if (tree.exists(dockerfile)) logger.info(`${dockerfile} is there already and stays as it is.`);
+  else tree.write(dockerfile, generateDockerfile({ name: programName(read.value, name), runtime: true }));
+}
+
+/** A project by its name, or a folder that is to become one. */
+function findProject(tree: Tree, given: string): { readonly root: string; readonly name: string } {
+  const projects = getProjects(tree);
+  const found: ProjectConfiguration | undefined = projects.get(given);
+  if (found !== undefined) return { root: found.root, name: given };
+  const root = posix.normalize(given).replace(/\/$/, '');
+  if (!root.startsWith('..') && !posix.isAbsolute(root) && tree.exists(root) && !tree.isFile(root)) {
+    const [name] = [...projects].find(([, project]) => project.root === root) ?? [posix.basename(root)];
+    return { root, name };
+  }
+  const near = nearestKey(given, [...projects.keys()]);
+  throw new PrebuiltError(
+    'INVALID_OPTIONS',
+    `project: expected a project, or the folder of a program, found ${shown(given)}${near === undefined ? '' : `; did you mean ${JSON.stringify(near)}?`}`,
+    { hint: 'nx show projects lists the projects.' },
+  );
+}
+
+function readFormer(tree: Tree, file: string): Readonly<Record<string, unknown>> {
+  const text = tree.read(file, 'utf8');
+  if (text === null) return {};
+  const read = parseConfiguration(text);
+  if (!read.ok) throw new PrebuiltError('CONFIGURATION', `${file}: ${read.problems.join('\n  ')}`);
+  return JSON.parse(text);
+}
+
+function projectFolder(tree: Tree, root: string): ProjectFolder {
+  return {
+    has: (path) => tree.isFile(posix.join(root, path)),
+    read: (path) => tree.read(posix.join(root, path), 'utf8') ?? undefined,
+  };
+}
+
+/** What prebuilt.json is to say of the toolchain; undefined where the files beside it say everything. */
+async function chooseToolchain(
+  { toolchain, entry, files, dependsOn }: Given,
+  former: ToolchainSetting | undefined,
+  folder: ProjectFolder,
+  ask: Ask,
+): Promise<ToolchainSetting | undefined> {
+  const given = {
+    ...(entry !== undefined && { entry }),
+    ...(files !== undefined && { files }),
+    ...(dependsOn !== undefined && { dependsOn: [...dependsOn] }),
+  };
+  const told = toolchain ?? (files !== undefined ? 'import' : entry !== undefined ? 'bun' : undefined);
+  if (told !== undefined) return Object.keys(given).length === 0 ? told : { name: told, ...given };
+  if (former !== undefined || detectToolchain(folder) !== undefined) return undefined;
+  const names = TOOLCHAINS.map(({ name }) => name);
+  const name = await ask(`What compiles this program? (${names.join(', ')})`);
+  if (name === undefined || name === '') return undefined;
+  if (name === 'import')
+    return { name, files: (await ask('Where are the executables? (such as out/{arch}/tool)')) ?? '' };
+  if (name === 'bun')
+    return { name, entry: (await ask('What is its main file? (such as src/main.ts)')) ?? '' };
+  return name;
+}

@@ -1,0 +1,42 @@
+import { hostPlatform, type Platform } from '../../artifacts/platform.ts';
+import { fetchArchives, lockedEmulator, lockedPackage } from '../../lock/debian-package.ts';
+import type { Lock } from '../../lock/lock.ts';
+import { lockedFile } from '../../lock/npm-package.ts';
+import { BUN_EXECUTABLE, bunPackagesFor } from '../../toolchains/bun.ts';
+
+/**
+ * Fetches all that the lock names for builds on this machine and checks it, what is there already too. Throws what
+ * the checks throw.
+ */
+export async function fetchLocked(
+  lock: Lock,
+  cacheFolder: string,
+  progress: (line: string) => void,
+): Promise<void> {
+  const archives = { fetch: fetchArchives(lock.distribution ?? 'debian'), progress };
+  for (const [platform, packages] of Object.entries(lock.sysroots ?? {})) {
+    for (const [name, pin] of Object.entries(packages)) await lockedPackage(cacheFolder, name, pin, archives);
+    progress(
+      `sysroot ${platform}: ${Object.entries(packages)
+        .map(([name, { version }]) => `${name} ${version}`)
+        .join(', ')}`,
+    );
+  }
+  for (const [name, pin] of Object.entries(lock.data ?? {})) {
+    await lockedPackage(cacheFolder, name, pin, archives);
+    progress(`data: ${name} ${pin.version}`);
+  }
+  const host = hostPlatform(process.platform, process.arch);
+  for (const [platform, pin] of Object.entries((host && lock.emulators?.[host]) ?? {})) {
+    progress(`emulator ${platform}: ${await lockedEmulator(cacheFolder, pin, archives)}`);
+  }
+  if (lock.bun === undefined) return;
+  const { version, packages } = lock.bun;
+  const platforms = Object.keys(lock.sysroots ?? {}) as Platform[];
+  for (const name of bunPackagesFor(platforms).filter((each) => packages[each] !== undefined)) {
+    const pin = packages[name];
+    if (pin !== undefined)
+      await lockedFile(cacheFolder, { name, version, ...pin }, BUN_EXECUTABLE, { progress });
+  }
+  progress(`bun ${version}`);
+}

@@ -1,0 +1,102 @@
+import { join } from 'node:path/posix';
+import { getProjects, globAsync, readJson, type Tree } from '@nx/devkit';
+import * as v from 'valibot';
+import { type Platform, parsePlatform, parsePlatforms } from '../../artifacts/platform.ts';
+import { PACKAGE } from '../../package.ts';
+import { SYSROOT_PACKAGES } from '../../sysroot/sysroot.ts';
+import type { LockOptions } from './options.ts';
+
+/** What the lock has to hold for the programs of a workspace. */
+export interface LockWants {
+  readonly bun: boolean;
+  /** For each platform the names of the packages of its sysroot. */
+  readonly sysroots: ReadonlyMap<Platform, ReadonlySet<string>>;
+  /** Every platform that programs are made for. */
+  readonly platforms: ReadonlySet<Platform>;
+  /** Packages of data: ca-certificates, tzdata. */
+  readonly data: ReadonlySet<string>;
+}
+
+const EXECUTOR = `${PACKAGE.name}:build-binaries`;
+const DEFAULT_PLATFORMS = ['linux/amd64', 'linux/arm64'];
+const DATA = ['ca-certificates', 'tzdata'];
+
+// Only what concerns the lock; the rest of a prebuilt.json is judged where it is used.
+const program = v.looseObject({
+  toolchain: v.fallback(v.optional(v.union([v.string(), v.looseObject({ name: v.string() })])), undefined),
+  platforms: v.fallback(v.optional(v.array(v.string())), undefined),
+  sysroot: v.fallback(v.optional(v.string()), undefined),
+  sysrootPackages: v.fallback(v.optional(v.array(v.string())), undefined),
+  image: v.fallback(v.optional(v.looseObject({ files: v.optional(v.array(v.unknown())) })), undefined),
+});
+
+type Program = v.InferOutput<typeof program>;
+
+/**
+ * Gathers what the programs of the workspace need: from each prebuilt.json, and from targets that use the executor
+ * without one. A program that Bun compiles needs the C library on each of its platforms; any other one only what it
+ * names itself.
+ */
+export async function gatherWants(tree: Tree, options: LockOptions): Promise<LockWants> {
+  const defaults = defaultPlatforms(tree);
+  const sysroots = new Map<Platform, Set<string>>();
+  const platforms = new Set<Platform>();
+  const data = new Set<string>();
+  let bun = false;
+  const want = (platform: Platform, names: readonly string[]): void => {
+    const known = sysroots.get(platform) ?? new Set(SYSROOT_PACKAGES);
+    for (const name of names) known.add(name);
+    sysroots.set(platform, known);
+  };
+  for (const each of await findPrograms(tree)) {
+    const toolchain = typeof each.toolchain === 'string' ? each.toolchain : each.toolchain?.name;
+    const own = parsePlatforms(each.platforms ?? defaults);
+    for (const platform of own) platforms.add(platform);
+    for (const file of each.image?.files ?? []) if (DATA.includes(String(file))) data.add(String(file));
+    // Without a word on it the toolchain is found from the files, and bun may be what is found.
+    const isBun = toolchain === undefined || toolchain === 'bun';
+    bun ||= isBun;
+    const names = each.sysrootPackages ?? [];
+    if (each.sysroot === undefined && (isBun || names.length > 0)) {
+      for (const platform of own) want(platform, names);
+    }
+  }
+  for (const platform of options.platforms.map(parsePlatform)) {
+    platforms.add(platform);
+    want(platform, []);
+  }
+  for (const platform of sysroots.keys()) want(platform, options.sysrootPackages);
+  return { bun: bun || options.bunVersion !== undefined, sysroots, platforms, data };
+}
+
+function defaultPlatforms(tree: Tree): readonly string[] {
+  const nxJson: { readonly plugins?: readonly unknown[] } = tree.exists('nx.json')
+    ? readJson(tree, 'nx.json')
+    : {};
+  for (const plugin of nxJson.plugins ?? []) {
+    const parsed = v.safeParse(
+      v.looseObject({
+        plugin: v.literal(PACKAGE.name),
+        options: v.looseObject({ platforms: v.array(v.string()) }),
+      }),
+      plugin,
+    );
+    if (parsed.success) return parsed.output.options.platforms;
+  }
+  return DEFAULT_PLATFORMS;
+}
+
+async function findPrograms(tree: Tree): Promise<readonly Program[]> {
+  const files = (await globAsync(tree, ['**/prebuilt.json'])).filter(
+    (file) => !file.includes('node_modules/'),
+  );
+  const folders = new Set(files.map((file) => join(file, '..')));
+  const programs = files.map((file) => v.parse(program, readJson(tree, file)));
+  for (const { root, targets = {} } of getProjects(tree).values()) {
+    if (folders.has(root)) continue;
+    for (const target of Object.values(targets)) {
+      if (target.executor === EXECUTOR) programs.push(v.parse(program, target.options ?? {}));
+    }
+  }
+  return programs;
+}

@@ -1,0 +1,124 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Platform } from '../artifacts/platform.ts';
+import { PrebuiltError } from '../errors.ts';
+import { hashContents, readContents } from '../lock/contents.ts';
+import { type ArchiveOptions, lockedPackage, type UnpackedPackage } from '../lock/debian-package.ts';
+import { type DebianPin, lacking } from '../lock/lock.ts';
+import { readPackages, type SysrootPackage } from './packages.ts';
+import { resolveInRoot, resolveLinks } from './resolve-in-root.ts';
+
+/** A file of a sysroot. */
+export interface SysrootFile {
+  /** Its place on disk. */
+  readonly source: string;
+  /** What its content has to be, in hexadecimal; null in a folder that the user gave. */
+  readonly sha256: string | null;
+  /** The package that holds it; null for a file of none. */
+  readonly owner: SysrootPackage | null;
+}
+
+/** The loader and libraries of a platform, at their final paths. */
+export interface Sysroot {
+  /** What to call it in a message. */
+  readonly label: string;
+  /** The file that an absolute path leads to, links followed inside the sysroot. */
+  find(path: string): Promise<SysrootFile | undefined>;
+}
+
+/** The packages of every sysroot: the C library, and what names the distribution to scanners. */
+export const SYSROOT_PACKAGES: readonly string[] = ['libc6', 'base-files'];
+
+/** Where the libraries of a platform's executables come from: the lock's packages, or a folder that the user gave. */
+export type SysrootPlan =
+  | {
+      readonly kind: 'locked';
+      readonly packages: Readonly<Record<string, DebianPin>>;
+      /** Packages that the lock lacks: told where an executable needs a library, since a static one needs none. */
+      readonly missing: readonly string[];
+    }
+  | { readonly kind: 'folder'; readonly folder: string };
+
+/**
+ * Opens a platform's sysroot. The lock's packages are fetched where they are not there, and all their files checked
+ * against the lock; a folder of the user's is taken as it is. Throws `SYSROOT` where there is no such folder, and
+ * `LOCKFILE` for a package
+ * that the lock lacks, and what `lockedPackage` throws.
+ */
+export async function openSysroot(
+  plan: SysrootPlan,
+  platform: Platform,
+  cacheFolder: string,
+  options: ArchiveOptions,
+): Promise<Sysroot> {
+  if (plan.kind === 'folder') return openFolder(plan.folder, platform);
+  if (plan.missing.length > 0) {
+    throw lacking(`${plan.missing.join(', ')} for ${platform}`, `--platforms=${platform}`);
+  }
+  const packages = await Promise.all(
+    Object.entries(plan.packages).map(([name, pin]) => lockedPackage(cacheFolder, name, pin, options)),
+  );
+  return joinPackages(packages, platform);
+}
+
+/** A sysroot of checked packages: a path means what their lists say, whatever else is on disk. */
+export function joinPackages(packages: readonly UnpackedPackage[], platform: Platform): Sysroot {
+  const files = new Map<string, SysrootFile>();
+  const links = new Map<string, string>();
+  const folders = new Set<string>();
+  for (const { name, version, architecture, root, entries } of packages) {
+    for (const entry of entries) {
+      const path = `/${entry.path}`;
+      for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1))
+        folders.add(path.slice(0, end));
+      if (entry.kind === 'link') links.set(path, entry.target);
+      else {
+        const owner = { name, version, architecture };
+        files.set(path, { source: join(root, entry.path), sha256: entry.sha256, owner });
+      }
+    }
+  }
+  return {
+    label: `${packages.map(({ name, version }) => `${name} ${version}`).join(', ')} for ${platform}`,
+    async find(path) {
+      const found = await resolveLinks(path, async (inner) => {
+        const link = links.get(inner);
+        if (link !== undefined) return { link };
+        return files.has(inner) || folders.has(inner) ? 'present' : 'absent';
+      });
+      return found === undefined ? undefined : files.get(found);
+    },
+  };
+}
+
+/**
+ * What of a sysroot a build depends on: the lines of the lock, or the list of the folder's files, hashed; null where
+ * the folder is not there.
+ */
+export async function sysrootFacts(plan: SysrootPlan, platform: Platform): Promise<unknown> {
+  if (plan.kind === 'locked') return { packages: plan.packages, missing: plan.missing };
+  const root = folderOf(plan.folder, platform);
+  return existsSync(root) ? hashContents(await readContents(root)) : null;
+}
+
+function folderOf(folder: string, platform: Platform): string {
+  return join(folder, platform.replaceAll('/', '-'));
+}
+
+async function openFolder(folder: string, platform: Platform): Promise<Sysroot> {
+  const root = folderOf(folder, platform);
+  if (!existsSync(root)) {
+    throw new PrebuiltError('SYSROOT', `${platform}: expected the C library's folder ${root}, found none`, {
+      hint: 'The folder given as sysroot holds one folder for each platform. Without one, the packages of prebuilt.lock.json are taken.',
+    });
+  }
+  const ownerOf = await readPackages(root);
+  return {
+    label: root,
+    async find(path) {
+      const source = await resolveInRoot(root, path);
+      if (source === undefined) return undefined;
+      return { source, sha256: null, owner: ownerOf(path) ?? ownerOf(source.slice(root.length)) ?? null };
+    },
+  };
+}

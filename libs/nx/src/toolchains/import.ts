@@ -1,0 +1,190 @@
+import { copyFile, lstat, realpath } from 'node:fs/promises';
+import { join, relative, resolve, sep } from 'node:path';
+import * as v from 'valibot';
+import {
+  elfMachineOf,
+  PLATFORMS,
+  type Platform,
+  parsePlatform,
+  platformParts,
+} from '../artifacts/platform.ts';
+import { PrebuiltError } from '../errors.ts';
+import { sha256OfFile } from '../files/hash.ts';
+import type { BuildContext, Toolchain } from './toolchain.ts';
+
+const path = v.pipe(v.string(), v.minLength(1), v.maxLength(1024));
+const platformName = v.pipe(
+  v.string(),
+  v.check(
+    isPlatform,
+    ({ input }) => `expected a platform such as linux/amd64, found ${JSON.stringify(input)}`,
+  ),
+);
+
+const options = v.strictObject({
+  files: v.pipe(
+    v.union(
+      [
+        v.pipe(
+          path,
+          v.check(
+            (pattern) => /\{(platform|arch)\}/.test(pattern),
+            'expected {platform} or {arch} in it, or an object with a file for each platform',
+          ),
+        ),
+        v.record(platformName, path),
+      ],
+      'expected a path with {platform}, {os}, {arch} or {variant}, or an object with a file for each platform',
+    ),
+    v.description(
+      'The executables that another target makes: a path with {platform} (linux-amd64), {os}, {arch} and {variant} in it, or a path for each platform',
+    ),
+  ),
+  dependsOn: v.optional(
+    v.pipe(
+      v.array(v.pipe(v.string(), v.minLength(1)), 'expected a list of targets such as ["build"]'),
+      v.description("The targets that make them, as Nx's dependsOn names them: build, ^build, tool:compile"),
+    ),
+    [],
+  ),
+  version: v.optional(
+    v.pipe(
+      v.string(),
+      v.minLength(1),
+      v.maxLength(200),
+      v.description('What made them, as the manifest is to name it'),
+    ),
+    'unknown',
+  ),
+});
+
+type ImportOptions = Readonly<v.InferOutput<typeof options>>;
+
+/** Takes executables that another target has made. What is in them nobody tells, so they have no components. */
+export const imported: Toolchain<ImportOptions> = {
+  name: 'import',
+  options,
+  defaultPlatforms: ['linux/amd64', 'linux/arm64'].map(parsePlatform),
+  platforms: PLATFORMS,
+  // Where executables come from can't be seen: it is told.
+  detect: () => undefined,
+  fromProject: ({ files, version, dependsOn }, projectRoot) => ({
+    version,
+    dependsOn,
+    files:
+      typeof files === 'string'
+        ? join(projectRoot, files)
+        : Object.fromEntries(
+            Object.entries(files).map(([platform, file]) => [platform, join(projectRoot, file)]),
+          ),
+  }),
+  configure: (configured) => ({
+    name: 'import',
+    options: configured,
+    dependsOn: configured.dependsOn,
+    inputs: () => [{ dependentTasksOutputFiles: '**/*', transitive: false }],
+    async keyFacts(context) {
+      const hashes = context.platforms.map(async (platform) => {
+        const file = fileOf(configured, platform);
+        const sha256 = await sha256OfFile(resolve(context.workspaceRoot, file)).catch(() => null);
+        return { platform, file, sha256 };
+      });
+      return { version: configured.version, files: await Promise.all(hashes) };
+    },
+    async prepare(context) {
+      return {
+        version: configured.version,
+        async compile({ platform, outfile }) {
+          const file = fileOf(configured, platform);
+          await copyFile(await checkedFile(file, platform, context), outfile);
+          await checkElf(outfile, file, platform);
+          return [];
+        },
+      };
+    },
+  }),
+};
+
+function fileOf({ files }: ImportOptions, platform: Platform): string {
+  const { os, architecture, variant = '' } = platformParts(platform);
+  if (typeof files === 'string') {
+    return files
+      .replaceAll('{platform}', `${os}-${architecture}${variant}`)
+      .replaceAll('{os}', os)
+      .replaceAll('{arch}', architecture)
+      .replaceAll('{variant}', variant);
+  }
+  const entry = Object.entries(files).find(([name]) => parsePlatform(name) === platform);
+  if (entry !== undefined) return entry[1];
+  throw new PrebuiltError(
+    'INVALID_OPTIONS',
+    `toolchain.files: expected a file for ${platform}, found files for ${Object.keys(files).join(', ')}`,
+  );
+}
+
+async function checkedFile(
+  file: string,
+  platform: Platform,
+  { workspaceRoot }: BuildContext,
+): Promise<string> {
+  const full = resolve(workspaceRoot, file);
+  const refuse = (expected: string, found: string, hint?: string): never => {
+    throw new PrebuiltError(
+      'TOOLCHAIN',
+      `${platform}: ${file}: expected ${expected}, found ${found}`,
+      hint === undefined ? {} : { hint },
+    );
+  };
+  const real = await realpath(full).catch(() => undefined);
+  if (real === undefined) {
+    return refuse(
+      'an executable',
+      'nothing',
+      'The target that makes it comes first: name it in the toolchain’s dependsOn.',
+    );
+  }
+  const root = await realpath(workspaceRoot);
+  const inner = relative(root, real);
+  if (inner.startsWith(`..${sep}`) || inner === '..' || !real.startsWith(root)) {
+    return refuse('a file inside the workspace', real);
+  }
+  const found = await lstat(real);
+  if (!found.isFile()) return refuse('a regular file', found.isDirectory() ? 'a folder' : 'a special file');
+  if (found.size === 0) return refuse('an executable', 'an empty file');
+  if ((found.mode & 0o111) === 0) {
+    return refuse(
+      'an executable',
+      `mode ${(found.mode & 0o777).toString(8).padStart(4, '0')}`,
+      'chmod +x it where it is made.',
+    );
+  }
+  return real;
+}
+
+// Of the copy: what is looked at is what is shipped.
+async function checkElf(copy: string, file: string, platform: Platform): Promise<void> {
+  const refuse = (found: string, cause?: unknown): never => {
+    const expected = `an ELF executable of ${elfMachineOf(platform)}`;
+    throw new PrebuiltError('TOOLCHAIN', `${platform}: ${file}: expected ${expected}, found ${found}`, {
+      cause,
+    });
+  };
+  const { ElfError, openElf } = await import('@prebuilt/elf');
+  try {
+    const elf = await openElf(copy);
+    if (elf.machine !== elfMachineOf(platform)) refuse(`one of ${elf.machine}`);
+    if (elf.type !== 'exec' && elf.type !== 'dyn') refuse(`an ELF file of type ${elf.type}`);
+  } catch (error) {
+    if (error instanceof ElfError) refuse(error.message, error);
+    throw error;
+  }
+}
+
+function isPlatform(text: string): boolean {
+  try {
+    parsePlatform(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
