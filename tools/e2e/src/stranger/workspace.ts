@@ -27,6 +27,10 @@ type Environment = Readonly<Record<string, string>>;
 export interface StrangersWorkspace extends AsyncDisposable {
   readonly root: string;
   write(path: string, content: string): Promise<void>;
+  /** A program of the machine, in the workspace's root. A failure is an error; returns the output. */
+  run(file: string, args: readonly string[]): Promise<string>;
+  /** A line of a shell as documentation has it, `npx` put as the workspace's package manager says it. */
+  line(line: string): Promise<string>;
   /** `nx …` by the workspace's package manager. */
   nx(args: readonly string[], env?: Environment): Promise<Ended>;
   /** As `nx`, but a failure is an error. Returns the output. */
@@ -60,7 +64,12 @@ export async function strangersWorkspace(
     ...(manager !== 'pnpm' && { workspaces: ['apps/*'] }),
     devDependencies: { nx },
   });
-  await json('nx.json', { analytics: false, neverConnectToCloud: true, cacheDirectory: '.nx/cache' });
+  await json('nx.json', {
+    analytics: false,
+    release: { releaseTag: { pattern: '{projectName}@{version}' } },
+    neverConnectToCloud: true,
+    cacheDirectory: '.nx/cache',
+  });
   await write('.gitignore', 'node_modules\ndist\n.nx\n.cache\n');
   const settings = { ...(await npmSettings(root)), published: registry.url };
   for (const [path, content] of Object.entries(files(settings))) await write(path, content);
@@ -72,6 +81,8 @@ export async function strangersWorkspace(
   return {
     root,
     write,
+    run: (file, args) => runOk(root, file, args, base),
+    line: (line) => runOk(root, 'sh', ['-c', line.replace(/^npx /, `${exec.join(' ')} `)], base),
     nx: (args, env) => run(...call(args, env)),
     nxOk,
     async nxTasks(args, env) {
