@@ -30,6 +30,7 @@ interface Built {
 }
 
 const missing = await missingProgram('skopeo', 'umoci', 'apt-get');
+const begun: StrangersWorkspace[] = [];
 const built = new Map<string, Built>();
 let registry: PackageRegistry;
 let publication: Publication;
@@ -40,22 +41,28 @@ beforeAll(async () => {
   const [tools, published] = await Promise.all([installTools(), publishPackages(registry, VERSION)]);
   publication = published;
   const lines = quickStart(await readFile(join(THIS_WORKSPACE, 'libs/nx/README.md'), 'utf8'));
-  const begin = (stranger: Stranger) => strangersWorkspace(stranger, registry, tools);
-  const [first, ...rest] = STRANGERS as [Stranger, ...Stranger[]];
-  const begun = await begin(first);
-  built.set(first.manager, await build(begun, lines));
+  const workspaces = await Promise.all(
+    STRANGERS.map(async (stranger) => {
+      const workspace = await strangersWorkspace(stranger, registry, tools);
+      begun.push(workspace);
+      return { manager: stranger.manager, workspace };
+    }),
+  );
+  const [first, ...rest] = workspaces as [(typeof workspaces)[0], ...typeof workspaces];
+  built.set(first.manager, await build(first.workspace, lines));
   // The others find a lock in their repository, and what it names in their cache, as a job of CI does.
   await Promise.all(
-    rest.map(async (stranger) => {
-      const workspace = await begin(stranger);
-      await cp(join(begun.root, '.cache'), join(workspace.root, '.cache'), { recursive: true });
-      await cp(join(begun.root, 'prebuilt.lock.json'), join(workspace.root, 'prebuilt.lock.json'));
-      built.set(stranger.manager, await build(workspace, lines));
+    rest.map(async ({ manager, workspace }) => {
+      for (const name of ['.cache', 'prebuilt.lock.json']) {
+        const [from, to] = [first.workspace.root, workspace.root].map((root) => join(root, name));
+        await cp(from as string, to as string, { recursive: true, verbatimSymlinks: true });
+      }
+      built.set(manager, await build(workspace, lines));
     }),
   );
 }, 900_000);
 afterAll(async () => {
-  for (const { workspace } of built.values()) await workspace[Symbol.asyncDispose]();
+  for (const workspace of begun) await workspace[Symbol.asyncDispose]();
   await registry?.[Symbol.asyncDispose]();
 });
 beforeEach(({ skip }) => {
