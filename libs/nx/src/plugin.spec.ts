@@ -58,7 +58,7 @@ describe('createNodes', () => {
     expect(project?.targets['build-binaries']).toEqual({
       executor: '@prebuilt/nx:build-binaries',
       cache: true,
-      inputs: ['default', '^default'],
+      inputs: ['default', '^default', '{workspaceRoot}/prebuilt.lock.json'],
       outputs: ['{workspaceRoot}/dist/apps/server/bin'],
       options: {
         name: 'server',
@@ -99,7 +99,7 @@ describe('createNodes', () => {
       { namedInputs: { production: [] } },
     );
     expect(project?.targets.compile).toMatchObject({
-      inputs: ['production', '^production', { env: 'CHANNEL' }],
+      inputs: ['production', '^production', '{workspaceRoot}/prebuilt.lock.json', { env: 'CHANNEL' }],
       outputs: ['{workspaceRoot}/out/bin'],
       options: { name: 'srv', platforms: ['linux/arm64'] },
     });

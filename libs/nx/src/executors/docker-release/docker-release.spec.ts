@@ -338,7 +338,7 @@ const CHANGED_FILES: Readonly<Record<string, readonly [() => Promise<unknown>, s
     'ARTIFACT_CHANGED',
     'the mode 755, found 644',
   ],
-  'no manifest': [() => rm(bin('manifest.json')), 'MANIFEST_MISSING', "can't be read"],
+  'no manifest': [() => rm(bin('manifest.json')), 'MANIFEST_MISSING', 'expected a file, found none'],
   'a damaged manifest': [
     () => writeFile(bin('manifest.json'), '{"schemaVersion":1}'),
     'INVALID_MANIFEST',

@@ -78,7 +78,9 @@ function runtimeFiles(artifact: PlatformArtifact): readonly SbomComponent[] {
       loose.push(file);
       continue;
     }
-    const purl = `pkg:deb/debian/${owner.name}@${encodeURIComponent(owner.version)}?arch=${owner.architecture}`;
+    const { name, version, architecture, distribution = 'debian' } = owner;
+    // By hand: the library leaves "+" as it is, which the specification has encoded.
+    const purl = `pkg:deb/${distribution}/${name}@${encodeURIComponent(version)}?arch=${architecture}`;
     const known = packages.get(purl) ?? {
       type: 'library',
       name: owner.name,

@@ -29,6 +29,15 @@ describe('planSboms', () => {
     ]);
   });
 
+  it('names the distribution of a package as the manifest does', () => {
+    const manifest = structuredClone(sampleManifest) as Manifest;
+    for (const { runtime } of manifest.platforms)
+      for (const file of runtime.files) Object.assign(file.package ?? {}, { distribution: 'ubuntu' });
+    expect(one(plan(manifest)).components.at(-1)?.purl).toBe(
+      'pkg:deb/ubuntu/libc6@2.36-9%2Bdeb12u14?arch=amd64',
+    );
+  });
+
   it('lists files without a package alone', () => {
     const manifest = structuredClone(sampleManifest) as Manifest;
     for (const { runtime } of manifest.platforms)
