@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { QUIRK_USER, QUIRKS, type Quirk, startFakeRegistry, TAG_QUIRKS } from '@prebuilt/testing/registry';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Descriptor, MEDIA_TYPES } from '../descriptor.ts';
-import { digestHex, digestOf } from '../digest.ts';
+import { type Descriptor, MEDIA_TYPES } from '../src/descriptor.ts';
+import { digestHex, digestOf } from '../src/digest.ts';
 
 const run = promisify(execFile);
 const TIMEOUT_MS = 20_000;
