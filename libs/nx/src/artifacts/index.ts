@@ -15,7 +15,6 @@ export {
 } from './manifest.ts';
 export {
   debianArchitectureOf,
-  elfMachineOf,
   hostPlatform,
   PLATFORMS,
   type Platform,
