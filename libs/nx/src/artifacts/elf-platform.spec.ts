@@ -38,9 +38,12 @@ describe('elfMismatch', () => {
     ['linux/arm/v6', 'hard', [], undefined],
     ['linux/riscv64', 'soft', ['libc.so.6'], 'the soft one'],
     ['linux/riscv64', null, ['libc.so.6'], undefined],
-  ])('on %s judges a float ABI %s by the libraries %j that have to agree', async (platform, float, needed, found) => {
-    const { machine, class: bits } = elfOf(parsePlatform(platform));
-    const wanted = { machine, class: bits, needed } as Parameters<typeof buildElf>[0];
-    expect(elfMismatch(parsePlatform(platform), await facts(wanted, { float }))?.found).toBe(found);
-  });
+  ])(
+    'on %s judges a float ABI %s by the libraries %j that have to agree',
+    async (platform, float, needed, found) => {
+      const { machine, class: bits } = elfOf(parsePlatform(platform));
+      const wanted = { machine, class: bits, needed } as Parameters<typeof buildElf>[0];
+      expect(elfMismatch(parsePlatform(platform), await facts(wanted, { float }))?.found).toBe(found);
+    },
+  );
 });

@@ -1,7 +1,7 @@
 import { basename, join } from 'node:path';
 import { ElfError, type ElfFacts, openElf, resolveLinkage } from '@prebuilt/elf';
-import type { PlatformArtifact } from '../../artifacts/manifest.ts';
 import { elfMismatch } from '../../artifacts/elf-platform.ts';
+import type { PlatformArtifact } from '../../artifacts/manifest.ts';
 import type { Finding } from '../../artifacts/verify-report.ts';
 import { failure } from './inspect-files.ts';
 import { isLibrary } from './plan.ts';
