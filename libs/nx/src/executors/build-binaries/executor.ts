@@ -1,6 +1,16 @@
 import type { ExecutorContext } from '@nx/devkit';
+
+<<<<<<< HEAD
+
 import type { Manifest } from '../../artifacts/manifest.ts';
 import { checkOutputPath } from '../../files/workspace-path.ts';
+
+=======
+
+import { executablesOf, type Manifest } from '../../artifacts/manifest.ts';
+
+>>>>>>> toolchains
+
 import { writeJobOutputs, writeJobSummary } from '../../github/job-summary.ts';
 import { reportFailures } from '../failures.ts';
 import { readBuildFacts } from './facts.ts';
@@ -24,7 +34,8 @@ export default function buildBinaries(
     const begun = performance.now();
     await checkOutputPath(context.root, plan.outputPath);
     const manifest = await runBuild(plan, context.root, (line) => console.log(line));
-    for (const { path, sha256 } of manifest.platforms) console.log(`${sha256}  ${path}`);
+    for (const { path, sha256 } of manifest.platforms.flatMap(executablesOf))
+      console.log(`${sha256}  ${path}`);
     await writeJobSummary(summariseBuild(manifest, performance.now() - begun));
     await writeJobOutputs({ version: manifest.version });
     return true;
@@ -40,8 +51,10 @@ function summariseBuild(manifest: Manifest, milliseconds: number): string {
     '',
     '| file | platform | bytes | SHA-256 |',
     '| --- | --- | ---: | --- |',
-    ...platforms.map(
-      ({ path, platform, size, sha256 }) => `| ${path} | ${platform} | ${size} | \`${sha256}\` |`,
+    ...platforms.flatMap((artifact) =>
+      executablesOf(artifact).map(
+        ({ path, size, sha256 }) => `| ${path} | ${artifact.platform} | ${size} | \`${sha256}\` |`,
+      ),
     ),
   ].join('\n');
 }

@@ -2,7 +2,7 @@ import { lstat, readdir } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { execa } from 'execa';
 import { CHECKSUMS_FILE } from '../../artifacts/checksums.ts';
-import { MANIFEST_FILE, type ManifestFile, readManifest } from '../../artifacts/manifest.ts';
+import { executablesOf, MANIFEST_FILE, type ManifestFile, readManifest } from '../../artifacts/manifest.ts';
 import {
   PUBLISH_RECORD_FILE,
   type PublishRecord,
@@ -125,11 +125,12 @@ async function readAssets(
   inputPath: string,
   sbomPath: string,
 ): Promise<readonly LocalAsset[]> {
-  const executables = manifest.platforms.map(({ path }) => join(inputPath, path));
+  const built = manifest.platforms.flatMap(executablesOf);
+  const executables = built.map(({ path }) => join(inputPath, path));
   const sboms = await readSboms(sbomPath);
   const paths = [...executables, join(inputPath, CHECKSUMS_FILE), join(inputPath, MANIFEST_FILE), ...sboms];
   const assets = await Promise.all(paths.map(readAsset));
-  for (const artifact of manifest.platforms) {
+  for (const artifact of built) {
     const asset = assets.find(({ name }) => name === artifact.path);
     if (asset?.sha256 !== artifact.sha256) {
       throw new PrebuiltError(
