@@ -79,6 +79,7 @@ describe('bun', () => {
     });
     const key = (arm: string, ...platforms: readonly string[]) =>
       configureToolchain({ name: 'bun', entry: 'a.ts' }).keyFacts({
+        name: 'a',
         workspaceRoot: '/',
         platforms: platforms.map(parsePlatform),
         lock: lock(arm),

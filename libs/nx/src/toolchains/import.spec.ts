@@ -22,11 +22,19 @@ const program = async (path: string, machine: 'x86_64' | 'aarch64' = 'x86_64'): 
 
 async function take(files: unknown, platform = AMD64): Promise<string> {
   const toolchain = configureToolchain({ name: 'import', files });
-  const context = { workspaceRoot: root, platforms: [platform], lock: EMPTY_LOCK };
+  const context = { name: 'x', workspaceRoot: root, platforms: [platform], lock: EMPTY_LOCK };
   const { signal } = new AbortController();
   const prepared = await toolchain.prepare({ ...context, cacheFolder: root, signal, progress: () => {} });
   const outfile = join(root, 'taken');
-  const request = { platform, name: 'x', outfile, version: '1.0.0', revision: null, sourceDateEpoch: 0 };
+  const request = {
+    platform,
+    name: 'x',
+    outfile,
+    others: [],
+    version: '1.0.0',
+    revision: null,
+    sourceDateEpoch: 0,
+  };
   expect(await prepared.compile(request)).toEqual([]);
   return outfile;
 }

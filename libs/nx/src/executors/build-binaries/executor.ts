@@ -1,15 +1,7 @@
 import type { ExecutorContext } from '@nx/devkit';
 
-<<<<<<< HEAD
-
-import type { Manifest } from '../../artifacts/manifest.ts';
-import { checkOutputPath } from '../../files/workspace-path.ts';
-
-=======
-
 import { executablesOf, type Manifest } from '../../artifacts/manifest.ts';
-
->>>>>>> toolchains
+import { checkOutputPath } from '../../files/workspace-path.ts';
 
 import { writeJobOutputs, writeJobSummary } from '../../github/job-summary.ts';
 import { reportFailures } from '../failures.ts';

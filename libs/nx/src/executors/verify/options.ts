@@ -24,15 +24,11 @@ export interface VerifyOptions {
    */
   readonly smoke: readonly string[][];
   /**
-<<<<<<< HEAD
-   * A folder with QEMU's user-mode emulators (qemu-aarch64 or qemu-aarch64-static), relative to the workspace's root; looked into after the folder QEMU_DIR of the environment, before those of prebuilt.lock.json and PATH.
-=======
    * Whether the first run has to print the version.
    */
   readonly printsVersion: boolean;
   /**
-   * A folder with QEMU's user-mode emulators (qemu-aarch64 or qemu-aarch64-static), looked into after the folder QEMU_DIR of the environment and before PATH; relative to the workspace's root.
->>>>>>> toolchains
+   * A folder with QEMU's user-mode emulators (qemu-aarch64 or qemu-aarch64-static), relative to the workspace's root; looked into after the folder QEMU_DIR of the environment, before those of prebuilt.lock.json and PATH.
    */
   readonly emulators?: string;
   /**

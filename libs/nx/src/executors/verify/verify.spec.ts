@@ -722,7 +722,7 @@ describe('an emulator', () => {
     expect([...facts.unfetched]).toEqual([other]);
     const elsewhere = { ...NOWHERE, unfetched: new Set([parsePlatform(host as string)]) };
     const plan = planVerify(OPTIONS, root, await readManifest(bin), elsewhere);
-    expect(plan.platforms[0]?.execution.report).toMatchObject({
+    expect(plan.platforms[0]?.execution).toMatchObject({
       how: 'none',
       reason: expect.stringContaining('npx nx g @prebuilt/nx:lock --fetch'),
     });
