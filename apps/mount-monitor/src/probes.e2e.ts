@@ -117,8 +117,8 @@ describe('probes that are kept', () => {
     const mounts = ['a', 'b', 'c'].map((name) => ({ path: mount.path, name }));
     await using monitor = await MonitorProcess.start(executable, scratch, { ...timing, mounts });
     await monitor.until('all are healthy', async () => (await monitor.status()).status === 'healthy');
-    // Longer than readTimeout, and answered soon after: each killed probe ends a moment later.
-    await mount.fault('delay 420');
+    // Requests that nobody has taken: each killed probe ends a moment later.
+    mount.signal('SIGSTOP');
     await monitor.until(
       'there were many failures',
       async () => (await checksOf(monitor, 'failed')) >= 12,
@@ -128,7 +128,8 @@ describe('probes that are kept', () => {
       .log()
       .flatMap(({ msg, reason }) => (msg === 'health check failed' ? [reason] : []));
     expect(new Set(reasons)).toEqual(new Set(['timeout']));
-    await mount.fault('none');
+    mount.signal('SIGCONT');
+    await monitor.until('all are healthy', async () => (await monitor.status()).status === 'healthy');
   });
 
   onFuse('that hang beside full descriptors leave checks inconclusive, and the monitor alive', async () => {

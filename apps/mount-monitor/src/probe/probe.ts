@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import { collectGarbage } from '../runtime.ts';
 import { inspectCanary } from './canary.ts';
 import { inspectDirectory } from './directory.ts';
 import { inspectMountPoint } from './mount-point.ts';
@@ -18,6 +19,7 @@ import { inspectWriting } from './writing.ts';
 /** After how many checks a probe ends, and at which memory of its own, in KiB; that is looked at every few checks. */
 const MAX_CHECKS = 2000;
 const MAX_ANONYMOUS_KIB = 8 * 1024;
+const COLLECT_ABOVE_KIB = 2560;
 const checksBetweenLooks = 50;
 
 const lineEnd = 10;
@@ -71,9 +73,10 @@ function nameProcess(): void {
   }
 }
 
-/** Whether this process holds more memory of its own than it should. */
+/** Whether this process holds more memory of its own than it should; collects garbage well before. */
 function isLarge(): boolean {
   const [, anonymous] = /^RssAnon:\s+(\d+) kB$/m.exec(fs.readFileSync('/proc/self/status', 'utf8')) ?? [];
+  if (Number(anonymous) > COLLECT_ABOVE_KIB) collectGarbage();
   return Number(anonymous) > MAX_ANONYMOUS_KIB;
 }
 

@@ -3,6 +3,7 @@ import { lstat, mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { skipOutsideCi } from '@prebuilt/testing/engine';
 import { type ForgedLayer, LAYER_FORGERIES } from '@prebuilt/testing/layers';
 import { afterEach, beforeEach, describe, expect, it, type TestContext } from 'vitest';
 import {
@@ -16,7 +17,7 @@ import {
   writeImageIndex,
   writeImageManifest,
   writeIndexFile,
-} from '../index.ts';
+} from '../src/index.ts';
 
 const run = promisify(execFile);
 const PLANNED = { path: 'app', content: Buffer.from('the program\n') };
@@ -30,7 +31,6 @@ beforeEach(async ({ skip }) => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 async function requirePrograms(skip: TestContext['skip'], ...programs: readonly string[]): Promise<void> {
-  const { skipOutsideCi } = await import('@prebuilt/testing/engine');
   for (const program of programs) {
     const found = await run(program, ['--version']).catch(() => undefined);
     if (found === undefined) skipOutsideCi(`${program} is missing`, skip);
