@@ -11,8 +11,8 @@ import {
   renamedMessages,
   requestRows,
   sharedMessages,
-} from './testing/go-program.ts';
-import { MonitorProcess, type RunResult, runMonitor, Scratch } from './testing/monitor-process.ts';
+} from '../testing/go-program.ts';
+import { MonitorProcess, type RunResult, runMonitor, Scratch } from '../testing/monitor-process.ts';
 
 const executable = inject('executable');
 const migration = readFileSync(new URL('../../../docs/migration.md', import.meta.url), 'utf8');

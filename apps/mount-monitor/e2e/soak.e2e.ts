@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import { expect, it } from 'vitest';
 
 it('a minute of load, reloads and failing mounts ends without an error, a leak or a missed check', async () => {
-  const program = join(import.meta.dirname, 'testing/soak.ts');
+  const program = join(import.meta.dirname, '../testing/soak.ts');
   const child = spawn(process.execPath, [program, '--duration=60s', '--seed=1'], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -1,9 +1,9 @@
 import { describe, inject } from 'vitest';
-import { Machine } from './testing/machine.ts';
-import { MonitorProcess, Scratch } from './testing/monitor-process.ts';
-import { canMountFuse, FaultMount } from './testing/mounts.ts';
-import { need } from './testing/needs.ts';
-import { expectRhythm } from './testing/rhythm.ts';
+import { Machine } from '../testing/machine.ts';
+import { MonitorProcess, Scratch } from '../testing/monitor-process.ts';
+import { canMountFuse, FaultMount } from '../testing/mounts.ts';
+import { need } from '../testing/needs.ts';
+import { expectRhythm } from '../testing/rhythm.ts';
 
 const executable = inject('executable');
 const intervalMs = 1000;

@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, inject } from 'vitest';
-import { MonitorProcess, Scratch } from './testing/monitor-process.ts';
-import { canMountFuse, FaultMount } from './testing/mounts.ts';
-import { need } from './testing/needs.ts';
-import { childrenOf, memoryOf, processorTimeOf } from './testing/proc.ts';
+import { MonitorProcess, Scratch } from '../testing/monitor-process.ts';
+import { canMountFuse, FaultMount } from '../testing/mounts.ts';
+import { need } from '../testing/needs.ts';
+import { childrenOf, memoryOf, processorTimeOf } from '../testing/proc.ts';
 
 const executable = inject('executable');
 const count = { good: 450, bad: 50 };

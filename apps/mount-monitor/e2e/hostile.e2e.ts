@@ -9,10 +9,10 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, inject, it } from 'vitest';
-import { MonitorProcess, runMonitor, Scratch } from './testing/monitor-process.ts';
-import { canMountFuse, FaultMount } from './testing/mounts.ts';
-import { need } from './testing/needs.ts';
-import { childrenOf, memoryOf } from './testing/proc.ts';
+import { MonitorProcess, runMonitor, Scratch } from '../testing/monitor-process.ts';
+import { canMountFuse, FaultMount } from '../testing/mounts.ts';
+import { need } from '../testing/needs.ts';
+import { childrenOf, memoryOf } from '../testing/proc.ts';
 
 const executable = inject('executable');
 const timing = { checkInterval: '1s', readTimeout: '900ms' };

@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { connect, type Socket } from 'node:net';
 import { describe, expect, inject, it } from 'vitest';
-import { MonitorProcess, Scratch } from './testing/monitor-process.ts';
-import { canMountFuse, FaultMount } from './testing/mounts.ts';
-import { need } from './testing/needs.ts';
-import { childrenOf, descriptorsOf, memoryOf, processorTimeOf, stateOf } from './testing/proc.ts';
+import { MonitorProcess, Scratch } from '../testing/monitor-process.ts';
+import { canMountFuse, FaultMount } from '../testing/mounts.ts';
+import { need } from '../testing/needs.ts';
+import { childrenOf, descriptorsOf, memoryOf, processorTimeOf, stateOf } from '../testing/proc.ts';
 
 const executable = inject('executable');
 const timing = { checkInterval: '1s', readTimeout: '400ms' };

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import autocannon from 'autocannon';
-import { parseDuration } from '../config/duration.ts';
+import { parseDuration } from '../src/config/duration.ts';
 import { compile } from './compile.ts';
 import { MonitorProcess, Scratch } from './monitor-process.ts';
 import { canMountFuse, FaultMount } from './mounts.ts';

@@ -14,8 +14,8 @@ import { parseAllDocuments } from 'yaml';
 const execute = promisify(execFile);
 
 /** The folder `deploy/`, and the one of the charts. */
-export const deployFolder = join(import.meta.dirname, '../../deploy');
-export const chartFolder = join(import.meta.dirname, '../../chart');
+export const deployFolder = join(import.meta.dirname, '../deploy');
+export const chartFolder = join(import.meta.dirname, '../chart');
 
 export interface KubeObject {
   readonly apiVersion: string;

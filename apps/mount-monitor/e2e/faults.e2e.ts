@@ -6,10 +6,10 @@ import {
   runMonitor,
   Scratch,
   type StartOptions,
-} from './testing/monitor-process.ts';
-import { canMountFuse, FaultMount } from './testing/mounts.ts';
-import { need } from './testing/needs.ts';
-import { childrenOf, descriptorsOf, memoryOf, stateOf } from './testing/proc.ts';
+} from '../testing/monitor-process.ts';
+import { canMountFuse, FaultMount } from '../testing/mounts.ts';
+import { need } from '../testing/needs.ts';
+import { childrenOf, descriptorsOf, memoryOf, stateOf } from '../testing/proc.ts';
 
 const executable = inject('executable');
 const timing = { checkInterval: '1s', readTimeout: '400ms' };

@@ -68,7 +68,7 @@ export function compile(outfile: string): void {
     `process.env.RELEASE_VERSION=${JSON.stringify(compiledVersion)}`,
     '--define',
     'process.env.NODE_ENV="production"',
-    fileURLToPath(new URL('../main.ts', import.meta.url)),
+    fileURLToPath(new URL('../src/main.ts', import.meta.url)),
     '--outfile',
     outfile,
   ];

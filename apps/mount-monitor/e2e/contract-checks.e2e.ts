@@ -1,8 +1,8 @@
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, inject, it } from 'vitest';
-import { MonitorProcess, runMonitor, Scratch } from './testing/monitor-process.ts';
-import { need } from './testing/needs.ts';
+import { MonitorProcess, runMonitor, Scratch } from '../testing/monitor-process.ts';
+import { need } from '../testing/needs.ts';
 
 const executable = inject('executable');
 const scratch = new Scratch();

@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, inject, it } from 'vitest';
-import { freePort, MonitorProcess, Scratch, type StartOptions } from './testing/monitor-process.ts';
+import { freePort, MonitorProcess, Scratch, type StartOptions } from '../testing/monitor-process.ts';
 
 const executable = inject('executable');
 const timing = { checkInterval: '1s', readTimeout: '900ms' };
@@ -406,7 +406,7 @@ describe.concurrent('the end', () => {
 describe('from source on Node', () => {
   it('checks, answers and ends in the same way', async () => {
     using scratch = new Scratch();
-    const main = fileURLToPath(new URL('./main.ts', import.meta.url));
+    const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
     const mounts = [{ path: scratch.mount('m') }, { path: join(scratch.path, 'bad') }];
     const config = { ...timing, readTimeout: '900ms', mounts };
     await using monitor = await MonitorProcess.start(main, scratch, config, { wrapper: [process.execPath] });

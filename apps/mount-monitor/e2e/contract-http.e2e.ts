@@ -1,10 +1,10 @@
 import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { compiledVersion } from './testing/compile.ts';
-import { freePort, MonitorProcess, runMonitor, Scratch } from './testing/monitor-process.ts';
-import { need } from './testing/needs.ts';
-import { descriptorsOf } from './testing/proc.ts';
+import { compiledVersion } from '../testing/compile.ts';
+import { freePort, MonitorProcess, runMonitor, Scratch } from '../testing/monitor-process.ts';
+import { need } from '../testing/needs.ts';
+import { descriptorsOf } from '../testing/proc.ts';
 
 const executable = inject('executable');
 const scratches: Scratch[] = [];

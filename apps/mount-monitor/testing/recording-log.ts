@@ -1,4 +1,4 @@
-import type { LogFields, Logger, LogLevel } from '../log.ts';
+import type { LogFields, Logger, LogLevel } from '../src/log.ts';
 
 export interface LogLine {
   readonly level: LogLevel;
