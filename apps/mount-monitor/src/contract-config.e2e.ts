@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, inject, it } from 'vitest';
@@ -52,7 +53,6 @@ describe('flags', () => {
   it.each([
     [['--bogus'], '--bogus'],
     [['-z'], '-z'],
-    [['stray'], 'stray'],
     [['--config'], '--config'],
     [['--http-port'], '--http-port'],
     [['--http-port', 'many'], '--http-port'],
@@ -66,9 +66,7 @@ describe('flags', () => {
   });
 
   it.each([
-    [['--http-port', '0'], '--http-port: found 0, allowed: a whole number from 1 to 65535'],
     [['--http-port', '65536'], '--http-port: found 65536'],
-    [['--http-port', '-1'], '--http-port'],
     [['--log-level', 'loud'], '--log-level: found "loud", allowed: one of "debug", "info", "warn", "error"'],
     [['--log-format', 'xml'], '--log-format: found "xml", allowed: one of "json", "text"'],
   ])('%j is refused', (args, message) => {
@@ -202,11 +200,14 @@ describe('refused configurations', () => {
     ],
     ['a readTimeout above the checkInterval', { readTimeout: '31s', mounts }, 'readTimeout: found "31s"'],
     ['a shutdownTimeout below 1s', { shutdownTimeout: '500ms', mounts }, 'shutdownTimeout: found "500ms"'],
-    ['a negative failureThreshold', { failureThreshold: -1, mounts }, 'failureThreshold: found -1'],
+    [
+      'a failureThreshold beyond counting',
+      { failureThreshold: 1e30, mounts },
+      'failureThreshold: found 1e+30',
+    ],
     ['a fraction as failureThreshold', { failureThreshold: 1.5, mounts }, 'failureThreshold: found 1.5'],
     ['a text as failureThreshold', { failureThreshold: '3', mounts }, 'failureThreshold: found "3"'],
     ['a successThreshold of 0', { successThreshold: 0, mounts }, 'successThreshold: found 0'],
-    ['port 0', { httpPort: 0, mounts }, 'httpPort: found 0'],
     ['port 65536', { httpPort: 65_536, mounts }, 'httpPort: found 65536'],
     ['a text as port', { httpPort: '8080', mounts }, 'httpPort: found "8080"'],
     ['a host that cannot be one', { httpHost: 'a b', mounts }, 'httpHost: found "a b"'],
@@ -260,7 +261,6 @@ describe('refused configurations', () => {
       { mounts, watchdog: { restartDelay: 0.5 } },
       'watchdog.restartDelay: found 0.5',
     ],
-    ['maxRetries 0', { mounts, watchdog: { maxRetries: 0 } }, 'watchdog.maxRetries: found 0'],
     [
       'a retryBackoffInitial of 0s',
       { mounts, watchdog: { retryBackoffInitial: '0s' } },
@@ -308,7 +308,13 @@ describe('refused configurations', () => {
   });
 
   it('all problems at once', () => {
-    const { stderr } = validate({ checkInterval: 'x', httpPort: 0, mounts: [{}], logLevel: 1, bogus: 1 });
+    const { stderr } = validate({
+      checkInterval: 'x',
+      httpPort: 65_536,
+      mounts: [{}],
+      logLevel: 1,
+      bogus: 1,
+    });
     expect(stderr).toContain('5 problems');
     for (const key of ['checkInterval', 'httpPort', 'mounts[0].path', 'logLevel', 'bogus']) {
       expect(stderr).toContain(`  ${key}: `);
@@ -325,6 +331,14 @@ describe('refused configurations', () => {
     const { code, stderr } = runMonitor(executable, ['--config', scratch.path]);
     expect(code).toBe(1);
     expect(stderr).toMatch(/^configuration error: /);
+  });
+
+  it('a FIFO that nobody writes to', () => {
+    const fifo = join(scratch.path, 'fifo.json');
+    execFileSync('mkfifo', [fifo]);
+    const { code, stderr } = runMonitor(executable, ['--config', fifo]);
+    expect(code).toBe(1);
+    expect(stderr).toContain('fifo.json: expected a regular file');
   });
 
   it('a file above 1 MiB', () => {
@@ -386,7 +400,7 @@ describe('init container mode', () => {
       .map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(lines[0]).toMatchObject({
       level: 'error',
-      msg: 'health check failed',
+      msg: 'mount check failed',
       path: bad,
       reason: 'missing',
     });

@@ -78,18 +78,32 @@ describe.each(endpoints)('%s', (path) => {
 });
 
 describe('other paths', () => {
+  it.each(['/nope', '/healthz', '/healthz/', '/healthz/live/', '/Version', '/constructor', '/__proto__'])(
+    '%s is 404',
+    async (path) => {
+      expect((await healthy.get(path)).status).toBe(404);
+    },
+  );
+
   it.each([
-    '/nope',
-    '/healthz',
-    '/healthz/',
-    '/healthz/live/',
-    '/healthz/../version',
-    '//',
-    '/Version',
-    '/constructor',
-    '/__proto__',
-  ])('%s is 404', async (path) => {
-    expect((await healthy.get(path)).status).toBe(404);
+    ['//healthz/live', '/healthz/live'],
+    ['/healthz/../healthz/live?a=b', '/healthz/live?a=b'],
+    ['/healthz/../version', '/version'],
+    ['/./healthz//ready/', '/healthz/ready/'],
+    ['//', '/'],
+    ['///evil.example/x', '/evil.example/x'],
+  ])('%s is sent to the clean path', async (path, location) => {
+    const { status, headers } = await healthy.get(path);
+    expect({ status, location: headers.location }).toEqual({ status: 301, location });
+  });
+
+  it.each([
+    ['/healthz/%6Cive', 200],
+    ['/%68ealthz/live', 200],
+    ['/healthz%2Flive', 404],
+    ['/healthz/%zz', 400],
+  ])('%s is %d', async (path, code) => {
+    expect((await healthy.get(path)).status).toBe(code);
   });
 
   it('are 404 for every method', async () => {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -138,11 +139,11 @@ describe.concurrent('logs', () => {
     );
     await monitor.untilStatus('healthy');
     await monitor.get('/healthz/live');
-    await untilLogged(monitor, 'http request');
+    await untilLogged(monitor, 'probe request');
     await untilLogged(monitor, 'health check passed');
     const messages = monitor.log().filter(({ level }) => level === 'debug');
     expect(messages.map(({ msg }) => msg)).toEqual(
-      expect.arrayContaining(['health check passed', 'http request']),
+      expect.arrayContaining(['health check passed', 'http request', 'probe request']),
     );
     for (const { stream } of messages) expect(stream).toBe('stdout');
   });
@@ -231,6 +232,22 @@ describe.concurrent('reload', () => {
     monitor.signal('SIGHUP');
     await monitor.until('it has reloaded', () => monitor.stdout.includes('configuration reloaded'));
     expect((await monitor.get('/metrics')).body).toContain('mount_monitor_config_last_reload_successful 1\n');
+  });
+
+  it('says that the file can no longer be read when a FIFO has taken its place, and goes on when it is back', async () => {
+    using scratch = new Scratch();
+    const mounts = [{ path: scratch.mount('m') }];
+    await using monitor = await start(scratch, { mounts });
+    await monitor.untilStatus('healthy');
+    scratch.remove('config.json');
+    execFileSync('mkfifo', [join(scratch.path, 'config.json')]);
+    monitor.signal('SIGHUP');
+    await monitor.until('it has refused', () => monitor.stderr.includes('configuration not reloaded'));
+    expect((await monitor.get('/metrics')).body).toContain('mount_monitor_config_last_reload_successful 0\n');
+    scratch.remove('config.json');
+    scratch.write('config.json', JSON.stringify({ ...timing, httpPort: monitor.port, mounts }));
+    monitor.signal('SIGHUP');
+    await monitor.until('it has reloaded', () => monitor.stdout.includes('configuration reloaded'));
   });
 
   it('happens by itself when a symbolic link is swapped, as a ConfigMap update does', async () => {
@@ -325,8 +342,8 @@ describe.concurrent('the end', () => {
       monitor
         .log()
         .map(({ msg }) => msg)
-        .slice(-2),
-    ).toEqual(['received shutdown signal', 'shutdown complete']);
+        .slice(-3),
+    ).toEqual(['received shutdown signal', 'monitor shutting down', 'shutdown complete']);
     expect(monitor.stderr).toBe('');
   });
 

@@ -12,7 +12,7 @@ import { describe, expect, inject, it } from 'vitest';
 import { MonitorProcess, runMonitor, Scratch } from './testing/monitor-process.ts';
 import { canMountFuse, FaultMount } from './testing/mounts.ts';
 import { need } from './testing/needs.ts';
-import { memoryOf } from './testing/proc.ts';
+import { childrenOf, memoryOf } from './testing/proc.ts';
 
 const executable = inject('executable');
 const timing = { checkInterval: '1s', readTimeout: '900ms' };
@@ -156,6 +156,8 @@ describe('hostile surroundings', () => {
     await using monitor = await MonitorProcess.start(copy, scratch, config);
     await monitor.untilStatus('healthy');
     scratch.remove('copy');
+    // The probes that are there go on; these are ended as by the OOM killer.
+    for (const probe of childrenOf(monitor.child.pid ?? 0)) process.kill(probe, 'SIGKILL');
     await monitor.until(
       'the loop has stalled',
       async () => (await monitor.get('/healthz/self')).status === 503,

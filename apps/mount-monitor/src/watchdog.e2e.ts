@@ -213,12 +213,68 @@ describe.concurrent('the watchdog of the executable', () => {
     expect(again.stderr).toContain('budget_exhausted');
   });
 
+  it('exits in mode exit with a budget after a blip of the API server at its start', async () => {
+    await using run = await setUp({
+      watchdog: { mode: 'exit', budget: { restarts: 5, window: '1h' } },
+      prepare: (cluster) => cluster.fail(() => true, { kind: 'reset' }),
+    });
+    await run.untilWatchdog('armed');
+    breakMount(run.scratch, 'a');
+    expect(await run.monitor.exited).toEqual({ code: 88, signal: null });
+  });
+
+  it('creates its Event in mode notify after a blip of the API server at its start', async () => {
+    await using run = await setUp({
+      watchdog: { mode: 'notify' },
+      prepare: (cluster) => cluster.fail(() => true, { kind: 'reset' }),
+    });
+    breakMount(run.scratch, 'a');
+    await run.monitor.until('the Event is there', () => run.cluster.events.length === 1);
+  });
+
+  it('reports in mode notify a second failure of a mount while another is down', async () => {
+    await using run = await setUp({ watchdog: { mode: 'notify' } });
+    await run.untilWatchdog('armed');
+    breakMount(run.scratch, 'a');
+    breakMount(run.scratch, 'b');
+    await run.monitor.untilStatus('unhealthy', 0);
+    await run.monitor.untilStatus('unhealthy', 1);
+    run.scratch.mount('a');
+    await run.monitor.untilStatus('healthy', 0);
+    await run.monitor.until('what was reported before is', () => run.cluster.events.length >= 1);
+    const before = run.cluster.events.length;
+    breakMount(run.scratch, 'a');
+    await run.monitor.until('it is reported again', () => run.cluster.events.length > before);
+  });
+
+  it('evicts in policy/v1beta1 where the API server takes no other', async () => {
+    await using run = await setUp({
+      watchdog: { mode: 'evict' },
+      prepare: (cluster) => {
+        cluster.evictionVersions = ['policy/v1beta1'];
+      },
+    });
+    await run.untilWatchdog('armed');
+    breakMount(run.scratch, 'a');
+    await run.untilWatchdog('stopped');
+    expect(run.cluster.removals).toHaveLength(1);
+  });
+
+  it('sends the token to nobody while ca.crt is empty', async () => {
+    await using run = await setUp({
+      prepare: (_, server) => writeFileSync(join(server.serviceAccountDir, 'ca.crt'), ''),
+    });
+    await run.monitor.until('it is refused', async () => (await run.watchdog()).reason === 'api_unreachable');
+    expect((await run.watchdog()).detail).toContain('ca.crt: holds no certificate');
+    expect(run.cluster.calls).toEqual([]);
+  });
+
   it('removes nothing in mode notify', async () => {
     await using run = await setUp({ watchdog: { mode: 'notify' } });
     await run.untilWatchdog('armed');
     breakMount(run.scratch, 'a');
     await run.untilWatchdog('notified');
-    expect(run.cluster.events).toHaveLength(1);
+    await run.monitor.until('the Event is there', () => run.cluster.events.length === 1);
     expect(run.removals()).toBe(0);
   });
 

@@ -1,11 +1,15 @@
 import { execFile } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readFile, rm, symlink, unlink, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import type { ProjectGraph, Task, TaskGraph } from '@nx/devkit';
+import type { HasherContext, ProjectGraph, Task, TaskGraph } from '@nx/devkit';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { REPOSITORY } from '../testing/fixture-workspace.ts';
+import { hostPlatform } from './artifacts/platform.ts';
 import { artifactsOf, hashTask } from './hasher.ts';
+import { emulatorPath } from './lock/debian-package.ts';
+import { CACHE_FOLDER, readLock } from './lock/lock.ts';
 
 const projectGraph: ProjectGraph = {
   dependencies: {},
@@ -147,7 +151,7 @@ describe('the facts in the key of a release', () => {
     verify: {},
     'docker-release': {},
   };
-  const LOCK = join(import.meta.dirname, '../../../prebuilt.lock.json');
+  const LOCK = join(REPOSITORY, 'prebuilt.lock.json');
   let root: string;
   const at = (path: string) => join(root, path);
   const git = (...args: readonly string[]) =>
@@ -178,7 +182,7 @@ esac
 
   interface Run {
     readonly release?: object;
-    readonly overrides?: object;
+    readonly overrides?: Readonly<Record<string, unknown>>;
     readonly options?: Partial<Record<(typeof TARGETS)[number], object>>;
   }
 
@@ -213,7 +217,9 @@ esac
         taskGraph: { roots: [], tasks: {}, dependencies: {}, continuousDependencies: {} },
         projectGraph: graph,
         projectsConfigurations: { version: 2, projects: { server: data } },
-        nxJsonConfiguration: release === undefined ? {} : { release: { ...release } },
+        nxJsonConfiguration: (release === undefined
+          ? {}
+          : { release }) as HasherContext['nxJsonConfiguration'],
       };
       return [name, (await hashTask(task, context, root)).value] as const;
     });
@@ -222,11 +228,7 @@ esac
 
   beforeAll(async () => {
     root = await mkdtemp(join(tmpdir(), 'facts-'));
-    await Promise.all(
-      ['bin', '.cache/qemu/usr/bin', 'sysroot/linux-amd64/lib'].map((path) =>
-        mkdir(at(path), { recursive: true }),
-      ),
-    );
+    await Promise.all(['bin', 'sysroot/linux-amd64/lib'].map((path) => mkdir(at(path), { recursive: true })));
     await writeFile(at('prebuilt.lock.json'), await readFile(LOCK));
     await writeFile(
       at('package.json'),
@@ -268,6 +270,18 @@ esac
     async () => {
       await writeFile(at(path), content, { mode: 0o755 });
       return { undo: () => rm(at(path)) };
+    };
+  const withLockedEmulator =
+    (content?: string): Change =>
+    async () => {
+      const host = hostPlatform(process.platform, process.arch) ?? '';
+      const [pin] = Object.values((await readLock(REPOSITORY)).emulators?.[host] ?? {});
+      if (pin === undefined) throw new Error(`the lock has no emulator for ${host}`);
+      const path = emulatorPath(at(CACHE_FOLDER), pin);
+      await mkdir(dirname(path), { recursive: true });
+      if (content !== undefined) await writeFile(path, content, { mode: 0o755 });
+      else await copyFile(emulatorPath(join(REPOSITORY, CACHE_FOLDER), pin), path);
+      return { undo: () => rm(path) };
     };
   const withTag =
     (tag: string, run: Run = {}): Change =>
@@ -334,11 +348,8 @@ esac
     ],
     ['fewer platforms', withRun({ options: { 'build-binaries': { platforms: ['linux/arm64'] } } }), BUILD],
     ['another sysroot', withRun({ options: { 'build-binaries': { sysroot: 'sysroot' } } }), BUILD],
-    [
-      'an emulator that appears where the workspace keeps them',
-      withFile('.cache/qemu/usr/bin/qemu-aarch64'),
-      VERIFY,
-    ],
+    ['the lock’s emulator once it is fetched', withLockedEmulator(), VERIFY],
+    ['the lock’s emulator where it is another file', withLockedEmulator('altered'), VERIFY],
     ['an emulator that appears in PATH', withFile('bin/qemu-riscv64-static'), VERIFY],
     ['an emulator under the name of any of eight', withFile('bin/qemu-s390x'), VERIFY],
     ['another program in PATH', withFile('bin/qemu-img'), []],

@@ -58,7 +58,7 @@ describe('createNodes', () => {
     expect(project?.targets['build-binaries']).toEqual({
       executor: '@prebuilt/nx:build-binaries',
       cache: true,
-      inputs: ['default', '^default'],
+      inputs: ['default', '^default', '{workspaceRoot}/prebuilt.lock.json'],
       outputs: ['{workspaceRoot}/dist/apps/server/bin'],
       options: {
         name: 'server',
@@ -77,6 +77,39 @@ describe('createNodes', () => {
       cache: false,
       dependsOn: ['docker-release', 'sbom'],
     });
+  });
+
+  it.each<[string, Readonly<Record<string, string | object>>, object]>([
+    [
+      'go.mod',
+      { 'apps/server/go.mod': '' },
+      { toolchain: { name: 'go', folder: 'apps/server', version: 'main.version', cgo: false } },
+    ],
+    [
+      'Cargo.toml',
+      { 'apps/server/Cargo.toml': '' },
+      {
+        toolchain: { name: 'cargo', folder: 'apps/server', profile: 'release' },
+        sysrootPackages: ['libgcc-s1'],
+      },
+    ],
+  ])('finds the toolchain by %s', async (_, files, options) => {
+    const { 'apps/server': project } = await infer({ ...files, 'apps/server/prebuilt.json': {} });
+    expect(project?.targets['build-binaries']?.options).toMatchObject(options);
+  });
+
+  it.each<[object, object]>([
+    [{}, {}],
+    [{ verify: { smoke: [['version']] } }, { smoke: [['version']] }],
+    [{ verify: { smoke: false } }, { smoke: [] }],
+    [{ verify: { printsVersion: false } }, { printsVersion: false }],
+  ])('hands what %j says of trying out to verify', async (configuration, options) => {
+    const { 'apps/server': project } = await infer({
+      ...PROGRAM,
+      'apps/server/prebuilt.json': configuration,
+    });
+    const { inputPath: _, outputPath: __, ...rest } = project?.targets.verify?.options ?? {};
+    expect(rest).toEqual(options);
   });
 
   it('follows prebuilt.json, the plugin’s options and nx.json', async () => {
@@ -99,7 +132,7 @@ describe('createNodes', () => {
       { namedInputs: { production: [] } },
     );
     expect(project?.targets.compile).toMatchObject({
-      inputs: ['production', '^production', { env: 'CHANNEL' }],
+      inputs: ['production', '^production', '{workspaceRoot}/prebuilt.lock.json', { env: 'CHANNEL' }],
       outputs: ['{workspaceRoot}/out/bin'],
       options: { name: 'srv', platforms: ['linux/arm64'] },
     });

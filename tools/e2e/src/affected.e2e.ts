@@ -45,6 +45,7 @@ describe('nx affected', { timeout: 120_000 }, () => {
     ['a workflow', '.github/workflows/ci.yml', '\n# changed\n', ['e2e']],
     ['what CI runs', '.ci/run', '\n# changed\n', ['e2e']],
     ['what prepares a clone', 'bootstrap', '\n# changed\n', ['e2e']],
+    ['the lock of what comes from outside', 'prebuilt.lock.json', '\n', ['e2e', 'release']],
     ['the lockfile', 'package-lock.json', '\n', EVERYTHING],
     ['the compiler’s options', 'tsconfig.base.json', '\n', EVERYTHING],
     ['the settings of Nx', 'nx.json', '\n', EVERYTHING],

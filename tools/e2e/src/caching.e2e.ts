@@ -76,6 +76,7 @@ describe('the cache of release:docker-release', { timeout: 600_000 }, () => {
     ['a comment in the lib of images', 'libs/oci/src/index.ts', COMMENT, [BUILD, VERIFY, IMAGE]],
     ['a comment in the lib of executables', 'libs/elf/src/index.ts', COMMENT, [BUILD, VERIFY, IMAGE]],
     ['a comment in Dockerfile.release', 'Dockerfile.release', '\n# changed\n', [IMAGE]],
+    ['the lock of what comes from outside', 'prebuilt.lock.json', '\n', [BUILD]],
     ['the lockfile', 'package-lock.json', '\n', [BUILD, VERIFY, IMAGE]],
     ['a test of the app', 'apps/mount-monitor/src/config/duration.spec.ts', COMMENT, []],
     ['a test of the plugin', 'libs/nx/src/plugin.spec.ts', COMMENT, []],

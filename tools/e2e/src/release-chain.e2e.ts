@@ -309,11 +309,9 @@ async function versionOf(root: string, architecture: (typeof ARCHITECTURES)[numb
   const executable = join(root, `dist/bin/mount-monitor-linux-${architecture}`);
   const host = process.arch === 'x64' ? 'amd64' : 'arm64';
   if (architecture === host) return (await runOk(root, executable, ['--version'])).trim();
-  const emulator = join(
-    root,
-    '.cache/qemu/usr/bin',
-    architecture === 'arm64' ? 'qemu-aarch64' : 'qemu-x86_64',
-  );
+  const lock = JSON.parse(await readFile(join(root, 'prebuilt.lock.json'), 'utf8'));
+  const pin = lock.emulators[`linux/${host}`][`linux/${architecture}`];
+  const emulator = join(root, '.cache/prebuilt/emulators', pin.sha256, pin.executable.path);
   const args = ['-L', join(root, `dist/bin/runtime-linux-${architecture}`), executable, '--version'];
-  return (await runOk(root, existsSync(emulator) ? emulator : `${emulator}-static`, args)).trim();
+  return (await runOk(root, emulator, args)).trim();
 }

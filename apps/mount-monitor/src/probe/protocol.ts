@@ -14,6 +14,7 @@ export const failureReasons = [
   'not_a_directory',
   'not_mounted',
   'wrong_fstype',
+  'read_only',
 ] as const;
 export type FailureReason = (typeof failureReasons)[number];
 
@@ -30,12 +31,19 @@ export interface MountFacts {
   /** `major:minor` of the file system, and of the one that it is mounted on. */
   readonly device: string;
   readonly parentDevice: string | undefined;
+  /** Whether this mount was made read-only, whatever the file system behind it allows. */
+  readonly readOnly: boolean;
+  /** Where a mount hides one that was made at this very path before it: the mount point of the later one. */
+  readonly hiddenBy: string | undefined;
 }
 
-/** The file descriptor that a probe writes its two lines to. */
-export const probeOutput = 3;
+/** The file descriptor of the socket on which a probe is asked and answers, one JSON object a line. */
+export const probeChannel = 3;
 
-/** What a probe is asked to do; travels as its one argument, as JSON. */
+/** What a probe calls itself in `/proc/PID/comm`, so that it can be told from a monitor; at most 15 bytes. */
+export const probeTitle = 'mm-probe';
+
+/** What a probe is asked to do. */
 export interface ProbeRequest {
   /** Absolute path of the mount. */
   readonly path: string;
@@ -44,20 +52,30 @@ export interface ProbeRequest {
   readonly canaryContent: string | undefined;
   readonly minEntries: number;
   readonly fsType: string | undefined;
+  readonly writable: boolean;
 }
 
-/** The first line that a probe writes, just before it touches the mount. */
+/** What a probe writes once, when it waits for its first request. */
+export interface ProbeReady {
+  readonly ready: true;
+}
+
+/** The first line of an answer, written just before the mount is touched. */
 export interface ProbeBegin {
   readonly begin: true;
   readonly mount: MountFacts | undefined;
 }
 
-/** The second and last line that a probe writes; the duration is the time spent on the mount. */
-export type ProbeVerdict =
+/**
+ * The second and last line of an answer; the duration is the time spent on the mount. Everything that the check opened
+ * is closed by then. `last` says that the probe has served long enough and ends.
+ */
+export type ProbeVerdict = (
   | { readonly passed: true; readonly durationMs: number }
   | {
       readonly passed: false;
       readonly durationMs: number;
       readonly reason: FailureReason;
       readonly error: string;
-    };
+    }
+) & { readonly last?: true };

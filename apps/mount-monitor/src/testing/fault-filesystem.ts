@@ -9,7 +9,12 @@ import { createInterface } from 'node:readline';
  * `none`, `error NAME`, `short`, `delay MS`, or `hold` (requests are taken and not answered until the next
  * line).
  */
-export type Fault = 'none' | 'short' | 'hold' | `delay ${number}` | `error ${'EIO' | 'ESTALE' | 'EACCES'}`;
+export type Fault =
+  | 'none'
+  | 'short'
+  | 'hold'
+  | `delay ${number}`
+  | `error ${'EINTR' | 'EIO' | 'ESTALE' | 'EACCES'}`;
 
 const opcodes = {
   lookup: 1,
@@ -29,7 +34,7 @@ const opcodes = {
   batchForget: 42,
 } as const;
 
-const errors = { EIO: 5, EACCES: 13, ENOSYS: 38, ENOENT: 2, ESTALE: 116 } as const;
+const errors = { EINTR: 4, EIO: 5, EACCES: 13, ENOSYS: 38, ENOENT: 2, ESTALE: 116 } as const;
 
 /** What of the protocol's minor versions this speaks. */
 const protocol = { major: 7, minor: 31 } as const;

@@ -145,6 +145,8 @@ export interface StartOptions extends RunOptions {
   readonly args?: readonly string[];
   /** Where to send requests; 127.0.0.1 if left out. */
   readonly host?: string;
+  /** Descriptors for stdout and stderr, in place of pipes whose content is kept. */
+  readonly output?: readonly [stdout: number, stderr: number];
 }
 
 /** The executable as a running monitor. */
@@ -162,7 +164,7 @@ export class MonitorProcess implements AsyncDisposable {
     this.child = spawn(file, args, {
       cwd: options.cwd,
       env: { ...options.env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', ...(options.output ?? (['pipe', 'pipe'] as const))],
     });
     for (const stream of ['stdout', 'stderr'] as const) {
       this.child[stream]?.setEncoding('utf8').on('data', (text: string) => {

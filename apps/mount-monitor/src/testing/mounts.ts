@@ -71,6 +71,11 @@ export class FaultMount implements AsyncDisposable {
     await until(`the fault is ${fault}`, () => this.#output.includes(`${fault}\n`), this.#child);
   }
 
+  /** Stops the server, which then takes no request, or lets it go on. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#child.kill(signal);
+  }
+
   /** Kills the server, as when a mount daemon crashes. */
   async crash(): Promise<void> {
     await end(this.#child);

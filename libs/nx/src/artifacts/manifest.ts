@@ -1,18 +1,29 @@
 import { createHash } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { PrebuiltError } from '../errors.ts';
+import { readBoundedFile } from '../files/bounded-file.ts';
 import { type Platform, parsePlatform, platformSuffix } from './platform.ts';
 
 /** The name of the manifest inside a folder of built executables. */
 export const MANIFEST_FILE = 'manifest.json';
 
-const MANIFEST_LIMIT = 1024 * 1024;
+const MAX_MANIFEST_BYTES = 1024 * 1024;
+/** The end of the year 9999: what RFC 3339 can write. */
+const MAX_TIME = 253_402_300_799;
+/** 1 TiB. */
+const MAX_FILE_BYTES = 1024 ** 4;
 
-const text = v.pipe(v.string(), v.minLength(1), v.maxLength(512));
+// It is printed and becomes labels: a line that goes on could say anything.
+const text = v.pipe(
+  v.string(),
+  v.minLength(1),
+  v.maxLength(512),
+  v.regex(/^\P{Cc}*$/u, 'expected no control characters'),
+);
 const sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits'));
-const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(MAX_FILE_BYTES));
+const time = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(MAX_TIME));
 const fileName = v.pipe(
   v.string(),
   v.regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,200}$/, 'expected a file name without folders'),
@@ -46,7 +57,14 @@ const runtimeFile = v.strictObject({
   mode: v.picklist(['0644', '0755']),
   size,
   sha256,
-  package: v.nullable(v.strictObject({ name: text, version: text, architecture: text })),
+  package: v.nullable(
+    v.strictObject({
+      name: text,
+      version: text,
+      architecture: text,
+      distribution: v.optional(v.picklist(['debian', 'ubuntu'])),
+    }),
+  ),
 });
 
 const executable = {
@@ -75,7 +93,7 @@ const manifest = v.strictObject({
   name: fileName,
   version: text,
   revision: v.nullable(v.pipe(v.string(), v.regex(/^[0-9a-f]{40,64}$/))),
-  sourceDateEpoch: size,
+  sourceDateEpoch: time,
   toolchain: v.strictObject({ name: text, version: text }),
   components: v.array(component),
   platforms: v.pipe(v.array(platformArtifact), v.minLength(1)),
@@ -166,21 +184,10 @@ export function parseManifest(json: string, source: string): Manifest {
  */
 export async function readManifest(folder: string): Promise<ManifestFile> {
   const path = join(folder, MANIFEST_FILE);
-  let bytes: Buffer;
-  try {
-    const { size } = await stat(path);
-    if (size > MANIFEST_LIMIT) {
-      throw new PrebuiltError(
-        'INVALID_MANIFEST',
-        `${path}: expected at most ${MANIFEST_LIMIT} bytes, found ${size}`,
-      );
-    }
-    bytes = await readFile(path);
-  } catch (cause) {
-    if (cause instanceof PrebuiltError) throw cause;
-    throw new PrebuiltError('MANIFEST_MISSING', `${path}: can't be read: ${(cause as Error).message}`, {
+  const bytes = await readBoundedFile(path, { maxBytes: MAX_MANIFEST_BYTES, code: 'INVALID_MANIFEST' });
+  if (bytes === undefined) {
+    throw new PrebuiltError('MANIFEST_MISSING', `${path}: expected a file, found none`, {
       hint: 'Build the executables first: {run build-binaries}',
-      cause,
     });
   }
   return {
@@ -211,6 +218,25 @@ function checkNames(content: Manifest, source: string): void {
         `${source}: ${artifact.platform}: expected the runtime folder ${folder}, found ${artifact.runtime.path}`,
       );
     }
+    checkPaths(artifact, source);
+  }
+}
+
+// A path that stands twice, or is a folder of another, would be a file of either content.
+function checkPaths({ platform, runtime }: PlatformArtifact, source: string): void {
+  const paths = new Set<string>();
+  const folders = new Set<string>();
+  for (const { path } of runtime.files) {
+    const parts = path.split('/');
+    const above = parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'));
+    if (paths.has(path) || folders.has(path) || above.some((folder) => paths.has(folder))) {
+      throw new PrebuiltError(
+        'INVALID_MANIFEST',
+        `${source}: ${platform}: ${runtime.path}/${path} is listed more than once, or is a folder as well`,
+      );
+    }
+    paths.add(path);
+    for (const folder of above) folders.add(folder);
   }
 }
 

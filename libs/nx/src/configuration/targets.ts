@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
 import type { TargetConfiguration } from '@nx/devkit';
+import { LOCK_FILE } from '../lock/lock.ts';
 import { PACKAGE } from '../package.ts';
 import type { ConfiguredToolchain, TargetInputs } from '../toolchains/toolchain.ts';
 import type { Configuration } from './definition.ts';
@@ -88,7 +89,8 @@ export function inferTargets(
     'build-binaries': {
       ...cached('build-binaries'),
       ...(facts.toolchain.dependsOn.length > 0 && { dependsOn: [...facts.toolchain.dependsOn] }),
-      inputs: inputs(...facts.sources),
+      // The key holds the lines that are used; as an input the lock makes its project an affected one.
+      inputs: inputs(...facts.sources, `{workspaceRoot}/${LOCK_FILE}`),
       options: {
         name: programName(configuration, facts.name),
         toolchain: { name: facts.toolchain.name, ...facts.toolchain.options },

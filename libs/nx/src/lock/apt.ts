@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, realpath, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import { PrebuiltError } from '../errors.ts';
 
 /** What a distribution's signed index says of a package. */
@@ -60,6 +59,7 @@ export async function openApt(
     ...(sources === undefined ? [] : [`Dir::Etc::sourcelist=${sources}`, 'Dir::Etc::sourceparts=/dev/null']),
   ].flatMap((setting) => ['-o', setting]);
   const run = async (file: string, args: readonly string[], cwd: string): Promise<string> => {
+    const { execa } = await import('execa');
     const result = await execa(file, [...settings, ...args], {
       cwd,
       env: { LC_ALL: 'C' },
@@ -81,7 +81,12 @@ export async function openApt(
   await run('apt-get', ['-qq', 'update'], state);
   return {
     async show(names) {
-      const text = await run('apt-cache', ['show', '--no-all-versions', ...names], state);
+      const asked = ['show', '--no-all-versions', ...names];
+      // It fails only where it knows none of them; which one that is, is told below.
+      const text = await run('apt-cache', asked, state).catch((error: unknown) => {
+        if (error instanceof PrebuiltError && error.message.includes('No packages found')) return '';
+        throw error;
+      });
       const found = text.split(/\n\n+/).flatMap(parseIndexEntry);
       return names.map((name) => {
         const entry = found.find((each) => each.name === name);

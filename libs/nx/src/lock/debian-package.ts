@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { execa } from 'execa';
 import { PrebuiltError } from '../errors.ts';
 import { sha256OfFile } from '../files/hash.ts';
 import { openApt, readDistribution } from './apt.ts';
@@ -219,6 +218,7 @@ async function withArchive<T>(
 }
 
 async function runDpkg(args: readonly string[]): Promise<string> {
+  const { execa } = await import('execa');
   const result = await execa('dpkg-deb', [...args], { stdin: 'ignore', reject: false });
   if (!result.failed) return result.stdout;
   if (result.code === 'ENOENT') {

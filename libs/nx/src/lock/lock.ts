@@ -34,7 +34,8 @@ const debianVersion = v.pipe(
   v.string(),
   v.regex(/^[0-9][A-Za-z0-9.+:~-]{0,200}$/, "expected a Debian package's version"),
 );
-const debianName = v.pipe(
+/** A Debian package's name. https://www.debian.org/doc/debian-policy/ch-controlfields.html#source */
+export const debianName = v.pipe(
   v.string(),
   v.regex(/^[a-z0-9][a-z0-9+.-]{0,100}$/, "expected a Debian package's name"),
 );

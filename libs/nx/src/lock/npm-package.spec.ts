@@ -98,6 +98,12 @@ describe('lockedFile', () => {
     });
   });
 
+  it('fetches again what somebody took out of the folder', async () => {
+    const path = await lockedFile(folder, locked, 'bin/bun', { fetch: fetchContent('runtime') });
+    await rm(path);
+    expect(await lockedFile(folder, locked, 'bin/bun', { fetch: fetchContent('runtime') })).toBe(path);
+  });
+
   it('lets builds that fetch at the same time share one folder', async () => {
     const files = await Promise.all(
       [1, 2, 3].map(() => lockedFile(folder, locked, 'bin/bun', { fetch: fetchContent('runtime') })),

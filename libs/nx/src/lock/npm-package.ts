@@ -103,10 +103,11 @@ async function fetchInto(
   try {
     await fetch(wanted, temporary);
     const sha256 = await sha256OfFile(join(temporary, inner));
-    if (!existsSync(join(folder, inner))) await rm(folder, { recursive: true, force: true });
-    await rename(temporary, folder).catch((error: NodeJS.ErrnoException) => {
-      // Another build was faster; what it put there is checked like any other.
-      if (!existsSync(join(folder, inner))) throw error;
+    await rename(temporary, folder).catch(async () => {
+      // Another build was faster: what it put there is checked like any other. Or somebody took the file out.
+      if (existsSync(join(folder, inner))) return;
+      await rm(folder, { recursive: true, force: true });
+      await rename(temporary, folder);
     });
     return sha256;
   } catch (cause) {

@@ -6,6 +6,8 @@ export interface SysrootPackage {
   readonly name: string;
   readonly version: string;
   readonly architecture: string;
+  /** Whose archive it comes from, where that is known. */
+  readonly distribution?: 'debian' | 'ubuntu' | undefined;
 }
 
 /** Tells which package put a file (an absolute path inside the sysroot) there. */

@@ -4,7 +4,7 @@ import type { Platform } from '../artifacts/platform.ts';
 import { PrebuiltError } from '../errors.ts';
 import { hashContents, readContents } from '../lock/contents.ts';
 import { type ArchiveOptions, lockedPackage, type UnpackedPackage } from '../lock/debian-package.ts';
-import { type DebianPin, lacking } from '../lock/lock.ts';
+import { type DebianPin, type Lock, lacking } from '../lock/lock.ts';
 import { readPackages, type SysrootPackage } from './packages.ts';
 import { resolveInRoot, resolveLinks } from './resolve-in-root.ts';
 
@@ -36,6 +36,7 @@ export type SysrootPlan =
       readonly packages: Readonly<Record<string, DebianPin>>;
       /** Packages that the lock lacks: told where an executable needs a library, since a static one needs none. */
       readonly missing: readonly string[];
+      readonly distribution: NonNullable<Lock['distribution']>;
     }
   | { readonly kind: 'folder'; readonly folder: string };
 
@@ -53,16 +54,25 @@ export async function openSysroot(
 ): Promise<Sysroot> {
   if (plan.kind === 'folder') return openFolder(plan.folder, platform);
   if (plan.missing.length > 0) {
-    throw lacking(`${plan.missing.join(', ')} for ${platform}`, `--platforms=${platform}`);
+    const further = plan.missing.filter((name) => !SYSROOT_PACKAGES.includes(name));
+    const options = [
+      `--platforms=${platform}`,
+      ...(further.length > 0 ? [`--sysrootPackages=${further.join(',')}`] : []),
+    ];
+    throw lacking(`${plan.missing.join(', ')} for ${platform}`, options.join(' '));
   }
   const packages = await Promise.all(
     Object.entries(plan.packages).map(([name, pin]) => lockedPackage(cacheFolder, name, pin, options)),
   );
-  return joinPackages(packages, platform);
+  return joinPackages(packages, platform, plan.distribution);
 }
 
 /** A sysroot of checked packages: a path means what their lists say, whatever else is on disk. */
-export function joinPackages(packages: readonly UnpackedPackage[], platform: Platform): Sysroot {
+export function joinPackages(
+  packages: readonly UnpackedPackage[],
+  platform: Platform,
+  distribution: NonNullable<Lock['distribution']>,
+): Sysroot {
   const files = new Map<string, SysrootFile>();
   const links = new Map<string, string>();
   const folders = new Set<string>();
@@ -73,7 +83,7 @@ export function joinPackages(packages: readonly UnpackedPackage[], platform: Pla
         folders.add(path.slice(0, end));
       if (entry.kind === 'link') links.set(path, entry.target);
       else {
-        const owner = { name, version, architecture };
+        const owner = { name, version, architecture, distribution };
         files.set(path, { source: join(root, entry.path), sha256: entry.sha256, owner });
       }
     }
@@ -96,7 +106,8 @@ export function joinPackages(packages: readonly UnpackedPackage[], platform: Pla
  * the folder is not there.
  */
 export async function sysrootFacts(plan: SysrootPlan, platform: Platform): Promise<unknown> {
-  if (plan.kind === 'locked') return { packages: plan.packages, missing: plan.missing };
+  if (plan.kind === 'locked')
+    return { packages: plan.packages, missing: plan.missing, distribution: plan.distribution };
   const root = folderOf(plan.folder, platform);
   return existsSync(root) ? hashContents(await readContents(root)) : null;
 }

@@ -6,7 +6,8 @@ import { executorCommand } from '../executor-command.ts';
 import { type Command, runAll, runInTurn, withEnvironment } from '../process.ts';
 
 /** The sidecar, as `release:build-binaries` compiles it. */
-const SIDECAR = { name: 'mount-monitor', entry: 'apps/mount-monitor/src/main.ts' };
+const ENTRY = 'apps/mount-monitor/src/main.ts';
+const SIDECAR = { name: 'mount-monitor', toolchain: { name: 'bun', entry: ENTRY } };
 
 /** What a benchmark reads from a build's manifest. */
 interface BuiltPlatform {
@@ -99,11 +100,11 @@ function compileBench(
     unit: 'ms',
     async prepare(context) {
       await buildSidecar(context);
-      const lock = JSON.parse(await readFile(join(context.workspaceRoot, 'package-lock.json'), 'utf8'));
+      const lock = JSON.parse(await readFile(join(context.workspaceRoot, 'prebuilt.lock.json'), 'utf8'));
       const runtimes = BUN_PACKAGES.map((each) => {
-        const integrity = String(lock.packages[`node_modules/${each.package}`].integrity);
+        const integrity = String(lock.bun.packages[each.package].integrity);
         const digest = Buffer.from(integrity.replace('sha512-', ''), 'base64').toString('hex');
-        const file = join(context.workspaceRoot, '.cache/toolchains', `sha512-${digest}`, 'bin/bun');
+        const file = join(context.workspaceRoot, '.cache/prebuilt/npm', digest, 'bin/bun');
         return { ...each, file };
       });
       const compiler = runtimes.find(({ arch }) => arch === process.arch);
@@ -123,7 +124,7 @@ function compileBench(
           `--target=${target}`,
           `--compile-executable-path=${file}`,
           `--outfile=${join(context.scratch, `bare-${target}`)}`,
-          join(context.workspaceRoot, SIDECAR.entry),
+          join(context.workspaceRoot, ENTRY),
         ],
       }));
       const options = {
@@ -175,12 +176,14 @@ export const verify: Bench = {
   async prepare(context) {
     const build = await buildSidecar(context);
     const native = nativeExecutable(build);
-    const emulator = join(context.workspaceRoot, '.cache/qemu/usr/bin');
+    const lock = JSON.parse(await readFile(join(context.workspaceRoot, 'prebuilt.lock.json'), 'utf8'));
+    const host = process.arch === 'x64' ? 'linux/amd64' : 'linux/arm64';
     const commands = build.platforms.flatMap(({ platform, file, runtime }) =>
       ['--version', '--help'].map((argument) => {
         if (file === native) return { file, args: [argument] };
-        const arch = platform === 'linux/arm64' ? 'aarch64' : 'x86_64';
-        return { file: join(emulator, `qemu-${arch}-static`), args: ['-L', runtime, file, argument] };
+        const { sha256, executable } = lock.emulators[host][platform];
+        const emulator = join(context.workspaceRoot, '.cache/prebuilt/emulators', sha256, executable.path);
+        return { file: emulator, args: ['-L', runtime, file, argument] };
       }),
     );
     const hashes = build.platforms.map(({ file }) => ({ file: 'sha256sum', args: [file] }));

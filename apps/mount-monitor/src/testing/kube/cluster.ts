@@ -87,6 +87,8 @@ export class FakeCluster {
   rules: Rule[] = [];
   /** How many more evictions the disruption budget allows; undefined without one. */
   disruptionsAllowed: number | undefined;
+  /** The versions of Eviction that it takes, the one that discovery names first. */
+  evictionVersions: readonly string[] = ['policy/v1'];
   now: () => number = Date.now;
   #resourceVersion = 1000;
 
@@ -138,6 +140,8 @@ export class FakeCluster {
 
     const body = request.body === '' ? undefined : parseJson(request.body);
     if (body === null) return status(400, 'BadRequest', 'the body is no JSON object');
+    // Every authenticated account may read it: ClusterRole system:discovery.
+    if (request.method === 'GET' && request.path === '/api/v1') return this.#discovery();
     if (resource === 'selfsubjectaccessreviews') return this.#review(body);
     if (!request.path.startsWith(this.#prefix(call))) return status(404, 'NotFound', 'no such path');
     if (!this.#allows(verb, resource, name)) {
@@ -205,6 +209,21 @@ export class FakeCluster {
     });
   }
 
+  /** As a real server lists the subresource: of the group that its body belongs to, not of the core group. */
+  #discovery(): ApiOutcome {
+    const [group, version] = (this.evictionVersions[0] ?? '').split('/');
+    const eviction = {
+      name: 'pods/eviction',
+      namespaced: true,
+      group,
+      version,
+      kind: 'Eviction',
+      verbs: ['create'],
+    };
+    const pods = { name: 'pods', namespaced: true, kind: 'Pod', verbs: ['create', 'delete', 'get'] };
+    return reply(200, { kind: 'APIResourceList', groupVersion: 'v1', resources: [pods, eviction] });
+  }
+
   #getPod(name: string): ApiOutcome {
     const pod = this.pods.get(name);
     return pod === undefined ? notFound('pods', name) : reply(200, podObject(pod, this.namespace));
@@ -224,6 +243,15 @@ export class FakeCluster {
   #evict(name: string, body: JsonObject | undefined): ApiOutcome {
     if (body?.kind !== 'Eviction' || object(body.metadata)?.name !== name) {
       return status(400, 'BadRequest', `name in URL does not match name in Eviction object`);
+    }
+    // What a 1.20 server was seen to answer to policy/v1.
+    if (!this.evictionVersions.includes(String(body.apiVersion))) {
+      const version = String(body.apiVersion);
+      return status(
+        400,
+        'BadRequest',
+        `no kind "Eviction" is registered for version "${version}" in scheme "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"`,
+      );
     }
     const pod = this.pods.get(name);
     if (pod === undefined) return notFound('pods', name);
@@ -371,6 +399,8 @@ const verbs: Readonly<Record<string, string>> = {
 function parseCall(request: ApiRequest): ApiCall {
   const core = /^\/api\/v1\/namespaces\/[^/]*\/(.*)$/.exec(request.path);
   const grouped = /^\/apis\/([^/]+\/[^/]+)\/(?:namespaces\/[^/]*\/)?(.*)$/.exec(request.path);
+  if (request.path === '/api/v1')
+    return { verb: 'get', resource: 'discovery', name: undefined, group: '', request };
   const [resource = '', name, subresource] = (core?.[1] ?? grouped?.[2] ?? '').split('/');
   const method = verbs[request.method] ?? request.method;
   return {

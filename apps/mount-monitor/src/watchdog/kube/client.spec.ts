@@ -141,6 +141,22 @@ describe('credentials', () => {
   });
 
   it.each([
+    ['is empty', ''],
+    ['holds white space alone', ' \n'],
+    ['holds no certificate', 'MIIB'],
+    ['holds a broken certificate', '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n'],
+  ])('fail where ca.crt %s: no other authority is trusted in its place', async (_, ca) => {
+    await writeFile(join(folder, 'token'), 'token-1');
+    await writeFile(join(folder, 'ca.crt'), ca);
+    const transport = createKubeTransport({ ...server, serviceAccountDir: folder });
+    expect(await failure(transport({ verb: 'get', path: ['version'] }))).toMatchObject({
+      code: 'credentials',
+      message: expect.stringContaining(`${folder}/ca.crt`),
+    });
+    expect(cluster.calls).toEqual([]);
+  });
+
+  it.each([
     [
       'of another authority',
       async (path: string) => {

@@ -1,5 +1,6 @@
 import type { ExecutorContext } from '@nx/devkit';
 import { executablesOf, type Manifest } from '../../artifacts/manifest.ts';
+import { checkOutputPath } from '../../files/workspace-path.ts';
 import { writeJobOutputs, writeJobSummary } from '../../github/job-summary.ts';
 import { reportFailures } from '../failures.ts';
 import { readBuildFacts } from './facts.ts';
@@ -21,6 +22,7 @@ export default function buildBinaries(
     }
     console.log(`${plan.name} ${plan.version}: ${plan.platforms.map(({ platform }) => platform).join(', ')}`);
     const begun = performance.now();
+    await checkOutputPath(context.root, plan.outputPath);
     const manifest = await runBuild(plan, context.root, (line) => console.log(line));
     for (const { path, sha256 } of manifest.platforms.flatMap(executablesOf))
       console.log(`${sha256}  ${path}`);

@@ -71,6 +71,7 @@ export function planSysroot(
   const locked = lock.sysroots?.[platform] ?? {};
   return {
     kind: 'locked',
+    distribution: lock.distribution ?? 'debian',
     packages: Object.fromEntries(names.flatMap((name) => (locked[name] ? [[name, locked[name]]] : []))),
     missing: names.filter((name) => locked[name] === undefined),
   };

@@ -25,6 +25,9 @@ interface BuiltPlatform {
   readonly components: readonly Component[];
 }
 
+/** What this target writes into its folder: one that holds anything else is left alone. */
+const OWN_FILES = /^(?:manifest\.json|checksums\.txt|.+-linux-[a-z0-9]+)$/;
+
 /**
  * Compiles all platforms side by side and puts the finished folder in place by rename: a failed or interrupted
  * build leaves the former one. What comes from outside is held against the plan's lock before it is used.
@@ -35,7 +38,7 @@ export async function runBuild(
   progress: (line: string) => void,
 ): Promise<Manifest> {
   const cacheFolder = join(workspaceRoot, CACHE_FOLDER);
-  return replaceFolder(plan.outputPath, async (folder, signal) => {
+  return replaceFolder(plan.outputPath, OWN_FILES, async (folder, signal) => {
     const toolchain = await configureToolchain(plan.toolchain).prepare({
       workspaceRoot,
       name: plan.name,

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { sampleManifest } from '../../../testing/sample-manifest.ts';
+import { sampleManifest, withWorker } from '../../../testing/sample-manifest.ts';
 import type { Manifest } from '../../artifacts/manifest.ts';
 import { planSboms, type SbomPlan } from './plan.ts';
 import { formatSbom, uuidOf, writeSboms } from './run.ts';
@@ -27,6 +27,24 @@ describe('planSboms', () => {
         ['/lib64/ld-linux-x86-64.so.2', '/lib/x86_64-linux-gnu/libc.so.6'],
       ],
     ]);
+  });
+
+  it('names the distribution of a package as the manifest does', () => {
+    const manifest = structuredClone(sampleManifest) as Manifest;
+    for (const { runtime } of manifest.platforms)
+      for (const file of runtime.files) Object.assign(file.package ?? {}, { distribution: 'ubuntu' });
+    expect(one(plan(manifest)).components.at(-1)?.purl).toBe(
+      'pkg:deb/ubuntu/libc6@2.36-9%2Bdeb12u14?arch=amd64',
+    );
+  });
+
+  it('lists the executables that the program has beside its own, by their hashes', () => {
+    const [first] = plan(withWorker(sampleManifest));
+    expect(first?.components[0]).toMatchObject({
+      type: 'file',
+      name: 'worker-linux-amd64',
+      sha256: 'd'.repeat(64),
+    });
   });
 
   it('lists files without a package alone', () => {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { access, constants } from 'node:fs/promises';
 import { delimiter, join, resolve } from 'node:path';
 import {
@@ -8,29 +9,57 @@ import {
   qemuNameOf,
 } from '../../artifacts/platform.ts';
 import { sha256OfFile } from '../../files/hash.ts';
+import { checkEmulator, emulatorPath } from '../../lock/debian-package.ts';
+import { CACHE_FOLDER, type Lock, readLock } from '../../lock/lock.ts';
 import type { ProjectContext } from '../project-context.ts';
 import type { VerifyOptions } from './options.ts';
 import type { ExecutionFacts } from './plan.ts';
 
-/** Where emulators are looked for: QEMU_DIR of the environment, the given folder, PATH. */
-export function emulatorFolders(
-  folder: string,
-  environment: Readonly<Record<string, string | undefined>>,
-): readonly string[] {
-  return [environment.QEMU_DIR ?? '', folder, ...(environment.PATH ?? '').split(delimiter)].filter(Boolean);
+/** Where emulators are looked for, in this order: folders that the user names, the lock's own, PATH. */
+export interface EmulatorPlaces {
+  readonly given: readonly string[];
+  readonly locked: { readonly lock: Lock; readonly cacheFolder: string };
+  readonly path: readonly string[];
 }
 
-/** Finds out what this machine can run: an emulator counts where its file is executable. */
+/** The places for a workspace: QEMU_DIR of the environment and the given folder, the workspace's lock, PATH. */
+export async function emulatorPlaces(
+  workspaceRoot: string,
+  folder: string | undefined,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<EmulatorPlaces> {
+  const given = [environment.QEMU_DIR, folder === undefined ? undefined : resolve(workspaceRoot, folder)];
+  return {
+    given: given.flatMap((each) => each || []),
+    locked: { lock: await readLock(workspaceRoot), cacheFolder: join(workspaceRoot, CACHE_FOLDER) },
+    path: (environment.PATH ?? '').split(delimiter).filter(Boolean),
+  };
+}
+
+/**
+ * Finds out what this machine can run: an emulator counts where its file is executable. The lock's own is checked
+ * against the lock; it counts where it was fetched. Throws `SYSROOT_INTEGRITY` where it is another file.
+ */
 export async function readExecutionFacts(
   platforms: readonly Platform[],
-  folders: readonly string[],
+  { given, locked, path }: EmulatorPlaces,
 ): Promise<ExecutionFacts> {
+  const host = hostPlatform(process.platform, process.arch);
   const emulators = new Map<Platform, string>();
+  const unfetched = new Set<Platform>();
   for (const platform of platforms) {
-    const found = await firstExecutable(folders, qemuNameOf(platform));
+    if (platform === host) continue;
+    const pin = host && locked.lock.emulators?.[host]?.[platform];
+    const kept = pin && emulatorPath(locked.cacheFolder, pin);
+    const name = qemuNameOf(platform);
+    const found =
+      (await firstExecutable(given, name)) ??
+      (pin && kept && existsSync(kept) ? await checkEmulator(kept, pin) : undefined) ??
+      (await firstExecutable(path, name));
     if (found !== undefined) emulators.set(platform, found);
+    else if (pin !== undefined) unfetched.add(platform);
   }
-  return { host: hostPlatform(process.platform, process.arch), emulators };
+  return { host, emulators, unfetched };
 }
 
 async function firstExecutable(folders: readonly string[], name: string): Promise<string | undefined> {
@@ -49,13 +78,20 @@ async function firstExecutable(folders: readonly string[], name: string): Promis
 
 /** What a verification depends on beyond files: the machine's own platform, and the emulators that are there. */
 export async function readKeyFacts(
-  { platforms, emulators = '.cache/qemu/usr/bin' }: Partial<VerifyOptions>,
+  { platforms, emulators }: Partial<VerifyOptions>,
   { root }: ProjectContext,
 ): Promise<unknown> {
+  const places = await emulatorPlaces(root, emulators, process.env);
   const { host, emulators: found } = await readExecutionFacts(
     platforms === undefined ? PLATFORMS : parsePlatforms(platforms),
-    emulatorFolders(resolve(root, emulators), process.env),
+    places,
   );
-  const hashes = [...found].map(async ([platform, path]) => [platform, await sha256OfFile(path)] as const);
+  const { lock, cacheFolder } = places.locked;
+  const hashes = [...found].map(async ([platform, path]) => {
+    const pin = host && lock.emulators?.[host]?.[platform];
+    // The lock's own has just been checked.
+    const known = pin && path === emulatorPath(cacheFolder, pin) ? pin.executable.sha256 : undefined;
+    return [platform, known ?? (await sha256OfFile(path))] as const;
+  });
   return { host, emulators: await Promise.all(hashes) };
 }

@@ -28,9 +28,9 @@ export interface VerifyOptions {
    */
   readonly printsVersion: boolean;
   /**
-   * A folder with QEMU's user-mode emulators (qemu-aarch64 or qemu-aarch64-static), looked into after the folder QEMU_DIR of the environment and before PATH; relative to the workspace's root.
+   * A folder with QEMU's user-mode emulators (qemu-aarch64 or qemu-aarch64-static), relative to the workspace's root; looked into after the folder QEMU_DIR of the environment, before those of prebuilt.lock.json and PATH.
    */
-  readonly emulators: string;
+  readonly emulators?: string;
   /**
    * Seconds that one run of an executable may take.
    */

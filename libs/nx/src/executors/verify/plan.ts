@@ -3,12 +3,15 @@ import { executablesOf, type Manifest, type PlatformArtifact } from '../../artif
 import { type Platform, parsePlatforms } from '../../artifacts/platform.ts';
 import type { VerifyReport } from '../../artifacts/verify-report.ts';
 import { PrebuiltError } from '../../errors.ts';
+import { LOCK_COMMAND } from '../../lock/lock.ts';
 import type { VerifyOptions } from './options.ts';
 
 /** What this machine can run: its own platform, and an emulator's path by platform. */
 export interface ExecutionFacts {
   readonly host: Platform | undefined;
   readonly emulators: ReadonlyMap<Platform, string>;
+  /** Platforms whose emulator the lock names, but which was not fetched yet. */
+  readonly unfetched: ReadonlySet<Platform>;
 }
 
 /** How an executable is run; `args` precede the program's own. */
@@ -133,7 +136,10 @@ function planExecution(
       command: { file: emulator, args: ['-L', runtimeFolder, executable] },
     };
   }
-  const reason = `this machine is ${facts.host ?? 'no known platform'} and has no emulator for ${artifact.platform}`;
+  const fetch = facts.unfetched.has(artifact.platform)
+    ? `; fetch the locked one: ${LOCK_COMMAND} --fetch`
+    : '';
+  const reason = `this machine is ${facts.host ?? 'no known platform'} and has no emulator for ${artifact.platform}${fetch}`;
   return { report: { how: 'none', reason }, command: undefined };
 }
 

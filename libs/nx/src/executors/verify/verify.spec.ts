@@ -30,9 +30,10 @@ import {
 } from '../../artifacts/manifest.ts';
 import { hostPlatform, parsePlatform } from '../../artifacts/platform.ts';
 import { type Finding, readReport, type VerifyReport } from '../../artifacts/verify-report.ts';
+import { emulatorPath } from '../../lock/debian-package.ts';
 import { collectRuntime } from '../../sysroot/collect-runtime.ts';
 import verify from './executor.ts';
-import { emulatorFolders, readExecutionFacts } from './facts.ts';
+import { emulatorPlaces, readExecutionFacts } from './facts.ts';
 import { type ExecutionFacts, planVerify } from './plan.ts';
 import { runVerify } from './run.ts';
 
@@ -118,8 +119,8 @@ const DYNAMIC = {
   executableStack: false,
 } as const;
 
-const NOWHERE: ExecutionFacts = { host: undefined, emulators: new Map() };
-const NATIVE: ExecutionFacts = { host, emulators: new Map() };
+const NOWHERE: ExecutionFacts = { host: undefined, emulators: new Map(), unfetched: new Set() };
+const NATIVE: ExecutionFacts = { host, emulators: new Map(), unfetched: new Set() };
 
 async function verifyBuild(
   facts: ExecutionFacts = NATIVE,
@@ -662,27 +663,76 @@ describe('the executor', () => {
 });
 
 describe('an emulator', () => {
-  it('is looked for in QEMU_DIR, in the given folder, in PATH', () => {
-    expect(emulatorFolders('/given', { QEMU_DIR: '/qemu', PATH: '/bin::/usr/bin' })).toEqual([
-      '/qemu',
-      '/given',
-      '/bin',
-      '/usr/bin',
-    ]);
-    expect(emulatorFolders('/given', {})).toEqual(['/given']);
+  const NO_LOCK = { lock: { lockVersion: 1 }, cacheFolder: '/nowhere' } as const;
+  const executable = async (path: string, content = 'emulator'): Promise<string> => {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, content, { mode: 0o755 });
+    return path;
+  };
+
+  it('is looked for in QEMU_DIR, the given folder, the lock, then PATH', async () => {
+    expect(await emulatorPlaces(root, 'given', { QEMU_DIR: '/qemu', PATH: '/bin::/usr/bin' })).toEqual({
+      given: ['/qemu', join(root, 'given')],
+      locked: { lock: { lockVersion: 1 }, cacheFolder: join(root, '.cache/prebuilt') },
+      path: ['/bin', '/usr/bin'],
+    });
+    expect(await emulatorPlaces(root, undefined, {})).toMatchObject({ given: [], path: [] });
   });
 
-  it('is found in the given folder, with and without the suffix -static', async () => {
+  it('is found by either name where it is executable', async () => {
     const folder = join(root, 'emulators');
-    await mkdir(dirname(join(folder, 'x')), { recursive: true });
-    await writeFile(join(folder, 'qemu-s390x-static'), '', { mode: 0o755 });
-    await writeFile(join(folder, 'qemu-riscv64'), '', { mode: 0o755 });
+    await executable(join(folder, 'qemu-riscv64'));
+    await executable(join(folder, 'qemu-s390x-static'));
     await writeFile(join(folder, 'qemu-ppc64le'), '', { mode: 0o644 });
-    const platforms = ['linux/s390x', 'linux/riscv64', 'linux/ppc64le'].map(parsePlatform);
-    const { emulators } = await readExecutionFacts(platforms, [folder]);
+    const platforms = ['linux/riscv64', 'linux/s390x', 'linux/ppc64le'].map(parsePlatform);
+    const { emulators } = await readExecutionFacts(platforms, { given: [folder], locked: NO_LOCK, path: [] });
     expect([...emulators]).toEqual([
-      ['linux/s390x', join(folder, 'qemu-s390x-static')],
       ['linux/riscv64', join(folder, 'qemu-riscv64')],
+      ['linux/s390x', join(folder, 'qemu-s390x-static')],
     ]);
+  });
+
+  const pin = {
+    package: 'qemu-user-static',
+    version: '1:7.2',
+    architecture: 'amd64',
+    path: 'pool/qemu.deb',
+    sha256: 'a'.repeat(64),
+    executable: {
+      path: 'usr/bin/qemu',
+      sha256: createHash('sha256').update('emulator').digest('hex'),
+    },
+  };
+  const lockedPlaces = () => ({
+    given: [],
+    locked: {
+      lock: { lockVersion: 1, emulators: { [host as string]: { [other]: pin } } } as const,
+      cacheFolder: root,
+    },
+    path: [],
+  });
+
+  it('of the lock is taken where it was fetched', async () => {
+    const path = await executable(emulatorPath(root, pin));
+    expect([...(await readExecutionFacts([other], lockedPlaces())).emulators]).toEqual([[other, path]]);
+  });
+
+  it('of the lock is told of with the command that fetches it, where it was not', async () => {
+    const facts = await readExecutionFacts([other], lockedPlaces());
+    expect([...facts.unfetched]).toEqual([other]);
+    const elsewhere = { ...NOWHERE, unfetched: new Set([parsePlatform(host as string)]) };
+    const plan = planVerify(OPTIONS, root, await readManifest(bin), elsewhere);
+    expect(plan.platforms[0]?.execution).toMatchObject({
+      how: 'none',
+      reason: expect.stringContaining('npx nx g @prebuilt/nx:lock --fetch'),
+    });
+  });
+
+  it('of the lock that was altered is refused before it is run', async () => {
+    await executable(emulatorPath(root, pin), '#!/bin/sh\ntouch /tmp/ran');
+    await expect(readExecutionFacts([other], lockedPlaces())).rejects.toMatchObject({
+      code: 'SYSROOT_INTEGRITY',
+      message: expect.stringContaining(emulatorPath(root, pin)),
+    });
   });
 });

@@ -1,4 +1,4 @@
-import { debianArchitectureOf, type Platform } from '../../artifacts/platform.ts';
+import { debianArchitectureOf, type Platform, parsePlatform } from '../../artifacts/platform.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { type DebianPin, type EmulatorPin, LOCK_COMMAND, type Lock } from '../../lock/lock.ts';
 import type { LockOptions } from './options.ts';
@@ -6,8 +6,9 @@ import type { Resolver } from './resolve.ts';
 import type { LockWants } from './wants.ts';
 
 /**
- * The lock with every line that is wanted: those that are there stay as they are, except when refreshing. Lines that
- * nobody wants any more stay until then. Throws `LOCKFILE` where platforms would get different C libraries.
+ * The lock with every line that is wanted. Lines that are there stay as they are; a refresh looks all of them up anew.
+ * None is ever dropped: whoever wants no more of it takes it out by hand. Throws `LOCKFILE` where platforms would get
+ * different C libraries.
  */
 export async function updateLock(
   lock: Lock,
@@ -16,40 +17,78 @@ export async function updateLock(
   hosts: readonly Platform[],
   resolver: Resolver,
 ): Promise<Lock> {
-  const kept: Lock = options.refresh ? { lockVersion: 1, ...(lock.images && { images: lock.images }) } : lock;
-  const needsBun =
-    wants.bun && (kept.bun === undefined || (options.bunVersion ?? kept.bun.version) !== kept.bun.version);
-  const bun = needsBun ? await resolver.bun(options.bunVersion ?? 'latest') : kept.bun;
-  const sysroots: Record<string, Record<string, DebianPin>> = { ...kept.sysroots };
-  for (const [platform, names] of wants.sysroots) {
-    const known = sysroots[platform] ?? {};
-    const missing = [...names].filter((name) => known[name] === undefined);
-    if (missing.length === 0) continue;
-    const found = await resolver.packages(debianArchitectureOf(platform), missing);
-    sysroots[platform] = { ...known, ...found };
-  }
+  const { refresh, bunVersion } = options;
+  const moveBun = refresh || lock.bun === undefined || (bunVersion ?? lock.bun.version) !== lock.bun.version;
+  const bun =
+    (wants.bun || lock.bun !== undefined) && moveBun ? await resolver.bun(bunVersion ?? 'latest') : lock.bun;
+  const sysroots = await updateSysroots(lock, wants, refresh, resolver);
   checkOneLibc(sysroots);
-  const emulators: Record<string, Record<string, EmulatorPin>> = { ...kept.emulators };
-  for (const host of hosts) {
-    for (const platform of wants.platforms) {
-      if (platform === host || emulators[host]?.[platform] !== undefined) continue;
-      emulators[host] = { ...emulators[host], [platform]: await resolver.emulator(host, platform) };
-    }
-  }
-  const data: Record<string, DebianPin> = { ...kept.data };
-  const missingData = [...wants.data].filter((name) => data[name] === undefined);
-  if (missingData.length > 0) Object.assign(data, await resolver.packages('amd64', missingData));
+  const emulators = await updateEmulators(lock, wants, refresh, hosts, resolver);
+  const data = await updatePackages(lock.data ?? {}, wants.data, 'amd64', refresh, resolver);
   const debian = [sysroots, emulators, data].some((part) => Object.keys(part).length > 0);
+  const distribution = debian && (refresh || lock.distribution === undefined);
   return {
+    ...lock,
     lockVersion: 1,
-    ...(kept.$schema !== undefined && { $schema: kept.$schema }),
-    ...(debian && { distribution: kept.distribution ?? (await resolver.distribution()) }),
+    ...(debian && { distribution: distribution ? await resolver.distribution() : lock.distribution }),
     ...(bun && { bun }),
     ...(Object.keys(sysroots).length > 0 && { sysroots }),
     ...(Object.keys(emulators).length > 0 && { emulators }),
     ...(Object.keys(data).length > 0 && { data }),
-    ...(kept.images && { images: kept.images }),
   };
+}
+
+async function updateSysroots(
+  lock: Lock,
+  wants: LockWants,
+  refresh: boolean,
+  resolver: Resolver,
+): Promise<NonNullable<Lock['sysroots']>> {
+  const platforms = new Set([
+    ...Object.keys(lock.sysroots ?? {}).map(parsePlatform),
+    ...wants.sysroots.keys(),
+  ]);
+  const sysroots: Record<string, Readonly<Record<string, DebianPin>>> = {};
+  for (const platform of platforms) {
+    const known = lock.sysroots?.[platform] ?? {};
+    const wanted = wants.sysroots.get(platform) ?? new Set<string>();
+    const architecture = debianArchitectureOf(platform);
+    sysroots[platform] = await updatePackages(known, wanted, architecture, refresh, resolver);
+  }
+  return sysroots;
+}
+
+async function updatePackages(
+  known: Readonly<Record<string, DebianPin>>,
+  wanted: ReadonlySet<string>,
+  architecture: string,
+  refresh: boolean,
+  resolver: Resolver,
+): Promise<Readonly<Record<string, DebianPin>>> {
+  const names = [...new Set([...Object.keys(known), ...wanted])];
+  const missing = refresh ? names : names.filter((name) => known[name] === undefined);
+  return missing.length === 0 ? known : { ...known, ...(await resolver.packages(architecture, missing)) };
+}
+
+async function updateEmulators(
+  lock: Lock,
+  wants: LockWants,
+  refresh: boolean,
+  hosts: readonly Platform[],
+  resolver: Resolver,
+): Promise<NonNullable<Lock['emulators']>> {
+  const emulators: Record<string, Readonly<Record<string, EmulatorPin>>> = {};
+  for (const host of new Set([...Object.keys(lock.emulators ?? {}).map(parsePlatform), ...hosts])) {
+    const known = lock.emulators?.[host] ?? {};
+    const targets = new Set([...Object.keys(known).map(parsePlatform), ...wants.platforms]);
+    const found: Record<string, EmulatorPin> = {};
+    for (const target of targets) {
+      if (target === host) continue;
+      found[target] = (refresh ? undefined : known[target]) ?? (await resolver.emulator(host, target));
+    }
+    if (Object.keys(found).length > 0) emulators[host] = found;
+  }
+  return emulators;
 }
 
 // One index names one version for all architectures, but for the hour in which a mirror is updated.

@@ -2,6 +2,8 @@ import { join } from 'node:path/posix';
 import { getProjects, globAsync, readJson, type Tree } from '@nx/devkit';
 import * as v from 'valibot';
 import { type Platform, parsePlatform, parsePlatforms } from '../../artifacts/platform.ts';
+import { PrebuiltError } from '../../errors.ts';
+import { debianName } from '../../lock/lock.ts';
 import { PACKAGE } from '../../package.ts';
 import { SYSROOT_PACKAGES } from '../../sysroot/sysroot.ts';
 import type { LockOptions } from './options.ts';
@@ -44,6 +46,13 @@ export async function gatherWants(tree: Tree, options: LockOptions): Promise<Loc
   const data = new Set<string>();
   let bun = false;
   const want = (platform: Platform, names: readonly string[]): void => {
+    const wrong = names.filter((name) => !v.is(debianName, name));
+    if (wrong.length > 0) {
+      throw new PrebuiltError(
+        'INVALID_OPTIONS',
+        `sysrootPackages: expected names of Debian packages, found ${JSON.stringify(wrong)}`,
+      );
+    }
     const known = sysroots.get(platform) ?? new Set(SYSROOT_PACKAGES);
     for (const name of names) known.add(name);
     sysroots.set(platform, known);

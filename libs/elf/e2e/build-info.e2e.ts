@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openElf } from '../elf.ts';
-import { withFileSource } from '../source.ts';
-import { type GoBuildInfo, readGoBuildInfo } from './build-info.ts';
-import type { GoModule } from './modules.ts';
+import { openElf } from '../src/elf.ts';
+import { type GoBuildInfo, readGoBuildInfo } from '../src/go/build-info.ts';
+import type { GoModule } from '../src/go/modules.ts';
+import { withFileSource } from '../src/source.ts';
 
 const HAS_GO = spawnSync('go', ['version']).status === 0;
 const FILES = {

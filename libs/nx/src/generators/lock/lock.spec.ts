@@ -1,0 +1,160 @@
+import { addProjectConfiguration } from '@nx/devkit';
+import { createTreeWithEmptyWorkspace } from '@nx/devkit/testing';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { type DebianPin, LOCK_FILE, type Lock, parseLock } from '../../lock/lock.ts';
+import lockGenerator from './generator.ts';
+import type { Resolver } from './resolve.ts';
+import { compareLocks, formatChanges } from './update.ts';
+
+const HASH = '0'.repeat(64);
+const INTEGRITY = `sha512-${Buffer.alloc(64).toString('base64')}`;
+const debian = (version: string, architecture: string): DebianPin => ({
+  version,
+  architecture,
+  path: 'pool/x.deb',
+  sha256: HASH,
+  contents: HASH,
+});
+
+let versions: { libc6: string; bun: string };
+let asked: string[];
+let tree: ReturnType<typeof createTreeWithEmptyWorkspace>;
+beforeEach(() => {
+  versions = { libc6: '2.36-9', bun: '1.4.4' };
+  asked = [];
+  tree = createTreeWithEmptyWorkspace();
+});
+
+// It knows what a registry and a mirror would say, and keeps what it was asked.
+const resolver: Resolver = {
+  distribution: async () => 'debian',
+  async bun(version) {
+    asked.push(`bun ${version}`);
+    return {
+      version: version === 'latest' ? versions.bun : version,
+      packages: { '@oven/bun': { integrity: INTEGRITY, sha256: HASH } },
+    };
+  },
+  async packages(architecture, names) {
+    asked.push(`${architecture} ${names.join(' ')}`);
+    const version = (name: string): string => (name === 'libc6' ? versions.libc6 : '1.0');
+    return Object.fromEntries(names.map((name) => [name, debian(version(name), architecture)]));
+  },
+  async emulator(host, target) {
+    asked.push(`emulator ${target} on ${host}`);
+    const { contents: _, ...pin } = debian('7.2', 'amd64');
+    return { ...pin, package: 'qemu-user-static', executable: { path: 'usr/bin/qemu', sha256: HASH } };
+  },
+};
+
+const run = (options: Parameters<typeof lockGenerator>[1] = {}): Promise<void> =>
+  lockGenerator(tree, { hosts: ['linux/amd64'], ...options }, resolver);
+const written = (): Lock => parseLock(tree.read(LOCK_FILE, 'utf8') ?? '', LOCK_FILE);
+
+describe('nx g lock', () => {
+  it('writes what the programs of the workspace need', async () => {
+    tree.write('apps/a/prebuilt.json', '{"toolchain":"bun","platforms":["linux/amd64"]}');
+    tree.write('apps/b/prebuilt.json', '{"platforms":["linux/arm64"],"sysrootPackages":["libgcc-s1"]}');
+    await run();
+    const lock = written();
+    expect(lock).toMatchObject({ distribution: 'debian', bun: { version: '1.4.4' } });
+    expect(Object.keys(lock.sysroots?.['linux/amd64'] ?? {})).toEqual(['base-files', 'libc6']);
+    expect(Object.keys(lock.sysroots?.['linux/arm64'] ?? {})).toEqual(['base-files', 'libc6', 'libgcc-s1']);
+    expect(Object.keys(lock.emulators?.['linux/amd64'] ?? {})).toEqual(['linux/arm64']);
+  });
+
+  it('locks neither Bun nor a C library for executables that another target makes', async () => {
+    tree.write('apps/a/prebuilt.json', '{"toolchain":{"name":"import","files":"out/{platform}/a"}}');
+    await run({ hosts: [] });
+    expect(written()).toEqual({ lockVersion: 1 });
+    expect(asked).toEqual([]);
+  });
+
+  it('sees a target that uses the executor without a prebuilt.json', async () => {
+    addProjectConfiguration(tree, 'c', {
+      root: 'apps/c',
+      targets: {
+        compile: {
+          executor: '@prebuilt/nx:build-binaries',
+          options: { toolchain: 'bun', platforms: ['linux/amd64'] },
+        },
+      },
+    });
+    await run({ hosts: [] });
+    expect(Object.keys(written().sysroots ?? {})).toEqual(['linux/amd64']);
+  });
+
+  it('changes nothing the second time, and asks nobody', async () => {
+    tree.write('apps/a/prebuilt.json', '{}');
+    await run();
+    const first = tree.read(LOCK_FILE, 'utf8');
+    versions = { libc6: '2.36-10', bun: '1.5.0' };
+    asked = [];
+    await run();
+    expect(tree.read(LOCK_FILE, 'utf8')).toBe(first);
+    expect(asked).toEqual([]);
+  });
+
+  it('moves every line with --refresh, those that no program names too', async () => {
+    tree.write('apps/a/prebuilt.json', '{"platforms":["linux/amd64"]}');
+    await run({ platforms: ['linux/s390x'], hosts: ['linux/arm64'] });
+    versions = { libc6: '2.36-10', bun: '1.5.0' };
+    await run({ refresh: true });
+    const { bun, sysroots, emulators } = written();
+    expect(bun?.version).toBe('1.5.0');
+    expect(Object.values(sysroots ?? {}).map((packages) => packages.libc6?.version)).toEqual([
+      '2.36-10',
+      '2.36-10',
+    ]);
+    expect(Object.keys(emulators?.['linux/arm64'] ?? {})).toEqual(['linux/amd64', 'linux/s390x']);
+  });
+
+  it('refuses to put two C libraries side by side, and names the command', async () => {
+    tree.write('apps/a/prebuilt.json', '{"platforms":["linux/amd64"]}');
+    await run();
+    versions.libc6 = '2.36-10';
+    await expect(run({ platforms: ['linux/arm64'] })).rejects.toThrow(
+      /libc6: expected one version.*2\.36-9 on linux\/amd64.*2\.36-10 on linux\/arm64\n.*--refresh/,
+    );
+  });
+
+  it('keeps the version of Bun that is locked, but for one that is asked for', async () => {
+    tree.write('apps/a/prebuilt.json', '{}');
+    await run({ bunVersion: '1.3.0' });
+    await run();
+    expect(written().bun?.version).toBe('1.3.0');
+    await run({ bunVersion: '1.4.4' });
+    expect(written().bun?.version).toBe('1.4.4');
+  });
+
+  it('refuses a package whose name would be an option of apt', async () => {
+    tree.write('apps/a/prebuilt.json', '{"sysrootPackages":["-oDir::Etc=/tmp"]}');
+    await expect(run()).rejects.toThrow('expected names of Debian packages, found ["-oDir::Etc=/tmp"]');
+    expect(asked).toEqual([]);
+  });
+
+  it('refuses a lock that it does not understand, and leaves it', async () => {
+    tree.write(LOCK_FILE, '{"lockVersion":9}');
+    await expect(run()).rejects.toThrow('LOCKFILE');
+    expect(tree.read(LOCK_FILE, 'utf8')).toBe('{"lockVersion":9}');
+  });
+});
+
+describe('the table of changes', () => {
+  it('shows old and new versions, and hashes where only these differ', () => {
+    const before: Lock = { lockVersion: 1, data: { tzdata: debian('2026a', 'all') } };
+    const after: Lock = {
+      lockVersion: 1,
+      data: {
+        tzdata: { ...debian('2026a', 'all'), sha256: 'f'.repeat(64) },
+        'ca-certificates': debian('1', 'all'),
+      },
+    };
+    expect(formatChanges(compareLocks(before, after)).split('\n')).toEqual([
+      'what             old                          new',
+      'ca-certificates  -                            1',
+      `tzdata           2026a (${'0'.repeat(19)})  2026a (${'f'.repeat(19)})`,
+    ]);
+    expect(compareLocks(after, after)).toEqual([]);
+  });
+});

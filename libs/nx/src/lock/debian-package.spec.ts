@@ -1,0 +1,187 @@
+import { chmod, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { makeArchive, type SampleArchive, serveArchives } from '../../testing/debian-archive.ts';
+import { formatContents, hashContents, readContents } from './contents.ts';
+import { fetchArchives, hashEmulator, hashPackage, lockedEmulator, lockedPackage } from './debian-package.ts';
+import type { DebianPin, EmulatorPin } from './lock.ts';
+
+let folder: string;
+let archive: SampleArchive;
+let pin: DebianPin;
+let cache: string;
+let root: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'debian-package-'));
+  cache = join(folder, 'cache');
+  archive = await makeArchive(folder, 'libsample', {
+    'usr/lib/libsample.so.1.0': 'library',
+    'usr/lib/libsample.so.1': '-> libsample.so.1.0',
+    'usr/bin/sample': 'program',
+  });
+  const { name: _, file: __, ...rest } = archive;
+  pin = { ...rest, contents: await hashPackage(cache, archive, { fetch: serveArchives(archive) }) };
+  root = join(cache, 'debian', archive.sha256, 'root');
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+const open = (fetch = serveArchives()) => lockedPackage(cache, 'libsample', pin, { fetch });
+
+describe('lockedPackage', () => {
+  it('gives the files of a package that was fetched, without fetching again', async () => {
+    const { entries } = await open();
+    expect(entries.map(({ path }) => path)).toEqual([
+      'usr/bin/sample',
+      'usr/lib/libsample.so.1',
+      'usr/lib/libsample.so.1.0',
+      'var/lib/dpkg/status.d/libsample',
+    ]);
+    expect(await readFile(join(root, 'var/lib/dpkg/status.d/libsample'), 'utf8')).toContain('Version: 1.0-1');
+  });
+
+  it('fetches what is not there, and leaves no temporary folder', async () => {
+    await rm(cache, { recursive: true });
+    await open(serveArchives(archive));
+    expect(await readdir(cache)).toEqual(['debian']);
+  });
+
+  it('unpacks nothing of another archive than the lock pins', async () => {
+    await rm(cache, { recursive: true });
+    const other = await makeArchive(folder, 'other', { 'usr/bin/other': '' });
+    await expect(open(serveArchives({ ...other, name: 'libsample' }))).rejects.toMatchObject({
+      code: 'SYSROOT_INTEGRITY',
+      message: expect.stringContaining(`expected SHA-256 ${archive.sha256}`),
+    });
+    expect(await readdir(cache)).toEqual([]);
+  });
+
+  it.each<[string, string, () => Promise<unknown>]>([
+    [
+      'a file with another content of the same size and time',
+      'usr/lib/libsample.so.1.0',
+      async () => {
+        await writeFile(join(root, 'usr/lib/libsample.so.1.0'), 'LIBRARY');
+        await utimes(join(root, 'usr/lib/libsample.so.1.0'), 0, 0);
+      },
+    ],
+    ['a file more', 'usr/lib/extra.so', () => writeFile(join(root, 'usr/lib/extra.so'), '')],
+    ['a file less', 'usr/bin/sample', () => rm(join(root, 'usr/bin/sample'))],
+    ['a file made executable', 'usr/bin/sample', () => chmod(join(root, 'usr/bin/sample'), 0o755)],
+    [
+      'a link that leads elsewhere',
+      'usr/lib/libsample.so.1',
+      async () => {
+        await rm(join(root, 'usr/lib/libsample.so.1'));
+        await symlink('/etc/passwd', join(root, 'usr/lib/libsample.so.1'));
+      },
+    ],
+    [
+      'a file that became a link',
+      'usr/bin/sample',
+      async () => {
+        await rm(join(root, 'usr/bin/sample'));
+        await symlink('/bin/true', join(root, 'usr/bin/sample'));
+      },
+    ],
+  ])('refuses %s, and names it', async (_, path, tamper) => {
+    await tamper();
+    await expect(open()).rejects.toMatchObject({
+      code: 'SYSROOT_INTEGRITY',
+      message: expect.stringContaining(join(root, path)),
+    });
+  });
+
+  it('believes no list beside the files that was altered with them', async () => {
+    await writeFile(join(root, 'usr/bin/sample'), 'PROGRAM');
+    await writeFile(join(root, '../contents.txt'), formatContents(await readContents(root)));
+    await writeFile(join(root, '../checked.json'), JSON.stringify({ contents: pin.contents }));
+    await expect(open()).rejects.toMatchObject({ code: 'SYSROOT_INTEGRITY' });
+  });
+
+  it('refuses files that an altered lock speaks of otherwise', async () => {
+    pin = { ...pin, contents: '0'.repeat(64) };
+    await expect(open()).rejects.toMatchObject({ code: 'SYSROOT_INTEGRITY' });
+  });
+
+  it('takes the hash to lock from what was unpacked now, whatever the cache holds', async () => {
+    await writeFile(join(root, 'usr/bin/sample'), 'PROGRAM');
+    expect(await hashPackage(cache, archive, { fetch: serveArchives(archive) })).toBe(pin.contents);
+  });
+});
+
+describe('lockedEmulator', () => {
+  const emulator = async (): Promise<EmulatorPin> => {
+    const { name, file: _, ...rest } = archive;
+    const place = { ...rest, package: name, executable: { path: 'usr/bin/sample' } };
+    const sha256 = await hashEmulator(cache, place, { fetch: serveArchives(archive) });
+    return { ...place, executable: { ...place.executable, sha256 } };
+  };
+
+  it('gives the one file, executable', async () => {
+    const path = await lockedEmulator(cache, await emulator(), { fetch: serveArchives() });
+    expect(await readFile(path, 'utf8')).toBe('program');
+  });
+
+  it('refuses one that was altered', async () => {
+    const wanted = await emulator();
+    const path = await lockedEmulator(cache, wanted, { fetch: serveArchives() });
+    await writeFile(path, 'PROGRAM');
+    await expect(lockedEmulator(cache, wanted, { fetch: serveArchives() })).rejects.toMatchObject({
+      code: 'SYSROOT_INTEGRITY',
+      message: expect.stringContaining(path),
+    });
+  });
+});
+
+describe('fetchArchives', () => {
+  const served = (answers: Readonly<Record<string, string>>) => {
+    const asked: string[] = [];
+    const fake = async (url: string | URL | Request): Promise<Response> => {
+      asked.push(String(url));
+      const answer = answers[String(url)];
+      return answer === undefined ? new Response('', { status: 404 }) : new Response(answer);
+    };
+    return { asked, fake: fake as typeof fetch };
+  };
+  const wanted = {
+    name: 'libc6',
+    version: '2.36-9+deb12u10',
+    architecture: 'arm64',
+    path: 'pool/main/g/glibc/libc6_2.36-9+deb12u10_arm64.deb',
+    sha256: '0'.repeat(64),
+  };
+  const file = () => join(folder, 'archive.deb');
+
+  it("asks the distribution's mirrors for the path in the pool", async () => {
+    const url = 'https://deb.debian.org/debian-security/pool/main/g/glibc/libc6_2.36-9%2Bdeb12u10_arm64.deb';
+    const { asked, fake } = served({ [url]: 'content' });
+    await fetchArchives('debian', { fetch: fake })(wanted, file());
+    expect(await readFile(file(), 'utf8')).toBe('content');
+    expect(asked.at(-1)).toBe(url);
+  });
+
+  it('finds a version that mirrors have dropped in the archive of all versions', async () => {
+    const { fake } = served({
+      'https://snapshot.debian.org/mr/binary/libc6/2.36-9%2Bdeb12u10/binfiles': JSON.stringify({
+        result: [
+          { architecture: 'amd64', hash: 'a'.repeat(40) },
+          { architecture: 'arm64', hash: 'b'.repeat(40) },
+        ],
+      }),
+      [`https://snapshot.debian.org/file/${'b'.repeat(40)}`]: 'former content',
+    });
+    await fetchArchives('debian', { fetch: fake })(wanted, file());
+    expect(await readFile(file(), 'utf8')).toBe('former content');
+  });
+});
+
+describe('readContents', () => {
+  it('hashes a folder alike wherever it lies, and differently once a name changes', async () => {
+    const entries = await readContents(root);
+    expect(hashContents(entries)).toBe(pin.contents);
+    expect(hashContents(entries.map((entry) => ({ ...entry, path: `${entry.path}x` })))).not.toBe(
+      pin.contents,
+    );
+  });
+});

@@ -1,0 +1,102 @@
+import { describe, expect, it } from 'vitest';
+import { parsePlatform } from '../artifacts/platform.ts';
+import type { Lock } from '../lock/lock.ts';
+import { checkPlatforms, configureToolchain, detectToolchain, toolchainOfProject } from './index.ts';
+
+const detect = (files: Readonly<Record<string, string>>) =>
+  detectToolchain({ has: (path) => path in files, read: (path) => files[path] });
+
+describe('bun', () => {
+  it.each([
+    [
+      'the command of package.json',
+      { 'package.json': '{"bin":"./src/cli.ts"}', 'src/cli.ts': '' },
+      'src/cli.ts',
+    ],
+    [
+      'the first of several',
+      { 'package.json': '{"bin":{"a":"a.mts","b":"b.ts"}}', 'a.mts': '', 'b.ts': '' },
+      'a.mts',
+    ],
+    ['src/main.ts', { 'package.json': '{}', 'src/main.ts': '' }, 'src/main.ts'],
+    ['src/index.ts', { 'src/index.ts': '' }, 'src/index.ts'],
+    [
+      'src/main.ts beside a package.json that is broken',
+      { 'package.json': '{', 'src/main.ts': '' },
+      'src/main.ts',
+    ],
+    [
+      'src/main.ts where the command was not compiled yet',
+      { 'package.json': '{"bin":"dist/a.js"}', 'src/main.ts': '' },
+      'src/main.ts',
+    ],
+  ])('is found by %s', (_, files, entry) => {
+    expect(detect(files)).toEqual({ name: 'bun', entry });
+  });
+
+  it.each([
+    ['a command that is a shell script', { 'package.json': '{"bin":"run.sh"}', 'run.sh': '' }],
+    ['an empty folder', {}],
+  ])('is not found by %s', (_, files) => {
+    expect(detect(files)).toBeUndefined();
+  });
+
+  it.each(['main.go', 'main', 'src/main.rs', 'script.sh', 'main.ts.txt', 'data.json'])(
+    'refuses the entry %s, which Bun would wrap into an executable that does nothing',
+    (entry) => {
+      expect(() => configureToolchain({ name: 'bun', entry })).toThrow(
+        expect.objectContaining({
+          code: 'INVALID_OPTIONS',
+          message: expect.stringMatching(
+            /toolchain\.entry: expected a JavaScript or TypeScript file.*does nothing/,
+          ),
+        }),
+      );
+    },
+  );
+
+  it('names every problem of its options', () => {
+    expect(() => configureToolchain({ name: 'bun', entry: 'main.go', minify: true })).toThrow(
+      /toolchain\.entry.*; toolchain\.minify/,
+    );
+  });
+
+  it('refuses a platform that there is no runtime for', () => {
+    expect(() => checkPlatforms('bun', [parsePlatform('linux/s390x')])).toThrow(
+      expect.objectContaining({ code: 'INVALID_PLATFORM', message: expect.stringContaining('linux/s390x') }),
+    );
+  });
+
+  it("puts the lock's lines of its platforms into the key, and no other", async () => {
+    const pin = (sha256: string) => ({ integrity: 'sha512-x', sha256 });
+    const lock = (arm: string): Lock => ({
+      lockVersion: 1,
+      bun: {
+        version: '1.4.4',
+        packages: { '@oven/bun-linux-x64-baseline': pin('a'), '@oven/bun-linux-aarch64': pin(arm) },
+      },
+    });
+    const key = (arm: string, ...platforms: readonly string[]) =>
+      configureToolchain({ name: 'bun', entry: 'a.ts' }).keyFacts({
+        workspaceRoot: '/',
+        name: 'x',
+        platforms: platforms.map(parsePlatform),
+        lock: lock(arm),
+      });
+    expect(await key('b', 'linux/amd64')).toEqual(await key('c', 'linux/amd64'));
+    expect(await key('b', 'linux/arm64')).not.toEqual(await key('c', 'linux/arm64'));
+  });
+
+  it('names production inputs where the workspace has them', () => {
+    const { inputs } = configureToolchain({ name: 'bun', entry: 'a.ts' });
+    expect(inputs(new Set(['production']))).toEqual(['production', '^production']);
+    expect(inputs(new Set())).toEqual(['default', '^default']);
+  });
+
+  it('reads the entry of a prebuilt.json from its own folder', () => {
+    expect(toolchainOfProject({ name: 'bun', entry: '../lib/main.ts' }, 'apps/a')).toEqual({
+      name: 'bun',
+      entry: 'apps/lib/main.ts',
+    });
+  });
+});

@@ -1,0 +1,189 @@
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buildElf } from '@prebuilt/testing/elf';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parsePlatform } from '../artifacts/platform.ts';
+import { EMPTY_LOCK } from '../lock/lock.ts';
+import { configureToolchain, toolchainOfProject } from './index.ts';
+
+const AMD64 = parsePlatform('linux/amd64');
+let root: string;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'import-'));
+  await mkdir(join(root, 'out'));
+});
+afterEach(() => rm(root, { recursive: true }));
+
+const program = async (path: string, machine: 'x86_64' | 'aarch64' = 'x86_64'): Promise<void> => {
+  await writeFile(join(root, path), buildElf({ machine }));
+  await chmod(join(root, path), 0o755);
+};
+
+async function take(files: unknown, platform = AMD64): Promise<string> {
+  const toolchain = configureToolchain({ name: 'import', files });
+  const context = { workspaceRoot: root, name: 'x', platforms: [platform], lock: EMPTY_LOCK };
+  const { signal } = new AbortController();
+  const prepared = await toolchain.prepare({ ...context, cacheFolder: root, signal, progress: () => {} });
+  const outfile = join(root, 'taken');
+  const request = {
+    platform,
+    name: 'x',
+    outfile,
+    others: [],
+    version: '1.0.0',
+    revision: null,
+    sourceDateEpoch: 0,
+  };
+  expect(await prepared.compile(request)).toEqual([]);
+  return outfile;
+}
+
+describe('import', () => {
+  it.each([
+    ['out/x-{platform}', 'out/x-linux-arm64'],
+    ['out/x_{os}_{arch}{variant}', 'out/x_linux_arm64'],
+    [{ 'linux/aarch64': 'out/x' }, 'out/x'],
+  ])('takes the file that %j names', async (files, path) => {
+    await program(path, 'aarch64');
+    const taken = await take(files, parsePlatform('linux/arm64'));
+    expect(await readFile(taken)).toEqual(await readFile(join(root, path)));
+  });
+
+  it('follows a link that stays inside the workspace', async () => {
+    await program('out/real');
+    await symlink('real', join(root, 'out/x'));
+    await take({ 'linux/amd64': 'out/x' });
+  });
+
+  it.each<[string, () => Promise<unknown>, string]>([
+    ['nothing', async () => {}, 'expected an executable, found nothing'],
+    [
+      'a link that leads out of the workspace',
+      () => symlink('/bin/true', join(root, 'out/x')),
+      'expected a file inside the workspace',
+    ],
+    ['a folder', () => mkdir(join(root, 'out/x')), 'expected a regular file, found a folder'],
+    ['an empty file', () => writeFile(join(root, 'out/x'), ''), 'found an empty file'],
+    [
+      'a file that is not executable',
+      async () => {
+        await program('out/x');
+        await chmod(join(root, 'out/x'), 0o644);
+      },
+      'found mode 0644',
+    ],
+    [
+      'a script',
+      () => writeFile(join(root, 'out/x'), '#!/bin/sh\nexit 0\n', { mode: 0o755 }),
+      'expected an ELF executable of x86_64',
+    ],
+    [
+      "another platform's executable",
+      () => program('out/x', 'aarch64'),
+      'found 64-bit little-endian aarch64',
+    ],
+  ])('refuses %s', async (_, make, says) => {
+    await make();
+    await expect(take({ 'linux/amd64': 'out/x' })).rejects.toMatchObject({
+      code: 'TOOLCHAIN',
+      message: expect.stringContaining(says),
+    });
+  });
+
+  it('refuses a platform that no file is named for', async () => {
+    await expect(take({ 'linux/arm64': 'out/x' })).rejects.toMatchObject({
+      code: 'INVALID_OPTIONS',
+      message: expect.stringContaining('expected a file for linux/amd64, found files for linux/arm64'),
+    });
+  });
+
+  it.each([
+    ['a pattern that is the same for every platform', { files: 'out/x' }, 'toolchain.files'],
+    ['a platform that nobody knows', { files: { 'linux/pdp11': 'x' } }, 'linux/pdp11'],
+    ['no files', {}, 'toolchain.files'],
+    ['an option that it does not have', { files: 'a-{arch}', entry: 'x' }, 'toolchain.entry'],
+  ])('refuses %s', (_, options, says) => {
+    expect(() => configureToolchain({ name: 'import', ...options })).toThrow(
+      expect.objectContaining({ code: 'INVALID_OPTIONS', message: expect.stringContaining(says) }),
+    );
+  });
+
+  it('puts the files into the key of the build', async () => {
+    const toolchain = configureToolchain({ name: 'import', files: 'out/x-{arch}' });
+    const facts = () =>
+      toolchain
+        .keyFacts({ workspaceRoot: root, name: 'x', platforms: [AMD64], lock: EMPTY_LOCK })
+        .then(JSON.stringify as never);
+    await program('out/x-amd64');
+    const before = await facts();
+    await copyFile('/bin/true', join(root, 'out/x-amd64'));
+    expect(await facts()).not.toBe(before);
+  });
+
+  it('reads the paths of a prebuilt.json from its own folder', () => {
+    expect(toolchainOfProject({ name: 'import', files: '../out/{arch}' }, 'apps/a')).toEqual({
+      name: 'import',
+      files: 'apps/out/{arch}',
+      executables: {},
+      dependsOn: [],
+      version: 'unknown',
+    });
+  });
+});
+
+describe('import of several executables', () => {
+  it('takes each to its place', async () => {
+    await program('out/x-amd64');
+    await program('out/worker-amd64');
+    const toolchain = configureToolchain({
+      name: 'import',
+      files: 'out/x-{arch}',
+      executables: { worker: 'out/worker-{arch}' },
+    });
+    expect(toolchain.others).toEqual(['worker']);
+    const { signal } = new AbortController();
+    const context = { workspaceRoot: root, name: 'x', platforms: [AMD64], lock: EMPTY_LOCK };
+    const prepared = await toolchain.prepare({ ...context, cacheFolder: root, signal, progress: () => {} });
+    const others = [{ name: 'worker', outfile: join(root, 'taken-worker') }];
+    const outfile = join(root, 'taken');
+    const request = {
+      platform: AMD64,
+      name: 'x',
+      outfile,
+      others,
+      version: '1',
+      revision: null,
+      sourceDateEpoch: 0,
+    };
+    await prepared.compile(request);
+    expect(await readFile(join(root, 'taken-worker'))).toEqual(
+      await readFile(join(root, 'out/worker-amd64')),
+    );
+  });
+
+  it('refuses a worker that is not there', async () => {
+    const toolchain = configureToolchain({
+      name: 'import',
+      files: 'out/x-{arch}',
+      executables: { worker: { 'linux/amd64': 'out/absent' } },
+    });
+    await program('out/x-amd64');
+    const { signal } = new AbortController();
+    const context = { workspaceRoot: root, name: 'x', platforms: [AMD64], lock: EMPTY_LOCK };
+    const prepared = await toolchain.prepare({ ...context, cacheFolder: root, signal, progress: () => {} });
+    const others = [{ name: 'worker', outfile: join(root, 'taken-worker') }];
+    const request = {
+      platform: AMD64,
+      name: 'x',
+      outfile: join(root, 'taken'),
+      others,
+      version: '1',
+      revision: null,
+      sourceDateEpoch: 0,
+    };
+    await expect(prepared.compile(request)).rejects.toThrow(
+      'out/absent: expected an executable, found nothing',
+    );
+  });
+});
