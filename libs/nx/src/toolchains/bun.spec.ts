@@ -35,7 +35,6 @@ describe('bun', () => {
   });
 
   it.each([
-    ['a Go program', { 'go.mod': '', 'main.go': '' }],
     ['a command that is a shell script', { 'package.json': '{"bin":"run.sh"}', 'run.sh': '' }],
     ['an empty folder', {}],
   ])('is not found by %s', (_, files) => {
@@ -81,6 +80,7 @@ describe('bun', () => {
       configureToolchain({ name: 'bun', entry: 'a.ts' }).keyFacts({
         name: 'a',
         workspaceRoot: '/',
+        name: 'x',
         platforms: platforms.map(parsePlatform),
         lock: lock(arm),
       });
