@@ -78,7 +78,6 @@ describe('bun', () => {
     });
     const key = (arm: string, ...platforms: readonly string[]) =>
       configureToolchain({ name: 'bun', entry: 'a.ts' }).keyFacts({
-        name: 'a',
         workspaceRoot: '/',
         name: 'x',
         platforms: platforms.map(parsePlatform),
