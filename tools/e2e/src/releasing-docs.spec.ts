@@ -86,7 +86,7 @@ describe('docs/releasing.md', async () => {
   });
 
   it('names files that there are', () => {
-    const paths = named(text.replaceAll(/^```[^]*?^```$/gm, '')).filter((name) =>
+    const paths = named(text.replaceAll(/^```[\s\S]*?^```$/gm, '')).filter((name) =>
       /^(\.github|tools|libs|docs|apps)\//.test(name),
     );
     expect(paths.length).toBeGreaterThan(2);

@@ -123,6 +123,7 @@ function releasedPrograms(tree: Tree, names: readonly string[] | undefined): rea
       output: outputOf(configuration, root),
       platforms: parsePlatforms(configuration.platforms ?? options.platforms ?? DEFAULT_PLATFORMS),
       repositories: image && [repository ?? []].flat(),
+      source: image?.source !== undefined || packageOf(tree).repository !== undefined,
       page: configuration.page,
       target: (name) => {
         const target = TARGETS.find((each) => each === name);
@@ -142,10 +143,12 @@ function pluginOptionsOf(tree: Tree): PluginOptions {
 }
 
 function packageManagerOf(tree: Tree): PackageManager {
-  const { packageManager = '' }: { packageManager?: string } = tree.exists('package.json')
-    ? readJson(tree, 'package.json')
-    : {};
+  const { packageManager = '' } = packageOf(tree);
   if (tree.exists('pnpm-lock.yaml') || packageManager.startsWith('pnpm@')) return 'pnpm';
   if (tree.exists('yarn.lock') || packageManager.startsWith('yarn@')) return 'yarn';
   return 'npm';
+}
+
+function packageOf(tree: Tree): { readonly packageManager?: string; readonly repository?: unknown } {
+  return tree.exists('package.json') ? readJson(tree, 'package.json') : {};
 }

@@ -17,6 +17,8 @@ export interface ReleasedProgram {
   readonly platforms: readonly Platform[];
   /** Where the image goes; an empty list is ghcr.io beside the repository. Undefined without an image. */
   readonly repositories: readonly string[] | undefined;
+  /** Whether a file of the workspace says where the sources are; else the image is labelled with GitHub's repository. */
+  readonly source: boolean;
   readonly page: boolean;
   /** The name of a target, which nx.json may have changed. */
   target(name: string): string;
@@ -325,6 +327,8 @@ function imageOf({ program, repositories = [] }: ReleasedProgram, alone: boolean
 function imageJob(program: ReleasedProgram, settings: ReleaseSettings): Job {
   const { output } = program;
   const login = LOGINS[settings.registry];
+  // ghcr.io links an image to the repository that this label names.
+  const source = program.source ? [] : ['--imageSource="$GITHUB_SERVER_URL/$GITHUB_REPOSITORY"'];
   const made = "steps.first.outcome != 'success'";
   return {
     id: 'docker',
@@ -362,7 +366,14 @@ function imageJob(program: ReleasedProgram, settings: ReleaseSettings): Job {
       download(['name: oci'], { id: 'first', condition: 'github.run_attempt > 1', lenient: true }),
       step(run('tar --extract --file=oci.tar'), "steps.first.outcome == 'success'"),
       step(
-        run(nx(program, 'docker-release', '--exclude-task-dependencies --skip-nx-cache --builder=buildx')),
+        run(
+          nx(
+            program,
+            'docker-release',
+            '--exclude-task-dependencies --skip-nx-cache --builder=buildx',
+            ...source,
+          ),
+        ),
         made,
       ),
       step(run(`tar --create --file=oci.tar ${output}/oci`), made),
@@ -382,7 +393,7 @@ function imageJob(program: ReleasedProgram, settings: ReleaseSettings): Job {
       ),
       ...login.steps,
       `- id: publish
-  run: ${nx(program, 'docker-publish', '--exclude-task-dependencies --image="$NAME" --sign="$SIGN"')}
+  run: ${nx(program, 'docker-publish', '--exclude-task-dependencies --image="$NAME" --sign="$SIGN"', ...source)}
   env:
     NAME: ${expression('steps.image.outputs.name')}`,
       upload(`publish-${expression('github.run_attempt')}`, `${output}/publish/record.json`),
