@@ -13,7 +13,8 @@ import { tagPatternOf } from '../../version/release-config.ts';
 import { checkWorkflow } from './check-workflow.ts';
 import { commandsOf, type PackageManager } from './commands.ts';
 import type { CiWorkflowOptions } from './options.ts';
-import { type ReleasedProgram, releaseWorkflow } from './release-workflow.ts';
+import type { ReleasedProgram } from './release-settings.ts';
+import { releaseWorkflow } from './release-workflow.ts';
 
 const FOLDER = '.github/workflows';
 const DEFAULT_PLATFORMS = ['linux/amd64', 'linux/arm64'];
