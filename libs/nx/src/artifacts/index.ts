@@ -27,6 +27,7 @@ export {
   qemuNameOf,
 } from './platform.ts';
 export {
+  type AttachmentRecord,
   formatPublishRecord,
   PUBLISH_RECORD_FILE,
   type PublishedImage,
@@ -38,6 +39,9 @@ export {
   formatReport,
   parseReport,
   readReport,
+  readReportFile,
   reportFileName,
+  requirePassingReport,
   type VerifyReport,
+  type VerifyReportFile,
 } from './verify-report.ts';
