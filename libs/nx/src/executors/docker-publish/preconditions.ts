@@ -2,6 +2,7 @@ import { compareDocuments, platformName } from '@prebuilt/oci';
 import { requirePassingReport } from '../../artifacts/verify-report.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { checkCompleteness } from '../../image/completeness.ts';
+import { layoutRecord, requireLayoutRecord } from '../../image/layout-record.ts';
 import { refuseDifferences } from '../../image/proof.ts';
 import type { LocalFacts } from './facts.ts';
 import type { DockerPublishOptions } from './options.ts';
@@ -15,8 +16,8 @@ export type AttachmentChoices = Pick<
 /**
  * Refuses what is on disk, before any registry is asked: a development build, a build of another version than is
  * wanted, an image of other platforms than the manifest's, a platform without a passing report for this manifest, a
- * configuration or manifest of the image that does not follow from the Dockerfile and manifest.json, and an attachment
- * that is required and that nothing would be made of.
+ * configuration or manifest of the image that does not follow from the Dockerfile and manifest.json, an image that was
+ * made from another plan, and an attachment that is required and that nothing would be made of.
  */
 export function checkLocalFacts(local: LocalFacts, choices: AttachmentChoices): void {
   checkAttachments(local, choices);
@@ -85,7 +86,7 @@ function checkPlatforms({ layout, manifest, manifestSha256, reports, verifyPath 
 }
 
 // What is inside the layers is seen when they are read back.
-function checkDocuments({ layout, manifest, expected }: LocalFacts): void {
+function checkDocuments({ layout, manifest, manifestSha256, expected }: LocalFacts): void {
   const refusal = {
     code: 'PUBLISH',
     subject: `${layout.folder}: is not the image that was planned`,
@@ -99,4 +100,5 @@ function checkDocuments({ layout, manifest, expected }: LocalFacts): void {
     checkCompleteness(artifact, planned);
     refuseDifferences(platform, compareDocuments(planned, image), refusal);
   }
+  requireLayoutRecord(layout, layoutRecord(manifestSha256, [...expected.values()]), refusal);
 }
