@@ -131,7 +131,9 @@ function verification({ repository, tag, record, assets }: NotesFacts): readonly
   const executable = assets[0]?.name ?? '';
   const images = record?.images ?? [];
   const references = images.map(({ reference }) => reference);
-  const signed = images.flatMap(({ reference, signature }) => (signature ? [reference] : []));
+  const signed = images.flatMap(({ reference, signature }) =>
+    signature?.outcome === 'attached' ? [reference] : [],
+  );
   return [
     '## Verify',
     '',

@@ -79,7 +79,7 @@ function recordOf(
 ): PublishRecord {
   const repository = 'ghcr.io/owner/project';
   return {
-    schemaVersion: 1,
+    schemaVersion: 2,
     name: manifest.name,
     version: manifest.version,
     indexDigest: INDEX,
@@ -126,7 +126,7 @@ describe('the notes', () => {
     });
 
   it('tell how to verify a signed image, with the workflow that signed it at its tag', () => {
-    expect(notes({ digest: `sha256:${'4'.repeat(64)}`, listedBy: 'api' })).toContain(
+    expect(notes({ outcome: 'attached', digest: `sha256:${'4'.repeat(64)}`, listedBy: 'api' })).toContain(
       [
         `cosign verify ghcr.io/owner/project@${INDEX} \\`,
         '  --certificate-oidc-issuer https://token.actions.githubusercontent.com \\',
