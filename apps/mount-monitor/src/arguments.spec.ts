@@ -21,6 +21,18 @@ describe('parseArguments', () => {
     [['--init-container-mode=false'], { kind: 'monitor', options: none }],
     [['--validate'], { kind: 'validate', options: none }],
     [['--validate', '--init-container-mode'], { kind: 'validate', options: none }],
+    [['word', '-', '--', '--bogus'], { kind: 'monitor', options: none }],
+    [['--config=', '--log-level=', '--log-format='], { kind: 'monitor', options: none }],
+    [['--http-port=0'], { kind: 'monitor', options: none }],
+    [['--http-port', '-1'], { kind: 'monitor', options: none }],
+    [['--http-port=0x1F90'], { kind: 'monitor', options: { ...none, httpPort: 8080 } }],
+    [['--http-port=017620'], { kind: 'monitor', options: { ...none, httpPort: 8080 } }],
+    [['--check'], { kind: 'check', options: none, asJson: false }],
+    [
+      ['--check', '--json', '-c', 'x'],
+      { kind: 'check', options: { ...none, configPath: 'x' }, asJson: true },
+    ],
+    [['--validate', '--check'], { kind: 'validate', options: none }],
     [['--version'], { kind: 'version' }],
     [['-h'], { kind: 'help' }],
     [['-help'], { kind: 'help' }],
@@ -31,14 +43,14 @@ describe('parseArguments', () => {
 
   it.each([
     [['--bogus']],
+    [['--json']],
     [['-x']],
-    [['word']],
     [['--config']],
-    [['--config=']],
     [['--http-port', 'abc']],
     [['--http-port', '1.5']],
     [['--validate=maybe']],
-    [['--', 'x']],
+    [['--http-port=0x']],
+    [['--http-port=09']],
   ])('refuses %j as a usage error', (args) => {
     expect(() => parseArguments(args)).toThrow(ConfigError);
   });

@@ -6,7 +6,8 @@ import { version } from './version.ts';
 export type Command =
   | { readonly kind: 'help' }
   | { readonly kind: 'version' }
-  | { readonly kind: 'monitor' | 'init' | 'validate'; readonly options: CommandOptions };
+  | { readonly kind: 'monitor' | 'init' | 'validate'; readonly options: CommandOptions }
+  | { readonly kind: 'check'; readonly options: CommandOptions; readonly asJson: boolean };
 
 export interface CommandOptions {
   /** Undefined: `./config.json` if there is one. */
@@ -23,6 +24,8 @@ const flags = {
   'log-format': { type: 'string' },
   'init-container-mode': { type: 'boolean' },
   validate: { type: 'boolean' },
+  check: { type: 'boolean' },
+  json: { type: 'boolean' },
   version: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const;
@@ -39,6 +42,8 @@ usage: mount-monitor [flags]
       --log-level LEVEL     debug, info, warn or error, over the file's logLevel
       --log-format FORMAT   json or text, over the file's logFormat
       --init-container-mode check every mount once; exit 0 if all passed, else 1
+      --check               check every mount once and print a table; exit 0 if all passed, else 1
+      --json                with --check: print one JSON object
       --validate            check the configuration and exit: 0 if it is valid, else 1
       --version             print the version and exit
   -h, --help                print this text and exit
@@ -49,26 +54,42 @@ usage: mount-monitor [flags]
  * and `=true` or `=false` behind a switch. Throws {@link ConfigError} with code `usage`.
  */
 export function parseArguments(args: readonly string[]): Command {
-  const values = parseFlags(args.flatMap(fromGoStyle));
+  const values = parseFlags(joinValues(args).flatMap(fromGoStyle));
   if (values.help === true) return { kind: 'help' };
   if (values.version === true) return { kind: 'version' };
-  const kind =
-    values.validate === true ? 'validate' : values['init-container-mode'] === true ? 'init' : 'monitor';
-  if (values.config === '') throw new ConfigError('usage', '--config: expected a path, found nothing');
-  return {
-    kind,
-    options: {
-      configPath: values.config,
-      httpPort: parsePort(values['http-port']),
-      logLevel: values['log-level'],
-      logFormat: values['log-format'],
-    },
+  const options = {
+    // Empty values are what templates produce; they mean the default.
+    configPath: values.config || undefined,
+    httpPort: parsePort(values['http-port']),
+    logLevel: values['log-level'] || undefined,
+    logFormat: values['log-format'] || undefined,
   };
+  if (values.validate === true) return { kind: 'validate', options };
+  if (values.check === true) return { kind: 'check', options, asJson: values.json === true };
+  if (values.json === true) throw new ConfigError('usage', '--json: only together with --check');
+  return { kind: values['init-container-mode'] === true ? 'init' : 'monitor', options };
+}
+
+/** A flag takes the next argument as its value whatever that looks like, so that `--http-port -1` is one. */
+function joinValues(args: readonly string[]): readonly string[] {
+  const joined: string[] = [];
+  for (let index = 0; index < args.length; index += 1) {
+    const arg = args[index] ?? '';
+    const given = /^--?([A-Za-z][\w-]*)$/.exec(arg)?.[1] ?? '';
+    const name = given === 'c' ? 'config' : given;
+    const value = args[index + 1];
+    const takesValue = Object.hasOwn(flags, name) && flags[name as keyof typeof flags].type === 'string';
+    if (arg === '--') return [...joined, ...args.slice(index)];
+    if (takesValue && value !== undefined) index += 1;
+    joined.push(takesValue && value !== undefined ? `--${name}=${value}` : arg);
+  }
+  return joined;
 }
 
 function parseFlags(args: string[]) {
   try {
-    return parseArgs({ args, options: flags, strict: true, allowPositionals: false }).values;
+    // As the Go program does: arguments that are no flags are ignored.
+    return parseArgs({ args, options: flags, strict: true, allowPositionals: true }).values;
   } catch (cause) {
     const detail = cause instanceof Error ? cause.message : String(cause);
     throw new ConfigError('usage', `${detail} (mount-monitor --help lists the flags)`, [], cause);
@@ -77,10 +98,27 @@ function parseFlags(args: string[]) {
 
 function parsePort(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  if (!/^[+-]?\d{1,15}$/.test(text)) {
+  const value = parseInteger(text);
+  if (value === undefined) {
     throw new ConfigError('usage', `--http-port: expected a whole number, found ${JSON.stringify(text)}`);
   }
-  return Number(text);
+  return value > 0 ? value : undefined;
+}
+
+const radixes: Readonly<Record<string, number>> = { x: 16, o: 8, b: 2 };
+
+/** Reads a whole number as https://pkg.go.dev/strconv#ParseInt does with base 0: also hexadecimal, octal, binary. */
+function parseInteger(text: string): number | undefined {
+  const match = /^([+-]?)(?:0([xob]?))?([0-9a-f]*)$/i.exec(text);
+  if (match === null || !/\d/.test(text)) return undefined;
+  const [, sign, prefix, digits = ''] = match;
+  const radix = prefix === undefined ? 10 : (radixes[prefix.toLowerCase()] ?? 8);
+  if (digits === '') return prefix === '' ? 0 : undefined;
+  const allowed = '0123456789abcdef'.slice(0, radix);
+  if (digits.length > 15 || [...digits.toLowerCase()].some((digit) => !allowed.includes(digit)))
+    return undefined;
+  const value = Number.parseInt(digits, radix);
+  return sign === '-' ? -value : value;
 }
 
 const switchValues: Readonly<Record<string, boolean>> = {

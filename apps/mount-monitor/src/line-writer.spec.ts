@@ -14,11 +14,14 @@ class FakePipe {
   text = '';
   room = Number.POSITIVE_INFINITY;
   error: string | undefined;
+  fullCode = 'EAGAIN';
+  attempts = 0;
 
   readonly write = (_: number, bytes: Uint8Array): number => {
+    this.attempts += 1;
     if (this.error !== undefined) throw Object.assign(new Error(this.error), { code: this.error });
     const count = Math.min(this.room, bytes.length);
-    if (count === 0) throw Object.assign(new Error('full'), { code: 'EAGAIN' });
+    if (count === 0) throw Object.assign(new Error('full'), { code: this.fullCode });
     this.room -= count;
     this.text += Buffer.from(bytes.subarray(0, count)).toString('latin1');
     return count;
@@ -60,14 +63,41 @@ describe('LineWriter', () => {
     expect(pipe.text.endsWith('lost 7\nafter\n')).toBe(true);
   });
 
-  it('lets go of everything when nobody can read it any more', () => {
+  it('loses what nobody can read any more, and says so once somebody reads again', () => {
     const pipe = new FakePipe();
     const writer = writerOf(pipe);
     pipe.error = 'EPIPE';
     writer.write('gone\n');
     pipe.error = undefined;
     writer.write('heard\n');
-    expect(pipe.text).toBe('heard\n');
+    expect(pipe.text).toBe('lost 1\nheard\n');
+    expect(writer.lost).toBe(1);
+  });
+
+  it('keeps what a full disk does not take, also the rest of a line, until there is room', () => {
+    const pipe = new FakePipe();
+    const writer = writerOf(pipe);
+    pipe.room = 2;
+    pipe.fullCode = 'ENOSPC';
+    writer.write('one\n');
+    writer.write('two\n');
+    pipe.room = Number.POSITIVE_INFINITY;
+    vi.advanceTimersByTime(40);
+    expect(pipe.text).toBe('one\ntwo\n');
+    expect(writer.lost).toBe(0);
+  });
+
+  it('tries a full pipe again less and less often', () => {
+    const pipe = new FakePipe();
+    const writer = writerOf(pipe);
+    pipe.room = 0;
+    writer.write('stuck\n');
+    const before = pipe.attempts;
+    vi.advanceTimersByTime(10_000);
+    expect(pipe.attempts - before).toBeLessThan(45);
+    pipe.room = 100;
+    vi.advanceTimersByTime(320);
+    expect(pipe.text).toBe('stuck\n');
   });
 
   it('waits at the end for a reader, but not for ever', () => {
@@ -77,11 +107,11 @@ describe('LineWriter', () => {
     pipe.room = 0;
     writer.write('last words\n');
     const start = performance.now();
-    writer.finish();
+    writer.finish(start + 300);
     expect(performance.now() - start).toBeLessThan(5000);
     expect(pipe.text).toBe('');
     pipe.room = 100;
-    writer.finish();
+    writer.finish(performance.now());
     expect(pipe.text).toBe('last words\n');
   });
 
@@ -98,7 +128,7 @@ describe('LineWriter', () => {
           expect(expected.startsWith(pipe.text)).toBe(true);
         }
         pipe.room = Number.POSITIVE_INFINITY;
-        vi.advanceTimersByTime(20);
+        vi.advanceTimersByTime(320);
         expect(pipe.text).toBe(expected);
       }),
     );

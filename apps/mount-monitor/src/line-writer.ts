@@ -4,25 +4,36 @@ import { writeSync } from 'node:fs';
 export type WriteBytes = (fileDescriptor: number, bytes: Uint8Array) => number;
 
 /** The most that waits for a reader that is slow, in bytes. */
-const maxBacklog = 1024 * 1024;
+const MAX_BACKLOG = 1024 * 1024;
 
-/** How often a backlog is tried again, in ms, and for how long it may hold up the exit. */
-const retryMs = 20;
-const exitMs = 500;
+/** The first and the longest wait before a backlog is tried again, in ms. */
+const retryMs = { first: 20, longest: 320 } as const;
+
+/** Where nothing fits now and something may later: a full pipe, a full disk. */
+const passing: ReadonlySet<string | undefined> = new Set(['EAGAIN', 'ENOSPC', 'EDQUOT']);
+
+interface Entry {
+  readonly bytes: Buffer;
+  /** How many lost lines this one tells of; 0 for a line of its own. */
+  readonly tells: number;
+}
 
 /**
- * Writes lines to one file descriptor, at once and in order, and never blocks: what a full pipe does not take
- * waits in memory, up to 1 MiB. Beyond that lines are lost, and a line made by `lostLine` says how many once
- * the reader goes on. A reader that is gone loses everything, silently.
+ * Writes lines to one file descriptor that does not block, at once and in order: what a full pipe or a full disk does not
+ * take waits in memory, up to 1 MiB. Beyond that lines are lost until half of it is free again, and so are those that
+ * nobody can read any more; a line made by `lostLine` says how many, in the place where they are missing.
  */
 export class LineWriter {
   readonly #fileDescriptor: number;
   readonly #lostLine: (count: number) => string;
   readonly #write: WriteBytes;
-  #backlog: Buffer[] = [];
+  readonly #backlog: Entry[] = [];
   #backlogBytes = 0;
+  /** Lost since the last line that tells so. */
+  #untold = 0;
   #lost = 0;
   #retry: NodeJS.Timeout | undefined;
+  #waitMs: number = retryMs.first;
 
   constructor(fileDescriptor: number, lostLine: (count: number) => string, write: WriteBytes = writeSync) {
     this.#fileDescriptor = fileDescriptor;
@@ -30,54 +41,77 @@ export class LineWriter {
     this.#write = write;
   }
 
+  /** How many lines have been lost so far. */
+  get lost(): number {
+    return this.#lost;
+  }
+
   write(line: string): void {
-    this.#put(Buffer.from(line));
+    const bytes = Buffer.from(line);
+    const room = (this.#untold > 0 ? MAX_BACKLOG / 2 : MAX_BACKLOG) - this.#backlogBytes;
+    if (bytes.length > room) this.#lose();
+    else {
+      this.#tellLoss();
+      this.#put({ bytes, tells: 0 });
+    }
     this.#flush();
   }
 
-  /** Waits for the reader for at most half a second; for the end of the process. */
-  finish(): void {
+  /** Waits for the reader until a moment of `performance.now`; for the end of the process. */
+  finish(deadline: number): void {
     const sleep = new Int32Array(new SharedArrayBuffer(4));
-    const deadline = performance.now() + exitMs;
     while (!this.#flush() && performance.now() < deadline) Atomics.wait(sleep, 0, 0, 5);
   }
 
-  #put(bytes: Buffer): void {
-    if (this.#backlogBytes + bytes.length > maxBacklog) {
-      this.#lost += 1;
-      return;
-    }
-    this.#backlog.push(bytes);
-    this.#backlogBytes += bytes.length;
+  #put(entry: Entry): void {
+    this.#backlog.push(entry);
+    this.#backlogBytes += entry.bytes.length;
+  }
+
+  #lose(): void {
+    this.#lost += 1;
+    this.#untold += 1;
+  }
+
+  #tellLoss(): void {
+    if (this.#untold === 0) return;
+    this.#put({ bytes: Buffer.from(this.#lostLine(this.#untold)), tells: this.#untold });
+    this.#untold = 0;
   }
 
   /** Whether nothing is left to be written. */
   #flush(): boolean {
     for (let first = this.#backlog[0]; first !== undefined; first = this.#backlog[0]) {
-      const count = this.#tryWrite(first);
-      this.#backlogBytes -= count;
-      if (count < first.length) {
-        this.#backlog[0] = first.subarray(count);
+      const count = this.#tryWrite(first.bytes);
+      if (count === undefined) {
+        this.#drop(first);
+        if (first.tells > 0) this.#untold += first.tells;
+        else this.#lose();
+      } else if (count < first.bytes.length) {
+        this.#backlog[0] = { ...first, bytes: first.bytes.subarray(count) };
+        this.#backlogBytes -= count;
         this.#retryLater();
         return false;
+      } else {
+        this.#drop(first);
+        this.#waitMs = retryMs.first;
+        if (this.#backlog.length === 0) this.#tellLoss();
       }
-      this.#backlog.shift();
-    }
-    if (this.#lost > 0) {
-      const line = this.#lostLine(this.#lost);
-      this.#lost = 0;
-      this.#put(Buffer.from(line));
-      return this.#flush();
     }
     return true;
   }
 
-  #tryWrite(bytes: Buffer): number {
+  #drop({ bytes }: Entry): void {
+    this.#backlog.shift();
+    this.#backlogBytes -= bytes.length;
+  }
+
+  /** How many bytes were taken; undefined where nobody will ever read them. */
+  #tryWrite(bytes: Buffer): number | undefined {
     try {
       return this.#write(this.#fileDescriptor, bytes);
     } catch (error) {
-      // EAGAIN: the pipe is full. Anything else, as EPIPE: nobody will ever read it.
-      return (error as NodeJS.ErrnoException).code === 'EAGAIN' ? 0 : bytes.length;
+      return passing.has((error as NodeJS.ErrnoException).code) ? 0 : undefined;
     }
   }
 
@@ -86,7 +120,8 @@ export class LineWriter {
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
       this.#flush();
-    }, retryMs);
+    }, this.#waitMs);
     this.#retry.unref();
+    this.#waitMs = Math.min(this.#waitMs * 2, retryMs.longest);
   }
 }

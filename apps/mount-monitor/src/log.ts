@@ -1,4 +1,5 @@
 import { LineWriter } from './line-writer.ts';
+import { unblockedOutput } from './output.ts';
 
 /** Severities, lowest first. */
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
@@ -22,10 +23,15 @@ export interface Logger {
 /** A logger whose level and format a reload may change. */
 export interface AdjustableLogger extends Logger {
   adjust(level: LogLevel, format: LogFormat): void;
+  /** How many lines could not be written so far, because nobody read them or the disk was full. */
+  readonly lostLines: number;
 }
 
 /** Where a formatted line goes: 1 is stdout, 2 is stderr. */
 export type LineSink = (fileDescriptor: 1 | 2, line: string) => void;
+
+/** How long lines that wait for a reader may hold up the end of the process, in ms. */
+const exitMs = 500;
 
 /**
  * Makes the logger: debug and info lines to stdout, warn and error lines to stderr, each with `time`
@@ -45,9 +51,13 @@ export function createLogger(
     put(rank >= 2 ? 2 : 1, formatLine(now(), severity, message, fields));
   };
   const lostLine = (count: number): string =>
-    formatLine(now(), 'warn', 'log lines were lost, because nobody read them', { count });
-  const put = sink ?? standardStreams(lostLine);
+    formatLine(now(), 'warn', 'log lines were lost, because they could not be written in time', { count });
+  const streams = sink === undefined ? standardStreams(lostLine) : undefined;
+  const put = sink ?? streams?.put ?? (() => undefined);
   return {
+    get lostLines() {
+      return streams?.lost() ?? 0;
+    },
     debug: (message, fields) => write('debug', message, fields),
     info: (message, fields) => write('info', message, fields),
     warn: (message, fields) => write('warn', message, fields),
@@ -60,13 +70,18 @@ export function createLogger(
 }
 
 /** The process's own streams; what waits for a slow reader gets a last chance at exit. */
-function standardStreams(lostLine: (count: number) => string): LineSink {
-  const writers = { 1: new LineWriter(1, lostLine), 2: new LineWriter(2, lostLine) };
+function standardStreams(lostLine: (count: number) => string) {
+  const writers = {
+    1: new LineWriter(unblockedOutput(1), lostLine),
+    2: new LineWriter(unblockedOutput(2), lostLine),
+  };
   process.on('exit', () => {
-    writers[1].finish();
-    writers[2].finish();
+    const deadline = performance.now() + exitMs;
+    writers[1].finish(deadline);
+    writers[2].finish(deadline);
   });
-  return (fileDescriptor, line) => writers[fileDescriptor].write(line);
+  const put: LineSink = (fileDescriptor, line) => writers[fileDescriptor].write(line);
+  return { put, lost: () => writers[1].lost + writers[2].lost };
 }
 
 function jsonLine(time: Date, level: LogLevel, msg: string, fields: LogFields): string {

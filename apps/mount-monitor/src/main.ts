@@ -4,7 +4,7 @@ import { version } from './version.ts';
 // The probe runs for every check and --version is asked by scripts: neither may load the rest.
 const [first, second] = process.argv.slice(2);
 if (first === 'probe') {
-  process.exitCode = runProbe(second);
+  process.exitCode = runProbe();
 } else if (first === '--version' && second === undefined) {
   console.log(`mount-monitor ${version}`);
 } else {

@@ -1,4 +1,4 @@
-import type { ProbeCommand } from './monitor/prober.ts';
+import type { ProbeCommand } from './monitor/probe-process.ts';
 
 /**
  * How this program starts itself as a probe. A compiled executable holds its own entry; an interpreter has to

@@ -27,12 +27,18 @@ export class Reloader {
   #lastProblem: string | undefined;
   #lastSuccessAt = new Date();
   #queue: Promise<void> = Promise.resolve();
+  #revision = 0;
   readonly #timer: NodeJS.Timeout;
 
   constructor(options: ReloaderOptions) {
     this.#options = options;
     this.#lastText = options.initial.file.text;
     this.#timer = setInterval(() => void this.#enqueue(false), options.pollMs ?? pollIntervalMs);
+  }
+
+  /** Changes with everything that `view` gives. */
+  get revision(): number {
+    return this.#revision;
   }
 
   /** How the last attempts have gone. */
@@ -64,6 +70,7 @@ export class Reloader {
       await apply(config);
       this.#lastProblem = undefined;
       this.#lastSuccessAt = new Date();
+      this.#revision += 1;
       log.info('configuration reloaded', { source: file.source, mounts: config.mounts.length });
       for (const warning of warnings) log.warn('configuration', { problem: warning });
     } catch (error) {
@@ -75,6 +82,7 @@ export class Reloader {
     const problem = error instanceof Error ? error.message : String(error);
     const known = problem === this.#lastProblem;
     this.#lastProblem = problem;
+    this.#revision += 1;
     if (known && !asked) return;
     const problems = error instanceof ConfigError && error.problems.length > 0 ? error.problems : undefined;
     this.#options.log.error('configuration not reloaded, the previous one stays in use', {

@@ -24,6 +24,10 @@ async function perform(command: Command): Promise<number | undefined> {
       const { validate } = await import('./validate.ts');
       return validate(command.options);
     }
+    case 'check': {
+      const { checkAndReport } = await import('./check.ts');
+      return checkAndReport(command.options, command.asJson);
+    }
     case 'init': {
       const { checkOnce } = await import('./init.ts');
       return checkOnce(command.options);

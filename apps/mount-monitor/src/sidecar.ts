@@ -1,10 +1,12 @@
-import type { MonitorConfig } from './config/config.ts';
+import { join } from 'node:path';
+import type { MonitorConfig, MountConfig } from './config/config.ts';
 import { formatDuration } from './config/duration.ts';
 import { type ConfigSource, loadConfig } from './config/load.ts';
 import type { HttpServer } from './http/index.ts';
 import type { View } from './http/view.ts';
 import { type AdjustableLogger, createLogger } from './log.ts';
 import { Monitor } from './monitor/monitor.ts';
+import { Predecessors } from './monitor/predecessors.ts';
 import { Prober } from './monitor/prober.ts';
 import { after } from './monitor/timers.ts';
 import { probeCommand } from './probe-command.ts';
@@ -34,9 +36,8 @@ export async function startSidecar(source: ConfigSource): Promise<number | undef
   log.info('configuration loaded', { source: loaded.file.source, mounts: config.mounts.length });
   for (const warning of loaded.warnings) log.warn('configuration', { problem: warning });
   log.info('starting mount monitor', { version, ...startFields(config) });
-  for (const { name, path, checkType, failureThreshold } of config.mounts) {
-    log.debug('mount registered', { name, path, check_type: checkType, failure_threshold: failureThreshold });
-  }
+  for (const mount of config.mounts) log.info('mount registered', mountFields(mount));
+  if (!config.watchdog.enabled) log.info('watchdog disabled by configuration');
 
   const sidecar = new Sidecar(config, log);
   let reloader: Reloader | undefined;
@@ -70,6 +71,7 @@ class Sidecar {
   readonly #log: AdjustableLogger;
   readonly #monitor: Monitor;
   readonly #watchdog: WatchdogLink;
+  readonly #predecessors: Predecessors;
   #config: MonitorConfig;
   #server: HttpServer | undefined;
   #draining = false;
@@ -77,6 +79,7 @@ class Sidecar {
   constructor(config: MonitorConfig, log: AdjustableLogger) {
     this.#config = config;
     this.#log = log;
+    this.#predecessors = new Predecessors(log);
     this.#watchdog = new WatchdogLink({
       env: process.env,
       log,
@@ -98,6 +101,7 @@ class Sidecar {
     process.on('SIGINT', (signal) => this.#onStopSignal(signal));
     this.#monitor.start();
     void this.#watchdog.apply(this.#config.watchdog);
+    this.#predecessors.start();
   }
 
   async serve(server: HttpServer): Promise<void> {
@@ -126,25 +130,31 @@ class Sidecar {
       startedAt: this.#startedAt,
       draining: () => this.#draining,
       config: () => this.#config,
-      revision: () => this.#monitor.revision,
+      revision: () =>
+        `${this.#monitor.revision} ${this.#monitor.hungProbes} ${this.#watchdog.revision} ${reloader.revision} ${this.#draining}`,
       mounts: () => this.#monitor.snapshot(),
       isHung: (mount) => this.#monitor.isHung(mount.config),
       hungProbes: () => this.#monitor.hungProbes,
+      predecessorProbes: () => this.#predecessors.count,
       stalled: () => this.#monitor.stalled().map(({ path }) => path),
       watchdog: () => this.#watchdog.view(),
       reloads: () => reloader.view(),
+      http: () => this.#server?.counts(),
+      lostLogLines: () => this.#log.lostLines,
     };
   }
 
   #onStopSignal(signal: NodeJS.Signals): void {
     if (this.#draining) process.exit(signal === 'SIGINT' ? 130 : 143);
     this.#draining = true;
-    this.#log.info('received shutdown signal', { signal });
+    this.#log.info('received shutdown signal', { signal: signal === 'SIGINT' ? 'interrupt' : 'terminated' });
     void this.#shutDown();
   }
 
   async #shutDown(): Promise<void> {
+    this.#log.info('monitor shutting down');
     this.#monitor.close();
+    this.#predecessors.close();
     const watchdogClosed = Promise.race([
       this.#watchdog.close(),
       new Promise<void>((resolve) => after(watchdogCloseMs, resolve)),
@@ -155,6 +165,12 @@ class Sidecar {
     // Not by running out of work: a killed probe that hangs in the kernel must not keep the process.
     process.exit(0);
   }
+}
+
+/** In the words of the Go program, `failureThreshold` included. */
+function mountFields({ name, path, absolutePath, checkType, canaryFile, failureThreshold }: MountConfig) {
+  const canary = checkType === 'canary' ? { canary: join(absolutePath, canaryFile) } : {};
+  return { name, path, check_type: checkType, failureThreshold, ...canary };
 }
 
 function startFields(config: MonitorConfig) {
@@ -168,6 +184,9 @@ function startFields(config: MonitorConfig) {
     http_port: config.httpPort,
     log_level: config.logLevel,
     log_format: config.logFormat,
+    canary_file: config.canaryFile,
     watchdog: config.watchdog.enabled ? config.watchdog.mode : 'off',
+    watchdog_enabled: config.watchdog.enabled,
+    watchdog_restart_delay: formatDuration(config.watchdog.restartDelayMs),
   };
 }

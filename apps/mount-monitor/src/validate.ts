@@ -5,7 +5,7 @@ import { type ConfigSource, parseSource, readSource } from './config/load.ts';
  * and throws the configuration's problems.
  */
 export async function validate(source: ConfigSource): Promise<number> {
-  const { config, warnings, file } = parseSource(await readSource(source), source, true);
+  const { config, warnings, file } = parseSource(await readSource(source), source, { strictKeys: true });
   for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
   const count = config.mounts.length === 1 ? '1 mount' : `${config.mounts.length} mounts`;
   process.stdout.write(`${file.source}: valid, ${count}\n`);

@@ -25,6 +25,7 @@ export class WatchdogLink {
   #watchdog: Watchdog | undefined;
   #unhealthy: readonly MountSnapshot[] = [];
   #closed = false;
+  #generation = 0;
 
   constructor(options: WatchdogLinkOptions) {
     this.#options = options;
@@ -35,6 +36,7 @@ export class WatchdogLink {
     const settings = JSON.stringify(config);
     if (settings === this.#settings) return;
     this.#settings = settings;
+    this.#generation += 1;
     const previous = this.#watchdog;
     this.#watchdog = undefined;
     await previous?.close();
@@ -58,6 +60,11 @@ export class WatchdogLink {
         error: state.failure?.error,
       })),
     );
+  }
+
+  /** Changes with everything that `view` gives. */
+  get revision(): string {
+    return `${this.#generation}:${this.#watchdog?.revision ?? ''}`;
   }
 
   view(): WatchdogView {

@@ -7,6 +7,7 @@ export type PrebuiltErrorCode =
   | 'CONFIGURATION'
   | 'ENGINE'
   | 'GITHUB'
+  | 'IMAGE_INCOMPLETE'
   | 'INTERRUPTED'
   | 'INVALID_CHECKSUMS'
   | 'INVALID_MANIFEST'

@@ -33,6 +33,7 @@ describe('parseConfig', () => {
       httpHost: undefined,
       logLevel: 'info',
       logFormat: 'json',
+      canaryFile: '.health-check',
       mounts: [
         {
           id: '/mnt/a',
@@ -44,6 +45,7 @@ describe('parseConfig', () => {
           canaryContent: undefined,
           minEntries: 0,
           fsType: undefined,
+          writable: false,
           failureThreshold: 3,
         },
       ],
@@ -116,7 +118,7 @@ describe('parseConfig', () => {
       problemsOf({
         checkInterval: '999ms',
         readTimeout: 5,
-        failureThreshold: -1,
+        failureThreshold: 1e30,
         httpPort: 65_536,
         logLevel: 'trace',
         mounts: [{}, { path: '', failureThreshold: 1.5 }, 'x'],
@@ -125,7 +127,7 @@ describe('parseConfig', () => {
     ).toEqual([
       'checkInterval: found "999ms", allowed: a duration of 1s or more, such as "30s"',
       'readTimeout: found 5, allowed: a duration of 100ms or more and below checkInterval, such as "5s"',
-      'failureThreshold: found -1, allowed: a whole number of 1 or more (0: the default, 3)',
+      'failureThreshold: found 1e+30, allowed: a whole number of 1 or more (0 and below: the default, 3), and at most 9007199254740991',
       'httpPort: found 65536, allowed: a whole number from 1 to 65535',
       'logLevel: found "trace", allowed: one of "debug", "info", "warn", "error"',
       'mounts[0].path: found nothing, allowed: a path that is not empty',
@@ -168,10 +170,10 @@ describe('parseConfig', () => {
 
   it('refuses a list where an object belongs, and names its place', () => {
     expect(problemsOf([])).toContain('the file: found [], allowed: a JSON object');
-    expect(problemsOf({ mounts: [[1]], watchdog: [], httpPort: 0 })).toEqual([
+    expect(problemsOf({ mounts: [[1]], watchdog: [], httpPort: 65_536 })).toEqual([
       'mounts[0]: found [1], allowed: a JSON object',
       'watchdog: found [], allowed: a JSON object',
-      'httpPort: found 0, allowed: a whole number from 1 to 65535',
+      'httpPort: found 65536, allowed: a whole number from 1 to 65535',
     ]);
   });
 
@@ -226,8 +228,8 @@ describe('parseConfig', () => {
     expect(
       parse({ mounts, httpPort: 1 }, { overrides: { httpPort: 2, logLevel: undefined } }).config.httpPort,
     ).toBe(2);
-    expect(problemsOf({ mounts }, { overrides: { httpPort: 0, logFormat: 'xml' } })).toEqual([
-      '--http-port: found 0, allowed: a whole number from 1 to 65535',
+    expect(problemsOf({ mounts }, { overrides: { httpPort: 65_536, logFormat: 'xml' } })).toEqual([
+      '--http-port: found 65536, allowed: a whole number from 1 to 65535',
       '--log-format: found "xml", allowed: one of "json", "text"',
     ]);
   });
@@ -239,11 +241,62 @@ describe('parseConfig', () => {
     ]);
   });
 
+  it('takes a canary with a slash behind it as the file', () => {
+    expect(parse({ mounts, canaryFile: 'a/' }).config.mounts[0]?.canaryFile).toBe('a');
+  });
+
+  it.each([
+    ['failureThreshold', 3],
+    ['httpPort', 8080],
+  ] as const)('takes 0 and below for %s as the default', (key, value) => {
+    for (const given of [0, -1]) expect(parse({ mounts, [key]: given }).config[key]).toBe(value);
+  });
+
+  it('takes an empty checkType as the default', () => {
+    expect(parse({ mounts: [{ path: '/a', checkType: '' }] }).config.mounts[0]?.checkType).toBe('canary');
+  });
+
+  it('looks in one pass only at what that uses, and warns of the rest', () => {
+    const content = {
+      readTimeout: '40s',
+      checkInterval: '1ms',
+      shutdownTimeout: '0s',
+      httpPort: 99_999,
+      watchdog: { retryBackoffMax: '1ms' },
+      mounts,
+    };
+    const { config, warnings } = parse(content, { onePass: true });
+    expect(config.readTimeoutMs).toBe(40_000);
+    expect(warnings).toEqual([
+      'checkInterval: found "1ms", which has no effect in init container mode',
+      'shutdownTimeout: found "0s", which has no effect in init container mode',
+      'httpPort: found 99999, which has no effect in init container mode',
+    ]);
+    expect(problemsOf({ ...content, readTimeout: '1ms' }, { onePass: true })).toHaveLength(1);
+  });
+
+  it('refuses JSON that is nested too deep to be walked', () => {
+    for (const text of ['['.repeat(500_000), `{"mounts":${'['.repeat(200)}${']'.repeat(200)}}`]) {
+      expect(() => parseConfig(text, 'c.json', options)).toThrow('nested more than 100 levels deep');
+    }
+  });
+
+  it('lists a hundred problems, and says how many more there are', () => {
+    try {
+      parse({ mounts: Array.from({ length: 1000 }, () => ({})) });
+      expect.unreachable();
+    } catch (error) {
+      const lines = String(error).split('\n');
+      expect(lines).toHaveLength(102);
+      expect(lines.at(-1)).toBe('  and 900 more');
+    }
+  });
+
   it.each(['a', 'a/b', './a', 'a/../b', '/a', '.hidden', '..a'])('accepts the canary %s', (canaryFile) => {
     expect(problemsOf({ mounts, canaryFile })).toEqual([]);
   });
 
-  it.each(['..', '../a', 'a/../../b', '.', 'a/', '/', 'a/..', 'a\0b'])(
+  it.each(['..', '../a', 'a/../../b', '.', '/', 'a/..', 'a/.', 'a\0b'])(
     'refuses the canary %j',
     (canaryFile) => {
       expect(problemsOf({ mounts, canaryFile })).toHaveLength(1);

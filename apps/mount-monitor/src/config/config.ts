@@ -1,7 +1,8 @@
 import { posix } from 'node:path';
 import * as v from 'valibot';
 import type { LogFormat, LogLevel } from '../log.ts';
-import { ConfigError } from './errors.ts';
+import { ConfigError, listed } from './errors.ts';
+import { parseJson, showValue } from './json.ts';
 import { join, keepKnownKeys } from './keys.ts';
 import { type CheckType, type ConfigFile, configSchema, requiredKeys } from './schema.ts';
 import type { WatchdogConfig } from './watchdog-config.ts';
@@ -20,6 +21,7 @@ export interface MountConfig {
   readonly canaryContent: string | undefined;
   readonly minEntries: number;
   readonly fsType: string | undefined;
+  readonly writable: boolean;
   readonly failureThreshold: number;
 }
 
@@ -35,6 +37,8 @@ export interface MonitorConfig {
   readonly httpHost: string | undefined;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
+  /** The canary of mounts that have none of their own. */
+  readonly canaryFile: string;
   readonly mounts: readonly MountConfig[];
   readonly watchdog: WatchdogConfig;
 }
@@ -58,6 +62,8 @@ export interface ParseOptions {
   readonly workingDirectory: string;
   /** Whether unknown keys are problems instead of warnings. */
   readonly strictKeys?: boolean;
+  /** Whether only what one pass over the mounts needs has to be right; the rest is warned about. */
+  readonly onePass?: boolean;
 }
 
 const flagNames: Readonly<Record<string, string>> = {
@@ -71,7 +77,9 @@ const flagNames: Readonly<Record<string, string>> = {
  * in the file, the value found and what is allowed.
  */
 export function parseConfig(text: string, source: string, options: ParseOptions): ParsedConfig {
-  const { content, unknown, lists } = keepKnownKeys(configSchema, parseJson(text, source));
+  const { content: given, unknown, lists } = keepKnownKeys(configSchema, parseJson(text, source));
+  const { content, warnings: idle } =
+    options.onePass === true ? withoutIdleKeys(given) : { content: given, warnings: [] };
   const overrides = Object.fromEntries(
     Object.entries(options.overrides ?? {}).filter(([, value]) => value !== undefined),
   );
@@ -86,7 +94,7 @@ export function parseConfig(text: string, source: string, options: ParseOptions)
     const path = pathOf(issue);
     if (!lists.has(path)) problems.push(describeIssue(issue, path, input, overrides));
   }
-  problems.push(...relationProblems(input));
+  if (options.onePass !== true) problems.push(...relationProblems(input));
   const unknownTexts = unknown.map(
     ({ path, nearest, used }) =>
       `${path}: unknown key${used ? `, read as "${nearest ?? ''}"` : nearest === undefined ? '' : `, did you mean "${nearest}"?`}`,
@@ -98,21 +106,33 @@ export function parseConfig(text: string, source: string, options: ParseOptions)
   }
   const config = complete(parsed.output, options.workingDirectory);
   const warnings = options.strictKeys === true ? [] : unknownTexts;
-  return { config, warnings: [...warnings, ...oddities(parsed.output, config)] };
+  return { config, warnings: listed([...idle, ...warnings, ...oddities(parsed.output, config)]) };
 }
 
-function parseJson(text: string, source: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    const detail = cause instanceof Error ? cause.message : String(cause);
-    throw new ConfigError(
-      'syntax',
-      `${source}: expected one JSON object, found no valid JSON: ${detail}`,
-      [],
-      cause,
-    );
+/** What one pass over the mounts does not use. */
+const idleKeys = [
+  'checkInterval',
+  'shutdownTimeout',
+  'httpPort',
+  'httpHost',
+  'watchdog',
+  'successThreshold',
+] as const;
+
+/** Takes out what is wrong with keys that are not used, as the Go program's init mode does not look at them. */
+function withoutIdleKeys(content: unknown): {
+  readonly content: unknown;
+  readonly warnings: readonly string[];
+} {
+  if (typeof content !== 'object' || content === null) return { content, warnings: [] };
+  const kept: Record<string, unknown> = { ...content };
+  const warnings: string[] = [];
+  for (const key of idleKeys) {
+    if (kept[key] === undefined || v.safeParse(configSchema.entries[key], kept[key]).success) continue;
+    warnings.push(`${key}: found ${showValue(kept[key])}, which has no effect in init container mode`);
+    delete kept[key];
   }
+  return { content: kept, warnings };
 }
 
 type Issue = v.InferIssue<typeof configSchema>;
@@ -144,8 +164,7 @@ function describeIssue(
 }
 
 function problem(path: string, found: unknown, allowed: string): string {
-  const text = found === undefined ? 'nothing' : (JSON.stringify(found) ?? String(found));
-  return `${path}: found ${text.length > 100 ? `${text.slice(0, 100)}…` : text}, allowed: ${allowed}`;
+  return `${path}: found ${showValue(found)}, allowed: ${allowed}`;
 }
 
 function valueAt(value: unknown, keys: readonly (string | number)[]): unknown {
@@ -191,7 +210,7 @@ function relationProblems(input: unknown): readonly string[] {
 
 function complete(file: ConfigFile, workingDirectory: string): MonitorConfig {
   const { watchdog } = file;
-  const ids = new Set<string>();
+  const ids = new Ids();
   return {
     checkIntervalMs: file.checkInterval,
     readTimeoutMs: file.readTimeout,
@@ -202,16 +221,18 @@ function complete(file: ConfigFile, workingDirectory: string): MonitorConfig {
     httpHost: file.httpHost === '' ? undefined : file.httpHost.replace(/^\[|\]$/g, ''),
     logLevel: file.logLevel,
     logFormat: file.logFormat,
+    canaryFile: trimSlash(file.canaryFile),
     mounts: file.mounts.map((mount) => ({
-      id: uniqueId(mount.name === undefined || mount.name === '' ? mount.path : mount.name, ids),
+      id: ids.unique(mount.name === undefined || mount.name === '' ? mount.path : mount.name),
       name: mount.name === '' ? undefined : mount.name,
       path: mount.path,
       absolutePath: trimSlash(posix.resolve(workingDirectory, mount.path)),
       checkType: mount.checkType,
-      canaryFile: mount.canaryFile ?? file.canaryFile,
+      canaryFile: trimSlash(mount.canaryFile ?? file.canaryFile),
       canaryContent: mount.canaryContent,
       minEntries: mount.minEntries,
       fsType: mount.fsType,
+      writable: mount.writable,
       failureThreshold: mount.failureThreshold === 0 ? file.failureThreshold : mount.failureThreshold,
     })),
     watchdog: {
@@ -233,11 +254,21 @@ function trimSlash(path: string): string {
   return path.length > 1 ? path.replace(/\/+$/, '') : path;
 }
 
-function uniqueId(wanted: string, taken: Set<string>): string {
-  let id = wanted;
-  for (let number = 2; taken.has(id); number += 1) id = `${wanted} #${number}`;
-  taken.add(id);
-  return id;
+/** Gives each mount an id of its own: the wanted one, or with a number behind it. */
+class Ids {
+  readonly #taken = new Set<string>();
+  readonly #next = new Map<string, number>();
+
+  unique(wanted: string): string {
+    let id = wanted;
+    for (let number = this.#next.get(wanted) ?? 2; this.#taken.has(id); number += 1) {
+      id = `${wanted} #${number}`;
+      // Counting starts where it ended, so that thousands of one name cost no more than one each.
+      this.#next.set(wanted, number + 1);
+    }
+    this.#taken.add(id);
+    return id;
+  }
 }
 
 /** Settings that have no effect where they stand, or that name one mount twice. */
@@ -254,9 +285,14 @@ function oddities(file: ConfigFile, config: MonitorConfig): readonly string[] {
     idle('canaryContent', mount.canaryContent !== undefined, 'canary');
     idle('minEntries', mount.minEntries > 0, 'directory');
     idle('fsType', mount.fsType !== undefined, 'mountpoint');
+    if (mount.writable && mount.checkType === 'mountpoint') {
+      found.push(`${at}.writable: has no effect with checkType "mountpoint", which never touches the mount`);
+    }
+    // Another type of check of the same path sees what this one does not, so that is no mistake.
     const path = config.mounts[index]?.absolutePath ?? mount.path;
-    const first = firstAt.get(path);
-    if (first === undefined) firstAt.set(path, index);
+    const key = `${mount.checkType} ${path}`;
+    const first = firstAt.get(key);
+    if (first === undefined) firstAt.set(key, index);
     else found.push(`${at}.path: ${JSON.stringify(mount.path)} is also the path of mounts[${first}]`);
   }
   return found;

@@ -21,7 +21,7 @@ describe('generated files', () => {
       default: '30s',
       pattern: expect.any(String),
     });
-    expect(properties.httpPort).toMatchObject({ minimum: 1, maximum: 65_535, default: 8080 });
+    expect(properties.httpPort).toMatchObject({ maximum: 65_535, default: 8080 });
     expect(configJsonSchema().required).toEqual(['mounts']);
   });
 });

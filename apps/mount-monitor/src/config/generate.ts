@@ -1,17 +1,34 @@
-import { writeFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { chartValuesSchema } from '../reference/chart-values.ts';
+import { endpointsReference } from '../reference/endpoints.ts';
+import { glossary } from '../reference/glossary.ts';
+import { groupsOf, prometheusRule } from '../reference/prometheus-rule.ts';
 import { configJsonSchema, configReference } from './reference.ts';
 
 /** The generated files, and what they must hold; a test compares. */
 export function generatedFiles(): ReadonlyMap<URL, string> {
+  const app = (path: string) => new URL(`../../${path}`, import.meta.url);
+  const docs = (path: string) => new URL(`../../../../docs/${path}`, import.meta.url);
+  const rules = readFileSync(app('deploy/alerts/mount-monitor.rules.yaml'), 'utf8');
   return new Map([
-    [
-      new URL('../../config.schema.json', import.meta.url),
-      `${JSON.stringify(configJsonSchema(), null, 2)}\n`,
-    ],
-    [new URL('../../../../docs/configuration.md', import.meta.url), configReference()],
+    [app('config.schema.json'), json(configJsonSchema())],
+    [docs('configuration.md'), configReference()],
+    [docs('reference/endpoints.md'), endpointsReference()],
+    [docs('reference/glossary.md'), glossary()],
+    [app('chart/mount-monitor/values.schema.json'), json(chartValuesSchema())],
+    [app('chart/mount-monitor/files/mount-monitor.rules.yaml'), groupsOf(rules)],
+    [app('deploy/pod-monitor/prometheus-rule.yaml'), prometheusRule(rules)],
   ]);
 }
 
+function json(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
 if (process.argv[1] === import.meta.filename) {
-  Promise.all([...generatedFiles()].map(([file, text]) => writeFile(file, text)));
+  for (const [file, text] of generatedFiles()) {
+    await mkdir(new URL('.', file), { recursive: true });
+    await writeFile(file, text);
+  }
 }

@@ -20,8 +20,11 @@ export interface KnownContent {
   readonly lists: ReadonlyMap<string, readonly unknown[]>;
 }
 
+/** For how many unknown keys the nearest known one is looked for. */
+const MAX_GUESSES = 100;
+
 /** Settings for which an empty text means the same as leaving them out. */
-const emptyMeansUnset: ReadonlySet<string> = new Set(['logLevel', 'logFormat', 'canaryFile']);
+const emptyMeansUnset: ReadonlySet<string> = new Set(['logLevel', 'logFormat', 'canaryFile', 'checkType']);
 
 /**
  * Walks a parsed JSON value along the definition and keeps what is known. As Go's encoding/json does,
@@ -63,7 +66,9 @@ function walkObject(
     const name = exact ? key : known.find((candidate) => candidate.toLowerCase() === key.toLowerCase());
     const used = name !== undefined && (exact || !Object.hasOwn(value, name));
     if (!exact) {
-      found.unknown.push({ path: join(path, key), nearest: nearest(key, known), used });
+      // Somebody's typing errors are few; what comes by the thousands is none.
+      const near = found.unknown.length < MAX_GUESSES ? nearest(key, known) : name;
+      found.unknown.push({ path: join(path, key), nearest: near, used });
     }
     const schema = name === undefined ? undefined : entries[name];
     if (name === undefined || schema === undefined || !used || member === null) continue;

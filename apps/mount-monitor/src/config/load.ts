@@ -1,4 +1,4 @@
-import { type ParsedConfig, parseConfig } from './config.ts';
+import { type ParsedConfig, type ParseOptions, parseConfig } from './config.ts';
 import { ConfigError } from './errors.ts';
 import { type ConfigText, readConfigFile } from './file.ts';
 
@@ -30,17 +30,21 @@ export async function readSource(source: ConfigSource): Promise<ConfigText> {
 }
 
 /** Parses a file under the command line's overrides; throws as {@link parseConfig} does. */
-export function parseSource(file: ConfigText, source: ConfigSource, strictKeys = false): LoadedConfig {
+export function parseSource(
+  file: ConfigText,
+  source: ConfigSource,
+  mode: Pick<ParseOptions, 'strictKeys' | 'onePass'> = {},
+): LoadedConfig {
   const { httpPort, logLevel, logFormat } = source;
   const { config, warnings } = parseConfig(file.text, file.source, {
     overrides: { httpPort, logLevel, logFormat },
     workingDirectory: process.cwd(),
-    strictKeys,
+    ...mode,
   });
   return { config, warnings: [...file.warnings, ...warnings], file };
 }
 
 /** Reads and parses. */
-export async function loadConfig(source: ConfigSource): Promise<LoadedConfig> {
-  return parseSource(await readSource(source), source);
+export async function loadConfig(source: ConfigSource, onePass = false): Promise<LoadedConfig> {
+  return parseSource(await readSource(source), source, { onePass });
 }

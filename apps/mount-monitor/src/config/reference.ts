@@ -1,6 +1,7 @@
 import { toJsonSchema } from '@valibot/to-json-schema';
 import { durationPattern } from './duration.ts';
-import { configSchema } from './schema.ts';
+import { MAX_DEPTH } from './json.ts';
+import { configSchema, MAX_WHOLE_NUMBER } from './schema.ts';
 
 /** As much of JSON Schema as the definition comes to. */
 export interface JsonSchema {
@@ -66,7 +67,7 @@ function typeText(schema: JsonSchema, inUnion = false): string {
 }
 
 function bounds({ minimum, maximum }: JsonSchema): string {
-  if (maximum !== undefined) return `, ${minimum ?? ''} to ${maximum}`;
+  if (maximum !== undefined && maximum < MAX_WHOLE_NUMBER) return `, ${minimum ?? ''} to ${maximum}`;
   return minimum === undefined ? '' : `, ${minimum} or more`;
 }
 
@@ -108,8 +109,12 @@ configuration error: config.json: 2 problems
 
 - **Unknown keys** are warned about, with the nearest known key, and ignored. A key whose letters differ only in case
   is used, and warned about. Under \`--validate\` both are errors.
-- \`null\` means the same as leaving the key out, and so does \`""\` for \`logLevel\`, \`logFormat\` and \`canaryFile\`.
-- A file that every user may write is warned about.
+- \`null\` means the same as leaving the key out, and so does \`""\` for \`logLevel\`, \`logFormat\`,
+  \`canaryFile\` and \`checkType\`, as templates produce it.
+- A file that every user may write is warned about. One that cannot be read within 5 s, such as on a mount that hangs, is
+  refused; so is anything that is no regular file, and JSON nested more than ${MAX_DEPTH} levels deep.
+- **Init container mode** looks only at what it uses: mounts, \`canaryFile\`, \`readTimeout\` and the log's settings. Other
+  values that would be refused are warned about and ignored.
 
 The check types are told apart in [checks.md](checks.md), the watchdog's modes in [watchdog.md](watchdog.md).
 
@@ -127,10 +132,28 @@ nothing.
 | \`--log-level LEVEL\` | over the file's \`logLevel\` |
 | \`--log-format FORMAT\` | over the file's \`logFormat\` |
 | \`--init-container-mode\` | check every mount once, all in parallel; exit 0 if all passed, else 1 |
+| \`--check\` | check every mount once and print a table; exit 0 if all passed, else 1 |
+| \`--json\` | with \`--check\`: print one JSON object |
 | \`--validate\` | check the configuration and exit: 0 if it is valid, else 1 |
 | \`--version\` | print the version and exit |
 | \`-h\`, \`--help\` | print the flags and exit |
 
+\`--check\` is for people at a shell, and for what runs a command to learn whether something is healthy (an \`exec\` probe,
+Compose): it checks by itself, beside a monitor that runs or without one. Where one runs, asking its endpoints is cheaper.
+
 Long flags also work with one dash, and take their value behind \`=\` or as the next argument. A bad flag exits 2, a bad
 configuration exits 1.
+
+## Environment
+
+The watchdog reads \`POD_NAME\`, \`POD_NAMESPACE\` and what Kubernetes sets. These change the executable itself, because it holds the runtime Bun; set none of
+them, and keep others from setting them:
+
+| variable | effect |
+|---|---|
+| \`BUN_OPTIONS\` | its text is put before the command line, as flags of the runtime |
+| \`BUN_BE_BUN=1\` | the executable is the \`bun\` command, and no monitor |
+| \`BUN_INSPECT\` and its kin | a debugger is listened for |
+
+Probes start without any of the monitor's variables.
 `;

@@ -15,8 +15,25 @@ export const maxCanaryContent = 4096;
 const oneOf = <const Options extends readonly string[]>(options: Options) =>
   v.picklist(options, `one of ${options.map((option) => `"${option}"`).join(', ')}`);
 
+/** Beyond it a number no longer says which whole number it is. */
+export const MAX_WHOLE_NUMBER = Number.MAX_SAFE_INTEGER;
+
 const integer = (min: number, allowed: string) =>
-  v.pipe(v.number(allowed), v.integer(allowed), v.minValue(min, allowed));
+  v.pipe(
+    v.number(allowed),
+    v.integer(allowed),
+    v.minValue(min, allowed),
+    v.maxValue(MAX_WHOLE_NUMBER, `${allowed}, and at most ${MAX_WHOLE_NUMBER}`),
+  );
+
+/** What the Go program takes as "the default", as templates produce it: 0, and anything below. */
+const integerOrDefault = (preset: number, allowed: string) =>
+  v.pipe(
+    v.number(allowed),
+    v.integer(allowed),
+    v.maxValue(MAX_WHOLE_NUMBER, `${allowed}, and at most ${MAX_WHOLE_NUMBER}`),
+    v.transform((value) => (value <= 0 ? preset : value)),
+  );
 
 const durationText = (minMs: number, allowed: string) =>
   v.pipe(
@@ -57,7 +74,7 @@ function staysInside(relative: string): boolean {
     else if (segment !== '' && segment !== '.') depth += 1;
     if (depth < 0) return false;
   }
-  return depth > 0 && !/(^|\/)\.?$/.test(relative);
+  return depth > 0 && !/(^|\/)\.$/.test(relative);
 }
 
 const hostAllowed = 'an IPv4 or IPv6 address or a host name; empty for all addresses';
@@ -75,6 +92,7 @@ const preset = <const Schema extends v.GenericSchema, const Default extends v.In
 ) => v.pipe(v.optional(schema, value), v.description(text));
 
 const portAllowed = 'a whole number from 1 to 65535';
+const portOrDefault = (port: number): number => (port <= 0 ? 8080 : port);
 const fsTypeAllowed = 'a file system type, such as "fuse.rclone"';
 const contentAllowed = `a text of at most ${maxCanaryContent} characters`;
 
@@ -106,6 +124,11 @@ const mountSchema = v.object({
     0,
     'With checkType `directory`: the fewest entries that the folder must have.',
   ),
+  writable: preset(
+    v.boolean('true or false'),
+    false,
+    'With checkType `canary` or `directory`: also create, sync and remove a file in the mount.',
+  ),
   canaryContent: optional(
     v.pipe(v.string(contentAllowed), v.maxLength(maxCanaryContent, contentAllowed)),
     'With checkType `canary`: what the canary must hold. One newline at the file’s end is ignored.',
@@ -129,7 +152,7 @@ const watchdogSchema = v.object({
     'How long a mount must stay unhealthy before the restart is carried out.',
   ),
   maxRetries: preset(
-    integer(1, 'a whole number of 1 or more'),
+    integerOrDefault(3, 'a whole number of 1 or more (0 and below: the default, 3)'),
     3,
     'Attempts after the first before a failing delete is given up and the process exits with 1.',
   ),
@@ -179,12 +202,9 @@ export const configSchema = v.object({
     'How long open requests may take to end after SIGTERM; 1s or more.',
   ),
   failureThreshold: preset(
-    v.pipe(
-      integer(0, 'a whole number of 1 or more (0: the default, 3)'),
-      v.transform((threshold) => (threshold === 0 ? 3 : threshold)),
-    ),
+    integerOrDefault(3, 'a whole number of 1 or more (0 and below: the default, 3)'),
     3,
-    'Failures in a row until a mount is unhealthy; 0 takes the default.',
+    'Failures in a row until a mount is unhealthy; 0 and below take the default.',
   ),
   successThreshold: preset(
     integer(1, 'a whole number of 1 or more'),
@@ -192,9 +212,14 @@ export const configSchema = v.object({
     'Passes in a row until a failed mount is healthy again.',
   ),
   httpPort: preset(
-    v.pipe(integer(1, portAllowed), v.maxValue(65535, portAllowed)),
+    v.pipe(
+      v.number(portAllowed),
+      v.integer(portAllowed),
+      v.maxValue(65535, portAllowed),
+      v.transform(portOrDefault),
+    ),
     8080,
-    'The port of the HTTP endpoints.',
+    'The port of the HTTP endpoints, 1 to 65535; 0 and below take the default.',
   ),
   httpHost: preset(
     v.pipe(

@@ -1,83 +1,46 @@
-import { execFile } from 'node:child_process';
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { join } from 'node:path';
 import * as apps from 'kubernetes-models/apps/v1';
-import * as rbac from 'kubernetes-models/rbac.authorization.k8s.io/v1';
-import type { Container, PodSpec } from 'kubernetes-models/v1';
-import * as core from 'kubernetes-models/v1';
-import { describe, expect, it } from 'vitest';
-import { parse, parseAllDocuments } from 'yaml';
+import type * as rbac from 'kubernetes-models/rbac.authorization.k8s.io/v1';
+import { afterAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { localRepository } from '../../testing/local-repository.ts';
+import {
+  type ContainerSpec,
+  deployFolder,
+  type KubeObject,
+  kustomize,
+  type Pod,
+  readObjects,
+  unknownFields,
+  validateObject,
+  works,
+} from '../../testing/manifests.ts';
+import { need } from '../../testing/needs.ts';
 import { parseConfig } from '../config/config.ts';
 import { configSchema } from '../config/schema.ts';
-import { need } from '../testing/needs.ts';
 import { defaultBudgetConfigMap, defaultServiceAccountDir } from '../watchdog/environment.ts';
 import { exitModeCode } from '../watchdog/index.ts';
 
-const deploy = join(import.meta.dirname, '../../deploy');
-const execute = promisify(execFile);
-
-interface KubeObject {
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly metadata: { readonly name: string; readonly namespace?: string };
-}
-type ContainerSpec = InstanceType<typeof Container>;
-type Pod = InstanceType<typeof PodSpec>;
-
-const models: Readonly<Record<string, new (data: never) => { validate(): void }>> = {
-  'apps/v1 Deployment': apps.Deployment,
-  'apps/v1 StatefulSet': apps.StatefulSet,
-  'rbac.authorization.k8s.io/v1 Role': rbac.Role,
-  'rbac.authorization.k8s.io/v1 RoleBinding': rbac.RoleBinding,
-  'v1 ServiceAccount': core.ServiceAccount,
-  'v1 ConfigMap': core.ConfigMap,
-  'v1 Namespace': core.Namespace,
-};
-
-function readObjects(text: string): readonly KubeObject[] {
-  return parseAllDocuments(text).map((document) => {
-    expect(document.errors).toEqual([]);
-    return document.toJS() as KubeObject;
-  });
-}
-
-/** The models check the types of the fields that they know, and let others pass: a misspelt one goes unnoticed. */
-async function fieldNames(): Promise<ReadonlySet<string>> {
-  const root = dirname(fileURLToPath(import.meta.resolve('kubernetes-models')));
-  const meta = dirname(
-    fileURLToPath(import.meta.resolve('@kubernetes-models/apimachinery/apis/meta/v1/ObjectMeta')),
-  );
-  const folders = ['v1', 'apps/v1', 'rbac.authorization.k8s.io/v1'].map((folder) => join(root, folder));
-  const names = new Set<string>();
-  for (const folder of [...folders, meta]) {
-    for (const file of (await readdir(folder)).filter((name) => name.endsWith('.d.ts'))) {
-      const text = await readFile(join(folder, file), 'utf8');
-      for (const [, name] of text.matchAll(/^ {4}"(\w+)"\??:/gm)) names.add(name ?? '');
-    }
-  }
-  return names;
-}
-
-/** Every field's name, but not the keys of maps that are free. */
-function fieldsOf(value: unknown): readonly string[] {
-  const free = new Set(['labels', 'matchLabels', 'annotations', 'data', 'limits', 'requests', 'emptyDir']);
-  if (Array.isArray(value)) return value.flatMap(fieldsOf);
-  if (typeof value !== 'object' || value === null) return [];
-  return Object.entries(value).flatMap(([name, inner]) => [name, ...(free.has(name) ? [] : fieldsOf(inner))]);
-}
+const deploy = deployFolder;
 
 const examples = [
   ['example', 'plain/deployment.yaml', 'Deployment'],
   ['example-statefulset', 'plain/statefulset.yaml', 'StatefulSet'],
 ] as const;
 
-const kubectl = await execute('kubectl', ['version', '--client']).then(
-  () => true,
-  () => false,
-);
+const kubectl = await works('kubectl', ['version', '--client']);
+const needKubectl = need('kubectl', kubectl, 'on the path (Debian package kubernetes-client)');
+
+const folders: string[] = [];
+afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true }))));
+
+async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'deploy-'));
+  folders.push(folder);
+  return folder;
+}
 
 describe.each(examples)('%s', (folder, file, kind) => {
   const load = async () => {
@@ -95,33 +58,24 @@ describe.each(examples)('%s', (folder, file, kind) => {
     return { objects, one, pod, monitor };
   };
 
-  need(
-    'kubectl',
-    kubectl,
-    'on the path (Debian package kubernetes-client)',
-  )('is rendered by kubectl to what stands in plain/', async () => {
-    const { stdout } = await execute('kubectl', ['kustomize', join(deploy, folder)], { timeout: 60_000 });
+  needKubectl(`${folder} is rendered by kubectl to what stands in plain/`, async () => {
     const plain = await readFile(join(deploy, file), 'utf8');
-    expect(readObjects(stdout)).toEqual(readObjects(plain));
+    expect(await kustomize(join(deploy, folder))).toEqual(readObjects(plain));
   });
 
   it('holds objects of the Kubernetes types only', async () => {
     const { objects } = await load();
     expect(objects.length).toBeGreaterThan(5);
     for (const object of objects) {
-      const Model = models[`${object.apiVersion} ${object.kind}`];
-      if (Model === undefined) throw new Error(`no model for ${object.apiVersion} ${object.kind}`);
-      new Model(object as never).validate();
+      validateObject(object);
       if (object.kind !== 'Namespace') expect(object.metadata.namespace, object.kind).toBe('media');
     }
   });
 
   it('uses no field that the Kubernetes types do not have', async () => {
     const { objects } = await load();
-    const known = await fieldNames();
-    expect(known).toContain('mountPropagation');
-    expect(known).not.toContain('mountPropogation');
-    expect(objects.flatMap((object) => fieldsOf(object)).filter((field) => !known.has(field))).toEqual([]);
+    const misspelt = { ...objects[0], mountPropogation: '' } as unknown as KubeObject;
+    expect(await unknownFields([...objects, misspelt])).toEqual(['mountPropogation']);
   });
 
   it('gives the sidecar no privileges', async () => {
@@ -246,36 +200,183 @@ describe.each(examples)('%s', (folder, file, kind) => {
   });
 });
 
-describe('the component for mode exit', () => {
-  need(
-    'kubectl',
-    kubectl,
-    'on the path (Debian package kubernetes-client)',
-  )('restarts all containers on the watchdog’s own exit code, and may delete nothing', async () => {
-    const parent = await mkdtemp(join(tmpdir(), 'kustomize-'));
-    await cp(deploy, join(parent, 'deploy'), { recursive: true });
-    const folder = join(parent, 'deploy/example');
-    const kustomization = await readFile(join(folder, 'kustomization.yaml'), 'utf8');
-    await writeFile(
-      join(folder, 'kustomization.yaml'),
-      kustomization.replace('  - ../component\n', '  - ../component\n  - ../exit\n'),
+describe('the components', () => {
+  needKubectl(
+    'exit restarts all containers on the watchdog’s own exit code, and may delete nothing',
+    async () => {
+      const objects = await renderWith((text) =>
+        text.replace('  - ../account\n', '  - ../account\n  - ../exit\n'),
+      );
+      const workload = one<InstanceType<typeof apps.Deployment>>(objects, 'Deployment');
+      new apps.Deployment(workload).validate();
+      const monitor = workload.spec?.template.spec?.initContainers?.at(-1);
+      expect(monitor?.name).toBe('mount-monitor');
+      expect(monitor?.restartPolicyRules).toEqual([
+        { action: 'RestartAllContainers', exitCodes: { operator: 'In', values: [exitModeCode] } },
+      ]);
+      const role = one<InstanceType<typeof rbac.Role>>(objects, 'Role');
+      expect(role.rules?.flatMap(({ verbs }) => verbs)).toEqual(['get', 'create', 'get', 'patch']);
+    },
+  );
+
+  needKubectl(
+    'component alone adds a container, a volume and a label, and changes nothing else',
+    async () => {
+      const objects = await renderWith((text) => text.replace(/^ {2}- \.\.\/(?!component).*\n/gm, ''));
+      const [before] = readObjects(await readFile(join(deploy, 'example/media.yaml'), 'utf8'));
+      const { metadata, spec } = structuredClone(
+        one<InstanceType<typeof apps.Deployment>>(objects, 'Deployment'),
+      );
+      const pod = spec?.template.spec;
+      expect(pod?.initContainers?.pop()?.name).toBe('mount-monitor');
+      expect(spec?.template.metadata?.labels).toEqual({ app: 'media', 'mount-monitor': 'mount-monitor' });
+      const { spec: original } = before as unknown as { spec: { template: { spec: Pod } } };
+      const volumes = pod?.volumes?.filter(({ name }) => name !== 'mount-monitor-config');
+      expect({ ...pod, volumes }).toEqual(original.template.spec);
+      expect(metadata?.name).toBe('media');
+      expect(objects.map(({ kind }) => kind)).toEqual(['Namespace', 'ConfigMap', 'Deployment']);
+    },
+  );
+
+  describe.each([
+    ['liveness', '          livenessProbe: { exec: { command: ["true"] } }\n', 'livenessProbe'],
+    ['account', '      serviceAccountName: mine\n', 'serviceAccountName'],
+    ['account', '      automountServiceAccountToken: true\n', 'automountServiceAccountToken'],
+    ['process-namespace', '      shareProcessNamespace: false\n', 'shareProcessNamespace'],
+  ])('%s', (component, line, field) => {
+    needKubectl(`${component} refuses to replace the application’s own ${field}`, async () => {
+      const after =
+        field === 'livenessProbe' ? '          image: registry.example/app:1.0.0\n' : '    spec:\n';
+      const own = (text: string) => text.replace(after, `${after}${line}`);
+      await expect(renderWith((text) => text, own)).rejects.toThrow(
+        new RegExp(`deploy/${component}'.*${field} failed: test failed`),
+      );
+    });
+  });
+
+  needKubectl('watchdog works with a service account of the application’s own', async () => {
+    const readme = await readFile(join(deploy, 'README.md'), 'utf8');
+    const patch = /```yaml\n(patches:\n.*?RoleBinding.*?)```/s.exec(readme)?.[1] ?? '';
+    const objects = await renderWith(
+      (text) => `${text.replace('  - ../account\n', '')}${patch}`,
+      (text) => text.replace('    spec:\n', '    spec:\n      serviceAccountName: media\n'),
     );
-    const { stdout } = await execute('kubectl', ['kustomize', folder], { timeout: 60_000 });
-    await rm(parent, { recursive: true });
-    const objects = readObjects(stdout);
-    const workload = objects.find(({ kind }) => kind === 'Deployment') as InstanceType<
-      typeof apps.Deployment
-    >;
-    new apps.Deployment(workload).validate();
-    const monitor = workload.spec?.template.spec?.initContainers?.at(-1);
-    expect(monitor?.name).toBe('mount-monitor');
-    expect(monitor?.restartPolicyRules).toEqual([
-      { action: 'RestartAllContainers', exitCodes: { operator: 'In', values: [exitModeCode] } },
-    ]);
-    const role = objects.find(({ kind }) => kind === 'Role') as InstanceType<typeof rbac.Role>;
-    expect(role.rules?.flatMap(({ verbs }) => verbs)).toEqual(['get', 'create', 'get', 'patch']);
+    const binding = one<InstanceType<typeof rbac.RoleBinding>>(objects, 'RoleBinding');
+    expect(binding.subjects).toEqual([{ kind: 'ServiceAccount', name: 'media', namespace: 'media' }]);
+    const pod = one<InstanceType<typeof apps.Deployment>>(objects, 'Deployment').spec?.template.spec;
+    expect(pod?.serviceAccountName).toBe('media');
+    expect(pod?.automountServiceAccountToken).toBeUndefined();
+    expect(objects.filter(({ kind }) => kind === 'ServiceAccount')).toEqual([]);
+  });
+
+  needKubectl(
+    'the NetworkPolicy closes the monitor’s port to all but one namespace, and no other port',
+    async () => {
+      const [policy] = (await renderWith((text) => text)).filter(({ kind }) => kind === 'NetworkPolicy');
+      const { spec } = policy as unknown as {
+        spec: {
+          podSelector: { matchLabels: object };
+          policyTypes: string[];
+          ingress: { from?: unknown[]; ports: { protocol: string; port: number; endPort?: number }[] }[];
+        };
+      };
+      expect(spec.policyTypes).toEqual(['Ingress']);
+      expect(spec.podSelector.matchLabels).toEqual({ 'mount-monitor': 'mount-monitor' });
+      const open = (port: number, protocol: string) =>
+        spec.ingress
+          .filter(({ ports }) =>
+            ports.some(
+              (each) =>
+                each.protocol === protocol && each.port <= port && port <= (each.endPort ?? each.port),
+            ),
+          )
+          .map(({ from }) => (from === undefined ? 'all' : 'some'));
+      const { default: monitorPort } = configSchema.entries.httpPort;
+      expect(open(monitorPort, 'TCP')).toEqual(['some']);
+      const others = [1, 80, monitorPort - 1, monitorPort + 1, 32_400, 65_535];
+      expect(others.map((port) => open(port, 'TCP'))).toEqual(others.map(() => ['all']));
+      expect(open(monitorPort, 'UDP')).toEqual(['all']);
+    },
+  );
+
+  needKubectl(
+    'the monitors select the sidecar’s pods and its port, also while they are not ready',
+    async () => {
+      const added = '  - ../component\n  - ../pod-monitor\n  - ../service-monitor\n';
+      const objects = await renderWith((text) => text.replace('  - ../component\n', added));
+      for (const object of objects) validateObject(object);
+      expect(await unknownFields(objects)).toEqual([]);
+      const find = (wanted: string) => one<{ spec: Record<string, unknown> }>(objects, wanted).spec;
+      const labels = one<InstanceType<typeof apps.Deployment>>(objects, 'Deployment').spec?.template.metadata
+        ?.labels;
+      const matchLabels = { 'mount-monitor': 'mount-monitor' };
+      expect(labels).toMatchObject(matchLabels);
+      const endpoint = { port: 'mount-monitor', path: '/metrics', interval: '30s' };
+      expect(find('PodMonitor')).toEqual({ selector: { matchLabels }, podMetricsEndpoints: [endpoint] });
+      expect(find('ServiceMonitor')).toEqual({ selector: { matchLabels }, endpoints: [endpoint] });
+      const service = one<KubeObject>(objects, 'Service');
+      expect(service.metadata.labels).toEqual(matchLabels);
+      expect(find('Service')).toEqual({
+        clusterIP: 'None',
+        publishNotReadyAddresses: true,
+        selector: matchLabels,
+        ports: [{ name: endpoint.port, port: 8080, targetPort: 8080 }],
+      });
+    },
+  );
+
+  needKubectl('work from a Git address, in a folder that holds nothing else of this repository', async () => {
+    const parent = await temporaryFolder();
+    const localise = await localRepository(parent);
+    const own = join(parent, 'own');
+    await cp(join(deploy, 'example'), own, { recursive: true });
+    const text = await readFile(join(own, 'kustomization.yaml'), 'utf8');
+    const address =
+      /https:\/\/\S+?\/\/apps\/mount-monitor\/deploy\/component\?ref=v1\.0\.0/.exec(text)?.[0] ?? '';
+    expect(address, 'the address that the example names').not.toBe('');
+    const local = localise(address);
+    const remote = text.replaceAll(
+      /- \.\.\/(\S+)/g,
+      (_, name) => `- ${local.replace('/component?', `/${name}?`)}`,
+    );
+    expect(remote).not.toContain('../');
+    await writeFile(join(own, 'kustomization.yaml'), remote);
+    expect(await kustomize(own)).toEqual(
+      readObjects(await readFile(join(deploy, 'plain/deployment.yaml'), 'utf8')),
+    );
+  });
+
+  it('every component is in the table of README.md', async () => {
+    const readme = await readFile(join(deploy, 'README.md'), 'utf8');
+    const named = [...readme.matchAll(/^\| `([\w-]+)\/` \|/gm)].map(([, name]) => name);
+    const present = (await readdir(deploy, { withFileTypes: true })).filter((entry) => entry.isDirectory());
+    expect(named.toSorted()).toEqual(present.map(({ name }) => name).toSorted());
   });
 });
+
+function one<Type>(objects: readonly KubeObject[], kind: string): Type {
+  const found = objects.filter((object) => object.kind === kind);
+  expect(found, kind).toHaveLength(1);
+  return found[0] as Type;
+}
+
+/** The example of a copy of deploy/, with changes. */
+async function renderWith(
+  kustomization: (text: string) => string,
+  workload: (text: string) => string = (text) => text,
+): Promise<readonly KubeObject[]> {
+  const parent = await temporaryFolder();
+  await mkdir(join(parent, 'deploy'));
+  await cp(deploy, join(parent, 'deploy'), { recursive: true });
+  const example = join(parent, 'deploy/example');
+  for (const [file, change] of [
+    ['kustomization.yaml', kustomization],
+    ['media.yaml', workload],
+  ] as const) {
+    await writeFile(join(example, file), change(await readFile(join(example, file), 'utf8')));
+  }
+  return kustomize(example);
+}
 
 it('every YAML file in deploy/ can be read', async () => {
   const files = (await readdir(deploy, { recursive: true })).filter((name) => name.endsWith('.yaml'));

@@ -1,2 +1,3 @@
+export { ListenError } from './listen-error.ts';
 export { createRouter } from './routes.ts';
-export { HttpServer, ListenError } from './server.ts';
+export { HttpServer } from './server.ts';

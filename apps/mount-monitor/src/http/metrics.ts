@@ -49,6 +49,13 @@ export function renderMetrics(view: View): string {
   );
   each((mount, labels) => out.sample('', labels, view.isHung(mount) ? 1 : 0));
 
+  out.family(
+    'mount_monitor_predecessor_probes_hung',
+    'gauge',
+    'Probes of monitors that ran here before and that still hang in the kernel.',
+  );
+  out.sample('', {}, view.predecessorProbes());
+
   out.family('mount_monitor_checks_total', 'counter', 'Checks by result and, for failures, reason.');
   each(({ checks }, labels) => {
     for (const [series, count] of checks) {
@@ -107,7 +114,32 @@ export function renderMetrics(view: View): string {
     'When the configuration in use was read.',
   );
   out.time({}, reloads.lastSuccessAt);
+  writeHttp(out, view);
+
+  out.family(
+    'mount_monitor_log_lines_lost_total',
+    'counter',
+    'Lines of the log that could not be written, because nobody read them or the disk was full.',
+  );
+  out.sample('', {}, view.lostLogLines());
   return out.text();
+}
+
+function writeHttp(out: Exposition, view: View): void {
+  const http = view.http();
+  if (http === undefined) return;
+  out.family('mount_monitor_http_connections', 'gauge', 'Connections that are open.');
+  out.sample('', {}, http.open);
+  out.family('mount_monitor_http_connections_total', 'counter', 'Connections taken in.');
+  out.sample('', {}, http.accepted);
+  out.family(
+    'mount_monitor_http_connections_cut_total',
+    'counter',
+    'Connections ended for what their clients did.',
+  );
+  for (const [reason, count] of http.cut) out.sample('', { reason }, count);
+  out.family('mount_monitor_http_requests_total', 'counter', 'Requests answered, by status.');
+  for (const [code, count] of http.answers) out.sample('', { code: String(code) }, count);
 }
 
 /** The id tells apart mounts that share name and path, so that no series occurs twice. */

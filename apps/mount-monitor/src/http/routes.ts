@@ -1,56 +1,88 @@
 import type { MountSnapshot } from '../monitor/mount-record.ts';
 import { renderMetrics } from './metrics.ts';
 import { pageHeaders, statusPage } from './page.ts';
+import { type ProbeNote, type Reply, text } from './reply.ts';
+import { readTarget } from './target.ts';
 import type { View } from './view.ts';
-
-/** An answer, complete. */
-export interface Reply {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
-}
-
-type Route = (view: View) => Reply;
 
 /** Answers a request by its method and target; the same for HEAD as for GET. */
 export type Router = (method: string, target: string) => Reply;
 
+/** The longest that an answer which is costly to render may be shown again after something has changed, in ms. */
+const MAX_AGE_MS = 250;
+/** Rendering may take at most one part in so many of the time. */
+const RENDER_SHARE = 20;
+
+const notFound = text(404, 'not found\n');
+const badRequest = text(400, 'bad request\n');
+const methodNotAllowed = text(405, 'method not allowed\n', { allow: 'GET, HEAD' });
+
 /** The endpoints over a view. */
 export function createRouter(view: View): Router {
-  const mountsJson = cachedMounts(view);
-  const routes: Readonly<Record<string, Route>> = {
-    '/': () => ({ status: 200, headers: pageHeaders, body: statusPage }),
-    '/version': () => json(200, JSON.stringify({ version: view.version })),
-    '/metrics': () => ({
-      status: 200,
-      headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' },
-      body: renderMetrics(view),
-    }),
-    '/healthz/live': () => health(mountsJson().alive, mountsJson().brief),
-    '/healthz/ready': () => health(mountsJson().ready && !view.draining(), mountsJson().brief),
-    '/healthz/status': () => {
-      const { ready } = mountsJson();
-      return health(ready && !view.draining(), statusMounts(view), statusExtras(view));
-    },
-    '/healthz/self': () => self(view),
-  };
+  const mounts = renderedMounts(view);
+  const routes = new Map<string, () => Reply>([
+    ['/', constantly({ status: 200, headers: pageHeaders, body: statusPage })],
+    ['/version', constantly(json(200, JSON.stringify({ version: view.version })))],
+    [
+      '/metrics',
+      renderedSeldom(view, () => ({ status: 200, headers: metricsHeaders, body: renderMetrics(view) })),
+    ],
+    ['/healthz/live', rendered(view, () => health(mounts().alive, mounts().brief, '', live))],
+    [
+      '/healthz/ready',
+      rendered(view, () => health(mounts().ready && !view.draining(), mounts().brief, '', ready)),
+    ],
+    [
+      '/healthz/status',
+      renderedSeldom(view, () =>
+        health(mounts().ready && !view.draining(), statusMounts(view), statusExtras(view), status),
+      ),
+    ],
+    ['/healthz/self', rendered(view, () => self(view))],
+  ]);
   return (method, target) => {
-    const path = pathOf(target);
-    const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
-    if (route === undefined) return text(404, 'not found\n');
-    if (method !== 'GET' && method !== 'HEAD') {
-      return text(405, 'method not allowed\n', { allow: 'GET, HEAD' });
-    }
-    return route(view);
+    const read = readTarget(target);
+    if (read.kind === 'invalid') return badRequest;
+    if (read.kind === 'moved') return text(301, 'moved permanently\n', { location: read.location });
+    const route = routes.get(read.path);
+    if (route === undefined) return notFound;
+    return method === 'GET' || method === 'HEAD' ? route() : methodNotAllowed;
   };
 }
 
-/** The path of a request target in origin or absolute form (https://www.rfc-editor.org/rfc/rfc9112#section-3.2). */
-function pathOf(target: string): string {
-  const origin = /^https?:\/\/[^/?#]*/i.exec(target)?.[0] ?? '';
-  const end = target.slice(origin.length).search(/[?#]/);
-  const path = end < 0 ? target.slice(origin.length) : target.slice(origin.length, origin.length + end);
-  return path === '' ? '/' : path;
+function constantly(reply: Reply): () => Reply {
+  return () => reply;
+}
+
+/** Whoever asks gets the same answer until something changes, or a second has passed: answers carry the time. */
+function rendered(view: View, render: () => Reply): () => Reply {
+  let key: string | undefined;
+  let reply = notFound;
+  return () => {
+    const current = `${view.revision()} ${Math.floor(Date.now() / 1000)}`;
+    if (current !== key) {
+      reply = render();
+      key = current;
+    }
+    return reply;
+  };
+}
+
+/** As {@link rendered}; where rendering is costly, changes are also gathered for a moment. */
+function renderedSeldom(view: View, render: () => Reply): () => Reply {
+  let renderAgainAt = 0;
+  let last = notFound;
+  const current = rendered(view, () => {
+    const start = performance.now();
+    const reply = render();
+    const end = performance.now();
+    renderAgainAt = end + Math.min(MAX_AGE_MS, RENDER_SHARE * (end - start));
+    return reply;
+  });
+  return () => {
+    if (performance.now() >= renderAgainAt) last = current();
+    return last;
+  };
 }
 
 interface MountsJson {
@@ -59,18 +91,19 @@ interface MountsJson {
   readonly brief: string;
 }
 
-/** Probes ask far more often than mounts change, so the mounts' part is made once a change. */
-function cachedMounts(view: View): () => MountsJson {
-  let revision: number | undefined;
+/** What live and ready share is made once a change. */
+function renderedMounts(view: View): () => MountsJson {
+  let revision: string | undefined;
   let cached: MountsJson = { alive: true, ready: false, brief: '[]' };
   return () => {
-    if (revision === view.revision()) return cached;
-    revision = view.revision();
-    const mounts = view.mounts();
+    const current = view.revision();
+    if (revision === current) return cached;
+    revision = current;
+    const all = view.mounts();
     cached = {
-      alive: mounts.every(({ state }) => state.status !== 'unhealthy'),
-      ready: mounts.every(({ state }) => state.status === 'healthy'),
-      brief: JSON.stringify(mounts.map(briefMount)),
+      alive: all.every(({ state }) => state.status !== 'unhealthy'),
+      ready: all.every(({ state }) => state.status === 'healthy'),
+      brief: JSON.stringify(all.map(briefMount)),
     };
     return cached;
   };
@@ -112,6 +145,7 @@ function statusMounts(view: View): string {
 function statusExtras(view: View): string {
   const extras = {
     hung_probes: view.hungProbes(),
+    predecessor_probes: view.predecessorProbes(),
     watchdog: view.watchdog().status,
     version: view.version,
     started_at: view.startedAt.toISOString(),
@@ -120,13 +154,35 @@ function statusExtras(view: View): string {
   return `,${JSON.stringify(extras).slice(1, -1)}`;
 }
 
-function health(healthy: boolean, mounts: string, extras = ''): Reply {
-  const status = healthy ? 'healthy' : 'unhealthy';
-  const timestamp = new Date().toISOString();
-  return json(
-    healthy ? 200 : 503,
-    `{"status":"${status}","timestamp":"${timestamp}","mounts":${mounts}${extras}}`,
-  );
+/** How the log words a health endpoint's answer: while all is well, and otherwise. */
+interface ProbeWords {
+  readonly endpoint: string;
+  readonly good: string;
+  readonly bad: string;
+  readonly badLevel: 'info' | 'warn';
+}
+
+const live: ProbeWords = { endpoint: '/healthz/live', good: 'alive', bad: 'unhealthy', badLevel: 'warn' };
+const ready: ProbeWords = { endpoint: '/healthz/ready', good: 'ready', bad: 'not_ready', badLevel: 'info' };
+const status: ProbeWords = {
+  endpoint: '/healthz/status',
+  good: 'healthy',
+  bad: 'unhealthy',
+  badLevel: 'info',
+};
+
+function health(healthy: boolean, mounts: string, extras: string, words: ProbeWords): Reply {
+  const { endpoint, good, bad, badLevel } = words;
+  const probe: ProbeNote = healthy
+    ? { endpoint, result: good, level: 'debug' }
+    : { endpoint, result: bad, level: badLevel };
+  const body = `{"status":"${healthy ? 'healthy' : 'unhealthy'}","timestamp":"${timestamp()}","mounts":${mounts}${extras}}`;
+  return { ...json(healthy ? 200 : 503, body), probe };
+}
+
+/** The time in whole seconds: an answer is shown for up to one. */
+function timestamp(): string {
+  return `${new Date().toISOString().slice(0, 19)}Z`;
 }
 
 function self(view: View): Reply {
@@ -134,16 +190,14 @@ function self(view: View): Reply {
   const healthy = stalled.length === 0;
   const body = {
     status: healthy ? 'healthy' : 'unhealthy',
-    timestamp: new Date().toISOString(),
+    timestamp: timestamp(),
     stalled_mounts: stalled,
   };
   return json(healthy ? 200 : 503, JSON.stringify(body));
 }
 
-function json(status: number, body: string): Reply {
-  return { status, headers: { 'content-type': 'application/json' }, body: `${body}\n` };
+function json(code: number, body: string): Reply {
+  return { status: code, headers: { 'content-type': 'application/json' }, body: `${body}\n` };
 }
 
-function text(status: number, body: string, headers: Readonly<Record<string, string>> = {}): Reply {
-  return { status, headers: { 'content-type': 'text/plain; charset=utf-8', ...headers }, body };
-}
+const metricsHeaders = { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' };

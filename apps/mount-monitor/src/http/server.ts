@@ -1,48 +1,41 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type Server, type Socket } from 'node:net';
 import type { Logger } from '../log.ts';
-import { after } from '../monitor/timers.ts';
+import { Connections } from './connections.ts';
+import { type Kernel, loadKernel } from './kernel.ts';
+import { ListenError } from './listen-error.ts';
+import { RequestLog } from './request-log.ts';
 import type { Router } from './routes.ts';
+import type { HttpCounts } from './view.ts';
 
-/** An address that cannot be listened on. */
-export class ListenError extends Error {
-  readonly code: string;
+/** Connections that the kernel holds until they are taken in. */
+const BACKLOG = 4096;
 
-  constructor(host: string | undefined, port: number, cause: NodeJS.ErrnoException) {
-    const where = host === undefined ? `port ${port}` : `${host} port ${port}`;
-    const why =
-      cause.code === 'EADDRINUSE'
-        ? 'the port is taken by another process'
-        : cause.code === 'EACCES'
-          ? 'no permission to use the port'
-          : cause.code === 'EADDRNOTAVAIL' || cause.code === 'ENOTFOUND'
-            ? 'this machine does not have the address'
-            : cause.message;
-    super(`cannot listen on ${where}: ${why} (${cause.code ?? 'unknown error'})`, { cause });
-    this.name = 'ListenError';
-    this.code = cause.code ?? 'unknown';
-  }
-}
-
-/** Limits on what a client may cost: times in ms, sizes in bytes. */
-const limits = {
-  maxHeaderSize: 8 * 1024,
-  headersTimeout: 5000,
-  requestTimeout: 10_000,
-  keepAliveTimeout: 5000,
-  connectionsCheckingInterval: 1000,
-  maxConnections: 256,
-} as const;
-
-/** Serves the router over HTTP/1.1. */
+/**
+ * Serves the router over HTTP/1.1. It is made for this purpose, on plain sockets: what a client may cost is bounded
+ * by construction, which no server of the runtime offers.
+ */
 export class HttpServer {
-  readonly #router: Router;
   readonly #log: Logger;
+  readonly #connections: Connections;
+  readonly #answers = new Map<number, number>();
+  readonly #kernel = loadKernel();
   #server: Server | undefined;
-  #draining = false;
 
   constructor(router: Router, log: Logger) {
-    this.#router = router;
     this.#log = log;
+    const requestLog = new RequestLog(log);
+    this.#connections = new Connections({
+      answer: ({ method, target }) => {
+        const reply = router(method, target);
+        this.#answers.set(reply.status, (this.#answers.get(reply.status) ?? 0) + 1);
+        requestLog.note(method, target, reply);
+        return reply;
+      },
+    });
+  }
+
+  counts(): HttpCounts {
+    return { ...this.#connections.counts(), answers: this.#answers };
   }
 
   /**
@@ -50,79 +43,50 @@ export class HttpServer {
    * is taken before the old one is given up. Throws {@link ListenError} and stays where it was.
    */
   async listen(host: string | undefined, port: number): Promise<void> {
-    const server = await this.#open(host, port);
+    const server = await this.#open(host, port, await this.#kernel);
     const previous = this.#server;
     this.#server = server;
-    if (previous !== undefined) {
-      previous.close();
-      previous.closeIdleConnections();
-    }
+    if (previous === undefined) return;
+    previous.close();
+    this.#connections.releaseIdle();
   }
 
   /** Refuses new connections, lets open requests end for so many ms, and cuts what is left then. */
   async drain(timeoutMs: number): Promise<void> {
-    this.#draining = true;
-    const server = this.#server;
-    if (server === undefined) return;
-    await new Promise<void>((resolve) => {
-      const cancel = after(timeoutMs, () => {
-        server.closeAllConnections();
-        resolve();
-      });
-      server.close(() => {
-        cancel();
-        resolve();
-      });
-      server.closeIdleConnections();
-    });
+    this.#server?.close();
+    await this.#connections.drain(timeoutMs);
   }
 
-  async #open(host: string | undefined, port: number): Promise<Server> {
-    if (host !== undefined) return this.#bind(host, port);
+  async #open(host: string | undefined, port: number, kernel: Kernel): Promise<Server> {
+    if (host !== undefined) return this.#bind(host, port, kernel);
     try {
-      return await this.#bind('::', port);
+      return await this.#bind('::', port, kernel);
     } catch (error) {
       // A kernel without IPv6 has no "::" to listen on.
       const code = error instanceof ListenError ? error.code : '';
       if (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL') throw error;
-      return this.#bind('0.0.0.0', port);
+      return this.#bind('0.0.0.0', port, kernel);
     }
   }
 
-  #bind(host: string, port: number): Promise<Server> {
-    const server = createServer(limits, (request, response) => this.#answer(request, response));
-    server.keepAliveTimeout = limits.keepAliveTimeout;
-    server.maxConnections = limits.maxConnections;
+  #bind(host: string, port: number, kernel: Kernel): Promise<Server> {
+    // A client may end its side and still be answered.
+    const options = { allowHalfOpen: true, noDelay: true };
+    const server = createServer(options, (socket: Socket) => {
+      const words = kernel.firstWords(socket);
+      if (words.kind === 'ended') socket.destroy();
+      else this.#connections.admit(socket, words.kind === 'bytes' ? words.bytes : undefined);
+    });
     return new Promise((resolve, reject) => {
       server.once('error', (cause: NodeJS.ErrnoException) =>
         reject(new ListenError(host === '::' ? undefined : host, port, cause)),
       );
-      server.listen({ host, port }, () => {
+      server.listen({ host, port, backlog: BACKLOG }, () => {
         server.removeAllListeners('error');
         server.on('error', (error) => this.#log.error('http server error', { error }));
+        kernel.tuneListener(server, BACKLOG);
         resolve(server);
       });
     });
   }
-
-  #answer(request: IncomingMessage, response: ServerResponse): void {
-    const { method = '', url = '' } = request;
-    const { status, headers, body } = this.#router(method, url);
-    // Nothing here reads a body, so a connection that carries one cannot be used again.
-    const last = this.#draining || hasBody(request);
-    response.writeHead(status, {
-      ...headers,
-      'cache-control': 'no-store',
-      'x-content-type-options': 'nosniff',
-      'content-length': Buffer.byteLength(body),
-      ...(last ? { connection: 'close' } : {}),
-    });
-    response.end(method === 'HEAD' ? undefined : body);
-    this.#log.debug('http request', { method, target: url, status });
-  }
-}
-
-function hasBody({ headers }: IncomingMessage): boolean {
-  const length = headers['content-length'];
-  return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
 }

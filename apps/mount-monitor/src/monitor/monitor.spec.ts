@@ -4,7 +4,7 @@ import { parseConfig } from '../config/config.ts';
 import { createLogger } from '../log.ts';
 import type { ProbeRequest } from '../probe/protocol.ts';
 import { type Checker, Monitor } from './monitor.ts';
-import type { CheckOutcome } from './prober.ts';
+import type { CheckOutcome } from './outcome.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -113,6 +113,22 @@ describe('Monitor', () => {
     );
   });
 
+  it('starts checks together that fall into the same tenth of the interval', async () => {
+    const random = fc.sample(fc.double({ min: 0, max: 1, noNaN: true }), { numRuns: 400, seed: 7 });
+    let index = 0;
+    const mounts = Array.from({ length: 30 }, (_, number) => ({ path: `/${number}` }));
+    const { monitor, prober } = monitorOf({ mounts }, () => random[index++ % random.length] ?? 0);
+    monitor.start();
+    const start = performance.now();
+    await vi.advanceTimersByTimeAsync(100_000);
+    monitor.close();
+    const moments = new Set(prober.asked.map(({ at }) => Math.round(at - start)));
+    expect(prober.asked.length).toBeGreaterThanOrEqual(30 * 9);
+    for (const moment of moments) expect(moment % 1000).toBe(0);
+    // They are still spread: the moments of a cycle differ from mount to mount.
+    expect(moments.size).toBeGreaterThan(20);
+  });
+
   it('counts a check that is cut short, or inconclusive, as nothing', async () => {
     const { monitor, prober } = monitorOf({ mounts: [{ path: '/a', failureThreshold: 1 }] });
     prober.outcome = () => ({ kind: 'inconclusive', error: 'no process' });
@@ -177,9 +193,10 @@ describe('Monitor', () => {
     );
     expect(statuses(monitor)).toEqual(['unknown', 'healthy']);
     expect(monitor.snapshot()[1]?.config).toMatchObject({ name: 'renamed', failureThreshold: 9 });
-    await vi.advanceTimersByTimeAsync(20_500);
+    await vi.advanceTimersByTimeAsync(21_500);
     expect(prober.times('/a').map((at) => at - start)).toEqual([0, 20_000]);
-    expect(prober.times('/b').map((at) => at - start)).toEqual([0, 5000, 25_000]);
+    // Not 25,000: that lies between two slots of a tenth of the interval.
+    expect(prober.times('/b').map((at) => at - start)).toEqual([0, 5000, 26_000]);
     monitor.close();
   });
 

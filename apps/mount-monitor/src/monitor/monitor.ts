@@ -1,11 +1,18 @@
 import type { MonitorConfig, MountConfig } from '../config/config.ts';
 import type { Logger } from '../log.ts';
 import { MountRecord, type MountSnapshot } from './mount-record.ts';
-import type { CheckOutcome, Prober } from './prober.ts';
+import type { CheckOutcome } from './outcome.ts';
+import type { Prober } from './prober.ts';
 import { after, type CancelTimer } from './timers.ts';
 
 /** How far a check's start may lie from its interval, as a share of it. */
 const jitter = 0.1;
+
+/**
+ * Checks that fall into the same part of the interval, this share of it, are started together: most of what a check of a
+ * healthy mount costs is waking up for it.
+ */
+const slotShare = 0.1;
 
 /** After how many intervals without a completed check the loop counts as stalled. */
 const stallIntervals = 3;
@@ -28,6 +35,7 @@ type Settings = Pick<MonitorConfig, 'mounts' | 'checkIntervalMs' | 'readTimeoutM
 export class Monitor {
   readonly #options: Required<MonitorOptions>;
   #settings: Settings;
+  readonly #origin = performance.now();
   #watches: readonly MountWatch[] = [];
   #revision = 0;
 
@@ -57,17 +65,22 @@ export class Monitor {
    */
   apply(settings: Settings): void {
     this.#settings = settings;
-    const previous = [...this.#watches];
+    // Thousands of mounts must not be compared each with each; several may be the same, in their order.
+    const previous = new Map<string, MountWatch[]>();
+    for (const watch of this.#watches.toReversed()) {
+      const key = sameness(watch.record.config);
+      const same = previous.get(key);
+      if (same === undefined) previous.set(key, [watch]);
+      else same.push(watch);
+    }
     this.#watches = settings.mounts.map((mount) => {
-      const key = sameness(mount);
-      const index = previous.findIndex(({ record }) => sameness(record.config) === key);
-      const [kept] = index < 0 ? [] : previous.splice(index, 1);
+      const kept = previous.get(sameness(mount))?.pop();
       if (kept === undefined) return this.#watch(mount);
       kept.record.reconfigure(mount);
       kept.reschedule();
       return kept;
     });
-    for (const dropped of previous) dropped.stop();
+    for (const dropped of [...previous.values()].flat()) dropped.stop();
     this.#revision += 1;
     this.#tellUnhealthy();
   }
@@ -101,10 +114,20 @@ export class Monitor {
     const watch = new MountWatch(record, {
       check: () => this.#options.prober.check(requestOf(record.config), this.#settings.readTimeoutMs),
       ended: (outcome) => this.#note(record, outcome),
-      interval: () => this.#settings.checkIntervalMs * (1 - jitter + 2 * jitter * this.#options.random()),
+      next: (startedAt) => this.#nextAt(startedAt),
     });
     watch.begin();
     return watch;
+  }
+
+  /** A moment within the jitter around an interval after `startedAt`, moved to the nearest slot that is within it, too. */
+  #nextAt(startedAt: number): number {
+    const interval = this.#settings.checkIntervalMs;
+    const wanted = startedAt + interval * (1 - jitter + 2 * jitter * this.#options.random());
+    const slot = interval * slotShare;
+    const slotAt = this.#origin + Math.round((wanted - this.#origin) / slot) * slot;
+    if (slotAt < startedAt + interval * (1 - jitter)) return slotAt + slot;
+    return slotAt > startedAt + interval * (1 + jitter) ? slotAt - slot : slotAt;
   }
 
   #note(record: MountRecord, outcome: CheckOutcome): void {
@@ -151,8 +174,8 @@ export class Monitor {
 interface WatchCalls {
   readonly check: () => Promise<CheckOutcome>;
   readonly ended: (outcome: CheckOutcome) => void;
-  /** The time from one check's start to the next one's, in ms. */
-  readonly interval: () => number;
+  /** When the check after the one that started at a moment is due; both in ms of the monotonic clock. */
+  readonly next: (startedAt: number) => number;
 }
 
 /** One mount's place in time: the next check starts an interval after the last one's start, never before its end. */
@@ -199,7 +222,7 @@ class MountWatch {
   }
 
   #schedule(): void {
-    const wait = this.#startedAt + this.#calls.interval() - performance.now();
+    const wait = this.#calls.next(this.#startedAt) - performance.now();
     this.#cancelTimer = after(Math.max(0, wait), () => this.begin());
   }
 }
@@ -217,8 +240,9 @@ export function requestOf({
   canaryContent,
   minEntries,
   fsType,
+  writable,
 }: MountConfig) {
-  return { path: absolutePath, checkType, canaryFile, canaryContent, minEntries, fsType };
+  return { path: absolutePath, checkType, canaryFile, canaryContent, minEntries, fsType, writable };
 }
 
 function roundMs(milliseconds: number | undefined): number | undefined {

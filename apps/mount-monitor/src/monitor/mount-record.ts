@@ -1,6 +1,6 @@
 import type { MountConfig } from '../config/config.ts';
 import type { FailureReason, MountFacts } from '../probe/protocol.ts';
-import type { CheckOutcome } from './prober.ts';
+import type { CheckOutcome } from './outcome.ts';
 import { type HealthState, initialState, type MountStatus, reduce, type Transition } from './state.ts';
 
 /** The upper bounds of the check duration histogram, in seconds. */

@@ -2,15 +2,34 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { ProbeRequest } from '../probe/protocol.ts';
 import { Prober, type ProberOptions } from './prober.ts';
 
-const begin = `fs.writeSync(3, '{"begin":true}\\n');`;
-const passed = `fs.writeSync(3, '{"passed":true,"durationMs":1.5}\\n');`;
+/** A probe: does with each request, a parsed line, what `answer` says. Says that it waits at first. */
+function probeOf(answer: string): string {
+  return `
+    const { writeSync, readSync, readFileSync } = require('node:fs');
+    const say = (line) => writeSync(3, JSON.stringify(line) + '\\n');
+    const begin = () => say({ begin: true });
+    const pass = (more) => say({ passed: true, durationMs: 1.5, ...more });
+    const sleep = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+    const buffer = Buffer.alloc(65536);
+    let served = 0;
+    say({ ready: true });
+    for (;;) {
+      const count = readSync(3, buffer);
+      if (count === 0) process.exit(0);
+      const request = JSON.parse(buffer.toString('utf8', 0, count));
+      served += 1;
+      ${answer}
+    }`;
+}
+
+const hang = 'begin(); sleep(60_000);';
 
 let prober: Prober | undefined;
 afterEach(() => prober?.close());
 
-/** A prober whose probe is a script. */
-function proberOf(script: string, options: Partial<ProberOptions> = {}): Prober {
-  prober = new Prober({ command: { file: process.execPath, args: ['-e', script] }, ...options });
+/** A prober whose probes are scripts. */
+function proberOf(answer: string, options: Partial<ProberOptions> = {}): Prober {
+  prober = new Prober({ command: { file: process.execPath, args: ['-e', probeOf(answer)] }, ...options });
   return prober;
 }
 
@@ -22,67 +41,122 @@ function request(path = '/mnt/a'): ProbeRequest {
     canaryContent: undefined,
     minEntries: 0,
     fsType: undefined,
+    writable: false,
   };
 }
 
 describe('Prober', () => {
   it('passes on what the probe says', async () => {
-    expect(await proberOf(begin + passed).check(request(), 5000)).toEqual({
+    expect(await proberOf('begin(); pass();').check(request(), 5000)).toEqual({
       kind: 'passed',
       durationMs: 1.5,
       mount: undefined,
     });
-    const failed = `fs.writeSync(3, '{"passed":false,"durationMs":2,"reason":"stale","error":"old"}\\n');`;
-    expect(await proberOf(begin + failed).check(request(), 5000)).toMatchObject({
+    const failed = 'begin(); say({ passed: false, durationMs: 2, reason: "stale", error: "old" });';
+    expect(await proberOf(failed).check(request(), 5000)).toMatchObject({
       kind: 'failed',
       reason: 'stale',
       error: 'old',
     });
   });
 
-  it('gives the request as the last argument, in an empty environment', async () => {
-    const script = `${begin}
-      const ok = JSON.parse(process.argv.at(-1)).path === '/mnt/a' && process.env.PATH === undefined;
-      if (ok) { ${passed} }`;
-    expect((await proberOf(script).check(request(), 5000)).kind).toBe('passed');
+  it('gives the whole request, in an environment that holds nothing of its own', async () => {
+    const answer = `begin();
+      if (request.path === '/mnt/a' && request.canaryFile === 'c' && process.env.PATH === undefined) pass();`;
+    expect((await proberOf(answer).check(request(), 5000)).kind).toBe('passed');
+  });
+
+  it('asks one probe after the other check has ended, and has only one started for it', async () => {
+    const kept = proberOf('begin(); pass({ durationMs: process.pid });');
+    const pids = new Set<unknown>();
+    for (let check = 0; check < 20; check += 1) {
+      const outcome = await kept.check(request(`/mnt/${check}`), 5000);
+      pids.add(outcome.kind === 'passed' ? outcome.durationMs : outcome);
+    }
+    expect(pids.size).toBe(1);
+  });
+
+  it('replaces a probe that says it was its last check', async () => {
+    const tired = proberOf(
+      'begin(); pass({ durationMs: process.pid, last: served === 2 ? true : undefined });',
+    );
+    const pids: unknown[] = [];
+    for (let check = 0; check < 4; check += 1) {
+      const outcome = await tired.check(request(), 5000);
+      pids.push(outcome.kind === 'passed' ? outcome.durationMs : outcome);
+    }
+    expect(new Set(pids).size).toBe(2);
+    expect(pids[0]).toBe(pids[1]);
+    expect(pids[2]).toBe(pids[3]);
+  });
+
+  it('keeps no more than two probes when many have been at work', async () => {
+    const busy = proberOf('begin(); sleep(100); pass({ durationMs: process.pid });');
+    const paths = Array.from({ length: 12 }, (_, index) => `/mnt/${index}`);
+    const outcomes = await Promise.all(paths.map((path) => busy.check(request(path), 5000)));
+    const pids = new Set(outcomes.map((outcome) => (outcome.kind === 'passed' ? outcome.durationMs : 0)));
+    expect(pids.size).toBeGreaterThan(2);
+    const isAlive = (pid: number): boolean => {
+      try {
+        process.kill(pid, 0);
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    await expect.poll(() => [...pids].filter((pid) => isAlive(pid ?? 0)).length).toBeLessThanOrEqual(2);
   });
 
   it.each([
     ['exits with a code', 'process.exit(3)', /exited with 3 without a verdict/],
-    ['dies by a signal', 'process.kill(process.pid, "SIGKILL")', /ended by SIGKILL without a verdict/],
-    ['says nothing', '', /exited with 0 without a verdict/],
-    ['talks nonsense', 'fs.writeSync(3, "a\\nb\\n")', /without a verdict/],
-    ['exits with a code after its verdict', `${begin}${passed}process.exitCode = 1`, /exited with 1/],
-    ['floods its output', 'fs.writeSync(3, "x".repeat(1e6))', /without a verdict/],
-  ])('is inconclusive when the probe %s', async (_, script, error) => {
-    expect(await proberOf(script).check(request(), 5000)).toEqual({
+    [
+      'dies by a signal',
+      'process.kill(process.pid, "SIGKILL"); sleep(1000);',
+      /ended by SIGKILL without a verdict/,
+    ],
+    ['exits after it began', 'begin(); process.exit(0)', /exited with 0 without a verdict/],
+    ['talks nonsense', 'writeSync(3, "a\\nb\\n")', /talked nonsense/],
+    ['gives its verdict before it begins', 'pass()', /talked nonsense/],
+    ['floods its output', 'writeSync(3, "x".repeat(70_000)); sleep(5000);', /talked nonsense/],
+  ])('is inconclusive when the probe %s', async (_, answer, error) => {
+    expect(await proberOf(answer).check(request(), 5000)).toEqual({
       kind: 'inconclusive',
       error: expect.stringMatching(error),
     });
   });
 
-  it('is inconclusive when the probe cannot be started', async () => {
+  it('is inconclusive when the probe cannot be started, for everybody who waits', async () => {
     prober = new Prober({ command: { file: '/nowhere/probe', args: [] } });
-    expect(await prober.check(request(), 5000)).toEqual({
-      kind: 'inconclusive',
-      error: expect.stringContaining('ENOENT'),
-    });
+    const outcomes = await Promise.all(
+      ['/mnt/a', '/mnt/b', '/mnt/c'].map((path) => prober?.check(request(path), 5000)),
+    );
+    for (const outcome of outcomes) {
+      expect(outcome).toEqual({ kind: 'inconclusive', error: expect.stringContaining('ENOENT') });
+    }
     expect(prober.isHung(request())).toBe(false);
   });
 
-  it('is inconclusive when the probe does not get to work in time', async () => {
-    const outcome = await proberOf('setInterval(() => {}, 1000)', { startTimeoutMs: 300 }).check(
-      request(),
-      5000,
-    );
+  it('is inconclusive when no probe comes to wait for requests in time', async () => {
+    prober = new Prober({
+      command: { file: process.execPath, args: ['-e', 'setInterval(() => {}, 1000)'] },
+      startTimeoutMs: 300,
+    });
+    expect(await prober.check(request(), 5000)).toEqual({
+      kind: 'inconclusive',
+      error: expect.stringContaining('to work within 300 ms'),
+    });
+  });
+
+  it('is inconclusive when a probe that waits does not begin in time', async () => {
+    const outcome = await proberOf('sleep(5000)', { startTimeoutMs: 1000 }).check(request(), 200);
     expect(outcome).toEqual({
       kind: 'inconclusive',
-      error: expect.stringContaining('did not get to work within 300 ms'),
+      error: expect.stringContaining('did not get to work within 1000 ms'),
     });
   });
 
   it('is a timeout when the probe is at work for too long, and kills it', async () => {
-    const slow = proberOf(`${begin}setInterval(() => {}, 1000)`);
+    const slow = proberOf(hang);
     expect(await slow.check(request(), 200)).toMatchObject({
       kind: 'failed',
       reason: 'timeout',
@@ -91,27 +165,21 @@ describe('Prober', () => {
     await expect.poll(() => slow.hungCount).toBe(0);
   });
 
-  it('fails as hung, without a further process, until the killed probe has ended', async () => {
-    const slow = proberOf(`${begin}setInterval(() => {}, 1000)`);
-    expect(await slow.check(request(), 200)).toMatchObject({ reason: 'timeout' });
-    // The process was killed this very moment, so its end is not known yet.
-    expect(slow.isHung(request())).toBe(true);
-    expect(await slow.check(request(), 200)).toMatchObject({ reason: 'hung', durationMs: undefined });
-    await expect.poll(() => slow.isHung(request())).toBe(false);
-    expect(await slow.check(request(), 200)).toMatchObject({ reason: 'timeout' });
+  it('counts the time from when the probe begins, also where it begins late', async () => {
+    const late = proberOf('sleep(400); begin(); sleep(100); pass();');
+    expect((await late.check(request(), 300)).kind).toBe('passed');
   });
 
-  it('does not refuse a look at the mount table while a probe of the same path hangs', async () => {
-    const slow = proberOf(`${begin}setInterval(() => {}, 1000)`);
-    expect(await slow.check(request(), 200)).toMatchObject({ reason: 'timeout' });
-    expect(slow.isHung(request())).toBe(true);
-    const table: ProbeRequest = { ...request(), checkType: 'mountpoint' };
-    expect(slow.isHung(table)).toBe(false);
-    expect(await slow.check(table, 200)).toMatchObject({ reason: 'timeout' });
+  it('is no false hung for who asks again the moment that a probe was killed', async () => {
+    const slow = proberOf(hang);
+    const twins = await Promise.all([slow.check(request(), 200), slow.check(request(), 200)]);
+    const after = await slow.check(request(), 200);
+    for (const outcome of [...twins, after]) expect(outcome).toMatchObject({ reason: 'timeout' });
+    expect(slow.isHung(request())).toBe(false);
   });
 
   it('checks one path one after the other, and different ones at the same time', async () => {
-    const slow = proberOf(`${begin}setTimeout(() => { ${passed} }, 300)`);
+    const slow = proberOf('begin(); sleep(300); pass();');
     const start = performance.now();
     const outcomes = await Promise.all([
       slow.check(request(), 5000),
@@ -122,17 +190,26 @@ describe('Prober', () => {
     expect(performance.now() - start).toBeGreaterThanOrEqual(600);
   });
 
-  it('lets no mount that hangs keep the others from starting', async () => {
-    const slow = proberOf(`${begin}setInterval(() => {}, 1000)`, { startsAtOnce: 1 });
-    const paths = ['/a', '/b', '/c', '/d'];
+  it('lets no mount that hangs keep the others from being checked', async () => {
+    const mixed = proberOf(`begin(); if (request.path === '/good') pass(); else sleep(60_000);`);
+    const bad = ['/a', '/b', '/c', '/d', '/e', '/f'].map((path) => mixed.check(request(path), 20_000));
     const start = performance.now();
-    await Promise.all(paths.map((path) => slow.check(request(path), 2000)));
-    // One after the other would take four times the timeout.
-    expect(performance.now() - start).toBeLessThan(6000);
+    expect((await mixed.check(request('/good'), 5000)).kind).toBe('passed');
+    expect(performance.now() - start).toBeLessThan(5000);
+    mixed.close();
+    for (const outcome of await Promise.all(bad)) expect(outcome).toEqual({ kind: 'cancelled' });
+  });
+
+  it('checks two types of one path beside each other where one only reads the mount table', async () => {
+    const slow = proberOf(`begin(); if (request.checkType === 'mountpoint') pass(); else sleep(60_000);`);
+    const canary = slow.check(request(), 10_000);
+    expect((await slow.check({ ...request(), checkType: 'mountpoint' }, 5000)).kind).toBe('passed');
+    slow.close();
+    expect((await canary).kind).toBe('cancelled');
   });
 
   it('once closed cancels what runs, and what comes', async () => {
-    const slow = proberOf(`${begin}setInterval(() => {}, 1000)`);
+    const slow = proberOf(hang);
     const running = slow.check(request(), 60_000);
     slow.close();
     expect(await running).toEqual({ kind: 'cancelled' });

@@ -8,7 +8,12 @@ const table = [
   '61 27 0:51 / /mnt/with\\040space rw - nfs4 server:/export rw',
   '62 60 0:52 / /mnt/media/deep rw - fuse.davfs https://user:secret@dav.example/x rw',
   '63 27 254:0 /data /mnt/bind rw - ext4 /dev/vda rw',
-  '64 60 0:53 / /mnt/media rw - tmpfs tmpfs rw',
+  '64 62 0:53 / /mnt/media/deep/er ro,nosuid - tmpfs tmpfs rw',
+  '65 27 0:54 / /srv/a/b rw - nfs4 server:/b rw',
+  '66 65 0:55 / /srv/a/b rw - tmpfs tmpfs rw',
+  '67 27 0:56 / /var/a/b rw - nfs4 server:/b rw',
+  '68 27 0:57 / /var/a rw - tmpfs tmpfs rw',
+  '69 68 0:58 / /var/a/c rw - nfs4 server:/c rw',
   'nonsense',
   '',
 ].join('\n');
@@ -24,11 +29,13 @@ describe('mountinfo', () => {
       mountId: 61,
       device: '0:51',
       parentDevice: '254:0',
+      readOnly: false,
+      hiddenBy: undefined,
     });
   });
 
   it('finds the mount around a path that is none', () => {
-    expect(findMount(entries, '/mnt/media/deep/er')).toMatchObject({
+    expect(findMount(entries, '/mnt/media/deep/down')).toMatchObject({
       mounted: false,
       mountPoint: '/mnt/media/deep',
     });
@@ -36,7 +43,27 @@ describe('mountinfo', () => {
   });
 
   it('takes the topmost of stacked mounts', () => {
-    expect(findMount(entries, '/mnt/media')).toMatchObject({ fsType: 'tmpfs', parentDevice: '0:50' });
+    expect(findMount(entries, '/srv/a/b')).toMatchObject({ fsType: 'tmpfs', parentDevice: '0:54' });
+  });
+
+  it('does not find a mount that a later one of a folder above it hides, and says what hides it', () => {
+    expect(findMount(entries, '/var/a/b')).toMatchObject({
+      mounted: false,
+      mountPoint: '/var/a',
+      hiddenBy: '/var/a',
+    });
+    expect(findMount(entries, '/var/a/c')).toMatchObject({ mounted: true, hiddenBy: undefined });
+  });
+
+  it('finds mounts where the root of the process is itself no mount', () => {
+    const chroot = parseMountInfo('70 27 0:60 / /data rw - nfs4 server:/d rw');
+    expect(findMount(chroot, '/data/x')).toMatchObject({ mountPoint: '/data', parentDevice: undefined });
+    expect(findMount(chroot, '/else')).toBeUndefined();
+  });
+
+  it('tells a mount that was made read-only', () => {
+    expect(findMount(entries, '/mnt/media/deep/er')?.readOnly).toBe(true);
+    expect(findMount(entries, '/mnt/media')?.readOnly).toBe(false);
   });
 
   it('leaves credentials out of the source', () => {

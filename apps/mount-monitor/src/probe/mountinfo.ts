@@ -1,10 +1,12 @@
 import type { MountFacts } from './protocol.ts';
 
-interface MountEntry {
+/** One line of the mount table. */
+export interface MountEntry {
   readonly id: number;
   readonly parentId: number;
   readonly device: string;
   readonly mountPoint: string;
+  readonly readOnly: boolean;
   readonly fsType: string;
   readonly source: string;
 }
@@ -18,7 +20,7 @@ export function parseMountInfo(text: string): readonly MountEntry[] {
   for (const line of text.split('\n')) {
     const fields = line.split(' ');
     const separator = fields.indexOf('-', 6);
-    const [id, parentId, device, , mountPoint] = fields;
+    const [id, parentId, device, , mountPoint, options] = fields;
     const fsType = fields[separator + 1];
     if (separator < 0 || !id || !parentId || !device || !mountPoint || !fsType) continue;
     entries.push({
@@ -26,6 +28,7 @@ export function parseMountInfo(text: string): readonly MountEntry[] {
       parentId: Number(parentId),
       device,
       mountPoint: unescapeOctal(mountPoint),
+      readOnly: options?.split(',').includes('ro') === true,
       fsType: unescapeOctal(fsType),
       source: withoutCredentials(unescapeOctal(fields[separator + 2] ?? '')),
     });
@@ -33,32 +36,61 @@ export function parseMountInfo(text: string): readonly MountEntry[] {
   return entries;
 }
 
-/** The mount that holds an absolute path: the longest mount point above it, the topmost where several are stacked. */
+/** The mount that a lookup of an absolute path without symbolic links ends in. */
 export function findMount(entries: readonly MountEntry[], path: string): MountFacts | undefined {
-  let found: MountEntry | undefined;
-  for (const entry of entries) {
-    if (!isWithin(path, entry.mountPoint)) continue;
-    if (found === undefined || entry.mountPoint.length >= found.mountPoint.length) found = entry;
-  }
+  const found = walk(entries, path).at(-1);
   if (found === undefined) return undefined;
   const { parentId } = found;
+  const mounted = found.mountPoint === path;
+  const hidden = !mounted && entries.some(({ mountPoint }) => mountPoint === path);
   return {
-    mounted: found.mountPoint === path,
+    mounted,
     mountPoint: found.mountPoint,
     fsType: found.fsType,
     source: found.source,
     mountId: found.id,
     device: found.device,
     parentDevice: entries.find(({ id }) => id === parentId)?.device,
+    readOnly: found.readOnly,
+    hiddenBy: hidden ? found.mountPoint : undefined,
   };
 }
 
-function isWithin(path: string, folder: string): boolean {
+/**
+ * The mounts that a lookup goes through, as the kernel does: from the root, at each step onto what is mounted nearest
+ * on top of the mount it is in. The table also lists mounts that nobody reaches any more, under a later mount of a folder
+ * above them; a search for the longest mount point would find these.
+ */
+function walk(entries: readonly MountEntry[], path: string): readonly MountEntry[] {
+  const onPath = entries.filter(({ mountPoint }) => isWithin(path, mountPoint));
+  const ids = new Set(entries.map(({ id }) => id));
+  const way: MountEntry[] = [];
+  const left = new Set(onPath);
+  for (;;) {
+    const current = way.at(-1);
+    let next: MountEntry | undefined;
+    for (const entry of left) {
+      const above =
+        current === undefined
+          ? !ids.has(entry.parentId) || entry.parentId === entry.id
+          : entry.parentId === current.id;
+      if (!above) continue;
+      if (next === undefined || entry.mountPoint.length <= next.mountPoint.length) next = entry;
+    }
+    if (next === undefined) return way;
+    left.delete(next);
+    way.push(next);
+  }
+}
+
+/** Whether an absolute path is a folder or lies below it. */
+export function isWithin(path: string, folder: string): boolean {
   return folder === '/' || path === folder || path.startsWith(`${folder}/`);
 }
 
 /** The kernel writes space, tab, newline and backslash as three octal digits; the bytes are UTF-8 as they are. */
 function unescapeOctal(field: string): string {
+  if (!field.includes('\\')) return field;
   return field.replace(/\\([0-7]{3})/g, (_, digits: string) =>
     String.fromCharCode(Number.parseInt(digits, 8)),
   );

@@ -1,141 +1,105 @@
 import fs from 'node:fs';
-import { findMount, parseMountInfo } from './mountinfo.ts';
+import { collectGarbage } from '../runtime.ts';
+import { inspectCanary } from './canary.ts';
+import { inspectDirectory } from './directory.ts';
+import { inspectMountPoint } from './mount-point.ts';
+import { readMountFacts } from './mount-table.ts';
 import {
-  type FailureReason,
   type MountFacts,
   type ProbeBegin,
+  type ProbeReady,
   type ProbeRequest,
   type ProbeVerdict,
-  probeOutput,
+  probeChannel,
+  probeTitle,
+  titleOf,
 } from './protocol.ts';
+import { type Failure, failureOf } from './reasons.ts';
+import { inspectWriting } from './writing.ts';
 
-/** The most that is read of a canary, in bytes. */
-const maxCanaryBytes = 64 * 1024;
+/** After how many checks a probe ends, and at which memory of its own, in KiB; that is looked at every few checks. */
+const MAX_CHECKS = 2000;
+const MAX_ANONYMOUS_KIB = 8 * 1024;
+const COLLECT_ABOVE_KIB = 2560;
+const checksBetweenLooks = 50;
+
+const lineEnd = 10;
 
 /**
- * The probe process: looks at one mount, once, and writes two lines to {@link probeOutput}. Its calls are synchronous on
- * purpose: whatever hangs, hangs this process, which the monitor kills. Returns the exit code.
+ * The probe process: checks what it is asked on {@link probeChannel}, one request after the other, until the channel
+ * is closed or it has served long enough. Its calls are synchronous on purpose: whatever hangs, hangs this process, which
+ * the monitor kills. Returns the exit code.
  */
-export function runProbe(argument: string | undefined): number {
-  const request = JSON.parse(argument ?? '') as ProbeRequest;
+export function runProbe(): number {
+  nameProcess(probeTitle);
+  writeLine({ ready: true });
+  for (let served = 1; ; served += 1) {
+    const request = readRequest();
+    if (request === undefined) return 0;
+    const last = served >= MAX_CHECKS || (served % checksBetweenLooks === 0 && isLarge());
+    check(request, last);
+    if (last) return 0;
+  }
+}
+
+function check(request: ProbeRequest, last: boolean): void {
+  nameProcess(titleOf(request));
   const mount = readMountFacts(request.path);
   writeLine({ begin: true, mount });
   const start = performance.now();
   const failure = inspect(request, mount);
   const durationMs = Math.round((performance.now() - start) * 1000) / 1000;
-  writeLine(failure === undefined ? { passed: true, durationMs } : { passed: false, durationMs, ...failure });
-  return 0;
-}
-
-function writeLine(line: ProbeBegin | ProbeVerdict): void {
-  fs.writeSync(probeOutput, `${JSON.stringify(line)}\n`);
-}
-
-interface Failure {
-  readonly reason: FailureReason;
-  readonly error: string;
+  const verdict =
+    failure === undefined
+      ? ({ passed: true, durationMs } as const)
+      : { passed: false as const, durationMs, ...failure };
+  writeLine(last ? { ...verdict, last } : verdict);
 }
 
 function inspect(request: ProbeRequest, mount: MountFacts | undefined): Failure | undefined {
   try {
-    switch (request.checkType) {
-      case 'canary':
-        return inspectCanary(request);
-      case 'directory':
-        return inspectDirectory(request);
-      case 'mountpoint':
-        return inspectMountPoint(request, mount);
-    }
+    if (request.checkType === 'mountpoint') return inspectMountPoint(request, mount);
+    const failure = request.checkType === 'canary' ? inspectCanary(request) : inspectDirectory(request);
+    return failure === undefined && request.writable ? inspectWriting(request, mount) : failure;
   } catch (error) {
-    return { reason: reasonOf(error), error: error instanceof Error ? error.message : String(error) };
+    return failureOf(error);
   }
 }
 
-function inspectCanary({ path, canaryFile, canaryContent }: ProbeRequest): Failure | undefined {
-  const canary = `${path}/${canaryFile}`;
-  const descriptor = fs.openSync(canary, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
-  const outside = leadsOutside(path, descriptor);
-  if (outside !== undefined) {
-    return { reason: 'missing', error: `${canary}: leads out of the mount, to ${outside}` };
+let title = '';
+
+/** Lets others tell a probe that hangs from other processes, and what it hangs on. */
+function nameProcess(wanted: string): void {
+  if (wanted === title) return;
+  title = wanted;
+  try {
+    fs.writeFileSync('/proc/self/comm', title);
+  } catch {
+    // A name only.
   }
-  const buffer = Buffer.alloc(maxCanaryBytes);
+}
+
+/** Whether this process holds more memory of its own than it should; collects garbage well before. */
+function isLarge(): boolean {
+  const [, anonymous] = /^RssAnon:\s+(\d+) kB$/m.exec(fs.readFileSync('/proc/self/status', 'utf8')) ?? [];
+  if (Number(anonymous) > COLLECT_ABOVE_KIB) collectGarbage();
+  return Number(anonymous) > MAX_ANONYMOUS_KIB;
+}
+
+let buffer = Buffer.alloc(16 * 1024);
+
+/** The next request; undefined once the channel is closed. The next one comes only when this one is answered. */
+function readRequest(): ProbeRequest | undefined {
   let length = 0;
   for (;;) {
-    const count = fs.readSync(descriptor, buffer, length, buffer.length - length, null);
+    const count = fs.readSync(probeChannel, buffer, length, buffer.length - length, null);
+    if (count === 0) return undefined;
     length += count;
-    if (count === 0 || length === buffer.length) break;
+    if (buffer[length - 1] === lineEnd) return JSON.parse(buffer.toString('utf8', 0, length)) as ProbeRequest;
+    if (length === buffer.length) buffer = Buffer.concat([buffer, Buffer.alloc(length)]);
   }
-  if (length === 0) return { reason: 'empty', error: `${canary}: the file is empty` };
-  if (canaryContent === undefined) return undefined;
-  const found = buffer.toString('utf8', 0, length);
-  if (found === canaryContent || found === `${canaryContent}\n`) return undefined;
-  return { reason: 'content', error: `${canary}: the content is not the expected canaryContent` };
 }
 
-/** Where a canary that is a symbolic link really is, if that is not below the mount's path. */
-function leadsOutside(path: string, descriptor: number): string | undefined {
-  const real = fs.readlinkSync(`/proc/self/fd/${descriptor}`);
-  if (real.startsWith(`${path}/`)) return undefined;
-  const root = fs.realpathSync(path);
-  return real.startsWith(root === '/' ? root : `${root}/`) ? undefined : real;
-}
-
-function inspectDirectory({ path, minEntries }: ProbeRequest): Failure | undefined {
-  if (!fs.statSync(path).isDirectory())
-    return { reason: 'not_a_directory', error: `${path}: not a directory` };
-  if (minEntries === 0) return undefined;
-  const count = countEntries(path, minEntries);
-  if (count >= minEntries) return undefined;
-  return { reason: 'empty', error: `${path}: expected at least ${minEntries} entries, found ${count}` };
-}
-
-function countEntries(path: string, enough: number): number {
-  const directory = fs.opendirSync(path);
-  let count = 0;
-  while (count < enough && directory.readSync() !== null) count += 1;
-  return count;
-}
-
-function inspectMountPoint(request: ProbeRequest, facts: MountFacts | undefined): Failure | undefined {
-  const { path, fsType } = request;
-  // Only a path that leads over a symbolic link needs the lookup, which may touch the mount.
-  const mount = facts?.mounted === true ? facts : readMountFacts(fs.realpathSync(path));
-  if (mount === undefined || !mount.mounted) {
-    return { reason: 'not_mounted', error: `${path}: nothing is mounted here` };
-  }
-  if (fsType !== undefined && mount.fsType !== fsType) {
-    return { reason: 'wrong_fstype', error: `${path}: expected ${fsType}, found ${mount.fsType}` };
-  }
-  if (mount.device === mount.parentDevice) {
-    return {
-      reason: 'not_mounted',
-      error: `${path}: the mount shows the same file system as the folder around it (device ${mount.device})`,
-    };
-  }
-  return undefined;
-}
-
-/** Never blocks: the kernel answers from memory, and of the path itself nothing is looked up. */
-function readMountFacts(path: string): MountFacts | undefined {
-  const entries = parseMountInfo(fs.readFileSync('/proc/self/mountinfo', 'utf8'));
-  return findMount(entries, path);
-}
-
-const reasons: Readonly<Record<string, FailureReason>> = {
-  ENOTCONN: 'not_connected',
-  ECONNABORTED: 'not_connected',
-  ECONNREFUSED: 'not_connected',
-  ESTALE: 'stale',
-  EACCES: 'permission',
-  EPERM: 'permission',
-  ENOENT: 'missing',
-  ENAMETOOLONG: 'missing',
-  EISDIR: 'missing',
-  ENOTDIR: 'not_a_directory',
-  ETIMEDOUT: 'timeout',
-};
-
-function reasonOf(error: unknown): FailureReason {
-  const code = (error as NodeJS.ErrnoException).code;
-  return reasons[code ?? ''] ?? 'io';
+function writeLine(line: ProbeReady | ProbeBegin | ProbeVerdict): void {
+  fs.writeSync(probeChannel, `${JSON.stringify(line)}\n`);
 }

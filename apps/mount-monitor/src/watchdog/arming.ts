@@ -74,7 +74,8 @@ export async function arm(options: ArmOptions): Promise<Armed> {
 
 function withoutApi(detail: string, budget: RestartBudget | undefined, api: KubeApi | undefined): Armed {
   const warning = budget === undefined ? undefined : detail;
-  return { outcome: { kind: 'armed', target: undefined, facts: { events: false, detail }, warning }, api };
+  const facts = { events: false, detail };
+  return { outcome: { kind: 'armed', target: undefined, unreachable: detail, facts, warning }, api };
 }
 
 async function findNamespace(

@@ -95,7 +95,14 @@ export type Phase =
       readonly attempts: number;
       readonly wakeAt: number | undefined;
     }
-  | { readonly state: 'armed' }
+  | {
+      readonly state: 'armed';
+      /** Why the pod is not known yet, in the modes that do without the API server; it is asked again. */
+      readonly reason?: string | undefined;
+      readonly detail?: string | undefined;
+      readonly attempts?: number;
+      readonly wakeAt?: number | undefined;
+    }
   | { readonly state: 'pending'; readonly wakeAt: number }
   | {
       readonly state: 'restarting';
@@ -116,7 +123,12 @@ export type Phase =
       readonly restart: Restart;
       readonly wakeAt: number;
     }
-  | { readonly state: 'notified'; readonly known: readonly string[] }
+  | {
+      readonly state: 'notified';
+      /** Attempts at the Event that failed; undefined once it is made or given up. */
+      readonly attempts: number | undefined;
+      readonly wakeAt: number | undefined;
+    }
   | { readonly state: 'stopped'; readonly reason: string; readonly detail: string };
 
 export interface Machine {
@@ -127,6 +139,8 @@ export interface Machine {
   /** Since when at least one mount has been unhealthy. */
   readonly unhealthySince: number | undefined;
   readonly target: PodTarget | undefined;
+  /** The unhealthy mounts that mode `notify` has reported. */
+  readonly known: readonly string[];
   /** Refusals in a row, over several armings. */
   readonly refusals: number;
   readonly callNumber: number;
@@ -152,6 +166,8 @@ export type ArmOutcome =
       readonly target: PodTarget | undefined;
       /** For the log. */
       readonly facts: LogFields;
+      /** Why there is no target. */
+      readonly unreachable?: string | undefined;
       /** Why the budget will suppress restarts as things are. */
       readonly warning: string | undefined;
     }

@@ -4,6 +4,7 @@ import { reservationMs } from './budget.ts';
 import { describeMounts, eventFor } from './descriptions.ts';
 import type { Refusal } from './kube/api.ts';
 import type {
+  ArmOutcome,
   Call,
   CallResult,
   Input,
@@ -54,6 +55,7 @@ export function initialMachine(phase: Phase, at: number): Machine {
     unhealthy: [],
     unhealthySince: undefined,
     target: undefined,
+    known: [],
     refusals: 0,
     callNumber: 0,
     callUnderWay: false,
@@ -124,14 +126,20 @@ class Step {
   mounts(unhealthy: readonly UnhealthyMount[]): void {
     const before = this.#machine.unhealthy;
     const unhealthySince = unhealthy.length === 0 ? undefined : (this.#machine.unhealthySince ?? this.#at);
-    this.#set({ unhealthy, unhealthySince });
+    // A mount that fails again after it had recovered is news again.
+    const known = this.#machine.known.filter((path) => unhealthy.some((mount) => mount.path === path));
+    this.#set({ unhealthy, unhealthySince, known });
     const { phase } = this.#machine;
+    const news = unhealthy.some(({ path }) => !known.includes(path));
     if (unhealthy.length === 0) {
       this.#recovered(before);
     } else if (phase.state === 'armed') {
       this.#pend();
     } else if (phase.state === 'notified') {
-      if (unhealthy.some(({ path }) => !phase.known.includes(path))) this.#pend(this.#at);
+      if (news) this.#pend(this.#at);
+    } else if (phase.state === 'pending' && !news) {
+      // Only what has been reported is left.
+      this.#cancel(before.filter(({ path }) => !known.includes(path)));
     } else if (phase.state === 'pending' || phase.state === 'restarting' || phase.state === 'suppressed') {
       const gone = before.filter(({ path }) => !unhealthy.some((mount) => mount.path === path));
       if (gone.length > 0) {
@@ -148,7 +156,8 @@ class Step {
     this.#set({ refusals: 0 });
     if (phase.state === 'notified') {
       this.#log('info', 'watchdog: all mounts are healthy again', {});
-      this.#enter({ state: 'armed' });
+      this.#set({ callUnderWay: false });
+      this.#rest();
     } else if (phase.state === 'pending' || phase.state === 'suppressed') {
       this.#cancel(before);
     } else if (phase.state === 'restarting' && !(phase.step === 'removing' && callUnderWay)) {
@@ -162,8 +171,13 @@ class Step {
     if (due === undefined || due > this.#at || callUnderWay) return;
     switch (phase.state) {
       case 'arming':
+      case 'armed':
         this.#enter({ ...phase, wakeAt: undefined });
         this.#call({ kind: 'arm' });
+        break;
+      case 'notified':
+        this.#enter({ ...phase, wakeAt: undefined });
+        this.#reportNotification();
         break;
       case 'pending':
         this.#begin();
@@ -183,7 +197,9 @@ class Step {
   result(result: CallResult): void {
     this.#set({ callUnderWay: false });
     const { phase } = this.#machine;
-    if (result.call === 'arm' && phase.state === 'arming') this.#armResult(result, phase.attempts);
+    if (result.call === 'arm') this.#armAnswer(result.outcome, phase);
+    else if (result.call === 'report' && phase.state === 'notified')
+      this.#notificationResult(result.answer, phase);
     else if (result.call === 'verify' && phase.state === 'verifying') this.#verifyResult(result, phase);
     else if (phase.state === 'restarting') {
       if (result.call === 'read') this.#readResult(result, phase.restart);
@@ -212,8 +228,36 @@ class Step {
 
   // Arming
 
-  #armResult(result: CallResult & { readonly call: 'arm' }, attempts: number): void {
-    const { outcome } = result;
+  #armAnswer(outcome: ArmOutcome, phase: Phase): void {
+    if (phase.state === 'arming') this.#armResult(outcome, phase.attempts);
+    else if (outcome.kind === 'terminating' || outcome.kind === 'replaced') this.#armResult(outcome, 0);
+    else if (phase.state === 'armed') this.#lookAgain(outcome, phase.attempts ?? 0);
+    else if (phase.state === 'notified') this.#notificationTarget(outcome, phase);
+    else if (phase.state === 'restarting') {
+      if (outcome.kind === 'armed') this.#set({ target: outcome.target });
+      this.#reserveOrGoOn(phase.restart);
+    }
+  }
+
+  /** Armed without the API server: what it alone can tell is asked until it answers. */
+  #lookAgain(outcome: ArmOutcome & { readonly kind: 'armed' | 'refused' }, attempts: number): void {
+    if (outcome.kind === 'armed' && outcome.target !== undefined) {
+      this.#armResult(outcome, 0);
+      return;
+    }
+    const { detail } = outcome.kind === 'armed' ? { detail: outcome.unreachable } : outcome;
+    const retryAfterMs = outcome.kind === 'refused' ? retryAfter(outcome) : 0;
+    const waitMs = Math.max(backoff(attempts, armFirstMs, armLongestMs), retryAfterMs);
+    this.#enter({
+      state: 'armed',
+      reason: 'api_unreachable',
+      detail,
+      attempts: attempts + 1,
+      wakeAt: this.#at + waitMs,
+    });
+  }
+
+  #armResult(outcome: ArmOutcome, attempts: number): void {
     if (outcome.kind === 'armed') {
       this.#set({ target: outcome.target, lastError: undefined });
       this.#log('info', 'watchdog armed', { mode: this.#settings.mode, ...outcome.facts });
@@ -222,7 +266,8 @@ class Step {
           detail: outcome.warning,
           effect: 'restarts are suppressed until it can be read',
         });
-      this.#enter({ state: 'armed' });
+      if (outcome.target === undefined) this.#lookAgain(outcome, 0);
+      else this.#enter({ state: 'armed' });
       if (this.#machine.unhealthy.length > 0) this.#pend();
       return;
     }
@@ -260,11 +305,17 @@ class Step {
       mounts: describeMounts(this.#machine.unhealthy),
       delay_ms: due - this.#at,
     });
+    // What is being asked while nothing is wrong can be asked again.
+    this.#set({ callUnderWay: false });
     this.#enter({ state: 'pending', wakeAt: due });
     if (due <= this.#at) this.#begin();
   }
 
   #begin(): void {
+    if (this.#settings.mode === 'notify') {
+      this.#notify();
+      return;
+    }
     const restartNumber = this.#machine.restartNumber + 1;
     this.#set({ restartNumber });
     this.#proceed({
@@ -278,13 +329,77 @@ class Step {
 
   /** The first step of an attempt: every attempt starts from what the pod is now. */
   #proceed(restart: Restart): void {
-    const { mode } = this.#settings;
-    if (mode === 'exit' || mode === 'notify') {
+    const { mode, budget } = this.#settings;
+    if (mode === 'exit' && (budget === undefined || this.#machine.target !== undefined)) {
       this.#reserveOrGoOn(restart);
       return;
     }
     this.#enter({ state: 'restarting', step: 'reading', restart, wakeAt: undefined });
-    this.#call({ kind: 'read' });
+    // Without the pod there is no place in the budget: the API server may answer by now.
+    this.#call(mode === 'exit' ? { kind: 'arm' } : { kind: 'read' });
+  }
+
+  // Notifications
+
+  /** Says it at once; the Event follows as soon as the API server takes it. */
+  #notify(): void {
+    const { unhealthy } = this.#machine;
+    this.#count('notified');
+    this.#log('error', 'watchdog: mounts are unhealthy', {
+      mode: 'notify',
+      mounts: describeMounts(unhealthy),
+    });
+    this.#set({ known: unhealthy.map(({ path }) => path) });
+    this.#enter({ state: 'notified', attempts: 0, wakeAt: undefined });
+    this.#reportNotification();
+  }
+
+  #reportNotification(): void {
+    const { target, unhealthy } = this.#machine;
+    if (target === undefined) this.#call({ kind: 'arm' });
+    else this.#call({ kind: 'report', uid: target.uid, event: eventFor('notify', unhealthy) });
+  }
+
+  #notificationTarget(
+    outcome: ArmOutcome & { readonly kind: 'armed' | 'refused' },
+    phase: Phase & { readonly state: 'notified' },
+  ): void {
+    if (outcome.kind === 'armed' && outcome.target !== undefined) {
+      this.#set({ target: outcome.target });
+      this.#reportNotification();
+    } else {
+      const detail = outcome.kind === 'armed' ? outcome.unreachable : outcome.detail;
+      this.#reportLater(detail ?? 'the pod is not known', outcome.kind === 'armed' ? {} : outcome, phase);
+    }
+  }
+
+  #notificationResult(
+    answer: (CallResult & { readonly call: 'report' })['answer'],
+    phase: Phase & { readonly state: 'notified' },
+  ): void {
+    if (answer.kind === 'done') {
+      this.#enter({ state: 'notified', attempts: undefined, wakeAt: undefined });
+    } else if (isTransient(answer)) {
+      this.#reportLater(answer.detail, answer, phase);
+    } else {
+      this.#log('warn', 'watchdog: the Event could not be created', { detail: answer.detail });
+      this.#enter({ state: 'notified', attempts: undefined, wakeAt: undefined });
+    }
+  }
+
+  #reportLater(
+    detail: string,
+    answer: { readonly retryAfterMs?: number | undefined },
+    phase: Phase & { readonly state: 'notified' },
+  ): void {
+    const attempts = (phase.attempts ?? 0) + 1;
+    const waitMs = Math.max(backoff(attempts - 1, armFirstMs, armLongestMs), retryAfter(answer));
+    this.#set({ lastError: detail });
+    this.#log(thinning(attempts), 'watchdog: the Event could not be created', {
+      detail,
+      retry_in_ms: waitMs,
+    });
+    this.#enter({ state: 'notified', attempts, wakeAt: this.#at + waitMs });
   }
 
   #readResult(result: CallResult & { readonly call: 'read' }, restart: Restart): void {
@@ -306,10 +421,10 @@ class Step {
   }
 
   #reserveOrGoOn(restart: Restart): void {
-    const { budget, mode } = this.#settings;
+    const { budget } = this.#settings;
     const { reservedAt } = restart;
     const fresh = reservedAt !== undefined && this.#at - reservedAt < reservationMs / 2;
-    if (budget === undefined || mode === 'notify' || fresh) {
+    if (budget === undefined || fresh) {
       this.#reportOrGoOn(restart);
       return;
     }
@@ -376,18 +491,14 @@ class Step {
     const { mode } = this.#settings;
     const { target, unhealthy } = this.#machine;
     const fields = { mode, mounts: describeMounts(unhealthy), attempt: restart.attempts + 1 };
-    if (mode === 'notify') {
-      this.#count('notified');
-      this.#log('error', 'watchdog: mounts are unhealthy', { mode, mounts: describeMounts(unhealthy) });
-      this.#enter({ state: 'notified', known: unhealthy.map(({ path }) => path) });
-    } else if (mode === 'exit') {
+    if (mode === 'exit') {
       this.#count('exited');
       this.#log('warn', 'watchdog exits', { ...fields, exit_code: exitModeCode });
       this.#enter({ state: 'stopped', reason: 'exiting', detail: describeMounts(unhealthy).join('; ') });
       this.#actions.push({ kind: 'exit', code: exitModeCode });
     } else if (target === undefined) {
       this.#refused('not_armed', 'the pod is not known');
-    } else {
+    } else if (mode !== 'notify') {
       this.#log(thinning(restart.attempts + 1), 'watchdog restarts the pod', { ...fields, uid: target.uid });
       this.#enter({ state: 'restarting', step: 'removing', restart, wakeAt: undefined });
       this.#call({ kind: 'remove', how: mode, uid: target.uid });
@@ -438,11 +549,8 @@ class Step {
 
   #attemptFailed(answer: Refusal, restart: Restart): void {
     const { status } = answer;
-    // Waiting mends overload and accidents. It mends no refusal: those need another role, pod or request.
-    const transient =
-      status === undefined || status === 401 || status === 408 || status === 429 || status >= 500;
     if (answer.code === 'path') this.#refused('defect', answer.detail);
-    else if (!transient) this.#refused(status === 403 ? 'forbidden' : 'rejected', answer.detail);
+    else if (!isTransient(answer)) this.#refused(status === 403 ? 'forbidden' : 'rejected', answer.detail);
     else if (this.#machine.unhealthy.length === 0) this.#cancel([]);
     else this.#retry(answer.detail, retryAfter(answer), restart, answer.byDisruptionBudget);
   }
@@ -504,7 +612,21 @@ class Step {
       ...(recovered.length > 0 ? { recovered: recovered.map(({ path }) => path) } : {}),
     });
     this.#set({ callUnderWay: false });
-    this.#enter({ state: 'armed' });
+    this.#rest();
+  }
+
+  /** Back to waiting, with what is left to be done while waiting. */
+  #rest(): void {
+    const { target, unhealthy, known } = this.#machine;
+    if (unhealthy.length > 0 && unhealthy.every(({ path }) => known.includes(path))) {
+      this.#enter({ state: 'notified', attempts: undefined, wakeAt: undefined });
+      return;
+    }
+    if (target !== undefined) this.#enter({ state: 'armed' });
+    else
+      this.#enter({ state: 'armed', reason: 'api_unreachable', attempts: 0, wakeAt: this.#at + armFirstMs });
+    // A mount can have failed again while the answer was on its way.
+    if (unhealthy.length > 0) this.#pend(this.#at);
   }
 
   #done(detail: string): void {
@@ -542,6 +664,12 @@ class Step {
   #log(level: 'debug' | 'info' | 'warn' | 'error', message: string, fields: LogFields): void {
     this.#actions.push({ kind: 'log', level, message, fields });
   }
+}
+
+/** Waiting mends overload and accidents. It mends no refusal: those need another role, pod or request. */
+function isTransient({ status, code }: Refusal): boolean {
+  if (code === 'path') return false;
+  return status === undefined || status === 401 || status === 408 || status === 429 || status >= 500;
 }
 
 /** Why a pod without a controller is left alone. */

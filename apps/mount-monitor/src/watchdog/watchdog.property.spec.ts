@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { type ApiCall, type ApiOutcome, FakeCluster, status } from '../../testing/kube/cluster.ts';
+import { VirtualClock, virtualTransport } from '../../testing/kube/virtual.ts';
+import { recordingLog } from '../../testing/recording-log.ts';
 import type { WatchdogConfig } from '../config/watchdog-config.ts';
-import { type ApiCall, type ApiOutcome, FakeCluster, status } from '../testing/kube/cluster.ts';
-import { VirtualClock, virtualTransport } from '../testing/kube/virtual.ts';
-import { recordingLog } from '../testing/recording-log.ts';
 import { createWatchdog, exitModeCode, type UnhealthyMount, type Watchdog } from './index.ts';
 
 /** Unreadable lists under both keys that a pod may have. */
@@ -45,6 +45,20 @@ const happening = fc.oneof(
       ),
     } as const),
   },
+  {
+    // One request goes wrong, at any step of what follows.
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('blip'),
+      step: fc.integer({ min: 0, max: 8 }),
+      outcome: fc.constantFrom<ApiOutcome>(
+        { kind: 'reset' },
+        { kind: 'silence' },
+        status(503, 'ServiceUnavailable', 'unavailable'),
+      ),
+      after: fc.boolean(),
+    } as const),
+  },
   fc.record({ kind: fc.constant('rotate') } as const),
   fc.record({ kind: fc.constant('forbid'), forbidden: fc.boolean() } as const),
   fc.record({ kind: fc.constant('replace') } as const),
@@ -73,6 +87,7 @@ const scenario = fc.record({
     ),
   ),
   mode: fc.constantFrom('delete', 'delete', 'evict', 'exit', 'notify' as const),
+  evictionVersion: fc.constantFrom('policy/v1', 'policy/v1beta1'),
   restartDelayMs: fc.constantFrom(0, 50, 5000, 60_000),
   /** Whether the pod's uid comes from the downward API. */
   pinned: fc.boolean(),
@@ -94,11 +109,12 @@ const scenario = fc.record({
 type Scenario = typeof scenario extends fc.Arbitrary<infer Value> ? Value : never;
 
 /** Plays a scenario over as many processes and pods as it takes, and checks every rule as it goes. */
-async function play({ podName, script, pinned, ...rest }: Scenario): Promise<number> {
+async function play({ podName, script, pinned, evictionVersion, ...rest }: Scenario): Promise<number> {
   const config: WatchdogConfig = { enabled: true, retryBackoffMaxMs: 10_000, ...rest };
   const { mode, budget } = config;
   const clock = new VirtualClock();
   const cluster = new FakeCluster();
+  cluster.evictionVersions = [evictionVersion];
   cluster.now = () => clock.wall();
   const allow = () => {
     cluster.rules = [
@@ -122,6 +138,14 @@ async function play({ podName, script, pinned, ...rest }: Scenario): Promise<num
   let latencyMs = 5;
 
   let unhealthy: readonly UnhealthyMount[] = [];
+  /** For each unhealthy mount, how many lines the log had when it failed. */
+  const failedAt = new Map<string, number>();
+  const fail = (mounts: readonly UnhealthyMount[]): void => {
+    for (const { path } of unhealthy) if (!mounts.some((mount) => mount.path === path)) failedAt.delete(path);
+    for (const { path } of mounts)
+      if (!failedAt.has(path)) failedAt.set(path, logs.at(-1)?.lines.length ?? 0);
+    unhealthy = mounts;
+  };
   const restarts: number[] = [];
   let removalRequests = 0;
   const logs: ReturnType<typeof recordingLog>[] = [];
@@ -131,6 +155,7 @@ async function play({ podName, script, pinned, ...rest }: Scenario): Promise<num
     const log = recordingLog();
     logs.push(log);
     exited = undefined;
+    for (const path of failedAt.keys()) failedAt.set(path, 0);
     const started = createWatchdog({
       config,
       env: {
@@ -170,6 +195,20 @@ async function play({ podName, script, pinned, ...rest }: Scenario): Promise<num
     return started;
   };
   let watchdog = begin();
+  /** A failure that nobody was told of is not left at that, not even of a mount that failed before. */
+  const expectReported = (): void => {
+    if (watchdog.status().state !== 'notified') return;
+    for (const [path, index] of failedAt) {
+      const told = logs
+        .at(-1)
+        ?.lines.slice(index)
+        .some(
+          ({ message, fields }) =>
+            message === 'watchdog: mounts are unhealthy' && String(fields.mounts).includes(path),
+        );
+      expect(told, `${path} was reported since it failed`).toBe(true);
+    }
+  };
   /** What the kubelet and the controller do. */
   const recreate = async (): Promise<void> => {
     if (exited !== undefined) {
@@ -185,7 +224,7 @@ async function play({ podName, script, pinned, ...rest }: Scenario): Promise<num
   for (const { happening: event, waitMs } of script) {
     switch (event.kind) {
       case 'mounts':
-        unhealthy = event.set.map((path) => ({ path, reason: 'timeout' }));
+        fail(event.set.map((path) => ({ path, reason: 'timeout' })));
         watchdog.update(unhealthy);
         break;
       case 'fault':
@@ -194,6 +233,11 @@ async function play({ podName, script, pinned, ...rest }: Scenario): Promise<num
           after: event.after,
         });
         break;
+      case 'blip': {
+        let { step } = event;
+        cluster.fail(() => step-- === 0, event.outcome, { after: event.after });
+        break;
+      }
       case 'rotate':
         token = `${token}x`;
         cluster.tokens.add(token);
@@ -242,8 +286,34 @@ async function play({ podName, script, pinned, ...rest }: Scenario): Promise<num
     }
     for (let slice = 0; slice < 4; slice += 1) {
       await clock.advance(waitMs / 4);
+      expectReported();
       await recreate();
     }
+  }
+  // However it went so far: once the API server is well and a mount stays unhealthy, what the mode promises happens.
+  cluster.faults.length = 0;
+  allow();
+  cluster.disruptionsAllowed = undefined;
+  latencyMs = 5;
+  const stored = cluster.configMaps.get('mount-monitor-budget')?.data;
+  if (stored === undefined || stored.broken !== undefined)
+    cluster.putConfigMap('mount-monitor-budget', ledgerKept);
+  pod = cluster.addPod({ ...pod, owner });
+  fail([]);
+  watchdog.update(unhealthy);
+  await clock.advance(600_000);
+  await recreate();
+  const { state } = watchdog.status();
+  const [eventsBefore, restartsBefore] = [cluster.events.length, restarts.length + cluster.removals.length];
+  fail([{ path: paths[0], reason: 'timeout' }]);
+  watchdog.update(unhealthy);
+  await clock.advance(8_000_000);
+  if (state !== 'stopped' && state !== 'disarmed') {
+    if (mode === 'notify') expect(cluster.events.length, 'an Event in the end').toBeGreaterThan(eventsBefore);
+    else
+      expect(restarts.length + cluster.removals.length, 'a restart in the end').toBeGreaterThan(
+        restartsBefore,
+      );
   }
   await watchdog.close();
   const sentBeforeClose = removalRequests;

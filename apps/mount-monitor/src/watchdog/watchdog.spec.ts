@@ -3,10 +3,10 @@ import { Event } from 'kubernetes-models/events.k8s.io/v1';
 import { Eviction } from 'kubernetes-models/policy/v1';
 import { ConfigMap } from 'kubernetes-models/v1';
 import { afterEach, describe, expect, it } from 'vitest';
+import { type ApiOutcome, FakeCluster, type Rule, reply, status } from '../../testing/kube/cluster.ts';
+import { VirtualClock, virtualTransport } from '../../testing/kube/virtual.ts';
+import { recordingLog } from '../../testing/recording-log.ts';
 import type { WatchdogConfig } from '../config/watchdog-config.ts';
-import { type ApiOutcome, FakeCluster, type Rule, reply, status } from '../testing/kube/cluster.ts';
-import { VirtualClock, virtualTransport } from '../testing/kube/virtual.ts';
-import { recordingLog } from '../testing/recording-log.ts';
 import { createWatchdog, type Environment, type Watchdog } from './index.ts';
 
 const a = { name: 'movies', path: '/mnt/movies', reason: 'timeout', error: 'no answer in 5s' };
@@ -567,7 +567,103 @@ describe('mode exit', () => {
   });
 });
 
+describe('one blip of the API server when the watchdog arms', () => {
+  const budget = { restarts: 5, windowMs: 60_000 };
+  const blip = () => {
+    const cluster = new FakeCluster();
+    cluster.putConfigMap('mount-monitor-budget');
+    cluster.fail(() => true, { kind: 'reset' }, { times: 1 });
+    return cluster;
+  };
+
+  it('leaves mode exit with its budget: the pod is asked for again until it is known', async () => {
+    const { watchdog, clock, exits } = setUp({ mode: 'exit', budget }, {}, blip());
+    await clock.advance(500);
+    expect(watchdog.status()).toMatchObject({ state: 'armed', reason: 'api_unreachable' });
+    await clock.advance(10_000);
+    expect(watchdog.status()).not.toHaveProperty('reason');
+    watchdog.update([a]);
+    await clock.advance(1000);
+    expect(exits).toEqual([88]);
+  });
+
+  it('holds up mode exit for no longer than the blip, with a mount that is unhealthy already', async () => {
+    const { watchdog, clock, exits } = setUp({ mode: 'exit', budget }, {}, blip());
+    watchdog.update([a]);
+    await clock.advance(60_000);
+    expect(exits).toEqual([88]);
+  });
+
+  it('leaves mode notify its Events', async () => {
+    const { watchdog, clock, cluster, outcome } = setUp({ mode: 'notify' }, {}, blip());
+    watchdog.update([a]);
+    await clock.advance(60_000);
+    expect(outcome('notified')).toBe(1);
+    expect(cluster.events).toHaveLength(1);
+  });
+});
+
+describe('evictions', () => {
+  it.each([['policy/v1'], ['policy/v1beta1']])(
+    'are asked for in %s where the API server takes that',
+    async (version) => {
+      const cluster = new FakeCluster();
+      cluster.evictionVersions = [version];
+      const { watchdog, clock, requests } = setUp({ mode: 'evict' }, {}, cluster);
+      watchdog.update([a]);
+      await clock.advance(10_000);
+      expect(cluster.removals).toHaveLength(1);
+      expect(requests().filter((request) => request === 'get discovery')).toHaveLength(1);
+    },
+  );
+
+  it('ask anew when the API server was updated to one that takes another version', async () => {
+    const cluster = new FakeCluster();
+    cluster.evictionVersions = ['policy/v1beta1'];
+    cluster.disruptionsAllowed = 0;
+    const { watchdog, clock } = setUp({ mode: 'evict' }, {}, cluster);
+    watchdog.update([a]);
+    await clock.advance(10_000);
+    cluster.evictionVersions = ['policy/v1'];
+    cluster.disruptionsAllowed = 1;
+    await clock.advance(600_000);
+    expect(cluster.removals).toHaveLength(1);
+  });
+});
+
 describe('mode notify', () => {
+  it('reports a mount that fails a second time while another is still down', async () => {
+    const { watchdog, clock, cluster, outcome } = setUp({ mode: 'notify' });
+    for (const unhealthy of [[a, b], [b], [a, b]]) {
+      watchdog.update(unhealthy);
+      await clock.advance(10_000);
+    }
+    expect(outcome('notified')).toBe(2);
+    expect(cluster.events).toHaveLength(2);
+  });
+
+  it('reports nothing anew when a mount comes and goes within the delay while another is still down', async () => {
+    const { watchdog, clock, outcome } = setUp({ mode: 'notify', restartDelayMs: 60_000 });
+    watchdog.update([a]);
+    await clock.advance(100_000);
+    watchdog.update([a, b]);
+    await clock.advance(10_000);
+    watchdog.update([a]);
+    await clock.advance(100_000);
+    expect(outcome('notified')).toBe(1);
+    expect(watchdog.status().state).toBe('notified');
+  });
+
+  it('tries the Event again when the API server cannot be reached, and says at once what is wrong', async () => {
+    const { watchdog, clock, cluster, log } = setUp({ mode: 'notify' });
+    await clock.advance(1000);
+    cluster.fail(() => true, { kind: 'reset' }, { times: 3 });
+    watchdog.update([a]);
+    expect(log.count('watchdog: mounts are unhealthy')).toBe(1);
+    await clock.advance(60_000);
+    expect(cluster.events).toHaveLength(1);
+  });
+
   it('reports each mount that becomes unhealthy, once, and removes nothing', async () => {
     const { watchdog, clock, removals, exits, cluster, outcome, log } = setUp({ mode: 'notify' });
     watchdog.update([a]);

@@ -5,7 +5,7 @@ import { arm } from './arming.ts';
 import { type Reservation, reserve } from './budget.ts';
 import { describeMounts } from './descriptions.ts';
 import { type Environment, parseEnvironment } from './environment.ts';
-import { createKubeApi, type KubeApi } from './kube/api.ts';
+import { createKubeApi, type Discovered, type KubeApi } from './kube/api.ts';
 import { createKubeTransport, type KubeEndpoint, type KubeTransport, type KubeVerb } from './kube/client.ts';
 import type { PodUid } from './kube/names.ts';
 import { type Action, initialMachine, step, wakeAt } from './machine.ts';
@@ -78,6 +78,8 @@ export interface WatchdogMetrics {
 export interface Watchdog {
   /** Takes all mounts that are unhealthy now; call it after every change. Returns at once. */
   update(unhealthy: readonly UnhealthyMount[]): void;
+  /** Changes with everything that `status` and `metrics` give. */
+  readonly revision: number;
   status(): WatchdogStatus;
   metrics(): WatchdogMetrics;
   /** Drops a pending restart and sends nothing more. Resolves once the request under way has ended. */
@@ -108,6 +110,7 @@ class RunningWatchdog implements Watchdog {
   readonly #environment;
   readonly #transport: KubeTransport | undefined;
   readonly #closing = new AbortController();
+  readonly #discovered: Discovered = {};
   readonly #restarts = new Map<Outcome, number>(restartOutcomes.map((outcome) => [outcome, 0]));
   readonly #requests = new Map<string, number>();
   readonly #underWay = new Set<Promise<void>>();
@@ -115,6 +118,7 @@ class RunningWatchdog implements Watchdog {
   #api: KubeApi | undefined;
   #uid: PodUid | undefined;
   #cancelTimer: (() => void) | undefined;
+  #revision = 0;
 
   constructor(options: WatchdogOptions) {
     const { config } = options;
@@ -143,6 +147,10 @@ class RunningWatchdog implements Watchdog {
         : { state: 'arming', reason: undefined, detail: undefined, attempts: 0, wakeAt: undefined };
     this.#machine = initialMachine(phase, this.#clock.monotonic());
     this.#input({ at: this.#clock.monotonic(), kind: 'start' });
+  }
+
+  get revision(): number {
+    return this.#revision;
   }
 
   update(unhealthy: readonly UnhealthyMount[]): void {
@@ -187,6 +195,7 @@ class RunningWatchdog implements Watchdog {
     if (this.#closing.signal.aborted) return;
     const { machine, actions } = step(this.#machine, input, this.#settings);
     this.#machine = machine;
+    this.#revision += 1;
     this.#cancelTimer?.();
     const due = wakeAt(machine);
     this.#cancelTimer =
@@ -249,6 +258,7 @@ class RunningWatchdog implements Watchdog {
             namespace,
             pod: environment.pod,
             signal: this.#closing.signal,
+            discovered: this.#discovered,
             count: (verb, code) => this.#countRequest(verb, code),
           }),
       });
@@ -290,6 +300,7 @@ class RunningWatchdog implements Watchdog {
   }
 
   #countRequest(verb: KubeVerb, code: string): void {
+    this.#revision += 1;
     const key = `${verb} ${code}`;
     this.#requests.set(key, (this.#requests.get(key) ?? 0) + 1);
   }

@@ -1,18 +1,29 @@
 import { createHash } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { PrebuiltError } from '../errors.ts';
+import { readBoundedFile } from '../files/bounded-file.ts';
 import { type Platform, parsePlatform, platformSuffix } from './platform.ts';
 
 /** The name of the manifest inside a folder of built executables. */
 export const MANIFEST_FILE = 'manifest.json';
 
-const MANIFEST_LIMIT = 1024 * 1024;
+const MAX_MANIFEST_BYTES = 1024 * 1024;
+/** The end of the year 9999: what RFC 3339 can write. */
+const MAX_TIME = 253_402_300_799;
+/** 1 TiB. */
+const MAX_FILE_BYTES = 1024 ** 4;
 
-const text = v.pipe(v.string(), v.minLength(1), v.maxLength(512));
+// It is printed and becomes labels: a line that goes on could say anything.
+const text = v.pipe(
+  v.string(),
+  v.minLength(1),
+  v.maxLength(512),
+  v.regex(/^\P{Cc}*$/u, 'expected no control characters'),
+);
 const sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits'));
-const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(MAX_FILE_BYTES));
+const time = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(MAX_TIME));
 const fileName = v.pipe(
   v.string(),
   v.regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,200}$/, 'expected a file name without folders'),
@@ -56,8 +67,7 @@ const runtimeFile = v.strictObject({
   ),
 });
 
-const platformArtifact = v.strictObject({
-  platform,
+const executable = {
   path: fileName,
   size,
   sha256,
@@ -68,6 +78,12 @@ const platformArtifact = v.strictObject({
     needed: v.array(text),
     versionNeeds: v.record(v.string(), v.array(text)),
   }),
+};
+
+const platformArtifact = v.strictObject({
+  platform,
+  ...executable,
+  others: v.optional(v.array(v.strictObject({ name: fileName, ...executable }))),
   runtime: v.strictObject({ path: fileName, files: v.array(runtimeFile) }),
   components: v.array(component),
 });
@@ -77,7 +93,7 @@ const manifest = v.strictObject({
   name: fileName,
   version: text,
   revision: v.nullable(v.pipe(v.string(), v.regex(/^[0-9a-f]{40,64}$/))),
-  sourceDateEpoch: size,
+  sourceDateEpoch: time,
   toolchain: v.strictObject({ name: text, version: text }),
   components: v.array(component),
   platforms: v.pipe(v.array(platformArtifact), v.minLength(1)),
@@ -90,8 +106,8 @@ export type ManifestComponent = Readonly<v.InferOutput<typeof component>>;
 export type RuntimeFile = Readonly<v.InferOutput<typeof runtimeFile>>;
 
 /**
- * What was built for one platform: the executable, its ELF facts, the components that it alone
- * holds, and its runtime files. Sizes are bytes.
+ * What was built for one platform: the program's own executable and its ELF facts, the same of each other executable
+ * of the program, the components that the platform alone has, and the runtime files of all. Sizes are bytes.
  */
 export type PlatformArtifact = Readonly<v.InferOutput<typeof platformArtifact>>;
 
@@ -106,6 +122,20 @@ export type Manifest = Readonly<v.InferOutput<typeof manifest>>;
 export interface ManifestFile {
   readonly manifest: Manifest;
   readonly sha256: string;
+}
+
+/** An executable of a platform, as the manifest describes it. */
+export type ExecutableFacts = Pick<PlatformArtifact, 'path' | 'size' | 'sha256' | 'elf'>;
+
+/** Every executable of a platform: the program's own first, then its others in the manifest's order. */
+export function executablesOf(artifact: PlatformArtifact): readonly [ExecutableFacts, ...ExecutableFacts[]] {
+  const facts = ({ path, size, sha256, elf }: ExecutableFacts): ExecutableFacts => ({
+    path,
+    size,
+    sha256,
+    elf,
+  });
+  return [facts(artifact), ...(artifact.others ?? []).map(facts)];
 }
 
 /** `<name>-<os>-<arch>[<variant>]`, the file name of an executable. */
@@ -154,21 +184,10 @@ export function parseManifest(json: string, source: string): Manifest {
  */
 export async function readManifest(folder: string): Promise<ManifestFile> {
   const path = join(folder, MANIFEST_FILE);
-  let bytes: Buffer;
-  try {
-    const { size } = await stat(path);
-    if (size > MANIFEST_LIMIT) {
-      throw new PrebuiltError(
-        'INVALID_MANIFEST',
-        `${path}: expected at most ${MANIFEST_LIMIT} bytes, found ${size}`,
-      );
-    }
-    bytes = await readFile(path);
-  } catch (cause) {
-    if (cause instanceof PrebuiltError) throw cause;
-    throw new PrebuiltError('MANIFEST_MISSING', `${path}: can't be read: ${(cause as Error).message}`, {
+  const bytes = await readBoundedFile(path, { maxBytes: MAX_MANIFEST_BYTES, code: 'INVALID_MANIFEST' });
+  if (bytes === undefined) {
+    throw new PrebuiltError('MANIFEST_MISSING', `${path}: expected a file, found none`, {
       hint: 'Build the executables first: {run build-binaries}',
-      cause,
     });
   }
   return {
@@ -191,6 +210,7 @@ function checkNames(content: Manifest, source: string): void {
         `${source}: ${artifact.platform}: expected the path ${expected}, found ${artifact.path}`,
       );
     }
+    checkOthers(content, artifact, source);
     const folder = runtimeFolderName(artifact.platform);
     if (artifact.runtime.path !== folder) {
       throw new PrebuiltError(
@@ -198,5 +218,44 @@ function checkNames(content: Manifest, source: string): void {
         `${source}: ${artifact.platform}: expected the runtime folder ${folder}, found ${artifact.runtime.path}`,
       );
     }
+    checkPaths(artifact, source);
+  }
+}
+
+// A path that stands twice, or is a folder of another, would be a file of either content.
+function checkPaths({ platform, runtime }: PlatformArtifact, source: string): void {
+  const paths = new Set<string>();
+  const folders = new Set<string>();
+  for (const { path } of runtime.files) {
+    const parts = path.split('/');
+    const above = parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'));
+    if (paths.has(path) || folders.has(path) || above.some((folder) => paths.has(folder))) {
+      throw new PrebuiltError(
+        'INVALID_MANIFEST',
+        `${source}: ${platform}: ${runtime.path}/${path} is listed more than once, or is a folder as well`,
+      );
+    }
+    paths.add(path);
+    for (const folder of above) folders.add(folder);
+  }
+}
+
+function checkOthers(content: Manifest, artifact: PlatformArtifact, source: string): void {
+  const refuse = (expected: string, found: string): never => {
+    throw new PrebuiltError(
+      'INVALID_MANIFEST',
+      `${source}: ${artifact.platform}: others: expected ${expected}, found ${found}`,
+    );
+  };
+  const names = (each: PlatformArtifact | undefined): string =>
+    (each?.others ?? []).map(({ name }) => name).join(', ') || 'none';
+  const [first] = content.platforms;
+  if (names(artifact) !== names(first)) refuse(`${names(first)}, as on ${first?.platform}`, names(artifact));
+  const paths = new Set([artifact.path]);
+  for (const { name, path } of artifact.others ?? []) {
+    const expected = executableName(name, artifact.platform);
+    if (path !== expected) refuse(`the path ${expected}`, path);
+    if (paths.has(path)) refuse('each executable once', `${path} twice`);
+    paths.add(path);
   }
 }

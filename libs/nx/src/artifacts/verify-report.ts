@@ -1,10 +1,15 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { PrebuiltError } from '../errors.ts';
+import { readBoundedFile } from '../files/bounded-file.ts';
 import { type Platform, parsePlatform, platformSuffix } from './platform.ts';
 
 const sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
+
+/** The largest report that is read. */
+export const MAX_REPORT_BYTES = 1024 * 1024;
+
+const line = v.pipe(v.string(), v.regex(/^\P{Cc}*$/u, 'expected no control characters'));
 
 const finding = v.strictObject({
   severity: v.picklist(['error', 'warning']),
@@ -14,8 +19,8 @@ const finding = v.strictObject({
 
 const report = v.strictObject({
   schemaVersion: v.literal(1),
-  platform: v.string(),
-  version: v.string(),
+  platform: line,
+  version: line,
   manifestSha256: sha256,
   executableSha256: sha256,
   result: v.picklist(['passed', 'failed']),
@@ -64,14 +69,6 @@ export function parseReport(json: string, source: string): VerifyReport {
 /** The report of a platform in a folder; undefined where there is none. Throws `INVALID_REPORT`. */
 export async function readReport(folder: string, platform: Platform): Promise<VerifyReport | undefined> {
   const path = join(folder, reportFileName(platform));
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new PrebuiltError('INVALID_REPORT', `${path}: can't be read: ${(cause as Error).message}`, {
-      cause,
-    });
-  }
-  return parseReport(text, path);
+  const bytes = await readBoundedFile(path, { maxBytes: MAX_REPORT_BYTES, code: 'INVALID_REPORT' });
+  return bytes === undefined ? undefined : parseReport(bytes.toString('utf8'), path);
 }

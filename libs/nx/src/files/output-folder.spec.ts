@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,12 +15,13 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
+const OURS = /^(?:old|new|a)$/;
 const NOBODY = 65534;
 const MODULE = join(import.meta.dirname, 'output-folder.ts');
 
 describe('replaceFolder', () => {
   it('puts the filled folder in place, readable by all, and gives the result', async () => {
-    const result = await replaceFolder(target, async (temporary) => {
+    const result = await replaceFolder(target, OURS, async (temporary) => {
       await writeFile(join(temporary, 'a'), 'new');
       return 7;
     });
@@ -32,7 +33,7 @@ describe('replaceFolder', () => {
   it('replaces the former folder as a whole', async () => {
     await mkdir(target);
     await writeFile(join(target, 'old'), '');
-    await replaceFolder(target, (temporary) => writeFile(join(temporary, 'new'), ''));
+    await replaceFolder(target, OURS, (temporary) => writeFile(join(temporary, 'new'), ''));
     expect(await readdir(target)).toEqual(['new']);
     expect(await readdir(folder)).toEqual(['bin']);
   });
@@ -40,7 +41,7 @@ describe('replaceFolder', () => {
   it('leaves the former folder and nothing else when filling fails', async () => {
     await mkdir(target);
     await writeFile(join(target, 'old'), '');
-    const failing = replaceFolder(target, async (temporary) => {
+    const failing = replaceFolder(target, OURS, async (temporary) => {
       await writeFile(join(temporary, 'new'), '');
       throw new Error('compiler failed');
     });
@@ -54,7 +55,8 @@ describe('replaceFolder', () => {
     async (signal) => {
       await mkdir(target);
       await writeFile(join(target, 'old'), '');
-      const child = start(`await replaceFolder(${JSON.stringify(target)}, async (temporary, signal) => {
+      const child =
+        start(`await replaceFolder(${JSON.stringify(target)}, /^(old|new|a)$/, async (temporary, signal) => {
       console.log('filling');
       await new Promise((_, reject) => {
         const timer = setTimeout(() => {}, 60_000);
@@ -70,18 +72,18 @@ describe('replaceFolder', () => {
   );
 
   it('removes what a killed process left behind, and nothing of a living one', async () => {
-    const child = start(`await replaceFolder(${JSON.stringify(target)}, async () => {
+    const child = start(`await replaceFolder(${JSON.stringify(target)}, /^(old|new|a)$/, async () => {
       console.log('filling');
       await new Promise((resolve) => setTimeout(resolve, 60_000));
     });`);
     await child.firstLine;
     const living = await readdir(folder);
     expect(living).toHaveLength(1);
-    await replaceFolder(target, async () => {});
+    await replaceFolder(target, OURS, async () => {});
     expect(await readdir(folder)).toEqual([...living, 'bin']);
     child.process.kill('SIGKILL');
     await child.exit;
-    await replaceFolder(target, (temporary) => writeFile(join(temporary, 'a'), ''));
+    await replaceFolder(target, OURS, (temporary) => writeFile(join(temporary, 'a'), ''));
     expect(await readdir(folder)).toEqual(['bin']);
   });
 
@@ -89,14 +91,55 @@ describe('replaceFolder', () => {
     const aside = join(folder, '.bin-999999999-abcdef-former');
     await mkdir(aside);
     await writeFile(join(aside, 'old'), 'kept');
-    await expect(replaceFolder(target, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
+    await expect(replaceFolder(target, OURS, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
     expect(await readFile(join(target, 'old'), 'utf8')).toBe('kept');
+  });
+
+  it('refuses a target that is a symbolic link, and leaves what it leads to', async () => {
+    const elsewhere = join(folder, 'elsewhere');
+    await mkdir(elsewhere);
+    await writeFile(join(elsewhere, 'a'), 'precious');
+    await symlink(elsewhere, target);
+    await expect(replaceFolder(target, OURS, async () => {})).rejects.toMatchObject({ code: 'OUTPUT' });
+    expect(await readFile(join(elsewhere, 'a'), 'utf8')).toBe('precious');
+    expect((await readdir(folder)).sort()).toEqual(['bin', 'elsewhere']);
+  });
+
+  it('refuses a link that a forger has set aside as the former folder', async () => {
+    const elsewhere = join(folder, 'elsewhere');
+    await mkdir(elsewhere);
+    await writeFile(join(elsewhere, 'a'), 'precious');
+    await symlink(elsewhere, join(folder, '.bin-999999999-abcdef-former'));
+    await expect(replaceFolder(target, OURS, async () => {})).rejects.toMatchObject({ code: 'OUTPUT' });
+    expect(await readFile(join(elsewhere, 'a'), 'utf8')).toBe('precious');
+  });
+
+  it('refuses a target that is a file', async () => {
+    await writeFile(target, 'precious');
+    await expect(replaceFolder(target, OURS, async () => {})).rejects.toMatchObject({ code: 'OUTPUT' });
+    expect(await readFile(target, 'utf8')).toBe('precious');
+  });
+
+  it('refuses a target that holds something else, before and after it is filled', async () => {
+    await mkdir(target);
+    await writeFile(join(target, 'thesis.txt'), 'precious');
+    let filled = false;
+    const early = replaceFolder(target, OURS, async () => {
+      filled = true;
+    });
+    await expect(early).rejects.toThrow(/found "thesis\.txt"/);
+    expect(filled).toBe(false);
+    await rm(join(target, 'thesis.txt'));
+    const late = replaceFolder(target, OURS, () => writeFile(join(target, 'thesis.txt'), 'precious'));
+    await expect(late).rejects.toMatchObject({ code: 'OUTPUT' });
+    expect(await readFile(join(target, 'thesis.txt'), 'utf8')).toBe('precious');
+    expect(await readdir(folder)).toEqual(['bin']);
   });
 
   it('fails with EACCES where the parent is not writable for the user', async () => {
     await chmod(folder, 0o555);
     const child = start(
-      `await replaceFolder(${JSON.stringify(target)}, async () => {}).catch((error) => console.log(error.code));`,
+      `await replaceFolder(${JSON.stringify(target)}, /^(old|new|a)$/, async () => {}).catch((error) => console.log(error.code));`,
       process.getuid?.() === 0 ? NOBODY : undefined,
     );
     try {

@@ -1,6 +1,7 @@
 import { existsSync, rmSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { chmod, lstat, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { PrebuiltError } from '../errors.ts';
 import { withInterrupt } from '../process/interrupt.ts';
 
 /**
@@ -8,13 +9,17 @@ import { withInterrupt } from '../process/interrupt.ts';
  * see the former folder or the new one, never a part. A failure or a signal leaves the former folder and no
  * temporary one; what a killed process left behind is removed by the next call. `fill` gets the temporary
  * folder and a signal that is aborted when the process is asked to end; asked a second time, it ends at once.
+ * Throws `OUTPUT`, and removes nothing, where the target is a link or a file, or holds a name that `holds` does not
+ * know: then it was not made here.
  */
 export async function replaceFolder<T>(
   target: string,
+  holds: RegExp,
   fill: (temporary: string, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   await mkdir(dirname(target), { recursive: true });
   await removeAbandoned(target);
+  await checkReplaceable(target, holds);
   const temporary = await mkdtemp(join(dirname(target), `.${basename(target)}-${process.pid}-`));
   await chmod(temporary, 0o755);
   const onExit = (): void => rmSync(temporary, { recursive: true, force: true });
@@ -23,12 +28,37 @@ export async function replaceFolder<T>(
     return await withInterrupt(async (signal) => {
       const result = await fill(temporary, signal);
       signal.throwIfAborted();
+      await checkReplaceable(target, holds);
       await swap(temporary, target);
       return result;
     });
   } finally {
     await rm(temporary, { recursive: true, force: true });
     process.off('exit', onExit);
+  }
+}
+
+async function checkReplaceable(target: string, holds: RegExp): Promise<void> {
+  const found = await lstat(target).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (found === undefined) return;
+  if (!found.isDirectory()) {
+    const kind = found.isSymbolicLink() ? 'a symbolic link' : 'no folder';
+    throw new PrebuiltError('OUTPUT', `${target}: expected a folder to replace, found ${kind}`, {
+      hint: 'Nothing was changed. Remove it, or choose another outputPath.',
+    });
+  }
+  const stranger = (await readdir(target)).find((name) => !holds.test(name));
+  if (stranger !== undefined) {
+    throw new PrebuiltError(
+      'OUTPUT',
+      `${target}: expected a folder that only this target has written, found ${JSON.stringify(stranger)}`,
+      {
+        hint: 'Nothing was changed. The folder is replaced as a whole: choose another outputPath, or move the file.',
+      },
+    );
   }
 }
 
@@ -56,9 +86,10 @@ async function removeSideBySide(folder: string): Promise<void> {
 }
 
 async function removeAbandoned(target: string): Promise<void> {
-  const pattern = new RegExp(`^\\.${RegExp.escape(basename(target))}-(\\d+)-[A-Za-z0-9]+(-former)?$`);
+  const prefix = `.${basename(target)}-`;
   for (const name of await readdir(dirname(target))) {
-    const pid = pattern.exec(name)?.[1];
+    if (!name.startsWith(prefix)) continue;
+    const pid = /^(\d+)-[A-Za-z0-9]+(-former)?$/.exec(name.slice(prefix.length))?.[1];
     if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
     const former = name.endsWith('-former') && !existsSync(target);
     if (former) await rename(join(dirname(target), name), target);

@@ -23,13 +23,16 @@ export const MAX_LAYER: LayerLimits = {
 const BASE_MILLISECONDS = 120_000;
 const SLOWEST_BYTES_PER_MILLISECOND = 256;
 
-/** The limits of a layer that is to have exactly these entries; its time allows for 256 KB a second. */
+/** What is read beyond the plan, so that an error can name what is too much. */
+const SPARE = { bytes: 64 * 1024, entries: 16, depth: 8 };
+
+/** The limits of a layer that is to have these entries; its time allows for 256 KB a second. */
 export function layerLimits(entries: readonly EntryMetadata[]): LayerLimits {
   const bytes = tarSize(entries);
   return {
-    bytes,
-    entries: entries.length,
-    depth: Math.max(0, ...entries.map(({ path }) => depthOf(path))),
+    bytes: bytes + SPARE.bytes,
+    entries: entries.length + SPARE.entries,
+    depth: entries.reduce((most, { path }) => Math.max(most, depthOf(path)), 0) + SPARE.depth,
     milliseconds: BASE_MILLISECONDS + Math.ceil(bytes / SLOWEST_BYTES_PER_MILLISECOND),
   };
 }

@@ -5,12 +5,19 @@ import { OciError, type OciErrorCode } from '../errors.ts';
 import { parseUniqueJson } from './unique-json.ts';
 
 const text = v.pipe(v.string(), v.maxLength(4096));
+const LIMIT = 1000;
+const listed = (value: unknown): boolean => !Array.isArray(value) || value.length <= LIMIT;
+const named = (value: unknown): boolean => Object.keys(Object(value)).length <= LIMIT;
+// Counted before a single one is looked at: a document of 4 MiB holds a million of them.
+const listOf = <T extends v.GenericSchema>(schema: T) =>
+  v.pipe(v.unknown(), v.check(listed, `expected at most ${LIMIT} elements`), v.array(schema));
+const texts = v.pipe(v.unknown(), v.check(named, `expected at most ${LIMIT} members`), v.record(text, text));
+const annotations = v.optional(texts);
 const digest = v.pipe(
   v.string(),
   v.check(isDigest, 'expected "sha256:" and 64 lower-case hexadecimal digits'),
   v.transform((value) => value as Digest),
 );
-const annotations = v.optional(v.record(text, text));
 const descriptor = v.looseObject({
   mediaType: v.pipe(v.string(), v.minLength(1), v.maxLength(255)),
   digest,
@@ -18,25 +25,24 @@ const descriptor = v.looseObject({
   annotations,
   platform: v.optional(v.looseObject({ architecture: text, os: text, variant: v.optional(text) })),
 });
-const LIMIT = 1000;
 const manifestSchema = v.looseObject({
   schemaVersion: v.literal(2),
   mediaType: v.literal(MEDIA_TYPES.manifest),
   config: descriptor,
-  layers: v.pipe(v.array(descriptor), v.maxLength(LIMIT)),
+  layers: listOf(descriptor),
   annotations,
 });
 const indexSchema = v.looseObject({
   schemaVersion: v.literal(2),
   mediaType: v.literal(MEDIA_TYPES.index),
-  manifests: v.pipe(v.array(descriptor), v.maxLength(LIMIT)),
+  manifests: listOf(descriptor),
   annotations,
 });
 const indexFileSchema = v.looseObject({
   ...indexSchema.entries,
   mediaType: v.optional(v.literal(MEDIA_TYPES.index)),
 });
-const strings = v.array(text);
+const strings = listOf(text);
 const configSchema = v.looseObject({
   architecture: text,
   os: text,
@@ -49,10 +55,10 @@ const configSchema = v.looseObject({
       Entrypoint: v.nullish(strings),
       Cmd: v.nullish(strings),
       WorkingDir: v.optional(text),
-      Labels: v.nullish(v.record(text, text)),
+      Labels: v.nullish(texts),
     }),
   ),
-  rootfs: v.looseObject({ type: v.literal('layers'), diff_ids: v.pipe(v.array(digest), v.maxLength(LIMIT)) }),
+  rootfs: v.looseObject({ type: v.literal('layers'), diff_ids: listOf(digest) }),
 });
 
 /** What this project reads of an image's configuration; members that it does not know are kept. */

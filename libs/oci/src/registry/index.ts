@@ -7,6 +7,7 @@ export {
 } from './credentials/index.ts';
 export { type ImageSource, type RemoteImage, readImage } from './image-reading.ts';
 export type { PutOutcome, RegistryManifest } from './manifests.ts';
+export { withMirrors } from './mirrors.ts';
 export { type Referrer, type Referrers, referrersTag } from './referrers.ts';
 export { createRepositoryClient, type RepositoryClient } from './repository.ts';
 export { DEFAULT_RETRY_LIMITS, type RetryClock, type RetryLimits } from './retry.ts';

@@ -137,6 +137,16 @@ export function openTags(access: RepositoryAccess, manifests: ManifestRequests):
   async function setTag(tag: string, bytes: Uint8Array, mediaType: string): Promise<void> {
     checkTag(tag);
     await observe(tag);
+    try {
+      await putTag(tag, bytes, mediaType);
+    } catch (error) {
+      // Where tags are never moved, one that names this already may not be made again.
+      const refused = error instanceof OciError && error.refusal !== undefined;
+      if (!refused || (await manifests.headManifest(tag)) !== digestOf(bytes)) throw error;
+    }
+  }
+
+  async function putTag(tag: string, bytes: Uint8Array, mediaType: string): Promise<void> {
     if (!tagsByNameOnly) {
       const address = withParameter(at(`manifests/${digestOf(bytes)}`), 'tag', tag);
       // 405, 414 and 501 can only be about the URL. Any other refusal may be of the bytes: those are not sent by name.
@@ -204,7 +214,8 @@ function checkTag(tag: string): void {
   );
 }
 
-function readTags(
+/** The tags of a page, and the last entry as it came. Throws `REGISTRY_RESPONSE` for anything but a list of texts. */
+export function readTags(
   operation: string,
   body: Buffer,
 ): { readonly names: readonly string[]; readonly last: string | undefined } {

@@ -8,7 +8,10 @@ import {
   zstdFrame,
 } from './forged-layer.ts';
 
-/** The one file of a layer as it was planned: mode 0755, owner 0:0, at 1,700,000,000. */
+/**
+ * The one file of a layer as it was planned: mode 0755, owner 0:0, at 1,700,000,000, and not of whole blocks of 512
+ * bytes.
+ */
 export interface PlannedFile {
   /** In the image's root. */
   readonly path: string;
@@ -34,17 +37,52 @@ export interface LayerForgery {
    * differs from.
    */
   readonly form: 'refused' | 'sound';
+  /** What umoci 0.4.7 was seen to make of it: other files than planned, or not. */
+  readonly unpacked: 'otherwise' | 'as planned or not at all';
   forge(planned: PlannedFile): ForgedLayer;
 }
+
+// Of the forms that are refused: umoci 0.4.7 (Debian 12) follows them to other files than were planned.
+const OBEYED: ReadonlySet<string> = new Set([
+  "GNU tar's long link target",
+  "GNU tar's long name in place of the path",
+  'PAX records of a sparse file that move its content',
+  'a FIFO',
+  'a PAX path that stands twice',
+  'a PAX time with a fraction',
+  'a capability in a SCHILY.xattr record',
+  'a character device',
+  'a file below a symbolic link',
+  'a folder with a size, over whose content readers step or not',
+  'a hard link in place of the path, by a second entry',
+  'a hard link that makes the file setuid',
+  'a path by way of ".."',
+  'a path that leaves the root',
+  'a path with "./" before it',
+  'a path with two slashes',
+  'a second gzip member',
+  'a symbolic link in place of the path, by a second entry',
+  'a symbolic link with a size',
+  'a whiteout of everything in a folder',
+  'an absolute path',
+  'the path a second time, with other content',
+]);
 
 const EVIL = Buffer.from('#!/bin/sh\necho evil\n');
 
 function refused(title: string, named: RegExp, forge: (planned: PlannedFile) => Buffer): LayerForgery {
-  return { title, named, form: 'refused', forge: (planned) => gzipped(closed(forge(planned))) };
+  const unpacked = OBEYED.has(title) ? 'otherwise' : 'as planned or not at all';
+  return { title, named, form: 'refused', unpacked, forge: (planned) => gzipped(closed(forge(planned))) };
 }
 
 function sound(title: string, named: RegExp, forge: (planned: PlannedFile) => Buffer): LayerForgery {
-  return { title, named, form: 'sound', forge: (planned) => gzipped(closed(forge(planned))) };
+  return {
+    title,
+    named,
+    form: 'sound',
+    unpacked: 'otherwise',
+    forge: (planned) => gzipped(closed(forge(planned))),
+  };
 }
 
 function compressed(
@@ -52,7 +90,8 @@ function compressed(
   named: RegExp,
   forge: (planned: PlannedFile) => ForgedLayer,
 ): LayerForgery {
-  return { title, named, form: 'refused', forge };
+  const unpacked = OBEYED.has(title) ? 'otherwise' : 'as planned or not at all';
+  return { title, named, form: 'refused', unpacked, forge };
 }
 
 const honest = ({ path, content }: PlannedFile): Buffer => forgedEntry({ name: path }, content);
@@ -216,13 +255,7 @@ export const LAYER_FORGERIES: readonly LayerForgery[] = [
     all(honest(planned), Buffer.alloc(512), evil(planned.path)),
   ),
   refused('bytes in the padding of a file', /next block/, (planned) => {
-    const bytes = honest({
-      ...planned,
-      content: all(planned.content, Buffer.alloc(1)).subarray(
-        0,
-        512 * Math.floor(planned.content.length / 512) + 1,
-      ),
-    });
+    const bytes = honest(planned);
     bytes[bytes.length - 1] = 1;
     return bytes;
   }),

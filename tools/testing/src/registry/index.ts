@@ -5,8 +5,19 @@ export {
   REGISTRY_USER,
   startDebianRegistry,
 } from './debian-registry.ts';
-export { type FakeRegistry, type FakeRegistryOptions, startFakeRegistry } from './fake-registry.ts';
+export { type FakeRegistry, type FakeRegistryOptions, startFakeRegistry } from './fake-registry/index.ts';
 export { type Fault, type FaultProxy, type Step, startFaultProxy } from './fault-proxy.ts';
+export {
+  AUTHORIZATION_QUIRKS,
+  CONTENT_QUIRKS,
+  QUIRK_USER,
+  QUIRKS,
+  type Quirk,
+  type QuirkOutcome,
+  REFERRERS_QUIRKS,
+  TAG_QUIRKS,
+  UPLOAD_QUIRKS,
+} from './quirks/index.ts';
 export { sleepingClock } from './sleeping-clock.ts';
 export { makeTestAuthority, type TestAuthority } from './test-authority.ts';
 export { startTokenServer, type TokenServer } from './token-server.ts';

@@ -7,7 +7,9 @@ import {
   configMapPatch,
   deleteOptions,
   type EventText,
+  type EvictionVersion,
   eviction,
+  evictionVersions,
   podEvent,
 } from './requests.ts';
 
@@ -64,11 +66,17 @@ export interface KubeApi {
   ): Promise<ConfigMapFacts | Refusal>;
 }
 
+/** What the API server has said of itself; kept for as long as it holds, over several armings. */
+export interface Discovered {
+  evictionVersion?: EvictionVersion | undefined;
+}
+
 export interface KubeApiOptions {
   readonly transport: KubeTransport;
   readonly namespace: Namespace;
   readonly pod: PodName;
   readonly signal: AbortSignal;
+  readonly discovered: Discovered;
   /** Called once for each request: the HTTP status as text, or the error's code. */
   readonly count: (verb: KubeVerb, code: string) => void;
 }
@@ -77,7 +85,14 @@ export interface KubeApiOptions {
 const eventDeadlineMs = 5000;
 
 /** Makes the API. A 401 makes it read the token anew and try once more, as tokens rotate. */
-export function createKubeApi({ transport, namespace, pod, signal, count }: KubeApiOptions): KubeApi {
+export function createKubeApi({
+  transport,
+  namespace,
+  pod,
+  signal,
+  discovered,
+  count,
+}: KubeApiOptions): KubeApi {
   const attempt = async (request: KubeRequest): Promise<KubeReply | Refusal> => {
     try {
       const reply = await transport({ ...request, signal });
@@ -109,6 +124,17 @@ export function createKubeApi({ transport, namespace, pod, signal, count }: Kube
   const podPath = ['api', 'v1', 'namespaces', namespace, 'pods', pod];
   const configMapPath = (name: ConfigMapName) => ['api', 'v1', 'namespaces', namespace, 'configmaps', name];
 
+  /** Asked once (https://kubernetes.io/docs/concepts/overview/kubernetes-api/#discovery-api) and not guessed. */
+  const evictionVersion = async (): Promise<EvictionVersion | Refusal> => {
+    if (discovered.evictionVersion !== undefined) return discovered.evictionVersion;
+    const found = await call({ verb: 'get', path: ['api', 'v1'] }, ({ status, body }) =>
+      status === 200 ? readEvictionVersion(body) : undefined,
+    );
+    if (found.kind === 'refused') return found;
+    discovered.evictionVersion = found.version;
+    return found.version;
+  };
+
   return {
     review: (access) =>
       call(
@@ -130,16 +156,15 @@ export function createKubeApi({ transport, namespace, pod, signal, count }: Kube
       }),
     deletePod: (uid, confirm) =>
       call({ verb: 'delete', path: podPath, body: deleteOptions(uid), confirm }, gone),
-    evictPod: (uid, confirm) =>
-      call(
-        {
-          verb: 'create',
-          path: [...podPath, 'eviction'],
-          body: eviction(namespace, pod, uid),
-          confirm,
-        },
-        gone,
-      ),
+    async evictPod(uid, confirm) {
+      const version = await evictionVersion();
+      if (typeof version !== 'string') return version;
+      const body = eviction(version, namespace, pod, uid);
+      const answer = await call({ verb: 'create', path: [...podPath, 'eviction'], body, confirm }, gone);
+      // An API server that was updated meanwhile is asked anew.
+      if (answer.kind === 'refused' && answer.status === 400) discovered.evictionVersion = undefined;
+      return answer;
+    },
     createEvent: (uid, text) =>
       call(
         {
@@ -217,6 +242,15 @@ function readPod(body: unknown, name: PodName): PodFacts | undefined {
         : undefined,
     templateHash: typeof hash === 'string' ? hash : undefined,
   };
+}
+
+/** The core API's list of resources names the group and version that the subresource `pods/eviction` takes. */
+function readEvictionVersion(body: unknown) {
+  const resources = objectAt(body)?.resources;
+  const list: readonly unknown[] = Array.isArray(resources) ? resources : [];
+  const entry = list.map(objectAt).find((resource) => resource?.name === 'pods/eviction');
+  const version = evictionVersions.find((known) => known === `${entry?.group}/${entry?.version}`);
+  return version === undefined ? undefined : ({ kind: 'found', version } as const);
 }
 
 function readConfigMap(body: unknown): ConfigMapFacts | undefined {

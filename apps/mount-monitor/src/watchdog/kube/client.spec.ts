@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { FakeCluster, reply, status } from '../../testing/kube/cluster.ts';
-import { type FakeKubeServer, startFakeKubeServer } from '../../testing/kube/server.ts';
+import { FakeCluster, reply, status } from '../../../testing/kube/cluster.ts';
+import { type FakeKubeServer, startFakeKubeServer } from '../../../testing/kube/server.ts';
 import { createKubeTransport, parseRetryAfter, requestPath } from './client.ts';
 import type { KubeError } from './errors.ts';
 import { parseNamespace, parsePodName } from './names.ts';
@@ -137,6 +137,22 @@ describe('credentials', () => {
       message: expect.stringContaining(`${folder}/${named}`),
     });
     expect(error.message).not.toContain('Injected');
+    expect(cluster.calls).toEqual([]);
+  });
+
+  it.each([
+    ['is empty', ''],
+    ['holds white space alone', ' \n'],
+    ['holds no certificate', 'MIIB'],
+    ['holds a broken certificate', '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n'],
+  ])('fail where ca.crt %s: no other authority is trusted in its place', async (_, ca) => {
+    await writeFile(join(folder, 'token'), 'token-1');
+    await writeFile(join(folder, 'ca.crt'), ca);
+    const transport = createKubeTransport({ ...server, serviceAccountDir: folder });
+    expect(await failure(transport({ verb: 'get', path: ['version'] }))).toMatchObject({
+      code: 'credentials',
+      message: expect.stringContaining(`${folder}/ca.crt`),
+    });
     expect(cluster.calls).toEqual([]);
   });
 

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { ClientRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
@@ -64,6 +65,7 @@ export function createKubeTransport(endpoint: KubeEndpoint): KubeTransport {
         `${endpoint.serviceAccountDir}/token: empty, or not one line of text`,
       );
     }
+    checkAuthority(ca, `${endpoint.serviceAccountDir}/ca.crt`);
     if (request.signal?.aborted === true) throw aborted(request);
     if (request.confirm?.() === false) {
       throw new KubeError('withheld', `${describe(request)}: taken back before it was sent`);
@@ -220,6 +222,27 @@ async function readCredential(folder: string, file: string): Promise<string> {
       hint: 'the pod needs a service account with automountServiceAccountToken: true',
       cause,
     });
+  }
+}
+
+const certificate = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+/**
+ * Whether there is an authority to trust. The TLS library takes an empty text as none given, and then trusts the
+ * system's authorities: whoever has a certificate of any of them would be sent the token.
+ */
+function checkAuthority(ca: string, path: string): void {
+  const hint = 'the API server is trusted by this file alone; kube-root-ca.crt belongs there';
+  const blocks = ca.match(certificate) ?? [];
+  if (blocks.length === 0) throw new KubeError('credentials', `${path}: holds no certificate`, { hint });
+  try {
+    for (const block of blocks) new X509Certificate(block);
+  } catch (cause) {
+    throw new KubeError(
+      'credentials',
+      `${path}: cannot be used (${cause instanceof Error ? cause.message : cause})`,
+      { hint, cause },
+    );
   }
 }
 

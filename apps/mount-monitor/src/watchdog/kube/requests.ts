@@ -30,10 +30,14 @@ export function deleteOptions(uid: PodUid) {
   return { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid } } as const;
 }
 
+/** The versions that an Eviction has had: `policy/v1` since Kubernetes 1.22, the other one up to 1.24. */
+export const evictionVersions = ['policy/v1', 'policy/v1beta1'] as const;
+export type EvictionVersion = (typeof evictionVersions)[number];
+
 /** An Eviction (https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/) of this very pod only. */
-export function eviction(namespace: Namespace, name: PodName, uid: PodUid) {
+export function eviction(apiVersion: EvictionVersion, namespace: Namespace, name: PodName, uid: PodUid) {
   return {
-    apiVersion: 'policy/v1',
+    apiVersion,
     kind: 'Eviction',
     metadata: { name, namespace },
     deleteOptions: { preconditions: { uid } },

@@ -158,13 +158,13 @@ describe('a build that fails', () => {
 
   it("shows the compiler's message and leaves the former build", async () => {
     const { root, write } = await workspace();
-    await write('dist/bin/former', 'kept');
+    await write('dist/bin/checksums.txt', 'kept');
     await write('app/main.ts', `import { x } from './absent.ts';\nx();\n`);
     await expect(build(root)).rejects.toMatchObject({
       code: 'COMPILE_FAILED',
       message: expect.stringContaining('./absent.ts'),
     });
-    expect(await readdir(join(root, 'dist/bin'))).toEqual(['former']);
+    expect(await readdir(join(root, 'dist/bin'))).toEqual(['checksums.txt']);
   });
 
   it('names a program that is not there', async () => {
@@ -196,12 +196,12 @@ describe('a build that fails', () => {
 
   it('ends at SIGINT with the former build in place', async () => {
     const { root, write } = await workspace();
-    await write('dist/bin/former', 'kept');
+    await write('dist/bin/checksums.txt', 'kept');
     const plan: BuildPlan = planBuild(OPTIONS, root, RELEASE);
     const source = `
       import { runBuild } from ${JSON.stringify(join(import.meta.dirname, 'run.ts'))};
       const building = runBuild(${JSON.stringify(plan)}, ${JSON.stringify(root)}, () => {});
-      setTimeout(() => console.log('started'), 150);
+      setTimeout(() => console.log('started'), 500);
       await building.catch((error) => { console.log(error.code); process.exitCode = 3; });
     `;
     const child = spawn(process.execPath, ['--input-type=module-typescript', '--eval', source], {
@@ -214,7 +214,7 @@ describe('a build that fails', () => {
     });
     const [status] = await once(child, 'close');
     expect({ status, output }).toEqual({ status: 3, output: 'started\nINTERRUPTED\n' });
-    expect(await readdir(join(root, 'dist/bin'))).toEqual(['former']);
+    expect(await readdir(join(root, 'dist/bin'))).toEqual(['checksums.txt']);
     expect((await readdir(root)).sort()).toEqual(['.cache', 'app', 'dist', 'prebuilt.lock.json']);
   });
 });

@@ -1,5 +1,6 @@
 import type { ExecutorContext } from '@nx/devkit';
-import type { Manifest } from '../../artifacts/manifest.ts';
+import { executablesOf, type Manifest } from '../../artifacts/manifest.ts';
+import { checkOutputPath } from '../../files/workspace-path.ts';
 import { writeJobOutputs, writeJobSummary } from '../../github/job-summary.ts';
 import { reportFailures } from '../failures.ts';
 import { readBuildFacts } from './facts.ts';
@@ -21,8 +22,10 @@ export default function buildBinaries(
     }
     console.log(`${plan.name} ${plan.version}: ${plan.platforms.map(({ platform }) => platform).join(', ')}`);
     const begun = performance.now();
+    await checkOutputPath(context.root, plan.outputPath);
     const manifest = await runBuild(plan, context.root, (line) => console.log(line));
-    for (const { path, sha256 } of manifest.platforms) console.log(`${sha256}  ${path}`);
+    for (const { path, sha256 } of manifest.platforms.flatMap(executablesOf))
+      console.log(`${sha256}  ${path}`);
     await writeJobSummary(summariseBuild(manifest, performance.now() - begun));
     await writeJobOutputs({ version: manifest.version });
     return true;
@@ -38,8 +41,10 @@ function summariseBuild(manifest: Manifest, milliseconds: number): string {
     '',
     '| file | platform | bytes | SHA-256 |',
     '| --- | --- | ---: | --- |',
-    ...platforms.map(
-      ({ path, platform, size, sha256 }) => `| ${path} | ${platform} | ${size} | \`${sha256}\` |`,
+    ...platforms.flatMap((artifact) =>
+      executablesOf(artifact).map(
+        ({ path, size, sha256 }) => `| ${path} | ${artifact.platform} | ${size} | \`${sha256}\` |`,
+      ),
     ),
   ].join('\n');
 }

@@ -28,7 +28,7 @@ export async function readBuildFacts(context: ProjectContext): Promise<BuildFact
  * and for each platform the packages or files of its sysroot. Throws what can't be read.
  */
 export async function readKeyFacts(
-  options: Partial<BuildBinariesOptions> & Pick<BuildBinariesOptions, 'toolchain'>,
+  options: Partial<BuildBinariesOptions> & Pick<BuildBinariesOptions, 'toolchain' | 'name'>,
   context: ProjectContext,
 ): Promise<unknown> {
   const { version, lock } = await readBuildFacts(context);
@@ -36,7 +36,7 @@ export async function readKeyFacts(
   const platforms = platformsOf(options, toolchain.name);
   const sysroot = { sysrootPackages: [], ...options };
   const [compiler, ...sysroots] = await Promise.all([
-    toolchain.keyFacts({ workspaceRoot: context.root, platforms, lock }),
+    toolchain.keyFacts({ workspaceRoot: context.root, name: options.name, platforms, lock }),
     ...platforms.map((platform) =>
       sysrootFacts(planSysroot(sysroot, context.root, lock, platform), platform),
     ),

@@ -1,5 +1,6 @@
 import { executableName, runtimeFolderName } from '../../artifacts/manifest.ts';
 import type { Platform } from '../../artifacts/platform.ts';
+import { PrebuiltError } from '../../errors.ts';
 import { outputInWorkspace } from '../../files/workspace-path.ts';
 import type { Lock } from '../../lock/lock.ts';
 import type { SysrootPlan } from '../../sysroot/sysroot.ts';
@@ -13,6 +14,8 @@ import type { BuildBinariesOptions } from './options.ts';
 export interface PlatformPlan {
   readonly platform: Platform;
   readonly executable: string;
+  /** The program's other executables. */
+  readonly others: readonly { readonly name: string; readonly executable: string }[];
   readonly runtimeFolder: string;
   readonly sysroot: SysrootPlan;
 }
@@ -43,6 +46,7 @@ export function planBuild(
   const { version, revision, sourceDateEpoch } = versionFromFacts(versionFacts);
   const toolchain = configureToolchain(options.toolchain);
   const platforms = platformsOf(options, toolchain.name);
+  checkNames([options.name, ...toolchain.others]);
   return {
     name: options.name,
     version,
@@ -53,9 +57,23 @@ export function planBuild(
     platforms: platforms.map((platform) => ({
       platform,
       executable: executableName(options.name, platform),
+      others: toolchain.others.map((name) => ({ name, executable: executableName(name, platform) })),
       runtimeFolder: runtimeFolderName(platform),
       sysroot: planSysroot(options, workspaceRoot, lock, platform),
     })),
     lock,
   };
+}
+
+// Each name is that of a file beside others.
+function checkNames(names: readonly string[]): void {
+  for (const [index, name] of names.entries()) {
+    const problem = name === 'runtime' ? 'the name of the runtime folders' : 'the name of another executable';
+    if (name === 'runtime' || names.indexOf(name) < index) {
+      throw new PrebuiltError(
+        'INVALID_OPTIONS',
+        `executables: expected a name of its own for each, found ${name}, ${problem}`,
+      );
+    }
+  }
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import {
   digestOf,
@@ -10,8 +10,9 @@ import {
 } from '@prebuilt/oci';
 import type { RepositoryClient } from '@prebuilt/oci/registry';
 import { readManifest } from '../../artifacts/manifest.ts';
-import { readReport, reportFileName } from '../../artifacts/verify-report.ts';
+import { MAX_REPORT_BYTES, readReport, reportFileName } from '../../artifacts/verify-report.ts';
 import { PrebuiltError } from '../../errors.ts';
+import { readBoundedFile } from '../../files/bounded-file.ts';
 import { expectedImage, planReleaseImages } from '../../image/release-images.ts';
 import { readImageSources } from '../../image/sources.ts';
 import { git } from '../../process/git.ts';
@@ -24,6 +25,9 @@ import type { DockerPublishOptions } from './options.ts';
 import type { LocalFacts, PublishChoices, RepositoryFacts } from './plan.ts';
 import type { SbomFile } from './referrer.ts';
 import { SBOM_MEDIA_TYPE } from './referrer.ts';
+
+/** The largest bill of materials that is attached. */
+const MAX_SBOM_BYTES = 64 * 1024 * 1024;
 
 /** The repositories that the option names, in its order. Throws `INVALID_REFERENCE` or `INVALID_OPTIONS`. */
 export function parseImages(image: DockerPublishOptions['image']): readonly ImageRepository[] {
@@ -119,7 +123,8 @@ export async function readSboms(folder: string): Promise<readonly SbomFile[]> {
       .sort()
       .map(async (name) => {
         const path = join(folder, name);
-        const bytes = await readFile(path);
+        const bytes = await readBoundedFile(path, { maxBytes: MAX_SBOM_BYTES, code: 'SBOM' });
+        if (bytes === undefined) throw new PrebuiltError('SBOM', `${path}: is gone`);
         return {
           name,
           path,
@@ -135,11 +140,11 @@ export async function hashReports(
   local: LocalFacts,
 ): Promise<readonly { readonly platform: string; readonly sha256: string }[]> {
   return Promise.all(
-    local.reports.map(async ({ platform }) => ({
-      platform,
-      sha256: createHash('sha256')
-        .update(await readFile(join(folder, reportFileName(platform))))
-        .digest('hex'),
-    })),
+    local.reports.map(async ({ platform }) => {
+      const path = join(folder, reportFileName(platform));
+      const bytes = await readBoundedFile(path, { maxBytes: MAX_REPORT_BYTES, code: 'INVALID_REPORT' });
+      if (bytes === undefined) throw new PrebuiltError('INVALID_REPORT', `${path}: is gone`);
+      return { platform, sha256: createHash('sha256').update(bytes).digest('hex') };
+    }),
   );
 }

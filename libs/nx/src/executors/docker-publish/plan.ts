@@ -12,6 +12,7 @@ import type { Manifest } from '../../artifacts/manifest.ts';
 import { parsePlatform } from '../../artifacts/platform.ts';
 import type { VerifyReport } from '../../artifacts/verify-report.ts';
 import { PrebuiltError } from '../../errors.ts';
+import { checkCompleteness } from '../../image/completeness.ts';
 import { refuseDifferences } from '../../image/proof.ts';
 import type { BuildVersion } from '../../version/build-version.ts';
 import type { TagPattern } from '../../version/tag-pattern.ts';
@@ -215,7 +216,7 @@ function checkPlatforms({ layout, manifest, manifestSha256, reports }: LocalFact
 }
 
 // What is inside the layers is seen when they are read back.
-function checkDocuments({ layout, expected }: LocalFacts): void {
+function checkDocuments({ layout, manifest, expected }: LocalFacts): void {
   const refusal = {
     code: 'PUBLISH',
     subject: `${layout.folder}: is not the image that was planned`,
@@ -224,6 +225,9 @@ function checkDocuments({ layout, expected }: LocalFacts): void {
   for (const image of layout.images) {
     const platform = platformName(image.platform);
     const planned = expected.get(platform);
-    if (planned !== undefined) refuseDifferences(platform, compareDocuments(planned, image), refusal);
+    const artifact = manifest.platforms.find((each) => each.platform === platform);
+    if (planned === undefined || artifact === undefined) continue;
+    checkCompleteness(artifact, planned);
+    refuseDifferences(platform, compareDocuments(planned, image), refusal);
   }
 }

@@ -1,6 +1,8 @@
 import type { ExecutorContext } from '@nx/devkit';
+import { checkOutputPath } from '../../files/workspace-path.ts';
 import { writeJobSummary } from '../../github/job-summary.ts';
-import { dockerfileOf } from '../../image/release-images.ts';
+import { checkCompleteness } from '../../image/completeness.ts';
+import { dockerfileOf, expectedImage } from '../../image/release-images.ts';
 import { reportFailures } from '../failures.ts';
 import { readReleaseFacts } from './facts.ts';
 import type { DockerReleaseOptions } from './options.ts';
@@ -16,6 +18,13 @@ export default function dockerRelease(
   return reportFailures(context, async () => {
     const facts = await readReleaseFacts(options, context.root);
     const plan = planDockerRelease(options, context.root, facts);
+    for (const release of plan.platforms) {
+      const artifact = facts.manifest.manifest.platforms.find(
+        ({ platform }) => platform === release.platform,
+      );
+      if (artifact !== undefined) checkCompleteness(artifact, expectedImage(release, plan.sourceDateEpoch));
+    }
+    await checkOutputPath(context.root, plan.outputPath);
     if (options.dryRun) {
       await checkArtifacts(plan);
       console.log(options.json ? JSON.stringify(plan, null, 2) : formatPlan(plan));

@@ -21,6 +21,9 @@ import { settleAll } from '../../process/settle-all.ts';
 import { checkContent, checkFiles } from './facts.ts';
 import { type DockerReleasePlan, type PlatformRelease, platformFolders } from './plan.ts';
 
+/** What this target writes into its folder: one that holds anything else is left alone. */
+const OWN_FILES = /^(?:oci-layout|index\.json|blobs)$/;
+
 /** What a release made: the index, and each platform's image. Sizes are bytes, times are milliseconds. */
 export interface DockerRelease {
   readonly builder: DockerReleasePlan['builder'];
@@ -61,7 +64,7 @@ export async function runDockerRelease(
   progress: ReleaseProgress,
 ): Promise<DockerRelease> {
   await settleAll(plan.platforms.map(({ context }) => checkFiles(context, plan.inputPath)));
-  return replaceFolder(plan.outputPath, async (folder, signal) => {
+  return replaceFolder(plan.outputPath, OWN_FILES, async (folder, signal) => {
     const blobs = await createImageLayout(folder);
     const work = join(folder, '.work');
     await mkdir(work);

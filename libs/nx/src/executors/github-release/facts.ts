@@ -1,14 +1,15 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { lstat, readdir } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { execa } from 'execa';
 import { CHECKSUMS_FILE } from '../../artifacts/checksums.ts';
-import { MANIFEST_FILE, type ManifestFile, readManifest } from '../../artifacts/manifest.ts';
+import { executablesOf, MANIFEST_FILE, type ManifestFile, readManifest } from '../../artifacts/manifest.ts';
 import {
   PUBLISH_RECORD_FILE,
   type PublishRecord,
   parsePublishRecord,
 } from '../../artifacts/publish-record.ts';
 import { PrebuiltError } from '../../errors.ts';
+import { readBoundedFile } from '../../files/bounded-file.ts';
 import { sha256OfFile } from '../../files/hash.ts';
 import type { GitHubClient, RemoteRelease } from '../../github/client.ts';
 import type { Commit } from '../../github/notes.ts';
@@ -134,11 +135,12 @@ async function readAssets(
   inputPath: string,
   sbomPath: string,
 ): Promise<readonly LocalAsset[]> {
-  const executables = manifest.platforms.map(({ path }) => join(inputPath, path));
+  const built = manifest.platforms.flatMap(executablesOf);
+  const executables = built.map(({ path }) => join(inputPath, path));
   const sboms = await readSboms(sbomPath);
   const paths = [...executables, join(inputPath, CHECKSUMS_FILE), join(inputPath, MANIFEST_FILE), ...sboms];
   const assets = await Promise.all(paths.map(readAsset));
-  for (const artifact of manifest.platforms) {
+  for (const artifact of built) {
     const asset = assets.find(({ name }) => name === artifact.path);
     if (asset?.sha256 !== artifact.sha256) {
       throw new PrebuiltError(
@@ -161,20 +163,24 @@ async function readSboms(sbomPath: string): Promise<readonly string[]> {
 }
 
 async function readAsset(path: string): Promise<LocalAsset> {
-  const [{ size }, sha256] = await Promise.all([stat(path), sha256OfFile(path)]);
+  const found = await lstat(path).catch((cause: NodeJS.ErrnoException) => {
+    throw new PrebuiltError('ARTIFACT_CHANGED', `${path}: can't be read: ${cause.message}`, { cause });
+  });
+  if (!found.isFile()) {
+    throw new PrebuiltError('ARTIFACT_CHANGED', `${path}: expected a regular file, found a link or no file`);
+  }
+  const { size } = found;
+  const sha256 = await sha256OfFile(path);
   return { name: basename(path), path, size, sha256 };
 }
 
+/** The largest record of a publish that is read. */
+const MAX_RECORD_BYTES = 4 * 1024 * 1024;
+
 async function readRecord(folder: string): Promise<PublishRecord | undefined> {
   const path = join(folder, PUBLISH_RECORD_FILE);
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
-  }
-  return parsePublishRecord(text, path);
+  const bytes = await readBoundedFile(path, { maxBytes: MAX_RECORD_BYTES, code: 'INVALID_RECORD' });
+  return bytes === undefined ? undefined : parsePublishRecord(bytes.toString('utf8'), path);
 }
 
 async function readReleases(

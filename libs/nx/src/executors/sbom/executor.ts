@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { ExecutorContext } from '@nx/devkit';
 import { readManifest } from '../../artifacts/manifest.ts';
+import { checkOutputPath, outputInWorkspace } from '../../files/workspace-path.ts';
 import { writeJobSummary } from '../../github/job-summary.ts';
 import { reportFailures } from '../failures.ts';
 import type { SbomOptions } from './options.ts';
@@ -12,7 +13,9 @@ export default function sbom(options: SbomOptions, context: ExecutorContext): Pr
   return reportFailures(context, async () => {
     const manifest = await readManifest(resolve(context.root, options.inputPath));
     const plans = planSboms(manifest, uuidOf);
-    await writeSboms(resolve(context.root, options.outputPath), plans);
+    const outputPath = outputInWorkspace(context.root, options.outputPath);
+    await checkOutputPath(context.root, outputPath);
+    await writeSboms(outputPath, plans);
     for (const { fileName, components } of plans) console.log(`${fileName}: ${components.length} components`);
     await writeJobSummary(
       [

@@ -6,6 +6,9 @@ import { PrebuiltError } from '../../errors.ts';
 import { replaceFolder } from '../../files/output-folder.ts';
 import type { SbomComponent, SbomPlan } from './plan.ts';
 
+/** What this target writes into its folder: one that holds anything else is left alone. */
+const OWN_FILES = /\.cdx\.json$/;
+
 const { Library, Framework, File } = Enums.ComponentType;
 const TYPES = { library: Library, framework: Framework, file: File } as const;
 
@@ -52,7 +55,7 @@ function componentOf(described: SbomComponent, bomRef: string): Models.Component
 
 /** Writes every bill of materials into a folder that is put in place by rename. */
 export function writeSboms(outputPath: string, plans: readonly SbomPlan[]): Promise<void> {
-  return replaceFolder(outputPath, async (folder, signal) => {
+  return replaceFolder(outputPath, OWN_FILES, async (folder, signal) => {
     for (const plan of plans) {
       signal.throwIfAborted();
       await writeFile(join(folder, plan.fileName), await formatSbom(plan));

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { ExecutorContext } from '@nx/devkit';
 import { readManifest } from '../../artifacts/manifest.ts';
 import { parsePlatforms } from '../../artifacts/platform.ts';
-import { outputInWorkspace } from '../../files/workspace-path.ts';
+import { checkOutputPath, outputInWorkspace } from '../../files/workspace-path.ts';
 import { writeJobSummary } from '../../github/job-summary.ts';
 import { withInterrupt } from '../../process/interrupt.ts';
 import { reportFailures } from '../failures.ts';
@@ -19,6 +19,7 @@ export default function verify(
 ): Promise<{ success: boolean }> {
   return reportFailures(context, async () => {
     const outputPath = outputInWorkspace(context.root, options.outputPath);
+    await checkOutputPath(context.root, outputPath);
     const platforms = options.platforms && parsePlatforms(options.platforms);
     await clearReports(outputPath, platforms);
     const manifest = await readManifest(resolve(context.root, options.inputPath));

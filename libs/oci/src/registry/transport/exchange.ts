@@ -9,10 +9,17 @@ const MAX_INFORMATION = 32;
 /** What the body of a request may be: of chunks, each has been sent once the next one is asked for. */
 export type RequestBody = AsyncIterable<Uint8Array> | Uint8Array | string | undefined;
 
+/** What making a body failed with: no fault of the connection. */
+export class BodyFailure extends Error {
+  constructor(cause: unknown) {
+    super('the body could not be made', { cause });
+  }
+}
+
 /**
  * Sends a request's body and waits for the head of the answer, which may come before all is sent. Settles whatever the
  * server does: a connection that closes without an answer is an error, and so are a change of protocol (101) and a flood
- * of interim answers. The answer's body is ended with the operation. `idleMs`: without a byte, the connection is stalled.
+ * of interim answers. The answer's body is ended with the operation. Throws `BodyFailure` for what making the body failed with. `idleMs`: without a byte, the connection is stalled.
  */
 export function exchange(
   operation: Operation,
@@ -32,7 +39,8 @@ export function exchange(
     if (signal.aborted) abort();
     signal.addEventListener('abort', abort, { once: true });
     const fail = (message: string): void => {
-      sent.destroy(new OciError('REGISTRY_RESPONSE', `${operation.name}: ${message}`));
+      reject(new OciError('REGISTRY_RESPONSE', `${operation.name}: ${message}`));
+      sent.destroy();
     };
     sent.on('information', ({ statusCode }) => {
       information += 1;
@@ -60,10 +68,12 @@ export function exchange(
       resolve(response);
     });
     if (body === undefined || typeof body === 'string' || body instanceof Uint8Array) sent.end(body);
-    else
-      sendChunks(sent, body, () => answer !== undefined).catch((error) => {
+    else {
+      const failed = (cause: unknown): void => reject(new BodyFailure(cause));
+      sendChunks(sent, watched(body, failed), () => answer !== undefined).catch((error) => {
         if (answer === undefined) sent.destroy(error);
       });
+    }
   });
 }
 
@@ -78,6 +88,18 @@ function watch(sent: ClientRequest, idleMs: number): void {
     socket.once('connect', () => clearTimeout(timer));
     sent.once('close', () => clearTimeout(timer));
   });
+}
+
+async function* watched(
+  body: AsyncIterable<Uint8Array>,
+  failed: (cause: unknown) => void,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body;
+  } catch (error) {
+    failed(error);
+    throw error;
+  }
 }
 
 async function sendChunks(

@@ -96,6 +96,34 @@ describe('the transport', () => {
     expect(proxy.seen).toEqual([`HEAD http://registry.invalid:5000/v2/owner/app/blobs/${LAYER.digest}`]);
   });
 
+  it.each([
+    ['http', true],
+    ['https', false],
+  ] as const)('says of a proxy that refuses %s that it is a proxy', async (_, plainHttp) => {
+    const server = createServer((_request, response) => response.writeHead(407).end());
+    server.on('connect', (_request, socket) =>
+      socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n'),
+    );
+    const refusing = await listen(server, []);
+    const environment = plainHttp
+      ? { HTTP_PROXY: 'http://user:canary@127.0.0.1:1' }
+      : { HTTPS_PROXY: `http://user:canary@${refusing.host}` };
+    const error: Error = await client('registry.invalid', environment, { plainHttp })
+      .hasBlob(LAYER.digest)
+      .then(
+        () => new Error('was let through'),
+        (caught) => caught,
+      );
+    expect(error).toMatchObject({ code: 'REGISTRY_UNAVAILABLE', hint: expect.stringContaining('NO_PROXY') });
+    expect(error.message).toContain('through the proxy http://127.0.0.1');
+    expect(`${error.message}${error.stack}`).not.toContain('canary');
+  });
+
+  it('never goes through a proxy to this machine', async () => {
+    const environment = { HTTP_PROXY: 'http://127.0.0.1:1' };
+    expect(await client(registry.host, environment).hasBlob(LAYER.digest)).toBe(true);
+  });
+
   it('goes past the proxy to hosts of NO_PROXY', async () => {
     const proxy = await startProxy();
     const environment = { HTTP_PROXY: `http://${proxy.host}`, NO_PROXY: '127.0.0.1' };

@@ -3,7 +3,7 @@ import { apiHost, isLoopback } from '../../reference.ts';
 import { decideRetry, type RetryClock, type RetryLimits } from '../retry.ts';
 import { type Address, checkAddress, parseAddress, redactUrl } from './address.ts';
 import { createAgents } from './agents.ts';
-import { exchange, type RequestBody } from './exchange.ts';
+import { BodyFailure, exchange, type RequestBody } from './exchange.ts';
 import { connectionFailure, TransientFailure } from './failures.ts';
 import { beginOperation, type Operation, transferMs } from './operation.ts';
 import { discard, type OpenResponse, openResponse } from './response.ts';
@@ -132,12 +132,14 @@ export function createTransport(options: TransportOptions): Transport {
     };
     if (authorization !== undefined) given.authorization = authorization;
     const proxy = agents.proxyOf(address.url);
+    const content = body?.();
     try {
       const request = await agents.begin(address, { method, headers: given });
-      const message = await exchange(operation, request, body?.(), options.idleMs);
+      const message = await exchange(operation, request, content, options.idleMs);
       const hasBody = method !== 'HEAD' && message.statusCode !== 204 && message.statusCode !== 304;
       return openResponse(operation, message, address, hasBody);
     } catch (error) {
+      if (error instanceof BodyFailure && !operation.signal.aborted) throw error.cause;
       throw connectionFailure(operation, address.url, error, proxy);
     }
   }

@@ -19,12 +19,6 @@ export interface UploadContent {
   readonly count: (bytes: number) => void;
 }
 
-/** How requests must be sized, as learnt from what was refused. */
-export interface ChunkLimits {
-  /** Bytes that a request may have at most; undefined while all that were sent were taken. */
-  readonly most: number | undefined;
-}
-
 /** Sends the bytes of uploads. */
 export interface UploadSender {
   /**

@@ -1,0 +1,93 @@
+import { Session } from 'node:inspector/promises';
+import { describe, expect, it } from 'vitest';
+import { parseConfig } from './config.ts';
+import { durationPattern } from './duration.ts';
+
+/** Files that cost the most work for their size; each is made at about so many bytes. */
+const shapes: Readonly<Record<string, (bytes: number) => string>> = {
+  'mounts of one path': (bytes) => mounts(bytes, () => '{"path":"/a"}'),
+  'mounts of one name': (bytes) => mounts(bytes, (index) => `{"path":"/${index}","name":"n"}`),
+  'mounts whose names are each other’s with a number': (bytes) =>
+    mounts(bytes, (index) => `{"path":"/${index}","name":"n${index % 2 === 0 ? '' : ` #${index}`}"}`),
+  'mounts without a path': (bytes) => mounts(bytes, () => '{}'),
+  'mounts that are no objects': (bytes) => mounts(bytes, () => '0'),
+  'unknown keys': (bytes) =>
+    `{${list(bytes, (index) => `"failureTreshold${index}":0`)},"mounts":[{"path":"/a"}]}`,
+  'keys that differ in case': (bytes) =>
+    `{${list(bytes, (index) => `"${cased('checkinterval', index)}":0`)}}`,
+  'a long duration without a unit': (bytes) => `{"checkInterval":"${'1'.repeat(bytes)}x"}`,
+  'a long duration of many parts': (bytes) => `{"checkInterval":"${'1s'.repeat(bytes / 2)}x"}`,
+  'a long duration of many dots': (bytes) => `{"checkInterval":"${'1.1'.repeat(bytes / 3)}"}`,
+  'deep lists': (bytes) => '['.repeat(bytes),
+  'deep objects': (bytes) => '{"a":'.repeat(bytes / 5),
+  'wide values where a text belongs': (bytes) => `{"logLevel":[${list(bytes, () => '[[]]')}]}`,
+  'a long canary path': (bytes) => `{"canaryFile":"${'a/../'.repeat(bytes / 5)}","mounts":[{"path":"/a"}]}`,
+  'a long path': (bytes) => `{"mounts":[{"path":"${'/a/..'.repeat(bytes / 5)}"}]}`,
+  'a long host': (bytes) => `{"httpHost":"${'a.'.repeat(bytes / 2)}!","mounts":[{"path":"/a"}]}`,
+  'white space': (bytes) => `${' '.repeat(bytes)}x`,
+};
+
+function list(bytes: number, item: (index: number) => string): string {
+  const items: string[] = [];
+  for (let length = 0; length < bytes; length += (items.at(-1)?.length ?? 0) + 1)
+    items.push(item(items.length));
+  return items.join(',');
+}
+
+function mounts(bytes: number, item: (index: number) => string): string {
+  return `{"mounts":[${list(bytes, item)}]}`;
+}
+
+function cased(key: string, index: number): string {
+  return [...key].map((letter, place) => ((index >> place) & 1 ? letter.toUpperCase() : letter)).join('');
+}
+
+/** How often the blocks of this project’s own code ran while a file was parsed: work, not time. */
+async function workOf(text: string): Promise<number> {
+  const session = new Session();
+  session.connect();
+  await session.post('Profiler.enable');
+  await session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true });
+  try {
+    parseConfig(text, 'c.json', { workingDirectory: '/' });
+  } catch {
+    // Most of them are refused; what that costs is what counts.
+  }
+  const { result } = await session.post('Profiler.takePreciseCoverage');
+  session.disconnect();
+  return result
+    .filter(({ url }) => url.includes('/mount-monitor/src/config/'))
+    .flatMap(({ functions }) => functions.flatMap(({ ranges }) => ranges))
+    .reduce((sum, { count }) => sum + count, 0);
+}
+
+describe('parsing', () => {
+  it.each(Object.keys(shapes))('takes work in proportion to the size for %s', async (shape) => {
+    const make = shapes[shape] ?? String;
+    const small = await workOf(make(32 * 1024));
+    const large = await workOf(make(256 * 1024));
+    // Eight times the size. A quadratic part would make it sixty-four times the work.
+    expect(large).toBeLessThan(12 * Math.max(small, 1000));
+  });
+
+  it('of a file of 1 MiB ends for every shape', { timeout: 60_000 }, () => {
+    for (const make of Object.values(shapes)) {
+      try {
+        parseConfig(make(1024 * 1024 - 1024), 'c.json', { workingDirectory: '/' });
+      } catch (error) {
+        expect(error).toHaveProperty('code', expect.stringMatching(/^(syntax|invalid)$/));
+      }
+    }
+  });
+
+  it('reads a duration in one way only: no part can end where another begins differently', () => {
+    // Backtracking over a text of n digits is n steps then and not n squared; these would take minutes.
+    for (const text of [
+      `${'1'.repeat(1_000_000)}x`,
+      `${'1s'.repeat(500_000)}x`,
+      `${'.1s'.repeat(300_000)}.`,
+    ]) {
+      expect(durationPattern.test(text)).toBe(false);
+    }
+  });
+});

@@ -1,0 +1,192 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { parse, stringify } from 'yaml';
+import { deployFolder, works } from '../../testing/manifests.ts';
+import { need } from '../../testing/needs.ts';
+import { cutReasons } from '../http/connection.ts';
+import { mountStatuses } from '../monitor/state.ts';
+import { failureReasons } from '../probe/protocol.ts';
+import { metricFamilies } from '../reference/metrics.ts';
+import { restartOutcomes, watchdogStates } from '../watchdog/machine-types.ts';
+
+const execute = promisify(execFile);
+const needPromtool = need(
+  'promtool',
+  await works('promtool', ['--version']),
+  'on the path (Debian package prometheus)',
+);
+
+const alerts = join(deployFolder, 'alerts');
+
+interface Rule {
+  readonly alert: string;
+  readonly expr: string;
+  readonly annotations: { readonly runbook_url: string };
+}
+const ruleFile = parse(await readFile(join(alerts, 'mount-monitor.rules.yaml'), 'utf8'));
+const rules: readonly Rule[] = ruleFile.groups[0].rules;
+
+interface Dashboard {
+  readonly uid: string;
+  readonly panels: readonly {
+    readonly id: number;
+    readonly title: string;
+    readonly targets: readonly { readonly expr: string; readonly legendFormat: string }[];
+  }[];
+  readonly templating: { readonly list: readonly { readonly name: string; readonly definition?: string }[] };
+}
+const dashboard: Dashboard = JSON.parse(await readFile(join(deployFolder, 'dashboard.json'), 'utf8'));
+const targets = dashboard.panels.flatMap((panel) =>
+  panel.targets.map((target) => ({ ...target, title: panel.title })),
+);
+
+/** What Prometheus adds to every series: https://prometheus.io/docs/concepts/jobs_instances/, and the operator. */
+const targetLabels = ['job', 'instance', 'namespace', 'pod', 'container'];
+const families = metricFamilies();
+const checkResults = ['passed', 'failed', 'inconclusive'];
+const values: Readonly<Record<string, readonly string[]>> = {
+  state: [...mountStatuses, ...watchdogStates],
+  from: mountStatuses,
+  to: mountStatuses,
+  outcome: restartOutcomes,
+  result: checkResults,
+  reason: ['', ...failureReasons, ...cutReasons],
+};
+
+/** What a PromQL expression names that does not exist: metrics, labels, and values of labels. */
+function unknownNames(expr: string): readonly string[] {
+  const problems: string[] = [];
+  const labels = new Set(targetLabels);
+  for (const [name] of expr.replaceAll(/"[^"]*"/g, '""').matchAll(/\b(mount_monitor_\w+|up)\b/g)) {
+    const family = families.find(({ series }) => series.includes(name));
+    if (family === undefined && name !== 'up') problems.push(name);
+    for (const label of family?.labels ?? []) labels.add(label);
+  }
+  const matchers = [...expr.matchAll(/(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"/g)];
+  const grouped = [...expr.matchAll(/\b(?:by|without|on|ignoring)\s*\(([^)]*)\)/g)].flatMap(([, list]) =>
+    (list ?? '').split(',').map((label) => label.trim()),
+  );
+  for (const label of [...matchers.map(([, name]) => name ?? ''), ...grouped]) {
+    if (!labels.has(label)) problems.push(label);
+  }
+  for (const [, label = '', operator = '', text = ''] of matchers) {
+    const known = values[label];
+    const parts = operator.endsWith('~') ? text.split('|') : [text];
+    if (known !== undefined) problems.push(...parts.filter((part) => !known.includes(part)));
+  }
+  return problems;
+}
+
+describe('alert rules', () => {
+  it.each(rules.map(({ alert, expr }) => [alert, expr]))(
+    '%s asks for metrics and labels that exist',
+    (_, expr) => {
+      expect(unknownNames(expr)).toEqual([]);
+    },
+  );
+
+  needPromtool('promtool takes the rules and passes their tests', async () => {
+    await execute('promtool', ['check', 'rules', join(alerts, 'mount-monitor.rules.yaml')]);
+    const { stdout } = await execute('promtool', [
+      'test',
+      'rules',
+      join(alerts, 'mount-monitor.rules.test.yaml'),
+    ]);
+    expect(stdout).toContain('SUCCESS');
+  });
+
+  it('each alert has a test in which it fires and one in which it stays silent', async () => {
+    const { tests } = parse(await readFile(join(alerts, 'mount-monitor.rules.test.yaml'), 'utf8'));
+    const cases: { alertname: string; exp_alerts: unknown[] }[] = tests.flatMap(
+      (test: { alert_rule_test: unknown }) => test.alert_rule_test,
+    );
+    for (const { alert } of rules) {
+      const own = cases
+        .filter(({ alertname }) => alertname === alert)
+        .map(({ exp_alerts }) => exp_alerts.length > 0);
+      expect(own, alert).toContain(true);
+      expect(own, alert).toContain(false);
+    }
+  });
+
+  it('the tests of the rules use series that exist', async () => {
+    const { tests } = parse(await readFile(join(alerts, 'mount-monitor.rules.test.yaml'), 'utf8'));
+    const series: string[] = tests.flatMap((test: { input_series: { series: string }[] }) =>
+      test.input_series.map((each) => each.series),
+    );
+    expect(series.length).toBeGreaterThan(20);
+    expect(series.flatMap(unknownNames)).toEqual([]);
+  });
+
+  it('each alert has a section in the runbook, and each section an alert', async () => {
+    const runbook = await readFile(join(deployFolder, '../../../docs/runbook.md'), 'utf8');
+    const sections = [...runbook.matchAll(/^## (MountMonitor\w+)$/gm)].map(([, title]) => title);
+    expect(sections).toEqual(rules.map(({ alert }) => alert));
+    for (const { alert, annotations } of rules) {
+      expect(annotations.runbook_url.split('#')).toEqual([
+        'https://github.com/OWNER/mount-monitor/blob/main/docs/runbook.md',
+        alert.toLowerCase(),
+      ]);
+    }
+  });
+});
+
+describe('the dashboard', () => {
+  it.each(targets.map(({ title, expr, legendFormat }) => [title, expr, legendFormat]))(
+    'panel "%s" asks for metrics and labels that exist',
+    (_, expr, legendFormat) => {
+      expect(unknownNames(expr)).toEqual([]);
+      const shown = [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(([, label]) => label);
+      const all = new Set([...targetLabels, ...families.flatMap(({ labels }) => labels)]);
+      expect(shown.filter((label) => !all.has(label ?? ''))).toEqual([]);
+    },
+  );
+
+  it('shows every metric', () => {
+    const text = targets.map(({ expr }) => expr).join('\n');
+    const missing = families.filter(
+      ({ series }) => !series.some((name) => new RegExp(`\\b${name}\\b`).test(text)),
+    );
+    expect(missing.map(({ name }) => name)).toEqual([]);
+  });
+
+  it('asks for its variables by metrics that exist, and its queries use all of them', () => {
+    const queries = dashboard.templating.list.flatMap(({ definition }) => definition ?? []);
+    expect(queries.length).toBe(2);
+    expect(queries.flatMap(unknownNames)).toEqual([]);
+    for (const { expr } of targets) {
+      expect(expr).toContain('$namespace');
+      expect(expr).toContain('$pod');
+    }
+  });
+
+  it('gives every panel an id of its own', () => {
+    const ids = dashboard.panels.map(({ id }) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  needPromtool('every query of the dashboard is PromQL', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'dashboard-'));
+    const file = join(folder, 'rules.yaml');
+    const exprs = targets.map(({ expr }) => expr.replaceAll('$__rate_interval', '5m'));
+    const records = exprs.map((expr, index) => ({ record: `panel:${index}`, expr }));
+    await writeFile(file, stringify({ groups: [{ name: 'dashboard', rules: records }] }));
+    const { stdout } = await execute('promtool', ['check', 'rules', file]);
+    expect(stdout).toContain(`${targets.length} rules found`);
+    await rm(folder, { recursive: true });
+  });
+});
+
+it.each([
+  ['mount_monitor_mounts_up', ['mount_monitor_mounts_up']],
+  ['sum by (mount) (mount_monitor_mount_up)', ['mount']],
+  ['mount_monitor_mount_state{state="sick"}', ['sick']],
+  ['mount_monitor_watchdog_state{state=~"armed|loaded"}', ['loaded']],
+  ['mount_monitor_restarts_total{path="/mnt"}', ['path']],
+])('the check of queries finds what is wrong in %s', (expr, wrong) => {
+  expect(unknownNames(expr)).toEqual(wrong);
+});

@@ -1,0 +1,210 @@
+import type { Socket } from 'node:net';
+import { encode, type Reply, text } from './reply.ts';
+import { MAX_HEAD_BYTES, parseRequest, type RequestHead } from './request.ts';
+
+/** The most requests of one connection that are answered before the others have their turn. */
+const MAX_REQUESTS_IN_TURN = 16;
+/** The most that a client may send ahead of its answers, in bytes. */
+const MAX_INPUT_BYTES = 2 * MAX_HEAD_BYTES;
+/** What is handed to the kernel at a time, in bytes: a client that does not read is noticed after it. */
+const SLICE_BYTES = 64 * 1024;
+/** What is still listened to of a client after the goodbye, in bytes, so that it may find the answer. */
+const MAX_LATE_BYTES = 256 * 1024;
+/** How long a client may take, in ms: to say something, to end a request's head, to read a slice, to say goodbye. */
+const MAX_IDLE_MS = 5000;
+const MAX_HEAD_MS = 5000;
+const MAX_WRITE_MS = 5000;
+const MAX_GOODBYE_MS = 5000;
+
+/** Why a connection was ended by this side before its time. */
+export const cutReasons = [
+  'evicted',
+  'slow_head',
+  'slow_reader',
+  'pipelining',
+  'memory',
+  'shutdown',
+] as const;
+export type CutReason = (typeof cutReasons)[number];
+
+/** What a connection asks of whoever holds it. */
+export interface ConnectionOwner {
+  answer(head: RequestHead): Reply;
+  /** Whether an answer of so many bytes is the connection's last. */
+  isLast(connection: Connection, bytes: number): boolean;
+  /** Bytes are about to be handed to the kernel; may cut connections, this one too. */
+  charge(connection: Connection, bytes: number): void;
+  /** An answer has been handed over, whole. */
+  answered(connection: Connection): void;
+  counted(reason: CutReason): void;
+  closed(connection: Connection): void;
+}
+
+/** The errors of the protocol itself; each ends its connection. */
+const refusals = {
+  400: text(400, 'bad request\n'),
+  408: text(408, 'the request did not arrive in time\n'),
+  431: text(431, 'the head of the request is too large\n'),
+  505: text(505, 'HTTP/1.1 is spoken here\n'),
+} as const;
+
+/**
+ * One client. Its requests are answered one after the other, the next only once the kernel has taken the last answer
+ * whole; what it sends ahead is bounded, and so is every time that it may take.
+ */
+export class Connection {
+  readonly address: string;
+  /** Bytes handed to the kernel so far. Nobody can tell how many of them were read. */
+  written = 0;
+  readonly #socket: Socket;
+  readonly #owner: ConnectionOwner;
+  #input = '';
+  /** When what is being waited for began, on the monotonic clock. */
+  #since = performance.now();
+  #outgoing: { readonly bytes: Buffer; readonly last: boolean; sent: number } | undefined;
+  #blocked = false;
+  #queued = false;
+  #clientEnded = false;
+  #goodbye = false;
+  #late = 0;
+
+  constructor(socket: Socket, owner: ConnectionOwner) {
+    this.address = socket.remoteAddress ?? '';
+    this.#socket = socket;
+    this.#owner = owner;
+    socket.on('data', (chunk: Buffer) => this.receive(chunk));
+    socket.on('drain', () => this.#drained());
+    socket.on('end', () => this.#end());
+    // A broken connection closes right after.
+    socket.on('error', () => undefined);
+    socket.on('close', () => owner.closed(this));
+  }
+
+  /** Whether nothing is under way: no answer, and not even the beginning of a request. */
+  get idle(): boolean {
+    return this.#outgoing === undefined && !this.#queued && this.#input === '';
+  }
+
+  /** Ends it at once and lets the kernel forget what was not read. */
+  cut(reason: CutReason): void {
+    this.#owner.counted(reason);
+    this.#socket.resetAndDestroy();
+  }
+
+  /** Says goodbye to a client that is not being answered. */
+  release(): void {
+    if (this.idle && !this.#goodbye) this.#sayGoodbye();
+  }
+
+  /** Holds the client to its times; to be called a few times a second. */
+  check(now: number): void {
+    const waited = now - this.#since;
+    if (this.#goodbye) {
+      if (waited > MAX_GOODBYE_MS) this.#socket.resetAndDestroy();
+    } else if (this.#outgoing !== undefined) {
+      if (waited > MAX_WRITE_MS) this.cut('slow_reader');
+    } else if (this.#input !== '') {
+      if (waited <= MAX_HEAD_MS) return;
+      this.#owner.counted('slow_head');
+      this.#send(encode(refusals[408], false, true), true);
+    } else if (waited > MAX_IDLE_MS) this.#sayGoodbye();
+  }
+
+  /** Takes what the client says. */
+  receive(chunk: Buffer): void {
+    if (this.#goodbye) {
+      this.#late += chunk.length;
+      if (this.#late > MAX_LATE_BYTES) this.#socket.resetAndDestroy();
+      return;
+    }
+    if (this.idle) this.#since = performance.now();
+    this.#input += chunk.toString('latin1');
+    if (!this.#queued) this.#work();
+    if (this.#input.length <= MAX_INPUT_BYTES || this.#goodbye || this.#socket.destroyed) return;
+    this.cut('pipelining');
+  }
+
+  #work(): void {
+    for (let count = 0; count < MAX_REQUESTS_IN_TURN; count += 1) {
+      if (this.#outgoing !== undefined || this.#goodbye || this.#socket.destroyed) return;
+      if (this.#input === '') break;
+      const parsed = parseRequest(this.#input);
+      if (parsed.kind === 'incomplete') break;
+      if (parsed.kind === 'refused') {
+        this.#send(encode(refusals[parsed.status], false, true), true);
+        return;
+      }
+      this.#input = this.#input.slice(parsed.length);
+      this.#answer(parsed.head);
+    }
+    if (this.#outgoing !== undefined || this.#goodbye || this.#socket.destroyed) return;
+    if (this.#input !== '' && parseRequest(this.#input).kind !== 'incomplete') this.#queue();
+    else if (this.#clientEnded) this.#sayGoodbye();
+  }
+
+  /** Lets others have their turn first. */
+  #queue(): void {
+    this.#queued = true;
+    setImmediate(() => {
+      this.#queued = false;
+      this.#work();
+    });
+  }
+
+  #answer(head: RequestHead): void {
+    const reply = this.#owner.answer(head);
+    const withoutBody = head.method === 'HEAD';
+    const bytes = encode(reply, withoutBody, false);
+    if (head.keepAlive && !this.#owner.isLast(this, bytes.length)) this.#send(bytes, false);
+    else this.#send(encode(reply, withoutBody, true), true);
+  }
+
+  #send(bytes: Buffer, last: boolean): void {
+    if (last) this.#input = '';
+    this.#outgoing = { bytes, last, sent: 0 };
+    this.#since = performance.now();
+    this.#flush();
+  }
+
+  #flush(): void {
+    const outgoing = this.#outgoing;
+    if (outgoing === undefined) return;
+    const { bytes, last } = outgoing;
+    while (outgoing.sent < bytes.length && !this.#blocked) {
+      const slice =
+        bytes.length <= SLICE_BYTES ? bytes : bytes.subarray(outgoing.sent, outgoing.sent + SLICE_BYTES);
+      outgoing.sent += slice.length;
+      this.written += slice.length;
+      this.#owner.charge(this, slice.length);
+      if (this.#socket.destroyed) return;
+      this.#since = performance.now();
+      this.#blocked = !this.#socket.write(slice);
+    }
+    if (this.#blocked) return;
+    this.#outgoing = undefined;
+    this.#since = performance.now();
+    this.#owner.answered(this);
+    if (last) this.#sayGoodbye();
+  }
+
+  #drained(): void {
+    if (!this.#blocked) return;
+    this.#blocked = false;
+    this.#flush();
+    if (!this.#queued) this.#work();
+  }
+
+  #end(): void {
+    this.#clientEnded = true;
+    if (this.#outgoing === undefined && !this.#queued && !this.#goodbye) this.#work();
+    if (this.#outgoing === undefined && !this.#queued && !this.#goodbye) this.#sayGoodbye();
+  }
+
+  /** Nothing more will be sent; the client's own end, or a deadline, closes the connection. */
+  #sayGoodbye(): void {
+    this.#goodbye = true;
+    this.#input = '';
+    this.#since = performance.now();
+    this.#socket.end();
+  }
+}

@@ -1,0 +1,110 @@
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { Connections, connectionsFor } from './connections.ts';
+import { text } from './reply.ts';
+
+const closing: (() => void)[] = [];
+afterEach(() => {
+  for (const close of closing.splice(0)) close();
+});
+
+async function serve(maxConnections: number, body = 'hello\n') {
+  const connections = new Connections({ maxConnections, answer: () => text(200, body) });
+  const server: Server = createServer({ allowHalfOpen: true }, (socket) => connections.admit(socket));
+  await new Promise<void>((resolve) => server.listen(0, resolve));
+  closing.push(() => server.close());
+  const { port } = server.address() as { port: number };
+  const open = async (from = '127.0.0.1'): Promise<Socket & { received: string }> => {
+    const socket = Object.assign(connect({ host: '127.0.0.1', port, localAddress: from }), { received: '' });
+    socket.on('error', () => undefined);
+    socket.on('data', (chunk: Buffer) => {
+      socket.received += chunk.toString();
+    });
+    closing.push(() => socket.destroy());
+    await new Promise((resolve) => socket.once('connect', resolve));
+    return socket;
+  };
+  return { connections, open };
+}
+
+const request = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n';
+const until = async (holds: () => boolean): Promise<void> => {
+  const end = performance.now() + 10_000;
+  while (!holds()) {
+    if (performance.now() > end) throw new Error('timed out');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+};
+
+describe('connections', () => {
+  it('are as many as the descriptors allow', () => {
+    expect([connectionsFor(40), connectionsFor(256), connectionsFor(1_000_000)]).toEqual([8, 96, 256]);
+  });
+
+  it('at the limit lose the one that has been quiet the longest, and take the newcomer in', async () => {
+    const { connections, open } = await serve(3);
+    const first = await open();
+    const second = await open();
+    const third = await open();
+    // The first has been heard of since.
+    first.write(request);
+    await until(() => first.received.endsWith('hello\n'));
+    const newcomer = await open();
+    newcomer.write(request);
+    await until(() => newcomer.received.endsWith('hello\n') && second.destroyed);
+    expect([first.destroyed, third.destroyed]).toEqual([false, false]);
+    expect(connections.counts()).toMatchObject({ open: 3, accepted: 4 });
+    expect(connections.counts().cut.get('evicted')).toBe(1);
+  });
+
+  it('at the limit are taken from the address that holds the most', async () => {
+    const { open } = await serve(4);
+    const kubelet = await open('127.0.0.2');
+    const crowd: Socket[] = [];
+    for (let index = 0; index < 12; index += 1) crowd.push(await open());
+    await until(() => crowd.filter(({ destroyed }) => destroyed).length >= 9);
+    kubelet.write(request);
+    await until(() => kubelet.received.endsWith('hello\n'));
+  });
+
+  it('answer pipelined requests in order, and cut who is too far ahead', async () => {
+    const { connections, open } = await serve(4);
+    const fair = await open();
+    fair.write(request.repeat(40));
+    await until(() => fair.received.split('hello\n').length === 41);
+    const greedy = await open();
+    greedy.write(request.repeat(5000));
+    await until(() => greedy.destroyed);
+    expect(connections.counts().cut.get('pipelining')).toBe(1);
+  });
+
+  it('bound what clients have been sent and may not have read, over all of them', async () => {
+    const { connections, open } = await serve(64, 'x'.repeat(1024 * 1024));
+    const readers = await Promise.all(Array.from({ length: 20 }, () => open()));
+    for (const reader of readers) {
+      reader.pause();
+      reader.write(request);
+    }
+    await until(() => (connections.counts().cut.get('memory') ?? 0) > 0);
+    const late = await open();
+    late.write(request);
+    await until(() => late.received.length > 1024 * 1024);
+  });
+
+  it('end with the answer that says so, once enough was sent over one of them', async () => {
+    const { open } = await serve(4, 'x'.repeat(100_000));
+    const client = await open();
+    let answers = 0;
+    client.on('data', () => {
+      const complete = client.received.split('HTTP/1.1 200').length - 1;
+      if (complete > answers && client.received.length >= complete * 100_000) {
+        answers = complete;
+        if (!client.received.includes('connection: close')) client.write(request);
+      }
+    });
+    client.write(request);
+    await until(() => client.readableEnded || client.destroyed);
+    expect(answers).toBeGreaterThan(1);
+    expect(client.received).toContain('connection: close');
+  });
+});

@@ -1,0 +1,195 @@
+import { readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { Connection, type ConnectionOwner, type CutReason, cutReasons } from './connection.ts';
+import type { Reply } from './reply.ts';
+import type { RequestHead } from './request.ts';
+
+/** The most connections at a time, where the process may have that many descriptors. */
+export const MAX_CONNECTIONS = 256;
+const MIN_CONNECTIONS = 8;
+/** How many newcomers may be there beyond that until they had their first turn. */
+const MAX_NEWCOMERS = 512;
+/** How long newcomers have for their first turn, in ms. */
+const NEWCOMER_MS = 20;
+/** Among how many of the longest quiet an idle one is looked for. */
+const MAX_LOOKS = 16;
+/** Descriptors that are left for probes, the log and everything else. */
+const RESERVED_DESCRIPTORS = 64;
+/** The most bytes that clients may have been sent and perhaps not have read, of all connections together. */
+const MAX_UNREAD_BYTES = 8 * 1024 * 1024;
+/** One connection's share of these, in bytes, however many there are. */
+const MIN_SHARE_BYTES = 32 * 1024;
+/** The most that the kernel keeps for one connection (`net.ipv4.tcp_wmem`). */
+const MAX_KERNEL_BYTES = 4 * 1024 * 1024;
+const CHECK_MS = 250;
+
+/** What the connections have come to since the start. */
+export interface ConnectionCounts {
+  readonly open: number;
+  readonly accepted: number;
+  /** Every reason has an entry. */
+  readonly cut: ReadonlyMap<CutReason, number>;
+}
+
+export interface ConnectionsOptions {
+  readonly answer: (head: RequestHead) => Reply;
+  readonly maxConnections?: number;
+}
+
+/**
+ * All connections of the server. A newcomer is never turned away: at the limit the address that holds the most
+ * connections loses the one that has been quiet the longest, so that no other address can take a client's place and
+ * nobody's earlier connections the newcomer's. What was sent and may lie unread is bounded over all of them.
+ */
+export class Connections implements ConnectionOwner {
+  readonly #options: ConnectionsOptions;
+  readonly #max: number;
+  /** From the longest quiet to the latest answered. */
+  readonly #open = new Set<Connection>();
+  readonly #byAddress = new Map<string, Set<Connection>>();
+  readonly #cut = new Map<CutReason, number>(cutReasons.map((reason) => [reason, 0]));
+  #accepted = 0;
+  #unread = 0;
+  #draining = false;
+  #trimming = false;
+  #timer: NodeJS.Timeout | undefined;
+  #emptied: (() => void) | undefined;
+
+  constructor(options: ConnectionsOptions) {
+    this.#options = options;
+    this.#max = options.maxConnections ?? connectionsFor(descriptorLimit());
+  }
+
+  /** Takes a client in, with what it has said already. */
+  admit(socket: Socket, words?: Buffer): void {
+    this.#accepted += 1;
+    // Beyond this even newcomers that nobody has listened to yet have to go.
+    if (this.#open.size >= this.#max + MAX_NEWCOMERS) this.#evict();
+    const connection = new Connection(socket, this);
+    this.#open.add(connection);
+    const own = this.#byAddress.get(connection.address);
+    if (own === undefined) this.#byAddress.set(connection.address, new Set([connection]));
+    else own.add(connection);
+    this.#timer ??= setInterval(() => this.#check(), CHECK_MS);
+    if (this.#open.size > this.#max && !this.#trimming) this.#trimLater();
+    if (words !== undefined) connection.receive(words);
+  }
+
+  counts(): ConnectionCounts {
+    return { open: this.#open.size, accepted: this.#accepted, cut: this.#cut };
+  }
+
+  /** Says goodbye to whoever is not being answered. */
+  releaseIdle(): void {
+    for (const connection of this.#open) connection.release();
+  }
+
+  /** From now on every answer is its connection's last; resolves when all are gone, or cut after so many ms. */
+  drain(timeoutMs: number): Promise<void> {
+    this.#draining = true;
+    this.releaseIdle();
+    if (this.#open.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        for (const connection of this.#open) connection.cut('shutdown');
+        resolve();
+      }, timeoutMs);
+      this.#emptied = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  answer(head: RequestHead): Reply {
+    return this.#options.answer(head);
+  }
+
+  isLast({ written }: Connection, bytes: number): boolean {
+    const share = Math.max(MIN_SHARE_BYTES, MAX_UNREAD_BYTES / Math.max(16, this.#open.size));
+    return this.#draining || written + bytes > share;
+  }
+
+  charge(connection: Connection, bytes: number): void {
+    const { written } = connection;
+    this.#unread += Math.min(written, MAX_KERNEL_BYTES) - Math.min(written - bytes, MAX_KERNEL_BYTES);
+    if (this.#unread <= MAX_UNREAD_BYTES) return;
+    for (const other of this.#open) {
+      if (other === connection || other.written === 0) continue;
+      other.cut('memory');
+      this.closed(other);
+      if (this.#unread <= MAX_UNREAD_BYTES) return;
+    }
+  }
+
+  answered(connection: Connection): void {
+    if (!this.#open.delete(connection)) return;
+    this.#open.add(connection);
+    const own = this.#byAddress.get(connection.address);
+    own?.delete(connection);
+    own?.add(connection);
+  }
+
+  counted(reason: CutReason): void {
+    this.#cut.set(reason, (this.#cut.get(reason) ?? 0) + 1);
+  }
+
+  closed(connection: Connection): void {
+    if (!this.#open.delete(connection)) return;
+    this.#unread -= Math.min(connection.written, MAX_KERNEL_BYTES);
+    const own = this.#byAddress.get(connection.address);
+    own?.delete(connection);
+    if (own?.size === 0) this.#byAddress.delete(connection.address);
+    if (this.#open.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#emptied?.();
+  }
+
+  #check(): void {
+    const now = performance.now();
+    for (const connection of this.#open) connection.check(now);
+  }
+
+  /** A burst of connections is taken in at once; each of them is listened to before the longest quiet ones go. */
+  #trimLater(): void {
+    this.#trimming = true;
+    setTimeout(() => {
+      this.#trimming = false;
+      while (this.#open.size > this.#max) this.#evict();
+    }, NEWCOMER_MS);
+  }
+
+  #evict(): void {
+    let largest: Set<Connection> | undefined;
+    for (const own of this.#byAddress.values()) {
+      if (own.size > (largest?.size ?? 0)) largest = own;
+    }
+    let victim: Connection | undefined;
+    let looked = 0;
+    for (const connection of largest ?? []) {
+      victim ??= connection;
+      looked += 1;
+      if (connection.idle) victim = connection;
+      if (connection.idle || looked === MAX_LOOKS) break;
+    }
+    if (victim === undefined) return;
+    victim.cut('evicted');
+    this.closed(victim);
+  }
+}
+
+/** How many connections fit into a process that may have so many descriptors. */
+export function connectionsFor(descriptors: number): number {
+  const share = Math.floor((descriptors - RESERVED_DESCRIPTORS) / 2);
+  return Math.max(MIN_CONNECTIONS, Math.min(MAX_CONNECTIONS, share));
+}
+
+function descriptorLimit(): number {
+  try {
+    const limit = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
+    return limit === undefined ? Number.POSITIVE_INFINITY : Number(limit);
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
+}

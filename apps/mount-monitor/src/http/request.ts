@@ -1,0 +1,88 @@
+/** The longest head of a request: its first line and its headers, in bytes. */
+export const MAX_HEAD_BYTES = 8 * 1024;
+
+/** A request's head, as far as an answer depends on it. */
+export interface RequestHead {
+  readonly method: string;
+  readonly target: string;
+  /** Whether the connection may carry another request after this one. */
+  readonly keepAlive: boolean;
+}
+
+/** What stands at the start of a connection's input. */
+export type ParsedRequest =
+  | { readonly kind: 'incomplete' }
+  /** `length` is the head's, in bytes, with the empty lines before it. */
+  | { readonly kind: 'request'; readonly head: RequestHead; readonly length: number }
+  | { readonly kind: 'refused'; readonly status: 400 | 431 | 505 };
+
+const INCOMPLETE: ParsedRequest = { kind: 'incomplete' };
+const requestLine = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) HTTP\/(\d)\.(\d)$/;
+const headerLine = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)$/;
+
+/**
+ * Reads the head of an HTTP/1.x request (https://www.rfc-editor.org/rfc/rfc9112#section-2) from text of one character
+ * a byte. Strict where leniency lets two readers disagree: lines end in CRLF, no line is folded, one Host, no space
+ * before a colon. A body is not read, so a request that carries one ends its connection.
+ */
+export function parseRequest(input: string): ParsedRequest {
+  let start = 0;
+  while (input.startsWith('\r\n', start)) start += 2;
+  if (start > MAX_HEAD_BYTES) return refused(400);
+  const end = input.indexOf('\r\n\r\n', start);
+  if (end < 0) {
+    if (input.length - start > MAX_HEAD_BYTES) return refused(431);
+    // What cannot begin a request, such as a TLS handshake, is not waited for.
+    return start < input.length && !/^[!#$%&'*+.^_`|~0-9A-Za-z\r-]/.test(input.charAt(start))
+      ? refused(400)
+      : INCOMPLETE;
+  }
+  if (end - start > MAX_HEAD_BYTES) return refused(431);
+  const lines = input.slice(start, end).split('\r\n');
+  const first = requestLine.exec(lines[0] ?? '');
+  if (first === null) return refused(400);
+  const [, method = '', target = '', major, minor] = first;
+  if (major !== '1') return refused(505);
+  const headers = readHeaders(lines);
+  if (headers === undefined || headers.hosts > 1 || (minor !== '0' && headers.hosts === 0))
+    return refused(400);
+  const keepAlive = minor !== '0' && !headers.close && !headers.body;
+  return { kind: 'request', head: { method, target, keepAlive }, length: end + 4 };
+}
+
+interface Headers {
+  hosts: number;
+  close: boolean;
+  body: boolean;
+}
+
+function readHeaders(lines: readonly string[]): Headers | undefined {
+  const found: Headers = { hosts: 0, close: false, body: false };
+  let contentLength: string | undefined;
+  for (let index = 1; index < lines.length; index += 1) {
+    const match = headerLine.exec(lines[index] ?? '');
+    if (match === null) return undefined;
+    const value = (match[2] ?? '').trimEnd();
+    switch ((match[1] ?? '').toLowerCase()) {
+      case 'host':
+        found.hosts += 1;
+        break;
+      case 'connection':
+        if (/(^|,)[ \t]*close[ \t]*(,|$)/i.test(value)) found.close = true;
+        break;
+      case 'transfer-encoding':
+        found.body = true;
+        break;
+      case 'content-length':
+        if (!/^\d{1,15}$/.test(value) || (contentLength !== undefined && contentLength !== value))
+          return undefined;
+        contentLength = value;
+        if (Number(value) > 0) found.body = true;
+    }
+  }
+  return found;
+}
+
+function refused(status: 400 | 431 | 505): ParsedRequest {
+  return { kind: 'refused', status };
+}

@@ -1,0 +1,46 @@
+/** What a request's target comes to: a path to look up, another one to be sent to, or nothing that is a path. */
+export type Target =
+  | { readonly kind: 'path'; readonly path: string }
+  | { readonly kind: 'moved'; readonly location: string }
+  | { readonly kind: 'invalid' };
+
+const plain = /^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9_.~-]+)+$/;
+
+/**
+ * Reads a target in origin or absolute form (https://www.rfc-editor.org/rfc/rfc9112#section-3.2) as Go's ServeMux does
+ * (https://pkg.go.dev/net/http#ServeMux): escapes are resolved within a segment, and a path with `//`, `.` or `..` is
+ * answered with the address of the clean one. The location always begins with exactly one slash and keeps the query.
+ */
+export function readTarget(target: string): Target {
+  const origin = /^https?:\/\/[^/?#]*/i.exec(target)?.[0] ?? '';
+  const end = target.slice(origin.length).search(/[?#]/);
+  const raw = end < 0 ? target.slice(origin.length) : target.slice(origin.length, origin.length + end);
+  if (raw === '' || raw === '/' || plain.test(raw)) return { kind: 'path', path: raw || '/' };
+  if (!raw.startsWith('/')) return { kind: 'invalid' };
+  const segments: string[] = [];
+  for (const segment of raw.split('/')) {
+    if (segment === '..') segments.pop();
+    else if (segment !== '' && segment !== '.') segments.push(segment);
+  }
+  const open = /\/\.{0,2}$/.test(raw) && segments.length > 0 ? '/' : '';
+  const clean = `/${segments.join('/')}${open}`;
+  if (clean !== raw) {
+    const query = end < 0 ? '' : (/^\?[^#]*/.exec(target.slice(origin.length + end))?.[0] ?? '');
+    return {
+      kind: 'moved',
+      location: (clean + query).replace(/[^A-Za-z0-9/._~:@!$&'()*+,;=?%-]/g, percentEncode),
+    };
+  }
+  try {
+    const decoded = segments.map(decodeURIComponent);
+    // An escaped slash is part of a name; no endpoint's name has one.
+    if (decoded.some((segment) => segment.includes('/'))) return { kind: 'path', path: raw };
+    return { kind: 'path', path: `/${decoded.join('/')}${open}` };
+  } catch {
+    return { kind: 'invalid' };
+  }
+}
+
+function percentEncode(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
+}

@@ -1,0 +1,17 @@
+import type { FailureReason, MountFacts } from '../probe/protocol.ts';
+
+/** How one check ended. Only `passed` and `failed` say anything about the mount. */
+export type CheckOutcome =
+  | { readonly kind: 'passed'; readonly durationMs: number; readonly mount: MountFacts | undefined }
+  | {
+      readonly kind: 'failed';
+      readonly reason: FailureReason;
+      readonly error: string;
+      /** Undefined where no probe was asked. */
+      readonly durationMs: number | undefined;
+      readonly mount: MountFacts | undefined;
+    }
+  /** The probe itself could not work, so nothing is known of the mount. */
+  | { readonly kind: 'inconclusive'; readonly error: string }
+  /** The monitor is going away. */
+  | { readonly kind: 'cancelled' };

@@ -1,0 +1,309 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import {
+  type ProbeBegin,
+  type ProbeReady,
+  type ProbeRequest,
+  type ProbeVerdict,
+  probeChannel,
+} from '../probe/protocol.ts';
+import type { CheckOutcome } from './outcome.ts';
+import { after, type CancelTimer } from './timers.ts';
+
+/** The program and the arguments that make it a probe. */
+export interface ProbeCommand {
+  readonly file: string;
+  readonly args: readonly string[];
+}
+
+/** How long a probe may take to get to work, and then on the mount, in ms. */
+export interface ProbeLimits {
+  readonly startMs: number;
+  readonly workMs: number;
+}
+
+/** The longest line of a probe that is read, in characters. */
+const MAX_LINE = 64 * 1024;
+
+/**
+ * Nothing from outside may change what a probe does. Compiling is off: a check is a few hundred lines of code, and the
+ * threads for it are a sixth of a hung probe's memory.
+ */
+const probeEnvironment = { BUN_JSC_useJIT: '0' };
+
+interface Task {
+  readonly path: string;
+  readonly limits: ProbeLimits;
+  readonly startedAt: number;
+  readonly settle: (outcome: CheckOutcome) => void;
+  begin: ProbeBegin | undefined;
+  beganAt: number;
+}
+
+/** What the probe's owner is told. */
+export interface ProbeEvents {
+  /** It waits for a request: once after its start, and after each check that did not end it. */
+  readonly idle: (probe: ProbeProcess) => void;
+  /** It takes no request any more, whether or not its process has ended; told once. */
+  readonly lost: (probe: ProbeProcess, error: string) => void;
+}
+
+/** One probe process, which checks one mount at a time, and is killed where a check misses its deadline. */
+export class ProbeProcess {
+  readonly #events: ProbeEvents;
+  /** Settles once the process has ended, or never came to be. */
+  readonly gone: Promise<void>;
+  readonly #setGone: () => void;
+  #isGone = false;
+  #child: ChildProcess | undefined;
+  #channel: Socket | undefined;
+  #channelEnded = false;
+  #text = '';
+  #ready = false;
+  #lost = false;
+  #ending = '';
+  #task: Task | undefined;
+  /** In ms of the monotonic clock. */
+  readonly startedAt = performance.now();
+  #startTimeoutMs = 0;
+  #cancelTimer: CancelTimer | undefined;
+  #timerDueAt = 0;
+
+  constructor(command: ProbeCommand, startTimeoutMs: number, events: ProbeEvents) {
+    this.#events = events;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.gone = promise;
+    this.#setGone = () => {
+      this.#isGone = true;
+      resolve();
+    };
+    try {
+      this.#child = spawn(command.file, [...command.args], {
+        env: probeEnvironment,
+        cwd: '/',
+        stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+      });
+    } catch (error) {
+      this.#setGone();
+      queueMicrotask(() => this.#lose(couldNotStart(error)));
+      return;
+    }
+    this.#child.once('error', (error) => {
+      if (this.#child?.pid !== undefined) return;
+      this.#setGone();
+      this.#lose(couldNotStart(error));
+    });
+    this.#child.once('exit', (code, signal) => {
+      this.#setGone();
+      this.#ending = signal === null ? `exited with ${code}` : `was ended by ${signal}`;
+      this.#loseAtEnd();
+    });
+    // Bun leaves `stdio` out where no descriptor is left for the channel.
+    const stdio = this.#child.stdio as ChildProcess['stdio'] | undefined;
+    this.#listen(stdio?.[probeChannel] as Socket | null | undefined);
+    this.#startTimeoutMs = startTimeoutMs;
+    this.#wakeAt(performance.now() + startTimeoutMs);
+  }
+
+  /** Since when it checks, in ms of the monotonic clock; undefined while it waits. */
+  get busySince(): number | undefined {
+    return this.#task?.startedAt;
+  }
+
+  get isGone(): boolean {
+    return this.#isGone;
+  }
+
+  /** Whether it takes no request any more. */
+  get isLost(): boolean {
+    return this.#lost;
+  }
+
+  /** Whether the process is in an uninterruptible wait, in which a kill has no effect. */
+  get waitsInKernel(): boolean {
+    return !this.#isGone && stateOf(this.#child?.pid) === 'D';
+  }
+
+  /** Checks once; settles within the limits, whatever the mount does. Never rejects. */
+  check(request: ProbeRequest, limits: ProbeLimits): Promise<CheckOutcome> {
+    const { promise, resolve } = Promise.withResolvers<CheckOutcome>();
+    this.#task = {
+      path: request.path,
+      limits,
+      startedAt: performance.now(),
+      settle: resolve,
+      begin: undefined,
+      beganAt: 0,
+    };
+    this.#channel?.write(`${JSON.stringify(request)}\n`);
+    this.#wakeAt(this.#task.startedAt + limits.workMs);
+    return promise;
+  }
+
+  /** Kills the process, ends a check under way as cancelled, and lets go of everything but the process's end. */
+  end(): void {
+    this.#lost = true;
+    this.#settle({ kind: 'cancelled' });
+    this.#kill();
+  }
+
+  #kill(): void {
+    this.#cancelTimer?.();
+    if (!this.#isGone) this.#child?.kill('SIGKILL');
+    this.#channel?.destroy();
+    this.#child?.unref();
+  }
+
+  #lose(error: string): void {
+    if (this.#lost) return;
+    this.#lost = true;
+    this.#settle({ kind: 'inconclusive', error });
+    this.#kill();
+    this.#events.lost(this, error);
+  }
+
+  /** The process may be seen to end before what it wrote has been read. */
+  #loseAtEnd(): void {
+    if (!this.#isGone || !(this.#channelEnded || this.#channel === undefined)) return;
+    this.#lose(`the probe process ${this.#ending} without a verdict`);
+  }
+
+  #listen(channel: Socket | null | undefined): void {
+    if (!channel) return;
+    this.#channel = channel;
+    channel.setEncoding('utf8');
+    channel.on('data', (text: string) => this.#read(text));
+    channel.on('error', () => undefined);
+    for (const event of ['end', 'close']) {
+      channel.once(event, () => {
+        this.#channelEnded = true;
+        this.#loseAtEnd();
+      });
+    }
+  }
+
+  #settle(outcome: CheckOutcome): void {
+    const task = this.#task;
+    this.#task = undefined;
+    task?.settle(outcome);
+  }
+
+  #read(text: string): void {
+    if (this.#lost) return;
+    this.#text += text;
+    for (let at = this.#text.indexOf('\n'); at >= 0; at = this.#text.indexOf('\n')) {
+      const line = this.#text.slice(0, at);
+      this.#text = this.#text.slice(at + 1);
+      if (!this.#take(parseLine(line))) {
+        this.#refuse();
+        return;
+      }
+    }
+    if (this.#text.length > MAX_LINE) this.#refuse();
+  }
+
+  /** Whether the line is one that may come now. */
+  #take(line: Partial<ProbeReady & ProbeBegin & ProbeVerdict> | undefined): boolean {
+    const task = this.#task;
+    if (!this.#ready) {
+      if (line?.ready !== true) return false;
+      this.#ready = true;
+      this.#events.idle(this);
+      return true;
+    }
+    if (line === undefined || task === undefined) return false;
+    if (task.begin === undefined) {
+      if (line.begin !== true) return false;
+      task.begin = line as ProbeBegin;
+      task.beganAt = performance.now();
+      return true;
+    }
+    if (line.passed === undefined) return false;
+    this.#settle(outcomeOf(line as ProbeVerdict, task.begin));
+    if (line.last === true) this.#lose('the probe process has served long enough');
+    else this.#events.idle(this);
+    return true;
+  }
+
+  #refuse(): void {
+    this.#lose('the probe process talked nonsense, and was ended without a verdict');
+  }
+
+  /**
+   * Has the deadline looked at by this moment. A timer that is set stays set when a check ends: most checks end at once,
+   * and Bun wakes up for a timer even where it was cleared.
+   */
+  #wakeAt(moment: number): void {
+    if (this.#cancelTimer !== undefined) {
+      if (this.#timerDueAt <= moment) return;
+      this.#cancelTimer();
+    }
+    this.#timerDueAt = moment;
+    this.#cancelTimer = after(Math.ceil(moment - performance.now()), () => {
+      this.#cancelTimer = undefined;
+      // Once around the event loop first: if this process was held up, the verdict may be waiting to be read.
+      setImmediate(() => this.#lookAtDeadline());
+    });
+  }
+
+  #lookAtDeadline(): void {
+    const task = this.#task;
+    const now = performance.now();
+    if (this.#lost || (this.#ready && task === undefined)) return;
+    const dueAt = task === undefined ? this.startedAt + this.#startTimeoutMs : dueAtOf(task);
+    if (now < dueAt) {
+      this.#wakeAt(dueAt);
+    } else if (task?.begin === undefined) {
+      this.#lose(
+        `the probe process did not get to work within ${task?.limits.startMs ?? this.#startTimeoutMs} ms`,
+      );
+    } else {
+      this.#settle(timedOut(task, task.begin, now));
+      this.#lose('the probe process missed its deadline');
+    }
+  }
+}
+
+function dueAtOf({ begin, beganAt, startedAt, limits }: Task): number {
+  return begin === undefined ? startedAt + limits.startMs : beganAt + limits.workMs;
+}
+
+function timedOut({ path, limits, beganAt }: Task, { mount }: ProbeBegin, now: number): CheckOutcome {
+  return {
+    kind: 'failed',
+    reason: 'timeout',
+    error: `${path}: no answer within ${limits.workMs} ms`,
+    durationMs: now - beganAt,
+    mount,
+  };
+}
+
+function outcomeOf(verdict: ProbeVerdict, { mount }: ProbeBegin): CheckOutcome {
+  const { durationMs } = verdict;
+  return verdict.passed
+    ? { kind: 'passed', durationMs, mount }
+    : { kind: 'failed', durationMs, mount, reason: verdict.reason, error: verdict.error };
+}
+
+function parseLine(line: string): Partial<ProbeReady & ProbeBegin & ProbeVerdict> | undefined {
+  try {
+    return JSON.parse(line) as Partial<ProbeReady & ProbeBegin & ProbeVerdict>;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A process's state letter (https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html); read from memory. */
+function stateOf(pid: number | undefined): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.charAt(stat.lastIndexOf(')') + 2);
+  } catch {
+    return undefined;
+  }
+}
+
+function couldNotStart(error: unknown): string {
+  return `the probe process could not be started: ${error instanceof Error ? error.message : String(error)}`;
+}

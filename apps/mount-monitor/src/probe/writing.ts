@@ -1,0 +1,43 @@
+import fs from 'node:fs';
+import type { MountFacts, ProbeRequest } from './protocol.ts';
+import { type Failure, failureOf } from './reasons.ts';
+
+/**
+ * The file that is written and removed. One name for everybody, so that a probe that is killed between the two leaves one
+ * file behind at most, which the next one takes over.
+ */
+export const writeProbeFile = '.mount-monitor-write';
+
+const content = Buffer.from(
+  'mount-monitor writes and removes this file to see that the mount can be written\n',
+);
+
+const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
+
+/** Creates, writes, syncs and removes a file in the mount; throws the file system's errors. */
+export function inspectWriting({ path }: ProbeRequest, mount: MountFacts | undefined): Failure | undefined {
+  const file = `${path}/${writeProbeFile}`;
+  try {
+    const descriptor = fs.openSync(file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK, 0o600);
+    try {
+      fs.writeSync(descriptor, content);
+      fs.fsyncSync(descriptor);
+    } finally {
+      fs.closeSync(descriptor);
+    }
+  } catch (error) {
+    const failure = failureOf(error);
+    if (failure.reason !== 'read_only') return failure;
+    // Such a mount is read-only by intent, as by readOnly at a volumeMount: then `writable` asks for what cannot be.
+    const why =
+      mount?.readOnly === true ? 'this mount itself is read-only' : 'the file system has become read-only';
+    return { reason: 'read_only', error: `${path}: ${why}, and writable is asked for` };
+  }
+  try {
+    fs.unlinkSync(file);
+  } catch (error) {
+    // Another monitor may have removed it: the name is the same for all.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  return undefined;
+}

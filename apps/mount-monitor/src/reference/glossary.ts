@@ -1,0 +1,127 @@
+import type { MountStatus, TransitionTrigger } from '../monitor/state.ts';
+import type { FailureReason } from '../probe/protocol.ts';
+import type { Outcome, WatchdogState } from '../watchdog/machine-types.ts';
+
+// Typed by what the code knows: a state or reason that is added, or goes, does not compile here.
+const statuses: Readonly<Record<MountStatus, string>> = {
+  unknown: 'not checked yet',
+  healthy: 'the last check passed (after failures: `successThreshold` passes in a row)',
+  degraded: 'the last check failed, but not yet `failureThreshold` in a row',
+  unhealthy:
+    '`failureThreshold` checks in a row have failed; stays so until `successThreshold` passes in a row',
+};
+
+const triggers: Readonly<Record<TransitionTrigger, string>> = {
+  check_passed: 'a first pass, or passes after `degraded`',
+  check_failed: 'a failure',
+  recovered: 'passes after `unhealthy`',
+};
+
+const reasons: Readonly<Record<FailureReason, readonly [meaning: string, remedy: string]>> = {
+  timeout: ['no answer within `readTimeout`, or the file system gave up (ETIMEDOUT)', 'timeout-and-hung'],
+  hung: ['the killed probe of an earlier check still waits in the kernel', 'timeout-and-hung'],
+  not_connected: ['the FUSE daemon is gone (ENOTCONN, ECONNABORTED)', 'not_connected'],
+  stale: ['the file handle is no longer valid, typically NFS (ESTALE)', ''],
+  io: ['any other error of the file system, typically EIO', ''],
+  permission: [
+    'EACCES or EPERM for the monitor’s user, 65534',
+    'permission-though-the-application-reads-the-mount-fine',
+  ],
+  read_only: ['the mount can be read, but with `writable` nothing can be written to it (EROFS)', ''],
+  missing: [
+    'no such path or canary; or the canary is a folder, or a link that leads out of the mount',
+    'missing-not_mounted-or-an-empty-folder-in-the-pod-while-the-node-has-the-mount',
+  ],
+  empty: ['the canary is empty, or the folder has fewer than `minEntries` entries', ''],
+  content: ['the canary does not hold `canaryContent`', ''],
+  not_a_directory: ['the path is not a folder', ''],
+  not_mounted: [
+    'nothing is mounted at the path, or only a bind mount of the file system around it',
+    'missing-not_mounted-or-an-empty-folder-in-the-pod-while-the-node-has-the-mount',
+  ],
+  wrong_fstype: ['something other than `fsType` is mounted', ''],
+};
+
+const watchdog: Readonly<Record<WatchdogState, string>> = {
+  disabled: 'off in the configuration',
+  disarmed: 'cannot act in this environment, for good',
+  arming: 'finds out whether it may act',
+  armed: 'waits for a mount to become unhealthy',
+  pending: 'a restart waits for `restartDelay`',
+  restarting: 'a restart is under way, or waits for its next attempt',
+  verifying: 'the restart was accepted; checks that the pod goes away',
+  suppressed: 'the budget holds the restart back',
+  notified: 'mode `notify` has reported; waits for all mounts to recover',
+  stopped: 'nothing more will be done by this process',
+};
+
+const outcomes: Readonly<Record<Outcome, string>> = {
+  done: 'the pod is going',
+  exited: 'mode `exit` ended the process',
+  notified: 'mode `notify` has reported',
+  suppressed: 'held back by the budget',
+  cancelled: 'all mounts recovered first',
+  refused: 'the API server will not have it',
+  conflict: 'another pod has this pod’s name',
+  failed: 'given up after the retries',
+};
+
+const words: Readonly<Record<string, string>> = {
+  canary: 'a small file inside a mount whose reading proves that the mount works: `.health-check` by default',
+  check: 'one look at one mount, by a process of its own',
+  probe: 'that process; also what the kubelet sends to an endpoint',
+  inconclusive: 'a check whose probe could not work; it changes no state',
+  watchdog: 'the part that restarts the pod',
+  arming: 'the watchdog’s proof that it knows its pod, may restart it, and something would replace it',
+  budget: 'how many restarts are allowed within a time, counted in a ConfigMap that outlives the pod',
+  'native sidecar':
+    'an init container with `restartPolicy: Always`; it starts before the application and ends after it',
+  'hung mount':
+    'a mount whose daemon lives and does not answer: a read of it cannot be ended, even by SIGKILL',
+};
+
+/** The glossary, in Markdown. */
+export function glossary(): string {
+  const table = (heading: string, rows: Readonly<Record<string, string>>) =>
+    `| ${heading} | meaning |\n|---|---|\n${Object.entries(rows)
+      .map(([name, meaning]) => `| \`${name}\` | ${meaning} |`)
+      .join('\n')}\n`;
+  const reasonRows = Object.entries(reasons).map(([name, [meaning, remedy]]) => {
+    const link = remedy === '' ? '' : `[troubleshooting](../troubleshooting-mounts.md#${remedy})`;
+    return `| \`${name}\` | ${meaning} | ${link} |`;
+  });
+  return `# Glossary
+
+<!-- Generated from apps/mount-monitor/src/reference/glossary.ts: npm run generate -w mount-monitor -->
+
+## Words
+
+${table('word', words).replaceAll(/^\| `(.*?)` \|/gm, '| $1 |')}
+## States of a mount
+
+\`status\` in \`/healthz/*\`, \`state\` in \`mount_monitor_mount_state\`, \`from\` and \`to\` in \`mount_monitor_state_transitions_total\`.
+
+${table('state', statuses)}
+A change is logged as \`mount state changed\` with a trigger:
+
+${table('trigger', triggers)}
+## Reasons of a failure
+
+\`reason\` in \`/healthz/*\` and in \`mount_monitor_checks_total\`.
+
+| reason | meaning | what to do |
+|---|---|---|
+${reasonRows.join('\n')}
+
+## States of the watchdog
+
+\`watchdog.state\` in \`/healthz/status\`, and \`mount_monitor_watchdog_state\`. Its reasons are in
+[watchdog.md](../watchdog.md#arming).
+
+${table('state', watchdog)}
+## Outcomes of a restart
+
+\`outcome\` in \`mount_monitor_restarts_total\`.
+
+${table('outcome', outcomes)}`;
+}

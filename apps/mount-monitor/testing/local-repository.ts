@@ -1,0 +1,26 @@
+import { execFile } from 'node:child_process';
+import { cp } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { deployFolder } from './manifests.ts';
+
+const execute = promisify(execFile);
+
+/** The address of the repository, as pages and examples write it. */
+const address = 'https://github.com/OWNER/mount-monitor';
+
+/**
+ * Makes a Git repository below `parent` that holds deploy/ where this one does, with the tag v1.0.0. Returns what puts its
+ * address into a text in place of the one on GitHub, which nobody reaches.
+ */
+export async function localRepository(parent: string): Promise<(text: string) => string> {
+  const repository = join(parent, 'repository');
+  await cp(deployFolder, join(repository, 'apps/mount-monitor/deploy'), { recursive: true });
+  const git = (...args: string[]) =>
+    execute('git', ['-C', repository, '-c', 'user.name=t', '-c', 'user.email=t@t.invalid', ...args]);
+  await git('init', '--quiet');
+  await git('add', '--all');
+  await git('commit', '--quiet', '--message=deploy');
+  await git('tag', 'v1.0.0');
+  return (text) => text.replaceAll(`${address}//`, `file://${repository}//`);
+}

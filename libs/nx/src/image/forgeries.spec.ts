@@ -1,0 +1,116 @@
+import { cp, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { digestOf, readImageLayout } from '@prebuilt/oci';
+import { type FakeRegistry, sleepingClock, startFakeRegistry } from '@prebuilt/testing/registry';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { forgeImages } from '../../testing/forged-image.ts';
+import { imageForgeries } from '../../testing/image-forgeries.ts';
+import { publish } from '../../testing/publish.ts';
+import { type PublishWorkspace, publishWorkspace } from '../../testing/publish-workspace.ts';
+import { release } from '../../testing/release.ts';
+import {
+  type ReleaseWorkspace,
+  releaseWorkspace,
+  SAMPLE_DOCKERFILE,
+} from '../../testing/release-workspace.ts';
+
+const PLATFORM = 'linux/amd64';
+// Not a multiple of a tar's block, so that there is padding to write into.
+const PROGRAM = Buffer.from('the program of this platform\n');
+
+describe('docker-release', () => {
+  let workspace: ReleaseWorkspace;
+  let honest: string;
+
+  beforeAll(async () => {
+    workspace = await releaseWorkspace({
+      dockerfile: SAMPLE_DOCKERFILE,
+      platforms: [PLATFORM],
+      executable: PROGRAM,
+    });
+    await release(workspace);
+    honest = workspace.path('honest');
+    await cp(workspace.path('dist/oci'), honest, { recursive: true });
+  });
+  beforeEach(() => rm(workspace.path('dist/oci'), { recursive: true, force: true }));
+  afterAll(() => workspace.remove());
+
+  // A builder that gives the layout that it was given.
+  const releaseBuilt = (layout: string) =>
+    release(
+      workspace,
+      {},
+      {
+        plan: (plan) => ({
+          ...plan,
+          builder: 'buildx',
+          platforms: plan.platforms.map((each) => ({
+            ...each,
+            command: { file: 'cp', args: ['-r', `${layout}/.`, 'layout/linux-amd64'] },
+          })),
+        }),
+      },
+    );
+
+  it('takes the image that was planned from a builder', async () => {
+    const { image } = await releaseBuilt(honest);
+    const [found] = (await readImageLayout(honest)).images;
+    expect(image.images[0]?.digest).toBe(found?.descriptor.digest);
+  });
+
+  it.each(imageForgeries(PROGRAM).filter(({ publishedOnly }) => publishedOnly !== true))(
+    'takes no image from a builder that has $title, and names it',
+    async (forgery) => {
+      const forged = workspace.path('forged');
+      await rm(forged, { recursive: true, force: true });
+      await cp(honest, forged, { recursive: true });
+      await forgeImages(forged, forgery);
+      await expect(releaseBuilt(forged)).rejects.toThrow(forgery.named);
+      expect((await readdir(workspace.path('dist'))).filter((name) => name.includes('oci'))).toEqual([]);
+    },
+  );
+});
+
+describe('docker-publish', () => {
+  let workspace: PublishWorkspace;
+  let honest: string;
+  let program: Buffer;
+  let registry: FakeRegistry;
+
+  beforeAll(async () => {
+    workspace = await publishWorkspace({ version: '1.2.3', executableSize: 1001 });
+    honest = join(workspace.root, 'honest');
+    await cp(join(workspace.root, 'dist/oci'), honest, { recursive: true });
+    program = await readFile(join(workspace.root, 'dist/bin/app-linux-amd64'));
+  });
+  beforeEach(async () => {
+    registry = await startFakeRegistry();
+    await rm(join(workspace.root, 'dist/oci'), { recursive: true });
+    await cp(honest, join(workspace.root, 'dist/oci'), { recursive: true });
+  });
+  afterEach(() => registry.close());
+  afterAll(() => workspace.remove());
+
+  const run = () => publish(workspace, `${registry.host}/owner/app`, {}, { clock: sleepingClock() });
+
+  it('publishes the image that was planned', async () => {
+    expect(await run()).toMatchObject({ success: true });
+    expect(registry.tags.size).toBeGreaterThan(0);
+  });
+
+  // The forgeries of layers are made anew for the program of this workspace.
+  it.each(imageForgeries(PROGRAM).map(({ title, named }, at) => ({ title, named, at })))(
+    'moves no tag to an image that has $title, and names it',
+    async ({ named, at }) => {
+      const forgery = imageForgeries(program)[at];
+      if (forgery === undefined) throw new Error(`forgery ${at} is gone`);
+      const before = digestOf(await readFile(join(workspace.root, 'dist/oci/index.json')));
+      await forgeImages(join(workspace.root, 'dist/oci'), forgery, PLATFORM);
+      expect(digestOf(await readFile(join(workspace.root, 'dist/oci/index.json')))).not.toBe(before);
+      const { success, output } = await run();
+      expect(success).toBe(false);
+      expect(output).toMatch(named);
+      expect(registry.tags.size).toBe(0);
+    },
+  );
+});

@@ -1,0 +1,215 @@
+import { LAYER_FORGERIES, type LayerForgery } from '@prebuilt/testing/layers';
+import { type Document, edited, type ImageForgery, type StoredLayer, storedLayer } from './forged-image.ts';
+
+/** A way to forge an image of which each layer is as planned, or gone, or in another place. */
+export interface NamedForgery extends ImageForgery {
+  readonly title: string;
+  /** What the error names. */
+  readonly named: RegExp;
+  /** A builder's own index is thrown away, so that only what is published has one to forge. */
+  readonly publishedOnly?: boolean;
+}
+
+const config = (title: string, named: RegExp, change: (config: Document) => void): NamedForgery => ({
+  title,
+  named,
+  config: edited(change),
+});
+const inside = (title: string, named: RegExp, change: (config: Document) => void): NamedForgery =>
+  config(title, named, (data) => change(data.config));
+const manifest = (title: string, named: RegExp, change: (manifest: Document) => void): NamedForgery => ({
+  title,
+  named,
+  manifest: edited(change),
+});
+const index = (title: string, named: RegExp, change: (index: Document) => void): NamedForgery => ({
+  title,
+  named,
+  index: edited(change),
+  publishedOnly: true,
+});
+const EMPTY_DIFF_ID = 'sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef';
+const withLastLayer = (layers: readonly StoredLayer[], last: StoredLayer): readonly StoredLayer[] => [
+  ...layers.slice(0, -1),
+  last,
+];
+
+/** Forgeries of what runs and how: the configuration. */
+const CONFIG_FORGERIES: readonly NamedForgery[] = [
+  inside('LD_PRELOAD in its environment', /config\.Env: .*LD_PRELOAD/, ({ Env }) =>
+    Env.push('LD_PRELOAD=/lib/libc.so.6'),
+  ),
+  inside('another PATH', /config\.Env/, (data) => {
+    data.Env = ['PATH=/evil'];
+  }),
+  inside('another argument for its entrypoint', /config\.Entrypoint/, ({ Entrypoint }) =>
+    Entrypoint.push('--insecure'),
+  ),
+  inside('another entrypoint', /config\.Entrypoint/, (data) => {
+    data.Entrypoint = ['/lib/libc.so.6'];
+  }),
+  inside('a command', /config\.Cmd/, (data) => {
+    data.Cmd = ['--insecure'];
+  }),
+  inside('user 0', /config\.User: expected "65534", found "0"/, (data) => {
+    data.User = '0';
+  }),
+  inside('no user', /config\.User: expected "65534", found nothing/, (data) => {
+    delete data.User;
+  }),
+  inside('another working directory', /config\.WorkingDir/, (data) => {
+    data.WorkingDir = '/lib';
+  }),
+  inside('a health check', /config\.Healthcheck/, (data) => {
+    data.Healthcheck = { Test: ['CMD', '/app'], Interval: 1_000_000_000 };
+  }),
+  inside('a volume', /config\.Volumes/, (data) => {
+    data.Volumes = { '/lib': {} };
+  }),
+  inside('a port', /config\.ExposedPorts/, (data) => {
+    data.ExposedPorts = { ...data.ExposedPorts, '22/tcp': {} };
+  }),
+  inside('another signal to stop by', /config\.StopSignal/, (data) => {
+    data.StopSignal = 'SIGKILL';
+  }),
+  inside('an instruction for images built on it', /config\.OnBuild/, (data) => {
+    data.OnBuild = ['RUN evil'];
+  }),
+  inside('a shell', /config\.Shell/, (data) => {
+    data.Shell = ['/app'];
+  }),
+  inside('an environment in lower case, which Go reads as well', /config\.env/, (data) => {
+    data.env = ['LD_PRELOAD=/lib/libc.so.6'];
+  }),
+  inside('the digest of another executable as its label', /executable\.digest/, ({ Labels }) => {
+    Labels['dev.prebuilt.executable.digest'] = `sha256:${'0'.repeat(64)}`;
+  }),
+  inside('a further label', /config\.Labels\.evil/, ({ Labels }) => {
+    Labels.evil = '1';
+  }),
+  inside('no label of its revision', /image\.revision: .*found nothing/, ({ Labels }) => {
+    delete Labels['org.opencontainers.image.revision'];
+  }),
+  config('another time', /created/, (data) => {
+    data.created = '2020-01-01T00:00:00Z';
+  }),
+  config('an author', /author/, (data) => {
+    data.author = 'evil';
+  }),
+  config('a version of its operating system', /os\.version/, (data) => {
+    data['os.version'] = '10';
+  }),
+  config('a shorter history', /history: expected "\d+ entries"/, ({ history }) => history.pop()),
+  config('a history that calls a layer empty', /history\[\d\]/, ({ history }) => {
+    for (const entry of history) entry.empty_layer = true;
+  }),
+  {
+    title: 'two configurations in one',
+    named: /"config" stands twice/,
+    config: (text) => text.replace('"config":{', '"config":{"Env":["LD_PRELOAD=/lib/libc.so.6"]},"config":{'),
+  },
+  {
+    title: 'an environment that stands twice',
+    named: /"Env" stands twice/,
+    config: (text) => text.replace('"Env":[', '"Env":["LD_PRELOAD=/lib/libc.so.6"],"Env":['),
+  },
+];
+
+/** Forgeries of what is downloaded: manifest and index. */
+const DOCUMENT_FORGERIES: readonly NamedForgery[] = [
+  manifest(
+    'an annotation of a layer that names a table of files (zstd:chunked)',
+    /layers\[1\]\.annotations/,
+    ({ layers }) => {
+      layers[1].annotations = {
+        'io.github.containers.zstd-chunked.manifest-checksum': `sha256:${'0'.repeat(64)}`,
+      };
+    },
+  ),
+  manifest('an annotation of a layer that names a table of files (eStargz)', /annotations/, ({ layers }) => {
+    layers[1].annotations = { 'containerd.io/snapshot/stargz/toc.digest': `sha256:${'0'.repeat(64)}` };
+  }),
+  manifest('an address to fetch a layer from', /layers\[0\]: .*|layers\[0\]\.urls/, ({ layers }) => {
+    layers[0].urls = ['https://evil.invalid/layer'];
+  }),
+  manifest('a configuration inline', /manifest\.config\.data/, (data) => {
+    data.config.data = 'e30=';
+  }),
+  manifest('a foreign layer of the same diffID', /nondistributable/, ({ layers }) => {
+    layers[1].mediaType = 'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip';
+  }),
+  manifest("a layer of Docker's type", /docker\.image\.rootfs/, ({ layers }) => {
+    layers[1].mediaType = 'application/vnd.docker.image.rootfs.diff.tar.gzip';
+  }),
+  manifest('a subject', /manifest\.subject/, (data) => {
+    data.subject = data.config;
+  }),
+  manifest('annotations', /manifest\.annotations/, (data) => {
+    data.annotations = { 'org.opencontainers.image.base.name': 'evil' };
+  }),
+  manifest('a type of its own', /manifest\.artifactType/, (data) => {
+    data.artifactType = 'application/evil';
+  }),
+  {
+    title: 'a list of layers that stands twice',
+    named: /"layers" stands twice/,
+    manifest: (text) => text.replace('"layers":', '"layers":[],"layers":'),
+  },
+  {
+    title: 'one layer less',
+    named: /expected "2 layers", found "1 layers"/,
+    layers: (layers) => layers.slice(0, 1),
+  },
+  {
+    title: 'its layers in another order',
+    named: /layer 1: \/app|LAYER_LIMIT|at most/,
+    layers: (layers) => layers.toReversed(),
+  },
+  {
+    title: 'an empty layer more',
+    named: /expected "2 layers", found "3 layers"/,
+    layers: (layers) => {
+      const bytes = Buffer.alloc(1024);
+      const mediaType = 'application/vnd.oci.image.layer.v1.tar';
+      return [...layers, { bytes, mediaType, diffId: EMPTY_DIFF_ID as StoredLayer['diffId'] }];
+    },
+  },
+  {
+    title: 'another diffID',
+    named: /diffID/,
+    config: edited(({ rootfs }) => {
+      rootfs.diff_ids[1] = EMPTY_DIFF_ID;
+    }),
+  },
+  index('its platforms swapped', /expected the platform of its descriptor/, ({ manifests }) => {
+    [manifests[0].platform, manifests[1].platform] = [manifests[1].platform, manifests[0].platform];
+  }),
+  index('one platform twice', /linux\/amd64, linux\/amd64/, ({ manifests }) => {
+    manifests.push(manifests[0]);
+  }),
+  index('one platform less', /found linux\/amd64/, ({ manifests }) => {
+    manifests.pop();
+  }),
+  index('a version of the operating system for a platform', /os\.version/, ({ manifests }) => {
+    manifests[0].platform['os.version'] = '10';
+  }),
+  index('an annotation', /index\.annotations/, (data) => {
+    data.annotations = { evil: '1' };
+  }),
+  index('an image to lead clients to', /index\.subject/, (data) => {
+    data.subject = data.manifests[0];
+  }),
+];
+
+/** Every way that this project knows to forge an image so that its digests fit; `program` is the file /app. */
+export function imageForgeries(program: Buffer): readonly NamedForgery[] {
+  const planned = { path: 'app', content: program };
+  const layers = LAYER_FORGERIES.map(
+    ({ title, named, forge }: LayerForgery): NamedForgery => ({
+      title: `a layer with ${title}`,
+      named,
+      layers: (honest) => withLastLayer(honest, storedLayer(forge(planned))),
+    }),
+  );
+  return [...layers, ...CONFIG_FORGERIES, ...DOCUMENT_FORGERIES];
+}

@@ -1,0 +1,303 @@
+import { createHash } from 'node:crypto';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  compareDocuments,
+  compareLayer,
+  type Digest,
+  digestOf,
+  type ExpectedImage,
+  formatImageConfig,
+  layerLimits,
+  MEDIA_TYPES,
+  OciError,
+  parseImageConfig,
+  parseImageIndex,
+  parseImageManifest,
+  type ReadEntry,
+  readLayer,
+} from '../index.ts';
+import { encodeHeader, paddingAfter } from '../layer/tar-header.ts';
+
+const MAX_MILLISECONDS = 5000;
+const TIME = 1_700_000_000;
+const PLATFORM = { architecture: 'arm', os: 'linux', variant: 'v7' };
+
+// A layer of every kind of header: short, split over two fields, and with PAX records.
+const CONTENT = Buffer.from('the program, which is longer than nothing\n');
+const entryOf = (path: string, more: Partial<ReadEntry> = {}): ReadEntry => ({
+  type: 'directory',
+  path,
+  mode: 0o755,
+  uid: 0,
+  gid: 0,
+  mtime: TIME,
+  size: 0,
+  sha256: undefined,
+  ...more,
+});
+const fileOf = (path: string, more: Partial<ReadEntry> = {}): ReadEntry =>
+  entryOf(path, {
+    type: 'file',
+    size: CONTENT.length,
+    sha256: createHash('sha256').update(CONTENT).digest('hex'),
+    ...more,
+  });
+const LONG = 'a'.repeat(90);
+const ENTRIES: readonly ReadEntry[] = [
+  entryOf('bin'),
+  fileOf('bin/app'),
+  entryOf(LONG),
+  fileOf(`${LONG}/${'b'.repeat(60)}`),
+  fileOf('größe', { uid: 2 ** 24 }),
+];
+const TAR = Buffer.concat([
+  ...ENTRIES.flatMap((entry) => [
+    encodeHeader(entry),
+    ...(entry.type === 'file' ? [CONTENT, paddingAfter(CONTENT.length)] : []),
+  ]),
+  Buffer.alloc(1024),
+]);
+const DIFF_ID = digestOf(TAR);
+
+const EXPECTED: ExpectedImage = {
+  platform: PLATFORM,
+  config: {
+    user: '65534',
+    env: ['PATH=/bin', 'A=1'],
+    entrypoint: ['/bin/app'],
+    cmd: ['serve'],
+    exposedPorts: ['8080/tcp'],
+    volumes: ['/data'],
+    workingDir: '/',
+    labels: { a: 'b', 'org.opencontainers.image.version': '1.2.3' },
+    stopSignal: 'SIGTERM',
+    argsEscaped: true,
+    healthcheck: { test: ['CMD', '/bin/app', 'health'], interval: 5e9, timeout: 3e9, retries: 2 },
+  },
+  created: TIME,
+  history: [
+    { createdBy: 'COPY app /bin/app', emptyLayer: false },
+    { createdBy: 'USER 65534', emptyLayer: true },
+  ],
+  layers: [ENTRIES],
+};
+const CONFIG = formatImageConfig({ ...EXPECTED, ...PLATFORM, diffIds: [DIFF_ID] });
+const MANIFEST = JSON.stringify({
+  schemaVersion: 2,
+  mediaType: MEDIA_TYPES.manifest,
+  config: { mediaType: MEDIA_TYPES.config, digest: digestOf(CONFIG), size: CONFIG.length },
+  layers: [{ mediaType: MEDIA_TYPES.layer, digest: DIFF_ID, size: TAR.length }],
+});
+const INDEX = JSON.stringify({
+  schemaVersion: 2,
+  mediaType: MEDIA_TYPES.index,
+  manifests: [
+    {
+      mediaType: MEDIA_TYPES.manifest,
+      digest: digestOf(MANIFEST),
+      size: MANIFEST.length,
+      platform: PLATFORM,
+    },
+  ],
+});
+
+/** Changes of bytes: some are overwritten, taken out, put in, or repeated. */
+function mutationsOf(original: Buffer): fc.Arbitrary<Buffer> {
+  const at = fc.nat(original.length - 1);
+  const change = fc.oneof(
+    fc.record({ at, taken: fc.nat(3), put: fc.uint8Array({ minLength: 1, maxLength: 4 }) }),
+    fc.record({ at, taken: fc.nat(2000), put: fc.constant(new Uint8Array()) }),
+    fc.record({ at, taken: fc.constant(0), put: fc.nat(600).map((size) => original.subarray(0, size)) }),
+  );
+  return fc.array(change, { minLength: 1, maxLength: 3 }).map((changes) =>
+    changes.reduce((bytes, { at, taken, put }) => {
+      const from = Math.min(at, bytes.length);
+      return Buffer.concat([bytes.subarray(0, from), put, bytes.subarray(from + taken)]);
+    }, original),
+  );
+}
+
+/** A tar with its headers' checksums made to fit again: the mutation then reaches what is behind them. */
+function withChecksums(tar: Buffer): Buffer {
+  const fixed = Buffer.from(tar);
+  for (let offset = 0; offset + 512 <= fixed.length; offset += 512) {
+    const block = fixed.subarray(offset, offset + 512);
+    if (block.toString('latin1', 257, 262) !== 'ustar') continue;
+    block.fill(' ', 148, 156);
+    const sum = block.reduce((total, byte) => total + byte, 0);
+    block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'ascii');
+  }
+  return fixed;
+}
+
+async function outcomeOf<T>(act: () => T | Promise<T>): Promise<T | OciError> {
+  const started = performance.now();
+  try {
+    return await act();
+  } catch (error) {
+    if (error instanceof OciError) return error;
+    throw error;
+  } finally {
+    expect(performance.now() - started).toBeLessThan(MAX_MILLISECONDS);
+  }
+}
+
+const read = (bytes: Buffer, compression: 'none' | 'gzip' | 'zstd', diffId?: Digest) =>
+  outcomeOf(() => Array.fromAsync(readLayer([bytes], { compression, diffId, limits: layerLimits(ENTRIES) })));
+
+describe('a layer with some of its bytes changed', () => {
+  it('is refused or differs from the plan, unless it is the same tar', async () => {
+    expect(compareLayer(ENTRIES, (await read(TAR, 'none')) as ReadEntry[], 0)).toEqual([]);
+    await fc.assert(
+      fc.asyncProperty(mutationsOf(TAR).map(withChecksums), async (tar) => {
+        const found = await read(tar, 'none');
+        if (found instanceof OciError) return;
+        expect(compareLayer(ENTRIES, found, 0).length > 0).toBe(!tar.equals(TAR));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it.each([
+    ['gzip', gzipSync(TAR)],
+    ['zstd', zstdCompressSync(TAR)],
+  ] as const)(
+    'ends in entries or in an error of its own under %s, and never in other files',
+    async (compression, original) => {
+      await fc.assert(
+        fc.asyncProperty(mutationsOf(original), async (bytes) => {
+          const found = await read(bytes, compression, DIFF_ID);
+          if (!(found instanceof OciError)) expect(compareLayer(ENTRIES, found, 0)).toEqual([]);
+        }),
+        { numRuns: 1000 },
+      );
+    },
+  );
+
+  it('is mutated behind the compression as well', async () => {
+    await fc.assert(
+      fc.asyncProperty(mutationsOf(TAR).map(withChecksums), fc.boolean(), async (tar, gzip) => {
+        const found = await (gzip ? read(gzipSync(tar), 'gzip') : read(zstdCompressSync(tar), 'zstd'));
+        if (found instanceof OciError) return;
+        expect(compareLayer(ENTRIES, found, 0).length > 0).toBe(!tar.equals(TAR));
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+/** Changes of one place of a JSON document: a value is replaced or taken out, a member or element is put in. */
+function changedJson(text: string): fc.Arbitrary<string> {
+  return fc
+    .record({
+      place: fc.nat(1000),
+      name: fc.string({ maxLength: 8 }),
+      value: fc.jsonValue({ maxDepth: 2 }),
+      how: fc.nat(2),
+    })
+    .map(({ place, name, value, how }) => {
+      const data = JSON.parse(text);
+      const places = placesOf(data);
+      const { parent, key } = places[place % places.length] as Place;
+      if (how === 0) parent[key] = value;
+      else if (how === 1 && Array.isArray(parent)) parent.splice(Number(key), 1);
+      else if (how === 1) delete parent[key];
+      else if (Array.isArray(parent)) parent.splice(Number(key), 0, value);
+      else
+        Object.defineProperty(parent, name, { value, enumerable: true, configurable: true, writable: true });
+      return JSON.stringify(data);
+    });
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: any JSON
+type Place = { readonly parent: any; readonly key: string };
+
+function manyMembers(): string {
+  return Array.from({ length: 300_000 }, (_, index) => `"${index}":""`).join(',');
+}
+
+function placesOf(value: unknown): readonly Place[] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, child]) => [{ parent: value, key }, ...placesOf(child)]);
+}
+
+// The wording of the history is the builder's.
+const meaning = (text: string): string => {
+  const data = JSON.parse(text);
+  for (const entry of Array.isArray(data.history) ? data.history : []) {
+    if (typeof entry === 'object' && entry !== null) delete entry.created_by;
+  }
+  return sortedJson(data);
+};
+const sortedJson = (data: unknown): string =>
+  JSON.stringify(data, (_, value) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : value,
+  );
+
+describe('a document with something changed', () => {
+  const manifest = parseImageManifest(Buffer.from(MANIFEST), 'manifest');
+  const config = parseImageConfig(Buffer.from(CONFIG), 'config');
+
+  it('has no difference where nothing is changed', () => {
+    expect(compareDocuments(EXPECTED, { platform: PLATFORM, manifest, config })).toEqual([]);
+  });
+
+  it('of a configuration is refused or a difference, whatever it is', async () => {
+    await fc.assert(
+      fc.asyncProperty(changedJson(CONFIG), async (text) => {
+        const found = await outcomeOf(() => parseImageConfig(Buffer.from(text), 'config'));
+        if (found instanceof OciError || meaning(text) === meaning(CONFIG)) return;
+        const sameNumberOfLayers = JSON.stringify(found.rootfs) === JSON.stringify(config.rootfs);
+        // Another diffID is found when the layer is read.
+        if (!sameNumberOfLayers && found.rootfs.diff_ids.length === 1) return;
+        expect(compareDocuments(EXPECTED, { platform: PLATFORM, manifest, config: found })).not.toEqual([]);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  it('of a manifest is refused or a difference, but for digests and sizes', async () => {
+    const shape = (text: string): string =>
+      sortedJson(JSON.parse(text, (key, value) => (key === 'digest' || key === 'size' ? 0 : value)));
+    await fc.assert(
+      fc.asyncProperty(changedJson(MANIFEST), async (text) => {
+        const found = await outcomeOf(() => parseImageManifest(Buffer.from(text), 'manifest'));
+        if (found instanceof OciError || shape(text) === shape(MANIFEST)) return;
+        // Any compression that is known will do.
+        if (found.layers[0]?.mediaType.includes('tar+')) return;
+        expect(compareDocuments(EXPECTED, { platform: PLATFORM, manifest: found, config })).not.toEqual([]);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  it.each([
+    ['a configuration', CONFIG, parseImageConfig],
+    ['a manifest', MANIFEST, parseImageManifest],
+    ['an index', INDEX, parseImageIndex],
+  ] as const)('by its bytes, of %s, ends in a document or in an error of its own', async (_, text, parse) => {
+    await fc.assert(
+      fc.asyncProperty(mutationsOf(Buffer.from(text)), async (bytes) => {
+        await outcomeOf(() => parse(bytes, 'document'));
+      }),
+      { numRuns: 1500 },
+    );
+  });
+
+  it.each([
+    ['nested a million times', `${'['.repeat(1_000_000)}`],
+    ['nested and closed a million times', `${'['.repeat(1_000_000)}${']'.repeat(1_000_000)}`],
+    ['with a number that is no size', MANIFEST.replace(/"size":\d+/g, '"size":1e308')],
+    ['with a million layers', MANIFEST.replace('"layers":[', `"layers":[${'{},'.repeat(1_000_000)}`)],
+    ['with 300,000 annotations', MANIFEST.replace('"layers":', `"annotations":{${manyMembers()}},"layers":`)],
+    ['that is not UTF-8', '\ud800'],
+    ['that is empty', ''],
+  ])('refuses one %s in time', async (_, text) => {
+    const found = await outcomeOf(() => parseImageManifest(Buffer.from(text), 'manifest'));
+    expect(found).toBeInstanceOf(OciError);
+  });
+});

@@ -1,0 +1,84 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+/** A request as it came. */
+export interface Seen {
+  readonly method: string;
+  readonly url: URL;
+  /** Path and query, byte for byte. */
+  readonly target: string;
+  readonly headers: IncomingMessage['headers'];
+  readonly request: IncomingMessage;
+  /** Of a path in a repository: its name, `manifests`, `blobs`, `tags` or `referrers`, and what follows. */
+  readonly repository: string;
+  readonly kind: string;
+  readonly rest: string;
+  /** Whether it is a request for a token. */
+  readonly isToken: boolean;
+}
+
+/** An answer before it is sent. */
+export interface Reply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | readonly string[]>>;
+  readonly body?: Buffer | string | undefined;
+  /** Sent in the place of all that, for answers that HTTP has no words for; it ends the connection. */
+  readonly raw?: string;
+}
+
+const PATH = /^\/v2\/(.+)\/(manifests|blobs|tags|referrers)\/(.*)$/;
+
+export function seenOf(request: IncomingMessage, host: string): Seen {
+  const target = request.url ?? '/';
+  const url = new URL(target, `http://${host}`);
+  const [, repository = '', kind = '', rest = ''] = PATH.exec(url.pathname) ?? [];
+  const { method = 'GET', headers } = request;
+  return {
+    method,
+    url,
+    target,
+    headers,
+    request,
+    repository,
+    kind,
+    rest,
+    isToken: url.pathname === '/token',
+  };
+}
+
+/** The body of a request, whole. */
+export async function bodyOf({ request }: Seen): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+export function reply(status: number, headers: Reply['headers'] = {}, body?: Reply['body']): Reply {
+  return { status, headers, body };
+}
+
+export function json(status: number, value: unknown, headers: Reply['headers'] = {}): Reply {
+  return { status, headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(value) };
+}
+
+/** https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes */
+export function fail(status: number, code: string, message = code.toLowerCase(), detail?: unknown): Reply {
+  return json(status, { errors: [{ code, message, ...(detail === undefined ? {} : { detail }) }] });
+}
+
+export function sendReply({ request, method }: Seen, response: ServerResponse, answer: Reply): void {
+  if (answer.raw !== undefined) {
+    request.socket.end(answer.raw);
+    return;
+  }
+  const headers = Object.fromEntries(
+    Object.entries(answer.headers).map(([name, value]) => [
+      name,
+      typeof value === 'string' ? value : [...value],
+    ]),
+  );
+  const body = answer.body === undefined ? undefined : Buffer.from(answer.body as string);
+  if (headers['content-length'] === undefined && answer.status !== 204)
+    headers['content-length'] = String(body?.length ?? 0);
+  response.writeHead(answer.status, headers);
+  response.end(method === 'HEAD' ? undefined : body);
+}

@@ -1,0 +1,20 @@
+import { AUTHORIZATION_QUIRKS } from './authorization.ts';
+import { CONTENT_QUIRKS } from './content.ts';
+import { REFERRERS_QUIRKS, TAG_QUIRKS } from './lists.ts';
+import type { Quirk } from './quirk.ts';
+import { UPLOAD_QUIRKS } from './uploads.ts';
+
+export type { Quirk, QuirkOutcome } from '../fake-registry/behaviour.ts';
+export { QUIRK_USER } from './authorization.ts';
+
+/** The quirks by what they are about. */
+export { AUTHORIZATION_QUIRKS, CONTENT_QUIRKS, REFERRERS_QUIRKS, TAG_QUIRKS, UPLOAD_QUIRKS };
+
+/** Every way of a real registry that the fake one knows. */
+export const QUIRKS: readonly Quirk[] = [
+  ...AUTHORIZATION_QUIRKS,
+  ...UPLOAD_QUIRKS,
+  ...CONTENT_QUIRKS,
+  ...TAG_QUIRKS,
+  ...REFERRERS_QUIRKS,
+];

@@ -1,0 +1,327 @@
+import { fail, json, type Reply, reply, type Seen } from '../fake-registry/exchange.ts';
+import { firstOfEach, type Quirk, withHeaders, withoutHeaders } from './quirk.ts';
+
+const isUpload = ({ kind, rest }: Seen): boolean => kind === 'blobs' && rest.startsWith('uploads/');
+const sizeOf = ({ headers }: Seen): number => Number(headers['content-length'] ?? 0);
+
+/** The answers to requests of an upload with another Location. */
+const relocated =
+  (change: (location: string, seen: Seen) => string | undefined): Quirk['start'] =>
+  () => ({
+    after: (seen, answer) => {
+      const { location } = answer.headers;
+      if (!isUpload(seen) || typeof location !== 'string' || answer.status !== 202) return answer;
+      const changed = change(location, seen);
+      return changed === undefined
+        ? withoutHeaders(answer, 'location')
+        : withHeaders(answer, { location: changed });
+    },
+  });
+
+/** A status in the place of 2xx, on requests of one method. */
+const answering =
+  (method: string, status: number): Quirk['start'] =>
+  () => ({
+    after: (seen, answer) =>
+      isUpload(seen) && seen.method === method && answer.status < 300 ? { ...answer, status } : answer,
+  });
+
+/** A refusal of mounts. */
+const mount =
+  (answer: () => Reply): Quirk['start'] =>
+  () => ({
+    before: (seen) => (seen.method === 'POST' && seen.url.searchParams.has('mount') ? answer() : undefined),
+  });
+
+/** A limit of the size of requests that something before the registry has. */
+const limited =
+  (bytes: number, answer: () => Reply, counts = (_: Seen): boolean => true): Quirk['start'] =>
+  () => ({
+    before: (seen) =>
+      (seen.method === 'PATCH' || seen.method === 'PUT') && sizeOf(seen) > bytes && counts(seen)
+        ? answer()
+        : undefined,
+  });
+
+const page = (status: number, title: string): Reply =>
+  reply(status, { 'content-type': 'text/html' }, `<html><head><title>${title}</title></head></html>`);
+
+// A query as stores sign it: what `URLSearchParams` writes anew is another text.
+const SIGNATURE = "sig=a%2Fb+c%20d~e'f(g)*h%3d&x=%7B1%7d&&empty&plus=1+1";
+
+/** How registries take blobs. */
+export const UPLOAD_QUIRKS: readonly Quirk[] = [
+  {
+    name: 'refuses mounts with 403',
+    source: 'https://github.com/containerd/containerd/issues/14086',
+    start: mount(() => fail(403, 'DENIED', 'requested access to the resource is denied')),
+  },
+  {
+    name: 'refuses mounts with 401 and no challenge',
+    source: 'https://github.com/google/go-containerregistry/issues/1393',
+    start: mount(() => fail(401, 'UNAUTHORIZED', 'project not found')),
+  },
+  {
+    name: 'refuses mounts with 400',
+    source: 'https://github.com/goharbor/harbor/issues/22078',
+    start: mount(() => fail(400, 'BAD_REQUEST', 'invalid repository name')),
+  },
+  {
+    name: 'refuses mounts with 405',
+    source: 'https://github.com/gardener/cc-utils/pull/1665',
+    start: mount(() => fail(405, 'UNSUPPORTED')),
+  },
+  {
+    name: 'stands behind nginx with client_max_body_size 1m',
+    source: 'https://nginx.org/en/docs/http/ngx_http_core_module.html#client_max_body_size',
+    start: limited(1024 * 1024, () => page(413, '413 Request Entity Too Large')),
+  },
+  {
+    name: 'stands behind a proxy that takes 2 MB at a time',
+    source: 'https://github.com/smol-machines/smolvm/pull/436',
+    start: limited(2_000_000, () => reply(413)),
+  },
+  {
+    name: 'takes chunks of at most 4 MiB and whole blobs of any size, as GHCR does',
+    source: 'https://github.com/wasmCloud/wash-archive/issues/268',
+    start: () => {
+      const breaks = firstOfEach(1);
+      return {
+        before: (seen) => {
+          // The first try of a layer breaks off amid its bytes.
+          if (seen.method === 'PATCH' && sizeOf(seen) > 5 * 1024 * 1024 && breaks('PATCH')) {
+            seen.request.once('data', () => setTimeout(() => seen.request.socket.destroy(), 5));
+            return undefined;
+          }
+          return seen.method === 'PATCH' && seen.headers['content-range'] && sizeOf(seen) > 4 * 1024 * 1024
+            ? fail(
+                416,
+                'REQUESTED_RANGE_NOT_SATISFIABLE',
+                'the request body is too large and exceeds the maximum permissible limit of 4.00MiB',
+              )
+            : undefined;
+        },
+      };
+    },
+  },
+  {
+    name: 'wants chunks of at least 5 MiB, and says so',
+    source:
+      'https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-a-blob-in-chunks',
+    start: () => {
+      const breaks = firstOfEach(1);
+      return {
+        before: (seen, { uploads }) => {
+          if (seen.method !== 'PATCH') return undefined;
+          if (sizeOf(seen) > 5 * 1024 * 1024 && breaks('PATCH')) {
+            seen.request.once('data', () => setTimeout(() => seen.request.socket.destroy(), 5));
+            return undefined;
+          }
+          const held = uploads.get(seen.rest.slice('uploads/'.length).split('?')[0] ?? '')?.length ?? 0;
+          const last = held + sizeOf(seen) === 6 * 1024 * 1024 + 17;
+          return sizeOf(seen) < 5 * 1024 * 1024 && !last && sizeOf(seen) > 1024
+            ? fail(416, 'SIZE_INVALID', 'chunk shorter than the minimum')
+            : undefined;
+        },
+        after: (seen, answer) =>
+          isUpload(seen) && seen.method === 'POST'
+            ? withHeaders(answer, { 'oci-chunk-min-length': String(5 * 1024 * 1024) })
+            : answer,
+      };
+    },
+  },
+  {
+    name: 'says of every chunk that it has the first alone, and has them all, as ECR does',
+    source: 'https://github.com/aws/containers-roadmap/issues/2831',
+    start: () => {
+      const limit = limited(4 * 1024 * 1024, () => reply(413))();
+      return {
+        ...limit,
+        after: (seen, answer) =>
+          seen.method === 'PATCH' && answer.status === 202
+            ? withHeaders(answer, { range: '0-524287' })
+            : answer,
+      };
+    },
+  },
+  {
+    name: 'names uploads by a signed query that must come back byte for byte',
+    source: 'https://github.com/oras-project/oras-dotnet/issues/132',
+    start: () => ({
+      ...relocated((location) => `${location}&${SIGNATURE}`)(),
+      before: (seen) =>
+        isUpload(seen) && seen.method !== 'POST' && !seen.target.includes(`&${SIGNATURE}`)
+          ? fail(403, 'DENIED', 'the signature does not match')
+          : undefined,
+    }),
+  },
+  {
+    name: 'names uploads by whole URLs',
+    source: 'https://github.com/distribution/distribution/issues/2862',
+    start: relocated((location, { headers }) => `http://${headers.host}${location}`),
+  },
+  {
+    name: 'names uploads by URLs relative to the request',
+    source: 'https://www.rfc-editor.org/rfc/rfc9110#section-10.2.2',
+    start: relocated((location) => location.replace(/^.*\/uploads\//, './')),
+  },
+  {
+    name: 'names an upload only once, in the answer to POST',
+    source: 'https://github.com/kitops-ml/kitops/pull/329',
+    start: relocated((location, { method }) => (method === 'POST' ? location : undefined)),
+  },
+  {
+    name: 'answers PATCH with 204',
+    source: 'https://github.com/distribution/distribution/blob/v2.8.3/docs/spec/api.md#chunked-upload',
+    start: answering('PATCH', 204),
+  },
+  {
+    name: 'answers PATCH with 201',
+    source: 'https://github.com/regclient/regclient/issues/81',
+    start: answering('PATCH', 201),
+  },
+  {
+    name: 'answers the PUT of a blob with 204',
+    source: 'https://github.com/distribution/distribution/blob/v2.8.3/docs/spec/api.md#completed-upload',
+    start: answering('PUT', 204),
+  },
+  {
+    name: 'knows no PATCH and takes a blob in one PUT',
+    source: 'https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#post-then-put',
+    start: () => ({
+      before: (seen) => (isUpload(seen) && seen.method === 'PATCH' ? fail(405, 'UNSUPPORTED') : undefined),
+    }),
+  },
+  {
+    name: 'redirects POST with 307 to where uploads begin',
+    source: 'https://www.rfc-editor.org/rfc/rfc9110#section-15.4.8',
+    start: () => ({
+      before: (seen) =>
+        isUpload(seen) && seen.method === 'POST' && !seen.url.searchParams.has('moved')
+          ? reply(307, { location: `${seen.target}${seen.target.includes('?') ? '&' : '?'}moved=1` })
+          : undefined,
+    }),
+  },
+  {
+    name: 'redirects the bytes of blobs with 308',
+    source: 'https://www.rfc-editor.org/rfc/rfc9110#section-15.4.9',
+    start: () => ({
+      before: (seen) =>
+        isUpload(seen) && seen.method === 'PATCH' && !seen.url.searchParams.has('moved')
+          ? reply(308, { location: `${seen.target}&moved=1` })
+          : undefined,
+    }),
+  },
+  {
+    name: 'loses the first upload that it opened',
+    source: 'https://github.com/distribution/distribution/issues/2225',
+    start: () => {
+      const first = firstOfEach(1);
+      return {
+        before: (seen, { uploads }) => {
+          if (isUpload(seen) && seen.method === 'PATCH' && first('PATCH')) {
+            uploads.delete(seen.rest.slice('uploads/'.length));
+            return fail(404, 'BLOB_UPLOAD_UNKNOWN', 'blob upload unknown to registry');
+          }
+          return undefined;
+        },
+      };
+    },
+  },
+  {
+    name: 'stores a blob and answers 504 for it',
+    source: 'https://github.com/distribution/distribution/issues/1013',
+    start: () => {
+      const first = firstOfEach(1);
+      return {
+        after: (seen, answer) =>
+          isUpload(seen) && seen.method === 'PUT' && answer.status === 201 && first('PUT')
+            ? page(504, '504 Gateway Time-out')
+            : answer,
+      };
+    },
+  },
+  {
+    name: 'says unknown of an upload that it has stored',
+    source: 'https://github.com/distribution/distribution/issues/2225',
+    start: () => ({
+      after: (seen, answer) =>
+        isUpload(seen) && seen.method === 'PUT' && answer.status === 201
+          ? fail(404, 'BLOB_UPLOAD_UNKNOWN')
+          : answer,
+    }),
+  },
+  {
+    name: 'does not say how far an upload is',
+    source: 'https://github.com/artifact-keeper/artifact-keeper/issues/3275',
+    start: () => {
+      const first = firstOfEach(1);
+      return {
+        before: (seen) => {
+          if (!isUpload(seen)) return undefined;
+          if (seen.method === 'PATCH' && first('PATCH')) return reply(502);
+          return seen.method === 'GET' ? fail(405, 'UNSUPPORTED') : undefined;
+        },
+      };
+    },
+  },
+  {
+    name: 'names the bytes of an upload with their unit',
+    source: 'https://github.com/distribution/distribution/blob/v2.8.3/docs/spec/api.md#upload-progress',
+    start: () => {
+      const first = firstOfEach(1);
+      return {
+        before: (seen) => {
+          if (seen.method !== 'PATCH' || sizeOf(seen) < 1024 * 1024 || !first('PATCH')) return undefined;
+          seen.request.once('data', () => setTimeout(() => seen.request.socket.destroy(), 5));
+          return undefined;
+        },
+        after: (_, answer) =>
+          typeof answer.headers.range === 'string'
+            ? withHeaders(answer, { range: `bytes=${answer.headers.range}` })
+            : answer,
+      };
+    },
+  },
+  {
+    name: 'has no room left, and says how much there is',
+    source: 'https://github.com/goharbor/harbor/blob/main/src/server/middleware/quota/quota.go',
+    outcome: {
+      error: { code: 'REGISTRY_UNAUTHORIZED', says: /DENIED: adding 6\.0 MiB .* quota: \{"left":0\}/ },
+    },
+    start: () => ({
+      before: (seen) =>
+        isUpload(seen) && seen.method === 'PATCH'
+          ? fail(403, 'DENIED', 'adding 6.0 MiB of storage resource would exceed the configured quota', {
+              left: 0,
+            })
+          : undefined,
+    }),
+  },
+  {
+    name: 'makes no repositories by itself, as ECR does',
+    source: 'https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-create.html',
+    outcome: {
+      error: { code: 'REGISTRY_NOT_FOUND', says: /NAME_UNKNOWN: The repository .* does not exist/ },
+    },
+    start: () => ({
+      before: (seen) =>
+        seen.kind === '' || seen.isToken
+          ? undefined
+          : fail(404, 'NAME_UNKNOWN', `The repository with name '${seen.repository}' does not exist`),
+    }),
+  },
+  {
+    name: 'limits how often it may be pushed to, with 403',
+    source: 'https://github.com/markrussinovich/refchecker/pull/67',
+    start: () => {
+      const first = firstOfEach(2);
+      return {
+        before: (seen) =>
+          isUpload(seen) && seen.method === 'POST' && first('POST')
+            ? json(403, { message: 'You have exceeded a secondary rate limit' })
+            : undefined,
+      };
+    },
+  },
+];
