@@ -80,7 +80,9 @@ export async function readReleaseFacts(
   const { version, revision } = checkBuild(built, environment);
   const assets = await readAssets(built, inputPath, resolve(workspaceRoot, options.sbomPath));
   const record =
-    options.stage === 'publish' ? await readRecord(resolve(workspaceRoot, options.recordPath)) : undefined;
+    options.stage === 'publish' && options.image
+      ? await readRecord(resolve(workspaceRoot, options.recordPath))
+      : undefined;
   const tag = tagPattern.format(version);
   const [git, releases, tagCommit] = await Promise.all([
     readGit(sources, version, revision),
@@ -97,7 +99,15 @@ export async function readReleaseFacts(
     releases,
     tagCommit,
     record,
+    workflow: workflowFile(environment),
   };
+}
+
+// owner/name/.github/workflows/x.yml@refs/tags/v1.2.3
+// https://docs.github.com/actions/reference/workflows-and-actions/variables#default-environment-variables
+function workflowFile({ GITHUB_WORKFLOW_REF = '' }: Environment): string {
+  const [, file] = /^[^/]+\/[^/]+\/(\.github\/workflows\/[\w. -]+\.ya?ml)@/.exec(GITHUB_WORKFLOW_REF) ?? [];
+  return file ?? '.github/workflows/release.yml';
 }
 
 function checkBuild(
