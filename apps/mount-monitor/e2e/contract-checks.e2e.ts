@@ -20,7 +20,7 @@ function checkOnce(mount: Readonly<Record<string, unknown>>, wrapper: readonly s
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line) as Record<string, unknown>);
-  const failed = lines.find(({ msg }) => msg === 'health check failed');
+  const failed = lines.find(({ msg }) => msg === 'mount check failed');
   expect(code).toBe(failed === undefined ? 0 : 1);
   return failed === undefined ? 'passed' : String(failed.reason);
 }

@@ -143,28 +143,3 @@ describe('writable', () => {
     expect(existsSync(join(path, '.mount-monitor-write'))).toBe(false);
   });
 });
-
-describe('--check', () => {
-  it('prints a table, and exits 0 only if all pass', () => {
-    const good = scratch.mount('good');
-    const bad = join(scratch.path, 'bad');
-    const config = scratch.write(
-      'c.json',
-      JSON.stringify({ mounts: [{ path: good, name: 'films' }, { path: bad }] }),
-    );
-    const both = runMonitor(executable, ['--check', '-c', config]);
-    expect(both.code).toBe(1);
-    const [head, films, missing] = both.stdout.split('\n');
-    expect(head).toMatch(/^MOUNT +STATUS +REASON +TIME +TYPE +ERROR$/);
-    expect(films).toMatch(/^films +passed +[\d.]+ ms +\w+$/);
-    expect(missing).toMatch(/bad +failed +missing +[\d.]+ ms +\w+ +ENOENT/);
-    const one = scratch.write('d.json', JSON.stringify({ mounts: [{ path: good }] }));
-    expect(runMonitor(executable, ['--check', '-c', one]).code).toBe(0);
-  });
-
-  it('refuses --json alone', () => {
-    const { code, stderr } = runMonitor(executable, ['--json']);
-    expect(code).toBe(2);
-    expect(stderr).toContain('--json: only together with --check');
-  });
-});

@@ -274,6 +274,13 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
       Object.fromEntries(['1.2.3', 'v1.2.3', '1.2', '1', 'latest'].map((tag) => [tag, digest])),
     );
 
+    // By this label ghcr.io links the image to its repository.
+    const inspect = ['--override-os=linux', '--override-arch=amd64', 'inspect', '--tls-verify=false'];
+    const { stdout } = await execa('skopeo', [...inspect, `docker://${image}@${digest}`]);
+    expect(JSON.parse(stdout).Labels).toMatchObject({
+      'org.opencontainers.image.source': `https://github.com/${REPOSITORY}`,
+    });
+
     for (const architecture of ['amd64', 'arm64']) {
       const name = `mount-monitor-linux-${architecture}`;
       const built = sha256(await readFile(join(job(first, 'build').workspace, 'dist/bin', name)));

@@ -362,6 +362,7 @@ async function runScript(
       HOME: home,
       RUNNER_TEMP: temp,
       GITHUB_WORKSPACE: workspace,
+      GITHUB_SERVER_URL: 'https://github.com',
       GITHUB_REPOSITORY: options.repository,
       GITHUB_REF: started.ref,
       GITHUB_REF_NAME: started.ref.replace(/^refs\/(heads|tags|pull)\//, ''),

@@ -64,9 +64,13 @@ export interface Workflow {
   readonly jobs: Readonly<Record<string, WorkflowJob>>;
 }
 
-/** Reads a workflow by GitHub's own parser; throws with every problem that it finds. */
+/** Reads a workflow file by GitHub's own parser; throws with every problem that it finds. */
 export async function readWorkflow(path: string): Promise<Workflow> {
-  const text = await readFile(path, 'utf8');
+  return parseWorkflowText(await readFile(path, 'utf8'), path);
+}
+
+/** Parses the text of a workflow by GitHub's own parser; throws with every problem that it finds. */
+export async function parseWorkflowText(text: string, path: string): Promise<Workflow> {
   const { context, value } = parseWorkflow(
     { name: basename(path), content: text },
     new NoOperationTraceWriter(),

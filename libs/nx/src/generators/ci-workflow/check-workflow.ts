@@ -1,6 +1,6 @@
 import { ACTIONS } from './actions.ts';
 import type { Commands } from './commands.ts';
-import { testContainer, trusted } from './release-workflow.ts';
+import { testContainer, trusted } from './job-steps.ts';
 import { expression, indented, type Job, jobText, run, use } from './workflow-text.ts';
 
 /** What the workflow of pull requests is made with. */

@@ -13,7 +13,8 @@ import { tagPatternOf } from '../../version/release-config.ts';
 import { checkWorkflow } from './check-workflow.ts';
 import { commandsOf, type PackageManager } from './commands.ts';
 import type { CiWorkflowOptions } from './options.ts';
-import { type ReleasedProgram, releaseWorkflow } from './release-workflow.ts';
+import type { ReleasedProgram } from './release-settings.ts';
+import { releaseWorkflow } from './release-workflow.ts';
 
 const FOLDER = '.github/workflows';
 const DEFAULT_PLATFORMS = ['linux/amd64', 'linux/arm64'];
@@ -123,6 +124,7 @@ function releasedPrograms(tree: Tree, names: readonly string[] | undefined): rea
       output: outputOf(configuration, root),
       platforms: parsePlatforms(configuration.platforms ?? options.platforms ?? DEFAULT_PLATFORMS),
       repositories: image && [repository ?? []].flat(),
+      source: image?.source !== undefined || packageOf(tree).repository !== undefined,
       page: configuration.page,
       target: (name) => {
         const target = TARGETS.find((each) => each === name);
@@ -142,10 +144,12 @@ function pluginOptionsOf(tree: Tree): PluginOptions {
 }
 
 function packageManagerOf(tree: Tree): PackageManager {
-  const { packageManager = '' }: { packageManager?: string } = tree.exists('package.json')
-    ? readJson(tree, 'package.json')
-    : {};
+  const { packageManager = '' } = packageOf(tree);
   if (tree.exists('pnpm-lock.yaml') || packageManager.startsWith('pnpm@')) return 'pnpm';
   if (tree.exists('yarn.lock') || packageManager.startsWith('yarn@')) return 'yarn';
   return 'npm';
+}
+
+function packageOf(tree: Tree): { readonly packageManager?: string; readonly repository?: unknown } {
+  return tree.exists('package.json') ? readJson(tree, 'package.json') : {};
 }
