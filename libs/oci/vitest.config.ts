@@ -3,7 +3,7 @@ import { defineProject } from 'vitest/config';
 export default defineProject({
   test: {
     name: 'oci',
-    include: ['src/**/*.spec.ts', 'src/**/*.e2e.ts'],
+    include: ['src/**/*.spec.ts', 'e2e/**/*.e2e.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
   },

@@ -103,8 +103,8 @@ describe('docker-release with a real engine', () => {
       }),
     });
     await expect(other).rejects.toMatchObject({
-      code: 'ARTIFACT_CHANGED',
-      message: expect.stringContaining('in the image of'),
+      code: 'BUILDER',
+      message: expect.stringMatching(/is not the one that was planned: .*expected SHA-256 f{64}/),
     });
     await expectNoTrace();
   });

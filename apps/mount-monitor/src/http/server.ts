@@ -1,19 +1,14 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Logger } from '../log.ts';
-import { type ConnectionCounts, Connections } from './connections.ts';
+import { Connections } from './connections.ts';
 import { type Kernel, loadKernel } from './kernel.ts';
 import { ListenError } from './listen-error.ts';
 import { RequestLog } from './request-log.ts';
 import type { Router } from './routes.ts';
+import type { HttpCounts } from './view.ts';
 
 /** Connections that the kernel holds until they are taken in. */
 const BACKLOG = 4096;
-
-/** What the metrics show of the server. */
-export interface HttpCounts extends ConnectionCounts {
-  /** Answers by status. */
-  readonly answers: ReadonlyMap<number, number>;
-}
 
 /**
  * Serves the router over HTTP/1.1. It is made for this purpose, on plain sockets: what a client may cost is bounded

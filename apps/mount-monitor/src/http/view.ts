@@ -1,6 +1,12 @@
 import type { MonitorConfig } from '../config/config.ts';
 import type { MountSnapshot } from '../monitor/mount-record.ts';
-import type { HttpCounts } from './server.ts';
+import type { ConnectionCounts } from './connections.ts';
+
+/** What the metrics show of the server. */
+export interface HttpCounts extends ConnectionCounts {
+  /** Answers by status. */
+  readonly answers: ReadonlyMap<number, number>;
+}
 
 /** What the endpoints show; read afresh for each request. */
 export interface View {

@@ -8,10 +8,10 @@ const MAX_IDLE = 2;
 const MAX_STARTING = 4;
 
 /**
- * After how long a check counts as late, in ms: nobody waits for its probe to become free, and after waiting for so long
- * itself a check has a further probe started.
+ * After how long a check counts as late, in ms: nobody waits for its probe to become free any more. A queue that moves is
+ * waited in, so that a busy machine does not start processes on top.
  */
-const LATE_MS = 25;
+const LATE_MS = 40;
 
 export interface ProbePoolOptions {
   readonly command: ProbeCommand;
@@ -64,8 +64,9 @@ export class ProbePool {
   #startMore(): void {
     const [first] = this.#waiting;
     if (first === undefined || this.#closed) return;
-    const late = performance.now() - first.since >= LATE_MS;
-    const enough = late ? MAX_STARTING : Math.max(0, MAX_IDLE - this.#quickOnes());
+    const quick = this.#quickOnes();
+    const late = quick === 0 && performance.now() - first.since >= LATE_MS;
+    const enough = late ? MAX_STARTING : Math.max(0, MAX_IDLE - quick);
     while (this.#starting.size < Math.min(enough, MAX_STARTING, this.#waiting.length)) this.#start();
     this.#cancelTimer ??= after(LATE_MS, () => this.#onTimer());
   }
@@ -92,8 +93,16 @@ export class ProbePool {
     if (next !== undefined) {
       this.#working.add(probe);
       next.give(probe);
-    } else if (this.#idle.length < MAX_IDLE) this.#idle.push(probe);
-    else probe.end();
+    } else this.#keep(probe);
+  }
+
+  /** Keeps it, or the ones that are older, which have their memory and caches warm. */
+  #keep(probe: ProbeProcess): void {
+    this.#idle.push(probe);
+    if (this.#idle.length <= MAX_IDLE) return;
+    const newest = this.#idle.reduce((one, other) => (other.startedAt > one.startedAt ? other : one));
+    this.#idle.splice(this.#idle.indexOf(newest), 1);
+    newest.end();
   }
 
   #onLost(probe: ProbeProcess, error: string): void {

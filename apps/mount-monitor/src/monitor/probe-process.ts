@@ -64,7 +64,8 @@ export class ProbeProcess {
   #lost = false;
   #ending = '';
   #task: Task | undefined;
-  readonly #startedAt = performance.now();
+  /** In ms of the monotonic clock. */
+  readonly startedAt = performance.now();
   #startTimeoutMs = 0;
   #cancelTimer: CancelTimer | undefined;
   #timerDueAt = 0;
@@ -250,7 +251,7 @@ export class ProbeProcess {
     const task = this.#task;
     const now = performance.now();
     if (this.#lost || (this.#ready && task === undefined)) return;
-    const dueAt = task === undefined ? this.#startedAt + this.#startTimeoutMs : dueAtOf(task);
+    const dueAt = task === undefined ? this.startedAt + this.#startTimeoutMs : dueAtOf(task);
     if (now < dueAt) {
       this.#wakeAt(dueAt);
     } else if (task?.begin === undefined) {

@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import { collectGarbage } from '../runtime.ts';
 import { inspectCanary } from './canary.ts';
 import { inspectDirectory } from './directory.ts';
 import { inspectMountPoint } from './mount-point.ts';
@@ -11,6 +12,7 @@ import {
   type ProbeVerdict,
   probeChannel,
   probeTitle,
+  titleOf,
 } from './protocol.ts';
 import { type Failure, failureOf } from './reasons.ts';
 import { inspectWriting } from './writing.ts';
@@ -18,6 +20,7 @@ import { inspectWriting } from './writing.ts';
 /** After how many checks a probe ends, and at which memory of its own, in KiB; that is looked at every few checks. */
 const MAX_CHECKS = 2000;
 const MAX_ANONYMOUS_KIB = 8 * 1024;
+const COLLECT_ABOVE_KIB = 2560;
 const checksBetweenLooks = 50;
 
 const lineEnd = 10;
@@ -28,7 +31,7 @@ const lineEnd = 10;
  * the monitor kills. Returns the exit code.
  */
 export function runProbe(): number {
-  nameProcess();
+  nameProcess(probeTitle);
   writeLine({ ready: true });
   for (let served = 1; ; served += 1) {
     const request = readRequest();
@@ -40,6 +43,7 @@ export function runProbe(): number {
 }
 
 function check(request: ProbeRequest, last: boolean): void {
+  nameProcess(titleOf(request));
   const mount = readMountFacts(request.path);
   writeLine({ begin: true, mount });
   const start = performance.now();
@@ -62,18 +66,23 @@ function inspect(request: ProbeRequest, mount: MountFacts | undefined): Failure 
   }
 }
 
-/** Lets a later monitor tell a probe that still hangs from other processes. */
-function nameProcess(): void {
+let title = '';
+
+/** Lets others tell a probe that hangs from other processes, and what it hangs on. */
+function nameProcess(wanted: string): void {
+  if (wanted === title) return;
+  title = wanted;
   try {
-    fs.writeFileSync('/proc/self/comm', probeTitle);
+    fs.writeFileSync('/proc/self/comm', title);
   } catch {
     // A name only.
   }
 }
 
-/** Whether this process holds more memory of its own than it should. */
+/** Whether this process holds more memory of its own than it should; collects garbage well before. */
 function isLarge(): boolean {
   const [, anonymous] = /^RssAnon:\s+(\d+) kB$/m.exec(fs.readFileSync('/proc/self/status', 'utf8')) ?? [];
+  if (Number(anonymous) > COLLECT_ABOVE_KIB) collectGarbage();
   return Number(anonymous) > MAX_ANONYMOUS_KIB;
 }
 

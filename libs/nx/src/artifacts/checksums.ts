@@ -1,5 +1,5 @@
 import { PrebuiltError } from '../errors.ts';
-import type { Manifest } from './manifest.ts';
+import { executablesOf, type Manifest } from './manifest.ts';
 
 /** The name of the checksums file inside a folder of built executables. */
 export const CHECKSUMS_FILE = 'checksums.txt';
@@ -15,6 +15,7 @@ const LINE = /^([0-9a-f]{64}) [ *]([A-Za-z0-9][A-Za-z0-9._+-]{0,200})$/;
 /** The executables' checksums in the format of GNU `sha256sum`, sorted by name. */
 export function formatChecksums(manifest: Manifest): string {
   return manifest.platforms
+    .flatMap(executablesOf)
     .map(({ sha256, path }) => `${sha256}  ${path}\n`)
     .sort((a, b) => (a.slice(66) < b.slice(66) ? -1 : 1))
     .join('');

@@ -1,7 +1,9 @@
 export { PrebuiltError, type PrebuiltErrorCode } from '../errors.ts';
 export { CHECKSUMS_FILE, type Checksum, formatChecksums, parseChecksums } from './checksums.ts';
 export {
+  type ExecutableFacts,
   executableName,
+  executablesOf,
   formatManifest,
   isInnerPath,
   MANIFEST_FILE,
@@ -15,7 +17,6 @@ export {
 } from './manifest.ts';
 export {
   debianArchitectureOf,
-  elfMachineOf,
   hostPlatform,
   PLATFORMS,
   type Platform,

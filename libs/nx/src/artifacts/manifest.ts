@@ -67,8 +67,7 @@ const runtimeFile = v.strictObject({
   ),
 });
 
-const platformArtifact = v.strictObject({
-  platform,
+const executable = {
   path: fileName,
   size,
   sha256,
@@ -79,6 +78,12 @@ const platformArtifact = v.strictObject({
     needed: v.array(text),
     versionNeeds: v.record(v.string(), v.array(text)),
   }),
+};
+
+const platformArtifact = v.strictObject({
+  platform,
+  ...executable,
+  others: v.optional(v.array(v.strictObject({ name: fileName, ...executable }))),
   runtime: v.strictObject({ path: fileName, files: v.array(runtimeFile) }),
   components: v.array(component),
 });
@@ -101,8 +106,8 @@ export type ManifestComponent = Readonly<v.InferOutput<typeof component>>;
 export type RuntimeFile = Readonly<v.InferOutput<typeof runtimeFile>>;
 
 /**
- * What was built for one platform: the executable, its ELF facts, the components that it alone
- * holds, and its runtime files. Sizes are bytes.
+ * What was built for one platform: the program's own executable and its ELF facts, the same of each other executable
+ * of the program, the components that the platform alone has, and the runtime files of all. Sizes are bytes.
  */
 export type PlatformArtifact = Readonly<v.InferOutput<typeof platformArtifact>>;
 
@@ -117,6 +122,20 @@ export type Manifest = Readonly<v.InferOutput<typeof manifest>>;
 export interface ManifestFile {
   readonly manifest: Manifest;
   readonly sha256: string;
+}
+
+/** An executable of a platform, as the manifest describes it. */
+export type ExecutableFacts = Pick<PlatformArtifact, 'path' | 'size' | 'sha256' | 'elf'>;
+
+/** Every executable of a platform: the program's own first, then its others in the manifest's order. */
+export function executablesOf(artifact: PlatformArtifact): readonly [ExecutableFacts, ...ExecutableFacts[]] {
+  const facts = ({ path, size, sha256, elf }: ExecutableFacts): ExecutableFacts => ({
+    path,
+    size,
+    sha256,
+    elf,
+  });
+  return [facts(artifact), ...(artifact.others ?? []).map(facts)];
 }
 
 /** `<name>-<os>-<arch>[<variant>]`, the file name of an executable. */
@@ -191,6 +210,7 @@ function checkNames(content: Manifest, source: string): void {
         `${source}: ${artifact.platform}: expected the path ${expected}, found ${artifact.path}`,
       );
     }
+    checkOthers(content, artifact, source);
     const folder = runtimeFolderName(artifact.platform);
     if (artifact.runtime.path !== folder) {
       throw new PrebuiltError(
@@ -217,5 +237,25 @@ function checkPaths({ platform, runtime }: PlatformArtifact, source: string): vo
     }
     paths.add(path);
     for (const folder of above) folders.add(folder);
+  }
+}
+
+function checkOthers(content: Manifest, artifact: PlatformArtifact, source: string): void {
+  const refuse = (expected: string, found: string): never => {
+    throw new PrebuiltError(
+      'INVALID_MANIFEST',
+      `${source}: ${artifact.platform}: others: expected ${expected}, found ${found}`,
+    );
+  };
+  const names = (each: PlatformArtifact | undefined): string =>
+    (each?.others ?? []).map(({ name }) => name).join(', ') || 'none';
+  const [first] = content.platforms;
+  if (names(artifact) !== names(first)) refuse(`${names(first)}, as on ${first?.platform}`, names(artifact));
+  const paths = new Set([artifact.path]);
+  for (const { name, path } of artifact.others ?? []) {
+    const expected = executableName(name, artifact.platform);
+    if (path !== expected) refuse(`the path ${expected}`, path);
+    if (paths.has(path)) refuse('each executable once', `${path} twice`);
+    paths.add(path);
   }
 }

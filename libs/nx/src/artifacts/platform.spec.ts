@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { PrebuiltError } from '../errors.ts';
 import {
   debianArchitectureOf,
-  elfMachineOf,
+  elfOf,
   hostPlatform,
   parsePlatform,
   parsePlatforms,
@@ -23,7 +23,7 @@ describe('parsePlatform', () => {
     const platform = parsePlatform(text);
     expect(platform).toBe(name);
     expect(platformSuffix(platform)).toBe(suffix);
-    expect(elfMachineOf(platform)).toBe(machine);
+    expect(elfOf(platform).machine).toBe(machine);
     expect(debianArchitectureOf(platform)).toBe(debian);
     expect(qemuNameOf(platform)).toBe(qemu);
   });

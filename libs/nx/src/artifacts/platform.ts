@@ -13,24 +13,88 @@ export interface PlatformParts {
   readonly variant?: string;
 }
 
+/** What the ELF files of a platform are. */
+export interface ElfPlatform {
+  /** As the gABI's EM_ constant names it: `x86_64`, `aarch64`, … */
+  readonly machine: string;
+  readonly class: 32 | 64;
+  readonly byteOrder: 'little' | 'big';
+  /** How floating-point arguments reach the platform's libraries; undefined where the machine has one way only. */
+  readonly float?: 'soft' | 'hard' | 'double';
+  /** arm: the newest version of the architecture that an executable may need. */
+  readonly armArchitecture?: 6 | 7;
+}
+
 interface KnownPlatform extends PlatformParts {
-  /** The machine of its ELF files, as the gABI's EM_ constant names it. */
-  readonly elfMachine: string;
+  readonly elf: ElfPlatform;
   /** The architecture's name in Debian, in `dpkg --print-architecture`. */
   readonly debian: string;
   /** The suffix of QEMU's user-mode emulator. */
   readonly qemu: string;
 }
 
+const LITTLE_64 = { class: 64, byteOrder: 'little' } as const;
+const LITTLE_32 = { class: 32, byteOrder: 'little' } as const;
+
 const KNOWN: readonly KnownPlatform[] = [
-  { os: 'linux', architecture: 'amd64', elfMachine: 'x86_64', debian: 'amd64', qemu: 'x86_64' },
-  { os: 'linux', architecture: 'arm64', elfMachine: 'aarch64', debian: 'arm64', qemu: 'aarch64' },
-  { os: 'linux', architecture: 'arm', variant: 'v7', elfMachine: 'arm', debian: 'armhf', qemu: 'arm' },
-  { os: 'linux', architecture: 'arm', variant: 'v6', elfMachine: 'arm', debian: 'armel', qemu: 'arm' },
-  { os: 'linux', architecture: '386', elfMachine: 'i386', debian: 'i386', qemu: 'i386' },
-  { os: 'linux', architecture: 'ppc64le', elfMachine: 'ppc64', debian: 'ppc64el', qemu: 'ppc64le' },
-  { os: 'linux', architecture: 'riscv64', elfMachine: 'riscv', debian: 'riscv64', qemu: 'riscv64' },
-  { os: 'linux', architecture: 's390x', elfMachine: 's390', debian: 's390x', qemu: 's390x' },
+  {
+    os: 'linux',
+    architecture: 'amd64',
+    elf: { machine: 'x86_64', ...LITTLE_64 },
+    debian: 'amd64',
+    qemu: 'x86_64',
+  },
+  {
+    os: 'linux',
+    architecture: 'arm64',
+    elf: { machine: 'aarch64', ...LITTLE_64 },
+    debian: 'arm64',
+    qemu: 'aarch64',
+  },
+  {
+    os: 'linux',
+    architecture: 'arm',
+    variant: 'v7',
+    elf: { machine: 'arm', ...LITTLE_32, float: 'hard', armArchitecture: 7 },
+    debian: 'armhf',
+    qemu: 'arm',
+  },
+  {
+    os: 'linux',
+    architecture: 'arm',
+    variant: 'v6',
+    elf: { machine: 'arm', ...LITTLE_32, float: 'soft', armArchitecture: 6 },
+    debian: 'armel',
+    qemu: 'arm',
+  },
+  {
+    os: 'linux',
+    architecture: '386',
+    elf: { machine: 'i386', ...LITTLE_32 },
+    debian: 'i386',
+    qemu: 'i386',
+  },
+  {
+    os: 'linux',
+    architecture: 'ppc64le',
+    elf: { machine: 'ppc64', ...LITTLE_64 },
+    debian: 'ppc64el',
+    qemu: 'ppc64le',
+  },
+  {
+    os: 'linux',
+    architecture: 'riscv64',
+    elf: { machine: 'riscv', ...LITTLE_64, float: 'double' },
+    debian: 'riscv64',
+    qemu: 'riscv64',
+  },
+  {
+    os: 'linux',
+    architecture: 's390x',
+    elf: { machine: 's390', class: 64, byteOrder: 'big' },
+    debian: 's390x',
+    qemu: 's390x',
+  },
 ];
 
 const ALIASES: Readonly<Record<string, string>> = {
@@ -99,9 +163,9 @@ export function platformSuffix(platform: Platform): string {
   return `${os}-${architecture}${variant ?? ''}`;
 }
 
-/** The machine that the platform's ELF files must name (`x86_64`, `aarch64`, …). */
-export function elfMachineOf(platform: Platform): string {
-  return known(platform).elfMachine;
+/** What the platform's ELF files must say of themselves. */
+export function elfOf(platform: Platform): ElfPlatform {
+  return known(platform).elf;
 }
 
 /** The platform's architecture as Debian names it (`amd64`, `arm64`, `armhf`, …). */

@@ -104,6 +104,30 @@ export const configurationDefinition = v.strictObject({
       ),
     ),
   ),
+  verify: v.optional(
+    v.pipe(
+      v.strictObject({
+        smoke: v.optional(
+          v.pipe(
+            v.union(
+              [v.literal(false), v.pipe(v.array(v.array(v.string())), v.minLength(1, 'at least one run'))],
+              'a list of argument lists such as [["version"]], or false',
+            ),
+            v.description(
+              'The arguments of each run of an executable, which has to end with 0. Defaults to [["--version"], ["--help"]]; false for a program that can’t be run so: then its structure alone is verified.',
+            ),
+          ),
+        ),
+        printsVersion: v.optional(
+          v.pipe(
+            v.boolean('true or false'),
+            v.description('Whether the first run has to print the version. Defaults to true.'),
+          ),
+        ),
+      }),
+      v.description('How executables are tried out.'),
+    ),
+  ),
   image: v.optional(
     v.pipe(
       v.union([v.literal(false), image], 'an object, or false for a program without an image'),

@@ -80,6 +80,11 @@ export function inferTargets(
     options.repository?.replaceAll('{projectName}', programName(configuration, facts.name));
   const platforms = configuration.platforms ?? options.platforms;
 
+  const { smoke, printsVersion } = configuration.verify ?? {};
+  const sysrootPackages = [
+    ...new Set([...facts.toolchain.sysrootPackages, ...(configuration.sysrootPackages ?? [])]),
+  ];
+
   const targets: Record<TargetName, TargetConfiguration | undefined> = {
     'build-binaries': {
       ...cached('build-binaries'),
@@ -92,9 +97,7 @@ export function inferTargets(
         ...(configuration.sysroot !== undefined && {
           sysroot: posix.join(facts.root, configuration.sysroot),
         }),
-        ...(configuration.sysrootPackages !== undefined && {
-          sysrootPackages: [...configuration.sysrootPackages],
-        }),
+        ...(sysrootPackages.length > 0 && { sysrootPackages }),
         ...(platforms !== undefined && { platforms: [...platforms] }),
         outputPath: at('build-binaries'),
       },
@@ -104,7 +107,12 @@ export function inferTargets(
       ...cached('verify'),
       dependsOn: [named('build-binaries')],
       inputs: inputs(produced),
-      options: { inputPath: at('build-binaries'), outputPath: at('verify') },
+      options: {
+        inputPath: at('build-binaries'),
+        outputPath: at('verify'),
+        ...(smoke !== undefined && { smoke: smoke === false ? [] : smoke.map((args) => [...args]) }),
+        ...(printsVersion !== undefined && { printsVersion }),
+      },
       metadata: { description: 'Proves every executable, and runs it where that is possible.' },
     },
     'docker-release': image && {
@@ -139,6 +147,7 @@ export function inferTargets(
             inputPath: at('build-binaries'),
             sbomPath: at('sbom'),
             recordPath: at('docker-publish'),
+            ...(image === undefined && { image: false }),
           },
           metadata: { description: 'Makes the draft of the release page, with its files.' },
         }
@@ -163,6 +172,7 @@ export function inferTargets(
             inputPath: at('build-binaries'),
             sbomPath: at('sbom'),
             recordPath: at('docker-publish'),
+            ...(image === undefined && { image: false }),
           },
           metadata: { description: 'Publishes the release page.' },
         }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { PlatformArtifact } from '../artifacts/manifest.ts';
+import { executablesOf, type PlatformArtifact } from '../artifacts/manifest.ts';
 
 /** A file that a Dockerfile can copy: where it is, and the content that it must have. */
 export interface ContextFile {
@@ -21,16 +21,24 @@ export interface BuildContext {
   readonly folders: readonly string[];
 }
 
-/** A platform's files as a build context: its executable and its runtime folder, as the manifest lists them. */
+/** A platform's files as a build context: its executables and its runtime folder, as the manifest lists them. */
 export function contextOf(artifact: PlatformArtifact, inputPath: string): BuildContext {
-  const { path, size, sha256, runtime } = artifact;
-  const executable: ContextFile = { path, source: join(inputPath, path), mode: 0o755, size, sha256 };
+  const { runtime } = artifact;
+  const executables = executablesOf(artifact).map(
+    ({ path, size, sha256 }): ContextFile => ({
+      path,
+      source: join(inputPath, path),
+      mode: 0o755,
+      size,
+      sha256,
+    }),
+  );
   const files = runtime.files.map((file): ContextFile => {
     const inner = `${runtime.path}/${file.path}`;
     const mode = file.mode === '0755' ? 0o755 : 0o644;
     return { path: inner, source: join(inputPath, inner), mode, size: file.size, sha256: file.sha256 };
   });
-  return { files: [executable, ...files], folders: [runtime.path] };
+  return { files: [...executables, ...files], folders: [runtime.path] };
 }
 
 /** A folder of a context. */

@@ -5,21 +5,23 @@ const NONROOT = 65532;
 export interface GeneratedImage {
   /** The program's name. */
   readonly name: string;
+  /** The names of the program's other executables. */
+  readonly others?: readonly string[];
   /** Whether an executable of any platform needs files beside it. */
   readonly runtime: boolean;
 }
 
 /**
- * The Dockerfile of a program that has none of its own: the runtime files where an executable needs any, the executable
- * as the entrypoint, and a user without rights.
+ * The Dockerfile of a program that has none of its own: the runtime files where an executable needs any, all
+ * executables with the program's own as the entrypoint, and a user without rights.
  */
-export function generateDockerfile({ name, runtime }: GeneratedImage): string {
+export function generateDockerfile({ name, others = [], runtime }: GeneratedImage): string {
   const suffix = `linux-\${TARGETARCH}\${TARGETVARIANT}`;
   const lines = [
     'FROM scratch',
     'ARG TARGETARCH TARGETVARIANT',
     ...(runtime ? [`COPY runtime-${suffix}/ /`] : []),
-    `COPY --chmod=755 ${name}-${suffix} /${name}`,
+    ...[name, ...others].map((each) => `COPY --chmod=755 ${each}-${suffix} /${each}`),
     `USER ${NONROOT}`,
     `ENTRYPOINT ["/${name}"]`,
   ];

@@ -35,8 +35,9 @@ export interface ImageInputs {
 /** The bytes of the Dockerfile: the maintainer's, else a generated one. */
 export function dockerfileOf(sources: ImageSources, manifest: Manifest): Uint8Array {
   const { name, platforms } = manifest;
+  const others = (platforms[0]?.others ?? []).map((each) => each.name);
   const runtime = platforms.some((each) => each.runtime.files.length > 0);
-  return sources.dockerfile ?? Buffer.from(generateDockerfile({ name, runtime }));
+  return sources.dockerfile ?? Buffer.from(generateDockerfile({ name, others, runtime }));
 }
 
 /**

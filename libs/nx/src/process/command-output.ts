@@ -18,10 +18,25 @@ const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 export function commandOutput(
   file: string,
   args: readonly string[],
-  { cwd, timeoutMs = 0 }: { readonly cwd?: string; readonly timeoutMs?: number } = {},
+  {
+    cwd,
+    env,
+    timeoutMs = 0,
+  }: {
+    readonly cwd?: string;
+    /** The whole environment; this process's own where it is left out. */
+    readonly env?: Readonly<Record<string, string>>;
+    readonly timeoutMs?: number;
+  } = {},
 ): Promise<CommandOutput> {
   return new Promise((resolve) => {
-    const options = { cwd, timeout: timeoutMs, killSignal: 'SIGKILL', maxBuffer: MAX_OUTPUT_BYTES } as const;
+    const options = {
+      cwd,
+      env,
+      timeout: timeoutMs,
+      killSignal: 'SIGKILL',
+      maxBuffer: MAX_OUTPUT_BYTES,
+    } as const;
     const child = execFile(file, args, options, (error, stdout, stderr) => {
       if (error === null) {
         resolve({ ok: true, missing: false, text: stdout });

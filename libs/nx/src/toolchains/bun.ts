@@ -6,6 +6,7 @@ import { PrebuiltError } from '../errors.ts';
 import { type Lock, lacking } from '../lock/lock.ts';
 import { type LockedPackage, lockedFile } from '../lock/npm-package.ts';
 import type { Command } from '../process/command.ts';
+import { environmentOf, MACHINE_VARIABLES, runCompiler } from '../process/compiler.ts';
 import type {
   BuildContext,
   CompileRequest,
@@ -126,6 +127,8 @@ export const bun: Toolchain<BunOptions> = {
     name: 'bun',
     options: { entry },
     dependsOn: [],
+    others: [],
+    sysrootPackages: [],
     inputs: productionInputs,
     async keyFacts({ lock, platforms }) {
       // Every compiler of a version makes the same executable, so the host's is no fact.
@@ -235,40 +238,21 @@ async function run(
 ): Promise<readonly Component[]> {
   // Bun keeps temporary files in its working directory, and leaves them there when it is stopped.
   const cwd = dirname(request.outfile);
-  const { execa } = await import('execa');
-  const result = await execa(command.file, [...command.args], {
-    cwd,
-    env: compilerEnvironment(request.sourceDateEpoch),
-    extendEnv: false,
-    stdin: 'ignore',
-    all: true,
-    reject: false,
-    cancelSignal: context.signal,
-    gracefulCancel: false,
-  });
-  context.signal.throwIfAborted();
-  if (result.failed) {
-    throw new PrebuiltError(
-      'COMPILE_FAILED',
-      `${request.platform}: ${result.shortMessage}\n${result.all}`.trimEnd(),
-    );
-  }
+  const { sourceDateEpoch, platform } = request;
+  const { signal } = context;
+  await runCompiler(command, { cwd, env: compilerEnvironment(sourceDateEpoch), label: platform, signal });
   return bundledComponents(JSON.parse(await readFile(metafile, 'utf8')), cwd);
 }
 
 // BUN_OPTIONS and its like would change what is compiled, so the compiler sees only what it needs.
 function compilerEnvironment(sourceDateEpoch: number): Record<string, string> {
-  const environment: Record<string, string> = {
+  return {
+    ...environmentOf(MACHINE_VARIABLES),
     SOURCE_DATE_EPOCH: String(sourceDateEpoch),
     NO_COLOR: '1',
     // It holds the whole runtime in memory, twice: in huge pages, that takes a fraction of the page faults.
     MIMALLOC_ALLOW_THP: '1',
   };
-  for (const name of ['PATH', 'HOME', 'TMPDIR']) {
-    const value = process.env[name];
-    if (value !== undefined) environment[name] = value;
-  }
-  return environment;
 }
 
 async function bundledComponents(

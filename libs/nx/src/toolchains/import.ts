@@ -1,15 +1,11 @@
 import { copyFile, lstat, realpath } from 'node:fs/promises';
 import { join, relative, resolve, sep } from 'node:path';
 import * as v from 'valibot';
-import {
-  elfMachineOf,
-  PLATFORMS,
-  type Platform,
-  parsePlatform,
-  platformParts,
-} from '../artifacts/platform.ts';
+import { PLATFORMS, type Platform, parsePlatform, platformParts } from '../artifacts/platform.ts';
 import { PrebuiltError } from '../errors.ts';
 import { sha256OfFile } from '../files/hash.ts';
+import { checkElf } from './elf-check.ts';
+import { executableName } from './executable-name.ts';
 import type { BuildContext, Toolchain } from './toolchain.ts';
 
 const path = v.pipe(v.string(), v.minLength(1), v.maxLength(1024));
@@ -21,24 +17,37 @@ const platformName = v.pipe(
   ),
 );
 
+const filesOfPlatforms = v.union(
+  [
+    v.pipe(
+      path,
+      v.check(
+        (pattern) => /\{(platform|arch)\}/.test(pattern),
+        'expected {platform} or {arch} in it, or an object with a file for each platform',
+      ),
+    ),
+    v.record(platformName, path),
+  ],
+  'expected a path with {platform}, {os}, {arch} or {variant}, or an object with a file for each platform',
+);
+
+type FilesOfPlatforms = Readonly<v.InferOutput<typeof filesOfPlatforms>>;
+
 const options = v.strictObject({
   files: v.pipe(
-    v.union(
-      [
-        v.pipe(
-          path,
-          v.check(
-            (pattern) => /\{(platform|arch)\}/.test(pattern),
-            'expected {platform} or {arch} in it, or an object with a file for each platform',
-          ),
-        ),
-        v.record(platformName, path),
-      ],
-      'expected a path with {platform}, {os}, {arch} or {variant}, or an object with a file for each platform',
-    ),
+    filesOfPlatforms,
     v.description(
       'The executables that another target makes: a path with {platform} (linux-amd64), {os}, {arch} and {variant} in it, or a path for each platform',
     ),
+  ),
+  executables: v.optional(
+    v.pipe(
+      v.record(executableName, filesOfPlatforms),
+      v.description(
+        'The executables that the program has beside its own: for each name its files, as in "files"',
+      ),
+    ),
+    {},
   ),
   dependsOn: v.optional(
     v.pipe(
@@ -60,7 +69,10 @@ const options = v.strictObject({
 
 type ImportOptions = Readonly<v.InferOutput<typeof options>>;
 
-/** Takes executables that another target has made. What is in them nobody tells, so they have no components. */
+/**
+ * Takes executables that another target has made. What is in them only they themselves can tell: those of Go do, and
+ * those of `cargo auditable`.
+ */
 export const imported: Toolchain<ImportOptions> = {
   name: 'import',
   options,
@@ -68,44 +80,58 @@ export const imported: Toolchain<ImportOptions> = {
   platforms: PLATFORMS,
   // Where executables come from can't be seen: it is told.
   detect: () => undefined,
-  fromProject: ({ files, version, dependsOn }, projectRoot) => ({
-    version,
-    dependsOn,
-    files:
-      typeof files === 'string'
-        ? join(projectRoot, files)
-        : Object.fromEntries(
-            Object.entries(files).map(([platform, file]) => [platform, join(projectRoot, file)]),
-          ),
+  fromProject: ({ files, executables, ...others }, projectRoot) => ({
+    ...others,
+    files: below(projectRoot, files),
+    executables: Object.fromEntries(
+      Object.entries(executables).map(([name, each]) => [name, below(projectRoot, each)]),
+    ),
   }),
   configure: (configured) => ({
     name: 'import',
     options: configured,
     dependsOn: configured.dependsOn,
+    others: Object.keys(configured.executables),
+    sysrootPackages: [],
     inputs: () => [{ dependentTasksOutputFiles: '**/*', transitive: false }],
     async keyFacts(context) {
-      const hashes = context.platforms.map(async (platform) => {
-        const file = fileOf(configured, platform);
-        const sha256 = await sha256OfFile(resolve(context.workspaceRoot, file)).catch(() => null);
-        return { platform, file, sha256 };
-      });
+      const patterns = [configured.files, ...Object.values(configured.executables)];
+      const hashes = context.platforms.flatMap((platform) =>
+        patterns.map(async (files) => {
+          const file = fileOf(files, platform);
+          const sha256 = await sha256OfFile(resolve(context.workspaceRoot, file)).catch(() => null);
+          return { platform, file, sha256 };
+        }),
+      );
       return { version: configured.version, files: await Promise.all(hashes) };
     },
     async prepare(context) {
       return {
         version: configured.version,
-        async compile({ platform, outfile }) {
-          const file = fileOf(configured, platform);
-          await copyFile(await checkedFile(file, platform, context), outfile);
-          await checkElf(outfile, file, platform);
-          return [];
+        async compile({ platform, outfile, others }) {
+          const take = async (files: FilesOfPlatforms | undefined, target: string): Promise<void> => {
+            const file = fileOf(files ?? {}, platform);
+            await copyFile(await checkedFile(file, platform, context), target);
+            await checkElf(target, file, platform);
+          };
+          await take(configured.files, outfile);
+          for (const other of others) await take(configured.executables[other.name], other.outfile);
+          const { embeddedComponents } = await import('./components/embedded.ts');
+          return embeddedComponents([outfile, ...others.map((each) => each.outfile)]);
         },
       };
     },
   }),
 };
 
-function fileOf({ files }: ImportOptions, platform: Platform): string {
+function below(projectRoot: string, files: FilesOfPlatforms): FilesOfPlatforms {
+  if (typeof files === 'string') return join(projectRoot, files);
+  return Object.fromEntries(
+    Object.entries(files).map(([platform, file]) => [platform, join(projectRoot, file)]),
+  );
+}
+
+function fileOf(files: FilesOfPlatforms, platform: Platform): string {
   const { os, architecture, variant = '' } = platformParts(platform);
   if (typeof files === 'string') {
     return files
@@ -159,25 +185,6 @@ async function checkedFile(
     );
   }
   return real;
-}
-
-// Of the copy: what is looked at is what is shipped.
-async function checkElf(copy: string, file: string, platform: Platform): Promise<void> {
-  const refuse = (found: string, cause?: unknown): never => {
-    const expected = `an ELF executable of ${elfMachineOf(platform)}`;
-    throw new PrebuiltError('TOOLCHAIN', `${platform}: ${file}: expected ${expected}, found ${found}`, {
-      cause,
-    });
-  };
-  const { ElfError, openElf } = await import('@prebuilt/elf');
-  try {
-    const elf = await openElf(copy);
-    if (elf.machine !== elfMachineOf(platform)) refuse(`one of ${elf.machine}`);
-    if (elf.type !== 'exec' && elf.type !== 'dyn') refuse(`an ELF file of type ${elf.type}`);
-  } catch (error) {
-    if (error instanceof ElfError) refuse(error.message, error);
-    throw error;
-  }
 }
 
 function isPlatform(text: string): boolean {

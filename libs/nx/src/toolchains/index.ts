@@ -2,6 +2,9 @@ import * as v from 'valibot';
 import type { Platform } from '../artifacts/platform.ts';
 import { PrebuiltError } from '../errors.ts';
 import { bun } from './bun.ts';
+import { cargo } from './cargo.ts';
+import { command } from './command.ts';
+import { go } from './go.ts';
 import { imported } from './import.ts';
 import type { ConfiguredToolchain, ProjectFolder, Toolchain } from './toolchain.ts';
 
@@ -11,7 +14,13 @@ export type { Component, ConfiguredToolchain, ProjectFolder, Toolchain } from '.
 export type ToolchainSetting = string | { readonly name: string; readonly [option: string]: unknown };
 
 /** Every toolchain, in the order in which they look at a project. */
-export const TOOLCHAINS: readonly Toolchain[] = [erase(bun), erase(imported)];
+export const TOOLCHAINS: readonly Toolchain[] = [
+  erase(go),
+  erase(cargo),
+  erase(bun),
+  erase(command),
+  erase(imported),
+];
 
 /** The toolchain of that name. Throws `INVALID_OPTIONS` with the names there are. */
 export function findToolchain(name: string): Toolchain {

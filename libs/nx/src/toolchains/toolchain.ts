@@ -17,6 +17,8 @@ export type TargetInputs = NonNullable<TargetConfiguration['inputs']>;
 /** Where and for what a program is built. Paths are absolute. */
 export interface BuildContext {
   readonly workspaceRoot: string;
+  /** The program's name. */
+  readonly name: string;
   readonly platforms: readonly Platform[];
   readonly lock: Lock;
 }
@@ -38,12 +40,20 @@ export interface CompileRequest {
   readonly name: string;
   /** Where the executable goes; its base name may become part of the executable. */
   readonly outfile: string;
+  /** The program's other executables, in the order of the toolchain's `others`, and where they go. */
+  readonly others: readonly OtherExecutable[];
   /** The version to embed. */
   readonly version: string;
   /** The commit of a release; null for a development build. */
   readonly revision: string | null;
   /** Seconds since 1970. */
   readonly sourceDateEpoch: number;
+}
+
+/** An executable of a program beside its own. */
+export interface OtherExecutable {
+  readonly name: string;
+  readonly outfile: string;
 }
 
 /** A part of an executable: a library, or the language's runtime. */
@@ -61,7 +71,7 @@ export interface Component {
 export interface PreparedToolchain {
   /** The version of what compiles. */
   readonly version: string;
-  /** Makes one platform's executable and tells what is in it. Throws `COMPILE_FAILED`. */
+  /** Makes one platform's executables and tells what is in them. Throws `COMPILE_FAILED`. */
   compile(request: CompileRequest): Promise<readonly Component[]>;
 }
 
@@ -70,6 +80,10 @@ export interface ConfiguredToolchain {
   readonly name: string;
   /** The options, with defaults applied: plain JSON. */
   readonly options: Readonly<Record<string, unknown>>;
+  /** The names of the executables that the program has beside its own. */
+  readonly others: readonly string[];
+  /** Debian packages that its executables need libraries of, beside libc6. */
+  readonly sysrootPackages: readonly string[];
   /** The Nx inputs that the program's build declares, where its workspace has the named inputs given. */
   inputs(namedInputs: ReadonlySet<string>): TargetInputs;
   /** The targets of other tools that come before the program's build, as Nx's `dependsOn` names them. */

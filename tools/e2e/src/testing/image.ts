@@ -30,8 +30,12 @@ export async function indexDigest(layout: string): Promise<string> {
   return index.digest;
 }
 
-/** Reads one platform of a layout by skopeo, unpacks it by umoci, and hashes the executable. */
-export async function unpackImage(layout: string, architecture: string): Promise<UnpackedImage> {
+/** Reads one platform of a layout by skopeo, unpacks it by umoci, and hashes the executable at the given path. */
+export async function unpackImage(
+  layout: string,
+  architecture: string,
+  path = 'mount-monitor',
+): Promise<UnpackedImage> {
   const work = await mkdtemp(join(tmpdir(), 'unpack-'));
   try {
     const choose = ['--override-os=linux', `--override-arch=${architecture}`];
@@ -49,7 +53,7 @@ export async function unpackImage(layout: string, architecture: string): Promise
       labels: inspected.Labels,
       config: configuration.config,
       layers: configuration.rootfs.diff_ids,
-      executable: await sha256Of(join(bundle, 'rootfs/mount-monitor')),
+      executable: await sha256Of(join(bundle, 'rootfs', path)),
     };
   } finally {
     await rm(work, { recursive: true, force: true });

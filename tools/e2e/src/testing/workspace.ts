@@ -88,8 +88,13 @@ export async function nxTasks(
   env: Readonly<Record<string, string>> = {},
 ): Promise<TaskResults> {
   await runOk(folder, 'npx', ['nx', ...args], { ...userEnvironment(), ...env });
+  return readTaskResults(join(folder, '.nx/cache'));
+}
+
+/** What became of each task of the last run, as Nx notes it in its cache's folder. */
+export async function readTaskResults(cache: string): Promise<TaskResults> {
   const { tasks }: { tasks: readonly { taskId: string; cacheStatus: string }[] } = JSON.parse(
-    await readFile(join(folder, '.nx/cache/run.json'), 'utf8'),
+    await readFile(join(cache, 'run.json'), 'utf8'),
   );
   return Object.fromEntries(
     tasks.map(({ taskId, cacheStatus }) => [taskId, cacheStatus === 'cache-miss' ? 'miss' : 'hit']),

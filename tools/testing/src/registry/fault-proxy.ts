@@ -210,9 +210,13 @@ function pass(
     if (fault === 'changed-byte' && !spoils && body.length > 0)
       body.writeUInt8(body.readUInt8(body.length >> 1) ^ 1, body.length >> 1);
     response.writeHead(answer.statusCode ?? 502, answer.headers);
-    // Without a body there is nothing to stall: the answer is whole, and left open it would hold up whatever comes next
-    // on the connection. The answer to a HEAD stalls before its headers.
-    if (fault === 'stalled-body' && (body.length > 0 || request.method === 'HEAD')) {
+    // A body of no bytes can't be cut or stalled: that would stall the next request on the connection. An answer to HEAD
+    // is its head, which can.
+    if (body.length === 0 && request.method !== 'HEAD') {
+      response.end();
+      return;
+    }
+    if (fault === 'stalled-body') {
       response.write(body.subarray(0, body.length >> 1));
       return;
     }

@@ -1,5 +1,5 @@
 import type { ExecutorContext } from '@nx/devkit';
-import type { Manifest } from '../../artifacts/manifest.ts';
+import { executablesOf, type Manifest } from '../../artifacts/manifest.ts';
 import { checkOutputPath } from '../../files/workspace-path.ts';
 import { writeJobOutputs, writeJobSummary } from '../../github/job-summary.ts';
 import { reportFailures } from '../failures.ts';
@@ -14,7 +14,7 @@ export default function buildBinaries(
   context: ExecutorContext,
 ): Promise<{ success: boolean }> {
   return reportFailures(context, async () => {
-    const plan = planBuild(options, context.root, await readBuildFacts(context));
+    const plan = planBuild(options, context.root, await readBuildFacts(context, options.outputPath));
     if (options.dryRun) {
       const { lock: _, ...shown } = plan;
       console.log(JSON.stringify(shown, null, 2));
@@ -24,7 +24,8 @@ export default function buildBinaries(
     const begun = performance.now();
     await checkOutputPath(context.root, plan.outputPath);
     const manifest = await runBuild(plan, context.root, (line) => console.log(line));
-    for (const { path, sha256 } of manifest.platforms) console.log(`${sha256}  ${path}`);
+    for (const { path, sha256 } of manifest.platforms.flatMap(executablesOf))
+      console.log(`${sha256}  ${path}`);
     await writeJobSummary(summariseBuild(manifest, performance.now() - begun));
     await writeJobOutputs({ version: manifest.version });
     return true;
@@ -40,8 +41,10 @@ function summariseBuild(manifest: Manifest, milliseconds: number): string {
     '',
     '| file | platform | bytes | SHA-256 |',
     '| --- | --- | ---: | --- |',
-    ...platforms.map(
-      ({ path, platform, size, sha256 }) => `| ${path} | ${platform} | ${size} | \`${sha256}\` |`,
+    ...platforms.flatMap((artifact) =>
+      executablesOf(artifact).map(
+        ({ path, size, sha256 }) => `| ${path} | ${artifact.platform} | ${size} | \`${sha256}\` |`,
+      ),
     ),
   ].join('\n');
 }

@@ -1,5 +1,6 @@
 import { executableName, runtimeFolderName } from '../../artifacts/manifest.ts';
 import type { Platform } from '../../artifacts/platform.ts';
+import { PrebuiltError } from '../../errors.ts';
 import { outputInWorkspace } from '../../files/workspace-path.ts';
 import type { Lock } from '../../lock/lock.ts';
 import type { SysrootPlan } from '../../sysroot/sysroot.ts';
@@ -13,6 +14,8 @@ import type { BuildBinariesOptions } from './options.ts';
 export interface PlatformPlan {
   readonly platform: Platform;
   readonly executable: string;
+  /** The program's other executables. */
+  readonly others: readonly { readonly name: string; readonly executable: string }[];
   readonly runtimeFolder: string;
   readonly sysroot: SysrootPlan;
 }
@@ -38,11 +41,13 @@ export interface BuildPlan {
 export function planBuild(
   options: BuildBinariesOptions,
   workspaceRoot: string,
-  { version: versionFacts, lock }: BuildFacts,
+  { version: versionFacts, lock, former }: BuildFacts,
 ): BuildPlan {
   const { version, revision, sourceDateEpoch } = versionFromFacts(versionFacts);
   const toolchain = configureToolchain(options.toolchain);
   const platforms = platformsOf(options, toolchain.name);
+  checkNames([options.name, ...toolchain.others]);
+  checkFormer(options, former);
   return {
     name: options.name,
     version,
@@ -53,9 +58,35 @@ export function planBuild(
     platforms: platforms.map((platform) => ({
       platform,
       executable: executableName(options.name, platform),
+      others: toolchain.others.map((name) => ({ name, executable: executableName(name, platform) })),
       runtimeFolder: runtimeFolderName(platform),
       sysroot: planSysroot(options, workspaceRoot, lock, platform),
     })),
     lock,
   };
+}
+
+// Two programs that fill one folder would lose one of them without a word.
+function checkFormer({ name, outputPath }: BuildBinariesOptions, former: string | undefined): void {
+  if (former === undefined || former === name) return;
+  throw new PrebuiltError(
+    'OUTPUT',
+    `${outputPath}: expected no build or one of ${name}, found one of ${former}`,
+    {
+      hint: 'Give each program an output folder of its own ("output" in prebuilt.json); if this one was renamed, remove the folder.',
+    },
+  );
+}
+
+// Each name is that of a file beside others.
+function checkNames(names: readonly string[]): void {
+  for (const [index, name] of names.entries()) {
+    const problem = name === 'runtime' ? 'the name of the runtime folders' : 'the name of another executable';
+    if (name === 'runtime' || names.indexOf(name) < index) {
+      throw new PrebuiltError(
+        'INVALID_OPTIONS',
+        `executables: expected a name of its own for each, found ${name}, ${problem}`,
+      );
+    }
+  }
 }

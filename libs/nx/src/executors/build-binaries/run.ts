@@ -1,8 +1,9 @@
 import { chmod, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openElf } from '@prebuilt/elf';
+import { type ElfFacts, openElf } from '@prebuilt/elf';
 import { CHECKSUMS_FILE, formatChecksums } from '../../artifacts/checksums.ts';
 import {
+  type ExecutableFacts,
   formatManifest,
   MANIFEST_FILE,
   type Manifest,
@@ -40,6 +41,7 @@ export async function runBuild(
   return replaceFolder(plan.outputPath, OWN_FILES, async (folder, signal) => {
     const toolchain = await configureToolchain(plan.toolchain).prepare({
       workspaceRoot,
+      name: plan.name,
       cacheFolder,
       platforms: plan.platforms.map(({ platform }) => platform),
       lock: plan.lock,
@@ -74,7 +76,7 @@ export async function runBuild(
 
 async function buildPlatform(
   plan: BuildPlan,
-  { platform, executable, runtimeFolder, sysroot }: PlatformPlan,
+  { platform, executable, others, runtimeFolder, sysroot }: PlatformPlan,
   toolchain: PreparedToolchain,
   {
     folder,
@@ -94,42 +96,46 @@ async function buildPlatform(
     platform,
     name: plan.name,
     outfile: path,
+    others: others.map((each) => ({ name: each.name, outfile: join(folder, each.executable) })),
     version: plan.version,
     revision: plan.revision,
     sourceDateEpoch: plan.sourceDateEpoch,
   });
-  await chmod(path, 0o755);
-  const elf = await openElf(path);
-  const [files, sha256, { size }] = await Promise.all([
+  const paths = [executable, ...others.map((each) => each.executable)];
+  for (const each of paths) await chmod(join(folder, each), 0o755);
+  const elves = await Promise.all(paths.map((each) => openElf(join(folder, each))));
+  const [files, ...facts] = await settleAll([
     collectRuntime(
-      [elf],
+      elves,
       platform,
       () => openSysroot(sysroot, platform, cacheFolder, archives),
       join(folder, runtimeFolder),
     ),
-    sha256OfFile(path),
-    stat(path),
+    ...elves.map((elf, index) => describeExecutable(folder, paths[index] ?? '', elf)),
   ]);
-  progress(`${platform}: made in ${((performance.now() - started) / 1000).toFixed(1)} s, ${size} bytes`);
+  const [main, ...beside] = facts as [ExecutableFacts, ...ExecutableFacts[]];
+  const bytes = facts.reduce((sum, { size }) => sum + size, 0);
+  progress(`${platform}: made in ${((performance.now() - started) / 1000).toFixed(1)} s, ${bytes} bytes`);
   return {
     components,
     artifact: {
       platform,
-      path: executable,
-      size,
-      sha256,
-      elf: {
-        type: elf.type,
-        machine: elf.machine,
-        interpreter: elf.interpreter,
-        needed: [...elf.needed],
-        versionNeeds: Object.fromEntries(
-          Object.entries(elf.versionNeeds).map(([library, versions]) => [library, [...versions]]),
-        ),
-      },
+      ...main,
+      ...(others.length > 0 && {
+        others: beside.map((each, index) => ({ name: others[index]?.name ?? '', ...each })),
+      }),
       runtime: { path: runtimeFolder, files: [...files] },
     },
   };
+}
+
+async function describeExecutable(folder: string, path: string, elf: ElfFacts): Promise<ExecutableFacts> {
+  const [sha256, { size }] = await Promise.all([sha256OfFile(join(folder, path)), stat(join(folder, path))]);
+  const versionNeeds = Object.fromEntries(
+    Object.entries(elf.versionNeeds).map(([library, versions]) => [library, [...versions]]),
+  );
+  const { type, machine, interpreter, needed } = elf;
+  return { path, size, sha256, elf: { type, machine, interpreter, needed: [...needed], versionNeeds } };
 }
 
 // What every platform's executable holds, by package URL, sorted.

@@ -4,6 +4,7 @@ import {
   chmod,
   cp,
   mkdir,
+  mkdtemp,
   readdir,
   readFile,
   rename,
@@ -13,6 +14,7 @@ import {
   truncate,
   writeFile,
 } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -495,5 +497,41 @@ describe('docker-release on a bad disk', () => {
     expect(await run.exit, run.output()).toBe(1);
     expect(run.output()).toMatch(/error EROFS: .*\n {2}The file system is read-only/);
     expect((await stat(workspace.path('dist'))).isDirectory()).toBe(true);
+  });
+});
+
+describe('docker-release on folders that are not what they seem', () => {
+  const said = async (): Promise<string> => {
+    const lines: string[] = [];
+    const spy = vi.spyOn(console, 'error').mockImplementation((...parts) => {
+      lines.push(parts.join(' '));
+    });
+    try {
+      expect(await runExecutor()).toEqual({ success: false });
+      return lines.join('\n');
+    } finally {
+      spy.mockRestore();
+    }
+  };
+
+  it.each(['dist', 'dist/oci'])('refuses a %s that is a link out of the workspace', async (name) => {
+    const elsewhere = await mkdtemp(join(tmpdir(), 'elsewhere-'));
+    try {
+      await cp(workspace.path('dist'), elsewhere, { recursive: true });
+      await rm(workspace.path(name), { recursive: true, force: true });
+      await symlink(elsewhere, workspace.path(name));
+      const before = await treeOf(elsewhere);
+      expect(await said()).toMatch(/error OUTPUT: .*Nothing was changed/s);
+      expect(await treeOf(elsewhere)).toBe(before);
+    } finally {
+      await rm(elsewhere, { recursive: true });
+    }
+  });
+
+  it('refuses a Dockerfile whose image starts nothing, and writes nothing', async () => {
+    await writeFile(workspace.path('Dockerfile.release'), SAMPLE_DOCKERFILE.replace('"/app"]', '"/ap"]'));
+    const before = await treeOf(workspace.root);
+    expect(await said()).toContain('error IMAGE_INCOMPLETE: image of linux/amd64: starts "/ap"');
+    expect(await treeOf(workspace.root)).toBe(before);
   });
 });

@@ -1,7 +1,7 @@
 import { lstat, readdir } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { CHECKSUMS_FILE } from '../../artifacts/checksums.ts';
-import { MANIFEST_FILE, type ManifestFile, readManifest } from '../../artifacts/manifest.ts';
+import { executablesOf, MANIFEST_FILE, type ManifestFile, readManifest } from '../../artifacts/manifest.ts';
 import {
   PUBLISH_RECORD_FILE,
   type PublishRecord,
@@ -80,7 +80,9 @@ export async function readReleaseFacts(
   const { version, revision } = checkBuild(built, environment);
   const assets = await readAssets(built, inputPath, resolve(workspaceRoot, options.sbomPath));
   const record =
-    options.stage === 'publish' ? await readRecord(resolve(workspaceRoot, options.recordPath)) : undefined;
+    options.stage === 'publish' && options.image
+      ? await readRecord(resolve(workspaceRoot, options.recordPath))
+      : undefined;
   const tag = tagPattern.format(version);
   const [git, releases, tagCommit] = await Promise.all([
     readGit(sources, version, revision),
@@ -97,7 +99,15 @@ export async function readReleaseFacts(
     releases,
     tagCommit,
     record,
+    workflow: workflowFile(environment),
   };
+}
+
+// owner/name/.github/workflows/x.yml@refs/tags/v1.2.3
+// https://docs.github.com/actions/reference/workflows-and-actions/variables#default-environment-variables
+function workflowFile({ GITHUB_WORKFLOW_REF = '' }: Environment): string {
+  const [, file] = /^[^/]+\/[^/]+\/(\.github\/workflows\/[\w. -]+\.ya?ml)@/.exec(GITHUB_WORKFLOW_REF) ?? [];
+  return file ?? '.github/workflows/release.yml';
 }
 
 function checkBuild(
@@ -126,11 +136,12 @@ async function readAssets(
   inputPath: string,
   sbomPath: string,
 ): Promise<readonly LocalAsset[]> {
-  const executables = manifest.platforms.map(({ path }) => join(inputPath, path));
+  const built = manifest.platforms.flatMap(executablesOf);
+  const executables = built.map(({ path }) => join(inputPath, path));
   const sboms = await readSboms(sbomPath);
   const paths = [...executables, join(inputPath, CHECKSUMS_FILE), join(inputPath, MANIFEST_FILE), ...sboms];
   const assets = await Promise.all(paths.map(readAsset));
-  for (const artifact of manifest.platforms) {
+  for (const artifact of built) {
     const asset = assets.find(({ name }) => name === artifact.path);
     if (asset?.sha256 !== artifact.sha256) {
       throw new PrebuiltError(

@@ -122,7 +122,9 @@ describe('the notes', () => {
       previousTag: undefined,
       commits: [],
       assets: [],
+      image: true,
       record: recordOf(sampleManifest, sha256('manifest'), signature),
+      workflow: '.github/workflows/release-tool.yml',
     });
 
   it('tell how to verify a signed image, with the workflow that signed it at its tag', () => {
@@ -130,7 +132,7 @@ describe('the notes', () => {
       [
         `cosign verify ghcr.io/owner/project@${INDEX} \\`,
         '  --certificate-oidc-issuer https://token.actions.githubusercontent.com \\',
-        '  --certificate-identity https://github.com/owner/project/.github/workflows/release.yml@refs/tags/v1.2.3',
+        '  --certificate-identity https://github.com/owner/project/.github/workflows/release-tool.yml@refs/tags/v1.2.3',
       ].join('\n'),
     );
   });
@@ -145,8 +147,12 @@ describe('github-release', () => {
   let github: FakeGitHub;
   let waits: number[];
   let told: string[];
+  let image: boolean;
+  let environment: Readonly<Record<string, string>>;
 
   beforeEach(async () => {
+    image = true;
+    environment = {};
     project = new Project(await mkdtemp(join(tmpdir(), 'github-release-')));
     await project.git('init', '--quiet', '--initial-branch=main');
     await project.commit('chore: begin');
@@ -195,6 +201,7 @@ describe('github-release', () => {
       sbomPath: 'dist/sbom',
       recordPath: 'dist/publish',
       tagLatest: 'auto',
+      image,
       dryRun: false,
       json: false,
     } as const;
@@ -203,7 +210,7 @@ describe('github-release', () => {
       { root: project.root, tagPattern: DEFAULT_TAG_PATTERN, folders: [] },
       REPOSITORY,
       client,
-      {},
+      environment,
     );
     return { client, plan: planRelease(options, facts) };
   }
@@ -313,7 +320,7 @@ describe('github-release', () => {
     const [draft] = github.releases;
     await client.uploadAsset(await client.readRelease(draft?.id ?? 0), { name: 'stray', path: stray });
     await expect(run('draft')).rejects.toThrow('stray: expected no such asset');
-    await client.createDraft({ tag: 'v1.2.3', commit: 'main', name: '', body: '', prerelease: false });
+    await client.createDraft({ tag: 'v1.2.3', name: '', body: '', prerelease: false });
     await expect(run('draft')).rejects.toThrow('expected one release, found 2');
   });
 
@@ -355,6 +362,43 @@ describe('github-release', () => {
     await run('publish');
   });
 
+  it('says so where the tag moved while the page was published', async () => {
+    await release('1.2.3');
+    await run('draft');
+    github.setFault(({ method }) => {
+      if (method === 'PATCH') github.setTag('v1.2.3', 'd'.repeat(40));
+      return undefined;
+    });
+    await expect(run('publish')).rejects.toThrow(/expected the tag at commit [0-9a-f]{40}, found d{40}/);
+  });
+
+  it('publishes the page of a program without an image, whose notes speak of none', async () => {
+    image = false;
+    await release('1.2.3');
+    await rm(join(project.root, 'dist/publish'), { recursive: true });
+    await run('draft');
+    expect(github.releases[0]?.body).not.toContain('## Image');
+    await run('publish');
+    expect(github.releases[0]).toMatchObject({ draft: false });
+  });
+
+  it('names the workflow that it runs in as the one that signed', async () => {
+    environment = {
+      GITHUB_WORKFLOW_REF: 'owner/project/.github/workflows/release-tool.yml@refs/tags/v1.2.3',
+    };
+    await release('1.2.3');
+    const record = join(project.root, 'dist/publish/record.json');
+    const published: PublishRecord = JSON.parse(await readFile(record, 'utf8'));
+    const signature = { digest: `sha256:${'4'.repeat(64)}`, listedBy: 'api' };
+    const images = published.images.map((each) => ({ ...each, signature }));
+    await writeFile(record, JSON.stringify({ ...published, images }));
+    await run('draft');
+    const { body } = (await plan('publish')).plan;
+    expect(body).toContain('/.github/workflows/release-tool.yml@refs/tags/v1.2.3');
+    environment = {};
+    expect((await plan('publish')).plan.body).toContain('/.github/workflows/release.yml@refs/tags/v1.2.3');
+  });
+
   it('makes a prerelease one on the page too, and not the latest', async () => {
     await release('1.2.4-rc.1');
     await run('draft');
@@ -367,7 +411,7 @@ describe('github-release', () => {
     await project.git('tag', 'v1.2.3');
     await release('1.1.9');
     const { client } = await plan('draft');
-    const higher = { tag: 'v1.2.3', commit: 'main', name: '', body: '', prerelease: false };
+    const higher = { tag: 'v1.2.3', name: '', body: '', prerelease: false };
     await client.updateRelease((await client.createDraft(higher)).id, higher, { makeLatest: true });
     await run('draft');
     const { plan: planned } = await run('publish');

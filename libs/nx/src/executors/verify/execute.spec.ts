@@ -32,12 +32,14 @@ async function execute(
     requireExecution: false,
     timeoutMs: 60_000,
     smoke: [['--version'], ['--help']],
+    printsVersion: true,
+    toolchain: { name: 'bun', version: '1.4.4' },
     executables: [],
     platforms: [],
     ...change,
   };
-  const execution = { report: { how: 'native' }, command: { file, args: ['first'] } } as const;
-  return executeSmoke(plan, { artifact, executable: file, runtimeFolder: folder, execution }, folder, signal);
+  const command = { file, args: ['first'] };
+  return executeSmoke(plan, { artifact, executable: file, command }, folder, signal);
 }
 
 const VERSION = 'echo "program 1.2.3 (linux)"';
@@ -51,6 +53,14 @@ describe('executeSmoke', () => {
       '1:first',
       '2:first --version',
       '3:first check a b',
+    ]);
+  });
+
+  it('does not look for the version where the program prints none', async () => {
+    expect(await execute('echo hello')).toMatchObject([{ code: 'WRONG_VERSION' }]);
+    expect(await execute('echo hello', { printsVersion: false })).toEqual([]);
+    expect(await execute('exit 3', { printsVersion: false, smoke: [[]] })).toMatchObject([
+      { code: 'EXECUTION_FAILED' },
     ]);
   });
 
@@ -115,12 +125,7 @@ describe('executeSmoke', () => {
     if (artifact === undefined) throw new Error('no platform in the sample');
     const findings = await executeSmoke(
       { version: '1.2.3', timeoutMs: 1000, smoke: [['--version']] } as unknown as VerifyPlan,
-      {
-        artifact,
-        executable: missing.file,
-        runtimeFolder: folder,
-        execution: { report: { how: 'native' }, command: missing },
-      },
+      { artifact, executable: missing.file, command: missing },
       folder,
       new AbortController().signal,
     );

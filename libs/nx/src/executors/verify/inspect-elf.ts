@@ -1,7 +1,7 @@
 import { basename, join } from 'node:path';
 import { ElfError, type ElfFacts, openElf, resolveLinkage } from '@prebuilt/elf';
+import { elfMismatch } from '../../artifacts/elf-platform.ts';
 import type { PlatformArtifact } from '../../artifacts/manifest.ts';
-import { elfMachineOf } from '../../artifacts/platform.ts';
 import type { Finding } from '../../artifacts/verify-report.ts';
 import { failure } from './inspect-files.ts';
 import { isLibrary } from './plan.ts';
@@ -16,14 +16,10 @@ export async function inspectElf(
   const facts = await readFacts(executable, label);
   if ('severity' in facts) return [facts];
   const findings: Finding[] = [];
-  const machine = elfMachineOf(artifact.platform);
-  if (facts.machine !== machine || facts.byteOrder !== 'little' || facts.class !== 64) {
-    return [
-      failure(
-        'WRONG_MACHINE',
-        `${label}: expected a 64-bit little-endian ${machine} executable for ${artifact.platform}, found ${facts.class}-bit ${facts.byteOrder}-endian ${facts.machine}`,
-      ),
-    ];
+  const mismatch = elfMismatch(artifact.platform, facts);
+  if (mismatch !== undefined) {
+    const { expected, found } = mismatch;
+    return [failure('WRONG_MACHINE', `${label}: expected ${expected}, found ${found}`)];
   }
   if (facts.type !== 'exec' && facts.type !== 'dyn') {
     findings.push(

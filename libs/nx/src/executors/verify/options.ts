@@ -20,9 +20,13 @@ export interface VerifyOptions {
    */
   readonly requireExecution: boolean;
   /**
-   * The arguments of each run of an executable, which has to end with 0; the first run has to print the version.
+   * The arguments of each run of an executable, which has to end with 0; an empty list for executables that can't be run so: then their structure alone is verified.
    */
   readonly smoke: readonly string[][];
+  /**
+   * Whether the first run has to print the version.
+   */
+  readonly printsVersion: boolean;
   /**
    * A folder with QEMU's user-mode emulators (qemu-aarch64 or qemu-aarch64-static), relative to the workspace's root; looked into after the folder QEMU_DIR of the environment, before those of prebuilt.lock.json and PATH.
    */

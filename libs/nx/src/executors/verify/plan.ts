@@ -1,5 +1,5 @@
 import { dirname, join, resolve } from 'node:path';
-import type { Manifest, PlatformArtifact } from '../../artifacts/manifest.ts';
+import { executablesOf, type Manifest, type PlatformArtifact } from '../../artifacts/manifest.ts';
 import { type Platform, parsePlatforms } from '../../artifacts/platform.ts';
 import type { VerifyReport } from '../../artifacts/verify-report.ts';
 import { PrebuiltError } from '../../errors.ts';
@@ -28,12 +28,23 @@ export function isLibrary(path: string): boolean {
   return LIBRARY.test(path);
 }
 
+/** One executable to verify; `artifact` is its platform's as if it were the only executable. */
+export interface ExecutableVerification {
+  readonly artifact: PlatformArtifact;
+  readonly executable: string;
+  readonly command: Execution['command'];
+}
+
 /** One platform to verify. Paths are absolute. */
 export interface PlatformVerification {
   readonly artifact: PlatformArtifact;
-  readonly executable: string;
   readonly runtimeFolder: string;
-  readonly execution: Execution;
+  /** How its executables are run, and why where they are not. */
+  readonly execution: Execution['report'];
+  /** The program's own first. */
+  readonly executables: readonly ExecutableVerification[];
+  /** The package URLs of what the manifest says is in the executables. */
+  readonly purls: readonly string[];
 }
 
 /** What a verification will do. Paths are absolute, times are milliseconds. */
@@ -43,8 +54,12 @@ export interface VerifyPlan {
   readonly manifestSha256: string;
   readonly requireExecution: boolean;
   readonly timeoutMs: number;
-  /** The arguments of each run of an executable; the first run has to print the version. */
+  /** The arguments of each run of an executable. */
   readonly smoke: readonly (readonly string[])[];
+  /** Whether the first run has to print the version. */
+  readonly printsVersion: boolean;
+  /** What made the executables, as the manifest names it. */
+  readonly toolchain: Manifest['toolchain'];
   /** The file names of all executables of the manifest, also of those that are not verified now. */
   readonly executables: readonly string[];
   readonly platforms: readonly PlatformVerification[];
@@ -74,17 +89,26 @@ export function planVerify(
     requireExecution: options.requireExecution,
     timeoutMs: options.timeout * 1000,
     smoke: options.smoke,
-    executables: manifest.manifest.platforms.map(({ path }) => path),
+    printsVersion: options.printsVersion,
+    toolchain: manifest.manifest.toolchain,
+    executables: manifest.manifest.platforms.flatMap(executablesOf).map(({ path }) => path),
     platforms: manifest.manifest.platforms
       .filter(({ platform }) => wanted === undefined || wanted.includes(platform))
       .map((artifact) => {
-        const executable = join(inputPath, artifact.path);
         const runtimeFolder = join(inputPath, artifact.runtime.path);
+        const planned = executablesOf(artifact).map((each) => {
+          const alone: PlatformArtifact = { ...artifact, ...each };
+          const executable = join(inputPath, each.path);
+          const { command, report } = planExecution(options, alone, executable, runtimeFolder, facts);
+          return { artifact: alone, executable, command, report };
+        });
         return {
           artifact,
-          executable,
           runtimeFolder,
-          execution: planExecution(artifact, executable, runtimeFolder, facts),
+          // It depends on the platform alone.
+          execution: planned[0]?.report ?? { how: 'none', reason: 'there is nothing to run' },
+          executables: planned.map(({ report: _, ...each }) => each),
+          purls: [...manifest.manifest.components, ...artifact.components].map(({ purl }) => purl),
         };
       }),
   };
@@ -92,11 +116,16 @@ export function planVerify(
 
 // With exactly the runtime folder's files and without root: its own loader natively, `-L` under QEMU.
 function planExecution(
+  { smoke }: VerifyOptions,
   artifact: PlatformArtifact,
   executable: string,
   runtimeFolder: string,
   facts: ExecutionFacts,
 ): Execution {
+  if (smoke.length === 0) {
+    const reason = 'the configuration names no arguments to run it with, so its structure alone was verified';
+    return { report: { how: 'none', reason }, command: undefined };
+  }
   if (artifact.platform === facts.host) {
     return { report: { how: 'native' }, command: nativeCommand(artifact, executable, runtimeFolder) };
   }

@@ -12,6 +12,7 @@ import {
 import { removeFile, removeTemporary, replaceFile } from '../../files/replace-file.ts';
 import { settleAll } from '../../process/settle-all.ts';
 import { executeSmoke } from './execute.ts';
+import { inspectComponents } from './inspect-components.ts';
 import { inspectElf } from './inspect-elf.ts';
 import { inspectChecksums, inspectExecutable, inspectRuntimeFolder } from './inspect-files.ts';
 import type { PlatformVerification, VerifyPlan } from './plan.ts';
@@ -46,36 +47,44 @@ async function verifyPlatform(
   cwd: string,
   signal: AbortSignal,
 ): Promise<Pick<VerifyReport, 'execution'> & { readonly findings: readonly Finding[] }> {
-  const { artifact, executable, runtimeFolder, execution } = verification;
-  const shape = await inspectExecutable(artifact, executable);
-  // Hashing takes longest: it begins at once, and the executable runs meanwhile.
-  const content = shape.content();
+  const { artifact, runtimeFolder, execution } = verification;
+  const inspected = await Promise.all(
+    verification.executables.map(async (each) => {
+      const shape = await inspectExecutable(each.artifact, each.executable);
+      // Hashing takes longest: it begins at once, and the executable runs meanwhile.
+      const content = shape.content();
+      const elf = shape.regular ? await inspectElf(each.artifact, each.executable, runtimeFolder) : [];
+      return { ...each, content, findings: [...shape.findings, ...elf] };
+    }),
+  );
   const before = [
-    ...shape.findings,
-    ...(
-      await Promise.all([
-        shape.regular ? inspectElf(artifact, executable, runtimeFolder) : [],
-        inspectRuntimeFolder(artifact, runtimeFolder),
-      ])
-    ).flat(),
+    ...inspected.flatMap(({ findings }) => findings),
+    ...(await inspectRuntimeFolder(artifact, runtimeFolder)),
   ];
   const [executed, ...others] = await Promise.all([
-    before.length > 0 ? [] : executeSmoke(plan, verification, cwd, signal),
-    content,
-    inspectChecksums(artifact, plan.inputPath, plan.executables),
+    before.length > 0
+      ? []
+      : Promise.all(inspected.map((each) => executeSmoke(plan, each, cwd, signal))).then((all) => all.flat()),
+    before.length > 0 ? [] : inspectComponents(plan, verification),
+    ...inspected.flatMap((each) => [
+      each.content,
+      inspectChecksums(each.artifact, plan.inputPath, plan.executables),
+    ]),
   ]);
   signal.throwIfAborted();
-  const findings = [...before, ...others.flat(), ...executed];
-  if (execution.report.how === 'none') {
+  const findings = unique([...before, ...others.flat(), ...executed]);
+  if (execution.how === 'none') {
     const severity = plan.requireExecution ? 'error' : 'warning';
-    const message = `${artifact.path}: was not run: ${execution.report.reason}`;
-    return {
-      findings: [...findings, { severity, code: 'NOT_EXECUTED', message }],
-      execution: execution.report,
-    };
+    const message = `${artifact.path}: was not run: ${execution.reason}`;
+    return { findings: [...findings, { severity, code: 'NOT_EXECUTED', message }], execution };
   }
   const skipped = { how: 'none', reason: 'it failed the checks that come before' } as const;
-  return { findings, execution: before.length > 0 ? skipped : execution.report };
+  return { findings, execution: before.length > 0 ? skipped : execution };
+}
+
+// What is wrong with a file that several executables share is found once for each of them.
+function unique(findings: readonly Finding[]): readonly Finding[] {
+  return [...new Map(findings.map((each) => [each.message, each])).values()];
 }
 
 /**

@@ -22,6 +22,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { lockedSysroot } from '../../../testing/locked-sysroot.ts';
 import { formatChecksums } from '../../artifacts/checksums.ts';
 import {
+  executableName,
   formatManifest,
   type Manifest,
   type PlatformArtifact,
@@ -41,6 +42,7 @@ const OPTIONS = {
   outputPath: 'dist/verify',
   requireExecution: false,
   smoke: [['--version'], ['--help']],
+  printsVersion: true,
   emulators: 'emulators',
   timeout: 60,
   json: false,
@@ -128,6 +130,21 @@ async function verifyBuild(
   const [report] = await runVerify(plan, new AbortController().signal);
   if (report === undefined) throw new Error('no report');
   return report;
+}
+
+/** Describes a second executable of the program, coreutils' own `true` again, beside the first. */
+async function addOther(name = 'worker'): Promise<string> {
+  const path = executableName(name, parsePlatform(host as string));
+  await copyFile('/bin/true', join(bin, path));
+  await chmod(join(bin, path), 0o755);
+  await describeBuild((manifest) => ({
+    ...manifest,
+    platforms: manifest.platforms.map((artifact) => {
+      const { size, sha256, elf } = artifact;
+      return { ...artifact, others: [{ name, path, size, sha256, elf }] };
+    }),
+  }));
+  return join(bin, path);
 }
 
 /** Changes what the manifest says of the platform, and nothing on disk. */
@@ -527,6 +544,56 @@ describe('an executable that the manifest describes as it is', () => {
   });
 });
 
+describe('a program with several executables', () => {
+  it('passes where all of them are as the manifest says', async () => {
+    await addOther();
+    expect(await verifyBuild()).toMatchObject({ result: 'passed', findings: [] });
+  });
+
+  it.each<[string, (path: string) => Promise<unknown>, string]>([
+    ['missing', (path) => rm(path), 'MISSING_FILE'],
+    ['another one', (path) => patch(path, (bytes) => bytes.writeUInt8(1, bytes.length - 1)), 'WRONG_HASH'],
+    ['not executable', (path) => chmod(path, 0o644), 'WRONG_MODE'],
+  ])('fails where an executable beside its own is %s', async (_, spoil, code) => {
+    await spoil(await addOther());
+    const { result, findings } = await verifyBuild();
+    expect(result).toBe('failed');
+    expect(findings).toContainEqual(
+      expect.objectContaining({ code, message: expect.stringContaining('worker-') }),
+    );
+  });
+
+  it('fails where an executable beside its own can not be run', async () => {
+    const path = await addOther();
+    await copyFile('/bin/false', path);
+    const content = await readFile(path);
+    const sha256 = createHash('sha256').update(content).digest('hex');
+    await rewriteManifest((artifact) => ({
+      ...artifact,
+      others: (artifact.others ?? []).map((each) => ({ ...each, size: content.length, sha256 })),
+    }));
+    const { manifest } = await readManifest(bin);
+    await writeFile(join(bin, 'checksums.txt'), formatChecksums(manifest));
+    const { findings } = await verifyBuild();
+    expect(findings.map(({ code }) => code)).toContain('EXECUTION_FAILED');
+    expect(findings.every(({ message }) => message.startsWith('worker-'))).toBe(true);
+  });
+});
+
+describe('a program without arguments that try it out', () => {
+  it('has its structure verified alone, and the report says so', async () => {
+    const { result, execution, findings } = await verifyBuild(NATIVE, { smoke: [] });
+    expect(result).toBe('passed');
+    expect(execution).toEqual({ how: 'none', reason: expect.stringContaining('structure alone') });
+    expect(findings).toMatchObject([{ severity: 'warning', code: 'NOT_EXECUTED' }]);
+  });
+
+  it('fails where execution is required', async () => {
+    const { result } = await verifyBuild(NATIVE, { smoke: [], requireExecution: true });
+    expect(result).toBe('failed');
+  });
+});
+
 describe('the executor', () => {
   const context = (): Parameters<typeof verify>[1] => ({ root, cwd: root, isVerbose: false }) as never;
 
@@ -655,7 +722,7 @@ describe('an emulator', () => {
     expect([...facts.unfetched]).toEqual([other]);
     const elsewhere = { ...NOWHERE, unfetched: new Set([parsePlatform(host as string)]) };
     const plan = planVerify(OPTIONS, root, await readManifest(bin), elsewhere);
-    expect(plan.platforms[0]?.execution.report).toMatchObject({
+    expect(plan.platforms[0]?.execution).toMatchObject({
       how: 'none',
       reason: expect.stringContaining('npx nx g @prebuilt/nx:lock --fetch'),
     });

@@ -1,0 +1,150 @@
+import { spawnSync } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { skipOutsideCi } from '@prebuilt/testing/engine';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { configureToolchain } from '../src/toolchains/index.ts';
+import { buildIn, checksumsIn, keyIn, type ToolchainBuild, verifyIn } from '../testing/toolchain-build.ts';
+
+const HAS_GO = spawnSync('go', ['version']).status === 0;
+
+// Go by its own linker stands for any compiler that takes a target and an output.
+const COMPILE = [
+  'go',
+  'build',
+  '-trimpath',
+  '-ldflags=-s -w -buildid= -X=main.version={version}',
+  '-o',
+  '{output}',
+  './main.go',
+];
+const program = (
+  toolchain: Readonly<Record<string, unknown>> = {},
+  platforms = ['linux/amd64'],
+): ToolchainBuild => ({
+  toolchain: {
+    name: 'command',
+    command: COMPILE,
+    environment: { GOARCH: '{goarch}', CGO_ENABLED: '0', GO111MODULE: 'off' },
+    ...toolchain,
+  },
+  platforms,
+});
+
+const made: string[] = [];
+async function workspace(): Promise<string> {
+  const root = await mkdtemp(join(tmpdir(), 'command-'));
+  made.push(root);
+  await writeFile(
+    join(root, 'main.go'),
+    'package main\n\nimport "syscall"\n\nvar version = "dev"\n\nfunc main() { syscall.Write(1, []byte(version)) }\n',
+  );
+  return root;
+}
+afterAll(() => Promise.all(made.map((root) => rm(root, { recursive: true, force: true }))));
+
+describe('a program that a command compiles', () => {
+  beforeEach(({ skip }) => {
+    if (!HAS_GO) skipOutsideCi('there is no Go: apt-get install golang-go', skip);
+  });
+
+  it('is made for each platform with the version inside, and has the same bytes from another folder', async () => {
+    const [root, other] = [await workspace(), await workspace()];
+    const build = program({ version: ['go', 'version'] }, ['linux/amd64', 'linux/s390x']);
+    const { manifest } = await buildIn(root, build);
+    expect(manifest.toolchain).toEqual({
+      name: 'command',
+      version: expect.stringMatching(/^go version go1/),
+    });
+    expect(manifest.components.map(({ purl }) => purl)).toEqual([
+      expect.stringMatching(/^pkg:golang\/stdlib@1\./),
+    ]);
+    expect(await verifyIn(root)).toMatchObject([{ result: 'passed' }, { result: 'passed' }]);
+    await buildIn(other, build);
+    expect(await checksumsIn(other)).toBe(await checksumsIn(root));
+  });
+
+  it('is told nothing of the environment but what it needs', async () => {
+    const root = await workspace();
+    const script = join(root, 'tools/compile');
+    await mkdir(dirname(script));
+    await writeFile(script, '#!/bin/sh\nenv | cut -d= -f1 | sort | tr "\\n" " " >&2\nexit 1\n');
+    await chmod(script, 0o755);
+    process.env.SECRET_OF_THE_CALLER = 'secret';
+    try {
+      const build = program({ command: ['tools/compile', '{output}'], environment: { MODE: '{arch}' } });
+      const message = await buildIn(root, build).catch((error: Error) => error.message);
+      expect(message).toMatch(/exit code 1.*\n.*HOME MODE (OLDPWD )?PATH PWD SOURCE_DATE_EPOCH/);
+      expect(message).not.toContain('SECRET_OF_THE_CALLER');
+    } finally {
+      delete process.env.SECRET_OF_THE_CALLER;
+    }
+  });
+
+  it('has a key that moves with the program that compiles it', async () => {
+    const root = await workspace();
+    const script = join(root, 'compile');
+    const build = program({ command: ['./compile', '{output}'] });
+    await writeFile(script, '#!/bin/sh\n', { mode: 0o755 });
+    const before = await keyIn(root, build);
+    expect(await keyIn(root, build)).toBe(before);
+    await writeFile(script, '#!/bin/sh\n# changed\n', { mode: 0o755 });
+    expect(await keyIn(root, build)).not.toBe(before);
+  });
+
+  it.each<[string, Readonly<Record<string, unknown>>, readonly string[], string]>([
+    [
+      'by a program that is not there',
+      { command: ['no-such-{gnuTarget}', '{output}'] },
+      ['linux/arm64'],
+      'no-such-aarch64-linux-gnu: expected a program in PATH, found none',
+    ],
+    [
+      'by a program that makes nothing',
+      { command: ['true', '{output}'] },
+      ['linux/amd64'],
+      'expected it to write',
+    ],
+    [
+      'by a program that makes no executable',
+      { command: ['cp', 'main.go', '{output}'] },
+      ['linux/amd64'],
+      'expected an ELF executable of x86_64',
+    ],
+    ['for another machine', {}, ['linux/amd64'], 'expected a 64-bit little-endian x86_64 executable'],
+    [
+      'by a program that fails',
+      { command: ['false', '{output}'] },
+      ['linux/amd64'],
+      'linux/amd64: Command failed with exit code 1',
+    ],
+    [
+      'with a version that nothing tells',
+      { version: ['false'] },
+      ['linux/amd64'],
+      'expected a line with the tool’s version',
+    ],
+  ])('%s is refused', async (title, toolchain, platforms, message) => {
+    const environment = {
+      GOARCH: title === 'for another machine' ? 'arm64' : '{goarch}',
+      CGO_ENABLED: '0',
+      GO111MODULE: 'off',
+    };
+    await expect(
+      buildIn(await workspace(), program({ environment, ...toolchain }, [...platforms])),
+    ).rejects.toMatchObject({ name: 'PrebuiltError', message: expect.stringContaining(message) });
+  });
+});
+
+describe('the options of a command', () => {
+  it.each<[Readonly<Record<string, unknown>>, string]>([
+    [{ command: ['cc', 'main.c'] }, 'expected {output}'],
+    [{ command: [] }, 'a program and its arguments'],
+    [{ command: ['cc', '{outptu}', '{output}'] }, 'expected known placeholders, found {outptu}'],
+    [{ command: 'cc -o {output}' }, 'a list of a program and its arguments'],
+    [{ command: ['cc', '{output}'], environment: { A: '{b}' } }, 'expected known placeholders, found {b}'],
+  ])('that are %j are refused', (given, message) => {
+    expect(() => configureToolchain({ name: 'command', ...given })).toThrow(message);
+  });
+});

@@ -1,0 +1,313 @@
+import { createHash } from 'node:crypto';
+import { copyFile, readdir, readFile } from 'node:fs/promises';
+import { dirname, join, relative, resolve } from 'node:path';
+import * as v from 'valibot';
+import { PLATFORMS, parsePlatform } from '../artifacts/platform.ts';
+import { PrebuiltError } from '../errors.ts';
+import { sha256OfFile } from '../files/hash.ts';
+import { runCompiler } from '../process/compiler.ts';
+import { type RustFacts, readRustFacts } from './cargo/environment.ts';
+import { chooseTargets, type RustTarget } from './cargo/targets.ts';
+import { type CargoBin, type CargoWorkspace, crateFiles, readCargoWorkspace } from './cargo/workspace.ts';
+import { executableName } from './executable-name.ts';
+import type {
+  BuildContext,
+  CompileRequest,
+  PrepareContext,
+  PreparedToolchain,
+  Toolchain,
+} from './toolchain.ts';
+
+/** The variable that holds the version where a project says nothing of it. */
+const DEFAULT_VARIABLE = 'RELEASE_VERSION';
+
+const text = v.pipe(v.string(), v.minLength(1), v.maxLength(1024));
+const word = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_][A-Za-z0-9_.+/-]*$/, 'a name'));
+
+const options = v.strictObject({
+  folder: v.optional(
+    v.pipe(text, v.description('The folder of Cargo.toml. Defaults to the project’s own')),
+    '.',
+  ),
+  bin: v.optional(
+    v.pipe(
+      word,
+      v.description(
+        'The binary. Defaults to the only one, the package’s default-run, or the one of the program’s name',
+      ),
+    ),
+  ),
+  executables: v.optional(
+    v.pipe(
+      v.record(executableName, word),
+      v.description('The executables that the program has beside its own: for each name its binary'),
+    ),
+    {},
+  ),
+  version: v.optional(
+    v.pipe(
+      v.union([
+        v.literal(false),
+        v.pipe(v.string(), v.regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'a variable of the environment')),
+      ]),
+      v.description(
+        'The variable of the environment that holds the version while it is compiled, for env!(…) and option_env!(…); false for none. Defaults to RELEASE_VERSION',
+      ),
+    ),
+    DEFAULT_VARIABLE,
+  ),
+  features: v.optional(v.pipe(v.array(word), v.description('Features to turn on')), []),
+  defaultFeatures: v.optional(
+    v.pipe(v.boolean(), v.description('Whether the default features are on')),
+    true,
+  ),
+  profile: v.optional(v.pipe(word, v.description('The profile of Cargo.toml')), 'release'),
+  targets: v.optional(
+    v.pipe(
+      v.record(v.string(), word),
+      v.description(
+        'Rust’s target for a platform, such as {"linux/amd64": "x86_64-unknown-linux-gnu"}. Defaults to musl where its standard library is installed, else glibc',
+      ),
+    ),
+    {},
+  ),
+  linkers: v.optional(
+    v.pipe(
+      v.record(v.string(), text),
+      v.description(
+        'The linker for a platform, such as {"linux/arm64": "aarch64-linux-gnu-gcc"}. Defaults to the names that Debian’s have',
+      ),
+    ),
+    {},
+  ),
+  zigbuild: v.optional(
+    v.pipe(
+      v.boolean(),
+      v.description('Whether cargo-zigbuild compiles, which needs no linker of the target'),
+    ),
+    false,
+  ),
+});
+
+type CargoOptions = Readonly<v.InferOutput<typeof options>>;
+
+/** Compiles Rust by the cargo of the machine, exactly as Cargo.lock says, all platforms in one run. */
+export const cargo: Toolchain<CargoOptions> = {
+  name: 'cargo',
+  options,
+  defaultPlatforms: ['linux/amd64', 'linux/arm64'].map(parsePlatform),
+  platforms: PLATFORMS,
+  detect: (folder) => (folder.has('Cargo.toml') ? v.parse(options, {}) : undefined),
+  fromProject: (configured, projectRoot) => ({ ...configured, folder: join(projectRoot, configured.folder) }),
+  configure: (configured) => ({
+    name: 'cargo',
+    options: configured,
+    dependsOn: [],
+    others: Object.keys(configured.executables),
+    // What unwinds a panic, in an executable that uses glibc.
+    sysrootPackages: ['libgcc-s1'],
+    inputs(namedInputs) {
+      const name = namedInputs.has('production') ? 'production' : 'default';
+      return [name, `^${name}`];
+    },
+    keyFacts: (context) => readKeyFacts(configured, context),
+    prepare: (context) => prepareCargo(configured, context),
+  }),
+};
+
+interface Program {
+  readonly rust: RustFacts;
+  readonly folder: string;
+  readonly workspace: CargoWorkspace;
+  readonly targets: readonly RustTarget[];
+  /** The program's own binary, then those of its other executables. */
+  readonly bins: readonly CargoBin[];
+}
+
+async function openProgram(
+  configured: CargoOptions,
+  { workspaceRoot, name, platforms }: BuildContext,
+): Promise<Program> {
+  const folder = resolve(workspaceRoot, configured.folder);
+  const rust = await readRustFacts(folder);
+  const [workspace, targets] = await Promise.all([
+    readCargoWorkspace(rust, folder),
+    chooseTargets(rust, platforms, configured),
+  ]);
+  const bins = [
+    chooseBin(configured.bin, name, workspace),
+    ...Object.values(configured.executables).map((bin) => chooseBin(bin, name, workspace)),
+  ];
+  return { rust, folder, workspace, targets, bins };
+}
+
+function chooseBin(
+  wanted: string | undefined,
+  name: string,
+  { root, bins, defaultBin }: CargoWorkspace,
+): CargoBin {
+  const listed = bins.map(({ bin }) => bin).join(', ') || 'none';
+  const [only, ...others] = bins;
+  if (only === undefined) {
+    throw new PrebuiltError('TOOLCHAIN', `cargo: expected a package with a binary in ${root}, found none`, {
+      hint: 'A binary is src/main.rs, a file in src/bin, or a [[bin]] of Cargo.toml.',
+    });
+  }
+  if (wanted === undefined && others.length === 0) return only;
+  const named = bins.filter(({ bin }) => bin === (wanted ?? defaultBin ?? name));
+  if (named.length === 1 && named[0] !== undefined) return named[0];
+  if (wanted !== undefined) {
+    throw new PrebuiltError('TOOLCHAIN', `cargo: expected the binary ${wanted} in ${root}, found ${listed}`);
+  }
+  throw new PrebuiltError('TOOLCHAIN', `cargo: expected one binary in ${root}, found ${listed}`, {
+    hint: 'Name the program’s own as the toolchain’s "bin"; "executables" takes the others that it ships.',
+  });
+}
+
+// Cargo.lock says the content of every crate that is fetched; of crates in folders cargo lists the files.
+async function readKeyFacts(configured: CargoOptions, context: BuildContext): Promise<unknown> {
+  const { rust, folder, workspace, targets, bins } = await openProgram(configured, context);
+  const crates = [...new Set(bins.flatMap((bin) => workspace.crateFolders(bin.package)))];
+  const files = await Promise.all(
+    crates.map(async (crate) => (await crateFiles(rust, crate)).map((file) => join(crate, file))),
+  );
+  const settings = settingsAbove(folder, context.workspaceRoot, rust.cargoHome);
+  const all = [
+    join(workspace.root, 'Cargo.lock'),
+    join(workspace.root, 'Cargo.toml'),
+    ...settings,
+    ...files.flat(),
+  ];
+  const hashes = [...new Set(all)].sort().map(async (file) => {
+    const sha256 = await sha256OfFile(file).catch(() => null);
+    return sha256 === null ? [] : [`${relative(context.workspaceRoot, file)} ${sha256}`];
+  });
+  return { rust: rust.verbose, targets, bins, files: (await Promise.all(hashes)).flat() };
+}
+
+// https://doc.rust-lang.org/cargo/reference/config.html#hierarchical-structure
+function settingsAbove(folder: string, workspaceRoot: string, cargoHome: string): readonly string[] {
+  const names = ['.cargo/config.toml', '.cargo/config', 'rust-toolchain.toml', 'rust-toolchain'];
+  const folders = [folder];
+  while (folders.at(-1) !== workspaceRoot && folders.at(-1) !== dirname(folders.at(-1) ?? '/')) {
+    folders.push(dirname(folders.at(-1) ?? '/'));
+  }
+  const above = folders.flatMap((each) => names.map((name) => join(each, name)));
+  return [...above, join(cargoHome, 'config.toml'), join(cargoHome, 'config')];
+}
+
+async function prepareCargo(configured: CargoOptions, context: PrepareContext): Promise<PreparedToolchain> {
+  const program = await openProgram(configured, context);
+  const { rust, folder, workspace, targets, bins } = program;
+  await readFile(join(workspace.root, 'Cargo.lock')).catch(() => {
+    throw new PrebuiltError(
+      'TOOLCHAIN',
+      `cargo: expected ${join(workspace.root, 'Cargo.lock')}, found none`,
+      {
+        hint: 'Make it and commit it: cargo generate-lockfile',
+      },
+    );
+  });
+  // Programs of one cargo workspace share what they compile.
+  const id = createHash('sha256').update(relative(context.workspaceRoot, workspace.root)).digest('hex');
+  const targetFolder = join(context.cacheFolder, 'cargo', id.slice(0, 16));
+  let building: Promise<unknown> | undefined;
+  const packages = [...new Set(bins.map((bin) => bin.package))];
+  const features = featureFlags(configured);
+  return {
+    version: rust.version,
+    async compile(request) {
+      const { version: variable } = configured;
+      building ??= runCompiler(
+        { file: 'cargo', args: buildArguments(configured, program, packages, targetFolder, context) },
+        {
+          cwd: folder,
+          env: {
+            ...rust.environment,
+            SOURCE_DATE_EPOCH: String(request.sourceDateEpoch),
+            ...(variable !== false && { [variable]: request.version }),
+          },
+          label: 'cargo',
+          signal: context.signal,
+        },
+      ).then(() => checkVersion(configured, request, targets, targetFolder, context));
+      await building;
+      const triple = targets.find(({ platform }) => platform === request.platform)?.triple ?? '';
+      const outfiles = [request.outfile, ...request.others.map(({ outfile }) => outfile)];
+      for (const [index, { bin }] of bins.entries()) {
+        await copyFile(join(targetFolder, triple, profileFolder(configured), bin), outfiles[index] ?? '');
+      }
+      const { readCrates } = await import('./cargo/crates.ts');
+      return [
+        { kind: 'framework', purl: `pkg:generic/rust@${rust.version}`, license: 'MIT OR Apache-2.0' },
+        ...(await readCrates(rust, { folder, packages, triple, features })),
+      ];
+    },
+  };
+}
+
+function buildArguments(
+  configured: CargoOptions,
+  { rust, targets, bins }: Program,
+  packages: readonly string[],
+  targetFolder: string,
+  { workspaceRoot }: PrepareContext,
+): readonly string[] {
+  // Folders of this machine are not to be in executables. The last one that fits is taken.
+  const flags = [
+    [workspaceRoot, '/workspace'],
+    [rust.cargoHome, '/cargo'],
+    [join(rust.sysroot, 'lib/rustlib/src/rust'), `/rustc/${rust.commit}`],
+  ].map(([from, to]) => `--remap-path-prefix=${from}=${to}`);
+  return [
+    configured.zigbuild ? 'zigbuild' : 'build',
+    '--locked',
+    `--profile=${configured.profile}`,
+    `--target-dir=${targetFolder}`,
+    ...packages.map((name) => `--package=${name}`),
+    ...bins.map(({ bin }) => `--bin=${bin}`),
+    ...featureFlags(configured),
+    ...targets.flatMap(({ triple, linker }) => [
+      `--target=${triple}`,
+      `--config=target.${triple}.rustflags=${JSON.stringify(flags)}`,
+      ...(linker === undefined ? [] : [`--config=target.${triple}.linker=${JSON.stringify(linker)}`]),
+    ]),
+  ];
+}
+
+function featureFlags({ features, defaultFeatures }: CargoOptions): readonly string[] {
+  return [
+    ...(features.length === 0 ? [] : [`--features=${features.join(',')}`]),
+    ...(defaultFeatures ? [] : ['--no-default-features']),
+  ];
+}
+
+// https://doc.rust-lang.org/cargo/guide/build-cache.html
+function profileFolder({ profile }: CargoOptions): string {
+  return profile === 'dev' ? 'debug' : profile;
+}
+
+// The compiler notes each variable that the sources read, with its value.
+async function checkVersion(
+  configured: CargoOptions,
+  { version }: CompileRequest,
+  targets: readonly RustTarget[],
+  targetFolder: string,
+  { progress }: PrepareContext,
+): Promise<void> {
+  if (configured.version === false) return;
+  const folder = join(targetFolder, targets[0]?.triple ?? '', profileFolder(configured), 'deps');
+  const notes = (await readdir(folder)).filter((name) => name.endsWith('.d'));
+  const wanted = `# env-dep:${configured.version}=${version}\n`;
+  for (const name of notes) {
+    if (`${await readFile(join(folder, name), 'utf8')}\n`.includes(wanted)) return;
+  }
+  if (configured.version !== DEFAULT_VARIABLE) {
+    throw new PrebuiltError(
+      'TOOLCHAIN',
+      `cargo: expected a source that reads ${configured.version}, found none`,
+      { hint: `Read it: env!(${JSON.stringify(configured.version)}), or say {"version": false}.` },
+    );
+  }
+  progress(`cargo: no source reads ${configured.version}: the executable does not know its version`);
+}

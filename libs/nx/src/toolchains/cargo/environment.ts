@@ -1,0 +1,65 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { PrebuiltError } from '../../errors.ts';
+import { commandOutput } from '../../process/command-output.ts';
+import { environmentOf, MACHINE_VARIABLES, missingTool, NETWORK_VARIABLES } from '../../process/compiler.ts';
+
+/** The Rust of this machine, as it is for a folder (rust-toolchain.toml decides where rustup is used). */
+export interface RustFacts {
+  /** `1.95.0`. */
+  readonly version: string;
+  /** All that rustc and cargo tell of their versions. */
+  readonly verbose: string;
+  /** The machine's own target. */
+  readonly host: string;
+  readonly commit: string;
+  /** Where the standard libraries are, below `lib/rustlib`. */
+  readonly sysroot: string;
+  /** Where fetched crates are. */
+  readonly cargoHome: string;
+  /** What cargo is run with: the user's settings about fetching, and nothing that changes what is compiled. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** The oldest cargo that builds several targets at once. */
+const MIN_MINOR = 64;
+
+// Where crates come from and with which credentials: without effect on what is compiled, which Cargo.lock says by hash.
+const FETCHING = /^CARGO_(NET|HTTP|REGISTRY|REGISTRIES)_|^SSH_AGENT_PID$/;
+
+/** Asks Rust about a folder. Throws `TOOLCHAIN` where cargo or rustc is missing or too old. */
+export async function readRustFacts(folder: string): Promise<RustFacts> {
+  const fetching = Object.keys(process.env).filter((name) => FETCHING.test(name));
+  const environment = {
+    ...environmentOf([...MACHINE_VARIABLES, ...NETWORK_VARIABLES, 'CARGO_HOME', 'RUSTUP_HOME', ...fetching]),
+    CARGO_INCREMENTAL: '0',
+    CARGO_TERM_COLOR: 'never',
+  };
+  const ask = async (file: string, args: readonly string[]): Promise<string> => {
+    const answer = await commandOutput(file, args, { cwd: folder, env: environment });
+    if (answer.missing) throw missingTool(file, 'Install Rust: https://rust-lang.org/tools/install');
+    if (!answer.ok) throw new PrebuiltError('TOOLCHAIN', `${file} ${args.join(' ')}: ${answer.text}`);
+    return answer.text.trim();
+  };
+  const [verbose, sysroot, cargo] = await Promise.all([
+    ask('rustc', ['--version', '--verbose']),
+    ask('rustc', ['--print', 'sysroot']),
+    ask('cargo', ['--version']),
+  ]);
+  const told = (key: string): string => new RegExp(`^${key}: (.*)$`, 'm').exec(verbose)?.[1] ?? '';
+  const [, minor] = /^cargo 1\.(\d+)/.exec(cargo) ?? [];
+  if (minor === undefined || Number(minor) < MIN_MINOR) {
+    throw new PrebuiltError('TOOLCHAIN', `cargo: expected 1.${MIN_MINOR} or newer, found ${cargo}`, {
+      hint: 'Install a newer Rust: rustup update stable',
+    });
+  }
+  return {
+    version: told('release'),
+    verbose: `${verbose}\n${cargo}`,
+    host: told('host'),
+    commit: told('commit-hash'),
+    sysroot,
+    cargoHome: process.env.CARGO_HOME ?? join(homedir(), '.cargo'),
+    environment,
+  };
+}

@@ -1,0 +1,210 @@
+import { access, constants, stat } from 'node:fs/promises';
+import { delimiter, join, resolve } from 'node:path';
+import * as v from 'valibot';
+import { PLATFORMS, type Platform, parsePlatform } from '../artifacts/platform.ts';
+import { PrebuiltError } from '../errors.ts';
+import { sha256OfFile } from '../files/hash.ts';
+import { commandOutput } from '../process/command-output.ts';
+import { environmentOf, MACHINE_VARIABLES, missingTool, runCompiler } from '../process/compiler.ts';
+import { checkElf } from './elf-check.ts';
+import { executableName } from './executable-name.ts';
+import { fillPlaceholders, unknownPlaceholders } from './placeholders.ts';
+import type {
+  BuildContext,
+  CompileRequest,
+  PrepareContext,
+  PreparedToolchain,
+  Toolchain,
+} from './toolchain.ts';
+
+const argument = v.pipe(
+  v.string(),
+  v.maxLength(4096),
+  v.check(
+    (given) => unknownPlaceholders(given).length === 0,
+    ({ input }) => `expected known placeholders, found ${unknownPlaceholders(String(input)).join(', ')}`,
+  ),
+);
+
+const options = v.strictObject({
+  command: v.pipe(
+    v.array(argument, 'a list of a program and its arguments such as ["cc", "-o", "{output}", "main.c"]'),
+    v.minLength(1, 'a program and its arguments'),
+    v.check(
+      (args) => args.some((each) => each.includes('{output}')),
+      'expected {output}, where the executable goes, in an argument',
+    ),
+    v.description(
+      'A program and its arguments, run once for each platform, without a shell. Placeholders: {platform} {os} {arch} {variant} {goarch} {gnuTarget} {rustTarget} {zigTarget} {name} {version} {output}, and {output:NAME} for another executable',
+    ),
+  ),
+  folder: v.optional(
+    v.pipe(
+      v.string(),
+      v.minLength(1),
+      v.description('The folder that it runs in. Defaults to the project’s own'),
+    ),
+    '.',
+  ),
+  environment: v.optional(
+    v.pipe(
+      v.record(v.string(), argument),
+      v.description(
+        'What its environment holds beside PATH, HOME, TMPDIR and SOURCE_DATE_EPOCH, with the same placeholders',
+      ),
+    ),
+    {},
+  ),
+  executables: v.optional(
+    v.pipe(
+      v.array(executableName),
+      v.description(
+        'The names of the executables that the program has beside its own, each written to {output:NAME}',
+      ),
+    ),
+    [],
+  ),
+  inputs: v.optional(
+    v.pipe(
+      v.array(v.pipe(v.string(), v.minLength(1))),
+      v.description('The Nx inputs that it reads. Defaults to the project’s and its dependencies’ sources'),
+    ),
+  ),
+  dependsOn: v.optional(
+    v.pipe(
+      v.array(v.pipe(v.string(), v.minLength(1))),
+      v.description("The targets that come before it, as Nx's dependsOn names them"),
+    ),
+    [],
+  ),
+  version: v.optional(
+    v.pipe(
+      v.array(v.string()),
+      v.minLength(1),
+      v.description(
+        'A command whose first line tells the tool’s version, such as ["zig", "version"]. It stands in the manifest and in the cache key',
+      ),
+    ),
+  ),
+});
+
+type CommandOptions = Readonly<v.InferOutput<typeof options>>;
+
+/** Compiles by any program that a list of arguments can run. What is in the executables only they themselves can tell. */
+export const command: Toolchain<CommandOptions> = {
+  name: 'command',
+  options,
+  defaultPlatforms: ['linux/amd64', 'linux/arm64'].map(parsePlatform),
+  platforms: PLATFORMS,
+  // What compiles can't be seen: it is told.
+  detect: () => undefined,
+  fromProject: (configured, projectRoot) => ({ ...configured, folder: join(projectRoot, configured.folder) }),
+  configure: (configured) => ({
+    name: 'command',
+    options: configured,
+    dependsOn: configured.dependsOn,
+    others: configured.executables,
+    sysrootPackages: [],
+    inputs(namedInputs) {
+      if (configured.inputs !== undefined) return [...configured.inputs];
+      const name = namedInputs.has('production') ? 'production' : 'default';
+      const dependencies =
+        configured.dependsOn.length > 0 ? [{ dependentTasksOutputFiles: '**/*', transitive: false }] : [];
+      return [name, `^${name}`, ...dependencies];
+    },
+    keyFacts: (context) => readKeyFacts(configured, context),
+    prepare: (context) => prepareCommand(configured, context),
+  }),
+};
+
+// The program itself is a fact: another one of the same name would compile otherwise.
+async function readKeyFacts(configured: CommandOptions, context: BuildContext): Promise<unknown> {
+  const files = context.platforms.map(async (platform) => {
+    const program = await findProgram(configured, context, platform);
+    return { platform, program, sha256: await sha256OfFile(program) };
+  });
+  return { version: await readVersion(configured, context), programs: await Promise.all(files) };
+}
+
+async function prepareCommand(
+  configured: CommandOptions,
+  context: PrepareContext,
+): Promise<PreparedToolchain> {
+  await Promise.all(context.platforms.map((platform) => findProgram(configured, context, platform)));
+  const cwd = resolve(context.workspaceRoot, configured.folder);
+  return {
+    version: (await readVersion(configured, context)) ?? 'unknown',
+    async compile(request) {
+      const [file = '', ...args] = configured.command.map((each) => fillPlaceholders(each, request));
+      const env = {
+        ...environmentOf(MACHINE_VARIABLES),
+        SOURCE_DATE_EPOCH: String(request.sourceDateEpoch),
+        ...Object.fromEntries(
+          Object.entries(configured.environment).map(([name, value]) => [
+            name,
+            fillPlaceholders(value, request),
+          ]),
+        ),
+      };
+      await runCompiler({ file, args }, { cwd, env, label: request.platform, signal: context.signal });
+      const outfiles = [request.outfile, ...request.others.map(({ outfile }) => outfile)];
+      for (const outfile of outfiles) await checkMade(outfile, file, request);
+      const { embeddedComponents } = await import('./components/embedded.ts');
+      return embeddedComponents(outfiles);
+    },
+  };
+}
+
+async function checkMade(outfile: string, file: string, { platform }: CompileRequest): Promise<void> {
+  const found = await stat(outfile).catch(() => undefined);
+  if (!found?.isFile()) {
+    throw new PrebuiltError(
+      'COMPILE_FAILED',
+      `${platform}: ${file}: expected it to write ${outfile}, found ${found === undefined ? 'nothing' : 'something else'} there`,
+    );
+  }
+  await checkElf(outfile, file, platform);
+}
+
+async function readVersion(
+  { version, folder }: CommandOptions,
+  { workspaceRoot }: BuildContext,
+): Promise<string | undefined> {
+  if (version === undefined) return undefined;
+  const [file = '', ...args] = version;
+  const answer = await commandOutput(file, args, { cwd: resolve(workspaceRoot, folder), timeoutMs: 60_000 });
+  if (answer.missing) throw missingTool(file);
+  const line = answer.text.split('\n', 1)[0]?.trim() ?? '';
+  if (answer.ok && line !== '') return line.slice(0, 200);
+  throw new PrebuiltError(
+    'TOOLCHAIN',
+    `${version.join(' ')}: expected a line with the tool’s version, found ${answer.ok ? 'nothing' : answer.text}`,
+  );
+}
+
+// As the kernel will find it: by its path from the folder, or in PATH.
+async function findProgram(
+  configured: CommandOptions,
+  { workspaceRoot, name }: BuildContext,
+  platform: Platform,
+): Promise<string> {
+  const file = fillPlaceholders(configured.command[0] ?? '', {
+    platform,
+    name,
+    version: '',
+    outfile: '',
+    others: [],
+  });
+  const folder = resolve(workspaceRoot, configured.folder);
+  const candidates = file.includes('/')
+    ? [resolve(folder, file)]
+    : (process.env.PATH ?? '').split(delimiter).map((each) => join(each, file));
+  for (const candidate of candidates) {
+    const usable = await access(candidate, constants.X_OK).then(
+      async () => (await stat(candidate)).isFile(),
+      () => false,
+    );
+    if (usable) return candidate;
+  }
+  throw missingTool(file, `It compiles for ${platform}: install it, or put its folder into PATH.`);
+}

@@ -1,0 +1,26 @@
+import { elfMismatch } from '../artifacts/elf-platform.ts';
+import { elfOf, type Platform } from '../artifacts/platform.ts';
+import { PrebuiltError } from '../errors.ts';
+
+/**
+ * Holds the copy of a file that something else made against its platform, under the file's own name. Throws
+ * `TOOLCHAIN` for what is no executable of it.
+ */
+export async function checkElf(copy: string, label: string, platform: Platform): Promise<void> {
+  const refuse = (expected: string, found: string, cause?: unknown): never => {
+    throw new PrebuiltError('TOOLCHAIN', `${platform}: ${label}: expected ${expected}, found ${found}`, {
+      cause,
+    });
+  };
+  const executable = `an ELF executable of ${elfOf(platform).machine}`;
+  const { ElfError, openElf } = await import('@prebuilt/elf');
+  try {
+    const elf = await openElf(copy);
+    const mismatch = elfMismatch(platform, elf);
+    if (mismatch !== undefined) refuse(mismatch.expected, mismatch.found);
+    if (elf.type !== 'exec' && elf.type !== 'dyn') refuse(executable, `an ELF file of type ${elf.type}`);
+  } catch (error) {
+    if (error instanceof ElfError) refuse(executable, error.message, error);
+    throw error;
+  }
+}

@@ -1,0 +1,180 @@
+import { isAbsolute, join, relative } from 'node:path';
+import type { Platform } from '../../artifacts/platform.ts';
+import { PrebuiltError } from '../../errors.ts';
+import { sha256OfFile } from '../../files/hash.ts';
+import { commandOutput } from '../../process/command-output.ts';
+import { missingTool } from '../../process/compiler.ts';
+import { type GoFacts, goPlatform, isAtLeast } from './environment.ts';
+
+/** How a program's packages are looked at. */
+export interface GoQuery {
+  readonly facts: GoFacts;
+  /** The folder that Go runs in, absolute. */
+  readonly folder: string;
+  readonly tags: readonly string[];
+  readonly cgo: boolean;
+}
+
+/** A main package. */
+export interface MainPackage {
+  readonly importPath: string;
+  /** Relative to the folder, `./cmd/server`: what a build names. */
+  readonly path: string;
+}
+
+interface ListedPackage {
+  readonly ImportPath: string;
+  readonly Dir?: string;
+  readonly Name?: string;
+  readonly Standard?: boolean;
+  readonly CgoFiles?: readonly string[];
+  readonly Module?: GoListModule;
+  readonly Error?: { readonly Err: string };
+  readonly [files: string]: unknown;
+}
+
+interface GoListModule {
+  readonly Path: string;
+  readonly Version?: string;
+  readonly GoVersion?: string;
+  readonly Replace?: GoListModule;
+}
+
+// Everything that `go build` reads of a package.
+const FILES = [
+  'GoFiles',
+  'CgoFiles',
+  'CFiles',
+  'CXXFiles',
+  'MFiles',
+  'HFiles',
+  'FFiles',
+  'SFiles',
+  'SwigFiles',
+  'SwigCXXFiles',
+  'SysoFiles',
+  'EmbedFiles',
+] as const;
+
+/**
+ * The main packages of the folder and below. Throws `TOOLCHAIN` for modules that `go list` can't read, and for a Go that
+ * is older than go.mod asks for.
+ */
+export async function findMainPackages(query: GoQuery, platform: Platform): Promise<readonly MainPackage[]> {
+  // One whose only file uses cgo is a main package all the same: what it needs is told later.
+  const packages = await list({ ...query, cgo: true }, platform, [
+    '-e',
+    '-json=ImportPath,Dir,Name,Module',
+    './...',
+  ]);
+  for (const { Module } of packages) checkGoVersion(query.facts, Module);
+  return packages.flatMap(({ Name, ImportPath, Dir }) => {
+    if (Name !== 'main' || Dir === undefined) return [];
+    const inner = relative(query.folder, Dir);
+    return [{ importPath: ImportPath, path: inner === '' ? '.' : `./${inner}` }];
+  });
+}
+
+/**
+ * What the packages are compiled from: for files of the workspace their content, for modules that were fetched their
+ * versions, which go.sum ties to content. Throws `TOOLCHAIN` for packages that can't be compiled as they are: not there,
+ * not main, or in need of cgo.
+ */
+export async function readDependencies(
+  query: GoQuery,
+  platform: Platform,
+  packages: readonly string[],
+): Promise<readonly string[]> {
+  const fields = ['ImportPath', 'Dir', 'Name', 'Standard', 'Module', 'Error', ...FILES].join(',');
+  const listed = await list(query, platform, ['-e', '-deps', `-json=${fields}`, ...packages]);
+  await refuseBroken(query, platform, listed);
+  const own = listed.filter(({ Standard }) => Standard !== true);
+  const lines = own.map(async (each): Promise<readonly string[]> => {
+    const { Dir = '', Module } = each;
+    const compiled = Module?.Replace ?? Module;
+    if (compiled?.Version !== undefined && isInside(query.facts.moduleCache, Dir)) {
+      return [`${compiled.Path}@${compiled.Version}`];
+    }
+    const names = FILES.flatMap((kind) => (each[kind] as readonly string[] | undefined) ?? []);
+    const hashes = names.map(async (name) => `${name} ${await sha256OfFile(join(Dir, name))}`);
+    return (await Promise.all(hashes)).map((line) => `${each.ImportPath} ${line}`);
+  });
+  return [...new Set((await Promise.all(lines)).flat())].sort();
+}
+
+async function refuseBroken(
+  query: GoQuery,
+  platform: Platform,
+  listed: readonly ListedPackage[],
+): Promise<void> {
+  for (const { Module } of listed) checkGoVersion(query.facts, Module);
+  const broken = listed.find((each) => each.Error !== undefined);
+  if (broken === undefined) return;
+  const message = broken.Error?.Err.trim() ?? '';
+  if (!query.cgo) {
+    const [withCgo] = await list({ ...query, cgo: true }, platform, [
+      '-e',
+      '-json=ImportPath,CgoFiles,Error',
+      broken.ImportPath,
+    ]);
+    if (withCgo?.Error === undefined && (withCgo?.CgoFiles ?? []).length > 0) {
+      throw new PrebuiltError(
+        'TOOLCHAIN',
+        `go: ${broken.ImportPath}: needs cgo on ${platform}, and cgo is off`,
+        {
+          hint: 'Turn it on: {"toolchain": {"name": "go", "cgo": true}}; it then needs a C compiler for each platform.',
+        },
+      );
+    }
+  }
+  throw new PrebuiltError('TOOLCHAIN', `go: ${broken.ImportPath} on ${platform}: ${message}`);
+}
+
+// An older Go tries all the same, and fails somewhere in the middle.
+function checkGoVersion({ version }: GoFacts, module: GoListModule | undefined): void {
+  const [, major, minor] = /^(\d+)\.(\d+)/.exec(module?.GoVersion ?? '') ?? [];
+  if (module === undefined || major === undefined) return;
+  if (isAtLeast(version, [Number(major), Number(minor)])) return;
+  throw new PrebuiltError(
+    'TOOLCHAIN',
+    `go: ${module.Path} needs Go ${module.GoVersion}, as its go.mod says, found ${version}`,
+    { hint: 'Install a newer Go: https://go.dev/doc/install' },
+  );
+}
+
+async function list(
+  query: GoQuery,
+  platform: Platform,
+  args: readonly string[],
+): Promise<readonly ListedPackage[]> {
+  const answer = await commandOutput('go', ['list', ...moduleFlags(query), ...args], {
+    cwd: query.folder,
+    env: goEnvironment(query, platform),
+  });
+  if (answer.missing) throw missingTool('go');
+  if (!answer.ok) {
+    throw new PrebuiltError('TOOLCHAIN', `go list: ${answer.text}`, {
+      hint: 'Run `go mod tidy` in the module’s folder where go.mod or go.sum lack a line.',
+    });
+  }
+  // One object after the other, with no comma between.
+  return JSON.parse(`[${answer.text.replaceAll(/^\}\n\{$/gm, '},{')}]`);
+}
+
+/** Flags about modules: they are taken as go.mod and go.sum say, from a vendor folder where there is one. */
+export function moduleFlags({ facts, tags }: GoQuery): readonly string[] {
+  return [
+    facts.isVendored ? '-mod=vendor' : '-mod=readonly',
+    ...(tags.length === 0 ? [] : [`-tags=${tags.join(',')}`]),
+  ];
+}
+
+/** The environment of Go for a platform. */
+export function goEnvironment(query: GoQuery, platform: Platform): Readonly<Record<string, string>> {
+  return { ...query.facts.environment, ...goPlatform(platform), CGO_ENABLED: query.cgo ? '1' : '0' };
+}
+
+function isInside(root: string, path: string): boolean {
+  const inner = relative(root, path);
+  return inner !== '' && !inner.startsWith('..') && !isAbsolute(inner);
+}

@@ -1,0 +1,40 @@
+import { platformParts, platformSuffix } from '../artifacts/platform.ts';
+import { gnuTarget, goArchitecture, rustMuslTarget, zigTarget } from './target-names.ts';
+import type { CompileRequest } from './toolchain.ts';
+
+/** What placeholders stand for. */
+export type PlaceholderFacts = Pick<CompileRequest, 'platform' | 'name' | 'version' | 'outfile' | 'others'>;
+
+const VALUES: Readonly<Record<string, (facts: PlaceholderFacts) => string>> = {
+  platform: ({ platform }) => platformSuffix(platform),
+  os: ({ platform }) => platformParts(platform).os,
+  arch: ({ platform }) => platformParts(platform).architecture,
+  variant: ({ platform }) => platformParts(platform).variant ?? '',
+  goarch: ({ platform }) => goArchitecture(platform),
+  gnuTarget: ({ platform }) => gnuTarget(platform),
+  rustTarget: ({ platform }) => rustMuslTarget(platform),
+  zigTarget: ({ platform }) => zigTarget(platform),
+  name: ({ name }) => name,
+  version: ({ version }) => version,
+  output: ({ outfile }) => outfile,
+};
+
+// One word, or `output:` and the name of an executable; anything else in braces is the program's own.
+const PLACEHOLDER = /\{([A-Za-z]+)(?::([a-z0-9][a-z0-9._-]*))?\}/g;
+
+/** What looks like a placeholder in a text and is none. */
+export function unknownPlaceholders(text: string): readonly string[] {
+  return [...text.matchAll(PLACEHOLDER)]
+    .filter(
+      ([, word = '', name]) => !Object.hasOwn(VALUES, word) || (name !== undefined && word !== 'output'),
+    )
+    .map(([whole]) => whole);
+}
+
+/** The text with what its placeholders stand for. An executable that the program does not have stays as it is. */
+export function fillPlaceholders(text: string, facts: PlaceholderFacts): string {
+  return text.replaceAll(PLACEHOLDER, (whole, word: string, name: string | undefined) => {
+    if (name !== undefined) return facts.others.find((each) => each.name === name)?.outfile ?? whole;
+    return VALUES[word]?.(facts) ?? whole;
+  });
+}

@@ -1,0 +1,179 @@
+import { cp, readFile, realpath } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CHECKSUMS_FILE, parseChecksums } from '@prebuilt/nx/artifacts';
+import { skipOutsideCi } from '@prebuilt/testing/engine';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type PackageRegistry, startPackageRegistry } from './stranger/package-registry.ts';
+import { SERVER, TOOL } from './stranger/programs.ts';
+import { type Publication, publishPackages } from './stranger/publication.ts';
+import { installTools } from './stranger/tools.ts';
+import { type Stranger, type StrangersWorkspace, strangersWorkspace } from './stranger/workspace.ts';
+import { unpackImage } from './testing/image.ts';
+import { missingProgram, type TaskResults, THIS_WORKSPACE } from './testing/workspace.ts';
+
+/** Each package manager, each Node major, and Nx 22 once. */
+const STRANGERS: readonly Stranger[] = [
+  { manager: 'npm', node: 24, nx: '23.2.1' },
+  { manager: 'pnpm', node: 26, nx: '23.2.1' },
+  { manager: 'yarn', node: 22, nx: '22.7.12' },
+  { manager: 'bun', node: 24, nx: '23.2.1' },
+];
+
+// Package managers keep what they have seen of a version, so that each run needs one of its own.
+const VERSION = `1.0.0-e2e.${Date.now()}`;
+
+/** A stranger's workspace after all was built three times. */
+interface Built {
+  readonly workspace: StrangersWorkspace;
+  readonly again: TaskResults;
+  readonly released: TaskResults;
+}
+
+const missing = await missingProgram('skopeo', 'umoci', 'apt-get');
+const begun: StrangersWorkspace[] = [];
+const built = new Map<string, Built>();
+let registry: PackageRegistry;
+let publication: Publication;
+
+beforeAll(async () => {
+  if (missing !== undefined) return;
+  registry = await startPackageRegistry();
+  const [tools, published] = await Promise.all([installTools(), publishPackages(registry, VERSION)]);
+  publication = published;
+  const lines = quickStart(await readReadme('README.md'), '## Release your own program');
+  const workspaces = await Promise.all(
+    STRANGERS.map(async (stranger) => {
+      const workspace = await strangersWorkspace(stranger, registry, tools);
+      begun.push(workspace);
+      return { manager: stranger.manager, workspace };
+    }),
+  );
+  const [first, ...rest] = workspaces as [(typeof workspaces)[0], ...typeof workspaces];
+  built.set(first.manager, await build(first.workspace, lines));
+  // The others find a lock in their repository, and what it names in their cache, as a job of CI does.
+  await Promise.all(
+    rest.map(async ({ manager, workspace }) => {
+      for (const name of ['.cache', 'prebuilt.lock.json']) {
+        const [from, to] = [first.workspace.root, workspace.root].map((root) => join(root, name));
+        await cp(from as string, to as string, { recursive: true, verbatimSymlinks: true });
+      }
+      built.set(manager, await build(workspace, lines));
+    }),
+  );
+}, 900_000);
+afterAll(async () => {
+  for (const workspace of begun) await workspace[Symbol.asyncDispose]();
+  await registry?.[Symbol.asyncDispose]();
+});
+beforeEach(({ skip }) => {
+  if (missing !== undefined) skipOutsideCi(missing, skip);
+});
+
+const readReadme = (path: string): Promise<string> => readFile(join(THIS_WORKSPACE, path), 'utf8');
+
+/** The commands of the first block of shell below a heading of a README. */
+function quickStart(readme: string, heading: string): readonly string[] {
+  const below = readme.slice(readme.indexOf(`\n${heading}\n`));
+  const block = /^```sh\n(.*?)^```/ms.exec(below)?.[1] ?? '';
+  return block.split('\n').flatMap((line) => line.replace(/\s+#.*/, '') || []);
+}
+
+async function build(workspace: StrangersWorkspace, lines: readonly string[]): Promise<Built> {
+  for (const [path, content] of Object.entries({ ...SERVER, ...TOOL })) await workspace.write(path, content);
+  await workspace.run('git', ['add', '--all']);
+  const author = ['-c', 'user.name=Stranger', '-c', 'user.email=stranger@example.com'];
+  await workspace.run('git', [...author, 'commit', '--quiet', '--message=Two programs']);
+  await workspace.run('git', ['tag', 'server@1.2.3']);
+  await workspace.run('git', ['tag', 'tool@1.2.3']);
+  for (const line of lines) await workspace.line(line);
+  await workspace.nxOk([
+    'g',
+    '@prebuilt/nx:configuration',
+    'tool',
+    '--files=out/tool-{arch}',
+    '--dependsOn=make',
+    '--no-interactive',
+  ]);
+  const all = ['run-many', '--targets=docker-release'];
+  await workspace.nxOk(all);
+  const again = await workspace.nxTasks(all);
+  await workspace.run('git', ['tag', '--delete', 'server@1.2.3']);
+  await workspace.run('git', ['tag', 'server@1.2.4']);
+  return { workspace, again, released: await workspace.nxTasks(all) };
+}
+
+const TASKS = ['build-binaries', 'verify', 'docker-release'];
+
+it('has the same five lines in the README of the repository and in that of the package', async () => {
+  const lines = quickStart(await readReadme('README.md'), '## Release your own program');
+  expect(lines).toHaveLength(5);
+  expect(quickStart(await readReadme('libs/nx/README.md'), '## Quick start')).toEqual(lines);
+});
+
+describe('nx release', () => {
+  it('writes the version into the three packages and the lockfile, and nowhere else', () => {
+    expect(publication.changed).toEqual([
+      'libs/elf/package.json',
+      'libs/nx/package.json',
+      'libs/oci/package.json',
+      'package-lock.json',
+    ]);
+  });
+
+  it.each(['@prebuilt/elf', '@prebuilt/oci', '@prebuilt/nx'])('publishes %s as the latest', async (name) => {
+    const response = await fetch(`${registry.url}/${encodeURIComponent(name)}`);
+    expect(await response.json()).toMatchObject({
+      'dist-tags': { latest: VERSION },
+      versions: { [VERSION]: {} },
+    });
+  });
+});
+
+describe.each(STRANGERS)('a workspace of $manager, with Node $node and Nx $nx', ({ manager }) => {
+  const of = (): Built => built.get(manager) as Built;
+
+  it('has the published plugin, and nothing of this repository', async () => {
+    const { root } = of().workspace;
+    const plugin = await realpath(join(root, 'node_modules/@prebuilt/nx'));
+    expect(plugin.startsWith(await realpath(root))).toBe(true);
+    const { version, dependencies } = JSON.parse(await readFile(join(plugin, 'package.json'), 'utf8'));
+    expect(version).toBe(VERSION);
+    expect(dependencies).toMatchObject({ '@prebuilt/elf': VERSION, '@prebuilt/oci': VERSION });
+  });
+
+  it('finds everything in its cache the second time', () => {
+    const expected = [
+      ...['server', 'tool'].flatMap((name) => TASKS.map((task) => `${name}:${task}`)),
+      'tool:make',
+    ];
+    expect(of().again).toEqual(Object.fromEntries(expected.map((task) => [task, 'hit'])));
+  });
+
+  it('builds exactly the program anew that has another version', () => {
+    expect(of().released).toEqual({
+      ...Object.fromEntries(TASKS.map((task) => [`server:${task}`, 'miss'])),
+      ...Object.fromEntries([...TASKS, 'make'].map((task) => [`tool:${task}`, 'hit'])),
+    });
+  });
+
+  it.each([
+    ['server', '1.2.4'],
+    ['tool', '1.2.3'],
+  ])(
+    'has an image of %s that skopeo and umoci read, with the bytes that were verified',
+    async (name, version) => {
+      const output = join(of().workspace.root, 'dist/apps', name);
+      const checksums = parseChecksums(
+        await readFile(join(output, 'bin', CHECKSUMS_FILE), 'utf8'),
+        CHECKSUMS_FILE,
+      );
+      expect(checksums.map(({ path }) => path)).toEqual([`${name}-linux-amd64`, `${name}-linux-arm64`]);
+      for (const [index, architecture] of ['amd64', 'arm64'].entries()) {
+        const image = await unpackImage(join(output, 'oci'), architecture, name);
+        expect(image.architecture).toBe(architecture);
+        expect(image.executable).toBe(checksums[index]?.sha256);
+        expect(image.labels['org.opencontainers.image.version']).toBe(version);
+      }
+    },
+  );
+});

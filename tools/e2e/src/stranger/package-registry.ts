@@ -1,0 +1,47 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runServer } from 'verdaccio';
+
+/** An npm registry on loopback that holds what is published to it, and nothing else; gone when it is disposed of. */
+export interface PackageRegistry extends AsyncDisposable {
+  /** Its address, without a slash at the end. */
+  readonly url: string;
+  /** Lines of an npmrc with which everyone may publish to it. */
+  readonly npmrc: string;
+}
+
+/**
+ * Starts Verdaccio. It has no uplink: packages that were not published to it come from the registry that npm is
+ * configured for, to which package managers go themselves, by scope.
+ */
+export async function startPackageRegistry(): Promise<PackageRegistry> {
+  const storage = await mkdtemp(join(tmpdir(), 'package-registry-'));
+  const server: Server = await runServer({
+    storage: join(storage, 'storage'),
+    // As a file that is read gives it: relative paths are below its folder.
+    configPath: join(storage, 'config.yaml'),
+    self_path: storage,
+    uplinks: {},
+    packages: { '**': { access: '$all', publish: '$all', unpublish: '$all' } },
+    log: { type: 'stdout', format: 'pretty', level: 'fatal' },
+    web: { enable: false },
+    max_body_size: '50mb',
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(0, '127.0.0.1', resolve);
+  });
+  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return {
+    url: `http://${host}`,
+    // npm publishes to no registry without a token, and this one takes any.
+    npmrc: `//${host}/:_authToken=any\n`,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+      await rm(storage, { recursive: true, force: true });
+    },
+  };
+}

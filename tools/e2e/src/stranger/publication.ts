@@ -1,0 +1,33 @@
+import { appendFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { freshClone } from '../testing/clone.ts';
+import { linkInstalledPackages } from '../testing/linked-packages.ts';
+import { runOk } from '../testing/workspace.ts';
+import type { PackageRegistry } from './package-registry.ts';
+
+/** What was published, and what that took. */
+export interface Publication {
+  readonly version: string;
+  /** Paths of the clone that `nx release version` changed. */
+  readonly changed: readonly string[];
+  /** What `nx release publish` printed. */
+  readonly output: string;
+}
+
+/**
+ * Publishes the packages of this workspace's HEAD as whoever releases them does: `nx release version`,
+ * packing, then `nx release publish`, in a clone that is gone afterwards.
+ */
+export async function publishPackages(registry: PackageRegistry, version: string): Promise<Publication> {
+  await using clone = await freshClone();
+  await linkInstalledPackages(clone.root);
+  await appendFile(join(clone.root, '.npmrc'), registry.npmrc);
+  const release = (...args: readonly string[]) =>
+    runOk(clone.root, 'npx', ['nx', 'release', ...args, '--groups=packages']);
+  await release('version', version);
+  const changed = await runOk(clone.root, 'git', ['diff', 'HEAD', '--name-only', '--', ':!.npmrc']);
+  // Where a group is named, Nx leaves out what publishing depends on.
+  await runOk(clone.root, 'npx', ['nx', 'run-many', '--targets=pack']);
+  const output = await release('publish', `--registry=${registry.url}`);
+  return { version, changed: changed.split('\n').filter(Boolean), output };
+}

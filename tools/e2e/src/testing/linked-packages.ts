@@ -1,0 +1,37 @@
+import type { Dirent } from 'node:fs';
+import { mkdir, readdir, readlink, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { THIS_WORKSPACE } from './workspace.ts';
+
+/**
+ * Gives a clone of this workspace the installed packages without copying them: each is a link to ours, and the packages
+ * of the workspace are the clone's own.
+ */
+export async function linkInstalledPackages(root: string): Promise<void> {
+  await linkFolder('node_modules', root);
+  for (const group of ['apps', 'libs', 'tools']) {
+    for (const project of await readdir(join(root, group))) {
+      const nested = join(group, project, 'node_modules');
+      const entries = await readdir(join(THIS_WORKSPACE, nested)).catch(() => []);
+      if (entries.length > 0) await symlink(join(THIS_WORKSPACE, nested), join(root, nested));
+    }
+  }
+}
+
+async function linkFolder(folder: string, root: string): Promise<void> {
+  await mkdir(join(root, folder));
+  for (const entry of await readdir(join(THIS_WORKSPACE, folder), { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (isScope(entry)) await linkFolder(path, root);
+    else await symlink(await targetOf(entry, join(THIS_WORKSPACE, path)), join(root, path));
+  }
+}
+
+function isScope(entry: Dirent): boolean {
+  return entry.isDirectory() && entry.name.startsWith('@');
+}
+
+// npm's links to the workspace's packages are relative, so that the same ones lead to the clone's.
+async function targetOf(entry: Dirent, path: string): Promise<string> {
+  return entry.isSymbolicLink() ? await readlink(path) : path;
+}

@@ -1,0 +1,122 @@
+import { isUtf8 } from 'node:buffer';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { COMPILED, publishedPath, rewritePaths, SOURCES } from './compiled.ts';
+import { PackError } from './errors.ts';
+import { publishedManifest, type SourceManifest } from './manifest.ts';
+import { rescopeTo } from './scope.ts';
+import { filesBelow, readWorkspaceFacts } from './workspace.ts';
+
+/** Which package to pack, and how. */
+export interface Packing {
+  /** The workspace's root. */
+  readonly root: string;
+  /** The package's folder, relative to the root, as `libs/oci`. */
+  readonly project: string;
+  /** The npm scope to publish under, as `@acme`. */
+  readonly scope: string;
+  /** The folder to fill, absolute or relative to the root; defaults to the project's below `dist`. */
+  readonly output?: string;
+}
+
+/** A folder that can be published as it is. */
+export interface PackedPackage {
+  readonly folder: string;
+  readonly name: string;
+  readonly version: string;
+  /** Paths relative to the folder, sorted. */
+  readonly files: readonly string[];
+}
+
+interface CompilerConfig {
+  readonly compilerOptions: { readonly outDir: string };
+  readonly exclude?: readonly string[];
+}
+
+/**
+ * Fills a folder with a package as npm gets it: what the compiler made of the sources that tsconfig.lib.json includes,
+ * and what `files` lists beside them. Throws NOT_COMPILED where a source has no compiled file, MANIFEST and SCOPE.
+ */
+export async function packPackage(
+  { root, project, scope, output = join('dist', project) }: Packing,
+  env: NodeJS.ProcessEnv,
+): Promise<PackedPackage> {
+  const source = join(root, project);
+  const manifest: SourceManifest = JSON.parse(await readFile(join(source, 'package.json'), 'utf8'));
+  const config: CompilerConfig = JSON.parse(await readFile(join(source, 'tsconfig.lib.json'), 'utf8'));
+  const facts = readWorkspaceFacts(root, env);
+  const rescope = rescopeTo(facts.versions.keys(), scope);
+  const sources = filesBelow(source, `${SOURCES}/**/*`, config.exclude);
+  const compiler = join(source, config.compilerOptions.outDir);
+
+  const contents = new Map<string, Uint8Array | string>();
+  contents.set('package.json', publishedManifest(manifest, { ...facts, rescope, directory: project }));
+  const add = async (path: string, file: string): Promise<void> => {
+    const bytes = await readFile(file);
+    contents.set(publishedPath(path), isUtf8(bytes) ? rewrite(bytes.toString(), path) : bytes);
+  };
+  const rewrite = (text: string, path: string): string => rescope(rewritePaths(text, path, new Set(sources)));
+  for (const path of sources) {
+    if (!path.endsWith('.ts')) await add(path, join(source, path));
+    else if (!path.endsWith('.d.ts'))
+      addCompiled(contents, path, await readCompiled(compiler, path), rewrite);
+  }
+  for (const path of await listed(source, manifest)) await add(path, join(source, path));
+  await add('LICENSE', join(root, 'LICENSE'));
+
+  const folder = resolve(root, output);
+  await rm(folder, { recursive: true, force: true });
+  for (const [path, content] of contents) {
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeFile(join(folder, path), content);
+  }
+  const { name, version } = JSON.parse(String(contents.get('package.json')));
+  return { folder: output, name, version, files: [...contents.keys()].sort() };
+}
+
+interface Compiled {
+  readonly script: string;
+  readonly map: string;
+  readonly declaration: string;
+}
+
+async function readCompiled(compiler: string, path: string): Promise<Compiled> {
+  const stem = join(compiler, path.slice(SOURCES.length + 1, -'.ts'.length));
+  const read = async (file: string): Promise<string> => {
+    if (existsSync(file)) return readFile(file, 'utf8');
+    throw new PackError('NOT_COMPILED', `${path}: expected ${file}, found none; nx build makes it`);
+  };
+  return {
+    script: await read(`${stem}.js`),
+    map: await read(`${stem}.js.map`),
+    declaration: await read(`${stem}.d.ts`),
+  };
+}
+
+// The map names its source as if that lay in the package: what it holds is all that a reader needs of it.
+function addCompiled(
+  contents: Map<string, string | Uint8Array>,
+  path: string,
+  { script, map, declaration }: Compiled,
+  rewrite: (text: string, path: string) => string,
+): void {
+  const target = publishedPath(path);
+  const up = '../'.repeat(target.split('/').length - 1);
+  contents.set(target, rewrite(script, path));
+  contents.set(`${target}.map`, JSON.stringify({ ...JSON.parse(map), sources: [`${up}${path}`] }));
+  contents.set(target.replace(/\.js$/, '.d.ts'), rewrite(declaration, path));
+}
+
+async function listed(source: string, { name, files = [] }: SourceManifest): Promise<readonly string[]> {
+  const found: string[] = ['README.md'];
+  for (const entry of files) {
+    if (entry === COMPILED) continue;
+    const kind = await stat(join(source, entry)).catch(() => undefined);
+    if (kind === undefined) {
+      throw new PackError('MANIFEST', `${name}/package.json: files lists ${entry}, which is not there`);
+    }
+    found.push(...(kind.isDirectory() ? filesBelow(source, `${entry}/**/*`) : [entry]));
+  }
+  return found;
+}

@@ -1,0 +1,177 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { isBuiltin } from 'node:module';
+import { dirname, join } from 'node:path';
+import { execa } from 'execa';
+import { publint } from 'publint';
+import { formatMessage } from 'publint/utils';
+import subset from 'semver/ranges/subset.js';
+import ts from 'typescript';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type PackedPackage, packPackage } from './pack.ts';
+
+const ROOT = join(import.meta.dirname, '../../..');
+const PROJECTS = ['libs/elf', 'libs/oci', 'libs/nx'];
+const SCOPES = ['@prebuilt', '@acme'] as const;
+
+// Below the root, so that the packages find their dependencies, and each other only in this folder.
+let folder: string;
+const packages = new Map<string, PackedPackage>();
+
+beforeAll(async () => {
+  const configs = PROJECTS.map((project) => join(project, 'tsconfig.lib.json'));
+  await execa('tsc', ['--build', ...configs], { cwd: ROOT, preferLocal: true });
+  await mkdir(join(ROOT, 'dist'), { recursive: true });
+  folder = await mkdtemp(join(ROOT, 'dist/published-'));
+  for (const scope of SCOPES) {
+    for (const project of PROJECTS) {
+      const output = join(folder, 'node_modules', scope, project.slice('libs/'.length));
+      const packed = await packPackage({ root: ROOT, project, scope, output }, {});
+      packages.set(packed.name, packed);
+    }
+  }
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const packed = (name: string): PackedPackage => packages.get(name) as PackedPackage;
+const read = (name: string, path: string): string => readFileSync(join(packed(name).folder, path), 'utf8');
+const manifest = (name: string) => JSON.parse(read(name, 'package.json'));
+
+/** Runs a module beside the packages, as a user's own would be. */
+async function runModule(source: string): Promise<unknown> {
+  const file = join(folder, 'module.mjs');
+  await writeFile(file, source);
+  const { stdout } = await execa(process.execPath, [file]);
+  return JSON.parse(stdout);
+}
+
+describe.each(['@prebuilt/elf', '@prebuilt/oci', '@prebuilt/nx'])('%s, as it is published', (name) => {
+  it('has nothing that publint objects to', async () => {
+    const { messages } = await publint({ pkgDir: packed(name).folder, strict: true, pack: 'npm' });
+    expect(messages.map((message) => formatMessage(message, manifest(name)))).toEqual([]);
+  });
+
+  it('has types that resolve wherever it can be imported', async () => {
+    const args = ['--pack', packed(name).folder, '--profile=esm-only', '--no-emoji', '--no-color'];
+    const { exitCode, stdout } = await execa('attw', args, { preferLocal: true, reject: false, cwd: ROOT });
+    expect(exitCode, stdout).toBe(0);
+  });
+
+  it('holds no test, no fake and no source', () => {
+    const { files } = packed(name);
+    expect(files).toContain('LICENSE');
+    expect(files).toContain('README.md');
+    expect(files.filter((path) => /\.(spec|e2e)\.|testing|fake|(?<!\.d)\.ts$/.test(path))).toEqual([]);
+  });
+
+  it('leads to files that are in it', () => {
+    const { exports, executors, generators, schema } = manifest(name);
+    const targets = Object.values(exports).flatMap((entry) =>
+      typeof entry === 'string' ? [entry] : Object.values(entry as Record<string, string>),
+    );
+    for (const list of [executors, generators, schema].filter((path) => path !== undefined)) {
+      const { executors: all = {}, generators: more = {} } = JSON.parse(read(name, list));
+      for (const entry of Object.values({ ...all, ...more }) as Record<string, string>[]) {
+        for (const key of ['implementation', 'factory', 'schema', 'hasher']) {
+          if (entry[key] !== undefined) targets.push(entry[key].replace(/#.*/, ''));
+        }
+      }
+    }
+    expect(targets.filter((path) => !existsSync(join(packed(name).folder, path)))).toEqual([]);
+  });
+
+  it('declares every package that it imports, and imports only files that are in it', () => {
+    const { dependencies = {}, peerDependencies = {} } = manifest(name);
+    const declared = [...Object.keys(dependencies), ...Object.keys(peerDependencies), name];
+    const wrong = packed(name)
+      .files.filter((path) => /\.(c?js|d\.ts)$/.test(path))
+      .flatMap((path) => {
+        const { importedFiles } = ts.preProcessFile(read(name, path), true, true);
+        return importedFiles.map(({ fileName }) => ({ path, fileName }));
+      })
+      .filter(({ path, fileName }) => {
+        if (fileName.startsWith('.')) return !existsSync(join(packed(name).folder, dirname(path), fileName));
+        return !isBuiltin(fileName) && !declared.some((one) => `${fileName}/`.startsWith(`${one}/`));
+      });
+    expect(wrong).toEqual([]);
+  });
+
+  it('says which Node it needs: none that one of its dependencies refuses', async () => {
+    const { engines, dependencies = {} } = manifest(name);
+    for (const dependency of Object.keys(dependencies)) {
+      const path = [
+        join(folder, 'node_modules'),
+        join(ROOT, 'libs/nx/node_modules'),
+        join(ROOT, 'node_modules'),
+      ]
+        .map((base) => join(base, dependency, 'package.json'))
+        .find((file) => existsSync(file));
+      const { engines: theirs } = JSON.parse(await readFile(path ?? dependency, 'utf8'));
+      expect(subset(engines.node, theirs?.node ?? '*'), dependency).toBe(true);
+    }
+  });
+
+  it('has source maps that name the sources, and none of this machine’s folders', () => {
+    for (const path of packed(name).files.filter((path) => path.endsWith('.map'))) {
+      const { sources } = JSON.parse(read(name, path));
+      expect(sources).toEqual([expect.stringMatching(/^(\.\.\/)+src\/[\w/.-]+\.ts$/)]);
+    }
+    expect(packed(name).files.filter((path) => read(name, path).includes(ROOT))).toEqual([]);
+  });
+});
+
+describe.each(SCOPES)('the packages published under %s', (scope) => {
+  it('name no other scope', () => {
+    const found = ['elf', 'oci', 'nx'].flatMap((name) =>
+      packed(`${scope}/${name}`)
+        .files.filter((path) =>
+          /@(prebuilt|acme)\//.test(read(`${scope}/${name}`, path).replaceAll(`${scope}/`, '')),
+        )
+        .map((path) => `${name}/${path}`),
+    );
+    expect(found).toEqual([]);
+  });
+
+  it('depend on exactly each other', () => {
+    const { version, dependencies } = manifest(`${scope}/nx`);
+    expect(dependencies).toMatchObject({ [`${scope}/elf`]: version, [`${scope}/oci`]: version });
+    expect(Object.keys(dependencies).filter((name) => /^@(prebuilt|acme)\//.test(name))).toHaveLength(2);
+  });
+
+  it('run: every executor and hasher is a function', async () => {
+    const list = JSON.parse(read(`${scope}/nx`, 'executors.json')).executors;
+    const parts = (Object.values(list) as Record<string, string>[]).flatMap(({ implementation, hasher }) =>
+      hasher === undefined ? [`${implementation}#default`] : [`${implementation}#default`, hasher],
+    );
+    // As Nx loads them.
+    const kinds = await runModule(`
+      import { createRequire } from 'node:module';
+      const require = createRequire('${packed(`${scope}/nx`).folder}/executors.json');
+      const parts = ${JSON.stringify(parts)}.map((part) => part.split('#'));
+      console.log(JSON.stringify(parts.map(([path, name]) => typeof require(path)[name])));`);
+    expect(kinds).toEqual(parts.map(() => 'function'));
+  });
+
+  it('run: a layer is read in a thread of its own', async () => {
+    const entries = await runModule(`
+      import { digestHex, startLayerThreads, writeLayer } from '${scope}/oci';
+      import { createReadStream } from 'node:fs';
+      import { join } from 'node:path';
+      const bytes = Buffer.alloc(3_000_000, 'x');
+      const entry = { type: 'file', path: 'app', mode: 0o755, uid: 0, gid: 0, mtime: 0, size: bytes.length };
+      const content = async function* () { yield bytes; };
+      const reading = { compression: 'none' };
+      const { descriptor, diffId } = await writeLayer('${folder}', [{ ...entry, content }], reading);
+      const file = join('${folder}', digestHex(descriptor.digest));
+      await using threads = startLayerThreads([descriptor.size]);
+      const entries = await threads.read(descriptor.size, async () => createReadStream(file), { ...reading, diffId });
+      console.log(JSON.stringify(entries.map(({ path, size }) => [path, size])));`);
+    expect(entries).toEqual([['app', 3_000_000]]);
+  });
+
+  it.each(['elf', 'oci', 'nx'])('export what the README of %s imports', async (name) => {
+    const blocks = read(`${scope}/${name}`, 'README.md').matchAll(/^```[jt]s\n(.*?)^```/gms);
+    const imports = [...blocks].flatMap(([, block]) => block?.match(/^import .*$/gm) ?? []);
+    await runModule(`${imports.join('\n')}\nconsole.log(${imports.length})`);
+  });
+});

@@ -1,0 +1,62 @@
+import { globSync, readFileSync } from 'node:fs';
+import { join, sep } from 'node:path';
+import type { SourceManifest } from './manifest.ts';
+
+/** What packing one package needs to know of the others, and of who publishes. */
+export interface WorkspaceFacts {
+  /** The version of each package that is published, by its name. */
+  readonly versions: ReadonlyMap<string, string>;
+  /** Names of the packages that are not published. */
+  readonly privateNames: ReadonlySet<string>;
+  /** The address of the repository, as `https://github.com/acme/tools`, where it is known. */
+  readonly repository: string | undefined;
+}
+
+/**
+ * Reads the manifests of a workspace's packages. The repository is what the root's package.json names, else the one
+ * whose job of GitHub Actions this is: npm accepts a statement of provenance only where both are the same.
+ *
+ * @see https://docs.npmjs.com/generating-provenance-statements
+ */
+export function readWorkspaceFacts(root: string, env: NodeJS.ProcessEnv): WorkspaceFacts {
+  const { workspaces, repository }: { workspaces: readonly string[]; repository?: string | { url: string } } =
+    JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const manifests = workspaces
+    .flatMap((pattern) => globSync(`${pattern}/package.json`, { cwd: root }))
+    .map((path): SourceManifest => JSON.parse(readFileSync(join(root, path), 'utf8')));
+  const published = manifests.filter((manifest) => manifest.private !== true);
+  return {
+    versions: new Map(published.map(({ name, version }) => [name, version])),
+    privateNames: new Set(manifests.filter((manifest) => manifest.private).map(({ name }) => name)),
+    repository:
+      typeof repository === 'object'
+        ? httpAddress(repository.url)
+        : (httpAddress(repository) ?? runningIn(env)),
+  };
+}
+
+/** A path with forward slashes, as manifests and globs have it. */
+export function posix(path: string): string {
+  return path.split(sep).join('/');
+}
+
+/** The files below a folder that match a pattern, without those that match one of the others, sorted. */
+export function filesBelow(
+  folder: string,
+  pattern: string,
+  excluded: readonly string[] = [],
+): readonly string[] {
+  return globSync(pattern, { cwd: folder, exclude: [...excluded], withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => posix(join(entry.parentPath, entry.name)).slice(posix(folder).length + 1))
+    .sort();
+}
+
+function runningIn({ GITHUB_SERVER_URL, GITHUB_REPOSITORY }: NodeJS.ProcessEnv): string | undefined {
+  if (!GITHUB_REPOSITORY) return undefined;
+  return `${GITHUB_SERVER_URL ?? 'https://github.com'}/${GITHUB_REPOSITORY}`;
+}
+
+function httpAddress(url: string | undefined): string | undefined {
+  return url?.replace(/^git\+/, '').replace(/\.git$/, '');
+}
