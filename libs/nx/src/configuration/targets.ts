@@ -147,6 +147,7 @@ export function inferTargets(
             inputPath: at('build-binaries'),
             sbomPath: at('sbom'),
             recordPath: at('docker-publish'),
+            ...(image === undefined && { image: false }),
           },
           metadata: { description: 'Makes the draft of the release page, with its files.' },
         }
@@ -171,6 +172,7 @@ export function inferTargets(
             inputPath: at('build-binaries'),
             sbomPath: at('sbom'),
             recordPath: at('docker-publish'),
+            ...(image === undefined && { image: false }),
           },
           metadata: { description: 'Publishes the release page.' },
         }

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { readManifest } from '../../artifacts/manifest.ts';
 import { type Platform, parsePlatforms } from '../../artifacts/platform.ts';
 import { type Lock, readLock } from '../../lock/lock.ts';
 import { SYSROOT_PACKAGES, type SysrootPlan, sysrootFacts } from '../../sysroot/sysroot.ts';
@@ -12,15 +13,29 @@ import type { BuildBinariesOptions } from './options.ts';
 export interface BuildFacts {
   readonly version: VersionFacts;
   readonly lock: Lock;
+  /** The program whose build is in the output folder now; undefined where there is none. */
+  readonly former?: string | undefined;
 }
 
-/** Reads what a build depends on. Throws `LOCKFILE` for a lock that can't be used, and what the version's facts throw. */
-export async function readBuildFacts(context: ProjectContext): Promise<BuildFacts> {
-  const [version, lock] = await Promise.all([
+/**
+ * Reads what a build depends on, and what is in its output folder, where that is given. Throws `LOCKFILE` for a lock that
+ * can't be used, and what the version's facts throw.
+ */
+export async function readBuildFacts(context: ProjectContext, outputPath?: string): Promise<BuildFacts> {
+  const [version, lock, former] = await Promise.all([
     readVersionFacts(context.root, process.env, tagPatternFor(context)),
     readLock(context.root),
+    outputPath === undefined ? undefined : readFormer(resolve(context.root, outputPath)),
   ]);
-  return { version, lock };
+  return { version, lock, former };
+}
+
+// A manifest that can't be read tells of no program: the build replaces it.
+async function readFormer(folder: string): Promise<string | undefined> {
+  return readManifest(folder).then(
+    ({ manifest }) => manifest.name,
+    () => undefined,
+  );
 }
 
 /**
