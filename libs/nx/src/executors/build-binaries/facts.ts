@@ -1,5 +1,7 @@
 import { resolve } from 'node:path';
 import { type Platform, parsePlatforms } from '../../artifacts/platform.ts';
+import { listedKeyFacts, planListed } from '../../image/listed/plan.ts';
+import { type ListedFacts, readListed } from '../../image/listed/workspace-files.ts';
 import { type Lock, readLock } from '../../lock/lock.ts';
 import { SYSROOT_PACKAGES, type SysrootPlan, sysrootFacts } from '../../sysroot/sysroot.ts';
 import { checkPlatforms, configureToolchain, findToolchain } from '../../toolchains/index.ts';
@@ -12,26 +14,33 @@ import type { BuildBinariesOptions } from './options.ts';
 export interface BuildFacts {
   readonly version: VersionFacts;
   readonly lock: Lock;
+  /** What images get beside executables; undefined where nothing is listed. */
+  readonly listed?: ListedFacts;
 }
 
 /** Reads what a build depends on. Throws `LOCKFILE` for a lock that can't be used, and what the version's facts throw. */
-export async function readBuildFacts(context: ProjectContext): Promise<BuildFacts> {
-  const [version, lock] = await Promise.all([
+export async function readBuildFacts(
+  context: ProjectContext,
+  { files = [] }: Pick<Partial<BuildBinariesOptions>, 'files'>,
+): Promise<BuildFacts> {
+  const [version, lock, listed] = await Promise.all([
     readVersionFacts(context.root, process.env, tagPatternFor(context)),
     readLock(context.root),
+    readListed(context.root, files),
   ]);
-  return { version, lock };
+  return { version, lock, ...(files.length > 0 && { listed }) };
 }
 
 /**
  * What goes into the key of a build beside options and files: the version with its commit, the toolchain's own facts,
- * and for each platform the packages or files of its sysroot. Throws what can't be read.
+ * for each platform the packages or files of its sysroot, and what is listed for images. Throws what can't be read or
+ * used.
  */
 export async function readKeyFacts(
   options: Partial<BuildBinariesOptions> & Pick<BuildBinariesOptions, 'toolchain' | 'name'>,
   context: ProjectContext,
 ): Promise<unknown> {
-  const { version, lock } = await readBuildFacts(context);
+  const { version, lock, listed } = await readBuildFacts(context, options);
   const toolchain = configureToolchain(options.toolchain);
   const platforms = platformsOf(options, toolchain.name);
   const sysroot = { sysrootPackages: [], ...options };
@@ -41,7 +50,8 @@ export async function readKeyFacts(
       sysrootFacts(planSysroot(sysroot, context.root, lock, platform), platform),
     ),
   ]);
-  return { version: versionFromFacts(version), compiler, sysroots };
+  const files = listed && (await listedKeyFacts(planListed(listed, lock)));
+  return { version: versionFromFacts(version), compiler, sysroots, files };
 }
 
 /** The platforms of a build, sorted: what the options say, else the toolchain's own. Throws `INVALID_PLATFORM`. */

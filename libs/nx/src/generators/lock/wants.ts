@@ -29,6 +29,7 @@ const program = v.looseObject({
   platforms: v.fallback(v.optional(v.array(v.string())), undefined),
   sysroot: v.fallback(v.optional(v.string()), undefined),
   sysrootPackages: v.fallback(v.optional(v.array(v.string())), undefined),
+  files: v.fallback(v.optional(v.array(v.unknown())), undefined),
   image: v.fallback(v.optional(v.looseObject({ files: v.optional(v.array(v.unknown())) })), undefined),
 });
 
@@ -61,7 +62,8 @@ export async function gatherWants(tree: Tree, options: LockOptions): Promise<Loc
     const toolchain = typeof each.toolchain === 'string' ? each.toolchain : each.toolchain?.name;
     const own = parsePlatforms(each.platforms ?? defaults);
     for (const platform of own) platforms.add(platform);
-    for (const file of each.image?.files ?? []) if (DATA.includes(String(file))) data.add(String(file));
+    for (const file of each.files ?? each.image?.files ?? [])
+      if (DATA.includes(String(file))) data.add(String(file));
     // Without a word on it the toolchain is found from the files, and bun may be what is found.
     const isBun = toolchain === undefined || toolchain === 'bun';
     bun ||= isBun;
