@@ -9,7 +9,13 @@ import { ClosingLineReporter } from './tools/testing/src/closing-line-reporter.t
 const maxWorkers = Math.max(2, availableParallelism() - 1);
 
 // They take minutes each: started last, they would leave a processor idle at the end.
-const LONGEST = ['rehearsal.e2e.ts', 'parity.e2e.ts', 'debian-registry.e2e.ts', 'faults.spec.ts'];
+const LONGEST = [
+  'rehearsal.e2e.ts',
+  'stranger.e2e.ts',
+  'parity.e2e.ts',
+  'debian-registry.e2e.ts',
+  'faults.spec.ts',
+];
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

@@ -199,12 +199,12 @@ describe('a program of Rust that can not be made', () => {
       });
       await mkdir(join(root, 'old'));
       for (const file of ['rustc', 'cargo']) {
-        await writeFile(join(root, 'old', file), '#!/bin/sh\necho "release: 1.50.0"\n');
+        await writeFile(join(root, 'old', file), '#!/bin/sh\necho "cargo 1.50.0"\n');
         await chmod(join(root, 'old', file), 0o755);
       }
       process.env.PATH = `${join(root, 'old')}:${path}`;
       await expect(buildIn(root, rust({ bin: 'tool' }))).rejects.toThrow(
-        'expected 1.64 or newer, found 1.50.0',
+        'expected 1.64 or newer, found cargo 1.50.0',
       );
     } finally {
       process.env.PATH = path;

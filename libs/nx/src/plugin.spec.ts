@@ -79,6 +79,39 @@ describe('createNodes', () => {
     });
   });
 
+  it.each<[string, Readonly<Record<string, string | object>>, object]>([
+    [
+      'go.mod',
+      { 'apps/server/go.mod': '' },
+      { toolchain: { name: 'go', folder: 'apps/server', version: 'main.version', cgo: false } },
+    ],
+    [
+      'Cargo.toml',
+      { 'apps/server/Cargo.toml': '' },
+      {
+        toolchain: { name: 'cargo', folder: 'apps/server', profile: 'release' },
+        sysrootPackages: ['libgcc-s1'],
+      },
+    ],
+  ])('finds the toolchain by %s', async (_, files, options) => {
+    const { 'apps/server': project } = await infer({ ...files, 'apps/server/prebuilt.json': {} });
+    expect(project?.targets['build-binaries']?.options).toMatchObject(options);
+  });
+
+  it.each<[object, object]>([
+    [{}, {}],
+    [{ verify: { smoke: [['version']] } }, { smoke: [['version']] }],
+    [{ verify: { smoke: false } }, { smoke: [] }],
+    [{ verify: { printsVersion: false } }, { printsVersion: false }],
+  ])('hands what %j says of trying out to verify', async (configuration, options) => {
+    const { 'apps/server': project } = await infer({
+      ...PROGRAM,
+      'apps/server/prebuilt.json': configuration,
+    });
+    const { inputPath: _, outputPath: __, ...rest } = project?.targets.verify?.options ?? {};
+    expect(rest).toEqual(options);
+  });
+
   it('follows prebuilt.json, the plugin’s options and nx.json', async () => {
     const { 'apps/server': project } = await infer(
       {

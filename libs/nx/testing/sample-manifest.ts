@@ -1,4 +1,4 @@
-import { type Manifest, parsePlatform } from '../src/artifacts/index.ts';
+import { executableName, type Manifest, parsePlatform } from '../src/artifacts/index.ts';
 
 const libc = { name: 'libc6', version: '2.36-9+deb12u14' };
 
@@ -16,6 +16,25 @@ export const sampleManifest: Manifest = {
     platformOf('arm64', 'aarch64', '/lib/ld-linux-aarch64.so.1', 'aarch64-linux-gnu'),
   ],
 };
+
+/** A copy of a manifest whose program has a second executable, `worker`, on every platform. */
+export function withWorker(manifest: Manifest): Manifest {
+  return {
+    ...manifest,
+    platforms: manifest.platforms.map((artifact) => ({
+      ...artifact,
+      others: [
+        {
+          name: 'worker',
+          path: executableName('worker', artifact.platform),
+          size: 5,
+          sha256: 'd'.repeat(64),
+          elf: artifact.elf,
+        },
+      ],
+    })),
+  };
+}
 
 function platformOf(
   architecture: string,

@@ -62,7 +62,11 @@ export async function verifyIn(root: string, smoke = [['--version']]): Promise<r
     timeout: 60,
     json: false,
   };
-  const facts = { host: hostPlatform(process.platform, process.arch), emulators: new Map() };
+  const facts = {
+    host: hostPlatform(process.platform, process.arch),
+    emulators: new Map(),
+    unfetched: new Set<never>(),
+  };
   const manifest = await readManifest(join(root, 'dist/bin'));
   return runVerify(planVerify(options, root, manifest, facts), new AbortController().signal);
 }

@@ -79,6 +79,8 @@ describe('the cache of release:docker-release', { timeout: 600_000 }, () => {
     ['the lock of what comes from outside', 'prebuilt.lock.json', '\n', [BUILD]],
     ['the lockfile', 'package-lock.json', '\n', [BUILD, VERIFY, IMAGE]],
     ['a test of the app', 'apps/mount-monitor/src/config/duration.spec.ts', COMMENT, []],
+    ['a fixture of the app’s tests', 'apps/mount-monitor/testing/machine.ts', COMMENT, []],
+    ['a black-box test of the app', 'apps/mount-monitor/e2e/rhythm.e2e.ts', COMMENT, []],
     ['a test of the plugin', 'libs/nx/src/plugin.spec.ts', COMMENT, []],
     ['a fixture of the plugin’s tests', 'libs/nx/testing/release.ts', COMMENT, []],
     ['a test of the pipeline', 'tools/e2e/src/layout.spec.ts', COMMENT, []],

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createNodes } from '@prebuilt/nx';
 import { describe, expect, it } from 'vitest';
 
 interface Project {
@@ -50,23 +51,25 @@ describe('the direction of dependencies', () => {
   });
 });
 
-describe('the inputs of release:build-binaries', () => {
-  it('hold every project that the app is compiled from', () => {
-    const { targets } = JSON.parse(readFileSync(join(ROOT, 'tools/release/project.json'), 'utf8'));
-    const hashed = targets['build-binaries'].inputs.flatMap(
-      (input: { readonly projects?: readonly string[] }) => input.projects ?? [],
+describe('tools/release/project.json', () => {
+  const text = readFileSync(join(ROOT, 'tools/release/project.json'), 'utf8');
+  const { targets }: { readonly targets: Readonly<Record<string, object>> } = JSON.parse(text);
+
+  it('has fewer than 40 lines', () => {
+    expect(text.split('\n').length).toBeLessThan(40);
+  });
+
+  it('says of its targets what is inferred from prebuilt.json', async () => {
+    const nxJsonConfiguration = JSON.parse(readFileSync(join(ROOT, 'nx.json'), 'utf8'));
+    const { options } = nxJsonConfiguration.plugins.find(
+      (each: { readonly plugin?: string }) => each.plugin === '@prebuilt/nx',
     );
-    const nxName = (project: Project): string => {
-      if (project.folder === 'apps/mount-monitor') return 'app';
-      return JSON.parse(readFileSync(join(ROOT, project.folder, 'package.json'), 'utf8')).nx.name;
-    };
-    const compiledFrom = (project: Project): readonly Project[] => [
-      project,
-      ...projectsUsedBy(project).flatMap(compiledFrom),
-    ];
-    const app = projects.find(({ folder }) => folder === 'apps/mount-monitor');
-    expect(app).toBeDefined();
-    for (const project of app === undefined ? [] : compiledFrom(app))
-      expect(hashed).toContain(nxName(project));
+    const [result] = await createNodes[1](['tools/release/prebuilt.json'], options, {
+      workspaceRoot: ROOT,
+      nxJsonConfiguration,
+    });
+    const inferred = result?.[1].projects?.['tools/release']?.targets ?? {};
+    expect(Object.keys(targets)).toEqual(['build-binaries', 'verify', 'docker-release']);
+    for (const [name, declared] of Object.entries(targets)) expect(inferred[name]).toMatchObject(declared);
   });
 });

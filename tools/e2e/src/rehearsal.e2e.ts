@@ -28,10 +28,11 @@ import { missingProgram, THIS_WORKSPACE, userEnvironment } from './testing/works
 
 const REPOSITORY = 'owner/mount-monitor';
 const CANARY = `ghs_canary${randomBytes(12).toString('hex')}`;
+const REGISTRY_PASSWORD = `registry-canary${randomBytes(12).toString('hex')}`;
 // Hard links to this machine's own.
 const ASIDE = ['--exclude-dir=node_modules', '--exclude-dir=.cache'];
 const BUNDLE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
-const JOBS = ['plan', 'test', 'build', 'verify', 'verify', 'draft', 'docker', 'release'];
+const JOBS = ['plan', 'test', 'build', 'verify', 'verify', 'attest', 'draft', 'docker', 'release'];
 
 const engine = await engineEnvironment();
 const missing = await missingProgram('strace', 'skopeo');
@@ -116,7 +117,8 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
       origin: project.origin,
       repository: REPOSITORY,
       token: CANARY,
-      vars: { IMAGE: image, REGISTRY: gate.host },
+      vars: { IMAGE: image, REGISTRY: gate.host, REGISTRY_USERNAME: 'robot' },
+      secrets: { REGISTRY_PASSWORD },
       env: {
         ...userEnvironment(),
         ...engine.environment,
@@ -176,7 +178,12 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
   }
 
   /** Everything secret so far; a login keeps the token in the last form for as long as its job runs. */
-  const tokens = () => [CANARY, ...identity.secrets, Buffer.from(`somebody:${CANARY}`).toString('base64')];
+  const tokens = () => [
+    ...[CANARY, REGISTRY_PASSWORD, ...identity.secrets],
+    ...[`somebody:${CANARY}`, `robot:${REGISTRY_PASSWORD}`].map((each) =>
+      Buffer.from(each).toString('base64'),
+    ),
+  ];
 
   // Commits and branches are made in one clone.
   const alone = oneAfterAnother();
@@ -267,6 +274,13 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
       Object.fromEntries(['1.2.3', 'v1.2.3', '1.2', '1', 'latest'].map((tag) => [tag, digest])),
     );
 
+    // By this label ghcr.io links the image to its repository.
+    const inspect = ['--override-os=linux', '--override-arch=amd64', 'inspect', '--tls-verify=false'];
+    const { stdout } = await execa('skopeo', [...inspect, `docker://${image}@${digest}`]);
+    expect(JSON.parse(stdout).Labels).toMatchObject({
+      'org.opencontainers.image.source': `https://github.com/${REPOSITORY}`,
+    });
+
     for (const architecture of ['amd64', 'arm64']) {
       const name = `mount-monitor-linux-${architecture}`;
       const built = sha256(await readFile(join(job(first, 'build').workspace, 'dist/bin', name)));
@@ -344,7 +358,7 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
         sha,
         inputs: { version },
       });
-      expect(results(run)).toMatch(/^plan failure(, \w+ skipped){6}$/);
+      expect(results(run)).toMatch(/^plan failure(, \w+ skipped){7}$/);
       expect(job(run, 'plan').log).toContain('error INVALID_VERSION: version: expected SemVer');
       expect(job(run, 'plan').log).not.toContain('uid=');
     },
@@ -353,7 +367,7 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
   it.concurrent('stops the pushed tag v1.2.3;id in plan, and runs nothing else', async () => {
     const { sha } = await pushedHead();
     const run = await rehearse(release, { event: 'push', ref: 'refs/tags/v1.2.3;id', sha });
-    expect(results(run)).toMatch(/^plan failure(, \w+ skipped){6}$/);
+    expect(results(run)).toMatch(/^plan failure(, \w+ skipped){7}$/);
     expect(job(run, 'plan').log).toContain('error INVALID_VERSION: version: expected SemVer');
     expect(job(run, 'plan').log).not.toContain('uid=');
   });
@@ -395,12 +409,26 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     expect(await tags()).toEqual({ ...before, '1.2.4-rc.1': digest, 'v1.2.4-rc.1': digest });
     expect(releaseOf('v1.2.4-rc.1')).toMatchObject({ draft: false, prerelease: true });
     expect(github.latestTag()).toBe('v1.2.3');
+
+    // Everything once more: the image is that of the first attempt, and nothing that is published changes.
+    const published = [await tags(), JSON.stringify(releaseOf('v1.2.4-rc.1'))];
+    const everything = await rehearse(release, event, again, { rerun: 'all' });
+    expect(failures(everything)).toBe('');
+    expect(results(everything)).toBe(all('success'));
+    expect(job(everything, 'docker').log).not.toContain('::group::npx nx run release:docker-release');
+    expect(job(everything, 'docker').outputs.digest).toBe(digest);
+    expect([await tags(), JSON.stringify(releaseOf('v1.2.4-rc.1'))]).toEqual(published);
   });
 
-  it('moves neither latest for v1.1.9 after v1.2.3', async () => {
+  it('moves neither latest for v1.1.9 after v1.2.3, and attests nothing for a private repository', async () => {
     const before = await tags();
-    const run = await rehearse(release, await pushTag('v1.1.9', 'fix: an older line'));
+    const signed = identity.issued.length;
+    const event = await pushTag('v1.1.9', 'fix: an older line');
+    const run = await rehearse(release, event, undefined, { visibility: 'private' });
     expect(failures(run)).toBe('');
+    expect(run.attestations).toEqual([]);
+    expect(identity.issued).toHaveLength(signed);
+    expect(job(run, 'attest').summary).toContain('Not attested');
     const { digest } = job(run, 'docker').outputs;
     expect(await tags()).toEqual({ ...before, '1.1.9': digest, 'v1.1.9': digest, '1.1': digest });
     expect(releaseOf('v1.1.9')).toMatchObject({ draft: false, prerelease: false });
@@ -434,7 +462,7 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
       },
     });
     expect(results(run)).toBe(
-      'plan success, test success, build success, verify success, verify failure, draft skipped, docker skipped, release skipped',
+      'plan success, test success, build success, verify success, verify failure, attest skipped, draft skipped, docker skipped, release skipped',
     );
     const failed = run.jobs.find(({ key, result }) => key.includes('arm64') && result === 'failure');
     expect(failed?.log).toMatch(/mount-monitor-linux-arm64.*1000/);
@@ -488,6 +516,28 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     });
   });
 
+  it.concurrent('saves on main what Nx finds again on another machine', async () => {
+    const caches = new Map<string, string>();
+    const sha = await alone(async () => {
+      const file = join(project.root, 'libs/elf/src/index.ts');
+      await writeFile(file, `${await readFile(file, 'utf8')}\n// on main\n`);
+      return project.push('feat: on main');
+    });
+    const event: RunEvent = { event: 'push', ref: 'refs/heads/main', sha };
+    const saving = await rehearse(ci, event, undefined, { caches });
+    expect(failures(saving)).toBe('');
+    expect(caches.size).toBe(1);
+    const finding = await rehearse(ci, event, undefined, { caches });
+    expect(failures(finding)).toBe('');
+    const hits = (run: WorkflowRun) =>
+      /Cache: +(\d+)\/(\d+) hit/.exec(
+        stripVTControlCharacters(job(run, 'check').log).split('nx affected').at(-1) ?? '',
+      );
+    expect(hits(saving)?.[1]).toBe('0');
+    expect(Number(hits(finding)?.[1])).toBeGreaterThan(0);
+    expect(hits(finding)?.[1]).toBe(hits(finding)?.[2]);
+  });
+
   it.concurrent('stops after test where a test fails', async () => {
     const spec = join(project.root, 'libs/elf/src/rehearsed.spec.ts');
     const event = await alone(async () => {
@@ -498,7 +548,7 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
       return pushed;
     });
     const run = await rehearse(release, event);
-    expect(results(run)).toMatch(/^plan success, test failure(, \w+ skipped){5}$/);
+    expect(results(run)).toMatch(/^plan success, test failure(, \w+ skipped){6}$/);
     expect(releaseOf('v1.4.0')).toBeUndefined();
   });
 
@@ -520,7 +570,7 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     expect(texts.some(([, text]) => text.includes('v1.2.3'))).toBe(true);
     const { digest = '' } = job(first, 'docker').outputs;
     expect(await filesWith([digest], [first.artifacts.root])).toContain(
-      join(first.artifacts.root, '1/publish/record.json'),
+      join(first.artifacts.root, '1/publish-1/record.json'),
     );
   });
 

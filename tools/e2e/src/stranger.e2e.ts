@@ -40,7 +40,7 @@ beforeAll(async () => {
   registry = await startPackageRegistry();
   const [tools, published] = await Promise.all([installTools(), publishPackages(registry, VERSION)]);
   publication = published;
-  const lines = quickStart(await readFile(join(THIS_WORKSPACE, 'libs/nx/README.md'), 'utf8'));
+  const lines = quickStart(await readReadme('README.md'), '## Release your own program');
   const workspaces = await Promise.all(
     STRANGERS.map(async (stranger) => {
       const workspace = await strangersWorkspace(stranger, registry, tools);
@@ -69,9 +69,12 @@ beforeEach(({ skip }) => {
   if (missing !== undefined) skipOutsideCi(missing, skip);
 });
 
-/** The commands of the first block of shell in a README. */
-function quickStart(readme: string): readonly string[] {
-  const block = /^```sh\n(.*?)^```/ms.exec(readme)?.[1] ?? '';
+const readReadme = (path: string): Promise<string> => readFile(join(THIS_WORKSPACE, path), 'utf8');
+
+/** The commands of the first block of shell below a heading of a README. */
+function quickStart(readme: string, heading: string): readonly string[] {
+  const below = readme.slice(readme.indexOf(`\n${heading}\n`));
+  const block = /^```sh\n(.*?)^```/ms.exec(below)?.[1] ?? '';
   return block.split('\n').flatMap((line) => line.replace(/\s+#.*/, '') || []);
 }
 
@@ -100,6 +103,12 @@ async function build(workspace: StrangersWorkspace, lines: readonly string[]): P
 }
 
 const TASKS = ['build-binaries', 'verify', 'docker-release'];
+
+it('has the same five lines in the README of the repository and in that of the package', async () => {
+  const lines = quickStart(await readReadme('README.md'), '## Release your own program');
+  expect(lines).toHaveLength(5);
+  expect(quickStart(await readReadme('libs/nx/README.md'), '## Quick start')).toEqual(lines);
+});
 
 describe('nx release', () => {
   it('writes the version into the three packages and the lockfile, and nowhere else', () => {

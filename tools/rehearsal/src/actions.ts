@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { cp, glob, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { cp, glob, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, matchesGlob, relative, resolve } from 'node:path';
 import { execa } from 'execa';
 
-/** The artifacts of a run, by attempt and name: folders as they were uploaded. Later attempts see earlier ones. */
+/** The artifacts of a run, by attempt and name: folders as they were uploaded. */
 export class ArtifactStore {
   readonly root: string;
   attempt = 1;
@@ -16,12 +16,12 @@ export class ArtifactStore {
     return join(this.root, String(this.attempt), name);
   }
 
-  /** The newest artifact of each name. */
-  async newest(): Promise<ReadonlyMap<string, string>> {
-    const found = new Map<string, string>();
+  /** The newest artifact of each name, with the attempt that it is of. */
+  async newest(): Promise<ReadonlyMap<string, { readonly folder: string; readonly attempt: number }>> {
+    const found = new Map<string, { readonly folder: string; readonly attempt: number }>();
     for (let attempt = 1; attempt <= this.attempt; attempt++) {
-      for await (const folder of glob('*', { cwd: join(this.root, String(attempt)) })) {
-        found.set(folder, join(this.root, String(attempt), folder));
+      for await (const name of glob('*', { cwd: join(this.root, String(attempt)) })) {
+        found.set(name, { folder: join(this.root, String(attempt), name), attempt });
       }
     }
     return found;
@@ -44,6 +44,10 @@ export interface ActionScope {
   readonly sha: string;
   readonly event: string;
   readonly permissions: Readonly<Record<string, string>>;
+  /** The job's own token. */
+  readonly token: string;
+  /** Who sees the repository. */
+  readonly visibility: 'public' | 'private';
   readonly artifacts: ArtifactStore;
   readonly caches: Map<string, string>;
   readonly attestations: Attestation[];
@@ -72,7 +76,7 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
   'actions/download-artifact': downloadArtifact,
   'actions/cache/restore': restoreCache,
   'actions/cache/save': saveCache,
-  'actions/attest-build-provenance': attest,
+  'actions/attest': attest,
   'docker/setup-buildx-action': setupBuildx,
   'docker/login-action': dockerLogin,
   'nrwl/nx-set-shas': setShas,
@@ -112,16 +116,22 @@ async function checkout(inputs: Inputs, scope: ActionScope): Promise<ActionResul
   return {};
 }
 
-/** Keeps bytes and names; every file comes back with mode 0644. A name is taken once an attempt. */
+/**
+ * Keeps bytes and names; every file comes back with mode 0644. A name is taken once in a run, unless it is overwritten:
+ * within an attempt always, in a further one as was reported. https://github.com/actions/upload-artifact
+ */
 async function uploadArtifact(inputs: Inputs, scope: ActionScope): Promise<ActionResult> {
-  known(inputs, 'name', 'path', 'if-no-files-found');
+  known(inputs, 'name', 'path', 'if-no-files-found', 'overwrite');
   const { name = 'artifact', path = '' } = inputs;
-  const place = scope.artifacts.place(name);
-  if (await exists(place)) {
-    throw new Error(
-      `Failed to CreateArtifact: Received non-retryable error: (409) Conflict: an artifact with this name already exists on the workflow run`,
-    );
+  const taken = (await scope.artifacts.newest()).get(name);
+  if (taken !== undefined) {
+    if (inputs.overwrite !== 'true')
+      throw new Error(
+        `Failed to CreateArtifact: Received non-retryable error: (409) Conflict: an artifact with this name already exists on the workflow run`,
+      );
+    await rm(taken.folder, { recursive: true });
   }
+  const place = scope.artifacts.place(name);
   const source = resolve(scope.workspace, path);
   if (!(await exists(source))) throw new Error(`No files were found with the provided path: ${path}`);
   await mkdir(place, { recursive: true });
@@ -135,37 +145,55 @@ async function uploadArtifact(inputs: Inputs, scope: ActionScope): Promise<Actio
   return {};
 }
 
-/** One artifact by name into `path`, or all that match, each into a folder of its own unless merged. */
+/**
+ * One artifact by name into `path`, or all that match, each into a folder of its own unless merged. With a token they
+ * are those of the run, by the API, which asks for `actions: read`; without one, those of the attempt alone: what
+ * another attempt left is listed and not given out. https://github.com/actions/download-artifact/issues/486
+ */
 async function downloadArtifact(inputs: Inputs, scope: ActionScope): Promise<ActionResult> {
-  known(inputs, 'name', 'path', 'pattern', 'merge-multiple');
+  known(inputs, 'name', 'path', 'pattern', 'merge-multiple', 'github-token');
   const target = resolve(scope.workspace, inputs.path ?? '.');
+  const byApi = inputs['github-token'] !== undefined;
+  if (byApi && inputs['github-token'] !== scope.token) throw new Error('Bad credentials');
+  if (byApi && scope.permissions.actions === undefined)
+    throw new Error('Resource not accessible by integration');
   const newest = await scope.artifacts.newest();
   const { name, pattern = '*' } = inputs;
   if (name !== undefined && !newest.has(name)) {
     throw new Error(`Unable to download artifact(s): Artifact not found for name: ${name}`);
   }
-  for (const [each, source] of newest) {
+  for (const [each, { folder, attempt }] of newest) {
     if (name === undefined ? !matchesGlob(each, pattern) : each !== name) continue;
+    if (!byApi && attempt !== scope.artifacts.attempt) {
+      throw new Error(
+        'Unable to download artifact(s): Failed to GetSignedArtifactURL: Received non-retryable error: Failed request: (404) Not Found: workflow run not found',
+      );
+    }
     const own = name === undefined && inputs['merge-multiple'] !== 'true';
-    await cp(source, own ? join(target, each) : target, { recursive: true });
+    await cp(folder, own ? join(target, each) : target, { recursive: true });
   }
   return { outputs: { 'download-path': target } };
 }
 
-/** The entry of the very key, else the newest one that starts with a restore key. */
+/**
+ * The entry of the very key, else the newest one that starts with a restore key; saved for these very paths, which an
+ * entry's version is made of. https://github.com/actions/toolkit/tree/main/packages/cache
+ */
 async function restoreCache(inputs: Inputs, scope: ActionScope): Promise<ActionResult> {
   known(inputs, 'path', 'key', 'restore-keys');
-  const { key = '' } = inputs;
+  const { key = '', path = '' } = inputs;
   const prefixes = (inputs['restore-keys'] ?? '').split('\n').filter((line) => line !== '');
-  const keys = [...scope.caches.keys()].toReversed();
+  const keys = [...scope.caches.keys()]
+    .flatMap((each) => (each.endsWith(versionOf(path)) ? [each.slice(0, -versionOf(path).length)] : []))
+    .toReversed();
   const hit =
     keys.find((each) => each === key) ??
     keys.find((each) => prefixes.some((prefix) => each.startsWith(prefix)));
-  const source = hit === undefined ? undefined : scope.caches.get(hit);
+  const source = hit === undefined ? undefined : scope.caches.get(hit + versionOf(path));
   if (source !== undefined) {
-    for (const [index, path] of cachePaths(inputs, scope).entries()) {
-      const from = join(source, String(index));
-      if (await exists(from)) await cp(from, path, { recursive: true, preserveTimestamps: true });
+    for (const [kind, base] of Object.entries(cacheBases(scope))) {
+      const from = join(source, kind);
+      if (await exists(from)) await cp(from, base, { recursive: true, preserveTimestamps: true });
     }
   }
   return { outputs: { 'cache-hit': String(hit === key), 'cache-matched-key': hit ?? '' } };
@@ -174,67 +202,89 @@ async function restoreCache(inputs: Inputs, scope: ActionScope): Promise<ActionR
 /** A key is saved once; what a pull request saves is seen by no other ref, so that it is not kept here. */
 async function saveCache(inputs: Inputs, scope: ActionScope): Promise<ActionResult> {
   known(inputs, 'path', 'key');
-  const { key = '' } = inputs;
+  const { key = '', path = '' } = inputs;
   if (scope.event === 'pull_request') throw new Error('a pull request saves a cache');
-  if (scope.caches.has(key)) return {};
-  const place = join(scope.artifacts.root, 'caches', createHash('sha256').update(key).digest('hex'));
-  for (const [index, path] of cachePaths(inputs, scope).entries()) {
-    if (await exists(path))
-      await cp(path, join(place, String(index)), { recursive: true, preserveTimestamps: true });
+  const entry = key + versionOf(path);
+  if (scope.caches.has(entry)) return {};
+  const place = join(scope.artifacts.root, 'caches', createHash('sha256').update(entry).digest('hex'));
+  await mkdir(place, { recursive: true });
+  const bases = cacheBases(scope);
+  for (const pattern of path.split('\n').filter((line) => line !== '')) {
+    const kind = pattern.startsWith('~/') ? 'home' : 'workspace';
+    for await (const file of glob(pattern.replace(/^~\//, ''), { cwd: bases[kind] }))
+      await cp(join(bases[kind], file), join(place, kind, file), {
+        recursive: true,
+        preserveTimestamps: true,
+      });
   }
-  scope.caches.set(key, place);
+  scope.caches.set(entry, place);
   return {};
 }
 
-function cachePaths(inputs: Inputs, scope: ActionScope): readonly string[] {
-  return (inputs.path ?? '')
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((path) =>
-      path.startsWith('~/') ? join(scope.home, path.slice(2)) : resolve(scope.workspace, path),
-    );
+function versionOf(path: string): string {
+  return `\n${createHash('sha256').update(path.trim()).digest('hex')}`;
 }
 
-/** Records each subject by digest. Refused without the rights that signing and keeping attestations need. */
+function cacheBases({ home, workspace }: ActionScope) {
+  return { home, workspace };
+}
+
+/**
+ * Records each subject by digest. Refused without the rights that signing and keeping attestations need, and in private
+ * repositories of users. https://github.com/actions/attest/issues/193
+ */
 async function attest(inputs: Inputs, scope: ActionScope): Promise<ActionResult> {
-  known(inputs, 'subject-path', 'subject-name', 'subject-digest');
+  known(inputs, 'subject-path', 'subject-name', 'subject-digest', 'subject-checksums');
   for (const right of ['id-token', 'attestations']) {
     if (scope.permissions[right] !== 'write') throw new Error(`attest: the job lacks ${right}: write`);
   }
-  const { 'subject-path': path, 'subject-name': name = '', 'subject-digest': digest = '' } = inputs;
-  if (path === undefined) {
+  const { 'subject-path': path, 'subject-checksums': checksums } = inputs;
+  const { 'subject-name': name = '', 'subject-digest': digest = '' } = inputs;
+  const subjects: Attestation[] = [];
+  if (checksums !== undefined) {
+    const text = await readFile(join(scope.workspace, checksums), 'utf8');
+    for (const [, hash, file = ''] of text.matchAll(/^([0-9a-f]{64}) [ *](.+)$/gm))
+      subjects.push({ name: file, digest: `sha256:${hash}` });
+    if (subjects.length === 0) throw new Error(`attest: no subject in ${checksums}`);
+  } else if (path !== undefined) {
+    for await (const file of glob(path, { cwd: scope.workspace })) {
+      const bytes = await readFile(join(scope.workspace, file));
+      const hash = createHash('sha256').update(bytes).digest('hex');
+      subjects.push({ name: basename(file), digest: `sha256:${hash}` });
+    }
+    if (subjects.length === 0) throw new Error(`attest: could not find subject at path ${path}`);
+  } else {
     if (name === '' || !/^sha256:[0-9a-f]{64}$/.test(digest))
       throw new Error(`attest: no subject: ${name} ${digest}`);
-    scope.attestations.push({ name, digest });
-    return {};
+    subjects.push({ name, digest });
   }
-  let count = 0;
-  for await (const file of glob(path, { cwd: scope.workspace })) {
-    count++;
-    const bytes = await readFile(join(scope.workspace, file));
-    scope.attestations.push({
-      name: basename(file),
-      digest: `sha256:${createHash('sha256').update(bytes).digest('hex')}`,
-    });
-  }
-  if (count === 0) throw new Error(`attest: could not find subject at path ${path}`);
+  if (scope.visibility === 'private')
+    throw new Error(
+      'Failed to persist attestation: Feature not available for user-owned private repositories. To enable this feature, please make this repository public.',
+    );
+  scope.attestations.push(...subjects);
   return {};
 }
 
 /** The engine here has the containerd image store, so that its own builder does what a container's would. */
 async function setupBuildx(inputs: Inputs, scope: ActionScope): Promise<ActionResult> {
-  known(inputs);
+  known(inputs, 'driver-opts', 'cache-binary');
   await writeDockerConfig(scope, {});
   const DOCKER_CONFIG = join(scope.home, '.docker');
   await execa('docker', ['buildx', 'version'], { env: { DOCKER_CONFIG, PATH: scope.path } });
   return { env: { DOCKER_CONFIG } };
 }
 
-/** Leaves the credentials in the Docker config file until the job ends. */
+/**
+ * Leaves the credentials in the Docker config file until the job ends. The job's token is no password of anybody but
+ * ghcr.io: what sends it elsewhere gives it away. https://docs.github.com/packages/working-with-a-github-packages-registry/working-with-the-container-registry
+ */
 async function dockerLogin(inputs: Inputs, scope: ActionScope): Promise<ActionResult> {
   known(inputs, 'registry', 'username', 'password');
   const { registry = '', username = '', password = '' } = inputs;
   if (username === '' || password === '') throw new Error('Username and password required');
+  if (password === scope.token && registry !== 'ghcr.io')
+    throw new Error(`GITHUB_TOKEN is sent to ${registry === '' ? 'Docker Hub' : registry}`);
   const auth = Buffer.from(`${username}:${password}`).toString('base64');
   await writeDockerConfig(scope, { auths: { [registry]: { auth } } });
   return { post: () => writeDockerConfig(scope, {}) };

@@ -1,3 +1,5 @@
+export { scheduleRuns } from './concurrency.ts';
 export { type IdentityTokens, ISSUER, startIdentityTokens } from './identity.ts';
+export { dependabotProblems, lintWorkflow, RULES } from './rules.ts';
 export { type RunEvent, type RunnerOptions, runWorkflow, starts, type WorkflowRun } from './runner.ts';
-export { readWorkflow, type Workflow } from './workflow.ts';
+export { parseWorkflowText, readWorkflow, type Workflow } from './workflow.ts';

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -55,6 +55,46 @@ jobs:
         env:
           NAME: ${matrixValue('name')}
           OTHER: ${matrixValue('other')}
+`;
+
+const ATTEMPT = 'github.run_attempt';
+const AGAIN = `name: Again
+on: push
+permissions: {}
+env:
+  ATTEMPT: \${{ ${ATTEMPT} }}
+jobs:
+  build:
+    runs-on: ubuntu-24.04
+    permissions: {}
+    outputs:
+      attempt: \${{ ${ATTEMPT} }}
+    steps:
+      - run: echo "attempt $ATTEMPT"
+  each:
+    needs: build
+    strategy:
+      fail-fast: false
+      matrix:
+        include:
+          - name: one
+          - name: two
+    runs-on: ubuntu-24.04
+    permissions: {}
+    steps:
+      - run: echo "attempt $ATTEMPT"
+      - run: '[[ "$NAME" == one || -e "$MEETING/mended" ]]'
+        env:
+          NAME: ${matrixValue('name')}
+  last:
+    needs: [build, each]
+    runs-on: ubuntu-24.04
+    permissions: {}
+    steps:
+      - run: echo "attempt $ATTEMPT"
+      - run: echo "built by $BUILT"
+        env:
+          BUILT: \${{ needs.build.outputs.attempt }}
 `;
 
 describe('a run of a workflow', () => {
@@ -131,5 +171,38 @@ describe('a run of a workflow', () => {
     const jobs = await run(SIGNING.replaceAll(/run: echo .*/g, 'run: env'));
     expect(jobs.with?.log).toContain('ONLY_HERE=yes');
     expect(jobs.without?.log).not.toContain('ONLY_HERE');
+  });
+
+  it('gives each job a machine with an id of its own, which a script may change for the job alone', async () => {
+    const text = SIGNING.replace('- run: env', '- run: cat /etc/machine-id')
+      .replace(/run: echo "url.*/, 'run: echo changed >/etc/machine-id')
+      .replace(/run: echo "token.*/, 'run: cat /etc/machine-id');
+    const before = await readFile('/etc/machine-id', 'utf8');
+    const jobs = await run(text);
+    expect(jobs.without?.log).toMatch(/^[0-9a-f]{32}$/m);
+    expect(jobs.without?.log).not.toContain(before.trim());
+    expect(jobs.with?.log).toMatch(/^changed$/m);
+    expect(await readFile('/etc/machine-id', 'utf8')).toBe(before);
+  });
+
+  it('runs again what failed and what needs it, or everything', async () => {
+    await writeFile(join(folder, 'again.yml'), AGAIN);
+    const workflow = await readWorkflow(join(folder, 'again.yml'));
+    const event = { event: 'push', ref: 'refs/heads/main', sha: 'a'.repeat(40) } as const;
+    options = { ...options, jobEnv: { each: { MEETING: folder } } };
+    const first = await runWorkflow(workflow, event, options);
+    expect(first.jobs.map(({ key, result }) => `${key} ${result}`)).toEqual([
+      'build success',
+      'each (one) success',
+      'each (two) failure',
+      'last skipped',
+    ]);
+    await writeFile(join(folder, 'mended'), '');
+    const failed = await runWorkflow(workflow, event, options, first);
+    expect(failed.jobs.map(({ log }) => /^attempt (\d)/m.exec(log)?.[1])).toEqual(['1', '1', '2', '2']);
+    // What a job that was not run again has said is still there.
+    expect(failed.jobs.at(-1)?.log).toContain('built by 1');
+    const all = await runWorkflow(workflow, event, { ...options, rerun: 'all' }, failed);
+    expect(all.jobs.map(({ log }) => /^attempt (\d)/m.exec(log)?.[1])).toEqual(['3', '3', '3', '3']);
   });
 });

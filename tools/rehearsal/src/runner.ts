@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -24,6 +25,12 @@ export interface RunnerOptions {
   readonly repository: string;
   readonly token: string;
   readonly vars: Readonly<Record<string, string>>;
+  /** The repository's secrets, beside GITHUB_TOKEN. */
+  readonly secrets?: Readonly<Record<string, string>>;
+  /** Who sees the repository, which belongs to a user. Default: public. */
+  readonly visibility?: 'public' | 'private';
+  /** Which jobs a further attempt runs. Default: those that failed, and what needs them. */
+  readonly rerun?: 'failed' | 'all';
   readonly env: Readonly<Record<string, string>>;
   /** What the jobs of one id find there besides, by id. */
   readonly jobEnv?: Readonly<Record<string, Readonly<Record<string, string>>>>;
@@ -90,8 +97,9 @@ function filterPattern(pattern: string): RegExp {
 
 /**
  * Runs a workflow, its jobs one after another (those of a matrix side by side), each in a folder and a home of its own: scripts by bash as they are
- * written, actions by their stand-ins. With a former run it is a further attempt: jobs that had succeeded are not run
- * again, and their outputs and artifacts are there.
+ * written, actions by their stand-ins. With a former run it is a further attempt: unless all are to run again, jobs that
+ * had succeeded are kept with their outputs.
+ * https://docs.github.com/actions/how-tos/manage-workflow-runs/re-run-workflows-and-jobs
  */
 export async function runWorkflow(
   workflow: Workflow,
@@ -105,6 +113,8 @@ export async function runWorkflow(
   const attestations: Attestation[] = [];
   const done: JobResult[] = [];
   const inputs = started.inputs ?? {};
+  const visibility = options.visibility ?? 'public';
+  const ranAgain = new Set<string>();
   const github: Json = {
     event_name: started.event,
     ref: started.ref,
@@ -113,23 +123,27 @@ export async function runWorkflow(
     repository: options.repository,
     actor: 'somebody',
     run_attempt: attempt,
+    run_id: '1',
     token: options.token,
-    event: { inputs },
+    event: { inputs, repository: { visibility, private: visibility === 'private' } },
   };
   const common = {
     github,
     inputs,
     vars: options.vars,
-    secrets: { GITHUB_TOKEN: options.token },
+    secrets: { ...options.secrets, GITHUB_TOKEN: options.token },
     runner: { os: 'Linux', arch: 'X64' },
   };
   for (const [id, job] of Object.entries(workflow.jobs)) {
-    const before = former?.jobs.filter((each) => each.id === id) ?? [];
-    if (before.length > 0 && before.every(({ result }) => result === 'success')) {
-      done.push(...before);
+    const needs = [job.needs ?? []].flat();
+    const again = options.rerun === 'all' || needs.some((each) => ranAgain.has(each));
+    const before = again ? [] : (former?.jobs.filter((each) => each.id === id) ?? []);
+    const kept = before.filter(({ result }) => result === 'success');
+    if (kept.length > 0 && kept.length === before.length) {
+      done.push(...kept);
       continue;
     }
-    const needs = [job.needs ?? []].flat();
+    ranAgain.add(id);
     const needed = done.filter((each) => needs.includes(each.id));
     const status = needed.every(({ result }) => result === 'success') ? 'success' : 'failure';
     const contexts = { ...common, needs: needsContext(needed) };
@@ -142,6 +156,8 @@ export async function runWorkflow(
       throw new Error(`${id}: expected fail-fast: false, which is all that is rehearsed`);
     const running = (job.strategy?.matrix.include ?? [undefined]).map(async (matrix) => {
       const key = matrix === undefined ? id : `${id} (${Object.values(matrix).join(', ')})`;
+      const former = kept.find((each) => each.key === key);
+      if (former !== undefined) return former;
       const folder = await mkdtemp(join(options.folder, `${id}-`));
       const scope: JobScope = {
         id,
@@ -198,6 +214,7 @@ async function runJob(scope: JobScope): Promise<JobResult> {
   const workspace = join(scope.folder, 'workspace');
   const home = join(scope.folder, 'home');
   for (const folder of [workspace, home, join(scope.folder, 'temp')]) await mkdir(folder);
+  await writeFile(join(scope.folder, 'machine-id'), `${randomBytes(16).toString('hex')}\n`);
   const permissions = job.permissions ?? {};
   const action: ActionScope = {
     workspace,
@@ -207,6 +224,8 @@ async function runJob(scope: JobScope): Promise<JobResult> {
     sha: scope.started.sha,
     event: scope.started.event,
     permissions,
+    token: options.token,
+    visibility: options.visibility ?? 'public',
     artifacts: scope.artifacts,
     caches: options.caches,
     attestations: scope.attestations,
@@ -328,9 +347,10 @@ async function runScript(
     '--trace=execve,clone,clone3,fork,vfork',
     '--string-limit=4096',
   ];
-  const [program = 'bash', ...args] = traced
-    ? ['strace', ...trace, `--output=${join(temp, `trace-${index}`)}`, ...shell]
-    : shell;
+  const [program = 'bash', ...args] = [
+    ...asMachine(join(folder, 'machine-id')),
+    ...(traced ? ['strace', ...trace, `--output=${join(temp, `trace-${index}`)}`, ...shell] : shell),
+  ];
   const ended = await execa(program, args, {
     cwd: workspace,
     extendEnv: false,
@@ -342,6 +362,7 @@ async function runScript(
       HOME: home,
       RUNNER_TEMP: temp,
       GITHUB_WORKSPACE: workspace,
+      GITHUB_SERVER_URL: 'https://github.com',
       GITHUB_REPOSITORY: options.repository,
       GITHUB_REF: started.ref,
       GITHUB_REF_NAME: started.ref.replace(/^refs\/(heads|tags|pull)\//, ''),
@@ -366,6 +387,14 @@ async function runScript(
     output: ended.all,
     outputs: parseOutputs(await readText(output)),
   };
+}
+
+/** Every job has a machine of its own, with an id that it may change: a mount namespace gives it one. */
+function asMachine(id: string): readonly string[] {
+  const mounts =
+    'for file in /etc/machine-id /var/lib/dbus/machine-id; do [ ! -f "$file" ] || [ -L "$file" ] || mount --bind "$0" "$file" || exit; done; exec "$@"';
+  const user = process.getuid?.() === 0 ? [] : ['--user', '--map-current-user', '--keep-caps'];
+  return ['unshare', ...user, '--mount', '/bin/sh', '-c', mounts, id];
 }
 
 /** `name=value` lines and `name<<delimiter` blocks. */

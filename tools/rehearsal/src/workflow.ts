@@ -28,7 +28,13 @@ export interface WorkflowJob {
   readonly needs?: string | readonly string[];
   readonly if?: string | boolean;
   readonly 'runs-on': string;
-  readonly container?: { readonly image: string; readonly options?: string };
+  readonly name?: string;
+  readonly environment?: string;
+  readonly container?: {
+    readonly image: string;
+    readonly options?: string;
+    readonly volumes?: readonly string[];
+  };
   readonly permissions?: Readonly<Record<string, string>>;
   readonly 'timeout-minutes'?: number;
   readonly strategy?: {
@@ -49,14 +55,22 @@ export interface Workflow {
   /** GitHub's own model: events with their filters, jobs in their order. */
   readonly template: WorkflowTemplate;
   readonly permissions: unknown;
-  readonly concurrency?: { readonly group: string; readonly 'cancel-in-progress': string | boolean };
+  readonly concurrency?: {
+    readonly group: string;
+    readonly queue?: 'single' | 'max';
+    readonly 'cancel-in-progress'?: string | boolean;
+  };
   readonly env: Scalars;
   readonly jobs: Readonly<Record<string, WorkflowJob>>;
 }
 
-/** Reads a workflow by GitHub's own parser; throws with every problem that it finds. */
+/** Reads a workflow file by GitHub's own parser; throws with every problem that it finds. */
 export async function readWorkflow(path: string): Promise<Workflow> {
-  const text = await readFile(path, 'utf8');
+  return parseWorkflowText(await readFile(path, 'utf8'), path);
+}
+
+/** Parses the text of a workflow by GitHub's own parser; throws with every problem that it finds. */
+export async function parseWorkflowText(text: string, path: string): Promise<Workflow> {
   const { context, value } = parseWorkflow(
     { name: basename(path), content: text },
     new NoOperationTraceWriter(),

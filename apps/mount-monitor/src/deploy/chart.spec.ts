@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { findHelm } from '../testing/helm.ts';
+import { findHelm } from '../../testing/helm.ts';
 import {
   chartFolder,
   deployFolder,
@@ -14,8 +14,8 @@ import {
   readObjects,
   unknownFields,
   validateObject,
-} from '../testing/manifests.ts';
-import { need } from '../testing/needs.ts';
+} from '../../testing/manifests.ts';
+import { need } from '../../testing/needs.ts';
 
 const execute = promisify(execFile);
 const { helm, why } = await findHelm();

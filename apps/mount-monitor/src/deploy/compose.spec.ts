@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { deployFolder, works } from '../../testing/manifests.ts';
+import { need } from '../../testing/needs.ts';
 import { parseArguments } from '../arguments.ts';
 import { parseConfig } from '../config/config.ts';
-import { deployFolder, works } from '../testing/manifests.ts';
-import { need } from '../testing/needs.ts';
 
 const execute = promisify(execFile);
 const folder = join(deployFolder, 'compose');

@@ -5,9 +5,7 @@ import * as apps from 'kubernetes-models/apps/v1';
 import type * as rbac from 'kubernetes-models/rbac.authorization.k8s.io/v1';
 import { afterAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { parseConfig } from '../config/config.ts';
-import { configSchema } from '../config/schema.ts';
-import { localRepository } from '../testing/local-repository.ts';
+import { localRepository } from '../../testing/local-repository.ts';
 import {
   type ContainerSpec,
   deployFolder,
@@ -18,8 +16,10 @@ import {
   unknownFields,
   validateObject,
   works,
-} from '../testing/manifests.ts';
-import { need } from '../testing/needs.ts';
+} from '../../testing/manifests.ts';
+import { need } from '../../testing/needs.ts';
+import { parseConfig } from '../config/config.ts';
+import { configSchema } from '../config/schema.ts';
 import { defaultBudgetConfigMap, defaultServiceAccountDir } from '../watchdog/environment.ts';
 import { exitModeCode } from '../watchdog/index.ts';
 

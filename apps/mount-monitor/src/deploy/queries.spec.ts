@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
+import { deployFolder, works } from '../../testing/manifests.ts';
+import { need } from '../../testing/needs.ts';
 import { cutReasons } from '../http/connection.ts';
 import { mountStatuses } from '../monitor/state.ts';
 import { failureReasons } from '../probe/protocol.ts';
 import { metricFamilies } from '../reference/metrics.ts';
-import { deployFolder, works } from '../testing/manifests.ts';
-import { need } from '../testing/needs.ts';
 import { restartOutcomes, watchdogStates } from '../watchdog/machine-types.ts';
 
 const execute = promisify(execFile);

@@ -4,9 +4,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parseConfig } from '../config/config.ts';
-import { findHelm } from '../testing/helm.ts';
-import { localRepository } from '../testing/local-repository.ts';
+import { findHelm } from '../../testing/helm.ts';
+import { localRepository } from '../../testing/local-repository.ts';
 import {
   chartFolder,
   deployFolder,
@@ -17,8 +16,9 @@ import {
   unknownFields,
   validateObject,
   works,
-} from '../testing/manifests.ts';
-import { need } from '../testing/needs.ts';
+} from '../../testing/manifests.ts';
+import { need } from '../../testing/needs.ts';
+import { parseConfig } from '../config/config.ts';
 
 const execute = promisify(execFile);
 const page = await readFile(join(deployFolder, '../../../docs/quick-starts.md'), 'utf8');

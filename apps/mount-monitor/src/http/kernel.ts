@@ -1,6 +1,8 @@
 /** What is used of Linux, with its numbers, which are the same on every processor that this is built for. */
 const TCP = 6;
 const TCP_DEFER_ACCEPT = 9;
+const SOL_SOCKET = 1;
+const SO_ERROR = 4;
 const MSG_DONTWAIT = 0x40;
 
 /** The most that is taken of a newcomer's first words, in bytes. */
@@ -24,7 +26,7 @@ export interface Kernel {
 export type FirstWords =
   | { readonly kind: 'bytes'; readonly bytes: Buffer }
   | { readonly kind: 'none' }
-  /** The client has ended its side, or is gone. */
+  /** The client has ended its side without a word, or has reset the connection, so that nobody is there to answer. */
   | { readonly kind: 'ended' };
 
 /** Where there is no such library to call nothing is tuned, and first words come as any others do. */
@@ -38,9 +40,12 @@ export async function loadKernel(): Promise<Kernel> {
     const { symbols } = dlopen('libc.so.6', {
       listen: { args: ['i32', 'i32'], returns: 'i32' },
       setsockopt: { args: ['i32', 'i32', 'i32', 'ptr', 'i32'], returns: 'i32' },
+      getsockopt: { args: ['i32', 'i32', 'i32', 'ptr', 'ptr'], returns: 'i32' },
       recv: { args: ['i32', 'ptr', 'u64', 'i32'], returns: 'i32' },
     });
     const buffer = Buffer.alloc(FIRST_BYTES);
+    const error = new Int32Array(1);
+    const errorBytes = new Int32Array([error.byteLength]);
     return {
       tuneListener(server, connections) {
         const descriptor = descriptorOf(server);
@@ -51,6 +56,9 @@ export async function loadKernel(): Promise<Kernel> {
       firstWords(socket) {
         const descriptor = descriptorOf(socket);
         if (descriptor === undefined) return { kind: 'none' };
+        // First, since a reset leaves what was said before it to be read.
+        symbols.getsockopt(descriptor, SOL_SOCKET, SO_ERROR, error, errorBytes);
+        if (error[0] !== 0) return { kind: 'ended' };
         const length = symbols.recv(descriptor, buffer, FIRST_BYTES, MSG_DONTWAIT);
         if (length === 0) return { kind: 'ended' };
         // Nothing yet, or an error that the socket will tell of itself.

@@ -7,23 +7,40 @@ import { after, type CancelTimer } from './timers.ts';
 const firstLookMs = 1000;
 const lookAgainMs = 60_000;
 
+/** A probe of another process than this, in an uninterruptible wait. */
+export interface WaitingProbe {
+  readonly pid: number;
+  /** Says what it waits for; see `titleOf`. */
+  readonly title: string;
+  /** Whether it was killed, so that it missed its deadline and only the kernel still holds it. */
+  readonly killed: boolean;
+}
+
+/** SIGKILL in a mask of signals (https://man7.org/linux/man-pages/man5/proc_pid_status.5.html). */
+const killBit = 1n << 8n;
+
 /**
- * The probes of monitors that ran here before and that still hang in the kernel, by process id: each restart of the
- * monitor beside a mount that hangs leaves one behind. Only what the kernel answers from memory is read: the command line
- * of a process that hangs may make its reader hang, too.
+ * The probes of other monitors, of this user, that wait in the kernel: each restart of the monitor beside a mount that
+ * hangs leaves one behind. Only what the kernel answers from memory is read: the command line of a process that hangs may
+ * make its reader hang, too.
  */
-export async function findPredecessors(folder = '/proc', self = process.pid): Promise<readonly number[]> {
+export async function findPredecessors(
+  folder = '/proc',
+  self = process.pid,
+): Promise<readonly WaitingProbe[]> {
   const user = process.getuid?.();
   const names = (await readdir(folder)).filter((name) => /^\d+$/.test(name));
-  const found: number[] = [];
+  const found: WaitingProbe[] = [];
   for (const name of names) {
     try {
       const text = await readFile(`${folder}/${name}/stat`, 'utf8');
       const end = text.lastIndexOf(')');
       const title = text.slice(text.indexOf('(') + 1, end);
       const [state, parent] = text.slice(end + 2).split(' ');
-      if (title !== probeTitle || state !== 'D' || Number(parent) === self) continue;
-      if ((await stat(`${folder}/${name}`)).uid === user) found.push(Number(name));
+      if (!title.startsWith(probeTitle) || state !== 'D' || Number(parent) === self) continue;
+      if ((await stat(`${folder}/${name}`)).uid !== user) continue;
+      const pending = /^SigPnd:\s+([\da-f]+)$/m.exec(await readFile(`${folder}/${name}/status`, 'utf8'))?.[1];
+      found.push({ pid: Number(name), title, killed: (BigInt(`0x${pending ?? 0}`) & killBit) !== 0n });
     } catch {
       // It has ended meanwhile.
     }
@@ -58,7 +75,7 @@ export class Predecessors {
   async #look(): Promise<void> {
     const found = await findPredecessors().catch(() => []);
     if (found.length !== this.#count) {
-      const fields = { count: found.length, pids: found.slice(0, 20) };
+      const fields = { count: found.length, pids: found.slice(0, 20).map(({ pid }) => pid) };
       if (found.length > 0) this.#log.warn('probes of an earlier run still hang in the kernel', fields);
       else this.#log.info('no probe of an earlier run hangs in the kernel any more');
     }

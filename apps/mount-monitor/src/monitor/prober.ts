@@ -1,4 +1,4 @@
-import type { ProbeRequest } from '../probe/protocol.ts';
+import { type ProbeRequest, placeOf } from '../probe/protocol.ts';
 import { collectGarbage } from '../runtime.ts';
 import { LeftProbe } from './left-probe.ts';
 import type { CheckOutcome } from './outcome.ts';
@@ -99,7 +99,8 @@ export class Prober {
   }
 }
 
-function hung({ path }: ProbeRequest): CheckOutcome {
+/** The outcome of a check that is not made, since a probe of the same mount hangs. */
+export function hung({ path }: ProbeRequest): CheckOutcome {
   return {
     kind: 'failed',
     reason: 'hung',
@@ -107,12 +108,4 @@ function hung({ path }: ProbeRequest): CheckOutcome {
     durationMs: undefined,
     mount: undefined,
   };
-}
-
-/**
- * What at most one probe may run or hang for: a mount. A look at the mount table does not touch the mount, so a
- * hung probe of the same path does not keep it from running.
- */
-function placeOf({ path, checkType }: ProbeRequest): string {
-  return checkType === 'mountpoint' ? `table:${path}` : path;
 }

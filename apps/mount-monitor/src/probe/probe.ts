@@ -12,6 +12,7 @@ import {
   type ProbeVerdict,
   probeChannel,
   probeTitle,
+  titleOf,
 } from './protocol.ts';
 import { type Failure, failureOf } from './reasons.ts';
 import { inspectWriting } from './writing.ts';
@@ -30,7 +31,7 @@ const lineEnd = 10;
  * the monitor kills. Returns the exit code.
  */
 export function runProbe(): number {
-  nameProcess();
+  nameProcess(probeTitle);
   writeLine({ ready: true });
   for (let served = 1; ; served += 1) {
     const request = readRequest();
@@ -42,6 +43,7 @@ export function runProbe(): number {
 }
 
 function check(request: ProbeRequest, last: boolean): void {
+  nameProcess(titleOf(request));
   const mount = readMountFacts(request.path);
   writeLine({ begin: true, mount });
   const start = performance.now();
@@ -64,10 +66,14 @@ function inspect(request: ProbeRequest, mount: MountFacts | undefined): Failure 
   }
 }
 
-/** Lets a later monitor tell a probe that still hangs from other processes. */
-function nameProcess(): void {
+let title = '';
+
+/** Lets others tell a probe that hangs from other processes, and what it hangs on. */
+function nameProcess(wanted: string): void {
+  if (wanted === title) return;
+  title = wanted;
   try {
-    fs.writeFileSync('/proc/self/comm', probeTitle);
+    fs.writeFileSync('/proc/self/comm', title);
   } catch {
     // A name only.
   }

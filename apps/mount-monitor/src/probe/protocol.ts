@@ -40,7 +40,7 @@ export interface MountFacts {
 /** The file descriptor of the socket on which a probe is asked and answers, one JSON object a line. */
 export const probeChannel = 3;
 
-/** What a probe calls itself in `/proc/PID/comm`, so that it can be told from a monitor; at most 15 bytes. */
+/** How what a probe calls itself in `/proc/PID/comm` begins, so that it can be told from a monitor. */
 export const probeTitle = 'mm-probe';
 
 /** What a probe is asked to do. */
@@ -53,6 +53,24 @@ export interface ProbeRequest {
   readonly minEntries: number;
   readonly fsType: string | undefined;
   readonly writable: boolean;
+}
+
+/**
+ * What at most one probe may run or hang for: a mount. A look at the mount table does not touch the mount, so a
+ * hung probe of the same path does not keep it from running.
+ */
+export function placeOf({ path, checkType }: Pick<ProbeRequest, 'path' | 'checkType'>): string {
+  return checkType === 'mountpoint' ? `table:${path}` : path;
+}
+
+/**
+ * What a probe calls itself from the first check of a place until that of another: its name and 32 bits of FNV-1a
+ * (RFC 9923), which are the 15 bytes that the kernel keeps. Another process can so tell what a probe hangs on.
+ */
+export function titleOf(request: Pick<ProbeRequest, 'path' | 'checkType'>): string {
+  let hash = 0x811c9dc5;
+  for (const byte of Buffer.from(placeOf(request))) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  return probeTitle + hash.toString(36).padStart(7, '0');
 }
 
 /** What a probe writes once, when it waits for its first request. */

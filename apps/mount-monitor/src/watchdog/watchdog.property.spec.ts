@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { type ApiCall, type ApiOutcome, FakeCluster, status } from '../../testing/kube/cluster.ts';
+import { VirtualClock, virtualTransport } from '../../testing/kube/virtual.ts';
+import { recordingLog } from '../../testing/recording-log.ts';
 import type { WatchdogConfig } from '../config/watchdog-config.ts';
-import { type ApiCall, type ApiOutcome, FakeCluster, status } from '../testing/kube/cluster.ts';
-import { VirtualClock, virtualTransport } from '../testing/kube/virtual.ts';
-import { recordingLog } from '../testing/recording-log.ts';
 import { createWatchdog, exitModeCode, type UnhealthyMount, type Watchdog } from './index.ts';
 
 /** Unreadable lists under both keys that a pod may have. */

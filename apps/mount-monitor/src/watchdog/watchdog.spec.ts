@@ -3,10 +3,10 @@ import { Event } from 'kubernetes-models/events.k8s.io/v1';
 import { Eviction } from 'kubernetes-models/policy/v1';
 import { ConfigMap } from 'kubernetes-models/v1';
 import { afterEach, describe, expect, it } from 'vitest';
+import { type ApiOutcome, FakeCluster, type Rule, reply, status } from '../../testing/kube/cluster.ts';
+import { VirtualClock, virtualTransport } from '../../testing/kube/virtual.ts';
+import { recordingLog } from '../../testing/recording-log.ts';
 import type { WatchdogConfig } from '../config/watchdog-config.ts';
-import { type ApiOutcome, FakeCluster, type Rule, reply, status } from '../testing/kube/cluster.ts';
-import { VirtualClock, virtualTransport } from '../testing/kube/virtual.ts';
-import { recordingLog } from '../testing/recording-log.ts';
 import { createWatchdog, type Environment, type Watchdog } from './index.ts';
 
 const a = { name: 'movies', path: '/mnt/movies', reason: 'timeout', error: 'no answer in 5s' };

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { sampleManifest } from '../../testing/sample-manifest.ts';
+import { sampleManifest, withWorker } from '../../testing/sample-manifest.ts';
 import { PrebuiltError } from '../errors.ts';
 import { formatChecksums, parseChecksums } from './checksums.ts';
 
@@ -16,6 +16,18 @@ describe('formatChecksums', () => {
     expect(formatChecksums(reversed)).toBe(
       `${a}  mount-monitor-linux-amd64\n${a}  mount-monitor-linux-arm64\n`,
     );
+  });
+});
+
+describe('formatChecksums of a program with several executables', () => {
+  it('lists each of them', () => {
+    const names = parseChecksums(formatChecksums(withWorker(sampleManifest)), 'x').map(({ path }) => path);
+    expect(names).toEqual([
+      'mount-monitor-linux-amd64',
+      'mount-monitor-linux-arm64',
+      'worker-linux-amd64',
+      'worker-linux-arm64',
+    ]);
   });
 });
 

@@ -4,9 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { sampleManifest } from '../../testing/sample-manifest.ts';
+import { sampleManifest, withWorker } from '../../testing/sample-manifest.ts';
 import { PrebuiltError } from '../errors.ts';
-import { formatManifest, isInnerPath, type Manifest, parseManifest, readManifest } from './manifest.ts';
+import {
+  executablesOf,
+  formatManifest,
+  isInnerPath,
+  type Manifest,
+  parseManifest,
+  readManifest,
+} from './manifest.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -17,6 +24,53 @@ afterEach(() => rm(folder, { recursive: true }));
 describe('parseManifest', () => {
   it('reads back what formatManifest wrote', () => {
     expect(parseManifest(formatManifest(sampleManifest), 'manifest.json')).toEqual(sampleManifest);
+  });
+
+  it('reads back a program with several executables, its own first', () => {
+    const manifest = withWorker(sampleManifest);
+    expect(parseManifest(formatManifest(manifest), 'manifest.json')).toEqual(manifest);
+    expect(manifest.platforms.flatMap(executablesOf).map(({ path }) => path)).toEqual([
+      'mount-monitor-linux-amd64',
+      'worker-linux-amd64',
+      'mount-monitor-linux-arm64',
+      'worker-linux-arm64',
+    ]);
+  });
+
+  it.each<[string, (copy: Manifest) => unknown, string]>([
+    [
+      'that one platform lacks',
+      ({ platforms: [first, second] }) => [first, { ...second, others: [] }],
+      'linux/arm64: others: expected worker, as on linux/amd64, found none',
+    ],
+    [
+      'under the path of another platform',
+      ({ platforms: [first] }) => [
+        { ...first, others: first?.others?.map((each) => ({ ...each, path: 'worker-linux-arm64' })) },
+      ],
+      'expected the path worker-linux-amd64, found worker-linux-arm64',
+    ],
+    [
+      'that is there twice',
+      ({ platforms: [first] }) => [
+        { ...first, others: [...(first?.others ?? []), ...(first?.others ?? [])] },
+      ],
+      'expected each executable once, found worker-linux-amd64 twice',
+    ],
+    [
+      'with the name of the program',
+      ({ platforms: [first] }) => [
+        {
+          ...first,
+          others: [{ ...first?.others?.[0], name: 'mount-monitor', path: 'mount-monitor-linux-amd64' }],
+        },
+      ],
+      'expected each executable once',
+    ],
+  ])('refuses an executable beside the own %s', (_, change, problem) => {
+    const manifest = withWorker(sampleManifest);
+    const json = JSON.stringify({ ...manifest, platforms: change(manifest) });
+    expect(() => parseManifest(json, 'manifest.json')).toThrow(problem);
   });
 
   it.each<[string, (copy: Record<string, unknown> & Manifest) => unknown, string]>([

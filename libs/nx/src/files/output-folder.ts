@@ -86,9 +86,10 @@ async function removeSideBySide(folder: string): Promise<void> {
 }
 
 async function removeAbandoned(target: string): Promise<void> {
-  const pattern = new RegExp(`^\\.${RegExp.escape(basename(target))}-(\\d+)-[A-Za-z0-9]+(-former)?$`);
+  const prefix = `.${basename(target)}-`;
   for (const name of await readdir(dirname(target))) {
-    const pid = pattern.exec(name)?.[1];
+    if (!name.startsWith(prefix)) continue;
+    const pid = /^(\d+)-[A-Za-z0-9]+(-former)?$/.exec(name.slice(prefix.length))?.[1];
     if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
     const former = name.endsWith('-former') && !existsSync(target);
     if (former) await rename(join(dirname(target), name), target);

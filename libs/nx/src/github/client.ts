@@ -49,10 +49,13 @@ export interface RemoteRelease {
   readonly assets: readonly RemoteAsset[];
 }
 
-/** What a release is made with or changed to. */
+/**
+ * What a release is made with or changed to. Its tag has to be on GitHub already: `target_commitish`, which would make
+ * it, is never sent, since GitHub then asks for the right to change workflows, which GITHUB_TOKEN can't hold.
+ * https://docs.github.com/rest/releases/releases#create-a-release
+ */
 export interface ReleaseContent {
   readonly tag: string;
-  readonly commit: string;
   readonly name: string;
   readonly body: string;
   readonly prerelease: boolean;
@@ -188,7 +191,6 @@ export function createGitHubClient(options: ClientOptions) {
         tried = true;
         const { data } = await request('POST /repos/{owner}/{repo}/releases', {
           tag_name: content.tag,
-          target_commitish: content.commit,
           name: content.name,
           body: content.body,
           prerelease: content.prerelease,
@@ -207,7 +209,6 @@ export function createGitHubClient(options: ClientOptions) {
         const { data } = await request('PATCH /repos/{owner}/{repo}/releases/{id}', {
           id,
           tag_name: content.tag,
-          target_commitish: content.commit,
           name: content.name,
           body: content.body,
           prerelease: content.prerelease,

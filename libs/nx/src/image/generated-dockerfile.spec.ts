@@ -13,6 +13,14 @@ ENTRYPOINT ["/server"]
 `);
   });
 
+  it('copies every executable, and starts the one of the program', () => {
+    const text = generateDockerfile({ name: 'server', others: ['worker'], runtime: false });
+    expect(text).toContain(
+      `COPY --chmod=755 worker-linux-\${TARGETARCH}\${TARGETVARIANT} /worker\nUSER 65532\nENTRYPOINT ["/server"]`,
+    );
+    expect(() => readDockerfile(Buffer.from(text), 'Dockerfile')).not.toThrow();
+  });
+
   it('copies no runtime files where no executable needs any', () => {
     expect(generateDockerfile({ name: 'server', runtime: false })).not.toContain('runtime');
   });

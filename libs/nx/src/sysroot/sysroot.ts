@@ -54,7 +54,12 @@ export async function openSysroot(
 ): Promise<Sysroot> {
   if (plan.kind === 'folder') return openFolder(plan.folder, platform);
   if (plan.missing.length > 0) {
-    throw lacking(`${plan.missing.join(', ')} for ${platform}`, `--platforms=${platform}`);
+    const further = plan.missing.filter((name) => !SYSROOT_PACKAGES.includes(name));
+    const options = [
+      `--platforms=${platform}`,
+      ...(further.length > 0 ? [`--sysrootPackages=${further.join(',')}`] : []),
+    ];
+    throw lacking(`${plan.missing.join(', ')} for ${platform}`, options.join(' '));
   }
   const packages = await Promise.all(
     Object.entries(plan.packages).map(([name, pin]) => lockedPackage(cacheFolder, name, pin, options)),

@@ -35,7 +35,6 @@ describe('bun', () => {
   });
 
   it.each([
-    ['a Go program', { 'go.mod': '', 'main.go': '' }],
     ['a command that is a shell script', { 'package.json': '{"bin":"run.sh"}', 'run.sh': '' }],
     ['an empty folder', {}],
   ])('is not found by %s', (_, files) => {
@@ -79,8 +78,8 @@ describe('bun', () => {
     });
     const key = (arm: string, ...platforms: readonly string[]) =>
       configureToolchain({ name: 'bun', entry: 'a.ts' }).keyFacts({
-        name: 'a',
         workspaceRoot: '/',
+        name: 'x',
         platforms: platforms.map(parsePlatform),
         lock: lock(arm),
       });

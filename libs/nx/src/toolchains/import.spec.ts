@@ -22,7 +22,7 @@ const program = async (path: string, machine: 'x86_64' | 'aarch64' = 'x86_64'): 
 
 async function take(files: unknown, platform = AMD64): Promise<string> {
   const toolchain = configureToolchain({ name: 'import', files });
-  const context = { name: 'x', workspaceRoot: root, platforms: [platform], lock: EMPTY_LOCK };
+  const context = { workspaceRoot: root, name: 'x', platforms: [platform], lock: EMPTY_LOCK };
   const { signal } = new AbortController();
   const prepared = await toolchain.prepare({ ...context, cacheFolder: root, signal, progress: () => {} });
   const outfile = join(root, 'taken');
@@ -78,7 +78,11 @@ describe('import', () => {
       () => writeFile(join(root, 'out/x'), '#!/bin/sh\nexit 0\n', { mode: 0o755 }),
       'expected an ELF executable of x86_64',
     ],
-    ["another platform's executable", () => program('out/x', 'aarch64'), 'found one of aarch64'],
+    [
+      "another platform's executable",
+      () => program('out/x', 'aarch64'),
+      'found 64-bit little-endian aarch64',
+    ],
   ])('refuses %s', async (_, make, says) => {
     await make();
     await expect(take({ 'linux/amd64': 'out/x' })).rejects.toMatchObject({
@@ -109,7 +113,7 @@ describe('import', () => {
     const toolchain = configureToolchain({ name: 'import', files: 'out/x-{arch}' });
     const facts = () =>
       toolchain
-        .keyFacts({ workspaceRoot: root, platforms: [AMD64], lock: EMPTY_LOCK })
+        .keyFacts({ workspaceRoot: root, name: 'x', platforms: [AMD64], lock: EMPTY_LOCK })
         .then(JSON.stringify as never);
     await program('out/x-amd64');
     const before = await facts();
@@ -121,8 +125,65 @@ describe('import', () => {
     expect(toolchainOfProject({ name: 'import', files: '../out/{arch}' }, 'apps/a')).toEqual({
       name: 'import',
       files: 'apps/out/{arch}',
+      executables: {},
       dependsOn: [],
       version: 'unknown',
     });
+  });
+});
+
+describe('import of several executables', () => {
+  it('takes each to its place', async () => {
+    await program('out/x-amd64');
+    await program('out/worker-amd64');
+    const toolchain = configureToolchain({
+      name: 'import',
+      files: 'out/x-{arch}',
+      executables: { worker: 'out/worker-{arch}' },
+    });
+    expect(toolchain.others).toEqual(['worker']);
+    const { signal } = new AbortController();
+    const context = { workspaceRoot: root, name: 'x', platforms: [AMD64], lock: EMPTY_LOCK };
+    const prepared = await toolchain.prepare({ ...context, cacheFolder: root, signal, progress: () => {} });
+    const others = [{ name: 'worker', outfile: join(root, 'taken-worker') }];
+    const outfile = join(root, 'taken');
+    const request = {
+      platform: AMD64,
+      name: 'x',
+      outfile,
+      others,
+      version: '1',
+      revision: null,
+      sourceDateEpoch: 0,
+    };
+    await prepared.compile(request);
+    expect(await readFile(join(root, 'taken-worker'))).toEqual(
+      await readFile(join(root, 'out/worker-amd64')),
+    );
+  });
+
+  it('refuses a worker that is not there', async () => {
+    const toolchain = configureToolchain({
+      name: 'import',
+      files: 'out/x-{arch}',
+      executables: { worker: { 'linux/amd64': 'out/absent' } },
+    });
+    await program('out/x-amd64');
+    const { signal } = new AbortController();
+    const context = { workspaceRoot: root, name: 'x', platforms: [AMD64], lock: EMPTY_LOCK };
+    const prepared = await toolchain.prepare({ ...context, cacheFolder: root, signal, progress: () => {} });
+    const others = [{ name: 'worker', outfile: join(root, 'taken-worker') }];
+    const request = {
+      platform: AMD64,
+      name: 'x',
+      outfile: join(root, 'taken'),
+      others,
+      version: '1',
+      revision: null,
+      sourceDateEpoch: 0,
+    };
+    await expect(prepared.compile(request)).rejects.toThrow(
+      'out/absent: expected an executable, found nothing',
+    );
   });
 });

@@ -89,6 +89,7 @@ export async function strangersWorkspace(
       await nxOk(args, env);
       return readTaskResults(join(root, '.nx/cache'));
     },
-    [Symbol.asyncDispose]: () => rm(root, { recursive: true, force: true }),
+    // What Nx started may still write.
+    [Symbol.asyncDispose]: () => rm(root, { recursive: true, force: true, maxRetries: 10 }),
   };
 }

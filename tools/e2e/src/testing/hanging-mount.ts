@@ -7,7 +7,7 @@ import { execa } from 'execa';
 import { THIS_WORKSPACE } from './workspace.ts';
 
 /** The sidecar's fault filesystem: a program of the project `app`, run as one. */
-const PROGRAM = join(THIS_WORKSPACE, 'apps/mount-monitor/src/testing/fault-filesystem.ts');
+const PROGRAM = join(THIS_WORKSPACE, 'apps/mount-monitor/testing/fault-filesystem.ts');
 const DEADLINE_MS = 20_000;
 
 /** A FUSE mount with a canary, which can take requests and not answer them. Needs root and /dev/fuse. */

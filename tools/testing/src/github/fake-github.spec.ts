@@ -11,6 +11,7 @@ describe('the fake GitHub, like github.com', () => {
       token: 'secret',
       tags: { 'v1.0.0': COMMIT },
       immutable: true,
+      workflows: true,
     });
   });
   afterEach(() => github[Symbol.asyncDispose]());
@@ -115,6 +116,30 @@ describe('the fake GitHub, like github.com', () => {
     expect((await call('GET', '/releases/latest')).json.tag_name).toBe('v1.2.0');
     await publish('v1.2.1', {});
     expect((await call('GET', '/releases/latest')).json.tag_name).toBe('v1.2.1');
+  });
+
+  it('refuses a target commit where the token may not change workflows, and takes a release without one', async () => {
+    await using strict = await startFakeGitHub({
+      repository: 'o/r',
+      token: 'secret',
+      tags: { 'v1.0.0': COMMIT },
+    });
+    const send = async (method: string, path: string, content: object) => {
+      const response = await fetch(`${strict.baseUrl}/repos/o/r${path}`, {
+        method,
+        headers: { authorization },
+        body: JSON.stringify(content),
+      });
+      return { status: response.status, json: JSON.parse(await response.text()) };
+    };
+    const content = { tag_name: 'v1.0.0', draft: true };
+    const refused = await send('POST', '/releases', { ...content, target_commitish: COMMIT });
+    expect([refused.status, refused.json.message]).toEqual([403, 'Resource not accessible by integration']);
+    const made = await send('POST', '/releases', content);
+    expect(made.status).toBe(201);
+    const path = `/releases/${made.json.id}`;
+    expect((await send('PATCH', path, { target_commitish: COMMIT })).status).toBe(403);
+    expect((await send('PATCH', path, { draft: false })).status).toBe(200);
   });
 
   it('makes the tag of a release that is published without one', async () => {

@@ -57,6 +57,8 @@ export interface FakeGitHubOptions {
   readonly token: string;
   /** The commit of each tag. */
   readonly tags: Readonly<Record<string, string>>;
+  /** Whether the token may change workflows, as a person's can and GITHUB_TOKEN never does. Default: false. */
+  readonly workflows?: boolean;
   /** Whether published releases can't be changed. */
   readonly immutable?: boolean;
   /** Whether the API tells the digests of assets; those uploaded before mid-2025 have none. Default: true. */
@@ -286,6 +288,7 @@ function authenticate(state: State, authorization: string | undefined): boolean 
 }
 
 function create(state: State, content: Readonly<Record<string, unknown>>): FakeRelease {
+  requireWorkflowsRight(state, content);
   const tag = String(content.tag_name ?? '');
   if (tag === '') throw new HttpError(422, 'Invalid request.\n\n"tag_name" wasn\'t supplied.');
   const release: FakeRelease = {
@@ -305,6 +308,15 @@ function create(state: State, content: Readonly<Record<string, unknown>>): FakeR
   return update(state, release, { draft: false, ...content });
 }
 
+/**
+ * A target commit needs a token that may change workflows where the commit touches any; every commit here is taken to.
+ * https://github.com/cli/cli/issues/9514, https://docs.github.com/rest/releases/releases#update-a-release
+ */
+function requireWorkflowsRight(state: State, content: Readonly<Record<string, unknown>>): void {
+  if (content.target_commitish === undefined || state.options.workflows === true) return;
+  throw new HttpError(403, 'Resource not accessible by integration');
+}
+
 function requireFreeTag(state: State, tag: string, self: FakeRelease): void {
   if (!state.releases.some((each) => each !== self && !each.draft && each.tag === tag)) return;
   throw new HttpError(422, 'Validation Failed', [
@@ -313,6 +325,7 @@ function requireFreeTag(state: State, tag: string, self: FakeRelease): void {
 }
 
 function update(state: State, release: FakeRelease, content: Readonly<Record<string, unknown>>): FakeRelease {
+  requireWorkflowsRight(state, content);
   const draft = typeof content.draft === 'boolean' ? content.draft : release.draft;
   const tag = typeof content.tag_name === 'string' ? content.tag_name : release.tag;
   if (release.immutable && (draft || tag !== release.tag))

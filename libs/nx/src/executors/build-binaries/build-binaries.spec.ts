@@ -226,6 +226,14 @@ describe('planBuild', () => {
       version: { ...RELEASE.version, releaseVersion },
     });
 
+  it('refuses a folder that holds the build of another program', () => {
+    const withFormer = (former: string) => () => planBuild(OPTIONS, '/workspace', { ...RELEASE, former });
+    expect(withFormer('tool')).toThrow(
+      expect.objectContaining({ code: 'OUTPUT', message: expect.stringContaining('found one of tool') }),
+    );
+    expect(withFormer(OPTIONS.name)).not.toThrow();
+  });
+
   it('sorts the platforms, so that their order in the options changes nothing', () => {
     expect(
       plan({ platforms: ['linux/arm64', 'linux/x86_64'] }).platforms.map(({ platform }) => platform),

@@ -1,8 +1,6 @@
 import type { ExecutorContext } from '@nx/devkit';
-
 import { executablesOf, type Manifest } from '../../artifacts/manifest.ts';
 import { checkOutputPath } from '../../files/workspace-path.ts';
-
 import { writeJobOutputs, writeJobSummary } from '../../github/job-summary.ts';
 import { reportFailures } from '../failures.ts';
 import { readBuildFacts } from './facts.ts';

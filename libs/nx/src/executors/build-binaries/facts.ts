@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { readManifest } from '../../artifacts/manifest.ts';
 import { type Platform, parsePlatforms } from '../../artifacts/platform.ts';
 import { listedKeyFacts, planListed } from '../../image/listed/plan.ts';
 import { type ListedFacts, readListed } from '../../image/listed/workspace-files.ts';
@@ -14,21 +15,35 @@ import type { BuildBinariesOptions } from './options.ts';
 export interface BuildFacts {
   readonly version: VersionFacts;
   readonly lock: Lock;
+  /** The program whose build is in the output folder now; undefined where there is none. */
+  readonly former?: string | undefined;
   /** What images get beside executables; undefined where nothing is listed. */
-  readonly listed?: ListedFacts;
+  readonly listed?: ListedFacts | undefined;
 }
 
-/** Reads what a build depends on. Throws `LOCKFILE` for a lock that can't be used, and what the version's facts throw. */
+/**
+ * Reads what a build depends on: with `outputPath` what is in that folder, with `files` what they name. Throws `LOCKFILE`
+ * for a lock that can't be used, and what the version's facts throw.
+ */
 export async function readBuildFacts(
   context: ProjectContext,
-  { files = [] }: Pick<Partial<BuildBinariesOptions>, 'files'>,
+  { outputPath, files }: Pick<Partial<BuildBinariesOptions>, 'outputPath' | 'files'>,
 ): Promise<BuildFacts> {
-  const [version, lock, listed] = await Promise.all([
+  const [version, lock, former, listed] = await Promise.all([
     readVersionFacts(context.root, process.env, tagPatternFor(context)),
     readLock(context.root),
-    readListed(context.root, files),
+    outputPath === undefined ? undefined : readFormer(resolve(context.root, outputPath)),
+    files === undefined ? undefined : readListed(context.root, files),
   ]);
-  return { version, lock, ...(files.length > 0 && { listed }) };
+  return { version, lock, former, listed };
+}
+
+// A manifest that can't be read tells of no program: the build replaces it.
+async function readFormer(folder: string): Promise<string | undefined> {
+  return readManifest(folder).then(
+    ({ manifest }) => manifest.name,
+    () => undefined,
+  );
 }
 
 /**
@@ -40,7 +55,8 @@ export async function readKeyFacts(
   options: Partial<BuildBinariesOptions> & Pick<BuildBinariesOptions, 'toolchain' | 'name'>,
   context: ProjectContext,
 ): Promise<unknown> {
-  const { version, lock, listed } = await readBuildFacts(context, options);
+  const { files } = options;
+  const { version, lock, listed } = await readBuildFacts(context, files === undefined ? {} : { files });
   const toolchain = configureToolchain(options.toolchain);
   const platforms = platformsOf(options, toolchain.name);
   const sysroot = { sysrootPackages: [], ...options };
@@ -50,8 +66,8 @@ export async function readKeyFacts(
       sysrootFacts(planSysroot(sysroot, context.root, lock, platform), platform),
     ),
   ]);
-  const files = listed && (await listedKeyFacts(planListed(listed, lock)));
-  return { version: versionFromFacts(version), compiler, sysroots, files };
+  const contents = listed && (await listedKeyFacts(planListed(listed, lock)));
+  return { version: versionFromFacts(version), compiler, sysroots, files: contents };
 }
 
 /** The platforms of a build, sorted: what the options say, else the toolchain's own. Throws `INVALID_PLATFORM`. */

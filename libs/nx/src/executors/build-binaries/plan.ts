@@ -44,12 +44,13 @@ export interface BuildPlan {
 export function planBuild(
   options: BuildBinariesOptions,
   workspaceRoot: string,
-  { version: versionFacts, lock, listed }: BuildFacts,
+  { version: versionFacts, lock, former, listed }: BuildFacts,
 ): BuildPlan {
   const { version, revision, sourceDateEpoch } = versionFromFacts(versionFacts);
   const toolchain = configureToolchain(options.toolchain);
   const platforms = platformsOf(options, toolchain.name);
   checkNames([options.name, ...toolchain.others]);
+  checkFormer(options, former);
   return {
     name: options.name,
     version,
@@ -67,6 +68,18 @@ export function planBuild(
     files: listed === undefined ? [] : planListed(listed, lock),
     lock,
   };
+}
+
+// Two programs that fill one folder would lose one of them without a word.
+function checkFormer({ name, outputPath }: BuildBinariesOptions, former: string | undefined): void {
+  if (former === undefined || former === name) return;
+  throw new PrebuiltError(
+    'OUTPUT',
+    `${outputPath}: expected no build or one of ${name}, found one of ${former}`,
+    {
+      hint: 'Give each program an output folder of its own ("output" in prebuilt.json); if this one was renamed, remove the folder.',
+    },
+  );
 }
 
 // Each name is that of a file beside others.

@@ -313,7 +313,7 @@ describe('github-release', () => {
     const [draft] = github.releases;
     await client.uploadAsset(await client.readRelease(draft?.id ?? 0), { name: 'stray', path: stray });
     await expect(run('draft')).rejects.toThrow('stray: expected no such asset');
-    await client.createDraft({ tag: 'v1.2.3', commit: 'main', name: '', body: '', prerelease: false });
+    await client.createDraft({ tag: 'v1.2.3', name: '', body: '', prerelease: false });
     await expect(run('draft')).rejects.toThrow('expected one release, found 2');
   });
 
@@ -355,6 +355,16 @@ describe('github-release', () => {
     await run('publish');
   });
 
+  it('says so where the tag moved while the page was published', async () => {
+    await release('1.2.3');
+    await run('draft');
+    github.setFault(({ method }) => {
+      if (method === 'PATCH') github.setTag('v1.2.3', 'd'.repeat(40));
+      return undefined;
+    });
+    await expect(run('publish')).rejects.toThrow(/expected the tag at commit [0-9a-f]{40}, found d{40}/);
+  });
+
   it('makes a prerelease one on the page too, and not the latest', async () => {
     await release('1.2.4-rc.1');
     await run('draft');
@@ -367,7 +377,7 @@ describe('github-release', () => {
     await project.git('tag', 'v1.2.3');
     await release('1.1.9');
     const { client } = await plan('draft');
-    const higher = { tag: 'v1.2.3', commit: 'main', name: '', body: '', prerelease: false };
+    const higher = { tag: 'v1.2.3', name: '', body: '', prerelease: false };
     await client.updateRelease((await client.createDraft(higher)).id, higher, { makeLatest: true });
     await run('draft');
     const { plan: planned } = await run('publish');

@@ -21,7 +21,6 @@ export async function runRelease(
 ): Promise<ReleaseResult> {
   const content = {
     tag: plan.tag,
-    commit: plan.commit,
     name: plan.name,
     body: plan.body,
     prerelease: plan.prerelease,
@@ -120,14 +119,17 @@ async function checkPublished(
   client: GitHubClient,
 ): Promise<void> {
   await checkAssets(plan, published, client);
-  const latest = await client.latestTag();
+  const [latest, commit] = await Promise.all([client.latestTag(), client.commitOfTag(plan.tag)]);
+  // A tag that was deleted meanwhile is made again by GitHub, at the default branch.
   const problem = published.draft
     ? 'expected it published, found a draft'
     : published.tag !== plan.tag
       ? `expected the tag ${plan.tag}, found ${published.tag}`
-      : plan.latest.move !== (latest === plan.tag)
-        ? `expected it ${plan.latest.move ? '' : 'not '}to be the latest release, found ${latest ?? 'none'}`
-        : undefined;
+      : commit !== plan.commit
+        ? `expected the tag at commit ${plan.commit}, found ${commit ?? 'no such tag'}`
+        : plan.latest.move !== (latest === plan.tag)
+          ? `expected it ${plan.latest.move ? '' : 'not '}to be the latest release, found ${latest ?? 'none'}`
+          : undefined;
   if (problem === undefined) return;
   throw new PrebuiltError('RELEASE_CONFLICT', `${plan.tag}, after publishing: ${problem}`, {
     hint: `See ${published.pageUrl}`,

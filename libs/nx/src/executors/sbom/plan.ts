@@ -29,7 +29,7 @@ export interface SbomPlan {
 }
 
 /**
- * Lists what is in each platform's image, from the manifest: the executable, its components (libraries and
+ * Lists what is in each platform's image, from the manifest: the executables, their components (libraries and
  * the language's runtime), and the distribution packages with their files. Files without a package, listed ones of the
  * workspace or from a sysroot that was not made of packages, are listed alone. `uuidOf` derives a UUID from a text.
  */
@@ -50,6 +50,15 @@ export function planSboms(
       files: [],
     },
     components: [
+      ...(artifact.others ?? []).map(
+        ({ path, sha256: content }): SbomComponent => ({
+          type: 'file',
+          name: path,
+          version: manifest.version,
+          sha256: content,
+          files: [],
+        }),
+      ),
       ...[...manifest.components, ...artifact.components].map(describeComponent),
       ...distributedFiles([...artifact.runtime.files, ...listedFiles(manifest.files ?? [])]),
     ],

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { sampleManifest } from '../../../testing/sample-manifest.ts';
+import { sampleManifest, withWorker } from '../../../testing/sample-manifest.ts';
 import type { Manifest } from '../../artifacts/manifest.ts';
 import { planSboms, type SbomPlan } from './plan.ts';
 import { formatSbom, uuidOf, writeSboms } from './run.ts';
@@ -36,6 +36,15 @@ describe('planSboms', () => {
     expect(one(plan(manifest)).components.at(-1)?.purl).toBe(
       'pkg:deb/ubuntu/libc6@2.36-9%2Bdeb12u14?arch=amd64',
     );
+  });
+
+  it('lists the executables that the program has beside its own, by their hashes', () => {
+    const [first] = plan(withWorker(sampleManifest));
+    expect(first?.components[0]).toMatchObject({
+      type: 'file',
+      name: 'worker-linux-amd64',
+      sha256: 'd'.repeat(64),
+    });
   });
 
   it('lists files without a package alone', () => {

@@ -8,7 +8,7 @@ import { environmentOf, MACHINE_VARIABLES, missingTool, NETWORK_VARIABLES } from
 export interface RustFacts {
   /** `1.95.0`. */
   readonly version: string;
-  /** All that `rustc --version --verbose` tells. */
+  /** All that rustc and cargo tell of their versions. */
   readonly verbose: string;
   /** The machine's own target. */
   readonly host: string;
@@ -21,7 +21,7 @@ export interface RustFacts {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** The oldest Rust whose cargo builds several targets at once. */
+/** The oldest cargo that builds several targets at once. */
 const MIN_MINOR = 64;
 
 // Where crates come from and with which credentials: without effect on what is compiled, which Cargo.lock says by hash.
@@ -41,22 +41,21 @@ export async function readRustFacts(folder: string): Promise<RustFacts> {
     if (!answer.ok) throw new PrebuiltError('TOOLCHAIN', `${file} ${args.join(' ')}: ${answer.text}`);
     return answer.text.trim();
   };
-  const [verbose, sysroot] = await Promise.all([
+  const [verbose, sysroot, cargo] = await Promise.all([
     ask('rustc', ['--version', '--verbose']),
     ask('rustc', ['--print', 'sysroot']),
     ask('cargo', ['--version']),
   ]);
   const told = (key: string): string => new RegExp(`^${key}: (.*)$`, 'm').exec(verbose)?.[1] ?? '';
-  const version = told('release');
-  const [, minor] = /^1\.(\d+)/.exec(version) ?? [];
+  const [, minor] = /^cargo 1\.(\d+)/.exec(cargo) ?? [];
   if (minor === undefined || Number(minor) < MIN_MINOR) {
-    throw new PrebuiltError('TOOLCHAIN', `rustc: expected 1.${MIN_MINOR} or newer, found ${version}`, {
+    throw new PrebuiltError('TOOLCHAIN', `cargo: expected 1.${MIN_MINOR} or newer, found ${cargo}`, {
       hint: 'Install a newer Rust: rustup update stable',
     });
   }
   return {
-    version,
-    verbose,
+    version: told('release'),
+    verbose: `${verbose}\n${cargo}`,
     host: told('host'),
     commit: told('commit-hash'),
     sysroot,

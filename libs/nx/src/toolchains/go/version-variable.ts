@@ -24,7 +24,8 @@ export async function canSetVariable(
     cwd: query.folder,
     env: { ...goEnvironment(query, platform), GOFLAGS: query.facts.isVendored ? '-mod=vendor' : '' },
   });
-  const declared = new RegExp(`^(var |\\t)${RegExp.escape(name)}( +string)?( += ["\`].*)?( *//.*)?$`, 'm');
+  const escaped = name.replaceAll(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`);
+  const declared = new RegExp(`^(var |\\t)${escaped}( +string)?( += ["\`].*)?( *//.*)?$`, 'm');
   return answer.ok && /^var\b/m.test(answer.text) && declared.test(answer.text);
 }
 

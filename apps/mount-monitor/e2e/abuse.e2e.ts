@@ -1,0 +1,132 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { abuses } from '../testing/abuse.ts';
+import { type MemoryCgroup, makeMemoryCgroup } from '../testing/cgroup.ts';
+import { Machine } from '../testing/machine.ts';
+import { MonitorProcess, Scratch } from '../testing/monitor-process.ts';
+import { descriptorsOf, memoryOf } from '../testing/proc.ts';
+
+const executable = inject('executable');
+const limitBytes = 64 * 1024 * 1024;
+/** How long the kubelet's answer may take, in ms, beyond what the machine itself takes. */
+const answerMs = 250;
+const scratch = new Scratch();
+let group: MemoryCgroup | undefined;
+let monitor: MonitorProcess;
+let machine: Machine;
+
+beforeAll(async () => {
+  group = makeMemoryCgroup(`mount-monitor-abuse-${process.pid}`, limitBytes);
+  machine = await Machine.watch(executable);
+  // Many mounts make large answers; they are checked seldom, so that what is measured is the server.
+  const mounts = Array.from({ length: 50 }, (_, index) => ({
+    path: scratch.mount(`m${index}`),
+    name: `mount-${index}`,
+  }));
+  const wrapper = group?.wrapper;
+  monitor = await MonitorProcess.start(
+    executable,
+    scratch,
+    { checkInterval: '60s', readTimeout: '5s', mounts },
+    wrapper === undefined ? {} : { wrapper },
+  );
+  await monitor.until('all are healthy', async () => (await monitor.status()).status === 'healthy');
+});
+
+afterAll(async () => {
+  await monitor[Symbol.asyncDispose]();
+  await machine[Symbol.asyncDispose]();
+  await group?.remove();
+  scratch[Symbol.dispose]();
+});
+
+async function begin(name: string): Promise<ChildProcess> {
+  const program = fileURLToPath(new URL('../testing/abuse.ts', import.meta.url));
+  const child = spawn(process.execPath, [program, name, String(monitor.port)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await new Promise<void>((resolve, reject) => {
+    child.once('exit', (code) => reject(new Error(`the abuser ended with ${code}`)));
+    child.stdout?.once('data', () => resolve());
+  });
+  return child;
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  const exited = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGKILL');
+  await exited;
+}
+
+/** What the monitor and the kernel hold for it, in bytes: anonymous memory and the queues of its connections. */
+function held(): number {
+  const pid = monitor.child.pid ?? 0;
+  const port = monitor.port.toString(16).toUpperCase().padStart(4, '0');
+  let queued = 0;
+  for (const family of ['tcp', 'tcp6']) {
+    for (const line of readFileSync(`/proc/${pid}/net/${family}`, 'utf8').split('\n')) {
+      const [, local = '', , , queues = ''] = line.trim().split(/\s+/);
+      if (!local.endsWith(`:${port}`)) continue;
+      for (const queue of queues.split(':')) queued += Number.parseInt(queue, 16) || 0;
+    }
+  }
+  return memoryOf(pid).anonymous * 1024 + queued;
+}
+
+async function metric(name: string): Promise<number> {
+  const { body } = await monitor.get('/metrics');
+  return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(body)?.[1]);
+}
+
+describe('a client beside the kubelet that', () => {
+  it.each(Object.keys(abuses))('%s keeps it from no answer and takes no memory', async (name) => {
+    const pid = monitor.child.pid ?? 0;
+    const abuser = await begin(name);
+    let slowest = 0;
+    let most = 0;
+    try {
+      for (let probe = 0; probe < 10; probe += 1) {
+        const askedAt = Date.now();
+        // The kubelet opens a connection for each probe.
+        const [answer, control] = await Promise.all([
+          monitor.request('GET', '/healthz/live', { 'User-Agent': 'kube-probe/1.34', Connection: 'close' }),
+          machine.answer(),
+        ]);
+        expect(answer.status).toBe(200);
+        const late = answer.milliseconds - control;
+        // What the machine itself was late by is not the monitor's doing.
+        const excused = late < answerMs ? 0 : await machine.latenessSince(askedAt);
+        expect(late - excused, `probe ${probe}`).toBeLessThan(answerMs);
+        slowest = Math.max(slowest, answer.milliseconds);
+        most = Math.max(most, held());
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    } finally {
+      await end(abuser);
+    }
+    console.log(`${name}: slowest ${slowest.toFixed(0)} ms, most ${(most / 1024 / 1024).toFixed(1)} MiB`);
+    expect(most).toBeLessThan(limitBytes);
+    await monitor.until(
+      'all is as before',
+      async () => (await metric('mount_monitor_http_connections')) <= 2,
+      15_000,
+    );
+    expect(descriptorsOf(pid)).toBeLessThan(100);
+    expect(monitor.child.exitCode).toBeNull();
+  });
+
+  it('was counted, and never had a process killed for its memory', async () => {
+    const { body } = await monitor.get('/metrics');
+    for (const reason of ['evicted', 'slow_reader', 'slow_head', 'pipelining', 'memory']) {
+      expect(body).toMatch(
+        new RegExp(`mount_monitor_http_connections_cut_total\\{reason="${reason}"\\} \\d`),
+      );
+    }
+    expect(body).toMatch(/mount_monitor_http_connections_cut_total\{reason="evicted"\} [1-9]/);
+    expect(body).toMatch(/mount_monitor_http_connections_cut_total\{reason="pipelining"\} [1-9]/);
+    expect(body).toMatch(/mount_monitor_http_requests_total\{code="405"\} [1-9]/);
+    expect(group?.killed() ?? 0).toBe(0);
+  });
+});

@@ -1,0 +1,244 @@
+import { spawnSync } from 'node:child_process';
+import { describe, expect, inject } from 'vitest';
+import {
+  freePort,
+  MonitorProcess,
+  runMonitor,
+  Scratch,
+  type StartOptions,
+} from '../testing/monitor-process.ts';
+import { canMountFuse, FaultMount } from '../testing/mounts.ts';
+import { need } from '../testing/needs.ts';
+import { childrenOf, descriptorsOf, memoryOf, stateOf } from '../testing/proc.ts';
+
+const executable = inject('executable');
+const timing = { checkInterval: '1s', readTimeout: '400ms' };
+const onFuse = need('root and /dev/fuse', canMountFuse, 'to mount the fault filesystem');
+
+function start(scratch: Scratch, config: Readonly<Record<string, unknown>>, options?: StartOptions) {
+  return MonitorProcess.start(executable, scratch, { ...timing, ...config }, options);
+}
+
+function pidOf(monitor: MonitorProcess): number {
+  return monitor.child.pid ?? 0;
+}
+
+/** Waits until the first mount fails for this reason. */
+async function untilReason(monitor: MonitorProcess, reason: string, index = 0): Promise<void> {
+  await monitor.until(`the reason is ${reason}`, async () => (await monitor.mount(index)).reason === reason);
+}
+
+async function untilHungProbe(monitor: MonitorProcess): Promise<void> {
+  await monitor.until('a probe hangs', async () => (await monitor.status()).hung_probes > 0);
+}
+
+describe('faults of a mount', () => {
+  onFuse('errors come out with their reasons, and recovery too', async () => {
+    using scratch = new Scratch();
+    await using mount = await FaultMount.mount(scratch, 'f');
+    const mounts = [
+      { path: mount.path },
+      { path: `${mount.path}/d1`, checkType: 'directory', minEntries: 1 },
+      { path: mount.path, name: 'table', checkType: 'mountpoint', fsType: 'fuse.fault' },
+    ];
+    await using monitor = await start(scratch, { mounts });
+    for (const index of [0, 1, 2]) await monitor.untilStatus('healthy', index);
+    for (const [fault, reason] of [
+      ['error EIO', 'io'],
+      ['error ESTALE', 'stale'],
+      ['error EACCES', 'permission'],
+    ] as const) {
+      await mount.fault(fault);
+      await untilReason(monitor, reason, 0);
+      await untilReason(monitor, reason, 1);
+      expect((await monitor.mount(2)).status).toBe('healthy');
+    }
+    await mount.fault('none');
+    for (const index of [0, 1]) await monitor.untilStatus('healthy', index);
+    await mount.crash();
+    await untilReason(monitor, 'not_connected', 0);
+    await untilReason(monitor, 'not_connected', 1);
+  });
+
+  onFuse('a short read passes without canaryContent and is content with it', async () => {
+    using scratch = new Scratch();
+    await using mount = await FaultMount.mount(scratch, 'f');
+    const mounts = [{ path: mount.path, canaryContent: 'ok' }, { path: `${mount.path}/d1` }];
+    await using monitor = await start(scratch, { mounts });
+    await monitor.untilStatus('healthy', 0);
+    await mount.fault('short');
+    await untilReason(monitor, 'content');
+    await monitor.untilStatus('healthy', 1);
+  });
+
+  onFuse('a delay below readTimeout passes, and one above it is a timeout', async () => {
+    using scratch = new Scratch();
+    await using mount = await FaultMount.mount(scratch, 'f');
+    await using monitor = await start(scratch, {
+      checkInterval: '3s',
+      readTimeout: '2s',
+      mounts: [{ path: mount.path }],
+    });
+    await mount.fault('delay 100');
+    await monitor.until(
+      'a slow check has passed',
+      async () => ((await monitor.mount()).last_duration_ms ?? 0) >= 100,
+    );
+    expect((await monitor.mount()).status).toBe('healthy');
+    await mount.fault('delay 4000');
+    await untilReason(monitor, 'timeout');
+  });
+});
+
+describe('a mount that takes requests and never answers', () => {
+  onFuse('is unknown until the first check has ended: alive, and not ready', async () => {
+    using scratch = new Scratch();
+    await using mount = await FaultMount.mount(scratch, 'f');
+    await mount.fault('hold');
+    const config = { checkInterval: '60s', readTimeout: '50s', mounts: [{ path: mount.path }] };
+    await using monitor = await start(scratch, config);
+    const codes = ['live', 'ready', 'status', 'self'].map(
+      async (name) => (await monitor.get(`/healthz/${name}`)).status,
+    );
+    expect(await Promise.all(codes)).toEqual([200, 503, 503, 200]);
+    const body = JSON.parse((await monitor.get('/healthz/ready')).body) as unknown;
+    expect(body).toMatchObject({
+      status: 'unhealthy',
+      mounts: [{ path: mount.path, status: 'unknown', failure_count: 0 }],
+    });
+    expect(await monitor.mount()).not.toHaveProperty('last_check');
+    await mount.fault('none');
+    await monitor.untilStatus('healthy');
+  });
+
+  onFuse('is timeout at first and then hung, without further processes, and heals', async () => {
+    using scratch = new Scratch();
+    await using mount = await FaultMount.mount(scratch, 'f');
+    await using monitor = await start(scratch, {
+      mounts: [
+        { path: mount.path, name: 'bad' },
+        { path: scratch.mount('good'), name: 'good' },
+      ],
+    });
+    await monitor.untilStatus('healthy', 0);
+    await mount.fault('hold');
+    await untilReason(monitor, 'timeout');
+    await untilReason(monitor, 'hung');
+    const status = await monitor.status();
+    expect(status).toMatchObject({
+      hung_probes: 1,
+      mounts: [{ probe_hung: true }, { probe_hung: false, status: 'healthy' }],
+    });
+    const metrics = (await monitor.get('/metrics')).body;
+    expect(metrics).toMatch(/mount_monitor_probe_hung\{name="bad",[^}]*\} 1\n/);
+    expect(metrics).toMatch(/mount_monitor_checks_total\{name="bad",[^}]*reason="hung"\} [1-9]/);
+    // The one that hangs, besides at most one of the healthy mount.
+    const stuck = childrenOf(pidOf(monitor)).filter((pid) => stateOf(pid) === 'D');
+    expect(stuck).toHaveLength(1);
+    await mount.fault('none');
+    await monitor.untilStatus('healthy', 0);
+    expect((await monitor.status()).hung_probes).toBe(0);
+  });
+
+  onFuse('costs no more processes and file descriptors after a hundred hung checks', async () => {
+    using scratch = new Scratch();
+    await using mount = await FaultMount.mount(scratch, 'f');
+    const mounts = Array.from({ length: 20 }, (_, index) => ({
+      path: `${mount.path}/d${index}`,
+      failureThreshold: 1,
+    }));
+    await using monitor = await start(scratch, { logLevel: 'error', mounts });
+    await monitor.until('all are healthy', async () => (await monitor.status()).status === 'healthy');
+    await mount.fault('hold');
+    await monitor.until(
+      'all probes hang',
+      async () => (await monitor.status()).hung_probes === mounts.length,
+    );
+    const hungChecks = async (): Promise<number> => {
+      const { body } = await monitor.get('/metrics');
+      return [...body.matchAll(/reason="hung"\} (\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
+    };
+    const before = {
+      processes: childrenOf(pidOf(monitor)).length,
+      descriptors: descriptorsOf(pidOf(monitor)),
+      checks: await hungChecks(),
+    };
+    await monitor.until(
+      'a hundred more checks were hung',
+      async () => (await hungChecks()) >= before.checks + 100,
+      40_000,
+    );
+    expect(childrenOf(pidOf(monitor)).length).toBe(before.processes);
+    expect(before.processes).toBe(mounts.length);
+    expect(descriptorsOf(pidOf(monitor))).toBeLessThanOrEqual(before.descriptors + 2);
+    const [probe = 0] = childrenOf(pidOf(monitor));
+    const { resident, anonymous } = memoryOf(pidOf(monitor));
+    console.log(
+      `hung mounts: ${mounts.length}; monitor ${resident} KiB resident, ${anonymous} KiB anonymous; a hung probe ${memoryOf(probe).anonymous} KiB anonymous`,
+    );
+    await mount.fault('none');
+    await monitor.until('all are healthy again', async () => (await monitor.status()).status === 'healthy');
+    expect((await monitor.status()).hung_probes).toBe(0);
+  });
+
+  onFuse('does not keep SIGTERM from ending the monitor', async () => {
+    using scratch = new Scratch();
+    await using mount = await FaultMount.mount(scratch, 'f');
+    await using monitor = await start(scratch, { mounts: [{ path: mount.path }] });
+    await monitor.untilStatus('healthy');
+    await mount.fault('hold');
+    await untilHungProbe(monitor);
+    const [probe = 0] = childrenOf(pidOf(monitor));
+    monitor.signal('SIGTERM');
+    expect(await monitor.exited).toEqual({ code: 0, signal: null });
+    expect(stateOf(probe)).toBe('D');
+  });
+
+  onFuse('as PID 1 has its exit held by the kernel until the probe has ended', async () => {
+    using scratch = new Scratch();
+    await using mount = await FaultMount.mount(scratch, 'f');
+    const wrapper = ['/usr/bin/env', 'PATH=/usr/bin:/bin', 'unshare', '--pid', '--fork', '--mount-proc'];
+    await using monitor = await start(scratch, { mounts: [{ path: mount.path }] }, { wrapper });
+    await monitor.untilStatus('healthy');
+    await mount.fault('hold');
+    await untilHungProbe(monitor);
+    const [first = 0] = childrenOf(pidOf(monitor));
+    spawnSync('kill', ['-TERM', String(first)]);
+    await monitor.until('it has shut down', () => monitor.stdout.includes('shutdown complete'));
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(monitor.child.exitCode).toBeNull();
+    await mount.fault('none');
+    expect((await monitor.exited).code).toBe(0);
+  });
+
+  onFuse('fails init container mode within its time', async () => {
+    using scratch = new Scratch();
+    await using mount = await FaultMount.mount(scratch, 'f');
+    await mount.fault('hold');
+    const path = scratch.write('c.json', JSON.stringify({ ...timing, mounts: [{ path: mount.path }] }));
+    const { code, stderr } = runMonitor(executable, ['--init-container-mode', '-c', path]);
+    expect(code).toBe(1);
+    expect(JSON.parse(stderr.split('\n')[0] ?? '')).toMatchObject({ reason: 'timeout', path: mount.path });
+    await mount.fault('none');
+  });
+
+  onFuse('is not asked again after a reload that changes how it is checked', async () => {
+    using scratch = new Scratch();
+    await using mount = await FaultMount.mount(scratch, 'f');
+    const port = await freePort();
+    await using monitor = await start(scratch, { httpPort: port, mounts: [{ path: mount.path }] });
+    await monitor.untilStatus('healthy');
+    await mount.fault('hold');
+    await untilHungProbe(monitor);
+    scratch.write(
+      'config.json',
+      JSON.stringify({ ...timing, httpPort: port, mounts: [{ path: mount.path, checkType: 'directory' }] }),
+    );
+    monitor.signal('SIGHUP');
+    await monitor.until('it has reloaded', () => monitor.stdout.includes('configuration reloaded'));
+    await untilReason(monitor, 'hung');
+    expect(childrenOf(pidOf(monitor))).toHaveLength(1);
+    await mount.fault('none');
+    await monitor.untilStatus('healthy');
+  });
+});

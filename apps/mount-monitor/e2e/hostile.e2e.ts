@@ -1,0 +1,256 @@
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, inject, it } from 'vitest';
+import { MonitorProcess, runMonitor, Scratch } from '../testing/monitor-process.ts';
+import { canMountFuse, FaultMount } from '../testing/mounts.ts';
+import { need } from '../testing/needs.ts';
+import { childrenOf, memoryOf } from '../testing/proc.ts';
+
+const executable = inject('executable');
+const timing = { checkInterval: '1s', readTimeout: '900ms' };
+const isRoot = process.getuid?.() === 0;
+const asRoot = need('root', isRoot, 'to make namespaces');
+const path = 'PATH=/usr/sbin:/usr/bin:/sbin:/bin';
+/** As a container runs it: another user, no capability, no way to gain one. */
+const asNobody = [
+  'setpriv',
+  '--reuid=65534',
+  '--regid=65534',
+  '--clear-groups',
+  '--bounding-set=-all',
+  '--inh-caps=-all',
+  '--no-new-privs',
+];
+
+/** Runs a script in a mount namespace of its own, then the program as nobody. */
+function inNamespace(script: string): readonly string[] {
+  const shell = `set -e; mount --make-rprivate /; ${script}; exec ${asNobody.join(' ')} "$@"`;
+  return ['/usr/bin/env', '-i', path, 'unshare', '--mount', 'sh', '-c', shell, 'sh'];
+}
+
+async function expectToWork(monitor: MonitorProcess): Promise<void> {
+  await monitor.untilStatus('healthy');
+  for (const endpoint of [
+    '/',
+    '/metrics',
+    '/healthz/live',
+    '/healthz/ready',
+    '/healthz/self',
+    '/healthz/status',
+  ]) {
+    expect((await monitor.get(endpoint)).status, endpoint).toBe(200);
+  }
+  monitor.signal('SIGTERM');
+  expect((await monitor.exited).code).toBe(0);
+  expect(monitor.stderr).toBe('');
+}
+
+describe('hostile surroundings', () => {
+  asRoot('user 65534 without capabilities on a read-only root: it works', async () => {
+    using scratch = new Scratch();
+    chmodSync(scratch.path, 0o755);
+    const config = { ...timing, mounts: [{ path: scratch.mount('m') }] };
+    const wrapper = inNamespace(
+      'mount -o remount,bind,ro /; if touch /tmp/written 2>/dev/null; then exit 9; fi',
+    );
+    await using monitor = await MonitorProcess.start(executable, scratch, config, { wrapper });
+    await expectToWork(monitor);
+  });
+
+  asRoot('no /tmp, no home, nothing writable: it works', async () => {
+    using scratch = new Scratch();
+    chmodSync(scratch.path, 0o755);
+    scratch.mount('m');
+    const config = { ...timing, mounts: [{ path: '/mnt/m' }] };
+    const script = [
+      `mount --bind ${scratch.path} /mnt`,
+      `mount --bind ${dirname(executable)} /media`,
+      'mount -t tmpfs -o ro,size=4k none /tmp',
+      'mount -t tmpfs -o ro,size=4k none /root',
+      'mount -o remount,bind,ro /',
+      'cd /',
+    ].join('; ');
+    const args = ['--config', '/mnt/config.json'];
+    await using monitor = await MonitorProcess.start('/media/mount-monitor', scratch, config, {
+      wrapper: inNamespace(script),
+      args,
+    });
+    await expectToWork(monitor);
+  });
+
+  asRoot('a configuration that it may not read: it says so and exits 1', () => {
+    using scratch = new Scratch();
+    chmodSync(scratch.path, 0o755);
+    const file = scratch.write('secret.json', '{}');
+    chmodSync(file, 0o600);
+    const { code, stderr } = runMonitor(executable, ['-c', file], {
+      wrapper: ['/usr/bin/env', '-i', path, ...asNobody],
+    });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /^configuration error: .*secret\.json: cannot read the configuration file: EACCES/,
+    );
+  });
+
+  asRoot('a port that it may not use: it says so and exits 1', () => {
+    using scratch = new Scratch();
+    chmodSync(scratch.path, 0o755);
+    const file = scratch.write(
+      'c.json',
+      JSON.stringify({ ...timing, httpPort: 81, mounts: [{ path: scratch.mount('m') }] }),
+    );
+    const lowPorts = 'sysctl -q -w net.ipv4.ip_unprivileged_port_start=1024';
+    const wrapper = [
+      '/usr/bin/env',
+      '-i',
+      path,
+      'unshare',
+      '--net',
+      'sh',
+      '-c',
+      `${lowPorts}; exec ${asNobody.join(' ')} "$@"`,
+      'sh',
+    ];
+    const { code, stderr } = runMonitor(executable, ['-c', file], { wrapper });
+    expect(code).toBe(1);
+    expect(stderr).toContain('cannot listen on port 81: no permission to use the port (EACCES)');
+  });
+
+  it('.env and bunfig.toml in the working directory change nothing', async () => {
+    using scratch = new Scratch();
+    const cwd = join(scratch.path, 'cwd');
+    mkdirSync(cwd);
+    const proof = join(scratch.path, 'code-was-run');
+    writeFileSync(
+      join(cwd, '.env'),
+      'KUBERNETES_SERVICE_HOST=127.0.0.1\nKUBERNETES_SERVICE_PORT=1\nPOD_NAME=evil\nPOD_NAMESPACE=evil\nRELEASE_VERSION=6.6.6\n',
+    );
+    writeFileSync(join(cwd, 'bunfig.toml'), 'preload = ["./preload.ts"]\n');
+    writeFileSync(
+      join(cwd, 'preload.ts'),
+      `require('node:fs').writeFileSync(${JSON.stringify(proof)}, 'x');\n`,
+    );
+    const config = { ...timing, mounts: [{ path: scratch.mount('m') }], watchdog: { enabled: true } };
+    await using monitor = await MonitorProcess.start(executable, scratch, config, { cwd });
+    await monitor.untilStatus('healthy');
+    const { watchdog, version } = await monitor.status();
+    expect(watchdog).toMatchObject({ state: 'disarmed' });
+    expect(version).not.toBe('6.6.6');
+    expect(existsSync(proof)).toBe(false);
+  });
+
+  it('probes that cannot be started change no state, and fail /healthz/self', async () => {
+    using scratch = new Scratch();
+    const copy = join(scratch.path, 'copy');
+    copyFileSync(executable, copy);
+    chmodSync(copy, 0o755);
+    const config = { ...timing, failureThreshold: 1, mounts: [{ path: scratch.mount('m') }] };
+    await using monitor = await MonitorProcess.start(copy, scratch, config);
+    await monitor.untilStatus('healthy');
+    scratch.remove('copy');
+    // The probes that are there go on; these are ended as by the OOM killer.
+    for (const probe of childrenOf(monitor.child.pid ?? 0)) process.kill(probe, 'SIGKILL');
+    await monitor.until(
+      'the loop has stalled',
+      async () => (await monitor.get('/healthz/self')).status === 503,
+    );
+    expect(JSON.parse((await monitor.get('/healthz/self')).body)).toMatchObject({
+      status: 'unhealthy',
+      stalled_mounts: [join(scratch.path, 'm')],
+    });
+    expect((await monitor.mount()).status).toBe('healthy');
+    expect((await monitor.get('/metrics')).body).toMatch(/result="inconclusive",reason=""\} [1-9]/);
+    expect(monitor.log().find(({ level }) => level === 'error')).toMatchObject({
+      msg: 'health check inconclusive',
+    });
+  });
+
+  it('stdout and stderr that nobody reads any more do not end it', async () => {
+    using scratch = new Scratch();
+    const config = { ...timing, logLevel: 'debug', mounts: [{ path: scratch.mount('m') }] };
+    await using monitor = await MonitorProcess.start(executable, scratch, config);
+    monitor.child.stdout?.destroy();
+    monitor.child.stderr?.destroy();
+    await monitor.untilStatus('healthy');
+    const { history = '' } = await monitor.mount();
+    await monitor.until(
+      'it goes on checking',
+      async () => ((await monitor.mount()).history ?? '').length >= history.length + 2,
+    );
+  });
+});
+
+/** Where a cgroup with a memory limit can be made, as far as that is allowed. */
+function memoryCgroup(name: string): string | undefined {
+  for (const root of ['/sys/fs/cgroup', '/sys/fs/cgroup/memory']) {
+    const group = join(root, name);
+    try {
+      mkdirSync(group);
+    } catch {
+      continue;
+    }
+    for (const limit of ['memory.max', 'memory.limit_in_bytes']) {
+      if (existsSync(join(group, limit))) return group;
+    }
+    rmdirSync(group);
+  }
+  return undefined;
+}
+
+const group = isRoot ? memoryCgroup(`mount-monitor-test-${process.pid}`) : undefined;
+
+describe('a memory limit of 64 MiB', () => {
+  need(
+    'a cgroup with a memory limit',
+    group !== undefined && canMountFuse,
+    'and FUSE',
+  )('holds ten hung mounts', async () => {
+    const folder = group ?? '';
+    const version2 = existsSync(join(folder, 'memory.max'));
+    writeFileSync(join(folder, version2 ? 'memory.max' : 'memory.limit_in_bytes'), String(64 * 1024 * 1024));
+    try {
+      using scratch = new Scratch();
+      await using mount = await FaultMount.mount(scratch, 'f');
+      const mounts = Array.from({ length: 10 }, (_, index) => ({ path: `${mount.path}/d${index}` }));
+      const wrapper = ['/bin/sh', '-c', `echo $$ > ${folder}/cgroup.procs; exec "$@"`, 'sh'];
+      await using monitor = await MonitorProcess.start(
+        executable,
+        scratch,
+        { ...timing, logLevel: 'error', mounts },
+        { wrapper },
+      );
+      await monitor.until('all are healthy', async () => (await monitor.status()).status === 'healthy');
+      await mount.fault('hold');
+      await monitor.until('all hang', async () => (await monitor.status()).hung_probes === mounts.length);
+      await new Promise((resolve) => setTimeout(resolve, 3000));
+      expect((await monitor.get('/healthz/self')).status).toBe(200);
+      const used = readFileSync(
+        join(folder, version2 ? 'memory.current' : 'memory.usage_in_bytes'),
+        'utf8',
+      ).trim();
+      console.log(
+        `64 MiB limit, 10 hung mounts: ${Math.round(Number(used) / 1024)} KiB charged, monitor ${memoryOf(monitor.child.pid ?? 0).anonymous} KiB anonymous`,
+      );
+      if (version2) expect(readFileSync(join(folder, 'memory.events'), 'utf8')).toContain('oom_kill 0');
+      await mount.fault('none');
+      await monitor.until('all are healthy again', async () => (await monitor.status()).status === 'healthy');
+    } finally {
+      // Processes that have just ended leave a moment later.
+      for (let attempt = 0; attempt < 50 && existsSync(folder); attempt += 1) {
+        try {
+          rmdirSync(folder);
+        } catch {
+          await new Promise((resolve) => setTimeout(resolve, 100));
+        }
+      }
+    }
+  });
+});

@@ -1,0 +1,301 @@
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { describe, expect, inject, it } from 'vitest';
+import { Fifo } from '../testing/fifo.ts';
+import { ask, freePort, MonitorProcess, Scratch } from '../testing/monitor-process.ts';
+import { need } from '../testing/needs.ts';
+import { childrenOf, stateOf } from '../testing/proc.ts';
+
+const executable = inject('executable');
+const timing = { checkInterval: '1s', readTimeout: '900ms', logLevel: 'debug' };
+const isRoot = process.getuid?.() === 0;
+
+/** How long an answer may take while nobody reads the log, in ms; without the mend there is none at all. */
+const answerMs = 250;
+
+/** How long SIGTERM may take with lines that nobody reads, in ms. */
+const endMs = 3000;
+
+/** Holds the monitor to its endpoints, its checks and its end, whatever its log goes to. */
+async function expectToGoOn(monitor: MonitorProcess): Promise<void> {
+  await monitor.untilStatus('healthy');
+  const { history = '' } = await monitor.mount();
+  for (const endpoint of ['/healthz/live', '/healthz/ready', '/healthz/status', '/metrics']) {
+    const answer = await monitor.get(endpoint);
+    expect(answer.status).toBe(200);
+    expect(answer.milliseconds, endpoint).toBeLessThan(answerMs);
+  }
+  await monitor.until('it goes on checking', async () => {
+    return ((await monitor.mount()).history ?? '').length >= history.length + 2;
+  });
+}
+
+async function expectToEnd(monitor: MonitorProcess): Promise<void> {
+  const start = performance.now();
+  monitor.signal('SIGTERM');
+  expect(await monitor.exited).toEqual({ code: 0, signal: null });
+  expect(performance.now() - start).toBeLessThan(endMs);
+}
+
+async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 20_000;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error(`waited in vain until ${what}`);
+    await wait(25);
+  }
+}
+
+async function lostLines(monitor: MonitorProcess): Promise<number> {
+  return lostIn((await monitor.get('/metrics')).body);
+}
+
+function lostIn(metrics: string): number {
+  return Number(/^mount_monitor_log_lines_lost_total (\d+)$/m.exec(metrics)?.[1]);
+}
+
+function messages(text: string): readonly Record<string, unknown>[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+describe('a log that nobody reads does not stop the monitor', () => {
+  it.each([
+    ['stdout', [true, false]],
+    ['stderr', [false, true]],
+    ['stdout and stderr', [true, true]],
+  ] as const)('when %s is a full, blocking pipe', async (_, [stdoutFull, stderrFull]) => {
+    using scratch = new Scratch();
+    using stdout = new Fifo(scratch, 'stdout');
+    using stderr = new Fifo(scratch, 'stderr');
+    if (stdoutFull) stdout.fill();
+    if (stderrFull) stderr.fill();
+    // One that fails, so that there is something for stderr.
+    const mounts = [
+      { path: scratch.mount('m') },
+      { path: join(scratch.path, 'none'), failureThreshold: 1000 },
+    ];
+    await using monitor = await MonitorProcess.start(
+      executable,
+      scratch,
+      { ...timing, mounts },
+      { output: [stdout.writer, stderr.writer] },
+    );
+    await monitor.untilStatus('healthy');
+    for (const endpoint of ['/healthz/live', '/healthz/status', '/metrics']) {
+      expect((await monitor.get(endpoint)).milliseconds, endpoint).toBeLessThan(answerMs);
+    }
+    await monitor.until(
+      'it goes on checking',
+      async () => ((await monitor.mount()).history ?? '').length >= 3,
+    );
+    await expectToEnd(monitor);
+    // Nothing was lost: what was waiting was read as soon as there was room.
+    expect(stdoutFull || messages(stdout.read()).length > 0).toBe(true);
+  });
+
+  it('and says how many lines were lost, in whole lines, once somebody reads again', async () => {
+    using scratch = new Scratch();
+    using stdout = new Fifo(scratch, 'stdout');
+    stdout.fill();
+    const mounts = Array.from({ length: 30 }, (_, index) => ({
+      path: scratch.mount(`m${index}`),
+      name: `${index}-${'n'.repeat(20_000)}`,
+    }));
+    await using monitor = await MonitorProcess.start(
+      executable,
+      scratch,
+      { ...timing, mounts },
+      { output: [stdout.writer, stdout.writer] },
+    );
+    // Some 600 KB a second. The metrics are as long as the names make them, and asked once.
+    await wait(4000);
+    expect(await lostLines(monitor)).toBeGreaterThan(0);
+    expect((await monitor.get('/healthz/live')).milliseconds).toBeLessThan(answerMs);
+    let text = '';
+    await monitor.until('the loss was said', () => {
+      text += stdout.read();
+      return text.includes('log lines were lost');
+    });
+    const lines = text.split('\n').slice(0, -1);
+    const said = messages(lines.join('\n')).filter(({ msg }) =>
+      String(msg).startsWith('log lines were lost'),
+    );
+    expect(said[0]).toMatchObject({ level: 'warn', count: expect.any(Number) });
+    await expectToEnd(monitor);
+  });
+
+  it('when its reader is gone, and says what was lost to one that comes back', async () => {
+    using scratch = new Scratch();
+    using stdout = new Fifo(scratch, 'stdout');
+    const mounts = [{ path: scratch.mount('m') }];
+    await using monitor = await MonitorProcess.start(
+      executable,
+      scratch,
+      { ...timing, mounts },
+      { output: [stdout.writer, stdout.writer] },
+    );
+    await monitor.untilStatus('healthy');
+    stdout.read();
+    stdout.leave();
+    await monitor.until('lines were lost', async () => (await lostLines(monitor)) > 0);
+    await expectToGoOn(monitor);
+    stdout.comeBack();
+    let text = '';
+    await monitor.until('it is heard again', () => {
+      text += stdout.read();
+      return text.includes('health check passed');
+    });
+    const heard = messages(text.slice(0, text.lastIndexOf('\n')));
+    expect(heard.some(({ msg }) => String(msg).startsWith('log lines were lost'))).toBe(true);
+    await expectToEnd(monitor);
+  });
+
+  it('when stdout is a socket that nobody reads', async () => {
+    using scratch = new Scratch();
+    const mounts = Array.from({ length: 30 }, (_, index) => ({
+      path: scratch.mount(`m${index}`),
+      name: `${index}-${'n'.repeat(20_000)}`,
+    }));
+    // Node hands a socket to its children where it is asked for a pipe.
+    const port = await freePort();
+    const config = scratch.write('c.json', JSON.stringify({ ...timing, httpPort: port, mounts }));
+    const child = spawn(executable, ['--config', config], { env: {}, stdio: ['ignore', 'pipe', 'ignore'] });
+    const exited = new Promise((resolve) => child.once('exit', (code) => resolve(code)));
+    try {
+      await wait(6000);
+      const { body } = await ask('127.0.0.1', port, 'GET', '/metrics');
+      expect(lostIn(body)).toBeGreaterThan(0);
+      expect((await ask('127.0.0.1', port, 'GET', '/healthz/live')).milliseconds).toBeLessThan(answerMs);
+      const start = performance.now();
+      child.kill('SIGTERM');
+      expect(await exited).toBe(0);
+      expect(performance.now() - start).toBeLessThan(endMs);
+    } finally {
+      child.kill('SIGKILL');
+    }
+  });
+
+  need(
+    'script (util-linux)',
+    spawnSync('script', ['--version']).status === 0,
+    'for a terminal',
+  )('when it is a terminal that was stopped with Ctrl-S', async () => {
+    using scratch = new Scratch();
+    const port = await freePort();
+    const mounts = [{ path: scratch.mount('m') }];
+    const config = scratch.write('c.json', JSON.stringify({ ...timing, httpPort: port, mounts }));
+    const command = `exec ${executable} --config ${config}`;
+    const terminal = spawn('script', ['-qefc', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] });
+    const exited = new Promise((resolve) => terminal.once('exit', (code) => resolve(code)));
+    let text = '';
+    terminal.stdout.setEncoding('utf8').on('data', (data: string) => {
+      text += data;
+    });
+    const history = async (): Promise<number> => {
+      const { body } = await ask('127.0.0.1', port, 'GET', '/healthz/status');
+      return (JSON.parse(body) as { mounts: { history: string }[] }).mounts[0]?.history.length ?? 0;
+    };
+    try {
+      await until('it is heard', () => text.includes('health check passed'));
+      const [pid = 0] = childrenOf(terminal.pid ?? 0);
+      terminal.stdin.write('\x13');
+      await until('the terminal has stopped', async () => {
+        const { length } = text;
+        await wait(2500);
+        return text.length === length;
+      });
+      const before = await history();
+      await until('it goes on checking', async () => (await history()) >= before + 3);
+      expect((await ask('127.0.0.1', port, 'GET', '/healthz/live')).milliseconds).toBeLessThan(answerMs);
+      const start = performance.now();
+      process.kill(pid, 'SIGTERM');
+      await until('it has ended', () => !existsSync(`/proc/${pid}`) || stateOf(pid) === 'Z');
+      expect(performance.now() - start).toBeLessThan(endMs);
+      terminal.stdin.write('\x11');
+      expect(await exited).toBe(0);
+    } finally {
+      terminal.kill('SIGKILL');
+    }
+  });
+
+  need(
+    'root',
+    isRoot,
+    'to run the monitor as another user',
+  )('when it is a full pipe of another user', async () => {
+    using scratch = new Scratch();
+    chmodSync(scratch.path, 0o755);
+    using stdout = new Fifo(scratch, 'stdout');
+    chmodSync(stdout.path, 0o600);
+    stdout.fill();
+    const wrapper = [
+      '/usr/bin/env',
+      'PATH=/usr/bin:/bin',
+      'setpriv',
+      '--reuid=65534',
+      '--regid=65534',
+      '--clear-groups',
+    ];
+    const mounts = [{ path: scratch.mount('m') }];
+    await using monitor = await MonitorProcess.start(
+      executable,
+      scratch,
+      { ...timing, mounts },
+      { output: [stdout.writer, stdout.writer], wrapper },
+    );
+    await expectToGoOn(monitor);
+    await expectToEnd(monitor);
+  });
+
+  need(
+    'root',
+    isRoot,
+    'to mount a small disk',
+  )('when it is a file on a full disk, and it writes what was waiting once there is room', async () => {
+    using scratch = new Scratch();
+    const disk = join(scratch.path, 'disk');
+    mkdirSync(disk);
+    expect(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', disk]).status).toBe(0);
+    try {
+      const file = join(disk, 'log');
+      const descriptor = openSync(file, 'a');
+      try {
+        writeFileSync(join(disk, 'filler'), Buffer.alloc(60 * 1024));
+        spawnSync('sh', ['-c', `cat /dev/zero >> ${join(disk, 'filler2')}`]);
+        const mounts = [{ path: scratch.mount('m') }];
+        await using monitor = await MonitorProcess.start(
+          executable,
+          scratch,
+          { ...timing, mounts },
+          { output: [descriptor, descriptor] },
+        );
+        await expectToGoOn(monitor);
+        expect(readFileSync(file, 'utf8')).toBe('');
+        rmSync(join(disk, 'filler'));
+        await monitor.until('the log is there', () =>
+          readFileSync(file, 'utf8').includes('http server started'),
+        );
+        const [first] = messages(readFileSync(file, 'utf8').split('\n').slice(0, 1).join(''));
+        expect(first).toMatchObject({ msg: 'configuration loaded' });
+        await expectToEnd(monitor);
+      } finally {
+        closeSync(descriptor);
+      }
+    } finally {
+      spawnSync('umount', ['-l', disk]);
+    }
+  });
+});

@@ -1,0 +1,243 @@
+import { afterAll, beforeAll, describe, expect, inject } from 'vitest';
+import { Machine } from '../testing/machine.ts';
+import { MonitorProcess, Scratch } from '../testing/monitor-process.ts';
+import { detach, hasRclone, RcloneMount } from '../testing/mounts.ts';
+import { need } from '../testing/needs.ts';
+import { childrenOf, descriptorsOf } from '../testing/proc.ts';
+import { expectRhythm, expectWithin, longestGapMs, passesOf } from '../testing/rhythm.ts';
+
+const executable = inject('executable');
+const onRclone = need('rclone, fuse3, root and /dev/fuse', hasRclone, 'for a real WebDAV mount');
+
+const intervalMs = 1000;
+const readTimeoutMs = 500;
+
+let machine: Machine;
+
+interface Watched {
+  readonly fault: string;
+  readonly monitor: MonitorProcess;
+}
+
+/** Watches a real mount in three ways, and a healthy folder beside it. */
+async function watch(fault: string, scratch: Scratch, mount: RcloneMount): Promise<Watched> {
+  const mounts = [
+    { path: mount.path, name: 'canary' },
+    { path: mount.path, name: 'directory', checkType: 'directory', minEntries: 1 },
+    { path: mount.path, name: 'mountpoint', checkType: 'mountpoint', fsType: 'fuse.rclone' },
+    { path: scratch.mount('good'), name: 'good' },
+  ];
+  const config = {
+    checkInterval: `${intervalMs}ms`,
+    readTimeout: `${readTimeoutMs}ms`,
+    failureThreshold: 2,
+    logLevel: 'debug',
+    mounts,
+  };
+  const monitor = await MonitorProcess.start(executable, scratch, config);
+  const watched = { fault, monitor };
+  await untilHealthy(watched);
+  return watched;
+}
+
+interface Failure {
+  readonly what: string;
+  readonly reason: unknown;
+  /** From the fault to the end of the first check that failed. */
+  readonly afterMs: number;
+}
+
+/** Waits until a check of this name has failed since a fault, for this reason where one is given. */
+async function untilFailed(
+  { fault, monitor }: Watched,
+  name: string,
+  since: number,
+  reason?: string,
+): Promise<Failure> {
+  const failed = () =>
+    monitor
+      .log()
+      .find(
+        (line) =>
+          line.msg === 'health check failed' &&
+          line.name === name &&
+          (reason === undefined || line.reason === reason) &&
+          Date.parse(String(line.time)) >= since,
+      );
+  await monitor.until(`${name} fails`, () => failed() !== undefined, 30_000);
+  const line = failed();
+  const afterMs = Date.parse(String(line?.time)) - since;
+  console.log(`${fault}: ${name} fails, ${line?.reason}, after ${afterMs} ms`);
+  return { what: `${fault}: ${name}`, reason: line?.reason, afterMs };
+}
+
+/**
+ * The next check is an interval away at most; one that hangs, or waits for one that does, takes as long as it may. Two
+ * checks may be late: the one
+ * under way when the fault came, and the one that finds it.
+ */
+async function expectDetected({ what, reason, afterMs }: Failure, since: number): Promise<void> {
+  const waits = reason === 'timeout' || reason === 'hung';
+  const limit = longestGapMs(intervalMs) + (waits ? readTimeoutMs : 0);
+  expectWithin(`${what}: time to detect`, afterMs, limit, 2 * (await machine.latenessSince(since)));
+}
+
+async function untilHealthy({ fault, monitor }: Watched): Promise<void> {
+  const start = performance.now();
+  const healthy = async () => (await monitor.status()).status === 'healthy';
+  await monitor.until('all mounts are healthy', healthy, 40_000);
+  console.log(`${fault}: all mounts are healthy after ${Math.round(performance.now() - start)} ms`);
+}
+
+/** What must hold whatever the other mounts do. */
+async function expectGoodNeighbour({ fault, monitor }: Watched, since: number): Promise<void> {
+  await expectRhythm({ beside: fault, monitor, name: 'good', intervalMs }, machine, since);
+  expect((await monitor.mount(3)).status).toBe('healthy');
+}
+
+/** SIGTERM must end the monitor whatever hangs. */
+async function expectToEnd({ fault, monitor }: Watched): Promise<void> {
+  const start = performance.now();
+  monitor.signal('SIGTERM');
+  expect(await monitor.exited).toEqual({ code: 0, signal: null });
+  console.log(`${fault}: SIGTERM ended it within ${Math.round(performance.now() - start)} ms`);
+}
+
+describe('a real WebDAV mount', () => {
+  beforeAll(async () => {
+    machine = await Machine.watch(executable);
+  });
+  afterAll(() => machine[Symbol.asyncDispose]());
+
+  onRclone('whose daemon is stopped times out, and heals when it goes on', async () => {
+    using scratch = new Scratch();
+    await using mount = await RcloneMount.mount(scratch, 'r');
+    const watched = await watch('daemon stopped', scratch, mount);
+    await using monitor = watched.monitor;
+    const before = descriptorsOf(monitor.child.pid ?? 0);
+    const stopped = Date.now();
+    mount.signalDaemon('SIGSTOP');
+    const failure = await untilFailed(watched, 'canary', stopped);
+    // It may be the directory's probe that hangs, which this check then finds.
+    expect(['timeout', 'hung']).toContain(failure.reason);
+    await expectDetected(failure, stopped);
+    await monitor.untilStatus('unhealthy', 0);
+    await monitor.untilStatus('unhealthy', 1);
+    expect((await monitor.mount(2)).status).toBe('healthy');
+    await expectGoodNeighbour(watched, stopped);
+    expect(childrenOf(monitor.child.pid ?? 0).length).toBeLessThanOrEqual(4);
+    expect(descriptorsOf(monitor.child.pid ?? 0)).toBeLessThanOrEqual(before + 8);
+    mount.signalDaemon('SIGCONT');
+    await untilHealthy(watched);
+    const again = Date.now();
+    mount.signalDaemon('SIGSTOP');
+    await untilFailed(watched, 'canary', again);
+    await expectToEnd(watched);
+  });
+
+  onRclone('whose server hangs is hung, and lets the monitor end', async () => {
+    using scratch = new Scratch();
+    await using mount = await RcloneMount.mount(scratch, 'r');
+    const watched = await watch('server hangs', scratch, mount);
+    await using monitor = watched.monitor;
+    const stopped = Date.now();
+    mount.signalServer('SIGSTOP');
+    const failure = await untilFailed(watched, 'canary', stopped);
+    expect(failure.reason).toBe('timeout');
+    await monitor.until('the check is hung', async () => (await monitor.mount(0)).reason === 'hung', 30_000);
+    expect(await monitor.mount(2)).toMatchObject({ status: 'healthy', probe_hung: false });
+    await expectGoodNeighbour(watched, stopped);
+    await expectToEnd(watched);
+    mount.signalServer('SIGCONT');
+  });
+
+  onRclone('whose server is gone fails, and heals when it comes back', async () => {
+    using scratch = new Scratch();
+    await using mount = await RcloneMount.mount(scratch, 'r', [
+      '--low-level-retries',
+      '1',
+      '--timeout',
+      '2s',
+      '--contimeout',
+      '1s',
+    ]);
+    const watched = await watch('server gone', scratch, mount);
+    await using monitor = watched.monitor;
+    const gone = Date.now();
+    await mount.stopServer();
+    const { reason } = await untilFailed(watched, 'canary', gone);
+    expect(['io', 'timeout', 'hung', 'missing']).toContain(reason);
+    await monitor.untilStatus('unhealthy', 0);
+    await expectGoodNeighbour(watched, gone);
+    await mount.restartServer();
+    await untilHealthy(watched);
+    const again = Date.now();
+    await mount.stopServer();
+    await untilFailed(watched, 'canary', again);
+    await expectToEnd(watched);
+  });
+
+  onRclone('whose daemon was killed is not_connected, and heals when mounted anew', async () => {
+    using scratch = new Scratch();
+    await using mount = await RcloneMount.mount(scratch, 'r');
+    const watched = await watch('daemon killed', scratch, mount);
+    await using _monitor = watched.monitor;
+    const killed = Date.now();
+    await mount.crashDaemon();
+    for (const name of ['canary', 'directory']) {
+      const failure = await untilFailed(watched, name, killed, 'not_connected');
+      await expectDetected(failure, killed);
+    }
+    await expectGoodNeighbour(watched, killed);
+    const remounted = Date.now();
+    await mount.remount();
+    await untilHealthy(watched);
+    await expectGoodNeighbour(watched, remounted);
+    await expectToEnd(watched);
+  });
+
+  onRclone('that was lazily unmounted is missing and not_mounted, and heals when mounted anew', async () => {
+    using scratch = new Scratch();
+    await using mount = await RcloneMount.mount(scratch, 'r');
+    const watched = await watch('lazily unmounted', scratch, mount);
+    await using _monitor = watched.monitor;
+    const unmounted = Date.now();
+    detach(mount.path);
+    for (const [name, reason] of [
+      ['canary', 'missing'],
+      ['directory', 'empty'],
+      ['mountpoint', 'not_mounted'],
+    ] as const) {
+      const failure = await untilFailed(watched, name, unmounted, reason);
+      await expectDetected(failure, unmounted);
+    }
+    await expectGoodNeighbour(watched, unmounted);
+    const remounted = Date.now();
+    await mount.remount();
+    await untilHealthy(watched);
+    await expectGoodNeighbour(watched, remounted);
+    await expectToEnd(watched);
+  });
+
+  onRclone('with a full VFS cache serves the canary while its server is gone', async () => {
+    using scratch = new Scratch();
+    const cache = [
+      '--vfs-cache-mode',
+      'full',
+      '--cache-dir',
+      `${scratch.path}/cache`,
+      '--dir-cache-time',
+      '1h',
+    ];
+    await using mount = await RcloneMount.mount(scratch, 'r', cache);
+    const watched = await watch('server gone, full cache', scratch, mount);
+    await using monitor = watched.monitor;
+    const gone = Date.now();
+    await mount.stopServer();
+    // This is why docs/checks.md says that a cached read proves nothing about the remote.
+    const passes = () => passesOf(monitor, 'canary').filter((time) => time >= gone).length;
+    await monitor.until('the canary was read five times', () => passes() >= 5);
+    await expectGoodNeighbour(watched, gone);
+    await expectToEnd(watched);
+  });
+});

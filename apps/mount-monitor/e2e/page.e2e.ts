@@ -1,0 +1,140 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, inject } from 'vitest';
+import { MonitorProcess, Scratch } from '../testing/monitor-process.ts';
+import { need } from '../testing/needs.ts';
+
+const executable = inject('executable');
+const browserPath = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const hasBrowser = existsSync(browserPath);
+const inBrowser = need('chromium', hasBrowser, `at ${browserPath}, or where CHROMIUM says`);
+const artifacts = fileURLToPath(new URL('../.cache/', import.meta.url));
+
+/** Runs in the page: how often it was loaded. */
+const navigations = "performance.getEntriesByType('navigation').length";
+
+const evilName = '<img src=x onerror="document.title=1"><b>bold</b>';
+
+let browser: Browser | undefined;
+beforeAll(async () => {
+  if (!hasBrowser) return;
+  // The sandbox needs namespaces that root in a container has not.
+  browser = await chromium.launch({ executablePath: browserPath, args: ['--no-sandbox'] });
+});
+afterAll(() => browser?.close());
+
+interface Shown extends AsyncDisposable {
+  readonly page: Page;
+  readonly monitor: MonitorProcess;
+  readonly scratch: Scratch;
+  readonly problems: readonly string[];
+}
+
+/** Opens the status page of a monitor with one good mount and one whose name is markup. */
+async function show(options: { colorScheme?: 'dark' | 'light'; width?: number } = {}): Promise<Shown> {
+  if (browser === undefined) throw new Error('no browser');
+  const scratch = new Scratch();
+  const mounts = [
+    { path: scratch.mount('good'), name: 'movies' },
+    {
+      path: join(scratch.path, 'a-rather-long-path-of-a-mount-that-is-not-there/'.repeat(3)),
+      name: evilName,
+      failureThreshold: 1,
+    },
+  ];
+  const config = { checkInterval: '1s', readTimeout: '900ms', mounts, watchdog: { enabled: true } };
+  const monitor = await MonitorProcess.start(executable, scratch, config);
+  await monitor.untilStatus('healthy', 0);
+  await monitor.untilStatus('unhealthy', 1);
+  const page = await browser.newPage({
+    colorScheme: options.colorScheme ?? 'light',
+    viewport: { width: options.width ?? 1000, height: 800 },
+  });
+  const problems: string[] = [];
+  page.on('pageerror', (error) => problems.push(error.message));
+  page.on('console', (message) => {
+    // The monitor answers 503 while a mount is unhealthy, which the browser notes.
+    if (message.type() === 'error' && !message.text().includes('503')) problems.push(message.text());
+  });
+  page.on('request', (request) => {
+    if (!request.url().startsWith(`http://127.0.0.1:${monitor.port}/`))
+      problems.push(`asked for ${request.url()}`);
+  });
+  await page.goto(`http://127.0.0.1:${monitor.port}/`);
+  await page.waitForSelector('article');
+  return {
+    page,
+    monitor,
+    scratch,
+    problems,
+    async [Symbol.asyncDispose]() {
+      await page.close();
+      await monitor[Symbol.asyncDispose]();
+      scratch[Symbol.dispose]();
+    },
+  };
+}
+
+describe('the status page', () => {
+  inBrowser('shows each mount, how it is, since when, its last checks, and the watchdog', async () => {
+    await using shown = await show();
+    const { page, problems } = shown;
+    const good = page.locator('article').nth(0);
+    expect(await good.locator('h2').textContent()).toBe('movies');
+    expect(await good.locator('.state').textContent()).toBe('healthy');
+    const text = (await good.textContent()) ?? '';
+    for (const part of ['since', 'last check', 'ago', 'took', ' ms', 'file system'])
+      expect(text).toContain(part);
+    expect(await good.locator('.history i').count()).toBeGreaterThan(0);
+    const bad = (await page.locator('article').nth(1).textContent()) ?? '';
+    for (const part of ['unhealthy', 'missing', 'ENOENT', 'in a row']) expect(bad).toContain(part);
+    expect(await page.locator('#watchdog-state').textContent()).toBe('disarmed');
+    expect(await page.locator('#watchdog').textContent()).toContain('reason');
+    expect(await page.title()).toBe('(1) mount-monitor');
+    mkdirSync(artifacts, { recursive: true });
+    await page.screenshot({ path: join(artifacts, 'status-page.png'), fullPage: true });
+    expect(problems).toEqual([]);
+  });
+
+  inBrowser('shows names and errors as text, never as markup', async () => {
+    await using shown = await show();
+    const { page } = shown;
+    expect(await page.locator('article').nth(1).locator('h2').textContent()).toBe(evilName);
+    expect(await page.locator('article img, article b').count()).toBe(0);
+  });
+
+  inBrowser('is live without a reload, and says when the monitor is gone', async () => {
+    await using shown = await show();
+    const { page, monitor, scratch } = shown;
+    const loads = await page.evaluate<number>(navigations);
+    const state = page.locator('article').nth(0).locator('.state');
+    scratch.remove('good/.health-check');
+    await expect.poll(() => state.textContent(), { timeout: 20_000 }).toMatch(/degraded|unhealthy/);
+    scratch.mount('good');
+    await expect.poll(() => state.textContent(), { timeout: 20_000 }).toBe('healthy');
+    expect(await page.evaluate<number>(navigations)).toBe(loads);
+    monitor.signal('SIGKILL');
+    await expect.poll(() => page.locator('#lost').isVisible(), { timeout: 20_000 }).toBe(true);
+    expect(await page.locator('#lost').textContent()).toContain('No answer from the monitor since');
+  });
+
+  inBrowser('fits a phone and follows dark mode', async () => {
+    await using dark = await show({ colorScheme: 'dark', width: 360 });
+    const width = await dark.page.evaluate<readonly number[]>(
+      '[document.documentElement.scrollWidth, innerWidth]',
+    );
+    expect(width[0]).toBeLessThanOrEqual(width[1] ?? 0);
+    const background = (page: Page) =>
+      page.evaluate<string>('getComputedStyle(document.body).backgroundColor');
+    const darkBackground = await background(dark.page);
+    await dark.page.screenshot({ path: join(artifacts, 'status-page-phone.png'), fullPage: true });
+    await dark.page.emulateMedia({ colorScheme: 'light' });
+    const lightBackground = await background(dark.page);
+    const brightness = (color: string) =>
+      [...color.matchAll(/\d+/g)].reduce((sum, [digits]) => sum + Number(digits), 0);
+    expect(brightness(darkBackground)).toBeLessThan(150);
+    expect(brightness(lightBackground)).toBeGreaterThan(600);
+  });
+});

@@ -1,0 +1,188 @@
+import { spawnSync } from 'node:child_process';
+import { connect, type Socket } from 'node:net';
+import { describe, expect, inject, it } from 'vitest';
+import { MonitorProcess, Scratch } from '../testing/monitor-process.ts';
+import { canMountFuse, FaultMount } from '../testing/mounts.ts';
+import { need } from '../testing/needs.ts';
+import { childrenOf, descriptorsOf, memoryOf, processorTimeOf, stateOf } from '../testing/proc.ts';
+
+const executable = inject('executable');
+const timing = { checkInterval: '1s', readTimeout: '400ms' };
+const onFuse = need('root and /dev/fuse', canMountFuse, 'to mount the fault filesystem');
+
+function pidOf(monitor: MonitorProcess): number {
+  return monitor.child.pid ?? 0;
+}
+
+async function checksOf(monitor: MonitorProcess, result: string): Promise<number> {
+  const { body } = await monitor.get('/metrics');
+  const pattern = new RegExp(
+    `^mount_monitor_checks_total\\{.*result="${result}",reason="[^"]*"\\} (\\d+)$`,
+    'gm',
+  );
+  return [...body.matchAll(pattern)].reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
+describe('probes that are kept', () => {
+  it('check healthy mounts one after the other, in at most two processes, and hold nothing open', async () => {
+    using scratch = new Scratch();
+    const mounts = [
+      ...Array.from({ length: 10 }, (_, index) => ({ path: scratch.mount(`m${index}`) })),
+      { path: scratch.mount('d'), checkType: 'directory', minEntries: 1 },
+      { path: scratch.mount('w'), writable: true },
+      { path: '/proc', checkType: 'mountpoint' },
+      { path: '/nowhere' },
+      { path: scratch.mount('c'), canaryContent: 'other' },
+    ];
+    await using monitor = await MonitorProcess.start(executable, scratch, { ...timing, mounts });
+    await monitor.until('there were some checks', async () => (await checksOf(monitor, 'passed')) >= 30);
+    // On a busy machine one more may still be starting up.
+    await monitor.until('two probes are kept', () => childrenOf(pidOf(monitor)).length <= 2);
+    const before = childrenOf(pidOf(monitor));
+    expect(before.length).toBeGreaterThan(0);
+    const descriptors = before.map(descriptorsOf);
+    const processorBefore = new Map([...before, pidOf(monitor)].map((pid) => [pid, processorTimeOf(pid)]));
+    const passedBefore = await checksOf(monitor, 'passed');
+    await monitor.until('there were many more', async () => {
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      return (await checksOf(monitor, 'passed')) >= passedBefore + 130;
+    });
+    const after = childrenOf(pidOf(monitor));
+    expect(after.length).toBeLessThanOrEqual(3);
+    // On a busy machine a late check has another one started, and one too many is ended.
+    const kept = after.filter((pid) => before.includes(pid));
+    expect(kept.length).toBeGreaterThan(0);
+    for (const pid of after) expect(descriptorsOf(pid)).toBe(descriptors[0]);
+    const used = [...kept, pidOf(monitor)].reduce(
+      (sum, pid) => sum + processorTimeOf(pid) - (processorBefore.get(pid) ?? 0),
+      0,
+    );
+    const checks = (await checksOf(monitor, 'passed')) - passedBefore;
+    console.log(
+      `a check: ${(used / checks).toFixed(2)} ms of processor, with the endpoints asked beside; ` +
+        `probes hold ${after.map((pid) => memoryOf(pid).anonymous).join(' and ')} KiB`,
+    );
+    // One process for each check takes 7 ms and more.
+    expect(used / checks).toBeLessThan(4);
+  });
+
+  it('are not missed when they are killed: the next check has another', async () => {
+    using scratch = new Scratch();
+    const mounts = [{ path: scratch.mount('m'), failureThreshold: 1 }];
+    await using monitor = await MonitorProcess.start(executable, scratch, { ...timing, mounts });
+    await monitor.untilStatus('healthy');
+    for (let round = 0; round < 3; round += 1) {
+      const killed = childrenOf(pidOf(monitor));
+      for (const pid of killed) process.kill(pid, 'SIGKILL');
+      const passed = await checksOf(monitor, 'passed');
+      await monitor.until('checks pass again', async () => (await checksOf(monitor, 'passed')) >= passed + 2);
+    }
+    expect(await monitor.mount()).toMatchObject({ status: 'healthy', failure_count: 0 });
+    expect(monitor.stderr).toBe('');
+  });
+
+  it('end with the monitor, however that ends', async () => {
+    using scratch = new Scratch();
+    const mounts = [{ path: scratch.mount('m') }];
+    const monitor = await MonitorProcess.start(executable, scratch, { ...timing, mounts });
+    await monitor.untilStatus('healthy');
+    const [probe = 0] = childrenOf(pidOf(monitor));
+    monitor.signal('SIGKILL');
+    await monitor.exited;
+    await expect.poll(() => isAlive(probe), { timeout: 5000 }).toBe(false);
+  });
+
+  onFuse('are never two for one mount, and let go of it: it can be unmounted between checks', async () => {
+    using scratch = new Scratch();
+    await using mount = await FaultMount.mount(scratch, 'f');
+    const mounts = [
+      { path: mount.path, name: 'canary' },
+      { path: mount.path, name: 'directory', checkType: 'directory', minEntries: 1 },
+    ];
+    await using monitor = await MonitorProcess.start(executable, scratch, { ...timing, mounts });
+    await monitor.until('all are healthy', async () => (await monitor.status()).status === 'healthy');
+    await mount.fault('hold');
+    await monitor.until('a probe hangs', async () => (await monitor.status()).hung_probes > 0);
+    const hanging = childrenOf(pidOf(monitor)).filter((pid) => stateOf(pid) === 'D');
+    expect(hanging).toHaveLength(1);
+    await mount.fault('none');
+    await monitor.until('all are healthy', async () => (await monitor.status()).status === 'healthy');
+    // Not lazily, so it fails while anything in it is open; a check may be under way once or twice.
+    await monitor.until('it can be unmounted', () => spawnSync('umount', [mount.path]).status === 0, 3000);
+  });
+
+  onFuse('do not make the second entry of a slow path fail as hung', async () => {
+    using scratch = new Scratch();
+    await using mount = await FaultMount.mount(scratch, 'f');
+    const mounts = ['a', 'b', 'c'].map((name) => ({ path: mount.path, name }));
+    await using monitor = await MonitorProcess.start(executable, scratch, { ...timing, mounts });
+    await monitor.until('all are healthy', async () => (await monitor.status()).status === 'healthy');
+    // Requests that nobody has taken: each killed probe ends a moment later.
+    mount.signal('SIGSTOP');
+    await monitor.until(
+      'there were many failures',
+      async () => (await checksOf(monitor, 'failed')) >= 12,
+      40_000,
+    );
+    const reasons = monitor
+      .log()
+      .flatMap(({ msg, reason }) => (msg === 'health check failed' ? [reason] : []));
+    expect(new Set(reasons)).toEqual(new Set(['timeout']));
+    mount.signal('SIGCONT');
+    await monitor.until('all are healthy', async () => (await monitor.status()).status === 'healthy');
+  });
+
+  onFuse('that hang beside full descriptors leave checks inconclusive, and the monitor alive', async () => {
+    using scratch = new Scratch();
+    await using mount = await FaultMount.mount(scratch, 'f');
+    const mounts = Array.from({ length: 8 }, (_, index) => ({ path: `${mount.path}/d${index}` }));
+    const wrapper = ['/bin/sh', '-c', 'ulimit -n 40; exec "$@"', 'sh'];
+    await using monitor = await MonitorProcess.start(executable, scratch, { ...timing, mounts }, { wrapper });
+    await monitor.until('all are healthy', async () => (await monitor.status()).status === 'healthy');
+    const sockets = await Promise.all(Array.from({ length: 60 }, () => open(monitor.port)));
+    await monitor.until('no descriptor is left', () => descriptorsOf(pidOf(monitor)) >= 39);
+    await mount.fault('hold');
+    await monitor.until('checks are inconclusive', () =>
+      monitor.stderr.includes('"msg":"health check inconclusive"'),
+    );
+    expect(monitor.stderr).toContain('EMFILE');
+    for (const socket of sockets) socket.destroy();
+    await mount.fault('none');
+    await monitor.until('all are healthy again', async () => (await monitor.status()).status === 'healthy');
+  });
+
+  onFuse('that an earlier monitor left behind in the kernel are counted and said at the start', async () => {
+    using scratch = new Scratch();
+    await using mount = await FaultMount.mount(scratch, 'f');
+    const config = { ...timing, mounts: [{ path: mount.path }] };
+    const first = await MonitorProcess.start(executable, scratch, config);
+    await first.untilStatus('healthy');
+    await mount.fault('hold');
+    await first.until('a probe hangs', async () => (await first.status()).hung_probes > 0);
+    const [left = 0] = childrenOf(pidOf(first)).filter((pid) => stateOf(pid) === 'D');
+    first.signal('SIGTERM');
+    await first.exited;
+    await using second = await MonitorProcess.start(executable, scratch, config);
+    await second.until('it is said', () => second.stderr.includes('probes of an earlier run still hang'));
+    const line = second.log().find(({ msg }) => msg.startsWith('probes of an earlier run'));
+    expect(line?.pids).toContain(left);
+    expect((await second.status()).predecessor_probes).toBe(line?.count);
+    expect((await second.get('/metrics')).body).toMatch(/^mount_monitor_predecessor_probes_hung [1-9]/m);
+    await mount.fault('none');
+  });
+});
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function open(port: number): Promise<Socket> {
+  const socket = connect({ host: '127.0.0.1', port });
+  socket.on('error', () => undefined);
+  return new Promise((resolve) => socket.once('connect', () => resolve(socket)));
+}

@@ -1,0 +1,77 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { TestProject } from 'vitest/node';
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    /** The compiled executable under test. */
+    readonly executable: string;
+  }
+}
+
+/** An executable that was compiled before, in place of one of this run. */
+const given = process.env.MOUNT_MONITOR_EXECUTABLE;
+
+/** The version that is compiled in; for a given executable the one that RELEASE_VERSION says. */
+export const compiledVersion =
+  given === undefined ? '9.8.7' : (process.env.RELEASE_VERSION?.replace(/^v/, '') ?? '0.0.0-dev');
+
+let folder: string | undefined;
+
+/** Compiles the executable once a run, with the flags of the release, into a folder of its own. */
+export function setup(project: TestProject): void {
+  if (given !== undefined) {
+    project.provide('executable', given);
+    return;
+  }
+  folder = mkdtempSync(join(tmpdir(), 'mount-monitor-test-'));
+  // Some tests run it as another user.
+  chmodSync(folder, 0o755);
+  const executable = join(folder, 'mount-monitor');
+  compile(executable);
+  project.provide('executable', executable);
+}
+
+/** Removes what `setup` made. */
+export function teardown(): void {
+  if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+}
+
+/** The package of the compiler for this host, and the target to name to it. */
+const toolchain =
+  process.arch === 'arm64'
+    ? { package: '@oven/bun-linux-aarch64', target: 'bun-linux-arm64' }
+    : { package: '@oven/bun-linux-x64-baseline', target: 'bun-linux-x64-baseline' };
+
+/** Compiles the sources to an executable for this host. */
+export function compile(outfile: string): void {
+  const bun = createRequire(import.meta.url).resolve(`${toolchain.package}/bin/bun`);
+  const args = [
+    'build',
+    '--compile',
+    '--minify',
+    '--bytecode',
+    '--format=esm',
+    '--splitting',
+    `--target=${toolchain.target}`,
+    '--no-compile-autoload-dotenv',
+    '--no-compile-autoload-bunfig',
+    '--no-compile-autoload-tsconfig',
+    '--no-compile-autoload-package-json',
+    '--env=disable',
+    '--sourcemap=none',
+    '--define',
+    `process.env.RELEASE_VERSION=${JSON.stringify(compiledVersion)}`,
+    '--define',
+    'process.env.NODE_ENV="production"',
+    fileURLToPath(new URL('../src/main.ts', import.meta.url)),
+    '--outfile',
+    outfile,
+  ];
+  const result = spawnSync(bun, args, { encoding: 'utf8', timeout: 120_000 });
+  if (result.status !== 0) throw new Error(`bun build exited with ${result.status}: ${result.stderr}`);
+}

@@ -1,0 +1,3 @@
+module example.com/polyglot/legacy
+
+go 1.19

@@ -1,0 +1,3 @@
+module example.com/polyglot/server
+
+go 1.19

@@ -1,0 +1,26 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { sampleManifest } from '../../../testing/sample-manifest.ts';
+import { formatManifest, MANIFEST_FILE } from '../../artifacts/manifest.ts';
+import { readBuildFacts } from './facts.ts';
+
+let root: string;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'build-facts-'));
+  await mkdir(join(root, 'dist/bin'), { recursive: true });
+});
+afterEach(() => rm(root, { recursive: true }));
+
+it.each([
+  ['the program whose build is there', formatManifest(sampleManifest), sampleManifest.name],
+  ['no program where the manifest can’t be read', '{', undefined],
+])('the facts of a build name %s', async (_, manifest, former) => {
+  await writeFile(join(root, 'dist/bin', MANIFEST_FILE), manifest);
+  expect((await readBuildFacts({ root }, { outputPath: 'dist/bin' })).former).toBe(former);
+});
+
+it('the facts of a build name no program where nothing was built', async () => {
+  expect((await readBuildFacts({ root }, { outputPath: 'dist/bin' })).former).toBeUndefined();
+});

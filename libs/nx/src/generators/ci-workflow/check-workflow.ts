@@ -1,0 +1,111 @@
+import { ACTIONS } from './actions.ts';
+import type { Commands } from './commands.ts';
+import { testContainer, trusted } from './job-steps.ts';
+import { expression, indented, type Job, jobText, run, use } from './workflow-text.ts';
+
+/** What the workflow of pull requests is made with. */
+export interface CheckSettings {
+  readonly affected: string;
+  readonly branch: string;
+  readonly container: string | undefined;
+  readonly engineFolder: string | undefined;
+  readonly commands: Commands;
+  /** Nx's cache folder, relative to the workspace's root; undefined where nx.json names none. */
+  readonly cacheFolder: string | undefined;
+}
+
+const RUNNER = 'ubuntu-24.04';
+
+/** The workflow of pull requests and the main branch: what a change touches, with the cache that main saved. */
+export function checkWorkflow(settings: CheckSettings): string {
+  return `# Written by nx g @prebuilt/nx:ci-workflow; what it was told stands in nx.json below "generators".
+# Pull requests and ${settings.branch}: what a change touches.
+# No remote cache is named here: Nx fails a run whose server is down or refuses the token.
+name: CI
+
+on:
+  pull_request:
+  push:
+    branches: [${settings.branch}]
+
+permissions: {}
+
+defaults:
+  run:
+    shell: bash
+
+concurrency:
+  group: ci-${expression('github.ref')}
+  # On ${settings.branch} each commit's run stays, so that there is a last green one.
+  cancel-in-progress: ${expression("github.event_name == 'pull_request'")}
+
+jobs:
+${[affectedJob(settings), checkJob(settings)].map(jobText).join('\n\n')}
+`;
+}
+
+function affectedJob({ branch, commands }: CheckSettings): Job {
+  return {
+    id: 'affected',
+    name: 'Affected',
+    runner: RUNNER,
+    minutes: 15,
+    permissions: [
+      { name: 'contents', access: 'read', why: 'the checkout' },
+      { name: 'actions', access: 'read', why: 'the last green run is looked up' },
+    ],
+    outputs: {
+      base: expression('steps.shas.outputs.base'),
+      head: expression('steps.shas.outputs.head'),
+      projects: expression('steps.affected.outputs.projects'),
+    },
+    steps: [
+      use(ACTIONS.checkout, 'fetch-depth: 0\npersist-credentials: false'),
+      use(ACTIONS.setShas, `main-branch-name: ${branch}`, { id: 'shas' }),
+      ...commands.install.map(run),
+      `- id: affected
+  run: |
+    projects=$(npx nx show projects --affected --json)
+    echo "projects=$projects" | tee --append "$GITHUB_OUTPUT"`,
+    ],
+  };
+}
+
+function checkJob({ affected, branch, container, engineFolder, commands, cacheFolder }: CheckSettings): Job {
+  const folder = cacheFolder ?? '.nx/cache';
+  const kept = indented([...commands.caches, folder, '.nx/workspace-data/*.db'].join('\n'), 2);
+  const scope = `main-${expression('runner.os')}-${expression('runner.arch')}-`;
+  const saves = `github.event_name == 'push' && github.ref == 'refs/heads/${branch}'`;
+  const files = '/etc/machine-id /var/lib/dbus/machine-id';
+  const machine =
+    container === undefined
+      ? [`echo "$MACHINE" | sudo tee ${files}`]
+      : ['mkdir --parents /var/lib/dbus', `echo "$MACHINE" | tee ${files}`];
+  return {
+    id: 'check',
+    name: 'Check',
+    needs: ['affected'],
+    if: "needs.affected.outputs.projects != '[]'",
+    runner: RUNNER,
+    minutes: 60,
+    permissions: [{ name: 'contents', access: 'read', why: 'the checkout' }],
+    container: testContainer(container, engineFolder),
+    ...(cacheFolder === undefined ? { env: `NX_CACHE_DIRECTORY: ${folder}` } : {}),
+    steps: [
+      use(ACTIONS.checkout, 'fetch-depth: 0\npersist-credentials: false'),
+      ...trusted(container),
+      "# Nx's index of its cache is named after the machine: one name for all, or no run finds what another saved.",
+      `- run: |\n${indented(machine.join('\n'), 4)}\n  env:\n    MACHINE: 5f0c2b8e9d3a4f6c8b1e7a2d4c6f8e90`,
+      `# A pull request reads what ${branch} has saved and saves nothing: what runs in it reaches no other run.`,
+      use(
+        ACTIONS.restoreCache,
+        `path: |\n${kept}\nkey: ${scope}${expression('github.sha')}\nrestore-keys: ${scope}`,
+      ),
+      ...commands.prepare.map(run),
+      `${run(affected)}\n  env:\n    NX_BASE: ${expression('needs.affected.outputs.base')}\n    NX_HEAD: ${expression('needs.affected.outputs.head')}`,
+      use(ACTIONS.saveCache, `path: |\n${kept}\nkey: ${scope}${expression('github.sha')}`, {
+        condition: saves,
+      }),
+    ],
+  };
+}

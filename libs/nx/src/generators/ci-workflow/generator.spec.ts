@@ -1,0 +1,173 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { addProjectConfiguration, readNxJson, type Tree, updateNxJson } from '@nx/devkit';
+import { createTreeWithEmptyWorkspace } from '@nx/devkit/testing';
+import { lintWorkflow, parseWorkflowText, RULES, type Workflow } from '@prebuilt/rehearsal';
+import { FsTree } from 'nx/src/generators/tree.js';
+import { beforeEach, describe, expect, it } from 'vitest';
+import ciWorkflowGenerator from './generator.ts';
+import type { CiWorkflowOptions } from './options.ts';
+
+const ROOT = join(import.meta.dirname, '../../../../..');
+
+const TRIGGER = /push:\n {4}tags: \['([^']+)'\]/;
+
+let tree: Tree;
+beforeEach(() => {
+  tree = createTreeWithEmptyWorkspace();
+});
+
+function addProgram(name: string, configuration: object = {}): void {
+  addProjectConfiguration(tree, name, { root: `apps/${name}` });
+  tree.write(`apps/${name}/prebuilt.json`, JSON.stringify(configuration));
+  tree.write(`apps/${name}/go.mod`, `module ${name}\n`);
+}
+
+const generate = (options: Partial<CiWorkflowOptions> = {}) =>
+  ciWorkflowGenerator(tree, { skipFormat: true, ...options });
+const text = (name: string): string => tree.read(`.github/workflows/${name}`, 'utf8') ?? '';
+/** As GitHub's own parser understands it. */
+const workflow = (name: string): Promise<Workflow> => parseWorkflowText(text(name), name);
+const written = (): readonly string[] =>
+  tree
+    .listChanges()
+    .map(({ path }) => path)
+    .filter((path) => path.startsWith('.github/'))
+    .toSorted();
+
+/** What actionlint and every rule find in what was written. */
+async function problems(): Promise<readonly unknown[]> {
+  const found = written().map(async (path) => {
+    const name = path.replace('.github/workflows/', '');
+    const lint = await lintWorkflow(text(name), path);
+    const read = await workflow(name);
+    const rules = Object.entries(RULES).flatMap(([rule, check]) =>
+      check(read).map((problem) => [name, rule, problem]),
+    );
+    return [...lint, ...rules];
+  });
+  return (await Promise.all(found)).flat();
+}
+
+describe('the generator ci-workflow', () => {
+  it('writes the workflows of this workspace', async () => {
+    const own = new FsTree(ROOT, false);
+    const nxJson = JSON.parse(readFileSync(join(ROOT, 'nx.json'), 'utf8'));
+    await ciWorkflowGenerator(own, nxJson.generators['@prebuilt/nx:ci-workflow']);
+    expect(own.listChanges().map(({ path }) => path)).toEqual([]);
+    // It would have written something else, told otherwise.
+    await ciWorkflowGenerator(own, {
+      ...nxJson.generators['@prebuilt/nx:ci-workflow'],
+      environment: 'other',
+    });
+    expect(own.listChanges().map(({ path }) => path)).toEqual(['.github/workflows/release.yml']);
+  });
+
+  it.each<[string, Partial<CiWorkflowOptions>]>([
+    ['ghcr.io', {}],
+    ['Amazon ECR', { registry: 'ecr' }],
+    ['Google Artifact Registry', { registry: 'gar' }],
+    ['Azure', { registry: 'acr' }],
+    ['Docker Hub', { registry: 'docker-hub' }],
+    ['a registry with a secret', { registry: 'secret' }],
+    ['emulated machines', { runners: 'emulated' }],
+    ['a gate', { environment: 'production' }],
+    [
+      'a container with an engine',
+      { container: `node:24@sha256:${'0'.repeat(64)}`, engineFolder: '/var/lib/e' },
+    ],
+  ])('writes for %s what GitHub, actionlint and every rule accept', async (_, options) => {
+    addProgram('server', { image: { repository: 'registry.example/acme/server' } });
+    await generate(options);
+    expect(written()).toEqual(['.github/workflows/ci.yml', '.github/workflows/release.yml']);
+    expect(await problems()).toEqual([]);
+  });
+
+  it('gives each of several programs a workflow that its own tags start', async () => {
+    addProgram('server');
+    addProgram('tool', { image: false, platforms: ['linux/amd64', 'linux/arm/v7'] });
+    addProgram('job', { page: false });
+    updateNxJson(tree, {
+      ...readNxJson(tree),
+      release: {
+        projectsRelationship: 'independent',
+        groups: { jobs: { projects: ['job'], projectsRelationship: 'fixed' } },
+      },
+    });
+    await generate();
+    expect(written()).toEqual(
+      ['ci', 'release-job', 'release-server', 'release-tool'].map((name) => `.github/workflows/${name}.yml`),
+    );
+    expect(await problems()).toEqual([]);
+    const triggers = ['server', 'tool', 'job'].map((name) => TRIGGER.exec(text(`release-${name}.yml`))?.[1]);
+    expect(triggers).toEqual(['server@*.*.*', 'tool@*.*.*', 'jobs-v*.*.*']);
+    const jobs = async (name: string) => Object.keys((await workflow(name)).jobs);
+    const before = ['plan', 'test', 'build', 'verify', 'attest'];
+    expect(await jobs('release-server.yml')).toEqual([...before, 'draft', 'docker', 'release']);
+    expect(await jobs('release-tool.yml')).toEqual([...before, 'draft', 'release']);
+    expect(await jobs('release-job.yml')).toEqual([...before, 'docker']);
+    // One image for each: a variable that moves one moves no other.
+    expect((await workflow('release-server.yml')).jobs.docker?.env?.IMAGE).toContain('vars.IMAGE_SERVER ||');
+    expect((await workflow('release-server.yml')).jobs.docker?.env?.IMAGE).toContain("'{0}/{1}/server'");
+    const groups = ['server', 'tool', 'job'].map(
+      async (name) => (await workflow(`release-${name}.yml`)).concurrency,
+    );
+    expect(new Set((await Promise.all(groups)).map((each) => each?.group)).size).toBe(3);
+  });
+
+  it('runs every platform on a native machine where there is one, else on an emulator', async () => {
+    addProgram('tool', { platforms: ['linux/amd64', 'linux/arm64', 'linux/arm/v7'] });
+    const runners = async () =>
+      (await workflow('release.yml')).jobs.verify?.strategy?.matrix.include.map(({ report, runner }) => [
+        report,
+        runner,
+      ]);
+    await generate();
+    expect(await runners()).toEqual([
+      ['linux-amd64', 'ubuntu-24.04'],
+      ['linux-arm64', 'ubuntu-24.04-arm'],
+      ['linux-armv7', 'ubuntu-24.04'],
+    ]);
+    await generate({ runners: 'emulated' });
+    expect((await runners())?.map(([, runner]) => runner)).toEqual(Array(3).fill('ubuntu-24.04'));
+    // What emulates comes from the lock.
+    expect((await workflow('release.yml')).jobs.verify?.steps.map(({ run }) => run)).toContain(
+      'npx nx g @prebuilt/nx:lock --fetch',
+    );
+  });
+
+  it.each([
+    ['package-lock.json', 'npm ci --ignore-scripts --no-audit --no-fund'],
+    ['pnpm-lock.yaml', 'pnpm install --frozen-lockfile --ignore-scripts'],
+    ['yarn.lock', 'yarn install --immutable --mode=skip-build'],
+  ])('installs by the package manager of %s', async (lockfile, command) => {
+    addProgram('server');
+    tree.write(lockfile, '');
+    await generate();
+    expect((await workflow('release.yml')).jobs.plan?.steps.map(({ run }) => run)).toContain(command);
+    expect(await problems()).toEqual([]);
+  });
+
+  it('keeps Nx’s cache inside the workspace where nx.json names no folder for it', async () => {
+    addProgram('server');
+    await generate();
+    expect((await workflow('ci.yml')).jobs.check?.env).toEqual({ NX_CACHE_DIRECTORY: '.nx/cache' });
+  });
+
+  it.each<[string, Partial<CiWorkflowOptions>, RegExp]>([
+    [
+      'a project without a program',
+      { projects: ['none'] },
+      /projects: expected projects with a prebuilt\.json, found "none"/,
+    ],
+    [
+      'a registry without a repository',
+      { registry: 'ecr' },
+      /server: expected the image's repository for the registry ecr/,
+    ],
+    ['an engine without a container', { engineFolder: '/e' }, /engineFolder: expected a container/],
+  ])('refuses %s', async (_, options, message) => {
+    addProgram('server');
+    await expect(generate(options)).rejects.toThrow(message);
+  });
+});

@@ -1,0 +1,155 @@
+import { posix } from 'node:path';
+import { formatFiles, getProjects, readJson, readNxJson, type Tree } from '@nx/devkit';
+import { parsePlatforms } from '../../artifacts/platform.ts';
+import type { PluginOptions } from '../../configuration/plugin-options.ts';
+import { shown } from '../../configuration/problems.ts';
+import { parseConfiguration, readPluginOptions } from '../../configuration/read.ts';
+import { TARGETS } from '../../configuration/target-names.ts';
+import { outputOf, programName } from '../../configuration/targets.ts';
+import { PrebuiltError } from '../../errors.ts';
+import { describeFailure } from '../../executors/failures.ts';
+import { PACKAGE } from '../../package.ts';
+import { tagPatternOf } from '../../version/release-config.ts';
+import { checkWorkflow } from './check-workflow.ts';
+import { commandsOf, type PackageManager } from './commands.ts';
+import type { CiWorkflowOptions } from './options.ts';
+import type { ReleasedProgram } from './release-settings.ts';
+import { releaseWorkflow } from './release-workflow.ts';
+
+const FOLDER = '.github/workflows';
+const DEFAULT_PLATFORMS = ['linux/amd64', 'linux/arm64'];
+
+/**
+ * `nx g @prebuilt/nx:ci-workflow`: writes one release workflow for each program (`release.yml` where there is one,
+ * else `release-<program>.yml`), and `ci.yml`. Written again, they are replaced. Options: schema.json.
+ */
+export default async function ciWorkflowGenerator(
+  tree: Tree,
+  given: Partial<CiWorkflowOptions>,
+): Promise<void> {
+  try {
+    writeWorkflows(tree, given);
+  } catch (error) {
+    // Nx prints the message of an error and nothing else of it.
+    const lines = describeFailure(error, { root: tree.root });
+    throw lines === undefined ? error : new Error(lines.join('\n'), { cause: error });
+  }
+  if (given.skipFormat !== true) await formatFiles(tree);
+}
+
+function writeWorkflows(tree: Tree, given: Partial<CiWorkflowOptions>): void {
+  const {
+    registry = 'ghcr',
+    runners = 'native',
+    test = 'npx nx run-many -t lint typecheck test',
+    affected = 'npx nx affected -t lint typecheck test build-binaries verify docker-release',
+    container,
+    engineFolder,
+    environment,
+    sparse,
+  } = given;
+  if (engineFolder !== undefined && container === undefined)
+    throw new PrebuiltError('INVALID_OPTIONS', 'engineFolder: expected a container beside it, found none');
+  const programs = releasedPrograms(tree, given.projects);
+  for (const { project, repositories } of programs) {
+    if (registry !== 'ghcr' && repositories?.length === 0)
+      throw new PrebuiltError(
+        'INVALID_OPTIONS',
+        `${project}: expected the image's repository for the registry ${registry}, found none`,
+        { hint: 'Set image.repository in its prebuilt.json, or the plugin’s option repository in nx.json.' },
+      );
+  }
+  const commands = commandsOf(packageManagerOf(tree), given);
+  const settings = { container, engineFolder };
+  for (const program of programs) {
+    const alone = programs.length === 1;
+    tree.write(
+      posix.join(FOLDER, alone ? 'release.yml' : `release-${program.program}.yml`),
+      releaseWorkflow(program, {
+        ...settings,
+        registry,
+        runners,
+        test,
+        environment,
+        sparse,
+        alone,
+        commands,
+      }),
+    );
+  }
+  const nxJson = readNxJson(tree);
+  tree.write(
+    posix.join(FOLDER, 'ci.yml'),
+    checkWorkflow({
+      ...settings,
+      affected,
+      branch: nxJson?.defaultBase ?? 'main',
+      cacheFolder: nxJson?.cacheDirectory,
+      commands,
+    }),
+  );
+}
+
+/** Every project with a prebuilt.json, or those that are named. Throws `INVALID_OPTIONS`, `CONFIGURATION`. */
+function releasedPrograms(tree: Tree, names: readonly string[] | undefined): readonly ReleasedProgram[] {
+  const projects = [...getProjects(tree)];
+  const options = pluginOptionsOf(tree);
+  const found = projects
+    .filter(([, { root }]) => tree.exists(posix.join(root, 'prebuilt.json')))
+    .filter(([name]) => names === undefined || names.includes(name))
+    .toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const missing = names?.filter((name) => !found.some(([each]) => each === name)) ?? [];
+  if (missing.length > 0 || found.length === 0)
+    throw new PrebuiltError(
+      'INVALID_OPTIONS',
+      `projects: expected projects with a prebuilt.json, found ${missing.length > 0 ? shown(missing.join(', ')) : 'none'}`,
+      { hint: `nx g ${PACKAGE.name}:configuration PROJECT writes one.` },
+    );
+  return found.map(([project, { root, tags = [] }]) => {
+    const file = posix.join(root, 'prebuilt.json');
+    const read = parseConfiguration(tree.read(file, 'utf8') ?? '');
+    if (!read.ok) throw new PrebuiltError('CONFIGURATION', `${file}: ${read.problems.join('\n  ')}`);
+    const configuration = read.value;
+    const program = programName(configuration, project);
+    const image = configuration.image === false ? undefined : (configuration.image ?? {});
+    const repository = image?.repository ?? options.repository?.replaceAll('{projectName}', program);
+    return {
+      project,
+      program,
+      tagPattern: tagPatternOf(readNxJson(tree)?.release as Parameters<typeof tagPatternOf>[0], {
+        name: project,
+        root,
+        tags,
+      }).text,
+      output: outputOf(configuration, root),
+      platforms: parsePlatforms(configuration.platforms ?? options.platforms ?? DEFAULT_PLATFORMS),
+      repositories: image && [repository ?? []].flat(),
+      source: image?.source !== undefined || packageOf(tree).repository !== undefined,
+      page: configuration.page,
+      target: (name) => {
+        const target = TARGETS.find((each) => each === name);
+        return (target && options.targetNames[target]) ?? name;
+      },
+    };
+  });
+}
+
+function pluginOptionsOf(tree: Tree): PluginOptions {
+  const entry = readNxJson(tree)?.plugins?.find(
+    (each) => (typeof each === 'string' ? each : each.plugin) === PACKAGE.name,
+  );
+  const read = readPluginOptions(typeof entry === 'object' ? entry.options : undefined);
+  if (!read.ok) throw new PrebuiltError('CONFIGURATION', `nx.json: ${read.problems.join('\n  ')}`);
+  return read.value;
+}
+
+function packageManagerOf(tree: Tree): PackageManager {
+  const { packageManager = '' } = packageOf(tree);
+  if (tree.exists('pnpm-lock.yaml') || packageManager.startsWith('pnpm@')) return 'pnpm';
+  if (tree.exists('yarn.lock') || packageManager.startsWith('yarn@')) return 'yarn';
+  return 'npm';
+}
+
+function packageOf(tree: Tree): { readonly packageManager?: string; readonly repository?: unknown } {
+  return tree.exists('package.json') ? readJson(tree, 'package.json') : {};
+}

@@ -1,0 +1,181 @@
+import { ACTIONS, BUILDKIT } from './actions.ts';
+import { ARTIFACTS, binaries, checkout, download, nx, READ, RUNNER, upload } from './job-steps.ts';
+import { LOGINS } from './registries.ts';
+import type { ReleasedProgram, ReleaseSettings } from './release-settings.ts';
+import { expression, type Job, type Permission, run, use } from './workflow-text.ts';
+
+/** GitHub keeps attestations of public repositories, and of private ones with Enterprise Cloud alone. */
+const ATTEST = `ATTEST: ${expression("github.event.repository.visibility == 'public' || vars.ATTEST == 'true'")}`;
+
+const IDENTITY: Permission = {
+  name: 'id-token',
+  access: 'write',
+  why: 'signatures and attestations name this job',
+};
+const ATTESTATIONS: Permission = {
+  name: 'attestations',
+  access: 'write',
+  why: 'GitHub keeps the attestation',
+};
+
+/** Attests the executables, before anything is published. */
+export function attestJob({ output }: ReleasedProgram): Job {
+  return {
+    id: 'attest',
+    name: 'Attest',
+    needs: ['build', 'verify'],
+    runner: RUNNER,
+    minutes: 10,
+    permissions: [ARTIFACTS, IDENTITY, ATTESTATIONS],
+    env: `# Decided before anything is published: a private repository may have no attestations.\n${ATTEST}`,
+    steps: [
+      ...binaries(),
+      use(ACTIONS.attest, `subject-checksums: ${output}/bin/checksums.txt`, {
+        condition: "env.ATTEST == 'true'",
+      }),
+      `- if: ${expression("env.ATTEST != 'true'")}\n  run: echo 'Not attested; the variable ATTEST says otherwise.' >>"$GITHUB_STEP_SUMMARY"`,
+    ],
+  };
+}
+
+/** Makes the draft of the page. */
+export function draftJob(program: ReleasedProgram, { commands, environment }: ReleaseSettings): Job {
+  return {
+    id: 'draft',
+    name: 'Draft',
+    needs: ['build', 'attest'],
+    runner: RUNNER,
+    minutes: 30,
+    environment,
+    permissions: [{ name: 'contents', access: 'write', why: 'the draft of the release page' }, ARTIFACTS],
+    steps: [
+      checkout({ history: true }),
+      ...binaries(),
+      ...commands.install.map(run),
+      `${run(nx(program, 'github-draft', '--exclude-task-dependencies'))}\n  env:\n    GITHUB_TOKEN: ${expression('secrets.GITHUB_TOKEN')}`,
+    ],
+  };
+}
+
+/** The image's repositories as an expression or a text. */
+function imageOf({ program, repositories = [] }: ReleasedProgram, alone: boolean): string {
+  const own = alone ? 'IMAGE' : `IMAGE_${program.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_')}`;
+  const place =
+    repositories.length > 0
+      ? `'${repositories.join(',')}'`
+      : alone
+        ? "format('{0}/{1}', vars.REGISTRY || 'ghcr.io', github.repository)"
+        : `format('{0}/{1}/${program}', vars.REGISTRY || 'ghcr.io', github.repository)`;
+  return expression(`vars.${own} || ${place}`);
+}
+
+/** Makes the image, attests its digest, and publishes it. */
+export function imageJob(program: ReleasedProgram, settings: ReleaseSettings): Job {
+  const { output } = program;
+  const login = LOGINS[settings.registry];
+  // ghcr.io links an image to the repository that this label names.
+  const source = program.source ? [] : ['--imageSource="$GITHUB_SERVER_URL/$GITHUB_REPOSITORY"'];
+  const made = "steps.first.outcome != 'success'";
+  return {
+    id: 'docker',
+    name: 'Image',
+    needs: ['build', program.page ? 'draft' : 'attest'],
+    runner: RUNNER,
+    minutes: 30,
+    environment: program.page ? undefined : settings.environment,
+    permissions: [READ, ARTIFACTS, ...login.permissions, IDENTITY, ATTESTATIONS],
+    outputs: {
+      digest: expression('steps.publish.outputs.digest'),
+      record: `publish-${expression('github.run_attempt')}`,
+    },
+    env: [
+      '# Variables of the repository move the image to another registry.',
+      `IMAGE: ${imageOf(program, settings.alone)}`,
+      ATTEST,
+      '# A signature is written into a public log, which a private repository is kept out of.',
+      `SIGN: ${expression("github.event.repository.visibility == 'public' || vars.SIGN == 'true'")}`,
+    ].join('\n'),
+    steps: [
+      ...(settings.sparse === undefined
+        ? []
+        : ['# No source of the program: what Nx needs to know its projects, and nothing to compile.']),
+      checkout({ history: true, sparse: settings.sparse }),
+      ...binaries(),
+      download([
+        `pattern: verify-*-${expression('needs.build.outputs.attempt')}`,
+        `path: ${output}/verify`,
+        'merge-multiple: true',
+      ]),
+      ...settings.commands.install.map(run),
+      use(ACTIONS.buildx, `driver-opts: image=${BUILDKIT}\ncache-binary: false`),
+      '# A later attempt publishes the image of the first: another compressor would give other bytes.',
+      download(['name: oci'], { id: 'first', condition: 'github.run_attempt > 1', lenient: true }),
+      step(run('tar --extract --file=oci.tar'), "steps.first.outcome == 'success'"),
+      step(
+        run(
+          nx(
+            program,
+            'docker-release',
+            '--exclude-task-dependencies --skip-nx-cache --builder=buildx',
+            ...source,
+          ),
+        ),
+        made,
+      ),
+      step(run(`tar --create --file=oci.tar ${output}/oci`), made),
+      step(upload('oci', 'oci.tar'), made),
+      `- id: image
+  run: |
+    names=\${IMAGE,,}
+    echo "names=$names" >>"$GITHUB_OUTPUT"
+    echo "first=\${names%%,*}" >>"$GITHUB_OUTPUT"
+    echo "digest=$(jq --exit-status --raw-output '.manifests[0].digest' ${output}/oci/index.json)" >>"$GITHUB_OUTPUT"`,
+      '# Before any tag moves: an attestation that fails leaves nothing public behind.',
+      use(
+        ACTIONS.attest,
+        [
+          `subject-name: ${expression('steps.image.outputs.first')}`,
+          `subject-digest: ${expression('steps.image.outputs.digest')}`,
+        ].join('\n'),
+        { condition: "env.ATTEST == 'true'" },
+      ),
+      ...login.steps,
+      `- id: publish
+  run: ${nx(program, 'docker-publish', '--exclude-task-dependencies --image="$NAMES" --sign="$SIGN"', ...source)}
+  env:
+    NAMES: ${expression('steps.image.outputs.names')}`,
+      upload(`publish-${expression('github.run_attempt')}`, `${output}/publish/record.json`),
+    ],
+  };
+}
+
+function step(text: string, condition: string): string {
+  return text.replace(/^- /, `- if: ${expression(condition)}\n  `);
+}
+
+/** Publishes the page. */
+export function pageJob(program: ReleasedProgram, { commands }: ReleaseSettings): Job {
+  const image = program.repositories !== undefined;
+  return {
+    id: 'release',
+    name: 'Page',
+    needs: ['build', image ? 'docker' : 'draft'],
+    runner: RUNNER,
+    minutes: 20,
+    permissions: [{ name: 'contents', access: 'write', why: 'the page is published' }, ARTIFACTS],
+    steps: [
+      checkout({ history: true }),
+      ...binaries(),
+      ...(image
+        ? [
+            download([
+              `name: ${expression('needs.docker.outputs.record')}`,
+              `path: ${program.output}/publish`,
+            ]),
+          ]
+        : []),
+      ...commands.install.map(run),
+      `${run(nx(program, 'github-release', '--exclude-task-dependencies'))}\n  env:\n    GITHUB_TOKEN: ${expression('secrets.GITHUB_TOKEN')}`,
+    ],
+  };
+}

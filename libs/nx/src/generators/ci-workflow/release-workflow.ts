@@ -1,0 +1,57 @@
+import { buildJob, planJob, testJob, verifyJob } from './build-jobs.ts';
+import { attestJob, draftJob, imageJob, pageJob } from './publish-jobs.ts';
+import type { ReleasedProgram, ReleaseSettings } from './release-settings.ts';
+import { expression, jobText } from './workflow-text.ts';
+
+/** The release workflow of a program: from its tag to its image and page. */
+export function releaseWorkflow(program: ReleasedProgram, settings: ReleaseSettings): string {
+  const title = settings.alone ? 'Release' : `Release ${program.program}`;
+  const group = settings.alone ? 'release' : `release-${program.program}`;
+  const jobs = [
+    planJob(program, settings),
+    testJob(settings),
+    buildJob(program, settings),
+    verifyJob(program, settings),
+    attestJob(program),
+    ...(program.page ? [draftJob(program, settings)] : []),
+    ...(program.repositories === undefined ? [] : [imageJob(program, settings)]),
+    ...(program.page ? [pageJob(program, settings)] : []),
+  ];
+  // A tag v1.2.3 is a version; where another pattern is used, the version is found from the tag at HEAD.
+  const version =
+    program.tagPattern === 'v{version}' ? 'inputs.version || github.ref_name' : 'inputs.version';
+  return `# Written by nx g @prebuilt/nx:ci-workflow; what it was told stands in nx.json below "generators".
+# A pushed tag ${program.tagPattern} becomes a release. The jobs hold no logic; each one calls Nx targets.
+# No cache reaches a release, a remote one neither, whose failure would fail the run.
+name: ${title}
+
+on:
+  push:
+    tags: ['${program.tagPattern.replace('{version}', '*.*.*')}']
+  # Run it on the tag ("Use workflow from"), with the tag's version.
+  workflow_dispatch:
+    inputs:
+      version:
+        description: The version to release, such as 1.2.3. Its tag must be where the workflow runs.
+        required: true
+        type: string
+
+permissions: {}
+
+defaults:
+  run:
+    shell: bash
+
+# One release at a time, whichever version: "latest" is decided from what is published. Up to 100 wait.
+concurrency:
+  group: ${group}
+  queue: max
+  cancel-in-progress: false
+
+env:
+  RELEASE_VERSION: ${expression(version)}
+
+jobs:
+${jobs.map(jobText).join('\n\n')}
+`;
+}
