@@ -188,6 +188,32 @@ describe('both builders make the same image', () => {
     await expectParity({ dockerfile, runtime: {} });
   });
 
+  it('with listed files of several owners and modes', async () => {
+    const dockerfile = [
+      'FROM scratch',
+      ARCH,
+      'COPY files/ /',
+      'COPY --chown=65532:65532 files-65532-65532/srv/data/ /srv/data/',
+      'COPY --chown=1000:1001 files-1000-1001/opt/tool /opt/tool',
+      'COPY files/ /again',
+      `COPY ${EXEC} /a`,
+      '',
+    ].join('\n');
+    await expectParity({
+      dockerfile,
+      listed: {
+        entries: [
+          'users',
+          'tmp',
+          { path: 'd', to: '/srv/data', owner: 'nonroot', mode: '0440' },
+          { path: 'd/x', to: '/opt/tool', owner: '1000:1001', mode: '0751' },
+          { path: 'd/x', to: '/etc/secret', mode: '0400' },
+        ],
+        workspace: { 'd/x': { content: 'x' }, 'd/sub/y z': { content: 'y' } },
+      },
+    });
+  });
+
   it('of a variant, of one platform only', async () => {
     await expectParity({ dockerfile: SAMPLE_DOCKERFILE, platforms: ['linux/arm/v7'] });
   });

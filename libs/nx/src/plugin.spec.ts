@@ -148,6 +148,38 @@ describe('createNodes', () => {
     expect(project?.targets['docker-publish']?.options).toMatchObject({ image: 'ghcr.io/acme/srv' });
   });
 
+  it('gives listed files to the build, and their content to its key', async () => {
+    const { 'apps/server': project } = await infer({
+      ...PROGRAM,
+      'apps/server/prebuilt.json': {
+        image: {
+          files: ['tmp', './tmp', '../../LICENSE', { path: 'assets/', to: '/srv', owner: 'nonroot' }],
+        },
+      },
+    });
+    expect(project?.targets['build-binaries']).toMatchObject({
+      inputs: [
+        'default',
+        '^default',
+        '{workspaceRoot}/prebuilt.lock.json',
+        '{workspaceRoot}/apps/server/tmp',
+        '{workspaceRoot}/apps/server/tmp/**/*',
+        '{workspaceRoot}/LICENSE',
+        '{workspaceRoot}/LICENSE/**/*',
+        '{workspaceRoot}/apps/server/assets',
+        '{workspaceRoot}/apps/server/assets/**/*',
+      ],
+      options: {
+        files: [
+          'tmp',
+          { path: 'apps/server/tmp' },
+          { path: 'LICENSE' },
+          { path: 'apps/server/assets/', to: '/srv', owner: 'nonroot' },
+        ],
+      },
+    });
+  });
+
   it('leaves out the image or the page of a program that has none', async () => {
     const projects = await infer({
       ...PROGRAM,

@@ -1,4 +1,7 @@
-import { LAYER_FORGERIES, type LayerForgery } from '@prebuilt/testing/layers';
+import { gzipSync } from 'node:zlib';
+import { digestOf } from '@prebuilt/oci';
+import { forgedEntry, LAYER_FORGERIES, type LayerForgery, TAR_END } from '@prebuilt/testing/layers';
+import { USER_FILES } from '../src/image/listed/built-ins.ts';
 import { type Document, edited, type ImageForgery, type StoredLayer, storedLayer } from './forged-image.ts';
 
 /** A way to forge an image of which each layer is as planned, or gone, or in another place. */
@@ -213,3 +216,68 @@ export function imageForgeries(program: Buffer): readonly NamedForgery[] {
   );
   return [...layers, ...CONFIG_FORGERIES, ...DOCUMENT_FORGERIES];
 }
+
+/** The layer of the built-ins `users` and `tmp` as a forger makes it: with what is given in place of the honest. */
+function listedLayer({
+  passwd = contentOf('etc/passwd'),
+  passwdMode = '0000644\0',
+  owner = '0000000\0',
+  tmpMode = '0001777\0',
+  more = [],
+}: {
+  readonly passwd?: string;
+  readonly passwdMode?: string;
+  readonly owner?: string;
+  readonly tmpMode?: string;
+  readonly more?: readonly Buffer[];
+} = {}): StoredLayer {
+  const tar = Buffer.concat([
+    forgedEntry({ name: 'etc/', flag: '5' }),
+    forgedEntry({ name: 'etc/group', mode: '0000644\0' }, contentOf('etc/group')),
+    forgedEntry({ name: 'etc/passwd', mode: passwdMode, uid: owner }, passwd),
+    ...more,
+    forgedEntry({ name: 'tmp/', flag: '5', mode: tmpMode }),
+    TAR_END,
+  ]);
+  const mediaType = 'application/vnd.oci.image.layer.v1.tar+gzip';
+  return { bytes: gzipSync(tar), mediaType, diffId: digestOf(tar) };
+}
+
+function contentOf(path: string): string {
+  return String(USER_FILES.find((file) => file.path === path)?.content);
+}
+
+/** Forgeries of the first layer of an image whose first layer is that of `users` and `tmp`. */
+function listed(title: string, named: RegExp, layer: StoredLayer): NamedForgery {
+  return { title, named, layers: (honest) => [layer, ...honest.slice(1)] };
+}
+
+/** The honest layer, made by the same hand: what differs from it below is all that is forged. */
+export const HONEST_LISTED = listed('nothing', /never/, listedLayer());
+
+/** Every way that this project knows to forge listed files. */
+export const LISTED_FORGERIES: readonly NamedForgery[] = [
+  listed(
+    'another root in the list of users',
+    /\/etc\/passwd/,
+    listedLayer({ passwd: contentOf('etc/passwd').replace('65532:65532', '00000:00000') }),
+  ),
+  listed(
+    'a longer list of users',
+    /\/etc\/passwd/,
+    listedLayer({ passwd: `${contentOf('etc/passwd')}x:x:0:0::/:/\n` }),
+  ),
+  listed(
+    'a list of users that everybody may write',
+    /\/etc\/passwd/,
+    listedLayer({ passwdMode: '0000666\0' }),
+  ),
+  listed('a list of users of another owner', /\/etc\/passwd/, listedLayer({ owner: '0177774\0' })),
+  listed('a /tmp in which everybody may remove everything', /\/tmp/, listedLayer({ tmpMode: '0000777\0' })),
+  listed(
+    'a further list beside the listed ones',
+    /\/etc\/shadow/,
+    listedLayer({ more: [forgedEntry({ name: 'etc/shadow', mode: '0000644\0' }, 'root::::::::\n')] }),
+  ),
+  { title: 'no layer of listed files', named: /layers/, layers: (honest) => honest.slice(1) },
+];

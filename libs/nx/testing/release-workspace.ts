@@ -12,6 +12,13 @@ import {
 import { type Platform, parsePlatform } from '../src/artifacts/platform.ts';
 import { formatReport, reportFileName } from '../src/artifacts/verify-report.ts';
 import type { DockerReleaseOptions } from '../src/executors/docker-release/options.ts';
+import { collectListed } from '../src/image/listed/collect.ts';
+import type { ListedOption } from '../src/image/listed/entries.ts';
+import { planListed } from '../src/image/listed/plan.ts';
+import { readListed } from '../src/image/listed/workspace-files.ts';
+import type { FetchArchive } from '../src/lock/debian-package.ts';
+import { EMPTY_LOCK, type Lock } from '../src/lock/lock.ts';
+import { serveArchives } from './debian-archive.ts';
 
 /** A file of a runtime folder; the mode is 0644 unless told. */
 export interface SampleFile {
@@ -30,6 +37,16 @@ export interface SampleRelease {
   /** Seconds since 1970. */
   readonly sourceDateEpoch?: number;
   readonly version?: string;
+  /** What images get beside executables. */
+  readonly listed?: SampleListed;
+}
+
+/** Entries of `image.files`, the files of the workspace that they name, and the packages of the lock. */
+export interface SampleListed {
+  readonly entries: readonly ListedOption[];
+  readonly workspace?: Readonly<Record<string, SampleFile>>;
+  readonly lock?: Lock;
+  readonly fetch?: FetchArchive;
 }
 
 /** A workspace with a folder of built files of a few bytes, and passing reports. */
@@ -92,6 +109,10 @@ export async function releaseWorkspace(sample: SampleRelease): Promise<ReleaseWo
       components: [],
     });
   }
+  const { entries = [], workspace = {}, lock = EMPTY_LOCK, fetch = serveArchives() } = sample.listed ?? {};
+  for (const [name, { content, mode }] of Object.entries(workspace)) await write(name, content, mode);
+  const plans = planListed(await readListed(root, entries), lock);
+  const listed = await collectListed(plans, path('dist/bin'), path('.cache'), { fetch });
   const manifest: Manifest = {
     schemaVersion: 2,
     name: SAMPLE_NAME,
@@ -100,6 +121,7 @@ export async function releaseWorkspace(sample: SampleRelease): Promise<ReleaseWo
     sourceDateEpoch: sample.sourceDateEpoch ?? 1_700_000_000,
     toolchain: { name: 'bun', version: '1.4.4' },
     components: [],
+    ...(listed.length > 0 && { files: listed }),
     platforms: artifacts,
   };
   await write(`dist/bin/${MANIFEST_FILE}`, formatManifest(manifest));

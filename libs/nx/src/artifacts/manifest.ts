@@ -3,48 +3,27 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { PrebuiltError } from '../errors.ts';
 import { readBoundedFile } from '../files/bounded-file.ts';
-import { type Platform, parsePlatform, platformSuffix } from './platform.ts';
+import { type ListedGroup, listedGroup, listedProblems } from './listed.ts';
+import {
+  distributionPackage,
+  fileName,
+  innerPath,
+  isInnerPath,
+  platform,
+  sha256,
+  size,
+  text,
+  time,
+} from './manifest-fields.ts';
+import { type Platform, platformSuffix } from './platform.ts';
+
+export { isInnerPath, type ListedGroup };
 
 /** The name of the manifest inside a folder of built executables. */
 export const MANIFEST_FILE = 'manifest.json';
 
-const MAX_MANIFEST_BYTES = 1024 * 1024;
-/** The end of the year 9999: what RFC 3339 can write. */
-const MAX_TIME = 253_402_300_799;
-/** 1 TiB. */
-const MAX_FILE_BYTES = 1024 ** 4;
-
-// It is printed and becomes labels: a line that goes on could say anything.
-const text = v.pipe(
-  v.string(),
-  v.minLength(1),
-  v.maxLength(512),
-  v.regex(/^\P{Cc}*$/u, 'expected no control characters'),
-);
-const sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits'));
-const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(MAX_FILE_BYTES));
-const time = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(MAX_TIME));
-const fileName = v.pipe(
-  v.string(),
-  v.regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,200}$/, 'expected a file name without folders'),
-);
-const innerPath = v.pipe(
-  v.string(),
-  v.maxLength(1024),
-  v.check(isInnerPath, 'expected a relative path with "/" that stays inside its folder'),
-);
-const platform = v.pipe(
-  v.string(),
-  v.rawTransform(({ dataset, addIssue, NEVER }): Platform => {
-    try {
-      return parsePlatform(dataset.value);
-    } catch {
-      addIssue({ message: 'expected a platform such as linux/amd64' });
-      return NEVER;
-    }
-  }),
-);
-
+/** Room for 10,000 listed files. */
+const MAX_MANIFEST_BYTES = 8 * 1024 * 1024;
 const component = v.strictObject({
   kind: v.picklist(['library', 'framework']),
   purl: v.pipe(text, v.startsWith('pkg:', 'expected a package URL, pkg:…')),
@@ -57,14 +36,7 @@ const runtimeFile = v.strictObject({
   mode: v.picklist(['0644', '0755']),
   size,
   sha256,
-  package: v.nullable(
-    v.strictObject({
-      name: text,
-      version: text,
-      architecture: text,
-      distribution: v.optional(v.picklist(['debian', 'ubuntu'])),
-    }),
-  ),
+  package: v.nullable(v.strictObject(distributionPackage)),
 });
 
 const executable = {
@@ -96,6 +68,7 @@ const manifest = v.strictObject({
   sourceDateEpoch: time,
   toolchain: v.strictObject({ name: text, version: text }),
   components: v.array(component),
+  files: v.optional(v.array(listedGroup)),
   platforms: v.pipe(v.array(platformArtifact), v.minLength(1)),
 });
 
@@ -114,7 +87,8 @@ export type PlatformArtifact = Readonly<v.InferOutput<typeof platformArtifact>>;
 /**
  * What a build put into its folder (`manifest.json`): name, version, revision (null for a development
  * build), source date in seconds since 1970, toolchain, the components of every platform's
- * executable, and each platform, sorted by name.
+ * executable, the files that images get beside executables (one group for each entry of `image.files`), and each
+ * platform, sorted by name.
  */
 export type Manifest = Readonly<v.InferOutput<typeof manifest>>;
 
@@ -148,12 +122,6 @@ export function runtimeFolderName(target: Platform): string {
   return `runtime-${platformSuffix(target)}`;
 }
 
-/** Whether the path is relative, normalised, and stays inside its folder. */
-export function isInnerPath(path: string): boolean {
-  if (path === '' || path.includes('\0') || path.includes('\\')) return false;
-  return path.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
-}
-
 /** The bytes of `manifest.json`: two-space JSON with a final line feed, the same for the same manifest. */
 export function formatManifest(content: Manifest): string {
   return `${JSON.stringify(content, null, 2)}\n`;
@@ -175,6 +143,8 @@ export function parseManifest(json: string, source: string): Manifest {
     throw new PrebuiltError('INVALID_MANIFEST', `${source}: ${problems.slice(0, 20).join('; ')}`);
   }
   checkNames(parsed.output, source);
+  const [listed] = listedProblems(parsed.output.files ?? []);
+  if (listed !== undefined) throw new PrebuiltError('INVALID_MANIFEST', `${source}: files: ${listed}`);
   return parsed.output;
 }
 

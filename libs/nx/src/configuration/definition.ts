@@ -21,6 +21,27 @@ const repository = v.union(
   'a repository such as "ghcr.io/acme/server", or a list of them',
 );
 
+const listedFile = v.strictObject({
+  path: v.pipe(path, v.description('A file or folder of the workspace, relative to this folder.')),
+  to: v.optional(
+    v.pipe(path, v.description('Its final path in the image, absolute. Defaults to its name, at the root.')),
+  ),
+  mode: v.optional(
+    v.pipe(
+      text,
+      v.description(
+        'The octal mode of files, such as "0640". Defaults to 0755 for executable ones, else 0644.',
+      ),
+    ),
+  ),
+  owner: v.optional(
+    v.pipe(
+      text,
+      v.description('User and group by number, such as "1000:1000", or nonroot. Defaults to root.'),
+    ),
+  ),
+});
+
 const image = v.strictObject({
   repository: v.optional(
     v.pipe(repository, v.description('Where the image is published, without a tag: ghcr.io/acme/server.')),
@@ -30,6 +51,17 @@ const image = v.strictObject({
       path,
       v.description(
         'The Dockerfile, relative to this folder. It copies and describes. Defaults to Dockerfile.release where there is one, else a minimal one is generated.',
+      ),
+    ),
+  ),
+  files: v.optional(
+    v.pipe(
+      v.array(
+        v.union([text, listedFile], 'a built-in, a path, or an object with a "path"'),
+        'a list such as ["ca-certificates", "LICENSE"]',
+      ),
+      v.description(
+        'What the image gets beside the executable: files and folders of the workspace, and the built-ins ca-certificates, tzdata, users (passwd and group with nonroot) and tmp.',
       ),
     ),
   ),

@@ -13,21 +13,28 @@ export function problemsOf(
   /** Where in the file the definition's object stands. */
   at: readonly string[] = [],
 ): readonly string[] {
-  return issues.flatMap((issue) => {
-    // A union tells of its members only where one of them fits in kind: that one's problems say more.
-    const nested = issue.issues?.filter((each) => each.path !== undefined) ?? [];
-    if (issue.type === 'union' && isObject(issue.input) && nested.length > 0) {
-      return nested.map((each) => describe(each, definition, at, pathOf(issue)));
-    }
-    return [describe(issue, definition, at)];
-  });
+  return issues.flatMap((issue) => problemsIn(issue, definition, at, []));
+}
+
+function problemsIn(
+  issue: Issue,
+  definition: v.GenericSchema,
+  at: readonly string[],
+  above: readonly string[],
+): readonly string[] {
+  // A union tells of its members only where one of them fits in kind: that one's problems say more.
+  const nested = issue.issues?.filter((each) => each.path !== undefined) ?? [];
+  if (issue.type !== 'union' || !isObject(issue.input) || nested.length === 0) {
+    return [describe(issue, definition, at, above)];
+  }
+  return nested.flatMap((each) => problemsIn(each, definition, at, [...above, ...pathOf(issue)]));
 }
 
 function describe(
   issue: Issue,
   definition: v.GenericSchema,
   at: readonly string[],
-  above: readonly string[] = [],
+  above: readonly string[],
 ): string {
   const path = [...above, ...pathOf(issue)];
   const place = [...at, ...path].join('.') || '(root)';
@@ -58,8 +65,16 @@ export function nearestKey(key: string, known: readonly string[]): string | unde
 
 function keysAt(definition: v.GenericSchema, path: readonly string[]): readonly string[] {
   let schemas: readonly unknown[] = [definition];
-  for (const key of path) schemas = schemas.flatMap((schema) => objectsIn(schema).map((each) => each[key]));
+  for (const key of path) schemas = schemas.flatMap((schema) => membersOf(schema, key));
   return schemas.flatMap((schema) => objectsIn(schema).flatMap((entries) => Object.keys(entries)));
+}
+
+// What stands under a key of an object, or in any place of a list.
+function membersOf(schema: unknown, key: string): readonly unknown[] {
+  if (!isObject(schema)) return [];
+  if (schema.item !== undefined) return [schema.item];
+  if ('wrapped' in schema) return membersOf(schema.wrapped, key);
+  return objectsIn(schema).map((each) => each[key]);
 }
 
 // The objects behind optional, piped and alternative schemas.

@@ -15,6 +15,11 @@ describe('prebuilt.json', () => {
     { $schema: '../../node_modules/@prebuilt/nx/schemas/prebuilt.json' },
     { name: 'server', toolchain: 'bun', platforms: ['linux/amd64'], output: 'out/server', page: false },
     { toolchain: { name: 'bun', entry: 'src/main.ts' }, image: false },
+    {
+      image: {
+        files: ['ca-certificates', 'LICENSE', { path: 'x', to: '/etc/x', mode: '0400', owner: '1:1' }],
+      },
+    },
     { image: { repository: ['ghcr.io/acme/server', 'docker.io/acme/server'], compression: 'zstd' } },
   ])('may be %j', (configuration) => {
     expect(problems(configuration)).toEqual([]);
@@ -48,6 +53,13 @@ describe('prebuilt.json', () => {
     [{ image: true }, 'image: expected an object, or false for a program without an image, found true'],
     [{ image: { repository: [] } }, 'image.repository: expected'],
     [{ image: { compression: 'brotli' } }, 'image.compression: expected "gzip" or "zstd", found "brotli"'],
+    [{ image: { files: 'LICENSE' } }, 'image.files: expected a list such as ["ca-certificates", "LICENSE"]'],
+    [
+      { image: { files: [1] } },
+      'image.files.0: expected a built-in, a path, or an object with a "path", found 1',
+    ],
+    [{ image: { files: [{ path: 'x', mod: '1' }] } }, 'image.files.0.mod: unknown key; did you mean "mode"?'],
+    [{ image: { files: [{ to: '/x' }] } }, 'image.files.0.path: expected'],
     [{ image: { title: '' } }, 'image.title: expected a text that is not empty, found ""'],
     [{ page: 'yes' }, 'page: expected true or false, found "yes"'],
     [

@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
 import type { TargetConfiguration } from '@nx/devkit';
+import { isBuiltIn, type ListedOption } from '../image/listed/entries.ts';
 import { LOCK_FILE } from '../lock/lock.ts';
 import { PACKAGE } from '../package.ts';
 import type { ConfiguredToolchain, TargetInputs } from '../toolchains/toolchain.ts';
@@ -80,6 +81,7 @@ export function inferTargets(
     options.repository?.replaceAll('{projectName}', programName(configuration, facts.name));
   const platforms = configuration.platforms ?? options.platforms;
 
+  const files = (image?.files ?? []).map((each) => inWorkspace(each, facts.root));
   const { smoke, printsVersion } = configuration.verify ?? {};
   const sysrootPackages = [
     ...new Set([...facts.toolchain.sysrootPackages, ...(configuration.sysrootPackages ?? [])]),
@@ -90,7 +92,7 @@ export function inferTargets(
       ...cached('build-binaries'),
       ...(facts.toolchain.dependsOn.length > 0 && { dependsOn: [...facts.toolchain.dependsOn] }),
       // The key holds the lines that are used; as an input the lock makes its project an affected one.
-      inputs: inputs(...facts.sources, `{workspaceRoot}/${LOCK_FILE}`),
+      inputs: inputs(...facts.sources, `{workspaceRoot}/${LOCK_FILE}`, ...files.flatMap(inputsOf)),
       options: {
         name: programName(configuration, facts.name),
         toolchain: { name: facts.toolchain.name, ...facts.toolchain.options },
@@ -99,6 +101,7 @@ export function inferTargets(
         }),
         ...(sysrootPackages.length > 0 && { sysrootPackages }),
         ...(platforms !== undefined && { platforms: [...platforms] }),
+        ...(files.length > 0 && { files }),
         outputPath: at('build-binaries'),
       },
       metadata: { description: 'Compiles the program for every platform.' },
@@ -185,6 +188,20 @@ export function inferTargets(
       return [[named(name), { executor: executorOf(name), cache: false, ...target }]];
     }),
   );
+}
+
+// A file is named as an object: its path could be that of a built-in, seen from the workspace's root.
+function inWorkspace(file: ListedOption, root: string): ListedOption {
+  if (typeof file === 'string' && isBuiltIn(file)) return file;
+  const { path, ...more } = typeof file === 'string' ? { path: file } : file;
+  return { path: posix.isAbsolute(path) ? path : posix.join(root, path), ...more };
+}
+
+// A file or all files of a folder; what is outside the workspace is refused when it is built.
+function inputsOf(file: ListedOption): readonly string[] {
+  if (typeof file === 'string' || posix.isAbsolute(file.path) || file.path.startsWith('..')) return [];
+  const path = file.path.replace(/\/$/, '');
+  return [`{workspaceRoot}/${path}`, `{workspaceRoot}/${path}/**/*`];
 }
 
 /**

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { executablesOf, type PlatformArtifact } from '../artifacts/manifest.ts';
+import { executablesOf, type ListedGroup, type PlatformArtifact } from '../artifacts/manifest.ts';
+import { listedContext } from './listed/context.ts';
 
 /** A file that a Dockerfile can copy: where it is, and the content that it must have. */
 export interface ContextFile {
@@ -7,7 +8,7 @@ export interface ContextFile {
   readonly path: string;
   /** The file to read, absolute. */
   readonly source: string;
-  readonly mode: 0o644 | 0o755;
+  readonly mode: number;
   /** Bytes. */
   readonly size: number;
   /** Of the content, in hexadecimal. */
@@ -17,12 +18,19 @@ export interface ContextFile {
 /** What one platform's image can be built from. */
 export interface BuildContext {
   readonly files: readonly ContextFile[];
-  /** Folders that are there even where they hold no file. */
-  readonly folders: readonly string[];
+  /** Folders that are there even where they hold no file, and those with another mode than 0755. */
+  readonly folders: readonly { readonly path: string; readonly mode: number }[];
 }
 
-/** A platform's files as a build context: its executables and its runtime folder, as the manifest lists them. */
-export function contextOf(artifact: PlatformArtifact, inputPath: string): BuildContext {
+/**
+ * A platform's files as a build context: its executables, its runtime folder and the listed files of all platforms, as
+ * the manifest has them.
+ */
+export function contextOf(
+  artifact: PlatformArtifact,
+  inputPath: string,
+  groups: readonly ListedGroup[] = [],
+): BuildContext {
   const { runtime } = artifact;
   const executables = executablesOf(artifact).map(
     ({ path, size, sha256 }): ContextFile => ({
@@ -38,12 +46,17 @@ export function contextOf(artifact: PlatformArtifact, inputPath: string): BuildC
     const mode = file.mode === '0755' ? 0o755 : 0o644;
     return { path: inner, source: join(inputPath, inner), mode, size: file.size, sha256: file.sha256 };
   });
-  return { files: [...executables, ...files], folders: [runtime.path] };
+  const listed = listedContext(groups, inputPath);
+  return {
+    files: [...executables, ...files, ...listed.files],
+    folders: [{ path: runtime.path, mode: 0o755 }, ...listed.folders],
+  };
 }
 
 /** A folder of a context. */
 export interface ContextFolder {
   readonly kind: 'folder';
+  readonly mode: number;
   readonly children: Map<string, ContextNode>;
 }
 
@@ -52,12 +65,13 @@ export type ContextNode = ContextFolder | { readonly kind: 'file'; readonly file
 
 /** The context as a tree of folders, for `COPY` to look its sources up in. */
 export function contextTree({ files, folders }: BuildContext): ContextFolder {
-  const root: ContextFolder = { kind: 'folder', children: new Map() };
-  for (const path of folders) folderAt(root, path.split('/'));
+  const modes = new Map(folders.map(({ path, mode }) => [path, mode]));
+  const root: ContextFolder = { kind: 'folder', mode: 0o755, children: new Map() };
+  for (const { path } of folders) folderAt(root, path.split('/'), modes);
   for (const file of files) {
     const parts = file.path.split('/');
     const name = parts.pop() ?? '';
-    const folder = folderAt(root, parts);
+    const folder = folderAt(root, parts, modes);
     if (folder.children.has(name)) throw new Error(`context: ${file.path} stands twice`);
     folder.children.set(name, { kind: 'file', file });
   }
@@ -73,10 +87,15 @@ export function contextNode(root: ContextFolder, path: string): ContextNode | un
   return node;
 }
 
-function folderAt(root: ContextFolder, parts: readonly string[]): ContextFolder {
+function folderAt(
+  root: ContextFolder,
+  parts: readonly string[],
+  modes: ReadonlyMap<string, number>,
+): ContextFolder {
   let folder = root;
-  for (const part of parts) {
-    const next: ContextNode = folder.children.get(part) ?? { kind: 'folder', children: new Map() };
+  for (const [index, part] of parts.entries()) {
+    const mode = modes.get(parts.slice(0, index + 1).join('/')) ?? 0o755;
+    const next: ContextNode = folder.children.get(part) ?? { kind: 'folder', mode, children: new Map() };
     if (next.kind === 'file') throw new Error(`context: ${next.file.path} is a file and a folder`);
     folder.children.set(part, next);
     folder = next;

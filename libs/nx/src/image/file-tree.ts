@@ -33,7 +33,7 @@ export type LayerPath = Owner & {
 /** How `COPY` sets owner and mode. */
 export interface CopyOptions {
   readonly owner: Owner;
-  /** For files; they keep their own where it is undefined. */
+  /** They keep their own where it is undefined. */
   readonly mode: number | undefined;
 }
 
@@ -125,7 +125,7 @@ export class FileTree {
       const folder: TreeFolder = {
         kind: 'folder',
         ...options.owner,
-        mode: 0o755,
+        mode: options.mode ?? child.mode,
         children: existing?.children ?? new Map(),
       };
       target.children.set(name, folder);

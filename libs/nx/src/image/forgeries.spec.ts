@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { digestOf, readImageLayout } from '@prebuilt/oci';
 import { type FakeRegistry, sleepingClock, startFakeRegistry } from '@prebuilt/testing/registry';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { forgeImages } from '../../testing/forged-image.ts';
-import { imageForgeries } from '../../testing/image-forgeries.ts';
+import { forgeImages, type ImageForgery } from '../../testing/forged-image.ts';
+import { HONEST_LISTED, imageForgeries, LISTED_FORGERIES } from '../../testing/image-forgeries.ts';
 import { publish } from '../../testing/publish.ts';
 import { type PublishWorkspace, publishWorkspace } from '../../testing/publish-workspace.ts';
 import { release } from '../../testing/release.ts';
@@ -17,6 +17,23 @@ import {
 const PLATFORM = 'linux/amd64';
 // Not a multiple of a tar's block, so that there is padding to write into.
 const PROGRAM = Buffer.from('the program of this platform\n');
+
+// A builder that gives the layout that it was given.
+const releaseBuilt = (workspace: ReleaseWorkspace, layout: string) =>
+  release(
+    workspace,
+    {},
+    {
+      plan: (plan) => ({
+        ...plan,
+        builder: 'buildx',
+        platforms: plan.platforms.map((each) => ({
+          ...each,
+          command: { file: 'cp', args: ['-r', `${layout}/.`, 'layout/linux-amd64'] },
+        })),
+      }),
+    },
+  );
 
 describe('docker-release', () => {
   let workspace: ReleaseWorkspace;
@@ -35,25 +52,8 @@ describe('docker-release', () => {
   beforeEach(() => rm(workspace.path('dist/oci'), { recursive: true, force: true }));
   afterAll(() => workspace.remove());
 
-  // A builder that gives the layout that it was given.
-  const releaseBuilt = (layout: string) =>
-    release(
-      workspace,
-      {},
-      {
-        plan: (plan) => ({
-          ...plan,
-          builder: 'buildx',
-          platforms: plan.platforms.map((each) => ({
-            ...each,
-            command: { file: 'cp', args: ['-r', `${layout}/.`, 'layout/linux-amd64'] },
-          })),
-        }),
-      },
-    );
-
   it('takes the image that was planned from a builder', async () => {
-    const { image } = await releaseBuilt(honest);
+    const { image } = await releaseBuilt(workspace, honest);
     const [found] = (await readImageLayout(honest)).images;
     expect(image.images[0]?.digest).toBe(found?.descriptor.digest);
   });
@@ -65,7 +65,48 @@ describe('docker-release', () => {
       await rm(forged, { recursive: true, force: true });
       await cp(honest, forged, { recursive: true });
       await forgeImages(forged, forgery);
-      await expect(releaseBuilt(forged)).rejects.toThrow(forgery.named);
+      await expect(releaseBuilt(workspace, forged)).rejects.toThrow(forgery.named);
+      expect((await readdir(workspace.path('dist'))).filter((name) => name.includes('oci'))).toEqual([]);
+    },
+  );
+});
+
+describe('docker-release with listed files', () => {
+  let workspace: ReleaseWorkspace;
+  let honest: string;
+
+  beforeAll(async () => {
+    workspace = await releaseWorkspace({
+      dockerfile:
+        'FROM scratch\nCOPY files/ /\nCOPY app-linux-amd64 /app\nUSER nonroot\nENTRYPOINT ["/app"]\n',
+      platforms: [PLATFORM],
+      executable: PROGRAM,
+      runtime: {},
+      listed: { entries: ['users', 'tmp'] },
+    });
+    await release(workspace);
+    honest = workspace.path('honest');
+    await cp(workspace.path('dist/oci'), honest, { recursive: true });
+  });
+  beforeEach(() => rm(workspace.path('dist/oci'), { recursive: true, force: true }));
+  afterAll(() => workspace.remove());
+
+  const releaseForged = async (forgery: ImageForgery): Promise<unknown> => {
+    const forged = workspace.path('forged');
+    await rm(forged, { recursive: true, force: true });
+    await cp(honest, forged, { recursive: true });
+    await forgeImages(forged, forgery);
+    return releaseBuilt(workspace, forged);
+  };
+
+  it('takes the honest layer, whoever made it', async () => {
+    await expect(releaseForged(HONEST_LISTED)).resolves.toBeDefined();
+  });
+
+  it.each(LISTED_FORGERIES)(
+    'takes no image from a builder that has $title, and names it',
+    async (forgery) => {
+      await expect(releaseForged(forgery)).rejects.toThrow(forgery.named);
       expect((await readdir(workspace.path('dist'))).filter((name) => name.includes('oci'))).toEqual([]);
     },
   );

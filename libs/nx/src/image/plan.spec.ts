@@ -19,7 +19,7 @@ const context: BuildContext = {
     file('d/a/z'),
     file('same', 'd/x'),
   ],
-  folders: ['empty'],
+  folders: [{ path: 'empty', mode: 0o755 }],
 };
 const FACTS: ImageFacts = {
   platform: { os: 'linux', architecture: 'arm', variant: 'v7' },

@@ -1,12 +1,14 @@
 import type { ExpectedImage, ReadEntry } from '@prebuilt/oci';
-import type { Manifest, PlatformArtifact } from '../artifacts/manifest.ts';
+import type { ListedGroup, Manifest, PlatformArtifact } from '../artifacts/manifest.ts';
 import { type Platform, platformParts } from '../artifacts/platform.ts';
 import { readDockerfile } from '../dockerfile/read-dockerfile.ts';
+import { PrebuiltError } from '../errors.ts';
 import { type BuildContext, contextOf } from './context.ts';
 import type { LayerPath } from './file-tree.ts';
 import { generateDockerfile } from './generated-dockerfile.ts';
 import type { HistoryFormat } from './history.ts';
 import { imageLabels, type LabelOptions } from './labels.ts';
+import { listedCopies } from './listed/context.ts';
 import { type ImagePlan, planImage } from './plan.ts';
 import type { ImageSources } from './sources.ts';
 
@@ -37,7 +39,8 @@ export function dockerfileOf(sources: ImageSources, manifest: Manifest): Uint8Ar
   const { name, platforms } = manifest;
   const others = (platforms[0]?.others ?? []).map((each) => each.name);
   const runtime = platforms.some((each) => each.runtime.files.length > 0);
-  return sources.dockerfile ?? Buffer.from(generateDockerfile({ name, others, runtime }));
+  const copies = listedCopies(manifest.files ?? []);
+  return sources.dockerfile ?? Buffer.from(generateDockerfile({ name, others, runtime, copies }));
 }
 
 /**
@@ -55,12 +58,25 @@ export function planReleaseImages(
   );
   return artifacts.map((artifact) => {
     const { platform } = artifact;
-    const context = contextOf(artifact, inputPath);
+    const context = contextOf(artifact, inputPath, manifest.files);
     const labels = imageLabels(options, manifest, artifact, sources.packageFacts);
     const parts = platformParts(platform);
     const image = planImage(dockerfile, { platform: parts, context, labels, historyFormat });
+    if (sources.dockerfile === undefined) checkListed(manifest.files ?? [], platform, image);
     return { platform, context, labels, image };
   });
+}
+
+// What is copied later would take its place: a runtime file comes before, an executable after listed files.
+function checkListed(groups: readonly ListedGroup[], platform: Platform, { layers }: ImagePlan): void {
+  const last = new Map(layers.flat().map((entry) => [entry.path, entry.file?.sha256]));
+  const hidden = groups.flatMap(({ files }) => files).find(({ path, sha256 }) => last.get(path) !== sha256);
+  if (hidden === undefined) return;
+  throw new PrebuiltError(
+    'IMAGE_INCOMPLETE',
+    `image of ${platform}: /${hidden.path}: expected the listed file, found an executable that is put there as well`,
+    { hint: 'Give the entry of "image.files" in prebuilt.json another place: "to".' },
+  );
 }
 
 /** What a planned image has to be once it is made; every time in it is the source date, in seconds since 1970. */

@@ -20,7 +20,7 @@ const fileOf = (path: string, mode: 0o644 | 0o755) => ({
 
 describe('stageContext', () => {
   it.each([0, 1_700_000_000, 4_102_444_800])(
-    'gives every file and folder the time %i and a plain mode',
+    'gives every file and folder the time %i and its mode',
     async (time) => {
       const files = [fileOf('app', 0o755), fileOf('runtime/lib/x', 0o644)];
       await mkdir(join(folder, 'source'));
@@ -31,7 +31,11 @@ describe('stageContext', () => {
       }
       const umask = process.umask(0o077);
       try {
-        await stageContext({ files, folders: ['runtime', 'empty'] }, join(folder, 'context'), time);
+        const folders = [
+          { path: 'runtime', mode: 0o755 },
+          { path: 'empty', mode: 0o1777 },
+        ];
+        await stageContext({ files, folders }, join(folder, 'context'), time);
       } finally {
         process.umask(umask);
       }
@@ -39,7 +43,7 @@ describe('stageContext', () => {
       expect(staged.sort()).toEqual(['app', 'empty', 'runtime', 'runtime/lib', 'runtime/lib/x']);
       const modes = {
         app: 0o755,
-        empty: 0o755,
+        empty: 0o1777,
         runtime: 0o755,
         'runtime/lib': 0o755,
         'runtime/lib/x': 0o644,

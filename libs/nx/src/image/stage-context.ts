@@ -5,18 +5,19 @@ import type { BuildContext } from './context.ts';
 
 /**
  * Copies a context's files, and nothing else, into a folder: reflinks where the file system has them, never hard
- * links, whatever the umask with the modes 0755 and 0644, and every time set to `time` (seconds since 1970), since
+ * links, whatever the umask with the modes of the context, and every time set to `time` (seconds since 1970), since
  * builders start from the modes and times they find.
  */
 export async function stageContext(context: BuildContext, folder: string, time: number): Promise<void> {
   const folders = new Set(['']);
-  for (const path of [...context.folders, ...context.files.map((file) => dirname(file.path))]) {
+  const modes = new Map(context.folders.map(({ path, mode }) => [path, mode]));
+  for (const path of [...modes.keys(), ...context.files.map((file) => dirname(file.path))]) {
     for (let each = path; each !== '.' && each !== ''; each = dirname(each)) folders.add(each);
   }
   const sorted = [...folders].sort();
   for (const path of sorted) {
     await mkdir(join(folder, path), { recursive: true });
-    await chmod(join(folder, path), 0o755);
+    await chmod(join(folder, path), modes.get(path) ?? 0o755);
   }
   for (const { path, source, mode } of context.files) {
     const target = join(folder, path);

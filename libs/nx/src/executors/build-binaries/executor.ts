@@ -14,7 +14,7 @@ export default function buildBinaries(
   context: ExecutorContext,
 ): Promise<{ success: boolean }> {
   return reportFailures(context, async () => {
-    const plan = planBuild(options, context.root, await readBuildFacts(context, options.outputPath));
+    const plan = planBuild(options, context.root, await readBuildFacts(context, options));
     if (options.dryRun) {
       const { lock: _, ...shown } = plan;
       console.log(JSON.stringify(shown, null, 2));

@@ -18,9 +18,9 @@ it.each([
   ['no program where the manifest can’t be read', '{', undefined],
 ])('the facts of a build name %s', async (_, manifest, former) => {
   await writeFile(join(root, 'dist/bin', MANIFEST_FILE), manifest);
-  expect((await readBuildFacts({ root }, 'dist/bin')).former).toBe(former);
+  expect((await readBuildFacts({ root }, { outputPath: 'dist/bin' })).former).toBe(former);
 });
 
 it('the facts of a build name no program where nothing was built', async () => {
-  expect((await readBuildFacts({ root }, 'dist/bin')).former).toBeUndefined();
+  expect((await readBuildFacts({ root }, { outputPath: 'dist/bin' })).former).toBeUndefined();
 });

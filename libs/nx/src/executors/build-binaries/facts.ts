@@ -1,6 +1,8 @@
 import { resolve } from 'node:path';
 import { readManifest } from '../../artifacts/manifest.ts';
 import { type Platform, parsePlatforms } from '../../artifacts/platform.ts';
+import { listedKeyFacts, planListed } from '../../image/listed/plan.ts';
+import { type ListedFacts, readListed } from '../../image/listed/workspace-files.ts';
 import { type Lock, readLock } from '../../lock/lock.ts';
 import { SYSROOT_PACKAGES, type SysrootPlan, sysrootFacts } from '../../sysroot/sysroot.ts';
 import { checkPlatforms, configureToolchain, findToolchain } from '../../toolchains/index.ts';
@@ -15,19 +17,25 @@ export interface BuildFacts {
   readonly lock: Lock;
   /** The program whose build is in the output folder now; undefined where there is none. */
   readonly former?: string | undefined;
+  /** What images get beside executables; undefined where nothing is listed. */
+  readonly listed?: ListedFacts | undefined;
 }
 
 /**
- * Reads what a build depends on, and what is in its output folder, where that is given. Throws `LOCKFILE` for a lock that
- * can't be used, and what the version's facts throw.
+ * Reads what a build depends on: with `outputPath` what is in that folder, with `files` what they name. Throws `LOCKFILE`
+ * for a lock that can't be used, and what the version's facts throw.
  */
-export async function readBuildFacts(context: ProjectContext, outputPath?: string): Promise<BuildFacts> {
-  const [version, lock, former] = await Promise.all([
+export async function readBuildFacts(
+  context: ProjectContext,
+  { outputPath, files }: Pick<Partial<BuildBinariesOptions>, 'outputPath' | 'files'>,
+): Promise<BuildFacts> {
+  const [version, lock, former, listed] = await Promise.all([
     readVersionFacts(context.root, process.env, tagPatternFor(context)),
     readLock(context.root),
     outputPath === undefined ? undefined : readFormer(resolve(context.root, outputPath)),
+    files === undefined ? undefined : readListed(context.root, files),
   ]);
-  return { version, lock, former };
+  return { version, lock, former, listed };
 }
 
 // A manifest that can't be read tells of no program: the build replaces it.
@@ -40,13 +48,15 @@ async function readFormer(folder: string): Promise<string | undefined> {
 
 /**
  * What goes into the key of a build beside options and files: the version with its commit, the toolchain's own facts,
- * and for each platform the packages or files of its sysroot. Throws what can't be read.
+ * for each platform the packages or files of its sysroot, and what is listed for images. Throws what can't be read or
+ * used.
  */
 export async function readKeyFacts(
   options: Partial<BuildBinariesOptions> & Pick<BuildBinariesOptions, 'toolchain' | 'name'>,
   context: ProjectContext,
 ): Promise<unknown> {
-  const { version, lock } = await readBuildFacts(context);
+  const { files } = options;
+  const { version, lock, listed } = await readBuildFacts(context, files === undefined ? {} : { files });
   const toolchain = configureToolchain(options.toolchain);
   const platforms = platformsOf(options, toolchain.name);
   const sysroot = { sysrootPackages: [], ...options };
@@ -56,7 +66,8 @@ export async function readKeyFacts(
       sysrootFacts(planSysroot(sysroot, context.root, lock, platform), platform),
     ),
   ]);
-  return { version: versionFromFacts(version), compiler, sysroots };
+  const contents = listed && (await listedKeyFacts(planListed(listed, lock)));
+  return { version: versionFromFacts(version), compiler, sysroots, files: contents };
 }
 
 /** The platforms of a build, sorted: what the options say, else the toolchain's own. Throws `INVALID_PLATFORM`. */

@@ -33,6 +33,30 @@ export interface BuildBinariesOptions {
    */
   readonly sysrootPackages: readonly string[];
   /**
+   * Files that images get beside the executable: files and folders, relative to the workspace's root, and the built-ins ca-certificates, tzdata, users and tmp.
+   */
+  readonly files?: readonly (
+    | string
+    | {
+        /**
+         * A file or folder, relative to the workspace's root.
+         */
+        readonly path: string;
+        /**
+         * Its final path in the image. Defaults to its name, at the root.
+         */
+        readonly to?: string;
+        /**
+         * The octal mode of files. Defaults to 0755 for executable ones, else 0644.
+         */
+        readonly mode?: string;
+        /**
+         * User and group, by number. Defaults to 0:0.
+         */
+        readonly owner?: string;
+      }
+  )[];
+  /**
    * Prints what would be built, and builds nothing.
    */
   readonly dryRun: boolean;

@@ -2,6 +2,7 @@ import { executableName, runtimeFolderName } from '../../artifacts/manifest.ts';
 import type { Platform } from '../../artifacts/platform.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { outputInWorkspace } from '../../files/workspace-path.ts';
+import { type ListedPlan, planListed } from '../../image/listed/plan.ts';
 import type { Lock } from '../../lock/lock.ts';
 import type { SysrootPlan } from '../../sysroot/sysroot.ts';
 import { configureToolchain } from '../../toolchains/index.ts';
@@ -31,6 +32,8 @@ export interface BuildPlan {
   readonly toolchain: { readonly name: string; readonly [option: string]: unknown };
   readonly outputPath: string;
   readonly platforms: readonly PlatformPlan[];
+  /** What images get beside executables. */
+  readonly files: readonly ListedPlan[];
   readonly lock: Lock;
 }
 
@@ -41,7 +44,7 @@ export interface BuildPlan {
 export function planBuild(
   options: BuildBinariesOptions,
   workspaceRoot: string,
-  { version: versionFacts, lock, former }: BuildFacts,
+  { version: versionFacts, lock, former, listed }: BuildFacts,
 ): BuildPlan {
   const { version, revision, sourceDateEpoch } = versionFromFacts(versionFacts);
   const toolchain = configureToolchain(options.toolchain);
@@ -62,6 +65,7 @@ export function planBuild(
       runtimeFolder: runtimeFolderName(platform),
       sysroot: planSysroot(options, workspaceRoot, lock, platform),
     })),
+    files: listed === undefined ? [] : planListed(listed, lock),
     lock,
   };
 }

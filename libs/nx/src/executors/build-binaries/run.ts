@@ -11,6 +11,7 @@ import {
 } from '../../artifacts/manifest.ts';
 import { sha256OfFile } from '../../files/hash.ts';
 import { replaceFolder } from '../../files/output-folder.ts';
+import { collectListed } from '../../image/listed/collect.ts';
 import { type ArchiveOptions, fetchArchives } from '../../lock/debian-package.ts';
 import { CACHE_FOLDER } from '../../lock/lock.ts';
 import { settleAll } from '../../process/settle-all.ts';
@@ -26,7 +27,7 @@ interface BuiltPlatform {
 }
 
 /** What this target writes into its folder: one that holds anything else is left alone. */
-const OWN_FILES = /^(?:manifest\.json|checksums\.txt|.+-linux-[a-z0-9]+)$/;
+const OWN_FILES = /^(?:manifest\.json|checksums\.txt|files|.+-linux-[a-z0-9]+)$/;
 
 /**
  * Compiles all platforms side by side and puts the finished folder in place by rename: a failed or interrupted
@@ -54,6 +55,7 @@ export async function runBuild(
         buildPlatform(plan, platform, toolchain, { folder, cacheFolder, archives, progress }),
       ),
     );
+    const files = await collectListed(plan.files, folder, cacheFolder, archives);
     const shared = sharedComponents(built.map(({ components }) => components));
     const manifest: Manifest = {
       schemaVersion: 2,
@@ -63,6 +65,7 @@ export async function runBuild(
       sourceDateEpoch: plan.sourceDateEpoch,
       toolchain: { name: plan.toolchain.name, version: toolchain.version },
       components: [...shared.values()],
+      ...(files.length > 0 && { files }),
       platforms: built.map(({ artifact, components }) => ({
         ...artifact,
         components: components.filter(({ purl }) => !shared.has(purl)),

@@ -1,5 +1,5 @@
 import { lstat, realpath } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { type ManifestFile, readManifest } from '../../artifacts/manifest.ts';
 import type { Platform } from '../../artifacts/platform.ts';
 import { readReport, type VerifyReport } from '../../artifacts/verify-report.ts';
@@ -88,7 +88,7 @@ export async function checkFiles({ files }: BuildContext, inputPath: string): Pr
     const found = await lstat(file.source).catch((cause: NodeJS.ErrnoException) => {
       throw changed(file, cause.code === 'ENOENT' ? 'a file, found none' : `a file: ${cause.message}`, cause);
     });
-    const direct = (await realpath(file.source)) === join(root, file.path);
+    const direct = (await realpath(file.source)) === join(root, relative(inputPath, file.source));
     if (!found.isFile() || !direct) {
       throw changed(
         file,
@@ -97,7 +97,7 @@ export async function checkFiles({ files }: BuildContext, inputPath: string): Pr
     }
     if (found.size !== file.size) throw changed(file, `${file.size} bytes, found ${found.size}`);
     const executable = (found.mode & 0o111) !== 0;
-    if (executable !== (file.mode === 0o755)) {
+    if (executable !== ((file.mode & 0o111) !== 0)) {
       throw changed(file, `the mode ${file.mode.toString(8)}, found ${(found.mode & 0o777).toString(8)}`);
     }
   }

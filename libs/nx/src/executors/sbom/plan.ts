@@ -1,5 +1,5 @@
 import { PackageURL } from 'packageurl-js';
-import type { Manifest, ManifestComponent, PlatformArtifact } from '../../artifacts/manifest.ts';
+import type { ListedGroup, Manifest, ManifestComponent, PlatformArtifact } from '../../artifacts/manifest.ts';
 
 /** A package or file of an image, in CycloneDX's terms. */
 export interface SbomComponent {
@@ -30,8 +30,8 @@ export interface SbomPlan {
 
 /**
  * Lists what is in each platform's image, from the manifest: the executables, their components (libraries and
- * the language's runtime), and the distribution packages with their files. Files without a package, from a
- * sysroot that was not made of packages, are listed alone. `uuidOf` derives a UUID from a text.
+ * the language's runtime), and the distribution packages with their files. Files without a package, listed ones of the
+ * workspace or from a sysroot that was not made of packages, are listed alone. `uuidOf` derives a UUID from a text.
  */
 export function planSboms(
   { manifest, sha256 }: { readonly manifest: Manifest; readonly sha256: string },
@@ -60,7 +60,7 @@ export function planSboms(
         }),
       ),
       ...[...manifest.components, ...artifact.components].map(describeComponent),
-      ...runtimeFiles(artifact),
+      ...distributedFiles([...artifact.runtime.files, ...listedFiles(manifest.files ?? [])]),
     ],
   }));
 }
@@ -78,10 +78,20 @@ function describeComponent({ kind, purl, license }: ManifestComponent): SbomComp
   };
 }
 
-function runtimeFiles(artifact: PlatformArtifact): readonly SbomComponent[] {
+type DistributedFile = Pick<PlatformArtifact['runtime']['files'][number], 'path' | 'sha256' | 'package'>;
+
+function listedFiles(groups: readonly ListedGroup[]): readonly DistributedFile[] {
+  return groups.flatMap(({ origin, files }) => {
+    const { kind, ...described } = origin;
+    const owner = origin.kind === 'package' ? (described as DistributedFile['package']) : null;
+    return files.map(({ path, sha256 }) => ({ path, sha256, package: owner }));
+  });
+}
+
+function distributedFiles(files: readonly DistributedFile[]): readonly SbomComponent[] {
   const packages = new Map<string, SbomComponent & { readonly files: SbomComponent[] }>();
   const loose: SbomComponent[] = [];
-  for (const { path, sha256, package: owner } of artifact.runtime.files) {
+  for (const { path, sha256, package: owner } of files) {
     const file: SbomComponent = { type: 'file', name: `/${path}`, sha256, files: [] };
     if (owner === null) {
       loose.push(file);

@@ -47,6 +47,36 @@ describe('planSboms', () => {
     });
   });
 
+  it('lists the files of a built-in with their package, and those of the workspace alone', () => {
+    const file = (path: string) => ({ path, mode: '0644', size: 1, sha256: 'e'.repeat(64) });
+    const origin = {
+      kind: 'package',
+      name: 'tzdata',
+      version: '2026f-0+deb12u1',
+      architecture: 'all',
+    } as const;
+    const files: Manifest['files'] = [
+      {
+        origin: { ...origin, distribution: 'debian' },
+        owner: '0:0',
+        folders: [],
+        files: [file('usr/share/zoneinfo/UTC')],
+      },
+      { origin: { kind: 'workspace', path: 'LICENSE' }, owner: '0:0', folders: [], files: [file('LICENSE')] },
+      { origin: { kind: 'built-in', name: 'users' }, owner: '0:0', folders: [], files: [file('etc/passwd')] },
+    ];
+    for (const { components } of plan({ ...sampleManifest, files })) {
+      expect(components.slice(-3)).toEqual([
+        expect.objectContaining({
+          purl: 'pkg:deb/debian/tzdata@2026f-0%2Bdeb12u1?arch=all',
+          files: [{ type: 'file', name: '/usr/share/zoneinfo/UTC', sha256: 'e'.repeat(64), files: [] }],
+        }),
+        { type: 'file', name: '/LICENSE', sha256: 'e'.repeat(64), files: [] },
+        { type: 'file', name: '/etc/passwd', sha256: 'e'.repeat(64), files: [] },
+      ]);
+    }
+  });
+
   it('lists files without a package alone', () => {
     const manifest = structuredClone(sampleManifest) as Manifest;
     for (const { runtime } of manifest.platforms)

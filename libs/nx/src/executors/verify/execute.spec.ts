@@ -35,6 +35,7 @@ async function execute(
     printsVersion: true,
     toolchain: { name: 'bun', version: '1.4.4' },
     executables: [],
+    files: [],
     platforms: [],
     ...change,
   };

@@ -1,6 +1,7 @@
 import { lstat, readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { CHECKSUMS_FILE, parseChecksums } from '../../artifacts/checksums.ts';
+import { diskMode, LISTED_FOLDER, type ListedGroup } from '../../artifacts/listed.ts';
 import type { PlatformArtifact, RuntimeFile } from '../../artifacts/manifest.ts';
 import type { Finding } from '../../artifacts/verify-report.ts';
 import { PrebuiltError } from '../../errors.ts';
@@ -11,6 +12,8 @@ export function failure(code: string, message: string): Finding {
   return { severity: 'error', code, message: message.replaceAll(/\p{Cc}/gu, ' ') };
 }
 
+// Enough to keep the disk busy, few enough not to run out of file descriptors.
+const MAX_OPEN_FILES = 32;
 const MOST_CHECKSUMS_BYTES = 1024 * 1024;
 
 interface ExpectedFile {
@@ -41,20 +44,53 @@ export async function inspectRuntimeFolder(
   artifact: PlatformArtifact,
   folder: string,
 ): Promise<readonly Finding[]> {
-  const label = artifact.runtime.path;
-  const listed = new Set(artifact.runtime.files.map(({ path }) => path));
-  const folders = new Set([...listed].flatMap(parentsOf));
-  const [walked, ...files] = await Promise.all([
-    walk(folder, label),
-    ...artifact.runtime.files.map(async (file) => {
-      const shape = await inspectFile(expectedRuntimeFile(artifact, folder, file));
+  const { path: label, files } = artifact.runtime;
+  const expected = files.map((file) => expectedRuntimeFile(artifact, folder, file));
+  return inspectFolder(folder, label, expected, new Set(files.flatMap(({ path }) => parentsOf(path))));
+}
+
+async function inspectFolder(
+  folder: string,
+  label: string,
+  expected: readonly ExpectedFile[],
+  folders: ReadonlySet<string>,
+): Promise<readonly Finding[]> {
+  const listed = new Set(expected.map(({ path }) => path.slice(folder.length + 1)));
+  const walked = await walk(folder, label);
+  const files: (readonly Finding[])[] = [];
+  for (let first = 0; first < expected.length; first += MAX_OPEN_FILES) {
+    const some = expected.slice(first, first + MAX_OPEN_FILES).map(async (file) => {
+      const shape = await inspectFile(file);
       return [...shape.findings, ...(await shape.content())];
-    }),
-  ]);
+    });
+    files.push(...(await Promise.all(some)));
+  }
   const extra = walked.entries
     .filter(({ path, isFolder }) => !(isFolder ? folders : listed).has(path))
     .map(({ path }) => failure('UNEXPECTED_FILE', `${label}/${path}: is not in the manifest`));
   return [...walked.findings, ...extra, ...files.flat()];
+}
+
+/** Checks that the folder of listed files holds exactly the manifest's, each as the manifest says. */
+export async function inspectListed(
+  groups: readonly ListedGroup[],
+  inputPath: string,
+): Promise<readonly Finding[]> {
+  const folder = join(inputPath, LISTED_FOLDER);
+  const files = groups.flatMap((group) => group.files);
+  const present = await lstat(folder).catch(() => undefined);
+  // Folders without a file get lost on some ways: the manifest alone has them.
+  if (files.length === 0 && present === undefined) return [];
+  const expected = files.map(({ path, mode, size, sha256 }) => ({
+    path: join(folder, path),
+    label: `${LISTED_FOLDER}/${path}`,
+    mode: diskMode(mode),
+    size,
+    sha256,
+  }));
+  const folders = groups.flatMap((group) => group.folders.map(({ path }) => path));
+  const allowed = new Set([...folders, ...[...folders, ...files.map(({ path }) => path)].flatMap(parentsOf)]);
+  return inspectFolder(folder, LISTED_FOLDER, expected, allowed);
 }
 
 /** Checks that the checksums name this executable with the manifest's hash, and nothing that is no executable of it. */

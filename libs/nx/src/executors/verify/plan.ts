@@ -1,5 +1,10 @@
 import { dirname, join, resolve } from 'node:path';
-import { executablesOf, type Manifest, type PlatformArtifact } from '../../artifacts/manifest.ts';
+import {
+  executablesOf,
+  type ListedGroup,
+  type Manifest,
+  type PlatformArtifact,
+} from '../../artifacts/manifest.ts';
 import { type Platform, parsePlatforms } from '../../artifacts/platform.ts';
 import type { VerifyReport } from '../../artifacts/verify-report.ts';
 import { PrebuiltError } from '../../errors.ts';
@@ -64,6 +69,8 @@ export interface VerifyPlan {
   readonly toolchain: Manifest['toolchain'];
   /** The file names of all executables of the manifest, also of those that are not verified now. */
   readonly executables: readonly string[];
+  /** What images get beside executables. */
+  readonly files: readonly ListedGroup[];
   readonly platforms: readonly PlatformVerification[];
 }
 
@@ -94,6 +101,7 @@ export function planVerify(
     printsVersion: options.printsVersion,
     toolchain: manifest.manifest.toolchain,
     executables: manifest.manifest.platforms.flatMap(executablesOf).map(({ path }) => path),
+    files: manifest.manifest.files ?? [],
     platforms: manifest.manifest.platforms
       .filter(({ platform }) => wanted === undefined || wanted.includes(platform))
       .map((artifact) => {

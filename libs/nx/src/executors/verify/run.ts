@@ -14,7 +14,7 @@ import { settleAll } from '../../process/settle-all.ts';
 import { executeSmoke } from './execute.ts';
 import { inspectComponents } from './inspect-components.ts';
 import { inspectElf } from './inspect-elf.ts';
-import { inspectChecksums, inspectExecutable, inspectRuntimeFolder } from './inspect-files.ts';
+import { inspectChecksums, inspectExecutable, inspectListed, inspectRuntimeFolder } from './inspect-files.ts';
 import type { PlatformVerification, VerifyPlan } from './plan.ts';
 
 /** Verifies every platform of the plan side by side and gives all that was found. Writes nothing. */
@@ -60,6 +60,7 @@ async function verifyPlatform(
   const before = [
     ...inspected.flatMap(({ findings }) => findings),
     ...(await inspectRuntimeFolder(artifact, runtimeFolder)),
+    ...(await inspectListed(plan.files, plan.inputPath)),
   ];
   const [executed, ...others] = await Promise.all([
     before.length > 0

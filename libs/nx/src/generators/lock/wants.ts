@@ -31,6 +31,7 @@ const program = v.looseObject({
   platforms: v.fallback(v.optional(v.array(v.string())), undefined),
   sysroot: v.fallback(v.optional(v.string()), undefined),
   sysrootPackages: v.fallback(v.optional(v.array(v.string())), undefined),
+  files: v.fallback(v.optional(v.array(v.unknown())), undefined),
   image: v.fallback(v.optional(v.looseObject({ files: v.optional(v.array(v.unknown())) })), undefined),
 });
 
@@ -64,7 +65,8 @@ export async function gatherWants(tree: Tree, options: LockOptions): Promise<Loc
     const further = each.toolchain === undefined ? [] : packagesOf(each.toolchain);
     const own = parsePlatforms(each.platforms ?? defaults);
     for (const platform of own) platforms.add(platform);
-    for (const file of each.image?.files ?? []) if (DATA.includes(String(file))) data.add(String(file));
+    for (const file of each.files ?? each.image?.files ?? [])
+      if (DATA.includes(String(file))) data.add(String(file));
     const isBun = toolchain === 'bun';
     bun ||= isBun;
     const names = [...further, ...(each.sysrootPackages ?? [])];

@@ -1,0 +1,134 @@
+import * as v from 'valibot';
+import { distributionPackage, innerPath, sha256, size } from './manifest-fields.ts';
+
+/** The folder of listed files inside a folder of built executables: each is there at its final path. */
+export const LISTED_FOLDER = 'files';
+
+const MAX_ID = 2 ** 31 - 1;
+
+const origin = v.variant('kind', [
+  v.strictObject({ kind: v.literal('workspace'), path: innerPath }),
+  v.strictObject({ kind: v.literal('package'), ...distributionPackage }),
+  v.strictObject({ kind: v.literal('built-in'), name: v.picklist(['users', 'tmp']) }),
+]);
+
+/** The files and folders that one entry of `image.files` puts into every image, as the manifest lists them. */
+export const listedGroup = v.strictObject({
+  origin,
+  owner: v.pipe(
+    v.string(),
+    v.regex(/^\d{1,10}:\d{1,10}$/, 'expected user and group by number, such as 0:0'),
+    v.check(
+      (owner) => owner.split(':').every((id) => Number(id) <= MAX_ID),
+      `expected numbers up to ${MAX_ID}`,
+    ),
+  ),
+  folders: v.array(
+    v.strictObject({ path: innerPath, mode: v.picklist(['0755', '1777'], 'expected the mode 0755 or 1777') }),
+  ),
+  files: v.array(
+    v.strictObject({
+      path: innerPath,
+      mode: v.pipe(v.string(), v.regex(/^0[4-7][0-7]{2}$/, 'expected a mode from 0400 to 0777')),
+      size,
+      sha256,
+    }),
+  ),
+});
+
+/**
+ * What one entry of `image.files` puts into every image: where it comes from, who owns it (`user:group` by number), and
+ * its folders and files at their final paths, relative to the image's root, with octal modes.
+ */
+export type ListedGroup = Readonly<v.InferOutput<typeof listedGroup>>;
+
+/** The paths of a group; a manifest's and a plan's alike. */
+export interface ListedPaths {
+  readonly owner: string;
+  readonly folders: readonly { readonly path: string; readonly mode: string }[];
+  readonly files: readonly { readonly path: string }[];
+}
+
+/**
+ * What keeps groups from being put into one image, one line each: a path that stands twice or is a file and a folder, a
+ * name that means something else in a layer, and a path inside another owner's folder.
+ */
+export function listedProblems(groups: readonly ListedPaths[]): readonly string[] {
+  const problems = new Set<string>();
+  const files = new Set<string>();
+  const folders = new Map<string, { readonly owner: string; readonly mode: string }>();
+  for (const { files: own } of groups) {
+    for (const { path } of own) {
+      if (files.has(path)) problems.add(`/${path}: would be put there twice`);
+      files.add(path);
+    }
+  }
+  for (const { owner, folders: own } of groups) {
+    for (const { path, mode } of own) {
+      const former = folders.get(path);
+      if (former !== undefined && (former.owner !== owner || former.mode !== mode)) {
+        problems.add(`/${path}: would have two owners or modes`);
+      }
+      folders.set(path, { owner, mode });
+    }
+  }
+  for (const { owner, files: ownFiles, folders: ownFolders } of groups) {
+    for (const { path } of [...ownFiles, ...ownFolders]) {
+      const name = badName(path);
+      if (name !== undefined) problems.add(`/${path}: ${name}`);
+      for (const above of foldersAbove(path)) {
+        if (files.has(above)) problems.add(`/${above}: would be a file, and the folder of /${path}`);
+        const other = folders.get(above)?.owner ?? owner;
+        if (other !== owner)
+          problems.add(`/${path}: of ${owner}, would be inside /${above}, which is of ${other}`);
+      }
+    }
+    for (const { path } of ownFolders) {
+      if (files.has(path)) problems.add(`/${path}: would be a file and a folder`);
+    }
+    // Dockerfiles name them.
+    for (const { path } of owner === ROOT ? [] : topPaths({ files: ownFiles, folders: ownFolders })) {
+      if (!/^[A-Za-z0-9._+@~/-]+$/.test(path)) {
+        problems.add(`/${path}: of ${owner}, expected a path of letters, digits and "._+@~-"`);
+      }
+    }
+  }
+  return [...problems];
+}
+
+/** The owner of everything that has no other. */
+export const ROOT = '0:0';
+
+/** The folders and files of a group that are in no other folder of it, sorted. */
+export function topPaths({
+  files,
+  folders,
+}: Pick<ListedPaths, 'files' | 'folders'>): readonly { readonly path: string; readonly isFolder: boolean }[] {
+  const inside = new Set(folders.map(({ path }) => path));
+  return [
+    ...folders.map(({ path }) => ({ path, isFolder: true })),
+    ...files.map(({ path }) => ({ path, isFolder: false })),
+  ]
+    .filter(({ path }) => !foldersAbove(path).some((above) => inside.has(above)))
+    .sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** The folders above a path, from the top. */
+export function foldersAbove(path: string): readonly string[] {
+  const parts = path.split('/');
+  return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'));
+}
+
+// https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#whiteouts
+function badName(path: string): string | undefined {
+  if (/\p{Cc}/u.test(path)) return 'expected a name without control characters';
+  if (path.split('/').some((part) => part.startsWith('.wh.'))) {
+    return 'a name that begins with ".wh." removes files where images are unpacked';
+  }
+  return undefined;
+}
+
+/** The mode that a listed file has on disk, from the one that it has in the image. */
+export function diskMode(mode: string): 0o644 | 0o755 {
+  return (Number.parseInt(mode, 8) & 0o111) === 0 ? 0o644 : 0o755;
+}

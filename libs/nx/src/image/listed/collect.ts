@@ -1,0 +1,83 @@
+import { chmod, copyFile, mkdir, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { diskMode, LISTED_FOLDER, type ListedGroup, listedProblems, ROOT } from '../../artifacts/listed.ts';
+import { PrebuiltError } from '../../errors.ts';
+import { sha256OfFile } from '../../files/hash.ts';
+import { type ArchiveOptions, lockedPackage } from '../../lock/debian-package.ts';
+import { type MadeFile, packagedFiles, USER_FILES } from './built-ins.ts';
+import type { ListedPlan } from './plan.ts';
+import type { FoundFile } from './workspace-files.ts';
+
+/** A group whose files have not been written yet. */
+interface Gathered extends Omit<ListedGroup, 'files'> {
+  readonly files: readonly (FoundFile | MadeFile)[];
+}
+
+/**
+ * Puts listed files into the folder `files` of a folder of executables, each at its final path, and describes them for
+ * the manifest. On disk a file is 0755 or 0644, which every cache keeps; the manifest holds its mode in the image. Throws
+ * `INVALID_OPTIONS` for paths that clash, and what `lockedPackage` and `packagedFiles` throw.
+ */
+export async function collectListed(
+  plans: readonly ListedPlan[],
+  folder: string,
+  cacheFolder: string,
+  archives: ArchiveOptions,
+): Promise<ListedGroup[]> {
+  const gathered: Gathered[] = [];
+  for (const plan of plans) gathered.push(await gather(plan, cacheFolder, archives));
+  // What is in the packages is known by now.
+  const problems = listedProblems(gathered);
+  if (problems.length > 0) {
+    throw new PrebuiltError('INVALID_OPTIONS', `files: ${problems.slice(0, 20).join('\n  files: ')}`, {
+      hint: 'Two entries of "image.files" in prebuilt.json put something there.',
+    });
+  }
+  const groups: ListedGroup[] = [];
+  for (const { files, ...group } of gathered) {
+    const target = join(folder, LISTED_FOLDER);
+    await mkdir(target, { recursive: true });
+    for (const { path } of group.folders) await mkdir(join(target, path), { recursive: true });
+    const described: ListedGroup['files'] = [];
+    for (const file of files) described.push(await putFile(file, join(target, file.path)));
+    groups.push({ ...group, files: described });
+  }
+  return groups;
+}
+
+async function gather(plan: ListedPlan, cacheFolder: string, archives: ArchiveOptions): Promise<Gathered> {
+  switch (plan.kind) {
+    case 'workspace': {
+      const { path, owner, folders, files } = plan;
+      return { origin: { kind: 'workspace', path }, owner, folders: [...folders], files };
+    }
+    case 'package': {
+      const { name, pin, distribution } = plan;
+      const unpacked = await lockedPackage(cacheFolder, name, pin, archives);
+      const { version, architecture } = unpacked;
+      return {
+        origin: { kind: 'package', name, version, architecture, distribution },
+        owner: ROOT,
+        folders: [],
+        files: await packagedFiles(name, unpacked, distribution),
+      };
+    }
+    case 'users':
+      return { origin: { kind: 'built-in', name: 'users' }, owner: ROOT, folders: [], files: USER_FILES };
+    case 'tmp': {
+      const folders = [{ path: 'tmp', mode: '1777' as const }];
+      return { origin: { kind: 'built-in', name: 'tmp' }, owner: ROOT, folders, files: [] };
+    }
+  }
+}
+
+// The copy is hashed, not the source: nothing can change between the look and the copy.
+async function putFile(file: FoundFile | MadeFile, target: string): Promise<ListedGroup['files'][number]> {
+  await mkdir(dirname(target), { recursive: true });
+  if ('source' in file) await copyFile(file.source, target);
+  else await writeFile(target, file.content);
+  const mode = 'source' in file ? file.mode : '0644';
+  await chmod(target, diskMode(mode));
+  const [{ size }, sha256] = await Promise.all([stat(target), sha256OfFile(target)]);
+  return { path: file.path, mode, size, sha256 };
+}
