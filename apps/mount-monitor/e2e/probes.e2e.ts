@@ -72,6 +72,9 @@ describe('probes that are kept', () => {
     await using monitor = await MonitorProcess.start(executable, scratch, { ...timing, mounts });
     await monitor.untilStatus('healthy');
     for (let round = 0; round < 3; round += 1) {
+      // Just after a check, so that none is under way: that one would be inconclusive, and say so.
+      const checked = await checksOf(monitor, 'passed');
+      await monitor.until('a check has ended', async () => (await checksOf(monitor, 'passed')) > checked);
       const killed = childrenOf(pidOf(monitor));
       for (const pid of killed) process.kill(pid, 'SIGKILL');
       const passed = await checksOf(monitor, 'passed');
