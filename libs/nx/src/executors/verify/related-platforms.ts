@@ -2,7 +2,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Platform, parsePlatform } from '../../artifacts/platform.ts';
-import { answerOf } from '../../process/answer.ts';
+import { commandOutput } from '../../process/command-output.ts';
 
 const LOAD_ADDRESS = 0x08048000;
 const HEADERS_BYTES = 52 + 32;
@@ -22,7 +22,7 @@ export async function relatedPlatforms(host: Platform | undefined): Promise<Read
     const path = join(folder, 'exit');
     await writeFile(path, exitExecutable());
     await chmod(path, 0o755);
-    const { ok } = await answerOf(path, [], { timeoutMs: 10_000 });
+    const { ok } = await commandOutput(path, [], { timeoutMs: 10_000 });
     return new Set(ok ? [parsePlatform('linux/386')] : []);
   } finally {
     await rm(folder, { recursive: true, force: true });
