@@ -5,7 +5,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { PrebuiltError } from '../errors.ts';
 import { parsePlatform } from './platform.ts';
-import { formatReport, parseReport, readReport, type VerifyReport } from './verify-report.ts';
+import {
+  formatReport,
+  parseReport,
+  readReport,
+  requirePassingReport,
+  type VerifyReport,
+} from './verify-report.ts';
 
 const platform = parsePlatform('linux/arm64');
 const report: VerifyReport = {
@@ -53,5 +59,46 @@ describe('a verify report', () => {
     } finally {
       await rm(folder, { recursive: true });
     }
+  });
+
+  const artifact = { platform, sha256: report.executableSha256 };
+
+  it('that passed for this manifest and this executable is enough', () => {
+    expect(() => requirePassingReport(report, artifact, report.manifestSha256, 'dist/verify')).not.toThrow();
+  });
+
+  it.each<[string, VerifyReport | undefined, string]>([
+    ['is missing', undefined, 'found none'],
+    [
+      'is of another platform',
+      { ...report, platform: parsePlatform('linux/amd64') },
+      'found one of linux/amd64',
+    ],
+    [
+      'is of another manifest',
+      { ...report, manifestSha256: 'c'.repeat(64) },
+      'found one of another manifest (cccccccccccc…, version 1.2.3)',
+    ],
+    [
+      'is of another executable',
+      { ...report, executableSha256: 'c'.repeat(64) },
+      'found one of another executable',
+    ],
+    [
+      'failed',
+      {
+        ...report,
+        result: 'failed',
+        findings: [{ severity: 'error', code: 'WRONG_SIZE', message: 'too long' }],
+      },
+      'found one that failed: too long',
+    ],
+  ])('that %s is refused by the one rule for a passing report', (_, found, said) => {
+    expect(() => requirePassingReport(found, artifact, report.manifestSha256, 'dist/verify')).toThrow(
+      expect.objectContaining({
+        code: 'VERIFY_REPORT',
+        message: `linux/arm64: expected a passing report in dist/verify, ${said}`,
+      }),
+    );
   });
 });

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { compare } from 'semver';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_TAG_PATTERN } from './tag-pattern.ts';
-import { planTags, type TagFacts, type TagOptions } from './tags.ts';
+import { planTags, type TagFacts, type TagOptions, tagsOfVersion } from './tags.ts';
 import { isPrerelease, parseReleaseVersion } from './version.ts';
 
 const AUTO: TagOptions = { spellings: ['plain', 'v'], moving: 'auto' };
@@ -219,5 +219,14 @@ describe('any history, published in any order', () => {
         }
       }),
     );
+  });
+});
+
+describe('the tags that a version may get', () => {
+  it.each(['1.2.3', '0.4.0', '2.0.0-rc.1'])('are those of every plan for it, in its order: %s', (version) => {
+    for (const spellings of [['plain'], ['v'], ['plain', 'v']] as const) {
+      const planned = planTags(facts(version, []), { spellings, moving: 'auto' }).map(({ tag }) => tag);
+      expect(tagsOfVersion(parseReleaseVersion(version), spellings)).toEqual(planned);
+    }
   });
 });
