@@ -389,7 +389,7 @@ describe('github-release', () => {
     await release('1.2.3');
     const record = join(project.root, 'dist/publish/record.json');
     const published: PublishRecord = JSON.parse(await readFile(record, 'utf8'));
-    const signature = { digest: `sha256:${'4'.repeat(64)}`, listedBy: 'api' };
+    const signature = { outcome: 'attached', digest: `sha256:${'4'.repeat(64)}`, listedBy: 'api' };
     const images = published.images.map((each) => ({ ...each, signature }));
     await writeFile(record, JSON.stringify({ ...published, images }));
     await run('draft');
