@@ -42,9 +42,9 @@ afterAll(async () => {
   scratch[Symbol.dispose]();
 });
 
-async function begin(name: string): Promise<ChildProcess> {
+async function begin(name: string, port = monitor.port): Promise<ChildProcess> {
   const program = fileURLToPath(new URL('../testing/abuse.ts', import.meta.url));
-  const child = spawn(process.execPath, [program, name, String(monitor.port)], {
+  const child = spawn(process.execPath, [program, name, String(port)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   await new Promise<void>((resolve, reject) => {
@@ -115,6 +115,35 @@ describe('a client beside the kubelet that', () => {
     );
     expect(descriptorsOf(pid)).toBeLessThan(100);
     expect(monitor.child.exitCode).toBeNull();
+  });
+
+  it.each([
+    'opens connection after connection, thousands in turn',
+    'opens and resets, thousands in turn',
+    'opens, asks, and closes, thousands in turn',
+  ])('%s does not keep mounts from being checked', async (name) => {
+    using own = new Scratch();
+    const mounts = [{ path: own.mount('m') }];
+    await using watched = await MonitorProcess.start(executable, own, {
+      checkInterval: '1s',
+      readTimeout: '500ms',
+      mounts,
+    });
+    await watched.untilStatus('healthy');
+    // Two clients keep one processor of the monitor's busy on any machine.
+    const abusers = [await begin(name, watched.port), await begin(name, watched.port)];
+    try {
+      const { last_check: before } = await watched.mount();
+      await watched.until('it is checked', async () => (await watched.mount()).last_check !== before, 10_000);
+      own.remove('m');
+      await watched.until(
+        'a failure is seen',
+        async () => (await watched.mount()).status !== 'healthy',
+        10_000,
+      );
+    } finally {
+      await Promise.all(abusers.map(end));
+    }
   });
 
   it('was counted, and never had a process killed for its memory', async () => {

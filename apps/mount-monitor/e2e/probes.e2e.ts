@@ -72,6 +72,9 @@ describe('probes that are kept', () => {
     await using monitor = await MonitorProcess.start(executable, scratch, { ...timing, mounts });
     await monitor.untilStatus('healthy');
     for (let round = 0; round < 3; round += 1) {
+      // Just after a check, so that none is under way: that one would be inconclusive, and say so.
+      const checked = await checksOf(monitor, 'passed');
+      await monitor.until('a check has ended', async () => (await checksOf(monitor, 'passed')) > checked);
       const killed = childrenOf(pidOf(monitor));
       for (const pid of killed) process.kill(pid, 'SIGKILL');
       const passed = await checksOf(monitor, 'passed');
@@ -135,12 +138,12 @@ describe('probes that are kept', () => {
   onFuse('that hang beside full descriptors leave checks inconclusive, and the monitor alive', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'f');
-    const mounts = Array.from({ length: 8 }, (_, index) => ({ path: `${mount.path}/d${index}` }));
+    // A probe that hangs keeps a descriptor, and clients may have 8: so many hung mounts need more than there are.
+    const mounts = Array.from({ length: 40 }, (_, index) => ({ path: `${mount.path}/d${index}` }));
     const wrapper = ['/bin/sh', '-c', 'ulimit -n 40; exec "$@"', 'sh'];
     await using monitor = await MonitorProcess.start(executable, scratch, { ...timing, mounts }, { wrapper });
     await monitor.until('all are healthy', async () => (await monitor.status()).status === 'healthy');
     const sockets = await Promise.all(Array.from({ length: 60 }, () => open(monitor.port)));
-    await monitor.until('no descriptor is left', () => descriptorsOf(pidOf(monitor)) >= 39);
     await mount.fault('hold');
     await monitor.until('checks are inconclusive', () =>
       monitor.stderr.includes('"msg":"health check inconclusive"'),

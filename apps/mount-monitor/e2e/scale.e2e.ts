@@ -8,7 +8,7 @@ import { childrenOf, memoryOf, processorTimeOf } from '../testing/proc.ts';
 const executable = inject('executable');
 const count = { good: 450, bad: 50 };
 /** The shortest interval that is tried, in ms. */
-const shortestMs = 10_000;
+const shortestMs = 6_000;
 /** The share of its time that the machine may be busy with checks, so that it is not the machine that misses them. */
 const busy = 0.5;
 

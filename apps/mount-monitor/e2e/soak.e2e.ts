@@ -2,12 +2,13 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { expect, it } from 'vitest';
+import { expect, inject, it } from 'vitest';
 
 it('a minute of load, reloads and failing mounts ends without an error, a leak or a missed check', async () => {
   const program = join(import.meta.dirname, '../testing/soak.ts');
   const child = spawn(process.execPath, [program, '--duration=60s', '--seed=1'], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, MOUNT_MONITOR_EXECUTABLE: inject('executable') },
   });
   const [output, errors, [code]] = await Promise.all([
     text(child.stdout),

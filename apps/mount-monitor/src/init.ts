@@ -6,12 +6,14 @@ import { requestOf } from './monitor/monitor.ts';
 import type { CheckOutcome } from './monitor/outcome.ts';
 import { Prober } from './monitor/prober.ts';
 import { probeCommand } from './probe-command.ts';
+import { logWarnings } from './runtime.ts';
 import { version } from './version.ts';
 
 /** Checks every mount once, all in parallel, and returns the exit code: 0 if every check passed, else 1. */
 export async function checkOnce(source: ConfigSource): Promise<number> {
   const { config, warnings } = await loadConfig(source, true);
   const log = createLogger(config.logLevel, config.logFormat);
+  logWarnings(log);
   for (const warning of warnings) log.warn('configuration', { problem: warning });
   const prober = new Prober({ command: probeCommand() });
   log.info('running in init-container mode', { version, mounts: config.mounts.length });

@@ -1,3 +1,5 @@
+import type { Logger } from './log.ts';
+
 interface BunRuntime {
   gc(synchronous: boolean): unknown;
   readonly unsafe: { setJITPolicy(scale: number): void };
@@ -14,4 +16,12 @@ export function collectGarbage(): void {
 /** Compiles functions to machine code so many times later than usual. */
 export function compileLater(scale: number): void {
   bun?.unsafe.setJITPolicy(scale);
+}
+
+/** Has what the runtime itself warns of written as lines of the log; left alone, it writes text to stderr. */
+export function logWarnings(log: Logger): void {
+  process.removeAllListeners('warning');
+  process.on('warning', ({ name, message }) =>
+    log.warn('warning of the runtime', { name, problem: message }),
+  );
 }

@@ -11,7 +11,7 @@ import { Prober } from './monitor/prober.ts';
 import { after } from './monitor/timers.ts';
 import { probeCommand } from './probe-command.ts';
 import { Reloader } from './reload.ts';
-import { compileLater } from './runtime.ts';
+import { compileLater, logWarnings } from './runtime.ts';
 import { version } from './version.ts';
 import { WatchdogLink } from './watchdog-link.ts';
 
@@ -33,6 +33,7 @@ export async function startSidecar(source: ConfigSource): Promise<number | undef
   const loaded = await loadConfig(source);
   const { config } = loaded;
   const log = createLogger(config.logLevel, config.logFormat);
+  logWarnings(log);
   log.info('configuration loaded', { source: loaded.file.source, mounts: config.mounts.length });
   for (const warning of loaded.warnings) log.warn('configuration', { problem: warning });
   log.info('starting mount monitor', { version, ...startFields(config) });

@@ -20,25 +20,30 @@ const given = process.env.MOUNT_MONITOR_EXECUTABLE;
 export const compiledVersion =
   given === undefined ? '9.8.7' : (process.env.RELEASE_VERSION?.replace(/^v/, '') ?? '0.0.0-dev');
 
-let folder: string | undefined;
+/** Where this process's executable is. Each project of a run loads this module anew. */
+const shared = globalThis as { mountMonitorFolder?: string };
 
 /** Compiles the executable once a run, with the flags of the release, into a folder of its own. */
 export function setup(project: TestProject): void {
-  if (given !== undefined) {
-    project.provide('executable', given);
-    return;
-  }
-  folder = mkdtempSync(join(tmpdir(), 'mount-monitor-test-'));
-  // Some tests run it as another user.
-  chmodSync(folder, 0o755);
-  const executable = join(folder, 'mount-monitor');
-  compile(executable);
-  project.provide('executable', executable);
+  if (given === undefined) shared.mountMonitorFolder ??= compileForTests();
+  project.provide('executable', given ?? join(shared.mountMonitorFolder ?? '', fileName));
 }
 
-/** Removes what `setup` made. */
+/** Removes what `setup` made; called when all projects have ended. */
 export function teardown(): void {
+  const folder = shared.mountMonitorFolder;
+  delete shared.mountMonitorFolder;
   if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+}
+
+const fileName = 'mount-monitor';
+
+function compileForTests(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'mount-monitor-test-'));
+  // Some tests run it as another user.
+  chmodSync(folder, 0o755);
+  compile(join(folder, fileName));
+  return folder;
 }
 
 /** The package of the compiler for this host, and the target to name to it. */

@@ -155,6 +155,7 @@ export class MonitorProcess implements AsyncDisposable {
   readonly port: number;
   readonly #host: string;
   readonly #output = { stdout: '', stderr: '' };
+  /** Its end, once its output has been read, too. */
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 
   private constructor(executable: string, port: number, options: StartOptions) {
@@ -173,7 +174,8 @@ export class MonitorProcess implements AsyncDisposable {
     }
     this.exited = new Promise((resolve, reject) => {
       this.child.once('error', reject);
-      this.child.once('exit', (code, signal) => resolve({ code, signal }));
+      // Not `exit`: what it wrote last may be read only after that.
+      this.child.once('close', (code, signal) => resolve({ code, signal }));
     });
   }
 

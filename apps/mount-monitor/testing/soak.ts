@@ -38,8 +38,9 @@ interface Sample {
 async function soak(durationMs: number, rate: number, seed: number): Promise<readonly string[]> {
   const random = seeded(seed);
   const folder = mkdtempSync(join(tmpdir(), 'mount-monitor-soak-'));
-  const executable = join(folder, 'mount-monitor');
-  compile(executable);
+  const given = process.env.MOUNT_MONITOR_EXECUTABLE;
+  const executable = given ?? join(folder, 'mount-monitor');
+  if (given === undefined) compile(executable);
   using scratch = new Scratch();
   const fault = canMountFuse ? await FaultMount.mount(scratch, 'f') : undefined;
   const steady = scratch.mount('steady');

@@ -71,9 +71,9 @@ export async function forgeImages(
     manifests.push(chosen ? await forgeImage(folder, image, forgery) : image.descriptor);
   }
   const index = { schemaVersion: 2, mediaType: MEDIA_TYPES.index, manifests };
-  const { annotations: _, ...rest } = root;
-  const written = await put(blobs, JSON.stringify(index), forgery.index, rest.mediaType);
-  await writeIndexFile(folder, written, {});
+  const written = await put(blobs, JSON.stringify(index), forgery.index, root.mediaType);
+  // A forger leaves what index.json says of the plan.
+  await writeIndexFile(folder, written, root.annotations ?? {});
   return written;
 }
 

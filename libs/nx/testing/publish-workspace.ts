@@ -15,7 +15,8 @@ import { parsePlatform, platformParts } from '../src/artifacts/platform.ts';
 import { formatReport, reportFileName } from '../src/artifacts/verify-report.ts';
 import type { DockerPublishOptions } from '../src/executors/docker-publish/options.ts';
 import { assembleImage } from '../src/image/daemonless.ts';
-import { planReleaseImages } from '../src/image/release-images.ts';
+import { layoutRecord } from '../src/image/layout-record.ts';
+import { expectedImage, planReleaseImages } from '../src/image/release-images.ts';
 import { readImageSources } from '../src/image/sources.ts';
 
 /** What a workspace is made with. */
@@ -91,11 +92,14 @@ export async function publishWorkspace(sample: PublishSample): Promise<PublishWo
       verifyPath: 'dist/verify',
       dockerfile: 'Dockerfile.release',
       sbomPath: 'dist/sbom',
+      sbom: true,
+      requireSbom: false,
       outputPath: 'dist/publish',
       tagSpellings: ['plain', 'v'],
       tagLatest: 'auto',
       allowRetag: false,
       sign: false,
+      requireSignature: false,
       plainHttp: false,
       concurrency: 4,
       dryRun: false,
@@ -188,12 +192,14 @@ async function pack(root: string, manifest: Manifest): Promise<Descriptor> {
     historyFormat: 'moby-28',
   } as const;
   const images: Descriptor[] = [];
-  for (const { platform, image } of planReleaseImages({ dockerfile }, manifest.platforms, inputs)) {
+  const planned = planReleaseImages({ dockerfile }, manifest.platforms, inputs);
+  for (const { platform, image } of planned) {
     const options = { platform, compression: 'gzip', sourceDateEpoch: SOURCE_DATE } as const;
     images.push(await assembleImage(blobs, image, options));
   }
   const index = await writeImageIndex(blobs, images);
-  await writeIndexFile(layout, index, {});
+  const expected = planned.map((each) => expectedImage(each, SOURCE_DATE));
+  await writeIndexFile(layout, index, layoutRecord(sha256Of(formatManifest(manifest)), expected));
   return index;
 }
 

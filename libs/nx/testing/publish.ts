@@ -1,5 +1,6 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { vi } from 'vitest';
-import type { Outside } from '../src/executors/docker-publish/connect.ts';
+import type { PublishDependencies } from '../src/executors/docker-publish/connect.ts';
 import dockerPublish from '../src/executors/docker-publish/executor.ts';
 import type { DockerPublishOptions } from '../src/executors/docker-publish/options.ts';
 import type { PublishWorkspace } from './publish-workspace.ts';
@@ -10,27 +11,37 @@ export interface PublishResult {
   readonly output: string;
 }
 
-/** Runs the executor in this process and collects its output. */
+// Publishes that run side by side in one process share its console: each line goes to the one that printed it.
+const printed = new AsyncLocalStorage<string[]>();
+let running = 0;
+
+/** Runs the executor in this process and collects its output; several may run at once. */
 export async function publish(
   workspace: PublishWorkspace,
   image: string,
   more: Partial<DockerPublishOptions> = {},
-  outside: Outside = {},
+  dependencies: PublishDependencies = {},
 ): Promise<PublishResult> {
   const lines: string[] = [];
-  const spies = (['log', 'warn', 'error'] as const).map((name) =>
-    vi.spyOn(console, name).mockImplementation((...parts: readonly unknown[]) => {
-      lines.push(parts.map(String).join(' '));
-    }),
-  );
+  running += 1;
+  if (running === 1) {
+    for (const name of ['log', 'warn', 'error'] as const) {
+      vi.spyOn(console, name).mockImplementation((...parts: readonly unknown[]) => {
+        printed.getStore()?.push(parts.map(String).join(' '));
+      });
+    }
+  }
   try {
-    const { success } = await dockerPublish(
-      workspace.options(image, more),
-      { root: workspace.root },
-      { environment: workspace.environment, ...outside },
+    const { success } = await printed.run(lines, () =>
+      dockerPublish(
+        workspace.options(image, more),
+        { root: workspace.root },
+        { environment: workspace.environment, ...dependencies },
+      ),
     );
     return { success, output: lines.join('\n') };
   } finally {
-    for (const spy of spies) spy.mockRestore();
+    running -= 1;
+    if (running === 0) vi.restoreAllMocks();
   }
 }

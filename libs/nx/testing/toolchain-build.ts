@@ -66,6 +66,7 @@ export async function verifyIn(root: string, smoke = [['--version']]): Promise<r
     host: hostPlatform(process.platform, process.arch),
     emulators: new Map(),
     unfetched: new Set<never>(),
+    related: new Set<never>(),
   };
   const manifest = await readManifest(join(root, 'dist/bin'));
   return runVerify(planVerify(options, root, manifest, facts), new AbortController().signal);

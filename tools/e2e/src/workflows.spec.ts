@@ -1,6 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { dependabotProblems, lintWorkflow, RULES, readWorkflow, type Workflow } from '@prebuilt/rehearsal';
+import {
+  dependabotProblems,
+  lintWorkflow,
+  RULES,
+  readWorkflow,
+  scheduleRuns,
+  type Workflow,
+} from '@prebuilt/rehearsal';
 import { DEFAULT_HOME } from '@prebuilt/testing/engine';
 import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
@@ -164,6 +171,18 @@ describe('the rule of Nx’s cache', () => {
   ])('catches a workflow without %s', (_, change) => {
     const text = change(readFileSync(join(FOLDER, 'ci.yml'), 'utf8'));
     expect(rule?.({ ...parse(text), text })).not.toEqual([]);
+  });
+});
+
+describe('three tags that are pushed at once', () => {
+  const pushed = ['v1.2.3', 'v1.2.4', 'v1.1.9'];
+
+  it('become three releases, one after another', async () => {
+    const { concurrency } = await readWorkflow(join(FOLDER, 'release.yml'));
+    expect(scheduleRuns(concurrency, pushed)).toEqual({ ran: pushed, cancelled: [] });
+    // What the queue is for.
+    const { queue: _, ...single } = concurrency ?? { group: '' };
+    expect(scheduleRuns(single, pushed).cancelled).toEqual(['v1.2.4']);
   });
 });
 

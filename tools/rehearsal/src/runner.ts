@@ -331,7 +331,7 @@ async function runScript(
   script: string,
   index: number,
   stepEnv: Readonly<Record<string, string>>,
-  { id, folder, started, options }: JobScope,
+  { id, folder, workflow, started, options }: JobScope,
   { workspace, home }: { readonly workspace: string; readonly home: string },
 ) {
   const temp = join(folder, 'temp');
@@ -364,6 +364,7 @@ async function runScript(
       GITHUB_WORKSPACE: workspace,
       GITHUB_SERVER_URL: 'https://github.com',
       GITHUB_REPOSITORY: options.repository,
+      GITHUB_WORKFLOW_REF: `${options.repository}/.github/workflows/${workflow.file}@${started.ref}`,
       GITHUB_REF: started.ref,
       GITHUB_REF_NAME: started.ref.replace(/^refs\/(heads|tags|pull)\//, ''),
       GITHUB_SHA: started.sha,

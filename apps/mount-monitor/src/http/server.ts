@@ -1,7 +1,7 @@
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import type { Logger } from '../log.ts';
 import { Connections } from './connections.ts';
-import { type Kernel, loadKernel } from './kernel.ts';
+import { type Gate, type Kernel, loadKernel } from './kernel.ts';
 import { ListenError } from './listen-error.ts';
 import { RequestLog } from './request-log.ts';
 import type { Router } from './routes.ts';
@@ -9,6 +9,13 @@ import type { HttpCounts } from './view.ts';
 
 /** Connections that the kernel holds until they are taken in. */
 const BACKLOG = 4096;
+/** How many are taken in before everything else has its turn. */
+const MAX_TAKEN_IN_TURN = 128;
+
+interface Listener {
+  /** Refuses new connections; leaves the others. */
+  close(): void;
+}
 
 /**
  * Serves the router over HTTP/1.1. It is made for this purpose, on plain sockets: what a client may cost is bounded
@@ -19,7 +26,7 @@ export class HttpServer {
   readonly #connections: Connections;
   readonly #answers = new Map<number, number>();
   readonly #kernel = loadKernel();
-  #server: Server | undefined;
+  #listener: Listener | undefined;
 
   constructor(router: Router, log: Logger) {
     this.#log = log;
@@ -43,9 +50,9 @@ export class HttpServer {
    * is taken before the old one is given up. Throws {@link ListenError} and stays where it was.
    */
   async listen(host: string | undefined, port: number): Promise<void> {
-    const server = await this.#open(host, port, await this.#kernel);
-    const previous = this.#server;
-    this.#server = server;
+    const listener = await this.#open(host, port, await this.#kernel);
+    const previous = this.#listener;
+    this.#listener = listener;
     if (previous === undefined) return;
     previous.close();
     this.#connections.releaseIdle();
@@ -53,11 +60,11 @@ export class HttpServer {
 
   /** Refuses new connections, lets open requests end for so many ms, and cuts what is left then. */
   async drain(timeoutMs: number): Promise<void> {
-    this.#server?.close();
+    this.#listener?.close();
     await this.#connections.drain(timeoutMs);
   }
 
-  async #open(host: string | undefined, port: number, kernel: Kernel): Promise<Server> {
+  async #open(host: string | undefined, port: number, kernel: Kernel): Promise<Listener> {
     if (host !== undefined) return this.#bind(host, port, kernel);
     try {
       return await this.#bind('::', port, kernel);
@@ -69,10 +76,23 @@ export class HttpServer {
     }
   }
 
-  #bind(host: string, port: number, kernel: Kernel): Promise<Server> {
+  #bind(host: string, port: number, kernel: Kernel): Promise<Listener> {
+    let gate: Gate | undefined;
+    let taken = 0;
+    const count = (): void => {
+      if (taken === 0) {
+        setImmediate(() => {
+          taken = 0;
+          gate?.open();
+        });
+      }
+      taken += 1;
+      if (taken >= MAX_TAKEN_IN_TURN) gate?.shut();
+    };
     // A client may end its side and still be answered.
     const options = { allowHalfOpen: true, noDelay: true };
     const server = createServer(options, (socket: Socket) => {
+      count();
       const words = kernel.firstWords(socket);
       if (words.kind === 'ended') socket.destroy();
       else this.#connections.admit(socket, words.kind === 'bytes' ? words.bytes : undefined);
@@ -84,8 +104,14 @@ export class HttpServer {
       server.listen({ host, port, backlog: BACKLOG }, () => {
         server.removeAllListeners('error');
         server.on('error', (error) => this.#log.error('http server error', { error }));
-        kernel.tuneListener(server, BACKLOG);
-        resolve(server);
+        const own = kernel.tuneListener(server, BACKLOG);
+        gate = own;
+        const close = (): void => {
+          gate = undefined;
+          own.remove();
+          server.close();
+        };
+        resolve({ close });
       });
     });
   }

@@ -223,7 +223,7 @@ class MountWatch {
 
   #schedule(): void {
     const wait = this.#calls.next(this.#startedAt) - performance.now();
-    this.#cancelTimer = after(Math.max(0, wait), () => this.begin());
+    this.#cancelTimer = after(wait, () => this.begin());
   }
 }
 

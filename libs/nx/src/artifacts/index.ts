@@ -28,6 +28,7 @@ export {
   qemuNameOf,
 } from './platform.ts';
 export {
+  type AttachmentRecord,
   formatPublishRecord,
   PUBLISH_RECORD_FILE,
   type PublishedImage,
@@ -39,6 +40,9 @@ export {
   formatReport,
   parseReport,
   readReport,
+  readReportFile,
   reportFileName,
+  requirePassingReport,
   type VerifyReport,
+  type VerifyReportFile,
 } from './verify-report.ts';

@@ -9,6 +9,19 @@ const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const digest = v.pipe(text, v.regex(/^sha256:[0-9a-f]{64}$/, 'expected a SHA-256 digest'));
 const sha256 = v.pipe(text, v.regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits'));
 
+const attachment = v.variant('outcome', [
+  // How it is found: by the referrers API, or by the tag that stands in for it.
+  v.strictObject({ outcome: v.literal('attached'), digest, listedBy: v.picklist(['api', 'tag']) }),
+  v.strictObject({ outcome: v.literal('unlisted'), digest, reason: text }),
+  v.strictObject({
+    outcome: v.literal('refused'),
+    step: v.picklist(['sign', 'upload', 'manifest']),
+    /** The status of the registry's answer, where it answered. */
+    status: v.nullable(count),
+    reason: text,
+  }),
+]);
+
 const image = v.strictObject({
   /** `registry/repository`, without a tag. */
   repository: text,
@@ -31,9 +44,10 @@ const image = v.strictObject({
       reason: text,
     }),
   ),
-  sbom: v.nullable(v.strictObject({ digest, listedBy: v.picklist(['api', 'tag']) })),
+  /** Null where there was none to attach, or none was wanted. */
+  sbom: v.nullable(attachment),
   /** Null where none was asked for. */
-  signature: v.optional(v.nullable(v.strictObject({ digest, listedBy: v.picklist(['api', 'tag']) }))),
+  signature: v.nullable(attachment),
   bytesSent: count,
   bytesSkipped: count,
   blobsSent: count,
@@ -41,7 +55,7 @@ const image = v.strictObject({
 });
 
 const record = v.strictObject({
-  schemaVersion: v.literal(1),
+  schemaVersion: v.literal(2),
   name: text,
   version: text,
   indexDigest: digest,
@@ -53,6 +67,12 @@ const record = v.strictObject({
   startedAt: text,
   finishedAt: text,
 });
+
+/**
+ * What became of an SBOM or a signature. `unlisted`: the registry holds it, and who looks for what refers to the image
+ * does not find it. `refused`: it does not hold it. `reason` has the registry's or Sigstore's own words.
+ */
+export type AttachmentRecord = Readonly<v.InferOutput<typeof attachment>>;
 
 /** What publishing to one repository came to. Sizes are bytes. */
 export type PublishedImage = Readonly<v.InferOutput<typeof image>>;

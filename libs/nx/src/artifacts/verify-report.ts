@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { PrebuiltError } from '../errors.ts';
@@ -7,7 +8,7 @@ import { type Platform, parsePlatform, platformSuffix } from './platform.ts';
 const sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 
 /** The largest report that is read. */
-export const MAX_REPORT_BYTES = 1024 * 1024;
+const MAX_REPORT_BYTES = 1024 * 1024;
 
 const line = v.pipe(v.string(), v.regex(/^\P{Cc}*$/u, 'expected no control characters'));
 
@@ -66,9 +67,63 @@ export function parseReport(json: string, source: string): VerifyReport {
   }
 }
 
-/** The report of a platform in a folder; undefined where there is none. Throws `INVALID_REPORT`. */
-export async function readReport(folder: string, platform: Platform): Promise<VerifyReport | undefined> {
+/** A report and the SHA-256 of its bytes. */
+export interface VerifyReportFile {
+  readonly report: VerifyReport;
+  readonly sha256: string;
+}
+
+/** The report of a platform in a folder, with its hash; undefined where there is none. Throws `INVALID_REPORT`. */
+export async function readReportFile(
+  folder: string,
+  platform: Platform,
+): Promise<VerifyReportFile | undefined> {
   const path = join(folder, reportFileName(platform));
   const bytes = await readBoundedFile(path, { maxBytes: MAX_REPORT_BYTES, code: 'INVALID_REPORT' });
-  return bytes === undefined ? undefined : parseReport(bytes.toString('utf8'), path);
+  if (bytes === undefined) return undefined;
+  return {
+    report: parseReport(bytes.toString('utf8'), path),
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+  };
+}
+
+/** The report of a platform in a folder; undefined where there is none. Throws `INVALID_REPORT`. */
+export async function readReport(folder: string, platform: Platform): Promise<VerifyReport | undefined> {
+  return (await readReportFile(folder, platform))?.report;
+}
+
+/**
+ * The one rule for "this executable is verified": its platform's report speaks of this very manifest and this very
+ * executable, and says that it passed. Throws `VERIFY_REPORT` otherwise; `folder` is where the report was looked for.
+ */
+export function requirePassingReport(
+  report: VerifyReport | undefined,
+  { platform, sha256 }: { readonly platform: Platform; readonly sha256: string },
+  manifestSha256: string,
+  folder: string,
+): void {
+  const problem = report === undefined ? 'found none' : problemOf(report, platform, sha256, manifestSha256);
+  if (problem === undefined) return;
+  throw new PrebuiltError(
+    'VERIFY_REPORT',
+    `${platform}: expected a passing report in ${folder}, ${problem}`,
+    { hint: 'Verify the executables first: {run verify}' },
+  );
+}
+
+function problemOf(
+  report: VerifyReport,
+  platform: Platform,
+  sha256: string,
+  manifestSha256: string,
+): string | undefined {
+  if (report.platform !== platform) return `found one of ${report.platform}`;
+  if (report.manifestSha256 !== manifestSha256) {
+    const which = `${report.manifestSha256.slice(0, 12)}…, version ${report.version}`;
+    return `found one of another manifest (${which})`;
+  }
+  if (report.executableSha256 !== sha256) return 'found one of another executable';
+  if (report.result === 'passed') return undefined;
+  const errors = report.findings.filter(({ severity }) => severity === 'error');
+  return `found one that failed: ${errors.map(({ message }) => message).join('; ')}`;
 }

@@ -150,6 +150,7 @@ export function inferTargets(
             inputPath: at('build-binaries'),
             sbomPath: at('sbom'),
             recordPath: at('docker-publish'),
+            ...(image === undefined && { image: false }),
           },
           metadata: { description: 'Makes the draft of the release page, with its files.' },
         }
@@ -174,6 +175,7 @@ export function inferTargets(
             inputPath: at('build-binaries'),
             sbomPath: at('sbom'),
             recordPath: at('docker-publish'),
+            ...(image === undefined && { image: false }),
           },
           metadata: { description: 'Publishes the release page.' },
         }

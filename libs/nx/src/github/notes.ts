@@ -17,8 +17,12 @@ export interface NotesFacts {
   /** Since the previous tag, newest first. */
   readonly commits: readonly Commit[];
   readonly assets: readonly { readonly name: string; readonly size: number; readonly sha256: string }[];
+  /** Whether the program has an image. */
+  readonly image: boolean;
   /** Undefined as long as the image is not published. */
   readonly record: PublishRecord | undefined;
+  /** The file of the workflow that releases, relative to the repository's root; it signs the image. */
+  readonly workflow: string;
 }
 
 const BREAKING = 'Breaking changes';
@@ -31,9 +35,8 @@ const GROUPS: Readonly<Record<string, string>> = {
 };
 const ORDER = [BREAKING, ...Object.values(GROUPS), OTHER];
 const LONGEST_SUBJECT = 300;
-// Who signs an image: https://docs.github.com/actions/reference/security/oidc and this workflow at the release's tag.
+// Who signs an image: https://docs.github.com/actions/reference/security/oidc and the workflow at the release's tag.
 const ISSUER = 'https://token.actions.githubusercontent.com';
-const WORKFLOW = '.github/workflows/release.yml';
 // GitHub takes 125,000 characters for a release's notes; the tables take a few thousand of them.
 const LONGEST_CHANGES = 100_000;
 
@@ -96,7 +99,8 @@ export function escapeMarkdown(text: string): string {
     .replaceAll('@', '@<!-- -->');
 }
 
-function image({ record }: NotesFacts): readonly string[] {
+function image({ image: has, record }: NotesFacts): readonly string[] {
+  if (!has) return [];
   if (record === undefined) return ['## Image', '', 'Not published yet.', ''];
   const tags = (repository: string): string =>
     record.images
@@ -127,11 +131,13 @@ function files({ assets }: NotesFacts): readonly string[] {
   ];
 }
 
-function verification({ repository, tag, record, assets }: NotesFacts): readonly string[] {
+function verification({ repository, tag, record, assets, workflow }: NotesFacts): readonly string[] {
   const executable = assets[0]?.name ?? '';
   const images = record?.images ?? [];
   const references = images.map(({ reference }) => reference);
-  const signed = images.flatMap(({ reference, signature }) => (signature ? [reference] : []));
+  const signed = images.flatMap(({ reference, signature }) =>
+    signature?.outcome === 'attached' ? [reference] : [],
+  );
   return [
     '## Verify',
     '',
@@ -142,7 +148,7 @@ function verification({ repository, tag, record, assets }: NotesFacts): readonly
     ...signed.flatMap((reference) => [
       `cosign verify ${reference} \\`,
       `  --certificate-oidc-issuer ${ISSUER} \\`,
-      `  --certificate-identity https://github.com/${repository}/${WORKFLOW}@refs/tags/${tag}`,
+      `  --certificate-identity https://github.com/${repository}/${workflow}@refs/tags/${tag}`,
     ]),
     '```',
     '',

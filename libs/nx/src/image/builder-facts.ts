@@ -1,4 +1,4 @@
-import { type Answer, answerOf } from '../process/answer.ts';
+import { type CommandOutput, commandOutput } from '../process/command-output.ts';
 
 /** Whether buildx can build what is asked here, or why not. */
 export type BuilderFacts =
@@ -64,7 +64,11 @@ export async function readEngineFacts(): Promise<EngineFacts | undefined> {
   return version.ok ? engineOf(version.text) : undefined;
 }
 
-function builderOf(inspected: Answer, told: Answer, info: DockerInfo | undefined): BuilderFacts {
+function builderOf(
+  inspected: CommandOutput,
+  told: CommandOutput,
+  info: DockerInfo | undefined,
+): BuilderFacts {
   if (inspected.missing) return unusable('there is no docker client on the path', START_AN_ENGINE);
   const plugins = info?.ClientInfo?.Plugins;
   const plugin = plugins?.find(({ Name }) => Name === 'buildx');
@@ -108,7 +112,7 @@ function unusable(reason: string, hint: string): BuilderFacts {
   return { usable: false, reason, hint };
 }
 
-async function ask(...args: readonly string[]): Promise<Answer> {
-  const answer = await answerOf('docker', args, { timeoutMs: ANSWER_TIMEOUT_MS });
+async function ask(...args: readonly string[]): Promise<CommandOutput> {
+  const answer = await commandOutput('docker', args, { timeoutMs: ANSWER_TIMEOUT_MS });
   return { ...answer, text: answer.text.trim() };
 }

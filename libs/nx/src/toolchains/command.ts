@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import { PLATFORMS, type Platform, parsePlatform } from '../artifacts/platform.ts';
 import { PrebuiltError } from '../errors.ts';
 import { sha256OfFile } from '../files/hash.ts';
-import { answerOf } from '../process/answer.ts';
+import { commandOutput } from '../process/command-output.ts';
 import { environmentOf, MACHINE_VARIABLES, missingTool, runCompiler } from '../process/compiler.ts';
 import { checkElf } from './elf-check.ts';
 import { executableName } from './executable-name.ts';
@@ -172,7 +172,7 @@ async function readVersion(
 ): Promise<string | undefined> {
   if (version === undefined) return undefined;
   const [file = '', ...args] = version;
-  const answer = await answerOf(file, args, { cwd: resolve(workspaceRoot, folder), timeoutMs: 60_000 });
+  const answer = await commandOutput(file, args, { cwd: resolve(workspaceRoot, folder), timeoutMs: 60_000 });
   if (answer.missing) throw missingTool(file);
   const line = answer.text.split('\n', 1)[0]?.trim() ?? '';
   if (answer.ok && line !== '') return line.slice(0, 200);

@@ -39,8 +39,8 @@ export interface PlannedTag {
 }
 
 // The grammar of https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests
-const LONGEST_TAG = 128;
-const TAG = new RegExp(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,${LONGEST_TAG - 1}}$`);
+const MAX_TAG_LENGTH = 128;
+const TAG = new RegExp(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,${MAX_TAG_LENGTH - 1}}$`);
 
 interface Line {
   readonly tag: string;
@@ -65,11 +65,11 @@ export function planTags(facts: TagFacts, options: TagOptions): readonly Planned
     );
   }
   const exact = [...new Set(options.spellings)].map((spelling): PlannedTag => {
-    const tag = spelling === 'v' ? `v${version}` : version;
+    const tag = exactTag(version, spelling);
     if (!TAG.test(tag)) {
       throw new PrebuiltError(
         'INVALID_TAG',
-        `tags: expected at most ${LONGEST_TAG} characters, found ${tag.length}: ${tag}`,
+        `tags: expected at most ${MAX_TAG_LENGTH} characters, found ${tag.length}: ${tag}`,
         { hint: 'Take a shorter prerelease, or spell the tag without "v".' },
       );
     }
@@ -78,9 +78,19 @@ export function planTags(facts: TagFacts, options: TagOptions): readonly Planned
   return [...exact, ...planMoving(facts, options)];
 }
 
+/** Every tag that a version may get, exact ones first and `latest` last, whether or not it moves. */
+export function tagsOfVersion(version: ReleaseVersion, spellings: readonly TagSpelling[]): readonly string[] {
+  const exact = [...new Set(spellings)].map((spelling) => exactTag(version, spelling));
+  return [...exact, ...linesOf(version, spellings).map(({ tag }) => tag)];
+}
+
+function exactTag(version: ReleaseVersion, spelling: TagSpelling): string {
+  return spelling === 'v' ? `v${version}` : version;
+}
+
 function planMoving(facts: TagFacts, options: TagOptions): readonly PlannedTag[] {
   const { version } = facts;
-  const lines = linesOf(version, options.spellings.includes('plain') ? '' : 'v');
+  const lines = linesOf(version, options.spellings);
   const stay = (reason: string): readonly PlannedTag[] =>
     lines.map(({ tag }) => ({ tag, kind: 'moving', move: false, reason }));
   if (isPrerelease(version)) return stay(`${version} is a prerelease`);
@@ -100,7 +110,8 @@ function planMoving(facts: TagFacts, options: TagOptions): readonly PlannedTag[]
   });
 }
 
-function linesOf(version: ReleaseVersion, prefix: '' | 'v'): readonly Line[] {
+function linesOf(version: ReleaseVersion, spellings: readonly TagSpelling[]): readonly Line[] {
+  const prefix = spellings.includes('plain') ? '' : 'v';
   const [first, second] = [major(version), minor(version)];
   const lines: Line[] = [
     {

@@ -22,8 +22,8 @@ export interface Connection {
   readonly retries: () => number;
 }
 
-/** The outside world of a publish, where it is another than this process's; tests bring their own. */
-export interface Outside {
+/** What a publish takes from the process that it runs in; tests bring their own. */
+export interface PublishDependencies {
   readonly environment?: Readonly<Record<string, string | undefined>>;
   readonly clock?: RetryClock;
   /** Milliseconds without a byte after which a connection counts as stalled. */
@@ -41,12 +41,12 @@ export function connect<T>(
   repositories: readonly ImageRepository[],
   options: Pick<DockerPublishOptions, 'caFile' | 'plainHttp'>,
   root: string,
+  dependencies: PublishDependencies,
   work: (connection: Connection) => Promise<T>,
-  outside: Outside = {},
 ): Promise<T> {
-  const { environment = process.env, idleMs = IDLE_MS } = outside;
+  const { environment = process.env, idleMs = IDLE_MS } = dependencies;
   return withInterrupt(async (signal) => {
-    const clock = outside.clock ?? {
+    const clock = dependencies.clock ?? {
       now: Date.now,
       random: Math.random,
       sleep: (milliseconds: number) => sleep(milliseconds, undefined, { signal }),

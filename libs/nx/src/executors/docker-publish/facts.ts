@@ -1,150 +1,136 @@
-import { createHash } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import {
-  digestOf,
-  formatImageReference,
+  type Digest,
+  type ExpectedImage,
+  type ImageLayout,
   type ImageRepository,
-  parseImageRepository,
   readImageLayout,
 } from '@prebuilt/oci';
 import type { RepositoryClient } from '@prebuilt/oci/registry';
-import { readManifest } from '../../artifacts/manifest.ts';
-import { MAX_REPORT_BYTES, readReport, reportFileName } from '../../artifacts/verify-report.ts';
-import { PrebuiltError } from '../../errors.ts';
-import { readBoundedFile } from '../../files/bounded-file.ts';
+import { type Manifest, readManifest } from '../../artifacts/manifest.ts';
+import { readReportFile, type VerifyReportFile } from '../../artifacts/verify-report.ts';
 import { expectedImage, planReleaseImages } from '../../image/release-images.ts';
 import { readImageSources } from '../../image/sources.ts';
-import { git } from '../../process/git.ts';
-import { versionFromFacts } from '../../version/build-version.ts';
+import { type BuildVersion, versionFromFacts } from '../../version/build-version.ts';
 import { readVersionFacts } from '../../version/facts.ts';
+import { readGitTags } from '../../version/git-tags.ts';
 import type { TagPattern } from '../../version/tag-pattern.ts';
-import { planTags } from '../../version/tags.ts';
+import { tagsOfVersion } from '../../version/tags.ts';
 import { parseReleaseVersion } from '../../version/version.ts';
 import type { DockerPublishOptions } from './options.ts';
-import type { LocalFacts, PublishChoices, RepositoryFacts } from './plan.ts';
-import type { SbomFile } from './referrer.ts';
-import { SBOM_MEDIA_TYPE } from './referrer.ts';
+import { parseRepositories } from './repositories.ts';
+import { readSboms, type SbomFile } from './sbom.ts';
+import { type SigningAddresses, type SigningServices, signingFacts } from './sign.ts';
+import { type OpenUpload, readAbandonedUploads } from './upload-journal.ts';
 
-/** The largest bill of materials that is attached. */
-const MAX_SBOM_BYTES = 64 * 1024 * 1024;
-
-/** The repositories that the option names, in its order. Throws `INVALID_REFERENCE` or `INVALID_OPTIONS`. */
-export function parseImages(image: DockerPublishOptions['image']): readonly ImageRepository[] {
-  const texts = (typeof image === 'string' ? image.split(',') : (image ?? [])).map((text) => text.trim());
-  if (texts.length === 0) {
-    throw new PrebuiltError('INVALID_OPTIONS', 'image: expected the repository to publish to, found none', {
-      hint: 'Set image.repository in prebuilt.json, or the plugin’s option "repository" in nx.json, or give --image=ghcr.io/acme/server.',
-    });
-  }
-  const repositories = texts.map(parseImageRepository);
-  const names = repositories.map(formatImageReference);
-  const twice = names.find((name, index) => names.indexOf(name) !== index);
-  if (twice !== undefined)
-    throw new PrebuiltError('INVALID_OPTIONS', `image: ${twice} is named more than once`);
-  return repositories;
+/** What is asked for, and what is on disk, in git and in the environment. */
+export interface LocalFacts {
+  readonly repositories: readonly ImageRepository[];
+  readonly layout: ImageLayout;
+  readonly manifest: Manifest;
+  readonly manifestSha256: string;
+  /** What the image of each platform has to be, from the Dockerfile and the manifest alone. */
+  readonly expected: ReadonlyMap<string, ExpectedImage>;
+  readonly reports: readonly VerifyReportFile[];
+  /** Where the reports were looked for, as the option says it. */
+  readonly verifyPath: string;
+  /** The version that the environment and git ask for now. */
+  readonly wanted: BuildVersion;
+  readonly gitTags: readonly string[];
+  /** Which of them are the project's. */
+  readonly tagPattern: TagPattern;
+  readonly shallow: boolean;
+  /** None where none is wanted. */
+  readonly sboms: readonly SbomFile[];
+  /** Undefined where no signature is wanted. */
+  readonly signing: SigningAddresses | undefined;
+  readonly abandonedUploads: readonly OpenUpload[];
+  /** The folder for the record, absolute. */
+  readonly outputPath: string;
 }
 
-/** Reads what is on disk and what git knows. */
+/** What one repository has already. */
+export interface RepositoryFacts {
+  readonly repository: ImageRepository;
+  readonly tags: readonly string[];
+  /** What the tags of this version name now, for those that exist. */
+  readonly existing: ReadonlyMap<string, Digest>;
+}
+
+/** Where the local facts are read. */
+export interface LocalSources {
+  readonly root: string;
+  readonly tagPattern: TagPattern;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Takes the place of the services and the identity that options and environment name. */
+  readonly signing: Partial<SigningServices> | undefined;
+}
+
+/** Reads everything that needs no registry. Throws for options that contradict each other and files that can't be read. */
 export async function readLocalFacts(
   options: DockerPublishOptions,
-  root: string,
-  tagPattern: TagPattern,
+  { root, tagPattern, environment, signing }: LocalSources,
 ): Promise<LocalFacts> {
-  const verifyPath = resolve(root, options.verifyPath);
+  const repositories = parseRepositories(options.image);
+  const services = options.sign ? signingFacts(options, environment, signing) : undefined;
   const binPath = resolve(root, options.binPath);
-  const [layout, { manifest, sha256 }, sources, facts, tags, shallow] = await Promise.all([
+  const outputPath = resolve(root, options.outputPath);
+  const [layout, { manifest, sha256 }, sources, version, sboms] = await Promise.all([
     readImageLayout(resolve(root, options.inputPath)),
     readManifest(binPath),
     readImageSources(root, options.dockerfile),
-    readVersionFacts(root, process.env, tagPattern),
-    git(root, 'tag'),
-    git(root, 'rev-parse', '--is-shallow-repository'),
+    readVersionFacts(root, environment, tagPattern),
+    options.sbom ? readSboms(resolve(root, options.sbomPath)) : [],
   ]);
+  const verifyPath = resolve(root, options.verifyPath);
   const reports = await Promise.all(
-    manifest.platforms.map(({ platform }) => readReport(verifyPath, platform)),
+    manifest.platforms.map(({ platform }) => readReportFile(verifyPath, platform)),
   );
+  // Outside a repository a version may still be published, by RELEASE_VERSION and without moving tags.
+  const tags = version.head === undefined ? { gitTags: [], shallow: false } : await readGitTags(root);
   // How the history words an instruction is up to the builder, and not compared.
   const inputs = { manifest, sources, inputPath: binPath, historyFormat: 'moby-28' } as const;
   const images = planReleaseImages(options, manifest.platforms, inputs);
   return {
+    repositories,
     layout,
     manifest,
+    manifestSha256: sha256,
     expected: new Map(
       images.map((image) => [image.platform, expectedImage(image, manifest.sourceDateEpoch)] as const),
     ),
-    manifestSha256: sha256,
     reports: reports.flatMap((report) => report ?? []),
-    wanted: versionFromFacts(facts),
-    gitTags: (tags ?? '').split('\n').filter((tag) => tag !== ''),
+    wanted: versionFromFacts(version),
+    ...tags,
     tagPattern,
-    shallow: shallow?.trim() === 'true',
+    sboms,
+    signing: services,
+    verifyPath: options.verifyPath,
+    abandonedUploads: readAbandonedUploads(outputPath),
+    outputPath,
   };
 }
 
-/** Reads what a repository has: its tags, and what those of this version name. */
-export async function readRepositoryFacts(
-  repository: ImageRepository,
-  client: RepositoryClient,
-  local: LocalFacts,
-  choices: PublishChoices,
-): Promise<RepositoryFacts> {
-  const tags = await client.listTags();
-  const planned = planTags(
-    {
-      version: parseReleaseVersion(local.manifest.version),
-      gitTags: local.gitTags,
-      tagPattern: local.tagPattern,
-      shallow: local.shallow,
-      registryTags: tags,
-    },
-    { spellings: choices.tagSpellings, moving: choices.tagLatest },
-  );
-  const existing = await Promise.all(
-    planned
-      .filter(({ tag, move }) => move && tags.includes(tag))
-      .map(async ({ tag }) => {
-        const digest = await client.headManifest(tag);
-        return digest === undefined ? [] : [[tag, digest] as const];
-      }),
-  );
-  return { repository, tags, existing: new Map(existing.flat()) };
-}
-
-/** The bills of materials of a folder; none where there is no such folder. */
-export async function readSboms(folder: string): Promise<readonly SbomFile[]> {
-  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
-    throw error;
-  });
+/** Reads what the repositories have: their tags, and what those of this version name. */
+export function readRegistryFacts(
+  { repositories, manifest }: LocalFacts,
+  { tagSpellings }: Pick<DockerPublishOptions, 'tagSpellings'>,
+  clientOf: (repository: ImageRepository) => RepositoryClient,
+): Promise<readonly RepositoryFacts[]> {
+  const wanted = tagsOfVersion(parseReleaseVersion(manifest.version), tagSpellings);
   return Promise.all(
-    names
-      .filter((name) => name.endsWith('.cdx.json'))
-      .sort()
-      .map(async (name) => {
-        const path = join(folder, name);
-        const bytes = await readBoundedFile(path, { maxBytes: MAX_SBOM_BYTES, code: 'SBOM' });
-        if (bytes === undefined) throw new PrebuiltError('SBOM', `${path}: is gone`);
-        return {
-          name,
-          path,
-          descriptor: { mediaType: SBOM_MEDIA_TYPE, digest: digestOf(bytes), size: bytes.length },
-        };
-      }),
-  );
-}
-
-/** The SHA-256 of each platform's report. */
-export async function hashReports(
-  folder: string,
-  local: LocalFacts,
-): Promise<readonly { readonly platform: string; readonly sha256: string }[]> {
-  return Promise.all(
-    local.reports.map(async ({ platform }) => {
-      const path = join(folder, reportFileName(platform));
-      const bytes = await readBoundedFile(path, { maxBytes: MAX_REPORT_BYTES, code: 'INVALID_REPORT' });
-      if (bytes === undefined) throw new PrebuiltError('INVALID_REPORT', `${path}: is gone`);
-      return { platform, sha256: createHash('sha256').update(bytes).digest('hex') };
+    repositories.map(async (repository): Promise<RepositoryFacts> => {
+      const client = clientOf(repository);
+      const tags = await client.listTags();
+      const existing = await Promise.all(
+        wanted
+          .filter((tag) => tags.includes(tag))
+          .map(async (tag) => {
+            const digest = await client.headManifest(tag);
+            return digest === undefined ? [] : [[tag, digest] as const];
+          }),
+      );
+      return { repository, tags, existing: new Map(existing.flat()) };
     }),
   );
 }

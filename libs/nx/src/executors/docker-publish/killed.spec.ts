@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type FakeRegistry,
@@ -31,35 +32,45 @@ const PHASES: Readonly<Record<Step, Phase>> = {
 // How many moments of each phase a publish is killed at.
 const MOMENTS: Readonly<Record<Phase, number>> = { upload: 9, 'read back': 6, tags: 5 };
 
+/** How many of them run side by side, each with a registry, a proxy and an output folder of its own. */
+const LANES = 4;
+
+interface Place {
+  readonly registry: FakeRegistry;
+  readonly proxy: FaultProxy;
+  /** For the record, relative to the workspace's root. */
+  readonly outputPath: string;
+}
+
 describe('a publish that is killed', () => {
   let workspace: PublishWorkspace;
-  let registry: FakeRegistry;
-  let proxy: FaultProxy;
 
   beforeAll(async () => {
     workspace = await publishWorkspace({ version: '1.2.3', executableSize: 200_000 });
-    registry = await startFakeRegistry();
-    proxy = await startFaultProxy(registry.host);
   });
-  afterAll(async () => {
-    await proxy?.close();
-    await registry?.close();
-    await workspace?.remove();
-  });
+  afterAll(() => workspace?.remove());
 
-  const tagsOf = (repository: string): readonly (readonly [string, string])[] =>
-    [...registry.tags].filter(([key]) => key.startsWith(`${repository}:`));
+  async function at<T>(outputPath: string, work: (place: Place) => Promise<T>): Promise<T> {
+    const registry = await startFakeRegistry();
+    const proxy = await startFaultProxy(registry.host);
+    try {
+      return await work({ registry, proxy, outputPath });
+    } finally {
+      await proxy.close();
+      await registry.close();
+    }
+  }
 
   // What a tag names is there as a whole and is the image that was verified.
-  function lies(repository: string): readonly string[] {
-    return tagsOf(repository).flatMap(([tag, digest]) => {
+  function lies({ registry }: Place): readonly string[] {
+    return [...registry.tags].flatMap(([tag, digest]) => {
       if (digest !== workspace.index.digest) return [`${tag} names ${digest}`];
-      const index = registry.manifests.get(`${repository}@${digest}`);
+      const index = registry.manifests.get(`owner/app@${digest}`);
       const children: readonly { readonly digest: string }[] =
         JSON.parse(index?.bytes.toString('utf8') ?? '{}').manifests ?? [];
       if (children.length !== 2) return [`${tag} has no index`];
       return children.flatMap((child) => {
-        const manifest = registry.manifests.get(`${repository}@${child.digest}`);
+        const manifest = registry.manifests.get(`owner/app@${child.digest}`);
         if (manifest === undefined) return [`${tag} lacks ${child.digest}`];
         const { config, layers } = JSON.parse(manifest.bytes.toString('utf8'));
         return [config, ...layers].flatMap((blob) =>
@@ -70,22 +81,20 @@ describe('a publish that is killed', () => {
   }
 
   async function killAt(
-    repository: string,
+    place: Place,
     phase: Phase,
     nth: number,
   ): Promise<{ readonly killed: boolean; readonly seen: readonly Step[] }> {
+    const { proxy, outputPath } = place;
     const seen: Step[] = [];
     const found: string[] = [];
     let verified = false;
-    const child = execa(
-      process.execPath,
-      [
-        PROCESS,
-        workspace.root,
-        JSON.stringify(workspace.options(`${proxy.host}/${repository}`, { concurrency: 1 })),
-      ],
-      { env: { ...workspace.environment }, reject: false, timeout: 60_000 },
-    );
+    const options = workspace.options(`${proxy.host}/owner/app`, { concurrency: 1, outputPath });
+    const child = execa(process.execPath, [PROCESS, workspace.root, JSON.stringify(options)], {
+      env: { ...workspace.environment },
+      reject: false,
+      timeout: 120_000,
+    });
     proxy.inject((step) => {
       seen.push(step);
       if (step === 'blob GET') verified = true;
@@ -97,41 +106,53 @@ describe('a publish that is killed', () => {
       }
       return undefined;
     });
-    const watcher = setInterval(() => found.push(...lies(repository)), 2);
+    const watcher = setInterval(() => found.push(...lies(place)), 2);
     const { isTerminated } = await child;
     clearInterval(watcher);
-    found.push(...lies(repository));
+    found.push(...lies(place));
     expect(found).toEqual([]);
     return { killed: isTerminated, seen };
   }
 
+  async function killAndRepeat(place: Place, phase: Phase, nth: number): Promise<void> {
+    const { registry, proxy, outputPath } = place;
+    const { killed, seen } = await killAt(place, phase, nth);
+    expect(killed, `${phase} ${nth}`).toBe(true);
+    if (phase !== 'tags') expect([...registry.tags]).toEqual([]);
+    const again = await publish(workspace, `${proxy.host}/owner/app`, { outputPath });
+    expect(again.output).toContain('owner/app:latest: ');
+    expect(again.success, `${phase} ${nth}: ${again.output}`).toBe(true);
+    expect([...registry.tags]).toHaveLength(5);
+    expect(lies(place)).toEqual([]);
+    expect(await readdir(join(workspace.root, outputPath))).toEqual(['record.json']);
+    // The upload whose POST was under way is known to the registry alone.
+    const unknown = seen.at(-1) === 'upload POST' || seen.at(-1) === 'tags GET' ? 1 : 0;
+    expect(registry.openUploads(), `${phase} ${nth}`).toBeLessThanOrEqual(unknown);
+  }
+
   it('at any of 20 moments is completed by a rerun, and at no moment does a tag lie', async () => {
-    const whole = await killAt('whole/app', 'upload', Number.POSITIVE_INFINITY);
-    expect(whole.killed).toBe(false);
-    expect(tagsOf('whole/app')).toHaveLength(5);
-    let moments = 0;
-    for (const phase of ['upload', 'read back', 'tags'] as const) {
-      const total = whole.seen.filter((step) => step !== 'manifest HEAD' && PHASES[step] === phase).length;
+    const whole = await at('dist/publish', async (place) => {
+      const { killed, seen } = await killAt(place, 'upload', Number.POSITIVE_INFINITY);
+      expect(killed).toBe(false);
+      expect([...place.registry.tags]).toHaveLength(5);
+      return seen;
+    });
+    const moments = (['upload', 'read back', 'tags'] as const).flatMap((phase) => {
+      const total = whole.filter((step) => step !== 'manifest HEAD' && PHASES[step] === phase).length;
       const wanted = MOMENTS[phase];
-      for (let each = 0; each < wanted; each += 1) {
-        moments += 1;
-        const nth = 1 + Math.floor((each * total) / wanted);
-        const repository = `killed-${moments}/app`;
-        const openBefore = registry.openUploads();
-        const { killed, seen } = await killAt(repository, phase, nth);
-        expect(killed, `${phase} ${nth} of ${total}`).toBe(true);
-        if (phase !== 'tags') expect(tagsOf(repository)).toEqual([]);
-        const again = await publish(workspace, `${proxy.host}/${repository}`);
-        expect(again.output).toContain(`${repository}:latest: `);
-        expect(again.success, `${phase} ${nth}: ${again.output}`).toBe(true);
-        expect(tagsOf(repository)).toHaveLength(5);
-        expect(lies(repository)).toEqual([]);
-        expect(await workspace.leftovers()).toEqual(['record.json']);
-        // The upload whose POST was under way is known to the registry alone.
-        const unknown = seen.at(-1) === 'upload POST' || seen.at(-1) === 'tags GET' ? 1 : 0;
-        expect(registry.openUploads() - openBefore, `${phase} ${nth}`).toBeLessThanOrEqual(unknown);
+      return Array.from({ length: wanted }, (_, each) => ({
+        phase,
+        nth: 1 + Math.floor((each * total) / wanted),
+      }));
+    });
+    expect(moments).toHaveLength(20);
+    const waiting = [...moments.entries()];
+    const lane = async (): Promise<void> => {
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+        const [index, { phase, nth }] = next;
+        await at(`dist/publish-${index}`, (place) => killAndRepeat(place, phase, nth));
       }
-    }
-    expect(moments).toBe(20);
-  }, 170_000);
+    };
+    await Promise.all(Array.from({ length: LANES }, lane));
+  }, 240_000);
 });

@@ -1,3 +1,5 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { type FakeRegistry, sleepingClock, startFakeRegistry } from '@prebuilt/testing/registry';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -97,6 +99,28 @@ describe('an image that is not what was verified', () => {
     expect(result.output).toMatch(
       /error PUBLISH: .*linux\/amd64: config\.Labels\.dev\.prebuilt\.executable\.digest: expected "sha256:/,
     );
+    expect(registry.log).toEqual([]);
+  });
+
+  it('of the same documents and another plan is refused before a request, as is one that names no plan', async () => {
+    const path = join(workspace.root, 'dist/oci/index.json');
+    const index = await readFile(path, 'utf8');
+    for (const [change, said] of [
+      [
+        (text: string) => text.replace(/("dev\.prebuilt\.plan\.digest": ?"sha256:)\w{8}/, '$100000000'),
+        'sha256:00000000',
+      ],
+      [(text: string) => text.replace('dev.prebuilt.plan.digest', 'dev.example'), 'found none'],
+    ] as const) {
+      expect(change(index)).not.toBe(index);
+      await writeFile(path, change(index));
+      const { success, output } = await run();
+      expect(success).toBe(false);
+      expect(output).toContain(
+        'dist/oci: is not the image that was planned: index.json: dev.prebuilt.plan.digest: ',
+      );
+      expect(output).toContain(said);
+    }
     expect(registry.log).toEqual([]);
   });
 

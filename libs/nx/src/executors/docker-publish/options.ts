@@ -40,6 +40,14 @@ export interface DockerPublishOptions {
    */
   readonly sbomPath: string;
   /**
+   * Attaches the bills of materials that are in sbomPath; --no-sbom attaches none.
+   */
+  readonly sbom: boolean;
+  /**
+   * Moves no tag unless every registry lists the bills of materials. Without it, what a registry refuses is said and the tags move.
+   */
+  readonly requireSbom: boolean;
+  /**
    * The folder for record.json.
    */
   readonly outputPath: string;
@@ -59,6 +67,10 @@ export interface DockerPublishOptions {
    * Signs the image's digest with the identity of the CI job (keyless, by Sigstore) and attaches the signature before the tags move.
    */
   readonly sign: boolean;
+  /**
+   * Moves no tag unless every registry lists the signature. Without it, what can't be signed or is refused is said and the tags move.
+   */
+  readonly requireSignature: boolean;
   /**
    * The certificate authority of a private Sigstore instance, together with rekorUrl. Without it FULCIO_URL counts, and without that the public instance.
    */

@@ -49,7 +49,7 @@ describe('before anything is sent, a publish', () => {
     [
       'a failed report',
       () => change('verify/linux-arm64.json', (text) => text.replace('"passed"', '"failed"')),
-      /error VERIFY_REPORT: linux\/arm64: .*found a failed report/,
+      /error VERIFY_REPORT: linux\/arm64: .*found one that failed/,
     ],
     [
       'a report of another manifest',

@@ -1,46 +1,85 @@
 import {
-  compareDocuments,
   type Descriptor,
   type Digest,
   type ExpectedImage,
   formatImageReference,
-  type ImageLayout,
   type ImageRepository,
+  type LayerReading,
+  layerReadings,
   platformName,
+  rfc3339,
 } from '@prebuilt/oci';
-import type { Manifest } from '../../artifacts/manifest.ts';
-import { parsePlatform } from '../../artifacts/platform.ts';
-import type { VerifyReport } from '../../artifacts/verify-report.ts';
 import { PrebuiltError } from '../../errors.ts';
-import { checkCompleteness } from '../../image/completeness.ts';
-import { refuseDifferences } from '../../image/proof.ts';
-import type { BuildVersion } from '../../version/build-version.ts';
-import type { TagPattern } from '../../version/tag-pattern.ts';
-import { type PlannedTag, planTags, type TagSpelling } from '../../version/tags.ts';
+import { type PlannedTag, planTags } from '../../version/tags.ts';
 import { parseReleaseVersion } from '../../version/version.ts';
+import type { LocalFacts, RepositoryFacts } from './facts.ts';
+import type { DockerPublishOptions } from './options.ts';
+import type { SbomFile } from './sbom.ts';
+import type { SigningAddresses } from './sign.ts';
 
-/** What is on disk. */
-export interface LocalFacts {
-  readonly layout: ImageLayout;
-  readonly manifest: Manifest;
+/** Everything that a publish will do, and why. Paths are absolute; nothing in it is secret. */
+export interface PublishPlan {
+  readonly name: string;
+  readonly version: string;
+  /** The index, which the tags will name. */
+  readonly index: Descriptor;
+  readonly platforms: readonly PlatformPlan[];
+  /** What every repository has to have, each blob once. */
+  readonly blobs: readonly BlobPlan[];
+  /** What is attached to the index once it is proven, in this order. */
+  readonly attachments: readonly AttachmentPlan[];
+  /** In the order in which they are served. */
+  readonly repositories: readonly RepositoryPlan[];
+  /** The image layout that is sent. */
+  readonly inputPath: string;
+  /** The folder for the record. */
+  readonly outputPath: string;
+  /** How many blobs are sent at once. */
+  readonly concurrency: number;
+  /** The SHA-256 of the manifest and the reports that the image was made from. */
   readonly manifestSha256: string;
-  /** What the image of each platform has to be, from the Dockerfile and the manifest alone. */
-  readonly expected: ReadonlyMap<string, ExpectedImage>;
-  readonly reports: readonly VerifyReport[];
-  /** The version that the environment and git ask for now. */
-  readonly wanted: BuildVersion;
-  readonly gitTags: readonly string[];
-  /** Which of them are the project's. */
-  readonly tagPattern: TagPattern;
-  readonly shallow: boolean;
+  readonly reports: readonly { readonly platform: string; readonly sha256: string }[];
 }
 
-/** What one repository has already. */
-export interface RepositoryFacts {
+/** The image of one platform, and what it has to be when it is read back. */
+export interface PlatformPlan {
+  readonly platform: string;
+  readonly digest: Digest;
+  readonly manifest: Descriptor;
+  readonly executableSha256: string;
+  readonly expected: ExpectedImage;
+}
+
+/** A blob of the image. */
+export interface BlobPlan {
+  readonly descriptor: Descriptor;
+  /** What it is of the image. */
+  readonly reason: string;
+  /** How it is read back; undefined for a configuration, which is read with its manifest. */
+  readonly reading: LayerReading | undefined;
+}
+
+/** An attachment. One that is `required` stops the tags of all repositories where a registry does not list it. */
+export type AttachmentPlan = {
+  readonly required: boolean;
+  readonly reason: string;
+} & (
+  | { readonly kind: 'sbom'; readonly files: readonly SbomFile[]; readonly created: string }
+  | { readonly kind: 'signature'; readonly services: SigningAddresses }
+);
+
+/** What publishing to one repository will do beyond sending the blobs and attaching. */
+export interface RepositoryPlan {
   readonly repository: ImageRepository;
-  readonly tags: readonly string[];
-  /** What the tags of this version name now, for those that exist. */
-  readonly existing: ReadonlyMap<string, Digest>;
+  /** `registry/name`. */
+  readonly label: string;
+  /** `registry/name@digest`. */
+  readonly reference: string;
+  /** How many uploads that a killed run left open are cancelled. */
+  readonly abandonedUploads: number;
+  /** The repository of the same registry, served before, that is asked to share its blobs. */
+  readonly mountFrom: string | undefined;
+  readonly tags: readonly TagStep[];
 }
 
 /** A tag of a plan and what becomes of it. */
@@ -51,183 +90,152 @@ export interface TagStep extends PlannedTag {
   readonly from: Digest | undefined;
 }
 
-/** What publishing to one repository will do. */
-export interface RepositoryPlan {
-  readonly repository: ImageRepository;
-  /** `registry/name@digest`. */
-  readonly reference: string;
-  readonly tags: readonly TagStep[];
-}
-
-/** What a publish will do. */
-export interface PublishPlan {
-  readonly name: string;
-  readonly version: string;
-  readonly index: Descriptor;
-  readonly platforms: readonly {
-    readonly platform: string;
-    readonly digest: Digest;
-    readonly executableSha256: string;
-  }[];
-  readonly repositories: readonly RepositoryPlan[];
-  /** Who certifies and who logs the signature of the index; null where none is asked for. */
-  readonly signing: SigningPlan | null;
-}
-
-/** The addresses of Sigstore's services. */
-export interface SigningPlan {
-  readonly fulcioURL: string;
-  readonly rekorURL: string;
-}
-
-/** What the maintainer asks for. */
-export interface PublishChoices {
-  readonly tagSpellings: readonly TagSpelling[];
-  readonly tagLatest: 'auto' | 'never';
-  readonly allowRetag: boolean;
-}
+/** The options that a plan follows. */
+export type PublishChoices = Pick<
+  DockerPublishOptions,
+  'tagSpellings' | 'tagLatest' | 'allowRetag' | 'requireSbom' | 'requireSignature' | 'concurrency'
+>;
 
 /**
- * Plans a publish, or refuses it: the image has to be of the manifest's version and platforms, each with a passing
- * report for this very manifest, and no tag of this version may name something else. Throws before anything is sent.
+ * Plans a publish of what `checkLocalFacts` let pass. Throws what planning the tags throws, and `TAG_EXISTS` where a tag
+ * of this version names something else.
  */
 export function planPublish(
   local: LocalFacts,
-  remote: readonly RepositoryFacts[],
+  repositories: readonly RepositoryFacts[],
   choices: PublishChoices,
-  signing: SigningPlan | null,
 ): PublishPlan {
-  const { layout, manifest } = local;
-  checkLocalFacts(local);
+  const { layout, manifest, outputPath } = local;
   return {
     name: manifest.name,
     version: manifest.version,
     index: layout.root,
-    platforms: layout.images.map(({ platform, descriptor }) => {
-      const name = platformName(platform);
-      const artifact = manifest.platforms.find((each) => each.platform === name);
-      return { platform: name, digest: descriptor.digest, executableSha256: artifact?.sha256 ?? '' };
-    }),
-    repositories: remote.map((facts) => planRepository(local, facts, choices)),
-    signing: signing === null ? null : { fulcioURL: signing.fulcioURL, rekorURL: signing.rekorURL },
+    platforms: planPlatforms(local),
+    blobs: planBlobs(local),
+    attachments: planAttachments(local, choices),
+    repositories: repositories.map((facts, index) =>
+      planRepository(local, facts, repositories.slice(0, index), choices),
+    ),
+    inputPath: layout.folder,
+    outputPath,
+    concurrency: choices.concurrency,
+    manifestSha256: local.manifestSha256,
+    reports: local.reports.map(({ report: { platform }, sha256 }) => ({ platform, sha256 })),
   };
 }
 
-/**
- * Refuses what is on disk, before any registry is asked: a development build, a build of another version than is
- * wanted, an image of other platforms than the manifest's, a platform without a passing report for this manifest, a
- * configuration or manifest of the image that does not follow from the Dockerfile and manifest.json.
- */
-export function checkLocalFacts(local: LocalFacts): void {
-  checkVersion(local);
-  checkPlatforms(local);
-  checkDocuments(local);
+function planPlatforms({ layout, manifest, expected }: LocalFacts): readonly PlatformPlan[] {
+  return layout.images.map(({ platform: parts, descriptor }) => {
+    const platform = platformName(parts);
+    const image = expected.get(platform);
+    const artifact = manifest.platforms.find((each) => each.platform === platform);
+    if (image === undefined || artifact === undefined) throw new Error(`${platform}: was not checked`);
+    return {
+      platform,
+      digest: descriptor.digest,
+      manifest: descriptor,
+      executableSha256: artifact.sha256,
+      expected: image,
+    };
+  });
 }
 
-function planRepository(local: LocalFacts, facts: RepositoryFacts, choices: PublishChoices): RepositoryPlan {
-  const { repository, existing } = facts;
+function planBlobs({ layout, expected }: LocalFacts): readonly BlobPlan[] {
+  const blobs = layout.images.flatMap((image): readonly BlobPlan[] => {
+    const platform = platformName(image.platform);
+    const planned = expected.get(platform);
+    if (planned === undefined) throw new Error(`${platform}: was not checked`);
+    return [
+      {
+        descriptor: image.manifest.config,
+        reason: `the configuration of ${platform}`,
+        reading: undefined,
+      },
+      ...layerReadings(planned, image).map((reading, index) => ({
+        descriptor: reading.layer,
+        reason: `layer ${index + 1} of ${platform}`,
+        reading,
+      })),
+    ];
+  });
+  const digests = [...new Set(blobs.map(({ descriptor }) => descriptor.digest))];
+  return digests.flatMap((digest) => {
+    const same = blobs.filter(({ descriptor }) => descriptor.digest === digest);
+    const [first] = same;
+    return first === undefined ? [] : [{ ...first, reason: same.map(({ reason }) => reason).join(' and ') }];
+  });
+}
+
+function planAttachments(
+  { sboms, signing, manifest }: LocalFacts,
+  { requireSbom, requireSignature }: PublishChoices,
+): readonly AttachmentPlan[] {
+  const attachments: AttachmentPlan[] = [];
+  if (sboms.length > 0) {
+    attachments.push({
+      kind: 'sbom',
+      required: requireSbom,
+      reason: requireSbom ? 'required by --require-sbom' : 'tags move without it where a registry refuses it',
+      files: sboms,
+      created: rfc3339(manifest.sourceDateEpoch),
+    });
+  }
+  if (signing !== undefined) {
+    attachments.push({
+      kind: 'signature',
+      required: requireSignature,
+      reason: requireSignature
+        ? 'required by --require-signature'
+        : 'tags move without it where it is refused',
+      services: signing,
+    });
+  }
+  return attachments;
+}
+
+function planRepository(
+  local: LocalFacts,
+  { repository, tags, existing }: RepositoryFacts,
+  served: readonly RepositoryFacts[],
+  choices: PublishChoices,
+): RepositoryPlan {
   const { digest } = local.layout.root;
+  const label = formatImageReference(repository);
   const planned = planTags(
     {
       version: parseReleaseVersion(local.manifest.version),
       gitTags: local.gitTags,
       tagPattern: local.tagPattern,
       shallow: local.shallow,
-      registryTags: facts.tags,
+      registryTags: tags,
     },
     { spellings: choices.tagSpellings, moving: choices.tagLatest },
   );
-  const tags = planned.map((tag): TagStep => {
-    const found = existing.get(tag.tag);
-    if (!tag.move) return { ...tag, step: 'leave', from: found };
-    if (found === digest) return { ...tag, step: 'keep', from: found };
-    if (tag.kind === 'exact' && found !== undefined && !choices.allowRetag) {
-      throw new PrebuiltError(
-        'TAG_EXISTS',
-        `${formatImageReference({ ...repository, tag: tag.tag })}: expected no such tag or ${digest}, found ${found}`,
-        { hint: 'A published version is never replaced: release another version, or say --allow-retag.' },
-      );
-    }
-    return { ...tag, step: 'move', from: found };
-  });
-  return { repository, reference: formatImageReference({ ...repository, digest }), tags };
+  return {
+    repository,
+    label,
+    reference: formatImageReference({ ...repository, digest }),
+    abandonedUploads: local.abandonedUploads.filter((upload) => upload.repository === label).length,
+    mountFrom: served.findLast((each) => each.repository.registry === repository.registry)?.repository
+      .repository,
+    tags: planned.map((tag) => planTag(tag, existing.get(tag.tag), { label, digest }, choices)),
+  };
 }
 
-function checkVersion({ manifest, wanted, layout }: LocalFacts): void {
-  if (wanted.development) {
+function planTag(
+  tag: PlannedTag,
+  from: Digest | undefined,
+  { label, digest }: { readonly label: string; readonly digest: Digest },
+  { allowRetag }: PublishChoices,
+): TagStep {
+  if (!tag.move) return { ...tag, step: 'leave', from };
+  if (from === digest) return { ...tag, step: 'keep', from };
+  if (tag.kind === 'exact' && from !== undefined && !allowRetag) {
     throw new PrebuiltError(
-      'VERSION',
-      `version: expected a release, found the development build ${manifest.version}`,
-      {
-        hint: 'Tag the commit, or give RELEASE_VERSION=1.2.3, and run it again from release:build-binaries on.',
-      },
+      'TAG_EXISTS',
+      `${label}:${tag.tag}: expected no such tag or ${digest}, found ${from}`,
+      { hint: 'A published version is never replaced: release another version, or say --allow-retag.' },
     );
   }
-  const found = [
-    manifest.version,
-    ...layout.images.map(({ config }) => config.config?.Labels?.['org.opencontainers.image.version']),
-  ];
-  const other = found.find((version) => version !== wanted.version);
-  if (found.every((version) => version === wanted.version)) return;
-  throw new PrebuiltError(
-    'VERSION',
-    `version: expected ${wanted.version} in manifest and image, found ${other ?? 'none'}`,
-    {
-      hint: 'dist is of another version: build it again, or unset RELEASE_VERSION.',
-    },
-  );
-}
-
-function checkPlatforms({ layout, manifest, manifestSha256, reports }: LocalFacts): void {
-  if (layout.index === undefined) {
-    throw new PrebuiltError('PUBLISH', `${layout.folder}: expected an image index, found a single manifest`);
-  }
-  const built = manifest.platforms.map(({ platform }) => platform).sort();
-  const packaged = layout.images.map(({ platform }) => platformName(platform)).sort();
-  if (built.join() !== packaged.join()) {
-    throw new PrebuiltError(
-      'PUBLISH',
-      `${layout.folder}: expected ${built.join(', ')}, as in manifest.json, found ${packaged.join(', ')}`,
-      {
-        hint: 'Run release:docker-release for all platforms.',
-      },
-    );
-  }
-  for (const platform of built) {
-    const report = reports.find((each) => each.platform === parsePlatform(platform));
-    const problem =
-      report === undefined
-        ? 'no report'
-        : report.manifestSha256 !== manifestSha256
-          ? `a report of another manifest (${report.manifestSha256.slice(0, 12)}…)`
-          : report.result !== 'passed'
-            ? 'a failed report'
-            : undefined;
-    if (problem !== undefined) {
-      throw new PrebuiltError(
-        'VERIFY_REPORT',
-        `${platform}: expected a passing verify report for this build, found ${problem}`,
-        {
-          hint: 'Run release:verify.',
-        },
-      );
-    }
-  }
-}
-
-// What is inside the layers is seen when they are read back.
-function checkDocuments({ layout, manifest, expected }: LocalFacts): void {
-  const refusal = {
-    code: 'PUBLISH',
-    subject: `${layout.folder}: is not the image that was planned`,
-    hint: 'Run docker-release again; docker-publish needs the same Dockerfile and the same options for labels.',
-  } as const;
-  for (const image of layout.images) {
-    const platform = platformName(image.platform);
-    const planned = expected.get(platform);
-    const artifact = manifest.platforms.find((each) => each.platform === platform);
-    if (planned === undefined || artifact === undefined) continue;
-    checkCompleteness(artifact, planned);
-    refuseDifferences(platform, compareDocuments(planned, image), refusal);
-  }
+  return { ...tag, step: 'move', from };
 }

@@ -1,267 +1,119 @@
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  BLOBS_FOLDER,
-  type Descriptor,
-  digestHex,
-  type ExpectedImage,
-  formatImageReference,
-  type ImageLayout,
-  layerReadings,
-  MEDIA_TYPES,
-  OciError,
-  platformName,
-  readDocument,
-} from '@prebuilt/oci';
-
-import { type Artifact, type AttachedArtifact, attach, type RepositoryClient } from '@prebuilt/oci/registry';
-import type { Manifest } from '../../artifacts/manifest.ts';
+import { type ImageRepository, type LayerThreads, startLayerThreads } from '@prebuilt/oci';
+import type { RepositoryClient } from '@prebuilt/oci/registry';
 import {
   formatPublishRecord,
   PUBLISH_RECORD_FILE,
-  type PublishedImage,
   type PublishRecord,
 } from '../../artifacts/publish-record.ts';
+import { removeFile, replaceFile } from '../../files/replace-file.ts';
+import { attachAll, makeAttachments, requireAttachments } from './attachments.ts';
+import { createLayerReader } from './layer-reader.ts';
+import type { PublishPlan } from './plan.ts';
+import { readBack } from './read-back.ts';
+import { moveTags } from './tag-moves.ts';
+import type { PublishTarget } from './target.ts';
+import { uploadImage } from './upload.ts';
+import { type OpenUpload, openUploadJournal, type UploadJournal } from './upload-journal.ts';
 
-import { PrebuiltError } from '../../errors.ts';
-import { readChunks } from '../../files/chunks.ts';
-import type { PublishPlan, RepositoryPlan, TagStep } from './plan.ts';
-
-import { type LayerReader, readBack } from './read-back.ts';
-import { type SbomFile, sbomArtifact } from './referrer.ts';
-
-import type { UploadJournal } from './upload-journal.ts';
-
-/** What carrying out a plan needs besides it. */
-export interface PublishWork {
-  readonly layout: ImageLayout;
-  readonly manifest: Manifest;
-  /** What the image of each platform has to be. */
-  readonly expected: ReadonlyMap<string, ExpectedImage>;
-  readonly sboms: readonly SbomFile[];
-  readonly clientOf: (plan: RepositoryPlan) => RepositoryClient;
-  readonly layersOf: (plan: RepositoryPlan) => LayerReader;
-  readonly concurrency: number;
-  readonly journal: UploadJournal;
+/** What carries out a plan. */
+export interface PublishTools {
+  readonly clientOf: (repository: ImageRepository) => RepositoryClient;
+  /** Tries beyond the first, of all requests so far. */
+  readonly retries: () => number;
+  /** What a killed run left open. */
+  readonly abandonedUploads: readonly OpenUpload[];
+  /** Whose signature is asked for; without it the CI job's. */
+  readonly identityToken: string | undefined;
   readonly progress: (line: string) => void;
-}
-
-/** What the upload to one repository came to. Sizes are bytes. */
-export type UploadTotals = Pick<PublishedImage, 'bytesSent' | 'bytesSkipped' | 'blobsSent' | 'blobsSkipped'>;
-
-/**
- * Uploads blobs and manifests by digest, what is there already excepted, and has each layer read back as soon as the
- * registry has it. No tag moves.
- */
-export async function uploadImage(
-  target: RepositoryPlan,
-  work: PublishWork,
-  mountFrom: string | undefined,
-): Promise<UploadTotals> {
-  const { layout, progress } = work;
-  const client = work.clientOf(target);
-  const totals = await uploadBlobs(target, work, mountFrom);
-  for (const { descriptor } of layout.images) {
-    await putOnce(client, descriptor, await readDocument(layout.folder, descriptor));
-  }
-  await putOnce(client, layout.root, await readDocument(layout.folder, layout.root));
-  progress(
-    `${target.reference}: uploaded (${totals.bytesSent} bytes sent, ${totals.bytesSkipped} there already)`,
-  );
-  return totals;
+  /** Runs once everything is proven, before the first tag moves. */
+  readonly beforeTags: (() => Promise<void>) | undefined;
 }
 
 /**
- * Reads every platform back from the registry, holds it against the plan, and attaches the bills of
- * materials. No tag moves. Throws `READ_BACK` for the first difference.
+ * Carries out a plan. The right to push to every repository is checked before the first byte is sent; then each step is
+ * done for all repositories before the next begins, so that no tag moves anywhere until every registry holds the proven
+ * image. A failure leaves the tags that have not moved where they were, and no record; run again, it sends what is
+ * missing.
  */
-export async function proveImage(
-  target: RepositoryPlan,
-  work: PublishWork,
-): Promise<Pick<PublishedImage, 'platforms' | 'sbom'>> {
-  const { layout, manifest, expected: images, progress } = work;
-  const client = work.clientOf(target);
-  const label = formatImageReference(target.repository);
-  const expected = { label, index: layout.root.digest, manifest, images };
-  const platforms = await readBack(client, work.layersOf(target), expected);
-  progress(
-    `${target.reference}: read back; ${platforms.map(({ platform }) => platform).join(' and ')} hold the verified files`,
-  );
-  const created = new Date(manifest.sourceDateEpoch * 1000).toISOString();
-  const sbom =
-    work.sboms.length === 0 ? null : await attachTo(target, work, 'sbom', sbomArtifact(work.sboms, created));
-  return { platforms: platforms.map((each) => ({ ...each, readBack: true })), sbom };
-}
-
-/** Attaches a signature of the index to it; null where the registry did not take or list it. */
-export function attachSignature(
-  target: RepositoryPlan,
-  work: PublishWork,
-  signature: Artifact,
-): Promise<AttachedArtifact | null> {
-  return attachTo(target, work, 'signature', signature);
-}
-
-async function attachTo(
-  target: RepositoryPlan,
-  work: PublishWork,
-  key: 'sbom' | 'signature',
-  artifact: Artifact,
-): Promise<AttachedArtifact | null> {
-  const label = formatImageReference(target.repository);
-  const note = (url: string | undefined): void => work.journal.note(label, key, url);
-  const attached = await attach(work.clientOf(target), work.layout.root, artifact, note);
-  if (attached.outcome === 'attached') return { digest: attached.digest, listedBy: attached.listedBy };
-  work.progress(`${target.reference}: ${key} ${attached.outcome}: ${attached.reason}`);
-  return null;
-}
-
-/**
- * Moves the tags of one repository in the plan's order and reads each back. Throws `TAG_EXISTS` where an exact tag
- * came to name something else since the plan was made.
- */
-export async function moveTags(
-  plan: PublishPlan,
-  target: RepositoryPlan,
-  work: PublishWork,
-): Promise<PublishedImage['tags']> {
-  const { layout, progress } = work;
-  const client = work.clientOf(target);
-  const label = formatImageReference(target.repository);
-  const index = await readDocument(layout.folder, layout.root);
-  for (const step of target.tags) {
-    if (step.step === 'move') await moveTag(client, label, step, { bytes: index, root: layout.root });
-  }
-  await readTagsBack(client, label, plan, target);
-  for (const { tag, step, reason } of target.tags) progress(`${label}:${tag}: ${OUTCOMES[step]} (${reason})`);
-  return target.tags.map(({ tag, kind, step, reason }) => ({ tag, kind, outcome: OUTCOMES[step], reason }));
-}
-
-async function moveTag(
-  client: RepositoryClient,
-  label: string,
-  { tag, kind, from }: TagStep,
-  { bytes, root }: { readonly bytes: Buffer; readonly root: Descriptor },
-): Promise<void> {
-  if (kind === 'exact') {
-    const found = await client.headManifest(tag);
-    if (found === root.digest) return;
-    if (found !== from) {
-      throw new PrebuiltError(
-        'TAG_EXISTS',
-        `${label}:${tag}: expected it to name ${from ?? 'nothing'}, as when the plan was made, found ${found ?? 'nothing'}`,
-        { hint: 'Another publish of this version runs: let it end, and find out which of the two is meant.' },
-      );
-    }
-  }
-  try {
-    await client.setTag(tag, bytes, root.mediaType);
-  } catch (error) {
-    // The registry took other bytes than were sent, so the tag names what nobody verified: it is put right at once.
-    if (error instanceof OciError && error.code === 'DIGEST_MISMATCH')
-      await client.setTag(tag, bytes, root.mediaType);
-    throw error;
-  }
-}
-
-const OUTCOMES = { move: 'moved', keep: 'kept', leave: 'left' } as const;
-
-/** A blob of the image; `readBack` reads back what is no document of its own. */
-interface Blob {
-  readonly descriptor: Descriptor;
-  readonly readBack?: () => Promise<unknown>;
-}
-
-function blobsOf({ layout, expected }: PublishWork, layers: LayerReader): readonly Blob[] {
-  const blobs = layout.images.flatMap((image): readonly Blob[] => {
-    const planned = expected.get(platformName(image.platform));
-    const readings = planned === undefined ? [] : layerReadings(planned, image);
-    return [
-      { descriptor: image.manifest.config },
-      ...readings.map((reading) => ({
-        descriptor: reading.layer,
-        readBack: () => layers.readAhead(reading),
-      })),
-    ];
-  });
-  return [...new Map(blobs.map((blob) => [blob.descriptor.digest, blob] as const)).values()];
-}
-
-async function uploadBlobs(
-  target: RepositoryPlan,
-  work: PublishWork,
-  mountFrom: string | undefined,
-): Promise<UploadTotals> {
-  const { layout, concurrency, journal, progress } = work;
-  const client = work.clientOf(target);
-  const label = formatImageReference(target.repository);
-  const waiting = [...blobsOf(work, work.layersOf(target))];
-  const totals = { bytesSent: 0, bytesSkipped: 0, blobsSent: 0, blobsSkipped: 0 };
-  const worker = async (): Promise<void> => {
-    for (let blob = waiting.shift(); blob !== undefined; blob = waiting.shift()) {
-      const { digest, size } = blob.descriptor;
-      const path = join(layout.folder, BLOBS_FOLDER, digestHex(digest));
-      const { how, sent } = await client.uploadBlob(
-        blob.descriptor,
-        (offset) => readChunks(path, { offset }),
-        {
-          ...(mountFrom === undefined ? {} : { mountFrom }),
-          onSession: (url) => journal.note(label, digest, url),
-        },
-      );
-      totals.bytesSent += sent;
-      if (how === 'uploaded') totals.blobsSent += 1;
-      else {
-        totals.blobsSkipped += 1;
-        totals.bytesSkipped += size;
-      }
-      progress(`${label}: ${digest.slice(0, 19)}… ${size} bytes ${how}`);
-      await blob.readBack?.();
-    }
+export async function runPublish(plan: PublishPlan, tools: PublishTools): Promise<PublishRecord> {
+  const startedAt = new Date().toISOString();
+  const recordPath = join(plan.outputPath, PUBLISH_RECORD_FILE);
+  removeFile(recordPath);
+  const journal = openUploadJournal(plan.outputPath, tools.abandonedUploads);
+  const sizes = plan.blobs.flatMap(({ reading }) => (reading === undefined ? [] : [reading.layer.size]));
+  await using threads = startLayerThreads(sizes);
+  const images = await publishTo(targetsOf(plan, tools, threads, journal), plan, tools);
+  journal.close();
+  const { name, version, index, manifestSha256, reports } = plan;
+  const record: PublishRecord = {
+    schemaVersion: 2,
+    name,
+    version,
+    indexDigest: index.digest,
+    manifestSha256,
+    reports: [...reports],
+    images: [...images],
+    retries: tools.retries(),
+    startedAt,
+    finishedAt: new Date().toISOString(),
   };
-  const workers = await Promise.allSettled(Array.from({ length: concurrency }, worker));
-  const failed = workers.find((result) => result.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
-  return totals;
+  replaceFile(recordPath, formatPublishRecord(record));
+  return record;
 }
 
-async function putOnce(client: RepositoryClient, descriptor: Descriptor, bytes: Buffer): Promise<void> {
-  if ((await client.headManifest(descriptor.digest)) !== undefined) return;
-  await client.putManifest(descriptor.digest, bytes, descriptor.mediaType || MEDIA_TYPES.manifest);
+function targetsOf(
+  { repositories }: PublishPlan,
+  { clientOf, progress }: PublishTools,
+  threads: LayerThreads,
+  journal: UploadJournal,
+): readonly PublishTarget[] {
+  return repositories.map((plan) => {
+    const client = clientOf(plan.repository);
+    const layers = createLayerReader(client, threads);
+    const noteUpload = (key: string, url: string | undefined) => journal.note(plan.label, key, url);
+    return { plan, client, layers, noteUpload, progress };
+  });
 }
 
-async function readTagsBack(
-  client: RepositoryClient,
-  label: string,
+async function publishTo(
+  targets: readonly PublishTarget[],
   plan: PublishPlan,
-  target: RepositoryPlan,
-): Promise<void> {
-  for (const { tag, step } of target.tags) {
-    if (step === 'leave') continue;
-    const seen = await client.confirmTag(tag, plan.index.digest);
-    if (seen.state === 'named') continue;
-    throw new PrebuiltError(
-      'READ_BACK',
-      `${label}:${tag}: expected it to name ${plan.index.digest}, found ${seen.found ?? 'none'}`,
-      {
-        hint:
-          seen.state === 'lagging'
-            ? 'The registry took the tag and still shows what it named before. Run it again in some minutes.'
-            : 'Something else moved the tag at the same time. Run it again once that has ended.',
-      },
-    );
-  }
+  { abandonedUploads, identityToken, beforeTags }: PublishTools,
+): Promise<PublishRecord['images']> {
+  await Promise.all(targets.map(({ client }) => client.checkPush()));
+  await inTurn(targets, async ({ client, plan: { label } }) => {
+    const left = abandonedUploads.filter(({ repository }) => repository === label);
+    await Promise.all(left.map(({ url }) => client.cancelUpload(url)));
+  });
+  const uploaded = await inTurn(targets, async (target) => {
+    const totals = await uploadImage(plan, target);
+    return { target, totals };
+  });
+  const proven = await inTurn(uploaded, async (each) => {
+    const platforms = await readBack(plan, each.target);
+    return { ...each, platforms };
+  });
+  const ready = await makeAttachments(plan, identityToken);
+  const attached = await inTurn(proven, async (each) => {
+    const attachments = await attachAll(plan, each.target, ready);
+    return { ...each, attachments };
+  });
+  for (const { target, attachments } of attached) requireAttachments(plan.attachments, target, attachments);
+  await beforeTags?.();
+  return inTurn(attached, async ({ target, totals, platforms, attachments }) => ({
+    repository: target.plan.label,
+    reference: target.plan.reference,
+    tags: await moveTags(plan, target),
+    platforms: platforms.map((each) => ({ ...each, readBack: true as const })),
+    ...attachments,
+    ...totals,
+  }));
 }
 
-/** Removes the record of a former publish, so that one that fails leaves none. */
-export async function removeRecord(outputPath: string): Promise<void> {
-  await rm(join(outputPath, PUBLISH_RECORD_FILE), { force: true });
-}
-
-/** Writes the record beside its place and renames it. */
-export async function writeRecord(outputPath: string, record: PublishRecord): Promise<void> {
-  await mkdir(outputPath, { recursive: true });
-  const path = join(outputPath, PUBLISH_RECORD_FILE);
-  await writeFile(`${path}.tmp`, formatPublishRecord(record));
-  await rename(`${path}.tmp`, path);
+/** Does one step for one repository after another. */
+async function inTurn<T, U>(all: readonly T[], step: (each: T) => Promise<U>): Promise<U[]> {
+  const results: U[] = [];
+  for (const each of all) results.push(await step(each));
+  return results;
 }

@@ -1,32 +1,102 @@
-import type { PublishRecord } from '../../artifacts/publish-record.ts';
-import type { PublishPlan } from './plan.ts';
+import type { AttachmentRecord, PublishedImage, PublishRecord } from '../../artifacts/publish-record.ts';
+import { writeJobOutputs, writeJobSummary } from '../../github/job-summary.ts';
+import { describe } from './attachments.ts';
+import type { DockerPublishOptions } from './options.ts';
+import type { AttachmentPlan, PublishPlan, RepositoryPlan } from './plan.ts';
 
-/** The plan as lines: the image, its platforms, whether it is signed, and for each repository what becomes of each tag and why. */
+/** Prints the plan; as JSON on a dry run that asks for it, else where progress is printed. */
+export function showPlan(plan: PublishPlan, { dryRun, json }: DockerPublishOptions): void {
+  if (dryRun && json) console.log(JSON.stringify(plan, null, 2));
+  else (json ? console.error : console.log)(formatPlan(plan));
+}
+
+/** Prints the record where JSON is asked for, and writes the summary and the outputs of a job. */
+export async function showRecord(record: PublishRecord, { json }: DockerPublishOptions): Promise<void> {
+  if (json) console.log(JSON.stringify(record, null, 2));
+  await writeJobSummary(summariseRecord(record));
+  const tags = record.images.flatMap((image) => image.tags.filter(({ outcome }) => outcome !== 'left'));
+  await writeJobOutputs({
+    digest: record.indexDigest,
+    version: record.version,
+    tags: [...new Set(tags.map(({ tag }) => tag))].join(','),
+  });
+}
+
+/** The plan as lines: the image, its blobs, what is attached, and for each repository what becomes of each tag and why. */
 export function formatPlan(plan: PublishPlan): string {
-  const platforms = plan.platforms.map(({ platform, digest }) => `  ${platform}  ${digest}`);
-  const repositories = plan.repositories.flatMap(({ reference, tags }) => [
+  return [
+    `${plan.name} ${plan.version}  ${plan.index.digest}`,
+    ...plan.platforms.map(({ platform, digest }) => `  ${platform}  ${digest}`),
+    ...plan.blobs.map(
+      ({ descriptor: { digest, size }, reason }) =>
+        `  blob   ${digest.slice(0, 19)}…  ${size} bytes  (${reason})`,
+    ),
+    ...plan.attachments.map((each) => `  attach ${describeAttachment(each)}  (${each.reason})`),
+    ...plan.repositories.flatMap(formatRepository),
+  ].join('\n');
+}
+
+function describeAttachment(attachment: AttachmentPlan): string {
+  if (attachment.kind === 'sbom') return `SBOM: ${attachment.files.map(({ name }) => name).join(', ')}`;
+  const { fulcioURL, rekorURL } = attachment.services;
+  return `signature: signed, certified by ${fulcioURL}, logged in ${rekorURL}`;
+}
+
+function formatRepository({
+  reference,
+  abandonedUploads,
+  mountFrom,
+  tags,
+}: RepositoryPlan): readonly string[] {
+  const cancel =
+    abandonedUploads === 0 ? [] : [`  cancel ${abandonedUploads} uploads  (a killed run left them open)`];
+  const mount =
+    mountFrom === undefined ? [] : [`  mount  from ${mountFrom}  (the same registry, served before)`];
+  return [
     reference,
+    ...cancel,
+    ...mount,
     ...tags.map(({ tag, step, reason }) => `  ${step.padEnd(5)}  ${tag}  (${reason})`),
-  ]);
-  const signing =
-    plan.signing === null
-      ? []
-      : [`  signed, certified by ${plan.signing.fulcioURL}, logged in ${plan.signing.rekorURL}`];
-  const first = `${plan.name} ${plan.version}  ${plan.index.digest}`;
-  return [first, ...platforms, ...signing, ...repositories].join('\n');
+  ];
 }
 
 /** The record as Markdown for a job's summary. */
 export function summariseRecord(record: PublishRecord): string {
-  const lines = [`### Published ${record.name} ${record.version}`, ''];
-  for (const image of record.images) {
-    lines.push(`\`${image.reference}\``, '', '| platform | digest | executable |', '|---|---|---|');
-    for (const each of image.platforms)
-      lines.push(`| ${each.platform} | \`${each.digest}\` | \`${each.executableSha256}\` |`);
-    lines.push('', '| tag | | reason |', '|---|---|---|');
-    for (const { tag, outcome, reason } of image.tags) lines.push(`| ${tag} | ${outcome} | ${reason} |`);
-    lines.push('', `${image.bytesSent} bytes sent, ${image.bytesSkipped} there already.`, '');
-  }
   const seconds = (Date.parse(record.finishedAt) - Date.parse(record.startedAt)) / 1000;
-  return [...lines, `${seconds.toFixed(1)} s, ${record.retries} requests tried again.`].join('\n');
+  return [
+    `### Published ${record.name} ${record.version}`,
+    '',
+    ...record.images.flatMap(summariseImage),
+    `${seconds.toFixed(1)} s, ${record.retries} requests tried again.`,
+  ].join('\n');
+}
+
+function summariseImage(image: PublishedImage): readonly string[] {
+  return [
+    `\`${image.reference}\``,
+    '',
+    '| platform | digest | executable |',
+    '|---|---|---|',
+    ...image.platforms.map(
+      ({ platform, digest, executableSha256 }) => `| ${platform} | \`${digest}\` | \`${executableSha256}\` |`,
+    ),
+    '',
+    '| tag | | reason |',
+    '|---|---|---|',
+    ...image.tags.map(({ tag, outcome, reason }) => `| ${tag} | ${outcome} | ${reason} |`),
+    '',
+    ...summariseAttachment('sbom', image.sbom),
+    ...summariseAttachment('signature', image.signature),
+    `${image.bytesSent} bytes sent, ${image.bytesSkipped} there already.`,
+    '',
+  ];
+}
+
+function summariseAttachment(
+  kind: AttachmentPlan['kind'],
+  outcome: AttachmentRecord | null,
+): readonly string[] {
+  if (outcome === null) return [];
+  const line = describe(kind, outcome);
+  return [`${line[0]?.toUpperCase()}${line.slice(1)}.`, ''];
 }

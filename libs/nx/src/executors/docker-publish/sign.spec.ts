@@ -43,7 +43,10 @@ describe('a publish with --sign', () => {
     expect(result.success).toBe(true);
     const path = join(workspace.root, 'dist/publish/record.json');
     const record = parsePublishRecord(await readFile(path, 'utf8'), path);
-    const attached = registry.manifests.get(`owner/app@${record.images[0]?.signature?.digest}`);
+    const signature = record.images[0]?.signature;
+    if (signature?.outcome !== 'attached')
+      throw new Error(`expected a signature, found ${signature?.outcome}`);
+    const attached = registry.manifests.get(`owner/app@${signature.digest}`);
     const manifest = JSON.parse(attached?.bytes.toString('utf8') ?? '{}');
     expect(manifest).toMatchObject({
       artifactType: 'application/vnd.dev.sigstore.bundle.v0.3+json',
@@ -104,17 +107,43 @@ describe('a publish with --sign', () => {
     expect(json.output).not.toContain(signing.identityToken);
   });
 
-  it('moves no tag where the authority does not answer', async () => {
-    const signing = { ...signer(), fulcioURL: 'http://127.0.0.1:1' };
-    const { success, output } = await publish(
-      workspace,
-      image(),
-      { sign: true },
-      { signing, clock: sleepingClock() },
-    );
+  const unanswering = () => ({
+    signing: { ...signer(), fulcioURL: 'http://127.0.0.1:1' },
+    clock: sleepingClock(),
+  });
+
+  it('moves the tags where the authority does not answer, and says what is missing and why', async () => {
+    const { success, output } = await publish(workspace, image(), { sign: true }, unanswering());
+    expect(success).toBe(true);
+    expect(output).toContain(`the signature is not attached: sign ${workspace.index.digest}: `);
+    expect(registry.tags.get('owner/app:1.2.3')).toBe(workspace.index.digest);
+    const path = join(workspace.root, 'dist/publish/record.json');
+    expect(parsePublishRecord(await readFile(path, 'utf8'), path).images[0]?.signature).toMatchObject({
+      outcome: 'refused',
+      step: 'sign',
+      status: null,
+      reason: expect.stringContaining(`sign ${workspace.index.digest}: `),
+    });
+  });
+
+  it('moves no tag where the authority does not answer and the signature is required', async () => {
+    const required = { sign: true, requireSignature: true };
+    const { success, output } = await publish(workspace, image(), required, unanswering());
     expect(success).toBe(false);
-    expect(output).toContain(`error SIGN: sign ${workspace.index.digest}: `);
-    expect(registry.tags.size).toBe(0);
+    expect(output).toContain(
+      `error SIGN: ${image()}@${workspace.index.digest}: expected the signature to be attached, as --require-signature asks, found it refused: sign ${workspace.index.digest}: `,
+    );
+    expect([...registry.tags.keys()].filter((tag) => tag.startsWith('owner/app:'))).toEqual([]);
+    expect(await workspace.leftovers()).not.toContain('record.json');
+  });
+
+  it('is refused before a request is sent where a signature is required and none is asked for', async () => {
+    const { success, output } = await publish(workspace, image(), { requireSignature: true });
+    expect(success).toBe(false);
+    expect(output).toContain(
+      'error INVALID_OPTIONS: require-signature: expected --sign beside it, found none',
+    );
+    expect(registry.log).toEqual([]);
   });
 });
 

@@ -1,14 +1,17 @@
-import type { Descriptor } from '@prebuilt/oci';
-import { digestHex, isLoopback } from '@prebuilt/oci';
+import { Readable } from 'node:stream';
+import { type Descriptor, digestHex, digestOf, isLoopback } from '@prebuilt/oci';
 import type { Artifact } from '@prebuilt/oci/registry';
 import { PrebuiltError } from '../../errors.ts';
 import type { DockerPublishOptions } from './options.ts';
-import { documentArtifact } from './referrer.ts';
 
-/** Where a signature comes from. Without an identity token it is the one of the CI job. */
-export interface SigningServices {
+/** The addresses of Sigstore's services: who certifies a signature, and who logs it. */
+export interface SigningAddresses {
   readonly fulcioURL: string;
   readonly rekorURL: string;
+}
+
+/** Where a signature comes from. Without an identity token it is the one of the CI job. */
+export interface SigningServices extends SigningAddresses {
   readonly identityToken?: string;
 }
 
@@ -27,7 +30,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export function signingServices(
   options: Pick<DockerPublishOptions, 'fulcioUrl' | 'rekorUrl'>,
   environment: Environment,
-): Pick<SigningServices, 'fulcioURL' | 'rekorURL'> {
+): SigningAddresses {
   const fulcio = options.fulcioUrl ?? (environment.FULCIO_URL || undefined);
   const rekor = options.rekorUrl ?? (environment.REKOR_URL || undefined);
   if ((fulcio === undefined) !== (rekor === undefined)) {
@@ -61,15 +64,18 @@ function parseAddress(name: string, text: string): string {
 }
 
 /**
- * Throws `SIGN` where no identity token can be had: neither the one of a GitHub Actions job with the permission
- * `id-token: write`, nor `SIGSTORE_ID_TOKEN`.
+ * The services that a signature will be asked of; `given` goes before options and environment. Throws `SIGN` where no
+ * identity token can be had: neither the one of a GitHub Actions job with the permission `id-token: write`, nor
+ * `SIGSTORE_ID_TOKEN`.
  */
-export function requireSigningIdentity(
+export function signingFacts(
+  options: Pick<DockerPublishOptions, 'fulcioUrl' | 'rekorUrl'>,
   environment: Environment,
-  { identityToken }: Pick<SigningServices, 'identityToken'>,
-): void {
+  { identityToken, ...given }: Partial<SigningServices> = {},
+): SigningAddresses {
+  const addresses = { ...signingServices(options, environment), ...given };
   const fromActions = environment.ACTIONS_ID_TOKEN_REQUEST_URL && environment.ACTIONS_ID_TOKEN_REQUEST_TOKEN;
-  if (identityToken || fromActions || environment.SIGSTORE_ID_TOKEN) return;
+  if (identityToken || fromActions || environment.SIGSTORE_ID_TOKEN) return addresses;
   throw new PrebuiltError('SIGN', 'sign: expected an OIDC identity token, found none', {
     hint: 'In GitHub Actions give the job "permissions: id-token: write"; elsewhere set SIGSTORE_ID_TOKEN, or leave --sign out.',
   });
@@ -96,12 +102,21 @@ export async function signImage(subject: Descriptor, services: SigningServices):
     services,
   ).catch((cause: Error) => {
     throw new PrebuiltError('SIGN', `sign ${subject.digest}: ${cause.message}`, {
-      hint: 'Nothing was tagged. Run it again; if it stays, look at the status of Sigstore.',
+      hint: 'Run it again; if it stays, look at the status of Sigstore.',
       cause,
     });
   });
-  return documentArtifact(BUNDLE_TYPE, Buffer.from(JSON.stringify(bundle)), {
-    'dev.sigstore.bundle.content': 'dsse-envelope',
-    'dev.sigstore.bundle.predicateType': PREDICATE_TYPE,
-  });
+  return bundleArtifact(Buffer.from(JSON.stringify(bundle)));
+}
+
+function bundleArtifact(content: Buffer): Artifact {
+  const descriptor = { mediaType: BUNDLE_TYPE, digest: digestOf(content), size: content.length };
+  return {
+    artifactType: BUNDLE_TYPE,
+    annotations: {
+      'dev.sigstore.bundle.content': 'dsse-envelope',
+      'dev.sigstore.bundle.predicateType': PREDICATE_TYPE,
+    },
+    layers: [{ descriptor, open: (offset) => Readable.from([content.subarray(offset)]) }],
+  };
 }

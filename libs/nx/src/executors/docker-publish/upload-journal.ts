@@ -1,5 +1,6 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { removeFile, replaceFile } from '../../files/replace-file.ts';
 
 /** An upload that is open at a registry. */
 export interface OpenUpload {
@@ -10,40 +11,41 @@ export interface OpenUpload {
 
 /** Remembers on disk which uploads are open, so that the run after a killed one can cancel them. */
 export interface UploadJournal {
-  /** What a killed run left open. */
-  readonly abandoned: readonly OpenUpload[];
   /** Notes the URL of an upload under a key of its own; undefined once it is no longer open. */
   note(repository: string, key: string, url: string | undefined): void;
   /** Removes the file. */
   close(): void;
 }
 
+/** The name of the journal inside the folder that publishing writes. */
+const UPLOADS_FILE = 'uploads.json';
+
 /**
- * Opens the journal at a path. The file is readable by its owner only, since the URLs of uploads let anyone who may
- * push go on with them. A file that is damaged counts as none: registries remove open uploads themselves in time.
+ * Opens the journal in a folder, with the uploads in it that a killed run left open. The file is readable by its owner
+ * only, since the URLs of uploads let anyone who may push go on with them.
  */
-export function openUploadJournal(path: string): UploadJournal {
-  const open = new Map<string, OpenUpload>();
-  const temporary = `${path}.tmp`;
-  rmSync(temporary, { force: true });
-  const abandoned = readAbandoned(path);
-  for (const [index, upload] of abandoned.entries()) open.set(`abandoned ${index}`, upload);
+export function openUploadJournal(folder: string, abandoned: readonly OpenUpload[]): UploadJournal {
+  const path = join(folder, UPLOADS_FILE);
+  const open = new Map<string, OpenUpload>(
+    abandoned.map((upload, index) => [`abandoned ${index}`, upload] as const),
+  );
   return {
-    abandoned,
     note(repository, key, url) {
       if (url === undefined) open.delete(`${repository} ${key}`);
       else open.set(`${repository} ${key}`, { repository, url });
-      mkdirSync(dirname(path), { recursive: true });
-      writeFileSync(temporary, JSON.stringify([...open.values()]), { mode: 0o600 });
-      renameSync(temporary, path);
+      replaceFile(path, JSON.stringify([...open.values()]), 0o600);
     },
-    close: () => rmSync(path, { force: true }),
+    close: () => removeFile(path),
   };
 }
 
-function readAbandoned(path: string): readonly OpenUpload[] {
+/**
+ * The uploads that a killed run left open. A journal that is damaged counts as none: registries remove open uploads
+ * themselves in time.
+ */
+export function readAbandonedUploads(folder: string): readonly OpenUpload[] {
   try {
-    const entries: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    const entries: unknown = JSON.parse(readFileSync(join(folder, UPLOADS_FILE), 'utf8'));
     return Array.isArray(entries) ? entries.filter(isOpenUpload) : [];
   } catch (error) {
     if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return [];

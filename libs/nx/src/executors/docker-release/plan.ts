@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { rfc3339 } from '@prebuilt/oci';
 import type { Manifest, PlatformArtifact } from '../../artifacts/manifest.ts';
 import { type Platform, parsePlatforms, platformSuffix } from '../../artifacts/platform.ts';
+import { requirePassingReport } from '../../artifacts/verify-report.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { outputInWorkspace } from '../../files/workspace-path.ts';
 import type { HistoryFormat } from '../../image/history.ts';
@@ -50,7 +51,10 @@ export function planDockerRelease(
   const { manifest, sha256: manifestSha256 } = facts.manifest;
   const inputPath = resolve(workspaceRoot, options.inputPath);
   const artifacts = wantedArtifacts(options, manifest);
-  for (const artifact of artifacts) checkReport(artifact, options, facts);
+  for (const artifact of artifacts) {
+    const report = facts.reports.get(artifact.platform);
+    requirePassingReport(report, artifact, manifestSha256, options.verifyPath);
+  }
   const chosen = chooseBuilder(options, facts);
   if (chosen.builder === 'buildx' && manifest.sourceDateEpoch > facts.now) {
     throw new PrebuiltError(
@@ -157,34 +161,6 @@ function wantedArtifacts(options: DockerReleaseOptions, manifest: Manifest): rea
       { hint: `Build it first: {run build-binaries} --platforms=${platform}` },
     );
   });
-}
-
-function checkReport(
-  { platform, sha256 }: PlatformArtifact,
-  { verifyPath }: DockerReleaseOptions,
-  { manifest, reports }: ReleaseFacts,
-): void {
-  const report = reports.get(platform);
-  const refusal = (problem: string): PrebuiltError =>
-    new PrebuiltError(
-      'VERIFY_REPORT',
-      `${platform}: expected a passing report in ${verifyPath}, ${problem}`,
-      {
-        hint: 'Verify the executables first: {run verify}',
-      },
-    );
-  if (report === undefined) throw refusal('found none');
-  if (report.platform !== platform) throw refusal(`found one of ${report.platform}`);
-  if (report.manifestSha256 !== manifest.sha256) {
-    throw refusal(
-      `found one of another manifest (${report.manifestSha256.slice(0, 12)}…, version ${report.version})`,
-    );
-  }
-  if (report.executableSha256 !== sha256) throw refusal('found one of another executable');
-  if (report.result !== 'passed') {
-    const errors = report.findings.filter(({ severity }) => severity === 'error');
-    throw refusal(`found one that failed: ${errors.map(({ message }) => message).join('; ')}`);
-  }
 }
 
 function chooseBuilder(

@@ -14,6 +14,7 @@ import {
 import { type Platform, platformParts } from '../../artifacts/platform.ts';
 import { replaceFolder } from '../../files/output-folder.ts';
 import { assembleImage, type LayerProgress } from '../../image/daemonless.ts';
+import { layoutRecord } from '../../image/layout-record.ts';
 import { holdLayoutAgainstPlan } from '../../image/proof.ts';
 import { expectedImage } from '../../image/release-images.ts';
 import { stageContext } from '../../image/stage-context.ts';
@@ -91,12 +92,13 @@ export async function runDockerRelease(
     await rm(work, { recursive: true });
     const manifests = built.map(({ manifest }) => manifest);
     const index = await writeImageIndex(blobs, manifests);
+    const expected = plan.platforms.map((release) => expectedImage(release, plan.sourceDateEpoch));
     await writeIndexFile(folder, index, {
       [REF_NAME]: plan.version,
       'org.opencontainers.image.created': rfc3339(plan.sourceDateEpoch),
+      ...layoutRecord(plan.manifestSha256, expected),
     });
     const layout = await readImageLayout(folder);
-    const expected = plan.platforms.map((release) => expectedImage(release, plan.sourceDateEpoch));
     await holdLayoutAgainstPlan(layout, expected, threads, REFUSAL);
     const { images } = layout;
     return {

@@ -1,6 +1,5 @@
 import { lstat, readdir } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { execa } from 'execa';
 import { CHECKSUMS_FILE } from '../../artifacts/checksums.ts';
 import { executablesOf, MANIFEST_FILE, type ManifestFile, readManifest } from '../../artifacts/manifest.ts';
 import {
@@ -13,6 +12,8 @@ import { readBoundedFile } from '../../files/bounded-file.ts';
 import { sha256OfFile } from '../../files/hash.ts';
 import type { GitHubClient, RemoteRelease } from '../../github/client.ts';
 import type { Commit } from '../../github/notes.ts';
+import { linesOf, requireGit } from '../../process/git.ts';
+import { readGitTags } from '../../version/git-tags.ts';
 import { previousTag } from '../../version/previous.ts';
 import type { TagPattern } from '../../version/tag-pattern.ts';
 import { parseReleaseVersion, type ReleaseVersion } from '../../version/version.ts';
@@ -79,7 +80,9 @@ export async function readReleaseFacts(
   const { version, revision } = checkBuild(built, environment);
   const assets = await readAssets(built, inputPath, resolve(workspaceRoot, options.sbomPath));
   const record =
-    options.stage === 'publish' ? await readRecord(resolve(workspaceRoot, options.recordPath)) : undefined;
+    options.stage === 'publish' && options.image
+      ? await readRecord(resolve(workspaceRoot, options.recordPath))
+      : undefined;
   const tag = tagPattern.format(version);
   const [git, releases, tagCommit] = await Promise.all([
     readGit(sources, version, revision),
@@ -96,7 +99,15 @@ export async function readReleaseFacts(
     releases,
     tagCommit,
     record,
+    workflow: workflowFile(environment),
   };
+}
+
+// owner/name/.github/workflows/x.yml@refs/tags/v1.2.3
+// https://docs.github.com/actions/reference/workflows-and-actions/variables#default-environment-variables
+function workflowFile({ GITHUB_WORKFLOW_REF = '' }: Environment): string {
+  const [, file] = /^[^/]+\/[^/]+\/(\.github\/workflows\/[\w. -]+\.ya?ml)@/.exec(GITHUB_WORKFLOW_REF) ?? [];
+  return file ?? '.github/workflows/release.yml';
 }
 
 function checkBuild(
@@ -197,22 +208,18 @@ async function readReleases(
   );
 }
 
+const HISTORY_HINT =
+  'The notes and "latest" need the whole history and its tags: git fetch --unshallow --tags';
+
 async function readGit(
   { root, tagPattern, folders }: ReleasedSources,
   version: ReleaseVersion,
   revision: string,
 ): Promise<ReleaseFacts['git']> {
-  const git = async (...args: readonly string[]): Promise<string> => {
-    const result = await execa('git', [...args], { cwd: root, reject: false, stdin: 'ignore' });
-    if (!result.failed) return result.stdout;
-    throw new PrebuiltError('VERSION', `git ${args[0]}: ${result.stderr || result.shortMessage}`, {
-      hint: 'The notes and "latest" need the whole history and its tags: git fetch --unshallow --tags',
-    });
-  };
-  const lines = (text: string): readonly string[] => text.split('\n').filter((line) => line !== '');
-  const tags = lines(await git('tag', '--list'));
-  const shallow = (await git('rev-parse', '--is-shallow-repository')) === 'true';
-  const before = previousTag(version, lines(await git('tag', '--merged', revision)), tagPattern);
+  const git = (...args: readonly string[]): Promise<string> => requireGit(root, args, HISTORY_HINT);
+  const { gitTags: tags, shallow } = await readGitTags(root, HISTORY_HINT);
+  const merged = linesOf(await git('tag', '--merged', revision));
+  const before = previousTag(version, merged, tagPattern);
   const range = before === undefined ? revision : `refs/tags/${before}..${revision}`;
   const log = await git(
     'log',

@@ -79,7 +79,7 @@ function recordOf(
 ): PublishRecord {
   const repository = 'ghcr.io/owner/project';
   return {
-    schemaVersion: 1,
+    schemaVersion: 2,
     name: manifest.name,
     version: manifest.version,
     indexDigest: INDEX,
@@ -122,15 +122,17 @@ describe('the notes', () => {
       previousTag: undefined,
       commits: [],
       assets: [],
+      image: true,
       record: recordOf(sampleManifest, sha256('manifest'), signature),
+      workflow: '.github/workflows/release-tool.yml',
     });
 
   it('tell how to verify a signed image, with the workflow that signed it at its tag', () => {
-    expect(notes({ digest: `sha256:${'4'.repeat(64)}`, listedBy: 'api' })).toContain(
+    expect(notes({ outcome: 'attached', digest: `sha256:${'4'.repeat(64)}`, listedBy: 'api' })).toContain(
       [
         `cosign verify ghcr.io/owner/project@${INDEX} \\`,
         '  --certificate-oidc-issuer https://token.actions.githubusercontent.com \\',
-        '  --certificate-identity https://github.com/owner/project/.github/workflows/release.yml@refs/tags/v1.2.3',
+        '  --certificate-identity https://github.com/owner/project/.github/workflows/release-tool.yml@refs/tags/v1.2.3',
       ].join('\n'),
     );
   });
@@ -145,8 +147,12 @@ describe('github-release', () => {
   let github: FakeGitHub;
   let waits: number[];
   let told: string[];
+  let image: boolean;
+  let environment: Readonly<Record<string, string>>;
 
   beforeEach(async () => {
+    image = true;
+    environment = {};
     project = new Project(await mkdtemp(join(tmpdir(), 'github-release-')));
     await project.git('init', '--quiet', '--initial-branch=main');
     await project.commit('chore: begin');
@@ -195,6 +201,7 @@ describe('github-release', () => {
       sbomPath: 'dist/sbom',
       recordPath: 'dist/publish',
       tagLatest: 'auto',
+      image,
       dryRun: false,
       json: false,
     } as const;
@@ -203,7 +210,7 @@ describe('github-release', () => {
       { root: project.root, tagPattern: DEFAULT_TAG_PATTERN, folders: [] },
       REPOSITORY,
       client,
-      {},
+      environment,
     );
     return { client, plan: planRelease(options, facts) };
   }
@@ -363,6 +370,33 @@ describe('github-release', () => {
       return undefined;
     });
     await expect(run('publish')).rejects.toThrow(/expected the tag at commit [0-9a-f]{40}, found d{40}/);
+  });
+
+  it('publishes the page of a program without an image, whose notes speak of none', async () => {
+    image = false;
+    await release('1.2.3');
+    await rm(join(project.root, 'dist/publish'), { recursive: true });
+    await run('draft');
+    expect(github.releases[0]?.body).not.toContain('## Image');
+    await run('publish');
+    expect(github.releases[0]).toMatchObject({ draft: false });
+  });
+
+  it('names the workflow that it runs in as the one that signed', async () => {
+    environment = {
+      GITHUB_WORKFLOW_REF: 'owner/project/.github/workflows/release-tool.yml@refs/tags/v1.2.3',
+    };
+    await release('1.2.3');
+    const record = join(project.root, 'dist/publish/record.json');
+    const published: PublishRecord = JSON.parse(await readFile(record, 'utf8'));
+    const signature = { digest: `sha256:${'4'.repeat(64)}`, listedBy: 'api' };
+    const images = published.images.map((each) => ({ ...each, signature }));
+    await writeFile(record, JSON.stringify({ ...published, images }));
+    await run('draft');
+    const { body } = (await plan('publish')).plan;
+    expect(body).toContain('/.github/workflows/release-tool.yml@refs/tags/v1.2.3');
+    environment = {};
+    expect((await plan('publish')).plan.body).toContain('/.github/workflows/release.yml@refs/tags/v1.2.3');
   });
 
   it('makes a prerelease one on the page too, and not the latest', async () => {

@@ -28,6 +28,10 @@ export interface GithubReleaseOptions {
    */
   readonly recordPath: string;
   /**
+   * Whether the program has an image, whose record the stage publish asks for.
+   */
+  readonly image: boolean;
+  /**
    * auto makes the page GitHub's "latest" where the version is the highest stable one; never leaves that as it is.
    */
   readonly tagLatest: 'auto' | 'never';

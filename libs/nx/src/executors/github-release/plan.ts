@@ -34,6 +34,8 @@ export interface ReleaseFacts {
   readonly releases: readonly RemoteRelease[];
   /** What the tag on GitHub points at. */
   readonly tagCommit: string | undefined;
+  /** The file of the workflow that runs this, relative to the repository's root; `release.yml` where none does. */
+  readonly workflow: string;
   readonly record: PublishRecord | undefined;
 }
 
@@ -41,6 +43,8 @@ export interface ReleaseFacts {
 export interface ReleaseOptions {
   readonly stage: 'draft' | 'publish';
   readonly tagLatest: 'auto' | 'never';
+  /** Whether the program has an image, which is published before the page. */
+  readonly image: boolean;
 }
 
 /** An asset and what is done about it: `replace` takes away an upload that was cut off first. */
@@ -74,7 +78,7 @@ export function planRelease(options: ReleaseOptions, facts: ReleaseFacts): Relea
   const tag = facts.git.tagPattern.format(facts.version);
   const existing = releaseOfTag(tag, facts);
   checkTag(tag, facts);
-  if (options.stage === 'publish') checkRecord(facts);
+  if (options.stage === 'publish' && options.image) checkRecord(facts);
   const latest = planLatest(options, facts);
   const assets = planAssets(tag, facts.assets, existing);
   const plan = {
@@ -89,7 +93,9 @@ export function planRelease(options: ReleaseOptions, facts: ReleaseFacts): Relea
       previousTag: facts.git.previousTag,
       commits: facts.git.commits,
       assets: facts.assets,
+      image: options.image,
       record: options.stage === 'publish' ? facts.record : undefined,
+      workflow: facts.workflow,
     }),
     prerelease: isPrerelease(facts.version),
     latest,

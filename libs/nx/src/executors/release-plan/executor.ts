@@ -2,9 +2,9 @@ import type { ExecutorContext } from '@nx/devkit';
 import { writeJobOutputs, writeJobSummary } from '../../github/job-summary.ts';
 import { reportFailures } from '../failures.ts';
 import { tagPatternFor } from '../project-context.ts';
-import { readBeginFacts } from './facts.ts';
+import { readReleasePlanFacts } from './facts.ts';
 import type { ReleasePlanOptions } from './options.ts';
-import { planBegin } from './plan.ts';
+import { planRelease } from './plan.ts';
 
 /** `@prebuilt/nx:release-plan`: whether a release may begin. Options: schema.json. */
 export default function releasePlan(
@@ -12,8 +12,8 @@ export default function releasePlan(
   context: ExecutorContext,
 ): Promise<{ success: boolean }> {
   return reportFailures(context, async () => {
-    const facts = await readBeginFacts(context.root, process.env, tagPatternFor(context));
-    const plan = planBegin(facts, options.tagLatest);
+    const facts = await readReleasePlanFacts(context.root, process.env, tagPatternFor(context));
+    const plan = planRelease(facts, options.tagLatest);
     const rows = plan.tags.map(({ tag, move, reason }) => [tag, move ? 'moves' : 'stays', reason] as const);
     if (options.json) console.log(JSON.stringify(plan, null, 2));
     else {

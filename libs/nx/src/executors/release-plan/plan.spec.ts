@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_TAG_PATTERN } from '../../version/tag-pattern.ts';
-import { planBegin } from './plan.ts';
+import { planRelease } from './plan.ts';
 
 const facts = (releaseVersion: string | undefined, tagsAtHead: readonly string[] = ['v1.2.3']) => ({
   releaseVersion,
@@ -12,18 +12,18 @@ const facts = (releaseVersion: string | undefined, tagsAtHead: readonly string[]
 
 describe('a release', () => {
   it('begins from its tag', () => {
-    expect(planBegin(facts('v1.2.3'), 'auto')).toMatchObject({
+    expect(planRelease(facts('v1.2.3'), 'auto')).toMatchObject({
       version: '1.2.3',
       tag: 'v1.2.3',
       prerelease: false,
     });
-    expect(planBegin(facts('1.2.3-rc.1', ['v1.2.3-rc.1']), 'auto').prerelease).toBe(true);
+    expect(planRelease(facts('1.2.3-rc.1', ['v1.2.3-rc.1']), 'auto').prerelease).toBe(true);
   });
 
   it.each(['vNext', 'v1.2', '1.2.3; id', 'v1.2.3;id', '../x', 'refs/tags/v1.2.3', 'v01.2.3'])(
     'does not begin from %s',
     (version) => {
-      expect(() => planBegin(facts(version), 'auto')).toThrow(
+      expect(() => planRelease(facts(version), 'auto')).toThrow(
         expect.objectContaining({ code: 'INVALID_VERSION' }),
       );
     },
@@ -37,6 +37,6 @@ describe('a release', () => {
     ['build metadata', facts('1.2.3+b', ['v1.2.3+b']), 'BUILD_METADATA'],
     ['a shallow clone', { ...facts('1.2.3'), shallow: true }, 'UNKNOWN_HISTORY'],
   ])('does not begin with %s', (_, given, code) => {
-    expect(() => planBegin(given, 'auto')).toThrow(expect.objectContaining({ code }));
+    expect(() => planRelease(given, 'auto')).toThrow(expect.objectContaining({ code }));
   });
 });

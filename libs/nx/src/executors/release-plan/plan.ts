@@ -4,7 +4,7 @@ import { type PlannedTag, planTags } from '../../version/tags.ts';
 import { isPrerelease, parseReleaseVersion, type ReleaseVersion } from '../../version/version.ts';
 
 /** What decides whether a release may begin. */
-export interface BeginFacts {
+export interface ReleasePlanFacts {
   /** `RELEASE_VERSION`, as it was given. */
   readonly releaseVersion: string | undefined;
   readonly gitTags: readonly string[];
@@ -14,7 +14,7 @@ export interface BeginFacts {
 }
 
 /** A release that may begin. Which tags move is decided again at publishing, by then with the registry's tags. */
-export interface BeginPlan {
+export interface ReleasePlan {
   readonly version: ReleaseVersion;
   readonly tag: string;
   readonly prerelease: boolean;
@@ -25,7 +25,7 @@ export interface BeginPlan {
  * The release that RELEASE_VERSION asks for. Throws `VERSION` where it is not given or its tag is not at HEAD, and
  * what parsing the version and planning its tags throw.
  */
-export function planBegin(facts: BeginFacts, moving: 'auto' | 'never'): BeginPlan {
+export function planRelease(facts: ReleasePlanFacts, moving: 'auto' | 'never'): ReleasePlan {
   if (facts.releaseVersion === undefined || facts.releaseVersion === '') {
     throw new PrebuiltError('VERSION', 'RELEASE_VERSION: expected the version to release, found none', {
       hint: 'For example: RELEASE_VERSION=1.2.3',

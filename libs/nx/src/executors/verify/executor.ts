@@ -30,7 +30,7 @@ export default function verify(
     );
     const plan = planVerify(options, context.root, manifest, facts);
     const reports = await withInterrupt((signal) => runVerify(plan, signal));
-    await writeReports(outputPath, reports);
+    writeReports(outputPath, reports);
     console.log(options.json ? JSON.stringify(reports, null, 2) : formatReports(reports));
     await writeJobSummary(summariseReports(reports));
     return reports.every(({ result }) => result === 'passed');

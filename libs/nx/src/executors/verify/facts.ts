@@ -14,6 +14,7 @@ import { CACHE_FOLDER, type Lock, readLock } from '../../lock/lock.ts';
 import type { ProjectContext } from '../project-context.ts';
 import type { VerifyOptions } from './options.ts';
 import type { ExecutionFacts } from './plan.ts';
+import { relatedPlatforms } from './related-platforms.ts';
 
 /** Where emulators are looked for, in this order: folders that the user names, the lock's own, PATH. */
 export interface EmulatorPlaces {
@@ -47,8 +48,11 @@ export async function readExecutionFacts(
   const host = hostPlatform(process.platform, process.arch);
   const emulators = new Map<Platform, string>();
   const unfetched = new Set<Platform>();
+  const related = platforms.some((each) => each !== host)
+    ? await relatedPlatforms(host)
+    : new Set<Platform>();
   for (const platform of platforms) {
-    if (platform === host) continue;
+    if (platform === host || related.has(platform)) continue;
     const pin = host && locked.lock.emulators?.[host]?.[platform];
     const kept = pin && emulatorPath(locked.cacheFolder, pin);
     const name = qemuNameOf(platform);
@@ -59,7 +63,7 @@ export async function readExecutionFacts(
     if (found !== undefined) emulators.set(platform, found);
     else if (pin !== undefined) unfetched.add(platform);
   }
-  return { host, emulators, unfetched };
+  return { host, related, emulators, unfetched };
 }
 
 async function firstExecutable(folders: readonly string[], name: string): Promise<string | undefined> {
@@ -82,10 +86,11 @@ export async function readKeyFacts(
   { root }: ProjectContext,
 ): Promise<unknown> {
   const places = await emulatorPlaces(root, emulators, process.env);
-  const { host, emulators: found } = await readExecutionFacts(
-    platforms === undefined ? PLATFORMS : parsePlatforms(platforms),
-    places,
-  );
+  const {
+    host,
+    related,
+    emulators: found,
+  } = await readExecutionFacts(platforms === undefined ? PLATFORMS : parsePlatforms(platforms), places);
   const { lock, cacheFolder } = places.locked;
   const hashes = [...found].map(async ([platform, path]) => {
     const pin = host && lock.emulators?.[host]?.[platform];
@@ -93,5 +98,5 @@ export async function readKeyFacts(
     const known = pin && path === emulatorPath(cacheFolder, pin) ? pin.executable.sha256 : undefined;
     return [platform, known ?? (await sha256OfFile(path))] as const;
   });
-  return { host, emulators: await Promise.all(hashes) };
+  return { host, related: [...related], emulators: await Promise.all(hashes) };
 }

@@ -17,6 +17,8 @@ export interface ExecutionFacts {
   readonly emulators: ReadonlyMap<Platform, string>;
   /** Platforms whose emulator the lock names, but which was not fetched yet. */
   readonly unfetched: ReadonlySet<Platform>;
+  /** Platforms of other machines that this one's kernel runs itself. */
+  readonly related: ReadonlySet<Platform>;
 }
 
 /** How an executable is run; `args` precede the program's own. */
@@ -134,7 +136,7 @@ function planExecution(
     const reason = 'the configuration names no arguments to run it with, so its structure alone was verified';
     return { report: { how: 'none', reason }, command: undefined };
   }
-  if (artifact.platform === facts.host) {
+  if (artifact.platform === facts.host || facts.related.has(artifact.platform)) {
     return { report: { how: 'native' }, command: nativeCommand(artifact, executable, runtimeFolder) };
   }
   const emulator = facts.emulators.get(artifact.platform);

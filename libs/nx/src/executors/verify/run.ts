@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PLATFORMS, type Platform } from '../../artifacts/platform.ts';
@@ -9,6 +9,7 @@ import {
   reportFileName,
   type VerifyReport,
 } from '../../artifacts/verify-report.ts';
+import { removeFile, removeTemporary, replaceFile } from '../../files/replace-file.ts';
 import { settleAll } from '../../process/settle-all.ts';
 import { executeSmoke } from './execute.ts';
 import { inspectComponents } from './inspect-components.ts';
@@ -117,26 +118,13 @@ async function removeReports(
   const present = await readdir(outputPath);
   for (const platform of PLATFORMS) {
     const name = reportFileName(platform);
-    await rm(join(outputPath, temporaryName(name)), { recursive: true, force: true });
-    if (present.includes(name) && (await chosen(platform)))
-      await rm(join(outputPath, name), { recursive: true, force: true });
+    removeTemporary(join(outputPath, name));
+    if (present.includes(name) && (await chosen(platform))) removeFile(join(outputPath, name));
   }
-}
-
-function temporaryName(name: string): string {
-  return `.${name}.tmp`;
 }
 
 /** Writes each report beside its place and renames it. */
-export async function writeReports(outputPath: string, reports: readonly VerifyReport[]): Promise<void> {
-  for (const report of reports) {
-    const name = reportFileName(report.platform);
-    const temporary = join(outputPath, temporaryName(name));
-    try {
-      await writeFile(temporary, formatReport(report));
-      await rename(temporary, join(outputPath, name));
-    } finally {
-      await rm(temporary, { force: true });
-    }
-  }
+export function writeReports(outputPath: string, reports: readonly VerifyReport[]): void {
+  for (const report of reports)
+    replaceFile(join(outputPath, reportFileName(report.platform)), formatReport(report));
 }

@@ -18,6 +18,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { openElf } from '@prebuilt/elf';
 import { buildElf } from '@prebuilt/testing/elf';
+import { skipOutsideCi } from '@prebuilt/testing/engine';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { lockedSysroot } from '../../../testing/locked-sysroot.ts';
 import { formatChecksums } from '../../artifacts/checksums.ts';
@@ -35,6 +36,7 @@ import { collectRuntime } from '../../sysroot/collect-runtime.ts';
 import verify from './executor.ts';
 import { emulatorPlaces, readExecutionFacts } from './facts.ts';
 import { type ExecutionFacts, planVerify } from './plan.ts';
+import { relatedPlatforms } from './related-platforms.ts';
 import { runVerify } from './run.ts';
 
 const OPTIONS = {
@@ -119,8 +121,13 @@ const DYNAMIC = {
   executableStack: false,
 } as const;
 
-const NOWHERE: ExecutionFacts = { host: undefined, emulators: new Map(), unfetched: new Set() };
-const NATIVE: ExecutionFacts = { host, emulators: new Map(), unfetched: new Set() };
+const NOWHERE: ExecutionFacts = {
+  host: undefined,
+  emulators: new Map(),
+  unfetched: new Set(),
+  related: new Set(),
+};
+const NATIVE: ExecutionFacts = { host, emulators: new Map(), unfetched: new Set(), related: new Set() };
 
 async function verifyBuild(
   facts: ExecutionFacts = NATIVE,
@@ -659,6 +666,24 @@ describe('the executor', () => {
 
   it('refuses a platform that the manifest does not list', async () => {
     expect(await verify({ ...OPTIONS, platforms: ['linux/s390x'] }, context())).toEqual({ success: false });
+  });
+});
+
+describe('a platform that is related to this machine', () => {
+  it('is run by the kernel, without an emulator', async () => {
+    const facts = { ...NOWHERE, related: new Set([parsePlatform(host as string)]) };
+    expect(await verifyBuild(facts)).toMatchObject({ result: 'passed', execution: { how: 'native' } });
+  });
+
+  it.runIf(host === 'linux/amd64')('is linux/386 where the kernel runs its executables', async ({ skip }) => {
+    const related = [...(await relatedPlatforms(parsePlatform('linux/amd64')))];
+    if (related.length === 0) skipOutsideCi('this kernel runs no executables of i386', skip);
+    expect(related).toEqual(['linux/386']);
+  });
+
+  it('is none on a machine that is not amd64', async () => {
+    expect((await relatedPlatforms(parsePlatform('linux/arm64'))).size).toBe(0);
+    expect((await relatedPlatforms(undefined)).size).toBe(0);
   });
 });
 

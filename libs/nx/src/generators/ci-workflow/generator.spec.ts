@@ -7,6 +7,7 @@ import { FsTree } from 'nx/src/generators/tree.js';
 import { beforeEach, describe, expect, it } from 'vitest';
 import ciWorkflowGenerator from './generator.ts';
 import type { CiWorkflowOptions } from './options.ts';
+import { LOGINS } from './registries.ts';
 
 const ROOT = join(import.meta.dirname, '../../../../..');
 
@@ -82,6 +83,23 @@ describe('the generator ci-workflow', () => {
     expect(written()).toEqual(['.github/workflows/ci.yml', '.github/workflows/release.yml']);
     expect(await problems()).toEqual([]);
   });
+
+  it.each(Object.keys(LOGINS) as (keyof typeof LOGINS)[])(
+    'documents every variable and secret of the registry %s, and no other',
+    async (registry) => {
+      addProgram('server', { image: { repository: 'registry.example/acme/server' } });
+      await generate({ registry });
+      const { env, steps = [] } = (await workflow('release.yml')).jobs.docker ?? {};
+      expect(JSON.stringify(env)).toMatch(/vars\.IMAGE .*vars\.ATTEST .*vars\.SIGN /);
+      const used = [...JSON.stringify(steps).matchAll(/\b(?:vars|secrets)\.([A-Z_]+)/g)]
+        .map(([, name]) => name)
+        .filter((name) => name !== 'GITHUB_TOKEN');
+      const docs = readFileSync(join(ROOT, 'docs/ci-workflow.md'), 'utf8');
+      const row = docs.split('\n').find((line) => line.startsWith(`| \`${registry}\` |`)) ?? '';
+      const told = [...row.matchAll(/`([A-Z_]+)`/g)].map(([, name]) => name);
+      expect(told.toSorted()).toEqual([...new Set(used)].toSorted());
+    },
+  );
 
   it('gives each of several programs a workflow that its own tags start', async () => {
     addProgram('server');

@@ -16,6 +16,7 @@ import {
 } from '../../toolchains/index.ts';
 import initGenerator from '../init/generator.ts';
 import lockGenerator from '../lock/generator.ts';
+import { projectFolder } from '../tree-folder.ts';
 import { type Ask, askAtTerminal } from './ask.ts';
 import type { ConfigurationOptions } from './options.ts';
 
@@ -109,13 +110,6 @@ function readFormer(tree: Tree, file: string): Readonly<Record<string, unknown>>
   const read = parseConfiguration(text);
   if (!read.ok) throw new PrebuiltError('CONFIGURATION', `${file}: ${read.problems.join('\n  ')}`);
   return JSON.parse(text);
-}
-
-function projectFolder(tree: Tree, root: string): ProjectFolder {
-  return {
-    has: (path) => tree.isFile(posix.join(root, path)),
-    read: (path) => tree.read(posix.join(root, path), 'utf8') ?? undefined,
-  };
 }
 
 /** What prebuilt.json is to say of the toolchain; undefined where the files beside it say everything. */

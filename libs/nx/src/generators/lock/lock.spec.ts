@@ -54,6 +54,7 @@ const written = (): Lock => parseLock(tree.read(LOCK_FILE, 'utf8') ?? '', LOCK_F
 describe('nx g lock', () => {
   it('writes what the programs of the workspace need', async () => {
     tree.write('apps/a/prebuilt.json', '{"toolchain":"bun","platforms":["linux/amd64"]}');
+    tree.write('apps/b/src/main.ts', '');
     tree.write('apps/b/prebuilt.json', '{"platforms":["linux/arm64"],"sysrootPackages":["libgcc-s1"]}');
     await run();
     const lock = written();
@@ -70,6 +71,20 @@ describe('nx g lock', () => {
     expect(asked).toEqual([]);
   });
 
+  it.each<[string, string, readonly string[]]>([
+    ['go.mod', '', []],
+    ['Cargo.toml', '', ['base-files', 'libc6', 'libgcc-s1']],
+  ])(
+    'locks for a program that is found by its %s what its toolchain needs',
+    async (file, content, packages) => {
+      tree.write(`apps/a/${file}`, content);
+      tree.write('apps/a/prebuilt.json', '{"platforms":["linux/amd64"]}');
+      await run({ hosts: [] });
+      expect(written().bun).toBeUndefined();
+      expect(Object.keys(written().sysroots?.['linux/amd64'] ?? {})).toEqual(packages);
+    },
+  );
+
   it('sees a target that uses the executor without a prebuilt.json', async () => {
     addProjectConfiguration(tree, 'c', {
       root: 'apps/c',
@@ -85,6 +100,7 @@ describe('nx g lock', () => {
   });
 
   it('changes nothing the second time, and asks nobody', async () => {
+    tree.write('apps/a/src/main.ts', '');
     tree.write('apps/a/prebuilt.json', '{}');
     await run();
     const first = tree.read(LOCK_FILE, 'utf8');
@@ -96,6 +112,7 @@ describe('nx g lock', () => {
   });
 
   it('moves every line with --refresh, those that no program names too', async () => {
+    tree.write('apps/a/src/main.ts', '');
     tree.write('apps/a/prebuilt.json', '{"platforms":["linux/amd64"]}');
     await run({ platforms: ['linux/s390x'], hosts: ['linux/arm64'] });
     versions = { libc6: '2.36-10', bun: '1.5.0' };
@@ -110,6 +127,7 @@ describe('nx g lock', () => {
   });
 
   it('refuses to put two C libraries side by side, and names the command', async () => {
+    tree.write('apps/a/src/main.ts', '');
     tree.write('apps/a/prebuilt.json', '{"platforms":["linux/amd64"]}');
     await run();
     versions.libc6 = '2.36-10';
@@ -119,6 +137,7 @@ describe('nx g lock', () => {
   });
 
   it('keeps the version of Bun that is locked, but for one that is asked for', async () => {
+    tree.write('apps/a/src/main.ts', '');
     tree.write('apps/a/prebuilt.json', '{}');
     await run({ bunVersion: '1.3.0' });
     await run();

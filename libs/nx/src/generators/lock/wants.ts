@@ -6,6 +6,8 @@ import { PrebuiltError } from '../../errors.ts';
 import { debianName } from '../../lock/lock.ts';
 import { PACKAGE } from '../../package.ts';
 import { SYSROOT_PACKAGES } from '../../sysroot/sysroot.ts';
+import { configureToolchain, detectToolchain, type ToolchainSetting } from '../../toolchains/index.ts';
+import { projectFolder } from '../tree-folder.ts';
 import type { LockOptions } from './options.ts';
 
 /** What the lock has to hold for the programs of a workspace. */
@@ -37,8 +39,8 @@ type Program = v.InferOutput<typeof program>;
 
 /**
  * Gathers what the programs of the workspace need: from each prebuilt.json, and from targets that use the executor
- * without one. A program that Bun compiles needs the C library on each of its platforms; any other one only what it
- * names itself.
+ * without one. A program that Bun compiles needs the C library on each of its platforms; any other one only what its
+ * toolchain or it itself names.
  */
 export async function gatherWants(tree: Tree, options: LockOptions): Promise<LockWants> {
   const defaults = defaultPlatforms(tree);
@@ -60,14 +62,14 @@ export async function gatherWants(tree: Tree, options: LockOptions): Promise<Loc
   };
   for (const each of await findPrograms(tree)) {
     const toolchain = typeof each.toolchain === 'string' ? each.toolchain : each.toolchain?.name;
+    const further = each.toolchain === undefined ? [] : packagesOf(each.toolchain);
     const own = parsePlatforms(each.platforms ?? defaults);
     for (const platform of own) platforms.add(platform);
     for (const file of each.files ?? each.image?.files ?? [])
       if (DATA.includes(String(file))) data.add(String(file));
-    // Without a word on it the toolchain is found from the files, and bun may be what is found.
-    const isBun = toolchain === undefined || toolchain === 'bun';
+    const isBun = toolchain === 'bun';
     bun ||= isBun;
-    const names = each.sysrootPackages ?? [];
+    const names = [...further, ...(each.sysrootPackages ?? [])];
     if (each.sysroot === undefined && (isBun || names.length > 0)) {
       for (const platform of own) want(platform, names);
     }
@@ -78,6 +80,15 @@ export async function gatherWants(tree: Tree, options: LockOptions): Promise<Loc
   }
   for (const platform of sysroots.keys()) want(platform, options.sysrootPackages);
   return { bun: bun || options.bunVersion !== undefined, sysroots, platforms, data };
+}
+
+// Options that can't be used are told where they are.
+function packagesOf(toolchain: ToolchainSetting): readonly string[] {
+  try {
+    return configureToolchain(toolchain).sysrootPackages;
+  } catch {
+    return [];
+  }
 }
 
 function defaultPlatforms(tree: Tree): readonly string[] {
@@ -102,7 +113,12 @@ async function findPrograms(tree: Tree): Promise<readonly Program[]> {
     (file) => !file.includes('node_modules/'),
   );
   const folders = new Set(files.map((file) => join(file, '..')));
-  const programs = files.map((file) => v.parse(program, readJson(tree, file)));
+  // Without a word on it the toolchain is found from the files, as for the targets.
+  const programs = files.map((file): Program => {
+    const told = v.parse(program, readJson(tree, file));
+    const toolchain = told.toolchain ?? detectToolchain(projectFolder(tree, join(file, '..')));
+    return { ...told, ...(toolchain !== undefined && { toolchain }) };
+  });
   for (const { root, targets = {} } of getProjects(tree).values()) {
     if (folders.has(root)) continue;
     for (const target of Object.values(targets)) {

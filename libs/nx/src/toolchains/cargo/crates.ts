@@ -1,5 +1,5 @@
 import { PrebuiltError } from '../../errors.ts';
-import { answerOf } from '../../process/answer.ts';
+import { commandOutput } from '../../process/command-output.ts';
 import { cargoPurl } from '../components/cargo-crates.ts';
 import type { Component } from '../toolchain.ts';
 import type { RustFacts } from './environment.ts';
@@ -28,7 +28,7 @@ export async function readCrates(rust: RustFacts, query: CrateQuery): Promise<re
     ...query.packages.map((name) => `--package=${name}`),
     ...query.features,
   ];
-  const answer = await answerOf('cargo', args, { cwd: query.folder, env: rust.environment });
+  const answer = await commandOutput('cargo', args, { cwd: query.folder, env: rust.environment });
   if (!answer.ok) throw new PrebuiltError('COMPILE_FAILED', `cargo tree: ${answer.text}`);
   return parseCrates(answer.text);
 }

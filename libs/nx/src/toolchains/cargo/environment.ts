@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { PrebuiltError } from '../../errors.ts';
-import { answerOf } from '../../process/answer.ts';
+import { commandOutput } from '../../process/command-output.ts';
 import { environmentOf, MACHINE_VARIABLES, missingTool, NETWORK_VARIABLES } from '../../process/compiler.ts';
 
 /** The Rust of this machine, as it is for a folder (rust-toolchain.toml decides where rustup is used). */
@@ -36,7 +36,7 @@ export async function readRustFacts(folder: string): Promise<RustFacts> {
     CARGO_TERM_COLOR: 'never',
   };
   const ask = async (file: string, args: readonly string[]): Promise<string> => {
-    const answer = await answerOf(file, args, { cwd: folder, env: environment });
+    const answer = await commandOutput(file, args, { cwd: folder, env: environment });
     if (answer.missing) throw missingTool(file, 'Install Rust: https://rust-lang.org/tools/install');
     if (!answer.ok) throw new PrebuiltError('TOOLCHAIN', `${file} ${args.join(' ')}: ${answer.text}`);
     return answer.text.trim();

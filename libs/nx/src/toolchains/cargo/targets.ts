@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Platform } from '../../artifacts/platform.ts';
 import { PrebuiltError } from '../../errors.ts';
-import { answerOf } from '../../process/answer.ts';
+import { commandOutput } from '../../process/command-output.ts';
 import { gnuTarget, rustGnuTarget, rustMuslTarget } from '../target-names.ts';
 import type { RustFacts } from './environment.ts';
 
@@ -75,7 +75,7 @@ async function chooseLinker(
   if (zigbuild) return undefined;
   if (given === undefined && architecture(triple) === architecture(rust.host)) return undefined;
   const linker = given ?? `${gnuTarget(platform)}-gcc`;
-  if (!(await answerOf(linker, ['--version'])).missing) return linker;
+  if (!(await commandOutput(linker, ['--version'])).missing) return linker;
   // The standard library for musl brings a C library along: then Rust's own linker is enough.
   if (given === undefined && triple.includes('-musl') && (await hasOwnLinker(rust))) return 'rust-lld';
   throw new PrebuiltError(

@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path';
 import { PrebuiltError } from '../../errors.ts';
-import { answerOf } from '../../process/answer.ts';
+import { commandOutput } from '../../process/command-output.ts';
 import type { RustFacts } from './environment.ts';
 
 /** A binary target of a package. */
@@ -34,7 +34,7 @@ interface MetadataPackage {
 /** Reads a folder's cargo workspace. Throws `TOOLCHAIN` where there is no Cargo.toml that can be read. */
 export async function readCargoWorkspace(rust: RustFacts, folder: string): Promise<CargoWorkspace> {
   const args = ['metadata', '--no-deps', '--offline', '--format-version=1'];
-  const answer = await answerOf('cargo', args, { cwd: folder, env: rust.environment });
+  const answer = await commandOutput('cargo', args, { cwd: folder, env: rust.environment });
   if (!answer.ok) {
     throw new PrebuiltError(
       'TOOLCHAIN',
@@ -70,7 +70,7 @@ export async function readCargoWorkspace(rust: RustFacts, folder: string): Promi
 /** The files that belong to a crate, by cargo's own rules, relative to its folder. Throws `TOOLCHAIN`. */
 export async function crateFiles(rust: RustFacts, folder: string): Promise<readonly string[]> {
   const args = ['package', '--list', '--allow-dirty', '--offline'];
-  const answer = await answerOf('cargo', args, { cwd: folder, env: rust.environment });
+  const answer = await commandOutput('cargo', args, { cwd: folder, env: rust.environment });
   if (!answer.ok) throw new PrebuiltError('TOOLCHAIN', `cargo package --list in ${folder}: ${answer.text}`);
   // The first and the last are made, not found.
   return answer.text.split('\n').filter((file) => file !== '' && file !== '.cargo_vcs_info.json');

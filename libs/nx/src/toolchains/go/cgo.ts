@@ -1,6 +1,6 @@
 import type { Platform } from '../../artifacts/platform.ts';
 import { PrebuiltError } from '../../errors.ts';
-import { answerOf } from '../../process/answer.ts';
+import { commandOutput } from '../../process/command-output.ts';
 import { gnuTarget } from '../target-names.ts';
 
 type Compilers = Readonly<Record<string, string>>;
@@ -25,7 +25,7 @@ export async function cgoFacts(
   return Promise.all(
     platforms.map(async (platform) => {
       const compiler = compilerOf(compilers, platform);
-      const answer = await answerOf(compiler, ['--version']);
+      const answer = await commandOutput(compiler, ['--version']);
       if (answer.ok) return `${platform} ${compiler} ${answer.text.split('\n', 1)[0]}`;
       throw new PrebuiltError(
         'TOOLCHAIN',

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname, isAbsolute, join, relative } from 'node:path';
 import { type Platform, platformParts } from '../../artifacts/platform.ts';
 import { PrebuiltError } from '../../errors.ts';
-import { answerOf } from '../../process/answer.ts';
+import { commandOutput } from '../../process/command-output.ts';
 import { environmentOf, MACHINE_VARIABLES, missingTool, NETWORK_VARIABLES } from '../../process/compiler.ts';
 
 /** The Go of this machine, as it looks at a folder. Paths are absolute. */
@@ -69,7 +69,7 @@ export async function readGoFacts(folder: string, workspaceRoot: string): Promis
     GOTOOLCHAIN: 'local',
     GOFLAGS: '',
   };
-  const answer = await answerOf('go', ['env', '-json'], { cwd: folder, env });
+  const answer = await commandOutput('go', ['env', '-json'], { cwd: folder, env });
   if (answer.missing) throw missingTool('go', 'Install Go: https://go.dev/doc/install');
   if (!answer.ok) throw new PrebuiltError('TOOLCHAIN', `go env: ${answer.text}`);
   const told: Readonly<Record<string, string>> = JSON.parse(answer.text);

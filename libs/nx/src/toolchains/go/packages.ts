@@ -2,7 +2,7 @@ import { isAbsolute, join, relative } from 'node:path';
 import type { Platform } from '../../artifacts/platform.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { sha256OfFile } from '../../files/hash.ts';
-import { answerOf } from '../../process/answer.ts';
+import { commandOutput } from '../../process/command-output.ts';
 import { missingTool } from '../../process/compiler.ts';
 import { type GoFacts, goPlatform, isAtLeast } from './environment.ts';
 
@@ -147,7 +147,7 @@ async function list(
   platform: Platform,
   args: readonly string[],
 ): Promise<readonly ListedPackage[]> {
-  const answer = await answerOf('go', ['list', ...moduleFlags(query), ...args], {
+  const answer = await commandOutput('go', ['list', ...moduleFlags(query), ...args], {
     cwd: query.folder,
     env: goEnvironment(query, platform),
   });

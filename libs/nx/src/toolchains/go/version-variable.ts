@@ -1,6 +1,6 @@
 import type { Platform } from '../../artifacts/platform.ts';
 import { PrebuiltError } from '../../errors.ts';
-import { answerOf } from '../../process/answer.ts';
+import { commandOutput } from '../../process/command-output.ts';
 import { type GoQuery, goEnvironment, type MainPackage } from './packages.ts';
 
 /** The variable that the linker sets where a project says nothing of it. */
@@ -20,7 +20,7 @@ export async function canSetVariable(
   const dot = variable.lastIndexOf('.');
   const name = variable.slice(dot + 1);
   const packagePath = variable.slice(0, dot) === 'main' ? main.path : variable.slice(0, dot);
-  const answer = await answerOf('go', ['doc', '-cmd', '-u', '-c', packagePath, name], {
+  const answer = await commandOutput('go', ['doc', '-cmd', '-u', '-c', packagePath, name], {
     cwd: query.folder,
     env: { ...goEnvironment(query, platform), GOFLAGS: query.facts.isVendored ? '-mod=vendor' : '' },
   });

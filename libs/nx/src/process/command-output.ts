@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 
 /** What a command printed, or the first line of why it failed. */
-export interface Answer {
+export interface CommandOutput {
   readonly ok: boolean;
   /** Whether there is no such command. */
   readonly missing: boolean;
@@ -9,13 +9,13 @@ export interface Answer {
 }
 
 // A `git tag` of a repository with a hundred thousand tags has a few megabytes.
-const MOST_OUTPUT_BYTES = 64 * 1024 * 1024;
+const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
 /**
- * Asks a command that answers at once; it is killed after `timeoutMs`, never where that is 0. By Node's own means:
- * loading execa takes about as long as the answer.
+ * The output of a command that ends at once; it is killed after `timeoutMs`, never where that is 0. By Node's own means:
+ * loading execa takes about as long as the command.
  */
-export function answerOf(
+export function commandOutput(
   file: string,
   args: readonly string[],
   {
@@ -28,14 +28,14 @@ export function answerOf(
     readonly env?: Readonly<Record<string, string>>;
     readonly timeoutMs?: number;
   } = {},
-): Promise<Answer> {
+): Promise<CommandOutput> {
   return new Promise((resolve) => {
     const options = {
       cwd,
       env,
       timeout: timeoutMs,
       killSignal: 'SIGKILL',
-      maxBuffer: MOST_OUTPUT_BYTES,
+      maxBuffer: MAX_OUTPUT_BYTES,
     } as const;
     const child = execFile(file, args, options, (error, stdout, stderr) => {
       if (error === null) {

@@ -1,0 +1,110 @@
+import type { Descriptor } from '@prebuilt/oci';
+import { type Artifact, attach } from '@prebuilt/oci/registry';
+import type { AttachmentRecord } from '../../artifacts/publish-record.ts';
+import { PrebuiltError } from '../../errors.ts';
+import type { AttachmentPlan, PublishPlan } from './plan.ts';
+import { sbomArtifact } from './sbom.ts';
+import { signImage } from './sign.ts';
+import type { PublishTarget } from './target.ts';
+
+/** An attachment that is ready to be sent, or why it could not be made. */
+export interface ReadyAttachment {
+  readonly plan: AttachmentPlan;
+  readonly made: Artifact | { readonly refused: string };
+}
+
+/** What became of the attachments of one repository; null where none was planned. */
+export interface Attachments {
+  readonly sbom: AttachmentRecord | null;
+  readonly signature: AttachmentRecord | null;
+}
+
+const NAMES = { sbom: 'the bill of materials', signature: 'the signature' } as const;
+const CODES = { sbom: 'SBOM', signature: 'SIGN' } as const;
+
+/** Makes what is attached, once for all repositories. That nobody signs is no reason to throw: it is said. */
+export async function makeAttachments(
+  { attachments, index }: PublishPlan,
+  identityToken: string | undefined,
+): Promise<readonly ReadyAttachment[]> {
+  const ready: ReadyAttachment[] = [];
+  for (const plan of attachments) ready.push({ plan, made: await make(plan, index, identityToken) });
+  return ready;
+}
+
+async function make(
+  plan: AttachmentPlan,
+  index: Descriptor,
+  identityToken: string | undefined,
+): Promise<ReadyAttachment['made']> {
+  if (plan.kind === 'sbom') return sbomArtifact(plan.files, plan.created);
+  try {
+    return await signImage(index, {
+      ...plan.services,
+      ...(identityToken !== undefined && { identityToken }),
+    });
+  } catch (error) {
+    if (error instanceof PrebuiltError && error.code === 'SIGN') return { refused: error.message };
+    throw error;
+  }
+}
+
+/** Attaches to the index of one repository. What the registry refuses is an outcome, with its own words. */
+export async function attachAll(
+  { index }: PublishPlan,
+  target: PublishTarget,
+  ready: readonly ReadyAttachment[],
+): Promise<Attachments> {
+  let attachments: Attachments = { sbom: null, signature: null };
+  for (const { plan, made } of ready) {
+    const outcome = await attachOne(index, target, plan.kind, made);
+    target.progress(`${target.plan.reference}: ${describe(plan.kind, outcome)}`);
+    attachments = { ...attachments, [plan.kind]: outcome };
+  }
+  return attachments;
+}
+
+async function attachOne(
+  index: Descriptor,
+  { client, noteUpload }: PublishTarget,
+  kind: AttachmentPlan['kind'],
+  made: ReadyAttachment['made'],
+): Promise<AttachmentRecord> {
+  if ('refused' in made) return { outcome: 'refused', step: 'sign', status: null, reason: made.refused };
+  const outcome = await attach(client, index, made, (url) => noteUpload(kind, url));
+  return outcome.outcome === 'refused' ? { ...outcome, status: outcome.status ?? null } : outcome;
+}
+
+/**
+ * Throws `SBOM` or `SIGN` for an attachment that is required and that a repository does not list; called before any tag
+ * moves.
+ */
+export function requireAttachments(
+  plans: readonly AttachmentPlan[],
+  { plan: { reference } }: PublishTarget,
+  attachments: Attachments,
+): void {
+  for (const { kind, required } of plans) {
+    const outcome = attachments[kind];
+    if (!required || outcome?.outcome === 'attached') continue;
+    throw new PrebuiltError(
+      CODES[kind],
+      `${reference}: expected ${NAMES[kind]} to be attached, as --require-${kind} asks, found it ${outcome?.outcome ?? 'missing'}: ${outcome?.reason ?? 'it was not made'}`,
+      {
+        hint: `No tag was moved. Run it again, or without --require-${kind}: then the tags move all the same.`,
+      },
+    );
+  }
+}
+
+/** One line of what became of an attachment. */
+export function describe(kind: AttachmentPlan['kind'], outcome: AttachmentRecord): string {
+  switch (outcome.outcome) {
+    case 'attached':
+      return `${NAMES[kind]} is attached, listed by ${outcome.listedBy === 'api' ? 'the registry' : 'a tag'}`;
+    case 'unlisted':
+      return `${NAMES[kind]} is there as ${outcome.digest}, but not listed: ${outcome.reason}`;
+    case 'refused':
+      return `${NAMES[kind]} is not attached: ${outcome.reason}`;
+  }
+}

@@ -1,0 +1,104 @@
+import { compareDocuments, platformName } from '@prebuilt/oci';
+import { requirePassingReport } from '../../artifacts/verify-report.ts';
+import { PrebuiltError } from '../../errors.ts';
+import { checkCompleteness } from '../../image/completeness.ts';
+import { layoutRecord, requireLayoutRecord } from '../../image/layout-record.ts';
+import { refuseDifferences } from '../../image/proof.ts';
+import type { LocalFacts } from './facts.ts';
+import type { DockerPublishOptions } from './options.ts';
+
+/** The options that say what has to be attached. */
+export type AttachmentChoices = Pick<
+  DockerPublishOptions,
+  'sbom' | 'sbomPath' | 'requireSbom' | 'sign' | 'requireSignature'
+>;
+
+/**
+ * Refuses what is on disk, before any registry is asked: a development build, a build of another version than is
+ * wanted, an image of other platforms than the manifest's, a platform without a passing report for this manifest, a
+ * configuration or manifest of the image that does not follow from the Dockerfile and manifest.json, an image that was
+ * made from another plan, and an attachment that is required and that nothing would be made of.
+ */
+export function checkLocalFacts(local: LocalFacts, choices: AttachmentChoices): void {
+  checkAttachments(local, choices);
+  checkVersion(local);
+  checkPlatforms(local);
+  checkDocuments(local);
+}
+
+function checkAttachments({ sboms }: LocalFacts, choices: AttachmentChoices): void {
+  if (choices.requireSignature && !choices.sign) {
+    throw new PrebuiltError('INVALID_OPTIONS', 'require-signature: expected --sign beside it, found none');
+  }
+  if (!choices.requireSbom) return;
+  if (!choices.sbom)
+    throw new PrebuiltError('INVALID_OPTIONS', 'require-sbom: expected no --no-sbom beside it, found one');
+  if (sboms.length > 0) return;
+  throw new PrebuiltError(
+    'SBOM',
+    `${choices.sbomPath}: expected bills of materials (*.cdx.json), as --require-sbom asks, found none`,
+    { hint: 'Make them first: {run sbom}' },
+  );
+}
+
+function checkVersion({ manifest, wanted, layout }: LocalFacts): void {
+  if (wanted.development) {
+    throw new PrebuiltError(
+      'VERSION',
+      `version: expected a release, found the development build ${manifest.version}`,
+      {
+        hint: 'Tag the commit, or give RELEASE_VERSION=1.2.3, and build it again: {run build-binaries}',
+      },
+    );
+  }
+  const found = [
+    manifest.version,
+    ...layout.images.map(({ config }) => config.config?.Labels?.['org.opencontainers.image.version']),
+  ];
+  if (found.every((version) => version === wanted.version)) return;
+  const other = found.find((version) => version !== wanted.version);
+  throw new PrebuiltError(
+    'VERSION',
+    `version: expected ${wanted.version} in manifest and image, found ${other ?? 'none'}`,
+    {
+      hint: 'What was built is of another version: build it again ({run build-binaries}), or unset RELEASE_VERSION.',
+    },
+  );
+}
+
+function checkPlatforms({ layout, manifest, manifestSha256, reports, verifyPath }: LocalFacts): void {
+  if (layout.index === undefined) {
+    throw new PrebuiltError('PUBLISH', `${layout.folder}: expected an image index, found a single manifest`);
+  }
+  const built = manifest.platforms.map(({ platform }) => platform).sort();
+  const packaged = layout.images.map(({ platform }) => platformName(platform)).sort();
+  if (built.join() !== packaged.join()) {
+    throw new PrebuiltError(
+      'PUBLISH',
+      `${layout.folder}: expected ${built.join(', ')}, as in manifest.json, found ${packaged.join(', ')}`,
+      { hint: 'Make the image of all platforms: {run docker-release}' },
+    );
+  }
+  for (const artifact of manifest.platforms) {
+    const file = reports.find(({ report }) => report.platform === artifact.platform);
+    requirePassingReport(file?.report, artifact, manifestSha256, verifyPath);
+  }
+}
+
+// What is inside the layers is seen when they are read back.
+function checkDocuments({ layout, manifest, manifestSha256, expected }: LocalFacts): void {
+  const refusal = {
+    code: 'PUBLISH',
+    subject: `${layout.folder}: is not the image that was planned`,
+    hint: 'Make it again ({run docker-release}), with the same Dockerfile and the same options for labels as here.',
+  } as const;
+  for (const image of layout.images) {
+    const platform = platformName(image.platform);
+    const planned = expected.get(platform);
+    const artifact = manifest.platforms.find((each) => each.platform === platform);
+    if (planned === undefined || artifact === undefined) continue;
+    checkCompleteness(artifact, planned);
+    refuseDifferences(platform, compareDocuments(planned, image), refusal);
+  }
+  requireLayoutRecord(layout, layoutRecord(manifestSha256, [...expected.values()]), refusal);
+}

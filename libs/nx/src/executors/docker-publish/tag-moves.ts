@@ -1,0 +1,70 @@
+import { type Descriptor, OciError, readDocument } from '@prebuilt/oci';
+import type { PublishedImage } from '../../artifacts/publish-record.ts';
+import { PrebuiltError } from '../../errors.ts';
+import type { PublishPlan, TagStep } from './plan.ts';
+import type { PublishTarget } from './target.ts';
+
+const OUTCOMES = { move: 'moved', keep: 'kept', leave: 'left' } as const;
+
+/**
+ * Moves the tags of one repository in the plan's order and reads each back. Throws `TAG_EXISTS` where an exact tag came
+ * to name something else since the plan was made, and `READ_BACK` where a tag does not come to name the index.
+ */
+export async function moveTags(plan: PublishPlan, target: PublishTarget): Promise<PublishedImage['tags']> {
+  const { label, tags } = target.plan;
+  const bytes = await readDocument(plan.inputPath, plan.index);
+  for (const step of tags) {
+    if (step.step === 'move') await moveTag(target, step, plan.index, bytes);
+  }
+  for (const { tag, step } of tags) {
+    if (step !== 'leave') await confirmTag(target, tag, plan.index);
+  }
+  for (const { tag, step, reason } of tags) target.progress(`${label}:${tag}: ${OUTCOMES[step]} (${reason})`);
+  return tags.map(({ tag, kind, step, reason }) => ({ tag, kind, outcome: OUTCOMES[step], reason }));
+}
+
+async function moveTag(
+  { client, plan: { label } }: PublishTarget,
+  { tag, kind, from }: TagStep,
+  index: Descriptor,
+  bytes: Buffer,
+): Promise<void> {
+  if (kind === 'exact') {
+    const found = await client.headManifest(tag);
+    if (found === index.digest) return;
+    if (found !== from) {
+      throw new PrebuiltError(
+        'TAG_EXISTS',
+        `${label}:${tag}: expected it to name ${from ?? 'nothing'}, as when the plan was made, found ${found ?? 'nothing'}`,
+        { hint: 'Another publish of this version runs: let it end, and find out which of the two is meant.' },
+      );
+    }
+  }
+  try {
+    await client.setTag(tag, bytes, index.mediaType);
+  } catch (error) {
+    // The registry took other bytes than were sent, so the tag names what nobody verified: it is put right at once.
+    if (error instanceof OciError && error.code === 'DIGEST_MISMATCH')
+      await client.setTag(tag, bytes, index.mediaType);
+    throw error;
+  }
+}
+
+async function confirmTag(
+  { client, plan: { label } }: PublishTarget,
+  tag: string,
+  { digest }: Descriptor,
+): Promise<void> {
+  const seen = await client.confirmTag(tag, digest);
+  if (seen.state === 'named') return;
+  throw new PrebuiltError(
+    'READ_BACK',
+    `${label}:${tag}: expected it to name ${digest}, found ${seen.found ?? 'none'}`,
+    {
+      hint:
+        seen.state === 'lagging'
+          ? 'The registry took the tag and still shows what it named before. Run it again in some minutes.'
+          : 'Something else moved the tag at the same time. Run it again once that has ended.',
+    },
+  );
+}
