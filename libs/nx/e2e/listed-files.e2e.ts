@@ -161,7 +161,12 @@ async function image(files: readonly ListedOption[], dockerfile?: string): Promi
     timeout: 60,
     json: false,
   };
-  const machine = { host: parsePlatform('linux/amd64'), emulators: new Map(), unfetched: new Set<never>() };
+  const machine = {
+    host: parsePlatform('linux/amd64'),
+    emulators: new Map(),
+    unfetched: new Set<never>(),
+    related: new Set<never>(),
+  };
   const manifest = await readManifest(join(root, 'dist/bin'));
   const plan = planVerify(verify, root, manifest, machine);
   await mkdir(join(root, 'dist/verify'), { recursive: true });
