@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { parsePlatform } from '../../artifacts/platform.ts';
 import { PrebuiltError } from '../../errors.ts';
 import type { UnpackedPackage } from '../../lock/debian-package.ts';
 import { LOCK_FILE, type Lock } from '../../lock/lock.ts';
@@ -15,6 +15,8 @@ export interface MadeFile {
 
 /** Where programs look for the certificates that they trust: Go, OpenSSL and what is built on them. */
 const BUNDLE = 'etc/ssl/certs/ca-certificates.crt';
+/** The packages of data are the same for all. */
+const ANY_PLATFORM = parsePlatform('linux/amd64');
 const CERTIFICATE = /^usr\/share\/ca-certificates\/.+\.crt$/;
 const ZONE = /^usr\/share\/zoneinfo\/(?!posix\/|right\/|localtime$)/;
 
@@ -48,7 +50,7 @@ export async function packagedFiles(
   unpacked: UnpackedPackage,
   distribution: NonNullable<Lock['distribution']>,
 ): Promise<readonly MadeFile[]> {
-  const files = joinPackages([unpacked], 'linux/amd64' as never, distribution);
+  const files = joinPackages([unpacked], ANY_PLATFORM, distribution);
   const read = async (path: string): Promise<Uint8Array | undefined> => {
     const file = await files.find(`/${path}`);
     return file === undefined ? undefined : readChecked(file);
@@ -87,7 +89,7 @@ async function readChecked({ source, sha256 }: SysrootFile): Promise<Uint8Array>
   if (found === sha256) return content;
   throw new PrebuiltError(
     'SYSROOT_INTEGRITY',
-    `${join(source)}: expected SHA-256 ${sha256}, as ${LOCK_FILE} pins it, found ${found}`,
+    `${source}: expected SHA-256 ${sha256}, as ${LOCK_FILE} pins it, found ${found}`,
     { hint: 'Something changed the file during the build: build again.' },
   );
 }
