@@ -6,7 +6,18 @@ import { bootstrappedClone, type Clone } from './testing/clone.ts';
 import { runOk, userEnvironment } from './testing/workspace.ts';
 
 const TARGETS = ['lint', 'typecheck', 'test', 'build-binaries'];
-const EVERYTHING = ['app', 'bench', 'e2e', 'elf', 'nx-prebuilt', 'oci', 'rehearsal', 'release', 'testing'];
+const EVERYTHING = [
+  'app',
+  'bench',
+  'e2e',
+  'elf',
+  'nx-prebuilt',
+  'oci',
+  'pack',
+  'rehearsal',
+  'release',
+  'testing',
+];
 
 describe('nx affected', { timeout: 120_000 }, () => {
   let clone: Clone;
@@ -41,7 +52,7 @@ describe('nx affected', { timeout: 120_000 }, () => {
     ],
     ['the app', 'apps/mount-monitor/src/main.ts', '\n// changed\n', ['app', 'e2e', 'release']],
     ['the plugin', 'libs/nx/src/plugin.ts', '\n// changed\n', ['bench', 'e2e', 'nx-prebuilt', 'release']],
-    ['the pipeline', 'tools/release/cache-key.sh', '\n# changed\n', ['e2e', 'release']],
+    ['the pipeline', 'tools/release/prebuilt.json', '\n', ['e2e', 'release']],
     ['a workflow', '.github/workflows/ci.yml', '\n# changed\n', ['e2e']],
     ['what CI runs', '.ci/run', '\n# changed\n', ['e2e']],
     ['what prepares a clone', 'bootstrap', '\n# changed\n', ['e2e']],
