@@ -37,9 +37,9 @@ let publication: Publication;
 
 beforeAll(async () => {
   if (missing !== undefined) return;
-  registry = await startPackageRegistry();
-  const [tools, published] = await Promise.all([installTools(), publishPackages(registry, VERSION)]);
-  publication = published;
+  const tools = await installTools();
+  registry = await startPackageRegistry(tools.packageRegistry);
+  publication = await publishPackages(registry, VERSION);
   const lines = quickStart(await readReadme('README.md'), '## Release your own program');
   const workspaces = await Promise.all(
     STRANGERS.map(async (stranger) => {

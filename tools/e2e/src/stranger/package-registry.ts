@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { Server } from 'node:http';
+import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runServer } from 'verdaccio';
 
 /** An npm registry on loopback that holds what is published to it, and nothing else; gone when it is disposed of. */
 export interface PackageRegistry extends AsyncDisposable {
@@ -14,12 +14,15 @@ export interface PackageRegistry extends AsyncDisposable {
 }
 
 /**
- * Starts Verdaccio. It has no uplink: packages that were not published to it come from the registry that npm is
+ * Starts Verdaccio from the folder of its package. It has no uplink: packages that were not published to it come from the registry that npm is
  * configured for, to which package managers go themselves, by scope.
  */
-export async function startPackageRegistry(): Promise<PackageRegistry> {
+export async function startPackageRegistry(verdaccio: string): Promise<PackageRegistry> {
+  const { runServer }: { runServer(configuration: object): Promise<Server> } = createRequire(import.meta.url)(
+    verdaccio,
+  );
   const storage = await mkdtemp(join(tmpdir(), 'package-registry-'));
-  const server: Server = await runServer({
+  const server = await runServer({
     storage: join(storage, 'storage'),
     // As a file that is read gives it: relative paths are below its folder.
     configPath: join(storage, 'config.yaml'),

@@ -16,6 +16,8 @@ export type Manager = 'npm' | 'pnpm' | 'yarn' | 'bun';
 export interface Tools {
   /** The folder to put first on PATH for a Node major and a package manager. */
   path(node: NodeMajor, manager: Manager): string;
+  /** The folder of the npm package of a registry. */
+  readonly packageRegistry: string;
 }
 
 const PLATFORM = `linux-${process.arch}`;
@@ -28,7 +30,11 @@ const PACKAGES: Readonly<Record<string, string>> = {
   pnpm: '12.21.0',
   '@yarnpkg/cli-dist': '4.18.1',
   [BUN]: '1.4.4',
+  verdaccio: '6.10.4',
 };
+
+// It names a version of this one by a tag that registries need not have.
+const OVERRIDES = { verdaccio: { 'node-fetch': '2.7.0' } };
 
 const FILES: Readonly<Record<Exclude<Manager, 'npm'>, string>> = {
   pnpm: 'pnpm/pnpm',
@@ -37,13 +43,17 @@ const FILES: Readonly<Record<Exclude<Manager, 'npm'>, string>> = {
 };
 
 /**
- * Installs Node's majors and the package managers from npm, into a folder of the user's cache that later runs find as
+ * Installs Node's majors, the package managers and a registry from npm, into a folder of the user's cache that later runs find as
  * it is: nothing of them lies in this workspace.
  */
 export async function installTools(env: NodeJS.ProcessEnv = process.env): Promise<Tools> {
   const cache = env.XDG_CACHE_HOME || join(homedir(), '.cache');
   const folder = join(cache, 'prebuilt-stranger');
-  const manifest = JSON.stringify({ private: true, dependencies: PACKAGES }, undefined, 2);
+  const manifest = JSON.stringify(
+    { private: true, dependencies: PACKAGES, overrides: OVERRIDES },
+    undefined,
+    2,
+  );
   const installed = await readFile(join(folder, 'installed.json'), 'utf8').catch(() => undefined);
   if (installed !== manifest) {
     await mkdir(cache, { recursive: true });
@@ -55,7 +65,10 @@ export async function installTools(env: NodeJS.ProcessEnv = process.env): Promis
     await rm(folder, { recursive: true, force: true });
     await rename(fresh, folder);
   }
-  return { path: (node, manager) => join(folder, 'path', `node${node}-${manager}`) };
+  return {
+    path: (node, manager) => join(folder, 'path', `node${node}-${manager}`),
+    packageRegistry: join(folder, 'node_modules/verdaccio'),
+  };
 }
 
 async function linkPrograms(folder: string): Promise<void> {

@@ -12,7 +12,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { deriveSources } from './apt-sources.ts';
 import type { EngineEnvironment } from './environment.ts';
+import { machineSources } from './packages.ts';
 
 const CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
 const NPM = 'npm@11.6.2';
@@ -27,6 +29,7 @@ export async function buildNodeStandIn(tag: string, engine: EngineEnvironment): 
     const root = join(work, 'root');
     const { codename, mirror } = await findMirror();
     await execa('debootstrap', ['--variant=minbase', '--include=ca-certificates', codename, root, mirror]);
+    await giveAllSuites(root, codename);
     await copyFile(process.execPath, join(root, 'usr/local/bin/node'));
     await copyFile(CERTIFICATES, join(root, CERTIFICATES));
     await installNpm(work, join(root, 'usr/local'));
@@ -43,6 +46,14 @@ export async function buildNodeStandIn(tag: string, engine: EngineEnvironment): 
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+// `node:24-slim` has the updates and the security suite as well, where a locked package may come from; debootstrap names
+// the release alone. https://github.com/debuerreotype/debuerreotype
+async function giveAllSuites(root: string, codename: string): Promise<void> {
+  const sources = deriveSources(await machineSources(), codename, codename);
+  await writeFile(join(root, 'etc/apt/sources.list.d/debian.sources'), sources);
+  await rm(join(root, 'etc/apt/sources.list'), { force: true });
 }
 
 async function findMirror(): Promise<{ readonly codename: string; readonly mirror: string }> {

@@ -163,7 +163,8 @@ async function prepareApt(layout: EngineLayout, distribution: Distribution): Pro
   ].flatMap((option) => ['--option', option]);
 }
 
-async function machineSources(): Promise<readonly SourcesFile[]> {
+/** The files of this machine's apt sources. */
+export async function machineSources(): Promise<readonly SourcesFile[]> {
   const parts = '/etc/apt/sources.list.d';
   const paths = ['/etc/apt/sources.list'];
   for (const name of (await readdir(parts)).sort()) {
