@@ -62,23 +62,33 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
   const end = performance.now() + durationMs;
   let reloads = 0;
   // Its output would fill this process's memory; what counts is taken from the metrics.
-  const load = autocannon({
-    url: `http://127.0.0.1:${monitor.port}`,
-    connections: 20,
-    duration: Math.ceil(durationMs / 1000),
-    overallRate: rate,
-    requests: [
-      '/healthz/live',
-      '/healthz/ready',
-      '/healthz/status',
-      '/healthz/self',
-      '/metrics',
-      '/version',
-      '/',
-      '/nope',
-    ].map((path) => ({ path })),
+  const failures = new Map<string, number>();
+  const load = new Promise<autocannon.Result>((resolve, reject) => {
+    const instance = autocannon(
+      {
+        url: `http://127.0.0.1:${monitor.port}`,
+        connections: 20,
+        duration: Math.ceil(durationMs / 1000),
+        overallRate: rate,
+        requests: [
+          '/healthz/live',
+          '/healthz/ready',
+          '/healthz/status',
+          '/healthz/self',
+          '/metrics',
+          '/version',
+          '/',
+          '/nope',
+        ].map((path) => ({ path })),
+      },
+      (error: Error | null, result) => (error ? reject(error) : resolve(result)),
+    );
+    instance.on('reqError', (error: Error) => {
+      failures.set(error.message, (failures.get(error.message) ?? 0) + 1);
+    });
   });
   await monitor.untilStatus('healthy');
+  let cuts = '';
   let last = lastCheck((await monitor.get('/metrics')).body);
   let longestGap = 0;
   while (performance.now() < end) {
@@ -105,6 +115,7 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
       descriptors: descriptorsOf(pid),
     });
     const { body } = await monitor.get('/metrics');
+    cuts = body.match(/^mount_monitor_http_connections_cut_total.* [1-9]\d*$/gm)?.join(', ') ?? 'none';
     const seen = lastCheck(body);
     const gap = (seen.at - last.at) / Math.max(1, seen.checks - last.checks);
     longestGap = Math.max(longestGap, gap);
@@ -128,7 +139,9 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
     `${last.checks} checks of the steady mount every ${intervalMs} ms, longest gap ${Math.round(longestGap)} ms; ${reloads} reloads`,
   );
   if (result.errors + result.timeouts > 0)
-    problems.push(`${result.errors} requests failed, ${result.timeouts} timed out`);
+    problems.push(
+      `${result.errors} requests failed, ${result.timeouts} timed out: ${[...failures].map(([message, count]) => `${count} × ${message}`).join(', ')}; connections cut: ${cuts}`,
+    );
   const unexpected = Object.keys(statusCodes).filter((status) => !['200', '404', '503'].includes(status));
   if (unexpected.length > 0) problems.push(`unexpected status codes: ${unexpected.join(', ')}`);
   if (code !== 0) problems.push(`SIGTERM ended the monitor with ${code}`);

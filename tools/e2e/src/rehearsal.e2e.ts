@@ -537,13 +537,14 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     expect(caches.size).toBe(1);
     const finding = await rehearse(ci, event, undefined, { caches });
     expect(failures(finding)).toBe('');
-    const hits = (run: WorkflowRun) =>
-      /Cache: +(\d+)\/(\d+) hit/.exec(
-        stripVTControlCharacters(job(run, 'check').log).split('nx affected').at(-1) ?? '',
-      );
-    expect(hits(saving)?.[1]).toBe('0');
-    expect(Number(hits(finding)?.[1])).toBeGreaterThan(0);
-    expect(hits(finding)?.[1]).toBe(hits(finding)?.[2]);
+    const log = (run: WorkflowRun) =>
+      stripVTControlCharacters(job(run, 'check').log).split('nx affected').at(-1) ?? '';
+    expect(log(saving)).toMatch(/Cache: +0\/\d+ hit/);
+    expect(log(finding)).toMatch(/Cache: +[1-9]\d*\/\d+ hit/);
+    // A type check and the build of the same project write into one folder, so that which declarations it finds, and
+    // with them its key, depends on which of the two came last.
+    const ran = [...log(finding).matchAll(/^✔ +nx run (\S+)$/gm)].map(([, task]) => task);
+    expect(ran.filter((task) => !task?.endsWith(':typecheck'))).toEqual([]);
   });
 
   it.concurrent('stops after test where a test fails', async () => {
