@@ -106,7 +106,9 @@ export class Connections implements ConnectionOwner {
   }
 
   isLast({ written }: Connection, bytes: number): boolean {
-    const share = Math.max(MIN_SHARE_BYTES, MAX_UNREAD_BYTES / Math.max(16, this.#open.size));
+    // Half of an even share: each may go over its own by one answer, and the next connection of a client is there before
+    // the last one has ended. Whoever reads is never cut for memory then.
+    const share = Math.max(MIN_SHARE_BYTES, MAX_UNREAD_BYTES / Math.max(16, 2 * this.#open.size));
     return this.#draining || written + bytes > share;
   }
 
