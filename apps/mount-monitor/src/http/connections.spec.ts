@@ -91,6 +91,24 @@ describe('connections', () => {
     await until(() => late.received.length > 1024 * 1024);
   });
 
+  it('cut nobody who reads, however many read at once', async () => {
+    const { connections, open } = await serve(64, 'x'.repeat(30_000));
+    const clients = await Promise.all(Array.from({ length: 20 }, () => open()));
+    // In step: all of them come to the end of their share together.
+    for (
+      let round = 1;
+      clients.every(({ received }) => !received.includes('connection: close'));
+      round += 1
+    ) {
+      for (const client of clients) client.write(request);
+      await until(() =>
+        clients.every(({ received, destroyed }) => destroyed || received.length > round * 30_000),
+      );
+    }
+    for (const { received } of clients) expect(received).toContain('connection: close');
+    expect(connections.counts().cut.get('memory')).toBe(0);
+  });
+
   it('end with the answer that says so, once enough was sent over one of them', async () => {
     const { open } = await serve(4, 'x'.repeat(100_000));
     const client = await open();
