@@ -280,12 +280,15 @@ export const CONTENT_QUIRKS: readonly Quirk[] = [
     source: 'https://github.com/gardenlinux/gardenlinux/issues/2585',
     start: () => {
       let requests = 0;
+      const failed = new Map<string, number>();
       return {
-        before: () => {
+        before: ({ method, target }) => {
           requests += 1;
-          return requests % 3 === 0
-            ? reply(502, { 'content-type': 'text/html' }, '<title>502 Bad Gateway</title>')
-            : undefined;
+          // Requests come side by side: which is the third is chance, and one would be it at every retry now and then.
+          const times = failed.get(`${method} ${target}`) ?? 0;
+          if (requests % 3 !== 0 || times === 2) return undefined;
+          failed.set(`${method} ${target}`, times + 1);
+          return reply(502, { 'content-type': 'text/html' }, '<title>502 Bad Gateway</title>');
         },
       };
     },
