@@ -6,7 +6,7 @@ export type WriteBytes = (fileDescriptor: number, bytes: Uint8Array) => number;
 /** The most that waits for a reader that is slow, in bytes. */
 const MAX_BACKLOG = 1024 * 1024;
 
-/** The first and the longest wait before a backlog is tried again, in ms. */
+/** The shortest and the longest delay before the backlog is written again, in ms. */
 const retryMs = { first: 20, longest: 320 } as const;
 
 /** Where nothing fits now and something may later: a full pipe, a full disk. */

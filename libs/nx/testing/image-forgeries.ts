@@ -108,12 +108,12 @@ const CONFIG_FORGERIES: readonly NamedForgery[] = [
   }),
   {
     title: 'two configurations in one',
-    named: /"config" stands twice/,
+    named: /"config" is given twice/,
     config: (text) => text.replace('"config":{', '"config":{"Env":["LD_PRELOAD=/lib/libc.so.6"]},"config":{'),
   },
   {
-    title: 'an environment that stands twice',
-    named: /"Env" stands twice/,
+    title: 'an environment that is given twice',
+    named: /"Env" is given twice/,
     config: (text) => text.replace('"Env":[', '"Env":["LD_PRELOAD=/lib/libc.so.6"],"Env":['),
   },
 ];
@@ -154,8 +154,8 @@ const DOCUMENT_FORGERIES: readonly NamedForgery[] = [
     data.artifactType = 'application/evil';
   }),
   {
-    title: 'a list of layers that stands twice',
-    named: /"layers" stands twice/,
+    title: 'a list of layers that is given twice',
+    named: /"layers" is given twice/,
     manifest: (text) => text.replace('"layers":', '"layers":[],"layers":'),
   },
   {

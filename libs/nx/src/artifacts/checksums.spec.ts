@@ -58,7 +58,7 @@ describe('parseChecksums', () => {
     ['a folder in the name', `${a}  ../x\n`, 'checksums.txt:1'],
     ['one space', `${a} x\n`, 'checksums.txt:1'],
     ['an empty line in the middle', `${a}  x\n\n${a}  y\n`, 'checksums.txt:2'],
-    ['a name twice', `${a}  x\n${a}  x\n`, 'x stands twice'],
+    ['a name twice', `${a}  x\n${a}  x\n`, 'x is given twice'],
     ['upper-case digits', `${'A'.repeat(64)}  x\n`, 'checksums.txt:1'],
   ])('refuses %s', (_, text, expected) => {
     expect(() => parseChecksums(text, 'checksums.txt')).toThrow(

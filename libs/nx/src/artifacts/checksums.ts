@@ -23,7 +23,7 @@ export function formatChecksums(manifest: Manifest): string {
 
 /**
  * Parses the output format of GNU `sha256sum`. Throws `INVALID_CHECKSUMS` with the line's number for a
- * line of another form, a path with a folder, or a name that stands twice.
+ * line of another form, a path with a folder, or a name that is given twice.
  * https://www.gnu.org/software/coreutils/manual/html_node/cksum-output-modes.html
  */
 export function parseChecksums(text: string, source: string): readonly Checksum[] {
@@ -39,7 +39,7 @@ export function parseChecksums(text: string, source: string): readonly Checksum[
       );
     }
     if (checksums.some((other) => other.path === path)) {
-      throw new PrebuiltError('INVALID_CHECKSUMS', `${source}:${index + 1}: ${path} stands twice`);
+      throw new PrebuiltError('INVALID_CHECKSUMS', `${source}:${index + 1}: ${path} is given twice`);
     }
     checksums.push({ sha256, path });
   }

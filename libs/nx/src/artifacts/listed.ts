@@ -50,7 +50,7 @@ export interface ListedPaths {
 }
 
 /**
- * What keeps groups from being put into one image, one line each: a path that stands twice or is a file and a folder, a
+ * What keeps groups from being put into one image, one line each: a path that is given twice or is a file and a folder, a
  * name that means something else in a layer, and a path inside another owner's folder.
  */
 export function listedProblems(groups: readonly ListedPaths[]): readonly string[] {

@@ -192,7 +192,7 @@ function checkNames(content: Manifest, source: string): void {
   }
 }
 
-// A path that stands twice, or is a folder of another, would be a file of either content.
+// A path that is given twice, or is a folder of another, would be a file of either content.
 function checkPaths({ platform, runtime }: PlatformArtifact, source: string): void {
   const paths = new Set<string>();
   const folders = new Set<string>();

@@ -224,7 +224,7 @@ describe('readDockerfile', () => {
       'DOCKERFILE_SYNTAX',
       /--retries: expected a number from 1/,
     ],
-    ['a flag twice', 'FROM scratch\nCOPY --link --link a /a\n', 'DOCKERFILE_SYNTAX', /--link stands twice/],
+    ['a flag twice', 'FROM scratch\nCOPY --link --link a /a\n', 'DOCKERFILE_SYNTAX', /--link is given twice/],
     [
       'too many bytes',
       `FROM scratch\n${'# comment\n'.repeat(8000)}`,

@@ -232,7 +232,7 @@ function takeFlags(
         hint: `Supported: ${known.map((each) => `--${each}`).join(', ')}.`,
       });
     }
-    if (flags.has(name)) throw new Refusal(`--${name} stands twice`);
+    if (flags.has(name)) throw new Refusal(`--${name} is given twice`);
     flags.set(name, value ?? '');
     left = left.slice(whole.length);
   }

@@ -72,7 +72,7 @@ export function contextTree({ files, folders }: BuildContext): ContextFolder {
     const parts = file.path.split('/');
     const name = parts.pop() ?? '';
     const folder = folderAt(root, parts, modes);
-    if (folder.children.has(name)) throw new Error(`context: ${file.path} stands twice`);
+    if (folder.children.has(name)) throw new Error(`context: ${file.path} is given twice`);
     folder.children.set(name, { kind: 'file', file });
   }
   return root;

@@ -154,9 +154,9 @@ describe('fetchArchives', () => {
   const file = () => join(folder, 'archive.deb');
 
   it("asks the distribution's mirrors for the path in the pool", async () => {
-    const url = 'https://deb.debian.org/debian-security/pool/main/g/glibc/libc6_2.36-9%2Bdeb12u10_arm64.deb';
+    const url = 'https://ports.ubuntu.com/ubuntu-ports/pool/main/g/glibc/libc6_2.36-9%2Bdeb12u10_arm64.deb';
     const { asked, fake } = served({ [url]: 'content' });
-    await fetchArchives('debian', { fetch: fake })(wanted, file());
+    await fetchArchives('ubuntu', { fetch: fake })(wanted, file());
     expect(await readFile(file(), 'utf8')).toBe('content');
     expect(asked.at(-1)).toBe(url);
   });

@@ -11,7 +11,8 @@ export interface WantedArchive {
 const ATTEMPT_MS = 30_000;
 
 const MIRRORS: Readonly<Record<NonNullable<Lock['distribution']>, readonly string[]>> = {
-  debian: ['https://deb.debian.org/debian', 'https://deb.debian.org/debian-security'],
+  // Its archive of all versions has what any mirror has.
+  debian: [],
   ubuntu: ['https://archive.ubuntu.com/ubuntu', 'https://ports.ubuntu.com/ubuntu-ports'],
 };
 

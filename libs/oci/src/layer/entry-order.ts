@@ -18,7 +18,7 @@ export class EntryOrder {
     const slash = path.lastIndexOf('/');
     const name = path.slice(slash + 1);
     if (name.startsWith(WHITEOUT)) throw invalid(path, 'a whiteout, which removes files of other layers');
-    if (this.#seen.has(path)) throw invalid(path, 'stands twice');
+    if (this.#seen.has(path)) throw invalid(path, 'is given twice');
     const parent = path.slice(0, Math.max(slash, 0));
     if (parent !== '') {
       const found = this.#seen.get(parent)?.type;

@@ -79,7 +79,7 @@ export function decodeHeader(block: Buffer): DecodedHeader {
 
 /**
  * Decodes the records of a PAX header. Throws `INVALID_LAYER` where they are not of the form `length key=value`, for a
- * key that stands twice, and for every key but path, linkpath, uid, gid, size and mtime: unpackers take extended
+ * key that is given twice, and for every key but path, linkpath, uid, gid, size and mtime: unpackers take extended
  * attributes (`SCHILY.xattr.`), other names and other content (`GNU.sparse.`) from the rest.
  */
 export function decodePaxRecords(data: Buffer): PaxRecords {
@@ -100,7 +100,7 @@ export function decodePaxRecords(data: Buffer): PaxRecords {
         `PAX record ${JSON.stringify(key.slice(0, 80))}: expected only ${[...PAX_KEYS].join(', ')}`,
       );
     }
-    if (records.has(key)) throw invalid(`PAX record ${key} stands twice`);
+    if (records.has(key)) throw invalid(`PAX record ${key} is given twice`);
     records.set(key, record.slice(equals + 1, -1));
     offset = end;
   }

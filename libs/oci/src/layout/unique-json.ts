@@ -23,7 +23,7 @@ function checkNames(text: string): void {
       const name: string = JSON.parse(last);
       const names = open.at(-1);
       if (names?.has(name))
-        throw new SyntaxError(`the member ${JSON.stringify(name.slice(0, 80))} stands twice`);
+        throw new SyntaxError(`the member ${JSON.stringify(name.slice(0, 80))} is given twice`);
       names?.add(name);
     }
     last = token.startsWith('"') ? token : undefined;

@@ -48,7 +48,7 @@ const OBEYED: ReadonlySet<string> = new Set([
   "GNU tar's long name in place of the path",
   'PAX records of a sparse file that move its content',
   'a FIFO',
-  'a PAX path that stands twice',
+  'a PAX path that is given twice',
   'a PAX time with a fraction',
   'a capability in a SCHILY.xattr record',
   'a character device',
@@ -155,7 +155,7 @@ export const LAYER_FORGERIES: readonly LayerForgery[] = [
   refused("GNU tar's header", /another format/, (planned) =>
     all(forgedEntry({ name: planned.path, magic: 'ustar  \0' }, planned.content)),
   ),
-  refused('a PAX path that stands twice', /path stands twice/, (planned) =>
+  refused('a PAX path that is given twice', /path is given twice/, (planned) =>
     all(
       forgedRecords([
         ['path', planned.path],
@@ -222,13 +222,13 @@ export const LAYER_FORGERIES: readonly LayerForgery[] = [
   refused('a path with two slashes', /empty part/, (planned) =>
     all(forgedEntry({ name: 'd/', flag: '5' }), honest(planned), evil('d//e')),
   ),
-  refused('the path a second time, with other content', /stands twice/, (planned) =>
+  refused('the path a second time, with other content', /is given twice/, (planned) =>
     all(honest(planned), evil(planned.path)),
   ),
-  refused('a symbolic link in place of the path, by a second entry', /stands twice/, (planned) =>
+  refused('a symbolic link in place of the path, by a second entry', /is given twice/, (planned) =>
     all(honest(planned), forgedEntry({ name: planned.path, flag: '2', target: '/bin/sh' })),
   ),
-  refused('a hard link in place of the path, by a second entry', /stands twice/, (planned) =>
+  refused('a hard link in place of the path, by a second entry', /is given twice/, (planned) =>
     all(honest(planned), evil('e'), forgedEntry({ name: planned.path, flag: '1', target: 'e' })),
   ),
   refused('a hard link that makes the file setuid', /hard link with another mode/, (planned) =>

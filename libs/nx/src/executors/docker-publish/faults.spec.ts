@@ -128,7 +128,7 @@ describe('a fault between publisher and registry', () => {
 
     if (met === 0) return 'not met';
     if (!result.success) return `\`${/^error ([A-Z_]+)/m.exec(result.output)?.[1]}\``;
-    return retried ? 'tried again' : 'unharmed';
+    return retried ? 'retried' : 'unharmed';
   }
 
   // Side by side, each cell with its own registry, and first those that wait longest.

@@ -67,7 +67,7 @@ export function summariseRecord(record: PublishRecord): string {
     `### Published ${record.name} ${record.version}`,
     '',
     ...record.images.flatMap(summariseImage),
-    `${seconds.toFixed(1)} s, ${record.retries} requests tried again.`,
+    `${seconds.toFixed(1)} s, ${record.retries} requests retried.`,
   ].join('\n');
 }
 
