@@ -5,6 +5,7 @@ import { type Platform, parsePlatforms } from '../../artifacts/platform.ts';
 import { readReport, type VerifyReport } from '../../artifacts/verify-report.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { sha256OfFile } from '../../files/hash.ts';
+import { type BaseReading, type Bases, readBases } from '../../image/base/read-bases.ts';
 import {
   type BuilderFacts,
   type EngineFacts,
@@ -12,7 +13,6 @@ import {
   readEngineFacts,
 } from '../../image/builder-facts.ts';
 import type { BuildContext, ContextFile } from '../../image/context.ts';
-import { type BaseReading, type Bases, readBases } from '../../image/base/read-bases.ts';
 import { artifactChanged } from '../../image/daemonless.ts';
 import { parsedDockerfile } from '../../image/release-images.ts';
 import { type ImageSources, readImageSources, readPackageFacts } from '../../image/sources.ts';
