@@ -11,7 +11,6 @@ import {
   layerReadings,
   platformName,
   type ReadEntry,
-  readBlob,
 } from '@prebuilt/oci';
 import { PrebuiltError, type PrebuiltErrorCode } from '../errors.ts';
 import { settleAll } from '../process/settle-all.ts';
@@ -72,7 +71,7 @@ export async function holdLayoutAgainstPlan(
       await holdAgainstPlan(
         each,
         image,
-        ({ layer, options }) => threads.read(layer.size, async () => readBlob(folder, layer), options),
+        ({ layer, options }) => threads.read(folder, layer, options),
         refusal,
       );
     }),
