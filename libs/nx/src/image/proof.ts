@@ -12,7 +12,6 @@ import {
   layerReadings,
   platformName,
   type ReadEntry,
-  readBlob,
 } from '@prebuilt/oci';
 import { PrebuiltError, type PrebuiltErrorCode } from '../errors.ts';
 import { settleAll } from '../process/settle-all.ts';
@@ -86,7 +85,7 @@ export async function holdLayoutAgainstPlan(
         each,
         image,
         {
-          own: ({ layer, options }) => threads.read(layer.size, async () => readBlob(folder, layer), options),
+          own: ({ layer, options }) => threads.read(folder, layer, options),
           base: async (layer) => {
             for await (const _ of readBlob(folder, layer));
           },
