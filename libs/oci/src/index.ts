@@ -47,7 +47,6 @@ export {
   rfc3339,
 } from './layout/image-config.ts';
 export {
-  BLOBS_FOLDER,
   createImageLayout,
   REF_NAME,
   writeBlob,
@@ -59,7 +58,6 @@ export {
   type ImageLayout,
   type LayoutImage,
   platformName,
-  readBlob,
   readDocument,
   readImageLayout,
 } from './layout/image-layout-reader.ts';
@@ -69,6 +67,7 @@ export {
   parseImageManifest,
   type ReadImageConfig,
 } from './layout/image-schema.ts';
+export { BLOBS_FOLDER, readBlob } from './layout/layout-blob.ts';
 export {
   formatImageReference,
   type ImageReference,
