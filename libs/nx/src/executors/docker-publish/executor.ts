@@ -17,7 +17,7 @@ export default function dockerPublish(
   return reportFailures(context, async () => {
     const { root } = context;
     const { environment = process.env, signing, beforeTags } = dependencies;
-    const sources = { root, tagPattern: tagPatternFor(context), environment, signing };
+    const sources = { root, tagPattern: tagPatternFor(context), environment, signing, base: dependencies };
     const local = await readLocalFacts(options, sources);
     checkLocalFacts(local, options);
     return connect(local.repositories, options, root, dependencies, async ({ clientOf, retries }) => {
