@@ -13,8 +13,8 @@ import {
 import { type Platform, platformParts } from '../artifacts/platform.ts';
 import { PrebuiltError } from '../errors.ts';
 import { readChunks } from '../files/chunks.ts';
-import type { ContextFile } from './context.ts';
 import { storeBase } from './base/stored-base.ts';
+import type { ContextFile } from './context.ts';
 import { type LayerPath, timeOf } from './file-tree.ts';
 import type { ImagePlan } from './plan.ts';
 import { expectedBase } from './release-images.ts';

@@ -1,5 +1,12 @@
 import { posix } from 'node:path';
-import type { ContainerConfig, Descriptor, Healthcheck, HistoryEntry, ImageRepository, InheritedStep } from '@prebuilt/oci';
+import type {
+  ContainerConfig,
+  Descriptor,
+  Healthcheck,
+  HistoryEntry,
+  ImageRepository,
+  InheritedStep,
+} from '@prebuilt/oci';
 import type { PlatformParts } from '../artifacts/platform.ts';
 import { DockerfileError } from '../dockerfile/errors.ts';
 import type {
@@ -290,7 +297,7 @@ class PlannedImage {
 
   #workdir(path: string): void {
     if (path === '') throw new WordError('expected a path, found none');
-    const absolute = posix.resolve(this.#workingDir, path);
+    const absolute = posix.resolve('/', this.#workingDir, path);
     this.#workingDir = absolute;
     if (absolute === '/') {
       this.#describe('WORKDIR /');
@@ -443,7 +450,15 @@ class PlannedImage {
 
 function plannedBase({ reference, manifest, documents, config, layers }: BaseImage): PlannedBase {
   const { name, reference: full, registry, repository } = reference;
-  return { name, reference: full, repository: { registry, repository }, manifest, documents, layers, inherited: config.history };
+  return {
+    name,
+    reference: full,
+    repository: { registry, repository },
+    manifest,
+    documents,
+    layers,
+    inherited: config.history,
+  };
 }
 
 function checkName(name: string): void {
@@ -475,7 +490,7 @@ function destinationOf(given: string, workingDir: string): string {
   const parts = path.split('/');
   const odd = parts.some((part, index) => part === '..' || (part === '.' && index > 0));
   if (odd) throw new CopyProblem(`${given}: "." and ".." are not supported inside a destination`);
-  const absolute = posix.resolve(workingDir, path);
+  const absolute = posix.resolve('/', workingDir, path);
   return absolute !== '/' && (path === '.' || path.endsWith('/')) ? `${absolute}/` : absolute;
 }
 

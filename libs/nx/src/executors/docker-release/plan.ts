@@ -85,8 +85,7 @@ export function planDockerRelease(
     outputPath: outputInWorkspace(workspaceRoot, options.outputPath),
     platforms: images.map((image) => ({
       ...image,
-      command:
-        chosen.builder === 'buildx' ? buildxCommand(options, facts, image) : undefined,
+      command: chosen.builder === 'buildx' ? buildxCommand(options, facts, image) : undefined,
     })),
   };
 }

@@ -73,7 +73,8 @@ export function openBaseStore({ folders, cache, origin, progress }: StorePlaces)
     for (const place of places) {
       const path = join(place, name);
       const found = await sizeOf(path);
-      if (found === undefined || found > MAX_DOCUMENT_BYTES || (size !== undefined && found !== size)) continue;
+      if (found === undefined || found > MAX_DOCUMENT_BYTES || (size !== undefined && found !== size))
+        continue;
       const bytes = await readFile(path);
       if (digestOf(bytes) === digest) return note(bytes, path);
     }
@@ -99,7 +100,10 @@ export function openBaseStore({ folders, cache, origin, progress }: StorePlaces)
     documents,
     async getManifest(reference): Promise<RegistryManifest> {
       if (!isDigest(reference))
-        throw new OciError('INVALID_REFERENCE', `base: expected a digest, found ${JSON.stringify(reference)}`);
+        throw new OciError(
+          'INVALID_REFERENCE',
+          `base: expected a digest, found ${JSON.stringify(reference)}`,
+        );
       const bytes = await document(
         reference,
         undefined,
