@@ -1,12 +1,14 @@
 import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { basename, dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { ClosingLineReporter } from './tools/testing/src/closing-line-reporter.ts';
 
 // Two at least: these tests wait for other programs as much as they compute.
 const maxWorkers = Math.max(2, availableParallelism() - 1);
+
+const setupFiles = [join(import.meta.dirname, 'tools/testing/src/cost/measure-file.ts')];
 
 // They take minutes each: started last, they would leave a processor idle at the end.
 const LONGEST = [
@@ -32,12 +34,15 @@ export default defineConfig({
   test: {
     projects: [
       // The sidecar's tests watch the clock: they share the machine with none of the others, which compile and pack.
-      'apps/*/vitest.config.ts',
-      'apps/*/vitest.timed.config.ts',
+      ...globSync('apps/*/vitest*.config.ts', { cwd: import.meta.dirname }).map((config) => ({
+        extends: `./${config}`,
+        root: `./${dirname(config)}`,
+        test: { setupFiles },
+      })),
       ...globSync('{libs,tools}/*/vitest.config.ts', { cwd: import.meta.dirname }).map((config) => ({
         extends: `./${config}`,
         root: `./${dirname(config)}`,
-        test: { name: basename(dirname(config)), maxWorkers, sequence: { groupOrder: 1 } },
+        test: { name: basename(dirname(config)), maxWorkers, setupFiles, sequence: { groupOrder: 1 } },
       })),
     ],
     sequence: { sequencer: LongestFirst },

@@ -1,7 +1,7 @@
 import { lstat, realpath } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { type ManifestFile, readManifest } from '../../artifacts/manifest.ts';
-import type { Platform } from '../../artifacts/platform.ts';
+import { type Platform, parsePlatforms } from '../../artifacts/platform.ts';
 import { readReport, type VerifyReport } from '../../artifacts/verify-report.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { sha256OfFile } from '../../files/hash.ts';
@@ -12,7 +12,9 @@ import {
   readEngineFacts,
 } from '../../image/builder-facts.ts';
 import type { BuildContext, ContextFile } from '../../image/context.ts';
+import { type BaseReading, type Bases, readBases } from '../../image/base/read-bases.ts';
 import { artifactChanged } from '../../image/daemonless.ts';
+import { parsedDockerfile } from '../../image/release-images.ts';
 import { type ImageSources, readImageSources, readPackageFacts } from '../../image/sources.ts';
 import type { ProjectContext } from '../project-context.ts';
 import type { DockerReleaseOptions } from './options.ts';
@@ -22,6 +24,8 @@ export interface ReleaseFacts {
   readonly manifest: ManifestFile;
   readonly reports: ReadonlyMap<Platform, VerifyReport>;
   readonly sources: ImageSources;
+  /** What the Dockerfile starts from, for each platform; none where that is nothing. */
+  readonly bases: Bases;
   /** Undefined where buildx is not wanted. */
   readonly builder: BuilderFacts | undefined;
   /** Undefined where none answers. */
@@ -34,6 +38,7 @@ export interface ReleaseFacts {
 export async function readReleaseFacts(
   options: DockerReleaseOptions,
   workspaceRoot: string,
+  reading: BaseReading = {},
 ): Promise<ReleaseFacts> {
   const [manifest, sources, { builder, engine }] = await Promise.all([
     readManifest(resolve(workspaceRoot, options.inputPath)),
@@ -47,8 +52,14 @@ export async function readReleaseFacts(
     const report = await readReport(resolve(workspaceRoot, options.verifyPath), platform);
     if (report !== undefined) reports.set(platform, report);
   }
+  const wanted = options.platforms === undefined ? undefined : new Set(parsePlatforms(options.platforms));
+  const platforms = manifest.manifest.platforms
+    .map(({ platform }) => platform)
+    .filter((platform) => wanted?.has(platform) ?? true);
+  const dockerfile = parsedDockerfile(options, sources, manifest.manifest);
+  const bases = await readBases(workspaceRoot, dockerfile, platforms, reading);
   const now = Math.floor(Date.now() / 1000);
-  return { manifest, reports, sources, builder, engine, now };
+  return { manifest, reports, sources, bases, builder, engine, now };
 }
 
 async function readDocker({
