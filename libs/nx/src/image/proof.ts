@@ -12,6 +12,7 @@ import {
   layerReadings,
   platformName,
   type ReadEntry,
+  readBlob,
 } from '@prebuilt/oci';
 import { PrebuiltError, type PrebuiltErrorCode } from '../errors.ts';
 import { settleAll } from '../process/settle-all.ts';
