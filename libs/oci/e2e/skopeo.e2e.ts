@@ -18,7 +18,7 @@ import { digestHex, digestOf } from '../src/digest.ts';
 
 const run = promisify(execFile);
 // It waits between its tries, as we do, but by a clock that nobody can put forward.
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 30_000;
 const SKOPEO = await run('skopeo', ['--version']).then(
   () => true,
   () => false,

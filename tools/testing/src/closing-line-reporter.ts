@@ -1,8 +1,7 @@
 import { appendFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import type { Reporter, SerializedError, TestModule, TestSuite, Vitest } from 'vitest/node';
-import budget from './cost/budget.json' with { type: 'json' };
-import { type FileCost, overBudget, slowestFiles } from './cost/file-costs.ts';
+import { type CostBudget, type FileCost, overBudget, slowestFiles } from './cost/file-costs.ts';
 import { machineUse } from './cost/processor-time.ts';
 
 /** What became of a run's tests. A hook or a file that failed counts as one failure. */
@@ -21,8 +20,13 @@ const SLOWEST = 15;
  * line goes there instead, for a caller that prints more after the tests.
  */
 export class ClosingLineReporter implements Reporter {
+  readonly #budget: CostBudget;
   #root = process.cwd();
   #before = machineUse();
+
+  constructor(budget: CostBudget) {
+    this.#budget = budget;
+  }
 
   onInit(vitest: Vitest): void {
     this.#root = vitest.config.root;
@@ -36,8 +40,10 @@ export class ClosingLineReporter implements Reporter {
     const costs = modules.map((module) => costOf(module, this.#root));
     const { busy, idle } = machineUse(this.#before);
     process.stdout.write(`\n${slowestFiles(costs, SLOWEST)}\n`);
-    process.stdout.write(`the machine's processors: busy ${busy.toFixed(0)} s, idle ${idle.toFixed(0)} s\n\n`);
-    const exceeded = overBudget(costs, budget);
+    process.stdout.write(
+      `the machine's processors: busy ${busy.toFixed(0)} s, idle ${idle.toFixed(0)} s\n\n`,
+    );
+    const exceeded = overBudget(costs, this.#budget);
     if (exceeded.length > 0) {
       process.stdout.write(exceeded.map((message) => `error: ${message}\n`).join(''));
       process.exitCode = 1;
@@ -76,8 +82,10 @@ function failedItself(suite: TestModule | TestSuite): boolean {
 }
 
 function costOf(module: TestModule, root: string): FileCost {
-  const { prepareDuration, environmentSetupDuration, setupDuration, collectDuration, duration } = module.diagnostic();
-  const milliseconds = prepareDuration + environmentSetupDuration + setupDuration + collectDuration + duration;
+  const { prepareDuration, environmentSetupDuration, setupDuration, collectDuration, duration } =
+    module.diagnostic();
+  const milliseconds =
+    prepareDuration + environmentSetupDuration + setupDuration + collectDuration + duration;
   return {
     file: relative(root, module.moduleId),
     wallSeconds: milliseconds / 1000,

@@ -28,7 +28,8 @@ export function slowestFiles(costs: readonly FileCost[], count: number): string 
       processorSeconds: sum(({ processorSeconds }) => processorSeconds),
     },
   ].map(
-    ({ file, wallSeconds, processorSeconds }) => `${seconds(wallSeconds)}  ${seconds(processorSeconds)}  ${file}`,
+    ({ file, wallSeconds, processorSeconds }) =>
+      `${seconds(wallSeconds)}  ${seconds(processorSeconds)}  ${file}`,
   );
   return [`${'wall'.padStart(9)}  ${'processor'.padStart(9)}  slowest files`, ...rows].join('\n');
 }
@@ -40,11 +41,6 @@ export function overBudget(costs: readonly FileCost[], budget: CostBudget): read
     if (processorSeconds <= allowed) return [];
     return `${file} used ${processorSeconds.toFixed(1)} s of processor time, its budget is ${allowed} s: make it cheaper, or give it more in tools/testing/src/cost/budget.json`;
   });
-}
-
-/** Files that the budget names and that are not among those given: renamed, or gone. */
-export function unknownFiles(budget: CostBudget, files: ReadonlySet<string>): readonly string[] {
-  return Object.keys(budget.files).filter((file) => !files.has(file));
 }
 
 function seconds(value: number): string {

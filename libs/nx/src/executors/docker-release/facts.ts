@@ -5,18 +5,12 @@ import { type Platform, parsePlatforms } from '../../artifacts/platform.ts';
 import { readReport, type VerifyReport } from '../../artifacts/verify-report.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { sha256OfFile } from '../../files/hash.ts';
-import {
-  type BuilderFacts,
-  type EngineFacts,
-  readDockerFacts,
-  readEngineFacts,
-} from '../../image/builder-facts.ts';
-import type { BuildContext, ContextFile } from '../../image/context.ts';
 import { type BaseReading, type Bases, readBases } from '../../image/base/read-bases.ts';
+import { type BuilderFacts, type EngineFacts, readDockerFacts } from '../../image/builder-facts.ts';
+import type { BuildContext, ContextFile } from '../../image/context.ts';
 import { artifactChanged } from '../../image/daemonless.ts';
 import { parsedDockerfile } from '../../image/release-images.ts';
-import { type ImageSources, readImageSources, readPackageFacts } from '../../image/sources.ts';
-import type { ProjectContext } from '../project-context.ts';
+import { type ImageSources, readImageSources } from '../../image/sources.ts';
 import type { DockerReleaseOptions } from './options.ts';
 
 /** Everything a release of an image is planned from. */
@@ -43,7 +37,7 @@ export async function readReleaseFacts(
   const [manifest, sources, { builder, engine }] = await Promise.all([
     readManifest(resolve(workspaceRoot, options.inputPath)),
     readImageSources(workspaceRoot, options.dockerfile),
-    readDocker(options),
+    readDockerFacts(options.builder, options.builderName),
     // What runs buildx takes as long to load as docker to answer.
     options.builder === 'daemonless' ? undefined : import('../../image/buildx.ts'),
   ]);
@@ -60,33 +54,6 @@ export async function readReleaseFacts(
   const bases = await readBases(workspaceRoot, dockerfile, platforms, reading);
   const now = Math.floor(Date.now() / 1000);
   return { manifest, reports, sources, bases, builder, engine, now };
-}
-
-async function readDocker({
-  builder,
-  builderName,
-}: Pick<DockerReleaseOptions, 'builder' | 'builderName'>): Promise<Pick<ReleaseFacts, 'builder' | 'engine'>> {
-  if (builder === 'daemonless') return { builder: undefined, engine: await readEngineFacts() };
-  return readDockerFacts(builderName);
-}
-
-/**
- * What an image depends on beyond files: which builder packs it, with its versions and those of the engine, and what the
- * labels are read from.
- */
-export async function readKeyFacts(
-  { builder = 'auto', builderName, imageSource, imageLicenses }: Partial<DockerReleaseOptions>,
-  { root }: ProjectContext,
-): Promise<unknown> {
-  const [packageFacts, docker] = await Promise.all([
-    readPackageFacts(join(root, 'package.json')),
-    readDocker({ builder, ...(builderName !== undefined && { builderName }) }),
-  ]);
-  return {
-    ...docker,
-    repository: imageSource ?? packageFacts.repository,
-    license: imageLicenses ?? packageFacts.license,
-  };
 }
 
 /**

@@ -46,7 +46,7 @@ ${REGISTRIES.map(registrySection).join('\n\n')}
 ## What registries were seen to do
 
 ${QUIRKS.length} ways, each with where it was reported or is documented, what a publish comes to, and what
-\`skopeo copy\` (Debian’s 1.9.3) comes to at the same simulated registry.
+\`skopeo copy\` (Debian’s 1.9.3) comes to at the same simulated registry within half a minute.
 
 ${KINDS.map(kindSection).join('\n\n')}
 `;
