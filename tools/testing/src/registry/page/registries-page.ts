@@ -41,6 +41,17 @@ page, and none of their programs ran.
 
 How credentials, certificates and proxies are found is in [publishing](publishing.md#credentials).
 
+## Base images and mirrors
+
+A base image is read with the right to pull alone, by whoever is logged in to its registry, else anonymously: many
+registries limit how much anonymous readers of one address get, and a CI runner shares its address. What was read is kept
+in \`.cache/prebuilt\`, so it is asked for once. \`REGISTRY_USERNAME\` and \`REGISTRY_PASSWORD\` are for the registry that is
+pushed to; a base is read with them only where \`REGISTRY_HOST\` names its registry.
+
+\`REGISTRY_MIRRORS=mirror.example/hub,quay.io=mirror.example/quay\` names places that are asked first: for Docker Hub, or for
+the registry before \`=\`. A mirror that does not have the image, does not answer, or gives other bytes is passed over, and
+that is said. Everything is held against its digest, wherever it comes from.
+
 ${REGISTRIES.map(registrySection).join('\n\n')}
 
 ## What registries were seen to do
