@@ -5,7 +5,14 @@ import { growths, pluginStart } from './growths.ts';
 import { imageFloors, images } from './images.ts';
 import { peers } from './peers.ts';
 import { publishChanged, publishes } from './publish.ts';
-import { sidecarChecks, sidecarEndpoints, sidecarMemory, sidecarMounts, sidecarStart } from './sidecar.ts';
+import {
+  sidecarChecks,
+  sidecarEndpoints,
+  sidecarMemory,
+  sidecarMounts,
+  sidecarProcessor,
+  sidecarStart,
+} from './sidecar.ts';
 import { PEER_NAMES, sidecarPeer } from './sidecar-peer.ts';
 import { prebuiltAgainstSource } from './source.ts';
 
@@ -27,6 +34,7 @@ export function benchesFor(peer: string | undefined): readonly Bench[] {
     sidecarStart,
     sidecarMemory,
     sidecarMounts,
+    sidecarProcessor,
     sidecarChecks,
     ...sidecarEndpoints,
     ...(peer === undefined ? [] : sidecarPeer(peer)),
