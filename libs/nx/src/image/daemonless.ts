@@ -62,6 +62,7 @@ export async function assembleImage(
   const parts = platformParts(platform);
   const config = formatImageConfig({
     ...parts,
+    author: plan.author,
     config: plan.config,
     created: sourceDateEpoch,
     history: plan.history,
@@ -86,6 +87,10 @@ function layerEntry({ path, uid, gid, mode, file }: LayerPath, mtime: number): L
  * after the last one where they are others.
  */
 export async function* checkedContent(file: ContextFile): AsyncGenerator<Buffer> {
+  if (file.content !== undefined) {
+    yield Buffer.from(file.content);
+    return;
+  }
   const hash = createHash('sha256');
   for await (const chunk of readChunks(file.source, { kept: 2 })) {
     hash.update(chunk);

@@ -1,5 +1,6 @@
 import { compareBytes } from '@prebuilt/oci';
 import type { ContextFile, ContextFolder, ContextNode } from './context.ts';
+import type { ModeChange } from './file-mode.ts';
 
 /** Who owns a file, and nothing else. */
 export interface Owner {
@@ -34,7 +35,7 @@ export type LayerPath = Owner & {
 export interface CopyOptions {
   readonly owner: Owner;
   /** They keep their own where it is undefined. */
-  readonly mode: number | undefined;
+  readonly mode: ModeChange | undefined;
 }
 
 /** A file can't be put where a folder is, or the other way round. */
@@ -74,6 +75,12 @@ export class FileTree {
     const target = into ? [...parts, name] : parts;
     const folder = this.#folderAt(target.slice(0, -1), options.owner);
     putFile(folder, target.at(-1) ?? '', source.file, target.join('/'), options);
+  }
+
+  /** The file at an absolute path; undefined where there is none. */
+  fileAt(path: string): ContextFile | undefined {
+    const node = this.#nodeAt(split(path));
+    return node?.kind === 'file' ? node.file : undefined;
   }
 
   /** Makes a folder and those above it where they are missing. Throws a `PathConflict`. */
@@ -125,7 +132,7 @@ export class FileTree {
       const folder: TreeFolder = {
         kind: 'folder',
         ...options.owner,
-        mode: options.mode ?? child.mode,
+        mode: options.mode?.(child.mode, true) ?? child.mode,
         children: existing?.children ?? new Map(),
       };
       target.children.set(name, folder);
@@ -144,7 +151,7 @@ function putFile(
   if (folder.children.get(name)?.kind === 'folder') {
     throw new PathConflict(`/${path} is a folder, expected a file or nothing`);
   }
-  folder.children.set(name, { kind: 'file', ...owner, mode: mode ?? file.mode, file });
+  folder.children.set(name, { kind: 'file', ...owner, mode: mode?.(file.mode, false) ?? file.mode, file });
 }
 
 function newFolder({ uid, gid }: Owner): TreeFolder {

@@ -61,7 +61,13 @@ export function planReleaseImages(
     const context = contextOf(artifact, inputPath, manifest.files);
     const labels = imageLabels(options, manifest, artifact, sources.packageFacts);
     const parts = platformParts(platform);
-    const image = planImage(dockerfile, { platform: parts, context, labels, historyFormat });
+    const image = planImage(dockerfile, {
+      platform: parts,
+      context,
+      labels,
+      historyFormat,
+      texts: sources.texts,
+    });
     if (sources.dockerfile === undefined) checkListed(manifest.files ?? [], platform, image);
     return { platform, context, labels, image };
   });
@@ -81,9 +87,10 @@ function checkListed(groups: readonly ListedGroup[], platform: Platform, { layer
 
 /** What a planned image has to be once it is made; every time in it is the source date, in seconds since 1970. */
 export function expectedImage({ platform, image }: ReleaseImage, sourceDateEpoch: number): ExpectedImage {
-  const { config, history, layers } = image;
+  const { author, config, history, layers } = image;
   return {
     platform: platformParts(platform),
+    author,
     config,
     created: sourceDateEpoch,
     history,

@@ -14,6 +14,7 @@ import type { ReadImageConfig } from '../layout/image-schema.ts';
 /** What an image of one platform is to be, as plain data: its configuration whole, and every path of every layer. */
 export interface ExpectedImage {
   readonly platform: DescriptorPlatform;
+  readonly author?: string | undefined;
   readonly config: ContainerConfig;
   /** Seconds since 1970. */
   readonly created: number;

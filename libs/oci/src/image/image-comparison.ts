@@ -85,9 +85,11 @@ function compareManifest(
 }
 
 function compareConfig(expected: ExpectedImage, { config: found }: FoundDocuments): readonly Difference[] {
-  const { platform, created, config } = expected;
+  const { platform, created, author, config } = expected;
   const diffIds = found.rootfs.diff_ids;
-  const planned = JSON.parse(formatImageConfig({ ...platform, config, created, history: [], diffIds }));
+  const planned = JSON.parse(
+    formatImageConfig({ ...platform, author, config, created, history: [], diffIds }),
+  );
   const { history, ...rest } = found as typeof found & { readonly history?: unknown };
   const { history: _, ...plannedRest } = planned;
   return [

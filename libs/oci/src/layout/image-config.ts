@@ -7,6 +7,7 @@ export interface Healthcheck {
   readonly interval?: number | undefined;
   readonly timeout?: number | undefined;
   readonly startPeriod?: number | undefined;
+  readonly startInterval?: number | undefined;
   readonly retries?: number | undefined;
 }
 
@@ -25,6 +26,10 @@ export interface ContainerConfig {
   readonly stopSignal?: string | undefined;
   readonly argsEscaped?: boolean | undefined;
   readonly healthcheck?: Healthcheck | undefined;
+  /** Instructions for images that start from this one. */
+  readonly onBuild?: readonly string[] | undefined;
+  /** What runs commands that are no lists. */
+  readonly shell?: readonly string[] | undefined;
 }
 
 /** A step in an image's history; `createdBy` is the instruction as the builder words it. */
@@ -38,6 +43,7 @@ export interface ImageConfig {
   readonly architecture: string;
   readonly os: string;
   readonly variant?: string | undefined;
+  readonly author?: string | undefined;
   readonly config: ContainerConfig;
   /** Seconds since 1970. */
   readonly created: number;
@@ -54,6 +60,7 @@ export function formatImageConfig(image: ImageConfig): string {
   const created = rfc3339(image.created);
   return goJson({
     architecture: image.architecture,
+    author: image.author,
     config: formatContainerConfig(image.config),
     created,
     history: image.history.map(({ createdBy, emptyLayer }) => ({
@@ -88,8 +95,11 @@ function formatContainerConfig(config: ContainerConfig): object {
       Interval: unlessZero(config.healthcheck.interval),
       Timeout: unlessZero(config.healthcheck.timeout),
       StartPeriod: unlessZero(config.healthcheck.startPeriod),
+      StartInterval: unlessZero(config.healthcheck.startInterval),
       Retries: unlessZero(config.healthcheck.retries),
     },
+    OnBuild: unlessEmpty(config.onBuild),
+    Shell: unlessEmpty(config.shell),
   };
 }
 
