@@ -51,12 +51,15 @@ export type InstructionBody =
 /** An instruction after `FROM`, and the line it starts on, counted from 1. */
 export type Instruction = InstructionBody & { readonly line: number };
 
-/** What an image starts from; words are as written, not yet expanded. */
-export interface FromInstruction {
+/** What an image starts from. */
+export interface From {
+  /** `scratch`, or an image by its reference; expanded. */
   readonly image: string;
+  /** As written. */
   readonly platform: string | undefined;
   /** The stage's name, which nothing else refers to. */
   readonly name: string | undefined;
+  /** The line it stands on, counted from 1. */
   readonly line: number;
 }
 
@@ -66,6 +69,6 @@ export interface Dockerfile {
   readonly escapeCharacter: '\\' | '`';
   /** Each `ARG` before `FROM`: for `FROM`, and for those after it that have no default. */
   readonly globals: readonly (Pair & { readonly line: number })[];
-  readonly from: FromInstruction;
+  readonly from: From;
   readonly instructions: readonly Instruction[];
 }

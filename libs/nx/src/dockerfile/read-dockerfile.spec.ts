@@ -92,6 +92,18 @@ describe('readDockerfile', () => {
     });
   });
 
+  it.each(['scratch', 'debian:12', `gcr.io/distroless/static@sha256:${'a'.repeat(64)}`, '[::1]:5000/b:1'])(
+    'reads what an image starts from: %s',
+    (image) => {
+      expect(read(`# the base\nFROM ${image}\nCOPY a /a\n`).from).toMatchObject({ image, line: 2 });
+    },
+  );
+
+  it('puts ARG before FROM into the name of the image', () => {
+    const { from } = read('ARG V=12 I=debian\nARG T=${I}:$V\nFROM ${T:-x} AS y\nCOPY a /a\n');
+    expect(from.image).toBe('debian:12');
+  });
+
   it('reads ARG before FROM, the platform and the name of the stage', () => {
     const { globals, from } = read(
       'ARG A=1 B\n# c\nARG C=$A\nFROM --platform=$TARGETPLATFORM scratch as Final\nCOPY a /a\n',
@@ -269,6 +281,8 @@ describe('readDockerfile', () => {
       'DOCKERFILE_SYNTAX',
       /:2: COPPY: is not an instruction/,
     ],
+    ['a base for each platform', 'FROM base-$TARGETARCH\nCOPY a /a\n', 'DOCKERFILE_REFUSED', /:1: FROM: TARGETARCH in the name/],
+    ['a base without a name', 'ARG A\nFROM $A\nCOPY a /a\n', 'DOCKERFILE_REFUSED', /:2: FROM: expected "scratch" or/],
     [
       'a syntax line',
       '# syntax=docker/dockerfile:1\nFROM scratch\nCOPY a /a\n',

@@ -3,14 +3,14 @@ import { DockerfileError } from './errors.ts';
 import type {
   CommandForm,
   Dockerfile,
-  FromInstruction,
+  From,
   HealthcheckInstruction,
   Instruction,
   InstructionBody,
   Pair,
 } from './instructions.ts';
 import { HERE_DOCUMENT, readStatements, type Statement } from './statements.ts';
-import { splitWords, WordError } from './words.ts';
+import { expandWord, splitWords, WordError } from './words.ts';
 
 const NO_EXECUTION =
   'Compile before the image is built: Dockerfile.release only copies files and describes the image.';
@@ -18,7 +18,7 @@ const ONE_STAGE =
   'Remove the stages that compile: what they made is in the build context. Keep the last one, and copy from the context.';
 
 /**
- * Reads a Dockerfile that both builders understand alike: one stage, with every instruction but `RUN`. Throws a
+ * Reads a Dockerfile that both builders understand alike: one stage, `FROM scratch` or an image, with every instruction but `RUN`. Throws a
  * `DockerfileError`, with line and instruction, for anything else.
  * https://docs.docker.com/reference/dockerfile/
  */
@@ -48,7 +48,7 @@ export function readDockerfile(bytes: Uint8Array, source: string): Dockerfile {
     .flatMap((each) =>
       read(each, () => argPairs(each.rest, escapeCharacter)).map((pair) => ({ ...pair, line: each.line })),
     );
-  const from = read(statement, () => parseFrom(statement));
+  const from = read(statement, () => parseFrom(statement, globals, escapeCharacter));
   const instructions = rest.map(
     (each): Instruction => ({ ...read(each, () => parseStatement(each, escapeCharacter)), line: each.line }),
   );
@@ -71,11 +71,15 @@ class Refusal extends Error {
   }
 }
 
-function parseFrom({ keyword, rest, line }: Statement): FromInstruction {
+function parseFrom(
+  { keyword, rest, line }: Statement,
+  globals: readonly Pair[],
+  escapeCharacter: string,
+): From {
   if (keyword !== 'FROM') {
     throw new Refusal('expected FROM as the first instruction after ARG', {
       refused: true,
-      hint: 'Start with FROM scratch.',
+      hint: 'Start with FROM scratch, or FROM an image.',
     });
   }
   const { flags, rest: what } = takeFlags(rest, ['platform']);
@@ -90,7 +94,34 @@ function parseFrom({ keyword, rest, line }: Statement): FromInstruction {
       `expected a stage's name of letters, digits, "-", "_" and ".", found ${JSON.stringify(name)}`,
     );
   }
-  return { image, platform: flagValue(flags, 'platform'), name: name?.toLowerCase(), line };
+  const platform = flagValue(flags, 'platform');
+  return { image: baseOf(image, globals, escapeCharacter), platform, name: name?.toLowerCase(), line };
+}
+
+// Every platform starts from the same reference: an index, which has an image of each.
+function baseOf(image: string, globals: readonly Pair[], escapeCharacter: string): string {
+  const values = new Map<string, string | undefined>();
+  const expand = (word: string): string =>
+    expandWord(
+      word,
+      (name) => {
+        if (!/^(TARGET|BUILD)[A-Z]+$/.test(name) || values.has(name)) return values.get(name);
+        throw new Refusal(`${name} in the name of the image is not supported`, {
+          refused: true,
+          hint: 'Name an image that has all platforms: the one of each is taken.',
+        });
+      },
+      escapeCharacter,
+    );
+  for (const { name, value } of globals) {
+    if (image.includes('$')) values.set(name, value === undefined ? undefined : expand(value));
+  }
+  const found = expand(image);
+  if (/^[\w.:/@[\]-]+$/.test(found)) return found;
+  throw new Refusal(
+    `expected "scratch" or the reference of an image, found ${JSON.stringify(found.slice(0, 120))}`,
+    { refused: true, hint: 'Write FROM scratch, or FROM gcr.io/distroless/static@sha256:….' },
+  );
 }
 
 function parseStatement(statement: Statement, escapeCharacter: string): InstructionBody {

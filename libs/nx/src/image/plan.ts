@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
-import type { ContainerConfig, Healthcheck, HistoryEntry } from '@prebuilt/oci';
+import type { ContainerConfig, Descriptor, Healthcheck, HistoryEntry, ImageRepository, InheritedStep } from '@prebuilt/oci';
 import type { PlatformParts } from '../artifacts/platform.ts';
 import { DockerfileError } from '../dockerfile/errors.ts';
 import type {
@@ -13,6 +13,8 @@ import type {
 } from '../dockerfile/instructions.ts';
 import type { HereDocument } from '../dockerfile/statements.ts';
 import { expandDocument, expandWord, variablesIn, WordError } from '../dockerfile/words.ts';
+import type { BaseImage, StoredLayer } from './base/base-image.ts';
+import type { StoredBlob } from './base/store.ts';
 import { type BuildContext, type ContextFile, type ContextFolder, contextTree } from './context.ts';
 import type { ContextTexts } from './context-texts.ts';
 import {
@@ -28,13 +30,29 @@ import { FileTree, type LayerPath, type Owner, PathConflict } from './file-tree.
 import { describeHealthcheck, describePorts, type HistoryFormat, quoteList } from './history.ts';
 import { OwnerError, ownerOf } from './owners.ts';
 
+/** What an image has from its base, and where that is on disk. */
+export interface PlannedBase {
+  /** As the Dockerfile writes it. */
+  readonly name: string;
+  /** In full, with the digest. */
+  readonly reference: string;
+  readonly repository: ImageRepository;
+  readonly manifest: Descriptor;
+  readonly documents: readonly StoredBlob[];
+  readonly layers: readonly StoredLayer[];
+  /** The steps of its history; undefined where the base does not tell of each of its layers. */
+  readonly inherited: readonly InheritedStep[] | undefined;
+}
+
 /** What an image of one platform is, before any byte of it is packed. */
 export interface ImagePlan {
-  readonly config: ContainerConfig;
-  /** What `MAINTAINER` says. */
+  /** Absent of an image from scratch. */
+  readonly base?: PlannedBase | undefined;
+  /** What `MAINTAINER` says, here or in the base. */
   readonly author: string | undefined;
+  readonly config: ContainerConfig;
   readonly history: readonly HistoryEntry[];
-  /** The paths of each layer, in the order of a walk. */
+  /** The paths of each of its own layers, in the order of a walk. */
   readonly layers: readonly (readonly LayerPath[])[];
   /** What only a newer BuildKit than some can do, in the order of lines. */
   readonly needs: readonly BuildKitNeed[];
@@ -56,6 +74,8 @@ export interface ImageFacts {
   readonly historyFormat: HistoryFormat;
   /** What is known of the content of files. */
   readonly texts?: ContextTexts | undefined;
+  /** What it starts from, where that is an image. */
+  readonly base?: BaseImage | undefined;
 }
 
 /*
@@ -77,6 +97,8 @@ const ROOT: Owner = { uid: 0, gid: 0 };
  */
 export function planImage(dockerfile: Dockerfile, facts: ImageFacts): ImagePlan {
   const { source } = dockerfile;
+  if ((dockerfile.from.image === 'scratch') !== (facts.base === undefined))
+    throw new Error(`${source}: planned with another base than ${dockerfile.from.image}`);
   const image = new PlannedImage(dockerfile, facts);
   const at = (where: { readonly line: number; readonly keyword: string }, act: () => void): void => {
     try {
@@ -118,21 +140,24 @@ class PlannedImage {
   readonly #source: string;
   readonly #facts: ImageFacts;
   readonly #context: ContextFolder;
-  readonly #tree = new FileTree();
+  readonly #tree: FileTree;
   readonly #layers: (readonly LayerPath[])[] = [];
   readonly #history: HistoryEntry[] = [];
-  readonly #variables = new Map<string, string>([['PATH', DEFAULT_PATH]]);
-  readonly #env = new Map<string, string>([['PATH', DEFAULT_PATH]]);
-  readonly #labels = new Map<string, string>();
-  readonly #ports = new Set<string>();
-  readonly #volumes = new Set<string>();
+  readonly #variables = new Map<string, string>();
+  /** What has no `=` in the base has no value. */
+  readonly #env = new Map<string, string | undefined>();
+  readonly #labels: Map<string, string>;
+  readonly #ports: Set<string>;
+  readonly #volumes: Set<string>;
   readonly #globals = new Map<string, string | undefined>();
   readonly #triggers: string[] = [];
   readonly #needs: BuildKitNeed[] = [];
-  #user = '';
-  #workingDir = '/';
+  #user: string;
+  #workingDir: string;
   #entrypoint: readonly string[] | undefined;
   #cmd: readonly string[] | undefined;
+  #ownCmd = false;
+  #argsEscaped: boolean;
   #stopSignal: string | undefined;
   #healthcheck: Healthcheck | undefined;
   #shell: readonly string[] | undefined;
@@ -143,6 +168,27 @@ class PlannedImage {
     this.#source = source;
     this.#facts = facts;
     this.#context = contextTree(facts.context);
+    this.#tree = facts.base?.tree.clone() ?? new FileTree();
+    const inherited = facts.base?.config.config;
+    for (const entry of inherited?.env ?? []) {
+      const equals = entry.indexOf('=');
+      const name = equals < 0 ? entry : entry.slice(0, equals);
+      this.#env.set(name, equals < 0 ? undefined : entry.slice(equals + 1));
+    }
+    if (!this.#env.has('PATH')) this.#env.set('PATH', DEFAULT_PATH);
+    for (const [name, value] of this.#env) this.#variables.set(name, value ?? '');
+    this.#labels = new Map(Object.entries(inherited?.labels ?? {}));
+    this.#ports = new Set(inherited?.exposedPorts);
+    this.#volumes = new Set(inherited?.volumes);
+    this.#user = inherited?.user ?? '';
+    this.#workingDir = inherited?.workingDir ?? '/';
+    this.#entrypoint = inherited?.entrypoint;
+    this.#cmd = inherited?.cmd;
+    this.#argsEscaped = inherited?.argsEscaped ?? false;
+    this.#stopSignal = inherited?.stopSignal;
+    this.#healthcheck = inherited?.healthcheck;
+    this.#shell = inherited?.shell;
+    this.#author = facts.base?.config.author;
   }
 
   /** An `ARG` before `FROM`. */
@@ -158,22 +204,15 @@ class PlannedImage {
   }
 
   /** `FROM`. */
-  start({ image, platform }: Dockerfile['from']): void {
-    const given = this.#expandGlobal(image);
+  start({ platform }: Dockerfile['from']): void {
+    if (platform === undefined) return;
     const wanted = this.#platformArg('TARGETPLATFORM') ?? '';
-    const named = platform === undefined ? wanted : this.#expandGlobal(platform);
-    if (named !== wanted) {
-      throw new BaseProblem(
-        `--platform=${platform}: expected the platform that the image is of, ${wanted}, found ${JSON.stringify(named)}`,
-        'Nothing runs while the image is built, so there is no other platform: remove the flag, or write --platform=$TARGETPLATFORM.',
-      );
-    }
-    if (given !== 'scratch') {
-      throw new BaseProblem(
-        `expected "scratch", found ${JSON.stringify(given.slice(0, 120))}`,
-        'Certificates, time zones, users and /tmp come with "image.files" in prebuilt.json, without a base image.',
-      );
-    }
+    const named = this.#expandGlobal(platform);
+    if (named === wanted) return;
+    throw new BaseProblem(
+      `--platform=${platform}: expected the platform that the image is of, ${wanted}, found ${JSON.stringify(named)}`,
+      'Nothing runs while the image is built, so there is no other platform: remove the flag, or write --platform=$TARGETPLATFORM.',
+    );
   }
 
   apply(instruction: Instruction): void {
@@ -210,10 +249,14 @@ class PlannedImage {
         break;
       case 'CMD':
         this.#cmd = this.#commandArgs(instruction.command);
+        this.#ownCmd = true;
+        this.#argsEscaped = true;
         this.#describe(`CMD ${quoteList(this.#cmd)}`);
         break;
       case 'ENTRYPOINT':
         this.#entrypoint = this.#commandArgs(instruction.command);
+        // The arguments of the base were meant for its own entrypoint.
+        if (!this.#ownCmd) this.#cmd = undefined;
         this.#describe(`ENTRYPOINT ${quoteList(this.#entrypoint)}`);
         break;
       case 'SHELL':
@@ -235,17 +278,18 @@ class PlannedImage {
 
   finish(): ImagePlan {
     return {
+      base: this.#facts.base && plannedBase(this.#facts.base),
       config: {
         user: this.#user,
         exposedPorts: [...this.#ports],
-        env: [...this.#env].map(([name, value]) => `${name}=${value}`),
+        env: [...this.#env].map(([name, value]) => (value === undefined ? name : `${name}=${value}`)),
         entrypoint: this.#entrypoint,
         cmd: this.#cmd,
         volumes: [...this.#volumes],
         workingDir: this.#workingDir,
         labels: { ...Object.fromEntries(this.#labels), ...this.#facts.labels },
         stopSignal: this.#stopSignal,
-        argsEscaped: this.#cmd !== undefined,
+        argsEscaped: this.#argsEscaped,
         healthcheck: this.#healthcheck,
         onBuild: this.#triggers,
         shell: this.#shell,
@@ -451,6 +495,8 @@ class PlannedImage {
   }
 
   #listAt(path: string): string | undefined {
+    const list = path === '/etc/passwd' ? 'passwd' : 'group';
+    if (this.#tree.isOfBase(path)) return this.#facts.base?.accounts[list];
     const file = this.#tree.fileAt(path);
     if (file === undefined) return undefined;
     const text = file.content ?? this.#facts.texts?.lists.get(file.sha256);
@@ -462,7 +508,7 @@ class PlannedImage {
   }
 
   #layer(description: string, act: (tree: FileTree) => void, apart = false): void {
-    if (this.#layers.length === MAX_LAYERS) {
+    if (this.#layers.length + (this.#facts.base?.layers.length ?? 0) === MAX_LAYERS) {
       throw new CopyProblem(`makes more than ${MAX_LAYERS} layers, which engines can't mount`);
     }
     if (apart) {
@@ -494,6 +540,11 @@ class PlannedImage {
     this.#history.push({ createdBy, emptyLayer: true });
   }
 
+  #commandArgs(command: CommandForm): readonly string[] {
+    if (command.form === 'exec') return command.args;
+    return [...(this.#shell?.length ? this.#shell : DEFAULT_SHELL), command.text];
+  }
+
   #expand(word: string): string {
     return expandWord(word, (name) => this.#variables.get(name), this.#escape);
   }
@@ -501,16 +552,11 @@ class PlannedImage {
   // As `FROM` has it: what stands before it, and the platform.
   #expandGlobal(word: string): string {
     for (const name of variablesIn(word, this.#escape)) refuseMachineArg(name);
-    const expanded = expandWord(
+    return expandWord(
       word,
       (name) => (this.#globals.has(name) ? this.#globals.get(name) : this.#platformArg(name)),
       this.#escape,
     );
-    return expanded;
-  }
-
-  #commandArgs(command: CommandForm): readonly string[] {
-    return command.form === 'exec' ? command.args : [...(this.#shell ?? DEFAULT_SHELL), command.text];
   }
 
   #expandPlain(word: string): string {
@@ -524,6 +570,11 @@ class PlannedImage {
   #expandPairs(pairs: readonly Pair[]): readonly (readonly [string, string])[] {
     return pairs.map(({ name, value }) => [this.#expand(name), this.#expand(value ?? '')] as const);
   }
+}
+
+function plannedBase({ reference, manifest, documents, config, layers }: BaseImage): PlannedBase {
+  const { name, reference: full, registry, repository } = reference;
+  return { name, reference: full, repository: { registry, repository }, manifest, documents, layers, inherited: config.history };
 }
 
 function checkName(name: string): void {

@@ -38,6 +38,15 @@ export interface HistoryEntry {
   readonly emptyLayer: boolean;
 }
 
+/** A step in the history of a base, as it stands in the base's configuration. */
+export interface InheritedStep {
+  readonly created?: string | undefined;
+  readonly created_by?: string | undefined;
+  readonly author?: string | undefined;
+  readonly comment?: string | undefined;
+  readonly empty_layer?: boolean | undefined;
+}
+
 /** What an image's configuration holds. */
 export interface ImageConfig {
   readonly architecture: string;
@@ -49,6 +58,8 @@ export interface ImageConfig {
   readonly created: number;
   readonly history: readonly HistoryEntry[];
   readonly diffIds: readonly Digest[];
+  /** The steps of the base, before the image's own. */
+  readonly inherited?: readonly InheritedStep[] | undefined;
 }
 
 /**
@@ -63,16 +74,33 @@ export function formatImageConfig(image: ImageConfig): string {
     author: image.author,
     config: formatContainerConfig(image.config),
     created,
-    history: image.history.map(({ createdBy, emptyLayer }) => ({
-      created,
-      created_by: createdBy,
-      comment: 'buildkit.dockerfile.v0',
-      empty_layer: emptyLayer ? true : undefined,
-    })),
+    history: [
+      ...inheritedSteps(image.inherited ?? []),
+      ...image.history.map(({ createdBy, emptyLayer }) => ({
+        created,
+        created_by: createdBy,
+        comment: 'buildkit.dockerfile.v0',
+        empty_layer: emptyLayer ? true : undefined,
+      })),
+    ],
     os: image.os,
     rootfs: { type: 'layers', diff_ids: image.diffIds },
     variant: image.variant,
   });
+}
+
+/**
+ * The steps of a base as BuildKit passes them on: in this order, and without what is empty.
+ * https://github.com/opencontainers/image-spec/blob/v1.1.1/specs-go/v1/config.go
+ */
+export function inheritedSteps(steps: readonly InheritedStep[]): readonly InheritedStep[] {
+  return steps.map((step) => ({
+    created: step.created,
+    created_by: unlessEmpty(step.created_by),
+    author: unlessEmpty(step.author),
+    comment: unlessEmpty(step.comment),
+    empty_layer: step.empty_layer === true ? true : undefined,
+  }));
 }
 
 function formatContainerConfig(config: ContainerConfig): object {

@@ -1,12 +1,11 @@
 import type { Readable } from 'node:stream';
-import type { LayerReading, LayerThreads, ReadEntry } from '@prebuilt/oci';
+import type { Descriptor, LayerReading, LayerThreads, ReadEntry } from '@prebuilt/oci';
 import type { RepositoryClient } from '@prebuilt/oci/registry';
+import type { ProofReaders } from '../../image/proof.ts';
 
 /** Reads layers back from one repository, each of them once. */
-export interface LayerReader {
-  /** The entries of what the registry gives for a layer. */
-  read(reading: LayerReading): Promise<readonly ReadEntry[]>;
-  /** Reads a layer that no manifest names yet, where the registry gives it out before; else `read` does, afterwards. */
+export interface LayerReader extends ProofReaders {
+  /** Reads a layer that no manifest names yet, where the registry gives it out before; else `own` does, afterwards. */
   readAhead(reading: LayerReading): Promise<void>;
 }
 
@@ -31,7 +30,7 @@ export function createLayerReader(client: RepositoryClient, threads: LayerThread
     await ahead;
   }
 
-  async function read(reading: LayerReading): Promise<readonly ReadEntry[]> {
+  async function own(reading: LayerReading): Promise<readonly ReadEntry[]> {
     const ahead = await readings.get(keyOf(reading));
     if (ahead !== undefined) return ahead;
     const now = start(reading, () => client.openBlob(reading.layer));
@@ -39,5 +38,17 @@ export function createLayerReader(client: RepositoryClient, threads: LayerThread
     return now;
   }
 
-  return { read, readAhead };
+  // Platforms may have layers of their bases in common.
+  const bases = new Map<string, Promise<void>>();
+  function base(layer: Descriptor): Promise<void> {
+    const reading =
+      bases.get(layer.digest) ??
+      client.attempt(`read back layer ${layer.digest} of the base`, async () => {
+        for await (const _ of await client.openBlob(layer));
+      });
+    bases.set(layer.digest, reading);
+    return reading;
+  }
+
+  return { own, base, readAhead };
 }
