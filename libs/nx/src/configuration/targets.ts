@@ -131,6 +131,11 @@ export function inferTargets(
       },
       metadata: { description: 'Puts the verified executables into a multi-arch image.' },
     },
+    'docker-load': image && {
+      dependsOn: [named('docker-release')],
+      options: { image: programName(configuration, facts.name), inputPath: at('docker-release') },
+      metadata: { description: 'Puts the image into the local engine, for trying it out.' },
+    },
     sbom: {
       ...cached('sbom'),
       dependsOn: [named('build-binaries')],
