@@ -94,6 +94,10 @@ function layerEntry(entry: LayerPath, sourceDateEpoch: number): LayerEntry {
  * after the last one where they are others.
  */
 export async function* checkedContent(file: ContextFile): AsyncGenerator<Buffer> {
+  if (file.content !== undefined) {
+    yield Buffer.from(file.content);
+    return;
+  }
   const hash = createHash('sha256');
   for await (const chunk of readChunks(file.source, { kept: 2 })) {
     hash.update(chunk);

@@ -1,5 +1,6 @@
 import { compareBytes } from '@prebuilt/oci';
 import type { ContextFile, ContextFolder, ContextNode } from './context.ts';
+import type { ModeChange } from './file-mode.ts';
 
 /** Who owns a file, and nothing else. */
 export interface Owner {
@@ -58,7 +59,7 @@ export function timeOf({ mtime }: LayerPath, sourceDateEpoch: number): number {
 export interface CopyOptions {
   readonly owner: Owner;
   /** They keep their own where it is undefined. */
-  readonly mode: number | undefined;
+  readonly mode: ModeChange | undefined;
 }
 
 /** A file can't be put where a folder is, or the other way round. */
@@ -115,6 +116,12 @@ export class FileTree {
     const target = into ? [...parts, name] : parts;
     const folder = this.#folderAt(target.slice(0, -1), options.owner);
     putFile(folder, target.at(-1) ?? '', source.file, target.join('/'), options);
+  }
+
+  /** The file that was put at an absolute path, links followed; undefined where there is none, or one of the base. */
+  fileAt(path: string): ContextFile | undefined {
+    const node = this.#nodeAt(this.#resolve(split(path)));
+    return node?.kind === 'file' ? node.file : undefined;
   }
 
   /** Makes a folder and those above it where they are missing. Throws a `PathConflict`. */
@@ -261,7 +268,7 @@ export class FileTree {
       const folder: TreeFolder = {
         kind: 'folder',
         ...options.owner,
-        mode: options.mode ?? child.mode,
+        mode: options.mode?.(child.mode, true) ?? child.mode,
         children: existing?.children ?? new Map(),
         ...(existing?.attributes === true && { attributes: true }),
       };
@@ -282,7 +289,7 @@ function putFile(
   if (folder.children.get(name)?.kind === 'folder') {
     throw new PathConflict(`/${path} is a folder, expected a file or nothing`);
   }
-  put(folder, name, { kind: 'file', ...owner, mode: mode ?? file.mode, file });
+  put(folder, name, { kind: 'file', ...owner, mode: mode?.(file.mode, false) ?? file.mode, file });
 }
 
 // A folder's time is that of the last name that came into it or left it.

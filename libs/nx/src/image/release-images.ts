@@ -71,8 +71,14 @@ export function planReleaseImages(
     const context = contextOf(artifact, inputPath, manifest.files);
     const labels = imageLabels(options, manifest, artifact, sources.packageFacts);
     const parts = platformParts(platform);
-    const base = bases?.get(platform);
-    const image = planImage(dockerfile, { platform: parts, context, labels, historyFormat, base });
+    const image = planImage(dockerfile, {
+      platform: parts,
+      context,
+      labels,
+      historyFormat,
+      base: bases?.get(platform),
+      texts: sources.texts,
+    });
     if (sources.dockerfile === undefined) checkListed(manifest.files ?? [], platform, image);
     return { platform, context, labels, image };
   });

@@ -27,6 +27,8 @@ export interface ContainerConfig {
   readonly stopSignal?: string | undefined;
   readonly argsEscaped?: boolean | undefined;
   readonly healthcheck?: Healthcheck | undefined;
+  /** Instructions for images that start from this one. */
+  readonly onBuild?: readonly string[] | undefined;
   /** What runs commands that are no lists. */
   readonly shell?: readonly string[] | undefined;
 }
@@ -125,6 +127,7 @@ function formatContainerConfig(config: ContainerConfig): object {
       StartInterval: unlessZero(config.healthcheck.startInterval),
       Retries: unlessZero(config.healthcheck.retries),
     },
+    OnBuild: unlessEmpty(config.onBuild),
     Shell: unlessEmpty(config.shell),
   };
 }

@@ -44,8 +44,8 @@ export function readPinned(
   platforms: readonly Platform[],
   { folders = [], progress = console.error, ...dependencies }: BaseReading = {},
 ): Promise<Bases> {
-  return withConnection([pinned], { rights: 'pull' }, dependencies, async ({ clientOf }) => {
-    const origin = clientOf(pinned);
+  return withConnection([pinned], { rights: 'pull' }, dependencies, async ({ sourceOf }) => {
+    const origin = sourceOf(pinned, progress);
     const cache = join(workspaceRoot, CACHE_FOLDER, BASE_CACHE);
     const images = await settleAll(
       platforms.map(async (platform) => {
