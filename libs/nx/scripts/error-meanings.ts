@@ -20,6 +20,10 @@ export const ERRORS: Readonly<
     action:
       'Build again with `build-binaries`. Where the files came as an artifact of CI, pack them as a tar: artifacts lose the executable bit.',
   },
+  BASE_IMAGE: {
+    means: 'No image can be built upon the image that `FROM` names, or it is not what its registry says it is.',
+    action: 'The message names what was expected of the base. Name another one, or another digest of it.',
+  },
   BUILDER: {
     means: 'The builder of the image cannot do what is asked, or wrote something other than the plan.',
     action: 'The message names what it lacks and how to provide it. `--builder=daemonless` needs no engine.',

@@ -77,6 +77,16 @@ export function readMountFacts(path: string): MountFacts | undefined {
   return real === path ? facts : factsOf(real);
 }
 
+/**
+ * The mount that a lookup of an absolute path ends in, or is held up by, if that is another machine's or a daemon's to
+ * answer for: whoever looks may have to wait for ever. Never blocks itself.
+ */
+export function distantMount(path: string): MountFacts | undefined {
+  readTable();
+  const facts = factsOf(followLocalLinks(path));
+  return facts === undefined || localTypes.has(facts.fsType) ? undefined : facts;
+}
+
 function followLocalLinks(path: string): string {
   let rest = namesOf(path);
   let real = '';

@@ -34,12 +34,20 @@ export type InstructionBody =
   | { readonly keyword: 'CMD' | 'ENTRYPOINT'; readonly command: CommandForm }
   | { readonly keyword: 'HEALTHCHECK'; readonly check: HealthcheckInstruction };
 
-/** An instruction after `FROM scratch`, and the line it starts on, counted from 1. */
+/** What an image starts from: nothing (`scratch`), or an image by its reference, as it is written. */
+export interface From {
+  readonly image: string;
+  /** The line it stands on, counted from 1. */
+  readonly line: number;
+}
+
+/** An instruction after `FROM`, and the line it starts on, counted from 1. */
 export type Instruction = InstructionBody & { readonly line: number };
 
-/** A Dockerfile that builds `FROM scratch` and only copies and describes. */
+/** A Dockerfile that only copies and describes. */
 export interface Dockerfile {
   readonly source: string;
+  readonly from: From;
   readonly escapeCharacter: '\\' | '`';
   readonly instructions: readonly Instruction[];
 }

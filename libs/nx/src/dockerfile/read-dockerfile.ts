@@ -15,7 +15,7 @@ const NO_EXECUTION =
   'Compile before the image is built: Dockerfile.release only copies files and describes the image.';
 
 /**
- * Reads a Dockerfile that both builders understand alike: one stage `FROM scratch` with `ARG`, `COPY` from the
+ * Reads a Dockerfile that both builders understand alike: one stage `FROM scratch` or an image, with `ARG`, `COPY` from the
  * context, `ENV`, `LABEL`, `EXPOSE`, `USER`, `WORKDIR`, `ENTRYPOINT`, `CMD`, `VOLUME`, `STOPSIGNAL`, `HEALTHCHECK`.
  * Throws a `DockerfileError`, with line and instruction, for anything else.
  * https://docs.docker.com/reference/dockerfile/
@@ -30,7 +30,7 @@ export function readDockerfile(bytes: Uint8Array, source: string): Dockerfile {
       'expected FROM scratch, found no instruction',
     );
   }
-  checkFrom(from, source);
+  const image = baseOf(from, source);
   const instructions = rest.map((statement): Instruction => {
     try {
       return { ...parseStatement(statement, escapeCharacter), line: statement.line };
@@ -46,7 +46,7 @@ export function readDockerfile(bytes: Uint8Array, source: string): Dockerfile {
       hint: `Copy the executable: COPY --chmod=755 NAME-linux-\${TARGETARCH}\${TARGETVARIANT} /NAME`,
     });
   }
-  return { source, escapeCharacter, instructions };
+  return { source, escapeCharacter, from: { image, line: from.line }, instructions };
 }
 
 class Refusal extends Error {
@@ -60,18 +60,22 @@ class Refusal extends Error {
   }
 }
 
-function checkFrom(statement: Statement, source: string): void {
+function baseOf(statement: Statement, source: string): string {
   const refuse = (problem: string, hint: string): never => {
     throw new DockerfileError('DOCKERFILE_REFUSED', { ...statement, source }, problem, { hint });
   };
   if (statement.keyword !== 'FROM') {
     const hint =
-      statement.keyword === 'ARG' ? 'Move the ARG below FROM scratch.' : 'Start with FROM scratch.';
-    refuse('expected FROM scratch as the first instruction', hint);
+      statement.keyword === 'ARG' ? 'Move the ARG below FROM.' : 'Start with FROM scratch, or FROM an image.';
+    refuse('expected FROM as the first instruction', hint);
   }
-  if (statement.rest !== 'scratch') {
-    refuse(`expected "scratch", found ${JSON.stringify(statement.rest.slice(0, 120))}`, NO_EXECUTION);
+  if (!/^[\w.:/@[\]-]+$/.test(statement.rest)) {
+    refuse(
+      `expected "scratch" or the reference of an image, found ${JSON.stringify(statement.rest.slice(0, 120))}`,
+      'Write FROM scratch, or FROM gcr.io/distroless/static@sha256:….',
+    );
   }
+  return statement.rest;
 }
 
 function parseStatement({ keyword, rest }: Statement, escapeCharacter: string): InstructionBody {

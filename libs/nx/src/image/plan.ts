@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import type { ContainerConfig, Healthcheck, HistoryEntry } from '@prebuilt/oci';
+import type { ContainerConfig, Descriptor, Healthcheck, HistoryEntry, ImageRepository, InheritedStep } from '@prebuilt/oci';
 import type { PlatformParts } from '../artifacts/platform.ts';
 import { DockerfileError } from '../dockerfile/errors.ts';
 import type {
@@ -10,6 +10,9 @@ import type {
   Pair,
 } from '../dockerfile/instructions.ts';
 import { expandWord, variablesIn, WordError } from '../dockerfile/words.ts';
+import { findGroup, findUser } from './base/accounts.ts';
+import type { BaseImage, StoredLayer } from './base/base-image.ts';
+import type { StoredBlob } from './base/store.ts';
 import {
   type BuildContext,
   type ContextFolder,
@@ -20,11 +23,28 @@ import {
 import { FileTree, type LayerPath, type Owner, PathConflict } from './file-tree.ts';
 import { describeHealthcheck, describePorts, type HistoryFormat, quoteList } from './history.ts';
 
+/** What an image has from its base, and where that is on disk. */
+export interface PlannedBase {
+  /** As the Dockerfile writes it. */
+  readonly name: string;
+  /** In full, with the digest. */
+  readonly reference: string;
+  readonly repository: ImageRepository;
+  readonly manifest: Descriptor;
+  readonly documents: readonly StoredBlob[];
+  readonly layers: readonly StoredLayer[];
+  /** The steps of its history; undefined where the base does not tell of each of its layers. */
+  readonly inherited: readonly InheritedStep[] | undefined;
+}
+
 /** What an image of one platform is, before any byte of it is packed. */
 export interface ImagePlan {
+  /** Absent of an image from scratch. */
+  readonly base?: PlannedBase | undefined;
+  readonly author?: string | undefined;
   readonly config: ContainerConfig;
   readonly history: readonly HistoryEntry[];
-  /** The paths of each layer, in the order of a walk. */
+  /** The paths of each of its own layers, in the order of a walk. */
   readonly layers: readonly (readonly LayerPath[])[];
 }
 
@@ -34,6 +54,8 @@ export interface ImageFacts {
   readonly context: BuildContext;
   readonly labels: Readonly<Record<string, string>>;
   readonly historyFormat: HistoryFormat;
+  /** What it starts from, where that is an image. */
+  readonly base?: BaseImage | undefined;
 }
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -46,6 +68,8 @@ const ROOT: Owner = { uid: 0, gid: 0 };
  * builders would not take alike.
  */
 export function planImage(dockerfile: Dockerfile, facts: ImageFacts): ImagePlan {
+  if ((dockerfile.from.image === 'scratch') !== (facts.base === undefined))
+    throw new Error(`${dockerfile.source}: planned with another base than ${dockerfile.from.image}`);
   const image = new PlannedImage(dockerfile.escapeCharacter, facts);
   for (const instruction of dockerfile.instructions) {
     try {
@@ -76,25 +100,49 @@ class PlannedImage {
   readonly #escape: string;
   readonly #facts: ImageFacts;
   readonly #context: ContextFolder;
-  readonly #tree = new FileTree();
+  readonly #tree: FileTree;
   readonly #layers: (readonly LayerPath[])[] = [];
   readonly #history: HistoryEntry[] = [];
-  readonly #variables = new Map<string, string>([['PATH', DEFAULT_PATH]]);
-  readonly #env = new Map<string, string>([['PATH', DEFAULT_PATH]]);
-  readonly #labels = new Map<string, string>();
-  readonly #ports = new Set<string>();
-  readonly #volumes = new Set<string>();
-  #user = '';
-  #workingDir = '/';
+  readonly #variables = new Map<string, string>();
+  /** What has no `=` in the base has no value. */
+  readonly #env = new Map<string, string | undefined>();
+  readonly #labels: Map<string, string>;
+  readonly #ports: Set<string>;
+  readonly #volumes: Set<string>;
+  #user: string;
+  #workingDir: string;
   #entrypoint: readonly string[] | undefined;
   #cmd: readonly string[] | undefined;
+  #ownCmd = false;
+  #argsEscaped: boolean;
   #stopSignal: string | undefined;
   #healthcheck: Healthcheck | undefined;
+  readonly #shell: readonly string[] | undefined;
 
   constructor(escapeCharacter: string, facts: ImageFacts) {
     this.#escape = escapeCharacter;
     this.#facts = facts;
     this.#context = contextTree(facts.context);
+    this.#tree = facts.base?.tree.clone() ?? new FileTree();
+    const inherited = facts.base?.config.config;
+    for (const entry of inherited?.env ?? []) {
+      const equals = entry.indexOf('=');
+      const name = equals < 0 ? entry : entry.slice(0, equals);
+      this.#env.set(name, equals < 0 ? undefined : entry.slice(equals + 1));
+    }
+    if (!this.#env.has('PATH')) this.#env.set('PATH', DEFAULT_PATH);
+    for (const [name, value] of this.#env) this.#variables.set(name, value ?? '');
+    this.#labels = new Map(Object.entries(inherited?.labels ?? {}));
+    this.#ports = new Set(inherited?.exposedPorts);
+    this.#volumes = new Set(inherited?.volumes);
+    this.#user = inherited?.user ?? '';
+    this.#workingDir = inherited?.workingDir ?? '/';
+    this.#entrypoint = inherited?.entrypoint;
+    this.#cmd = inherited?.cmd;
+    this.#argsEscaped = inherited?.argsEscaped ?? false;
+    this.#stopSignal = inherited?.stopSignal;
+    this.#healthcheck = inherited?.healthcheck;
+    this.#shell = inherited?.shell;
   }
 
   apply(instruction: Instruction): void {
@@ -129,11 +177,15 @@ class PlannedImage {
         this.#workdir(this.#expand(instruction.word));
         break;
       case 'CMD':
-        this.#cmd = commandArgs(instruction.command);
+        this.#cmd = this.#commandArgs(instruction.command);
+        this.#ownCmd = true;
+        this.#argsEscaped = true;
         this.#describe(`CMD ${quoteList(this.#cmd)}`);
         break;
       case 'ENTRYPOINT':
-        this.#entrypoint = commandArgs(instruction.command);
+        this.#entrypoint = this.#commandArgs(instruction.command);
+        // The arguments of the base were meant for its own entrypoint.
+        if (!this.#ownCmd) this.#cmd = undefined;
         this.#describe(`ENTRYPOINT ${quoteList(this.#entrypoint)}`);
         break;
       case 'HEALTHCHECK':
@@ -144,18 +196,21 @@ class PlannedImage {
 
   finish(): ImagePlan {
     return {
+      base: this.#facts.base && plannedBase(this.#facts.base),
+      author: this.#facts.base?.config.author,
       config: {
         user: this.#user,
         exposedPorts: [...this.#ports],
-        env: [...this.#env].map(([name, value]) => `${name}=${value}`),
+        env: [...this.#env].map(([name, value]) => (value === undefined ? name : `${name}=${value}`)),
         entrypoint: this.#entrypoint,
         cmd: this.#cmd,
         volumes: [...this.#volumes],
         workingDir: this.#workingDir,
         labels: { ...Object.fromEntries(this.#labels), ...this.#facts.labels },
         stopSignal: this.#stopSignal,
-        argsEscaped: this.#cmd !== undefined,
+        argsEscaped: this.#argsEscaped,
         healthcheck: this.#healthcheck,
+        shell: this.#shell,
       },
       history: this.#history,
       layers: this.#layers,
@@ -241,14 +296,14 @@ class PlannedImage {
       this.#describe('WORKDIR /');
       return;
     }
-    const owner = this.#user === '' ? ROOT : ownerOf(this.#user, 'USER');
+    const owner = this.#user === '' ? ROOT : this.#ownerOf(this.#user, 'USER');
     this.#layer(`WORKDIR ${absolute}`, (tree) => tree.makeFolder(absolute, owner));
   }
 
   #copy(copy: Extract<InstructionBody, { readonly keyword: 'COPY' }>): void {
     const chown = copy.chown === undefined ? undefined : this.#expandPlain(copy.chown);
     const chmod = copy.chmod === undefined ? undefined : this.#expandPlain(copy.chmod);
-    const owner = chown === undefined ? ROOT : ownerOf(chown, '--chown');
+    const owner = chown === undefined ? ROOT : this.#ownerOf(chown, '--chown');
     const mode = chmod === undefined ? undefined : modeOf(chmod);
     const names = copy.sources.map((source) => this.#expandPlain(source));
     const given = this.#expandPlain(copy.destination);
@@ -304,7 +359,7 @@ class PlannedImage {
   }
 
   #layer(description: string, act: (tree: FileTree) => void, apart = false): void {
-    if (this.#layers.length === LAYER_LIMIT) {
+    if (this.#layers.length + (this.#facts.base?.layers.length ?? 0) === LAYER_LIMIT) {
       throw new CopyProblem(`makes more than ${LAYER_LIMIT} layers, which engines can't mount`);
     }
     if (apart) {
@@ -332,6 +387,39 @@ class PlannedImage {
     this.#describe(describeHealthcheck(test, check));
   }
 
+  #commandArgs(command: CommandForm): readonly string[] {
+    if (command.form === 'exec') return command.args;
+    return [...(this.#shell?.length ? this.#shell : ['/bin/sh', '-c']), command.text];
+  }
+
+  // Names are looked up in the lists of the base, as long as these are the base's.
+  #ownerOf(text: string, what: string): Owner {
+    const [user = '', group, ...more] = text.split(':');
+    const { base } = this.#facts;
+    const lists = base?.accounts ?? { passwd: undefined, group: undefined };
+    const named = idOf(user);
+    const owner =
+      named === undefined && this.#tree.isOfBase('/etc/passwd')
+        ? findUser(lists, user)
+        : named !== undefined
+          ? { uid: named, gid: named }
+          : undefined;
+    const numbered = group === undefined ? undefined : idOf(group);
+    const gid =
+      group === undefined
+        ? owner?.gid
+        : numbered === undefined && this.#tree.isOfBase('/etc/group')
+          ? findGroup(lists, group)
+          : numbered;
+    if (owner !== undefined && gid !== undefined && more.length === 0) return { uid: owner.uid, gid };
+    throw new CopyProblem(
+      `${what}: expected numbers such as 65534 or 1000:1001${base === undefined ? '' : `, or names of ${base.reference.name}`}, found ${JSON.stringify(text)}`,
+      base === undefined
+        ? 'An image from scratch has no list of users to look names up in.'
+        : 'Names are looked up in /etc/passwd and /etc/group of the base.',
+    );
+  }
+
   #describe(createdBy: string): void {
     this.#history.push({ createdBy, emptyLayer: true });
   }
@@ -353,8 +441,9 @@ class PlannedImage {
   }
 }
 
-function commandArgs(command: CommandForm): readonly string[] {
-  return command.form === 'exec' ? command.args : ['/bin/sh', '-c', command.text];
+function plannedBase({ reference, manifest, documents, config, layers }: BaseImage): PlannedBase {
+  const { name, reference: full, registry, repository } = reference;
+  return { name, reference: full, repository: { registry, repository }, manifest, documents, layers, inherited: config.history };
 }
 
 function checkName(name: string): void {
@@ -372,15 +461,8 @@ function refuseMachineArg(name: string): void {
     throw new WordError(`${name}: depends on the machine that builds, not on the image`);
 }
 
-function ownerOf(text: string, what: string): Owner {
-  const [, user, group] = /^(\d{1,10})(?::(\d{1,10}))?$/.exec(text) ?? [];
-  const uid = Number(user);
-  const gid = Number(group ?? user);
-  if (user !== undefined && uid < 2 ** 31 && gid < 2 ** 31) return { uid, gid };
-  throw new CopyProblem(
-    `${what}: expected numbers such as 65534 or 1000:1001, found ${JSON.stringify(text)}`,
-    'An image from scratch has no list of users to look names up in.',
-  );
+function idOf(text: string): number | undefined {
+  return /^\d{1,10}$/.test(text) && Number(text) < 2 ** 31 ? Number(text) : undefined;
 }
 
 function modeOf(text: string): number {

@@ -28,6 +28,7 @@ EXPOSE 80
 
 const facts: ReleaseFacts = {
   manifest: { manifest: sampleManifest, sha256: 'd'.repeat(64) },
+  bases: new Map(),
   reports: new Map(
     sampleManifest.platforms.map(({ platform, sha256 }) => [
       platform,

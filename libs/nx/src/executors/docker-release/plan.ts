@@ -37,6 +37,8 @@ export interface DockerReleasePlan {
 export interface PlatformFolders {
   readonly context: string;
   readonly layout: string;
+  /** The layout of the base, where there is one. */
+  readonly base: string;
 }
 
 /**
@@ -70,6 +72,7 @@ export function planDockerRelease(
     inputPath,
     sources: facts.sources,
     historyFormat: historyFormat(facts),
+    bases: facts.bases,
   });
   return {
     ...chosen,
@@ -83,7 +86,7 @@ export function planDockerRelease(
     platforms: images.map((image) => ({
       ...image,
       command:
-        chosen.builder === 'buildx' ? buildxCommand(options, facts, image.platform, image.labels) : undefined,
+        chosen.builder === 'buildx' ? buildxCommand(options, facts, image) : undefined,
     })),
   };
 }
@@ -99,7 +102,7 @@ export function platformFolders(
 ): PlatformFolders {
   const id = createHash('sha256').update(manifestSha256).update(dockerfile).digest('hex').slice(0, 16);
   const suffix = platformSuffix(platform);
-  return { context: `context-${id}-${suffix}`, layout: `layout/${suffix}` };
+  return { context: `context-${id}-${suffix}`, layout: `layout/${suffix}`, base: `base/${suffix}` };
 }
 
 /*
@@ -112,8 +115,7 @@ export function platformFolders(
 function buildxCommand(
   options: DockerReleaseOptions,
   facts: ReleaseFacts,
-  platform: Platform,
-  labels: Readonly<Record<string, string>>,
+  { platform, labels, image: { base } }: ReleaseImage,
 ): Command {
   const folders = platformFolders(
     facts.manifest.sha256,
@@ -143,6 +145,9 @@ function buildxCommand(
       '--progress=plain',
       `--build-arg=SOURCE_DATE_EPOCH=${facts.manifest.manifest.sourceDateEpoch}`,
       ...Object.entries(labels).map(([name, value]) => `--label=${name}=${value}`),
+      ...(base === undefined
+        ? []
+        : [`--build-context=${base.name}=oci-layout://${folders.base}@${base.manifest.digest}`]),
       `--output=${output.join(',')}`,
       folders.context,
     ],

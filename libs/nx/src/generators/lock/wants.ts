@@ -5,7 +5,7 @@ import { type Platform, parsePlatform, parsePlatforms } from '../../artifacts/pl
 import { PrebuiltError } from '../../errors.ts';
 import { debianName } from '../../lock/lock.ts';
 import { PACKAGE } from '../../package.ts';
-import { SYSROOT_PACKAGES } from '../../sysroot/sysroot.ts';
+import { SYSROOT_PACKAGES } from '../../sysroot/plan.ts';
 import { configureToolchain, detectToolchain, type ToolchainSetting } from '../../toolchains/index.ts';
 import { projectFolder } from '../tree-folder.ts';
 import type { LockOptions } from './options.ts';
