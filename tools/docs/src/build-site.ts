@@ -43,7 +43,7 @@ export async function buildSite({ staging, output, base, repository }: SiteOptio
       [
         'style',
         {},
-        '.vp-doc :not(pre)>code,.vp-doc a{overflow-wrap:anywhere}.vp-doc :not(pre)>code{white-space:normal}',
+        '.vp-doc :not(pre)>code,.vp-doc a{overflow-wrap:anywhere}.vp-doc :not(pre)>code{white-space:normal}.vp-doc pre{overflow-x:auto}',
       ],
     ],
     base,
