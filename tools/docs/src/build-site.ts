@@ -6,7 +6,7 @@ import { FIRST_PAGE, SECTIONS, sitePages, titleOf } from './site-pages.ts';
 
 /** Where the site comes from and goes to. */
 export interface SiteOptions {
-  /** Filled anew with the pages as VitePress reads them. */
+  /** Emptied, then filled with the pages as VitePress reads them. */
   readonly staging: string;
   /** Replaced by the site. */
   readonly output: string;

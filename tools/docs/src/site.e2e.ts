@@ -157,7 +157,8 @@ inBrowser('the search finds an error code and opens its section', async (chrome)
 });
 
 inBrowser('follows dark mode, and fits a phone', async (chrome) => {
-  for (const path of ['', 'quick-starts.html', 'checks.html', 'reference/targets.html', 'performance.html']) {
+  const paths = ['', 'quick-starts.html', 'checks.html', 'reference/targets.html', 'performance.html'];
+  const looks = paths.map(async (path) => {
     const { page, problems } = await open(chrome, path, {
       colorScheme: 'dark',
       viewport: { width: 360, height: 740 },
@@ -174,5 +175,6 @@ inBrowser('follows dark mode, and fits a phone', async (chrome) => {
     });
     expect(problems).toEqual([]);
     await page.close();
-  }
+  });
+  await Promise.all(looks);
 });
