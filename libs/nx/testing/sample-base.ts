@@ -52,7 +52,7 @@ export const BASE_TIME = 1_600_000_000;
 const AMD64 = { architecture: 'amd64', os: 'linux' };
 const ARM64 = { architecture: 'arm64', os: 'linux', variant: 'v8' };
 
-/** Makes a base of linux/amd64 and linux/arm64, unless told. */
+/** Makes a base of the given platforms, which default to linux/amd64 and linux/arm64. */
 export function makeBase(sample: SampleBase): MadeBase {
   const { docker = false, compression = 'gzip', platforms = [AMD64, ARM64] } = sample;
   const manifests: { descriptor: Descriptor; bytes: Buffer }[] = [];

@@ -88,7 +88,7 @@ export async function adoptImage(
 const EXPORTER = 'buildkit.exporter.image.v0';
 
 /*
- * BuildKit before 0.23 sets the times inside the layers of a base too, and writes them anew, so that they are no longer
+ * BuildKit before 0.23 sets the times inside the layers of a base too, and rewrites them, so that they are no longer
  * those of the base (0.13, seen). So only what it built upon the base is taken, and put upon the layers that the base has in
  * its registry: the layers above, and the configuration, in which the base's diffIDs and history take the place of those
  * that BuildKit made of them, and the image's own time that of the base, which BuildKit keeps (0.13, seen). How many layers there are above is held against the plan afterwards.

@@ -7,7 +7,7 @@ import type { Resolver } from './resolve.ts';
 import type { LockWants } from './wants.ts';
 
 /**
- * The lock with every line that is wanted. Lines that are there stay as they are; a refresh looks all of them up anew.
+ * The lock with every line that is wanted. Lines that are there stay as they are; a refresh looks all of them up again.
  * None is ever dropped: whoever wants no more of it takes it out by hand. Throws `LOCKFILE` where platforms would get
  * different C libraries.
  */

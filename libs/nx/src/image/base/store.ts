@@ -39,7 +39,7 @@ export interface StorePlaces {
 const MAX_DOCUMENT_BYTES = 4 * 1024 * 1024;
 
 /**
- * Opens the blobs of one base. What is damaged on disk is fetched anew; what a registry gives is kept once it has the size
+ * Opens the blobs of one base. What is damaged on disk is fetched again; what a registry gives is kept once it has the size
  * and digest that its descriptor names. Throws what the registry's client throws.
  */
 export function openBaseStore({ folders, cache, origin, progress }: StorePlaces): BaseStore {
@@ -120,7 +120,7 @@ export function openBaseStore({ folders, cache, origin, progress }: StorePlaces)
         if ((await sizeOf(path)) !== descriptor.size) continue;
         if ((await sha256OfFile(path)) === name)
           return { descriptor, path, result: await read(readChunks(path)) };
-        progress(`${path}: is not the blob that its name says, and is fetched anew`);
+        progress(`${path}: is not the blob that its name says, and is fetched again`);
       }
       const path = await fetchLayer(descriptor);
       return { descriptor, path, result: await read(readChunks(path)) };
