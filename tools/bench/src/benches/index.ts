@@ -6,7 +6,14 @@ import { imageFloors, images } from './images.ts';
 import { installedChain } from './installed.ts';
 import { peers } from './peers.ts';
 import { publishChanged, publishes } from './publish.ts';
-import { sidecarChecks, sidecarEndpoints, sidecarMemory, sidecarMounts, sidecarStart } from './sidecar.ts';
+import {
+  sidecarChecks,
+  sidecarEndpoints,
+  sidecarMemory,
+  sidecarMounts,
+  sidecarProcessor,
+  sidecarStart,
+} from './sidecar.ts';
 import { PEER_NAMES, sidecarPeer } from './sidecar-peer.ts';
 import { prebuiltAgainstSource } from './source.ts';
 
@@ -29,6 +36,7 @@ export function benchesFor(peer: string | undefined): readonly Bench[] {
     sidecarStart,
     sidecarMemory,
     sidecarMounts,
+    sidecarProcessor,
     sidecarChecks,
     ...sidecarEndpoints,
     ...(peer === undefined ? [] : sidecarPeer(peer)),
