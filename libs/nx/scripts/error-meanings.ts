@@ -21,7 +21,8 @@ export const ERRORS: Readonly<
       'Build again with `build-binaries`. Where the files came as an artifact of CI, pack them as a tar: artifacts lose the executable bit.',
   },
   BASE_IMAGE: {
-    means: 'No image can be built upon the image that `FROM` names, or it is not what its registry says it is.',
+    means:
+      'No image can be built upon the image that `FROM` names, or it is not what its registry says it is.',
     action: 'The message names what was expected of the base. Name another one, or another digest of it.',
   },
   BUILDER: {
@@ -79,7 +80,7 @@ export const ERRORS: Readonly<
   },
   INVALID_RECORD: {
     means: '`publish/record.json` cannot be read.',
-    action: 'Run `docker-publish` again: it publishes nothing twice and writes the record anew.',
+    action: 'Run `docker-publish` again: it publishes nothing twice and rewrites the record.',
   },
   INVALID_REPORT: {
     means: 'A report of `verify` cannot be read.',

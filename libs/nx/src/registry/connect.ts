@@ -104,6 +104,6 @@ async function runHelper(helper: string, host: string): Promise<string> {
     ? `no answer within ${HELPER_TIMEOUT_MS / 1000} s`
     : (result.code ?? `exit code ${result.exitCode}`);
   throw new OciError('CREDENTIALS', `${file} get: failed for ${host}: ${how}`, {
-    hint: `Docker's configuration names this helper: install it, or log in anew with docker login ${host}.`,
+    hint: `Docker's configuration names this helper: install it, or log in again with docker login ${host}.`,
   });
 }

@@ -59,6 +59,6 @@ export interface Quirk {
   readonly source: string;
   readonly options?: Partial<FakeRegistryOptions>;
   readonly outcome?: QuirkOutcome;
-  /** Begins anew: what it remembers of requests is of this start. */
+  /** Starts afresh: what it remembers of requests is of this start. */
   start(): QuirkHooks;
 }

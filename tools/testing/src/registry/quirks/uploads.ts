@@ -47,7 +47,7 @@ const limited =
 const page = (status: number, title: string): Reply =>
   reply(status, { 'content-type': 'text/html' }, `<html><head><title>${title}</title></head></html>`);
 
-// A query as stores sign it: what `URLSearchParams` writes anew is another text.
+// A query as stores sign it: what `URLSearchParams` rewrites is another text.
 const SIGNATURE = "sig=a%2Fb+c%20d~e'f(g)*h%3d&x=%7B1%7d&&empty&plus=1+1";
 
 /** How registries take blobs. */
