@@ -1,12 +1,15 @@
 import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { basename, dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { ClosingLineReporter } from './tools/testing/src/closing-line-reporter.ts';
+import budget from './tools/testing/src/cost/budget.json' with { type: 'json' };
 
-// Two at least: these tests wait for other programs as much as they compute.
-const maxWorkers = Math.max(2, availableParallelism() - 1);
+// More than there are processors: these tests wait for other programs, deadlines and disks more than they compute.
+const maxWorkers = availableParallelism() + 2;
+
+const setupFiles = [join(import.meta.dirname, 'tools/testing/src/cost/measure-file.ts')];
 
 // They take minutes each: started last, they would leave a processor idle at the end.
 const LONGEST = [
@@ -30,17 +33,19 @@ class LongestFirst extends BaseSequencer {
 
 export default defineConfig({
   test: {
-    projects: [
-      // The sidecar's tests watch the clock: they share the machine with none of the others, which compile and pack.
-      'apps/*/vitest.config.ts',
-      'apps/*/vitest.timed.config.ts',
-      ...globSync('{libs,tools}/*/vitest.config.ts', { cwd: import.meta.dirname }).map((config) => ({
-        extends: `./${config}`,
-        root: `./${dirname(config)}`,
-        test: { name: basename(dirname(config)), maxWorkers, sequence: { groupOrder: 1 } },
-      })),
-    ],
+    projects: globSync('{apps,libs,tools}/*/vitest*.config.ts', { cwd: import.meta.dirname }).map(
+      (config) => {
+        // They watch the clock: they come last, and say themselves how many run side by side.
+        const timed = config.endsWith('.timed.config.ts');
+        const name = `${basename(dirname(config))}${timed ? '-timed' : ''}`;
+        return {
+          extends: `./${config}`,
+          root: `./${dirname(config)}`,
+          test: { name, setupFiles, ...(timed ? {} : { maxWorkers }) },
+        };
+      },
+    ),
     sequence: { sequencer: LongestFirst },
-    reporters: ['default', new ClosingLineReporter()],
+    reporters: ['default', new ClosingLineReporter(budget)],
   },
 });

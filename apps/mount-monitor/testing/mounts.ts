@@ -138,7 +138,7 @@ export class RcloneMount implements AsyncDisposable {
     await end(this.#daemon);
   }
 
-  /** Mounts anew at the same path. */
+  /** Mounts again at the same path. */
   async remount(): Promise<void> {
     await end(this.#daemon);
     detach(this.path);

@@ -282,7 +282,7 @@ function growth(samples: readonly Sample[], durationMs: number): readonly string
   for (const key of ['processes', 'descriptors'] as const) {
     const [most, mostLate] = [early, late].map((part) => Math.max(...part.map((sample) => sample[key])));
     console.log(`${key}: at most ${most} in the second quarter, ${mostLate} in the last`);
-    // How many probes run or hang at a moment is chance, but never more than one a mount.
+    // How many probes run or hang at a moment is chance, but never more than one per mount.
     const bound = key === 'processes' ? mounts : (most ?? 0) + 3 * mounts;
     if ((mostLate ?? 0) > bound) problems.push(`${mostLate} ${key}, at most ${bound} expected`);
   }

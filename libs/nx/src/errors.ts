@@ -1,6 +1,7 @@
 /** What kept an executor from doing its work. */
 export type PrebuiltErrorCode =
   | 'ARTIFACT_CHANGED'
+  | 'BASE_IMAGE'
   | 'BUILDER'
   | 'BUILD_METADATA'
   | 'COMPILE_FAILED'
@@ -30,6 +31,7 @@ export type PrebuiltErrorCode =
   | 'SBOM'
   | 'SEVERAL_VERSION_TAGS'
   | 'SIGN'
+  | 'INVALID_SIGNATURE'
   | 'SYSROOT'
   | 'SYSROOT_INTEGRITY'
   | 'SYSROOT_UNAVAILABLE'

@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { REPOSITORY } from '../testing/fixture-workspace.ts';
 import { hostPlatform } from './artifacts/platform.ts';
 import { artifactsOf, hashTask } from './hasher.ts';
-import { emulatorPath } from './lock/debian-package.ts';
+import { emulatorPath } from './lock/emulator.ts';
 import { CACHE_FOLDER, readLock } from './lock/lock.ts';
 
 const projectGraph: ProjectGraph = {

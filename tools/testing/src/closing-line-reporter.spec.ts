@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startVitest } from 'vitest/node';
 import { ClosingLineReporter } from './closing-line-reporter.ts';
+import type { CostBudget } from './cost/file-costs.ts';
 
 describe('the closing line', () => {
   let folder: string;
@@ -16,7 +17,10 @@ describe('the closing line', () => {
   });
 
   /** Runs test files for real and returns the line they end with. */
-  async function closingLineOf(files: Readonly<Record<string, string>>): Promise<string> {
+  async function closingLineOf(
+    files: Readonly<Record<string, string>>,
+    budget: CostBudget = { anyFile: 100, files: {} },
+  ): Promise<string> {
     for (const [name, text] of Object.entries(files)) {
       await writeFile(
         join(folder, name),
@@ -31,7 +35,8 @@ describe('the closing line', () => {
       config: false,
       include: ['*.test.ts'],
       watch: false,
-      reporters: [new ClosingLineReporter()],
+      setupFiles: [join(import.meta.dirname, 'cost/measure-file.ts')],
+      reporters: [new ClosingLineReporter(budget)],
     });
     await vitest.close();
     process.exitCode = code;
@@ -69,5 +74,12 @@ describe('the closing line', () => {
       'a.test.ts': `it('a', async () => { setTimeout(() => { throw new Error('late'); }, 1); await new Promise((r) => setTimeout(r, 200)); });`,
     });
     expect(line).toBe('1 passed, 1 failed, 0 skipped\n');
+  });
+
+  it('counts a file that used more of the processors than its budget', async () => {
+    const files = { 'a.test.ts': `it('a', () => {});`, 'b.test.ts': `it('a', () => {});` };
+    // Starting alone takes more than this.
+    const line = await closingLineOf(files, { anyFile: 0.01, files: { 'b.test.ts': 100 } });
+    expect(line).toBe('2 passed, 1 failed, 0 skipped\n');
   });
 });

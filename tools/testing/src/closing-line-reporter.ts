@@ -1,5 +1,8 @@
 import { appendFileSync } from 'node:fs';
-import type { Reporter, SerializedError, TestModule, TestSuite } from 'vitest/node';
+import { relative } from 'node:path';
+import type { Reporter, SerializedError, TestModule, TestSuite, Vitest } from 'vitest/node';
+import { type CostBudget, type FileCost, overBudget, slowestFiles } from './cost/file-costs.ts';
+import { machineUse } from './cost/processor-time.ts';
 
 /** What became of a run's tests. A hook or a file that failed counts as one failure. */
 export interface RunCounts {
@@ -8,13 +11,44 @@ export interface RunCounts {
   readonly skipped: number;
 }
 
+/** How many of the slowest files a run's end lists. */
+const SLOWEST = 15;
+
 /**
- * Ends a run's output with one line, `N passed, N failed, N skipped`. Where CLOSING_LINE_FILE names a file the line
- * goes there instead, for a caller that prints more after the tests.
+ * Ends a run's output with the files that took longest, those that used more of the processors than their budget, each
+ * of which counts as a failure, and one line, `N passed, N failed, N skipped`. Where CLOSING_LINE_FILE names a file the
+ * line goes there instead, for a caller that prints more after the tests.
  */
 export class ClosingLineReporter implements Reporter {
+  readonly #budget: CostBudget;
+  #root = process.cwd();
+  #before = machineUse();
+
+  constructor(budget: CostBudget) {
+    this.#budget = budget;
+  }
+
+  onInit(vitest: Vitest): void {
+    this.#root = vitest.config.root;
+  }
+
+  onTestRunStart(): void {
+    this.#before = machineUse();
+  }
+
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
-    const line = `${closingLine(countTests(modules, unhandled.length))}\n`;
+    const costs = modules.map((module) => costOf(module, this.#root));
+    const { busy, idle } = machineUse(this.#before);
+    process.stdout.write(`\n${slowestFiles(costs, SLOWEST)}\n`);
+    process.stdout.write(
+      `the machine's processors: busy ${busy.toFixed(0)} s, idle ${idle.toFixed(0)} s\n\n`,
+    );
+    const exceeded = overBudget(costs, this.#budget);
+    if (exceeded.length > 0) {
+      process.stdout.write(exceeded.map((message) => `error: ${message}\n`).join(''));
+      process.exitCode = 1;
+    }
+    const line = `${closingLine(countTests(modules, unhandled.length + exceeded.length))}\n`;
     const file = process.env.CLOSING_LINE_FILE;
     if (file === undefined || file === '') process.stdout.write(line);
     else appendFileSync(file, line);
@@ -45,4 +79,17 @@ export function countTests(modules: readonly TestModule[], unhandledErrors: numb
 
 function failedItself(suite: TestModule | TestSuite): boolean {
   return suite.errors().length > 0;
+}
+
+function costOf(module: TestModule, root: string): FileCost {
+  const { prepareDuration, environmentSetupDuration, setupDuration, collectDuration, duration } =
+    module.diagnostic();
+  const milliseconds =
+    prepareDuration + environmentSetupDuration + setupDuration + collectDuration + duration;
+  return {
+    file: relative(root, module.moduleId),
+    wallSeconds: milliseconds / 1000,
+    // A file that could not be loaded has measured nothing.
+    processorSeconds: module.meta().processorSeconds ?? 0,
+  };
 }

@@ -24,7 +24,7 @@ export type Checker = Pick<Prober, 'check' | 'isHung' | 'hungCount' | 'close'>;
 export interface MonitorOptions {
   readonly prober: Checker;
   readonly log: Logger;
-  /** Called when mounts become unhealthy, stop being so, or are configured anew. */
+  /** Called when mounts become unhealthy, stop being so, or are configured again. */
   readonly onUnhealthyChange?: (unhealthy: readonly MountSnapshot[]) => void;
   /** A number from 0 to 1, for the jitter. */
   readonly random?: () => number;

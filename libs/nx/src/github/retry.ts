@@ -19,7 +19,7 @@ export function machineClock(signal: AbortSignal): WaitClock {
 }
 
 /** At most so many tries of one operation. */
-export const MOST_TRIES = 6;
+export const MAX_TRIES = 6;
 /** Waiting for one operation ends after so many milliseconds in total. */
 export const LONGEST_TOTAL_MS = 10 * 60_000;
 
@@ -35,7 +35,7 @@ interface Transient {
 }
 
 /**
- * Runs an operation until it succeeds: connection errors, 408, 425, 429, 5xx and rate limits are tried again, with
+ * Runs an operation until it succeeds: connection errors, 408, 425, 429, 5xx and rate limits are retried, with
  * backoff, after what `retry-after` or `x-ratelimit-reset` ask for; bounded in tries and time. The last error is
  * thrown as it is. `told` hears of each wait.
  * https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#handle-rate-limit-errors-appropriately
@@ -51,7 +51,7 @@ export async function withRetries<T>(
       return await attempt();
     } catch (error) {
       const transient = transientOf(error, clock.now());
-      if (transient === undefined || tries >= MOST_TRIES) throw error;
+      if (transient === undefined || tries >= MAX_TRIES) throw error;
       const ceiling = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (tries - 1));
       const delayMs = Math.max(Math.round(ceiling * (0.5 + clock.random() / 2)), transient.askedMs);
       if (clock.now() - startedAt + delayMs > LONGEST_TOTAL_MS) throw error;

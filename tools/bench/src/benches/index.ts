@@ -3,6 +3,7 @@ import { compiles, verify } from './binaries.ts';
 import { cachedChains } from './chain.ts';
 import { growths, pluginStart } from './growths.ts';
 import { imageFloors, images } from './images.ts';
+import { installedChain } from './installed.ts';
 import { peers } from './peers.ts';
 import { publishChanged, publishes } from './publish.ts';
 import {
@@ -26,6 +27,7 @@ export function benchesFor(peer: string | undefined): readonly Bench[] {
     prebuiltAgainstSource,
     ...peers,
     ...cachedChains,
+    installedChain,
     pluginStart,
     ...compiles,
     verify,

@@ -68,7 +68,7 @@ async function readPlatform(
   const manifest = parseImageManifest(bytes, `${label}@${descriptor.digest}`, 'REGISTRY_RESPONSE');
   const config = await readConfig(client, label, manifest);
   const found = { platform: descriptor.platform, manifest, config };
-  await holdAgainstPlan(planned.expected, found, (reading) => layers.read(reading), refusal(label));
+  await holdAgainstPlan(planned.expected, found, layers, refusal(label));
   return {
     platform,
     digest: descriptor.digest,

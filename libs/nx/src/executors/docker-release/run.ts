@@ -13,6 +13,7 @@ import {
 } from '@prebuilt/oci';
 import { type Platform, platformParts } from '../../artifacts/platform.ts';
 import { replaceFolder } from '../../files/output-folder.ts';
+import { linkBaseLayout, storeBase } from '../../image/base/stored-base.ts';
 import { assembleImage, type LayerProgress } from '../../image/daemonless.ts';
 import { layoutRecord } from '../../image/layout-record.ts';
 import { holdLayoutAgainstPlan } from '../../image/proof.ts';
@@ -168,17 +169,27 @@ async function build(
   { plan, release, blobs, work, dockerfile, signal }: ImageWork,
   progress: ReleaseProgress,
 ): Promise<Descriptor> {
-  const { platform, context, command } = release;
+  const {
+    platform,
+    context,
+    command,
+    image: { base },
+  } = release;
   if (command === undefined) throw new Error(`${platform}: planned without a command`);
   const { adoptImage, runBuildx } = await import('../../image/buildx.ts');
   const folders = platformFolders(plan.manifestSha256, dockerfile, platform);
   const staged = join(work, folders.context);
-  await settleAll([checkContent(context), stageContext(context, staged, STAGED_TIME)]);
+  await settleAll([
+    checkContent(context),
+    stageContext(context, staged, STAGED_TIME),
+    base === undefined ? Promise.resolve() : linkBaseLayout(base, join(work, folders.base)),
+  ]);
   await mkdir(join(work, folders.layout), { recursive: true });
   await runBuildx(command, work, signal, (text) => progress.line(`${platform} | ${text}`));
   const [manifest] = await settleAll([
-    adoptImage(join(work, folders.layout), blobs, platform),
+    adoptImage(join(work, folders.layout), blobs, platform, expectedImage(release, plan.sourceDateEpoch)),
     rm(staged, { recursive: true }),
+    base === undefined ? Promise.resolve() : storeBase(base, blobs),
   ]);
   return { ...manifest, platform: platformParts(platform) };
 }

@@ -9,7 +9,7 @@ import {
   qemuNameOf,
 } from '../../artifacts/platform.ts';
 import { sha256OfFile } from '../../files/hash.ts';
-import { checkEmulator, emulatorPath } from '../../lock/debian-package.ts';
+import { checkEmulator, emulatorPath } from '../../lock/emulator.ts';
 import { CACHE_FOLDER, type Lock, readLock } from '../../lock/lock.ts';
 import type { ProjectContext } from '../project-context.ts';
 import type { VerifyOptions } from './options.ts';
@@ -44,13 +44,11 @@ export async function emulatorPlaces(
 export async function readExecutionFacts(
   platforms: readonly Platform[],
   { given, locked, path }: EmulatorPlaces,
+  machine?: Promise<MachineFacts>,
 ): Promise<ExecutionFacts> {
-  const host = hostPlatform(process.platform, process.arch);
+  const { host, related } = await (machine ?? readMachineFacts({ platforms }));
   const emulators = new Map<Platform, string>();
   const unfetched = new Set<Platform>();
-  const related = platforms.some((each) => each !== host)
-    ? await relatedPlatforms(host)
-    : new Set<Platform>();
   for (const platform of platforms) {
     if (platform === host || related.has(platform)) continue;
     const pin = host && locked.lock.emulators?.[host]?.[platform];
@@ -64,6 +62,23 @@ export async function readExecutionFacts(
     else if (pin !== undefined) unfetched.add(platform);
   }
   return { host, related, emulators, unfetched };
+}
+
+/** What is known of this machine alone: its own platform, and what else its kernel runs. */
+export type MachineFacts = Pick<ExecutionFacts, 'host' | 'related'>;
+
+/** The options that the machine's part of the key depends on. */
+export const machineOptions = ['platforms'] as const;
+
+/** Reads what this machine runs without an emulator, of the platforms given or of all. */
+export async function readMachineFacts({
+  platforms = PLATFORMS,
+}: {
+  readonly platforms?: readonly string[] | undefined;
+}): Promise<MachineFacts> {
+  const host = hostPlatform(process.platform, process.arch);
+  const foreign = platforms.some((each) => each !== host);
+  return { host, related: foreign ? await relatedPlatforms(host) : new Set() };
 }
 
 async function firstExecutable(folders: readonly string[], name: string): Promise<string | undefined> {
@@ -84,13 +99,18 @@ async function firstExecutable(folders: readonly string[], name: string): Promis
 export async function readKeyFacts(
   { platforms, emulators }: Partial<VerifyOptions>,
   { root }: ProjectContext,
+  machine?: Promise<MachineFacts>,
 ): Promise<unknown> {
   const places = await emulatorPlaces(root, emulators, process.env);
   const {
     host,
     related,
     emulators: found,
-  } = await readExecutionFacts(platforms === undefined ? PLATFORMS : parsePlatforms(platforms), places);
+  } = await readExecutionFacts(
+    platforms === undefined ? PLATFORMS : parsePlatforms(platforms),
+    places,
+    machine,
+  );
   const { lock, cacheFolder } = places.locked;
   const hashes = [...found].map(async ([platform, path]) => {
     const pin = host && lock.emulators?.[host]?.[platform];
