@@ -12,6 +12,7 @@ import {
   SAMPLE_DOCKERFILE,
   type SampleRelease,
 } from '../testing/release-workspace.ts';
+import { FROM_SCRATCH, textOf } from '../testing/sample-dockerfiles.ts';
 
 await useRealEngine();
 
@@ -220,6 +221,13 @@ describe('both builders make the same image', () => {
 
   it.each([0, 1, 1_000_000_000])('with the source date %i', async (sourceDateEpoch) => {
     await expectParity({ dockerfile: SAMPLE_DOCKERFILE, sourceDateEpoch });
+  });
+});
+
+// One platform is enough for what does not depend on it.
+describe('both builders make the same image of a Dockerfile as people write it,', () => {
+  it.each(FROM_SCRATCH)('with $title', async (sample) => {
+    await expectParity({ platforms: ['linux/amd64'], ...sample.sample, dockerfile: textOf(sample) });
   });
 });
 

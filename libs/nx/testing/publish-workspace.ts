@@ -185,10 +185,11 @@ async function pack(root: string, manifest: Manifest): Promise<Descriptor> {
   const layout = join(root, 'dist/oci');
   const blobs = await createImageLayout(layout);
   const dockerfile = 'Dockerfile.release';
+  const inputPath = join(root, 'dist/bin');
   const inputs = {
     manifest,
-    sources: await readImageSources(root, dockerfile),
-    inputPath: join(root, 'dist/bin'),
+    sources: await readImageSources(root, dockerfile, { manifest, inputPath }),
+    inputPath,
     historyFormat: 'moby-28',
   } as const;
   const images: Descriptor[] = [];

@@ -21,7 +21,7 @@ export interface SampleBase {
   /** From the lowest up. */
   readonly layers: readonly (readonly BaseFile[])[];
   /** The `config` object of its configuration. */
-  readonly config?: object;
+  readonly config?: object | null;
   /** Members of its configuration beside that object. */
   readonly more?: object;
   readonly compression?: Compression;
@@ -72,7 +72,7 @@ export function makeBase(sample: SampleBase): MadeBase {
     const config = {
       ...platform,
       created: '2020-09-13T12:26:40Z',
-      config: sample.config ?? {},
+      config: sample.config === undefined ? {} : sample.config,
       history: tars.map((_, index) => ({
         created: '2020-09-13T12:26:40Z',
         created_by: `layer ${index + 1}`,

@@ -131,6 +131,11 @@ export function inferTargets(
       },
       metadata: { description: 'Puts the verified executables into a multi-arch image.' },
     },
+    'docker-load': image && {
+      dependsOn: [named('docker-release')],
+      options: { image: programName(configuration, facts.name), inputPath: at('docker-release') },
+      metadata: { description: 'Puts the image into the local engine, for trying it out.' },
+    },
     sbom: {
       ...cached('sbom'),
       dependsOn: [named('build-binaries')],
@@ -150,6 +155,7 @@ export function inferTargets(
             inputPath: at('build-binaries'),
             sbomPath: at('sbom'),
             recordPath: at('docker-publish'),
+            signaturePath: posix.join(output, 'signature'),
             ...(image === undefined && { image: false }),
           },
           metadata: { description: 'Makes the draft of the release page, with its files.' },
@@ -175,6 +181,7 @@ export function inferTargets(
             inputPath: at('build-binaries'),
             sbomPath: at('sbom'),
             recordPath: at('docker-publish'),
+            signaturePath: posix.join(output, 'signature'),
             ...(image === undefined && { image: false }),
           },
           metadata: { description: 'Publishes the release page.' },

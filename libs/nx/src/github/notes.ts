@@ -1,4 +1,6 @@
+import { CHECKSUMS_FILE } from '../artifacts/checksums.ts';
 import type { PublishRecord } from '../artifacts/publish-record.ts';
+import { SIGNATURE_FILE } from '../artifacts/signature.ts';
 
 /** A commit since the previous release: its hash and the first line and the rest of its message. */
 export interface Commit {
@@ -138,18 +140,25 @@ function verification({ repository, tag, record, assets, workflow }: NotesFacts)
   const signed = images.flatMap(({ reference, signature }) =>
     signature?.outcome === 'attached' ? [reference] : [],
   );
+  const identity = [
+    `  --certificate-oidc-issuer ${ISSUER} \\`,
+    `  --certificate-identity https://github.com/${repository}/${workflow}@refs/tags/${tag}`,
+  ];
+  const checksums = assets.some(({ name }) => name === SIGNATURE_FILE)
+    ? [
+        `cosign verify-blob-attestation ${CHECKSUMS_FILE} --bundle ${SIGNATURE_FILE} --type slsaprovenance1 \\`,
+        ...identity,
+      ]
+    : [];
   return [
     '## Verify',
     '',
     '```sh',
+    ...checksums,
     'sha256sum --check --ignore-missing checksums.txt',
     `gh attestation verify ${executable} --repo ${repository}`,
     ...references.map((reference) => `gh attestation verify oci://${reference} --repo ${repository}`),
-    ...signed.flatMap((reference) => [
-      `cosign verify ${reference} \\`,
-      `  --certificate-oidc-issuer ${ISSUER} \\`,
-      `  --certificate-identity https://github.com/${repository}/${workflow}@refs/tags/${tag}`,
-    ]),
+    ...signed.flatMap((reference) => [`cosign verify ${reference} \\`, ...identity]),
     '```',
     '',
   ];

@@ -13,8 +13,8 @@ import {
 import { type Platform, platformParts } from '../artifacts/platform.ts';
 import { PrebuiltError } from '../errors.ts';
 import { readChunks } from '../files/chunks.ts';
-import type { ContextFile } from './context.ts';
 import { storeBase } from './base/stored-base.ts';
+import type { ContextFile } from './context.ts';
 import { type LayerPath, timeOf } from './file-tree.ts';
 import type { ImagePlan } from './plan.ts';
 import { expectedBase } from './release-images.ts';
@@ -94,6 +94,10 @@ function layerEntry(entry: LayerPath, sourceDateEpoch: number): LayerEntry {
  * after the last one where they are others.
  */
 export async function* checkedContent(file: ContextFile): AsyncGenerator<Buffer> {
+  if (file.content !== undefined) {
+    yield Buffer.from(file.content);
+    return;
+  }
   const hash = createHash('sha256');
   for await (const chunk of readChunks(file.source, { kept: 2 })) {
     hash.update(chunk);

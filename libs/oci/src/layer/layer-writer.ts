@@ -91,7 +91,11 @@ async function* metered(
   }
 }
 
-async function* tarBlocks(entries: readonly LayerEntry[]): AsyncGenerator<Uint8Array> {
+/**
+ * The blocks of a tar of these entries, in the order given, without compression. Throws `INVALID_LAYER` where a content is
+ * longer or shorter than its size, and what reading throws.
+ */
+export async function* tarBlocks(entries: readonly LayerEntry[]): AsyncGenerator<Uint8Array> {
   for (const entry of entries) {
     yield encodeHeader(entry);
     let bytes = 0;

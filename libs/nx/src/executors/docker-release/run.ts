@@ -13,8 +13,8 @@ import {
 } from '@prebuilt/oci';
 import { type Platform, platformParts } from '../../artifacts/platform.ts';
 import { replaceFolder } from '../../files/output-folder.ts';
-import { assembleImage, type LayerProgress } from '../../image/daemonless.ts';
 import { linkBaseLayout, storeBase } from '../../image/base/stored-base.ts';
+import { assembleImage, type LayerProgress } from '../../image/daemonless.ts';
 import { layoutRecord } from '../../image/layout-record.ts';
 import { holdLayoutAgainstPlan } from '../../image/proof.ts';
 import { expectedImage } from '../../image/release-images.ts';

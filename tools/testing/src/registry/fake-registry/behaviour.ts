@@ -36,8 +36,11 @@ export interface FakeRegistryOptions {
 export interface QuirkOutcome {
   /** How something attached is found: by the API, by the tag, not at all; or it is refused. */
   readonly attachment?: 'api' | 'tag' | 'unlisted' | 'refused';
-  /** The error that ends the publish, with a part of its message. */
-  readonly error?: { readonly code: string; readonly says: RegExp };
+  /**
+   * The error that ends the publish, with a part of its message; and, where a client that only copies gets through, why we
+   * do not.
+   */
+  readonly error?: { readonly code: string; readonly says: RegExp; readonly why?: string };
 }
 
 /** How one behaviour answers while it lasts. */
