@@ -71,7 +71,18 @@ export function formatRelease({ digest, images }: DockerRelease): string {
       .join('  ')
       .trimEnd(),
   );
-  return [...table, `index ${digest}`].join('\n');
+  return [...table, `index ${digest}`, ...baseLines(images)].join('\n');
+}
+
+// What the proof does not speak of is said with it.
+function baseLines(images: DockerRelease['images']): readonly string[] {
+  return images.flatMap(({ platform, base }) =>
+    base === undefined
+      ? []
+      : [
+          `${platform}: ${base.layers} layers are those of the base ${base.reference}, compared by digest: what they hold is the base's, and was not read`,
+        ],
+  );
 }
 
 /** What a release made, as Markdown for a job's summary. */
@@ -92,6 +103,7 @@ export function summariseRelease(plan: DockerReleasePlan, { digest, images }: Do
           time,
         ]),
     ),
+    ...baseLines(images).map((line) => `\n${line}.`),
   ].join('\n');
 }
 
