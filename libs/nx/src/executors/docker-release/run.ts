@@ -13,8 +13,8 @@ import {
 } from '@prebuilt/oci';
 import { type Platform, platformParts } from '../../artifacts/platform.ts';
 import { replaceFolder } from '../../files/output-folder.ts';
-import { assembleImage, type LayerProgress } from '../../image/daemonless.ts';
 import { linkBaseLayout, storeBase } from '../../image/base/stored-base.ts';
+import { assembleImage, type LayerProgress } from '../../image/daemonless.ts';
 import { layoutRecord } from '../../image/layout-record.ts';
 import { holdLayoutAgainstPlan } from '../../image/proof.ts';
 import { expectedImage } from '../../image/release-images.ts';
@@ -152,6 +152,7 @@ async function assemble(
   return assembleImage(blobs, release.image, {
     platform: release.platform,
     compression: plan.compression,
+    compressionLevel: plan.compressionLevel,
     sourceDateEpoch: plan.sourceDateEpoch,
     signal,
     onLayer: progress.layer,
