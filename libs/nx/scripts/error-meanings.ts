@@ -20,6 +20,11 @@ export const ERRORS: Readonly<
     action:
       'Build again with `build-binaries`. Where the files came as an artifact of CI, pack them as a tar: artifacts lose the executable bit.',
   },
+  BASE_IMAGE: {
+    means:
+      'No image can be built upon the image that `FROM` names, or it is not what its registry says it is.',
+    action: 'The message names what was expected of the base. Name another one, or another digest of it.',
+  },
   BUILDER: {
     means: 'The builder of the image cannot do what is asked, or wrote something other than the plan.',
     action: 'The message names what it lacks and how to provide it. `--builder=daemonless` needs no engine.',
@@ -75,15 +80,24 @@ export const ERRORS: Readonly<
   },
   INVALID_RECORD: {
     means: '`publish/record.json` cannot be read.',
-    action: 'Run `docker-publish` again: it publishes nothing twice and writes the record anew.',
+    action: 'Run `docker-publish` again: it publishes nothing twice and rewrites the record.',
   },
   INVALID_REPORT: {
     means: 'A report of `verify` cannot be read.',
     action: 'Run `verify` again.',
   },
+  INVALID_SIGNATURE: {
+    means: 'The signature of the checksums is of other checksums, or cannot be read.',
+    action: 'It belongs to another build: release those bytes, or give the new ones a new version.',
+  },
   INVALID_TAG: {
     means: 'The version makes a tag that is longer than the 128 characters that registries allow.',
     action: 'Use a shorter prerelease.',
+  },
+  INVALID_SIGNATURE: {
+    means:
+      'The signature of the checksums is no Sigstore bundle, or signs other checksums than those of this release.',
+    action: 'Sign `checksums.txt` of this run, or leave the signature out.',
   },
   INVALID_VERSION: {
     means: 'The version is not SemVer 2.0.0.',

@@ -21,7 +21,7 @@ export interface SampleBase {
   /** From the lowest up. */
   readonly layers: readonly (readonly BaseFile[])[];
   /** The `config` object of its configuration. */
-  readonly config?: object;
+  readonly config?: object | null;
   /** Members of its configuration beside that object. */
   readonly more?: object;
   readonly compression?: Compression;
@@ -31,7 +31,11 @@ export interface SampleBase {
   readonly single?: boolean;
   /** An attestation beside each image, as BuildKit puts it into an index. */
   readonly attestations?: boolean;
-  readonly platforms?: readonly { readonly architecture: string; readonly os: string; readonly variant?: string }[];
+  readonly platforms?: readonly {
+    readonly architecture: string;
+    readonly os: string;
+    readonly variant?: string;
+  }[];
 }
 
 /** A base as a registry holds it. */
@@ -48,7 +52,7 @@ export const BASE_TIME = 1_600_000_000;
 const AMD64 = { architecture: 'amd64', os: 'linux' };
 const ARM64 = { architecture: 'arm64', os: 'linux', variant: 'v8' };
 
-/** Makes a base of linux/amd64 and linux/arm64, unless told. */
+/** Makes a base of the given platforms, which default to linux/amd64 and linux/arm64. */
 export function makeBase(sample: SampleBase): MadeBase {
   const { docker = false, compression = 'gzip', platforms = [AMD64, ARM64] } = sample;
   const manifests: { descriptor: Descriptor; bytes: Buffer }[] = [];
@@ -60,16 +64,21 @@ export function makeBase(sample: SampleBase): MadeBase {
   };
   const tars = sample.layers.map(layerOf);
   const type = `application/vnd.docker.image.rootfs.diff.tar${compression === 'none' ? '' : `.${compression}`}`;
-  const own = { none: MEDIA_TYPES.layer, gzip: MEDIA_TYPES.layerGzip, zstd: MEDIA_TYPES.layerZstd }[compression];
+  const own = { none: MEDIA_TYPES.layer, gzip: MEDIA_TYPES.layerGzip, zstd: MEDIA_TYPES.layerZstd }[
+    compression
+  ];
   const layers = tars.map((tar) => put(blobs, compressed(tar, compression), docker ? type : own));
   const images = (sample.single ? platforms.slice(0, 1) : platforms).map((platform) => {
     const config = {
       ...platform,
       created: '2020-09-13T12:26:40Z',
-      config: sample.config ?? {},
-      history: tars.map((_, index) => ({ created: '2020-09-13T12:26:40Z', created_by: `layer ${index + 1}` })),
-      ...sample.more,
+      config: sample.config === undefined ? {} : sample.config,
+      history: tars.map((_, index) => ({
+        created: '2020-09-13T12:26:40Z',
+        created_by: `layer ${index + 1}`,
+      })),
       rootfs: { type: 'layers', diff_ids: tars.map(digestOf) },
+      ...sample.more,
     };
     const named = put(
       blobs,
@@ -87,7 +96,9 @@ export function makeBase(sample: SampleBase): MadeBase {
   const attestations = (sample.attestations ? images : []).map((image) => ({
     ...put(
       manifests,
-      Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MEDIA_TYPES.manifest, config: image, layers: [] })),
+      Buffer.from(
+        JSON.stringify({ schemaVersion: 2, mediaType: MEDIA_TYPES.manifest, config: image, layers: [] }),
+      ),
       MEDIA_TYPES.manifest,
     ),
     annotations: {

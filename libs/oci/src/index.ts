@@ -48,7 +48,6 @@ export {
   rfc3339,
 } from './layout/image-config.ts';
 export {
-  BLOBS_FOLDER,
   createImageLayout,
   REF_NAME,
   writeBlob,
@@ -60,7 +59,6 @@ export {
   type ImageLayout,
   type LayoutImage,
   platformName,
-  readBlob,
   readDocument,
   readImageLayout,
 } from './layout/image-layout-reader.ts';
@@ -70,6 +68,7 @@ export {
   parseImageManifest,
   type ReadImageConfig,
 } from './layout/image-schema.ts';
+export { BLOBS_FOLDER, readBlob } from './layout/layout-blob.ts';
 export {
   formatImageReference,
   type ImageReference,

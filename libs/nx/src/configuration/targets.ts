@@ -156,6 +156,7 @@ export function inferTargets(
             inputPath: at('build-binaries'),
             sbomPath: at('sbom'),
             recordPath: at('docker-publish'),
+            signaturePath: posix.join(output, 'signature'),
             ...(image === undefined && { image: false }),
           },
           metadata: { description: 'Makes the draft of the release page, with its files.' },
@@ -181,11 +182,21 @@ export function inferTargets(
             inputPath: at('build-binaries'),
             sbomPath: at('sbom'),
             recordPath: at('docker-publish'),
+            signaturePath: posix.join(output, 'signature'),
             ...(image === undefined && { image: false }),
           },
           metadata: { description: 'Publishes the release page.' },
         }
       : undefined,
+    // `nx release` runs it for one project at a time: two builds at once could fill a folder of what both depend on.
+    'nx-release-publish':
+      image || configuration.page
+        ? {
+            parallelism: false,
+            options: {},
+            metadata: { description: 'What `nx release` publishes: the image, then the release page.' },
+          }
+        : undefined,
   };
   return Object.fromEntries(
     TARGETS.flatMap((name) => {
@@ -225,6 +236,9 @@ export function refusedTargets(file: string, problems: readonly string[], option
 }
 
 function executorOf(target: TargetName): string {
-  const executor = { plan: 'release-plan', 'github-draft': 'github-release' }[target as string] ?? target;
+  const executor =
+    { plan: 'release-plan', 'github-draft': 'github-release', 'nx-release-publish': 'release-publish' }[
+      target as string
+    ] ?? target;
   return `${PACKAGE.name}:${executor}`;
 }

@@ -166,7 +166,12 @@ export class FileTree {
             }
           : type === 'symlink'
             ? { kind: 'symlink', uid, gid, mode, target }
-            : { kind: 'base-file', uid, gid, mode: type === 'link' ? (this.lookUp(target)?.mode ?? mode) : mode };
+            : {
+                kind: 'base-file',
+                uid,
+                gid,
+                mode: type === 'link' ? (this.lookUp(target)?.mode ?? mode) : mode,
+              };
       folder.children.set(name, node);
       own.add(node);
       if (node.kind === 'folder') told.set(node, mtime);
@@ -220,7 +225,8 @@ export class FileTree {
         continue;
       }
       links += 1;
-      if (links > MAX_LINKS) throw new PathConflict(`/${[...done, part].join('/')} is a link that leads in circles`);
+      if (links > MAX_LINKS)
+        throw new PathConflict(`/${[...done, part].join('/')} is a link that leads in circles`);
       if (node.target.startsWith('/')) done.length = 0;
       left.unshift(...split(node.target));
     }
@@ -338,7 +344,9 @@ function changesOf(
     const inside = changesOf(node, former?.kind === 'folder' ? former : undefined, childPath).paths;
     if (changed || inside.length > 0) {
       if (node.attributes === true) {
-        throw new PathConflict(`/${childPath} has extended attributes in the base, which a layer here can't hold`);
+        throw new PathConflict(
+          `/${childPath} has extended attributes in the base, which a layer here can't hold`,
+        );
       }
       paths.push({ path: childPath, uid, gid, mode, ...(node.mtime !== undefined && { mtime: node.mtime }) });
     }

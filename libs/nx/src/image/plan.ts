@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
-import type { ContainerConfig, Descriptor, Healthcheck, HistoryEntry, ImageRepository, InheritedStep } from '@prebuilt/oci';
+import type {
+  ContainerConfig,
+  Descriptor,
+  Healthcheck,
+  HistoryEntry,
+  ImageRepository,
+  InheritedStep,
+} from '@prebuilt/oci';
 import type { PlatformParts } from '../artifacts/platform.ts';
 import { DockerfileError } from '../dockerfile/errors.ts';
 import type {
@@ -373,7 +380,7 @@ class PlannedImage {
 
   #workdir(path: string): void {
     if (path === '') throw new WordError('expected a path, found none');
-    const absolute = posix.resolve(this.#workingDir, path);
+    const absolute = posix.resolve('/', this.#workingDir, path);
     this.#workingDir = absolute;
     if (absolute === '/') {
       this.#describe('WORKDIR /');
@@ -574,7 +581,15 @@ class PlannedImage {
 
 function plannedBase({ reference, manifest, documents, config, layers }: BaseImage): PlannedBase {
   const { name, reference: full, registry, repository } = reference;
-  return { name, reference: full, repository: { registry, repository }, manifest, documents, layers, inherited: config.history };
+  return {
+    name,
+    reference: full,
+    repository: { registry, repository },
+    manifest,
+    documents,
+    layers,
+    inherited: config.history,
+  };
 }
 
 function checkName(name: string): void {
@@ -607,7 +622,7 @@ function destinationOf(given: string, workingDir: string): string {
   if (given !== '.' && (last === '.' || last === '..')) {
     throw new CopyProblem(`${given}: ends in "${last}"`, 'Write the folder, with a "/" at its end.');
   }
-  const absolute = posix.resolve(workingDir, given);
+  const absolute = posix.resolve('/', workingDir, given);
   return absolute !== '/' && (given === '.' || given.endsWith('/')) ? `${absolute}/` : absolute;
 }
 

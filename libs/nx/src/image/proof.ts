@@ -86,7 +86,7 @@ export async function holdLayoutAgainstPlan(
         each,
         image,
         {
-          own: ({ layer, options }) => threads.read(layer.size, async () => readBlob(folder, layer), options),
+          own: ({ layer, options }) => threads.read(folder, layer, options),
           base: async (layer) => {
             for await (const _ of readBlob(folder, layer));
           },

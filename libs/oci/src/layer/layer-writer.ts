@@ -10,7 +10,7 @@ import { piped, readAhead } from './chunk-pipeline.ts';
 import { BLOCK, type EntryMetadata, encodeHeader, paddingAfter } from './tar-header.ts';
 
 /**
- * An entry of a layer to write; `content` gives exactly `size` bytes of a file. The memory of a chunk may be used anew
+ * An entry of a layer to write; `content` gives exactly `size` bytes of a file. The memory of a chunk may be reused
  * once the next but one is asked for.
  */
 export interface LayerEntry extends EntryMetadata {
@@ -36,7 +36,7 @@ export interface LayerOptions {
 
 const CHUNK = 1024 * 1024;
 
-// Fixed, since they decide the bytes. On executables gzip's level 3 with the most memory (256 KiB more a stream) is
+// Fixed, since they decide the bytes. On executables gzip's level 3 with the most memory (256 KiB more per stream) is
 // within 3.5 % of the size at 6, in six tenths of its time, and as small as what buildx makes within 2 %.
 const GZIP = { level: 3, memLevel: 9 } as const;
 const ZSTD_LEVEL = 3;

@@ -21,6 +21,7 @@ export interface ContainerConfig {
   readonly entrypoint?: readonly string[] | undefined;
   readonly cmd?: readonly string[] | undefined;
   readonly volumes?: readonly string[] | undefined;
+  /** Empty where a base has none, which is the same as `/`. */
   readonly workingDir: string;
   readonly labels?: Readonly<Record<string, string>> | undefined;
   readonly stopSignal?: string | undefined;
@@ -111,7 +112,7 @@ function formatContainerConfig(config: ContainerConfig): object {
     Entrypoint: unlessEmpty(config.entrypoint),
     Cmd: unlessEmpty(config.cmd),
     Volumes: asSet(config.volumes),
-    WorkingDir: config.workingDir,
+    WorkingDir: unlessEmpty(config.workingDir),
     Labels:
       config.labels === undefined || Object.keys(config.labels).length === 0
         ? undefined

@@ -14,7 +14,7 @@ import { type BaseReading, type Bases, readBases } from '../../image/base/read-b
 import { expectedImage, parsedDockerfile, planReleaseImages } from '../../image/release-images.ts';
 import { readImageSources } from '../../image/sources.ts';
 import { type BuildVersion, versionFromFacts } from '../../version/build-version.ts';
-import { readVersionFacts } from '../../version/facts.ts';
+import { readVersionFacts, withTagOf } from '../../version/facts.ts';
 import { readGitTags } from '../../version/git-tags.ts';
 import type { TagPattern } from '../../version/tag-pattern.ts';
 import { tagsOfVersion } from '../../version/tags.ts';
@@ -91,7 +91,8 @@ export async function readLocalFacts(
     manifest.platforms.map(({ platform }) => readReportFile(verifyPath, platform)),
   );
   // Outside a repository a version may still be published, by RELEASE_VERSION and without moving tags.
-  const tags = version.head === undefined ? { gitTags: [], shallow: false } : await readGitTags(root);
+  const known = version.head === undefined ? { gitTags: [], shallow: false } : await readGitTags(root);
+  const tags = withTagOf(known, parseReleaseVersion(manifest.version), tagPattern, environment);
   const sources = await readImageSources(root, options.dockerfile, { manifest, inputPath: binPath });
   // How the history words an instruction is up to the builder, and not compared.
   const bases = await readBases(

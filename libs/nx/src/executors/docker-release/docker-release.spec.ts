@@ -254,7 +254,10 @@ describe('docker-release --dry-run', () => {
 
 const DOCKERFILES: Readonly<Record<string, readonly [string, string]>> = {
   RUN: ['FROM scratch\nCOPY app-linux-amd64 /app\nRUN make\n', ':3: RUN: '],
-  'another base image': ['FROM debian:12\nCOPY app-linux-amd64 /app\n', ':1: FROM: '],
+  'a base that is not in the lock': [
+    'FROM debian:12\nCOPY app-linux-amd64 /app\n',
+    'LOCKFILE: prebuilt.lock.json: expected the digest of docker.io/library/debian:12',
+  ],
   'no layer': ['FROM scratch\nUSER 1\n', 'without any layer'],
   'a syntax line': [`# syntax=docker/dockerfile:1\n${SAMPLE_DOCKERFILE}`, ':1: a "# syntax=" line'],
   'a source outside the context': [

@@ -70,6 +70,35 @@ class Project {
       formatPublishRecord(recordOf(manifest, sha256(formatManifest(manifest)))),
     );
   }
+
+  /** Writes dist/signature, of the checksums that are there or of others. */
+  async sign(digest?: string): Promise<void> {
+    const checksums = await readFile(join(this.root, 'dist/bin/checksums.txt'), 'utf8');
+    await mkdir(join(this.root, 'dist/signature'), { recursive: true });
+    await writeFile(
+      join(this.root, 'dist/signature/checksums.txt.sigstore.json'),
+      bundleOf(digest ?? sha256(checksums)),
+    );
+  }
+}
+
+/** A bundle as actions/attest leaves it, with what is read of it. */
+function bundleOf(digest: string): string {
+  const statement = {
+    _type: 'https://in-toto.io/Statement/v1',
+    subject: [{ name: 'checksums.txt', digest: { sha256: digest } }],
+    predicateType: 'https://slsa.dev/provenance/v1',
+    predicate: {},
+  };
+  return JSON.stringify({
+    mediaType: 'application/vnd.dev.sigstore.bundle.v0.3+json',
+    verificationMaterial: {},
+    dsseEnvelope: {
+      payload: Buffer.from(JSON.stringify(statement)).toString('base64'),
+      payloadType: 'application/vnd.in-toto+json',
+      signatures: [{ sig: '' }],
+    },
+  });
 }
 
 function recordOf(
@@ -121,6 +150,8 @@ describe('the notes', () => {
       repository: REPOSITORY,
       previousTag: undefined,
       commits: [],
+      changelog: undefined,
+      attested: true,
       assets: [],
       image: true,
       record: recordOf(sampleManifest, sha256('manifest'), signature),
@@ -149,10 +180,12 @@ describe('github-release', () => {
   let told: string[];
   let image: boolean;
   let environment: Readonly<Record<string, string>>;
+  let changelogs: readonly string[];
 
   beforeEach(async () => {
     image = true;
     environment = {};
+    changelogs = [];
     project = new Project(await mkdtemp(join(tmpdir(), 'github-release-')));
     await project.git('init', '--quiet', '--initial-branch=main');
     await project.commit('chore: begin');
@@ -200,6 +233,7 @@ describe('github-release', () => {
       inputPath: 'dist/bin',
       sbomPath: 'dist/sbom',
       recordPath: 'dist/publish',
+      signaturePath: 'dist/signature',
       tagLatest: 'auto',
       image,
       dryRun: false,
@@ -207,7 +241,7 @@ describe('github-release', () => {
     } as const;
     const facts = await readReleaseFacts(
       options,
-      { root: project.root, tagPattern: DEFAULT_TAG_PATTERN, folders: [] },
+      { root: project.root, tagPattern: DEFAULT_TAG_PATTERN, folders: [], changelogs },
       REPOSITORY,
       client,
       environment,
@@ -232,6 +266,7 @@ describe('github-release', () => {
   ];
 
   it('makes a draft with every asset, then publishes it as the latest release', async () => {
+    environment = { GITHUB_ACTIONS: 'true' };
     await release('1.2.3');
     expect(await run('draft')).toMatchObject({ uploaded: NAMES, kept: [] });
     expect(github.releases).toMatchObject([{ tag: 'v1.2.3', draft: true, name: 'v1.2.3' }]);
@@ -249,6 +284,93 @@ describe('github-release', () => {
     expect(published?.body).toContain(
       `gh attestation verify oci://ghcr.io/owner/project@${INDEX} --repo ${REPOSITORY}`,
     );
+  });
+
+  it('puts the signature of the checksums on the page, and tells how to verify them by it', async () => {
+    await release('1.2.3');
+    await project.sign();
+    expect(await run('draft')).toMatchObject({ uploaded: [...NAMES, 'checksums.txt.sigstore.json'] });
+    await run('publish');
+    const [published] = github.releases;
+    const asset = published?.assets.find(({ name }) => name === 'checksums.txt.sigstore.json');
+    expect(asset?.content).toEqual(
+      await readFile(join(project.root, 'dist/signature/checksums.txt.sigstore.json')),
+    );
+    expect(published?.body).toContain(
+      [
+        'cosign verify-blob-attestation checksums.txt --bundle checksums.txt.sigstore.json --type slsaprovenance1 \\',
+        '  --certificate-oidc-issuer https://token.actions.githubusercontent.com \\',
+        `  --certificate-identity https://github.com/${REPOSITORY}/.github/workflows/release.yml@refs/tags/v1.2.3`,
+        'sha256sum --check --ignore-missing checksums.txt',
+      ].join('\n'),
+    );
+    expect((await run('publish')).plan.release.action).toBe('keep');
+    // Whoever forgets it at the second stage publishes nothing else.
+    await rm(join(project.root, 'dist/signature'), { recursive: true });
+    await expect(run('publish')).rejects.toThrow('checksums.txt.sigstore.json: expected no such asset');
+  });
+
+  it.each([
+    [
+      'of other checksums',
+      '0'.repeat(64),
+      /expected one of checksums\.txt with sha256 [0-9a-f]{64}, found 0{64}/,
+    ],
+    ['that is no bundle', undefined, /expected a Sigstore bundle with an in-toto statement: /],
+  ])('refuses a signature %s, and writes nothing', async (_, digest, message) => {
+    await release('1.2.3');
+    await project.sign(digest);
+    if (digest === undefined)
+      await writeFile(join(project.root, 'dist/signature/checksums.txt.sigstore.json'), '{}');
+    await expect(run('draft')).rejects.toMatchObject({
+      code: 'INVALID_SIGNATURE',
+      message: expect.stringMatching(message),
+    });
+    expect(writes()).toEqual([]);
+  });
+
+  it.each<[string, Readonly<Record<string, string>>, string | undefined, boolean]>([
+    ['a desk', {}, undefined, false],
+    ['a workflow of a public repository', { GITHUB_ACTIONS: 'true' }, 'public', true],
+    ['a workflow of a private repository', { GITHUB_ACTIONS: 'true' }, 'private', false],
+    ['a workflow that attests all the same', { GITHUB_ACTIONS: 'true', ATTEST: 'true' }, 'private', true],
+  ])(
+    'tells of attestations, on a release from %s, as far as there are any',
+    async (_, env, visibility, told) => {
+      await release('1.2.3');
+      const event = join(project.root, 'event.json');
+      if (visibility !== undefined) await writeFile(event, JSON.stringify({ repository: { visibility } }));
+      environment = { ...env, ...(visibility !== undefined && { GITHUB_EVENT_PATH: event }) };
+      const { body } = (await plan('draft')).plan;
+      expect(body.includes('gh attestation verify')).toBe(told);
+      expect(body).toContain('sha256sum --check');
+    },
+  );
+
+  it('has the notes that `nx release` wrote, in the place of the commits', async () => {
+    await release('1.2.3');
+    await writeFile(
+      join(project.root, 'CHANGELOG.md'),
+      '# 1.2.4\n\n- too new\n\n## 1.2.3 (2026-01-01)\n\n### 🚀 Features\n\n- **tool:** written by Nx\n',
+    );
+    changelogs = ['apps/tool/CHANGELOG.md', 'CHANGELOG.md'];
+    const { body } = (await plan('draft')).plan;
+    expect(body).toMatch(/^## Changes.*\n\n### 🚀 Features\n\n- \*\*tool:\*\* written by Nx\n/);
+    expect(body).not.toContain('too new');
+    changelogs = ['apps/tool/CHANGELOG.md'];
+    expect((await plan('draft')).plan.body).not.toContain('written by Nx');
+  });
+
+  it('plans, in a dry run of `nx release`, as if the tag were made and pushed already', async () => {
+    await release('1.2.3');
+    await execa({ cwd: project.root })`git tag --delete v1.2.3`;
+    github.setFault(({ path }) =>
+      path.includes('/commits/') ? { kind: 'status', status: 422, message: 'No commit found' } : undefined,
+    );
+    await expect(plan('draft')).rejects.toThrow(expect.objectContaining({ code: 'RELEASE_CONFLICT' }));
+    environment = { NX_DRY_RUN: 'true' };
+    expect((await plan('draft')).plan).toMatchObject({ tag: 'v1.2.3', latest: { move: true } });
+    expect(writes()).toEqual([]);
   });
 
   it('sends the token to the API and its uploads, never to the host of downloads', async () => {
