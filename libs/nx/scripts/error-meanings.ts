@@ -94,11 +94,6 @@ export const ERRORS: Readonly<
     means: 'The version makes a tag that is longer than the 128 characters that registries allow.',
     action: 'Use a shorter prerelease.',
   },
-  INVALID_SIGNATURE: {
-    means:
-      'The signature of the checksums is no Sigstore bundle, or signs other checksums than those of this release.',
-    action: 'Sign `checksums.txt` of this run, or leave the signature out.',
-  },
   INVALID_VERSION: {
     means: 'The version is not SemVer 2.0.0.',
     action: 'Set `RELEASE_VERSION=1.2.3`, or push a tag that is one: `v1.2.3`.',
