@@ -86,9 +86,18 @@ export const ERRORS: Readonly<
     means: 'A report of `verify` cannot be read.',
     action: 'Run `verify` again.',
   },
+  INVALID_SIGNATURE: {
+    means: 'The signature of the checksums is of other checksums, or cannot be read.',
+    action: 'It belongs to another build: release those bytes, or give the new ones a new version.',
+  },
   INVALID_TAG: {
     means: 'The version makes a tag that is longer than the 128 characters that registries allow.',
     action: 'Use a shorter prerelease.',
+  },
+  INVALID_SIGNATURE: {
+    means:
+      'The signature of the checksums is no Sigstore bundle, or signs other checksums than those of this release.',
+    action: 'Sign `checksums.txt` of this run, or leave the signature out.',
   },
   INVALID_VERSION: {
     means: 'The version is not SemVer 2.0.0.',

@@ -77,8 +77,8 @@ export function makeBase(sample: SampleBase): MadeBase {
         created: '2020-09-13T12:26:40Z',
         created_by: `layer ${index + 1}`,
       })),
-      ...sample.more,
       rootfs: { type: 'layers', diff_ids: tars.map(digestOf) },
+      ...sample.more,
     };
     const named = put(
       blobs,
