@@ -86,6 +86,10 @@ export const ERRORS: Readonly<
     means: 'A report of `verify` cannot be read.',
     action: 'Run `verify` again.',
   },
+  INVALID_SIGNATURE: {
+    means: 'The signature of the checksums is of other checksums, or cannot be read.',
+    action: 'It belongs to another build: release those bytes, or give the new ones a new version.',
+  },
   INVALID_TAG: {
     means: 'The version makes a tag that is longer than the 128 characters that registries allow.',
     action: 'Use a shorter prerelease.',

@@ -42,6 +42,7 @@ export const SECTIONS: readonly Section[] = [
       { source: 'examples/polyglot/README.md', target: 'example' },
       doc('image'),
       doc('publishing'),
+      doc('registries'),
       doc('releasing'),
       doc('ci-workflow'),
       doc('remote-cache'),

@@ -1,3 +1,4 @@
+import { tableLines } from '../../github/table.ts';
 import type { LayerProgress } from '../../image/daemonless.ts';
 import type { DockerReleasePlan } from './plan.ts';
 import type { DockerRelease, ReleaseProgress } from './run.ts';
@@ -91,12 +92,17 @@ export function summariseRelease(plan: DockerReleasePlan, { digest, images }: Do
     '',
     `Index \`${digest}\`, built by ${plan.builder} (${plan.reason}).`,
     '',
-    '| platform | digest | size | time |',
-    '| --- | --- | ---: | ---: |',
-    ...images.map((image) => {
-      const [platform, imageDigest, size, time] = columns(image);
-      return `| ${platform} | \`${imageDigest}\` | ${size} | ${time} |`;
-    }),
+    ...tableLines(
+      ['platform', 'digest', '>size', '>time'],
+      images
+        .map(columns)
+        .map(([platform = '', imageDigest, size = '', time = '']) => [
+          platform,
+          `\`${imageDigest}\``,
+          size,
+          time,
+        ]),
+    ),
     ...baseLines(images).map((line) => `\n${line}.`),
   ].join('\n');
 }
