@@ -1,4 +1,6 @@
 import { spawnSync } from 'node:child_process';
+import { renameSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, inject } from 'vitest';
 import {
   freePort,
@@ -240,5 +242,44 @@ describe('a mount that takes requests and never answers', () => {
     expect(childrenOf(pidOf(monitor))).toHaveLength(1);
     await mount.fault('none');
     await monitor.untilStatus('healthy');
+  });
+
+  onFuse('and holds the configuration itself ends no start, no reload and no exit in silence', async () => {
+    using scratch = new Scratch();
+    await using mount = await FaultMount.mount(scratch, 'f');
+    const held = join(mount.path, '.health-check');
+    const link = join(scratch.path, 'linked.json');
+    const pointTo = (target: string): void => {
+      symlinkSync(target, `${link}.new`);
+      renameSync(`${link}.new`, link);
+    };
+    const validate = () => runMonitor(executable, ['--validate', '--config', held]);
+    // While it answers it is read: this is no JSON.
+    expect(validate().stderr).toContain(`${held}: expected one JSON object`);
+    const port = await freePort();
+    const file = { ...timing, httpPort: port, mounts: [{ path: scratch.mount('good') }] };
+    pointTo(scratch.write('local.json', JSON.stringify(file)));
+    await using monitor = await start(scratch, file, { args: ['--config', link] });
+    await monitor.untilStatus('healthy');
+    await mount.fault('hold');
+    pointTo(held);
+    monitor.signal('SIGHUP');
+    const { code, stderr } = validate();
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: `configuration error: ${held}: expected the file within 5 s, found nothing: the mount ${mount.path} may hang\n`,
+    });
+    await monitor.until('it has refused', () => monitor.stderr.includes('may hang'));
+    pointTo('local.json');
+    monitor.signal('SIGHUP');
+    await monitor.until('it has reloaded', () => monitor.stdout.includes('configuration reloaded'));
+    pointTo(held);
+    monitor.signal('SIGHUP');
+    // No second process is started for the mount that still holds the first one.
+    await monitor.until('it refuses', () => monitor.stderr.split('may hang').length > 2, 2000);
+    const stuck = childrenOf(pidOf(monitor)).filter((pid) => stateOf(pid) === 'D');
+    expect(stuck).toHaveLength(1);
+    monitor.signal('SIGTERM');
+    expect(await monitor.exited).toEqual({ code: 0, signal: null });
   });
 });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, inject } from 'vitest';
+import { documentation } from '../src/documentation.ts';
 import { MonitorProcess, Scratch } from '../testing/monitor-process.ts';
 import { need } from '../testing/needs.ts';
 
@@ -81,15 +82,19 @@ describe('the status page', () => {
   inBrowser('shows each mount, how it is, since when, its last checks, and the watchdog', async () => {
     await using shown = await show();
     const { page, problems } = shown;
-    const good = page.locator('article').nth(0);
+    const good = page.locator('article').nth(1);
     expect(await good.locator('h2').textContent()).toBe('movies');
     expect(await good.locator('.state').textContent()).toBe('healthy');
+    expect(await good.locator('.body').textContent()).toBe('');
+    await good.locator('summary').click();
     const text = (await good.textContent()) ?? '';
     for (const part of ['since', 'last check', 'ago', 'took', ' ms', 'file system'])
       expect(text).toContain(part);
     expect(await good.locator('.history i').count()).toBeGreaterThan(0);
-    const bad = (await page.locator('article').nth(1).textContent()) ?? '';
-    for (const part of ['unhealthy', 'missing', 'ENOENT', 'in a row']) expect(bad).toContain(part);
+    const bad = (await page.locator('article').nth(0).textContent()) ?? '';
+    for (const part of ['unhealthy', 'missing', 'ENOENT', 'in a row', 'what to do'])
+      expect(bad).toContain(part);
+    expect(await page.locator('article a').getAttribute('href')).toBe(`${documentation}/runbook.md#missing`);
     expect(await page.locator('#watchdog-state').textContent()).toBe('disarmed');
     expect(await page.locator('#watchdog').textContent()).toContain('reason');
     expect(await page.title()).toBe('(1) mount-monitor');
@@ -101,7 +106,7 @@ describe('the status page', () => {
   inBrowser('shows names and errors as text, never as markup', async () => {
     await using shown = await show();
     const { page } = shown;
-    expect(await page.locator('article').nth(1).locator('h2').textContent()).toBe(evilName);
+    expect(await page.locator('article').nth(0).locator('h2').textContent()).toBe(evilName);
     expect(await page.locator('article img, article b').count()).toBe(0);
   });
 
@@ -109,7 +114,7 @@ describe('the status page', () => {
     await using shown = await show();
     const { page, monitor, scratch } = shown;
     const loads = await page.evaluate<number>(navigations);
-    const state = page.locator('article').nth(0).locator('.state');
+    const state = page.locator('article', { hasText: 'movies' }).locator('.state');
     scratch.remove('good/.health-check');
     await expect.poll(() => state.textContent(), { timeout: 20_000 }).toMatch(/degraded|unhealthy/);
     scratch.mount('good');
@@ -137,4 +142,85 @@ describe('the status page', () => {
     expect(brightness(darkBackground)).toBeLessThan(150);
     expect(brightness(lightBackground)).toBeGreaterThan(600);
   });
+
+  inBrowser(
+    'stays usable with 500 mounts: the worst first, the healthy ones closed, and a filter',
+    async () => {
+      await using shown = await show();
+      const { page, problems } = shown;
+      await answer(page, manyMounts(500));
+      await expect.poll(() => page.locator('article').count(), { timeout: 20_000 }).toBe(500);
+      expect(
+        await page
+          .locator('article .state')
+          .allTextContents()
+          .then((all) => all.slice(0, 4)),
+      ).toEqual(['unhealthy, hung', 'unhealthy, hung', 'degraded, timeout', 'healthy']);
+      expect(await page.locator('article details[open]').count()).toBe(3);
+      await page.locator('#filter').fill('mount-49');
+      expect(await page.locator('article:visible').count()).toBe(11);
+      expect(await page.locator('#shown').textContent()).toBe('11 of 500 shown');
+      await page.locator('#troubled').check();
+      expect(await page.locator('article:visible').count()).toBe(0);
+      await page.locator('#filter').fill('');
+      expect(await page.locator('article:visible').count()).toBe(3);
+      // What somebody closed or opened stays so when the page hears of the monitor again.
+      await page.locator('article summary').first().click();
+      await page.waitForResponse('**/healthz/status');
+      await page.waitForTimeout(100);
+      expect(await page.locator('article details[open]').count()).toBe(2);
+      expect(problems).toEqual([]);
+    },
+  );
+
+  inBrowser('is pictured in the documentation, light and dark', async () => {
+    await using shown = await show({ width: 900 });
+    const { page } = shown;
+    await answer(page, manyMounts(12));
+    await expect.poll(() => page.locator('article').count(), { timeout: 20_000 }).toBe(12);
+    const folder = process.env.PICTURES ?? artifacts;
+    mkdirSync(folder, { recursive: true });
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme });
+      const path = join(folder, `status-page-${colorScheme}.png`);
+      await page.screenshot({ path, clip: { x: 0, y: 0, width: 900, height: 760 } });
+      expect(existsSync(path)).toBe(true);
+    }
+  });
 });
+
+/** Lets the page hear of other mounts than the monitor's. */
+async function answer(page: Page, mounts: readonly object[]): Promise<void> {
+  await page.route('**/healthz/status', async (route) => {
+    const response = await route.fetch();
+    const status = await response.json();
+    const armed = { state: 'armed', reason: null, since: new Date(Date.now() - 7_200_000).toISOString() };
+    await route.fulfill({ json: { ...status, version: '1.0.0', watchdog: armed, mounts } });
+  });
+}
+
+/** Two mounts that hang, one that is slow, and the rest healthy, in the order of their names. */
+function manyMounts(count: number): readonly object[] {
+  return Array.from({ length: count }, (_, index) => {
+    const hangs = index === 3 || index === 7;
+    const slow = index === 5;
+    const minutesAgo = (minutes: number) => new Date(Date.now() - minutes * 60_000).toISOString();
+    return {
+      name: `mount-${index}`,
+      path: `/mnt/remotes/mount-${index}`,
+      status: hangs ? 'unhealthy' : slow ? 'degraded' : 'healthy',
+      since: minutesAgo(hangs || slow ? 4 : 1500),
+      last_check: minutesAgo(0.2),
+      last_duration_ms: hangs || slow ? 0 : 2.4,
+      failure_count: hangs ? 8 : slow ? 1 : 0,
+      check_type: 'canary',
+      probe_hung: hangs,
+      history: Array.from({ length: 60 }, (__, at) =>
+        hangs && at > 50 ? 't' : slow && at === 59 ? 't' : 'p',
+      ),
+      filesystem: { mounted: true, type: 'fuse.rclone', source: 'remote:media', mount_point: '' },
+      ...(hangs && { reason: 'hung', last_error: 'an earlier probe still waits in the kernel' }),
+      ...(slow && { reason: 'timeout', last_error: 'no answer within 5000 ms' }),
+    };
+  });
+}

@@ -2,9 +2,14 @@ import { runProbe } from './probe/probe.ts';
 import { version } from './version.ts';
 
 // The probe runs for every check and --version is asked by scripts: neither may load the rest.
-const [first, second] = process.argv.slice(2);
-if (first === 'probe') {
+const [first, second, ...others] = process.argv.slice(2);
+if (first === 'probe' && second === undefined) {
   process.exitCode = runProbe();
+} else if (first === 'probe' && second !== undefined) {
+  const [source = second, optional] = others;
+  import('./config/file-reader.ts').then(({ runFileReader }) =>
+    runFileReader(second, source, optional === 'true'),
+  );
 } else if (first === '--version' && second === undefined) {
   console.log(`mount-monitor ${version}`);
 } else {

@@ -1,6 +1,7 @@
 /** What kept an executor from doing its work. */
 export type PrebuiltErrorCode =
   | 'ARTIFACT_CHANGED'
+  | 'BASE_IMAGE'
   | 'BUILDER'
   | 'BUILD_METADATA'
   | 'COMPILE_FAILED'

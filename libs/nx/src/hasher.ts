@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { lstat, readdir, readlink } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import type { HasherContext, ProjectGraph, Task } from '@nx/devkit';
+import type { HasherContext, ProjectGraph, Task, TaskGraph } from '@nx/devkit';
 import type { ProjectContext } from './executors/project-context.ts';
 import { sha256OfFile } from './files/hash.ts';
 import { PACKAGE } from './package.ts';
@@ -13,15 +13,38 @@ export interface TaskHash {
 
 type Options = Readonly<Record<string, unknown>>;
 
-/** Reads what an executor's result depends on and no file of the workspace holds, as JSON. */
-type ReadFacts = (options: never, context: ProjectContext) => Promise<unknown>;
+/** How an executor's facts are read. */
+interface KeyFacts {
+  /**
+   * Reads what its result depends on and no file of the workspace holds, as JSON. `machine` is what `readMachineFacts`
+   * gives for the same options.
+   */
+  readonly readKeyFacts: (
+    options: never,
+    context: ProjectContext,
+    machine: Promise<never>,
+  ) => Promise<unknown>;
+  /** Reads the part that no task can change and that takes other programs to find out. */
+  readonly readMachineFacts?: (options: never) => Promise<unknown>;
+  /** The options that the machine's part depends on. */
+  readonly machineOptions?: readonly string[];
+}
 
 // Loaded where they are needed: every run of Nx waits for this.
-const FACTS: Readonly<Record<string, () => Promise<ReadFacts>>> = {
-  'build-binaries': async () => (await import('./executors/build-binaries/facts.ts')).readKeyFacts,
-  verify: async () => (await import('./executors/verify/facts.ts')).readKeyFacts,
-  'docker-release': async () => (await import('./executors/docker-release/facts.ts')).readKeyFacts,
+const FACTS: Readonly<Record<string, () => Promise<KeyFacts>>> = {
+  'build-binaries': () => import('./executors/build-binaries/facts.ts'),
+  verify: () => import('./executors/verify/facts.ts'),
+  'docker-release': () => import('./executors/docker-release/key-facts.ts'),
 };
+
+/** How old, in milliseconds, the machine's part of a task's facts may be. */
+const MAX_AGE_MS = 2_000;
+
+/** What a run of Nx knows of its machine, by executor and options, and when it began to find out. */
+const machines = new WeakMap<
+  TaskGraph,
+  Map<string, { readonly at: number; readonly facts: Promise<never> }>
+>();
 
 /**
  * The cache key of a task: Nx's own, this package's version, and the facts that are no files of the workspace, read by
@@ -46,6 +69,7 @@ export async function hashTask(
   if (isDryRun(task)) return { ...(await hash), value: sha256Of(`${(await hash).value}\n${randomUUID()}`) };
   // Nx has loaded this already; @nx/devkit would take a third of the time of a run from the cache.
   const root = workspaceRoot ?? (await import('nx/src/utils/workspace-root.js')).workspaceRoot;
+  readAhead(context);
   const [own, facts, artifacts] = await Promise.all([
     hash,
     readFacts(task, context, root),
@@ -62,20 +86,62 @@ function sha256Of(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-async function readFacts(
-  { target, overrides }: Task,
-  { projectGraph, nxJsonConfiguration }: Pick<HasherContext, 'projectGraph'> & Partial<HasherContext>,
-  root: string,
-): Promise<string> {
-  const project = projectGraph.nodes[target.project]?.data;
-  const configured = project?.targets?.[target.target];
-  const load = FACTS[configured?.executor?.split(':').at(-1) ?? ''];
-  if (load === undefined) return '';
+/**
+ * Begins to read the machine's part of every task's facts when the first of them is hashed: Nx hashes a task when those
+ * before it have ended, and docker takes as long to answer as all the rest of a run from the cache.
+ */
+function readAhead({ taskGraph, projectGraph }: Pick<HasherContext, 'taskGraph' | 'projectGraph'>): void {
+  if (machines.has(taskGraph)) return;
+  machines.set(taskGraph, new Map());
+  for (const task of Object.values(taskGraph.tasks)) {
+    const { executor, options } = configurationOf(task, projectGraph);
+    FACTS[executor]?.().then((facts) => readMachine(taskGraph, executor, facts, options));
+  }
+}
+
+/** What all tasks of a run share, and what is read again once it is too old. */
+function readMachine(
+  taskGraph: TaskGraph,
+  executor: string,
+  { readMachineFacts, machineOptions = [] }: KeyFacts,
+  options: Options,
+): Promise<never> {
+  const known = machines.get(taskGraph) ?? new Map();
+  machines.set(taskGraph, known);
+  const key = JSON.stringify([executor, ...machineOptions.map((name) => options[name])]);
+  const found = known.get(key);
+  const now = performance.now();
+  if (found !== undefined && now - found.at <= MAX_AGE_MS) return found.facts;
+  const facts = Promise.resolve(readMachineFacts?.(options as never)) as Promise<never>;
+  // Whoever waits for them hears of a failure, and perhaps nobody does yet.
+  facts.catch(() => {});
+  known.set(key, { at: now, facts });
+  return facts;
+}
+
+function configurationOf({ target, overrides }: Task, { nodes }: ProjectGraph) {
+  const configured = nodes[target.project]?.data.targets?.[target.target];
   const options: Options = {
     ...configured?.options,
     ...configured?.configurations?.[target.configuration ?? ''],
     ...camelCased(overrides),
   };
+  return { executor: configured?.executor?.split(':').at(-1) ?? '', options };
+}
+
+async function readFacts(
+  task: Task,
+  {
+    taskGraph,
+    projectGraph,
+    nxJsonConfiguration,
+  }: Pick<HasherContext, 'taskGraph' | 'projectGraph'> & Partial<HasherContext>,
+  root: string,
+): Promise<string> {
+  const { executor, options } = configurationOf(task, projectGraph);
+  const load = FACTS[executor];
+  if (load === undefined) return '';
+  const { target } = task;
   const context: ProjectContext = {
     root,
     projectName: target.project,
@@ -89,7 +155,9 @@ async function readFacts(
     },
   };
   try {
-    return JSON.stringify(await (await load())(options as never, context));
+    const facts = await load();
+    const machine = readMachine(taskGraph, executor, facts, options);
+    return JSON.stringify(await facts.readKeyFacts(options as never, context, machine));
   } catch {
     return randomUUID();
   }

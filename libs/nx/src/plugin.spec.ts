@@ -19,7 +19,9 @@ async function infer(
   files: Files,
   options?: unknown,
   nxJsonConfiguration: CreateNodesContext['nxJsonConfiguration'] = {},
-): Promise<Readonly<Record<string, { readonly name?: string; readonly targets: Targets }>>> {
+): Promise<
+  Readonly<Record<string, { readonly name?: string; readonly release?: unknown; readonly targets: Targets }>>
+> {
   for (const [path, content] of Object.entries(files)) {
     await mkdir(join(root, dirname(path)), { recursive: true });
     await writeFile(join(root, path), typeof content === 'string' ? content : JSON.stringify(content));
@@ -49,11 +51,13 @@ describe('createNodes', () => {
       'build-binaries',
       'verify',
       'docker-release',
+      'docker-load',
       'sbom',
       'plan',
       'github-draft',
       'docker-publish',
       'github-release',
+      'nx-release-publish',
     ]);
     expect(project?.targets['build-binaries']).toEqual({
       executor: '@prebuilt/nx:build-binaries',
@@ -73,10 +77,48 @@ describe('createNodes', () => {
       outputs: ['{workspaceRoot}/dist/apps/server/oci'],
       options: { inputPath: 'dist/apps/server/bin', verifyPath: 'dist/apps/server/verify' },
     });
+    expect(project?.targets['docker-load']).toMatchObject({
+      cache: false,
+      dependsOn: ['docker-release'],
+      options: { image: 'server', inputPath: 'dist/apps/server/oci' },
+    });
     expect(project?.targets['docker-publish']).toMatchObject({
       cache: false,
       dependsOn: ['docker-release', 'sbom'],
     });
+  });
+
+  it.each<[string, object, object, boolean]>([
+    ['whose version is in no file', {}, {}, true],
+    ['whose package.json has a version', { version: '1.0.0' }, {}, false],
+    ['of a workspace with its own versioning', {}, { version: { versionActions: './own' } }, false],
+    [
+      'of a group with its own versioning',
+      {},
+      { groups: { g: { projects: ['tag:prebuilt'], version: { versionActions: './own' } } } },
+      false,
+    ],
+  ])('lets `nx release` version a program %s', async (_, manifest, release, ours) => {
+    const files = { ...PROGRAM, 'apps/server/prebuilt.json': {} };
+    const { 'apps/server': project } = await infer(
+      { ...files, 'apps/server/package.json': { ...PROGRAM['apps/server/package.json'], ...manifest } },
+      undefined,
+      { release },
+    );
+    expect(project).toMatchObject({ tags: ['prebuilt'] });
+    expect(project?.release).toEqual(
+      ours
+        ? { version: { versionActions: '@prebuilt/nx/version-actions', currentVersionResolver: 'git-tag' } }
+        : undefined,
+    );
+  });
+
+  it('gives a program without image and page nothing that `nx release` could publish', async () => {
+    const { 'apps/server': project } = await infer({
+      ...PROGRAM,
+      'apps/server/prebuilt.json': { image: false, page: false },
+    });
+    expect(Object.keys(project?.targets ?? {})).toEqual(['build-binaries', 'verify', 'sbom', 'plan']);
   });
 
   it.each<[string, Readonly<Record<string, string | object>>, object]>([

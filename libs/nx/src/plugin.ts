@@ -5,10 +5,11 @@ import type { CreateNodes, CreateNodesContext, CreateNodesResult, PostTasksExecu
 import type { Configuration } from './configuration/definition.ts';
 import type { PluginOptions } from './configuration/plugin-options.ts';
 import { type Read, readConfiguration, readPluginOptions } from './configuration/read.ts';
+import { RELEASE_TAG } from './configuration/target-names.ts';
 import { inferTargets, outputFolders, programName, refusedTargets } from './configuration/targets.ts';
 import { projectFolder, resolveToolchain } from './configuration/toolchain.ts';
-import { writeJobSummary } from './github/job-summary.ts';
-import { summariseTasks } from './github/task-summary.ts';
+import { PACKAGE } from './package.ts';
+import { namesVersionActions, type ReleaseConfiguration } from './version/release-config.ts';
 
 /**
  * Gives every project with a prebuilt.json its targets. A file that can't be used breaks its own project alone, whose
@@ -38,6 +39,9 @@ interface Project {
   readonly configuration: Read<Configuration>;
   /** As project.json or package.json says; undefined where neither does. */
   readonly name: string | undefined;
+  readonly tags: readonly string[];
+  /** Whether a package.json says its version, which `nx release` then changes. */
+  readonly versioned: boolean;
 }
 
 async function readProject(file: string, { workspaceRoot }: CreateNodesContext): Promise<Project> {
@@ -45,24 +49,35 @@ async function readProject(file: string, { workspaceRoot }: CreateNodesContext):
   const folder = join(workspaceRoot, root);
   const [configuration, project, manifest] = await Promise.all([
     readConfiguration(join(workspaceRoot, file)),
-    readName(join(folder, 'project.json')),
-    readName(join(folder, 'package.json')),
+    readIdentity(join(folder, 'project.json')),
+    readIdentity(join(folder, 'package.json')),
   ]);
-  return { root, file, configuration, name: project ?? manifest };
+  return {
+    root,
+    file,
+    configuration,
+    name: project.name ?? manifest.name,
+    tags: [...project.tags, ...manifest.tags, RELEASE_TAG],
+    versioned: manifest.version !== undefined,
+  };
 }
 
-async function readName(file: string): Promise<string | undefined> {
+async function readIdentity(file: string): Promise<{
+  readonly name?: string | undefined;
+  readonly version?: string | undefined;
+  readonly tags: readonly string[];
+}> {
   try {
-    const { name, nx } = JSON.parse(await readFile(file, 'utf8'));
-    return nx?.name ?? name;
+    const { name, version, tags, nx } = JSON.parse(await readFile(file, 'utf8'));
+    return { name: nx?.name ?? name, version, tags: nx?.tags ?? tags ?? [] };
   } catch {
     // Nx itself tells of a file that it can't read.
-    return undefined;
+    return { tags: [] };
   }
 }
 
 function nodeOf(
-  { root, file, configuration, name }: Project,
+  { root, file, configuration, name, tags, versioned }: Project,
   options: Read<PluginOptions>,
   clashes: readonly string[],
   context: CreateNodesContext,
@@ -97,9 +112,26 @@ function nodeOf(
     };
     return inferTargets(configuration.value, facts, options.value);
   };
-  // Without a project.json or package.json nothing else names the project.
-  return { projects: { [root]: { ...(name === undefined && { name: known }), targets: { ...targets() } } } };
+  const release = context.nxJsonConfiguration.release as ReleaseConfiguration | undefined;
+  const ownVersioning = versioned || namesVersionActions(release, { name: known, root, tags });
+  return {
+    projects: {
+      [root]: {
+        // Without a project.json or package.json nothing else names the project.
+        ...(name === undefined && { name: known }),
+        tags: [RELEASE_TAG],
+        ...(!ownVersioning && { release: { version: VERSIONING } }),
+        targets: { ...targets() },
+      },
+    },
+  };
 }
+
+/** How `nx release` finds the version of a program that no file holds. */
+const VERSIONING = {
+  versionActions: `${PACKAGE.name}/version-actions`,
+  currentVersionResolver: 'git-tag',
+} as const;
 
 const EMPTY_OPTIONS: PluginOptions = { targetNames: {}, inputs: [] };
 
@@ -141,6 +173,12 @@ function findClashes(projects: readonly Project[]): ReadonlyMap<string, readonly
  * https://nx.dev/docs/extending-nx/task-running-lifecycle
  */
 export const postTasksExecution: PostTasksExecution = async (_, { taskResults }) => {
+  // Loaded only there: every run of Nx waits for this file.
+  if (!process.env.GITHUB_STEP_SUMMARY) return;
+  const [{ writeJobSummary }, { summariseTasks }] = await Promise.all([
+    import('./github/job-summary.ts'),
+    import('./github/task-summary.ts'),
+  ]);
   const summary = summariseTasks(Object.values(taskResults).map(({ task, status }) => ({ ...task, status })));
   // Nx ends its own report without an empty line.
   if (summary !== undefined) await writeJobSummary(`\n${summary}`);

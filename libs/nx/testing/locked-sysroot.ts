@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { Platform } from '../src/artifacts/platform.ts';
-import { planSysroot } from '../src/executors/build-binaries/facts.ts';
 import { fetchArchives } from '../src/lock/debian-package.ts';
 import { CACHE_FOLDER, readLock } from '../src/lock/lock.ts';
+import { planSysroot } from '../src/sysroot/plan.ts';
 import { openSysroot, type Sysroot } from '../src/sysroot/sysroot.ts';
 import { REPOSITORY } from './fixture-workspace.ts';
 

@@ -34,6 +34,20 @@ export function compressionOf(mediaType: string): Compression | undefined {
   return mediaType === MEDIA_TYPES.layerZstd ? 'zstd' : undefined;
 }
 
+const DOCKER_LAYER_TYPES: ReadonlyMap<string, string> = new Map([
+  ['application/vnd.docker.image.rootfs.diff.tar', MEDIA_TYPES.layer],
+  ['application/vnd.docker.image.rootfs.diff.tar.gzip', MEDIA_TYPES.layerGzip],
+  ['application/vnd.docker.image.rootfs.diff.tar.zstd', MEDIA_TYPES.layerZstd],
+]);
+
+/**
+ * The media type of OCI for a layer of the same bytes, where Docker's is another; undefined for what is no layer of
+ * either. https://distribution.github.io/distribution/spec/manifest-v2-2/#media-types
+ */
+export function ociLayerMediaType(mediaType: string): string | undefined {
+  return compressionOf(mediaType) === undefined ? DOCKER_LAYER_TYPES.get(mediaType) : mediaType;
+}
+
 /** The platform of an image, as an index's descriptor names it. */
 export interface DescriptorPlatform {
   readonly architecture: string;

@@ -1,3 +1,5 @@
+export { type BaseConfig, parseBaseConfig } from './base/base-config.ts';
+export { type ChangesOptions, type LayerChange, readLayerChanges } from './base/layer-changes.ts';
 export {
   type Compression,
   compressionOf,
@@ -7,11 +9,14 @@ export {
   type ImageManifest,
   layerMediaType,
   MEDIA_TYPES,
+  ociLayerMediaType,
 } from './descriptor.ts';
 export { type Digest, digestFromHex, digestHex, digestOf, isDigest, parseDigest } from './digest.ts';
 export { OciError, type OciErrorCode } from './errors.ts';
 export { type Difference, formatDifference } from './image/difference.ts';
 export {
+  type BaseLayer,
+  type ExpectedBase,
   type ExpectedImage,
   type FoundDocuments,
   type FoundImage,
@@ -25,22 +30,24 @@ export { type ReadEntry, type ReadLayerOptions, readLayer } from './layer/layer-
 export {
   type LayerEntry,
   type LayerOptions,
+  tarBlocks,
   type WrittenLayer,
   writeLayer,
 } from './layer/layer-writer.ts';
 export { type LayerThreads, startLayerThreads } from './layer/reader-threads.ts';
 export { type EntryMetadata, type EntryType, tarSize } from './layer/tar-header.ts';
-export { compareBytes } from './layout/go-json.ts';
+export { compareBytes, goJson, sortedMap } from './layout/go-json.ts';
 export {
   type ContainerConfig,
   formatImageConfig,
   type Healthcheck,
   type HistoryEntry,
   type ImageConfig,
+  type InheritedStep,
+  inheritedSteps,
   rfc3339,
 } from './layout/image-config.ts';
 export {
-  BLOBS_FOLDER,
   createImageLayout,
   REF_NAME,
   writeBlob,
@@ -52,7 +59,6 @@ export {
   type ImageLayout,
   type LayoutImage,
   platformName,
-  readBlob,
   readDocument,
   readImageLayout,
 } from './layout/image-layout-reader.ts';
@@ -62,11 +68,13 @@ export {
   parseImageManifest,
   type ReadImageConfig,
 } from './layout/image-schema.ts';
+export { BLOBS_FOLDER, readBlob } from './layout/layout-blob.ts';
 export {
   formatImageReference,
   type ImageReference,
   type ImageRepository,
   isLoopback,
+  isTag,
   parseImageReference,
   parseImageRepository,
 } from './reference.ts';

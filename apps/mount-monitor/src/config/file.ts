@@ -1,12 +1,8 @@
-import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { ConfigError } from './errors.ts';
 
 /** The largest configuration file, in bytes. */
 export const maxConfigBytes = 1024 * 1024;
-
-/** How long reading may take, in ms. A file on a mount that hangs would never be read. */
-const MAX_READ_MS = 5000;
 
 /** A configuration file's text as it stood at one moment. */
 export interface ConfigText {
@@ -16,82 +12,49 @@ export interface ConfigText {
   readonly warnings: readonly string[];
 }
 
-/** Files that are still being read after their time; none of them is opened again before that has ended. */
-const late = new Set<string>();
-
 /**
- * Reads a configuration file of at most 1 MiB, within 5 s. Throws {@link ConfigError} with the path and the reason where
- * it cannot be read; `undefined` only where the file does not exist and `optional` is set.
+ * Reads a configuration file of at most 1 MiB, at once: the file system has to be one that answers. `source` is what
+ * messages call the path. Throws {@link ConfigError} with the reason where it cannot be read; `undefined` only where the
+ * file does not exist and `optional` is set.
  */
-export async function readConfigFile(source: string, optional = false): Promise<ConfigText | undefined> {
-  if (late.has(source)) throw tooLate(source);
-  const reading = readWhole(source, optional);
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      late.add(source);
-      const ended = (): boolean => late.delete(source);
-      reading.then(ended, ended);
-      reject(tooLate(source));
-    }, MAX_READ_MS);
-  });
+export function readConfigFile(path: string, source: string, optional: boolean): ConfigText | undefined {
+  let descriptor: number | undefined;
   try {
-    return await Promise.race([reading, deadline]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-function tooLate(source: string): ConfigError {
-  const found = 'nothing: it may be on a mount that hangs';
-  return new ConfigError(
-    'unreadable',
-    `${source}: expected the file within ${MAX_READ_MS / 1000} s, found ${found}`,
-  );
-}
-
-/** Opens without waiting: a FIFO that nobody writes to would hold up a plain open for ever. */
-function openNow(source: string): Promise<FileHandle> {
-  return open(source, constants.O_RDONLY | constants.O_NONBLOCK);
-}
-
-async function readWhole(source: string, optional: boolean): Promise<ConfigText | undefined> {
-  const handle = await openNow(source).catch((cause: NodeJS.ErrnoException) => {
-    if (optional && cause.code === 'ENOENT') return undefined;
-    throw unreadable(source, cause);
-  });
-  if (handle === undefined) return undefined;
-  try {
-    const stats = await handle.stat();
-    if (!stats.isFile()) {
-      throw new ConfigError('unreadable', `${source}: expected a regular file, found something else`);
-    }
-    const buffer = Buffer.alloc(Math.min(stats.size, maxConfigBytes) + 1);
-    let length = 0;
-    for (;;) {
-      const { bytesRead } = await handle.read(buffer, length, buffer.length - length, length);
-      length += bytesRead;
-      if (bytesRead === 0 || length === buffer.length) break;
-    }
-    if (length > maxConfigBytes || stats.size > maxConfigBytes) {
-      throw new ConfigError(
-        'unreadable',
-        `${source}: expected at most ${maxConfigBytes} bytes, found ${stats.size}`,
-      );
-    }
-    const warnings =
-      (stats.mode & 0o002) === 0
-        ? []
-        : [`${source}: every user may write this file; run chmod o-w ${source}`];
-    return { source, text: buffer.toString('utf8', 0, length), warnings };
+    // Without waiting: a FIFO that nobody writes to would hold up a plain open for ever.
+    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    return readOpened(descriptor, source);
   } catch (cause) {
-    throw cause instanceof ConfigError ? cause : unreadable(source, cause);
+    if (optional && (cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (cause instanceof ConfigError) throw cause;
+    const detail = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigError(
+      'unreadable',
+      `${source}: cannot read the configuration file: ${detail}`,
+      [],
+      cause,
+    );
   } finally {
-    await handle.close();
+    if (descriptor !== undefined) closeSync(descriptor);
   }
 }
 
-function unreadable(source: string, cause: unknown): ConfigError {
-  const detail = cause instanceof Error ? cause.message : String(cause);
-  return new ConfigError('unreadable', `${source}: cannot read the configuration file: ${detail}`, [], cause);
+function readOpened(descriptor: number, source: string): ConfigText {
+  const stats = fstatSync(descriptor);
+  const { size, mode } = stats;
+  if (!stats.isFile()) {
+    throw new ConfigError('unreadable', `${source}: expected a regular file, found something else`);
+  }
+  const buffer = Buffer.alloc(Math.min(size, maxConfigBytes) + 1);
+  let length = 0;
+  for (;;) {
+    const count = readSync(descriptor, buffer, length, buffer.length - length, length);
+    length += count;
+    if (count === 0 || length === buffer.length) break;
+  }
+  if (length > maxConfigBytes || size > maxConfigBytes) {
+    throw new ConfigError('unreadable', `${source}: expected at most ${maxConfigBytes} bytes, found ${size}`);
+  }
+  const warnings =
+    (mode & 0o002) === 0 ? [] : [`${source}: every user may write this file; run chmod o-w ${source}`];
+  return { source, text: buffer.toString('utf8', 0, length), warnings };
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { chartValuesSchema } from '../reference/chart-values.ts';
+import { dashboardPage, dashboardPicture } from '../reference/dashboard.ts';
 import { endpointsReference } from '../reference/endpoints.ts';
 import { glossary } from '../reference/glossary.ts';
 import { groupsOf, prometheusRule } from '../reference/prometheus-rule.ts';
@@ -11,9 +12,12 @@ export function generatedFiles(): ReadonlyMap<URL, string> {
   const app = (path: string) => new URL(`../../${path}`, import.meta.url);
   const docs = (path: string) => new URL(`../../../../docs/${path}`, import.meta.url);
   const rules = readFileSync(app('deploy/alerts/mount-monitor.rules.yaml'), 'utf8');
+  const dashboard = JSON.parse(readFileSync(app('deploy/dashboard.json'), 'utf8'));
   return new Map([
     [app('config.schema.json'), json(configJsonSchema())],
     [docs('configuration.md'), configReference()],
+    [docs('dashboard.md'), dashboardPage(dashboard)],
+    [docs('pictures/dashboard.svg'), dashboardPicture(dashboard)],
     [docs('reference/endpoints.md'), endpointsReference()],
     [docs('reference/glossary.md'), glossary()],
     [app('chart/mount-monitor/values.schema.json'), json(chartValuesSchema())],

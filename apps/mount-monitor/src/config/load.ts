@@ -1,3 +1,5 @@
+import { resolve } from 'node:path';
+import { distantMount } from '../probe/mount-table.ts';
 import { type ParsedConfig, type ParseOptions, parseConfig } from './config.ts';
 import { ConfigError } from './errors.ts';
 import { type ConfigText, readConfigFile } from './file.ts';
@@ -21,12 +23,21 @@ export interface LoadedConfig extends ParsedConfig {
 /** Reads the file that the source names. Throws {@link ConfigError} where there is none that can be read. */
 export async function readSource(source: ConfigSource): Promise<ConfigText> {
   const { configPath } = source;
-  const file = await readConfigFile(configPath ?? defaultConfigPath, configPath === undefined);
+  const file = await readFile(configPath ?? defaultConfigPath, configPath === undefined);
   if (file !== undefined) return file;
   throw new ConfigError(
     'unreadable',
     `no mounts to watch: ${defaultConfigPath} does not exist; write one, or name another with --config PATH`,
   );
+}
+
+/** Reads in another process where the file system may never answer. */
+async function readFile(name: string, optional: boolean): Promise<ConfigText | undefined> {
+  const path = resolve(name);
+  const mount = distantMount(path);
+  if (mount === undefined) return readConfigFile(path, name, optional);
+  const { readElsewhere } = await import('./file-reader.ts');
+  return readElsewhere(path, name, optional, mount.mountPoint);
 }
 
 /** Parses a file under the command line's overrides; throws as {@link parseConfig} does. */

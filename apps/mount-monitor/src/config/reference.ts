@@ -67,7 +67,8 @@ function typeText(schema: JsonSchema, inUnion = false): string {
 }
 
 function bounds({ minimum, maximum }: JsonSchema): string {
-  if (maximum !== undefined && maximum < MAX_WHOLE_NUMBER) return `, ${minimum ?? ''} to ${maximum}`;
+  if (maximum !== undefined && maximum < MAX_WHOLE_NUMBER)
+    return minimum === undefined ? `, at most ${maximum}` : `, ${minimum} to ${maximum}`;
   return minimum === undefined ? '' : `, ${minimum} or more`;
 }
 

@@ -1,3 +1,5 @@
+import { documentation } from '../documentation.ts';
+
 /** The headers of the status page: nothing may be loaded from anywhere but this server's status. */
 export const pageHeaders: Readonly<Record<string, string>> = {
   'content-type': 'text/html; charset=utf-8',
@@ -19,7 +21,15 @@ h1{font-size:1.25rem;margin:0}
 h2{font-size:1.05rem;margin:0;overflow-wrap:anywhere}
 .dim{color:var(--dim);font-size:.875rem}
 .card{background:var(--card);border:1px solid var(--line);border-left-width:.35rem;border-radius:.5rem;
-padding:.75rem 1rem;margin-bottom:.75rem}
+margin-bottom:.5rem}
+.card>section,.card summary,.card .body{padding:.5rem 1rem}
+.card .body{padding-top:0}
+summary{cursor:pointer;border-radius:.4rem}summary:focus-visible,a:focus-visible{outline:2px solid var(--text)}
+summary .top{display:inline-flex;width:calc(100% - 1.25rem);vertical-align:top}
+a{color:inherit}
+form{display:flex;flex-wrap:wrap;gap:.5rem;align-items:center;margin-bottom:.75rem}
+input[type=search]{flex:1 1 12rem;min-width:0}
+input{font:inherit;padding:.35rem .6rem;border:1px solid var(--line);border-radius:.4rem;background:var(--card);color:inherit}
 .top{display:flex;flex-wrap:wrap;gap:.25rem .75rem;align-items:baseline;justify-content:space-between}
 .state{font-weight:600}
 .healthy{--state:var(--healthy)}.degraded{--state:var(--degraded)}.unhealthy{--state:var(--unhealthy)}
@@ -54,14 +64,42 @@ const ago = (time) => {
   return Math.floor(seconds / 86400) + ' d ' + Math.floor((seconds % 86400) / 3600) + ' h';
 };
 const row = (list, term, text) => list.append(make('dt', '', term), make('dd', '', text));
+const documentation = ${JSON.stringify(documentation)};
 let skew = 0;
 let heardAt = Date.now();
 
-const card = (mount) => {
-  const article = make('article', 'card ' + (states.includes(mount.status) ? mount.status : 'unknown'));
-  const top = make('div', 'top');
-  top.append(make('h2', '', mount.name || mount.path), make('span', 'state', mount.status));
-  article.append(top);
+const worst = ['unhealthy', 'degraded', 'unknown', 'healthy'];
+const rank = (mount) => worst.indexOf(stateOf(mount));
+const stateOf = (mount) => (states.includes(mount.status) ? mount.status : 'unknown');
+// Opened by themselves; more of them would hide what a person looks for.
+const mostOpened = 20;
+const cards = new Map();
+
+const cardOf = (key) => {
+  const known = cards.get(key);
+  if (known) return known;
+  const article = make('article');
+  const details = make('details');
+  const summary = make('summary');
+  const top = make('span', 'top');
+  const name = make('h2');
+  const state = make('span', 'state');
+  const body = make('div', 'body');
+  top.append(name, state);
+  summary.append(top);
+  details.append(summary, body);
+  article.append(details);
+  const card = { article, details, name, state, body, mount: undefined, touched: false };
+  summary.addEventListener('click', () => { card.touched = true; });
+  details.addEventListener('toggle', () => fill(card));
+  cards.set(key, card);
+  return card;
+};
+
+const fill = ({ details, body, mount }) => {
+  if (!details.open) return body.replaceChildren();
+  // A link that somebody has reached by the keyboard stays.
+  if (body.contains(document.activeElement)) return;
   const facts = make('dl');
   if (mount.name) row(facts, 'path', mount.path);
   row(facts, 'since', new Date(mount.since).toLocaleString() + ' (' + ago(mount.since) + ')');
@@ -72,10 +110,16 @@ const card = (mount) => {
     row(facts, 'file system', type + ', ' + source + (mounted ? '' : ' (mounted at ' + mount_point + ')'));
   }
   if (mount.failure_count > 0) row(facts, 'failures', mount.failure_count + ' in a row');
-  if (mount.reason) row(facts, 'reason', mount.reason);
+  if (mount.reason) {
+    row(facts, 'reason', mount.reason + ': ');
+    const link = make('a', '', 'what to do');
+    link.href = documentation + '/runbook.md#' + encodeURIComponent(mount.reason);
+    link.target = '_blank';
+    link.rel = 'noopener noreferrer';
+    facts.lastChild.append(link);
+  }
   if (mount.last_error) row(facts, 'error', mount.last_error);
-  if (mount.probe_hung) row(facts, 'probe', 'hangs in the kernel; no further one is started');
-  article.append(facts);
+  if (mount.probe_hung) row(facts, 'probe', 'hangs in the kernel; no other is started for this mount');
   const strip = make('div', 'history');
   strip.setAttribute('role', 'img');
   strip.setAttribute('aria-label', 'the last ' + mount.history.length + ' checks');
@@ -84,8 +128,43 @@ const card = (mount) => {
     bar.title = marks[mark] || mark;
     strip.append(bar);
   }
-  article.append(strip);
-  return article;
+  body.replaceChildren(facts, strip);
+};
+
+const filter = () => {
+  const text = get('filter').value.trim().toLowerCase();
+  let shown = 0;
+  for (const { article, mount } of cards.values()) {
+    const words = [mount.name, mount.path, mount.status, mount.reason].join(' ').toLowerCase();
+    article.hidden = !words.includes(text) || (get('troubled').checked && mount.status === 'healthy');
+    if (!article.hidden) shown += 1;
+  }
+  get('shown').textContent = shown === cards.size ? '' : shown + ' of ' + cards.size + ' shown';
+};
+
+let order = '';
+const showMounts = (mounts) => {
+  const keyed = mounts.map((mount) => [mount.path + '\\0' + mount.check_type + '\\0' + (mount.name || ''), mount]);
+  keyed.sort(([, a], [, b]) => rank(a) - rank(b));
+  const keys = keyed.map(([key]) => key);
+  for (const [key, { article }] of cards) {
+    if (keys.includes(key)) continue;
+    article.remove();
+    cards.delete(key);
+  }
+  keyed.forEach(([key, mount], index) => {
+    const card = cardOf(key);
+    card.mount = mount;
+    card.article.className = 'card ' + stateOf(mount);
+    card.name.textContent = mount.name || mount.path;
+    card.state.textContent = mount.status + (mount.reason ? ', ' + mount.reason : '');
+    const opens = mount.status !== 'healthy' && index < mostOpened;
+    if (!card.touched && card.details.open !== opens) card.details.open = opens;
+    fill(card);
+  });
+  if (order !== keys.join('\\n')) get('mounts').append(...keys.map((key) => cards.get(key).article));
+  order = keys.join('\\n');
+  filter();
 };
 
 const show = (status) => {
@@ -94,7 +173,8 @@ const show = (status) => {
   get('overall').textContent = bad === 0 ? status.status : bad + ' of ' + status.mounts.length + ' not healthy';
   get('overall').className = 'state ' + (status.status === 'healthy' ? 'healthy' : 'unhealthy');
   document.title = (bad === 0 ? '' : '(' + bad + ') ') + 'mount-monitor';
-  get('mounts').replaceChildren(...status.mounts.map(card));
+  showMounts(status.mounts);
+  get('tools').hidden = status.mounts.length < 10;
   const dog = status.watchdog;
   get('watchdog-state').textContent = dog.state;
   const rows = make('dl');
@@ -106,6 +186,9 @@ const show = (status) => {
   get('watchdog').replaceChildren(rows);
   get('version').textContent = 'version ' + status.version + ', up ' + ago(status.started_at);
 };
+
+get('filter').addEventListener('input', filter);
+get('troubled').addEventListener('change', filter);
 
 const refresh = async () => {
   try {
@@ -137,11 +220,15 @@ export const statusPage = `<!doctype html>
 <header><h1>mount-monitor</h1><span id="overall" class="state" role="status"></span><span id="version" class="dim"></span></header>
 <div id="lost" role="alert"></div>
 <noscript>This page needs JavaScript; the same facts are at /healthz/status.</noscript>
-<section id="mounts" aria-label="mounts"></section>
-<section class="card" aria-label="watchdog">
+<form id="tools" hidden onsubmit="return false">
+<input id="filter" type="search" placeholder="Filter by name, path or reason" aria-label="Filter by name, path or reason">
+<label><input id="troubled" type="checkbox"> not healthy only</label><span id="shown" class="dim" role="status"></span>
+</form>
+<div id="mounts"></div>
+<div class="card"><section aria-label="watchdog">
 <div class="top"><h2>Watchdog</h2><span id="watchdog-state" class="state"></span></div>
 <div id="watchdog"></div>
-</section>
+</section></div>
 </main>
 <script>${script}</script>
 </body>

@@ -42,7 +42,7 @@ function tableOf(bytes: Buffer): Table {
   return { bytes, entries, points: new Set(entries.map(({ mountPoint }) => mountPoint)), found: new Map() };
 }
 
-/** The kernel writes the table anew for each read from its beginning; its text seldom changes. */
+/** The kernel writes the table afresh for each read from its beginning; its text seldom changes. */
 function readTable(): void {
   source ??= fs.openSync('/proc/self/mountinfo', 'r');
   let length = 0;
@@ -75,6 +75,16 @@ export function readMountFacts(path: string): MountFacts | undefined {
   if (facts === undefined || facts.mounted || facts.hiddenBy !== undefined) return facts;
   const real = followLocalLinks(path);
   return real === path ? facts : factsOf(real);
+}
+
+/**
+ * The mount that a lookup of an absolute path ends in, or is held up by, if that is another machine's or a daemon's to
+ * answer for: whoever looks may have to wait for ever. Never blocks itself.
+ */
+export function distantMount(path: string): MountFacts | undefined {
+  readTable();
+  const facts = factsOf(followLocalLinks(path));
+  return facts === undefined || localTypes.has(facts.fsType) ? undefined : facts;
 }
 
 function followLocalLinks(path: string): string {

@@ -15,6 +15,7 @@ import {
   titleOf,
 } from './protocol.ts';
 import { type Failure, failureOf } from './reasons.ts';
+import { nameProcess } from './title.ts';
 import { inspectWriting } from './writing.ts';
 
 /** After how many checks a probe ends, and at which memory of its own, in KiB; that is looked at every few checks. */
@@ -63,19 +64,6 @@ function inspect(request: ProbeRequest, mount: MountFacts | undefined): Failure 
     return failure === undefined && request.writable ? inspectWriting(request, mount) : failure;
   } catch (error) {
     return failureOf(error);
-  }
-}
-
-let title = '';
-
-/** Lets others tell a probe that hangs from other processes, and what it hangs on. */
-function nameProcess(wanted: string): void {
-  if (wanted === title) return;
-  title = wanted;
-  try {
-    fs.writeFileSync('/proc/self/comm', title);
-  } catch {
-    // A name only.
   }
 }
 

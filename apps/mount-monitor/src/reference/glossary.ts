@@ -17,29 +17,20 @@ const triggers: Readonly<Record<TransitionTrigger, string>> = {
   recovered: 'passes after `unhealthy`',
 };
 
-const reasons: Readonly<Record<FailureReason, readonly [meaning: string, remedy: string]>> = {
-  timeout: ['no answer within `readTimeout`, or the file system gave up (ETIMEDOUT)', 'timeout-and-hung'],
-  hung: ['the killed probe of an earlier check still waits in the kernel', 'timeout-and-hung'],
-  not_connected: ['the FUSE daemon is gone (ENOTCONN, ECONNABORTED)', 'not_connected'],
-  stale: ['the file handle is no longer valid, typically NFS (ESTALE)', ''],
-  io: ['any other error of the file system, typically EIO', ''],
-  permission: [
-    'EACCES or EPERM for the monitor’s user, 65534',
-    'permission-though-the-application-reads-the-mount-fine',
-  ],
-  read_only: ['the mount can be read, but with `writable` nothing can be written to it (EROFS)', ''],
-  missing: [
-    'no such path or canary; or the canary is a folder, or a link that leads out of the mount',
-    'missing-not_mounted-or-an-empty-folder-in-the-pod-while-the-node-has-the-mount',
-  ],
-  empty: ['the canary is empty, or the folder has fewer than `minEntries` entries', ''],
-  content: ['the canary does not hold `canaryContent`', ''],
-  not_a_directory: ['the path is not a folder', ''],
-  not_mounted: [
-    'nothing is mounted at the path, or only a bind mount of the file system around it',
-    'missing-not_mounted-or-an-empty-folder-in-the-pod-while-the-node-has-the-mount',
-  ],
-  wrong_fstype: ['something other than `fsType` is mounted', ''],
+const reasons: Readonly<Record<FailureReason, string>> = {
+  timeout: 'no answer within `readTimeout`, or the file system gave up (ETIMEDOUT)',
+  hung: 'the killed probe of an earlier check still waits in the kernel',
+  not_connected: 'the FUSE daemon is gone (ENOTCONN, ECONNABORTED)',
+  stale: 'the file handle is no longer valid, typically NFS (ESTALE)',
+  io: 'any other error of the file system, typically EIO',
+  permission: 'EACCES or EPERM for the monitor’s user, 65534',
+  read_only: 'the mount can be read, but with `writable` nothing can be written to it (EROFS)',
+  missing: 'no such path or canary; or the canary is a folder, or a link that leads out of the mount',
+  empty: 'the canary is empty, or the folder has fewer than `minEntries` entries',
+  content: 'the canary does not hold `canaryContent`',
+  not_a_directory: 'the path is not a folder',
+  not_mounted: 'nothing is mounted at the path, or only a bind mount of the file system around it',
+  wrong_fstype: 'something other than `fsType` is mounted',
 };
 
 const watchdog: Readonly<Record<WatchdogState, string>> = {
@@ -86,10 +77,9 @@ export function glossary(): string {
     `| ${heading} | meaning |\n|---|---|\n${Object.entries(rows)
       .map(([name, meaning]) => `| \`${name}\` | ${meaning} |`)
       .join('\n')}\n`;
-  const reasonRows = Object.entries(reasons).map(([name, [meaning, remedy]]) => {
-    const link = remedy === '' ? '' : `[troubleshooting](../troubleshooting-mounts.md#${remedy})`;
-    return `| \`${name}\` | ${meaning} | ${link} |`;
-  });
+  const reasonRows = Object.entries(reasons).map(
+    ([name, meaning]) => `| \`${name}\` | ${meaning} | [runbook](../runbook.md#${name}) |`,
+  );
   return `# Glossary
 
 <!-- Generated from apps/mount-monitor/src/reference/glossary.ts: npm run generate -w mount-monitor -->

@@ -2,6 +2,7 @@ import { access, readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect, it } from 'vitest';
 import { createRouter } from '../http/routes.ts';
+import { failureReasons } from '../probe/protocol.ts';
 import { endpoints, endpointsReference } from './endpoints.ts';
 import { metricFamilies } from './metrics.ts';
 import { sampleView } from './sample-view.ts';
@@ -75,6 +76,12 @@ it.each(['README.md', ...files.flat()])('%s links to pages and headings that exi
     );
     expect(headings, link).toContain(anchor);
   }
+});
+
+it('the runbook has a section for each reason, as the status page links to it', async () => {
+  const runbook = await readFile(join(docs, 'runbook.md'), 'utf8');
+  const sections = [...runbook.matchAll(/^### (\w+)$/gm)].map(([, title]) => title);
+  expect(sections.toSorted()).toEqual(failureReasons.toSorted());
 });
 
 it('every page that says how many hung mounts a limit holds says what the formula gives', async () => {

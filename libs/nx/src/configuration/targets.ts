@@ -128,8 +128,14 @@ export function inferTargets(
         outputPath: at('docker-release'),
         ...described,
         ...(image.compression !== undefined && { compression: image.compression }),
+        ...(image.compressionLevel !== undefined && { compressionLevel: image.compressionLevel }),
       },
       metadata: { description: 'Puts the verified executables into a multi-arch image.' },
+    },
+    'docker-load': image && {
+      dependsOn: [named('docker-release')],
+      options: { image: programName(configuration, facts.name), inputPath: at('docker-release') },
+      metadata: { description: 'Puts the image into the local engine, for trying it out.' },
     },
     sbom: {
       ...cached('sbom'),
@@ -182,6 +188,15 @@ export function inferTargets(
           metadata: { description: 'Publishes the release page.' },
         }
       : undefined,
+    // `nx release` runs it for one project at a time: two builds at once could fill a folder of what both depend on.
+    'nx-release-publish':
+      image || configuration.page
+        ? {
+            parallelism: false,
+            options: {},
+            metadata: { description: 'What `nx release` publishes: the image, then the release page.' },
+          }
+        : undefined,
   };
   return Object.fromEntries(
     TARGETS.flatMap((name) => {
@@ -221,6 +236,9 @@ export function refusedTargets(file: string, problems: readonly string[], option
 }
 
 function executorOf(target: TargetName): string {
-  const executor = { plan: 'release-plan', 'github-draft': 'github-release' }[target as string] ?? target;
+  const executor =
+    { plan: 'release-plan', 'github-draft': 'github-release', 'nx-release-publish': 'release-publish' }[
+      target as string
+    ] ?? target;
   return `${PACKAGE.name}:${executor}`;
 }

@@ -1,3 +1,4 @@
+import { PACKAGE } from '../package.ts';
 import { fillCommands, type ProjectContext } from './project-context.ts';
 
 interface ExpectedError extends Error {
@@ -5,7 +6,10 @@ interface ExpectedError extends Error {
   readonly hint: string | undefined;
 }
 
-const SYSTEM_HINTS: Readonly<Record<string, string>> = {
+/** Errors of the system that users can act on. */
+export type SystemErrorCode = 'ENOSPC' | 'EDQUOT' | 'EACCES' | 'EPERM' | 'EROFS';
+
+const SYSTEM_HINTS: Readonly<Record<SystemErrorCode, string>> = {
   ENOSPC: 'The disk is full: free some space and run it again. What was there before is untouched.',
   EDQUOT: 'The disk quota is used up: free some space and run it again. What was there before is untouched.',
   EACCES: 'The folder is not writable for this user: change its owner or its mode.',
@@ -32,17 +36,27 @@ export async function reportFailures(
   }
 }
 
-/** The lines that tell a user of an expected error; undefined for an error that is a defect. */
+/**
+ * The lines that tell a user of an expected error: code and message, the hint, and where the code is explained;
+ * undefined for an error that is a defect.
+ */
 export function describeFailure(error: unknown, context: ProjectContext): readonly string[] | undefined {
   if (isExpected(error)) {
-    const lines = [`error ${error.code}: ${error.message}`];
-    return error.hint === undefined ? lines : [...lines, `  ${fillCommands(error.hint, context)}`];
+    const hint = error.hint === undefined ? [] : [`  ${fillCommands(error.hint, context)}`];
+    return [`error ${error.code}: ${error.message}`, ...hint, ...explanationOf(error.code)];
   }
   if (isSystemError(error)) {
-    const hint = SYSTEM_HINTS[error.code];
-    return hint === undefined ? undefined : [`error ${error.code}: ${error.message}`, `  ${hint}`];
+    const hint = SYSTEM_HINTS[error.code as SystemErrorCode];
+    if (hint === undefined) return undefined;
+    return [`error ${error.code}: ${error.message}`, `  ${hint}`, ...explanationOf(error.code)];
   }
   return undefined;
+}
+
+function explanationOf(code: string): readonly string[] {
+  const { documentation } = PACKAGE;
+  if (documentation === undefined) return [];
+  return [`  See ${documentation}/reference/errors.md#${code.toLowerCase()}`];
 }
 
 function isExpected(error: unknown): error is ExpectedError {

@@ -1,5 +1,5 @@
 import type { ExecutorContext } from '@nx/devkit';
-import { tagPatternOf } from '../version/release-config.ts';
+import { changelogFiles, type ReleaseConfiguration, tagPatternOf } from '../version/release-config.ts';
 import type { TagPattern } from '../version/tag-pattern.ts';
 
 /** What an executor is told of the project it runs for; tests and scripts give the root alone. */
@@ -7,12 +7,21 @@ export type ProjectContext = Pick<ExecutorContext, 'root'> & Partial<ExecutorCon
 
 /** The pattern of the project's release tags, as nx.json configures it. Throws `INVALID_OPTIONS`. */
 export function tagPatternFor(context: ProjectContext): TagPattern {
+  return tagPatternOf(releaseOf(context), releasedProject(context));
+}
+
+/** The files into which `nx release` writes what changed in the project, relative to the workspace's root. */
+export function changelogFilesFor(context: ProjectContext): readonly string[] {
+  return changelogFiles(releaseOf(context), releasedProject(context));
+}
+
+function releaseOf({ nxJsonConfiguration }: ProjectContext): ReleaseConfiguration | undefined {
+  return nxJsonConfiguration?.release as ReleaseConfiguration | undefined;
+}
+
+function releasedProject(context: ProjectContext) {
   const project = projectOf(context);
-  return tagPatternOf(context.nxJsonConfiguration?.release as Parameters<typeof tagPatternOf>[0], {
-    name: context.projectName ?? '',
-    root: project?.root ?? '',
-    tags: project?.tags ?? [],
-  });
+  return { name: context.projectName ?? '', root: project?.root ?? '', tags: project?.tags ?? [] };
 }
 
 /**
@@ -20,11 +29,16 @@ export function tagPatternFor(context: ProjectContext): TagPattern {
  * does the step, whatever it is called in this workspace.
  */
 export function commandOf(step: string, context: ProjectContext): string {
-  const targets = Object.entries(projectOf(context)?.targets ?? {});
-  const does = ([, { executor, options }]: (typeof targets)[number]) =>
-    executor?.endsWith(`:${step}`) || (step === 'github-draft' && options?.stage === 'draft');
-  const [target] = targets.find(does) ?? [step];
-  return `npx nx run ${context.projectName ?? '<project>'}:${target}`;
+  return `npx nx run ${context.projectName ?? '<project>'}:${targetOf(step, context) ?? step}`;
+}
+
+/** The name of the project's target that does a step of the pipeline; undefined where it has none. */
+export function targetOf(step: string, context: ProjectContext): string | undefined {
+  return Object.entries(projectOf(context)?.targets ?? {}).find(([, { executor, options }]) => {
+    if (step === 'github-draft') return options?.stage === 'draft';
+    if (step === 'github-release' && options?.stage === 'draft') return false;
+    return executor?.endsWith(`:${step}`);
+  })?.[0];
 }
 
 /** A hint in which `{run STEP}` is the command of that step in the user's own workspace. */

@@ -1,6 +1,7 @@
 import { CHECKSUMS_FILE } from '../artifacts/checksums.ts';
 import type { PublishRecord } from '../artifacts/publish-record.ts';
 import { SIGNATURE_FILE } from '../artifacts/signature.ts';
+import { tableLines } from './table.ts';
 
 /** A commit since the previous release: its hash and the first line and the rest of its message. */
 export interface Commit {
@@ -18,11 +19,15 @@ export interface NotesFacts {
   readonly previousTag: string | undefined;
   /** Since the previous tag, newest first. */
   readonly commits: readonly Commit[];
+  /** What changed, as Markdown, where somebody has written it already; it takes the place of the commits. */
+  readonly changelog: string | undefined;
   readonly assets: readonly { readonly name: string; readonly size: number; readonly sha256: string }[];
   /** Whether the program has an image. */
   readonly image: boolean;
   /** Undefined as long as the image is not published. */
   readonly record: PublishRecord | undefined;
+  /** Whether the files and the image have attestations of a workflow: a release from a desk has none. */
+  readonly attested: boolean;
   /** The file of the workflow that releases, relative to the repository's root; it signs the image. */
   readonly workflow: string;
 }
@@ -50,8 +55,9 @@ export function formatNotes(facts: NotesFacts): string {
   return [...changes(facts), ...image(facts), ...files(facts), ...verification(facts)].join('\n');
 }
 
-function changes({ previousTag, commits }: NotesFacts): readonly string[] {
+function changes({ previousTag, commits, changelog }: NotesFacts): readonly string[] {
   const title = previousTag === undefined ? '## Changes' : `## Changes since ${previousTag}`;
+  if (changelog !== undefined) return [title, '', ...limited(changelog.split('\n')), ''];
   if (commits.length === 0) return [title, '', 'No commits.', ''];
   const described = commits.map(describe);
   const lines: string[] = [];
@@ -112,12 +118,13 @@ function image({ image: has, record }: NotesFacts): readonly string[] {
   return [
     '## Image',
     '',
-    '| image | platform | tags |',
-    '| --- | --- | --- |',
-    ...record.images.flatMap((each) => [
-      `| \`${each.reference}\` | all | ${tags(each.repository)} |`,
-      ...each.platforms.map(({ platform, digest }) => `| \`${each.repository}@${digest}\` | ${platform} | |`),
-    ]),
+    ...tableLines(
+      ['image', 'platform', 'tags'],
+      record.images.flatMap((each) => [
+        [`\`${each.reference}\``, 'all', tags(each.repository)],
+        ...each.platforms.map(({ platform, digest }) => [`\`${each.repository}@${digest}\``, platform, '']),
+      ]),
+    ),
     '',
   ];
 }
@@ -126,14 +133,22 @@ function files({ assets }: NotesFacts): readonly string[] {
   return [
     '## Files',
     '',
-    '| file | bytes | SHA-256 |',
-    '| --- | ---: | --- |',
-    ...assets.map(({ name, size, sha256 }) => `| ${name} | ${size} | \`${sha256}\` |`),
+    ...tableLines(
+      ['file', '>bytes', 'SHA-256'],
+      assets.map(({ name, size, sha256 }) => [name, size, `\`${sha256}\``]),
+    ),
     '',
   ];
 }
 
-function verification({ repository, tag, record, assets, workflow }: NotesFacts): readonly string[] {
+function verification({
+  repository,
+  tag,
+  record,
+  assets,
+  attested,
+  workflow,
+}: NotesFacts): readonly string[] {
   const executable = assets[0]?.name ?? '';
   const images = record?.images ?? [];
   const references = images.map(({ reference }) => reference);
@@ -156,8 +171,9 @@ function verification({ repository, tag, record, assets, workflow }: NotesFacts)
     '```sh',
     ...checksums,
     'sha256sum --check --ignore-missing checksums.txt',
-    `gh attestation verify ${executable} --repo ${repository}`,
-    ...references.map((reference) => `gh attestation verify oci://${reference} --repo ${repository}`),
+    ...(attested ? [executable, ...references.map((reference) => `oci://${reference}`)] : []).map(
+      (subject) => `gh attestation verify ${subject} --repo ${repository}`,
+    ),
     ...signed.flatMap((reference) => [`cosign verify ${reference} \\`, ...identity]),
     '```',
     '',

@@ -2,7 +2,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { readDockerFacts, readEngineFacts } from './builder-facts.ts';
+import { readDockerFacts } from './builder-facts.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -37,7 +37,7 @@ const inspect = (driver: string, more = '') => ({
 describe('readDockerFacts', () => {
   it('takes the driver docker with the containerd image store', async () => {
     await client({ ...info(CONTAINERD), ...inspect('docker') });
-    expect(await readDockerFacts(undefined)).toEqual({
+    expect(await readDockerFacts('auto', undefined)).toEqual({
       builder: { usable: true, name: 'mine', driver: 'docker', buildx: '0.13.1' },
       engine: { version: '28.5.2' },
     });
@@ -45,12 +45,12 @@ describe('readDockerFacts', () => {
 
   it.each(['docker-container', 'kubernetes', 'remote'])('takes the driver %s', async (driver) => {
     await client({ ...info(null), ...inspect(driver) });
-    expect(await readDockerFacts(undefined)).toMatchObject({ builder: { usable: true, driver } });
+    expect(await readDockerFacts('auto', undefined)).toMatchObject({ builder: { usable: true, driver } });
   });
 
   it('takes the driver remote where no engine answers', async () => {
     await client({ info: 'echo "Cannot connect" >&2; exit 1', ...inspect('remote') });
-    expect(await readDockerFacts(undefined)).toEqual({
+    expect(await readDockerFacts('auto', undefined)).toEqual({
       builder: { usable: true, name: 'mine', driver: 'remote', buildx: undefined },
       engine: undefined,
     });
@@ -58,8 +58,8 @@ describe('readDockerFacts', () => {
 
   it('asks for the builder by its name', async () => {
     await client({ ...info(null), 'buildx inspect farm': "printf 'Name: farm\\nDriver: remote\\n'" });
-    expect(await readDockerFacts('farm')).toMatchObject({ builder: { usable: true, name: 'farm' } });
-    expect(await readDockerFacts('other')).toMatchObject({ builder: { usable: false } });
+    expect(await readDockerFacts('auto', 'farm')).toMatchObject({ builder: { usable: true, name: 'farm' } });
+    expect(await readDockerFacts('auto', 'other')).toMatchObject({ builder: { usable: false } });
   });
 
   it.each([
@@ -67,7 +67,7 @@ describe('readDockerFacts', () => {
     ['none told', null],
   ])('says how to mend the driver docker with %s', async (_, driverStatus) => {
     await client({ ...info(driverStatus), ...inspect('docker') });
-    expect((await readDockerFacts(undefined)).builder).toMatchObject({
+    expect((await readDockerFacts('auto', undefined)).builder).toMatchObject({
       usable: false,
       reason: expect.stringContaining('no containerd image store'),
       hint: expect.stringContaining('"containerd-snapshotter": true'),
@@ -108,7 +108,7 @@ describe('readDockerFacts', () => {
       await rm(join(folder, 'docker'));
       vi.stubEnv('PATH', folder);
     }
-    expect((await readDockerFacts(undefined)).builder).toMatchObject({
+    expect((await readDockerFacts('auto', undefined)).builder).toMatchObject({
       usable: false,
       reason: expect.stringContaining(reason),
       hint: expect.stringContaining('--builder=daemonless'),
@@ -116,14 +116,14 @@ describe('readDockerFacts', () => {
   });
 });
 
-describe('readEngineFacts', () => {
+describe('readDockerFacts for the builder that needs no engine', () => {
   it('tells the version of the engine', async () => {
     await client({ version: 'echo 28.5.2' });
-    expect(await readEngineFacts()).toEqual({ version: '28.5.2' });
+    expect((await readDockerFacts('daemonless', undefined)).engine).toEqual({ version: '28.5.2' });
   });
 
   it('tells of none where none answers', async () => {
     await client({ version: 'echo; echo "Cannot connect" >&2; exit 1' });
-    expect(await readEngineFacts()).toBeUndefined();
+    expect((await readDockerFacts('daemonless', undefined)).engine).toBeUndefined();
   });
 });

@@ -29,7 +29,8 @@ const ANSWER_TIMEOUT_MS = 10_000;
 
 /** What a docker client tells of the builder and of the engine. */
 export interface DockerFacts {
-  readonly builder: BuilderFacts;
+  /** Undefined where buildx is not wanted. */
+  readonly builder: BuilderFacts | undefined;
   /** Undefined where none answers. */
   readonly engine: EngineFacts | undefined;
 }
@@ -44,11 +45,18 @@ interface DockerInfo {
 }
 
 /**
- * Asks for the engine, and whether a builder (the current one unless named) can build images into OCI layouts: any
- * but the `docker` driver can, and that one where the engine has the containerd image store.
+ * Asks for the engine, and, unless daemonless is wanted, whether a builder (the current one unless named) can build
+ * images into OCI layouts: any but the `docker` driver can, and that one where the engine has the containerd image store.
  * https://docs.docker.com/build/exporters/oci-docker/
  */
-export async function readDockerFacts(name: string | undefined): Promise<DockerFacts> {
+export async function readDockerFacts(
+  wanted: 'auto' | 'buildx' | 'daemonless',
+  name: string | undefined,
+): Promise<DockerFacts> {
+  if (wanted === 'daemonless') {
+    const version = await ask('version', '--format', '{{.Server.Version}}');
+    return { builder: undefined, engine: version.ok ? engineOf(version.text) : undefined };
+  }
   const [inspected, told] = await Promise.all([
     ask('buildx', 'inspect', ...(name === undefined ? [] : [name])),
     ask('info', '--format', '{{json .}}'),
@@ -56,12 +64,6 @@ export async function readDockerFacts(name: string | undefined): Promise<DockerF
   const info = told.ok ? parseInfo(told.text) : undefined;
   const engine = engineOf(info?.ServerVersion ?? '');
   return { builder: builderOf(inspected, told, info), engine };
-}
-
-/** The version of the engine; undefined where none answers. */
-export async function readEngineFacts(): Promise<EngineFacts | undefined> {
-  const version = await ask('version', '--format', '{{.Server.Version}}');
-  return version.ok ? engineOf(version.text) : undefined;
 }
 
 function builderOf(

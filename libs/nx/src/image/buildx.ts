@@ -1,6 +1,22 @@
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BLOBS_FOLDER, type Descriptor, digestHex, platformName, readImageLayout } from '@prebuilt/oci';
+import {
+  BLOBS_FOLDER,
+  type Descriptor,
+  digestHex,
+  type ExpectedImage,
+  goJson,
+  inheritedSteps,
+  type LayoutImage,
+  MEDIA_TYPES,
+  platformName,
+  readDocument,
+  readImageLayout,
+  rfc3339,
+  sortedMap,
+  writeBlob,
+  writeImageManifest,
+} from '@prebuilt/oci';
 import { execa } from 'execa';
 import { type Platform, platformParts } from '../artifacts/platform.ts';
 import { PrebuiltError } from '../errors.ts';
@@ -47,12 +63,18 @@ export async function runBuildx(
  * Takes the one image of a layout that buildx wrote into a folder of blobs. What it holds is for `holdLayoutAgainstPlan` to say.
  * Throws `BUILDER` for another platform than the one asked for, or several.
  */
-export async function adoptImage(layout: string, blobs: string, platform: Platform): Promise<Descriptor> {
+export async function adoptImage(
+  layout: string,
+  blobs: string,
+  platform: Platform,
+  expected: ExpectedImage,
+): Promise<Descriptor> {
   const [image, ...others] = (await readImageLayout(layout)).images;
   const found = image === undefined ? 'none' : platformName(image.platform);
   if (image === undefined || others.length > 0 || found !== platformName(platformParts(platform))) {
     throw new PrebuiltError('BUILDER', `buildx: expected one image of ${platform}, found ${found}`);
   }
+  if (expected.base !== undefined) return adoptAbove(image, layout, blobs, expected);
   const { descriptor, manifest } = image;
   for (const hex of new Set(
     [descriptor, manifest.config, ...manifest.layers].map((each) => digestHex(each.digest)),
@@ -60,4 +82,43 @@ export async function adoptImage(layout: string, blobs: string, platform: Platfo
     await rename(join(layout, BLOBS_FOLDER, hex), join(blobs, hex));
   }
   return { mediaType: descriptor.mediaType, digest: descriptor.digest, size: descriptor.size };
+}
+
+/** What BuildKit says of steps that it adds to a history itself, where a base does not tell of its layers. */
+const EXPORTER = 'buildkit.exporter.image.v0';
+
+/*
+ * BuildKit before 0.23 sets the times inside the layers of a base too, and rewrites them, so that they are no longer
+ * those of the base (0.13, seen). So only what it built upon the base is taken, and put upon the layers that the base has in
+ * its registry: the layers above, and the configuration, in which the base's diffIDs and history take the place of those
+ * that BuildKit made of them, and the image's own time that of the base, which BuildKit keeps (0.13, seen). How many layers there are above is held against the plan afterwards.
+ */
+async function adoptAbove(
+  { manifest, config }: LayoutImage,
+  layout: string,
+  blobs: string,
+  { base, history, platform, created }: ExpectedImage,
+): Promise<Descriptor> {
+  const below = base?.layers ?? [];
+  const above = manifest.layers.slice(below.length);
+  for (const hex of new Set(above.map(({ digest }) => digestHex(digest)))) {
+    await rename(join(layout, BLOBS_FOLDER, hex), join(blobs, hex));
+  }
+  // As it stands there: the order of members is part of the image's ID.
+  const raw = JSON.parse((await readDocument(layout, manifest.config)).toString('utf8'));
+  const { history: found, ...rest } = raw as { readonly history?: unknown };
+  const steps = (Array.isArray(found) ? found : []).filter((step) => Object(step).comment !== EXPORTER);
+  const own = history.length === 0 ? [] : steps.slice(-history.length);
+  const adopted = {
+    ...rest,
+    ...(platform.variant !== undefined && { variant: platform.variant }),
+    created: rfc3339(created),
+    history: [...inheritedSteps(base?.inherited ?? []), ...own],
+    rootfs: {
+      type: 'layers',
+      diff_ids: [...below.map(({ diffId }) => diffId), ...config.rootfs.diff_ids.slice(below.length)],
+    },
+  };
+  const written = await writeBlob(blobs, goJson(sortedMap(adopted)), MEDIA_TYPES.config);
+  return writeImageManifest(blobs, written, [...below.map(({ descriptor }) => descriptor), ...above]);
 }

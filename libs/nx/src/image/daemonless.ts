@@ -13,14 +13,18 @@ import {
 import { type Platform, platformParts } from '../artifacts/platform.ts';
 import { PrebuiltError } from '../errors.ts';
 import { readChunks } from '../files/chunks.ts';
+import { storeBase } from './base/stored-base.ts';
 import type { ContextFile } from './context.ts';
-import type { LayerPath } from './file-tree.ts';
+import { type LayerPath, timeOf } from './file-tree.ts';
 import type { ImagePlan } from './plan.ts';
+import { expectedBase } from './release-images.ts';
 
 /** What an image is packed with, besides its plan. */
 export interface AssembleOptions {
   readonly platform: Platform;
   readonly compression: Compression;
+  /** Of zstd, from 1 to 19. */
+  readonly compressionLevel?: number | undefined;
   /** Seconds since 1970: the time of every file and of the image. */
   readonly sourceDateEpoch: number;
   readonly signal?: AbortSignal | undefined;
@@ -46,7 +50,9 @@ export async function assembleImage(
   plan: ImagePlan,
   options: AssembleOptions,
 ): Promise<Descriptor> {
-  const { platform, compression, sourceDateEpoch, signal, onLayer } = options;
+  const { platform, compression, compressionLevel, sourceDateEpoch, signal, onLayer } = options;
+  const base = plan.base && expectedBase(plan.base, sourceDateEpoch);
+  if (plan.base !== undefined) await storeBase(plan.base, blobs);
   const layers = [];
   for (const [index, paths] of plan.layers.entries()) {
     const entries = paths.map((path) => layerEntry(path, sourceDateEpoch));
@@ -57,26 +63,30 @@ export async function assembleImage(
       onLayer?.({ platform, layer: index + 1, layers: plan.layers.length, done, total });
     };
     tell(0);
-    layers.push(await writeLayer(blobs, entries, { compression, signal, onBytes: tell }));
+    layers.push(await writeLayer(blobs, entries, { compression, compressionLevel, signal, onBytes: tell }));
   }
   const parts = platformParts(platform);
   const config = formatImageConfig({
     ...parts,
+    author: plan.author,
     config: plan.config,
     created: sourceDateEpoch,
     history: plan.history,
-    diffIds: layers.map(({ diffId }) => diffId),
+    diffIds: [...(base?.layers ?? []), ...layers].map(({ diffId }) => diffId),
+    inherited: base?.inherited,
   });
   const written = await writeBlob(blobs, config, MEDIA_TYPES.config);
   const manifest = await writeImageManifest(
     blobs,
     written,
-    layers.map(({ descriptor }) => descriptor),
+    [...(base?.layers ?? []), ...layers].map(({ descriptor }) => descriptor),
   );
   return { ...manifest, platform: parts };
 }
 
-function layerEntry({ path, uid, gid, mode, file }: LayerPath, mtime: number): LayerEntry {
+function layerEntry(entry: LayerPath, sourceDateEpoch: number): LayerEntry {
+  const { path, uid, gid, mode, file } = entry;
+  const mtime = timeOf(entry, sourceDateEpoch);
   if (file === undefined) return { type: 'directory', path, uid, gid, mode, mtime, size: 0 };
   return { type: 'file', path, uid, gid, mode, mtime, size: file.size, content: () => checkedContent(file) };
 }
@@ -86,6 +96,10 @@ function layerEntry({ path, uid, gid, mode, file }: LayerPath, mtime: number): L
  * after the last one where they are others.
  */
 export async function* checkedContent(file: ContextFile): AsyncGenerator<Buffer> {
+  if (file.content !== undefined) {
+    yield Buffer.from(file.content);
+    return;
+  }
   const hash = createHash('sha256');
   for await (const chunk of readChunks(file.source, { kept: 2 })) {
     hash.update(chunk);

@@ -1,5 +1,6 @@
 import { compareBytes } from '@prebuilt/oci';
 import type { ContextFile, ContextFolder, ContextNode } from './context.ts';
+import type { ModeChange } from './file-mode.ts';
 
 /** Who owns a file, and nothing else. */
 export interface Owner {
@@ -17,9 +18,26 @@ interface TreeFolder extends Owner {
   readonly kind: 'folder';
   readonly mode: number;
   readonly children: Map<string, TreeNode>;
+  /** Of a folder of the base in which nothing was changed, in seconds since 1970; the time of the build otherwise. */
+  mtime?: number | undefined;
+  /** Whether it has extended attributes in the base. */
+  readonly attributes?: boolean;
 }
 
-type TreeNode = TreeFile | TreeFolder;
+/** What the base has, and this tree only knows of: a file, a link's other name, a device. */
+interface TreeBaseFile extends Owner {
+  readonly kind: 'base-file';
+  readonly mode: number;
+}
+
+/** A symbolic link of the base. */
+interface TreeSymlink extends Owner {
+  readonly kind: 'symlink';
+  readonly mode: number;
+  readonly target: string;
+}
+
+type TreeNode = TreeFile | TreeFolder | TreeBaseFile | TreeSymlink;
 
 /** A path of a layer: what was put there, or a folder above it. */
 export type LayerPath = Owner & {
@@ -28,13 +46,20 @@ export type LayerPath = Owner & {
   readonly mode: number;
   /** Absent for a folder. */
   readonly file?: ContextFile;
+  /** Of a folder that the base has, in seconds since 1970; absent for what this build made or changed. */
+  readonly mtime?: number;
 };
+
+/** The time that a path of a layer gets, in seconds since 1970: as builders do it, none is later than the source date. */
+export function timeOf({ mtime }: LayerPath, sourceDateEpoch: number): number {
+  return Math.min(mtime ?? sourceDateEpoch, sourceDateEpoch);
+}
 
 /** How `COPY` sets owner and mode. */
 export interface CopyOptions {
   readonly owner: Owner;
   /** They keep their own where it is undefined. */
-  readonly mode: number | undefined;
+  readonly mode: ModeChange | undefined;
 }
 
 /** A file can't be put where a folder is, or the other way round. */
@@ -43,6 +68,22 @@ export class PathConflict extends Error {
 }
 
 const ROOT: Owner = { uid: 0, gid: 0 };
+/** As many symbolic links as Linux follows, and then some; what leads in circles ends. */
+const MAX_LINKS = 255;
+
+/** What a layer of a base puts to a path. */
+export type BaseEntry = Owner & {
+  readonly type: 'file' | 'directory' | 'symlink' | 'link' | 'special';
+  /** Relative to the image's root, with `/`; empty for the root itself. */
+  readonly path: string;
+  readonly mode: number;
+  readonly mtime: number;
+  readonly target: string;
+  readonly attributes: boolean;
+};
+
+const WHITEOUT = '.wh.';
+const OPAQUE = '.wh..wh..opq';
 
 /**
  * The files of an image while it is built. `copy` and `makeFolder` act as BuildKit's do; what one of them changed is
@@ -62,10 +103,11 @@ export class FileTree {
 
   /**
    * Copies a file, or the content of a folder, to an absolute path: into it where it ends in a slash or is a
-   * folder. Folders on the way are made with the owner and mode 0755. Throws a `PathConflict`.
+   * folder. Folders on the way are made with the owner and mode 0755; symbolic links of the base are followed, as far
+   * as they stand in the destination. Throws a `PathConflict`.
    */
   copy(source: ContextNode, name: string, destination: string, options: CopyOptions): void {
-    const parts = split(destination);
+    const parts = this.#resolve(split(destination));
     if (source.kind === 'folder') {
       this.#copyFolder(source, this.#folderAt(parts, options.owner), parts.join('/'), options);
       return;
@@ -76,9 +118,65 @@ export class FileTree {
     putFile(folder, target.at(-1) ?? '', source.file, target.join('/'), options);
   }
 
+  /** The file that was put at an absolute path, links followed; undefined where there is none, or one of the base. */
+  fileAt(path: string): ContextFile | undefined {
+    const node = this.#nodeAt(this.#resolve(split(path)));
+    return node?.kind === 'file' ? node.file : undefined;
+  }
+
   /** Makes a folder and those above it where they are missing. Throws a `PathConflict`. */
   makeFolder(path: string, owner: Owner): void {
-    this.#folderAt(split(path), owner);
+    this.#folderAt(this.#resolve(split(path)), owner);
+  }
+
+  /**
+   * Puts a layer of a base on top: its whiteouts take away what the layers below have, and nothing of its own. Throws a
+   * `PathConflict`.
+   * https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#applying-changesets
+   */
+  applyLayer(entries: readonly BaseEntry[]): void {
+    const own = new Set<TreeNode>();
+    const told = new Map<TreeFolder, number>();
+    for (const { type, path, uid, gid, mode, mtime, target, attributes } of entries) {
+      const given = [...split(path)];
+      const name = given.pop();
+      if (name === undefined) continue;
+      const folder = this.#folderAt(this.#resolve(given), ROOT);
+      // A folder that a layer changes without naming it gets the time at which it is unpacked.
+      folder.mtime = undefined;
+      if (name.startsWith(WHITEOUT)) {
+        const gone = name === OPAQUE ? [...folder.children.keys()] : [name.slice(WHITEOUT.length)];
+        for (const each of gone) {
+          const node = folder.children.get(each);
+          if (node !== undefined && !own.has(node)) folder.children.delete(each);
+        }
+        continue;
+      }
+      const existing = folder.children.get(name);
+      const node: TreeNode =
+        type === 'directory'
+          ? {
+              kind: 'folder',
+              uid,
+              gid,
+              mode,
+              mtime,
+              ...(attributes && { attributes }),
+              children: existing?.kind === 'folder' ? existing.children : new Map(),
+            }
+          : type === 'symlink'
+            ? { kind: 'symlink', uid, gid, mode, target }
+            : {
+                kind: 'base-file',
+                uid,
+                gid,
+                mode: type === 'link' ? (this.lookUp(target)?.mode ?? mode) : mode,
+              };
+      folder.children.set(name, node);
+      own.add(node);
+      if (node.kind === 'folder') told.set(node, mtime);
+    }
+    for (const [folder, mtime] of told) folder.mtime = mtime;
   }
 
   /** Puts another tree on top: its folders' owners and modes count, and its files replace whatever is there. */
@@ -94,6 +192,47 @@ export class FileTree {
     return changesOf(this.#root, before.#root, '').paths;
   }
 
+  /** Where a path leads inside the image once its symbolic links are followed; what is not there stays as it is. */
+  resolve(path: string): string {
+    return `/${this.#resolve(split(path)).join('/')}`;
+  }
+
+  /** What the base, or a build, has at a path whose links are followed: a file (of any kind) or folder, and its mode. */
+  lookUp(path: string): { readonly kind: 'file' | 'folder'; readonly mode: number } | undefined {
+    const node = this.#nodeAt(this.#resolve(split(path)));
+    if (node === undefined || node.kind === 'symlink') return undefined;
+    return { kind: node.kind === 'folder' ? 'folder' : 'file', mode: node.mode };
+  }
+
+  /** Whether what is at a path is a file of the base that no later layer has replaced. */
+  isOfBase(path: string): boolean {
+    return this.#nodeAt(this.#resolve(split(path)))?.kind === 'base-file';
+  }
+
+  // As containerd resolves a path below a root: https://pkg.go.dev/github.com/containerd/continuity/fs#RootPath
+  #resolve(parts: readonly string[]): readonly string[] {
+    const left = [...parts];
+    const done: string[] = [];
+    for (let links = 0; left.length > 0; ) {
+      const part = left.shift() ?? '';
+      if (part === '..') {
+        done.pop();
+        continue;
+      }
+      const node = this.#nodeAt([...done, part]);
+      if (node?.kind !== 'symlink') {
+        done.push(part);
+        continue;
+      }
+      links += 1;
+      if (links > MAX_LINKS)
+        throw new PathConflict(`/${[...done, part].join('/')} is a link that leads in circles`);
+      if (node.target.startsWith('/')) done.length = 0;
+      left.unshift(...split(node.target));
+    }
+    return done;
+  }
+
   #nodeAt(parts: readonly string[]): TreeNode | undefined {
     let node: TreeNode | undefined = this.#root;
     for (const part of parts) node = node?.kind === 'folder' ? node.children.get(part) : undefined;
@@ -103,11 +242,12 @@ export class FileTree {
   #folderAt(parts: readonly string[], owner: Owner): TreeFolder {
     let folder = this.#root;
     for (const [index, part] of parts.entries()) {
-      const next = folder.children.get(part) ?? newFolder(owner);
-      if (next.kind === 'file') {
+      const existing = folder.children.get(part);
+      if (existing !== undefined && existing.kind !== 'folder') {
         throw new PathConflict(`/${parts.slice(0, index + 1).join('/')} is a file, expected a folder`);
       }
-      folder.children.set(part, next);
+      const next = existing ?? newFolder(owner);
+      if (existing === undefined) put(folder, part, next);
       folder = next;
     }
     return folder;
@@ -121,14 +261,19 @@ export class FileTree {
         continue;
       }
       const existing = target.children.get(name);
-      if (existing?.kind === 'file') throw new PathConflict(`/${childPath} is a file, expected a folder`);
+      if (existing !== undefined && existing.kind !== 'folder') {
+        const found = existing.kind === 'symlink' ? 'a symbolic link of the base' : 'a file';
+        throw new PathConflict(`/${childPath} is ${found}, expected a folder`);
+      }
       const folder: TreeFolder = {
         kind: 'folder',
         ...options.owner,
-        mode: options.mode ?? child.mode,
+        mode: options.mode?.(child.mode, true) ?? child.mode,
         children: existing?.children ?? new Map(),
+        ...(existing?.attributes === true && { attributes: true }),
       };
-      target.children.set(name, folder);
+      if (existing === undefined) put(target, name, folder);
+      else target.children.set(name, folder);
       this.#copyFolder(child, folder, childPath, options);
     }
   }
@@ -144,7 +289,13 @@ function putFile(
   if (folder.children.get(name)?.kind === 'folder') {
     throw new PathConflict(`/${path} is a folder, expected a file or nothing`);
   }
-  folder.children.set(name, { kind: 'file', ...owner, mode: mode ?? file.mode, file });
+  put(folder, name, { kind: 'file', ...owner, mode: mode?.(file.mode, false) ?? file.mode, file });
+}
+
+// A folder's time is that of the last name that came into it or left it.
+function put(folder: TreeFolder, name: string, node: TreeNode): void {
+  folder.children.set(name, node);
+  folder.mtime = undefined;
 }
 
 function newFolder({ uid, gid }: Owner): TreeFolder {
@@ -183,6 +334,7 @@ function changesOf(
     const former = before?.children.get(name);
     if (node === undefined) continue;
     const childPath = path === '' ? name : `${path}/${name}`;
+    if (node.kind === 'base-file' || node.kind === 'symlink') continue;
     const { uid, gid, mode } = node;
     const changed = !(former !== undefined && sameNode(node, former));
     if (node.kind === 'file') {
@@ -190,7 +342,14 @@ function changesOf(
       continue;
     }
     const inside = changesOf(node, former?.kind === 'folder' ? former : undefined, childPath).paths;
-    if (changed || inside.length > 0) paths.push({ path: childPath, uid, gid, mode });
+    if (changed || inside.length > 0) {
+      if (node.attributes === true) {
+        throw new PathConflict(
+          `/${childPath} has extended attributes in the base, which a layer here can't hold`,
+        );
+      }
+      paths.push({ path: childPath, uid, gid, mode, ...(node.mtime !== undefined && { mtime: node.mtime }) });
+    }
     for (const each of inside) paths.push(each);
   }
   return { paths };
@@ -198,8 +357,8 @@ function changesOf(
 
 function sameNode(a: TreeNode, b: TreeNode): boolean {
   if (a.uid !== b.uid || a.gid !== b.gid || a.mode !== b.mode) return false;
-  if (a.kind === 'folder' || b.kind === 'folder') return a.kind === b.kind;
-  return a.file.sha256 === b.file.sha256;
+  if (a.kind === 'folder') return b.kind === 'folder';
+  return a.kind === 'file' && b.kind === 'file' && a.file.sha256 === b.file.sha256;
 }
 
 function split(path: string): readonly string[] {

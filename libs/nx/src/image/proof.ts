@@ -1,6 +1,7 @@
 import {
   compareDocuments,
   compareLayer,
+  type Descriptor,
   type Difference,
   type ExpectedImage,
   type FoundDocuments,
@@ -39,21 +40,33 @@ export function refuseDifferences(
   throw new PrebuiltError(code, `${subject}: ${platform}: ${named}${more}`, { hint });
 }
 
+/** Reads the layers of an image. */
+export interface ProofReaders {
+  /** The entries of a layer of the image's own. */
+  own(reading: LayerReading): Promise<readonly ReadEntry[]>;
+  /** Reads a layer of the base to its end; throws where its bytes are not those of the digest. */
+  base(layer: Descriptor): Promise<void>;
+}
+
 /**
- * Holds an image against what was planned: its documents first, then each layer that `read` gives, every path. Throws
- * the refusal for differences, and what `read` throws.
+ * Holds an image against what was planned: its documents first, then each layer of its own, every path; those of the base
+ * by their digests. Throws the refusal for differences, and what the readers throw.
  */
 export async function holdAgainstPlan(
   expected: ExpectedImage,
   found: FoundDocuments,
-  read: (reading: LayerReading) => Promise<readonly ReadEntry[]>,
+  read: ProofReaders,
   refusal: Refusal,
 ): Promise<void> {
   const platform = platformName(expected.platform);
   refuseDifferences(platform, compareDocuments(expected, found), refusal);
-  const layers = await settleAll(layerReadings(expected, found).map(read));
+  const below = expected.base?.layers ?? [];
+  const [layers] = await settleAll([
+    settleAll(layerReadings(expected, found).map((reading) => read.own(reading))),
+    settleAll(below.map(({ descriptor }) => read.base(descriptor))),
+  ]);
   const differences = layers.flatMap((entries, index) =>
-    compareLayer(expected.layers[index] ?? [], entries, index),
+    compareLayer(expected.layers[index] ?? [], entries, below.length + index),
   );
   refuseDifferences(platform, differences, refusal);
 }
@@ -72,7 +85,12 @@ export async function holdLayoutAgainstPlan(
       await holdAgainstPlan(
         each,
         image,
-        ({ layer, options }) => threads.read(layer.size, async () => readBlob(folder, layer), options),
+        {
+          own: ({ layer, options }) => threads.read(folder, layer, options),
+          base: async (layer) => {
+            for await (const _ of readBlob(folder, layer));
+          },
+        },
         refusal,
       );
     }),

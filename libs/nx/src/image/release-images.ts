@@ -1,15 +1,17 @@
-import type { ExpectedImage, ReadEntry } from '@prebuilt/oci';
+import { type ExpectedBase, type ExpectedImage, type ReadEntry, rfc3339 } from '@prebuilt/oci';
 import type { ListedGroup, Manifest, PlatformArtifact } from '../artifacts/manifest.ts';
 import { type Platform, platformParts } from '../artifacts/platform.ts';
+import type { Dockerfile } from '../dockerfile/instructions.ts';
 import { readDockerfile } from '../dockerfile/read-dockerfile.ts';
 import { PrebuiltError } from '../errors.ts';
+import type { Bases } from './base/read-bases.ts';
 import { type BuildContext, contextOf } from './context.ts';
-import type { LayerPath } from './file-tree.ts';
+import { type LayerPath, timeOf } from './file-tree.ts';
 import { generateDockerfile } from './generated-dockerfile.ts';
 import type { HistoryFormat } from './history.ts';
 import { imageLabels, type LabelOptions } from './labels.ts';
 import { listedCopies } from './listed/context.ts';
-import { type ImagePlan, planImage } from './plan.ts';
+import { type ImagePlan, type PlannedBase, planImage } from './plan.ts';
 import type { ImageSources } from './sources.ts';
 
 /** The image of one platform, planned. */
@@ -32,6 +34,8 @@ export interface ImageInputs {
   /** The folder of executables, absolute. */
   readonly inputPath: string;
   readonly historyFormat: HistoryFormat;
+  /** What the Dockerfile starts from, for each platform; none where that is nothing. */
+  readonly bases?: Bases;
 }
 
 /** The bytes of the Dockerfile: the maintainer's, else a generated one. */
@@ -43,6 +47,15 @@ export function dockerfileOf(sources: ImageSources, manifest: Manifest): Uint8Ar
   return sources.dockerfile ?? Buffer.from(generateDockerfile({ name, others, runtime, copies }));
 }
 
+/** The Dockerfile, parsed. Throws a `DockerfileError`. */
+export function parsedDockerfile(
+  { dockerfile }: Pick<ImageOptions, 'dockerfile'>,
+  sources: ImageSources,
+  manifest: Manifest,
+): Dockerfile {
+  return readDockerfile(dockerfileOf(sources, manifest), dockerfile ?? 'the generated Dockerfile');
+}
+
 /**
  * Plans the images of these platforms from the Dockerfile and the manifest: what makes an image and what holds one
  * against its plan both start from here. Throws a `DockerfileError`.
@@ -50,18 +63,22 @@ export function dockerfileOf(sources: ImageSources, manifest: Manifest): Uint8Ar
 export function planReleaseImages(
   options: ImageOptions,
   artifacts: readonly PlatformArtifact[],
-  { manifest, sources, inputPath, historyFormat }: ImageInputs,
+  { manifest, sources, inputPath, historyFormat, bases }: ImageInputs,
 ): readonly ReleaseImage[] {
-  const dockerfile = readDockerfile(
-    dockerfileOf(sources, manifest),
-    options.dockerfile ?? 'the generated Dockerfile',
-  );
+  const dockerfile = parsedDockerfile(options, sources, manifest);
   return artifacts.map((artifact) => {
     const { platform } = artifact;
     const context = contextOf(artifact, inputPath, manifest.files);
     const labels = imageLabels(options, manifest, artifact, sources.packageFacts);
     const parts = platformParts(platform);
-    const image = planImage(dockerfile, { platform: parts, context, labels, historyFormat });
+    const image = planImage(dockerfile, {
+      platform: parts,
+      context,
+      labels,
+      historyFormat,
+      base: bases?.get(platform),
+      texts: sources.texts,
+    });
     if (sources.dockerfile === undefined) checkListed(manifest.files ?? [], platform, image);
     return { platform, context, labels, image };
   });
@@ -81,9 +98,11 @@ function checkListed(groups: readonly ListedGroup[], platform: Platform, { layer
 
 /** What a planned image has to be once it is made; every time in it is the source date, in seconds since 1970. */
 export function expectedImage({ platform, image }: ReleaseImage, sourceDateEpoch: number): ExpectedImage {
-  const { config, history, layers } = image;
+  const { author, config, history, layers, base } = image;
   return {
     platform: platformParts(platform),
+    author,
+    base: base && expectedBase(base, sourceDateEpoch),
     config,
     created: sourceDateEpoch,
     history,
@@ -91,7 +110,27 @@ export function expectedImage({ platform, image }: ReleaseImage, sourceDateEpoch
   };
 }
 
-function expectedEntry({ path, uid, gid, mode, file }: LayerPath, mtime: number): ReadEntry {
+/**
+ * What an image has to have from its base. Of a base that does not tell of its layers, the history says of each that it is
+ * the base's: there is no telling else which entry is of which layer.
+ */
+export function expectedBase(
+  { reference, repository, layers, inherited }: PlannedBase,
+  sourceDateEpoch: number,
+): ExpectedBase {
+  const created = rfc3339(sourceDateEpoch);
+  const told = inherited ?? layers.map(() => ({ created, created_by: `FROM ${reference}` }));
+  return {
+    reference,
+    repository,
+    layers: layers.map(({ descriptor, diffId }) => ({ descriptor, diffId })),
+    inherited: told,
+  };
+}
+
+function expectedEntry(entry: LayerPath, sourceDateEpoch: number): ReadEntry {
+  const { path, uid, gid, mode, file } = entry;
+  const mtime = timeOf(entry, sourceDateEpoch);
   const { size, sha256 } = file ?? { size: 0, sha256: undefined };
   return { type: file === undefined ? 'directory' : 'file', path, uid, gid, mode, mtime, size, sha256 };
 }

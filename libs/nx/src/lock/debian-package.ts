@@ -6,6 +6,7 @@ import { PrebuiltError } from '../errors.ts';
 import { sha256OfFile } from '../files/hash.ts';
 import { openApt, readDistribution } from './apt.ts';
 import { type Entry, formatContents, hashContents, readContents } from './contents.ts';
+import { checkEmulator, emulatorPath } from './emulator.ts';
 import { type DebianPin, type EmulatorPin, LOCK_COMMAND, LOCK_FILE, type Lock } from './lock.ts';
 import { downloadArchive, type WantedArchive } from './mirrors.ts';
 
@@ -82,22 +83,6 @@ export async function lockedEmulator(
   const path = emulatorPath(cacheFolder, pin);
   if (!existsSync(path)) await hashEmulator(cacheFolder, pin, options);
   return checkEmulator(path, pin);
-}
-
-/** Where a locked emulator is kept. */
-export function emulatorPath(cacheFolder: string, pin: Pick<EmulatorPin, 'sha256' | 'executable'>): string {
-  return join(cacheFolder, 'emulators', pin.sha256, pin.executable.path);
-}
-
-/** Throws `SYSROOT_INTEGRITY` where the file is not the locked emulator; gives its path. */
-export async function checkEmulator(path: string, pin: EmulatorPin): Promise<string> {
-  const found = await sha256OfFile(path);
-  if (found === pin.executable.sha256) return path;
-  throw new PrebuiltError(
-    'SYSROOT_INTEGRITY',
-    `${path}: expected SHA-256 ${pin.executable.sha256} of ${pin.package} ${pin.version}, as ${LOCK_FILE} pins it, found ${found}`,
-    { hint: 'The emulator or the lock was changed, and it was not run. Remove the file and try again.' },
-  );
 }
 
 /** Fetches the one file of an emulator's archive into the cache, and gives its SHA-256. Throws as `lockedPackage`. */
@@ -208,7 +193,7 @@ async function withArchive<T>(
       throw new PrebuiltError(
         'SYSROOT_INTEGRITY',
         `${archive.name} ${archive.version} for ${archive.architecture}: expected SHA-256 ${archive.sha256}, as ${LOCK_FILE} pins it, found ${found}`,
-        { hint: 'Nothing of it was kept. Find out whether the lock or the mirror is wrong.' },
+        { hint: 'The download was discarded. Find out whether the lock or the mirror is wrong.' },
       );
     }
     return await use(file, temporary);

@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Platform } from '../artifacts/platform.ts';
 import { PrebuiltError } from '../errors.ts';
-import { hashContents, readContents } from '../lock/contents.ts';
 import { type ArchiveOptions, lockedPackage, type UnpackedPackage } from '../lock/debian-package.ts';
-import { type DebianPin, type Lock, lacking } from '../lock/lock.ts';
+import { type Lock, lacking } from '../lock/lock.ts';
 import { readPackages, type SysrootPackage } from './packages.ts';
+import { folderOf, SYSROOT_PACKAGES, type SysrootPlan } from './plan.ts';
 import { resolveInRoot, resolveLinks } from './resolve-in-root.ts';
 
 /** A file of a sysroot. */
@@ -25,20 +25,6 @@ export interface Sysroot {
   /** The file that an absolute path leads to, links followed inside the sysroot. */
   find(path: string): Promise<SysrootFile | undefined>;
 }
-
-/** The packages of every sysroot: the C library, and what names the distribution to scanners. */
-export const SYSROOT_PACKAGES: readonly string[] = ['libc6', 'base-files'];
-
-/** Where the libraries of a platform's executables come from: the lock's packages, or a folder that the user gave. */
-export type SysrootPlan =
-  | {
-      readonly kind: 'locked';
-      readonly packages: Readonly<Record<string, DebianPin>>;
-      /** Packages that the lock lacks: told where an executable needs a library, since a static one needs none. */
-      readonly missing: readonly string[];
-      readonly distribution: NonNullable<Lock['distribution']>;
-    }
-  | { readonly kind: 'folder'; readonly folder: string };
 
 /**
  * Opens a platform's sysroot. The lock's packages are fetched where they are not there, and all their files checked
@@ -99,21 +85,6 @@ export function joinPackages(
       return found === undefined ? undefined : files.get(found);
     },
   };
-}
-
-/**
- * What of a sysroot a build depends on: the lines of the lock, or the list of the folder's files, hashed; null where
- * the folder is not there.
- */
-export async function sysrootFacts(plan: SysrootPlan, platform: Platform): Promise<unknown> {
-  if (plan.kind === 'locked')
-    return { packages: plan.packages, missing: plan.missing, distribution: plan.distribution };
-  const root = folderOf(plan.folder, platform);
-  return existsSync(root) ? hashContents(await readContents(root)) : null;
-}
-
-function folderOf(folder: string, platform: Platform): string {
-  return join(folder, platform.replaceAll('/', '-'));
 }
 
 async function openFolder(folder: string, platform: Platform): Promise<Sysroot> {

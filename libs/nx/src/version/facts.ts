@@ -1,6 +1,8 @@
 import { git } from '../process/git.ts';
 import type { VersionFacts } from './build-version.ts';
+import type { GitTags } from './git-tags.ts';
 import type { TagPattern } from './tag-pattern.ts';
+import type { ReleaseVersion } from './version.ts';
 
 /**
  * What decides the version of a build: `RELEASE_VERSION`, the tags at HEAD, and HEAD's commit. A folder that is
@@ -22,4 +24,24 @@ export async function readVersionFacts(
     tagPattern,
     head: revision === undefined || seconds === undefined ? undefined : { revision, date: Number(seconds) },
   };
+}
+
+/**
+ * Whether this is part of a `nx release … --dry-run`: then nothing may be sent, whatever a target itself was told.
+ * https://nx.dev/docs/reference/environment-variables
+ */
+export function isReleaseDryRun(environment: Readonly<Record<string, string | undefined>>): boolean {
+  return environment.NX_DRY_RUN === 'true';
+}
+
+/** The tags as they are when the release has begun: a dry run of `nx release` makes no tag, and a real one made it. */
+export function withTagOf(
+  tags: GitTags,
+  version: ReleaseVersion,
+  tagPattern: TagPattern,
+  environment: Readonly<Record<string, string | undefined>>,
+): GitTags {
+  const tag = tagPattern.format(version);
+  if (!isReleaseDryRun(environment) || tags.gitTags.includes(tag)) return tags;
+  return { ...tags, gitTags: [...tags.gitTags, tag] };
 }

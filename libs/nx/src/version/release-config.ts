@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { minimatch } from 'minimatch';
 import { parseTagPattern, type TagPattern } from './tag-pattern.ts';
 
@@ -7,8 +8,22 @@ interface ReleaseTag {
   readonly pattern?: string | undefined;
 }
 
-/** What nx.json says of releases, as far as it names tags; the flat `releaseTagPattern` is Nx 22's. */
+type Changelog = boolean | { readonly file?: string | false | undefined };
+
+interface Versioning {
+  readonly versionActions?: string | undefined;
+}
+
+/** What nx.json says of releases, as far as it is read; the flat `releaseTagPattern` is Nx 22's. */
 export interface ReleaseConfiguration {
+  readonly projects?: string | readonly string[] | undefined;
+  readonly version?: Versioning | undefined;
+  readonly changelog?:
+    | {
+        readonly workspaceChangelog?: Changelog | undefined;
+        readonly projectChangelogs?: Changelog | undefined;
+      }
+    | undefined;
   readonly projectsRelationship?: Relationship | undefined;
   readonly releaseTag?: ReleaseTag | undefined;
   readonly releaseTagPattern?: string | undefined;
@@ -17,6 +32,8 @@ export interface ReleaseConfiguration {
 
 interface ReleaseGroup {
   readonly projects: string | readonly string[];
+  readonly version?: Versioning | undefined;
+  readonly changelog?: Changelog | undefined;
   readonly projectsRelationship?: Relationship | undefined;
   readonly releaseTag?: ReleaseTag | undefined;
   readonly releaseTagPattern?: string | undefined;
@@ -39,8 +56,7 @@ export function tagPatternOf(
   release: ReleaseConfiguration | undefined,
   project: ReleasedProject,
 ): TagPattern {
-  const groups = Object.entries(release?.groups ?? {});
-  const [groupName, group] = groups.find(([, { projects }]) => selects(projects, project)) ?? [];
+  const [groupName, group] = groupOf(release, project) ?? [];
   const own = (config: ReleaseConfiguration | ReleaseGroup | undefined) =>
     config?.releaseTag?.pattern ?? config?.releaseTagPattern;
   const relationship = group?.projectsRelationship ?? release?.projectsRelationship ?? 'fixed';
@@ -54,6 +70,63 @@ export function tagPatternOf(
     projectName: project.name,
     releaseGroupName: groupName,
   });
+}
+
+function groupOf(release: ReleaseConfiguration | undefined, project: ReleasedProject) {
+  return Object.entries(release?.groups ?? {}).find(([, { projects }]) => selects(projects, project));
+}
+
+/** Whether `nx release` releases the project, as far as nx.json names projects: Nx's own choice is of libraries alone. */
+export function isReleased(release: ReleaseConfiguration | undefined, project: ReleasedProject): boolean {
+  if (release?.groups !== undefined) return groupOf(release, project) !== undefined;
+  return release?.projects !== undefined && selects(release.projects, project);
+}
+
+/** Whether nx.json itself says how the project is versioned, for all projects or for its group. */
+export function namesVersionActions(
+  release: ReleaseConfiguration | undefined,
+  project: ReleasedProject,
+): boolean {
+  const [, group] = groupOf(release, project) ?? [];
+  return (group?.version?.versionActions ?? release?.version?.versionActions) !== undefined;
+}
+
+/**
+ * The files, relative to the workspace's root, into which Nx writes what changed in a release of the project: its own
+ * first, then that of the workspace, which Nx writes for projects that share one version.
+ * https://nx.dev/docs/reference/nx-json#changelog
+ */
+export function changelogFiles(
+  release: ReleaseConfiguration | undefined,
+  project: ReleasedProject,
+): readonly string[] {
+  if (release === undefined || !isReleased(release, project)) return [];
+  const [groupName, group] = groupOf(release, project) ?? [];
+  const own = group?.changelog ?? release.changelog?.projectChangelogs ?? false;
+  const shared = release.changelog?.workspaceChangelog ?? true;
+  const files = [
+    fileOf(own, '{projectRoot}/CHANGELOG.md'),
+    group?.projectsRelationship === 'independent'
+      ? undefined
+      : fileOf(shared, '{workspaceRoot}/CHANGELOG.md'),
+  ];
+  return files.flatMap((file) =>
+    file === undefined
+      ? []
+      : posix.normalize(
+          file
+            .replaceAll('{projectRoot}', project.root)
+            .replaceAll('{projectName}', project.name)
+            .replaceAll('{releaseGroupName}', groupName ?? '')
+            .replace(/^\{workspaceRoot\}\/?/, ''),
+        ),
+  );
+}
+
+function fileOf(changelog: Changelog, usual: string): string | undefined {
+  if (changelog === false) return undefined;
+  const file = changelog === true ? usual : (changelog.file ?? usual);
+  return file === false ? undefined : file;
 }
 
 // Names, globs of names and of folders, `tag:`, and `!` to leave out, in the order given.

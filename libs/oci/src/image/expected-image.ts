@@ -8,17 +8,40 @@ import type { Digest } from '../digest.ts';
 import { OciError } from '../errors.ts';
 import { layerLimits } from '../layer/layer-limits.ts';
 import type { ReadEntry, ReadLayerOptions } from '../layer/layer-reader.ts';
-import type { ContainerConfig, HistoryEntry } from '../layout/image-config.ts';
+import type { ContainerConfig, HistoryEntry, InheritedStep } from '../layout/image-config.ts';
 import type { ReadImageConfig } from '../layout/image-schema.ts';
+import type { ImageRepository } from '../reference.ts';
+
+/** A layer of a base: its bytes by digest, and the digest of the tar inside. */
+export interface BaseLayer {
+  /** Of OCI's media types, without annotations. */
+  readonly descriptor: Descriptor;
+  readonly diffId: Digest;
+}
+
+/** What an image of one platform has from its base. What is inside the layers is the base's, and not read. */
+export interface ExpectedBase {
+  /** The base's name, with the digest that the lock or the Dockerfile gives. */
+  readonly reference: string;
+  readonly repository: ImageRepository;
+  /** From the lowest up; the image's own come after them. */
+  readonly layers: readonly BaseLayer[];
+  /** The steps of its history, which come before the image's own. */
+  readonly inherited: readonly InheritedStep[];
+}
 
 /** What an image of one platform is to be, as plain data: its configuration whole, and every path of every layer. */
 export interface ExpectedImage {
   readonly platform: DescriptorPlatform;
+  readonly author?: string | undefined;
   readonly config: ContainerConfig;
   /** Seconds since 1970. */
   readonly created: number;
+  /** Absent of an image from scratch. */
+  readonly base?: ExpectedBase | undefined;
   /** One entry for each instruction; its wording differs between builders and is not compared. */
   readonly history: readonly HistoryEntry[];
+  /** Its own, above those of the base. */
   readonly layers: readonly (readonly ReadEntry[])[];
 }
 
@@ -30,7 +53,7 @@ export interface FoundDocuments {
   readonly config: ReadImageConfig;
 }
 
-/** An image that was read: its documents, and the entries of each layer. */
+/** An image that was read: its documents, and the entries of each layer above those of its base. */
 export interface FoundImage extends FoundDocuments {
   readonly layers: readonly (readonly ReadEntry[])[];
 }
@@ -42,7 +65,7 @@ export interface LayerReading {
 }
 
 /**
- * How the layers of an image are read: each is held to its diffID, and to the limits of what was planned for it. Throws
+ * How an image's own layers, above those of its base, are read: each is held to its diffID, and to the limits of what was planned for it. Throws
  * `INVALID_LAYOUT` where there is another number of them, or one of an unknown compression; `compareDocuments` tells
  * that better.
  */
@@ -50,12 +73,13 @@ export function layerReadings(
   expected: ExpectedImage,
   { manifest, config }: Pick<FoundDocuments, 'manifest' | 'config'>,
 ): readonly LayerReading[] {
-  return manifest.layers.map((layer, index) => {
+  const below = expected.base?.layers.length ?? 0;
+  return manifest.layers.slice(below).map((layer, index) => {
     const entries = expected.layers[index];
     const compression = compressionOf(layer.mediaType);
-    const diffId = config.rootfs.diff_ids[index] as Digest | undefined;
+    const diffId = config.rootfs.diff_ids[below + index] as Digest | undefined;
     if (entries === undefined || compression === undefined || diffId === undefined) {
-      throw new OciError('INVALID_LAYOUT', `image: layer ${index + 1} is not one that was planned`);
+      throw new OciError('INVALID_LAYOUT', `image: layer ${below + index + 1} is not one that was planned`);
     }
     return { layer, options: { compression, diffId, limits: layerLimits(entries) } };
   });

@@ -1,5 +1,5 @@
 import { compressionOf, type DescriptorPlatform, type ImageIndex, MEDIA_TYPES } from '../descriptor.ts';
-import { formatImageConfig, rfc3339 } from '../layout/image-config.ts';
+import { formatImageConfig, inheritedSteps, rfc3339 } from '../layout/image-config.ts';
 import { compareValues, type Difference } from './difference.ts';
 import type { ExpectedImage, FoundDocuments, FoundImage } from './expected-image.ts';
 import { compareLayer } from './layer-comparison.ts';
@@ -11,7 +11,9 @@ import { compareLayer } from './layer-comparison.ts';
 export function compareImage(expected: ExpectedImage, found: FoundImage): readonly Difference[] {
   return [
     ...compareDocuments(expected, found),
-    ...expected.layers.flatMap((entries, index) => compareLayer(entries, found.layers[index] ?? [], index)),
+    ...expected.layers.flatMap((entries, index) =>
+      compareLayer(entries, found.layers[index] ?? [], (expected.base?.layers.length ?? 0) + index),
+    ),
   ];
 }
 
@@ -61,54 +63,74 @@ const REWRITTEN_TIMESTAMP = 'buildkit/rewritten-timestamp';
  * (zstd:chunked, eStargz), addresses and inline data of descriptors. None of it is planned.
  */
 function compareManifest(
-  { created, layers }: ExpectedImage,
+  { created, base, layers: own }: ExpectedImage,
   { manifest }: FoundDocuments,
 ): readonly Difference[] {
+  const below = base?.layers ?? [];
   const { config, layers: found, ...rest } = manifest;
   const { digest: _, size: __, ...configShape } = config;
-  const counts = [layers.length, found.length].map((count) => `${count} layers`);
+  const counts = [below.length + own.length, found.length].map((count) => `${count} layers`);
   return [
     ...compareValues('manifest', { schemaVersion: 2, mediaType: MEDIA_TYPES.manifest }, rest),
     ...compareValues('manifest.config', { mediaType: MEDIA_TYPES.config }, configShape),
     ...compareValues('manifest.layers', counts[0], counts[1]),
-    ...found.flatMap(({ digest: _, size: __, mediaType, annotations, ...shape }, index) => {
-      const where = `manifest.layers[${index}]`;
-      const known = compressionOf(mediaType) === undefined ? MEDIA_TYPES.layerGzip : mediaType;
-      const planned = annotations === undefined ? undefined : { [REWRITTEN_TIMESTAMP]: String(created) };
-      return [
-        ...compareValues(where, {}, shape),
-        ...compareValues(`${where}.mediaType`, known, mediaType),
-        ...compareValues(`${where}.annotations`, planned, annotations),
-      ];
-    }),
+    ...below.flatMap(({ descriptor: { mediaType, digest, size } }, index) =>
+      compareValues(`manifest.layers[${index}] (of the base)`, { mediaType, digest, size }, found[index]),
+    ),
+    ...found
+      .slice(below.length)
+      .flatMap(({ digest: _, size: __, mediaType, annotations, ...shape }, index) => {
+        const where = `manifest.layers[${below.length + index}]`;
+        const known = compressionOf(mediaType) === undefined ? MEDIA_TYPES.layerGzip : mediaType;
+        const planned = annotations === undefined ? undefined : { [REWRITTEN_TIMESTAMP]: String(created) };
+        return [
+          ...compareValues(where, {}, shape),
+          ...compareValues(`${where}.mediaType`, known, mediaType),
+          ...compareValues(`${where}.annotations`, planned, annotations),
+        ];
+      }),
   ];
 }
 
 function compareConfig(expected: ExpectedImage, { config: found }: FoundDocuments): readonly Difference[] {
-  const { platform, created, config } = expected;
+  const { platform, created, author, config, base } = expected;
+  const below = base?.layers ?? [];
   const diffIds = found.rootfs.diff_ids;
-  const planned = JSON.parse(formatImageConfig({ ...platform, config, created, history: [], diffIds }));
+  const planned = JSON.parse(
+    formatImageConfig({ ...platform, author, config, created, history: [], diffIds }),
+  );
   const { history, ...rest } = found as typeof found & { readonly history?: unknown };
   const { history: _, ...plannedRest } = planned;
   return [
     ...compareValues('', plannedRest, rest),
-    ...compareValues('rootfs.diff_ids', `${expected.layers.length} layers`, `${diffIds.length} layers`),
+    ...compareValues(
+      'rootfs.diff_ids',
+      `${below.length + expected.layers.length} layers`,
+      `${diffIds.length} layers`,
+    ),
+    ...below.flatMap(({ diffId }, index) =>
+      compareValues(`rootfs.diff_ids[${index}] (of the base)`, diffId, diffIds[index]),
+    ),
     ...compareHistory(expected, history),
   ];
 }
 
-function compareHistory({ history, created }: ExpectedImage, found: unknown): readonly Difference[] {
+function compareHistory({ history, created, base }: ExpectedImage, found: unknown): readonly Difference[] {
   const entries = Array.isArray(found) ? found : [];
-  const planned = history.map(({ emptyLayer }) => ({
-    created: rfc3339(created),
-    comment: 'buildkit.dockerfile.v0',
-    ...(emptyLayer && { empty_layer: true }),
-  }));
+  const planned = [
+    ...(JSON.parse(JSON.stringify(inheritedSteps(base?.inherited ?? []))) as readonly object[]),
+    ...history.map(({ emptyLayer }) => ({
+      created: rfc3339(created),
+      comment: 'buildkit.dockerfile.v0',
+      ...(emptyLayer && { empty_layer: true }),
+    })),
+  ];
+  const below = planned.length - history.length;
   return [
     ...compareValues('history', `${planned.length} entries`, `${entries.length} entries`),
     ...planned.flatMap((entry, index) => {
-      const { created_by: _, ...rest } = Object(entries[index]);
-      return compareValues(`history[${index}]`, entry, rest);
+      const { created_by: _, ...own } = Object(entries[index]);
+      return compareValues(`history[${index}]`, entry, index < below ? entries[index] : own);
     }),
   ];
 }

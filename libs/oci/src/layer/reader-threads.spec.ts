@@ -1,34 +1,32 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Compression } from '../descriptor.ts';
+import { type Compression, type Descriptor, layerMediaType } from '../descriptor.ts';
 import { type Digest, digestHex, digestOf } from '../digest.ts';
 import { OciError } from '../errors.ts';
+import { createImageLayout } from '../layout/image-layout.ts';
 import { writeLayer } from './layer-writer.ts';
 import { type LayerThreads, startLayerThreads } from './reader-threads.ts';
 
-/** A layer as a registry gives it. */
-interface Sample {
-  readonly bytes: Buffer;
-  readonly diffId: Digest;
-}
-
-// More than all buffers of a thread hold, of a size that fills none evenly, and nothing that gets smaller.
-const CONTENT = Buffer.concat(
+// Nothing that gets smaller, and of a size that fills no buffer evenly.
+const NOISE = Buffer.concat(
   Array.from({ length: 100_000 }, (_, index) => createHash('sha256').update(`${index}`).digest()),
 ).subarray(0, 3_000_001);
 
 describe.each([
-  ['threads that read layers', CONTENT.length],
-  ['layers too small for a thread', 1000],
-])('%s', (_title, size) => {
-  const samples = new Map<Compression, Sample>();
+  ['threads that read layers', NOISE],
+  ['layers too small for a thread', NOISE.subarray(0, 1000)],
+])('%s', (_title, content) => {
+  const samples = new Map<Compression, { readonly descriptor: Descriptor; readonly diffId: Digest }>();
+  let folder: string;
+  let blobs: string;
   let threads: LayerThreads;
 
   beforeAll(async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'layer-threads-'));
+    folder = await mkdtemp(join(tmpdir(), 'reader-threads-'));
+    blobs = await createImageLayout(folder);
     const metadata = { uid: 0, gid: 0, mtime: 0 };
     const entries = [
       { ...metadata, type: 'directory', path: 'bin', mode: 0o755, size: 0 },
@@ -37,83 +35,110 @@ describe.each([
         type: 'file',
         path: 'bin/app',
         mode: 0o755,
-        size: CONTENT.length,
+        size: content.length,
         content: async function* () {
-          yield CONTENT;
+          yield content;
         },
       },
     ] as const;
-    for (const compression of ['none', 'gzip', 'zstd'] as const) {
-      const { descriptor, diffId } = await writeLayer(folder, entries, { compression });
-      samples.set(compression, { bytes: await readFile(join(folder, digestHex(descriptor.digest))), diffId });
-    }
-    await rm(folder, { recursive: true });
+    for (const compression of ['none', 'gzip', 'zstd'] as const)
+      samples.set(compression, await writeLayer(blobs, entries, { compression }));
   });
-  afterAll(() => samples.clear());
+  afterAll(() => rm(folder, { recursive: true }));
   beforeEach(() => {
-    threads = startLayerThreads([size]);
+    threads = startLayerThreads([content.length]);
   });
   afterEach(() => threads[Symbol.asyncDispose]());
 
-  const sampleOf = (compression: Compression): Sample => samples.get(compression) as Sample;
-
-  // In chunks of many sizes, each in memory of its own, as sockets give them; ends with the error where there is one.
-  async function* inChunks(bytes: Buffer, error?: Error): AsyncGenerator<Buffer> {
-    for (let rest = bytes, size = 1; rest.length > 0; size = (size * 3) % 100_003) {
-      yield Buffer.from(Uint8Array.prototype.slice.call(rest, 0, size).buffer);
-      rest = rest.subarray(size);
-    }
-    if (error !== undefined) throw error;
+  const sampleOf = (compression: Compression) => {
+    const sample = samples.get(compression);
+    if (sample === undefined) throw new Error('no sample');
+    return sample;
+  };
+  const read = (layer: Descriptor, compression: Compression, diffId?: Digest) =>
+    threads.read(folder, layer, { compression, diffId });
+  async function store(bytes: Buffer, digest = digestOf(bytes)): Promise<Descriptor> {
+    await writeFile(join(blobs, digestHex(digest)), bytes);
+    return { mediaType: layerMediaType('gzip'), digest, size: bytes.length };
   }
-  const read = (bytes: Buffer, compression: Compression, diffId?: Digest, error?: Error) =>
-    threads.read(size, async () => inChunks(bytes, error), { compression, diffId });
 
   it.each(['none', 'gzip', 'zstd'] as const)(
-    'give the entries of one after the other, under %s',
+    'give the entries of more layers than they read at once, under %s',
     async (compression) => {
-      const { bytes, diffId } = sampleOf(compression);
-      const contents = await Promise.all([1, 2, 3].map(() => read(bytes, compression, diffId)));
+      const { descriptor, diffId } = sampleOf(compression);
+      const contents = await Promise.all([1, 2, 3, 4, 5].map(() => read(descriptor, compression, diffId)));
       for (const entries of contents) {
         expect(entries.map(({ path, sha256 }) => [path, sha256])).toEqual([
           ['bin', undefined],
-          ['bin/app', digestHex(digestOf(CONTENT))],
+          ['bin/app', digestHex(digestOf(content))],
         ]);
       }
     },
   );
 
   it.each([
-    ['another diffID', (sample: Sample) => [sample.bytes, digestOf('another')] as const, 'DIGEST_MISMATCH'],
-    [
-      'a truncated one',
-      (sample: Sample) => [sample.bytes.subarray(0, -9), undefined] as const,
-      'INVALID_LAYER',
-    ],
-    ['one that is none', () => [CONTENT, undefined] as const, 'INVALID_LAYER'],
+    ['another diffID', (bytes: Buffer) => [bytes, digestOf('another')] as const, 'DIGEST_MISMATCH'],
+    ['a truncated one', (bytes: Buffer) => [bytes.subarray(0, -9), undefined] as const, 'INVALID_LAYER'],
+    ['one that is none', () => [content, undefined] as const, 'INVALID_LAYER'],
   ])('refuse %s, and read the next', async (_, spoil, code) => {
-    const sample = sampleOf('gzip');
-    const [bytes, diffId] = spoil(sample);
-    const refused = read(bytes, 'gzip', diffId);
-    const next = read(sample.bytes, 'gzip', sample.diffId);
+    const { descriptor, diffId } = sampleOf('gzip');
+    const [bytes, wanted] = spoil(await readFile(join(blobs, digestHex(descriptor.digest))));
+    const refused = read(await store(bytes), 'gzip', wanted);
+    const next = read(descriptor, 'gzip', diffId);
     await expect(refused).rejects.toMatchObject({ name: 'OciError', code });
     await expect(refused).rejects.toBeInstanceOf(OciError);
     expect(await next).toHaveLength(2);
   });
 
-  it('tell what the source has to say of its bytes before what the bytes look like', async () => {
-    const refusal = new OciError('DIGEST_MISMATCH', 'blob: expected other bytes');
-    await expect(read(CONTENT, 'gzip', undefined, refusal)).rejects.toBe(refusal);
-    const { bytes, diffId } = sampleOf('gzip');
-    expect(await read(bytes, 'gzip', diffId)).toHaveLength(2);
+  it('say that bytes are not those of their digest before what they look like', async () => {
+    const stranger = await store(content, digestOf('another'));
+    await expect(read(stranger, 'gzip')).rejects.toMatchObject({
+      code: 'DIGEST_MISMATCH',
+      message: expect.stringContaining(digestHex(digestOf('another'))),
+    });
   });
 
-  it('read the next where one could not be opened', async () => {
-    const failure = new Error('not found');
-    const failed = threads.read(size, () => Promise.reject(failure), {
-      compression: 'gzip',
+  it('name the file where there is none, and read the next', async () => {
+    const missing = { ...sampleOf('gzip').descriptor, digest: digestOf('missing') };
+    await expect(read(missing, 'gzip')).rejects.toMatchObject({
+      code: 'INVALID_LAYOUT',
+      message: expect.stringContaining(`${digestHex(missing.digest)}: expected a file, found none`),
     });
-    await expect(failed).rejects.toBe(failure);
-    const { bytes, diffId } = sampleOf('zstd');
-    expect(await read(bytes, 'zstd', diffId)).toHaveLength(2);
+    const { descriptor, diffId } = sampleOf('zstd');
+    expect(await read(descriptor, 'zstd', diffId)).toHaveLength(2);
+  });
+});
+
+describe('threads that end', () => {
+  it('fail what they still read', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'reader-threads-'));
+    try {
+      const blobs = await createImageLayout(folder);
+      const { descriptor } = await writeLayer(
+        blobs,
+        [
+          {
+            type: 'file',
+            path: 'app',
+            mode: 0o755,
+            uid: 0,
+            gid: 0,
+            mtime: 0,
+            size: NOISE.length,
+            content: async function* () {
+              yield NOISE;
+            },
+          },
+        ],
+        { compression: 'gzip' },
+      );
+      const threads = startLayerThreads([descriptor.size]);
+      const reading = threads.read(folder, descriptor, { compression: 'gzip' });
+      reading.catch(() => {});
+      await threads[Symbol.asyncDispose]();
+      await expect(reading).rejects.toThrow('the thread that read the layer has ended');
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 });

@@ -7,6 +7,7 @@ export interface Healthcheck {
   readonly interval?: number | undefined;
   readonly timeout?: number | undefined;
   readonly startPeriod?: number | undefined;
+  readonly startInterval?: number | undefined;
   readonly retries?: number | undefined;
 }
 
@@ -20,11 +21,16 @@ export interface ContainerConfig {
   readonly entrypoint?: readonly string[] | undefined;
   readonly cmd?: readonly string[] | undefined;
   readonly volumes?: readonly string[] | undefined;
+  /** Empty where a base has none, which is the same as `/`. */
   readonly workingDir: string;
   readonly labels?: Readonly<Record<string, string>> | undefined;
   readonly stopSignal?: string | undefined;
   readonly argsEscaped?: boolean | undefined;
   readonly healthcheck?: Healthcheck | undefined;
+  /** Instructions for images that start from this one. */
+  readonly onBuild?: readonly string[] | undefined;
+  /** What runs commands that are no lists. */
+  readonly shell?: readonly string[] | undefined;
 }
 
 /** A step in an image's history; `createdBy` is the instruction as the builder words it. */
@@ -33,16 +39,28 @@ export interface HistoryEntry {
   readonly emptyLayer: boolean;
 }
 
+/** A step in the history of a base, as it stands in the base's configuration. */
+export interface InheritedStep {
+  readonly created?: string | undefined;
+  readonly created_by?: string | undefined;
+  readonly author?: string | undefined;
+  readonly comment?: string | undefined;
+  readonly empty_layer?: boolean | undefined;
+}
+
 /** What an image's configuration holds. */
 export interface ImageConfig {
   readonly architecture: string;
   readonly os: string;
   readonly variant?: string | undefined;
+  readonly author?: string | undefined;
   readonly config: ContainerConfig;
   /** Seconds since 1970. */
   readonly created: number;
   readonly history: readonly HistoryEntry[];
   readonly diffIds: readonly Digest[];
+  /** The steps of the base, before the image's own. */
+  readonly inherited?: readonly InheritedStep[] | undefined;
 }
 
 /**
@@ -54,18 +72,36 @@ export function formatImageConfig(image: ImageConfig): string {
   const created = rfc3339(image.created);
   return goJson({
     architecture: image.architecture,
+    author: image.author,
     config: formatContainerConfig(image.config),
     created,
-    history: image.history.map(({ createdBy, emptyLayer }) => ({
-      created,
-      created_by: createdBy,
-      comment: 'buildkit.dockerfile.v0',
-      empty_layer: emptyLayer ? true : undefined,
-    })),
+    history: [
+      ...inheritedSteps(image.inherited ?? []),
+      ...image.history.map(({ createdBy, emptyLayer }) => ({
+        created,
+        created_by: createdBy,
+        comment: 'buildkit.dockerfile.v0',
+        empty_layer: emptyLayer ? true : undefined,
+      })),
+    ],
     os: image.os,
     rootfs: { type: 'layers', diff_ids: image.diffIds },
     variant: image.variant,
   });
+}
+
+/**
+ * The steps of a base as BuildKit passes them on: in this order, and without what is empty.
+ * https://github.com/opencontainers/image-spec/blob/v1.1.1/specs-go/v1/config.go
+ */
+export function inheritedSteps(steps: readonly InheritedStep[]): readonly InheritedStep[] {
+  return steps.map((step) => ({
+    created: step.created,
+    created_by: unlessEmpty(step.created_by),
+    author: unlessEmpty(step.author),
+    comment: unlessEmpty(step.comment),
+    empty_layer: step.empty_layer === true ? true : undefined,
+  }));
 }
 
 function formatContainerConfig(config: ContainerConfig): object {
@@ -76,7 +112,7 @@ function formatContainerConfig(config: ContainerConfig): object {
     Entrypoint: unlessEmpty(config.entrypoint),
     Cmd: unlessEmpty(config.cmd),
     Volumes: asSet(config.volumes),
-    WorkingDir: config.workingDir,
+    WorkingDir: unlessEmpty(config.workingDir),
     Labels:
       config.labels === undefined || Object.keys(config.labels).length === 0
         ? undefined
@@ -88,8 +124,11 @@ function formatContainerConfig(config: ContainerConfig): object {
       Interval: unlessZero(config.healthcheck.interval),
       Timeout: unlessZero(config.healthcheck.timeout),
       StartPeriod: unlessZero(config.healthcheck.startPeriod),
+      StartInterval: unlessZero(config.healthcheck.startInterval),
       Retries: unlessZero(config.healthcheck.retries),
     },
+    OnBuild: unlessEmpty(config.onBuild),
+    Shell: unlessEmpty(config.shell),
   };
 }
 

@@ -1,6 +1,4 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { lstat, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   compressionOf,
@@ -10,9 +8,8 @@ import {
   type ImageManifest,
   MEDIA_TYPES,
 } from '../descriptor.ts';
-import { digestFromHex, digestHex, digestOf } from '../digest.ts';
+import { digestOf } from '../digest.ts';
 import { OciError } from '../errors.ts';
-import { BLOBS_FOLDER } from './image-layout.ts';
 import {
   parseImageConfig,
   parseImageIndex,
@@ -20,6 +17,7 @@ import {
   parseIndexFile,
   type ReadImageConfig,
 } from './image-schema.ts';
+import { blobPath, checkDigest, statFile } from './layout-blob.ts';
 
 /** One image of a layout, its documents read and checked. */
 export interface LayoutImage {
@@ -40,7 +38,6 @@ export interface ImageLayout {
 }
 
 const DOCUMENT_LIMIT = 4 * 1024 * 1024;
-const CHUNK = 1024 * 1024;
 
 /**
  * Reads an image layout that names one image index or one manifest: every document's size, digest and media type is
@@ -74,20 +71,6 @@ export async function readDocument(folder: string, descriptor: Descriptor): Prom
   const bytes = await readBounded(path);
   checkDigest(path, descriptor, digestOf(bytes));
   return bytes;
-}
-
-/**
- * The bytes of a blob, in chunks. Throws `DIGEST_MISMATCH` after the last one where they are not the descriptor's:
- * what was made of them before that is not to be used.
- */
-export async function* readBlob(folder: string, descriptor: Descriptor): AsyncGenerator<Buffer> {
-  const path = await blobPath(folder, descriptor);
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: CHUNK })) {
-    hash.update(chunk);
-    yield chunk;
-  }
-  checkDigest(path, descriptor, digestFromHex(hash.digest('hex')));
 }
 
 async function readImage(folder: string, descriptor: Descriptor): Promise<LayoutImage> {
@@ -125,27 +108,6 @@ export function platformName({ os, architecture, variant }: DescriptorPlatform):
     : `${os}/${architecture}/${variant}`;
 }
 
-async function blobPath(folder: string, descriptor: Descriptor, mediaType?: string): Promise<string> {
-  const path = join(folder, BLOBS_FOLDER, digestHex(descriptor.digest));
-  if (mediaType !== undefined && descriptor.mediaType !== mediaType) {
-    throw new OciError(
-      'INVALID_LAYOUT',
-      `${path}: expected the media type ${mediaType}, found ${descriptor.mediaType}`,
-    );
-  }
-  const found = await statFile(path);
-  if (found !== descriptor.size) {
-    throw new OciError('SIZE_MISMATCH', `${path}: expected ${descriptor.size} bytes, found ${found}`);
-  }
-  return path;
-}
-
-function checkDigest(path: string, { digest }: Descriptor, found: string): void {
-  if (found !== digest) {
-    throw new OciError('DIGEST_MISMATCH', `${path}: expected content with ${digest}, found ${found}`);
-  }
-}
-
 async function checkVersion(folder: string): Promise<void> {
   const path = join(folder, 'oci-layout');
   const text = (await readBounded(path)).toString('utf8');
@@ -169,16 +131,4 @@ async function readBounded(path: string): Promise<Buffer> {
     throw new OciError('INVALID_LAYOUT', `${path}: expected at most ${DOCUMENT_LIMIT} bytes, found ${size}`);
   }
   return readFile(path);
-}
-
-async function statFile(path: string): Promise<number> {
-  const found = await lstat(path).catch((cause: NodeJS.ErrnoException) => {
-    throw new OciError(
-      'INVALID_LAYOUT',
-      `${path}: ${cause.code === 'ENOENT' ? 'expected a file, found none' : cause.message}`,
-      { cause },
-    );
-  });
-  if (!found.isFile()) throw new OciError('INVALID_LAYOUT', `${path}: expected a regular file`);
-  return found.size;
 }

@@ -4,9 +4,7 @@ import { join } from 'node:path';
 import { type Descriptor, type ImageIndex, type ImageManifest, MEDIA_TYPES } from '../descriptor.ts';
 import { digestHex, digestOf } from '../digest.ts';
 import { goJson, sortedMap } from './go-json.ts';
-
-/** The folder of blobs inside an image layout. */
-export const BLOBS_FOLDER = 'blobs/sha256';
+import { BLOBS_FOLDER } from './layout-blob.ts';
 
 /** The annotation that names an image of a layout. */
 export const REF_NAME = 'org.opencontainers.image.ref.name';

@@ -3,6 +3,7 @@ import { type Readable, Transform } from 'node:stream';
 import type { Descriptor } from '../descriptor.ts';
 import { type Digest, digestFromHex } from '../digest.ts';
 import { OciError } from '../errors.ts';
+import { freeMemory } from '../layer/chunk-memory.ts';
 import type { RepositoryAccess } from './access.ts';
 import { notYetThere } from './presence.ts';
 import {
@@ -18,12 +19,14 @@ export interface Blobs {
   hasBlob(digest: Digest): Promise<boolean>;
   /** The blob's content in one try; the stream fails where size or digest are not the descriptor's. */
   openBlob(descriptor: Descriptor): Promise<Readable>;
+  /** Reads all of a blob and keeps nothing of it. Throws where size or digest are not the descriptor's. */
+  verifyBlob(descriptor: Descriptor): Promise<void>;
   /**
-   * Like `openBlob`, of a blob that no manifest in the repository may name yet; undefined where the registry does not give
-   * it out before. It must be asked for again once the manifest is there.
+   * Like `verifyBlob`, of a blob that no manifest in the repository may name yet; false where the registry does not give
+   * it out before. It must be verified once the manifest is there.
    * https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetDownloadUrlForLayer.html
    */
-  openUnnamedBlob(descriptor: Descriptor): Promise<Readable | undefined>;
+  verifyUnnamedBlob(descriptor: Descriptor): Promise<boolean>;
   /** The whole content of a small blob. Throws `SIZE_MISMATCH` for one of more than `limit` bytes. */
   readBlob(descriptor: Descriptor, limit: number): Promise<Buffer>;
 }
@@ -50,42 +53,58 @@ export function openBlobs(access: RepositoryAccess): Blobs {
     });
   }
 
-  async function open(
-    descriptor: Descriptor,
-    refused: (operation: Operation, response: OpenResponse) => Promise<undefined>,
-  ): Promise<Readable | undefined> {
+  async function openBlob(descriptor: Descriptor): Promise<Readable> {
     const { digest, size } = descriptor;
     const operation = transport.begin(label(`blob ${digest}`), { transfer: size });
     try {
-      const wanted = { method: 'GET', address: at(`blobs/${digest}`) } as const;
-      const response = await access.send(operation, wanted);
+      const response = await get(operation, digest);
       if (response.status === 200) return verified(operation, response, descriptor);
-      await refused(operation, response);
+      throw await refusal(operation, response, digest);
     } catch (error) {
       operation.end();
       throw error;
     }
-    operation.end();
-    return undefined;
   }
 
-  async function openBlob(descriptor: Descriptor): Promise<Readable> {
-    const refuse = async (operation: Operation, response: OpenResponse): Promise<never> => {
-      const failure = await access.failure(operation, response);
-      throw response.status === 404 && presence.knows(descriptor.digest)
-        ? notYetThere(failure.message)
-        : failure;
+  function get(operation: Operation, digest: Digest): Promise<OpenResponse> {
+    return access.send(operation, { method: 'GET', address: at(`blobs/${digest}`) });
+  }
+
+  async function refusal(
+    operation: Operation,
+    response: OpenResponse,
+    digest: Digest,
+  ): Promise<TransientFailure | OciError> {
+    const failure = await access.failure(operation, response);
+    return response.status === 404 && presence.knows(digest) ? notYetThere(failure.message) : failure;
+  }
+
+  function verify<T>(
+    descriptor: Descriptor,
+    held: T,
+    refused: (operation: Operation, response: OpenResponse) => Promise<T>,
+  ): Promise<T> {
+    const { digest, size } = descriptor;
+    const work = async (operation: Operation): Promise<T> => {
+      const response = await get(operation, digest);
+      if (response.status !== 200) return refused(operation, response);
+      await readThrough(operation, response, createCheck(operation.name, descriptor));
+      return held;
     };
-    const opened = await open(descriptor, refuse);
-    if (opened === undefined) throw new TypeError('a refusal throws');
-    return opened;
+    return transport.attempt(label(`blob ${digest}`), work, { transfer: size });
   }
 
-  function openUnnamedBlob(descriptor: Descriptor): Promise<Readable | undefined> {
-    return open(descriptor, async (operation, response) => {
+  function verifyBlob(descriptor: Descriptor): Promise<void> {
+    return verify(descriptor, undefined, async (operation, response) => {
+      throw await refusal(operation, response, descriptor.digest);
+    });
+  }
+
+  function verifyUnnamedBlob(descriptor: Descriptor): Promise<boolean> {
+    return verify(descriptor, true, async (operation, response) => {
       const failure = await access.failure(operation, response);
       if (failure instanceof TransientFailure || response.status === 401) throw failure;
-      return undefined;
+      return false;
     });
   }
 
@@ -101,37 +120,43 @@ export function openBlobs(access: RepositoryAccess): Blobs {
     });
   }
 
-  return { hasBlob, openBlob, openUnnamedBlob, readBlob };
+  return { hasBlob, openBlob, verifyBlob, verifyUnnamedBlob, readBlob };
+}
+
+/** Holds bytes that pass against a descriptor. Each gives the error where there is one. */
+interface ContentCheck {
+  add(chunk: Buffer): OciError | undefined;
+  end(): OciError | TransientFailure | undefined;
+}
+
+function createCheck(name: string, descriptor: Descriptor): ContentCheck {
+  const hash = createHash('sha256');
+  let size = 0;
+  return {
+    add(chunk) {
+      size += chunk.length;
+      if (size > descriptor.size)
+        return new OciError('SIZE_MISMATCH', `${name}: expected ${descriptor.size} bytes, found more`);
+      hash.update(chunk);
+      return undefined;
+    },
+    end() {
+      if (size < descriptor.size)
+        return new TransientFailure(`${name}: the body ended after ${size} of ${descriptor.size} bytes`);
+      const digest = digestFromHex(hash.digest('hex'));
+      return digest === descriptor.digest
+        ? undefined
+        : new OciError('DIGEST_MISMATCH', `${name}: expected content of that digest, found ${digest}`);
+    },
+  };
 }
 
 /** The body of a response, held against its descriptor; the operation ends with it. */
 function verified(operation: Operation, response: OpenResponse, descriptor: Descriptor): Readable {
-  const { name } = operation;
-  const hash = createHash('sha256');
-  let size = 0;
+  const content = createCheck(operation.name, descriptor);
   const check = new Transform({
-    transform(chunk: Buffer, _, done) {
-      size += chunk.length;
-      if (size > descriptor.size) {
-        done(new OciError('SIZE_MISMATCH', `${name}: expected ${descriptor.size} bytes, found more`));
-        return;
-      }
-      hash.update(chunk);
-      done(null, chunk);
-    },
-    flush(done) {
-      if (size < descriptor.size) {
-        done(new TransientFailure(`${name}: the body ended after ${size} of ${descriptor.size} bytes`));
-        return;
-      }
-      const digest = digestFromHex(hash.digest('hex'));
-      const same = digest === descriptor.digest;
-      done(
-        same
-          ? null
-          : new OciError('DIGEST_MISMATCH', `${name}: expected content of that digest, found ${digest}`),
-      );
-    },
+    transform: (chunk: Buffer, _, done) => done(content.add(chunk), chunk),
+    flush: (done) => done(content.end()),
   });
   response.body.on('error', (error) =>
     check.destroy(connectionFailure(operation, response.address.url, error) as Error),
@@ -141,4 +166,31 @@ function verified(operation: Operation, response: OpenResponse, descriptor: Desc
     operation.end();
   });
   return response.body.pipe(check);
+}
+
+/** Reads a body to its end. The memory of each chunk is free at once: hundreds of megabytes pass. */
+function readThrough(
+  operation: Operation,
+  { address, body }: OpenResponse,
+  content: ContentCheck,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: unknown): void => {
+      reject(error);
+      body.destroy();
+    };
+    body.on('data', (chunk: Buffer) => {
+      const error = content.add(chunk);
+      freeMemory(chunk);
+      if (error !== undefined) fail(error);
+    });
+    body.once('end', () => {
+      const error = content.end();
+      if (error === undefined) resolve();
+      else fail(error);
+    });
+    body.on('error', (error) => fail(connectionFailure(operation, address.url, error)));
+    const cut = Object.assign(new Error('the connection closed amid the body'), { code: 'ECONNRESET' });
+    body.once('close', () => fail(connectionFailure(operation, address.url, cut)));
+  });
 }

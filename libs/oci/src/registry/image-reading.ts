@@ -8,6 +8,9 @@ import type { RepositoryClient } from './repository.ts';
 /** What reading an image needs of a repository. */
 export type ImageSource = Pick<RepositoryClient, 'getManifest' | 'openBlob' | 'readBlob' | 'attempt'>;
 
+/** What reading the documents of an image needs. */
+export type DocumentSource = Pick<ImageSource, 'getManifest' | 'readBlob'>;
+
 /** An image of one platform as a registry gives it. Its layers are opened with the source's `openBlob`. */
 export interface RemoteImage {
   /** The digest of what the reference named: an index, or the manifest itself. */
@@ -61,7 +64,7 @@ const manifestSchema = v.looseObject({
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md
  */
 export async function readImage(
-  source: ImageSource,
+  source: DocumentSource,
   reference: string,
   platform: DescriptorPlatform,
 ): Promise<RemoteImage> {
@@ -81,7 +84,7 @@ export async function readImage(
 }
 
 async function findManifest(
-  source: ImageSource,
+  source: DocumentSource,
   reference: string,
   found: RegistryManifest,
   platform: DescriptorPlatform,

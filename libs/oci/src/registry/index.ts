@@ -5,7 +5,7 @@ export {
   credentialSource,
   type RunHelper,
 } from './credentials/index.ts';
-export { type ImageSource, type RemoteImage, readImage } from './image-reading.ts';
+export { type DocumentSource, type ImageSource, type RemoteImage, readImage } from './image-reading.ts';
 export type { PutOutcome, RegistryManifest } from './manifests.ts';
 export { withMirrors } from './mirrors.ts';
 export { type Referrer, type Referrers, referrersTag } from './referrers.ts';

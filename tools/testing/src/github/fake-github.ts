@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -57,6 +58,8 @@ export interface FakeGitHubOptions {
   readonly token: string;
   /** The commit of each tag. */
   readonly tags: Readonly<Record<string, string>>;
+  /** A git repository on disk whose tags it has beside these, as a push makes them. */
+  readonly gitFolder?: string;
   /** Whether the token may change workflows, as a person's can and GITHUB_TOKEN never does. Default: false. */
   readonly workflows?: boolean;
   /** Whether published releases can't be changed. */
@@ -139,6 +142,14 @@ export async function startFakeGitHub(options: FakeGitHubOptions): Promise<FakeG
       await Promise.all(servers.map(close));
     },
   };
+}
+
+function commitOfTag({ tags, options: { gitFolder } }: State, tag: string): string | undefined {
+  const known = tags.get(tag);
+  if (known !== undefined || gitFolder === undefined) return known;
+  const args = ['-C', gitFolder, 'rev-parse', '--quiet', '--verify', `refs/tags/${tag}^{commit}`];
+  const { status, stdout } = spawnSync('git', args, { encoding: 'utf8' });
+  return status === 0 ? stdout.trim() : undefined;
 }
 
 interface State {
@@ -270,7 +281,7 @@ function route(
     }
   }
   if (commit !== undefined && method === 'GET') {
-    const sha = state.tags.get(commit);
+    const sha = commitOfTag(state, commit);
     if (sha === undefined) throw new HttpError(422, `No commit found for SHA: tags/${commit}`);
     return headers.accept === 'application/vnd.github.sha'
       ? { status: 200, body: sha }
@@ -346,7 +357,7 @@ function update(state: State, release: FakeRelease, content: Readonly<Record<str
     release.publishedAt = new Date().toISOString();
     release.immutable = state.options.immutable === true;
     // Publishing makes the tag where there is none.
-    if (!state.tags.has(tag)) state.tags.set(tag, release.target);
+    if (commitOfTag(state, tag) === undefined) state.tags.set(tag, release.target);
   }
   if (!release.draft && !release.prerelease) {
     const makeLatest = content.make_latest ?? (publishes ? 'true' : 'unchanged');

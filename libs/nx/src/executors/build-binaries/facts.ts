@@ -1,10 +1,8 @@
 import { resolve } from 'node:path';
-import { readManifest } from '../../artifacts/manifest.ts';
 import { type Platform, parsePlatforms } from '../../artifacts/platform.ts';
-import { listedKeyFacts, planListed } from '../../image/listed/plan.ts';
-import { type ListedFacts, readListed } from '../../image/listed/workspace-files.ts';
+import type { ListedFacts } from '../../image/listed/workspace-files.ts';
 import { type Lock, readLock } from '../../lock/lock.ts';
-import { SYSROOT_PACKAGES, type SysrootPlan, sysrootFacts } from '../../sysroot/sysroot.ts';
+import { planSysroot, sysrootFacts } from '../../sysroot/plan.ts';
 import { checkPlatforms, configureToolchain, findToolchain } from '../../toolchains/index.ts';
 import { type VersionFacts, versionFromFacts } from '../../version/build-version.ts';
 import { readVersionFacts } from '../../version/facts.ts';
@@ -33,13 +31,14 @@ export async function readBuildFacts(
     readVersionFacts(context.root, process.env, tagPatternFor(context)),
     readLock(context.root),
     outputPath === undefined ? undefined : readFormer(resolve(context.root, outputPath)),
-    files === undefined ? undefined : readListed(context.root, files),
+    files && (await import('../../image/listed/workspace-files.ts')).readListed(context.root, files),
   ]);
   return { version, lock, former, listed };
 }
 
 // A manifest that can't be read tells of no program: the build replaces it.
 async function readFormer(folder: string): Promise<string | undefined> {
+  const { readManifest } = await import('../../artifacts/manifest.ts');
   return readManifest(folder).then(
     ({ manifest }) => manifest.name,
     () => undefined,
@@ -66,8 +65,14 @@ export async function readKeyFacts(
       sysrootFacts(planSysroot(sysroot, context.root, lock, platform), platform),
     ),
   ]);
-  const contents = listed && (await listedKeyFacts(planListed(listed, lock)));
+  const contents = listed && (await listedContents(listed, lock));
   return { version: versionFromFacts(version), compiler, sysroots, files: contents };
+}
+
+// Loaded where something is listed: every run of Nx waits for this.
+async function listedContents(listed: ListedFacts, lock: Lock): Promise<unknown> {
+  const { listedKeyFacts, planListed } = await import('../../image/listed/plan.ts');
+  return listedKeyFacts(planListed(listed, lock));
 }
 
 /** The platforms of a build, sorted: what the options say, else the toolchain's own. Throws `INVALID_PLATFORM`. */
@@ -79,26 +84,4 @@ export function platformsOf(
     platforms === undefined ? findToolchain(toolchain).defaultPlatforms : parsePlatforms(platforms);
   checkPlatforms(toolchain, wanted);
   return [...wanted].sort();
-}
-
-/**
- * Where a platform's libraries come from: the folder that the options give, else the lock's packages. A locked
- * package that the lock lacks is told where an executable needs a library, not before: a static one needs none.
- */
-export function planSysroot(
-  options: Pick<BuildBinariesOptions, 'sysrootPackages'> & Pick<Partial<BuildBinariesOptions>, 'sysroot'>,
-  workspaceRoot: string,
-  lock: Lock,
-  platform: Platform,
-): SysrootPlan {
-  if (options.sysroot !== undefined)
-    return { kind: 'folder', folder: resolve(workspaceRoot, options.sysroot) };
-  const names = [...new Set([...SYSROOT_PACKAGES, ...options.sysrootPackages])];
-  const locked = lock.sysroots?.[platform] ?? {};
-  return {
-    kind: 'locked',
-    distribution: lock.distribution ?? 'debian',
-    packages: Object.fromEntries(names.flatMap((name) => (locked[name] ? [[name, locked[name]]] : []))),
-    missing: names.filter((name) => locked[name] === undefined),
-  };
 }

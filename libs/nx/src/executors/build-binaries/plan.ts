@@ -4,11 +4,11 @@ import { PrebuiltError } from '../../errors.ts';
 import { outputInWorkspace } from '../../files/workspace-path.ts';
 import { type ListedPlan, planListed } from '../../image/listed/plan.ts';
 import type { Lock } from '../../lock/lock.ts';
-import type { SysrootPlan } from '../../sysroot/sysroot.ts';
+import { planSysroot, type SysrootPlan } from '../../sysroot/plan.ts';
 import { configureToolchain } from '../../toolchains/index.ts';
 import { versionFromFacts } from '../../version/build-version.ts';
 import type { ReleaseVersion } from '../../version/version.ts';
-import { type BuildFacts, planSysroot, platformsOf } from './facts.ts';
+import { type BuildFacts, platformsOf } from './facts.ts';
 import type { BuildBinariesOptions } from './options.ts';
 
 /** One platform of a build: the names inside the output folder, and where its libraries come from. */

@@ -1,3 +1,4 @@
+import { isReleaseDryRun } from '../../version/facts.ts';
 import { reportFailures } from '../failures.ts';
 import { type ProjectContext, tagPatternFor } from '../project-context.ts';
 import { connect, type PublishDependencies } from './connect.ts';
@@ -10,14 +11,15 @@ import { showPlan, showRecord } from './show.ts';
 
 /** `@prebuilt/nx:docker-publish`: by digest, read back, then tags. Options: schema.json. */
 export default function dockerPublish(
-  options: DockerPublishOptions,
+  given: DockerPublishOptions,
   context: ProjectContext,
   dependencies: PublishDependencies = {},
 ): Promise<{ success: boolean }> {
   return reportFailures(context, async () => {
     const { root } = context;
     const { environment = process.env, signing, beforeTags } = dependencies;
-    const sources = { root, tagPattern: tagPatternFor(context), environment, signing };
+    const options = { ...given, dryRun: given.dryRun || isReleaseDryRun(environment) };
+    const sources = { root, tagPattern: tagPatternFor(context), environment, signing, base: dependencies };
     const local = await readLocalFacts(options, sources);
     checkLocalFacts(local, options);
     return connect(local.repositories, options, root, dependencies, async ({ clientOf, retries }) => {

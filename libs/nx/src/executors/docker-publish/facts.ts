@@ -1,5 +1,6 @@
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import {
+  BLOBS_FOLDER,
   type Digest,
   type ExpectedImage,
   type ImageLayout,
@@ -9,10 +10,11 @@ import {
 import type { RepositoryClient } from '@prebuilt/oci/registry';
 import { type Manifest, readManifest } from '../../artifacts/manifest.ts';
 import { readReportFile, type VerifyReportFile } from '../../artifacts/verify-report.ts';
-import { expectedImage, planReleaseImages } from '../../image/release-images.ts';
+import { type BaseReading, type Bases, readBases } from '../../image/base/read-bases.ts';
+import { expectedImage, parsedDockerfile, planReleaseImages } from '../../image/release-images.ts';
 import { readImageSources } from '../../image/sources.ts';
 import { type BuildVersion, versionFromFacts } from '../../version/build-version.ts';
-import { readVersionFacts } from '../../version/facts.ts';
+import { readVersionFacts, withTagOf } from '../../version/facts.ts';
 import { readGitTags } from '../../version/git-tags.ts';
 import type { TagPattern } from '../../version/tag-pattern.ts';
 import { tagsOfVersion } from '../../version/tags.ts';
@@ -31,6 +33,7 @@ export interface LocalFacts {
   readonly manifestSha256: string;
   /** What the image of each platform has to be, from the Dockerfile and the manifest alone. */
   readonly expected: ReadonlyMap<string, ExpectedImage>;
+  readonly bases: Bases;
   readonly reports: readonly VerifyReportFile[];
   /** Where the reports were looked for, as the option says it. */
   readonly verifyPath: string;
@@ -64,21 +67,22 @@ export interface LocalSources {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Takes the place of the services and the identity that options and environment name. */
   readonly signing: Partial<SigningServices> | undefined;
+  /** How a base is read that is not on disk. */
+  readonly base?: BaseReading;
 }
 
 /** Reads everything that needs no registry. Throws for options that contradict each other and files that can't be read. */
 export async function readLocalFacts(
   options: DockerPublishOptions,
-  { root, tagPattern, environment, signing }: LocalSources,
+  { root, tagPattern, environment, signing, base = {} }: LocalSources,
 ): Promise<LocalFacts> {
   const repositories = parseRepositories(options.image);
   const services = options.sign ? signingFacts(options, environment, signing) : undefined;
   const binPath = resolve(root, options.binPath);
   const outputPath = resolve(root, options.outputPath);
-  const [layout, { manifest, sha256 }, sources, version, sboms] = await Promise.all([
+  const [layout, { manifest, sha256 }, version, sboms] = await Promise.all([
     readImageLayout(resolve(root, options.inputPath)),
     readManifest(binPath),
-    readImageSources(root, options.dockerfile),
     readVersionFacts(root, environment, tagPattern),
     options.sbom ? readSboms(resolve(root, options.sbomPath)) : [],
   ]);
@@ -87,9 +91,18 @@ export async function readLocalFacts(
     manifest.platforms.map(({ platform }) => readReportFile(verifyPath, platform)),
   );
   // Outside a repository a version may still be published, by RELEASE_VERSION and without moving tags.
-  const tags = version.head === undefined ? { gitTags: [], shallow: false } : await readGitTags(root);
+  const known = version.head === undefined ? { gitTags: [], shallow: false } : await readGitTags(root);
+  const tags = withTagOf(known, parseReleaseVersion(manifest.version), tagPattern, environment);
+  const sources = await readImageSources(root, options.dockerfile, { manifest, inputPath: binPath });
   // How the history words an instruction is up to the builder, and not compared.
-  const inputs = { manifest, sources, inputPath: binPath, historyFormat: 'moby-28' } as const;
+  const bases = await readBases(
+    root,
+    parsedDockerfile(options, sources, manifest),
+    manifest.platforms.map(({ platform }) => platform),
+    // The layout has what its images start from.
+    { environment, folders: [join(layout.folder, BLOBS_FOLDER)], ...base },
+  );
+  const inputs = { manifest, sources, inputPath: binPath, historyFormat: 'moby-28', bases } as const;
   const images = planReleaseImages(options, manifest.platforms, inputs);
   return {
     repositories,
@@ -99,6 +112,7 @@ export async function readLocalFacts(
     expected: new Map(
       images.map((image) => [image.platform, expectedImage(image, manifest.sourceDateEpoch)] as const),
     ),
+    bases,
     reports: reports.flatMap((report) => report ?? []),
     wanted: versionFromFacts(version),
     ...tags,

@@ -1,43 +1,54 @@
-import type { Readable } from 'node:stream';
-import type { LayerReading, LayerThreads, ReadEntry } from '@prebuilt/oci';
+import type { Descriptor, Digest, LayerReading, LayerThreads, ReadEntry } from '@prebuilt/oci';
 import type { RepositoryClient } from '@prebuilt/oci/registry';
+import type { ProofReaders } from '../../image/proof.ts';
 
-/** Reads layers back from one repository, each of them once. */
-export interface LayerReader {
-  /** The entries of what the registry gives for a layer. */
-  read(reading: LayerReading): Promise<readonly ReadEntry[]>;
-  /** Reads a layer that no manifest names yet, where the registry gives it out before; else `read` does, afterwards. */
-  readAhead(reading: LayerReading): Promise<void>;
+/** Unpacks the layers of an image layout, each of them once, however many registries it goes to. */
+export interface StoredLayers {
+  /** The entries of the bytes that have the layer's digest. */
+  unpack(reading: LayerReading): Promise<readonly ReadEntry[]>;
 }
 
-/** Reads the layers of a repository on the given threads. What was read is kept: a layer may be asked for ahead. */
-export function createLayerReader(client: RepositoryClient, threads: LayerThreads): LayerReader {
-  const readings = new Map<string, Promise<readonly ReadEntry[] | undefined>>();
-  const keyOf = (reading: LayerReading): string => JSON.stringify(reading);
-  const start = ({ layer, options }: LayerReading, open: () => Promise<Readable>) =>
-    client.attempt(`read back layer ${layer.digest}`, () => threads.read(layer.size, open, options));
+/** Unpacks layers of the layout in `folder` on the given threads. */
+export function createStoredLayers(folder: string, threads: LayerThreads): StoredLayers {
+  const readings = new Map<string, Promise<readonly ReadEntry[]>>();
+  return {
+    unpack(reading) {
+      const key = JSON.stringify(reading);
+      const known = readings.get(key) ?? threads.read(folder, reading.layer, reading.options);
+      readings.set(key, known);
+      // It is told to whoever waits for it.
+      known.catch(() => {});
+      return known;
+    },
+  };
+}
 
-  async function readAhead(reading: LayerReading): Promise<void> {
-    const withheld = new Error('the registry does not give it out yet');
-    const ahead = start(reading, async () => {
-      const opened = await client.openUnnamedBlob(reading.layer);
-      if (opened === undefined) throw withheld;
-      return opened;
-    }).catch((error) => {
-      if (error === withheld) return undefined;
-      throw error;
-    });
-    readings.set(keyOf(reading), ahead);
-    await ahead;
+/**
+ * Reads layers back from one repository, each of them once. All that the registry gives for a layer is read and has the
+ * digest, so it holds what was unpacked of the layout under that digest.
+ */
+export interface LayerReader extends ProofReaders {
+  /** Reads a layer that no manifest names yet, where the registry gives it out before; else it is read afterwards. */
+  readAhead(layer: Descriptor): Promise<void>;
+}
+
+/** Reads the layers of a repository, what they hold from `stored`. What was read is not read again. */
+export function createLayerReader(client: RepositoryClient, stored: StoredLayers): LayerReader {
+  // Platforms may have layers of their bases in common.
+  const verified = new Map<Digest, Promise<unknown>>();
+  async function base(layer: Descriptor): Promise<void> {
+    const known = verified.get(layer.digest) ?? client.verifyBlob(layer);
+    verified.set(layer.digest, known);
+    await known;
   }
-
-  async function read(reading: LayerReading): Promise<readonly ReadEntry[]> {
-    const ahead = await readings.get(keyOf(reading));
-    if (ahead !== undefined) return ahead;
-    const now = start(reading, () => client.openBlob(reading.layer));
-    readings.set(keyOf(reading), now);
-    return now;
-  }
-
-  return { read, readAhead };
+  return {
+    async own(reading) {
+      await base(reading.layer);
+      return stored.unpack(reading);
+    },
+    base,
+    async readAhead(layer) {
+      if (await client.verifyUnnamedBlob(layer)) verified.set(layer.digest, Promise.resolve());
+    },
+  };
 }

@@ -55,8 +55,10 @@ export interface BlobPlan {
   readonly descriptor: Descriptor;
   /** What it is of the image. */
   readonly reason: string;
-  /** How it is read back; undefined for a configuration, which is read with its manifest. */
+  /** How it is read back ahead; undefined for a configuration and for layers of a base, which are read with the manifest. */
   readonly reading: LayerReading | undefined;
+  /** Of a layer of a base: where it is from, which a registry of both may be asked to share it from. */
+  readonly mountFrom?: ImageRepository | undefined;
 }
 
 /** An attachment. One that is `required` stops the tags of all repositories where a registry does not list it. */
@@ -151,9 +153,15 @@ function planBlobs({ layout, expected }: LocalFacts): readonly BlobPlan[] {
         reason: `the configuration of ${platform}`,
         reading: undefined,
       },
+      ...(planned.base?.layers ?? []).map(({ descriptor }, index) => ({
+        descriptor,
+        reason: `layer ${index + 1} of ${platform}, of the base ${planned.base?.reference}`,
+        reading: undefined,
+        mountFrom: planned.base?.repository,
+      })),
       ...layerReadings(planned, image).map((reading, index) => ({
         descriptor: reading.layer,
-        reason: `layer ${index + 1} of ${platform}`,
+        reason: `layer ${(planned.base?.layers.length ?? 0) + index + 1} of ${platform}`,
         reading,
       })),
     ];

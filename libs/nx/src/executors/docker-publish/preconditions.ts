@@ -86,7 +86,7 @@ function checkPlatforms({ layout, manifest, manifestSha256, reports, verifyPath 
 }
 
 // What is inside the layers is seen when they are read back.
-function checkDocuments({ layout, manifest, manifestSha256, expected }: LocalFacts): void {
+function checkDocuments({ layout, manifest, manifestSha256, expected, bases }: LocalFacts): void {
   const refusal = {
     code: 'PUBLISH',
     subject: `${layout.folder}: is not the image that was planned`,
@@ -97,7 +97,7 @@ function checkDocuments({ layout, manifest, manifestSha256, expected }: LocalFac
     const planned = expected.get(platform);
     const artifact = manifest.platforms.find((each) => each.platform === platform);
     if (planned === undefined || artifact === undefined) continue;
-    checkCompleteness(artifact, planned);
+    checkCompleteness(artifact, planned, bases.get(artifact.platform));
     refuseDifferences(platform, compareDocuments(planned, image), refusal);
   }
   requireLayoutRecord(layout, layoutRecord(manifestSha256, [...expected.values()]), refusal);

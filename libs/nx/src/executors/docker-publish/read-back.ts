@@ -53,6 +53,11 @@ export async function readBack(
   );
   const names = platforms.map(({ platform }) => platform).join(' and ');
   target.progress(`${reference}: read back; ${names} hold the verified files`);
+  const bases = new Set(plan.platforms.flatMap(({ expected }) => expected.base?.reference ?? []));
+  for (const base of bases)
+    target.progress(
+      `${reference}: layers of the base ${base} were read back by digest; what they hold is the base's`,
+    );
   return platforms;
 }
 
@@ -68,7 +73,7 @@ async function readPlatform(
   const manifest = parseImageManifest(bytes, `${label}@${descriptor.digest}`, 'REGISTRY_RESPONSE');
   const config = await readConfig(client, label, manifest);
   const found = { platform: descriptor.platform, manifest, config };
-  await holdAgainstPlan(planned.expected, found, (reading) => layers.read(reading), refusal(label));
+  await holdAgainstPlan(planned.expected, found, layers, refusal(label));
   return {
     platform,
     digest: descriptor.digest,

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type ImageRepository, type LayerThreads, startLayerThreads } from '@prebuilt/oci';
+import { type ImageRepository, startLayerThreads } from '@prebuilt/oci';
 import type { RepositoryClient } from '@prebuilt/oci/registry';
 import {
   formatPublishRecord,
@@ -8,7 +8,7 @@ import {
 } from '../../artifacts/publish-record.ts';
 import { removeFile, replaceFile } from '../../files/replace-file.ts';
 import { attachAll, makeAttachments, requireAttachments } from './attachments.ts';
-import { createLayerReader } from './layer-reader.ts';
+import { createLayerReader, createStoredLayers, type StoredLayers } from './layer-reader.ts';
 import type { PublishPlan } from './plan.ts';
 import { readBack } from './read-back.ts';
 import { moveTags } from './tag-moves.ts';
@@ -41,9 +41,12 @@ export async function runPublish(plan: PublishPlan, tools: PublishTools): Promis
   const recordPath = join(plan.outputPath, PUBLISH_RECORD_FILE);
   removeFile(recordPath);
   const journal = openUploadJournal(plan.outputPath, tools.abandonedUploads);
-  const sizes = plan.blobs.flatMap(({ reading }) => (reading === undefined ? [] : [reading.layer.size]));
-  await using threads = startLayerThreads(sizes);
-  const images = await publishTo(targetsOf(plan, tools, threads, journal), plan, tools);
+  const readings = plan.blobs.flatMap(({ reading }) => reading ?? []);
+  await using threads = startLayerThreads(readings.map(({ layer }) => layer.size));
+  const stored = createStoredLayers(plan.inputPath, threads);
+  // While registries are asked and sent to, the other processors unpack.
+  for (const reading of readings) void stored.unpack(reading);
+  const images = await publishTo(targetsOf(plan, tools, stored, journal), plan, tools);
   journal.close();
   const { name, version, index, manifestSha256, reports } = plan;
   const record: PublishRecord = {
@@ -65,12 +68,12 @@ export async function runPublish(plan: PublishPlan, tools: PublishTools): Promis
 function targetsOf(
   { repositories }: PublishPlan,
   { clientOf, progress }: PublishTools,
-  threads: LayerThreads,
+  stored: StoredLayers,
   journal: UploadJournal,
 ): readonly PublishTarget[] {
   return repositories.map((plan) => {
     const client = clientOf(plan.repository);
-    const layers = createLayerReader(client, threads);
+    const layers = createLayerReader(client, stored);
     const noteUpload = (key: string, url: string | undefined) => journal.note(plan.label, key, url);
     return { plan, client, layers, noteUpload, progress };
   });

@@ -37,7 +37,7 @@ async function uploadBlobs(plan: PublishPlan, target: PublishTarget): Promise<Up
         totals.bytesSkipped += size;
       }
       target.progress(`${target.plan.label}: ${blob.descriptor.digest.slice(0, 19)}… ${size} bytes ${how}`);
-      if (blob.reading !== undefined) await target.layers.readAhead(blob.reading);
+      if (blob.reading !== undefined) await target.layers.readAhead(blob.descriptor);
     }
   };
   const workers = await Promise.allSettled(Array.from({ length: plan.concurrency }, worker));
@@ -46,8 +46,12 @@ async function uploadBlobs(plan: PublishPlan, target: PublishTarget): Promise<Up
   return totals;
 }
 
-function uploadBlob({ inputPath }: PublishPlan, target: PublishTarget, { descriptor }: BlobPlan) {
-  const { mountFrom } = target.plan;
+function uploadBlob({ inputPath }: PublishPlan, target: PublishTarget, blob: BlobPlan) {
+  const { descriptor } = blob;
+  const { repository, mountFrom: served } = target.plan;
+  const isBaseHere =
+    blob.mountFrom?.registry === repository.registry && blob.mountFrom.repository !== repository.repository;
+  const mountFrom = served ?? (isBaseHere ? blob.mountFrom?.repository : undefined);
   const path = join(inputPath, BLOBS_FOLDER, digestHex(descriptor.digest));
   return target.client.uploadBlob(descriptor, (offset) => readChunks(path, { offset }), {
     ...(mountFrom !== undefined && { mountFrom }),

@@ -22,7 +22,10 @@ export default function dockerRelease(
       const artifact = facts.manifest.manifest.platforms.find(
         ({ platform }) => platform === release.platform,
       );
-      if (artifact !== undefined) checkCompleteness(artifact, expectedImage(release, plan.sourceDateEpoch));
+      if (artifact !== undefined) {
+        const base = facts.bases.get(release.platform);
+        checkCompleteness(artifact, expectedImage(release, plan.sourceDateEpoch), base);
+      }
     }
     await checkOutputPath(context.root, plan.outputPath);
     if (options.dryRun) {

@@ -1,20 +1,16 @@
 import { lstat, realpath } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { type ManifestFile, readManifest } from '../../artifacts/manifest.ts';
-import type { Platform } from '../../artifacts/platform.ts';
+import { type Platform, parsePlatforms } from '../../artifacts/platform.ts';
 import { readReport, type VerifyReport } from '../../artifacts/verify-report.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { sha256OfFile } from '../../files/hash.ts';
-import {
-  type BuilderFacts,
-  type EngineFacts,
-  readDockerFacts,
-  readEngineFacts,
-} from '../../image/builder-facts.ts';
+import { type BaseReading, type Bases, readBases } from '../../image/base/read-bases.ts';
+import { type BuilderFacts, type EngineFacts, readDockerFacts } from '../../image/builder-facts.ts';
 import type { BuildContext, ContextFile } from '../../image/context.ts';
 import { artifactChanged } from '../../image/daemonless.ts';
-import { type ImageSources, readImageSources, readPackageFacts } from '../../image/sources.ts';
-import type { ProjectContext } from '../project-context.ts';
+import { parsedDockerfile } from '../../image/release-images.ts';
+import { type ImageSources, readImageSources } from '../../image/sources.ts';
 import type { DockerReleaseOptions } from './options.ts';
 
 /** Everything a release of an image is planned from. */
@@ -22,6 +18,8 @@ export interface ReleaseFacts {
   readonly manifest: ManifestFile;
   readonly reports: ReadonlyMap<Platform, VerifyReport>;
   readonly sources: ImageSources;
+  /** What the Dockerfile starts from, for each platform; none where that is nothing. */
+  readonly bases: Bases;
   /** Undefined where buildx is not wanted. */
   readonly builder: BuilderFacts | undefined;
   /** Undefined where none answers. */
@@ -34,48 +32,32 @@ export interface ReleaseFacts {
 export async function readReleaseFacts(
   options: DockerReleaseOptions,
   workspaceRoot: string,
+  reading: BaseReading = {},
 ): Promise<ReleaseFacts> {
-  const [manifest, sources, { builder, engine }] = await Promise.all([
-    readManifest(resolve(workspaceRoot, options.inputPath)),
-    readImageSources(workspaceRoot, options.dockerfile),
-    readDocker(options),
+  const inputPath = resolve(workspaceRoot, options.inputPath);
+  const [manifest, { builder, engine }] = await Promise.all([
+    readManifest(inputPath),
+    readDockerFacts(options.builder, options.builderName),
     // What runs buildx takes as long to load as docker to answer.
     options.builder === 'daemonless' ? undefined : import('../../image/buildx.ts'),
   ]);
+  const sources = await readImageSources(workspaceRoot, options.dockerfile, {
+    manifest: manifest.manifest,
+    inputPath,
+  });
   const reports = new Map<Platform, VerifyReport>();
   for (const { platform } of manifest.manifest.platforms) {
     const report = await readReport(resolve(workspaceRoot, options.verifyPath), platform);
     if (report !== undefined) reports.set(platform, report);
   }
+  const wanted = options.platforms === undefined ? undefined : new Set(parsePlatforms(options.platforms));
+  const platforms = manifest.manifest.platforms
+    .map(({ platform }) => platform)
+    .filter((platform) => wanted?.has(platform) ?? true);
+  const dockerfile = parsedDockerfile(options, sources, manifest.manifest);
+  const bases = await readBases(workspaceRoot, dockerfile, platforms, reading);
   const now = Math.floor(Date.now() / 1000);
-  return { manifest, reports, sources, builder, engine, now };
-}
-
-async function readDocker({
-  builder,
-  builderName,
-}: Pick<DockerReleaseOptions, 'builder' | 'builderName'>): Promise<Pick<ReleaseFacts, 'builder' | 'engine'>> {
-  if (builder === 'daemonless') return { builder: undefined, engine: await readEngineFacts() };
-  return readDockerFacts(builderName);
-}
-
-/**
- * What an image depends on beyond files: which builder packs it, with its versions and those of the engine, and what the
- * labels are read from.
- */
-export async function readKeyFacts(
-  { builder = 'auto', builderName, imageSource, imageLicenses }: Partial<DockerReleaseOptions>,
-  { root }: ProjectContext,
-): Promise<unknown> {
-  const [packageFacts, docker] = await Promise.all([
-    readPackageFacts(join(root, 'package.json')),
-    readDocker({ builder, ...(builderName !== undefined && { builderName }) }),
-  ]);
-  return {
-    ...docker,
-    repository: imageSource ?? packageFacts.repository,
-    license: imageLicenses ?? packageFacts.license,
-  };
+  return { manifest, reports, sources, bases, builder, engine, now };
 }
 
 /**

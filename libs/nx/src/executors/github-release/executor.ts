@@ -3,8 +3,9 @@ import { createGitHubClient } from '../../github/client.ts';
 import { writeJobOutputs, writeJobSummary } from '../../github/job-summary.ts';
 import { machineClock } from '../../github/retry.ts';
 import { withInterrupt } from '../../process/interrupt.ts';
+import { isReleaseDryRun } from '../../version/facts.ts';
 import { reportFailures } from '../failures.ts';
-import { sourceFolders, tagPatternFor } from '../project-context.ts';
+import { changelogFilesFor, sourceFolders, tagPatternFor } from '../project-context.ts';
 import { readReleaseFacts, readTarget, readToken } from './facts.ts';
 import type { GithubReleaseOptions } from './options.ts';
 import { planRelease } from './plan.ts';
@@ -19,7 +20,8 @@ export default function githubRelease(
   return reportFailures(context, () =>
     withInterrupt(async (signal) => {
       const { baseUrl, repository } = readTarget(options, process.env);
-      const token = readToken(options.dryRun, process.env);
+      const dryRun = options.dryRun || isReleaseDryRun(process.env);
+      const token = readToken(dryRun, process.env);
       const say = options.json ? console.error : console.log;
       const client = createGitHubClient({
         baseUrl,
@@ -31,14 +33,19 @@ export default function githubRelease(
       });
       const facts = await readReleaseFacts(
         options,
-        { root: context.root, tagPattern: tagPatternFor(context), folders: sourceFolders(context) },
+        {
+          root: context.root,
+          tagPattern: tagPatternFor(context),
+          folders: sourceFolders(context),
+          changelogs: changelogFilesFor(context),
+        },
         repository,
         client,
         process.env,
       );
       const plan = planRelease(options, facts);
       console.log(options.json ? JSON.stringify(plan, null, 2) : formatPlan(plan));
-      if (options.dryRun) {
+      if (dryRun) {
         say(
           `dry run: GitHub was only read${token === undefined ? ', without a token: drafts can not be seen' : ''}`,
         );

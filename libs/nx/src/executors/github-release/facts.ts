@@ -11,9 +11,11 @@ import { SIGNATURE_FILE, signedDigests } from '../../artifacts/signature.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { readBoundedFile } from '../../files/bounded-file.ts';
 import { sha256OfFile } from '../../files/hash.ts';
+import { changelogEntry } from '../../github/changelog.ts';
 import type { GitHubClient, RemoteRelease } from '../../github/client.ts';
 import type { Commit } from '../../github/notes.ts';
 import { linesOf, requireGit } from '../../process/git.ts';
+import { isReleaseDryRun, withTagOf } from '../../version/facts.ts';
 import { readGitTags } from '../../version/git-tags.ts';
 import { previousTag } from '../../version/previous.ts';
 import type { TagPattern } from '../../version/tag-pattern.ts';
@@ -65,6 +67,8 @@ export interface ReleasedSources {
   readonly tagPattern: TagPattern;
   /** The folders of the project and of what it depends on, relative to the root; none for the whole repository. */
   readonly folders: readonly string[];
+  /** The files in which what changed may stand already, relative to the root. */
+  readonly changelogs: readonly string[];
 }
 
 /** What a stage is planned from: the built files, git, and what GitHub has. */
@@ -87,10 +91,11 @@ export async function readReleaseFacts(
       ? await readRecord(resolve(workspaceRoot, options.recordPath))
       : undefined;
   const tag = tagPattern.format(version);
-  const [git, releases, tagCommit] = await Promise.all([
-    readGit(sources, version, revision),
+  const [git, releases, tagCommit, changelog] = await Promise.all([
+    readGit(sources, version, revision, environment),
     readReleases(client, tag, assets),
     client.commitOfTag(tag),
+    readChangelog(sources, version),
   ]);
   return {
     repository,
@@ -100,10 +105,31 @@ export async function readReleaseFacts(
     assets,
     git,
     releases,
-    tagCommit,
+    // A real release has its tag pushed before.
+    tagCommit: tagCommit ?? (isReleaseDryRun(environment) ? revision : undefined),
+    changelog,
     record,
+    attested: await isAttested(environment),
     workflow: workflowFile(environment),
   };
+}
+
+/** The largest event of a workflow that is read; GitHub's own limit is 25 MB. */
+const MAX_EVENT_BYTES = 25 * 1024 * 1024;
+
+// The generated workflow attests by itself in public repositories alone, and says in the environment where it does elsewhere.
+// https://docs.github.com/actions/reference/workflows-and-actions/variables#default-environment-variables
+async function isAttested(environment: Environment): Promise<boolean> {
+  const { GITHUB_ACTIONS, GITHUB_EVENT_PATH = '', ATTEST } = environment;
+  if (GITHUB_ACTIONS !== 'true') return false;
+  if (ATTEST === 'true' || GITHUB_EVENT_PATH === '') return true;
+  const bytes = await readBoundedFile(GITHUB_EVENT_PATH, {
+    maxBytes: MAX_EVENT_BYTES,
+    code: 'INVALID_RECORD',
+  });
+  if (bytes === undefined) return true;
+  const { repository } = JSON.parse(bytes.toString('utf8')) as { repository?: { visibility?: string } };
+  return repository?.visibility === 'public';
 }
 
 // owner/name/.github/workflows/x.yml@refs/tags/v1.2.3
@@ -205,6 +231,25 @@ async function readRecord(folder: string): Promise<PublishRecord | undefined> {
   return bytes === undefined ? undefined : parsePublishRecord(bytes.toString('utf8'), path);
 }
 
+/** The largest changelog that is read. */
+const MAX_CHANGELOG_BYTES = 16 * 1024 * 1024;
+
+/** What the first changelog that knows the version says of it; undefined where none does. */
+async function readChangelog(
+  { root, changelogs }: ReleasedSources,
+  version: ReleaseVersion,
+): Promise<string | undefined> {
+  for (const file of changelogs) {
+    const bytes = await readBoundedFile(resolve(root, file), {
+      maxBytes: MAX_CHANGELOG_BYTES,
+      code: 'INVALID_RECORD',
+    });
+    const entry = bytes === undefined ? undefined : changelogEntry(bytes.toString('utf8'), version);
+    if (entry !== undefined) return entry;
+  }
+  return undefined;
+}
+
 async function readReleases(
   client: GitHubClient,
   tag: string,
@@ -236,9 +281,11 @@ async function readGit(
   { root, tagPattern, folders }: ReleasedSources,
   version: ReleaseVersion,
   revision: string,
+  environment: Environment,
 ): Promise<ReleaseFacts['git']> {
   const git = (...args: readonly string[]): Promise<string> => requireGit(root, args, HISTORY_HINT);
-  const { gitTags: tags, shallow } = await readGitTags(root, HISTORY_HINT);
+  const known = await readGitTags(root, HISTORY_HINT);
+  const { gitTags: tags, shallow } = withTagOf(known, version, tagPattern, environment);
   const merged = linesOf(await git('tag', '--merged', revision));
   const before = previousTag(version, merged, tagPattern);
   const range = before === undefined ? revision : `refs/tags/${before}..${revision}`;

@@ -150,6 +150,8 @@ describe('the notes', () => {
       repository: REPOSITORY,
       previousTag: undefined,
       commits: [],
+      changelog: undefined,
+      attested: true,
       assets: [],
       image: true,
       record: recordOf(sampleManifest, sha256('manifest'), signature),
@@ -178,10 +180,12 @@ describe('github-release', () => {
   let told: string[];
   let image: boolean;
   let environment: Readonly<Record<string, string>>;
+  let changelogs: readonly string[];
 
   beforeEach(async () => {
     image = true;
     environment = {};
+    changelogs = [];
     project = new Project(await mkdtemp(join(tmpdir(), 'github-release-')));
     await project.git('init', '--quiet', '--initial-branch=main');
     await project.commit('chore: begin');
@@ -237,7 +241,7 @@ describe('github-release', () => {
     } as const;
     const facts = await readReleaseFacts(
       options,
-      { root: project.root, tagPattern: DEFAULT_TAG_PATTERN, folders: [] },
+      { root: project.root, tagPattern: DEFAULT_TAG_PATTERN, folders: [], changelogs },
       REPOSITORY,
       client,
       environment,
@@ -262,6 +266,7 @@ describe('github-release', () => {
   ];
 
   it('makes a draft with every asset, then publishes it as the latest release', async () => {
+    environment = { GITHUB_ACTIONS: 'true' };
     await release('1.2.3');
     expect(await run('draft')).toMatchObject({ uploaded: NAMES, kept: [] });
     expect(github.releases).toMatchObject([{ tag: 'v1.2.3', draft: true, name: 'v1.2.3' }]);
@@ -321,6 +326,50 @@ describe('github-release', () => {
       code: 'INVALID_SIGNATURE',
       message: expect.stringMatching(message),
     });
+    expect(writes()).toEqual([]);
+  });
+
+  it.each<[string, Readonly<Record<string, string>>, string | undefined, boolean]>([
+    ['a desk', {}, undefined, false],
+    ['a workflow of a public repository', { GITHUB_ACTIONS: 'true' }, 'public', true],
+    ['a workflow of a private repository', { GITHUB_ACTIONS: 'true' }, 'private', false],
+    ['a workflow that attests all the same', { GITHUB_ACTIONS: 'true', ATTEST: 'true' }, 'private', true],
+  ])(
+    'tells of attestations, on a release from %s, as far as there are any',
+    async (_, env, visibility, told) => {
+      await release('1.2.3');
+      const event = join(project.root, 'event.json');
+      if (visibility !== undefined) await writeFile(event, JSON.stringify({ repository: { visibility } }));
+      environment = { ...env, ...(visibility !== undefined && { GITHUB_EVENT_PATH: event }) };
+      const { body } = (await plan('draft')).plan;
+      expect(body.includes('gh attestation verify')).toBe(told);
+      expect(body).toContain('sha256sum --check');
+    },
+  );
+
+  it('has the notes that `nx release` wrote, in the place of the commits', async () => {
+    await release('1.2.3');
+    await writeFile(
+      join(project.root, 'CHANGELOG.md'),
+      '# 1.2.4\n\n- too new\n\n## 1.2.3 (2026-01-01)\n\n### 🚀 Features\n\n- **tool:** written by Nx\n',
+    );
+    changelogs = ['apps/tool/CHANGELOG.md', 'CHANGELOG.md'];
+    const { body } = (await plan('draft')).plan;
+    expect(body).toMatch(/^## Changes.*\n\n### 🚀 Features\n\n- \*\*tool:\*\* written by Nx\n/);
+    expect(body).not.toContain('too new');
+    changelogs = ['apps/tool/CHANGELOG.md'];
+    expect((await plan('draft')).plan.body).not.toContain('written by Nx');
+  });
+
+  it('plans, in a dry run of `nx release`, as if the tag were made and pushed already', async () => {
+    await release('1.2.3');
+    await execa({ cwd: project.root })`git tag --delete v1.2.3`;
+    github.setFault(({ path }) =>
+      path.includes('/commits/') ? { kind: 'status', status: 422, message: 'No commit found' } : undefined,
+    );
+    await expect(plan('draft')).rejects.toThrow(expect.objectContaining({ code: 'RELEASE_CONFLICT' }));
+    environment = { NX_DRY_RUN: 'true' };
+    expect((await plan('draft')).plan).toMatchObject({ tag: 'v1.2.3', latest: { move: true } });
     expect(writes()).toEqual([]);
   });
 

@@ -34,6 +34,10 @@ export interface ReleaseFacts {
   readonly releases: readonly RemoteRelease[];
   /** What the tag on GitHub points at. */
   readonly tagCommit: string | undefined;
+  /** What `nx release` wrote about this version; undefined where it wrote nothing. */
+  readonly changelog: string | undefined;
+  /** Whether a workflow has made attestations of the files and the image. */
+  readonly attested: boolean;
   /** The file of the workflow that runs this, relative to the repository's root; `release.yml` where none does. */
   readonly workflow: string;
   readonly record: PublishRecord | undefined;
@@ -92,9 +96,11 @@ export function planRelease(options: ReleaseOptions, facts: ReleaseFacts): Relea
       repository: facts.repository,
       previousTag: facts.git.previousTag,
       commits: facts.git.commits,
+      changelog: facts.changelog,
       assets: facts.assets,
       image: options.image,
       record: options.stage === 'publish' ? facts.record : undefined,
+      attested: facts.attested,
       workflow: facts.workflow,
     }),
     prerelease: isPrerelease(facts.version),

@@ -9,12 +9,12 @@ import {
   qemuNameOf,
 } from '../../artifacts/platform.ts';
 import { sha256OfFile } from '../../files/hash.ts';
-import { checkEmulator, emulatorPath } from '../../lock/debian-package.ts';
+import { checkEmulator, emulatorPath } from '../../lock/emulator.ts';
 import { CACHE_FOLDER, type Lock, readLock } from '../../lock/lock.ts';
 import type { ProjectContext } from '../project-context.ts';
 import type { VerifyOptions } from './options.ts';
 import type { ExecutionFacts } from './plan.ts';
-import { relatedPlatforms } from './related-platforms.ts';
+import { RELATED, relatedPlatforms } from './related-platforms.ts';
 
 /** Where emulators are looked for, in this order: folders that the user names, the lock's own, PATH. */
 export interface EmulatorPlaces {
@@ -48,7 +48,8 @@ export async function readExecutionFacts(
   const host = hostPlatform(process.platform, process.arch);
   const emulators = new Map<Platform, string>();
   const unfetched = new Set<Platform>();
-  const related = platforms.some((each) => each !== host)
+  // Found out by a process, so where it matters alone.
+  const related = platforms.some((each) => each !== host && RELATED.has(each))
     ? await relatedPlatforms(host)
     : new Set<Platform>();
   for (const platform of platforms) {
@@ -80,17 +81,20 @@ async function firstExecutable(folders: readonly string[], name: string): Promis
   return undefined;
 }
 
-/** What a verification depends on beyond files: the machine's own platform, and the emulators that are there. */
+/**
+ * What a verification depends on beyond files: the machine's own platform, and the emulators that are there for the
+ * platforms that were built; for every one where no build is there to say.
+ */
 export async function readKeyFacts(
-  { platforms, emulators }: Partial<VerifyOptions>,
+  { platforms, emulators, inputPath }: Partial<VerifyOptions>,
   { root }: ProjectContext,
 ): Promise<unknown> {
   const places = await emulatorPlaces(root, emulators, process.env);
-  const {
-    host,
-    related,
-    emulators: found,
-  } = await readExecutionFacts(platforms === undefined ? PLATFORMS : parsePlatforms(platforms), places);
+  const wanted =
+    platforms === undefined
+      ? ((await builtPlatforms(resolve(root, inputPath ?? 'dist/bin'))) ?? PLATFORMS)
+      : parsePlatforms(platforms);
+  const { host, related, emulators: found } = await readExecutionFacts(wanted, places);
   const { lock, cacheFolder } = places.locked;
   const hashes = [...found].map(async ([platform, path]) => {
     const pin = host && lock.emulators?.[host]?.[platform];
@@ -99,4 +103,13 @@ export async function readKeyFacts(
     return [platform, known ?? (await sha256OfFile(path))] as const;
   });
   return { host, related: [...related], emulators: await Promise.all(hashes) };
+}
+
+// The executor tells of a manifest that can't be read.
+async function builtPlatforms(folder: string): Promise<readonly Platform[] | undefined> {
+  const { readManifest } = await import('../../artifacts/manifest.ts');
+  return readManifest(folder).then(
+    ({ manifest }) => manifest.platforms.map(({ platform }) => platform),
+    () => undefined,
+  );
 }

@@ -1,5 +1,6 @@
 import { lstat, readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { ElfErrorCode, LinkageProblem } from '@prebuilt/elf';
 import { CHECKSUMS_FILE, parseChecksums } from '../../artifacts/checksums.ts';
 import { diskMode, LISTED_FOLDER, type ListedGroup } from '../../artifacts/listed.ts';
 import type { PlatformArtifact, RuntimeFile } from '../../artifacts/manifest.ts';
@@ -7,14 +8,38 @@ import type { Finding } from '../../artifacts/verify-report.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { sha256OfFile } from '../../files/hash.ts';
 
+/** What verification can find. */
+export type FindingCode =
+  | ElfErrorCode
+  | LinkageProblem['code']
+  | 'EXECUTABLE_STACK'
+  | 'EXECUTION_FAILED'
+  | 'INVALID_CHECKSUMS'
+  | 'MISSING_FILE'
+  | 'NOT_EXECUTABLE'
+  | 'NOT_EXECUTED'
+  | 'NOT_REGULAR'
+  | 'OTHER_THAN_MANIFEST'
+  | 'RPATH'
+  | 'RUNPATH'
+  | 'TIMEOUT'
+  | 'UNEXPECTED_FILE'
+  | 'UNEXPECTED_INTERPRETER'
+  | 'UNREADABLE'
+  | 'WRONG_CHECKSUM'
+  | 'WRONG_HASH'
+  | 'WRONG_MODE'
+  | 'WRONG_SIZE'
+  | 'WRONG_VERSION';
+
 /** An error finding, on one line: file names and what programs say may hold control characters. */
-export function failure(code: string, message: string): Finding {
+export function failure(code: FindingCode, message: string): Finding {
   return { severity: 'error', code, message: message.replaceAll(/\p{Cc}/gu, ' ') };
 }
 
 // Enough to keep the disk busy, few enough not to run out of file descriptors.
 const MAX_OPEN_FILES = 32;
-const MOST_CHECKSUMS_BYTES = 1024 * 1024;
+const MAX_CHECKSUMS_BYTES = 1024 * 1024;
 
 interface ExpectedFile {
   readonly path: string;
@@ -102,11 +127,11 @@ export async function inspectChecksums(
   const path = join(inputPath, CHECKSUMS_FILE);
   try {
     const { size } = await lstat(path);
-    if (size > MOST_CHECKSUMS_BYTES) {
+    if (size > MAX_CHECKSUMS_BYTES) {
       return [
         failure(
           'INVALID_CHECKSUMS',
-          `${CHECKSUMS_FILE}: expected at most ${MOST_CHECKSUMS_BYTES} bytes, found ${size}`,
+          `${CHECKSUMS_FILE}: expected at most ${MAX_CHECKSUMS_BYTES} bytes, found ${size}`,
         ),
       ];
     }
@@ -122,7 +147,7 @@ export async function inspectChecksums(
         .map((each) => failure('WRONG_CHECKSUM', `${CHECKSUMS_FILE}: ${each.path} is not in the manifest`)),
     ];
   } catch (error) {
-    if (error instanceof PrebuiltError) return [failure(error.code, error.message)];
+    if (error instanceof PrebuiltError) return [failure('INVALID_CHECKSUMS', error.message)];
     if (error instanceof Error && 'code' in error)
       return [failure('UNREADABLE', `${CHECKSUMS_FILE}: ${error.message}`)];
     throw error;

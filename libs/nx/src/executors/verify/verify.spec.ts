@@ -31,7 +31,7 @@ import {
 } from '../../artifacts/manifest.ts';
 import { hostPlatform, parsePlatform } from '../../artifacts/platform.ts';
 import { type Finding, readReport, type VerifyReport } from '../../artifacts/verify-report.ts';
-import { emulatorPath } from '../../lock/debian-package.ts';
+import { emulatorPath } from '../../lock/emulator.ts';
 import { collectRuntime } from '../../sysroot/collect-runtime.ts';
 import verify from './executor.ts';
 import { emulatorPlaces, readExecutionFacts } from './facts.ts';

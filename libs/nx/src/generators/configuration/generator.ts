@@ -19,6 +19,7 @@ import lockGenerator from '../lock/generator.ts';
 import { projectFolder } from '../tree-folder.ts';
 import { type Ask, askAtTerminal } from './ask.ts';
 import type { ConfigurationOptions } from './options.ts';
+import { registerRelease } from './register-release.ts';
 
 type Given = Partial<ConfigurationOptions> & Pick<ConfigurationOptions, 'project'>;
 
@@ -79,6 +80,7 @@ async function configure(tree: Tree, options: Given, ask: Ask): Promise<void> {
   if (!read.ok || problems.length > 0)
     throw new PrebuiltError('CONFIGURATION', `${file}: ${problems.join('\n  ')}`);
   await initGenerator(tree, { skipFormat: true });
+  registerRelease(tree, { name, root });
   if (tree.read(file, 'utf8')?.trim() !== text) tree.write(file, `${text}\n`);
   const dockerfile = posix.join(root, 'Dockerfile.release');
   if (options.dockerfile !== true) return;

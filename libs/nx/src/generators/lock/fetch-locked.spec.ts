@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeArchive, type SampleArchive, serveArchives } from '../../../testing/debian-archive.ts';
 import { hostPlatform } from '../../artifacts/platform.ts';
-import { emulatorPath, hashEmulator, hashPackage } from '../../lock/debian-package.ts';
+import { hashEmulator, hashPackage } from '../../lock/debian-package.ts';
+import { emulatorPath } from '../../lock/emulator.ts';
 import type { Lock } from '../../lock/lock.ts';
 import { fetchLocked } from './fetch-locked.ts';
 

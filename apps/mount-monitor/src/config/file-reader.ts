@@ -1,0 +1,95 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { writeSync } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { probeChannel, probeTitle } from '../probe/protocol.ts';
+import { nameProcess } from '../probe/title.ts';
+import { probeCommand } from '../probe-command.ts';
+import { ConfigError } from './errors.ts';
+import { type ConfigText, readConfigFile } from './file.ts';
+
+/** How long the process may take to start and to read, in ms. A file on a mount that hangs would never be read. */
+const MAX_READ_MS = 5000;
+
+/** What the process says of the file; nothing where it does not exist and may be missing. */
+type Answer = { readonly file?: ConfigText } | { readonly problem: string };
+
+/** The processes that did not end in time, by the mount that holds them. No other is started for it before they have. */
+const late = new Map<string, ChildProcess>();
+
+/**
+ * Reads a configuration file of a file system that may never answer, in a process that can be left behind: a read that
+ * hangs in this one would take a thread of it along, and hold up its end. Throws {@link ConfigError}; `undefined` only
+ * where the file does not exist and `optional` is set.
+ */
+export async function readElsewhere(
+  path: string,
+  source: string,
+  optional: boolean,
+  mountPoint: string,
+): Promise<ConfigText | undefined> {
+  if (late.has(mountPoint)) throw tooLate(source, mountPoint);
+  const { file, args } = probeCommand();
+  const child = spawn(file, [...args, path, source, String(optional)], {
+    env: {},
+    cwd: '/',
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+  });
+  const answer = await readAnswer(child, source);
+  if (answer === undefined) {
+    if (child.exitCode === null && child.signalCode === null) {
+      late.set(mountPoint, child);
+      child.once('exit', () => late.delete(mountPoint));
+    }
+    throw tooLate(source, mountPoint);
+  }
+  if ('problem' in answer) throw new ConfigError('unreadable', answer.problem);
+  return answer.file;
+}
+
+/** Undefined where the process did not answer in time; it is killed then. */
+async function readAnswer(child: ChildProcess, source: string): Promise<Answer | undefined> {
+  const { promise, resolve } = Promise.withResolvers<Answer | undefined>();
+  const failed = (why: string): void => {
+    resolve({ problem: `${source}: the process that was to read it ${why}` });
+  };
+  const timer = setTimeout(() => resolve(undefined), MAX_READ_MS);
+  child.once('error', (error) => failed(`could not be started: ${error.message}`));
+  // Bun leaves `stdio` out where no descriptor is left for the channel.
+  const channel = (child.stdio as ChildProcess['stdio'] | undefined)?.[probeChannel] as Readable | undefined;
+  if (channel === undefined) failed('could not be started: no descriptor is left for it');
+  else {
+    text(channel)
+      .then((said) => (said === '' ? failed('ended without a word') : resolve(JSON.parse(said) as Answer)))
+      .catch((error: unknown) => failed(`could not be understood: ${String(error)}`));
+  }
+  const answer = await promise;
+  clearTimeout(timer);
+  child.kill('SIGKILL');
+  child.unref();
+  channel?.destroy();
+  return answer;
+}
+
+function tooLate(source: string, mountPoint: string): ConfigError {
+  return new ConfigError(
+    'unreadable',
+    `${source}: expected the file within ${MAX_READ_MS / 1000} s, found nothing: the mount ${mountPoint} may hang`,
+  );
+}
+
+/** The other side: reads one file, says what it found on {@link probeChannel}, and ends. */
+export function runFileReader(path: string, source: string, optional: boolean): void {
+  nameProcess(probeTitle);
+  const bytes = Buffer.from(JSON.stringify(answerTo(path, source, optional)));
+  for (let sent = 0; sent < bytes.length; ) sent += writeSync(probeChannel, bytes, sent);
+}
+
+function answerTo(path: string, source: string, optional: boolean): Answer {
+  try {
+    const file = readConfigFile(path, source, optional);
+    return file === undefined ? {} : { file };
+  } catch (error) {
+    return { problem: error instanceof Error ? error.message : String(error) };
+  }
+}

@@ -1,0 +1,369 @@
+import type { ElfErrorCode } from '@prebuilt/elf';
+import type { OciErrorCode } from '@prebuilt/oci';
+import type { PrebuiltErrorCode } from '../src/errors.ts';
+import type { SystemErrorCode } from '../src/executors/failures.ts';
+import type { FindingCode } from '../src/executors/verify/inspect-files.ts';
+
+/** What an error means to somebody who meets it, and what to do about it. */
+export interface Meaning {
+  readonly means: string;
+  readonly action: string;
+}
+
+/** Every code that a target or generator can end with. */
+export const ERRORS: Readonly<
+  Record<PrebuiltErrorCode | OciErrorCode | ElfErrorCode | SystemErrorCode, Meaning>
+> = {
+  ARTIFACT_CHANGED: {
+    means:
+      'A file of `bin` is not the one that its manifest names: it was changed, replaced, or its mode was lost.',
+    action:
+      'Build again with `build-binaries`. Where the files came as an artifact of CI, pack them as a tar: artifacts lose the executable bit.',
+  },
+  BASE_IMAGE: {
+    means:
+      'No image can be built upon the image that `FROM` names, or it is not what its registry says it is.',
+    action: 'The message names what was expected of the base. Name another one, or another digest of it.',
+  },
+  BUILDER: {
+    means: 'The builder of the image cannot do what is asked, or wrote something other than the plan.',
+    action: 'The message names what it lacks and how to provide it. `--builder=daemonless` needs no engine.',
+  },
+  BUILD_METADATA: {
+    means: 'The version has build metadata (`+…`), which no tag can hold.',
+    action: 'Publish it without, or as a prerelease.',
+  },
+  COMPILE_FAILED: {
+    means: 'The compiler ended with an error. Its own output stands above the message.',
+    action: 'Correct what the compiler names. The executables of the last build are still there.',
+  },
+  CONFIGURATION: {
+    means: 'A `prebuilt.json` or the options of the plugin in `nx.json` cannot be used.',
+    action: 'The message lists every problem with its path. An editor that reads `$schema` shows them too.',
+  },
+  ENGINE: {
+    means: 'No Docker engine answers. Only `docker-build`, for the local engine, needs one.',
+    action: 'Start an engine; or build the image with `docker-release`, which needs none.',
+  },
+  GITHUB: {
+    means: 'GitHub refused a request, did not answer, or answered with something unexpected.',
+    action:
+      'HTTP 401 or 403: the token lacks a right (`contents: write`), or the rate limit is reached, and the message says until when. Otherwise run it again.',
+  },
+  IMAGE_INCOMPLETE: {
+    means: 'The image would lack the executable or a library, or would start something that is not in it.',
+    action: 'Add the missing `COPY` to the Dockerfile, or correct `ENTRYPOINT` or `USER`.',
+  },
+  INTERRUPTED: {
+    means: 'It was stopped by a signal, such as Ctrl-C.',
+    action: 'Run it again. What was there before is untouched.',
+  },
+  INVALID_CHECKSUMS: {
+    means: '`checksums.txt` is not in the format of `sha256sum`, or names other files than the manifest.',
+    action: 'Build again with `build-binaries`.',
+  },
+  INVALID_MANIFEST: {
+    means: '`manifest.json` cannot be read, or is of another version of the plugin.',
+    action: 'Build again with `build-binaries`.',
+  },
+  INVALID_NAME: {
+    means: 'A program or executable has a name that cannot be part of a file name or image name.',
+    action: 'Give it another `name` in `prebuilt.json`: lower case letters, digits, `.`, `_` and `-`.',
+  },
+  INVALID_OPTIONS: {
+    means: 'An option has a value that cannot be used, or contradicts another one.',
+    action: 'The message names both. [Targets and options](targets.md) lists what each option accepts.',
+  },
+  INVALID_PLATFORM: {
+    means: 'A platform is not one of those that can be built for, or is given twice.',
+    action: 'Write it as Docker does: `linux/amd64`, `linux/arm64`, `linux/arm/v7`.',
+  },
+  INVALID_RECORD: {
+    means: '`publish/record.json` cannot be read.',
+    action: 'Run `docker-publish` again: it publishes nothing twice and rewrites the record.',
+  },
+  INVALID_REPORT: {
+    means: 'A report of `verify` cannot be read.',
+    action: 'Run `verify` again.',
+  },
+  INVALID_SIGNATURE: {
+    means: 'The signature of the checksums is of other checksums, or cannot be read.',
+    action: 'It belongs to another build: release those bytes, or give the new ones a new version.',
+  },
+  INVALID_TAG: {
+    means: 'The version makes a tag that is longer than the 128 characters that registries allow.',
+    action: 'Use a shorter prerelease.',
+  },
+  INVALID_VERSION: {
+    means: 'The version is not SemVer 2.0.0.',
+    action: 'Set `RELEASE_VERSION=1.2.3`, or push a tag that is one: `v1.2.3`.',
+  },
+  LOCKFILE: {
+    means: '`prebuilt.lock.json` lacks a line that this build needs, or cannot be read.',
+    action:
+      'Run `npx nx g @prebuilt/nx:lock` on Debian or Ubuntu (a container will do), and commit the file.',
+  },
+  MANIFEST_MISSING: {
+    means: 'There are no executables yet: `bin/manifest.json` does not exist.',
+    action: 'Run `build-binaries` first.',
+  },
+  OUTPUT: {
+    means: 'The output folder holds something that this target has not written, and would be replaced.',
+    action: 'Move the file, or choose another `output` in `prebuilt.json`. Nothing was changed.',
+  },
+  PUBLISH: {
+    means:
+      'The image in `oci` is not the one that follows from the executables, the Dockerfile and the options.',
+    action: 'Run `docker-release` again, with the same Dockerfile and the same options as `docker-publish`.',
+  },
+  READ_BACK: {
+    means: 'The registry returned something other than what was verified. No tag was moved.',
+    action: 'Find out why before anything else: a proxy, a registry that rewrites images, or an attack.',
+  },
+  RELEASE_CONFLICT: {
+    means: 'GitHub already has a release or a tag of this version, with other files or at another commit.',
+    action:
+      'A published release never changes: release the next version. Delete an unwanted draft on its page and run it again.',
+  },
+  RELEASE_INCOMPLETE: {
+    means: 'The draft lacks assets, or the image was not published yet.',
+    action: 'Run `github-draft`, then `docker-publish`, then `github-release`.',
+  },
+  RUNTIME_INTEGRITY: {
+    means: 'A runtime of Bun, from the registry or in `.cache/prebuilt`, is not the one that the lock pins.',
+    action: 'Find out which of them was altered before you go on.',
+  },
+  RUNTIME_UNAVAILABLE: {
+    means: 'A runtime of Bun cannot be fetched from the npm registry.',
+    action:
+      'Build once while the registry can be reached, or fetch everything beforehand: `npx nx g @prebuilt/nx:lock --fetch`.',
+  },
+  SBOM: {
+    means:
+      'A bill of materials is missing, invalid, or was not accepted by a registry under `--require-sbom`.',
+    action:
+      'Run `sbom`. Without `--require-sbom`, a registry that takes no attachments does not stop a release.',
+  },
+  SEVERAL_VERSION_TAGS: {
+    means: 'HEAD has more than one version tag of this project.',
+    action: 'Say which one is meant: `RELEASE_VERSION=1.2.3`.',
+  },
+  SIGN: {
+    means: 'Sigstore did not sign, or there is no identity to sign with.',
+    action:
+      'In GitHub Actions, give the job `permissions: id-token: write`; elsewhere set `SIGSTORE_ID_TOKEN`. Then run it again.',
+  },
+  SYSROOT: {
+    means: 'The C library, or another library that the executable needs, cannot be provided.',
+    action:
+      'A library that is missing: add its package to `sysrootPackages` in `prebuilt.json`, then run `npx nx g @prebuilt/nx:lock`. `apt-get` or `dpkg-deb` that is missing: write the lock on Debian or Ubuntu, or give a folder with `--sysroot`.',
+  },
+  SYSROOT_INTEGRITY: {
+    means:
+      'A package of the sysroot, from a mirror or in `.cache/prebuilt`, is not the one that the lock pins.',
+    action: 'Find out which of them was altered before you go on.',
+  },
+  SYSROOT_UNAVAILABLE: {
+    means: 'No mirror has a package that the lock pins.',
+    action: 'Build once while a mirror can be reached, or run `npx nx g @prebuilt/nx:lock --refresh`.',
+  },
+  TAG_EXISTS: {
+    means: 'The registry has this version with other content.',
+    action: 'Release another version. `--allow-retag` overwrites the tag, for whoever has pulled it too.',
+  },
+  TOOLCHAIN: {
+    means: 'The compiler is missing, too old, or the project is not one that it can compile.',
+    action:
+      'The message says what to install or to change; each toolchain has a [page](../toolchains/go.md).',
+  },
+  UNKNOWN_HISTORY: {
+    means: 'This clone lacks tags, so it is unknown whether the version is the highest.',
+    action: '`git fetch --unshallow --tags`; in a workflow, `fetch-depth: 0` for the checkout.',
+  },
+  VERIFY_REPORT: {
+    means: 'The executables were not verified, failed, or were built again since.',
+    action: 'Run `verify`, and read its findings.',
+  },
+  VERSION: {
+    means: 'What was built has another version than the one to release, or git could not be asked.',
+    action: 'Build again with the version set, by its tag or by `RELEASE_VERSION`.',
+  },
+  INVALID_DIGEST: {
+    means: 'Something that must be a digest (`sha256:` and 64 digits) is not one.',
+    action: 'Correct the digest that the message names.',
+  },
+  INVALID_LAYOUT: {
+    means: 'An image layout or a document in it is damaged, or goes beyond a limit.',
+    action: 'Run `docker-release` again.',
+  },
+  DIGEST_MISMATCH: {
+    means: 'Content does not have the digest that names it: it was changed on disk or on the way.',
+    action:
+      'On disk: run `docker-release` again. From a registry: find out what changes it before you go on.',
+  },
+  SIZE_MISMATCH: {
+    means: 'Content has another size than what names it says.',
+    action:
+      'On disk: run `docker-release` again. From a registry: run it again, then look at proxies in between.',
+  },
+  INVALID_LAYER: {
+    means: 'A layer is written in a way that programs read differently, or is damaged.',
+    action: 'Make the image again with `docker-release`. If it comes back, report it with the message.',
+  },
+  LAYER_LIMIT: {
+    means: 'A layer holds more, or unpacks to more, than was planned.',
+    action: 'Make the image again with `docker-release`. From a registry: find out what changes it.',
+  },
+  INVALID_REFERENCE: {
+    means: 'The name of an image or repository is not valid.',
+    action: 'Write it as `registry/owner/name`, in lower case and without a tag.',
+  },
+  CREDENTIALS: {
+    means: 'The credentials for a registry cannot be read: a broken file, or a helper that failed.',
+    action:
+      'Log in again (`docker login`, `podman login`), or set `REGISTRY_USERNAME` and `REGISTRY_PASSWORD`.',
+  },
+  REGISTRY_UNAVAILABLE: {
+    means: 'The registry did not answer, or kept failing after several attempts.',
+    action: 'Check the name of its host, the network and its certificate (`--ca-file`); then run it again.',
+  },
+  REGISTRY_REFUSED: {
+    means: 'The registry rejected a request for a reason of its own.',
+    action: 'The message has its words.',
+  },
+  REGISTRY_UNAUTHORIZED: {
+    means: 'The registry does not accept the credentials, or they may not do this.',
+    action: 'Log in to this very host, with a token that may write to the repository.',
+  },
+  REGISTRY_NOT_FOUND: {
+    means: 'The registry has no such repository, manifest or blob.',
+    action: 'Check the name. Some registries (Amazon ECR) want a repository to be created first.',
+  },
+  REGISTRY_RESPONSE: {
+    means: 'The registry answered with something that the specification does not allow.',
+    action: 'Look at what stands between (a proxy, a login page); else report it with the message.',
+  },
+  NOT_ELF: {
+    means: 'The file is not an ELF executable.',
+    action: 'Point the toolchain at the executable itself, not at a script that starts it.',
+  },
+  TRUNCATED: {
+    means: 'The file ends before what it says it holds.',
+    action: 'Build it again.',
+  },
+  MALFORMED: {
+    means: 'The file contradicts itself or goes beyond a limit.',
+    action: 'Build it again, without tools that rewrite executables (packers, some strippers).',
+  },
+  ENOSPC: {
+    means: 'The disk is full.',
+    action: 'Free some space and run it again. What was there before is untouched.',
+  },
+  EDQUOT: {
+    means: 'The disk quota is used up.',
+    action: 'Free some space and run it again. What was there before is untouched.',
+  },
+  EACCES: {
+    means: 'A folder is not writable for this user.',
+    action: 'Change its owner or its mode.',
+  },
+  EPERM: {
+    means: 'An operation is not permitted for this user.',
+    action: 'Check owner and mode of the folder.',
+  },
+  EROFS: {
+    means: 'The file system is read-only.',
+    action: 'Choose another folder, or mount it writable.',
+  },
+};
+
+/** Every finding of `verify`. */
+export const FINDINGS: Readonly<Record<FindingCode, Meaning>> = {
+  EXECUTABLE_STACK: {
+    means: 'The executable asks for a stack from which code can run.',
+    action: 'Link it without (`-z noexecstack`); usually a file of assembly lacks its note.',
+  },
+  EXECUTION_FAILED: {
+    means: 'The executable did not start, did not end in time, or ended with another code than 0.',
+    action:
+      'Try the command that the message shows. A program with other arguments: `verify.smoke` in `prebuilt.json`.',
+  },
+  INVALID_CHECKSUMS: { means: '`checksums.txt` cannot be read.', action: 'Build again.' },
+  MISSING_FILE: { means: 'A file that the manifest names is not there.', action: 'Build again.' },
+  MISSING_INTERPRETER: {
+    means: 'The loader that the executable names is not among its runtime files.',
+    action: 'Build again; with `import`, link statically or against the C library of the lock.',
+  },
+  MISSING_LIBRARY: {
+    means: 'A library that the executable needs is not among its runtime files.',
+    action: 'Add its Debian package to `sysrootPackages` in `prebuilt.json`.',
+  },
+  MISSING_VERSION: {
+    means: 'A library lacks a symbol version that the executable needs: it was linked against a newer one.',
+    action: 'Compile against the C library of the lock, or refresh the lock.',
+  },
+  NOT_ELF: { means: 'The file is not an ELF executable.', action: 'Point the toolchain at the executable.' },
+  NOT_EXECUTABLE: {
+    means: 'The file is a library or an object, not an executable.',
+    action: 'Point the toolchain at the executable.',
+  },
+  NOT_EXECUTED: {
+    means: 'The executable was not run: this machine is of another platform, and there is no emulator.',
+    action:
+      'A warning, unless `--require-execution` is given. Lock an emulator with `npx nx g @prebuilt/nx:lock`.',
+  },
+  NOT_REGULAR: { means: 'A link or a folder stands where a file must be.', action: 'Build again.' },
+  OTHER_THAN_MANIFEST: {
+    means: 'What the executable says of itself (its modules or crates) is not what the manifest says.',
+    action: 'Build again.',
+  },
+  RPATH: {
+    means: 'The executable holds a search path of the machine it was built on.',
+    action: 'Link it without `-rpath`.',
+  },
+  RUNPATH: {
+    means: 'The executable holds a search path of the machine it was built on.',
+    action: 'Link it without `-rpath`.',
+  },
+  TIMEOUT: {
+    means: 'The executable did not exit in time.',
+    action:
+      'Does it wait for input, or run for ever without arguments? Set `verify.smoke` in `prebuilt.json`, or `--timeout`.',
+  },
+  TRUNCATED: { means: 'The file ends before what it says it holds.', action: 'Build again.' },
+  MALFORMED: {
+    means: 'The file contradicts itself or goes beyond a limit.',
+    action: 'Build again, without tools that rewrite executables.',
+  },
+  UNEXPECTED_FILE: {
+    means: 'A file is there that the manifest does not name.',
+    action: 'Remove it, or build again.',
+  },
+  UNEXPECTED_INTERPRETER: {
+    means: 'The executable names a loader at a path that belongs to the machine it was built on.',
+    action: 'Link against the C library of the lock (or statically).',
+  },
+  UNREADABLE: { means: 'The file cannot be read.', action: 'Check its owner and mode.' },
+  WRONG_CHECKSUM: {
+    means: '`checksums.txt` names another SHA-256 than the manifest.',
+    action: 'Build again.',
+  },
+  WRONG_HASH: {
+    means: 'A file has another SHA-256 than the manifest names.',
+    action: 'Build again, and find out what changed it.',
+  },
+  WRONG_MACHINE: {
+    means: 'The executable is for another platform than its name says.',
+    action: 'Check the compiler options of the platform, or the paths of `import`.',
+  },
+  WRONG_MODE: {
+    means: 'A file does not have its mode (0755 for executables).',
+    action: 'Artifacts of CI lose the executable bit: pack them as a tar.',
+  },
+  WRONG_SIZE: { means: 'A file has another size than the manifest says.', action: 'Build again.' },
+  WRONG_VERSION: {
+    means: 'The program does not print the version that was built.',
+    action:
+      'Take the version from where the build puts it, or set `verify.printsVersion` to false in `prebuilt.json`.',
+  },
+};

@@ -1,0 +1,68 @@
+import { PrebuiltError } from '../../errors.ts';
+import { commandOutput } from '../../process/command-output.ts';
+import { linesOf } from '../../process/git.ts';
+import { readVersionFacts } from '../../version/facts.ts';
+import type { TagPattern } from '../../version/tag-pattern.ts';
+import { type ProjectContext, tagPatternFor, targetOf } from '../project-context.ts';
+import type { ReleasePublishOptions } from './options.ts';
+
+/** What decides what is published of a project. */
+export interface ReleasePublishFacts {
+  readonly project: string;
+  /** What `nx release` decided of each project: the new version, or null for one that stays; undefined where it decided nothing. */
+  readonly decided: Readonly<Record<string, { readonly newVersion?: string | null }>> | undefined;
+  /** `RELEASE_VERSION`. */
+  readonly releaseVersion: string | undefined;
+  readonly tagsAtHead: readonly string[];
+  readonly tagPattern: TagPattern;
+  /** The project's targets, where it has them. */
+  readonly targets: {
+    readonly draft: string | undefined;
+    readonly image: string | undefined;
+    readonly page: string | undefined;
+    /** What is made before anything is sent. */
+    readonly built: readonly string[];
+  };
+  /** The tags of the remote; undefined where they were not needed. */
+  readonly remoteTags: readonly string[] | undefined;
+}
+
+/** How long a remote may take to list its tags, in milliseconds. */
+const LIST_TIMEOUT_MS = 60_000;
+
+/** Reads what decides. The remote is asked only for a page that is to be made. Throws `VERSION` where it can't be. */
+export async function readReleasePublishFacts(
+  options: ReleasePublishOptions,
+  context: ProjectContext,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<ReleasePublishFacts> {
+  const tagPattern = tagPatternFor(context);
+  const { releaseVersion, tagsAtHead } = await readVersionFacts(context.root, environment, tagPattern);
+  const targets = {
+    draft: targetOf('github-draft', context),
+    image: targetOf('docker-publish', context),
+    page: targetOf('github-release', context),
+    built: ['docker-release', 'verify', 'sbom'].flatMap((step) => targetOf(step, context) ?? []),
+  };
+  const asked = targets.page !== undefined && !options.dryRun;
+  return {
+    project: context.projectName ?? '',
+    decided: options.nxReleaseVersionData as ReleasePublishFacts['decided'],
+    releaseVersion: releaseVersion === '' ? undefined : releaseVersion,
+    tagsAtHead,
+    tagPattern,
+    targets,
+    remoteTags: asked ? await readRemoteTags(context.root, options.remote) : undefined,
+  };
+}
+
+async function readRemoteTags(root: string, remote: string): Promise<readonly string[]> {
+  const { ok, text } = await commandOutput('git', ['ls-remote', '--tags', '--refs', remote], {
+    cwd: root,
+    timeoutMs: LIST_TIMEOUT_MS,
+  });
+  if (ok) return linesOf(text).map((line) => line.replace(/^\S+\s+refs\/tags\//, ''));
+  throw new PrebuiltError('VERSION', `git remote ${remote}: expected its tags, found: ${text}`, {
+    hint: `The release page needs the tag on GitHub. git remote add ${remote} ADDRESS, or name another with --remote.`,
+  });
+}

@@ -1,0 +1,77 @@
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { type ExecutorContext, runExecutor } from '@nx/devkit';
+import { execa } from 'execa';
+import { PrebuiltError } from '../../errors.ts';
+import type { Command } from '../../process/command.ts';
+import type { ReleasePublishPlan } from './plan.ts';
+
+/** What a plan is walked with. */
+export interface ReleasePublishTools {
+  /** Runs a program with its output passed through, in the workspace's root; whether it succeeded. */
+  program(command: Command, env: Readonly<Record<string, string>>): Promise<boolean>;
+  /** Runs a target of the project and nothing that it depends on; whether it succeeded. */
+  target(target: string, options: { readonly dryRun: boolean }): Promise<boolean>;
+}
+
+/** The tools of a run of Nx. */
+export function releasePublishTools(context: ExecutorContext): ReleasePublishTools {
+  return {
+    async program({ file, args }, env) {
+      const stdio = ['ignore', 'inherit', 'inherit'] as const;
+      const { failed } = await execa(file, [...args], { cwd: context.root, env, stdio, reject: false });
+      return !failed;
+    },
+    async target(target, options) {
+      const { projectName = '' } = context;
+      const results = await runExecutor({ project: projectName, target }, options, {
+        ...context,
+        targetName: target,
+      });
+      let success = false;
+      for await (const result of results) ({ success } = result);
+      return success;
+    },
+  };
+}
+
+/**
+ * Walks the plan. All is built first, by a run of Nx of its own: `nx release` leaves out what a target depends on where
+ * projects or groups are named. Throws `RELEASE_INCOMPLETE` for the first step that fails; safe to run again.
+ */
+export async function runReleasePublish(
+  plan: ReleasePublishPlan,
+  root: string,
+  { program, target }: ReleasePublishTools,
+): Promise<void> {
+  if (plan.action === 'leave') return;
+  const { project, version, tag, pushTo } = plan;
+  const env = { RELEASE_VERSION: version };
+  const nx = createRequire(join(root, 'package.json')).resolve('nx/bin/nx.js');
+  const args = [nx, 'run-many', `--targets=${plan.build.join(',')}`, `--projects=${project}`];
+  const build = { file: process.execPath, args: [...args, '--output-style=static'] };
+  await required(program(build, env), `build ${project}`);
+  if (pushTo !== undefined) {
+    const ref = `refs/tags/${tag}`;
+    const push = { file: 'git', args: ['push', pushTo, `${ref}:${ref}`] };
+    await required(program(push, env), `push the tag ${tag}`);
+  }
+  // Targets read it from the environment, as they do when they are run by hand.
+  const former = process.env.RELEASE_VERSION;
+  process.env.RELEASE_VERSION = version;
+  try {
+    for (const { target: name, dryRun } of plan.steps) {
+      await required(target(name, { dryRun }), `${project}:${name}`);
+    }
+  } finally {
+    if (former === undefined) delete process.env.RELEASE_VERSION;
+    else process.env.RELEASE_VERSION = former;
+  }
+}
+
+async function required(done: Promise<boolean>, what: string): Promise<void> {
+  if (await done) return;
+  throw new PrebuiltError('RELEASE_INCOMPLETE', `${what}: failed, as said above`, {
+    hint: 'Mend it, then go on where it stopped: npx nx release publish. What is published and identical is kept.',
+  });
+}

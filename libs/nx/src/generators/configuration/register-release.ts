@@ -1,0 +1,42 @@
+import { logger, readNxJson, type Tree, updateNxJson } from '@nx/devkit';
+import { RELEASE_TAG } from '../../configuration/target-names.ts';
+import { isReleased, type ReleaseConfiguration, type ReleasedProject } from '../../version/release-config.ts';
+
+const PROGRAMS = `tag:${RELEASE_TAG}`;
+const TAG_OF_EACH = '{projectName}@{version}';
+
+/**
+ * Makes `npx nx release` release programs, which Nx itself leaves out: it takes libraries alone. What nx.json says of
+ * releases already stays; a workspace with groups gets one more.
+ */
+export function registerRelease(tree: Tree, project: Omit<ReleasedProject, 'tags'>): void {
+  const nxJson = readNxJson(tree) ?? {};
+  const release = nxJson.release as ReleaseConfiguration | undefined;
+  const added = withPrograms(release, { ...project, tags: [RELEASE_TAG] });
+  if (added === undefined) return;
+  updateNxJson(tree, { ...nxJson, release: added as NonNullable<typeof nxJson.release> });
+  logger.info(
+    `nx.json: \`npx nx release\` releases what has the tag ${RELEASE_TAG}, as ${project.name} does.`,
+  );
+}
+
+/** What nx.json is to say of releases; undefined where it says enough. */
+export function withPrograms(
+  release: ReleaseConfiguration | undefined,
+  project: ReleasedProject,
+): ReleaseConfiguration | undefined {
+  if (isReleased(release, project)) return undefined;
+  if (release?.groups === undefined) {
+    const former = release?.projects ?? [];
+    const projects = typeof former === 'string' ? former.split(',') : former;
+    return { ...release, projects: [...projects, PROGRAMS] };
+  }
+  const own = release.releaseTag?.pattern;
+  const programs = {
+    projects: [PROGRAMS],
+    projectsRelationship: 'independent' as const,
+    releaseTag: { pattern: own?.includes('{projectName}') ? own : TAG_OF_EACH },
+  };
+  const name = release.groups.programs === undefined ? 'programs' : RELEASE_TAG;
+  return { ...release, groups: { ...release.groups, [name]: programs } };
+}

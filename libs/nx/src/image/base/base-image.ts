@@ -1,0 +1,164 @@
+import {
+  type BaseConfig,
+  type BaseLayer,
+  type Descriptor,
+  type LayerChange,
+  MAX_LAYER,
+  OciError,
+  ociLayerMediaType,
+  parseBaseConfig,
+  readLayerChanges,
+} from '@prebuilt/oci';
+import { readImage } from '@prebuilt/oci/registry';
+import { type Platform, platformParts } from '../../artifacts/platform.ts';
+import { PrebuiltError } from '../../errors.ts';
+import { settleAll } from '../../process/settle-all.ts';
+import { FileTree, PathConflict } from '../file-tree.ts';
+import type { Accounts } from './accounts.ts';
+import type { BaseReference } from './reference.ts';
+import type { BaseStore, StoredBlob } from './store.ts';
+
+/** A base for one platform, read: what an image that starts from it inherits. */
+export interface BaseImage {
+  readonly reference: BaseReference;
+  /** The manifest of the platform, as the registry has it. */
+  readonly manifest: Descriptor;
+  /** Whatever leads from the reference's digest to the layers: indexes, the manifest, the configuration. */
+  readonly documents: readonly StoredBlob[];
+  readonly config: BaseConfig;
+  /** From the lowest up. */
+  readonly layers: readonly StoredLayer[];
+  /** Where its files, folders and links are, all layers together. */
+  readonly tree: FileTree;
+  readonly accounts: Accounts;
+}
+
+/** A layer of a base that is on disk. */
+export interface StoredLayer extends BaseLayer, Pick<StoredBlob, 'path'> {}
+
+/** Of all layers of a base, compressed. */
+const MAX_BASE_BYTES = 16 * 1024 ** 3;
+const MAX_BASE_LAYERS = 126;
+const MAX_ACCOUNTS_BYTES = 1024 * 1024;
+const PASSWD = 'etc/passwd';
+const GROUP = 'etc/group';
+
+/**
+ * Reads a base for a platform: its documents by digest, then its layers, each held against the digest of its manifest and
+ * the diffID of its configuration. Throws `BASE_IMAGE` for what no image can be built upon (another platform, triggers of
+ * ONBUILD, too many layers), and an `OciError`.
+ */
+export async function readBaseImage(
+  store: BaseStore,
+  reference: BaseReference,
+  platform: Platform,
+): Promise<BaseImage> {
+  const parts = platformParts(platform);
+  const image = await readImage(store, reference.digest, parts);
+  const config = parseBaseConfig(image.configBytes, reference.reference);
+  const refuse = (problem: string, hint: string): never => {
+    throw new PrebuiltError('BASE_IMAGE', `base ${reference.reference}: ${problem}`, { hint });
+  };
+  if (config.os !== parts.os || config.architecture !== parts.architecture) {
+    refuse(
+      `expected an image for ${platform}, found one for ${config.os}/${config.architecture}`,
+      `Take a base that has ${platform}, or leave the platform out of "platforms".`,
+    );
+  }
+  if (config.onBuild.length > 0) {
+    refuse(
+      `has instructions for whoever builds upon it (ONBUILD ${config.onBuild[0]?.slice(0, 80)}), which are not run here`,
+      'Take a base without ONBUILD.',
+    );
+  }
+  const { layers } = image;
+  if (layers.length > MAX_BASE_LAYERS || layers.length !== config.diffIds.length) {
+    refuse(
+      `expected at most ${MAX_BASE_LAYERS} layers and as many diffIDs, found ${layers.length} and ${config.diffIds.length}`,
+      'Take another base, or squash its layers.',
+    );
+  }
+  const size = layers.reduce((total, layer) => total + layer.size, 0);
+  if (size > MAX_BASE_BYTES)
+    refuse(`expected at most ${MAX_BASE_BYTES} bytes of layers, found ${size}`, 'Take a smaller base.');
+  const read = await settleAll(
+    layers.map((layer, index) => readBaseLayer(store, reference, layer, config.diffIds[index])),
+  );
+  const tree = treeOf(
+    read.map(({ changes }) => changes),
+    refuse,
+  );
+  return {
+    reference,
+    manifest: {
+      mediaType: image.manifest.mediaType,
+      digest: image.manifest.digest,
+      size: image.manifest.bytes.length,
+    },
+    documents: [...store.documents],
+    config,
+    layers: read.map(({ layer }) => layer),
+    tree,
+    accounts: accountsOf(
+      read.flatMap(({ changes }) => changes),
+      tree,
+    ),
+  };
+}
+
+async function readBaseLayer(
+  store: BaseStore,
+  { reference }: BaseReference,
+  { mediaType, digest, size }: Descriptor,
+  diffId: BaseLayer['diffId'] | undefined,
+): Promise<{ readonly layer: StoredLayer; readonly changes: readonly LayerChange[] }> {
+  const type = ociLayerMediaType(mediaType);
+  if (type === undefined || diffId === undefined) {
+    throw new OciError(
+      'REGISTRY_RESPONSE',
+      `base ${reference}: layer ${digest}: expected a layer of OCI or Docker, found ${mediaType}`,
+    );
+  }
+  const { path, result } = await store.readLayer({ mediaType, digest, size }, (content) =>
+    Array.fromAsync(
+      readLayerChanges(content, {
+        diffId,
+        maxBytes: MAX_LAYER.bytes,
+        maxEntries: MAX_LAYER.entries,
+        contents: new Set([PASSWD, GROUP]),
+        maxContent: MAX_ACCOUNTS_BYTES,
+      }),
+    ).catch((error: unknown) => {
+      if (!(error instanceof OciError)) throw error;
+      throw new OciError(error.code, `base ${reference}: ${digest}: ${error.message}`, {
+        hint: 'The base is damaged where it was made: take another one.',
+        cause: error,
+      });
+    }),
+  );
+  return { layer: { descriptor: { mediaType: type, digest, size }, diffId, path }, changes: result };
+}
+
+function treeOf(
+  layers: readonly (readonly LayerChange[])[],
+  refuse: (problem: string, hint: string) => never,
+): FileTree {
+  const tree = new FileTree();
+  for (const changes of layers) {
+    try {
+      tree.applyLayer(changes);
+    } catch (error) {
+      if (!(error instanceof PathConflict)) throw error;
+      refuse(`can't be unpacked: ${error.message}`, 'Take another base.');
+    }
+  }
+  return tree;
+}
+
+function accountsOf(changes: readonly LayerChange[], tree: FileTree): Accounts {
+  const textOf = (path: string): string | undefined => {
+    if (tree.lookUp(`/${path}`)?.kind !== 'file') return undefined;
+    return changes.findLast((change) => change.path === path)?.content?.toString('utf8');
+  };
+  return { passwd: textOf(PASSWD), group: textOf(GROUP) };
+}

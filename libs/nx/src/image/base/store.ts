@@ -1,0 +1,149 @@
+import { randomUUID } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { lstat, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { type Descriptor, digestHex, digestOf, isDigest, MEDIA_TYPES, OciError } from '@prebuilt/oci';
+import type { DocumentSource, ImageSource, RegistryManifest } from '@prebuilt/oci/registry';
+import { readChunks } from '../../files/chunks.ts';
+import { sha256OfFile } from '../../files/hash.ts';
+
+/** A blob that is on disk. */
+export interface StoredBlob {
+  readonly descriptor: Descriptor;
+  /** The file that holds it; its content was held against the digest in this run. */
+  readonly path: string;
+}
+
+/** The blobs of bases: those on disk, each held against its digest whenever it is used, and those of a registry. */
+export interface BaseStore extends DocumentSource {
+  /** Has the content of a layer on disk, and reads it. */
+  readLayer<T>(
+    descriptor: Descriptor,
+    read: (content: AsyncIterable<Buffer>) => Promise<T>,
+  ): Promise<StoredBlob & { readonly result: T }>;
+  /** The documents that were given so far, in their order. */
+  readonly documents: readonly StoredBlob[];
+}
+
+/** Where a store looks, from first to last. */
+export interface StorePlaces {
+  /** Folders of blobs that are read and never written. */
+  readonly folders: readonly string[];
+  /** The folder of blobs that what was fetched is kept in. */
+  readonly cache: string;
+  readonly origin: ImageSource;
+  readonly progress: (line: string) => void;
+}
+
+const MAX_DOCUMENT_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Opens the blobs of one base. What is damaged on disk is fetched again; what a registry gives is kept once it has the size
+ * and digest that its descriptor names. Throws what the registry's client throws.
+ */
+export function openBaseStore({ folders, cache, origin, progress }: StorePlaces): BaseStore {
+  const places = [...folders, cache];
+  const documents: StoredBlob[] = [];
+  const fetching = new Map<string, Promise<string>>();
+
+  async function keep(name: string, write: (temporary: string) => Promise<void>): Promise<string> {
+    await mkdir(cache, { recursive: true });
+    const temporary = join(cache, `.fetch-${randomUUID()}`);
+    try {
+      await write(temporary);
+      await rename(temporary, join(cache, name));
+    } finally {
+      await rm(temporary, { force: true });
+    }
+    return join(cache, name);
+  }
+
+  async function document(
+    digest: string,
+    size: number | undefined,
+    fetch: () => Promise<Buffer>,
+  ): Promise<Buffer> {
+    const name = digestHex(digest as Descriptor['digest']);
+    const note = (bytes: Buffer, path: string): Buffer => {
+      const descriptor = { mediaType: mediaTypeOf(bytes), digest: digestOf(bytes), size: bytes.length };
+      documents.push({ descriptor, path });
+      return bytes;
+    };
+    for (const place of places) {
+      const path = join(place, name);
+      const found = await sizeOf(path);
+      if (found === undefined || found > MAX_DOCUMENT_BYTES || (size !== undefined && found !== size))
+        continue;
+      const bytes = await readFile(path);
+      if (digestOf(bytes) === digest) return note(bytes, path);
+    }
+    const bytes = await fetch();
+    return note(bytes, await keep(name, (path) => writeFile(path, bytes, { flag: 'wx' })));
+  }
+
+  function fetchLayer(descriptor: Descriptor): Promise<string> {
+    const { digest, size } = descriptor;
+    const running = fetching.get(digest);
+    if (running !== undefined) return running;
+    progress(`fetching ${digest.slice(0, 19)}… of the base, ${size} bytes`);
+    const fetched = origin.attempt(`fetch layer ${digest}`, async () =>
+      keep(digestHex(digest), async (path) =>
+        pipeline(await origin.openBlob(descriptor), createWriteStream(path, { flags: 'wx' })),
+      ),
+    );
+    fetching.set(digest, fetched);
+    return fetched;
+  }
+
+  return {
+    documents,
+    async getManifest(reference): Promise<RegistryManifest> {
+      if (!isDigest(reference))
+        throw new OciError(
+          'INVALID_REFERENCE',
+          `base: expected a digest, found ${JSON.stringify(reference)}`,
+        );
+      const bytes = await document(
+        reference,
+        undefined,
+        async () => (await origin.getManifest(reference)).bytes,
+      );
+      return { bytes, digest: reference, mediaType: mediaTypeOf(bytes), etag: undefined };
+    },
+    readBlob: (descriptor, limit) =>
+      document(descriptor.digest, descriptor.size, () => origin.readBlob(descriptor, limit)),
+    async readLayer(descriptor, read) {
+      const name = digestHex(descriptor.digest);
+      for (const place of places) {
+        const path = join(place, name);
+        if ((await sizeOf(path)) !== descriptor.size) continue;
+        if ((await sha256OfFile(path)) === name)
+          return { descriptor, path, result: await read(readChunks(path)) };
+        progress(`${path}: is not the blob that its name says, and is fetched again`);
+      }
+      const path = await fetchLayer(descriptor);
+      return { descriptor, path, result: await read(readChunks(path)) };
+    },
+  };
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
+    throw error;
+  });
+  return found?.isFile() ? found.size : undefined;
+}
+
+// A registry tells the type of a document in a header, which a file does not have; OCI's may leave it out.
+function mediaTypeOf(bytes: Buffer): string {
+  try {
+    const { mediaType, manifests, layers } = JSON.parse(bytes.toString('utf8'));
+    if (typeof mediaType === 'string') return mediaType;
+    if (Array.isArray(manifests)) return MEDIA_TYPES.index;
+    return Array.isArray(layers) ? MEDIA_TYPES.manifest : MEDIA_TYPES.config;
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,54 @@
+import { createTreeWithEmptyWorkspace } from '@nx/devkit/testing';
+import { describe, expect, it } from 'vitest';
+import GitTagVersionActions, { pageTwice } from './version-actions.ts';
+
+type Changelog = Parameters<typeof pageTwice>[1];
+type Arguments = ConstructorParameters<typeof GitTagVersionActions>;
+
+const WITH_PAGE = { 'github-release': { executor: '@prebuilt/nx:github-release' } };
+
+function actions(changelog: object | false, targets: object = WITH_PAGE): GitTagVersionActions {
+  return new GitTagVersionActions(
+    { changelog, version: {} } as unknown as Arguments[0],
+    { name: 'agent', type: 'app', data: { root: 'agent', targets } } as Arguments[1],
+    { manifestRootsToUpdate: [] } as unknown as Arguments[2],
+  );
+}
+
+describe('the versions of a program', () => {
+  it('stand in no file, and count from 0.0.0 on a first release', async () => {
+    const tree = createTreeWithEmptyWorkspace();
+    const before = tree.listChanges().length;
+    const own = actions(false);
+    await own.init(tree);
+    await own.validate(tree);
+    expect(await own.readCurrentVersionFromSourceManifest()).toMatchObject({ currentVersion: '0.0.0' });
+    const reason = ['USER_SPECIFIER', {}, ''] as const;
+    expect(await own.calculateNewVersion('1.2.3', 'minor', ...reason)).toMatchObject({ newVersion: '1.3.0' });
+    expect(await own.updateProjectVersion(tree, '1.3.0')).toHaveLength(1);
+    expect(tree.listChanges()).toHaveLength(before);
+  });
+
+  it('are refused before anything happens where Nx would make a page of its own', async () => {
+    const tree = createTreeWithEmptyWorkspace();
+    await expect(actions({ createRelease: 'github' }).validate(tree)).rejects.toThrow(
+      /agent: its release page would be made twice.*changelog\.createRelease/,
+    );
+  });
+});
+
+describe('a release page', () => {
+  it.each<[string, object, Changelog]>([
+    ['by nobody but Nx, without a target for it', {}, { createRelease: 'github' }],
+    ['once, without createRelease', WITH_PAGE, {}],
+    ['once, with createRelease switched off', WITH_PAGE, { createRelease: false }],
+    ['once, without a changelog', WITH_PAGE, false],
+  ])('is made %s', (_, targets, changelog) => {
+    expect(pageTwice({ ...targets }, changelog, {})).toBeUndefined();
+  });
+
+  it('is made twice where the workspace has a release of its own', () => {
+    const release = { changelog: { workspaceChangelog: { createRelease: 'github' as const } } };
+    expect(pageTwice(WITH_PAGE, false, { release })).toContain('changelog.workspaceChangelog.createRelease');
+  });
+});

@@ -1,0 +1,274 @@
+import { createHash } from 'node:crypto';
+import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { type Digest, digestFromHex } from '../digest.ts';
+import { OciError } from '../errors.ts';
+import { BlockReader } from '../layer/block-reader.ts';
+import { type Chunks, piped } from '../layer/chunk-pipeline.ts';
+import { BLOCK } from '../layer/tar-header.ts';
+
+/** What an entry of a base's layer is: of devices and their like only that they are there. */
+export type ChangeType = 'file' | 'directory' | 'symlink' | 'link' | 'special';
+
+/** An entry of a base's layer: what it puts to a path, or (a whiteout) takes away. */
+export interface LayerChange {
+  readonly type: ChangeType;
+  /** Relative to the image's root, with `/`; empty for the root itself. */
+  readonly path: string;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Whole seconds since 1970, a fraction cut off. */
+  readonly mtime: number;
+  readonly size: number;
+  /** What a symlink points to, or the path of the file that a hard link is. */
+  readonly target: string;
+  /** Whether it has extended attributes. */
+  readonly attributes: boolean;
+  /** The content of a file that was asked for. */
+  readonly content: Buffer | undefined;
+}
+
+/** What reading a base's layer is held to. */
+export interface ChangesOptions {
+  /** The digest that the tar must have. */
+  readonly diffId: Digest;
+  /** Of the tar, in bytes. */
+  readonly maxBytes: number;
+  readonly maxEntries: number;
+  /** The files whose content is given; of more than `maxContent` bytes, none is. */
+  readonly contents: ReadonlySet<string>;
+  readonly maxContent: number;
+}
+
+const TYPES: Readonly<Record<string, ChangeType>> = {
+  '\0': 'file',
+  '0': 'file',
+  '1': 'link',
+  '2': 'symlink',
+  '3': 'special',
+  '4': 'special',
+  '5': 'directory',
+  '6': 'special',
+  '7': 'file',
+  S: 'file',
+};
+const OUTPUT_CHUNK = 256 * 1024;
+/** What stands before an entry: PAX records, or a name of GNU tar. */
+const MAX_EXTENSION_BYTES = 1024 * 1024;
+
+/**
+ * Reads what a layer of a base changes, in its order, as common unpackers take it: other people's tools write other forms
+ * of tar than this project does. So it says where files are and who owns them; what they hold is said by the digest alone,
+ * which is checked at the end. Throws `INVALID_LAYER` for damaged data and paths that leave the root, `LAYER_LIMIT` for
+ * more than allowed, and `DIGEST_MISMATCH` where the tar is another than `diffId` names.
+ * https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md
+ */
+export async function* readLayerChanges(
+  source: Chunks,
+  options: ChangesOptions,
+): AsyncGenerator<LayerChange> {
+  const hash = createHash('sha256');
+  const reader = new BlockReader(metered(unpacked(source), options.maxBytes, hash));
+  let entries = 0;
+  for await (const change of readChanges(reader, options)) {
+    entries += 1;
+    if (entries > options.maxEntries) {
+      throw new OciError('LAYER_LIMIT', `layer: expected at most ${options.maxEntries} entries, found more`);
+    }
+    yield change;
+  }
+  await reader.drain();
+  const diffId = digestFromHex(hash.digest('hex'));
+  if (diffId !== options.diffId) {
+    throw new OciError('DIGEST_MISMATCH', `layer: expected the diffID ${options.diffId}, found ${diffId}`);
+  }
+}
+
+async function* readChanges(reader: BlockReader, options: ChangesOptions): AsyncGenerator<LayerChange> {
+  const shared = new Map<string, string>();
+  let own = new Map<string, string>();
+  for (let block = await reader.take(BLOCK); block !== undefined; block = await reader.take(BLOCK)) {
+    if (block.every((byte) => byte === 0)) return;
+    checkSum(block);
+    const flag = block.toString('latin1', 156, 157);
+    const size = numberOf(own, 'size') ?? number(block, 124, 12);
+    if ('xgLK'.includes(flag)) {
+      const text = await takeText(reader, size);
+      if (flag === 'L') own.set('path', untilNul(text));
+      else if (flag === 'K') own.set('linkpath', untilNul(text));
+      else for (const [key, value] of recordsOf(text)) (flag === 'g' ? shared : own).set(key, value);
+      continue;
+    }
+    const records = new Map([...shared, ...own]);
+    own = new Map();
+    const type = TYPES[flag] ?? 'file';
+    const bytes = type === 'file' ? size : 0;
+    const name = records.get('GNU.sparse.name') ?? records.get('path') ?? fullName(block);
+    const path = innerPath(name);
+    // GNU's old sparse files have more of their map behind the header, which is content as far as it counts here.
+    if (flag === 'S' && block[482] === 1) await skipSparseMap(reader);
+    const wanted = type === 'file' && options.contents.has(path) && bytes <= options.maxContent;
+    const content = wanted ? ((await reader.take(bytes)) ?? Buffer.alloc(0)) : undefined;
+    if (content === undefined) await reader.skip(bytes);
+    await reader.skip((BLOCK - (bytes % BLOCK)) % BLOCK);
+    yield {
+      // A folder of the format before POSIX is a file whose name ends in a slash.
+      type: type === 'file' && flag === '\0' && name.endsWith('/') ? 'directory' : type,
+      path,
+      mode: number(block, 100, 8) & 0o7777,
+      uid: numberOf(records, 'uid') ?? number(block, 108, 8),
+      gid: numberOf(records, 'gid') ?? number(block, 116, 8),
+      mtime: Math.floor(numberOf(records, 'mtime') ?? number(block, 136, 12)),
+      size: bytes,
+      target: targetOf(type, records.get('linkpath') ?? text(block, 157, 100)),
+      attributes: [...records.keys()].some((key) => /^(SCHILY|LIBARCHIVE)\.(xattr|acl)\./.test(key)),
+      content,
+    };
+  }
+}
+
+async function takeText(reader: BlockReader, size: number): Promise<Buffer> {
+  if (size > MAX_EXTENSION_BYTES) {
+    throw new OciError(
+      'LAYER_LIMIT',
+      `layer: expected at most ${MAX_EXTENSION_BYTES} bytes before an entry, found ${size}`,
+    );
+  }
+  const text = await reader.take(size);
+  await reader.skip((BLOCK - (size % BLOCK)) % BLOCK);
+  return text ?? Buffer.alloc(0);
+}
+
+async function skipSparseMap(reader: BlockReader): Promise<void> {
+  for (let block = await reader.take(BLOCK); block !== undefined; block = await reader.take(BLOCK)) {
+    if (block[504] !== 1) return;
+  }
+}
+
+// A source is told apart by its first bytes, as unpackers do: media types of bases are not to be relied on.
+async function* unpacked(source: Chunks): AsyncGenerator<Buffer> {
+  const chunks = Symbol.asyncIterator in source ? source : toAsync(source);
+  const iterator = chunks[Symbol.asyncIterator]();
+  let head: Buffer = Buffer.alloc(0);
+  while (head.length < 4) {
+    const { done, value } = await iterator.next();
+    if (done === true) break;
+    head = Buffer.concat([head, value]);
+  }
+  const all = (async function* () {
+    if (head.length > 0) yield head;
+    for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) yield next.value;
+  })();
+  const magic = head.toString('hex', 0, 4);
+  try {
+    if (magic.startsWith('1f8b')) yield* piped(all, createGunzip({ chunkSize: OUTPUT_CHUNK }));
+    else if (magic === '28b52ffd' || /^5.2a4d18$/.test(magic))
+      yield* piped(all, createZstdDecompress({ chunkSize: OUTPUT_CHUNK }));
+    else for await (const chunk of all) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+  } catch (cause) {
+    if (cause instanceof OciError || !String((cause as NodeJS.ErrnoException).code).startsWith('Z'))
+      throw cause;
+    throw new OciError('INVALID_LAYER', `layer: can't be decompressed: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+}
+
+async function* toAsync(source: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield* source;
+}
+
+async function* metered(
+  source: AsyncIterable<Buffer>,
+  maxBytes: number,
+  hash: ReturnType<typeof createHash>,
+): AsyncGenerator<Buffer> {
+  let bytes = 0;
+  for await (const chunk of source) {
+    bytes += chunk.length;
+    if (bytes > maxBytes)
+      throw new OciError('LAYER_LIMIT', `layer: expected at most ${maxBytes} bytes of tar, found more`);
+    hash.update(chunk);
+    yield chunk;
+  }
+}
+
+function recordsOf(data: Buffer): readonly (readonly [string, string])[] {
+  const records: (readonly [string, string])[] = [];
+  for (let offset = 0; offset < data.length; ) {
+    const space = data.indexOf(' ', offset);
+    const digits = space < 0 || space - offset > 9 ? '' : data.toString('latin1', offset, space);
+    const end = offset + Number(digits);
+    const equals = data.indexOf('=', space);
+    if (!/^[1-9]\d*$/.test(digits) || end > data.length || equals < 0 || equals >= end)
+      throw invalid('PAX records that are not of the form "length key=value"');
+    records.push([data.toString('utf8', space + 1, equals), data.toString('utf8', equals + 1, end - 1)]);
+    offset = end;
+  }
+  return records;
+}
+
+function checkSum(block: Buffer): void {
+  let sum = 8 * 32;
+  for (const [index, byte] of block.entries()) if (index < 148 || index >= 156) sum += byte;
+  const expected = number(block, 148, 8);
+  if (sum !== expected) throw invalid(`header with the checksum ${expected}, found ${sum}`);
+}
+
+function fullName(block: Buffer): string {
+  const posix = block.toString('latin1', 257, 263) === 'ustar\0';
+  const prefix = posix ? text(block, 345, 155) : '';
+  const name = text(block, 0, 100);
+  return prefix === '' ? name : `${prefix}/${name}`;
+}
+
+function innerPath(name: string): string {
+  const parts = name.split('/').filter((part) => part !== '' && part !== '.');
+  if (parts.includes('..') || name.includes('\0'))
+    throw invalid(`${JSON.stringify(name)}: leaves the image's root`);
+  return parts.join('/');
+}
+
+function targetOf(type: ChangeType, target: string): string {
+  return type === 'link' ? innerPath(target) : target;
+}
+
+function numberOf(records: ReadonlyMap<string, string>, key: string): number | undefined {
+  const digits = records.get(key);
+  if (digits === undefined) return undefined;
+  if (/^-?\d{1,15}(\.\d*)?$/.test(digits)) return Number(digits);
+  throw invalid(`PAX record ${key}: expected a number, found ${JSON.stringify(digits.slice(0, 40))}`);
+}
+
+function untilNul(data: Buffer): string {
+  const end = data.indexOf(0);
+  return data.toString('utf8', 0, end < 0 ? data.length : end);
+}
+
+function text(block: Buffer, offset: number, size: number): string {
+  return untilNul(block.subarray(offset, offset + size));
+}
+
+// Octal digits, or in GNU's way a number of base 256 whose first bit is set.
+function number(block: Buffer, offset: number, size: number): number {
+  const first = block[offset] ?? 0;
+  if ((first & 0x80) !== 0) {
+    const negative = (first & 0x40) !== 0;
+    let value = negative ? -1n : 0n;
+    for (const [index, byte] of block.subarray(offset, offset + size).entries())
+      value = (value << 8n) | BigInt(index === 0 && !negative ? byte & 0x7f : byte);
+    const found = Number(BigInt.asIntN(64, value));
+    if (Number.isSafeInteger(found)) return found;
+    throw invalid('header with a number that is out of range');
+  }
+  const digits = block
+    .toString('latin1', offset, offset + size)
+    .replace(/[\0 ]+$/, '')
+    .trimStart();
+  if (/^[0-7]*$/.test(digits)) return digits === '' ? 0 : Number.parseInt(digits, 8);
+  throw invalid(`header with a number that is not octal: ${JSON.stringify(digits)}`);
+}
+
+function invalid(problem: string): OciError {
+  return new OciError('INVALID_LAYER', `layer: ${problem}`);
+}

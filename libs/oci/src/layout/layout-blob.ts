@@ -1,0 +1,65 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { lstat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Descriptor } from '../descriptor.ts';
+import { digestFromHex, digestHex } from '../digest.ts';
+import { OciError } from '../errors.ts';
+
+/** The folder of blobs inside an image layout. */
+export const BLOBS_FOLDER = 'blobs/sha256';
+
+const CHUNK_BYTES = 1024 * 1024;
+
+/**
+ * The bytes of a blob, in chunks. Throws `DIGEST_MISMATCH` after the last one where they are not the descriptor's:
+ * what was made of them before that is not to be used.
+ */
+export async function* readBlob(folder: string, descriptor: Descriptor): AsyncGenerator<Buffer> {
+  const path = await blobPath(folder, descriptor);
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path, { highWaterMark: CHUNK_BYTES })) {
+    hash.update(chunk);
+    yield chunk;
+  }
+  checkDigest(path, descriptor, digestFromHex(hash.digest('hex')));
+}
+
+/**
+ * Where the blob of a descriptor lies in a layout. Throws `SIZE_MISMATCH`, and `INVALID_LAYOUT` where it is no file or
+ * `mediaType` is not the descriptor's.
+ */
+export async function blobPath(folder: string, descriptor: Descriptor, mediaType?: string): Promise<string> {
+  const path = join(folder, BLOBS_FOLDER, digestHex(descriptor.digest));
+  if (mediaType !== undefined && descriptor.mediaType !== mediaType) {
+    throw new OciError(
+      'INVALID_LAYOUT',
+      `${path}: expected the media type ${mediaType}, found ${descriptor.mediaType}`,
+    );
+  }
+  const found = await statFile(path);
+  if (found !== descriptor.size) {
+    throw new OciError('SIZE_MISMATCH', `${path}: expected ${descriptor.size} bytes, found ${found}`);
+  }
+  return path;
+}
+
+/** Throws `DIGEST_MISMATCH` where a file has another digest than its descriptor's. */
+export function checkDigest(path: string, { digest }: Descriptor, found: string): void {
+  if (found !== digest) {
+    throw new OciError('DIGEST_MISMATCH', `${path}: expected content with ${digest}, found ${found}`);
+  }
+}
+
+/** The size of a file in bytes. Throws `INVALID_LAYOUT` for anything but a regular file. */
+export async function statFile(path: string): Promise<number> {
+  const found = await lstat(path).catch((cause: NodeJS.ErrnoException) => {
+    throw new OciError(
+      'INVALID_LAYOUT',
+      `${path}: ${cause.code === 'ENOENT' ? 'expected a file, found none' : cause.message}`,
+      { cause },
+    );
+  });
+  if (!found.isFile()) throw new OciError('INVALID_LAYOUT', `${path}: expected a regular file`);
+  return found.size;
+}

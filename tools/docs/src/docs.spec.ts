@@ -1,0 +1,251 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join, posix } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import {
+  ENDPOINTS,
+  ERROR_CODES,
+  EXECUTORS,
+  FLAGS,
+  GENERATORS,
+  METRICS,
+  REASONS,
+  SCRIPTS,
+  TARGETS,
+  variablesIn,
+} from './facts.ts';
+import {
+  anchorsOf,
+  inlineCode,
+  linksOf,
+  ROOT,
+  readPages,
+  repositoryFiles,
+  shellLines,
+  withFolders,
+} from './pages.ts';
+
+const files = repositoryFiles();
+const pages = readPages(files);
+const names = pages.map((page) => [page.path, page] as const);
+const known = withFolders(files);
+/** Everything that is no page: what a name on a page must be found in. */
+const sources = files
+  .filter((path) => /\.(ts|cjs|json|ya?ml|tpl|toml|go|rs)$|(^|\/)(run|bootstrap|Dockerfile[^/]*)$/.test(path))
+  .filter((path) => !/package-lock\.json$|^tools\/docs\/|^cspell/.test(path))
+  .map((path) => readFileSync(join(ROOT, path), 'utf8'))
+  .join('\n');
+const words = new Set(sources.match(/\w+/g));
+const prose = pages.map(({ text }) => text).join('\n');
+
+/** What belongs to other programs, though it looks like something of this repository. */
+const FOREIGN = new Set([
+  // rclone, docker, git, umoci
+  ...[
+    'vfs-cache-mode',
+    'vfs-cache-max-age',
+    'dir-cache-time',
+    'allow-other',
+    'platform',
+    'chown',
+    'chmod',
+    'from',
+  ],
+  ...['new-bundle-format', 'privileged', 'cgroupns'],
+  // FUSE, NFS, npm
+  ...['user_allow_other', 'root_squash', 'NPM_CONFIG_PROVENANCE'],
+  // The Go program that docs/migration.md compares with: its older flags, a field of its log, and a path it cleans.
+  ...['canary-file', 'check-interval', 'read-timeout', 'shutdown-timeout', 'failure-threshold', 'mount_path'],
+  '/healthz/../healthz/live',
+  // Keys of the tools that docs/coming-from.md compares with.
+  ...['snapshot', 'project_name', 'mod_timestamp', 'docker_manifests', 'docker_signs', 'universal_binaries'],
+  // Targets of the workspaces that the bench makes.
+  ...['bench:nothing', 'bench:nothing-at-last'],
+]);
+
+/** Targets of this workspace beside those that a prebuilt.json infers. */
+const OWN_TARGETS = new Set(['app:docker', 'chart:publish', 'docs:build']);
+
+const camel = (name: string): string =>
+  name.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+
+const unknown = (options: readonly string[], line: string): readonly string[] =>
+  [...line.matchAll(/(?<=\s)--([a-zA-Z-]+)/g)]
+    .map(([, name]) => name ?? '')
+    .filter((name) => !['dry-run', 'skip-nx-cache', 'verbose', 'help', ...options].includes(name))
+    .filter((name) => !options.includes(camel(name)) && !options.includes(camel(name.replace(/^no-/, ''))));
+
+/** What is wrong with a command of this workspace or of the plugin; nothing for any other command. */
+function problemsOf(command: string): readonly string[] {
+  const script = /^(?:[A-Z_]+=\S* )*npm run (?:--silent )?([\w:-]+)(?=$|\s)(.*)/.exec(command);
+  if (script !== null) {
+    const [, name = '', rest = ''] = script;
+    const workspace = /(?:-w|--workspace)[ =](\S+)/.exec(rest)?.[1];
+    const manifest = workspace === undefined ? 'package.json' : `apps/${workspace}/package.json`;
+    const { scripts } = JSON.parse(readFileSync(join(ROOT, manifest), 'utf8'));
+    return name in scripts ? [] : [`${manifest} has no script ${name}`];
+  }
+  const generator = /nx g @prebuilt\/nx:([\w-]+)(.*)/.exec(command);
+  if (generator !== null) {
+    const [, name = '', rest = ''] = generator;
+    const options = GENERATORS.get(name);
+    if (name === 'NAME') return [];
+    if (options === undefined) return [`there is no generator ${name}`];
+    return unknown(options, rest).map((option) => `the generator ${name} has no option --${option}`);
+  }
+  const run = /nx run ([\w<>@/-]+):([\w-]+)(.*)/.exec(command);
+  if (run !== null) {
+    const [, project = '', target = '', rest = ''] = run;
+    if (FOREIGN.has(`${project}:${target}`) || OWN_TARGETS.has(`${project}:${target}`)) return [];
+    const executor = TARGETS.get(target);
+    if (executor === undefined) return [`there is no target ${target}`];
+    const options = EXECUTORS.get(executor) ?? [];
+    return unknown([...options, 'exclude-task-dependencies'], rest).map(
+      (option) => `the target ${target} has no option --${option}`,
+    );
+  }
+  return [];
+}
+
+describe.each(names)('%s', (path, page) => {
+  it('links to pages, headings, files and pictures that exist', () => {
+    const problems = linksOf(page).flatMap(({ target, path: file, anchor }) => {
+      if (file === undefined) return [];
+      if (file !== '' && !known.has(file) && file !== '.') return [`${target}: there is no ${file}`];
+      if (anchor === undefined) return [];
+      const anchors = anchorsOf(readFileSync(join(ROOT, file), 'utf8'));
+      return anchors.includes(anchor) ? [] : [`${target}: ${file} has no such heading`];
+    });
+    expect(problems).toEqual([]);
+  });
+
+  it('names commands, targets and options that exist', () => {
+    const commands = [...shellLines(page.text), ...inlineCode(page.text)];
+    expect(commands.flatMap((command) => problemsOf(command).map((why) => `${command}: ${why}`))).toEqual([]);
+  });
+
+  it('names files and folders that exist', () => {
+    const paths = inlineCode(page.text)
+      .map((code) => code.replace(/:\d+$/, '').replace(/\/$/, ''))
+      .filter((code) =>
+        /^(apps|libs|tools|docs|deploy|chart|examples|bench|\.github|\.ci)\/[\w./-]+$/.test(code),
+      );
+    const missing = paths.filter(
+      (each) => !known.has(each) && !known.has(posix.join(posix.dirname(path), each)),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  it('names options that exist', () => {
+    const all = new Set([...EXECUTORS.values(), ...GENERATORS.values()].flat());
+    const options = inlineCode(page.text)
+      .filter((code) => !code.includes(' '))
+      .flatMap((code) => /^--([a-zA-Z-]+)/.exec(code)?.[1] ?? []);
+    const missing = options.filter(
+      (name) =>
+        !FLAGS.includes(name) &&
+        !all.has(name) &&
+        !all.has(camel(name)) &&
+        !all.has(camel(name.replace(/^no-/, ''))) &&
+        !FOREIGN.has(name) &&
+        !sources.includes(`--${name}`),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  it('names variables, metrics, endpoints, reasons and error codes that exist', () => {
+    const code = inlineCode(page.text);
+    const upper = code.flatMap((each) => /^\$?([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=|$)/.exec(each)?.[1] ?? []);
+    const lower = code.flatMap((each) => /^([a-z]+(?:_[a-z]+)+)(?:\{|$)/.exec(each)?.[1] ?? []);
+    const paths = code.filter((each) => /^\/(healthz|metrics|version)/.test(each) && !each.includes('*'));
+    expect({
+      names: [...upper, ...lower].filter((name) => !words.has(name) && !FOREIGN.has(name)),
+      metrics: lower.filter((name) => name.startsWith('mount_monitor_') && !METRICS.includes(name)),
+      endpoints: paths.filter((each) => !ENDPOINTS.includes(each) && !FOREIGN.has(each)),
+    }).toEqual({ names: [], metrics: [], endpoints: [] });
+  });
+});
+
+describe('what exists is documented:', () => {
+  const errors = pages.find(({ path }) => path === 'docs/reference/errors.md')?.text ?? '';
+  const targets = pages.find(({ path }) => path === 'docs/reference/targets.md')?.text ?? '';
+  const has = (name: string): boolean => new RegExp(`\`[^\`\n]*\\b${name}\\b[^\`\n]*\``).test(prose);
+
+  it('each error code has a heading that the terminal links to', () => {
+    expect(ERROR_CODES.length).toBeGreaterThan(60);
+    const anchors = anchorsOf(errors);
+    expect(ERROR_CODES.filter((code) => !anchors.includes(code.toLowerCase()))).toEqual([]);
+  });
+
+  it('each error code has one heading', () => {
+    expect(anchorsOf(errors).filter((anchor) => /-\d+$/.test(anchor))).toEqual([]);
+  });
+
+  it.each([
+    ['executor', EXECUTORS],
+    ['generator', GENERATORS],
+  ])('each %s has its options in the reference', (_, all) => {
+    for (const [name, options] of all) {
+      const section = new RegExp(`^### ${name}\n(.*?)(?=^##|(?![^]))`, 'ms').exec(targets)?.[1] ?? '';
+      expect(
+        options.filter((option) => !section.includes(`| \`${option}\` |`)),
+        name,
+      ).toEqual([]);
+    }
+  });
+
+  it.each([
+    ['target', [...TARGETS.keys()]],
+    ['metric of the sidecar', METRICS],
+    ['endpoint of the sidecar', ENDPOINTS],
+    ['reason of a failed check', REASONS],
+    ['flag of the sidecar', FLAGS.map((name) => `--${name}`)],
+  ])('each %s', (_, all) => {
+    expect(all.length).toBeGreaterThan(3);
+    expect(all.filter((name) => !prose.includes(`\`${name}\``) && !prose.includes(`\`${name} `))).toEqual([]);
+  });
+
+  it('each script of package.json', () => {
+    const missing = SCRIPTS.filter((name) => !new RegExp(`npm (run )?${name}\\b`).test(prose));
+    expect(missing).toEqual([]);
+  });
+
+  it('each variable of the environment that shipped code reads', () => {
+    const variables = variablesIn(files);
+    expect(variables.length).toBeGreaterThan(20);
+    expect(variables.filter((name) => !has(name))).toEqual([]);
+  });
+
+  it('each page has a way in from the README or another page', () => {
+    const linked = new Set(
+      pages.flatMap((page) => linksOf(page).flatMap((link) => (page.path === link.path ? [] : [link.path]))),
+    );
+    const alone = pages
+      .map(({ path }) => path)
+      .filter((path) => path !== 'README.md' && !linked.has(path) && !linked.has(posix.dirname(path)));
+    expect(alone).toEqual([]);
+  });
+});
+
+describe('the checks', () => {
+  it.each([
+    ['npm run nonsense', 'package.json has no script nonsense'],
+    ['npx nx g @prebuilt/nx:nonsense', 'there is no generator nonsense'],
+    ['npx nx g @prebuilt/nx:lock --nonsense', 'the generator lock has no option --nonsense'],
+    ['npx nx run server:nonsense', 'there is no target nonsense'],
+    ['npx nx run server:verify --nonsense', 'the target verify has no option --nonsense'],
+  ])('refuse %s', (command, problem) => {
+    expect(problemsOf(command)).toEqual([problem]);
+  });
+
+  it.each(['npm run check', 'npx nx run server:docker-publish --dry-run --no-sbom --tag-latest=never'])(
+    'accept %s',
+    (command) => {
+      expect(problemsOf(command)).toEqual([]);
+    },
+  );
+
+  it('find the pages', () => {
+    expect(pages.length).toBeGreaterThan(25);
+    expect(existsSync(join(ROOT, pages[0]?.path ?? ''))).toBe(true);
+  });
+});

@@ -1,0 +1,94 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ROOT } from './pages.ts';
+
+interface OptionsSchema {
+  readonly properties: Readonly<Record<string, unknown>>;
+}
+
+function read(path: string): string {
+  return readFileSync(join(ROOT, path), 'utf8');
+}
+
+function readJson<T>(path: string): T {
+  return JSON.parse(read(path));
+}
+
+function all(text: string, pattern: RegExp): readonly string[] {
+  return [...new Set([...text.matchAll(pattern)].map(([, name]) => name ?? ''))];
+}
+
+function schemasOf(file: string, key: string): ReadonlyMap<string, readonly string[]> {
+  const listed = readJson<Record<string, Record<string, { readonly schema: string }>>>(`libs/nx/${file}`)[
+    key
+  ];
+  return new Map(
+    Object.entries(listed ?? {}).map(([name, { schema }]) => [
+      name,
+      Object.keys(readJson<OptionsSchema>(`libs/nx/${schema}`).properties),
+    ]),
+  );
+}
+
+/** The names between quotes in a union type or a list of a source file, from a line that begins it to its end. */
+function namesIn(path: string, begin: string): readonly string[] {
+  const text = read(path);
+  const at = text.indexOf(begin);
+  if (at < 0) throw new Error(`${path}: expected ${JSON.stringify(begin)}, found none`);
+  return all(text.slice(at, text.indexOf(';', at)), /'([\w-]+)'/g);
+}
+
+/** Executors with the names of their options. */
+export const EXECUTORS = schemasOf('executors.json', 'executors');
+
+/** Generators with the names of their options. */
+export const GENERATORS = schemasOf('generators.json', 'generators');
+
+/** The targets that a prebuilt.json gives a project, and the executor that runs each. */
+export const TARGETS: ReadonlyMap<string, string> = new Map(
+  namesIn('libs/nx/src/configuration/target-names.ts', 'TARGETS = [').map((name) => [
+    name,
+    name === 'plan' ? 'release-plan' : name === 'github-draft' ? 'github-release' : name,
+  ]),
+);
+
+/** The scripts of the root's package.json. */
+export const SCRIPTS = Object.keys(readJson<{ readonly scripts: object }>('package.json').scripts);
+
+/** The codes of errors and of verify's findings. */
+export const ERROR_CODES: readonly string[] = [
+  ...namesIn('libs/nx/src/errors.ts', 'PrebuiltErrorCode ='),
+  ...namesIn('libs/oci/src/errors.ts', 'OciErrorCode ='),
+  ...namesIn('libs/elf/src/errors.ts', 'ElfErrorCode ='),
+  ...namesIn('libs/nx/src/executors/failures.ts', 'SystemErrorCode ='),
+  ...namesIn('libs/nx/src/executors/verify/inspect-files.ts', 'FindingCode ='),
+  ...namesIn('libs/elf/src/linkage.ts', 'readonly code:'),
+].filter((code) => /^[A-Z]/.test(code));
+
+/** The families of metrics of the sidecar. */
+export const METRICS = all(read('apps/mount-monitor/src/http/metrics.ts'), /'(mount_monitor_\w+)'/g);
+
+/** The paths that the sidecar answers. */
+export const ENDPOINTS = all(
+  read('apps/mount-monitor/src/http/routes.ts'),
+  /'(\/(?:[a-z]+(?:\/[a-z]+)*)?)'/g,
+);
+
+/** The flags of the sidecar. */
+export const FLAGS = all(read('apps/mount-monitor/src/arguments.ts'), /^ {2}'?([a-z][a-z-]+)'?: \{ type/gm);
+
+/** The reasons of failures, and of the watchdog's states. */
+export const REASONS = namesIn('apps/mount-monitor/src/probe/protocol.ts', 'failureReasons = [');
+
+/** The variables of the environment that shipped code reads, from `environment.NAME`, `env.NAME` and the like. */
+export function variablesIn(files: readonly string[]): readonly string[] {
+  const sources = files.filter(
+    (path) => /^(apps|libs)\/[^/]+\/src\/.*\.ts$/.test(path) && !/\.(spec|e2e)\.ts$/.test(path),
+  );
+  const text = sources.map(read).join('\n');
+  return [
+    ...all(text, /\b(?:env|environment)(?:\.|\[')([A-Z][A-Z0-9_]+)/g),
+    ...all(text, /\bread\(environment, '([A-Z][A-Z0-9_]+)'/g),
+    ...all(text, /_VARIABLE = '([A-Z][A-Z0-9_]+)'/g),
+  ];
+}

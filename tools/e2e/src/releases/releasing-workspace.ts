@@ -1,0 +1,131 @@
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { type FakeGitHub, startFakeGitHub } from '@prebuilt/testing/github';
+import { type FakeRegistry, startFakeRegistry } from '@prebuilt/testing/registry';
+import { run, runOk, THIS_WORKSPACE, userEnvironment } from '../testing/workspace.ts';
+import { type FakeNpm, startFakeNpm } from './fake-npm.ts';
+import { RELEASE, RELEASED } from './programs.ts';
+
+const TOKEN = 'a-token';
+const REPOSITORY = 'acme/programs';
+
+/** What a release changed, everywhere. */
+export interface Release {
+  readonly exitCode: number;
+  readonly output: string;
+  /** Tags that git has now and had not. */
+  readonly gitTags: readonly string[];
+  /** `name:tag` of the image registry, in the order in which they moved. */
+  readonly imageTags: readonly string[];
+  /** Pages that are public now and were not. */
+  readonly pages: readonly string[];
+  /** The tag of the page that GitHub shows as the latest. */
+  readonly latestPage: string | undefined;
+  /** What npm's registry has now and had not. */
+  readonly packages: readonly string[];
+  /** What the registries and GitHub were asked for that is no reading. */
+  readonly writes: readonly string[];
+  /** How often they were read. */
+  readonly reads: number;
+}
+
+/** A workspace whose projects are released by `nx release`, to registries and a GitHub on loopback. */
+export interface ReleasingWorkspace extends AsyncDisposable {
+  readonly github: FakeGitHub;
+  readonly registry: FakeRegistry;
+  /** What git prints, in the workspace's root. */
+  git(...args: readonly string[]): Promise<string>;
+  /** Changes a file and commits that. */
+  change(path: string, content: string, message: string): Promise<void>;
+  /** `nx release …`. */
+  release(...args: readonly string[]): Promise<Release>;
+}
+
+/** Makes a workspace in a folder of its own that has this one's installed packages, and the plugin's sources. */
+export async function releasingWorkspace(): Promise<ReleasingWorkspace> {
+  const root = await mkdtemp(join(tmpdir(), 'releases-'));
+  const remote = join(root, '.git/remote.git');
+  const [registry, npm]: [FakeRegistry, FakeNpm] = await Promise.all([startFakeRegistry(), startFakeNpm()]);
+  const write = async (path: string, content: string): Promise<void> => {
+    await mkdir(dirname(join(root, path)), { recursive: true });
+    await writeFile(join(root, path), content);
+  };
+  const git = (...args: readonly string[]) => runOk(root, 'git', args);
+  const json = (path: string, value: object) => write(path, JSON.stringify(value, null, 2));
+  await json('package.json', { name: 'releases', private: true, license: 'MIT', workspaces: ['packages/*'] });
+  await json('nx.json', {
+    analytics: false,
+    neverConnectToCloud: true,
+    cacheDirectory: '.nx/cache',
+    plugins: [{ plugin: '@prebuilt/nx', options: { repository: `${registry.host}/{projectName}` } }],
+    release: RELEASE,
+  });
+  await write('.gitignore', 'node_modules\ndist\n.nx\n.npmrc\n');
+  await write(
+    '.npmrc',
+    `@acme:registry=${npm.url}/\n${npm.url.replace('http:', '')}/:_authToken=any\naudit=false\nfund=false\n`,
+  );
+  for (const [path, content] of Object.entries(RELEASED)) await write(path, content);
+  await symlink(join(THIS_WORKSPACE, 'node_modules'), join(root, 'node_modules'));
+  await git('init', '--quiet', '--initial-branch=main');
+  await git('init', '--quiet', '--bare', remote);
+  await git('remote', 'add', 'origin', remote);
+  await git('config', 'user.name', 'Ada');
+  await git('config', 'user.email', 'ada@example.com');
+  await git('add', '--all');
+  await git('commit', '--quiet', '--message=feat: programs to release');
+  const github = await startFakeGitHub({ repository: REPOSITORY, token: TOKEN, tags: {}, gitFolder: remote });
+  const env = {
+    ...userEnvironment(),
+    NX_ISOLATE_PLUGINS: 'false',
+    GITHUB_TOKEN: TOKEN,
+    GITHUB_REPOSITORY: REPOSITORY,
+    GITHUB_API_URL: github.baseUrl,
+  };
+  const state = async () => ({
+    gitTags: (await git('tag', '--list')).split('\n').filter(Boolean),
+    moves: registry.tagMoves.length,
+    pages: github.releases.filter(({ draft }) => !draft).map(({ tag }) => tag),
+    packages: npm.published.length,
+    requests: [registry.log.length, github.requests.length, npm.requests.length] as const,
+  });
+  const isNew = (before: readonly string[]) => (each: string) => !before.includes(each);
+  return {
+    github,
+    registry,
+    git,
+    async change(path, content, message) {
+      await write(path, content);
+      await git('add', path);
+      await git('commit', '--quiet', `--message=${message}`);
+    },
+    async release(...args) {
+      const before = await state();
+      const { exitCode, output } = await run(root, 'npx', ['nx', 'release', ...args], env);
+      const after = await state();
+      const requests = [
+        ...registry.log.slice(before.requests[0]),
+        ...github.requests.slice(before.requests[1]).map(({ method, path }) => `${method} ${path}`),
+        ...npm.requests.slice(before.requests[2]),
+      ];
+      const writes = requests.filter((request) => !/^(GET|HEAD) /.test(request));
+      return {
+        exitCode,
+        output,
+        gitTags: after.gitTags.filter(isNew(before.gitTags)),
+        imageTags: registry.tagMoves.slice(before.moves).map(([key]) => key),
+        pages: after.pages.filter(isNew(before.pages)),
+        latestPage: github.latestTag(),
+        packages: npm.published.slice(before.packages),
+        writes,
+        reads: requests.length - writes.length,
+      };
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all([registry.close(), npm[Symbol.asyncDispose](), github[Symbol.asyncDispose]()]);
+      // What Nx started may still write.
+      await rm(root, { recursive: true, force: true, maxRetries: 10 });
+    },
+  };
+}
