@@ -157,6 +157,7 @@ async function assemble(
   return assembleImage(blobs, release.image, {
     platform: release.platform,
     compression: plan.compression,
+    compressionLevel: plan.compressionLevel,
     sourceDateEpoch: plan.sourceDateEpoch,
     signal,
     onLayer: progress.layer,
