@@ -24,7 +24,8 @@ async function until(what: string, holds: () => boolean, process?: ChildProcess)
   }
 }
 
-function isMounted(path: string): boolean {
+/** Whether the mount table has this path. */
+export function isMounted(path: string): boolean {
   return readFileSync('/proc/self/mountinfo', 'utf8').includes(` ${path} `);
 }
 

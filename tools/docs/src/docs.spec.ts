@@ -56,6 +56,8 @@ const FOREIGN = new Set([
   // The Go program that docs/migration.md compares with: its older flags, a field of its log, and a path it cleans.
   ...['canary-file', 'check-interval', 'read-timeout', 'shutdown-timeout', 'failure-threshold', 'mount_path'],
   '/healthz/../healthz/live',
+  // Keys of the tools that docs/coming-from.md compares with.
+  ...['snapshot', 'project_name', 'mod_timestamp', 'docker_manifests', 'docker_signs', 'universal_binaries'],
   // Targets of the workspaces that the bench makes.
   ...['bench:nothing', 'bench:nothing-at-last'],
 ]);

@@ -31,7 +31,7 @@ beforeAll(async () => {
   await note('cut', 'minor', '--projects=agent,relay', '--yes');
   github.setFault(undefined);
   await note('again', 'publish');
-}, 1_800_000);
+}, 900_000);
 afterAll(async () => workspace?.[Symbol.asyncDispose]());
 
 const tagsOf = (name: string, ...tags: readonly string[]) => tags.map((tag) => `${name}:${tag}`);

@@ -44,7 +44,7 @@ const command = (args: readonly string[], more: object = {}) => ({
 const imported = (files: unknown, more: object = {}) => ({ toolchain: { name: 'import', files, ...more } });
 const listed = (...files: readonly unknown[]) => ({ image: { files } });
 const released = (pattern: string): NxJsonConfiguration => ({
-  release: { releaseTag: { pattern } } as NxJsonConfiguration['release'],
+  release: { releaseTag: { pattern } } as NonNullable<NxJsonConfiguration['release']>,
 });
 const SERVER = 'error CONFIGURATION: apps/server/prebuilt.json: ';
 

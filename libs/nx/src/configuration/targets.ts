@@ -128,6 +128,7 @@ export function inferTargets(
         outputPath: at('docker-release'),
         ...described,
         ...(image.compression !== undefined && { compression: image.compression }),
+        ...(image.compressionLevel !== undefined && { compressionLevel: image.compressionLevel }),
       },
       metadata: { description: 'Puts the verified executables into a multi-arch image.' },
     },

@@ -1,6 +1,7 @@
 import { CHECKSUMS_FILE } from '../artifacts/checksums.ts';
 import type { PublishRecord } from '../artifacts/publish-record.ts';
 import { SIGNATURE_FILE } from '../artifacts/signature.ts';
+import { tableLines } from './table.ts';
 
 /** A commit since the previous release: its hash and the first line and the rest of its message. */
 export interface Commit {
@@ -117,12 +118,13 @@ function image({ image: has, record }: NotesFacts): readonly string[] {
   return [
     '## Image',
     '',
-    '| image | platform | tags |',
-    '| --- | --- | --- |',
-    ...record.images.flatMap((each) => [
-      `| \`${each.reference}\` | all | ${tags(each.repository)} |`,
-      ...each.platforms.map(({ platform, digest }) => `| \`${each.repository}@${digest}\` | ${platform} | |`),
-    ]),
+    ...tableLines(
+      ['image', 'platform', 'tags'],
+      record.images.flatMap((each) => [
+        [`\`${each.reference}\``, 'all', tags(each.repository)],
+        ...each.platforms.map(({ platform, digest }) => [`\`${each.repository}@${digest}\``, platform, '']),
+      ]),
+    ),
     '',
   ];
 }
@@ -131,9 +133,10 @@ function files({ assets }: NotesFacts): readonly string[] {
   return [
     '## Files',
     '',
-    '| file | bytes | SHA-256 |',
-    '| --- | ---: | --- |',
-    ...assets.map(({ name, size, sha256 }) => `| ${name} | ${size} | \`${sha256}\` |`),
+    ...tableLines(
+      ['file', '>bytes', 'SHA-256'],
+      assets.map(({ name, size, sha256 }) => [name, size, `\`${sha256}\``]),
+    ),
     '',
   ];
 }

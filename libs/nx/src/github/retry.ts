@@ -35,6 +35,19 @@ interface Transient {
 }
 
 /**
+ * The one retry policy of the GitHub client. Octokit's plugins were held against it and left out:
+ * - @octokit/plugin-retry sends a POST again as it was. GitHub takes any number of drafts of one tag, and what a cut-off
+ *   upload left makes the second answer 422, so that both need a look at what is there before each try; with these two
+ *   excepted there would be two policies. It waits 1, 4 and 9 s, whatever `retry-after` asks for.
+ *   https://github.com/octokit/plugin-retry.js/blob/main/src/error-request.ts
+ * - @octokit/plugin-throttling hears of a limit by `x-ratelimit-remaining: 0` or by the words "secondary rate": a 429 or 403
+ *   with `retry-after` alone is not retried, which GitHub's own advice says first. It writes once a second at most.
+ *   https://github.com/octokit/plugin-throttling.js/blob/main/src/index.ts
+ * - Both wait in Bottleneck (last released in 2019), where no signal reaches: an interrupted release would wait the hour
+ *   out that a limit may take. Here the wait ends with the signal, and all waits of an operation have one bound.
+ * - @octokit/plugin-paginate-rest goes, with the token, wherever the answer's `link` header says, without a bound.
+ *   https://github.com/octokit/plugin-paginate-rest.js/blob/main/src/iterator.ts
+ *
  * Runs an operation until it succeeds: connection errors, 408, 425, 429, 5xx and rate limits are retried, with
  * backoff, after what `retry-after` or `x-ratelimit-reset` ask for; bounded in tries and time. The last error is
  * thrown as it is. `told` hears of each wait.

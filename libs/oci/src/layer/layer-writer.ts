@@ -27,6 +27,8 @@ export interface WrittenLayer {
 /** What decides the bytes of a layer besides its entries. */
 export interface LayerOptions {
   readonly compression: Compression;
+  /** Of zstd, from 1 to 19; 3 where it is left out. */
+  readonly compressionLevel?: number | undefined;
   /** Told the number of tar bytes packed, whenever some were. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -49,13 +51,13 @@ const ZSTD_LEVEL = 3;
 export async function writeLayer(
   blobs: string,
   entries: readonly LayerEntry[],
-  { compression, onBytes, signal }: LayerOptions,
+  { compression, compressionLevel, onBytes, signal }: LayerOptions,
 ): Promise<WrittenLayer> {
   const temporary = join(blobs, `.layer-${randomUUID()}`);
   const [tar, packed] = [new Meter(), new Meter()];
   try {
     const blocks = readAhead(metered(tarBlocks(entries), tar, { onBytes, signal }));
-    const compressor = compressorFor(compression);
+    const compressor = compressorFor(compression, compressionLevel);
     await writeChunks(
       temporary,
       metered(compressor === undefined ? blocks : piped(blocks, compressor), packed),
@@ -115,12 +117,12 @@ export async function* tarBlocks(entries: readonly LayerEntry[]): AsyncGenerator
   yield Buffer.alloc(2 * BLOCK);
 }
 
-function compressorFor(compression: Compression): Transform | undefined {
+function compressorFor(compression: Compression, level = ZSTD_LEVEL): Transform | undefined {
   if (compression === 'gzip') return createGzip({ ...GZIP, chunkSize: CHUNK });
   if (compression === 'none') return undefined;
   return createZstdCompress({
     chunkSize: CHUNK,
-    params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL, [constants.ZSTD_c_checksumFlag]: 1 },
+    params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
   });
 }
 

@@ -175,6 +175,44 @@ describe('docker-release, with no engine', () => {
     ]);
   });
 
+  it('packs the same files with the level of zstd that is asked for', async () => {
+    const text = Array.from({ length: 5_000 }, (_, index) => index * index).join(' ');
+    const large = await releaseWorkspace({ dockerfile: SAMPLE_DOCKERFILE, executable: Buffer.from(text) });
+    try {
+      const packed = async (compressionLevel: number) => {
+        await releaseOf(large, { compression: 'zstd', compressionLevel });
+        const [image] = (await readImageLayout(large.path('dist/oci'))).images;
+        return { size: image?.manifest.layers[1]?.size ?? 0, diffIds: image?.config.rootfs.diff_ids };
+      };
+      const [fast, small] = [await packed(1), await packed(19)];
+      expect(small.diffIds).toEqual(fast.diffIds);
+      expect(small.size).toBeLessThan(fast.size);
+    } finally {
+      await large.remove();
+    }
+  });
+
+  it('shares the layer of the runtime from version to version', async () => {
+    const layersOf = async (of: ReleaseWorkspace): Promise<readonly string[]> => {
+      await releaseOf(of);
+      const [image] = (await readImageLayout(of.path('dist/oci'))).images;
+      return image?.manifest.layers.map(({ digest }) => digest) ?? [];
+    };
+    const next = await releaseWorkspace({
+      dockerfile: SAMPLE_DOCKERFILE,
+      version: '1.3.0',
+      executable: Buffer.from('the next version\n'),
+    });
+    try {
+      const [before, after] = [await layersOf(workspace), await layersOf(next)];
+      expect(after).toHaveLength(2);
+      expect(after[0]).toBe(before[0]);
+      expect(after[1]).not.toBe(before[1]);
+    } finally {
+      await next.remove();
+    }
+  });
+
   it('writes a summary for GitHub Actions and prints the index', async () => {
     const summary = workspace.path('summary.md');
     vi.stubEnv('GITHUB_STEP_SUMMARY', summary);

@@ -16,6 +16,10 @@ export interface DockerReleaseOptions {
    */
   readonly compression: 'gzip' | 'zstd';
   /**
+   * The level of zstd, from 1 (fast) to 19 (small); 3 where it is left out.
+   */
+  readonly compressionLevel?: number;
+  /**
    * The platforms to pack, in Docker's vocabulary. Defaults to those of the manifest.
    */
   readonly platforms?: readonly string[];

@@ -107,6 +107,16 @@ COPY --parents --chmod=u=rwx,go=rx mount-monitor-linux-$TARGETARCH /
     },
   );
 
+  it('hands the level of zstd to buildx, and refuses one of gzip', () => {
+    const [amd64] = plan({ compression: 'zstd', compressionLevel: 19 }).platforms;
+    expect(amd64?.command?.args.join(' ')).toContain(
+      'compression=zstd,compression-level=19,force-compression',
+    );
+    expect(() => plan({ compressionLevel: 9 })).toThrow(
+      'compressionLevel: expected --compression=zstd with it',
+    );
+  });
+
   it('refuses to build by buildx what is dated in the future, which BuildKit would date now', () => {
     expect(() => plan({}, { now: 1_600_000_000 })).toThrow(/expected a source date in the past/);
     expect(plan({ builder: 'daemonless' }, { now: 1_600_000_000 }).builder).toBe('daemonless');

@@ -29,6 +29,7 @@ export interface DockerReleasePlan {
   readonly manifestSha256: string;
   readonly sourceDateEpoch: number;
   readonly compression: 'gzip' | 'zstd';
+  readonly compressionLevel?: number;
   readonly inputPath: string;
   readonly outputPath: string;
   readonly platforms: readonly PlatformRelease[];
@@ -53,6 +54,13 @@ export function planDockerRelease(
 ): DockerReleasePlan {
   const { manifest, sha256: manifestSha256 } = facts.manifest;
   const inputPath = resolve(workspaceRoot, options.inputPath);
+  if (options.compressionLevel !== undefined && options.compression !== 'zstd') {
+    throw new PrebuiltError(
+      'INVALID_OPTIONS',
+      `compressionLevel: expected --compression=zstd with it, found ${options.compression}`,
+      { hint: 'The level of gzip is fixed, so that the same files give the same bytes.' },
+    );
+  }
   const artifacts = wantedArtifacts(options, manifest);
   for (const artifact of artifacts) {
     const report = facts.reports.get(artifact.platform);
@@ -86,6 +94,7 @@ export function planDockerRelease(
     manifestSha256,
     sourceDateEpoch: manifest.sourceDateEpoch,
     compression: options.compression,
+    ...(options.compressionLevel !== undefined && { compressionLevel: options.compressionLevel }),
     inputPath,
     outputPath: outputInWorkspace(workspaceRoot, options.outputPath),
     platforms: images.map((image) => ({
@@ -133,6 +142,7 @@ function buildxCommand(
     'rewrite-timestamp=true',
     'oci-mediatypes=true',
     `compression=${options.compression}`,
+    ...(options.compressionLevel === undefined ? [] : [`compression-level=${options.compressionLevel}`]),
     'force-compression=true',
   ];
   return {

@@ -1,7 +1,7 @@
 import { hostPlatform, type Platform } from '../../artifacts/platform.ts';
-import { fetchArchives, lockedEmulator, lockedPackage } from '../../lock/debian-package.ts';
 import { readPinned } from '../../image/base/read-bases.ts';
 import { pinnedBase } from '../../image/base/reference.ts';
+import { fetchArchives, lockedEmulator, lockedPackage } from '../../lock/debian-package.ts';
 import type { Lock } from '../../lock/lock.ts';
 import { lockedFile } from '../../lock/npm-package.ts';
 import { BUN_EXECUTABLE, bunPackagesFor } from '../../toolchains/bun.ts';
