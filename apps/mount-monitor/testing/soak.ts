@@ -262,7 +262,7 @@ async function excuse(tookMs: number, limitMs: number, machine: Machine): Promis
   return tookMs <= limitMs ? 0 : machine.latenessSince(Date.now() - tookMs);
 }
 
-/** Each transition in the log starts where the mount's last one ended, or from `unknown` where it was configured anew. */
+/** Each transition in the log starts where the mount's last one ended, or from `unknown` where it was configured again. */
 function brokenChains(monitor: MonitorProcess): readonly string[] {
   const states = new Map<unknown, unknown>();
   const broken: string[] = [];
