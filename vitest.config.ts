@@ -14,6 +14,7 @@ const setupFiles = [join(import.meta.dirname, 'tools/testing/src/cost/measure-fi
 // They take minutes each: started last, they would leave a processor idle at the end.
 const LONGEST = [
   'rehearsal.e2e.ts',
+  'rehearsal-stranger.e2e.ts',
   'stranger.e2e.ts',
   'parity.e2e.ts',
   'debian-registry.e2e.ts',

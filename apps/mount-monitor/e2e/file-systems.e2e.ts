@@ -78,9 +78,9 @@ async function endAutomounter(daemon: ChildProcess, path: string): Promise<void>
   while (isMounted(path)) detach(path);
 }
 
-/** What `--check --json` says of each: `passed`, or why not. */
-function check(mounts: readonly Readonly<Record<string, unknown>>[]): readonly string[] {
-  const settings = { readTimeout: '500ms', checkInterval: '2s', mounts };
+/** What `--check --json` says of each: `passed`, or why not. Only what hangs is not given much time. */
+function check(mounts: readonly Readonly<Record<string, unknown>>[], readTimeout = '10s'): readonly string[] {
+  const settings = { readTimeout, mounts };
   const config = scratch.write('check.json', JSON.stringify(settings));
   const { stdout } = runMonitor(executable, ['--check', '--json', '--config', config]);
   const checked = JSON.parse(stdout) as { mounts: { status: string; reason?: string; error?: string }[] };
@@ -90,13 +90,14 @@ function check(mounts: readonly Readonly<Record<string, unknown>>[]): readonly s
 }
 
 /** The same path by each check type: canary, directory with an entry, writable, and mountpoint. */
-function checkAll(path: string, fsType: string): readonly string[] {
-  return check([
+function checkAll(path: string, fsType: string, readTimeout?: string): readonly string[] {
+  const mounts = [
     { path },
     { path, checkType: 'directory', minEntries: 1 },
     { path, checkType: 'directory', writable: true },
     { path, checkType: 'mountpoint', fsType },
-  ]);
+  ];
+  return check(mounts, readTimeout);
 }
 
 const passed = ['passed', 'passed', 'passed', 'passed'];
@@ -119,7 +120,7 @@ describe('a real mount of', () => {
     await untilMounted(path);
     expect(checkAll(path, 'fuse.sshfs')).toEqual(passed);
     server.kill('SIGSTOP');
-    const [canary, directory, writable, table] = checkAll(path, 'fuse.sshfs');
+    const [canary, directory, writable, table] = checkAll(path, 'fuse.sshfs', '500ms');
     expect([canary, directory, writable].every((reason) => reason === 'timeout' || reason === 'hung')).toBe(
       true,
     );
@@ -153,7 +154,7 @@ describe('a real mount of', () => {
       scratch.mount('two');
       expect(checkAll(path, 'fuse.mergerfs')).toEqual(passed);
       daemon.kill('SIGSTOP');
-      const [canary, , , table] = checkAll(path, 'fuse.mergerfs');
+      const [canary, , , table] = checkAll(path, 'fuse.mergerfs', '500ms');
       expect(['timeout', 'hung']).toContain(canary);
       expect(table).toBe('passed');
       daemon.kill('SIGCONT');

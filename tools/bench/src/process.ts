@@ -129,7 +129,7 @@ export function processorMsOfTree(pid: number): number {
 
 /** That of one process, its ended children included, by its line of `/proc/PID/stat`. */
 export function processorMsOf(stat: string): number {
-  // https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html: utime, stime, cutime and cstime, fields 14 to 17.
+  // Fields 14 to 17 (https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html), counted from the third.
   const times = stat
     .slice(stat.lastIndexOf(')') + 2)
     .split(' ')

@@ -48,7 +48,7 @@ export const GENERATORS = schemasOf('generators.json', 'generators');
 export const TARGETS: ReadonlyMap<string, string> = new Map(
   namesIn('libs/nx/src/configuration/target-names.ts', 'TARGETS = [').map((name) => [
     name,
-    name === 'plan' ? 'release-plan' : name === 'github-draft' ? 'github-release' : name,
+    name === 'plan' ? 'release-plan' : name === 'github-draft' ? 'github-release' : name.replace(/^nx-/, ''),
   ]),
 );
 

@@ -69,13 +69,13 @@ export class Monitor {
     // Thousands of mounts must not be compared each with each; several may be the same, in their order.
     const previous = new Map<string, MountWatch[]>();
     for (const watch of this.#watches.toReversed()) {
-      const key = sameness(watch.record.config);
+      const key = checkKeyOf(watch.record.config);
       const same = previous.get(key);
       if (same === undefined) previous.set(key, [watch]);
       else same.push(watch);
     }
     this.#watches = settings.mounts.map((mount) => {
-      const kept = previous.get(sameness(mount))?.pop();
+      const kept = previous.get(checkKeyOf(mount))?.pop();
       if (kept === undefined) return this.#watch(mount);
       kept.record.reconfigure(mount);
       kept.reschedule();
@@ -231,7 +231,7 @@ class MountWatch {
 }
 
 /** What two settings must share for the state of one mount to hold for the other. */
-function sameness(mount: MountConfig): string {
+function checkKeyOf(mount: MountConfig): string {
   return JSON.stringify(requestOf(mount));
 }
 

@@ -5,6 +5,7 @@ import { OciError } from '../errors.ts';
 import { BlockReader } from '../layer/block-reader.ts';
 import { type Chunks, piped } from '../layer/chunk-pipeline.ts';
 import { BLOCK } from '../layer/tar-header.ts';
+import { everyFrame } from '../layer/zstd-frame.ts';
 
 /** What an entry of a base's layer is: of devices and their like only that they are there. */
 export type ChangeType = 'file' | 'directory' | 'symlink' | 'link' | 'special';
@@ -163,7 +164,7 @@ async function* unpacked(source: Chunks): AsyncGenerator<Buffer> {
   try {
     if (magic.startsWith('1f8b')) yield* piped(all, createGunzip({ chunkSize: OUTPUT_CHUNK }));
     else if (magic === '28b52ffd' || /^5.2a4d18$/.test(magic))
-      yield* piped(all, createZstdDecompress({ chunkSize: OUTPUT_CHUNK }));
+      yield* piped(everyFrame(all), createZstdDecompress({ chunkSize: OUTPUT_CHUNK }));
     else for await (const chunk of all) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
   } catch (cause) {
     if (cause instanceof OciError || !String((cause as NodeJS.ErrnoException).code).startsWith('Z'))

@@ -22,7 +22,36 @@ export async function* oneFrame(source: Chunks): AsyncGenerator<Uint8Array> {
   walk.checkEnd();
 }
 
-type Part = 'magic' | 'descriptor' | 'header' | 'block header' | 'block' | 'checksum' | 'end';
+/**
+ * Passes every frame of a zstd stream on, each chunk of one frame alone and skippable ones left out: Node's decoder leaves
+ * out what follows a frame in the same chunk (24.21, seen), and stops at a skippable one. Throws as `oneFrame` does.
+ */
+export async function* everyFrame(source: Chunks): AsyncGenerator<Uint8Array> {
+  let walk = new FrameWalk({ skips: true });
+  // What can't be told yet from the first bytes of a skippable frame.
+  let held: Buffer = Buffer.alloc(0);
+  for await (const chunk of source) {
+    for (let rest = Buffer.concat([held, chunk]), known = held.length; rest.length > known; known = 0) {
+      const size = known + walk.take(rest.subarray(known));
+      held = walk.isBegun ? Buffer.alloc(0) : rest.subarray(0, size);
+      if (walk.isBegun && !walk.isSkippable) yield rest.subarray(0, size);
+      rest = rest.subarray(size);
+      if (walk.isOver) walk = new FrameWalk({ skips: true });
+    }
+  }
+  if (walk.isBegun || held.length > 0) walk.checkEnd();
+}
+
+type Part =
+  | 'skippable size'
+  | 'skippable'
+  | 'magic'
+  | 'descriptor'
+  | 'header'
+  | 'block header'
+  | 'block'
+  | 'checksum'
+  | 'end';
 
 /** Follows a frame's structure: parts of known lengths, each of which tells the next. */
 class FrameWalk {
@@ -32,20 +61,36 @@ class FrameWalk {
   #seen: Buffer = Buffer.alloc(0);
   #descriptor = 0;
   #isLast = false;
+  readonly #skips: boolean;
+  isSkippable = false;
+  /** Whether it is known what kind of frame it is. */
+  isBegun = false;
+
+  constructor({ skips }: { readonly skips: boolean } = { skips: false }) {
+    this.#skips = skips;
+  }
 
   pass(chunk: Uint8Array): void {
-    for (let rest = chunk; rest.length > 0; ) {
-      if (this.#isOver) throw invalid(`${rest.length} or more bytes follow the first frame, expected none`);
+    const left = chunk.length - this.take(chunk);
+    if (left > 0) throw invalid(`${left} or more bytes follow the first frame, expected none`);
+  }
+
+  /** Gives how many bytes of a chunk are the frame's. */
+  take(chunk: Uint8Array): number {
+    let rest = chunk;
+    while (rest.length > 0 && !this.isOver) {
       const taken = rest.subarray(0, this.#missing);
-      if (this.#part !== 'block') this.#seen = Buffer.concat([this.#seen, taken]);
+      if (this.#part !== 'block' && this.#part !== 'skippable')
+        this.#seen = Buffer.concat([this.#seen, taken]);
       this.#missing -= taken.length;
       rest = rest.subarray(taken.length);
-      while (this.#missing === 0 && !this.#isOver) [this.#part, this.#missing] = this.#next();
+      while (this.#missing === 0 && !this.isOver) [this.#part, this.#missing] = this.#next();
     }
+    return chunk.length - rest.length;
   }
 
   checkEnd(): void {
-    if (!this.#isOver) throw invalid(`truncated in its ${this.#part}`);
+    if (!this.isOver) throw invalid(`truncated in its ${this.#part}`);
   }
 
   /** The part that follows the one just seen, and its length in bytes. */
@@ -54,11 +99,15 @@ class FrameWalk {
     this.#seen = Buffer.alloc(0);
     switch (this.#part) {
       case 'magic':
+        this.isBegun = true;
+        this.isSkippable = (seen.readUInt32LE(0) & 0xfffffff0) >>> 0 === 0x184d2a50;
+        if (this.isSkippable && this.#skips) return ['skippable size', 4];
         if (seen.readUInt32LE(0) !== MAGIC) {
-          const skippable = (seen.readUInt32LE(0) & 0xfffffff0) >>> 0 === 0x184d2a50;
-          throw invalid(skippable ? 'a skippable frame, which can hide content' : 'no frame of zstd');
+          throw invalid(this.isSkippable ? 'a skippable frame, which can hide content' : 'no frame of zstd');
         }
         return ['descriptor', 1];
+      case 'skippable size':
+        return ['skippable', seen.readUInt32LE(0)];
       case 'descriptor':
         this.#descriptor = seen[0] ?? 0;
         return ['header', this.#headerBytes()];
@@ -80,7 +129,7 @@ class FrameWalk {
     }
   }
 
-  get #isOver(): boolean {
+  get isOver(): boolean {
     return this.#part === 'end';
   }
 

@@ -37,8 +37,9 @@ function descriptorOf(bytes: Buffer, mediaType: string): Descriptor {
 /** An image of two platforms, with a layer of their own each and one that they share. */
 function imageOf(version: string, layerBytes: number): Image {
   const shared = Buffer.alloc(2000, 'base');
-  const platforms = ['amd64', 'arm64'].map((architecture) => {
-    const layer = Buffer.alloc(layerBytes, `${version} ${architecture}`);
+  // One large layer shows how large ones are taken.
+  const platforms = ['amd64', 'arm64'].map((architecture, index) => {
+    const layer = Buffer.alloc(index === 0 ? layerBytes : 3000, `${version} ${architecture}`);
     const config = Buffer.from(JSON.stringify({ architecture, os: 'linux', version }));
     const manifest = Buffer.from(
       JSON.stringify({

@@ -303,7 +303,7 @@ function endpointsBench(
 }
 
 /** Requests a second of a server in the first second after it was started. */
-export async function firstSecond(start: () => Promise<Server>): Promise<Sample> {
+async function firstSecond(start: () => Promise<Server>): Promise<Sample> {
   const server = await start();
   try {
     return { value: (await load(server.url, 1)).requestsPerSecond };

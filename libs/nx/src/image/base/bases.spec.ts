@@ -73,7 +73,7 @@ describe('docker-release upon a base', () => {
     registry = await startFakeRegistry();
   });
 
-  it('fetches anew what was changed on disk, and stops where it can not', async () => {
+  it('fetches again what was changed on disk, and stops where it can not', async () => {
     const { image } = await release(workspace);
     expect(formatRelease(image)).toContain(
       `${PLATFORM}: 2 layers are those of the base ${registry.host}/${REPOSITORY}@${base.digest}, compared by digest: what they hold is the base's, and was not read`,

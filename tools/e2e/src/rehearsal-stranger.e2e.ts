@@ -1,0 +1,212 @@
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import {
+  type RunEvent,
+  type RunnerOptions,
+  readWorkflow,
+  runWorkflow,
+  startIdentityTokens,
+  starts,
+  type Workflow,
+  type WorkflowRun,
+} from '@prebuilt/rehearsal';
+import { engineEnvironment, requireEngine, skipOutsideCi } from '@prebuilt/testing/engine';
+import { type FakeGitHub, startFakeGitHub } from '@prebuilt/testing/github';
+import { startSigstore } from '@prebuilt/testing/sigstore';
+import { execa } from 'execa';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { TOOL } from './stranger/programs.ts';
+import { missingProgram, runOk, THIS_WORKSPACE, userEnvironment } from './testing/workspace.ts';
+
+const REPOSITORY = 'stranger/programs';
+const TOKEN = 'ghs_stranger';
+const AUTHOR = ['-c', 'user.name=Stranger', '-c', 'user.email=stranger@example.com'];
+
+/** How a workspace of two programs names their tags. */
+interface Pattern {
+  /** What nx.json says of releases. */
+  readonly release: object;
+  readonly tagOf: (program: string, version: string) => string;
+}
+
+const OWN: Pattern = {
+  release: { projectsRelationship: 'independent' },
+  tagOf: (program, version) => `${program}@${version}`,
+};
+const engine = await engineEnvironment();
+const missing = await missingProgram('strace', 'skopeo');
+const disposables = new AsyncDisposableStack();
+
+/** A stranger's repository with its workflows, as the generator writes them, and the services that they use. */
+interface Repository {
+  readonly github: FakeGitHub;
+  workflow(program: string): Promise<Workflow>;
+  /** Commits the programs with a version in them, and pushes the commit with its tag. */
+  push(program: string, version: string): Promise<RunEvent>;
+  run(workflow: Workflow, event: RunEvent): Promise<WorkflowRun>;
+  /** The digest of each tag of a program's image. */
+  tags(program: string): Promise<Readonly<Record<string, string>>>;
+}
+
+async function repositoryOf({ release, tagOf }: Pattern): Promise<Repository> {
+  if (!engine.available) throw new Error('no engine');
+  const { environment } = engine;
+  const folder = await mkdtemp(join(tmpdir(), 'stranger-rehearsal-'));
+  disposables.defer(() => rm(folder, { recursive: true, force: true }));
+  const root = join(folder, 'programs');
+  const origin = join(folder, 'origin.git');
+  const git = (...args: readonly string[]) => runOk(root, 'git', [...AUTHOR, ...args]);
+  const write = async (path: string, content: string): Promise<void> => {
+    await mkdir(dirname(join(root, path)), { recursive: true });
+    await writeFile(join(root, path), content);
+  };
+  await mkdir(root);
+  await runOk(folder, 'git', ['init', '--quiet', '--bare', '--initial-branch=main', origin]);
+  await runOk(origin, 'git', ['config', 'uploadpack.allowAnySHA1InWant', 'true']);
+  await git('init', '--quiet', '--initial-branch=main');
+  await git('remote', 'add', 'origin', origin);
+  await write('package.json', JSON.stringify({ name: 'programs', private: true, type: 'module' }));
+  await write('.gitignore', 'node_modules\ndist/\nout/\n.nx/\n.cache/\n');
+  await write(
+    'nx.json',
+    JSON.stringify({
+      plugins: ['@prebuilt/nx'],
+      analytics: false,
+      neverConnectToCloud: true,
+      cacheDirectory: '.nx/cache',
+      release,
+    }),
+  );
+  // One with an image and a page, and one with an image alone.
+  for (const [program, configuration] of [
+    ['server', {}],
+    ['agent', { page: false }],
+  ] as const) {
+    for (const [path, content] of Object.entries(TOOL))
+      await write(path.replace('tool', program), content.replaceAll(/\btool\b/g, program));
+    const toolchain = {
+      name: 'import',
+      files: `out/${program}-{arch}`,
+      dependsOn: ['make'],
+    };
+    await write(
+      `apps/${program}/prebuilt.json`,
+      JSON.stringify({ toolchain, platforms: ['linux/amd64'], ...configuration }),
+    );
+  }
+  const warm = (workspace: string) =>
+    symlink(join(THIS_WORKSPACE, 'node_modules'), join(workspace, 'node_modules'));
+  await warm(root);
+  // The packages are not published: a machine that has them stands for an installation.
+  await runOk(root, 'npx', ['nx', 'g', '@prebuilt/nx:ci-workflow', '--install=test -e node_modules']);
+  const github = await startFakeGitHub({ repository: REPOSITORY, token: TOKEN, tags: {}, immutable: true });
+  disposables.use(github);
+  const identity = await startIdentityTokens();
+  disposables.use(identity);
+  const sigstore = await startSigstore();
+  disposables.defer(() => sigstore.close());
+  const images = `${environment.REGISTRY}/rehearsal-${process.pid}-${createHash('sha256').update(folder).digest('hex').slice(0, 8)}`;
+  const imageOf = (program: string) => `${images}/${program}`;
+  const { PATH } = userEnvironment();
+  const options: RunnerOptions = {
+    folder,
+    origin,
+    repository: REPOSITORY,
+    token: TOKEN,
+    vars: {
+      IMAGE_SERVER: imageOf('server'),
+      IMAGE_AGENT: imageOf('agent'),
+      REGISTRY: environment.REGISTRY,
+      REGISTRY_USERNAME: 'robot',
+    },
+    secrets: { REGISTRY_PASSWORD: 'secret' },
+    env: {
+      ...userEnvironment(),
+      ...environment,
+      PATH: `${environment.PATH.split(':')[0]}:${PATH}`,
+      GITHUB_API_URL: github.baseUrl,
+      FULCIO_URL: sigstore.services.fulcioURL,
+      REKOR_URL: sigstore.services.rekorURL,
+    },
+    dockerConfig: environment.DOCKER_CONFIG,
+    caches: new Map(),
+    warm,
+    identity,
+    sign: sigstore.sign,
+  };
+  return {
+    github,
+    workflow: (program) => readWorkflow(join(root, `.github/workflows/release-${program}.yml`)),
+    push: async (program, version) => {
+      for (const each of ['server', 'agent']) await write(`apps/${each}/version.txt`, `${version}\n`);
+      await git('add', '--all');
+      await git('commit', '--quiet', '--allow-empty', '-m', `feat: ${program} ${version}`);
+      const tag = tagOf(program, version);
+      await git('tag', tag);
+      await git('push', '--quiet', 'origin', 'main', `refs/tags/${tag}`);
+      const sha = (await git('rev-parse', 'HEAD')).trim();
+      github.setTag(tag, sha);
+      return { event: 'push', ref: `refs/tags/${tag}`, sha };
+    },
+    run: (workflow, event) => runWorkflow(workflow, event, options),
+    tags: async (program) => {
+      const reference = `docker://${imageOf(program)}`;
+      const listed = await execa('skopeo', ['list-tags', '--tls-verify=false', reference], { reject: false });
+      if (listed.failed) return {};
+      const { Tags }: { Tags: readonly string[] } = JSON.parse(listed.stdout);
+      const entries = Tags.filter((tag) => !tag.startsWith('sha256-')).map(async (tag) => {
+        const inspect = ['inspect', '--raw', '--tls-verify=false', `${reference}:${tag}`];
+        const { stdout } = await execa('skopeo', inspect, { stripFinalNewline: false });
+        return [tag, `sha256:${createHash('sha256').update(stdout).digest('hex')}`] as const;
+      });
+      return Object.fromEntries(await Promise.all(entries));
+    },
+  };
+}
+
+const results = (run: WorkflowRun): string => run.jobs.map(({ id, result }) => `${id} ${result}`).join(', ');
+const failures = (run: WorkflowRun): string =>
+  run.jobs
+    .flatMap(({ key, result, log }) => (result === 'failure' ? [`${key}:\n${log.slice(-6000)}`] : []))
+    .join('\n');
+const job = (run: WorkflowRun, id: string) => {
+  const found = run.jobs.find((each) => each.id === id);
+  if (found === undefined) throw new Error(`no job ${id}: ${results(run)}`);
+  return found;
+};
+const IMAGE_ALONE = ['plan', 'test', 'build', 'verify', 'attest', 'docker'];
+const all = (jobs: readonly string[]): string => jobs.map((id) => `${id} success`).join(', ');
+
+describe('the generated workflows of a stranger with two programs', { timeout: 900_000 }, () => {
+  beforeEach(({ skip }) => {
+    requireEngine(engine, skip);
+    if (missing !== undefined) skipOutsideCi(missing, skip);
+  });
+  afterAll(() => disposables.disposeAsync());
+
+  describe('whose tags name the program', () => {
+    let own: Repository;
+    let server: Workflow;
+
+    beforeAll(async () => {
+      if (!engine.available || missing !== undefined) return;
+      own = await repositoryOf(OWN);
+      server = await own.workflow('server');
+    }, 300_000);
+
+    it('release the program of the tag and no other', async () => {
+      const event = await own.push('agent', '1.0.0');
+      const agent = await own.workflow('agent');
+      expect([starts(agent, event), starts(server, event)]).toEqual([true, false]);
+      const pages = own.github.releases.length;
+      const run = await own.run(agent, event);
+      expect(failures(run)).toBe('');
+      expect(results(run)).toBe(all(IMAGE_ALONE));
+      const { digest } = job(run, 'docker').outputs;
+      expect(await own.tags('agent')).toMatchObject({ '1.0.0': digest, latest: digest });
+      expect(own.github.releases).toHaveLength(pages);
+    });
+  });
+});
