@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: variables of a Dockerfile, not of a template
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DockerfileError } from './errors.ts';
@@ -281,8 +282,18 @@ describe('readDockerfile', () => {
       'DOCKERFILE_SYNTAX',
       /:2: COPPY: is not an instruction/,
     ],
-    ['a base for each platform', 'FROM base-$TARGETARCH\nCOPY a /a\n', 'DOCKERFILE_REFUSED', /:1: FROM: TARGETARCH in the name/],
-    ['a base without a name', 'ARG A\nFROM $A\nCOPY a /a\n', 'DOCKERFILE_REFUSED', /:2: FROM: expected "scratch" or/],
+    [
+      'a base for each platform',
+      'FROM base-$TARGETARCH\nCOPY a /a\n',
+      'DOCKERFILE_REFUSED',
+      /:1: FROM: TARGETARCH in the name/,
+    ],
+    [
+      'a base without a name',
+      'ARG A\nFROM $A\nCOPY a /a\n',
+      'DOCKERFILE_REFUSED',
+      /:2: FROM: expected "scratch" or/,
+    ],
     [
       'a syntax line',
       '# syntax=docker/dockerfile:1\nFROM scratch\nCOPY a /a\n',
