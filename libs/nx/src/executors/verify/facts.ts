@@ -1,16 +1,11 @@
 import { existsSync } from 'node:fs';
 import { access, constants } from 'node:fs/promises';
 import { delimiter, join, resolve } from 'node:path';
-import {
-  hostPlatform,
-  PLATFORMS,
-  type Platform,
-  parsePlatforms,
-  qemuNameOf,
-} from '../../artifacts/platform.ts';
+import { PLATFORMS, type Platform, parsePlatforms, qemuNameOf } from '../../artifacts/platform.ts';
 import { sha256OfFile } from '../../files/hash.ts';
 import { checkEmulator, emulatorPath } from '../../lock/emulator.ts';
 import { CACHE_FOLDER, type Lock, readLock } from '../../lock/lock.ts';
+import { type Host, nativePlatform, thisHost } from '../../process/host.ts';
 import type { ProjectContext } from '../project-context.ts';
 import type { VerifyOptions } from './options.ts';
 import type { ExecutionFacts } from './plan.ts';
@@ -71,12 +66,11 @@ export type MachineFacts = Pick<ExecutionFacts, 'host' | 'related'>;
 export const machineOptions = ['platforms'] as const;
 
 /** Reads what this machine runs without an emulator, of the platforms given or of all. */
-export async function readMachineFacts({
-  platforms = PLATFORMS,
-}: {
-  readonly platforms?: readonly string[] | undefined;
-}): Promise<MachineFacts> {
-  const host = hostPlatform(process.platform, process.arch);
+export async function readMachineFacts(
+  { platforms = PLATFORMS }: { readonly platforms?: readonly string[] | undefined },
+  machine: Host = thisHost(),
+): Promise<MachineFacts> {
+  const host = nativePlatform(machine);
   const foreign = platforms.some((each) => each !== host);
   return { host, related: foreign ? await relatedPlatforms(host) : new Set() };
 }
