@@ -10,6 +10,7 @@ import {
   type Outcome,
   renamedMessages,
   requestRows,
+  sharedInitMessages,
   sharedMessages,
 } from '../testing/go-program.ts';
 import { MonitorProcess, type RunResult, runMonitor, Scratch } from '../testing/monitor-process.ts';
@@ -66,6 +67,18 @@ function expectDocumented({ go, ours, see }: { go: unknown; ours: unknown; see?:
   else expect(migration).toContain(see ?? 'a line in docs/migration.md');
 }
 
+/** The first line of each message has at least these fields, and docs/migration.md promises it. */
+function expectFields(
+  lines: readonly { readonly msg: string }[],
+  wanted: Readonly<Record<string, readonly string[]>>,
+): void {
+  for (const [message, fields] of Object.entries(wanted)) {
+    const found = Object.keys(lines.find(({ msg }) => msg === message) ?? {});
+    expect(found, message).toEqual(expect.arrayContaining(['time', 'level', 'msg', ...fields]));
+    expect(migration).toContain(`\`${message}\``);
+  }
+}
+
 describe('a configuration with', () => {
   it.each(configRows)('$title is $ours, and by the Go program $go', (row) => {
     const port = (taken.address() as { port: number }).port;
@@ -120,7 +133,10 @@ describe('the log', () => {
     await using watched = await MonitorProcess.start(executable, own, {
       ...timing,
       logLevel: 'debug',
-      mounts: [{ path: own.mount('good') }, { path: join(own.path, 'bad') }],
+      mounts: [
+        { path: own.mount('good'), name: 'good' },
+        { path: join(own.path, 'bad'), name: 'bad' },
+      ],
     });
     await watched.untilStatus('healthy', 0);
     await watched.untilStatus('degraded', 1);
@@ -128,7 +144,7 @@ describe('the log', () => {
     watched.signal('SIGTERM');
     await watched.exited;
     const lines = watched.log();
-    expect(lines.map(({ msg }) => msg)).toEqual(expect.arrayContaining([...sharedMessages]));
+    expectFields(lines, sharedMessages);
     const line = (msg: string) => lines.find((candidate) => candidate.msg === msg);
     expect(line('mount registered')).toMatchObject({
       level: 'info',
@@ -149,6 +165,21 @@ describe('the log', () => {
       status: 503,
       result: 'not_ready',
     });
+  });
+
+  it('says in init container mode, too, what queries on it look for', () => {
+    using own = new Scratch();
+    const mounts = [
+      { path: own.mount('good'), name: 'good' },
+      { path: join(own.path, 'bad'), name: 'bad' },
+    ];
+    const config = own.write('init.json', JSON.stringify({ mounts }));
+    const { stdout, stderr } = runMonitor(executable, ['--init-container-mode', '--config', config]);
+    const lines = `${stdout}${stderr}`.trimEnd().split('\n');
+    expectFields(
+      lines.map((line) => JSON.parse(line) as { readonly msg: string }),
+      sharedInitMessages,
+    );
   });
 
   it.each(Object.entries(renamedMessages))('says “%s” in other words: “%s”', (theirs, ours) => {

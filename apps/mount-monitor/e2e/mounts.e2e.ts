@@ -177,7 +177,7 @@ describe('a real WebDAV mount', () => {
     await expectToEnd(watched);
   });
 
-  onRclone('whose daemon was killed is not_connected, and heals when mounted anew', async () => {
+  onRclone('whose daemon was killed is not_connected, and heals when mounted again', async () => {
     using scratch = new Scratch();
     await using mount = await RcloneMount.mount(scratch, 'r');
     const watched = await watch('daemon killed', scratch, mount);
@@ -196,7 +196,7 @@ describe('a real WebDAV mount', () => {
     await expectToEnd(watched);
   });
 
-  onRclone('that was lazily unmounted is missing and not_mounted, and heals when mounted anew', async () => {
+  onRclone('that was lazily unmounted is missing and not_mounted, and heals when mounted again', async () => {
     using scratch = new Scratch();
     await using mount = await RcloneMount.mount(scratch, 'r');
     const watched = await watch('lazily unmounted', scratch, mount);

@@ -3,7 +3,7 @@ import { unblockedOutput } from './output.ts';
 
 /** Severities, lowest first. */
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
-/** One JSON object a line, or logfmt. */
+/** One JSON object per line, or logfmt. */
 export const logFormats = ['json', 'text'] as const;
 
 export type LogLevel = (typeof logLevels)[number];

@@ -19,7 +19,7 @@ import { WatchdogLink } from './watchdog-link.ts';
  * How many times later than usual code is compiled to machine code. The monitor waits more than it works, and what is
  * compiled and its compiler take 5 MB; only an endpoint asked ten thousands of times is worth it.
  */
-const reluctance = 500;
+const compileThresholdFactor = 500;
 
 /** How long the watchdog's request under way may hold up the exit, in ms. */
 const watchdogCloseMs = 2000;
@@ -29,7 +29,7 @@ const watchdogCloseMs = 2000;
  * throws the configuration's problems.
  */
 export async function startSidecar(source: ConfigSource): Promise<number | undefined> {
-  compileLater(reluctance);
+  compileLater(compileThresholdFactor);
   const loaded = await loadConfig(source);
   const { config } = loaded;
   const log = createLogger(config.logLevel, config.logFormat);

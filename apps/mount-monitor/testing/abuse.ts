@@ -1,8 +1,8 @@
 import { connect, type Socket } from 'node:net';
 
 /**
- * A program of its own that abuses a server: `node abuse.ts NAME PORT`. It prints `started` once the abuse is on, and
- * goes on until it is killed.
+ * A program of its own that abuses a server: `node abuse.ts NAME PORT [ADDRESS]`, from an address of the loopback. It prints
+ * `started` once the abuse is on, and goes on until it is killed.
  */
 type Abuse = (open: Open) => void;
 type Open = (
@@ -147,8 +147,8 @@ export const abuses: Readonly<Record<string, Abuse>> = {
     times(10, (index) => keep(open, 100, () => undefined, { from: `127.0.1.${index + 1}` })),
 };
 
-function run(name: string, port: number): void {
-  const open: Open = (onOpen, { read = true, from } = {}) => {
+function run(name: string, port: number, address: string | undefined): void {
+  const open: Open = (onOpen, { read = true, from = address } = {}) => {
     const socket = connect({
       host: '127.0.0.1',
       port,
@@ -173,5 +173,5 @@ function run(name: string, port: number): void {
   setInterval(() => undefined, 1000);
 }
 
-const [, program, name, port] = process.argv;
-if (program?.endsWith('/abuse.ts') === true && name !== undefined) run(name, Number(port));
+const [, program, name, port, address] = process.argv;
+if (program?.endsWith('/abuse.ts') === true && name !== undefined) run(name, Number(port), address);

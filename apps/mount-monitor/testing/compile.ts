@@ -20,7 +20,7 @@ const given = process.env.MOUNT_MONITOR_EXECUTABLE;
 export const compiledVersion =
   given === undefined ? '9.8.7' : (process.env.RELEASE_VERSION?.replace(/^v/, '') ?? '0.0.0-dev');
 
-/** Where this process's executable is. Each project of a run loads this module anew. */
+/** Where this process's executable is. Each project of a run loads this module again. */
 const shared = globalThis as { mountMonitorFolder?: string };
 
 /** Compiles the executable once a run, with the flags of the release, into a folder of its own. */

@@ -1,5 +1,5 @@
 /**
- * What cscheib/debrid-mount-monitor at 5f455ae does, as it was seen to do and as its sources say, and what this program
+ * What cscheib/debrid-mount-monitor at 5f455ae does, as it was seen to do when it ran with every row, and what this program
  * does beside it. Where the two differ, `see` is in docs/migration.md, word for word.
  */
 export type Outcome = 'accepted' | 'refused' | 'usage' | 'help';
@@ -29,7 +29,13 @@ export const configRows: readonly ConfigRow[] = [
   { title: 'a duration as number', config: { checkInterval: 30 }, ...refused },
   { title: 'a duration without unit', config: { checkInterval: '30' }, ...refused },
   { title: 'an empty duration', config: { checkInterval: '' }, ...refused },
-  { title: 'a null duration', config: { checkInterval: null }, ...accepted },
+  {
+    title: 'a null duration',
+    config: { checkInterval: null },
+    go: 'refused',
+    ours: 'accepted',
+    see: '`null` for a duration',
+  },
   { title: 'an interval too short', config: { checkInterval: '999ms', readTimeout: '100ms' }, ...refused },
   {
     title: 'an interval of zero',
@@ -215,7 +221,7 @@ export interface RequestRow {
   readonly see?: string;
 }
 
-const more = 'also `/healthz/self`, `/version`, `/metrics`, a status page at `/`; GET and HEAD';
+const more = 'also `/healthz/self`, `/metrics`, a status page at `/`; GET and HEAD';
 const same = (method: string, target: string, status: number): RequestRow => ({
   method,
   target,
@@ -235,6 +241,7 @@ export const requestRows: readonly RequestRow[] = [
   same('GET', '/healthz/live', 200),
   same('GET', '/healthz/ready', 200),
   same('GET', '/healthz/status', 200),
+  same('GET', '/version', 200),
   same('GET', '/healthz/live?a=b', 200),
   same('GET', '/healthz/%6Cive', 200),
   same('GET', '//healthz/live', 301),
@@ -246,25 +253,44 @@ export const requestRows: readonly RequestRow[] = [
   other('HEAD', '/healthz/live', 405, 200),
   other('GET', '/', 404, 200),
   other('GET', '/metrics', 404, 200),
-  other('GET', '/version', 404, 200),
   other('GET', '/healthz/self', 404, 200),
 ];
 
-/** Messages that stand in both logs. */
-export const sharedMessages = [
-  'configuration loaded',
-  'starting mount monitor',
-  'mount registered',
-  'watchdog disabled by configuration',
-  'http server started',
-  'health check passed',
-  'health check failed',
-  'mount state changed',
-  'probe request',
-  'received shutdown signal',
-  'monitor shutting down',
-  'shutdown complete',
-] as const;
+/** Messages that stand in both logs, with the Go program's fields of each; they are here, too. */
+export const sharedMessages: Readonly<Record<string, readonly string[]>> = {
+  'configuration loaded': ['source', 'mounts'],
+  'starting mount monitor': [
+    'version',
+    'check_interval',
+    'read_timeout',
+    'shutdown_timeout',
+    'failure_threshold',
+    'http_port',
+    'log_level',
+    'log_format',
+    'canary_file',
+    'watchdog_enabled',
+    'watchdog_restart_delay',
+  ],
+  'mount registered': ['name', 'path', 'check_type', 'failureThreshold', 'canary'],
+  'watchdog disabled by configuration': [],
+  'http server started': ['port'],
+  'health check passed': ['path', 'success', 'duration', 'status', 'name'],
+  'health check failed': ['path', 'success', 'duration', 'status', 'name', 'error'],
+  'mount state changed': ['path', 'previous_state', 'new_state', 'trigger', 'name'],
+  'probe request': ['endpoint', 'status', 'result'],
+  'received shutdown signal': ['signal'],
+  'monitor shutting down': [],
+  'shutdown complete': [],
+};
+
+/** The same in init container mode. */
+export const sharedInitMessages: Readonly<Record<string, readonly string[]>> = {
+  'running in init-container mode': ['version', 'mounts'],
+  'mount check passed': ['name', 'path', 'duration'],
+  'mount check failed': ['name', 'path', 'error', 'duration'],
+  'one or more mount checks failed': ['count'],
+};
 
 /** The Go program's messages that have other words here. */
 export const renamedMessages: Readonly<Record<string, string>> = {

@@ -24,7 +24,8 @@ async function until(what: string, holds: () => boolean, process?: ChildProcess)
   }
 }
 
-function isMounted(path: string): boolean {
+/** Whether the mount table has this path. */
+export function isMounted(path: string): boolean {
   return readFileSync('/proc/self/mountinfo', 'utf8').includes(` ${path} `);
 }
 
@@ -137,7 +138,7 @@ export class RcloneMount implements AsyncDisposable {
     await end(this.#daemon);
   }
 
-  /** Mounts anew at the same path. */
+  /** Mounts again at the same path. */
   async remount(): Promise<void> {
     await end(this.#daemon);
     detach(this.path);

@@ -1,6 +1,7 @@
 import { chmod, link, readdir, rename, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readDocument, readImageLayout } from '@prebuilt/oci';
+import { startFakeRegistry } from '@prebuilt/testing/registry';
 import { execa } from 'execa';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -12,6 +13,8 @@ import {
   SAMPLE_DOCKERFILE,
   type SampleRelease,
 } from '../testing/release-workspace.ts';
+import { ALPINE, DEBIAN, DISTROLESS, makeBase, putBase } from '../testing/sample-base.ts';
+import { FROM_SCRATCH, textOf } from '../testing/sample-dockerfiles.ts';
 
 await useRealEngine();
 
@@ -223,7 +226,14 @@ describe('both builders make the same image', () => {
   });
 });
 
-const segment = fc.constantFrom('a', 'b', 'lib', 'a-b', 'é', 'opt');
+// One platform is enough for what does not depend on it.
+describe('both builders make the same image of a Dockerfile as people write it,', () => {
+  it.each(FROM_SCRATCH)('with $title', async (sample) => {
+    await expectParity({ platforms: ['linux/amd64'], ...sample.sample, dockerfile: textOf(sample) });
+  });
+});
+
+const segment = fc.constantFrom('a', 'b', 'lib', 'a-b', 'é', 'opt', 'bin', 'etc');
 const absolute = fc.array(segment, { minLength: 1, maxLength: 3 }).map((parts) => `/${parts.join('/')}`);
 const target = fc.oneof(
   absolute,
@@ -260,15 +270,30 @@ const describing = fc.oneof(
   ),
   fc.constantFrom('USER 1000', 'USER 7:8', 'WORKDIR /w/x', 'WORKDIR y', 'WORKDIR /lib', 'HEALTHCHECK CMD x'),
 );
+/** Bases by the name that stands for each in a Dockerfile until a registry has it. */
+const BASES = {
+  'distroless-like': makeBase({ layers: DISTROLESS, config: { User: '65532', WorkingDir: '/home/nonroot' } }),
+  'alpine-like': makeBase({
+    layers: ALPINE,
+    config: { Env: ['A=of the base'], Cmd: ['/bin/sh'] },
+    docker: true,
+  }),
+  'debian-like': makeBase({ layers: DEBIAN, config: { Shell: ['/bin/bash', '-c'] }, compression: 'zstd' }),
+};
+const from = fc.constantFrom('scratch', ...Object.keys(BASES));
 const aDockerfile = fc
-  .tuple(copy, fc.array(fc.oneof(copy, describing), { maxLength: 10 }))
-  .map(([first, rest]) => ['FROM scratch', ARCH, first, ...rest, ''].join('\n'));
+  .tuple(from, copy, fc.array(fc.oneof(copy, describing), { maxLength: 10 }))
+  .map(([image, first, rest]) => [`FROM ${image}`, ARCH, first, ...rest, ''].join('\n'));
 
 describe('both builders agree on any Dockerfile of accepted instructions', () => {
   it('that it makes the same image, or that a path conflicts', { timeout: 600_000 }, async () => {
+    await using registry = await servedBases();
     let built = 0;
     await fc.assert(
-      fc.asyncProperty(aDockerfile, async (dockerfile) => {
+      fc.asyncProperty(aDockerfile, async (text) => {
+        const dockerfile = text.replace(/^FROM (\S+-like)/, (_, name: keyof typeof BASES) => {
+          return `FROM ${registry.host}/${name}@${BASES[name].digest}`;
+        });
         const workspace = await releaseWorkspace({ dockerfile, runtime, platforms: ['linux/amd64'] });
         try {
           const own = await build(workspace, 'daemonless').catch((error: unknown) => error);
@@ -290,6 +315,12 @@ describe('both builders agree on any Dockerfile of accepted instructions', () =>
     expect(built).toBeGreaterThan(10);
   });
 });
+
+async function servedBases(): Promise<AsyncDisposable & { readonly host: string }> {
+  const registry = await startFakeRegistry();
+  for (const [name, base] of Object.entries(BASES)) putBase(registry, name, base);
+  return { host: registry.host, [Symbol.asyncDispose]: () => registry.close() };
+}
 
 // What buildx says where nothing of this plugin comes before it.
 async function bareBuildx(workspace: ReleaseWorkspace): Promise<string> {

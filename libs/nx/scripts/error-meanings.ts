@@ -21,7 +21,8 @@ export const ERRORS: Readonly<
       'Build again with `build-binaries`. Where the files came as an artifact of CI, pack them as a tar: artifacts lose the executable bit.',
   },
   BASE_IMAGE: {
-    means: 'No image can be built upon the image that `FROM` names, or it is not what its registry says it is.',
+    means:
+      'No image can be built upon the image that `FROM` names, or it is not what its registry says it is.',
     action: 'The message names what was expected of the base. Name another one, or another digest of it.',
   },
   BUILDER: {
@@ -79,11 +80,15 @@ export const ERRORS: Readonly<
   },
   INVALID_RECORD: {
     means: '`publish/record.json` cannot be read.',
-    action: 'Run `docker-publish` again: it publishes nothing twice and writes the record anew.',
+    action: 'Run `docker-publish` again: it publishes nothing twice and rewrites the record.',
   },
   INVALID_REPORT: {
     means: 'A report of `verify` cannot be read.',
     action: 'Run `verify` again.',
+  },
+  INVALID_SIGNATURE: {
+    means: 'The signature of the checksums is of other checksums, or cannot be read.',
+    action: 'It belongs to another build: release those bytes, or give the new ones a new version.',
   },
   INVALID_TAG: {
     means: 'The version makes a tag that is longer than the 128 characters that registries allow.',

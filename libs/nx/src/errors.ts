@@ -32,6 +32,7 @@ export type PrebuiltErrorCode =
   | 'SBOM'
   | 'SEVERAL_VERSION_TAGS'
   | 'SIGN'
+  | 'INVALID_SIGNATURE'
   | 'SYSROOT'
   | 'SYSROOT_INTEGRITY'
   | 'SYSROOT_UNAVAILABLE'

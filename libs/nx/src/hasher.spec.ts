@@ -6,6 +6,8 @@ import { promisify } from 'node:util';
 import type { HasherContext, ProjectGraph, Task, TaskGraph } from '@nx/devkit';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { REPOSITORY } from '../testing/fixture-workspace.ts';
+import { sampleManifest } from '../testing/sample-manifest.ts';
+import { formatManifest } from './artifacts/manifest.ts';
 import { hostPlatform } from './artifacts/platform.ts';
 import { artifactsOf, hashTask } from './hasher.ts';
 import { emulatorPath } from './lock/emulator.ts';
@@ -411,5 +413,63 @@ esac
     const [one, other] = [await keys(), await keys()];
     expect(one['build-binaries']).not.toBe(other['build-binaries']);
     expect(one.verify).toBe(other.verify);
+  });
+
+  it('follow the emulators of the platforms that were built alone, once a build is there', async () => {
+    await mkdir(at('dist/bin'), { recursive: true });
+    await writeFile(at('dist/bin/manifest.json'), formatManifest(sampleManifest));
+    const before = await keys();
+    await writeFile(at('bin/qemu-s390x'), 'x', { mode: 0o755 });
+    const other = await keys();
+    await rm(at('bin/qemu-s390x'));
+    await rm(at('dist'), { recursive: true });
+    expect(other).toEqual(before);
+  });
+
+  it('ask docker once for all images of a run, beside its first task, and again after two seconds', async () => {
+    const names = ['one', 'two'];
+    const tasks = names.flatMap((project) =>
+      (['verify', 'docker-release'] as const).map((target): Task => {
+        return { ...PLAIN_TASK, id: `${project}:${target}`, target: { project, target } };
+      }),
+    );
+    const data = (root: string) => ({
+      root,
+      targets: Object.fromEntries(
+        TARGETS.map((name) => [name, { executor: `@prebuilt/nx:${name}`, options: {} }]),
+      ),
+    });
+    const context = {
+      hasher: {
+        hashTask: async () => ({ value: 'nx', details: { command: '', nodes: {} } }),
+        hashTasks: async () => [],
+      },
+      taskGraph: {
+        roots: [],
+        tasks: Object.fromEntries(tasks.map((task) => [task.id, task])),
+        dependencies: {},
+        continuousDependencies: {},
+      },
+      projectGraph: {
+        dependencies: {},
+        nodes: Object.fromEntries(
+          names.map((name) => [name, { type: 'app' as const, name, data: data(`apps/${name}`) }]),
+        ),
+      },
+    };
+    await writeFile(at('bin/docker'), `#!/bin/sh\necho "$1" >> ${at('asked')}\n`, { mode: 0o755 });
+    const asked = async () =>
+      (await readFile(at('asked'), 'utf8').catch(() => '')).split('\n').filter(Boolean).sort();
+    const now = vi.spyOn(performance, 'now').mockReturnValue(0);
+    await hashTask(tasks[0] as Task, context, root);
+    await vi.waitFor(async () => expect(await asked()).toEqual(['buildx', 'info']), 10_000);
+    for (const task of tasks) await hashTask(task, context, root);
+    expect(await asked()).toEqual(['buildx', 'info']);
+    now.mockReturnValue(2_001);
+    for (const task of tasks) await hashTask(task, context, root);
+    expect(await asked()).toEqual(['buildx', 'buildx', 'info', 'info']);
+    now.mockRestore();
+    await rm(at('asked'));
+    await docker();
   });
 });

@@ -51,6 +51,7 @@ describe('createNodes', () => {
       'build-binaries',
       'verify',
       'docker-release',
+      'docker-load',
       'sbom',
       'plan',
       'github-draft',
@@ -75,6 +76,11 @@ describe('createNodes', () => {
       inputs: [{ dependentTasksOutputFiles: '**/*.json' }],
       outputs: ['{workspaceRoot}/dist/apps/server/oci'],
       options: { inputPath: 'dist/apps/server/bin', verifyPath: 'dist/apps/server/verify' },
+    });
+    expect(project?.targets['docker-load']).toMatchObject({
+      cache: false,
+      dependsOn: ['docker-release'],
+      options: { image: 'server', inputPath: 'dist/apps/server/oci' },
     });
     expect(project?.targets['docker-publish']).toMatchObject({
       cache: false,

@@ -8,8 +8,6 @@ import { type Read, readConfiguration, readPluginOptions } from './configuration
 import { RELEASE_TAG } from './configuration/target-names.ts';
 import { inferTargets, outputFolders, programName, refusedTargets } from './configuration/targets.ts';
 import { projectFolder, resolveToolchain } from './configuration/toolchain.ts';
-import { writeJobSummary } from './github/job-summary.ts';
-import { summariseTasks } from './github/task-summary.ts';
 import { PACKAGE } from './package.ts';
 import { namesVersionActions, type ReleaseConfiguration } from './version/release-config.ts';
 
@@ -175,6 +173,12 @@ function findClashes(projects: readonly Project[]): ReadonlyMap<string, readonly
  * https://nx.dev/docs/extending-nx/task-running-lifecycle
  */
 export const postTasksExecution: PostTasksExecution = async (_, { taskResults }) => {
+  // Loaded only there: every run of Nx waits for this file.
+  if (!process.env.GITHUB_STEP_SUMMARY) return;
+  const [{ writeJobSummary }, { summariseTasks }] = await Promise.all([
+    import('./github/job-summary.ts'),
+    import('./github/task-summary.ts'),
+  ]);
   const summary = summariseTasks(Object.values(taskResults).map(({ task, status }) => ({ ...task, status })));
   // Nx ends its own report without an empty line.
   if (summary !== undefined) await writeJobSummary(`\n${summary}`);

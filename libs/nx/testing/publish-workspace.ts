@@ -85,32 +85,40 @@ export async function publishWorkspace(sample: PublishSample): Promise<PublishWo
     get index() {
       return built.index;
     },
-    options: (image, more = {}) => ({
-      image,
-      inputPath: 'dist/oci',
-      binPath: 'dist/bin',
-      verifyPath: 'dist/verify',
-      dockerfile: 'Dockerfile.release',
-      sbomPath: 'dist/sbom',
-      sbom: true,
-      requireSbom: false,
-      outputPath: 'dist/publish',
-      tagSpellings: ['plain', 'v'],
-      tagLatest: 'auto',
-      allowRetag: false,
-      sign: false,
-      requireSignature: false,
-      plainHttp: false,
-      concurrency: 4,
-      dryRun: false,
-      json: false,
-      ...more,
-    }),
+    options: publishOptions,
     release: async (next) => {
       built = await release(next);
     },
     leftovers: () => readdir(join(root, 'dist/publish')).catch(() => []),
     remove: () => rm(root, { recursive: true, force: true }),
+  };
+}
+
+/** The options of a publish whose folders are at their usual places. */
+export function publishOptions(
+  image: string,
+  more: Partial<DockerPublishOptions> = {},
+): DockerPublishOptions {
+  return {
+    image,
+    inputPath: 'dist/oci',
+    binPath: 'dist/bin',
+    verifyPath: 'dist/verify',
+    dockerfile: 'Dockerfile.release',
+    sbomPath: 'dist/sbom',
+    sbom: true,
+    requireSbom: false,
+    outputPath: 'dist/publish',
+    tagSpellings: ['plain', 'v'],
+    tagLatest: 'auto',
+    allowRetag: false,
+    sign: false,
+    requireSignature: false,
+    plainHttp: false,
+    concurrency: 4,
+    dryRun: false,
+    json: false,
+    ...more,
   };
 }
 
@@ -185,10 +193,11 @@ async function pack(root: string, manifest: Manifest): Promise<Descriptor> {
   const layout = join(root, 'dist/oci');
   const blobs = await createImageLayout(layout);
   const dockerfile = 'Dockerfile.release';
+  const inputPath = join(root, 'dist/bin');
   const inputs = {
     manifest,
-    sources: await readImageSources(root, dockerfile),
-    inputPath: join(root, 'dist/bin'),
+    sources: await readImageSources(root, dockerfile, { manifest, inputPath }),
+    inputPath,
     historyFormat: 'moby-28',
   } as const;
   const images: Descriptor[] = [];

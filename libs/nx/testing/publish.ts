@@ -17,7 +17,7 @@ let running = 0;
 
 /** Runs the executor in this process and collects its output; several may run at once. */
 export async function publish(
-  workspace: PublishWorkspace,
+  workspace: Pick<PublishWorkspace, 'root' | 'environment' | 'options'>,
   image: string,
   more: Partial<DockerPublishOptions> = {},
   dependencies: PublishDependencies = {},

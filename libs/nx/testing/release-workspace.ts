@@ -20,7 +20,7 @@ import type { FetchArchive } from '../src/lock/debian-package.ts';
 import { EMPTY_LOCK, type Lock } from '../src/lock/lock.ts';
 import { serveArchives } from './debian-archive.ts';
 
-/** A file of a runtime folder; the mode is 0644 unless told. */
+/** A file of a runtime folder; the mode defaults to 0644. */
 export interface SampleFile {
   readonly content: string;
   readonly mode?: '0644' | '0755';
@@ -30,7 +30,7 @@ export interface SampleFile {
 export interface SampleRelease {
   readonly dockerfile: string;
   readonly platforms?: readonly string[];
-  /** The executable of every platform; a line that names the platform unless told. */
+  /** The executable of every platform; defaults to a line that names the platform. */
   readonly executable?: Uint8Array;
   /** The runtime folder of every platform, by inner path. */
   readonly runtime?: Readonly<Record<string, SampleFile>>;

@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { engineEnvironment, requireEngine } from '@prebuilt/testing/engine';
 import { afterAll, beforeAll, beforeEach } from 'vitest';
 import { readReleaseFacts } from '../src/executors/docker-release/facts.ts';
@@ -8,6 +9,7 @@ import {
   type ReleaseProgress,
   runDockerRelease,
 } from '../src/executors/docker-release/run.ts';
+import type { BaseReading } from '../src/image/base/read-bases.ts';
 import { dockerfileOf } from '../src/image/release-images.ts';
 import type { ReleaseWorkspace } from './release-workspace.ts';
 
@@ -16,23 +18,25 @@ export interface ReleaseChanges {
   readonly plan?: (plan: DockerReleasePlan) => DockerReleasePlan;
   readonly dockerfile?: Buffer;
   readonly progress?: Partial<ReleaseProgress>;
+  /** How a base is read. */
+  readonly reading?: BaseReading;
 }
 
 /** Runs docker-release's steps in this process, without the executor's words and its way to report errors. */
 export async function release(
   workspace: ReleaseWorkspace,
   more: Partial<DockerReleaseOptions> = {},
-  { plan: change = (plan) => plan, dockerfile, progress = {} }: ReleaseChanges = {},
+  { plan: change = (plan) => plan, dockerfile, progress = {}, reading }: ReleaseChanges = {},
 ): Promise<{ readonly plan: DockerReleasePlan; readonly image: DockerRelease }> {
-  const options = workspace.options(more);
-  const read = await readReleaseFacts(options, workspace.root);
-  const sources = dockerfile === undefined ? read.sources : { ...read.sources, dockerfile };
-  const facts = { ...read, sources };
+  const given = dockerfile === undefined ? {} : { dockerfile: 'Dockerfile.given' };
+  if (dockerfile !== undefined) await writeFile(workspace.path('Dockerfile.given'), dockerfile);
+  const options = workspace.options({ ...more, ...given });
+  const facts = await readReleaseFacts(options, workspace.root, { progress: () => undefined, ...reading });
   const plan = change(planDockerRelease(options, workspace.root, facts));
   const silent: ReleaseProgress = { line: () => undefined, layer: () => undefined };
   return {
     plan,
-    image: await runDockerRelease(plan, dockerfileOf(sources, facts.manifest.manifest), {
+    image: await runDockerRelease(plan, dockerfileOf(facts.sources, facts.manifest.manifest), {
       ...silent,
       ...progress,
     }),

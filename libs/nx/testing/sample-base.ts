@@ -21,7 +21,7 @@ export interface SampleBase {
   /** From the lowest up. */
   readonly layers: readonly (readonly BaseFile[])[];
   /** The `config` object of its configuration. */
-  readonly config?: object;
+  readonly config?: object | null;
   /** Members of its configuration beside that object. */
   readonly more?: object;
   readonly compression?: Compression;
@@ -31,7 +31,11 @@ export interface SampleBase {
   readonly single?: boolean;
   /** An attestation beside each image, as BuildKit puts it into an index. */
   readonly attestations?: boolean;
-  readonly platforms?: readonly { readonly architecture: string; readonly os: string; readonly variant?: string }[];
+  readonly platforms?: readonly {
+    readonly architecture: string;
+    readonly os: string;
+    readonly variant?: string;
+  }[];
 }
 
 /** A base as a registry holds it. */
@@ -45,10 +49,90 @@ export interface MadeBase {
 /** Older than any source date of a sample. */
 export const BASE_TIME = 1_600_000_000;
 
+/** As distroless images are made: folders that stand alone, users by name, links into the certificates. */
+export const DISTROLESS: readonly (readonly BaseFile[])[] = [
+  [
+    { path: 'etc/' },
+    {
+      path: 'etc/passwd',
+      content: 'root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532::/home/nonroot:/x\n',
+    },
+    { path: 'etc/group', content: 'root:x:0:\nnonroot:x:65532:\ntape:x:26:\n' },
+    { path: 'home/' },
+    { path: 'home/nonroot/', mode: '700', uid: 65532, gid: 65532 },
+    { path: 'tmp/', mode: '1777' },
+  ],
+  [
+    { path: 'etc/ssl/certs/ca-certificates.crt', content: 'certificates' },
+    { path: 'usr/', mtime: 1_900_000_000 },
+    { path: 'usr/share/zoneinfo/Europe/Berlin', content: 'zone' },
+  ],
+];
+
+/** As Alpine is made: one layer, programs that are links to one. */
+export const ALPINE: readonly (readonly BaseFile[])[] = [
+  [
+    { path: 'bin/' },
+    { path: 'bin/busybox', content: 'busybox', mode: '755' },
+    { path: 'bin/sh', target: '/bin/busybox' },
+    { path: 'etc/' },
+    {
+      path: 'etc/passwd',
+      content: 'root:x:0:0:root:/root:/bin/sh\nguest:x:405:100:guest:/dev/null:/sbin/nologin\n',
+    },
+    { path: 'etc/group', content: 'root:x:0:root\nusers:x:100:games\n' },
+    { path: 'lib/', gid: 5 },
+    { path: 'lib/libc.so.6', content: 'musl', mode: '755' },
+    { path: 'usr/' },
+    { path: 'usr/local/' },
+    { path: 'usr/local/bin/', mode: '2755' },
+    { path: 'var/' },
+    { path: 'var/run', target: '../run' },
+    { path: 'run/' },
+    { path: 'old', content: 'gone with the next layer' },
+  ],
+];
+
+/** As Debian is made: /bin and /lib are links, later layers take away and replace. */
+export const DEBIAN: readonly (readonly BaseFile[])[] = [
+  [
+    { path: 'bin', target: 'usr/bin' },
+    { path: 'lib', target: 'usr/lib' },
+    { path: 'etc/' },
+    { path: 'etc/alternatives/' },
+    { path: 'etc/passwd', content: 'root:x:0:0:root:/root:/bin/bash\nwww-data:x:33:33::/var/www:/x\n' },
+    { path: 'etc/group', content: 'root:x:0:\nwww-data:x:33:\nstaff:x:50:\n' },
+    { path: 'opt/' },
+    { path: 'opt/a/' },
+    { path: 'opt/a/b/' },
+    { path: 'opt/a/b/file', content: 'x' },
+    { path: 'srv/', uid: 7 },
+    { path: 'usr/' },
+    { path: 'usr/bin/' },
+    { path: 'usr/bin/bash', content: 'bash', mode: '755' },
+    { path: 'usr/bin/sh', target: 'bash' },
+    { path: 'usr/lib/' },
+    { path: 'usr/local/' },
+    { path: 'usr/local/bin/' },
+    { path: 'var/' },
+    { path: 'var/lock', target: '/run/lock' },
+  ],
+  [
+    { path: 'opt/', mtime: 1_600_000_001 },
+    { path: 'opt/a/', mtime: 1_600_000_002 },
+    { path: 'opt/a/.wh.b' },
+    { path: 'etc/', mode: '711' },
+    { path: 'etc/hostname', content: 'host', mode: '600' },
+    { path: 'srv/', uid: 7 },
+    { path: 'srv/.wh..wh..opq' },
+    { path: 'srv/new', content: 'new' },
+  ],
+];
+
 const AMD64 = { architecture: 'amd64', os: 'linux' };
 const ARM64 = { architecture: 'arm64', os: 'linux', variant: 'v8' };
 
-/** Makes a base of linux/amd64 and linux/arm64, unless told. */
+/** Makes a base of the given platforms, which default to linux/amd64 and linux/arm64. */
 export function makeBase(sample: SampleBase): MadeBase {
   const { docker = false, compression = 'gzip', platforms = [AMD64, ARM64] } = sample;
   const manifests: { descriptor: Descriptor; bytes: Buffer }[] = [];
@@ -60,16 +144,21 @@ export function makeBase(sample: SampleBase): MadeBase {
   };
   const tars = sample.layers.map(layerOf);
   const type = `application/vnd.docker.image.rootfs.diff.tar${compression === 'none' ? '' : `.${compression}`}`;
-  const own = { none: MEDIA_TYPES.layer, gzip: MEDIA_TYPES.layerGzip, zstd: MEDIA_TYPES.layerZstd }[compression];
+  const own = { none: MEDIA_TYPES.layer, gzip: MEDIA_TYPES.layerGzip, zstd: MEDIA_TYPES.layerZstd }[
+    compression
+  ];
   const layers = tars.map((tar) => put(blobs, compressed(tar, compression), docker ? type : own));
   const images = (sample.single ? platforms.slice(0, 1) : platforms).map((platform) => {
     const config = {
       ...platform,
       created: '2020-09-13T12:26:40Z',
-      config: sample.config ?? {},
-      history: tars.map((_, index) => ({ created: '2020-09-13T12:26:40Z', created_by: `layer ${index + 1}` })),
-      ...sample.more,
+      config: sample.config === undefined ? {} : sample.config,
+      history: tars.map((_, index) => ({
+        created: '2020-09-13T12:26:40Z',
+        created_by: `layer ${index + 1}`,
+      })),
       rootfs: { type: 'layers', diff_ids: tars.map(digestOf) },
+      ...sample.more,
     };
     const named = put(
       blobs,
@@ -87,7 +176,9 @@ export function makeBase(sample: SampleBase): MadeBase {
   const attestations = (sample.attestations ? images : []).map((image) => ({
     ...put(
       manifests,
-      Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MEDIA_TYPES.manifest, config: image, layers: [] })),
+      Buffer.from(
+        JSON.stringify({ schemaVersion: 2, mediaType: MEDIA_TYPES.manifest, config: image, layers: [] }),
+      ),
       MEDIA_TYPES.manifest,
     ),
     annotations: {

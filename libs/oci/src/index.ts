@@ -30,6 +30,7 @@ export { type ReadEntry, type ReadLayerOptions, readLayer } from './layer/layer-
 export {
   type LayerEntry,
   type LayerOptions,
+  tarBlocks,
   type WrittenLayer,
   writeLayer,
 } from './layer/layer-writer.ts';
@@ -73,6 +74,7 @@ export {
   type ImageReference,
   type ImageRepository,
   isLoopback,
+  isTag,
   parseImageReference,
   parseImageRepository,
 } from './reference.ts';

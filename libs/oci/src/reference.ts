@@ -55,7 +55,7 @@ export function parseImageReference(text: string): ImageReference {
   const isHub = registry === DOCKER_HUB || registry === 'index.docker.io';
   const repository = isHub && !path.includes('/') ? `library/${path}` : path;
   if (!REPOSITORY.test(repository) || repository.length > 255) {
-    throw invalid(text, 'a repository of lower-case names parted by "/"');
+    throw invalid(text, 'a repository of lower-case names separated by "/"');
   }
   return { registry: isHub ? DOCKER_HUB : registry, repository, tag, digest };
 }

@@ -56,7 +56,7 @@ export type BenchEngine = Readonly<Record<keyof EngineEnvironment, string>>;
 /** Where a benchmark works. */
 export interface BenchContext {
   readonly workspaceRoot: string;
-  /** For files that live as long as the run, inside the workspace; made anew for each benchmark. */
+  /** For files that live as long as the run, inside the workspace; made afresh for each benchmark. */
   readonly scratch: string;
   readonly progress: (line: string) => void;
   /** The engine that is up, else one started for the run. Throws PREREQUISITE where it can't be. */

@@ -1,5 +1,7 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { anonymousBytes, runAll } from './process.ts';
+import { anonymousBytes, anonymousBytesOfTree, processorMsOfTree, runAll } from './process.ts';
 
 const node = (program: string) => ({ file: process.execPath, args: ['--eval', program] });
 
@@ -34,5 +36,28 @@ describe('anonymousBytes', () => {
     const filled = Buffer.alloc(64e6, 1);
     expect(anonymousBytes(process.pid) - before).toBeGreaterThan(32e6);
     expect(filled.length).toBe(64e6);
+  });
+});
+
+describe('a tree of processes', () => {
+  it('is counted with the processor time of children that have ended, and the memory of those that live', async () => {
+    const busy = 'const end = performance.now() + 300; while (performance.now() < end);';
+    const held = 'const b = Buffer.alloc(64e6, 1); setInterval(() => b.length, 1000); console.log("held")';
+    const parent = `
+      const { spawn, spawnSync } = require('node:child_process');
+      spawnSync(process.execPath, ['--eval', ${JSON.stringify(busy)}]);
+      spawn(process.execPath, ['--eval', ${JSON.stringify(held)}], { stdio: 'inherit' });`;
+    const child = spawn(process.execPath, ['--eval', parent], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      detached: true,
+    });
+    try {
+      await once(child.stdout, 'data');
+      const { pid = 0 } = child;
+      expect(processorMsOfTree(pid)).toBeGreaterThanOrEqual(250);
+      expect(anonymousBytesOfTree(pid) - anonymousBytes(pid)).toBeGreaterThan(32e6);
+    } finally {
+      process.kill(-(child.pid ?? 0), 'SIGKILL');
+    }
   });
 });

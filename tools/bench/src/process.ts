@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { constants, readdirSync, readFileSync } from 'node:fs';
+import { access } from 'node:fs/promises';
 import { execa } from 'execa';
 import type { Sample } from './bench.ts';
 import { BenchError } from './errors.ts';
@@ -70,6 +71,15 @@ export async function requireProgram(file: string, args: readonly string[]): Pro
   throw new BenchError('PREREQUISITE', `${file}: ${result.shortMessage}`, { hint: `Install ${file}.` });
 }
 
+/** Throws PREREQUISITE where there is no such program; whatever it may say of itself is not asked. */
+export async function requireExecutable(file: string): Promise<void> {
+  await access(file, constants.X_OK).catch((cause: unknown) => {
+    throw new BenchError('PREREQUISITE', `${file}: expected a program, found none that may be run`, {
+      cause,
+    });
+  });
+}
+
 /** Runs steps one after the other, the commands of each side by side. */
 export async function runInTurn(steps: readonly (readonly Command[])[]): Promise<Sample> {
   let peak = 0;
@@ -79,15 +89,52 @@ export async function runInTurn(steps: readonly (readonly Command[])[]): Promise
 
 // Processes come and go while they are looked at: one that is gone counts nothing.
 function residentOfTree(pid: number): number {
+  return sumOfTree(pid, (one) => {
+    const kib = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${one}/status`, 'utf8'))?.[1];
+    return Number(kib ?? 0) * 1024;
+  });
+}
+
+function sumOfTree(pid: number, measure: (pid: number) => number): number {
+  const own = orElse(0, () => measure(pid));
+  const tasks = orElse([], () => readdirSync(`/proc/${pid}/task`));
+  const children = tasks.flatMap((task) =>
+    orElse('', () => readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8'))
+      .split(' ')
+      .filter(Boolean),
+  );
+  return children.reduce((sum, child) => sum + sumOfTree(Number(child), measure), own);
+}
+
+function orElse<Value>(gone: Value, look: () => Value): Value {
   try {
-    const kib = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-    const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
-      readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean),
-    );
-    return children.reduce((sum, child) => sum + residentOfTree(Number(child)), Number(kib ?? 0) * 1024);
+    return look();
   } catch {
-    return 0;
+    return gone;
   }
+}
+
+/** Anonymous memory of a process and all below it, in bytes. */
+export function anonymousBytesOfTree(pid: number): number {
+  return sumOfTree(pid, anonymousBytes);
+}
+
+/** How many ticks of the processor's time the kernel counts in a second (`getconf CLK_TCK`), on every Linux of today. */
+const TICKS_A_SECOND = 100;
+
+/** Processor time of a process, of all below it, and of those of them that have ended, in ms. */
+export function processorMsOfTree(pid: number): number {
+  return sumOfTree(pid, (one) => processorMsOf(readFileSync(`/proc/${one}/stat`, 'utf8')));
+}
+
+/** That of one process, its ended children included, by its line of `/proc/PID/stat`. */
+export function processorMsOf(stat: string): number {
+  // Fields 14 to 17 (https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html), counted from the third.
+  const times = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 15);
+  return (times.reduce((sum, ticks) => sum + Number(ticks), 0) * 1000) / TICKS_A_SECOND;
 }
 
 /** Anonymous memory of one process, in bytes: what it alone costs the machine. */

@@ -13,12 +13,21 @@ import {
   TARGETS,
   variablesIn,
 } from './facts.ts';
-import { anchorsOf, inlineCode, linksOf, ROOT, readPages, repositoryFiles, shellLines } from './pages.ts';
+import {
+  anchorsOf,
+  inlineCode,
+  linksOf,
+  ROOT,
+  readPages,
+  repositoryFiles,
+  shellLines,
+  withFolders,
+} from './pages.ts';
 
 const files = repositoryFiles();
 const pages = readPages(files);
 const names = pages.map((page) => [page.path, page] as const);
-const known = new Set(files.flatMap((path) => [path, ...foldersOf(path)]));
+const known = withFolders(files);
 /** Everything that is no page: what a name on a page must be found in. */
 const sources = files
   .filter((path) => /\.(ts|cjs|json|ya?ml|tpl|toml|go|rs)$|(^|\/)(run|bootstrap|Dockerfile[^/]*)$/.test(path))
@@ -53,13 +62,8 @@ const FOREIGN = new Set([
   ...['bench:nothing', 'bench:nothing-at-last'],
 ]);
 
-function foldersOf(path: string): readonly string[] {
-  const folder = posix.dirname(path);
-  return folder === '.' ? [] : [folder, ...foldersOf(folder)];
-}
-
 /** Targets of this workspace beside those that a prebuilt.json infers. */
-const OWN_TARGETS = new Set(['app:docker', 'docs:build']);
+const OWN_TARGETS = new Set(['app:docker', 'chart:publish', 'docs:build']);
 
 const camel = (name: string): string =>
   name.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());

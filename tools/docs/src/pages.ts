@@ -18,6 +18,15 @@ export function repositoryFiles(): readonly string[] {
   return text.split('\0').filter((path) => path !== '');
 }
 
+/** Files and every folder that they are in. */
+export function withFolders(files: readonly string[]): ReadonlySet<string> {
+  const foldersOf = (path: string): readonly string[] => {
+    const folder = posix.dirname(path);
+    return folder === '.' ? [] : [folder, ...foldersOf(folder)];
+  };
+  return new Set(files.flatMap((path) => [path, ...foldersOf(path)]));
+}
+
 /** Every page for people: all Markdown but templates and changelogs, which speak of the past. */
 export function readPages(files: readonly string[]): readonly Page[] {
   return files

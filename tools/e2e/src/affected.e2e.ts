@@ -65,7 +65,7 @@ describe('nx affected', { timeout: 120_000 }, () => {
     await git('commit', '--quiet', '--message=change', '--', path);
     const tasks = await affectedTasks();
     await git('reset', '--quiet', '--hard', 'HEAD~1');
-    // The release itself has no sources: what it is made of is compiled anew.
+    // The release itself has no sources: what it is made of is compiled again.
     const of = (target: string) =>
       projects.filter((project) => project !== 'release').map((project) => `${project}:${target}`);
     // A typecheck reads the declarations of what its project uses, so those of other projects come before it.

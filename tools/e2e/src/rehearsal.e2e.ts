@@ -140,6 +140,7 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
       warm: project.warm,
       traced: ['docker'],
       identity,
+      sign: sigstore.sign,
       // It starts the engine, of which this machine has one.
       queue: (script, step) => (script.startsWith('.ci/run ') ? gates(step) : step()),
     };
@@ -297,6 +298,16 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
       expect(sha256(await pulledExecutable(`${image}@${digest}`, architecture))).toBe(built);
       expect(first.attestations).toContainEqual({ name, digest: `sha256:${built}` });
     }
+
+    const asset = async (name: string) => (await fetch(github.downloadUrl('v1.2.3', name))).text();
+    const bundle = JSON.parse(await asset('checksums.txt.sigstore.json'));
+    expect(sigstore.verify(bundle).name).toBe(
+      `https://github.com/${REPOSITORY}/.github/workflows/release.yml@refs/tags/v1.2.3`,
+    );
+    const statement = JSON.parse(Buffer.from(bundle.dsseEnvelope.payload, 'base64').toString('utf8'));
+    expect(statement.subject).toEqual([
+      { name: 'checksums.txt', digest: { sha256: sha256(await asset('checksums.txt')) } },
+    ]);
   });
 
   it('gives the docker job no source of the application and starts no compiler in it', async () => {

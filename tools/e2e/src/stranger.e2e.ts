@@ -149,7 +149,7 @@ describe.each(STRANGERS)('a workspace of $manager, with Node $node and Nx $nx', 
     expect(of().again).toEqual(Object.fromEntries(expected.map((task) => [task, 'hit'])));
   });
 
-  it('builds exactly the program anew that has another version', () => {
+  it('rebuilds exactly the program that has another version', () => {
     expect(of().released).toEqual({
       ...Object.fromEntries(TASKS.map((task) => [`server:${task}`, 'miss'])),
       ...Object.fromEntries([...TASKS, 'make'].map((task) => [`tool:${task}`, 'hit'])),

@@ -21,6 +21,7 @@ const expression = (text: string): string => `\${{ ${text} }}`;
 
 /** The rights of each job; a change here is a change of what a job that goes wrong can do. */
 const RIGHTS = {
+  'Chart publish': { contents: 'read', packages: 'write', 'id-token': 'write' },
   'CI affected': { contents: 'read', actions: 'read' },
   'CI check': { contents: 'read' },
   'Release plan': { contents: 'read' },
@@ -37,6 +38,8 @@ const RIGHTS = {
     attestations: 'write',
   },
   'Release release': { contents: 'write', actions: 'read' },
+  'Site build': { contents: 'read' },
+  'Site deploy': { pages: 'write', 'id-token': 'write' },
 };
 
 describe('the workflows', async () => {

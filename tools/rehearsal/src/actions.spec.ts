@@ -51,6 +51,8 @@ describe('the stand-ins, like the actions', () => {
       artifacts: new ArtifactStore(join(folder, 'artifacts')),
       caches: new Map(),
       attestations: [],
+      sign: async (statement) => JSON.stringify(statement),
+      temp: folder,
       lastGreen: undefined,
       dockerConfig: folder,
       path: process.env.PATH ?? '',
@@ -212,10 +214,18 @@ describe('the stand-ins, like the actions', () => {
     await expect(act('docker/login-action', inputs)).rejects.toThrow('Docker Hub');
   });
 
-  it('an attestation takes the subjects of a file of checksums', async () => {
+  it('an attestation takes the subjects of a file of checksums, and leaves one bundle of all', async () => {
     const permissions = { 'id-token': 'write', attestations: 'write' };
     await writeFile(join(scope.workspace, 'sums'), `${'1'.repeat(64)}  a\n${'2'.repeat(64)}  b\n`);
-    await act('actions/attest', { 'subject-checksums': 'sums' }, { permissions });
+    const { outputs } = await act('actions/attest', { 'subject-checksums': 'sums' }, { permissions });
+    const bundle = JSON.parse(await readFile(outputs?.['bundle-path'] ?? '', 'utf8'));
+    expect(bundle).toMatchObject({
+      subject: [
+        { name: 'a', digest: { sha256: '1'.repeat(64) } },
+        { name: 'b', digest: { sha256: '2'.repeat(64) } },
+      ],
+      predicateType: 'https://slsa.dev/provenance/v1',
+    });
     expect(scope.attestations).toEqual([
       { name: 'a', digest: `sha256:${'1'.repeat(64)}` },
       { name: 'b', digest: `sha256:${'2'.repeat(64)}` },

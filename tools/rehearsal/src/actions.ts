@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { cp, glob, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, glob, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, matchesGlob, relative, resolve } from 'node:path';
 import { execa } from 'execa';
 
@@ -51,6 +51,10 @@ export interface ActionScope {
   readonly artifacts: ArtifactStore;
   readonly caches: Map<string, string>;
   readonly attestations: Attestation[];
+  /** Signs a statement as the job; gives the bundle as JSON. */
+  readonly sign: (statement: object) => Promise<string>;
+  /** The job's folder for temporary files. */
+  readonly temp: string;
   /** The commit of the last green run on main. */
   readonly lastGreen: string | undefined;
   /** The folder of the Docker client's plugins and settings. */
@@ -230,7 +234,7 @@ function cacheBases({ home, workspace }: ActionScope) {
 }
 
 /**
- * Records each subject by digest. Refused without the rights that signing and keeping attestations need, and in private
+ * Records each subject by digest, and leaves one bundle of all in a file. Refused without the rights that signing and keeping attestations need, and in private
  * repositories of users. https://github.com/actions/attest/issues/193
  */
 async function attest(inputs: Inputs, scope: ActionScope): Promise<ActionResult> {
@@ -263,7 +267,20 @@ async function attest(inputs: Inputs, scope: ActionScope): Promise<ActionResult>
       'Failed to persist attestation: Feature not available for user-owned private repositories. To enable this feature, please make this repository public.',
     );
   scope.attestations.push(...subjects);
-  return {};
+  const bundle = await scope.sign({
+    _type: 'https://in-toto.io/Statement/v1',
+    subject: subjects.map((each) => ({
+      name: each.name,
+      digest: { sha256: each.digest.slice('sha256:'.length) },
+    })),
+    predicateType: 'https://slsa.dev/provenance/v1',
+    predicate: {},
+  });
+  // https://github.com/actions/attest#outputs
+  const folder = await mkdtemp(join(scope.temp, 'attestation-'));
+  const bundlePath = join(folder, 'attestation.json');
+  await writeFile(bundlePath, bundle);
+  return { outputs: { 'bundle-path': bundlePath } };
 }
 
 /** The engine here has the containerd image store, so that its own builder does what a container's would. */

@@ -115,6 +115,7 @@ describe('a run of a workflow', () => {
       dockerConfig: folder,
       caches: new Map(),
       warm: async () => {},
+      sign: async (statement) => JSON.stringify(statement),
       identity,
     };
   });

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Claims } from '@prebuilt/testing/sigstore';
 import { execa } from 'execa';
 import { ACTIONS, type ActionScope, ArtifactStore, type Attestation } from './actions.ts';
 import { holds, interpolate, type Json, type Scope } from './expressions.ts';
@@ -41,6 +42,8 @@ export interface RunnerOptions {
   readonly warm: (workspace: string) => Promise<void>;
   /** Where jobs that may do so get tokens that say who they are. */
   readonly identity?: Pick<IdentityTokens, 'environmentOf'>;
+  /** Signs the statement of an attestation as whoever the claims name; gives the bundle as JSON. */
+  readonly sign: (statement: object, claims: Claims) => Promise<string>;
   /** Jobs whose every started program is recorded. */
   readonly traced?: readonly string[];
   /** Carries out steps that can't run side by side on one machine, one after another; the others run at once. */
@@ -229,6 +232,8 @@ async function runJob(scope: JobScope): Promise<JobResult> {
     artifacts: scope.artifacts,
     caches: options.caches,
     attestations: scope.attestations,
+    sign: (statement) => options.sign(statement, claimsOf(scope)),
+    temp: join(scope.folder, 'temp'),
     lastGreen: options.lastGreen,
     dockerConfig: options.dockerConfig,
     path: options.env.PATH ?? '',
@@ -299,11 +304,11 @@ async function runJob(scope: JobScope): Promise<JobResult> {
 }
 
 // https://docs.github.com/actions/reference/security/oidc#oidc-token-claims
-function identityEnvironment({ options, started, workflow }: JobScope): Readonly<Record<string, string>> {
+function claimsOf({ options, started, workflow }: JobScope): Claims {
   const { event, ref, sha } = started;
   const { repository } = options;
   const file = `${repository}/.github/workflows/${workflow.file}@${ref}`;
-  const claims = {
+  return {
     sub: `repo:${repository}:${event === 'pull_request' ? event : `ref:${ref}`}`,
     repository,
     repository_owner: repository.split('/')[0] ?? '',
@@ -317,7 +322,10 @@ function identityEnvironment({ options, started, workflow }: JobScope): Readonly
     job_workflow_sha: sha,
     runner_environment: 'github-hosted',
   };
-  return options.identity?.environmentOf(claims) ?? {};
+}
+
+function identityEnvironment(scope: JobScope): Readonly<Record<string, string>> {
+  return scope.options.identity?.environmentOf(claimsOf(scope)) ?? {};
 }
 
 function runAction(step: WorkflowStep, inputs: Readonly<Record<string, string>>, scope: ActionScope) {

@@ -35,7 +35,7 @@ export async function readElsewhere(
     cwd: '/',
     stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
   });
-  const answer = await answerOf(child, source);
+  const answer = await readAnswer(child, source);
   if (answer === undefined) {
     if (child.exitCode === null && child.signalCode === null) {
       late.set(mountPoint, child);
@@ -48,7 +48,7 @@ export async function readElsewhere(
 }
 
 /** Undefined where the process did not answer in time; it is killed then. */
-async function answerOf(child: ChildProcess, source: string): Promise<Answer | undefined> {
+async function readAnswer(child: ChildProcess, source: string): Promise<Answer | undefined> {
   const { promise, resolve } = Promise.withResolvers<Answer | undefined>();
   const failed = (why: string): void => {
     resolve({ problem: `${source}: the process that was to read it ${why}` });

@@ -5,7 +5,7 @@ import { configJsonSchema } from './reference.ts';
 
 describe('generated files', () => {
   it.each([...generatedFiles()].map(([url, text]) => [url.pathname.split('/').at(-1), url, text] as const))(
-    '%s is what the definition gives; npm run generate makes it anew',
+    '%s is what the definition gives; npm run generate updates it',
     async (_, url, text) => {
       expect(await readFile(url, 'utf8')).toBe(text);
     },

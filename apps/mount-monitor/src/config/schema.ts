@@ -230,7 +230,7 @@ export const configSchema = v.object({
     'The address that the endpoints listen on; empty for all addresses, IPv4 and IPv6.',
   ),
   logLevel: preset(oneOf(logLevels), 'info', 'The least severity that is logged.'),
-  logFormat: preset(oneOf(logFormats), 'json', 'One JSON object a line, or logfmt.'),
+  logFormat: preset(oneOf(logFormats), 'json', 'One JSON object per line, or logfmt.'),
   canaryFile: preset(
     canaryFile,
     '.health-check',

@@ -3,8 +3,8 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { findHelm } from '@prebuilt/testing/helm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { findHelm } from '../../testing/helm.ts';
 import { localRepository } from '../../testing/local-repository.ts';
 import {
   chartFolder,

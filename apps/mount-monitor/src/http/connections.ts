@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { Connection, type ConnectionOwner, type CutReason, cutReasons } from './connection.ts';
+import { Crowds } from './crowds.ts';
 import type { Reply } from './reply.ts';
 import type { RequestHead } from './request.ts';
 
@@ -38,7 +39,7 @@ export interface ConnectionsOptions {
 
 /**
  * All connections of the server. A newcomer is never turned away: at the limit the address that holds the most
- * connections loses the one that has been quiet the longest, so that no other address can take a client's place and
+ * connections, in the network that does, loses the one that has been quiet the longest, so that no other address can take a client's place and
  * nobody's earlier connections the newcomer's. What was sent and may lie unread is bounded over all of them.
  */
 export class Connections implements ConnectionOwner {
@@ -46,7 +47,7 @@ export class Connections implements ConnectionOwner {
   readonly #max: number;
   /** From the longest quiet to the latest answered. */
   readonly #open = new Set<Connection>();
-  readonly #byAddress = new Map<string, Set<Connection>>();
+  readonly #crowds = new Crowds<Connection>();
   readonly #cut = new Map<CutReason, number>(cutReasons.map((reason) => [reason, 0]));
   #accepted = 0;
   #unread = 0;
@@ -67,9 +68,7 @@ export class Connections implements ConnectionOwner {
     if (this.#open.size >= this.#max + MAX_NEWCOMERS) this.#evict();
     const connection = new Connection(socket, this);
     this.#open.add(connection);
-    const own = this.#byAddress.get(connection.address);
-    if (own === undefined) this.#byAddress.set(connection.address, new Set([connection]));
-    else own.add(connection);
+    this.#crowds.add(connection);
     this.#timer ??= setInterval(() => this.#check(), CHECK_MS);
     if (this.#open.size > this.#max && !this.#trimming) this.#trimLater();
     if (words !== undefined) connection.receive(words);
@@ -127,9 +126,8 @@ export class Connections implements ConnectionOwner {
   answered(connection: Connection): void {
     if (!this.#open.delete(connection)) return;
     this.#open.add(connection);
-    const own = this.#byAddress.get(connection.address);
-    own?.delete(connection);
-    own?.add(connection);
+    this.#crowds.remove(connection);
+    this.#crowds.add(connection);
   }
 
   counted(reason: CutReason): void {
@@ -139,9 +137,7 @@ export class Connections implements ConnectionOwner {
   closed(connection: Connection): void {
     if (!this.#open.delete(connection)) return;
     this.#unread -= Math.min(connection.written, MAX_KERNEL_BYTES);
-    const own = this.#byAddress.get(connection.address);
-    own?.delete(connection);
-    if (own?.size === 0) this.#byAddress.delete(connection.address);
+    this.#crowds.remove(connection);
     if (this.#open.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
@@ -163,13 +159,9 @@ export class Connections implements ConnectionOwner {
   }
 
   #evict(): void {
-    let largest: Set<Connection> | undefined;
-    for (const own of this.#byAddress.values()) {
-      if (own.size > (largest?.size ?? 0)) largest = own;
-    }
     let victim: Connection | undefined;
     let looked = 0;
-    for (const connection of largest ?? []) {
+    for (const connection of this.#crowds.largest()) {
       victim ??= connection;
       looked += 1;
       if (connection.idle) victim = connection;

@@ -177,7 +177,7 @@ describe('Monitor', () => {
     monitor.close();
   });
 
-  it('keeps state and rhythm of what is checked as before, and starts the rest anew', async () => {
+  it('keeps state and rhythm of what is checked as before, and starts the rest afresh', async () => {
     const { monitor, prober } = monitorOf({ mounts: [{ path: '/a' }, { path: '/b' }] });
     const start = performance.now();
     monitor.start();

@@ -1,4 +1,5 @@
 import type { MonitorConfig, MountConfig } from '../config/config.ts';
+import { formatDuration } from '../config/duration.ts';
 import type { Logger } from '../log.ts';
 import { MountRecord, type MountSnapshot } from './mount-record.ts';
 import type { CheckOutcome } from './outcome.ts';
@@ -23,7 +24,7 @@ export type Checker = Pick<Prober, 'check' | 'isHung' | 'hungCount' | 'close'>;
 export interface MonitorOptions {
   readonly prober: Checker;
   readonly log: Logger;
-  /** Called when mounts become unhealthy, stop being so, or are configured anew. */
+  /** Called when mounts become unhealthy, stop being so, or are configured again. */
   readonly onUnhealthyChange?: (unhealthy: readonly MountSnapshot[]) => void;
   /** A number from 0 to 1, for the jitter. */
   readonly random?: () => number;
@@ -68,13 +69,13 @@ export class Monitor {
     // Thousands of mounts must not be compared each with each; several may be the same, in their order.
     const previous = new Map<string, MountWatch[]>();
     for (const watch of this.#watches.toReversed()) {
-      const key = sameness(watch.record.config);
+      const key = checkKeyOf(watch.record.config);
       const same = previous.get(key);
       if (same === undefined) previous.set(key, [watch]);
       else same.push(watch);
     }
     this.#watches = settings.mounts.map((mount) => {
-      const kept = previous.get(sameness(mount))?.pop();
+      const kept = previous.get(checkKeyOf(mount))?.pop();
       if (kept === undefined) return this.#watch(mount);
       kept.record.reconfigure(mount);
       kept.reschedule();
@@ -141,18 +142,20 @@ export class Monitor {
     } else if (outcome.kind === 'passed') {
       log.debug('health check passed', {
         ...subject,
+        success: true,
         status: state.status,
-        duration_ms: roundMs(outcome.durationMs),
+        ...durationFields(outcome.durationMs),
       });
     } else if (outcome.kind === 'failed') {
       log.warn('health check failed', {
         ...subject,
+        success: false,
         status: state.status,
         reason: outcome.reason,
         error: outcome.error,
         failure_count: state.failures,
         failure_threshold: config.failureThreshold,
-        duration_ms: roundMs(outcome.durationMs),
+        ...durationFields(outcome.durationMs),
       });
     }
     if (transition === undefined) return;
@@ -228,7 +231,7 @@ class MountWatch {
 }
 
 /** What two settings must share for the state of one mount to hold for the other. */
-function sameness(mount: MountConfig): string {
+function checkKeyOf(mount: MountConfig): string {
   return JSON.stringify(requestOf(mount));
 }
 
@@ -245,6 +248,9 @@ export function requestOf({
   return { path: absolutePath, checkType, canaryFile, canaryContent, minEntries, fsType, writable };
 }
 
-function roundMs(milliseconds: number | undefined): number | undefined {
-  return milliseconds === undefined ? undefined : Math.round(milliseconds * 1000) / 1000;
+/** `duration` is the text that the Go program's log has. */
+function durationFields(milliseconds: number | undefined) {
+  if (milliseconds === undefined) return {};
+  const rounded = Math.round(milliseconds * 1000) / 1000;
+  return { duration: formatDuration(rounded), duration_ms: rounded };
 }

@@ -42,7 +42,7 @@ function tableOf(bytes: Buffer): Table {
   return { bytes, entries, points: new Set(entries.map(({ mountPoint }) => mountPoint)), found: new Map() };
 }
 
-/** The kernel writes the table anew for each read from its beginning; its text seldom changes. */
+/** The kernel writes the table afresh for each read from its beginning; its text seldom changes. */
 function readTable(): void {
   source ??= fs.openSync('/proc/self/mountinfo', 'r');
   let length = 0;

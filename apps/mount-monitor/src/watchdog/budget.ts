@@ -108,7 +108,7 @@ export async function reserve(
     if (entries === undefined) {
       return {
         kind: 'unreadable',
-        detail: `ConfigMap ${configMap}: key ${key} holds no list of restarts; remove the key to start anew`,
+        detail: `ConfigMap ${configMap}: key ${key} holds no list of restarts; remove the key to start again`,
       };
     }
     const entered = enter(entries, entry, budget);

@@ -1,7 +1,7 @@
 import type { EventText } from './kube/requests.ts';
 import type { Settings, UnhealthyMount } from './machine-types.ts';
 
-/** One line a mount: its name, path and what is wrong. */
+/** One line per mount: its name, path and what is wrong. */
 export function describeMounts(mounts: readonly UnhealthyMount[]): readonly string[] {
   return mounts.map(({ name, path, reason, error }) => {
     const title = name === undefined || name === path ? path : `${name} (${path})`;

@@ -464,20 +464,17 @@ describe('answers to DELETE', () => {
     ['503', status(503, 'ServiceUnavailable', 'away')],
     ['a broken connection', { kind: 'reset' }],
     ['a black hole', { kind: 'silence' }],
-  ] as [string, ApiOutcome][])(
-    '%s is tried again with backoff, then given up with exit 1',
-    async (_, answer) => {
-      const { watchdog, clock, cluster, removals, exits, outcome, log } = setUp({ maxRetries: 2 });
-      cluster.fail(onDelete, answer, { times: 99 });
-      watchdog.update([a]);
-      await clock.advance(200_000);
-      expect(removals()).toHaveLength(3);
-      expect(exits).toEqual([1]);
-      expect(outcome('failed')).toBe(1);
-      expect(log.lines.at(-1)?.message).toContain('gave up');
-      expect(watchdog.status()).toMatchObject({ state: 'stopped', reason: 'gave_up' });
-    },
-  );
+  ] as [string, ApiOutcome][])('%s is retried with backoff, then given up with exit 1', async (_, answer) => {
+    const { watchdog, clock, cluster, removals, exits, outcome, log } = setUp({ maxRetries: 2 });
+    cluster.fail(onDelete, answer, { times: 99 });
+    watchdog.update([a]);
+    await clock.advance(200_000);
+    expect(removals()).toHaveLength(3);
+    expect(exits).toEqual([1]);
+    expect(outcome('failed')).toBe(1);
+    expect(log.lines.at(-1)?.message).toContain('gave up');
+    expect(watchdog.status()).toMatchObject({ state: 'stopped', reason: 'gave_up' });
+  });
 
   it('honours Retry-After', async () => {
     const { watchdog, clock, cluster, removals } = setUp();
@@ -617,7 +614,7 @@ describe('evictions', () => {
     },
   );
 
-  it('ask anew when the API server was updated to one that takes another version', async () => {
+  it('ask again when the API server was updated to one that takes another version', async () => {
     const cluster = new FakeCluster();
     cluster.evictionVersions = ['policy/v1beta1'];
     cluster.disruptionsAllowed = 0;
@@ -642,7 +639,7 @@ describe('mode notify', () => {
     expect(cluster.events).toHaveLength(2);
   });
 
-  it('reports nothing anew when a mount comes and goes within the delay while another is still down', async () => {
+  it('reports nothing again when a mount comes and goes within the delay while another is still down', async () => {
     const { watchdog, clock, outcome } = setUp({ mode: 'notify', restartDelayMs: 60_000 });
     watchdog.update([a]);
     await clock.advance(100_000);

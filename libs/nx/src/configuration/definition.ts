@@ -87,6 +87,15 @@ const image = v.strictObject({
   compression: v.optional(
     v.pipe(v.picklist(['gzip', 'zstd'], '"gzip" or "zstd"'), v.description('How layers are compressed.')),
   ),
+  compressionLevel: v.optional(
+    v.pipe(
+      v.number(),
+      v.integer(),
+      v.minValue(1),
+      v.maxValue(19),
+      v.description('The level of zstd, from 1 (fast) to 19 (small); 3 where it is left out.'),
+    ),
+  ),
 });
 
 /**

@@ -3,6 +3,7 @@ export const TARGETS = [
   'build-binaries',
   'verify',
   'docker-release',
+  'docker-load',
   'sbom',
   'plan',
   'github-draft',

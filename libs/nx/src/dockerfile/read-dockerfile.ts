@@ -3,50 +3,61 @@ import { DockerfileError } from './errors.ts';
 import type {
   CommandForm,
   Dockerfile,
+  From,
   HealthcheckInstruction,
   Instruction,
   InstructionBody,
   Pair,
 } from './instructions.ts';
-import { readStatements, type Statement } from './statements.ts';
-import { splitWords, WordError } from './words.ts';
+import { HERE_DOCUMENT, readStatements, type Statement } from './statements.ts';
+import { expandWord, splitWords, WordError } from './words.ts';
 
 const NO_EXECUTION =
   'Compile before the image is built: Dockerfile.release only copies files and describes the image.';
+const ONE_STAGE =
+  'Remove the stages that compile: what they made is in the build context. Keep the last one, and copy from the context.';
 
 /**
- * Reads a Dockerfile that both builders understand alike: one stage `FROM scratch` or an image, with `ARG`, `COPY` from the
- * context, `ENV`, `LABEL`, `EXPOSE`, `USER`, `WORKDIR`, `ENTRYPOINT`, `CMD`, `VOLUME`, `STOPSIGNAL`, `HEALTHCHECK`.
- * Throws a `DockerfileError`, with line and instruction, for anything else.
+ * Reads a Dockerfile that both builders understand alike: one stage, `FROM scratch` or an image, with every instruction but `RUN`. Throws a
+ * `DockerfileError`, with line and instruction, for anything else.
  * https://docs.docker.com/reference/dockerfile/
  */
 export function readDockerfile(bytes: Uint8Array, source: string): Dockerfile {
   const { escapeCharacter, statements } = readStatements(bytes, source);
-  const [from, ...rest] = statements;
-  if (from === undefined) {
+  const start = statements.findIndex(({ keyword }) => keyword !== 'ARG');
+  const [statement, ...rest] = start < 0 ? [] : statements.slice(start);
+  if (statement === undefined) {
     throw new DockerfileError(
       'DOCKERFILE_SYNTAX',
       { source, line: 0 },
-      'expected FROM scratch, found no instruction',
+      'expected FROM, found no instruction',
     );
   }
-  const image = baseOf(from, source);
-  const instructions = rest.map((statement): Instruction => {
+  const read = <T>(each: Statement, parse: () => T): T => {
     try {
-      return { ...parseStatement(statement, escapeCharacter), line: statement.line };
+      return parse();
     } catch (error) {
       if (!(error instanceof WordError || error instanceof Refusal)) throw error;
       const code = error instanceof Refusal && error.refused ? 'DOCKERFILE_REFUSED' : 'DOCKERFILE_SYNTAX';
       const hint = error instanceof Refusal ? error.hint : undefined;
-      throw new DockerfileError(code, { ...statement, source }, error.message, { hint });
+      throw new DockerfileError(code, { ...each, source }, error.message, { hint });
     }
-  });
-  if (!instructions.some(({ keyword }) => keyword === 'COPY' || keyword === 'WORKDIR')) {
+  };
+  const globals = statements
+    .slice(0, start)
+    .flatMap((each) =>
+      read(each, () => argPairs(each.rest, escapeCharacter)).map((pair) => ({ ...pair, line: each.line })),
+    );
+  const from = read(statement, () => parseFrom(statement, globals, escapeCharacter));
+  const instructions = rest.map(
+    (each): Instruction => ({ ...read(each, () => parseStatement(each, escapeCharacter)), line: each.line }),
+  );
+  if (!instructions.some(({ keyword }) => ['ADD', 'COPY', 'WORKDIR'].includes(keyword))) {
     throw new DockerfileError('DOCKERFILE_REFUSED', { source, line: 0 }, 'makes an image without any layer', {
       hint: `Copy the executable: COPY --chmod=755 NAME-linux-\${TARGETARCH}\${TARGETVARIANT} /NAME`,
     });
   }
-  return { source, escapeCharacter, from: { image, line: from.line }, instructions };
+  return { source, escapeCharacter, globals, from, instructions };
 }
 
 class Refusal extends Error {
@@ -60,33 +71,70 @@ class Refusal extends Error {
   }
 }
 
-function baseOf(statement: Statement, source: string): string {
-  const refuse = (problem: string, hint: string): never => {
-    throw new DockerfileError('DOCKERFILE_REFUSED', { ...statement, source }, problem, { hint });
-  };
-  if (statement.keyword !== 'FROM') {
-    const hint =
-      statement.keyword === 'ARG' ? 'Move the ARG below FROM.' : 'Start with FROM scratch, or FROM an image.';
-    refuse('expected FROM as the first instruction', hint);
+function parseFrom(
+  { keyword, rest, line }: Statement,
+  globals: readonly Pair[],
+  escapeCharacter: string,
+): From {
+  if (keyword !== 'FROM') {
+    throw new Refusal('expected FROM as the first instruction after ARG', {
+      refused: true,
+      hint: 'Start with FROM scratch, or FROM an image.',
+    });
   }
-  if (!/^[\w.:/@[\]-]+$/.test(statement.rest)) {
-    refuse(
-      `expected "scratch" or the reference of an image, found ${JSON.stringify(statement.rest.slice(0, 120))}`,
-      'Write FROM scratch, or FROM gcr.io/distroless/static@sha256:….',
+  const { flags, rest: what } = takeFlags(rest, ['platform']);
+  const [image, as, name, ...more] = what.split(/\s+/);
+  if (!image || more.length > 0 || (as !== undefined && (as.toUpperCase() !== 'AS' || name === undefined))) {
+    throw new Refusal(
+      `expected an image, or an image AS a name, found ${JSON.stringify(what.slice(0, 120))}`,
     );
   }
-  return statement.rest;
+  if (name !== undefined && !/^[a-z][a-z0-9_.-]*$/i.test(name)) {
+    throw new Refusal(
+      `expected a stage's name of letters, digits, "-", "_" and ".", found ${JSON.stringify(name)}`,
+    );
+  }
+  const platform = flagValue(flags, 'platform');
+  return { image: baseOf(image, globals, escapeCharacter), platform, name: name?.toLowerCase(), line };
 }
 
-function parseStatement({ keyword, rest }: Statement, escapeCharacter: string): InstructionBody {
+// Every platform starts from the same reference: an index, which has an image of each.
+function baseOf(image: string, globals: readonly Pair[], escapeCharacter: string): string {
+  const values = new Map<string, string | undefined>();
+  const expand = (word: string): string =>
+    expandWord(
+      word,
+      (name) => {
+        if (!/^(TARGET|BUILD)[A-Z]+$/.test(name) || values.has(name)) return values.get(name);
+        throw new Refusal(`${name} in the name of the image is not supported`, {
+          refused: true,
+          hint: 'Name an image that has all platforms: the one of each is taken.',
+        });
+      },
+      escapeCharacter,
+    );
+  for (const { name, value } of globals) {
+    if (image.includes('$')) values.set(name, value === undefined ? undefined : expand(value));
+  }
+  const found = expand(image);
+  if (/^[\w.:/@[\]-]+$/.test(found)) return found;
+  throw new Refusal(
+    `expected "scratch" or the reference of an image, found ${JSON.stringify(found.slice(0, 120))}`,
+    { refused: true, hint: 'Write FROM scratch, or FROM gcr.io/distroless/static@sha256:….' },
+  );
+}
+
+function parseStatement(statement: Statement, escapeCharacter: string): InstructionBody {
+  const { keyword, rest } = statement;
   switch (keyword) {
     case 'ARG':
       return { keyword, pairs: argPairs(rest, escapeCharacter) };
     case 'ENV':
     case 'LABEL':
       return { keyword, pairs: pairs(rest, escapeCharacter) };
+    case 'ADD':
     case 'COPY':
-      return parseCopy(rest);
+      return parseCopy(statement, keyword);
     case 'EXPOSE':
       return { keyword, words: someWords(rest.split(/\s+/)) };
     case 'VOLUME':
@@ -94,28 +142,50 @@ function parseStatement({ keyword, rest }: Statement, escapeCharacter: string): 
     case 'STOPSIGNAL':
     case 'USER':
     case 'WORKDIR':
-      if (rest === '') throw new Refusal('expected an argument, found none');
-      return { keyword, word: rest };
+      return { keyword, word: someText(rest) };
+    case 'MAINTAINER':
+      return { keyword, text: someText(rest) };
+    case 'ONBUILD':
+      return parseTrigger(rest);
+    case 'SHELL': {
+      const args = jsonList(rest);
+      if (args === undefined) throw new Refusal('expected a JSON list, such as ["/bin/bash", "-c"]');
+      return { keyword, args: someWords(args) };
+    }
     case 'CMD':
     case 'ENTRYPOINT':
       return { keyword, command: command(rest) };
     case 'HEALTHCHECK':
       return { keyword, check: parseHealthcheck(rest) };
     case 'FROM':
-      throw new Refusal('a second stage is not supported', { refused: true, hint: NO_EXECUTION });
+      throw new Refusal('a second stage is not supported', { refused: true, hint: ONE_STAGE });
     case 'RUN':
       throw new Refusal('runs a command inside the image, which is not supported', {
         refused: true,
         hint: NO_EXECUTION,
       });
-    case 'ADD':
-      throw new Refusal('is not supported', { refused: true, hint: 'Use COPY.' });
     default:
-      throw new Refusal('is not a supported instruction', {
-        refused: true,
-        hint: 'Supported: FROM scratch, ARG, COPY, ENV, LABEL, EXPOSE, USER, WORKDIR, ENTRYPOINT, CMD, VOLUME, STOPSIGNAL, HEALTHCHECK.',
+      throw new Refusal('is not an instruction', {
+        hint: 'Instructions: FROM, ADD, ARG, CMD, COPY, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, MAINTAINER, ONBUILD, SHELL, STOPSIGNAL, USER, VOLUME, WORKDIR.',
       });
   }
+}
+
+// BuildKit keeps the text as it is, for the build that starts from this image.
+function parseTrigger(rest: string): InstructionBody {
+  const [keyword = '', words = ''] = someText(rest).split(/\s+/);
+  if (/^(FROM|MAINTAINER|ONBUILD)$/i.test(keyword)) {
+    throw new Refusal(`${keyword} can't be a trigger`, { refused: true, hint: 'Remove the line.' });
+  }
+  if (!/^[A-Z]+$/i.test(keyword) || words === '')
+    throw new Refusal('expected an instruction, such as COPY . /src');
+  if (rest.includes('<<')) {
+    throw new Refusal('a here-document in a trigger is not supported', {
+      refused: true,
+      hint: 'Let the trigger copy a file.',
+    });
+  }
+  return { keyword: 'ONBUILD', text: rest };
 }
 
 function argPairs(rest: string, escapeCharacter: string): readonly Pair[] {
@@ -144,32 +214,58 @@ function pair(word: string, equals: number): Pair {
   return { name: word.slice(0, equals), value: word.slice(equals + 1) };
 }
 
-function parseCopy(rest: string): InstructionBody {
-  const { flags, rest: words } = takeFlags(rest, ['chown', 'chmod', 'link']);
-  const list = jsonList(words) ?? words.split(/\s+/).filter((word) => word !== '');
-  if (list.some((word) => /^\d*<<-?[^<]/.test(word))) {
-    throw new Refusal('here-documents are not supported', { refused: true });
-  }
+const COPY_FLAGS: Readonly<Record<'ADD' | 'COPY', readonly string[]>> = {
+  ADD: ['chown', 'chmod', 'link', 'exclude'],
+  COPY: ['chown', 'chmod', 'link', 'exclude', 'parents'],
+};
+
+function parseCopy({ rest, documents }: Statement, keyword: 'ADD' | 'COPY'): InstructionBody {
+  const { flags, rest: words, lists } = takeFlags(rest, COPY_FLAGS[keyword], ['exclude']);
+  // A pattern may start with a bracket as well; a list has a quote.
+  const json = /^\[\s*["\]]/.test(words) ? jsonList(words) : undefined;
+  const list = json ?? words.split(/\s+/).filter((word) => word !== '');
   const destination = list.at(-1);
+  const named = list.slice(0, -1).filter((word) => HERE_DOCUMENT.test(word));
+  if (
+    named.length !== documents.length ||
+    named.some((word) => /^\d/.test(word)) ||
+    json?.some((word) => HERE_DOCUMENT.test(word))
+  ) {
+    throw new Refusal('expected each here-document as a word of its own, such as <<EOF');
+  }
   if (destination === undefined || list.length < 2) {
     throw new Refusal('expected at least one source and a destination');
   }
-  const link = flags.get('link');
-  if (link !== undefined && !['', 'true', 'false'].includes(link)) {
-    throw new Refusal(`--link: expected true or false, found ${JSON.stringify(link)}`);
-  }
+  if (HERE_DOCUMENT.test(destination)) throw new Refusal('expected a destination after the here-documents');
   return {
-    keyword: 'COPY',
-    sources: list.slice(0, -1),
+    keyword,
+    sources: list.slice(0, -1).filter((word) => !HERE_DOCUMENT.test(word)),
+    documents,
     destination,
     chown: flagValue(flags, 'chown'),
     chmod: flagValue(flags, 'chmod'),
-    link: link !== undefined && link !== 'false',
+    link: booleanFlag(flags, 'link'),
+    parents: booleanFlag(flags, 'parents'),
+    exclude: lists.get('exclude') ?? [],
   };
 }
 
+function booleanFlag(flags: ReadonlyMap<string, string>, name: string): boolean {
+  const value = flags.get(name);
+  if (value !== undefined && !['', 'true', 'false'].includes(value)) {
+    throw new Refusal(`--${name}: expected true or false, found ${JSON.stringify(value)}`);
+  }
+  return value !== undefined && value !== 'false';
+}
+
 function parseHealthcheck(rest: string): HealthcheckInstruction {
-  const { flags, rest: what } = takeFlags(rest, ['interval', 'timeout', 'start-period', 'retries']);
+  const { flags, rest: what } = takeFlags(rest, [
+    'interval',
+    'timeout',
+    'start-period',
+    'start-interval',
+    'retries',
+  ]);
   const [, kind = '', words = ''] = /^(\S+)\s*(.*)$/s.exec(what) ?? [];
   const duration = (name: string): number => {
     const text = flagValue(flags, name);
@@ -187,6 +283,7 @@ function parseHealthcheck(rest: string): HealthcheckInstruction {
     interval: duration('interval'),
     timeout: duration('timeout'),
     startPeriod: duration('start-period'),
+    startInterval: duration('start-interval'),
     retries: Number(retries),
   };
   if (kind.toUpperCase() === 'NONE' && words === '' && flags.size === 0)
@@ -221,11 +318,26 @@ function jsonList(text: string): readonly string[] | undefined {
   return list as readonly string[];
 }
 
-function takeFlags(
-  rest: string,
-  known: readonly string[],
-): { readonly flags: ReadonlyMap<string, string>; readonly rest: string } {
+interface Flags {
+  readonly flags: ReadonlyMap<string, string>;
+  /** The values of those that may be given more than once. */
+  readonly lists: ReadonlyMap<string, readonly string[]>;
+  readonly rest: string;
+}
+
+/** Why a flag of the reference is not among those that can be used, and what to write instead. */
+const REFUSED_FLAGS: Readonly<Record<string, string>> = {
+  from: 'What other stages or images have is not in the build context: name the file in "image.files" of prebuilt.json, and copy it from there.',
+  checksum:
+    'Only what the workspace and prebuilt.lock.json hold goes into an image: download the file before, and name it in "image.files" of prebuilt.json.',
+  'keep-git-dir':
+    'Only what the workspace holds goes into an image: name its files in "image.files" of prebuilt.json.',
+  unpack: 'ADD unpacks tar archives, COPY does not: choose between them.',
+};
+
+function takeFlags(rest: string, known: readonly string[], repeated: readonly string[] = []): Flags {
   const flags = new Map<string, string>();
+  const lists = new Map<string, readonly string[]>();
   let left = rest;
   for (;;) {
     const [whole, name, value] = /^--([^\s=]+)(?:=(\S*))?(?:\s+|$)/.exec(left) ?? [];
@@ -233,21 +345,31 @@ function takeFlags(
     if (!known.includes(name)) {
       throw new Refusal(`the flag --${name.slice(0, 40)} is not supported`, {
         refused: true,
-        hint: `Supported: ${known.map((each) => `--${each}`).join(', ')}.`,
+        hint: REFUSED_FLAGS[name] ?? `Supported: ${known.map((each) => `--${each}`).join(', ')}.`,
       });
     }
-    if (flags.has(name)) throw new Refusal(`--${name} is given twice`);
-    flags.set(name, value ?? '');
+    if (repeated.includes(name)) {
+      if (!value) throw new Refusal(`--${name}: expected a value`);
+      lists.set(name, [...(lists.get(name) ?? []), value]);
+    } else {
+      if (flags.has(name)) throw new Refusal(`--${name} is given twice`);
+      flags.set(name, value ?? '');
+    }
     left = left.slice(whole.length);
   }
   if (left.startsWith('--')) throw new Refusal('expected a flag with a name after "--"');
-  return { flags, rest: left };
+  return { flags, lists, rest: left };
 }
 
 function flagValue(flags: ReadonlyMap<string, string>, name: string): string | undefined {
   const value = flags.get(name);
   if (value === '') throw new Refusal(`--${name}: expected a value`);
   return value;
+}
+
+function someText(text: string): string {
+  if (text === '') throw new Refusal('expected an argument, found none');
+  return text;
 }
 
 function someWords(words: readonly string[]): readonly string[] {

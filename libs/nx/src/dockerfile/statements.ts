@@ -1,5 +1,14 @@
-import { DockerfileParser } from 'dockerfile-ast';
 import { DockerfileError } from './errors.ts';
+import { splitWords } from './words.ts';
+
+/** The text that stands below an instruction, from `<<NAME` to a line that is `NAME`. */
+export interface HereDocument {
+  readonly name: string;
+  /** As it is written; of `<<-NAME` without the tabs before each line. */
+  readonly text: string;
+  /** Whether variables are put in: where the name has no quotes. */
+  readonly expands: boolean;
+}
 
 /** One instruction as it stands in a Dockerfile, its continued lines joined. */
 export interface Statement {
@@ -9,6 +18,8 @@ export interface Statement {
   readonly keyword: string;
   /** Everything after the keyword, without white space at either end. */
   readonly rest: string;
+  /** What stands below it, in the order of the names in `rest`. */
+  readonly documents: readonly HereDocument[];
 }
 
 /** A Dockerfile cut into its instructions. */
@@ -18,10 +29,16 @@ export interface Statements {
   readonly statements: readonly Statement[];
 }
 
-const SIZE_LIMIT = 64 * 1024;
-const LINE_LIMIT = 1000;
+/** The form of a word that names a here-document. */
+export const HERE_DOCUMENT = /^(\d*)<<(-?)([^<]+)$/;
+
+const DOCUMENT_NAME = /^(?:"([\w.-]+)"|'([\w.-]+)'|([\w.-]+))$/;
+const MAX_BYTES = 64 * 1024;
+const MAX_LINES = 1000;
 const BUILDER_COMMENT = /^\s*#\s*(syntax|check)\s*=/i;
+const DIRECTIVE = /^#\s*([a-z][a-z0-9]*)\s*=\s*(.+?)\s*$/i;
 const FORBIDDEN = /[\p{Cc}\p{Zl}\p{Zp}\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]/u;
+const WITH_DOCUMENTS: ReadonlySet<string> = new Set(['ADD', 'COPY', 'RUN']);
 
 /**
  * Cuts the text of a Dockerfile into instructions. Throws a `DockerfileError` for a text that is not UTF-8, too
@@ -30,57 +47,64 @@ const FORBIDDEN = /[\p{Cc}\p{Zl}\p{Zp}\u00a0\u1680\u2000-\u200a\u202f\u205f\u300
  * https://docs.docker.com/reference/dockerfile/#parser-directives
  */
 export function readStatements(bytes: Uint8Array, source: string): Statements {
-  const text = decode(bytes, source);
-  const lines = text.split('\n');
+  const { lines, carriageReturns } = decode(bytes, source);
   for (const [index, line] of lines.entries()) refuseUnreadable(line, index + 1, source);
-  const dockerfile = parse(text, source);
-  for (const directive of dockerfile.getDirectives()) {
-    if (directive.getName().toLowerCase() === 'escape') continue;
-    const where = { source, line: directive.getRange().start.line + 1 };
-    throw new DockerfileError(
-      'DOCKERFILE_REFUSED',
-      where,
-      `the directive "# ${directive.getName()}=" is not supported`,
-      {
-        hint: 'A comment of the form "name=value" before the first instruction is a directive: reword it.',
-      },
-    );
+  const escapeCharacter = readEscapeCharacter(lines, source);
+  const statements: Statement[] = [];
+  for (let at = 0; at < lines.length; ) {
+    if (isSkipped(lines[at] ?? '')) {
+      at++;
+      continue;
+    }
+    const where = { source, line: at + 1 };
+    const { joined, next } = join(lines, at, escapeCharacter, where);
+    const [, word = '', rest = ''] = /^(\S+)\s*(.*)$/s.exec(joined) ?? [];
+    const keyword = word.toUpperCase();
+    const below = WITH_DOCUMENTS.has(keyword)
+      ? readDocuments(rest, lines, next, escapeCharacter, { ...where, keyword })
+      : { documents: [], next };
+    if (below.documents.length > 0 && carriageReturns) {
+      throw new DockerfileError(
+        'DOCKERFILE_REFUSED',
+        { ...where, keyword },
+        'a here-document in a file whose lines end in CR LF would keep each CR',
+        { hint: 'Save the Dockerfile with lines that end in LF.' },
+      );
+    }
+    statements.push({ line: where.line, keyword, rest: rest.trim(), documents: below.documents });
+    at = below.next;
   }
-  const escapeCharacter = dockerfile.getEscapeCharacter() === '`' ? '`' : '\\';
-  const statements = dockerfile.getInstructions().map((instruction) => {
-    const { start, end } = instruction.getRange();
-    const where = { source, line: start.line + 1 };
-    const joined = join(lines.slice(start.line, end.line + 1), escapeCharacter, where);
-    const [, keyword = '', rest = ''] = /^(\S+)\s*(.*)$/s.exec(joined) ?? [];
-    return { line: where.line, keyword: keyword.toUpperCase(), rest: rest.trim() };
-  });
   return { source, escapeCharacter, statements };
 }
 
-function decode(bytes: Uint8Array, source: string): string {
+function decode(
+  bytes: Uint8Array,
+  source: string,
+): { readonly lines: readonly string[]; readonly carriageReturns: boolean } {
   const where = { source, line: 0 };
-  if (bytes.length > SIZE_LIMIT) {
+  if (bytes.length > MAX_BYTES) {
     throw new DockerfileError(
       'DOCKERFILE_SYNTAX',
       where,
-      `expected at most ${SIZE_LIMIT} bytes, found ${bytes.length}`,
+      `expected at most ${MAX_BYTES} bytes, found ${bytes.length}`,
     );
   }
   let text: string;
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes).replaceAll('\r\n', '\n');
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
     throw new DockerfileError('DOCKERFILE_SYNTAX', where, 'expected UTF-8 text', { cause });
   }
-  const lines = text.split('\n').length;
-  if (lines > LINE_LIMIT) {
+  const lines = text.split(/\r?\n/);
+  if (lines.at(-1) === '') lines.pop();
+  if (lines.length > MAX_LINES) {
     throw new DockerfileError(
       'DOCKERFILE_SYNTAX',
       where,
-      `expected at most ${LINE_LIMIT} lines, found ${lines}`,
+      `expected at most ${MAX_LINES} lines, found ${lines.length}`,
     );
   }
-  return text;
+  return { lines, carriageReturns: text.includes('\r\n') };
 }
 
 function refuseUnreadable(line: string, number: number, source: string): void {
@@ -98,41 +122,98 @@ function refuseUnreadable(line: string, number: number, source: string): void {
   }
 }
 
-function parse(text: string, source: string): ReturnType<typeof DockerfileParser.parse> {
-  try {
-    return DockerfileParser.parse(text);
-  } catch (cause) {
-    const problem = `can't be parsed: ${(cause as Error).message}`;
-    throw new DockerfileError('DOCKERFILE_SYNTAX', { source, line: 0 }, problem, { cause });
+// Only lines of this form at the very top are directives. BuildKit 0.13 looks no further behind one that it does not
+// know (seen), others may: what they would find is refused.
+function readEscapeCharacter(lines: readonly string[], source: string): '\\' | '`' {
+  let escapeCharacter: '\\' | '`' | undefined;
+  let unknown = false;
+  for (const [index, line] of lines.entries()) {
+    const [, name, value] = DIRECTIVE.exec(line) ?? [];
+    if (name === undefined) break;
+    if (name.toLowerCase() !== 'escape') {
+      unknown = true;
+      continue;
+    }
+    const refuse = (problem: string, hint: string): never => {
+      throw new DockerfileError('DOCKERFILE_REFUSED', { source, line: index + 1 }, problem, { hint });
+    };
+    if (unknown)
+      refuse('"# escape=" below another directive is not seen by every builder', 'Make it the first line.');
+    if (escapeCharacter !== undefined) refuse('"# escape=" is given twice', 'Remove one of them.');
+    if (value !== '\\' && value !== '`') {
+      refuse(`"# escape=": expected \\ or \`, found ${JSON.stringify(value)}`, 'Remove the line.');
+    }
+    escapeCharacter = value === '`' ? '`' : '\\';
   }
+  return escapeCharacter ?? '\\';
+}
+
+function isSkipped(line: string): boolean {
+  const trimmed = line.trim();
+  return trimmed === '' || trimmed.startsWith('#');
 }
 
 // Comments and blank lines between continued lines are dropped, as BuildKit does.
 function join(
   lines: readonly string[],
+  start: number,
   escapeCharacter: string,
-  where: { source: string; line: number },
-): string {
-  let joined = '';
-  let open = true;
-  for (const [index, line] of lines.entries()) {
-    const trimmed = line.trim();
-    if (index > 0 && (trimmed === '' || trimmed.startsWith('#'))) continue;
-    // What follows is the text of a here-document: whoever reads the instruction refuses it.
-    if (!open && joined.includes('<<')) break;
-    if (!open) {
-      throw new DockerfileError('DOCKERFILE_SYNTAX', where, 'the instruction has an end that is not clear');
-    }
+  where: { readonly source: string; readonly line: number },
+): { readonly joined: string; readonly next: number } {
+  const parts: string[] = [];
+  for (let at = start; at < lines.length; at++) {
+    const line = lines[at] ?? '';
+    if (at > start && isSkipped(line)) continue;
     const stripped = line.trimEnd();
-    open = stripped.endsWith(escapeCharacter);
-    joined += open ? stripped.slice(0, -1) : line;
+    // Of two escape characters the first escapes the second, and nothing goes on.
+    const continued = stripped.endsWith(escapeCharacter) && stripped.at(-2) !== escapeCharacter;
+    parts.push(continued ? stripped.slice(0, -1) : line);
+    if (!continued) return { joined: parts.join('').trim(), next: at + 1 };
   }
-  if (open) {
-    throw new DockerfileError(
-      'DOCKERFILE_SYNTAX',
-      where,
-      `ends in a line that "${escapeCharacter}" continues, with no next line`,
-    );
+  throw new DockerfileError(
+    'DOCKERFILE_SYNTAX',
+    where,
+    `ends in a line that "${escapeCharacter}" continues, with no next line`,
+  );
+}
+
+function readDocuments(
+  rest: string,
+  lines: readonly string[],
+  start: number,
+  escapeCharacter: string,
+  where: { readonly source: string; readonly line: number; readonly keyword: string },
+): { readonly documents: readonly HereDocument[]; readonly next: number } {
+  const documents: HereDocument[] = [];
+  let at = start;
+  for (const word of rest.includes('<<') ? splitWords(rest, escapeCharacter) : []) {
+    const [, , dash, quoted] = HERE_DOCUMENT.exec(word) ?? [];
+    if (quoted === undefined) continue;
+    const [, double, single, plain] = DOCUMENT_NAME.exec(quoted) ?? [];
+    const bare = double ?? single ?? plain;
+    if (bare === undefined) {
+      throw new DockerfileError(
+        'DOCKERFILE_SYNTAX',
+        where,
+        `expected a here-document's name of letters, digits, "_", "." and "-", found ${JSON.stringify(quoted.slice(0, 80))}`,
+      );
+    }
+    const text: string[] = [];
+    const read = (line: string): string => (dash === '-' ? line.replace(/^\t+/, '') : line);
+    while (at < lines.length && read(lines[at] ?? '') !== bare) text.push(read(lines[at++] ?? ''));
+    if (at === lines.length) {
+      throw new DockerfileError(
+        'DOCKERFILE_SYNTAX',
+        where,
+        `expected a line ${JSON.stringify(bare)} that ends the here-document, found none`,
+      );
+    }
+    at++;
+    documents.push({
+      name: bare,
+      text: text.map((line) => `${line}\n`).join(''),
+      expands: plain !== undefined,
+    });
   }
-  return joined.trim();
+  return { documents, next: at };
 }

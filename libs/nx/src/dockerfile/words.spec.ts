@@ -1,9 +1,15 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: variables of a Dockerfile, not of a template
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { expandWord, splitWords, variablesIn, WordError } from './words.ts';
+import { expandDocument, expandWord, splitWords, variablesIn, WordError } from './words.ts';
 
-const values: Readonly<Record<string, string>> = { A: '1', EMPTY: '', TARGETARCH: 'amd64' };
+const values: Readonly<Record<string, string>> = {
+  A: '1',
+  EMPTY: '',
+  TARGETARCH: 'amd64',
+  TARGETPLATFORM: 'linux/amd64',
+  V: '1.2.3',
+};
 const expand = (word: string, escapeCharacter = '\\') =>
   expandWord(word, (name) => values[name], escapeCharacter);
 
@@ -28,6 +34,31 @@ describe('expandWord', () => {
     ['a\\ b', 'a b'],
     ['$', '$'],
     ['a$/b', 'a$/b'],
+    ['${A:?x}', '1'],
+    ['${EMPTY?x}', ''],
+    // What BuildKit 0.13.2 made of the same words.
+    ['${V%.*}', '1.2'],
+    ['${V%%.*}', '1'],
+    ['${V#*.}', '2.3'],
+    ['${V##*.}', '3'],
+    ['${V%.3}', '1.2'],
+    ['${V%"."*}', '1.2'],
+    ["${V%'.3'}", '1.2'],
+    ['${V#x}', '1.2.3'],
+    ['${V/./-}', '1-2.3'],
+    ['${V//./-}', '1-2-3'],
+    ['${V//./}', '123'],
+    ['${V/2/}', '1..3'],
+    ['${V/*/x}', 'x'],
+    ['${V//*/x}', 'x'],
+    ['${V//?/y}', 'yyyyy'],
+    ['${V/2/$V}', '1.1.2.3.3'],
+    ['${V//[12]/z}', '1.2.3'],
+    ["${V/1.2/'q r'}", 'q r.3'],
+    ['${TARGETPLATFORM//\\//-}', 'linux-amd64'],
+    ['${NONE%x}', ''],
+    ['${NONE/x/y}', ''],
+    ['${V#1\\*}', '1.2.3'],
   ])('makes %s into %s', (word, expected) => {
     expect(expand(word)).toBe(expected);
   });
@@ -36,16 +67,63 @@ describe('expandWord', () => {
     expect(expand('`$A\\x', '`')).toBe('$A\\x');
   });
 
-  it.each(['${', '${}', '${A', '${A:', '${A:?x}', '${A#x}', '${A/x/y}', '"a', "'a", '$1', '$@', '${A:-${A}'])(
-    'refuses %s',
-    (word) => {
-      expect(() => expand(word)).toThrow(WordError);
-    },
-  );
+  it.each([
+    '${',
+    '${}',
+    '${A',
+    '${A:',
+    '${NONE:?x}',
+    '${EMPTY:?x}',
+    '${NONE?}',
+    '${A/x}',
+    '${A//y}',
+    '${A/}',
+    '${V//\\./_}',
+    '${V//./\\$1}',
+    '${A^^}',
+    '"a',
+    "'a",
+    '$1',
+    '$@',
+    '${A:-${A}',
+  ])('refuses %s', (word) => {
+    expect(() => expand(word)).toThrow(WordError);
+  });
+
+  it('says which variable has no value, and what the Dockerfile says of it', () => {
+    expect(() => expand('x${NONE:?give it with ARG}')).toThrow('NONE: give it with ARG');
+    expect(() => expand('x${NONE?}')).toThrow('NONE: has no value');
+  });
+
+  it('takes time in proportion to the square of a value, whatever the pattern', () => {
+    const value = 'a'.repeat(512);
+    const started = process.cpuUsage();
+    const pattern = `${'*a'.repeat(31)}b`;
+    expect(expandWord(`\${A//${pattern}/x}`, () => value, '\\')).toBe(value);
+    const { user } = process.cpuUsage(started);
+    expect(user / 1000).toBeLessThan(1000);
+  });
 
   it('ends in a text or in an error of its own', () => {
+    const pieces = fc.constantFrom(
+      '$',
+      '{',
+      '}',
+      ':-',
+      '+',
+      '#',
+      '%',
+      '/',
+      ':?',
+      '*',
+      '"',
+      "'",
+      '\\',
+      'V',
+      ' ',
+    );
     fc.assert(
-      fc.property(fc.array(fc.constantFrom('$', '{', '}', ':-', '+', '"', "'", '\\', 'A', ' ')), (pieces) => {
+      fc.property(fc.array(pieces), (pieces) => {
         try {
           expect(typeof expand(pieces.join(''))).toBe('string');
         } catch (error) {
@@ -53,6 +131,15 @@ describe('expandWord', () => {
         }
       }),
     );
+  });
+});
+
+describe('expandDocument', () => {
+  // BuildKit 0.13.2 made the same of it.
+  it('puts variables in, keeps quotes, and lets only a backslash escape', () => {
+    const text = 'hello $V \\$V "q" \'q\' \\n \\\\ `x\n\ttab\n\n# no comment\nx \\\ny ${V:-"z"} ${V#1}\n';
+    const expected = 'hello 1.2.3 $V "q" \'q\' n \\ `x\n\ttab\n\n# no comment\nx \ny 1.2.3 .2.3\n';
+    expect(expandDocument(text, (name) => values[name])).toBe(expected);
   });
 });
 

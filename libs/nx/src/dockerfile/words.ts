@@ -1,3 +1,5 @@
+import { type GlobPart, literal, matchEnds } from './glob.ts';
+
 /** What is wrong with a text that should be split into words or expanded; without its place. */
 export class WordError extends Error {
   override readonly name = 'WordError';
@@ -32,12 +34,18 @@ export function splitWords(text: string, escapeCharacter: string): readonly stri
 }
 
 /**
- * Removes quotes and escapes and puts in the values of variables, as BuildKit does: `$name`, `${name}`,
- * `${name:-word}`, `${name-word}`, `${name:+word}`, `${name+word}`. Throws a `WordError` for any other form.
+ * Removes quotes and escapes and puts in the values of variables, as BuildKit does: `$name`, `${name}`, with a default
+ * (`:-`, `-`), an alternative (`:+`, `+`) or an error (`:?`, `?`), without what a pattern matches at its start (`#`,
+ * `##`) or end (`%`, `%%`), and with it replaced (`/`, `//`). Throws a `WordError` for any other form.
  * https://docs.docker.com/reference/dockerfile/#environment-replacement
  */
 export function expandWord(word: string, lookup: Lookup, escapeCharacter: string): string {
-  return new Expansion(word, lookup, escapeCharacter).run();
+  return new Expansion(word, lookup, { escapeCharacter, quotes: true }).run();
+}
+
+/** Puts the values of variables into a here-document: quotes stay, and only a backslash escapes, as BuildKit does. */
+export function expandDocument(text: string, lookup: Lookup): string {
+  return new Expansion(text, lookup, { escapeCharacter: '\\', quotes: false }).run();
 }
 
 /** The names of the variables that a word mentions. */
@@ -47,53 +55,66 @@ export function variablesIn(word: string, escapeCharacter: string): ReadonlySet<
     word,
     (name) => {
       names.add(name);
-      return undefined;
+      // Not empty: of `${name:?}` it would be an error.
+      return 'x';
     },
     escapeCharacter,
   );
   return names;
 }
 
-const DEPTH_LIMIT = 20;
+const MAX_DEPTH = 20;
+/** In characters: replacing takes time in proportion to the pattern and to the square of the value. */
+const MAX_PATTERN = 64;
+const MAX_VALUE = 512;
 const NAME = /[A-Za-z_][A-Za-z0-9_]*/y;
+const OPERATOR = /:?[-+?]|[#%}]|\/\/?/y;
 
 class Expansion {
   readonly #text: string;
   readonly #lookup: Lookup;
   readonly #escape: string;
+  readonly #quotes: boolean;
   #at = 0;
   #depth = 0;
 
-  constructor(text: string, lookup: Lookup, escapeCharacter: string) {
+  constructor(
+    text: string,
+    lookup: Lookup,
+    how: { readonly escapeCharacter: string; readonly quotes: boolean },
+  ) {
     this.#text = text;
     this.#lookup = lookup;
-    this.#escape = escapeCharacter;
+    this.#escape = how.escapeCharacter;
+    this.#quotes = how.quotes;
   }
 
   run(): string {
     return this.#until('');
   }
 
-  #until(stop: string): string {
+  /** In a pattern escapes stay, since they also say that a wildcard is none. */
+  #until(stop: string, keepsEscapes = false): string {
     let result = '';
     for (;;) {
       const character = this.#text.charAt(this.#at++);
       if (character === '') {
         if (stop === '') return result;
-        throw new WordError(`"${stop}" is missing in ${JSON.stringify(this.#text)}`);
+        throw new WordError(`"${stop}" is missing in ${this.#shown()}`);
       }
       if (character === stop) return result;
-      if (character === "'") result += this.#singleQuoted();
-      else if (character === '"') result += this.#doubleQuoted();
+      if (this.#quotes && character === "'") result += this.#singleQuoted();
+      else if (this.#quotes && character === '"') result += this.#doubleQuoted();
       else if (character === '$') result += this.#variable();
-      else if (character === this.#escape) result += this.#text.charAt(this.#at++);
-      else result += character;
+      else if (character === this.#escape) {
+        result += `${keepsEscapes ? character : ''}${this.#text.charAt(this.#at++)}`;
+      } else result += character;
     }
   }
 
   #singleQuoted(): string {
     const end = this.#text.indexOf("'", this.#at);
-    if (end < 0) throw new WordError(`a ' has no match in ${JSON.stringify(this.#text)}`);
+    if (end < 0) throw new WordError(`a ' has no match in ${this.#shown()}`);
     const inside = this.#text.slice(this.#at, end);
     this.#at = end + 1;
     return inside;
@@ -103,7 +124,7 @@ class Expansion {
     let result = '';
     for (;;) {
       const character = this.#text.charAt(this.#at++);
-      if (character === '') throw new WordError(`a " has no match in ${JSON.stringify(this.#text)}`);
+      if (character === '') throw new WordError(`a " has no match in ${this.#shown()}`);
       if (character === '"') return result;
       const next = this.#text.charAt(this.#at);
       if (character === '$') result += this.#variable();
@@ -126,18 +147,97 @@ class Expansion {
     const name = this.#name();
     if (name === '') throw this.#unsupported('${');
     const value = this.#lookup(name);
-    const operator = /:?[-+]|}/y;
-    operator.lastIndex = this.#at;
-    const found = operator.exec(this.#text)?.[0];
-    if (found === undefined) throw this.#unsupported(`\${${name}${this.#text.charAt(this.#at)}`);
-    this.#at += found.length;
-    if (found === '}') return value ?? '';
-    if (++this.#depth > DEPTH_LIMIT) throw this.#unsupported(`more than ${DEPTH_LIMIT} nested variables`);
-    const word = this.#until('}');
+    OPERATOR.lastIndex = this.#at;
+    const operator = OPERATOR.exec(this.#text)?.[0];
+    if (operator === undefined) throw this.#unsupported(`\${${name}${this.#text.charAt(this.#at)}`);
+    this.#at += operator.length;
+    if (operator === '}') return value ?? '';
+    if (++this.#depth > MAX_DEPTH) throw this.#unsupported(`more than ${MAX_DEPTH} nested variables`);
+    const result = this.#modified(name, value, operator);
     this.#depth--;
-    const set = value !== undefined && (value !== '' || !found.startsWith(':'));
-    if (found.endsWith('+')) return set ? word : '';
-    return set ? value : word;
+    return result;
+  }
+
+  #modified(name: string, value: string | undefined, operator: string): string {
+    switch (operator) {
+      case '#':
+      case '%':
+        return this.#trimmed(value ?? '', operator);
+      case '/':
+      case '//':
+        return this.#replaced(value ?? '', operator === '//');
+    }
+    const word = this.#until('}');
+    const set = value !== undefined && (value !== '' || !operator.startsWith(':'));
+    if (operator.endsWith('+')) return set ? word : '';
+    if (set) return value;
+    if (operator.endsWith('-')) return word;
+    throw new WordError(`${name}: ${word || 'has no value'}`);
+  }
+
+  #trimmed(value: string, operator: '#' | '%'): string {
+    const word = this.#until('}', true);
+    const longest = word.startsWith(operator);
+    const parts = this.#pattern(longest ? word.slice(1) : word, value);
+    const characters = Array.from(value);
+    if (operator === '#') {
+      const end = matchEnds(parts, characters).at(longest ? -1 : 0);
+      return end === undefined ? value : characters.slice(end).join('');
+    }
+    // From the end: the pattern and the value the other way round.
+    const end = matchEnds(parts.toReversed(), characters.toReversed()).at(longest ? -1 : 0);
+    return end === undefined ? value : characters.slice(0, characters.length - end).join('');
+  }
+
+  #replaced(value: string, all: boolean): string {
+    const pattern = this.#until('/', true);
+    const replacement = this.#until('}', true);
+    if (pattern === '') throw this.#unsupported('an empty pattern');
+    if (replacement.includes(this.#escape)) throw this.#unsupported(`"${this.#escape}" in a replacement`);
+    // Go takes $1 for what a group matched.
+    if (replacement.includes('$')) throw this.#unsupported('"$" in a replacement');
+    const parts = this.#pattern(pattern, value);
+    const characters = Array.from(value);
+    let result = '';
+    let replaced = 0;
+    let last = -1;
+    for (let at = 0; at <= characters.length; ) {
+      const end = all || replaced === 0 ? matchEnds(parts, characters, at).at(-1) : undefined;
+      // Nothing does not match where the last match ended.
+      if (end !== undefined && !(end === at && at === last)) {
+        result += replacement;
+        replaced++;
+        last = end;
+      }
+      if (end === undefined || end === at) result += characters[at++] ?? '';
+      else at = end;
+    }
+    return result;
+  }
+
+  #pattern(text: string, value: string): readonly GlobPart[] {
+    const characters = Array.from(text);
+    if (characters.length > MAX_PATTERN || value.length > MAX_VALUE) {
+      throw this.#unsupported(
+        `a pattern longer than ${MAX_PATTERN}, or for a value longer than ${MAX_VALUE},`,
+      );
+    }
+    if (this.#escape !== '\\' && text.includes(this.#escape)) {
+      throw this.#unsupported(`"${this.#escape}" in a pattern`);
+    }
+    const parts: GlobPart[] = [];
+    for (let at = 0; at < characters.length; at++) {
+      const character = characters[at] ?? '';
+      if (character === '*') parts.push({ many: true, takes: () => true });
+      else if (character === '?') parts.push({ many: false, takes: () => true });
+      else if (character === '\\') {
+        const escaped = characters[++at] ?? '';
+        if (escaped === '' || !'}/*?\\'.includes(escaped))
+          throw this.#unsupported(`"\\${escaped}" in a pattern`);
+        parts.push(literal(escaped));
+      } else parts.push(literal(character));
+    }
+    return parts;
   }
 
   #name(): string {
@@ -147,9 +247,11 @@ class Expansion {
     return name;
   }
 
+  #shown(): string {
+    return JSON.stringify(this.#text.slice(0, 200));
+  }
+
   #unsupported(what: string): WordError {
-    return new WordError(
-      `the variable form ${JSON.stringify(what)} in ${JSON.stringify(this.#text)} is not supported`,
-    );
+    return new WordError(`the variable form ${what} in ${this.#shown()} is not supported`);
   }
 }

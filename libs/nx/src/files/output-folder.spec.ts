@@ -38,6 +38,14 @@ describe('replaceFolder', () => {
     expect(await readdir(folder)).toEqual(['bin']);
   });
 
+  it('leaves no folder above the target that was not there before when filling fails', async () => {
+    const fails = replaceFolder(join(folder, 'new/and/deep/bin'), OURS, async () => {
+      throw new Error('no');
+    });
+    await expect(fails).rejects.toThrow('no');
+    expect(await readdir(folder)).toEqual([]);
+  });
+
   it('leaves the former folder and nothing else when filling fails', async () => {
     await mkdir(target);
     await writeFile(join(target, 'old'), '');

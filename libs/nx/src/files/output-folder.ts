@@ -1,5 +1,5 @@
 import { existsSync, rmSync } from 'node:fs';
-import { chmod, lstat, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { chmod, lstat, mkdir, mkdtemp, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { PrebuiltError } from '../errors.ts';
 import { withInterrupt } from '../process/interrupt.ts';
@@ -7,7 +7,7 @@ import { withInterrupt } from '../process/interrupt.ts';
 /**
  * Fills a folder beside its final place and puts it there by rename once `fill` has succeeded, so that readers
  * see the former folder or the new one, never a part. A failure or a signal leaves the former folder and no
- * temporary one; what a killed process left behind is removed by the next call. `fill` gets the temporary
+ * temporary one, nor folders above it that were not there before; what a killed process left behind is removed by the next call. `fill` gets the temporary
  * folder and a signal that is aborted when the process is asked to end; asked a second time, it ends at once.
  * Throws `OUTPUT`, and removes nothing, where the target is a link or a file, or holds a name that `holds` does not
  * know: then it was not made here.
@@ -17,7 +17,20 @@ export async function replaceFolder<T>(
   holds: RegExp,
   fill: (temporary: string, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  await mkdir(dirname(target), { recursive: true });
+  const made = await mkdir(dirname(target), { recursive: true });
+  try {
+    return await replaceInside(target, holds, fill);
+  } catch (error) {
+    if (made !== undefined) await removeEmpty(dirname(target), made);
+    throw error;
+  }
+}
+
+async function replaceInside<T>(
+  target: string,
+  holds: RegExp,
+  fill: (temporary: string, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   await removeAbandoned(target);
   await checkReplaceable(target, holds);
   const temporary = await mkdtemp(join(dirname(target), `.${basename(target)}-${process.pid}-`));
@@ -35,6 +48,17 @@ export async function replaceFolder<T>(
   } finally {
     await rm(temporary, { recursive: true, force: true });
     process.off('exit', onExit);
+  }
+}
+
+// The folders from the first that was made down to the last, unless somebody put something into them meanwhile.
+async function removeEmpty(last: string, first: string): Promise<void> {
+  for (let folder = last; folder.length >= first.length; folder = dirname(folder)) {
+    try {
+      await rmdir(folder);
+    } catch {
+      return;
+    }
   }
 }
 

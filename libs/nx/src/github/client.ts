@@ -69,20 +69,20 @@ export interface ClientOptions {
   readonly token: string | undefined;
   readonly clock: WaitClock;
   readonly signal: AbortSignal;
-  /** Hears of what is tried again. */
+  /** Hears of what is retried. */
   readonly told: (line: string) => void;
 }
 
 const API_VERSION = '2022-11-28';
 const REQUEST_MS = 60_000;
 const TRANSFER_MS = 15 * 60_000;
-const MOST_PAGES = 100;
+const MAX_PAGES = 100;
 
 /** The part of GitHub's REST API that releases need. https://docs.github.com/rest/releases */
 export type GitHubClient = ReturnType<typeof createGitHubClient>;
 
 /**
- * A client of one repository's releases. Reads are tried again where that may help; a creation is not, since only
+ * A client of one repository's releases. Reads are retried where that may help; a creation is not, since only
  * a look at what is there can tell whether it happened. Errors are `GITHUB`, without the token.
  */
 export function createGitHubClient(options: ClientOptions) {
@@ -115,13 +115,13 @@ export function createGitHubClient(options: ClientOptions) {
     parse: (data: unknown) => T,
   ): Promise<readonly T[]> {
     const found: T[] = [];
-    for (let page = 1; page <= MOST_PAGES; page++) {
+    for (let page = 1; page <= MAX_PAGES; page++) {
       const { data } = await request(route, { ...parameters, per_page: 100, page });
       const items = v.parse(v.array(v.unknown()), data);
       found.push(...items.map(parse));
       if (items.length < 100) return found;
     }
-    throw new PrebuiltError('GITHUB', `${route}: expected at most ${MOST_PAGES} pages, found more`);
+    throw new PrebuiltError('GITHUB', `${route}: expected at most ${MAX_PAGES} pages, found more`);
   }
 
   const parseRelease = async (data: unknown): Promise<RemoteRelease> => {

@@ -26,7 +26,7 @@ export async function writeJobOutputs(
   if (path === undefined || path === '') return;
   const lines = Object.entries(outputs).map(([name, value]) => {
     if (!/^[a-z][a-z0-9_-]*$/i.test(name))
-      throw new RangeError(`${JSON.stringify(name)} is no name of an output`);
+      throw new RangeError(`${JSON.stringify(name)} is not a valid output name`);
     const delimiter = `end-${randomUUID()}`;
     return /[\r\n]/.test(value) ? `${name}<<${delimiter}\n${value}\n${delimiter}\n` : `${name}=${value}\n`;
   });

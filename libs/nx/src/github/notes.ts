@@ -1,4 +1,7 @@
+import { CHECKSUMS_FILE } from '../artifacts/checksums.ts';
 import type { PublishRecord } from '../artifacts/publish-record.ts';
+import { SIGNATURE_FILE } from '../artifacts/signature.ts';
+import { tableLines } from './table.ts';
 
 /** A commit since the previous release: its hash and the first line and the rest of its message. */
 export interface Commit {
@@ -115,12 +118,13 @@ function image({ image: has, record }: NotesFacts): readonly string[] {
   return [
     '## Image',
     '',
-    '| image | platform | tags |',
-    '| --- | --- | --- |',
-    ...record.images.flatMap((each) => [
-      `| \`${each.reference}\` | all | ${tags(each.repository)} |`,
-      ...each.platforms.map(({ platform, digest }) => `| \`${each.repository}@${digest}\` | ${platform} | |`),
-    ]),
+    ...tableLines(
+      ['image', 'platform', 'tags'],
+      record.images.flatMap((each) => [
+        [`\`${each.reference}\``, 'all', tags(each.repository)],
+        ...each.platforms.map(({ platform, digest }) => [`\`${each.repository}@${digest}\``, platform, '']),
+      ]),
+    ),
     '',
   ];
 }
@@ -129,9 +133,10 @@ function files({ assets }: NotesFacts): readonly string[] {
   return [
     '## Files',
     '',
-    '| file | bytes | SHA-256 |',
-    '| --- | ---: | --- |',
-    ...assets.map(({ name, size, sha256 }) => `| ${name} | ${size} | \`${sha256}\` |`),
+    ...tableLines(
+      ['file', '>bytes', 'SHA-256'],
+      assets.map(({ name, size, sha256 }) => [name, size, `\`${sha256}\``]),
+    ),
     '',
   ];
 }
@@ -150,19 +155,26 @@ function verification({
   const signed = images.flatMap(({ reference, signature }) =>
     signature?.outcome === 'attached' ? [reference] : [],
   );
+  const identity = [
+    `  --certificate-oidc-issuer ${ISSUER} \\`,
+    `  --certificate-identity https://github.com/${repository}/${workflow}@refs/tags/${tag}`,
+  ];
+  const checksums = assets.some(({ name }) => name === SIGNATURE_FILE)
+    ? [
+        `cosign verify-blob-attestation ${CHECKSUMS_FILE} --bundle ${SIGNATURE_FILE} --type slsaprovenance1 \\`,
+        ...identity,
+      ]
+    : [];
   return [
     '## Verify',
     '',
     '```sh',
+    ...checksums,
     'sha256sum --check --ignore-missing checksums.txt',
     ...(attested ? [executable, ...references.map((reference) => `oci://${reference}`)] : []).map(
       (subject) => `gh attestation verify ${subject} --repo ${repository}`,
     ),
-    ...signed.flatMap((reference) => [
-      `cosign verify ${reference} \\`,
-      `  --certificate-oidc-issuer ${ISSUER} \\`,
-      `  --certificate-identity https://github.com/${repository}/${workflow}@refs/tags/${tag}`,
-    ]),
+    ...signed.flatMap((reference) => [`cosign verify ${reference} \\`, ...identity]),
     '```',
     '',
   ];

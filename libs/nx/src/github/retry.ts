@@ -19,7 +19,7 @@ export function machineClock(signal: AbortSignal): WaitClock {
 }
 
 /** At most so many tries of one operation. */
-export const MOST_TRIES = 6;
+export const MAX_TRIES = 6;
 /** Waiting for one operation ends after so many milliseconds in total. */
 export const LONGEST_TOTAL_MS = 10 * 60_000;
 
@@ -35,7 +35,20 @@ interface Transient {
 }
 
 /**
- * Runs an operation until it succeeds: connection errors, 408, 425, 429, 5xx and rate limits are tried again, with
+ * The one retry policy of the GitHub client. Octokit's plugins were held against it and left out:
+ * - @octokit/plugin-retry sends a POST again as it was. GitHub takes any number of drafts of one tag, and what a cut-off
+ *   upload left makes the second answer 422, so that both need a look at what is there before each try; with these two
+ *   excepted there would be two policies. It waits 1, 4 and 9 s, whatever `retry-after` asks for.
+ *   https://github.com/octokit/plugin-retry.js/blob/main/src/error-request.ts
+ * - @octokit/plugin-throttling hears of a limit by `x-ratelimit-remaining: 0` or by the words "secondary rate": a 429 or 403
+ *   with `retry-after` alone is not retried, which GitHub's own advice says first. It writes once a second at most.
+ *   https://github.com/octokit/plugin-throttling.js/blob/main/src/index.ts
+ * - Both wait in Bottleneck (last released in 2019), where no signal reaches: an interrupted release would wait the hour
+ *   out that a limit may take. Here the wait ends with the signal, and all waits of an operation have one bound.
+ * - @octokit/plugin-paginate-rest goes, with the token, wherever the answer's `link` header says, without a bound.
+ *   https://github.com/octokit/plugin-paginate-rest.js/blob/main/src/iterator.ts
+ *
+ * Runs an operation until it succeeds: connection errors, 408, 425, 429, 5xx and rate limits are retried, with
  * backoff, after what `retry-after` or `x-ratelimit-reset` ask for; bounded in tries and time. The last error is
  * thrown as it is. `told` hears of each wait.
  * https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#handle-rate-limit-errors-appropriately
@@ -51,7 +64,7 @@ export async function withRetries<T>(
       return await attempt();
     } catch (error) {
       const transient = transientOf(error, clock.now());
-      if (transient === undefined || tries >= MOST_TRIES) throw error;
+      if (transient === undefined || tries >= MAX_TRIES) throw error;
       const ceiling = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (tries - 1));
       const delayMs = Math.max(Math.round(ceiling * (0.5 + clock.random() / 2)), transient.askedMs);
       if (clock.now() - startedAt + delayMs > LONGEST_TOTAL_MS) throw error;

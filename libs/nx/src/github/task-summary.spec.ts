@@ -27,7 +27,7 @@ describe('summariseTasks', () => {
         '### Tasks',
         '',
         '| task | result | time |',
-        '| --- | --- | ---: |',
+        '| - | - | -: |',
         '| app:build | ran | 2.5 s |',
         '| app:image | local cache | 2.5 s |',
         '| app:publish | ran | 2.5 s |',
@@ -62,7 +62,7 @@ describe('summariseTasks', () => {
 
   it('leaves a time out that is not known', () => {
     const summary = summariseTasks([task('app:build', { status: 'skipped', endTime: undefined })]);
-    expect(summary).toContain('| app:build | skipped |  |');
+    expect(summary).toContain('| app:build | skipped | |');
   });
 
   it('keeps a name from opening another column', () => {

@@ -1,4 +1,5 @@
 import type { TaskResult } from '@nx/devkit';
+import { tableLines } from './table.ts';
 
 type Status = TaskResult['status'];
 
@@ -34,11 +35,12 @@ export function summariseTasks(tasks: readonly FinishedTask[]): string | undefin
   return [
     '### Tasks',
     '',
-    '| task | result | time |',
-    '| --- | --- | ---: |',
-    ...tasks
-      .toSorted((one, other) => (one.id < other.id ? -1 : 1))
-      .map((task) => `| ${task.id.replaceAll('|', '\\|')} | ${RESULTS[task.status]} | ${duration(task)} |`),
+    ...tableLines(
+      ['task', 'result', '>time'],
+      tasks
+        .toSorted((one, other) => (one.id < other.id ? -1 : 1))
+        .map((task) => [task.id, RESULTS[task.status], duration(task)]),
+    ),
     '',
     cacheable.length === 0 ? 'Cache: for none of them' : `Cache: ${hits.length} of ${cacheable.length}`,
   ].join('\n');

@@ -10,7 +10,9 @@ import {
   type LayoutImage,
   MEDIA_TYPES,
   platformName,
+  readDocument,
   readImageLayout,
+  rfc3339,
   sortedMap,
   writeBlob,
   writeImageManifest,
@@ -86,28 +88,31 @@ export async function adoptImage(
 const EXPORTER = 'buildkit.exporter.image.v0';
 
 /*
- * BuildKit before 0.23 sets the times inside the layers of a base too, and writes them anew, so that they are no longer
+ * BuildKit before 0.23 sets the times inside the layers of a base too, and rewrites them, so that they are no longer
  * those of the base (0.13, seen). So only what it built upon the base is taken, and put upon the layers that the base has in
  * its registry: the layers above, and the configuration, in which the base's diffIDs and history take the place of those
- * that BuildKit made of them. How many layers there are above is held against the plan afterwards.
+ * that BuildKit made of them, and the image's own time that of the base, which BuildKit keeps (0.13, seen). How many layers there are above is held against the plan afterwards.
  */
 async function adoptAbove(
   { manifest, config }: LayoutImage,
   layout: string,
   blobs: string,
-  { base, history, platform }: ExpectedImage,
+  { base, history, platform, created }: ExpectedImage,
 ): Promise<Descriptor> {
   const below = base?.layers ?? [];
   const above = manifest.layers.slice(below.length);
   for (const hex of new Set(above.map(({ digest }) => digestHex(digest)))) {
     await rename(join(layout, BLOBS_FOLDER, hex), join(blobs, hex));
   }
-  const { history: found, ...rest } = config as typeof config & { readonly history?: unknown };
+  // As it stands there: the order of members is part of the image's ID.
+  const raw = JSON.parse((await readDocument(layout, manifest.config)).toString('utf8'));
+  const { history: found, ...rest } = raw as { readonly history?: unknown };
   const steps = (Array.isArray(found) ? found : []).filter((step) => Object(step).comment !== EXPORTER);
   const own = history.length === 0 ? [] : steps.slice(-history.length);
   const adopted = {
     ...rest,
     ...(platform.variant !== undefined && { variant: platform.variant }),
+    created: rfc3339(created),
     history: [...inheritedSteps(base?.inherited ?? []), ...own],
     rootfs: {
       type: 'layers',

@@ -10,7 +10,9 @@ import type { BaseImage } from './base/base-image.ts';
  * verified, it starts something that is there, and its user can be looked up. Throws `IMAGE_INCOMPLETE`.
  */
 export function checkCompleteness(artifact: PlatformArtifact, image: ExpectedImage, base?: BaseImage): void {
-  const own = new Map<string, ReadEntry>(image.layers.flat().map((entry) => [`/${entry.path}`, entry] as const));
+  const own = new Map<string, ReadEntry>(
+    image.layers.flat().map((entry) => [`/${entry.path}`, entry] as const),
+  );
   const files: Files = {
     own,
     at: (path) => {
@@ -75,9 +77,9 @@ function checkCommand({ platform }: PlatformArtifact, { config }: ExpectedImage,
 
 // As a runtime of containers looks for it: by its path, from the working directory, or in PATH.
 function candidatesOf(program: string, workingDir: string, env: readonly string[]): readonly string[] {
-  if (program.includes('/')) return [posix.resolve(workingDir, program)];
+  if (program.includes('/')) return [posix.resolve('/', workingDir, program)];
   const path = env.findLast((each) => each.startsWith('PATH='))?.slice('PATH='.length) ?? '';
-  return path.split(':').map((folder) => posix.resolve(workingDir, folder, program));
+  return path.split(':').map((folder) => posix.resolve('/', workingDir, folder, program));
 }
 
 function checkUser({ platform }: PlatformArtifact, { config }: ExpectedImage, files: Files): void {
@@ -88,13 +90,18 @@ function checkUser({ platform }: PlatformArtifact, { config }: ExpectedImage, fi
   ] as const) {
     if (/^\d*$/.test(name) || files.own.has(list)) continue;
     const { accounts, reference } = files.base ?? {};
-    const known = list === '/etc/passwd' ? accounts && findUser(accounts, name) : accounts && findGroup(accounts, name);
+    const known =
+      list === '/etc/passwd' ? accounts && findUser(accounts, name) : accounts && findGroup(accounts, name);
     if (known !== undefined) continue;
     const lists = files.at(list) !== undefined;
     if (lists) {
-      throw incomplete(platform, `USER ${config.user}: expected ${name} in ${list} of ${reference?.name}, found no line of it`, {
-        hint: 'Use a name that the base has, or numbers, such as USER 65532:65532.',
-      });
+      throw incomplete(
+        platform,
+        `USER ${config.user}: expected ${name} in ${list} of ${reference?.name}, found no line of it`,
+        {
+          hint: 'Use a name that the base has, or numbers, such as USER 65532:65532.',
+        },
+      );
     }
     throw incomplete(platform, `USER ${config.user}: expected ${list} to look ${name} up in, found none`, {
       hint: 'Use numbers, such as USER 65532:65532.',

@@ -13,6 +13,8 @@ export interface ContextFile {
   readonly size: number;
   /** Of the content, in hexadecimal. */
   readonly sha256: string;
+  /** The content itself, of a file that is written in the Dockerfile; `source` then says where. */
+  readonly content?: string | undefined;
 }
 
 /** What one platform's image can be built from. */

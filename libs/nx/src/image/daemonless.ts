@@ -13,8 +13,8 @@ import {
 import { type Platform, platformParts } from '../artifacts/platform.ts';
 import { PrebuiltError } from '../errors.ts';
 import { readChunks } from '../files/chunks.ts';
-import type { ContextFile } from './context.ts';
 import { storeBase } from './base/stored-base.ts';
+import type { ContextFile } from './context.ts';
 import { type LayerPath, timeOf } from './file-tree.ts';
 import type { ImagePlan } from './plan.ts';
 import { expectedBase } from './release-images.ts';
@@ -23,6 +23,8 @@ import { expectedBase } from './release-images.ts';
 export interface AssembleOptions {
   readonly platform: Platform;
   readonly compression: Compression;
+  /** Of zstd, from 1 to 19. */
+  readonly compressionLevel?: number | undefined;
   /** Seconds since 1970: the time of every file and of the image. */
   readonly sourceDateEpoch: number;
   readonly signal?: AbortSignal | undefined;
@@ -48,7 +50,7 @@ export async function assembleImage(
   plan: ImagePlan,
   options: AssembleOptions,
 ): Promise<Descriptor> {
-  const { platform, compression, sourceDateEpoch, signal, onLayer } = options;
+  const { platform, compression, compressionLevel, sourceDateEpoch, signal, onLayer } = options;
   const base = plan.base && expectedBase(plan.base, sourceDateEpoch);
   if (plan.base !== undefined) await storeBase(plan.base, blobs);
   const layers = [];
@@ -61,7 +63,7 @@ export async function assembleImage(
       onLayer?.({ platform, layer: index + 1, layers: plan.layers.length, done, total });
     };
     tell(0);
-    layers.push(await writeLayer(blobs, entries, { compression, signal, onBytes: tell }));
+    layers.push(await writeLayer(blobs, entries, { compression, compressionLevel, signal, onBytes: tell }));
   }
   const parts = platformParts(platform);
   const config = formatImageConfig({
@@ -94,6 +96,10 @@ function layerEntry(entry: LayerPath, sourceDateEpoch: number): LayerEntry {
  * after the last one where they are others.
  */
 export async function* checkedContent(file: ContextFile): AsyncGenerator<Buffer> {
+  if (file.content !== undefined) {
+    yield Buffer.from(file.content);
+    return;
+  }
   const hash = createHash('sha256');
   for await (const chunk of readChunks(file.source, { kept: 2 })) {
     hash.update(chunk);

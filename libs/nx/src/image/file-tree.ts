@@ -1,5 +1,6 @@
 import { compareBytes } from '@prebuilt/oci';
 import type { ContextFile, ContextFolder, ContextNode } from './context.ts';
+import type { ModeChange } from './file-mode.ts';
 
 /** Who owns a file, and nothing else. */
 export interface Owner {
@@ -58,7 +59,7 @@ export function timeOf({ mtime }: LayerPath, sourceDateEpoch: number): number {
 export interface CopyOptions {
   readonly owner: Owner;
   /** They keep their own where it is undefined. */
-  readonly mode: number | undefined;
+  readonly mode: ModeChange | undefined;
 }
 
 /** A file can't be put where a folder is, or the other way round. */
@@ -117,6 +118,12 @@ export class FileTree {
     putFile(folder, target.at(-1) ?? '', source.file, target.join('/'), options);
   }
 
+  /** The file that was put at an absolute path, links followed; undefined where there is none, or one of the base. */
+  fileAt(path: string): ContextFile | undefined {
+    const node = this.#nodeAt(this.#resolve(split(path)));
+    return node?.kind === 'file' ? node.file : undefined;
+  }
+
   /** Makes a folder and those above it where they are missing. Throws a `PathConflict`. */
   makeFolder(path: string, owner: Owner): void {
     this.#folderAt(this.#resolve(split(path)), owner);
@@ -159,7 +166,12 @@ export class FileTree {
             }
           : type === 'symlink'
             ? { kind: 'symlink', uid, gid, mode, target }
-            : { kind: 'base-file', uid, gid, mode: type === 'link' ? (this.lookUp(target)?.mode ?? mode) : mode };
+            : {
+                kind: 'base-file',
+                uid,
+                gid,
+                mode: type === 'link' ? (this.lookUp(target)?.mode ?? mode) : mode,
+              };
       folder.children.set(name, node);
       own.add(node);
       if (node.kind === 'folder') told.set(node, mtime);
@@ -213,7 +225,8 @@ export class FileTree {
         continue;
       }
       links += 1;
-      if (links > MAX_LINKS) throw new PathConflict(`/${[...done, part].join('/')} is a link that leads in circles`);
+      if (links > MAX_LINKS)
+        throw new PathConflict(`/${[...done, part].join('/')} is a link that leads in circles`);
       if (node.target.startsWith('/')) done.length = 0;
       left.unshift(...split(node.target));
     }
@@ -255,7 +268,7 @@ export class FileTree {
       const folder: TreeFolder = {
         kind: 'folder',
         ...options.owner,
-        mode: options.mode ?? child.mode,
+        mode: options.mode?.(child.mode, true) ?? child.mode,
         children: existing?.children ?? new Map(),
         ...(existing?.attributes === true && { attributes: true }),
       };
@@ -276,7 +289,7 @@ function putFile(
   if (folder.children.get(name)?.kind === 'folder') {
     throw new PathConflict(`/${path} is a folder, expected a file or nothing`);
   }
-  put(folder, name, { kind: 'file', ...owner, mode: mode ?? file.mode, file });
+  put(folder, name, { kind: 'file', ...owner, mode: mode?.(file.mode, false) ?? file.mode, file });
 }
 
 // A folder's time is that of the last name that came into it or left it.
@@ -331,7 +344,9 @@ function changesOf(
     const inside = changesOf(node, former?.kind === 'folder' ? former : undefined, childPath).paths;
     if (changed || inside.length > 0) {
       if (node.attributes === true) {
-        throw new PathConflict(`/${childPath} has extended attributes in the base, which a layer here can't hold`);
+        throw new PathConflict(
+          `/${childPath} has extended attributes in the base, which a layer here can't hold`,
+        );
       }
       paths.push({ path: childPath, uid, gid, mode, ...(node.mtime !== undefined && { mtime: node.mtime }) });
     }

@@ -139,7 +139,7 @@ describe('docker-publish', () => {
     expect(registry.tags.size).toBeGreaterThan(0);
   });
 
-  // The forgeries of layers are made anew for the program of this workspace.
+  // The forgeries of layers are made again for the program of this workspace.
   it.each(imageForgeries(PROGRAM).map(({ title, named }, at) => ({ title, named, at })))(
     'moves no tag to an image that has $title, and names it',
     async ({ named, at }) => {

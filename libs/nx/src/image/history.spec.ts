@@ -18,9 +18,21 @@ describe('the wording of the history', () => {
   });
 
   it('has a health check with its retries as a character', () => {
-    const check = { command: undefined, interval: 5e9, timeout: 3e9, startPeriod: 1e9, retries: 2 };
+    const check = {
+      command: undefined,
+      interval: 5e9,
+      timeout: 3e9,
+      startPeriod: 1e9,
+      startInterval: 0,
+      retries: 2,
+    };
     expect(describeHealthcheck(['CMD', '/app', 'health'], check)).toBe(
       'HEALTHCHECK &{["CMD" "/app" "health"] "5s" "3s" "1s" "0s" \'\\x02\'}',
+    );
+    // BuildKit 0.13.2 (seen).
+    const often = { ...check, timeout: 0, startPeriod: 0, startInterval: 2e9, retries: 0 };
+    expect(describeHealthcheck(['CMD', '/app'], often)).toBe(
+      'HEALTHCHECK &{["CMD" "/app"] "5s" "0s" "0s" "2s" \'\\x00\'}',
     );
     expect(
       describeHealthcheck(['NONE'], { ...check, interval: 0, timeout: 0, startPeriod: 0, retries: 40 }),

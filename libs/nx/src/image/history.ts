@@ -21,7 +21,7 @@ export function describePorts(ports: readonly string[], format: HistoryFormat): 
 
 /** The wording of a `HEALTHCHECK`: Go's `%q` of a structure, in which the number of retries is a character. */
 export function describeHealthcheck(test: readonly string[], check: HealthcheckInstruction): string {
-  const durations = [check.interval, check.timeout, check.startPeriod, 0];
+  const durations = [check.interval, check.timeout, check.startPeriod, check.startInterval];
   const quoted = durations.map((each) => quote(formatDuration(each)));
   return `HEALTHCHECK &{${quoteList(test)} ${quoted.join(' ')} ${quoteRune(check.retries)}}`;
 }

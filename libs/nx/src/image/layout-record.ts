@@ -16,8 +16,9 @@ export function layoutRecord(
   expected: readonly ExpectedImage[],
 ): Readonly<Record<string, string>> {
   const planned = expected
-    .map(({ platform, config, created, layers }) => ({
+    .map(({ platform, author, config, created, layers }) => ({
       platform: platformName(platform),
+      author,
       config,
       created,
       layers,

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: variables of a Dockerfile, not of a template
 import { describe, expect, it } from 'vitest';
 import { readDockerfile } from '../dockerfile/read-dockerfile.ts';
 import type { BuildContext } from './context.ts';
@@ -18,6 +19,8 @@ const context: BuildContext = {
     file('d/a-b'),
     file('d/a/z'),
     file('same', 'd/x'),
+    file('d/sub/passwd'),
+    file('d/sub/group'),
   ],
   folders: [{ path: 'empty', mode: 0o755 }],
 };
@@ -26,6 +29,13 @@ const FACTS: ImageFacts = {
   context,
   labels: {},
   historyFormat: 'moby-26',
+  texts: {
+    lists: new Map([
+      [file('d/sub/passwd').sha256, 'root:x:0:0:root:/root:/sbin/nologin\napp:x:1000:1001::/:/x\n'],
+      [file('d/sub/group').sha256, 'root:x:0:\nstaff:x:50:app\n'],
+    ]),
+    archives: new Set([file('d/x').sha256]),
+  },
 };
 
 function plan(lines: readonly string[], facts: Partial<ImageFacts> = {}): ImagePlan {
@@ -51,6 +61,8 @@ describe('the layers of an image', () => {
         '644 0:0 opt/d/a/z',
         '644 0:0 opt/d/a-b',
         '755 0:0 opt/d/sub',
+        '644 0:0 opt/d/sub/group',
+        '644 0:0 opt/d/sub/passwd',
         '644 0:0 opt/d/sub/y',
         '644 0:0 opt/d/x',
       ],
@@ -80,10 +92,10 @@ describe('the layers of an image', () => {
 
   it('give new folders the owner of the copy, and leave those that are there', () => {
     expect(
-      layers('COPY --chown=5:6 d/sub /x/', 'COPY --chown=7:8 d/sub /x/', 'COPY --chown=9 app /x/new/'),
+      layers('COPY --chown=5:6 d/a /x/', 'COPY --chown=7:8 d/a /x/', 'COPY --chown=9 app /x/new/'),
     ).toEqual([
-      ['755 5:6 x', '644 5:6 x/y'],
-      ['755 5:6 x', '644 7:8 x/y'],
+      ['755 5:6 x', '644 5:6 x/z'],
+      ['755 5:6 x', '644 7:8 x/z'],
       ['755 5:6 x', '755 9:9 x/new', '755 9:9 x/new/app'],
     ]);
   });
@@ -92,10 +104,10 @@ describe('the layers of an image', () => {
     expect(layers('COPY d /x', 'COPY --chown=3 d/sub /x/sub', 'COPY --chown=4 d /x')[2]).toContain(
       '755 4:4 x/sub',
     );
-    expect(layers('COPY d /x', 'COPY --chown=3 d/sub /x/sub')[1]).toEqual([
+    expect(layers('COPY d /x', 'COPY --chown=3 d/a /x/a')[1]).toEqual([
       '755 0:0 x',
-      '755 0:0 x/sub',
-      '644 3:3 x/sub/y',
+      '755 0:0 x/a',
+      '644 3:3 x/a/z',
     ]);
   });
 
@@ -110,6 +122,107 @@ describe('the layers of an image', () => {
     expect(
       layers('COPY app /o/a', 'COPY --link app /o/a', 'COPY --link d/x /o', 'COPY app /p').slice(1),
     ).toEqual([['755 0:0 o', '755 0:0 o/a'], ['644 0:0 o'], ['755 0:0 p']]);
+  });
+
+  it('hold what a pattern matches, files by name and folders by what is in them', () => {
+    expect(
+      layers('COPY d/[a-w]* /t/', 'COPY d/?ub/y* /u', 'COPY ./d/s*/[^gp] /v/', 'COPY d/a-\\b /w'),
+    ).toEqual([
+      ['755 0:0 t', '644 0:0 t/a-b', '644 0:0 t/group', '644 0:0 t/passwd', '644 0:0 t/y', '644 0:0 t/z'],
+      ['644 0:0 u'],
+      ['755 0:0 v', '644 0:0 v/y'],
+      ['644 0:0 w'],
+    ]);
+  });
+
+  it('hold what is written in the Dockerfile, with its variables, after other sources', () => {
+    const { layers: found, history } = plan([
+      'ENV W=world',
+      'COPY --chmod=600 --chown=5:6 d/a/z <<EOF <<-"raw" /dir/',
+      'hello $W',
+      'EOF',
+      '\t$W',
+      'raw',
+      'COPY --link <<EMPTY /e',
+      'EMPTY',
+    ]);
+    expect(
+      found.map((paths) => paths.map(({ path, mode, uid, file: each }) => [path, mode, uid, each?.content])),
+    ).toEqual([
+      [
+        ['dir', 0o755, 5, undefined],
+        ['dir/EOF', 0o600, 5, 'hello world\n'],
+        ['dir/raw', 0o600, 5, '$W\n'],
+        ['dir/z', 0o600, 5, undefined],
+      ],
+      [['e', 0o644, 0, '']],
+    ]);
+    expect(history[1]?.createdBy).toBe('COPY --chown=5:6 --chmod=600 d/a/z <<EOF <<raw /dir/ # buildkit');
+  });
+
+  it('look owners by name up in the lists of the image', () => {
+    expect(
+      layers(
+        'COPY d/sub/passwd d/sub/group /etc/',
+        'COPY --chown=app app /a',
+        'COPY --chown=app:staff app /b',
+        'COPY --chown=:staff app /c',
+        'COPY --chown=7:staff app /d',
+        'COPY --chown=app:9 app /e',
+        'USER app',
+        'WORKDIR /w',
+        'USER app:staff',
+        'WORKDIR /v',
+        'USER 12',
+        'WORKDIR /u',
+      )
+        .slice(1)
+        .flat(),
+    ).toEqual([
+      '755 1000:1001 a',
+      '755 1000:50 b',
+      '755 0:50 c',
+      '755 7:50 d',
+      '755 1000:9 e',
+      '755 1000:1001 w',
+      '755 1000:50 v',
+      '755 12:12 u',
+    ]);
+  });
+
+  it('are those of ADD for files that are no archives', () => {
+    expect(layers('ADD app /a', 'ADD d/sub /s/', 'COPY d/x /x')).toEqual(
+      layers('COPY app /a', 'COPY d/sub /s/', 'COPY d/x /x'),
+    );
+  });
+
+  it('are put where a destination leads to by way of "..", and stay inside the root', () => {
+    expect(
+      layers('COPY app /q/../r/./s', 'COPY app ../z/', 'WORKDIR /w', 'COPY app ./k/../l').flat(),
+    ).toEqual([
+      '755 0:0 r',
+      '755 0:0 r/s',
+      '755 0:0 z',
+      '755 0:0 z/app',
+      '755 0:0 w',
+      '755 0:0 w',
+      '755 0:0 w/l',
+    ]);
+  });
+
+  // By the reference: BuildKit knows these flags since 0.20, 0.25 and 0.26.
+  it('have modes by letters, what is not excluded, and the folders above with --parents', () => {
+    expect(layers('COPY --chmod=u+s,g+w,o= app /a', 'COPY --chmod=-x,u=rw,g=u app /b')).toEqual([
+      ['4770 0:0 a'],
+      ['664 0:0 b'],
+    ]);
+    expect(layers('COPY --exclude=sub --exclude=**/z --exclude=a-* d /x')).toEqual([
+      ['755 0:0 x', '755 0:0 x/a', '644 0:0 x/x'],
+    ]);
+    expect(layers('COPY --parents d/a/z ./d/./sub/y /p/', 'COPY --parents d/a /q')).toEqual([
+      ['755 0:0 p', '755 0:0 p/d', '755 0:0 p/d/a', '644 0:0 p/d/a/z', '755 0:0 p/sub', '644 0:0 p/sub/y'],
+      ['755 0:0 q', '755 0:0 q/d', '755 0:0 q/d/a', '644 0:0 q/d/a/z'],
+    ]);
   });
 
   it('take a file into a folder where the destination is one', () => {
@@ -130,6 +243,41 @@ describe('the configuration of an image', () => {
       'COPY app /',
     ]);
     expect(config.env.slice(1)).toEqual(['A=2', 'B=1', 'C=armv7']);
+  });
+
+  it('has the values of ARG before FROM, unless the ARG below has its own', () => {
+    const text = [
+      'ARG BASE=scratch X=1',
+      'ARG Y=${X}2 N',
+      'FROM --platform=$TARGETPLATFORM ${BASE} AS final',
+      'ARG X Y=mine N Z',
+      'ARG TARGETARCH=x TARGETPLATFORM',
+      'ENV X2=$X Y2=$Y N2=$N Z2=${Z-none} T=$TARGETARCH-$TARGETPLATFORM',
+      'COPY app /',
+    ].join('\n');
+    const { config, history } = planImage(readDockerfile(Buffer.from(text), 'Dockerfile'), FACTS);
+    expect(config.env.slice(1)).toEqual(['X2=1', 'Y2=mine', 'N2=', 'Z2=none', 'T=x-linux/arm/v7']);
+    expect(history[0]?.createdBy).toBe('ARG X Y=mine N Z');
+  });
+
+  it('has the maintainer, triggers, the shell and how often a health check starts', () => {
+    const { config, author } = plan([
+      'COPY app /',
+      'MAINTAINER Some "One" $W <a@b.c>',
+      'ONBUILD   copy  a   b',
+      'CMD first',
+      'SHELL ["/bin/bash", "-c"]',
+      'ENTRYPOINT exec /x',
+      'HEALTHCHECK --start-interval=2s CMD /x',
+    ]);
+    expect(author).toBe('Some "One" $W <a@b.c>');
+    expect(config).toMatchObject({
+      onBuild: ['copy  a   b'],
+      cmd: ['/bin/sh', '-c', 'first'],
+      shell: ['/bin/bash', '-c'],
+      entrypoint: ['/bin/bash', '-c', 'exec /x'],
+      healthcheck: { startInterval: 2e9 },
+    });
   });
 
   it('edits PATH in place', () => {
@@ -170,6 +318,31 @@ describe('the history of an image', () => {
 describe('planImage', () => {
   it.each([
     [
+      'another platform',
+      'FROM --platform=linux/arm64 scratch\nCOPY app /\n',
+      ':1: FROM: --platform=linux/arm64: expected the platform that the image is of, linux/arm/v7',
+    ],
+    [
+      "the builder's platform",
+      'FROM --platform=$BUILDPLATFORM scratch\nCOPY app /\n',
+      ':1: FROM: BUILDPLATFORM: depends on the machine',
+    ],
+    [
+      'ARG of the platform before FROM',
+      'ARG A\nARG TARGETARCH\nFROM scratch\nCOPY app /\n',
+      ':2: ARG: TARGETARCH: FROM knows it',
+    ],
+    [
+      'ARG of the machine before FROM',
+      'ARG BUILDPLATFORM\nFROM scratch\nCOPY app /\n',
+      ':1: ARG: BUILDPLATFORM: depends',
+    ],
+  ])('refuses %s', (_, text, message) => {
+    expect(() => planImage(readDockerfile(Buffer.from(text), 'Dockerfile'), FACTS)).toThrow(message);
+  });
+
+  it.each([
+    [
       'a source that leaves the context after variables',
       ['ENV UP=..', 'COPY $UP/x /x'],
       ':3: COPY: ../x: is outside the build context',
@@ -182,7 +355,54 @@ describe('planImage', () => {
       ':2: ARG: B: uses A of the same ARG',
     ],
     ['an ENV with an odd name', ['ENV A-B=1', 'COPY app /'], ':2: ENV: expected a name of letters'],
-    ['a destination with ..', ['COPY app /a/../b'], ':2: COPY: /a/../b: "." and ".." are not supported'],
+    ['a destination that ends in ..', ['COPY app /a/..'], ':2: COPY: /a/..: ends in ".."'],
+    ['an archive that ADD would unpack', ['ADD d/x /a'], ':2: ADD: d/x: ADD would unpack this archive'],
+    [
+      'an address',
+      ['ADD https://example.com/x /a'],
+      ':2: ADD: https://example.com/x: is no file of the build',
+    ],
+    ['a repository', ['ADD git@example.com:x/y.git /a'], ':2: ADD: git@example.com:x/y.git: is no file'],
+    [
+      'a user that is not in the list',
+      ['COPY d/sub/passwd /etc/', 'COPY --chown=bob app /'],
+      ':3: COPY: --chown: bob: expected a line of it in /etc/passwd, found root, app',
+    ],
+    [
+      'a list of users that was not read',
+      ['COPY app /etc/passwd', 'COPY --chown=bob app /'],
+      ':3: COPY: /etc/passwd: is made from app',
+    ],
+    [
+      'a user by name with --link',
+      ['COPY d/sub/passwd /etc/', 'COPY --link --chown=app app /'],
+      "names can't be looked up with --link",
+    ],
+    [
+      'an owner without a group behind the colon',
+      ['COPY --chown=1: app /'],
+      ':2: COPY: --chown: expected a user',
+    ],
+    ['several matches for one file', ['COPY d/[xy]* d/a* /b'], ':2: COPY: /b: expected a folder'],
+    [
+      'several matches of one pattern for one file',
+      ['COPY [as]* /b'],
+      'for the 2 files that the pattern matches',
+    ],
+    [
+      'a pattern that matches nothing',
+      ['COPY d/nothing* /b/'],
+      ':2: COPY: d/nothing*: expected a file or folder',
+    ],
+    ['a pattern that is none', ['COPY d/[ /b/'], ':2: COPY: [: expected characters or ranges'],
+    ['a source that is excluded', ['COPY --exclude=x d/x /b/'], 'is a source and excluded'],
+    ['an exclusion that is none', ['COPY --exclude=!x d /b/'], ':2: COPY: --exclude=!x: expected a path'],
+    [
+      'a mode by letters that makes folders unreadable',
+      ['COPY --chmod=go= d /b/'],
+      "BuildKit's versions differ",
+    ],
+    ['X after =', ['COPY --chmod=u=rwX app /b'], ':2: COPY: --chmod: expected a mode'],
     ['a file named as a folder', ['COPY app/ /b'], ':2: COPY: app/: expected a file or folder'],
     ['a huge owner', ['COPY --chown=4294967295 app /b'], ':2: COPY: --chown: expected numbers'],
     [

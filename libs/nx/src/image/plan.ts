@@ -1,27 +1,41 @@
+import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
-import type { ContainerConfig, Descriptor, Healthcheck, HistoryEntry, ImageRepository, InheritedStep } from '@prebuilt/oci';
+import type {
+  ContainerConfig,
+  Descriptor,
+  Healthcheck,
+  HistoryEntry,
+  ImageRepository,
+  InheritedStep,
+} from '@prebuilt/oci';
 import type { PlatformParts } from '../artifacts/platform.ts';
 import { DockerfileError } from '../dockerfile/errors.ts';
 import type {
   CommandForm,
+  CopyInstruction,
   Dockerfile,
   Instruction,
   InstructionBody,
   Pair,
 } from '../dockerfile/instructions.ts';
-import { expandWord, variablesIn, WordError } from '../dockerfile/words.ts';
-import { findGroup, findUser } from './base/accounts.ts';
+import type { HereDocument } from '../dockerfile/statements.ts';
+import { expandDocument, expandWord, variablesIn, WordError } from '../dockerfile/words.ts';
 import type { BaseImage, StoredLayer } from './base/base-image.ts';
 import type { StoredBlob } from './base/store.ts';
+import { type BuildContext, type ContextFile, type ContextFolder, contextTree } from './context.ts';
+import type { ContextTexts } from './context-texts.ts';
 import {
-  type BuildContext,
-  type ContextFolder,
-  type ContextNode,
-  contextNode,
-  contextTree,
-} from './context.ts';
+  CopyProblem,
+  findParented,
+  findSources,
+  type ParentedSource,
+  parseExclusions,
+  withoutExcluded,
+} from './copy-sources.ts';
+import { type Chmod, parseChmod } from './file-mode.ts';
 import { FileTree, type LayerPath, type Owner, PathConflict } from './file-tree.ts';
 import { describeHealthcheck, describePorts, type HistoryFormat, quoteList } from './history.ts';
+import { OwnerError, ownerOf } from './owners.ts';
 
 /** What an image has from its base, and where that is on disk. */
 export interface PlannedBase {
@@ -41,11 +55,22 @@ export interface PlannedBase {
 export interface ImagePlan {
   /** Absent of an image from scratch. */
   readonly base?: PlannedBase | undefined;
-  readonly author?: string | undefined;
+  /** What `MAINTAINER` says, here or in the base. */
+  readonly author: string | undefined;
   readonly config: ContainerConfig;
   readonly history: readonly HistoryEntry[];
   /** The paths of each of its own layers, in the order of a walk. */
   readonly layers: readonly (readonly LayerPath[])[];
+  /** What only a newer BuildKit than some can do, in the order of lines. */
+  readonly needs: readonly BuildKitNeed[];
+}
+
+/** Something that BuildKit can do since a version. */
+export interface BuildKitNeed {
+  /** What and where, such as `Dockerfile:3: COPY --parents`. */
+  readonly what: string;
+  /** `0.26`. */
+  readonly since: string;
 }
 
 /** What decides an image besides its Dockerfile. */
@@ -54,12 +79,22 @@ export interface ImageFacts {
   readonly context: BuildContext;
   readonly labels: Readonly<Record<string, string>>;
   readonly historyFormat: HistoryFormat;
+  /** What is known of the content of files. */
+  readonly texts?: ContextTexts | undefined;
   /** What it starts from, where that is an image. */
   readonly base?: BaseImage | undefined;
 }
 
+/*
+ * https://docs.docker.com/build/buildkit/dockerfile-release-notes/ names the version of the Dockerfile's frontend and its
+ * date: 1.14 and BuildKit 0.20 are of February 2025, 1.19 and 0.25 of September, 1.20 and 0.26 of November. BuildKit 0.13
+ * refuses the flags, and passes over a symbolic mode without a word (seen).
+ */
+const SINCE = { chmod: '0.20', exclude: '0.25', parents: '0.26' } as const;
+
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-const LAYER_LIMIT = 127;
+const DEFAULT_SHELL = ['/bin/sh', '-c'];
+const MAX_LAYERS = 127;
 const ROOT: Owner = { uid: 0, gid: 0 };
 
 /**
@@ -68,29 +103,40 @@ const ROOT: Owner = { uid: 0, gid: 0 };
  * builders would not take alike.
  */
 export function planImage(dockerfile: Dockerfile, facts: ImageFacts): ImagePlan {
+  const { source } = dockerfile;
   if ((dockerfile.from.image === 'scratch') !== (facts.base === undefined))
-    throw new Error(`${dockerfile.source}: planned with another base than ${dockerfile.from.image}`);
-  const image = new PlannedImage(dockerfile.escapeCharacter, facts);
-  for (const instruction of dockerfile.instructions) {
+    throw new Error(`${source}: planned with another base than ${dockerfile.from.image}`);
+  const image = new PlannedImage(dockerfile, facts);
+  const at = (where: { readonly line: number; readonly keyword: string }, act: () => void): void => {
     try {
-      image.apply(instruction);
+      act();
     } catch (error) {
-      const where = { source: dockerfile.source, line: instruction.line, keyword: instruction.keyword };
-      if (error instanceof CopyProblem || error instanceof PathConflict) {
-        const hint = error instanceof CopyProblem ? error.hint : undefined;
-        throw new DockerfileError('DOCKERFILE_COPY', where, error.message, { hint });
+      if (error instanceof CopyProblem || error instanceof PathConflict || error instanceof OwnerError) {
+        const hint = error instanceof PathConflict ? undefined : error.hint;
+        throw new DockerfileError('DOCKERFILE_COPY', { source, ...where }, error.message, { hint });
       }
-      if (error instanceof WordError) throw new DockerfileError('DOCKERFILE_SYNTAX', where, error.message);
+      if (error instanceof WordError) {
+        throw new DockerfileError('DOCKERFILE_SYNTAX', { source, ...where }, error.message);
+      }
+      if (error instanceof BaseProblem) {
+        const { hint } = error;
+        throw new DockerfileError('DOCKERFILE_REFUSED', { source, ...where }, error.message, { hint });
+      }
       throw error;
     }
+  };
+  for (const global of dockerfile.globals) {
+    at({ line: global.line, keyword: 'ARG' }, () => image.declare(global));
   }
+  at({ line: dockerfile.from.line, keyword: 'FROM' }, () => image.start(dockerfile.from));
+  for (const instruction of dockerfile.instructions) at(instruction, () => image.apply(instruction));
   return image.finish();
 }
 
-class CopyProblem extends Error {
-  readonly hint: string | undefined;
+class BaseProblem extends Error {
+  readonly hint: string;
 
-  constructor(message: string, hint?: string) {
+  constructor(message: string, hint: string) {
     super(message);
     this.hint = hint;
   }
@@ -98,6 +144,7 @@ class CopyProblem extends Error {
 
 class PlannedImage {
   readonly #escape: string;
+  readonly #source: string;
   readonly #facts: ImageFacts;
   readonly #context: ContextFolder;
   readonly #tree: FileTree;
@@ -109,6 +156,9 @@ class PlannedImage {
   readonly #labels: Map<string, string>;
   readonly #ports: Set<string>;
   readonly #volumes: Set<string>;
+  readonly #globals = new Map<string, string | undefined>();
+  readonly #triggers: string[] = [];
+  readonly #needs: BuildKitNeed[] = [];
   #user: string;
   #workingDir: string;
   #entrypoint: readonly string[] | undefined;
@@ -117,10 +167,12 @@ class PlannedImage {
   #argsEscaped: boolean;
   #stopSignal: string | undefined;
   #healthcheck: Healthcheck | undefined;
-  readonly #shell: readonly string[] | undefined;
+  #shell: readonly string[] | undefined;
+  #author: string | undefined;
 
-  constructor(escapeCharacter: string, facts: ImageFacts) {
+  constructor({ escapeCharacter, source }: Dockerfile, facts: ImageFacts) {
     this.#escape = escapeCharacter;
+    this.#source = source;
     this.#facts = facts;
     this.#context = contextTree(facts.context);
     this.#tree = facts.base?.tree.clone() ?? new FileTree();
@@ -143,6 +195,31 @@ class PlannedImage {
     this.#stopSignal = inherited?.stopSignal;
     this.#healthcheck = inherited?.healthcheck;
     this.#shell = inherited?.shell;
+    this.#author = facts.base?.config.author;
+  }
+
+  /** An `ARG` before `FROM`. */
+  declare({ name, value }: Pair): void {
+    checkName(name);
+    refuseMachineArg(name);
+    if (this.#platformArg(name) !== undefined) {
+      throw new WordError(
+        `${name}: FROM knows it without an ARG, which would empty it for the ARG below FROM; remove the line`,
+      );
+    }
+    this.#globals.set(name, value === undefined ? undefined : this.#expandGlobal(value));
+  }
+
+  /** `FROM`. */
+  start({ platform }: Dockerfile['from']): void {
+    if (platform === undefined) return;
+    const wanted = this.#platformArg('TARGETPLATFORM') ?? '';
+    const named = this.#expandGlobal(platform);
+    if (named === wanted) return;
+    throw new BaseProblem(
+      `--platform=${platform}: expected the platform that the image is of, ${wanted}, found ${JSON.stringify(named)}`,
+      'Nothing runs while the image is built, so there is no other platform: remove the flag, or write --platform=$TARGETPLATFORM.',
+    );
   }
 
   apply(instruction: Instruction): void {
@@ -156,6 +233,7 @@ class PlannedImage {
       case 'LABEL':
         this.#setLabels(this.#expandPairs(instruction.pairs));
         break;
+      case 'ADD':
       case 'COPY':
         this.#copy(instruction);
         break;
@@ -188,6 +266,17 @@ class PlannedImage {
         if (!this.#ownCmd) this.#cmd = undefined;
         this.#describe(`ENTRYPOINT ${quoteList(this.#entrypoint)}`);
         break;
+      case 'SHELL':
+        this.#shell = instruction.args;
+        this.#describe(`SHELL [${instruction.args.join(' ')}]`);
+        break;
+      case 'MAINTAINER':
+        this.#author = instruction.text;
+        this.#describe(`MAINTAINER ${instruction.text}`);
+        break;
+      case 'ONBUILD':
+        this.#triggers.push(instruction.text);
+        break;
       case 'HEALTHCHECK':
         this.#setHealthcheck(instruction.check);
         break;
@@ -197,7 +286,6 @@ class PlannedImage {
   finish(): ImagePlan {
     return {
       base: this.#facts.base && plannedBase(this.#facts.base),
-      author: this.#facts.base?.config.author,
       config: {
         user: this.#user,
         exposedPorts: [...this.#ports],
@@ -210,10 +298,13 @@ class PlannedImage {
         stopSignal: this.#stopSignal,
         argsEscaped: this.#argsEscaped,
         healthcheck: this.#healthcheck,
+        onBuild: this.#triggers,
         shell: this.#shell,
       },
+      author: this.#author,
       history: this.#history,
       layers: this.#layers,
+      needs: this.#needs,
     };
   }
 
@@ -234,8 +325,7 @@ class PlannedImage {
       return { name, value: value === undefined ? undefined : this.#expand(value) };
     });
     const described = words.map(({ name, value }) => {
-      const built = this.#platformArg(name);
-      const given = built ?? value;
+      const given = value ?? this.#globals.get(name) ?? this.#platformArg(name);
       if (given !== undefined) this.#variables.set(name, given);
       const shown = this.#facts.historyFormat === 'moby-28' ? given : value;
       return shown === undefined ? name : `${name}=${shown}`;
@@ -290,7 +380,7 @@ class PlannedImage {
 
   #workdir(path: string): void {
     if (path === '') throw new WordError('expected a path, found none');
-    const absolute = posix.resolve(this.#workingDir, path);
+    const absolute = posix.resolve('/', this.#workingDir, path);
     this.#workingDir = absolute;
     if (absolute === '/') {
       this.#describe('WORKDIR /');
@@ -300,67 +390,133 @@ class PlannedImage {
     this.#layer(`WORKDIR ${absolute}`, (tree) => tree.makeFolder(absolute, owner));
   }
 
-  #copy(copy: Extract<InstructionBody, { readonly keyword: 'COPY' }>): void {
+  #copy(copy: CopyInstruction): void {
+    const { keyword, link } = copy;
     const chown = copy.chown === undefined ? undefined : this.#expandPlain(copy.chown);
     const chmod = copy.chmod === undefined ? undefined : this.#expandPlain(copy.chmod);
-    const owner = chown === undefined ? ROOT : this.#ownerOf(chown, '--chown');
+    const owner = chown === undefined ? ROOT : this.#ownerOf(chown, '--chown', link);
     const mode = chmod === undefined ? undefined : modeOf(chmod);
     const names = copy.sources.map((source) => this.#expandPlain(source));
     const given = this.#expandPlain(copy.destination);
     const destination = destinationOf(given, this.#workingDir);
-    const sources = names.map((name) => ({ name, node: this.#source(name) }));
-    if (sources.length > 1 && !destination.endsWith('/')) {
-      throw new CopyProblem(`${given}: expected a folder, with a "/" at its end, for more than one source`);
+    const files = this.#copiedFiles(copy, names, given, destination);
+    for (const { path, node } of files) {
+      if (node.kind === 'file') {
+        if (keyword === 'ADD') this.#refuseArchive(path, node.file);
+      } else if (mode !== undefined && mode.change(node.mode, true) !== 0o755) {
+        throw new CopyProblem(
+          `--chmod=${chmod} on the folder ${path}: BuildKit's versions differ in the mode of the folder itself`,
+          'Copy its files one by one with --chmod, or use --chmod=755.',
+        );
+      }
     }
-    const folder = sources.find(({ node }) => node.kind === 'folder');
-    if (folder !== undefined && mode !== undefined && mode !== 0o755) {
-      throw new CopyProblem(
-        `--chmod=${chmod} on the folder ${folder.name}: BuildKit's versions differ in the mode of the folder itself`,
-        'Copy its files one by one with --chmod, or use --chmod=755.',
-      );
-    }
+    this.#note(keyword, copy, mode);
     const words = [
-      'COPY',
+      keyword,
       ...(chown === undefined ? [] : [`--chown=${chown}`]),
       ...(chmod === undefined ? [] : [`--chmod=${chmod}`]),
       ...names,
+      ...copy.documents.map(({ name }) => `<<${name}`),
       given,
     ];
     const act = (tree: FileTree): void => {
-      for (const { name, node } of sources)
-        tree.copy(node, posix.basename(name), destination, { owner, mode });
+      for (const { path, node, inner } of files) {
+        const target = inner === undefined ? destination : posix.join(destination, inner);
+        tree.copy(node, posix.basename(path), target, { owner, mode: mode?.change });
+      }
     };
-    this.#layer(`${words.join(' ')} # buildkit`, act, copy.link);
+    this.#layer(`${words.join(' ')} # buildkit`, act, link);
   }
 
-  #source(name: string): ContextNode {
-    if (/[*?[\]\\]/.test(name)) {
-      throw new CopyProblem(`${name}: wildcards are not supported`, 'Name the file or the folder.');
+  /** What is copied, in order: sources, then what is written in the Dockerfile. */
+  #copiedFiles(
+    { parents, exclude, documents }: CopyInstruction,
+    names: readonly string[],
+    given: string,
+    destination: string,
+  ): readonly (Omit<ParentedSource, 'inner'> & { readonly inner?: string })[] {
+    const found = names.flatMap((name) =>
+      parents ? findParented(this.#context, name) : findSources(this.#context, name),
+    );
+    if (names.length + documents.length > 1 && !destination.endsWith('/') && !parents) {
+      throw new CopyProblem(`${given}: expected a folder, with a "/" at its end, for more than one source`);
     }
-    if (name.split('/').includes('..')) {
+    if (found.length > names.length && !destination.endsWith('/') && !parents) {
       throw new CopyProblem(
-        `${name}: is outside the build context`,
-        'Copy only what is inside the folder of the build.',
+        `${given}: expected a folder, with a "/" at its end, for the ${found.length} files that the pattern matches`,
+        'BuildKit would write them over each other.',
       );
     }
-    if (/^[a-z][a-z0-9+.-]*:\/\//i.test(name))
-      throw new CopyProblem(`${name}: is no file of the build context`);
-    const node = contextNode(this.#context, name);
-    if (node === undefined || (node.kind === 'file' && name.endsWith('/'))) {
-      const there = [...this.#context.children].map(([each, { kind }]) =>
-        kind === 'folder' ? `${each}/` : each,
-      );
-      throw new CopyProblem(
-        `${name}: expected a file or folder of the build context, found none`,
-        `The context holds ${there.sort().join(', ')}.`,
-      );
-    }
-    return node;
+    const isExcluded = parseExclusions(exclude.map((pattern) => this.#expandPlain(pattern)));
+    const written = documents.map((document) => ({
+      path: document.name,
+      node: { kind: 'file' as const, file: this.#documentFile(document) },
+    }));
+    return [
+      ...(exclude.length === 0
+        ? found
+        : found.map((each) => ({ ...each, node: withoutExcluded(each, isExcluded) }))),
+      ...written,
+    ];
+  }
+
+  #documentFile({ name, text, expands }: HereDocument): ContextFile {
+    const content = expands ? expandDocument(text, (variable) => this.#variables.get(variable)) : text;
+    return {
+      path: name,
+      source: `${this.#source} (<<${name})`,
+      mode: 0o644,
+      size: Buffer.byteLength(content),
+      sha256: createHash('sha256').update(content).digest('hex'),
+      content,
+    };
+  }
+
+  #refuseArchive(path: string, { sha256 }: ContextFile): void {
+    if (this.#facts.texts?.archives.has(sha256) !== true) return;
+    throw new CopyProblem(
+      `${path}: ADD would unpack this archive, which is not supported`,
+      'To copy the archive itself, write COPY. To have what is inside: unpack it, name the folder in "image.files" of prebuilt.json, and copy it from files/.',
+    );
+  }
+
+  #note(keyword: string, { exclude, parents }: CopyInstruction, mode: Chmod | undefined): void {
+    const need = (flag: string, since: string): void => {
+      this.#needs.push({ what: `${keyword} --${flag}`, since });
+    };
+    if (mode?.symbolic) need('chmod by letters', SINCE.chmod);
+    if (exclude.length > 0) need('exclude', SINCE.exclude);
+    if (parents) need('parents', SINCE.parents);
+  }
+
+  #ownerOf(text: string, what: string, link = false): Owner {
+    return ownerOf(text, what, () => {
+      if (link) {
+        throw new OwnerError(
+          `${what}=${text}: names can't be looked up with --link, which knows no files of the image`,
+          'Use numbers, or leave --link out.',
+        );
+      }
+      return { passwd: this.#listAt('/etc/passwd'), group: this.#listAt('/etc/group') };
+    });
+  }
+
+  #listAt(path: string): string | undefined {
+    const list = path === '/etc/passwd' ? 'passwd' : 'group';
+    if (this.#tree.isOfBase(path)) return this.#facts.base?.accounts[list];
+    const file = this.#tree.fileAt(path);
+    if (file === undefined) return undefined;
+    const text = file.content ?? this.#facts.texts?.lists.get(file.sha256);
+    if (text !== undefined) return text;
+    throw new OwnerError(
+      `${path}: is made from ${file.path}, which is not read for users`,
+      `Name the file ${posix.basename(path)}, or use numbers.`,
+    );
   }
 
   #layer(description: string, act: (tree: FileTree) => void, apart = false): void {
-    if (this.#layers.length + (this.#facts.base?.layers.length ?? 0) === LAYER_LIMIT) {
-      throw new CopyProblem(`makes more than ${LAYER_LIMIT} layers, which engines can't mount`);
+    if (this.#layers.length + (this.#facts.base?.layers.length ?? 0) === MAX_LAYERS) {
+      throw new CopyProblem(`makes more than ${MAX_LAYERS} layers, which engines can't mount`);
     }
     if (apart) {
       const upper = new FileTree();
@@ -376,56 +532,38 @@ class PlannedImage {
   }
 
   #setHealthcheck(check: Extract<InstructionBody, { readonly keyword: 'HEALTHCHECK' }>['check']): void {
-    const { command, interval, timeout, startPeriod, retries } = check;
+    const { command, interval, timeout, startPeriod, startInterval, retries } = check;
     const test =
       command === undefined
         ? ['NONE']
         : command.form === 'exec'
           ? ['CMD', ...command.args]
           : ['CMD-SHELL', command.text];
-    this.#healthcheck = { test, interval, timeout, startPeriod, retries };
+    this.#healthcheck = { test, interval, timeout, startPeriod, startInterval, retries };
     this.#describe(describeHealthcheck(test, check));
-  }
-
-  #commandArgs(command: CommandForm): readonly string[] {
-    if (command.form === 'exec') return command.args;
-    return [...(this.#shell?.length ? this.#shell : ['/bin/sh', '-c']), command.text];
-  }
-
-  // Names are looked up in the lists of the base, as long as these are the base's.
-  #ownerOf(text: string, what: string): Owner {
-    const [user = '', group, ...more] = text.split(':');
-    const { base } = this.#facts;
-    const lists = base?.accounts ?? { passwd: undefined, group: undefined };
-    const named = idOf(user);
-    const owner =
-      named === undefined && this.#tree.isOfBase('/etc/passwd')
-        ? findUser(lists, user)
-        : named !== undefined
-          ? { uid: named, gid: named }
-          : undefined;
-    const numbered = group === undefined ? undefined : idOf(group);
-    const gid =
-      group === undefined
-        ? owner?.gid
-        : numbered === undefined && this.#tree.isOfBase('/etc/group')
-          ? findGroup(lists, group)
-          : numbered;
-    if (owner !== undefined && gid !== undefined && more.length === 0) return { uid: owner.uid, gid };
-    throw new CopyProblem(
-      `${what}: expected numbers such as 65534 or 1000:1001${base === undefined ? '' : `, or names of ${base.reference.name}`}, found ${JSON.stringify(text)}`,
-      base === undefined
-        ? 'An image from scratch has no list of users to look names up in.'
-        : 'Names are looked up in /etc/passwd and /etc/group of the base.',
-    );
   }
 
   #describe(createdBy: string): void {
     this.#history.push({ createdBy, emptyLayer: true });
   }
 
+  #commandArgs(command: CommandForm): readonly string[] {
+    if (command.form === 'exec') return command.args;
+    return [...(this.#shell?.length ? this.#shell : DEFAULT_SHELL), command.text];
+  }
+
   #expand(word: string): string {
     return expandWord(word, (name) => this.#variables.get(name), this.#escape);
+  }
+
+  // As `FROM` has it: what stands before it, and the platform.
+  #expandGlobal(word: string): string {
+    for (const name of variablesIn(word, this.#escape)) refuseMachineArg(name);
+    return expandWord(
+      word,
+      (name) => (this.#globals.has(name) ? this.#globals.get(name) : this.#platformArg(name)),
+      this.#escape,
+    );
   }
 
   #expandPlain(word: string): string {
@@ -443,7 +581,15 @@ class PlannedImage {
 
 function plannedBase({ reference, manifest, documents, config, layers }: BaseImage): PlannedBase {
   const { name, reference: full, registry, repository } = reference;
-  return { name, reference: full, repository: { registry, repository }, manifest, documents, layers, inherited: config.history };
+  return {
+    name,
+    reference: full,
+    repository: { registry, repository },
+    manifest,
+    documents,
+    layers,
+    inherited: config.history,
+  };
 }
 
 function checkName(name: string): void {
@@ -461,22 +607,23 @@ function refuseMachineArg(name: string): void {
     throw new WordError(`${name}: depends on the machine that builds, not on the image`);
 }
 
-function idOf(text: string): number | undefined {
-  return /^\d{1,10}$/.test(text) && Number(text) < 2 ** 31 ? Number(text) : undefined;
-}
-
-function modeOf(text: string): number {
-  if (/^[0-7]{3,5}$/.test(text) && Number.parseInt(text, 8) <= 0o7777) return Number.parseInt(text, 8);
-  throw new CopyProblem(`--chmod: expected an octal mode such as 755, found ${JSON.stringify(text)}`);
+function modeOf(text: string): Chmod {
+  const chmod = parseChmod(text);
+  if (chmod !== undefined) return chmod;
+  throw new CopyProblem(
+    `--chmod: expected a mode such as 755 or u=rw,go=r, found ${JSON.stringify(text)}`,
+    /X/.test(text) ? 'Builders read "X" after "=" differently: write u=rw,go=r,+X instead.' : undefined,
+  );
 }
 
 function destinationOf(given: string, workingDir: string): string {
-  const path = given.replace(/^(\.\/)+/, './');
-  const parts = path.split('/');
-  const odd = parts.some((part, index) => part === '..' || (part === '.' && index > 0));
-  if (odd) throw new CopyProblem(`${given}: "." and ".." are not supported inside a destination`);
-  const absolute = posix.resolve(workingDir, path);
-  return absolute !== '/' && (path === '.' || path.endsWith('/')) ? `${absolute}/` : absolute;
+  const last = given.split('/').at(-1);
+  // A relative one would name a file, an absolute one a folder (BuildKit 0.13, seen).
+  if (given !== '.' && (last === '.' || last === '..')) {
+    throw new CopyProblem(`${given}: ends in "${last}"`, 'Write the folder, with a "/" at its end.');
+  }
+  const absolute = posix.resolve('/', workingDir, given);
+  return absolute !== '/' && (given === '.' || given.endsWith('/')) ? `${absolute}/` : absolute;
 }
 
 function portsOf(text: string): readonly string[] {

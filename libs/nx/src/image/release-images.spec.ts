@@ -7,7 +7,11 @@ import { expectedImage, planReleaseImages, type ReleaseImage } from './release-i
 function plan(manifest: Manifest): readonly ReleaseImage[] {
   return planReleaseImages({}, manifest.platforms, {
     manifest,
-    sources: { dockerfile: undefined, packageFacts: { repository: undefined, license: undefined } },
+    sources: {
+      dockerfile: undefined,
+      packageFacts: { repository: undefined, license: undefined },
+      texts: { lists: new Map(), archives: new Set() },
+    },
     inputPath: '/bin',
     historyFormat: 'moby-28',
   });

@@ -4,8 +4,8 @@ import { type Platform, platformParts } from '../artifacts/platform.ts';
 import type { Dockerfile } from '../dockerfile/instructions.ts';
 import { readDockerfile } from '../dockerfile/read-dockerfile.ts';
 import { PrebuiltError } from '../errors.ts';
-import { type BuildContext, contextOf } from './context.ts';
 import type { Bases } from './base/read-bases.ts';
+import { type BuildContext, contextOf } from './context.ts';
 import { type LayerPath, timeOf } from './file-tree.ts';
 import { generateDockerfile } from './generated-dockerfile.ts';
 import type { HistoryFormat } from './history.ts';
@@ -71,8 +71,14 @@ export function planReleaseImages(
     const context = contextOf(artifact, inputPath, manifest.files);
     const labels = imageLabels(options, manifest, artifact, sources.packageFacts);
     const parts = platformParts(platform);
-    const base = bases?.get(platform);
-    const image = planImage(dockerfile, { platform: parts, context, labels, historyFormat, base });
+    const image = planImage(dockerfile, {
+      platform: parts,
+      context,
+      labels,
+      historyFormat,
+      base: bases?.get(platform),
+      texts: sources.texts,
+    });
     if (sources.dockerfile === undefined) checkListed(manifest.files ?? [], platform, image);
     return { platform, context, labels, image };
   });

@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import type { Manifest } from '../artifacts/manifest.ts';
 import { PrebuiltError } from '../errors.ts';
+import { type ContextTexts, readContextTexts } from './context-texts.ts';
 
 /** What the workspace's package.json says of the program. */
 export interface PackageFacts {
@@ -13,18 +15,30 @@ export interface ImageSources {
   /** Undefined where one is to be generated. */
   readonly dockerfile: Uint8Array | undefined;
   readonly packageFacts: PackageFacts;
+  readonly texts: ContextTexts;
 }
 
-/** Reads the Dockerfile (a path relative to the workspace's root) and package.json. Throws `INVALID_OPTIONS`. */
+/** What the files of an image's context are known by. */
+export interface ContextOrigin {
+  readonly manifest: Manifest;
+  /** The folder of executables, absolute. */
+  readonly inputPath: string;
+}
+
+/**
+ * Reads the Dockerfile (a path relative to the workspace's root), package.json, and what has to be known of the context's
+ * files. Throws `INVALID_OPTIONS`.
+ */
 export async function readImageSources(
   workspaceRoot: string,
   dockerfile: string | undefined,
+  { manifest, inputPath }: ContextOrigin,
 ): Promise<ImageSources> {
   const [bytes, packageFacts] = await Promise.all([
     dockerfile === undefined ? undefined : readDockerfileBytes(resolve(workspaceRoot, dockerfile)),
     readPackageFacts(join(workspaceRoot, 'package.json')),
   ]);
-  return { dockerfile: bytes, packageFacts };
+  return { dockerfile: bytes, packageFacts, texts: await readContextTexts(manifest, inputPath, bytes) };
 }
 
 async function readDockerfileBytes(path: string): Promise<Uint8Array> {

@@ -193,7 +193,7 @@ async function withArchive<T>(
       throw new PrebuiltError(
         'SYSROOT_INTEGRITY',
         `${archive.name} ${archive.version} for ${archive.architecture}: expected SHA-256 ${archive.sha256}, as ${LOCK_FILE} pins it, found ${found}`,
-        { hint: 'Nothing of it was kept. Find out whether the lock or the mirror is wrong.' },
+        { hint: 'The download was discarded. Find out whether the lock or the mirror is wrong.' },
       );
     }
     return await use(file, temporary);

@@ -126,7 +126,7 @@ export function parseLock(json: string, source: string): Lock {
     data = JSON.parse(json);
   } catch (cause) {
     throw new PrebuiltError('LOCKFILE', `${source}: expected JSON: ${(cause as Error).message}`, {
-      hint: `Restore it from the repository, or remove it and write it anew: ${LOCK_COMMAND}`,
+      hint: `Restore it from the repository, or remove it and write a new one: ${LOCK_COMMAND}`,
       cause,
     });
   }
@@ -134,7 +134,7 @@ export function parseLock(json: string, source: string): Lock {
   if (parsed.success) return parsed.output;
   const problems = parsed.issues.map((issue) => `${v.getDotPath(issue) ?? '(root)'}: ${issue.message}`);
   throw new PrebuiltError('LOCKFILE', `${source}: ${problems.slice(0, 20).join('; ')}`, {
-    hint: `Restore it from the repository, or remove it and write it anew: ${LOCK_COMMAND}`,
+    hint: `Restore it from the repository, or remove it and write a new one: ${LOCK_COMMAND}`,
   });
 }
 

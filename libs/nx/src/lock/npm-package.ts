@@ -161,7 +161,7 @@ function translate(
     return new PrebuiltError(
       'RUNTIME_INTEGRITY',
       `${name} ${version}: expected ${integrity}, as ${LOCK_FILE} pins it, found other content`,
-      { hint: 'Nothing of it was kept. Find out whether the lock or the registry is wrong.', cause },
+      { hint: 'The download was discarded. Find out whether the lock or the registry is wrong.', cause },
     );
   }
   if (code === 'ENOSPC' || code === 'EACCES' || code === 'EROFS' || code === 'EDQUOT') return cause;

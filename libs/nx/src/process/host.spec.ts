@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest';
 import { parsePlatform } from '../artifacts/platform.ts';
 import { reportFailures } from '../executors/failures.ts';
-import { readMachineFacts } from '../executors/verify/facts.ts';
+import { readExecutionFacts } from '../executors/verify/facts.ts';
+import { EMPTY_LOCK } from '../lock/lock.ts';
 import { BUN_PACKAGES, bunPackagesFor } from '../toolchains/bun.ts';
 import { type Host, nativePlatform } from './host.ts';
 
@@ -20,10 +21,10 @@ it.each(MACS)('takes Bun’s own compiler on $os/$arch, which is in the lock', (
 
 it.each(MACS)('runs no executable of Linux by itself on $os/$arch', async (host) => {
   expect(nativePlatform(host)).toBeUndefined();
-  expect(await readMachineFacts({ platforms: [AMD64] }, host)).toEqual({
-    host: undefined,
-    related: new Set(),
-  });
+  const places = { given: [], locked: { lock: EMPTY_LOCK, cacheFolder: '.' }, path: [] };
+  const facts = await readExecutionFacts([AMD64], places, host);
+  expect(facts.host).toBeUndefined();
+  expect(facts.emulators.size).toBe(0);
 });
 
 it('says on Windows what to do, before any work', async () => {

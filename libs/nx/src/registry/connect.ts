@@ -5,14 +5,19 @@ import {
   createTransport,
   credentialSource,
   DEFAULT_RETRY_LIMITS,
+  type ImageSource,
   type RepositoryClient,
   type RetryClock,
+  withMirrors,
 } from '@prebuilt/oci/registry';
 import { withInterrupt } from '../process/interrupt.ts';
+import { MIRRORS_VARIABLE, mirrorsOf } from './mirrors.ts';
 
 /** The clients of a run. */
 export interface Connection {
   clientOf(repository: ImageRepository): RepositoryClient;
+  /** Reads from the mirrors of `REGISTRY_MIRRORS` first; `onPassed` is told of each that did not have it, and why. */
+  sourceOf(repository: ImageRepository, onPassed: (message: string) => void): ImageSource;
   /** Tries beyond the first, of all requests so far. */
   readonly retries: () => number;
 }
@@ -64,13 +69,21 @@ export function withConnection<T>(
     });
     const credentials = credentialSource({
       environment,
-      registries: repositories.map(({ registry }) => registry),
+      // REGISTRY_USERNAME without REGISTRY_HOST is who pushes: no registry that is only read from may learn of it.
+      registries: rights === 'push' ? repositories.map(({ registry }) => registry) : [],
       runHelper,
     });
     try {
+      const clientOf = ({ registry, repository }: ImageRepository): RepositoryClient =>
+        createRepositoryClient({ registry, repository, transport, credentials, clock, rights });
       return await work({
-        clientOf: ({ registry, repository }) =>
-          createRepositoryClient({ registry, repository, transport, credentials, clock, rights }),
+        clientOf,
+        sourceOf: (repository, onPassed) =>
+          withMirrors(
+            mirrorsOf(environment[MIRRORS_VARIABLE], repository).map(clientOf),
+            clientOf(repository),
+            onPassed,
+          ),
         retries: () => transport.retries,
       });
     } finally {
@@ -91,6 +104,6 @@ async function runHelper(helper: string, host: string): Promise<string> {
     ? `no answer within ${HELPER_TIMEOUT_MS / 1000} s`
     : (result.code ?? `exit code ${result.exitCode}`);
   throw new OciError('CREDENTIALS', `${file} get: failed for ${host}: ${how}`, {
-    hint: `Docker's configuration names this helper: install it, or log in anew with docker login ${host}.`,
+    hint: `Docker's configuration names this helper: install it, or log in again with docker login ${host}.`,
   });
 }

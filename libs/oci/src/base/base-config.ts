@@ -115,7 +115,7 @@ export function parseBaseConfig(bytes: Uint8Array, source: string): BaseConfig {
       entrypoint: config?.Entrypoint ?? undefined,
       cmd: config?.Cmd ?? undefined,
       volumes: Object.keys(config?.Volumes ?? {}),
-      workingDir: config?.WorkingDir || '/',
+      workingDir: config?.WorkingDir ?? '',
       labels: config?.Labels ?? {},
       stopSignal: config?.StopSignal ?? undefined,
       argsEscaped: config?.ArgsEscaped ?? false,

@@ -6,11 +6,11 @@ import {
 } from '../descriptor.ts';
 import type { Digest } from '../digest.ts';
 import { OciError } from '../errors.ts';
-import type { ImageRepository } from '../reference.ts';
 import { layerLimits } from '../layer/layer-limits.ts';
 import type { ReadEntry, ReadLayerOptions } from '../layer/layer-reader.ts';
 import type { ContainerConfig, HistoryEntry, InheritedStep } from '../layout/image-config.ts';
 import type { ReadImageConfig } from '../layout/image-schema.ts';
+import type { ImageRepository } from '../reference.ts';
 
 /** A layer of a base: its bytes by digest, and the digest of the tar inside. */
 export interface BaseLayer {

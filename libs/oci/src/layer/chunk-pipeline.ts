@@ -6,7 +6,7 @@ export type Chunks = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
 /**
  * What comes out of a stream that a source is fed to. The next chunk of the source is asked for once the former has been
- * consumed, not once it has been taken: its memory may be used anew. A chunk that comes out is gone once the next one is
+ * consumed, not once it has been taken: its memory may be reused. A chunk that comes out is gone once the next one is
  * asked for. Throws what the source throws and what the stream says.
  */
 export async function* piped(source: Chunks, stream: Transform): AsyncGenerator<Buffer> {

@@ -25,7 +25,7 @@ describe.each([
   let threads: LayerThreads;
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'layer-threads-'));
+    folder = await mkdtemp(join(tmpdir(), 'reader-threads-'));
     blobs = await createImageLayout(folder);
     const metadata = { uid: 0, gid: 0, mtime: 0 };
     const entries = [
@@ -111,7 +111,7 @@ describe.each([
 
 describe('threads that end', () => {
   it('fail what they still read', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'layer-threads-'));
+    const folder = await mkdtemp(join(tmpdir(), 'reader-threads-'));
     try {
       const blobs = await createImageLayout(folder);
       const { descriptor } = await writeLayer(

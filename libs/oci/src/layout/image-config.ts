@@ -21,11 +21,14 @@ export interface ContainerConfig {
   readonly entrypoint?: readonly string[] | undefined;
   readonly cmd?: readonly string[] | undefined;
   readonly volumes?: readonly string[] | undefined;
+  /** Empty where a base has none, which is the same as `/`. */
   readonly workingDir: string;
   readonly labels?: Readonly<Record<string, string>> | undefined;
   readonly stopSignal?: string | undefined;
   readonly argsEscaped?: boolean | undefined;
   readonly healthcheck?: Healthcheck | undefined;
+  /** Instructions for images that start from this one. */
+  readonly onBuild?: readonly string[] | undefined;
   /** What runs commands that are no lists. */
   readonly shell?: readonly string[] | undefined;
 }
@@ -109,7 +112,7 @@ function formatContainerConfig(config: ContainerConfig): object {
     Entrypoint: unlessEmpty(config.entrypoint),
     Cmd: unlessEmpty(config.cmd),
     Volumes: asSet(config.volumes),
-    WorkingDir: config.workingDir,
+    WorkingDir: unlessEmpty(config.workingDir),
     Labels:
       config.labels === undefined || Object.keys(config.labels).length === 0
         ? undefined
@@ -124,6 +127,7 @@ function formatContainerConfig(config: ContainerConfig): object {
       StartInterval: unlessZero(config.healthcheck.startInterval),
       Retries: unlessZero(config.healthcheck.retries),
     },
+    OnBuild: unlessEmpty(config.onBuild),
     Shell: unlessEmpty(config.shell),
   };
 }

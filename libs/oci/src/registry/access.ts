@@ -32,7 +32,7 @@ export interface RepositoryAccess {
   ): Promise<OpenResponse>;
   /** The failure of a response. */
   failure(operation: Operation, response: OpenResponse): ReturnType<typeof statusFailure>;
-  /** One request, tried again while it fails transiently; `read` is part of the try. */
+  /** One request; retried while it fails transiently; `read` is part of the try. */
   ask<T>(
     what: string,
     wanted: RegistryRequest,

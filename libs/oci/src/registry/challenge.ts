@@ -15,7 +15,7 @@ const SPACE = /[\t ]*/y;
 const SEPARATORS = /[\t ,]*/y;
 
 /**
- * The challenges of a `WWW-Authenticate` header, in order: several may stand in one header, parted by the same commas as
+ * The challenges of a `WWW-Authenticate` header, in order: several may stand in one header, separated by the same commas as
  * their parameters, and several headers come joined by commas. What can't be read ends the list. Takes time in
  * proportion to the header's length.
  * https://www.rfc-editor.org/rfc/rfc9110#section-11.6.1

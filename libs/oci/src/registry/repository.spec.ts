@@ -229,7 +229,7 @@ describe('authorization', () => {
     },
   );
 
-  it('by a token that has expired is obtained anew', async () => {
+  it('renews an expired token', async () => {
     protect('bearer', { tokenSeconds: 0 });
     const { client } = connect(registry.host, known);
     await expect(client.hasBlob(LAYER.digest)).rejects.toMatchObject({ code: 'REGISTRY_UNAUTHORIZED' });
@@ -295,7 +295,7 @@ describe('a fault on the way', () => {
     'stalled-body',
   ];
 
-  it.each(TRANSIENT)('%s, once at every step, is tried again', async (fault) => {
+  it.each(TRANSIENT)('%s, once at every step, is retried', async (fault) => {
     proxy = await startFaultProxy(registry.host);
     proxy.inject((_, nth) => (nth === 1 ? fault : undefined));
     const { client, transport } = connect(proxy.host);
@@ -375,7 +375,7 @@ describe('a fault on the way', () => {
     expect(clock.slept[0]).toBeGreaterThanOrEqual(1000);
   });
 
-  it('a changed byte in a manifest or a blob is named, and not tried again', async () => {
+  it('a changed byte in a manifest or a blob is named, and not retried', async () => {
     const direct = connect();
     await pushImage(direct.client);
     proxy = await startFaultProxy(registry.host);
@@ -420,7 +420,7 @@ describe('a fault on the way', () => {
     await expect(buffer(await client.openBlob(LAYER))).rejects.toMatchObject({ code: 'SIZE_MISMATCH' });
   });
 
-  it('status 400 is not tried again and gives the words of the registry', async () => {
+  it('status 400 is not retried and gives the words of the registry', async () => {
     const { client, clock } = connect();
     await expect(client.putManifest('1.2.3', MANIFEST, MANIFEST_TYPE)).rejects.toMatchObject({
       code: 'REGISTRY_NOT_FOUND',

@@ -6,7 +6,7 @@ import { openTags, type Tags } from './tags.ts';
 import { openUploads, type Uploads } from './uploads/index.ts';
 
 /**
- * One repository of a registry. Every operation is tried again for transient failures, within the transport's limits and
+ * One repository of a registry. Every operation is retried for transient failures, within the transport's limits and
  * one budget of time and bytes; errors are `OciError`s with the operation, the URL without its query, the status and the
  * registry's own words. Nothing is decided by a registry's name: what it answers decides.
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md

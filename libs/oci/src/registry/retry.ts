@@ -49,7 +49,7 @@ export function isTransientStatus(status: number): boolean {
   return TRANSIENT_STATUSES.has(status);
 }
 
-/** Whether an error is one of the connection, which may work if tried again. */
+/** Whether an error is one of the connection, which may work if retried. */
 export function isTransientError(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;

@@ -4,7 +4,7 @@ export type Scopes = ReadonlyMap<string, ReadonlySet<string>>;
 const MAX_SCOPES = 50;
 
 /**
- * Parses scopes parted by spaces. One without actions, such as Gitea's `*`, is a resource of its own.
+ * Parses scopes separated by spaces. One without actions, such as Gitea's `*`, is a resource of its own.
  * https://distribution.github.io/distribution/spec/auth/scope/
  */
 export function parseScopes(text: string): Scopes {

@@ -53,6 +53,7 @@ export interface Tags {
 }
 
 const PAGE_TAGS = 1000;
+const REFUSED_NUMBER: readonly number[] = [400, 416, 422];
 const MAX_STRANGERS = 2;
 const MAX_PAGE_BYTES = 4 * 1024 * 1024;
 const MAX_PAGES = 1000;
@@ -99,15 +100,15 @@ export function openTags(access: RepositoryAccess, manifests: ManifestRequests):
     tags: Set<string>,
     page: number,
   ): Promise<Address | undefined> {
-    const response = await access.send(operation, { method: 'GET', address });
+    let response = await access.send(operation, { method: 'GET', address });
+    // Servers that allow fewer a page, or no number of them, say so with one of these, and list them all unasked.
+    if (page === 1 && REFUSED_NUMBER.includes(response.status)) {
+      await discard(response);
+      response = await access.send(operation, { method: 'GET', address: at('tags/list') });
+    }
     if (page === 1 && response.status === 404) {
       await discard(response);
       return undefined;
-    }
-    // Servers that allow fewer a page say so with 400, and list them all unasked.
-    if (page === 1 && response.status === 400) {
-      await discard(response);
-      return at('tags/list');
     }
     if (response.status !== 200) throw await pageFailure(operation, response, page);
     const { names, last } = readTags(operation.name, await readBounded(operation, response, MAX_PAGE_BYTES));

@@ -2,7 +2,6 @@ import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { releaseWorkspace, SAMPLE_DOCKERFILE } from '@prebuilt/nx/testing/release-workspace';
 import type { Bench, BenchContext } from '../bench.ts';
 import { executorCommand } from '../executor-command.ts';
 import type { Growth, GrowthSubject } from '../growth.ts';
@@ -10,6 +9,7 @@ import { anonymousBytes, runAll } from '../process.ts';
 import { nxCommand } from '../workspace-command.ts';
 import { buildSidecar, nativeExecutable } from './binaries.ts';
 import { freePort, healthyMounts, startServer, stopServer, watchArguments } from './server.ts';
+import { sizedRelease } from './sized-release.ts';
 
 const PLATFORMS = [
   'linux/amd64',
@@ -30,13 +30,9 @@ async function packing(
   bytes: number,
 ): Promise<GrowthSubject> {
   const executable = nativeExecutable(await buildSidecar(context));
-  const workspace = await releaseWorkspace({
-    dockerfile: SAMPLE_DOCKERFILE,
-    platforms,
-    executable: sampled(await readFile(executable), bytes),
-  });
-  const command = executorCommand('docker-release', { ...workspace.options() }, workspace.root);
-  return { run: () => runAll([command]), close: () => workspace.remove() };
+  const release = await sizedRelease(platforms, sampled(await readFile(executable), bytes));
+  const command = executorCommand('docker-release', release.options, release.root);
+  return { run: () => runAll([command]), close: async () => release[Symbol.asyncDispose]() };
 }
 
 const BLOCK = 64 * 1024;
@@ -98,7 +94,7 @@ const growthMounts: Growth = {
   },
 };
 
-/** A workspace of so many small projects, with or without the plugin. */
+/** A workspace of so many small programs, with or without the plugin. */
 async function manyProjects(
   context: BenchContext,
   count: number,
@@ -112,6 +108,9 @@ async function manyProjects(
   for (let index = 0; index < count; index += 1) {
     const name = `p${index}`;
     await mkdir(join(root, 'projects', name), { recursive: true });
+    await json(join('projects', name, 'prebuilt.json'), {});
+    await mkdir(join(root, 'projects', name, 'src'));
+    await writeFile(join(root, 'projects', name, 'src/main.ts'), '');
     await json(join('projects', name, 'package.json'), {
       name,
       version: '0.0.0',
@@ -128,7 +127,7 @@ const ONE_PROCESS = { NX_DAEMON: 'false', NX_ISOLATE_PLUGINS: 'false' };
 const growthProjects: Growth = {
   name: 'growth-projects',
   title: 'Growth: projects in the workspace',
-  description: '`nx show projects` without its daemon, with the plugin',
+  description: '`nx show projects` without its daemon, every project a program with a prebuilt.json',
   axis: 'projects',
   points: [10, 100, 1000],
   async prepare(context, point) {
@@ -145,7 +144,7 @@ const growthProjects: Growth = {
 export const pluginStart: Bench = {
   name: 'plugin-start',
   title: 'Start of Nx with the plugin',
-  ours: '`nx show projects` without its daemon, 100 projects, with @prebuilt/nx',
+  ours: '`nx show projects` without its daemon, 100 programs, with @prebuilt/nx',
   theirs: 'the same without it',
   unit: 'ms',
   target: { kind: 'report' },

@@ -3,9 +3,17 @@ import { compiles, verify } from './binaries.ts';
 import { cachedChains } from './chain.ts';
 import { growths, pluginStart } from './growths.ts';
 import { imageFloors, images } from './images.ts';
+import { installedChain } from './installed.ts';
 import { peers } from './peers.ts';
 import { publishChanged, publishes } from './publish.ts';
-import { sidecarChecks, sidecarEndpoints, sidecarMemory, sidecarMounts, sidecarStart } from './sidecar.ts';
+import {
+  sidecarChecks,
+  sidecarEndpoints,
+  sidecarMemory,
+  sidecarMounts,
+  sidecarProcessor,
+  sidecarStart,
+} from './sidecar.ts';
 import { PEER_NAMES, sidecarPeer } from './sidecar-peer.ts';
 import { prebuiltAgainstSource } from './source.ts';
 
@@ -19,6 +27,7 @@ export function benchesFor(peer: string | undefined): readonly Bench[] {
     prebuiltAgainstSource,
     ...peers,
     ...cachedChains,
+    installedChain,
     pluginStart,
     ...compiles,
     verify,
@@ -27,6 +36,7 @@ export function benchesFor(peer: string | undefined): readonly Bench[] {
     sidecarStart,
     sidecarMemory,
     sidecarMounts,
+    sidecarProcessor,
     sidecarChecks,
     ...sidecarEndpoints,
     ...(peer === undefined ? [] : sidecarPeer(peer)),

@@ -40,7 +40,7 @@ function publishCommand(
 }
 
 let repositories = 0;
-/** A repository that nothing was pushed to: the registry is asked to keep every layer anew. */
+/** A repository that nothing was pushed to: the registry is asked to store every layer again. */
 function newRepository(registry: string): string {
   repositories += 1;
   return `${registry}/bench/${process.pid}-${repositories}`;

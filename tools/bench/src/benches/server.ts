@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, open, writeFile } from 'node:fs/promises';
 import { get } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ const DEADLINE_MS = 5 * 60_000;
 const POLL_MS = 2;
 /** Connections of the load generator. */
 export const CONNECTIONS = 64;
-/** How long it runs. */
+/** How long it runs, where nothing else is said. */
 export const LOAD_SECONDS = 5;
 
 /** A server that is running, and was seen to answer. */
@@ -34,9 +34,19 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** Starts a server and waits for its first 200. Throws SUBJECT_FAILED where it ends, or gives none in 5 min. */
-export async function startServer(file: string, args: readonly string[], url: string): Promise<Server> {
-  const child = spawn(file, args, { stdio: 'ignore' });
+/**
+ * Starts a server and waits for its first 200; what it writes to stdout goes to the file `log`, where one is named. Throws
+ * SUBJECT_FAILED where it ends, or gives none in 5 min.
+ */
+export async function startServer(
+  file: string,
+  args: readonly string[],
+  url: string,
+  log = '/dev/null',
+): Promise<Server> {
+  const output = await open(log, 'w');
+  const child = spawn(file, args, { stdio: ['ignore', output.fd, 'ignore'] });
+  await output.close();
   let failure: unknown;
   child.once('error', (error) => {
     failure = error;
@@ -117,9 +127,9 @@ export interface Load {
   readonly p99: number;
 }
 
-/** As many requests as a server answers, over 64 connections for 5 s. Throws SUBJECT_FAILED for any answer but 200. */
-export async function load(url: string): Promise<Load> {
-  const result = await autocannon({ url, connections: CONNECTIONS, duration: LOAD_SECONDS });
+/** As many requests as a server answers, over 64 connections. Throws SUBJECT_FAILED for any answer but 200. */
+export async function load(url: string, seconds = LOAD_SECONDS): Promise<Load> {
+  const result = await autocannon({ url, connections: CONNECTIONS, duration: seconds });
   const good = result.statusCodeStats?.['200']?.count ?? 0;
   if (result.errors > 0 || good < result.requests.total) {
     throw new BenchError(

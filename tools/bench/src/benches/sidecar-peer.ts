@@ -6,7 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { execa } from 'execa';
 import type { Bench, BenchContext, Sample } from '../bench.ts';
 import { BenchError } from '../errors.ts';
-import { anonymousBytes, requireProgram } from '../process.ts';
+import { anonymousBytesOfTree, requireExecutable, requireProgram } from '../process.ts';
 import { buildSidecar, nativeExecutable } from './binaries.ts';
 import {
   freePort,
@@ -18,6 +18,7 @@ import {
   untilStatus,
   watchArguments,
 } from './server.ts';
+import { PROCESSOR, processorPerCheck } from './sidecar.ts';
 
 const SETTLE_MS = 3_000;
 const DEADLINE_MS = 60_000;
@@ -29,7 +30,7 @@ function peerBench(
   peer: string,
   fields: Pick<Bench, 'name' | 'title' | 'unit'> & { readonly what: string },
   prepareMounts: (context: BenchContext) => Promise<Mounts>,
-  measure: (mounts: Mounts) => Measure,
+  measure: (mounts: Mounts, log: string) => Measure,
 ): Bench {
   return {
     name: fields.name,
@@ -39,9 +40,10 @@ function peerBench(
     theirs: `the same of ${peer}`,
     target: { kind: 'report' },
     async prepare(context) {
-      await requireProgram(peer, ['--version']);
+      await requireExecutable(peer);
       const executable = nativeExecutable(await buildSidecar(context));
       const mounts = await prepareMounts(context);
+      const log = join(context.scratch, 'log');
       const side = (file: string) => ({
         run: async () => {
           const port = await freePort();
@@ -51,8 +53,11 @@ function peerBench(
           });
           let server: Server | undefined;
           try {
-            return await measure(mounts)(async () => {
-              server = await startServer(file, args, `http://127.0.0.1:${port}/healthz/ready`);
+            return await measure(
+              mounts,
+              log,
+            )(async () => {
+              server = await startServer(file, args, `http://127.0.0.1:${port}/healthz/ready`, log);
               return server;
             });
           } finally {
@@ -75,15 +80,16 @@ interface Mounts {
   close(): Promise<void>;
 }
 
-async function oneMount(context: BenchContext): Promise<Mounts> {
-  return {
-    paths: await healthyMounts(context.scratch, 1),
-    settings: {},
+/** Mounts that cannot hang. */
+const plainMounts =
+  (count: number, settings: Mounts['settings'] = {}) =>
+  async (context: BenchContext): Promise<Mounts> => ({
+    paths: await healthyMounts(context.scratch, count),
+    settings,
     hang: () => undefined,
     heal: async () => undefined,
     close: async () => undefined,
-  };
-}
+  });
 
 /** Ten plain folders, and ten in a FUSE mount of rclone whose process can be stopped. */
 async function hangingMounts(context: BenchContext): Promise<Mounts> {
@@ -108,7 +114,7 @@ async function hangingMounts(context: BenchContext): Promise<Mounts> {
       ...(await healthyMounts(context.scratch, 10)),
       ...Array.from({ length: 10 }, (_, index) => join(mountPoint, `mount-${index}`)),
     ],
-    settings: { checkInterval: '1s', readTimeout: '500ms', failureThreshold: 1 },
+    settings: { checkInterval: '1s', readTimeout: '500ms', failureThreshold: 1, logLevel: 'debug' },
     hang: () => void daemon.kill('SIGSTOP'),
     heal: async () => void daemon.kill('SIGCONT'),
     close: async () => {
@@ -120,7 +126,22 @@ async function hangingMounts(context: BenchContext): Promise<Mounts> {
   };
 }
 
-/** Start, memory, endpoints and hung mounts of the sidecar and of the program at `peer`. */
+/** How long a healthy mount beside ten that hang is watched, in ms. */
+const WATCH_MS = 20_000;
+
+/** The longest time without a check of this mount, from a moment of `Date.now` to now, as the log at level debug tells. */
+function longestGap(log: string, path: string, since: number): number {
+  const times = log
+    .split('\n')
+    .filter(
+      (line) => line.includes('"health check passed"') && line.includes(`"path":${JSON.stringify(path)}`),
+    )
+    .map((line) => Date.parse(String((JSON.parse(line) as { readonly time: unknown }).time)));
+  const watched = [...times.filter((time) => time >= since), Date.now()];
+  return Math.max(...watched.map((time, index) => time - (watched[index - 1] ?? since)));
+}
+
+/** Start, memory, processor, endpoints and hung mounts of the sidecar and of the program at `peer`. */
 export function sidecarPeer(peer: string): readonly Bench[] {
   return [
     peerBench(
@@ -131,7 +152,7 @@ export function sidecarPeer(peer: string): readonly Bench[] {
         unit: 'ms',
         what: 'spawn to the first 200 on /healthz/ready',
       },
-      oneMount,
+      plainMounts(1),
       () => async (start) => {
         const spawned = performance.now();
         await start();
@@ -140,13 +161,29 @@ export function sidecarPeer(peer: string): readonly Bench[] {
     ),
     peerBench(
       peer,
-      { name: 'peer-memory', title: 'Peer: anonymous memory', unit: 'bytes', what: 'one mount, idle' },
-      oneMount,
+      {
+        name: 'peer-memory',
+        title: 'Peer: anonymous memory',
+        unit: 'bytes',
+        what: '200 mounts, one check each every 5 s, child processes included',
+      },
+      plainMounts(200, { checkInterval: '5s', readTimeout: '2s' }),
       () => async (start) => {
         const { pid } = await start();
-        await wait(SETTLE_MS);
-        return { value: anonymousBytes(pid) };
+        await wait(WATCH_MS);
+        return { value: anonymousBytesOfTree(pid) };
       },
+    ),
+    peerBench(
+      peer,
+      {
+        name: 'peer-processor',
+        title: 'Peer: processor time per check',
+        unit: 'ms',
+        what: `${PROCESSOR.mounts} healthy mounts at 1 s for ${PROCESSOR.seconds} s, child processes included`,
+      },
+      plainMounts(PROCESSOR.mounts, PROCESSOR.settings),
+      () => async (start) => processorPerCheck(await start()),
     ),
     peerBench(
       peer,
@@ -156,14 +193,14 @@ export function sidecarPeer(peer: string): readonly Bench[] {
         unit: 'requests/s',
         what: '/healthz/ready under load',
       },
-      oneMount,
+      plainMounts(1),
       () => async (start) => ({ value: (await load((await start()).url)).requestsPerSecond }),
     ),
     peerBench(
       peer,
       {
         name: 'peer-hung',
-        title: 'Peer: 10 hung of 20 mounts',
+        title: 'Peer: 10 hung of 20 mounts, time to detect',
         unit: 'ms',
         what: 'from the stop of the mount’s process to 503 on /healthz/ready; interval 1 s, time-out 0.5 s, threshold 1',
       },
@@ -181,8 +218,26 @@ export function sidecarPeer(peer: string): readonly Bench[] {
         return { value: performance.now() - stopped };
       },
     ),
+    peerBench(
+      peer,
+      {
+        name: 'peer-rhythm',
+        title: 'Peer: 10 hung of 20 mounts, a healthy one beside them',
+        unit: 'ms',
+        what: 'the longest time between two checks of a healthy mount; interval 1 s, time-out 0.5 s',
+      },
+      hangingMounts,
+      (mounts, log) => async (start) => {
+        await start();
+        await wait(SETTLE_MS);
+        const since = Date.now();
+        mounts.hang();
+        await wait(WATCH_MS);
+        return { value: longestGap(await readFile(log, 'utf8'), mounts.paths[0] ?? '', since) };
+      },
+    ),
   ];
 }
 
 /** The names of the benchmarks that `--peer` adds. */
-export const PEER_NAMES = ['peer-start', 'peer-memory', 'peer-endpoints', 'peer-hung'] as const;
+export const PEER_NAMES = sidecarPeer('PEER').map(({ name }) => name);

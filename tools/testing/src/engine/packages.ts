@@ -133,7 +133,7 @@ async function readRecord(
   const versions: unknown = JSON.parse(text);
   const complete = (name: string) =>
     typeof versions === 'object' && versions !== null && typeof Reflect.get(versions, name) === 'string';
-  // Packages of an earlier list are fetched anew.
+  // Packages of an earlier list are fetched again.
   return wanted.every(complete) ? (versions as Readonly<Record<string, string>>) : undefined;
 }
 

@@ -3,7 +3,7 @@ import { zstdCompressSync } from 'node:zlib';
 /** The fields of a tar header that a forger sets, as they are to stand there; the checksum is made to fit. */
 export interface ForgedHeader {
   readonly name: string | Buffer;
-  /** `0` unless told. */
+  /** Defaults to `0`. */
   readonly flag?: string;
   /** Octal digits or raw bytes, of the field's width at most. */
   readonly mode?: string | Buffer;
@@ -12,7 +12,7 @@ export interface ForgedHeader {
   readonly size?: string | Buffer;
   readonly mtime?: string | Buffer;
   readonly target?: string;
-  /** The magic and version; USTAR's unless told. */
+  /** The magic and version; defaults to USTAR's. */
   readonly magic?: string;
   readonly uname?: string;
   readonly prefix?: string;
@@ -55,7 +55,7 @@ export function forgedHeader(header: ForgedHeader): Buffer {
   return block;
 }
 
-/** A header with the content behind it, padded to whole blocks; the size is the content's unless told. */
+/** A header with the content behind it, padded to whole blocks; the size defaults to the content's. */
 export function forgedEntry(header: ForgedHeader, content: string | Buffer = ''): Buffer {
   const bytes = Buffer.from(content);
   const size = header.size ?? `${bytes.length.toString(8).padStart(11, '0')}\0`;

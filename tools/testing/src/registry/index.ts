@@ -15,6 +15,7 @@ export {
   type Quirk,
   type QuirkOutcome,
   REFERRERS_QUIRKS,
+  SKOPEO_FAILS,
   TAG_QUIRKS,
   UPLOAD_QUIRKS,
 } from './quirks/index.ts';

@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers';
 import { bundleFromJSON, type SerializedBundle } from '@sigstore/bundle';
 import { fulcioHandler, initializeCA, initializeCTLog, initializeTLog, rekorHandler } from '@sigstore/mock';
 import { toSignedEntity, toTrustMaterial, Verifier } from '@sigstore/verify';
+import { attest } from 'sigstore';
 
 /** Who signed, as the certificate has it. */
 export interface Signer {
@@ -15,6 +16,8 @@ export interface Signer {
 /** A certificate authority and a transparency log of Sigstore on loopback. */
 export interface SigstoreServices {
   readonly services: { readonly fulcioURL: string; readonly rekorURL: string };
+  /** Signs an in-toto statement as whoever the claims name; gives the bundle as JSON. */
+  sign(statement: object, claims: Claims): Promise<string>;
   /** Verifies a bundle with the authority's certificate and the logs' keys, offline. Throws. */
   verify(bundle: SerializedBundle): Signer;
   close(): Promise<void>;
@@ -81,6 +84,11 @@ export async function startSigstore(): Promise<SigstoreServices> {
   });
   return {
     services: { fulcioURL: url, rekorURL: url },
+    sign: async (statement, claims) => {
+      const services = { fulcioURL: url, rekorURL: url, identityToken: identityToken(claims) };
+      const payload = Buffer.from(JSON.stringify(statement));
+      return JSON.stringify(await attest(payload, 'application/vnd.in-toto+json', services));
+    },
     verify: (bundle) => {
       const { identity } = new Verifier(trust).verify(toSignedEntity(bundleFromJSON(bundle)));
       return { name: identity?.subjectAlternativeName, issuer: identity?.extensions?.issuer };

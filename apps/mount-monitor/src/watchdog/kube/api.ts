@@ -84,7 +84,7 @@ export interface KubeApiOptions {
 /** Events are a courtesy and must not hold up the restart. */
 const eventDeadlineMs = 5000;
 
-/** Makes the API. A 401 makes it read the token anew and try once more, as tokens rotate. */
+/** Makes the API. A 401 makes it reread the token and try once more, as tokens rotate. */
 export function createKubeApi({
   transport,
   namespace,
@@ -161,7 +161,7 @@ export function createKubeApi({
       if (typeof version !== 'string') return version;
       const body = eviction(version, namespace, pod, uid);
       const answer = await call({ verb: 'create', path: [...podPath, 'eviction'], body, confirm }, gone);
-      // An API server that was updated meanwhile is asked anew.
+      // An API server that was updated meanwhile is asked again.
       if (answer.kind === 'refused' && answer.status === 400) discovered.evictionVersion = undefined;
       return answer;
     },

@@ -42,7 +42,7 @@ describe.each(['127.0.0.1', '::1'] as const)('the transport to %s', (host) => {
     expect(await get()).toMatchObject({ status: 200, body: { metadata: { name: 'media-0' } } });
   });
 
-  it('reads the token anew for each request', async () => {
+  it('rereads the token for each request', async () => {
     await server.rotateToken(`token-of-${host}`);
     expect(await get()).toMatchObject({ status: 200 });
     expect(cluster.calls.at(-1)?.request.authorization).toBe(`Bearer token-of-${host}`);

@@ -2,6 +2,7 @@ import type { ExecutorContext } from '@nx/devkit';
 import { executablesOf, type Manifest } from '../../artifacts/manifest.ts';
 import { checkOutputPath } from '../../files/workspace-path.ts';
 import { writeJobOutputs, writeJobSummary } from '../../github/job-summary.ts';
+import { tableLines } from '../../github/table.ts';
 import { reportFailures } from '../failures.ts';
 import { readBuildFacts } from './facts.ts';
 import type { BuildBinariesOptions } from './options.ts';
@@ -39,11 +40,15 @@ function summariseBuild(manifest: Manifest, milliseconds: number): string {
     '',
     `Compiled by ${toolchain.name} ${toolchain.version} in ${(milliseconds / 1000).toFixed(1)} s from ${revision === null ? 'a development tree' : `commit \`${revision}\``}.`,
     '',
-    '| file | platform | bytes | SHA-256 |',
-    '| --- | --- | ---: | --- |',
-    ...platforms.flatMap((artifact) =>
-      executablesOf(artifact).map(
-        ({ path, size, sha256 }) => `| ${path} | ${artifact.platform} | ${size} | \`${sha256}\` |`,
+    ...tableLines(
+      ['file', 'platform', '>bytes', 'SHA-256'],
+      platforms.flatMap((artifact) =>
+        executablesOf(artifact).map(({ path, size, sha256 }) => [
+          path,
+          artifact.platform,
+          size,
+          `\`${sha256}\``,
+        ]),
       ),
     ),
   ].join('\n');

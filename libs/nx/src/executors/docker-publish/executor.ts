@@ -19,7 +19,7 @@ export default function dockerPublish(
     const { root } = context;
     const { environment = process.env, signing, beforeTags } = dependencies;
     const options = { ...given, dryRun: given.dryRun || isReleaseDryRun(environment) };
-    const sources = { root, tagPattern: tagPatternFor(context), environment, signing };
+    const sources = { root, tagPattern: tagPatternFor(context), environment, signing, base: dependencies };
     const local = await readLocalFacts(options, sources);
     checkLocalFacts(local, options);
     return connect(local.repositories, options, root, dependencies, async ({ clientOf, retries }) => {

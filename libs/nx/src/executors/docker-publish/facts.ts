@@ -80,10 +80,9 @@ export async function readLocalFacts(
   const services = options.sign ? signingFacts(options, environment, signing) : undefined;
   const binPath = resolve(root, options.binPath);
   const outputPath = resolve(root, options.outputPath);
-  const [layout, { manifest, sha256 }, sources, version, sboms] = await Promise.all([
+  const [layout, { manifest, sha256 }, version, sboms] = await Promise.all([
     readImageLayout(resolve(root, options.inputPath)),
     readManifest(binPath),
-    readImageSources(root, options.dockerfile),
     readVersionFacts(root, environment, tagPattern),
     options.sbom ? readSboms(resolve(root, options.sbomPath)) : [],
   ]);
@@ -94,6 +93,7 @@ export async function readLocalFacts(
   // Outside a repository a version may still be published, by RELEASE_VERSION and without moving tags.
   const known = version.head === undefined ? { gitTags: [], shallow: false } : await readGitTags(root);
   const tags = withTagOf(known, parseReleaseVersion(manifest.version), tagPattern, environment);
+  const sources = await readImageSources(root, options.dockerfile, { manifest, inputPath: binPath });
   // How the history words an instruction is up to the builder, and not compared.
   const bases = await readBases(
     root,

@@ -23,34 +23,31 @@ export function createStoredLayers(folder: string, threads: LayerThreads): Store
   };
 }
 
-/** Reads layers back from one repository, each of them once. */
 /**
- * What is proven of layers that a registry gives: all of a layer is read and has the digest, so it is what was unpacked
- * of the layout under that digest.
+ * Reads layers back from one repository, each of them once. All that the registry gives for a layer is read and has the
+ * digest, so it holds what was unpacked of the layout under that digest.
  */
 export interface LayerReader extends ProofReaders {
-  /** Reads a layer that no manifest names yet, where the registry gives it out before; else `own` does, afterwards. */
-  readAhead(reading: LayerReading): Promise<void>;
+  /** Reads a layer that no manifest names yet, where the registry gives it out before; else it is read afterwards. */
+  readAhead(layer: Descriptor): Promise<void>;
 }
 
 /** Reads the layers of a repository, what they hold from `stored`. What was read is not read again. */
 export function createLayerReader(client: RepositoryClient, stored: StoredLayers): LayerReader {
-  const verified = new Map<Digest, Promise<unknown>>();
   // Platforms may have layers of their bases in common.
-  function verify(layer: Descriptor): Promise<unknown> {
+  const verified = new Map<Digest, Promise<unknown>>();
+  async function base(layer: Descriptor): Promise<void> {
     const known = verified.get(layer.digest) ?? client.verifyBlob(layer);
     verified.set(layer.digest, known);
-    return known;
+    await known;
   }
   return {
-    async own({ layer, options }) {
-      await verify(layer);
-      return stored.unpack({ layer, options });
+    async own(reading) {
+      await base(reading.layer);
+      return stored.unpack(reading);
     },
-    async base(layer) {
-      await verify(layer);
-    },
-    async readAhead({ layer }) {
+    base,
+    async readAhead(layer) {
       if (await client.verifyUnnamedBlob(layer)) verified.set(layer.digest, Promise.resolve());
     },
   };

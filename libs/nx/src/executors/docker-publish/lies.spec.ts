@@ -42,7 +42,7 @@ describe('an image that is not what was verified', () => {
     registry.tags.clear();
   }
 
-  it('from a registry that gives a layer compressed anew moves no tag, and the layer is named', async () => {
+  it('from a registry that gives a recompressed layer moves no tag, and the layer is named', async () => {
     await filled();
     registry.behave({
       lie: (path, content) =>

@@ -4,7 +4,7 @@
  */
 export interface DockerPublishOptions {
   /**
-   * The repository to publish to, as registry/name without a tag; several are parted by commas or given as a list.
+   * The repository to publish to, as registry/name without a tag; several are separated by commas or given as a list.
    */
   readonly image?: string | [string, ...(readonly string[])];
   /**
@@ -60,7 +60,7 @@ export interface DockerPublishOptions {
    */
   readonly tagLatest: 'auto' | 'never';
   /**
-   * Lets the tag of a version that exists with other content move.
+   * Allows overwriting the tag of a version that exists with other content.
    */
   readonly allowRetag: boolean;
   /**

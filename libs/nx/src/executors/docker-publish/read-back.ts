@@ -53,6 +53,11 @@ export async function readBack(
   );
   const names = platforms.map(({ platform }) => platform).join(' and ');
   target.progress(`${reference}: read back; ${names} hold the verified files`);
+  const bases = new Set(plan.platforms.flatMap(({ expected }) => expected.base?.reference ?? []));
+  for (const base of bases)
+    target.progress(
+      `${reference}: layers of the base ${base} were read back by digest; what they hold is the base's`,
+    );
   return platforms;
 }
 

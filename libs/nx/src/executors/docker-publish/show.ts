@@ -1,5 +1,6 @@
 import type { AttachmentRecord, PublishedImage, PublishRecord } from '../../artifacts/publish-record.ts';
 import { writeJobOutputs, writeJobSummary } from '../../github/job-summary.ts';
+import { tableLines } from '../../github/table.ts';
 import { describe } from './attachments.ts';
 import type { DockerPublishOptions } from './options.ts';
 import type { AttachmentPlan, PublishPlan, RepositoryPlan } from './plan.ts';
@@ -75,15 +76,19 @@ function summariseImage(image: PublishedImage): readonly string[] {
   return [
     `\`${image.reference}\``,
     '',
-    '| platform | digest | executable |',
-    '|---|---|---|',
-    ...image.platforms.map(
-      ({ platform, digest, executableSha256 }) => `| ${platform} | \`${digest}\` | \`${executableSha256}\` |`,
+    ...tableLines(
+      ['platform', 'digest', 'executable'],
+      image.platforms.map(({ platform, digest, executableSha256 }) => [
+        platform,
+        `\`${digest}\``,
+        `\`${executableSha256}\``,
+      ]),
     ),
     '',
-    '| tag | | reason |',
-    '|---|---|---|',
-    ...image.tags.map(({ tag, outcome, reason }) => `| ${tag} | ${outcome} | ${reason} |`),
+    ...tableLines(
+      ['tag', '', 'reason'],
+      image.tags.map(({ tag, outcome, reason }) => [tag, outcome, reason]),
+    ),
     '',
     ...summariseAttachment('sbom', image.sbom),
     ...summariseAttachment('signature', image.signature),

@@ -37,7 +37,7 @@ async function uploadBlobs(plan: PublishPlan, target: PublishTarget): Promise<Up
         totals.bytesSkipped += size;
       }
       target.progress(`${target.plan.label}: ${blob.descriptor.digest.slice(0, 19)}… ${size} bytes ${how}`);
-      if (blob.reading !== undefined) await target.layers.readAhead(blob.reading);
+      if (blob.reading !== undefined) await target.layers.readAhead(blob.descriptor);
     }
   };
   const workers = await Promise.allSettled(Array.from({ length: plan.concurrency }, worker));

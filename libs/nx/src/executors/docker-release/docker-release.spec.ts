@@ -175,6 +175,44 @@ describe('docker-release, with no engine', () => {
     ]);
   });
 
+  it('packs the same files with the level of zstd that is asked for', async () => {
+    const text = Array.from({ length: 5_000 }, (_, index) => index * index).join(' ');
+    const large = await releaseWorkspace({ dockerfile: SAMPLE_DOCKERFILE, executable: Buffer.from(text) });
+    try {
+      const packed = async (compressionLevel: number) => {
+        await releaseOf(large, { compression: 'zstd', compressionLevel });
+        const [image] = (await readImageLayout(large.path('dist/oci'))).images;
+        return { size: image?.manifest.layers[1]?.size ?? 0, diffIds: image?.config.rootfs.diff_ids };
+      };
+      const [fast, small] = [await packed(1), await packed(19)];
+      expect(small.diffIds).toEqual(fast.diffIds);
+      expect(small.size).toBeLessThan(fast.size);
+    } finally {
+      await large.remove();
+    }
+  });
+
+  it('shares the layer of the runtime from version to version', async () => {
+    const layersOf = async (of: ReleaseWorkspace): Promise<readonly string[]> => {
+      await releaseOf(of);
+      const [image] = (await readImageLayout(of.path('dist/oci'))).images;
+      return image?.manifest.layers.map(({ digest }) => digest) ?? [];
+    };
+    const next = await releaseWorkspace({
+      dockerfile: SAMPLE_DOCKERFILE,
+      version: '1.3.0',
+      executable: Buffer.from('the next version\n'),
+    });
+    try {
+      const [before, after] = [await layersOf(workspace), await layersOf(next)];
+      expect(after).toHaveLength(2);
+      expect(after[0]).toBe(before[0]);
+      expect(after[1]).not.toBe(before[1]);
+    } finally {
+      await next.remove();
+    }
+  });
+
   it('writes a summary for GitHub Actions and prints the index', async () => {
     const summary = workspace.path('summary.md');
     vi.stubEnv('GITHUB_STEP_SUMMARY', summary);
@@ -216,7 +254,10 @@ describe('docker-release --dry-run', () => {
 
 const DOCKERFILES: Readonly<Record<string, readonly [string, string]>> = {
   RUN: ['FROM scratch\nCOPY app-linux-amd64 /app\nRUN make\n', ':3: RUN: '],
-  'another base image': ['FROM debian:12\nCOPY app-linux-amd64 /app\n', ':1: FROM: '],
+  'a base that is not in the lock': [
+    'FROM debian:12\nCOPY app-linux-amd64 /app\n',
+    'LOCKFILE: prebuilt.lock.json: expected the digest of docker.io/library/debian:12',
+  ],
   'no layer': ['FROM scratch\nUSER 1\n', 'without any layer'],
   'a syntax line': [`# syntax=docker/dockerfile:1\n${SAMPLE_DOCKERFILE}`, ':1: a "# syntax=" line'],
   'a source outside the context': [
@@ -235,18 +276,21 @@ const DOCKERFILES: Readonly<Record<string, readonly [string, string]>> = {
     'FROM scratch\nCOPY app-linux-amd64 /app\n',
     ':2: COPY: app-linux-amd64: expected',
   ],
-  wildcards: ['FROM scratch\nCOPY app-* /x\n', ':2: COPY: app-*: wildcards'],
-  'an owner by name': [
+  'a pattern that matches nothing': [
+    'FROM scratch\nCOPY ap?-* /x/\nCOPY nap-* /x/\n',
+    ':3: COPY: nap-*: expected a file or folder of the build context, found none',
+  ],
+  'an owner by name without a list of users': [
     'FROM scratch\nARG TARGETARCH\nCOPY --chown=bob app-linux-$TARGETARCH /x\n',
-    ':3: COPY: --chown: expected numbers',
+    ':3: COPY: --chown: bob: expected /etc/passwd in the image',
   ],
-  'WORKDIR after a user by name': [
+  'WORKDIR after a user by name without a list of users': [
     'FROM scratch\nUSER bob\nWORKDIR /x\n',
-    ':3: WORKDIR: USER: expected numbers',
+    ':3: WORKDIR: USER: bob: expected /etc/passwd in the image',
   ],
-  'a mode that is not octal': [
-    'FROM scratch\nARG TARGETARCH\nCOPY --chmod=u+x app-linux-$TARGETARCH /x\n',
-    ':3: COPY: --chmod: expected an octal',
+  'a mode that is none': [
+    'FROM scratch\nARG TARGETARCH\nCOPY --chmod=rwx app-linux-$TARGETARCH /x\n',
+    ':3: COPY: --chmod: expected a mode such as 755',
   ],
   'a mode for a folder': [
     'FROM scratch\nARG TARGETARCH\nCOPY --chmod=700 runtime-linux-$TARGETARCH /x\n',

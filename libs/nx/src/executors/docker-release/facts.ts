@@ -34,13 +34,17 @@ export async function readReleaseFacts(
   workspaceRoot: string,
   reading: BaseReading = {},
 ): Promise<ReleaseFacts> {
-  const [manifest, sources, { builder, engine }] = await Promise.all([
-    readManifest(resolve(workspaceRoot, options.inputPath)),
-    readImageSources(workspaceRoot, options.dockerfile),
+  const inputPath = resolve(workspaceRoot, options.inputPath);
+  const [manifest, { builder, engine }] = await Promise.all([
+    readManifest(inputPath),
     readDockerFacts(options.builder, options.builderName),
     // What runs buildx takes as long to load as docker to answer.
     options.builder === 'daemonless' ? undefined : import('../../image/buildx.ts'),
   ]);
+  const sources = await readImageSources(workspaceRoot, options.dockerfile, {
+    manifest: manifest.manifest,
+    inputPath,
+  });
   const reports = new Map<Platform, VerifyReport>();
   for (const { platform } of manifest.manifest.platforms) {
     const report = await readReport(resolve(workspaceRoot, options.verifyPath), platform);

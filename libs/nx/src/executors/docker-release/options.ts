@@ -8,7 +8,7 @@ export interface DockerReleaseOptions {
    */
   readonly builder: 'auto' | 'buildx' | 'daemonless';
   /**
-   * The buildx builder to use; the current one unless told.
+   * The buildx builder to use. Defaults to the current one.
    */
   readonly builderName?: string;
   /**
@@ -16,7 +16,11 @@ export interface DockerReleaseOptions {
    */
   readonly compression: 'gzip' | 'zstd';
   /**
-   * The platforms to pack, in Docker's vocabulary; those of the manifest unless told.
+   * The level of zstd, from 1 (fast) to 19 (small); 3 where it is left out.
+   */
+  readonly compressionLevel?: number;
+  /**
+   * The platforms to pack, in Docker's vocabulary. Defaults to those of the manifest.
    */
   readonly platforms?: readonly string[];
   /**
@@ -36,15 +40,15 @@ export interface DockerReleaseOptions {
    */
   readonly outputPath: string;
   /**
-   * The label org.opencontainers.image.title; the program's name unless told.
+   * The label org.opencontainers.image.title. Defaults to the program's name.
    */
   readonly imageTitle?: string;
   /**
-   * The label org.opencontainers.image.source, a URL; the repository of the workspace's package.json unless told.
+   * The label org.opencontainers.image.source, a URL. Defaults to the repository of the workspace's package.json.
    */
   readonly imageSource?: string;
   /**
-   * The label org.opencontainers.image.licenses, an SPDX expression; the license of the workspace's package.json unless told.
+   * The label org.opencontainers.image.licenses, an SPDX expression. Defaults to the license of the workspace's package.json.
    */
   readonly imageLicenses?: string;
   /**

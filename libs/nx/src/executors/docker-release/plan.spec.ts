@@ -47,6 +47,7 @@ const facts: ReleaseFacts = {
   sources: {
     dockerfile: Buffer.from(DOCKERFILE),
     packageFacts: { repository: undefined, license: 'MIT' },
+    texts: { lists: new Map(), archives: new Set() },
   },
   builder: usable,
   engine: { version: '26.1.5' },
@@ -71,6 +72,48 @@ describe('planDockerRelease', () => {
   it('refuses --builder=buildx where no builder is usable, with the way to mend it', () => {
     expect(() => plan({ builder: 'buildx' }, { builder: unusable })).toThrow(
       expect.objectContaining({ code: 'BUILDER', hint: 'Start one.' }),
+    );
+  });
+
+  const PARENTS = `FROM scratch
+ARG TARGETARCH
+COPY runtime-linux-$TARGETARCH/ /
+COPY --parents --chmod=u=rwx,go=rx mount-monitor-linux-$TARGETARCH /
+`;
+  const withParents = { ...facts.sources, dockerfile: Buffer.from(PARENTS) };
+
+  it.each([
+    [
+      'v0.13.2',
+      'daemonless',
+      'COPY --chmod by letters needs BuildKit 0.20, and that of builder default is 0.13.2',
+    ],
+    ['v0.25.1', 'daemonless', 'COPY --parents needs BuildKit 0.26, and that of builder default is 0.25.1'],
+    [
+      undefined,
+      'daemonless',
+      'COPY --chmod by letters needs BuildKit 0.20, and that of builder default is of an unknown version',
+    ],
+    ['v0.26.0', 'buildx', 'builder default (docker) of buildx 0.13.1 is usable'],
+    ['v1.0.0', 'buildx', 'builder default (docker) of buildx 0.13.1 is usable'],
+  ] as const)(
+    'takes BuildKit %s for what only newer ones can do, or goes without: %s',
+    (buildkit, chosen, reason) => {
+      const change = { sources: withParents, builder: { ...usable, buildkit } };
+      expect(plan({}, change)).toMatchObject({ builder: chosen, reason });
+      expect(plan({ builder: 'daemonless' }, change).builder).toBe('daemonless');
+      if (chosen === 'buildx') return;
+      expect(() => plan({ builder: 'buildx' }, change)).toThrow(`--builder=buildx: ${reason}`);
+    },
+  );
+
+  it('hands the level of zstd to buildx, and refuses one of gzip', () => {
+    const [amd64] = plan({ compression: 'zstd', compressionLevel: 19 }).platforms;
+    expect(amd64?.command?.args.join(' ')).toContain(
+      'compression=zstd,compression-level=19,force-compression',
+    );
+    expect(() => plan({ compressionLevel: 9 })).toThrow(
+      'compressionLevel: expected --compression=zstd with it',
     );
   });
 

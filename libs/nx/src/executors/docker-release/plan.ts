@@ -7,6 +7,7 @@ import { requirePassingReport } from '../../artifacts/verify-report.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { outputInWorkspace } from '../../files/workspace-path.ts';
 import type { HistoryFormat } from '../../image/history.ts';
+import type { BuildKitNeed } from '../../image/plan.ts';
 import { dockerfileOf, planReleaseImages, type ReleaseImage } from '../../image/release-images.ts';
 import type { Command } from '../../process/command.ts';
 import type { ReleaseFacts } from './facts.ts';
@@ -28,6 +29,7 @@ export interface DockerReleasePlan {
   readonly manifestSha256: string;
   readonly sourceDateEpoch: number;
   readonly compression: 'gzip' | 'zstd';
+  readonly compressionLevel?: number;
   readonly inputPath: string;
   readonly outputPath: string;
   readonly platforms: readonly PlatformRelease[];
@@ -52,12 +54,30 @@ export function planDockerRelease(
 ): DockerReleasePlan {
   const { manifest, sha256: manifestSha256 } = facts.manifest;
   const inputPath = resolve(workspaceRoot, options.inputPath);
+  if (options.compressionLevel !== undefined && options.compression !== 'zstd') {
+    throw new PrebuiltError(
+      'INVALID_OPTIONS',
+      `compressionLevel: expected --compression=zstd with it, found ${options.compression}`,
+      { hint: 'The level of gzip is fixed, so that the same files give the same bytes.' },
+    );
+  }
   const artifacts = wantedArtifacts(options, manifest);
   for (const artifact of artifacts) {
     const report = facts.reports.get(artifact.platform);
     requirePassingReport(report, artifact, manifestSha256, options.verifyPath);
   }
-  const chosen = chooseBuilder(options, facts);
+  const images = planReleaseImages(options, artifacts, {
+    manifest,
+    inputPath,
+    sources: facts.sources,
+    historyFormat: historyFormat(facts),
+    bases: facts.bases,
+  });
+  const chosen = chooseBuilder(
+    options,
+    facts,
+    images.flatMap(({ image }) => image.needs),
+  );
   if (chosen.builder === 'buildx' && manifest.sourceDateEpoch > facts.now) {
     throw new PrebuiltError(
       'BUILDER',
@@ -67,13 +87,6 @@ export function planDockerRelease(
       },
     );
   }
-  const images = planReleaseImages(options, artifacts, {
-    manifest,
-    inputPath,
-    sources: facts.sources,
-    historyFormat: historyFormat(facts),
-    bases: facts.bases,
-  });
   return {
     ...chosen,
     name: manifest.name,
@@ -81,12 +94,12 @@ export function planDockerRelease(
     manifestSha256,
     sourceDateEpoch: manifest.sourceDateEpoch,
     compression: options.compression,
+    ...(options.compressionLevel !== undefined && { compressionLevel: options.compressionLevel }),
     inputPath,
     outputPath: outputInWorkspace(workspaceRoot, options.outputPath),
     platforms: images.map((image) => ({
       ...image,
-      command:
-        chosen.builder === 'buildx' ? buildxCommand(options, facts, image) : undefined,
+      command: chosen.builder === 'buildx' ? buildxCommand(options, facts, image) : undefined,
     })),
   };
 }
@@ -129,6 +142,7 @@ function buildxCommand(
     'rewrite-timestamp=true',
     'oci-mediatypes=true',
     `compression=${options.compression}`,
+    ...(options.compressionLevel === undefined ? [] : [`compression-level=${options.compressionLevel}`]),
     'force-compression=true',
   ];
   return {
@@ -171,17 +185,33 @@ function wantedArtifacts(options: DockerReleaseOptions, manifest: Manifest): rea
 function chooseBuilder(
   { builder }: DockerReleaseOptions,
   { builder: facts }: ReleaseFacts,
+  needs: readonly BuildKitNeed[],
 ): Pick<DockerReleasePlan, 'builder' | 'reason'> {
   if (builder === 'daemonless' || facts === undefined) return { builder: 'daemonless', reason: 'as asked' };
-  if (facts.usable) {
-    const version = facts.buildx === undefined ? '' : ` ${facts.buildx}`;
-    const which = `builder ${facts.name} (${facts.driver}) of buildx${version}`;
-    return { builder: 'buildx', reason: builder === 'auto' ? `${which} is usable` : `as asked: ${which}` };
+  if (!facts.usable) {
+    if (builder === 'auto') return { builder: 'daemonless', reason: facts.reason };
+    throw new PrebuiltError('BUILDER', `--builder=buildx: expected a usable builder: ${facts.reason}`, {
+      hint: facts.hint,
+    });
   }
-  if (builder === 'auto') return { builder: 'daemonless', reason: facts.reason };
-  throw new PrebuiltError('BUILDER', `--builder=buildx: expected a usable builder: ${facts.reason}`, {
-    hint: facts.hint,
-  });
+  const lacking = needs.find(({ since }) => !isVersionAtLeast(facts.buildkit, since));
+  if (lacking !== undefined) {
+    const found = facts.buildkit === undefined ? 'of an unknown version' : facts.buildkit.replace(/^v/, '');
+    const reason = `${lacking.what} needs BuildKit ${lacking.since}, and that of builder ${facts.name} is ${found}`;
+    if (builder === 'auto') return { builder: 'daemonless', reason };
+    throw new PrebuiltError('BUILDER', `--builder=buildx: ${reason}`, {
+      hint: 'Use a newer builder, or --builder=daemonless, which knows it.',
+    });
+  }
+  const version = facts.buildx === undefined ? '' : ` ${facts.buildx}`;
+  const which = `builder ${facts.name} (${facts.driver}) of buildx${version}`;
+  return { builder: 'buildx', reason: builder === 'auto' ? `${which} is usable` : `as asked: ${which}` };
+}
+
+function isVersionAtLeast(found: string | undefined, wanted: string): boolean {
+  const [major = 0, minor = 0] = (/^v?(\d+)\.(\d+)/.exec(found ?? '') ?? []).slice(1).map(Number);
+  const [wantedMajor = 0, wantedMinor = 0] = wanted.split('.').map(Number);
+  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
 }
 
 // Where an engine answers, its wording, so that both builders give the same image ID; else the newest.

@@ -13,8 +13,8 @@ import {
 } from '@prebuilt/oci';
 import { type Platform, platformParts } from '../../artifacts/platform.ts';
 import { replaceFolder } from '../../files/output-folder.ts';
-import { assembleImage, type LayerProgress } from '../../image/daemonless.ts';
 import { linkBaseLayout, storeBase } from '../../image/base/stored-base.ts';
+import { assembleImage, type LayerProgress } from '../../image/daemonless.ts';
 import { layoutRecord } from '../../image/layout-record.ts';
 import { holdLayoutAgainstPlan } from '../../image/proof.ts';
 import { expectedImage } from '../../image/release-images.ts';
@@ -41,6 +41,8 @@ export interface PlatformImage {
   readonly imageId: Digest;
   readonly size: number;
   readonly timeMs: number;
+  /** What it starts from, and how many of its layers are from there; absent of an image from scratch. */
+  readonly base?: { readonly reference: string; readonly layers: number };
 }
 
 /** Told how the work goes. */
@@ -105,13 +107,16 @@ export async function runDockerRelease(
     return {
       builder: plan.builder,
       digest: index.digest,
-      images: plan.platforms.flatMap(({ platform }, at) => {
+      images: plan.platforms.flatMap(({ platform, image: { base } }, at) => {
         const image = images[at];
         if (image === undefined) return [];
         const { config, layers } = image.manifest;
         const size = [image.descriptor, config, ...layers].reduce((total, each) => total + each.size, 0);
+        const fromBase = base && { base: { reference: base.reference, layers: base.layers.length } };
         const timeMs = Math.round(built[at]?.timeMs ?? 0);
-        return [{ platform, digest: image.descriptor.digest, imageId: config.digest, size, timeMs }];
+        return [
+          { platform, digest: image.descriptor.digest, imageId: config.digest, size, timeMs, ...fromBase },
+        ];
       }),
     };
   });
@@ -152,6 +157,7 @@ async function assemble(
   return assembleImage(blobs, release.image, {
     platform: release.platform,
     compression: plan.compression,
+    compressionLevel: plan.compressionLevel,
     sourceDateEpoch: plan.sourceDateEpoch,
     signal,
     onLayer: progress.layer,

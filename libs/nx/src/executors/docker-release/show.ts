@@ -1,3 +1,4 @@
+import { tableLines } from '../../github/table.ts';
 import type { LayerProgress } from '../../image/daemonless.ts';
 import type { DockerReleasePlan } from './plan.ts';
 import type { DockerRelease, ReleaseProgress } from './run.ts';
@@ -70,7 +71,18 @@ export function formatRelease({ digest, images }: DockerRelease): string {
       .join('  ')
       .trimEnd(),
   );
-  return [...table, `index ${digest}`].join('\n');
+  return [...table, `index ${digest}`, ...baseLines(images)].join('\n');
+}
+
+// What the proof does not speak of is said with it.
+function baseLines(images: DockerRelease['images']): readonly string[] {
+  return images.flatMap(({ platform, base }) =>
+    base === undefined
+      ? []
+      : [
+          `${platform}: ${base.layers} layers are those of the base ${base.reference}, compared by digest: what they hold is the base's, and was not read`,
+        ],
+  );
 }
 
 /** What a release made, as Markdown for a job's summary. */
@@ -80,12 +92,18 @@ export function summariseRelease(plan: DockerReleasePlan, { digest, images }: Do
     '',
     `Index \`${digest}\`, built by ${plan.builder} (${plan.reason}).`,
     '',
-    '| platform | digest | size | time |',
-    '| --- | --- | ---: | ---: |',
-    ...images.map((image) => {
-      const [platform, imageDigest, size, time] = columns(image);
-      return `| ${platform} | \`${imageDigest}\` | ${size} | ${time} |`;
-    }),
+    ...tableLines(
+      ['platform', 'digest', '>size', '>time'],
+      images
+        .map(columns)
+        .map(([platform = '', imageDigest, size = '', time = '']) => [
+          platform,
+          `\`${imageDigest}\``,
+          size,
+          time,
+        ]),
+    ),
+    ...baseLines(images).map((line) => `\n${line}.`),
   ].join('\n');
 }
 

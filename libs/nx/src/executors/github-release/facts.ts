@@ -7,6 +7,7 @@ import {
   type PublishRecord,
   parsePublishRecord,
 } from '../../artifacts/publish-record.ts';
+import { SIGNATURE_FILE, signedDigests } from '../../artifacts/signature.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { readBoundedFile } from '../../files/bounded-file.ts';
 import { sha256OfFile } from '../../files/hash.ts';
@@ -82,7 +83,9 @@ export async function readReleaseFacts(
   const inputPath = resolve(workspaceRoot, options.inputPath);
   const built = await readManifest(inputPath);
   const { version, revision } = checkBuild(built, environment);
-  const assets = await readAssets(built, inputPath, resolve(workspaceRoot, options.sbomPath));
+  const files = await readAssets(built, inputPath, resolve(workspaceRoot, options.sbomPath));
+  const signature = await readSignature(resolve(workspaceRoot, options.signaturePath), files);
+  const assets = [...files, ...signature];
   const record =
     options.stage === 'publish' && options.image
       ? await readRecord(resolve(workspaceRoot, options.recordPath))
@@ -178,6 +181,24 @@ async function readAssets(
     }
   }
   return assets;
+}
+
+/** The largest bundle of a signature that is read. */
+const MAX_SIGNATURE_BYTES = 1024 * 1024;
+
+/** The bundle that signs the checksums, where there is one. Throws `INVALID_SIGNATURE` for one of other checksums. */
+async function readSignature(folder: string, assets: readonly LocalAsset[]): Promise<readonly LocalAsset[]> {
+  const path = join(folder, SIGNATURE_FILE);
+  const bytes = await readBoundedFile(path, { maxBytes: MAX_SIGNATURE_BYTES, code: 'INVALID_SIGNATURE' });
+  if (bytes === undefined) return [];
+  const signed = signedDigests(bytes.toString('utf8'), path);
+  const checksums = assets.find(({ name }) => name === CHECKSUMS_FILE);
+  if (checksums !== undefined && signed.includes(checksums.sha256)) return [await readAsset(path)];
+  throw new PrebuiltError(
+    'INVALID_SIGNATURE',
+    `${path}: expected one of ${CHECKSUMS_FILE} with sha256 ${checksums?.sha256}, found ${signed.join(', ') || 'none'}`,
+    { hint: 'It is of another build: a release of other bytes needs a new version.' },
+  );
 }
 
 async function readSboms(sbomPath: string): Promise<readonly string[]> {

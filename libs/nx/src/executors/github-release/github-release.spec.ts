@@ -70,6 +70,35 @@ class Project {
       formatPublishRecord(recordOf(manifest, sha256(formatManifest(manifest)))),
     );
   }
+
+  /** Writes dist/signature, of the checksums that are there or of others. */
+  async sign(digest?: string): Promise<void> {
+    const checksums = await readFile(join(this.root, 'dist/bin/checksums.txt'), 'utf8');
+    await mkdir(join(this.root, 'dist/signature'), { recursive: true });
+    await writeFile(
+      join(this.root, 'dist/signature/checksums.txt.sigstore.json'),
+      bundleOf(digest ?? sha256(checksums)),
+    );
+  }
+}
+
+/** A bundle as actions/attest leaves it, with what is read of it. */
+function bundleOf(digest: string): string {
+  const statement = {
+    _type: 'https://in-toto.io/Statement/v1',
+    subject: [{ name: 'checksums.txt', digest: { sha256: digest } }],
+    predicateType: 'https://slsa.dev/provenance/v1',
+    predicate: {},
+  };
+  return JSON.stringify({
+    mediaType: 'application/vnd.dev.sigstore.bundle.v0.3+json',
+    verificationMaterial: {},
+    dsseEnvelope: {
+      payload: Buffer.from(JSON.stringify(statement)).toString('base64'),
+      payloadType: 'application/vnd.in-toto+json',
+      signatures: [{ sig: '' }],
+    },
+  });
 }
 
 function recordOf(
@@ -204,6 +233,7 @@ describe('github-release', () => {
       inputPath: 'dist/bin',
       sbomPath: 'dist/sbom',
       recordPath: 'dist/publish',
+      signaturePath: 'dist/signature',
       tagLatest: 'auto',
       image,
       dryRun: false,
@@ -254,6 +284,49 @@ describe('github-release', () => {
     expect(published?.body).toContain(
       `gh attestation verify oci://ghcr.io/owner/project@${INDEX} --repo ${REPOSITORY}`,
     );
+  });
+
+  it('puts the signature of the checksums on the page, and tells how to verify them by it', async () => {
+    await release('1.2.3');
+    await project.sign();
+    expect(await run('draft')).toMatchObject({ uploaded: [...NAMES, 'checksums.txt.sigstore.json'] });
+    await run('publish');
+    const [published] = github.releases;
+    const asset = published?.assets.find(({ name }) => name === 'checksums.txt.sigstore.json');
+    expect(asset?.content).toEqual(
+      await readFile(join(project.root, 'dist/signature/checksums.txt.sigstore.json')),
+    );
+    expect(published?.body).toContain(
+      [
+        'cosign verify-blob-attestation checksums.txt --bundle checksums.txt.sigstore.json --type slsaprovenance1 \\',
+        '  --certificate-oidc-issuer https://token.actions.githubusercontent.com \\',
+        `  --certificate-identity https://github.com/${REPOSITORY}/.github/workflows/release.yml@refs/tags/v1.2.3`,
+        'sha256sum --check --ignore-missing checksums.txt',
+      ].join('\n'),
+    );
+    expect((await run('publish')).plan.release.action).toBe('keep');
+    // Whoever forgets it at the second stage publishes nothing else.
+    await rm(join(project.root, 'dist/signature'), { recursive: true });
+    await expect(run('publish')).rejects.toThrow('checksums.txt.sigstore.json: expected no such asset');
+  });
+
+  it.each([
+    [
+      'of other checksums',
+      '0'.repeat(64),
+      /expected one of checksums\.txt with sha256 [0-9a-f]{64}, found 0{64}/,
+    ],
+    ['that is no bundle', undefined, /expected a Sigstore bundle with an in-toto statement: /],
+  ])('refuses a signature %s, and writes nothing', async (_, digest, message) => {
+    await release('1.2.3');
+    await project.sign(digest);
+    if (digest === undefined)
+      await writeFile(join(project.root, 'dist/signature/checksums.txt.sigstore.json'), '{}');
+    await expect(run('draft')).rejects.toMatchObject({
+      code: 'INVALID_SIGNATURE',
+      message: expect.stringMatching(message),
+    });
+    expect(writes()).toEqual([]);
   });
 
   it.each<[string, Readonly<Record<string, string>>, string | undefined, boolean]>([

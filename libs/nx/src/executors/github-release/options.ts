@@ -28,6 +28,10 @@ export interface GithubReleaseOptions {
    */
   readonly recordPath: string;
   /**
+   * The folder with checksums.txt.sigstore.json, relative to the workspace's root; where it is there, it is an asset.
+   */
+  readonly signaturePath: string;
+  /**
    * Whether the program has an image, whose record the stage publish asks for.
    */
   readonly image: boolean;

@@ -1,3 +1,4 @@
+import { tableLines } from '../../github/table.ts';
 import type { ReleasePlan } from './plan.ts';
 import type { ReleaseResult } from './run.ts';
 
@@ -28,11 +29,14 @@ export function summariseRelease(plan: ReleasePlan, result: ReleaseResult): stri
     '',
     `[${plan.release.action === 'keep' ? 'published already, nothing changed' : plan.stage === 'draft' ? 'draft' : 'published'}](${result.pageUrl}), commit \`${plan.commit}\`, prerelease: ${plan.prerelease ? 'yes' : 'no'}, latest: ${plan.latest.move ? 'moves' : 'stays'} (${plan.latest.reason})`,
     '',
-    '| file | bytes | SHA-256 | |',
-    '| --- | ---: | --- | --- |',
-    ...plan.assets.map(
-      ({ name, size, sha256 }) =>
-        `| ${name} | ${size} | \`${sha256}\` | ${result.uploaded.includes(name) ? 'uploaded' : 'identical'} |`,
+    ...tableLines(
+      ['file', '>bytes', 'SHA-256', ''],
+      plan.assets.map(({ name, size, sha256 }) => [
+        name,
+        size,
+        `\`${sha256}\``,
+        result.uploaded.includes(name) ? 'uploaded' : 'identical',
+      ]),
     ),
   ].join('\n');
 }

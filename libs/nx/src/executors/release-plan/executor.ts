@@ -1,5 +1,6 @@
 import type { ExecutorContext } from '@nx/devkit';
 import { writeJobOutputs, writeJobSummary } from '../../github/job-summary.ts';
+import { tableLines } from '../../github/table.ts';
 import { reportFailures } from '../failures.ts';
 import { tagPatternFor } from '../project-context.ts';
 import { readReleasePlanFacts } from './facts.ts';
@@ -26,9 +27,7 @@ export default function releasePlan(
       [
         `### Release ${plan.version}${plan.prerelease ? ' (prerelease)' : ''}`,
         '',
-        '| tag of the image | | reason |',
-        '| --- | --- | --- |',
-        ...rows.map((row) => `| ${row.join(' | ')} |`),
+        ...tableLines(['tag of the image', '', 'reason'], rows),
       ].join('\n'),
     );
     await writeJobOutputs({

@@ -9,9 +9,9 @@ export async function readReleasePlanFacts(
   environment: Readonly<Record<string, string | undefined>>,
   tagPattern: TagPattern,
 ): Promise<ReleasePlanFacts> {
-  const [{ releaseVersion, tagsAtHead }, tags] = await Promise.all([
+  const [version, tags] = await Promise.all([
     readVersionFacts(workspaceRoot, environment, tagPattern),
     readGitTags(workspaceRoot),
   ]);
-  return { releaseVersion, tagsAtHead, tagPattern, ...tags };
+  return { ...version, ...tags };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_TAG_PATTERN } from '../../version/tag-pattern.ts';
+import { DEFAULT_TAG_PATTERN, parseTagPattern } from '../../version/tag-pattern.ts';
 import { planRelease } from './plan.ts';
 
 const facts = (releaseVersion: string | undefined, tagsAtHead: readonly string[] = ['v1.2.3']) => ({
@@ -7,6 +7,7 @@ const facts = (releaseVersion: string | undefined, tagsAtHead: readonly string[]
   gitTags: ['v1.0.0', ...tagsAtHead],
   tagsAtHead,
   tagPattern: DEFAULT_TAG_PATTERN,
+  head: undefined,
   shallow: false,
 });
 
@@ -20,6 +21,15 @@ describe('a release', () => {
     expect(planRelease(facts('1.2.3-rc.1', ['v1.2.3-rc.1']), 'auto').prerelease).toBe(true);
   });
 
+  it('is of the one tag at HEAD where nobody says a version, as in a workflow whose tags name the program', () => {
+    const tagPattern = parseTagPattern('{projectName}@{version}', { projectName: 'server' });
+    const tagsAtHead = ['server@1.2.3', 'agent@1.2.4'];
+    expect(planRelease({ ...facts('', tagsAtHead), tagPattern, gitTags: tagsAtHead }, 'auto')).toMatchObject({
+      version: '1.2.3',
+      tag: 'server@1.2.3',
+    });
+  });
+
   it.each(['vNext', 'v1.2', '1.2.3; id', 'v1.2.3;id', '../x', 'refs/tags/v1.2.3', 'v01.2.3'])(
     'does not begin from %s',
     (version) => {
@@ -30,8 +40,9 @@ describe('a release', () => {
   );
 
   it.each([
-    ['no version', facts(undefined), 'VERSION'],
-    ['an empty version', facts(''), 'VERSION'],
+    ['no version', facts(undefined, []), 'VERSION'],
+    ['an empty version and the tag of another program', facts('', ['other@1.2.3']), 'VERSION'],
+    ['two versions', facts(undefined, ['v1.2.3', 'v1.2.4']), 'SEVERAL_VERSION_TAGS'],
     ['a tag that is not at HEAD', { ...facts('1.2.3', []), gitTags: ['v1.2.3'] }, 'VERSION'],
     ['a tag without the v', { ...facts('1.2.3', ['1.2.3']) }, 'VERSION'],
     ['build metadata', facts('1.2.3+b', ['v1.2.3+b']), 'BUILD_METADATA'],

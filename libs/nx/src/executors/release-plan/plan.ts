@@ -1,15 +1,11 @@
 import { PrebuiltError } from '../../errors.ts';
-import type { TagPattern } from '../../version/tag-pattern.ts';
+import { type VersionFacts, versionFromFacts } from '../../version/build-version.ts';
 import { type PlannedTag, planTags } from '../../version/tags.ts';
-import { isPrerelease, parseReleaseVersion, type ReleaseVersion } from '../../version/version.ts';
+import { isPrerelease, type ReleaseVersion } from '../../version/version.ts';
 
 /** What decides whether a release may begin. */
-export interface ReleasePlanFacts {
-  /** `RELEASE_VERSION`, as it was given. */
-  readonly releaseVersion: string | undefined;
+export interface ReleasePlanFacts extends VersionFacts {
   readonly gitTags: readonly string[];
-  readonly tagsAtHead: readonly string[];
-  readonly tagPattern: TagPattern;
   readonly shallow: boolean;
 }
 
@@ -22,16 +18,18 @@ export interface ReleasePlan {
 }
 
 /**
- * The release that RELEASE_VERSION asks for. Throws `VERSION` where it is not given or its tag is not at HEAD, and
- * what parsing the version and planning its tags throw.
+ * The release of the version that a build here has: `RELEASE_VERSION`, else the project's one tag at HEAD. Throws
+ * `VERSION` where there is neither or its tag is not at HEAD, and what finding the version and planning its tags throw.
  */
 export function planRelease(facts: ReleasePlanFacts, moving: 'auto' | 'never'): ReleasePlan {
-  if (facts.releaseVersion === undefined || facts.releaseVersion === '') {
-    throw new PrebuiltError('VERSION', 'RELEASE_VERSION: expected the version to release, found none', {
-      hint: 'For example: RELEASE_VERSION=1.2.3',
-    });
+  const { version, development } = versionFromFacts(facts);
+  if (development) {
+    throw new PrebuiltError(
+      'VERSION',
+      `version: expected RELEASE_VERSION, or a tag ${facts.tagPattern.text} at HEAD, found ${facts.tagsAtHead.join(', ') || 'neither'}`,
+      { hint: `Tag the commit: git tag ${facts.tagPattern.text.replace('{version}', '1.2.3')}` },
+    );
   }
-  const version = parseReleaseVersion(facts.releaseVersion);
   const tag = facts.tagPattern.format(version);
   if (!facts.tagsAtHead.includes(tag)) {
     throw new PrebuiltError(

@@ -4,7 +4,7 @@ import type { Finding } from '../../artifacts/verify-report.ts';
 import { failure } from './inspect-files.ts';
 import type { ExecutableVerification, VerifyPlan } from './plan.ts';
 
-const MOST_OUTPUT_BYTES = 1024 * 1024;
+const MAX_OUTPUT_BYTES = 1024 * 1024;
 
 /**
  * Runs an executable once for each of the plan's arguments: every run has to end with 0 within the deadline, and
@@ -26,7 +26,7 @@ export async function executeSmoke(
       signal,
     });
     if (outcome.kind === 'timeout') {
-      const expected = `expected it to end within ${plan.timeoutMs / 1000} s, it did not`;
+      const expected = `did not exit within ${plan.timeoutMs / 1000} s`;
       return [failure('TIMEOUT', `${label}: ${expected}`)];
     }
     if (outcome.kind === 'failed') {
@@ -63,7 +63,7 @@ async function run(
     stdin: 'ignore',
     detached: true,
     reject: false,
-    maxBuffer: MOST_OUTPUT_BYTES,
+    maxBuffer: MAX_OUTPUT_BYTES,
   });
   let timedOut = false;
   const end = (): void => {
@@ -89,7 +89,7 @@ async function run(
       ? `signal ${result.signal}`
       : result.exitCode !== undefined
         ? `exit code ${result.exitCode}`
-        : (result.shortMessage ?? 'no end that can be told');
+        : (result.shortMessage ?? 'ended for an unknown reason');
   const said = firstLine(result.stderr) ?? firstLine(result.stdout);
   return { kind: 'failed', cause: said === undefined ? how : `${how}: ${said}` };
 }

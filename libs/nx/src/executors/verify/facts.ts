@@ -9,7 +9,7 @@ import { type Host, nativePlatform, thisHost } from '../../process/host.ts';
 import type { ProjectContext } from '../project-context.ts';
 import type { VerifyOptions } from './options.ts';
 import type { ExecutionFacts } from './plan.ts';
-import { relatedPlatforms } from './related-platforms.ts';
+import { RELATED, relatedPlatforms } from './related-platforms.ts';
 
 /** Where emulators are looked for, in this order: folders that the user names, the lock's own, PATH. */
 export interface EmulatorPlaces {
@@ -39,11 +39,15 @@ export async function emulatorPlaces(
 export async function readExecutionFacts(
   platforms: readonly Platform[],
   { given, locked, path }: EmulatorPlaces,
-  machine?: Promise<MachineFacts>,
+  machine: Host = thisHost(),
 ): Promise<ExecutionFacts> {
-  const { host, related } = await (machine ?? readMachineFacts({ platforms }));
+  const host = nativePlatform(machine);
   const emulators = new Map<Platform, string>();
   const unfetched = new Set<Platform>();
+  // Found out by a process, so where it matters alone.
+  const related = platforms.some((each) => each !== host && RELATED.has(each))
+    ? await relatedPlatforms(host)
+    : new Set<Platform>();
   for (const platform of platforms) {
     if (platform === host || related.has(platform)) continue;
     const pin = host && locked.lock.emulators?.[host]?.[platform];
@@ -57,22 +61,6 @@ export async function readExecutionFacts(
     else if (pin !== undefined) unfetched.add(platform);
   }
   return { host, related, emulators, unfetched };
-}
-
-/** What is known of this machine alone: its own platform, and what else its kernel runs. */
-export type MachineFacts = Pick<ExecutionFacts, 'host' | 'related'>;
-
-/** The options that the machine's part of the key depends on. */
-export const machineOptions = ['platforms'] as const;
-
-/** Reads what this machine runs without an emulator, of the platforms given or of all. */
-export async function readMachineFacts(
-  { platforms = PLATFORMS }: { readonly platforms?: readonly string[] | undefined },
-  machine: Host = thisHost(),
-): Promise<MachineFacts> {
-  const host = nativePlatform(machine);
-  const foreign = platforms.some((each) => each !== host);
-  return { host, related: foreign ? await relatedPlatforms(host) : new Set() };
 }
 
 async function firstExecutable(folders: readonly string[], name: string): Promise<string | undefined> {
@@ -89,22 +77,20 @@ async function firstExecutable(folders: readonly string[], name: string): Promis
   return undefined;
 }
 
-/** What a verification depends on beyond files: the machine's own platform, and the emulators that are there. */
+/**
+ * What a verification depends on beyond files: the machine's own platform, and the emulators that are there for the
+ * platforms that were built; for every one where no build is there to say.
+ */
 export async function readKeyFacts(
-  { platforms, emulators }: Partial<VerifyOptions>,
+  { platforms, emulators, inputPath }: Partial<VerifyOptions>,
   { root }: ProjectContext,
-  machine?: Promise<MachineFacts>,
 ): Promise<unknown> {
   const places = await emulatorPlaces(root, emulators, process.env);
-  const {
-    host,
-    related,
-    emulators: found,
-  } = await readExecutionFacts(
-    platforms === undefined ? PLATFORMS : parsePlatforms(platforms),
-    places,
-    machine,
-  );
+  const wanted =
+    platforms === undefined
+      ? ((await builtPlatforms(resolve(root, inputPath ?? 'dist/bin'))) ?? PLATFORMS)
+      : parsePlatforms(platforms);
+  const { host, related, emulators: found } = await readExecutionFacts(wanted, places);
   const { lock, cacheFolder } = places.locked;
   const hashes = [...found].map(async ([platform, path]) => {
     const pin = host && lock.emulators?.[host]?.[platform];
@@ -113,4 +99,13 @@ export async function readKeyFacts(
     return [platform, known ?? (await sha256OfFile(path))] as const;
   });
   return { host, related: [...related], emulators: await Promise.all(hashes) };
+}
+
+// The executor tells of a manifest that can't be read.
+async function builtPlatforms(folder: string): Promise<readonly Platform[] | undefined> {
+  const { readManifest } = await import('../../artifacts/manifest.ts');
+  return readManifest(folder).then(
+    ({ manifest }) => manifest.platforms.map(({ platform }) => platform),
+    () => undefined,
+  );
 }

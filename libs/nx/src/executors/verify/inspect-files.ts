@@ -39,7 +39,7 @@ export function failure(code: FindingCode, message: string): Finding {
 
 // Enough to keep the disk busy, few enough not to run out of file descriptors.
 const MAX_OPEN_FILES = 32;
-const MOST_CHECKSUMS_BYTES = 1024 * 1024;
+const MAX_CHECKSUMS_BYTES = 1024 * 1024;
 
 interface ExpectedFile {
   readonly path: string;
@@ -127,11 +127,11 @@ export async function inspectChecksums(
   const path = join(inputPath, CHECKSUMS_FILE);
   try {
     const { size } = await lstat(path);
-    if (size > MOST_CHECKSUMS_BYTES) {
+    if (size > MAX_CHECKSUMS_BYTES) {
       return [
         failure(
           'INVALID_CHECKSUMS',
-          `${CHECKSUMS_FILE}: expected at most ${MOST_CHECKSUMS_BYTES} bytes, found ${size}`,
+          `${CHECKSUMS_FILE}: expected at most ${MAX_CHECKSUMS_BYTES} bytes, found ${size}`,
         ),
       ];
     }

@@ -1,6 +1,6 @@
 // Generated from schema.json by npm run generate.
 /**
- * Checks every built executable against its manifest and its platform, runs it, and writes one report a platform.
+ * Checks every built executable against its manifest and its platform, runs it, and writes one report per platform.
  */
 export interface VerifyOptions {
   /**

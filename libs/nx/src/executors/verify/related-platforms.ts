@@ -10,6 +10,9 @@ const HEADERS_BYTES = 52 + 32;
 // mov eax, 1 (exit); xor ebx, ebx; int 0x80
 const EXIT_0 = [0xb8, 1, 0, 0, 0, 0x31, 0xdb, 0xcd, 0x80];
 
+/** The platforms that another machine's kernel may run itself. */
+export const RELATED: ReadonlySet<Platform> = new Set([parsePlatform('linux/386')]);
+
 /**
  * The platforms of other machines whose executables this one's kernel runs itself: linux/386 on most kernels of
  * linux/amd64. Found out by running the smallest executable there is, since kernels are configured to, or not.
@@ -23,7 +26,7 @@ export async function relatedPlatforms(host: Platform | undefined): Promise<Read
     await writeFile(path, exitExecutable());
     await chmod(path, 0o755);
     const { ok } = await commandOutput(path, [], { timeoutMs: 10_000 });
-    return new Set(ok ? [parsePlatform('linux/386')] : []);
+    return ok ? RELATED : new Set();
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PLATFORMS, type Platform } from '../../artifacts/platform.ts';
@@ -114,8 +114,11 @@ async function removeReports(
   outputPath: string,
   chosen: (platform: Platform) => Promise<boolean>,
 ): Promise<void> {
-  await mkdir(outputPath, { recursive: true });
-  const present = await readdir(outputPath);
+  const present = await readdir(outputPath).catch((error: NodeJS.ErrnoException): readonly string[] => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  if (present.length === 0) return;
   for (const platform of PLATFORMS) {
     const name = reportFileName(platform);
     removeTemporary(join(outputPath, name));

@@ -1,4 +1,5 @@
 import type { VerifyReport } from '../../artifacts/verify-report.ts';
+import { tableLines } from '../../github/table.ts';
 
 /** The reports as a table of platforms, followed by every finding. */
 export function formatReports(reports: readonly VerifyReport[]): string {
@@ -19,20 +20,19 @@ export function formatReports(reports: readonly VerifyReport[]): string {
 
 /** The reports as a Markdown table for a job's summary. */
 export function summariseReports(reports: readonly VerifyReport[]): string {
-  const rows = reports.map(
-    (report) =>
-      `| ${report.platform} | ${report.result} | ${executionOf(report)} | \`${report.executableSha256}\` |`,
+  const table = tableLines(
+    ['platform', 'result', 'executed', 'SHA-256'],
+    reports.map((report) => [
+      report.platform,
+      report.result,
+      executionOf(report),
+      `\`${report.executableSha256}\``,
+    ]),
   );
   const findings = reports.flatMap(({ findings: found }) =>
     found.map(({ code, message }) => `- ${code}: ${message}`),
   );
-  const head = [
-    '### Verified executables',
-    '',
-    '| platform | result | executed | SHA-256 |',
-    '|---|---|---|---|',
-  ];
-  return [...head, ...rows, '', ...findings].join('\n').trimEnd();
+  return ['### Verified executables', '', ...table, '', ...findings].join('\n').trimEnd();
 }
 
 function executionOf({ execution }: VerifyReport): string {

@@ -18,8 +18,21 @@ const ATTESTATIONS: Permission = {
   why: 'GitHub keeps the attestation',
 };
 
-/** Attests the executables, before anything is published. */
-export function attestJob({ output }: ReleasedProgram): Job {
+/** The signature of the checksums, as an artifact and in the folder of the program's outputs. */
+const SIGNATURE = 'signature';
+
+/** Gives a job the signature of the checksums, where there is one. */
+function signature({ output }: ReleasedProgram): string {
+  return download([`name: ${SIGNATURE}`, `path: ${output}/${SIGNATURE}`], {
+    condition: "needs.attest.outputs.signed == 'true'",
+  });
+}
+
+/** Attests the executables and, for the page, their checksums, before anything is published. */
+export function attestJob({ output, page }: ReleasedProgram): Job {
+  const attests = "env.ATTEST == 'true'";
+  const signs = `${attests} && steps.first.outcome != 'success'`;
+  const bundle = 'checksums.txt.sigstore.json';
   return {
     id: 'attest',
     name: 'Attest',
@@ -27,12 +40,29 @@ export function attestJob({ output }: ReleasedProgram): Job {
     runner: RUNNER,
     minutes: 10,
     permissions: [ARTIFACTS, IDENTITY, ATTESTATIONS],
+    ...(page ? { outputs: { signed: expression('env.ATTEST') } } : {}),
     env: `# Decided before anything is published: a private repository may have no attestations.\n${ATTEST}`,
     steps: [
       ...binaries(),
       use(ACTIONS.attest, `subject-checksums: ${output}/bin/checksums.txt`, {
-        condition: "env.ATTEST == 'true'",
+        condition: attests,
       }),
+      ...(page
+        ? [
+            '# The page gets a signature of its checksums. A later attempt keeps the first: another one has other bytes.',
+            download([`name: ${SIGNATURE}`], {
+              id: 'first',
+              condition: `${attests} && github.run_attempt > 1`,
+              lenient: true,
+            }),
+            use(ACTIONS.attest, `subject-path: ${output}/bin/checksums.txt`, {
+              id: SIGNATURE,
+              condition: signs,
+            }),
+            `${step(run(`cp "$BUNDLE" ${bundle}`), signs)}\n  env:\n    BUNDLE: ${expression('steps.signature.outputs.bundle-path')}`,
+            step(upload(SIGNATURE, bundle), signs),
+          ]
+        : []),
       `- if: ${expression("env.ATTEST != 'true'")}\n  run: echo 'Not attested; the variable ATTEST says otherwise.' >>"$GITHUB_STEP_SUMMARY"`,
     ],
   };
@@ -51,6 +81,7 @@ export function draftJob(program: ReleasedProgram, { commands, environment }: Re
     steps: [
       checkout({ history: true }),
       ...binaries(),
+      signature(program),
       ...commands.install.map(run),
       `${run(nx(program, 'github-draft', '--exclude-task-dependencies'))}\n  env:\n    GITHUB_TOKEN: ${expression('secrets.GITHUB_TOKEN')}`,
     ],
@@ -159,7 +190,7 @@ export function pageJob(program: ReleasedProgram, { commands }: ReleaseSettings)
   return {
     id: 'release',
     name: 'Page',
-    needs: ['build', image ? 'docker' : 'draft'],
+    needs: ['build', 'attest', image ? 'docker' : 'draft'],
     runner: RUNNER,
     minutes: 20,
     permissions: [{ name: 'contents', access: 'write', why: 'the page is published' }, ARTIFACTS],
@@ -174,6 +205,7 @@ export function pageJob(program: ReleasedProgram, { commands }: ReleaseSettings)
             ]),
           ]
         : []),
+      signature(program),
       ...commands.install.map(run),
       `${run(nx(program, 'github-release', '--exclude-task-dependencies'))}\n  env:\n    GITHUB_TOKEN: ${expression('secrets.GITHUB_TOKEN')}`,
     ],

@@ -1,9 +1,12 @@
 import type { Platform } from '../../artifacts/platform.ts';
+import { readPinned } from '../../image/base/read-bases.ts';
+import { pinnedBase } from '../../image/base/reference.ts';
 import { fetchArchives, lockedEmulator, lockedPackage } from '../../lock/debian-package.ts';
 import type { Lock } from '../../lock/lock.ts';
 import { lockedFile } from '../../lock/npm-package.ts';
 import { nativePlatform, thisHost } from '../../process/host.ts';
 import { BUN_EXECUTABLE, bunPackagesFor } from '../../toolchains/bun.ts';
+import type { LockWants } from './wants.ts';
 
 /**
  * Fetches all that the lock names for builds on this machine and checks it, what is there already too. Throws what
@@ -40,4 +43,19 @@ export async function fetchLocked(
       await lockedFile(cacheFolder, { name, version, ...pin }, BUN_EXECUTABLE, { progress });
   }
   progress(`bun ${version}`);
+}
+
+/** Fetches the bases of the workspace's images for all platforms, and checks them, those that are there already too. */
+export async function fetchBases(
+  workspaceRoot: string,
+  lock: Lock,
+  { bases, platforms }: Pick<LockWants, 'bases' | 'platforms'>,
+  progress: (line: string) => void,
+): Promise<void> {
+  for (const image of bases) {
+    const pinned = pinnedBase({ from: { image } }, lock);
+    if (pinned === undefined) continue;
+    await readPinned(workspaceRoot, pinned, [...platforms], { progress });
+    progress(`base ${pinned.reference}`);
+  }
 }

@@ -6,7 +6,7 @@ import { PrebuiltError } from '../../errors.ts';
 import { describeFailure } from '../../executors/failures.ts';
 import { CACHE_FOLDER, EMPTY_LOCK, formatLock, LOCK_FILE, parseLock } from '../../lock/lock.ts';
 import { nativePlatform, thisHost } from '../../process/host.ts';
-import { fetchLocked } from './fetch-locked.ts';
+import { fetchBases, fetchLocked } from './fetch-locked.ts';
 import type { LockOptions } from './options.ts';
 import { type Resolver, withResolver } from './resolve.ts';
 import { compareLocks, formatChanges, updateLock } from './update.ts';
@@ -36,6 +36,7 @@ async function writeLock(tree: Tree, options: LockOptions, given: Resolver | und
   const lock = text === null ? EMPTY_LOCK : parseLock(text, LOCK_FILE);
   const cacheFolder = join(tree.root, CACHE_FOLDER);
   const progress = (line: string): void => console.log(line);
+  const wants = await gatherWants(tree, options);
   if (options.fetch) {
     if (options.refresh) {
       throw new PrebuiltError(
@@ -44,9 +45,9 @@ async function writeLock(tree: Tree, options: LockOptions, given: Resolver | und
       );
     }
     await fetchLocked(lock, cacheFolder, progress);
+    await fetchBases(tree.root, lock, wants, progress);
     return;
   }
-  const wants = await gatherWants(tree, options);
   const host = nativePlatform(thisHost());
   const hosts = options.hosts?.map(parsePlatform) ?? (host === undefined ? [] : [host]);
   const update = (resolver: Resolver) => updateLock(lock, wants, options, hosts, resolver);

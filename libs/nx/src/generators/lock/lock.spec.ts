@@ -1,5 +1,6 @@
 import { addProjectConfiguration } from '@nx/devkit';
 import { createTreeWithEmptyWorkspace } from '@nx/devkit/testing';
+import type { Digest } from '@prebuilt/oci';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type DebianPin, LOCK_FILE, type Lock, parseLock } from '../../lock/lock.ts';
 import lockGenerator from './generator.ts';
@@ -16,11 +17,11 @@ const debian = (version: string, architecture: string): DebianPin => ({
   contents: HASH,
 });
 
-let versions: { libc6: string; bun: string };
+let versions: { libc6: string; bun: string; image: string };
 let asked: string[];
 let tree: ReturnType<typeof createTreeWithEmptyWorkspace>;
 beforeEach(() => {
-  versions = { libc6: '2.36-9', bun: '1.4.4' };
+  versions = { libc6: '2.36-9', bun: '1.4.4', image: 'a' };
   asked = [];
   tree = createTreeWithEmptyWorkspace();
 });
@@ -40,6 +41,10 @@ const resolver: Resolver = {
     const version = (name: string): string => (name === 'libc6' ? versions.libc6 : '1.0');
     return Object.fromEntries(names.map((name) => [name, debian(version(name), architecture)]));
   },
+  async image(reference) {
+    asked.push(`image ${reference}`);
+    return `sha256:${versions.image.repeat(64)}` as Digest;
+  },
   async emulator(host, target) {
     asked.push(`emulator ${target} on ${host}`);
     const { contents: _, ...pin } = debian('7.2', 'amd64');
@@ -52,6 +57,34 @@ const run = (options: Parameters<typeof lockGenerator>[1] = {}): Promise<void> =
 const written = (): Lock => parseLock(tree.read(LOCK_FILE, 'utf8') ?? '', LOCK_FILE);
 
 describe('nx g lock', () => {
+  it('writes the digest of what images start from by a tag, and moves it with a refresh', async () => {
+    const command = '{"toolchain":{"name":"command"}}';
+    tree.write('apps/a/prebuilt.json', command);
+    tree.write('apps/a/Dockerfile.release', 'FROM alpine\nCOPY a /a\n');
+    tree.write('apps/b/prebuilt.json', '{"toolchain":{"name":"command"},"image":{"dockerfile":"Docker.b"}}');
+    tree.write('apps/b/Docker.b', 'FROM gcr.io/distroless/static:nonroot\nCOPY a /a\n');
+    tree.write('apps/c/prebuilt.json', command);
+    tree.write('apps/c/Dockerfile.release', `FROM pinned@sha256:${HASH}\nCOPY a /a\n`);
+    tree.write('apps/d/prebuilt.json', command);
+    tree.write('apps/d/Dockerfile.release', 'FROM scratch\nCOPY a /a\n');
+    await run();
+    const digest = `sha256:${'a'.repeat(64)}`;
+    const before = written();
+    expect(before.images).toEqual({
+      'docker.io/library/alpine:latest': digest,
+      'gcr.io/distroless/static:nonroot': digest,
+    });
+    versions.image = 'b';
+    asked = [];
+    await run();
+    expect(written()).toEqual(before);
+    expect(asked).toEqual([]);
+    await run({ refresh: true });
+    expect(formatChanges(compareLocks(before, written()))).toContain(
+      `gcr.io/distroless/static:nonroot  ${digest}  sha256:${'b'.repeat(64)}`,
+    );
+  });
+
   it('writes what the programs of the workspace need', async () => {
     tree.write('apps/a/prebuilt.json', '{"toolchain":"bun","platforms":["linux/amd64"]}');
     tree.write('apps/b/src/main.ts', '');
@@ -104,7 +137,7 @@ describe('nx g lock', () => {
     tree.write('apps/a/prebuilt.json', '{}');
     await run();
     const first = tree.read(LOCK_FILE, 'utf8');
-    versions = { libc6: '2.36-10', bun: '1.5.0' };
+    versions = { libc6: '2.36-10', bun: '1.5.0', image: 'a' };
     asked = [];
     await run();
     expect(tree.read(LOCK_FILE, 'utf8')).toBe(first);
@@ -115,7 +148,7 @@ describe('nx g lock', () => {
     tree.write('apps/a/src/main.ts', '');
     tree.write('apps/a/prebuilt.json', '{"platforms":["linux/amd64"]}');
     await run({ platforms: ['linux/s390x'], hosts: ['linux/arm64'] });
-    versions = { libc6: '2.36-10', bun: '1.5.0' };
+    versions = { libc6: '2.36-10', bun: '1.5.0', image: 'a' };
     await run({ refresh: true });
     const { bun, sysroots, emulators } = written();
     expect(bun?.version).toBe('1.5.0');

@@ -1,11 +1,13 @@
 import { mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { type Digest, parseImageReference } from '@prebuilt/oci';
 import { debianArchitectureOf, type Platform, qemuNameOf } from '../../artifacts/platform.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { openApt, type PrivateApt, readDistribution } from '../../lock/apt.ts';
 import { type FetchArchive, hashEmulator, hashPackage } from '../../lock/debian-package.ts';
 import type { DebianPin, EmulatorPin, Lock, NpmPin } from '../../lock/lock.ts';
 import { describePackage, hashInner } from '../../lock/npm-package.ts';
+import { withConnection } from '../../registry/connect.ts';
 import { BUN_EXECUTABLE, BUN_PACKAGES } from '../../toolchains/bun.ts';
 
 /** Looks for what a lock can name, and takes the hash of each. */
@@ -13,6 +15,8 @@ export interface Resolver {
   bun(version: string): Promise<NonNullable<Lock['bun']>>;
   packages(architecture: string, names: readonly string[]): Promise<Readonly<Record<string, DebianPin>>>;
   emulator(host: Platform, target: Platform): Promise<EmulatorPin>;
+  /** The digest that the tag of an image names now. */
+  image(reference: string): Promise<Digest>;
   /** Throws `SYSROOT` where this machine's distribution has no archive that a lock can name. */
   distribution(): Promise<NonNullable<Lock['distribution']>>;
 }
@@ -45,6 +49,7 @@ export async function withResolver<T>(
     return await work({
       distribution: findDistribution,
       bun: (version) => resolveBun(cacheFolder, version, progress),
+      image: resolveImage,
       async packages(architecture, names) {
         const apt = await aptFor(architecture);
         const pins: Record<string, DebianPin> = {};
@@ -63,6 +68,14 @@ export async function withResolver<T>(
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+async function resolveImage(reference: string): Promise<Digest> {
+  const { tag = 'latest', ...repository } = parseImageReference(reference);
+  return withConnection([repository], { rights: 'pull' }, {}, async ({ clientOf }) => {
+    const { digest } = await clientOf(repository).getManifest(tag);
+    return digest;
+  });
 }
 
 async function findDistribution(): Promise<NonNullable<Lock['distribution']>> {

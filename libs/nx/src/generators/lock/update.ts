@@ -1,12 +1,13 @@
 import { debianArchitectureOf, type Platform, parsePlatform } from '../../artifacts/platform.ts';
 import { PrebuiltError } from '../../errors.ts';
+import { lockedName } from '../../image/base/reference.ts';
 import { type DebianPin, type EmulatorPin, LOCK_COMMAND, type Lock } from '../../lock/lock.ts';
 import type { LockOptions } from './options.ts';
 import type { Resolver } from './resolve.ts';
 import type { LockWants } from './wants.ts';
 
 /**
- * The lock with every line that is wanted. Lines that are there stay as they are; a refresh looks all of them up anew.
+ * The lock with every line that is wanted. Lines that are there stay as they are; a refresh looks all of them up again.
  * None is ever dropped: whoever wants no more of it takes it out by hand. Throws `LOCKFILE` where platforms would get
  * different C libraries.
  */
@@ -25,6 +26,7 @@ export async function updateLock(
   checkOneLibc(sysroots);
   const emulators = await updateEmulators(lock, wants, refresh, hosts, resolver);
   const data = await updatePackages(lock.data ?? {}, wants.data, 'amd64', refresh, resolver);
+  const images = await updateImages(lock.images ?? {}, wants.bases, refresh, resolver);
   const debian = [sysroots, emulators, data].some((part) => Object.keys(part).length > 0);
   const distribution = debian && (refresh || lock.distribution === undefined);
   return {
@@ -35,7 +37,22 @@ export async function updateLock(
     ...(Object.keys(sysroots).length > 0 && { sysroots }),
     ...(Object.keys(emulators).length > 0 && { emulators }),
     ...(Object.keys(data).length > 0 && { data }),
+    ...(Object.keys(images).length > 0 && { images }),
   };
+}
+
+async function updateImages(
+  known: NonNullable<Lock['images']>,
+  bases: ReadonlySet<string>,
+  refresh: boolean,
+  resolver: Resolver,
+): Promise<NonNullable<Lock['images']>> {
+  // What a Dockerfile itself names by digest needs no line.
+  const wanted = [...bases].filter((name) => !name.includes('@')).map(lockedName);
+  const images: Record<string, string> = {};
+  for (const name of new Set([...Object.keys(known), ...wanted]))
+    images[name] = (refresh ? undefined : known[name]) ?? (await resolver.image(name));
+  return images;
 }
 
 async function updateSysroots(

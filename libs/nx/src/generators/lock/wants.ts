@@ -2,6 +2,7 @@ import { join } from 'node:path/posix';
 import { getProjects, globAsync, readJson, type Tree } from '@nx/devkit';
 import * as v from 'valibot';
 import { type Platform, parsePlatform, parsePlatforms } from '../../artifacts/platform.ts';
+import { readDockerfile } from '../../dockerfile/read-dockerfile.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { debianName } from '../../lock/lock.ts';
 import { PACKAGE } from '../../package.ts';
@@ -19,6 +20,8 @@ export interface LockWants {
   readonly platforms: ReadonlySet<Platform>;
   /** Packages of data: ca-certificates, tzdata. */
   readonly data: ReadonlySet<string>;
+  /** What images start from, as Dockerfiles write it: with a tag or by digest. */
+  readonly bases: ReadonlySet<string>;
 }
 
 const EXECUTOR = `${PACKAGE.name}:build-binaries`;
@@ -32,7 +35,15 @@ const program = v.looseObject({
   sysroot: v.fallback(v.optional(v.string()), undefined),
   sysrootPackages: v.fallback(v.optional(v.array(v.string())), undefined),
   files: v.fallback(v.optional(v.array(v.unknown())), undefined),
-  image: v.fallback(v.optional(v.looseObject({ files: v.optional(v.array(v.unknown())) })), undefined),
+  image: v.fallback(
+    v.optional(
+      v.looseObject({
+        files: v.optional(v.array(v.unknown())),
+        dockerfile: v.fallback(v.optional(v.string()), undefined),
+      }),
+    ),
+    undefined,
+  ),
 });
 
 type Program = v.InferOutput<typeof program>;
@@ -47,6 +58,7 @@ export async function gatherWants(tree: Tree, options: LockOptions): Promise<Loc
   const sysroots = new Map<Platform, Set<string>>();
   const platforms = new Set<Platform>();
   const data = new Set<string>();
+  const bases = new Set<string>();
   let bun = false;
   const want = (platform: Platform, names: readonly string[]): void => {
     const wrong = names.filter((name) => !v.is(debianName, name));
@@ -60,6 +72,10 @@ export async function gatherWants(tree: Tree, options: LockOptions): Promise<Loc
     for (const name of names) known.add(name);
     sysroots.set(platform, known);
   };
+  for (const path of await findDockerfiles(tree)) {
+    const base = baseOf(tree, path);
+    if (base !== undefined) bases.add(base);
+  }
   for (const each of await findPrograms(tree)) {
     const toolchain = typeof each.toolchain === 'string' ? each.toolchain : each.toolchain?.name;
     const further = each.toolchain === undefined ? [] : packagesOf(each.toolchain);
@@ -79,7 +95,7 @@ export async function gatherWants(tree: Tree, options: LockOptions): Promise<Loc
     want(platform, []);
   }
   for (const platform of sysroots.keys()) want(platform, options.sysrootPackages);
-  return { bun: bun || options.bunVersion !== undefined, sysroots, platforms, data };
+  return { bun: bun || options.bunVersion !== undefined, sysroots, platforms, data, bases };
 }
 
 // Options that can't be used are told where they are.
@@ -106,6 +122,33 @@ function defaultPlatforms(tree: Tree): readonly string[] {
     if (parsed.success) return parsed.output.options.platforms;
   }
   return DEFAULT_PLATFORMS;
+}
+
+/** The Dockerfiles that images are made with, relative to the workspace's root. */
+async function findDockerfiles(tree: Tree): Promise<readonly string[]> {
+  const paths = new Set<string>();
+  for (const file of await globAsync(tree, ['**/prebuilt.json'])) {
+    if (file.includes('node_modules/')) continue;
+    const told = v.parse(program, readJson(tree, file)).image?.dockerfile;
+    paths.add(join(file, '..', told ?? 'Dockerfile.release'));
+  }
+  for (const { targets = {} } of getProjects(tree).values()) {
+    for (const { executor, options } of Object.values(targets)) {
+      if (executor === `${PACKAGE.name}:docker-release` && typeof options?.dockerfile === 'string')
+        paths.add(options.dockerfile);
+    }
+  }
+  return [...paths].filter((path) => tree.isFile(path));
+}
+
+// A Dockerfile that can't be read is told of where an image is made with it.
+function baseOf(tree: Tree, path: string): string | undefined {
+  try {
+    const { image } = readDockerfile(tree.read(path) ?? Buffer.alloc(0), path).from;
+    return image === 'scratch' ? undefined : image;
+  } catch {
+    return undefined;
+  }
 }
 
 async function findPrograms(tree: Tree): Promise<readonly Program[]> {

@@ -4,8 +4,8 @@ import {
   type Descriptor,
   type LayerChange,
   MAX_LAYER,
-  ociLayerMediaType,
   OciError,
+  ociLayerMediaType,
   parseBaseConfig,
   readLayerChanges,
 } from '@prebuilt/oci';
@@ -90,7 +90,11 @@ export async function readBaseImage(
   );
   return {
     reference,
-    manifest: { mediaType: image.manifest.mediaType, digest: image.manifest.digest, size: image.manifest.bytes.length },
+    manifest: {
+      mediaType: image.manifest.mediaType,
+      digest: image.manifest.digest,
+      size: image.manifest.bytes.length,
+    },
     documents: [...store.documents],
     config,
     layers: read.map(({ layer }) => layer),

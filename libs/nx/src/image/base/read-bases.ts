@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { OciError } from '@prebuilt/oci';
 import type { Platform } from '../../artifacts/platform.ts';
+import type { Dockerfile } from '../../dockerfile/instructions.ts';
 import { CACHE_FOLDER, readLock } from '../../lock/lock.ts';
 import { settleAll } from '../../process/settle-all.ts';
 import { type ConnectionDependencies, withConnection } from '../../registry/connect.ts';
-import type { Dockerfile } from '../../dockerfile/instructions.ts';
 import { type BaseImage, readBaseImage } from './base-image.ts';
 import { type BaseReference, pinnedBase } from './reference.ts';
 import { openBaseStore } from './store.ts';
@@ -44,8 +44,8 @@ export function readPinned(
   platforms: readonly Platform[],
   { folders = [], progress = console.error, ...dependencies }: BaseReading = {},
 ): Promise<Bases> {
-  return withConnection([pinned], { rights: 'pull' }, dependencies, async ({ clientOf }) => {
-    const origin = clientOf(pinned);
+  return withConnection([pinned], { rights: 'pull' }, dependencies, async ({ sourceOf }) => {
+    const origin = sourceOf(pinned, progress);
     const cache = join(workspaceRoot, CACHE_FOLDER, BASE_CACHE);
     const images = await settleAll(
       platforms.map(async (platform) => {
@@ -59,7 +59,11 @@ export function readPinned(
   });
 }
 
-const NOT_THERE = new Set<OciError['code']>(['REGISTRY_UNAVAILABLE', 'REGISTRY_UNAUTHORIZED', 'REGISTRY_NOT_FOUND']);
+const NOT_THERE = new Set<OciError['code']>([
+  'REGISTRY_UNAVAILABLE',
+  'REGISTRY_UNAUTHORIZED',
+  'REGISTRY_NOT_FOUND',
+]);
 
 function unreachable(error: unknown, { reference, registry }: BaseReference): unknown {
   if (!(error instanceof OciError) || !NOT_THERE.has(error.code)) return error;
@@ -69,5 +73,9 @@ function unreachable(error: unknown, { reference, registry }: BaseReference): un
       : error.code === 'REGISTRY_NOT_FOUND'
         ? 'Is it still in the registry? Move the lock to what is there now: npx nx g @prebuilt/nx:lock --refresh'
         : `It is fetched once and kept in ${CACHE_FOLDER}: fetch it while the registry can be reached (npx nx g @prebuilt/nx:lock --fetch).`;
-  return new OciError(error.code, `base ${reference}: ${error.message}`, { hint, cause: error, refusal: error.refusal });
+  return new OciError(error.code, `base ${reference}: ${error.message}`, {
+    hint,
+    cause: error,
+    refusal: error.refusal,
+  });
 }

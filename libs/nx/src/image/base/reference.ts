@@ -1,6 +1,6 @@
 import { type Digest, formatImageReference, type ImageRepository, parseImageReference } from '@prebuilt/oci';
 import type { Dockerfile } from '../../dockerfile/instructions.ts';
-import { LOCK_FILE, type Lock, lacking } from '../../lock/lock.ts';
+import { type Lock, lacking } from '../../lock/lock.ts';
 
 /** The image that another one starts from, pinned. */
 export interface BaseReference extends ImageRepository {
@@ -21,7 +21,10 @@ export function lockedName(image: string): string {
  * The image that a Dockerfile starts from, by the digest that it gives itself, or else by that of the lock; undefined for
  * `scratch`. Throws `INVALID_REFERENCE`, and `LOCKFILE` where the lock has no line of the image.
  */
-export function pinnedBase({ from }: Pick<Dockerfile, 'from'>, lock: Lock): BaseReference | undefined {
+export function pinnedBase(
+  { from }: { readonly from: Pick<Dockerfile['from'], 'image'> },
+  lock: Lock,
+): BaseReference | undefined {
   const { image } = from;
   if (image === 'scratch') return undefined;
   const { registry, repository, tag, digest: given } = parseImageReference(image);
@@ -29,9 +32,4 @@ export function pinnedBase({ from }: Pick<Dockerfile, 'from'>, lock: Lock): Base
   if (digest === undefined) throw lacking(`the digest of ${lockedName(image)}, which the image starts from`);
   const named = { registry, repository, ...(given === undefined && { tag: tag ?? 'latest' }), digest };
   return { name: image, registry, repository, digest, reference: formatImageReference({ tag, ...named }) };
-}
-
-/** Where the digest of a base is from, for messages. */
-export function pinnedBy({ name }: BaseReference): string {
-  return name.includes('@') ? 'the Dockerfile' : LOCK_FILE;
 }

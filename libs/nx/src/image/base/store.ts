@@ -39,7 +39,7 @@ export interface StorePlaces {
 const MAX_DOCUMENT_BYTES = 4 * 1024 * 1024;
 
 /**
- * Opens the blobs of one base. What is damaged on disk is fetched anew; what a registry gives is kept once it has the size
+ * Opens the blobs of one base. What is damaged on disk is fetched again; what a registry gives is kept once it has the size
  * and digest that its descriptor names. Throws what the registry's client throws.
  */
 export function openBaseStore({ folders, cache, origin, progress }: StorePlaces): BaseStore {
@@ -73,7 +73,8 @@ export function openBaseStore({ folders, cache, origin, progress }: StorePlaces)
     for (const place of places) {
       const path = join(place, name);
       const found = await sizeOf(path);
-      if (found === undefined || found > MAX_DOCUMENT_BYTES || (size !== undefined && found !== size)) continue;
+      if (found === undefined || found > MAX_DOCUMENT_BYTES || (size !== undefined && found !== size))
+        continue;
       const bytes = await readFile(path);
       if (digestOf(bytes) === digest) return note(bytes, path);
     }
@@ -99,7 +100,10 @@ export function openBaseStore({ folders, cache, origin, progress }: StorePlaces)
     documents,
     async getManifest(reference): Promise<RegistryManifest> {
       if (!isDigest(reference))
-        throw new OciError('INVALID_REFERENCE', `base: expected a digest, found ${JSON.stringify(reference)}`);
+        throw new OciError(
+          'INVALID_REFERENCE',
+          `base: expected a digest, found ${JSON.stringify(reference)}`,
+        );
       const bytes = await document(
         reference,
         undefined,
@@ -116,7 +120,7 @@ export function openBaseStore({ folders, cache, origin, progress }: StorePlaces)
         if ((await sizeOf(path)) !== descriptor.size) continue;
         if ((await sha256OfFile(path)) === name)
           return { descriptor, path, result: await read(readChunks(path)) };
-        progress(`${path}: is not the blob that its name says, and is fetched anew`);
+        progress(`${path}: is not the blob that its name says, and is fetched again`);
       }
       const path = await fetchLayer(descriptor);
       return { descriptor, path, result: await read(readChunks(path)) };

@@ -10,7 +10,9 @@ import type { PlannedBase } from '../plan.ts';
  * digest that the base is pinned by, so that whoever has the folder can follow it there.
  */
 export async function storeBase({ layers, documents }: PlannedBase, blobs: string): Promise<void> {
-  const files = new Map([...documents, ...layers].map(({ descriptor, path }) => [digestHex(descriptor.digest), path]));
+  const files = new Map(
+    [...documents, ...layers].map(({ descriptor, path }) => [digestHex(descriptor.digest), path]),
+  );
   for (const [name, path] of files) {
     const temporary = join(blobs, `.base-${randomUUID()}`);
     await copyFile(path, temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
@@ -19,9 +21,14 @@ export async function storeBase({ layers, documents }: PlannedBase, blobs: strin
 }
 
 /** Makes an image layout of links to a base's blobs, as buildx takes it in the place of a registry. */
-export async function linkBaseLayout({ manifest, layers, documents }: PlannedBase, folder: string): Promise<void> {
+export async function linkBaseLayout(
+  { manifest, layers, documents }: PlannedBase,
+  folder: string,
+): Promise<void> {
   const blobs = await createImageLayout(folder);
-  const files = new Map([...documents, ...layers].map(({ descriptor, path }) => [digestHex(descriptor.digest), path]));
+  const files = new Map(
+    [...documents, ...layers].map(({ descriptor, path }) => [digestHex(descriptor.digest), path]),
+  );
   for (const [name, path] of files) await symlink(path, join(blobs, name));
   await writeIndexFile(folder, manifest, { [REF_NAME]: 'base' });
 }

@@ -100,7 +100,7 @@ function readEntry(
   const colon = decoded.indexOf(':');
   if (colon <= 0) {
     throw new OciError('CREDENTIALS', `${path}: expected base64 of "name:password" in auths for ${host}`, {
-      hint: `docker login ${host} writes it anew.`,
+      hint: `docker login ${host} rewrites it.`,
     });
   }
   return {

@@ -3,7 +3,7 @@ import { isLoopback } from '../../reference.ts';
 
 /**
  * Where a request goes: a URL, and the path and query as they were given, byte for byte. Signed queries hold for those
- * very bytes, which `URL` writes anew.
+ * very bytes, which `URL` rewrites.
  */
 export interface Address {
   readonly url: URL;

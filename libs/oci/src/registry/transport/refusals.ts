@@ -19,7 +19,7 @@ const LOGIN_HINT =
   'Log in with docker login, or set REGISTRY_USERNAME and REGISTRY_PASSWORD; the user needs the right to push.';
 
 /**
- * The error for a status that was not expected: a transient one may be tried again, any other holds what the registry
+ * The error for a status that was not expected: a transient one may be retried, any other holds what the registry
  * said. Reads the body.
  */
 export async function statusFailure(

@@ -24,7 +24,7 @@ export interface TransportOptions {
   readonly onRetry?: ((message: string) => void) | undefined;
 }
 
-/** A request; `body` makes the body anew for each try. */
+/** A request; `body` makes the body again for each attempt. */
 export interface RegistryRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly address: Address;

@@ -36,8 +36,11 @@ export interface FakeRegistryOptions {
 export interface QuirkOutcome {
   /** How something attached is found: by the API, by the tag, not at all; or it is refused. */
   readonly attachment?: 'api' | 'tag' | 'unlisted' | 'refused';
-  /** The error that ends the publish, with a part of its message. */
-  readonly error?: { readonly code: string; readonly says: RegExp };
+  /**
+   * The error that ends the publish, with a part of its message; and, where a client that only copies gets through, why we
+   * do not.
+   */
+  readonly error?: { readonly code: string; readonly says: RegExp; readonly why?: string };
 }
 
 /** How one behaviour answers while it lasts. */
@@ -56,6 +59,6 @@ export interface Quirk {
   readonly source: string;
   readonly options?: Partial<FakeRegistryOptions>;
   readonly outcome?: QuirkOutcome;
-  /** Begins anew: what it remembers of requests is of this start. */
+  /** Starts afresh: what it remembers of requests is of this start. */
   start(): QuirkHooks;
 }

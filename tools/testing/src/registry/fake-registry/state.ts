@@ -6,6 +6,12 @@ export interface StoredManifest {
   readonly mediaType: string;
 }
 
+/** What came of an upload so far. */
+export interface UploadedBytes {
+  length: number;
+  readonly chunks: Buffer[];
+}
+
 /** What a fake registry holds. */
 export interface RegistryState {
   /** `127.0.0.1:<port>`. */
@@ -19,7 +25,7 @@ export interface RegistryState {
   readonly tags: Map<string, string>;
   /** Every time that a request made or moved a tag. */
   readonly tagMoves: (readonly [key: string, digest: string])[];
-  readonly uploads: Map<string, Buffer>;
+  readonly uploads: Map<string, UploadedBytes>;
   /** The tokens it gave: until when they hold, and for what (`repository:name:action`). */
   readonly tokens: Map<string, { readonly until: number; readonly scopes: ReadonlySet<string> }>;
 }

@@ -27,7 +27,7 @@ export async function upload(
   if (!(await receive(seen, uploads, id))) return undefined;
   if (method === 'PATCH') return reply(202, position(seen, state, id));
   const digest = url.searchParams.get('digest') ?? '';
-  const content = uploads.get(id) ?? Buffer.alloc(0);
+  const content = Buffer.concat(uploads.get(id)?.chunks ?? []);
   if (sha256(content) !== digest)
     return fail(400, 'DIGEST_INVALID', 'provided digest did not match uploaded content');
   uploads.delete(id);
@@ -44,7 +44,7 @@ function begin(seen: Seen, state: RegistryState): Reply {
     return reply(201, { location: `/v2/${repository}/blobs/${mount}` });
   }
   const session = randomUUID();
-  state.uploads.set(session, Buffer.alloc(0));
+  state.uploads.set(session, { length: 0, chunks: [] });
   return reply(202, position(seen, state, session));
 }
 
@@ -68,7 +68,9 @@ function position({ repository }: Seen, { uploads }: RegistryState, id: string):
 async function receive({ request }: Seen, uploads: RegistryState['uploads'], id: string): Promise<boolean> {
   request.on('data', (chunk) => {
     const before = uploads.get(id);
-    if (before !== undefined) uploads.set(id, Buffer.concat([before, chunk]));
+    if (before === undefined) return;
+    before.length += chunk.length;
+    before.chunks.push(chunk);
   });
   await new Promise<void>((resolve) =>
     request

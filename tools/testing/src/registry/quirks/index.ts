@@ -6,6 +6,7 @@ import { UPLOAD_QUIRKS } from './uploads.ts';
 
 export type { Quirk, QuirkOutcome } from '../fake-registry/behaviour.ts';
 export { QUIRK_USER } from './authorization.ts';
+export { SKOPEO_FAILS } from './skopeo-fails.ts';
 
 /** The quirks by what they are about. */
 export { AUTHORIZATION_QUIRKS, CONTENT_QUIRKS, REFERRERS_QUIRKS, TAG_QUIRKS, UPLOAD_QUIRKS };

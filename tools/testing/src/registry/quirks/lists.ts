@@ -1,6 +1,9 @@
 import { fail, json, type Reply, reply, type Seen } from '../fake-registry/exchange.ts';
 import { type Quirk, withHeaders, withoutHeaders } from './quirk.ts';
 
+// A client that copies lists no tags.
+const NEEDS_ALL_TAGS = 'without all tags it is unknown which version is the highest, which `latest` follows';
+
 const isTagList = ({ kind, rest }: Seen): boolean => kind === 'tags' && rest === 'list';
 
 /** The link to the next page of the tags, written another way. */
@@ -73,7 +76,7 @@ export const TAG_QUIRKS: readonly Quirk[] = [
   {
     name: 'answers 404 for a later page of tags',
     source: 'https://github.com/renovatebot/renovate/issues/15030',
-    outcome: { error: { code: 'REGISTRY_RESPONSE', says: /page 2 of the tags/ } },
+    outcome: { error: { code: 'REGISTRY_RESPONSE', says: /page 2 of the tags/, why: NEEDS_ALL_TAGS } },
     start: () => ({
       before: (seen) =>
         isTagList(seen) && seen.url.searchParams.has('last') ? fail(404, 'NAME_UNKNOWN') : undefined,
@@ -82,7 +85,9 @@ export const TAG_QUIRKS: readonly Quirk[] = [
   {
     name: 'links the next page of tags to the first for ever',
     source: 'https://github.com/gadievron/raptor/pull/495',
-    outcome: { error: { code: 'REGISTRY_RESPONSE', says: /leads back to an earlier one/ } },
+    outcome: {
+      error: { code: 'REGISTRY_RESPONSE', says: /leads back to an earlier one/, why: NEEDS_ALL_TAGS },
+    },
     start: relinked((target) => `<${target.replace(/last=[^&]*/, 'last=a')}>; rel="next"`),
   },
   {
@@ -114,6 +119,22 @@ export const TAG_QUIRKS: readonly Quirk[] = [
     }),
   },
   {
+    name: 'looks at the number of tags a page before it looks for the repository',
+    source: 'https://github.com/distribution/distribution/blob/main/registry/handlers/tags.go',
+    start: () => ({
+      // Gone until something is pushed: the first publish meets the refusal and then 404.
+      before: (seen, { tags, tagMoves }) => {
+        if (!isTagList(seen)) return undefined;
+        if (tagMoves.length === 0) tags.clear();
+        return Number(seen.url.searchParams.get('n')) > 100
+          ? fail(400, 'PAGINATION_NUMBER_INVALID', 'invalid number of results requested')
+          : tagMoves.length === 0
+            ? fail(404, 'NAME_UNKNOWN')
+            : undefined;
+      },
+    }),
+  },
+  {
     name: 'has null and no tags among the tags, as Nexus does',
     source: 'https://github.com/containers/skopeo/issues/2409',
     start: retagged((tags) => [null, '', 'not a tag', ...tags, null]),
@@ -126,13 +147,13 @@ export const TAG_QUIRKS: readonly Quirk[] = [
   {
     name: 'gives an array in the place of an object for its tags',
     source: 'https://github.com/distribution/distribution/issues/1186',
-    outcome: { error: { code: 'REGISTRY_RESPONSE', says: /expected a list of tags/ } },
+    outcome: { error: { code: 'REGISTRY_RESPONSE', says: /expected a list of tags/, why: NEEDS_ALL_TAGS } },
     start: () => ({ after: (seen, given) => (isTagList(seen) ? json(200, ['a']) : given) }),
   },
   {
     name: 'gives an object in the place of the list of tags',
     source: 'https://github.com/distribution/distribution/issues/1186',
-    outcome: { error: { code: 'REGISTRY_RESPONSE', says: /expected a list of tags/ } },
+    outcome: { error: { code: 'REGISTRY_RESPONSE', says: /expected a list of tags/, why: NEEDS_ALL_TAGS } },
     start: () => ({ after: (seen, given) => (isTagList(seen) ? json(200, { tags: { a: 1 } }) : given) }),
   },
 ];

@@ -2,6 +2,7 @@ import { fail, json, type Reply, reply, type Seen } from '../fake-registry/excha
 import { firstOfEach, type Quirk, withHeaders, withoutHeaders } from './quirk.ts';
 
 const isUpload = ({ kind, rest }: Seen): boolean => kind === 'blobs' && rest.startsWith('uploads/');
+const MIN_CHUNK = 5 * 1024 * 1024;
 const sizeOf = ({ headers }: Seen): number => Number(headers['content-length'] ?? 0);
 
 /** The answers to requests of an upload with another Location. */
@@ -46,7 +47,7 @@ const limited =
 const page = (status: number, title: string): Reply =>
   reply(status, { 'content-type': 'text/html' }, `<html><head><title>${title}</title></head></html>`);
 
-// A query as stores sign it: what `URLSearchParams` writes anew is another text.
+// A query as stores sign it: what `URLSearchParams` rewrites is another text.
 const SIGNATURE = "sig=a%2Fb+c%20d~e'f(g)*h%3d&x=%7B1%7d&&empty&plus=1+1";
 
 /** How registries take blobs. */
@@ -110,23 +111,26 @@ export const UPLOAD_QUIRKS: readonly Quirk[] = [
       'https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-a-blob-in-chunks',
     start: () => {
       const breaks = firstOfEach(1);
+      // Only the last chunk may be shorter: one that came short can have no other behind it.
+      const ended = new Set<string>();
       return {
-        before: (seen, { uploads }) => {
+        before: (seen) => {
           if (seen.method !== 'PATCH') return undefined;
-          if (sizeOf(seen) > 5 * 1024 * 1024 && breaks('PATCH')) {
+          if (sizeOf(seen) > MIN_CHUNK && breaks('PATCH')) {
             seen.request.once('data', () => setTimeout(() => seen.request.socket.destroy(), 5));
             return undefined;
           }
-          const held = uploads.get(seen.rest.slice('uploads/'.length).split('?')[0] ?? '')?.length ?? 0;
-          const last = held + sizeOf(seen) === 6 * 1024 * 1024 + 17;
-          return sizeOf(seen) < 5 * 1024 * 1024 && !last && sizeOf(seen) > 1024
+          return ended.has(seen.rest)
             ? fail(416, 'SIZE_INVALID', 'chunk shorter than the minimum')
             : undefined;
         },
-        after: (seen, answer) =>
-          isUpload(seen) && seen.method === 'POST'
-            ? withHeaders(answer, { 'oci-chunk-min-length': String(5 * 1024 * 1024) })
-            : answer,
+        after: (seen, answer) => {
+          if (seen.method === 'PATCH' && answer.status === 202 && sizeOf(seen) < MIN_CHUNK)
+            ended.add(seen.rest);
+          return isUpload(seen) && seen.method === 'POST'
+            ? withHeaders(answer, { 'oci-chunk-min-length': String(MIN_CHUNK) })
+            : answer;
+        },
       };
     },
   },

@@ -1,0 +1,205 @@
+import { type ChildProcess, type StdioOptions, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, inject } from 'vitest';
+import { runMonitor, Scratch } from '../testing/monitor-process.ts';
+import { canMountFuse, detach, isMounted } from '../testing/mounts.ts';
+import { need } from '../testing/needs.ts';
+
+const executable = inject('executable');
+const sftpServer = '/usr/lib/openssh/sftp-server';
+const has = (program: string): boolean => spawnSync('which', [program]).status === 0;
+const onSshfs = need(
+  'sshfs, openssh-sftp-server, root and /dev/fuse',
+  canMountFuse && has('sshfs') && existsSync(sftpServer),
+  'for a real SFTP mount',
+);
+const onMergerfs = need('mergerfs, root and /dev/fuse', canMountFuse && has('mergerfs'), 'to merge folders');
+const onAutofs = need('autofs and root', process.getuid?.() === 0 && has('automount'), 'to have it mount');
+const asRoot = need('root', process.getuid?.() === 0, 'to mount file systems');
+
+let scratch: Scratch;
+const endings: (() => void | Promise<void>)[] = [];
+beforeEach(() => {
+  scratch = new Scratch();
+});
+afterEach(async () => {
+  for (const end of endings.splice(0).reverse()) await end();
+  scratch[Symbol.dispose]();
+});
+
+/** Runs until the test ends. */
+function run(
+  file: string,
+  args: readonly string[],
+  stdio: StdioOptions = ['ignore', 'ignore', 'inherit'],
+): ChildProcess {
+  const child = spawn(file, [...args], { stdio });
+  endUnasked(child);
+  return child;
+}
+
+function endUnasked(child: ChildProcess): void {
+  endings.push(() => {
+    child.kill('SIGCONT');
+    child.kill('SIGKILL');
+  });
+}
+
+async function until(what: string, holds: () => boolean): Promise<void> {
+  const deadline = performance.now() + 20_000;
+  while (!holds()) {
+    if (performance.now() > deadline) throw new Error(`waited in vain until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+function mount(path: string, ...args: readonly string[]): string {
+  mkdirSync(path, { recursive: true });
+  const { status, stderr } = spawnSync('mount', [...args, path], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`mount ${args.join(' ')}: ${stderr}`);
+  endings.push(() => detach(path));
+  return path;
+}
+
+async function untilMounted(path: string): Promise<string> {
+  endings.push(() => detach(path));
+  await until(`${path} is mounted`, () => isMounted(path));
+  return path;
+}
+
+/** Has it take its triggers along. Nobody may touch one that is left behind: there is nobody to answer for it. */
+async function endAutomounter(daemon: ChildProcess, path: string): Promise<void> {
+  daemon.kill('SIGTERM');
+  const timer = setTimeout(() => daemon.kill('SIGKILL'), 10_000);
+  if (daemon.exitCode === null && daemon.signalCode === null) await once(daemon, 'exit');
+  clearTimeout(timer);
+  while (isMounted(path)) detach(path);
+}
+
+/** What `--check --json` says of each: `passed`, or why not. */
+function check(mounts: readonly Readonly<Record<string, unknown>>[]): readonly string[] {
+  const settings = { readTimeout: '500ms', checkInterval: '2s', mounts };
+  const config = scratch.write('check.json', JSON.stringify(settings));
+  const { stdout } = runMonitor(executable, ['--check', '--json', '--config', config]);
+  const checked = JSON.parse(stdout) as { mounts: { status: string; reason?: string; error?: string }[] };
+  return checked.mounts.map(
+    ({ status, reason, error }) => reason ?? (status === 'passed' ? status : `${error}`),
+  );
+}
+
+/** The same path by each check type: canary, directory with an entry, writable, and mountpoint. */
+function checkAll(path: string, fsType: string): readonly string[] {
+  return check([
+    { path },
+    { path, checkType: 'directory', minEntries: 1 },
+    { path, checkType: 'directory', writable: true },
+    { path, checkType: 'mountpoint', fsType },
+  ]);
+}
+
+const passed = ['passed', 'passed', 'passed', 'passed'];
+
+describe('a real mount of', () => {
+  onSshfs('sshfs is healthy, and tells when server and daemon hang or are gone', async () => {
+    const source = scratch.mount('source');
+    const path = join(scratch.path, 'sshfs');
+    mkdirSync(path);
+    // What sshd starts for a session; sshfs can talk to it without one.
+    const server = spawn(sftpServer, [], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const options = 'passive,dir_cache=no,entry_timeout=0,attr_timeout=0,negative_timeout=0';
+    const daemon = run(
+      'sshfs',
+      ['-f', '-o', options, `:${source}`, path],
+      [server.stdout, server.stdin, 'inherit'],
+    );
+    endUnasked(server);
+    for (const stream of [server.stdin, server.stdout]) stream.destroy();
+    await untilMounted(path);
+    expect(checkAll(path, 'fuse.sshfs')).toEqual(passed);
+    server.kill('SIGSTOP');
+    const [canary, directory, writable, table] = checkAll(path, 'fuse.sshfs');
+    expect([canary, directory, writable].every((reason) => reason === 'timeout' || reason === 'hung')).toBe(
+      true,
+    );
+    expect(table).toBe('passed');
+    server.kill('SIGCONT');
+    await until('all pass again', () => checkAll(path, 'fuse.sshfs').every((result) => result === 'passed'));
+    daemon.kill('SIGKILL');
+    await once(daemon, 'exit');
+    expect(checkAll(path, 'fuse.sshfs')).toEqual([
+      'not_connected',
+      'not_connected',
+      'not_connected',
+      'passed',
+    ]);
+  });
+
+  onMergerfs(
+    'mergerfs is healthy, and tells when its daemon hangs or is gone and when a branch is',
+    async () => {
+      const branches = ['one', 'two'].map((name) => mount(join(scratch.path, name), '-t', 'tmpfs', 'none'));
+      scratch.mount('one');
+      const path = join(scratch.path, 'merged');
+      mkdirSync(path);
+      const options = 'cache.files=off,cache.attr=0,cache.entry=0,cache.negative_entry=0';
+      const daemon = run('mergerfs', ['-f', '-o', options, branches.join(':'), path]);
+      await untilMounted(path);
+      expect(checkAll(path, 'fuse.mergerfs')).toEqual(passed);
+      // The disk with the canary is lost; the other one is still there.
+      detach(branches[0] ?? '');
+      expect(checkAll(path, 'fuse.mergerfs')).toEqual(['missing', 'empty', 'passed', 'passed']);
+      scratch.mount('two');
+      expect(checkAll(path, 'fuse.mergerfs')).toEqual(passed);
+      daemon.kill('SIGSTOP');
+      const [canary, , , table] = checkAll(path, 'fuse.mergerfs');
+      expect(['timeout', 'hung']).toContain(canary);
+      expect(table).toBe('passed');
+      daemon.kill('SIGCONT');
+      await until('all pass again', () =>
+        checkAll(path, 'fuse.mergerfs').every((result) => result === 'passed'),
+      );
+      daemon.kill('SIGKILL');
+      await once(daemon, 'exit');
+      expect(checkAll(path, 'fuse.mergerfs')).toEqual([
+        'not_connected',
+        'not_connected',
+        'not_connected',
+        'passed',
+      ]);
+    },
+  );
+
+  asRoot('overlay is healthy, and tells when its upper file system turned read-only', () => {
+    const lower = mount(join(scratch.path, 'lower'), '-t', 'tmpfs', 'none');
+    const upper = mount(join(scratch.path, 'upper'), '-t', 'tmpfs', 'none');
+    scratch.mount('lower');
+    for (const name of ['data', 'work']) mkdirSync(join(upper, name));
+    const options = `lowerdir=${lower},upperdir=${upper}/data,workdir=${upper}/work`;
+    const path = mount(join(scratch.path, 'overlay'), '-t', 'overlay', '-o', options, 'none');
+    expect(checkAll(path, 'overlay')).toEqual(passed);
+    expect(spawnSync('mount', ['-o', 'remount,ro', path]).status).toBe(0);
+    expect(checkAll(path, 'overlay')).toEqual(['passed', 'passed', 'read_only', 'passed']);
+  });
+
+  onAutofs('autofs is bare until something but mountpoint touches it, and then what it mounted', async () => {
+    const source = scratch.mount('source');
+    const path = join(scratch.path, 'auto');
+    mkdirSync(path);
+    const map = scratch.write('auto.direct', `${path} -fstype=bind :${source}\n`);
+    const master = scratch.write('auto.master', `/- ${map}\n`);
+    // A group of its own: for its own group the automounter mounts nothing.
+    const daemon = spawn('automount', ['-f', '-p', join(scratch.path, 'automount.pid'), master], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      detached: true,
+    });
+    endings.push(() => endAutomounter(daemon, path));
+    await until('the trigger is there', () => isMounted(path));
+    const mountpoint = [{ path, checkType: 'mountpoint' }];
+    expect(check(mountpoint)).toEqual(['not_mounted']);
+    expect(check([{ path }])).toEqual(['passed']);
+    expect(readFileSync('/proc/self/mountinfo', 'utf8').split(` ${path} `)).toHaveLength(3);
+    expect(check(mountpoint)).toEqual(['passed']);
+  });
+});

@@ -1,0 +1,54 @@
+import { describe, expect, it } from 'vitest';
+import { Crowds, networkOf } from './crowds.ts';
+
+describe('networkOf', () => {
+  it.each([
+    ['10.0.0.1', '10.0.0.1'],
+    ['::ffff:10.0.0.1', '::ffff:10.0.0.1'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:db8:1:2::6', '2001:db8:1:2::/64'],
+    ['2001:db8::6', '2001:db8:0:0::/64'],
+    ['2001:db8:1:2:3::', '2001:db8:1:2::/64'],
+    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+    ['::1', '0:0:0:0::/64'],
+    ['', ''],
+  ])('puts %s into %s', (address, network) => {
+    expect(networkOf(address)).toBe(network);
+  });
+});
+
+describe('Crowds', () => {
+  const member = (address: string, name: number) => ({ address, name });
+
+  it('names one member after the other of a host that has an address for each, and nobody else’s', () => {
+    const crowds = new Crowds<{ address: string; name: number }>();
+    crowds.add(member('2001:db8:a::1', 0));
+    crowds.add(member('2001:db8:a::1', 1));
+    for (let name = 2; name < 6; name += 1) crowds.add(member(`2001:db8:b::${name}`, name));
+    const gone: number[] = [];
+    for (let count = 0; count < 2; count += 1) {
+      const [first] = crowds.largest();
+      if (first === undefined) throw new Error('nobody is left');
+      gone.push(first.name);
+      crowds.remove(first);
+    }
+    expect(gone).toEqual([2, 3]);
+  });
+
+  it('names the address that holds the most within a network that pods of one node share', () => {
+    const crowds = new Crowds<{ address: string; name: number }>();
+    crowds.add(member('fd00:10:244:1::1', 0));
+    for (const name of [1, 2]) crowds.add(member('fd00:10:244:1::7', name));
+    expect([...crowds.largest()].map(({ name }) => name)).toEqual([1, 2]);
+  });
+
+  it('is empty again when all have gone', () => {
+    const crowds = new Crowds<{ address: string; name: number }>();
+    const only = member('10.0.0.1', 1);
+    crowds.add(only);
+    crowds.add(only);
+    crowds.remove(only);
+    crowds.remove(only);
+    expect([...crowds.largest()]).toEqual([]);
+  });
+});

@@ -1,0 +1,62 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { credentialSource } from '../src/registry/index.ts';
+
+const run = promisify(execFile);
+const SKOPEO = await run('skopeo', ['--version']).then(
+  () => true,
+  () => false,
+);
+const HOSTS = ['ghcr.io', 'docker.io', 'localhost:5000', 'a.example:5000'] as const;
+// How programs have written the key of a host into their files.
+const KEYS: readonly (readonly [name: string, keyOf: (host: string) => string])[] = [
+  ['the host', (host) => host],
+  ['https:// before it', (host) => `https://${host}`],
+  ['http:// before it', (host) => `http://${host}`],
+  ['a slash behind it', (host) => `https://${host}/`],
+  ['/v1/ behind it', (host) => `https://${host}/v1/`],
+  ['/v2/ behind it', (host) => `https://${host}/v2/`],
+  ['/v2/ behind the bare host', (host) => `${host}/v2/`],
+  ['capitals', (host) => host.toUpperCase()],
+  ['a longer name', (host) => `not.${host}`],
+  ['a namespace', (host) => `${host}/acme`],
+  ['another port', (host) => `${host.replace(/:\d+$/, '')}:5001`],
+  ['the host without its port', (host) => host.replace(/:\d+$/, '')],
+  ['the old address of Docker Hub', () => 'https://index.docker.io/v1/'],
+];
+// We take these for what they mean; skopeo takes them for other hosts.
+const MORE_THAN_SKOPEO: readonly string[] = ['/v2/ behind the bare host', 'capitals'];
+
+const auth = Buffer.from('user:canary').toString('base64');
+const CASES = HOSTS.flatMap((host) => KEYS.map(([name, keyOf]) => [name, host, keyOf(host)] as const));
+
+describe.skipIf(!SKOPEO && !process.env.CI)('credentials', () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'credentials-'));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  it.concurrent.each(CASES)('by %s of %s are those that skopeo finds', async (name, host, key) => {
+    const file = join(folder, `${name}-${host}.json`.replaceAll(/[/:]/g, '_'));
+    await writeFile(file, JSON.stringify({ auths: { [key]: { auth } } }));
+    const source = credentialSource({
+      environment: { REGISTRY_AUTH_FILE: file, HOME: folder },
+      registries: [host],
+      runHelper: async () => 'credentials not found in native keychain',
+    });
+    const ours = await source(host, undefined);
+    const login = ['login', '--get-login', '--authfile', file, host];
+    const theirs = await run('skopeo', login).then(
+      ({ stdout }) => stdout.trim(),
+      () => undefined,
+    );
+    const found = ours?.kind === 'basic' ? ours.username : undefined;
+    if (MORE_THAN_SKOPEO.includes(name)) expect([found, theirs]).toEqual(['user', undefined]);
+    else expect(found).toBe(theirs);
+  });
+});

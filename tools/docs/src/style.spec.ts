@@ -1,0 +1,38 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { ROOT, repositoryFiles } from './pages.ts';
+
+/** Words that a native reader stumbles over, and what is said instead: in pages, messages, comments and test titles. */
+const INSTEAD: readonly (readonly [RegExp, string])[] = [
+  [/\bunless told\b/, 'defaults to …'],
+  [/\btried again\b/, 'retried'],
+  [/\bstands? twice\b/, 'is given twice'],
+  [/\bparted by\b/, 'separated by'],
+  [/\banew\b/, 'again'],
+  [/\bthat can be told\b/, 'unknown'],
+  [/\bis no name\b/, 'is not a valid name'],
+  [/\bNothing of it was kept\b/, 'it was discarded'],
+  [/\bone (report|row|run|line|image|folder) a (platform|benchmark|growth|target|mount)\b/i, 'one … per …'],
+  [/\b(MOST|LEAST)_[A-Z]/, 'MAX_…, MIN_…'],
+  [/, it did not\b/, 'did not …'],
+];
+
+const files = repositoryFiles().filter(
+  (path) =>
+    /\.(ts|md|json|ya?ml|tpl)$/.test(path) &&
+    !/package-lock\.json$|\/fixtures\/|^bench\/results\.json$|style\.spec\.ts$/.test(path),
+);
+
+it('pages, messages, comments and titles say it as a native speaker would', () => {
+  const found = files.flatMap((path) =>
+    readFileSync(join(ROOT, path), 'utf8')
+      .split('\n')
+      .flatMap((line, index) =>
+        INSTEAD.filter(([words]) => words.test(line)).map(
+          ([words, instead]) => `${path}:${index + 1}: ${words.exec(line)?.[0]} → ${instead}`,
+        ),
+      ),
+  );
+  expect(found).toEqual([]);
+});

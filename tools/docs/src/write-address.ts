@@ -1,0 +1,16 @@
+// Writes the address of this copy wherever OWNER stands for it: npm run address -- acme/mount-monitor
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { withAddress } from './address.ts';
+import { ROOT, repositoryFiles } from './pages.ts';
+
+const repository = process.argv[2] ?? '';
+for (const path of repositoryFiles()) {
+  if (path.startsWith('tools/docs/src/address') || !/\.(ts|md|json|ya?ml|tpl)$|CODEOWNERS$/.test(path))
+    continue;
+  const text = readFileSync(join(ROOT, path), 'utf8');
+  const written = withAddress(text, repository);
+  if (written === text) continue;
+  writeFileSync(join(ROOT, path), written);
+  console.log(path);
+}
