@@ -8,6 +8,7 @@ export type PrebuiltErrorCode =
   | 'CONFIGURATION'
   | 'ENGINE'
   | 'GITHUB'
+  | 'HOST'
   | 'IMAGE_INCOMPLETE'
   | 'INTERRUPTED'
   | 'INVALID_CHECKSUMS'

@@ -1,4 +1,5 @@
 import { PACKAGE } from '../package.ts';
+import { type Host, requireUnix, thisHost } from '../process/host.ts';
 import { fillCommands, type ProjectContext } from './project-context.ts';
 
 interface ExpectedError extends Error {
@@ -25,8 +26,10 @@ const SYSTEM_HINTS: Readonly<Record<SystemErrorCode, string>> = {
 export async function reportFailures(
   context: ProjectContext,
   work: () => Promise<boolean>,
+  host: Host = thisHost(),
 ): Promise<{ success: boolean }> {
   try {
+    requireUnix(host);
     return { success: await work() };
   } catch (error) {
     const lines = describeFailure(error, context);

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, realpath, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PrebuiltError } from '../errors.ts';
+import { thisHost } from '../process/host.ts';
 
 /** What a distribution's signed index says of a package. */
 export interface IndexedPackage {
@@ -130,7 +131,8 @@ async function sourcesFile(state: string, architecture: string): Promise<string 
     throw new PrebuiltError('SYSROOT', `${SOURCES_VARIABLE}: expected a file, found none at ${given}`);
   }
   const { id, codename } = await readDistribution();
-  const own = process.arch === 'x64' ? ['amd64', 'i386'] : [process.arch];
+  const { arch } = thisHost();
+  const own = arch === 'x64' ? ['amd64', 'i386'] : [arch];
   if (id !== 'ubuntu' || own.includes(architecture)) return undefined;
   const site = ['amd64', 'i386'].includes(architecture)
     ? 'https://archive.ubuntu.com/ubuntu'

@@ -7,6 +7,7 @@ import { type Lock, lacking } from '../lock/lock.ts';
 import { type LockedPackage, lockedFile } from '../lock/npm-package.ts';
 import type { Command } from '../process/command.ts';
 import { environmentOf, MACHINE_VARIABLES, runCompiler } from '../process/compiler.ts';
+import { type Host, hostName, thisHost } from '../process/host.ts';
 import type {
   BuildContext,
   CompileRequest,
@@ -31,7 +32,7 @@ const RUNTIMES: Readonly<Record<string, BunPlatform>> = {
   'linux/arm64': { package: '@oven/bun-linux-aarch64', target: 'bun-linux-arm64' },
 };
 
-// What compiles on a machine, by Node's `process.platform` and `process.arch`.
+// What compiles on a machine, by its name.
 const COMPILERS: Readonly<Record<string, string>> = {
   'linux/x64': '@oven/bun-linux-x64-baseline',
   'linux/arm64': '@oven/bun-linux-aarch64',
@@ -70,8 +71,8 @@ export const BUN_PACKAGES: readonly string[] = [
 ].sort();
 
 /** The packages that builds on this machine use for the platforms: its compiler's, and each runtime's. */
-export function bunPackagesFor(platforms: readonly Platform[]): readonly string[] {
-  const compiler = COMPILERS[`${process.platform}/${process.arch}`];
+export function bunPackagesFor(platforms: readonly Platform[], host: Host = thisHost()): readonly string[] {
+  const compiler = COMPILERS[hostName(host)];
   const runtimes = platforms.flatMap((platform) => RUNTIMES[platform]?.package ?? []);
   return [...new Set([...(compiler === undefined ? [] : [compiler]), ...runtimes])];
 }
@@ -163,11 +164,12 @@ function productionInputs(namedInputs: ReadonlySet<string>): TargetInputs {
 }
 
 async function prepareBun(entry: string, context: PrepareContext): Promise<PreparedToolchain> {
-  const compilerPackage = COMPILERS[`${process.platform}/${process.arch}`];
+  const machine = hostName(thisHost());
+  const compilerPackage = COMPILERS[machine];
   if (compilerPackage === undefined) {
     throw new PrebuiltError(
       'TOOLCHAIN',
-      `bun: there are compilers for ${Object.keys(COMPILERS).join(', ')}, this machine is ${process.platform}/${process.arch}`,
+      `bun: there are compilers for ${Object.keys(COMPILERS).join(', ')}, this machine is ${machine}`,
       { hint: 'Build in a Linux container or virtual machine.' },
     );
   }

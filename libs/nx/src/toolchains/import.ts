@@ -6,6 +6,7 @@ import { PrebuiltError } from '../errors.ts';
 import { sha256OfFile } from '../files/hash.ts';
 import { checkElf } from './elf-check.ts';
 import { executableName } from './executable-name.ts';
+import { goArchitecture, rustMuslTarget } from './target-names.ts';
 import type { BuildContext, Toolchain } from './toolchain.ts';
 
 const path = v.pipe(v.string(), v.minLength(1), v.maxLength(1024));
@@ -22,7 +23,7 @@ const filesOfPlatforms = v.union(
     v.pipe(
       path,
       v.check(
-        (pattern) => /\{(platform|arch)\}/.test(pattern),
+        (pattern) => /\{(platform|arch|goarch|rustTarget)\}/.test(pattern),
         'expected {platform} or {arch} in it, or an object with a file for each platform',
       ),
     ),
@@ -37,7 +38,7 @@ const options = v.strictObject({
   files: v.pipe(
     filesOfPlatforms,
     v.description(
-      'The executables that another target makes: a path with {platform} (linux-amd64), {os}, {arch} and {variant} in it, or a path for each platform',
+      'The executables that another target makes: a path with {platform} (linux-amd64), {os}, {arch} and {variant}, {goarch}, or {rustTarget} (aarch64-unknown-linux-musl) in it, or a path for each platform',
     ),
   ),
   executables: v.optional(
@@ -138,7 +139,9 @@ function fileOf(files: FilesOfPlatforms, platform: Platform): string {
       .replaceAll('{platform}', `${os}-${architecture}${variant}`)
       .replaceAll('{os}', os)
       .replaceAll('{arch}', architecture)
-      .replaceAll('{variant}', variant);
+      .replaceAll('{variant}', variant)
+      .replaceAll('{goarch}', goArchitecture(platform))
+      .replaceAll('{rustTarget}', rustMuslTarget(platform));
   }
   const entry = Object.entries(files).find(([name]) => parsePlatform(name) === platform);
   if (entry !== undefined) return entry[1];

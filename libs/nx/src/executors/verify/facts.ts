@@ -1,16 +1,11 @@
 import { existsSync } from 'node:fs';
 import { access, constants } from 'node:fs/promises';
 import { delimiter, join, resolve } from 'node:path';
-import {
-  hostPlatform,
-  PLATFORMS,
-  type Platform,
-  parsePlatforms,
-  qemuNameOf,
-} from '../../artifacts/platform.ts';
+import { PLATFORMS, type Platform, parsePlatforms, qemuNameOf } from '../../artifacts/platform.ts';
 import { sha256OfFile } from '../../files/hash.ts';
 import { checkEmulator, emulatorPath } from '../../lock/emulator.ts';
 import { CACHE_FOLDER, type Lock, readLock } from '../../lock/lock.ts';
+import { type Host, nativePlatform, thisHost } from '../../process/host.ts';
 import type { ProjectContext } from '../project-context.ts';
 import type { VerifyOptions } from './options.ts';
 import type { ExecutionFacts } from './plan.ts';
@@ -44,8 +39,9 @@ export async function emulatorPlaces(
 export async function readExecutionFacts(
   platforms: readonly Platform[],
   { given, locked, path }: EmulatorPlaces,
+  machine: Host = thisHost(),
 ): Promise<ExecutionFacts> {
-  const host = hostPlatform(process.platform, process.arch);
+  const host = nativePlatform(machine);
   const emulators = new Map<Platform, string>();
   const unfetched = new Set<Platform>();
   // Found out by a process, so where it matters alone.

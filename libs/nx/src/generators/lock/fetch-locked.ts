@@ -1,9 +1,10 @@
-import { hostPlatform, type Platform } from '../../artifacts/platform.ts';
+import type { Platform } from '../../artifacts/platform.ts';
 import { readPinned } from '../../image/base/read-bases.ts';
 import { pinnedBase } from '../../image/base/reference.ts';
 import { fetchArchives, lockedEmulator, lockedPackage } from '../../lock/debian-package.ts';
 import type { Lock } from '../../lock/lock.ts';
 import { lockedFile } from '../../lock/npm-package.ts';
+import { nativePlatform, thisHost } from '../../process/host.ts';
 import { BUN_EXECUTABLE, bunPackagesFor } from '../../toolchains/bun.ts';
 import type { LockWants } from './wants.ts';
 
@@ -29,7 +30,7 @@ export async function fetchLocked(
     await lockedPackage(cacheFolder, name, pin, archives);
     progress(`data: ${name} ${pin.version}`);
   }
-  const host = hostPlatform(process.platform, process.arch);
+  const host = nativePlatform(thisHost());
   for (const [platform, pin] of Object.entries((host && lock.emulators?.[host]) ?? {})) {
     progress(`emulator ${platform}: ${await lockedEmulator(cacheFolder, pin, archives)}`);
   }

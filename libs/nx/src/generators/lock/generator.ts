@@ -1,10 +1,11 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Tree } from '@nx/devkit';
-import { hostPlatform, parsePlatform } from '../../artifacts/platform.ts';
+import { parsePlatform } from '../../artifacts/platform.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { describeFailure } from '../../executors/failures.ts';
 import { CACHE_FOLDER, EMPTY_LOCK, formatLock, LOCK_FILE, parseLock } from '../../lock/lock.ts';
+import { nativePlatform, thisHost } from '../../process/host.ts';
 import { fetchBases, fetchLocked } from './fetch-locked.ts';
 import type { LockOptions } from './options.ts';
 import { type Resolver, withResolver } from './resolve.ts';
@@ -47,7 +48,7 @@ async function writeLock(tree: Tree, options: LockOptions, given: Resolver | und
     await fetchBases(tree.root, lock, wants, progress);
     return;
   }
-  const host = hostPlatform(process.platform, process.arch);
+  const host = nativePlatform(thisHost());
   const hosts = options.hosts?.map(parsePlatform) ?? (host === undefined ? [] : [host]);
   const update = (resolver: Resolver) => updateLock(lock, wants, options, hosts, resolver);
   if (given === undefined) await mkdir(cacheFolder, { recursive: true });

@@ -1,0 +1,47 @@
+import { expect, it } from 'vitest';
+import { parsePlatform } from '../artifacts/platform.ts';
+import { reportFailures } from '../executors/failures.ts';
+import { readExecutionFacts } from '../executors/verify/facts.ts';
+import { EMPTY_LOCK } from '../lock/lock.ts';
+import { BUN_PACKAGES, bunPackagesFor } from '../toolchains/bun.ts';
+import { type Host, nativePlatform } from './host.ts';
+
+const MACS: readonly Host[] = [
+  { os: 'darwin', arch: 'arm64' },
+  { os: 'darwin', arch: 'x64' },
+];
+const AMD64 = parsePlatform('linux/amd64');
+
+it.each(MACS)('takes Bun’s own compiler on $os/$arch, which is in the lock', (host) => {
+  const [compiler = '', ...runtimes] = bunPackagesFor([AMD64], host);
+  expect(compiler).toMatch(/^@oven\/bun-darwin-/);
+  expect(runtimes).toEqual(['@oven/bun-linux-x64-baseline']);
+  expect(BUN_PACKAGES).toContain(compiler);
+});
+
+it.each(MACS)('runs no executable of Linux by itself on $os/$arch', async (host) => {
+  expect(nativePlatform(host)).toBeUndefined();
+  const places = { given: [], locked: { lock: EMPTY_LOCK, cacheFolder: '.' }, path: [] };
+  const facts = await readExecutionFacts([AMD64], places, host);
+  expect(facts.host).toBeUndefined();
+  expect(facts.emulators.size).toBe(0);
+});
+
+it('says on Windows what to do, before any work', async () => {
+  const said: unknown[] = [];
+  const { error } = console;
+  console.error = (line) => void said.push(line);
+  let worked = false;
+  try {
+    const work = async () => {
+      worked = true;
+      return true;
+    };
+    const windows = { os: 'win32', arch: 'x64' };
+    expect(await reportFailures({ root: '.' }, work, windows)).toEqual({ success: false });
+  } finally {
+    console.error = error;
+  }
+  expect(worked).toBe(false);
+  expect(said.join('\n')).toMatch(/^error HOST: this machine: expected Linux or macOS, found Windows\n.*WSL/);
+});
