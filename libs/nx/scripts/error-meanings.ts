@@ -50,6 +50,10 @@ export const ERRORS: Readonly<
     action:
       'HTTP 401 or 403: the token lacks a right (`contents: write`), or the rate limit is reached, and the message says until when. Otherwise run it again.',
   },
+  HOST: {
+    means: 'The machine is none that this works on: it runs Windows.',
+    action: 'Run it in WSL, with the workspace inside it. Linux and macOS need nothing of the kind.',
+  },
   IMAGE_INCOMPLETE: {
     means: 'The image would lack the executable or a library, or would start something that is not in it.',
     action: 'Add the missing `COPY` to the Dockerfile, or correct `ENTRYPOINT` or `USER`.',

@@ -44,6 +44,8 @@ export const SECTIONS: readonly Section[] = [
       doc('publishing'),
       doc('registries'),
       doc('releasing'),
+      doc('nx-release'),
+      doc('coming-from'),
       doc('ci-workflow'),
       doc('remote-cache'),
       doc('reference/targets'),
