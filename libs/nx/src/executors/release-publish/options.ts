@@ -6,7 +6,9 @@ export interface ReleasePublishOptions {
   /**
    * What `nx release` decided of each project; it gives this itself.
    */
-  readonly nxReleaseVersionData?: {};
+  readonly nxReleaseVersionData?: {
+    [k: string]: unknown;
+  };
   /**
    * Pushes the release's tag to the remote where it is not there yet; a page needs it on GitHub. --no-push-tag fails instead.
    */
