@@ -1,4 +1,4 @@
-import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BLOBS_FOLDER, digestHex, digestOf, MEDIA_TYPES, readImageLayout } from '@prebuilt/oci';
 import {
@@ -93,6 +93,21 @@ describe('docker-release upon a base', () => {
       hint: expect.stringContaining('--fetch'),
     });
     registry = await startFakeRegistry();
+  });
+
+  it('removes what a killed process left in the cache, and nothing that may still be written', async () => {
+    const cache = workspace.path('.cache/prebuilt/images/sha256');
+    await mkdir(cache, { recursive: true });
+    for (const [name, minutes] of [
+      ['.fetch-running', 50],
+      ['.fetch-killed', 70],
+    ] as const) {
+      await writeFile(join(cache, name), 'half of a layer');
+      const then = new Date(Date.now() - minutes * 60_000);
+      await utimes(join(cache, name), then, then);
+    }
+    await release(workspace);
+    expect((await readdir(cache)).filter((name) => name.startsWith('.'))).toEqual(['.fetch-running']);
   });
 
   it('takes the digest of a tag from the lock, whatever the tag names by now', async () => {
