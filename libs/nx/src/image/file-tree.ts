@@ -1,4 +1,4 @@
-import { compareBytes } from '@prebuilt/oci';
+import { cleanText, compareBytes } from '@prebuilt/oci';
 import type { ContextFile, ContextFolder, ContextNode } from './context.ts';
 import type { ModeChange } from './file-mode.ts';
 
@@ -62,9 +62,13 @@ export interface CopyOptions {
   readonly mode: ModeChange | undefined;
 }
 
-/** A file can't be put where a folder is, or the other way round. */
+/** A file can't be put where a folder is, or the other way round. The message may name paths of a base and be printed. */
 export class PathConflict extends Error {
   override readonly name = 'PathConflict';
+
+  constructor(message: string) {
+    super(cleanText(message));
+  }
 }
 
 const ROOT: Owner = { uid: 0, gid: 0 };

@@ -153,7 +153,19 @@ describe('docker-release upon a base', () => {
       'BASE_IMAGE',
       /expected an image for linux\/amd64, found one for linux\/s390x/,
     ],
+    [
+      'of a newer processor, without an index',
+      { ...BASE, single: true, platforms: [{ os: 'linux', architecture: 'amd64', variant: 'v3' }] },
+      'BASE_IMAGE',
+      /expected an image for linux\/amd64, found one for linux\/amd64\/v3/,
+    ],
     ['with triggers', { ...BASE, config: { OnBuild: ['RUN make'] } }, 'BASE_IMAGE', /ONBUILD RUN make/],
+    [
+      'with triggers that would speak to the terminal and the log',
+      { ...BASE, config: { OnBuild: ['RUN \u001b[2J\n::stop-commands::x'] } },
+      'BASE_IMAGE',
+      /^\P{Cc}*ONBUILD RUN\P{Cc}*$/u,
+    ],
     [
       'with other layers than its configuration says',
       { ...BASE, more: { rootfs: { type: 'layers', diff_ids: [digestOf('a'), digestOf('b')] } } },
@@ -171,6 +183,19 @@ describe('docker-release upon a base', () => {
       { layers: [[{ path: 'lib', target: 'lib' }]] },
       'DOCKERFILE_COPY',
       /leads in circles/,
+    ],
+    [
+      'whose paths would speak to the terminal',
+      {
+        layers: [
+          [
+            { path: 'lib', target: 'x\u001b[2J' },
+            { path: 'x\u001b[2J', target: 'lib' },
+          ],
+        ],
+      },
+      'DOCKERFILE_COPY',
+      /^\P{Cc}*\/x \[2J is a link that leads in circles$/u,
     ],
   ])('refuses a base %s', async (_, sample, code, message) => {
     const wrong = makeBase(sample);
