@@ -7,8 +7,8 @@ import type { ImageSource } from './image-reading.ts';
 /**
  * A source that reads from the first of several that has what is asked for: mirrors in their order, then the registry that
  * they stand for. All content is held against its digest, wherever it comes from; what a tag names is the word of the one
- * that answers. A mirror that fails is passed over and `onPassed` is told why; the last one's error is thrown. So is one
- * that turns out at the end of a blob to have given another: `attempt` then does its work again.
+ * that answers. Where a mirror fails, the next place is asked and `onPassed` is told why; the last one's error is thrown. So
+ * it is where a mirror turns out at the end of a blob to have given another: `attempt` then does its work again.
  * https://docs.docker.com/docker-hub/image-library/mirror/
  */
 export function withMirrors(
