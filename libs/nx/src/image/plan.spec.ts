@@ -280,6 +280,10 @@ describe('the configuration of an image', () => {
     });
   });
 
+  it.each(['SIGTERM', 'quit', '9', '64', 'SIGRTMIN+3', 'RTMAX-14'])('has the signal %s', (signal) => {
+    expect(plan([`STOPSIGNAL ${signal}`, 'COPY app /']).config.stopSignal).toBe(signal);
+  });
+
   it('edits PATH in place', () => {
     const { config } = plan(['ENV A=1', 'ENV PATH=/x:$PATH', 'COPY app /']);
     expect(config.env).toEqual([
@@ -355,6 +359,12 @@ describe('planImage', () => {
       ':2: ARG: B: uses A of the same ARG',
     ],
     ['an ENV with an odd name', ['ENV A-B=1', 'COPY app /'], ':2: ENV: expected a name of letters'],
+    [
+      'a signal that there is not',
+      ['STOPSIGNAL SIGSTOPP', 'COPY app /'],
+      ':2: STOPSIGNAL: expected a signal such as SIGTERM or 15, found "SIGSTOPP"',
+    ],
+    ['a number that is no signal', ['STOPSIGNAL 65', 'COPY app /'], ':2: STOPSIGNAL: expected a signal'],
     ['a destination that ends in ..', ['COPY app /a/..'], ':2: COPY: /a/..: ends in ".."'],
     ['an archive that ADD would unpack', ['ADD d/x /a'], ':2: ADD: d/x: ADD would unpack this archive'],
     [

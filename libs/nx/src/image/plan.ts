@@ -18,6 +18,7 @@ import type {
   InstructionBody,
   Pair,
 } from '../dockerfile/instructions.ts';
+import { isSignal } from '../dockerfile/signal.ts';
 import type { HereDocument } from '../dockerfile/statements.ts';
 import { expandDocument, expandWord, variablesIn, WordError } from '../dockerfile/words.ts';
 import type { BaseImage, StoredLayer } from './base/base-image.ts';
@@ -244,7 +245,7 @@ class PlannedImage {
         this.#volume(instruction.words);
         break;
       case 'STOPSIGNAL':
-        this.#stopSignal = this.#expandPlain(instruction.word);
+        this.#stopSignal = signalOf(this.#expandPlain(instruction.word));
         this.#describe(`STOPSIGNAL ${this.#stopSignal}`);
         break;
       case 'USER':
@@ -624,6 +625,11 @@ function destinationOf(given: string, workingDir: string): string {
   }
   const absolute = posix.resolve('/', workingDir, given);
   return absolute !== '/' && (given === '.' || given.endsWith('/')) ? `${absolute}/` : absolute;
+}
+
+function signalOf(text: string): string {
+  if (isSignal(text)) return text;
+  throw new WordError(`expected a signal such as SIGTERM or 15, found ${JSON.stringify(text)}`);
 }
 
 function portsOf(text: string): readonly string[] {

@@ -1,6 +1,7 @@
 import {
   type BaseConfig,
   type BaseLayer,
+  cleanText,
   type Descriptor,
   type LayerChange,
   MAX_LAYER,
@@ -57,11 +58,17 @@ export async function readBaseImage(
   const image = await readImage(store, reference.digest, parts);
   const config = parseBaseConfig(image.configBytes, reference.reference);
   const refuse = (problem: string, hint: string): never => {
-    throw new PrebuiltError('BASE_IMAGE', `base ${reference.reference}: ${problem}`, { hint });
+    throw new PrebuiltError('BASE_IMAGE', `base ${reference.reference}: ${cleanText(problem)}`, { hint });
   };
   if (config.os !== parts.os || config.architecture !== parts.architecture) {
     refuse(
       `expected an image for ${platform}, found one for ${config.os}/${config.architecture}`,
+      `Take a base that has ${platform}, or leave the platform out of "platforms".`,
+    );
+  }
+  if (versionOf(config.variant) > Math.max(versionOf(parts.variant), BASELINE[parts.architecture] ?? 0)) {
+    refuse(
+      `expected an image for ${platform}, found one for ${config.os}/${config.architecture}/${config.variant}, which needs a newer processor`,
       `Take a base that has ${platform}, or leave the platform out of "platforms".`,
     );
   }
@@ -104,6 +111,13 @@ export async function readBaseImage(
       tree,
     ),
   };
+}
+
+/** The variant that is meant where an architecture stands alone. */
+const BASELINE: Readonly<Record<string, number>> = { amd64: 1, arm64: 8 };
+
+function versionOf(variant: string | undefined): number {
+  return Number(/^v(\d{1,3})$/.exec(variant ?? '')?.[1] ?? 0);
 }
 
 async function readBaseLayer(
