@@ -324,7 +324,7 @@ describe('planImage', () => {
     [
       'another platform',
       'FROM --platform=linux/arm64 scratch\nCOPY app /\n',
-      ':1: FROM: --platform=linux/arm64: expected the platform that the image is of, linux/arm/v7',
+      ':1: FROM: --platform=linux/arm64: expected the platform of the image, linux/arm/v7',
     ],
     [
       "the builder's platform",
@@ -370,13 +370,13 @@ describe('planImage', () => {
     [
       'an address',
       ['ADD https://example.com/x /a'],
-      ':2: ADD: https://example.com/x: is no file of the build',
+      ':2: ADD: https://example.com/x: is not a file of the build',
     ],
-    ['a repository', ['ADD git@example.com:x/y.git /a'], ':2: ADD: git@example.com:x/y.git: is no file'],
+    ['a repository', ['ADD git@example.com:x/y.git /a'], ':2: ADD: git@example.com:x/y.git: is not a file'],
     [
       'a user that is not in the list',
       ['COPY d/sub/passwd /etc/', 'COPY --chown=bob app /'],
-      ':3: COPY: --chown: bob: expected a line of it in /etc/passwd, found root, app',
+      ':3: COPY: --chown: bob: expected a line for it in /etc/passwd, found root, app',
     ],
     [
       'a list of users that was not read',

@@ -218,7 +218,7 @@ class PlannedImage {
     const named = this.#expandGlobal(platform);
     if (named === wanted) return;
     throw new BaseProblem(
-      `--platform=${platform}: expected the platform that the image is of, ${wanted}, found ${JSON.stringify(named)}`,
+      `--platform=${platform}: expected the platform of the image, ${wanted}, found ${JSON.stringify(named)}`,
       'Nothing runs while the image is built, so there is no other platform: remove the flag, or write --platform=$TARGETPLATFORM.',
     );
   }
@@ -445,7 +445,7 @@ class PlannedImage {
     if (found.length > names.length && !destination.endsWith('/') && !parents) {
       throw new CopyProblem(
         `${given}: expected a folder, with a "/" at its end, for the ${found.length} files that the pattern matches`,
-        'BuildKit would write them over each other.',
+        'BuildKit would overwrite one with the other.',
       );
     }
     const isExcluded = parseExclusions(exclude.map((pattern) => this.#expandPlain(pattern)));
@@ -494,7 +494,7 @@ class PlannedImage {
     return ownerOf(text, what, () => {
       if (link) {
         throw new OwnerError(
-          `${what}=${text}: names can't be looked up with --link, which knows no files of the image`,
+          `${what}=${text}: names can't be looked up with --link, which sees no files of the image`,
           'Use numbers, or leave --link out.',
         );
       }

@@ -9,7 +9,7 @@ const HINTS: Readonly<Record<DockerLoadPlan['engine'], string>> = {
   docker: 'Start Docker, or point DOCKER_HOST at an engine; or load it elsewhere: --engine=podman.',
   podman: 'Install podman, or load it elsewhere: --engine=docker.',
   containerd:
-    'ctr comes with containerd and needs its socket, mostly as root: CONTAINERD_ADDRESS says where it is.',
+    'ctr comes with containerd and needs its socket, usually as root; CONTAINERD_ADDRESS says where that is.',
 };
 
 /**

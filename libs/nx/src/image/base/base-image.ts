@@ -63,7 +63,7 @@ export async function readBaseImage(
   if (config.os !== parts.os || config.architecture !== parts.architecture) {
     refuse(
       `expected an image for ${platform}, found one for ${config.os}/${config.architecture}`,
-      `Take a base that has ${platform}, or leave the platform out of "platforms".`,
+      `Use a base that has ${platform}, or leave the platform out of "platforms".`,
     );
   }
   if (versionOf(config.variant) > Math.max(versionOf(parts.variant), BASELINE[parts.architecture] ?? 0)) {
@@ -74,20 +74,20 @@ export async function readBaseImage(
   }
   if (config.onBuild.length > 0) {
     refuse(
-      `has instructions for whoever builds upon it (ONBUILD ${config.onBuild[0]?.slice(0, 80)}), which are not run here`,
-      'Take a base without ONBUILD.',
+      `has instructions for images built on it (ONBUILD ${config.onBuild[0]?.slice(0, 80)}), which are not run here`,
+      'Use a base without ONBUILD.',
     );
   }
   const { layers } = image;
   if (layers.length > MAX_BASE_LAYERS || layers.length !== config.diffIds.length) {
     refuse(
       `expected at most ${MAX_BASE_LAYERS} layers and as many diffIDs, found ${layers.length} and ${config.diffIds.length}`,
-      'Take another base, or squash its layers.',
+      'Use another base, or squash its layers.',
     );
   }
   const size = layers.reduce((total, layer) => total + layer.size, 0);
   if (size > MAX_BASE_BYTES)
-    refuse(`expected at most ${MAX_BASE_BYTES} bytes of layers, found ${size}`, 'Take a smaller base.');
+    refuse(`expected at most ${MAX_BASE_BYTES} bytes of layers, found ${size}`, 'Use a smaller base.');
   const read = await settleAll(
     layers.map((layer, index) => readBaseLayer(store, reference, layer, config.diffIds[index])),
   );
@@ -130,7 +130,7 @@ async function readBaseLayer(
   if (type === undefined || diffId === undefined) {
     throw new OciError(
       'REGISTRY_RESPONSE',
-      `base ${reference}: layer ${digest}: expected a layer of OCI or Docker, found ${mediaType}`,
+      `base ${reference}: layer ${digest}: expected an OCI or Docker layer, found ${mediaType}`,
     );
   }
   const { path, result } = await store.readLayer({ mediaType, digest, size }, (content) =>
@@ -145,7 +145,7 @@ async function readBaseLayer(
     ).catch((error: unknown) => {
       if (!(error instanceof OciError)) throw error;
       throw new OciError(error.code, `base ${reference}: ${digest}: ${error.message}`, {
-        hint: 'The base is damaged where it was made: take another one.',
+        hint: 'The base was damaged where it was made: use another one.',
         cause: error,
       });
     }),
@@ -163,7 +163,7 @@ function treeOf(
       tree.applyLayer(changes);
     } catch (error) {
       if (!(error instanceof PathConflict)) throw error;
-      refuse(`can't be unpacked: ${error.message}`, 'Take another base.');
+      refuse(`can't be unpacked: ${error.message}`, 'Use another base.');
     }
   }
   return tree;
