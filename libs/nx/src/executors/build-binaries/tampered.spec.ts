@@ -122,7 +122,7 @@ describe('a build with a compiler and a runtime that the lock pins', () => {
     const { success, said } = await compile();
     expect(success).toBe(false);
     expect(said).toMatch(
-      /error LOCKFILE: prebuilt\.lock\.json: expected Bun's package .*\n {2}Add it: npx nx g @prebuilt\/nx:lock$/,
+      /error LOCKFILE: prebuilt\.lock\.json: expected Bun's package .*\n {2}Add it: npx nx g @prebuilt\/nx:lock\n/,
     );
     expect(existsSync(join(root, 'was-run'))).toBe(false);
   });
