@@ -1,5 +1,6 @@
 import type { NxJsonConfiguration, Tree } from '@nx/devkit';
-import { VersionActions } from 'nx/release';
+// By its file: Nx 22.0 lists no exports, and a folder can't be imported.
+import { VersionActions } from 'nx/release/index.js';
 
 /** What the version of a program that was never released counts from. */
 const FIRST = '0.0.0';

@@ -133,6 +133,17 @@ describe('the generator ci-workflow', () => {
     expect(new Set((await Promise.all(groups)).map((each) => each?.group)).size).toBe(3);
   });
 
+  it('tells the notes of the page whether there are attestations, also in a private repository', async () => {
+    addProgram('tool', { image: false });
+    await generate();
+    const { attest, draft, release } = (await workflow('release.yml')).jobs;
+    expect(attest?.outputs?.signed).toContain('env.ATTEST');
+    for (const job of [draft, release]) {
+      const step = job?.steps.find(({ run = '' }) => run.includes(':github-'));
+      expect(step?.env?.ATTEST).toContain('needs.attest.outputs.signed');
+    }
+  });
+
   it('runs every platform on a native machine where there is one, else on an emulator', async () => {
     addProgram('tool', { platforms: ['linux/amd64', 'linux/arm64', 'linux/arm/v7'] });
     const runners = async () =>

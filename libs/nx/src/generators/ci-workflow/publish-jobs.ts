@@ -2,7 +2,7 @@ import { ACTIONS, BUILDKIT } from './actions.ts';
 import { ARTIFACTS, binaries, checkout, download, nx, READ, RUNNER, upload } from './job-steps.ts';
 import { LOGINS } from './registries.ts';
 import type { ReleasedProgram, ReleaseSettings } from './release-settings.ts';
-import { expression, type Job, type Permission, run, use } from './workflow-text.ts';
+import { expression, indented, type Job, type Permission, run, use } from './workflow-text.ts';
 
 /** GitHub keeps attestations of public repositories, and of private ones with Enterprise Cloud alone. */
 const ATTEST = `ATTEST: ${expression("github.event.repository.visibility == 'public' || vars.ATTEST == 'true'")}`;
@@ -20,6 +20,15 @@ const ATTESTATIONS: Permission = {
 
 /** The signature of the checksums, as an artifact and in the folder of the program's outputs. */
 const SIGNATURE = 'signature';
+
+/** Works on the page, whose notes name attestations where there are any. */
+function pageStep(program: ReleasedProgram, target: string): string {
+  const env = [
+    `GITHUB_TOKEN: ${expression('secrets.GITHUB_TOKEN')}`,
+    `ATTEST: ${expression('needs.attest.outputs.signed')}`,
+  ];
+  return `${run(nx(program, target, '--exclude-task-dependencies'))}\n  env:\n${indented(env.join('\n'), 4)}`;
+}
 
 /** Gives a job the signature of the checksums, where there is one. */
 function signature({ output }: ReleasedProgram): string {
@@ -83,7 +92,7 @@ export function draftJob(program: ReleasedProgram, { commands, environment }: Re
       ...binaries(),
       signature(program),
       ...commands.install.map(run),
-      `${run(nx(program, 'github-draft', '--exclude-task-dependencies'))}\n  env:\n    GITHUB_TOKEN: ${expression('secrets.GITHUB_TOKEN')}`,
+      pageStep(program, 'github-draft'),
     ],
   };
 }
@@ -207,7 +216,7 @@ export function pageJob(program: ReleasedProgram, { commands }: ReleaseSettings)
         : []),
       signature(program),
       ...commands.install.map(run),
-      `${run(nx(program, 'github-release', '--exclude-task-dependencies'))}\n  env:\n    GITHUB_TOKEN: ${expression('secrets.GITHUB_TOKEN')}`,
+      pageStep(program, 'github-release'),
     ],
   };
 }
