@@ -49,6 +49,7 @@ export const SECTIONS: readonly Section[] = [
       doc('ci-workflow'),
       doc('remote-cache'),
       doc('reference/targets'),
+      doc('reference/dockerfile'),
       doc('reference/errors'),
       doc('reference/environment'),
     ],

@@ -43,8 +43,9 @@ interface Transient {
  * - @octokit/plugin-throttling hears of a limit by `x-ratelimit-remaining: 0` or by the words "secondary rate": a 429 or 403
  *   with `retry-after` alone is not retried, which GitHub's own advice says first. It writes once a second at most.
  *   https://github.com/octokit/plugin-throttling.js/blob/main/src/index.ts
- * - Both wait in Bottleneck (last released in 2019), where no signal reaches: an interrupted release would wait the hour
- *   out that a limit may take. Here the wait ends with the signal, and all waits of an operation have one bound.
+ * - Both wait in Bottleneck (2.19.5 of August 2019 is its last version), which no signal reaches: an interrupted release
+ *   would wait out the hour that a limit may take. Here the wait ends with the signal, and all waits of an operation have
+ *   one bound. https://github.com/SGrondin/bottleneck/commits/master/package.json
  * - @octokit/plugin-paginate-rest goes, with the token, wherever the answer's `link` header says, without a bound.
  *   https://github.com/octokit/plugin-paginate-rest.js/blob/main/src/iterator.ts
  *

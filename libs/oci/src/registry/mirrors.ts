@@ -4,7 +4,8 @@ import type { ImageSource } from './image-reading.ts';
 /**
  * A source that reads from the first of several that has what is asked for: mirrors in their order, then the registry that
  * they stand for. All content is held against its digest, wherever it comes from; what a tag names is the word of the one
- * that answers. A mirror that fails is passed over and `onPassed` is told why; the last one's error is thrown.
+ * that answers. Where a mirror fails, the next place is asked and `onPassed` is told why; the last one's error is thrown. A
+ * layer is only opened here: what goes wrong while it is read is its reader's to handle.
  * https://docs.docker.com/docker-hub/image-library/mirror/
  */
 export function withMirrors(

@@ -31,33 +31,35 @@ export function registriesPage(): string {
 
 <!-- Generated from tools/testing/src/registry by npm run generate -->
 
-What to set for each registry, what is known of it, and how a publish to one that does as was reported comes out. No
-registry is known by its name: what it answers decides, so whatever is said of one holds for any other that does the same.
+What to set for each registry, what is known of it, and how a publish ends at a registry that behaves as reported. The code
+knows no registry by its name: what it answers decides, so what is said of one holds for any other that answers alike.
 
-**Against real programs** ran: ${REGISTRIES.flatMap(({ name, run }) => (run === undefined ? [] : [`${name} (${run})`])).join('; ')}.
-**Everything else is only simulated**: a registry in memory was made to answer as the source says, and a publish
-to it ran the first time, again, and with the next version. Nobody has published to the hosted registries below for this
-page, and none of their programs ran.
+**Tested against the real program**: ${REGISTRIES.flatMap(({ name, run }) => (run === undefined ? [] : [`${name} (${run})`])).join('; ')}.
+**Everything else is only simulated**: a registry in memory answers as the source says, and a publish to it runs a first time,
+again, and with the next version. Nobody has published to the hosted registries below for this page, and none of their
+programs was run.
 
 How credentials, certificates and proxies are found is in [publishing](publishing.md#credentials).
 
 ## Base images and mirrors
 
-A base image is read with the right to pull alone, by whoever is logged in to its registry, else anonymously: many
-registries limit how much anonymous readers of one address get, and a CI runner shares its address. What was read is kept
-in \`.cache/prebuilt\`, so it is asked for once. \`REGISTRY_USERNAME\` and \`REGISTRY_PASSWORD\` are for the registry that is
+A base image is read with the right to pull alone, with your login for its registry if there is one, otherwise anonymously:
+many registries limit how much anonymous readers at one address get, and CI runners share their addresses. What was read is
+kept in \`.cache/prebuilt\`, so it is fetched once. \`REGISTRY_USERNAME\` and \`REGISTRY_PASSWORD\` are for the registry that is
 pushed to; a base is read with them only where \`REGISTRY_HOST\` names its registry.
 
 \`REGISTRY_MIRRORS=mirror.example/hub,quay.io=mirror.example/quay\` names places that are asked first: for Docker Hub, or for
-the registry before \`=\`. A mirror that does not have the image, does not answer, or gives other bytes is passed over, and
-that is said. Everything is held against its digest, wherever it comes from.
+the registry before \`=\`. The next place is asked, with a message, where a mirror does not answer, does not have what is
+asked for, or sends a manifest or configuration that does not have its digest. A layer is different: once a mirror has begun to
+send it, a broken connection is retried from the first place on, and wrong bytes end the build. Unset the variable then.
+Everything is held against its digest, wherever it comes from.
 
 ${REGISTRIES.map(registrySection).join('\n\n')}
 
 ## What registries were seen to do
 
-${QUIRKS.length} ways, each with where it was reported or is documented, what a publish comes to, and what
-\`skopeo copy\` (Debian’s 1.9.3) comes to at the same simulated registry within half a minute.
+${QUIRKS.length} behaviours, each with where it was reported or is documented, how a publish ends, and how
+\`skopeo copy\` (Debian’s 1.9.3) ends at the same simulated registry within half a minute.
 
 ${KINDS.map(kindSection).join('\n\n')}
 `;
