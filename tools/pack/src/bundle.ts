@@ -147,7 +147,7 @@ async function licensesOf(modules: readonly string[]): Promise<string> {
   );
   const texts = [...new Set(folders)].map(async (folder) => {
     const { name, version } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
-    const file = (await readdir(folder)).find((each) => /^licen[cs]e(\.\w+)?$/i.test(each));
+    const file = (await readdir(folder)).find((each) => /^(license|licence)(\.\w+)?$/i.test(each));
     if (file === undefined) {
       throw new PackError('BUNDLE', `${name}: expected a license to hand on, found none in ${folder}`);
     }
