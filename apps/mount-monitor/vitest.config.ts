@@ -7,8 +7,8 @@ export default defineProject({
     name: 'mount-monitor',
     include: ['src/**/*.spec.ts', 'e2e/**/*.e2e.ts'],
     exclude: timed,
-    // These tests wait much more than they compute.
-    maxWorkers: availableParallelism() + 2,
+    // Two at least: these tests wait much more than they compute.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     globalSetup: ['testing/compile.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,

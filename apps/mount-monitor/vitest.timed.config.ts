@@ -1,6 +1,6 @@
 import { defineProject } from 'vitest/config';
 
-/** These hold the monitor to its times, each beside what the machine itself is late by: no file that compiles runs beside them. */
+/** These hold the monitor to its times: no other file runs beside them. */
 export const timed = ['mounts', 'rhythm', 'abuse', 'scale', 'soak'].map((name) => `e2e/${name}.e2e.ts`);
 
 export default defineProject({
@@ -10,8 +10,8 @@ export default defineProject({
     globalSetup: ['testing/compile.ts'],
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    // They come last, two at a time, since they mostly wait.
-    sequence: { groupOrder: 1 },
-    maxWorkers: 2,
+    // They come last, one after the other.
+    sequence: { groupOrder: 2 },
+    fileParallelism: false,
   },
 });

@@ -16,7 +16,7 @@ export interface ConfigRow {
 }
 
 const zero = 'A **zero or negative** duration';
-const whole = 'Whole numbers written as `3.0` or `1e2`';
+const whole = '`3.0` and `1e2` are whole numbers';
 const both = (outcome: Outcome) => ({ go: outcome, ours: outcome }) as const;
 const accepted = both('accepted');
 const refused = both('refused');
@@ -210,7 +210,7 @@ export const flagRows: readonly FlagRow[] = [
   { flags: ['--mount-paths=/a'], ...both('usage') },
   { flags: ['--help'], ...both('help') },
   { flags: ['-h'], ...both('help') },
-  { flags: ['-http-port', '8080'], go: 'help', ours: 'accepted', see: 'Long flags with **one dash**' },
+  { flags: ['-http-port', '8080'], go: 'help', ours: 'accepted', see: 'long flags may have **one dash**' },
 ];
 
 export interface RequestRow {

@@ -21,8 +21,7 @@ export const ERRORS: Readonly<
       'Build again with `build-binaries`. Where the files came as an artifact of CI, pack them as a tar: artifacts lose the executable bit.',
   },
   BASE_IMAGE: {
-    means:
-      'No image can be built upon the image that `FROM` names, or it is not what its registry says it is.',
+    means: 'No image can be built on the image that `FROM` names, or it is not what its registry says it is.',
     action: 'The message names what was expected of the base. Name another one, or another digest of it.',
   },
   BUILDER: {
@@ -34,7 +33,7 @@ export const ERRORS: Readonly<
     action: 'Publish it without, or as a prerelease.',
   },
   COMPILE_FAILED: {
-    means: 'The compiler ended with an error. Its own output stands above the message.',
+    means: 'The compiler ended with an error. Its own output is above the message.',
     action: 'Correct what the compiler names. The executables of the last build are still there.',
   },
   CONFIGURATION: {
@@ -42,8 +41,8 @@ export const ERRORS: Readonly<
     action: 'The message lists every problem with its path. An editor that reads `$schema` shows them too.',
   },
   ENGINE: {
-    means: 'No Docker engine answers. Only `docker-build`, for the local engine, needs one.',
-    action: 'Start an engine; or build the image with `docker-release`, which needs none.',
+    means: 'No container engine answers. Only `docker-build` and `docker-load` need one.',
+    action: 'Start the engine. `docker-release` makes the image without one.',
   },
   GITHUB: {
     means: 'GitHub refused a request, did not answer, or answered with something unexpected.',
@@ -51,8 +50,8 @@ export const ERRORS: Readonly<
       'HTTP 401 or 403: the token lacks a right (`contents: write`), or the rate limit is reached, and the message says until when. Otherwise run it again.',
   },
   HOST: {
-    means: 'The machine is none that this works on: it runs Windows.',
-    action: 'Run it in WSL, with the workspace inside it. Linux and macOS need nothing of the kind.',
+    means: 'This does not work on Windows.',
+    action: 'Run it in WSL, with the workspace inside it.',
   },
   IMAGE_INCOMPLETE: {
     means: 'The image would lack the executable or a library, or would start something that is not in it.',
@@ -173,7 +172,7 @@ export const ERRORS: Readonly<
   },
   TAG_EXISTS: {
     means: 'The registry has this version with other content.',
-    action: 'Release another version. `--allow-retag` overwrites the tag, for whoever has pulled it too.',
+    action: 'Release another version. `--allow-retag` overwrites the tag, also for those who have pulled it.',
   },
   TOOLCHAIN: {
     means: 'The compiler is missing, too old, or the project is not one that it can compile.',
@@ -245,7 +244,7 @@ export const ERRORS: Readonly<
   },
   REGISTRY_RESPONSE: {
     means: 'The registry answered with something that the specification does not allow.',
-    action: 'Look at what stands between (a proxy, a login page); else report it with the message.',
+    action: 'Check what is in between (a proxy, a login page); otherwise report it with the message.',
   },
   NOT_ELF: {
     means: 'The file is not an ELF executable.',

@@ -47,7 +47,7 @@ function errorsPage(): string {
 
 <!-- Generated from libs/nx/scripts/error-meanings.ts: npm run generate -->
 
-A target that could not do its work ends with an exit code other than 0 and says what it was about, what it expected, what it
+A target that fails ends with an exit code other than 0 and says what it was working on, what it expected, what it
 found, and what to do:
 
 \`\`\`
@@ -56,7 +56,7 @@ error TAG_EXISTS: ghcr.io/acme/server:1.2.3: expected no such tag or sha256:…,
   See docs/reference/errors.md#tag_exists
 \`\`\`
 
-The code stays the same between versions, the words may change.
+The code stays the same from version to version; the words may change.
 
 ## Errors
 

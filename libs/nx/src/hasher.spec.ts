@@ -415,6 +415,17 @@ esac
     expect(one.verify).toBe(other.verify);
   });
 
+  it('follow the Dockerfile, whatever file the options name', async () => {
+    const named: Run = { overrides: { dockerfile: 'Dockerfile.other' } };
+    await writeFile(at('Dockerfile.other'), 'FROM scratch\nCOPY app /app\n');
+    const before = await keys(named);
+    expect(await keys(named)).toEqual(before);
+    await writeFile(at('Dockerfile.other'), 'FROM scratch\nCOPY app /other\n');
+    const after = await keys(named);
+    await rm(at('Dockerfile.other'));
+    expect(TARGETS.filter((name) => before[name] !== after[name])).toEqual(IMAGE);
+  });
+
   it('follow the emulators of the platforms that were built alone, once a build is there', async () => {
     await mkdir(at('dist/bin'), { recursive: true });
     await writeFile(at('dist/bin/manifest.json'), formatManifest(sampleManifest));

@@ -69,6 +69,7 @@ export {
   type ReadImageConfig,
 } from './layout/image-schema.ts';
 export { BLOBS_FOLDER, readBlob } from './layout/layout-blob.ts';
+export { cleanText } from './outside-text.ts';
 export {
   formatImageReference,
   type ImageReference,

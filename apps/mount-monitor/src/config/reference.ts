@@ -80,8 +80,8 @@ const intro = `# Configuration
 
 <!-- Generated from apps/mount-monitor/src/config/schema.ts: npm run generate -w mount-monitor -->
 
-mount-monitor reads one JSON file of at most 1 MiB: the one that \`-c\`/\`--config\` names, else \`./config.json\`.
-Defaults are overridden by the file, and the file by flags. \`apps/mount-monitor/config.schema.json\` is its JSON
+mount-monitor reads one JSON file of at most 1 MiB: the one that \`-c\`/\`--config\` names, or \`./config.json\`.
+The file overrides the defaults, and flags override the file. \`apps/mount-monitor/config.schema.json\` is its JSON
 Schema; a \`$schema\` key is allowed, so editors can check and complete the file.
 
 \`\`\`json
@@ -97,10 +97,10 @@ Schema; a \`$schema\` key is allowed, so editors can check and complete the file
 }
 \`\`\`
 
-A **duration** is a text of numbers with units: \`"250ms"\`, \`"30s"\`, \`"1m30s"\`, \`"1.5h"\` (units \`ns\`, \`us\`, \`ms\`,
+A **duration** is a string of numbers with units: \`"250ms"\`, \`"30s"\`, \`"1m30s"\`, \`"1.5h"\` (units \`ns\`, \`us\`, \`ms\`,
 \`s\`, \`m\`, \`h\`). The watchdog's durations may also be whole numbers of nanoseconds.
 
-What is wrong is reported in one go, each problem with its path, the value found and what is allowed:
+All problems are reported at once, each with its path, the value found and what is allowed:
 
 \`\`\`
 configuration error: config.json: 2 problems
@@ -108,19 +108,19 @@ configuration error: config.json: 2 problems
   httpPort: found 70000, allowed: a whole number from 1 to 65535
 \`\`\`
 
-- **Unknown keys** are warned about, with the nearest known key, and ignored. A key whose letters differ only in case
-  is used, and warned about. Under \`--validate\` both are errors.
+- **Unknown keys** cause a warning, with the nearest known key, and are ignored. A key that differs only in upper and lower case
+  is used, with a warning. Under \`--validate\` both are errors.
 - \`null\` means the same as leaving the key out, and so does \`""\` for \`logLevel\`, \`logFormat\`,
-  \`canaryFile\` and \`checkType\`, as templates produce it.
-- A file that every user may write is warned about. One that cannot be read within 5 s, such as on a mount that hangs, is
-  refused; so is anything that is no regular file, and JSON nested more than ${MAX_DEPTH} levels deep.
+  \`canaryFile\` and \`checkType\`, since templates produce it.
+- A file that every user may write to causes a warning. A file that cannot be read within 5 s, for example on a hung mount, is
+  refused; so is anything that is not a regular file, and JSON nested more than ${MAX_DEPTH} levels deep.
 - **Init container mode** looks only at what it uses: mounts, \`canaryFile\`, \`readTimeout\` and the log's settings. Other
-  values that would be refused are warned about and ignored.
+  invalid values cause a warning and are ignored.
 
-The check types are told apart in [checks.md](checks.md), the watchdog's modes in [watchdog.md](watchdog.md).
+The check types are explained in [checks.md](checks.md), the watchdog's modes in [watchdog.md](watchdog.md).
 
-The file is read again on SIGHUP and when its content has changed (looked at every 10 s, so a ConfigMap update is
-enough). A valid one takes effect at once: a mount that is checked as before keeps its state, any other starts as
+The file is read again on SIGHUP and when its content has changed (checked every 10 s, so a ConfigMap update is
+enough). A valid file takes effect at once: a mount that is checked as before keeps its state, any other starts as
 \`unknown\`. An invalid one is logged, shown by the metric \`mount_monitor_config_last_reload_successful\`, and changes
 nothing.
 
@@ -129,32 +129,32 @@ nothing.
 | flag | meaning |
 |---|---|
 | \`-c\`, \`--config PATH\` | the configuration file |
-| \`--http-port PORT\` | over the file's \`httpPort\` |
-| \`--log-level LEVEL\` | over the file's \`logLevel\` |
-| \`--log-format FORMAT\` | over the file's \`logFormat\` |
-| \`--init-container-mode\` | check every mount once, all in parallel; exit 0 if all passed, else 1 |
-| \`--check\` | check every mount once and print a table; exit 0 if all passed, else 1 |
+| \`--http-port PORT\` | overrides the file's \`httpPort\` |
+| \`--log-level LEVEL\` | overrides the file's \`logLevel\` |
+| \`--log-format FORMAT\` | overrides the file's \`logFormat\` |
+| \`--init-container-mode\` | check every mount once, all in parallel; exit 0 if all passed, otherwise 1 |
+| \`--check\` | check every mount once and print a table; exit 0 if all passed, otherwise 1 |
 | \`--json\` | with \`--check\`: print one JSON object |
-| \`--validate\` | check the configuration and exit: 0 if it is valid, else 1 |
+| \`--validate\` | check the configuration and exit: 0 if it is valid, otherwise 1 |
 | \`--version\` | print the version and exit |
 | \`-h\`, \`--help\` | print the flags and exit |
 
-\`--check\` is for people at a shell, and for what runs a command to learn whether something is healthy (an \`exec\` probe,
-Compose): it checks by itself, beside a monitor that runs or without one. Where one runs, asking its endpoints is cheaper.
+\`--check\` is for people at a shell, and for health checks that run a command (an \`exec\` probe, Compose): it does its own checks,
+whether a monitor is running or not. If one is, asking its endpoints is cheaper.
 
-Long flags also work with one dash, and take their value behind \`=\` or as the next argument. A bad flag exits 2, a bad
-configuration exits 1.
+Long flags also work with one dash, and take their value after \`=\` or as the next argument. With a bad flag the exit code is 2,
+with a bad configuration 1.
 
 ## Environment
 
-The watchdog reads \`POD_NAME\`, \`POD_NAMESPACE\` and what Kubernetes sets. These change the executable itself, because it holds the runtime Bun; set none of
-them, and keep others from setting them:
+The watchdog reads \`POD_NAME\`, \`POD_NAMESPACE\` and what Kubernetes sets. The variables below change the executable itself,
+because it contains the Bun runtime: do not set them, and keep others from setting them.
 
 | variable | effect |
 |---|---|
 | \`BUN_OPTIONS\` | its text is put before the command line, as flags of the runtime |
-| \`BUN_BE_BUN=1\` | the executable is the \`bun\` command, and no monitor |
-| \`BUN_INSPECT\` and its kin | a debugger is listened for |
+| \`BUN_BE_BUN=1\` | the executable becomes the \`bun\` command instead of the monitor |
+| \`BUN_INSPECT\` and similar ones | it listens for a debugger |
 
 Probes start without any of the monitor's variables.
 `;

@@ -62,15 +62,16 @@ const intro = `# Endpoints and metrics
 
 <!-- Generated from apps/mount-monitor/src/reference: npm run generate -w mount-monitor -->
 
-The monitor listens on \`httpPort\` (8080) of \`httpHost\` (all addresses). \`GET\` and \`HEAD\` are answered, other methods
-with 405, other paths with 404, a path with \`//\`, \`.\` or \`..\` with 301 and the clean one. What is no request gets 400, 408 (too
-slow), 431 (a head too large) or 505 (another HTTP), and its connection is closed. There is no authentication and nothing can be changed through the endpoints; limit who
-reaches them with the NetworkPolicy of [deploy/](../../apps/mount-monitor/deploy/README.md).
+The monitor listens on \`httpPort\` (8080) of \`httpHost\` (all addresses). It answers \`GET\` and \`HEAD\`; other methods get 405,
+other paths 404, and a path with \`//\`, \`.\` or \`..\` is redirected to the clean one with 301. Anything that is not a valid request
+gets 400, 408 (too slow), 431 (head too large) or 505 (another version of HTTP), and its connection is closed. There is no
+authentication, and nothing can be changed through the endpoints; the NetworkPolicy of
+[deploy/](../../apps/mount-monitor/deploy/README.md) limits who can reach them.
 
 ## Endpoints
 `;
 
-const bodies = `The first three answer with one shape:
+const bodies = `The answers of the first three have the same form:
 
 \`\`\`json
 {
@@ -90,20 +91,20 @@ const bodies = `The first three answer with one shape:
 }
 \`\`\`
 
-\`name\`, \`last_check\`, \`last_error\` and \`reason\` are left out where there is none. What states and reasons mean is in the
-[glossary](glossary.md). \`/healthz/status\` has for each mount also \`since\`, \`last_success\`, \`last_duration_ms\`,
-\`probe_hung\`, \`check_type\`, \`history\` (the last 60 checks: \`p\` passed, \`f\` failed, \`t\` out of time) and \`filesystem\`, and
-beside the mounts \`hung_probes\`, \`predecessor_probes\`, \`watchdog\`, \`version\`, \`started_at\` and \`check_interval_ms\`. \`/healthz/self\` has
-\`stalled_mounts\` in place of \`mounts\`.
+\`name\`, \`last_check\`, \`last_error\` and \`reason\` are left out if there is none. The [glossary](glossary.md) explains states and
+reasons. \`/healthz/status\` also has, for each mount, \`since\`, \`last_success\`, \`last_duration_ms\`, \`probe_hung\`, \`check_type\`,
+\`history\` (the last 60 checks: \`p\` passed, \`f\` failed, \`t\` timed out) and \`filesystem\`, and beside the mounts \`hung_probes\`,
+\`predecessor_probes\`, \`watchdog\`, \`version\`, \`started_at\` and \`check_interval_ms\`. \`/healthz/self\` has \`stalled_mounts\`
+instead of \`mounts\`.
 
 ## Metrics
 `;
 
-const afterMetrics = `\`name\` is empty for a mount that has none. Series of a mount go when the configuration drops the mount; counters
+const afterMetrics = `\`name\` is empty for a mount that has none. A mount's series disappear when the configuration drops it; counters
 start at 0 with each process. Alert rules are in \`apps/mount-monitor/deploy/alerts\`, and
 [what to do about each](../runbook.md); a dashboard for Grafana is \`apps/mount-monitor/deploy/dashboard.json\`.
 
-The histogram's buckets suit \`readTimeout\`: a check that is killed counts with the time until then, one that fails at
-once as \`hung\` counts in no bucket. \`mount_monitor_restarts_total\` has a series for each outcome from the start. A pod
-that was restarted is another pod: count restarts over time with \`sum without (pod, instance)\`.
+The histogram's buckets fit \`readTimeout\`: a check that is killed counts with the time until then; one that fails at
+once as \`hung\` is in no bucket. \`mount_monitor_restarts_total\` has a series for each outcome from the start. A restarted pod is a
+new pod: count restarts over time with \`sum without (pod, instance)\`.
 `;

@@ -9,7 +9,7 @@ const name = v.pipe(
 );
 
 const path = v.pipe(v.string(), v.minLength(1, 'a path'));
-const text = v.pipe(v.string(), v.minLength(1, 'a text that is not empty'));
+const text = v.pipe(v.string(), v.minLength(1, 'a string that is not empty'));
 
 const toolchain = v.union(
   [text, v.looseObject({ name: text })],
@@ -30,7 +30,7 @@ const listedFile = v.strictObject({
     v.pipe(
       text,
       v.description(
-        'The octal mode of files, such as "0640". Defaults to 0755 for executable ones, else 0644.',
+        'The octal mode of files, such as "0640". Defaults to 0755 for executable files, otherwise 0644.',
       ),
     ),
   ),
@@ -50,7 +50,7 @@ const image = v.strictObject({
     v.pipe(
       path,
       v.description(
-        'The Dockerfile, relative to this folder. It copies and describes. Defaults to Dockerfile.release where there is one, else a minimal one is generated.',
+        'The Dockerfile, relative to this folder. It may only copy and describe. Defaults to Dockerfile.release if there is one; otherwise a minimal one is generated.',
       ),
     ),
   ),
@@ -61,7 +61,7 @@ const image = v.strictObject({
         'a list such as ["ca-certificates", "LICENSE"]',
       ),
       v.description(
-        'What the image gets beside the executable: files and folders of the workspace, and the built-ins ca-certificates, tzdata, users (passwd and group with nonroot) and tmp.',
+        'What the image holds besides the executable: files and folders of the workspace, and the built-ins ca-certificates, tzdata, users (passwd and group with nonroot) and tmp.',
       ),
     ),
   ),
@@ -93,7 +93,7 @@ const image = v.strictObject({
       v.integer(),
       v.minValue(1),
       v.maxValue(19),
-      v.description('The level of zstd, from 1 (fast) to 19 (small); 3 where it is left out.'),
+      v.description('The zstd level, from 1 (fast) to 19 (small). Defaults to 3.'),
     ),
   ),
 });
@@ -116,7 +116,7 @@ export const configurationDefinition = v.strictObject({
     v.pipe(
       toolchain,
       v.description(
-        'What compiles the program: a toolchain’s name, or an object with the name and the toolchain’s options. Found from the files beside prebuilt.json where it is left out.',
+        'What compiles the program: a toolchain’s name, or an object with the name and the toolchain’s options. If it is left out, the files beside prebuilt.json decide.',
       ),
     ),
   ),
@@ -133,7 +133,7 @@ export const configurationDefinition = v.strictObject({
     v.pipe(
       v.array(text, 'a list of packages such as ["libgcc-s1"]'),
       v.description(
-        'Debian packages that the executables need libraries of, beside libc6: libgcc-s1, libstdc++6.',
+        'Debian packages whose libraries the executables need besides libc6, such as libgcc-s1 and libstdc++6.',
       ),
     ),
   ),
@@ -155,7 +155,7 @@ export const configurationDefinition = v.strictObject({
               'a list of argument lists such as [["version"]], or false',
             ),
             v.description(
-              'The arguments of each run of an executable, which has to end with 0. Defaults to [["--version"], ["--help"]]; false for a program that can’t be run so: then its structure alone is verified.',
+              'The arguments of each run of an executable; each run must exit with 0. Defaults to [["--version"], ["--help"]]; false for a program that can’t be run like this: then only its structure is verified.',
             ),
           ),
         ),
@@ -166,7 +166,7 @@ export const configurationDefinition = v.strictObject({
           ),
         ),
       }),
-      v.description('How executables are tried out.'),
+      v.description('How executables are tested.'),
     ),
   ),
   image: v.optional(

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { TARGETS } from './target-names.ts';
 
-const text = v.pipe(v.string(), v.minLength(1, 'a text that is not empty'));
+const text = v.pipe(v.string(), v.minLength(1, 'a string that is not empty'));
 
 /** The plugin's options in nx.json: defaults for every project of the workspace. */
 export const pluginOptionsDefinition = v.strictObject({
@@ -29,8 +29,8 @@ export const pluginOptionsDefinition = v.strictObject({
   ),
   inputs: v.optional(
     v.pipe(
-      v.array(v.union([v.string(), v.record(v.string(), v.unknown())], 'an input of Nx')),
-      v.description('Inputs of Nx that every inferred target has beside its own, such as {"env": "…"}.'),
+      v.array(v.union([v.string(), v.record(v.string(), v.unknown())], 'an Nx input')),
+      v.description('Nx inputs that every inferred target has besides its own, such as {"env": "…"}.'),
     ),
     [],
   ),

@@ -60,7 +60,7 @@ describe('prebuilt.json', () => {
     ],
     [{ image: { files: [{ path: 'x', mod: '1' }] } }, 'image.files.0.mod: unknown key; did you mean "mode"?'],
     [{ image: { files: [{ to: '/x' }] } }, 'image.files.0.path: expected'],
-    [{ image: { title: '' } }, 'image.title: expected a text that is not empty, found ""'],
+    [{ image: { title: '' } }, 'image.title: expected a string that is not empty, found ""'],
     [{ page: 'yes' }, 'page: expected true or false, found "yes"'],
     [
       { output: '/etc' },

@@ -116,7 +116,7 @@ export function inferTargets(
         ...(smoke !== undefined && { smoke: smoke === false ? [] : smoke.map((args) => [...args]) }),
         ...(printsVersion !== undefined && { printsVersion }),
       },
-      metadata: { description: 'Proves every executable, and runs it where that is possible.' },
+      metadata: { description: 'Verifies every executable, and runs it where that is possible.' },
     },
     'docker-release': image && {
       ...cached('docker-release'),
@@ -135,7 +135,7 @@ export function inferTargets(
     'docker-load': image && {
       dependsOn: [named('docker-release')],
       options: { image: programName(configuration, facts.name), inputPath: at('docker-release') },
-      metadata: { description: 'Puts the image into the local engine, for trying it out.' },
+      metadata: { description: 'Loads the image into the local engine, to try it out.' },
     },
     sbom: {
       ...cached('sbom'),

@@ -23,7 +23,7 @@ export function resolveToolchain(
 ): Read<ConfiguredToolchain> {
   const setting = given ?? detectToolchain(files);
   if (setting === undefined) {
-    const problem = `toolchain: expected a program beside prebuilt.json that tells what compiles it, found none; name it: {"toolchain": {"name": "bun", "entry": "src/server.ts"}} (${names.join(', ')})`;
+    const problem = `toolchain: expected a program beside prebuilt.json that shows what compiles it, found none; name the toolchain: {"toolchain": {"name": "bun", "entry": "src/server.ts"}} (${names.join(', ')})`;
     return { ok: false, problems: [problem] };
   }
   const { name, ...options } = typeof setting === 'string' ? { name: setting } : setting;

@@ -235,6 +235,12 @@ describe('readDockerfile', () => {
       /:2: COPY: expected a here-document's name/,
     ],
     [
+      'a here-document whose name is a folder',
+      'FROM scratch\nCOPY <<.. /a/\nx\n..\n',
+      'DOCKERFILE_SYNTAX',
+      /:2: COPY: expected a here-document's name/,
+    ],
+    [
       'a here-document with a number',
       'FROM scratch\nCOPY 3<<EOF /a\nEOF\n',
       'DOCKERFILE_SYNTAX',

@@ -108,7 +108,7 @@ function baseOf(image: string, globals: readonly Pair[], escapeCharacter: string
         if (!/^(TARGET|BUILD)[A-Z]+$/.test(name) || values.has(name)) return values.get(name);
         throw new Refusal(`${name} in the name of the image is not supported`, {
           refused: true,
-          hint: 'Name an image that has all platforms: the one of each is taken.',
+          hint: 'Name an image that has all platforms: each one starts from its own.',
         });
       },
       escapeCharacter,
@@ -310,7 +310,7 @@ function jsonList(text: string): readonly string[] | undefined {
     list = undefined;
   }
   const isList = Array.isArray(list) && list.every((item) => typeof item === 'string');
-  if (!isList) throw new Refusal(`expected a JSON list of texts, found ${text.slice(0, 120)}`);
+  if (!isList) throw new Refusal(`expected a JSON list of strings, found ${text.slice(0, 120)}`);
   for (const item of list as readonly string[]) {
     if (/\p{Cc}|\p{Cs}/u.test(item))
       throw new Refusal(`control characters are not supported, found ${JSON.stringify(item)}`);
@@ -327,9 +327,9 @@ interface Flags {
 
 /** Why a flag of the reference is not among those that can be used, and what to write instead. */
 const REFUSED_FLAGS: Readonly<Record<string, string>> = {
-  from: 'What other stages or images have is not in the build context: name the file in "image.files" of prebuilt.json, and copy it from there.',
+  from: 'Files of other stages or images are not in the build context: name the file in "image.files" of prebuilt.json, and copy it from there.',
   checksum:
-    'Only what the workspace and prebuilt.lock.json hold goes into an image: download the file before, and name it in "image.files" of prebuilt.json.',
+    'Only what the workspace and prebuilt.lock.json hold goes into an image: download the file beforehand, and name it in "image.files" of prebuilt.json.',
   'keep-git-dir':
     'Only what the workspace holds goes into an image: name its files in "image.files" of prebuilt.json.',
   unpack: 'ADD unpacks tar archives, COPY does not: choose between them.',

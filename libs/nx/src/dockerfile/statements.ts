@@ -191,7 +191,8 @@ function readDocuments(
     if (quoted === undefined) continue;
     const [, double, single, plain] = DOCUMENT_NAME.exec(quoted) ?? [];
     const bare = double ?? single ?? plain;
-    if (bare === undefined) {
+    // A file of that name would be a folder.
+    if (bare === undefined || bare === '.' || bare === '..') {
       throw new DockerfileError(
         'DOCKERFILE_SYNTAX',
         where,

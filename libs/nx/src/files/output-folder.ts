@@ -2,6 +2,7 @@ import { existsSync, rmSync } from 'node:fs';
 import { chmod, lstat, mkdir, mkdtemp, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { PrebuiltError } from '../errors.ts';
+import { isRunning } from '../process/host.ts';
 import { withInterrupt } from '../process/interrupt.ts';
 
 /**
@@ -114,7 +115,7 @@ async function removeAbandoned(target: string): Promise<void> {
   for (const name of await readdir(dirname(target))) {
     if (!name.startsWith(prefix)) continue;
     const pid = /^(\d+)-[A-Za-z0-9]+(-former)?$/.exec(name.slice(prefix.length))?.[1];
-    if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
+    if (pid === undefined || isRunning(Number(pid))) continue;
     const former = name.endsWith('-former') && !existsSync(target);
     if (former) await rename(join(dirname(target), name), target);
     else await rm(join(dirname(target), name), { recursive: true, force: true });

@@ -338,7 +338,7 @@ function hintOf(error: RequestError): { readonly hint?: string } {
   }
   if (error.status === 401) return { hint: 'GITHUB_TOKEN is not accepted: it may have expired.' };
   if (error.status === 403 || error.status === 404) {
-    return { hint: 'GITHUB_TOKEN needs "contents: write" of this repository.' };
+    return { hint: 'GITHUB_TOKEN needs "contents: write" for this repository.' };
   }
   return { hint: 'Run it again: what is already there is kept.' };
 }

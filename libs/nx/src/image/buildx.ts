@@ -2,6 +2,7 @@ import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   BLOBS_FOLDER,
+  cleanText,
   type Descriptor,
   digestHex,
   type ExpectedImage,
@@ -51,7 +52,7 @@ export async function runBuildx(
   const result = await child;
   if (!result.failed) return;
   signal.throwIfAborted();
-  throw new PrebuiltError('BUILDER', `docker buildx build: ${last || result.shortMessage}`, {
+  throw new PrebuiltError('BUILDER', `docker buildx build: ${cleanText(last || result.shortMessage || '')}`, {
     hint: /no space left/i.test(last)
       ? 'The disk is full: free some space (docker buildx prune) and run it again.'
       : 'Its output is above. --builder=daemonless needs no engine.',

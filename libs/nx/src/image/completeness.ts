@@ -97,7 +97,7 @@ function checkUser({ platform }: PlatformArtifact, { config }: ExpectedImage, fi
     if (lists) {
       throw incomplete(
         platform,
-        `USER ${config.user}: expected ${name} in ${list} of ${reference?.name}, found no line of it`,
+        `USER ${config.user}: expected ${name} in ${list} of ${reference?.name}, found no line for it`,
         {
           hint: 'Use a name that the base has, or numbers, such as USER 65532:65532.',
         },

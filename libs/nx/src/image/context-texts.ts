@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { open, readFile } from 'node:fs/promises';
+import { lstat, open, readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Manifest } from '../artifacts/manifest.ts';
 import { type ContextFile, contextOf } from './context.ts';
@@ -44,7 +44,9 @@ export async function readContextTexts(
   );
   const adds = dockerfile !== undefined && /^\s*ADD\s/im.test(Buffer.from(dockerfile).toString('latin1'));
   for (const file of files.values()) {
-    if (['passwd', 'group'].includes(basename(file.path)) && file.size <= MAX_LIST_BYTES) {
+    const isList = ['passwd', 'group'].includes(basename(file.path)) && file.size <= MAX_LIST_BYTES;
+    if (!(isList || adds) || !(await isThere(file))) continue;
+    if (isList) {
       const content = await unlessGone(readFile(file.source));
       if (content !== undefined && sha256Of(content) === file.sha256) {
         lists.set(file.sha256, content.toString('utf8'));
@@ -53,6 +55,12 @@ export async function readContextTexts(
     if (adds && (await isArchive(file))) archives.add(file.sha256);
   }
   return { lists, archives };
+}
+
+// What is no file, such as a pipe, might never end.
+async function isThere({ source, size }: ContextFile): Promise<boolean> {
+  const found = await unlessGone(lstat(source));
+  return found?.isFile() === true && found.size === size;
 }
 
 // A compressed file that holds no archive would be copied; nobody needs ADD for that.

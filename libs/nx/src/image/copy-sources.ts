@@ -75,7 +75,7 @@ export function findParented(context: ContextFolder, name: string): readonly Par
   const above = pivot < 0 ? '' : start.slice(0, pivot);
   if (hasWildcards(above)) throw new CopyProblem(`${name}: wildcards before "/./" are not supported`);
   if (name.includes('**')) {
-    throw new CopyProblem(`${name}: "**" is not supported`, 'Name the folder: all that is in it is copied.');
+    throw new CopyProblem(`${name}: "**" is not supported`, 'Name the folder: everything in it is copied.');
   }
   return findSources(context, name).map(({ path, node }) => {
     const clean = posix.normalize(path).replace(/^\/+|\/+$/g, '');
@@ -157,8 +157,8 @@ function refuseElsewhere(name: string): void {
   }
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(name) || /^git@/.test(name)) {
     throw new CopyProblem(
-      `${name}: is no file of the build context`,
-      'Only what the workspace and prebuilt.lock.json hold goes into an image: download it before, name it in "image.files" of prebuilt.json, and copy it from files/.',
+      `${name}: is not a file of the build context`,
+      'Only what the workspace and prebuilt.lock.json hold goes into an image: download it beforehand, name it in "image.files" of prebuilt.json, and copy it from files/.',
     );
   }
 }

@@ -1,4 +1,4 @@
-import { compareBytes } from '@prebuilt/oci';
+import { cleanText, compareBytes } from '@prebuilt/oci';
 import type { ContextFile, ContextFolder, ContextNode } from './context.ts';
 import type { ModeChange } from './file-mode.ts';
 
@@ -62,9 +62,13 @@ export interface CopyOptions {
   readonly mode: ModeChange | undefined;
 }
 
-/** A file can't be put where a folder is, or the other way round. */
+/** A file can't be put where a folder is, or the other way round. The message may name paths of a base and be printed. */
 export class PathConflict extends Error {
   override readonly name = 'PathConflict';
+
+  constructor(message: string) {
+    super(cleanText(message));
+  }
 }
 
 const ROOT: Owner = { uid: 0, gid: 0 };
@@ -144,12 +148,14 @@ export class FileTree {
       const folder = this.#folderAt(this.#resolve(given), ROOT);
       // A folder that a layer changes without naming it gets the time at which it is unpacked.
       folder.mtime = undefined;
+      if (name === OPAQUE) {
+        removeOthers(folder, own);
+        continue;
+      }
       if (name.startsWith(WHITEOUT)) {
-        const gone = name === OPAQUE ? [...folder.children.keys()] : [name.slice(WHITEOUT.length)];
-        for (const each of gone) {
-          const node = folder.children.get(each);
-          if (node !== undefined && !own.has(node)) folder.children.delete(each);
-        }
+        const gone = name.slice(WHITEOUT.length);
+        const node = folder.children.get(gone);
+        if (node !== undefined && !own.has(node)) folder.children.delete(gone);
         continue;
       }
       const existing = folder.children.get(name);
@@ -276,6 +282,14 @@ export class FileTree {
       else target.children.set(name, folder);
       this.#copyFolder(child, folder, childPath, options);
     }
+  }
+}
+
+// As unpackers do it, also in folders that the layer names as well: they have what the layers below have in them.
+function removeOthers(folder: TreeFolder, own: ReadonlySet<TreeNode>): void {
+  for (const [name, node] of folder.children) {
+    if (!own.has(node)) folder.children.delete(name);
+    else if (node.kind === 'folder') removeOthers(node, own);
   }
 }
 

@@ -62,7 +62,7 @@ function lineOf(list: string | undefined, name: string, subject: string, path: s
   if (line !== undefined) return line;
   const names = lines.flatMap(([first]) => (first === undefined || first === '' ? [] : [first]));
   throw new OwnerError(
-    `${subject}: expected a line of it in ${path}, found ${names.slice(0, 20).join(', ') || 'no line'}`,
+    `${subject}: expected a line for it in ${path}, found ${names.slice(0, 20).join(', ') || 'no line'}`,
     'BuildKit would give the files to root. Use numbers, or one of the names in the list.',
   );
 }

@@ -280,6 +280,10 @@ describe('the configuration of an image', () => {
     });
   });
 
+  it.each(['SIGTERM', 'quit', '9', '64', 'SIGRTMIN+3', 'RTMAX-14'])('has the signal %s', (signal) => {
+    expect(plan([`STOPSIGNAL ${signal}`, 'COPY app /']).config.stopSignal).toBe(signal);
+  });
+
   it('edits PATH in place', () => {
     const { config } = plan(['ENV A=1', 'ENV PATH=/x:$PATH', 'COPY app /']);
     expect(config.env).toEqual([
@@ -320,7 +324,7 @@ describe('planImage', () => {
     [
       'another platform',
       'FROM --platform=linux/arm64 scratch\nCOPY app /\n',
-      ':1: FROM: --platform=linux/arm64: expected the platform that the image is of, linux/arm/v7',
+      ':1: FROM: --platform=linux/arm64: expected the platform of the image, linux/arm/v7',
     ],
     [
       "the builder's platform",
@@ -355,18 +359,24 @@ describe('planImage', () => {
       ':2: ARG: B: uses A of the same ARG',
     ],
     ['an ENV with an odd name', ['ENV A-B=1', 'COPY app /'], ':2: ENV: expected a name of letters'],
+    [
+      'a signal that there is not',
+      ['STOPSIGNAL SIGSTOPP', 'COPY app /'],
+      ':2: STOPSIGNAL: expected a signal such as SIGTERM or 15, found "SIGSTOPP"',
+    ],
+    ['a number that is no signal', ['STOPSIGNAL 65', 'COPY app /'], ':2: STOPSIGNAL: expected a signal'],
     ['a destination that ends in ..', ['COPY app /a/..'], ':2: COPY: /a/..: ends in ".."'],
     ['an archive that ADD would unpack', ['ADD d/x /a'], ':2: ADD: d/x: ADD would unpack this archive'],
     [
       'an address',
       ['ADD https://example.com/x /a'],
-      ':2: ADD: https://example.com/x: is no file of the build',
+      ':2: ADD: https://example.com/x: is not a file of the build',
     ],
-    ['a repository', ['ADD git@example.com:x/y.git /a'], ':2: ADD: git@example.com:x/y.git: is no file'],
+    ['a repository', ['ADD git@example.com:x/y.git /a'], ':2: ADD: git@example.com:x/y.git: is not a file'],
     [
       'a user that is not in the list',
       ['COPY d/sub/passwd /etc/', 'COPY --chown=bob app /'],
-      ':3: COPY: --chown: bob: expected a line of it in /etc/passwd, found root, app',
+      ':3: COPY: --chown: bob: expected a line for it in /etc/passwd, found root, app',
     ],
     [
       'a list of users that was not read',

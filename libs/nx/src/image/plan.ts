@@ -18,6 +18,7 @@ import type {
   InstructionBody,
   Pair,
 } from '../dockerfile/instructions.ts';
+import { isSignal } from '../dockerfile/signal.ts';
 import type { HereDocument } from '../dockerfile/statements.ts';
 import { expandDocument, expandWord, variablesIn, WordError } from '../dockerfile/words.ts';
 import type { BaseImage, StoredLayer } from './base/base-image.ts';
@@ -217,7 +218,7 @@ class PlannedImage {
     const named = this.#expandGlobal(platform);
     if (named === wanted) return;
     throw new BaseProblem(
-      `--platform=${platform}: expected the platform that the image is of, ${wanted}, found ${JSON.stringify(named)}`,
+      `--platform=${platform}: expected the platform of the image, ${wanted}, found ${JSON.stringify(named)}`,
       'Nothing runs while the image is built, so there is no other platform: remove the flag, or write --platform=$TARGETPLATFORM.',
     );
   }
@@ -244,7 +245,7 @@ class PlannedImage {
         this.#volume(instruction.words);
         break;
       case 'STOPSIGNAL':
-        this.#stopSignal = this.#expandPlain(instruction.word);
+        this.#stopSignal = signalOf(this.#expandPlain(instruction.word));
         this.#describe(`STOPSIGNAL ${this.#stopSignal}`);
         break;
       case 'USER':
@@ -444,7 +445,7 @@ class PlannedImage {
     if (found.length > names.length && !destination.endsWith('/') && !parents) {
       throw new CopyProblem(
         `${given}: expected a folder, with a "/" at its end, for the ${found.length} files that the pattern matches`,
-        'BuildKit would write them over each other.',
+        'BuildKit would overwrite one with the other.',
       );
     }
     const isExcluded = parseExclusions(exclude.map((pattern) => this.#expandPlain(pattern)));
@@ -493,7 +494,7 @@ class PlannedImage {
     return ownerOf(text, what, () => {
       if (link) {
         throw new OwnerError(
-          `${what}=${text}: names can't be looked up with --link, which knows no files of the image`,
+          `${what}=${text}: names can't be looked up with --link, which sees no files of the image`,
           'Use numbers, or leave --link out.',
         );
       }
@@ -624,6 +625,11 @@ function destinationOf(given: string, workingDir: string): string {
   }
   const absolute = posix.resolve('/', workingDir, given);
   return absolute !== '/' && (given === '.' || given.endsWith('/')) ? `${absolute}/` : absolute;
+}
+
+function signalOf(text: string): string {
+  if (isSignal(text)) return text;
+  throw new WordError(`expected a signal such as SIGTERM or 15, found ${JSON.stringify(text)}`);
 }
 
 function portsOf(text: string): readonly string[] {

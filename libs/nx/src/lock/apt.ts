@@ -75,7 +75,7 @@ export async function openApt(
       'SYSROOT',
       `${file} for ${architecture}: ${result.stderr || result.shortMessage}`,
       {
-        hint: `Is the network there, and do the machine's apt sources carry ${architecture}? ${SOURCES_VARIABLE}=FILE names other sources.`,
+        hint: `Is the network up, and do the machine's apt sources carry ${architecture}? ${SOURCES_VARIABLE}=FILE names other sources.`,
       },
     );
   };
@@ -103,7 +103,7 @@ export async function openApt(
 
 /** The error of a machine without apt, with what to do there. */
 export function withoutApt(): PrebuiltError {
-  return new PrebuiltError('SYSROOT', 'apt-get: not found, and only apt can tell which packages there are', {
+  return new PrebuiltError('SYSROOT', 'apt-get: not found, and only apt knows which packages there are', {
     hint:
       'Write the lock on a Debian or Ubuntu machine (a container will do) and commit it: what it names is then ' +
       "fetched on any machine that has dpkg-deb. Or give a folder with the platform's libraries: --sysroot=FOLDER.",

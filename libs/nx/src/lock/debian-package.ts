@@ -142,7 +142,7 @@ export function fetchArchives(
     }
     throw new PrebuiltError(
       'SYSROOT_UNAVAILABLE',
-      `${archive.name} ${archive.version} for ${archive.architecture}: no mirror gives it:\n${reasons.map((reason) => `  ${reason}`).join('\n')}`,
+      `${archive.name} ${archive.version} for ${archive.architecture}: no mirror has it:\n${reasons.map((reason) => `  ${reason}`).join('\n')}`,
       {
         hint: `It is fetched once and then kept. Build once while a mirror can be reached, or move the lock to newer packages: ${LOCK_COMMAND} --refresh`,
       },

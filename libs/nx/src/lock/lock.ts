@@ -158,7 +158,7 @@ export async function readLock(workspaceRoot: string): Promise<Lock> {
 
 /** The error of a lock that lacks `what`, with the command that adds it. */
 export function lacking(what: string, options = ''): PrebuiltError {
-  return new PrebuiltError('LOCKFILE', `${LOCK_FILE}: expected ${what}, found no line of it`, {
+  return new PrebuiltError('LOCKFILE', `${LOCK_FILE}: expected ${what}, found no line for it`, {
     hint: `Add it: ${LOCK_COMMAND}${options === '' ? '' : ` ${options}`}`,
   });
 }

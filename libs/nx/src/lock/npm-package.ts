@@ -80,7 +80,7 @@ export async function describePackage(
     throw new PrebuiltError(
       'RUNTIME_UNAVAILABLE',
       `${name} ${version}: can't be found in the npm registry: ${(cause as Error).message}`,
-      { hint: 'Is the registry there, and is there such a version for every platform?', cause },
+      { hint: 'Can the registry be reached, and does it have this version for every platform?', cause },
     );
   }
 }

@@ -1,10 +1,11 @@
+import { spawnSync } from 'node:child_process';
 import { expect, it } from 'vitest';
 import { parsePlatform } from '../artifacts/platform.ts';
 import { reportFailures } from '../executors/failures.ts';
 import { readExecutionFacts } from '../executors/verify/facts.ts';
 import { EMPTY_LOCK } from '../lock/lock.ts';
 import { BUN_PACKAGES, bunPackagesFor } from '../toolchains/bun.ts';
-import { type Host, nativePlatform } from './host.ts';
+import { type Host, isRunning, nativePlatform } from './host.ts';
 
 const MACS: readonly Host[] = [
   { os: 'darwin', arch: 'arm64' },
@@ -44,4 +45,9 @@ it('says on Windows what to do, before any work', async () => {
   }
   expect(worked).toBe(false);
   expect(said.join('\n')).toMatch(/^error HOST: this machine: expected Linux or macOS, found Windows\n.*WSL/);
+});
+
+it('knows without /proc, which a Mac does not have, which processes are running', () => {
+  const { pid } = spawnSync('true');
+  expect([process.pid, process.ppid, 1, pid].map(isRunning)).toEqual([true, true, true, false]);
 });

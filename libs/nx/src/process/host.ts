@@ -29,3 +29,13 @@ export function requireUnix({ os }: Host): void {
     hint: 'Run it in WSL, with the workspace inside it: https://learn.microsoft.com/windows/wsl/install',
   });
 }
+
+/** Whether there is a process of this number, of whatever user. */
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

@@ -5,7 +5,7 @@ import { PrebuiltError } from '../errors.ts';
 export const MIRRORS_VARIABLE = 'REGISTRY_MIRRORS';
 
 /**
- * Where a repository may be read from before its own registry, in order. `text` is what `REGISTRY_MIRRORS` holds, parted
+ * Where a repository may be read from before its own registry, in order. `text` is what `REGISTRY_MIRRORS` holds, separated
  * by commas: `mirror.example` or `mirror.example/path` for Docker Hub, as Docker's `registry-mirrors` has it, and
  * `quay.io=mirror.example/quay` for another registry. Throws `INVALID_OPTIONS`.
  * https://docs.docker.com/docker-hub/image-library/mirror/
@@ -34,6 +34,6 @@ function parseEntry(entry: string): { readonly of: string; readonly place: strin
   throw new PrebuiltError(
     'INVALID_OPTIONS',
     `${MIRRORS_VARIABLE}: expected a host with an optional path, as in mirror.example/hub or quay.io=mirror.example, found ${JSON.stringify(entry.slice(0, 200))}`,
-    { hint: 'Mirrors are spoken to by HTTPS; by HTTP on this machine only.' },
+    { hint: 'Mirrors are read over HTTPS, and over HTTP only on this machine.' },
   );
 }

@@ -71,7 +71,7 @@ async function findRuntime(
     'SYSROOT',
     `${platform}: ${sysroot.label} can't run the executable: ${problems.map((problem) => problem.message).join('; ')}`,
     {
-      hint: `Name the package that holds what is missing as sysrootPackages (libgcc_s.so.1 is in libgcc-s1), then: ${LOCK_COMMAND}`,
+      hint: `Add the package that holds what is missing to sysrootPackages (libgcc_s.so.1 is in libgcc-s1), then: ${LOCK_COMMAND}`,
     },
   );
 }

@@ -91,7 +91,7 @@ async function openFolder(folder: string, platform: Platform): Promise<Sysroot> 
   const root = folderOf(folder, platform);
   if (!existsSync(root)) {
     throw new PrebuiltError('SYSROOT', `${platform}: expected the C library's folder ${root}, found none`, {
-      hint: 'The folder given as sysroot holds one folder for each platform. Without one, the packages of prebuilt.lock.json are taken.',
+      hint: 'The folder given as sysroot holds one folder for each platform. Without one, the packages of prebuilt.lock.json are used.',
     });
   }
   const ownerOf = await readPackages(root);

@@ -40,7 +40,7 @@ const options = v.strictObject({
   executables: v.optional(
     v.pipe(
       v.record(executableName, word),
-      v.description('The executables that the program has beside its own: for each name its binary'),
+      v.description('Further executables of the program: for each name its binary'),
     ),
     {},
   ),
@@ -48,10 +48,10 @@ const options = v.strictObject({
     v.pipe(
       v.union([
         v.literal(false),
-        v.pipe(v.string(), v.regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'a variable of the environment')),
+        v.pipe(v.string(), v.regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'an environment variable')),
       ]),
       v.description(
-        'The variable of the environment that holds the version while it is compiled, for env!(…) and option_env!(…); false for none. Defaults to RELEASE_VERSION',
+        'The environment variable that holds the version while it is compiled, for env!(…) and option_env!(…); false for none. Defaults to RELEASE_VERSION',
       ),
     ),
     DEFAULT_VARIABLE,
@@ -75,7 +75,7 @@ const options = v.strictObject({
     v.pipe(
       v.record(v.string(), text),
       v.description(
-        'The linker for a platform, such as {"linux/arm64": "aarch64-linux-gnu-gcc"}. Defaults to the names that Debian’s have',
+        'The linker for a platform, such as {"linux/arm64": "aarch64-linux-gnu-gcc"}. Defaults to the names of Debian’s packages',
       ),
     ),
     {},
@@ -306,7 +306,7 @@ async function checkVersion(
     throw new PrebuiltError(
       'TOOLCHAIN',
       `cargo: expected a source that reads ${configured.version}, found none`,
-      { hint: `Read it: env!(${JSON.stringify(configured.version)}), or say {"version": false}.` },
+      { hint: `Read it: env!(${JSON.stringify(configured.version)}), or set {"version": false}.` },
     );
   }
   progress(`cargo: no source reads ${configured.version}: the executable does not know its version`);

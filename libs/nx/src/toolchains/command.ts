@@ -50,7 +50,7 @@ const options = v.strictObject({
     v.pipe(
       v.record(v.string(), argument),
       v.description(
-        'What its environment holds beside PATH, HOME, TMPDIR and SOURCE_DATE_EPOCH, with the same placeholders',
+        'What its environment holds besides PATH, HOME, TMPDIR and SOURCE_DATE_EPOCH, with the same placeholders',
       ),
     ),
     {},
@@ -58,9 +58,7 @@ const options = v.strictObject({
   executables: v.optional(
     v.pipe(
       v.array(executableName),
-      v.description(
-        'The names of the executables that the program has beside its own, each written to {output:NAME}',
-      ),
+      v.description('The names of further executables of the program, each written to {output:NAME}'),
     ),
     [],
   ),
@@ -73,7 +71,7 @@ const options = v.strictObject({
   dependsOn: v.optional(
     v.pipe(
       v.array(v.pipe(v.string(), v.minLength(1))),
-      v.description("The targets that come before it, as Nx's dependsOn names them"),
+      v.description("The targets that run before it, as Nx's dependsOn names them"),
     ),
     [],
   ),
@@ -82,7 +80,7 @@ const options = v.strictObject({
       v.array(v.string()),
       v.minLength(1),
       v.description(
-        'A command whose first line tells the tool’s version, such as ["zig", "version"]. It stands in the manifest and in the cache key',
+        'A command whose first line is the tool’s version, such as ["zig", "version"]. It becomes part of the manifest and the cache key',
       ),
     ),
   ),

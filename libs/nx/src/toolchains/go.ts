@@ -23,7 +23,9 @@ const options = v.strictObject({
   folder: v.optional(
     v.pipe(
       text,
-      v.description('Where Go runs: a folder that a go.mod holds for. Defaults to the project’s own'),
+      v.description(
+        'The folder that Go runs in; its go.mod may be in a folder above. Defaults to the project’s own',
+      ),
     ),
     '.',
   ),
@@ -38,7 +40,7 @@ const options = v.strictObject({
   executables: v.optional(
     v.pipe(
       v.record(executableName, text),
-      v.description('The executables that the program has beside its own: for each name its main package'),
+      v.description('Further executables of the program: for each name its main package'),
     ),
     {},
   ),
@@ -77,7 +79,7 @@ const options = v.strictObject({
     v.pipe(
       v.record(v.string(), text),
       v.description(
-        'With cgo, the C compiler for each platform, such as {"linux/arm64": "aarch64-linux-gnu-gcc"}. Defaults to the names that Debian’s have',
+        'With cgo, the C compiler for each platform, such as {"linux/arm64": "aarch64-linux-gnu-gcc"}. Defaults to the names of Debian’s packages',
       ),
     ),
     {},

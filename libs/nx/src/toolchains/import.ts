@@ -44,9 +44,7 @@ const options = v.strictObject({
   executables: v.optional(
     v.pipe(
       v.record(executableName, filesOfPlatforms),
-      v.description(
-        'The executables that the program has beside its own: for each name its files, as in "files"',
-      ),
+      v.description('Further executables of the program: for each name its files, as in "files"'),
     ),
     {},
   ),
@@ -62,7 +60,7 @@ const options = v.strictObject({
       v.string(),
       v.minLength(1),
       v.maxLength(200),
-      v.description('What made them, as the manifest is to name it'),
+      v.description('What made them, as the manifest shall name it'),
     ),
     'unknown',
   ),

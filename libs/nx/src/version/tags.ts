@@ -70,7 +70,7 @@ export function planTags(facts: TagFacts, options: TagOptions): readonly Planned
       throw new PrebuiltError(
         'INVALID_TAG',
         `tags: expected at most ${MAX_TAG_LENGTH} characters, found ${tag.length}: ${tag}`,
-        { hint: 'Take a shorter prerelease, or spell the tag without "v".' },
+        { hint: 'Use a shorter prerelease, or spell the tag without "v".' },
       );
     }
     return { tag, kind: 'exact', move: true, reason: 'the exact version' };

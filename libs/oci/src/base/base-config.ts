@@ -90,7 +90,7 @@ export function parseBaseConfig(bytes: Uint8Array, source: string): BaseConfig {
   try {
     data = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (cause) {
-    throw new OciError('REGISTRY_RESPONSE', `${source}: configuration: expected JSON, found another text`, {
+    throw new OciError('REGISTRY_RESPONSE', `${source}: configuration: expected JSON, found something else`, {
       cause,
     });
   }

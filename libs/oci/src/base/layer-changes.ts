@@ -56,6 +56,8 @@ const TYPES: Readonly<Record<string, ChangeType>> = {
 const OUTPUT_CHUNK = 256 * 1024;
 /** What stands before an entry: PAX records, or a name of GNU tar. */
 const MAX_EXTENSION_BYTES = 1024 * 1024;
+/** Linux knows no longer one; what follows a path takes time in proportion to the square of its length. */
+const MAX_PATH = 4096;
 
 /**
  * Reads what a layer of a base changes, in its order, as common unpackers take it: other people's tools write other forms
@@ -93,6 +95,7 @@ async function* readChanges(reader: BlockReader, options: ChangesOptions): Async
     checkSum(block);
     const flag = block.toString('latin1', 156, 157);
     const size = numberOf(own, 'size') ?? number(block, 124, 12);
+    if (!Number.isSafeInteger(size) || size < 0) throw invalid(`entry of ${size} bytes`);
     if ('xgLK'.includes(flag)) {
       const text = await takeText(reader, size);
       if (flag === 'L') own.set('path', untilNul(text));
@@ -224,6 +227,7 @@ function fullName(block: Buffer): string {
 }
 
 function innerPath(name: string): string {
+  checkLength(name);
   const parts = name.split('/').filter((part) => part !== '' && part !== '.');
   if (parts.includes('..') || name.includes('\0'))
     throw invalid(`${JSON.stringify(name)}: leaves the image's root`);
@@ -231,7 +235,13 @@ function innerPath(name: string): string {
 }
 
 function targetOf(type: ChangeType, target: string): string {
+  checkLength(target);
   return type === 'link' ? innerPath(target) : target;
+}
+
+function checkLength(path: string): void {
+  if (path.length > MAX_PATH)
+    throw invalid(`${JSON.stringify(path.slice(0, 80))}: expected a path of at most ${MAX_PATH} characters`);
 }
 
 function numberOf(records: ReadonlyMap<string, string>, key: string): number | undefined {

@@ -32,7 +32,10 @@ export class EntryOrder {
   #checkLink({ path, target = '', mode, uid, gid, mtime }: EntryMetadata): void {
     const file = this.#seen.get(target);
     if (file?.type !== 'file') {
-      throw invalid(path, `a hard link to ${JSON.stringify(target)}, which is no earlier file of the layer`);
+      throw invalid(
+        path,
+        `a hard link to ${JSON.stringify(target)}, which is not an earlier file of the layer`,
+      );
     }
     if (file.mode !== mode || file.uid !== uid || file.gid !== gid || file.mtime !== mtime) {
       throw invalid(path, `a hard link with another mode, owner or time than ${JSON.stringify(target)}`);

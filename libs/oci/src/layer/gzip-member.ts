@@ -60,7 +60,7 @@ class CompressedMember {
 }
 
 function checkHeader(header: Buffer): void {
-  if (header.readUInt16BE(0) !== 0x1f8b || header[2] !== 8) throw invalid('no header of gzip');
+  if (header.readUInt16BE(0) !== 0x1f8b || header[2] !== 8) throw invalid('no gzip header');
   if (header[3] !== 0) {
     throw invalid(`a header with the flags 0x${header[3]?.toString(16)} (a name, comment or extra field)`);
   }

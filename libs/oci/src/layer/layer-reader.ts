@@ -29,7 +29,7 @@ export interface ReadLayerOptions {
  * Reads the entries of a layer, in order, hashing the content of files as it passes: nothing is written, and no more
  * than a few chunks are held; of those of the source, none once the next is asked for. It reads what BuildKit and
  * `writeLayer` write, and what every unpacker reads alike, and nothing else. Throws `INVALID_LAYER` that names what was
- * found: damaged or truncated data, more than one compressed stream, anything behind the end of the tar, and what
+ * found: damaged or truncated data, more than one compressed stream, anything after the end of the tar, and what
  * `decodeHeader`, `decodePaxRecords`, `entryOf`, `checkForm` and `EntryOrder` refuse; `LAYER_LIMIT` for more than
  * allowed; `DIGEST_MISMATCH` where the tar is another than `diffId` names.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md
@@ -91,9 +91,9 @@ async function hashContent(reader: BlockReader, size: number): Promise<string> {
 /** Two blocks of zeros end an archive; some readers go on behind them, or behind one. */
 async function checkEnd(reader: BlockReader): Promise<void> {
   if (!isZero(await takeBlocks(reader, BLOCK)))
-    throw invalid('one block of zeros with more behind it, expected two');
+    throw invalid('one block of zeros with more after it, expected two');
   if ((await reader.take(1)) !== undefined)
-    throw invalid('bytes behind the end of the archive, expected none');
+    throw invalid('bytes after the end of the archive, expected none');
 }
 
 function isZero(block: Buffer): boolean {

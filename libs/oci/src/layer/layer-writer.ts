@@ -27,7 +27,7 @@ export interface WrittenLayer {
 /** What decides the bytes of a layer besides its entries. */
 export interface LayerOptions {
   readonly compression: Compression;
-  /** Of zstd, from 1 to 19; 3 where it is left out. */
+  /** Of zstd, from 1 to 19. Defaults to 3. */
   readonly compressionLevel?: number | undefined;
   /** Told the number of tar bytes packed, whenever some were. */
   readonly onBytes?: ((bytes: number) => void) | undefined;

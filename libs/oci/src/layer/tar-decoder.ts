@@ -30,7 +30,7 @@ const TYPES: Readonly<Record<string, EntryType>> = {
   '5': 'directory',
 };
 const REFUSED_TYPES: Readonly<Record<string, string>> = {
-  '\0': 'a file of the format before POSIX',
+  '\0': 'a file in the format before POSIX',
   '3': 'a character device',
   '4': 'a block device',
   '6': 'a FIFO',

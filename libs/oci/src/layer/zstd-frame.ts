@@ -103,7 +103,7 @@ class FrameWalk {
         this.isSkippable = (seen.readUInt32LE(0) & 0xfffffff0) >>> 0 === 0x184d2a50;
         if (this.isSkippable && this.#skips) return ['skippable size', 4];
         if (seen.readUInt32LE(0) !== MAGIC) {
-          throw invalid(this.isSkippable ? 'a skippable frame, which can hide content' : 'no frame of zstd');
+          throw invalid(this.isSkippable ? 'a skippable frame, which can hide content' : 'no zstd frame');
         }
         return ['descriptor', 1];
       case 'skippable size':

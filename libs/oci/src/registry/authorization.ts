@@ -148,7 +148,7 @@ export function createAuthorizedSender(
     if (!REALM.test(text)) {
       throw new OciError(
         'REGISTRY_RESPONSE',
-        `${step.name}: expected the URL of a token server as realm, found another text`,
+        `${step.name}: expected the URL of a token server as realm, found something else`,
       );
     }
     const realm = transport.follow(step, 'realm', text, base);

@@ -48,7 +48,7 @@ export function openBlobs(access: RepositoryAccess): Blobs {
       await access.expectStatus(operation, response, [200, 206, 404]);
       await discard(response);
       if (response.status === 404 && presence.knows(digest))
-        throw notYetThere(`${operation.name}: the registry took it and says status 404`);
+        throw notYetThere(`${operation.name}: the registry accepted it and now answers status 404`);
       return response.status !== 404;
     });
   }
@@ -190,7 +190,9 @@ function readThrough(
       else fail(error);
     });
     body.on('error', (error) => fail(connectionFailure(operation, address.url, error)));
-    const cut = Object.assign(new Error('the connection closed amid the body'), { code: 'ECONNRESET' });
+    const cut = Object.assign(new Error('the connection closed in the middle of the body'), {
+      code: 'ECONNRESET',
+    });
     body.once('close', () => fail(connectionFailure(operation, address.url, cut)));
   });
 }

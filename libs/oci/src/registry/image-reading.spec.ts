@@ -119,6 +119,42 @@ describe('withMirrors', () => {
   });
 });
 
+describe('a mirror that gives another blob', () => {
+  it('is passed over once that is known, and not asked for it again', async () => {
+    putIndex(MEDIA_TYPES.index);
+    const descriptor = { mediaType: MEDIA_TYPES.layerGzip, digest: digestOf(LAYER), size: LAYER.length };
+    const mirror = connect();
+    let opened = 0;
+    const changed = {
+      ...mirror,
+      openBlob: async (wanted: Descriptor) => {
+        opened += 1;
+        return mirror.openBlob({ ...wanted, size: wanted.size - 1 });
+      },
+    };
+    const passed: string[] = [];
+    const source = withMirrors([changed], connect(), (message) => passed.push(message));
+    const read = () => source.attempt('read', async () => buffer(await source.openBlob(descriptor)));
+    expect([await read(), await read()]).toEqual([LAYER, LAYER]);
+    expect(opened).toBe(1);
+    expect(passed).toEqual([expect.stringContaining('found more')]);
+  });
+
+  it('is what is told where the registry gives the same', async () => {
+    putIndex(MEDIA_TYPES.index);
+    const descriptor = { mediaType: MEDIA_TYPES.layerGzip, digest: digestOf('other'), size: LAYER.length };
+    const honest = connect();
+    const forger = {
+      ...honest,
+      openBlob: () => honest.openBlob({ ...descriptor, digest: digestOf(LAYER), size: 1 }),
+    };
+    const source = withMirrors([forger], { ...forger });
+    await expect(
+      source.attempt('read', async () => buffer(await source.openBlob(descriptor))),
+    ).rejects.toMatchObject({ code: 'SIZE_MISMATCH' });
+  });
+});
+
 describe('readImage', () => {
   it.each([MEDIA_TYPES.index, DOCKER_LIST])('goes from %s to the image of a platform', async (type) => {
     const index = putIndex(type);

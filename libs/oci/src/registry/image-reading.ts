@@ -76,7 +76,7 @@ export async function readImage(
     throw new OciError(
       'REGISTRY_RESPONSE',
       `${reference}: expected layers that the registry holds, found ${foreign.mediaType}`,
-      { hint: 'Such layers lie elsewhere and may not be passed on: take another base image.' },
+      { hint: 'Such layers are stored elsewhere and may not be redistributed: use another base image.' },
     );
   }
   const configBytes = await source.readBlob(config, MAX_CONFIG_BYTES);
@@ -131,7 +131,7 @@ function parseAs<T extends v.GenericSchema>(
   try {
     data = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (cause) {
-    throw new OciError('REGISTRY_RESPONSE', `${reference}: ${digest}: expected JSON, found another text`, {
+    throw new OciError('REGISTRY_RESPONSE', `${reference}: ${digest}: expected JSON, found something else`, {
       cause,
     });
   }

@@ -78,7 +78,7 @@ export function openManifests(access: RepositoryAccess): ManifestRequests {
     return transport.attempt(name, async (operation) => {
       const found = await look(operation, reference);
       if (found === undefined && presence.knows(reference))
-        throw notYetThere(`${name}: the registry took it and says status 404`);
+        throw notYetThere(`${name}: the registry accepted it and now answers status 404`);
       return found;
     });
   }

@@ -35,7 +35,7 @@ export function createPresence(): Presence {
 /** The failure of an operation on content of this run that the registry does not show yet. */
 export function notYetThere(message: string): TransientFailure {
   return new TransientFailure(message, {
-    hint: 'The registry took it and does not show it yet. Run it again later: what is there is not sent again.',
+    hint: 'The registry accepted it but does not show it yet. Run it again later: what is there is not sent twice.',
   });
 }
 

@@ -147,7 +147,7 @@ export function readReferrers(operation: string, body: Buffer): readonly Referre
   try {
     parsed = JSON.parse(body.toString('utf8'));
   } catch (cause) {
-    throw new OciError('REGISTRY_RESPONSE', `${operation}: expected JSON, found another text`, { cause });
+    throw new OciError('REGISTRY_RESPONSE', `${operation}: expected JSON, found something else`, { cause });
   }
   const wrong = (found: string): OciError =>
     new OciError('REGISTRY_RESPONSE', `${operation}: expected an index of referrers, found ${found}`);

@@ -224,11 +224,11 @@ export function readTags(
   try {
     parsed = JSON.parse(body.toString('utf8'));
   } catch (cause) {
-    throw new OciError('REGISTRY_RESPONSE', `${operation}: expected JSON, found another text`, { cause });
+    throw new OciError('REGISTRY_RESPONSE', `${operation}: expected JSON, found something else`, { cause });
   }
   const wrong = new OciError(
     'REGISTRY_RESPONSE',
-    `${operation}: expected a list of tags, found another value`,
+    `${operation}: expected a list of tags, found something else`,
   );
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw wrong;
   const tags = (parsed as { readonly tags?: unknown }).tags ?? [];

@@ -55,9 +55,9 @@ export function readToken(operation: Operation, from: Address, body: Buffer): To
   try {
     answer = JSON.parse(body.toString('utf8'));
   } catch {
-    throw wrong('expected JSON, found another text');
+    throw wrong('expected JSON, found something else');
   }
-  if (typeof answer !== 'object' || answer === null) throw wrong('expected an object, found another value');
+  if (typeof answer !== 'object' || answer === null) throw wrong('expected an object, found something else');
   const { token, access_token, expires_in } = answer as Readonly<Record<string, unknown>>;
   const value = token || access_token;
   if (typeof value !== 'string' || !HEADER_TEXT.test(value)) throw wrong('expected a token, found none');

@@ -234,7 +234,7 @@ export const LAYER_FORGERIES: readonly LayerForgery[] = [
   refused('a hard link that makes the file setuid', /hard link with another mode/, (planned) =>
     all(honest(planned), forgedEntry({ name: 'l', flag: '1', target: planned.path, mode: '0004755\0' })),
   ),
-  refused('a hard link to a file of another layer', /no earlier file/, (planned) =>
+  refused('a hard link to a file of another layer', /not an earlier file/, (planned) =>
     all(honest(planned), forgedEntry({ name: 'l', flag: '1', target: 'lib/libc.so.6', mode: '0004755\0' })),
   ),
   refused('a file below a symbolic link', /expected its folder before it, found symlink/, (planned) =>
@@ -248,7 +248,7 @@ export const LAYER_FORGERIES: readonly LayerForgery[] = [
     all(honest(planned), forgedEntry({ name: 'null', flag: '3' })),
   ),
   refused('a FIFO', /FIFO/, (planned) => all(honest(planned), forgedEntry({ name: 'fifo', flag: '6' }))),
-  refused('a second archive behind the end', /behind the end/, (planned) =>
+  refused('a second archive after the end', /after the end/, (planned) =>
     all(closed(honest(planned)), evil(planned.path)),
   ),
   refused('an entry behind one block of zeros', /one block of zeros/, (planned) =>

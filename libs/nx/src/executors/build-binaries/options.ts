@@ -29,11 +29,11 @@ export interface BuildBinariesOptions {
    */
   readonly sysroot?: string;
   /**
-   * Debian packages that the executables need libraries of, beside libc6: libgcc-s1, libstdc++6.
+   * Debian packages whose libraries the executables need besides libc6, such as libgcc-s1 and libstdc++6.
    */
   readonly sysrootPackages: readonly string[];
   /**
-   * Files that images get beside the executable: files and folders, relative to the workspace's root, and the built-ins ca-certificates, tzdata, users and tmp.
+   * What images hold besides the executable: files and folders, relative to the workspace's root, and the built-ins ca-certificates, tzdata, users and tmp.
    */
   readonly files?: readonly (
     | string
@@ -47,7 +47,7 @@ export interface BuildBinariesOptions {
          */
         readonly to?: string;
         /**
-         * The octal mode of files. Defaults to 0755 for executable ones, else 0644.
+         * The octal mode of files. Defaults to 0755 for executable files, otherwise 0644.
          */
         readonly mode?: string;
         /**

@@ -34,7 +34,7 @@ describe('runDockerBuild', () => {
     await expect(runDockerBuild({ file: join(folder, 'absent'), args }, folder)).rejects.toMatchObject({
       code: 'ENGINE',
       message: `${join(folder, 'absent')}: expected the Docker client on the path, found none`,
-      hint: expect.stringContaining('npm run engine -- up'),
+      hint: expect.stringContaining('point DOCKER_HOST at an engine'),
     });
   });
 

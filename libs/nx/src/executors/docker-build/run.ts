@@ -2,8 +2,7 @@ import { execa } from 'execa';
 import { PrebuiltError } from '../../errors.ts';
 import type { Command } from '../../process/command.ts';
 
-const START_AN_ENGINE =
-  'Start Docker, or point DOCKER_HOST at an engine. On Debian, as root: npm run engine -- up, and use the environment it prints.';
+const START_AN_ENGINE = 'Start Docker, or point DOCKER_HOST at an engine.';
 /** How long an engine may take to say its version, in milliseconds. */
 const ANSWER_TIMEOUT_MS = 20_000;
 

@@ -144,6 +144,11 @@ describe('docker-load', () => {
       { docker: 'cat > /dev/null; echo "no engine" >&2; exit 1' },
       'error ENGINE: docker load: no engine',
     ],
+    [
+      'says nothing of it to the terminal',
+      { docker: "cat > /dev/null; printf 'no\\033[2Jengine' >&2; exit 1" },
+      'docker load: no [2Jengine',
+    ],
     // The write side is gone before the archive is sent.
     [
       'says what the program said when it reads nothing',

@@ -1,6 +1,6 @@
 // Generated from schema.json by npm run generate.
 /**
- * Puts the image into the local engine, for trying it out: the very bytes that would be published.
+ * Loads the image into the local engine, to try it out: the very bytes that would be published.
  */
 export interface DockerLoadOptions {
   /**
@@ -8,11 +8,11 @@ export interface DockerLoadOptions {
    */
   readonly image: string;
   /**
-   * Where the image is loaded; containerd by its program ctr.
+   * Where the image is loaded; containerd through its program ctr.
    */
   readonly engine: 'docker' | 'podman' | 'containerd';
   /**
-   * The namespace of containerd; Kubernetes looks in k8s.io.
+   * The containerd namespace; Kubernetes uses k8s.io.
    */
   readonly namespace: string;
   /**

@@ -90,7 +90,7 @@ function referenceOf(image: string, version: string | undefined): string {
   const { registry, repository, tag, digest } = parseImageReference(image);
   if (digest !== undefined) {
     throw new PrebuiltError('INVALID_OPTIONS', `image: expected a name with a tag, found ${image}`, {
-      hint: 'The digest is that of the image which is loaded: leave it out.',
+      hint: 'Leave the digest out: the image that is loaded has its own.',
     });
   }
   // A tag can't hold the "+" of a version.

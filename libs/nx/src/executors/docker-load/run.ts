@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { digestHex, type LayerEntry, readBlob, tarBlocks } from '@prebuilt/oci';
+import { cleanText, digestHex, type LayerEntry, readBlob, tarBlocks } from '@prebuilt/oci';
 import { execa } from 'execa';
 import { PrebuiltError } from '../../errors.ts';
 import type { DockerLoadPlan } from './plan.ts';
@@ -9,7 +9,7 @@ const HINTS: Readonly<Record<DockerLoadPlan['engine'], string>> = {
   docker: 'Start Docker, or point DOCKER_HOST at an engine; or load it elsewhere: --engine=podman.',
   podman: 'Install podman, or load it elsewhere: --engine=docker.',
   containerd:
-    'ctr comes with containerd and needs its socket, mostly as root: CONTAINERD_ADDRESS says where it is.',
+    'ctr comes with containerd and needs its socket, usually as root; CONTAINERD_ADDRESS says where that is.',
 };
 
 /**
@@ -50,7 +50,7 @@ export async function runDockerLoad({
   const problem =
     result.code === 'ENOENT'
       ? `${file}: expected the program on the path, found none`
-      : `${file} ${args.join(' ')}: ${result.stderr.trim().split('\n').at(-1) || result.shortMessage}`;
+      : `${file} ${args.join(' ')}: ${cleanText(result.stderr.trim().split('\n').at(-1) || result.shortMessage || '')}`;
   throw new PrebuiltError('ENGINE', problem, { hint: HINTS[engine], cause: result });
 }
 

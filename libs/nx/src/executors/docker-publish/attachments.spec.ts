@@ -132,7 +132,7 @@ describe('the bills of materials', () => {
   it('are refused before any request where they are required and switched off', async () => {
     const { success, output } = await run({ requireSbom: true, sbom: false });
     expect(success).toBe(false);
-    expect(output).toContain('error INVALID_OPTIONS: require-sbom: expected no --no-sbom beside it');
+    expect(output).toContain('error INVALID_OPTIONS: require-sbom: expected no --no-sbom with it');
     expect(registry.log).toEqual([]);
   });
 });

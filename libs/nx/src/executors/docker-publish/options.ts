@@ -44,7 +44,7 @@ export interface DockerPublishOptions {
    */
   readonly sbom: boolean;
   /**
-   * Moves no tag unless every registry lists the bills of materials. Without it, what a registry refuses is said and the tags move.
+   * Moves no tag unless every registry lists the bills of materials. Without it, what a registry refuses is reported and the tags move.
    */
   readonly requireSbom: boolean;
   /**
@@ -68,15 +68,15 @@ export interface DockerPublishOptions {
    */
   readonly sign: boolean;
   /**
-   * Moves no tag unless every registry lists the signature. Without it, what can't be signed or is refused is said and the tags move.
+   * Moves no tag unless every registry lists the signature. Without it, what can't be signed or is refused is reported and the tags move.
    */
   readonly requireSignature: boolean;
   /**
-   * The certificate authority of a private Sigstore instance, together with rekorUrl. Without it FULCIO_URL counts, and without that the public instance.
+   * The certificate authority of a private Sigstore instance, together with rekorUrl. Defaults to FULCIO_URL, then to the public instance.
    */
   readonly fulcioUrl?: string;
   /**
-   * The transparency log of a private Sigstore instance, together with fulcioUrl. Without it REKOR_URL counts, and without that the public instance.
+   * The transparency log of a private Sigstore instance, together with fulcioUrl. Defaults to REKOR_URL, then to the public instance.
    */
   readonly rekorUrl?: string;
   /**
@@ -92,7 +92,7 @@ export interface DockerPublishOptions {
    */
   readonly concurrency: number;
   /**
-   * Prints the plan, for which it only reads from the registry.
+   * Prints the plan; only reads from the registry.
    */
   readonly dryRun: boolean;
   /**

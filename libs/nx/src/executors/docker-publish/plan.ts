@@ -242,7 +242,7 @@ function planTag(
     throw new PrebuiltError(
       'TAG_EXISTS',
       `${label}:${tag.tag}: expected no such tag or ${digest}, found ${from}`,
-      { hint: 'A published version is never replaced: release another version, or say --allow-retag.' },
+      { hint: 'A published version is never replaced: release another version, or give --allow-retag.' },
     );
   }
   return { ...tag, step: 'move', from };

@@ -28,11 +28,11 @@ export function checkLocalFacts(local: LocalFacts, choices: AttachmentChoices): 
 
 function checkAttachments({ sboms }: LocalFacts, choices: AttachmentChoices): void {
   if (choices.requireSignature && !choices.sign) {
-    throw new PrebuiltError('INVALID_OPTIONS', 'require-signature: expected --sign beside it, found none');
+    throw new PrebuiltError('INVALID_OPTIONS', 'require-signature: expected --sign with it, found none');
   }
   if (!choices.requireSbom) return;
   if (!choices.sbom)
-    throw new PrebuiltError('INVALID_OPTIONS', 'require-sbom: expected no --no-sbom beside it, found one');
+    throw new PrebuiltError('INVALID_OPTIONS', 'require-sbom: expected no --no-sbom with it, found one');
   if (sboms.length > 0) return;
   throw new PrebuiltError(
     'SBOM',
@@ -61,7 +61,7 @@ function checkVersion({ manifest, wanted, layout }: LocalFacts): void {
     'VERSION',
     `version: expected ${wanted.version} in manifest and image, found ${other ?? 'none'}`,
     {
-      hint: 'What was built is of another version: build it again ({run build-binaries}), or unset RELEASE_VERSION.',
+      hint: 'What was built has another version: build it again ({run build-binaries}), or unset RELEASE_VERSION.',
     },
   );
 }
@@ -90,7 +90,7 @@ function checkDocuments({ layout, manifest, manifestSha256, expected, bases }: L
   const refusal = {
     code: 'PUBLISH',
     subject: `${layout.folder}: is not the image that was planned`,
-    hint: 'Make it again ({run docker-release}), with the same Dockerfile and the same options for labels as here.',
+    hint: 'Make it again ({run docker-release}), with the same Dockerfile and the same label options as here.',
   } as const;
   for (const image of layout.images) {
     const platform = platformName(image.platform);

@@ -140,9 +140,7 @@ describe('a publish with --sign', () => {
   it('is refused before a request is sent where a signature is required and none is asked for', async () => {
     const { success, output } = await publish(workspace, image(), { requireSignature: true });
     expect(success).toBe(false);
-    expect(output).toContain(
-      'error INVALID_OPTIONS: require-signature: expected --sign beside it, found none',
-    );
+    expect(output).toContain('error INVALID_OPTIONS: require-signature: expected --sign with it, found none');
     expect(registry.log).toEqual([]);
   });
 });

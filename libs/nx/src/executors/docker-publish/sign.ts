@@ -102,7 +102,7 @@ export async function signImage(subject: Descriptor, services: SigningServices):
     services,
   ).catch((cause: Error) => {
     throw new PrebuiltError('SIGN', `sign ${subject.digest}: ${cause.message}`, {
-      hint: 'Run it again; if it stays, look at the status of Sigstore.',
+      hint: 'Run it again; if it keeps failing, check the status of Sigstore.',
       cause,
     });
   });

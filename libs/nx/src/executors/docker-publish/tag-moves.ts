@@ -36,7 +36,9 @@ async function moveTag(
       throw new PrebuiltError(
         'TAG_EXISTS',
         `${label}:${tag}: expected it to name ${from ?? 'nothing'}, as when the plan was made, found ${found ?? 'nothing'}`,
-        { hint: 'Another publish of this version runs: let it end, and find out which of the two is meant.' },
+        {
+          hint: 'Another publish of this version is running: let it finish, and find out which of the two is wanted.',
+        },
       );
     }
   }
@@ -63,7 +65,7 @@ async function confirmTag(
     {
       hint:
         seen.state === 'lagging'
-          ? 'The registry took the tag and still shows what it named before. Run it again in some minutes.'
+          ? 'The registry accepted the tag but still shows what it named before. Run it again in a few minutes.'
           : 'Something else moved the tag at the same time. Run it again once that has ended.',
     },
   );

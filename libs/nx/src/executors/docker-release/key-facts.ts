@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type DockerFacts, readDockerFacts } from '../../image/builder-facts.ts';
@@ -16,34 +17,42 @@ export function readMachineFacts({ builder = 'auto', builderName }: KeyOptions):
   return readDockerFacts(builder, builderName);
 }
 
-/** What an image depends on beyond files: the machine's part, the base by its digest, and what the labels are read from. */
+/**
+ * What an image depends on beyond the files that Nx knows of: the machine's part, the Dockerfile wherever the options say it
+ * is, the base by its digest, and what the labels are read from.
+ */
 export async function readKeyFacts(
   options: KeyOptions,
   { root }: ProjectContext,
   machine: Promise<unknown> = readMachineFacts(options),
 ): Promise<unknown> {
-  const [{ repository, license }, docker, base] = await Promise.all([
+  const [{ repository, license }, docker, dockerfile] = await Promise.all([
     readPackageFacts(join(root, 'package.json')),
     machine,
-    readBaseFact(options, root),
+    options.dockerfile === undefined ? undefined : readDockerfileFacts(options.dockerfile, root),
   ]);
   return {
     docker,
-    ...(base !== undefined && { base }),
+    ...dockerfile,
     repository: options.imageSource ?? repository,
     license: options.imageLicenses ?? license,
   };
 }
 
-// The code that reads Dockerfiles is loaded where there is something to look up.
-async function readBaseFact({ dockerfile }: KeyOptions, root: string): Promise<string | undefined> {
-  if (dockerfile === undefined) return undefined;
+// Its content, since the inputs of the target name the project's own alone: another may be given on the command line.
+async function readDockerfileFacts(
+  dockerfile: string,
+  root: string,
+): Promise<{ readonly dockerfile: string; readonly base?: string | undefined }> {
   const bytes = await readFile(join(root, dockerfile));
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
   const from = bytes.toString('utf8').match(/^\s*FROM\b.*$/gim) ?? [];
-  if (from.length === 1 && /^\s*FROM\s+scratch\s*$/i.test(from[0] ?? '')) return undefined;
+  if (from.length === 1 && /^\s*FROM\s+scratch\s*$/i.test(from[0] ?? '')) return { dockerfile: sha256 };
+  // Loaded where there is something to look up.
   const [{ readDockerfile }, { pinnedBase }] = await Promise.all([
     import('../../dockerfile/read-dockerfile.ts'),
     import('../../image/base/reference.ts'),
   ]);
-  return pinnedBase(readDockerfile(bytes, dockerfile), await readLock(root))?.reference;
+  const base = pinnedBase(readDockerfile(bytes, dockerfile), await readLock(root))?.reference;
+  return { dockerfile: sha256, base };
 }

@@ -16,7 +16,7 @@ export interface DockerReleaseOptions {
    */
   readonly compression: 'gzip' | 'zstd';
   /**
-   * The level of zstd, from 1 (fast) to 19 (small); 3 where it is left out.
+   * The zstd level, from 1 (fast) to 19 (small). Defaults to 3.
    */
   readonly compressionLevel?: number;
   /**
@@ -24,7 +24,7 @@ export interface DockerReleaseOptions {
    */
   readonly platforms?: readonly string[];
   /**
-   * The Dockerfile, relative to the workspace's root. It starts FROM scratch and only copies and describes. Without one, a minimal one is generated: the runtime files, the executable, a user without rights.
+   * The Dockerfile, relative to the workspace's root. It starts FROM scratch or FROM a base image that is pinned, and only copies and describes. Without one, a minimal one is generated: the runtime files, the executable, an unprivileged user.
    */
   readonly dockerfile?: string;
   /**

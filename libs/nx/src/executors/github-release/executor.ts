@@ -47,7 +47,7 @@ export default function githubRelease(
       console.log(options.json ? JSON.stringify(plan, null, 2) : formatPlan(plan));
       if (dryRun) {
         say(
-          `dry run: GitHub was only read${token === undefined ? ', without a token: drafts can not be seen' : ''}`,
+          `dry run: GitHub was only read${token === undefined ? ', without a token: drafts cannot be seen' : ''}`,
         );
         return true;
       }

@@ -8,11 +8,11 @@ export interface GithubReleaseOptions {
    */
   readonly stage: 'draft' | 'publish';
   /**
-   * The repository on GitHub, owner/name. Default: GITHUB_REPOSITORY.
+   * The repository on GitHub, owner/name. Defaults to GITHUB_REPOSITORY.
    */
   readonly repository?: string;
   /**
-   * The API's address. Default: GITHUB_API_URL, else https://api.github.com.
+   * The API's address. Defaults to GITHUB_API_URL, otherwise https://api.github.com.
    */
   readonly baseUrl?: string;
   /**
@@ -28,11 +28,11 @@ export interface GithubReleaseOptions {
    */
   readonly recordPath: string;
   /**
-   * The folder with checksums.txt.sigstore.json, relative to the workspace's root; where it is there, it is an asset.
+   * The folder with checksums.txt.sigstore.json, relative to the workspace's root; if that file exists, it is an asset.
    */
   readonly signaturePath: string;
   /**
-   * Whether the program has an image, whose record the stage publish asks for.
+   * Whether the program has an image, whose record the stage publish needs.
    */
   readonly image: boolean;
   /**

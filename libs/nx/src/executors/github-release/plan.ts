@@ -178,7 +178,7 @@ function checkRecord({ record, manifestSha256, version, assets }: ReleaseFacts):
       if (known.has(executableSha256)) continue;
       throw new PrebuiltError(
         'RELEASE_CONFLICT',
-        `${repository}, ${platform}: its executable ${executableSha256} is none of the release's files`,
+        `${repository}, ${platform}: its executable ${executableSha256} is not among the release's files`,
       );
     }
   }

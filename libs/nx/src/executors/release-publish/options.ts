@@ -1,10 +1,10 @@
 // Generated from schema.json by npm run generate.
 /**
- * What `nx release` publishes of a program: its image, then its release page. A program that got no version is left alone.
+ * What `nx release` publishes of a program: its image, then its release page. A program without a new version is skipped.
  */
 export interface ReleasePublishOptions {
   /**
-   * What `nx release` decided of each project; it gives this itself.
+   * What `nx release` decided for each project; it passes this itself.
    */
   readonly nxReleaseVersionData?: {
     [k: string]: unknown;
@@ -18,7 +18,7 @@ export interface ReleasePublishOptions {
    */
   readonly remote: string;
   /**
-   * Builds, and prints what would be published, for which registry and GitHub are only read.
+   * Builds, and prints what would be published; only reads from the registry and GitHub.
    */
   readonly dryRun: boolean;
   [k: string]: unknown;

@@ -55,7 +55,7 @@ it.each([
   ['github-draft', 3, 'agent:github-draft'],
 ])('stops at the first thing that fails: %s', async (part, count, what) => {
   await expect(runReleasePublish(PLAN, ROOT, tools(part))).rejects.toThrow(
-    expect.objectContaining({ code: 'RELEASE_INCOMPLETE', message: `${what}: failed, as said above` }),
+    expect.objectContaining({ code: 'RELEASE_INCOMPLETE', message: `${what}: failed, see above` }),
   );
   expect(seen).toHaveLength(count);
   expect(process.env.RELEASE_VERSION).toBeUndefined();

@@ -71,7 +71,7 @@ export async function runReleasePublish(
 
 async function required(done: Promise<boolean>, what: string): Promise<void> {
   if (await done) return;
-  throw new PrebuiltError('RELEASE_INCOMPLETE', `${what}: failed, as said above`, {
-    hint: 'Mend it, then go on where it stopped: npx nx release publish. What is published and identical is kept.',
+  throw new PrebuiltError('RELEASE_INCOMPLETE', `${what}: failed, see above`, {
+    hint: 'Fix it, then continue where it stopped: npx nx release publish. What is already published and identical is kept.',
   });
 }

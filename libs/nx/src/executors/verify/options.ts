@@ -12,15 +12,15 @@ export interface VerifyOptions {
    */
   readonly outputPath: string;
   /**
-   * Verify only these platforms, where several machines each verify their own; without it all of the manifest.
+   * Verify only these platforms, where several machines each verify their own. Defaults to all of the manifest.
    */
   readonly platforms?: readonly string[];
   /**
-   * Fail where an executable can't be run here, neither natively nor by an emulator.
+   * Fail if an executable can't be run here, neither natively nor by an emulator.
    */
   readonly requireExecution: boolean;
   /**
-   * The arguments of each run of an executable, which has to end with 0; an empty list for executables that can't be run so: then their structure alone is verified.
+   * The arguments of each run of an executable; each run must exit with 0. An empty list for executables that can't be run like this: then only their structure is verified.
    */
   readonly smoke: readonly string[][];
   /**

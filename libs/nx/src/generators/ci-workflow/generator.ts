@@ -49,7 +49,7 @@ function writeWorkflows(tree: Tree, given: Partial<CiWorkflowOptions>): void {
     sparse,
   } = given;
   if (engineFolder !== undefined && container === undefined)
-    throw new PrebuiltError('INVALID_OPTIONS', 'engineFolder: expected a container beside it, found none');
+    throw new PrebuiltError('INVALID_OPTIONS', 'engineFolder: expected a container with it, found none');
   const programs = releasedPrograms(tree, given.projects);
   for (const { project, repositories } of programs) {
     if (registry !== 'ghcr' && repositories?.length === 0)

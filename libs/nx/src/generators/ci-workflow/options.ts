@@ -12,7 +12,7 @@ export interface CiWorkflowOptions {
    */
   readonly registry: 'ghcr' | 'ecr' | 'gar' | 'acr' | 'docker-hub' | 'secret';
   /**
-   * Where arm64 executables are run: native takes ubuntu-24.04-arm, which private repositories may lack; emulated takes QEMU.
+   * Where arm64 executables are run: native uses ubuntu-24.04-arm, which private repositories may lack; emulated uses QEMU.
    */
   readonly runners: 'native' | 'emulated';
   /**
@@ -40,7 +40,7 @@ export interface CiWorkflowOptions {
    */
   readonly container?: string;
   /**
-   * The data folder of a container engine that the tests start in that container: it gets a volume, and the container its rights.
+   * The data folder of a container engine that the tests start in that container: it becomes a volume, and the container gets the rights that an engine needs.
    */
   readonly engineFolder?: string;
   /**

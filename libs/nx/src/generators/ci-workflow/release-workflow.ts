@@ -22,7 +22,7 @@ export function releaseWorkflow(program: ReleasedProgram, settings: ReleaseSetti
     program.tagPattern === 'v{version}' ? 'inputs.version || github.ref_name' : 'inputs.version';
   return `# Written by nx g @prebuilt/nx:ci-workflow; what it was told stands in nx.json below "generators".
 # A pushed tag ${program.tagPattern} becomes a release. The jobs hold no logic; each one calls Nx targets.
-# No cache reaches a release, a remote one neither, whose failure would fail the run.
+# No cache reaches a release, not even a remote one, whose failure would fail the run.
 name: ${title}
 
 on:

@@ -28,7 +28,7 @@ export function expression(text: string): string {
   return `\${{ ${text} }}`;
 }
 
-/** Moves every line of a text that is not empty to the right. */
+/** Moves every line of a string that is not empty to the right. */
 export function indented(text: string, columns: number): string {
   return text
     .split('\n')

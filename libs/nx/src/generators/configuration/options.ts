@@ -4,11 +4,11 @@
  */
 export interface ConfigurationOptions {
   /**
-   * The project, or the folder of a program that is none yet.
+   * The project, or the folder of a program that is not a project yet.
    */
   readonly project: string;
   /**
-   * What compiles the program. Found from the files in its folder where it is left out.
+   * What compiles the program. If it is left out, the files in its folder decide.
    */
   readonly toolchain?: string;
   /**
@@ -28,7 +28,7 @@ export interface ConfigurationOptions {
    */
   readonly repository?: string;
   /**
-   * Also writes the Dockerfile.release that would be generated at each build, to be changed.
+   * Also writes the Dockerfile.release that each build would otherwise generate, for you to change.
    */
   readonly dockerfile: boolean;
   /**

@@ -12,19 +12,19 @@ export interface LockOptions {
    */
   readonly fetch: boolean;
   /**
-   * Platforms to lock the C library for, beside those that programs are found to need.
+   * Platforms to lock the C library for, besides those that programs are found to need.
    */
   readonly platforms: readonly string[];
   /**
-   * Debian packages to lock for each platform, beside those that programs name.
+   * Debian packages to lock for each platform, besides those that programs name.
    */
   readonly sysrootPackages: readonly string[];
   /**
-   * The machines that verify, for which emulators of the other platforms are locked; this machine by default.
+   * The machines that verify, for which emulators of the other platforms are locked. Defaults to this machine.
    */
   readonly hosts?: readonly string[];
   /**
-   * The version of Bun to lock, or a tag; what is locked already, or else the latest, by default.
+   * The version of Bun to lock, or a tag. Defaults to what is locked already, otherwise the latest.
    */
   readonly bunVersion?: string;
 }

@@ -1,6 +1,7 @@
 import {
   type BaseConfig,
   type BaseLayer,
+  cleanText,
   type Descriptor,
   type LayerChange,
   MAX_LAYER,
@@ -57,30 +58,36 @@ export async function readBaseImage(
   const image = await readImage(store, reference.digest, parts);
   const config = parseBaseConfig(image.configBytes, reference.reference);
   const refuse = (problem: string, hint: string): never => {
-    throw new PrebuiltError('BASE_IMAGE', `base ${reference.reference}: ${problem}`, { hint });
+    throw new PrebuiltError('BASE_IMAGE', `base ${reference.reference}: ${cleanText(problem)}`, { hint });
   };
   if (config.os !== parts.os || config.architecture !== parts.architecture) {
     refuse(
       `expected an image for ${platform}, found one for ${config.os}/${config.architecture}`,
+      `Use a base that has ${platform}, or leave the platform out of "platforms".`,
+    );
+  }
+  if (versionOf(config.variant) > Math.max(versionOf(parts.variant), BASELINE[parts.architecture] ?? 0)) {
+    refuse(
+      `expected an image for ${platform}, found one for ${config.os}/${config.architecture}/${config.variant}, which needs a newer processor`,
       `Take a base that has ${platform}, or leave the platform out of "platforms".`,
     );
   }
   if (config.onBuild.length > 0) {
     refuse(
-      `has instructions for whoever builds upon it (ONBUILD ${config.onBuild[0]?.slice(0, 80)}), which are not run here`,
-      'Take a base without ONBUILD.',
+      `has instructions for images built on it (ONBUILD ${config.onBuild[0]?.slice(0, 80)}), which are not run here`,
+      'Use a base without ONBUILD.',
     );
   }
   const { layers } = image;
   if (layers.length > MAX_BASE_LAYERS || layers.length !== config.diffIds.length) {
     refuse(
       `expected at most ${MAX_BASE_LAYERS} layers and as many diffIDs, found ${layers.length} and ${config.diffIds.length}`,
-      'Take another base, or squash its layers.',
+      'Use another base, or squash its layers.',
     );
   }
   const size = layers.reduce((total, layer) => total + layer.size, 0);
   if (size > MAX_BASE_BYTES)
-    refuse(`expected at most ${MAX_BASE_BYTES} bytes of layers, found ${size}`, 'Take a smaller base.');
+    refuse(`expected at most ${MAX_BASE_BYTES} bytes of layers, found ${size}`, 'Use a smaller base.');
   const read = await settleAll(
     layers.map((layer, index) => readBaseLayer(store, reference, layer, config.diffIds[index])),
   );
@@ -106,6 +113,13 @@ export async function readBaseImage(
   };
 }
 
+/** The variant that is meant where an architecture stands alone. */
+const BASELINE: Readonly<Record<string, number>> = { amd64: 1, arm64: 8 };
+
+function versionOf(variant: string | undefined): number {
+  return Number(/^v(\d{1,3})$/.exec(variant ?? '')?.[1] ?? 0);
+}
+
 async function readBaseLayer(
   store: BaseStore,
   { reference }: BaseReference,
@@ -116,7 +130,7 @@ async function readBaseLayer(
   if (type === undefined || diffId === undefined) {
     throw new OciError(
       'REGISTRY_RESPONSE',
-      `base ${reference}: layer ${digest}: expected a layer of OCI or Docker, found ${mediaType}`,
+      `base ${reference}: layer ${digest}: expected an OCI or Docker layer, found ${mediaType}`,
     );
   }
   const { path, result } = await store.readLayer({ mediaType, digest, size }, (content) =>
@@ -131,7 +145,7 @@ async function readBaseLayer(
     ).catch((error: unknown) => {
       if (!(error instanceof OciError)) throw error;
       throw new OciError(error.code, `base ${reference}: ${digest}: ${error.message}`, {
-        hint: 'The base is damaged where it was made: take another one.',
+        hint: 'The base was damaged where it was made: use another one.',
         cause: error,
       });
     }),
@@ -149,7 +163,7 @@ function treeOf(
       tree.applyLayer(changes);
     } catch (error) {
       if (!(error instanceof PathConflict)) throw error;
-      refuse(`can't be unpacked: ${error.message}`, 'Take another base.');
+      refuse(`can't be unpacked: ${error.message}`, 'Use another base.');
     }
   }
   return tree;

@@ -1,4 +1,4 @@
-import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BLOBS_FOLDER, digestHex, digestOf, MEDIA_TYPES, readImageLayout } from '@prebuilt/oci';
 import {
@@ -95,6 +95,21 @@ describe('docker-release upon a base', () => {
     registry = await startFakeRegistry();
   });
 
+  it('removes what a killed process left in the cache, and nothing that may still be written', async () => {
+    const cache = workspace.path('.cache/prebuilt/images/sha256');
+    await mkdir(cache, { recursive: true });
+    for (const [name, minutes] of [
+      ['.fetch-running', 50],
+      ['.fetch-killed', 70],
+    ] as const) {
+      await writeFile(join(cache, name), 'half of a layer');
+      const then = new Date(Date.now() - minutes * 60_000);
+      await utimes(join(cache, name), then, then);
+    }
+    await release(workspace);
+    expect((await readdir(cache)).filter((name) => name.startsWith('.'))).toEqual(['.fetch-running']);
+  });
+
   it('takes the digest of a tag from the lock, whatever the tag names by now', async () => {
     const tagged = `${registry.host}/${REPOSITORY}:1`;
     await writeFile(workspace.path('Dockerfile.release'), above(registry.host, base).replace(/@\S+/, ':1'));
@@ -138,7 +153,19 @@ describe('docker-release upon a base', () => {
       'BASE_IMAGE',
       /expected an image for linux\/amd64, found one for linux\/s390x/,
     ],
+    [
+      'of a newer processor, without an index',
+      { ...BASE, single: true, platforms: [{ os: 'linux', architecture: 'amd64', variant: 'v3' }] },
+      'BASE_IMAGE',
+      /expected an image for linux\/amd64, found one for linux\/amd64\/v3/,
+    ],
     ['with triggers', { ...BASE, config: { OnBuild: ['RUN make'] } }, 'BASE_IMAGE', /ONBUILD RUN make/],
+    [
+      'with triggers that would speak to the terminal and the log',
+      { ...BASE, config: { OnBuild: ['RUN \u001b[2J\n::stop-commands::x'] } },
+      'BASE_IMAGE',
+      /^\P{Cc}*ONBUILD RUN\P{Cc}*$/u,
+    ],
     [
       'with other layers than its configuration says',
       { ...BASE, more: { rootfs: { type: 'layers', diff_ids: [digestOf('a'), digestOf('b')] } } },
@@ -156,6 +183,19 @@ describe('docker-release upon a base', () => {
       { layers: [[{ path: 'lib', target: 'lib' }]] },
       'DOCKERFILE_COPY',
       /leads in circles/,
+    ],
+    [
+      'whose paths would speak to the terminal',
+      {
+        layers: [
+          [
+            { path: 'lib', target: 'x\u001b[2J' },
+            { path: 'x\u001b[2J', target: 'lib' },
+          ],
+        ],
+      },
+      'DOCKERFILE_COPY',
+      /^\P{Cc}*\/x \[2J is a link that leads in circles$/u,
     ],
   ])('refuses a base %s', async (_, sample, code, message) => {
     const wrong = makeBase(sample);

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { lstat, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { type Descriptor, digestHex, digestOf, isDigest, MEDIA_TYPES, OciError } from '@prebuilt/oci';
@@ -36,20 +36,27 @@ export interface StorePlaces {
   readonly progress: (line: string) => void;
 }
 
+/** What the name of a file begins with that is not whole yet. */
+const FETCHING = '.fetch-';
+/** Nobody writes to it any more after so many milliseconds: a connection counts as stalled long before. */
+const ABANDONED_MS = 60 * 60_000;
 const MAX_DOCUMENT_BYTES = 4 * 1024 * 1024;
 
 /**
- * Opens the blobs of one base. What is damaged on disk is fetched again; what a registry gives is kept once it has the size
- * and digest that its descriptor names. Throws what the registry's client throws.
+ * Opens the blobs of one base. What is damaged on disk is fetched again, what a killed process left half is removed; what
+ * a registry gives is kept once it has the size and digest that its descriptor names. Throws what the registry's client
+ * throws.
  */
 export function openBaseStore({ folders, cache, origin, progress }: StorePlaces): BaseStore {
   const places = [...folders, cache];
   const documents: StoredBlob[] = [];
   const fetching = new Map<string, Promise<string>>();
+  let ready: Promise<void> | undefined;
 
   async function keep(name: string, write: (temporary: string) => Promise<void>): Promise<string> {
-    await mkdir(cache, { recursive: true });
-    const temporary = join(cache, `.fetch-${randomUUID()}`);
+    ready ??= prepare(cache);
+    await ready;
+    const temporary = join(cache, `${FETCHING}${randomUUID()}`);
     try {
       await write(temporary);
       await rename(temporary, join(cache, name));
@@ -126,6 +133,17 @@ export function openBaseStore({ folders, cache, origin, progress }: StorePlaces)
       return { descriptor, path, result: await read(readChunks(path)) };
     },
   };
+}
+
+// What a killed process left there may be gigabytes, and nobody would ask for it by its name.
+async function prepare(cache: string): Promise<void> {
+  await mkdir(cache, { recursive: true });
+  for (const name of await readdir(cache)) {
+    if (!name.startsWith(FETCHING)) continue;
+    const path = join(cache, name);
+    const found = await lstat(path).catch(() => undefined);
+    if (found !== undefined && Date.now() - found.mtimeMs > ABANDONED_MS) await rm(path, { force: true });
+  }
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {

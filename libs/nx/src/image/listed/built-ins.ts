@@ -73,7 +73,7 @@ export async function packagedFiles(
   }
   if (made.length === 0) {
     throw new PrebuiltError('SYSROOT', `${name} ${unpacked.version}: expected its files, found none`, {
-      hint: 'The package is laid out in another way than is known here.',
+      hint: 'The package has a layout that is not known here.',
     });
   }
   for (const path of [`usr/share/doc/${name}/copyright`, `var/lib/dpkg/status.d/${name}`]) {

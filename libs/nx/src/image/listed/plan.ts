@@ -33,7 +33,9 @@ export function planListed({ entries, problems }: ListedFacts, lock: Lock): read
     if (entry.name === 'users' || entry.name === 'tmp') return [{ kind: entry.name }];
     const pin = lock.data?.[entry.name];
     if (pin === undefined) {
-      found.push(`${entry.name}: expected a line of it in ${LOCK_FILE}, found none; add it: ${LOCK_COMMAND}`);
+      found.push(
+        `${entry.name}: expected a line for it in ${LOCK_FILE}, found none; add it: ${LOCK_COMMAND}`,
+      );
       return [];
     }
     return [{ kind: 'package', name: entry.name, pin, distribution: lock.distribution ?? 'debian' }];

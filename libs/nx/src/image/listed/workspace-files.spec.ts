@@ -140,7 +140,7 @@ describe('readListed', () => {
     );
     expect(message.split('\n')).toHaveLength(7);
     for (const problem of [
-      'tzdata: expected a line of it in prebuilt.lock.json, found none; add it: npx nx g @prebuilt/nx:lock',
+      'tzdata: expected a line for it in prebuilt.lock.json, found none; add it: npx nx g @prebuilt/nx:lock',
       'NOTICE: expected a file or folder, found none',
       '../secret: expected a file or folder inside the workspace',
       '/a: would be put there twice',

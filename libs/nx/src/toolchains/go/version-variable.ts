@@ -47,9 +47,9 @@ export async function versionFlags(
   }
   throw new PrebuiltError(
     'TOOLCHAIN',
-    `go: ${main.importPath}: expected a string variable ${variable}, with a literal value or none, found no such one`,
+    `go: ${main.importPath}: expected a string variable ${variable}, with a literal value or none, found none`,
     {
-      hint: 'Declare it (var version string), name the right one as the toolchain’s "version", or say {"version": false}.',
+      hint: 'Declare it (var version string), name the right one as the toolchain’s "version", or set {"version": false}.',
     },
   );
 }

@@ -73,12 +73,12 @@ async function readAuthFile(path: string): Promise<AuthFile> {
 function objectOf(path: string, what: string, value: unknown): Readonly<Record<string, unknown>> {
   if (typeof value === 'object' && value !== null && !Array.isArray(value))
     return value as Readonly<Record<string, unknown>>;
-  throw new OciError('CREDENTIALS', `${path}: expected ${what} to be an object, found another value`);
+  throw new OciError('CREDENTIALS', `${path}: expected ${what} to be an object, found something else`);
 }
 
 function textOf(path: string, what: string, value: unknown): string {
   if (typeof value === 'string') return value;
-  throw new OciError('CREDENTIALS', `${path}: expected ${what} to be a string, found another value`);
+  throw new OciError('CREDENTIALS', `${path}: expected ${what} to be a string, found something else`);
 }
 
 function readEntry(

@@ -16,7 +16,7 @@ export async function askHelper(
   runHelper: RunHelper,
 ): Promise<Credentials | undefined> {
   if (!HELPER_NAME.test(helper)) {
-    throw new OciError('CREDENTIALS', `${path}: ${JSON.stringify(helper)} is no credential helper's name`);
+    throw new OciError('CREDENTIALS', `${path}: ${JSON.stringify(helper)} is not a credential helper's name`);
   }
   const answer = await runHelper(helper, host);
   // The protocol's answer where it knows nothing of the host.

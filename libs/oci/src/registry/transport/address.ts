@@ -67,9 +67,9 @@ export function checkAddress(operation: string, { url }: Address, from: URL, pla
   if ((secure || plain) && stays && url.username === '' && url.password === '') return;
   throw new OciError(
     'REGISTRY_REFUSED',
-    `${operation}: the registry names ${redactUrl(url)}, expected an https URL${stays ? '' : ' of another machine than this one'}`,
+    `${operation}: the registry names ${redactUrl(url)}, expected an https URL${stays ? '' : ' that is not on this machine'}`,
     {
-      hint: 'Plain HTTP is used for loopback only, or with --plain-http, and never on the word of an HTTPS server.',
+      hint: 'Plain HTTP is used only for loopback or with --plain-http, and never because an HTTPS server says so.',
     },
   );
 }

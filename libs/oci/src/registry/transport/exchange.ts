@@ -49,7 +49,7 @@ export function exchange(
     });
     sent.once('upgrade', (_, socket) => {
       socket.destroy();
-      fail('expected an answer, found status 101, the change to a protocol that nobody asked for');
+      fail('expected an answer, found status 101, a switch to a protocol that nobody asked for');
     });
     // It stays: a connection may also fail after the answer has come.
     sent.on('error', reject);

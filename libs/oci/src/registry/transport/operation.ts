@@ -35,8 +35,8 @@ export function beginOperation(name: string, limits: OperationLimits, signal: Ab
     control.abort(
       new OciError(
         'REGISTRY_UNAVAILABLE',
-        `${name}: not done within ${Math.ceil(limits.ms / 1000)} s, its tries and waits included`,
-        { hint: 'Nothing is half done: run it again once the registry answers faster.' },
+        `${name}: not done within ${Math.ceil(limits.ms / 1000)} s, retries and waits included`,
+        { hint: 'Nothing is left half done: run it again once the registry answers faster.' },
       ),
     );
   // 2^31 - 1 ms is the longest that a timer takes.

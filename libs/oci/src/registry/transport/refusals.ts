@@ -47,10 +47,10 @@ export async function statusFailure(
 
 function hintOfStatus(status: number, said: RegistryRefusal): string | undefined {
   if (said.codes.includes('NAME_UNKNOWN'))
-    return 'Some registries make no repository by themselves: create it, or its project, first.';
+    return 'Some registries do not create repositories on their own: create it, or its project, first.';
   if (status === 401 || status === 403) return LOGIN_HINT;
   return status === 413
-    ? 'Something before the registry limits the size of requests, such as client_max_body_size of nginx: raise it.'
+    ? 'Something in front of the registry limits the size of requests, such as client_max_body_size of nginx: raise it.'
     : undefined;
 }
 

@@ -46,7 +46,7 @@ function decoded(
     message.destroy();
     throw new OciError(
       'REGISTRY_RESPONSE',
-      `${operation.name}: expected a body as it is, found Content-Encoding ${coding.slice(0, 50)}`,
+      `${operation.name}: expected a body without encoding, found Content-Encoding ${coding.slice(0, 50)}`,
     );
   }
   const gunzip = createGunzip();

@@ -175,7 +175,7 @@ export function createTransport(options: TransportOptions): Transport {
     const decision = decideRetry({ ...state, askedMs: failure.askedMs }, limits, clock);
     if (decision.next === 'give-up') {
       throw new OciError('REGISTRY_UNAVAILABLE', `${failure.message} (${decision.because})`, {
-        hint: failure.hint ?? 'Nothing is half done: run it again once the registry answers.',
+        hint: failure.hint ?? 'Nothing is left half done: run it again once the registry answers.',
         cause: failure.cause,
       });
     }

@@ -16,12 +16,12 @@ export const REGISTRIES: readonly KnownRegistry[] = [
   {
     name: 'Amazon ECR',
     set: [
-      'Create the repository first; ECR makes none by itself unless a repository creation template says so.',
+      'Create the repository first; ECR creates none on its own unless a repository creation template says so.',
       '`aws ecr get-login-password | docker login --username AWS --password-stdin ACCOUNT.dkr.ecr.REGION.amazonaws.com` (the password lives 12 hours), or the helper `ecr-login` in `credHelpers`.',
       'The user needs what [pushing](https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html) needs and `ecr:GetDownloadUrlForLayer`, since every layer is read back.',
     ],
     known: [
-      'With immutable tags `latest`, `1.2` and `1` can’t move: say `--tag-latest=never`, or exclude them from immutability.',
+      'With immutable tags `latest`, `1.2` and `1` can’t move: give `--tag-latest=never`, or exclude them from immutability.',
     ],
     quirks: [
       'gives no layer out before a manifest names it, as ECR does',
@@ -38,7 +38,7 @@ export const REGISTRIES: readonly KnownRegistry[] = [
       '`gcloud auth configure-docker REGION-docker.pkg.dev` (a helper), or `REGISTRY_USERNAME=oauth2accesstoken` with `gcloud auth print-access-token` as password.',
       'The user needs the role `roles/artifactregistry.writer`.',
     ],
-    known: ['No report of a difference was found that is simulated for this registry alone.'],
+    known: ['No reported difference is simulated for this registry alone.'],
     quirks: [],
   },
   {
@@ -65,16 +65,16 @@ export const REGISTRIES: readonly KnownRegistry[] = [
   },
   {
     name: 'Docker Hub',
-    set: ['`docker login` with an access token that may write; the image is `docker.io/OWNER/name`.'],
+    set: ['`docker login` with an access token that may write. The image is `docker.io/OWNER/name`.'],
     known: [
-      'Reading is limited, for anonymous readers by address; how much is [on its page](https://docs.docker.com/docker-hub/usage/pulls/). An answer 429 is waited for as long as it asks, within the limits of every retry; a login raises the limit, and so does a mirror.',
+      'Reading is limited, for anonymous readers by address; how much is [on its page](https://docs.docker.com/docker-hub/usage/pulls/). After a 429 a publish waits for as long as the answer asks, within the limits of every retry; a login raises the limit, and so does a mirror.',
     ],
     quirks: ['limits how often it is asked, by a time since 1970 as Docker Hub does'],
   },
   {
     name: 'Quay',
     set: ['A robot account with the right to write: `REGISTRY_USERNAME=owner+robot`, its token as password.'],
-    known: ['A repository that the first push makes is private.'],
+    known: ['A repository that the first push creates is private.'],
     quirks: [
       'asks for the right to pull alone before the first push makes the repository',
       'answers the referrers API with 400',
@@ -86,7 +86,7 @@ export const REGISTRIES: readonly KnownRegistry[] = [
     set: [
       "Create the project first; a robot account with the right to push: `REGISTRY_USERNAME='robot$project+name'`.",
     ],
-    known: ['Rules for immutable tags and quotas are the project’s; the error gives Harbor’s own words.'],
+    known: ['Rules for immutable tags and quotas belong to the project; the error quotes Harbor.'],
     quirks: [
       'refuses mounts with 400',
       'answers the referrers API with 401 and no challenge, as Harbor did',
@@ -101,7 +101,7 @@ export const REGISTRIES: readonly KnownRegistry[] = [
       'In GitLab CI: `REGISTRY_USERNAME=$CI_REGISTRY_USER`, `REGISTRY_PASSWORD=$CI_REGISTRY_PASSWORD`; elsewhere a deploy token with `write_registry`.',
     ],
     known: [
-      'Where it takes the tag `sha256-…` for the digest, what is attached is there and not listed: `--require-sbom` can’t be met.',
+      'Where it takes the tag `sha256-…` for the digest, what is attached is stored but not listed: `--require-sbom` can’t be met.',
     ],
     quirks: ['takes the tag sha256-… for the digest, as GitLab does'],
   },
@@ -147,7 +147,7 @@ export const REGISTRIES: readonly KnownRegistry[] = [
     set: ['Nothing; with `htpasswd` or a token server, `docker login`.'],
     known: [
       'Tags are put by name, and what is attached is listed by the tag `sha256-…`: it knows neither `OCI-Tag` nor the referrers API.',
-      'Uploads that broke off amid their bytes can’t be resumed or cancelled ([publishing](publishing.md#uploads-that-a-killed-run-left-open)).',
+      'Uploads that broke off halfway can’t be resumed or cancelled ([publishing](publishing.md#uploads-that-a-killed-run-left-open)).',
     ],
     quirks: [
       'names uploads by whole URLs',
@@ -162,7 +162,9 @@ export const REGISTRIES: readonly KnownRegistry[] = [
   {
     name: 'distribution 3',
     set: ['Nothing; with `htpasswd` or a token server, `docker login`.'],
-    known: ['The present URL of an upload is asked for, so that one that broke off is resumed or cancelled.'],
+    known: [
+      'It tells the current URL of an upload when asked, so one that broke off is resumed or cancelled.',
+    ],
     quirks: ['looks at the number of tags a page before it looks for the repository'],
   },
 ];

@@ -1,0 +1,22 @@
+import { expect, it } from 'vitest';
+import { type BaseEntry, FileTree } from './file-tree.ts';
+
+const entry = (path: string): BaseEntry => ({
+  type: path.endsWith('/') ? 'directory' : 'file',
+  path: path.replace(/\/$/, ''),
+  uid: 0,
+  gid: 0,
+  mode: 0o755,
+  mtime: 0,
+  target: '',
+  attributes: false,
+});
+
+// As moby's UnpackLayer does it: https://github.com/moby/go-archive/blob/main/diff.go
+it('takes what lower layers have out of all of an opaque folder, wherever among its names the mark comes', () => {
+  const tree = new FileTree();
+  tree.applyLayer(['a/', 'a/+b/', 'a/+b/lower', 'a/lower'].map(entry));
+  tree.applyLayer(['a/', 'a/+b/', 'a/+b/own', 'a/.wh..wh..opq', 'a/own'].map(entry));
+  expect(['/a/+b/lower', '/a/lower'].map((path) => tree.lookUp(path))).toEqual([undefined, undefined]);
+  expect(['/a/+b/own', '/a/own'].map((path) => tree.lookUp(path)?.kind)).toEqual(['file', 'file']);
+});
