@@ -1,10 +1,16 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { lstat, readdir, readlink } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { join, relative } from 'node:path';
 import type { HasherContext, ProjectGraph, Task, TaskGraph } from '@nx/devkit';
+import * as buildBinaries from './executors/build-binaries/facts.ts';
+import * as dockerRelease from './executors/docker-release/key-facts.ts';
 import type { ProjectContext } from './executors/project-context.ts';
+import * as verify from './executors/verify/facts.ts';
 import { sha256OfFile } from './files/hash.ts';
 import { PACKAGE } from './package.ts';
+
+const require = createRequire(import.meta.url);
 
 /** What Nx wants of a task's hash. */
 export interface TaskHash {
@@ -30,11 +36,11 @@ interface KeyFacts {
   readonly machineOptions?: readonly string[];
 }
 
-// Loaded where they are needed: every run of Nx waits for this.
-const FACTS: Readonly<Record<string, () => Promise<KeyFacts>>> = {
-  'build-binaries': () => import('./executors/build-binaries/facts.ts'),
-  verify: () => import('./executors/verify/facts.ts'),
-  'docker-release': () => import('./executors/docker-release/key-facts.ts'),
+// Every run of Nx waits for these: what only some of them need, they load where they need it.
+const FACTS: Readonly<Record<string, KeyFacts>> = {
+  'build-binaries': buildBinaries,
+  verify,
+  'docker-release': dockerRelease,
 };
 
 /** How old, in milliseconds, the machine's part of a task's facts may be. */
@@ -67,8 +73,7 @@ export async function hashTask(
   const environment = context.env ?? process.env;
   const hash: Promise<TaskHash> = context.hasher.hashTask(task, context.taskGraph, environment);
   if (isDryRun(task)) return { ...(await hash), value: sha256Of(`${(await hash).value}\n${randomUUID()}`) };
-  // Nx has loaded this already; @nx/devkit would take a third of the time of a run from the cache.
-  const root = workspaceRoot ?? (await import('nx/src/utils/workspace-root.js')).workspaceRoot;
+  const root = workspaceRoot ?? rootOfWorkspace();
   readAhead(context);
   const [own, facts, artifacts] = await Promise.all([
     hash,
@@ -76,6 +81,11 @@ export async function hashTask(
     hashArtifacts(task, context, root),
   ]);
   return { ...own, value: sha256Of([own.value, PACKAGE.version, facts, ...artifacts].join('\n')) };
+}
+
+// Nx has loaded this already; @nx/devkit would take a third of the time of a run from the cache.
+function rootOfWorkspace(): string {
+  return require('nx/src/utils/workspace-root.js').workspaceRoot;
 }
 
 function isDryRun({ overrides }: Task): boolean {
@@ -95,7 +105,8 @@ function readAhead({ taskGraph, projectGraph }: Pick<HasherContext, 'taskGraph' 
   machines.set(taskGraph, new Map());
   for (const task of Object.values(taskGraph.tasks)) {
     const { executor, options } = configurationOf(task, projectGraph);
-    FACTS[executor]?.().then((facts) => readMachine(taskGraph, executor, facts, options));
+    const facts = FACTS[executor];
+    if (facts !== undefined) readMachine(taskGraph, executor, facts, options);
   }
 }
 
@@ -139,8 +150,8 @@ async function readFacts(
   root: string,
 ): Promise<string> {
   const { executor, options } = configurationOf(task, projectGraph);
-  const load = FACTS[executor];
-  if (load === undefined) return '';
+  const facts = FACTS[executor];
+  if (facts === undefined) return '';
   const { target } = task;
   const context: ProjectContext = {
     root,
@@ -155,7 +166,6 @@ async function readFacts(
     },
   };
   try {
-    const facts = await load();
     const machine = readMachine(taskGraph, executor, facts, options);
     return JSON.stringify(await facts.readKeyFacts(options as never, context, machine));
   } catch {

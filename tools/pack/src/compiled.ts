@@ -1,6 +1,13 @@
+import { sep } from 'node:path';
+
 /** Where sources and compiled files lie in a package, relative to its folder. */
 export const SOURCES = 'src';
 export const COMPILED = 'dist';
+
+/** A path with forward slashes, as manifests and globs have it. */
+export function posix(path: string): string {
+  return path.split(sep).join('/');
+}
 
 /**
  * The path in the published package of a file of the sources: `src/a/b.ts` becomes `dist/a/b.js`, what is not

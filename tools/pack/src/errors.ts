@@ -1,5 +1,5 @@
 /** What can be wrong with a package that is to be packed. */
-export type PackErrorCode = 'MANIFEST' | 'NOT_COMPILED' | 'SCOPE';
+export type PackErrorCode = 'BUNDLE' | 'MANIFEST' | 'NOT_COMPILED' | 'SCOPE';
 
 /** A package can't be packed as it is. The message says which one, what was expected and what was found. */
 export class PackError extends Error {

@@ -1,3 +1,4 @@
+import type { Bundling } from './bundle.ts';
 import { PackError } from './errors.ts';
 import type { Rescope } from './scope.ts';
 
@@ -9,6 +10,7 @@ export interface SourceManifest {
   readonly files?: readonly string[];
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly peerDependencies?: Readonly<Record<string, string>>;
+  readonly bundled?: Bundling;
   readonly publishConfig?: Readonly<Record<string, unknown>> & { readonly exports?: unknown };
   readonly [key: string]: unknown;
 }
@@ -27,7 +29,15 @@ export interface Publication {
 }
 
 // Of use in this workspace alone.
-const LEFT_OUT = new Set(['private', 'scripts', 'devDependencies', 'nx', 'exports', 'publishConfig']);
+const LEFT_OUT = new Set([
+  'private',
+  'scripts',
+  'devDependencies',
+  'nx',
+  'exports',
+  'bundled',
+  'publishConfig',
+]);
 
 /**
  * The package.json of the published package: `publishConfig.exports` in place of the exports of the sources, as pnpm

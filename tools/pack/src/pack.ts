@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { bundle, LICENSES_FILE } from './bundle.ts';
 import { COMPILED, publishedPath, rewritePaths, SOURCES } from './compiled.ts';
 import { PackError } from './errors.ts';
 import { publishedManifest, type SourceManifest } from './manifest.ts';
@@ -34,17 +35,22 @@ interface CompilerConfig {
   readonly exclude?: readonly string[];
 }
 
+interface BaseConfig {
+  readonly compilerOptions: { readonly target: string };
+}
+
 /**
  * Fills a folder with a package as npm gets it: what the compiler made of the sources that tsconfig.lib.json includes,
- * and what `files` lists beside them. Throws NOT_COMPILED where a source has no compiled file, MANIFEST and SCOPE.
+ * and what `files` lists beside them. What the manifest lists as `bundled` takes the place of the compiled file. Throws
+ * NOT_COMPILED where a source has no compiled file, BUNDLE, MANIFEST and SCOPE.
  */
 export async function packPackage(
   { root, project, scope, output = join('dist', project) }: Packing,
   env: NodeJS.ProcessEnv,
 ): Promise<PackedPackage> {
   const source = join(root, project);
-  const manifest: SourceManifest = JSON.parse(await readFile(join(source, 'package.json'), 'utf8'));
-  const config: CompilerConfig = JSON.parse(await readFile(join(source, 'tsconfig.lib.json'), 'utf8'));
+  const manifest: SourceManifest = await readJson(join(source, 'package.json'));
+  const config: CompilerConfig = await readJson(join(source, 'tsconfig.lib.json'));
   const facts = readWorkspaceFacts(root, env);
   const rescope = rescopeTo(facts.versions.keys(), scope);
   const sources = filesBelow(source, `${SOURCES}/**/*`, config.exclude);
@@ -62,6 +68,14 @@ export async function packPackage(
     else if (!path.endsWith('.d.ts'))
       addCompiled(contents, path, await readCompiled(compiler, path), rewrite);
   }
+  if (manifest.bundled !== undefined) {
+    const base: BaseConfig = await readJson(join(root, 'tsconfig.base.json'));
+    const outside = [...facts.versions.keys(), ...Object.keys(manifest.peerDependencies ?? {})];
+    const { target } = base.compilerOptions;
+    const { chunks, licenses } = await bundle(source, manifest.bundled, { outside, target });
+    for (const { path, code, map } of chunks) addScript(contents, path, { script: code, map }, rewrite);
+    contents.set(`${COMPILED}/${LICENSES_FILE}`, licenses);
+  }
   for (const path of await listed(source, manifest)) await add(path, join(source, path));
   await add('LICENSE', join(root, 'LICENSE'));
 
@@ -73,6 +87,10 @@ export async function packPackage(
   }
   const { name, version } = JSON.parse(String(contents.get('package.json')));
   return { folder: output, name, version, files: [...contents.keys()].sort() };
+}
+
+async function readJson<Content>(path: string): Promise<Content> {
+  return JSON.parse(await readFile(path, 'utf8'));
 }
 
 interface Compiled {
@@ -94,18 +112,28 @@ async function readCompiled(compiler: string, path: string): Promise<Compiled> {
   };
 }
 
-// The map names its source as if that lay in the package: what it holds is all that a reader needs of it.
 function addCompiled(
   contents: Map<string, string | Uint8Array>,
   path: string,
   { script, map, declaration }: Compiled,
   rewrite: (text: string, path: string) => string,
 ): void {
+  addScript(contents, path, { script, map: { ...JSON.parse(map), sources: [path] } }, rewrite);
+  contents.set(publishedPath(path).replace(/\.js$/, '.d.ts'), rewrite(declaration, path));
+}
+
+// The map names its sources as if they lay in the package: what it holds is all that a reader needs of them.
+function addScript(
+  contents: Map<string, string | Uint8Array>,
+  path: string,
+  { script, map }: { readonly script: string; readonly map: { readonly sources: readonly string[] } },
+  rewrite: (text: string, path: string) => string,
+): void {
   const target = publishedPath(path);
   const up = '../'.repeat(target.split('/').length - 1);
   contents.set(target, rewrite(script, path));
-  contents.set(`${target}.map`, JSON.stringify({ ...JSON.parse(map), sources: [`${up}${path}`] }));
-  contents.set(target.replace(/\.js$/, '.d.ts'), rewrite(declaration, path));
+  const sources = map.sources.map((source) => `${up}${source}`);
+  contents.set(`${target}.map`, JSON.stringify({ ...map, sources }));
 }
 
 async function listed(source: string, { name, files = [] }: SourceManifest): Promise<readonly string[]> {

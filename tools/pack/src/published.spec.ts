@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
@@ -35,6 +36,8 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const packed = (name: string): PackedPackage => packages.get(name) as PackedPackage;
 const read = (name: string, path: string): string => readFileSync(join(packed(name).folder, path), 'utf8');
+const sourceManifest = (name: string) =>
+  JSON.parse(readFileSync(join(ROOT, 'libs', name.slice(name.indexOf('/') + 1), 'package.json'), 'utf8'));
 const manifest = (name: string) => JSON.parse(read(name, 'package.json'));
 
 /** Runs a module beside the packages, as a user's own would be. */
@@ -111,12 +114,92 @@ describe.each(['@prebuilt/elf', '@prebuilt/oci', '@prebuilt/nx'])('%s, as it is 
     }
   });
 
+  it('has no syntax that the oldest Node it allows does not know', () => {
+    const scripts = packed(name).files.filter((path) => path.endsWith('.js'));
+    expect(scripts.filter((path) => /^\s*(?:await )?using \w+ =/m.test(read(name, path)))).toEqual([]);
+  });
+
   it('has source maps that name the sources, and none of this machine’s folders', () => {
+    const { bundled } = sourceManifest(name);
     for (const path of packed(name).files.filter((path) => path.endsWith('.map'))) {
       const { sources } = JSON.parse(read(name, path));
-      expect(sources).toEqual([expect.stringMatching(/^(\.\.\/)+src\/[\w/.-]+\.ts$/)]);
+      const own = sources.filter((source: string) => /^(\.\.\/)+src\/[\w/.-]+\.ts$/.test(source));
+      if (bundled === undefined) expect(own).toHaveLength(1);
+      const others = sources.filter((source: string) => !own.includes(source));
+      expect(
+        others.filter((source: string) => !/^\.\.\/node_modules\/[\w/.@-]+\.m?js$/.test(source)),
+      ).toEqual([]);
     }
     expect(packed(name).files.filter((path) => read(name, path).includes(ROOT))).toEqual([]);
+  });
+});
+
+describe('what every run of Nx loads of @prebuilt/nx', () => {
+  // In a process of its own, as Nx's: nothing is loaded yet.
+  const loadedBy = async (path: string): Promise<readonly string[]> => {
+    const { folder: root } = packed('@prebuilt/nx');
+    const loaded = await runModule(`
+      import { createRequire, registerHooks } from 'node:module';
+      const urls = [];
+      registerHooks({ load(url, context, next) { urls.push(url); return next(url, context); } });
+      createRequire(import.meta.url)(${JSON.stringify(join(root, path))});
+      console.log(JSON.stringify(urls));`);
+    return (loaded as readonly string[])
+      .filter((url) => url.startsWith('file:'))
+      .map((url) => relative(root, fileURLToPath(url)));
+  };
+
+  it.each([
+    ['dist/hasher.cjs', ['dist/hasher.cjs', 'dist/hasher.js']],
+    ['dist/plugin.js', ['dist/plugin.js']],
+  ])('is, for %s, a few large files', async (path, own) => {
+    expect((await loadedBy(path)).toSorted()).toEqual([
+      expect.stringMatching(/^dist\/bundled-[\w-]+\.js$/),
+      'dist/errors.js',
+      ...own,
+      // Its name and version.
+      'package.json',
+    ]);
+  });
+
+  it('holds nothing that a cache hit has no use for', () => {
+    const sources = packed('@prebuilt/nx')
+      .files.filter((path) => /^dist\/(hasher|plugin|bundled-[\w-]+)\.js\.map$/.test(path))
+      .flatMap((path): readonly string[] => JSON.parse(read('@prebuilt/nx', path)).sources);
+    const rooms = new Set(sources.flatMap((source) => /^\.\.\/src\/(\w+)\//.exec(source)?.[1] ?? []));
+    expect([...rooms].sort()).toEqual([
+      'artifacts',
+      'configuration',
+      'executors',
+      'files',
+      'image',
+      'lock',
+      'process',
+      'sysroot',
+      'toolchains',
+      'version',
+    ]);
+    expect(sources.filter((source) => /src\/image\/(base|daemonless|context)/.test(source))).toEqual([]);
+    const packages = sources.flatMap((source) => /node_modules\/([\w-]+)\//.exec(source)?.[1] ?? []);
+    expect([...new Set(packages)].sort()).toEqual([
+      'balanced-match',
+      'brace-expansion',
+      'leven',
+      'minimatch',
+      'semver',
+      'valibot',
+    ]);
+  });
+
+  it('has no class that another file has too, which instanceof would not know', () => {
+    const classes = packed('@prebuilt/nx')
+      .files.filter((path) => path.endsWith('.js'))
+      .flatMap((path) => [
+        ...read('@prebuilt/nx', path).matchAll(/^\s*(?:export )?(?:(?:const|let|var) \w+ = )?class (\w+)/gm),
+      ])
+      .map(([, name]) => name);
+    expect(classes).toContain('PrebuiltError');
+    expect(classes).toEqual([...new Set(classes)]);
   });
 });
 
@@ -154,17 +237,17 @@ describe.each(SCOPES)('the packages published under %s', (scope) => {
 
   it('run: a layer is read in a thread of its own', async () => {
     const entries = await runModule(`
-      import { digestHex, startLayerThreads, writeLayer } from '${scope}/oci';
-      import { createReadStream } from 'node:fs';
-      import { join } from 'node:path';
+      import { mkdir } from 'node:fs/promises';
+      import { startLayerThreads, writeLayer } from '${scope}/oci';
       const bytes = Buffer.alloc(3_000_000, 'x');
       const entry = { type: 'file', path: 'app', mode: 0o755, uid: 0, gid: 0, mtime: 0, size: bytes.length };
       const content = async function* () { yield bytes; };
       const reading = { compression: 'none' };
-      const { descriptor, diffId } = await writeLayer('${folder}', [{ ...entry, content }], reading);
-      const file = join('${folder}', digestHex(descriptor.digest));
+      const blobs = '${folder}/blobs/sha256';
+      await mkdir(blobs, { recursive: true });
+      const { descriptor, diffId } = await writeLayer(blobs, [{ ...entry, content }], reading);
       await using threads = startLayerThreads([descriptor.size]);
-      const entries = await threads.read(descriptor.size, async () => createReadStream(file), { ...reading, diffId });
+      const entries = await threads.read('${folder}', descriptor, { ...reading, diffId });
       console.log(JSON.stringify(entries.map(({ path, size }) => [path, size])));`);
     expect(entries).toEqual([['app', 3_000_000]]);
   });

@@ -1,5 +1,6 @@
 import { globSync, readFileSync } from 'node:fs';
-import { join, sep } from 'node:path';
+import { join } from 'node:path';
+import { posix } from './compiled.ts';
 import type { SourceManifest } from './manifest.ts';
 
 /** What packing one package needs to know of the others, and of who publishes. */
@@ -33,11 +34,6 @@ export function readWorkspaceFacts(root: string, env: NodeJS.ProcessEnv): Worksp
         ? httpAddress(repository.url)
         : (httpAddress(repository) ?? runningIn(env)),
   };
-}
-
-/** A path with forward slashes, as manifests and globs have it. */
-export function posix(path: string): string {
-  return path.split(sep).join('/');
 }
 
 /** The files below a folder that match a pattern, without those that match one of the others, sorted. */

@@ -3,12 +3,7 @@ import { join, resolve } from 'node:path';
 import type { Manifest } from '../artifacts/manifest.ts';
 import { PrebuiltError } from '../errors.ts';
 import { type ContextTexts, readContextTexts } from './context-texts.ts';
-
-/** What the workspace's package.json says of the program. */
-export interface PackageFacts {
-  readonly repository: string | undefined;
-  readonly license: string | undefined;
-}
+import { type PackageFacts, readPackageFacts } from './package-facts.ts';
 
 /** What an image is made from besides the folder of executables. */
 export interface ImageSources {
@@ -47,31 +42,4 @@ async function readDockerfileBytes(path: string): Promise<Uint8Array> {
       cause,
     });
   });
-}
-
-/** What a package.json says; nothing where there is none. Throws `INVALID_OPTIONS` where it can't be read. */
-export async function readPackageFacts(path: string): Promise<PackageFacts> {
-  let data: Readonly<Record<string, unknown>>;
-  try {
-    data = JSON.parse(await readFile(path, 'utf8'));
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT')
-      return { repository: undefined, license: undefined };
-    throw new PrebuiltError('INVALID_OPTIONS', `${path}: can't be read: ${(cause as Error).message}`, {
-      cause,
-    });
-  }
-  const { license } = data;
-  return {
-    repository: repositoryUrl(data.repository),
-    license: typeof license === 'string' ? license : undefined,
-  };
-}
-
-function repositoryUrl(repository: unknown): string | undefined {
-  const named = typeof repository === 'object' && repository !== null && 'url' in repository;
-  const text = named ? repository.url : repository;
-  if (typeof text !== 'string') return undefined;
-  const url = text.replace(/^git\+/, '').replace(/\.git$/, '');
-  return URL.canParse(url) && url.startsWith('https://') ? url : undefined;
 }

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { readManifest } from '../../artifacts/manifest.ts';
 import { type Platform, parsePlatforms } from '../../artifacts/platform.ts';
 import type { ListedFacts } from '../../image/listed/workspace-files.ts';
 import { type Lock, readLock } from '../../lock/lock.ts';
@@ -38,7 +39,6 @@ export async function readBuildFacts(
 
 // A manifest that can't be read tells of no program: the build replaces it.
 async function readFormer(folder: string): Promise<string | undefined> {
-  const { readManifest } = await import('../../artifacts/manifest.ts');
   return readManifest(folder).then(
     ({ manifest }) => manifest.name,
     () => undefined,

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type DockerFacts, readDockerFacts } from '../../image/builder-facts.ts';
-import { readPackageFacts } from '../../image/sources.ts';
+import { readPackageFacts } from '../../image/package-facts.ts';
+import { readLock } from '../../lock/lock.ts';
 import type { ProjectContext } from '../project-context.ts';
 import type { DockerReleaseOptions } from './options.ts';
 
@@ -48,10 +49,9 @@ async function readDockerfileFacts(
   const from = bytes.toString('utf8').match(/^\s*FROM\b.*$/gim) ?? [];
   if (from.length === 1 && /^\s*FROM\s+scratch\s*$/i.test(from[0] ?? '')) return { dockerfile: sha256 };
   // Loaded where there is something to look up.
-  const [{ readDockerfile }, { pinnedBase }, { readLock }] = await Promise.all([
+  const [{ readDockerfile }, { pinnedBase }] = await Promise.all([
     import('../../dockerfile/read-dockerfile.ts'),
     import('../../image/base/reference.ts'),
-    import('../../lock/lock.ts'),
   ]);
   const base = pinnedBase(readDockerfile(bytes, dockerfile), await readLock(root))?.reference;
   return { dockerfile: sha256, base };

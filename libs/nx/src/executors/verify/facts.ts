@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { access, constants } from 'node:fs/promises';
 import { delimiter, join, resolve } from 'node:path';
+import { readManifest } from '../../artifacts/manifest.ts';
 import { PLATFORMS, type Platform, parsePlatforms, qemuNameOf } from '../../artifacts/platform.ts';
 import { sha256OfFile } from '../../files/hash.ts';
 import { checkEmulator, emulatorPath } from '../../lock/emulator.ts';
@@ -103,7 +104,6 @@ export async function readKeyFacts(
 
 // The executor tells of a manifest that can't be read.
 async function builtPlatforms(folder: string): Promise<readonly Platform[] | undefined> {
-  const { readManifest } = await import('../../artifacts/manifest.ts');
   return readManifest(folder).then(
     ({ manifest }) => manifest.platforms.map(({ platform }) => platform),
     () => undefined,
