@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { join, relative } from 'node:path';
 import type { HasherContext, ProjectGraph, Task, TaskGraph } from '@nx/devkit';
 import * as buildBinaries from './executors/build-binaries/facts.ts';
-import * as dockerRelease from './executors/docker-release/key-facts.ts';
+import { machineOptions, readKeyFacts, readMachineFacts } from './executors/docker-release/key-facts.ts';
 import type { ProjectContext } from './executors/project-context.ts';
 import * as verify from './executors/verify/facts.ts';
 import { sha256OfFile } from './files/hash.ts';
@@ -40,7 +40,7 @@ interface KeyFacts {
 const FACTS: Readonly<Record<string, KeyFacts>> = {
   'build-binaries': buildBinaries,
   verify,
-  'docker-release': dockerRelease,
+  'docker-release': { readKeyFacts, readMachineFacts, machineOptions },
 };
 
 /** How old, in milliseconds, the machine's part of a task's facts may be. */
