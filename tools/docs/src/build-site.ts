@@ -65,11 +65,16 @@ export async function buildSite({ staging, output, base, repository }: SiteOptio
       socialLinks: [{ icon: 'github', link: repository }],
     },
   };
-  // VitePress reads its configuration from a file; the anchors are GitHub's, so that a link holds in both places.
+  // VitePress reads its configuration from a file. The anchors are GitHub's, so that a link holds in both places; and what
+  // Vue would take for an expression is text.
   await writeFile(
     join(staging, '.vitepress/config.mjs'),
     `import { anchorOf } from ${JSON.stringify(join(import.meta.dirname, 'pages.ts'))};
-export default { ...${JSON.stringify(config)}, markdown: { anchor: { slugify: anchorOf } } };
+const asText = (rule) => (...given) => rule(...given).replaceAll('{{', '&#123;&#123;');
+const config = ({ renderer: { rules } }) => {
+  for (const name of ['text', 'code_inline']) rules[name] = asText(rules[name]);
+};
+export default { ...${JSON.stringify(config)}, markdown: { anchor: { slugify: anchorOf }, config } };
 `,
   );
   try {

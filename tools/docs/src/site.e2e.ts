@@ -55,8 +55,8 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await browser?.close();
-  server.closeAllConnections();
-  server.close();
+  server?.closeAllConnections();
+  server?.close();
   await rm(SITE, { recursive: true, force: true });
 });
 
