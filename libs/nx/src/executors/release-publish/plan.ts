@@ -4,7 +4,7 @@ import { parseReleaseVersion, type ReleaseVersion } from '../../version/version.
 import type { ReleasePublishFacts } from './facts.ts';
 import type { ReleasePublishOptions } from './options.ts';
 
-/** What will be done about a project. */
+/** What happens to one project. */
 export type ReleasePublishPlan =
   | { readonly action: 'leave'; readonly project: string; readonly reason: string }
   | {
