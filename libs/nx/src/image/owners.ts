@@ -1,10 +1,5 @@
+import { type Accounts, accountLines } from './base/accounts.ts';
 import type { Owner } from './file-tree.ts';
-
-/** The image's lists of users and groups at some step, as text; undefined where there is none. */
-export interface UserLists {
-  readonly passwd: string | undefined;
-  readonly group: string | undefined;
-}
 
 /** Nobody has that name, or the text is no owner. */
 export class OwnerError extends Error {
@@ -25,7 +20,7 @@ const MAX_ID = 2 ** 31 - 1;
  * take root for a name that is not in the list (0.13, seen).
  * https://docs.docker.com/reference/dockerfile/#copy---chown---chmod
  */
-export function ownerOf(text: string, what: string, lists: () => UserLists): Owner {
+export function ownerOf(text: string, what: string, lists: () => Accounts): Owner {
   const [user = '', group, ...more] = text.split(':');
   if (more.length > 0 || group === '' || (user === '' && group === undefined)) {
     throw new OwnerError(
@@ -37,7 +32,7 @@ export function ownerOf(text: string, what: string, lists: () => UserLists): Own
   return { uid: found.uid, gid: numberOf(group, what) ?? groupOf(group, what, lists()) };
 }
 
-function userOf(name: string, what: string, lists: () => UserLists): Owner {
+function userOf(name: string, what: string, lists: () => Accounts): Owner {
   const id = numberOf(name, what);
   if (id !== undefined) return { uid: id, gid: id };
   const { passwd } = lists();
@@ -45,7 +40,7 @@ function userOf(name: string, what: string, lists: () => UserLists): Owner {
   return { uid: idOf(uid, name, what), gid: idOf(gid, name, what) };
 }
 
-function groupOf(name: string, what: string, { group }: UserLists): number {
+function groupOf(name: string, what: string, { group }: Accounts): number {
   const [, , gid] = lineOf(group, name, `${what}: the group ${name}`, '/etc/group');
   return idOf(gid, name, what);
 }
@@ -57,7 +52,7 @@ function lineOf(list: string | undefined, name: string, subject: string, path: s
       'Use numbers such as 65532:65532, or copy the built-in "users" of "image.files" first: COPY files/ /',
     );
   }
-  const lines = list.split('\n').map((line) => line.trim().split(':'));
+  const lines = accountLines(list);
   const line = lines.find(([first]) => first === name);
   if (line !== undefined) return line;
   const names = lines.flatMap(([first]) => (first === undefined || first === '' ? [] : [first]));

@@ -26,10 +26,12 @@ export function findGroup({ group }: Accounts, name: string): number | undefined
 }
 
 function lineOf(list: string | undefined, name: string): readonly string[] | undefined {
-  return list
-    ?.split('\n')
-    .map((line) => line.trim().split(':'))
-    .find(([first]) => first === name);
+  return list === undefined ? undefined : accountLines(list).find(([first]) => first === name);
+}
+
+/** The lines of such a list as their fields, of which the first is the name. */
+export function accountLines(list: string): readonly (readonly string[])[] {
+  return list.split('\n').map((line) => line.trim().split(':'));
 }
 
 function isId(text: string | undefined): text is string {
