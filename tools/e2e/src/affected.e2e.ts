@@ -9,6 +9,8 @@ const TARGETS = ['lint', 'typecheck', 'test', 'build-binaries'];
 const EVERYTHING = [
   'app',
   'bench',
+  'chart',
+  'docs',
   'e2e',
   'elf',
   'nx-prebuilt',
@@ -42,17 +44,23 @@ describe('nx affected', { timeout: 120_000 }, () => {
   }
 
   it.each([
-    ['the README', 'README.md', '\nchanged\n', []],
-    ['the documentation', 'docs/architecture.md', '\nchanged\n', []],
+    ['the settings of editors', '.editorconfig', '\n# changed\n', []],
+    ['the README', 'README.md', '\nchanged\n', ['docs']],
+    ['the documentation', 'docs/architecture.md', '\nchanged\n', ['docs']],
     [
       'a lib that the pipeline uses',
       'libs/elf/src/index.ts',
       '\n// changed\n',
-      ['elf', 'bench', 'e2e', 'nx-prebuilt', 'release'],
+      ['elf', 'bench', 'chart', 'docs', 'e2e', 'nx-prebuilt', 'release'],
     ],
-    ['the app', 'apps/mount-monitor/src/main.ts', '\n// changed\n', ['app', 'e2e', 'release']],
-    ['the plugin', 'libs/nx/src/plugin.ts', '\n// changed\n', ['bench', 'e2e', 'nx-prebuilt', 'release']],
-    ['the pipeline', 'tools/release/prebuilt.json', '\n', ['e2e', 'release']],
+    ['the app', 'apps/mount-monitor/src/main.ts', '\n// changed\n', ['app', 'docs', 'e2e', 'release']],
+    [
+      'the plugin',
+      'libs/nx/src/plugin.ts',
+      '\n// changed\n',
+      ['bench', 'chart', 'docs', 'e2e', 'nx-prebuilt', 'release'],
+    ],
+    ['the pipeline', 'tools/release/prebuilt.json', '\n', ['docs', 'e2e', 'release']],
     ['a workflow', '.github/workflows/ci.yml', '\n# changed\n', ['e2e']],
     ['what CI runs', '.ci/run', '\n# changed\n', ['e2e']],
     ['what prepares a clone', 'bootstrap', '\n# changed\n', ['e2e']],

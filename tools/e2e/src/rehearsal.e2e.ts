@@ -510,9 +510,17 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
       return rehearse(ci, { event: 'pull_request', ref, sha });
     }
 
-    it('runs nothing heavy where only documentation changed', async () => {
+    it('tests the documentation alone where only documentation changed', async () => {
       const run = await pullRequest('docs/architecture.md', '\nchanged\n');
       expect(failures(run)).toBe('');
+      expect(results(run)).toBe('affected success, check success');
+      expect(job(run, 'affected').outputs.projects).toBe('["docs"]');
+      const log = stripVTControlCharacters(job(run, 'check').log).split('nx affected').at(-1) ?? '';
+      expect([...log.matchAll(/nx run (\S+)/g)].map(([, task]) => task)).toEqual(['docs:test']);
+    });
+
+    it('runs no check where nothing changed that a project is made of', async () => {
+      const run = await pullRequest('.editorconfig', '\n# changed\n');
       expect(results(run)).toBe('affected success, check skipped');
       expect(job(run, 'affected').outputs.projects).toBe('[]');
     });
@@ -523,6 +531,8 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
       expect(results(run)).toBe('affected success, check success');
       expect(JSON.parse(job(run, 'affected').outputs.projects ?? '').toSorted()).toEqual([
         'bench',
+        'chart',
+        'docs',
         'e2e',
         'elf',
         'nx-prebuilt',
