@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** What a command printed, or the first line of why it failed. */
 export interface CommandOutput {
@@ -11,23 +12,42 @@ export interface CommandOutput {
 // A `git tag` of a repository with a hundred thousand tags has a few megabytes.
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
+// A file that was written just now can't be run while a child that was forked meanwhile holds it open, which lasts
+// until that child has become its program. https://github.com/golang/go/issues/22315
+const BUSY_ATTEMPTS = 100;
+const BUSY_PAUSE_MS = 20;
+
 /**
  * The output of a command that ends at once; it is killed after `timeoutMs`, never where that is 0. By Node's own means:
  * loading execa takes about as long as the command.
  */
-export function commandOutput(
+export async function commandOutput(
   file: string,
   args: readonly string[],
-  {
-    cwd,
-    env,
-    timeoutMs = 0,
-  }: {
-    readonly cwd?: string;
-    /** The whole environment; this process's own where it is left out. */
-    readonly env?: Readonly<Record<string, string>>;
-    readonly timeoutMs?: number;
-  } = {},
+  options: CommandOptions = {},
+): Promise<CommandOutput> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await runOnce(file, args, options);
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'ETXTBSY')) throw error;
+      if (attempt === BUSY_ATTEMPTS) throw error;
+    }
+    await sleep(BUSY_PAUSE_MS);
+  }
+}
+
+interface CommandOptions {
+  readonly cwd?: string;
+  /** The whole environment; this process's own where it is left out. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly timeoutMs?: number;
+}
+
+function runOnce(
+  file: string,
+  args: readonly string[],
+  { cwd, env, timeoutMs = 0 }: CommandOptions,
 ): Promise<CommandOutput> {
   return new Promise((resolve) => {
     const options = {
