@@ -1,0 +1,19 @@
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { commandOutput } from './command-output.ts';
+
+it('runs a program that another process still holds open for writing as soon as it is let go', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'busy-'));
+  const path = join(folder, 'program');
+  await writeFile(path, '#!/bin/sh\necho ran\n', { mode: 0o755 });
+  const held = await open(path, 'r+');
+  try {
+    const output = commandOutput(path, []);
+    setTimeout(() => void held.close(), 100);
+    expect(await output).toEqual({ ok: true, missing: false, text: 'ran\n' });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
