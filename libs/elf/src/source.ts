@@ -1,6 +1,8 @@
 import { constants, open } from 'node:fs/promises';
 import { ElfError } from './errors.ts';
 
+const WINDOW_BYTES = 64 * 1024;
+
 /** Random access to the bytes of a file. */
 export interface ByteSource {
   /** What error messages call the file. */
@@ -29,20 +31,27 @@ export async function withFileSource<T>(path: string, use: (source: ByteSource) 
     if (!found.isFile())
       throw new ElfError('NOT_ELF', `${path}: expected an ELF file, found no regular file`);
     const { size } = found;
+    const read = async (offset: number, length: number): Promise<Uint8Array> => {
+      const bytes = new Uint8Array(length);
+      let filled = 0;
+      while (filled < length) {
+        const { bytesRead } = await handle.read(bytes, filled, length - filled, offset + filled);
+        if (bytesRead === 0) throw new ElfError('TRUNCATED', `${path}: became shorter while it was read`);
+        filled += bytesRead;
+      }
+      return bytes;
+    };
+    // Records lie beside each other and are a few bytes each.
+    let window = { offset: 0, bytes: new Uint8Array() as Uint8Array };
     return await use({
       name: path,
       size,
       async read(offset, length) {
-        const bytes = new Uint8Array(length);
-        let filled = 0;
-        while (filled < length) {
-          const { bytesRead } = await handle.read(bytes, filled, length - filled, offset + filled);
-          if (bytesRead === 0) {
-            throw new ElfError('TRUNCATED', `${path}: became shorter while it was read`);
-          }
-          filled += bytesRead;
-        }
-        return bytes;
+        if (length > WINDOW_BYTES) return read(offset, length);
+        const end = window.offset + window.bytes.length;
+        if (offset < window.offset || offset + length > end)
+          window = { offset, bytes: await read(offset, Math.min(WINDOW_BYTES, size - offset)) };
+        return window.bytes.subarray(offset - window.offset, offset - window.offset + length);
       },
     });
   } finally {

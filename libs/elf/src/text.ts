@@ -2,10 +2,12 @@ import type { Reader } from './reader.ts';
 
 const MAX_NAME_BYTES = 4096;
 
+const UTF_8 = new TextDecoder();
+
 /** The string that starts at an offset of a table and ends with a zero byte, at most 4096 bytes away; else `MALFORMED`. */
 export function textAt(reader: Reader, table: Uint8Array, offset: number, what: string): string {
   const end = table.subarray(0, offset + MAX_NAME_BYTES).indexOf(0, offset);
   if (offset >= table.length || end < 0)
     throw reader.malformed(`${what} is no terminated string of its table`);
-  return new TextDecoder().decode(table.subarray(offset, end));
+  return UTF_8.decode(table.subarray(offset, end));
 }
