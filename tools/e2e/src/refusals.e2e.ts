@@ -146,20 +146,22 @@ const VERSION_REFUSALS: readonly Refusal[] = ['v1', '1.2', '1.2.3; id', '../x', 
 describe('what is refused, with its own message and no trace in dist/oci', { timeout: 600_000 }, () => {
   let clone: Clone;
   const at = (path: string): string => join(clone.root, path);
+  /** Beside the workspace, whose files Nx hashes at each run. */
+  const pristine = (name: string): string => join(clone.root, '../pristine', name);
 
   beforeAll(async () => {
     clone = await bootstrappedClone();
     await runOk(clone.root, 'npx', ['nx', 'run', 'release:verify']);
-    await cp(at('dist'), at('pristine/dist'), { recursive: true });
-    await copyFile(at('Dockerfile.release'), at('pristine/Dockerfile.release'));
+    await cp(at('dist'), pristine('dist'), { recursive: true });
+    await copyFile(at('Dockerfile.release'), pristine('Dockerfile.release'));
   }, 600_000);
   afterAll(() => clone?.[Symbol.asyncDispose]());
 
   beforeEach(async () => {
     await rm(at('dist'), { recursive: true, force: true });
     await rm(at('elsewhere'), { force: true });
-    await cp(at('pristine/dist'), at('dist'), { recursive: true });
-    await copyFile(at('pristine/Dockerfile.release'), at('Dockerfile.release'));
+    await cp(pristine('dist'), at('dist'), { recursive: true });
+    await copyFile(pristine('Dockerfile.release'), at('Dockerfile.release'));
   });
 
   async function distIsClean(): Promise<void> {
@@ -218,7 +220,7 @@ describe('what is refused, with its own message and no trace in dist/oci', { tim
     await runOk(clone.root, 'mkdir', [at('dist')]);
     await runOk(clone.root, 'mount', ['-t', 'tmpfs', '-o', 'size=250m', 'tmpfs', at('dist')]);
     try {
-      await cp(at('pristine/dist'), at('dist'), { recursive: true });
+      await cp(pristine('dist'), at('dist'), { recursive: true });
       const { exitCode, output } = await nx(clone.root, ['run', 'release:docker-release', ...ALONE]);
       expect(output).toMatch(/ENOSPC.*disk is full/s);
       expect(exitCode).not.toBe(0);

@@ -101,6 +101,7 @@ describe('from a fresh clone', { timeout: 600_000 }, () => {
         const log = join(folder, 'trace');
         const options = [
           '--follow-forks',
+          '--seccomp-bpf',
           '--quiet=all',
           '--trace=execve,clone,clone3,fork,vfork',
           '--string-limit=4096',

@@ -4,11 +4,11 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { bootstrappedClone, type Clone } from './testing/clone.ts';
+import { bootstrappedClone, type Clone, OWN_ARCHITECTURE, releaseOwnPlatformAlone } from './testing/clone.ts';
 import { type RemoteCache, startRemoteCache } from './testing/remote-cache.ts';
 import { nx } from './testing/workspace.ts';
 
-const EXECUTABLE = 'dist/bin/mount-monitor-linux-arm64';
+const EXECUTABLE = `dist/bin/mount-monitor-linux-${OWN_ARCHITECTURE}`;
 
 describe('a remote cache', { timeout: 300_000 }, () => {
   let cache: RemoteCache;
@@ -23,6 +23,7 @@ describe('a remote cache', { timeout: 300_000 }, () => {
       NX_SELF_HOSTED_REMOTE_CACHE_ACCESS_TOKEN: 'writer',
     };
     [first, second] = [await bootstrappedClone(), await bootstrappedClone()];
+    for (const clone of [first, second]) await releaseOwnPlatformAlone(clone);
   }, 300_000);
   afterAll(async () => {
     await cache?.[Symbol.asyncDispose]();
@@ -105,7 +106,7 @@ describe('a remote cache', { timeout: 300_000 }, () => {
     try {
       const tar = gunzipSync(entry);
       // Deep inside an executable, far from any header of the archive.
-      const at = tar.indexOf('mount-monitor-linux-arm64') + 60_000_000;
+      const at = tar.indexOf(`mount-monitor-linux-${OWN_ARCHITECTURE}`) + 60_000_000;
       tar.writeUInt8(tar.readUInt8(at) ^ 0xff, at);
       cache.entries.set(hash, gzipSync(tar, { level: 1 }));
       const { exitCode, output } = await build(second, {}, 'release:verify');

@@ -1,4 +1,4 @@
-import { cp, readFile, realpath } from 'node:fs/promises';
+import { cp, readFile, realpath, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CHECKSUMS_FILE, parseChecksums } from '@prebuilt/nx/artifacts';
 import { skipOutsideCi } from '@prebuilt/testing/engine';
@@ -8,10 +8,11 @@ import { SERVER, TOOL } from './stranger/programs.ts';
 import { type Publication, publishPackages } from './stranger/publication.ts';
 import { installTools } from './stranger/tools.ts';
 import { type Stranger, type StrangersWorkspace, strangersWorkspace } from './stranger/workspace.ts';
+import { OWN_ARCHITECTURE } from './testing/clone.ts';
 import { unpackImage } from './testing/image.ts';
 import { missingProgram, type TaskResults, THIS_WORKSPACE } from './testing/workspace.ts';
 
-/** Each package manager, each Node major, and Nx 22 once. */
+/** Each package manager, each Node major, and Nx 22 once. All but the first release for this machine alone. */
 const STRANGERS: readonly Stranger[] = [
   { manager: 'npm', node: 24, nx: '23.2.1' },
   { manager: 'pnpm', node: 26, nx: '23.2.1' },
@@ -57,7 +58,7 @@ beforeAll(async () => {
         const [from, to] = [first.workspace.root, workspace.root].map((root) => join(root, name));
         await cp(from as string, to as string, { recursive: true, verbatimSymlinks: true });
       }
-      built.set(manager, await build(workspace, lines));
+      built.set(manager, await build(workspace, lines, OWN_PLATFORM));
     }),
   );
 }, 900_000);
@@ -78,13 +79,28 @@ function quickStart(readme: string, heading: string): readonly string[] {
   return block.split('\n').flatMap((line) => line.replace(/\s+#.*/, '') || []);
 }
 
-async function build(workspace: StrangersWorkspace, lines: readonly string[]): Promise<Built> {
+const OWN_PLATFORM = { platforms: [`linux/${OWN_ARCHITECTURE}`] };
+
+/** Does what the README says, with the plugin's options in nx.json once the plugin is there. */
+async function build(
+  workspace: StrangersWorkspace,
+  [add, ...lines]: readonly string[],
+  options?: object,
+): Promise<Built> {
   for (const [path, content] of Object.entries({ ...SERVER, ...TOOL })) await workspace.write(path, content);
   await workspace.run('git', ['add', '--all']);
   const author = ['-c', 'user.name=Stranger', '-c', 'user.email=stranger@example.com'];
   await workspace.run('git', [...author, 'commit', '--quiet', '--message=Two programs']);
   await workspace.run('git', ['tag', 'server@1.2.3']);
   await workspace.run('git', ['tag', 'tool@1.2.3']);
+  await workspace.line(add as string);
+  if (options !== undefined) {
+    const path = join(workspace.root, 'nx.json');
+    const settings = JSON.parse(await readFile(path, 'utf8'));
+    expect(settings.plugins).toEqual(['@prebuilt/nx']);
+    settings.plugins = [{ plugin: '@prebuilt/nx', options }];
+    await writeFile(path, JSON.stringify(settings));
+  }
   for (const line of lines) await workspace.line(line);
   await workspace.nxOk([
     'g',
@@ -167,8 +183,9 @@ describe.each(STRANGERS)('a workspace of $manager, with Node $node and Nx $nx', 
         await readFile(join(output, 'bin', CHECKSUMS_FILE), 'utf8'),
         CHECKSUMS_FILE,
       );
-      expect(checksums.map(({ path }) => path)).toEqual([`${name}-linux-amd64`, `${name}-linux-arm64`]);
-      for (const [index, architecture] of ['amd64', 'arm64'].entries()) {
+      const architectures = manager === STRANGERS[0]?.manager ? ['amd64', 'arm64'] : [OWN_ARCHITECTURE];
+      expect(checksums.map(({ path }) => path)).toEqual(architectures.map((each) => `${name}-linux-${each}`));
+      for (const [index, architecture] of architectures.entries()) {
         const image = await unpackImage(join(output, 'oci'), architecture, name);
         expect(image.architecture).toBe(architecture);
         expect(image.executable).toBe(checksums[index]?.sha256);

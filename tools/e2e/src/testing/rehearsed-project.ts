@@ -109,7 +109,7 @@ async function shrinkTests(root: string): Promise<void> {
   const nx = JSON.parse(await readFile(nxJson, 'utf8'));
   nx.sync = { ...nx.sync, disabledTaskSyncGenerators: ['@nx/js:typescript-sync'] };
   await writeFile(nxJson, `${JSON.stringify(nx, null, 2)}\n`);
-  await runOk(root, 'npx', ['biome', 'check', '--write', '.']);
+  await runOk(root, 'npx', ['biome', 'check', '--write', 'package.json']);
 }
 
 /** A project that is compiled for others has a configuration for that beside; here nobody takes what it compiles. */

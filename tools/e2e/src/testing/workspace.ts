@@ -17,7 +17,12 @@ export interface Ended {
 /** What Nx did about each task of a run, by the task's id. */
 export type TaskResults = Readonly<Record<string, 'hit' | 'miss'>>;
 
-const KEPT_NPM_SETTINGS = ['registry', 'cafile', 'cache', 'userconfig'].map((name) => `npm_config_${name}`);
+const KEPT: ReadonlySet<string> = new Set([
+  ...['registry', 'cafile', 'cache', 'userconfig'].map((name) => `npm_config_${name}`),
+  'NODE_EXTRA_CA_CERTS',
+  // Changes nothing but how soon Node has started.
+  'NODE_COMPILE_CACHE',
+]);
 const DROPPED =
   /^(npm_|vitest|nx_|docker_|buildx_|node_|github_|actions_|runner_|test$|registry$|release_version$|source_date_epoch$)/i;
 
@@ -26,9 +31,7 @@ const DROPPED =
  * Docker engine that does not exist, so that nothing depends on one by chance.
  */
 export function userEnvironment(env: NodeJS.ProcessEnv = process.env): Readonly<Record<string, string>> {
-  const kept = Object.entries(env).filter(
-    ([name]) => !DROPPED.test(name) || KEPT_NPM_SETTINGS.includes(name) || name === 'NODE_EXTRA_CA_CERTS',
-  );
+  const kept = Object.entries(env).filter(([name]) => !DROPPED.test(name) || KEPT.has(name));
   const folders = (env.PATH ?? '')
     .split(delimiter)
     .filter((folder) => !folder.split(sep).includes('node_modules'));
