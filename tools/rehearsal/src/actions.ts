@@ -1,5 +1,17 @@
 import { createHash } from 'node:crypto';
-import { cp, glob, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  copyFile,
+  cp,
+  glob,
+  link,
+  mkdir,
+  mkdtemp,
+  readFile,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { basename, dirname, join, matchesGlob, relative, resolve } from 'node:path';
 import { execa } from 'execa';
 
@@ -144,9 +156,19 @@ async function uploadArtifact(inputs: Inputs, scope: ActionScope): Promise<Actio
   for (const file of files) {
     const target = join(place, folder ? relative(source, file) : basename(file));
     await mkdir(dirname(target), { recursive: true });
-    await writeFile(target, await readFile(file), { mode: 0o644 });
+    await copyOrLink(file, target);
+    await chmod(target, 0o644);
   }
   return {};
+}
+
+const LARGE_BYTES = 1024 * 1024;
+
+/** A large file is an archive that its jobs write once and only read afterwards: a link to it does. */
+async function copyOrLink(file: string, target: string): Promise<void> {
+  await rm(target, { force: true });
+  if ((await stat(file)).size < LARGE_BYTES) await copyFile(file, target);
+  else await link(file, target);
 }
 
 /**
@@ -174,7 +196,11 @@ async function downloadArtifact(inputs: Inputs, scope: ActionScope): Promise<Act
       );
     }
     const own = name === undefined && inputs['merge-multiple'] !== 'true';
-    await cp(folder, own ? join(target, each) : target, { recursive: true });
+    for (const file of await filesOf(folder)) {
+      const copy = join(own ? join(target, each) : target, relative(folder, file));
+      await mkdir(dirname(copy), { recursive: true });
+      await copyOrLink(file, copy);
+    }
   }
   return { outputs: { 'download-path': target } };
 }
