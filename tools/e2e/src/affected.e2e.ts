@@ -35,8 +35,8 @@ describe('nx affected', { timeout: 120_000 }, () => {
   async function affectedTasks(): Promise<readonly string[]> {
     const range = ['--base=HEAD~1', '--head=HEAD'];
     const { stdout } = await execa(
-      'npx',
-      ['nx', 'affected', `--targets=${TARGETS.join(',')}`, ...range, '--graph=stdout'],
+      join(clone.root, 'node_modules/.bin/nx'),
+      ['affected', `--targets=${TARGETS.join(',')}`, ...range, '--graph=stdout'],
       { cwd: clone.root, env: userEnvironment(), extendEnv: false },
     );
     const { tasks }: { tasks: { tasks: Readonly<Record<string, unknown>> } } = JSON.parse(stdout);

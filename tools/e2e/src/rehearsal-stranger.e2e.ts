@@ -7,6 +7,7 @@ import {
   type RunnerOptions,
   readWorkflow,
   runWorkflow,
+  scheduleRuns,
   startIdentityTokens,
   starts,
   type Workflow,
@@ -39,13 +40,23 @@ const engine = await engineEnvironment();
 const missing = await missingProgram('strace', 'skopeo');
 const disposables = new AsyncDisposableStack();
 
+/** The steps in which a release fails, in their order: with the machine before the script, or by what GitHub answers. */
+const POINTS = ['build', 'verify', 'draft', 'docker', 'release'] as const;
+type Point = (typeof POINTS)[number];
+
 /** A stranger's repository with its workflows, as the generator writes them, and the services that they use. */
 interface Repository {
   readonly github: FakeGitHub;
   workflow(program: string): Promise<Workflow>;
   /** Commits the programs with a version in them, and pushes the commit with its tag. */
   push(program: string, version: string): Promise<RunEvent>;
-  run(workflow: Workflow, event: RunEvent): Promise<WorkflowRun>;
+  /** A run; with a former one, a further attempt of it. */
+  run(
+    workflow: Workflow,
+    event: RunEvent,
+    former?: WorkflowRun,
+    more?: Partial<RunnerOptions>,
+  ): Promise<WorkflowRun>;
   /** The digest of each tag of a program's image. */
   tags(program: string): Promise<Readonly<Record<string, string>>>;
 }
@@ -150,7 +161,7 @@ async function repositoryOf({ release, tagOf }: Pattern): Promise<Repository> {
       github.setTag(tag, sha);
       return { event: 'push', ref: `refs/tags/${tag}`, sha };
     },
-    run: (workflow, event) => runWorkflow(workflow, event, options),
+    run: (workflow, event, former, more) => runWorkflow(workflow, event, { ...options, ...more }, former),
     tags: async (program) => {
       const reference = `docker://${imageOf(program)}`;
       const listed = await execa('skopeo', ['list-tags', '--tls-verify=false', reference], { reject: false });
@@ -176,6 +187,7 @@ const job = (run: WorkflowRun, id: string) => {
   if (found === undefined) throw new Error(`no job ${id}: ${results(run)}`);
   return found;
 };
+const WITH_PAGE = ['plan', 'test', 'build', 'verify', 'attest', 'draft', 'docker', 'release'];
 const IMAGE_ALONE = ['plan', 'test', 'build', 'verify', 'attest', 'docker'];
 const all = (jobs: readonly string[]): string => jobs.map((id) => `${id} success`).join(', ');
 
@@ -208,5 +220,91 @@ describe('the generated workflows of a stranger with two programs', { timeout: 9
       expect(await own.tags('agent')).toMatchObject({ '1.0.0': digest, latest: digest });
       expect(own.github.releases).toHaveLength(pages);
     });
+
+    it('release each of three tags that are pushed at once, and move latest to the highest alone', async () => {
+      const versions = ['2.0.0', '1.9.9', '2.0.1'];
+      const events: RunEvent[] = [];
+      for (const version of versions) events.push(await own.push('server', version));
+      const { ran, cancelled } = scheduleRuns(server.concurrency, events);
+      expect(cancelled).toEqual([]);
+      const latest: (readonly [string | undefined, string | undefined])[] = [];
+      for (const event of ran) {
+        const run = await own.run(server, event);
+        expect(failures(run)).toBe('');
+        expect(results(run)).toBe(all(WITH_PAGE));
+        const tags = await own.tags('server');
+        expect(tags[event.ref.replace('refs/tags/server@', '')]).toBe(job(run, 'docker').outputs.digest);
+        const version = versions.find((each) => tags[each] === tags.latest);
+        latest.push([version, own.github.latestTag()]);
+      }
+      expect(latest).toEqual([
+        ['2.0.0', 'server@2.0.0'],
+        ['2.0.0', 'server@2.0.0'],
+        ['2.0.1', 'server@2.0.1'],
+      ]);
+    });
+
+    /** What is public of a version of the server: its image's digest, and its page's files with their hashes. */
+    const published = async (version: string) => {
+      const page = own.github.releases.find(({ tag, draft }) => tag === `server@${version}` && !draft);
+      const hash = (content: Buffer) => createHash('sha256').update(content).digest('hex');
+      const files = page?.assets.map(({ name, content }) => [name, hash(content)]);
+      return { image: (await own.tags('server'))[version], files };
+    };
+
+    it.each([
+      ['failed', '2.1.0'],
+      ['all', '2.2.0'],
+    ] as const)(
+      'complete a release that failed five times, with %s jobs run again each time, and keep its bytes',
+      async (rerun, version) => {
+        const event = await own.push('server', version);
+        let former: WorkflowRun | undefined;
+        for (const point of POINTS) {
+          former = await own.run(server, event, former, { rerun, ...failingAt(point) });
+          own.github.setFault(undefined);
+          const before = WITH_PAGE.slice(0, WITH_PAGE.indexOf(point));
+          expect(results(former)).toMatch(
+            new RegExp(
+              `^${[...before.map((id) => `${id} success`), `${point} failure`].join(', ')}(, \\w+ skipped)*$`,
+            ),
+          );
+          expect((await published(version)).files).toBeUndefined();
+        }
+        const built = (await published(version)).image;
+        expect(built).toBeDefined();
+        const done = await own.run(server, event, former, { rerun });
+        expect(failures(done)).toBe('');
+        expect(results(done)).toBe(all(WITH_PAGE));
+        const first = await published(version);
+        expect(first.image).toBe(built);
+        expect(first.files?.map(([name]) => name)).toContain('server-linux-amd64');
+        const again = await own.run(server, event, done, { rerun: 'all' });
+        expect(failures(again)).toBe('');
+        expect(await published(version)).toEqual(first);
+      },
+    );
+
+    /** Lets a run fail at a point, with half of its work done where that can be. */
+    function failingAt(point: Point): Partial<RunnerOptions> {
+      if (point === 'draft' || point === 'release') {
+        own.github.setFault(({ method, path }) =>
+          point === 'draft'
+            ? method === 'POST' && path.includes('/assets?name=server')
+              ? { kind: 'status', status: 403, message: 'Resource not accessible by integration' }
+              : undefined
+            : method === 'PATCH'
+              ? { kind: 'status', status: 403, message: 'Resource not accessible by integration' }
+              : undefined,
+        );
+        return {};
+      }
+      const target = { build: ':build-binaries', verify: ':verify', docker: ':docker-publish' }[point];
+      return {
+        mishap: async (_, script) => {
+          if (script.includes(target)) throw new Error('The runner has received a shutdown signal.');
+        },
+      };
+    }
   });
 });

@@ -102,7 +102,12 @@ export async function releasingWorkspace(): Promise<ReleasingWorkspace> {
     },
     async release(...args) {
       const before = await state();
-      const { exitCode, output } = await run(root, 'npx', ['nx', 'release', ...args], env);
+      const { exitCode, output } = await run(
+        root,
+        join(root, 'node_modules/.bin/nx'),
+        ['release', ...args],
+        env,
+      );
       const after = await state();
       const requests = [
         ...registry.log.slice(before.requests[0]),

@@ -75,13 +75,16 @@ export async function runOk(...args: Parameters<typeof run>): Promise<string> {
   return output;
 }
 
-/** `npx nx …` as a user types it. */
+/** What `npx nx …` starts; npx itself would take as long again. */
+const nxOf = (folder: string): string => join(folder, 'node_modules/.bin/nx');
+
+/** `nx …` as a user has it by `npx nx …`. */
 export function nx(
   folder: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<Ended> {
-  return run(folder, 'npx', ['nx', ...args], { ...userEnvironment(), ...env });
+  return run(folder, nxOf(folder), args, { ...userEnvironment(), ...env });
 }
 
 /** As `nx`, but a failure is an error. Returns what became of each task. */
@@ -90,7 +93,7 @@ export async function nxTasks(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<TaskResults> {
-  await runOk(folder, 'npx', ['nx', ...args], { ...userEnvironment(), ...env });
+  await runOk(folder, nxOf(folder), args, { ...userEnvironment(), ...env });
   return readTaskResults(join(folder, '.nx/cache'));
 }
 
