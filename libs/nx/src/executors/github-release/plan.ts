@@ -1,3 +1,4 @@
+import compare from 'semver/functions/compare.js';
 import type { PublishRecord } from '../../artifacts/publish-record.ts';
 import { PrebuiltError } from '../../errors.ts';
 import type { RemoteAsset, RemoteRelease } from '../../github/client.ts';
@@ -67,7 +68,12 @@ export interface ReleasePlan {
   readonly name: string;
   readonly body: string;
   readonly prerelease: boolean;
-  readonly latest: { readonly move: boolean; readonly reason: string };
+  readonly latest: {
+    readonly move: boolean;
+    readonly reason: string;
+    /** Whether the page of a higher version is published. Without one GitHub shows the newest page there is. */
+    readonly higherPage: boolean;
+  };
   readonly release:
     | { readonly action: 'create' }
     | { readonly action: 'change' | 'keep' | 'publish'; readonly id: number; readonly pageUrl: string };
@@ -200,7 +206,8 @@ function planLatest(options: ReleaseOptions, facts: ReleaseFacts): ReleasePlan['
     { spellings: ['plain'], moving: options.tagLatest },
   ).find(({ tag }) => tag === 'latest');
   if (latest === undefined) throw new Error('planTags plans no "latest"');
-  return { move: latest.move, reason: latest.reason };
+  const higherPage = published.some((each) => !isPrerelease(each) && compare(each, facts.version) > 0);
+  return { move: latest.move, reason: latest.reason, higherPage };
 }
 
 function planAssets(
