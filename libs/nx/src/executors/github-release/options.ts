@@ -36,7 +36,7 @@ export interface GithubReleaseOptions {
    */
   readonly image: boolean;
   /**
-   * auto makes the page GitHub's "latest" where the version is the highest stable one; never leaves that as it is.
+   * auto makes the page GitHub's "latest" where its version is the highest of those published; never leaves that as it is.
    */
   readonly tagLatest: 'auto' | 'never';
   /**

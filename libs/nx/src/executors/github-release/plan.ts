@@ -1,4 +1,3 @@
-import compare from 'semver/functions/compare.js';
 import type { PublishRecord } from '../../artifacts/publish-record.ts';
 import { PrebuiltError } from '../../errors.ts';
 import type { RemoteAsset, RemoteRelease } from '../../github/client.ts';
@@ -68,12 +67,7 @@ export interface ReleasePlan {
   readonly name: string;
   readonly body: string;
   readonly prerelease: boolean;
-  readonly latest: {
-    readonly move: boolean;
-    readonly reason: string;
-    /** Whether the page of a higher version is published. Without one GitHub shows the newest page there is. */
-    readonly higherPage: boolean;
-  };
+  readonly latest: { readonly move: boolean; readonly reason: string };
   readonly release:
     | { readonly action: 'create' }
     | { readonly action: 'change' | 'keep' | 'publish'; readonly id: number; readonly pageUrl: string };
@@ -190,15 +184,18 @@ function checkRecord({ record, manifestSha256, version, assets }: ReleaseFacts):
   }
 }
 
+// Of the pages alone: where no page was said to be the latest, GitHub shows the one of the newest commit as such, so
+// that a version whose page is yet to come must not keep the others from it.
+// https://docs.github.com/rest/releases/releases#get-the-latest-release
 function planLatest(options: ReleaseOptions, facts: ReleaseFacts): ReleasePlan['latest'] {
-  const { tags: gitTags, tagPattern, shallow } = facts.git;
+  const { tags, tagPattern, shallow } = facts.git;
   const published = facts.releases
     .filter((each) => !each.draft && !each.prerelease)
     .flatMap(({ tag }) => tagPattern.parse(tag) ?? []);
   const latest = planTags(
     {
       version: facts.version,
-      gitTags,
+      gitTags: tags.filter((tag) => tag === tagPattern.format(facts.version)),
       tagPattern,
       shallow,
       registryTags: published,
@@ -206,8 +203,7 @@ function planLatest(options: ReleaseOptions, facts: ReleaseFacts): ReleasePlan['
     { spellings: ['plain'], moving: options.tagLatest },
   ).find(({ tag }) => tag === 'latest');
   if (latest === undefined) throw new Error('planTags plans no "latest"');
-  const higherPage = published.some((each) => !isPrerelease(each) && compare(each, facts.version) > 0);
-  return { move: latest.move, reason: latest.reason, higherPage };
+  return { move: latest.move, reason: latest.reason };
 }
 
 function planAssets(

@@ -127,7 +127,7 @@ async function checkPublished(
       ? `expected the tag ${plan.tag}, found ${published.tag}`
       : commit !== plan.commit
         ? `expected the tag at commit ${plan.commit}, found ${commit ?? 'no such tag'}`
-        : (plan.latest.move || plan.latest.higherPage) && plan.latest.move !== (latest === plan.tag)
+        : plan.latest.move !== (latest === plan.tag)
           ? `expected it ${plan.latest.move ? '' : 'not '}to be the latest release, found ${latest ?? 'none'}`
           : undefined;
   if (problem === undefined) return;
