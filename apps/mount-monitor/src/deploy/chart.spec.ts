@@ -41,10 +41,14 @@ async function run(...args: readonly string[]): Promise<string> {
   return stdout;
 }
 
-/** The example, with values below `mount-monitor`, installed as `media` in the namespace `media`. */
-async function render(values: object = {}, chart = 'example'): Promise<readonly KubeObject[]> {
+/** The example, with values below `mount-monitor` and others beside it, installed as `media` in the namespace `media`. */
+async function render(
+  values: object = {},
+  chart = 'example',
+  others: object = {},
+): Promise<readonly KubeObject[]> {
   const file = join(await mkdtemp(join(charts, 'values-')), 'values.yaml');
-  await writeFile(file, stringify({ 'mount-monitor': values }));
+  await writeFile(file, stringify({ ...others, 'mount-monitor': values }));
   return readObjects(
     await run('template', 'media', join(charts, chart), '--namespace=media', `--values=${file}`),
   );
@@ -188,6 +192,25 @@ describe('the chart', () => {
       ],
       [{ protocol: 'TCP', port: 65_535 }],
     ]);
+  });
+
+  needHelm('the example’s rclone mounts where the first mount of the configuration is', async () => {
+    const objects = await render({
+      config: { mounts: [{ path: '/data/movies' }] },
+      mountsVolume: { mountPath: '/data/' },
+    });
+    const pod = one<Workload>(objects, 'Deployment').spec.template.spec;
+    const rclone = JSON.stringify(pod.initContainers?.find(({ name }) => name === 'rclone'));
+    expect(rclone.match(/[^ "]*\/movies/g)).toEqual(Array(4).fill('/data/movies'));
+    expect(JSON.stringify(pod)).not.toContain('/mnt');
+    await expect(render({ config: { mounts: [{ path: '/data/movies' }] } })).rejects.toThrow(
+      'mounts[0].path: expected a path below /mnt, found /data/movies',
+    );
+  });
+
+  needHelm('the example keeps to one process namespace per container where it is told to', async () => {
+    const objects = await render({}, 'example', { app: { shareProcessNamespace: false } });
+    expect(one<Workload>(objects, 'Deployment').spec.template.spec.shareProcessNamespace).toBe(false);
   });
 
   needHelm('the tag defaults to the packaged version, and a digest wins over it', async () => {

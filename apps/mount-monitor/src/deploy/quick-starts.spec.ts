@@ -51,7 +51,7 @@ function rehearse(lines: string): string {
     .replaceAll(/^kubectl apply -k/gm, 'kubectl kustomize')
     .replaceAll(/^kubectl .*(create|get) .*$/gm, '')
     .replaceAll(/^.*rclone.*rcat.*$/gm, '')
-    .replaceAll('$EDITOR', 'ls')
+    .replaceAll(/\$\{EDITOR:-vi\}/g, 'ls')
     .replaceAll(/\bhelm install\b/g, 'helm template')
     .replaceAll(/(?<![-.\w])helm(?= (template|dependency))/g, helm ?? 'helm');
 }
