@@ -181,15 +181,17 @@ export const ERRORS: Readonly<
   },
   UNKNOWN_HISTORY: {
     means: 'This clone lacks tags, so it is unknown whether the version is the highest.',
-    action: '`git fetch --unshallow --tags`; in a workflow, `fetch-depth: 0` for the checkout.',
+    action:
+      'In a shallow clone `git fetch --unshallow --tags`, and in a workflow `fetch-depth: 0` for the checkout. If the version itself has no tag: `git tag v1.2.3`, or `git fetch --tags` where another clone has it.',
   },
   VERIFY_REPORT: {
     means: 'The executables were not verified, failed, or were built again since.',
     action: 'Run `verify`, and read its findings.',
   },
   VERSION: {
-    means: 'What was built has another version than the one to release, or git could not be asked.',
-    action: 'Build again with the version set, by its tag or by `RELEASE_VERSION`.',
+    means:
+      'There is no version to release, since neither `RELEASE_VERSION` nor a tag at HEAD names one; or what was built has another version; or git could not be asked.',
+    action: 'Tag the commit (`git tag v1.2.3`) or set `RELEASE_VERSION`, then build again.',
   },
   INVALID_DIGEST: {
     means: 'Something that must be a digest (`sha256:` and 64 digits) is not one.',

@@ -52,9 +52,10 @@ found, and what to do:
 
 \`\`\`
 error TAG_EXISTS: ghcr.io/acme/server:1.2.3: expected no such tag or sha256:…, found sha256:…
-  Release another version, or give --allow-retag to overwrite the tag.
-  See docs/reference/errors.md#tag_exists
+  A published version is never replaced: release another version, or give --allow-retag.
 \`\`\`
+
+An installed plugin also prints the address of the code's section on this page.
 
 The code stays the same from version to version; the words may change.
 

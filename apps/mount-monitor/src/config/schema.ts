@@ -105,7 +105,7 @@ export const requiredKeys: Readonly<Record<string, string>> = {
 const mountSchema = v.object({
   path: required(
     path('a path that is not empty'),
-    'Where the mount is. A relative path is taken from the working directory.',
+    'Where the monitor sees the mount, which need not be where the application does: in a pod, below `/mnt`. A relative path is taken from the working directory.',
   ),
   name: optional(v.string('a text'), 'What logs, metrics and the status page call the mount.'),
   canaryFile: optional(canaryFile, 'This mount’s canary; the global one if left out.'),

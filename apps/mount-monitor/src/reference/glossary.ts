@@ -71,12 +71,28 @@ const words: Readonly<Record<string, string>> = {
     'a mount whose daemon lives and does not answer: a read of it cannot be ended, even by SIGKILL',
 };
 
+/** Words of the plugin's pages: what OCI, ELF and Nx mean by them. */
+const release: Readonly<Record<string, string>> = {
+  manifest:
+    'of an image: the JSON that lists its configuration and layers. Not `manifest.json` of `build-binaries`, which lists the executables',
+  index: 'the JSON that lists the image of each platform; its digest names them all',
+  layout: 'an image as a folder on disk, with `index.json` and `blobs/`, as OCI defines it',
+  'exact tag': 'a tag that names one version for good: `1.2.3`, `v1.2.3`',
+  'moving tag': 'a tag that follows the highest version of its line: `1.2`, `1`, `latest`',
+  attachment: 'a signature or bill of materials that the registry holds beside an image',
+  referrer: 'what an attachment is to the image that it names; registries list them by the image’s digest',
+  lock: '`prebuilt.lock.json`, which pins by hash what a build takes from outside the repository',
+  sysroot: 'a folder with another platform’s loader and C library, as they lie on such a machine',
+};
+
 /** The glossary, in Markdown. */
 export function glossary(): string {
   const table = (heading: string, rows: Readonly<Record<string, string>>) =>
     `| ${heading} | meaning |\n|---|---|\n${Object.entries(rows)
       .map(([name, meaning]) => `| \`${name}\` | ${meaning} |`)
       .join('\n')}\n`;
+  const inWords = (rows: Readonly<Record<string, string>>) =>
+    table('word', rows).replaceAll(/^\| `(.*?)` \|/gm, '| $1 |');
   const reasonRows = Object.entries(reasons).map(
     ([name, meaning]) => `| \`${name}\` | ${meaning} | [runbook](../runbook.md#${name}) |`,
   );
@@ -86,7 +102,7 @@ export function glossary(): string {
 
 ## Words
 
-${table('word', words).replaceAll(/^\| `(.*?)` \|/gm, '| $1 |')}
+${inWords(words)}
 ## States of a mount
 
 \`status\` in \`/healthz/*\`, \`state\` in \`mount_monitor_mount_state\`, \`from\` and \`to\` in \`mount_monitor_state_transitions_total\`.
@@ -113,5 +129,8 @@ ${table('state', watchdog)}
 
 \`outcome\` in \`mount_monitor_restarts_total\`.
 
-${table('outcome', outcomes)}`;
+${table('outcome', outcomes)}
+## Words of the release pages
+
+${inWords(release)}`;
 }

@@ -126,9 +126,9 @@ describe('a fault between publisher and registry', () => {
     const lost = step === 'upload POST' ? met : 0;
     expect(registry.openUploads(), where).toBeLessThanOrEqual(lost);
 
-    if (met === 0) return 'not met';
+    if (met === 0) return 'does not occur';
     if (!result.success) return `\`${/^error ([A-Z_]+)/m.exec(result.output)?.[1]}\``;
-    return retried ? 'retried' : 'unharmed';
+    return retried ? 'retried' : 'no effect';
   }
 
   // Side by side, each cell with its own registry, and first those that wait longest.
