@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -154,6 +155,7 @@ describe('the facts in the key of a release', () => {
     'docker-release': {},
   };
   const LOCK = join(REPOSITORY, 'prebuilt.lock.json');
+  const PACKAGE_JSON = JSON.stringify({ license: 'MIT', repository: 'https://example.com/acme' });
   let root: string;
   const at = (path: string) => join(root, path);
   const git = (...args: readonly string[]) =>
@@ -186,12 +188,17 @@ esac
     readonly release?: object;
     readonly overrides?: Readonly<Record<string, unknown>>;
     readonly options?: Partial<Record<(typeof TARGETS)[number], object>>;
+    readonly targets?: readonly (typeof TARGETS)[number][];
+    /** Called when Nx is asked for its own key. */
+    readonly nx?: () => void;
   }
 
   async function keys({
     release,
     overrides = {},
     options = {},
+    targets: asked = TARGETS,
+    nx = () => {},
   }: Run = {}): Promise<Readonly<Record<string, string>>> {
     const targets = Object.fromEntries(
       TARGETS.map((name) => [
@@ -204,7 +211,7 @@ esac
       dependencies: {},
       nodes: { server: { type: 'app', name: 'server', data } },
     };
-    const pairs = TARGETS.map(async (name) => {
+    const keyOf = async (name: (typeof TARGETS)[number]) => {
       const task: Task = {
         ...PLAIN_TASK,
         id: `server:${name}`,
@@ -213,7 +220,10 @@ esac
       };
       const context = {
         hasher: {
-          hashTask: async () => ({ value: 'nx', details: { command: '', nodes: {} } }),
+          hashTask: async () => {
+            nx();
+            return { value: 'nx', details: { command: '', nodes: {} } };
+          },
           hashTasks: async () => [],
         },
         taskGraph: { roots: [], tasks: {}, dependencies: {}, continuousDependencies: {} },
@@ -224,18 +234,15 @@ esac
           : { release }) as HasherContext['nxJsonConfiguration'],
       };
       return [name, (await hashTask(task, context, root)).value] as const;
-    });
-    return Object.fromEntries(await Promise.all(pairs));
+    };
+    return Object.fromEntries(await Promise.all(asked.map(keyOf)));
   }
 
   beforeAll(async () => {
     root = await mkdtemp(join(tmpdir(), 'facts-'));
     await Promise.all(['bin', 'sysroot/linux-amd64/lib'].map((path) => mkdir(at(path), { recursive: true })));
     await writeFile(at('prebuilt.lock.json'), await readFile(LOCK));
-    await writeFile(
-      at('package.json'),
-      JSON.stringify({ license: 'MIT', repository: 'https://example.com/acme' }),
-    );
+    await writeFile(at('package.json'), PACKAGE_JSON);
     await writeFile(at('sysroot/linux-amd64/lib/libc.so.6'), 'libc');
     await docker();
     await git('init', '--quiet', '--initial-branch=main');
@@ -435,6 +442,22 @@ esac
     await rm(at('bin/qemu-s390x'));
     await rm(at('dist'), { recursive: true });
     expect(other).toEqual(before);
+  });
+
+  it('are read from the workspace’s files before Nx is asked, since its daemon waits while files are opened', async () => {
+    const before = await keys();
+    const lock = await readFile(LOCK);
+    for (const target of TARGETS) {
+      const nx = vi.fn(() => {
+        writeFileSync(at('prebuilt.lock.json'), '{"lockVersion":1}');
+        writeFileSync(at('package.json'), '{}');
+      });
+      const after = await keys({ targets: [target], nx });
+      await writeFile(at('prebuilt.lock.json'), lock);
+      await writeFile(at('package.json'), PACKAGE_JSON);
+      expect(nx).toHaveBeenCalledOnce();
+      expect(after).toEqual({ [target]: before[target] });
+    }
   });
 
   it('ask docker once for all images of a run, beside its first task, and again after two seconds', async () => {
