@@ -189,6 +189,8 @@ esac
     readonly overrides?: Readonly<Record<string, unknown>>;
     readonly options?: Partial<Record<(typeof TARGETS)[number], object>>;
     readonly targets?: readonly (typeof TARGETS)[number][];
+    /** What a task before writes; undefined without one. */
+    readonly before?: readonly string[];
     /** Called when Nx is asked for its own key. */
     readonly nx?: () => void;
   }
@@ -198,6 +200,7 @@ esac
     overrides = {},
     options = {},
     targets: asked = TARGETS,
+    before,
     nx = () => {},
   }: Run = {}): Promise<Readonly<Record<string, string>>> {
     const targets = Object.fromEntries(
@@ -226,7 +229,13 @@ esac
           },
           hashTasks: async () => [],
         },
-        taskGraph: { roots: [], tasks: {}, dependencies: {}, continuousDependencies: {} },
+        taskGraph: {
+          roots: [],
+          tasks:
+            before === undefined ? {} : { before: { ...PLAIN_TASK, id: 'before', outputs: [...before] } },
+          dependencies: before === undefined ? {} : { [task.id]: ['before'] },
+          continuousDependencies: {},
+        },
         projectGraph: graph,
         projectsConfigurations: { version: 2, projects: { server: data } },
         nxJsonConfiguration: (release === undefined
@@ -442,6 +451,56 @@ esac
     await rm(at('bin/qemu-s390x'));
     await rm(at('dist'), { recursive: true });
     expect(other).toEqual(before);
+  });
+
+  describe('of a run with the tasks before', () => {
+    const OUTPUTS = ['dist/bin', 'dist/verify'];
+    const changed = async (run: Run, folder: string): Promise<readonly string[]> => {
+      const file = at(`${folder}/content`);
+      await mkdir(dirname(file), { recursive: true });
+      await writeFile(file, 'one');
+      const first = await keys({ before: OUTPUTS, ...run });
+      await writeFile(file, 'two');
+      const second = await keys({ before: OUTPUTS, ...run });
+      await writeFile(file, 'one');
+      const again = await keys({ before: OUTPUTS, ...run });
+      await rm(at(folder.split('/')[0] ?? ''), { recursive: true });
+      expect(again).toEqual(first);
+      return TARGETS.filter((name) => first[name] !== second[name]);
+    };
+
+    it.each<[string, Run, string, readonly string[]]>([
+      ['--inputPath', { overrides: { inputPath: 'mine/bin' } }, 'mine/bin', ['verify', 'docker-release']],
+      [
+        '--input-path',
+        { overrides: { 'input-path': './mine/bin/' } },
+        'mine/bin',
+        ['verify', 'docker-release'],
+      ],
+      ['--verifyPath', { overrides: { verifyPath: 'mine/verify' } }, 'mine/verify', IMAGE],
+      ['the target’s own options', { options: { verify: { inputPath: 'mine' } } }, 'mine', VERIFY],
+      [
+        'a default that no task writes',
+        { before: ['dist/verify'] },
+        'dist/bin',
+        ['verify', 'docker-release'],
+      ],
+      [
+        '--inputPath beside a folder of that name',
+        { overrides: { inputPath: 'dist/bin2' } },
+        'dist/bin2',
+        ['verify', 'docker-release'],
+      ],
+    ])('follow the content of the folder that %s names', async (_, run, folder, expected) => {
+      expect(await changed(run, folder)).toEqual(expected);
+    });
+
+    it.each<[string, Run, string]>([
+      ['a task of the run writes', {}, 'dist/bin'],
+      ['stands inside such a one', { overrides: { inputPath: 'dist/bin/inner' } }, 'dist/bin/inner'],
+    ])('leave to Nx a folder that %s', async (_, run, folder) => {
+      expect(await changed(run, folder)).toEqual([]);
+    });
   });
 
   it('are read from the workspace’s files before Nx is asked, since its daemon waits while files are opened', async () => {

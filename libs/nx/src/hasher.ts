@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { lstat, readdir, readlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { join, relative } from 'node:path';
+import { join, posix, relative, resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { HasherContext, ProjectGraph, Task, TaskGraph } from '@nx/devkit';
 import * as buildBinaries from './executors/build-binaries/facts.ts';
@@ -57,7 +57,8 @@ const machines = new WeakMap<
  * executor runs and says why.
  *
  * In a run without the tasks before it (`--exclude-task-dependencies`, where the artifacts come from elsewhere) Nx's key
- * knows nothing of the artifacts: then their content is made part of it. A dry run gets a key of its own each time: Nx
+ * knows nothing of the artifacts: then their content is made part of it, as is that of a folder that an option names and no
+ * task of the run writes. A dry run gets a key of its own each time: Nx
  * would otherwise keep the outputs it found beside it, and put those back, in place of later ones, when the same dry run
  * is asked for again.
  *
@@ -195,15 +196,49 @@ async function hashArtifacts(
   { taskGraph, projectGraph }: Pick<HasherContext, 'taskGraph' | 'projectGraph'>,
   root: string,
 ): Promise<readonly string[]> {
-  if ((taskGraph.dependencies[task.id] ?? []).length > 0) return [];
-  const folders = artifactsOf(task.target.project, task.target.target, projectGraph);
+  const alone = (taskGraph.dependencies[task.id] ?? []).length === 0;
+  const before = artifactsOf(task.target.project, task.target.target, projectGraph);
+  const known = [...outputsBefore(task.id, taskGraph), ...(alone ? [] : before)];
+  const named = foldersNamed(task, projectGraph).filter((path) => !known.some((each) => isIn(path, each)));
+  const folders = [...new Set([...(alone ? before : []), ...named])].sort();
   if (folders.length === 0) return [];
   const digest = createHash('sha256');
   for (const path of folders) {
     digest.update(`${path}\n`);
-    await addFolder(digest, join(root, path), root);
+    await addFolder(digest, resolve(root, path), root);
   }
   return [digest.digest('hex')];
+}
+
+/** The folders that an executor reads, by its option, and where it looks without one. */
+const READ: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  verify: { inputPath: 'dist/bin' },
+  'docker-release': { inputPath: 'dist/bin', verifyPath: 'dist/verify' },
+  sbom: { inputPath: 'dist/bin' },
+};
+
+// Of artifacts that no task of the run writes, such as a folder named on the command line, Nx's key holds the name alone.
+function foldersNamed(task: Task, projectGraph: ProjectGraph): readonly string[] {
+  const { executor, options } = configurationOf(task, projectGraph);
+  return Object.entries(READ[executor] ?? {}).map(([name, byDefault]) =>
+    posix.normalize(String(options[name] ?? byDefault)),
+  );
+}
+
+function isIn(path: string, folder: string): boolean {
+  return `${path}/`.startsWith(`${posix.normalize(folder)}/`);
+}
+
+/** What the tasks before one write in this run. */
+function outputsBefore(id: string, { tasks, dependencies }: TaskGraph, seen = new Set<string>()): string[] {
+  return (dependencies[id] ?? []).flatMap((each) => {
+    if (seen.has(each)) return [];
+    seen.add(each);
+    return [
+      ...(tasks[each]?.outputs ?? []),
+      ...outputsBefore(each, { tasks, dependencies } as TaskGraph, seen),
+    ];
+  });
 }
 
 /**
