@@ -180,8 +180,8 @@ const summariseRun: PostTasksExecution = async (_, { taskResults }) => {
 /**
  * Called by Nx at the end of a run: adds to the summary of a GitHub Actions job which tasks ran and which came from a
  * cache, where no executor could say so. Undefined elsewhere: for a plugin that has it, Nx's daemon starts a process at
- * the end of every run, of any target, and that takes longer than the run from the cache. Where the daemon runs in a job,
- * it knows the summary's file of the step that started it; CI turns the daemon off.
+ * the end of every run, of any target, and that takes longer than the run from the cache. CI turns the daemon off; where it
+ * is turned on in a job, there is no summary, since it does not know the job's environment (23.2.1, seen).
  * https://nx.dev/docs/extending-nx/task-running-lifecycle
  */
 export const postTasksExecution = process.env.GITHUB_STEP_SUMMARY ? summariseRun : undefined;
