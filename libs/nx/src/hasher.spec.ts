@@ -13,6 +13,7 @@ import { hostPlatform } from './artifacts/platform.ts';
 import { artifactsOf, hashTask } from './hasher.ts';
 import { emulatorPath } from './lock/emulator.ts';
 import { CACHE_FOLDER, readLock } from './lock/lock.ts';
+import { PACKAGE } from './package.ts';
 
 const projectGraph: ProjectGraph = {
   dependencies: {},
@@ -415,6 +416,20 @@ esac
       IMAGE,
     ],
     ['a version that can’t be read', withEnv('RELEASE_VERSION', 'next'), BUILD],
+    [
+      'the plugin’s own version',
+      async () => {
+        const plugin: { version: string } = PACKAGE;
+        const { version } = plugin;
+        plugin.version = '99.0.0';
+        return {
+          undo: async () => {
+            plugin.version = version;
+          },
+        };
+      },
+      TARGETS,
+    ],
   ])('follow %s', async (_, change, expected) => {
     const before = await keys();
     const { run, undo } = await change();

@@ -107,6 +107,19 @@ describe('the cache of release:docker-release', { timeout: 600_000 }, () => {
     await git('checkout', '--quiet', '--', '.');
   });
 
+  it('rebuilds what another option in prebuilt.json is for, until it is put back', async () => {
+    const path = at('tools/release/prebuilt.json');
+    const before = await readFile(path, 'utf8');
+    const { image, ...more } = JSON.parse(before);
+    await writeFile(path, JSON.stringify({ ...more, image: { ...image, title: 'changed' } }));
+    try {
+      expect(missesOf(await chain())).toContain(IMAGE);
+    } finally {
+      await writeFile(path, before);
+    }
+    expect(await chain()).toEqual(ALL_HIT);
+  });
+
   it('does not serve one version for another, given by RELEASE_VERSION or by a tag', async () => {
     expect(missesOf(await chain({ RELEASE_VERSION: '1.2.3' }))).toEqual([BUILD, VERIFY, IMAGE]);
     expect(await versionIn(at('dist/bin'))).toBe('1.2.3');
