@@ -87,11 +87,11 @@ export async function readKeyFacts(
   { platforms, emulators, inputPath }: Partial<VerifyOptions>,
   { root }: ProjectContext,
 ): Promise<KeyFacts> {
-  const places = await emulatorPlaces(root, emulators, process.env);
-  const wanted =
-    platforms === undefined
-      ? ((await builtPlatforms(resolve(root, inputPath ?? 'dist/bin'))) ?? PLATFORMS)
-      : parsePlatforms(platforms);
+  const [places, built] = await Promise.all([
+    emulatorPlaces(root, emulators, process.env),
+    platforms === undefined ? builtPlatforms(resolve(root, inputPath ?? 'dist/bin')) : undefined,
+  ]);
+  const wanted = platforms === undefined ? (built ?? PLATFORMS) : parsePlatforms(platforms);
   return { rest: () => emulatorFacts(wanted, places) };
 }
 
