@@ -55,6 +55,12 @@ describe('parseArguments', () => {
     expect(() => parseArguments(args)).toThrow(ConfigError);
   });
 
+  it('says of an unknown flag nothing but that', () => {
+    expect(() => parseArguments(['--mount-paths'])).toThrow(
+      "Unknown option '--mount-paths' (mount-monitor --help lists the flags)",
+    );
+  });
+
   it('names the program and its version in the first line of the usage', () => {
     expect(usage.split('\n')[0]).toMatch(/^mount-monitor \S+$/);
   });

@@ -91,7 +91,8 @@ function parseFlags(args: string[]) {
     // As the Go program does: arguments that are no flags are ignored.
     return parseArgs({ args, options: flags, strict: true, allowPositionals: true }).values;
   } catch (cause) {
-    const detail = cause instanceof Error ? cause.message : String(cause);
+    // What Node adds after its first sentence is about positional arguments, which there are none of.
+    const [detail] = (cause instanceof Error ? cause.message : String(cause)).split('. ');
     throw new ConfigError('usage', `${detail} (mount-monitor --help lists the flags)`, [], cause);
   }
 }

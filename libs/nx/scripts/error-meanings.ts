@@ -179,6 +179,11 @@ export const ERRORS: Readonly<
     action:
       'The message says what to install or to change; each toolchain has a [page](../toolchains/go.md).',
   },
+  UNCOMMITTED: {
+    means: 'The sources differ from the commit that the release would name.',
+    action:
+      'Commit the change, and release that commit under a version of its own. `--allow-uncommitted` releases it all the same.',
+  },
   UNKNOWN_HISTORY: {
     means: 'This clone lacks tags, so it is unknown whether the version is the highest.',
     action:

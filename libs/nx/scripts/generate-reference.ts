@@ -1,6 +1,7 @@
 // Writes docs/reference/errors.md and targets.md from the code; with --check only tells which ones differ.
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
+import { tableLines } from '../src/github/table.ts';
 import { ERRORS, FINDINGS, type Meaning } from './error-meanings.ts';
 
 interface Listed {
@@ -78,17 +79,18 @@ function typeOf({ type, enum: values, items, oneOf }: Property): string {
   return type ?? 'any';
 }
 
-function row(name: string, property: Property, required: boolean): string {
+function row(name: string, property: Property, required: boolean): readonly string[] {
   const value = property.default === undefined ? '' : `\`${JSON.stringify(property.default)}\``;
   const cells = [`\`${name}\``, typeOf(property), required ? 'required' : value, property.description ?? ''];
-  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll(/<([^>]*)>/g, '`<$1>`')).join(' | ')} |`;
+  return cells.map((cell) => cell.replaceAll(/<([^>]*)>/g, '`<$1>`'));
 }
 
 function optionsSection(name: string, { description, properties, required = [] }: OptionsSchema): string {
   const rows = Object.entries(properties).map(([key, property]) =>
     row(key, property, required.includes(key)),
   );
-  return `### ${name}\n\n${description}\n\n| option | type | default | meaning |\n|---|---|---|---|\n${rows.join('\n')}\n`;
+  const table = tableLines(['option', 'type', 'default', 'meaning'], rows).join('\n');
+  return `### ${name}\n\n${description}\n\n${table}\n`;
 }
 
 async function optionsSections(file: string, key: string): Promise<string> {

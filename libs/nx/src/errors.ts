@@ -38,6 +38,7 @@ export type PrebuiltErrorCode =
   | 'SYSROOT_UNAVAILABLE'
   | 'TAG_EXISTS'
   | 'TOOLCHAIN'
+  | 'UNCOMMITTED'
   | 'UNKNOWN_HISTORY'
   | 'VERIFY_REPORT'
   | 'VERSION';

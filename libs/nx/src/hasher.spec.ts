@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -12,6 +13,7 @@ import { hostPlatform } from './artifacts/platform.ts';
 import { artifactsOf, hashTask } from './hasher.ts';
 import { emulatorPath } from './lock/emulator.ts';
 import { CACHE_FOLDER, readLock } from './lock/lock.ts';
+import { PACKAGE } from './package.ts';
 
 const projectGraph: ProjectGraph = {
   dependencies: {},
@@ -154,6 +156,7 @@ describe('the facts in the key of a release', () => {
     'docker-release': {},
   };
   const LOCK = join(REPOSITORY, 'prebuilt.lock.json');
+  const PACKAGE_JSON = JSON.stringify({ license: 'MIT', repository: 'https://example.com/acme' });
   let root: string;
   const at = (path: string) => join(root, path);
   const git = (...args: readonly string[]) =>
@@ -186,12 +189,20 @@ esac
     readonly release?: object;
     readonly overrides?: Readonly<Record<string, unknown>>;
     readonly options?: Partial<Record<(typeof TARGETS)[number], object>>;
+    readonly targets?: readonly (typeof TARGETS)[number][];
+    /** What a task before writes; undefined without one. */
+    readonly before?: readonly string[];
+    /** Called when Nx is asked for its own key. */
+    readonly nx?: () => void;
   }
 
   async function keys({
     release,
     overrides = {},
     options = {},
+    targets: asked = TARGETS,
+    before,
+    nx = () => {},
   }: Run = {}): Promise<Readonly<Record<string, string>>> {
     const targets = Object.fromEntries(
       TARGETS.map((name) => [
@@ -204,7 +215,7 @@ esac
       dependencies: {},
       nodes: { server: { type: 'app', name: 'server', data } },
     };
-    const pairs = TARGETS.map(async (name) => {
+    const keyOf = async (name: (typeof TARGETS)[number]) => {
       const task: Task = {
         ...PLAIN_TASK,
         id: `server:${name}`,
@@ -213,10 +224,19 @@ esac
       };
       const context = {
         hasher: {
-          hashTask: async () => ({ value: 'nx', details: { command: '', nodes: {} } }),
+          hashTask: async () => {
+            nx();
+            return { value: 'nx', details: { command: '', nodes: {} } };
+          },
           hashTasks: async () => [],
         },
-        taskGraph: { roots: [], tasks: {}, dependencies: {}, continuousDependencies: {} },
+        taskGraph: {
+          roots: [],
+          tasks:
+            before === undefined ? {} : { before: { ...PLAIN_TASK, id: 'before', outputs: [...before] } },
+          dependencies: before === undefined ? {} : { [task.id]: ['before'] },
+          continuousDependencies: {},
+        },
         projectGraph: graph,
         projectsConfigurations: { version: 2, projects: { server: data } },
         nxJsonConfiguration: (release === undefined
@@ -224,18 +244,15 @@ esac
           : { release }) as HasherContext['nxJsonConfiguration'],
       };
       return [name, (await hashTask(task, context, root)).value] as const;
-    });
-    return Object.fromEntries(await Promise.all(pairs));
+    };
+    return Object.fromEntries(await Promise.all(asked.map(keyOf)));
   }
 
   beforeAll(async () => {
     root = await mkdtemp(join(tmpdir(), 'facts-'));
     await Promise.all(['bin', 'sysroot/linux-amd64/lib'].map((path) => mkdir(at(path), { recursive: true })));
     await writeFile(at('prebuilt.lock.json'), await readFile(LOCK));
-    await writeFile(
-      at('package.json'),
-      JSON.stringify({ license: 'MIT', repository: 'https://example.com/acme' }),
-    );
+    await writeFile(at('package.json'), PACKAGE_JSON);
     await writeFile(at('sysroot/linux-amd64/lib/libc.so.6'), 'libc');
     await docker();
     await git('init', '--quiet', '--initial-branch=main');
@@ -399,6 +416,20 @@ esac
       IMAGE,
     ],
     ['a version that can’t be read', withEnv('RELEASE_VERSION', 'next'), BUILD],
+    [
+      'the plugin’s own version',
+      async () => {
+        const plugin: { version: string } = PACKAGE;
+        const { version } = plugin;
+        plugin.version = '99.0.0';
+        return {
+          undo: async () => {
+            plugin.version = version;
+          },
+        };
+      },
+      TARGETS,
+    ],
   ])('follow %s', async (_, change, expected) => {
     const before = await keys();
     const { run, undo } = await change();
@@ -435,6 +466,72 @@ esac
     await rm(at('bin/qemu-s390x'));
     await rm(at('dist'), { recursive: true });
     expect(other).toEqual(before);
+  });
+
+  describe('of a run with the tasks before', () => {
+    const OUTPUTS = ['dist/bin', 'dist/verify'];
+    const changed = async (run: Run, folder: string): Promise<readonly string[]> => {
+      const file = at(`${folder}/content`);
+      await mkdir(dirname(file), { recursive: true });
+      await writeFile(file, 'one');
+      const first = await keys({ before: OUTPUTS, ...run });
+      await writeFile(file, 'two');
+      const second = await keys({ before: OUTPUTS, ...run });
+      await writeFile(file, 'one');
+      const again = await keys({ before: OUTPUTS, ...run });
+      await rm(at(folder.split('/')[0] ?? ''), { recursive: true });
+      expect(again).toEqual(first);
+      return TARGETS.filter((name) => first[name] !== second[name]);
+    };
+
+    it.each<[string, Run, string, readonly string[]]>([
+      ['--inputPath', { overrides: { inputPath: 'mine/bin' } }, 'mine/bin', ['verify', 'docker-release']],
+      [
+        '--input-path',
+        { overrides: { 'input-path': './mine/bin/' } },
+        'mine/bin',
+        ['verify', 'docker-release'],
+      ],
+      ['--verifyPath', { overrides: { verifyPath: 'mine/verify' } }, 'mine/verify', IMAGE],
+      ['the target’s own options', { options: { verify: { inputPath: 'mine' } } }, 'mine', VERIFY],
+      [
+        'a default that no task writes',
+        { before: ['dist/verify'] },
+        'dist/bin',
+        ['verify', 'docker-release'],
+      ],
+      [
+        '--inputPath beside a folder of that name',
+        { overrides: { inputPath: 'dist/bin2' } },
+        'dist/bin2',
+        ['verify', 'docker-release'],
+      ],
+    ])('follow the content of the folder that %s names', async (_, run, folder, expected) => {
+      expect(await changed(run, folder)).toEqual(expected);
+    });
+
+    it.each<[string, Run, string]>([
+      ['a task of the run writes', {}, 'dist/bin'],
+      ['stands inside such a one', { overrides: { inputPath: 'dist/bin/inner' } }, 'dist/bin/inner'],
+    ])('leave to Nx a folder that %s', async (_, run, folder) => {
+      expect(await changed(run, folder)).toEqual([]);
+    });
+  });
+
+  it('are read from the workspace’s files before Nx is asked, since its daemon waits while files are opened', async () => {
+    const before = await keys();
+    const lock = await readFile(LOCK);
+    for (const target of TARGETS) {
+      const nx = vi.fn(() => {
+        writeFileSync(at('prebuilt.lock.json'), '{"lockVersion":1}');
+        writeFileSync(at('package.json'), '{}');
+      });
+      const after = await keys({ targets: [target], nx });
+      await writeFile(at('prebuilt.lock.json'), lock);
+      await writeFile(at('package.json'), PACKAGE_JSON);
+      expect(nx).toHaveBeenCalledOnce();
+      expect(after).toEqual({ [target]: before[target] });
+    }
   });
 
   it('ask docker once for all images of a run, beside its first task, and again after two seconds', async () => {

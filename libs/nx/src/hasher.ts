@@ -1,10 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { lstat, readdir, readlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { join, relative } from 'node:path';
+import { join, posix, relative, resolve } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import type { HasherContext, ProjectGraph, Task, TaskGraph } from '@nx/devkit';
 import * as buildBinaries from './executors/build-binaries/facts.ts';
 import { machineOptions, readKeyFacts, readMachineFacts } from './executors/docker-release/key-facts.ts';
+import type { KeyFacts } from './executors/key-facts.ts';
 import type { ProjectContext } from './executors/project-context.ts';
 import * as verify from './executors/verify/facts.ts';
 import { sha256OfFile } from './files/hash.ts';
@@ -20,16 +22,8 @@ export interface TaskHash {
 type Options = Readonly<Record<string, unknown>>;
 
 /** How an executor's facts are read. */
-interface KeyFacts {
-  /**
-   * Reads what its result depends on and no file of the workspace holds, as JSON. `machine` is what `readMachineFacts`
-   * gives for the same options.
-   */
-  readonly readKeyFacts: (
-    options: never,
-    context: ProjectContext,
-    machine: Promise<never>,
-  ) => Promise<unknown>;
+interface FactReader {
+  readonly readKeyFacts: (options: never, context: ProjectContext) => Promise<KeyFacts>;
   /** Reads the part that no task can change and that takes other programs to find out. */
   readonly readMachineFacts?: (options: never) => Promise<unknown>;
   /** The options that the machine's part depends on. */
@@ -37,19 +31,24 @@ interface KeyFacts {
 }
 
 // Every run of Nx waits for these: what only some of them need, they load where they need it.
-const FACTS: Readonly<Record<string, KeyFacts>> = {
+const FACTS: Readonly<Record<string, FactReader>> = {
   'build-binaries': buildBinaries,
   verify,
   'docker-release': { readKeyFacts, readMachineFacts, machineOptions },
 };
 
-/** How old, in milliseconds, the machine's part of a task's facts may be. */
+/**
+ * How old, in milliseconds, the machine's part of a task's facts may be. A hit is then right: docker said this in this very
+ * run of Nx. Of a miss the executor asks again, so that a result made after docker changed, between the two, is kept under
+ * the former facts: as with every input that changes while Nx runs, and this makes the time for it no more than so much
+ * longer.
+ */
 const MAX_AGE_MS = 2_000;
 
 /** What a run of Nx knows of its machine, by executor and options, and when it began to find out. */
 const machines = new WeakMap<
   TaskGraph,
-  Map<string, { readonly at: number; readonly facts: Promise<never> }>
+  Map<string, { readonly at: number; readonly facts: Promise<string> }>
 >();
 
 /**
@@ -58,7 +57,8 @@ const machines = new WeakMap<
  * executor runs and says why.
  *
  * In a run without the tasks before it (`--exclude-task-dependencies`, where the artifacts come from elsewhere) Nx's key
- * knows nothing of the artifacts: then their content is made part of it. A dry run gets a key of its own each time: Nx
+ * knows nothing of the artifacts: then their content is made part of it, as is that of a folder that an option names and no
+ * task of the run writes. A dry run gets a key of its own each time: Nx
  * would otherwise keep the outputs it found beside it, and put those back, in place of later ones, when the same dry run
  * is asked for again.
  *
@@ -71,16 +71,25 @@ export async function hashTask(
   workspaceRoot?: string,
 ): Promise<TaskHash> {
   const environment = context.env ?? process.env;
-  const hash: Promise<TaskHash> = context.hasher.hashTask(task, context.taskGraph, environment);
-  if (isDryRun(task)) return { ...(await hash), value: sha256Of(`${(await hash).value}\n${randomUUID()}`) };
+  if (isDryRun(task)) {
+    const own: TaskHash = await context.hasher.hashTask(task, context.taskGraph, environment);
+    return { ...own, value: sha256Of(`${own.value}\n${randomUUID()}`) };
+  }
   const root = workspaceRoot ?? rootOfWorkspace();
-  readAhead(context);
-  const [own, facts, artifacts] = await Promise.all([
-    hash,
+  const [{ files, rest }, ...artifacts] = await Promise.all([
     readFacts(task, context, root),
     hashArtifacts(task, context, root),
   ]);
-  return { ...own, value: sha256Of([own.value, PACKAGE.version, facts, ...artifacts].join('\n')) };
+  // Asked once the files are read: Nx's daemon answers 10 ms after, or 50 where somebody opens a file meanwhile.
+  const hash: Promise<TaskHash> = context.hasher.hashTask(task, context.taskGraph, environment);
+  const outside = async () => {
+    // Starting a process holds this one up, so the question is sent before.
+    await setImmediate();
+    return Promise.all([asText(rest()), readMachine(task, context)]);
+  };
+  const [own, facts] = await Promise.all([hash, outside()]);
+  const parts = [own.value, PACKAGE.version, files, ...facts, ...artifacts.flat()];
+  return { ...own, value: sha256Of(parts.join('\n')) };
 }
 
 // Nx has loaded this already; @nx/devkit would take a third of the time of a run from the cache.
@@ -97,37 +106,40 @@ function sha256Of(text: string): string {
 }
 
 /**
- * Begins to read the machine's part of every task's facts when the first of them is hashed: Nx hashes a task when those
- * before it have ended, and docker takes as long to answer as all the rest of a run from the cache.
+ * The machine's part of a task's facts, which all tasks of a run share, read again once it is too old. Begins to read that
+ * of every task when the first of them is hashed: Nx hashes a task when those before it have ended, and docker takes as
+ * long to answer as all the rest of a run from the cache.
  */
-function readAhead({ taskGraph, projectGraph }: Pick<HasherContext, 'taskGraph' | 'projectGraph'>): void {
-  if (machines.has(taskGraph)) return;
-  machines.set(taskGraph, new Map());
-  for (const task of Object.values(taskGraph.tasks)) {
-    const { executor, options } = configurationOf(task, projectGraph);
-    const facts = FACTS[executor];
-    if (facts !== undefined) readMachine(taskGraph, executor, facts, options);
+function readMachine(
+  task: Task,
+  { taskGraph, projectGraph }: Pick<HasherContext, 'taskGraph' | 'projectGraph'>,
+): Promise<string> {
+  const known = machines.get(taskGraph) ?? new Map();
+  const read = (each: Task): Promise<string> => {
+    const { executor, options } = configurationOf(each, projectGraph);
+    const { readMachineFacts, machineOptions = [] } = FACTS[executor] ?? {};
+    if (readMachineFacts === undefined) return Promise.resolve('');
+    const key = JSON.stringify([executor, ...machineOptions.map((name) => options[name])]);
+    const found = known.get(key);
+    const now = performance.now();
+    if (found !== undefined && now - found.at <= MAX_AGE_MS) return found.facts;
+    const facts = asText(readMachineFacts(options as never));
+    known.set(key, { at: now, facts });
+    return facts;
+  };
+  if (!machines.has(taskGraph)) {
+    machines.set(taskGraph, known);
+    Object.values(taskGraph.tasks).forEach(read);
   }
+  return read(task);
 }
 
-/** What all tasks of a run share, and what is read again once it is too old. */
-function readMachine(
-  taskGraph: TaskGraph,
-  executor: string,
-  { readMachineFacts, machineOptions = [] }: KeyFacts,
-  options: Options,
-): Promise<never> {
-  const known = machines.get(taskGraph) ?? new Map();
-  machines.set(taskGraph, known);
-  const key = JSON.stringify([executor, ...machineOptions.map((name) => options[name])]);
-  const found = known.get(key);
-  const now = performance.now();
-  if (found !== undefined && now - found.at <= MAX_AGE_MS) return found.facts;
-  const facts = Promise.resolve(readMachineFacts?.(options as never)) as Promise<never>;
-  // Whoever waits for them hears of a failure, and perhaps nobody does yet.
-  facts.catch(() => {});
-  known.set(key, { at: now, facts });
-  return facts;
+// What can't be read gives a text of its own, and so does the key.
+function asText(facts: Promise<unknown>): Promise<string> {
+  return facts.then(
+    (read) => JSON.stringify(read) ?? '',
+    () => randomUUID(),
+  );
 }
 
 function configurationOf({ target, overrides }: Task, { nodes }: ProjectGraph) {
@@ -142,16 +154,12 @@ function configurationOf({ target, overrides }: Task, { nodes }: ProjectGraph) {
 
 async function readFacts(
   task: Task,
-  {
-    taskGraph,
-    projectGraph,
-    nxJsonConfiguration,
-  }: Pick<HasherContext, 'taskGraph' | 'projectGraph'> & Partial<HasherContext>,
+  { projectGraph, nxJsonConfiguration }: Pick<HasherContext, 'projectGraph'> & Partial<HasherContext>,
   root: string,
-): Promise<string> {
+): Promise<{ readonly files: string; rest(): Promise<unknown> }> {
   const { executor, options } = configurationOf(task, projectGraph);
-  const facts = FACTS[executor];
-  if (facts === undefined) return '';
+  const reader = FACTS[executor];
+  if (reader === undefined) return { files: '', rest: async () => undefined };
   const { target } = task;
   const context: ProjectContext = {
     root,
@@ -166,10 +174,10 @@ async function readFacts(
     },
   };
   try {
-    const machine = readMachine(taskGraph, executor, facts, options);
-    return JSON.stringify(await facts.readKeyFacts(options as never, context, machine));
+    const { files, rest } = await reader.readKeyFacts(options as never, context);
+    return { files: JSON.stringify(files) ?? '', rest };
   } catch {
-    return randomUUID();
+    return { files: randomUUID(), rest: async () => undefined };
   }
 }
 
@@ -188,15 +196,49 @@ async function hashArtifacts(
   { taskGraph, projectGraph }: Pick<HasherContext, 'taskGraph' | 'projectGraph'>,
   root: string,
 ): Promise<readonly string[]> {
-  if ((taskGraph.dependencies[task.id] ?? []).length > 0) return [];
-  const folders = artifactsOf(task.target.project, task.target.target, projectGraph);
+  const alone = (taskGraph.dependencies[task.id] ?? []).length === 0;
+  const before = artifactsOf(task.target.project, task.target.target, projectGraph);
+  const known = [...outputsBefore(task.id, taskGraph), ...(alone ? [] : before)];
+  const named = foldersNamed(task, projectGraph).filter((path) => !known.some((each) => isIn(path, each)));
+  const folders = [...new Set([...(alone ? before : []), ...named])].sort();
   if (folders.length === 0) return [];
   const digest = createHash('sha256');
   for (const path of folders) {
     digest.update(`${path}\n`);
-    await addFolder(digest, join(root, path), root);
+    await addFolder(digest, resolve(root, path), root);
   }
   return [digest.digest('hex')];
+}
+
+/** The folders that an executor reads, by its option, and where it looks without one. */
+const READ: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  verify: { inputPath: 'dist/bin' },
+  'docker-release': { inputPath: 'dist/bin', verifyPath: 'dist/verify' },
+  sbom: { inputPath: 'dist/bin' },
+};
+
+// Of artifacts that no task of the run writes, such as a folder named on the command line, Nx's key holds the name alone.
+function foldersNamed(task: Task, projectGraph: ProjectGraph): readonly string[] {
+  const { executor, options } = configurationOf(task, projectGraph);
+  return Object.entries(READ[executor] ?? {}).map(([name, byDefault]) =>
+    posix.normalize(String(options[name] ?? byDefault)),
+  );
+}
+
+function isIn(path: string, folder: string): boolean {
+  return `${path}/`.startsWith(`${posix.normalize(folder)}/`);
+}
+
+/** What the tasks before one write in this run. */
+function outputsBefore(id: string, { tasks, dependencies }: TaskGraph, seen = new Set<string>()): string[] {
+  return (dependencies[id] ?? []).flatMap((each) => {
+    if (seen.has(each)) return [];
+    seen.add(each);
+    return [
+      ...(tasks[each]?.outputs ?? []),
+      ...outputsBefore(each, { tasks, dependencies } as TaskGraph, seen),
+    ];
+  });
 }
 
 /**

@@ -166,15 +166,8 @@ function findClashes(projects: readonly Project[]): ReadonlyMap<string, readonly
   return clashes;
 }
 
-/**
- * Called by Nx at the end of a run: adds to the summary of a GitHub Actions job which tasks ran and which came from a
- * cache, where no executor could say so. Nothing elsewhere. Nx calls it in its daemon where that runs, which knows the
- * summary's file of the step that started it; CI turns the daemon off.
- * https://nx.dev/docs/extending-nx/task-running-lifecycle
- */
-export const postTasksExecution: PostTasksExecution = async (_, { taskResults }) => {
+const summariseRun: PostTasksExecution = async (_, { taskResults }) => {
   // Loaded only there: every run of Nx waits for this file.
-  if (!process.env.GITHUB_STEP_SUMMARY) return;
   const [{ writeJobSummary }, { summariseTasks }] = await Promise.all([
     import('./github/job-summary.ts'),
     import('./github/task-summary.ts'),
@@ -183,3 +176,12 @@ export const postTasksExecution: PostTasksExecution = async (_, { taskResults })
   // Nx ends its own report without an empty line.
   if (summary !== undefined) await writeJobSummary(`\n${summary}`);
 };
+
+/**
+ * Called by Nx at the end of a run: adds to the summary of a GitHub Actions job which tasks ran and which came from a
+ * cache, where no executor could say so. Undefined elsewhere: for a plugin that has it, Nx's daemon starts a process at
+ * the end of every run, of any target, and that takes longer than the run from the cache. CI turns the daemon off; where it
+ * is turned on in a job, there is no summary, since it does not know the job's environment (23.2.1, seen).
+ * https://nx.dev/docs/extending-nx/task-running-lifecycle
+ */
+export const postTasksExecution = process.env.GITHUB_STEP_SUMMARY ? summariseRun : undefined;

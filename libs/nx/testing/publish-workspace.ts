@@ -116,6 +116,7 @@ export function publishOptions(
     requireSignature: false,
     plainHttp: false,
     concurrency: 4,
+    allowUncommitted: false,
     dryRun: false,
     json: false,
     ...more,

@@ -75,7 +75,8 @@ export async function verifyIn(root: string, smoke = [['--version']]): Promise<r
 /** What the cache key of the build holds beside files and options. */
 export async function keyIn(root: string, build: ToolchainBuild): Promise<string> {
   const context = { root, projectName: 'server', projectsConfigurations: { version: 2, projects: {} } };
-  return JSON.stringify(await readKeyFacts(optionsOf(build), context as never));
+  const { files, rest } = await readKeyFacts(optionsOf(build), context as never);
+  return JSON.stringify([files, await rest()]);
 }
 
 /** The checksums of what was built. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { appendFile, open, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { appendFile, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bootstrappedClone, type Clone, OWN_ARCHITECTURE, releaseOwnPlatformAlone } from './testing/clone.ts';
@@ -105,6 +105,19 @@ describe('the cache of release:docker-release', { timeout: 600_000 }, () => {
     for (const [path, addition] of changed) await appendFile(at(path), addition);
     expect(await chain()).toEqual(ALL_HIT);
     await git('checkout', '--quiet', '--', '.');
+  });
+
+  it('rebuilds what another option in prebuilt.json is for, until it is put back', async () => {
+    const path = at('tools/release/prebuilt.json');
+    const before = await readFile(path, 'utf8');
+    const { image, ...more } = JSON.parse(before);
+    await writeFile(path, JSON.stringify({ ...more, image: { ...image, title: 'changed' } }));
+    try {
+      expect(missesOf(await chain())).toContain(IMAGE);
+    } finally {
+      await writeFile(path, before);
+    }
+    expect(await chain()).toEqual(ALL_HIT);
   });
 
   it('does not serve one version for another, given by RELEASE_VERSION or by a tag', async () => {

@@ -74,3 +74,16 @@ describe('tools/release/project.json', () => {
     for (const [name, declared] of Object.entries(targets)) expect(inferred[name]).toMatchObject(declared);
   });
 });
+
+// The one must not import the other: an application uses nothing of the plugin, not even its tests do.
+it('compiles the monitor for its tests with the switches that it is released with', () => {
+  const switchesIn = (path: string): readonly string[] => {
+    const text = readFileSync(join(ROOT, path), 'utf8');
+    const args = text.slice(text.indexOf("'--compile',"), text.indexOf("'--sourcemap=none',"));
+    return [...args.matchAll(/'(--[^']+)'/g)].map(([, name = '']) => name);
+  };
+  const released = switchesIn('libs/nx/src/toolchains/bun.ts');
+  expect(released).toContain('--bytecode');
+  expect(released).toContain('--env=disable');
+  expect(switchesIn('apps/mount-monitor/testing/compile.ts')).toEqual(released);
+});

@@ -1,4 +1,5 @@
 import { toJsonSchema } from '@valibot/to-json-schema';
+import { table } from '../reference/table.ts';
 import { durationPattern } from './duration.ts';
 import { MAX_DEPTH } from './json.ts';
 import { configSchema, MAX_WHOLE_NUMBER } from './schema.ts';
@@ -51,9 +52,9 @@ function section(title: string, prefix: string, schema: JsonSchema | undefined):
   const rows = keys.map(([key, value]) => {
     const preset = value.default === undefined || value.type === 'object' ? '' : code(value.default);
     const required = schema?.required?.includes(key) === true ? 'required' : preset;
-    return `| \`${prefix}${key}\` | ${typeText(value)} | ${required} | ${value.description ?? ''} |`;
+    return [`\`${prefix}${key}\``, typeText(value), required, value.description ?? ''];
   });
-  return `## ${title}\n\n| key | type | default | meaning |\n|---|---|---|---|\n${rows.join('\n')}\n`;
+  return `## ${title}\n\n${table(['key', 'type', 'default', 'meaning'], rows)}`;
 }
 
 function typeText(schema: JsonSchema, inUnion = false): string {
@@ -75,6 +76,25 @@ function bounds({ minimum, maximum }: JsonSchema): string {
 function code(value: unknown): string {
   return `\`${JSON.stringify(value)}\``;
 }
+
+const flags = [
+  ['`-c`, `--config PATH`', 'the configuration file'],
+  ['`--http-port PORT`', "overrides the file's `httpPort`"],
+  ['`--log-level LEVEL`', "overrides the file's `logLevel`"],
+  ['`--log-format FORMAT`', "overrides the file's `logFormat`"],
+  ['`--init-container-mode`', 'check every mount once, all in parallel; exit 0 if all passed, otherwise 1'],
+  ['`--check`', 'check every mount once and print a table; exit 0 if all passed, otherwise 1'],
+  ['`--json`', 'with `--check`: print one JSON object'],
+  ['`--validate`', 'check the configuration and exit: 0 if it is valid, otherwise 1'],
+  ['`--version`', 'print the version and exit'],
+  ['`-h`, `--help`', 'print the flags and exit'],
+];
+
+const variables = [
+  ['`BUN_OPTIONS`', 'its text is put before the command line, as flags of the runtime'],
+  ['`BUN_BE_BUN=1`', 'the executable becomes the `bun` command instead of the monitor'],
+  ['`BUN_INSPECT` and similar ones', 'it listens for a debugger'],
+];
 
 const intro = `# Configuration
 
@@ -126,19 +146,7 @@ nothing.
 
 ## Flags
 
-| flag | meaning |
-|---|---|
-| \`-c\`, \`--config PATH\` | the configuration file |
-| \`--http-port PORT\` | overrides the file's \`httpPort\` |
-| \`--log-level LEVEL\` | overrides the file's \`logLevel\` |
-| \`--log-format FORMAT\` | overrides the file's \`logFormat\` |
-| \`--init-container-mode\` | check every mount once, all in parallel; exit 0 if all passed, otherwise 1 |
-| \`--check\` | check every mount once and print a table; exit 0 if all passed, otherwise 1 |
-| \`--json\` | with \`--check\`: print one JSON object |
-| \`--validate\` | check the configuration and exit: 0 if it is valid, otherwise 1 |
-| \`--version\` | print the version and exit |
-| \`-h\`, \`--help\` | print the flags and exit |
-
+${table(['flag', 'meaning'], flags)}
 \`--check\` is for people at a shell, and for health checks that run a command (an \`exec\` probe, Compose): it does its own checks,
 whether a monitor is running or not. If one is, asking its endpoints is cheaper.
 
@@ -150,11 +158,6 @@ with a bad configuration 1.
 The watchdog reads \`POD_NAME\`, \`POD_NAMESPACE\` and what Kubernetes sets. The variables below change the executable itself,
 because it contains the Bun runtime: do not set them, and keep others from setting them.
 
-| variable | effect |
-|---|---|
-| \`BUN_OPTIONS\` | its text is put before the command line, as flags of the runtime |
-| \`BUN_BE_BUN=1\` | the executable becomes the \`bun\` command instead of the monitor |
-| \`BUN_INSPECT\` and similar ones | it listens for a debugger |
-
+${table(['variable', 'effect'], variables)}
 Probes start without any of the monitor's variables.
 `;

@@ -1,3 +1,5 @@
+import { table } from './table.ts';
+
 /** What is used of Grafana's model of a dashboard. */
 export interface Dashboard {
   readonly panels: readonly {
@@ -34,7 +36,7 @@ export function dashboardPage({ panels }: Dashboard): string {
   const rows = panels.map(({ title, targets }) => {
     const metrics = targets.flatMap(({ expr }) => expr.match(/mount_monitor_\w+/g) ?? []);
     const names = [...new Set(metrics.map((name) => name.replace(/_(bucket|sum|count)$/, '')))];
-    return `| ${title} | ${names.map((name) => `\`${name}\``).join(', ')} |`;
+    return [title, names.map((name) => `\`${name}\``).join(', ')];
   });
   return `# The dashboard
 
@@ -47,10 +49,7 @@ Prometheus data source. Its variables limit it to namespaces and pods. What is w
 
 The picture is drawn from the file; a test holds every query against the metrics and labels that exist.
 
-| panel | metrics |
-|---|---|
-${rows.join('\n')}
-
+${table(['panel', 'metrics'], rows)}
 What each metric means: [endpoints and metrics](reference/endpoints.md#metrics). What to do: [runbook](runbook.md).
 `;
 }

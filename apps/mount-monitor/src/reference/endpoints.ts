@@ -1,4 +1,5 @@
 import { metricsTable } from './metrics.ts';
+import { table } from './table.ts';
 
 interface Endpoint {
   readonly path: string;
@@ -45,14 +46,9 @@ export const endpoints: readonly Endpoint[] = [
 
 /** The reference page of endpoints and metrics, in Markdown. */
 export function endpointsReference(): string {
-  const rows = endpoints.map(
-    ({ path, type, answers, use }) => `| \`${path}\` | \`${type}\` | ${answers} | ${use} |`,
-  );
+  const rows = endpoints.map(({ path, type, answers, use }) => [`\`${path}\``, `\`${type}\``, answers, use]);
   return `${intro}
-| path | content type | answer | made for |
-|---|---|---|---|
-${rows.join('\n')}
-
+${table(['path', 'content type', 'answer', 'made for'], rows)}
 ${bodies}
 ${metricsTable()}
 ${afterMetrics}`;

@@ -1,6 +1,7 @@
 import type { MountStatus, TransitionTrigger } from '../monitor/state.ts';
 import type { FailureReason } from '../probe/protocol.ts';
 import type { Outcome, WatchdogState } from '../watchdog/machine-types.ts';
+import { table } from './table.ts';
 
 // Typed by what the code knows: a state or reason that is added, or goes, does not compile here.
 const statuses: Readonly<Record<MountStatus, string>> = {
@@ -87,50 +88,48 @@ const release: Readonly<Record<string, string>> = {
 
 /** The glossary, in Markdown. */
 export function glossary(): string {
-  const table = (heading: string, rows: Readonly<Record<string, string>>) =>
-    `| ${heading} | meaning |\n|---|---|\n${Object.entries(rows)
-      .map(([name, meaning]) => `| \`${name}\` | ${meaning} |`)
-      .join('\n')}\n`;
-  const inWords = (rows: Readonly<Record<string, string>>) =>
-    table('word', rows).replaceAll(/^\| `(.*?)` \|/gm, '| $1 |');
-  const reasonRows = Object.entries(reasons).map(
-    ([name, meaning]) => `| \`${name}\` | ${meaning} | [runbook](../runbook.md#${name}) |`,
-  );
+  const names = (title: string, rows: Readonly<Record<string, string>>) =>
+    table(
+      [title, 'meaning'],
+      Object.entries(rows).map(([name, meaning]) => [`\`${name}\``, meaning]),
+    );
+  const reasonRows = Object.entries(reasons).map(([name, meaning]) => [
+    `\`${name}\``,
+    meaning,
+    `[runbook](../runbook.md#${name})`,
+  ]);
   return `# Glossary
 
 <!-- Generated from apps/mount-monitor/src/reference/glossary.ts: npm run generate -w mount-monitor -->
 
 ## Words
 
-${inWords(words)}
+${table(['word', 'meaning'], Object.entries(words))}
 ## States of a mount
 
 \`status\` in \`/healthz/*\`, \`state\` in \`mount_monitor_mount_state\`, \`from\` and \`to\` in \`mount_monitor_state_transitions_total\`.
 
-${table('state', statuses)}
+${names('state', statuses)}
 A change is logged as \`mount state changed\` with a trigger:
 
-${table('trigger', triggers)}
+${names('trigger', triggers)}
 ## Reasons of a failure
 
 \`reason\` in \`/healthz/*\` and in \`mount_monitor_checks_total\`.
 
-| reason | meaning | what to do |
-|---|---|---|
-${reasonRows.join('\n')}
-
+${table(['reason', 'meaning', 'what to do'], reasonRows)}
 ## States of the watchdog
 
 \`watchdog.state\` in \`/healthz/status\`, and \`mount_monitor_watchdog_state\`. Its reasons are in
 [watchdog.md](../watchdog.md#arming).
 
-${table('state', watchdog)}
+${names('state', watchdog)}
 ## Outcomes of a restart
 
 \`outcome\` in \`mount_monitor_restarts_total\`.
 
-${table('outcome', outcomes)}
+${names('outcome', outcomes)}
 ## Words of the release pages
 
-${inWords(release)}`;
+${table(['word', 'meaning'], Object.entries(release))}`;
 }

@@ -1,5 +1,6 @@
 import { renderMetrics } from '../http/metrics.ts';
 import { sampleView } from './sample-view.ts';
+import { table } from './table.ts';
 
 /** One family of metrics, as `/metrics` describes it. */
 export interface MetricFamily {
@@ -45,7 +46,7 @@ export function metricFamilies(): readonly MetricFamily[] {
 export function metricsTable(): string {
   const rows = metricFamilies().map(({ name, type, labels, help }) => {
     const names = labels.map((label) => `\`${label}\``).join(', ');
-    return `| \`${name}\` | ${type} | ${names} | ${help} |`;
+    return [`\`${name}\``, type, names, help];
   });
-  return `| metric | type | labels | meaning |\n|---|---|---|---|\n${rows.join('\n')}\n`;
+  return table(['metric', 'type', 'labels', 'meaning'], rows);
 }

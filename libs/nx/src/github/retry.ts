@@ -35,19 +35,20 @@ interface Transient {
 }
 
 /**
- * The one retry policy of the GitHub client. Octokit's plugins were held against it and left out:
- * - @octokit/plugin-retry sends a POST again as it was. GitHub takes any number of drafts of one tag, and what a cut-off
+ * The one retry policy of the GitHub client. Octokit's plugins, as they were published in November 2026, were held against
+ * it and left out:
+ * - @octokit/plugin-retry 8.1.1 sends a POST again as it was. GitHub takes any number of drafts of one tag, and what a cut-off
  *   upload left makes the second answer 422, so that both need a look at what is there before each try; with these two
  *   excepted there would be two policies. It waits 1, 4 and 9 s, whatever `retry-after` asks for.
- *   https://github.com/octokit/plugin-retry.js/blob/main/src/error-request.ts
- * - @octokit/plugin-throttling hears of a limit by `x-ratelimit-remaining: 0` or by the words "secondary rate": a 429 or 403
- *   with `retry-after` alone is not retried, which GitHub's own advice says first. It writes once a second at most.
- *   https://github.com/octokit/plugin-throttling.js/blob/main/src/index.ts
- * - Both wait in Bottleneck (2.19.5 of August 2019 is its last version), which no signal reaches: an interrupted release
- *   would wait out the hour that a limit may take. Here the wait ends with the signal, and all waits of an operation have
- *   one bound. https://github.com/SGrondin/bottleneck/commits/master/package.json
- * - @octokit/plugin-paginate-rest goes, with the token, wherever the answer's `link` header says, without a bound.
- *   https://github.com/octokit/plugin-paginate-rest.js/blob/main/src/iterator.ts
+ *   https://github.com/octokit/plugin-retry.js/blob/v8.1.1/src/error-request.ts
+ * - @octokit/plugin-throttling 11.0.5 hears of a limit by `x-ratelimit-remaining: 0` or by the words "secondary rate": a 429
+ *   or 403 with `retry-after` alone is not retried, which GitHub's own advice says first. It writes once a second at most.
+ *   https://github.com/octokit/plugin-throttling.js/blob/v11.0.5/src/index.ts
+ * - Both wait in Bottleneck 2.19.5, which no signal reaches: an interrupted release would wait out the hour that a limit may
+ *   take. Here the wait ends with the signal, and all waits of an operation have one bound.
+ * - @octokit/plugin-paginate-rest 16.0.0 asks for every further page wherever the answer's `link` header says, with the token,
+ *   without the signal and without a bound, and takes a 409 for the end of the list.
+ *   https://github.com/octokit/plugin-paginate-rest.js/blob/v16.0.0/src/iterator.ts
  *
  * Runs an operation until it succeeds: connection errors, 408, 425, 429, 5xx and rate limits are retried, with
  * backoff, after what `retry-after` or `x-ratelimit-reset` ask for; bounded in tries and time. The last error is

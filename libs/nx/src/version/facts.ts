@@ -1,4 +1,4 @@
-import { git } from '../process/git.ts';
+import { git, linesOf } from '../process/git.ts';
 import type { VersionFacts } from './build-version.ts';
 import type { GitTags } from './git-tags.ts';
 import type { TagPattern } from './tag-pattern.ts';
@@ -13,18 +13,35 @@ export async function readVersionFacts(
   environment: Readonly<Record<string, string | undefined>>,
   tagPattern: TagPattern,
 ): Promise<VersionFacts> {
-  const [tags, commit] = await Promise.all([
-    git(workspaceRoot, 'tag', '--points-at', 'HEAD'),
-    git(workspaceRoot, 'log', '-1', '--format=%H %ct'),
-  ]);
-  const [revision, seconds] = commit?.split(' ') ?? [];
-  return {
-    releaseVersion: environment.RELEASE_VERSION,
-    tagsAtHead: tags?.split('\n').filter((tag) => tag !== '') ?? [],
-    tagPattern,
-    head: revision === undefined || seconds === undefined ? undefined : { revision, date: Number(seconds) },
-  };
+  const { tagsAtHead, head } = await readHead(workspaceRoot);
+  return { releaseVersion: environment.RELEASE_VERSION, tagsAtHead, tagPattern, head };
 }
+
+// A tag with a message names the commit behind it, whose fields have an asterisk.
+const COMMIT =
+  '%(if)%(*objectname)%(then)%(*objectname) %(*committerdate:unix)%(else)%(objectname) %(committerdate:unix)%(end)';
+
+/*
+ * Every run of Nx waits for this, and most of the wait is for git to start. So the branches are listed beside the tags:
+ * the one that is checked out names HEAD's commit. Without one, and without a tag, git is asked once more.
+ */
+async function readHead(folder: string): Promise<Pick<VersionFacts, 'tagsAtHead' | 'head'>> {
+  const format = `--format=%(refname) ${COMMIT}`;
+  const refs = await git(folder, 'for-each-ref', '--points-at=HEAD', format, 'refs/tags', 'refs/heads');
+  if (refs === undefined) return { tagsAtHead: [], head: undefined };
+  const found = linesOf(refs).map((line) => line.split(' '));
+  const tagsAtHead = found.flatMap(([name = '']) => (name.startsWith(TAGS) ? [name.slice(TAGS.length)] : []));
+  // Git knows no date for a tag of a tag.
+  const dated = found.find(([, , date]) => date);
+  const [revision, seconds] =
+    dated?.slice(1) ??
+    (await git(folder, 'log', '-1', '--no-show-signature', '--format=%H %ct'))?.split(' ') ??
+    [];
+  const known = revision !== undefined && seconds !== undefined;
+  return { tagsAtHead, head: known ? { revision, date: Number(seconds) } : undefined };
+}
+
+const TAGS = 'refs/tags/';
 
 /**
  * Whether this is part of a `nx release … --dry-run`: then nothing may be sent, whatever a target itself was told.

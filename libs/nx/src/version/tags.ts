@@ -140,10 +140,12 @@ function requireHistory(facts: TagFacts): void {
       ? undefined
       : `this clone has no tag ${tag}`;
   if (problem === undefined) return;
-  const command = facts.shallow ? 'git fetch --unshallow --tags' : 'git fetch --tags';
+  const way = facts.shallow
+    ? 'Fetch the tags with git fetch --unshallow --tags'
+    : `Tag the commit with git tag ${tag}, or fetch the tag with git fetch --tags`;
   throw new PrebuiltError(
     'UNKNOWN_HISTORY',
     `tags: whether ${version} is the highest version can't be known: ${problem}`,
-    { hint: `Fetch the tags with ${command}, or move no tag but the version's with --tag-latest=never.` },
+    { hint: `${way}, or move no tag but the version's with --tag-latest=never.` },
   );
 }

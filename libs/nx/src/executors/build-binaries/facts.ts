@@ -7,6 +7,7 @@ import { planSysroot, sysrootFacts } from '../../sysroot/plan.ts';
 import { checkPlatforms, configureToolchain, findToolchain } from '../../toolchains/index.ts';
 import { type VersionFacts, versionFromFacts } from '../../version/build-version.ts';
 import { readVersionFacts } from '../../version/facts.ts';
+import type { KeyFacts } from '../key-facts.ts';
 import { type ProjectContext, tagPatternFor } from '../project-context.ts';
 import type { BuildBinariesOptions } from './options.ts';
 
@@ -28,13 +29,27 @@ export async function readBuildFacts(
   context: ProjectContext,
   { outputPath, files }: Pick<Partial<BuildBinariesOptions>, 'outputPath' | 'files'>,
 ): Promise<BuildFacts> {
-  const [version, lock, former, listed] = await Promise.all([
-    readVersionFacts(context.root, process.env, tagPatternFor(context)),
-    readLock(context.root),
+  const [version, { lock, listed }, former] = await Promise.all([
+    readVersion(context),
+    readPinned(context, files),
     outputPath === undefined ? undefined : readFormer(resolve(context.root, outputPath)),
-    files && (await import('../../image/listed/workspace-files.ts')).readListed(context.root, files),
   ]);
   return { version, lock, former, listed };
+}
+
+function readVersion(context: ProjectContext): Promise<VersionFacts> {
+  return readVersionFacts(context.root, process.env, tagPatternFor(context));
+}
+
+async function readPinned(
+  { root }: ProjectContext,
+  files: BuildBinariesOptions['files'],
+): Promise<Pick<BuildFacts, 'lock' | 'listed'>> {
+  const [lock, listed] = await Promise.all([
+    readLock(root),
+    files && (await import('../../image/listed/workspace-files.ts')).readListed(root, files),
+  ]);
+  return { lock, listed };
 }
 
 // A manifest that can't be read tells of no program: the build replaces it.
@@ -53,9 +68,8 @@ async function readFormer(folder: string): Promise<string | undefined> {
 export async function readKeyFacts(
   options: Partial<BuildBinariesOptions> & Pick<BuildBinariesOptions, 'toolchain' | 'name'>,
   context: ProjectContext,
-): Promise<unknown> {
-  const { files } = options;
-  const { version, lock, listed } = await readBuildFacts(context, files === undefined ? {} : { files });
+): Promise<KeyFacts> {
+  const { lock, listed } = await readPinned(context, options.files);
   const toolchain = configureToolchain(options.toolchain);
   const platforms = platformsOf(options, toolchain.name);
   const sysroot = { sysrootPackages: [], ...options };
@@ -66,7 +80,10 @@ export async function readKeyFacts(
     ),
   ]);
   const contents = listed && (await listedContents(listed, lock));
-  return { version: versionFromFacts(version), compiler, sysroots, files: contents };
+  return {
+    files: { compiler, sysroots, files: contents },
+    rest: async () => versionFromFacts(await readVersion(context)),
+  };
 }
 
 // Loaded where something is listed: every run of Nx waits for this.

@@ -1,6 +1,7 @@
 import { isReleaseDryRun } from '../../version/facts.ts';
+import { requireCommitted } from '../../version/uncommitted.ts';
 import { reportFailures } from '../failures.ts';
-import { type ProjectContext, tagPatternFor } from '../project-context.ts';
+import { type ProjectContext, sourceFolders, tagPatternFor } from '../project-context.ts';
 import { connect, type PublishDependencies } from './connect.ts';
 import { readLocalFacts, readRegistryFacts } from './facts.ts';
 import type { DockerPublishOptions } from './options.ts';
@@ -19,6 +20,7 @@ export default function dockerPublish(
     const { root } = context;
     const { environment = process.env, signing, beforeTags } = dependencies;
     const options = { ...given, dryRun: given.dryRun || isReleaseDryRun(environment) };
+    if (!options.allowUncommitted) await requireCommitted(root, sourceFolders(context));
     const sources = { root, tagPattern: tagPatternFor(context), environment, signing, base: dependencies };
     const local = await readLocalFacts(options, sources);
     checkLocalFacts(local, options);

@@ -92,6 +92,10 @@ export interface DockerPublishOptions {
    */
   readonly concurrency: number;
   /**
+   * Releases sources that differ from the commit that the release names.
+   */
+  readonly allowUncommitted: boolean;
+  /**
    * Prints the plan; only reads from the registry.
    */
   readonly dryRun: boolean;

@@ -50,7 +50,11 @@ function formatRepository({
   tags,
 }: RepositoryPlan): readonly string[] {
   const cancel =
-    abandonedUploads === 0 ? [] : [`  cancel ${abandonedUploads} uploads  (a killed run left them open)`];
+    abandonedUploads === 0
+      ? []
+      : [
+          `  cancel ${abandonedUploads === 1 ? '1 upload ' : `${abandonedUploads} uploads`}  (a killed run left ${abandonedUploads === 1 ? 'it' : 'them'} open)`,
+        ];
   const mount =
     mountFrom === undefined ? [] : [`  mount  from ${mountFrom}  (the same registry, served before)`];
   return [

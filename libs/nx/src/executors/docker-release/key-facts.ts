@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type DockerFacts, readDockerFacts } from '../../image/builder-facts.ts';
 import { readPackageFacts } from '../../image/package-facts.ts';
 import { readLock } from '../../lock/lock.ts';
+import type { KeyFacts } from '../key-facts.ts';
 import type { ProjectContext } from '../project-context.ts';
 import type { DockerReleaseOptions } from './options.ts';
 
@@ -18,25 +19,19 @@ export function readMachineFacts({ builder = 'auto', builderName }: KeyOptions):
 }
 
 /**
- * What an image depends on beyond the files that Nx knows of: the machine's part, the Dockerfile wherever the options say it
- * is, the base by its digest, and what the labels are read from.
+ * What an image depends on beyond the files that Nx knows of and the machine's part: the Dockerfile wherever the options
+ * say it is, the base by its digest, and what the labels are read from.
  */
-export async function readKeyFacts(
-  options: KeyOptions,
-  { root }: ProjectContext,
-  machine: Promise<unknown> = readMachineFacts(options),
-): Promise<unknown> {
-  const [{ repository, license }, docker, dockerfile] = await Promise.all([
+export async function readKeyFacts(options: KeyOptions, { root }: ProjectContext): Promise<KeyFacts> {
+  const [{ repository, license }, dockerfile] = await Promise.all([
     readPackageFacts(join(root, 'package.json')),
-    machine,
     options.dockerfile === undefined ? undefined : readDockerfileFacts(options.dockerfile, root),
   ]);
-  return {
-    docker,
-    ...dockerfile,
+  const labels = {
     repository: options.imageSource ?? repository,
     license: options.imageLicenses ?? license,
   };
+  return { files: { ...dockerfile, ...labels }, rest: async () => undefined };
 }
 
 // Its content, since the inputs of the target name the project's own alone: another may be given on the command line.

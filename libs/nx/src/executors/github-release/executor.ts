@@ -4,6 +4,7 @@ import { writeJobOutputs, writeJobSummary } from '../../github/job-summary.ts';
 import { machineClock } from '../../github/retry.ts';
 import { withInterrupt } from '../../process/interrupt.ts';
 import { isReleaseDryRun } from '../../version/facts.ts';
+import { requireCommitted } from '../../version/uncommitted.ts';
 import { reportFailures } from '../failures.ts';
 import { changelogFilesFor, sourceFolders, tagPatternFor } from '../project-context.ts';
 import { readReleaseFacts, readTarget, readToken } from './facts.ts';
@@ -31,12 +32,14 @@ export default function githubRelease(
         signal,
         told: say,
       });
+      const folders = sourceFolders(context);
+      if (!options.allowUncommitted) await requireCommitted(context.root, folders);
       const facts = await readReleaseFacts(
         options,
         {
           root: context.root,
           tagPattern: tagPatternFor(context),
-          folders: sourceFolders(context),
+          folders,
           changelogs: changelogFilesFor(context),
         },
         repository,

@@ -236,6 +236,7 @@ describe('github-release', () => {
       signaturePath: 'dist/signature',
       tagLatest: 'auto',
       image,
+      allowUncommitted: false,
       dryRun: false,
       json: false,
     } as const;

@@ -40,6 +40,10 @@ export interface GithubReleaseOptions {
    */
   readonly tagLatest: 'auto' | 'never';
   /**
+   * Releases sources that differ from the commit that the release names.
+   */
+  readonly allowUncommitted: boolean;
+  /**
    * Prints the plan; GitHub is only read.
    */
   readonly dryRun: boolean;

@@ -57,7 +57,7 @@ export async function readReleasePublishFacts(
 }
 
 async function readRemoteTags(root: string, remote: string): Promise<readonly string[]> {
-  const { ok, text } = await commandOutput('git', ['ls-remote', '--tags', '--refs', remote], {
+  const { ok, text } = await commandOutput('git', ['ls-remote', '--tags', '--refs', '--', remote], {
     cwd: root,
     timeoutMs: LIST_TIMEOUT_MS,
   });

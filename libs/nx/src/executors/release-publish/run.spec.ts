@@ -42,7 +42,7 @@ it('builds, pushes the tag, and then takes step after step, with the version in 
   await runReleasePublish(PLAN, ROOT, tools());
   expect(seen).toEqual([
     '|1.2.3 nx run-many --targets=docker-release,sbom --projects=agent --output-style=static',
-    '|1.2.3 push origin refs/tags/agent@1.2.3:refs/tags/agent@1.2.3',
+    '|1.2.3 push -- origin refs/tags/agent@1.2.3:refs/tags/agent@1.2.3',
     '1.2.3|github-draft',
     '1.2.3|docker-publish --dry-run',
   ]);

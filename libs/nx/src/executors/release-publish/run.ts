@@ -53,7 +53,7 @@ export async function runReleasePublish(
   await required(program(build, env), `build ${project}`);
   if (pushTo !== undefined) {
     const ref = `refs/tags/${tag}`;
-    const push = { file: 'git', args: ['push', pushTo, `${ref}:${ref}`] };
+    const push = { file: 'git', args: ['push', '--', pushTo, `${ref}:${ref}`] };
     await required(program(push, env), `push the tag ${tag}`);
   }
   // Targets read it from the environment, as they do when they are run by hand.

@@ -7,6 +7,7 @@ import { sha256OfFile } from '../../files/hash.ts';
 import { checkEmulator, emulatorPath } from '../../lock/emulator.ts';
 import { CACHE_FOLDER, type Lock, readLock } from '../../lock/lock.ts';
 import { type Host, nativePlatform, thisHost } from '../../process/host.ts';
+import type { KeyFacts } from '../key-facts.ts';
 import type { ProjectContext } from '../project-context.ts';
 import type { VerifyOptions } from './options.ts';
 import type { ExecutionFacts } from './plan.ts';
@@ -85,12 +86,16 @@ async function firstExecutable(folders: readonly string[], name: string): Promis
 export async function readKeyFacts(
   { platforms, emulators, inputPath }: Partial<VerifyOptions>,
   { root }: ProjectContext,
-): Promise<unknown> {
-  const places = await emulatorPlaces(root, emulators, process.env);
-  const wanted =
-    platforms === undefined
-      ? ((await builtPlatforms(resolve(root, inputPath ?? 'dist/bin'))) ?? PLATFORMS)
-      : parsePlatforms(platforms);
+): Promise<KeyFacts> {
+  const [places, built] = await Promise.all([
+    emulatorPlaces(root, emulators, process.env),
+    platforms === undefined ? builtPlatforms(resolve(root, inputPath ?? 'dist/bin')) : undefined,
+  ]);
+  const wanted = platforms === undefined ? (built ?? PLATFORMS) : parsePlatforms(platforms);
+  return { rest: () => emulatorFacts(wanted, places) };
+}
+
+async function emulatorFacts(wanted: readonly Platform[], places: EmulatorPlaces): Promise<unknown> {
   const { host, related, emulators: found } = await readExecutionFacts(wanted, places);
   const { lock, cacheFolder } = places.locked;
   const hashes = [...found].map(async ([platform, path]) => {

@@ -85,6 +85,23 @@ describe('nx g lock', () => {
     );
   });
 
+  it.each<[string, string, boolean]>([
+    ['drops with a refresh', 'FROM scratch\nCOPY b /b\n', false],
+    ['keeps where a Dockerfile can’t be read', 'COPY b /b\n', true],
+  ])('%s the digest of what no Dockerfile starts from any more', async (_, other, kept) => {
+    tree.write('apps/a/prebuilt.json', '{"toolchain":{"name":"command"}}');
+    tree.write('apps/a/Dockerfile.release', 'FROM alpine\nCOPY a /a\n');
+    tree.write('apps/b/prebuilt.json', '{"toolchain":{"name":"command"}}');
+    await run();
+    const before = written();
+    tree.write('apps/a/Dockerfile.release', 'FROM scratch\nCOPY a /a\n');
+    tree.write('apps/b/Dockerfile.release', other);
+    await run();
+    expect(written()).toEqual(before);
+    await run({ refresh: true });
+    expect(Object.keys(written().images ?? {})).toEqual(kept ? ['docker.io/library/alpine:latest'] : []);
+  });
+
   it('writes what the programs of the workspace need', async () => {
     tree.write('apps/a/prebuilt.json', '{"toolchain":"bun","platforms":["linux/amd64"]}');
     tree.write('apps/b/src/main.ts', '');

@@ -7,8 +7,9 @@ import type { Resolver } from './resolve.ts';
 import type { LockWants } from './wants.ts';
 
 /**
- * The lock with every line that is wanted. Lines that are there stay as they are; a refresh looks all of them up again.
- * None is ever dropped: whoever wants no more of it takes it out by hand. Throws `LOCKFILE` where platforms would get
+ * The lock with every line that is wanted. Lines that are there stay as they are; a refresh looks all of them up again, and
+ * drops the images that no Dockerfile starts from any more, where all can be read. No other line is ever dropped: whoever wants no more of it
+ * takes it out by hand. Throws `LOCKFILE` where platforms would get
  * different C libraries.
  */
 export async function updateLock(
@@ -26,11 +27,12 @@ export async function updateLock(
   checkOneLibc(sysroots);
   const emulators = await updateEmulators(lock, wants, refresh, hosts, resolver);
   const data = await updatePackages(lock.data ?? {}, wants.data, 'amd64', refresh, resolver);
-  const images = await updateImages(lock.images ?? {}, wants.bases, refresh, resolver);
+  const images = await updateImages(lock.images ?? {}, wants, refresh, resolver);
   const debian = [sysroots, emulators, data].some((part) => Object.keys(part).length > 0);
   const distribution = debian && (refresh || lock.distribution === undefined);
+  const { images: _, ...others } = lock;
   return {
-    ...lock,
+    ...others,
     lockVersion: 1,
     ...(debian && { distribution: distribution ? await resolver.distribution() : lock.distribution }),
     ...(bun && { bun }),
@@ -43,14 +45,15 @@ export async function updateLock(
 
 async function updateImages(
   known: NonNullable<Lock['images']>,
-  bases: ReadonlySet<string>,
+  { bases, unread }: Pick<LockWants, 'bases' | 'unread'>,
   refresh: boolean,
   resolver: Resolver,
 ): Promise<NonNullable<Lock['images']>> {
   // What a Dockerfile itself names by digest needs no line.
   const wanted = [...bases].filter((name) => !name.includes('@')).map(lockedName);
   const images: Record<string, string> = {};
-  for (const name of new Set([...Object.keys(known), ...wanted]))
+  const kept = refresh && unread.length === 0 ? [] : Object.keys(known);
+  for (const name of new Set([...kept, ...wanted]))
     images[name] = (refresh ? undefined : known[name]) ?? (await resolver.image(name));
   return images;
 }

@@ -22,6 +22,8 @@ export interface LockWants {
   readonly data: ReadonlySet<string>;
   /** What images start from, as Dockerfiles write it: with a tag or by digest. */
   readonly bases: ReadonlySet<string>;
+  /** Dockerfiles that can't be read, relative to the workspace's root: what they start from is not known. */
+  readonly unread: readonly string[];
 }
 
 const EXECUTOR = `${PACKAGE.name}:build-binaries`;
@@ -59,6 +61,7 @@ export async function gatherWants(tree: Tree, options: LockOptions): Promise<Loc
   const platforms = new Set<Platform>();
   const data = new Set<string>();
   const bases = new Set<string>();
+  const unread: string[] = [];
   let bun = false;
   const want = (platform: Platform, names: readonly string[]): void => {
     const wrong = names.filter((name) => !v.is(debianName, name));
@@ -74,7 +77,8 @@ export async function gatherWants(tree: Tree, options: LockOptions): Promise<Loc
   };
   for (const path of await findDockerfiles(tree)) {
     const base = baseOf(tree, path);
-    if (base !== undefined) bases.add(base);
+    if (base === undefined) unread.push(path);
+    else if (base !== 'scratch') bases.add(base);
   }
   for (const each of await findPrograms(tree)) {
     const toolchain = typeof each.toolchain === 'string' ? each.toolchain : each.toolchain?.name;
@@ -95,7 +99,7 @@ export async function gatherWants(tree: Tree, options: LockOptions): Promise<Loc
     want(platform, []);
   }
   for (const platform of sysroots.keys()) want(platform, options.sysrootPackages);
-  return { bun: bun || options.bunVersion !== undefined, sysroots, platforms, data, bases };
+  return { bun: bun || options.bunVersion !== undefined, sysroots, platforms, data, bases, unread };
 }
 
 // Options that can't be used are told where they are.
@@ -144,8 +148,7 @@ async function findDockerfiles(tree: Tree): Promise<readonly string[]> {
 // A Dockerfile that can't be read is told of where an image is made with it.
 function baseOf(tree: Tree, path: string): string | undefined {
   try {
-    const { image } = readDockerfile(tree.read(path) ?? Buffer.alloc(0), path).from;
-    return image === 'scratch' ? undefined : image;
+    return readDockerfile(tree.read(path) ?? Buffer.alloc(0), path).from.image;
   } catch {
     return undefined;
   }

@@ -1,3 +1,4 @@
+import { markdownTable } from 'markdown-table';
 import type { Quirk } from '../fake-registry/behaviour.ts';
 import {
   AUTHORIZATION_QUIRKS,
@@ -80,11 +81,13 @@ function registrySection({ name, set, known, quirks, run }: KnownRegistry): stri
 }
 
 function kindSection([title, quirks]: (typeof KINDS)[number]): string {
-  const rows = quirks.map(
-    ({ name, source, outcome }) =>
-      `| [${name}](${source}) | ${outcomeOf(outcome)} | ${SKOPEO_FAILS.has(name) ? 'fails' : 'copies'} |`,
-  );
-  return `### ${title}\n\n| the registry | a publish | skopeo |\n|---|---|---|\n${rows.join('\n')}`;
+  const rows = quirks.map(({ name, source, outcome }) => [
+    `[${name}](${source})`,
+    outcomeOf(outcome),
+    SKOPEO_FAILS.has(name) ? 'fails' : 'copies',
+  ]);
+  const table = markdownTable([['the registry', 'a publish', 'skopeo'], ...rows], { alignDelimiters: false });
+  return `### ${title}\n\n${table}`;
 }
 
 function outcomeOf(outcome: Quirk['outcome']): string {

@@ -1,0 +1,58 @@
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { requireCommitted } from './uncommitted.ts';
+
+describe('sources that are released', () => {
+  let root: string;
+  const git = (...args: readonly string[]) =>
+    execFileSync('git', ['-c', 'user.name=test', '-c', 'user.email=test@example.com', ...args], {
+      cwd: root,
+    });
+
+  beforeEach(async () => {
+    root = await mkdtemp(join(tmpdir(), 'uncommitted-'));
+    for (const folder of ['app', 'other']) {
+      await mkdir(join(root, folder));
+      await writeFile(join(root, folder, 'main.go'), 'package main\n');
+    }
+    git('init', '--quiet');
+    git('add', '--all');
+    git('commit', '--quiet', '--message=programs');
+  });
+  afterEach(() => rm(root, { recursive: true }));
+
+  it('are accepted as HEAD has them, with files beside them that git does not track', async () => {
+    await writeFile(join(root, 'app/binaries.tar'), '');
+    await requireCommitted(root, ['app']);
+    await requireCommitted(root, []);
+  });
+
+  it.each([
+    ['changed', () => writeFile(join(root, 'app/main.go'), 'package other\n')],
+    ['deleted', () => rm(join(root, 'app/main.go'))],
+    ['moved', () => git('mv', 'app/main.go', 'app/other.go')],
+    [
+      'added to the index alone',
+      async () => {
+        await writeFile(join(root, 'app/main.go'), 'package other\n');
+        git('add', '--all');
+      },
+    ],
+  ])('are refused where a file is %s, unless it is of another project', async (_, change) => {
+    await change();
+    await expect(requireCommitted(root, ['app'])).rejects.toMatchObject({
+      code: 'UNCOMMITTED',
+      message: expect.stringContaining('found changed: app/main.go'),
+    });
+    await expect(requireCommitted(root, [])).rejects.toMatchObject({ code: 'UNCOMMITTED' });
+    await requireCommitted(root, ['other']);
+  });
+
+  it('are not asked for where there is no repository', async () => {
+    await rm(join(root, '.git'), { recursive: true });
+    await requireCommitted(root, []);
+  });
+});
