@@ -22,6 +22,7 @@ export {
   type FoundImage,
   type LayerReading,
   layerReadings,
+  type UnplannedLayers,
 } from './image/expected-image.ts';
 export { compareDocuments, compareImage, compareIndex } from './image/image-comparison.ts';
 export { compareLayer } from './image/layer-comparison.ts';

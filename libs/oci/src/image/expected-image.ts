@@ -41,8 +41,18 @@ export interface ExpectedImage {
   readonly base?: ExpectedBase | undefined;
   /** One entry for each instruction; its wording differs between builders and is not compared. */
   readonly history: readonly HistoryEntry[];
-  /** Its own, above those of the base. */
+  /** Its own, above those of the base; where their paths are unplanned, each is empty. */
   readonly layers: readonly (readonly ReadEntry[])[];
+  /** Present where something was executed to make its own layers, so that not every path of them is planned. */
+  readonly unplanned?: UnplannedLayers | undefined;
+}
+
+/** What is known of an image whose layers are not planned path by path. */
+export interface UnplannedLayers {
+  /** What was executed, or taken from where nothing is verified: `Dockerfile:3: RUN`, … in the order of lines. */
+  readonly because: readonly string[];
+  /** The files that have to be there once all layers are on top of each other. */
+  readonly files: readonly ReadEntry[];
 }
 
 /** The documents of an image that was read, their members kept whether this project knows them or not. */
@@ -65,7 +75,8 @@ export interface LayerReading {
 }
 
 /**
- * How an image's own layers, above those of its base, are read: each is held to its diffID, and to the limits of what was planned for it. Throws
+ * How an image's own layers, above those of its base, are read: each is held to its diffID, and to the limits of what was
+ * planned for it, or to those of any layer. Throws
  * `INVALID_LAYOUT` where there is another number of them, or one of an unknown compression; `compareDocuments` tells
  * that better.
  */
@@ -81,6 +92,8 @@ export function layerReadings(
     if (entries === undefined || compression === undefined || diffId === undefined) {
       throw new OciError('INVALID_LAYOUT', `image: layer ${below + index + 1} is not one that was planned`);
     }
+    if (expected.unplanned !== undefined)
+      return { layer, options: { compression, diffId, contents: 'changes' } };
     return { layer, options: { compression, diffId, limits: layerLimits(entries) } };
   });
 }

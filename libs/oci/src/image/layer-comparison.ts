@@ -7,6 +7,7 @@ const NAMES: Readonly<Record<EntryType, string>> = {
   directory: 'a directory',
   symlink: 'a symlink',
   link: 'a hard link',
+  special: 'a device or FIFO',
 };
 
 /**

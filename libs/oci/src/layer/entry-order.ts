@@ -1,23 +1,34 @@
 import { OciError } from '../errors.ts';
+import type { LayerContents } from './tar-decoder.ts';
 import type { EntryMetadata } from './tar-header.ts';
 
 const WHITEOUT = '.wh.';
+/** Says of a folder that nothing of the layers below is in it. */
+const OPAQUE = '.wh..wh..opq';
 
 /**
  * Holds the entries of a layer, one after the other, against each other, so that it does not matter in which order and
  * by which means an unpacker makes them: every path once, below a folder that came before, so that none is reached
  * through a link; a hard link to an earlier file, with its mode, owner and time; no whiteout, which removes what other
- * layers put there. Throws `INVALID_LAYER`.
+ * layers put there. A layer of `changes` may have whiteouts, each empty and of a name that the layer does not put there
+ * itself, and hard links to anything but folders. Throws `INVALID_LAYER`.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#whiteouts
  */
 export class EntryOrder {
   readonly #seen = new Map<string, EntryMetadata>();
+  readonly #removed = new Set<string>();
+  readonly #contents: LayerContents;
+
+  constructor(contents: LayerContents = 'files') {
+    this.#contents = contents;
+  }
 
   add(entry: EntryMetadata): void {
     const { path, type } = entry;
     const slash = path.lastIndexOf('/');
     const name = path.slice(slash + 1);
-    if (name.startsWith(WHITEOUT)) throw invalid(path, 'a whiteout, which removes files of other layers');
+    if (name.startsWith(WHITEOUT)) this.#checkWhiteout(entry, name);
+    if (this.#removed.has(path)) throw invalid(path, 'is put there and taken away by the same layer');
     if (this.#seen.has(path)) throw invalid(path, 'is given twice');
     const parent = path.slice(0, Math.max(slash, 0));
     if (parent !== '') {
@@ -29,9 +40,21 @@ export class EntryOrder {
     this.#seen.set(path, entry);
   }
 
+  #checkWhiteout({ path, type, size }: EntryMetadata, name: string): void {
+    if (this.#contents === 'files') throw invalid(path, 'a whiteout, which removes files of other layers');
+    const gone = name.slice(WHITEOUT.length);
+    if (type !== 'file' || size !== 0 || (name !== OPAQUE && (gone === '' || gone.startsWith(WHITEOUT))))
+      throw invalid(path, 'a whiteout that is not an empty file, or of no file');
+    if (name === OPAQUE) return;
+    const removed = path.slice(0, path.length - name.length) + gone;
+    if (this.#seen.has(removed)) throw invalid(removed, 'is put there and taken away by the same layer');
+    this.#removed.add(removed);
+  }
+
   #checkLink({ path, target = '', mode, uid, gid, mtime }: EntryMetadata): void {
     const file = this.#seen.get(target);
-    if (file?.type !== 'file') {
+    const known = this.#contents === 'files' ? file?.type === 'file' : isLinkable(file);
+    if (file === undefined || !known) {
       throw invalid(
         path,
         `a hard link to ${JSON.stringify(target)}, which is not an earlier file of the layer`,
@@ -41,6 +64,14 @@ export class EntryOrder {
       throw invalid(path, `a hard link with another mode, owner or time than ${JSON.stringify(target)}`);
     }
   }
+}
+
+function isLinkable(entry: EntryMetadata | undefined): boolean {
+  return entry !== undefined && entry.type !== 'directory' && entry.type !== 'link' && !isWhiteout(entry);
+}
+
+function isWhiteout({ path }: EntryMetadata): boolean {
+  return path.slice(path.lastIndexOf('/') + 1).startsWith(WHITEOUT);
 }
 
 function invalid(path: string, problem: string): OciError {

@@ -7,13 +7,15 @@ import type { Chunks } from './chunk-pipeline.ts';
 import { decompressed } from './decompression.ts';
 import { EntryOrder } from './entry-order.ts';
 import { type LayerLimits, LayerMeter, MAX_LAYER } from './layer-limits.ts';
-import { checkForm, decodeHeader, decodePaxRecords, entryOf } from './tar-decoder.ts';
+import { checkForm, decodeHeader, decodePaxRecords, entryOf, type LayerContents } from './tar-decoder.ts';
 import { BLOCK, type EntryMetadata } from './tar-header.ts';
 
-/** An entry of a layer that was read. It has no extended attributes: a layer with any is refused. */
-export interface ReadEntry extends EntryMetadata {
+/** An entry of a layer that was read; a layer of `files` with extended attributes is refused. */
+export interface ReadEntry extends Omit<EntryMetadata, 'attributes'> {
   /** The SHA-256 of a file's content in hexadecimal; undefined for anything but a file. */
   readonly sha256: string | undefined;
+  /** Present where it has extended attributes. */
+  readonly hasAttributes?: true;
 }
 
 /** What reading a layer is held to. */
@@ -23,6 +25,8 @@ export interface ReadLayerOptions {
   readonly diffId?: Digest | undefined;
   /** How much is read; `MAX_LAYER` where it is left out. */
   readonly limits?: LayerLimits | undefined;
+  /** What it may hold; `files` where it is left out. */
+  readonly contents?: LayerContents | undefined;
 }
 
 /**
@@ -38,11 +42,14 @@ export async function* readLayer(source: Chunks, options: ReadLayerOptions): Asy
   const hash = createHash('sha256');
   const meter = new LayerMeter(options.limits ?? MAX_LAYER);
   const reader = new BlockReader(metered(decompressed(source, options.compression), meter, hash));
-  const order = new EntryOrder();
-  for (let entry = await readEntry(reader); entry !== undefined; entry = await readEntry(reader)) {
+  const order = new EntryOrder(options.contents);
+  const next = () => readEntry(reader, options.contents);
+  for (let entry = await next(); entry !== undefined; entry = await next()) {
     meter.addEntry(entry);
     order.add(entry);
-    yield { ...entry, sha256: entry.type === 'file' ? await hashContent(reader, entry.size) : undefined };
+    const { attributes, ...plain } = entry;
+    const sha256 = entry.type === 'file' ? await hashContent(reader, entry.size) : undefined;
+    yield { ...plain, sha256, ...(attributes !== undefined && { hasAttributes: true }) };
   }
   await checkEnd(reader);
   const diffId = digestFromHex(hash.digest('hex'));
@@ -52,20 +59,23 @@ export async function* readLayer(source: Chunks, options: ReadLayerOptions): Asy
 }
 
 /** The next entry, its content still to come; undefined after the first block of the archive's end. */
-async function readEntry(reader: BlockReader): Promise<EntryMetadata | undefined> {
+async function readEntry(
+  reader: BlockReader,
+  contents: LayerContents | undefined,
+): Promise<EntryMetadata | undefined> {
   const block = await takeBlocks(reader, BLOCK);
   if (isZero(block)) return undefined;
-  const header = decodeHeader(block);
+  const header = decodeHeader(block, contents);
   if (header.kind === 'entry') {
     const entry = entryOf(header.fields);
     checkForm(entry, block);
     return entry;
   }
   const padded = await takeBlocks(reader, Math.ceil(header.bytes / BLOCK) * BLOCK);
-  const records = decodePaxRecords(padded.subarray(0, header.bytes));
+  const records = decodePaxRecords(padded.subarray(0, header.bytes), contents);
   const last = await takeBlocks(reader, BLOCK);
   if (isZero(last)) throw invalid('PAX records without an entry');
-  const described = decodeHeader(last);
+  const described = decodeHeader(last, contents);
   if (described.kind === 'records') throw invalid('PAX records twice for one entry');
   const entry = entryOf(described.fields, records);
   checkForm(entry, Buffer.concat([block, padded, last]));

@@ -1,8 +1,24 @@
 import { OciError } from '../errors.ts';
-import { BLOCK, type EntryMetadata, type EntryType, encodeHeader } from './tar-header.ts';
+import {
+  ATTRIBUTE_KEY,
+  type Attribute,
+  BLOCK,
+  type EntryMetadata,
+  type EntryType,
+  encodeHeader,
+  type SpecialFile,
+} from './tar-header.ts';
 
 /** What an entry's header blocks may be, in bytes: two blocks and PAX records with the longest path and target. */
 const MAX_RECORDS_BYTES = 16 * 1024;
+/** With extended attributes, of which Linux has 64 KiB for a file at most. */
+const MAX_ATTRIBUTE_RECORDS_BYTES = 128 * 1024;
+
+/**
+ * What a layer may hold: `files` for one that only puts files, `changes` for one that was made by running something, which
+ * also takes files away and has special files and extended attributes.
+ */
+export type LayerContents = 'files' | 'changes';
 
 /** The entry that a header describes, or the size of the PAX records that come before it. */
 export type DecodedHeader =
@@ -16,12 +32,15 @@ export interface HeaderFields extends Omit<EntryMetadata, 'path' | 'target'> {
 }
 
 /** The records of a PAX header, of the keys that a layer may use. */
-export type PaxRecords = ReadonlyMap<PaxKey, string>;
+export interface PaxRecords {
+  readonly values: ReadonlyMap<PaxKey, string>;
+  readonly attributes: readonly Attribute[];
+}
 
 type PaxKey = 'path' | 'linkpath' | 'uid' | 'gid' | 'size' | 'mtime';
 
 const PAX_KEYS: ReadonlySet<string> = new Set<PaxKey>(['path', 'linkpath', 'uid', 'gid', 'size', 'mtime']);
-const NO_RECORDS: PaxRecords = new Map();
+const NO_RECORDS: PaxRecords = { values: new Map(), attributes: [] };
 
 const TYPES: Readonly<Record<string, EntryType>> = {
   '0': 'file',
@@ -44,10 +63,11 @@ const REFUSED_TYPES: Readonly<Record<string, string>> = {
 
 /**
  * Decodes a USTAR header block. Throws `INVALID_LAYER` for a wrong checksum, another format, a number that is not
- * octal, PAX records above 16 KiB, and for every type but file, folder, links and the PAX records of one entry.
+ * octal, PAX records above 16 KiB (128 KiB in a layer of `changes`), and for every type but file, folder, links, the PAX records
+ * of one entry, and in a layer of `changes` devices and FIFOs.
  * https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html#tag_20_92_13_06
  */
-export function decodeHeader(block: Buffer): DecodedHeader {
+export function decodeHeader(block: Buffer, contents: LayerContents = 'files'): DecodedHeader {
   const expected = octal(block, 148, 8);
   let sum = 8 * 32;
   for (const [index, byte] of block.entries()) if (index < 148 || index >= 156) sum += byte;
@@ -59,12 +79,15 @@ export function decodeHeader(block: Buffer): DecodedHeader {
   const flag = block.toString('latin1', 156, 157);
   const size = octal(block, 124, 12);
   if (flag === 'x') {
-    if (size > MAX_RECORDS_BYTES) {
-      throw invalid(`${size} bytes of PAX records for one entry, expected at most ${MAX_RECORDS_BYTES}`);
-    }
+    const most = contents === 'files' ? MAX_RECORDS_BYTES : MAX_ATTRIBUTE_RECORDS_BYTES;
+    if (size > most) throw invalid(`${size} bytes of PAX records for one entry, expected at most ${most}`);
     return { kind: 'records', bytes: size };
   }
-  const type = TYPES[flag];
+  const special: SpecialFile | undefined =
+    contents === 'changes' && (flag === '3' || flag === '4' || flag === '6')
+      ? { flag, major: octal(block, 329, 8), minor: octal(block, 337, 8) }
+      : undefined;
+  const type = special === undefined ? TYPES[flag] : 'special';
   if (type === undefined) {
     const found = REFUSED_TYPES[flag] ?? `the type ${JSON.stringify(flag)}`;
     throw invalid(`${JSON.stringify(name)}: expected a file, folder or link, found ${found}`);
@@ -73,17 +96,29 @@ export function decodeHeader(block: Buffer): DecodedHeader {
   const mtime = octal(block, 136, 12);
   return {
     kind: 'entry',
-    fields: { name, type, mode, uid, gid, size, mtime, target: text(block, 157, 100) },
+    fields: {
+      name,
+      type,
+      mode,
+      uid,
+      gid,
+      size,
+      mtime,
+      target: text(block, 157, 100),
+      ...(special !== undefined && { special }),
+    },
   };
 }
 
 /**
  * Decodes the records of a PAX header. Throws `INVALID_LAYER` where they are not of the form `length key=value`, for a
  * key that is given twice, and for every key but path, linkpath, uid, gid, size and mtime: unpackers take extended
- * attributes (`SCHILY.xattr.`), other names and other content (`GNU.sparse.`) from the rest.
+ * attributes (`SCHILY.xattr.`), other names and other content (`GNU.sparse.`) from the rest. In a layer of `changes`
+ * extended attributes are given.
  */
-export function decodePaxRecords(data: Buffer): PaxRecords {
+export function decodePaxRecords(data: Buffer, contents: LayerContents = 'files'): PaxRecords {
   const records = new Map<PaxKey, string>();
+  const attributes = new Map<string, Buffer>();
   let offset = 0;
   while (offset < data.length) {
     const space = data.indexOf(' ', offset);
@@ -95,6 +130,13 @@ export function decodePaxRecords(data: Buffer): PaxRecords {
       throw invalid('PAX records that are not of the form "length key=value"');
     }
     const key = record.slice(0, equals);
+    if (contents === 'changes' && key.startsWith(ATTRIBUTE_KEY)) {
+      if (attributes.has(key)) throw invalid(`PAX record ${JSON.stringify(key.slice(0, 80))} is given twice`);
+      const from = space + 1 + Buffer.byteLength(key) + 1;
+      attributes.set(key, data.subarray(from, end - 1));
+      offset = end;
+      continue;
+    }
     if (!isPaxKey(key)) {
       throw invalid(
         `PAX record ${JSON.stringify(key.slice(0, 80))}: expected only ${[...PAX_KEYS].join(', ')}`,
@@ -104,7 +146,10 @@ export function decodePaxRecords(data: Buffer): PaxRecords {
     records.set(key, record.slice(equals + 1, -1));
     offset = end;
   }
-  return records;
+  return {
+    values: records,
+    attributes: [...attributes].map(([key, value]) => ({ name: key.slice(ATTRIBUTE_KEY.length), value })),
+  };
 }
 
 /**
@@ -114,8 +159,8 @@ export function decodePaxRecords(data: Buffer): PaxRecords {
  */
 export function entryOf(fields: HeaderFields, records: PaxRecords = NO_RECORDS): EntryMetadata {
   const { type } = fields;
-  const name = records.get('path') ?? fields.name;
-  const target = records.get('linkpath') ?? fields.target;
+  const name = records.values.get('path') ?? fields.name;
+  const target = records.values.get('linkpath') ?? fields.target;
   if ((target === '') === (type === 'link' || type === 'symlink')) {
     throw invalid(`${JSON.stringify(name)}: a ${type} with ${target === '' ? 'no' : 'a'} target`);
   }
@@ -133,6 +178,8 @@ export function entryOf(fields: HeaderFields, records: PaxRecords = NO_RECORDS):
     size,
     ...(type === 'link' && { target: innerPath(target) }),
     ...(type === 'symlink' && { target }),
+    ...(fields.special !== undefined && { special: fields.special }),
+    ...(records.attributes.length > 0 && { attributes: records.attributes }),
   };
 }
 
@@ -201,7 +248,7 @@ function innerPath(name: string): string {
 }
 
 function numberOf(records: PaxRecords, key: PaxKey): number | undefined {
-  const digits = records.get(key);
+  const digits = records.values.get(key);
   if (digits === undefined) return undefined;
   if (/^\d{1,15}$/.test(digits)) return Number(digits);
   throw invalid(`PAX record ${key}: expected a whole number, found ${JSON.stringify(digits.slice(0, 40))}`);

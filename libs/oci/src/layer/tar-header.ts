@@ -1,7 +1,21 @@
 import { OciError } from '../errors.ts';
+import { compareBytes } from '../layout/go-json.ts';
 
-/** The kinds of entries that a layer written by this project can hold. */
-export type EntryType = 'file' | 'directory' | 'link' | 'symlink';
+/** The kinds of entries: `special` is a device or a FIFO, which no layer that this project writes has. */
+export type EntryType = 'file' | 'directory' | 'link' | 'symlink' | 'special';
+
+/** What kind of special file: the type in a tar's header (3 and 4: a device, 6: a FIFO), and a device's numbers. */
+export interface SpecialFile {
+  readonly flag: '3' | '4' | '6';
+  readonly major: number;
+  readonly minor: number;
+}
+
+/** An extended attribute. */
+export interface Attribute {
+  readonly name: string;
+  readonly value: Uint8Array;
+}
 
 /** The metadata of a layer's entry. */
 export interface EntryMetadata {
@@ -18,14 +32,20 @@ export interface EntryMetadata {
   readonly size: number;
   /** What a link points to: for a hard link the path of an earlier entry. */
   readonly target?: string | undefined;
+  readonly special?: SpecialFile | undefined;
+  /** Extended attributes, which no layer that this project writes has. */
+  readonly attributes?: readonly Attribute[] | undefined;
 }
+
+/** What stands before the name of an extended attribute in the key of its PAX record. */
+export const ATTRIBUTE_KEY = 'SCHILY.xattr.';
 
 /** The size of a tar block in bytes. */
 export const BLOCK = 512;
 
 const NAME_SIZE = 100;
 const PREFIX_SIZE = 155;
-const TYPE_FLAGS: Readonly<Record<EntryType, string>> = {
+const TYPE_FLAGS: Readonly<Record<Exclude<EntryType, 'special'>, string>> = {
   file: '0',
   link: '1',
   symlink: '2',
@@ -34,7 +54,7 @@ const TYPE_FLAGS: Readonly<Record<EntryType, string>> = {
 
 /**
  * The header blocks of an entry as Go's archive/tar writes them: USTAR, and PAX records only for what USTAR can't
- * hold (names that are not ASCII or too long, large numbers).
+ * hold (names that are not ASCII or too long, large numbers, extended attributes).
  * https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html#tag_20_92_13
  */
 export function encodeHeader(entry: EntryMetadata): Buffer {
@@ -44,7 +64,7 @@ export function encodeHeader(entry: EntryMetadata): Buffer {
     throw new OciError('INVALID_LAYER', `layer: ${JSON.stringify(name)}: a path can't hold a NUL byte`);
   }
   const split = splitPath(name);
-  const records: Record<string, string> = {};
+  const records: Record<string, string | Uint8Array> = {};
   if (!fits(name, NAME_SIZE)) records.path = name;
   if (!fits(target, NAME_SIZE)) records.linkpath = target;
   for (const [key, value, width] of [
@@ -55,7 +75,8 @@ export function encodeHeader(entry: EntryMetadata): Buffer {
   ] as const) {
     if (value >= 8 ** (width - 1) || value < 0) records[key] = String(value);
   }
-  const keys = Object.keys(records).sort();
+  for (const attribute of entry.attributes ?? []) records[ATTRIBUTE_KEY + attribute.name] = attribute.value;
+  const keys = Object.keys(records).sort(compareBytes);
   const splitWillDo = split !== undefined && keys.length === 1;
   if (keys.length === 0 || splitWillDo) {
     return headerBlock({ ...entry, target, name: split?.name ?? name, prefix: split?.prefix ?? '' });
@@ -95,11 +116,12 @@ function headerBlock(fields: HeaderFields): Buffer {
   writeOctal(block, fields.gid, 116, 8);
   writeOctal(block, fields.size, 124, 12);
   writeOctal(block, fields.mtime, 136, 12);
-  block.write(TYPE_FLAGS[fields.type], 156, 'ascii');
+  const { special = { flag: '0', major: 0, minor: 0 } } = fields;
+  block.write(fields.type === 'special' ? special.flag : TYPE_FLAGS[fields.type], 156, 'ascii');
   writeText(block, fields.target, 157, NAME_SIZE);
   block.write('ustar\x0000', 257, 'ascii');
-  writeOctal(block, 0, 329, 8);
-  writeOctal(block, 0, 337, 8);
+  writeOctal(block, special.major, 329, 8);
+  writeOctal(block, special.minor, 337, 8);
   writeText(block, fields.prefix, 345, PREFIX_SIZE);
   return withChecksum(block);
 }
@@ -132,11 +154,12 @@ function withChecksum(block: Buffer): Buffer {
 }
 
 // The length counts itself.
-function paxRecord(key: string, value: string): Buffer {
-  const rest = Buffer.byteLength(` ${key}=${value}\n`);
+function paxRecord(key: string, value: string | Uint8Array): Buffer {
+  const bytes = Buffer.from(value as Uint8Array);
+  const rest = Buffer.byteLength(` ${key}=\n`) + bytes.length;
   let length = rest + String(rest).length;
   if (String(length).length !== String(rest).length) length = rest + String(length).length;
-  return Buffer.from(`${length} ${key}=${value}\n`);
+  return Buffer.concat([Buffer.from(`${length} ${key}=`), bytes, Buffer.from('\n')]);
 }
 
 function splitPath(name: string): { readonly prefix: string; readonly name: string } | undefined {

@@ -66,14 +66,17 @@ export function forgedEntry(header: ForgedHeader, content: string | Buffer = '')
   ]);
 }
 
-/** PAX records for the entry that follows, in the order given; with the flag `g` for all that follow. */
+/** PAX records for the entry that follows, in the order given; with the flag `g` for all that follow. It is in the root. */
 export function forgedRecords(
   records: readonly (readonly [key: string, value: string])[],
   flag = 'x',
+  entry = 'app',
 ): Buffer {
   const data = Buffer.concat(records.map(([key, value]) => record(key, value)));
-  const more = { mode: '0000000\0', mtime: '00000000000\0' };
-  return forgedEntry({ name: 'PaxHeaders.0/app', flag, ...more }, data);
+  // Go writes no device numbers here.
+  const over = [[329, Buffer.alloc(16)]] as const;
+  const more = { mode: '0000000\0', mtime: '00000000000\0', over };
+  return forgedEntry({ name: `PaxHeaders.0/${entry}`, flag, ...more }, data);
 }
 
 /** A frame that decoders of zstd pass over. https://www.rfc-editor.org/rfc/rfc8878#section-3.1.2 */
