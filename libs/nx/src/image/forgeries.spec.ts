@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { forgeImages, type ImageForgery } from '../../testing/forged-image.ts';
 import { HONEST_LISTED, imageForgeries, LISTED_FORGERIES } from '../../testing/image-forgeries.ts';
 import { publish } from '../../testing/publish.ts';
+import { publishRelease } from '../../testing/publish-release.ts';
 import { type PublishWorkspace, publishWorkspace } from '../../testing/publish-workspace.ts';
 import { release } from '../../testing/release.ts';
 import {
@@ -71,7 +72,7 @@ describe('docker-release', () => {
   );
 });
 
-describe('docker-release with listed files', () => {
+describe('with listed files,', () => {
   let workspace: ReleaseWorkspace;
   let honest: string;
 
@@ -99,17 +100,45 @@ describe('docker-release with listed files', () => {
     return releaseBuilt(workspace, forged);
   };
 
-  it('takes the honest layer, whoever made it', async () => {
+  it('docker-release takes the honest layer, whoever made it', async () => {
     await expect(releaseForged(HONEST_LISTED)).resolves.toBeDefined();
   });
 
   it.each(LISTED_FORGERIES)(
-    'takes no image from a builder that has $title, and names it',
+    'docker-release takes no image from a builder that has $title, and names it',
     async (forgery) => {
       await expect(releaseForged(forgery)).rejects.toThrow(forgery.named);
       expect((await readdir(workspace.path('dist'))).filter((name) => name.includes('oci'))).toEqual([]);
     },
   );
+
+  describe('docker-publish', () => {
+    let registry: FakeRegistry;
+    beforeEach(async () => {
+      registry = await startFakeRegistry();
+    });
+    afterEach(() => registry.close());
+
+    const publishForged = async (forgery: ImageForgery) => {
+      await rm(workspace.path('dist/oci'), { recursive: true, force: true });
+      await cp(honest, workspace.path('dist/oci'), { recursive: true });
+      await forgeImages(workspace.path('dist/oci'), forgery);
+      return publishRelease(workspace, `${registry.host}/owner/app`);
+    };
+
+    it('publishes the honest layer, whoever made it', async () => {
+      const { success, output } = await publishForged(HONEST_LISTED);
+      expect(success, output).toBe(true);
+      expect(registry.tags.size).toBeGreaterThan(0);
+    });
+
+    it.each(LISTED_FORGERIES)('moves no tag to an image that has $title, and names it', async (forgery) => {
+      const { success, output } = await publishForged(forgery);
+      expect(success).toBe(false);
+      expect(output).toMatch(forgery.named);
+      expect(registry.tags.size).toBe(0);
+    });
+  });
 });
 
 describe('docker-publish', () => {
