@@ -184,6 +184,7 @@ async function image(files: readonly ListedOption[], dockerfile?: string): Promi
       inputPath: 'dist/bin',
       verifyPath: 'dist/verify',
       outputPath: 'dist/oci',
+      requireFullProof: false,
       dryRun: false,
       json: false,
       ...(dockerfile !== undefined && { dockerfile: 'Dockerfile.release' }),

@@ -114,6 +114,12 @@ export const ERRORS: Readonly<
     means: 'The output folder holds something that this target has not written, and would be replaced.',
     action: 'Move the file, or choose another `output` in `prebuilt.json`. Nothing was changed.',
   },
+  PROOF_REDUCED: {
+    means:
+      'The Dockerfile executes something, or takes files that nobody verified, so that not every file of the image can be proven, and `--require-full-proof` or `image.requireFullProof` asks for that.',
+    action:
+      'Write the Dockerfile without `RUN`, `COPY --from`, `# syntax=` and `ADD` of archives: `image.files` has certificates, time zones, users and `/tmp` built in. Or accept the reduced proof and drop the option.',
+  },
   PUBLISH: {
     means:
       'The image in `oci` is not the one that follows from the executables, the Dockerfile and the options.',

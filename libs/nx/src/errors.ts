@@ -23,6 +23,7 @@ export type PrebuiltErrorCode =
   | 'LOCKFILE'
   | 'MANIFEST_MISSING'
   | 'OUTPUT'
+  | 'PROOF_REDUCED'
   | 'PUBLISH'
   | 'READ_BACK'
   | 'RELEASE_CONFLICT'

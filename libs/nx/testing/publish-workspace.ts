@@ -114,6 +114,7 @@ export function publishOptions(
     allowRetag: false,
     sign: false,
     requireSignature: false,
+    requireFullProof: false,
     plainHttp: false,
     concurrency: 4,
     allowUncommitted: false,
@@ -209,7 +210,8 @@ async function pack(root: string, manifest: Manifest): Promise<Descriptor> {
   }
   const index = await writeImageIndex(blobs, images);
   const expected = planned.map((each) => expectedImage(each, SOURCE_DATE));
-  await writeIndexFile(layout, index, layoutRecord(sha256Of(formatManifest(manifest)), expected));
+  const record = layoutRecord(sha256Of(formatManifest(manifest)), expected, index.digest);
+  await writeIndexFile(layout, index, record);
   return index;
 }
 

@@ -22,7 +22,7 @@ import { serveArchives } from './debian-archive.ts';
 
 /** A file of a runtime folder; the mode defaults to 0644. */
 export interface SampleFile {
-  readonly content: string;
+  readonly content: string | Uint8Array;
   readonly mode?: '0644' | '0755';
 }
 
@@ -90,7 +90,7 @@ export async function releaseWorkspace(sample: SampleRelease): Promise<ReleaseWo
     const folder = runtimeFolderName(platform);
     await mkdir(path('dist/bin', folder), { recursive: true });
     for (const [name, { content, mode }] of Object.entries(runtime)) {
-      await write(`dist/bin/${folder}/${name}`, `${content}`, mode);
+      await write(`dist/bin/${folder}/${name}`, content, mode);
     }
     artifacts.push({
       platform,
@@ -139,6 +139,7 @@ export async function releaseWorkspace(sample: SampleRelease): Promise<ReleaseWo
       inputPath: 'dist/bin',
       verifyPath: 'dist/verify',
       outputPath: 'dist/oci',
+      requireFullProof: false,
       dryRun: false,
       json: false,
       ...more,

@@ -36,10 +36,11 @@ export async function release(
   const silent: ReleaseProgress = { line: () => undefined, layer: () => undefined };
   return {
     plan,
-    image: await runDockerRelease(plan, dockerfileOf(facts.sources, facts.manifest.manifest), {
-      ...silent,
-      ...progress,
-    }),
+    image: await runDockerRelease(
+      plan,
+      { dockerfile: dockerfileOf(facts.sources, facts.manifest.manifest), bases: facts.bases },
+      { ...silent, ...progress },
+    ),
   };
 }
 

@@ -6,7 +6,7 @@ import type { FakeRegistry } from '@prebuilt/testing/registry';
 /** An entry of a base's layer: a folder where the path ends in a slash, a link where there is a target, else a file. */
 export interface BaseFile {
   readonly path: string;
-  readonly content?: string;
+  readonly content?: string | Buffer;
   readonly target?: string;
   /** In octal digits. */
   readonly mode?: string;

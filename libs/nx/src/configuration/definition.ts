@@ -50,7 +50,15 @@ const image = v.strictObject({
     v.pipe(
       path,
       v.description(
-        'The Dockerfile, relative to this folder. It may only copy and describe. Defaults to Dockerfile.release if there is one; otherwise a minimal one is generated.',
+        'The Dockerfile, relative to this folder. Defaults to Dockerfile.release if there is one; otherwise a minimal one is generated.',
+      ),
+    ),
+  ),
+  requireFullProof: v.optional(
+    v.pipe(
+      v.boolean('true or false'),
+      v.description(
+        'Refuses a Dockerfile that has to execute something (RUN, COPY --from, # syntax=, ADD of an archive), since not every file of its image can be proven. Defaults to false.',
       ),
     ),
   ),

@@ -75,6 +75,7 @@ export function inferTargets(
     ...(image?.title !== undefined && { imageTitle: image.title }),
     ...(image?.source !== undefined && { imageSource: image.source }),
     ...(image?.licenses !== undefined && { imageLicenses: image.licenses }),
+    ...(image?.requireFullProof !== undefined && { requireFullProof: image.requireFullProof }),
   };
   const repository =
     image?.repository ??

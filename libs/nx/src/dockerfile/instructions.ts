@@ -1,4 +1,4 @@
-import type { HereDocument } from './statements.ts';
+import type { HereDocument, NamedImage } from './statements.ts';
 
 /** A name with its value; of `ARG` without a default there is none. */
 export interface Pair {
@@ -24,6 +24,8 @@ export interface HealthcheckInstruction {
 /** What a `COPY` or an `ADD` says. */
 export interface CopyInstruction {
   readonly keyword: 'ADD' | 'COPY';
+  /** The stage or image that the sources are of; absent where they are of the build context. */
+  readonly from?: string;
   readonly sources: readonly string[];
   /** Files that are written in the Dockerfile; they come after the sources. */
   readonly documents: readonly HereDocument[];
@@ -41,6 +43,9 @@ export interface CopyInstruction {
 export type InstructionBody =
   | { readonly keyword: 'ARG' | 'ENV' | 'LABEL'; readonly pairs: readonly Pair[] }
   | CopyInstruction
+  /** The end of a stage that the next one starts from. */
+  | { readonly keyword: 'FROM'; readonly platform: string | undefined }
+  | { readonly keyword: 'RUN'; readonly text: string }
   | { readonly keyword: 'EXPOSE' | 'VOLUME'; readonly words: readonly string[] }
   | { readonly keyword: 'STOPSIGNAL' | 'USER' | 'WORKDIR'; readonly word: string }
   | { readonly keyword: 'CMD' | 'ENTRYPOINT'; readonly command: CommandForm }
@@ -57,13 +62,16 @@ export interface From {
   readonly image: string;
   /** As written. */
   readonly platform: string | undefined;
-  /** The stage's name, which nothing else refers to. */
+  /** The stage's name. */
   readonly name: string | undefined;
   /** The line it stands on, counted from 1. */
   readonly line: number;
 }
 
-/** A Dockerfile of one stage that only copies and describes. */
+/**
+ * A Dockerfile, as far as its image follows from it: the last stage, and those that it starts from, as one. Of the others
+ * only the images that they are made from are known.
+ */
 export interface Dockerfile {
   readonly source: string;
   readonly escapeCharacter: '\\' | '`';
@@ -71,4 +79,8 @@ export interface Dockerfile {
   readonly globals: readonly (Pair & { readonly line: number })[];
   readonly from: From;
   readonly instructions: readonly Instruction[];
+  /** What `# syntax=` names. */
+  readonly frontend?: NamedImage;
+  /** The images, beside the one in `from`, of stages that the last one needs, of `COPY --from` and of `RUN --mount`. */
+  readonly images: readonly NamedImage[];
 }

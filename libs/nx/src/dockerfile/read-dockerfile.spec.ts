@@ -142,6 +142,57 @@ describe('readDockerfile', () => {
     expect(next).toMatchObject({ keyword: 'USER', line: 10 });
   });
 
+  it('takes the last stage and those it starts from as one, and leaves out what it does not need', () => {
+    const { from, instructions, images } = read(
+      [
+        'FROM golang:1 AS unused',
+        'NOT an instruction',
+        'FROM --platform=$BUILDPLATFORM alpine:3 AS Certs',
+        'RUN --mount=type=cache,target=/x --mount=from=tools:2,target=/t apk add ca-certificates',
+        'FROM base:1 AS low',
+        'ENV A=1',
+        'FROM low AS mid',
+        'COPY --from=certs /etc/ssl /etc/ssl',
+        'COPY --from=1 /x /x',
+        'COPY --from=nginx:1 /y /y',
+        'FROM MID',
+        'RUN <<EOF',
+        'FROM not a stage',
+        'EOF',
+        'COPY a /a',
+      ].join('\n'),
+    );
+    expect(from).toMatchObject({ image: 'base:1', line: 5 });
+    expect(instructions.map(({ keyword, line }) => `${line} ${keyword}`)).toEqual([
+      '6 ENV',
+      '7 FROM',
+      '8 COPY',
+      '9 COPY',
+      '10 COPY',
+      '11 FROM',
+      '12 RUN',
+      '15 COPY',
+    ]);
+    expect(images).toEqual([
+      { image: 'alpine:3', line: 3 },
+      { image: 'tools:2', line: 4 },
+      { image: 'nginx:1', line: 10 },
+    ]);
+  });
+
+  it('names the base among the other images where another stage starts from it too', () => {
+    const { images } = read('FROM x AS a\nRUN y\nFROM x\nCOPY --from=a /b /b\n');
+    expect(images).toEqual([{ image: 'x', line: 1 }]);
+  });
+
+  it('reads who is to read the file', () => {
+    const { frontend, escapeCharacter } = read(
+      '# Syntax = docker/dockerfile:1@sha256:0\n# escape=`\nFROM a\nRUN x\n',
+    );
+    expect(frontend).toEqual({ image: 'docker/dockerfile:1@sha256:0', line: 1 });
+    expect(escapeCharacter).toBe('`');
+  });
+
   it('takes two escape characters at the end of a line for one, and the line for ended', () => {
     expect(body('ENV A=a\\\\').map(({ keyword }) => keyword)).toEqual(['ENV', 'COPY']);
   });
@@ -159,14 +210,37 @@ describe('readDockerfile', () => {
   });
 
   it.each([
-    ['RUN', 'FROM scratch\nCOPY a /a\nRUN make\n', 'DOCKERFILE_REFUSED', /:3: RUN: runs a command/],
+    ['RUN alone', 'FROM scratch\nCOPY a /a\nRUN\n', 'DOCKERFILE_SYNTAX', /:3: RUN: expected a command/],
     [
-      'a second stage',
-      'FROM scratch\nCOPY a /a\nFROM scratch\nCOPY b /b\n',
+      'ONBUILD in a stage that another one starts from',
+      'FROM scratch AS a\nCOPY a /a\nONBUILD RUN x\nFROM a\n',
       'DOCKERFILE_REFUSED',
-      /:3: FROM: a second stage/,
+      /:3: ONBUILD: in a stage that/,
     ],
-    ['COPY --from', 'FROM scratch\nCOPY --from=x a /a\n', 'DOCKERFILE_REFUSED', /:2: COPY: the flag --from/],
+    [
+      'COPY --from a variable',
+      'FROM scratch\nCOPY --from=$X a /a\n',
+      'DOCKERFILE_REFUSED',
+      /:2: COPY: expected the name of a stage or an image, found "\$X"/,
+    ],
+    [
+      'RUN with a mount from a variable',
+      'FROM scratch\nRUN --mount=type=bind,from=${X},target=/x x\n',
+      'DOCKERFILE_REFUSED',
+      /:2: RUN: expected the name of a stage/,
+    ],
+    [
+      'COPY --from with a here-document',
+      'FROM scratch\nCOPY --from=x a <<E /a/\nE\n',
+      'DOCKERFILE_SYNTAX',
+      /:2: COPY: --from: expected no here-document/,
+    ],
+    [
+      'a stage that is built on nothing',
+      'FROM scratch AS a\nCOPY a /a\nFROM\n',
+      'DOCKERFILE_SYNTAX',
+      /:3: FROM: expected an image/,
+    ],
     [
       'FROM without an image',
       'FROM --platform=x\nCOPY a /a\n',
@@ -301,22 +375,28 @@ describe('readDockerfile', () => {
       /:2: FROM: expected "scratch" or/,
     ],
     [
-      'a syntax line',
-      '# syntax=docker/dockerfile:1\nFROM scratch\nCOPY a /a\n',
+      'a syntax line that is no image',
+      '# syntax=docker/dockerfile:1 x\nFROM scratch\nCOPY a /a\n',
       'DOCKERFILE_REFUSED',
-      /:1: a "# syntax=" line/,
+      /:1: "# syntax=": expected the reference of an image, found "docker\/dockerfile:1 x"/,
+    ],
+    [
+      'a second syntax line',
+      '# syntax=a\n# syntax=b\nFROM scratch\nCOPY a /a\n',
+      'DOCKERFILE_REFUSED',
+      /:2: "# syntax=" is not seen by every builder/,
     ],
     [
       'a syntax line further down',
       'FROM scratch\n #Syntax = x\nCOPY a /a\n',
       'DOCKERFILE_REFUSED',
-      /:2: a "# syntax=" line/,
+      /:2: "# syntax=" is not seen by every builder/,
     ],
     [
       'a syntax line after #!',
       '#!/usr/bin/x\n# syntax=x\nFROM scratch\nCOPY a /a\n',
       'DOCKERFILE_REFUSED',
-      /:2: a "# syntax=" line/,
+      /:2: "# syntax=" is not seen by every builder/,
     ],
     [
       'a check line',

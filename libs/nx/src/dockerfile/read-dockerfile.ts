@@ -9,24 +9,18 @@ import type {
   InstructionBody,
   Pair,
 } from './instructions.ts';
-import { HERE_DOCUMENT, readStatements, type Statement } from './statements.ts';
+import { HERE_DOCUMENT, type NamedImage, readStatements, type Statement } from './statements.ts';
 import { expandWord, splitWords, WordError } from './words.ts';
 
-const NO_EXECUTION =
-  'Compile before the image is built: Dockerfile.release only copies files and describes the image.';
-const ONE_STAGE =
-  'Remove the stages that compile: what they made is in the build context. Keep the last one, and copy from the context.';
-
 /**
- * Reads a Dockerfile that both builders understand alike: one stage, `FROM scratch` or an image, with every instruction but `RUN`. Throws a
- * `DockerfileError`, with line and instruction, for anything else.
+ * Reads a Dockerfile: its last stage and what that is made from. Throws a `DockerfileError`, with line and instruction, for
+ * what builders would not read alike.
  * https://docs.docker.com/reference/dockerfile/
  */
 export function readDockerfile(bytes: Uint8Array, source: string): Dockerfile {
-  const { escapeCharacter, statements } = readStatements(bytes, source);
+  const { escapeCharacter, frontend, statements } = readStatements(bytes, source);
   const start = statements.findIndex(({ keyword }) => keyword !== 'ARG');
-  const [statement, ...rest] = start < 0 ? [] : statements.slice(start);
-  if (statement === undefined) {
+  if (start < 0) {
     throw new DockerfileError(
       'DOCKERFILE_SYNTAX',
       { source, line: 0 },
@@ -48,16 +42,126 @@ export function readDockerfile(bytes: Uint8Array, source: string): Dockerfile {
     .flatMap((each) =>
       read(each, () => argPairs(each.rest, escapeCharacter)).map((pair) => ({ ...pair, line: each.line })),
     );
-  const from = read(statement, () => parseFrom(statement, globals, escapeCharacter));
-  const instructions = rest.map(
-    (each): Instruction => ({ ...read(each, () => parseStatement(each, escapeCharacter)), line: each.line }),
+  const stages = splitStages(statements.slice(start), (each) =>
+    read(each, () => parseFrom(each, globals, escapeCharacter)),
   );
-  if (!instructions.some(({ keyword }) => ['ADD', 'COPY', 'WORKDIR'].includes(keyword))) {
+  const chain = chainOf(stages);
+  const instructions = chain.flatMap(({ from, statements: own }, index): readonly Instruction[] => [
+    ...(index === 0 ? [] : [{ keyword: 'FROM' as const, platform: from.platform, line: from.line }]),
+    ...own.map((each) => ({
+      ...read(each, () => {
+        if (each.keyword === 'ONBUILD' && index < chain.length - 1)
+          throw new Refusal('in a stage that another one starts from is not supported', {
+            refused: true,
+            hint: 'Write the instruction into the stage that it is for.',
+          });
+        return parseStatement(each, escapeCharacter);
+      }),
+      line: each.line,
+    })),
+  ]);
+  if (!instructions.some(({ keyword }) => LAYERED.has(keyword))) {
     throw new DockerfileError('DOCKERFILE_REFUSED', { source, line: 0 }, 'makes an image without any layer', {
       hint: `Copy the executable: COPY --chmod=755 NAME-linux-\${TARGETARCH}\${TARGETVARIANT} /NAME`,
     });
   }
-  return { source, escapeCharacter, globals, from, instructions };
+  const [first] = chain;
+  if (first === undefined) throw new Error(`${source}: has no stage`);
+  const images = imagesOf(stages, first.from, read);
+  return {
+    source,
+    escapeCharacter,
+    globals,
+    from: first.from,
+    instructions,
+    ...(frontend !== undefined && { frontend }),
+    images,
+  };
+}
+
+/** The instructions that make a layer. */
+const LAYERED: ReadonlySet<string> = new Set(['ADD', 'COPY', 'RUN', 'WORKDIR']);
+
+interface Stage {
+  readonly from: From;
+  readonly statements: readonly Statement[];
+}
+
+function splitStages(statements: readonly Statement[], parse: (from: Statement) => From): readonly Stage[] {
+  const stages: { from: From; statements: Statement[] }[] = [];
+  for (const each of statements) {
+    if (each.keyword === 'FROM' || stages.length === 0) stages.push({ from: parse(each), statements: [] });
+    else stages.at(-1)?.statements.push(each);
+  }
+  return stages;
+}
+
+/** The last stage with those that it starts from, from the lowest up. */
+function chainOf(stages: readonly Stage[]): readonly Stage[] {
+  const chain: Stage[] = [];
+  for (let at: number | undefined = stages.length - 1; at !== undefined; ) {
+    const stage: Stage | undefined = stages[at];
+    if (stage === undefined) break;
+    chain.unshift(stage);
+    at = stageNamed(stages.slice(0, at), stage.from.image);
+  }
+  return chain;
+}
+
+function stageNamed(earlier: readonly Stage[], name: string): number | undefined {
+  const at = earlier.findLastIndex(({ from }) => from.name === name.toLowerCase());
+  return at < 0 ? undefined : at;
+}
+
+/** The images that the last stage needs beside the one it starts from; stages that nothing needs are not built. */
+function imagesOf(
+  stages: readonly Stage[],
+  { line: base }: From,
+  read: <T>(each: Statement, parse: () => T) => T,
+): readonly NamedImage[] {
+  const images = new Map<string, NamedImage>();
+  const seen = new Set<number>();
+  const visit = (at: number): void => {
+    const stage = stages[at];
+    if (stage === undefined || seen.has(at)) return;
+    seen.add(at);
+    const earlier = stages.slice(0, at);
+    const need = (image: string, line: number): void => {
+      const index = stageNamed(earlier, image);
+      if (index !== undefined) visit(index);
+      else if (image !== 'scratch' && line !== base && !images.has(image)) images.set(image, { image, line });
+    };
+    need(stage.from.image, stage.from.line);
+    for (const each of stage.statements) {
+      for (const name of read(each, () => originsOf(each))) {
+        if (/^\d+$/.test(name) && Number(name) < at) visit(Number(name));
+        else need(name, each.line);
+      }
+    }
+  };
+  visit(stages.length - 1);
+  return [...images.values()];
+}
+
+/** The stages and images that an instruction takes files from. */
+function originsOf({ keyword, rest }: Statement): readonly string[] {
+  const flags = /^(?:--\S+\s+)*/.exec(rest)?.[0].split(/\s+/) ?? [];
+  const names = flags.flatMap((flag) => {
+    if (keyword === 'COPY') return /^--from=(.*)$/.exec(flag)?.slice(1) ?? [];
+    if (keyword !== 'RUN') return [];
+    const [, options] = /^--mount=(.*)$/.exec(flag) ?? [];
+    return options?.split(',').flatMap((option) => /^"?from=([^"]*)/.exec(option)?.slice(1) ?? []) ?? [];
+  });
+  for (const name of names) checkOrigin(name);
+  return names;
+}
+
+function checkOrigin(name: string): void {
+  if (/^[\w.:/@[\]-]+$/.test(name)) return;
+  throw new Refusal(`expected the name of a stage or an image, found ${JSON.stringify(name.slice(0, 120))}`, {
+    refused: true,
+    hint: 'Write the name itself: variables are not replaced in it by every builder.',
+  });
 }
 
 class Refusal extends Error {
@@ -157,16 +261,13 @@ function parseStatement(statement: Statement, escapeCharacter: string): Instruct
       return { keyword, command: command(rest) };
     case 'HEALTHCHECK':
       return { keyword, check: parseHealthcheck(rest) };
-    case 'FROM':
-      throw new Refusal('a second stage is not supported', { refused: true, hint: ONE_STAGE });
     case 'RUN':
-      throw new Refusal('runs a command inside the image, which is not supported', {
-        refused: true,
-        hint: NO_EXECUTION,
-      });
+      if (rest === '' && statement.documents.length === 0)
+        throw new Refusal('expected a command, found none');
+      return { keyword, text: rest };
     default:
       throw new Refusal('is not an instruction', {
-        hint: 'Instructions: FROM, ADD, ARG, CMD, COPY, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, MAINTAINER, ONBUILD, SHELL, STOPSIGNAL, USER, VOLUME, WORKDIR.',
+        hint: 'Instructions: FROM, ADD, ARG, CMD, COPY, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, MAINTAINER, ONBUILD, RUN, SHELL, STOPSIGNAL, USER, VOLUME, WORKDIR.',
       });
   }
 }
@@ -216,7 +317,7 @@ function pair(word: string, equals: number): Pair {
 
 const COPY_FLAGS: Readonly<Record<'ADD' | 'COPY', readonly string[]>> = {
   ADD: ['chown', 'chmod', 'link', 'exclude'],
-  COPY: ['chown', 'chmod', 'link', 'exclude', 'parents'],
+  COPY: ['chown', 'chmod', 'link', 'exclude', 'parents', 'from'],
 };
 
 function parseCopy({ rest, documents }: Statement, keyword: 'ADD' | 'COPY'): InstructionBody {
@@ -237,8 +338,14 @@ function parseCopy({ rest, documents }: Statement, keyword: 'ADD' | 'COPY'): Ins
     throw new Refusal('expected at least one source and a destination');
   }
   if (HERE_DOCUMENT.test(destination)) throw new Refusal('expected a destination after the here-documents');
+  const from = flagValue(flags, 'from');
+  if (from !== undefined) {
+    checkOrigin(from);
+    if (documents.length > 0) throw new Refusal('--from: expected no here-document with it');
+  }
   return {
     keyword,
+    ...(from !== undefined && { from }),
     sources: list.slice(0, -1).filter((word) => !HERE_DOCUMENT.test(word)),
     documents,
     destination,
@@ -327,7 +434,6 @@ interface Flags {
 
 /** Why a flag of the reference is not among those that can be used, and what to write instead. */
 const REFUSED_FLAGS: Readonly<Record<string, string>> = {
-  from: 'Files of other stages or images are not in the build context: name the file in "image.files" of prebuilt.json, and copy it from there.',
   checksum:
     'Only what the workspace and prebuilt.lock.json hold goes into an image: download the file beforehand, and name it in "image.files" of prebuilt.json.',
   'keep-git-dir':

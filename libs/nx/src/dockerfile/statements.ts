@@ -26,7 +26,15 @@ export interface Statement {
 export interface Statements {
   readonly source: string;
   readonly escapeCharacter: '\\' | '`';
+  /** What `# syntax=` names: the image of a program that reads the file in the builder's place. */
+  readonly frontend: NamedImage | undefined;
   readonly statements: readonly Statement[];
+}
+
+/** An image that a Dockerfile names, and the line it does so in, counted from 1. */
+export interface NamedImage {
+  readonly image: string;
+  readonly line: number;
 }
 
 /** The form of a word that names a here-document. */
@@ -42,14 +50,16 @@ const WITH_DOCUMENTS: ReadonlySet<string> = new Set(['ADD', 'COPY', 'RUN']);
 
 /**
  * Cuts the text of a Dockerfile into instructions. Throws a `DockerfileError` for a text that is not UTF-8, too
- * large (64 KiB, 1,000 lines) or holds control characters, and for comments that speak to a builder: `# syntax=`
- * makes it fetch a frontend.
+ * large (64 KiB, 1,000 lines) or holds control characters, and for comments that speak to a builder: `# check=`, and
+ * `# syntax=` where not every builder would see it.
  * https://docs.docker.com/reference/dockerfile/#parser-directives
  */
 export function readStatements(bytes: Uint8Array, source: string): Statements {
   const { lines, carriageReturns } = decode(bytes, source);
-  for (const [index, line] of lines.entries()) refuseUnreadable(line, index + 1, source);
-  const escapeCharacter = readEscapeCharacter(lines, source);
+  const { escapeCharacter, frontend } = readDirectives(lines, source);
+  for (const [index, line] of lines.entries()) {
+    if (frontend?.line !== index + 1) refuseUnreadable(line, index + 1, source);
+  }
   const statements: Statement[] = [];
   for (let at = 0; at < lines.length; ) {
     if (isSkipped(lines[at] ?? '')) {
@@ -74,7 +84,7 @@ export function readStatements(bytes: Uint8Array, source: string): Statements {
     statements.push({ line: where.line, keyword, rest: rest.trim(), documents: below.documents });
     at = below.next;
   }
-  return { source, escapeCharacter, statements };
+  return { source, escapeCharacter, frontend, statements };
 }
 
 function decode(
@@ -111,9 +121,15 @@ function refuseUnreadable(line: string, number: number, source: string): void {
   const where = { source, line: number };
   const comment = BUILDER_COMMENT.exec(line)?.[1]?.toLowerCase();
   if (comment !== undefined) {
-    throw new DockerfileError('DOCKERFILE_REFUSED', where, `a "# ${comment}=" line is not supported`, {
-      hint: 'It makes the builder fetch or configure a frontend: remove the line.',
-    });
+    const problem =
+      comment === 'syntax'
+        ? '"# syntax=" is not seen by every builder here'
+        : `a "# ${comment}=" line is not supported`;
+    const hint =
+      comment === 'syntax'
+        ? 'Make it the first line, and only once, or remove it.'
+        : 'It configures the builder: remove the line.';
+    throw new DockerfileError('DOCKERFILE_REFUSED', where, problem, { hint });
   }
   const character = FORBIDDEN.exec(line.replaceAll('\t', ' '))?.[0];
   if (character !== undefined) {
@@ -124,13 +140,22 @@ function refuseUnreadable(line: string, number: number, source: string): void {
 
 // Only lines of this form at the very top are directives. BuildKit 0.13 looks no further behind one that it does not
 // know (seen), others may: what they would find is refused.
-function readEscapeCharacter(lines: readonly string[], source: string): '\\' | '`' {
+function readDirectives(
+  lines: readonly string[],
+  source: string,
+): Pick<Statements, 'escapeCharacter' | 'frontend'> {
   let escapeCharacter: '\\' | '`' | undefined;
+  let frontend: NamedImage | undefined;
   let unknown = false;
   for (const [index, line] of lines.entries()) {
     const [, name, value] = DIRECTIVE.exec(line) ?? [];
     if (name === undefined) break;
-    if (name.toLowerCase() !== 'escape') {
+    const keyword = name.toLowerCase();
+    if (keyword === 'syntax' && !unknown && frontend === undefined) {
+      frontend = { image: frontendOf(value ?? '', { source, line: index + 1 }), line: index + 1 };
+      continue;
+    }
+    if (keyword !== 'escape') {
       unknown = true;
       continue;
     }
@@ -145,7 +170,17 @@ function readEscapeCharacter(lines: readonly string[], source: string): '\\' | '
     }
     escapeCharacter = value === '`' ? '`' : '\\';
   }
-  return escapeCharacter ?? '\\';
+  return { escapeCharacter: escapeCharacter ?? '\\', frontend };
+}
+
+function frontendOf(value: string, where: { readonly source: string; readonly line: number }): string {
+  if (/^[\w.:/@[\]-]+$/.test(value)) return value;
+  throw new DockerfileError(
+    'DOCKERFILE_REFUSED',
+    where,
+    `"# syntax=": expected the reference of an image, found ${JSON.stringify(value.slice(0, 120))}`,
+    { hint: 'Write # syntax=docker/dockerfile:1, or remove the line.' },
+  );
 }
 
 function isSkipped(line: string): boolean {

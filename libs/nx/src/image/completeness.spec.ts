@@ -3,8 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { sampleManifest } from '../../testing/sample-manifest.ts';
 import type { PlatformArtifact } from '../artifacts/manifest.ts';
 import { checkCompleteness } from './completeness.ts';
+import type { ImageLists } from './plan.ts';
 
 const ARTIFACT = sampleManifest.platforms.find(({ runtime }) => runtime.files.length > 0) as PlatformArtifact;
+
+const NO_LISTS: ImageLists = { passwd: { kind: 'none' }, group: { kind: 'none' } };
 
 const file = (path: string, sha256: string, mode = 0o755): ReadEntry => ({
   type: 'file',
@@ -40,12 +43,54 @@ describe('checkCompleteness', () => {
     ['a program relative to the working directory', { entrypoint: ['../app'], workingDir: '/srv' }],
     ['a user and group by number', { user: '65532:65532' }],
   ])('takes %s', (_, config) => {
-    expect(() => checkCompleteness(ARTIFACT, image(config))).not.toThrow();
+    expect(() => checkCompleteness(ARTIFACT, image(config), NO_LISTS)).not.toThrow();
   });
 
-  it('takes a user by name where there is a list of users', () => {
-    const files = [...RUNTIME, PROGRAM, file('etc/passwd', 'f'.repeat(64), 0o644)];
-    expect(() => checkCompleteness(ARTIFACT, image({ user: 'nonroot' }, files))).not.toThrow();
+  const passwd = 'root:x:0:0:root:/root:/x\nnonroot:x:65532:65532::/:/x\n';
+  const lists: ImageLists = {
+    passwd: { kind: 'read', text: passwd, path: 'files/etc/passwd' },
+    group: { kind: 'read', text: 'root:x:0:\nstaff:x:50:\n', path: 'files/etc/group' },
+  };
+
+  it('takes a user and a group by name that the lists of the image have', () => {
+    expect(() => checkCompleteness(ARTIFACT, image({ user: 'nonroot:staff' }), lists)).not.toThrow();
+  });
+
+  it.each<[string, string, ImageLists, RegExp]>([
+    [
+      'a user that its list has not',
+      'server',
+      lists,
+      /USER server: expected a line for server in files\/etc\/passwd/,
+    ],
+    ['a group that its list has not', 'nonroot:nobody', lists, /a line for nobody in files\/etc\/group/],
+    ['a user that is only a group', 'staff', lists, /a line for staff in files\/etc\/passwd/],
+    [
+      'a user by name and a list that is not read',
+      'nonroot',
+      { ...lists, passwd: { kind: 'unread', path: 'files/users' } },
+      /to read \/etc\/passwd, but it is made from files\/users/,
+    ],
+  ])('refuses %s', (_, user, given, named) => {
+    expect(() => checkCompleteness(ARTIFACT, image({ user }), given)).toThrow(named);
+  });
+
+  const executed = (config: Partial<ContainerConfig>, files: readonly ReadEntry[]): ExpectedImage => ({
+    ...image(config, []),
+    unplanned: { because: ['Dockerfile:2: RUN'], files },
+  });
+
+  it('leaves what something that is executed may bring to the proof', () => {
+    const unplanned: ImageLists = { passwd: { kind: 'unplanned' }, group: { kind: 'unplanned' } };
+    const image = executed({ user: 'app', entrypoint: ['tini', '/app'] }, [...RUNTIME, PROGRAM]);
+    expect(() => checkCompleteness(ARTIFACT, image, unplanned)).not.toThrow();
+  });
+
+  it('refuses an image for which something is executed that lacks a verified file', () => {
+    expect(() => checkCompleteness(ARTIFACT, executed({}, RUNTIME), NO_LISTS)).toThrow(
+      /expected the executable/,
+    );
+    expect(() => checkCompleteness(ARTIFACT, executed({}, [PROGRAM]), NO_LISTS)).toThrow(/the runtime file/);
   });
 
   it.each<[string, ExpectedImage, RegExp]>([
@@ -72,6 +117,6 @@ describe('checkCompleteness', () => {
       /expected the runtime file .* found another/,
     ],
   ])('refuses an image with %s', (_, planned, named) => {
-    expect(() => checkCompleteness(ARTIFACT, planned)).toThrow(named);
+    expect(() => checkCompleteness(ARTIFACT, planned, NO_LISTS)).toThrow(named);
   });
 });

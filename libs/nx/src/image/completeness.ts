@@ -4,15 +4,22 @@ import type { PlatformArtifact } from '../artifacts/manifest.ts';
 import { PrebuiltError } from '../errors.ts';
 import { findGroup, findUser } from './base/accounts.ts';
 import type { BaseImage } from './base/base-image.ts';
+import type { ImageLists } from './plan.ts';
 
 /**
  * Judges a planned image before anything is written or sent: it holds the executable and its runtime files as they were
- * verified, it starts something that is there, and its user can be looked up. Throws `IMAGE_INCOMPLETE`.
+ * verified, it starts something that is there, and its user can be looked up. What is executed for it may bring a program
+ * and a list of users of its own: these are left to the proof, and to whoever starts the image. Throws
+ * `IMAGE_INCOMPLETE`.
  */
-export function checkCompleteness(artifact: PlatformArtifact, image: ExpectedImage, base?: BaseImage): void {
-  const own = new Map<string, ReadEntry>(
-    image.layers.flat().map((entry) => [`/${entry.path}`, entry] as const),
-  );
+export function checkCompleteness(
+  artifact: PlatformArtifact,
+  image: ExpectedImage,
+  lists: ImageLists,
+  base?: BaseImage,
+): void {
+  const planned = image.unplanned?.files ?? image.layers.flat();
+  const own = new Map<string, ReadEntry>(planned.map((entry) => [`/${entry.path}`, entry] as const));
   const files: Files = {
     own,
     at: (path) => {
@@ -26,7 +33,7 @@ export function checkCompleteness(artifact: PlatformArtifact, image: ExpectedIma
   };
   checkFilesOf(artifact, files);
   checkCommand(artifact, image, files);
-  checkUser(artifact, image, files);
+  checkUser(artifact, image, lists);
 }
 
 interface Files {
@@ -56,7 +63,11 @@ function checkFilesOf({ platform, path, sha256, runtime }: PlatformArtifact, { o
   }
 }
 
-function checkCommand({ platform }: PlatformArtifact, { config }: ExpectedImage, files: Files): void {
+function checkCommand(
+  { platform }: PlatformArtifact,
+  { config, unplanned }: ExpectedImage,
+  files: Files,
+): void {
   const [program] = [...(config.entrypoint ?? []), ...(config.cmd ?? [])];
   if (program === undefined) {
     throw incomplete(platform, 'expected an ENTRYPOINT or a CMD, found none', {
@@ -65,6 +76,7 @@ function checkCommand({ platform }: PlatformArtifact, { config }: ExpectedImage,
   }
   const candidates = candidatesOf(program, config.workingDir, config.env);
   const found = candidates.map((path) => files.at(path)).find((entry) => entry !== undefined);
+  if (found === undefined && unplanned !== undefined) return;
   if (found !== undefined && isExecutable(found)) return;
   const problem = found === undefined ? 'a file of the image, found none' : 'a file that may be executed';
   throw incomplete(platform, `starts ${JSON.stringify(program)}: expected ${problem}`, {
@@ -75,36 +87,42 @@ function checkCommand({ platform }: PlatformArtifact, { config }: ExpectedImage,
   });
 }
 
-// As a runtime of containers looks for it: by its path, from the working directory, or in PATH.
-function candidatesOf(program: string, workingDir: string, env: readonly string[]): readonly string[] {
+/** Where a runtime of containers looks for a program: by its path, from the working directory, or in PATH. */
+export function candidatesOf(program: string, workingDir: string, env: readonly string[]): readonly string[] {
   if (program.includes('/')) return [posix.resolve('/', workingDir, program)];
   const path = env.findLast((each) => each.startsWith('PATH='))?.slice('PATH='.length) ?? '';
   return path.split(':').map((folder) => posix.resolve('/', workingDir, folder, program));
 }
 
-function checkUser({ platform }: PlatformArtifact, { config }: ExpectedImage, files: Files): void {
+function checkUser(
+  { platform }: PlatformArtifact,
+  { config }: ExpectedImage,
+  { passwd, group: groups }: ImageLists,
+): void {
   const [user = '', group = ''] = (config.user ?? '').split(':');
-  for (const [name, list] of [
-    [user, '/etc/passwd'],
-    [group, '/etc/group'],
+  for (const [name, path, list] of [
+    [user, '/etc/passwd', passwd],
+    [group, '/etc/group', groups],
   ] as const) {
-    if (/^\d*$/.test(name) || files.own.has(list)) continue;
-    const { accounts, reference } = files.base ?? {};
-    const known =
-      list === '/etc/passwd' ? accounts && findUser(accounts, name) : accounts && findGroup(accounts, name);
-    if (known !== undefined) continue;
-    const lists = files.at(list) !== undefined;
-    if (lists) {
+    if (/^\d*$/.test(name) || list.kind === 'unplanned') continue;
+    const subject = `USER ${config.user}: expected`;
+    if (list.kind === 'none') {
+      throw incomplete(platform, `${subject} ${path} to look ${name} up in, found none`, {
+        hint: 'Use numbers, such as USER 65532:65532, or copy the built-in "users" of "image.files".',
+      });
+    }
+    if (list.kind === 'unread') {
       throw incomplete(
         platform,
-        `USER ${config.user}: expected ${name} in ${list} of ${reference?.name}, found no line for it`,
-        {
-          hint: 'Use a name that the base has, or numbers, such as USER 65532:65532.',
-        },
+        `${subject} to read ${path}, but it is made from ${list.path}, which is not read for users`,
+        { hint: `Name the file ${posix.basename(path)}, or use numbers, such as USER 65532:65532.` },
       );
     }
-    throw incomplete(platform, `USER ${config.user}: expected ${list} to look ${name} up in, found none`, {
-      hint: 'Use numbers, such as USER 65532:65532.',
+    const accounts = { passwd: list.text, group: list.text };
+    const known = path === '/etc/passwd' ? findUser(accounts, name) : findGroup(accounts, name);
+    if (known !== undefined) continue;
+    throw incomplete(platform, `${subject} a line for ${name} in ${list.path}, found none`, {
+      hint: 'Use a name that is in the list, or numbers, such as USER 65532:65532.',
     });
   }
 }

@@ -24,10 +24,14 @@ interface TreeFolder extends Owner {
   readonly attributes?: boolean;
 }
 
-/** What the base has, and this tree only knows of: a file, a link's other name, a device. */
+/** What a layer of a base has, and this tree only knows of: a file, a link's other name, a device. */
 interface TreeBaseFile extends Owner {
   readonly kind: 'base-file';
   readonly mode: number;
+  /** Of a regular file whose layer was read with its content, in hexadecimal. */
+  readonly sha256?: string | undefined;
+  /** Whether it has extended attributes. */
+  readonly attributes?: boolean;
 }
 
 /** A symbolic link of the base. */
@@ -36,6 +40,17 @@ interface TreeSymlink extends Owner {
   readonly mode: number;
   readonly target: string;
 }
+
+/** What is at a path where no link is followed. */
+export type FoundNode =
+  | (Owner & {
+      readonly kind: 'file';
+      readonly mode: number;
+      readonly sha256: string | undefined;
+      readonly attributes: boolean;
+    })
+  | { readonly kind: 'folder' }
+  | { readonly kind: 'symlink'; readonly target: string };
 
 type TreeNode = TreeFile | TreeFolder | TreeBaseFile | TreeSymlink;
 
@@ -72,6 +87,8 @@ export class PathConflict extends Error {
 }
 
 const ROOT: Owner = { uid: 0, gid: 0 };
+/** Of a file whose owner a list says that is not known. */
+export const UNKNOWN_OWNER: Owner = { uid: -1, gid: -1 };
 /** As many symbolic links as Linux follows, and then some; what leads in circles ends. */
 const MAX_LINKS = 255;
 
@@ -84,6 +101,8 @@ export type BaseEntry = Owner & {
   readonly mtime: number;
   readonly target: string;
   readonly attributes: boolean;
+  /** Of a file whose content was read, in hexadecimal. */
+  readonly sha256?: string | undefined;
 };
 
 const WHITEOUT = '.wh.';
@@ -141,7 +160,7 @@ export class FileTree {
   applyLayer(entries: readonly BaseEntry[]): void {
     const own = new Set<TreeNode>();
     const told = new Map<TreeFolder, number>();
-    for (const { type, path, uid, gid, mode, mtime, target, attributes } of entries) {
+    for (const { type, path, uid, gid, mode, mtime, target, attributes, sha256 } of entries) {
       const given = [...split(path)];
       const name = given.pop();
       if (name === undefined) continue;
@@ -159,6 +178,8 @@ export class FileTree {
         continue;
       }
       const existing = folder.children.get(name);
+      // A link's other name may be that of a symbolic link.
+      const linked = type === 'link' ? this.#nodeAt(split(target)) : undefined;
       const node: TreeNode =
         type === 'directory'
           ? {
@@ -172,17 +193,41 @@ export class FileTree {
             }
           : type === 'symlink'
             ? { kind: 'symlink', uid, gid, mode, target }
-            : {
-                kind: 'base-file',
-                uid,
-                gid,
-                mode: type === 'link' ? (this.lookUp(target)?.mode ?? mode) : mode,
-              };
+            : linked !== undefined && linked.kind !== 'folder'
+              ? { ...linked }
+              : { kind: 'base-file', uid, gid, mode, sha256, ...(attributes && { attributes }) };
       folder.children.set(name, node);
       own.add(node);
       if (node.kind === 'folder') told.set(node, mtime);
     }
     for (const [folder, mtime] of told) folder.mtime = mtime;
+  }
+
+  /** The files that were put here, and are still there, in the order of a walk. */
+  ownFiles(): readonly LayerPath[] {
+    return leavesOf(this.#root, '').flatMap(([path, node]) => {
+      if (node.kind !== 'file') return [];
+      const { uid, gid, mode, file } = node;
+      return [{ path, uid, gid, mode, file }];
+    });
+  }
+
+  /** What is at a path, through no link; undefined where there is nothing, or something else than a folder above it. */
+  find(path: string): FoundNode | undefined {
+    const node = this.#nodeAt(split(path));
+    if (node === undefined) return undefined;
+    if (node.kind === 'folder') return { kind: 'folder' };
+    if (node.kind === 'symlink') return { kind: 'symlink', target: node.target };
+    const { uid, gid, mode } = node;
+    return node.kind === 'file'
+      ? { kind: 'file', uid, gid, mode, sha256: node.file.sha256, attributes: false }
+      : { kind: 'file', uid, gid, mode, sha256: node.sha256, attributes: node.attributes === true };
+  }
+
+  /** The paths of all but folders that this tree has and another, which it is a clone of, has not. */
+  leavesSince(before: FileTree): readonly string[] {
+    const former = new Set(leavesOf(before.#root, '').map(([, node]) => node));
+    return leavesOf(this.#root, '').flatMap(([path, node]) => (former.has(node) ? [] : [path]));
   }
 
   /** Puts another tree on top: its folders' owners and modes count, and its files replace whatever is there. */
@@ -367,6 +412,18 @@ function changesOf(
     for (const each of inside) paths.push(each);
   }
   return { paths };
+}
+
+function leavesOf(folder: TreeFolder, path: string): readonly (readonly [string, TreeNode])[] {
+  const leaves: (readonly [string, TreeNode])[] = [];
+  for (const name of [...folder.children.keys()].sort(compareBytes)) {
+    const node = folder.children.get(name);
+    if (node === undefined) continue;
+    const inner = path === '' ? name : `${path}/${name}`;
+    if (node.kind !== 'folder') leaves.push([inner, node]);
+    else for (const leaf of leavesOf(node, inner)) leaves.push(leaf);
+  }
+  return leaves;
 }
 
 function sameNode(a: TreeNode, b: TreeNode): boolean {

@@ -1,8 +1,9 @@
-import type { ExpectedImage, ImageLayout } from '@prebuilt/oci';
+import type { Digest, ExpectedImage, ImageLayout } from '@prebuilt/oci';
 import { expect, it } from 'vitest';
 import { layoutRecord, requireLayoutRecord } from './layout-record.ts';
 
 const MANIFEST = 'a'.repeat(64);
+const INDEX = `sha256:${'c'.repeat(64)}` as Digest;
 const REFUSAL = {
   code: 'PUBLISH',
   subject: 'dist/oci: is not the image that was planned',
@@ -17,12 +18,12 @@ const image = (architecture: string, change: Partial<ExpectedImage> = {}): Expec
   ...change,
 });
 const images = [image('amd64'), image('arm64')];
-const record = layoutRecord(MANIFEST, images);
+const record = layoutRecord(MANIFEST, images, INDEX);
 const layout = (annotations: Readonly<Record<string, string>> | undefined) =>
   ({ root: { annotations } }) as unknown as ImageLayout;
 
 it('a layout that names this manifest and this plan is taken, in whatever order its platforms were planned', () => {
-  expect(layoutRecord(MANIFEST, images.toReversed())).toEqual(record);
+  expect(layoutRecord(MANIFEST, images.toReversed(), INDEX)).toEqual(record);
   expect(() => requireLayoutRecord(layout({ other: 'x', ...record }), record, REFUSAL)).not.toThrow();
 });
 
@@ -31,24 +32,43 @@ it('the wording of the history, which is up to the builder, is no part of the re
     ...each,
     history: [{ createdBy: 'COPY a /a', emptyLayer: false }],
   }));
-  expect(layoutRecord(MANIFEST, worded)).toEqual(record);
+  expect(layoutRecord(MANIFEST, worded, INDEX)).toEqual(record);
 });
 
 it.each<[string, Readonly<Record<string, string>> | undefined]>([
   ['says nothing of a plan', undefined],
-  ['is of another manifest', layoutRecord('b'.repeat(64), images)],
-  ['lacks a platform', layoutRecord(MANIFEST, images.slice(1))],
+  ['is of another manifest', layoutRecord('b'.repeat(64), images, INDEX)],
+  ['lacks a platform', layoutRecord(MANIFEST, images.slice(1), INDEX)],
   [
     'was planned with another environment',
-    layoutRecord(MANIFEST, [image('amd64', { config: { env: [], workingDir: '' } }), image('arm64')]),
+    layoutRecord(MANIFEST, [image('amd64', { config: { env: [], workingDir: '' } }), image('arm64')], INDEX),
   ],
   [
     'was planned with another file',
-    layoutRecord(MANIFEST, [image('amd64', { layers: [[]] }), image('arm64')]),
+    layoutRecord(MANIFEST, [image('amd64', { layers: [[]] }), image('arm64')], INDEX),
   ],
-  ['was planned for another time', layoutRecord(MANIFEST, [image('amd64', { created: 2 }), image('arm64')])],
+  [
+    'was planned for another time',
+    layoutRecord(MANIFEST, [image('amd64', { created: 2 }), image('arm64')], INDEX),
+  ],
 ])('a layout that %s is refused', (_, annotations) => {
   expect(() => requireLayoutRecord(layout(annotations), record, REFUSAL)).toThrow(
     /^dist\/oci: is not the image that was planned: index\.json: dev\.prebuilt\.(plan|manifest)\.digest: expected sha256:/,
   );
+});
+
+it('a layout of an image that is proven in part says so, and no other image can be put in its place', () => {
+  const unplanned = { because: ['Dockerfile:3: RUN'], files: images[0]?.layers[0] ?? [] };
+  const partial = [image('amd64', { layers: [[]], unplanned })];
+  const made = layoutRecord(MANIFEST, partial, INDEX);
+  expect(made).toMatchObject({ 'dev.prebuilt.proof': 'reduced' });
+  expect(Object.keys(record)).not.toContain('dev.prebuilt.proof');
+  const other = layoutRecord(MANIFEST, partial, `sha256:${'d'.repeat(64)}` as Digest);
+  expect(() => requireLayoutRecord(layout(made), other, REFUSAL)).toThrow(/dev\.prebuilt\.image\.digest/);
+  const fewer = layoutRecord(
+    MANIFEST,
+    [image('amd64', { layers: [[]], unplanned: { ...unplanned, files: [] } })],
+    INDEX,
+  );
+  expect(() => requireLayoutRecord(layout(made), fewer, REFUSAL)).toThrow(/dev\.prebuilt\.plan\.digest/);
 });

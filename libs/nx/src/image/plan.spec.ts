@@ -366,7 +366,6 @@ describe('planImage', () => {
     ],
     ['a number that is no signal', ['STOPSIGNAL 65', 'COPY app /'], ':2: STOPSIGNAL: expected a signal'],
     ['a destination that ends in ..', ['COPY app /a/..'], ':2: COPY: /a/..: ends in ".."'],
-    ['an archive that ADD would unpack', ['ADD d/x /a'], ':2: ADD: d/x: ADD would unpack this archive'],
     [
       'an address',
       ['ADD https://example.com/x /a'],
@@ -422,5 +421,77 @@ describe('planImage', () => {
     ],
   ])('refuses %s', (_, lines, message) => {
     expect(() => plan(lines)).toThrow(message);
+  });
+});
+
+describe('what can only be executed', () => {
+  const unplanned = (...lines: readonly string[]) => plan(lines).unplanned.map(({ what }) => what);
+
+  it.each<[string, readonly string[], readonly string[]]>([
+    ['nothing', ['COPY app /app'], []],
+    ['a command', ['COPY app /app', 'RUN x'], ['Dockerfile:3: RUN']],
+    [
+      'files of an image',
+      ['COPY --from=x:1 /a /b', 'RUN y'],
+      ['Dockerfile:2: COPY --from=x:1', 'Dockerfile:3: RUN'],
+    ],
+    ['an archive that ADD unpacks', ['ADD d/x /b/'], ['Dockerfile:2: ADD of an archive']],
+    ['an archive that COPY copies', ['COPY d/x /b/'], []],
+    ['an archive inside a folder', ['ADD d /b/'], []],
+  ])('is %s, by its line', (_, lines, expected) => {
+    expect(unplanned(...lines)).toEqual(expected);
+  });
+
+  it('is whatever another frontend reads', () => {
+    const dockerfile = readDockerfile(
+      Buffer.from('# syntax=docker/dockerfile:1\nFROM scratch\nCOPY app /a\n'),
+      'D',
+    );
+    expect(planImage(dockerfile, FACTS).unplanned).toMatchObject([
+      { what: 'D:1: # syntax=docker/dockerfile:1' },
+    ]);
+  });
+
+  it('leaves the files of the context, each where it is in the end', () => {
+    const { files, layers, history } = plan([
+      'COPY app /opt/app',
+      'COPY d/sub /etc/',
+      'COPY --from=x /etc/passwd /etc/passwd',
+      'RUN adduser server',
+      'COPY --chown=server:50 --chmod=500 app /srv/app',
+      'COPY --chown=5:6 <<EOF /etc/y',
+      'text',
+      'EOF',
+    ]);
+    expect(files.map(({ path, mode, uid, gid }) => `${mode.toString(8)} ${uid}:${gid} ${path}`)).toEqual([
+      '644 0:0 etc/group',
+      '644 0:0 etc/passwd',
+      '644 5:6 etc/y',
+      '755 0:0 opt/app',
+      '500 -1:-1 srv/app',
+    ]);
+    expect(layers).toHaveLength(6);
+    expect(history.map(({ createdBy, emptyLayer }) => [createdBy.split(' ')[0], emptyLayer])).toEqual([
+      ['COPY', false],
+      ['COPY', false],
+      ['COPY', false],
+      ['RUN', false],
+      ['COPY', false],
+      ['COPY', false],
+    ]);
+  });
+
+  it('still has its configuration planned, stage upon stage', () => {
+    const dockerfile = readDockerfile(
+      Buffer.from(
+        'FROM scratch AS low\nARG V=1\nENV A=$V\nCOPY app /app\nCMD ["low"]\nUSER 5\nFROM low\nENV B=$A$V\nENTRYPOINT ["/app"]\n',
+      ),
+      'D',
+    );
+    const { config, unplanned } = planImage(dockerfile, FACTS);
+    expect(unplanned).toEqual([]);
+    expect(config).toMatchObject({ user: '5', entrypoint: ['/app'] });
+    expect(config.cmd).toBeUndefined();
+    expect(config.env.slice(1)).toEqual(['A=1', 'B=11']);
   });
 });

@@ -19,11 +19,17 @@ import type {
   Pair,
 } from '../dockerfile/instructions.ts';
 import { isSignal } from '../dockerfile/signal.ts';
-import type { HereDocument } from '../dockerfile/statements.ts';
+import type { HereDocument, NamedImage } from '../dockerfile/statements.ts';
 import { expandDocument, expandWord, variablesIn, WordError } from '../dockerfile/words.ts';
 import type { BaseImage, StoredLayer } from './base/base-image.ts';
 import type { StoredBlob } from './base/store.ts';
-import { type BuildContext, type ContextFile, type ContextFolder, contextTree } from './context.ts';
+import {
+  type BuildContext,
+  type ContextFile,
+  type ContextFolder,
+  type ContextNode,
+  contextTree,
+} from './context.ts';
 import type { ContextTexts } from './context-texts.ts';
 import {
   CopyProblem,
@@ -34,7 +40,7 @@ import {
   withoutExcluded,
 } from './copy-sources.ts';
 import { type Chmod, parseChmod } from './file-mode.ts';
-import { FileTree, type LayerPath, type Owner, PathConflict } from './file-tree.ts';
+import { FileTree, type LayerPath, type Owner, PathConflict, UNKNOWN_OWNER } from './file-tree.ts';
 import { describeHealthcheck, describePorts, type HistoryFormat, quoteList } from './history.ts';
 import { OwnerError, ownerOf } from './owners.ts';
 
@@ -62,9 +68,40 @@ export interface ImagePlan {
   readonly history: readonly HistoryEntry[];
   /** The paths of each of its own layers, in the order of a walk. */
   readonly layers: readonly (readonly LayerPath[])[];
+  /**
+   * Why no more is known of the layers than how many there are, in the order of lines; none where every path of each is
+   * planned. Then `layers` has what the files of the context come to alone.
+   */
+  readonly unplanned: readonly Unplanned[];
+  /** The files of the context that the image has in the end, where something is unplanned. */
+  readonly files: readonly LayerPath[];
+  /** The image's own lists of users and groups. */
+  readonly lists: ImageLists;
   /** What only a newer BuildKit than some can do, in the order of lines. */
   readonly needs: readonly BuildKitNeed[];
 }
+
+/** An instruction whose result does not follow from the Dockerfile and the context. */
+export interface Unplanned {
+  /** What and where, such as `Dockerfile:3: RUN`. */
+  readonly what: string;
+  readonly source: string;
+  readonly line: number;
+  readonly keyword: string;
+}
+
+/** `/etc/passwd` and `/etc/group` of an image. */
+export interface ImageLists {
+  readonly passwd: ImageList;
+  readonly group: ImageList;
+}
+
+/** A list of users or groups: its text, that there is none, or whose content is not known and what it is made from. */
+export type ImageList =
+  | { readonly kind: 'read'; readonly text: string; readonly path: string }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'unread'; readonly path: string }
+  | { readonly kind: 'unplanned' };
 
 /** Something that BuildKit can do since a version. */
 export interface BuildKitNeed {
@@ -130,6 +167,7 @@ export function planImage(dockerfile: Dockerfile, facts: ImageFacts): ImagePlan 
     at({ line: global.line, keyword: 'ARG' }, () => image.declare(global));
   }
   at({ line: dockerfile.from.line, keyword: 'FROM' }, () => image.start(dockerfile.from));
+  if (dockerfile.frontend !== undefined) image.read(dockerfile.frontend);
   for (const instruction of dockerfile.instructions) at(instruction, () => image.apply(instruction));
   return image.finish();
 }
@@ -160,6 +198,7 @@ class PlannedImage {
   readonly #globals = new Map<string, string | undefined>();
   readonly #triggers: string[] = [];
   readonly #needs: BuildKitNeed[] = [];
+  readonly #unplanned: Unplanned[] = [];
   #user: string;
   #workingDir: string;
   #entrypoint: readonly string[] | undefined;
@@ -211,15 +250,20 @@ class PlannedImage {
     this.#globals.set(name, value === undefined ? undefined : this.#expandGlobal(value));
   }
 
+  /** `# syntax=`: what the file means is for another program to say. */
+  read({ image, line }: NamedImage): void {
+    this.#leavePlan({ line, keyword: `# syntax=${image}` });
+  }
+
   /** `FROM`. */
-  start({ platform }: Dockerfile['from']): void {
+  start({ platform }: Pick<Dockerfile['from'], 'platform'>): void {
     if (platform === undefined) return;
     const wanted = this.#platformArg('TARGETPLATFORM') ?? '';
     const named = this.#expandGlobal(platform);
     if (named === wanted) return;
     throw new BaseProblem(
       `--platform=${platform}: expected the platform of the image, ${wanted}, found ${JSON.stringify(named)}`,
-      'Nothing runs while the image is built, so there is no other platform: remove the flag, or write --platform=$TARGETPLATFORM.',
+      'The image is for that platform alone: remove the flag, or write --platform=$TARGETPLATFORM.',
     );
   }
 
@@ -237,6 +281,15 @@ class PlannedImage {
       case 'ADD':
       case 'COPY':
         this.#copy(instruction);
+        break;
+      case 'FROM':
+        this.start(instruction);
+        // What resets the command of a base resets that of a stage.
+        this.#ownCmd = false;
+        break;
+      case 'RUN':
+        this.#leavePlan(instruction);
+        this.#layer(`RUN ${instruction.text} # buildkit`, () => {});
         break;
       case 'EXPOSE':
         this.#expose(instruction.words);
@@ -305,8 +358,33 @@ class PlannedImage {
       author: this.#author,
       history: this.#history,
       layers: this.#layers,
+      unplanned: this.#unplanned,
+      files: this.#unplanned.length === 0 ? [] : this.#tree.ownFiles(),
+      lists: { passwd: this.#imageList('/etc/passwd'), group: this.#imageList('/etc/group') },
       needs: this.#needs,
     };
+  }
+
+  #leavePlan({ line, keyword }: { readonly line: number; readonly keyword: string }): void {
+    const source = this.#source;
+    this.#unplanned.push({ what: `${source}:${line}: ${keyword}`, source, line, keyword });
+  }
+
+  #imageList(path: string): ImageList {
+    const file = this.#tree.fileAt(path);
+    if (file !== undefined) {
+      const text = file.content ?? this.#facts.texts?.lists.get(file.sha256);
+      return text === undefined
+        ? { kind: 'unread', path: file.path }
+        : { kind: 'read', text, path: file.path };
+    }
+    if (this.#unplanned.length > 0) return { kind: 'unplanned' };
+    if (!this.#tree.isOfBase(path)) return { kind: 'none' };
+    const { accounts, reference } = this.#facts.base ?? {};
+    const text = accounts?.[path === '/etc/passwd' ? 'passwd' : 'group'];
+    return text === undefined
+      ? { kind: 'none' }
+      : { kind: 'read', text, path: `${path} of ${reference?.name}` };
   }
 
   #arg(pairs: readonly Pair[]): void {
@@ -391,8 +469,8 @@ class PlannedImage {
     this.#layer(`WORKDIR ${absolute}`, (tree) => tree.makeFolder(absolute, owner));
   }
 
-  #copy(copy: CopyInstruction): void {
-    const { keyword, link } = copy;
+  #copy(copy: CopyInstruction & { readonly line: number }): void {
+    const { keyword, link, line } = copy;
     const chown = copy.chown === undefined ? undefined : this.#expandPlain(copy.chown);
     const chmod = copy.chmod === undefined ? undefined : this.#expandPlain(copy.chmod);
     const owner = chown === undefined ? ROOT : this.#ownerOf(chown, '--chown', link);
@@ -400,11 +478,14 @@ class PlannedImage {
     const names = copy.sources.map((source) => this.#expandPlain(source));
     const given = this.#expandPlain(copy.destination);
     const destination = destinationOf(given, this.#workingDir);
-    const files = this.#copiedFiles(copy, names, given, destination);
+    const elsewhere = copy.from !== undefined;
+    if (elsewhere) this.#leavePlan({ line, keyword: `COPY --from=${copy.from}` });
+    const found = elsewhere ? [] : this.#copiedFiles(copy, names, given, destination);
+    const files = found.filter(({ node }) => !(keyword === 'ADD' && this.#isArchive(node)));
+    if (files.length < found.length) this.#leavePlan({ line, keyword: 'ADD of an archive' });
     for (const { path, node } of files) {
-      if (node.kind === 'file') {
-        if (keyword === 'ADD') this.#refuseArchive(path, node.file);
-      } else if (mode !== undefined && mode.change(node.mode, true) !== 0o755) {
+      if (node.kind === 'file') continue;
+      if (mode !== undefined && mode.change(node.mode, true) !== 0o755) {
         throw new CopyProblem(
           `--chmod=${chmod} on the folder ${path}: BuildKit's versions differ in the mode of the folder itself`,
           'Copy its files one by one with --chmod, or use --chmod=755.',
@@ -473,12 +554,8 @@ class PlannedImage {
     };
   }
 
-  #refuseArchive(path: string, { sha256 }: ContextFile): void {
-    if (this.#facts.texts?.archives.has(sha256) !== true) return;
-    throw new CopyProblem(
-      `${path}: ADD would unpack this archive, which is not supported`,
-      'To copy the archive itself, write COPY. To have what is inside: unpack it, name the folder in "image.files" of prebuilt.json, and copy it from files/.',
-    );
+  #isArchive(node: ContextNode): boolean {
+    return node.kind === 'file' && this.#facts.texts?.archives.has(node.file.sha256) === true;
   }
 
   #note(keyword: string, { exclude, parents }: CopyInstruction, mode: Chmod | undefined): void {
@@ -491,6 +568,9 @@ class PlannedImage {
   }
 
   #ownerOf(text: string, what: string, link = false): Owner {
+    const named = text.split(':').some((part) => !/^\d*$/.test(part));
+    // Whatever ran may have changed the lists, and mostly did: that is where users come from.
+    if (named && this.#unplanned.length > 0) return UNKNOWN_OWNER;
     return ownerOf(text, what, () => {
       if (link) {
         throw new OwnerError(

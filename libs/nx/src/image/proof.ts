@@ -16,6 +16,8 @@ import {
 } from '@prebuilt/oci';
 import { PrebuiltError, type PrebuiltErrorCode } from '../errors.ts';
 import { settleAll } from '../process/settle-all.ts';
+import type { BaseImage } from './base/base-image.ts';
+import { compareMerged, type ReducedProof } from './merged-proof.ts';
 
 /** How many differences a message names. */
 const MAX_NAMED = 5;
@@ -48,16 +50,24 @@ export interface ProofReaders {
   base(layer: Descriptor): Promise<void>;
 }
 
+/** What an image is held against. */
+export interface PlannedProof {
+  readonly expected: ExpectedImage;
+  /** What it starts from; absent of an image from scratch. */
+  readonly base: BaseImage | undefined;
+}
+
 /**
  * Holds an image against what was planned: its documents first, then each layer of its own, every path; those of the base
- * by their digests. Throws the refusal for differences, and what the readers throw.
+ * by their digests. Where something was executed, the files that are there in the end are compared instead, and what the
+ * proof then comes to is given. Throws the refusal for differences, and what the readers throw.
  */
 export async function holdAgainstPlan(
-  expected: ExpectedImage,
+  { expected, base }: PlannedProof,
   found: FoundDocuments,
   read: ProofReaders,
   refusal: Refusal,
-): Promise<void> {
+): Promise<ReducedProof | undefined> {
   const platform = platformName(expected.platform);
   refuseDifferences(platform, compareDocuments(expected, found), refusal);
   const below = expected.base?.layers ?? [];
@@ -65,24 +75,33 @@ export async function holdAgainstPlan(
     settleAll(layerReadings(expected, found).map((reading) => read.own(reading))),
     settleAll(below.map(({ descriptor }) => read.base(descriptor))),
   ]);
+  if (expected.unplanned !== undefined) {
+    const merged = compareMerged(expected, expected.unplanned, layers, base);
+    refuseDifferences(platform, merged.differences, refusal);
+    return merged.proof;
+  }
   const differences = layers.flatMap((entries, index) =>
     compareLayer(expected.layers[index] ?? [], entries, below.length + index),
   );
   refuseDifferences(platform, differences, refusal);
+  return undefined;
 }
 
-/** Holds every image of a layout, in its order, against what was planned. Throws the refusal, or an `OciError`. */
-export async function holdLayoutAgainstPlan(
+/**
+ * Holds every image of a layout, in its order, against what was planned, and gives what reduced proofs come to, in the same
+ * order. Throws the refusal, or an `OciError`.
+ */
+export function holdLayoutAgainstPlan(
   { folder, images }: ImageLayout,
-  expected: readonly ExpectedImage[],
+  planned: readonly PlannedProof[],
   threads: LayerThreads,
   refusal: Refusal,
-): Promise<void> {
-  await settleAll(
-    expected.map(async (each, index) => {
+): Promise<readonly (ReducedProof | undefined)[]> {
+  return settleAll(
+    planned.map(async (each, index) => {
       const image = images[index];
       if (image === undefined) throw new Error(`${folder}: has fewer images than were written`);
-      await holdAgainstPlan(
+      return holdAgainstPlan(
         each,
         image,
         {

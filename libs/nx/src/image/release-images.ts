@@ -98,7 +98,8 @@ function checkListed(groups: readonly ListedGroup[], platform: Platform, { layer
 
 /** What a planned image has to be once it is made; every time in it is the source date, in seconds since 1970. */
 export function expectedImage({ platform, image }: ReleaseImage, sourceDateEpoch: number): ExpectedImage {
-  const { author, config, history, layers, base } = image;
+  const { author, config, history, layers, base, unplanned, files } = image;
+  const isPlanned = unplanned.length === 0;
   return {
     platform: platformParts(platform),
     author,
@@ -106,7 +107,15 @@ export function expectedImage({ platform, image }: ReleaseImage, sourceDateEpoch
     config,
     created: sourceDateEpoch,
     history,
-    layers: layers.map((paths) => paths.map((path) => expectedEntry(path, sourceDateEpoch))),
+    layers: layers.map((paths) =>
+      isPlanned ? paths.map((path) => expectedEntry(path, sourceDateEpoch)) : [],
+    ),
+    ...(!isPlanned && {
+      unplanned: {
+        because: unplanned.map(({ what }) => what),
+        files: files.map((path) => expectedEntry(path, sourceDateEpoch)),
+      },
+    }),
   };
 }
 

@@ -28,10 +28,10 @@ export default function dockerPublish(
       const plan = planPublish(local, await readRegistryFacts(local, options, clientOf), options);
       showPlan(plan, options);
       if (options.dryRun) return true;
-      const { abandonedUploads } = local;
+      const { abandonedUploads, bases } = local;
       const identityToken = signing?.identityToken;
       const progress = options.json ? console.error : console.log;
-      const tools = { clientOf, retries, abandonedUploads, identityToken, progress, beforeTags };
+      const tools = { clientOf, retries, bases, abandonedUploads, identityToken, progress, beforeTags };
       await showRecord(await runPublish(plan, tools), options);
       return true;
     });

@@ -11,6 +11,7 @@ import type { RepositoryClient } from '@prebuilt/oci/registry';
 import { type Manifest, readManifest } from '../../artifacts/manifest.ts';
 import { readReportFile, type VerifyReportFile } from '../../artifacts/verify-report.ts';
 import { type BaseReading, type Bases, readBases } from '../../image/base/read-bases.ts';
+import type { ImageLists } from '../../image/plan.ts';
 import { expectedImage, parsedDockerfile, planReleaseImages } from '../../image/release-images.ts';
 import { readImageSources } from '../../image/sources.ts';
 import { type BuildVersion, versionFromFacts } from '../../version/build-version.ts';
@@ -33,6 +34,8 @@ export interface LocalFacts {
   readonly manifestSha256: string;
   /** What the image of each platform has to be, from the Dockerfile and the manifest alone. */
   readonly expected: ReadonlyMap<string, ExpectedImage>;
+  /** What is known of the users of each platform's image. */
+  readonly lists: ReadonlyMap<string, ImageLists>;
   readonly bases: Bases;
   readonly reports: readonly VerifyReportFile[];
   /** Where the reports were looked for, as the option says it. */
@@ -112,6 +115,7 @@ export async function readLocalFacts(
     expected: new Map(
       images.map((image) => [image.platform, expectedImage(image, manifest.sourceDateEpoch)] as const),
     ),
+    lists: new Map(images.map(({ platform, image }) => [platform, image.lists] as const)),
     bases,
     reports: reports.flatMap((report) => report ?? []),
     wanted: versionFromFacts(version),

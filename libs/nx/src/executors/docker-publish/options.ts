@@ -96,6 +96,10 @@ export interface DockerPublishOptions {
    */
   readonly allowUncommitted: boolean;
   /**
+   * Refuses a Dockerfile that has to execute something (RUN, COPY --from, # syntax=, ADD of an archive): of its image not every file can be proven.
+   */
+  readonly requireFullProof: boolean;
+  /**
    * Prints the plan; only reads from the registry.
    */
   readonly dryRun: boolean;

@@ -3,6 +3,7 @@ import { requirePassingReport } from '../../artifacts/verify-report.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { checkCompleteness } from '../../image/completeness.ts';
 import { layoutRecord, requireLayoutRecord } from '../../image/layout-record.ts';
+import { requireFullProof } from '../../image/merged-proof.ts';
 import { refuseDifferences } from '../../image/proof.ts';
 import type { LocalFacts } from './facts.ts';
 import type { DockerPublishOptions } from './options.ts';
@@ -13,14 +14,20 @@ export type AttachmentChoices = Pick<
   'sbom' | 'sbomPath' | 'requireSbom' | 'sign' | 'requireSignature'
 >;
 
+/** The options that say what of a release is not to be published. */
+export type ReleaseChoices = AttachmentChoices & Pick<DockerPublishOptions, 'requireFullProof'>;
+
 /**
  * Refuses what is on disk, before any registry is asked: a development build, a build of another version than is
  * wanted, an image of other platforms than the manifest's, a platform without a passing report for this manifest, a
  * configuration or manifest of the image that does not follow from the Dockerfile and manifest.json, an image that was
- * made from another plan, and an attachment that is required and that nothing would be made of.
+ * made from another plan, one that would be proven in part where all of it is to be, and an attachment that is required and that nothing would be made of.
  */
-export function checkLocalFacts(local: LocalFacts, choices: AttachmentChoices): void {
+export function checkLocalFacts(local: LocalFacts, choices: ReleaseChoices): void {
   checkAttachments(local, choices);
+  if (choices.requireFullProof) {
+    requireFullProof([...local.expected.values()].flatMap(({ unplanned }) => unplanned?.because ?? []));
+  }
   checkVersion(local);
   checkPlatforms(local);
   checkDocuments(local);
@@ -86,7 +93,7 @@ function checkPlatforms({ layout, manifest, manifestSha256, reports, verifyPath 
 }
 
 // What is inside the layers is seen when they are read back.
-function checkDocuments({ layout, manifest, manifestSha256, expected, bases }: LocalFacts): void {
+function checkDocuments({ layout, manifest, manifestSha256, expected, lists, bases }: LocalFacts): void {
   const refusal = {
     code: 'PUBLISH',
     subject: `${layout.folder}: is not the image that was planned`,
@@ -96,9 +103,14 @@ function checkDocuments({ layout, manifest, manifestSha256, expected, bases }: L
     const platform = platformName(image.platform);
     const planned = expected.get(platform);
     const artifact = manifest.platforms.find((each) => each.platform === platform);
-    if (planned === undefined || artifact === undefined) continue;
-    checkCompleteness(artifact, planned, bases.get(artifact.platform));
+    const known = lists.get(platform);
+    if (planned === undefined || known === undefined || artifact === undefined) continue;
+    checkCompleteness(artifact, planned, known, bases.get(artifact.platform));
     refuseDifferences(platform, compareDocuments(planned, image), refusal);
   }
-  requireLayoutRecord(layout, layoutRecord(manifestSha256, [...expected.values()]), refusal);
+  requireLayoutRecord(
+    layout,
+    layoutRecord(manifestSha256, [...expected.values()], layout.root.digest),
+    refusal,
+  );
 }

@@ -13,7 +13,9 @@ import {
   type ReadImageConfig,
 } from '@prebuilt/oci';
 import type { RepositoryClient } from '@prebuilt/oci/registry';
+import type { Platform } from '../../artifacts/platform.ts';
 import { PrebuiltError } from '../../errors.ts';
+import { describeReduced, type ReducedProof } from '../../image/merged-proof.ts';
 import { holdAgainstPlan, type Refusal } from '../../image/proof.ts';
 import { settleAll } from '../../process/settle-all.ts';
 import type { PublishPlan } from './plan.ts';
@@ -25,6 +27,8 @@ export interface ReadBackPlatform {
   readonly digest: Digest;
   readonly configDigest: Digest;
   readonly executableSha256: string;
+  /** What the proof does not speak of, where something was executed; absent where every path was compared. */
+  readonly reducedProof?: ReducedProof;
 }
 
 /** The largest configuration that is read, in bytes; what a registry gives may be anything. */
@@ -32,7 +36,7 @@ const MAX_CONFIG_BYTES = 4 * 1024 * 1024;
 
 /**
  * Fetches the image from the registry by digest and holds it against the plan: the platforms of the index, each
- * configuration whole, and every path of every layer. Throws `READ_BACK` that names the differences, or the client's
+ * configuration whole, and every path of every layer, or, where something was executed, every verified file. Throws `READ_BACK` that names the differences, or the client's
  * `OciError`.
  */
 export async function readBack(
@@ -53,6 +57,10 @@ export async function readBack(
   );
   const names = platforms.map(({ platform }) => platform).join(' and ');
   target.progress(`${reference}: read back; ${names} hold the verified files`);
+  for (const { platform, reducedProof } of platforms) {
+    if (reducedProof !== undefined)
+      target.progress(`${reference}: ${platform}: ${describeReduced(reducedProof)}`);
+  }
   const bases = new Set(plan.platforms.flatMap(({ expected }) => expected.base?.reference ?? []));
   for (const base of bases)
     target.progress(
@@ -63,7 +71,7 @@ export async function readBack(
 
 async function readPlatform(
   { platforms }: PublishPlan,
-  { plan: { label }, client, layers }: PublishTarget,
+  { plan: { label }, client, layers, bases }: PublishTarget,
   descriptor: Descriptor,
 ): Promise<ReadBackPlatform> {
   const platform = descriptor.platform === undefined ? '' : platformName(descriptor.platform);
@@ -73,12 +81,15 @@ async function readPlatform(
   const manifest = parseImageManifest(bytes, `${label}@${descriptor.digest}`, 'REGISTRY_RESPONSE');
   const config = await readConfig(client, label, manifest);
   const found = { platform: descriptor.platform, manifest, config };
-  await holdAgainstPlan(planned.expected, found, layers, refusal(label));
+  const { expected } = planned;
+  const base = bases.get(platform as Platform);
+  const reducedProof = await holdAgainstPlan({ expected, base }, found, layers, refusal(label));
   return {
     platform,
     digest: descriptor.digest,
     configDigest: manifest.config.digest,
     executableSha256: planned.executableSha256,
+    ...(reducedProof !== undefined && { reducedProof }),
   };
 }
 

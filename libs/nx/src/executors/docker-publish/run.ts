@@ -7,6 +7,7 @@ import {
   type PublishRecord,
 } from '../../artifacts/publish-record.ts';
 import { removeFile, replaceFile } from '../../files/replace-file.ts';
+import type { Bases } from '../../image/base/read-bases.ts';
 import { attachAll, makeAttachments, requireAttachments } from './attachments.ts';
 import { createLayerReader, createStoredLayers, type StoredLayers } from './layer-reader.ts';
 import type { PublishPlan } from './plan.ts';
@@ -21,6 +22,8 @@ export interface PublishTools {
   readonly clientOf: (repository: ImageRepository) => RepositoryClient;
   /** Tries beyond the first, of all requests so far. */
   readonly retries: () => number;
+  /** What the image starts from, for each platform; none where that is nothing. */
+  readonly bases: Bases;
   /** What a killed run left open. */
   readonly abandonedUploads: readonly OpenUpload[];
   /** Whose signature is asked for; without it the CI job's. */
@@ -67,7 +70,7 @@ export async function runPublish(plan: PublishPlan, tools: PublishTools): Promis
 
 function targetsOf(
   { repositories }: PublishPlan,
-  { clientOf, progress }: PublishTools,
+  { clientOf, bases, progress }: PublishTools,
   stored: StoredLayers,
   journal: UploadJournal,
 ): readonly PublishTarget[] {
@@ -75,7 +78,7 @@ function targetsOf(
     const client = clientOf(plan.repository);
     const layers = createLayerReader(client, stored);
     const noteUpload = (key: string, url: string | undefined) => journal.note(plan.label, key, url);
-    return { plan, client, layers, noteUpload, progress };
+    return { plan, client, layers, bases, noteUpload, progress };
   });
 }
 

@@ -1,6 +1,7 @@
 import type { AttachmentRecord, PublishedImage, PublishRecord } from '../../artifacts/publish-record.ts';
 import { writeJobOutputs, writeJobSummary } from '../../github/job-summary.ts';
 import { tableLines } from '../../github/table.ts';
+import { describeReduced } from '../../image/merged-proof.ts';
 import { describe } from './attachments.ts';
 import type { DockerPublishOptions } from './options.ts';
 import type { AttachmentPlan, PublishPlan, RepositoryPlan } from './plan.ts';
@@ -94,6 +95,9 @@ function summariseImage(image: PublishedImage): readonly string[] {
       image.tags.map(({ tag, outcome, reason }) => [tag, outcome, reason]),
     ),
     '',
+    ...image.platforms.flatMap(({ platform, reducedProof }) =>
+      reducedProof === undefined ? [] : [`${platform}: ${describeReduced(reducedProof)}.`, ''],
+    ),
     ...summariseAttachment('sbom', image.sbom),
     ...summariseAttachment('signature', image.signature),
     `${image.bytesSent} bytes sent, ${image.bytesSkipped} there already.`,

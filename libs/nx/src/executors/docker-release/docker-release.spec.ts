@@ -253,13 +253,17 @@ describe('docker-release --dry-run', () => {
 });
 
 const DOCKERFILES: Readonly<Record<string, readonly [string, string]>> = {
-  RUN: ['FROM scratch\nCOPY app-linux-amd64 /app\nRUN make\n', ':3: RUN: '],
+  RUN: [`${SAMPLE_DOCKERFILE}RUN make\n`, ':8: RUN: needs buildx, and --builder=daemonless executes nothing'],
   'a base that is not in the lock': [
     'FROM debian:12\nCOPY app-linux-amd64 /app\n',
     'LOCKFILE: prebuilt.lock.json: expected the digest of docker.io/library/debian:12',
   ],
   'no layer': ['FROM scratch\nUSER 1\n', 'without any layer'],
-  'a syntax line': [`# syntax=docker/dockerfile:1\n${SAMPLE_DOCKERFILE}`, ':1: a "# syntax=" line'],
+  'a syntax line': [
+    `# syntax=docker/dockerfile:1\n${SAMPLE_DOCKERFILE}`,
+    'expected the digest of docker.io/docker/dockerfile:1, which',
+  ],
+  'a check line': [`# check=skip=all\n${SAMPLE_DOCKERFILE}`, ':1: a "# check=" line'],
   'a source outside the context': [
     'FROM scratch\nCOPY ../x /x\n',
     ':2: COPY: ../x: is outside the build context',

@@ -24,7 +24,8 @@ export default function dockerRelease(
       );
       if (artifact !== undefined) {
         const base = facts.bases.get(release.platform);
-        checkCompleteness(artifact, expectedImage(release, plan.sourceDateEpoch), base);
+        const expected = expectedImage(release, plan.sourceDateEpoch);
+        checkCompleteness(artifact, expected, release.image.lists, base);
       }
     }
     await checkOutputPath(context.root, plan.outputPath);
@@ -36,11 +37,8 @@ export default function dockerRelease(
     const out = options.json ? process.stderr : process.stdout;
     out.write(`${plan.name} ${plan.version}: ${plan.builder} (${plan.reason})\n`);
     const progress = showProgress({ isTTY: out.isTTY, write: (text) => out.write(text) });
-    const release = await runDockerRelease(
-      plan,
-      dockerfileOf(facts.sources, facts.manifest.manifest),
-      progress,
-    );
+    const dockerfile = dockerfileOf(facts.sources, facts.manifest.manifest);
+    const release = await runDockerRelease(plan, { dockerfile, bases: facts.bases }, progress);
     console.log(options.json ? JSON.stringify(release, null, 2) : formatRelease(release));
     await writeJobSummary(summariseRelease(plan, release));
     return true;

@@ -6,11 +6,13 @@ import { readReport, type VerifyReport } from '../../artifacts/verify-report.ts'
 import { PrebuiltError } from '../../errors.ts';
 import { sha256OfFile } from '../../files/hash.ts';
 import { type BaseReading, type Bases, readBases } from '../../image/base/read-bases.ts';
+import { type PinnedImages, pinnedImages } from '../../image/base/reference.ts';
 import { type BuilderFacts, type EngineFacts, readDockerFacts } from '../../image/builder-facts.ts';
 import type { BuildContext, ContextFile } from '../../image/context.ts';
 import { artifactChanged } from '../../image/daemonless.ts';
 import { parsedDockerfile } from '../../image/release-images.ts';
 import { type ImageSources, readImageSources } from '../../image/sources.ts';
+import { readLock } from '../../lock/lock.ts';
 import type { DockerReleaseOptions } from './options.ts';
 
 /** Everything a release of an image is planned from. */
@@ -20,6 +22,8 @@ export interface ReleaseFacts {
   readonly sources: ImageSources;
   /** What the Dockerfile starts from, for each platform; none where that is nothing. */
   readonly bases: Bases;
+  /** The other images that the Dockerfile names. */
+  readonly pinned: PinnedImages;
   /** Undefined where buildx is not wanted. */
   readonly builder: BuilderFacts | undefined;
   /** Undefined where none answers. */
@@ -55,9 +59,10 @@ export async function readReleaseFacts(
     .map(({ platform }) => platform)
     .filter((platform) => wanted?.has(platform) ?? true);
   const dockerfile = parsedDockerfile(options, sources, manifest.manifest);
+  const pinned = pinnedImages(dockerfile, await readLock(workspaceRoot));
   const bases = await readBases(workspaceRoot, dockerfile, platforms, reading);
   const now = Math.floor(Date.now() / 1000);
-  return { manifest, reports, sources, bases, builder, engine, now };
+  return { manifest, reports, sources, bases, pinned, builder, engine, now };
 }
 
 /**

@@ -20,7 +20,7 @@ export function readMachineFacts({ builder = 'auto', builderName }: KeyOptions):
 
 /**
  * What an image depends on beyond the files that Nx knows of and the machine's part: the Dockerfile wherever the options
- * say it is, the base by its digest, and what the labels are read from.
+ * say it is, the base and other images by their digests, and what the labels are read from.
  */
 export async function readKeyFacts(options: KeyOptions, { root }: ProjectContext): Promise<KeyFacts> {
   const [{ repository, license }, dockerfile] = await Promise.all([
@@ -35,19 +35,18 @@ export async function readKeyFacts(options: KeyOptions, { root }: ProjectContext
 }
 
 // Its content, since the inputs of the target name the project's own alone: another may be given on the command line.
-async function readDockerfileFacts(
-  dockerfile: string,
-  root: string,
-): Promise<{ readonly dockerfile: string; readonly base?: string | undefined }> {
+async function readDockerfileFacts(dockerfile: string, root: string): Promise<object> {
   const bytes = await readFile(join(root, dockerfile));
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   const from = bytes.toString('utf8').match(/^\s*FROM\b.*$/gim) ?? [];
   if (from.length === 1 && /^\s*FROM\s+scratch\s*$/i.test(from[0] ?? '')) return { dockerfile: sha256 };
   // Loaded where there is something to look up.
-  const [{ readDockerfile }, { pinnedBase }] = await Promise.all([
+  const [{ readDockerfile }, { pinnedBase, pinnedImages }] = await Promise.all([
     import('../../dockerfile/read-dockerfile.ts'),
     import('../../image/base/reference.ts'),
   ]);
-  const base = pinnedBase(readDockerfile(bytes, dockerfile), await readLock(root))?.reference;
-  return { dockerfile: sha256, base };
+  const parsed = readDockerfile(bytes, dockerfile);
+  const lock = await readLock(root);
+  const base = pinnedBase(parsed, lock)?.reference;
+  return { dockerfile: sha256, base, ...pinnedImages(parsed, lock) };
 }

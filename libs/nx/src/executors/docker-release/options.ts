@@ -24,7 +24,7 @@ export interface DockerReleaseOptions {
    */
   readonly platforms?: readonly string[];
   /**
-   * The Dockerfile, relative to the workspace's root. It starts FROM scratch or FROM a base image that is pinned, and only copies and describes. Without one, a minimal one is generated: the runtime files, the executable, an unprivileged user.
+   * The Dockerfile, relative to the workspace's root. It starts FROM scratch or FROM a base image that is pinned. One that only copies and describes is proven whole; one that executes something needs buildx, and is proven in part. Without one, a minimal one is generated: the runtime files, the executable, an unprivileged user.
    */
   readonly dockerfile?: string;
   /**
@@ -51,6 +51,10 @@ export interface DockerReleaseOptions {
    * The label org.opencontainers.image.licenses, an SPDX expression. Defaults to the license of the workspace's package.json.
    */
   readonly imageLicenses?: string;
+  /**
+   * Refuses a Dockerfile that has to execute something (RUN, COPY --from, # syntax=, ADD of an archive): of its image not every file can be proven.
+   */
+  readonly requireFullProof: boolean;
   /**
    * Checks everything, prints what would be done, with the exact commands, and does nothing.
    */

@@ -14,6 +14,7 @@ const options: DockerReleaseOptions = {
   inputPath: 'dist/bin',
   verifyPath: 'dist/verify',
   outputPath: 'dist/oci',
+  requireFullProof: false,
   dryRun: false,
   json: false,
 };
@@ -29,6 +30,7 @@ EXPOSE 80
 const facts: ReleaseFacts = {
   manifest: { manifest: sampleManifest, sha256: 'd'.repeat(64) },
   bases: new Map(),
+  pinned: { images: [] },
   reports: new Map(
     sampleManifest.platforms.map(({ platform, sha256 }) => [
       platform,

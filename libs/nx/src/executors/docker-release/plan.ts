@@ -4,10 +4,13 @@ import { rfc3339 } from '@prebuilt/oci';
 import type { Manifest, PlatformArtifact } from '../../artifacts/manifest.ts';
 import { type Platform, parsePlatforms, platformSuffix } from '../../artifacts/platform.ts';
 import { requirePassingReport } from '../../artifacts/verify-report.ts';
+import { DockerfileError } from '../../dockerfile/errors.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { outputInWorkspace } from '../../files/workspace-path.ts';
+import type { PinnedImages } from '../../image/base/reference.ts';
 import type { HistoryFormat } from '../../image/history.ts';
-import type { BuildKitNeed } from '../../image/plan.ts';
+import { ALTERNATIVES, requireFullProof } from '../../image/merged-proof.ts';
+import type { ImagePlan, PlannedBase, Unplanned } from '../../image/plan.ts';
 import { dockerfileOf, planReleaseImages, type ReleaseImage } from '../../image/release-images.ts';
 import type { Command } from '../../process/command.ts';
 import type { ReleaseFacts } from './facts.ts';
@@ -73,11 +76,13 @@ export function planDockerRelease(
     historyFormat: historyFormat(facts),
     bases: facts.bases,
   });
-  const chosen = chooseBuilder(
-    options,
-    facts,
-    images.flatMap(({ image }) => image.needs),
-  );
+  const unplanned = images.flatMap(({ image }) => image.unplanned);
+  if (options.requireFullProof) requireFullProof(unplanned.map(({ what }) => what));
+  const chosen = chooseBuilder(options, facts, {
+    // What reads the file has its own age.
+    needs: facts.pinned.frontend === undefined ? images.flatMap(({ image }) => image.needs) : [],
+    unplanned,
+  });
   if (chosen.builder === 'buildx' && manifest.sourceDateEpoch > facts.now) {
     throw new PrebuiltError(
       'BUILDER',
@@ -159,13 +164,30 @@ function buildxCommand(
       '--progress=plain',
       `--build-arg=SOURCE_DATE_EPOCH=${facts.manifest.manifest.sourceDateEpoch}`,
       ...Object.entries(labels).map(([name, value]) => `--label=${name}=${value}`),
-      ...(base === undefined
-        ? []
-        : [`--build-context=${base.name}=oci-layout://${folders.base}@${base.manifest.digest}`]),
+      ...contextArguments(base, folders, facts.pinned),
       `--output=${output.join(',')}`,
       folders.context,
     ],
   };
+}
+
+/*
+ * Each image by its digest. The base comes from a layout on disk, unless another stage needs it too, perhaps for another
+ * platform: then the builder fetches it, as it does the others.
+ */
+function contextArguments(
+  base: PlannedBase | undefined,
+  folders: PlatformFolders,
+  { images, frontend }: PinnedImages,
+): readonly string[] {
+  const isFetched = images.some(({ name }) => name === base?.name);
+  return [
+    ...(base === undefined || isFetched
+      ? []
+      : [`--build-context=${base.name}=oci-layout://${folders.base}@${base.manifest.digest}`]),
+    ...images.map(({ name, reference }) => `--build-context=${name}=docker-image://${reference}`),
+    ...(frontend === undefined ? [] : [`--build-arg=BUILDKIT_SYNTAX=${frontend.reference}`]),
+  ];
 }
 
 function wantedArtifacts(options: DockerReleaseOptions, manifest: Manifest): readonly PlatformArtifact[] {
@@ -185,10 +207,15 @@ function wantedArtifacts(options: DockerReleaseOptions, manifest: Manifest): rea
 function chooseBuilder(
   { builder }: DockerReleaseOptions,
   { builder: facts }: ReleaseFacts,
-  needs: readonly BuildKitNeed[],
+  { needs, unplanned: [executed] }: Pick<ImagePlan, 'needs' | 'unplanned'>,
 ): Pick<DockerReleasePlan, 'builder' | 'reason'> {
-  if (builder === 'daemonless' || facts === undefined) return { builder: 'daemonless', reason: 'as asked' };
+  if (builder === 'daemonless' || facts === undefined) {
+    if (executed !== undefined) throw needsBuildx(executed, 'and --builder=daemonless executes nothing');
+    return { builder: 'daemonless', reason: 'as asked' };
+  }
   if (!facts.usable) {
+    if (builder === 'auto' && executed !== undefined)
+      throw needsBuildx(executed, `which can't be used here: ${facts.reason}`, facts.hint);
     if (builder === 'auto') return { builder: 'daemonless', reason: facts.reason };
     throw new PrebuiltError('BUILDER', `--builder=buildx: expected a usable builder: ${facts.reason}`, {
       hint: facts.hint,
@@ -198,7 +225,7 @@ function chooseBuilder(
   if (lacking !== undefined) {
     const found = facts.buildkit === undefined ? 'of an unknown version' : facts.buildkit.replace(/^v/, '');
     const reason = `${lacking.what} needs BuildKit ${lacking.since}, and that of builder ${facts.name} is ${found}`;
-    if (builder === 'auto') return { builder: 'daemonless', reason };
+    if (builder === 'auto' && executed === undefined) return { builder: 'daemonless', reason };
     throw new PrebuiltError('BUILDER', `--builder=buildx: ${reason}`, {
       hint: 'Use a newer builder, or --builder=daemonless, which knows it.',
     });
@@ -206,6 +233,12 @@ function chooseBuilder(
   const version = facts.buildx === undefined ? '' : ` ${facts.buildx}`;
   const which = `builder ${facts.name} (${facts.driver}) of buildx${version}`;
   return { builder: 'buildx', reason: builder === 'auto' ? `${which} is usable` : `as asked: ${which}` };
+}
+
+function needsBuildx({ source, line, keyword }: Unplanned, problem: string, hint?: string): DockerfileError {
+  return new DockerfileError('DOCKERFILE_REFUSED', { source, line, keyword }, `needs buildx, ${problem}`, {
+    hint: `${hint ?? 'Use --builder=buildx: the image is then proven in part.'} Or do without: ${ALTERNATIVES}`,
+  });
 }
 
 function isVersionAtLeast(found: string | undefined, wanted: string): boolean {

@@ -13,9 +13,11 @@ import {
 } from '@prebuilt/oci';
 import { type Platform, platformParts } from '../../artifacts/platform.ts';
 import { replaceFolder } from '../../files/output-folder.ts';
+import type { Bases } from '../../image/base/read-bases.ts';
 import { linkBaseLayout, storeBase } from '../../image/base/stored-base.ts';
 import { assembleImage, type LayerProgress } from '../../image/daemonless.ts';
 import { layoutRecord } from '../../image/layout-record.ts';
+import type { ReducedProof } from '../../image/merged-proof.ts';
 import { holdLayoutAgainstPlan } from '../../image/proof.ts';
 import { expectedImage } from '../../image/release-images.ts';
 import { stageContext } from '../../image/stage-context.ts';
@@ -43,6 +45,14 @@ export interface PlatformImage {
   readonly timeMs: number;
   /** What it starts from, and how many of its layers are from there; absent of an image from scratch. */
   readonly base?: { readonly reference: string; readonly layers: number };
+  /** What the proof does not speak of, where something was executed; absent where every path was compared. */
+  readonly reducedProof?: ReducedProof;
+}
+
+/** What an image is made from besides its plan. */
+export interface ReleaseInputs {
+  readonly dockerfile: Uint8Array;
+  readonly bases: Bases;
 }
 
 /** Told how the work goes. */
@@ -64,7 +74,7 @@ export async function checkArtifacts({ platforms, inputPath }: DockerReleasePlan
  */
 export async function runDockerRelease(
   plan: DockerReleasePlan,
-  dockerfile: Uint8Array,
+  { dockerfile, bases }: ReleaseInputs,
   progress: ReleaseProgress,
 ): Promise<DockerRelease> {
   await settleAll(plan.platforms.map(({ context }) => checkFiles(context, plan.inputPath)));
@@ -99,10 +109,18 @@ export async function runDockerRelease(
     await writeIndexFile(folder, index, {
       [REF_NAME]: plan.version,
       'org.opencontainers.image.created': rfc3339(plan.sourceDateEpoch),
-      ...layoutRecord(plan.manifestSha256, expected),
+      ...layoutRecord(plan.manifestSha256, expected, index.digest),
     });
     const layout = await readImageLayout(folder);
-    await holdLayoutAgainstPlan(layout, expected, threads, REFUSAL);
+    const proofs = await holdLayoutAgainstPlan(
+      layout,
+      expected.map((image, at) => ({
+        expected: image,
+        base: bases.get(plan.platforms[at]?.platform as Platform),
+      })),
+      threads,
+      expected.some(({ unplanned }) => unplanned !== undefined) ? EXECUTED_REFUSAL : REFUSAL,
+    );
     const { images } = layout;
     return {
       builder: plan.builder,
@@ -114,8 +132,18 @@ export async function runDockerRelease(
         const size = [image.descriptor, config, ...layers].reduce((total, each) => total + each.size, 0);
         const fromBase = base && { base: { reference: base.reference, layers: base.layers.length } };
         const timeMs = Math.round(built[at]?.timeMs ?? 0);
+        const { digest } = image.descriptor;
+        const reducedProof = proofs[at];
         return [
-          { platform, digest: image.descriptor.digest, imageId: config.digest, size, timeMs, ...fromBase },
+          {
+            platform,
+            digest,
+            imageId: config.digest,
+            size,
+            timeMs,
+            ...fromBase,
+            ...(reducedProof !== undefined && { reducedProof }),
+          },
         ];
       }),
     };
@@ -138,6 +166,11 @@ const REFUSAL = {
   code: 'BUILDER',
   subject: 'the image that was built is not the one that was planned',
   hint: 'Nothing was written. Does the builder change images (a remote one, a plugin)? Try --builder=daemonless.',
+} as const;
+
+const EXECUTED_REFUSAL = {
+  ...REFUSAL,
+  hint: 'Nothing was written. What the Dockerfile executes must leave verified files as they are, at the paths they are copied to.',
 } as const;
 
 interface ImageWork {

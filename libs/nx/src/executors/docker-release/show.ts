@@ -1,5 +1,6 @@
 import { tableLines } from '../../github/table.ts';
 import type { LayerProgress } from '../../image/daemonless.ts';
+import { describeReduced } from '../../image/merged-proof.ts';
 import type { DockerReleasePlan } from './plan.ts';
 import type { DockerRelease, ReleaseProgress } from './run.ts';
 
@@ -49,6 +50,9 @@ export function formatPlan(plan: DockerReleasePlan): string {
     `${plan.name} ${plan.version}: ${plan.platforms.map(({ platform }) => platform).join(', ')}`,
     `builder: ${plan.builder} (${plan.reason})`,
     `output: ${plan.outputPath}, ${plan.compression}`,
+    ...[...new Set(plan.platforms.flatMap(({ image }) => image.unplanned.map(({ what }) => what)))].map(
+      (what) => `proof: reduced, because of ${what}`,
+    ),
   ];
   for (const { platform, labels, image, command } of plan.platforms) {
     lines.push('', platform);
@@ -71,7 +75,7 @@ export function formatRelease({ digest, images }: DockerRelease): string {
       .join('  ')
       .trimEnd(),
   );
-  return [...table, `index ${digest}`, ...baseLines(images)].join('\n');
+  return [...table, `index ${digest}`, ...baseLines(images), ...reducedLines(images)].join('\n');
 }
 
 // What the proof does not speak of is said with it.
@@ -82,6 +86,12 @@ function baseLines(images: DockerRelease['images']): readonly string[] {
       : [
           `${platform}: ${base.layers} layers are those of the base ${base.reference}, compared by digest: what they hold is the base's, and was not read`,
         ],
+  );
+}
+
+function reducedLines(images: DockerRelease['images']): readonly string[] {
+  return images.flatMap(({ platform, reducedProof }) =>
+    reducedProof === undefined ? [] : [`${platform}: ${describeReduced(reducedProof)}`],
   );
 }
 
@@ -103,7 +113,7 @@ export function summariseRelease(plan: DockerReleasePlan, { digest, images }: Do
           time,
         ]),
     ),
-    ...baseLines(images).map((line) => `\n${line}.`),
+    ...[...baseLines(images), ...reducedLines(images)].map((line) => `\n${line}.`),
   ].join('\n');
 }
 

@@ -45,12 +45,12 @@ export async function updateLock(
 
 async function updateImages(
   known: NonNullable<Lock['images']>,
-  { bases, unread }: Pick<LockWants, 'bases' | 'unread'>,
+  { bases, images: others, unread }: Pick<LockWants, 'bases' | 'images' | 'unread'>,
   refresh: boolean,
   resolver: Resolver,
 ): Promise<NonNullable<Lock['images']>> {
   // What a Dockerfile itself names by digest needs no line.
-  const wanted = [...bases].filter((name) => !name.includes('@')).map(lockedName);
+  const wanted = [...bases, ...others].filter((name) => !name.includes('@')).map(lockedName);
   const images: Record<string, string> = {};
   const kept = refresh && unread.length === 0 ? [] : Object.keys(known);
   for (const name of new Set([...kept, ...wanted]))

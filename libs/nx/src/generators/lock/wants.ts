@@ -2,6 +2,7 @@ import { join } from 'node:path/posix';
 import { getProjects, globAsync, readJson, type Tree } from '@nx/devkit';
 import * as v from 'valibot';
 import { type Platform, parsePlatform, parsePlatforms } from '../../artifacts/platform.ts';
+import type { Dockerfile } from '../../dockerfile/instructions.ts';
 import { readDockerfile } from '../../dockerfile/read-dockerfile.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { debianName } from '../../lock/lock.ts';
@@ -22,6 +23,8 @@ export interface LockWants {
   readonly data: ReadonlySet<string>;
   /** What images start from, as Dockerfiles write it: with a tag or by digest. */
   readonly bases: ReadonlySet<string>;
+  /** The other images that their Dockerfiles name. */
+  readonly images: ReadonlySet<string>;
   /** Dockerfiles that can't be read, relative to the workspace's root: what they start from is not known. */
   readonly unread: readonly string[];
 }
@@ -61,6 +64,7 @@ export async function gatherWants(tree: Tree, options: LockOptions): Promise<Loc
   const platforms = new Set<Platform>();
   const data = new Set<string>();
   const bases = new Set<string>();
+  const images = new Set<string>();
   const unread: string[] = [];
   let bun = false;
   const want = (platform: Platform, names: readonly string[]): void => {
@@ -76,9 +80,14 @@ export async function gatherWants(tree: Tree, options: LockOptions): Promise<Loc
     sysroots.set(platform, known);
   };
   for (const path of await findDockerfiles(tree)) {
-    const base = baseOf(tree, path);
-    if (base === undefined) unread.push(path);
-    else if (base !== 'scratch') bases.add(base);
+    const dockerfile = dockerfileAt(tree, path);
+    if (dockerfile === undefined) {
+      unread.push(path);
+      continue;
+    }
+    const { from, images: others, frontend } = dockerfile;
+    if (from.image !== 'scratch') bases.add(from.image);
+    for (const { image } of [...others, ...(frontend === undefined ? [] : [frontend])]) images.add(image);
   }
   for (const each of await findPrograms(tree)) {
     const toolchain = typeof each.toolchain === 'string' ? each.toolchain : each.toolchain?.name;
@@ -99,7 +108,7 @@ export async function gatherWants(tree: Tree, options: LockOptions): Promise<Loc
     want(platform, []);
   }
   for (const platform of sysroots.keys()) want(platform, options.sysrootPackages);
-  return { bun: bun || options.bunVersion !== undefined, sysroots, platforms, data, bases, unread };
+  return { bun: bun || options.bunVersion !== undefined, sysroots, platforms, data, bases, images, unread };
 }
 
 // Options that can't be used are told where they are.
@@ -146,9 +155,9 @@ async function findDockerfiles(tree: Tree): Promise<readonly string[]> {
 }
 
 // A Dockerfile that can't be read is told of where an image is made with it.
-function baseOf(tree: Tree, path: string): string | undefined {
+function dockerfileAt(tree: Tree, path: string): Dockerfile | undefined {
   try {
-    return readDockerfile(tree.read(path) ?? Buffer.alloc(0), path).from.image;
+    return readDockerfile(tree.read(path) ?? Buffer.alloc(0), path);
   } catch {
     return undefined;
   }
