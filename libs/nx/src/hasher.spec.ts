@@ -457,6 +457,37 @@ esac
     expect(TARGETS.filter((name) => before[name] !== after[name])).toEqual(IMAGE);
   });
 
+  it.each<[string, string, readonly string[]]>([
+    ['the base', 'docker.io/library/alpine:3', IMAGE],
+    ['an image that files are copied from', 'docker.io/library/certs:1', IMAGE],
+    ['what reads the Dockerfile', 'docker.io/docker/dockerfile:1', IMAGE],
+    ['an image of another Dockerfile', 'docker.io/library/debian:12', []],
+  ])('follow the line in the lock of %s, which a refresh moves', async (_, line, expected) => {
+    const named: Run = { overrides: { dockerfile: 'Dockerfile.based' } };
+    const before = await readFile(at('prebuilt.lock.json'));
+    const pin = (digit: string, names: readonly string[]) =>
+      edit('prebuilt.lock.json', (lock) => {
+        lock.images = { ...lock.images };
+        for (const name of names) lock.images[name] = `sha256:${digit.repeat(64)}`;
+      });
+    await writeFile(
+      at('Dockerfile.based'),
+      '# syntax=docker/dockerfile:1\nFROM alpine:3\nCOPY --from=certs:1 /etc/ssl /etc/ssl\nCOPY app /app\n',
+    );
+    await pin(
+      'a',
+      ['alpine:3', 'certs:1', 'debian:12'].map((name) => `docker.io/library/${name}`),
+    );
+    await pin('a', ['docker.io/docker/dockerfile:1']);
+    const locked = await keys(named);
+    expect(await keys(named)).toEqual(locked);
+    await pin('b', [line]);
+    const moved = await keys(named);
+    await rm(at('Dockerfile.based'));
+    await writeFile(at('prebuilt.lock.json'), before);
+    expect(TARGETS.filter((name) => locked[name] !== moved[name])).toEqual(expected);
+  });
+
   it('follow the emulators of the platforms that were built alone, once a build is there', async () => {
     await mkdir(at('dist/bin'), { recursive: true });
     await writeFile(at('dist/bin/manifest.json'), formatManifest(sampleManifest));
