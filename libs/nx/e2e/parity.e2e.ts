@@ -1,9 +1,10 @@
 import { chmod, link, readdir, rename, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readDocument, readImageLayout } from '@prebuilt/oci';
+import { type FakeRegistry, startFakeRegistry } from '@prebuilt/testing/registry';
 import { execa } from 'execa';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DockerReleaseOptions } from '../src/executors/docker-release/options.ts';
 import { release, useRealEngine } from '../testing/release.ts';
 import {
@@ -12,6 +13,7 @@ import {
   SAMPLE_DOCKERFILE,
   type SampleRelease,
 } from '../testing/release-workspace.ts';
+import { ALPINE, DEBIAN, makeBase, putBase, type SampleBase } from '../testing/sample-base.ts';
 import { FROM_SCRATCH, textOf } from '../testing/sample-dockerfiles.ts';
 
 await useRealEngine();
@@ -231,14 +233,25 @@ describe('both builders make the same image of a Dockerfile as people write it,'
   });
 });
 
-const segment = fc.constantFrom('a', 'b', 'lib', 'a-b', 'é', 'opt');
+const segment = fc.constantFrom('a', 'b', 'lib', 'a-b', 'é', 'opt', 'etc', 'bin');
 const absolute = fc.array(segment, { minLength: 1, maxLength: 3 }).map((parts) => `/${parts.join('/')}`);
 const target = fc.oneof(
   absolute,
   absolute.map((path) => `${path}/`),
   fc.constantFrom('/', '.', 'rel', 'rel/x/'),
 );
-const source = fc.constantFrom(EXEC, `${RUN}/`, `${RUN}/lib`, `${RUN}/lib/`, `${RUN}/etc/same`, '.');
+const source = fc.constantFrom(
+  EXEC,
+  `${RUN}/`,
+  `${RUN}/lib`,
+  `${RUN}/lib/`,
+  `${RUN}/etc/same`,
+  '.',
+  'files/',
+  'files/etc',
+  'files/etc/passwd',
+  'files-65532-65532/etc/server/',
+);
 const chown = fc.constantFrom('', '', '--chown=65534 ', '--chown=5:6 ');
 const copy = fc.oneof(
   fc.tuple(source, target).map(([from, to]) => `COPY --chmod=755 ["${from}", "${to}"]`),
@@ -269,15 +282,44 @@ const describing = fc.oneof(
   fc.constantFrom('USER 1000', 'USER 7:8', 'WORKDIR /w/x', 'WORKDIR y', 'WORKDIR /lib', 'HEALTHCHECK CMD x'),
 );
 const aDockerfile = fc
-  .tuple(copy, fc.array(fc.oneof(copy, describing), { maxLength: 10 }))
-  .map(([first, rest]) => ['FROM scratch', ARCH, first, ...rest, ''].join('\n'));
+  .tuple(
+    fc.constantFrom('scratch', 'alpine', 'debian'),
+    copy,
+    fc.array(fc.oneof(copy, describing), { maxLength: 10 }),
+  )
+  .map(([base, first, rest]) => ({ base, lines: [ARCH, first, ...rest, ''] }));
+/** What is listed of the workspace: built-ins, and a folder of another owner. */
+const listed: SampleRelease['listed'] = {
+  entries: ['users', 'tmp', { path: 'config', to: '/etc/server', owner: 'nonroot', mode: '0440' }],
+  workspace: { 'config/server.yaml': { content: 'port: 80\n' }, 'config/sub/more': { content: 'x' } },
+};
+const BASES: Readonly<Record<string, SampleBase>> = {
+  alpine: {
+    layers: ALPINE,
+    config: { Env: ['PATH=/usr/local/bin:/bin', 'A=of the base'], Cmd: ['/bin/sh'], User: '405:100' },
+  },
+  debian: { layers: DEBIAN, config: { WorkingDir: '/opt', Labels: { A: 'of the base' } } },
+};
 
 describe('both builders agree on any Dockerfile of accepted instructions', () => {
+  let registry: FakeRegistry;
+  const from = new Map([['scratch', 'scratch']]);
+  beforeAll(async () => {
+    registry = await startFakeRegistry();
+    for (const [name, sample] of Object.entries(BASES)) {
+      const base = makeBase({ ...sample, platforms: [{ architecture: 'amd64', os: 'linux' }] });
+      putBase(registry, `bases/${name}`, base);
+      from.set(name, `${registry.host}/bases/${name}@${base.digest}`);
+    }
+  });
+  afterAll(() => registry.close());
+
   it('that it makes the same image, or that a path conflicts', { timeout: 600_000 }, async () => {
-    let built = 0;
+    const built = new Map<string, number>();
     await fc.assert(
-      fc.asyncProperty(aDockerfile, async (dockerfile) => {
-        const workspace = await releaseWorkspace({ dockerfile, runtime, platforms: ['linux/amd64'] });
+      fc.asyncProperty(aDockerfile, async ({ base, lines }) => {
+        const dockerfile = [`FROM ${from.get(base)}`, ...lines].join('\n');
+        const workspace = await releaseWorkspace({ dockerfile, runtime, listed, platforms: ['linux/amd64'] });
         try {
           const own = await build(workspace, 'daemonless').catch((error: unknown) => error);
           if (own instanceof Error) {
@@ -286,7 +328,7 @@ describe('both builders agree on any Dockerfile of accepted instructions', () =>
               /not a directory|cannot (copy|replace)|non-directory/,
             );
           } else {
-            built++;
+            built.set(base, (built.get(base) ?? 0) + 1);
             expect(own, dockerfile).toEqual(await build(workspace, 'buildx'));
           }
         } finally {
@@ -295,7 +337,8 @@ describe('both builders agree on any Dockerfile of accepted instructions', () =>
       }),
       { numRuns: 30 },
     );
-    expect(built).toBeGreaterThan(10);
+    expect([...built.keys()].sort()).toEqual(['alpine', 'debian', 'scratch']);
+    expect([...built.values()].reduce((sum, count) => sum + count)).toBeGreaterThan(10);
   });
 });
 
