@@ -6,7 +6,7 @@ import {
 } from '../descriptor.ts';
 import type { Digest } from '../digest.ts';
 import { OciError } from '../errors.ts';
-import { layerLimits } from '../layer/layer-limits.ts';
+import { layerLimits, MAX_CHANGED_LAYER } from '../layer/layer-limits.ts';
 import type { ReadEntry, ReadLayerOptions } from '../layer/layer-reader.ts';
 import type { ContainerConfig, HistoryEntry, InheritedStep } from '../layout/image-config.ts';
 import type { ReadImageConfig } from '../layout/image-schema.ts';
@@ -76,7 +76,7 @@ export interface LayerReading {
 
 /**
  * How an image's own layers, above those of its base, are read: each is held to its diffID, and to the limits of what was
- * planned for it, or to those of any layer. Throws
+ * planned for it, or to `MAX_CHANGED_LAYER`. Throws
  * `INVALID_LAYOUT` where there is another number of them, or one of an unknown compression; `compareDocuments` tells
  * that better.
  */
@@ -93,7 +93,7 @@ export function layerReadings(
       throw new OciError('INVALID_LAYOUT', `image: layer ${below + index + 1} is not one that was planned`);
     }
     if (expected.unplanned !== undefined)
-      return { layer, options: { compression, diffId, contents: 'changes' } };
+      return { layer, options: { compression, diffId, contents: 'changes', limits: MAX_CHANGED_LAYER } };
     return { layer, options: { compression, diffId, limits: layerLimits(entries) } };
   });
 }

@@ -1,7 +1,9 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { mutationsOf, withChecksums } from '../../testing/mutations.ts';
 import {
   compareDocuments,
   compareLayer,
@@ -12,13 +14,15 @@ import {
   layerLimits,
   MEDIA_TYPES,
   OciError,
+  parseBaseConfig,
   parseImageConfig,
   parseImageIndex,
   parseImageManifest,
   type ReadEntry,
   readLayer,
 } from '../index.ts';
-import { encodeHeader, paddingAfter } from '../layer/tar-header.ts';
+import type { LayerContents } from '../layer/tar-decoder.ts';
+import { type EntryMetadata, encodeHeader, paddingAfter } from '../layer/tar-header.ts';
 
 const MAX_MILLISECONDS = 5000;
 const TIME = 1_700_000_000;
@@ -102,35 +106,6 @@ const INDEX = JSON.stringify({
     },
   ],
 });
-
-/** Changes of bytes: some are overwritten, taken out, put in, or repeated. */
-function mutationsOf(original: Buffer): fc.Arbitrary<Buffer> {
-  const at = fc.nat(original.length - 1);
-  const change = fc.oneof(
-    fc.record({ at, taken: fc.nat(3), put: fc.uint8Array({ minLength: 1, maxLength: 4 }) }),
-    fc.record({ at, taken: fc.nat(2000), put: fc.constant(new Uint8Array()) }),
-    fc.record({ at, taken: fc.constant(0), put: fc.nat(600).map((size) => original.subarray(0, size)) }),
-  );
-  return fc.array(change, { minLength: 1, maxLength: 3 }).map((changes) =>
-    changes.reduce((bytes, { at, taken, put }) => {
-      const from = Math.min(at, bytes.length);
-      return Buffer.concat([bytes.subarray(0, from), put, bytes.subarray(from + taken)]);
-    }, original),
-  );
-}
-
-/** A tar with its headers' checksums made to fit again: the mutation then reaches what is behind them. */
-function withChecksums(tar: Buffer): Buffer {
-  const fixed = Buffer.from(tar);
-  for (let offset = 0; offset + 512 <= fixed.length; offset += 512) {
-    const block = fixed.subarray(offset, offset + 512);
-    if (block.toString('latin1', 257, 262) !== 'ustar') continue;
-    block.fill(' ', 148, 156);
-    const sum = block.reduce((total, byte) => total + byte, 0);
-    block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'ascii');
-  }
-  return fixed;
-}
 
 async function outcomeOf<T>(act: () => T | Promise<T>): Promise<T | OciError> {
   const started = performance.now();
@@ -238,6 +213,68 @@ const sortedJson = (data: unknown): string =>
       : value,
   );
 
+// What a command may leave: whiteouts, special files, links to links.
+const CHANGES: readonly EntryMetadata[] = [
+  entryOf('etc'),
+  fileOf('etc/.wh.gone', { size: 0, mode: 0, mtime: 0 }),
+  fileOf('etc/.wh..wh..opq', { size: 0, mode: 0, mtime: 0 }),
+  fileOf('etc/list'),
+  entryOf('etc/list2', { type: 'link', target: 'etc/list' }),
+  entryOf('etc/link', { type: 'symlink', mode: 0o777, target: '../app' }),
+  entryOf('etc/link2', { type: 'link', mode: 0o777, target: 'etc/link' }),
+  entryOf('fifo', { type: 'special', special: { flag: '6', major: 0, minor: 0 } }),
+  entryOf('null', { type: 'special', special: { flag: '3', major: 1, minor: 3 } }),
+];
+const withContents = (entries: readonly EntryMetadata[]): Buffer =>
+  Buffer.concat([
+    ...entries.flatMap((entry) => [
+      encodeHeader(entry),
+      ...(entry.size > 0 ? [CONTENT, paddingAfter(CONTENT.length)] : []),
+    ]),
+    Buffer.alloc(1024),
+  ]);
+const readChanged = (bytes: Buffer, contents: LayerContents) =>
+  outcomeOf(() => Array.fromAsync(readLayer([bytes], { compression: 'none', contents })));
+
+describe('a layer that a command made, with some of its bytes changed', () => {
+  const tar = withContents(CHANGES);
+
+  it('is refused or has other entries, unless it is the same tar', async () => {
+    const honest = JSON.stringify(await readChanged(tar, 'changes'));
+    expect(JSON.parse(honest)).toHaveLength(CHANGES.length);
+    expect(await readChanged(tar, 'files')).toBeInstanceOf(OciError);
+    await fc.assert(
+      fc.asyncProperty(mutationsOf(tar).map(withChecksums), async (changed) => {
+        const found = await readChanged(changed, 'changes');
+        if (found instanceof OciError) return;
+        expect(JSON.stringify(found) === honest).toBe(changed.equals(tar));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('ends in entries or in an error of its own where it has extended attributes', async () => {
+    const value = Buffer.from([1, 0, 255, 10, 61]);
+    const attributes = [
+      { name: 'security.capability', value },
+      { name: 'user.größe', value },
+    ];
+    const attributed = withContents([
+      entryOf('a', { type: 'file', attributes } as object),
+      entryOf(LONG, { attributes } as object),
+      entryOf(`${LONG}/${'b'.repeat(60)}`, { attributes } as object),
+    ]);
+    const honest = (await readChanged(attributed, 'changes')) as readonly ReadEntry[];
+    expect(honest.map(({ hasAttributes }) => hasAttributes)).toEqual([true, true, true]);
+    await fc.assert(
+      fc.asyncProperty(mutationsOf(attributed).map(withChecksums), async (changed) => {
+        await readChanged(changed, 'changes');
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
+
 describe('a document with something changed', () => {
   const manifest = parseImageManifest(Buffer.from(MANIFEST), 'manifest');
   const config = parseImageConfig(Buffer.from(CONFIG), 'config');
@@ -279,6 +316,7 @@ describe('a document with something changed', () => {
     ['a configuration', CONFIG, parseImageConfig],
     ['a manifest', MANIFEST, parseImageManifest],
     ['an index', INDEX, parseImageIndex],
+    ['the configuration of a base', CONFIG, parseBaseConfig],
   ] as const)('by its bytes, of %s, ends in a document or in an error of its own', async (_, text, parse) => {
     await fc.assert(
       fc.asyncProperty(mutationsOf(Buffer.from(text)), async (bytes) => {
@@ -301,3 +339,52 @@ describe('a document with something changed', () => {
     expect(found).toBeInstanceOf(OciError);
   });
 });
+
+it('reading what was changed needs less than 256 MiB, whatever it is', () => {
+  const url = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
+  const script = `
+    const { gzipSync, zstdCompressSync } = await import('node:zlib');
+    const { default: fc } = await import('fast-check');
+    const { mutationsOf, withChecksums } = await import(${url('../../testing/mutations.ts')});
+    const oci = await import(${url('../index.ts')});
+    const tar = Buffer.from('${TAR.toString('base64')}', 'base64');
+    const changes = Buffer.from('${withContents(CHANGES).toString('base64')}', 'base64');
+    const texts = ${JSON.stringify([CONFIG, MANIFEST, INDEX])}.map((text) => Buffer.from(text));
+    const layer = (options) => (bytes) => Array.fromAsync(oci.readLayer([bytes], options));
+    const base = (bytes) => Array.fromAsync(oci.readLayerChanges([bytes], {
+      diffId: oci.digestOf(tar), maxBytes: 1e9, maxEntries: 1e6, contents: new Set(['bin/app']), maxContent: 1e6,
+    }));
+    const cases = [
+      [tar, true, layer({ compression: 'none' })],
+      [changes, true, layer({ compression: 'none', contents: 'changes' })],
+      [gzipSync(tar), false, layer({ compression: 'gzip' })],
+      [zstdCompressSync(tar), false, layer({ compression: 'zstd' })],
+      [tar, true, base],
+      [gzipSync(tar), false, base],
+      [zstdCompressSync(tar), false, base],
+      [texts[0], false, async (bytes) => oci.parseImageConfig(bytes, 'x')],
+      [texts[0], false, async (bytes) => oci.parseBaseConfig(bytes, 'x')],
+      [texts[1], false, async (bytes) => oci.parseImageManifest(bytes, 'x')],
+      [texts[2], false, async (bytes) => oci.parseImageIndex(bytes, 'x')],
+    ];
+    let refused = 0;
+    for (const [original, isTar, read] of cases) {
+      const given = isTar ? mutationsOf(original).map(withChecksums) : mutationsOf(original);
+      await fc.assert(fc.asyncProperty(given, async (bytes) => {
+        await read(bytes).catch((error) => {
+          if (!(error instanceof oci.OciError)) throw error;
+          refused += 1;
+        });
+      }), { numRuns: 200 });
+    }
+    console.log(JSON.stringify({ refused, peak: process.resourceUsage().maxRSS }));
+  `;
+  const stdout = execFileSync(process.execPath, ['--input-type=module', '--eval', script], {
+    cwd: import.meta.dirname,
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+  const { refused, peak } = JSON.parse(stdout);
+  expect(refused).toBeGreaterThan(1000);
+  expect(peak).toBeLessThan(256 * 1024);
+}, 90_000);

@@ -20,6 +20,14 @@ export const MAX_LAYER: LayerLimits = {
   milliseconds: 60 * 60 * 1000,
 };
 
+/** What a layer is held to that a command made, of which no plan says how large it is. */
+export const MAX_CHANGED_LAYER: LayerLimits = {
+  bytes: 4 * 1024 ** 3,
+  entries: 200_000,
+  depth: 255,
+  milliseconds: 20 * 60 * 1000,
+};
+
 const BASE_MILLISECONDS = 120_000;
 const SLOWEST_BYTES_PER_MILLISECOND = 256;
 
