@@ -457,12 +457,24 @@ esac
     expect(TARGETS.filter((name) => before[name] !== after[name])).toEqual(IMAGE);
   });
 
-  it.each<[string, string, readonly string[]]>([
+  it.each<[string, string, readonly string[], string?]>([
     ['the base', 'docker.io/library/alpine:3', IMAGE],
     ['an image that files are copied from', 'docker.io/library/certs:1', IMAGE],
     ['what reads the Dockerfile', 'docker.io/docker/dockerfile:1', IMAGE],
+    [
+      'an image that files are copied from onto nothing',
+      'docker.io/library/certs:1',
+      IMAGE,
+      'FROM scratch\nCOPY --from=certs:1 /etc/ssl /etc/ssl\n',
+    ],
+    [
+      'what reads a Dockerfile that starts from nothing',
+      'docker.io/docker/dockerfile:1',
+      IMAGE,
+      '# syntax=docker/dockerfile:1\nFROM scratch\nCOPY app /app\n',
+    ],
     ['an image of another Dockerfile', 'docker.io/library/debian:12', []],
-  ])('follow the line in the lock of %s, which a refresh moves', async (_, line, expected) => {
+  ])('follow the line in the lock of %s, which a refresh moves', async (_, line, expected, dockerfile) => {
     const named: Run = { overrides: { dockerfile: 'Dockerfile.based' } };
     const before = await readFile(at('prebuilt.lock.json'));
     const pin = (digit: string, names: readonly string[]) =>
@@ -472,7 +484,8 @@ esac
       });
     await writeFile(
       at('Dockerfile.based'),
-      '# syntax=docker/dockerfile:1\nFROM alpine:3\nCOPY --from=certs:1 /etc/ssl /etc/ssl\nCOPY app /app\n',
+      dockerfile ??
+        '# syntax=docker/dockerfile:1\nFROM alpine:3\nCOPY --from=certs:1 /etc/ssl /etc/ssl\nCOPY app /app\n',
     );
     await pin(
       'a',

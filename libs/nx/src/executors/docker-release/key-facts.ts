@@ -38,8 +38,10 @@ export async function readKeyFacts(options: KeyOptions, { root }: ProjectContext
 async function readDockerfileFacts(dockerfile: string, root: string): Promise<object> {
   const bytes = await readFile(join(root, dockerfile));
   const sha256 = createHash('sha256').update(bytes).digest('hex');
-  const from = bytes.toString('utf8').match(/^\s*FROM\b.*$/gim) ?? [];
-  if (from.length === 1 && /^\s*FROM\s+scratch\s*$/i.test(from[0] ?? '')) return { dockerfile: sha256 };
+  const text = bytes.toString('utf8');
+  const from = text.match(/^\s*FROM\b.*$/gim) ?? [];
+  const isAlone = from.length === 1 && /^\s*FROM\s+scratch\s*$/i.test(from[0] ?? '');
+  if (isAlone && !/from=|^#\s*syntax/im.test(text)) return { dockerfile: sha256 };
   // Loaded where there is something to look up.
   const [{ readDockerfile }, { pinnedBase, pinnedImages }] = await Promise.all([
     import('../../dockerfile/read-dockerfile.ts'),
