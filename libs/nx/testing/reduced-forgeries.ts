@@ -62,6 +62,9 @@ export function executed(files: readonly ChangedFile[], more: ImageForgery = {})
   };
 }
 
+/** The right to open network ports below 1024. https://man7.org/linux/man-pages/man7/capabilities.7.html */
+const CAPABILITY = ['security.capability', `\u0001\0\0\u0002\0\u0004\0\0${'\0'.repeat(12)}`] as const;
+
 /** What a command may do: every kind of entry, and files of its own and of lower layers taken away. */
 export const HONEST_CHANGES: readonly ChangedFile[] = [
   { path: 'etc/' },
@@ -75,7 +78,7 @@ export const HONEST_CHANGES: readonly ChangedFile[] = [
   { path: 'etc/list3', flag: '1', target: 'etc/list2', mode: '755' },
   { path: 'fifo', flag: '6', mode: '644' },
   { path: 'null', flag: '3', mode: '666' },
-  { path: 'tool', content: 'x', attribute: ['security.capability', '\u0001\u0002'] },
+  { path: 'tool', content: 'x', attribute: CAPABILITY },
 ];
 
 /** How many of them are files or links in the end. */
@@ -156,7 +159,7 @@ export function reducedForgeries(program: Buffer, library: string): readonly Nam
       { ...app, uid: 1000 },
     ]),
     by('its executable with a capability', /\/app: expected no extended attributes/, [
-      { ...app, attribute: ['security.capability', '\u0001'] },
+      { ...app, attribute: CAPABILITY },
     ]),
     by(
       'a link in the place of the folder of a runtime file',

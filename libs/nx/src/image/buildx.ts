@@ -55,7 +55,7 @@ export async function runBuildx(
   throw new PrebuiltError('BUILDER', `docker buildx build: ${cleanText(last || result.shortMessage || '')}`, {
     hint: /no space left/i.test(last)
       ? 'The disk is full: free some space (docker buildx prune) and run it again.'
-      : 'Its output is above. --builder=daemonless needs no engine.',
+      : 'Its output is above. A Dockerfile that executes nothing can be built with --builder=daemonless, which needs no engine.',
     cause: result,
   });
 }

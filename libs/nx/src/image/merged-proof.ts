@@ -62,7 +62,8 @@ export function compareMerged(
   return { differences, proof: { because, unprovenFiles, starts } };
 }
 
-function baseEntry({ target = '', type, hasAttributes, ...entry }: ReadEntry): BaseEntry {
+/** An entry of a layer as a tree takes it. */
+export function baseEntry({ target = '', type, hasAttributes, ...entry }: ReadEntry): BaseEntry {
   return { ...entry, type, target, attributes: hasAttributes === true };
 }
 
