@@ -190,6 +190,15 @@ describe('createNodes', () => {
     expect(project?.targets['docker-publish']?.options).toMatchObject({ image: 'ghcr.io/acme/srv' });
   });
 
+  it('asks for a full proof where an image is made and where it is published', async () => {
+    const { 'apps/server': project } = await infer({
+      ...PROGRAM,
+      'apps/server/prebuilt.json': { image: { requireFullProof: true } },
+    });
+    for (const name of ['docker-release', 'docker-publish'])
+      expect(project?.targets[name]?.options).toMatchObject({ requireFullProof: true });
+  });
+
   it('gives listed files to the build, and their content to its key', async () => {
     const { 'apps/server': project } = await infer({
       ...PROGRAM,

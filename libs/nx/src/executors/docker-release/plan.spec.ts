@@ -149,6 +149,75 @@ COPY --parents --chmod=u=rwx,go=rx mount-monitor-linux-$TARGETARCH /
     ]);
   });
 
+  const EXECUTES = `# syntax=docker/dockerfile:1
+FROM tools:1 AS tools
+FROM scratch
+ARG TARGETARCH
+COPY runtime-linux-$TARGETARCH/ /
+COPY --parents --chmod=755 mount-monitor-linux-$TARGETARCH /
+COPY --from=tools /x /x
+COPY --from=certs:2 /y /y
+`;
+  const pinned = {
+    images: ['tools:1', 'certs:2'].map((name) => ({ name, reference: `docker.io/library/${name}@sha256:0` })),
+    frontend: { name: 'docker/dockerfile:1', reference: 'docker.io/docker/dockerfile:1@sha256:1' },
+  };
+  const executes = { sources: { ...facts.sources, dockerfile: Buffer.from(EXECUTES) }, pinned };
+
+  it('hands buildx every image that the Dockerfile names by its digest', () => {
+    const args = plan({}, executes).platforms[0]?.command?.args;
+    expect(args?.filter((arg) => /--build-(context|arg=BUILDKIT)/.test(arg))).toEqual([
+      '--build-context=tools:1=docker-image://docker.io/library/tools:1@sha256:0',
+      '--build-context=certs:2=docker-image://docker.io/library/certs:2@sha256:0',
+      '--build-arg=BUILDKIT_SYNTAX=docker.io/docker/dockerfile:1@sha256:1',
+    ]);
+  });
+
+  it('says on a dry run what the proof is reduced by, each once', () => {
+    const lines = formatPlan(plan({}, executes)).split('\n');
+    expect(lines.filter((line) => line.startsWith('proof: '))).toEqual([
+      'proof: reduced, because of Dockerfile.release:1: # syntax=docker/dockerfile:1',
+      'proof: reduced, because of Dockerfile.release:7: COPY --from=tools',
+      'proof: reduced, because of Dockerfile.release:8: COPY --from=certs:2',
+    ]);
+    expect(formatPlan(plan())).not.toContain('proof: ');
+  });
+
+  it.each<[string, Partial<DockerReleaseOptions>, Partial<ReleaseFacts>, string, RegExp]>([
+    [
+      'without an engine',
+      {},
+      { builder: unusable },
+      'DOCKERFILE_REFUSED',
+      /:1: # syntax=\S+: needs buildx, which can't be used here: no engine answers/,
+    ],
+    [
+      'where none is to be used',
+      { builder: 'daemonless' },
+      {},
+      'DOCKERFILE_REFUSED',
+      /needs buildx, and --builder=daemonless executes nothing/,
+    ],
+    [
+      'where all of it has to be proven',
+      { requireFullProof: true },
+      {},
+      'PROOF_REDUCED',
+      /:1: # syntax=docker\/dockerfile:1 \(and 2 more\): expected a Dockerfile/,
+    ],
+    [
+      'by a BuildKit that is too old, where nothing else reads the file',
+      {},
+      { pinned: { images: pinned.images } },
+      'BUILDER',
+      /COPY --parents needs BuildKit 0\.26/,
+    ],
+  ])('refuses what must execute %s', (_, options, change, code, message) => {
+    expect(() => plan(options, { ...executes, ...change })).toThrow(
+      expect.objectContaining({ code, message: expect.stringMatching(message) }),
+    );
+  });
+
   it('names the context by its content, down to the last part of the path', () => {
     const last = (change: Partial<ReleaseFacts>) => plan({}, change).platforms[0]?.command?.args.at(-1);
     const { manifest } = facts.manifest;

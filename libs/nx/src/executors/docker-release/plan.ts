@@ -227,7 +227,10 @@ function chooseBuilder(
     const reason = `${lacking.what} needs BuildKit ${lacking.since}, and that of builder ${facts.name} is ${found}`;
     if (builder === 'auto' && executed === undefined) return { builder: 'daemonless', reason };
     throw new PrebuiltError('BUILDER', `--builder=buildx: ${reason}`, {
-      hint: 'Use a newer builder, or --builder=daemonless, which knows it.',
+      hint:
+        executed === undefined
+          ? 'Use a newer builder, or --builder=daemonless, which knows it.'
+          : `Use a newer builder: ${executed.what} can't be built without one.`,
     });
   }
   const version = facts.buildx === undefined ? '' : ` ${facts.buildx}`;

@@ -41,4 +41,19 @@ describe('formatRelease', () => {
       `index ${digest}`,
     ]);
   });
+
+  it('says what a reduced proof does not speak of', () => {
+    const digest = digestOf('x');
+    const image = { platform: amd64, digest, imageId: digest, size: 1, timeMs: 1 };
+    const reducedProof = {
+      because: ['D:2: RUN', 'D:3: COPY --from=x'],
+      unprovenFiles: 118,
+      starts: { path: '/sbin/tini', proven: false },
+    };
+    const release: DockerRelease = { builder: 'buildx', digest, images: [{ ...image, reducedProof }] };
+    const last = formatRelease(release).split('\n').at(-1);
+    expect(last).toContain('linux/amd64: reduced proof, because of D:2: RUN, D:3: COPY --from=x');
+    expect(last).toContain('118 other files and links were not compared with anything');
+    expect(last).toContain('it starts /sbin/tini, which is not a verified file');
+  });
 });

@@ -102,6 +102,29 @@ describe('nx g lock', () => {
     expect(Object.keys(written().images ?? {})).toEqual(kept ? ['docker.io/library/alpine:latest'] : []);
   });
 
+  it('writes the digest of every other image that a Dockerfile needs', async () => {
+    tree.write('apps/a/prebuilt.json', '{"toolchain":{"name":"command"}}');
+    tree.write(
+      'apps/a/Dockerfile.release',
+      [
+        '# syntax=docker/dockerfile:1',
+        'FROM unused AS unused',
+        'FROM alpine AS tools',
+        'RUN --mount=from=mounted,target=/x true',
+        'FROM scratch',
+        'COPY --from=tools /a /a',
+        'COPY --from=copied /b /b',
+      ].join('\n'),
+    );
+    await run({ hosts: [] });
+    expect(Object.keys(written().images ?? {}).sort()).toEqual([
+      'docker.io/docker/dockerfile:1',
+      'docker.io/library/alpine:latest',
+      'docker.io/library/copied:latest',
+      'docker.io/library/mounted:latest',
+    ]);
+  });
+
   it('writes what the programs of the workspace need', async () => {
     tree.write('apps/a/prebuilt.json', '{"toolchain":"bun","platforms":["linux/amd64"]}');
     tree.write('apps/b/src/main.ts', '');
