@@ -23,6 +23,7 @@ import {
 } from '../index.ts';
 import type { LayerContents } from '../layer/tar-decoder.ts';
 import { type EntryMetadata, encodeHeader, paddingAfter } from '../layer/tar-header.ts';
+import { type DocumentSource, readImage } from '../registry/image-reading.ts';
 
 const MAX_MILLISECONDS = 5000;
 const TIME = 1_700_000_000;
@@ -338,6 +339,31 @@ describe('a document with something changed', () => {
     const found = await outcomeOf(() => parseImageManifest(Buffer.from(text), 'manifest'));
     expect(found).toBeInstanceOf(OciError);
   });
+});
+
+it('an image of a registry with a changed index or manifest is read, or refused in time', async () => {
+  const documents = [INDEX, MANIFEST].map((text) => Buffer.from(text));
+  const mediaTypes = [MEDIA_TYPES.index, MEDIA_TYPES.manifest];
+  const source = (given: readonly Buffer[]): DocumentSource => ({
+    getManifest: async (reference) => {
+      const at = reference === 'tag' ? 0 : 1;
+      const bytes = given[at] ?? Buffer.alloc(0);
+      return { bytes, digest: digestOf(bytes), mediaType: mediaTypes[at] ?? '', etag: undefined };
+    },
+    readBlob: async () => Buffer.from(CONFIG),
+  });
+  const honest = await readImage(source(documents), 'tag', PLATFORM);
+  expect(honest.layers).toHaveLength(1);
+  const given = fc.oneof(
+    fc.tuple(mutationsOf(documents[0] as Buffer), fc.constant(documents[1] as Buffer)),
+    fc.tuple(fc.constant(documents[0] as Buffer), mutationsOf(documents[1] as Buffer)),
+  );
+  await fc.assert(
+    fc.asyncProperty(given, async (changed) => {
+      await outcomeOf(() => readImage(source(changed), 'tag', PLATFORM));
+    }),
+    { numRuns: 1500 },
+  );
 });
 
 it('reading what was changed needs less than 256 MiB, whatever it is', () => {

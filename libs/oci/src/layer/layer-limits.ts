@@ -23,7 +23,7 @@ export const MAX_LAYER: LayerLimits = {
 /** What a layer is held to that a command made, of which no plan says how large it is. */
 export const MAX_CHANGED_LAYER: LayerLimits = {
   bytes: 4 * 1024 ** 3,
-  entries: 200_000,
+  entries: 150_000,
   depth: 255,
   milliseconds: 20 * 60 * 1000,
 };
