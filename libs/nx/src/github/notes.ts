@@ -126,7 +126,20 @@ function image({ image: has, record }: NotesFacts): readonly string[] {
       ]),
     ),
     '',
+    ...reducedProofs(record),
   ];
+}
+
+// Every repository has the same images.
+function reducedProofs({ images: [image] }: PublishRecord): readonly string[] {
+  const lines = (image?.platforms ?? []).flatMap(({ platform, reducedProof }) => {
+    if (reducedProof === undefined) return [];
+    const because = reducedProof.because.map(escapeMarkdown).join(', ');
+    return [
+      `- ${platform}: something was executed to build it (${because}). The program's own files are in it byte for byte; ${reducedProof.unprovenFiles} other files were not compared with anything.`,
+    ];
+  });
+  return lines.length === 0 ? [] : [...lines, ''];
 }
 
 function files({ assets }: NotesFacts): readonly string[] {

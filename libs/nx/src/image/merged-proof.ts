@@ -1,5 +1,6 @@
 import {
   type ContainerConfig,
+  cleanText,
   type Difference,
   type ExpectedImage,
   platformName,
@@ -114,7 +115,7 @@ function startOf(
     .flatMap((candidate) => resolved(candidate, tree) ?? [])
     .find((candidate) => tree.lookUp(candidate)?.kind === 'file');
   if (path !== undefined && ((tree.lookUp(path)?.mode ?? 0) & 0o111) !== 0)
-    return { path, proven: proven.has(path.slice(1)) };
+    return { path: cleanText(path), proven: proven.has(path.slice(1)) };
   throw new PrebuiltError(
     'IMAGE_INCOMPLETE',
     `image of ${platformName(platform)}: starts ${JSON.stringify(program)}: expected a file that may be executed, found none`,

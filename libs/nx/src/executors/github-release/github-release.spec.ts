@@ -144,7 +144,10 @@ function recordOf(
 }
 
 describe('the notes', () => {
-  const notes = (signature: PublishRecord['images'][number]['signature']) =>
+  const notes = (
+    signature: PublishRecord['images'][number]['signature'],
+    record = recordOf(sampleManifest, sha256('manifest'), signature),
+  ) =>
     formatNotes({
       tag: 'v1.2.3',
       repository: REPOSITORY,
@@ -154,7 +157,7 @@ describe('the notes', () => {
       attested: true,
       assets: [],
       image: true,
-      record: recordOf(sampleManifest, sha256('manifest'), signature),
+      record,
       workflow: '.github/workflows/release-tool.yml',
     });
 
@@ -166,6 +169,26 @@ describe('the notes', () => {
         '  --certificate-identity https://github.com/owner/project/.github/workflows/release-tool.yml@refs/tags/v1.2.3',
       ].join('\n'),
     );
+  });
+
+  it('say what was not compared of an image for which something was executed, and nothing of another', () => {
+    const record = recordOf(sampleManifest, sha256('manifest'));
+    const reducedProof = {
+      because: ['Dockerfile.release:2: RUN'],
+      unprovenFiles: 118,
+      starts: { path: '/app', proven: true },
+    };
+    const images = record.images.map((each) => ({
+      ...each,
+      platforms: each.platforms.map((platform, at) => (at === 0 ? { ...platform, reducedProof } : platform)),
+    }));
+    const found = notes(null, { ...record, images })
+      .split('\n')
+      .filter((line) => line.includes('executed'));
+    expect(found).toEqual([
+      "- linux/amd64: something was executed to build it (Dockerfile.release:2: RUN). The program's own files are in it byte for byte; 118 other files were not compared with anything.",
+    ]);
+    expect(notes(null)).not.toContain('executed');
   });
 
   it('do not speak of the signature of an image that has none', () => {
