@@ -1,5 +1,6 @@
 import type { ElfErrorCode } from '@prebuilt/elf';
 import type { OciErrorCode } from '@prebuilt/oci';
+import type { DockerfileErrorCode } from '../src/dockerfile/errors.ts';
 import type { PrebuiltErrorCode } from '../src/errors.ts';
 import type { SystemErrorCode } from '../src/executors/failures.ts';
 import type { FindingCode } from '../src/executors/verify/inspect-files.ts';
@@ -12,7 +13,7 @@ export interface Meaning {
 
 /** Every code that a target or generator can end with. */
 export const ERRORS: Readonly<
-  Record<PrebuiltErrorCode | OciErrorCode | ElfErrorCode | SystemErrorCode, Meaning>
+  Record<PrebuiltErrorCode | DockerfileErrorCode | OciErrorCode | ElfErrorCode | SystemErrorCode, Meaning>
 > = {
   ARTIFACT_CHANGED: {
     means:
@@ -39,6 +40,22 @@ export const ERRORS: Readonly<
   CONFIGURATION: {
     means: 'A `prebuilt.json` or the options of the plugin in `nx.json` cannot be used.',
     action: 'The message lists every problem with its path. An editor that reads `$schema` shows them too.',
+  },
+  DOCKERFILE_COPY: {
+    means:
+      'A `COPY` or `ADD` names something that is not in the build context, or cannot be carried out: a file is where a folder is to be, or an owner has no line in the list of users.',
+    action:
+      'The message names the line. Name further files of the workspace in `image.files`; [Dockerfile.release](dockerfile.md) says what the context holds.',
+  },
+  DOCKERFILE_REFUSED: {
+    means:
+      'The Dockerfile says something that builders read differently, or that needs a builder which is not there.',
+    action:
+      'The message names the line and what to write instead. [Dockerfile.release](dockerfile.md) has the whole list. What must execute needs buildx.',
+  },
+  DOCKERFILE_SYNTAX: {
+    means: 'The Dockerfile cannot be read.',
+    action: 'The message names the line, what was expected there, and what was found.',
   },
   ENGINE: {
     means: 'No container engine answers. Only `docker-build` and `docker-load` need one.',
