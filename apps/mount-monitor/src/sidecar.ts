@@ -72,7 +72,7 @@ class Sidecar {
   readonly #log: AdjustableLogger;
   readonly #monitor: Monitor;
   readonly #watchdog: WatchdogLink;
-  readonly #predecessors: Predecessors;
+  readonly #predecessors = new Predecessors();
   #config: MonitorConfig;
   #server: HttpServer | undefined;
   #draining = false;
@@ -80,7 +80,6 @@ class Sidecar {
   constructor(config: MonitorConfig, log: AdjustableLogger) {
     this.#config = config;
     this.#log = log;
-    this.#predecessors = new Predecessors(log);
     this.#watchdog = new WatchdogLink({
       env: process.env,
       log,
@@ -90,7 +89,7 @@ class Sidecar {
       },
     });
     this.#monitor = new Monitor(config, {
-      prober: new Prober({ command: probeCommand() }),
+      prober: new Prober({ command: probeCommand(), predecessors: this.#predecessors }),
       log,
       onUnhealthyChange: (unhealthy) => this.#watchdog.update(unhealthy),
     });
@@ -102,7 +101,7 @@ class Sidecar {
     process.on('SIGINT', (signal) => this.#onStopSignal(signal));
     this.#monitor.start();
     void this.#watchdog.apply(this.#config.watchdog);
-    this.#predecessors.start();
+    this.#predecessors.report(this.#log);
   }
 
   async serve(server: HttpServer): Promise<void> {
@@ -132,7 +131,7 @@ class Sidecar {
       draining: () => this.#draining,
       config: () => this.#config,
       revision: () =>
-        `${this.#monitor.revision} ${this.#monitor.hungProbes} ${this.#watchdog.revision} ${reloader.revision} ${this.#draining}`,
+        `${this.#monitor.revision} ${this.#monitor.hungProbes} ${this.#predecessors.count} ${this.#watchdog.revision} ${reloader.revision} ${this.#draining}`,
       mounts: () => this.#monitor.snapshot(),
       isHung: (mount) => this.#monitor.isHung(mount.config),
       hungProbes: () => this.#monitor.hungProbes,
