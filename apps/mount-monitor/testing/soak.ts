@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -61,6 +60,11 @@ class Abusers {
     this.#until = until;
   }
 
+  /** How often every client has been at it. */
+  get round(): number {
+    return Math.floor(this.count / Object.keys(abuses).length);
+  }
+
   async run(): Promise<void> {
     const program = fileURLToPath(new URL('./abuse.ts', import.meta.url));
     for (let next = 0; performance.now() + abuseMs < this.#until; next += 1) {
@@ -83,7 +87,8 @@ class Abusers {
 }
 
 interface Sample {
-  readonly at: number;
+  /** How often every client had been at it. */
+  readonly round: number;
   readonly anonymous: number;
   readonly processes: number;
   readonly descriptors: number;
@@ -91,11 +96,10 @@ interface Sample {
 
 async function soak(durationMs: number, rate: number, seed: number): Promise<readonly string[]> {
   const random = seeded(seed);
-  const folder = mkdtempSync(join(tmpdir(), 'mount-monitor-soak-'));
   const given = process.env.MOUNT_MONITOR_EXECUTABLE;
-  const executable = given ?? join(folder, 'mount-monitor');
-  if (given === undefined) compile(executable);
   using scratch = new Scratch();
+  const executable = given ?? join(scratch.path, 'mount-monitor');
+  if (given === undefined) compile(executable);
   await using machine = await Machine.watch(executable);
   const fault = canMountFuse ? await FaultMount.mount(scratch, 'f') : undefined;
   const rclone = hasRclone ? await RcloneMount.mount(scratch, 'r') : undefined;
@@ -203,7 +207,7 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
         problems.push(`a probe was answered after ${Math.round(milliseconds)} ms`);
     }
     samples.push({
-      at: performance.now(),
+      round: abusers.round,
       anonymous: memoryOf(pid).anonymous,
       processes: childrenOf(pid).length,
       descriptors: descriptorsOf(pid),
@@ -227,7 +231,6 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
   await fault?.[Symbol.asyncDispose]();
   await rclone?.[Symbol.asyncDispose]();
   await kube.close();
-  rmSync(folder, { recursive: true, force: true });
 
   const statusCodes = result.statusCodeStats ?? {};
   const codes = Object.entries(statusCodes).map(([status, { count }]) => `${count} × ${status}`);
@@ -254,7 +257,7 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
     .filter(({ level, msg }) => level === 'error' && msg !== 'watchdog: mounts are unhealthy');
   if (errors.length > 0)
     problems.push(`${errors.length} errors in the log, the first: ${JSON.stringify(errors[0])}`);
-  return [...problems, ...growth(samples, durationMs)];
+  return [...problems, ...growth(samples)];
 }
 
 /** By how much the machine itself was late while something took longer than it may, in ms. */
@@ -286,23 +289,33 @@ function lastCheck(metrics: string): { readonly checks: number; readonly at: num
   return { checks: value('checks_total'), at: value('last_check_timestamp_seconds') * 1000 };
 }
 
-/** Compares the second quarter of the run with the last. */
-function growth(samples: readonly Sample[], durationMs: number): readonly string[] {
+/**
+ * Compares the second round of all clients with the last that is complete: each of them makes the monitor hold another
+ * amount of memory, and in the first round the heap still finds its size. A run that is too short for three rounds is
+ * compared by its quarters, in which different clients are at it.
+ */
+function growth(samples: readonly Sample[]): readonly string[] {
+  const rounds = (samples.at(-1)?.round ?? 0) - 1;
+  const isShort = rounds < 2;
   const quarter = Math.floor(samples.length / 4);
-  const [early, late] = [samples.slice(quarter, 2 * quarter), samples.slice(-quarter)];
+  const ofRound = (wanted: number): readonly Sample[] => samples.filter(({ round }) => round === wanted);
+  const [early, late] = isShort
+    ? [samples.slice(quarter, 2 * quarter), samples.slice(-quarter)]
+    : [ofRound(1), ofRound(rounds)];
+  const memoryOfPart = (part: readonly Sample[]): number => median(part.map(({ anonymous }) => anonymous));
   const problems: string[] = [];
-  const memory = [early, late].map((part) => median(part.map(({ anonymous }) => anonymous)));
-  const [before = 0, after = 0] = memory;
-  console.log(`anonymous memory: median ${before} KiB in the second quarter, ${after} KiB in the last`);
-  // A short run meets other clients at its end than at its beginning, and holds up to 8 MiB for those that do not read;
-  // in its first minutes the heap still finds its size. A leak goes on growing.
-  const short = durationMs < 300_000;
-  const limit = short ? before * 1.3 + 8 * 1024 : before * 1.1;
+  const [before, after] = [memoryOfPart(early), memoryOfPart(late)];
+  const parts = isShort ? [early, late] : Array.from({ length: rounds + 1 }, (_, round) => ofRound(round));
+  console.log(
+    `anonymous memory, medians of the ${isShort ? 'second and the last quarter' : 'rounds'}: ${parts.map(memoryOfPart).join(', ')} KiB`,
+  );
+  // Up to 8 MiB may be held for clients that do not read.
+  const limit = isShort ? before * 1.3 + 8 * 1024 : before * 1.1;
   if (after > limit) problems.push(`memory grew from ${before} to ${after} KiB`);
   const mounts = 2 + plainMounts + faultyMounts;
   for (const key of ['processes', 'descriptors'] as const) {
     const [most, mostLate] = [early, late].map((part) => Math.max(...part.map((sample) => sample[key])));
-    console.log(`${key}: at most ${most} in the second quarter, ${mostLate} in the last`);
+    console.log(`${key}: at most ${most} early, ${mostLate} late`);
     // How many probes run or hang at a moment is chance, but never more than one per mount.
     const bound = key === 'processes' ? mounts : (most ?? 0) + 3 * mounts;
     if ((mostLate ?? 0) > bound) problems.push(`${mostLate} ${key}, at most ${bound} expected`);

@@ -1,6 +1,6 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { Connections, connectionsFor } from './connections.ts';
+import { Connections, type ConnectionsOptions, connectionsFor } from './connections.ts';
 import { text } from './reply.ts';
 
 const closing: (() => void)[] = [];
@@ -8,8 +8,9 @@ afterEach(() => {
   for (const close of closing.splice(0)) close();
 });
 
-async function serve(maxConnections: number, body = 'hello\n') {
-  const connections = new Connections({ maxConnections, answer: () => text(200, body) });
+async function serve(maxConnections: number, body = 'hello\n', unsent?: ConnectionsOptions['unsent']) {
+  const answer = () => text(200, body);
+  const connections = new Connections({ maxConnections, answer, ...(unsent && { unsent }) });
   const server: Server = createServer({ allowHalfOpen: true }, (socket) => connections.admit(socket));
   await new Promise<void>((resolve) => server.listen(0, resolve));
   closing.push(() => server.close());
@@ -107,6 +108,31 @@ describe('connections', () => {
     }
     for (const { received } of clients) expect(received).toContain('connection: close');
     expect(connections.counts().cut.get('memory')).toBe(0);
+  });
+
+  it('are cut for memory where the kernel says that nobody reads, and kept where somebody does', async () => {
+    const answerBytes = 100_000;
+    const paused = new Set<number | undefined>();
+    const { connections, open } = await serve(256, 'x'.repeat(answerBytes), ({ remotePort }) =>
+      paused.has(remotePort) ? Number.POSITIVE_INFINITY : 0,
+    );
+    const reader = await open('127.0.0.2');
+    const ask = async (time: number): Promise<void> => {
+      reader.write(request);
+      await until(() => reader.destroyed || reader.received.length > time * answerBytes);
+    };
+    for (let time = 1; time <= 3; time += 1) await ask(time);
+    // More than may be unread, by clients that were all heard of later than the one that reads.
+    const crowd = await Promise.all(Array.from({ length: 100 }, () => open()));
+    for (const client of crowd) {
+      client.pause();
+      paused.add(client.localPort);
+      client.write(request);
+    }
+    await until(() => (connections.counts().cut.get('memory') ?? 0) > 0);
+    await ask(4);
+    expect(reader.destroyed).toBe(false);
+    expect(reader.received).not.toContain('connection: close');
   });
 
   it('end with the answer that says so, once enough was sent over one of them', async () => {

@@ -25,7 +25,8 @@ export class HttpServer {
   readonly #log: Logger;
   readonly #connections: Connections;
   readonly #answers = new Map<number, number>();
-  readonly #kernel = loadKernel();
+  readonly #loading = loadKernel();
+  #kernel: Kernel | undefined;
   #listener: Listener | undefined;
 
   constructor(router: Router, log: Logger) {
@@ -38,6 +39,7 @@ export class HttpServer {
         requestLog.note(method, target, reply);
         return reply;
       },
+      unsent: (socket) => this.#kernel?.unsent(socket),
     });
   }
 
@@ -50,7 +52,8 @@ export class HttpServer {
    * is taken before the old one is given up. Throws {@link ListenError} and stays where it was.
    */
   async listen(host: string | undefined, port: number): Promise<void> {
-    const listener = await this.#open(host, port, await this.#kernel);
+    this.#kernel = await this.#loading;
+    const listener = await this.#open(host, port, this.#kernel);
     const previous = this.#listener;
     this.#listener = listener;
     if (previous === undefined) return;
