@@ -5,7 +5,7 @@ import { type ConfigSource, loadConfig } from './config/load.ts';
 import type { HttpServer } from './http/index.ts';
 import type { View } from './http/view.ts';
 import { type AdjustableLogger, createLogger } from './log.ts';
-import { Monitor } from './monitor/monitor.ts';
+import { Monitor, requestOf } from './monitor/monitor.ts';
 import { Predecessors } from './monitor/predecessors.ts';
 import { Prober } from './monitor/prober.ts';
 import { after } from './monitor/timers.ts';
@@ -101,7 +101,7 @@ class Sidecar {
     process.on('SIGINT', (signal) => this.#onStopSignal(signal));
     this.#monitor.start();
     void this.#watchdog.apply(this.#config.watchdog);
-    this.#predecessors.report(this.#log);
+    this.#predecessors.report(this.#log, this.#config.mounts.map(requestOf));
   }
 
   async serve(server: HttpServer): Promise<void> {
@@ -121,6 +121,7 @@ class Sidecar {
     this.#log.adjust(next.logLevel, next.logFormat);
     this.#config = next;
     this.#monitor.apply(next);
+    this.#predecessors.report(this.#log, next.mounts.map(requestOf));
     await this.#watchdog.apply(next.watchdog);
   }
 

@@ -47,7 +47,8 @@ it.each<[string, 'counts' | 'does not count', Fields]>([
   ['no probe', 'does not count', { title: 'rclone', state: 'D', pending: killed }],
 ])('a process that is %s %s as left behind', (_, verdict, fields) => {
   writeProcess(300, fields);
-  const found = [{ pid: 300, title: 'mm-probe0abc) D', startedAt: '4711' }];
+  const isOrphan = fields.parent === undefined;
+  const found = [{ pid: 300, title: 'mm-probe0abc) D', startedAt: '4711', isOrphan }];
   expect(findStrays(folder, self)).toEqual(verdict === 'counts' ? found : []);
 });
 

@@ -19,6 +19,8 @@ export interface StrayProbe {
   readonly title: string;
   /** In clock ticks since the machine started: tells it from a later process of the same id. */
   readonly startedAt: string;
+  /** Whether the monitor that started it has ended; one that has not tells of its probes itself. */
+  readonly isOrphan: boolean;
 }
 
 /** SIGKILL in a mask of signals (https://man7.org/linux/man-pages/man5/proc_pid_status.5.html). */
@@ -44,7 +46,7 @@ function strayOf(folder: string, pid: string, self: number): readonly StrayProbe
     return [];
   const isOrphan = textOf(`${folder}/${found.parent}/comm`) !== textOf(`${folder}/${self}/comm`);
   const { title, startedAt } = found;
-  return isOrphan || isHeld(folder, pid) ? [{ pid: Number(pid), title, startedAt }] : [];
+  return isOrphan || isHeld(folder, pid) ? [{ pid: Number(pid), title, startedAt, isOrphan }] : [];
 }
 
 interface Process {
@@ -103,18 +105,19 @@ function sharesMount({ pid }: StrayProbe, path: string): boolean {
 export class Predecessors {
   readonly #decidedAt = performance.now() + MIN_ENDING_MS;
   #strays = findStrays();
+  #titles: ReadonlySet<string> = new Set();
+  #count = 0;
   #log: Logger | undefined;
-  #said = 0;
   #cancelTimer: CancelTimer = () => undefined;
 
-  /** How many there are, as far as is known. */
+  /** How many there are at the mounts of this monitor whose own monitors have ended, as far as is known. */
   get count(): number {
-    return this.#isDecided() ? this.#strays.length : 0;
+    return this.#count;
   }
 
   /** Whether one hangs on the mount of this request, as far as is known. */
   holds(request: ProbeRequest): boolean {
-    return this.#isDecided() && this.#isSuspect(request);
+    return performance.now() >= this.#decidedAt && this.#isSuspect(request);
   }
 
   /** Looks whether one hangs on the mount of this request; settles at once where none may, else within 200 ms. */
@@ -126,23 +129,21 @@ export class Predecessors {
     return this.#isSuspect(request);
   }
 
-  /** Says how many there are, and again when that changes. */
-  report(log: Logger): void {
+  /** Says how many there are at these mounts, and again when that changes; called again it speaks of others. */
+  report(log: Logger, requests: readonly ProbeRequest[]): void {
     this.#log = log;
+    this.#titles = new Set(requests.map(titleOf));
     const look = (): void => {
       this.#lookAgain();
       if (this.#strays.length > 0) this.#cancelTimer = after(lookAgainMs, look);
     };
-    this.#cancelTimer = after(MIN_ENDING_MS, look);
+    this.#cancelTimer();
+    this.#cancelTimer = after(Math.ceil(this.#decidedAt - performance.now()), look);
   }
 
   close(): void {
     this.#log = undefined;
     this.#cancelTimer();
-  }
-
-  #isDecided(): boolean {
-    return performance.now() >= this.#decidedAt;
   }
 
   #isSuspect(request: ProbeRequest): boolean {
@@ -153,11 +154,12 @@ export class Predecessors {
 
   #lookAgain(): void {
     this.#strays = this.#strays.filter(isThere);
-    const { length: count } = this.#strays;
-    if (this.#log === undefined || count === this.#said) return;
-    this.#said = count;
-    const fields = { count, pids: this.#strays.slice(0, 20).map(({ pid }) => pid) };
-    if (count > 0) this.#log.warn('probes of an earlier run still hang in the kernel', fields);
-    else this.#log.info('no probe of an earlier run hangs in the kernel any more');
+    const found = this.#strays.filter(({ isOrphan, title }) => isOrphan && this.#titles.has(title));
+    const { length: count } = found;
+    if (count === this.#count) return;
+    this.#count = count;
+    const fields = { count, pids: found.slice(0, 20).map(({ pid }) => pid) };
+    if (count > 0) this.#log?.warn('probes of an earlier run still hang in the kernel', fields);
+    else this.#log?.info('no probe of an earlier run hangs in the kernel any more');
   }
 }
