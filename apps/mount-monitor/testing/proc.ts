@@ -31,3 +31,11 @@ export function processorTimeOf(pid: number): number {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
+
+/**
+ * How long a process's main thread was ready to run and had no processor so far, in ms
+ * (https://docs.kernel.org/scheduler/sched-stats.html).
+ */
+export function waitedTimeOf(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[1]) / 1e6;
+}
