@@ -45,14 +45,15 @@ describe('faults of a mount', () => {
     ];
     await using monitor = await start(scratch, { mounts });
     for (const index of [0, 1, 2]) await monitor.untilStatus('healthy', index);
-    for (const [fault, reason] of [
-      ['error EIO', 'io'],
-      ['error ESTALE', 'stale'],
-      ['error EACCES', 'permission'],
+    for (const [fault, reason, text] of [
+      ['error EIO', 'io', 'EIO: '],
+      ['error ESTALE', 'stale', 'ESTALE: stale file handle'],
+      ['error EACCES', 'permission', 'EACCES: permission denied'],
     ] as const) {
       await mount.fault(fault);
       await untilReason(monitor, reason, 0);
       await untilReason(monitor, reason, 1);
+      expect((await monitor.mount(0)).last_error).toContain(text);
       expect((await monitor.mount(2)).status).toBe('healthy');
     }
     await mount.fault('none');
