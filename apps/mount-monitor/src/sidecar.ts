@@ -11,13 +11,13 @@ import { Prober } from './monitor/prober.ts';
 import { after } from './monitor/timers.ts';
 import { probeCommand } from './probe-command.ts';
 import { Reloader } from './reload.ts';
-import { compileLater, logWarnings } from './runtime.ts';
+import { compileAsUsual, compileLater, logWarnings } from './runtime.ts';
 import { version } from './version.ts';
 import { WatchdogLink } from './watchdog-link.ts';
 
 /**
- * How many times later than usual code is compiled to machine code. The monitor waits more than it works, and what is
- * compiled and its compiler take 5 MB; only an endpoint asked ten thousands of times is worth it.
+ * How many times later than usual code is compiled to machine code, until the endpoints are asked often. The monitor waits
+ * more than it works, and what is compiled and its compiler take 5 MB.
  */
 const compileThresholdFactor = 500;
 
@@ -54,7 +54,7 @@ export async function startSidecar(source: ConfigSource): Promise<number | undef
     log,
     apply: (next) => sidecar.apply(next),
   });
-  const server = new HttpServer(createRouter(sidecar.view(reloader)), log);
+  const server = new HttpServer(createRouter(sidecar.view(reloader)), log, compileAsUsual);
   try {
     await sidecar.serve(server);
   } catch (error) {

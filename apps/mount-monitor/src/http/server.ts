@@ -11,6 +11,8 @@ import type { HttpCounts } from './view.ts';
 const BACKLOG = 4096;
 /** How many are taken in before everything else has its turn. */
 const MAX_TAKEN_IN_TURN = 128;
+/** From how many answers in a second on the server is worth what its compiler takes of memory. */
+export const BUSY_ANSWERS = 50;
 
 interface Listener {
   /** Refuses new connections; leaves the others. */
@@ -25,11 +27,14 @@ export class HttpServer {
   readonly #log: Logger;
   readonly #connections: Connections;
   readonly #answers = new Map<number, number>();
+  #second = 0;
+  #answersOfSecond = 0;
   readonly #loading = loadKernel();
   #kernel: Kernel | undefined;
   #listener: Listener | undefined;
 
-  constructor(router: Router, log: Logger) {
+  /** `onBusy` is called in each second that has many requests. */
+  constructor(router: Router, log: Logger, onBusy: () => void) {
     this.#log = log;
     const requestLog = new RequestLog(log);
     this.#connections = new Connections({
@@ -37,6 +42,7 @@ export class HttpServer {
         const reply = router(method, target);
         this.#answers.set(reply.status, (this.#answers.get(reply.status) ?? 0) + 1);
         requestLog.note(method, target, reply);
+        if (this.#isBusy()) onBusy();
         return reply;
       },
       unsent: (socket) => this.#kernel?.unsent(socket),
@@ -65,6 +71,15 @@ export class HttpServer {
   async drain(timeoutMs: number): Promise<void> {
     this.#listener?.close();
     await this.#connections.drain(timeoutMs);
+  }
+
+  /** Whether this answer is the one that makes its second busy. */
+  #isBusy(): boolean {
+    const second = Math.floor(performance.now() / 1000);
+    if (second !== this.#second) this.#answersOfSecond = 0;
+    this.#second = second;
+    this.#answersOfSecond += 1;
+    return this.#answersOfSecond === BUSY_ANSWERS;
   }
 
   async #open(host: string | undefined, port: number, kernel: Kernel): Promise<Listener> {
