@@ -33,9 +33,17 @@ export function processorTimeOf(pid: number): number {
 }
 
 /**
- * How long a process's main thread was ready to run and had no processor so far, in ms
- * (https://docs.kernel.org/scheduler/sched-stats.html).
+ * How long the threads of a process were ready to run and had no processor so far, together, in ms
+ * (https://docs.kernel.org/scheduler/sched-stats.html). The main thread may wait for any of them.
  */
 export function waitedTimeOf(pid: number): number {
-  return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[1]) / 1e6;
+  let nanoseconds = 0;
+  for (const task of readdirSync(`/proc/${pid}/task`)) {
+    try {
+      nanoseconds += Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[1]);
+    } catch {
+      // It has ended.
+    }
+  }
+  return nanoseconds / 1e6;
 }
