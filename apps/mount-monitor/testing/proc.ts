@@ -25,6 +25,14 @@ export function memoryOf(pid: number): { readonly resident: number; readonly ano
   return { resident: field('Rss'), anonymous: field('Anonymous') };
 }
 
+/**
+ * Anonymous memory in KiB, as the kernel counts it anyway: nothing of the process is locked for it, as its address space is
+ * for {@link memoryOf}, so that it can be asked often.
+ */
+export function anonymousOf(pid: number): number {
+  return Number(/^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+}
+
 /** Processor time used so far, in ms (clock ticks of 10 ms), without that of children. */
 export function processorTimeOf(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -33,17 +41,18 @@ export function processorTimeOf(pid: number): number {
 }
 
 /**
- * How long the threads of a process were ready to run and had no processor so far, together, in ms
- * (https://docs.kernel.org/scheduler/sched-stats.html). The main thread may wait for any of them.
+ * How long each thread of a process was ready to run and had no processor so far, in ms, by its id
+ * (https://docs.kernel.org/scheduler/sched-stats.html).
  */
-export function waitedTimeOf(pid: number): number {
-  let nanoseconds = 0;
+export function waitedTimesOf(pid: number): ReadonlyMap<string, number> {
+  const times = new Map<string, number>();
   for (const task of readdirSync(`/proc/${pid}/task`)) {
     try {
-      nanoseconds += Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[1]);
+      const [, nanoseconds] = readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ');
+      times.set(task, Number(nanoseconds) / 1e6);
     } catch {
       // It has ended.
     }
   }
-  return nanoseconds / 1e6;
+  return times;
 }
