@@ -34,6 +34,8 @@ export interface ConnectionOwner {
   isLast(connection: Connection, bytes: number): boolean;
   /** How many bytes the kernel holds that the client has not taken yet; undefined where nobody can tell. */
   unsent(socket: Socket): number | undefined;
+  /** Bytes of a client have been taken, and will not be needed for long. */
+  spent(bytes: number): void;
   /** Adds bytes that are about to be handed to the kernel; may cut connections, this one too. */
   charge(connection: Connection, bytes: number): void;
   /** An answer has been handed over, whole. */
@@ -120,6 +122,7 @@ export class Connection {
 
   /** Takes what the client says. */
   receive(chunk: Buffer): void {
+    this.#owner.spent(chunk.length);
     if (this.#goodbye) {
       this.#late += chunk.length;
       if (this.#late > MAX_LATE_BYTES) this.#socket.resetAndDestroy();

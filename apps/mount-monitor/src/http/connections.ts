@@ -21,6 +21,8 @@ const MAX_UNREAD_BYTES = 8 * 1024 * 1024;
 /** One connection's share of these, in bytes, however many there are. */
 const MIN_SHARE_BYTES = 32 * 1024;
 const CHECK_MS = 250;
+/** After how many bytes, heard and said, their garbage is collected: left alone, the runtime lets it grow to far more. */
+const MAX_GARBAGE_BYTES = 16 * 1024 * 1024;
 
 /** What the connections have come to since the start. */
 export interface ConnectionCounts {
@@ -33,6 +35,7 @@ export interface ConnectionCounts {
 export interface ConnectionsOptions {
   readonly answer: (head: RequestHead) => Reply;
   readonly unsent?: ConnectionOwner['unsent'];
+  readonly collectGarbage?: () => void;
   readonly maxConnections?: number;
 }
 
@@ -51,6 +54,8 @@ export class Connections implements ConnectionOwner {
   #accepted = 0;
   /** The sum of what is unread of those that are open. */
   #unread = 0;
+  /** Bytes that were held for clients since garbage was last collected. */
+  #garbage = 0;
   #draining = false;
   #trimming = false;
   #timer: NodeJS.Timeout | undefined;
@@ -117,7 +122,15 @@ export class Connections implements ConnectionOwner {
     return connection.unread > 0 && connection.unread + bytes > share;
   }
 
+  spent(bytes: number): void {
+    this.#garbage += bytes;
+    if (this.#garbage < MAX_GARBAGE_BYTES) return;
+    this.#garbage = 0;
+    this.#options.collectGarbage?.();
+  }
+
   charge(connection: Connection, bytes: number): void {
+    this.spent(bytes);
     if (this.#unread + bytes > MAX_UNREAD_BYTES) this.#measure(connection);
     connection.unread += bytes;
     this.#unread += bytes;

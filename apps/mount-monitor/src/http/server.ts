@@ -1,5 +1,6 @@
 import { createServer, type Socket } from 'node:net';
 import type { Logger } from '../log.ts';
+import { collectGarbage } from '../runtime.ts';
 import { Connections } from './connections.ts';
 import { type Gate, type Kernel, loadKernel } from './kernel.ts';
 import { ListenError } from './listen-error.ts';
@@ -46,6 +47,7 @@ export class HttpServer {
         return reply;
       },
       unsent: (socket) => this.#kernel?.unsent(socket),
+      collectGarbage,
     });
   }
 
