@@ -62,6 +62,9 @@ describe('--check', () => {
     const left = hangingOn(mount.path);
     expect(left).toHaveLength(1);
     for (let time = 0; time < 3; time += 1) expect(reasons()).toEqual(['hung', undefined]);
+    const init = runMonitor(executable, ['--init-container-mode', '-c', config]);
+    expect(init.code).toBe(1);
+    expect(init.stderr).toContain('"reason":"hung"');
     expect(hangingOn(mount.path)).toEqual(left);
     await mount.fault('none');
     await expect.poll(() => hangingOn(mount.path)).toEqual([]);

@@ -45,14 +45,15 @@ describe('faults of a mount', () => {
     ];
     await using monitor = await start(scratch, { mounts });
     for (const index of [0, 1, 2]) await monitor.untilStatus('healthy', index);
-    for (const [fault, reason] of [
-      ['error EIO', 'io'],
-      ['error ESTALE', 'stale'],
-      ['error EACCES', 'permission'],
+    for (const [fault, reason, text] of [
+      ['error EIO', 'io', 'EIO: '],
+      ['error ESTALE', 'stale', 'ESTALE: stale file handle'],
+      ['error EACCES', 'permission', 'EACCES: permission denied'],
     ] as const) {
       await mount.fault(fault);
       await untilReason(monitor, reason, 0);
       await untilReason(monitor, reason, 1);
+      expect((await monitor.mount(0)).last_error).toContain(text);
       expect((await monitor.mount(2)).status).toBe('healthy');
     }
     await mount.fault('none');
@@ -60,6 +61,29 @@ describe('faults of a mount', () => {
     await mount.crash();
     await untilReason(monitor, 'not_connected', 0);
     await untilReason(monitor, 'not_connected', 1);
+  });
+
+  onFuse('an interruption that never ends is a timeout, leaves no process and delays nobody', async () => {
+    using scratch = new Scratch();
+    await using mount = await FaultMount.mount(scratch, 'f');
+    const mounts = [
+      { path: mount.path },
+      { path: `${mount.path}/d1`, checkType: 'directory', minEntries: 1 },
+      { path: scratch.mount('good') },
+    ];
+    await using monitor = await start(scratch, { mounts });
+    for (const index of [0, 1, 2]) await monitor.untilStatus('healthy', index);
+    await mount.fault('error EINTR');
+    // The runtime tries again for as long as it is told that it was interrupted.
+    for (const index of [0, 1]) await monitor.untilStatus('unhealthy', index);
+    expect(await monitor.status()).toMatchObject({
+      hung_probes: 0,
+      mounts: [{ reason: 'timeout' }, { reason: 'timeout' }, { status: 'healthy', failure_count: 0 }],
+    });
+    await mount.fault('none');
+    for (const index of [0, 1]) await monitor.untilStatus('healthy', index);
+    expect(monitor.stderr).not.toContain('"reason":"hung"');
+    await monitor.until('no probe is left over', () => childrenOf(pidOf(monitor)).length <= 2);
   });
 
   onFuse('a short read passes without canaryContent and is content with it', async () => {

@@ -21,20 +21,28 @@ const executable = inject('executable');
 const timing = { checkInterval: '1s', readTimeout: '900ms', logLevel: 'debug' };
 const isRoot = process.getuid?.() === 0;
 
-/** How long an answer may take while nobody reads the log, in ms; without the mend there is none at all. */
-const answerMs = 250;
+/**
+ * How soon an endpoint answers while nobody reads the log, in ms. On a busy machine not every answer comes so soon; a
+ * monitor that waits for a reader gives none at all.
+ */
+const answerMs = 50;
 
-/** How long SIGTERM may take with lines that nobody reads, in ms. */
-const endMs = 3000;
+/** How long SIGTERM may take with lines that nobody reads, in ms: far less than the shutdown may. */
+const endMs = 10_000;
+
+async function expectAnswer(port: number, endpoint: string): Promise<void> {
+  await until(`${endpoint} is answered within ${answerMs} ms`, async () => {
+    return (await ask('127.0.0.1', port, 'GET', endpoint)).milliseconds <= answerMs;
+  });
+}
 
 /** Holds the monitor to its endpoints, its checks and its end, whatever its log goes to. */
 async function expectToGoOn(monitor: MonitorProcess): Promise<void> {
   await monitor.untilStatus('healthy');
   const { history = '' } = await monitor.mount();
   for (const endpoint of ['/healthz/live', '/healthz/ready', '/healthz/status', '/metrics']) {
-    const answer = await monitor.get(endpoint);
-    expect(answer.status).toBe(200);
-    expect(answer.milliseconds, endpoint).toBeLessThan(answerMs);
+    expect((await monitor.get(endpoint)).status).toBe(200);
+    await expectAnswer(monitor.port, endpoint);
   }
   await monitor.until('it goes on checking', async () => {
     return ((await monitor.mount()).history ?? '').length >= history.length + 2;
@@ -95,7 +103,7 @@ describe('a log that nobody reads does not stop the monitor', () => {
     );
     await monitor.untilStatus('healthy');
     for (const endpoint of ['/healthz/live', '/healthz/status', '/metrics']) {
-      expect((await monitor.get(endpoint)).milliseconds, endpoint).toBeLessThan(answerMs);
+      await expectAnswer(monitor.port, endpoint);
     }
     await monitor.until(
       'it goes on checking',
@@ -120,10 +128,12 @@ describe('a log that nobody reads does not stop the monitor', () => {
       { ...timing, mounts },
       { output: [stdout.writer, stdout.writer] },
     );
-    // Some 600 KB a second. The metrics are as long as the names make them, and asked once.
-    await wait(4000);
-    expect(await lostLines(monitor)).toBeGreaterThan(0);
-    expect((await monitor.get('/healthz/live')).milliseconds).toBeLessThan(answerMs);
+    // Some 600 KB a second. The metrics are as long as the names make them, and seldom asked.
+    await until('lines were lost', async () => {
+      await wait(2500);
+      return (await lostLines(monitor)) > 0;
+    });
+    await expectAnswer(monitor.port, '/healthz/live');
     let text = '';
     await monitor.until('the loss was said', () => {
       text += stdout.read();
@@ -175,10 +185,12 @@ describe('a log that nobody reads does not stop the monitor', () => {
     const child = spawn(executable, ['--config', config], { env: {}, stdio: ['ignore', 'pipe', 'ignore'] });
     const exited = new Promise((resolve) => child.once('exit', (code) => resolve(code)));
     try {
-      await wait(6000);
-      const { body } = await ask('127.0.0.1', port, 'GET', '/metrics');
-      expect(lostIn(body)).toBeGreaterThan(0);
-      expect((await ask('127.0.0.1', port, 'GET', '/healthz/live')).milliseconds).toBeLessThan(answerMs);
+      await until('lines were lost', async () => {
+        await wait(2500);
+        const answer = await ask('127.0.0.1', port, 'GET', '/metrics').catch(() => undefined);
+        return answer !== undefined && lostIn(answer.body) > 0;
+      });
+      await expectAnswer(port, '/healthz/live');
       const start = performance.now();
       child.kill('SIGTERM');
       expect(await exited).toBe(0);
@@ -219,7 +231,7 @@ describe('a log that nobody reads does not stop the monitor', () => {
       });
       const before = await history();
       await until('it goes on checking', async () => (await history()) >= before + 3);
-      expect((await ask('127.0.0.1', port, 'GET', '/healthz/live')).milliseconds).toBeLessThan(answerMs);
+      await expectAnswer(port, '/healthz/live');
       const start = performance.now();
       process.kill(pid, 'SIGTERM');
       await until('it has ended', () => !existsSync(`/proc/${pid}`) || stateOf(pid) === 'Z');
@@ -288,7 +300,11 @@ describe('a log that nobody reads does not stop the monitor', () => {
         await monitor.until('the log is there', () =>
           readFileSync(file, 'utf8').includes('http server started'),
         );
-        const [first] = messages(readFileSync(file, 'utf8').split('\n').slice(0, 1).join(''));
+        const written = readFileSync(file, 'utf8');
+        // Both streams write here, each in its own order.
+        const [first] = messages(written.slice(0, written.lastIndexOf('\n'))).filter(
+          ({ level }) => level !== 'warn' && level !== 'error',
+        );
         expect(first).toMatchObject({ msg: 'configuration loaded' });
         await expectToEnd(monitor);
       } finally {

@@ -1,6 +1,8 @@
 import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { describe, expect, inject, it } from 'vitest';
+import { titleOf } from '../src/probe/protocol.ts';
 import { MonitorProcess, Scratch } from '../testing/monitor-process.ts';
 import { canMountFuse, FaultMount } from '../testing/mounts.ts';
 import { need } from '../testing/needs.ts';
@@ -154,26 +156,63 @@ describe('probes that are kept', () => {
     await monitor.until('all are healthy again', async () => (await monitor.status()).status === 'healthy');
   });
 
-  onFuse('that an earlier monitor left behind in the kernel are counted and said at the start', async () => {
-    using scratch = new Scratch();
-    await using mount = await FaultMount.mount(scratch, 'f');
-    const config = { ...timing, mounts: [{ path: mount.path }] };
-    const first = await MonitorProcess.start(executable, scratch, config);
-    await first.untilStatus('healthy');
-    await mount.fault('hold');
-    await first.until('a probe hangs', async () => (await first.status()).hung_probes > 0);
-    const [left = 0] = childrenOf(pidOf(first)).filter((pid) => stateOf(pid) === 'D');
-    first.signal('SIGTERM');
-    await first.exited;
-    await using second = await MonitorProcess.start(executable, scratch, config);
-    await second.until('it is said', () => second.stderr.includes('probes of an earlier run still hang'));
-    const line = second.log().find(({ msg }) => msg.startsWith('probes of an earlier run'));
-    expect(line?.pids).toContain(left);
-    expect((await second.status()).predecessor_probes).toBe(line?.count);
-    expect((await second.get('/metrics')).body).toMatch(/^mount_monitor_predecessor_probes_hung [1-9]/m);
-    await mount.fault('none');
+  describe.each([
+    // On its way out it kills the probe, which the kernel holds.
+    ['ended', 'SIGTERM'],
+    // Nobody kills the probe, which goes on waiting for the mount.
+    ['was killed', 'SIGKILL'],
+  ] as const)('and whose monitor %s', (_, signal) => {
+    onFuse('stay the only ones at their mount, and are counted, said and missed', async () => {
+      using scratch = new Scratch();
+      await using mount = await FaultMount.mount(scratch, 'f');
+      const mounts = [{ path: mount.path }, { path: scratch.mount('good') }];
+      const config = { ...timing, failureThreshold: 1, mounts };
+      await mount.fault('hold');
+      const patient = { ...config, checkInterval: '60s', readTimeout: '50s' };
+      const first = await MonitorProcess.start(executable, scratch, patient);
+      await mount.untilHeld();
+      const left = probesAt(mount.path);
+      expect(left).toHaveLength(1);
+      first.signal(signal);
+      await first.exited;
+
+      await using second = await MonitorProcess.start(executable, scratch, config);
+      await second.until('it has checked often', async () => (await checksOf(second, 'failed')) >= 3);
+      expect(probesAt(mount.path)).toEqual(left);
+      expect(childrenOf(pidOf(second)).filter((pid) => stateOf(pid) === 'D')).toEqual([]);
+      expect(await second.mount(0)).toMatchObject({
+        status: 'unhealthy',
+        reason: 'hung',
+        probe_hung: true,
+        last_error: expect.stringContaining('the probe of an earlier run still hangs in the kernel'),
+      });
+      expect(await second.mount(1)).toMatchObject({ status: 'healthy', probe_hung: false });
+      const line = second.log().find(({ msg }) => msg.startsWith('probes of an earlier run'));
+      expect(line).toMatchObject({ level: 'warn', pids: expect.arrayContaining([...left]) });
+      expect((await second.status()).predecessor_probes).toBe(line?.count);
+      expect((await second.get('/metrics')).body).toMatch(/^mount_monitor_predecessor_probes_hung [1-9]/m);
+
+      await mount.fault('none');
+      await second.untilStatus('healthy', 0);
+      expect(await second.mount(0)).toMatchObject({ probe_hung: false });
+      expect(probesAt(mount.path)).not.toContain(left[0]);
+    });
   });
 });
+
+/** The probes whose last check, or whose check under way, is one of this mount. */
+function probesAt(path: string): readonly number[] {
+  const title = titleOf({ path, checkType: 'canary' });
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/comm`, 'utf8') === `${title}\n` && stateOf(pid) !== 'Z';
+      } catch {
+        return false;
+      }
+    });
+}
 
 function isAlive(pid: number): boolean {
   try {

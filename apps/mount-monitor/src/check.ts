@@ -2,9 +2,8 @@ import type { MonitorConfig, MountConfig } from './config/config.ts';
 import { type ConfigSource, loadConfig } from './config/load.ts';
 import { requestOf } from './monitor/monitor.ts';
 import type { CheckOutcome } from './monitor/outcome.ts';
-import { findPredecessors } from './monitor/predecessors.ts';
-import { hung, Prober } from './monitor/prober.ts';
-import { titleOf } from './probe/protocol.ts';
+import { Predecessors } from './monitor/predecessors.ts';
+import { Prober } from './monitor/prober.ts';
 import { probeCommand } from './probe-command.ts';
 
 /** One mount's line of the report; keys as in `/healthz/status`. */
@@ -40,17 +39,11 @@ export async function checkAndReport(source: ConfigSource, asJson: boolean): Pro
 
 /** Starts nothing for a mount on which a killed probe hangs already, of the monitor or of a check before. */
 async function checkAll(config: MonitorConfig): Promise<readonly CheckReport[]> {
-  const prober = new Prober({ command: probeCommand() });
-  const waiting = await findPredecessors().catch(() => []);
-  const held = new Set(waiting.flatMap(({ title, killed }) => (killed ? [title] : [])));
+  const prober = new Prober({ command: probeCommand(), predecessors: new Predecessors() });
   return Promise.all(
-    config.mounts.map(async (mount) => {
-      const request = requestOf(mount);
-      const outcome = held.has(titleOf(request))
-        ? hung(request)
-        : await prober.check(request, config.readTimeoutMs);
-      return reportOf(mount, outcome);
-    }),
+    config.mounts.map(async (mount) =>
+      reportOf(mount, await prober.check(requestOf(mount), config.readTimeoutMs)),
+    ),
   );
 }
 

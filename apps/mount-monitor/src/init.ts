@@ -4,6 +4,7 @@ import { type ConfigSource, loadConfig } from './config/load.ts';
 import { createLogger, type Logger } from './log.ts';
 import { requestOf } from './monitor/monitor.ts';
 import type { CheckOutcome } from './monitor/outcome.ts';
+import { Predecessors } from './monitor/predecessors.ts';
 import { Prober } from './monitor/prober.ts';
 import { probeCommand } from './probe-command.ts';
 import { logWarnings } from './runtime.ts';
@@ -15,7 +16,7 @@ export async function checkOnce(source: ConfigSource): Promise<number> {
   const log = createLogger(config.logLevel, config.logFormat);
   logWarnings(log);
   for (const warning of warnings) log.warn('configuration', { problem: warning });
-  const prober = new Prober({ command: probeCommand() });
+  const prober = new Prober({ command: probeCommand(), predecessors: new Predecessors() });
   log.info('running in init-container mode', { version, mounts: config.mounts.length });
   const passed = await Promise.all(
     config.mounts.map(async (mount) => {

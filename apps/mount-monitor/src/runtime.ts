@@ -18,6 +18,11 @@ export function compileLater(scale: number): void {
   bun?.unsafe.setJITPolicy(scale);
 }
 
+/** Compiles functions as soon as usual from now on, also those that have been called already. */
+export function compileAsUsual(): void {
+  compileLater(1);
+}
+
 /** Has what the runtime itself warns of written as lines of the log; left alone, it writes text to stderr. */
 export function logWarnings(log: Logger): void {
   process.removeAllListeners('warning');

@@ -5,19 +5,19 @@ import { type ConfigSource, loadConfig } from './config/load.ts';
 import type { HttpServer } from './http/index.ts';
 import type { View } from './http/view.ts';
 import { type AdjustableLogger, createLogger } from './log.ts';
-import { Monitor } from './monitor/monitor.ts';
+import { Monitor, requestOf } from './monitor/monitor.ts';
 import { Predecessors } from './monitor/predecessors.ts';
 import { Prober } from './monitor/prober.ts';
 import { after } from './monitor/timers.ts';
 import { probeCommand } from './probe-command.ts';
 import { Reloader } from './reload.ts';
-import { compileLater, logWarnings } from './runtime.ts';
+import { compileAsUsual, compileLater, logWarnings } from './runtime.ts';
 import { version } from './version.ts';
 import { WatchdogLink } from './watchdog-link.ts';
 
 /**
- * How many times later than usual code is compiled to machine code. The monitor waits more than it works, and what is
- * compiled and its compiler take 5 MB; only an endpoint asked ten thousands of times is worth it.
+ * How many times later than usual code is compiled to machine code, until the endpoints are asked often. The monitor waits
+ * more than it works, and what is compiled and its compiler take 5 MB.
  */
 const compileThresholdFactor = 500;
 
@@ -54,7 +54,7 @@ export async function startSidecar(source: ConfigSource): Promise<number | undef
     log,
     apply: (next) => sidecar.apply(next),
   });
-  const server = new HttpServer(createRouter(sidecar.view(reloader)), log);
+  const server = new HttpServer(createRouter(sidecar.view(reloader)), log, compileAsUsual);
   try {
     await sidecar.serve(server);
   } catch (error) {
@@ -72,7 +72,7 @@ class Sidecar {
   readonly #log: AdjustableLogger;
   readonly #monitor: Monitor;
   readonly #watchdog: WatchdogLink;
-  readonly #predecessors: Predecessors;
+  readonly #predecessors = new Predecessors();
   #config: MonitorConfig;
   #server: HttpServer | undefined;
   #draining = false;
@@ -80,7 +80,6 @@ class Sidecar {
   constructor(config: MonitorConfig, log: AdjustableLogger) {
     this.#config = config;
     this.#log = log;
-    this.#predecessors = new Predecessors(log);
     this.#watchdog = new WatchdogLink({
       env: process.env,
       log,
@@ -90,7 +89,7 @@ class Sidecar {
       },
     });
     this.#monitor = new Monitor(config, {
-      prober: new Prober({ command: probeCommand() }),
+      prober: new Prober({ command: probeCommand(), predecessors: this.#predecessors }),
       log,
       onUnhealthyChange: (unhealthy) => this.#watchdog.update(unhealthy),
     });
@@ -102,7 +101,7 @@ class Sidecar {
     process.on('SIGINT', (signal) => this.#onStopSignal(signal));
     this.#monitor.start();
     void this.#watchdog.apply(this.#config.watchdog);
-    this.#predecessors.start();
+    this.#predecessors.report(this.#log, this.#config.mounts.map(requestOf));
   }
 
   async serve(server: HttpServer): Promise<void> {
@@ -122,6 +121,7 @@ class Sidecar {
     this.#log.adjust(next.logLevel, next.logFormat);
     this.#config = next;
     this.#monitor.apply(next);
+    this.#predecessors.report(this.#log, next.mounts.map(requestOf));
     await this.#watchdog.apply(next.watchdog);
   }
 
@@ -132,7 +132,7 @@ class Sidecar {
       draining: () => this.#draining,
       config: () => this.#config,
       revision: () =>
-        `${this.#monitor.revision} ${this.#monitor.hungProbes} ${this.#watchdog.revision} ${reloader.revision} ${this.#draining}`,
+        `${this.#monitor.revision} ${this.#monitor.hungProbes} ${this.#predecessors.count} ${this.#watchdog.revision} ${reloader.revision} ${this.#draining}`,
       mounts: () => this.#monitor.snapshot(),
       isHung: (mount) => this.#monitor.isHung(mount.config),
       hungProbes: () => this.#monitor.hungProbes,

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
  * file `.health-check` with "ok\n". Runs as a process of its own, as root, speaking the kernel's protocol
  * (https://man7.org/linux/man-pages/man4/fuse.4.html) over /dev/fuse; a line on stdin sets the fault:
  * `none`, `error NAME`, `short`, `delay MS`, or `hold` (requests are taken and not answered until the next
- * line).
+ * line; says `held` for each).
  */
 export type Fault =
   | 'none'
@@ -111,8 +111,10 @@ class FaultServer {
       return;
     }
     const [fault, argument = ''] = this.#fault.split(' ');
-    if (fault === 'hold') this.#held.push(request);
-    else if (fault === 'delay') setTimeout(() => this.#answer(request), Number(argument));
+    if (fault === 'hold') {
+      this.#held.push(request);
+      process.stdout.write('held\n');
+    } else if (fault === 'delay') setTimeout(() => this.#answer(request), Number(argument));
     else if (fault === 'error' && (opcode === opcodes.open || opcode === opcodes.getattr)) {
       this.#reply(request, errors[argument as 'EIO'], Buffer.alloc(0));
     } else this.#answer(request);

@@ -53,6 +53,14 @@ export class Machine implements AsyncDisposable {
     return Math.max(...since.map(({ tookMs }) => tookMs)) - best;
   }
 
+  /** By how many ms all cycles between two moments ended later than the best of all, together. */
+  latenessBetween(from: number, to: number): number {
+    const best = Math.min(...this.#cycles.map(({ tookMs }) => tookMs));
+    return this.#cycles
+      .filter(({ dueAt, tookMs }) => dueAt < to && dueAt + tookMs > from)
+      .reduce((sum, { tookMs }) => sum + tookMs - best, 0);
+  }
+
   /** How long an answer of a bare server takes now, in ms. */
   async answer(): Promise<number> {
     return (await ask('127.0.0.1', this.#port, 'GET', '/')).milliseconds;

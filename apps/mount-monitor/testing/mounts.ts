@@ -72,6 +72,11 @@ export class FaultMount implements AsyncDisposable {
     await until(`the fault is ${fault}`, () => this.#output.includes(`${fault}\n`), this.#child);
   }
 
+  /** Waits until a request is held, after the fault `hold`. */
+  async untilHeld(): Promise<void> {
+    await until('a request is held', () => this.#output.includes('held\n'), this.#child);
+  }
+
   /** Stops the server, which then takes no request, or lets it go on. */
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
     this.#child.kill(signal);

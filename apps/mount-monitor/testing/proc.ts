@@ -25,9 +25,34 @@ export function memoryOf(pid: number): { readonly resident: number; readonly ano
   return { resident: field('Rss'), anonymous: field('Anonymous') };
 }
 
+/**
+ * Anonymous memory in KiB, as the kernel counts it anyway: nothing of the process is locked for it, as its address space is
+ * for {@link memoryOf}, so that it can be asked often.
+ */
+export function anonymousOf(pid: number): number {
+  return Number(/^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+}
+
 /** Processor time used so far, in ms (clock ticks of 10 ms), without that of children. */
 export function processorTimeOf(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+/**
+ * How long each thread of a process was ready to run and had no processor so far, in ms, by its id
+ * (https://docs.kernel.org/scheduler/sched-stats.html).
+ */
+export function waitedTimesOf(pid: number): ReadonlyMap<string, number> {
+  const times = new Map<string, number>();
+  for (const task of readdirSync(`/proc/${pid}/task`)) {
+    try {
+      const [, nanoseconds] = readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ');
+      times.set(task, Number(nanoseconds) / 1e6);
+    } catch {
+      // It has ended.
+    }
+  }
+  return times;
 }

@@ -32,7 +32,11 @@ export interface ConnectionOwner {
   answer(head: RequestHead): Reply;
   /** Whether an answer of so many bytes is the connection's last. */
   isLast(connection: Connection, bytes: number): boolean;
-  /** Bytes are about to be handed to the kernel; may cut connections, this one too. */
+  /** How many bytes the kernel holds that the client has not taken yet; undefined where nobody can tell. */
+  unsent(socket: Socket): number | undefined;
+  /** Bytes of a client have been taken, and will not be needed for long. */
+  spent(bytes: number): void;
+  /** Adds bytes that are about to be handed to the kernel; may cut connections, this one too. */
   charge(connection: Connection, bytes: number): void;
   /** An answer has been handed over, whole. */
   answered(connection: Connection): void;
@@ -54,8 +58,8 @@ const refusals = {
  */
 export class Connection {
   readonly address: string;
-  /** Bytes handed to the kernel so far. Nobody can tell how many of them were read. */
-  written = 0;
+  /** Bytes handed to the kernel that the client may not have taken: at most those, see {@link measure}. */
+  unread = 0;
   readonly #socket: Socket;
   readonly #owner: ConnectionOwner;
   #input = '';
@@ -91,6 +95,12 @@ export class Connection {
     this.#socket.resetAndDestroy();
   }
 
+  /** Asks the kernel how much is unread; where nobody can tell, all that was ever written counts. */
+  measure(): void {
+    const unsent = this.#owner.unsent(this.#socket);
+    if (unsent !== undefined) this.unread = Math.min(this.unread, unsent + this.#socket.writableLength);
+  }
+
   /** Says goodbye to a client that is not being answered. */
   release(): void {
     if (this.idle && !this.#goodbye) this.#sayGoodbye();
@@ -112,6 +122,7 @@ export class Connection {
 
   /** Takes what the client says. */
   receive(chunk: Buffer): void {
+    this.#owner.spent(chunk.length);
     if (this.#goodbye) {
       this.#late += chunk.length;
       if (this.#late > MAX_LATE_BYTES) this.#socket.resetAndDestroy();
@@ -174,7 +185,6 @@ export class Connection {
       const slice =
         bytes.length <= SLICE_BYTES ? bytes : bytes.subarray(outgoing.sent, outgoing.sent + SLICE_BYTES);
       outgoing.sent += slice.length;
-      this.written += slice.length;
       this.#owner.charge(this, slice.length);
       if (this.#socket.destroyed) return;
       this.#since = performance.now();

@@ -1,6 +1,6 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
-import { Connections, connectionsFor } from './connections.ts';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { Connections, type ConnectionsOptions, connectionsFor } from './connections.ts';
 import { text } from './reply.ts';
 
 const closing: (() => void)[] = [];
@@ -8,8 +8,13 @@ afterEach(() => {
   for (const close of closing.splice(0)) close();
 });
 
-async function serve(maxConnections: number, body = 'hello\n') {
-  const connections = new Connections({ maxConnections, answer: () => text(200, body) });
+async function serve(
+  maxConnections: number,
+  body = 'hello\n',
+  options: Pick<ConnectionsOptions, 'unsent' | 'collectGarbage'> = {},
+) {
+  const answer = () => text(200, body);
+  const connections = new Connections({ maxConnections, answer, ...options });
   const server: Server = createServer({ allowHalfOpen: true }, (socket) => connections.admit(socket));
   await new Promise<void>((resolve) => server.listen(0, resolve));
   closing.push(() => server.close());
@@ -107,6 +112,53 @@ describe('connections', () => {
     }
     for (const { received } of clients) expect(received).toContain('connection: close');
     expect(connections.counts().cut.get('memory')).toBe(0);
+  });
+
+  it('are cut for memory where the kernel says that nobody reads, and kept where somebody does', async () => {
+    const answerBytes = 100_000;
+    const paused = new Set<number | undefined>();
+    const { connections, open } = await serve(256, 'x'.repeat(answerBytes), {
+      unsent: ({ remotePort }) => (paused.has(remotePort) ? Number.POSITIVE_INFINITY : 0),
+    });
+    const reader = await open('127.0.0.2');
+    const ask = async (time: number): Promise<void> => {
+      reader.write(request);
+      await until(() => reader.destroyed || reader.received.length > time * answerBytes);
+    };
+    for (let time = 1; time <= 3; time += 1) await ask(time);
+    // More than may be unread, by clients that were all heard of later than the one that reads.
+    const crowd = await Promise.all(Array.from({ length: 100 }, () => open()));
+    for (const client of crowd) {
+      client.pause();
+      paused.add(client.localPort);
+      client.write(request);
+    }
+    await until(() => (connections.counts().cut.get('memory') ?? 0) > 0);
+    await ask(4);
+    expect(reader.destroyed).toBe(false);
+    expect(reader.received).not.toContain('connection: close');
+  });
+
+  it('have garbage collected after what was said and heard, and not before', async () => {
+    const collectGarbage = vi.fn();
+    const answerBytes = 1024 * 1024;
+    const { open } = await serve(4, 'x'.repeat(answerBytes), { unsent: () => 0, collectGarbage });
+    const client = await open();
+    for (let answers = 1; answers <= 15; answers += 1) {
+      client.write(request);
+      await until(() => client.received.length > answers * answerBytes);
+    }
+    expect(collectGarbage).not.toHaveBeenCalled();
+    client.write(request);
+    await until(() => client.received.length > 16 * answerBytes);
+    expect(collectGarbage).toHaveBeenCalledTimes(1);
+    // A client that was told goodbye is still listened to for a while.
+    for (let clients = 0; clients < 1000 && collectGarbage.mock.calls.length < 2; clients += 1) {
+      const noisy = await open();
+      noisy.write(`GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(300_000)}`);
+      await until(() => noisy.destroyed);
+    }
+    expect(collectGarbage).toHaveBeenCalledTimes(2);
   });
 
   it('end with the answer that says so, once enough was sent over one of them', async () => {

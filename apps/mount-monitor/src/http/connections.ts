@@ -20,9 +20,9 @@ const RESERVED_DESCRIPTORS = 64;
 const MAX_UNREAD_BYTES = 8 * 1024 * 1024;
 /** One connection's share of these, in bytes, however many there are. */
 const MIN_SHARE_BYTES = 32 * 1024;
-/** The most that the kernel keeps for one connection (`net.ipv4.tcp_wmem`). */
-const MAX_KERNEL_BYTES = 4 * 1024 * 1024;
 const CHECK_MS = 250;
+/** After how many bytes, heard and said, their garbage is collected: left alone, the runtime lets it grow to far more. */
+const MAX_GARBAGE_BYTES = 16 * 1024 * 1024;
 
 /** What the connections have come to since the start. */
 export interface ConnectionCounts {
@@ -34,6 +34,8 @@ export interface ConnectionCounts {
 
 export interface ConnectionsOptions {
   readonly answer: (head: RequestHead) => Reply;
+  readonly unsent?: ConnectionOwner['unsent'];
+  readonly collectGarbage?: () => void;
   readonly maxConnections?: number;
 }
 
@@ -50,7 +52,10 @@ export class Connections implements ConnectionOwner {
   readonly #crowds = new Crowds<Connection>();
   readonly #cut = new Map<CutReason, number>(cutReasons.map((reason) => [reason, 0]));
   #accepted = 0;
+  /** The sum of what is unread of those that are open. */
   #unread = 0;
+  /** Bytes that were held for clients since garbage was last collected. */
+  #garbage = 0;
   #draining = false;
   #trimming = false;
   #timer: NodeJS.Timeout | undefined;
@@ -104,22 +109,43 @@ export class Connections implements ConnectionOwner {
     return this.#options.answer(head);
   }
 
-  isLast({ written }: Connection, bytes: number): boolean {
+  unsent(socket: Socket): number | undefined {
+    return this.#options.unsent?.(socket);
+  }
+
+  isLast(connection: Connection, bytes: number): boolean {
+    if (this.#draining) return true;
     // Half of an even share: each may go over its own by one answer, and the next connection of a client is there before
-    // the last one has ended. Whoever reads is never cut for memory then.
+    // the last one has ended.
     const share = Math.max(MIN_SHARE_BYTES, MAX_UNREAD_BYTES / Math.max(16, 2 * this.#open.size));
-    return this.#draining || written + bytes > share;
+    if (connection.unread + bytes > share) this.#measure(connection);
+    return connection.unread > 0 && connection.unread + bytes > share;
+  }
+
+  spent(bytes: number): void {
+    this.#garbage += bytes;
+    if (this.#garbage < MAX_GARBAGE_BYTES) return;
+    this.#garbage = 0;
+    this.#options.collectGarbage?.();
   }
 
   charge(connection: Connection, bytes: number): void {
-    const { written } = connection;
-    this.#unread += Math.min(written, MAX_KERNEL_BYTES) - Math.min(written - bytes, MAX_KERNEL_BYTES);
+    this.spent(bytes);
+    if (this.#unread + bytes > MAX_UNREAD_BYTES) this.#measure(connection);
+    connection.unread += bytes;
+    this.#unread += bytes;
     if (this.#unread <= MAX_UNREAD_BYTES) return;
-    for (const other of this.#open) {
-      if (other === connection || other.written === 0) continue;
-      other.cut('memory');
-      this.closed(other);
-      if (this.#unread <= MAX_UNREAD_BYTES) return;
+    // Who holds no more than an even share is spared, and there is always somebody who holds more.
+    const share = MAX_UNREAD_BYTES / this.#open.size;
+    for (const suspects of [this.#crowds.largest(), this.#open]) {
+      for (const suspect of suspects) {
+        if (suspect !== connection && suspect.unread > share) this.#measure(suspect);
+        if (suspect.unread > share) {
+          suspect.cut('memory');
+          this.closed(suspect);
+        }
+        if (this.#unread <= MAX_UNREAD_BYTES) return;
+      }
     }
   }
 
@@ -136,12 +162,18 @@ export class Connections implements ConnectionOwner {
 
   closed(connection: Connection): void {
     if (!this.#open.delete(connection)) return;
-    this.#unread -= Math.min(connection.written, MAX_KERNEL_BYTES);
+    this.#unread -= connection.unread;
     this.#crowds.remove(connection);
     if (this.#open.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
     this.#emptied?.();
+  }
+
+  #measure(connection: Connection): void {
+    const before = connection.unread;
+    connection.measure();
+    this.#unread -= before - connection.unread;
   }
 
   #check(): void {

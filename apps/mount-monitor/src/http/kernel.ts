@@ -5,6 +5,7 @@ const TCP = 6;
 const TCP_DEFER_ACCEPT = 9;
 const SOL_SOCKET = 1;
 const SO_ERROR = 4;
+const SIOCOUTQ = 0x5411;
 const MSG_DONTWAIT = 0x40;
 const O_CLOEXEC = 0x80000;
 
@@ -24,6 +25,8 @@ export interface Kernel {
    * they come faster than that it never does: who is answered as he is taken in waits for nobody behind him.
    */
   firstWords(socket: object): FirstWords;
+  /** How many bytes the kernel holds that the other side has not taken yet; undefined where nobody can tell. */
+  unsent(socket: object): number | undefined;
 }
 
 /**
@@ -46,7 +49,11 @@ export type FirstWords =
 /** Where there is no such library to call nothing is tuned, and first words come as any others do. */
 const nothing = (): void => undefined;
 const noGate: Gate = { shut: nothing, open: nothing, remove: nothing };
-const none: Kernel = { tuneListener: () => noGate, firstWords: () => ({ kind: 'none' }) };
+const none: Kernel = {
+  tuneListener: () => noGate,
+  firstWords: () => ({ kind: 'none' }),
+  unsent: () => undefined,
+};
 
 /** Loads it; never fails. Only Bun has a way to call a library. */
 export async function loadKernel(): Promise<Kernel> {
@@ -59,10 +66,12 @@ export async function loadKernel(): Promise<Kernel> {
       dup3: { args: ['i32', 'i32', 'i32'], returns: 'i32' },
       getsockopt: { args: ['i32', 'i32', 'i32', 'ptr', 'ptr'], returns: 'i32' },
       recv: { args: ['i32', 'ptr', 'u64', 'i32'], returns: 'i32' },
+      ioctl: { args: ['i32', 'u64', 'ptr'], returns: 'i32' },
     });
     const buffer = Buffer.alloc(FIRST_BYTES);
     const error = new Int32Array(1);
     const errorBytes = new Int32Array([error.byteLength]);
+    const queued = new Int32Array(1);
     return {
       tuneListener(server, connections) {
         const descriptor = descriptorOf(server);
@@ -81,6 +90,11 @@ export async function loadKernel(): Promise<Kernel> {
         if (length === 0) return { kind: 'ended' };
         // Nothing yet, or an error that the socket will tell of itself.
         return length < 0 ? { kind: 'none' } : { kind: 'bytes', bytes: buffer.subarray(0, length) };
+      },
+      unsent(socket) {
+        const descriptor = descriptorOf(socket);
+        if (descriptor === undefined || symbols.ioctl(descriptor, SIOCOUTQ, queued) < 0) return undefined;
+        return queued[0];
       },
     };
   } catch {

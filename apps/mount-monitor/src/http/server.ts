@@ -1,5 +1,6 @@
 import { createServer, type Socket } from 'node:net';
 import type { Logger } from '../log.ts';
+import { collectGarbage } from '../runtime.ts';
 import { Connections } from './connections.ts';
 import { type Gate, type Kernel, loadKernel } from './kernel.ts';
 import { ListenError } from './listen-error.ts';
@@ -11,6 +12,8 @@ import type { HttpCounts } from './view.ts';
 const BACKLOG = 4096;
 /** How many are taken in before everything else has its turn. */
 const MAX_TAKEN_IN_TURN = 128;
+/** From how many answers in a second on the server is worth what its compiler takes of memory. */
+export const BUSY_ANSWERS = 50;
 
 interface Listener {
   /** Refuses new connections; leaves the others. */
@@ -25,10 +28,14 @@ export class HttpServer {
   readonly #log: Logger;
   readonly #connections: Connections;
   readonly #answers = new Map<number, number>();
-  readonly #kernel = loadKernel();
+  #second = 0;
+  #answersOfSecond = 0;
+  readonly #loading = loadKernel();
+  #kernel: Kernel | undefined;
   #listener: Listener | undefined;
 
-  constructor(router: Router, log: Logger) {
+  /** `onBusy` is called in each second that has many requests. */
+  constructor(router: Router, log: Logger, onBusy: () => void) {
     this.#log = log;
     const requestLog = new RequestLog(log);
     this.#connections = new Connections({
@@ -36,8 +43,11 @@ export class HttpServer {
         const reply = router(method, target);
         this.#answers.set(reply.status, (this.#answers.get(reply.status) ?? 0) + 1);
         requestLog.note(method, target, reply);
+        if (this.#isBusy()) onBusy();
         return reply;
       },
+      unsent: (socket) => this.#kernel?.unsent(socket),
+      collectGarbage,
     });
   }
 
@@ -50,7 +60,8 @@ export class HttpServer {
    * is taken before the old one is given up. Throws {@link ListenError} and stays where it was.
    */
   async listen(host: string | undefined, port: number): Promise<void> {
-    const listener = await this.#open(host, port, await this.#kernel);
+    this.#kernel = await this.#loading;
+    const listener = await this.#open(host, port, this.#kernel);
     const previous = this.#listener;
     this.#listener = listener;
     if (previous === undefined) return;
@@ -62,6 +73,15 @@ export class HttpServer {
   async drain(timeoutMs: number): Promise<void> {
     this.#listener?.close();
     await this.#connections.drain(timeoutMs);
+  }
+
+  /** Whether this answer is the one that makes its second busy. */
+  #isBusy(): boolean {
+    const second = Math.floor(performance.now() / 1000);
+    if (second !== this.#second) this.#answersOfSecond = 0;
+    this.#second = second;
+    this.#answersOfSecond += 1;
+    return this.#answersOfSecond === BUSY_ANSWERS;
   }
 
   async #open(host: string | undefined, port: number, kernel: Kernel): Promise<Listener> {

@@ -1,85 +1,165 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import fs from 'node:fs';
 import type { Logger } from '../log.ts';
-import { probeTitle } from '../probe/protocol.ts';
+import { readMountFacts } from '../probe/mount-table.ts';
+import { parseMountInfo } from '../probe/mountinfo.ts';
+import { type ProbeRequest, probeTitle, titleOf } from '../probe/protocol.ts';
 import { after, type CancelTimer } from './timers.ts';
 
-/** When they are looked for, so that it does not hold up the first checks, and how often they are looked at again, in ms. */
-const firstLookMs = 1000;
+/**
+ * How long a probe that was left behind may take to end, and how often those that did not are looked at again, in ms. One
+ * whose monitor has just ended is on its way out.
+ */
+const MIN_ENDING_MS = 200;
 const lookAgainMs = 60_000;
 
-/** A probe of another process than this, in an uninterruptible wait. */
-export interface WaitingProbe {
+/** A probe of a process that is not this one, left behind in a check that has not ended. */
+export interface StrayProbe {
   readonly pid: number;
-  /** Says what it waits for; see `titleOf`. */
+  /** Says what it is at; see `titleOf`. */
   readonly title: string;
-  /** Whether it was killed, so that it missed its deadline and only the kernel still holds it. */
-  readonly killed: boolean;
+  /** In clock ticks since the machine started: tells it from a later process of the same id. */
+  readonly startedAt: string;
+  /** Whether the monitor that started it has ended; one that has not tells of its probes itself. */
+  readonly isOrphan: boolean;
 }
 
 /** SIGKILL in a mask of signals (https://man7.org/linux/man-pages/man5/proc_pid_status.5.html). */
 const killBit = 1n << 8n;
 
 /**
- * The probes of other monitors, of this user, that wait in the kernel: each restart of the monitor beside a mount that
- * hangs leaves one behind. Only what the kernel answers from memory is read: the command line of a process that hangs may
- * make its reader hang, too.
+ * The probes of this user that others have left behind: killed and still held by the kernel, or at work for a monitor that
+ * has ended. Each restart of the monitor beside a mount that hangs leaves one. Only what the kernel answers from memory is
+ * read: the command line of a process that hangs may make its reader hang, too.
  */
-export async function findPredecessors(
-  folder = '/proc',
-  self = process.pid,
-): Promise<readonly WaitingProbe[]> {
-  const user = process.getuid?.();
-  const names = (await readdir(folder)).filter((name) => /^\d+$/.test(name));
-  const found: WaitingProbe[] = [];
-  for (const name of names) {
-    try {
-      const text = await readFile(`${folder}/${name}/stat`, 'utf8');
-      const end = text.lastIndexOf(')');
-      const title = text.slice(text.indexOf('(') + 1, end);
-      const [state, parent] = text.slice(end + 2).split(' ');
-      if (!title.startsWith(probeTitle) || state !== 'D' || Number(parent) === self) continue;
-      if ((await stat(`${folder}/${name}`)).uid !== user) continue;
-      const pending = /^SigPnd:\s+([\da-f]+)$/m.exec(await readFile(`${folder}/${name}/status`, 'utf8'))?.[1];
-      found.push({ pid: Number(name), title, killed: (BigInt(`0x${pending ?? 0}`) & killBit) !== 0n });
-    } catch {
-      // It has ended meanwhile.
-    }
-  }
-  return found;
+export function findStrays(folder = '/proc', self = process.pid): readonly StrayProbe[] {
+  const names = fs.readdirSync(folder).filter((name) => /^\d+$/.test(name));
+  // The name alone first: there may be thousands of processes, and the first checks wait for this.
+  return names.flatMap((name) =>
+    textOf(`${folder}/${name}/comm`)?.startsWith(probeTitle) ? strayOf(folder, name, self) : [],
+  );
 }
 
-/** Counts the predecessors' probes at the start and says so, then until none is left. */
+function strayOf(folder: string, pid: string, self: number): readonly StrayProbe[] {
+  const found = readProcess(folder, pid);
+  const owner = fs.statSync(`${folder}/${pid}`, { throwIfNoEntry: false })?.uid;
+  if (found === undefined || found.hasEnded || found.parent === self || owner !== process.getuid?.())
+    return [];
+  const isOrphan = textOf(`${folder}/${found.parent}/comm`) !== textOf(`${folder}/${self}/comm`);
+  const { title, startedAt } = found;
+  return isOrphan || isHeld(folder, pid) ? [{ pid: Number(pid), title, startedAt, isOrphan }] : [];
+}
+
+interface Process {
+  readonly title: string;
+  readonly hasEnded: boolean;
+  readonly parent: number;
+  readonly startedAt: string;
+}
+
+/** What https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html says; undefined where the process is gone. */
+function readProcess(folder: string, pid: number | string): Process | undefined {
+  const stat = textOf(`${folder}/${pid}/stat`);
+  if (stat === undefined) return undefined;
+  const end = stat.lastIndexOf(')');
+  const fields = stat.slice(end + 2).split(' ');
+  return {
+    title: stat.slice(stat.indexOf('(') + 1, end),
+    hasEnded: fields[0] === 'Z' || fields[0] === 'X',
+    parent: Number(fields[1]),
+    startedAt: fields[19] ?? '',
+  };
+}
+
+/** Whether a process was killed and goes on. */
+function isHeld(folder: string, pid: string): boolean {
+  const status = textOf(`${folder}/${pid}/status`) ?? '';
+  const pending = /^SigPnd:\s+([\da-f]+)$/m.exec(status)?.[1] ?? '0';
+  return (BigInt(`0x${pending}`) & killBit) !== 0n;
+}
+
+function isThere({ pid, title, startedAt }: StrayProbe): boolean {
+  const found = readProcess('/proc', pid);
+  return found?.title === title && found.startedAt === startedAt && !found.hasEnded;
+}
+
+/** A small file's content; undefined where its process has ended meanwhile. */
+function textOf(path: string): string | undefined {
+  try {
+    return fs.readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Whether a process sees the file system that a path is in now. On a machine whose processes are all visible here, the same
+ * path may be something else in another container.
+ */
+function sharesMount({ pid }: StrayProbe, path: string): boolean {
+  const device = readMountFacts(path)?.device;
+  const table = textOf(`/proc/${pid}/mountinfo`);
+  return table === undefined || parseMountInfo(table).some((entry) => entry.device === device);
+}
+
+/** What is left of the probes that hung when this process started: none is started beside one of them for its mount. */
 export class Predecessors {
-  readonly #log: Logger;
+  readonly #decidedAt = performance.now() + MIN_ENDING_MS;
+  #strays = findStrays();
+  #titles: ReadonlySet<string> = new Set();
   #count = 0;
+  #log: Logger | undefined;
   #cancelTimer: CancelTimer = () => undefined;
 
-  constructor(log: Logger) {
-    this.#log = log;
-  }
-
-  /** How many there are, as far as is known. */
+  /** How many there are at the mounts of this monitor whose own monitors have ended, as far as is known. */
   get count(): number {
     return this.#count;
   }
 
-  /** Looks in a moment, and again as long as there are some. */
-  start(): void {
-    this.#cancelTimer = after(firstLookMs, () => void this.#look());
+  /** Whether one hangs on the mount of this request, as far as is known. */
+  holds(request: ProbeRequest): boolean {
+    return performance.now() >= this.#decidedAt && this.#isSuspect(request);
+  }
+
+  /** Looks whether one hangs on the mount of this request; settles at once where none may, else within 200 ms. */
+  async look(request: ProbeRequest): Promise<boolean> {
+    if (!this.#isSuspect(request)) return false;
+    const waitMs = Math.ceil(this.#decidedAt - performance.now());
+    if (waitMs > 0) await new Promise<void>((resolve) => after(waitMs, resolve));
+    this.#lookAgain();
+    return this.#isSuspect(request);
+  }
+
+  /** Says how many there are at these mounts, and again when that changes; called again it speaks of others. */
+  report(log: Logger, requests: readonly ProbeRequest[]): void {
+    this.#log = log;
+    this.#titles = new Set(requests.map(titleOf));
+    const look = (): void => {
+      this.#lookAgain();
+      if (this.#strays.length > 0) this.#cancelTimer = after(lookAgainMs, look);
+    };
+    this.#cancelTimer();
+    this.#cancelTimer = after(Math.ceil(this.#decidedAt - performance.now()), look);
   }
 
   close(): void {
+    this.#log = undefined;
     this.#cancelTimer();
   }
 
-  async #look(): Promise<void> {
-    const found = await findPredecessors().catch(() => []);
-    if (found.length !== this.#count) {
-      const fields = { count: found.length, pids: found.slice(0, 20).map(({ pid }) => pid) };
-      if (found.length > 0) this.#log.warn('probes of an earlier run still hang in the kernel', fields);
-      else this.#log.info('no probe of an earlier run hangs in the kernel any more');
-    }
-    this.#count = found.length;
-    if (this.#count > 0) this.#cancelTimer = after(lookAgainMs, () => void this.#look());
+  #isSuspect(request: ProbeRequest): boolean {
+    if (this.#strays.length === 0) return false;
+    const title = titleOf(request);
+    return this.#strays.some((stray) => stray.title === title && sharesMount(stray, request.path));
+  }
+
+  #lookAgain(): void {
+    this.#strays = this.#strays.filter(isThere);
+    const found = this.#strays.filter(({ isOrphan, title }) => isOrphan && this.#titles.has(title));
+    const { length: count } = found;
+    if (count === this.#count) return;
+    this.#count = count;
+    const fields = { count, pids: found.slice(0, 20).map(({ pid }) => pid) };
+    if (count > 0) this.#log?.warn('probes of an earlier run still hang in the kernel', fields);
+    else this.#log?.info('no probe of an earlier run hangs in the kernel any more');
   }
 }

@@ -2,6 +2,7 @@ import { type ProbeRequest, placeOf } from '../probe/protocol.ts';
 import { collectGarbage } from '../runtime.ts';
 import { LeftProbe } from './left-probe.ts';
 import type { CheckOutcome } from './outcome.ts';
+import type { Predecessors } from './predecessors.ts';
 import { ProbePool } from './probe-pool.ts';
 import type { ProbeCommand } from './probe-process.ts';
 
@@ -9,6 +10,8 @@ export interface ProberOptions {
   readonly command: ProbeCommand;
   /** How long a probe may take to get to work, in ms; the time on the mount is counted from there. */
   readonly startTimeoutMs?: number;
+  /** Probes of other processes, beside which none is started for the same mount. */
+  readonly predecessors?: Pick<Predecessors, 'holds' | 'look'>;
 }
 
 /**
@@ -20,19 +23,21 @@ const collection = { checks: 32, ms: 10_000 } as const;
 /**
  * Runs checks in processes of their own, at most one at a time for each mount. A probe that misses its deadline is killed
  * and left behind: as long as it has not ended (a process in an uninterruptible wait does not), checks of that mount
- * fail at once as `hung` and no further process is started for it.
+ * fail at once as `hung` and no further process is started for it. The same holds for what other monitors left.
  */
 export class Prober {
   readonly #pool: ProbePool;
   readonly #startTimeoutMs: number;
+  readonly #predecessors: ProberOptions['predecessors'];
   readonly #running = new Map<string, Promise<CheckOutcome>>();
   readonly #left = new Map<string, LeftProbe>();
   #closed = false;
   #checks = 0;
   #collectedAt = performance.now();
 
-  constructor({ command, startTimeoutMs = 15_000 }: ProberOptions) {
+  constructor({ command, startTimeoutMs = 15_000, predecessors }: ProberOptions) {
     this.#startTimeoutMs = startTimeoutMs;
+    this.#predecessors = predecessors;
     this.#pool = new ProbePool({ command, startTimeoutMs });
   }
 
@@ -43,9 +48,9 @@ export class Prober {
     return count;
   }
 
-  /** Whether a killed probe of the same mount hangs in the kernel. */
+  /** Whether a killed probe of the same mount hangs in the kernel, of this process or of one before it. */
   isHung(request: ProbeRequest): boolean {
-    return this.#left.get(placeOf(request))?.hung === true;
+    return this.#isHungHere(request) || this.#predecessors?.holds(request) === true;
   }
 
   /**
@@ -54,12 +59,13 @@ export class Prober {
    */
   async check(request: ProbeRequest, timeoutMs: number): Promise<CheckOutcome> {
     const place = placeOf(request);
+    if (await this.#predecessors?.look(request)) return hung(request, 'an earlier run');
     for (;;) {
       if (this.#closed) return { kind: 'cancelled' };
       const before = this.#running.get(place) ?? this.#left.get(place)?.decided;
       if (before === undefined) break;
       await before;
-      if (this.isHung(request)) return hung(request);
+      if (this.#isHungHere(request)) return hung(request, 'an earlier check');
     }
     const outcome = this.#ask(place, request, timeoutMs);
     this.#running.set(place, outcome);
@@ -73,6 +79,10 @@ export class Prober {
   close(): void {
     this.#closed = true;
     this.#pool.close();
+  }
+
+  #isHungHere(request: ProbeRequest): boolean {
+    return this.#left.get(placeOf(request))?.hung === true;
   }
 
   async #ask(place: string, request: ProbeRequest, workMs: number): Promise<CheckOutcome> {
@@ -100,11 +110,11 @@ export class Prober {
 }
 
 /** The outcome of a check that is not made, since a probe of the same mount hangs. */
-export function hung({ path }: ProbeRequest): CheckOutcome {
+function hung({ path }: ProbeRequest, origin: string): CheckOutcome {
   return {
     kind: 'failed',
     reason: 'hung',
-    error: `${path}: the probe of an earlier check still hangs in the kernel`,
+    error: `${path}: the probe of ${origin} still hangs in the kernel`,
     durationMs: undefined,
     mount: undefined,
   };
