@@ -1,4 +1,4 @@
-import { rename } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   BLOBS_FOLDER,
@@ -22,6 +22,74 @@ import { execa } from 'execa';
 import { type Platform, platformParts } from '../artifacts/platform.ts';
 import { PrebuiltError } from '../errors.ts';
 import type { Command } from '../process/command.ts';
+import { settleAll } from '../process/settle-all.ts';
+import { linkBaseLayout, storeBase } from './base/stored-base.ts';
+import type { ImageBuilder } from './builder.ts';
+import { checkContent } from './check-context.ts';
+import { expectedImage } from './release-images.ts';
+import { stageContext } from './stage-context.ts';
+
+/** Where a platform's context and buildx's layout are, inside the folder that buildx runs in. */
+export interface PlatformFolders {
+  readonly context: string;
+  readonly layout: string;
+  /** The layout of the base, where there is one. */
+  readonly base: string;
+}
+
+/** What buildx makes images with. */
+export interface BuildxOptions {
+  /** The folder that the finished images' blobs go into. */
+  readonly blobs: string;
+  /** The folder that buildx runs in, which holds the Dockerfile. */
+  readonly work: string;
+  /** Seconds since 1970: the time of every file and of the image. */
+  readonly sourceDateEpoch: number;
+  readonly signal: AbortSignal;
+  /** What is run for a platform, and the folders that it names. */
+  readonly runOf: (platform: Platform) => { readonly command: Command; readonly folders: PlatformFolders };
+  /** Told what buildx prints. */
+  readonly line: (text: string) => void;
+}
+
+/** Makes images by `docker buildx build`, one run a platform. */
+export function buildxBuilder({
+  blobs,
+  work,
+  sourceDateEpoch,
+  signal,
+  runOf,
+  line,
+}: BuildxOptions): ImageBuilder {
+  return {
+    async build(release) {
+      const { platform, context, image } = release;
+      const { base } = image;
+      const { command, folders } = runOf(platform);
+      const staged = join(work, folders.context);
+      await settleAll([
+        checkContent(context),
+        stageContext(context, staged, STAGED_TIME),
+        base === undefined ? Promise.resolve() : linkBaseLayout(base, join(work, folders.base)),
+      ]);
+      await mkdir(join(work, folders.layout), { recursive: true });
+      await runBuildx(command, work, signal, (text) => line(`${platform} | ${text}`));
+      const [manifest] = await settleAll([
+        adoptImage(join(work, folders.layout), blobs, platform, expectedImage(release, sourceDateEpoch)),
+        rm(staged, { recursive: true }),
+        base === undefined ? Promise.resolve() : storeBase(base, blobs),
+      ]);
+      return { ...manifest, platform: platformParts(platform) };
+    },
+  };
+}
+
+/**
+ * Seconds since 1970, later than any source date: BuildKit takes later times back to the source date. An equal time
+ * would not do: builds that run side by side share the steps whose files are alike, times not counted, so that one
+ * would get the other's times, and earlier ones stay.
+ */
+const STAGED_TIME = 2_147_483_647;
 
 /** Environment variables that would make buildx add to the image what is not in the plan. */
 const NEUTRAL = { BUILDX_GIT_LABELS: '0', BUILDX_GIT_INFO: '0', BUILDX_NO_DEFAULT_ATTESTATIONS: '1' };
@@ -30,7 +98,7 @@ const NEUTRAL = { BUILDX_GIT_LABELS: '0', BUILDX_GIT_INFO: '0', BUILDX_NO_DEFAUL
  * Runs buildx in a folder and passes its lines on. Throws `BUILDER` with what it said where it fails, and the
  * signal's reason where it was stopped.
  */
-export async function runBuildx(
+async function runBuildx(
   { file, args }: Command,
   folder: string,
   signal: AbortSignal,
@@ -64,7 +132,7 @@ export async function runBuildx(
  * Takes the one image of a layout that buildx wrote into a folder of blobs. What it holds is for `holdLayoutAgainstPlan` to say.
  * Throws `BUILDER` for another platform than the one asked for, or several.
  */
-export async function adoptImage(
+async function adoptImage(
   layout: string,
   blobs: string,
   platform: Platform,

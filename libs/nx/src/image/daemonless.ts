@@ -11,13 +11,14 @@ import {
   writeLayer,
 } from '@prebuilt/oci';
 import { type Platform, platformParts } from '../artifacts/platform.ts';
-import { PrebuiltError } from '../errors.ts';
 import { readChunks } from '../files/chunks.ts';
 import { storeBase } from './base/stored-base.ts';
+import type { ImageBuilder } from './builder.ts';
+import { artifactChanged, checkContent } from './check-context.ts';
 import type { ContextFile } from './context.ts';
 import { type LayerPath, timeOf } from './file-tree.ts';
 import type { ImagePlan } from './plan.ts';
-import { expectedBase } from './release-images.ts';
+import { expectedBase, type ReleaseImage } from './release-images.ts';
 
 /** What an image is packed with, besides its plan. */
 export interface AssembleOptions {
@@ -39,6 +40,21 @@ export interface LayerProgress {
   readonly layers: number;
   readonly done: number;
   readonly total: number;
+}
+
+/** Makes images by itself: no engine, no root, no other program. */
+export function daemonlessBuilder(blobs: string, options: Omit<AssembleOptions, 'platform'>): ImageBuilder {
+  return {
+    async build(release) {
+      await checkContent(release.context, packedFiles(release));
+      return assembleImage(blobs, release.image, { ...options, platform: release.platform });
+    },
+  };
+}
+
+/** The files whose content is held against the manifest while it is packed: reading them twice would prove no more. */
+function packedFiles({ image }: ReleaseImage): ReadonlySet<string> {
+  return new Set(image.layers.flat().flatMap(({ file }) => file?.source ?? []));
 }
 
 /**
@@ -107,13 +123,4 @@ export async function* checkedContent(file: ContextFile): AsyncGenerator<Buffer>
   }
   const found = hash.digest('hex');
   if (found !== file.sha256) throw artifactChanged(file.source, file.sha256, found);
-}
-
-/** The error that tells of a file with another content than was verified. */
-export function artifactChanged(path: string, expected: string, found: string): PrebuiltError {
-  return new PrebuiltError(
-    'ARTIFACT_CHANGED',
-    `${path}: expected the SHA-256 ${expected}, which was verified, found ${found}`,
-    { hint: 'The file changed after it was built: {run build-binaries}, and verify it.' },
-  );
 }

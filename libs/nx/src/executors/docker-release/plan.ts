@@ -8,6 +8,7 @@ import { DockerfileError } from '../../dockerfile/errors.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { outputInWorkspace } from '../../files/workspace-path.ts';
 import type { PinnedImages } from '../../image/base/reference.ts';
+import type { PlatformFolders } from '../../image/buildx.ts';
 import type { HistoryFormat } from '../../image/history.ts';
 import { ALTERNATIVES, requireFullProof } from '../../image/merged-proof.ts';
 import type { ImagePlan, PlannedBase, Unplanned } from '../../image/plan.ts';
@@ -36,14 +37,6 @@ export interface DockerReleasePlan {
   readonly inputPath: string;
   readonly outputPath: string;
   readonly platforms: readonly PlatformRelease[];
-}
-
-/** Where a platform's context and buildx's layout are, inside the folder that buildx runs in. */
-export interface PlatformFolders {
-  readonly context: string;
-  readonly layout: string;
-  /** The layout of the base, where there is one. */
-  readonly base: string;
 }
 
 /**

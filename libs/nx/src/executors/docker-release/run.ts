@@ -2,7 +2,6 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   createImageLayout,
-  type Descriptor,
   type Digest,
   REF_NAME,
   readImageLayout,
@@ -11,19 +10,18 @@ import {
   writeImageIndex,
   writeIndexFile,
 } from '@prebuilt/oci';
-import { type Platform, platformParts } from '../../artifacts/platform.ts';
+import type { Platform } from '../../artifacts/platform.ts';
 import { replaceFolder } from '../../files/output-folder.ts';
 import type { Bases } from '../../image/base/read-bases.ts';
-import { linkBaseLayout, storeBase } from '../../image/base/stored-base.ts';
-import { assembleImage, type LayerProgress } from '../../image/daemonless.ts';
+import type { ImageBuilder } from '../../image/builder.ts';
+import { checkContent, checkFiles } from '../../image/check-context.ts';
+import { daemonlessBuilder, type LayerProgress } from '../../image/daemonless.ts';
 import { layoutRecord } from '../../image/layout-record.ts';
 import type { ReducedProof } from '../../image/merged-proof.ts';
 import { holdLayoutAgainstPlan } from '../../image/proof.ts';
 import { expectedImage } from '../../image/release-images.ts';
-import { stageContext } from '../../image/stage-context.ts';
 import { settleAll } from '../../process/settle-all.ts';
-import { checkContent, checkFiles } from './facts.ts';
-import { type DockerReleasePlan, type PlatformRelease, platformFolders } from './plan.ts';
+import { type DockerReleasePlan, platformFolders } from './plan.ts';
 
 /** What this target writes into its folder: one that holds anything else is left alone. */
 const OWN_FILES = /^(?:oci-layout|index\.json|blobs)$/;
@@ -86,15 +84,12 @@ export async function runDockerRelease(
     const stop = new AbortController();
     const either = AbortSignal.any([signal, stop.signal]);
     await using threads = startLayerThreads(layerSizes(plan));
+    const builder = await builderOf(plan, { blobs, work, dockerfile, signal: either }, progress);
     const built = await settleAll(
       plan.platforms.map(async (release) => {
         const started = performance.now();
         try {
-          const image = { plan, release, blobs, work, dockerfile, signal: either };
-          const manifest = await (release.command === undefined
-            ? assemble(image, progress)
-            : build(image, progress));
-          return { manifest, timeMs: performance.now() - started };
+          return { manifest: await builder.build(release), timeMs: performance.now() - started };
         } catch (error) {
           // What the first platform failed by counts, not that the others were stopped.
           stop.abort(error);
@@ -150,11 +145,6 @@ export async function runDockerRelease(
   });
 }
 
-/** The files whose content is held against the manifest while it is packed: reading them twice would prove no more. */
-function packedFiles({ image }: PlatformRelease): ReadonlySet<string> {
-  return new Set(image.layers.flat().flatMap(({ file }) => file?.source ?? []));
-}
-
 /** About how many bytes each layer has. */
 function layerSizes({ platforms }: DockerReleasePlan): readonly number[] {
   return platforms.flatMap(({ image }) =>
@@ -173,62 +163,35 @@ const EXECUTED_REFUSAL = {
   hint: 'Nothing was written. What the Dockerfile executes must leave verified files as they are, at the paths they are copied to.',
 } as const;
 
-interface ImageWork {
-  readonly plan: DockerReleasePlan;
-  readonly release: PlatformRelease;
+interface Workplace {
   readonly blobs: string;
   readonly work: string;
   readonly dockerfile: Uint8Array;
   readonly signal: AbortSignal;
 }
 
-async function assemble(
-  { plan, release, blobs, signal }: ImageWork,
+/** The planned builder; buildx and what runs it are loaded only where they are wanted. */
+async function builderOf(
+  plan: DockerReleasePlan,
+  { blobs, work, dockerfile, signal }: Workplace,
   progress: ReleaseProgress,
-): Promise<Descriptor> {
-  await checkContent(release.context, packedFiles(release));
-  return assembleImage(blobs, release.image, {
-    platform: release.platform,
-    compression: plan.compression,
-    compressionLevel: plan.compressionLevel,
-    sourceDateEpoch: plan.sourceDateEpoch,
+): Promise<ImageBuilder> {
+  const { compression, compressionLevel, sourceDateEpoch, platforms } = plan;
+  if (plan.builder === 'daemonless') {
+    const { layer: onLayer } = progress;
+    return daemonlessBuilder(blobs, { compression, compressionLevel, sourceDateEpoch, signal, onLayer });
+  }
+  const { buildxBuilder } = await import('../../image/buildx.ts');
+  return buildxBuilder({
+    blobs,
+    work,
+    sourceDateEpoch,
     signal,
-    onLayer: progress.layer,
+    line: progress.line,
+    runOf: (platform) => {
+      const command = platforms.find((each) => each.platform === platform)?.command;
+      if (command === undefined) throw new Error(`${platform}: planned without a command`);
+      return { command, folders: platformFolders(plan.manifestSha256, dockerfile, platform) };
+    },
   });
-}
-
-/**
- * Seconds since 1970, later than any source date: BuildKit takes later times back to the source date. An equal time
- * would not do: builds that run side by side share the steps whose files are alike, times not counted, so that one
- * would get the other's times, and earlier ones stay.
- */
-const STAGED_TIME = 2_147_483_647;
-
-async function build(
-  { plan, release, blobs, work, dockerfile, signal }: ImageWork,
-  progress: ReleaseProgress,
-): Promise<Descriptor> {
-  const {
-    platform,
-    context,
-    command,
-    image: { base },
-  } = release;
-  if (command === undefined) throw new Error(`${platform}: planned without a command`);
-  const { adoptImage, runBuildx } = await import('../../image/buildx.ts');
-  const folders = platformFolders(plan.manifestSha256, dockerfile, platform);
-  const staged = join(work, folders.context);
-  await settleAll([
-    checkContent(context),
-    stageContext(context, staged, STAGED_TIME),
-    base === undefined ? Promise.resolve() : linkBaseLayout(base, join(work, folders.base)),
-  ]);
-  await mkdir(join(work, folders.layout), { recursive: true });
-  await runBuildx(command, work, signal, (text) => progress.line(`${platform} | ${text}`));
-  const [manifest] = await settleAll([
-    adoptImage(join(work, folders.layout), blobs, platform, expectedImage(release, plan.sourceDateEpoch)),
-    rm(staged, { recursive: true }),
-    base === undefined ? Promise.resolve() : storeBase(base, blobs),
-  ]);
-  return { ...manifest, platform: platformParts(platform) };
 }
