@@ -2,6 +2,7 @@ import { cp, readFile, realpath, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CHECKSUMS_FILE, parseChecksums } from '@prebuilt/nx/artifacts';
 import { skipOutsideCi } from '@prebuilt/testing/engine';
+import { type FakeRegistry, startFakeRegistry } from '@prebuilt/testing/registry';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type PackageRegistry, startPackageRegistry } from './stranger/package-registry.ts';
 import { SERVER, TOOL } from './stranger/programs.ts';
@@ -35,12 +36,15 @@ const begun: StrangersWorkspace[] = [];
 const built = new Map<string, Built>();
 let registry: PackageRegistry;
 let publication: Publication;
+/** Where the first stranger's images go. */
+let images: FakeRegistry;
 
 beforeAll(async () => {
   if (missing !== undefined) return;
   const tools = await installTools();
   registry = await startPackageRegistry(tools.packageRegistry);
   publication = await publishPackages(registry, VERSION);
+  images = await startFakeRegistry();
   const lines = quickStart(await readReadme('README.md'), '## Release your own program');
   const workspaces = await Promise.all(
     STRANGERS.map(async (stranger) => {
@@ -51,6 +55,7 @@ beforeAll(async () => {
   );
   const [first, ...rest] = workspaces as [(typeof workspaces)[0], ...typeof workspaces];
   built.set(first.manager, await build(first.workspace, lines));
+  await publishImages(first.workspace);
   // The others find a lock in their repository, and what it names in their cache, as a job of CI does.
   await Promise.all(
     rest.map(async ({ manager, workspace }) => {
@@ -65,6 +70,7 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const workspace of begun) await workspace[Symbol.asyncDispose]();
   await registry?.[Symbol.asyncDispose]();
+  await images?.close();
 });
 beforeEach(({ skip }) => {
   if (missing !== undefined) skipOutsideCi(missing, skip);
@@ -118,12 +124,42 @@ async function build(
   return { workspace, again, released: await workspace.nxTasks(all) };
 }
 
+/** Publishes the tool's 1.2.3 and the server's 1.2.4, which were built, then the server's 1.2.3 and a backport of the tool. */
+async function publishImages({ run, write, nxOk }: StrangersWorkspace): Promise<void> {
+  const publish = (program: string) =>
+    nxOk(['run', `${program}:docker-publish`, `--image=${images.host}/${program}`]);
+  const author = ['-c', 'user.name=Stranger', '-c', 'user.email=stranger@example.com'];
+  await publish('tool');
+  await publish('server');
+  await run('git', ['checkout', '--quiet', '-b', 'older']);
+  await write('apps/tool/version.txt', '1.1.9\n');
+  await run('git', [...author, 'commit', '--quiet', '--message=Mend the older tool', '--', 'apps/tool']);
+  await run('git', ['tag', 'tool@1.1.9']);
+  await run('git', ['tag', 'server@1.2.3']);
+  await publish('tool');
+  await publish('server');
+  await run('git', ['checkout', '--quiet', 'main']);
+  await nxOk(['run-many', '--targets=docker-release']);
+}
+
 const TASKS = ['build-binaries', 'verify', 'docker-release'];
 
 it('has the same five lines in the README of the repository and in that of the package', async () => {
   const lines = quickStart(await readReadme('README.md'), '## Release your own program');
   expect(lines).toHaveLength(5);
   expect(quickStart(await readReadme('libs/nx/README.md'), '## Quick start')).toEqual(lines);
+});
+
+it('publishes two programs under versions of their own, and moves the tags of the older line alone for a backport', () => {
+  const moved = [
+    ['tool', ['1.2.3', 'v1.2.3', '1.2', '1', 'latest']],
+    ['server', ['1.2.4', 'v1.2.4', '1.2', '1', 'latest']],
+    ['tool', ['1.1.9', 'v1.1.9', '1.1']],
+    ['server', ['1.2.3', 'v1.2.3']],
+  ] as const;
+  expect(images.tagMoves.map(([key]) => key)).toEqual(
+    moved.flatMap(([program, tags]) => tags.map((tag) => `${program}:${tag}`)),
+  );
 });
 
 describe('nx release', () => {
