@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bootstrappedClone, type Clone } from './testing/clone.ts';
-import { runOk, userEnvironment } from './testing/workspace.ts';
+import { nxCommand, runOk } from './testing/workspace.ts';
 
 const TARGETS = ['lint', 'typecheck', 'test', 'build-binaries'];
 const EVERYTHING = [
@@ -34,11 +34,9 @@ describe('nx affected', { timeout: 120_000 }, () => {
   /** The tasks that `nx affected` would run for HEAD. */
   async function affectedTasks(): Promise<readonly string[]> {
     const range = ['--base=HEAD~1', '--head=HEAD'];
-    const { stdout } = await execa(
-      join(clone.root, 'node_modules/.bin/nx'),
-      ['affected', `--targets=${TARGETS.join(',')}`, ...range, '--graph=stdout'],
-      { cwd: clone.root, env: userEnvironment(), extendEnv: false },
-    );
+    const { file, env } = nxCommand(clone.root);
+    const args = ['affected', `--targets=${TARGETS.join(',')}`, ...range, '--graph=stdout'];
+    const { stdout } = await execa(file, args, { cwd: clone.root, env, extendEnv: false });
     const { tasks }: { tasks: { tasks: Readonly<Record<string, unknown>> } } = JSON.parse(stdout);
     return Object.keys(tasks.tasks).sort();
   }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type FakeGitHub, startFakeGitHub } from '@prebuilt/testing/github';
 import { type FakeRegistry, startFakeRegistry } from '@prebuilt/testing/registry';
-import { run, runOk, THIS_WORKSPACE, userEnvironment } from '../testing/workspace.ts';
+import { nxCommand, run, runOk, THIS_WORKSPACE, userEnvironment } from '../testing/workspace.ts';
 import { type FakeNpm, startFakeNpm } from './fake-npm.ts';
 import { RELEASE, RELEASED } from './programs.ts';
 
@@ -83,6 +83,7 @@ export async function releasingWorkspace(): Promise<ReleasingWorkspace> {
     GITHUB_REPOSITORY: REPOSITORY,
     GITHUB_API_URL: github.baseUrl,
   };
+  const nx = nxCommand(root, env);
   const state = async () => ({
     gitTags: (await git('tag', '--list')).split('\n').filter(Boolean),
     moves: registry.tagMoves.length,
@@ -102,12 +103,7 @@ export async function releasingWorkspace(): Promise<ReleasingWorkspace> {
     },
     async release(...args) {
       const before = await state();
-      const { exitCode, output } = await run(
-        root,
-        join(root, 'node_modules/.bin/nx'),
-        ['release', ...args],
-        env,
-      );
+      const { exitCode, output } = await run(root, nx.file, ['release', ...args], nx.env);
       const after = await state();
       const requests = [
         ...registry.log.slice(before.requests[0]),

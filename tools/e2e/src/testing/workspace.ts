@@ -75,25 +75,33 @@ export async function runOk(...args: Parameters<typeof run>): Promise<string> {
   return output;
 }
 
-/** What `npx nx …` starts; npx itself would take as long again. */
-const nxOf = (folder: string): string => join(folder, 'node_modules/.bin/nx');
+/** What `npx nx …` starts, and its environment; npx itself would take as long again. */
+export function nxCommand(
+  folder: string,
+  env: Readonly<Record<string, string>> = userEnvironment(),
+): { readonly file: string; readonly env: Readonly<Record<string, string>> } {
+  const programs = join(folder, 'node_modules/.bin');
+  return { file: join(programs, 'nx'), env: { ...env, PATH: [programs, env.PATH].join(delimiter) } };
+}
 
-/** `nx …` as a user has it by `npx nx …`. */
+/** `npx nx …` as a user types it. */
 export function nx(
   folder: string,
   args: readonly string[],
-  env: Readonly<Record<string, string>> = {},
+  more: Readonly<Record<string, string>> = {},
 ): Promise<Ended> {
-  return run(folder, nxOf(folder), args, { ...userEnvironment(), ...env });
+  const { file, env } = nxCommand(folder, { ...userEnvironment(), ...more });
+  return run(folder, file, args, env);
 }
 
 /** As `nx`, but a failure is an error. Returns what became of each task. */
 export async function nxTasks(
   folder: string,
   args: readonly string[],
-  env: Readonly<Record<string, string>> = {},
+  more: Readonly<Record<string, string>> = {},
 ): Promise<TaskResults> {
-  await runOk(folder, nxOf(folder), args, { ...userEnvironment(), ...env });
+  const { file, env } = nxCommand(folder, { ...userEnvironment(), ...more });
+  await runOk(folder, file, args, env);
   return readTaskResults(join(folder, '.nx/cache'));
 }
 
