@@ -72,13 +72,12 @@ async function untilFailed(
 }
 
 /**
- * The next check is an interval away at most; one that hangs, or waits for one that does, takes as long as it may. Two
- * checks may be late: the one
- * under way when the fault came, and the one that finds it.
+ * The next check is an interval away at most; one that hangs takes as long as it may, and so does the one before it, since
+ * the entries of a path take turns. Two checks may be late: the one under way when the fault came, and the one that finds it.
  */
 async function expectDetected({ what, reason, afterMs }: Failure, since: number): Promise<void> {
   const waits = reason === 'timeout' || reason === 'hung';
-  const limit = longestGapMs(intervalMs) + (waits ? readTimeoutMs : 0);
+  const limit = longestGapMs(intervalMs) + (waits ? 2 * readTimeoutMs : 0);
   expectWithin(`${what}: time to detect`, afterMs, limit, 2 * (await machine.latenessSince(since)));
 }
 

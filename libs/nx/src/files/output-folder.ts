@@ -34,22 +34,23 @@ async function replaceInside<T>(
 ): Promise<T> {
   await removeAbandoned(target);
   await checkReplaceable(target, holds);
-  const temporary = await mkdtemp(join(dirname(target), `.${basename(target)}-${process.pid}-`));
-  await chmod(temporary, 0o755);
-  const onExit = (): void => rmSync(temporary, { recursive: true, force: true });
-  process.once('exit', onExit);
-  try {
-    return await withInterrupt(async (signal) => {
+  // From before the folder is there: whoever asks to stop leaves none behind.
+  return withInterrupt(async (signal) => {
+    const temporary = await mkdtemp(join(dirname(target), `.${basename(target)}-${process.pid}-`));
+    const onExit = (): void => rmSync(temporary, { recursive: true, force: true });
+    process.once('exit', onExit);
+    try {
+      await chmod(temporary, 0o755);
       const result = await fill(temporary, signal);
       signal.throwIfAborted();
       await checkReplaceable(target, holds);
       await swap(temporary, target);
       return result;
-    });
-  } finally {
-    await rm(temporary, { recursive: true, force: true });
-    process.off('exit', onExit);
-  }
+    } finally {
+      await rm(temporary, { recursive: true, force: true });
+      process.off('exit', onExit);
+    }
+  });
 }
 
 // The folders from the first that was made down to the last, unless somebody put something into them meanwhile.
