@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { execa } from 'execa';
 import type { Bench, BenchContext, Sample } from '../bench.ts';
@@ -37,7 +37,7 @@ function peerBench(
     title: fields.title,
     unit: fields.unit,
     ours: fields.what,
-    theirs: `the same of ${peer}`,
+    theirs: `the same of ${basename(peer)}`,
     target: fields.target ?? { kind: 'report' },
     async prepare(context) {
       await requireExecutable(peer);
