@@ -52,7 +52,7 @@ export interface BuildxOptions {
   readonly line: (text: string) => void;
 }
 
-/** Makes images by `docker buildx build`, one run a platform. */
+/** Makes images by `docker buildx build`, one run per platform. */
 export function buildxBuilder({
   blobs,
   work,
