@@ -45,7 +45,11 @@ interface Failure {
   readonly reason: unknown;
   /** From the fault to the end of the first check that failed. */
   readonly afterMs: number;
+  /** Whether a check of another entry had hung before, for which this one may have waited: the entries of a path take turns. */
+  readonly tookTurns: boolean;
 }
+
+const HANGS: readonly unknown[] = ['timeout', 'hung'];
 
 /** Waits until a check of this name has failed since a fault, for this reason where one is given. */
 async function untilFailed(
@@ -54,30 +58,31 @@ async function untilFailed(
   since: number,
   reason?: string,
 ): Promise<Failure> {
-  const failed = () =>
+  const failures = () =>
     monitor
       .log()
-      .find(
-        (line) =>
-          line.msg === 'health check failed' &&
-          line.name === name &&
-          (reason === undefined || line.reason === reason) &&
-          Date.parse(String(line.time)) >= since,
-      );
+      .filter((line) => line.msg === 'health check failed' && Date.parse(String(line.time)) >= since);
+  const failed = () =>
+    failures().find((line) => line.name === name && (reason === undefined || line.reason === reason));
   await monitor.until(`${name} fails`, () => failed() !== undefined, 30_000);
   const line = failed();
   const afterMs = Date.parse(String(line?.time)) - since;
   console.log(`${fault}: ${name} fails, ${line?.reason}, after ${afterMs} ms`);
-  return { what: `${fault}: ${name}`, reason: line?.reason, afterMs };
+  const earlier = failures().slice(
+    0,
+    failures().findIndex((each) => each.name === name),
+  );
+  const tookTurns = earlier.some((each) => HANGS.includes(each.reason));
+  return { what: `${fault}: ${name}`, reason: line?.reason, afterMs, tookTurns };
 }
 
 /**
- * The next check is an interval away at most; one that hangs takes as long as it may, and so does the one before it, since
- * the entries of a path take turns. Two checks may be late: the one under way when the fault came, and the one that finds it.
+ * The next check is an interval away at most; one that hangs takes as long as it may, as does one before it whose turn it
+ * was. Two checks may be late: the one under way when the fault came, and the one that finds it.
  */
-async function expectDetected({ what, reason, afterMs }: Failure, since: number): Promise<void> {
-  const waits = reason === 'timeout' || reason === 'hung';
-  const limit = longestGapMs(intervalMs) + (waits ? 2 * readTimeoutMs : 0);
+async function expectDetected({ what, reason, afterMs, tookTurns }: Failure, since: number): Promise<void> {
+  const hangs = HANGS.includes(reason) ? (tookTurns ? 2 : 1) : 0;
+  const limit = longestGapMs(intervalMs) + hangs * readTimeoutMs;
   expectWithin(`${what}: time to detect`, afterMs, limit, 2 * (await machine.latenessSince(since)));
 }
 
