@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Release, type ReleasingWorkspace, releasingWorkspace } from './releases/releasing-workspace.ts';
+import { nxCommand, run, THIS_WORKSPACE } from './testing/workspace.ts';
 
 // Each release follows the one before, as in a real repository; what it changed is looked at below.
 const releases = new Map<string, Release>();
@@ -73,6 +74,25 @@ describe('nx release', () => {
     expect(page?.body).toContain('## Changes since agent@1.0.0\n\n### 🚀 Features\n\n- agent two');
     expect(page?.body).toContain('### ❤️ Thank You\n\n- Ada');
     expect(page?.body).not.toContain('gh attestation');
+  });
+
+  it('writes each release into CHANGELOG.md, above the one before', async () => {
+    const text = await workspace.git('show', 'agent@1.1.0:services/agent/CHANGELOG.md');
+    expect(text.match(/^#+ \d.*? /gm)).toEqual(['## 1.1.0 ', '# 1.0.0 ']);
+    expect(text).toContain('- agent two');
+  });
+
+  it('writes the releases of this workspace into the changelogs of mount-monitor and of each package', async () => {
+    const { file, env } = nxCommand(THIS_WORKSPACE);
+    const args = ['release', 'changelog', '999.0.0', '--first-release', '--dry-run'];
+    const { exitCode, output } = await run(THIS_WORKSPACE, file, args, env);
+    expect(exitCode, output).toBe(0);
+    expect(output.match(/^\+ # 999\.0\.0 /gm)).toHaveLength(4);
+    const written = [...output.matchAll(/^(?:CREATE|UPDATE) (\S*CHANGELOG\.md) \[dry-run\]$/gm)];
+    expect(written.map(([, path]) => path).toSorted()).toEqual([
+      'CHANGELOG.md',
+      ...['elf', 'nx', 'oci'].map((name) => `libs/${name}/CHANGELOG.md`),
+    ]);
   });
 
   it('releases a group with one version, the image of one and the page of the other', () => {
