@@ -7,10 +7,14 @@ import {
   EXECUTORS,
   FLAGS,
   GENERATORS,
+  KEYS,
   METRICS,
+  ownTargets,
+  PLUGIN_OPTIONS,
   REASONS,
   SCRIPTS,
   TARGETS,
+  TOOLCHAINS,
   variablesIn,
 } from './facts.ts';
 import {
@@ -58,12 +62,22 @@ const FOREIGN = new Set([
   '/healthz/../healthz/live',
   // Keys of the tools that docs/coming-from.md compares with.
   ...['snapshot', 'project_name', 'mod_timestamp', 'docker_manifests', 'docker_signs', 'universal_binaries'],
+  // The folder of the examples' program.
+  'apps/server',
   // Targets of the workspaces that the bench makes.
   ...['bench:nothing', 'bench:nothing-at-last'],
 ]);
 
 /** Targets of this workspace beside those that a prebuilt.json infers. */
-const OWN_TARGETS = new Set(['app:docker', 'chart:publish', 'docs:build']);
+const OWN_TARGETS = new Set(ownTargets(files));
+const GENERAL_TARGETS = ['test', 'lint', 'typecheck', 'build', 'pack'];
+
+/** What follows a flag up to the next one, or after `=`. */
+const listed = (command: string, flags: RegExp): readonly string[] =>
+  flags
+    .exec(command)?.[1]
+    ?.trim()
+    .split(/[\s,]+/) ?? [];
 
 const camel = (name: string): string =>
   name.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
@@ -103,6 +117,19 @@ function problemsOf(command: string): readonly string[] {
       (option) => `the target ${target} has no option --${option}`,
     );
   }
+  if (/\bnx (run-many|affected)\b/.test(command)) {
+    const targets = listed(command, / (?:-t|--targets?)[ =]([\w, -]+?)(?= --| -|$)/);
+    const all = [...TARGETS.keys(), ...GENERAL_TARGETS];
+    return targets.filter((name) => !all.includes(name)).map((name) => `there is no target ${name}`);
+  }
+  const own = /(?:^|&& |\.\/|\w\/)(bootstrap|mount-monitor(?::[\w.]+)?)(?= )(.*)/.exec(command);
+  if (own !== null && !command.startsWith('kubectl') && !command.startsWith('helm')) {
+    const [, program = '', rest = ''] = own;
+    const flags = [...rest.matchAll(/(?<=\s)--([a-z-]+)/g)].map(([, name]) => name ?? '');
+    const has = (name: string): boolean =>
+      program === 'bootstrap' ? sources.includes(`--${name}`) : FLAGS.includes(name);
+    return flags.filter((name) => !has(name)).map((name) => `${program} has no flag --${name}`);
+  }
   return [];
 }
 
@@ -124,13 +151,13 @@ describe.each(names)('%s', (path, page) => {
   });
 
   it('names files and folders that exist', () => {
-    const paths = inlineCode(page.text)
+    const paths = [...inlineCode(page.text), ...shellLines(page.text).flatMap((line) => line.split(/\s+/))]
       .map((code) => code.replace(/:\d+$/, '').replace(/\/$/, ''))
       .filter((code) =>
         /^(apps|libs|tools|docs|deploy|chart|examples|bench|\.github|\.ci)\/[\w./-]+$/.test(code),
       );
     const missing = paths.filter(
-      (each) => !known.has(each) && !known.has(posix.join(posix.dirname(path), each)),
+      (each) => !FOREIGN.has(each) && !known.has(each) && !known.has(posix.join(posix.dirname(path), each)),
     );
     expect(missing).toEqual([]);
   });
@@ -193,6 +220,50 @@ describe('what exists is documented:', () => {
     }
   });
 
+  it.each([...TOOLCHAINS])(
+    'each option of the toolchain %s is on its page, and no other',
+    (name, options) => {
+      const page = pages.find(({ path }) => path === `docs/toolchains/${name}.md`)?.text ?? '';
+      const table = /^\| option \|.*?(?=\n\n)/ms.exec(page)?.[0] ?? '';
+      const rows = [...table.matchAll(/^\| (`.*?`) \|/gm)].flatMap(([, cell = '']) => cell.split(', '));
+      expect(rows.toSorted()).toEqual(options.map((option) => `\`${option}\``).toSorted());
+    },
+  );
+
+  it('each key of prebuilt.json, and each option of the plugin', () => {
+    expect(KEYS.length).toBeGreaterThan(10);
+    const inner = (key: string): string => key.replace(/.*\./, '');
+    const missing = [...KEYS, ...PLUGIN_OPTIONS].filter(
+      (key) => !has(key) && !prose.includes(`"${inner(key)}":`) && !has(inner(key)),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  it('each target that a project of this workspace declares', () => {
+    const declared = [...OWN_TARGETS].filter((name) => !/:(test|nothing.*)$/.test(name));
+    expect(declared.length).toBeGreaterThan(5);
+    const missing = declared.filter(
+      (name) => !has(name) && !has(name.replace(/.*:/, '')) && !prose.includes(` ${name}`),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  it('each project of this workspace by its folder, or by the one of its kind', () => {
+    const folders = files.flatMap(
+      (path) => /^((?:apps|libs|tools)\/[^/]+)\/package\.json$/.exec(path)?.[1] ?? [],
+    );
+    expect(folders.length).toBeGreaterThan(8);
+    const missing = folders.filter((folder) => !has(folder) && !has(posix.dirname(folder)));
+    expect(missing).toEqual([]);
+  });
+
+  it('each reason in the table of docs/checks.md, and no other', () => {
+    const page = pages.find(({ path }) => path === 'docs/checks.md')?.text ?? '';
+    const table = page.split('\n## Reasons\n')[1]?.split('\n## ')[0] ?? '';
+    const rows = [...table.matchAll(/^\| `(\w+)` \|/gm)].map(([, reason]) => reason);
+    expect(rows.toSorted()).toEqual(REASONS.toSorted());
+  });
+
   it.each([
     ['target', [...TARGETS.keys()]],
     ['metric of the sidecar', METRICS],
@@ -233,16 +304,27 @@ describe('the checks', () => {
     ['npx nx g @prebuilt/nx:lock --nonsense', 'the generator lock has no option --nonsense'],
     ['npx nx run server:nonsense', 'there is no target nonsense'],
     ['npx nx run server:verify --nonsense', 'the target verify has no option --nonsense'],
+    ['npx nx run-many --targets=verify,nonsense', 'there is no target nonsense'],
+    ['npx nx affected -t nonsense build-binaries', 'there is no target nonsense'],
+    ['./bootstrap --nonsense', 'bootstrap has no flag --nonsense'],
+    ['mount-monitor --nonsense', 'mount-monitor has no flag --nonsense'],
+    [
+      'docker run --rm ghcr.io/a/mount-monitor:1.0.0 --nonsense',
+      'mount-monitor:1.0.0 has no flag --nonsense',
+    ],
   ])('refuse %s', (command, problem) => {
     expect(problemsOf(command)).toEqual([problem]);
   });
 
-  it.each(['npm run check', 'npx nx run server:docker-publish --dry-run --no-sbom --tag-latest=never'])(
-    'accept %s',
-    (command) => {
-      expect(problemsOf(command)).toEqual([]);
-    },
-  );
+  it.each([
+    'npm run check',
+    'npx nx run server:docker-publish --dry-run --no-sbom --tag-latest=never',
+    'npx nx run-many -t build-binaries verify --parallel=2',
+    './bootstrap --packages-only',
+    'mount-monitor --validate --config config.json',
+  ])('accept %s', (command) => {
+    expect(problemsOf(command)).toEqual([]);
+  });
 
   it('find the pages', () => {
     expect(pages.length).toBeGreaterThan(25);

@@ -52,6 +52,51 @@ export const TARGETS: ReadonlyMap<string, string> = new Map(
   ]),
 );
 
+/** The targets that the projects of this workspace declare themselves, as `project:target`. */
+export function ownTargets(files: readonly string[]): readonly string[] {
+  interface Declared {
+    readonly name?: string;
+    readonly targets?: object;
+    readonly nx?: { readonly name?: string; readonly targets?: object };
+  }
+  return files
+    .filter((path) => /^(apps|libs|tools)\/[^/]+\/(project|package)\.json$/.test(path))
+    .flatMap((path) => {
+      const { name, targets, nx } = readJson<Declared>(path);
+      return Object.keys(targets ?? nx?.targets ?? {}).map((target) => `${nx?.name ?? name}:${target}`);
+    });
+}
+
+interface KeysSchema {
+  readonly properties?: Readonly<Record<string, KeysSchema>>;
+  readonly anyOf?: readonly KeysSchema[];
+  readonly const?: string;
+}
+
+const schema = readJson<KeysSchema>('libs/nx/schemas/prebuilt.json').properties ?? {};
+
+/** The keys of prebuilt.json, those of objects with a dot: `image.files`. */
+export const KEYS: readonly string[] = Object.entries(schema)
+  .filter(([key]) => key !== '$schema')
+  .flatMap(([key, { properties, anyOf = [] }]) => {
+    const inner = key === 'toolchain' ? [] : [properties, ...anyOf.map((each) => each.properties)];
+    return [key, ...inner.flatMap((each) => Object.keys(each ?? {})).map((name) => `${key}.${name}`)];
+  });
+
+/** The toolchains with the names of their options. */
+export const TOOLCHAINS: ReadonlyMap<string, readonly string[]> = new Map(
+  (schema.toolchain?.anyOf ?? []).flatMap(({ properties }) =>
+    properties?.name?.const === undefined
+      ? []
+      : [[properties.name.const, Object.keys(properties).filter((key) => key !== 'name')] as const],
+  ),
+);
+
+/** The plugin's options in nx.json. */
+export const PLUGIN_OPTIONS = Object.keys(
+  readJson<KeysSchema>('libs/nx/schemas/plugin-options.json').properties ?? {},
+);
+
 /** The scripts of the root's package.json. */
 export const SCRIPTS = Object.keys(readJson<{ readonly scripts: object }>('package.json').scripts);
 
