@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { EngineError, type UsedEngine, useEngine } from '@prebuilt/testing/engine';
 import { HELP, parseArguments } from './arguments.ts';
 import type { BenchContext } from './bench.ts';
-import { benchesFor, growths, NAMES } from './benches/index.ts';
-import { PEER_NAMES } from './benches/sidecar-peer.ts';
+import { benchesFor, growths, NAMES, WITH_PEER } from './benches/index.ts';
 import { BenchError } from './errors.ts';
 import { runGrowth } from './growth.ts';
-import { formatReport, growthTable, replaceBlock, summaryTable } from './report.ts';
+import { readmeWith, reportOf } from './recorded.ts';
+import { growthTable, summaryTable } from './report.ts';
 import {
   busyShare,
   describeMachine,
@@ -30,7 +30,7 @@ const print = (text: string) => process.stdout.write(`${text}\n`);
 const now = () => performance.now();
 
 async function main(args: readonly string[]): Promise<number> {
-  const command = parseArguments(args, NAMES, PEER_NAMES);
+  const command = parseArguments(args, NAMES, WITH_PEER);
   switch (command.kind) {
     case 'help':
       print(HELP);
@@ -141,15 +141,12 @@ async function measureOne(
 }
 
 async function writeReport(): Promise<void> {
-  const recorded = mergeResults(await readResults(RESULTS), { results: [], growth: [] }, NAMES);
-  const remarks = new Map(
-    benchesFor('PATH').flatMap(({ name, remark }) => (remark === undefined ? [] : [[name, remark] as const])),
-  );
-  const { document, charts } = formatReport(recorded, remarks);
+  const recorded = await readResults(RESULTS);
+  const { document, charts } = reportOf(recorded);
   for (const { path, svg } of charts) await writeWhole(join(ROOT, 'docs', path), svg);
   await writeWhole(join(ROOT, 'docs/performance.md'), document);
   const readme = join(ROOT, 'README.md');
-  await writeWhole(readme, replaceBlock(await readFile(readme, 'utf8'), summaryTable(recorded.results)));
+  await writeWhole(readme, readmeWith(recorded, await readFile(readme, 'utf8')));
 }
 
 function complain(error: BenchError, subject: string): void {

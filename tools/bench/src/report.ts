@@ -29,6 +29,16 @@ export function summaryTable(results: readonly RecordedResult[]): string {
   return table(['benchmark', 'ours', 'theirs', 'ratio', 'target', 'met'], rows);
 }
 
+/** One row per size, of the sidecar and of the program it is compared with. */
+export function sizesTable(sizes: readonly RecordedResult[]): string {
+  const rows = sizes.map(({ title, ours, theirs, unit }) => [
+    title.replace('Peer: ', ''),
+    formatQuantity(ours.summary.median, unit),
+    formatQuantity(theirs.summary.median, unit),
+  ]);
+  return table(['per platform', 'mount-monitor', 'debrid-mount-monitor, in Go'], rows);
+}
+
 /**
  * Everything that was recorded, as a page with a chart for each benchmark, and the remarks by the benchmark's name.
  * Pure: the same results, the same text.

@@ -65,6 +65,11 @@ export async function verifySidecar(context: BenchContext, build: Build, name = 
 
 /** The machine's own executable among those of a build. */
 export function nativeExecutable(build: Build): string {
+  return nativePlatform(build).file;
+}
+
+/** The part of a build that is for the machine itself. */
+export function nativePlatform(build: Build): BuiltPlatform {
   const wanted = `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`;
   const found = build.platforms.find(({ platform }) => platform === wanted);
   if (found === undefined) {
@@ -73,7 +78,7 @@ export function nativeExecutable(build: Build): string {
       `an executable for this machine: expected ${wanted} among the build's`,
     );
   }
-  return found.file;
+  return found;
 }
 
 function verifyOptions(context: BenchContext, build: Build, name: string) {

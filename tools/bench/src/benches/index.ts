@@ -15,9 +15,10 @@ import {
   sidecarStart,
 } from './sidecar.ts';
 import { PEER_NAMES, sidecarPeer } from './sidecar-peer.ts';
+import { peerSizes, SIZE_NAMES } from './sizes.ts';
 import { prebuiltAgainstSource } from './source.ts';
 
-export { growths };
+export { growths, SIZE_NAMES };
 
 /** All benchmarks, in the order they run and are shown; those against a peer only where its path is given. */
 export function benchesFor(peer: string | undefined): readonly Bench[] {
@@ -39,13 +40,16 @@ export function benchesFor(peer: string | undefined): readonly Bench[] {
     sidecarProcessor,
     sidecarChecks,
     ...sidecarEndpoints,
-    ...(peer === undefined ? [] : sidecarPeer(peer)),
+    ...(peer === undefined ? [] : [...peerSizes(peer), ...sidecarPeer(peer)]),
   ];
 }
+
+/** The names of the benchmarks that `--peer` adds. */
+export const WITH_PEER: readonly string[] = [...SIZE_NAMES, ...PEER_NAMES];
 
 /** Every name, in the order of the report. */
 export const NAMES: readonly string[] = [
   ...benchesFor(undefined).map(({ name }) => name),
-  ...PEER_NAMES,
+  ...WITH_PEER,
   ...growths.map(({ name }) => name),
 ];
