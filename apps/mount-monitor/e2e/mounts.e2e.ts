@@ -94,7 +94,7 @@ async function untilHealthy({ fault, monitor }: Watched): Promise<void> {
 }
 
 /** What must hold whatever the other mounts do. */
-async function expectGoodNeighbour({ fault, monitor }: Watched, since: number): Promise<void> {
+async function expectGoodNeighbor({ fault, monitor }: Watched, since: number): Promise<void> {
   await expectRhythm({ beside: fault, monitor, name: 'good', intervalMs }, machine, since);
   expect((await monitor.mount(3)).status).toBe('healthy');
 }
@@ -128,7 +128,7 @@ describe('a real WebDAV mount', () => {
     await monitor.untilStatus('unhealthy', 0);
     await monitor.untilStatus('unhealthy', 1);
     expect((await monitor.mount(2)).status).toBe('healthy');
-    await expectGoodNeighbour(watched, stopped);
+    await expectGoodNeighbor(watched, stopped);
     expect(childrenOf(monitor.child.pid ?? 0).length).toBeLessThanOrEqual(4);
     expect(descriptorsOf(monitor.child.pid ?? 0)).toBeLessThanOrEqual(before + 8);
     mount.signalDaemon('SIGCONT');
@@ -150,7 +150,7 @@ describe('a real WebDAV mount', () => {
     expect(failure.reason).toBe('timeout');
     await monitor.until('the check is hung', async () => (await monitor.mount(0)).reason === 'hung', 30_000);
     expect(await monitor.mount(2)).toMatchObject({ status: 'healthy', probe_hung: false });
-    await expectGoodNeighbour(watched, stopped);
+    await expectGoodNeighbor(watched, stopped);
     await expectToEnd(watched);
     mount.signalServer('SIGCONT');
   });
@@ -172,7 +172,7 @@ describe('a real WebDAV mount', () => {
     const { reason } = await untilFailed(watched, 'canary', gone);
     expect(['io', 'timeout', 'hung', 'missing']).toContain(reason);
     await monitor.untilStatus('unhealthy', 0);
-    await expectGoodNeighbour(watched, gone);
+    await expectGoodNeighbor(watched, gone);
     await mount.restartServer();
     await untilHealthy(watched);
     const again = Date.now();
@@ -192,11 +192,11 @@ describe('a real WebDAV mount', () => {
       const failure = await untilFailed(watched, name, killed, 'not_connected');
       await expectDetected(failure, killed);
     }
-    await expectGoodNeighbour(watched, killed);
+    await expectGoodNeighbor(watched, killed);
     const remounted = Date.now();
     await mount.remount();
     await untilHealthy(watched);
-    await expectGoodNeighbour(watched, remounted);
+    await expectGoodNeighbor(watched, remounted);
     await expectToEnd(watched);
   });
 
@@ -215,11 +215,11 @@ describe('a real WebDAV mount', () => {
       const failure = await untilFailed(watched, name, unmounted, reason);
       await expectDetected(failure, unmounted);
     }
-    await expectGoodNeighbour(watched, unmounted);
+    await expectGoodNeighbor(watched, unmounted);
     const remounted = Date.now();
     await mount.remount();
     await untilHealthy(watched);
-    await expectGoodNeighbour(watched, remounted);
+    await expectGoodNeighbor(watched, remounted);
     await expectToEnd(watched);
   });
 
@@ -241,7 +241,7 @@ describe('a real WebDAV mount', () => {
     // This is why docs/checks.md says that a cached read proves nothing about the remote.
     const passes = () => passesOf(monitor, 'canary').filter((time) => time >= gone).length;
     await monitor.until('the canary was read five times', () => passes() >= 5);
-    await expectGoodNeighbour(watched, gone);
+    await expectGoodNeighbor(watched, gone);
     await expectToEnd(watched);
   });
 });

@@ -293,7 +293,7 @@ describe.concurrent('the watchdog of the executable', () => {
     expect(run.monitor.stderr).toContain('watchdog gave up deleting the pod');
   });
 
-  it('honours Retry-After', async () => {
+  it('honors Retry-After', async () => {
     await using run = await setUp({
       prepare: (cluster) =>
         cluster.fail(

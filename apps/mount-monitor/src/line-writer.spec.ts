@@ -100,7 +100,7 @@ describe('LineWriter', () => {
     expect(pipe.text).toBe('stuck\n');
   });
 
-  it('waits at the end for a reader, but not for ever', () => {
+  it('waits at the end for a reader, but not forever', () => {
     vi.useRealTimers();
     const pipe = new FakePipe();
     const writer = writerOf(pipe);

@@ -50,7 +50,7 @@ export const abuses: Readonly<Record<string, Abuse>> = {
       let sent = 0;
       every(socket, 100, () => socket.write(request.charAt(sent++) || 'x'));
     }),
-  'sends a header line every 50 ms for ever, on 200 connections': (open) =>
+  'sends a header line every 50 ms forever, on 200 connections': (open) =>
     keep(open, 200, (socket) => {
       socket.write('GET /healthz/live HTTP/1.1\r\nHost: x\r\n');
       every(socket, 50, () => socket.write('X-A: b\r\n'));

@@ -74,7 +74,7 @@ export function validateObject(object: KubeObject): void {
   new Model(object as never).validate();
 }
 
-/** The fields of an object that no Kubernetes type has: the models let a misspelt one pass. */
+/** The fields of an object that no Kubernetes type has: the models let a misspelled one pass. */
 export async function unknownFields(objects: readonly KubeObject[]): Promise<readonly string[]> {
   const known = await fieldNames();
   return objects.flatMap((object) => fieldsOf(object)).filter((field) => !known.has(field));

@@ -26,7 +26,7 @@ export function expectWithin(what: string, foundMs: number, limitMs: number, mac
 }
 
 /** A healthy mount, and the monitor that logs its checks at level debug. */
-export interface Neighbour {
+export interface Neighbor {
   /** What is wrong beside it. */
   readonly beside: string;
   readonly monitor: MonitorProcess;
@@ -38,8 +38,8 @@ export interface Neighbour {
  * Watches a healthy mount and all endpoints from a moment (of `Date.now`) on: no check may be late, and no answer.
  * A bare server is asked beside each endpoint, so that what holds up this process holds up both.
  */
-export async function expectRhythm(neighbour: Neighbour, machine: Machine, since: number): Promise<void> {
-  const { beside, monitor, name, intervalMs } = neighbour;
+export async function expectRhythm(neighbor: Neighbor, machine: Machine, since: number): Promise<void> {
+  const { beside, monitor, name, intervalMs } = neighbor;
   const answers: number[] = [];
   const bareAnswers: number[] = [];
   let times: readonly number[] = [];

@@ -361,7 +361,7 @@ export const FINDINGS: Readonly<Record<FindingCode, Meaning>> = {
   TIMEOUT: {
     means: 'The executable did not exit in time.',
     action:
-      'Does it wait for input, or run for ever without arguments? Set `verify.smoke` in `prebuilt.json`, or `--timeout`.',
+      'Does it wait for input, or run forever without arguments? Set `verify.smoke` in `prebuilt.json`, or `--timeout`.',
   },
   TRUNCATED: { means: 'The file ends before what it says it holds.', action: 'Build again.' },
   MALFORMED: {

@@ -166,13 +166,13 @@ function findClashes(projects: readonly Project[]): ReadonlyMap<string, readonly
   return clashes;
 }
 
-const summariseRun: PostTasksExecution = async (_, { taskResults }) => {
+const summarizeRun: PostTasksExecution = async (_, { taskResults }) => {
   // Loaded only there: every run of Nx waits for this file.
-  const [{ writeJobSummary }, { summariseTasks }] = await Promise.all([
+  const [{ writeJobSummary }, { summarizeTasks }] = await Promise.all([
     import('./github/job-summary.ts'),
     import('./github/task-summary.ts'),
   ]);
-  const summary = summariseTasks(Object.values(taskResults).map(({ task, status }) => ({ ...task, status })));
+  const summary = summarizeTasks(Object.values(taskResults).map(({ task, status }) => ({ ...task, status })));
   // Nx ends its own report without an empty line.
   if (summary !== undefined) await writeJobSummary(`\n${summary}`);
 };
@@ -184,4 +184,4 @@ const summariseRun: PostTasksExecution = async (_, { taskResults }) => {
  * is turned on in a job, there is no summary, since it does not know the job's environment (23.2.1, seen).
  * https://nx.dev/docs/extending-nx/task-running-lifecycle
  */
-export const postTasksExecution = process.env.GITHUB_STEP_SUMMARY ? summariseRun : undefined;
+export const postTasksExecution = process.env.GITHUB_STEP_SUMMARY ? summarizeRun : undefined;

@@ -8,7 +8,7 @@ const BAR = 26;
 const TOP = 44;
 
 /**
- * A bar for each side, of its median, with a line from its minimum to its maximum. The colours read on light and
+ * A bar for each side, of its median, with a line from its minimum to its maximum. The colors read on light and
  * dark pages. An SVG 1.1 document, the same for the same result.
  */
 export function pairChart(result: BenchResult): string {
@@ -19,12 +19,12 @@ export function pairChart(result: BenchResult): string {
   const longest = Math.max(...sides.map(([, , { summary }]) => summary.max));
   const room = WIDTH - LABEL - 150;
   const x = (value: number) => Number((LABEL + (longest > 0 ? value / longest : 0) * room).toFixed(1));
-  const rows = sides.flatMap(([label, colour, { summary }], index) => {
+  const rows = sides.flatMap(([label, color, { summary }], index) => {
     const y = TOP + index * (BAR + 14);
     const middle = y + BAR / 2;
     return [
       `<text x="${LABEL - 8}" y="${middle + 4}" text-anchor="end">${label}</text>`,
-      `<rect x="${LABEL}" y="${y}" width="${Number((x(summary.median) - LABEL).toFixed(1))}" height="${BAR}" rx="3" fill="${colour}"/>`,
+      `<rect x="${LABEL}" y="${y}" width="${Number((x(summary.median) - LABEL).toFixed(1))}" height="${BAR}" rx="3" fill="${color}"/>`,
       `<path d="M${x(summary.min)} ${middle}H${x(summary.max)}M${x(summary.min)} ${middle - 5}v10M${x(summary.max)} ${middle - 5}v10" stroke="#d29922" stroke-width="2" fill="none"/>`,
       `<text x="${x(summary.max) + 8}" y="${middle + 4}">${formatQuantity(summary.median, result.unit)}</text>`,
     ];
@@ -67,7 +67,7 @@ export function growthChart({ title, axis, points }: GrowthResult): string {
 function line(
   points: readonly GrowthPoint[],
   x: (point: number) => number,
-  colour: string,
+  color: string,
   value: (point: GrowthPoint) => number | undefined,
 ): { readonly most: number; readonly elements: readonly string[] } {
   const known = points.flatMap((each) => {
@@ -82,8 +82,8 @@ function line(
   return {
     most,
     elements: [
-      `<path d="M${at.map((each) => `${each.x} ${each.y}`).join('L')}" stroke="${colour}" stroke-width="2" fill="none"/>`,
-      ...at.map((each) => `<circle cx="${each.x}" cy="${each.y}" r="4" fill="${colour}"/>`),
+      `<path d="M${at.map((each) => `${each.x} ${each.y}`).join('L')}" stroke="${color}" stroke-width="2" fill="none"/>`,
+      ...at.map((each) => `<circle cx="${each.x}" cy="${each.y}" r="4" fill="${color}"/>`),
     ],
   };
 }

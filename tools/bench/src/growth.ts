@@ -1,5 +1,5 @@
 import type { BenchContext, Subject } from './bench.ts';
-import { type Summary, summarise } from './statistics.ts';
+import { type Summary, summarize } from './statistics.ts';
 
 /** How the cost of one job grows with its work. */
 export interface Growth {
@@ -82,7 +82,7 @@ async function measurePoint(subject: GrowthSubject, point: number, now: () => nu
   return {
     point,
     values,
-    summary: summarise(values),
+    summary: summarize(values),
     ...(peaks.length === 0 ? {} : { peakBytes: Math.max(...peaks) }),
   };
 }

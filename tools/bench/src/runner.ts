@@ -1,5 +1,5 @@
 import type { Bench, BenchContext, Sample, Subject } from './bench.ts';
-import { isMet, pairRatios, type Summary, summarise } from './statistics.ts';
+import { isMet, pairRatios, type Summary, summarize } from './statistics.ts';
 
 /** One side's numbers, in the order they were measured. */
 export interface Side {
@@ -82,7 +82,7 @@ function resultOf(bench: Bench, ours: readonly Measured[], theirs: readonly Meas
     ours.map(({ value }) => value),
     theirs.map(({ value }) => value),
   );
-  const [own, other, ratio] = [sideOf(bench.ours, ours), sideOf(bench.theirs, theirs), summarise(ratios)];
+  const [own, other, ratio] = [sideOf(bench.ours, ours), sideOf(bench.theirs, theirs), summarize(ratios)];
   return {
     name: bench.name,
     title: bench.title,
@@ -103,7 +103,7 @@ function sideOf(description: string, measured: readonly Measured[]): Side {
   return {
     description,
     values,
-    summary: summarise(values),
+    summary: summarize(values),
     ...(peaks.length === 0 ? {} : { peakBytes: Math.max(...peaks) }),
   };
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isMet, median, pairRatios, summarise } from './statistics.ts';
+import { isMet, median, pairRatios, summarize } from './statistics.ts';
 
 describe('median', () => {
   it.each([
@@ -19,7 +19,7 @@ describe('median', () => {
   it('lies between the smallest and the largest, in whatever order', () => {
     fc.assert(
       fc.property(fc.array(fc.integer(), { minLength: 1 }), (values) => {
-        const { median: middle, min, max } = summarise(values);
+        const { median: middle, min, max } = summarize(values);
         expect(middle).toBeGreaterThanOrEqual(min);
         expect(middle).toBeLessThanOrEqual(max);
         expect(median([...values].reverse())).toBe(middle);

@@ -17,7 +17,7 @@ export function median(values: readonly number[]): number {
 }
 
 /** Throws RangeError for no values. */
-export function summarise(values: readonly number[]): Summary {
+export function summarize(values: readonly number[]): Summary {
   return { median: median(values), min: Math.min(...values), max: Math.max(...values) };
 }
 

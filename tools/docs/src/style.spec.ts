@@ -16,6 +16,13 @@ const INSTEAD: readonly (readonly [RegExp, string])[] = [
   [/\bone (report|row|run|line|image|folder) a (platform|benchmark|growth|target|mount)\b/i, 'one … per …'],
   [/\b(MOST|LEAST)_[A-Z]/, 'MAX_…, MIN_…'],
   [/, it did not\b/, 'did not …'],
+  // One spelling: the American one.
+  [/\b\w*(behaviour|honour|colour|neighbour|favour)/i, '…or'],
+  [/\b\w*(summaris|normalis|localis|optimis|virtualis|recognis|organis|initialis|serialis)[ei]/i, '…ize'],
+  [
+    /\b(for ever|misspelt|learnt|labelled|judgement|artefact)\b/i,
+    'forever, misspelled, learned, labeled, judgment, artifact',
+  ],
 ];
 
 const files = repositoryFiles().filter(

@@ -20,7 +20,7 @@ export interface ConfigText {
 export function readConfigFile(path: string, source: string, optional: boolean): ConfigText | undefined {
   let descriptor: number | undefined;
   try {
-    // Without waiting: a FIFO that nobody writes to would hold up a plain open for ever.
+    // Without waiting: a FIFO that nobody writes to would hold up a plain open forever.
     descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     return readOpened(descriptor, source);
   } catch (cause) {

@@ -232,11 +232,11 @@ describe('the chart', () => {
   });
 
   describe.each([
-    ['a misspelt key', { config: { checkIntervall: '30s' } }, 'checkIntervall'],
+    ['a misspelled key', { config: { checkIntervall: '30s' } }, 'checkIntervall'],
     ['a wrong duration', { config: { readTimeout: '5 seconds' } }, 'readTimeout'],
     ['a wrong check type', { config: { mounts: [{ path: '/mnt/a', checkType: 'file' }] } }, 'checkType'],
     ['no mounts', { config: { mounts: null } }, 'mounts'],
-    ['a misspelt value of the chart', { imagee: {} }, 'imagee'],
+    ['a misspelled value of the chart', { imagee: {} }, 'imagee'],
     ['an account that nobody makes', { serviceAccount: { create: false } }, 'serviceAccount'],
   ])('%s', (title, values, named) => {
     needHelm(`helm refuses ${title}, and names it`, async () => {

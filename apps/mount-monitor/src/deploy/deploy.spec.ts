@@ -74,8 +74,8 @@ describe.each(examples)('%s', (folder, file, kind) => {
 
   it('uses no field that the Kubernetes types do not have', async () => {
     const { objects } = await load();
-    const misspelt = { ...objects[0], mountPropogation: '' } as unknown as KubeObject;
-    expect(await unknownFields([...objects, misspelt])).toEqual(['mountPropogation']);
+    const misspelled = { ...objects[0], mountPropogation: '' } as unknown as KubeObject;
+    expect(await unknownFields([...objects, misspelled])).toEqual(['mountPropogation']);
   });
 
   it('gives the sidecar no privileges', async () => {
@@ -121,7 +121,7 @@ describe.each(examples)('%s', (folder, file, kind) => {
       expect(container.restartPolicy, container.name).toBe('Always');
       expect(container.startupProbe, container.name).toBeDefined();
     }
-    // A container that makes mounts but starts after the monitor would wait for it for ever.
+    // A container that makes mounts but starts after the monitor would wait for it forever.
     const makesMounts = pod.containers.filter((container) =>
       container.volumeMounts?.some(({ mountPropagation }) => mountPropagation === 'Bidirectional'),
     );
@@ -327,14 +327,14 @@ describe('the components', () => {
 
   needKubectl('work from a Git address, in a folder that holds nothing else of this repository', async () => {
     const parent = await temporaryFolder();
-    const localise = await localRepository(parent);
+    const localize = await localRepository(parent);
     const own = join(parent, 'own');
     await cp(join(deploy, 'example'), own, { recursive: true });
     const text = await readFile(join(own, 'kustomization.yaml'), 'utf8');
     const address =
       /https:\/\/\S+?\/\/apps\/mount-monitor\/deploy\/component\?ref=v1\.0\.0/.exec(text)?.[0] ?? '';
     expect(address, 'the address that the example names').not.toBe('');
-    const local = localise(address);
+    const local = localize(address);
     const remote = text.replaceAll(
       /- \.\.\/(\S+)/g,
       (_, name) => `- ${local.replace('/component?', `/${name}?`)}`,

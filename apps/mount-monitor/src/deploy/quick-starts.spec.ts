@@ -29,10 +29,10 @@ const { helm, why } = await findHelm();
 const needHelm = need('helm', helm !== undefined, why);
 
 let parent = '';
-let localise = (text: string) => text;
+let localize = (text: string) => text;
 beforeAll(async () => {
   parent = await mkdtemp(join(tmpdir(), 'quick-start-'));
-  localise = await localRepository(parent);
+  localize = await localRepository(parent);
 });
 afterAll(() => rm(parent, { recursive: true }));
 
@@ -104,7 +104,7 @@ describe.each([
     for (const file of files) {
       const path = join(folder, /^# (media\/[\w-]+\.yaml)\n/.exec(file)?.[1] ?? '');
       await mkdir(dirname(path), { recursive: true });
-      await writeFile(path, localise(file));
+      await writeFile(path, localize(file));
     }
     const [commands = ''] = blocks(page, heading, 'sh');
     expect(commands).toContain('kubectl apply -k media');

@@ -31,7 +31,7 @@ export interface Kernel {
 
 /**
  * Whether a server is handed connections. Bun takes them in one after the other until none waits, and a client that opens
- * them faster than that keeps it from everything else, for ever. Shut, the gate has it find none; they wait in the kernel.
+ * them faster than that keeps it from everything else, forever. Shut, the gate has it find none; they wait in the kernel.
  */
 export interface Gate {
   shut(): void;

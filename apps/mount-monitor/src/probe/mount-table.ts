@@ -79,7 +79,7 @@ export function readMountFacts(path: string): MountFacts | undefined {
 
 /**
  * The mount that a lookup of an absolute path ends in, or is held up by, if that is another machine's or a daemon's to
- * answer for: whoever looks may have to wait for ever. Never blocks itself.
+ * answer for: whoever looks may have to wait forever. Never blocks itself.
  */
 export function distantMount(path: string): MountFacts | undefined {
   readTable();

@@ -476,7 +476,7 @@ describe('answers to DELETE', () => {
     expect(watchdog.status()).toMatchObject({ state: 'stopped', reason: 'gave_up' });
   });
 
-  it('honours Retry-After', async () => {
+  it('honors Retry-After', async () => {
     const { watchdog, clock, cluster, removals } = setUp();
     await clock.advance(1000);
     cluster.fail(onDelete, status(429, 'TooManyRequests', 'slow down', { 'Retry-After': '40' }));
@@ -517,7 +517,7 @@ describe('mode evict', () => {
     expect(watchdog.status()).toMatchObject({ state: 'stopped', reason: 'restarting' });
   });
 
-  it('asks for ever, capped, while a disruption budget refuses, and never exits', async () => {
+  it('asks forever, capped, while a disruption budget refuses, and never exits', async () => {
     const { watchdog, clock, cluster, removals, exits, log } = setUp({ mode: 'evict', maxRetries: 1 });
     cluster.disruptionsAllowed = 0;
     watchdog.update([a]);

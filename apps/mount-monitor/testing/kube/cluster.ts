@@ -70,7 +70,7 @@ interface StoredConfigMap {
 
 /**
  * The part of a Kubernetes API server that the watchdog sees, in memory: authentication by bearer token, RBAC,
- * SelfSubjectAccessReview that honours the name, pods with preconditions, evictions under a disruption budget,
+ * SelfSubjectAccessReview that honors the name, pods with preconditions, evictions under a disruption budget,
  * events, ConfigMaps with resourceVersion conflicts. Faults can be put in front of any of it. As the real one,
  * it deletes every pod of the namespace when asked to DELETE `/pods`.
  */

@@ -54,7 +54,7 @@ export const distributionPackage = {
   distribution: v.optional(v.picklist(['debian', 'ubuntu'])),
 };
 
-/** Whether the path is relative, normalised, and stays inside its folder. */
+/** Whether the path is relative, normalized, and stays inside its folder. */
 export function isInnerPath(path: string): boolean {
   if (path === '' || path.includes('\0') || path.includes('\\')) return false;
   return path.split('/').every((part) => part !== '' && part !== '.' && part !== '..');

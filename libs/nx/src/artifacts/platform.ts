@@ -1,7 +1,7 @@
 import { PrebuiltError } from '../errors.ts';
 
 /**
- * A platform in Docker's vocabulary, normalised: `linux/amd64`, `linux/arm64`, `linux/arm/v7`.
+ * A platform in Docker's vocabulary, normalized: `linux/amd64`, `linux/arm64`, `linux/arm/v7`.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md#platform-variants
  */
 export type Platform = string & { readonly __brand: 'Platform' };
@@ -123,7 +123,7 @@ function known(platform: Platform): KnownPlatform {
 }
 
 /**
- * Parses a platform name and normalises what Docker normalises (`linux/aarch64` → `linux/arm64`).
+ * Parses a platform name and normalizes what Docker normalizes (`linux/aarch64` → `linux/arm64`).
  * Throws `INVALID_PLATFORM` for any other text.
  */
 export function parsePlatform(text: string): Platform {

@@ -201,7 +201,7 @@ describe('readDockerfile', () => {
     expect(read('# hello=world\nFROM scratch\nCOPY a /a\n').instructions).toHaveLength(1);
   });
 
-  it('honours the escape directive', () => {
+  it('honors the escape directive', () => {
     const { instructions } = read('# escape=`\nFROM scratch\nCOPY a `\n /a\nENV A=b\\\n');
     expect(instructions.map(({ keyword, line }) => [keyword, line])).toEqual([
       ['COPY', 3],

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type FinishedTask, summariseTasks } from './task-summary.ts';
+import { type FinishedTask, summarizeTasks } from './task-summary.ts';
 
 const task = (id: string, more: Partial<FinishedTask> = {}): FinishedTask => ({
   id,
@@ -13,9 +13,9 @@ const task = (id: string, more: Partial<FinishedTask> = {}): FinishedTask => ({
   ...more,
 });
 
-describe('summariseTasks', () => {
+describe('summarizeTasks', () => {
   it('lists tasks by id with result and time, and counts hits among those that may be cached', () => {
-    const summary = summariseTasks([
+    const summary = summarizeTasks([
       task('app:verify', { status: 'remote-cache', endTime: 1_040 }),
       task('app:build'),
       task('app:publish', { cache: false }),
@@ -46,30 +46,30 @@ describe('summariseTasks', () => {
     ['local-cache-kept-existing', 'local cache', 1],
     ['remote-cache', 'remote cache', 1],
   ])('calls %s %j', (status, result, hits) => {
-    const lines = summariseTasks([task('app:build', { status })])?.split('\n') ?? [];
+    const lines = summarizeTasks([task('app:build', { status })])?.split('\n') ?? [];
     expect(lines[4]).toBe(`| app:build | ${result} | 2.5 s |`);
     expect(lines.at(-1)).toBe(`Cache: ${hits} of 1`);
   });
 
   it('says so where no task may be cached', () => {
     expect(
-      summariseTasks([task('app:publish', { cache: false })])
+      summarizeTasks([task('app:publish', { cache: false })])
         ?.split('\n')
         .at(-1),
     ).toBe('Cache: for none of them');
   });
 
   it('leaves a time out that is not known', () => {
-    const summary = summariseTasks([task('app:build', { status: 'skipped', endTime: undefined })]);
+    const summary = summarizeTasks([task('app:build', { status: 'skipped', endTime: undefined })]);
     expect(summary).toContain('| app:build | skipped | |');
   });
 
   it('keeps a name from opening another column', () => {
-    expect(summariseTasks([task('app:a|b')])).toContain('| app:a\\|b | ran |');
+    expect(summarizeTasks([task('app:a|b')])).toContain('| app:a\\|b | ran |');
   });
 
   it('says nothing of a run without tasks', () => {
-    expect(summariseTasks([])).toBeUndefined();
+    expect(summarizeTasks([])).toBeUndefined();
   });
 });
 

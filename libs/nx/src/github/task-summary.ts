@@ -28,7 +28,7 @@ const RESULTS: Readonly<Record<Status, string>> = {
  * The tasks of a run of Nx as Markdown, by id: what became of each, its time, and how many of those that may be cached
  * came from a cache. Undefined for a run without tasks.
  */
-export function summariseTasks(tasks: readonly FinishedTask[]): string | undefined {
+export function summarizeTasks(tasks: readonly FinishedTask[]): string | undefined {
   if (tasks.length === 0) return undefined;
   const cacheable = tasks.filter(({ cache }) => cache);
   const hits = cacheable.filter(({ status }) => RESULTS[status].endsWith(' cache'));

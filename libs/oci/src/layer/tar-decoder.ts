@@ -185,7 +185,7 @@ export function entryOf(fields: HeaderFields, records: PaxRecords = NO_RECORDS):
 
 /**
  * Throws `INVALID_LAYER` unless the blocks are those that the entry has in the one form in which Go's archive/tar, and
- * so BuildKit, writes it: what is left to a reader's judgement (fields that contradict PAX records, bytes behind the
+ * so BuildKit, writes it: what is left to a reader's judgment (fields that contradict PAX records, bytes behind the
  * end of a name, numbers in base 256, names of users) is in none of them.
  */
 export function checkForm(entry: EntryMetadata, blocks: Buffer): void {

@@ -70,7 +70,7 @@ const TAKEN: readonly number[] = [201, 202];
 
 export function openManifests(access: RepositoryAccess): ManifestRequests {
   const { transport, presence, at, label } = access;
-  // Learnt with the first that was refused.
+  // Learned with the first that was refused.
   let refusesHead = false;
 
   function headManifest(reference: string): Promise<Digest | undefined> {

@@ -356,7 +356,7 @@ describe('a fault on the way', () => {
     },
   );
 
-  it('status 503 for ever ends with the number of tries', async () => {
+  it('status 503 forever ends with the number of tries', async () => {
     proxy = await startFaultProxy(registry.host);
     proxy.inject(() => 'status-503');
     const { client, clock } = connect(proxy.host);

@@ -77,7 +77,7 @@ describe('confirmTag', () => {
     expect(clock.slept).toHaveLength(3);
   });
 
-  it('says of a tag that does so for ever that it lags', async () => {
+  it('says of a tag that does so forever that it lags', async () => {
     await setNew();
     registry.behave({ quirks: [showing(OLD, 1000)] });
     const { tries } = DEFAULT_RETRY_LIMITS;

@@ -63,7 +63,7 @@ const MAX_LIST_BYTES = 24 * 1024 * 1024;
 
 export function openTags(access: RepositoryAccess, manifests: ManifestRequests): Tags {
   const { transport, presence, at, label } = access;
-  // Learnt with the first tag: the registry makes no tags of a manifest that is put by digest.
+  // Learned with the first tag: the registry makes no tags of a manifest that is put by digest.
   let tagsByNameOnly = false;
 
   function listTags(): Promise<readonly string[]> {

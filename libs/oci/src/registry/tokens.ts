@@ -9,7 +9,7 @@ export interface Token {
   readonly seconds: number;
 }
 
-// By the specification, where the answer does not say. A year is as good as for ever.
+// By the specification, where the answer does not say. A year is as good as forever.
 const DEFAULT_SECONDS = 60;
 const MAX_SECONDS = 365 * 24 * 3600;
 // What may stand in a header.

@@ -27,13 +27,13 @@ export default function buildBinaries(
     const manifest = await runBuild(plan, context.root, (line) => console.log(line));
     for (const { path, sha256 } of manifest.platforms.flatMap(executablesOf))
       console.log(`${sha256}  ${path}`);
-    await writeJobSummary(summariseBuild(manifest, performance.now() - begun));
+    await writeJobSummary(summarizeBuild(manifest, performance.now() - begun));
     await writeJobOutputs({ version: manifest.version });
     return true;
   });
 }
 
-function summariseBuild(manifest: Manifest, milliseconds: number): string {
+function summarizeBuild(manifest: Manifest, milliseconds: number): string {
   const { name, version, revision, toolchain, platforms } = manifest;
   return [
     `### Built ${name} ${version}`,

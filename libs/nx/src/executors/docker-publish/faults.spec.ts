@@ -47,7 +47,7 @@ const ROWS: readonly Row[] = [
   { title: 'reset in the answer', fault: 'reset-in-response', transient: true },
   { title: '429 with Retry-After', fault: 'status-429', transient: true },
   { title: '500 twice', fault: 'status-500', transient: true, hits: (nth) => nth <= 2 },
-  { title: '503 for ever', fault: 'status-503', transient: false, hits: () => true },
+  { title: '503 forever', fault: 'status-503', transient: false, hits: () => true },
   { title: 'stalled body', fault: 'stalled-body', transient: true },
   { title: 'truncated body', fault: 'truncated-body', transient: true },
   { title: 'one byte changed', fault: 'changed-byte', transient: false },

@@ -15,7 +15,7 @@ export function showPlan(plan: PublishPlan, { dryRun, json }: DockerPublishOptio
 /** Prints the record where JSON is asked for, and writes the summary and the outputs of a job. */
 export async function showRecord(record: PublishRecord, { json }: DockerPublishOptions): Promise<void> {
   if (json) console.log(JSON.stringify(record, null, 2));
-  await writeJobSummary(summariseRecord(record));
+  await writeJobSummary(summarizeRecord(record));
   const tags = record.images.flatMap((image) => image.tags.filter(({ outcome }) => outcome !== 'left'));
   await writeJobOutputs({
     digest: record.indexDigest,
@@ -67,17 +67,17 @@ function formatRepository({
 }
 
 /** The record as Markdown for a job's summary. */
-export function summariseRecord(record: PublishRecord): string {
+export function summarizeRecord(record: PublishRecord): string {
   const seconds = (Date.parse(record.finishedAt) - Date.parse(record.startedAt)) / 1000;
   return [
     `### Published ${record.name} ${record.version}`,
     '',
-    ...record.images.flatMap(summariseImage),
+    ...record.images.flatMap(summarizeImage),
     `${seconds.toFixed(1)} s, ${record.retries} requests retried.`,
   ].join('\n');
 }
 
-function summariseImage(image: PublishedImage): readonly string[] {
+function summarizeImage(image: PublishedImage): readonly string[] {
   return [
     `\`${image.reference}\``,
     '',
@@ -98,14 +98,14 @@ function summariseImage(image: PublishedImage): readonly string[] {
     ...image.platforms.flatMap(({ platform, reducedProof }) =>
       reducedProof === undefined ? [] : [`${platform}: ${describeReduced(reducedProof)}.`, ''],
     ),
-    ...summariseAttachment('sbom', image.sbom),
-    ...summariseAttachment('signature', image.signature),
+    ...summarizeAttachment('sbom', image.sbom),
+    ...summarizeAttachment('signature', image.signature),
     `${image.bytesSent} bytes sent, ${image.bytesSkipped} there already.`,
     '',
   ];
 }
 
-function summariseAttachment(
+function summarizeAttachment(
   kind: AttachmentPlan['kind'],
   outcome: AttachmentRecord | null,
 ): readonly string[] {

@@ -8,7 +8,7 @@ import { readReleaseFacts } from './facts.ts';
 import type { DockerReleaseOptions } from './options.ts';
 import { planDockerRelease } from './plan.ts';
 import { checkArtifacts, runDockerRelease } from './run.ts';
-import { formatPlan, formatRelease, showProgress, summariseRelease } from './show.ts';
+import { formatPlan, formatRelease, showProgress, summarizeRelease } from './show.ts';
 
 /** `@prebuilt/nx:docker-release`: verified executables as a multi-arch image layout. Options: schema.json. */
 export default function dockerRelease(
@@ -40,7 +40,7 @@ export default function dockerRelease(
     const dockerfile = dockerfileOf(facts.sources, facts.manifest.manifest);
     const release = await runDockerRelease(plan, { dockerfile, bases: facts.bases }, progress);
     console.log(options.json ? JSON.stringify(release, null, 2) : formatRelease(release));
-    await writeJobSummary(summariseRelease(plan, release));
+    await writeJobSummary(summarizeRelease(plan, release));
     return true;
   });
 }

@@ -96,7 +96,7 @@ function reducedLines(images: DockerRelease['images']): readonly string[] {
 }
 
 /** What a release made, as Markdown for a job's summary. */
-export function summariseRelease(plan: DockerReleasePlan, { digest, images }: DockerRelease): string {
+export function summarizeRelease(plan: DockerReleasePlan, { digest, images }: DockerRelease): string {
   return [
     `### Image ${plan.name} ${plan.version}`,
     '',

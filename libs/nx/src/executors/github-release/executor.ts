@@ -11,7 +11,7 @@ import { readReleaseFacts, readTarget, readToken } from './facts.ts';
 import type { GithubReleaseOptions } from './options.ts';
 import { planRelease } from './plan.ts';
 import { runRelease } from './run.ts';
-import { formatPlan, summariseRelease } from './show.ts';
+import { formatPlan, summarizeRelease } from './show.ts';
 
 /** `@prebuilt/nx:github-release`: the page of a release. Options: schema.json. */
 export default function githubRelease(
@@ -56,7 +56,7 @@ export default function githubRelease(
       }
       const result = await runRelease(plan, client, say);
       say(`${plan.tag}: ${result.pageUrl}`);
-      await writeJobSummary(summariseRelease(plan, result));
+      await writeJobSummary(summarizeRelease(plan, result));
       await writeJobOutputs({ version: facts.version, page: result.pageUrl });
       return true;
     }),

@@ -23,7 +23,7 @@ export function formatPlan(plan: ReleasePlan): string {
 }
 
 /** The result as Markdown for the summary of a job. */
-export function summariseRelease(plan: ReleasePlan, result: ReleaseResult): string {
+export function summarizeRelease(plan: ReleasePlan, result: ReleaseResult): string {
   return [
     `### Release page of ${plan.tag}: ${plan.stage}`,
     '',

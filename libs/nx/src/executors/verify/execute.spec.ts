@@ -93,7 +93,7 @@ describe('executeSmoke', () => {
       '--help: expected exit code 0',
     ],
     [
-      'colours and rings',
+      'colors and rings',
       "printf '\\033[31mbroken\\033[0m\\a\\n' >&2; exit 4",
       'EXECUTION_FAILED',
       'found exit code 4: broken',

@@ -68,7 +68,7 @@ async function run(
   let timedOut = false;
   const end = (): void => {
     killGroup(child.pid);
-    // One that left the group may keep the pipes open for ever.
+    // One that left the group may keep the pipes open forever.
     child.stdout.destroy();
     child.stderr.destroy();
   };

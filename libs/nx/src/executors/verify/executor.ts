@@ -10,7 +10,7 @@ import { emulatorPlaces, readExecutionFacts } from './facts.ts';
 import type { VerifyOptions } from './options.ts';
 import { planVerify } from './plan.ts';
 import { clearReports, clearStaleReports, runVerify, writeReports } from './run.ts';
-import { formatReports, summariseReports } from './show.ts';
+import { formatReports, summarizeReports } from './show.ts';
 
 /** `@prebuilt/nx:verify`: proves each executable of a build. Options: schema.json. */
 export default function verify(
@@ -32,7 +32,7 @@ export default function verify(
     const reports = await withInterrupt((signal) => runVerify(plan, signal));
     writeReports(outputPath, reports);
     console.log(options.json ? JSON.stringify(reports, null, 2) : formatReports(reports));
-    await writeJobSummary(summariseReports(reports));
+    await writeJobSummary(summarizeReports(reports));
     return reports.every(({ result }) => result === 'passed');
   });
 }

@@ -19,7 +19,7 @@ export function formatReports(reports: readonly VerifyReport[]): string {
 }
 
 /** The reports as a Markdown table for a job's summary. */
-export function summariseReports(reports: readonly VerifyReport[]): string {
+export function summarizeReports(reports: readonly VerifyReport[]): string {
   const table = tableLines(
     ['platform', 'result', 'executed', 'SHA-256'],
     reports.map((report) => [

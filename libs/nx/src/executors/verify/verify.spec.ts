@@ -676,7 +676,7 @@ describe('a platform that is related to this machine', () => {
     expect(await verifyBuild(facts)).toMatchObject({ result: 'passed', execution: { how: 'native' } });
   });
 
-  // A kernel may be built, started or virtualised so that it runs none: an assembler's program tells.
+  // A kernel may be built, started or virtualized so that it runs none: an assembler's program tells.
   it.runIf(host === 'linux/amd64')('is linux/386 where the kernel runs its executables', async ({ skip }) => {
     const [source, object, program] = ['exit.s', 'exit.o', 'exit'].map((name) => join(root, name)) as [
       string,

@@ -14,7 +14,7 @@ export interface ReleasedProgram {
   readonly platforms: readonly Platform[];
   /** Where the image goes; an empty list is ghcr.io beside the repository. Undefined without an image. */
   readonly repositories: readonly string[] | undefined;
-  /** Whether a file of the workspace says where the sources are; else the image is labelled with GitHub's repository. */
+  /** Whether a file of the workspace says where the sources are; else the image is labeled with GitHub's repository. */
   readonly source: boolean;
   readonly page: boolean;
   /** The name of a target, which nx.json may have changed. */

@@ -11,7 +11,7 @@ export async function cgoEnvironment(
   platforms: readonly Platform[],
 ): Promise<ReadonlyMap<Platform, Readonly<Record<string, string>>>> {
   await cgoFacts(compilers, platforms);
-  // Optimisation alone: the default has -g, which puts the names of folders into what is compiled.
+  // Optimization alone: the default has -g, which puts the names of folders into what is compiled.
   return new Map(
     platforms.map((platform) => [platform, { CC: compilerOf(compilers, platform), CGO_CFLAGS: '-O2' }]),
   );

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { OciError } from '../../errors.ts';
 import type { CredentialStore, Credentials, RunHelper } from './credentials.ts';
 import { askHelper } from './helper.ts';
-import { DOCKER_HUB_KEY, keysOf, normaliseKey } from './keys.ts';
+import { DOCKER_HUB_KEY, keysOf, normalizeKey } from './keys.ts';
 
 interface AuthFile {
   readonly auths: readonly (readonly [key: string, entry: Readonly<Record<string, unknown>>])[];
@@ -40,7 +40,7 @@ export function authFileStore(path: string, runHelper: RunHelper): CredentialSto
 function find<T>(entries: readonly (readonly [string, T])[], keys: readonly string[]): T | undefined {
   for (const key of keys) {
     const found =
-      entries.find(([each]) => each === key) ?? entries.find(([each]) => normaliseKey(each) === key);
+      entries.find(([each]) => each === key) ?? entries.find(([each]) => normalizeKey(each) === key);
     if (found !== undefined) return found[1];
   }
   return undefined;

@@ -1,6 +1,6 @@
 import { OciError } from '../../errors.ts';
 import type { CredentialStore, Environment } from './credentials.ts';
-import { normaliseKey } from './keys.ts';
+import { normalizeKey } from './keys.ts';
 
 /**
  * `REGISTRY_USERNAME` and `REGISTRY_PASSWORD`, for `REGISTRY_HOST` or else the one registry in use. Throws `CREDENTIALS`
@@ -16,7 +16,7 @@ export function environmentStore(environment: Environment, registries: readonly 
       { hint: 'Set both, or neither and use docker login.' },
     );
   }
-  const distinct = [...new Set(registries.map(normaliseKey))];
+  const distinct = [...new Set(registries.map(normalizeKey))];
   if (!host && distinct.length > 1) {
     throw new OciError(
       'CREDENTIALS',
@@ -24,7 +24,7 @@ export function environmentStore(environment: Environment, registries: readonly 
       { hint: 'Say which one with REGISTRY_HOST, and use docker login for the others.' },
     );
   }
-  const meant = host ? normaliseKey(host) : distinct[0];
+  const meant = host ? normalizeKey(host) : distinct[0];
   return async (registry) =>
-    normaliseKey(registry) === meant ? { kind: 'basic', username, password } : undefined;
+    normalizeKey(registry) === meant ? { kind: 'basic', username, password } : undefined;
 }

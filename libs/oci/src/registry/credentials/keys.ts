@@ -12,7 +12,7 @@ export const DOCKER_HUB_KEY = 'https://index.docker.io/v1/';
  * A registry, or a path in it, as users and programs write it in configuration (`http://host`, `https://host/v1/`,
  * `host/path`), in one form: `host[:port][/path]`.
  */
-export function normaliseKey(key: string): string {
+export function normalizeKey(key: string): string {
   const bare = key
     .trim()
     .replace(/^https?:\/\//i, '')
@@ -31,7 +31,7 @@ export function normaliseKey(key: string): string {
  */
 export function keysOf(registry: string, repository: string | undefined): readonly string[] {
   const parts = repository === undefined ? [] : repository.split('/');
-  const host = normaliseKey(registry);
+  const host = normalizeKey(registry);
   return Array.from({ length: parts.length + 1 }, (_, left) =>
     [host, ...parts.slice(0, parts.length - left)].join('/'),
   );

@@ -67,21 +67,21 @@ describe('the budget of an operation', () => {
       },
     ],
     [
-      'a body dripped for ever',
+      'a body dripped forever',
       (socket) => {
         socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n');
         drip(socket, ' ');
       },
     ],
     [
-      'chunks dripped for ever',
+      'chunks dripped forever',
       (socket) => {
         socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
         drip(socket, '1\r\n \r\n');
       },
     ],
     [
-      'an error dripped for ever',
+      'an error dripped forever',
       (socket) => {
         socket.write('HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n');
         drip(socket, '1\r\n \r\n');

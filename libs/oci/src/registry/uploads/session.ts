@@ -37,7 +37,7 @@ const EMPTY = { 'content-length': '0' };
 
 export function openSessions(access: RepositoryAccess): UploadSessions {
   const { transport, at } = access;
-  // Learnt with the first that was refused: mounting saves bytes, and no release fails for it.
+  // Learned with the first that was refused: mounting saves bytes, and no release fails for it.
   let refusesMounts = false;
 
   function next(operation: Operation, response: OpenResponse, session: UploadSession): UploadSession {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { FakeRegistryOptions } from './behaviour.ts';
+import type { FakeRegistryOptions } from './behavior.ts';
 import { fail, json, type Reply, type Seen } from './exchange.ts';
 import type { RegistryState } from './state.ts';
 

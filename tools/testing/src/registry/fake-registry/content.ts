@@ -1,4 +1,4 @@
-import type { FakeRegistryOptions } from './behaviour.ts';
+import type { FakeRegistryOptions } from './behavior.ts';
 import { bodyOf, fail, json, type Reply, reply, type Seen } from './exchange.ts';
 import { type RegistryState, sha256 } from './state.ts';
 

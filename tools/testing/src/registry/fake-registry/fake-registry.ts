@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { giveToken, refuse } from './authorization.ts';
-import type { FakeRegistryOptions, QuirkHooks } from './behaviour.ts';
+import type { FakeRegistryOptions, QuirkHooks } from './behavior.ts';
 import { listReferrers, listTags, putManifest, readBlob, readManifest } from './content.ts';
 import { fail, type Reply, reply, type Seen, seenOf, sendReply } from './exchange.ts';
 import { emptyState, type RegistryState, type StoredManifest, sha256 } from './state.ts';

@@ -1,2 +1,2 @@
-export type { FakeRegistryOptions } from './behaviour.ts';
+export type { FakeRegistryOptions } from './behavior.ts';
 export { type FakeRegistry, startFakeRegistry } from './fake-registry.ts';

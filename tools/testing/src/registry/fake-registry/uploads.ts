@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { FakeRegistryOptions } from './behaviour.ts';
+import type { FakeRegistryOptions } from './behavior.ts';
 import { fail, type Reply, reply, type Seen } from './exchange.ts';
 import { type RegistryState, sha256 } from './state.ts';
 

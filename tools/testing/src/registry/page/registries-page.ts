@@ -1,5 +1,5 @@
 import { markdownTable } from 'markdown-table';
-import type { Quirk } from '../fake-registry/behaviour.ts';
+import type { Quirk } from '../fake-registry/behavior.ts';
 import {
   AUTHORIZATION_QUIRKS,
   CONTENT_QUIRKS,
@@ -59,7 +59,7 @@ ${REGISTRIES.map(registrySection).join('\n\n')}
 
 ## What registries were seen to do
 
-${QUIRKS.length} behaviours, each with where it was reported or is documented, how a publish ends, and how
+${QUIRKS.length} behaviors, each with where it was reported or is documented, how a publish ends, and how
 \`skopeo copy\` (Debian’s 1.9.3) ends at the same simulated registry within half a minute.
 
 ${KINDS.map(kindSection).join('\n\n')}

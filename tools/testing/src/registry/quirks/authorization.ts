@@ -1,4 +1,4 @@
-import type { FakeRegistryOptions } from '../fake-registry/behaviour.ts';
+import type { FakeRegistryOptions } from '../fake-registry/behavior.ts';
 import { fail, json, type Reply, reply, type Seen } from '../fake-registry/exchange.ts';
 import { firstOfEach, type Quirk, withHeaders, withoutHeaders } from './quirk.ts';
 

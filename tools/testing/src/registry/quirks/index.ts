@@ -4,7 +4,7 @@ import { REFERRERS_QUIRKS, TAG_QUIRKS } from './lists.ts';
 import type { Quirk } from './quirk.ts';
 import { UPLOAD_QUIRKS } from './uploads.ts';
 
-export type { Quirk, QuirkOutcome } from '../fake-registry/behaviour.ts';
+export type { Quirk, QuirkOutcome } from '../fake-registry/behavior.ts';
 export { QUIRK_USER } from './authorization.ts';
 export { SKOPEO_FAILS } from './skopeo-fails.ts';
 

@@ -83,7 +83,7 @@ export const TAG_QUIRKS: readonly Quirk[] = [
     }),
   },
   {
-    name: 'links the next page of tags to the first for ever',
+    name: 'links the next page of tags to the first forever',
     source: 'https://github.com/gadievron/raptor/pull/495',
     outcome: {
       error: { code: 'REGISTRY_RESPONSE', says: /leads back to an earlier one/, why: NEEDS_ALL_TAGS },

@@ -1,6 +1,6 @@
 import type { Reply } from '../fake-registry/exchange.ts';
 
-export type { Quirk } from '../fake-registry/behaviour.ts';
+export type { Quirk } from '../fake-registry/behavior.ts';
 
 /** Lets through all but the first so many requests of each key. */
 export function firstOfEach(count: number): (key: string) => boolean {

@@ -43,7 +43,7 @@ export interface QuirkOutcome {
   readonly error?: { readonly code: string; readonly says: RegExp; readonly why?: string };
 }
 
-/** How one behaviour answers while it lasts. */
+/** How one behavior answers while it lasts. */
 export interface QuirkHooks {
   /** An answer in the place of the registry's. */
   readonly before?: (seen: Seen, state: RegistryState) => Reply | undefined;
