@@ -441,7 +441,7 @@ describe('addresses', () => {
       ]);
       expect(code).toBe(1);
       expect(stderr).toContain(`port ${healthy.port}`);
-      expect(stderr).toContain('the port is taken');
+      expect(stderr).toContain('the port is already in use');
       expect(stderr).toContain('EADDRINUSE');
     },
   );

@@ -293,7 +293,7 @@ describe.concurrent('reload', () => {
       );
     write(other.port);
     monitor.signal('SIGHUP');
-    await monitor.until('it has refused', () => monitor.stderr.includes('the port is taken'));
+    await monitor.until('it has refused', () => monitor.stderr.includes('the port is already in use'));
     expect((await monitor.get('/version')).status).toBe(200);
     const port = await freePort();
     write(port);

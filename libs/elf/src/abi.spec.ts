@@ -94,9 +94,9 @@ describe('the ABI of a file', () => {
     ['that are cut', ofFile([6, 10]).subarray(0, -1), 'longer than their section'],
     ['whose length is 0', Buffer.from('A\0\0\0\0aeabi\0'), 'longer than their section'],
     ['whose vendor has no end', section(Buffer.from([9, 0, 0, 0, 0x61, 0x61, 0x61, 0x61, 0x61])), 'vendor'],
-    ['that are cut before a value', ofFile([6]), 'an attribute is no number'],
-    ['with a number of 5 bytes', ofFile([0x80, 0x80, 0x80, 0x80, 1]), 'an attribute is no number'],
-    ['with a text without end', ofFile([5, 0x37]), 'has no end'],
+    ['that are cut before a value', ofFile([6]), 'an attribute is not a number'],
+    ['with a number of 5 bytes', ofFile([0x80, 0x80, 0x80, 0x80, 1]), 'an attribute is not a number'],
+    ['with a text without end', ofFile([5, 0x37]), 'is not terminated'],
   ])('is refused where an arm file has attributes %s', async (_, content, says) => {
     await expect(withAttributes(content)).rejects.toMatchObject({
       code: 'MALFORMED',

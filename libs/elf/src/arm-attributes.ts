@@ -106,11 +106,11 @@ function fileAttributes(reader: Reader, bytes: Uint8Array): ArmAttributes {
       value |= (byte & 0x7f) << shift;
       if (byte < 0x80) return value;
     }
-    throw reader.malformed('an attribute is no number');
+    throw reader.malformed('an attribute is not a number');
   };
   const skipText = (): void => {
     const end = bytes.indexOf(0, at);
-    if (end < 0) throw reader.malformed('the text of an attribute has no end');
+    if (end < 0) throw reader.malformed('the text of an attribute is not terminated');
     at = end + 1;
   };
   const values = new Map<number, number>();

@@ -100,7 +100,7 @@ function dynamicEntries(reader: Reader, fields: Fields): ReadonlyMap<number, rea
     values.push(fields.word(at + word));
     entries.set(tag, values);
   }
-  throw reader.malformed('the dynamic segment has no end');
+  throw reader.malformed('the dynamic segment is not terminated');
 }
 
 // Without a table every string that is wanted is an error: a need that can't be read is not the absence of one.

@@ -125,7 +125,7 @@ describe('readElf', () => {
       'MALFORMED',
       'the dynamic segment at',
     ],
-    ['a dynamic segment without end', retagged(0, 0x70000001), 'MALFORMED', 'has no end'],
+    ['a dynamic segment without end', retagged(0, 0x70000001), 'MALFORMED', 'is not terminated'],
     ['needs without a string table', retagged(5, 0x70000001), 'MALFORMED', 'no string table'],
     [
       'a string table outside the loaded segment',
@@ -133,7 +133,7 @@ describe('readElf', () => {
       'MALFORMED',
       'in no loaded segment',
     ],
-    ['a string outside the table', revalued(14, 999_999), 'MALFORMED', 'no terminated string'],
+    ['a string outside the table', revalued(14, 999_999), 'MALFORMED', 'not a terminated string'],
     ['two string tables', retagged(14, 5), 'MALFORMED', 'one DT_STRTAB'],
     ['more version needs than counted', revalued(0x6fffffff, 1), 'MALFORMED', 'expected 1 records'],
     ['fewer version needs than counted', revalued(0x6fffffff, 3), 'MALFORMED', 'expected 3 records'],
@@ -230,7 +230,7 @@ describe('openElf', () => {
       execFileSync('mkfifo', [join(folder, 'pipe')]);
       await expect(openElf(join(folder, 'pipe'))).rejects.toMatchObject({
         code: 'NOT_ELF',
-        message: expect.stringContaining('no regular file'),
+        message: expect.stringContaining('not a regular file'),
       });
     } finally {
       await rm(folder, { recursive: true });

@@ -29,7 +29,10 @@ export async function withFileSource<T>(path: string, use: (source: ByteSource) 
   try {
     const found = await handle.stat();
     if (!found.isFile())
-      throw new ElfError('NOT_ELF', `${path}: expected an ELF file, found no regular file`);
+      throw new ElfError(
+        'NOT_ELF',
+        `${path}: expected an ELF file, found something that is not a regular file`,
+      );
     const { size } = found;
     const read = async (offset: number, length: number): Promise<Uint8Array> => {
       const bytes = new Uint8Array(length);

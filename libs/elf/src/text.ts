@@ -8,6 +8,6 @@ const UTF_8 = new TextDecoder();
 export function textAt(reader: Reader, table: Uint8Array, offset: number, what: string): string {
   const end = table.subarray(0, offset + MAX_NAME_BYTES).indexOf(0, offset);
   if (offset >= table.length || end < 0)
-    throw reader.malformed(`${what} is no terminated string of its table`);
+    throw reader.malformed(`${what} is not a terminated string in its table`);
   return UTF_8.decode(table.subarray(offset, end));
 }

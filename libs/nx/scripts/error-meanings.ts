@@ -49,7 +49,7 @@ export const ERRORS: Readonly<
   },
   DOCKERFILE_REFUSED: {
     means:
-      'The Dockerfile says something that builders read differently, or that needs a builder which is not there.',
+      'The Dockerfile says something that builders read differently, or that needs a builder that is not available.',
     action:
       'The message names the line and what to write instead. [Dockerfile.release](dockerfile.md) has the whole list. What must execute needs buildx.',
   },
@@ -83,7 +83,7 @@ export const ERRORS: Readonly<
     action: 'Build again with `build-binaries`.',
   },
   INVALID_MANIFEST: {
-    means: '`manifest.json` cannot be read, or is of another version of the plugin.',
+    means: '`manifest.json` cannot be read, or is from another version of the plugin.',
     action: 'Build again with `build-binaries`.',
   },
   INVALID_NAME: {
@@ -107,7 +107,7 @@ export const ERRORS: Readonly<
     action: 'Run `verify` again.',
   },
   INVALID_SIGNATURE: {
-    means: 'The signature of the checksums is of other checksums, or cannot be read.',
+    means: 'The signature is for other checksums, or cannot be read.',
     action: 'It belongs to another build: release those bytes, or give the new ones a new version.',
   },
   INVALID_TAG: {
@@ -156,11 +156,11 @@ export const ERRORS: Readonly<
     action: 'Run `github-draft`, then `docker-publish`, then `github-release`.',
   },
   RUNTIME_INTEGRITY: {
-    means: 'A runtime of Bun, from the registry or in `.cache/prebuilt`, is not the one that the lock pins.',
+    means: 'A Bun runtime, from the registry or in `.cache/prebuilt`, is not the one that the lock pins.',
     action: 'Find out which of them was altered before you go on.',
   },
   RUNTIME_UNAVAILABLE: {
-    means: 'A runtime of Bun cannot be fetched from the npm registry.',
+    means: 'A Bun runtime cannot be fetched from the npm registry.',
     action:
       'Build once while the registry can be reached, or fetch everything beforehand: `npx nx g @prebuilt/nx:lock --fetch`.',
   },
@@ -205,7 +205,7 @@ export const ERRORS: Readonly<
   UNCOMMITTED: {
     means: 'The sources differ from the commit that the release would name.',
     action:
-      'Commit the change, and release that commit under a version of its own. `--allow-uncommitted` releases it all the same.',
+      'Commit the change, and release that commit under a version of its own. `--allow-uncommitted` releases it anyway.',
   },
   UNKNOWN_HISTORY: {
     means: 'This clone lacks tags, so it is unknown whether the version is the highest.',
@@ -213,7 +213,7 @@ export const ERRORS: Readonly<
       'In a shallow clone `git fetch --unshallow --tags`, and in a workflow `fetch-depth: 0` for the checkout. If the version itself has no tag: `git tag v1.2.3`, or `git fetch --tags` where another clone has it.',
   },
   VERIFY_REPORT: {
-    means: 'The executables were not verified, failed, or were built again since.',
+    means: 'The executables were not verified, failed verification, or have been built again since.',
     action: 'Run `verify`, and read its findings.',
   },
   VERSION: {
@@ -235,7 +235,7 @@ export const ERRORS: Readonly<
       'On disk: run `docker-release` again. From a registry: find out what changes it before you go on.',
   },
   SIZE_MISMATCH: {
-    means: 'Content has another size than what names it says.',
+    means: 'Content does not have the size that its descriptor gives.',
     action:
       'On disk: run `docker-release` again. From a registry: run it again, then look at proxies in between.',
   },
@@ -262,7 +262,7 @@ export const ERRORS: Readonly<
   },
   REGISTRY_REFUSED: {
     means: 'The registry rejected a request for a reason of its own.',
-    action: 'The message has its words.',
+    action: 'The message quotes the registry.',
   },
   REGISTRY_UNAUTHORIZED: {
     means: 'The registry does not accept the credentials, or they may not do this.',
@@ -314,10 +314,10 @@ export const ERRORS: Readonly<
 export const FINDINGS: Readonly<Record<FindingCode, Meaning>> = {
   EXECUTABLE_STACK: {
     means: 'The executable asks for a stack from which code can run.',
-    action: 'Link it without (`-z noexecstack`); usually a file of assembly lacks its note.',
+    action: 'Link it with `-z noexecstack`; usually an assembly file lacks the note that says so.',
   },
   EXECUTION_FAILED: {
-    means: 'The executable did not start, did not end in time, or ended with another code than 0.',
+    means: 'The executable did not start, did not exit in time, or exited with a code other than 0.',
     action:
       'Try the command that the message shows. A program with other arguments: `verify.smoke` in `prebuilt.json`.',
   },
@@ -345,9 +345,9 @@ export const FINDINGS: Readonly<Record<FindingCode, Meaning>> = {
     action:
       'A warning, unless `--require-execution` is given. Lock an emulator with `npx nx g @prebuilt/nx:lock`.',
   },
-  NOT_REGULAR: { means: 'A link or a folder stands where a file must be.', action: 'Build again.' },
+  NOT_REGULAR: { means: 'There is a link or a folder where a file must be.', action: 'Build again.' },
   OTHER_THAN_MANIFEST: {
-    means: 'What the executable says of itself (its modules or crates) is not what the manifest says.',
+    means: 'What the executable says about itself (its modules or crates) is not what the manifest says.',
     action: 'Build again.',
   },
   RPATH: {
@@ -378,22 +378,22 @@ export const FINDINGS: Readonly<Record<FindingCode, Meaning>> = {
   },
   UNREADABLE: { means: 'The file cannot be read.', action: 'Check its owner and mode.' },
   WRONG_CHECKSUM: {
-    means: '`checksums.txt` names another SHA-256 than the manifest.',
+    means: '`checksums.txt` and the manifest give different SHA-256 hashes for a file.',
     action: 'Build again.',
   },
   WRONG_HASH: {
-    means: 'A file has another SHA-256 than the manifest names.',
+    means: 'The SHA-256 of a file is not the one in the manifest.',
     action: 'Build again, and find out what changed it.',
   },
   WRONG_MACHINE: {
-    means: 'The executable is for another platform than its name says.',
+    means: 'The executable is for a different platform from the one in its name.',
     action: 'Check the compiler options of the platform, or the paths of `import`.',
   },
   WRONG_MODE: {
     means: 'A file does not have its mode (0755 for executables).',
     action: 'Artifacts of CI lose the executable bit: pack them as a tar.',
   },
-  WRONG_SIZE: { means: 'A file has another size than the manifest says.', action: 'Build again.' },
+  WRONG_SIZE: { means: 'The size of a file is not the one in the manifest.', action: 'Build again.' },
   WRONG_VERSION: {
     means: 'The program does not print the version that was built.',
     action:

@@ -75,9 +75,12 @@ ${sections(FINDINGS, new Set(both)).trimEnd()}
 function typeOf({ type, enum: values, items, oneOf }: Property): string {
   if (oneOf !== undefined) return oneOf.map(typeOf).join(' or ');
   if (values !== undefined) return values.map((value) => `\`${value}\``).join(', ');
-  if (type === 'array') return `list of ${items === undefined ? 'values' : typeOf(items)}`;
+  if (type === 'array') return `list of ${items === undefined ? 'values' : plural(typeOf(items))}`;
   return type ?? 'any';
 }
+
+const plural = (type: string): string =>
+  type.replaceAll(/\b(string|object|list|number)\b(?! of)/g, '$1s').replace(/^list /, 'lists ');
 
 function row(name: string, property: Property, required: boolean): readonly string[] {
   const value = property.default === undefined ? '' : `\`${JSON.stringify(property.default)}\``;

@@ -196,7 +196,7 @@ export function reducedForgeries(program: Buffer, library: string): readonly Nam
     by('a whiteout that holds something', /a whiteout that is not an empty file/, [
       { path: '.wh.app', mode: '0', content: 'x' },
     ]),
-    by('a whiteout of another kind', /a whiteout that is not an empty file, or of no file/, [
+    by('a whiteout of another kind', /a whiteout that is not an empty file, or that names no file/, [
       { path: '.wh..wh.plnk', mode: '0' },
     ]),
     by(

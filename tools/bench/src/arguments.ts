@@ -20,7 +20,7 @@ export const HELP = `usage: npm run bench -- [options]
 
 Runs each benchmark's two sides in turn after a warm-up, writes bench/results.json, and from it
 docs/performance.md with its charts and the README's block. Starts the Docker engine and registry that it needs
-(Debian, as root), and ends them if it did. Ends with 1 where a target is missed or a benchmark could not be run.
+(Debian, as root), and ends them if it did. Exits with 1 if a target is missed or a benchmark could not be run.
 
   --only NAME   only this benchmark; can be given several times; the others keep their recorded results
   --peer PATH   compares the sidecar with this program too: one with the same command line and configuration

@@ -93,7 +93,7 @@ export async function publishChart(
       !described.equals(config)
     ) {
       throw new Error(
-        `${reference}@${digest}: the registry gives back another chart than was sent; no tag was moved`,
+        `${reference}@${digest}: the registry returns a different chart from the one that was sent; no tag was moved`,
       );
     }
     const subject = { mediaType: MEDIA_TYPES.manifest, digest, size: manifest.length };

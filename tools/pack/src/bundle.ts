@@ -149,7 +149,7 @@ async function licensesOf(modules: readonly string[]): Promise<string> {
     const { name, version } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
     const file = (await readdir(folder)).find((each) => /^(license|licence)(\.\w+)?$/i.test(each));
     if (file === undefined) {
-      throw new PackError('BUNDLE', `${name}: expected a license to hand on, found none in ${folder}`);
+      throw new PackError('BUNDLE', `${name}: expected a license to pass on, found none in ${folder}`);
     }
     return `${name} ${version}\n\n${(await readFile(join(folder, file), 'utf8')).trim()}\n`;
   });

@@ -179,7 +179,7 @@ describe('parseConfig', () => {
 
   it('names the file when its text is no JSON', () => {
     expect(() => parseConfig('{"mounts":', 'c.json', options)).toThrow(
-      /^c\.json: expected one JSON object, found no valid JSON/,
+      /^c\.json: expected one JSON object, found not valid JSON/,
     );
   });
 

@@ -60,7 +60,7 @@ async function readAnswer(child: ChildProcess, source: string): Promise<Answer |
   if (channel === undefined) failed('could not be started: no descriptor is left for it');
   else {
     text(channel)
-      .then((said) => (said === '' ? failed('ended without a word') : resolve(JSON.parse(said) as Answer)))
+      .then((said) => (said === '' ? failed('ended without an answer') : resolve(JSON.parse(said) as Answer)))
       .catch((error: unknown) => failed(`could not be understood: ${String(error)}`));
   }
   const answer = await promise;

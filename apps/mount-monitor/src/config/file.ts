@@ -55,6 +55,6 @@ function readOpened(descriptor: number, source: string): ConfigText {
     throw new ConfigError('unreadable', `${source}: expected at most ${maxConfigBytes} bytes, found ${size}`);
   }
   const warnings =
-    (mode & 0o002) === 0 ? [] : [`${source}: every user may write this file; run chmod o-w ${source}`];
+    (mode & 0o002) === 0 ? [] : [`${source}: every user can write to this file; run chmod o-w ${source}`];
   return { source, text: buffer.toString('utf8', 0, length), warnings };
 }

@@ -172,11 +172,11 @@ const watchdogSchema = v.object({
   mode: preset(
     oneOf(watchdogModes),
     'delete',
-    'Delete the pod, ask for its eviction, end this process with a code of its own, or only report.',
+    'Delete the pod, ask for its eviction, end this process with an exit code of its own, or only report.',
   ),
   budget: optional(
     budgetSchema,
-    'At most so many restarts within a time, counted in a ConfigMap. Left out: no budget.',
+    'Limits the restarts within a time, counted in a ConfigMap. Without it, there is no limit.',
   ),
 });
 
@@ -229,7 +229,7 @@ export const configSchema = v.object({
     '',
     'The address that the endpoints listen on; empty for all addresses, IPv4 and IPv6.',
   ),
-  logLevel: preset(oneOf(logLevels), 'info', 'The least severity that is logged.'),
+  logLevel: preset(oneOf(logLevels), 'info', 'The lowest severity that is logged.'),
   logFormat: preset(oneOf(logFormats), 'json', 'One JSON object per line, or logfmt.'),
   canaryFile: preset(
     canaryFile,

@@ -49,7 +49,7 @@ const refusals = {
   400: text(400, 'bad request\n'),
   408: text(408, 'the request did not arrive in time\n'),
   431: text(431, 'the head of the request is too large\n'),
-  505: text(505, 'HTTP/1.1 is spoken here\n'),
+  505: text(505, 'only HTTP/1.1 is supported\n'),
 } as const;
 
 /**

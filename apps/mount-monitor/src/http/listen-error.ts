@@ -6,7 +6,7 @@ export class ListenError extends Error {
     const where = host === undefined ? `port ${port}` : `${host} port ${port}`;
     const why =
       cause.code === 'EADDRINUSE'
-        ? 'the port is taken by another process'
+        ? 'the port is already in use by another process'
         : cause.code === 'EACCES'
           ? 'no permission to use the port'
           : cause.code === 'EADDRNOTAVAIL' || cause.code === 'ENOTFOUND'

@@ -130,12 +130,12 @@ function writeHttp(out: Exposition, view: View): void {
   if (http === undefined) return;
   out.family('mount_monitor_http_connections', 'gauge', 'Connections that are open.');
   out.sample('', {}, http.open);
-  out.family('mount_monitor_http_connections_total', 'counter', 'Connections taken in.');
+  out.family('mount_monitor_http_connections_total', 'counter', 'Connections accepted.');
   out.sample('', {}, http.accepted);
   out.family(
     'mount_monitor_http_connections_cut_total',
     'counter',
-    'Connections ended for what their clients did.',
+    'Connections ended because of what their clients did.',
   );
   for (const [reason, count] of http.cut) out.sample('', { reason }, count);
   out.family('mount_monitor_http_requests_total', 'counter', 'Requests answered, by status.');

@@ -58,7 +58,7 @@ export class ProbePool {
   close(): void {
     this.#closed = true;
     for (const probe of [...this.#idle, ...this.#starting, ...this.#working]) probe.end();
-    this.#refuseAll('the monitor is going away');
+    this.#refuseAll('the monitor is shutting down');
   }
 
   #startMore(): void {
@@ -120,7 +120,7 @@ export class ProbePool {
     const { startTimeoutMs } = this.#options;
     const now = performance.now();
     while (this.#waiting[0] !== undefined && now - this.#waiting[0].since > startTimeoutMs) {
-      this.#waiting.shift()?.give(`no probe process got to work within ${startTimeoutMs} ms`);
+      this.#waiting.shift()?.give(`no probe process was ready within ${startTimeoutMs} ms`);
     }
     this.#startMore();
   }

@@ -96,7 +96,7 @@ export class ProbeProcess {
     });
     this.#child.once('exit', (code, signal) => {
       this.#setGone();
-      this.#ending = signal === null ? `exited with ${code}` : `was ended by ${signal}`;
+      this.#ending = signal === null ? `exited with ${code}` : `was killed by ${signal}`;
       this.#loseAtEnd();
     });
     // Bun leaves `stdio` out where no descriptor is left for the channel.
@@ -227,7 +227,7 @@ export class ProbeProcess {
   }
 
   #refuse(): void {
-    this.#lose('the probe process talked nonsense, and was ended without a verdict');
+    this.#lose('the probe process sent something unintelligible, and was ended without a verdict');
   }
 
   /**
@@ -255,9 +255,7 @@ export class ProbeProcess {
     if (now < dueAt) {
       this.#wakeAt(dueAt);
     } else if (task?.begin === undefined) {
-      this.#lose(
-        `the probe process did not get to work within ${task?.limits.startMs ?? this.#startTimeoutMs} ms`,
-      );
+      this.#lose(`the probe process was not ready within ${task?.limits.startMs ?? this.#startTimeoutMs} ms`);
     } else {
       this.#settle(timedOut(task, task.begin, now));
       this.#lose('the probe process missed its deadline');

@@ -112,12 +112,12 @@ describe('Prober', () => {
     [
       'dies by a signal',
       'process.kill(process.pid, "SIGKILL"); sleep(1000);',
-      /ended by SIGKILL without a verdict/,
+      /killed by SIGKILL without a verdict/,
     ],
     ['exits after it began', 'begin(); process.exit(0)', /exited with 0 without a verdict/],
-    ['talks nonsense', 'writeSync(3, "a\\nb\\n")', /talked nonsense/],
-    ['gives its verdict before it begins', 'pass()', /talked nonsense/],
-    ['floods its output', 'writeSync(3, "x".repeat(70_000)); sleep(5000);', /talked nonsense/],
+    ['talks nonsense', 'writeSync(3, "a\\nb\\n")', /sent something unintelligible/],
+    ['gives its verdict before it begins', 'pass()', /sent something unintelligible/],
+    ['floods its output', 'writeSync(3, "x".repeat(70_000)); sleep(5000);', /sent something unintelligible/],
   ])('is inconclusive when the probe %s', async (_, answer, error) => {
     expect(await proberOf(answer).check(request(), 5000)).toEqual({
       kind: 'inconclusive',
@@ -151,7 +151,7 @@ describe('Prober', () => {
     const outcome = await proberOf('sleep(5000)', { startTimeoutMs: 1000 }).check(request(), 200);
     expect(outcome).toEqual({
       kind: 'inconclusive',
-      error: expect.stringContaining('did not get to work within 1000 ms'),
+      error: expect.stringContaining('was not ready within 1000 ms'),
     });
   });
 

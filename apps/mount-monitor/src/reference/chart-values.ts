@@ -22,7 +22,7 @@ const interval: JsonSchema = {
   pattern: '^[0-9]+(ms|s|m|h)$',
   description: 'How often to scrape.',
 };
-const enabled: JsonSchema = { type: 'boolean', description: 'Whether the object is made.' };
+const enabled: JsonSchema = { type: 'boolean', description: 'Whether the object is created.' };
 const anything = (description: string): JsonSchema => ({ type: 'object', description });
 const list = (description: string): JsonSchema => ({ type: 'array', description, items: { type: 'object' } });
 
@@ -55,8 +55,8 @@ export function chartValuesSchema(): JsonSchema {
         'The volume below which the mounts appear.',
       ),
       serviceAccount: object({
-        create: { type: 'boolean', description: 'Whether the chart makes it.' },
-        name: name('An existing one, or the name of the one to make.'),
+        create: { type: 'boolean', description: 'Whether the chart creates it.' },
+        name: name('An existing one, or the name of the one to create.'),
       }),
       rbac: object({
         podNames: {
@@ -72,8 +72,8 @@ export function chartValuesSchema(): JsonSchema {
         minimum: 1,
         description: 'Failures of the startup probe, every 5 s, until the sidecar is restarted.',
       },
-      extraEnv: list('More environment variables of the sidecar.'),
-      extraVolumeMounts: list('More volume mounts of the sidecar.'),
+      extraEnv: list('More environment variables for the sidecar.'),
+      extraVolumeMounts: list('More volume mounts for the sidecar.'),
       networkPolicy: object({
         enabled,
         prometheusNamespace: name('The namespace that Prometheus runs in.'),

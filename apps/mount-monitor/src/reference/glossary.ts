@@ -53,14 +53,14 @@ const outcomes: Readonly<Record<Outcome, string>> = {
   notified: 'mode `notify` has reported',
   suppressed: 'held back by the budget',
   cancelled: 'all mounts recovered first',
-  refused: 'the API server will not have it',
+  refused: 'the API server refuses it',
   conflict: 'another pod has this pod’s name',
   failed: 'given up after the retries',
 };
 
 const words: Readonly<Record<string, string>> = {
   canary: 'a small file inside a mount whose reading proves that the mount works: `.health-check` by default',
-  check: 'one look at one mount, by a process of its own',
+  check: 'one look at one mount, in a process of its own',
   probe: 'that process; also what the kubelet sends to an endpoint',
   inconclusive: 'a check whose probe could not work; it changes no state',
   watchdog: 'the part that restarts the pod',
@@ -69,7 +69,7 @@ const words: Readonly<Record<string, string>> = {
   'native sidecar':
     'an init container with `restartPolicy: Always`; it starts before the application and ends after it',
   'hung mount':
-    'a mount whose daemon lives and does not answer: a read of it cannot be ended, even by SIGKILL',
+    'a mount whose daemon is alive but does not answer: a read from it cannot be ended, even by SIGKILL',
 };
 
 /** Words of the plugin's pages: what OCI, ELF and Nx mean by them. */
@@ -83,7 +83,7 @@ const release: Readonly<Record<string, string>> = {
   attachment: 'a signature or bill of materials that the registry holds beside an image',
   referrer: 'what an attachment is to the image that it names; registries list them by the image’s digest',
   lock: '`prebuilt.lock.json`, which pins by hash what a build takes from outside the repository',
-  sysroot: 'a folder with another platform’s loader and C library, as they lie on such a machine',
+  sysroot: 'a folder with another platform’s loader and C library, as they are on such a machine',
 };
 
 /** The glossary, in Markdown. */

@@ -31,7 +31,7 @@ export type WatchdogState = (typeof watchdogStates)[number];
 
 /**
  * How restarts end. `done`: the pod is going; `exited`: mode exit ended the process; `notified`: mode notify;
- * `suppressed`: no budget; `cancelled`: all mounts recovered; `refused`: the API server will not have it;
+ * `suppressed`: no budget; `cancelled`: all mounts recovered; `refused`: the API server refuses it;
  * `conflict`: another pod has this name; `failed`: given up after the retries.
  */
 export const restartOutcomes = [

@@ -143,7 +143,7 @@ class Step {
     } else if (phase.state === 'pending' || phase.state === 'restarting' || phase.state === 'suppressed') {
       const gone = before.filter(({ path }) => !unhealthy.some((mount) => mount.path === path));
       if (gone.length > 0) {
-        this.#log('info', 'watchdog restart stays: other mounts are unhealthy', {
+        this.#log('info', 'watchdog restart still pending: other mounts are unhealthy', {
           recovered: gone.map(({ path }) => path),
           mounts: describeMounts(unhealthy),
         });
@@ -602,7 +602,7 @@ class Step {
 
   #mismatch(detail: string): void {
     this.#count('conflict');
-    this.#stop('error', 'uid_mismatch', `the pod of this name is not this pod: ${detail}`);
+    this.#stop('error', 'uid_mismatch', `the pod with this name is not this pod: ${detail}`);
   }
 
   #cancel(recovered: readonly UnhealthyMount[]): void {

@@ -256,7 +256,7 @@ describe('restarting', () => {
     await clock.advance(10_000);
     watchdog.update([b]);
     expect(watchdog.status().state).toBe('pending');
-    expect(log.count('watchdog restart stays: other mounts are unhealthy')).toBe(1);
+    expect(log.count('watchdog restart still pending: other mounts are unhealthy')).toBe(1);
     await clock.advance(11_000);
     expect(removals()).toEqual(['delete pods']);
   });

@@ -47,7 +47,7 @@ export async function readGoStrings(reader: Reader, segments: Segments, address:
   const word = reader.identity.class / 8;
   const byteOrder = (flags & BIG_ENDIAN) === 0 ? 'little' : 'big';
   if (header.bytes[POINTER_SIZE_OFFSET] !== word || byteOrder !== reader.identity.byteOrder)
-    throw reader.malformed("Go's build information has pointers of another machine");
+    throw reader.malformed("Go's build information has pointers for another machine");
   const version = await pointedString(memory, header.word(POINTERS_OFFSET), MAX_VERSION_BYTES);
   const modules = await pointedString(memory, header.word(POINTERS_OFFSET + word), MAX_MODULES_BYTES);
   return { version: version.toString(), modules: withoutMarks(modules) };

@@ -72,17 +72,17 @@ describe('a verify report', () => {
     [
       'is of another platform',
       { ...report, platform: parsePlatform('linux/amd64') },
-      'found one of linux/amd64',
+      'found one for linux/amd64',
     ],
     [
       'is of another manifest',
       { ...report, manifestSha256: 'c'.repeat(64) },
-      'found one of another manifest (cccccccccccc…, version 1.2.3)',
+      'found one for another manifest (cccccccccccc…, version 1.2.3)',
     ],
     [
       'is of another executable',
       { ...report, executableSha256: 'c'.repeat(64) },
-      'found one of another executable',
+      'found one for another executable',
     ],
     [
       'failed',

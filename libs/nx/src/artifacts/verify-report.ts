@@ -117,12 +117,12 @@ function problemOf(
   sha256: string,
   manifestSha256: string,
 ): string | undefined {
-  if (report.platform !== platform) return `found one of ${report.platform}`;
+  if (report.platform !== platform) return `found one for ${report.platform}`;
   if (report.manifestSha256 !== manifestSha256) {
     const which = `${report.manifestSha256.slice(0, 12)}…, version ${report.version}`;
-    return `found one of another manifest (${which})`;
+    return `found one for another manifest (${which})`;
   }
-  if (report.executableSha256 !== sha256) return 'found one of another executable';
+  if (report.executableSha256 !== sha256) return 'found one for another executable';
   if (report.result === 'passed') return undefined;
   const errors = report.findings.filter(({ severity }) => severity === 'error');
   return `found one that failed: ${errors.map(({ message }) => message).join('; ')}`;

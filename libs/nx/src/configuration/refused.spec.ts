@@ -278,7 +278,7 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   },
   'two executables of one name': {
     prebuilt: command(['cc', '-o', '{output}', '{output:server}'], { executables: ['server'] }),
-    says: 'executables: expected a name of its own for each, found server',
+    says: 'executables: expected a different name for each, found server',
   },
   'a listed file that is not there': {
     prebuilt: listed('LICENCE'),

@@ -106,7 +106,7 @@ export function createGitHubClient(options: ClientOptions) {
     });
   const retried = <T>(operation: string, attempt: () => Promise<T>): Promise<T> =>
     withRetries(attempt, options.clock, (reason, delayMs) =>
-      options.told(`${operation}: ${reason}; again in ${(delayMs / 1000).toFixed(1)} s`),
+      options.told(`${operation}: ${reason}; retrying in ${(delayMs / 1000).toFixed(1)} s`),
     ).catch((error: unknown) => fail(operation, error, options));
 
   async function pages<T>(

@@ -52,7 +52,7 @@ const npmPackage = v.strictObject({
 const debianPackage = v.strictObject({
   version: debianVersion,
   architecture: text,
-  path: v.pipe(innerPath, v.description('Where the archive stands on every mirror of the distribution')),
+  path: v.pipe(innerPath, v.description('Where the archive is on every mirror of the distribution')),
   sha256: v.pipe(sha256, v.description('The SHA-256 of the archive')),
   contents: v.pipe(sha256, v.description('The SHA-256 of the list of its files, checked before each use')),
 });

@@ -62,7 +62,7 @@ function runOnce(
         resolve({ ok: true, missing: false, text: stdout });
         return;
       }
-      const told = error.killed === true ? `no answer in ${timeoutMs / 1000} s` : stderr.trim();
+      const told = error.killed === true ? `no answer within ${timeoutMs / 1000} s` : stderr.trim();
       const text = told.split('\n')[0] || error.message.trim();
       resolve({ ok: false, missing: error.code === 'ENOENT', text });
     });

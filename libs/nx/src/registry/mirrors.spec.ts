@@ -89,7 +89,7 @@ describe('an image that is read', () => {
     mirror.manifests.set(`m/a/b@${digest}`, { bytes: Buffer.from('{}'), mediaType: MEDIA_TYPES.index });
     const passed: string[] = [];
     expect(await read(passed)).toEqual(bytes);
-    expect(passed).toEqual([expect.stringContaining('expected content of that digest')]);
+    expect(passed).toEqual([expect.stringContaining('expected content with that digest')]);
   });
 
   it('is read without the credentials of who pushes, unless REGISTRY_HOST names the registry', async () => {

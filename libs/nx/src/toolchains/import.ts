@@ -38,7 +38,7 @@ const options = v.strictObject({
   files: v.pipe(
     filesOfPlatforms,
     v.description(
-      'The executables that another target makes: a path with {platform} (linux-amd64), {os}, {arch} and {variant}, {goarch}, or {rustTarget} (aarch64-unknown-linux-musl) in it, or a path for each platform',
+      'The executables that another target builds: a path with {platform} (linux-amd64), {os}, {arch} and {variant}, {goarch}, or {rustTarget} (aarch64-unknown-linux-musl) in it, or a path for each platform',
     ),
   ),
   executables: v.optional(
@@ -51,7 +51,7 @@ const options = v.strictObject({
   dependsOn: v.optional(
     v.pipe(
       v.array(v.pipe(v.string(), v.minLength(1)), 'expected a list of targets such as ["build"]'),
-      v.description("The targets that make them, as Nx's dependsOn names them: build, ^build, tool:compile"),
+      v.description("The targets that build them, as Nx's dependsOn names them: build, ^build, tool:compile"),
     ),
     [],
   ),
@@ -60,7 +60,7 @@ const options = v.strictObject({
       v.string(),
       v.minLength(1),
       v.maxLength(200),
-      v.description('What made them, as the manifest shall name it'),
+      v.description('What built them, as the manifest is to name it'),
     ),
     'unknown',
   ),

@@ -45,7 +45,7 @@ describe('sources that are released', () => {
     await change();
     await expect(requireCommitted(root, ['app'])).rejects.toMatchObject({
       code: 'UNCOMMITTED',
-      message: expect.stringContaining('found changed: app/main.go'),
+      message: expect.stringContaining('found app/main.go'),
     });
     await expect(requireCommitted(root, [])).rejects.toMatchObject({ code: 'UNCOMMITTED' });
     await requireCommitted(root, ['other']);

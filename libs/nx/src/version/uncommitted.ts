@@ -21,9 +21,9 @@ export async function requireCommitted(root: string, folders: readonly string[])
   const more = files.length > NAMED ? `, and ${files.length - NAMED} more` : '';
   throw new PrebuiltError(
     'UNCOMMITTED',
-    `sources: expected them as HEAD has them, found changed: ${files.slice(0, NAMED).join(', ')}${more}`,
+    `sources: expected none that differ from HEAD, found ${files.slice(0, NAMED).join(', ')}${more}`,
     {
-      hint: 'Commit the change and release that commit under a version of its own; --allow-uncommitted releases it all the same.',
+      hint: 'Commit the change and release that commit under a version of its own; --allow-uncommitted releases it anyway.',
     },
   );
 }

@@ -38,7 +38,7 @@ export default class GitTagVersionActions extends VersionActions {
   }
 
   override async updateProjectVersion(_: Tree, newVersion: string): Promise<string[]> {
-    return [`🏷️  ${newVersion} is written to no file: the tag says it`];
+    return [`🏷️  ${newVersion} is not written to any file: the tag holds it`];
   }
 
   override async updateProjectDependencies(): Promise<string[]> {

@@ -1,7 +1,7 @@
 import type { Transform, Writable } from 'node:stream';
 import { freeMemory } from './chunk-memory.ts';
 
-/** Bytes in order, as they come or all there already. */
+/** Bytes in order, as they come or all already there. */
 export type Chunks = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
 /**

@@ -28,7 +28,7 @@ export class EntryOrder {
     const slash = path.lastIndexOf('/');
     const name = path.slice(slash + 1);
     if (name.startsWith(WHITEOUT)) this.#checkWhiteout(entry, name);
-    if (this.#removed.has(path)) throw invalid(path, 'is put there and taken away by the same layer');
+    if (this.#removed.has(path)) throw invalid(path, 'is added and removed by the same layer');
     if (this.#seen.has(path)) throw invalid(path, 'is given twice');
     const parent = path.slice(0, Math.max(slash, 0));
     if (parent !== '') {
@@ -41,13 +41,13 @@ export class EntryOrder {
   }
 
   #checkWhiteout({ path, type, size }: EntryMetadata, name: string): void {
-    if (this.#contents === 'files') throw invalid(path, 'a whiteout, which removes files of other layers');
+    if (this.#contents === 'files') throw invalid(path, 'a whiteout, which removes files from other layers');
     const gone = name.slice(WHITEOUT.length);
     if (type !== 'file' || size !== 0 || (name !== OPAQUE && (gone === '' || gone.startsWith(WHITEOUT))))
-      throw invalid(path, 'a whiteout that is not an empty file, or of no file');
+      throw invalid(path, 'a whiteout that is not an empty file, or that names no file');
     if (name === OPAQUE) return;
     const removed = path.slice(0, path.length - name.length) + gone;
-    if (this.#seen.has(removed)) throw invalid(removed, 'is put there and taken away by the same layer');
+    if (this.#seen.has(removed)) throw invalid(removed, 'is added and removed by the same layer');
     this.#removed.add(removed);
   }
 
@@ -61,7 +61,7 @@ export class EntryOrder {
       );
     }
     if (file.mode !== mode || file.uid !== uid || file.gid !== gid || file.mtime !== mtime) {
-      throw invalid(path, `a hard link with another mode, owner or time than ${JSON.stringify(target)}`);
+      throw invalid(path, `a hard link with a different mode, owner or time from ${JSON.stringify(target)}`);
     }
   }
 }

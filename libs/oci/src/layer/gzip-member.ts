@@ -53,9 +53,9 @@ class CompressedMember {
     if (surplus < 0) throw invalid('truncated in the trailer');
     if (surplus > 0) throw invalid(`${surplus} bytes follow the first member, expected none`);
     if (this.#tail.readUInt32LE(0) !== checksum)
-      throw invalid('content with another checksum than its trailer');
+      throw invalid('content whose checksum is not the one in its trailer');
     if (this.#tail.readUInt32LE(4) !== size % 2 ** 32)
-      throw invalid('content with another size than its trailer');
+      throw invalid('content whose size is not the one in its trailer');
   }
 }
 

@@ -58,7 +58,7 @@ const REFUSED_TYPES: Readonly<Record<string, string>> = {
   K: "GNU tar's long link target",
   L: "GNU tar's long name",
   S: "GNU tar's sparse file",
-  X: 'a PAX header of Solaris',
+  X: 'a Solaris PAX header',
 };
 
 /**
@@ -74,7 +74,7 @@ export function decodeHeader(block: Buffer, contents: LayerContents = 'files'): 
   if (sum !== expected) throw invalid(`header with the checksum ${expected}, found ${sum}`);
   const name = fullName(block);
   if (block.toString('latin1', 257, 265) !== 'ustar\x0000') {
-    throw invalid(`${JSON.stringify(name)}: expected a header of USTAR, found another format (GNU or older)`);
+    throw invalid(`${JSON.stringify(name)}: expected a USTAR header, found another format (GNU or older)`);
   }
   const flag = block.toString('latin1', 156, 157);
   const size = octal(block, 124, 12);
@@ -166,7 +166,7 @@ export function entryOf(fields: HeaderFields, records: PaxRecords = NO_RECORDS):
   }
   const size = numberOf(records, 'size') ?? fields.size;
   if (type !== 'file' && size !== 0) {
-    throw invalid(`${JSON.stringify(name)}: a ${type} with ${size} bytes, which some readers step over`);
+    throw invalid(`${JSON.stringify(name)}: a ${type} with ${size} bytes, which some readers skip`);
   }
   return {
     type,

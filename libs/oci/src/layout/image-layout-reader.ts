@@ -81,7 +81,7 @@ async function readImage(folder: string, descriptor: Descriptor): Promise<Layout
   if (config.rootfs.diff_ids.length !== manifest.layers.length) {
     throw new OciError(
       'INVALID_LAYOUT',
-      `${configPath}: expected ${manifest.layers.length} diff_ids, as the manifest has layers, found ${config.rootfs.diff_ids.length}`,
+      `${configPath}: expected ${manifest.layers.length} diff_ids, one for each layer of the manifest, found ${config.rootfs.diff_ids.length}`,
     );
   }
   for (const layer of manifest.layers) {

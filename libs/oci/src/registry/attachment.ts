@@ -128,7 +128,7 @@ async function addToTag(client: RepositoryClient, subject: Digest, referrer: Ref
     const { descriptors, manifest, isSubject } = await client.readReferrersTag(subject);
     if (isSubject)
       return {
-        reason: `the registry gives the image itself for the tag ${tag}, which would list what refers to it`,
+        reason: `the registry returns the image itself for the tag ${tag}, which would list what refers to it`,
       };
     if (descriptors.some(({ digest }) => digest === referrer.digest)) return 'tag';
     const index = Buffer.from(
@@ -144,7 +144,7 @@ async function addToTag(client: RepositoryClient, subject: Digest, referrer: Ref
     if (seen.state === 'moved') continue;
     if (seen.found === subject)
       return {
-        reason: `the registry gives the image itself for the tag ${tag}, which would list what refers to it`,
+        reason: `the registry returns the image itself for the tag ${tag}, which would list what refers to it`,
       };
     return { reason: cleanText(`the tag ${tag} still shows ${seen.found ?? 'nothing'}`) };
   }

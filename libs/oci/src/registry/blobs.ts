@@ -146,7 +146,7 @@ function createCheck(name: string, descriptor: Descriptor): ContentCheck {
       const digest = digestFromHex(hash.digest('hex'));
       return digest === descriptor.digest
         ? undefined
-        : new OciError('DIGEST_MISMATCH', `${name}: expected content of that digest, found ${digest}`);
+        : new OciError('DIGEST_MISMATCH', `${name}: expected content with that digest, found ${digest}`);
     },
   };
 }

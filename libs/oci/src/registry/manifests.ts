@@ -119,7 +119,7 @@ export function openManifests(access: RepositoryAccess): ManifestRequests {
     if (isDigest(reference) && digest !== reference) {
       throw new OciError(
         'DIGEST_MISMATCH',
-        `${operation.name}: expected content of that digest, found ${digest}`,
+        `${operation.name}: expected content with that digest, found ${digest}`,
       );
     }
     const etag = response.headers.etag;

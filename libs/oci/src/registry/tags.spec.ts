@@ -132,7 +132,7 @@ describe('content that is not there', () => {
     registry.behave({ quirks: [limits] });
     await expect(client.getManifest('v')).rejects.toMatchObject({
       code: 'REGISTRY_UNAVAILABLE',
-      hint: expect.stringContaining('limits how often it is asked'),
+      hint: expect.stringContaining('limits the number of requests'),
     });
   });
 });

@@ -64,7 +64,7 @@ export async function startEngine(
       throw new EngineError(
         'PORT_TAKEN',
         `registry: expected port ${registryPort}, found it running on port ${before?.registryPort}`,
-        { hint: 'Run npm run engine -- down first, or leave --registry-port away.' },
+        { hint: 'Run npm run engine -- down first, or leave out --registry-port.' },
       );
     }
     if (running.registry === undefined) await requireFreePort(registryPort);
@@ -215,7 +215,7 @@ async function stopAll(layout: EngineLayout, state: EngineState, say: Say): Prom
     const removed = await unregisterEmulation(state.emulation);
     say(
       removed
-        ? `emulation: ${state.emulation.name} taken away`
+        ? `emulation: ${state.emulation.name} removed`
         : `emulation: ${state.emulation.name} left as it was`,
     );
   }

@@ -115,7 +115,7 @@ export async function stopProcess(
     if (Date.now() > deadline) {
       throw new EngineError(
         'STOP_FAILED',
-        `${name}: expected process ${identity.pid} to end within ${timeoutMs / 1000} s of SIGTERM, it still runs`,
+        `${name}: expected process ${identity.pid} to end within ${timeoutMs / 1000} s of SIGTERM, but it is still running`,
         {
           hint: 'See its log; when nothing of value runs in it, end it with: kill -KILL PID, then run down again.',
         },

@@ -203,10 +203,10 @@ export const LAYER_FORGERIES: readonly LayerForgery[] = [
   refused('a contiguous file', /contiguous/, (planned) =>
     forgedEntry({ name: planned.path, flag: '7' }, planned.content),
   ),
-  refused('a folder with a size, over whose content readers step or not', /step over/, (planned) =>
+  refused('a folder with a size, over whose content readers step or not', /readers skip/, (planned) =>
     all(honest(planned), forgedEntry({ name: 'd/', flag: '5' }, closed(evil('etc')).subarray(0, 1024))),
   ),
-  refused('a symbolic link with a size', /step over/, (planned) =>
+  refused('a symbolic link with a size', /readers skip/, (planned) =>
     all(honest(planned), forgedEntry({ name: 'l', flag: '2', target: planned.path }, evil('etc'))),
   ),
   refused('a path with "./" before it', /"\."/, (planned) =>
@@ -231,7 +231,7 @@ export const LAYER_FORGERIES: readonly LayerForgery[] = [
   refused('a hard link in place of the path, by a second entry', /is given twice/, (planned) =>
     all(honest(planned), evil('e'), forgedEntry({ name: planned.path, flag: '1', target: 'e' })),
   ),
-  refused('a hard link that makes the file setuid', /hard link with another mode/, (planned) =>
+  refused('a hard link that makes the file setuid', /hard link with a different mode/, (planned) =>
     all(honest(planned), forgedEntry({ name: 'l', flag: '1', target: planned.path, mode: '0004755\0' })),
   ),
   refused('a hard link to a file of another layer', /not an earlier file/, (planned) =>

@@ -68,7 +68,7 @@ export function createKubeTransport(endpoint: KubeEndpoint): KubeTransport {
     checkAuthority(ca, `${endpoint.serviceAccountDir}/ca.crt`);
     if (request.signal?.aborted === true) throw aborted(request);
     if (request.confirm?.() === false) {
-      throw new KubeError('withheld', `${describe(request)}: taken back before it was sent`);
+      throw new KubeError('withheld', `${describe(request)}: withdrawn before it was sent`);
     }
     return send(endpoint, request, {
       path,
@@ -160,7 +160,7 @@ function send(
         const status = response.statusCode ?? 0;
         const parsed = parseBody(Buffer.concat(chunks, size));
         if (parsed === notJson && status >= 200 && status < 300) {
-          fail(new KubeError('body', `${describe(request)}: status ${status}, but the answer is no JSON`));
+          fail(new KubeError('body', `${describe(request)}: status ${status}, but the answer is not JSON`));
           return;
         }
         const retryAfterMs = parseRetryAfter(response.headers['retry-after'], Date.now());

@@ -89,7 +89,7 @@ function checkNames(names: readonly string[]): void {
     if (name === 'runtime' || names.indexOf(name) < index) {
       throw new PrebuiltError(
         'INVALID_OPTIONS',
-        `executables: expected a name of its own for each, found ${name}, ${problem}`,
+        `executables: expected a different name for each, found ${name}, ${problem}`,
       );
     }
   }

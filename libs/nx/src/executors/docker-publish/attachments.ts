@@ -91,7 +91,7 @@ export function requireAttachments(
       CODES[kind],
       `${reference}: expected ${NAMES[kind]} to be attached, as --require-${kind} asks, found it ${outcome?.outcome ?? 'missing'}: ${outcome?.reason ?? 'it was not made'}`,
       {
-        hint: `No tag was moved. Run it again, or without --require-${kind}: then the tags move all the same.`,
+        hint: `No tag was moved. Run it again, or without --require-${kind}: then the tags move anyway.`,
       },
     );
   }

@@ -99,7 +99,7 @@ describe('a fault between publisher and registry', () => {
     const result = await run();
     const where = `${row.title}, ${rhythm}, at ${step}: ${result.output}`;
     const met = proxy.met;
-    const retried = /trying again in/.test(result.output);
+    const retried = /retrying in/.test(result.output);
 
     // Whatever happened: no tag ever named anything but the image that was verified, and a failure before the tags
     // moves none. Only a tag that is put by its name, over plain HTTP, may do so until it is put right.

@@ -64,7 +64,7 @@ export async function readBack(
   const bases = new Set(plan.platforms.flatMap(({ expected }) => expected.base?.reference ?? []));
   for (const base of bases)
     target.progress(
-      `${reference}: layers of the base ${base} were read back by digest; what they hold is the base's`,
+      `${reference}: layers of the base ${base} were read back by digest; their content is up to the base`,
     );
   return platforms;
 }
@@ -114,7 +114,7 @@ async function readConfig(
 function refusal(label: string): Refusal {
   return {
     code: 'READ_BACK',
-    subject: `${label}: the registry gives another image than was planned`,
+    subject: `${label}: the registry returns a different image from the planned one`,
     hint: 'No tag was moved. What the registry holds is not what was verified: find out why before trying again.',
   };
 }

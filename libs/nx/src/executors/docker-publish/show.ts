@@ -100,7 +100,7 @@ function summarizeImage(image: PublishedImage): readonly string[] {
     ),
     ...summarizeAttachment('sbom', image.sbom),
     ...summarizeAttachment('signature', image.signature),
-    `${image.bytesSent} bytes sent, ${image.bytesSkipped} there already.`,
+    `${image.bytesSent} bytes sent, ${image.bytesSkipped} already there.`,
     '',
   ];
 }

@@ -18,7 +18,7 @@ export async function uploadImage(plan: PublishPlan, target: PublishTarget): Pro
   for (const descriptor of [...plan.platforms.map(({ manifest }) => manifest), plan.index])
     await putMissing(target.client, descriptor, await readDocument(plan.inputPath, descriptor));
   target.progress(
-    `${target.plan.reference}: uploaded (${totals.bytesSent} bytes sent, ${totals.bytesSkipped} there already)`,
+    `${target.plan.reference}: uploaded (${totals.bytesSent} bytes sent, ${totals.bytesSkipped} already there)`,
   );
   return totals;
 }

@@ -397,7 +397,7 @@ const CHANGED_FILES: Readonly<Record<string, readonly [() => Promise<unknown>, s
   'a manifest of another version': [
     () => writeFile(bin('manifest.json'), formatManifest({ ...workspace.manifest, version: '2.0.0' })),
     'VERIFY_REPORT',
-    'linux/amd64: expected a passing report in dist/verify, found one of another manifest',
+    'linux/amd64: expected a passing report in dist/verify, found one for another manifest',
   ],
   'no report of a platform': [
     () => rm(workspace.path('dist/verify/linux-arm64.json')),
@@ -416,12 +416,12 @@ const CHANGED_FILES: Readonly<Record<string, readonly [() => Promise<unknown>, s
   'a report of another platform': [
     () => editReport('linux-amd64', { platform: 'linux/arm64' }),
     'VERIFY_REPORT',
-    'found one of linux/arm64',
+    'found one for linux/arm64',
   ],
   'a report of another executable': [
     () => editReport('linux-amd64', { executableSha256: 'a'.repeat(64) }),
     'VERIFY_REPORT',
-    'of another executable',
+    'for another executable',
   ],
   'a damaged report': [
     () => writeFile(workspace.path('dist/verify/linux-amd64.json'), '{}'),

@@ -12,7 +12,7 @@ export interface DockerReleaseOptions {
    */
   readonly builderName?: string;
   /**
-   * How layers are compressed. zstd is faster and smaller, and needs a container engine of 2022 or later.
+   * How layers are compressed. zstd is faster and smaller, and needs a container engine from 2022 or later.
    */
   readonly compression: 'gzip' | 'zstd';
   /**
@@ -52,7 +52,7 @@ export interface DockerReleaseOptions {
    */
   readonly imageLicenses?: string;
   /**
-   * Refuses a Dockerfile that has to execute something (RUN, COPY --from, # syntax=, ADD of an archive): of its image not every file can be proven.
+   * Refuses a Dockerfile that has to execute something (RUN, COPY --from, # syntax=, ADD of an archive): not every file of its image can be proven.
    */
   readonly requireFullProof: boolean;
   /**

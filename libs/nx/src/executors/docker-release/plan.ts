@@ -81,7 +81,7 @@ export function planDockerRelease(
       'BUILDER',
       `manifest: expected a source date in the past, found ${rfc3339(manifest.sourceDateEpoch)}`,
       {
-        hint: "BuildKit can't set times of the future: check this machine's clock, or use --builder=daemonless.",
+        hint: "BuildKit can't set times in the future: check this machine's clock, or use --builder=daemonless.",
       },
     );
   }

@@ -145,9 +145,13 @@ function checkBuild(
 ): { readonly version: ReleaseVersion; readonly revision: string } {
   const version = parseReleaseVersion(manifest.version);
   if (manifest.revision === null) {
-    throw new PrebuiltError('VERSION', `${version} is a development build: expected one of a tagged commit`, {
-      hint: 'Tag the commit and build again, or give RELEASE_VERSION.',
-    });
+    throw new PrebuiltError(
+      'VERSION',
+      `${version} is a development build: expected one from a tagged commit`,
+      {
+        hint: 'Tag the commit and build again, or give RELEASE_VERSION.',
+      },
+    );
   }
   const wanted = environment.RELEASE_VERSION;
   if (wanted !== undefined && wanted !== '' && parseReleaseVersion(wanted) !== version) {
@@ -196,8 +200,8 @@ async function readSignature(folder: string, assets: readonly LocalAsset[]): Pro
   if (checksums !== undefined && signed.includes(checksums.sha256)) return [await readAsset(path)];
   throw new PrebuiltError(
     'INVALID_SIGNATURE',
-    `${path}: expected one of ${CHECKSUMS_FILE} with sha256 ${checksums?.sha256}, found ${signed.join(', ') || 'none'}`,
-    { hint: 'It is of another build: a release of other bytes needs a new version.' },
+    `${path}: expected one for ${CHECKSUMS_FILE} with sha256 ${checksums?.sha256}, found ${signed.join(', ') || 'none'}`,
+    { hint: 'It belongs to another build: a release with other bytes needs a new version.' },
   );
 }
 

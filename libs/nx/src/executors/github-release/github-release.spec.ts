@@ -338,7 +338,7 @@ describe('github-release', () => {
     [
       'of other checksums',
       '0'.repeat(64),
-      /expected one of checksums\.txt with sha256 [0-9a-f]{64}, found 0{64}/,
+      /expected one for checksums\.txt with sha256 [0-9a-f]{64}, found 0{64}/,
     ],
     ['that is no bundle', undefined, /expected a Sigstore bundle with an in-toto statement: /],
   ])('refuses a signature %s, and writes nothing', async (_, digest, message) => {

@@ -105,8 +105,8 @@ async function checkAssets(plan: ReleasePlan, release: RemoteRelease, client: Gi
   for (const asset of plan.assets) {
     const found = release.assets.find(({ name }) => name === asset.name);
     if (found === undefined || found.state !== 'uploaded') {
-      throw new PrebuiltError('RELEASE_CONFLICT', `${asset.name}: expected among the assets, found none`, {
-        hint: 'Somebody changed the draft meanwhile: run it again.',
+      throw new PrebuiltError('RELEASE_CONFLICT', `${asset.name}: expected it among the assets, found none`, {
+        hint: 'Somebody changed the draft in the meantime: run it again.',
       });
     }
     if (found.sha256 !== undefined || found.size !== asset.size) await requireSame(asset, found, client);
@@ -122,7 +122,7 @@ async function checkPublished(
   const [latest, commit] = await Promise.all([client.latestTag(), client.commitOfTag(plan.tag)]);
   // A tag that was deleted meanwhile is made again by GitHub, at the default branch.
   const problem = published.draft
-    ? 'expected it published, found a draft'
+    ? 'expected it to be published, found a draft'
     : published.tag !== plan.tag
       ? `expected the tag ${plan.tag}, found ${published.tag}`
       : commit !== plan.commit

@@ -8,7 +8,7 @@ export function formatPlan(plan: ReleasePlan): string {
     create: 'a new draft',
     change: 'its draft is there and will be finished',
     publish: 'its draft will be published',
-    keep: 'published already; nothing will change',
+    keep: 'already published; nothing will change',
   }[plan.release.action];
   return [
     `${plan.repository} ${plan.tag}: ${what}`,
@@ -27,7 +27,7 @@ export function summarizeRelease(plan: ReleasePlan, result: ReleaseResult): stri
   return [
     `### Release page of ${plan.tag}: ${plan.stage}`,
     '',
-    `[${plan.release.action === 'keep' ? 'published already, nothing changed' : plan.stage === 'draft' ? 'draft' : 'published'}](${result.pageUrl}), commit \`${plan.commit}\`, prerelease: ${plan.prerelease ? 'yes' : 'no'}, latest: ${plan.latest.move ? 'moves' : 'stays'} (${plan.latest.reason})`,
+    `[${plan.release.action === 'keep' ? 'already published, nothing changed' : plan.stage === 'draft' ? 'draft' : 'published'}](${result.pageUrl}), commit \`${plan.commit}\`, prerelease: ${plan.prerelease ? 'yes' : 'no'}, latest: ${plan.latest.move ? 'moves' : 'stays'} (${plan.latest.reason})`,
     '',
     ...tableLines(
       ['file', '>bytes', 'SHA-256', ''],

@@ -12,11 +12,11 @@ export interface VerifyOptions {
    */
   readonly outputPath: string;
   /**
-   * Verify only these platforms, where several machines each verify their own. Defaults to all of the manifest.
+   * Verify only these platforms, when several machines each verify their own. Defaults to all in the manifest.
    */
   readonly platforms?: readonly string[];
   /**
-   * Fail if an executable can't be run here, neither natively nor by an emulator.
+   * Fail if an executable can't be run here, natively or in an emulator.
    */
   readonly requireExecution: boolean;
   /**

@@ -18,7 +18,7 @@ const RUNNER = 'ubuntu-24.04';
 
 /** The workflow of pull requests and the main branch: what a change touches, with the cache that main saved. */
 export function checkWorkflow(settings: CheckSettings): string {
-  return `# Written by nx g @prebuilt/nx:ci-workflow; what it was told stands in nx.json below "generators".
+  return `# Written by nx g @prebuilt/nx:ci-workflow; its options are in nx.json, below "generators".
 # Pull requests and ${settings.branch}: what a change touches.
 # No remote cache is named here: Nx fails a run whose server is down or refuses the token.
 name: CI

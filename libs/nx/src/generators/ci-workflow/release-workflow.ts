@@ -20,7 +20,7 @@ export function releaseWorkflow(program: ReleasedProgram, settings: ReleaseSetti
   // A tag v1.2.3 is a version; where another pattern is used, the version is found from the tag at HEAD.
   const version =
     program.tagPattern === 'v{version}' ? 'inputs.version || github.ref_name' : 'inputs.version';
-  return `# Written by nx g @prebuilt/nx:ci-workflow; what it was told stands in nx.json below "generators".
+  return `# Written by nx g @prebuilt/nx:ci-workflow; its options are in nx.json, below "generators".
 # A pushed tag ${program.tagPattern} becomes a release. The jobs hold no logic; each one calls Nx targets.
 # No cache reaches a release, not even a remote one, whose failure would fail the run.
 name: ${title}

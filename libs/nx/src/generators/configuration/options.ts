@@ -20,7 +20,7 @@ export interface ConfigurationOptions {
    */
   readonly files?: string;
   /**
-   * The targets that make those executables, for the toolchain import.
+   * The targets that build those executables, for the toolchain import.
    */
   readonly dependsOn?: readonly string[];
   /**

@@ -16,7 +16,7 @@ export function registerRelease(tree: Tree, project: Omit<ReleasedProject, 'tags
   if (added === undefined) return;
   updateNxJson(tree, { ...nxJson, release: added as NonNullable<typeof nxJson.release> });
   logger.info(
-    `nx.json: \`npx nx release\` releases what has the tag ${RELEASE_TAG}, as ${project.name} does.`,
+    `nx.json: \`npx nx release\` releases every project with the tag ${RELEASE_TAG}, such as ${project.name}.`,
   );
 }
 

@@ -76,7 +76,7 @@ describe('docker-release upon a base', () => {
   it('fetches again what was changed on disk, and stops where it can not', async () => {
     const { image } = await release(workspace);
     expect(formatRelease(image)).toContain(
-      `${PLATFORM}: 2 layers are those of the base ${registry.host}/${REPOSITORY}@${base.digest}, compared by digest: what they hold is the base's, and was not read`,
+      `${PLATFORM}: 2 layers are those of the base ${registry.host}/${REPOSITORY}@${base.digest}, compared by digest: their content is up to the base, and was not read`,
     );
     const cache = workspace.path('.cache/prebuilt/images/sha256');
     const [layer] = base.blobs;
@@ -212,8 +212,8 @@ describe('a fault while a base is read', () => {
   it.each<readonly [Fault, Step, string, RegExp]>([
     ['truncated-body', 'blob GET', 'REGISTRY_UNAVAILABLE', DIES],
     ['truncated-body', 'manifest GET', 'REGISTRY_UNAVAILABLE', DIES],
-    ['changed-byte', 'blob GET', 'DIGEST_MISMATCH', /expected content of that digest/],
-    ['changed-byte', 'manifest GET', 'DIGEST_MISMATCH', /expected content of that digest/],
+    ['changed-byte', 'blob GET', 'DIGEST_MISMATCH', /expected content with that digest/],
+    ['changed-byte', 'manifest GET', 'DIGEST_MISMATCH', /expected content with that digest/],
     ['endless-body', 'blob GET', 'SIZE_MISMATCH', /found more/],
     ['stalled-body', 'blob GET', 'REGISTRY_UNAVAILABLE', DIES],
     ['status-429', 'blob GET', 'REGISTRY_UNAVAILABLE', /429/],
@@ -407,7 +407,7 @@ describe('an image upon a base with something forged', () => {
   });
 
   it.each([
-    ['gives a layer of the base that is another', 'blobs', /expected content of that digest|SIZE_MISMATCH/],
+    ['gives a layer of the base that is another', 'blobs', /expected content with that digest|SIZE_MISMATCH/],
   ])('is not published where the registry %s', async (_, kind, message) => {
     await cp(honest, workspace.path('dist/oci'), { recursive: true });
     const [layer] = (await readImageLayout(honest)).images[0]?.manifest.layers ?? [];

@@ -62,9 +62,9 @@ async function readAuthFile(path: string): Promise<AuthFile> {
   const helpers = Object.entries(objectOf(path, 'credHelpers', config.credHelpers ?? {}));
   const auths = Object.entries(objectOf(path, 'auths', config.auths ?? {}));
   return {
-    auths: auths.map(([key, entry]) => [key, objectOf(path, `auths of ${key}`, entry ?? {})] as const),
+    auths: auths.map(([key, entry]) => [key, objectOf(path, `auths for ${key}`, entry ?? {})] as const),
     credHelpers: helpers.map(
-      ([key, helper]) => [key, textOf(path, `credHelpers of ${key}`, helper)] as const,
+      ([key, helper]) => [key, textOf(path, `credHelpers for ${key}`, helper)] as const,
     ),
     credsStore: config.credsStore ? textOf(path, 'credsStore', config.credsStore) : undefined,
   };

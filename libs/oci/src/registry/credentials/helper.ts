@@ -16,7 +16,10 @@ export async function askHelper(
   runHelper: RunHelper,
 ): Promise<Credentials | undefined> {
   if (!HELPER_NAME.test(helper)) {
-    throw new OciError('CREDENTIALS', `${path}: ${JSON.stringify(helper)} is not a credential helper's name`);
+    throw new OciError(
+      'CREDENTIALS',
+      `${path}: ${JSON.stringify(helper)} is not the name of a credential helper`,
+    );
   }
   const answer = await runHelper(helper, host);
   // The protocol's answer where it knows nothing of the host.

@@ -37,7 +37,7 @@ export async function statusFailure(
     return new TransientFailure(message, {
       askedMs: retryAfterMs(headers['retry-after'], now),
       hint: limited
-        ? 'The registry limits how often it is asked; it may allow more once you log in.'
+        ? 'The registry limits the number of requests; it may allow more once you log in.'
         : undefined,
     });
   }

@@ -180,9 +180,7 @@ export function createTransport(options: TransportOptions): Transport {
       });
     }
     retries += 1;
-    options.onRetry?.(
-      `${failure.message}; trying again in ${(decision.delayMs / 1000).toFixed(1)} s (${name})`,
-    );
+    options.onRetry?.(`${failure.message}; retrying in ${(decision.delayMs / 1000).toFixed(1)} s (${name})`);
     await clock.sleep(decision.delayMs);
   }
 
