@@ -9,7 +9,7 @@ import { readExecutionFacts } from '../executors/verify/facts.ts';
 import lockGenerator from '../generators/lock/generator.ts';
 import { EMPTY_LOCK } from '../lock/lock.ts';
 import { BUN_PACKAGES, bunPackagesFor } from '../toolchains/bun.ts';
-import { type Host, isRunning, nativePlatform } from './host.ts';
+import { enginePlatform, type Host, isRunning, nativePlatform } from './host.ts';
 
 const MACS: readonly Host[] = [
   { os: 'darwin', arch: 'arm64' },
@@ -25,6 +25,10 @@ it.each(MACS)('takes Bun’s own compiler on $os/$arch, which is in the lock', (
   expect(compiler).toMatch(/^@oven\/bun-darwin-/);
   expect(runtimes).toEqual(['@oven/bun-linux-x64-baseline']);
   expect(BUN_PACKAGES).toContain(compiler);
+});
+
+it.each(MACS)('has an engine of its own processor on $os/$arch', (host) => {
+  expect(enginePlatform(host)).toBe(host.arch === 'x64' ? 'linux/amd64' : 'linux/arm64');
 });
 
 it.each(MACS)('runs no executable of Linux by itself on $os/$arch', async (host) => {
