@@ -15,9 +15,9 @@ const MACS: readonly Host[] = [
   { os: 'darwin', arch: 'arm64' },
   { os: 'darwin', arch: 'x64' },
 ];
-/** The machine's name, Linux's own folders, programs of GNU alone, and copies that fail where a disk has no reflinks. */
+/** The machine's name, Linux's own folders, programs of GNU alone, and reflinks. */
 const HOST_QUESTION =
-  /process\.(platform|arch)\b|\bos\.(platform|arch|type)\(|['"`]\/(proc|sys)\/|sha256sum'|--reflink|FICLONE_FORCE/;
+  /process\.(platform|arch)\b|\bos\.(platform|arch|type)\(|['"`]\/(proc|sys)\/|sha256sum'|--reflink/;
 const AMD64 = parsePlatform('linux/amd64');
 
 it.each(MACS)('takes Bun’s own compiler on $os/$arch, which is in the lock', (host) => {

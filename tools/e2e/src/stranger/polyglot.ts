@@ -86,7 +86,8 @@ export async function buildPolyglot(
       ...(await buildElsewhere(folder, first, tools)),
     };
     const source = 'apps/server/main.go';
-    await first.write(source, `${await readFile(join(first.root, source), 'utf8')}\n// One line more.\n`);
+    const text = await readFile(join(first.root, source), 'utf8');
+    await first.write(source, text.replace('hello from', 'greetings from'));
     const changed = await first.nxTasks(build);
     return { root: first.root, again, changed, checksums, [Symbol.asyncDispose]: remove };
   } catch (error) {
