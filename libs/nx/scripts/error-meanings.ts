@@ -58,8 +58,10 @@ export const ERRORS: Readonly<
     action: 'The message names the line, what was expected there, and what was found.',
   },
   ENGINE: {
-    means: 'No container engine answers. Only `docker-build` and `docker-load` need one.',
-    action: 'Start the engine. `docker-release` makes the image without one.',
+    means:
+      'No container engine answers, or it refused something. Only `docker-build` and `docker-load` need one; on a Mac `verify` uses one that answers.',
+    action:
+      'Start the engine. `docker-release` makes the image without one, and without one `verify` looks at the structure alone on a Mac.',
   },
   GITHUB: {
     means: 'GitHub refused a request, did not answer, or answered with something unexpected.',

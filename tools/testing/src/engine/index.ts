@@ -1,4 +1,5 @@
 export { requireEngine, type SkipTest, skipOutsideCi } from '../test-needs.ts';
+export { emulateArm } from './emulation.ts';
 export {
   type EngineAvailability,
   type EngineEnvironment,

@@ -2,7 +2,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { execa } from 'execa';
 import type { Finding } from '../../artifacts/verify-report.ts';
 import { failure } from './inspect-files.ts';
-import type { ExecutableVerification, VerifyPlan } from './plan.ts';
+import type { ExecutableVerification, ExecutionCommand, VerifyPlan } from './plan.ts';
 
 const MAX_OUTPUT_BYTES = 1024 * 1024;
 
@@ -20,7 +20,7 @@ export async function executeSmoke(
   if (command === undefined) return [];
   const runs = plan.smoke.map(async (args, index): Promise<readonly Finding[]> => {
     const label = [artifact.path, ...args].join(' ');
-    const outcome = await run(command.file, [...command.args, ...args], {
+    const outcome = await run(command, args, {
       cwd,
       timeoutMs: plan.timeoutMs,
       signal,
@@ -52,13 +52,13 @@ type Outcome =
   | { readonly kind: 'failed'; readonly cause: string };
 
 async function run(
-  file: string,
+  command: ExecutionCommand,
   args: readonly string[],
   limits: { readonly cwd: string; readonly timeoutMs: number; readonly signal: AbortSignal },
 ): Promise<Outcome> {
-  const child = execa(file, args, {
+  const child = execa(command.file, [...command.args, ...args], {
     cwd: limits.cwd,
-    env: { PATH: '/usr/bin:/bin' },
+    env: command.env ?? { PATH: '/usr/bin:/bin' },
     extendEnv: false,
     stdin: 'ignore',
     detached: true,
