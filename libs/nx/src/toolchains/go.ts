@@ -1,9 +1,10 @@
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import * as v from 'valibot';
 import { PLATFORMS, type Platform, parsePlatform } from '../artifacts/platform.ts';
 import { PrebuiltError } from '../errors.ts';
 import { runCompiler } from '../process/compiler.ts';
 import { executableName } from './executable-name.ts';
+import { openFolder } from './folder.ts';
 import { cgoEnvironment, cgoFacts } from './go/cgo.ts';
 import { readGoFacts } from './go/environment.ts';
 import {
@@ -119,7 +120,7 @@ async function openProgram(
   configured: GoOptions,
   { workspaceRoot, name, platforms }: BuildContext,
 ): Promise<Program> {
-  const folder = resolve(workspaceRoot, configured.folder);
+  const folder = await openFolder(workspaceRoot, configured.folder);
   const facts = await readGoFacts(folder, workspaceRoot);
   const query = { facts, folder, tags: configured.tags, cgo: configured.cgo };
   const found = await findMainPackages(query, platforms[0] ?? parsePlatform('linux/amd64'));
@@ -152,6 +153,7 @@ function mainPackage(
     throw new PrebuiltError(
       'TOOLCHAIN',
       `go: expected the main package ${wanted} in ${folder}, found ${listed}`,
+      { hint: 'Name one of those as the toolchain’s "package", or in its "executables".' },
     );
   }
   if (others.length === 0) return only;
