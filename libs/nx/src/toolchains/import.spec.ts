@@ -56,15 +56,21 @@ describe('import', () => {
     await take({ 'linux/amd64': 'out/x' });
   });
 
-  it.each<[string, () => Promise<unknown>, string]>([
-    ['nothing', async () => {}, 'expected an executable, found nothing'],
+  it.each<[string, () => Promise<unknown>, string, string]>([
+    ['nothing', async () => {}, 'expected an executable, found nothing', 'dependsOn'],
     [
       'a link that leads out of the workspace',
       () => symlink('/bin/true', join(root, 'out/x')),
       'expected a file inside the workspace',
+      'Copy it into the workspace in a target',
     ],
-    ['a folder', () => mkdir(join(root, 'out/x')), 'expected a regular file, found a folder'],
-    ['an empty file', () => writeFile(join(root, 'out/x'), ''), 'found an empty file'],
+    [
+      'a folder',
+      () => mkdir(join(root, 'out/x')),
+      'expected a regular file, found a folder',
+      'Name the executable itself',
+    ],
+    ['an empty file', () => writeFile(join(root, 'out/x'), ''), 'found an empty file', 'again'],
     [
       'a file that is not executable',
       async () => {
@@ -72,22 +78,26 @@ describe('import', () => {
         await chmod(join(root, 'out/x'), 0o644);
       },
       'found mode 0644',
+      'chmod +x',
     ],
     [
       'a script',
       () => writeFile(join(root, 'out/x'), '#!/bin/sh\nexit 0\n', { mode: 0o755 }),
       'expected an ELF executable of x86_64',
+      'not a script that starts it',
     ],
     [
       "another platform's executable",
       () => program('out/x', 'aarch64'),
       'found 64-bit little-endian aarch64',
+      'made for the platform',
     ],
-  ])('refuses %s', async (_, make, says) => {
+  ])('refuses %s', async (_, make, says, hint) => {
     await make();
     await expect(take({ 'linux/amd64': 'out/x' })).rejects.toMatchObject({
       code: 'TOOLCHAIN',
       message: expect.stringContaining(says),
+      hint: expect.stringContaining(hint),
     });
   });
 
@@ -95,6 +105,7 @@ describe('import', () => {
     await expect(take({ 'linux/arm64': 'out/x' })).rejects.toMatchObject({
       code: 'INVALID_OPTIONS',
       message: expect.stringContaining('expected a file for linux/amd64, found files for linux/arm64'),
+      hint: 'Add its file, or take the platform out of "platforms".',
     });
   });
 

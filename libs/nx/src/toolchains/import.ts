@@ -111,7 +111,9 @@ export const imported: Toolchain<ImportOptions> = {
           const take = async (files: FilesOfPlatforms | undefined, target: string): Promise<void> => {
             const file = fileOf(files ?? {}, platform);
             await copyFile(await checkedFile(file, platform, context), target);
-            await checkElf(target, file, platform);
+            await checkElf(target, file, platform, {
+              hint: 'Name the executable itself, not a script that starts it, and the one that was made for the platform.',
+            });
           };
           await take(configured.files, outfile);
           for (const other of others) await take(configured.executables[other.name], other.outfile);
@@ -146,6 +148,7 @@ function fileOf(files: FilesOfPlatforms, platform: Platform): string {
   throw new PrebuiltError(
     'INVALID_OPTIONS',
     `toolchain.files: expected a file for ${platform}, found files for ${Object.keys(files).join(', ')}`,
+    { hint: 'Add its file, or take the platform out of "platforms".' },
   );
 }
 
@@ -155,12 +158,10 @@ async function checkedFile(
   { workspaceRoot }: BuildContext,
 ): Promise<string> {
   const full = resolve(workspaceRoot, file);
-  const refuse = (expected: string, found: string, hint?: string): never => {
-    throw new PrebuiltError(
-      'TOOLCHAIN',
-      `${platform}: ${file}: expected ${expected}, found ${found}`,
-      hint === undefined ? {} : { hint },
-    );
+  const refuse = (expected: string, found: string, hint: string): never => {
+    throw new PrebuiltError('TOOLCHAIN', `${platform}: ${file}: expected ${expected}, found ${found}`, {
+      hint,
+    });
   };
   const real = await realpath(full).catch(() => undefined);
   if (real === undefined) {
@@ -173,11 +174,20 @@ async function checkedFile(
   const root = await realpath(workspaceRoot);
   const inner = relative(root, real);
   if (inner.startsWith(`..${sep}`) || inner === '..' || !real.startsWith(root)) {
-    return refuse('a file inside the workspace', real);
+    return refuse(
+      'a file inside the workspace',
+      real,
+      'Copy it into the workspace in a target, and name that one in the toolchain’s dependsOn.',
+    );
   }
   const found = await lstat(real);
-  if (!found.isFile()) return refuse('a regular file', found.isDirectory() ? 'a folder' : 'a special file');
-  if (found.size === 0) return refuse('an executable', 'an empty file');
+  if (!found.isFile()) {
+    const kind = found.isDirectory() ? 'a folder' : 'a special file';
+    return refuse('a regular file', kind, 'Name the executable itself in "files".');
+  }
+  if (found.size === 0) {
+    return refuse('an executable', 'an empty file', 'Run the target that makes it again: it has failed.');
+  }
   if ((found.mode & 0o111) === 0) {
     return refuse(
       'an executable',
