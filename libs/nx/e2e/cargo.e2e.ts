@@ -1,24 +1,19 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { skipOutsideCi } from '@prebuilt/testing/engine';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { hostPlatform } from '../src/artifacts/platform.ts';
+import { platformSuffix } from '../src/artifacts/platform.ts';
 import { readCrates } from '../src/toolchains/cargo/crates.ts';
 import { readRustFacts } from '../src/toolchains/cargo/environment.ts';
 import { rustGnuTarget } from '../src/toolchains/target-names.ts';
 import { writeFiles } from '../testing/files.ts';
+import { copyHostSysroot, HOST, LOADER } from '../testing/host-sysroot.ts';
 import { buildIn, checksumsIn, keyIn, type ToolchainBuild, verifyIn } from '../testing/toolchain-build.ts';
 
 const HAS_CARGO = ['cargo', 'rustc', 'cc'].every((file) => spawnSync(file, ['--version']).status === 0);
-
-const host = hostPlatform(process.platform, process.arch);
-if (host !== 'linux/amd64' && host !== 'linux/arm64')
-  throw new Error(`these tests need linux on amd64 or arm64, not ${host}`);
-const LOADER = host === 'linux/amd64' ? 'lib64/ld-linux-x86-64.so.2' : 'lib/ld-linux-aarch64.so.1';
-const LIBRARIES = `lib/${host === 'linux/amd64' ? 'x86_64' : 'aarch64'}-linux-gnu`;
 
 const FILES: Readonly<Record<string, string>> = {
   'Cargo.toml': '[workspace]\nmembers = ["tool", "greeting", "unused", "mac"]\nresolver = "2"\n',
@@ -38,8 +33,8 @@ const FILES: Readonly<Record<string, string>> = {
 };
 
 const rust = (toolchain: Readonly<Record<string, unknown>> = {}): ToolchainBuild => ({
-  toolchain: { name: 'cargo', folder: 'tool', targets: { [host]: rustGnuTarget(host) }, ...toolchain },
-  platforms: [host],
+  toolchain: { name: 'cargo', folder: 'tool', targets: { [HOST]: rustGnuTarget(HOST) }, ...toolchain },
+  platforms: [HOST],
   sysroot: 'sysroots',
 });
 const TWO = rust({ bin: 'tool', executables: { worker: 'worker' } });
@@ -49,11 +44,7 @@ async function workspace(change: Readonly<Record<string, string>> = {}): Promise
   const root = await mkdtemp(join(tmpdir(), 'cargo-'));
   made.push(root);
   await writeFiles(root, { ...FILES, ...change });
-  const sysroot = join(root, 'sysroots', (host as string).replace('/', '-'));
-  for (const path of [LOADER, `${LIBRARIES}/libc.so.6`, `${LIBRARIES}/libgcc_s.so.1`]) {
-    await mkdir(dirname(join(sysroot, path)), { recursive: true });
-    await copyFile(join('/', path), join(sysroot, path));
-  }
+  await copyHostSysroot(join(root, 'sysroots'), ['libc.so.6', 'libgcc_s.so.1']);
   spawnSync('cargo', ['generate-lockfile', '--offline'], { cwd: root });
   return root;
 }
@@ -115,10 +106,7 @@ describe('a program of Rust with two executables', () => {
       for (const name of Object.keys(hostile)) delete process.env[name];
     }
     expect(await checksumsIn(other)).toBe(await checksumsIn(root));
-    const bytes = await readFile(
-      join(other, 'dist/bin', `server-${(host as string).replace('/', '-')}`),
-      'latin1',
-    );
+    const bytes = await readFile(join(other, 'dist/bin', `server-${platformSuffix(HOST)}`), 'latin1');
     expect(bytes).not.toContain(other);
   });
 
@@ -312,8 +300,8 @@ describe('a program of Rust that can not be made', () => {
     [
       'with a linker that is not there',
       {},
-      rust({ bin: 'tool', linkers: { [host]: 'no-such-linker' } }),
-      `${host}: expected the linker no-such-linker for ${rustGnuTarget(host)}, found none`,
+      rust({ bin: 'tool', linkers: { [HOST]: 'no-such-linker' } }),
+      `${HOST}: expected the linker no-such-linker for ${rustGnuTarget(HOST)}, found none`,
       '"linkers"',
     ],
     [
