@@ -36,7 +36,7 @@ const options = v.strictObject({
       'expected {output}, where the executable goes, in an argument',
     ),
     v.description(
-      'A program and its arguments, run once for each platform, without a shell. Placeholders: {platform} {os} {arch} {variant} {goarch} {gnuTarget} {rustTarget} {zigTarget} {name} {version} {output}, and {output:NAME} for another executable',
+      'A program and its arguments, run once for each platform, without a shell. Placeholders: {platform} {os} {arch} {variant} {goarch} {gnuTarget} {rustTarget} {rustGnuTarget} {zigTarget} {name} {version} {output}, and {output:NAME} for another executable',
     ),
   ),
   folder: v.optional(

@@ -1,6 +1,6 @@
 import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { buildElf } from '@prebuilt/testing/elf';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parsePlatform } from '../artifacts/platform.ts';
@@ -43,11 +43,29 @@ describe('import', () => {
   it.each([
     ['out/x-{platform}', 'out/x-linux-arm64'],
     ['out/x_{os}_{arch}{variant}', 'out/x_linux_arm64'],
+    ['out/{name}-{gnuTarget}-{zigTarget}', 'out/x-aarch64-linux-gnu-aarch64-linux-musl'],
+    ['out/{goarch}.{rustGnuTarget}', 'out/arm64.aarch64-unknown-linux-gnu'],
     [{ 'linux/aarch64': 'out/x' }, 'out/x'],
   ])('takes the file that %j names', async (files, path) => {
     await program(path, 'aarch64');
     const taken = await take(files, parsePlatform('linux/arm64'));
     expect(await readFile(taken)).toEqual(await readFile(join(root, path)));
+  });
+
+  // nx-go 4.1 and @monodon/rust 3.0, as their own packages build.
+  it.each([
+    ['nx-go', 'dist/apps/x-linux-arm64'],
+    ['@monodon/rust', 'dist/target/x/aarch64-unknown-linux-musl/release/x'],
+  ])('takes the file that %s has made', async (files, path) => {
+    await mkdir(dirname(join(root, path)), { recursive: true });
+    await program(path, 'aarch64');
+    const setting = toolchainOfProject({ name: 'import', files }, 'apps/x');
+    const taken = await take((setting as { readonly files?: unknown }).files, parsePlatform('linux/arm64'));
+    expect(await readFile(taken)).toEqual(await readFile(join(root, path)));
+  });
+
+  it('refuses the name of a plugin in the options of a target, which know no project', async () => {
+    await expect(take('nx-go')).rejects.toMatchObject({ code: 'INVALID_OPTIONS', hint: expect.stringContaining('prebuilt.json') });
   });
 
   it('follows a link that stays inside the workspace', async () => {
@@ -111,6 +129,8 @@ describe('import', () => {
 
   it.each([
     ['a pattern that is the same for every platform', { files: 'out/x' }, 'toolchain.files'],
+    ['a placeholder that nobody knows', { files: 'x-{arch}-{rusttarget}' }, 'found {rusttarget}'],
+    ['a placeholder of another toolchain', { files: 'x-{arch}-{version}' }, 'found {version}'],
     ['a platform that nobody knows', { files: { 'linux/pdp11': 'x' } }, 'linux/pdp11'],
     ['no files', {}, 'toolchain.files'],
     ['an option that it does not have', { files: 'a-{arch}', entry: 'x' }, 'toolchain.entry'],
