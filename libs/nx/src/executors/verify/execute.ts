@@ -6,6 +6,10 @@ import type { ExecutableVerification, ExecutionCommand, VerifyPlan } from './pla
 
 const MAX_OUTPUT_BYTES = 1024 * 1024;
 
+// Not every program answers --version and --help.
+const OTHER_ARGUMENTS =
+  '; if it takes other arguments, name them in prebuilt.json: {"verify": {"smoke": [["version"]]}}, or set "smoke" to false: then only its structure is verified';
+
 /**
  * Runs an executable once for each of the plan's arguments: every run has to end with 0 within the deadline, and
  * the first has to print the manifest's version where the plan wants it. Nothing of the caller's environment reaches the program, and
@@ -27,10 +31,11 @@ export async function executeSmoke(
     });
     if (outcome.kind === 'timeout') {
       const expected = `did not exit within ${plan.timeoutMs / 1000} s`;
-      return [failure('TIMEOUT', `${label}: ${expected}`)];
+      return [failure('TIMEOUT', `${label}: ${expected}${OTHER_ARGUMENTS}`)];
     }
     if (outcome.kind === 'failed') {
-      return [failure('EXECUTION_FAILED', `${label}: expected exit code 0, found ${outcome.cause}`)];
+      const advice = outcome.exitCode === undefined ? '' : OTHER_ARGUMENTS;
+      return [failure('EXECUTION_FAILED', `${label}: expected exit code 0, found ${outcome.cause}${advice}`)];
     }
     if (plan.printsVersion && index === 0 && !outcome.stdout.split(/\s+/).includes(plan.version)) {
       const found = JSON.stringify(outcome.stdout.slice(0, 200));
@@ -49,7 +54,7 @@ export async function executeSmoke(
 type Outcome =
   | { readonly kind: 'ended'; readonly stdout: string }
   | { readonly kind: 'timeout' }
-  | { readonly kind: 'failed'; readonly cause: string };
+  | { readonly kind: 'failed'; readonly cause: string; readonly exitCode: number | undefined };
 
 async function run(
   command: ExecutionCommand,
@@ -91,7 +96,8 @@ async function run(
         ? `exit code ${result.exitCode}`
         : (result.shortMessage ?? 'ended for an unknown reason');
   const said = firstLine(result.stderr) ?? firstLine(result.stdout);
-  return { kind: 'failed', cause: said === undefined ? how : `${how}: ${said}` };
+  const cause = said === undefined ? how : `${how}: ${said}`;
+  return { kind: 'failed', cause, exitCode: result.exitCode };
 }
 
 // The whole group, since the program may have started others; it may also be gone.

@@ -71,7 +71,11 @@ export async function readGoFacts(folder: string, workspaceRoot: string): Promis
   };
   const answer = await commandOutput('go', ['env', '-json'], { cwd: folder, env });
   if (answer.missing) throw missingTool('go', 'Install Go: https://go.dev/doc/install');
-  if (!answer.ok) throw new PrebuiltError('TOOLCHAIN', `go env: ${answer.text}`);
+  if (!answer.ok) {
+    throw new PrebuiltError('TOOLCHAIN', `go env: ${answer.text}`, {
+      hint: `Run it yourself until it works: cd ${folder} && go env`,
+    });
+  }
   const told: Readonly<Record<string, string>> = JSON.parse(answer.text);
   const version = (told.GOVERSION ?? '').replace(/^go/, '');
   if (!isAtLeast(version, MIN_GO)) {

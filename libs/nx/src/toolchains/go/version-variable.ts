@@ -11,7 +11,7 @@ export const DEFAULT_VARIABLE = 'main.version';
  * linker itself passes over any other in silence, also over one that is not there. `main.` stands for the main package.
  * https://pkg.go.dev/cmd/link
  */
-export async function canSetVariable(
+async function canSetVariable(
   query: GoQuery,
   platform: Platform,
   variable: string,
@@ -29,25 +29,41 @@ export async function canSetVariable(
   return answer.ok && /^var\b/m.test(answer.text) && declared.test(answer.text);
 }
 
-/** The linker's flag for the version; none where the default variable is not there. Throws `TOOLCHAIN` for a named one. */
-export async function versionFlags(
+/** For one platform the main packages that get the version, and a line for each that does not. */
+export interface SettableVariables {
+  readonly packages: readonly MainPackage[];
+  readonly told: readonly string[];
+}
+
+/**
+ * Which main packages have the variable, for each platform: none of them where it is `false`. Throws `TOOLCHAIN` where
+ * it is missing and is another than the default.
+ */
+export async function settableVariables(
   query: GoQuery,
-  platform: Platform,
-  { variable, version }: { readonly variable: string | false; readonly version: string },
-  main: MainPackage,
-  progress: (line: string) => void,
-): Promise<readonly string[]> {
-  if (variable === false) return [];
-  if (await canSetVariable(query, platform, variable, main)) return [`-X=${variable}=${version}`];
-  if (variable === DEFAULT_VARIABLE) {
-    progress(
-      `${main.importPath}: has no string variable ${variable}: the executable does not know its version`,
+  platforms: readonly Platform[],
+  variable: string | false,
+  packages: readonly MainPackage[],
+): Promise<ReadonlyMap<Platform, SettableVariables>> {
+  if (variable === false) return new Map();
+  const asked = platforms.map(async (platform) => {
+    const has = await Promise.all(packages.map((main) => canSetVariable(query, platform, variable, main)));
+    const without = packages.filter((_, index) => !has[index]);
+    const [first] = without;
+    if (first !== undefined && variable !== DEFAULT_VARIABLE) throw missingVariable(variable, first);
+    const told = without.map(
+      ({ importPath }) =>
+        `${importPath}: has no string variable ${variable}: the executable does not know its version`,
     );
-    return [];
-  }
-  throw new PrebuiltError(
+    return [platform, { packages: packages.filter((_, index) => has[index]), told }] as const;
+  });
+  return new Map(await Promise.all(asked));
+}
+
+function missingVariable(variable: string, { importPath }: MainPackage): PrebuiltError {
+  return new PrebuiltError(
     'TOOLCHAIN',
-    `go: ${main.importPath}: expected a string variable ${variable}, with a literal value or none, found none`,
+    `go: ${importPath}: expected a string variable ${variable}, with a literal value or none, found none`,
     {
       hint: 'Declare it (var version string), name the right one as the toolchain’s "version", or set {"version": false}.',
     },
