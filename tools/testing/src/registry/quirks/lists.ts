@@ -261,6 +261,19 @@ export const REFERRERS_QUIRKS: readonly Quirk[] = [
     }),
   },
   {
+    name: 'lists referrers by the type of their configuration, as go-containerregistry does',
+    source: 'https://github.com/google/go-containerregistry/blob/v0.20.1/pkg/registry/manifest.go#L435',
+    start: () => ({
+      after: (seen, given) => {
+        if (seen.kind !== 'referrers') return withoutHeaders(given, 'oci-subject');
+        const { manifests, ...others } = JSON.parse(String(given.body));
+        const artifactType = 'application/vnd.oci.empty.v1+json';
+        const listed = manifests.map((each: object) => ({ ...each, artifactType }));
+        return json(200, { ...others, manifests: listed }, { 'content-type': INDEX });
+      },
+    }),
+  },
+  {
     name: 'lists referrers in pages',
     source: 'https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers',
     start: () => ({
