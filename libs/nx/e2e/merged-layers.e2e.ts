@@ -39,7 +39,7 @@ async function merged(layers: readonly StoredLayer[]): Promise<readonly string[]
     );
     tree.applyLayer(entries.map(baseEntry));
   }
-  return tree.leavesSince(new FileTree()).map((path) => {
+  return [...tree.leavesSince(new FileTree())].map((path) => {
     const node = tree.find(path);
     if (node?.kind === 'symlink') return `${path} -> ${node.target}`;
     if (node?.kind !== 'file') throw new Error(`${path}: ${node?.kind}`);
