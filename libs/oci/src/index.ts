@@ -26,7 +26,13 @@ export {
 } from './image/expected-image.ts';
 export { compareDocuments, compareImage, compareIndex } from './image/image-comparison.ts';
 export { compareLayer } from './image/layer-comparison.ts';
-export { type LayerLimits, layerLimits, MAX_LAYER } from './layer/layer-limits.ts';
+export {
+  type LayerLimits,
+  layerLimits,
+  limitsAfter,
+  MAX_CHANGED_LAYER,
+  MAX_LAYER,
+} from './layer/layer-limits.ts';
 export { type ReadEntry, type ReadLayerOptions, readLayer } from './layer/layer-reader.ts';
 export {
   type LayerEntry,

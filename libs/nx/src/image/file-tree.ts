@@ -52,7 +52,8 @@ export type FoundNode =
   | { readonly kind: 'folder' }
   | { readonly kind: 'symlink'; readonly target: string };
 
-type TreeNode = TreeFile | TreeFolder | TreeBaseFile | TreeSymlink;
+type LeafNode = TreeFile | TreeBaseFile | TreeSymlink;
+type TreeNode = LeafNode | TreeFolder;
 
 /** A path of a layer: what was put there, or a folder above it. */
 export type LayerPath = Owner & {
@@ -157,7 +158,7 @@ export class FileTree {
    * `PathConflict`.
    * https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#applying-changesets
    */
-  applyLayer(entries: readonly BaseEntry[]): void {
+  applyLayer(entries: Iterable<BaseEntry>): void {
     const own = new Set<TreeNode>();
     const told = new Map<TreeFolder, number>();
     for (const { type, path, uid, gid, mode, mtime, target, attributes, sha256 } of entries) {
@@ -205,11 +206,13 @@ export class FileTree {
 
   /** The files that were put here, and are still there, in the order of a walk. */
   ownFiles(): readonly LayerPath[] {
-    return leavesOf(this.#root, '').flatMap(([path, node]) => {
-      if (node.kind !== 'file') return [];
+    const files: LayerPath[] = [];
+    for (const [path, node] of leavesOf(this.#root)) {
+      if (node.kind !== 'file') continue;
       const { uid, gid, mode, file } = node;
-      return [{ path, uid, gid, mode, file }];
-    });
+      files.push({ path, uid, gid, mode, file });
+    }
+    return files;
   }
 
   /** What is at a path, through no link; undefined where there is nothing, or something else than a folder above it. */
@@ -224,10 +227,11 @@ export class FileTree {
       : { kind: 'file', uid, gid, mode, sha256: node.sha256, attributes: node.attributes === true };
   }
 
-  /** The paths of all but folders that this tree has and another, which it is a clone of, has not. */
-  leavesSince(before: FileTree): readonly string[] {
-    const former = new Set(leavesOf(before.#root, '').map(([, node]) => node));
-    return leavesOf(this.#root, '').flatMap(([path, node]) => (former.has(node) ? [] : [path]));
+  /** The paths of all but folders that this tree has and another, which it is a clone of, has not, in the order of a walk. */
+  *leavesSince(before: FileTree): Generator<string> {
+    const former = new Set<TreeNode>();
+    for (const [, node] of leavesOf(before.#root)) former.add(node);
+    for (const [path, node] of leavesOf(this.#root)) if (!former.has(node)) yield path;
   }
 
   /** Puts another tree on top: its folders' owners and modes count, and its files replace whatever is there. */
@@ -262,24 +266,31 @@ export class FileTree {
 
   // As containerd resolves a path below a root: https://pkg.go.dev/github.com/containerd/continuity/fs#RootPath
   #resolve(parts: readonly string[]): readonly string[] {
-    const left = [...parts];
+    const left = parts.toReversed();
     const done: string[] = [];
+    const nodes: (TreeNode | undefined)[] = [];
     for (let links = 0; left.length > 0; ) {
-      const part = left.shift() ?? '';
+      const part = left.pop() ?? '';
       if (part === '..') {
         done.pop();
+        nodes.pop();
         continue;
       }
-      const node = this.#nodeAt([...done, part]);
+      const above = nodes.length === 0 ? this.#root : nodes.at(-1);
+      const node = above?.kind === 'folder' ? above.children.get(part) : undefined;
       if (node?.kind !== 'symlink') {
         done.push(part);
+        nodes.push(node);
         continue;
       }
       links += 1;
       if (links > MAX_LINKS)
         throw new PathConflict(`/${[...done, part].join('/')} is a link that leads in circles`);
-      if (node.target.startsWith('/')) done.length = 0;
-      left.unshift(...split(node.target));
+      if (node.target.startsWith('/')) {
+        done.length = 0;
+        nodes.length = 0;
+      }
+      left.push(...split(node.target).toReversed());
     }
     return done;
   }
@@ -414,16 +425,20 @@ function changesOf(
   return { paths };
 }
 
-function leavesOf(folder: TreeFolder, path: string): readonly (readonly [string, TreeNode])[] {
-  const leaves: (readonly [string, TreeNode])[] = [];
-  for (const name of [...folder.children.keys()].sort(compareBytes)) {
-    const node = folder.children.get(name);
-    if (node === undefined) continue;
-    const inner = path === '' ? name : `${path}/${name}`;
-    if (node.kind !== 'folder') leaves.push([inner, node]);
-    else for (const leaf of leavesOf(node, inner)) leaves.push(leaf);
+/** All but folders, in the order of a walk. Nothing is held of those that were given: there may be very many. */
+function* leavesOf(root: TreeFolder): Generator<readonly [path: string, node: LeafNode]> {
+  const left: (readonly [path: string, node: TreeNode])[] = [['', root]];
+  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    const [path, node] = next;
+    if (node.kind !== 'folder') {
+      yield [path, node];
+      continue;
+    }
+    for (const name of [...node.children.keys()].sort(compareBytes).reverse()) {
+      const child = node.children.get(name);
+      if (child !== undefined) left.push([path === '' ? name : `${path}/${name}`, child]);
+    }
   }
-  return leaves;
 }
 
 function sameNode(a: TreeNode, b: TreeNode): boolean {
@@ -433,5 +448,5 @@ function sameNode(a: TreeNode, b: TreeNode): boolean {
 }
 
 function split(path: string): readonly string[] {
-  return path.split('/').filter((part) => part !== '');
+  return path.split('/').filter((part) => part !== '' && part !== '.');
 }

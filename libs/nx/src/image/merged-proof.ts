@@ -45,7 +45,7 @@ export function compareMerged(
   const differences: Difference[] = [];
   for (const [index, entries] of layers.entries()) {
     try {
-      tree.applyLayer(entries.map(baseEntry));
+      tree.applyLayer(Iterator.from(entries).map(baseEntry));
     } catch (error) {
       if (!(error instanceof PathConflict)) throw error;
       const where = `layer ${(base?.layers.length ?? 0) + index + 1}`;
@@ -59,7 +59,8 @@ export function compareMerged(
   }
   const starts =
     differences.length > 0 ? { path: '', proven: false } : startOf(platform, config, tree, proven);
-  const unprovenFiles = tree.leavesSince(below).filter((path) => !proven.has(path)).length;
+  let unprovenFiles = 0;
+  for (const path of tree.leavesSince(below)) if (!proven.has(path)) unprovenFiles += 1;
   return { differences, proof: { because, unprovenFiles, starts } };
 }
 

@@ -26,9 +26,10 @@ export interface ToThread {
   readonly options: ReadLayerOptions;
 }
 
-/** What a thread found: a layer's entries, why it is refused, or what reading it failed with. */
+/** What a thread found: more of a layer's entries, that there are no more, why it is refused, or what reading it failed with. */
 export type FromThread = { readonly id: number } & (
   | { readonly kind: 'entries'; readonly entries: readonly ReadEntry[] }
+  | { readonly kind: 'end' }
   | { readonly kind: 'refusal'; readonly code: OciErrorCode; readonly message: string }
   | { readonly kind: 'failure'; readonly error: unknown }
 );
@@ -66,7 +67,11 @@ export function startLayerThreads(sizes: readonly number[]): LayerThreads {
   return {
     startFor,
     async read(folder, layer, options) {
-      if (layer.size <= SMALL_LAYER) return readStoredLayer(folder, layer, options);
+      if (layer.size <= SMALL_LAYER) {
+        const entries: ReadEntry[] = [];
+        await readStoredLayer(folder, layer, options, (entry) => entries.push(entry));
+        return entries;
+      }
       const thread = await freeThread();
       try {
         return await thread.read(folder, layer, options);
@@ -80,9 +85,15 @@ export function startLayerThreads(sizes: readonly number[]): LayerThreads {
   };
 }
 
+/** A layer that a thread reads: what it found so far, and who waits for the rest. */
+interface Reading {
+  readonly entries: ReadEntry[];
+  readonly done: PromiseWithResolvers<readonly ReadEntry[]>;
+}
+
 class LayerThread {
   readonly #worker = new Worker(new URL('./reader-thread.ts', import.meta.url));
-  readonly #reading = new Map<number, PromiseWithResolvers<readonly ReadEntry[]>>();
+  readonly #reading = new Map<number, Reading>();
   #last = 0;
   #ended: unknown;
 
@@ -100,11 +111,11 @@ class LayerThread {
   read(folder: string, layer: Descriptor, options: ReadLayerOptions): Promise<readonly ReadEntry[]> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
     const id = ++this.#last;
-    const reading = Promise.withResolvers<readonly ReadEntry[]>();
-    this.#reading.set(id, reading);
+    const done = Promise.withResolvers<readonly ReadEntry[]>();
+    this.#reading.set(id, { entries: [], done });
     const message: ToThread = { id, folder, layer, options };
     this.#worker.postMessage(message);
-    return reading.promise;
+    return done.promise;
   }
 
   async end(): Promise<void> {
@@ -113,15 +124,21 @@ class LayerThread {
 
   #settle(message: FromThread): void {
     const reading = this.#reading.get(message.id);
+    if (reading === undefined) return;
+    const { entries, done } = reading;
+    if (message.kind === 'entries') {
+      for (const entry of message.entries) entries.push(entry);
+      return;
+    }
     this.#reading.delete(message.id);
-    if (message.kind === 'entries') reading?.resolve(message.entries);
-    else if (message.kind === 'refusal') reading?.reject(new OciError(message.code, message.message));
-    else reading?.reject(message.error);
+    if (message.kind === 'end') done.resolve(entries);
+    else if (message.kind === 'refusal') done.reject(new OciError(message.code, message.message));
+    else done.reject(message.error);
   }
 
   #endWith(error: unknown): void {
     this.#ended ??= error;
-    for (const { reject } of this.#reading.values()) reject(error);
+    for (const { done } of this.#reading.values()) done.reject(error);
     this.#reading.clear();
   }
 }

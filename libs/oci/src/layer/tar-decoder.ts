@@ -69,8 +69,7 @@ const REFUSED_TYPES: Readonly<Record<string, string>> = {
  */
 export function decodeHeader(block: Buffer, contents: LayerContents = 'files'): DecodedHeader {
   const expected = octal(block, 148, 8);
-  let sum = 8 * 32;
-  for (const [index, byte] of block.entries()) if (index < 148 || index >= 156) sum += byte;
+  const sum = checksumOf(block);
   if (sum !== expected) throw invalid(`header with the checksum ${expected}, found ${sum}`);
   const name = fullName(block);
   if (block.toString('latin1', 257, 265) !== 'ustar\x0000') {
@@ -219,6 +218,13 @@ const HEADER_FIELDS = [
 
 function isChecksum(offset: number): boolean {
   return offset >= 148 && offset < 156;
+}
+
+// Without an iterator: it is done for each of very many entries.
+function checksumOf(block: Buffer): number {
+  let sum = 8 * 32;
+  for (let index = 0; index < block.length; index++) if (!isChecksum(index)) sum += block[index] ?? 0;
+  return sum;
 }
 
 function isPaxKey(key: string): key is PaxKey {
