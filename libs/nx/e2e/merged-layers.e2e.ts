@@ -19,8 +19,7 @@ import { skipOutsideCi } from '@prebuilt/testing/engine';
 import { execa } from 'execa';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { FileTree } from '../src/image/file-tree.ts';
-import { baseEntry } from '../src/image/merged-proof.ts';
+import { baseEntry, FileTree } from '../src/image/file-tree.ts';
 import type { StoredLayer } from '../testing/forged-image.ts';
 import {
   type ChangedFile,

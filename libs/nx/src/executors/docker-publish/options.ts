@@ -96,7 +96,7 @@ export interface DockerPublishOptions {
    */
   readonly allowUncommitted: boolean;
   /**
-   * Refuses a Dockerfile that has to execute something (RUN, COPY --from, # syntax=, ADD of an archive): of its image not every file can be proven.
+   * Refuses a Dockerfile that has to execute something (RUN, COPY --from, # syntax=, ADD of some archives): of its image not every file can be proven.
    */
   readonly requireFullProof: boolean;
   /**

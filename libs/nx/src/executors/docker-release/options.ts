@@ -52,7 +52,7 @@ export interface DockerReleaseOptions {
    */
   readonly imageLicenses?: string;
   /**
-   * Refuses a Dockerfile that has to execute something (RUN, COPY --from, # syntax=, ADD of an archive): of its image not every file can be proven.
+   * Refuses a Dockerfile that has to execute something (RUN, COPY --from, # syntax=, ADD of some archives): of its image not every file can be proven.
    */
   readonly requireFullProof: boolean;
   /**
