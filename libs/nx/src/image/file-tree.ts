@@ -330,10 +330,21 @@ export class FileTree {
 
   /**
    * The paths that are new or changed since, each after the folders above it, sorted as a walk of the tree. Nothing
-   * is ever removed.
+   * is ever removed. Throws a `PathConflict` for what a layer can't hold.
    */
   changesSince(before: FileTree): readonly LayerPath[] {
-    return changesOf(this.#root, before.#root, '', new Map());
+    const names: LinkNames = { changed: new Map(), kept: new Map() };
+    const paths = changesOf(this.#root, before.#root, '', names);
+    // Whether such a name is in the layer depends on what the builder keeps its files with.
+    for (const [file, kept] of names.kept) {
+      const changed = names.changed.get(file);
+      if (changed !== undefined) {
+        throw new PathConflict(
+          `/${kept} and /${changed} are one file of an archive, of which only the latter changes: builders differ in the layer`,
+        );
+      }
+    }
+    return paths;
   }
 
   /** Where a path leads inside the image once its symbolic links are followed; what is not there stays as it is. */
@@ -518,12 +529,18 @@ function overlayFolder(lower: TreeFolder, upper: TreeFolder): void {
   }
 }
 
-/** The changes of a folder in the order of a walk; `written` has the path at which each of its files was found first. */
+/** The first path of each file that changed, and one of each that is as it was. */
+interface LinkNames {
+  readonly changed: Map<TreeFile, string>;
+  readonly kept: Map<TreeFile, string>;
+}
+
+/** The changes of a folder in the order of a walk. */
 function changesOf(
   after: TreeFolder,
   before: TreeFolder | undefined,
   path: string,
-  written: Map<TreeFile, string>,
+  names: LinkNames,
 ): LayerPath[] {
   const paths: LayerPath[] = [];
   for (const name of [...after.children.keys()].sort(compareBytes)) {
@@ -539,9 +556,12 @@ function changesOf(
       continue;
     }
     if (node.kind === 'file') {
-      if (!changed) continue;
-      const first = written.get(node);
-      if (first === undefined) written.set(node, childPath);
+      if (!changed) {
+        names.kept.set(node, childPath);
+        continue;
+      }
+      const first = names.changed.get(node);
+      if (first === undefined) names.changed.set(node, childPath);
       paths.push(
         first === undefined
           ? { ...planned, file: node.file }
@@ -549,7 +569,7 @@ function changesOf(
       );
       continue;
     }
-    const inside = changesOf(node, former?.kind === 'folder' ? former : undefined, childPath, written);
+    const inside = changesOf(node, former?.kind === 'folder' ? former : undefined, childPath, names);
     if (changed || inside.length > 0) {
       if (node.attributes === true) {
         throw new PathConflict(

@@ -567,6 +567,11 @@ describe('ADD of an archive', () => {
       ':3: ADD: /o/lib is a symbolic link to "implied/etc", expected a folder',
     ],
     [
+      'a change of one name of a hard link alone',
+      ['ADD packed/a /o', 'COPY app /o/bin/zz', 'ADD packed/a /o'],
+      ':4: ADD: /o/bin/tool and /o/bin/zz are one file of an archive',
+    ],
+    [
       'a way through a link',
       ['ADD packed/a /o', 'ADD packed/through /o'],
       ':3: ADD: /o/lib is a symbolic link to "implied/etc", expected a folder',

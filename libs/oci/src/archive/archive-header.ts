@@ -67,7 +67,9 @@ export function decodeArchiveHeader(block: Buffer): ArchiveHeader {
     );
   }
   const flag = block.toString('latin1', 156, 157);
-  const size = number(block, 124, 12, isGnu);
+  // Readers refuse what is no number in any of these fields, of whatever entry.
+  const [mode = 0, uid = 0, gid = 0] = [100, 108, 116, 329, 337].map((at) => number(block, at, 8, isGnu));
+  const [size = 0, mtime = 0] = [124, 136].map((at) => number(block, at, 12, isGnu));
   const extension = EXTENSIONS[flag as keyof typeof EXTENSIONS];
   if (extension !== undefined) return { kind: extension, name, size };
   if (SPECIAL.includes(flag)) return { kind: 'special', name };
@@ -84,11 +86,11 @@ export function decodeArchiveHeader(block: Buffer): ArchiveHeader {
     type,
     name,
     target: text(block, 157, 100),
-    mode: number(block, 100, 8, isGnu) & 0o7777,
-    uid: number(block, 108, 8, isGnu),
-    gid: number(block, 116, 8, isGnu),
+    mode: mode & 0o7777,
+    uid,
+    gid,
     size,
-    mtime: number(block, 136, 12, isGnu),
+    mtime,
   };
 }
 

@@ -13,7 +13,9 @@ import {
   skippableFrame,
   TAR_END,
 } from '@prebuilt/testing/layers';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { mutationsOf, withChecksums } from '../../testing/mutations.ts';
 import { OciError } from '../errors.ts';
 import { type ReadArchiveOptions, readArchive } from './archive-reader.ts';
 
@@ -221,6 +223,12 @@ describe('a hostile archive is refused:', () => {
       closed(forgedEntry({ name: 'l', flag: 'L', magic: GNU }, 'x\0'), forgedRecords([['path', 'y']]), file),
       /two names/,
     ],
+    [
+      'an empty long name',
+      closed(forgedEntry({ name: 'l', flag: 'L', magic: GNU }), file),
+      /a long name that is empty/,
+    ],
+    ['a device number that is none', closed(forgedEntry({ name: 'a', over: [[329, 'x']] })), /not octal/],
     ['a name without an entry', closed(file, forgedRecords([['path', 'y']])), /without an entry/],
     [
       'a time before 1970',
@@ -330,6 +338,45 @@ describe('a hostile archive is refused:', () => {
         "a name in the gzip header",
       ]
     `);
+  });
+});
+
+describe('an archive that was changed anywhere', () => {
+  const MANY = closed(
+    forgedEntry({ name: './', flag: '5' }),
+    forgedEntry({ name: 'd/', flag: '5' }),
+    forgedRecords([
+      ['path', 'd/größe'],
+      ['mtime', '1.5'],
+    ]),
+    forgedEntry({ name: 'd/a' }, 'content'),
+    forgedEntry({ name: 'l', flag: 'L', magic: GNU }, 'd/b\0'),
+    forgedEntry({ name: 'x', magic: GNU }, 'b'),
+    forgedEntry({ name: 'd/c', flag: '1', target: 'd/b' }),
+    forgedEntry({ name: 'd/s', flag: '2', target: '../d/b' }),
+  );
+  const isInner = (path: string): boolean =>
+    path.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
+
+  it.each([
+    ['plain', (bytes: Buffer) => withChecksums(bytes)],
+    ['in gzip', (bytes: Buffer) => gzipSync(withChecksums(bytes))],
+    ['in broken gzip', (bytes: Buffer) => Buffer.concat([gzipSync(MANY).subarray(0, 40), bytes])],
+  ] as const)('is read as files that stay inside, or refused: %s', async (_, pack) => {
+    await fc.assert(
+      fc.asyncProperty(mutationsOf(MANY), async (bytes) => {
+        const found = await readArchive([pack(bytes)]).catch((error: unknown) => error);
+        if (found instanceof OciError) {
+          expect(found.code).toMatch(/^(INVALID_ARCHIVE|ARCHIVE_LIMIT)$/);
+          return;
+        }
+        if (found instanceof Error) throw found;
+        const { kind, entries = [] } = found as { kind: string; entries?: readonly { path: string }[] };
+        expect(kind).toMatch(/^(entries|file|foreign)$/);
+        expect(entries.every(({ path }) => isInner(path))).toBe(true);
+      }),
+      { numRuns: 150 },
+    );
   });
 });
 

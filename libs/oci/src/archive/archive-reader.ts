@@ -206,8 +206,14 @@ class ArchiveReader {
     ) {
       throw invalid('two names for one entry, of which readers take either');
     }
-    if (isPax) own.records = checkedRecords(decodePaxRecords(data, 'files', PASSED_OVER));
-    else own[kind === 'long name' ? 'name' : 'target'] = archiveText(untilNul(data));
+    if (isPax) {
+      own.records = checkedRecords(decodePaxRecords(data, 'files', PASSED_OVER));
+      return;
+    }
+    const text = archiveText(untilNul(data));
+    // Some readers take the header's instead.
+    if (text === '') throw invalid(`a ${kind} that is empty`);
+    own[kind === 'long name' ? 'name' : 'target'] = text;
   }
 
   /** Two blocks of zeros end an archive, and programs fill it up with more; some readers go on behind them. */

@@ -55,7 +55,7 @@ export class ArchiveTree {
  */
 export function archivePath(name: string, isFolder: boolean): string {
   const inner = name.startsWith('./') ? name.slice(2) : name;
-  if (isFolder && (name === '.' || inner === '')) return '';
+  if (isFolder && (name === '.' || name === './')) return '';
   const path = isFolder && inner.endsWith('/') ? inner.slice(0, -1) : inner;
   if (name.startsWith('/')) throw refused(name, 'an absolute path');
   if (/\p{Cc}/u.test(path)) throw refused(name, 'a name with control characters');
