@@ -18,8 +18,7 @@ import {
 import { requireUnpackers, umociUnpack } from '@prebuilt/testing/unpackers';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { FileTree } from '../src/image/file-tree.ts';
-import { baseEntry } from '../src/image/merged-proof.ts';
+import { baseEntry, FileTree } from '../src/image/file-tree.ts';
 import type { StoredLayer } from '../testing/forged-image.ts';
 import {
   type ChangedFile,

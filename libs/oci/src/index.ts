@@ -1,3 +1,10 @@
+export {
+  type ArchiveEntry,
+  type ArchiveEntryType,
+  type ArchiveLimits,
+  MAX_ARCHIVE,
+} from './archive/archive-entry.ts';
+export { type ArchiveReading, type ReadArchiveOptions, readArchive } from './archive/archive-reader.ts';
 export { type BaseConfig, parseBaseConfig } from './base/base-config.ts';
 export { type ChangesOptions, type LayerChange, readLayerChanges } from './base/layer-changes.ts';
 export {

@@ -10,7 +10,14 @@ import {
 import { PrebuiltError } from '../errors.ts';
 import type { BaseImage } from './base/base-image.ts';
 import { candidatesOf } from './completeness.ts';
-import { type BaseEntry, FileTree, type FoundNode, PathConflict, UNKNOWN_OWNER } from './file-tree.ts';
+import {
+  baseEntry,
+  FileTree,
+  type FoundNode,
+  PathConflict,
+  resolvedPath,
+  UNKNOWN_OWNER,
+} from './file-tree.ts';
 
 /** What the proof of an image comes to for which something was executed. */
 export interface ReducedProof {
@@ -64,11 +71,6 @@ export function compareMerged(
   return { differences, proof: { because, unprovenFiles, starts } };
 }
 
-/** An entry of a layer as a tree takes it. */
-export function baseEntry({ target = '', type, hasAttributes, ...entry }: ReadEntry): BaseEntry {
-  return { ...entry, type, target, attributes: hasAttributes === true };
-}
-
 function compareFile({ path, ...expected }: ReadEntry, tree: FileTree): readonly Difference[] {
   const parts = path.split('/');
   for (const end of parts.keys()) {
@@ -113,7 +115,7 @@ function startOf(
   const [program = ''] = [...entrypoint, ...cmd];
   const candidates = candidatesOf(program, workingDir, env);
   const path = candidates
-    .flatMap((candidate) => resolved(candidate, tree) ?? [])
+    .flatMap((candidate) => resolvedPath(candidate, tree) ?? [])
     .find((candidate) => tree.lookUp(candidate)?.kind === 'file');
   if (path !== undefined && ((tree.lookUp(path)?.mode ?? 0) & 0o111) !== 0)
     return { path: cleanText(path), proven: proven.has(path.slice(1)) };
@@ -122,16 +124,6 @@ function startOf(
     `image of ${platformName(platform)}: starts ${JSON.stringify(program)}: expected a file that may be executed, found none`,
     { hint: `Looked for ${candidates.join(', ')}, with what was executed taken into account.` },
   );
-}
-
-/** Where a path leads; undefined where its links lead in circles. */
-function resolved(path: string, tree: FileTree): string | undefined {
-  try {
-    return tree.resolve(path);
-  } catch (error) {
-    if (error instanceof PathConflict) return undefined;
-    throw error;
-  }
 }
 
 /** What a reduced proof does and does not speak of, in one line. */

@@ -8,6 +8,7 @@ import type {
   ImageRepository,
   InheritedStep,
 } from '@prebuilt/oci';
+import type { ListedArchive } from '../artifacts/listed.ts';
 import type { PlatformParts } from '../artifacts/platform.ts';
 import { DockerfileError } from '../dockerfile/errors.ts';
 import type {
@@ -126,9 +127,10 @@ export interface ImageFacts {
 /*
  * https://docs.docker.com/build/buildkit/dockerfile-release-notes/ names the version of the Dockerfile's frontend and its
  * date: 1.14 and BuildKit 0.20 are of February 2025, 1.19 and 0.25 of September, 1.20 and 0.26 of November. BuildKit 0.13
- * refuses the flags, and passes over a symbolic mode without a word (seen).
+ * refuses the flags, and passes over a symbolic mode without a word (seen). Up to 0.22 what is in an archive keeps its own
+ * owners: https://github.com/moby/buildkit/blob/v0.23.0/solver/llbsolver/file/unpack.go
  */
-const SINCE = { chmod: '0.20', exclude: '0.25', parents: '0.26' } as const;
+const SINCE = { chmod: '0.20', chownArchive: '0.23', exclude: '0.25', parents: '0.26' } as const;
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const DEFAULT_SHELL = ['/bin/sh', '-c'];
@@ -481,9 +483,13 @@ class PlannedImage {
     const elsewhere = copy.from !== undefined;
     if (elsewhere) this.#leavePlan({ line, keyword: `COPY --from=${copy.from}` });
     const found = elsewhere ? [] : this.#copiedFiles(copy, names, given, destination);
-    const files = found.filter(({ node }) => !(keyword === 'ADD' && this.#isArchive(node)));
-    if (files.length < found.length) this.#leavePlan({ line, keyword: 'ADD of an archive' });
-    for (const { path, node } of files) {
+    const added = keyword === 'ADD' ? found.flatMap(({ node }) => archiveOf(node) ?? []) : [];
+    const owners = chown === undefined ? undefined : owner;
+    for (const archive of added) this.#checkArchive(archive, copy, chmod, owners);
+    const foreign = added.find(({ archive }) => archive.kind === 'foreign')?.archive;
+    if (foreign?.kind === 'foreign')
+      this.#leavePlan({ line, keyword: `ADD of an archive ${foreign.because}` });
+    for (const { path, node } of found) {
       if (node.kind === 'file') continue;
       if (mode !== undefined && mode.change(node.mode, true) !== 0o755) {
         throw new CopyProblem(
@@ -502,7 +508,14 @@ class PlannedImage {
       given,
     ];
     const act = (tree: FileTree): void => {
-      for (const { path, node, inner } of files) {
+      for (const { path, node, inner } of found) {
+        const unpacked = keyword === 'ADD' ? archiveOf(node) : undefined;
+        if (unpacked !== undefined) {
+          const { file, archive } = unpacked;
+          const options = { owner, chown: owners };
+          if (archive.kind === 'entries') tree.unpack(file, archive.entries, destination, options);
+          continue;
+        }
         const target = inner === undefined ? destination : posix.join(destination, inner);
         tree.copy(node, posix.basename(path), target, { owner, mode: mode?.change });
       }
@@ -554,8 +567,37 @@ class PlannedImage {
     };
   }
 
-  #isArchive(node: ContextNode): boolean {
-    return node.kind === 'file' && this.#facts.texts?.archives.has(node.file.sha256) === true;
+  /** Refuses what BuildKit would not unpack, or pass over without a word. */
+  #checkArchive(
+    { file, archive }: AddedArchive,
+    { exclude }: CopyInstruction,
+    chmod: string | undefined,
+    owner: Owner | undefined,
+  ): void {
+    if (archive.kind === 'refused') {
+      throw new CopyProblem(
+        `${file.path}: can't be unpacked: ${archive.because}`,
+        archive.hint ??
+          'COPY puts it into the image as it is. Or unpack it, and list the folder in "image.files".',
+      );
+    }
+    if (archive.kind === 'foreign') return;
+    if (chmod !== undefined) {
+      throw new CopyProblem(
+        `--chmod=${chmod}: builders leave what is in an archive with its own modes (${file.path})`,
+        'Leave it out, and pack the archive with the modes that its files are to have.',
+      );
+    }
+    if (exclude.length > 0) {
+      throw new CopyProblem(
+        `--exclude: builders leave nothing of an archive out (${file.path})`,
+        'Pack the archive without it, or list the unpacked folder in "image.files".',
+      );
+    }
+    const changes = archive.entries.some(({ uid, gid }) => uid !== owner?.uid || gid !== owner.gid);
+    if (owner !== undefined && changes) {
+      this.#needs.push({ what: 'ADD --chown of an archive of other owners', since: SINCE.chownArchive });
+    }
   }
 
   #note(keyword: string, { exclude, parents }: CopyInstruction, mode: Chmod | undefined): void {
@@ -658,6 +700,17 @@ class PlannedImage {
   #expandPairs(pairs: readonly Pair[]): readonly (readonly [string, string])[] {
     return pairs.map(({ name, value }) => [this.#expand(name), this.#expand(value ?? '')] as const);
   }
+}
+
+/** A file that ADD unpacks, or would. */
+interface AddedArchive {
+  readonly file: ContextFile;
+  readonly archive: ListedArchive;
+}
+
+function archiveOf(node: ContextNode): AddedArchive | undefined {
+  if (node.kind !== 'file' || node.file.archive === undefined) return undefined;
+  return { file: node.file, archive: node.file.archive };
 }
 
 function plannedBase({ reference, manifest, documents, config, layers }: BaseImage): PlannedBase {
