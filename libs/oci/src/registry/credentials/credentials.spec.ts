@@ -74,7 +74,11 @@ describe("Docker's configuration", () => {
       { auths: { 'ghcr.io': { auth: Buffer.from(SECRET).toString('base64') } } },
       'name:password',
     ],
-    ['a helper with a path for a name', { credsStore: '../../bin/evil' }, "not the name of a credential helper"],
+    [
+      'a helper with a path for a name',
+      { credsStore: '../../bin/evil' },
+      'not the name of a credential helper',
+    ],
   ])('refuses %s and tells no secret', async (_, config, says) => {
     const find = await source(config);
     const error = await find('ghcr.io').catch((caught) => caught);
