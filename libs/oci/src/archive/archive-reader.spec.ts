@@ -264,7 +264,7 @@ describe('a hostile archive is refused:', () => {
     ],
     ['a second gzip member', all(gzipSync(plain), gzipSync(plain)), /follow the first member/],
     ['bytes behind gzip', all(gzipSync(plain), Buffer.from('x')), /follow the first member/],
-    ['gzip with another checksum', tampered(gzipSync(plain)), /another checksum/],
+    ['gzip with another checksum', tampered(gzipSync(plain)), /checksum is not the one/],
     ['half of a gzip member', gzipSync(plain).subarray(0, -9), /gzip|decompressed|missing|truncated/],
     ['a second zstd frame', all(zstdCompressSync(plain), zstdCompressSync(plain)), /frame/],
     ['a skippable frame before it', all(skippableFrame('x'), zstdCompressSync(plain)), /skippable frame/],
