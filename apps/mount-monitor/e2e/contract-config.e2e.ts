@@ -177,8 +177,8 @@ describe('refused configurations', () => {
   it.each<BadCase>([
     ['no mounts', {}, 'mounts: found nothing, allowed: a list of at least one mount'],
     ['an empty list of mounts', { mounts: [] }, 'mounts: found [], allowed: a list of at least one mount'],
-    ['mounts that are no list', { mounts: {} }, 'mounts: found {}'],
-    ['a mount that is no object', { mounts: ['/x'] }, 'mounts[0]: found "/x", allowed: a JSON object'],
+    ['mounts that are not a list', { mounts: {} }, 'mounts: found {}'],
+    ['a mount that is not an object', { mounts: ['/x'] }, 'mounts[0]: found "/x", allowed: a JSON object'],
     ['a mount without path', { mounts: [{ name: 'n' }] }, 'mounts[0].path: found nothing'],
     ['an empty path', { mounts: [{ path: '' }] }, 'mounts[0].path: found ""'],
     ['a path of the wrong type', { mounts: [{ path: 5 }] }, 'mounts[0].path: found 5'],
@@ -246,7 +246,7 @@ describe('refused configurations', () => {
       'mounts[0].canaryContent',
     ],
     [
-      'a watchdog that is no object',
+      'a watchdog that is not an object',
       { mounts, watchdog: true },
       'watchdog: found true, allowed: a JSON object',
     ],

@@ -256,7 +256,7 @@ export const requestRows: readonly RequestRow[] = [
   other('GET', '/healthz/self', 404, 200),
 ];
 
-/** Messages that stand in both logs, with the Go program's fields of each; they are here, too. */
+/** Messages that are in both logs, with the Go program's fields of each; they are here, too. */
 export const sharedMessages: Readonly<Record<string, readonly string[]>> = {
   'configuration loaded': ['source', 'mounts'],
   'starting mount monitor': [

@@ -20,7 +20,7 @@ export interface ElfFacts extends ElfIdentity, DynamicFacts {
   readonly static: boolean;
 }
 
-/** Reads the facts of an ELF file. Throws `ElfError`, also for what is no regular file; other errors are the file system's. */
+/** Reads the facts of an ELF file. Throws `ElfError`, also for what is not a regular file; other errors are the file system's. */
 export function openElf(path: string): Promise<ElfFacts> {
   return withFileSource(path, readElf);
 }

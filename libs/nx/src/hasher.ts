@@ -181,7 +181,7 @@ async function readFacts(
   }
 }
 
-// Nx hands over what stands on the command line as it was written: `--builder-name` or `--builderName`.
+// Nx hands over what is on the command line as it was written: `--builder-name` or `--builderName`.
 function camelCased(overrides: Options): Options {
   return Object.fromEntries(
     Object.entries(overrides ?? {}).map(([name, value]) => [

@@ -278,7 +278,7 @@ describe('createNodes', () => {
       'toolchain.entry: expected a program: a TypeScript or JavaScript "bin"',
     ],
     [
-      'a project whose name is no file’s',
+      'a project whose name cannot be that of a file',
       { 'apps/Server App/main.ts': '', 'apps/Server App/prebuilt.json': {} },
       'name: expected one for the program, since the project’s name "Server App" can\'t be a file\'s',
     ],

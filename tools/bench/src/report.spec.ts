@@ -37,7 +37,7 @@ const GROWTH: RecordedGrowth = {
 };
 
 describe('summaryTable', () => {
-  it('has a row a benchmark, with ratio, target and whether it was met', () => {
+  it('has a row per benchmark, with ratio, target and whether it was met', () => {
     expect(summaryTable([RESULT]).split('\n').at(-1)).toBe(
       '| Compile <both> & more | 1.50 s | 1.00 s | 1.50 × | ≤ 1.20 | **no** |',
     );
@@ -89,7 +89,7 @@ describe('formatReport', () => {
 });
 
 describe('growthTable', () => {
-  it('has a row a growth, with its ends and its bend', () => {
+  it('has a row per growth, with its ends and its bend', () => {
     expect(growthTable([GROWTH]).split('\n').at(-1)).toBe(
       '| Growth: platforms | 1 platforms: 100 ms | 4 platforms: 400 ms | 1.00 |',
     );

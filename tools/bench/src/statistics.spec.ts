@@ -36,7 +36,7 @@ describe('pairRatios', () => {
   it.each([
     { name: 'different counts', ours: [1, 2], theirs: [1] },
     { name: 'a partner of zero', ours: [1], theirs: [0] },
-    { name: 'a partner that is no number', ours: [1], theirs: [Number.NaN] },
+    { name: 'a partner that is not a number', ours: [1], theirs: [Number.NaN] },
   ])('refuses $name', ({ ours, theirs }) => {
     expect(() => pairRatios(ours, theirs)).toThrow(RangeError);
   });

@@ -39,7 +39,7 @@ export function proseOf(text: string): string {
   return text.replaceAll(/^( *)```.*?^\1```$/gms, '').replaceAll(/<!--.*?-->/gs, '');
 }
 
-/** What stands between single backticks. */
+/** What is between single backticks. */
 export function inlineCode(text: string): readonly string[] {
   return [...proseOf(text).matchAll(/`([^`\n]+)`/g)].map(([, code]) => code ?? '');
 }

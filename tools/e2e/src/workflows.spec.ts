@@ -96,7 +96,7 @@ describe('the rules', () => {
     ],
     ['each job has a deadline', (t) => t.replace('    timeout-minutes: 10\n', '')],
     ['runs of the same thing wait for each other', (t) => t.replace('concurrency:', 'x-concurrency:')],
-    ['no expression stands in a script', (t) => t.replace('"$NAMES"', expression('inputs.version'))],
+    ['no expression is in a script', (t) => t.replace('"$NAMES"', expression('inputs.version'))],
     [
       'nothing untrusted chooses what is checked out, cached or run',
       (t) => t.replace('fetch-depth: 0', `ref: ${expression('github.event.pull_request.head.sha')}`),

@@ -271,7 +271,7 @@ class Ids {
   }
 }
 
-/** Settings that have no effect where they stand, or that name one mount twice. */
+/** Settings that have no effect where they are, or that name one mount twice. */
 function oddities(file: ConfigFile, config: MonitorConfig): readonly string[] {
   const found: string[] = [];
   const firstAt = new Map<string, number>();

@@ -1,6 +1,6 @@
 import { ConfigError } from './errors.ts';
 
-/** How deep objects and lists may stand inside each other; the configuration needs four levels. */
+/** How deep objects and lists may be inside each other; the configuration needs four levels. */
 export const MAX_DEPTH = 100;
 
 /** How much of a value is shown, in characters. */

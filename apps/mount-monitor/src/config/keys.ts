@@ -16,7 +16,7 @@ export interface UnknownKey {
 export interface KnownContent {
   readonly content: unknown;
   readonly unknown: readonly UnknownKey[];
-  /** Lists that stand where an object belongs, at their paths; left out of the content. */
+  /** Lists that are where an object belongs, at their paths; left out of the content. */
   readonly lists: ReadonlyMap<string, readonly unknown[]>;
 }
 

@@ -58,7 +58,7 @@ describe.each(examples)('%s', (folder, file, kind) => {
     return { objects, one, pod, monitor };
   };
 
-  needKubectl(`${folder} is rendered by kubectl to what stands in plain/`, async () => {
+  needKubectl(`${folder} is rendered by kubectl to what is in plain/`, async () => {
     const plain = await readFile(join(deploy, file), 'utf8');
     expect(await kustomize(join(deploy, folder))).toEqual(readObjects(plain));
   });

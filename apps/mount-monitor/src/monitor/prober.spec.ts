@@ -143,7 +143,7 @@ describe('Prober', () => {
     });
     expect(await prober.check(request(), 5000)).toEqual({
       kind: 'inconclusive',
-      error: expect.stringContaining('to work within 300 ms'),
+      error: expect.stringContaining('was ready within 300 ms'),
     });
   });
 

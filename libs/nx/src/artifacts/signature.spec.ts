@@ -19,11 +19,11 @@ describe('the digests that a bundle signs', () => {
   });
 
   it.each([
-    ['text that is no JSON', 'x'],
+    ['text that is not JSON', 'x'],
     ['a bundle without an envelope', '{"messageSignature":{}}'],
     ['an envelope of something else', bundle({ predicateType, subject: [] }, 'text/plain')],
     ['a statement without subjects', bundle({ predicateType })],
-    ['a payload that is no JSON', bundle({}).replace(/"payload":"[^"]+"/, '"payload":"AAAA"')],
+    ['a payload that is not JSON', bundle({}).replace(/"payload":"[^"]+"/, '"payload":"AAAA"')],
   ])('are not read from %s', (_, text) => {
     expect(() => signedDigests(text, 'file')).toThrow(
       expect.objectContaining({

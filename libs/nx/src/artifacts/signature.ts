@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { PrebuiltError } from '../errors.ts';
 import { CHECKSUMS_FILE } from './checksums.ts';
 
-/** The name of the bundle that signs the checksums, beside which it stands on a release page. */
+/** The name of the bundle that signs the checksums; both are on the release page. */
 export const SIGNATURE_FILE = `${CHECKSUMS_FILE}.sigstore.json`;
 
 const envelope = v.object({

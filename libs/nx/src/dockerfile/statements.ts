@@ -1,7 +1,7 @@
 import { DockerfileError } from './errors.ts';
 import { splitWords } from './words.ts';
 
-/** The text that stands below an instruction, from `<<NAME` to a line that is `NAME`. */
+/** The text that is below an instruction, from `<<NAME` to a line that is `NAME`. */
 export interface HereDocument {
   readonly name: string;
   /** As it is written; of `<<-NAME` without the tabs before each line. */
@@ -18,7 +18,7 @@ export interface Statement {
   readonly keyword: string;
   /** Everything after the keyword, without white space at either end. */
   readonly rest: string;
-  /** What stands below it, in the order of the names in `rest`. */
+  /** What is below it, in the order of the names in `rest`. */
   readonly documents: readonly HereDocument[];
 }
 

@@ -23,7 +23,7 @@ it('knows an archive by how it begins', async () => {
   expect((await readContextTexts(manifest, folder, ADD)).archives).toEqual(new Set([artifact?.sha256]));
 });
 
-it('waits for nothing that is no file, and leaves it to whoever packs it', async () => {
+it('waits for nothing that is not a file, and leaves it to whoever packs it', async () => {
   execFileSync('mkfifo', [join(folder, path)]);
   expect((await readContextTexts(manifest, folder, ADD)).archives).toEqual(new Set());
 });

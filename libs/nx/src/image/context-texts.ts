@@ -57,7 +57,7 @@ export async function readContextTexts(
   return { lists, archives };
 }
 
-// What is no file, such as a pipe, might never end.
+// What is not a file, such as a pipe, might never end.
 async function isThere({ source, size }: ContextFile): Promise<boolean> {
   const found = await unlessGone(lstat(source));
   return found?.isFile() === true && found.size === size;

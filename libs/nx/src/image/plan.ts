@@ -637,7 +637,7 @@ class PlannedImage {
     return expandWord(word, (name) => this.#variables.get(name), this.#escape);
   }
 
-  // As `FROM` has it: what stands before it, and the platform.
+  // As `FROM` has it: what comes before it, and the platform.
   #expandGlobal(word: string): string {
     for (const name of variablesIn(word, this.#escape)) refuseMachineArg(name);
     return expandWord(

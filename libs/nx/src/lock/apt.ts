@@ -9,7 +9,7 @@ export interface IndexedPackage {
   readonly name: string;
   readonly version: string;
   readonly architecture: string;
-  /** Where its archive stands on every mirror. */
+  /** Where its archive is on every mirror. */
   readonly path: string;
   /** Of the archive, in hexadecimal. */
   readonly sha256: string;

@@ -32,7 +32,7 @@ export function findToolchain(name: string): Toolchain {
   );
 }
 
-/** The toolchain whose files stand in a project's folder, with the options that they give; undefined where none do. */
+/** The toolchain whose files are in a project's folder, with the options that they give; undefined where none do. */
 export function detectToolchain(folder: ProjectFolder): ToolchainSetting | undefined {
   for (const toolchain of TOOLCHAINS) {
     const options = toolchain.detect(folder);

@@ -16,7 +16,7 @@ function actions(changelog: object | false, targets: object = WITH_PAGE): GitTag
 }
 
 describe('the versions of a program', () => {
-  it('stand in no file, and count from 0.0.0 on a first release', async () => {
+  it('are in no file, and count from 0.0.0 on a first release', async () => {
     const tree = createTreeWithEmptyWorkspace();
     const before = tree.listChanges().length;
     const own = actions(false);

@@ -54,7 +54,7 @@ const TYPES: Readonly<Record<string, ChangeType>> = {
   S: 'file',
 };
 const OUTPUT_CHUNK = 256 * 1024;
-/** What stands before an entry: PAX records, or a name of GNU tar. */
+/** What comes before an entry: PAX records, or a name of GNU tar. */
 const MAX_EXTENSION_BYTES = 1024 * 1024;
 /** Linux knows no longer one; what follows a path takes time in proportion to the square of its length. */
 const MAX_PATH = 4096;

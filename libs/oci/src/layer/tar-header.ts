@@ -37,7 +37,7 @@ export interface EntryMetadata {
   readonly attributes?: readonly Attribute[] | undefined;
 }
 
-/** What stands before the name of an extended attribute in the key of its PAX record. */
+/** What comes before the name of an extended attribute in the key of its PAX record. */
 export const ATTRIBUTE_KEY = 'SCHILY.xattr.';
 
 /** The size of a tar block in bytes. */

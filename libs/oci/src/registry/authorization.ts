@@ -75,7 +75,7 @@ export function createAuthorizedSender(
     );
   }
 
-  // Some fronts leave the challenge out of what is no answer to a GET of the API's base.
+  // Some fronts leave the challenge out of what is not an answer to a GET of the API's base.
   async function challengesOf(operation: Operation, response: OpenResponse): Promise<readonly Challenge[]> {
     const given = parseChallenges(response.headers['www-authenticate']);
     if (given.length > 0) return given;

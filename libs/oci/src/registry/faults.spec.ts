@@ -177,7 +177,7 @@ async function readBase(client: RepositoryClient): Promise<string> {
     return 'read';
   } catch (error) {
     if (!(error instanceof OciError)) throw error;
-    // A tag's bytes are whatever they are: that they are no image is said of the tag.
+    // A tag's bytes are whatever they are: that they are not an image is said of the tag.
     expect(error.message).toMatch(/^(?:127\.0\.0\.1:\d+\/a\/b|1\.2\.3): /);
     return error.code;
   }

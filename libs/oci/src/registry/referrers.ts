@@ -29,7 +29,7 @@ export interface ReferrersTag {
   readonly descriptors: readonly Referrer[];
   /** The index that was read; undefined where there is no such tag. */
   readonly manifest: RegistryManifest | undefined;
-  /** Whether the registry takes the tag for the digest that it is made of, so that no list can stand there. */
+  /** Whether the registry takes the tag for the digest that it is made of, so that no list can be there. */
   readonly isSubject: boolean;
 }
 

@@ -51,7 +51,7 @@ const imageBuildx: Bench = {
   name: 'image-buildx',
   title: 'Image, buildx',
   ours: 'docker-release --builder=buildx --compression=gzip: checked, staged, built, read back and compared',
-  theirs: 'the very `docker buildx build` commands that it runs, one a platform, side by side',
+  theirs: 'the very `docker buildx build` commands that it runs, one per platform, side by side',
   unit: 'ms',
   target: { kind: 'at-most', ratio: 1.15 },
   remark:

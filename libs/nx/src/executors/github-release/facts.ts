@@ -67,7 +67,7 @@ export interface ReleasedSources {
   readonly tagPattern: TagPattern;
   /** The folders of the project and of what it depends on, relative to the root; none for the whole repository. */
   readonly folders: readonly string[];
-  /** The files in which what changed may stand already, relative to the root. */
+  /** The files that may already say what changed, relative to the root. */
   readonly changelogs: readonly string[];
 }
 

@@ -94,7 +94,7 @@ const withoutDockerfile = () => {
 };
 
 describe('listed files', () => {
-  it('stand in the manifest with hash and origin', () => {
+  it('are in the manifest with hash and origin', () => {
     expect(workspace.manifest.files?.map(({ origin, owner }) => [origin, owner])).toEqual([
       [expect.objectContaining({ kind: 'package', name: 'ca-certificates', version: '1.0-1' }), '0:0'],
       [expect.objectContaining({ kind: 'package', name: 'tzdata', distribution: 'debian' }), '0:0'],

@@ -68,13 +68,17 @@ describe("Docker's configuration", () => {
   });
 
   it.each([
-    ['text that is no JSON', `{"auths": {"ghcr.io": {"auth": "${auth}"`, 'expected JSON'],
+    ['text that is not JSON', `{"auths": {"ghcr.io": {"auth": "${auth}"`, 'expected JSON'],
     [
       'an auth without a colon',
       { auths: { 'ghcr.io': { auth: Buffer.from(SECRET).toString('base64') } } },
       'name:password',
     ],
-    ['a helper with a path for a name', { credsStore: '../../bin/evil' }, "not the name of a credential helper"],
+    [
+      'a helper with a path for a name',
+      { credsStore: '../../bin/evil' },
+      'not the name of a credential helper',
+    ],
   ])('refuses %s and tells no secret', async (_, config, says) => {
     const find = await source(config);
     const error = await find('ghcr.io').catch((caught) => caught);

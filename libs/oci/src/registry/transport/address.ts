@@ -11,7 +11,7 @@ export interface Address {
   readonly target: string;
 }
 
-// What may stand in a request line as it is; anything else is sent as `URL` writes it.
+// What may be in a request line as it is; anything else is sent as `URL` writes it.
 const REQUEST_TARGET = /^\/[\x21\x22\x24-\x7e]*$/;
 const ABSOLUTE = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?#\\]*(.*)$/;
 const MAX_ADDRESS = 16 * 1024;

@@ -51,7 +51,7 @@ export interface QuirkHooks {
   readonly after?: (seen: Seen, reply: Reply, state: RegistryState) => Reply | undefined;
 }
 
-/** A way of real registries, or of what stands before them, that differs from the specification. */
+/** A way of real registries, or of what comes before them, that differs from the specification. */
 export interface Quirk {
   /** A sentence without its subject, the registry. */
   readonly name: string;
