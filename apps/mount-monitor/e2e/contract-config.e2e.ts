@@ -356,13 +356,13 @@ describe('refused configurations', () => {
 });
 
 describe('the file', () => {
-  it('is ./config.json where none is named', () => {
+  it('the file is ./config.json where none is named', () => {
     scratch.write('cwd/config.json', JSON.stringify({ mounts }));
     const { code, stdout } = runMonitor(executable, ['--validate'], { cwd: join(scratch.path, 'cwd') });
     expect({ code, stdout }).toEqual({ code: 0, stdout: './config.json: valid, 1 mount\n' });
   });
 
-  it('is warned about when every user may write it', () => {
+  it('the file is warned about when every user may write it', () => {
     const path = scratch.write('loose.json', JSON.stringify({ mounts }));
     chmodSync(path, 0o666);
     const { code, stderr } = runMonitor(executable, ['--validate', '-c', path]);
@@ -370,7 +370,7 @@ describe('the file', () => {
     expect(stderr).toContain(`chmod o-w ${path}`);
   });
 
-  it('may be of exactly 1 MiB', () => {
+  it('the file may be of exactly 1 MiB', () => {
     const text = JSON.stringify({ mounts });
     expect(validate(text + ' '.repeat(1024 * 1024 - text.length)).code).toBe(0);
   });

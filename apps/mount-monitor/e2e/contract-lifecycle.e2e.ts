@@ -103,7 +103,7 @@ describe.concurrent('transitions', () => {
 });
 
 describe.concurrent('logs', () => {
-  it('are JSON, info on stdout and failures on stderr', async () => {
+  it('logs are JSON, info on stdout and failures on stderr', async () => {
     using scratch = new Scratch();
     const mounts = [
       { path: scratch.mount('good'), name: 'good' },
@@ -148,7 +148,7 @@ describe.concurrent('logs', () => {
     for (const { stream } of messages) expect(stream).toBe('stdout');
   });
 
-  it('at level error hold no failed check', async () => {
+  it('logs at level error hold no failed check', async () => {
     using scratch = new Scratch();
     await using monitor = await start(scratch, {
       logLevel: 'error',
@@ -158,7 +158,7 @@ describe.concurrent('logs', () => {
     expect(monitor.stdout + monitor.stderr).toBe('');
   });
 
-  it('in text format are logfmt, on the same streams', async () => {
+  it('logs in text format are logfmt, on the same streams', async () => {
     using scratch = new Scratch();
     await using monitor = await start(scratch, {
       logFormat: 'text',
@@ -183,7 +183,7 @@ describe.concurrent('logs', () => {
 });
 
 describe.concurrent('reload', () => {
-  it('on SIGHUP takes a valid file, keeps the state of what is unchanged, and checks what is new at once', async () => {
+  it('reload on SIGHUP takes a valid file, keeps the state of what is unchanged, and checks what is new at once', async () => {
     using scratch = new Scratch();
     const [a, b, c] = [scratch.mount('a'), scratch.mount('b'), scratch.mount('c')];
     await using monitor = await start(scratch, { checkInterval: '60s', mounts: [{ path: a }, { path: b }] });

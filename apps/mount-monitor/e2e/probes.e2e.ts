@@ -68,7 +68,7 @@ describe('probes that are kept', () => {
     expect(used / checks).toBeLessThan(4);
   });
 
-  it('are not missed when they are killed: the next check has another', async () => {
+  it('probes that are kept are not missed when they are killed: the next check has another', async () => {
     using scratch = new Scratch();
     const mounts = [{ path: scratch.mount('m'), failureThreshold: 1 }];
     await using monitor = await MonitorProcess.start(executable, scratch, { ...timing, mounts });

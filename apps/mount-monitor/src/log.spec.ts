@@ -57,7 +57,7 @@ describe('createLogger', () => {
     ['info', 3],
     ['warn', 2],
     ['error', 1],
-  ] as const)('at level %s writes %d of the four severities', (level, count) => {
+  ] as const)('createLogger at level %s writes %d of the four severities', (level, count) => {
     const { log, lines } = record(level, 'json');
     log.debug('a');
     log.info('b');

@@ -73,7 +73,7 @@ describe('a program of Go with two executables', () => {
     await buildIn(root, { ...SERVER, platforms: [...PLATFORMS] });
   });
 
-  it('is made for platforms of both classes and byte orders, static, and passes verification', async () => {
+  it('a program of Go with two executables is made for platforms of both classes and byte orders, static, and passes verification', async () => {
     const reports = await verifyIn(root);
     expect(reports.map(({ platform, result }) => [platform, result])).toEqual(
       [...PLATFORMS].sort().map((platform) => [platform, 'passed']),
@@ -83,7 +83,7 @@ describe('a program of Go with two executables', () => {
     expect(lines).toHaveLength(PLATFORMS.length * 2);
   });
 
-  it('is made of the modules that `go version -m` shows', async () => {
+  it('a program of Go with two executables is made of the modules that `go version -m` shows', async () => {
     const { manifest } = await buildIn(root, SERVER);
     const [artifact] = manifest.platforms;
     if (artifact === undefined) throw new Error('no platform');
@@ -114,7 +114,7 @@ describe('a program of Go with two executables', () => {
     ]);
   });
 
-  it('has the same bytes from another folder and in a hostile environment', async () => {
+  it('a program of Go with two executables has the same bytes from another folder and in a hostile environment', async () => {
     const other = await workspace();
     Object.assign(process.env, HOSTILE);
     const platforms = ['linux/amd64', 'linux/arm/v7'];
@@ -134,7 +134,7 @@ describe('the key of a program of Go', () => {
     ['a file that is embedded', 'apps/server/cmd/server/note.txt', '!', true],
     ['a file that is not compiled', 'apps/server/README.md', '!', false],
     ['a test', 'apps/server/cmd/server/main_test.go', 'package main\n', false],
-  ])('after a change of %s: %s', async (_, path, more, moves) => {
+  ])('the key of a program of Go after a change of %s: %s', async (_, path, more, moves) => {
     const root = await workspace();
     const before = await keyIn(root, SERVER);
     await writeFile(join(root, path), `${await readFile(join(root, path), 'utf8').catch(() => '')}${more}`);
@@ -211,7 +211,7 @@ describe('a program of Go that can not be made', () => {
     });
   });
 
-  it('is refused where Go is missing or too old', async () => {
+  it('a program of Go that can not be made is refused where Go is missing or too old', async () => {
     const root = await workspace(PLAIN);
     const path = process.env.PATH;
     try {
@@ -228,14 +228,14 @@ describe('a program of Go that can not be made', () => {
     }
   });
 
-  it('is made without its version where it has no main.version, and that is said', async () => {
+  it('a program of Go is made without its version where it has no main.version, and that is said', async () => {
     const { lines } = await buildIn(await workspace(PLAIN), plain());
     expect(lines).toContain(
       'example.com/plain: has no string variable main.version: the executable does not know its version',
     );
   });
 
-  it('is made from a copy of a whole workspace as well, the version embedded', async () => {
+  it('a program of Go is made from a copy of a whole workspace as well, the version embedded', async () => {
     const root = await workspace();
     const copy = `${root}-copy`;
     made.push(copy);

@@ -40,7 +40,7 @@ const problemsOf = (targets: Targets): readonly string[] =>
   targets['docker-release']?.options?.problems ?? [];
 
 describe('createNodes', () => {
-  it('is known to Nx 22 by its former name', () => {
+  it('createNodes is known to Nx 22 by its former name', () => {
     expect(createNodesV2).toBe(createNodes);
   });
 

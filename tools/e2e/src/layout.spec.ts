@@ -43,7 +43,7 @@ describe('the direction of dependencies', () => {
     }
   });
 
-  it('has no circle', () => {
+  it('the direction of dependencies has no circle', () => {
     const reaches = (from: Project, seen: readonly string[]): void => {
       expect(seen).not.toContain(from.folder);
       for (const used of projectsUsedBy(from)) reaches(used, [...seen, from.folder]);
@@ -56,7 +56,7 @@ describe('tools/release/project.json', () => {
   const text = readFileSync(join(ROOT, 'tools/release/project.json'), 'utf8');
   const { targets }: { readonly targets: Readonly<Record<string, object>> } = JSON.parse(text);
 
-  it('has fewer than 40 lines', () => {
+  it('tools/release/project.json has fewer than 40 lines', () => {
     expect(text.split('\n').length).toBeLessThan(40);
   });
 

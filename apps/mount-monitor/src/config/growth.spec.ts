@@ -59,7 +59,7 @@ async function workOf(session: Session, text: string): Promise<number> {
 }
 
 describe('parsing', () => {
-  it('of a file of 1 MiB ends for every shape', { timeout: 60_000 }, () => {
+  it('parsing of a file of 1 MiB ends for every shape', { timeout: 60_000 }, () => {
     for (const make of Object.values(shapes)) {
       try {
         parseConfig(make(1024 * 1024 - 1024), 'c.json', { workingDirectory: '/' });

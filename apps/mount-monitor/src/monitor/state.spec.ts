@@ -59,7 +59,7 @@ describe('reduce', () => {
     success: fc.integer({ min: 1, max: 6 }),
   });
 
-  it('is healthy exactly when enough passes end the run, and never with failures on the count', () => {
+  it('reduce is healthy exactly when enough passes end the run, and never with failures on the count', () => {
     fc.assert(
       fc.property(verdicts, limits, (sequence, threshold) => {
         const state = run(sequence, threshold);

@@ -23,7 +23,7 @@ describe('mirrors', () => {
       'docker.io=a.example,quay.io=b.example',
       ['a.example library/node'],
     ],
-  ])('are %s', (_, text, expected) => {
+  ])('mirrors are %s', (_, text, expected) => {
     expect(mirrorsOf(text, HUB).map(({ registry, repository }) => `${registry} ${repository}`)).toEqual(
       expected,
     );
@@ -92,7 +92,7 @@ describe('an image that is read', () => {
     expect(passed).toEqual([expect.stringContaining('expected content with that digest')]);
   });
 
-  it('is read without the credentials of who pushes, unless REGISTRY_HOST names the registry', async () => {
+  it('an image that is read is read without the credentials of who pushes, unless REGISTRY_HOST names the registry', async () => {
     const auth = { scheme: 'basic', username: 'pusher', password: 'canary' } as const;
     origin.behave({ auth });
     const pusher = { REGISTRY_USERNAME: auth.username, REGISTRY_PASSWORD: auth.password };

@@ -81,13 +81,13 @@ describe('the moving tags of a version', () => {
     expect(moved(version, history)).toBe(expected);
   });
 
-  it('are held back by versions that only the registry has', () => {
+  it('the moving tags of a version are held back by versions that only the registry has', () => {
     expect(moved('1.9.0', [], ['2.0.0', 'latest', '2', '2.0'])).toBe('1.9 1');
     expect(moved('1.9.0', [], ['v1.9.1'])).toBe('');
     expect(moved('1.9.0', [], ['2.0.0-rc.1', '9', '9.9', 'latest'])).toBe('1.9 1 latest');
   });
 
-  it('are told with the reason of each', () => {
+  it('the moving tags of a version are told with the reason of each', () => {
     expect(planTags(facts('1.9.0', ['2.0.0']), AUTO)).toEqual([
       { tag: '1.9.0', kind: 'exact', move: true, reason: 'the exact version' },
       { tag: 'v1.9.0', kind: 'exact', move: true, reason: 'the exact version' },
@@ -223,10 +223,13 @@ describe('any history, published in any order', () => {
 });
 
 describe('the tags that a version may get', () => {
-  it.each(['1.2.3', '0.4.0', '2.0.0-rc.1'])('are those of every plan for it, in its order: %s', (version) => {
-    for (const spellings of [['plain'], ['v'], ['plain', 'v']] as const) {
-      const planned = planTags(facts(version, []), { spellings, moving: 'auto' }).map(({ tag }) => tag);
-      expect(tagsOfVersion(parseReleaseVersion(version), spellings)).toEqual(planned);
-    }
-  });
+  it.each(['1.2.3', '0.4.0', '2.0.0-rc.1'])(
+    'the tags that a version may get are those of every plan for it, in its order: %s',
+    (version) => {
+      for (const spellings of [['plain'], ['v'], ['plain', 'v']] as const) {
+        const planned = planTags(facts(version, []), { spellings, moving: 'auto' }).map(({ tag }) => tag);
+        expect(tagsOfVersion(parseReleaseVersion(version), spellings)).toEqual(planned);
+      }
+    },
+  );
 });

@@ -251,7 +251,7 @@ describe.each([
     'attached',
   ],
 ] as const)('a fault at %s', (_title, table, steps, work, well) => {
-  it.concurrent.each(steps)('at %s comes to what the table says', async (step) => {
+  it.concurrent.each(steps)('a fault at %s comes to what the table says', async (step) => {
     const row = await Promise.all(
       FAULTS.map(async (fault) => [fault, await outcomeOf(step, fault, work, well)] as const),
     );

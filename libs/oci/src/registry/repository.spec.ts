@@ -219,7 +219,7 @@ describe('authorization', () => {
   const known: Credentials = { kind: 'basic', ...USER };
 
   it.each(['basic', 'bearer'] as const)(
-    'by %s credentials is obtained once and used again',
+    'authorization by %s credentials is obtained once and used again',
     async (scheme) => {
       protect(scheme);
       const { client } = connect(registry.host, known);

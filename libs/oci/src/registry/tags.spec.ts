@@ -109,7 +109,7 @@ describe('confirmTag', () => {
 });
 
 describe('content that is not there', () => {
-  it('is waited for only where this run wrote it', async () => {
+  it('content that is not there is waited for only where this run wrote it', async () => {
     expect(await client.headManifest(digestOf(NEW))).toBeUndefined();
     await expect(client.getManifest(digestOf(NEW))).rejects.toMatchObject({ code: 'REGISTRY_NOT_FOUND' });
     expect(await client.hasBlob(digestOf('x'))).toBe(false);
@@ -123,7 +123,7 @@ describe('content that is not there', () => {
     expect(clock.slept).toHaveLength(DEFAULT_RETRY_LIMITS.tries - 1);
   });
 
-  it('and is asked for too often is said to be limited', async () => {
+  it('content that is not there and is asked for too often is said to be limited', async () => {
     const limits = {
       name: 'x',
       source: 'x',
@@ -151,7 +151,7 @@ describe('lists', () => {
       .map((each) => JSON.stringify(each)),
   );
 
-  it('of tags are tags, whatever a registry sends, or a typed error', () => {
+  it('lists of tags are tags, whatever a registry sends, or a typed error', () => {
     fc.assert(
       fc.property(answer, (text) => {
         try {
@@ -163,7 +163,7 @@ describe('lists', () => {
     );
   });
 
-  it('of referrers are descriptors, whatever a registry sends, or a typed error', () => {
+  it('lists of referrers are descriptors, whatever a registry sends, or a typed error', () => {
     fc.assert(
       fc.property(answer, (text) => {
         try {

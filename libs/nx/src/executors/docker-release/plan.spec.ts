@@ -247,7 +247,7 @@ COPY --from=certs:2 /y /y
     ]);
   });
 
-  it('is JSON, and is shown with the exact commands, quoted for a shell', () => {
+  it('planDockerRelease is JSON, and is shown with the exact commands, quoted for a shell', () => {
     const made = plan({ imageTitle: "it's" });
     expect(JSON.parse(JSON.stringify(made))).toMatchObject({ builder: 'buildx' });
     expect(formatPlan(made)).toContain(`'--label=org.opencontainers.image.title=it'\\''s'`);

@@ -28,7 +28,7 @@ describe('showProgress', () => {
 });
 
 describe('formatRelease', () => {
-  it('is a table that ends in the index', () => {
+  it('formatRelease is a table that ends in the index', () => {
     const digest = digestOf('x');
     const release: DockerRelease = {
       builder: 'daemonless',

@@ -371,7 +371,7 @@ describe('github-release', () => {
     },
   );
 
-  it('has the notes that `nx release` wrote, in the place of the commits', async () => {
+  it('github-release has the notes that `nx release` wrote, in the place of the commits', async () => {
     await release('1.2.3');
     await writeFile(
       join(project.root, 'CHANGELOG.md'),
