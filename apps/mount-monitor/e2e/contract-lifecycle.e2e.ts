@@ -234,7 +234,7 @@ describe.concurrent('reload', () => {
     expect((await monitor.get('/metrics')).body).toContain('mount_monitor_config_last_reload_successful 1\n');
   });
 
-  it('says that the file can no longer be read when a FIFO has taken its place, and goes on when it is back', async () => {
+  it('says that the file can no longer be read when a FIFO has taken its place, and continues when it is back', async () => {
     using scratch = new Scratch();
     const mounts = [{ path: scratch.mount('m') }];
     await using monitor = await start(scratch, { mounts });
@@ -320,7 +320,7 @@ describe.concurrent('reload', () => {
   });
 });
 
-/** A connection on which a request has begun and does not go on. */
+/** A connection on which a request has begun and does not continue. */
 async function openRequest(monitor: MonitorProcess, begin: string): Promise<Socket> {
   const socket = connect({ host: '127.0.0.1', port: monitor.port });
   socket.on('error', () => undefined);

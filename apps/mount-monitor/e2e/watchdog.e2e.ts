@@ -339,7 +339,7 @@ describe.concurrent('the watchdog of the executable', () => {
     expect(run.cluster.removals).toHaveLength(1);
   });
 
-  it('goes on with a token that has been rotated', async () => {
+  it('continues with a token that has been rotated', async () => {
     await using run = await setUp();
     await run.untilWatchdog('armed');
     await run.server.rotateToken('token-2');

@@ -11,7 +11,7 @@ export interface ConfigRow {
   readonly go: Outcome;
   readonly ours: Outcome;
   readonly see?: string;
-  /** Whether the file is put to use in place of being validated, which is stricter with unknown keys. */
+  /** Whether the file is used in place of being validated, which is stricter with unknown keys. */
   readonly used?: boolean;
 }
 

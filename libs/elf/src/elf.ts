@@ -7,7 +7,7 @@ import { Reader } from './reader.ts';
 import { readInterpreter, readSegments } from './segments.ts';
 import { type ByteSource, withFileSource } from './source.ts';
 
-/** What an ELF file says of itself. https://refspecs.linuxfoundation.org/elf/gabi4+/contents.html */
+/** What an ELF file says about itself. https://refspecs.linuxfoundation.org/elf/gabi4+/contents.html */
 export interface ElfFacts extends ElfIdentity, DynamicFacts {
   readonly abi: ElfAbi;
   /** PT_INTERP: the dynamic loader; null for a static executable and most libraries. */

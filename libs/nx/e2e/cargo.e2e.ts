@@ -211,7 +211,7 @@ describe('a program of Rust that can not be made', () => {
     }
   });
 
-  it('a program of Rust is made without its version where no source reads it, and that is said', async () => {
+  it('a program of Rust is made without its version where no source reads it, and says so', async () => {
     const root = await workspace({ 'tool/src/main.rs': 'fn main() {}\n' });
     const { lines } = await buildIn(root, rust({ bin: 'tool' }));
     expect(lines).toContain(

@@ -228,7 +228,7 @@ describe('a program of Go that can not be made', () => {
     }
   });
 
-  it('a program of Go is made without its version where it has no main.version, and that is said', async () => {
+  it('a program of Go is made without its version where it has no main.version, and says so', async () => {
     const { lines } = await buildIn(await workspace(PLAIN), plain());
     expect(lines).toContain(
       'example.com/plain: has no string variable main.version: the executable does not know its version',

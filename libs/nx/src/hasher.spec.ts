@@ -164,7 +164,7 @@ describe('the facts in the key of a release', () => {
       cwd: root,
     });
 
-  /** A docker client that tells of a builder and an engine. */
+  /** A docker client that reports a builder and an engine. */
   const docker = (
     told: { readonly buildx?: string; readonly engine?: string; readonly builder?: string } = {},
   ) => {

@@ -145,7 +145,7 @@ describe('createNodes', () => {
     [{ verify: { smoke: [['version']] } }, { smoke: [['version']] }],
     [{ verify: { smoke: false } }, { smoke: [] }],
     [{ verify: { printsVersion: false } }, { printsVersion: false }],
-  ])('hands what %j says of trying out to verify', async (configuration, options) => {
+  ])('hands what %j says about trying out to verify', async (configuration, options) => {
     const { 'apps/server': project } = await infer({
       ...PROGRAM,
       'apps/server/prebuilt.json': configuration,

@@ -27,7 +27,7 @@ export function withFolders(files: readonly string[]): ReadonlySet<string> {
   return new Set(files.flatMap((path) => [path, ...foldersOf(path)]));
 }
 
-/** Every page for people: all Markdown but templates and changelogs, which speak of the past. */
+/** Every page for people: all Markdown but templates and changelogs, which are about the past. */
 export function readPages(files: readonly string[]): readonly Page[] {
   return files
     .filter((path) => path.endsWith('.md') && !path.startsWith('.github/') && !path.endsWith('CHANGELOG.md'))

@@ -60,7 +60,7 @@ describe('tools/release/project.json', () => {
     expect(text.split('\n').length).toBeLessThan(40);
   });
 
-  it('says of its targets what is inferred from prebuilt.json', async () => {
+  it('says about its targets what is inferred from prebuilt.json', async () => {
     const nxJsonConfiguration = JSON.parse(readFileSync(join(ROOT, 'nx.json'), 'utf8'));
     const { options } = nxJsonConfiguration.plugins.find(
       (each: { readonly plugin?: string }) => each.plugin === '@prebuilt/nx',

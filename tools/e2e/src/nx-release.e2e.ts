@@ -124,7 +124,7 @@ describe('nx release', () => {
     });
   });
 
-  it('goes on where it stopped, and leaves alone what is published', () => {
+  it('continues where it stopped, and leaves alone what is published', () => {
     const [agent, relay] = ['agent', 'relay'].map((name) =>
       workspace.github.releases.filter(({ tag, draft }) => tag.startsWith(`${name}@`) && !draft),
     );

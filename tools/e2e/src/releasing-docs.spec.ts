@@ -76,7 +76,7 @@ describe('docs/releasing.md', async () => {
     expect(environments).toEqual(['release']);
   });
 
-  it('tells of failures in jobs that there are', () => {
+  it('reports failures in jobs that there are', () => {
     const told = table(text, 'Recover').flatMap(
       ([seen = '']) => /^((?:`[a-z]+`(?:, )?)+)/.exec(seen)?.[1] ?? [],
     );

@@ -183,7 +183,7 @@ describe('parseConfig', () => {
     );
   });
 
-  it('warns of unknown keys with the nearest known one, and goes on', () => {
+  it('warns of unknown keys with the nearest known one, and continues', () => {
     const { warnings } = parse({
       $schema: 'x',
       mounts: [{ path: '/a', cannaryFile: 'x' }],

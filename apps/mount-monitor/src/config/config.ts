@@ -176,7 +176,7 @@ function valueAt(value: unknown, keys: readonly (string | number)[]): unknown {
   return current;
 }
 
-/** What holds between two keys, told even where other keys are wrong. */
+/** What holds between two keys, reported even where other keys are wrong. */
 function relationProblems(input: unknown): readonly string[] {
   const { entries } = configSchema;
   const watchdog = entries.watchdog.wrapped.entries;

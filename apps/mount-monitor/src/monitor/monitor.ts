@@ -86,7 +86,7 @@ export class Monitor {
     this.#tellUnhealthy();
   }
 
-  /** What is known of every mount, in the configuration's order. */
+  /** What is known about every mount, in the configuration's order. */
   snapshot(): readonly MountSnapshot[] {
     return this.#watches.map(({ record }) => record.snapshot());
   }

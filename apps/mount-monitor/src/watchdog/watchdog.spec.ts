@@ -286,7 +286,7 @@ describe('restarting', () => {
     expect(watchdog.status().state).toBe('armed');
   });
 
-  it('goes on without the Event when that is refused', async () => {
+  it('continues without the Event when that is refused', async () => {
     const { watchdog, clock, cluster, log } = setUp();
     cluster.rules = cluster.rules.filter(({ resource }) => resource !== 'events');
     watchdog.update([a]);
@@ -683,7 +683,7 @@ describe('mode notify', () => {
 describe('the restart budget', () => {
   const budget = { restarts: 2, windowMs: 3_600_000 };
 
-  it('outlives the pod: a successor is suppressed, logged, counted and shown, and goes on when there is room', async () => {
+  it('outlives the pod: a successor is suppressed, logged, counted and shown, and continues when there is room', async () => {
     const cluster = new FakeCluster();
     cluster.putConfigMap('mount-monitor-budget');
     for (const expected of [1, 2]) {

@@ -14,7 +14,7 @@ const statement = v.object({
 });
 
 /**
- * The SHA-256 of every subject that a Sigstore bundle's in-toto statement speaks of. It is read, not verified: that is
+ * The SHA-256 of every subject that a Sigstore bundle's in-toto statement is about. It is read, not verified: that is
  * for whoever downloads it. Throws `INVALID_SIGNATURE` for what is no such bundle.
  * https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_bundle.proto
  * https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md

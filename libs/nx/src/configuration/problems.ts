@@ -22,7 +22,7 @@ function problemsIn(
   at: readonly string[],
   above: readonly string[],
 ): readonly string[] {
-  // A union tells of its members only where one of them fits in kind: that one's problems say more.
+  // A union reports its members only where one of them fits in kind: that one's problems say more.
   const nested = issue.issues?.filter((each) => each.path !== undefined) ?? [];
   if (issue.type !== 'union' || !isObject(issue.input) || nested.length === 0) {
     return [describe(issue, definition, at, above)];

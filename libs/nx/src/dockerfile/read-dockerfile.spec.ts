@@ -537,7 +537,7 @@ const piece = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 30 }),
 );
 
-/** Runs it, and says what came of it, and within which time (ms of the processor's) and memory (bytes). */
+/** Runs it, and says what the outcome is, and within which time (ms of the processor's) and memory (bytes). */
 function outcomeOf(bytes: Uint8Array): {
   readonly typed: boolean;
   readonly ms: number;

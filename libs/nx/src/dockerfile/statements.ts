@@ -200,7 +200,7 @@ function join(
     const line = lines[at] ?? '';
     if (at > start && isSkipped(line)) continue;
     const stripped = line.trimEnd();
-    // Of two escape characters the first escapes the second, and nothing goes on.
+    // Of two escape characters the first escapes the second, and nothing continues.
     const continued = stripped.endsWith(escapeCharacter) && stripped.at(-2) !== escapeCharacter;
     parts.push(continued ? stripped.slice(0, -1) : line);
     if (!continued) return { joined: parts.join('').trim(), next: at + 1 };

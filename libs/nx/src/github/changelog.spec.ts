@@ -35,7 +35,7 @@ it.each([
     '2.1.0-rc.1',
     'This was a version bump only for agent to align it with other projects, there were no code changes.',
   ],
-])('finds what a changelog says of %s', (version, entry) => {
+])('finds what a changelog says about %s', (version, entry) => {
   expect(changelogEntry(CHANGELOG, version)).toBe(entry);
   expect(changelogEntry(CHANGELOG.replaceAll('\n', '\r\n'), version)).toBe(entry);
 });

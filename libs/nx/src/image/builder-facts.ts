@@ -27,7 +27,7 @@ const USE_CONTAINERD =
 /** How long an engine may take to answer, in milliseconds. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
-/** What a docker client tells of the builder and of the engine. */
+/** What a docker client reports about the builder and the engine. */
 export interface DockerFacts {
   /** Undefined where buildx is not wanted. */
   readonly builder: BuilderFacts | undefined;

@@ -153,7 +153,7 @@ async function adoptImage(
   return { mediaType: descriptor.mediaType, digest: descriptor.digest, size: descriptor.size };
 }
 
-/** What BuildKit says of steps that it adds to a history itself, where a base does not tell of its layers. */
+/** What BuildKit says about steps that it adds to a history itself, where a base does not list its layers. */
 const EXPORTER = 'buildkit.exporter.image.v0';
 
 /*

@@ -5,7 +5,7 @@ import type { Manifest } from '../artifacts/manifest.ts';
 import { type ContextFile, contextOf } from './context.ts';
 import { USER_FILES } from './listed/built-ins.ts';
 
-/** What is known of the content of a context's files, by their SHA-256 in hexadecimal. */
+/** What is known about the content of a context's files, by their SHA-256 in hexadecimal. */
 export interface ContextTexts {
   /** Lists of users and groups, for names in `--chown` and `USER`. */
   readonly lists: ReadonlyMap<string, string>;

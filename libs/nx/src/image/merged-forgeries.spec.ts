@@ -106,7 +106,7 @@ describe('docker-publish of an image for which something is executed', () => {
   afterEach(() => registry.close());
 
   const run = (more = {}) => publishRelease(workspace, `${registry.host}/owner/app`, more);
-  /** Puts a forged image in the place of the one that docker-release made; a forger may let the record of it follow. */
+  /** Puts a forged image in place of the one that docker-release made; a forger may let the record of it follow. */
   const forge = async (forgery: ImageForgery, follows: boolean): Promise<void> => {
     const folder = workspace.path('dist/oci');
     await cp(copied, folder, { recursive: true });

@@ -133,7 +133,7 @@ function resolved(path: string, tree: FileTree): string | undefined {
   }
 }
 
-/** What a reduced proof does and does not speak of, in one line. */
+/** What a reduced proof does and does not cover, in one line. */
 export function describeReduced({ because, unprovenFiles, starts }: ReducedProof): string {
   return [
     `reduced proof, because of ${because.join(', ')}:`,
@@ -156,6 +156,6 @@ export function requireFullProof(unplanned: readonly string[]): void {
   );
 }
 
-/** What can be written in the place of what has to be executed. */
+/** What can be written in place of what has to be executed. */
 export const ALTERNATIVES =
   'Certificates, time zones, users and /tmp are built-ins of "image.files" in prebuilt.json, and other files can be named there.';

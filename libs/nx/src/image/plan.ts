@@ -69,7 +69,7 @@ export interface ImagePlan {
   /** The paths of each of its own layers, in the order of a walk. */
   readonly layers: readonly (readonly LayerPath[])[];
   /**
-   * Why no more is known of the layers than how many there are, in the order of lines; none where every path of each is
+   * Why no more is known about the layers than how many there are, in the order of lines; none where every path of each is
    * planned. Then `layers` has what the files of the context come to alone.
    */
   readonly unplanned: readonly Unplanned[];
@@ -117,7 +117,7 @@ export interface ImageFacts {
   readonly context: BuildContext;
   readonly labels: Readonly<Record<string, string>>;
   readonly historyFormat: HistoryFormat;
-  /** What is known of the content of files. */
+  /** What is known about the content of files. */
   readonly texts?: ContextTexts | undefined;
   /** What it starts from, where that is an image. */
   readonly base?: BaseImage | undefined;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { PrebuiltError } from '../errors.ts';
 import { thisHost } from '../process/host.ts';
 
-/** What a distribution's signed index says of a package. */
+/** What a distribution's signed index says about a package. */
 export interface IndexedPackage {
   readonly name: string;
   readonly version: string;

@@ -79,7 +79,7 @@ describe('an image that is read', () => {
     expect(origin.log).toEqual([]);
   });
 
-  it('comes from its registry where the mirror has none, and that is said', async () => {
+  it('comes from its registry where the mirror has none, and says so', async () => {
     const passed: string[] = [];
     expect(await read(passed)).toEqual(bytes);
     expect(passed).toEqual([expect.stringContaining(`${mirror.host}/m/a/b: manifest ${digest}`)]);

@@ -219,7 +219,7 @@ function lockedPackage(lock: Lock, name: string): LockedPackage {
   return { name, version: lock.bun.version, ...pin };
 }
 
-// What Bun's packages say of themselves.
+// What Bun's packages say about themselves.
 const BUN_LICENSE = 'MIT';
 
 async function runtimeComponent({ name, version, integrity }: LockedPackage): Promise<Component> {

@@ -10,7 +10,7 @@ import type { ConfiguredToolchain, ProjectFolder, Toolchain } from './toolchain.
 
 export type { Component, ConfiguredToolchain, ProjectFolder, Toolchain } from './toolchain.ts';
 
-/** What a target or a prebuilt.json says of its toolchain: a name, or an object of the name and options. */
+/** What a target or a prebuilt.json says about its toolchain: a name, or an object of the name and options. */
 export type ToolchainSetting = string | { readonly name: string; readonly [option: string]: unknown };
 
 /** Every toolchain, in the order in which they look at a project. */

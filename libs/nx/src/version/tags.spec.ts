@@ -87,7 +87,7 @@ describe('the moving tags of a version', () => {
     expect(moved('1.9.0', [], ['2.0.0-rc.1', '9', '9.9', 'latest'])).toBe('1.9 1 latest');
   });
 
-  it('the moving tags of a version are told with the reason of each', () => {
+  it('the moving tags of a version are listed with the reason for each', () => {
     expect(planTags(facts('1.9.0', ['2.0.0']), AUTO)).toEqual([
       { tag: '1.9.0', kind: 'exact', move: true, reason: 'the exact version' },
       { tag: 'v1.9.0', kind: 'exact', move: true, reason: 'the exact version' },

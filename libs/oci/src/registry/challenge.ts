@@ -6,7 +6,7 @@ export interface Challenge {
   readonly parameters: ReadonlyMap<string, string>;
 }
 
-// A token of RFC 9110; what is unquoted in the place of a parameter's value may hold more than that (a URL).
+// A token of RFC 9110; what is unquoted in place of a parameter's value may hold more than that (a URL).
 const TOKEN = /[A-Za-z0-9!#$%&'*+.^_`|~-]+/y;
 const UNQUOTED = /[^\s,"]+/y;
 const TOKEN68 = /[A-Za-z0-9._~+/-]+=*(?=\s*(?:,|$))/y;

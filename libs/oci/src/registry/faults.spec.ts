@@ -57,7 +57,7 @@ const READING: Readonly<Partial<Record<Step, Row>>> = {
     'endless-body': 'SIZE_MISMATCH',
   },
 };
-// None of these is an error: what could not be attached is an outcome, and the image's tags move all the same.
+// None of these is an error: what could not be attached is an outcome, and the image's tags move anyway.
 const ATTACHING: Readonly<Partial<Record<Step, Row>>> = {
   'blob HEAD': {
     ...TRANSIENT,
@@ -177,7 +177,7 @@ async function readBase(client: RepositoryClient): Promise<string> {
     return 'read';
   } catch (error) {
     if (!(error instanceof OciError)) throw error;
-    // A tag's bytes are whatever they are: that they are not an image is said of the tag.
+    // A tag's bytes are whatever they are: that they are not an image is said about the tag.
     expect(error.message).toMatch(/^(?:127\.0\.0\.1:\d+\/a\/b|1\.2\.3): /);
     return error.code;
   }

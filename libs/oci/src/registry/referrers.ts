@@ -18,7 +18,7 @@ import {
 /** What refers to a manifest. */
 export type Referrer = Descriptor & { readonly artifactType?: string | undefined };
 
-/** The referrers of a manifest and which way the registry told of them. */
+/** The referrers of a manifest and which way the registry told about them. */
 export interface Referrers {
   readonly descriptors: readonly Referrer[];
   readonly source: 'api' | 'tag';

@@ -310,7 +310,7 @@ describe('a fault on the way', () => {
     else expect(transport.retries).toBe(proxy.met);
   });
 
-  it('a broken upload goes on where the registry has it', async () => {
+  it('a broken upload continues where the registry has it', async () => {
     proxy = await startFaultProxy(registry.host);
     proxy.inject((step, nth) => (step === 'upload PATCH' && nth === 1 ? 'reset-in-request' : undefined));
     const { client } = connect(proxy.host);

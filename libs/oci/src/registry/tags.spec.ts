@@ -77,7 +77,7 @@ describe('confirmTag', () => {
     expect(clock.slept).toHaveLength(3);
   });
 
-  it('says of a tag that does so forever that it lags', async () => {
+  it('says about a tag that does so forever that it lags', async () => {
     await setNew();
     registry.behave({ quirks: [showing(OLD, 1000)] });
     const { tries } = DEFAULT_RETRY_LIMITS;
@@ -85,7 +85,7 @@ describe('confirmTag', () => {
     expect(clock.slept).toHaveLength(tries - 1);
   });
 
-  it('says of a tag that names what it never named that it was moved, and waits no longer', async () => {
+  it('says about a tag that names what it never named that it was moved, and waits no longer', async () => {
     await setNew();
     registry.tags.set('a/b:v', digestOf(OTHER));
     expect(await client.confirmTag('v', digestOf(NEW))).toEqual({ state: 'moved', found: digestOf(OTHER) });

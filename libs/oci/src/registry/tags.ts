@@ -39,7 +39,7 @@ export interface Tags {
    */
   setTag(tag: string, bytes: Uint8Array, mediaType: string): Promise<void>;
   /**
-   * Makes a tag name a manifest in the place of the one that was read, and says whether it did: not where the registry
+   * Makes a tag name a manifest in place of the one that was read, and says whether it did: not where the registry
    * knows that the tag has moved since.
    */
   replaceTag(

@@ -66,7 +66,7 @@ export interface KubeApi {
   ): Promise<ConfigMapFacts | Refusal>;
 }
 
-/** What the API server has said of itself; kept for as long as it holds, over several armings. */
+/** What the API server has said about itself; kept for as long as it holds, over several armings. */
 export interface Discovered {
   evictionVersion?: EvictionVersion | undefined;
 }

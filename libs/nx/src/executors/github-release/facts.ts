@@ -238,7 +238,7 @@ async function readRecord(folder: string): Promise<PublishRecord | undefined> {
 /** The largest changelog that is read. */
 const MAX_CHANGELOG_BYTES = 16 * 1024 * 1024;
 
-/** What the first changelog that knows the version says of it; undefined where none does. */
+/** What the first changelog that knows the version says about it; undefined where none does. */
 async function readChangelog(
   { root, changelogs }: ReleasedSources,
   version: ReleaseVersion,

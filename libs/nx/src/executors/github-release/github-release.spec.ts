@@ -191,7 +191,7 @@ describe('the notes', () => {
     expect(notes(null)).not.toContain('executed');
   });
 
-  it('do not speak of the signature of an image that has none', () => {
+  it('do not mention the signature of an image that has none', () => {
     expect(notes(null)).not.toContain('cosign');
   });
 });
@@ -518,7 +518,7 @@ describe('github-release', () => {
     await expect(run('publish')).rejects.toThrow(/expected the tag at commit [0-9a-f]{40}, found d{40}/);
   });
 
-  it('publishes the page of a program without an image, whose notes speak of none', async () => {
+  it('publishes the page of a program without an image, whose notes mention none', async () => {
     image = false;
     await release('1.2.3');
     await rm(join(project.root, 'dist/publish'), { recursive: true });
@@ -624,7 +624,7 @@ describe('github-release', () => {
 
     it.each(
       STEPS.flatMap(([step, match]) => FAULTS.map(([name, fault]) => [step, name, match, fault] as const)),
-    )('goes on when %s meets %s twice', async (_, __, match, fault) => {
+    )('continues when %s meets %s twice', async (_, __, match, fault) => {
       await release('1.2.3');
       const hit = first(match, 2);
       github.setFault((request) => (hit(request) ? fault : undefined));

@@ -155,7 +155,7 @@ async function addOther(name = 'worker'): Promise<string> {
   return join(bin, path);
 }
 
-/** Changes what the manifest says of the platform, and nothing on disk. */
+/** Changes what the manifest says about the platform, and nothing on disk. */
 async function rewriteManifest(change: (artifact: PlatformArtifact) => PlatformArtifact): Promise<void> {
   const { manifest } = await readManifest(bin);
   await writeFile(
@@ -502,7 +502,7 @@ describe('a failed verification', () => {
     });
   });
 
-  it('a failed verification is told of all that is wrong at once, and nothing of it was run', async () => {
+  it('a failed verification reports all that is wrong at once, and runs nothing', async () => {
     await chmod(join(bin, EXECUTABLE), 0o700);
     await rm(library('libc.so.6'));
     await writeFile(join(bin, 'checksums.txt'), '');
@@ -760,7 +760,7 @@ describe('an emulator', () => {
     expect([...(await readExecutionFacts([other], lockedPlaces())).emulators]).toEqual([[other, path]]);
   });
 
-  it('an emulator of the lock is told of with the command that fetches it, where it was not', async () => {
+  it('an emulator of the lock that was not fetched is named with the command that fetches it', async () => {
     const facts = await readExecutionFacts([other], lockedPlaces());
     expect([...facts.unfetched]).toEqual([other]);
     const elsewhere = { ...NOWHERE, unfetched: new Set([parsePlatform(host as string)]) };

@@ -154,7 +154,7 @@ async function findDockerfiles(tree: Tree): Promise<readonly string[]> {
   return [...paths].filter((path) => tree.isFile(path));
 }
 
-// A Dockerfile that can't be read is told of where an image is made with it.
+// A Dockerfile that can't be read is reported when an image is made with it.
 function dockerfileAt(tree: Tree, path: string): Dockerfile | undefined {
   try {
     return readDockerfile(tree.read(path) ?? Buffer.alloc(0), path);

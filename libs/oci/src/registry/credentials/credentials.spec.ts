@@ -120,7 +120,7 @@ describe('a credential helper', () => {
     expect(asked).toEqual(['gh ghcr.io']);
   });
 
-  it('a credential helper may give a token in the place of a password', async () => {
+  it('a credential helper may give a token in place of a password', async () => {
     const find = await source(
       { credsStore: 'store' },
       {},

@@ -45,7 +45,7 @@ export interface QuirkOutcome {
 
 /** How one behavior answers while it lasts. */
 export interface QuirkHooks {
-  /** An answer in the place of the registry's. */
+  /** An answer in place of the registry's. */
   readonly before?: (seen: Seen, state: RegistryState) => Reply | undefined;
   /** Another answer than the registry's. */
   readonly after?: (seen: Seen, reply: Reply, state: RegistryState) => Reply | undefined;
