@@ -346,7 +346,7 @@ describe.concurrent('hostile clients', () => {
     expect((await exchange(healthy, [request])).text).toMatch(/^HTTP\/1.1 431 /);
   });
 
-  it('what is no HTTP is refused', async () => {
+  it('what is not HTTP is refused', async () => {
     expect((await exchange(healthy, ['\x16\x03\x01\x02\x00\r\n\r\n'])).text).toMatch(/^HTTP\/1.1 400 /);
   });
 

@@ -250,7 +250,7 @@ describe.concurrent('reload', () => {
     await monitor.until('it has reloaded', () => monitor.stdout.includes('configuration reloaded'));
   });
 
-  it('happens by itself when a symbolic link is swapped, as a ConfigMap update does', async () => {
+  it('reload happens by itself when a symbolic link is swapped, as a ConfigMap update does', async () => {
     using scratch = new Scratch();
     const [a, b] = [scratch.mount('a'), scratch.mount('b')];
     const port = await freePort();
@@ -395,7 +395,7 @@ describe.concurrent('the end', () => {
     socket.destroy();
   });
 
-  it('comes in time right after the start, too', async () => {
+  it('a signal ends it in time right after the start, too', async () => {
     using scratch = new Scratch();
     await using monitor = await start(scratch, { mounts: [{ path: scratch.mount('m') }] });
     monitor.signal('SIGTERM');

@@ -16,7 +16,7 @@ function record(level: LogLevel, format: LogFormat) {
 }
 
 describe('createLogger', () => {
-  it('writes one JSON object a line, with time, level and msg first', () => {
+  it('writes one JSON object per line, with time, level and msg first', () => {
     const { log, lines } = record('debug', 'json');
     log.info('hello', { path: '/a b', count: 2, none: undefined, error: new Error('boom') });
     expect(lines).toEqual([

@@ -44,7 +44,7 @@ describe.each(Object.entries(PRIVATE))('what can be imported of %s', (folder, ex
     expect(paths.filter((path) => /[*]|\/$/.test(JSON.stringify(path).slice(1, -1)))).toEqual([]);
   });
 
-  it('is, where it is private, imported by whom it is there for alone', () => {
+  it('what is private is imported only by those it is there for', () => {
     for (const [path, users] of Object.entries(expected)) {
       const importing = filesOfOthers(folder)
         .filter((file) => readFileSync(join(ROOT, file), 'utf8').includes(`'${name}${path.slice(1)}'`))

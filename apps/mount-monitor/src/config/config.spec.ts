@@ -101,7 +101,7 @@ describe('parseConfig', () => {
     ['../x', '/x'],
     ['/mnt//a/./b/../c', '/mnt/a/c'],
     ['/', '/'],
-  ])('makes of the path %s the absolute path %s', (path, absolutePath) => {
+  ])('turns the path %s into the absolute path %s', (path, absolutePath) => {
     expect(parse({ mounts: [{ path }] }).config.mounts[0]).toMatchObject({ path, absolutePath });
   });
 

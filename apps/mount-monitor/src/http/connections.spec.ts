@@ -72,7 +72,7 @@ describe('connections', () => {
     await until(() => kubelet.received.endsWith('hello\n'));
   });
 
-  it('answer pipelined requests in order, and cut who is too far ahead', async () => {
+  it('answer pipelined requests in order, and cut whoever is too far ahead', async () => {
     const { connections, open } = await serve(4);
     const fair = await open();
     fair.write(request.repeat(40));

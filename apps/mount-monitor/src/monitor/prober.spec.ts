@@ -170,7 +170,7 @@ describe('Prober', () => {
     expect((await late.check(request(), 300)).kind).toBe('passed');
   });
 
-  it('Prober is no false hung for who asks again the moment that a probe was killed', async () => {
+  it('Prober reports no false hung to whoever asks again the moment that a probe was killed', async () => {
     const slow = proberOf(hang);
     const twins = await Promise.all([slow.check(request(), 200), slow.check(request(), 200)]);
     const after = await slow.check(request(), 200);

@@ -18,7 +18,7 @@ describe('reduce', () => {
     ['failures up to the threshold', [pass, fail, fail, fail], 'unhealthy', 3],
     ['failures broken by a pass', [fail, fail, pass, fail], 'degraded', 1],
     ['recovery', [fail, fail, fail, pass], 'healthy', 0],
-  ] as const)('comes after %s to the right status', (_, verdicts, status, failures) => {
+  ] as const)('reaches the right status after %s', (_, verdicts, status, failures) => {
     expect(run(verdicts)).toMatchObject({ status, failures });
   });
 

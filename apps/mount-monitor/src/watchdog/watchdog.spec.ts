@@ -431,7 +431,7 @@ describe('answers to DELETE', () => {
     expect(cluster.removals).toHaveLength(1);
   });
 
-  it('401 again and again is tried with backoff, then given up', async () => {
+  it('401 again and again is retried with backoff, then given up', async () => {
     const { watchdog, clock, cluster, removals, exits } = setUp({ maxRetries: 1 });
     cluster.fail(onDelete, status(401, 'Unauthorized', 'Unauthorized'), { times: 99 });
     watchdog.update([a]);

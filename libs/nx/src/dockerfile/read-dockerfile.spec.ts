@@ -492,7 +492,7 @@ describe('readDockerfile', () => {
     expect(refusal).toMatchObject({ code, message: expect.stringMatching(message) });
   });
 
-  it('refuses what is no UTF-8', () => {
+  it('refuses what is not UTF-8', () => {
     expect(() => read(Buffer.from([0x46, 0xff, 0xfe]))).toThrow(/expected UTF-8/);
   });
 });

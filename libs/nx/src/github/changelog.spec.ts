@@ -40,6 +40,6 @@ it.each([
   expect(changelogEntry(CHANGELOG.replaceAll('\n', '\r\n'), version)).toBe(entry);
 });
 
-it.each(['2.1.0', '1.0', '1.0.0', '2.1.0-rc.10'])('finds nothing of %s', (version) => {
+it.each(['2.1.0', '1.0', '1.0.0', '2.1.0-rc.10'])('finds nothing about %s', (version) => {
   expect(changelogEntry(CHANGELOG, version)).toBeUndefined();
 });

@@ -317,7 +317,7 @@ describe('readLayer', () => {
     });
   });
 
-  it.each(['gzip', 'zstd'] as const)('refuses what is no %s', async (compression) => {
+  it.each(['gzip', 'zstd'] as const)('refuses what is not %s', async (compression) => {
     await expect(readAll(Buffer.from('nothing of the kind'), { compression })).rejects.toMatchObject({
       code: 'INVALID_LAYER',
     });

@@ -23,7 +23,7 @@ describe('nextPage', () => {
   });
 
   it.each([undefined, '', '</a?x=1>; rel="prev"', '</a?x=1>; title="rel=next"', 'nonsense', '</a?x=1'])(
-    'nextPage is none for %j',
+    'there is no next page for %j',
     (header) => {
       expect(nextPage('list', header, LIST)).toBeUndefined();
     },

@@ -157,7 +157,7 @@ describe('a repository', () => {
     expect(await client.headManifest('1.2')).toBe(digestOf(MANIFEST));
   });
 
-  it('makes no tag of a name that is none', async () => {
+  it('makes no tag from an invalid name', async () => {
     const { client } = connect();
     await expect(client.setTag('a tag', MANIFEST, MANIFEST_TYPE)).rejects.toMatchObject({
       code: 'INVALID_REFERENCE',

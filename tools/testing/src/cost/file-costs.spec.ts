@@ -30,7 +30,7 @@ describe('the cost of test files', () => {
     expect(more).toEqual([]);
   });
 
-  it('the cost of test files has a budget of its own for no file that is gone, and for none that any file’s would do for', () => {
+  it('no file has a budget of its own that is gone, or that the budget of any file would do for', () => {
     const files = new Set(globSync('{apps,libs,tools}/*/{src,e2e}/**/*.{spec,e2e}.ts', { cwd: ROOT }));
     expect(files.size).toBeGreaterThan(100);
     const own: CostBudget['files'] = budget.files;

@@ -171,7 +171,7 @@ describe('the notes', () => {
     );
   });
 
-  it('say what was not compared of an image for which something was executed, and nothing of another', () => {
+  it('say what was not compared in an image for which something was executed, and nothing about any other', () => {
     const record = recordOf(sampleManifest, sha256('manifest'));
     const reducedProof = {
       because: ['Dockerfile.release:2: RUN'],
@@ -359,7 +359,7 @@ describe('github-release', () => {
     ['a workflow of a private repository', { GITHUB_ACTIONS: 'true' }, 'private', false],
     ['a workflow that attests all the same', { GITHUB_ACTIONS: 'true', ATTEST: 'true' }, 'private', true],
   ])(
-    'tells of attestations, on a release from %s, as far as there are any',
+    'mentions attestations, on a release from %s, as far as there are any',
     async (_, env, visibility, told) => {
       await release('1.2.3');
       const event = join(project.root, 'event.json');

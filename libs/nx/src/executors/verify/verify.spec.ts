@@ -528,7 +528,7 @@ describe('an executable that the manifest describes as it is', () => {
     ['an executable stack', { ...DYNAMIC, executableStack: true }, 'EXECUTABLE_STACK', 'an executable stack'],
     ['no word on the stack', { ...DYNAMIC, executableStack: null }, 'EXECUTABLE_STACK', 'no PT_GNU_STACK'],
   ])(
-    'an executable that the manifest describes as it is is refused with %s',
+    'an executable that the manifest describes correctly is refused with %s',
     async (_, wanted, code, says) => {
       await writeFile(join(bin, EXECUTABLE), buildElf(wanted));
       await describeBuild();
@@ -699,7 +699,7 @@ describe('a platform that is related to this machine', () => {
     },
   );
 
-  it('a platform that is related to this machine is none on a machine that is not amd64', async () => {
+  it('no platform is related to a machine that is not amd64', async () => {
     expect((await relatedPlatforms(parsePlatform('linux/arm64'))).size).toBe(0);
     expect((await relatedPlatforms(undefined)).size).toBe(0);
   });

@@ -281,7 +281,7 @@ describe('credentials', () => {
       },
       'a',
     ],
-  ])('credentials by %s', async (_, each, expected) => {
+  ])('credentials are found as Docker finds them, by %s', async (_, each, expected) => {
     const found = await find(each);
     expect(found?.kind === 'basic' ? found.username : found?.kind).toBe(expected);
   });

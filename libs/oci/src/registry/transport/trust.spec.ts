@@ -103,7 +103,7 @@ async function certsFolder(host: string): Promise<string> {
 }
 
 describe('trust', () => {
-  it('trust in an authority that nobody named is none, and the error says what to set', async () => {
+  it('an authority that nobody named is not trusted, and the error says what to set', async () => {
     const { host } = await serve();
     await certsFolder('other');
     await expect(ask(host, {})).rejects.toMatchObject({
