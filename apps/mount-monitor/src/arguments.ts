@@ -38,9 +38,9 @@ Watches network mounts and reports their health over HTTP.
 usage: mount-monitor [flags]
 
   -c, --config PATH         configuration file (default: ./config.json if it exists)
-      --http-port PORT      port of the HTTP endpoints, overrides the file's httpPort
-      --log-level LEVEL     debug, info, warn or error, overrides the file's logLevel
-      --log-format FORMAT   json or text, overrides the file's logFormat
+      --http-port PORT      port of the HTTP endpoints; overrides the file's httpPort
+      --log-level LEVEL     debug, info, warn or error; overrides the file's logLevel
+      --log-format FORMAT   json or text; overrides the file's logFormat
       --init-container-mode check every mount once; exit 0 if all passed, else 1
       --check               check every mount once and print a table; exit 0 if all passed, else 1
       --json                with --check: print one JSON object

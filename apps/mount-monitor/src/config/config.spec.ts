@@ -179,7 +179,7 @@ describe('parseConfig', () => {
 
   it('names the file when its text is not JSON', () => {
     expect(() => parseConfig('{"mounts":', 'c.json', options)).toThrow(
-      /^c\.json: expected one JSON object, found not valid JSON/,
+      /^c\.json: expected one JSON object, found invalid JSON/,
     );
   });
 

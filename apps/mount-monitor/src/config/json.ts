@@ -19,7 +19,7 @@ export function parseJson(text: string, source: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    return refuse(`not valid JSON: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
+    return refuse(`invalid JSON: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
   }
 }
 
