@@ -88,7 +88,7 @@ function joinValues(args: readonly string[]): readonly string[] {
 
 function parseFlags(args: string[]) {
   try {
-    // As the Go program does: arguments that are no flags are ignored.
+    // As the Go program does: arguments that are not flags are ignored.
     return parseArgs({ args, options: flags, strict: true, allowPositionals: true }).values;
   } catch (cause) {
     // What Node adds after its first sentence is about positional arguments, which there are none of.

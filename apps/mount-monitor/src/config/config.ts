@@ -288,7 +288,7 @@ function oddities(file: ConfigFile, config: MonitorConfig): readonly string[] {
     if (mount.writable && mount.checkType === 'mountpoint') {
       found.push(`${at}.writable: has no effect with checkType "mountpoint", which never touches the mount`);
     }
-    // Another type of check of the same path sees what this one does not, so that is no mistake.
+    // Another type of check of the same path sees what this one does not, so that is not a mistake.
     const path = config.mounts[index]?.absolutePath ?? mount.path;
     const key = `${mount.checkType} ${path}`;
     const first = firstAt.get(key);

@@ -195,7 +195,7 @@ class MountWatch {
     this.#calls = calls;
   }
 
-  /** The monotonic time, in ms, at which a check last told something of the mount, or the watch began. */
+  /** The monotonic time, in ms, at which a check last said something about the mount, or the watch began. */
   get completedAt(): number {
     return this.#completedAt;
   }

@@ -13,5 +13,5 @@ export type CheckOutcome =
     }
   /** The probe itself could not work, so nothing is known about the mount. */
   | { readonly kind: 'inconclusive'; readonly error: string }
-  /** The monitor is going away. */
+  /** The monitor is shutting down. */
   | { readonly kind: 'cancelled' };

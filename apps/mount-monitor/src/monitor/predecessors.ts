@@ -17,7 +17,7 @@ export interface StrayProbe {
   readonly pid: number;
   /** Says what it is at; see `titleOf`. */
   readonly title: string;
-  /** In clock ticks since the machine started: tells it from a later process of the same id. */
+  /** In clock ticks since the machine started: distinguishes it from a later process with the same id. */
   readonly startedAt: string;
   /** Whether the monitor that started it has ended; one that has not reports its probes itself. */
   readonly isOrphan: boolean;

@@ -75,7 +75,7 @@ describe('the moving tags of a version', () => {
     // Build metadata of others counts as the version without it.
     ['1.2.3', ['1.2.3+build.9'], '1.2 1 latest'],
     ['1.2.3', ['1.2.4+build.1'], ''],
-    // Tags that are no versions change nothing.
+    // Tags that are not versions change nothing.
     ['1.2.3', ['1.9', 'nightly', '2', '2.0.0.0', '02.0.0'], '1.2 1 latest'],
   ])('%s after %j: %s', (version, history, expected) => {
     expect(moved(version, history)).toBe(expected);

@@ -7,7 +7,7 @@ import { type Chunks, piped } from '../layer/chunk-pipeline.ts';
 import { BLOCK } from '../layer/tar-header.ts';
 import { everyFrame } from '../layer/zstd-frame.ts';
 
-/** What an entry of a base's layer is: of devices and their like only that they are there. */
+/** What an entry of a base's layer is: for devices and the like, only that they are there. */
 export type ChangeType = 'file' | 'directory' | 'symlink' | 'link' | 'special';
 
 /** An entry of a base's layer: what it puts to a path, or (a whiteout) takes away. */

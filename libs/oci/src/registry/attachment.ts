@@ -22,7 +22,7 @@ export interface AttachedArtifact {
 }
 
 /**
- * What attaching came to. `unlisted`: the registry holds the artifact, and who looks for what refers to the image does not
+ * The outcome of attaching. `unlisted`: the registry holds the artifact, and who looks for what refers to the image does not
  * find it. `refused`: it does not hold it. `reason` is one sentence with the registry's own words, fit to be printed.
  */
 export type AttachmentOutcome =

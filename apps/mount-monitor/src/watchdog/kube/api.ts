@@ -13,7 +13,7 @@ import {
   podEvent,
 } from './requests.ts';
 
-/** An answer of the API server that is no success. */
+/** An answer of the API server that is not a success. */
 export interface Refusal {
   readonly kind: 'refused';
   /** The HTTP status; undefined if no answer came. */

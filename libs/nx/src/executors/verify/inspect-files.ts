@@ -118,7 +118,7 @@ export async function inspectListed(
   return inspectFolder(folder, LISTED_FOLDER, expected, allowed);
 }
 
-/** Checks that the checksums name this executable with the manifest's hash, and nothing that is no executable of it. */
+/** Checks that the checksums name this executable with the manifest's hash, and nothing that is not an executable of it. */
 export async function inspectChecksums(
   artifact: PlatformArtifact,
   inputPath: string,

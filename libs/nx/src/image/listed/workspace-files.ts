@@ -31,7 +31,7 @@ export interface ListedFacts {
   readonly problems: readonly string[];
 }
 
-/** More are no files beside a program: they are a data set. */
+/** More are not files beside a program: they are a data set. */
 const MAX_FILES = 10_000;
 
 /**

@@ -33,7 +33,7 @@ export function redactUrl(url: URL): string {
 
 /**
  * Parses what a registry names in a Location header, a realm or a link, relative to where it was named. `what` says which
- * of them. Throws `REGISTRY_RESPONSE` for a text that is no URL; the message holds no query.
+ * of them. Throws `REGISTRY_RESPONSE` for a text that is not a URL; the message holds no query.
  */
 export function parseAddress(operation: string, what: string, text: string, base: URL): Address {
   let url: URL | undefined;
