@@ -6,9 +6,9 @@ export type BuilderFacts =
       readonly usable: true;
       readonly name: string;
       readonly driver: string;
-      /** Its version; undefined where the docker client tells none. */
+      /** Its version; undefined where the docker client reports none. */
       readonly buildx: string | undefined;
-      /** BuildKit's version; undefined where the builder tells none. */
+      /** BuildKit's version; undefined where the builder reports none. */
       readonly buildkit?: string | undefined;
     }
   | { readonly usable: false; readonly reason: string; readonly hint: string };

@@ -12,7 +12,7 @@ import type { BaseImage } from './base/base-image.ts';
 import { candidatesOf } from './completeness.ts';
 import { type BaseEntry, FileTree, type FoundNode, PathConflict, UNKNOWN_OWNER } from './file-tree.ts';
 
-/** What the proof of an image comes to for which something was executed. */
+/** The outcome of the proof of an image for which something was executed. */
 export interface ReducedProof {
   /** What was executed, or taken from where nothing is verified: `Dockerfile:3: RUN`, … in the order of lines. */
   readonly because: readonly string[];

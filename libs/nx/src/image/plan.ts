@@ -54,7 +54,7 @@ export interface PlannedBase {
   readonly manifest: Descriptor;
   readonly documents: readonly StoredBlob[];
   readonly layers: readonly StoredLayer[];
-  /** The steps of its history; undefined where the base does not tell of each of its layers. */
+  /** The steps of its history; undefined where the base does not list each of its layers. */
   readonly inherited: readonly InheritedStep[] | undefined;
 }
 

@@ -71,7 +71,7 @@ export interface Component {
 export interface PreparedToolchain {
   /** The version of what compiles. */
   readonly version: string;
-  /** Makes one platform's executables and tells what is in them. Throws `COMPILE_FAILED`. */
+  /** Makes one platform's executables and says what is in them. Throws `COMPILE_FAILED`. */
   compile(request: CompileRequest): Promise<readonly Component[]>;
 }
 
