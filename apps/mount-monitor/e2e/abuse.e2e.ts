@@ -95,7 +95,7 @@ async function metric(name: string): Promise<number> {
 
 describe('a client beside the kubelet that', () => {
   it.each(Object.keys(abuses))(
-    '%s keeps it from no answer, cuts no other and takes no memory',
+    '%s delays no answer, cuts off nobody else and takes no memory',
     async (name) => {
       const pid = monitor.child.pid ?? 0;
       const abuser = await begin(name);

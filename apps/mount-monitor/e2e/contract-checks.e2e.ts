@@ -160,7 +160,7 @@ describe('mountpoint', () => {
 });
 
 describe('the report', () => {
-  it('has the mount table’s facts with every check type', async () => {
+  it('the report has the mount table’s facts with every check type', async () => {
     const config = {
       checkInterval: '1s',
       readTimeout: '900ms',

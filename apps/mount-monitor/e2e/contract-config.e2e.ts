@@ -177,8 +177,8 @@ describe('refused configurations', () => {
   it.each<BadCase>([
     ['no mounts', {}, 'mounts: found nothing, allowed: a list of at least one mount'],
     ['an empty list of mounts', { mounts: [] }, 'mounts: found [], allowed: a list of at least one mount'],
-    ['mounts that are no list', { mounts: {} }, 'mounts: found {}'],
-    ['a mount that is no object', { mounts: ['/x'] }, 'mounts[0]: found "/x", allowed: a JSON object'],
+    ['mounts that are not a list', { mounts: {} }, 'mounts: found {}'],
+    ['a mount that is not an object', { mounts: ['/x'] }, 'mounts[0]: found "/x", allowed: a JSON object'],
     ['a mount without path', { mounts: [{ name: 'n' }] }, 'mounts[0].path: found nothing'],
     ['an empty path', { mounts: [{ path: '' }] }, 'mounts[0].path: found ""'],
     ['a path of the wrong type', { mounts: [{ path: 5 }] }, 'mounts[0].path: found 5'],
@@ -246,7 +246,7 @@ describe('refused configurations', () => {
       'mounts[0].canaryContent',
     ],
     [
-      'a watchdog that is no object',
+      'a watchdog that is not an object',
       { mounts, watchdog: true },
       'watchdog: found true, allowed: a JSON object',
     ],
@@ -356,13 +356,13 @@ describe('refused configurations', () => {
 });
 
 describe('the file', () => {
-  it('is ./config.json where none is named', () => {
+  it('the file is ./config.json where none is named', () => {
     scratch.write('cwd/config.json', JSON.stringify({ mounts }));
     const { code, stdout } = runMonitor(executable, ['--validate'], { cwd: join(scratch.path, 'cwd') });
     expect({ code, stdout }).toEqual({ code: 0, stdout: './config.json: valid, 1 mount\n' });
   });
 
-  it('is warned about when every user may write it', () => {
+  it('the file is warned about when every user may write it', () => {
     const path = scratch.write('loose.json', JSON.stringify({ mounts }));
     chmodSync(path, 0o666);
     const { code, stderr } = runMonitor(executable, ['--validate', '-c', path]);
@@ -370,7 +370,7 @@ describe('the file', () => {
     expect(stderr).toContain(`chmod o-w ${path}`);
   });
 
-  it('may be of exactly 1 MiB', () => {
+  it('the file may be of exactly 1 MiB', () => {
     const text = JSON.stringify({ mounts });
     expect(validate(text + ' '.repeat(1024 * 1024 - text.length)).code).toBe(0);
   });

@@ -106,7 +106,7 @@ describe('other paths', () => {
     expect((await healthy.get(path)).status).toBe(code);
   });
 
-  it('are 404 for every method', async () => {
+  it('other paths are 404 for every method', async () => {
     expect((await healthy.request('POST', '/nope')).status).toBe(404);
   });
 });
@@ -255,7 +255,7 @@ describe('/metrics', () => {
     expect(body).not.toContain('last_success_timestamp_seconds{name="m"');
   });
 
-  it('has cumulative buckets that end with the count', async () => {
+  it('/metrics has cumulative buckets that end with the count', async () => {
     const { body } = await healthy.get('/metrics');
     const buckets = [...body.matchAll(/check_duration_seconds_bucket\{[^}]*le="([^"]+)"\} (\d+)/g)];
     const counts = buckets.map(([, , count]) => Number(count));
@@ -288,7 +288,7 @@ describe('/metrics', () => {
     'promtool',
     promtool,
     'to read the metrics independently',
-  )('is what Prometheus’s own checker accepts', async () => {
+  )('/metrics is what Prometheus’s own checker accepts', async () => {
     const { spawnSync } = await import('node:child_process');
     const { body } = await unhealthy.get('/metrics');
     const checked = spawnSync('promtool', ['check', 'metrics'], { input: body, encoding: 'utf8' });
@@ -346,7 +346,7 @@ describe.concurrent('hostile clients', () => {
     expect((await exchange(healthy, [request])).text).toMatch(/^HTTP\/1.1 431 /);
   });
 
-  it('what is no HTTP is refused', async () => {
+  it('what is not HTTP is refused', async () => {
     expect((await exchange(healthy, ['\x16\x03\x01\x02\x00\r\n\r\n'])).text).toMatch(/^HTTP\/1.1 400 /);
   });
 
@@ -374,7 +374,7 @@ describe.concurrent('hostile clients', () => {
 });
 
 describe('a crowd of clients that begin requests and do not end them', () => {
-  it('is bounded in connections, and kept out within seconds', async () => {
+  it('a crowd of clients that begin requests and do not end them is bounded in connections, and kept out within seconds', async () => {
     const pid = degraded.child.pid ?? 0;
     const sockets = Array.from({ length: 400 }, () => connect({ host: '127.0.0.1', port: degraded.port }));
     for (const socket of sockets) {

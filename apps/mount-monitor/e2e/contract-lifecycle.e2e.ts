@@ -103,7 +103,7 @@ describe.concurrent('transitions', () => {
 });
 
 describe.concurrent('logs', () => {
-  it('are JSON, info on stdout and failures on stderr', async () => {
+  it('logs are JSON, info on stdout and failures on stderr', async () => {
     using scratch = new Scratch();
     const mounts = [
       { path: scratch.mount('good'), name: 'good' },
@@ -148,7 +148,7 @@ describe.concurrent('logs', () => {
     for (const { stream } of messages) expect(stream).toBe('stdout');
   });
 
-  it('at level error hold no failed check', async () => {
+  it('logs at level error hold no failed check', async () => {
     using scratch = new Scratch();
     await using monitor = await start(scratch, {
       logLevel: 'error',
@@ -158,7 +158,7 @@ describe.concurrent('logs', () => {
     expect(monitor.stdout + monitor.stderr).toBe('');
   });
 
-  it('in text format are logfmt, on the same streams', async () => {
+  it('logs in text format are logfmt, on the same streams', async () => {
     using scratch = new Scratch();
     await using monitor = await start(scratch, {
       logFormat: 'text',
@@ -183,7 +183,7 @@ describe.concurrent('logs', () => {
 });
 
 describe.concurrent('reload', () => {
-  it('on SIGHUP takes a valid file, keeps the state of what is unchanged, and checks what is new at once', async () => {
+  it('reload on SIGHUP takes a valid file, keeps the state of what is unchanged, and checks what is new at once', async () => {
     using scratch = new Scratch();
     const [a, b, c] = [scratch.mount('a'), scratch.mount('b'), scratch.mount('c')];
     await using monitor = await start(scratch, { checkInterval: '60s', mounts: [{ path: a }, { path: b }] });
@@ -234,7 +234,7 @@ describe.concurrent('reload', () => {
     expect((await monitor.get('/metrics')).body).toContain('mount_monitor_config_last_reload_successful 1\n');
   });
 
-  it('says that the file can no longer be read when a FIFO has taken its place, and goes on when it is back', async () => {
+  it('says that the file can no longer be read when a FIFO has taken its place, and continues when it is back', async () => {
     using scratch = new Scratch();
     const mounts = [{ path: scratch.mount('m') }];
     await using monitor = await start(scratch, { mounts });
@@ -250,7 +250,7 @@ describe.concurrent('reload', () => {
     await monitor.until('it has reloaded', () => monitor.stdout.includes('configuration reloaded'));
   });
 
-  it('happens by itself when a symbolic link is swapped, as a ConfigMap update does', async () => {
+  it('reload happens by itself when a symbolic link is swapped, as a ConfigMap update does', async () => {
     using scratch = new Scratch();
     const [a, b] = [scratch.mount('a'), scratch.mount('b')];
     const port = await freePort();
@@ -320,7 +320,7 @@ describe.concurrent('reload', () => {
   });
 });
 
-/** A connection on which a request has begun and does not go on. */
+/** A connection on which a request has begun and does not continue. */
 async function openRequest(monitor: MonitorProcess, begin: string): Promise<Socket> {
   const socket = connect({ host: '127.0.0.1', port: monitor.port });
   socket.on('error', () => undefined);
@@ -395,7 +395,7 @@ describe.concurrent('the end', () => {
     socket.destroy();
   });
 
-  it('comes in time right after the start, too', async () => {
+  it('a signal ends it in time right after the start, too', async () => {
     using scratch = new Scratch();
     await using monitor = await start(scratch, { mounts: [{ path: scratch.mount('m') }] });
     monitor.signal('SIGTERM');

@@ -278,7 +278,7 @@ describe('a mount that takes requests and never answers', () => {
       renameSync(`${link}.new`, link);
     };
     const validate = () => runMonitor(executable, ['--validate', '--config', held]);
-    // While it answers it is read: this is no JSON.
+    // While it answers it is read: this is not JSON.
     expect(validate().stderr).toContain(`${held}: expected one JSON object`);
     const port = await freePort();
     const file = { ...timing, httpPort: port, mounts: [{ path: scratch.mount('good') }] };

@@ -78,7 +78,7 @@ async function endAutomounter(daemon: ChildProcess, path: string): Promise<void>
   while (isMounted(path)) detach(path);
 }
 
-/** What `--check --json` says of each: `passed`, or why not. Only what hangs is not given much time. */
+/** What `--check --json` says about each: `passed`, or why not. Only what hangs is not given much time. */
 function check(mounts: readonly Readonly<Record<string, unknown>>[], readTimeout = '10s'): readonly string[] {
   const settings = { readTimeout, mounts };
   const config = scratch.write('check.json', JSON.stringify(settings));

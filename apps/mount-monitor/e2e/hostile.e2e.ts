@@ -156,7 +156,7 @@ describe('hostile surroundings', () => {
     await using monitor = await MonitorProcess.start(copy, scratch, config);
     await monitor.untilStatus('healthy');
     scratch.remove('copy');
-    // The probes that are there go on; these are ended as by the OOM killer.
+    // The probes that are there continue; these are ended as by the OOM killer.
     for (const probe of childrenOf(monitor.child.pid ?? 0)) process.kill(probe, 'SIGKILL');
     await monitor.until(
       'the loop has stalled',

@@ -84,37 +84,40 @@ describe('a log that nobody reads does not stop the monitor', () => {
     ['stdout', [true, false]],
     ['stderr', [false, true]],
     ['stdout and stderr', [true, true]],
-  ] as const)('when %s is a full, blocking pipe', async (_, [stdoutFull, stderrFull]) => {
-    using scratch = new Scratch();
-    using stdout = new Fifo(scratch, 'stdout');
-    using stderr = new Fifo(scratch, 'stderr');
-    if (stdoutFull) stdout.fill();
-    if (stderrFull) stderr.fill();
-    // One that fails, so that there is something for stderr.
-    const mounts = [
-      { path: scratch.mount('m') },
-      { path: join(scratch.path, 'none'), failureThreshold: 1000 },
-    ];
-    await using monitor = await MonitorProcess.start(
-      executable,
-      scratch,
-      { ...timing, mounts },
-      { output: [stdout.writer, stderr.writer] },
-    );
-    await monitor.untilStatus('healthy');
-    for (const endpoint of ['/healthz/live', '/healthz/status', '/metrics']) {
-      await expectAnswer(monitor.port, endpoint);
-    }
-    await monitor.until(
-      'it goes on checking',
-      async () => ((await monitor.mount()).history ?? '').length >= 3,
-    );
-    await expectToEnd(monitor);
-    // Nothing was lost: what was waiting was read as soon as there was room.
-    expect(stdoutFull || messages(stdout.read()).length > 0).toBe(true);
-  });
+  ] as const)(
+    'a log that nobody reads does not stop the monitor when %s is a full, blocking pipe',
+    async (_, [stdoutFull, stderrFull]) => {
+      using scratch = new Scratch();
+      using stdout = new Fifo(scratch, 'stdout');
+      using stderr = new Fifo(scratch, 'stderr');
+      if (stdoutFull) stdout.fill();
+      if (stderrFull) stderr.fill();
+      // One that fails, so that there is something for stderr.
+      const mounts = [
+        { path: scratch.mount('m') },
+        { path: join(scratch.path, 'none'), failureThreshold: 1000 },
+      ];
+      await using monitor = await MonitorProcess.start(
+        executable,
+        scratch,
+        { ...timing, mounts },
+        { output: [stdout.writer, stderr.writer] },
+      );
+      await monitor.untilStatus('healthy');
+      for (const endpoint of ['/healthz/live', '/healthz/status', '/metrics']) {
+        await expectAnswer(monitor.port, endpoint);
+      }
+      await monitor.until(
+        'it goes on checking',
+        async () => ((await monitor.mount()).history ?? '').length >= 3,
+      );
+      await expectToEnd(monitor);
+      // Nothing was lost: what was waiting was read as soon as there was room.
+      expect(stdoutFull || messages(stdout.read()).length > 0).toBe(true);
+    },
+  );
 
-  it('and says how many lines were lost, in whole lines, once somebody reads again', async () => {
+  it('a log that nobody reads does not stop the monitor and says how many lines were lost, in whole lines, once somebody reads again', async () => {
     using scratch = new Scratch();
     using stdout = new Fifo(scratch, 'stdout');
     stdout.fill();
@@ -147,7 +150,7 @@ describe('a log that nobody reads does not stop the monitor', () => {
     await expectToEnd(monitor);
   });
 
-  it('when its reader is gone, and says what was lost to one that comes back', async () => {
+  it('a log that nobody reads does not stop the monitor when its reader is gone, and says what was lost to one that comes back', async () => {
     using scratch = new Scratch();
     using stdout = new Fifo(scratch, 'stdout');
     const mounts = [{ path: scratch.mount('m') }];
@@ -173,7 +176,7 @@ describe('a log that nobody reads does not stop the monitor', () => {
     await expectToEnd(monitor);
   });
 
-  it('when stdout is a socket that nobody reads', async () => {
+  it('a log that nobody reads does not stop the monitor when stdout is a socket that nobody reads', async () => {
     using scratch = new Scratch();
     const mounts = Array.from({ length: 30 }, (_, index) => ({
       path: scratch.mount(`m${index}`),
@@ -204,50 +207,55 @@ describe('a log that nobody reads does not stop the monitor', () => {
     'script (util-linux)',
     spawnSync('script', ['--version']).status === 0,
     'for a terminal',
-  )('when it is a terminal that was stopped with Ctrl-S', async () => {
-    using scratch = new Scratch();
-    const port = await freePort();
-    const mounts = [{ path: scratch.mount('m') }];
-    const config = scratch.write('c.json', JSON.stringify({ ...timing, httpPort: port, mounts }));
-    const command = `exec ${executable} --config ${config}`;
-    const terminal = spawn('script', ['-qefc', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] });
-    const exited = new Promise((resolve) => terminal.once('exit', (code) => resolve(code)));
-    let text = '';
-    terminal.stdout.setEncoding('utf8').on('data', (data: string) => {
-      text += data;
-    });
-    const history = async (): Promise<number> => {
-      const { body } = await ask('127.0.0.1', port, 'GET', '/healthz/status');
-      return (JSON.parse(body) as { mounts: { history: string }[] }).mounts[0]?.history.length ?? 0;
-    };
-    try {
-      await until('it is heard', () => text.includes('health check passed'));
-      const [pid = 0] = childrenOf(terminal.pid ?? 0);
-      terminal.stdin.write('\x13');
-      await until('the terminal has stopped', async () => {
-        const { length } = text;
-        await wait(2500);
-        return text.length === length;
+  )(
+    'a log that nobody reads does not stop the monitor when it is a terminal that was stopped with Ctrl-S',
+    async () => {
+      using scratch = new Scratch();
+      const port = await freePort();
+      const mounts = [{ path: scratch.mount('m') }];
+      const config = scratch.write('c.json', JSON.stringify({ ...timing, httpPort: port, mounts }));
+      const command = `exec ${executable} --config ${config}`;
+      const terminal = spawn('script', ['-qefc', command, '/dev/null'], {
+        stdio: ['pipe', 'pipe', 'ignore'],
       });
-      const before = await history();
-      await until('it goes on checking', async () => (await history()) >= before + 3);
-      await expectAnswer(port, '/healthz/live');
-      const start = performance.now();
-      process.kill(pid, 'SIGTERM');
-      await until('it has ended', () => !existsSync(`/proc/${pid}`) || stateOf(pid) === 'Z');
-      expect(performance.now() - start).toBeLessThan(endMs);
-      terminal.stdin.write('\x11');
-      expect(await exited).toBe(0);
-    } finally {
-      terminal.kill('SIGKILL');
-    }
-  });
+      const exited = new Promise((resolve) => terminal.once('exit', (code) => resolve(code)));
+      let text = '';
+      terminal.stdout.setEncoding('utf8').on('data', (data: string) => {
+        text += data;
+      });
+      const history = async (): Promise<number> => {
+        const { body } = await ask('127.0.0.1', port, 'GET', '/healthz/status');
+        return (JSON.parse(body) as { mounts: { history: string }[] }).mounts[0]?.history.length ?? 0;
+      };
+      try {
+        await until('it is heard', () => text.includes('health check passed'));
+        const [pid = 0] = childrenOf(terminal.pid ?? 0);
+        terminal.stdin.write('\x13');
+        await until('the terminal has stopped', async () => {
+          const { length } = text;
+          await wait(2500);
+          return text.length === length;
+        });
+        const before = await history();
+        await until('it goes on checking', async () => (await history()) >= before + 3);
+        await expectAnswer(port, '/healthz/live');
+        const start = performance.now();
+        process.kill(pid, 'SIGTERM');
+        await until('it has ended', () => !existsSync(`/proc/${pid}`) || stateOf(pid) === 'Z');
+        expect(performance.now() - start).toBeLessThan(endMs);
+        terminal.stdin.write('\x11');
+        expect(await exited).toBe(0);
+      } finally {
+        terminal.kill('SIGKILL');
+      }
+    },
+  );
 
   need(
     'root',
     isRoot,
     'to run the monitor as another user',
-  )('when it is a full pipe of another user', async () => {
+  )('a log that nobody reads does not stop the monitor when it is a full pipe of another user', async () => {
     using scratch = new Scratch();
     chmodSync(scratch.path, 0o755);
     using stdout = new Fifo(scratch, 'stdout');
@@ -276,42 +284,45 @@ describe('a log that nobody reads does not stop the monitor', () => {
     'root',
     isRoot,
     'to mount a small disk',
-  )('when it is a file on a full disk, and it writes what was waiting once there is room', async () => {
-    using scratch = new Scratch();
-    const disk = join(scratch.path, 'disk');
-    mkdirSync(disk);
-    expect(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', disk]).status).toBe(0);
-    try {
-      const file = join(disk, 'log');
-      const descriptor = openSync(file, 'a');
+  )(
+    'a log that nobody reads does not stop the monitor when it is a file on a full disk, and it writes what was waiting once there is room',
+    async () => {
+      using scratch = new Scratch();
+      const disk = join(scratch.path, 'disk');
+      mkdirSync(disk);
+      expect(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', disk]).status).toBe(0);
       try {
-        writeFileSync(join(disk, 'filler'), Buffer.alloc(60 * 1024));
-        spawnSync('sh', ['-c', `cat /dev/zero >> ${join(disk, 'filler2')}`]);
-        const mounts = [{ path: scratch.mount('m') }];
-        await using monitor = await MonitorProcess.start(
-          executable,
-          scratch,
-          { ...timing, mounts },
-          { output: [descriptor, descriptor] },
-        );
-        await expectToGoOn(monitor);
-        expect(readFileSync(file, 'utf8')).toBe('');
-        rmSync(join(disk, 'filler'));
-        await monitor.until('the log is there', () =>
-          readFileSync(file, 'utf8').includes('http server started'),
-        );
-        const written = readFileSync(file, 'utf8');
-        // Both streams write here, each in its own order.
-        const [first] = messages(written.slice(0, written.lastIndexOf('\n'))).filter(
-          ({ level }) => level !== 'warn' && level !== 'error',
-        );
-        expect(first).toMatchObject({ msg: 'configuration loaded' });
-        await expectToEnd(monitor);
+        const file = join(disk, 'log');
+        const descriptor = openSync(file, 'a');
+        try {
+          writeFileSync(join(disk, 'filler'), Buffer.alloc(60 * 1024));
+          spawnSync('sh', ['-c', `cat /dev/zero >> ${join(disk, 'filler2')}`]);
+          const mounts = [{ path: scratch.mount('m') }];
+          await using monitor = await MonitorProcess.start(
+            executable,
+            scratch,
+            { ...timing, mounts },
+            { output: [descriptor, descriptor] },
+          );
+          await expectToGoOn(monitor);
+          expect(readFileSync(file, 'utf8')).toBe('');
+          rmSync(join(disk, 'filler'));
+          await monitor.until('the log is there', () =>
+            readFileSync(file, 'utf8').includes('http server started'),
+          );
+          const written = readFileSync(file, 'utf8');
+          // Both streams write here, each in its own order.
+          const [first] = messages(written.slice(0, written.lastIndexOf('\n'))).filter(
+            ({ level }) => level !== 'warn' && level !== 'error',
+          );
+          expect(first).toMatchObject({ msg: 'configuration loaded' });
+          await expectToEnd(monitor);
+        } finally {
+          closeSync(descriptor);
+        }
       } finally {
-        closeSync(descriptor);
+        spawnSync('umount', ['-l', disk]);
       }
-    } finally {
-      spawnSync('umount', ['-l', disk]);
-    }
-  });
+    },
+  );
 });

@@ -40,7 +40,7 @@ interface Checked {
   readonly filesystem?: { readonly type: string; readonly mount_point: string; readonly mounted: boolean };
 }
 
-/** What `--check --json` says of one mount. */
+/** What `--check --json` says about one mount. */
 function check(settings: Readonly<Record<string, unknown>>): Checked {
   const config = scratch.write('check.json', JSON.stringify({ mounts: [settings] }));
   const { code, stdout } = runMonitor(executable, ['--check', '--json', '--config', config]);

@@ -110,7 +110,7 @@ describe('the status page', () => {
     expect(await page.locator('article img, article b').count()).toBe(0);
   });
 
-  inBrowser('is live without a reload, and says when the monitor is gone', async () => {
+  inBrowser('the status page is live without a reload, and says when the monitor is gone', async () => {
     await using shown = await show();
     const { page, monitor, scratch } = shown;
     const loads = await page.evaluate<number>(navigations);
@@ -144,7 +144,7 @@ describe('the status page', () => {
   });
 
   inBrowser(
-    'stays usable with 500 mounts: the worst first, the healthy ones closed, and a filter',
+    'the status page stays usable with 500 mounts: the worst first, the healthy ones closed, and a filter',
     async () => {
       await using shown = await show();
       const { page, problems } = shown;
@@ -173,7 +173,7 @@ describe('the status page', () => {
     },
   );
 
-  inBrowser('is pictured in the documentation, light and dark', async () => {
+  inBrowser('the status page is pictured in the documentation, light and dark', async () => {
     await using shown = await show({ width: 900 });
     const { page } = shown;
     await answer(page, manyMounts(12));

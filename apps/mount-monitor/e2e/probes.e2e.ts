@@ -68,7 +68,7 @@ describe('probes that are kept', () => {
     expect(used / checks).toBeLessThan(4);
   });
 
-  it('are not missed when they are killed: the next check has another', async () => {
+  it('probes that are kept are not missed when they are killed: the next check has another', async () => {
     using scratch = new Scratch();
     const mounts = [{ path: scratch.mount('m'), failureThreshold: 1 }];
     await using monitor = await MonitorProcess.start(executable, scratch, { ...timing, mounts });
@@ -159,7 +159,7 @@ describe('probes that are kept', () => {
   describe.each([
     // On its way out it kills the probe, which the kernel holds.
     ['ended', 'SIGTERM'],
-    // Nobody kills the probe, which goes on waiting for the mount.
+    // Nobody kills the probe, which continues waiting for the mount.
     ['was killed', 'SIGKILL'],
   ] as const)('and whose monitor %s', (_, signal) => {
     onFuse('stay the only ones at their mount, and are counted, said and missed', async () => {

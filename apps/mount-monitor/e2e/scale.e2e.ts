@@ -24,7 +24,7 @@ function intervalFor(scratch: Scratch, paths: readonly string[]): number {
 
 describe('500 mounts of which 50 hang', () => {
   need('root and /dev/fuse', canMountFuse, 'to mount the fault filesystem')(
-    'are all checked in time, with bounded processes and memory',
+    '500 mounts of which 50 hang are all checked in time, with bounded processes and memory',
     async () => {
       using scratch = new Scratch();
       await using mount = await FaultMount.mount(scratch, 'f');

@@ -142,7 +142,7 @@ describe.concurrent('the watchdog of the executable', () => {
     expect(run.monitor.log().filter(({ msg }) => msg === 'watchdog disarmed')).toHaveLength(1);
   });
 
-  it('is disarmed outside of a cluster, and the monitor works', async () => {
+  it('the watchdog of the executable is disarmed outside of a cluster, and the monitor works', async () => {
     await using run = await setUp({ env: { KUBERNETES_SERVICE_HOST: '' } });
     await run.monitor.untilStatus('healthy');
     expect(await run.watchdog()).toMatchObject({ state: 'disarmed', reason: 'not_in_cluster' });
@@ -339,7 +339,7 @@ describe.concurrent('the watchdog of the executable', () => {
     expect(run.cluster.removals).toHaveLength(1);
   });
 
-  it('goes on with a token that has been rotated', async () => {
+  it('continues with a token that has been rotated', async () => {
     await using run = await setUp();
     await run.untilWatchdog('armed');
     await run.server.rotateToken('token-2');

@@ -55,7 +55,7 @@ describe('parseArguments', () => {
     expect(() => parseArguments(args)).toThrow(ConfigError);
   });
 
-  it('says of an unknown flag nothing but that', () => {
+  it('says about an unknown flag nothing but that', () => {
     expect(() => parseArguments(['--mount-paths'])).toThrow(
       "Unknown option '--mount-paths' (mount-monitor --help lists the flags)",
     );

@@ -38,9 +38,9 @@ Watches network mounts and reports their health over HTTP.
 usage: mount-monitor [flags]
 
   -c, --config PATH         configuration file (default: ./config.json if it exists)
-      --http-port PORT      port of the HTTP endpoints, overrides the file's httpPort
-      --log-level LEVEL     debug, info, warn or error, overrides the file's logLevel
-      --log-format FORMAT   json or text, overrides the file's logFormat
+      --http-port PORT      port of the HTTP endpoints; overrides the file's httpPort
+      --log-level LEVEL     debug, info, warn or error; overrides the file's logLevel
+      --log-format FORMAT   json or text; overrides the file's logFormat
       --init-container-mode check every mount once; exit 0 if all passed, else 1
       --check               check every mount once and print a table; exit 0 if all passed, else 1
       --json                with --check: print one JSON object
@@ -88,7 +88,7 @@ function joinValues(args: readonly string[]): readonly string[] {
 
 function parseFlags(args: string[]) {
   try {
-    // As the Go program does: arguments that are no flags are ignored.
+    // As the Go program does: arguments that are not flags are ignored.
     return parseArgs({ args, options: flags, strict: true, allowPositionals: true }).values;
   } catch (cause) {
     // What Node adds after its first sentence is about positional arguments, which there are none of.

@@ -14,7 +14,7 @@ const passing: ReadonlySet<string | undefined> = new Set(['EAGAIN', 'ENOSPC', 'E
 
 interface Entry {
   readonly bytes: Buffer;
-  /** How many lost lines this one tells of; 0 for a line of its own. */
+  /** How many lost lines this one reports; 0 for a line of its own. */
   readonly tells: number;
 }
 
@@ -29,7 +29,7 @@ export class LineWriter {
   readonly #write: WriteBytes;
   readonly #backlog: Entry[] = [];
   #backlogBytes = 0;
-  /** Lost since the last line that tells so. */
+  /** Lost since the last line that says so. */
   #untold = 0;
   #lost = 0;
   #retry: NodeJS.Timeout | undefined;

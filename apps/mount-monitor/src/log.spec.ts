@@ -16,7 +16,7 @@ function record(level: LogLevel, format: LogFormat) {
 }
 
 describe('createLogger', () => {
-  it('writes one JSON object a line, with time, level and msg first', () => {
+  it('writes one JSON object per line, with time, level and msg first', () => {
     const { log, lines } = record('debug', 'json');
     log.info('hello', { path: '/a b', count: 2, none: undefined, error: new Error('boom') });
     expect(lines).toEqual([
@@ -57,7 +57,7 @@ describe('createLogger', () => {
     ['info', 3],
     ['warn', 2],
     ['error', 1],
-  ] as const)('at level %s writes %d of the four severities', (level, count) => {
+  ] as const)('createLogger at level %s writes %d of the four severities', (level, count) => {
     const { log, lines } = record(level, 'json');
     log.debug('a');
     log.info('b');

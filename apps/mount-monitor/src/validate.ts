@@ -1,7 +1,7 @@
 import { type ConfigSource, parseSource, readSource } from './config/load.ts';
 
 /**
- * Checks the configuration and prints what came of it; unknown keys are errors here. Returns the exit code,
+ * Checks the configuration and prints what the outcome is; unknown keys are errors here. Returns the exit code,
  * and throws the configuration's problems.
  */
 export async function validate(source: ConfigSource): Promise<number> {

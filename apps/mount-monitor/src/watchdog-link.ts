@@ -31,7 +31,7 @@ export class WatchdogLink {
     this.#options = options;
   }
 
-  /** Puts settings to use. One that acts under the same settings already goes on as it is. */
+  /** Puts settings to use. One that acts under the same settings already continues as it is. */
   async apply(config: WatchdogConfig): Promise<void> {
     const settings = JSON.stringify(config);
     if (settings === this.#settings) return;

@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net';
 
 /**
  * A program of its own that abuses a server: `node abuse.ts NAME PORT [ADDRESS]`, from an address of the loopback. It prints
- * `started` once the abuse is on, and goes on until it is killed.
+ * `started` once the abuse is on, and continues until it is killed.
  */
 type Abuse = (open: Open) => void;
 type Open = (

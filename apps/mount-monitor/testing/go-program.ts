@@ -11,7 +11,7 @@ export interface ConfigRow {
   readonly go: Outcome;
   readonly ours: Outcome;
   readonly see?: string;
-  /** Whether the file is put to use in place of being validated, which is stricter with unknown keys. */
+  /** Whether the file is used in place of being validated, which is stricter with unknown keys. */
   readonly used?: boolean;
 }
 
@@ -256,7 +256,7 @@ export const requestRows: readonly RequestRow[] = [
   other('GET', '/healthz/self', 404, 200),
 ];
 
-/** Messages that stand in both logs, with the Go program's fields of each; they are here, too. */
+/** Messages that are in both logs, with the Go program's fields of each; they are here, too. */
 export const sharedMessages: Readonly<Record<string, readonly string[]>> = {
   'configuration loaded': ['source', 'mounts'],
   'starting mount monitor': [

@@ -77,7 +77,7 @@ export class FaultMount implements AsyncDisposable {
     await until('a request is held', () => this.#output.includes('held\n'), this.#child);
   }
 
-  /** Stops the server, which then takes no request, or lets it go on. */
+  /** Stops the server, which then takes no request, or lets it continue. */
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
     this.#child.kill(signal);
   }

@@ -260,7 +260,7 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
   const unexpected = Object.keys(statusCodes).filter((status) => !['200', '404', '503'].includes(status));
   if (unexpected.length > 0) problems.push(`unexpected status codes: ${unexpected.join(', ')}`);
   if (code !== 0) problems.push(`SIGTERM ended the monitor with ${code}`);
-  // In mode notify that is how the watchdog tells of the mounts that fail here.
+  // In mode notify that is how the watchdog reports the mounts that fail here.
   const errors = monitor
     .log()
     .filter(({ level, msg }) => level === 'error' && msg !== 'watchdog: mounts are unhealthy');

@@ -48,7 +48,7 @@ describe('the ABI of a file', () => {
     ['ppc64 of the second version', { machine: 'ppc64', flags: 2 }, { version: 2 }],
     ['s390 with flags', { machine: 's390', flags: 1 }, {}],
     ['x86_64', { machine: 'x86_64' }, {}],
-  ])('is read of %s', async (_, wanted, abi) => {
+  ])('the ABI of a file is read of %s', async (_, wanted, abi) => {
     expect(await abiOf(wanted)).toEqual({ version: null, float: null, architecture: null, ...abi });
   });
 
@@ -97,7 +97,7 @@ describe('the ABI of a file', () => {
     ['that are cut before a value', ofFile([6]), 'an attribute is not a number'],
     ['with a number of 5 bytes', ofFile([0x80, 0x80, 0x80, 0x80, 1]), 'an attribute is not a number'],
     ['with a text without end', ofFile([5, 0x37]), 'is not terminated'],
-  ])('is refused where an arm file has attributes %s', async (_, content, says) => {
+  ])('the ABI of a file is refused where an arm file has attributes %s', async (_, content, says) => {
     await expect(withAttributes(content)).rejects.toMatchObject({
       code: 'MALFORMED',
       message: expect.stringContaining(says),

@@ -2,7 +2,7 @@ import { type ArmAttributes, readArmAttributes } from './arm-attributes.ts';
 import type { Header } from './header.ts';
 import type { Reader } from './reader.ts';
 
-/** What tells variants of one machine apart; null where the file does not say, or the machine has no variants. */
+/** What distinguishes variants of one machine; null where the file does not say, or the machine has no variants. */
 export interface ElfAbi {
   /** arm: the version of the EABI (5). ppc64: 1 or 2, which all little-endian files have. */
   readonly version: number | null;

@@ -4,9 +4,9 @@ import type { Reader } from './reader.ts';
 import { sectionOfType } from './sections.ts';
 import { textAt } from './text.ts';
 
-/** What the `.ARM.attributes` section tells, for the whole file. */
+/** What the `.ARM.attributes` section says about the whole file. */
 export interface ArmAttributes {
-  /** Tag_CPU_arch: `v6`, `v7`, …; null where it isn't told. */
+  /** Tag_CPU_arch: `v6`, `v7`, …; null where it isn't stated. */
   readonly architecture: string | null;
   /** Tag_ABI_VFP_args: whether floating-point arguments are passed in VFP registers. */
   readonly passesInVfp: boolean;
@@ -98,7 +98,7 @@ function* subsections(
 function fileAttributes(reader: Reader, bytes: Uint8Array): ArmAttributes {
   let at = 0;
   const number = (): number => {
-    // A tag or value of more than 28 bits exists nowhere.
+    // No tag or value has more than 28 bits.
     for (let value = 0, shift = 0; shift <= 21; shift += 7) {
       const byte = bytes[at];
       if (byte === undefined) break;

@@ -11,7 +11,7 @@ export interface DynamicFacts {
   readonly soname: string | null;
   readonly rpath: string | null;
   readonly runpath: string | null;
-  /** DT_VERNEED: for each library the symbol versions wanted of it, sorted. */
+  /** DT_VERNEED: for each library the symbol versions needed from it, sorted. */
   readonly versionNeeds: Readonly<Record<string, readonly string[]>>;
   /** DT_VERDEF: the symbol versions that the file provides, sorted; without its own name. */
   readonly versionDefinitions: readonly string[];

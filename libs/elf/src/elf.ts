@@ -7,7 +7,7 @@ import { Reader } from './reader.ts';
 import { readInterpreter, readSegments } from './segments.ts';
 import { type ByteSource, withFileSource } from './source.ts';
 
-/** What an ELF file says of itself. https://refspecs.linuxfoundation.org/elf/gabi4+/contents.html */
+/** What an ELF file says about itself. https://refspecs.linuxfoundation.org/elf/gabi4+/contents.html */
 export interface ElfFacts extends ElfIdentity, DynamicFacts {
   readonly abi: ElfAbi;
   /** PT_INTERP: the dynamic loader; null for a static executable and most libraries. */
@@ -20,7 +20,7 @@ export interface ElfFacts extends ElfIdentity, DynamicFacts {
   readonly static: boolean;
 }
 
-/** Reads the facts of an ELF file. Throws `ElfError`, also for what is no regular file; other errors are the file system's. */
+/** Reads the facts of an ELF file. Throws `ElfError`, also for what is not a regular file; other errors are the file system's. */
 export function openElf(path: string): Promise<ElfFacts> {
   return withFileSource(path, readElf);
 }

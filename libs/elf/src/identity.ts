@@ -1,7 +1,7 @@
 import { ElfError } from './errors.ts';
 import { machineName } from './machine.ts';
 
-/** What the first 20 bytes of an ELF file tell. https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html */
+/** What the first 20 bytes of an ELF file say. https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html */
 export interface ElfIdentity {
   readonly class: 32 | 64;
   readonly byteOrder: 'little' | 'big';

@@ -18,7 +18,7 @@ export interface Linkage {
 
 /**
  * Follows an executable's needs through its libraries, as the dynamic loader does: every needed library must be
- * there, be of the same machine and float ABI, and provide every symbol version that is wanted of it. `lookup` gives a
+ * there, be of the same machine and float ABI, and provide every symbol version that is needed from it. `lookup` gives a
  * library's facts by its name (the interpreter's base name for the interpreter).
  * https://man7.org/linux/man-pages/man8/ld.so.8.html
  */
@@ -87,7 +87,7 @@ export function resolveLinkage(
   return { libraries, problems };
 }
 
-// A file that doesn't tell its float ABI goes with all, as for the loader of glibc.
+// A file that doesn't state its float ABI fits all others, as for glibc's loader.
 function fits(library: ElfFacts, executable: ElfFacts): boolean {
   const [one, other] = [library.abi.float, executable.abi.float];
   return machineOf(library) === machineOf(executable) && (one === null || other === null || one === other);

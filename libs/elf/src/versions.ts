@@ -19,7 +19,7 @@ const DEFINED_VERSION_BYTES = 8;
 const VER_FLG_BASE = 1;
 
 /**
- * DT_VERNEED: the versions wanted of each library, sorted. The loader follows the chain to its end and ignores the
+ * DT_VERNEED: the versions needed from each library, sorted. The loader follows the chain to its end and ignores the
  * count; a chain of another length than its count is `MALFORMED`.
  * https://refspecs.linuxfoundation.org/LSB_5.0.0/LSB-Core-generic/LSB-Core-generic/symversion.html
  */

@@ -5,7 +5,7 @@ import type { ElfFacts } from '../src/elf.ts';
 /** Whether readelf is on this machine. */
 export const HAS_READELF = ['/usr/bin/readelf', '/bin/readelf'].some((path) => existsSync(path));
 
-/** What the words of readelf say of a file, an independent reader of the same facts. */
+/** What the words of readelf say about a file, an independent reader of the same facts. */
 export type ReadelfFacts = Omit<ElfFacts, 'notes' | 'static'> & {
   /** Owner and size of each note in bytes, sorted: readelf shows them in the order of the sections. */
   readonly notes: readonly string[];

@@ -63,14 +63,14 @@ describe('a program of Rust with two executables', () => {
     if (HAS_CARGO) root = await workspace();
   });
 
-  it('is made with its runtime files, knows its version, and passes verification', async () => {
+  it('a program of Rust with two executables is made with its runtime files, knows its version, and passes verification', async () => {
     const { manifest } = await buildIn(root, TWO);
     expect(manifest.platforms[0]?.others?.map(({ name }) => name)).toEqual(['worker']);
     expect(manifest.platforms[0]?.runtime.files.map(({ path }) => path)).toContain(LOADER);
     expect(await verifyIn(root)).toMatchObject([{ result: 'passed', execution: { how: 'native' } }]);
   });
 
-  it('is made of the crates that `cargo tree` shows without macros', async () => {
+  it('a program of Rust with two executables is made of the crates that `cargo tree` shows without macros', async () => {
     const { manifest } = await buildIn(root, TWO);
     expect(manifest.components).toEqual([
       { kind: 'library', purl: 'pkg:cargo/greeting@0.3.0', license: 'MIT' },
@@ -91,7 +91,7 @@ describe('a program of Rust with two executables', () => {
     ).toEqual(crates.sort());
   });
 
-  it('has the same bytes from another folder and in a hostile environment', async () => {
+  it('a program of Rust with two executables has the same bytes from another folder and in a hostile environment', async () => {
     await buildIn(root, TWO);
     const other = await workspace();
     const hostile = {
@@ -110,7 +110,7 @@ describe('a program of Rust with two executables', () => {
     expect(bytes).not.toContain(other);
   });
 
-  it('has the features that it is told to have', async () => {
+  it('a program of Rust with two executables has the features that it is told to have', async () => {
     await buildIn(root, rust({ bin: 'tool', features: ['loud'] }));
     const [report] = await verifyIn(root);
     expect(report?.result).toBe('passed');
@@ -119,7 +119,7 @@ describe('a program of Rust with two executables', () => {
     expect(await readFile(join(root, 'dist/bin/manifest.json'), 'utf8')).not.toBe(bytes);
   });
 
-  it('has a key that moves with the crates it depends on, and with no others', async () => {
+  it('a program of Rust with two executables has a key that moves with the crates it depends on, and with no others', async () => {
     const before = await keyIn(root, TWO);
     const change = async (path: string): Promise<boolean> => {
       const text = await readFile(join(root, path), 'utf8');
@@ -342,7 +342,7 @@ describe('a program of Rust that can not be made', () => {
     });
   });
 
-  it('is refused without a Cargo.lock', async () => {
+  it('a program of Rust is refused without a Cargo.lock', async () => {
     const root = await workspace();
     await rm(join(root, 'Cargo.lock'));
     await expect(buildIn(root, rust({ bin: 'tool' }))).rejects.toMatchObject({
@@ -382,7 +382,7 @@ describe('a program of Rust that can not be made', () => {
       'cargo: expected the linker cc, found none',
       'Install it (Debian: gcc)',
     ],
-  ])('is refused %s', async (_, stubs, real, message, hint) => {
+  ])('a program of Rust is refused %s', async (_, stubs, real, message, hint) => {
     const root = await workspace();
     const folder = join(root, 'path');
     await mkdir(folder);
@@ -403,7 +403,7 @@ describe('a program of Rust that can not be made', () => {
     }
   });
 
-  it('is made without its version where no source reads it, and that is said', async () => {
+  it('a program of Rust is made without its version where no source reads it, and says so', async () => {
     const root = await workspace({ 'tool/src/main.rs': 'fn main() {}\n' });
     const { lines } = await buildIn(root, rust({ bin: 'tool' }));
     expect(lines).toContain(
@@ -411,7 +411,7 @@ describe('a program of Rust that can not be made', () => {
     );
   });
 
-  it('is compiled by cargo-zigbuild where that is asked for', async () => {
+  it('a program of Rust is compiled by cargo-zigbuild where that is asked for', async () => {
     const root = await workspace();
     const path = process.env.PATH;
     try {

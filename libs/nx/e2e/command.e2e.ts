@@ -49,7 +49,7 @@ describe('a program that a command compiles', () => {
     if (!HAS_GO) skipOutsideCi('there is no Go: apt-get install golang-go', skip);
   });
 
-  it('is made for each platform with the version inside, and has the same bytes from another folder', async () => {
+  it('a program that a command compiles is made for each platform with the version inside, and has the same bytes from another folder', async () => {
     const [root, other] = [await workspace(), await workspace()];
     const build = program({ version: ['go', 'version'] }, ['linux/amd64', 'linux/s390x']);
     const { manifest } = await buildIn(root, build);
@@ -65,7 +65,7 @@ describe('a program that a command compiles', () => {
     expect(await checksumsIn(other)).toBe(await checksumsIn(root));
   });
 
-  it('is told nothing of the environment but what it needs', async () => {
+  it('a program that a command compiles is told nothing of the environment but what it needs', async () => {
     const root = await workspace();
     const script = join(root, 'tools/compile');
     await mkdir(dirname(script));
@@ -82,7 +82,7 @@ describe('a program that a command compiles', () => {
     }
   });
 
-  it('has a key that moves with the program that compiles it', async () => {
+  it('a program that a command compiles has a key that moves with the program that compiles it', async () => {
     const root = await workspace();
     const script = join(root, 'compile');
     const build = program({ command: ['./compile', '{output}'] });
@@ -168,7 +168,7 @@ describe('the options of a command', () => {
     [{ command: ['cc', '{output}'], environment: { A: '{b}' } }, 'expected known placeholders, found {b}'],
     [{ command: ['cc', '{output}', '{output:b}'], executables: ['a'] }, 'found {output:b}'],
     [{ command: ['cc', '{output}'], executables: ['a'] }, 'expected {output:a} in the command, found none'],
-  ])('that are %j are refused', (given, message) => {
+  ])('the options of a command that are %j are refused', (given, message) => {
     expect(() => configureToolchain({ name: 'command', ...given })).toThrow(message);
   });
 });

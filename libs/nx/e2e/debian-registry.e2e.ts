@@ -131,7 +131,7 @@ describe("a publish to Debian's registry", () => {
     );
   });
 
-  it('under --dry-run only reads, and prints the plan that the run then follows', async () => {
+  it('a publish to Debian’s registry under --dry-run only reads, and prints the plan that the run then follows', async () => {
     const registry = await start();
     const image = `${registry.host}/owner/app`;
     const planned = await publish(workspace, image, { dryRun: true });
@@ -146,7 +146,9 @@ describe("a publish to Debian's registry", () => {
     expect(planned.output).toContain('move   latest  (1.2.3 is the highest stable version)');
   });
 
-  it('is read by skopeo, by tag and by digest, each platform its own', async ({ skip }) => {
+  it('a publish to Debian’s registry is read by skopeo, by tag and by digest, each platform its own', async ({
+    skip,
+  }) => {
     const found = await execa('skopeo', ['--version'], { reject: false });
     if (found.failed) skipOutsideCi('skopeo is missing: apt-get install skopeo', skip);
     const registry = await start();
@@ -180,7 +182,9 @@ describe("a publish to Debian's registry", () => {
     expect(manifests[0].digest).toBe(workspace.index.digest);
   });
 
-  it('is pulled and run by the engine, both platforms, by tag and by digest', async ({ skip }) => {
+  it('a publish to Debian’s registry is pulled and run by the engine, both platforms, by tag and by digest', async ({
+    skip,
+  }) => {
     const environment = requireEngine(await engineEnvironment(), skip);
     const image = `${environment.REGISTRY}/publish-test-${process.pid}/app`;
     expect(await publish(workspace, image)).toMatchObject({ success: true });
@@ -390,7 +394,7 @@ describe('credentials', () => {
   }
 
   it.each(['passwords', 'tokens'] as const)(
-    'that are right publish over TLS with an authority of its own: %s',
+    'credentials that are right publish over TLS with an authority of its own: %s',
     async (auth) => {
       const { username, password } = REGISTRY_USER;
       const result = await attempt(auth, username, password);
@@ -422,7 +426,7 @@ describe('credentials', () => {
       REGISTRY_USER.password,
       'status 401: UNAUTHORIZED: authentication required',
     ],
-  ] as const)('that are %s end before a byte is sent', async (_, auth, user, password, said) => {
+  ] as const)('credentials that are %s end before a byte is sent', async (_, auth, user, password, said) => {
     const result = await attempt(auth, user, password);
     expect(result.success).toBe(false);
     expect(result.output).toContain('error REGISTRY_UNAUTHORIZED');
@@ -431,7 +435,7 @@ describe('credentials', () => {
     expect(result.writes).toEqual([]);
   });
 
-  it('are not sent where the certificate is of an unknown authority', async () => {
+  it('credentials are not sent where the certificate is of an unknown authority', async () => {
     const registry = await start({ tls: authority, passwords: true });
     const environment = {
       ...workspace.environment,

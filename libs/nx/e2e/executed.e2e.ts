@@ -87,7 +87,7 @@ const build = (lines: readonly string[]) =>
 const START = ['COPY --chmod=755 app-linux-amd64 /opt/app', 'COPY runtime-linux-amd64/ /'];
 
 describe('an image for which something is executed, by a real builder,', () => {
-  it('is built from stages and images by digest, proven in part, and published with the same words', async () => {
+  it('an image for which something is executed, by a real builder, is built from stages and images by digest, proven in part, and published with the same words', async () => {
     const { image } = await build([
       `FROM ${from} AS helper`,
       `${RUN} echo zone > /zone`,
@@ -150,9 +150,12 @@ describe('an image for which something is executed, by a real builder,', () => {
     ],
     ['removes a runtime file', 'rm -r /lib/libc.so.6', /\/lib\/libc\.so\.6: expected a file, found nothing/],
     ['lets everybody write it', 'chmod 777 /opt/app', /\/opt\/app: expected mode 0755, found mode 0777/],
-  ])('is refused where what is executed %s', async (_, command, named) => {
-    await expect(build([`FROM ${from}`, ...START, `${RUN} ${command}`, 'CMD ["app"]'])).rejects.toThrow(
-      named,
-    );
-  });
+  ])(
+    'an image for which something is executed, by a real builder, is refused where what is executed %s',
+    async (_, command, named) => {
+      await expect(build([`FROM ${from}`, ...START, `${RUN} ${command}`, 'CMD ["app"]'])).rejects.toThrow(
+        named,
+      );
+    },
+  );
 });

@@ -71,7 +71,7 @@ describe('a program of Go with two executables', () => {
     await buildIn(root, { ...SERVER, platforms: [...PLATFORMS] });
   });
 
-  it('is made for platforms of both classes and byte orders, static, and passes verification', async () => {
+  it('a program of Go with two executables is made for platforms of both classes and byte orders, static, and passes verification', async () => {
     const reports = await verifyIn(root);
     expect(reports.map(({ platform, result }) => [platform, result])).toEqual(
       [...PLATFORMS].sort().map((platform) => [platform, 'passed']),
@@ -97,7 +97,7 @@ describe('a program of Go with two executables', () => {
     ]);
   });
 
-  it('has the same bytes from another folder and in a hostile environment', async () => {
+  it('a program of Go with two executables has the same bytes from another folder and in a hostile environment', async () => {
     const other = await workspace();
     Object.assign(process.env, HOSTILE);
     const platforms = ['linux/amd64', 'linux/arm/v7'];
@@ -233,7 +233,7 @@ describe('the key of a program of Go', () => {
     ['the version of the language elsewhere', 'libs/greeting/go.mod', '\n// go 1.22\n', true],
     ['the sums of modules', 'apps/server/go.sum', 'example.com/x v1.0.0 h1:x\n', true],
     ['the profile that the compiler follows', 'apps/server/cmd/server/default.pgo', 'x', true],
-  ])('after a change of %s: %s', async (_, path, more, moves) => {
+  ])('the key of a program of Go after a change of %s: %s', async (_, path, more, moves) => {
     const root = await workspace();
     const before = await keyIn(root, SERVER);
     await writeFile(join(root, path), `${await readFile(join(root, path), 'utf8').catch(() => '')}${more}`);
@@ -364,7 +364,7 @@ describe('a program of Go that can not be made', () => {
     });
   });
 
-  it('is refused where Go is missing or too old', async () => {
+  it('a program of Go is refused where Go is missing or too old', async () => {
     const root = await workspace(PLAIN);
     const path = process.env.PATH;
     try {
@@ -388,7 +388,7 @@ describe('a program of Go that can not be made', () => {
     }
   });
 
-  it('is made without its version where it has no main.version, and that is said', async () => {
+  it('a program of Go is made without its version where it has no main.version, and says so', async () => {
     const root = await workspace(PLAIN);
     const { lines } = await buildIn(root, plain());
     expect(lines).toContain(
@@ -403,7 +403,7 @@ describe('a program of Go that can not be made', () => {
     ]);
   });
 
-  it('is made from a copy of a whole workspace as well, the version embedded', async () => {
+  it('a program of Go is made from a copy of a whole workspace as well, the version embedded', async () => {
     const root = await workspace();
     const copy = `${root}-copy`;
     made.push(copy);

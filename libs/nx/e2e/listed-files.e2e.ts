@@ -203,7 +203,7 @@ async function image(files: readonly ListedOption[], dockerfile?: string): Promi
   return name;
 }
 
-/** What the program tells of itself in a container on this machine's network. */
+/** What the program says about itself in a container on this machine's network. */
 async function run(name: string, ...options: readonly string[]): Promise<Readonly<Record<string, string>>> {
   const { stdout } = await execa('docker', ['run', '--rm', '--network=host', ...options, name, address]);
   return Object.fromEntries(stdout.split('\n').map((line) => line.split(' ') as [string, string]));

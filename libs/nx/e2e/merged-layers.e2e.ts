@@ -165,7 +165,9 @@ describe('layers on top of each other are for the proof what they are for umoci'
     expect(compared).toBeGreaterThan(20);
   });
 
-  it('of what commands do, and of each forgery whose form is taken', { timeout: 120_000 }, async () => {
+  it('the proof reads layers on top of each other as umoci does: what commands do, and each forgery whose form is accepted', {
+    timeout: 120_000,
+  }, async () => {
     const program = Buffer.from('the program\n');
     const below = [
       changedLayer([{ path: 'lib/' }, { path: 'lib/libc.so.6', content: 'libc' }]),

@@ -182,17 +182,17 @@ describe('both builders make the same image', () => {
     await expectParity({ dockerfile: ['FROM scratch', ...lines, ''].join('\n'), runtime });
   });
 
-  it('with another escape character', async () => {
+  it('both builders make the same image with another escape character', async () => {
     const dockerfile = `# escape=\`\nFROM scratch\nCOPY app-linux-amd64 \`\n  /a\nENV A="x\\y" B=\`$C\n`;
     await expectParity({ dockerfile, platforms: ['linux/amd64'] });
   });
 
-  it('with an empty runtime folder', async () => {
+  it('both builders make the same image with an empty runtime folder', async () => {
     const dockerfile = `FROM scratch\n${ARCH}\nCOPY ${RUN}/ /\nCOPY ${RUN}/ /empty/\nCOPY ${EXEC} /a\n`;
     await expectParity({ dockerfile, runtime: {} });
   });
 
-  it('with listed files of several owners and modes', async () => {
+  it('both builders make the same image with listed files of several owners and modes', async () => {
     const dockerfile = [
       'FROM scratch',
       ARCH,
@@ -218,20 +218,26 @@ describe('both builders make the same image', () => {
     });
   });
 
-  it('of a variant, of one platform only', async () => {
+  it('both builders make the same image of a variant, of one platform only', async () => {
     await expectParity({ dockerfile: SAMPLE_DOCKERFILE, platforms: ['linux/arm/v7'] });
   });
 
-  it.each([0, 1, 1_000_000_000])('with the source date %i', async (sourceDateEpoch) => {
-    await expectParity({ dockerfile: SAMPLE_DOCKERFILE, sourceDateEpoch });
-  });
+  it.each([0, 1, 1_000_000_000])(
+    'both builders make the same image with the source date %i',
+    async (sourceDateEpoch) => {
+      await expectParity({ dockerfile: SAMPLE_DOCKERFILE, sourceDateEpoch });
+    },
+  );
 });
 
 // One platform is enough for what does not depend on it.
 describe('both builders make the same image of a Dockerfile as people write it,', () => {
-  it.each(FROM_SCRATCH)('with $title', async (sample) => {
-    await expectParity({ platforms: ['linux/amd64'], ...sample.sample, dockerfile: textOf(sample) });
-  });
+  it.each(FROM_SCRATCH)(
+    'both builders make the same image of a Dockerfile as people write it, with $title',
+    async (sample) => {
+      await expectParity({ platforms: ['linux/amd64'], ...sample.sample, dockerfile: textOf(sample) });
+    },
+  );
 });
 
 const segment = fc.constantFrom('a', 'b', 'lib', 'a-b', 'é', 'opt', 'etc', 'bin');
@@ -334,7 +340,9 @@ describe('both builders agree on any Dockerfile of accepted instructions', () =>
   });
   afterAll(() => registry.close());
 
-  it('that it makes the same image, or that a path conflicts', { timeout: 600_000 }, async () => {
+  it('both builders agree on any Dockerfile of accepted instructions that it makes the same image, or that a path conflicts', {
+    timeout: 600_000,
+  }, async () => {
     const built = new Map<string, number>();
     await fc.assert(
       fc.asyncProperty(aDockerfile, async ({ base, lines }) => {
@@ -391,7 +399,7 @@ describe('the image does not depend on the machine', () => {
     ['in 1970', 0],
     ['now', Date.now() / 1000],
     ['in 2100', 4_102_444_800],
-  ])('where the files are of %s', async (_, time) => {
+  ])('the image does not depend on the machine where the files are of %s', async (_, time) => {
     const workspace = await releaseWorkspace({ dockerfile: SAMPLE_DOCKERFILE, runtime });
     try {
       const reference = await build(workspace, 'daemonless');
@@ -403,7 +411,7 @@ describe('the image does not depend on the machine', () => {
     }
   });
 
-  it('where files are linked to each other, or setuid', async () => {
+  it('the image does not depend on the machine where files are linked to each other, or setuid', async () => {
     const workspace = await releaseWorkspace({ dockerfile: SAMPLE_DOCKERFILE, runtime });
     try {
       const reference = await build(workspace, 'daemonless');
@@ -418,7 +426,7 @@ describe('the image does not depend on the machine', () => {
     }
   });
 
-  it('where the umask is 077', async () => {
+  it('the image does not depend on the machine where the umask is 077', async () => {
     const workspace = await releaseWorkspace({ dockerfile: SAMPLE_DOCKERFILE, runtime });
     const reference = await build(workspace, 'daemonless');
     const umask = process.umask(0o077);
@@ -431,7 +439,7 @@ describe('the image does not depend on the machine', () => {
     }
   });
 
-  it('where the builder knows the same content of another date', async () => {
+  it('the image does not depend on the machine where the builder knows the same content of another date', async () => {
     const early = await releaseWorkspace({ dockerfile: SAMPLE_DOCKERFILE, runtime, sourceDateEpoch: 0 });
     const late = await releaseWorkspace({ dockerfile: SAMPLE_DOCKERFILE, runtime });
     try {
@@ -446,7 +454,7 @@ describe('the image does not depend on the machine', () => {
   });
 
   // A builder compares names, sizes and times of what it got before, not contents.
-  it('where the builder knows another content of the same size, in the same folder', async () => {
+  it('the image does not depend on the machine where the builder knows another content of the same size, in the same folder', async () => {
     const content = (text: string) => ({
       ...runtime,
       'lib/libc.so.6': { content: text, mode: '0755' } as const,
@@ -464,7 +472,7 @@ describe('the image does not depend on the machine', () => {
     }
   });
 
-  it('with zstd, whose layers are the same inside', async () => {
+  it('the image does not depend on the machine with zstd, whose layers are the same inside', async () => {
     const workspace = await releaseWorkspace({ dockerfile: SAMPLE_DOCKERFILE, runtime });
     try {
       const reference = await build(workspace, 'daemonless');

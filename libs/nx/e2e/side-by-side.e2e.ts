@@ -17,7 +17,7 @@ async function layersOf(
 
 describe('releases built side by side on one engine', { timeout: 300_000 }, () => {
   // BuildKit merges steps of builds that run at the same time where their files are alike, times not counted.
-  it('have each their own source date in layers of the same files', async () => {
+  it('releases built side by side on one engine have each their own source date in layers of the same files', async () => {
     const content = `libc ${process.hrtime.bigint()} ${'x'.repeat(1_000_000)}`;
     const workspaces = await Promise.all(
       [1_600_000_000, 1_500_000_000, 1_700_000_000, 1_400_000_000].map((sourceDateEpoch) =>

@@ -109,7 +109,7 @@ describe('hashTask', () => {
     },
   );
 
-  it('is the same for the same artifacts in another folder', async () => {
+  it('hashTask is the same for the same artifacts in another folder', async () => {
     const before = await alone();
     const other = await mkdtemp(join(tmpdir(), 'hasher-'));
     try {
@@ -135,13 +135,13 @@ describe('hashTask', () => {
         await symlink('../../content', executable());
       },
     ],
-  ])('of a run alone changes with %s', async (_, change) => {
+  ])('hashTask of a run alone changes with %s', async (_, change) => {
     const before = await alone();
     await change();
     expect(await alone()).not.toBe(before);
   });
 
-  it('of a run alone does not change with another task’s outputs', async () => {
+  it('hashTask of a run alone does not change with another task’s outputs', async () => {
     const before = await alone();
     await mkdir(join(root, 'dist/oci'));
     expect(await alone()).toBe(before);
@@ -164,7 +164,7 @@ describe('the facts in the key of a release', () => {
       cwd: root,
     });
 
-  /** A docker client that tells of a builder and an engine. */
+  /** A docker client that reports a builder and an engine. */
   const docker = (
     told: { readonly buildx?: string; readonly engine?: string; readonly builder?: string } = {},
   ) => {
@@ -439,7 +439,7 @@ esac
     expect(await keys()).toEqual(before);
   });
 
-  it('are never the same twice where one can’t be read, so that the executor runs and says why', async () => {
+  it('the facts in the key of a release are never the same twice where one can’t be read, so that the executor runs and says why', async () => {
     vi.stubEnv('RELEASE_VERSION', 'next');
     const [one, other] = [await keys(), await keys()];
     expect(one['build-binaries']).not.toBe(other['build-binaries']);
@@ -562,7 +562,7 @@ esac
     });
   });
 
-  it('are read from the workspace’s files before Nx is asked, since its daemon waits while files are opened', async () => {
+  it('the facts in the key of a release are read from the workspace’s files before Nx is asked, since its daemon waits while files are opened', async () => {
     const before = await keys();
     const lock = await readFile(LOCK);
     for (const target of TARGETS) {

@@ -52,7 +52,7 @@ const machines = new WeakMap<
 >();
 
 /**
- * The cache key of a task: Nx's own, this package's version, and the facts that are no files of the workspace, read by
+ * The cache key of a task: Nx's own, this package's version, and the facts that are not files of the workspace, read by
  * the functions that the executor itself uses. Where a fact can't be read, the key is one of its own, so that the
  * executor runs and says why.
  *
@@ -181,7 +181,7 @@ async function readFacts(
   }
 }
 
-// Nx hands over what stands on the command line as it was written: `--builder-name` or `--builderName`.
+// Nx hands over what is on the command line as it was written: `--builder-name` or `--builderName`.
 function camelCased(overrides: Options): Options {
   return Object.fromEntries(
     Object.entries(overrides ?? {}).map(([name, value]) => [

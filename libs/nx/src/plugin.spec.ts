@@ -40,7 +40,7 @@ const problemsOf = (targets: Targets): readonly string[] =>
   targets['docker-release']?.options?.problems ?? [];
 
 describe('createNodes', () => {
-  it('is known to Nx 22 by its former name', () => {
+  it('createNodes is known to Nx 22 by its former name', () => {
     expect(createNodesV2).toBe(createNodes);
   });
 
@@ -145,7 +145,7 @@ describe('createNodes', () => {
     [{ verify: { smoke: [['version']] } }, { smoke: [['version']] }],
     [{ verify: { smoke: false } }, { smoke: [] }],
     [{ verify: { printsVersion: false } }, { printsVersion: false }],
-  ])('hands what %j says of trying out to verify', async (configuration, options) => {
+  ])('hands what %j says about trying out to verify', async (configuration, options) => {
     const { 'apps/server': project } = await infer({
       ...PROGRAM,
       'apps/server/prebuilt.json': configuration,
@@ -278,7 +278,7 @@ describe('createNodes', () => {
       'toolchain.entry: expected a program: a TypeScript or JavaScript "bin"',
     ],
     [
-      'a project whose name is no file’s',
+      'a project whose name cannot be that of a file',
       { 'apps/Server App/main.ts': '', 'apps/Server App/prebuilt.json': {} },
       'name: expected one for the program, since the project’s name "Server App" can\'t be a file\'s',
     ],

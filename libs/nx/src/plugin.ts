@@ -71,7 +71,7 @@ async function readIdentity(file: string): Promise<{
     const { name, version, tags, nx } = JSON.parse(await readFile(file, 'utf8'));
     return { name: nx?.name ?? name, version, tags: nx?.tags ?? tags ?? [] };
   } catch {
-    // Nx itself tells of a file that it can't read.
+    // Nx itself reports a file that it can't read.
     return { tags: [] };
   }
 }

@@ -72,7 +72,7 @@ export async function forgeImages(
   }
   const index = { schemaVersion: 2, mediaType: MEDIA_TYPES.index, manifests };
   const written = await put(blobs, JSON.stringify(index), forgery.index, root.mediaType);
-  // A forger leaves what index.json says of the plan.
+  // A forger leaves what index.json says about the plan.
   await writeIndexFile(folder, written, root.annotations ?? {});
   return written;
 }

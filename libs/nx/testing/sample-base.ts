@@ -25,7 +25,7 @@ export interface SampleBase {
   /** Members of its configuration beside that object. */
   readonly more?: object;
   readonly compression?: Compression;
-  /** Docker's media types in the place of OCI's. */
+  /** Docker's media types in place of OCI's. */
   readonly docker?: boolean;
   /** A manifest alone, without an index. */
   readonly single?: boolean;

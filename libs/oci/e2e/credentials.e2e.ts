@@ -41,22 +41,25 @@ describe.skipIf(!SKOPEO && !process.env.CI)('credentials', () => {
   });
   afterAll(() => rm(folder, { recursive: true }));
 
-  it.concurrent.each(CASES)('by %s of %s are those that skopeo finds', async (name, host, key) => {
-    const file = join(folder, `${name}-${host}.json`.replaceAll(/[/:]/g, '_'));
-    await writeFile(file, JSON.stringify({ auths: { [key]: { auth } } }));
-    const source = credentialSource({
-      environment: { REGISTRY_AUTH_FILE: file, HOME: folder },
-      registries: [host],
-      runHelper: async () => 'credentials not found in native keychain',
-    });
-    const ours = await source(host, undefined);
-    const login = ['login', '--get-login', '--authfile', file, host];
-    const theirs = await run('skopeo', login).then(
-      ({ stdout }) => stdout.trim(),
-      () => undefined,
-    );
-    const found = ours?.kind === 'basic' ? ours.username : undefined;
-    if (MORE_THAN_SKOPEO.includes(name)) expect([found, theirs]).toEqual(['user', undefined]);
-    else expect(found).toBe(theirs);
-  });
+  it.concurrent.each(CASES)(
+    'credentials by %s of %s are those that skopeo finds',
+    async (name, host, key) => {
+      const file = join(folder, `${name}-${host}.json`.replaceAll(/[/:]/g, '_'));
+      await writeFile(file, JSON.stringify({ auths: { [key]: { auth } } }));
+      const source = credentialSource({
+        environment: { REGISTRY_AUTH_FILE: file, HOME: folder },
+        registries: [host],
+        runHelper: async () => 'credentials not found in native keychain',
+      });
+      const ours = await source(host, undefined);
+      const login = ['login', '--get-login', '--authfile', file, host];
+      const theirs = await run('skopeo', login).then(
+        ({ stdout }) => stdout.trim(),
+        () => undefined,
+      );
+      const found = ours?.kind === 'basic' ? ours.username : undefined;
+      if (MORE_THAN_SKOPEO.includes(name)) expect([found, theirs]).toEqual(['user', undefined]);
+      else expect(found).toBe(theirs);
+    },
+  );
 });

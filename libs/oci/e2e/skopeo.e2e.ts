@@ -81,7 +81,7 @@ describe.skipIf(!SKOPEO && !process.env.CI)('skopeo', () => {
   });
 
   it.concurrent.each(QUIRKS.map((quirk) => [quirk.name, quirk] as const))(
-    'comes to what docs/registries.md says of a registry that %s',
+    'skopeo ends as docs/registries.md says for a registry that %s',
     async (_, quirk) => {
       expect((await copies(quirk)) ? 'copies' : 'fails').toBe(
         SKOPEO_FAILS.has(quirk.name) ? 'fails' : 'copies',
@@ -90,7 +90,7 @@ describe.skipIf(!SKOPEO && !process.env.CI)('skopeo', () => {
     2 * TIMEOUT_MS,
   );
 
-  it('copies nowhere where a publish fails without a reason that is written down', () => {
+  it('skopeo copies nowhere a publish fails, unless the reason is written down', () => {
     const unexplained = QUIRKS.filter(
       ({ name, outcome }) =>
         outcome?.error !== undefined && outcome.error.why === undefined && !SKOPEO_FAILS.has(name),

@@ -41,7 +41,7 @@ const DOCKER_LAYER_TYPES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * The media type of OCI for a layer of the same bytes, where Docker's is another; undefined for what is no layer of
+ * The media type of OCI for a layer of the same bytes, where Docker's is another; undefined for what is not a layer of
  * either. https://distribution.github.io/distribution/spec/manifest-v2-2/#media-types
  */
 export function ociLayerMediaType(mediaType: string): string | undefined {

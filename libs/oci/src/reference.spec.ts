@@ -98,7 +98,7 @@ describe('a host', () => {
     expect(isLoopback(host)).toBe(expected);
   });
 
-  it("of Docker Hub's API is another than its name", () => {
+  it("the host of Docker Hub's API differs from its name", () => {
     expect([apiHost('docker.io'), apiHost('ghcr.io')]).toEqual(['registry-1.docker.io', 'ghcr.io']);
   });
 });

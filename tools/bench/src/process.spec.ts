@@ -31,7 +31,7 @@ describe('runAll', () => {
 });
 
 describe('anonymousBytes', () => {
-  it('is the memory that a process filled itself', () => {
+  it('anonymousBytes is the memory that a process filled itself', () => {
     const before = anonymousBytes(process.pid);
     const filled = Buffer.alloc(64e6, 1);
     expect(anonymousBytes(process.pid) - before).toBeGreaterThan(32e6);
@@ -40,7 +40,7 @@ describe('anonymousBytes', () => {
 });
 
 describe('a tree of processes', () => {
-  it('is counted with the processor time of children that have ended, and the memory of those that live', async () => {
+  it('a tree of processes is counted with the processor time of children that have ended, and the memory of those that live', async () => {
     const busy = 'const end = performance.now() + 300; while (performance.now() < end);';
     const held = 'const b = Buffer.alloc(64e6, 1); setInterval(() => b.length, 1000); console.log("held")';
     const parent = `

@@ -71,7 +71,7 @@ export async function requireProgram(file: string, args: readonly string[]): Pro
   throw new BenchError('PREREQUISITE', `${file}: ${result.shortMessage}`, { hint: `Install ${file}.` });
 }
 
-/** Throws PREREQUISITE where there is no such program; whatever it may say of itself is not asked. */
+/** Throws PREREQUISITE where there is no such program; whatever it may say about itself is not asked. */
 export async function requireExecutable(file: string): Promise<void> {
   await access(file, constants.X_OK).catch((cause: unknown) => {
     throw new BenchError('PREREQUISITE', `${file}: expected a program, found none that may be run`, {

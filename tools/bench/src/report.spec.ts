@@ -37,7 +37,7 @@ const GROWTH: RecordedGrowth = {
 };
 
 describe('summaryTable', () => {
-  it('has a row a benchmark, with ratio, target and whether it was met', () => {
+  it('summaryTable has a row per benchmark, with ratio, target and whether it was met', () => {
     expect(summaryTable([RESULT]).split('\n').at(-1)).toBe(
       '| Compile <both> & more | 1.50 s | 1.00 s | 1.50 × | ≤ 1.20 | **no** |',
     );
@@ -89,7 +89,7 @@ describe('formatReport', () => {
 });
 
 describe('growthTable', () => {
-  it('has a row a growth, with its ends and its bend', () => {
+  it('growthTable has a row per growth, with its ends and its bend', () => {
     expect(growthTable([GROWTH]).split('\n').at(-1)).toBe(
       '| Growth: platforms | 1 platforms: 100 ms | 4 platforms: 400 ms | 1.00 |',
     );
@@ -97,7 +97,7 @@ describe('growthTable', () => {
 });
 
 describe('a growth in the report', () => {
-  it('has every point with its memory, and a chart that rises', () => {
+  it('a growth in the report has every point with its memory, and a chart that rises', () => {
     const { document, charts } = formatReport({ results: [], growth: [GROWTH] });
     expect(document).toContain('| 4 | 400 ms | 390 ms | 410 ms | 50.0 MB |');
     expect(document).toContain('Bend 1.00.');

@@ -118,7 +118,7 @@ function growthSection(result: RecordedGrowth): string[] {
   ];
 }
 
-/** The README with what stands between the two marks replaced. Throws README where the marks are not there once. */
+/** The README with what is between the two marks replaced. Throws README where the marks are not there once. */
 export function replaceBlock(readme: string, content: string): string {
   const [before, rest, ...more] = readme.split(BEGIN);
   const [, after, ...evenMore] = (rest ?? '').split(END);

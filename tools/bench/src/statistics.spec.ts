@@ -8,11 +8,11 @@ describe('median', () => {
     { name: 'an odd count', values: [9, 1, 5], expected: 5 },
     { name: 'an even count', values: [10, 1, 2, 4], expected: 3 },
     { name: 'numbers, not text', values: [10, 9, 100], expected: 10 },
-  ])('is the middle of $name', ({ values, expected }) => {
+  ])('median is the middle of $name', ({ values, expected }) => {
     expect(median(values)).toBe(expected);
   });
 
-  it('of nothing is refused', () => {
+  it('median of nothing is refused', () => {
     expect(() => median([])).toThrow(RangeError);
   });
 
@@ -36,7 +36,7 @@ describe('pairRatios', () => {
   it.each([
     { name: 'different counts', ours: [1, 2], theirs: [1] },
     { name: 'a partner of zero', ours: [1], theirs: [0] },
-    { name: 'a partner that is no number', ours: [1], theirs: [Number.NaN] },
+    { name: 'a partner that is not a number', ours: [1], theirs: [Number.NaN] },
   ])('refuses $name', ({ ours, theirs }) => {
     expect(() => pairRatios(ours, theirs)).toThrow(RangeError);
   });
@@ -50,11 +50,14 @@ describe('isMet', () => {
     { target: { kind: 'at-least', ratio: 0.8 }, ratio: 0.79, met: false },
     { target: { kind: 'at-most', ratio: 1 }, ratio: Number.NaN, met: false },
     { target: { kind: 'report' }, ratio: 99, met: true },
-  ] as const)('is $met for $ratio where $target.kind $target.ratio is wanted', ({ target, ratio, met }) => {
-    expect(isMet(target, ratio)).toBe(met);
-  });
+  ] as const)(
+    'isMet is $met for $ratio where $target.kind $target.ratio is wanted',
+    ({ target, ratio, met }) => {
+      expect(isMet(target, ratio)).toBe(met);
+    },
+  );
 
-  it('also holds our own median to its limit', () => {
+  it('isMet also holds our own median to its limit', () => {
     expect(isMet({ kind: 'report' }, 1, 16, 16)).toBe(true);
     expect(isMet({ kind: 'report' }, 1, 16, 17)).toBe(false);
   });

@@ -32,7 +32,7 @@ const files = repositoryFiles();
 const pages = readPages(files);
 const names = pages.map((page) => [page.path, page] as const);
 const known = withFolders(files);
-/** Everything that is no page: what a name on a page must be found in. */
+/** Everything that is not a page: what a name on a page must be found in. */
 const sources = files
   .filter((path) => /\.(ts|cjs|json|ya?ml|tpl|toml|go|rs)$|(^|\/)(run|bootstrap|Dockerfile[^/]*)$/.test(path))
   .filter((path) => !/package-lock\.json$|^tools\/docs\/|^cspell/.test(path))

@@ -27,7 +27,7 @@ export function withFolders(files: readonly string[]): ReadonlySet<string> {
   return new Set(files.flatMap((path) => [path, ...foldersOf(path)]));
 }
 
-/** Every page for people: all Markdown but templates and changelogs, which speak of the past. */
+/** Every page for people: all Markdown but templates and changelogs, which are about the past. */
 export function readPages(files: readonly string[]): readonly Page[] {
   return files
     .filter((path) => path.endsWith('.md') && !path.startsWith('.github/') && !path.endsWith('CHANGELOG.md'))
@@ -39,7 +39,7 @@ export function proseOf(text: string): string {
   return text.replaceAll(/^( *)```.*?^\1```$/gms, '').replaceAll(/<!--.*?-->/gs, '');
 }
 
-/** What stands between single backticks. */
+/** What is between single backticks. */
 export function inlineCode(text: string): readonly string[] {
   return [...proseOf(text).matchAll(/`([^`\n]+)`/g)].map(([, code]) => code ?? '');
 }

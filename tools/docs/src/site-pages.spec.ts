@@ -12,7 +12,7 @@ function withQuickStarts(text: string) {
 }
 
 describe('the pages of the site', () => {
-  it('are every page of docs/', () => {
+  it('the pages of the site are every page of docs/', () => {
     const listed = SECTIONS.flatMap((section) => section.pages.map(({ source }) => source));
     const missing = pages
       .map(({ path }) => path)
@@ -33,7 +33,10 @@ describe('the pages of the site', () => {
   it.each([
     ['a page', '[x](nonsense.md)', /nonsense\.md: there is no such file/],
     ['a heading', '[x](checks.md#nonsense)', /checks\.md#nonsense: there is no such heading/],
-  ])('are refused where a link leads to %s that does not exist', (_, markdown, message) => {
-    expect(() => sitePages(withQuickStarts(markdown), repository)).toThrow(message);
-  });
+  ])(
+    'the pages of the site are refused where a link leads to %s that does not exist',
+    (_, markdown, message) => {
+      expect(() => sitePages(withQuickStarts(markdown), repository)).toThrow(message);
+    },
+  );
 });

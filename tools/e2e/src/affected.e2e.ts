@@ -66,7 +66,7 @@ describe('nx affected', { timeout: 120_000 }, () => {
     ['the lockfile', 'package-lock.json', '\n', EVERYTHING],
     ['the compiler’s options', 'tsconfig.base.json', '\n', EVERYTHING],
     ['the settings of Nx', 'nx.json', '\n', EVERYTHING],
-  ])('after a change of %s runs only what it touches', async (_, path, addition, projects) => {
+  ])('nx affected after a change of %s runs only what it touches', async (_, path, addition, projects) => {
     await appendFile(join(clone.root, path), addition);
     await git('commit', '--quiet', '--message=change', '--', path);
     const tasks = await affectedTasks();

@@ -27,7 +27,7 @@ describe('the cache of release:docker-release', { timeout: 600_000 }, () => {
   }, 600_000);
   afterAll(() => clone?.[Symbol.asyncDispose]());
 
-  it('is hit by a second run', async () => {
+  it('the cache of release:docker-release is hit by a second run', async () => {
     expect(await chain()).toEqual(ALL_HIT);
   });
 
@@ -80,17 +80,20 @@ describe('the cache of release:docker-release', { timeout: 600_000 }, () => {
     ['a comment in Dockerfile.release', 'Dockerfile.release', '\n# changed\n', [IMAGE]],
     ['the lock of what comes from outside', 'prebuilt.lock.json', '\n', [BUILD]],
     ['the lockfile', 'package-lock.json', '\n', [BUILD, VERIFY, IMAGE]],
-  ])('after a change of %s rebuilds exactly what depends on it', async (_, path, addition, expected) => {
-    await appendFile(at(path), addition);
-    try {
-      expect(missesOf(await chain())).toEqual(expected);
-    } finally {
-      await git('checkout', '--quiet', '--', '.');
-    }
-    expect(await chain()).toEqual(ALL_HIT);
-  });
+  ])(
+    'the cache of release:docker-release after a change of %s rebuilds exactly what depends on it',
+    async (_, path, addition, expected) => {
+      await appendFile(at(path), addition);
+      try {
+        expect(missesOf(await chain())).toEqual(expected);
+      } finally {
+        await git('checkout', '--quiet', '--', '.');
+      }
+      expect(await chain()).toEqual(ALL_HIT);
+    },
+  );
 
-  it('is hit after a change of tests, their fixtures and pages', async () => {
+  it('the cache of release:docker-release is hit after a change of tests, their fixtures and pages', async () => {
     const changed = [
       ['apps/mount-monitor/src/config/duration.spec.ts', COMMENT],
       ['apps/mount-monitor/testing/machine.ts', COMMENT],
@@ -134,7 +137,7 @@ describe('the cache of release:docker-release', { timeout: 600_000 }, () => {
     expect(await versionIn(at('dist/bin'))).toBe('0.0.0-dev');
   });
 
-  it('is hit after a commit that changes nothing it depends on', async () => {
+  it('the cache of release:docker-release is hit after a commit that changes nothing it depends on', async () => {
     await git('commit', '--quiet', '--allow-empty', '--message=empty');
     expect(await chain()).toEqual(ALL_HIT);
   });
@@ -143,7 +146,7 @@ describe('the cache of release:docker-release', { timeout: 600_000 }, () => {
     const alone = (env?: Readonly<Record<string, string>>) =>
       nxTasks(clone.root, ['run', IMAGE, FAST, '--exclude-task-dependencies'], env);
 
-    it('is not hit for another dist/bin than that of the cached image', async () => {
+    it('the cache of release:docker-release with --exclude-task-dependencies is not hit for another dist/bin than that of the cached image', async () => {
       await chain();
       const first = await readFile(at('dist/oci/index.json'), 'utf8');
       await nxTasks(clone.root, ['run', VERIFY], { RELEASE_VERSION: '2.0.0' });
@@ -151,7 +154,7 @@ describe('the cache of release:docker-release', { timeout: 600_000 }, () => {
       expect(await readFile(at('dist/oci/index.json'), 'utf8')).not.toBe(first);
     });
 
-    it('is not hit, and refuses, where one byte of an executable differs', async () => {
+    it('the cache of release:docker-release with --exclude-task-dependencies is not hit, and refuses, where one byte of an executable differs', async () => {
       await chain();
       const path = at(EXECUTABLE);
       const file = await open(path, 'r+');

@@ -43,7 +43,7 @@ describe('the direction of dependencies', () => {
     }
   });
 
-  it('has no circle', () => {
+  it('the direction of dependencies has no circle', () => {
     const reaches = (from: Project, seen: readonly string[]): void => {
       expect(seen).not.toContain(from.folder);
       for (const used of projectsUsedBy(from)) reaches(used, [...seen, from.folder]);
@@ -56,11 +56,11 @@ describe('tools/release/project.json', () => {
   const text = readFileSync(join(ROOT, 'tools/release/project.json'), 'utf8');
   const { targets }: { readonly targets: Readonly<Record<string, object>> } = JSON.parse(text);
 
-  it('has fewer than 40 lines', () => {
+  it('tools/release/project.json has fewer than 40 lines', () => {
     expect(text.split('\n').length).toBeLessThan(40);
   });
 
-  it('says of its targets what is inferred from prebuilt.json', async () => {
+  it('says about its targets what is inferred from prebuilt.json', async () => {
     const nxJsonConfiguration = JSON.parse(readFileSync(join(ROOT, 'nx.json'), 'utf8'));
     const { options } = nxJsonConfiguration.plugins.find(
       (each: { readonly plugin?: string }) => each.plugin === '@prebuilt/nx',

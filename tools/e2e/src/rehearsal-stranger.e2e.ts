@@ -27,7 +27,7 @@ const AUTHOR = ['-c', 'user.name=Stranger', '-c', 'user.email=stranger@example.c
 
 /** How a workspace of two programs names their tags. */
 interface Pattern {
-  /** What nx.json says of releases. */
+  /** What nx.json says about releases. */
   readonly release: object;
   readonly tagOf: (program: string, version: string) => string;
 }

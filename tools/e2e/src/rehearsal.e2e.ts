@@ -386,7 +386,7 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     expect(job(run, 'plan').log).not.toContain('uid=');
   });
 
-  it('is started by tags of versions and by nothing else that is pushed', () => {
+  it('the rehearsal is started by tags of versions and by nothing else that is pushed', () => {
     const pushed = (ref: string) => starts(release, { event: 'push', ref });
     expect(['v1.2.3', 'v1.2.3-rc.1', 'v1.2.3;id'].map((tag) => pushed(`refs/tags/${tag}`))).toEqual([
       true,

@@ -28,7 +28,7 @@ describe('docs/releasing.md', async () => {
   const ci = await readWorkflow(join(ROOT, '.github/workflows/ci.yml'));
   const jobs = table(text, 'What each job does');
 
-  it('has a row for each job, in order, with what it needs and may', () => {
+  it('docs/releasing.md has a row for each job, in order, with what it needs and may', () => {
     expect(jobs.map(([job = '', needs = '', may = '']) => [named(job), named(needs), may])).toEqual(
       Object.entries(release.jobs).map(([id, { needs = [], permissions = {} }]) => [
         [id],
@@ -76,7 +76,7 @@ describe('docs/releasing.md', async () => {
     expect(environments).toEqual(['release']);
   });
 
-  it('tells of failures in jobs that there are', () => {
+  it('reports failures in jobs that there are', () => {
     const told = table(text, 'Recover').flatMap(
       ([seen = '']) => /^((?:`[a-z]+`(?:, )?)+)/.exec(seen)?.[1] ?? [],
     );

@@ -64,14 +64,14 @@ describe('a remote cache', { timeout: 300_000 }, () => {
     expect(await sha256(second)).toBe(await sha256(first));
   });
 
-  it('is not written with a token that may only read, and the run goes on', async () => {
+  it('a remote cache is not written with a token that may only read, and the run continues', async () => {
     const env = { NX_SELF_HOSTED_REMOTE_CACHE_ACCESS_TOKEN: 'reader', RELEASE_VERSION: '2.0.0' };
     expect(await build(second, env)).toMatchObject({ exitCode: 0 });
     expect(cache.takeAnswers()).toEqual(['GET 404', 'PUT 403']);
     expect(cache.entries.size).toBe(1);
   });
 
-  it('with a refused token fails the run, which goes on without the server', async () => {
+  it('a remote cache with a refused token fails the run, which continues without the server', async () => {
     await forget(second);
     expect((await build(second, { NX_SELF_HOSTED_REMOTE_CACHE_ACCESS_TOKEN: 'wrong' })).exitCode).not.toBe(0);
     expect(cache.takeAnswers()).toEqual(['GET 401']);
@@ -79,14 +79,14 @@ describe('a remote cache', { timeout: 300_000 }, () => {
     expect(cache.takeAnswers()).toEqual([]);
   });
 
-  it('that is down fails the run, which goes on without it', async () => {
+  it('a remote cache that is down fails the run, which continues without it', async () => {
     await forget(second);
     const down = { NX_SELF_HOSTED_REMOTE_CACHE_SERVER: 'http://127.0.0.1:9' };
     expect((await build(second, down)).exitCode).not.toBe(0);
     expect(await build(second, { NX_SELF_HOSTED_REMOTE_CACHE_SERVER: '' })).toMatchObject({ exitCode: 0 });
   });
 
-  it('with a cut-off archive fails the run before anything is verified, which goes on without the server', async () => {
+  it('a remote cache with a cut-off archive fails the run before anything is verified, which continues without the server', async () => {
     await forget(second);
     const [[hash, entry] = ['', Buffer.alloc(0)]] = cache.entries;
     cache.entries.set(hash, entry.subarray(0, entry.length / 2));
@@ -100,7 +100,7 @@ describe('a remote cache', { timeout: 300_000 }, () => {
     expect(await sha256(second)).toBe(await sha256(first));
   });
 
-  it('with an altered archive is caught by verify, which names the file', async () => {
+  it('a remote cache with an altered archive is caught by verify, which names the file', async () => {
     await forget(second);
     const [[hash, entry] = ['', Buffer.alloc(0)]] = cache.entries;
     try {

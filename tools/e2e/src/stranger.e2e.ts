@@ -252,7 +252,7 @@ describe('examples/polyglot, with the published packages', () => {
 describe.each(STRANGERS)('a workspace of $manager, with Node $node and Nx $nx', ({ manager }) => {
   const of = (): Built => built.get(manager) as Built;
 
-  it('has the published plugin, and nothing of this repository', async () => {
+  it('a stranger’s workspace has the published plugin, and nothing of this repository', async () => {
     const { root } = of().workspace;
     const plugin = await realpath(join(root, 'node_modules/@prebuilt/nx'));
     expect(plugin.startsWith(await realpath(root))).toBe(true);
@@ -280,7 +280,7 @@ describe.each(STRANGERS)('a workspace of $manager, with Node $node and Nx $nx', 
     ['server', '1.2.4'],
     ['tool', '1.2.3'],
   ])(
-    'has an image of %s that skopeo and umoci read, with the bytes that were verified',
+    'a stranger’s workspace has an image of %s that skopeo and umoci read, with the bytes that were verified',
     async (name, version) => {
       const output = join(of().workspace.root, 'dist/apps', name);
       const checksums = parseChecksums(

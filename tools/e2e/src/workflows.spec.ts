@@ -51,12 +51,12 @@ describe('the workflows', async () => {
     expect(await lintWorkflow(text, `.github/workflows/${file}`)).toEqual([]);
   });
 
-  it('are looked at by an actionlint that finds faults', async () => {
+  it('the workflows are looked at by an actionlint that finds faults', async () => {
     const wrong = `on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - run: echo ${expression('nothing.x')}\n`;
     expect(await lintWorkflow(wrong, 'wrong.yml')).toMatchObject([{ kind: 'expression' }]);
   });
 
-  it('have no job with more rights than it needs', () => {
+  it('the workflows have no job with more rights than it needs', () => {
     const rights = workflows.flatMap(({ name, jobs }) =>
       Object.entries(jobs).map(([id, job]) => [`${name} ${id}`, job.permissions] as const),
     );
@@ -97,7 +97,7 @@ describe('the rules', () => {
     ],
     ['each job has a deadline', (t) => t.replace('    timeout-minutes: 10\n', '')],
     ['runs of the same thing wait for each other', (t) => t.replace('concurrency:', 'x-concurrency:')],
-    ['no expression stands in a script', (t) => t.replace('"$NAMES"', expression('inputs.version'))],
+    ['no expression is in a script', (t) => t.replace('"$NAMES"', expression('inputs.version'))],
     [
       'nothing untrusted chooses what is checked out, cached or run',
       (t) => t.replace('fetch-depth: 0', `ref: ${expression('github.event.pull_request.head.sha')}`),
@@ -191,7 +191,7 @@ describe('three tags that are pushed at once', () => {
 });
 
 describe('the container of the tests', () => {
-  it('has its volume where the engine keeps its data', async () => {
+  it('the container of the tests has its volume where the engine keeps its data', async () => {
     const { jobs } = await readWorkflow(join(FOLDER, 'release.yml'));
     expect(jobs.test?.container?.volumes).toEqual([`engine:${DEFAULT_HOME}`]);
   });

@@ -37,7 +37,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }));
 
 describe('the bundle of two entries', () => {
-  it('is a file for each, and one for what both import', async () => {
+  it('the bundle of two entries is a file for each, and one for what both import', async () => {
     const { chunks } = await bundle(folder, BUNDLING, SETTINGS);
     expect(chunks.map(({ path }) => path).sort()).toEqual([
       expect.stringMatching(/^src\/bundled-[\w-]+\.ts$/),
@@ -58,7 +58,7 @@ describe('the bundle of two entries', () => {
     expect(code).toMatch(/from "peer"/);
   });
 
-  it('has maps that name the sources from the package’s folder, without their content', async () => {
+  it('the bundle of two entries has maps that name the sources from the package’s folder, without their content', async () => {
     const { chunks } = await bundle(folder, BUNDLING, SETTINGS);
     const sources = chunks.flatMap(({ map }) => map.sources);
     expect(sources).toContain('src/one.ts');
@@ -72,7 +72,7 @@ describe('the bundle of two entries', () => {
     }
   });
 
-  it('is in the version of JavaScript that is asked for', async () => {
+  it('the bundle of two entries is in the version of JavaScript that is asked for', async () => {
     await write({ 'src/two.ts': 'export function two(one: Disposable) { using _ = one; }' });
     const { chunks } = await bundle(folder, BUNDLING, SETTINGS);
     expect(chunks.map(({ code }) => code).join('')).not.toMatch(/\busing _ =/);
@@ -85,7 +85,7 @@ describe('the bundle of two entries', () => {
 });
 
 describe('no bundle is made', () => {
-  it('of a package that has no license', async () => {
+  it('no bundle is made of a package that has no license', async () => {
     await rm(join(folder, 'node_modules/used/LICENCE.md'));
     await expect(bundle(folder, BUNDLING, SETTINGS)).rejects.toMatchObject({
       code: 'BUNDLE',
@@ -93,7 +93,7 @@ describe('no bundle is made', () => {
     });
   });
 
-  it('of an entry that would move to another folder', async () => {
+  it('no bundle is made of an entry that would move to another folder', async () => {
     await expect(
       bundle(folder, { ...BUNDLING, entries: ['src/deep/rare.ts'] }, SETTINGS),
     ).rejects.toMatchObject({
@@ -102,7 +102,7 @@ describe('no bundle is made', () => {
     });
   });
 
-  it('of a file that looks for another one beside itself, and would move', async () => {
+  it('no bundle is made of a file that looks for another one beside itself, and would move', async () => {
     await write({ 'src/deep/shared.ts': 'export const shared: string = import.meta.url;' });
     await expect(bundle(folder, BUNDLING, SETTINGS)).rejects.toMatchObject({
       code: 'BUNDLE',
@@ -110,7 +110,7 @@ describe('no bundle is made', () => {
     });
   });
 
-  it('where an import leads nowhere', async () => {
+  it('no bundle is made where an import leads nowhere', async () => {
     await expect(bundle(folder, BUNDLING, { ...SETTINGS, outside: [] })).rejects.toMatchObject({
       code: 'BUNDLE',
       message: expect.stringContaining('peer'),

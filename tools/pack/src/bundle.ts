@@ -37,7 +37,7 @@ export interface Bundle {
   readonly licenses: string;
 }
 
-/** Where the licenses stand, beside the compiled files. */
+/** Where the licenses are, beside the compiled files. */
 export const LICENSES_FILE = 'third-party-licenses.txt';
 
 /** The name of what several entries share. */
@@ -103,7 +103,7 @@ function stemOf(path: string): string {
   return path.slice(SOURCES.length + 1).replace(/\.ts$/, '');
 }
 
-// Their paths become relative to the sources' root, where every file of the bundle stands.
+// Their paths become relative to the sources' root, where every file of the bundle is.
 function keepOutside(root: string, apart: ReadonlySet<string>): Plugin {
   return {
     name: 'keep-outside',

@@ -11,7 +11,7 @@ describe('the place of a source in the published package', () => {
     ['src/a.d.ts', 'dist/a.d.ts'],
     ['executors.json', 'executors.json'],
     ['schemas/src/a.ts', 'schemas/src/a.ts'],
-  ])('of %s is %s', (source, expected) => {
+  ])('the place of a source in the published package of %s is %s', (source, expected) => {
     expect(publishedPath(source)).toBe(expected);
   });
 });

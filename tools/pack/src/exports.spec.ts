@@ -25,12 +25,12 @@ describe.each(Object.entries(PRIVATE))('what can be imported of %s', (folder, ex
     readonly publishConfig: { readonly exports: Readonly<Record<string, Published>> };
   } = JSON.parse(readFileSync(join(ROOT, folder, 'package.json'), 'utf8'));
 
-  it('is at source what is published, and what is named here', () => {
+  it('what can be imported is at source what is published, and what is named here', () => {
     const beyond = Object.keys(atSource).filter((path) => publishConfig.exports[path] === undefined);
     expect(beyond.sort()).toEqual(Object.keys(expected).sort());
   });
 
-  it('is at source the file from which the published one is made', () => {
+  it('what can be imported is at source the file from which the published one is made', () => {
     for (const [path, file] of Object.entries(atSource)) {
       const published = publishConfig.exports[path];
       if (published === undefined) continue;
@@ -39,12 +39,12 @@ describe.each(Object.entries(PRIVATE))('what can be imported of %s', (folder, ex
     }
   });
 
-  it('is no pattern and no folder', () => {
+  it('what can be imported is no pattern and no folder', () => {
     const paths = [...Object.entries(atSource), ...Object.entries(publishConfig.exports)].flat();
     expect(paths.filter((path) => /[*]|\/$/.test(JSON.stringify(path).slice(1, -1)))).toEqual([]);
   });
 
-  it('is, where it is private, imported by whom it is there for alone', () => {
+  it('what is private is imported only by those it is there for', () => {
     for (const [path, users] of Object.entries(expected)) {
       const importing = filesOfOthers(folder)
         .filter((file) => readFileSync(join(ROOT, file), 'utf8').includes(`'${name}${path.slice(1)}'`))
@@ -53,7 +53,7 @@ describe.each(Object.entries(PRIVATE))('what can be imported of %s', (folder, ex
     }
   });
 
-  it('is imported by name, never by a path into its folder', () => {
+  it('what can be imported is imported by name, never by a path into its folder', () => {
     const into = new RegExp(`['"](?:\\.\\./)+(?:libs/)?${folder.split('/')[1]}/(?:src|testing)/`);
     const found = filesOfOthers(folder).filter((file) => into.test(readFileSync(join(ROOT, file), 'utf8')));
     expect(found).toEqual([]);

@@ -59,7 +59,7 @@ describe('a published package.json', () => {
     ['a package that is private', { private: true }, 'found "private": true'],
     ['one without exports of its own', { publishConfig: {} }, 'expected publishConfig.exports, found none'],
     ['a dependency that is private', { dependencies: { '@prebuilt/testing': '*' } }, '@prebuilt/testing'],
-  ])('is refused for %s', (_, change, message) => {
+  ])('a published package.json is refused for %s', (_, change, message) => {
     expect(() => publish({ ...SOURCE, ...change })).toThrow(message);
   });
 });

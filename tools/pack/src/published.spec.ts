@@ -49,12 +49,12 @@ async function runModule(source: string): Promise<unknown> {
 }
 
 describe.each(['@prebuilt/elf', '@prebuilt/oci', '@prebuilt/nx'])('%s, as it is published', (name) => {
-  it('has nothing that publint objects to', async () => {
+  it('a published package has nothing that publint objects to', async () => {
     const { messages } = await publint({ pkgDir: packed(name).folder, strict: true, pack: 'npm' });
     expect(messages.map((message) => formatMessage(message, manifest(name)))).toEqual([]);
   });
 
-  it('has types that resolve wherever it can be imported', async () => {
+  it('a published package has types that resolve wherever it can be imported', async () => {
     const args = ['--pack', packed(name).folder, '--profile=esm-only', '--no-emoji', '--no-color'];
     const { exitCode, stdout } = await execa('attw', args, { preferLocal: true, reject: false, cwd: ROOT });
     expect(exitCode, stdout).toBe(0);
@@ -114,12 +114,12 @@ describe.each(['@prebuilt/elf', '@prebuilt/oci', '@prebuilt/nx'])('%s, as it is 
     }
   });
 
-  it('has no syntax that the oldest Node it allows does not know', () => {
+  it('a published package has no syntax that the oldest Node it allows does not know', () => {
     const scripts = packed(name).files.filter((path) => path.endsWith('.js'));
     expect(scripts.filter((path) => /^\s*(?:await )?using \w+ =/m.test(read(name, path)))).toEqual([]);
   });
 
-  it('has source maps that name the sources, and none of this machine’s folders', () => {
+  it('a published package has source maps that name the sources, and none of this machine’s folders', () => {
     const { bundled } = sourceManifest(name);
     for (const path of packed(name).files.filter((path) => path.endsWith('.map'))) {
       const { sources } = JSON.parse(read(name, path));
@@ -191,7 +191,7 @@ describe('what every run of Nx loads of @prebuilt/nx', () => {
     ]);
   });
 
-  it('has no class that another file has too, which instanceof would not know', () => {
+  it('what every run of Nx loads of @prebuilt/nx has no class that another file has too, which instanceof would not know', () => {
     const classes = packed('@prebuilt/nx')
       .files.filter((path) => path.endsWith('.js'))
       .flatMap((path) => [

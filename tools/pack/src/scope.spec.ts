@@ -19,7 +19,7 @@ describe('the scope of the published packages', () => {
     ['a longer name', '@prebuilt/nx-cloud'],
     ['a package that is not published', '@prebuilt/testing'],
     ['another scope', '@prebuilder/nx'],
-  ])('stays in %s', (_, text) => {
+  ])('the scope of the published packages stays in %s', (_, text) => {
     expect(rescopeTo(NAMES, '@acme')(text)).toBe(text);
   });
 

@@ -1,10 +1,10 @@
 import { PackError } from './errors.ts';
 
-/** Rewrites what is written in this workspace into what stands in a published package. */
+/** Rewrites what is written in this workspace into what is in a published package. */
 export type Rescope = (text: string) => string;
 
 /**
- * Moves the names of the published packages to another npm scope, wherever they stand in a text: imports, executors'
+ * Moves the names of the published packages to another npm scope, wherever they are in a text: imports, executors'
  * names, paths below node_modules. Names of packages that merely begin with one of them stay. Throws SCOPE where the
  * scope is not one that npm accepts.
  *

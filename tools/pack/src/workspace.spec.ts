@@ -39,7 +39,7 @@ describe('the facts of a workspace', () => {
 });
 
 describe('the files below a folder', () => {
-  it('are sorted, without folders and without what is excluded', async () => {
+  it('the files below a folder are sorted, without folders and without what is excluded', async () => {
     for (const path of ['src/b.ts', 'src/a/c.ts', 'src/a/c.spec.ts', 'other.ts']) await write(path, '');
     expect(filesBelow(root, 'src/**/*', ['src/**/*.spec.ts'])).toEqual(['src/a/c.ts', 'src/b.ts']);
   });

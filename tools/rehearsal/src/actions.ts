@@ -319,7 +319,7 @@ async function setupBuildx(inputs: Inputs, scope: ActionScope): Promise<ActionRe
 }
 
 /**
- * Leaves the credentials in the Docker config file until the job ends. The job's token is no password of anybody but
+ * Leaves the credentials in the Docker config file until the job ends. The job's token is not a password of anybody but
  * ghcr.io: what sends it elsewhere gives it away. https://docs.github.com/packages/working-with-a-github-packages-registry/working-with-the-container-registry
  */
 async function dockerLogin(inputs: Inputs, scope: ActionScope): Promise<ActionResult> {

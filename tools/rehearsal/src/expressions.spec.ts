@@ -22,7 +22,7 @@ describe('expressions, by GitHub’s own evaluator', () => {
     expect(evaluate(expression, scope())).toBe(value);
   });
 
-  it('stand in texts', () => {
+  it('expressions in texts are evaluated by GitHub’s own evaluator', () => {
     expect(interpolate(`<${inBraces('needs.docker.outputs.digest')}> ${inBraces('vars.X')}`, scope())).toBe(
       '<sha256:1> ',
     );

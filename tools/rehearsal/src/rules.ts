@@ -49,7 +49,7 @@ export const RULES: Readonly<Record<string, (workflow: Workflow) => readonly str
     Object.entries(jobs).flatMap(([id, job]) => (job['timeout-minutes'] === undefined ? [id] : [])),
   'runs of the same thing wait for each other': ({ concurrency }) =>
     concurrency?.group === undefined ? ['no concurrency'] : [],
-  'no expression stands in a script': ({ jobs }) =>
+  'no expression is in a script': ({ jobs }) =>
     Object.values(jobs).flatMap(({ steps }) =>
       steps.flatMap(({ run }) => (run?.includes('${{') === true ? [run] : [])),
     ),
@@ -187,7 +187,7 @@ export const RULES: Readonly<Record<string, (workflow: Workflow) => readonly str
           : [],
       ),
     ),
-  // The index of Nx's cache is named after the machine, and stands beside it: https://nx.dev/troubleshooting/unknown-local-cache
+  // The index of Nx's cache is named after the machine, and is beside it: https://nx.dev/troubleshooting/unknown-local-cache
   'a kept Nx cache has its index, and a machine that is called the same each time': ({ jobs }) =>
     Object.entries(jobs).flatMap(([id, { steps }]) => {
       const kept = steps.filter(({ uses = '' }) => uses.startsWith('actions/cache/'));

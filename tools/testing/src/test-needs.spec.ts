@@ -10,7 +10,7 @@ const skip = (note: string): never => {
 };
 
 describe('requireEngine', () => {
-  it('is the environment of an engine that is up', () => {
+  it('requireEngine is the environment of an engine that is up', () => {
     const environment = {
       DOCKER_HOST: 'unix:///s',
       DOCKER_CONFIG: '/c',

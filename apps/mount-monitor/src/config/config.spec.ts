@@ -101,7 +101,7 @@ describe('parseConfig', () => {
     ['../x', '/x'],
     ['/mnt//a/./b/../c', '/mnt/a/c'],
     ['/', '/'],
-  ])('makes of the path %s the absolute path %s', (path, absolutePath) => {
+  ])('turns the path %s into the absolute path %s', (path, absolutePath) => {
     expect(parse({ mounts: [{ path }] }).config.mounts[0]).toMatchObject({ path, absolutePath });
   });
 
@@ -177,13 +177,13 @@ describe('parseConfig', () => {
     ]);
   });
 
-  it('names the file when its text is no JSON', () => {
+  it('names the file when its text is not JSON', () => {
     expect(() => parseConfig('{"mounts":', 'c.json', options)).toThrow(
-      /^c\.json: expected one JSON object, found not valid JSON/,
+      /^c\.json: expected one JSON object, found invalid JSON/,
     );
   });
 
-  it('warns of unknown keys with the nearest known one, and goes on', () => {
+  it('warns of unknown keys with the nearest known one, and continues', () => {
     const { warnings } = parse({
       $schema: 'x',
       mounts: [{ path: '/a', cannaryFile: 'x' }],

@@ -176,7 +176,7 @@ function valueAt(value: unknown, keys: readonly (string | number)[]): unknown {
   return current;
 }
 
-/** What holds between two keys, told even where other keys are wrong. */
+/** What holds between two keys, reported even where other keys are wrong. */
 function relationProblems(input: unknown): readonly string[] {
   const { entries } = configSchema;
   const watchdog = entries.watchdog.wrapped.entries;
@@ -271,7 +271,7 @@ class Ids {
   }
 }
 
-/** Settings that have no effect where they stand, or that name one mount twice. */
+/** Settings that have no effect where they are, or that name one mount twice. */
 function oddities(file: ConfigFile, config: MonitorConfig): readonly string[] {
   const found: string[] = [];
   const firstAt = new Map<string, number>();
@@ -288,7 +288,7 @@ function oddities(file: ConfigFile, config: MonitorConfig): readonly string[] {
     if (mount.writable && mount.checkType === 'mountpoint') {
       found.push(`${at}.writable: has no effect with checkType "mountpoint", which never touches the mount`);
     }
-    // Another type of check of the same path sees what this one does not, so that is no mistake.
+    // Another type of check of the same path sees what this one does not, so that is not a mistake.
     const path = config.mounts[index]?.absolutePath ?? mount.path;
     const key = `${mount.checkType} ${path}`;
     const first = firstAt.get(key);

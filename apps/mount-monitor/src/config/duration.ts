@@ -19,7 +19,7 @@ const longestMs = Number(2n ** 63n - 1n) / 1e6;
 
 /**
  * Reads a duration as https://pkg.go.dev/time#ParseDuration does (`1m30s`, `250ms`, `1.5h`, `-1s`, `0`)
- * and returns milliseconds, possibly fractional; undefined where the text is no duration.
+ * and returns milliseconds, possibly fractional; undefined where the text is not a duration.
  */
 export function parseDuration(text: string): number | undefined {
   const signed = /^[+-]/.test(text);

@@ -4,7 +4,7 @@ export type ConfigErrorCode = 'usage' | 'unreadable' | 'syntax' | 'invalid';
 /** How many problems a message lists. */
 const MAX_LISTED = 100;
 
-/** A configuration that cannot be used; the message lists its problems, one a line, up to a hundred. */
+/** A configuration that cannot be used; the message lists its problems, one per line, up to a hundred. */
 export class ConfigError extends Error {
   readonly code: ConfigErrorCode;
   readonly problems: readonly string[];

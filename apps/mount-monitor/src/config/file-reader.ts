@@ -11,7 +11,7 @@ import { type ConfigText, readConfigFile } from './file.ts';
 /** How long the process may take to start and to read, in ms. A file on a mount that hangs would never be read. */
 const MAX_READ_MS = 5000;
 
-/** What the process says of the file; nothing where it does not exist and may be missing. */
+/** What the process says about the file; nothing where it does not exist and may be missing. */
 type Answer = { readonly file?: ConfigText } | { readonly problem: string };
 
 /** The processes that did not end in time, by the mount that holds them. No other is started for it before they have. */

@@ -43,7 +43,7 @@ function cased(key: string, index: number): string {
 }
 
 describe('parsing', () => {
-  it('of a file of 1 MiB ends for every shape', { timeout: 60_000 }, () => {
+  it('parsing of a file of 1 MiB ends for every shape', { timeout: 60_000 }, () => {
     for (const make of Object.values(shapes)) {
       try {
         parseConfig(make(1024 * 1024 - 1024), 'c.json', { workingDirectory: '/' });

@@ -1,6 +1,6 @@
 import { ConfigError } from './errors.ts';
 
-/** How deep objects and lists may stand inside each other; the configuration needs four levels. */
+/** How deep objects and lists may be inside each other; the configuration needs four levels. */
 export const MAX_DEPTH = 100;
 
 /** How much of a value is shown, in characters. */
@@ -19,7 +19,7 @@ export function parseJson(text: string, source: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    return refuse(`not valid JSON: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
+    return refuse(`invalid JSON: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
   }
 }
 

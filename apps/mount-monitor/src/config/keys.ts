@@ -8,7 +8,7 @@ export interface UnknownKey {
   readonly path: string;
   /** The known key that was meant, as far as one is near. */
   readonly nearest: string | undefined;
-  /** Whether the value was used all the same, because only the letters' case differs. */
+  /** Whether the value was used anyway, because only the letters' case differs. */
   readonly used: boolean;
 }
 
@@ -16,7 +16,7 @@ export interface UnknownKey {
 export interface KnownContent {
   readonly content: unknown;
   readonly unknown: readonly UnknownKey[];
-  /** Lists that stand where an object belongs, at their paths; left out of the content. */
+  /** Lists that are where an object belongs, at their paths; left out of the content. */
   readonly lists: ReadonlyMap<string, readonly unknown[]>;
 }
 

@@ -79,7 +79,7 @@ function staysInside(relative: string): boolean {
 
 const hostAllowed = 'an IPv4 or IPv6 address or a host name; empty for all addresses';
 
-// The description stands outside the pipe that it describes: what follows a transformation is not part of the
+// The description is outside the pipe that it describes: what follows a transformation is not part of the
 // JSON Schema of the input.
 const required = <const Schema extends v.GenericSchema>(schema: Schema, text: string) =>
   v.pipe(schema, v.description(text));

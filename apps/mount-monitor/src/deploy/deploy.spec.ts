@@ -58,7 +58,7 @@ describe.each(examples)('%s', (folder, file, kind) => {
     return { objects, one, pod, monitor };
   };
 
-  needKubectl(`${folder} is rendered by kubectl to what stands in plain/`, async () => {
+  needKubectl(`${folder} is rendered by kubectl to what is in plain/`, async () => {
     const plain = await readFile(join(deploy, file), 'utf8');
     expect(await kustomize(join(deploy, folder))).toEqual(readObjects(plain));
   });
@@ -113,7 +113,7 @@ describe.each(examples)('%s', (folder, file, kind) => {
     );
   });
 
-  it('is a native sidecar that starts last, once what makes mounts in the pod is up', async () => {
+  it('the monitor is a native sidecar that starts last, once what makes mounts in the pod is up', async () => {
     const { monitor, pod } = await load();
     expect(monitor.restartPolicy).toBe('Always');
     expect(pod.initContainers?.at(-1)?.name).toBe('mount-monitor');
@@ -128,7 +128,7 @@ describe.each(examples)('%s', (folder, file, kind) => {
     expect(makesMounts).toEqual([]);
   });
 
-  it('has each probe at the endpoint that is about it', async () => {
+  it('the monitor has each probe at the endpoint that is about it', async () => {
     const { monitor, pod } = await load();
     expect(monitor.startupProbe?.httpGet?.path).toBe('/healthz/ready');
     expect(monitor.readinessProbe?.httpGet?.path).toBe('/healthz/ready');

@@ -42,11 +42,11 @@ const until = async (holds: () => boolean): Promise<void> => {
 };
 
 describe('connections', () => {
-  it('are as many as the descriptors allow', () => {
+  it('connections are as many as the descriptors allow', () => {
     expect([connectionsFor(40), connectionsFor(256), connectionsFor(1_000_000)]).toEqual([8, 96, 256]);
   });
 
-  it('at the limit lose the one that has been quiet the longest, and take the newcomer in', async () => {
+  it('connections at the limit lose the one that has been quiet the longest, and take the newcomer in', async () => {
     const { connections, open } = await serve(3);
     const first = await open();
     const second = await open();
@@ -62,7 +62,7 @@ describe('connections', () => {
     expect(connections.counts().cut.get('evicted')).toBe(1);
   });
 
-  it('at the limit are taken from the address that holds the most', async () => {
+  it('connections at the limit are taken from the address that holds the most', async () => {
     const { open } = await serve(4);
     const kubelet = await open('127.0.0.2');
     const crowd: Socket[] = [];
@@ -72,7 +72,7 @@ describe('connections', () => {
     await until(() => kubelet.received.endsWith('hello\n'));
   });
 
-  it('answer pipelined requests in order, and cut who is too far ahead', async () => {
+  it('answer pipelined requests in order, and cut whoever is too far ahead', async () => {
     const { connections, open } = await serve(4);
     const fair = await open();
     fair.write(request.repeat(40));
@@ -114,7 +114,7 @@ describe('connections', () => {
     expect(connections.counts().cut.get('memory')).toBe(0);
   });
 
-  it('are cut for memory where the kernel says that nobody reads, and kept where somebody does', async () => {
+  it('connections are cut for memory where the kernel says that nobody reads, and kept where somebody does', async () => {
     const answerBytes = 100_000;
     const paused = new Set<number | undefined>();
     const { connections, open } = await serve(256, 'x'.repeat(answerBytes), {
@@ -139,7 +139,7 @@ describe('connections', () => {
     expect(reader.received).not.toContain('connection: close');
   });
 
-  it('have garbage collected after what was said and heard, and not before', async () => {
+  it('connections have garbage collected after what was said and heard, and not before', async () => {
     const collectGarbage = vi.fn();
     const answerBytes = 1024 * 1024;
     const { open } = await serve(4, 'x'.repeat(answerBytes), { unsent: () => 0, collectGarbage });

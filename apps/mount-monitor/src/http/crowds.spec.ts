@@ -42,7 +42,7 @@ describe('Crowds', () => {
     expect([...crowds.largest()].map(({ name }) => name)).toEqual([1, 2]);
   });
 
-  it('is empty again when all have gone', () => {
+  it('Crowds is empty again when all have gone', () => {
     const crowds = new Crowds<{ address: string; name: number }>();
     const only = member('10.0.0.1', 1);
     crowds.add(only);

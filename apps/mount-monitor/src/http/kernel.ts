@@ -22,7 +22,7 @@ export interface Kernel {
   tuneListener(server: object, connections: number): Gate;
   /**
    * What a new connection's client has said already. Bun takes in all that wait before it reads from any, and while
-   * they come faster than that it never does: who is answered as he is taken in waits for nobody behind him.
+   * they come faster than that it never does: whoever is answered on arrival waits for nobody behind.
    */
   firstWords(socket: object): FirstWords;
   /** How many bytes the kernel holds that the other side has not taken yet; undefined where nobody can tell. */
@@ -88,7 +88,7 @@ export async function loadKernel(): Promise<Kernel> {
         if (error[0] !== 0) return { kind: 'ended' };
         const length = symbols.recv(descriptor, buffer, FIRST_BYTES, MSG_DONTWAIT);
         if (length === 0) return { kind: 'ended' };
-        // Nothing yet, or an error that the socket will tell of itself.
+        // Nothing yet, or an error that the socket will report by itself.
         return length < 0 ? { kind: 'none' } : { kind: 'bytes', bytes: buffer.subarray(0, length) };
       },
       unsent(socket) {

@@ -142,7 +142,7 @@ function writeHttp(out: Exposition, view: View): void {
   for (const [code, count] of http.answers) out.sample('', { code: String(code) }, count);
 }
 
-/** The id tells apart mounts that share name and path, so that no series occurs twice. */
+/** The id distinguishes mounts that share name and path, so that no series occurs twice. */
 function labelsOf({ config }: MountSnapshot): Labels {
   return { name: config.name === undefined && config.id === config.path ? '' : config.id, path: config.path };
 }

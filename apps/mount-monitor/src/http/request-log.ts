@@ -1,7 +1,7 @@
 import type { Logger } from '../log.ts';
 import type { Reply } from './reply.ts';
 
-/** The most lines a second: whoever floods the endpoints shall not flood the log. */
+/** The most lines a second: whoever floods the endpoints must not flood the log. */
 const MAX_LINES_A_SECOND = 50;
 
 /**

@@ -46,7 +46,7 @@ describe('parseRequest', () => {
     expect(parseRequest('a'.repeat(MAX_HEAD_BYTES + 1))).toEqual({ kind: 'refused', status: 431 });
   });
 
-  it('says of every beginning of a request that it is incomplete', () => {
+  it('says about every beginning of a request that it is incomplete', () => {
     const input = head('GET /healthz/live HTTP/1.1\nHost: 10.0.0.1:8080\nUser-Agent: kube-probe/1.34');
     for (let length = 0; length < input.length; length += 1) {
       expect(parseRequest(input.slice(0, length)).kind).toBe('incomplete');

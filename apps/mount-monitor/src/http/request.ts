@@ -9,7 +9,7 @@ export interface RequestHead {
   readonly keepAlive: boolean;
 }
 
-/** What stands at the start of a connection's input. */
+/** What is at the start of a connection's input. */
 export type ParsedRequest =
   | { readonly kind: 'incomplete' }
   /** `length` is the head's, in bytes, with the empty lines before it. */

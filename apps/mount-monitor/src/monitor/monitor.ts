@@ -86,7 +86,7 @@ export class Monitor {
     this.#tellUnhealthy();
   }
 
-  /** What is known of every mount, in the configuration's order. */
+  /** What is known about every mount, in the configuration's order. */
   snapshot(): readonly MountSnapshot[] {
     return this.#watches.map(({ record }) => record.snapshot());
   }
@@ -195,7 +195,7 @@ class MountWatch {
     this.#calls = calls;
   }
 
-  /** The monotonic time, in ms, at which a check last told something of the mount, or the watch began. */
+  /** The monotonic time, in ms, at which a check last said something about the mount, or the watch began. */
   get completedAt(): number {
     return this.#completedAt;
   }

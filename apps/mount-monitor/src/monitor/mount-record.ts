@@ -19,7 +19,7 @@ export interface DurationHistogram {
   readonly sumSeconds: number;
 }
 
-/** Everything that is known of one mount at one moment. */
+/** Everything that is known about one mount at one moment. */
 export interface MountSnapshot {
   readonly config: MountConfig;
   readonly state: HealthState;

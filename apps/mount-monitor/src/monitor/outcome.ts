@@ -11,7 +11,7 @@ export type CheckOutcome =
       readonly durationMs: number | undefined;
       readonly mount: MountFacts | undefined;
     }
-  /** The probe itself could not work, so nothing is known of the mount. */
+  /** The probe itself could not work, so nothing is known about the mount. */
   | { readonly kind: 'inconclusive'; readonly error: string }
-  /** The monitor is going away. */
+  /** The monitor is shutting down. */
   | { readonly kind: 'cancelled' };

@@ -25,7 +25,7 @@ interface Fields {
   readonly pending?: string;
 }
 
-/** Lays what the kernel says of a process into the folder that stands for /proc. */
+/** Lays what the kernel says about a process into the folder that stands for /proc. */
 function writeProcess(
   pid: number,
   { title = 'mm-probe0abc) D', state = 'S', parent = init, pending = nothing }: Fields,

@@ -17,9 +17,9 @@ export interface StrayProbe {
   readonly pid: number;
   /** Says what it is at; see `titleOf`. */
   readonly title: string;
-  /** In clock ticks since the machine started: tells it from a later process of the same id. */
+  /** In clock ticks since the machine started: distinguishes it from a later process with the same id. */
   readonly startedAt: string;
-  /** Whether the monitor that started it has ended; one that has not tells of its probes itself. */
+  /** Whether the monitor that started it has ended; one that has not reports its probes itself. */
   readonly isOrphan: boolean;
 }
 
@@ -70,7 +70,7 @@ function readProcess(folder: string, pid: number | string): Process | undefined 
   };
 }
 
-/** Whether a process was killed and goes on. */
+/** Whether a process was killed and still runs. */
 function isHeld(folder: string, pid: string): boolean {
   const status = textOf(`${folder}/${pid}/status`) ?? '';
   const pending = /^SigPnd:\s+([\da-f]+)$/m.exec(status)?.[1] ?? '0';
@@ -129,7 +129,7 @@ export class Predecessors {
     return this.#isSuspect(request);
   }
 
-  /** Says how many there are at these mounts, and again when that changes; called again it speaks of others. */
+  /** Says how many there are at these mounts, and again when that changes; called again it is about others. */
   report(log: Logger, requests: readonly ProbeRequest[]): void {
     this.#log = log;
     this.#titles = new Set(requests.map(titleOf));

@@ -118,14 +118,14 @@ describe('Prober', () => {
     ['talks nonsense', 'writeSync(3, "a\\nb\\n")', /sent something unintelligible/],
     ['gives its verdict before it begins', 'pass()', /sent something unintelligible/],
     ['floods its output', 'writeSync(3, "x".repeat(70_000)); sleep(5000);', /sent something unintelligible/],
-  ])('is inconclusive when the probe %s', async (_, answer, error) => {
+  ])('Prober is inconclusive when the probe %s', async (_, answer, error) => {
     expect(await proberOf(answer).check(request(), 5000)).toEqual({
       kind: 'inconclusive',
       error: expect.stringMatching(error),
     });
   });
 
-  it('is inconclusive when the probe cannot be started, for everybody who waits', async () => {
+  it('Prober is inconclusive when the probe cannot be started, for everybody who waits', async () => {
     prober = new Prober({ command: { file: '/nowhere/probe', args: [] } });
     const outcomes = await Promise.all(
       ['/mnt/a', '/mnt/b', '/mnt/c'].map((path) => prober?.check(request(path), 5000)),
@@ -136,18 +136,18 @@ describe('Prober', () => {
     expect(prober.isHung(request())).toBe(false);
   });
 
-  it('is inconclusive when no probe comes to wait for requests in time', async () => {
+  it('Prober is inconclusive when no probe comes to wait for requests in time', async () => {
     prober = new Prober({
       command: { file: process.execPath, args: ['-e', 'setInterval(() => {}, 1000)'] },
       startTimeoutMs: 300,
     });
     expect(await prober.check(request(), 5000)).toEqual({
       kind: 'inconclusive',
-      error: expect.stringContaining('to work within 300 ms'),
+      error: expect.stringContaining('was ready within 300 ms'),
     });
   });
 
-  it('is inconclusive when a probe that waits does not begin in time', async () => {
+  it('Prober is inconclusive when a probe that waits does not begin in time', async () => {
     const outcome = await proberOf('sleep(5000)', { startTimeoutMs: 1000 }).check(request(), 200);
     expect(outcome).toEqual({
       kind: 'inconclusive',
@@ -155,7 +155,7 @@ describe('Prober', () => {
     });
   });
 
-  it('is a timeout when the probe is at work for too long, and kills it', async () => {
+  it('Prober is a timeout when the probe is at work for too long, and kills it', async () => {
     const slow = proberOf(hang);
     expect(await slow.check(request(), 200)).toMatchObject({
       kind: 'failed',
@@ -170,7 +170,7 @@ describe('Prober', () => {
     expect((await late.check(request(), 300)).kind).toBe('passed');
   });
 
-  it('is no false hung for who asks again the moment that a probe was killed', async () => {
+  it('Prober reports no false hung to whoever asks again the moment that a probe was killed', async () => {
     const slow = proberOf(hang);
     const twins = await Promise.all([slow.check(request(), 200), slow.check(request(), 200)]);
     const after = await slow.check(request(), 200);

@@ -18,7 +18,7 @@ describe('reduce', () => {
     ['failures up to the threshold', [pass, fail, fail, fail], 'unhealthy', 3],
     ['failures broken by a pass', [fail, fail, pass, fail], 'degraded', 1],
     ['recovery', [fail, fail, fail, pass], 'healthy', 0],
-  ] as const)('comes after %s to the right status', (_, verdicts, status, failures) => {
+  ] as const)('reaches the right status after %s', (_, verdicts, status, failures) => {
     expect(run(verdicts)).toMatchObject({ status, failures });
   });
 
@@ -59,7 +59,7 @@ describe('reduce', () => {
     success: fc.integer({ min: 1, max: 6 }),
   });
 
-  it('is healthy exactly when enough passes end the run, and never with failures on the count', () => {
+  it('reduce is healthy exactly when enough passes end the run, and never with failures on the count', () => {
     fc.assert(
       fc.property(verdicts, limits, (sequence, threshold) => {
         const state = run(sequence, threshold);

@@ -20,7 +20,7 @@ export interface CheckFailure {
   readonly error: string;
 }
 
-/** What a check says of the mount. */
+/** What a check says about the mount. */
 export type CheckVerdict = { readonly passed: true } | ({ readonly passed: false } & CheckFailure);
 
 export interface Thresholds {

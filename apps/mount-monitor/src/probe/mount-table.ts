@@ -66,7 +66,7 @@ function factsOf(path: string): MountFacts | undefined {
 }
 
 /**
- * What the mount table says of a path. Never blocks: the kernel answers from memory, and only symbolic links in local
+ * What the mount table says about a path. Never blocks: the kernel answers from memory, and only symbolic links in local
  * file systems are followed, so that the mount itself is never touched.
  */
 export function readMountFacts(path: string): MountFacts | undefined {

@@ -34,7 +34,7 @@ describe('mountinfo', () => {
     });
   });
 
-  it('finds the mount around a path that is none', () => {
+  it('finds the mount around a path that is not a mount point', () => {
     expect(findMount(entries, '/mnt/media/deep/down')).toMatchObject({
       mounted: false,
       mountPoint: '/mnt/media/deep',

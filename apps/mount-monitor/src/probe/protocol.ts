@@ -18,7 +18,7 @@ export const failureReasons = [
 ] as const;
 export type FailureReason = (typeof failureReasons)[number];
 
-/** What the kernel's mount table says of a path; learned without touching the mount. */
+/** What the kernel's mount table says about a path; learned without touching the mount. */
 export interface MountFacts {
   /** Whether something is mounted at this very path. */
   readonly mounted: boolean;

@@ -36,7 +36,7 @@ const texts: Readonly<Record<string, string>> = {
   EBADFD: 'file descriptor in bad state',
 };
 
-/** What an error of the file system says of the mount. */
+/** What an error of the file system says about the mount. */
 export function failureOf(error: unknown): Failure {
   const { code = '' } = error as NodeJS.ErrnoException;
   const message = error instanceof Error ? error.message : String(error);

@@ -91,7 +91,7 @@ const conflictTries = 8;
 
 /**
  * Enters a restart into the ConfigMap, by the version that was read: of two pods that do so at once, one is
- * told of the conflict and reads again. Whatever cannot be read or written is `unreadable`.
+ * told about the conflict and reads again. Whatever cannot be read or written is `unreadable`.
  */
 export async function reserve(
   api: KubeApi,

@@ -13,7 +13,7 @@ import {
 /** Environment variables, as in `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What the environment says of the pod and its cluster. */
+/** What the environment says about the pod and its cluster. */
 export interface PodEnvironment {
   readonly host: string;
   readonly port: number;

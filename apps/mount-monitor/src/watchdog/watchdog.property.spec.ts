@@ -195,7 +195,7 @@ async function play({ podName, script, pinned, evictionVersion, ...rest }: Scena
     return started;
   };
   let watchdog = begin();
-  /** A failure that nobody was told of is not left at that, not even of a mount that failed before. */
+  /** A failure that nobody was told about is not left at that, not even of a mount that failed before. */
   const expectReported = (): void => {
     if (watchdog.status().state !== 'notified') return;
     for (const [path, index] of failedAt) {

@@ -95,7 +95,7 @@ describe('arming', () => {
     ['a host with a path', { KUBERNETES_SERVICE_HOST: 'a/b' }, 'variable_invalid', 'SERVICE_HOST'],
     ['no cluster', { KUBERNETES_SERVICE_HOST: undefined }, 'not_in_cluster', 'KUBERNETES_SERVICE_HOST'],
     ['a ConfigMap with a slash', { WATCHDOG_BUDGET_CONFIGMAP: '../x' }, 'variable_invalid', 'CONFIGMAP'],
-  ])('is refused with %s, and nothing is ever sent', async (_, env, reason, detail) => {
+  ])('arming is refused with %s, and nothing is ever sent', async (_, env, reason, detail) => {
     const { watchdog, clock, cluster, log, exits } = setUp({}, env);
     watchdog.update([a]);
     await clock.advance(10_000_000);
@@ -178,7 +178,7 @@ describe('arming', () => {
     expect(removals()).toEqual([]);
   });
 
-  it('is not armed again for a successor of the same name', async () => {
+  it('arming is not armed again for a successor of the same name', async () => {
     const { watchdog, clock, cluster, removals } = setUp();
     cluster.fail(onDelete, status(403, 'Forbidden', 'forbidden'));
     watchdog.update([a]);
@@ -234,7 +234,7 @@ describe('restarting', () => {
     expect(removals()).toEqual(['delete pods']);
   });
 
-  it('is cancelled when the only unhealthy mount recovers', async () => {
+  it('restarting is cancelled when the only unhealthy mount recovers', async () => {
     const { watchdog, clock, removals, outcome, log } = setUp({ restartDelayMs: 30_000 });
     await clock.advance(1000);
     watchdog.update([a]);
@@ -247,7 +247,7 @@ describe('restarting', () => {
     expect(log.count('watchdog restart cancelled')).toBe(1);
   });
 
-  it('stays when one of two unhealthy mounts recovers while it is pending', async () => {
+  it('restarting stays when one of two unhealthy mounts recovers while it is pending', async () => {
     const { watchdog, clock, removals, log } = setUp({ restartDelayMs: 30_000 });
     await clock.advance(1000);
     watchdog.update([a]);
@@ -286,7 +286,7 @@ describe('restarting', () => {
     expect(watchdog.status().state).toBe('armed');
   });
 
-  it('goes on without the Event when that is refused', async () => {
+  it('continues without the Event when that is refused', async () => {
     const { watchdog, clock, cluster, log } = setUp();
     cluster.rules = cluster.rules.filter(({ resource }) => resource !== 'events');
     watchdog.update([a]);
@@ -329,7 +329,7 @@ describe('restarting', () => {
     expect(removals()).toHaveLength(1);
   });
 
-  it('is not led astray by the late answer of a restart that was cancelled', async () => {
+  it('restarting is not led astray by the late answer of a restart that was cancelled', async () => {
     const { watchdog, clock, cluster, state, log, removals } = setUp();
     await clock.advance(1000);
     state.latencyMs = 4000;
@@ -431,7 +431,7 @@ describe('answers to DELETE', () => {
     expect(cluster.removals).toHaveLength(1);
   });
 
-  it('401 again and again is tried with backoff, then given up', async () => {
+  it('401 again and again is retried with backoff, then given up', async () => {
     const { watchdog, clock, cluster, removals, exits } = setUp({ maxRetries: 1 });
     cluster.fail(onDelete, status(401, 'Unauthorized', 'Unauthorized'), { times: 99 });
     watchdog.update([a]);
@@ -552,7 +552,7 @@ describe('mode exit', () => {
     expect(exits).toEqual([88]);
   });
 
-  it('is suppressed when its budget cannot be read', async () => {
+  it('mode exit is suppressed when its budget cannot be read', async () => {
     const cluster = new FakeCluster();
     cluster.fail(() => true, { kind: 'reset' }, { times: 999 });
     const budget = { restarts: 5, windowMs: 60_000 };
@@ -602,7 +602,7 @@ describe('one blip of the API server when the watchdog arms', () => {
 
 describe('evictions', () => {
   it.each([['policy/v1'], ['policy/v1beta1']])(
-    'are asked for in %s where the API server takes that',
+    'evictions are asked for in %s where the API server takes that',
     async (version) => {
       const cluster = new FakeCluster();
       cluster.evictionVersions = [version];
@@ -683,7 +683,7 @@ describe('mode notify', () => {
 describe('the restart budget', () => {
   const budget = { restarts: 2, windowMs: 3_600_000 };
 
-  it('outlives the pod: a successor is suppressed, logged, counted and shown, and goes on when there is room', async () => {
+  it('outlives the pod: a successor is suppressed, logged, counted and shown, and continues when there is room', async () => {
     const cluster = new FakeCluster();
     cluster.putConfigMap('mount-monitor-budget');
     for (const expected of [1, 2]) {
@@ -761,7 +761,7 @@ describe('the restart budget', () => {
     ).toEqual([{ id: expect.any(String), pod: 'media-0', at: expect.stringMatching(/^2026-01-01T00:00:0/) }]);
   });
 
-  it('is renewed, not spent again, while a restart is tried for long', async () => {
+  it('the restart budget is renewed, not spent again, while a restart is tried for long', async () => {
     const cluster = new FakeCluster();
     cluster.putConfigMap('mount-monitor-budget');
     cluster.disruptionsAllowed = 0;
@@ -777,7 +777,7 @@ describe('the restart budget', () => {
 });
 
 describe('request bodies', () => {
-  it('are what the Kubernetes types ask for', async () => {
+  it('request bodies are what the Kubernetes types ask for', async () => {
     const seen = new Map<string, unknown>();
     for (const mode of ['delete', 'evict'] as const) {
       const cluster = new FakeCluster();

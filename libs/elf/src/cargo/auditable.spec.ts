@@ -57,7 +57,7 @@ describe('readCargoAuditable', () => {
       "can't be unpacked to at most 1048576",
     ],
     ['a section of more than 1 MiB', Buffer.alloc(1024 * 1024 + 1), '.dep-v0 of 1048577 bytes'],
-    ['text that is no JSON', deflateSync('packages'), '.dep-v0: '],
+    ['text that is not JSON', deflateSync('packages'), '.dep-v0: '],
     ['bytes that are no UTF-8', deflateSync(Buffer.from([0x22, 0xff, 0x22])), '.dep-v0: '],
     ['a list at the top', json([]), 'packages: expected a list, found nothing'],
     ['no object at the top', json(null), 'expected an object, found null'],

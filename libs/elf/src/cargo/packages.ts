@@ -8,7 +8,7 @@ export interface CargoPackage {
   readonly kind: 'runtime' | 'build';
   /** Whether this is the package of the executable. */
   readonly root: boolean;
-  /** Places in the list of packages; circles are possible. */
+  /** Indexes into the list of packages; circles are possible. */
   readonly dependencies: readonly number[];
 }
 
@@ -20,7 +20,7 @@ export interface CargoAuditable {
 }
 
 /**
- * Parses the JSON of `cargo auditable`. Throws `SyntaxError` that names what is not as its schema wants it.
+ * Parses the JSON of `cargo auditable`. Throws a `SyntaxError` that names what does not fit its schema.
  * https://github.com/rust-secure-code/cargo-auditable/blob/master/cargo-auditable.schema.json
  */
 export function parseCargoAuditable(json: string): CargoAuditable {

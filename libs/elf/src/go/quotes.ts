@@ -13,7 +13,7 @@ const LETTERS: Readonly<Record<string, string>> = {
 const ESCAPE = /\\(?:x([\da-fA-F]{2})|u([\da-fA-F]{4})|U([\da-fA-F]{8})|([0-7]{3})|(.))/gs;
 
 /**
- * The text that a string literal of Go stands for; text without quotes stands for itself. A byte that is no character
+ * The text that a string literal of Go stands for; text without quotes stands for itself. A byte that is not a character
  * becomes U+FFFD. Throws `SyntaxError`. https://go.dev/ref/spec#String_literals
  */
 export function unquote(text: string): string {

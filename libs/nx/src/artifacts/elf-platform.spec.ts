@@ -26,7 +26,7 @@ describe('elfMismatch', () => {
     ['linux/arm/v6', 'an executable for v7', 'v7', 'one for v7'],
     ['linux/arm/v7', 'an executable for v7', 'v7', undefined],
     ['linux/arm/v7', 'an executable for v8', 'v8', 'one for v8'],
-  ])('on %s judges %s by the architecture it needs', async (platform, _, architecture, found) => {
+  ])('elfMismatch on %s judges %s by the architecture it needs', async (platform, _, architecture, found) => {
     const own = await facts({ machine: 'arm', class: 32 }, { architecture });
     expect(elfMismatch(parsePlatform(platform), own)?.found).toBe(found);
   });
@@ -39,7 +39,7 @@ describe('elfMismatch', () => {
     ['linux/riscv64', 'soft', ['libc.so.6'], 'the soft one'],
     ['linux/riscv64', null, ['libc.so.6'], undefined],
   ])(
-    'on %s judges a float ABI %s by the libraries %j that have to agree',
+    'elfMismatch on %s judges a float ABI %s by the libraries %j that have to agree',
     async (platform, float, needed, found) => {
       const { machine, class: bits } = elfOf(parsePlatform(platform));
       const wanted = { machine, class: bits, needed } as Parameters<typeof buildElf>[0];

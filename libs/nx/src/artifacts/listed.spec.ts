@@ -14,7 +14,7 @@ const parse = (files: unknown): unknown =>
   parseManifest(formatManifest({ ...sampleManifest, files } as never), 'manifest.json');
 
 describe('listed files of a manifest', () => {
-  it('may share folders of one owner', () => {
+  it('listed files of a manifest may share folders of one owner', () => {
     const groups = [
       group('0:0', ['etc/a', 'b']),
       group('0:0', ['etc/c', 'srv/d'], ['srv']),
@@ -59,7 +59,7 @@ describe('listed files of a manifest', () => {
       [group('1:1', ['$HOME'])],
       /expected a path of letters/,
     ],
-  ])('are refused with %s', (_, groups, problem) => {
+  ])('listed files of a manifest are refused with %s', (_, groups, problem) => {
     expect(listedProblems(groups).join('\n')).toMatch(problem);
     expect(() => parse(groups)).toThrow(problem);
   });
@@ -71,7 +71,7 @@ describe('listed files of a manifest', () => {
     [{ files: [{ path: 'x', mode: '4755', size: 1, sha256: 'a'.repeat(64) }] }, /a mode from 0400 to 0777/],
     [{ folders: [{ path: 'x', mode: '0777' }] }, /expected the mode 0755 or 1777/],
     [{ origin: { kind: 'elsewhere' } }, /files\.0\.origin/],
-  ])('are refused with %j', (change, problem) => {
+  ])('listed files of a manifest are refused with %j', (change, problem) => {
     expect(() => parse([{ ...group('0:0', ['a']), ...change }])).toThrow(problem);
   });
 
@@ -80,7 +80,7 @@ describe('listed files of a manifest', () => {
     ['0640', 0o644],
     ['0710', 0o755],
     ['0755', 0o755],
-  ])('of mode %s stand on disk as %i', (mode, expected) => {
+  ])('listed files of a manifest with the mode %s have the mode %i on disk', (mode, expected) => {
     expect(diskMode(mode)).toBe(expected);
   });
 });

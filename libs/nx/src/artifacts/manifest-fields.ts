@@ -6,7 +6,7 @@ const MAX_TIME = 253_402_300_799;
 /** 1 TiB. */
 const MAX_FILE_BYTES = 1024 ** 4;
 
-/** One line, since it is printed and becomes labels: a line that goes on could say anything. */
+/** One line, since it is printed and becomes labels: a line that continues could say anything. */
 export const text = v.pipe(
   v.string(),
   v.minLength(1),

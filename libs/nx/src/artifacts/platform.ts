@@ -163,7 +163,7 @@ export function platformSuffix(platform: Platform): string {
   return `${os}-${architecture}${variant ?? ''}`;
 }
 
-/** What the platform's ELF files must say of themselves. */
+/** What the platform's ELF files must say about themselves. */
 export function elfOf(platform: Platform): ElfPlatform {
   return known(platform).elf;
 }

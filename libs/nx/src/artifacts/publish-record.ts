@@ -34,7 +34,7 @@ const image = v.strictObject({
       configDigest: digest,
       executableSha256: sha256,
       readBack: v.literal(true),
-      /** What the proof does not speak of, where something was executed; absent where every path was compared. */
+      /** What the proof does not cover, where something was executed; absent where every path was compared. */
       reducedProof: v.optional(
         v.strictObject({
           because: v.pipe(v.array(text), v.readonly()),

@@ -9,7 +9,7 @@ const bundle = (statement: unknown, payloadType = 'application/vnd.in-toto+json'
 const predicateType = 'https://slsa.dev/provenance/v1';
 
 describe('the digests that a bundle signs', () => {
-  it('are the SHA-256 of every subject', () => {
+  it('the digests that a bundle signs are the SHA-256 of every subject', () => {
     const subject = [
       { name: 'a', digest: { sha256: '1' } },
       { name: 'b', digest: { sha512: '2' } },
@@ -19,12 +19,12 @@ describe('the digests that a bundle signs', () => {
   });
 
   it.each([
-    ['text that is no JSON', 'x'],
+    ['text that is not JSON', 'x'],
     ['a bundle without an envelope', '{"messageSignature":{}}'],
     ['an envelope of something else', bundle({ predicateType, subject: [] }, 'text/plain')],
     ['a statement without subjects', bundle({ predicateType })],
-    ['a payload that is no JSON', bundle({}).replace(/"payload":"[^"]+"/, '"payload":"AAAA"')],
-  ])('are not read from %s', (_, text) => {
+    ['a payload that is not JSON', bundle({}).replace(/"payload":"[^"]+"/, '"payload":"AAAA"')],
+  ])('the digests that a bundle signs are not read from %s', (_, text) => {
     expect(() => signedDigests(text, 'file')).toThrow(
       expect.objectContaining({
         code: 'INVALID_SIGNATURE',
@@ -33,7 +33,7 @@ describe('the digests that a bundle signs', () => {
     );
   });
 
-  it('are read or refused, whatever the statement says', () => {
+  it('the digests that a bundle signs are read or refused, whatever the statement says', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (statement) => {
         try {

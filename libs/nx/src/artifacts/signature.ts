@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { PrebuiltError } from '../errors.ts';
 import { CHECKSUMS_FILE } from './checksums.ts';
 
-/** The name of the bundle that signs the checksums, beside which it stands on a release page. */
+/** The name of the bundle that signs the checksums; both are on the release page. */
 export const SIGNATURE_FILE = `${CHECKSUMS_FILE}.sigstore.json`;
 
 const envelope = v.object({
@@ -14,7 +14,7 @@ const statement = v.object({
 });
 
 /**
- * The SHA-256 of every subject that a Sigstore bundle's in-toto statement speaks of. It is read, not verified: that is
+ * The SHA-256 of every subject that a Sigstore bundle's in-toto statement is about. It is read, not verified: that is
  * for whoever downloads it. Throws `INVALID_SIGNATURE` for what is no such bundle.
  * https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_bundle.proto
  * https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md

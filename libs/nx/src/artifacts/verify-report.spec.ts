@@ -26,7 +26,7 @@ const report: VerifyReport = {
 };
 
 describe('a verify report', () => {
-  it('is read back as it was written', () => {
+  it('a verify report is read back as it was written', () => {
     expect(parseReport(formatReport(report), 'linux-arm64.json')).toEqual(report);
   });
 
@@ -36,13 +36,13 @@ describe('a verify report', () => {
     ['an unknown platform', { platform: 'linux/pdp11' }, 'linux/pdp11'],
     ['an execution of an unknown kind', { execution: { how: 'guessed' } }, 'execution'],
     ['an unknown key', { extra: 1 }, 'extra'],
-  ])('is refused with %s', (_, change, expected) => {
+  ])('a verify report is refused with %s', (_, change, expected) => {
     expect(() => parseReport(JSON.stringify({ ...report, ...change }), 'linux-arm64.json')).toThrow(
       expect.objectContaining({ code: 'INVALID_REPORT', message: expect.stringContaining(expected) }),
     );
   });
 
-  it('is a typed error for any other text', () => {
+  it('a verify report is a typed error for any other text', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
         expect(() => parseReport(text, 'x')).toThrow(PrebuiltError);
@@ -50,7 +50,7 @@ describe('a verify report', () => {
     );
   });
 
-  it('is found by its platform, or not there', async () => {
+  it('a verify report is found by its platform, or not there', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'report-'));
     try {
       await writeFile(join(folder, 'linux-arm64.json'), formatReport(report));
@@ -63,7 +63,7 @@ describe('a verify report', () => {
 
   const artifact = { platform, sha256: report.executableSha256 };
 
-  it('that passed for this manifest and this executable is enough', () => {
+  it('a verify report that passed for this manifest and this executable is enough', () => {
     expect(() => requirePassingReport(report, artifact, report.manifestSha256, 'dist/verify')).not.toThrow();
   });
 
@@ -93,7 +93,7 @@ describe('a verify report', () => {
       },
       'found one that failed: too long',
     ],
-  ])('that %s is refused by the one rule for a passing report', (_, found, said) => {
+  ])('a verify report that %s is refused by the one rule for a passing report', (_, found, said) => {
     expect(() => requirePassingReport(found, artifact, report.manifestSha256, 'dist/verify')).toThrow(
       expect.objectContaining({
         code: 'VERIFY_REPORT',

@@ -38,7 +38,7 @@ const report = v.strictObject({
 export type Finding = Readonly<v.InferOutput<typeof finding>>;
 
 /**
- * What was found for one platform (`dist/verify/<os>-<arch>.json`): the manifest it speaks of by its SHA-256, the
+ * What was found for one platform (`dist/verify/<os>-<arch>.json`): the manifest it is about by its SHA-256, the
  * SHA-256 that the manifest gives the executable, and whether the executable was run: natively, by an emulator, or in a
  * container of an engine.
  */
@@ -95,7 +95,7 @@ export async function readReport(folder: string, platform: Platform): Promise<Ve
 }
 
 /**
- * The one rule for "this executable is verified": its platform's report speaks of this very manifest and this very
+ * The one rule for "this executable is verified": its platform's report is about this very manifest and this very
  * executable, and says that it passed. Throws `VERIFY_REPORT` otherwise; `folder` is where the report was looked for.
  */
 export function requirePassingReport(

@@ -36,5 +36,5 @@ export const pluginOptionsDefinition = v.strictObject({
   ),
 });
 
-/** What nx.json says of the plugin, with defaults. */
+/** What nx.json says about the plugin, with defaults. */
 export type PluginOptions = Readonly<v.InferOutput<typeof pluginOptionsDefinition>>;

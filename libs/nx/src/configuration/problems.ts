@@ -10,7 +10,7 @@ type Issue = v.BaseIssue<unknown>;
 export function problemsOf(
   issues: readonly [Issue, ...Issue[]],
   definition: v.GenericSchema,
-  /** Where in the file the definition's object stands. */
+  /** Where in the file the definition's object is. */
   at: readonly string[] = [],
 ): readonly string[] {
   return issues.flatMap((issue) => problemsIn(issue, definition, at, []));
@@ -22,7 +22,7 @@ function problemsIn(
   at: readonly string[],
   above: readonly string[],
 ): readonly string[] {
-  // A union tells of its members only where one of them fits in kind: that one's problems say more.
+  // A union reports its members only where one of them fits in kind: that one's problems say more.
   const nested = issue.issues?.filter((each) => each.path !== undefined) ?? [];
   if (issue.type !== 'union' || !isObject(issue.input) || nested.length === 0) {
     return [describe(issue, definition, at, above)];
@@ -69,7 +69,7 @@ function keysAt(definition: v.GenericSchema, path: readonly string[]): readonly 
   return schemas.flatMap((schema) => objectsIn(schema).flatMap((entries) => Object.keys(entries)));
 }
 
-// What stands under a key of an object, or in any place of a list.
+// The definition under a key of an object, or for any place of a list.
 function membersOf(schema: unknown, key: string): readonly unknown[] {
   if (!isObject(schema)) return [];
   if (schema.item !== undefined) return [schema.item];

@@ -21,7 +21,7 @@ describe('prebuilt.json', () => {
       },
     },
     { image: { repository: ['ghcr.io/acme/server', 'docker.io/acme/server'], compression: 'zstd' } },
-  ])('may be %j', (configuration) => {
+  ])('prebuilt.json may be %j', (configuration) => {
     expect(problems(configuration)).toEqual([]);
   });
 
@@ -71,15 +71,15 @@ describe('prebuilt.json', () => {
     [{ output: '.' }, 'output: expected a folder inside the workspace'],
     [{ output: 'dist\\server' }, 'output: expected a folder inside the workspace'],
     [{ output: '' }, 'output: expected a path'],
-  ])('that is %j is refused', (configuration, problem) => {
+  ])('prebuilt.json that is %j is refused', (configuration, problem) => {
     expect(problems(configuration)).toEqual([expect.stringContaining(problem)]);
   });
 
-  it('is refused with all of its problems at once', () => {
+  it('prebuilt.json is refused with all of its problems at once', () => {
     expect(problems({ nam: 'x', page: 1, image: { titel: 'x' }, platforms: [1] })).toHaveLength(4);
   });
 
-  it('is refused where it is too long to have been written', () => {
+  it('prebuilt.json is refused where it is too long to have been written', () => {
     expect(problems(JSON.stringify({ name: 'a'.repeat(1024 * 1024) }))).toEqual([
       expect.stringContaining('expected at most 1048576 bytes'),
     ]);
@@ -93,7 +93,7 @@ describe('prebuilt.json', () => {
 
 describe('the options of the plugin', () => {
   it.each([undefined, {}, { repository: 'ghcr.io/acme/{projectName}', targetNames: { verify: 'prove' } }])(
-    'may be %j',
+    'the options of the plugin may be %j',
     (options) => {
       expect(readPluginOptions(options)).toMatchObject({ ok: true });
     },
@@ -104,7 +104,7 @@ describe('the options of the plugin', () => {
     [{ repositories: 'x' }, 'repositories: unknown key; did you mean "repository"?'],
     [{ platforms: ['linux/z80'] }, 'found "linux/z80"'],
     ['text', '(root): expected an object, found "text"'],
-  ])('that are %j are refused', (options, problem) => {
+  ])('the options of the plugin that are %j are refused', (options, problem) => {
     expect(readPluginOptions(options)).toEqual({ ok: false, problems: [expect.stringContaining(problem)] });
   });
 });

@@ -14,7 +14,7 @@ export type Read<T> =
 /** No prebuilt.json that a person writes is as long. */
 const MAX_BYTES = 1024 * 1024;
 
-/** Reads a project's prebuilt.json. All problems are told at once; nothing is thrown. */
+/** Reads a project's prebuilt.json. All problems are reported at once; nothing is thrown. */
 export async function readConfiguration(file: string): Promise<Read<Configuration>> {
   let content: string;
   try {

@@ -8,7 +8,7 @@ import type { Configuration } from './definition.ts';
 import type { PluginOptions } from './plugin-options.ts';
 import { TARGETS, type TargetName } from './target-names.ts';
 
-/** What is known of a project beside its prebuilt.json. Paths are relative to the workspace's root. */
+/** What is known about a project beside its prebuilt.json. Paths are relative to the workspace's root. */
 export interface ProjectFacts {
   readonly name: string;
   readonly root: string;
@@ -224,7 +224,7 @@ function inputsOf(file: ListedOption): readonly string[] {
 
 /**
  * The targets of a project whose configuration can't be used: each fails with every problem, and the rest of the
- * workspace goes on as if nothing were wrong.
+ * workspace continues as if nothing were wrong.
  */
 export function refusedTargets(file: string, problems: readonly string[], options: PluginOptions): Targets {
   const target: TargetConfiguration = {

@@ -13,7 +13,7 @@ import { nearestKey, problemsOf, shown } from './problems.ts';
 import type { Read } from './read.ts';
 
 /**
- * The toolchain of a project, with paths relative to the workspace's root: what prebuilt.json says of it, and what that leaves out from the files beside it.
+ * The toolchain of a project, with paths relative to the workspace's root: what prebuilt.json says about it, and what that leaves out from the files beside it.
  * `root` is the project's folder, relative to the workspace's root.
  */
 export function resolveToolchain(

@@ -64,7 +64,7 @@ export interface From {
   readonly platform: string | undefined;
   /** The stage's name. */
   readonly name: string | undefined;
-  /** The line it stands on, counted from 1. */
+  /** The line it is on, counted from 1. */
   readonly line: number;
 }
 

@@ -118,7 +118,7 @@ describe('readDockerfile', () => {
   });
 
   // As BuildKit 0.13.2 reads them.
-  it('reads here-documents with what stands between them, and their own forms', () => {
+  it('reads here-documents with what is between them, and their own forms', () => {
     const [copy, next] = body(
       'COPY --chmod=600 x <<EOF <<-"a.txt" <<\'c\' \\',
       '  /dir/',
@@ -375,7 +375,7 @@ describe('readDockerfile', () => {
       /:2: FROM: expected "scratch" or/,
     ],
     [
-      'a syntax line that is no image',
+      'a syntax line that names no image',
       '# syntax=docker/dockerfile:1 x\nFROM scratch\nCOPY a /a\n',
       'DOCKERFILE_REFUSED',
       /:1: "# syntax=": expected the reference of an image, found "docker\/dockerfile:1 x"/,
@@ -413,7 +413,7 @@ describe('readDockerfile', () => {
       /:2: COPY: expected at least one source/,
     ],
     [
-      'a list that is no JSON',
+      'a list that is not JSON',
       'FROM scratch\nCOPY a /a\nCMD ["a", b]\n',
       'DOCKERFILE_SYNTAX',
       /:3: CMD: expected a JSON list/,
@@ -492,7 +492,7 @@ describe('readDockerfile', () => {
     expect(refusal).toMatchObject({ code, message: expect.stringMatching(message) });
   });
 
-  it('refuses what is no UTF-8', () => {
+  it('refuses what is not UTF-8', () => {
     expect(() => read(Buffer.from([0x46, 0xff, 0xfe]))).toThrow(/expected UTF-8/);
   });
 });
@@ -537,7 +537,7 @@ const piece = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 30 }),
 );
 
-/** Runs it, and says what came of it, and within which time (ms of the processor's) and memory (bytes). */
+/** Runs it, and says what the outcome is, and within which time (ms of the processor's) and memory (bytes). */
 function outcomeOf(bytes: Uint8Array): {
   readonly typed: boolean;
   readonly ms: number;

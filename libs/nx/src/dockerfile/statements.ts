@@ -1,7 +1,7 @@
 import { DockerfileError } from './errors.ts';
 import { splitWords } from './words.ts';
 
-/** The text that stands below an instruction, from `<<NAME` to a line that is `NAME`. */
+/** The text that is below an instruction, from `<<NAME` to a line that is `NAME`. */
 export interface HereDocument {
   readonly name: string;
   /** As it is written; of `<<-NAME` without the tabs before each line. */
@@ -18,7 +18,7 @@ export interface Statement {
   readonly keyword: string;
   /** Everything after the keyword, without white space at either end. */
   readonly rest: string;
-  /** What stands below it, in the order of the names in `rest`. */
+  /** What is below it, in the order of the names in `rest`. */
   readonly documents: readonly HereDocument[];
 }
 
@@ -200,7 +200,7 @@ function join(
     const line = lines[at] ?? '';
     if (at > start && isSkipped(line)) continue;
     const stripped = line.trimEnd();
-    // Of two escape characters the first escapes the second, and nothing goes on.
+    // Of two escape characters the first escapes the second, and nothing continues.
     const continued = stripped.endsWith(escapeCharacter) && stripped.at(-2) !== escapeCharacter;
     parts.push(continued ? stripped.slice(0, -1) : line);
     if (!continued) return { joined: parts.join('').trim(), next: at + 1 };

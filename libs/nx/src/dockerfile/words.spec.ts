@@ -90,7 +90,7 @@ describe('expandWord', () => {
     expect(() => expand(word)).toThrow(WordError);
   });
 
-  it('says which variable has no value, and what the Dockerfile says of it', () => {
+  it('says which variable has no value, and what the Dockerfile says about it', () => {
     expect(() => expand('x${NONE:?give it with ARG}')).toThrow('NONE: give it with ARG');
     expect(() => expand('x${NONE?}')).toThrow('NONE: has no value');
   });
@@ -135,7 +135,7 @@ describe('expandWord', () => {
 });
 
 describe('expandDocument', () => {
-  // BuildKit 0.13.2 made the same of it.
+  // BuildKit 0.13.2 did the same.
   it('puts variables in, keeps quotes, and lets only a backslash escape', () => {
     const text = 'hello $V \\$V "q" \'q\' \\n \\\\ `x\n\ttab\n\n# no comment\nx \\\ny ${V:-"z"} ${V#1}\n';
     const expected = 'hello 1.2.3 $V "q" \'q\' n \\ `x\n\ttab\n\n# no comment\nx \ny 1.2.3 .2.3\n';

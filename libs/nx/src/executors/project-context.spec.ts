@@ -51,7 +51,7 @@ describe('a hint', () => {
     expect(commandOf(step, context)).toBe(command);
   });
 
-  it('may name several commands', () => {
+  it('a hint may name several commands', () => {
     expect(fillCommands('{run build-binaries}, then {run verify}', context)).toBe(
       'npx nx run @acme/server:compile, then npx nx run @acme/server:verify',
     );
@@ -63,12 +63,12 @@ describe('a hint', () => {
 });
 
 describe('the project of an executor', () => {
-  it('has the tag pattern that nx.json gives it', () => {
+  it('the project of an executor has the tag pattern that nx.json gives it', () => {
     expect(tagPatternFor(context).text).toBe('@acme/server@{version}');
     expect(tagPatternFor({ root: '/' }).text).toBe('v{version}');
   });
 
-  it('is made of its own folder and those of all that it depends on', () => {
+  it('the project of an executor is made of its own folder and those of all that it depends on', () => {
     expect(sourceFolders(context)).toEqual(['libs/@acme/server', 'libs/model', 'libs/util']);
     expect(sourceFolders({ root: '/' })).toEqual([]);
   });

@@ -2,7 +2,7 @@ import type { ExecutorContext } from '@nx/devkit';
 import { changelogFiles, type ReleaseConfiguration, tagPatternOf } from '../version/release-config.ts';
 import type { TagPattern } from '../version/tag-pattern.ts';
 
-/** What an executor is told of the project it runs for; tests and scripts give the root alone. */
+/** What an executor is told about the project it runs for; tests and scripts give the root alone. */
 export type ProjectContext = Pick<ExecutorContext, 'root'> & Partial<ExecutorContext>;
 
 /** The pattern of the project's release tags, as nx.json configures it. Throws `INVALID_OPTIONS`. */

@@ -3,8 +3,8 @@ import { open } from 'node:fs/promises';
 const CHUNK_BYTES = 1024 * 1024;
 
 /**
- * The bytes of a file from an offset on. A chunk is there until so many more are asked for as `kept` says, one unless
- * told: few buffers are read into in turn, half again as fast as a stream, which makes one for each chunk. Throws the
+ * The bytes of a file from an offset on. A chunk is there until so many more are asked for as `kept` says, one
+ * by default: few buffers are read into in turn, half again as fast as a stream, which makes one for each chunk. Throws the
  * file system's errors.
  */
 export async function* readChunks(

@@ -13,7 +13,7 @@ export function outputInWorkspace(workspaceRoot: string, path: string): string {
 }
 
 /**
- * Holds an output folder (absolute) against what is on disk: it is no link, and none of the folders above it leads out
+ * Holds an output folder (absolute) against what is on disk: it is not a link, and none of the folders above it leads out
  * of the workspace by one. Throws `OUTPUT`.
  */
 export async function checkOutputPath(workspaceRoot: string, path: string): Promise<void> {

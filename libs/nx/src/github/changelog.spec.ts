@@ -35,11 +35,11 @@ it.each([
     '2.1.0-rc.1',
     'This was a version bump only for agent to align it with other projects, there were no code changes.',
   ],
-])('finds what a changelog says of %s', (version, entry) => {
+])('finds what a changelog says about %s', (version, entry) => {
   expect(changelogEntry(CHANGELOG, version)).toBe(entry);
   expect(changelogEntry(CHANGELOG.replaceAll('\n', '\r\n'), version)).toBe(entry);
 });
 
-it.each(['2.1.0', '1.0', '1.0.0', '2.1.0-rc.10'])('finds nothing of %s', (version) => {
+it.each(['2.1.0', '1.0', '1.0.0', '2.1.0-rc.10'])('finds nothing about %s', (version) => {
   expect(changelogEntry(CHANGELOG, version)).toBeUndefined();
 });

@@ -2,8 +2,8 @@
 const HEADING = /^#{1,6}[ \t]*\[?v?(\d+\.\d+\.\d+[^\s\])]*)\]?/;
 
 /**
- * What a changelog of Nx says of a version, without the version's own heading; undefined where the version is not in it, or
- * nothing stands below it. https://nx.dev/docs/guides/nx-release/configure-changelog-format
+ * What a changelog of Nx says about a version, without the version's own heading; undefined where the version is not in it, or
+ * nothing is below it. https://nx.dev/docs/guides/nx-release/configure-changelog-format
  */
 export function changelogEntry(text: string, version: string): string | undefined {
   const lines = text.split(/\r?\n/);

@@ -43,7 +43,7 @@ describe('writeJobOutputs', () => {
     expect(lines.slice(1)).toEqual(['first', 'version=9.9.9', delimiter, '']);
   });
 
-  it('refuses a name that is none', async () => {
+  it('refuses a name that is not valid', async () => {
     await expect(writeJobOutputs({ 'a\nb': 'x' }, { GITHUB_OUTPUT: join(folder, 'x') })).rejects.toThrow(
       RangeError,
     );

@@ -68,7 +68,7 @@ describe('summarizeTasks', () => {
     expect(summarizeTasks([task('app:a|b')])).toContain('| app:a\\|b | ran |');
   });
 
-  it('says nothing of a run without tasks', () => {
+  it('says nothing about a run without tasks', () => {
     expect(summarizeTasks([])).toBeUndefined();
   });
 });

@@ -3,7 +3,7 @@ import { tableLines } from './table.ts';
 
 type Status = TaskResult['status'];
 
-/** What a summary tells of a task. */
+/** What a summary reports about a task. */
 export interface FinishedTask {
   readonly id: string;
   readonly status: Status;

@@ -122,7 +122,7 @@ describe('readDockerFacts for the builder that needs no engine', () => {
     expect((await readDockerFacts('daemonless', undefined)).engine).toEqual({ version: '28.5.2' });
   });
 
-  it('tells of none where none answers', async () => {
+  it('reports none where none answers', async () => {
     await client({ version: 'echo; echo "Cannot connect" >&2; exit 1' });
     expect((await readDockerFacts('daemonless', undefined)).engine).toBeUndefined();
   });

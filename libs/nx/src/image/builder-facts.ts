@@ -6,9 +6,9 @@ export type BuilderFacts =
       readonly usable: true;
       readonly name: string;
       readonly driver: string;
-      /** Its version; undefined where the docker client tells none. */
+      /** Its version; undefined where the docker client reports none. */
       readonly buildx: string | undefined;
-      /** BuildKit's version; undefined where the builder tells none. */
+      /** BuildKit's version; undefined where the builder reports none. */
       readonly buildkit?: string | undefined;
     }
   | { readonly usable: false; readonly reason: string; readonly hint: string };
@@ -27,7 +27,7 @@ const USE_CONTAINERD =
 /** How long an engine may take to answer, in milliseconds. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
-/** What a docker client tells of the builder and of the engine. */
+/** What a docker client reports about the builder and the engine. */
 export interface DockerFacts {
   /** Undefined where buildx is not wanted. */
   readonly builder: BuilderFacts | undefined;

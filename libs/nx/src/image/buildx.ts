@@ -153,7 +153,7 @@ async function adoptImage(
   return { mediaType: descriptor.mediaType, digest: descriptor.digest, size: descriptor.size };
 }
 
-/** What BuildKit says of steps that it adds to a history itself, where a base does not tell of its layers. */
+/** What BuildKit says about steps that it adds to a history itself, where a base does not list its layers. */
 const EXPORTER = 'buildkit.exporter.image.v0';
 
 /*
@@ -173,7 +173,7 @@ async function adoptAbove(
   for (const hex of new Set(above.map(({ digest }) => digestHex(digest)))) {
     await rename(join(layout, BLOBS_FOLDER, hex), join(blobs, hex));
   }
-  // As it stands there: the order of members is part of the image's ID.
+  // As it is there: the order of members is part of the image's ID.
   const raw = JSON.parse((await readDocument(layout, manifest.config)).toString('utf8'));
   const { history: found, ...rest } = raw as { readonly history?: unknown };
   const steps = (Array.isArray(found) ? found : []).filter((step) => Object(step).comment !== EXPORTER);

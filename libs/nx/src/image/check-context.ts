@@ -51,7 +51,7 @@ function changed({ source }: ContextFile, problem: string, cause?: unknown): Pre
   });
 }
 
-/** The error that tells of a file with another content than was verified. */
+/** The error that reports a file with another content than was verified. */
 export function artifactChanged(path: string, expected: string, found: string): PrebuiltError {
   return new PrebuiltError(
     'ARTIFACT_CHANGED',

@@ -36,7 +36,7 @@ it('reads the lists of users that are in an archive, where one is added', async 
   expect((await readContextTexts(manifest, folder, undefined)).lists.has(list)).toBe(false);
 });
 
-it('waits for nothing that is no file, and leaves it to whoever packs it', async () => {
+it('waits for nothing that is not a file, and leaves it to whoever packs it', async () => {
   await rm(path);
   execFileSync('mkfifo', [path]);
   expect((await readContextTexts(manifest, folder, ADD)).lists.has(sha256Of(PASSWD))).toBe(false);

@@ -7,7 +7,7 @@ import { readContents } from './archives/unpack.ts';
 import { type ContextFile, contextOf } from './context.ts';
 import { USER_FILES } from './listed/built-ins.ts';
 
-/** What is known of the content of a context's files, by their SHA-256 in hexadecimal. */
+/** What is known about the content of a context's files, by their SHA-256 in hexadecimal. */
 export interface ContextTexts {
   /** Lists of users and groups, for names in `--chown` and `USER`. */
   readonly lists: ReadonlyMap<string, string>;
@@ -59,7 +59,7 @@ function listsInside(entries: readonly ListedArchiveEntry[]): readonly string[] 
   return entries.flatMap((entry) => (entry.type === 'file' && isList(entry) ? [entry.sha256] : []));
 }
 
-// What is no file, such as a pipe, might never end.
+// What is not a file, such as a pipe, might never end.
 async function isThere({ source, size }: ContextFile): Promise<boolean> {
   const found = await unlessGone(lstat(source));
   return found?.isFile() === true && found.size === size;

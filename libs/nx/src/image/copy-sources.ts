@@ -65,7 +65,7 @@ export interface ParentedSource extends CopySource {
 }
 
 /**
- * What a source of `COPY --parents` names. Folders are kept from the root of the context, or from where `/./` stands in
+ * What a source of `COPY --parents` names. Folders are kept from the root of the context, or from where `/./` is in
  * the source.
  * https://docs.docker.com/reference/dockerfile/#copy---parents
  */

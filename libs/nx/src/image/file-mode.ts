@@ -1,7 +1,7 @@
 /** Gives the mode of a copied file or folder from the one that it has. */
 export type ModeChange = (mode: number, isFolder: boolean) => number;
 
-/** What `--chmod` says; `symbolic` where it is no octal number. */
+/** What `--chmod` says; `symbolic` where it is not an octal number. */
 export interface Chmod {
   readonly symbolic: boolean;
   readonly change: ModeChange;

@@ -13,7 +13,7 @@ const entry = (path: string): BaseEntry => ({
 });
 
 // As moby's UnpackLayer does it: https://github.com/moby/go-archive/blob/main/diff.go
-it('takes what lower layers have out of all of an opaque folder, wherever among its names the mark comes', () => {
+it('removes what lower layers have from all of an opaque folder, wherever its mark comes', () => {
   const tree = new FileTree();
   tree.applyLayer(['a/', 'a/+b/', 'a/+b/lower', 'a/lower'].map(entry));
   tree.applyLayer(['a/', 'a/+b/', 'a/+b/own', 'a/.wh..wh..opq', 'a/own'].map(entry));

@@ -17,7 +17,7 @@ describe('the wording of the history', () => {
     expect(quote(text)).toBe(expected);
   });
 
-  it('has a health check with its retries as a character', () => {
+  it('the wording of the history has a health check with its retries as a character', () => {
     const check = {
       command: undefined,
       interval: 5e9,

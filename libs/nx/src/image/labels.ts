@@ -2,7 +2,7 @@ import { rfc3339 } from '@prebuilt/oci';
 import type { Manifest, PlatformArtifact } from '../artifacts/manifest.ts';
 import type { PackageFacts } from './package-facts.ts';
 
-/** What a maintainer says of an image; what is left out is taken from the manifest and package.json. */
+/** What a maintainer says about an image; what is left out is taken from the manifest and package.json. */
 export interface LabelOptions {
   readonly imageTitle?: string;
   readonly imageSource?: string;

@@ -9,7 +9,7 @@ const PROOF = 'dev.prebuilt.proof';
 const IMAGE = 'dev.prebuilt.image.digest';
 
 /**
- * What a layout's index.json says of the image beside its digest, as annotations: the SHA-256 of the manifest that it
+ * What a layout's index.json says about the image beside its digest, as annotations: the SHA-256 of the manifest that it
  * was made from, and of everything that was planned for it. The wording of the history is up to the builder and does not
  * count; neither does the order of the platforms. Of an image that is proven in part, it says so, and repeats the digest of
  * the index: then the layers do not follow from the plan.
@@ -40,7 +40,7 @@ export function layoutRecord(
 
 /**
  * Refuses a layout whose index.json names another manifest or plan, or none: then it is the image of another build, put
- * in the place of this one's. What is inside its layers is seen when they are read.
+ * in place of this one's. What is inside its layers is seen when they are read.
  */
 export function requireLayoutRecord(
   { root }: ImageLayout,

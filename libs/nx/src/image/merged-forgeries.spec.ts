@@ -90,9 +90,12 @@ describe('docker-release of an image for which something is executed', () => {
       /^Dockerfile\.release:8: RUN: expected a/,
     ],
     ['no engine', { builder: 'daemonless' }, /^Dockerfile\.release:8: RUN: needs buildx/],
-  ])('is refused where %s is asked for', (_, options, message) => {
-    expect(() => planDockerRelease(workspace.options(options), workspace.root, facts)).toThrow(message);
-  });
+  ])(
+    'docker-release of an image for which something is executed is refused where %s is asked for',
+    (_, options, message) => {
+      expect(() => planDockerRelease(workspace.options(options), workspace.root, facts)).toThrow(message);
+    },
+  );
 });
 
 describe('docker-publish of an image for which something is executed', () => {
@@ -103,7 +106,7 @@ describe('docker-publish of an image for which something is executed', () => {
   afterEach(() => registry.close());
 
   const run = (more = {}) => publishRelease(workspace, `${registry.host}/owner/app`, more);
-  /** Puts a forged image in the place of the one that docker-release made; a forger may let the record of it follow. */
+  /** Puts a forged image in place of the one that docker-release made; a forger may let the record of it follow. */
   const forge = async (forgery: ImageForgery, follows: boolean): Promise<void> => {
     const folder = workspace.path('dist/oci');
     await cp(copied, folder, { recursive: true });
@@ -159,7 +162,7 @@ describe('docker-publish of an image for which something is executed', () => {
     expect(registry.tags.size).toBe(0);
   });
 
-  it('is refused where a full proof is asked for', async () => {
+  it('docker-publish of an image for which something is executed is refused where a full proof is asked for', async () => {
     await forge(HONEST, false);
     const { success, output } = await run({ requireFullProof: true });
     expect(success).toBe(false);

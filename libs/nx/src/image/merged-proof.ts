@@ -19,7 +19,7 @@ import {
   UNKNOWN_OWNER,
 } from './file-tree.ts';
 
-/** What the proof of an image comes to for which something was executed. */
+/** The outcome of the proof of an image for which something was executed. */
 export interface ReducedProof {
   /** What was executed, or taken from where nothing is verified: `Dockerfile:3: RUN`, … in the order of lines. */
   readonly because: readonly string[];
@@ -126,7 +126,7 @@ function startOf(
   );
 }
 
-/** What a reduced proof does and does not speak of, in one line. */
+/** What a reduced proof does and does not cover, in one line. */
 export function describeReduced({ because, unprovenFiles, starts }: ReducedProof): string {
   return [
     `reduced proof, because of ${because.join(', ')}:`,
@@ -149,6 +149,6 @@ export function requireFullProof(unplanned: readonly string[]): void {
   );
 }
 
-/** What can be written in the place of what has to be executed. */
+/** What can be written in place of what has to be executed. */
 export const ALTERNATIVES =
   'Certificates, time zones, users and /tmp are built-ins of "image.files" in prebuilt.json, and other files can be named there.';

@@ -1,7 +1,7 @@
 import { type Accounts, accountLines } from './base/accounts.ts';
 import type { Owner } from './file-tree.ts';
 
-/** Nobody has that name, or the text is no owner. */
+/** Nobody has that name, or the text is not an owner. */
 export class OwnerError extends Error {
   override readonly name = 'OwnerError';
   readonly hint: string | undefined;

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { PrebuiltError } from '../errors.ts';
 
-/** What the workspace's package.json says of the program. */
+/** What the workspace's package.json says about the program. */
 export interface PackageFacts {
   readonly repository: string | undefined;
   readonly license: string | undefined;

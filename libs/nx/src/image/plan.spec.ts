@@ -102,7 +102,7 @@ describe('the layers of an image', () => {
     ]);
   });
 
-  it('are empty where nothing changes', () => {
+  it('the layers of an image are empty where nothing changes', () => {
     expect(
       layers('COPY app /a', 'COPY app /a', 'COPY empty/ /', 'WORKDIR /w', 'WORKDIR /w').map(
         (each) => each.length,
@@ -110,7 +110,7 @@ describe('the layers of an image', () => {
     ).toEqual([1, 0, 0, 1, 0]);
   });
 
-  it('are empty for another file with the same content', () => {
+  it('the layers of an image are empty for another file with the same content', () => {
     expect(layers('COPY d/x /a', 'COPY same /a')[1]).toEqual([]);
   });
 
@@ -223,13 +223,13 @@ describe('the layers of an image', () => {
     ]);
   });
 
-  it('are those of ADD for files that are no archives', () => {
+  it('the layers of an image are those of ADD for files that are no archives', () => {
     expect(layers('ADD app /a', 'ADD d/sub /s/', 'COPY d/x /x')).toEqual(
       layers('COPY app /a', 'COPY d/sub /s/', 'COPY d/x /x'),
     );
   });
 
-  it('are put where a destination leads to by way of "..", and stay inside the root', () => {
+  it('the layers of an image are put where a destination leads to by way of "..", and stay inside the root', () => {
     expect(
       layers('COPY app /q/../r/./s', 'COPY app ../z/', 'WORKDIR /w', 'COPY app ./k/../l').flat(),
     ).toEqual([
@@ -244,7 +244,7 @@ describe('the layers of an image', () => {
   });
 
   // By the reference: BuildKit knows these flags since 0.20, 0.25 and 0.26.
-  it('have modes by letters, what is not excluded, and the folders above with --parents', () => {
+  it('the layers of an image have modes by letters, what is not excluded, and the folders above with --parents', () => {
     expect(layers('COPY --chmod=u+s,g+w,o= app /a', 'COPY --chmod=-x,u=rw,g=u app /b')).toEqual([
       ['4770 0:0 a'],
       ['664 0:0 b'],
@@ -268,7 +268,7 @@ describe('the layers of an image', () => {
 });
 
 describe('the configuration of an image', () => {
-  it('has the values that variables had before the instruction', () => {
+  it('the configuration of an image has the values that variables had before the instruction', () => {
     const { config } = plan([
       'ARG TARGETARCH TARGETVARIANT',
       'ENV A=1',
@@ -278,7 +278,7 @@ describe('the configuration of an image', () => {
     expect(config.env.slice(1)).toEqual(['A=2', 'B=1', 'C=armv7']);
   });
 
-  it('has the values of ARG before FROM, unless the ARG below has its own', () => {
+  it('the configuration of an image has the values of ARG before FROM, unless the ARG below has its own', () => {
     const text = [
       'ARG BASE=scratch X=1',
       'ARG Y=${X}2 N',
@@ -293,7 +293,7 @@ describe('the configuration of an image', () => {
     expect(history[0]?.createdBy).toBe('ARG X Y=mine N Z');
   });
 
-  it('has the maintainer, triggers, the shell and how often a health check starts', () => {
+  it('the configuration of an image has the maintainer, triggers, the shell and how often a health check starts', () => {
     const { config, author } = plan([
       'COPY app /',
       'MAINTAINER Some "One" $W <a@b.c>',
@@ -313,9 +313,12 @@ describe('the configuration of an image', () => {
     });
   });
 
-  it.each(['SIGTERM', 'quit', '9', '64', 'SIGRTMIN+3', 'RTMAX-14'])('has the signal %s', (signal) => {
-    expect(plan([`STOPSIGNAL ${signal}`, 'COPY app /']).config.stopSignal).toBe(signal);
-  });
+  it.each(['SIGTERM', 'quit', '9', '64', 'SIGRTMIN+3', 'RTMAX-14'])(
+    'the configuration of an image has the signal %s',
+    (signal) => {
+      expect(plan([`STOPSIGNAL ${signal}`, 'COPY app /']).config.stopSignal).toBe(signal);
+    },
+  );
 
   it('edits PATH in place', () => {
     const { config } = plan(['ENV A=1', 'ENV PATH=/x:$PATH', 'COPY app /']);
@@ -342,7 +345,7 @@ describe('the history of an image', () => {
   it.each([
     ['moby-26', 'ARG TARGETARCH TARGETVARIANT FOO=bar NODEF', 'EXPOSE map[53/udp:{} 80/tcp:{}]'],
     ['moby-28', 'ARG TARGETARCH=arm TARGETVARIANT=v7 FOO=bar NODEF', 'EXPOSE [53/udp 80/tcp]'],
-  ] as const)('is worded as %s does', (historyFormat, arg, expose) => {
+  ] as const)('the history of an image is worded as %s does', (historyFormat, arg, expose) => {
     expect(plan(lines, { historyFormat }).history).toEqual([
       { createdBy: arg, emptyLayer: true },
       { createdBy: 'COPY --chown=1:2 --chmod=755 app /bar # buildkit', emptyLayer: false },
@@ -604,7 +607,7 @@ describe('what can only be executed', () => {
     expect(unplanned(...lines)).toEqual(expected);
   });
 
-  it('is whatever another frontend reads', () => {
+  it('what can only be executed is whatever another frontend reads', () => {
     const dockerfile = readDockerfile(
       Buffer.from('# syntax=docker/dockerfile:1\nFROM scratch\nCOPY app /a\n'),
       'D',

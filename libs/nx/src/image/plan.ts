@@ -55,7 +55,7 @@ export interface PlannedBase {
   readonly manifest: Descriptor;
   readonly documents: readonly StoredBlob[];
   readonly layers: readonly StoredLayer[];
-  /** The steps of its history; undefined where the base does not tell of each of its layers. */
+  /** The steps of its history; undefined where the base does not list each of its layers. */
   readonly inherited: readonly InheritedStep[] | undefined;
 }
 
@@ -70,7 +70,7 @@ export interface ImagePlan {
   /** The paths of each of its own layers, in the order of a walk. */
   readonly layers: readonly (readonly LayerPath[])[];
   /**
-   * Why no more is known of the layers than how many there are, in the order of lines; none where every path of each is
+   * Why no more is known about the layers than how many there are, in the order of lines; none where every path of each is
    * planned. Then `layers` has what the files of the context come to alone.
    */
   readonly unplanned: readonly Unplanned[];
@@ -118,7 +118,7 @@ export interface ImageFacts {
   readonly context: BuildContext;
   readonly labels: Readonly<Record<string, string>>;
   readonly historyFormat: HistoryFormat;
-  /** What is known of the content of files. */
+  /** What is known about the content of files. */
   readonly texts?: ContextTexts | undefined;
   /** What it starts from, where that is an image. */
   readonly base?: BaseImage | undefined;
@@ -679,7 +679,7 @@ class PlannedImage {
     return expandWord(word, (name) => this.#variables.get(name), this.#escape);
   }
 
-  // As `FROM` has it: what stands before it, and the platform.
+  // As `FROM` has it: what comes before it, and the platform.
   #expandGlobal(word: string): string {
     for (const name of variablesIn(word, this.#escape)) refuseMachineArg(name);
     return expandWord(

@@ -32,7 +32,7 @@ describe('the images of a release without a Dockerfile', () => {
     }
   });
 
-  it('are of every platform under the names that Docker has for them', () => {
+  it('the images of a release without a Dockerfile are of every platform under the names that Docker has for them', () => {
     const [artifact] = sampleManifest.platforms;
     if (artifact === undefined) throw new Error('no platform');
     const platforms = PLATFORMS.map((platform) => ({

@@ -22,7 +22,7 @@ export interface ReleaseImage {
   readonly image: ImagePlan;
 }
 
-/** What a maintainer says of the images of a release. */
+/** What a maintainer says about the images of a release. */
 export interface ImageOptions extends LabelOptions {
   readonly dockerfile?: string;
 }
@@ -120,7 +120,7 @@ export function expectedImage({ platform, image }: ReleaseImage, sourceDateEpoch
 }
 
 /**
- * What an image has to have from its base. Of a base that does not tell of its layers, the history says of each that it is
+ * What an image has to have from its base. Of a base that does not list its layers, the history says about each that it is
  * the base's: there is no telling else which entry is of which layer.
  */
 export function expectedBase(

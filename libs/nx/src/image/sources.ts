@@ -21,7 +21,7 @@ export interface ContextOrigin {
 }
 
 /**
- * Reads the Dockerfile (a path relative to the workspace's root), package.json, and what has to be known of the context's
+ * Reads the Dockerfile (a path relative to the workspace's root), package.json, and what has to be known about the context's
  * files. Throws `INVALID_OPTIONS`.
  */
 export async function readImageSources(

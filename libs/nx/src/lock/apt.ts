@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { PrebuiltError } from '../errors.ts';
 import { thisHost } from '../process/host.ts';
 
-/** What a distribution's signed index says of a package. */
+/** What a distribution's signed index says about a package. */
 export interface IndexedPackage {
   readonly name: string;
   readonly version: string;
   readonly architecture: string;
-  /** Where its archive stands on every mirror. */
+  /** Where its archive is on every mirror. */
   readonly path: string;
   /** Of the archive, in hexadecimal. */
   readonly sha256: string;

@@ -13,7 +13,7 @@ const MAX_OPEN_FILES = 32;
 
 /**
  * Every file and link below a folder, sorted by path, read in full. Links are not followed. Throws for anything
- * else that is no folder: a special file is no content.
+ * else that is not a folder: a special file is not content.
  */
 export async function readContents(root: string): Promise<readonly Entry[]> {
   const found = await readdir(root, { recursive: true, withFileTypes: true });

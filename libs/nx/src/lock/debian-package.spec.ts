@@ -99,7 +99,7 @@ describe('lockedPackage', () => {
     await expect(open()).rejects.toMatchObject({ code: 'SYSROOT_INTEGRITY' });
   });
 
-  it('refuses files that an altered lock speaks of otherwise', async () => {
+  it('refuses files that an altered lock describes otherwise', async () => {
     pin = { ...pin, contents: '0'.repeat(64) };
     await expect(open()).rejects.toMatchObject({ code: 'SYSROOT_INTEGRITY' });
   });

@@ -38,7 +38,7 @@ const LIST = 'contents.txt';
 
 /**
  * A locked package's files, fetched where they are not there yet. All of them were read in full just now, and their
- * list has the SHA-256 that stands in the lock. Throws `SYSROOT_INTEGRITY` for any other content, and
+ * list has the SHA-256 that is in the lock. Throws `SYSROOT_INTEGRITY` for any other content, and
  * `SYSROOT_UNAVAILABLE` where no mirror gives the archive.
  */
 export async function lockedPackage(

@@ -55,7 +55,7 @@ describe('parseLock', () => {
     );
   });
 
-  it('answers any text that is no lock with a typed error', () => {
+  it('answers any text that is not a lock with a typed error', () => {
     fc.assert(
       fc.property(fc.oneof(fc.json(), fc.string()), (text) => {
         expect(() => parseLock(text, LOCK_FILE)).toThrow(PrebuiltError);

@@ -104,7 +104,7 @@ export const lockSchema = v.strictObject({
   ),
 });
 
-/** What enters a release and is no file of the repository, by hash. */
+/** What enters a release and is not a file of the repository, by hash. */
 export type Lock = Readonly<v.InferOutput<typeof lockSchema>>;
 
 /** A package of the npm registry: its archive's integrity, and the SHA-256 of the executable inside. */

@@ -45,7 +45,7 @@ export async function downloadArchive(
     }
     return undefined;
   };
-  // A version's characters stand in a path as they are, but for the plus sign and the tilde's like.
+  // A version's characters appear in a path as they are, but for the plus sign and the tilde's like.
   const path = wanted.path.split('/').map(encodeURIComponent).join('/');
   for (const mirror of MIRRORS[distribution]) {
     const response = await get(`${mirror}/${path}`);

@@ -90,7 +90,7 @@ describe('lockedFile', () => {
     },
   );
 
-  it('refuses a file that a changed lock speaks of otherwise', async () => {
+  it('refuses a file that a changed lock describes otherwise', async () => {
     await lockedFile(folder, locked, 'bin/bun', { fetch: fetchContent('runtime') });
     const changed = { ...locked, sha256: sha256Of('Runtime') };
     await expect(lockedFile(folder, changed, 'bin/bun')).rejects.toMatchObject({

@@ -66,7 +66,7 @@ export async function hashInner(
   return fetchInto(cacheFolder, folder, wanted, inner, options.fetch ?? fetchFromRegistry);
 }
 
-/** What the registry says of a version (or a tag such as `latest`) of a package. */
+/** What the registry says about a version (or a tag such as `latest`) of a package. */
 export async function describePackage(
   name: string,
   version: string,

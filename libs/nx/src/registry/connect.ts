@@ -16,7 +16,7 @@ import { MIRRORS_VARIABLE, mirrorsOf } from './mirrors.ts';
 /** The clients of a run. */
 export interface Connection {
   clientOf(repository: ImageRepository): RepositoryClient;
-  /** Reads from the mirrors of `REGISTRY_MIRRORS` first; `onPassed` is told of each that did not have it, and why. */
+  /** Reads from the mirrors of `REGISTRY_MIRRORS` first; `onPassed` is told about each that did not have it, and why. */
   sourceOf(repository: ImageRepository, onPassed: (message: string) => void): ImageSource;
   /** Tries beyond the first, of all requests so far. */
   readonly retries: () => number;

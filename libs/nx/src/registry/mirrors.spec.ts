@@ -26,7 +26,7 @@ describe('mirrors', () => {
       'docker.io=a.example,quay.io=b.example',
       ['a.example library/node'],
     ],
-  ])('are %s', (_, text, expected) => {
+  ])('mirrors are %s', (_, text, expected) => {
     expect(mirrorsOf(text, HUB).map(({ registry, repository }) => `${registry} ${repository}`)).toEqual(
       expected,
     );
@@ -82,7 +82,7 @@ describe('an image that is read', () => {
     expect(origin.log).toEqual([]);
   });
 
-  it('comes from its registry where the mirror has none, and that is said', async () => {
+  it('comes from its registry where the mirror has none, and says so', async () => {
     const passed: string[] = [];
     expect(await read(passed)).toEqual(bytes);
     expect(passed).toEqual([expect.stringContaining(`${mirror.host}/m/a/b: manifest ${digest}`)]);
@@ -95,7 +95,7 @@ describe('an image that is read', () => {
     expect(passed).toEqual([expect.stringContaining('expected content with that digest')]);
   });
 
-  it('is read without the credentials of who pushes, unless REGISTRY_HOST names the registry', async () => {
+  it('an image that is read is read without the credentials of who pushes, unless REGISTRY_HOST names the registry', async () => {
     const auth = { scheme: 'basic', username: 'pusher', password: 'canary' } as const;
     origin.behave({ auth });
     const pusher = { REGISTRY_USERNAME: auth.username, REGISTRY_PASSWORD: auth.password };

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 const MAX_LINKS = 40;
 
-/** What stands at an absolute path of a root file system: nothing, a link's target, or something else. */
+/** What is at an absolute path of a root file system: nothing, a link's target, or something else. */
 export type LookAt = (path: string) => Promise<'absent' | 'present' | { readonly link: string }>;
 
 /**

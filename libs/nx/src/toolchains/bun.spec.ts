@@ -30,14 +30,14 @@ describe('bun', () => {
       { 'package.json': '{"bin":"dist/a.js"}', 'src/main.ts': '' },
       'src/main.ts',
     ],
-  ])('is found by %s', (_, files, entry) => {
+  ])('bun is found by %s', (_, files, entry) => {
     expect(detect(files)).toEqual({ name: 'bun', entry });
   });
 
   it.each([
     ['a command that is a shell script', { 'package.json': '{"bin":"run.sh"}', 'run.sh': '' }],
     ['an empty folder', {}],
-  ])('is not found by %s', (_, files) => {
+  ])('bun is not found by %s', (_, files) => {
     expect(detect(files)).toBeUndefined();
   });
 

@@ -132,7 +132,7 @@ export const bun: Toolchain<BunOptions> = {
     sysrootPackages: [],
     inputs: productionInputs,
     async keyFacts({ lock, platforms }) {
-      // Every compiler of a version makes the same executable, so the host's is no fact.
+      // Every compiler of a version makes the same executable, so the host's is not a fact.
       return platforms.map((platform) => lockedPackage(lock, runtimeOf(platform).package));
     },
     prepare: (context) => prepareBun(entry, context),
@@ -222,7 +222,7 @@ function lockedPackage(lock: Lock, name: string): LockedPackage {
   return { name, version: lock.bun.version, ...pin };
 }
 
-// What Bun's packages say of themselves.
+// What Bun's packages say about themselves.
 const BUN_LICENSE = 'MIT';
 
 async function runtimeComponent({ name, version, integrity }: LockedPackage): Promise<Component> {

@@ -4,7 +4,7 @@ import { PrebuiltError } from '../errors.ts';
 
 /**
  * Holds the copy of a file that something else made against its platform, under the file's own name. Throws
- * `TOOLCHAIN` for what is no executable of it, with the hint.
+ * `TOOLCHAIN` for what is not an executable of it, with the hint.
  */
 export async function checkElf(
   copy: string,

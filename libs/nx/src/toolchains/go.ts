@@ -89,7 +89,7 @@ const options = v.strictObject({
 
 type GoOptions = Readonly<v.InferOutput<typeof options>>;
 
-/** Compiles Go by the Go of the machine: without cgo where nothing else is said, and the same bytes from any folder. */
+/** Compiles Go by the Go of the machine: without cgo by default, and the same bytes from any folder. */
 export const go: Toolchain<GoOptions> = {
   name: 'go',
   options,

@@ -10,7 +10,7 @@ import type { ConfiguredToolchain, ProjectFolder, Toolchain } from './toolchain.
 
 export type { Component, ConfiguredToolchain, ProjectFolder, Toolchain } from './toolchain.ts';
 
-/** What a target or a prebuilt.json says of its toolchain: a name, or an object of the name and options. */
+/** What a target or a prebuilt.json says about its toolchain: a name, or an object of the name and options. */
 export type ToolchainSetting = string | { readonly name: string; readonly [option: string]: unknown };
 
 /** Every toolchain, in the order in which they look at a project. */
@@ -32,7 +32,7 @@ export function findToolchain(name: string): Toolchain {
   );
 }
 
-/** The toolchain whose files stand in a project's folder, with the options that they give; undefined where none do. */
+/** The toolchain whose files are in a project's folder, with the options that they give; undefined where none do. */
 export function detectToolchain(folder: ProjectFolder): ToolchainSetting | undefined {
   for (const toolchain of TOOLCHAINS) {
     const options = toolchain.detect(folder);

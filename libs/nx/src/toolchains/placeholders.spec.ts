@@ -44,7 +44,7 @@ describe('placeholders', () => {
     ['{constructor}', ['{constructor}']],
     ['{"a": 1} {x} {} {a b} {output}', ['{x}']],
     ['nothing', []],
-  ])('in %s that are unknown are %j', (text, unknown) => {
+  ])('placeholders in %s that are unknown are %j', (text, unknown) => {
     expect(unknownPlaceholders(text)).toEqual(unknown);
   });
 

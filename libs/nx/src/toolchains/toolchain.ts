@@ -23,7 +23,7 @@ export interface BuildContext {
   readonly lock: Lock;
 }
 
-/** What a toolchain is told of a build that begins. Paths are absolute. */
+/** What a toolchain is told about a build that begins. Paths are absolute. */
 export interface PrepareContext extends BuildContext {
   /** Where what the lock names is kept; outlives the build's output. */
   readonly cacheFolder: string;
@@ -71,7 +71,7 @@ export interface Component {
 export interface PreparedToolchain {
   /** The version of what compiles. */
   readonly version: string;
-  /** Makes one platform's executables and tells what is in them. Throws `COMPILE_FAILED`. */
+  /** Makes one platform's executables and says what is in them. Throws `COMPILE_FAILED`. */
   compile(request: CompileRequest): Promise<readonly Component[]>;
 }
 
@@ -107,7 +107,7 @@ export interface Toolchain<
   readonly name: string;
   /** The definition of the options, without `name`; JSON Schema is generated from it. */
   readonly options: v.GenericSchema<unknown, Options>;
-  /** What it is compiled for where nothing else is said. */
+  /** What it is compiled for by default. */
   readonly defaultPlatforms: readonly Platform[];
   /** Every platform that it can make executables for. */
   readonly platforms: readonly Platform[];

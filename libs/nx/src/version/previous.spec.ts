@@ -11,7 +11,7 @@ describe('the tag before a version', () => {
     ['1.2.3-rc.2', ['v1.2.2', 'v1.2.3-rc.1'], 'v1.2.3-rc.1'],
     ['1.0.0', ['v1.0.0', 'nightly', '0.9', '01.0.0'], undefined],
     ['1.0.0', [], undefined],
-  ])('of %s among %j is %s', (version, tags, expected) => {
+  ])('the tag before a version of %s among %j is %s', (version, tags, expected) => {
     expect(previousTag(parseReleaseVersion(version), tags, DEFAULT_TAG_PATTERN)).toBe(expected);
   });
 });

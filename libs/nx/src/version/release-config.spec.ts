@@ -36,7 +36,7 @@ it.each<[string, ReleaseConfiguration | undefined, readonly string[]]>([
     { groups: { programs: { projects, changelog: { file: '{projectRoot}/{releaseGroupName}.md' } } } },
     ['apps/agent/programs.md', 'CHANGELOG.md'],
   ],
-])('with %s, what changed stands where Nx writes it', (_, release, files) => {
+])('with %s, what changed is where Nx writes it', (_, release, files) => {
   expect(changelogFiles(release, PROJECT)).toEqual(files);
 });
 

@@ -14,7 +14,7 @@ interface Versioning {
   readonly versionActions?: string | undefined;
 }
 
-/** What nx.json says of releases, as far as it is read; the flat `releaseTagPattern` is Nx 22's. */
+/** What nx.json says about releases, as far as it is read; the flat `releaseTagPattern` is Nx 22's. */
 export interface ReleaseConfiguration {
   readonly projects?: string | readonly string[] | undefined;
   readonly version?: Versioning | undefined;

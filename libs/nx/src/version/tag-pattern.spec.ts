@@ -78,7 +78,7 @@ describe('the tag pattern of a project', () => {
       { groups: { g: { projects: ['*', '!server'], releaseTag: { pattern } } } },
       'v{version}',
     ],
-  ])('with %s', (_, release, expected) => {
+  ])('the tag pattern of a project with %s', (_, release, expected) => {
     expect(tagPatternOf(release, project).text).toBe(expected);
   });
 });

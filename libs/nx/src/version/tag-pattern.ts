@@ -42,7 +42,7 @@ export function parseTagPattern(pattern: string, names: TagPatternNames): TagPat
       if (tag.length < prefix.length + suffix.length) return undefined;
       if (!tag.startsWith(prefix) || !tag.endsWith(suffix)) return undefined;
       const version = tag.slice(prefix.length, tag.length - suffix.length);
-      // The pattern decides where a "v" belongs: with `v{version}`, `vv1.2.3` is no version.
+      // The pattern decides where a "v" belongs: with `v{version}`, `vv1.2.3` is not a version.
       return version.startsWith('v') || !isReleaseVersion(version) ? undefined : parseReleaseVersion(version);
     },
   };

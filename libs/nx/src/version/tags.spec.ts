@@ -75,19 +75,19 @@ describe('the moving tags of a version', () => {
     // Build metadata of others counts as the version without it.
     ['1.2.3', ['1.2.3+build.9'], '1.2 1 latest'],
     ['1.2.3', ['1.2.4+build.1'], ''],
-    // Tags that are no versions change nothing.
+    // Tags that are not versions change nothing.
     ['1.2.3', ['1.9', 'nightly', '2', '2.0.0.0', '02.0.0'], '1.2 1 latest'],
   ])('%s after %j: %s', (version, history, expected) => {
     expect(moved(version, history)).toBe(expected);
   });
 
-  it('are held back by versions that only the registry has', () => {
+  it('the moving tags of a version are held back by versions that only the registry has', () => {
     expect(moved('1.9.0', [], ['2.0.0', 'latest', '2', '2.0'])).toBe('1.9 1');
     expect(moved('1.9.0', [], ['v1.9.1'])).toBe('');
     expect(moved('1.9.0', [], ['2.0.0-rc.1', '9', '9.9', 'latest'])).toBe('1.9 1 latest');
   });
 
-  it('are told with the reason of each', () => {
+  it('the moving tags of a version are listed with the reason for each', () => {
     expect(planTags(facts('1.9.0', ['2.0.0']), AUTO)).toEqual([
       { tag: '1.9.0', kind: 'exact', move: true, reason: 'the exact version' },
       { tag: 'v1.9.0', kind: 'exact', move: true, reason: 'the exact version' },
@@ -223,10 +223,13 @@ describe('any history, published in any order', () => {
 });
 
 describe('the tags that a version may get', () => {
-  it.each(['1.2.3', '0.4.0', '2.0.0-rc.1'])('are those of every plan for it, in its order: %s', (version) => {
-    for (const spellings of [['plain'], ['v'], ['plain', 'v']] as const) {
-      const planned = planTags(facts(version, []), { spellings, moving: 'auto' }).map(({ tag }) => tag);
-      expect(tagsOfVersion(parseReleaseVersion(version), spellings)).toEqual(planned);
-    }
-  });
+  it.each(['1.2.3', '0.4.0', '2.0.0-rc.1'])(
+    'the tags that a version may get are those of every plan for it, in its order: %s',
+    (version) => {
+      for (const spellings of [['plain'], ['v'], ['plain', 'v']] as const) {
+        const planned = planTags(facts(version, []), { spellings, moving: 'auto' }).map(({ tag }) => tag);
+        expect(tagsOfVersion(parseReleaseVersion(version), spellings)).toEqual(planned);
+      }
+    },
+  );
 });

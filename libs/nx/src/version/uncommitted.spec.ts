@@ -24,7 +24,7 @@ describe('sources that are released', () => {
   });
   afterEach(() => rm(root, { recursive: true }));
 
-  it('are accepted as HEAD has them, with files beside them that git does not track', async () => {
+  it('sources that are released are accepted as HEAD has them, with files beside them that git does not track', async () => {
     await writeFile(join(root, 'app/binaries.tar'), '');
     await requireCommitted(root, ['app']);
     await requireCommitted(root, []);
@@ -41,17 +41,20 @@ describe('sources that are released', () => {
         git('add', '--all');
       },
     ],
-  ])('are refused where a file is %s, unless it is of another project', async (_, change) => {
-    await change();
-    await expect(requireCommitted(root, ['app'])).rejects.toMatchObject({
-      code: 'UNCOMMITTED',
-      message: expect.stringContaining('found app/main.go'),
-    });
-    await expect(requireCommitted(root, [])).rejects.toMatchObject({ code: 'UNCOMMITTED' });
-    await requireCommitted(root, ['other']);
-  });
+  ])(
+    'sources that are released are refused where a file is %s, unless it is of another project',
+    async (_, change) => {
+      await change();
+      await expect(requireCommitted(root, ['app'])).rejects.toMatchObject({
+        code: 'UNCOMMITTED',
+        message: expect.stringContaining('found app/main.go'),
+      });
+      await expect(requireCommitted(root, [])).rejects.toMatchObject({ code: 'UNCOMMITTED' });
+      await requireCommitted(root, ['other']);
+    },
+  );
 
-  it('are not asked for where there is no repository', async () => {
+  it('sources that are released are not asked for where there is no repository', async () => {
     await rm(join(root, '.git'), { recursive: true });
     await requireCommitted(root, []);
   });

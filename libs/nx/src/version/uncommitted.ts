@@ -7,7 +7,7 @@ const NAMED = 5;
 /**
  * Throws `UNCOMMITTED` where tracked files below the folders (none: in the whole repository) differ from HEAD: what is
  * built from them would name a commit that it was not made from. Files that git does not track or that a sparse checkout
- * leaves out don't count. A folder that is no git repository has no commit to name.
+ * leaves out don't count. A folder that is not a git repository has no commit to name.
  * https://git-scm.com/docs/git-status#_porcelain_format_version_1
  */
 export async function requireCommitted(root: string, folders: readonly string[]): Promise<void> {

@@ -16,7 +16,7 @@ function actions(changelog: object | false, targets: object = WITH_PAGE): GitTag
 }
 
 describe('the versions of a program', () => {
-  it('stand in no file, and count from 0.0.0 on a first release', async () => {
+  it('the versions of a program are in no file, and count from 0.0.0 on a first release', async () => {
     const tree = createTreeWithEmptyWorkspace();
     const before = tree.listChanges().length;
     const own = actions(false);
@@ -29,7 +29,7 @@ describe('the versions of a program', () => {
     expect(tree.listChanges()).toHaveLength(before);
   });
 
-  it('are refused before anything happens where Nx would make a page of its own', async () => {
+  it('the versions of a program are refused before anything happens where Nx would make a page of its own', async () => {
     const tree = createTreeWithEmptyWorkspace();
     await expect(actions({ createRelease: 'github' }).validate(tree)).rejects.toThrow(
       /agent: its release page would be made twice.*changelog\.createRelease/,
@@ -43,11 +43,11 @@ describe('a release page', () => {
     ['once, without createRelease', WITH_PAGE, {}],
     ['once, with createRelease switched off', WITH_PAGE, { createRelease: false }],
     ['once, without a changelog', WITH_PAGE, false],
-  ])('is made %s', (_, targets, changelog) => {
+  ])('a release page is made %s', (_, targets, changelog) => {
     expect(pageTwice({ ...targets }, changelog, {})).toBeUndefined();
   });
 
-  it('is made twice where the workspace has a release of its own', () => {
+  it('a release page is made twice where the workspace has a release of its own', () => {
     const release = { changelog: { workspaceChangelog: { createRelease: 'github' as const } } };
     expect(pageTwice(WITH_PAGE, false, { release })).toContain('changelog.workspaceChangelog.createRelease');
   });

@@ -151,7 +151,7 @@ describe('versionFromFacts', () => {
     );
   });
 
-  it('refuses a RELEASE_VERSION that is none', () => {
+  it('refuses a RELEASE_VERSION that is not a version', () => {
     expect(() => versionFromFacts(facts({ releaseVersion: '1.2' }))).toThrow('found "1.2"');
   });
 });

@@ -33,7 +33,7 @@ const step = v.object({
   comment: v.optional(text),
   empty_layer: v.optional(v.boolean()),
 });
-// Members that are not here are those of engines of old (Hostname, Image, …), which no builder passes on.
+// Members that are not here are those of old engines (Hostname, Image, …), which no builder passes on.
 const schema = v.object({
   architecture: text,
   os: text,

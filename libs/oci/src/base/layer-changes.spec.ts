@@ -114,12 +114,12 @@ describe("a base's layer", () => {
     ['a cut end', plain.subarray(0, 800), {}, 'INVALID_LAYER'],
     ['damaged gzip', Buffer.concat([gzipSync(plain).subarray(0, 60), Buffer.alloc(30)]), {}, 'INVALID_LAYER'],
     ['cut zstd', zstdCompressSync(plain).subarray(0, 60), {}, 'INVALID_LAYER'],
-  ])('is refused with %s', async (_, blob, more, code) => {
+  ])('a base’s layer is refused with %s', async (_, blob, more, code) => {
     const [tar] = [blob];
     await expect(read(blob, options(tar, more))).rejects.toMatchObject({ code });
   });
 
-  it('is read, or refused with what is wrong, whatever byte of it is changed', async () => {
+  it('a base’s layer is read, or refused with what is wrong, whatever byte of it is changed', async () => {
     await fc.assert(
       fc.asyncProperty(fc.nat(plain.length - 1), fc.integer({ min: 0, max: 255 }), async (at, byte) => {
         const changed = Buffer.from(plain);

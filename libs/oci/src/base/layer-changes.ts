@@ -8,7 +8,7 @@ import { type Chunks, piped } from '../layer/chunk-pipeline.ts';
 import { BLOCK } from '../layer/tar-header.ts';
 import { everyFrame } from '../layer/zstd-frame.ts';
 
-/** What an entry of a base's layer is: of devices and their like only that they are there. */
+/** What an entry of a base's layer is: for devices and the like, only that they are there. */
 export type ChangeType = 'file' | 'directory' | 'symlink' | 'link' | 'special';
 
 /** An entry of a base's layer: what it puts to a path, or (a whiteout) takes away. */
@@ -55,7 +55,7 @@ const TYPES: Readonly<Record<string, ChangeType>> = {
   S: 'file',
 };
 const OUTPUT_CHUNK = 256 * 1024;
-/** What stands before an entry: PAX records, or a name of GNU tar. */
+/** What comes before an entry: PAX records, or a name of GNU tar. */
 const MAX_EXTENSION_BYTES = 1024 * 1024;
 /** Linux knows no longer one; what follows a path takes time in proportion to the square of its length. */
 const MAX_PATH = 4096;

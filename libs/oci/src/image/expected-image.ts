@@ -47,7 +47,7 @@ export interface ExpectedImage {
   readonly unplanned?: UnplannedLayers | undefined;
 }
 
-/** What is known of an image whose layers are not planned path by path. */
+/** What is known about an image whose layers are not planned path by path. */
 export interface UnplannedLayers {
   /** What was executed, or taken from where nothing is verified: `Dockerfile:3: RUN`, … in the order of lines. */
   readonly because: readonly string[];

@@ -124,7 +124,7 @@ const read = (bytes: Buffer, compression: 'none' | 'gzip' | 'zstd', diffId?: Dig
   outcomeOf(() => Array.fromAsync(readLayer([bytes], { compression, diffId, limits: layerLimits(ENTRIES) })));
 
 describe('a layer with some of its bytes changed', () => {
-  it('is refused or differs from the plan, unless it is the same tar', async () => {
+  it('a layer with some of its bytes changed is refused or differs from the plan, unless it is the same tar', async () => {
     expect(compareLayer(ENTRIES, (await read(TAR, 'none')) as ReadEntry[], 0)).toEqual([]);
     await fc.assert(
       fc.asyncProperty(mutationsOf(TAR).map(withChecksums), async (tar) => {
@@ -152,7 +152,7 @@ describe('a layer with some of its bytes changed', () => {
     },
   );
 
-  it('is mutated behind the compression as well', async () => {
+  it('a layer with some of its bytes changed is mutated behind the compression as well', async () => {
     await fc.assert(
       fc.asyncProperty(mutationsOf(TAR).map(withChecksums), fc.boolean(), async (tar, gzip) => {
         const found = await (gzip ? read(gzipSync(tar), 'gzip') : read(zstdCompressSync(tar), 'zstd'));
@@ -240,7 +240,7 @@ const readChanged = (bytes: Buffer, contents: LayerContents) =>
 describe('a layer that a command made, with some of its bytes changed', () => {
   const tar = withContents(CHANGES);
 
-  it('is refused or has other entries, unless it is the same tar', async () => {
+  it('a layer that a command made, with some of its bytes changed is refused or has other entries, unless it is the same tar', async () => {
     const honest = JSON.stringify(await readChanged(tar, 'changes'));
     expect(JSON.parse(honest)).toHaveLength(CHANGES.length);
     expect(await readChanged(tar, 'files')).toBeInstanceOf(OciError);
@@ -280,11 +280,11 @@ describe('a document with something changed', () => {
   const manifest = parseImageManifest(Buffer.from(MANIFEST), 'manifest');
   const config = parseImageConfig(Buffer.from(CONFIG), 'config');
 
-  it('has no difference where nothing is changed', () => {
+  it('a document with something changed has no difference where nothing is changed', () => {
     expect(compareDocuments(EXPECTED, { platform: PLATFORM, manifest, config })).toEqual([]);
   });
 
-  it('of a configuration is refused or a difference, whatever it is', async () => {
+  it('a document with something changed of a configuration is refused or a difference, whatever it is', async () => {
     await fc.assert(
       fc.asyncProperty(changedJson(CONFIG), async (text) => {
         const found = await outcomeOf(() => parseImageConfig(Buffer.from(text), 'config'));
@@ -298,7 +298,7 @@ describe('a document with something changed', () => {
     );
   });
 
-  it('of a manifest is refused or a difference, but for digests and sizes', async () => {
+  it('a document with something changed of a manifest is refused or a difference, but for digests and sizes', async () => {
     const shape = (text: string): string =>
       sortedJson(JSON.parse(text, (key, value) => (key === 'digest' || key === 'size' ? 0 : value)));
     await fc.assert(
@@ -318,14 +318,17 @@ describe('a document with something changed', () => {
     ['a manifest', MANIFEST, parseImageManifest],
     ['an index', INDEX, parseImageIndex],
     ['the configuration of a base', CONFIG, parseBaseConfig],
-  ] as const)('by its bytes, of %s, ends in a document or in an error of its own', async (_, text, parse) => {
-    await fc.assert(
-      fc.asyncProperty(mutationsOf(Buffer.from(text)), async (bytes) => {
-        await outcomeOf(() => parse(bytes, 'document'));
-      }),
-      { numRuns: 1500 },
-    );
-  });
+  ] as const)(
+    'a document with something changed by its bytes, of %s, ends in a document or in an error of its own',
+    async (_, text, parse) => {
+      await fc.assert(
+        fc.asyncProperty(mutationsOf(Buffer.from(text)), async (bytes) => {
+          await outcomeOf(() => parse(bytes, 'document'));
+        }),
+        { numRuns: 1500 },
+      );
+    },
+  );
 
   it.each([
     ['nested a million times', `${'['.repeat(1_000_000)}`],

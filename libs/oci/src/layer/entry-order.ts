@@ -3,7 +3,7 @@ import type { LayerContents } from './tar-decoder.ts';
 import type { EntryMetadata } from './tar-header.ts';
 
 const WHITEOUT = '.wh.';
-/** Says of a folder that nothing of the layers below is in it. */
+/** Says about a folder that nothing of the layers below is in it. */
 const OPAQUE = '.wh..wh..opq';
 
 /**

@@ -14,7 +14,7 @@ export type HeaderFields = 'refused' | 'skipped';
 
 /**
  * What a gzip stream of exactly one member holds. Readers disagree about everything else: some stop after the first
- * member where others go on, some pass over what follows it, some take files from extra fields of the header. Throws
+ * member where others continue, some pass over what follows it, some take files from extra fields of the header. Throws
  * `INVALID_LAYER` for a header with a name, a comment or extra fields unless they are `skipped`, for a second member or any
  * byte after the first one, and for a wrong checksum or size. zlib's own errors pass through.
  * https://www.rfc-editor.org/rfc/rfc1952#section-2.3

@@ -73,7 +73,7 @@ describe('writeLayer', () => {
   });
 
   it.each(['none', 'gzip', 'zstd'] as const)(
-    'is done with a chunk once the next but one is asked for, with %s',
+    'writeLayer is done with a chunk once the next but one is asked for, with %s',
     async (compression) => {
       const chunks = Array.from({ length: 20 }, (_, index) => Buffer.alloc(100_000, `${index}`));
       const reused = Array.from({ length: 3 }, () => Buffer.alloc(100_000));
@@ -176,7 +176,7 @@ function asTree(
 }
 
 describe('a layer read back', () => {
-  it('has the entries that were written, under any compression', async () => {
+  it('a layer read back has the entries that were written, under any compression', async () => {
     await fc.assert(
       fc.asyncProperty(aLayer, fc.constantFrom('none', 'gzip', 'zstd'), async (entries, compression) => {
         const { descriptor } = await writeLayer(blobs, entries, { compression });
@@ -197,7 +197,7 @@ describe('a layer read back', () => {
     );
   });
 
-  it('has the entries that another reader of tar finds', async () => {
+  it('a layer read back has the entries that another reader of tar finds', async () => {
     await fc.assert(
       fc.asyncProperty(aLayer, async (entries) => {
         const { descriptor } = await writeLayer(blobs, entries, { compression: 'none' });
@@ -318,7 +318,7 @@ describe('readLayer', () => {
     });
   });
 
-  it.each(['gzip', 'zstd'] as const)('refuses what is no %s', async (compression) => {
+  it.each(['gzip', 'zstd'] as const)('refuses what is not %s', async (compression) => {
     await expect(readAll(Buffer.from('nothing of the kind'), { compression })).rejects.toMatchObject({
       code: 'INVALID_LAYER',
     });

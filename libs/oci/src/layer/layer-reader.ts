@@ -98,7 +98,7 @@ async function hashContent(reader: BlockReader, size: number): Promise<string> {
   return hash.digest('hex');
 }
 
-/** Two blocks of zeros end an archive; some readers go on behind them, or behind one. */
+/** Two blocks of zeros end an archive; some readers continue behind them, or behind one. */
 async function checkEnd(reader: BlockReader): Promise<void> {
   if (!isZero(await takeBlocks(reader, BLOCK)))
     throw invalid('one block of zeros with more after it, expected two');

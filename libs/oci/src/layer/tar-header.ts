@@ -37,7 +37,7 @@ export interface EntryMetadata {
   readonly attributes?: readonly Attribute[] | undefined;
 }
 
-/** What stands before the name of an extended attribute in the key of its PAX record. */
+/** What comes before the name of an extended attribute in the key of its PAX record. */
 export const ATTRIBUTE_KEY = 'SCHILY.xattr.';
 
 /** The size of a tar block in bytes. */
@@ -185,7 +185,7 @@ function toAscii(text: string): string {
   return text.replace(/\P{ASCII}/gu, '');
 }
 
-// A name that is cut must not end in a slash: readers of old would take the entry for a folder.
+// A name that is cut must not end in a slash: old readers would take the entry for a folder.
 function writeText(block: Buffer, text: string, offset: number, size: number): void {
   const cut = text.length > size ? text.slice(0, size).replace(/\/+$/, '') : text;
   block.write(cut, offset, 'latin1');

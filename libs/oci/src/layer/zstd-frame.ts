@@ -53,7 +53,7 @@ type Part =
   | 'checksum'
   | 'end';
 
-/** Follows a frame's structure: parts of known lengths, each of which tells the next. */
+/** Follows a frame's structure: parts of known lengths, each of which says what comes next. */
 class FrameWalk {
   #part: Part = 'magic';
   /** Bytes of the part that are still to come. */

@@ -29,7 +29,7 @@ export interface ContainerConfig {
   readonly healthcheck?: Healthcheck | undefined;
   /** Instructions for images that start from this one. */
   readonly onBuild?: readonly string[] | undefined;
-  /** What runs commands that are no lists. */
+  /** What runs commands that are not lists. */
   readonly shell?: readonly string[] | undefined;
 }
 

@@ -51,7 +51,7 @@ async function writeSample(
 const blob = (descriptor: Descriptor): string => join(folder, BLOBS_FOLDER, digestHex(descriptor.digest));
 
 describe('an image layout', () => {
-  it('is read back as it was written', async () => {
+  it('an image layout is read back as it was written', async () => {
     const { index } = await writeSample();
     const layout = await readImageLayout(folder);
     expect(layout.root).toEqual({ ...index, annotations: { [REF_NAME]: '1.2.3' } });

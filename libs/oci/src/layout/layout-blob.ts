@@ -26,7 +26,7 @@ export async function* readBlob(folder: string, descriptor: Descriptor): AsyncGe
 }
 
 /**
- * Where the blob of a descriptor lies in a layout. Throws `SIZE_MISMATCH`, and `INVALID_LAYOUT` where it is no file or
+ * Where the blob of a descriptor lies in a layout. Throws `SIZE_MISMATCH`, and `INVALID_LAYOUT` where it is not a file or
  * `mediaType` is not the descriptor's.
  */
 export async function blobPath(folder: string, descriptor: Descriptor, mediaType?: string): Promise<string> {

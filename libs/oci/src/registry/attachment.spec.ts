@@ -122,7 +122,7 @@ describe('attaching by the tag', () => {
     });
   });
 
-  it('throws what is no registry’s refusal', async () => {
+  it('throws what is not a registry’s refusal', async () => {
     const failing: Artifact = {
       ...artifactOf('x'),
       layers: artifactOf('x').layers.map(({ descriptor }) => ({

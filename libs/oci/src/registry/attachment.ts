@@ -22,7 +22,7 @@ export interface AttachedArtifact {
 }
 
 /**
- * What attaching came to. `unlisted`: the registry holds the artifact, and who looks for what refers to the image does not
+ * The outcome of attaching. `unlisted`: the registry holds the artifact, and who looks for what refers to the image does not
  * find it. `refused`: it does not hold it. `reason` is one sentence with the registry's own words, fit to be printed.
  */
 export type AttachmentOutcome =
@@ -47,7 +47,7 @@ const MAX_MERGES = 5;
 /**
  * Attaches an artifact to an image, so that it refers to it. Registries without the referrers API list it under the tag
  * that the specification names; what is listed there already stays, and what others add at the same time too. What a
- * registry refuses is an outcome, so that whoever attaches can go on; errors that are not a registry's are thrown.
+ * registry refuses is an outcome, so that whoever attaches can continue; errors that are not a registry's are thrown.
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject
  */
 export async function attach(

@@ -75,7 +75,7 @@ export function createAuthorizedSender(
     );
   }
 
-  // Some fronts leave the challenge out of what is no answer to a GET of the API's base.
+  // Some fronts leave the challenge out of what is not an answer to a GET of the API's base.
   async function challengesOf(operation: Operation, response: OpenResponse): Promise<readonly Challenge[]> {
     const given = parseChallenges(response.headers['www-authenticate']);
     if (given.length > 0) return given;
@@ -129,7 +129,7 @@ export function createAuthorizedSender(
     const both = joinScopes(scopes, asked);
     const first = await fetchToken(operation, both, parameters, credentials);
     if (!(first instanceof OciError)) return first;
-    // A server that will not hear of what it did not ask for itself.
+    // A server that rejects what it did not ask for itself.
     const strict = first.refusal?.status === 400 || first.refusal?.status === 403;
     if (!strict || asked.size === 0 || covers(asked, both)) throw first;
     const second = await fetchToken(operation, asked, parameters, credentials);

@@ -91,7 +91,7 @@ describe('scopes', () => {
     expect(formatScopes(both)).toEqual(['repository:a/b:pull,push', 'registry:catalog:*']);
   });
 
-  it('of one resource without actions are kept', () => {
+  it('scopes of one resource without actions are kept', () => {
     expect(formatScopes(joinScopes(parseScopes('*'), parseScopes('repository:host:5000/a:pull')))).toEqual([
       '*',
       'repository:host:5000/a:pull',
@@ -106,7 +106,7 @@ describe('scopes', () => {
     expect(covers(held, parseScopes('repository:c:pull'))).toBe(false);
   });
 
-  it('of any text never fail, and their union covers both', () => {
+  it('scopes of any text never fail, and their union covers both', () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), (one, other) => {
         const [left, right] = [parseScopes(one), parseScopes(other)];

@@ -8,7 +8,7 @@ export interface Challenge {
   readonly parameters: ReadonlyMap<string, string>;
 }
 
-// A token of RFC 9110; what stands unquoted in the place of a parameter's value may hold more than that (a URL).
+// A token of RFC 9110; what is unquoted in place of a parameter's value may hold more than that (a URL).
 const TOKEN = /[A-Za-z0-9!#$%&'*+.^_`|~-]/;
 const UNQUOTED = /[^\s,"]/;
 const TOKEN68 = /[A-Za-z0-9._~+/-]/;
@@ -16,7 +16,7 @@ const SPACE = /[\t ]/;
 const SEPARATOR = /[\t ,]/;
 
 /**
- * The challenges of a `WWW-Authenticate` header, in order: several may stand in one header, separated by the same commas as
+ * The challenges of a `WWW-Authenticate` header, in order: several may be in one header, separated by the same commas as
  * their parameters, and several headers come joined by commas. What can't be read ends the list. Takes steps in
  * proportion to the header's length.
  * https://www.rfc-editor.org/rfc/rfc9110#section-11.6.1

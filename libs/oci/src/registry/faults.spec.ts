@@ -57,7 +57,7 @@ const READING: Readonly<Partial<Record<Step, Row>>> = {
     'endless-body': 'SIZE_MISMATCH',
   },
 };
-// None of these is an error: what could not be attached is an outcome, and the image's tags move all the same.
+// None of these is an error: what could not be attached is an outcome, and the image's tags move anyway.
 const ATTACHING: Readonly<Partial<Record<Step, Row>>> = {
   'blob HEAD': {
     ...TRANSIENT,
@@ -177,7 +177,7 @@ async function readBase(client: RepositoryClient): Promise<string> {
     return 'read';
   } catch (error) {
     if (!(error instanceof OciError)) throw error;
-    // A tag's bytes are whatever they are: that they are no image is said of the tag.
+    // A tag's bytes are whatever they are: that they are not an image is said about the tag.
     expect(error.message).toMatch(/^(?:127\.0\.0\.1:\d+\/a\/b|1\.2\.3): /);
     return error.code;
   }
@@ -251,7 +251,7 @@ describe.each([
     'attached',
   ],
 ] as const)('a fault at %s', (_title, table, steps, work, well) => {
-  it.concurrent.each(steps)('at %s comes to what the table says', async (step) => {
+  it.concurrent.each(steps)('a fault at %s comes to what the table says', async (step) => {
     const row = await Promise.all(
       FAULTS.map(async (fault) => [fault, await outcomeOf(step, fault, work, well)] as const),
     );

@@ -120,7 +120,7 @@ describe('withMirrors', () => {
 });
 
 describe('a mirror that gives another blob', () => {
-  it('is passed over once that is known, and not asked for it again', async () => {
+  it('a mirror that gives another blob is passed over once that is known, and not asked for it again', async () => {
     putIndex(MEDIA_TYPES.index);
     const descriptor = { mediaType: MEDIA_TYPES.layerGzip, digest: digestOf(LAYER), size: LAYER.length };
     const mirror = connect();
@@ -140,7 +140,7 @@ describe('a mirror that gives another blob', () => {
     expect(passed).toEqual([expect.stringContaining('found more')]);
   });
 
-  it('is what is told where the registry gives the same', async () => {
+  it('a mirror that gives another blob is what is told where the registry gives the same', async () => {
     putIndex(MEDIA_TYPES.index);
     const descriptor = { mediaType: MEDIA_TYPES.layerGzip, digest: digestOf('other'), size: LAYER.length };
     const honest = connect();

@@ -60,7 +60,7 @@ const manifestSchema = v.looseObject({
 /**
  * Reads the image that a tag or digest names for a platform: an index leads to its manifest, OCI's and Docker's types
  * alike, each held against its digest. Throws `REGISTRY_NOT_FOUND` where there is none for the platform, naming those
- * there are, and `REGISTRY_RESPONSE` for what is no image.
+ * there are, and `REGISTRY_RESPONSE` for what is not an image.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md
  */
 export async function readImage(

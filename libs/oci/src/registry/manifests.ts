@@ -23,7 +23,7 @@ export interface RegistryManifest {
   readonly etag: string | undefined;
 }
 
-/** What the registry says of a manifest that it took. */
+/** What the registry says about a manifest that it took. */
 export interface PutOutcome {
   /** Whether it lists the manifest among the referrers of its subject by itself (`OCI-Subject`). */
   readonly listsSubject: boolean;

@@ -16,26 +16,26 @@ describe('nextPage', () => {
       '/v2/key/app/tags/list?a=2',
     ],
     ['</v2/key/app/tags/list?last=b#top>; rel="next"', '/v2/key/app/tags/list?last=b'],
-  ])('of %j is asked for where the list lies', (header, target) => {
+  ])('nextPage of %j is asked for where the list lies', (header, target) => {
     const next = nextPage('list', header, LIST);
     expect(next?.target).toBe(target);
     expect(next?.url.origin).toBe(LIST.origin);
   });
 
   it.each([undefined, '', '</a?x=1>; rel="prev"', '</a?x=1>; title="rel=next"', 'nonsense', '</a?x=1'])(
-    'is none for %j',
+    'there is no next page for %j',
     (header) => {
       expect(nextPage('list', header, LIST)).toBeUndefined();
     },
   );
 
-  it('of a link without a query is an error, not the end', () => {
+  it('nextPage of a link without a query is an error, not the end', () => {
     expect(() => nextPage('list', '<http://[>; rel="next"', LIST)).toThrow(
       expect.objectContaining({ code: 'REGISTRY_RESPONSE' }),
     );
   });
 
-  it('of any header is an address of the list, none, or a typed error', () => {
+  it('nextPage of any header is an address of the list, none, or a typed error', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (target, rest) => {
         try {

@@ -198,7 +198,7 @@ describe('a publish to a registry that', () => {
     },
   );
 
-  it('is any of these is known by its own name and by where it was seen', () => {
+  it('each quirk has a name of its own and says where it was seen', () => {
     expect(new Set(QUIRKS.map(({ name }) => name)).size).toBe(QUIRKS.length);
     for (const { source } of QUIRKS) expect(source).toMatch(/^https:\/\//);
     expect(QUIRKS.length).toBeGreaterThan(60);

@@ -18,7 +18,7 @@ import {
 /** What refers to a manifest. */
 export type Referrer = Descriptor & { readonly artifactType?: string | undefined };
 
-/** The referrers of a manifest and which way the registry told of them. */
+/** The referrers of a manifest and which way the registry told about them. */
 export interface Referrers {
   readonly descriptors: readonly Referrer[];
   readonly source: 'api' | 'tag';
@@ -29,7 +29,7 @@ export interface ReferrersTag {
   readonly descriptors: readonly Referrer[];
   /** The index that was read; undefined where there is no such tag. */
   readonly manifest: RegistryManifest | undefined;
-  /** Whether the registry takes the tag for the digest that it is made of, so that no list can stand there. */
+  /** Whether the registry takes the tag for the digest that it is made of, so that no list can be there. */
   readonly isSubject: boolean;
 }
 

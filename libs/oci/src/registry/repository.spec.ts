@@ -157,7 +157,7 @@ describe('a repository', () => {
     expect(await client.headManifest('1.2')).toBe(digestOf(MANIFEST));
   });
 
-  it('makes no tag of a name that is none', async () => {
+  it('makes no tag from an invalid name', async () => {
     const { client } = connect();
     await expect(client.setTag('a tag', MANIFEST, MANIFEST_TYPE)).rejects.toMatchObject({
       code: 'INVALID_REFERENCE',
@@ -219,7 +219,7 @@ describe('authorization', () => {
   const known: Credentials = { kind: 'basic', ...USER };
 
   it.each(['basic', 'bearer'] as const)(
-    'by %s credentials is obtained once and used again',
+    'authorization by %s credentials is obtained once and used again',
     async (scheme) => {
       protect(scheme);
       const { client } = connect(registry.host, known);
@@ -310,7 +310,7 @@ describe('a fault on the way', () => {
     else expect(transport.retries).toBe(proxy.met);
   });
 
-  it('a broken upload goes on where the registry has it', async () => {
+  it('a broken upload continues where the registry has it', async () => {
     proxy = await startFaultProxy(registry.host);
     proxy.inject((step, nth) => (step === 'upload PATCH' && nth === 1 ? 'reset-in-request' : undefined));
     const { client } = connect(proxy.host);

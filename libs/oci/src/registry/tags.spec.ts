@@ -77,7 +77,7 @@ describe('confirmTag', () => {
     expect(clock.slept).toHaveLength(3);
   });
 
-  it('says of a tag that does so forever that it lags', async () => {
+  it('says about a tag that does so forever that it lags', async () => {
     await setNew();
     registry.behave({ quirks: [showing(OLD, 1000)] });
     const { tries } = DEFAULT_RETRY_LIMITS;
@@ -85,7 +85,7 @@ describe('confirmTag', () => {
     expect(clock.slept).toHaveLength(tries - 1);
   });
 
-  it('says of a tag that names what it never named that it was moved, and waits no longer', async () => {
+  it('says about a tag that names what it never named that it was moved, and waits no longer', async () => {
     await setNew();
     registry.tags.set('a/b:v', digestOf(OTHER));
     expect(await client.confirmTag('v', digestOf(NEW))).toEqual({ state: 'moved', found: digestOf(OTHER) });
@@ -109,7 +109,7 @@ describe('confirmTag', () => {
 });
 
 describe('content that is not there', () => {
-  it('is waited for only where this run wrote it', async () => {
+  it('content that is not there is waited for only where this run wrote it', async () => {
     expect(await client.headManifest(digestOf(NEW))).toBeUndefined();
     await expect(client.getManifest(digestOf(NEW))).rejects.toMatchObject({ code: 'REGISTRY_NOT_FOUND' });
     expect(await client.hasBlob(digestOf('x'))).toBe(false);
@@ -123,7 +123,7 @@ describe('content that is not there', () => {
     expect(clock.slept).toHaveLength(DEFAULT_RETRY_LIMITS.tries - 1);
   });
 
-  it('and is asked for too often is said to be limited', async () => {
+  it('content that is not there and is asked for too often is said to be limited', async () => {
     const limits = {
       name: 'x',
       source: 'x',
@@ -151,7 +151,7 @@ describe('lists', () => {
       .map((each) => JSON.stringify(each)),
   );
 
-  it('of tags are tags, whatever a registry sends, or a typed error', () => {
+  it('lists of tags are tags, whatever a registry sends, or a typed error', () => {
     fc.assert(
       fc.property(answer, (text) => {
         try {
@@ -163,7 +163,7 @@ describe('lists', () => {
     );
   });
 
-  it('of referrers are descriptors, whatever a registry sends, or a typed error', () => {
+  it('lists of referrers are descriptors, whatever a registry sends, or a typed error', () => {
     fc.assert(
       fc.property(answer, (text) => {
         try {

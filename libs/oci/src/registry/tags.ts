@@ -17,7 +17,7 @@ import {
 } from './transport/index.ts';
 
 /**
- * What a tag of this run came to: it names what was put; or it still shows what it named before, after all waiting; or it
+ * The outcome for a tag of this run: it names what was put; or it still shows what it named before, after all waiting; or it
  * was moved to something else, which is nothing that this run has seen there.
  */
 export type TagOutcome =
@@ -39,7 +39,7 @@ export interface Tags {
    */
   setTag(tag: string, bytes: Uint8Array, mediaType: string): Promise<void>;
   /**
-   * Makes a tag name a manifest in the place of the one that was read, and says whether it did: not where the registry
+   * Makes a tag name a manifest in place of the one that was read, and says whether it did: not where the registry
    * knows that the tag has moved since.
    */
   replaceTag(
@@ -101,7 +101,7 @@ export function openTags(access: RepositoryAccess, manifests: ManifestRequests):
     page: number,
   ): Promise<Address | undefined> {
     let response = await access.send(operation, { method: 'GET', address });
-    // Servers that allow fewer a page, or no number of them, say so with one of these, and list them all unasked.
+    // Servers that allow fewer per page, or no number of them, say so with one of these, and list them all unasked.
     if (page === 1 && REFUSED_NUMBER.includes(response.status)) {
       await discard(response);
       response = await access.send(operation, { method: 'GET', address: at('tags/list') });

@@ -44,7 +44,7 @@ describe('readToken', () => {
     expect(() => read(text)).not.toThrow(/canary/);
   });
 
-  it('reads any answer or refuses it with a typed error, and what it reads may stand in a header', () => {
+  it('reads any answer or refuses it with a typed error, and what it reads may be in a header', () => {
     fc.assert(
       fc.property(
         fc.oneof(

@@ -12,7 +12,7 @@ export interface Token {
 // By the specification, where the answer does not say. A year is as good as forever.
 const DEFAULT_SECONDS = 60;
 const MAX_SECONDS = 365 * 24 * 3600;
-// What may stand in a header.
+// What may be in a header.
 const HEADER_TEXT = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
 
 /**

@@ -155,7 +155,7 @@ export const compiles: readonly Bench[] = [
     theirs: 'the two `bun build` commands in parallel, nothing else',
     target: { kind: 'at-most', ratio: 1.2 },
     remark:
-      'The compiler reads a whole runtime into memory and writes it out again. Ours lets it do so in huge pages, which the bare command does not: where a page fault is dear, as in some virtual machines, that is most of its time.',
+      'The compiler reads a whole runtime into memory and writes it out again. Ours lets it do so in huge pages, which the bare command does not: where a page fault is expensive, as in some virtual machines, that is most of its time.',
   }),
   compileBench(true, {
     name: 'compile-hashed',

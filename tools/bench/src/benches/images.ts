@@ -51,11 +51,11 @@ const imageBuildx: Bench = {
   name: 'image-buildx',
   title: 'Image, buildx',
   ours: 'docker-release --builder=buildx --compression=gzip: checked, staged, built, read back and compared',
-  theirs: 'the very `docker buildx build` commands that it runs, one a platform, side by side',
+  theirs: 'the very `docker buildx build` commands that it runs, one per platform, side by side',
   unit: 'ms',
   target: { kind: 'at-most', ratio: 1.15 },
   remark:
-    'What it does beside buildx takes about 1.7 s on a machine where one question to docker takes 0.3 s: 0.2 s Node’s start, 0.5 s the questions which builder there is and what it can, 0.25 s copying the files with the modes and times that BuildKit is to find while they are hashed, 0.5 s reading the last image back. buildx itself takes from 16 to 20 s for the same work, so that single pairs may be beyond the target.',
+    'What it does beside buildx takes about 1.7 s on a machine where asking docker one thing takes 0.3 s: 0.2 s Node’s start, 0.5 s asking which builder there is and what it can do, 0.25 s copying the files with the modes and times that BuildKit needs while hashing them, 0.5 s reading the last image back. buildx itself takes from 16 to 20 s for the same work, so single pairs may miss the target.',
   async prepare(context) {
     const environment = await context.engine();
     const verified = await verifiedSidecar(context);

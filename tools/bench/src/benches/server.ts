@@ -12,7 +12,7 @@ const DEADLINE_MS = 5 * 60_000;
 const POLL_MS = 2;
 /** Connections of the load generator. */
 export const CONNECTIONS = 64;
-/** How long it runs, where nothing else is said. */
+/** How long it runs, by default. */
 export const LOAD_SECONDS = 5;
 
 /** A server that is running, and was seen to answer. */

@@ -96,7 +96,7 @@ const CHECKS_DEADLINE_MS = 30 * 60_000;
 export const sidecarMemory: Bench = {
   name: 'sidecar-memory',
   title: 'Sidecar: anonymous memory',
-  ours: `after ${CHECKS.toLocaleString('en-US')} checks of ${CHECKED_MOUNTS} mounts, one a second each or as fast as the machine can`,
+  ours: `after ${CHECKS.toLocaleString('en-US')} checks of ${CHECKED_MOUNTS} mounts, one per second each or as fast as the machine can`,
   theirs: 'a process of the same mounts, idle after its first checks',
   unit: 'bytes',
   target: { kind: 'at-most', ratio: 1.1 },

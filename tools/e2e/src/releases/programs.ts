@@ -53,7 +53,7 @@ function program(name: string, more: object = {}): Readonly<Record<string, strin
   };
 }
 
-/** What nx.json says of their releases: each for itself, two that share a version, and npm packages beside them. */
+/** What nx.json says about their releases: each for itself, two that share a version, and npm packages beside them. */
 export const RELEASE = {
   // Nx looks for the workspace's last release by this one, also where each group has its own.
   releaseTag: { pattern: '{projectName}@{version}' },

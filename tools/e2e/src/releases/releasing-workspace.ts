@@ -28,7 +28,7 @@ export interface Release {
   readonly latestPage: string | undefined;
   /** What npm's registry has now and had not. */
   readonly packages: readonly string[];
-  /** What the registries and GitHub were asked for that is no reading. */
+  /** What the registries and GitHub were asked for that is not a reading. */
   readonly writes: readonly string[];
   /** How often they were read. */
   readonly reads: number;

@@ -5,7 +5,7 @@ describe('foreignEmulation', () => {
   it.each([
     ['x64', 'arm64', String.raw`\xb7\x00`],
     ['arm64', 'amd64', String.raw`\x3e\x00`],
-  ])('on %s is that of %s', (node, architecture, machine) => {
+  ])('foreignEmulation on %s is that of %s', (node, architecture, machine) => {
     const emulation = foreignEmulation(node);
     expect(emulation.architecture).toBe(architecture);
     expect(registration(emulation, '/q')).toBe(
@@ -31,7 +31,7 @@ describe('usableInterpreter', () => {
     ['an entry that works outside containers only', 'enabled\ninterpreter /q\nflags: OC\n', undefined],
     ['a disabled entry', 'disabled\ninterpreter /q\nflags: OCF\n', undefined],
     ['an empty entry', '', undefined],
-  ])('of %s', (_, entry, interpreter) => {
+  ])('usableInterpreter of %s', (_, entry, interpreter) => {
     expect(usableInterpreter(entry)).toBe(interpreter);
   });
 });

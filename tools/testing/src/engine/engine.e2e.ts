@@ -41,7 +41,7 @@ describe('the engine', { timeout: 300_000 }, () => {
     await rm(home, { recursive: true, force: true });
   });
 
-  it('is down at first, and down has nothing to end', async () => {
+  it('the engine is down at first, and down has nothing to end', async () => {
     expect(await engine('status')).toMatchObject({ exitCode: 3, stdout: 'engine: down' });
     expect(await engine('down')).toMatchObject({ exitCode: 0, stderr: 'engine: was not up' });
   });
@@ -102,7 +102,7 @@ describe('the engine', { timeout: 300_000 }, () => {
     expect((await stat(`${home}/run/docker.sock`)).isSocket()).toBe(true);
   });
 
-  it('is left as it is by a second up', async () => {
+  it('the engine is left as it is by a second up', async () => {
     const before = await engine('status', '--json');
     const again = await engine('up');
     expect(again.exitCode).toBe(0);
@@ -117,7 +117,7 @@ describe('the engine', { timeout: 300_000 }, () => {
     expect(other.stderr).toContain(`expected port ${port + 1}, found it running on port ${port}`);
   });
 
-  it('is broken where a program has ended, and up mends it', async () => {
+  it('the engine is broken where a program has ended, and up mends it', async () => {
     const status: { parts: { name: string; found: string }[] } = JSON.parse(
       (await engine('status', '--json')).stdout,
     );
@@ -136,7 +136,7 @@ describe('the engine', { timeout: 300_000 }, () => {
     expect((await engine('status')).exitCode).toBe(0);
   });
 
-  it('is gone after down, with every process', async () => {
+  it('the engine is gone after down, with every process', async () => {
     const down = await engine('down');
     expect(down.exitCode).toBe(0);
     expect(down.stderr).toMatch(/registry: ended[\s\S]*dockerd: ended[\s\S]*containerd: ended/);

@@ -52,7 +52,7 @@ describe('registryProblem', () => {
   it.each([
     [200, undefined],
     [401, 'expected 200'],
-  ])('of an answer %i is %s', async (status, problem) => {
+  ])('registryProblem of an answer %i is %s', async (status, problem) => {
     const server = createServer((_, response) => response.writeHead(status).end());
     onTestFinished(() => void server.close());
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

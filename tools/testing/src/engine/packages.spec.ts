@@ -11,11 +11,11 @@ describe('the distribution', () => {
     ],
     ['quoted values', 'ID="debian"\nVERSION_CODENAME="trixie"\n', 'debian', 'trixie'],
     ['nothing', '', '', ''],
-  ])('is read from %s', (_, text, id, codename) => {
+  ])('the distribution is read from %s', (_, text, id, codename) => {
     expect(parseDistribution(text)).toEqual({ id, codename });
   });
 
-  it('is accepted for Debian 12 and 13', () => {
+  it('the distribution is accepted for Debian 12 and 13', () => {
     requireDebian({ id: 'debian', codename: 'bookworm' });
     requireDebian({ id: 'debian', codename: 'trixie' });
   });
@@ -24,7 +24,7 @@ describe('the distribution', () => {
     [{ id: 'ubuntu', codename: 'noble' }, 'found ubuntu noble'],
     [{ id: 'debian', codename: 'bullseye' }, 'found debian bullseye'],
     [{ id: '', codename: '' }, 'found unknown'],
-  ])('is refused for %j', (distribution, message) => {
+  ])('the distribution is refused for %j', (distribution, message) => {
     expect(() => requireDebian(distribution)).toThrow(
       expect.objectContaining({ code: 'NOT_DEBIAN', message: expect.stringContaining(message) }),
     );

@@ -6,7 +6,7 @@ import { EngineError } from './errors.ts';
 import type { EngineLayout } from './layout.ts';
 import type { Say } from './say.ts';
 
-/** What os-release says of this machine. */
+/** What os-release says about this machine. */
 export interface Distribution {
   readonly id: string;
   readonly codename: string;

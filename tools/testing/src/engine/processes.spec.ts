@@ -27,11 +27,11 @@ describe('parseStartTime', () => {
   it.each([
     ['an ordinary name', `7 (node) S ${numbers}`],
     ['a name with parentheses and blanks', `7 (a) S 1 (b) S ${numbers}`],
-  ])('is the 22nd field for %s', (_, stat) => {
+  ])('parseStartTime is the 22nd field for %s', (_, stat) => {
     expect(parseStartTime(stat)).toBe('22');
   });
 
-  it('is undefined for a process that only waits to be reaped', () => {
+  it('parseStartTime is undefined for a process that only waits to be reaped', () => {
     expect(parseStartTime(`7 (node) Z ${numbers}`)).toBeUndefined();
   });
 });
@@ -69,7 +69,7 @@ describe('a process', () => {
     expect(await stopProcess('program', identity, 30_000)).toBe(false);
   });
 
-  it('is not ended where its id belongs to another process by now', async () => {
+  it('a process is not ended where its id belongs to another process by now', async () => {
     const other = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
     const identity = await identified(other.pid);
     started.push(identity);
@@ -86,7 +86,7 @@ describe('a process', () => {
     expect(await isRunning(identity)).toBe(false);
   });
 
-  it('that ends before it is ready is reported with the end of its log', async () => {
+  it('a process that ends before it is ready is reported with the end of its log', async () => {
     const program = command('console.error("no space left"); process.exit(3)');
     const work = startProgram(program).then((identity) =>
       waitUntilReady(program, identity, async () => false, 30_000),
@@ -98,7 +98,7 @@ describe('a process', () => {
     });
   });
 
-  it('that stays silent is reported after the deadline', async () => {
+  it('a process that stays silent is reported after the deadline', async () => {
     const program = command('setInterval(() => {}, 1000)');
     const identity = await startProgram(program);
     started.push(identity);
@@ -107,14 +107,14 @@ describe('a process', () => {
     });
   });
 
-  it('that does not exist is reported by its path', async () => {
+  it('a process that does not exist is reported by its path', async () => {
     await expect(startProgram({ ...command(''), file: join(folder, 'absent') })).rejects.toMatchObject({
       code: 'START_FAILED',
       message: `program: ${join(folder, 'absent')} can't be run`,
     });
   });
 
-  it('that ignores SIGTERM is reported and not killed', async () => {
+  it('a process that ignores SIGTERM is reported and not killed', async () => {
     const program = command(
       'process.on("SIGTERM", () => {}); console.log("on"); setInterval(() => {}, 1000)',
     );

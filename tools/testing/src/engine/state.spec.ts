@@ -17,7 +17,7 @@ const state: EngineState = {
 };
 
 describe('the record of a started engine', () => {
-  it('is read back as it was written, and is gone after removal', async () => {
+  it('the record of a started engine is read back as it was written, and is gone after removal', async () => {
     const home = await mkdtemp(join(tmpdir(), 'engine-state-'));
     try {
       const layout = engineLayout(home);
@@ -44,11 +44,11 @@ describe('the record of a started engine', () => {
     ],
     ['no port', { ...state, registryPort: undefined }],
     ['a list', []],
-  ])('is refused with %s', (_, value) => {
+  ])('the record of a started engine is refused with %s', (_, value) => {
     expect(() => parseState(JSON.stringify(value), '/s')).toThrow(expect.objectContaining({ code: 'STATE' }));
   });
 
-  it('is refused with the error of the engine, whatever the text', () => {
+  it('the record of a started engine is refused with the error of the engine, whatever the text', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
         expect(() => parseState(text, '/s')).toThrow(EngineError);

@@ -52,7 +52,7 @@ describe('the fake GitHub, like github.com', () => {
     return { status: response.status, json: JSON.parse(await response.text()) };
   }
 
-  it('does not find a draft by its tag, and lists it only for who may write', async () => {
+  it('does not find a draft by its tag, and lists it only for those who may write', async () => {
     await draft();
     expect((await call('GET', '/releases/tags/v1.0.0')).status).toBe(404);
     expect((await call('GET', '/releases')).json).toHaveLength(1);
@@ -161,7 +161,7 @@ describe('the fake GitHub, like github.com', () => {
     expect((await call('PATCH', `/releases/${release.id}`, { body: 'notes' })).json.body).toBe('notes');
   });
 
-  it('refuses who may not write', async () => {
+  it('refuses those who may not write', async () => {
     const wrong = { authorization: 'token wrong' };
     const reader = { authorization: 'token read-secret' };
     expect((await call('GET', '/releases', undefined, wrong)).status).toBe(401);

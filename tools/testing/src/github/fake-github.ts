@@ -367,7 +367,7 @@ function update(state: State, release: FakeRelease, content: Readonly<Record<str
   return release;
 }
 
-/** The one marked as latest; else the newest published one that is no prerelease. */
+/** The one marked as latest; else the newest published one that is not a prerelease. */
 function latestOf(state: State): FakeRelease | undefined {
   const stable = state.releases.filter((each) => !each.draft && !each.prerelease);
   return stable.find(({ id }) => id === state.latest) ?? stable.at(-1);

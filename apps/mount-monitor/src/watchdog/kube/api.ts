@@ -13,7 +13,7 @@ import {
   podEvent,
 } from './requests.ts';
 
-/** An answer of the API server that is no success. */
+/** An answer of the API server that is not a success. */
 export interface Refusal {
   readonly kind: 'refused';
   /** The HTTP status; undefined if no answer came. */
@@ -66,7 +66,7 @@ export interface KubeApi {
   ): Promise<ConfigMapFacts | Refusal>;
 }
 
-/** What the API server has said of itself; kept for as long as it holds, over several armings. */
+/** What the API server has said about itself; kept for as long as it holds, over several armings. */
 export interface Discovered {
   evictionVersion?: EvictionVersion | undefined;
 }

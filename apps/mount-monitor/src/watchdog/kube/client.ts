@@ -23,7 +23,7 @@ export interface KubeRequest {
 /** The answer, whatever its status. */
 export interface KubeReply {
   readonly status: number;
-  /** The parsed body; undefined if there was none or it is no JSON and the status is not a success. */
+  /** The parsed body; undefined if there was none or it is not JSON and the status is not a success. */
   readonly body: unknown;
   /** What `Retry-After` asks for, in ms. */
   readonly retryAfterMs: number | undefined;

@@ -52,7 +52,7 @@ async function readPinned(
   return { lock, listed };
 }
 
-// A manifest that can't be read tells of no program: the build replaces it.
+// A manifest that can't be read names no program: the build replaces it.
 async function readFormer(folder: string): Promise<string | undefined> {
   return readManifest(folder).then(
     ({ manifest }) => manifest.name,

@@ -70,7 +70,7 @@ export function planBuild(
   };
 }
 
-// Two programs that fill one folder would lose one of them without a word.
+// Two programs that fill one folder would silently lose one of them.
 function checkFormer({ name, outputPath }: BuildBinariesOptions, former: string | undefined): void {
   if (former === undefined || former === name) return;
   throw new PrebuiltError(

@@ -74,7 +74,7 @@ describe('the bills of materials', () => {
     },
   );
 
-  it('are refused with the words of the registry', async () => {
+  it('the bills of materials are refused with the words of the registry', async () => {
     const quirk = REFERRERS_QUIRKS.find(({ name }) => name.startsWith('refuses artifact types'));
     if (quirk === undefined) throw new Error('there is no such quirk');
     behave(quirk);
@@ -103,13 +103,13 @@ describe('the bills of materials', () => {
     }
   });
 
-  it('are not attached under --no-sbom, and the record has none', async () => {
+  it('the bills of materials are not attached under --no-sbom, and the record has none', async () => {
     expect(await run({ sbom: false })).toMatchObject({ success: true });
     expect([...registry.manifests.values()].some(({ bytes }) => bytes.includes('cyclonedx'))).toBe(false);
     expect((await publishedImages())[0]?.sbom).toBeNull();
   });
 
-  it('are named in a dry run, with whether they are required', async () => {
+  it('the bills of materials are named in a dry run, with whether they are required', async () => {
     const names = 'app-linux-amd64.cdx.json, app-linux-arm64.cdx.json';
     const free = await run({ dryRun: true });
     expect(free.output).toContain(
@@ -121,7 +121,7 @@ describe('the bills of materials', () => {
     expect(writes()).toEqual([]);
   });
 
-  it('are refused before any request where they are required and there are none', async () => {
+  it('the bills of materials are refused before any request where they are required and there are none', async () => {
     await rm(join(workspace.root, 'dist/sbom'), { recursive: true });
     const { success, output } = await run({ requireSbom: true });
     expect(success).toBe(false);
@@ -129,7 +129,7 @@ describe('the bills of materials', () => {
     expect(registry.log).toEqual([]);
   });
 
-  it('are refused before any request where they are required and switched off', async () => {
+  it('the bills of materials are refused before any request where they are required and switched off', async () => {
     const { success, output } = await run({ requireSbom: true, sbom: false });
     expect(success).toBe(false);
     expect(output).toContain('error INVALID_OPTIONS: require-sbom: expected no --no-sbom with it');

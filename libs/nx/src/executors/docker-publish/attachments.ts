@@ -22,7 +22,7 @@ export interface Attachments {
 const NAMES = { sbom: 'the bill of materials', signature: 'the signature' } as const;
 const CODES = { sbom: 'SBOM', signature: 'SIGN' } as const;
 
-/** Makes what is attached, once for all repositories. That nobody signs is no reason to throw: it is said. */
+/** Makes what is attached, once for all repositories. That nobody signs is not a reason to throw: it is said. */
 export async function makeAttachments(
   { attachments, index }: PublishPlan,
   identityToken: string | undefined,

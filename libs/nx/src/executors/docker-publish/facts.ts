@@ -34,7 +34,7 @@ export interface LocalFacts {
   readonly manifestSha256: string;
   /** What the image of each platform has to be, from the Dockerfile and the manifest alone. */
   readonly expected: ReadonlyMap<string, ExpectedImage>;
-  /** What is known of the users of each platform's image. */
+  /** What is known about the users of each platform's image. */
   readonly lists: ReadonlyMap<string, ImageLists>;
   readonly bases: Bases;
   readonly reports: readonly VerifyReportFile[];

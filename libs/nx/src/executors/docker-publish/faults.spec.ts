@@ -148,7 +148,7 @@ describe('a fault between publisher and registry', () => {
     300_000,
   );
 
-  it('is overcome where it is transient and names its operation where it is not, as docs/publishing.md tells', async () => {
+  it('a fault between publisher and registry is overcome where it is transient and names its operation where it is not, as docs/publishing.md tells', async () => {
     const table = (rhythm: Rhythm): readonly string[] => [
       `| ${rhythm} at | ${ROWS.map(({ title }) => title).join(' | ')} |`,
       `|---|${ROWS.map(() => '---|').join('')}`,
@@ -166,7 +166,7 @@ describe('a fault between publisher and registry', () => {
 });
 
 describe('a registry that is not there', () => {
-  it('is tried as often as the limits allow, and named', async () => {
+  it('a registry that is not there is tried as often as the limits allow, and named', async () => {
     const workspace = await publishWorkspace({ version: '1.2.3', executableSize: 1000 });
     try {
       const gone = await startFakeRegistry();

@@ -130,7 +130,7 @@ describe('a publish that is killed', () => {
     expect(registry.openUploads(), `${phase} ${nth}`).toBeLessThanOrEqual(unknown);
   }
 
-  it('at any of 20 moments is completed by a rerun, and at no moment does a tag lie', async () => {
+  it('a publish that is killed at any of 20 moments is completed by a rerun, and at no moment does a tag lie', async () => {
     const whole = await at('dist/publish', async (place) => {
       const { killed, seen } = await killAt(place, 'upload', Number.POSITIVE_INFINITY);
       expect(killed).toBe(false);

@@ -42,7 +42,7 @@ describe('an image that is not what was verified', () => {
     registry.tags.clear();
   }
 
-  it('from a registry that gives a recompressed layer moves no tag, and the layer is named', async () => {
+  it('an image that is not what was verified from a registry that gives a recompressed layer moves no tag, and the layer is named', async () => {
     await filled();
     registry.behave({
       lie: (path, content) =>
@@ -57,7 +57,7 @@ describe('an image that is not what was verified', () => {
     expect(await workspace.leftovers()).not.toContain('record.json');
   });
 
-  it('from a registry that gives another program moves no tag, and the blob is named', async () => {
+  it('an image that is not what was verified from a registry that gives another program moves no tag, and the blob is named', async () => {
     await filled();
     const [, stranger = Buffer.alloc(0)] = layersOf().toSorted((a, b) => b[1].length - a[1].length)[0] ?? [];
     registry.behave({
@@ -69,7 +69,7 @@ describe('an image that is not what was verified', () => {
     expect(registry.tags.size).toBe(0);
   });
 
-  it('from a registry that swaps the platforms moves no tag, and both digests are named', async () => {
+  it('an image that is not what was verified from a registry that swaps the platforms moves no tag, and both digests are named', async () => {
     await filled();
     const images = [...registry.manifests.values()].filter(({ bytes }) => bytes.includes('"layers"'));
     registry.behave({
@@ -86,7 +86,7 @@ describe('an image that is not what was verified', () => {
     expect(registry.tags.size).toBe(0);
   });
 
-  it('of another build moves no tag, and the difference is named', async () => {
+  it('an image that is not what was verified of another build moves no tag, and the difference is named', async () => {
     const packed = await other({ seed: 'other' });
     // The image of the other workspace with the build and the reports of this one.
     const result = await publish(
@@ -102,7 +102,7 @@ describe('an image that is not what was verified', () => {
     expect(registry.log).toEqual([]);
   });
 
-  it('of the same documents and another plan is refused before a request, as is one that names no plan', async () => {
+  it('an image that is not what was verified of the same documents and another plan is refused before a request, as is one that names no plan', async () => {
     const path = join(workspace.root, 'dist/oci/index.json');
     const index = await readFile(path, 'utf8');
     for (const [change, said] of [

@@ -83,7 +83,7 @@ describe('before anything is sent, a publish', () => {
     expect(writes()).toEqual([]);
   });
 
-  it('refuses moving tags in a shallow clone with the command that mends it, and goes on without them', async () => {
+  it('refuses moving tags in a shallow clone with the command that mends it, and continues without them', async () => {
     const { stdout } = await git('rev-parse', 'HEAD');
     await writeFile(join(workspace.root, '.git/shallow'), `${stdout}\n`);
     const refused = await run();

@@ -27,7 +27,7 @@ export interface ReadBackPlatform {
   readonly digest: Digest;
   readonly configDigest: Digest;
   readonly executableSha256: string;
-  /** What the proof does not speak of, where something was executed; absent where every path was compared. */
+  /** What the proof does not cover, where something was executed; absent where every path was compared. */
   readonly reducedProof?: ReducedProof;
 }
 

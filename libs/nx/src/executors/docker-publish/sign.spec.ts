@@ -28,7 +28,7 @@ describe('a publish with --sign', () => {
   const signer = () => ({ ...sigstore.services, identityToken: identityToken({ sub: SIGNER, iss: ISSUER }) });
   const image = () => `${registry.host}/owner/app`;
 
-  it('is refused before a request is sent where there is no identity token', async () => {
+  it('a publish with --sign is refused before a request is sent where there is no identity token', async () => {
     const { success, output } = await publish(workspace, image(), { sign: true });
     expect(success).toBe(false);
     expect(output).toContain('error SIGN: sign: expected an OIDC identity token, found none');
@@ -137,7 +137,7 @@ describe('a publish with --sign', () => {
     expect(await workspace.leftovers()).not.toContain('record.json');
   });
 
-  it('is refused before a request is sent where a signature is required and none is asked for', async () => {
+  it('a publish with --sign is refused before a request is sent where a signature is required and none is asked for', async () => {
     const { success, output } = await publish(workspace, image(), { requireSignature: true });
     expect(success).toBe(false);
     expect(output).toContain('error INVALID_OPTIONS: require-signature: expected --sign with it, found none');
@@ -149,7 +149,7 @@ describe('the services that sign', () => {
   const PRIVATE = { FULCIO_URL: 'https://fulcio.example.com/', REKOR_URL: 'https://rekor.example.com/log' };
 
   it.each([{}, { FULCIO_URL: '', REKOR_URL: '' }])(
-    'are the public ones for the environment %j',
+    'the services that sign are the public ones for the environment %j',
     (environment) => {
       expect(signingServices({}, environment)).toEqual({
         fulcioURL: 'https://fulcio.sigstore.dev',
@@ -158,7 +158,7 @@ describe('the services that sign', () => {
     },
   );
 
-  it('are those of the environment, and of the options before it', () => {
+  it('the services that sign are those of the environment, and of the options before it', () => {
     expect(signingServices({}, PRIVATE)).toEqual({
       fulcioURL: 'https://fulcio.example.com',
       rekorURL: 'https://rekor.example.com/log',
@@ -177,9 +177,12 @@ describe('the services that sign', () => {
       'rekor-url: expected one beside fulcio-url, found none',
     ],
     [{}, { REKOR_URL: 'https://rekor.example.com' }, 'fulcio-url: expected one beside rekor-url, found none'],
-  ])('are refused where one is private and the other public: %j %j', (options, environment, message) => {
-    expect(() => signingServices(options, environment)).toThrow(message);
-  });
+  ])(
+    'the services that sign are refused where one is private and the other public: %j %j',
+    (options, environment, message) => {
+      expect(() => signingServices(options, environment)).toThrow(message);
+    },
+  );
 
   it.each([
     ['http://fulcio.example.com', 'found http://fulcio.example.com'],
@@ -188,7 +191,7 @@ describe('the services that sign', () => {
     ['fulcio.example.com', 'found none'],
     ['https://somebody:secret@fulcio.example.com', 'found more than an address of fulcio.example.com'],
     ['https://fulcio.example.com/?key=secret', 'found more than an address of fulcio.example.com'],
-  ])('are refused at the address %s', (fulcioUrl, found) => {
+  ])('the services that sign are refused at the address %s', (fulcioUrl, found) => {
     const attempt = () => signingServices({ fulcioUrl, rekorUrl: 'https://rekor.example.com' }, {});
     expect(attempt).toThrow(`fulcio-url: expected an https address (http on loopback only)`);
     expect(attempt).toThrow(found);

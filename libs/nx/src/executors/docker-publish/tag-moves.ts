@@ -7,8 +7,8 @@ import type { PublishTarget } from './target.ts';
 const OUTCOMES = { move: 'moved', keep: 'kept', leave: 'left' } as const;
 
 /**
- * Moves the tags of one repository in the plan's order and reads each back. Throws `TAG_EXISTS` where an exact tag came
- * to name something else since the plan was made, and `READ_BACK` where a tag does not come to name the index.
+ * Moves the tags of one repository in the plan's order and reads each back. Throws `TAG_EXISTS` where an exact tag names something
+ * else since the plan was made, and `READ_BACK` where a tag does not come to name the index.
  */
 export async function moveTags(plan: PublishPlan, target: PublishTarget): Promise<PublishedImage['tags']> {
   const { label, tags } = target.plan;

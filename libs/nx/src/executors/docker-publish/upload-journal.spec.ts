@@ -35,7 +35,7 @@ describe('the journal of uploads', () => {
     expect(await readdir(output)).toEqual([]);
   });
 
-  it('is for its owner only', async () => {
+  it('the journal of uploads is for its owner only', async () => {
     openUploadJournal(output, []).note('registry.example/owner/app', 'a', URL_OF_UPLOAD);
     expect((await stat(join(output, 'uploads.json'))).mode & 0o777).toBe(0o600);
   });

@@ -22,7 +22,7 @@ const UPLOADS_FILE = 'uploads.json';
 
 /**
  * Opens the journal in a folder, with the uploads in it that a killed run left open. The file is readable by its owner
- * only, since the URLs of uploads let anyone who may push go on with them.
+ * only, since the URLs of uploads let anyone who may push continue with them.
  */
 export function openUploadJournal(folder: string, abandoned: readonly OpenUpload[]): UploadJournal {
   const path = join(folder, UPLOADS_FILE);

@@ -13,7 +13,7 @@ type KeyOptions = Partial<DockerReleaseOptions>;
 /** The options that the machine's part depends on. */
 export const machineOptions = ['builder', 'builderName'] as const;
 
-/** What is known of this machine alone: which builder packs the image, with its versions and those of the engine. */
+/** What is known about this machine alone: which builder packs the image, with its versions and those of the engine. */
 export function readMachineFacts({ builder = 'auto', builderName }: KeyOptions): Promise<DockerFacts> {
   return readDockerFacts(builder, builderName);
 }

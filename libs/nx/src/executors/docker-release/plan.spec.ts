@@ -124,7 +124,7 @@ COPY --parents --chmod=u=rwx,go=rx mount-monitor-linux-$TARGETARCH /
     expect(plan({ builder: 'daemonless' }, { now: 1_600_000_000 }).builder).toBe('daemonless');
   });
 
-  it('runs buildx once a platform, with arguments that no shell reads', () => {
+  it('runs buildx once per platform, with arguments that no shell reads', () => {
     const [amd64] = plan({ builderName: 'farm', imageTitle: '$(id); `x` "y"' }).platforms;
     expect(amd64?.command?.file).toBe('docker');
     expect(amd64?.command?.args).toEqual([
@@ -247,7 +247,7 @@ COPY --from=certs:2 /y /y
     ]);
   });
 
-  it('is JSON, and is shown with the exact commands, quoted for a shell', () => {
+  it('planDockerRelease is JSON, and is shown with the exact commands, quoted for a shell', () => {
     const made = plan({ imageTitle: "it's" });
     expect(JSON.parse(JSON.stringify(made))).toMatchObject({ builder: 'buildx' });
     expect(formatPlan(made)).toContain(`'--label=org.opencontainers.image.title=it'\\''s'`);

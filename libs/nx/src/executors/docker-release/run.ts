@@ -43,7 +43,7 @@ export interface PlatformImage {
   readonly timeMs: number;
   /** What it starts from, and how many of its layers are from there; absent of an image from scratch. */
   readonly base?: { readonly reference: string; readonly layers: number };
-  /** What the proof does not speak of, where something was executed; absent where every path was compared. */
+  /** What the proof does not cover, where something was executed; absent where every path was compared. */
   readonly reducedProof?: ReducedProof;
 }
 

@@ -28,7 +28,7 @@ describe('showProgress', () => {
 });
 
 describe('formatRelease', () => {
-  it('is a table that ends in the index', () => {
+  it('formatRelease is a table that ends in the index', () => {
     const digest = digestOf('x');
     const release: DockerRelease = {
       builder: 'daemonless',
@@ -42,7 +42,7 @@ describe('formatRelease', () => {
     ]);
   });
 
-  it('says what a reduced proof does not speak of', () => {
+  it('says what a reduced proof does not cover', () => {
     const digest = digestOf('x');
     const image = { platform: amd64, digest, imageId: digest, size: 1, timeMs: 1 };
     const reducedProof = {

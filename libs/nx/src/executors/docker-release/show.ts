@@ -78,7 +78,7 @@ export function formatRelease({ digest, images }: DockerRelease): string {
   return [...table, `index ${digest}`, ...baseLines(images), ...reducedLines(images)].join('\n');
 }
 
-// What the proof does not speak of is said with it.
+// What the proof does not cover is said with it.
 function baseLines(images: DockerRelease['images']): readonly string[] {
   return images.flatMap(({ platform, base }) =>
     base === undefined

@@ -67,7 +67,7 @@ export interface ReleasedSources {
   readonly tagPattern: TagPattern;
   /** The folders of the project and of what it depends on, relative to the root; none for the whole repository. */
   readonly folders: readonly string[];
-  /** The files in which what changed may stand already, relative to the root. */
+  /** The files that may already say what changed, relative to the root. */
   readonly changelogs: readonly string[];
 }
 
@@ -238,7 +238,7 @@ async function readRecord(folder: string): Promise<PublishRecord | undefined> {
 /** The largest changelog that is read. */
 const MAX_CHANGELOG_BYTES = 16 * 1024 * 1024;
 
-/** What the first changelog that knows the version says of it; undefined where none does. */
+/** What the first changelog that knows the version says about it; undefined where none does. */
 async function readChangelog(
   { root, changelogs }: ReleasedSources,
   version: ReleaseVersion,

@@ -171,7 +171,7 @@ describe('the notes', () => {
     );
   });
 
-  it('say what was not compared of an image for which something was executed, and nothing of another', () => {
+  it('say what was not compared in an image for which something was executed, and nothing about any other', () => {
     const record = recordOf(sampleManifest, sha256('manifest'));
     const reducedProof = {
       because: ['Dockerfile.release:2: RUN'],
@@ -191,7 +191,7 @@ describe('the notes', () => {
     expect(notes(null)).not.toContain('executed');
   });
 
-  it('do not speak of the signature of an image that has none', () => {
+  it('do not mention the signature of an image that has none', () => {
     expect(notes(null)).not.toContain('cosign');
   });
 });
@@ -359,7 +359,7 @@ describe('github-release', () => {
     ['a workflow of a private repository', { GITHUB_ACTIONS: 'true' }, 'private', false],
     ['a workflow that attests all the same', { GITHUB_ACTIONS: 'true', ATTEST: 'true' }, 'private', true],
   ])(
-    'tells of attestations, on a release from %s, as far as there are any',
+    'mentions attestations, on a release from %s, as far as there are any',
     async (_, env, visibility, told) => {
       await release('1.2.3');
       const event = join(project.root, 'event.json');
@@ -371,7 +371,7 @@ describe('github-release', () => {
     },
   );
 
-  it('has the notes that `nx release` wrote, in the place of the commits', async () => {
+  it('github-release has the notes that `nx release` wrote, in the place of the commits', async () => {
     await release('1.2.3');
     await writeFile(
       join(project.root, 'CHANGELOG.md'),
@@ -518,7 +518,7 @@ describe('github-release', () => {
     await expect(run('publish')).rejects.toThrow(/expected the tag at commit [0-9a-f]{40}, found d{40}/);
   });
 
-  it('publishes the page of a program without an image, whose notes speak of none', async () => {
+  it('publishes the page of a program without an image, whose notes mention none', async () => {
     image = false;
     await release('1.2.3');
     await rm(join(project.root, 'dist/publish'), { recursive: true });
@@ -627,7 +627,7 @@ describe('github-release', () => {
 
     it.each(
       STEPS.flatMap(([step, match]) => FAULTS.map(([name, fault]) => [step, name, match, fault] as const)),
-    )('goes on when %s meets %s twice', async (_, __, match, fault) => {
+    )('continues when %s meets %s twice', async (_, __, match, fault) => {
       await release('1.2.3');
       const hit = first(match, 2);
       github.setFault((request) => (hit(request) ? fault : undefined));

@@ -21,7 +21,7 @@ describe('a release', () => {
     expect(planRelease(facts('1.2.3-rc.1', ['v1.2.3-rc.1']), 'auto').prerelease).toBe(true);
   });
 
-  it('is of the one tag at HEAD where nobody says a version, as in a workflow whose tags name the program', () => {
+  it('a release is of the one tag at HEAD where nobody says a version, as in a workflow whose tags name the program', () => {
     const tagPattern = parseTagPattern('{projectName}@{version}', { projectName: 'server' });
     const tagsAtHead = ['server@1.2.3', 'agent@1.2.4'];
     expect(planRelease({ ...facts('', tagsAtHead), tagPattern, gitTags: tagsAtHead }, 'auto')).toMatchObject({

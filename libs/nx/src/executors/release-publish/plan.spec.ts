@@ -24,7 +24,7 @@ const FACTS: ReleasePublishFacts = {
 };
 
 describe('what `nx release` publishes', () => {
-  it('is the draft, the image and the page of the tag at HEAD, once all is built', () => {
+  it('what `nx release` publishes is the draft, the image and the page of the tag at HEAD, once all is built', () => {
     expect(planReleasePublish(FACTS, OPTIONS)).toEqual({
       action: 'publish',
       project: 'agent',
@@ -44,12 +44,12 @@ describe('what `nx release` publishes', () => {
   it.each([
     ['the image of a program without a page', { draft: undefined, page: undefined }, ['docker-publish']],
     ['the page of a program without an image', { image: undefined }, ['github-draft', 'github-release']],
-  ])('is %s', (_, targets, steps) => {
+  ])('what `nx release` publishes is %s', (_, targets, steps) => {
     const plan = planReleasePublish({ ...FACTS, targets: { ...FACTS.targets, ...targets } }, OPTIONS);
     expect(plan.action === 'publish' && plan.steps.map(({ target }) => target)).toEqual(steps);
   });
 
-  it('has the version that was decided, whatever the environment and HEAD say', () => {
+  it('what `nx release` publishes has the version that was decided, whatever the environment and HEAD say', () => {
     const decided = { agent: { newVersion: '1.3.0' }, relay: { newVersion: '9.9.9' } };
     const facts = { ...FACTS, decided, releaseVersion: '4.4.4', remoteTags: [] };
     expect(planReleasePublish(facts, OPTIONS)).toMatchObject({
@@ -63,7 +63,7 @@ describe('what `nx release` publishes', () => {
     ['got no new version', { decided: { agent: { newVersion: null } } }, 'gave it no new version'],
     ['was not looked at', { decided: { relay: { newVersion: '1.0.0' } } }, 'gave it no new version'],
     ['has no tag at HEAD', { tagsAtHead: ['relay@2.0.0'] }, 'HEAD has no tag agent@{version}'],
-  ])('is nothing of a program that %s', (_, facts, reason) => {
+  ])('what `nx release` publishes is nothing of a program that %s', (_, facts, reason) => {
     const plan = planReleasePublish({ ...FACTS, ...facts }, OPTIONS);
     expect(plan.action).toBe('leave');
     expect(formatReleasePlan(plan)).toContain(reason);

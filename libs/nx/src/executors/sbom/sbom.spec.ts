@@ -121,7 +121,7 @@ describe('planSboms', () => {
 });
 
 describe('a bill of materials', () => {
-  it('is CycloneDX 1.6 with hashes, licenses and dependencies', async () => {
+  it('a bill of materials is CycloneDX 1.6 with hashes, licenses and dependencies', async () => {
     const bom = JSON.parse(await formatSbom(one(plan())));
     expect(bom).toMatchObject({
       bomFormat: 'CycloneDX',
@@ -142,11 +142,11 @@ describe('a bill of materials', () => {
     expect(program.dependsOn).toHaveLength(3);
   });
 
-  it('is the same bytes for the same manifest', async () => {
+  it('a bill of materials is the same bytes for the same manifest', async () => {
     expect(await formatSbom(one(plan()))).toBe(await formatSbom(one(plan())));
   });
 
-  it('is written for every platform into a folder replaced as a whole', async () => {
+  it('a bill of materials is written for every platform into a folder replaced as a whole', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'sbom-'));
     try {
       await writeSboms(join(folder, 'sbom'), plan());

@@ -115,7 +115,7 @@ async function emulatorFacts(wanted: readonly Platform[], places: EmulatorPlaces
   return { host, related: [...related], emulators: await Promise.all(hashes), engine };
 }
 
-// The executor tells of a manifest that can't be read.
+// The executor reports a manifest that can't be read.
 async function builtPlatforms(folder: string): Promise<readonly Platform[] | undefined> {
   return readManifest(folder).then(
     ({ manifest }) => manifest.platforms.map(({ platform }) => platform),

@@ -138,7 +138,7 @@ async function inspectArchives(groups: readonly ListedGroup[], folder: string): 
   return findings;
 }
 
-/** Checks that the checksums name this executable with the manifest's hash, and nothing that is no executable of it. */
+/** Checks that the checksums name this executable with the manifest's hash, and nothing that is not an executable of it. */
 export async function inspectChecksums(
   artifact: PlatformArtifact,
   inputPath: string,

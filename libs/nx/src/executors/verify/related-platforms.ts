@@ -16,7 +16,7 @@ export const RELATED: ReadonlySet<Platform> = new Set([parsePlatform('linux/386'
 /**
  * The platforms of other machines whose executables this one's kernel runs itself: linux/386 on most kernels of
  * linux/amd64. Found out by running the smallest executable there is, since kernels are configured to, or not.
- * QEMU's emulation of i386 is no substitute: programs of Go crash in it, at their first signals.
+ * QEMU's emulation of i386 is not a substitute: programs of Go crash in it, at their first signals.
  */
 export async function relatedPlatforms(host: Platform | undefined): Promise<ReadonlySet<Platform>> {
   if (host !== 'linux/amd64') return new Set();

@@ -121,7 +121,7 @@ export async function clearReports(
   );
 }
 
-/** Takes away the reports that speak of another manifest. */
+/** Takes away the reports that are about another manifest. */
 export async function clearStaleReports(outputPath: string, manifestSha256: string): Promise<void> {
   await removeReports(outputPath, async (platform) => {
     const report = await readReport(outputPath, platform).catch(() => undefined);

@@ -155,7 +155,7 @@ async function addOther(name = 'worker'): Promise<string> {
   return join(bin, path);
 }
 
-/** Changes what the manifest says of the platform, and nothing on disk. */
+/** Changes what the manifest says about the platform, and nothing on disk. */
 async function rewriteManifest(change: (artifact: PlatformArtifact) => PlatformArtifact): Promise<void> {
   const { manifest } = await readManifest(bin);
   await writeFile(
@@ -502,7 +502,7 @@ describe('a failed verification', () => {
     });
   });
 
-  it('is told of all that is wrong at once, and nothing of it was run', async () => {
+  it('a failed verification reports all that is wrong at once, and runs nothing', async () => {
     await chmod(join(bin, EXECUTABLE), 0o700);
     await rm(library('libc.so.6'));
     await writeFile(join(bin, 'checksums.txt'), '');
@@ -527,16 +527,19 @@ describe('an executable that the manifest describes as it is', () => {
     ['a RUNPATH', { ...DYNAMIC, runpath: '$ORIGIN' }, 'RUNPATH', 'found "$ORIGIN"'],
     ['an executable stack', { ...DYNAMIC, executableStack: true }, 'EXECUTABLE_STACK', 'an executable stack'],
     ['no word on the stack', { ...DYNAMIC, executableStack: null }, 'EXECUTABLE_STACK', 'no PT_GNU_STACK'],
-  ])('is refused with %s', async (_, wanted, code, says) => {
-    await writeFile(join(bin, EXECUTABLE), buildElf(wanted));
-    await describeBuild();
-    const report = await verifyBuild(NOWHERE);
-    expect(report.result).toBe('failed');
-    expect(report.findings).toEqual([
-      { severity: 'error', code, message: expect.stringContaining(says) },
-      expect.objectContaining({ severity: 'warning', code: 'NOT_EXECUTED' }),
-    ]);
-  });
+  ])(
+    'an executable that the manifest describes correctly is refused with %s',
+    async (_, wanted, code, says) => {
+      await writeFile(join(bin, EXECUTABLE), buildElf(wanted));
+      await describeBuild();
+      const report = await verifyBuild(NOWHERE);
+      expect(report.result).toBe('failed');
+      expect(report.findings).toEqual([
+        { severity: 'error', code, message: expect.stringContaining(says) },
+        expect.objectContaining({ severity: 'warning', code: 'NOT_EXECUTED' }),
+      ]);
+    },
+  );
 
   it.each([
     ['dynamic', DYNAMIC],
@@ -684,7 +687,7 @@ esac
 });
 
 describe('a program without arguments that try it out', () => {
-  it('has its structure verified alone, and the report says so', async () => {
+  it('a program without arguments that try it out has its structure verified alone, and the report says so', async () => {
     const { result, execution, findings } = await verifyBuild(NATIVE, { smoke: [] });
     expect(result).toBe('passed');
     expect(execution).toEqual({ how: 'none', reason: expect.stringContaining('structure alone') });
@@ -766,29 +769,32 @@ describe('the executor', () => {
 });
 
 describe('a platform that is related to this machine', () => {
-  it('is run by the kernel, without an emulator', async () => {
+  it('a platform that is related to this machine is run by the kernel, without an emulator', async () => {
     const facts = { ...NOWHERE, related: new Set([parsePlatform(host as string)]) };
     expect(await verifyBuild(facts)).toMatchObject({ result: 'passed', execution: { how: 'native' } });
   });
 
   // A kernel may be built, started or virtualized so that it runs none: an assembler's program tells.
-  it.runIf(host === 'linux/amd64')('is linux/386 where the kernel runs its executables', async ({ skip }) => {
-    const [source, object, program] = ['exit.s', 'exit.o', 'exit'].map((name) => join(root, name)) as [
-      string,
-      string,
-      string,
-    ];
-    await writeFile(source, '.globl _start\n_start: mov $1, %eax\n xor %ebx, %ebx\n int $0x80\n');
-    const assembled = await execa('as', ['--32', '-o', object, source], { reject: false });
-    if (assembled.code === 'ENOENT') skipOutsideCi('as is not installed (Debian: binutils)', skip);
-    await execa('ld', ['-m', 'elf_i386', '-o', program, object]);
-    const { exitCode } = await execa(program, { reject: false });
-    expect([...(await relatedPlatforms(parsePlatform('linux/amd64')))]).toEqual(
-      exitCode === 0 ? ['linux/386'] : [],
-    );
-  });
+  it.runIf(host === 'linux/amd64')(
+    'a platform that is related to this machine is linux/386 where the kernel runs its executables',
+    async ({ skip }) => {
+      const [source, object, program] = ['exit.s', 'exit.o', 'exit'].map((name) => join(root, name)) as [
+        string,
+        string,
+        string,
+      ];
+      await writeFile(source, '.globl _start\n_start: mov $1, %eax\n xor %ebx, %ebx\n int $0x80\n');
+      const assembled = await execa('as', ['--32', '-o', object, source], { reject: false });
+      if (assembled.code === 'ENOENT') skipOutsideCi('as is not installed (Debian: binutils)', skip);
+      await execa('ld', ['-m', 'elf_i386', '-o', program, object]);
+      const { exitCode } = await execa(program, { reject: false });
+      expect([...(await relatedPlatforms(parsePlatform('linux/amd64')))]).toEqual(
+        exitCode === 0 ? ['linux/386'] : [],
+      );
+    },
+  );
 
-  it('is none on a machine that is not amd64', async () => {
+  it('no platform is related to a machine that is not amd64', async () => {
     expect((await relatedPlatforms(parsePlatform('linux/arm64'))).size).toBe(0);
     expect((await relatedPlatforms(undefined)).size).toBe(0);
   });
@@ -802,7 +808,7 @@ describe('an emulator', () => {
     return path;
   };
 
-  it('is looked for in QEMU_DIR, the given folder, the lock, then PATH', async () => {
+  it('an emulator is looked for in QEMU_DIR, the given folder, the lock, then PATH', async () => {
     expect(await emulatorPlaces(root, 'given', { QEMU_DIR: '/qemu', PATH: '/bin::/usr/bin' })).toEqual({
       given: ['/qemu', join(root, 'given')],
       locked: { lock: { lockVersion: 1 }, cacheFolder: join(root, '.cache/prebuilt') },
@@ -811,7 +817,7 @@ describe('an emulator', () => {
     expect(await emulatorPlaces(root, undefined, {})).toMatchObject({ given: [], path: [] });
   });
 
-  it('is found by either name where it is executable', async () => {
+  it('an emulator is found by either name where it is executable', async () => {
     const folder = join(root, 'emulators');
     await executable(join(folder, 'qemu-riscv64'));
     await executable(join(folder, 'qemu-s390x-static'));
@@ -844,12 +850,12 @@ describe('an emulator', () => {
     path: [],
   });
 
-  it('of the lock is taken where it was fetched', async () => {
+  it('an emulator of the lock is taken where it was fetched', async () => {
     const path = await executable(emulatorPath(root, pin));
     expect([...(await readExecutionFacts([other], lockedPlaces())).emulators]).toEqual([[other, path]]);
   });
 
-  it('of the lock is told of with the command that fetches it, where it was not', async () => {
+  it('an emulator of the lock that was not fetched is named with the command that fetches it', async () => {
     const facts = await readExecutionFacts([other], lockedPlaces());
     expect([...facts.unfetched]).toEqual([other]);
     const elsewhere = { ...NOWHERE, unfetched: new Set([parsePlatform(host as string)]) };
@@ -860,7 +866,7 @@ describe('an emulator', () => {
     });
   });
 
-  it('of the lock that was altered is refused before it is run', async () => {
+  it('an emulator of the lock that was altered is refused before it is run', async () => {
     await executable(emulatorPath(root, pin), '#!/bin/sh\ntouch /tmp/ran');
     await expect(readExecutionFacts([other], lockedPlaces())).rejects.toMatchObject({
       code: 'SYSROOT_INTEGRITY',

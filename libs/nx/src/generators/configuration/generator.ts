@@ -114,7 +114,7 @@ function readFormer(tree: Tree, file: string): Readonly<Record<string, unknown>>
   return JSON.parse(text);
 }
 
-/** What prebuilt.json is to say of the toolchain; undefined where the files beside it say everything. */
+/** What prebuilt.json is to say about the toolchain; undefined where the files beside it say everything. */
 async function chooseToolchain(
   { toolchain, entry, files, dependsOn }: Given,
   former: ToolchainSetting | undefined,

@@ -6,7 +6,7 @@ const PROGRAMS = `tag:${RELEASE_TAG}`;
 const TAG_OF_EACH = '{projectName}@{version}';
 
 /**
- * Makes `npx nx release` release programs, which Nx itself leaves out: it takes libraries alone. What nx.json says of
+ * Makes `npx nx release` release programs, which Nx itself leaves out: it takes libraries alone. What nx.json says about
  * releases already stays; a workspace with groups gets one more.
  */
 export function registerRelease(tree: Tree, project: Omit<ReleasedProject, 'tags'>): void {
@@ -20,7 +20,7 @@ export function registerRelease(tree: Tree, project: Omit<ReleasedProject, 'tags
   );
 }
 
-/** What nx.json is to say of releases; undefined where it says enough. */
+/** What nx.json is to say about releases; undefined where it says enough. */
 export function withPrograms(
   release: ReleaseConfiguration | undefined,
   project: ReleasedProject,

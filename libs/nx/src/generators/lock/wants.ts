@@ -154,7 +154,7 @@ async function findDockerfiles(tree: Tree): Promise<readonly string[]> {
   return [...paths].filter((path) => tree.isFile(path));
 }
 
-// A Dockerfile that can't be read is told of where an image is made with it.
+// A Dockerfile that can't be read is reported when an image is made with it.
 function dockerfileAt(tree: Tree, path: string): Dockerfile | undefined {
   try {
     return readDockerfile(tree.read(path) ?? Buffer.alloc(0), path);
@@ -168,7 +168,7 @@ async function findPrograms(tree: Tree): Promise<readonly Program[]> {
     (file) => !file.includes('node_modules/'),
   );
   const folders = new Set(files.map((file) => join(file, '..')));
-  // Without a word on it the toolchain is found from the files, as for the targets.
+  // If none is given, the toolchain is found from the files, as for the targets.
   const programs = files.map((file): Program => {
     const told = v.parse(program, readJson(tree, file));
     const toolchain = told.toolchain ?? detectToolchain(projectFolder(tree, join(file, '..')));

@@ -246,7 +246,7 @@ describe('a fault while a base is read', () => {
     },
   );
 
-  it('is told where the registry does not have it', async () => {
+  it('a fault while a base is read is told where the registry does not have it', async () => {
     const workspace = await newWorkspace(above(registry.host, { digest: digestOf('gone') }));
     await expect(release(workspace, {}, { reading: impatient })).rejects.toMatchObject({
       code: 'REGISTRY_NOT_FOUND',
@@ -378,7 +378,7 @@ describe('an image upon a base with something forged', () => {
       },
     );
 
-  it('is told from the honest one, which a builder may give and which is published', async () => {
+  it('an image upon a base with something forged is told from the honest one, which a builder may give and which is published', async () => {
     expect((await releaseBuilt(honest)).image.digest).toBe(honestDigest);
     const result = await publish(target(), `${shared.host}/acme/honest`);
     expect(result.success, result.output).toBe(true);
@@ -387,46 +387,55 @@ describe('an image upon a base with something forged', () => {
     );
   });
 
-  it.each(FORGERIES)('is not taken from a builder: $title', async ({ named, afterBuildx, ...forgery }) => {
-    const forged = workspace.path('forged');
-    await cp(honest, forged, { recursive: true });
-    await forgeImages(forged, forgery);
-    if (afterBuildx === 'refused') await expect(releaseBuilt(forged)).rejects.toThrow(named);
-    // What is the base's is not taken from a builder at all.
-    else expect((await releaseBuilt(forged)).image.digest).toBe(honestDigest);
-  });
+  it.each(FORGERIES)(
+    'an image upon a base with something forged is not taken from a builder: $title',
+    async ({ named, afterBuildx, ...forgery }) => {
+      const forged = workspace.path('forged');
+      await cp(honest, forged, { recursive: true });
+      await forgeImages(forged, forgery);
+      if (afterBuildx === 'refused') await expect(releaseBuilt(forged)).rejects.toThrow(named);
+      // What is the base's is not taken from a builder at all.
+      else expect((await releaseBuilt(forged)).image.digest).toBe(honestDigest);
+    },
+  );
 
-  it.each(FORGERIES)('is not published: $title', async ({ title, named, ...forgery }) => {
-    await cp(honest, workspace.path('dist/oci'), { recursive: true });
-    await forgeImages(workspace.path('dist/oci'), forgery);
-    const repository = `acme/${digestHex(digestOf(title)).slice(0, 8)}`;
-    const result = await publish(target(), `${shared.host}/${repository}`);
-    expect(result.success).toBe(false);
-    expect(result.output).toMatch(named);
-    expect([...shared.tags.keys()].filter((tag) => tag.startsWith(`${repository}:`))).toEqual([]);
-  });
+  it.each(FORGERIES)(
+    'an image upon a base with something forged is not published: $title',
+    async ({ title, named, ...forgery }) => {
+      await cp(honest, workspace.path('dist/oci'), { recursive: true });
+      await forgeImages(workspace.path('dist/oci'), forgery);
+      const repository = `acme/${digestHex(digestOf(title)).slice(0, 8)}`;
+      const result = await publish(target(), `${shared.host}/${repository}`);
+      expect(result.success).toBe(false);
+      expect(result.output).toMatch(named);
+      expect([...shared.tags.keys()].filter((tag) => tag.startsWith(`${repository}:`))).toEqual([]);
+    },
+  );
 
   it.each([
     ['gives a layer of the base that is another', 'blobs', /expected content with that digest|SIZE_MISMATCH/],
-  ])('is not published where the registry %s', async (_, kind, message) => {
-    await cp(honest, workspace.path('dist/oci'), { recursive: true });
-    const [layer] = (await readImageLayout(honest)).images[0]?.manifest.layers ?? [];
-    shared.behave({
-      lie: (path, content) => {
-        if (!path.endsWith(`${kind}/${layer?.digest}`)) return content;
-        const changed = Buffer.from(content);
-        changed[9] = (changed[9] ?? 0) ^ 1;
-        return changed;
-      },
-    });
-    const result = await publish(target(), `${shared.host}/acme/lied`);
-    shared.behave({ lie: (_path, content) => content });
-    expect(result.success).toBe(false);
-    expect(result.output).toMatch(message);
-    expect([...shared.tags.keys()].filter((tag) => tag.startsWith('acme/lied:'))).toEqual([]);
-  });
+  ])(
+    'an image upon a base with something forged is not published where the registry %s',
+    async (_, kind, message) => {
+      await cp(honest, workspace.path('dist/oci'), { recursive: true });
+      const [layer] = (await readImageLayout(honest)).images[0]?.manifest.layers ?? [];
+      shared.behave({
+        lie: (path, content) => {
+          if (!path.endsWith(`${kind}/${layer?.digest}`)) return content;
+          const changed = Buffer.from(content);
+          changed[9] = (changed[9] ?? 0) ^ 1;
+          return changed;
+        },
+      });
+      const result = await publish(target(), `${shared.host}/acme/lied`);
+      shared.behave({ lie: (_path, content) => content });
+      expect(result.success).toBe(false);
+      expect(result.output).toMatch(message);
+      expect([...shared.tags.keys()].filter((tag) => tag.startsWith('acme/lied:'))).toEqual([]);
+    },
+  );
 
-  it('is published with the layers of the base shared in the registry, so that only its own are sent', async () => {
+  it('an image upon a base is published with the layers of the base shared in the registry, so that only its own are sent', async () => {
     await cp(honest, workspace.path('dist/oci'), { recursive: true });
     const first = await publish(target(), `${shared.host}/acme/shared`, { json: true });
     expect(first.success, first.output).toBe(true);
@@ -443,7 +452,7 @@ describe('an image upon a base with something forged', () => {
     expect(layers[2]?.mediaType).toBe(MEDIA_TYPES.layerGzip);
   });
 
-  it('is published without the registry of its base: the layout has all that leads there', async () => {
+  it('an image upon a base is published without the registry of its base: the layout has all that leads there', async () => {
     await cp(honest, workspace.path('dist/oci'), { recursive: true });
     await rm(workspace.path('.cache'), { recursive: true });
     const asked = shared.log.length;

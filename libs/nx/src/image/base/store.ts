@@ -154,7 +154,7 @@ async function sizeOf(path: string): Promise<number | undefined> {
   return found?.isFile() ? found.size : undefined;
 }
 
-// A registry tells the type of a document in a header, which a file does not have; OCI's may leave it out.
+// A registry gives the type of a document in a header, which a file does not have; OCI's may leave it out.
 function mediaTypeOf(bytes: Buffer): string {
   try {
     const { mediaType, manifests, layers } = JSON.parse(bytes.toString('utf8'));

@@ -20,7 +20,7 @@ export async function storeBase({ layers, documents }: PlannedBase, blobs: strin
   }
 }
 
-/** Makes an image layout of links to a base's blobs, as buildx takes it in the place of a registry. */
+/** Makes an image layout of links to a base's blobs, as buildx takes it in place of a registry. */
 export async function linkBaseLayout(
   { manifest, layers, documents }: PlannedBase,
   folder: string,

@@ -82,7 +82,7 @@ export function listedCopies(groups: readonly ListedGroup[]): readonly ListedCop
           return { owner, source: `${listedFolder(owner)}/${path}${end}`, destination: `/${path}${end}` };
         }),
       )
-      // A folder before what is inside of it.
+      // A folder before what is inside it.
       .sort((a, b) => (a.destination < b.destination ? -1 : 1)),
   ];
 }

@@ -45,11 +45,11 @@ describe('an entry of image.files', () => {
     expect(parseListed([option]).problems).toEqual([expect.stringMatching(problem)]);
   });
 
-  it('is refused where it names a built-in again', () => {
+  it('an entry of image.files is refused where it names a built-in again', () => {
     expect(parseListed(['tmp', 'tmp']).problems).toEqual(['tmp: is listed 2 times']);
   });
 
-  it('is refused with all of its problems at once', () => {
+  it('an entry of image.files is refused with all of its problems at once', () => {
     const { problems } = parseListed([{ path: '/a', to: 'b', mode: '9', owner: 'x' }, '/c']);
     expect(problems).toHaveLength(5);
   });

@@ -94,7 +94,7 @@ const withoutDockerfile = () => {
 };
 
 describe('listed files', () => {
-  it('stand in the manifest with hash and origin', () => {
+  it('listed files are in the manifest with hash and origin', () => {
     expect(workspace.manifest.files?.map(({ origin, owner }) => [origin, owner])).toEqual([
       [expect.objectContaining({ kind: 'package', name: 'ca-certificates', version: '1.0-1' }), '0:0'],
       [expect.objectContaining({ kind: 'package', name: 'tzdata', distribution: 'debian' }), '0:0'],
@@ -123,7 +123,7 @@ describe('listed files', () => {
     ]);
   });
 
-  it('are simply in the image without a Dockerfile, where tar finds them with owner and mode', async () => {
+  it('listed files are simply in the image without a Dockerfile, where tar finds them with owner and mode', async () => {
     const { plan } = await release(withoutDockerfile(), { platforms: ['linux/amd64'] });
     expect(await listing(plan.outputPath)).toMatchInlineSnapshot(`
       [
@@ -171,7 +171,7 @@ describe('listed files', () => {
     `);
   });
 
-  it('are in the context of a Dockerfile under documented names', async () => {
+  it('listed files are in the context of a Dockerfile under documented names', async () => {
     const dockerfile = Buffer.from(`FROM scratch
 COPY files/ /
 COPY --chown=65532:65532 files-65532-65532/etc/app/ /config/
@@ -186,7 +186,7 @@ ENTRYPOINT ["/app"]
     expect(lines).not.toContain('-r--r----- 65532/65532 etc/app/app.json');
   });
 
-  it('are refused where an executable would take their place', async () => {
+  it('listed files are refused where an executable would take their place', async () => {
     const clash = await releaseWorkspace({
       dockerfile: '',
       listed: { entries: [{ path: 'x', to: '/app' }], workspace: { x: { content: 'x' } } },
@@ -203,7 +203,7 @@ ENTRYPOINT ["/app"]
     ['another size', (path) => writeFile(path, 'longer'), /bytes/],
     ['another mode', (path) => chmod(path, 0o755), /mode/],
     ['none', (path) => rm(path), /expected a file, found none/],
-  ])('are held against the manifest by verify: %s', async (_, change, problem) => {
+  ])('listed files are held against the manifest by verify: %s', async (_, change, problem) => {
     const path = workspace.path('dist/bin/files/LICENSE');
     const groups = workspace.manifest.files ?? [];
     const { mode } = await stat(path);
@@ -218,7 +218,7 @@ ENTRYPOINT ["/app"]
     expect(findings[0]?.message).toContain('files/LICENSE');
   });
 
-  it('are found by verify where the manifest has none', async () => {
+  it('listed files are found by verify where the manifest has none', async () => {
     await writeFile(workspace.path('dist/bin/files/evil'), '');
     const findings = await inspectListed(workspace.manifest.files ?? [], workspace.path('dist/bin'));
     const alone = await inspectListed([], workspace.path('dist/bin'));
@@ -229,7 +229,7 @@ ENTRYPOINT ["/app"]
     expect(alone.map(({ message }) => message)).toContain('files/LICENSE: is not in the manifest');
   });
 
-  it('are refused by docker-release where they changed after verify', async () => {
+  it('listed files are refused by docker-release where they changed after verify', async () => {
     const path = workspace.path('dist/bin/files/LICENSE');
     await writeFile(path, 'GPL');
     const refused = release(withoutDockerfile(), { platforms: ['linux/amd64'] });
@@ -237,7 +237,7 @@ ENTRYPOINT ["/app"]
     await writeFile(path, 'MIT');
   });
 
-  it('are part of a build’s key: the lines of the lock, and the content of files', async () => {
+  it('listed files are part of a build’s key: the lines of the lock, and the content of files', async () => {
     const key = async (name: string, change: Lock = lock): Promise<string> =>
       JSON.stringify(await listedKeyFacts(planListed(await readListed(workspace.root, [name]), change)));
     const pin = lock.data?.tzdata;
@@ -262,7 +262,7 @@ ENTRYPOINT ["/app"]
     });
   });
 
-  it('are copied by the generated Dockerfile after runtime files and before executables', () => {
+  it('listed files are copied by the generated Dockerfile after runtime files and before executables', () => {
     const text = Buffer.from(dockerfileOf({ dockerfile: undefined } as never, workspace.manifest)).toString();
     const suffix = `linux-\${TARGETARCH}\${TARGETVARIANT}`;
     expect(text.split('\n').filter((line) => line.startsWith('COPY'))).toEqual([

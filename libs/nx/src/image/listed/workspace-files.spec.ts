@@ -114,7 +114,7 @@ describe('readListed', () => {
     expect(message).toMatch(/assets\/bin\/again: a link to a folder, which may lead in circles/);
   });
 
-  it('refuses what is no file', async () => {
+  it('refuses what is not a file', async () => {
     execFileSync('mkfifo', [join(root, 'assets/pipe')]);
     expect(await refusal('assets')).toMatch(/assets\/pipe: expected a file or folder, found a special file/);
   });

@@ -31,11 +31,11 @@ export interface ListedFacts {
   readonly problems: readonly string[];
 }
 
-/** More are no files beside a program: they are a data set. */
+/** More are not files beside a program: they are a data set. */
 const MAX_FILES = 10_000;
 
 /**
- * Looks the entries of `image.files` up in the workspace. Links are followed where they stay inside of it. Throws
+ * Looks the entries of `image.files` up in the workspace. Links are followed where they stay inside it. Throws
  * nothing: what can't be used is among the problems.
  */
 export async function readListed(
@@ -52,7 +52,7 @@ export async function readListed(
       entries.push(entry);
       continue;
     }
-    // What is outside, or can't be a path, has been told of.
+    // What is outside, or can't be a path, has been reported.
     if (posix.isAbsolute(entry.path) || entry.path.startsWith('..') || entry.path === '.') continue;
     const found = await findEntry(root, entry, (problem) => void problems.push(problem));
     if (found !== undefined) entries.push(found);
@@ -107,7 +107,7 @@ async function findEntry(root: string, entry: WorkspaceEntry, tell: Tell): Promi
   return { kind: 'workspace', path, owner, folders, files };
 }
 
-/** A file or folder at a path, links followed; undefined where it can't be used, which has been told. */
+/** A file or folder at a path, links followed; undefined where it can't be used, which has been reported. */
 async function look(
   root: string,
   path: string,

@@ -39,7 +39,7 @@ export async function readCrates(rust: RustFacts, query: CrateQuery): Promise<re
  */
 export function parseCrates(text: string): readonly Component[] {
   const crates = new Map<string, Component>();
-  // An empty line stands between packages.
+  // Packages are separated by an empty line.
   for (const line of text.split('\n').filter((each) => each.trim() !== '')) {
     const [, name, version, source, license] =
       /^(\S+) v(\S+)(?: \(([^\t]*)\))?\t(.*?)(?: \(\*\))?$/.exec(line) ?? [];

@@ -8,7 +8,7 @@ import { environmentOf, MACHINE_VARIABLES, missingTool, NETWORK_VARIABLES } from
 export interface RustFacts {
   /** `1.95.0`. */
   readonly version: string;
-  /** All that rustc and cargo tell of their versions. */
+  /** All that rustc and cargo say about their versions. */
   readonly verbose: string;
   /** The machine's own target. */
   readonly host: string;

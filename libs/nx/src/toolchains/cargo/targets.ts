@@ -15,7 +15,7 @@ export interface RustTarget {
   readonly linker: string | undefined;
 }
 
-/** What a project says of its targets. */
+/** What a project says about its targets. */
 export interface TargetChoices {
   readonly targets: Readonly<Record<string, string>>;
   readonly linkers: Readonly<Record<string, string>>;

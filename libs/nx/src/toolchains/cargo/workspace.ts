@@ -12,7 +12,7 @@ export interface CargoBin {
   readonly bin: string;
 }
 
-/** What is known of a cargo workspace without fetching anything. Paths are absolute. */
+/** What is known about a cargo workspace without fetching anything. Paths are absolute. */
 export interface CargoWorkspace {
   /** Where Cargo.lock is. */
   readonly root: string;

@@ -5,7 +5,7 @@ import { auditedComponents } from './cargo-crates.ts';
 import { goComponents } from './go-modules.ts';
 
 /**
- * What executables say of themselves: Go's build information, and what `cargo auditable` leaves. Nothing where an
+ * What executables say about themselves: Go's build information, and what `cargo auditable` leaves. Nothing where an
  * executable has neither. Throws `COMPILE_FAILED` for one whose information can't be read.
  */
 export async function embeddedComponents(files: readonly string[]): Promise<readonly Component[]> {

@@ -22,7 +22,7 @@ export async function cgoEnvironment(
   );
 }
 
-/** For each platform the C compiler and the version it tells. Throws `TOOLCHAIN` for one that is not there. */
+/** For each platform the C compiler and the version it reports. Throws `TOOLCHAIN` for one that is not there. */
 export async function cgoFacts(
   compilers: Compilers,
   platforms: readonly Platform[],

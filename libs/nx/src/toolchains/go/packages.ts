@@ -65,7 +65,7 @@ const FILES = [
  * is older than go.mod asks for.
  */
 export async function findMainPackages(query: GoQuery, platform: Platform): Promise<readonly MainPackage[]> {
-  // One whose only file uses cgo is a main package all the same: what it needs is told later.
+  // One whose only file uses cgo is a main package anyway: what it needs is reported later.
   const packages = await list({ ...query, cgo: true }, platform, [
     '-e',
     '-json=ImportPath,Dir,Name,Module',
@@ -176,7 +176,7 @@ async function refuseBroken(
   });
 }
 
-// An older Go tries all the same, and fails somewhere in the middle.
+// An older Go tries anyway, and fails somewhere in the middle.
 function checkGoVersion({ version }: GoFacts, module: GoListModule | undefined): void {
   const [, major, minor] = /^(\d+)\.(\d+)/.exec(module?.GoVersion ?? '') ?? [];
   if (module === undefined || major === undefined) return;

@@ -68,7 +68,7 @@ describe("Docker's configuration", () => {
   });
 
   it.each([
-    ['text that is no JSON', `{"auths": {"ghcr.io": {"auth": "${auth}"`, 'expected JSON'],
+    ['text that is not JSON', `{"auths": {"ghcr.io": {"auth": "${auth}"`, 'expected JSON'],
     [
       'an auth without a colon',
       { auths: { 'ghcr.io': { auth: Buffer.from(SECRET).toString('base64') } } },
@@ -104,7 +104,7 @@ describe('a credential helper', () => {
       return answer;
     };
 
-  it('of the host is asked before the store and before auths', async () => {
+  it('a credential helper of the host is asked before the store and before auths', async () => {
     const asked: string[] = [];
     const config = {
       credHelpers: { 'ghcr.io': 'gh' },
@@ -120,7 +120,7 @@ describe('a credential helper', () => {
     expect(asked).toEqual(['gh ghcr.io']);
   });
 
-  it('may give a token in the place of a password', async () => {
+  it('a credential helper may give a token in place of a password', async () => {
     const find = await source(
       { credsStore: 'store' },
       {},
@@ -129,13 +129,13 @@ describe('a credential helper', () => {
     expect(await find('ghcr.io')).toEqual({ kind: 'identity', token: SECRET });
   });
 
-  it('that knows nothing leaves auths to be asked', async () => {
+  it('a credential helper that knows nothing leaves auths to be asked', async () => {
     const config = { credsStore: 'store', auths: { 'ghcr.io': { auth } } };
     const find = await source(config, {}, answering('credentials not found in native keychain\n'));
     expect(await find('ghcr.io')).toEqual(BASIC);
   });
 
-  it('that answers something else is named, without its answer', async () => {
+  it('a credential helper that answers something else is named, without its answer', async () => {
     const find = await source(
       { credsStore: 'store' },
       {},
@@ -156,12 +156,12 @@ describe('REGISTRY_USERNAME and REGISTRY_PASSWORD', () => {
       runHelper: noHelper,
     });
 
-  it('are for the one registry in use, and for no other host', async () => {
+  it('REGISTRY_USERNAME and REGISTRY_PASSWORD are for the one registry in use, and for no other host', async () => {
     expect(await find(given, ['ghcr.io', 'ghcr.io'])('ghcr.io')).toEqual(BASIC);
     expect(await find(given, ['ghcr.io'])('example.com')).toBeUndefined();
   });
 
-  it('are for REGISTRY_HOST where there are several', async () => {
+  it('REGISTRY_USERNAME and REGISTRY_PASSWORD are for REGISTRY_HOST where there are several', async () => {
     const several = find({ ...given, REGISTRY_HOST: 'b.example' }, ['a.example', 'b.example']);
     expect(await several('b.example')).toEqual(BASIC);
     expect(await several('a.example')).toBeUndefined();
@@ -170,7 +170,7 @@ describe('REGISTRY_USERNAME and REGISTRY_PASSWORD', () => {
     );
   });
 
-  it('are refused one without the other', () => {
+  it('REGISTRY_USERNAME and REGISTRY_PASSWORD are refused one without the other', () => {
     expect(() => find({ REGISTRY_USERNAME: 'user' }, ['ghcr.io'])).toThrow('found one');
   });
 });

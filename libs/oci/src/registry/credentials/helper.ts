@@ -2,7 +2,7 @@ import { OciError } from '../../errors.ts';
 import type { Credentials, RunHelper } from './credentials.ts';
 
 const HELPER_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
-// What helpers answer where a token stands in the place of a password.
+// What helpers answer where a token is in place of a password.
 const TOKEN_USER = '<token>';
 
 /**

@@ -281,7 +281,7 @@ describe('credentials', () => {
       },
       'a',
     ],
-  ])('by %s', async (_, each, expected) => {
+  ])('credentials are found as Docker finds them, by %s', async (_, each, expected) => {
     const found = await find(each);
     expect(found?.kind === 'basic' ? found.username : found?.kind).toBe(expected);
   });
@@ -299,7 +299,7 @@ describe('credentials', () => {
     ['a helper that is a number', { credsStore: 1 }],
     ['helpers that are an array', { credHelpers: ['canary'] }],
     ['broken JSON', '{"auths":{"ghcr.io":{"auth":"canary'],
-  ])('in %s are refused with a typed error that tells no secret', async (_, config) => {
+  ])('credentials in %s are refused with a typed error that tells no secret', async (_, config) => {
     const error = await find({ config }).catch((caught) => caught);
     expect(error).toMatchObject({
       code: 'CREDENTIALS',
@@ -308,7 +308,7 @@ describe('credentials', () => {
     expect(`${error.message}${error.hint}${error.stack}`).not.toContain('canary');
   });
 
-  it('in any JSON are found, not found, or refused with a typed error', async () => {
+  it('credentials in any JSON are found, not found, or refused with a typed error', async () => {
     const value = fc.oneof(fc.string(), fc.constant(null), fc.integer(), fc.array(fc.string()), fc.object());
     const entry = fc.record(
       { auth: value, username: value, password: value, identitytoken: value },
@@ -333,7 +333,7 @@ describe('credentials', () => {
 });
 
 describe('keys', () => {
-  it('of a repository are the nearest first', () => {
+  it('keys of a repository are the nearest first', () => {
     const expected = ['docker.io/a/b', 'docker.io/a', 'docker.io'];
     expect(keysOf('https://index.docker.io/v1/', 'a/b')).toEqual(expected);
     expect(keysOf('ghcr.io', undefined)).toEqual(['ghcr.io']);

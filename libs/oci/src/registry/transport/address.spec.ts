@@ -34,7 +34,7 @@ describe('an address', () => {
     },
   );
 
-  it('of any text is parsed to a request line, or refused with a typed error without its query', () => {
+  it('an address of any text is parsed to a request line, or refused with a typed error without its query', () => {
     fc.assert(
       fc.property(
         fc.oneof(fc.string({ unit: 'binary' }), fc.webUrl({ withQueryParameters: true })),
@@ -76,9 +76,12 @@ describe('checkAddress', () => {
     [HTTPS, 'https://user:secret@store.example/', false, false],
     [HTTPS, 'file:///etc/passwd', false, false],
     [HTTPS, 'ftp://store.example/', true, false],
-  ] as const)('from %s to %s, plain HTTP asked for: %s, allows it: %s', (from, to, plainHttp, allowed) => {
-    const check = (): void => checkAddress('op', parse(to, new URL(from)), new URL(from), plainHttp);
-    if (allowed) expect(check).not.toThrow();
-    else expect(check).toThrow(expect.objectContaining({ code: 'REGISTRY_REFUSED' }));
-  });
+  ] as const)(
+    'checkAddress from %s to %s, plain HTTP asked for: %s, allows it: %s',
+    (from, to, plainHttp, allowed) => {
+      const check = (): void => checkAddress('op', parse(to, new URL(from)), new URL(from), plainHttp);
+      if (allowed) expect(check).not.toThrow();
+      else expect(check).toThrow(expect.objectContaining({ code: 'REGISTRY_REFUSED' }));
+    },
+  );
 });

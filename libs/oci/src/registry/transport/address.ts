@@ -11,7 +11,7 @@ export interface Address {
   readonly target: string;
 }
 
-// What may stand in a request line as it is; anything else is sent as `URL` writes it.
+// What may be in a request line as it is; anything else is sent as `URL` writes it.
 const REQUEST_TARGET = /^\/[\x21\x22\x24-\x7e]*$/;
 const ABSOLUTE = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?#\\]*(.*)$/s;
 const MAX_ADDRESS = 16 * 1024;
@@ -33,7 +33,7 @@ export function redactUrl(url: URL): string {
 
 /**
  * Parses what a registry names in a Location header, a realm or a link, relative to where it was named. `what` says which
- * of them. Throws `REGISTRY_RESPONSE` for a text that is no URL; the message holds no query.
+ * of them. Throws `REGISTRY_RESPONSE` for a text that is not a URL; the message holds no query.
  */
 export function parseAddress(operation: string, what: string, text: string, base: URL): Address {
   let url: URL | undefined;

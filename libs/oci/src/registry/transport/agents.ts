@@ -6,7 +6,7 @@ import { readTrust } from './trust.ts';
 
 /** Opens connections, and keeps them for the next request to the same host. */
 export interface Agents {
-  /** The proxy that requests to this URL go through. Throws `REGISTRY_UNAVAILABLE` for one that is no http(s) URL. */
+  /** The proxy that requests to this URL go through. Throws `REGISTRY_UNAVAILABLE` for one that is not an http(s) URL. */
   proxyOf(url: URL): URL | undefined;
   begin(address: Address, options: Pick<RequestOptions, 'method' | 'headers'>): Promise<ClientRequest>;
   close(): Promise<void>;
@@ -33,7 +33,7 @@ export function createAgents(
     return agent;
   }
 
-  // One a host: its certificates are nobody else's.
+  // One per host: its certificates are nobody else's.
   function secureAgent(host: string, proxy: URL | undefined): ReturnType<typeof loadSecure> {
     const key = `${host} ${proxy?.href ?? ''}`;
     const loading = secure.get(key) ?? loadSecure(host, proxy);

@@ -107,7 +107,7 @@ async function sendChunks(
   body: AsyncIterable<Uint8Array>,
   isAnswered: () => boolean,
 ): Promise<void> {
-  // A request that is broken off does not tell of what it had not written yet.
+  // A request that is broken off does not report what it had not written yet.
   const closed = new Promise<never>((_, reject) => sent.once('close', () => reject(new Error('closed'))));
   closed.catch(() => {});
   let missing = Number(sent.getHeader('content-length'));

@@ -130,7 +130,7 @@ describe('the budget of an operation', () => {
     ],
     ['a body that ends early', 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab', /aborted|ECONNRESET/],
     ['no answer at all', '', /ECONNRESET/],
-  ])('is not needed for %s: a typed error ends it', async (_, text, says) => {
+  ])('the budget of an operation is not needed for %s: a typed error ends it', async (_, text, says) => {
     const host = await serveRaw((socket) => socket.end(text));
     await expect(connect(host).getManifest(DIGEST)).rejects.toMatchObject({
       code: expect.stringMatching(/^REGISTRY_/),

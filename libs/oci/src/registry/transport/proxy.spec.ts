@@ -37,7 +37,7 @@ describe('proxyFor', () => {
     ['https://[fe00::1]/', 'fd00::/8', true],
     ['https://[fd00::1]:8443/', '[fd00::1]:8443', false],
     ['https://registry.example/', '10.0.0.0/99, /8, x/y', true],
-  ])('of %s with NO_PROXY %j: %s', (url, noProxy, expected) => {
+  ])('proxyFor of %s with NO_PROXY %j: %s', (url, noProxy, expected) => {
     expect(goesThrough(url, noProxy)).toBe(expected);
   });
 
@@ -52,7 +52,7 @@ describe('proxyFor', () => {
     expect(ask).toThrow(/^HTTPS_PROXY: expected an http or https URL, found one of socks5:\/\/$/);
   });
 
-  it('of any NO_PROXY decides, and fails only for the proxy itself', () => {
+  it('proxyFor of any NO_PROXY decides, and fails only for the proxy itself', () => {
     fc.assert(
       fc.property(fc.string(), fc.webUrl(), fc.string(), (noProxy, url, proxy) => {
         try {

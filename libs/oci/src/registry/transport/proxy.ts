@@ -8,7 +8,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * The proxy for a URL by `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` (or their names in lower case, which win), as Go's
  * programs read them: `NO_PROXY` holds hosts (their subdomains too), `.domain`, `*.domain`, addresses, networks such as
  * 10.0.0.0/8, each with a port where it matters, or `*`. Loopback never goes through a proxy. Throws
- * `REGISTRY_UNAVAILABLE` for a proxy that is no http or https URL.
+ * `REGISTRY_UNAVAILABLE` for a proxy that is not an http or https URL.
  * https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config
  */
 export function proxyFor(url: URL, environment: Environment): URL | undefined {

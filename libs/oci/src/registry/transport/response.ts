@@ -34,7 +34,7 @@ export function openResponse(
   return { status, headers, address, body: hasBody ? decoded(operation, message, headers) : message };
 }
 
-// Bodies are asked for as they are; fronts that compress them all the same do it with gzip.
+// Bodies are asked for as they are; fronts that compress them anyway do it with gzip.
 function decoded(
   operation: Operation,
   message: IncomingMessage,

@@ -99,7 +99,7 @@ describe('the transport', () => {
   it.each([
     ['http', true],
     ['https', false],
-  ] as const)('says of a proxy that refuses %s that it is a proxy', async (_, plainHttp) => {
+  ] as const)('says that a proxy that refuses %s is a proxy', async (_, plainHttp) => {
     const server = createServer((_request, response) => response.writeHead(407).end());
     server.on('connect', (_request, socket) =>
       socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n'),

@@ -65,7 +65,7 @@ export interface Transport {
 
 const MAX_REDIRECTS = 5;
 const MAX_HELD_BYTES = 16 * 1024 * 1024;
-// 303 asks for a GET, which is no answer to a request that writes.
+// 303 asks for a GET, which is not an answer to a request that writes.
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 307, 308]);
 
 /** Makes the transport that all registries of a run share. */

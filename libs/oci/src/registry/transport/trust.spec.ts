@@ -103,7 +103,7 @@ async function certsFolder(host: string): Promise<string> {
 }
 
 describe('trust', () => {
-  it('in an authority that nobody named is none, and the error says what to set', async () => {
+  it('an authority that nobody named is not trusted, and the error says what to set', async () => {
     const { host } = await serve();
     await certsFolder('other');
     await expect(ask(host, {})).rejects.toMatchObject({
@@ -138,7 +138,7 @@ describe('trust', () => {
       'ca.key',
       /^SSL_CERT_FILE: .*ca\.key: expected a certificate in PEM, found none$/,
     ],
-  ])('is refused for %s', async (_, name, says) => {
+  ])('trust is refused for %s', async (_, name, says) => {
     const { host } = await serve();
     await certsFolder('other');
     await expect(ask(host, { SSL_CERT_FILE: join(folder, name) })).rejects.toMatchObject({
@@ -147,7 +147,7 @@ describe('trust', () => {
     });
   });
 
-  it('in a client certificate without its key is refused', async () => {
+  it('trust in a client certificate without its key is refused', async () => {
     const { host } = await serve();
     const path = await certsFolder(host);
     await writeFile(join(path, 'client.cert'), await pem('client.pem'));

@@ -22,7 +22,7 @@ export interface UploadContent {
 /** Sends the bytes of uploads. */
 export interface UploadSender {
   /**
-   * Sends what is missing of an upload: all of it in one request at first, in chunks where it goes on amid the content or
+   * Sends what is missing of an upload: all of it in one request at first, in chunks where it continues amid the content or
    * where requests proved to be limited. Gives the upload as it then is, or `complete` where the blob came to be stored on
    * the way.
    */

@@ -11,7 +11,7 @@ import {
   TransientFailure,
 } from '../transport/index.ts';
 
-/** An upload that is open: where it goes on, from which byte, and how short a chunk may be that is not the last. */
+/** An upload that is open: where it continues, from which byte, and how short a chunk may be that is not the last. */
 export interface UploadSession {
   readonly address: Address;
   readonly offset: number;
@@ -28,7 +28,7 @@ export interface UploadSessions {
   ): Promise<UploadSession | 'mounted'>;
   /** How far an upload is; undefined where the registry does not know it any more, or will not say. */
   progress(operation: Operation, session: UploadSession): Promise<UploadSession | undefined>;
-  /** Where an upload goes on after a response; where it was, if the response does not say. */
+  /** Where an upload continues after a response; where it was, if the response does not say. */
   next(operation: Operation, response: OpenResponse, session: UploadSession): UploadSession;
   cancel(operation: Operation, address: Address): Promise<void>;
 }

@@ -45,7 +45,7 @@ export interface Uploads {
   ): Promise<UploadOutcome>;
   /**
    * Cancels an upload that a former process left open, as far as the registry lets it: one that broke off amid its
-   * bytes may be known by no URL that was told. An upload that the registry no longer knows is no error.
+   * bytes may be known by no URL that was told. An upload that the registry no longer knows is not an error.
    */
   cancelUpload(url: string): Promise<void>;
 }

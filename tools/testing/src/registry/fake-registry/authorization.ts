@@ -3,7 +3,7 @@ import type { FakeRegistryOptions } from './behavior.ts';
 import { fail, json, type Reply, type Seen } from './exchange.ts';
 import type { RegistryState } from './state.ts';
 
-/** The answer to who may not do what is asked; undefined where it may go on. A token holds for what it was asked for. */
+/** The answer to who may not do what is asked; undefined where it may continue. A token holds for what it was asked for. */
 export function refuse(
   seen: Seen,
   { auth, mayPush, tls }: FakeRegistryOptions,

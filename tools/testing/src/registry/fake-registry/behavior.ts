@@ -45,13 +45,13 @@ export interface QuirkOutcome {
 
 /** How one behavior answers while it lasts. */
 export interface QuirkHooks {
-  /** An answer in the place of the registry's. */
+  /** An answer in place of the registry's. */
   readonly before?: (seen: Seen, state: RegistryState) => Reply | undefined;
   /** Another answer than the registry's. */
   readonly after?: (seen: Seen, reply: Reply, state: RegistryState) => Reply | undefined;
 }
 
-/** A way of real registries, or of what stands before them, that differs from the specification. */
+/** A way of real registries, or of what comes before them, that differs from the specification. */
 export interface Quirk {
   /** A sentence without its subject, the registry. */
   readonly name: string;

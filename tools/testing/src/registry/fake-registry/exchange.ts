@@ -21,7 +21,7 @@ export interface Reply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | readonly string[]>>;
   readonly body?: Buffer | string | undefined;
-  /** Sent in the place of all that, for answers that HTTP has no words for; it ends the connection. */
+  /** Sent in place of all that, for answers that HTTP has no words for; it ends the connection. */
   readonly raw?: string;
 }
 

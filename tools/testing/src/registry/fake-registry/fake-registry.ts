@@ -64,7 +64,7 @@ export async function startFakeRegistry(initial: FakeRegistryOptions = {}): Prom
     let answer: Reply | undefined;
     for (const { before } of current) answer ??= before?.(seen, state);
     if (answer === undefined) answer = await answerTo(seen, options, state);
-    // Whatever of the request nobody wanted must not stand before the next one.
+    // Whatever of the request nobody wanted must not come before the next one.
     else request.resume();
     if (answer === undefined) return;
     for (const { after } of current) answer = after?.(seen, answer, state) ?? answer;

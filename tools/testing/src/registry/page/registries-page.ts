@@ -32,8 +32,8 @@ export function registriesPage(): string {
 
 <!-- Generated from tools/testing/src/registry by npm run generate -->
 
-What to set for each registry, what is known of it, and how a publish ends at a registry that behaves as reported. The code
-knows no registry by its name: what it answers decides, so what is said of one holds for any other that answers alike.
+What to set for each registry, what is known about it, and how a publish ends at a registry that behaves as reported. The code
+knows no registry by its name: what it answers decides, so what is said about one holds for any other that answers alike.
 
 **Tested against the real program**: ${REGISTRIES.flatMap(({ name, run }) => (run === undefined ? [] : [`${name} (${run})`])).join('; ')}.
 **Everything else is only simulated**: a registry in memory answers as the source says, and a publish to it runs a first time,
