@@ -10,14 +10,8 @@ import {
 import { PrebuiltError } from '../errors.ts';
 import type { BaseImage } from './base/base-image.ts';
 import { candidatesOf } from './completeness.ts';
-import {
-  baseEntry,
-  FileTree,
-  type FoundNode,
-  PathConflict,
-  resolvedPath,
-  UNKNOWN_OWNER,
-} from './file-tree.ts';
+import { baseEntry, FileTree, type FoundNode, resolvedPath, UNKNOWN_OWNER } from './file-tree.ts';
+import { PathConflict } from './tree-nodes.ts';
 
 /** What the proof of an image comes to for which something was executed. */
 export interface ReducedProof {
