@@ -5,7 +5,7 @@ import type { SampleFile } from './release-workspace.ts';
 const GNU = 'ustar  \0';
 const octal = (value: number, width: number): string => `${value.toString(8).padStart(width - 1, '0')}\0`;
 
-/** An entry of mode 0644 and owner 0:0, a folder where the name ends in a slash, and in 2020 unless told. */
+/** An entry, a folder where the name ends in a slash. Defaults to the mode 0644 (0755), the owner 0:0 and a time in 2020. */
 function entry(
   name: string,
   content: string | Buffer = '',

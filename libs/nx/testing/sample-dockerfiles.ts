@@ -198,7 +198,7 @@ export const FROM_SCRATCH: readonly SampleDockerfile[] = [
       `COPY ${EXEC} /usr/bin/app`,
       'ADD --link files/site.tar.zst /srv/www',
       'ADD --chown=5:6 files/owned.tar /srv/own/',
-      'ADD --chown=web files/owned.tar files/text.gz /usr/absolute/',
+      'ADD --chown=5:6 files/owned.tar files/text.gz /usr/absolute/',
       'COPY files/site.tar.zst /usr/share/archives/',
       'ADD files/text.gz /text',
       'ADD files/*.tar* /all/',

@@ -17,7 +17,7 @@ import { storeBase } from './base/stored-base.ts';
 import type { ImageBuilder } from './builder.ts';
 import { artifactChanged, checkContent } from './check-context.ts';
 import type { ContextFile } from './context.ts';
-import { type LayerPath, layerEntry } from './file-tree.ts';
+import { type LayerPath, layerEntry } from './layer-paths.ts';
 import type { ImagePlan } from './plan.ts';
 import { expectedBase, type ReleaseImage } from './release-images.ts';
 

@@ -1,53 +1,18 @@
-import { cleanText, compareBytes, type EntryMetadata, type ReadEntry } from '@prebuilt/oci';
-import type { ListedArchiveEntry } from '../artifacts/listed.ts';
+import { compareBytes, type ReadEntry } from '@prebuilt/oci';
+import { type AddedArchive, unpackInto } from './archives/unpack-into.ts';
 import type { ContextFile, ContextFolder, ContextNode } from './context.ts';
 import type { ModeChange } from './file-mode.ts';
-
-/** Who owns a file, and nothing else. */
-export interface Owner {
-  readonly uid: number;
-  readonly gid: number;
-}
-
-interface TreeFile extends Owner {
-  readonly kind: 'file';
-  readonly mode: number;
-  readonly file: ContextFile;
-  /** Of a file of an archive, in seconds since 1970; the time of the build otherwise. The names of a hard link share it. */
-  readonly mtime?: number | undefined;
-}
-
-interface TreeFolder extends Owner {
-  readonly kind: 'folder';
-  readonly mode: number;
-  readonly children: Map<string, TreeNode>;
-  /**
-   * Of a folder of the base or of an archive in which nothing was changed since, in seconds since 1970; the time of the
-   * build otherwise.
-   */
-  mtime?: number | undefined;
-  /** Whether it has extended attributes in the base. */
-  readonly attributes?: boolean;
-}
-
-/** What a layer of a base has, and this tree only knows of: a file, a link's other name, a device. */
-interface TreeBaseFile extends Owner {
-  readonly kind: 'base-file';
-  readonly mode: number;
-  /** Of a regular file whose layer was read with its content, in hexadecimal. */
-  readonly sha256?: string | undefined;
-  /** Whether it has extended attributes. */
-  readonly attributes?: boolean;
-}
-
-/** A symbolic link of the base, or of an archive that was unpacked. */
-interface TreeSymlink extends Owner {
-  readonly kind: 'symlink';
-  readonly mode: number;
-  readonly target: string;
-  /** Of one of an archive, in seconds since 1970. */
-  readonly mtime?: number;
-}
+import { changedPaths, type LayerPath } from './layer-paths.ts';
+import {
+  newFolder,
+  notFolder,
+  type Owner,
+  PathConflict,
+  put,
+  ROOT,
+  type TreeFolder,
+  type TreeNode,
+} from './tree-nodes.ts';
 
 /** What is at a path where no link is followed. */
 export type FoundNode =
@@ -60,36 +25,6 @@ export type FoundNode =
   | { readonly kind: 'folder' }
   | { readonly kind: 'symlink'; readonly target: string };
 
-type LeafNode = TreeFile | TreeBaseFile | TreeSymlink;
-type TreeNode = LeafNode | TreeFolder;
-
-/** A path of a layer: what was put there, or a folder above it. */
-export type LayerPath = Owner & {
-  /** Relative to the image's root, with `/`. */
-  readonly path: string;
-  readonly mode: number;
-  /** Absent for a folder and a link. */
-  readonly file?: ContextFile;
-  /** What a link points to: a symbolic one as it says, a hard one the path of an earlier file of the layer. */
-  readonly link?: { readonly type: 'symlink' | 'link'; readonly target: string };
-  /** Of what comes out of an archive, and of a folder of the base, in seconds since 1970; absent for what this build made. */
-  readonly mtime?: number;
-};
-
-/** The time that a path of a layer gets, in seconds since 1970: as builders do it, none is later than the source date. */
-export function timeOf({ mtime }: LayerPath, sourceDateEpoch: number): number {
-  return Math.min(mtime ?? sourceDateEpoch, sourceDateEpoch);
-}
-
-/** A path of a layer as an entry of its tar. */
-export function layerEntry(planned: LayerPath, sourceDateEpoch: number): EntryMetadata {
-  const { path, uid, gid, mode, file, link } = planned;
-  const mtime = timeOf(planned, sourceDateEpoch);
-  const type = link?.type ?? (file === undefined ? 'directory' : 'file');
-  const size = link === undefined ? (file?.size ?? 0) : 0;
-  return { type, path, uid, gid, mode, mtime, size, ...(link !== undefined && { target: link.target }) };
-}
-
 /** How `COPY` sets owner and mode. */
 export interface CopyOptions {
   readonly owner: Owner;
@@ -97,16 +32,6 @@ export interface CopyOptions {
   readonly mode: ModeChange | undefined;
 }
 
-/** A file can't be put where a folder is, or the other way round. The message may name paths of a base and be printed. */
-export class PathConflict extends Error {
-  override readonly name = 'PathConflict';
-
-  constructor(message: string) {
-    super(cleanText(message));
-  }
-}
-
-const ROOT: Owner = { uid: 0, gid: 0 };
 /** Of a file whose owner a list says that is not known. */
 export const UNKNOWN_OWNER: Owner = { uid: -1, gid: -1 };
 /** As many symbolic links as Linux follows, and then some; what leads in circles ends. */
@@ -128,14 +53,6 @@ export type BaseEntry = Owner & {
 /** An entry of a layer as a tree takes it. */
 export function baseEntry({ target = '', type, hasAttributes, ...entry }: ReadEntry): BaseEntry {
   return { ...entry, type, target, attributes: hasAttributes === true };
-}
-
-/** How an archive is unpacked. */
-export interface UnpackOptions {
-  /** Of the folders that are made for the destination. */
-  readonly owner: Owner;
-  /** Of everything that is in the archive; undefined where each keeps its own. */
-  readonly chown: Owner | undefined;
 }
 
 const WHITEOUT = '.wh.';
@@ -175,64 +92,12 @@ export class FileTree {
   }
 
   /**
-   * Unpacks an archive into the folder at an absolute path, which is made where it is missing, links on the way and at its
-   * end followed: each entry with its own mode and time, folders that the archive only implies root's. Throws a
-   * `PathConflict`, also where an entry leads through a link, or would take the place of a folder or give a folder that
-   * of a link: what builders then make of it differs.
+   * Unpacks an archive into the folder at an absolute path, which is made where it is missing, with its owner; links on the
+   * way and at its end are followed. Throws a `PathConflict`.
    */
-  unpack(
-    archive: ContextFile,
-    entries: readonly ListedArchiveEntry[],
-    destination: string,
-    { owner, chown }: UnpackOptions,
-  ): void {
+  unpack(archive: AddedArchive, destination: string, owner: Owner, chown: Owner | undefined): void {
     const parts = this.#resolve(split(destination));
-    const root = this.#folderAt(parts, owner);
-    const files = new Map<string, TreeFile>();
-    const folders: [TreeFolder, number][] = [];
-    for (const entry of entries) {
-      const { path, mtime } = entry;
-      const { uid, gid } = chown ?? entry;
-      const mode = Number.parseInt(entry.mode, 8);
-      const above = split(path).slice(0, -1);
-      const name = split(path).at(-1) ?? '';
-      const absolute = ['', ...parts, path].join('/');
-      const folder = innerFolder(root, above, ['', ...parts].join('/'));
-      const existing = folder.children.get(name);
-      if (entry.type === 'directory') {
-        if (existing !== undefined && existing.kind !== 'folder') throw notFolder(absolute, existing);
-        const made: TreeFolder = {
-          kind: 'folder',
-          uid,
-          gid,
-          mode,
-          children: existing?.children ?? new Map(),
-          ...(existing?.attributes === true && { attributes: true }),
-        };
-        if (existing === undefined) put(folder, name, made);
-        else folder.children.set(name, made);
-        folders.push([made, mtime]);
-        continue;
-      }
-      if (existing?.kind === 'folder') {
-        throw new PathConflict(
-          `${absolute} is a folder, expected none, for the ${entry.type} of the archive`,
-        );
-      }
-      if (entry.type === 'symlink') {
-        put(folder, name, { kind: 'symlink', uid, gid, mode, target: entry.target, mtime });
-        continue;
-      }
-      const made: TreeFile | undefined =
-        entry.type === 'link'
-          ? files.get(entry.target)
-          : { kind: 'file', uid, gid, mode, mtime, file: innerFile(archive, entry) };
-      if (made === undefined) throw new PathConflict(`${absolute} is a hard link to no file of the archive`);
-      files.set(path, made);
-      put(folder, name, made);
-    }
-    // What was put into them changed it.
-    for (const [folder, mtime] of folders) folder.mtime = mtime;
+    unpackInto(this.#folderAt(parts, owner), parts, archive, chown);
   }
 
   /** The file that was put at an absolute path, links followed; undefined where there is none, or one of the base. */
@@ -337,18 +202,7 @@ export class FileTree {
    * is ever removed. Throws a `PathConflict` for what a layer can't hold.
    */
   changesSince(before: FileTree): readonly LayerPath[] {
-    const names: LinkNames = { changed: new Map(), kept: new Map() };
-    const paths = changesOf(this.#root, before.#root, '', names);
-    // Whether such a name is in the layer depends on what the builder keeps its files with.
-    for (const [file, kept] of names.kept) {
-      const changed = names.changed.get(file);
-      if (changed !== undefined) {
-        throw new PathConflict(
-          `/${kept} and /${changed} are one file of an archive, of which only the latter changes: builders differ in the layer`,
-        );
-      }
-    }
-    return paths;
+    return changedPaths(this.#root, before.#root);
   }
 
   /** Where a path leads inside the image once its symbolic links are followed; what is not there stays as it is. */
@@ -444,40 +298,6 @@ export class FileTree {
   }
 }
 
-/** A folder below another, made where it is missing, through no link. */
-function innerFolder(root: TreeFolder, parts: readonly string[], path: string): TreeFolder {
-  let folder = root;
-  for (const [index, part] of parts.entries()) {
-    const existing = folder.children.get(part);
-    if (existing !== undefined && existing.kind !== 'folder') {
-      throw notFolder([path, ...parts.slice(0, index + 1)].join('/'), existing);
-    }
-    const next = existing ?? newFolder(ROOT);
-    if (existing === undefined) put(folder, part, next);
-    folder = next;
-  }
-  return folder;
-}
-
-function innerFile(
-  { path, source, sha256 }: ContextFile,
-  entry: Extract<ListedArchiveEntry, { readonly type: 'file' }>,
-): ContextFile {
-  return {
-    path: `${path}/${entry.path}`,
-    source: `${source}/${entry.path}`,
-    mode: Number.parseInt(entry.mode, 8),
-    size: entry.size,
-    sha256: entry.sha256,
-    inside: { path, source, sha256 },
-  };
-}
-
-function notFolder(path: string, node: Exclude<TreeNode, TreeFolder>): PathConflict {
-  const found = node.kind === 'symlink' ? `a symbolic link to ${JSON.stringify(node.target)}` : 'a file';
-  return new PathConflict(`${path} is ${found}, expected a folder`);
-}
-
 /** Where a path leads inside an image; undefined where its links lead in circles. */
 export function resolvedPath(path: string, tree: FileTree): string | undefined {
   try {
@@ -509,16 +329,6 @@ function putFile(
   put(folder, name, { kind: 'file', ...owner, mode: mode?.(file.mode, false) ?? file.mode, file });
 }
 
-// A folder's time is that of the last name that came into it or left it.
-function put(folder: TreeFolder, name: string, node: TreeNode): void {
-  folder.children.set(name, node);
-  folder.mtime = undefined;
-}
-
-function newFolder({ uid, gid }: Owner): TreeFolder {
-  return { kind: 'folder', uid, gid, mode: 0o755, children: new Map() };
-}
-
 function cloneFolder(folder: TreeFolder): TreeFolder {
   const children = new Map<string, TreeNode>();
   for (const [name, child] of folder.children) {
@@ -540,62 +350,10 @@ function overlayFolder(lower: TreeFolder, upper: TreeFolder): void {
   }
 }
 
-/** The first path of each file that changed, and one of each that is as it was. */
-interface LinkNames {
-  readonly changed: Map<TreeFile, string>;
-  readonly kept: Map<TreeFile, string>;
-}
-
-/** The changes of a folder in the order of a walk. */
-function changesOf(
-  after: TreeFolder,
-  before: TreeFolder | undefined,
-  path: string,
-  names: LinkNames,
-): LayerPath[] {
-  const paths: LayerPath[] = [];
-  for (const name of [...after.children.keys()].sort(compareBytes)) {
-    const node = after.children.get(name);
-    const former = before?.children.get(name);
-    if (node === undefined || node.kind === 'base-file') continue;
-    const childPath = path === '' ? name : `${path}/${name}`;
-    const { uid, gid, mode, mtime } = node;
-    const planned = { path: childPath, uid, gid, mode, ...(mtime !== undefined && { mtime }) };
-    const changed = !(former !== undefined && sameNode(node, former));
-    if (node.kind === 'symlink') {
-      if (changed) paths.push({ ...planned, link: { type: 'symlink', target: node.target } });
-      continue;
-    }
-    if (node.kind === 'file') {
-      if (!changed) {
-        names.kept.set(node, childPath);
-        continue;
-      }
-      const first = names.changed.get(node);
-      if (first === undefined) names.changed.set(node, childPath);
-      paths.push(
-        first === undefined
-          ? { ...planned, file: node.file }
-          : { ...planned, link: { type: 'link', target: first } },
-      );
-      continue;
-    }
-    const inside = changesOf(node, former?.kind === 'folder' ? former : undefined, childPath, names);
-    if (changed || inside.length > 0) {
-      if (node.attributes === true) {
-        throw new PathConflict(
-          `/${childPath} has extended attributes in the base, which a layer here can't hold`,
-        );
-      }
-      paths.push(planned);
-    }
-    for (const each of inside) paths.push(each);
-  }
-  return paths;
-}
-
 /** All but folders, in the order of a walk. Nothing is held of those that were given: there may be very many. */
-function* leavesOf(root: TreeFolder): Generator<readonly [path: string, node: LeafNode]> {
+function* leavesOf(
+  root: TreeFolder,
+): Generator<readonly [path: string, node: Exclude<TreeNode, TreeFolder>]> {
   const left: (readonly [path: string, node: TreeNode])[] = [['', root]];
   for (let next = left.pop(); next !== undefined; next = left.pop()) {
     const [path, node] = next;
@@ -608,15 +366,6 @@ function* leavesOf(root: TreeFolder): Generator<readonly [path: string, node: Le
       if (child !== undefined) left.push([path === '' ? name : `${path}/${name}`, child]);
     }
   }
-}
-
-function sameNode(a: TreeNode, b: TreeNode): boolean {
-  if (a === b) return true;
-  if (a.uid !== b.uid || a.gid !== b.gid || a.mode !== b.mode) return false;
-  if (a.kind === 'folder') return b.kind === 'folder';
-  if (a.kind === 'symlink')
-    return b.kind === 'symlink' && a.target === b.target && a.mtime !== undefined && a.mtime === b.mtime;
-  return a.kind === 'file' && b.kind === 'file' && a.file.sha256 === b.file.sha256 && a.mtime === b.mtime;
 }
 
 function split(path: string): readonly string[] {

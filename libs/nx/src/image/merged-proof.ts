@@ -10,14 +10,8 @@ import {
 import { PrebuiltError } from '../errors.ts';
 import type { BaseImage } from './base/base-image.ts';
 import { candidatesOf } from './completeness.ts';
-import {
-  baseEntry,
-  FileTree,
-  type FoundNode,
-  PathConflict,
-  resolvedPath,
-  UNKNOWN_OWNER,
-} from './file-tree.ts';
+import { baseEntry, FileTree, type FoundNode, resolvedPath, UNKNOWN_OWNER } from './file-tree.ts';
+import { PathConflict } from './tree-nodes.ts';
 
 /** The outcome of the proof of an image for which something was executed. */
 export interface ReducedProof {

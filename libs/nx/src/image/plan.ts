@@ -8,7 +8,6 @@ import type {
   ImageRepository,
   InheritedStep,
 } from '@prebuilt/oci';
-import type { ListedArchive } from '../artifacts/listed.ts';
 import type { PlatformParts } from '../artifacts/platform.ts';
 import { DockerfileError } from '../dockerfile/errors.ts';
 import type {
@@ -22,15 +21,10 @@ import type {
 import { isSignal } from '../dockerfile/signal.ts';
 import type { HereDocument, NamedImage } from '../dockerfile/statements.ts';
 import { expandDocument, expandWord, variablesIn, WordError } from '../dockerfile/words.ts';
+import { archiveOf, checkAdded, hasOtherOwners } from './archives/check-added.ts';
 import type { BaseImage, StoredLayer } from './base/base-image.ts';
 import type { StoredBlob } from './base/store.ts';
-import {
-  type BuildContext,
-  type ContextFile,
-  type ContextFolder,
-  type ContextNode,
-  contextTree,
-} from './context.ts';
+import { type BuildContext, type ContextFile, type ContextFolder, contextTree } from './context.ts';
 import type { ContextTexts } from './context-texts.ts';
 import {
   CopyProblem,
@@ -41,9 +35,11 @@ import {
   withoutExcluded,
 } from './copy-sources.ts';
 import { type Chmod, parseChmod } from './file-mode.ts';
-import { FileTree, type LayerPath, type Owner, PathConflict, UNKNOWN_OWNER } from './file-tree.ts';
+import { FileTree, UNKNOWN_OWNER } from './file-tree.ts';
 import { describeHealthcheck, describePorts, type HistoryFormat, quoteList } from './history.ts';
+import type { LayerPath } from './layer-paths.ts';
 import { OwnerError, ownerOf } from './owners.ts';
+import { type Owner, PathConflict, ROOT } from './tree-nodes.ts';
 
 /** What an image has from its base, and where that is on disk. */
 export interface PlannedBase {
@@ -135,7 +131,6 @@ const SINCE = { chmod: '0.20', chownArchive: '0.23', exclude: '0.25', parents: '
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const DEFAULT_SHELL = ['/bin/sh', '-c'];
 const MAX_LAYERS = 127;
-const ROOT: Owner = { uid: 0, gid: 0 };
 
 /**
  * Works out what BuildKit would make of a Dockerfile: layers, configuration and history. Throws a `DockerfileError`
@@ -485,7 +480,10 @@ class PlannedImage {
     const found = elsewhere ? [] : this.#copiedFiles(copy, names, given, destination);
     const added = keyword === 'ADD' ? found.flatMap(({ node }) => archiveOf(node) ?? []) : [];
     const owners = chown === undefined ? undefined : owner;
-    for (const archive of added) this.#checkArchive(archive, copy, chmod, owners);
+    for (const archive of added) checkAdded(archive, { chmod, exclude: copy.exclude });
+    if (owners !== undefined && added.some((archive) => hasOtherOwners(archive, owners))) {
+      this.#needs.push({ what: 'ADD --chown of an archive of other owners', since: SINCE.chownArchive });
+    }
     const foreign = added.find(({ archive }) => archive.kind === 'foreign')?.archive;
     if (foreign?.kind === 'foreign')
       this.#leavePlan({ line, keyword: `ADD of an archive ${foreign.because}` });
@@ -512,8 +510,8 @@ class PlannedImage {
         const unpacked = keyword === 'ADD' ? archiveOf(node) : undefined;
         if (unpacked !== undefined) {
           const { file, archive } = unpacked;
-          const options = { owner, chown: owners };
-          if (archive.kind === 'entries') tree.unpack(file, archive.entries, destination, options);
+          if (archive.kind === 'entries')
+            tree.unpack({ file, entries: archive.entries }, destination, owner, owners);
           continue;
         }
         const target = inner === undefined ? destination : posix.join(destination, inner);
@@ -565,39 +563,6 @@ class PlannedImage {
       sha256: createHash('sha256').update(content).digest('hex'),
       content,
     };
-  }
-
-  /** Refuses what BuildKit would not unpack, or pass over without a word. */
-  #checkArchive(
-    { file, archive }: AddedArchive,
-    { exclude }: CopyInstruction,
-    chmod: string | undefined,
-    owner: Owner | undefined,
-  ): void {
-    if (archive.kind === 'refused') {
-      throw new CopyProblem(
-        `${file.path}: can't be unpacked: ${archive.because}`,
-        archive.hint ??
-          'COPY puts it into the image as it is. Or unpack it, and list the folder in "image.files".',
-      );
-    }
-    if (archive.kind === 'foreign') return;
-    if (chmod !== undefined) {
-      throw new CopyProblem(
-        `--chmod=${chmod}: builders leave what is in an archive with its own modes (${file.path})`,
-        'Leave it out, and pack the archive with the modes that its files are to have.',
-      );
-    }
-    if (exclude.length > 0) {
-      throw new CopyProblem(
-        `--exclude: builders leave nothing of an archive out (${file.path})`,
-        'Pack the archive without it, or list the unpacked folder in "image.files".',
-      );
-    }
-    const changes = archive.entries.some(({ uid, gid }) => uid !== owner?.uid || gid !== owner.gid);
-    if (owner !== undefined && changes) {
-      this.#needs.push({ what: 'ADD --chown of an archive of other owners', since: SINCE.chownArchive });
-    }
   }
 
   #note(keyword: string, { exclude, parents }: CopyInstruction, mode: Chmod | undefined): void {
@@ -700,17 +665,6 @@ class PlannedImage {
   #expandPairs(pairs: readonly Pair[]): readonly (readonly [string, string])[] {
     return pairs.map(({ name, value }) => [this.#expand(name), this.#expand(value ?? '')] as const);
   }
-}
-
-/** A file that ADD unpacks, or would. */
-interface AddedArchive {
-  readonly file: ContextFile;
-  readonly archive: ListedArchive;
-}
-
-function archiveOf(node: ContextNode): AddedArchive | undefined {
-  if (node.kind !== 'file' || node.file.archive === undefined) return undefined;
-  return { file: node.file, archive: node.file.archive };
 }
 
 function plannedBase({ reference, manifest, documents, config, layers }: BaseImage): PlannedBase {

@@ -79,8 +79,9 @@ export async function readArchive(source: Chunks, options: ReadArchiveOptions = 
     return { kind: 'foreign', because: `compressed with ${compression}` };
   }
   const limits = options.limits ?? MAX_ARCHIVE;
+  const tar = limited(decompressed(chunks, compression, 'skipped'), limits.bytes);
   try {
-    const reader = new BlockReader(limited(decompressed(chunks, compression, 'skipped'), limits.bytes));
+    const reader = new BlockReader(tar);
     const first = await reader.takeUpTo(BLOCK);
     if (!isArchiveHeader(first)) return { kind: 'file' };
     return await new ArchiveReader(reader, limits, options.onFile).read(first);
@@ -90,6 +91,8 @@ export async function readArchive(source: Chunks, options: ReadArchiveOptions = 
       throw invalid(error.message.replace(/^layer: /, ''));
     }
     throw error;
+  } finally {
+    await tar.return(undefined);
   }
 }
 
