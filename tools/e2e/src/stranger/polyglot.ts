@@ -4,6 +4,7 @@ import { delimiter, join } from 'node:path';
 import { CHECKSUMS_FILE, parseChecksums } from '@prebuilt/nx/artifacts';
 import { type EngineEnvironment, emulateArm } from '@prebuilt/testing/engine';
 import { execa } from 'execa';
+import { OWN_ARCHITECTURE } from '../testing/clone.ts';
 import {
   missingProgram,
   runOk,
@@ -75,7 +76,6 @@ export async function buildPolyglot(
     await cp(join(known, 'prebuilt.lock.json'), join(first.root, 'prebuilt.lock.json'));
     await copyCache(known, first.root);
     await first.nxOk(['g', '@prebuilt/nx:lock', '--no-interactive']);
-    await first.nxOk(['g', '@prebuilt/nx:lock', '--fetch', '--no-interactive']);
     await commit(first);
 
     const build = ['run-many', '--targets=docker-release'];
@@ -187,16 +187,9 @@ export async function runImages(
   }
 }
 
-/** The emulator that the example's lock pins, as `--fetch` unpacked it. */
+/** The emulator that the example's lock pins for this machine, where it was unpacked. */
 async function armEmulator(root: string): Promise<string> {
-  const found = await runOk(root, 'find', [
-    join(root, '.cache/prebuilt'),
-    '-name',
-    'qemu-arm*',
-    '-type',
-    'f',
-  ]);
-  const [path] = found.split('\n');
-  if (!path) throw new Error(`${root}/.cache/prebuilt: expected an emulator of ARM, found none`);
-  return path;
+  const { emulators } = JSON.parse(await readFile(join(root, 'prebuilt.lock.json'), 'utf8'));
+  const { sha256, executable } = emulators[`linux/${OWN_ARCHITECTURE}`]['linux/arm/v7'];
+  return join(root, '.cache/prebuilt/emulators', sha256, executable.path);
 }
