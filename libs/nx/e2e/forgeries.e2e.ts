@@ -97,8 +97,8 @@ const KINDS: readonly Kind[] = [
     paths: ['app', 'lib', 'lib/libc.so.6'],
     asPlanned: [
       // The order of entries decides, which other unpackers don't go by.
-      'a file that is put there and taken away at once',
-      'a file that is taken away and put there at once',
+      'a file that is added and removed at once',
+      'a file that is removed and added at once',
       // Nothing has that name.
       'a whiteout of another kind',
       // The verified files are there, and more or less than was planned is beside them.

@@ -185,11 +185,11 @@ export function reducedForgeries(program: Buffer, library: string): readonly Nam
       { path: 'lib/' },
       { path: 'lib/libc.so.6', content: EVIL },
     ]),
-    by('a file that is put there and taken away at once', /"app": is added and removed/, [
+    by('a file that is added and removed at once', /"app": is added and removed/, [
       app,
       { path: '.wh.app', mode: '0' },
     ]),
-    by('a file that is taken away and put there at once', /"app": is added and removed/, [
+    by('a file that is removed and added at once', /"app": is added and removed/, [
       { path: '.wh.app', mode: '0' },
       app,
     ]),

@@ -89,9 +89,10 @@ export function testReleases(released: () => Released): void {
 
     it('writes the releases of this workspace into the changelogs of mount-monitor and of each package', async () => {
       const { file, env } = nxCommand(THIS_WORKSPACE);
-      const args = ['release', 'changelog', '999.0.0', '--first-release', '--dry-run'];
+      const args = ['release', '999.0.0', '--first-release', '--skip-publish', '--dry-run'];
       const { exitCode, output } = await run(THIS_WORKSPACE, file, args, env);
       expect(exitCode, output).toBe(0);
+      expect(output).toContain('release 🏷️  999.0.0 is not written to any file');
       expect(output.match(/^\+ # 999\.0\.0 /gm)).toHaveLength(4);
       const written = [...output.matchAll(/^(?:CREATE|UPDATE) (\S*CHANGELOG\.md) \[dry-run\]$/gm)];
       expect(written.map(([, path]) => path).toSorted()).toEqual([
