@@ -1,4 +1,11 @@
-import { type ArchiveEntry, MAX_ARCHIVE, OciError, readArchive } from '@prebuilt/oci';
+import {
+  type ArchiveEntry,
+  type ArchiveLimits,
+  cleanText,
+  MAX_ARCHIVE,
+  OciError,
+  readArchive,
+} from '@prebuilt/oci';
 import type { ListedArchive, ListedArchiveEntry } from '../../artifacts/listed.ts';
 import { readChunks } from '../../files/chunks.ts';
 
@@ -6,19 +13,22 @@ const TOO_MUCH = `The archives in "image.files" may have ${MAX_ARCHIVE.entries} 
 /** Characters. */
 const MAX_REASON = 400;
 
+/** What a manifest has room for: entries of archives, and UTF-16 units of their names. */
+export type ManifestRoom = Pick<ArchiveLimits, 'entries' | 'names'>;
+
 /**
  * What `ADD` makes of a file; undefined for one that is no archive. An archive that is damaged or hostile, or holds more than
- * `maxEntries`, is described as refused: that counts once a Dockerfile adds it. Throws the file system's errors.
+ * there is room for, is described as refused: that counts once a Dockerfile adds it. Throws the file system's errors.
  */
 export async function describeArchive(
   path: string,
-  maxEntries: number = MAX_ARCHIVE.entries,
+  room: ManifestRoom = MAX_ARCHIVE,
 ): Promise<ListedArchive | undefined> {
   const chunks = readChunks(path);
   try {
-    const found = await readArchive(chunks, { limits: { ...MAX_ARCHIVE, entries: maxEntries } });
+    const found = await readArchive(chunks, { limits: { ...MAX_ARCHIVE, ...room } });
     if (found.kind === 'file') return undefined;
-    if (found.kind === 'foreign') return { ...found, because: found.because.slice(0, MAX_REASON) };
+    if (found.kind === 'foreign') return { ...found, because: cleanText(found.because).slice(0, MAX_REASON) };
     return { kind: 'entries', entries: found.entries.map(listedEntry) };
   } catch (error) {
     if (!(error instanceof OciError)) throw error;
@@ -28,6 +38,21 @@ export async function describeArchive(
   } finally {
     await chunks.return(undefined);
   }
+}
+
+/** What is left of it once an archive is described in it as well. */
+export function roomAfter(
+  { entries, names }: ManifestRoom,
+  archive: ListedArchive | undefined,
+): ManifestRoom {
+  if (archive?.kind !== 'entries') return { entries, names };
+  const lengths = archive.entries.map(
+    (entry) => entry.path.length + ('target' in entry ? entry.target.length : 0),
+  );
+  return {
+    entries: entries - lengths.length,
+    names: Math.max(names - lengths.reduce((total, length) => total + length, 0), 0),
+  };
 }
 
 /** An entry as the manifest has it. */

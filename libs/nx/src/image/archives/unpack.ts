@@ -8,6 +8,8 @@ import { readChunks } from '../../files/chunks.ts';
 import type { ContextFile } from '../context.ts';
 import { listedEntry } from './describe.ts';
 
+const MAX_CONTENTS_BYTES = 16 * 1024 * 1024;
+
 /** Where the content of a file of an archive is put: by the SHA-256 of both, so nothing that an archive says names a path. */
 export function unpackedPath(
   folder: string,
@@ -54,19 +56,21 @@ export async function unpackContents(
 }
 
 /**
- * The contents of those files of an archive that are wanted, by their SHA-256. None of an archive that changed or can't be
- * read: whoever packs it says so.
+ * The contents of those files of an archive that are wanted, up to 16 MiB of them. None of an archive that can't be read:
+ * whoever packs it says so.
  */
 export async function readContents(
   source: string,
   isWanted: (path: string, size: number) => boolean,
 ): Promise<readonly Buffer[]> {
   const contents: Buffer[] = [];
+  let left = MAX_CONTENTS_BYTES;
   const chunks = readChunks(source);
   try {
     await readArchive(chunks, {
       onFile: async (path, size, content) => {
-        if (!isWanted(path, size)) return;
+        if (!isWanted(path, size) || size > left) return;
+        left -= size;
         const parts: Buffer[] = [];
         for await (const chunk of content) parts.push(Buffer.from(chunk));
         contents.push(Buffer.concat(parts));

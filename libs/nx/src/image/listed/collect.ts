@@ -5,7 +5,7 @@ import { diskMode, LISTED_FOLDER, type ListedGroup, listedProblems, ROOT } from 
 import { PrebuiltError } from '../../errors.ts';
 import { sha256OfFile } from '../../files/hash.ts';
 import { type ArchiveOptions, lockedPackage } from '../../lock/debian-package.ts';
-import { describeArchive } from '../archives/describe.ts';
+import { describeArchive, type ManifestRoom, roomAfter } from '../archives/describe.ts';
 import { type MadeFile, packagedFiles, USER_FILES } from './built-ins.ts';
 import type { ListedPlan } from './plan.ts';
 import type { FoundFile } from './workspace-files.ts';
@@ -37,7 +37,8 @@ export async function collectListed(
     });
   }
   const groups: ListedGroup[] = [];
-  let entriesLeft = MAX_ARCHIVE.entries;
+  // For what is in archives.
+  let room: ManifestRoom = MAX_ARCHIVE;
   for (const { files, ...group } of gathered) {
     const target = join(folder, LISTED_FOLDER);
     await mkdir(target, { recursive: true });
@@ -46,9 +47,8 @@ export async function collectListed(
     for (const file of files) {
       const put = join(target, file.path);
       const facts = await putFile(file, put);
-      // The manifest has room for so many entries in all.
-      const archive = 'source' in file ? await describeArchive(put, entriesLeft) : undefined;
-      if (archive?.kind === 'entries') entriesLeft -= archive.entries.length;
+      const archive = 'source' in file ? await describeArchive(put, room) : undefined;
+      room = roomAfter(room, archive);
       described.push({ ...facts, ...(archive !== undefined && { archive }) });
     }
     groups.push({ ...group, files: described });
