@@ -65,7 +65,10 @@ describe('import', () => {
   });
 
   it('refuses the name of a plugin in the options of a target, which know no project', async () => {
-    await expect(take('nx-go')).rejects.toMatchObject({ code: 'INVALID_OPTIONS', hint: expect.stringContaining('prebuilt.json') });
+    await expect(take('nx-go')).rejects.toMatchObject({
+      code: 'INVALID_OPTIONS',
+      hint: expect.stringContaining('prebuilt.json'),
+    });
   });
 
   it('follows a link that stays inside the workspace', async () => {

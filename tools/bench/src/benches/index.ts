@@ -16,6 +16,7 @@ import {
 } from './sidecar.ts';
 import { PEER_NAMES, sidecarPeer } from './sidecar-peer.ts';
 import { prebuiltAgainstSource } from './source.ts';
+import { toolchains } from './toolchains.ts';
 
 export { growths };
 
@@ -30,6 +31,7 @@ export function benchesFor(peer: string | undefined): readonly Bench[] {
     installedChain,
     pluginStart,
     ...compiles,
+    ...toolchains,
     verify,
     ...publishes,
     publishChanged,
