@@ -1,9 +1,13 @@
 import { execFileSync, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { skipOutsideCi } from '@prebuilt/testing/engine';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { parsePlatform } from '../src/artifacts/platform.ts';
+import { readGoFacts } from '../src/toolchains/go/environment.ts';
+import { settableVariables } from '../src/toolchains/go/version-variable.ts';
 import { writeFiles } from '../testing/files.ts';
 import { type GoModules, serveGoModules } from '../testing/go-modules.ts';
 import { copyHostSysroot, HOST, LOADER } from '../testing/host-sysroot.ts';
@@ -117,9 +121,13 @@ const MODULES: GoModules = {
   'example.com/direct@v1.2.3': {
     'go.mod': 'module example.com/direct\n\nrequire example.com/indirect v0.4.0\n',
     'direct.go': 'package direct\n\nimport "example.com/indirect"\n\nconst Word = indirect.Word\n',
+    LICENSE: readFileSync(new URL('../../../node_modules/leven/license', import.meta.url), 'utf8'),
     'other/other.go': 'package other\n\nimport _ "example.com/beyond"\n',
   },
-  'example.com/indirect@v0.4.0': { 'indirect.go': 'package indirect\n\nconst Word = "word"\n' },
+  'example.com/indirect@v0.4.0': {
+    'indirect.go': 'package indirect\n\nconst Word = "word"\n',
+    LICENSE: 'Ask me.\n',
+  },
   'example.com/indirect@v0.3.0': { 'indirect.go': 'package indirect\n\nconst Word = "old"\n' },
   'example.com/major/v2@v2.3.0': { 'major.go': 'package major\n' },
   'example.com/early@v3.0.0+incompatible': { 'early.go': 'package early\n' },
@@ -176,6 +184,10 @@ it('lists for each platform exactly the modules that `go version -m` shows', asy
         'pkg:golang/example.com/modular',
       ]);
     }
+    expect(manifest.components.filter(({ license }) => license !== undefined)).toEqual([
+      { kind: 'library', purl: 'pkg:golang/example.com/direct@v1.2.3', license: 'MIT' },
+      expect.objectContaining({ kind: 'framework', license: 'BSD-3-Clause' }),
+    ]);
     expect(manifest.toolchain).toEqual({
       name: 'go',
       version: /@(.*)/.exec(manifest.components.at(-1)?.purl ?? '')?.[1],
@@ -400,6 +412,18 @@ describe('a program of Go that can not be made', () => {
     ]);
     expect(await verifyIn(root, [])).toMatchObject([
       { result: 'passed', execution: { how: 'none', reason: expect.stringContaining('structure alone') } },
+    ]);
+  });
+
+  it('a program of Go gets its version on the platforms alone whose files have the variable', async () => {
+    const root = await workspace({ ...PLAIN, 'version_amd64.go': 'package main\n\nvar version string\n' });
+    const query = { facts: await readGoFacts(root, root), folder: root, tags: [], cgo: false };
+    const platforms = ['linux/amd64', 'linux/s390x'].map(parsePlatform);
+    const packages = [{ importPath: 'example.com/plain', path: '.' }];
+    const settable = await settableVariables(query, platforms, 'main.version', packages);
+    expect([...settable.values()].map((each) => [each.packages.length, each.told.length])).toEqual([
+      [1, 0],
+      [0, 1],
     ]);
   });
 

@@ -198,7 +198,8 @@ async function prepareGo(configured: GoOptions, context: PrepareContext): Promis
           { cwd: query.folder, env, label: platform, signal: context.signal },
         ).catch((error) => explainFailure(error, query, platform, main));
       }
-      return componentsOf(outfiles, platform);
+      const { withLicenses } = await import('./go/licenses.ts');
+      return withLicenses(query.facts, await componentsOf(outfiles, platform));
     },
   };
 }

@@ -17,6 +17,7 @@ import {
 import { PEER_NAMES, sidecarPeer } from './sidecar-peer.ts';
 import { peerSizes, SIZE_NAMES } from './sizes.ts';
 import { prebuiltAgainstSource } from './source.ts';
+import { toolchains } from './toolchains.ts';
 
 export { growths, SIZE_NAMES };
 
@@ -31,6 +32,7 @@ export function benchesFor(peer: string | undefined): readonly Bench[] {
     installedChain,
     pluginStart,
     ...compiles,
+    ...toolchains,
     verify,
     ...publishes,
     ...publishesChanged,

@@ -69,7 +69,9 @@ export async function readGoFacts(folder: string, workspaceRoot: string): Promis
     GOTOOLCHAIN: 'local',
     GOFLAGS: '',
   };
-  const answer = await commandOutput('go', ['env', '-json'], { cwd: folder, env });
+  // Named, since Go asks the C compiler for some of the others.
+  const asked = ['GOVERSION', 'GOROOT', 'GOMOD', 'GOWORK', 'GOMODCACHE', ...FETCHING];
+  const answer = await commandOutput('go', ['env', '-json', ...asked], { cwd: folder, env });
   if (answer.missing) throw missingTool('go', 'Install Go: https://go.dev/doc/install');
   if (!answer.ok) {
     throw new PrebuiltError('TOOLCHAIN', `go env: ${answer.text}`, {

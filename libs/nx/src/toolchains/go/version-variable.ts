@@ -1,3 +1,5 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Platform } from '../../artifacts/platform.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { commandOutput } from '../../process/command-output.ts';
@@ -46,18 +48,43 @@ export async function settableVariables(
   packages: readonly MainPackage[],
 ): Promise<ReadonlyMap<Platform, SettableVariables>> {
   if (variable === false) return new Map();
-  const asked = platforms.map(async (platform) => {
-    const has = await Promise.all(packages.map((main) => canSetVariable(query, platform, variable, main)));
-    const without = packages.filter((_, index) => !has[index]);
-    const [first] = without;
-    if (first !== undefined && variable !== DEFAULT_VARIABLE) throw missingVariable(variable, first);
-    const told = without.map(
-      ({ importPath }) =>
-        `${importPath}: has no string variable ${variable}: the executable does not know its version`,
-    );
-    return [platform, { packages: packages.filter((_, index) => has[index]), told }] as const;
-  });
-  return new Map(await Promise.all(asked));
+  const answers = await Promise.all(
+    packages.map(async (main) => ({ main, has: await askEach(query, platforms, variable, main) })),
+  );
+  return new Map(
+    platforms.map((platform) => {
+      const without = answers.filter(({ has }) => has.get(platform) !== true).map(({ main }) => main);
+      const [first] = without;
+      if (first !== undefined && variable !== DEFAULT_VARIABLE) throw missingVariable(variable, first);
+      const told = without.map(
+        ({ importPath }) =>
+          `${importPath}: has no string variable ${variable}: the executable does not know its version`,
+      );
+      return [platform, { packages: packages.filter((main) => !without.includes(main)), told }];
+    }),
+  );
+}
+
+// Go takes as long to answer as for a small program: it is asked once where the answer is one for all platforms.
+async function askEach(
+  query: GoQuery,
+  platforms: readonly Platform[],
+  variable: string,
+  main: MainPackage,
+): Promise<ReadonlyMap<Platform, boolean>> {
+  const isOne = variable.startsWith('main.') && !(await isConstrained(join(query.folder, main.path)));
+  const asked = isOne ? platforms.slice(0, 1) : platforms;
+  const answers = await Promise.all(asked.map((platform) => canSetVariable(query, platform, variable, main)));
+  return new Map(platforms.map((platform, index) => [platform, answers[isOne ? 0 : index] === true]));
+}
+
+// Whether files of a package are for some platforms alone: by a name such as x_arm64.go, or by a line.
+// https://pkg.go.dev/cmd/go#hdr-Build_constraints
+async function isConstrained(folder: string): Promise<boolean> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.go'));
+  if (names.some((name) => name.includes('_') && !name.endsWith('_test.go'))) return true;
+  const texts = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')));
+  return texts.some((text) => /^\/\/(?:go:build| *\+build)/m.test(text));
 }
 
 function missingVariable(variable: string, { importPath }: MainPackage): PrebuiltError {
