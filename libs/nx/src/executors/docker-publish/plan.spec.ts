@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { digestOf, MEDIA_TYPES } from '@prebuilt/oci';
-import { type FakeRegistry, sleepingClock, startFakeRegistry } from '@prebuilt/testing/registry';
+import { type FakeRegistry, sleepingClock, startFakeRegistry, TAG_QUIRKS } from '@prebuilt/testing/registry';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { publish } from '../../../testing/publish.ts';
@@ -94,6 +94,18 @@ describe('before anything is sent, a publish', () => {
     expect(writes()).toEqual([]);
     expect((await run({ tagLatest: 'never' })).success).toBe(true);
     expect([...registry.tags.keys()]).toEqual(['owner/app:1.2.3', 'owner/app:v1.2.3']);
+  });
+
+  it('asks for no list of tags where none moves for the highest version, and still refuses one that is taken', async () => {
+    const quirk = TAG_QUIRKS.find(({ name }) => name.startsWith('gives an array'));
+    registry.behave({ quirks: quirk === undefined ? [] : [quirk] });
+    expect((await run()).output).toContain('error REGISTRY_RESPONSE: ');
+    registry.log.splice(0);
+    expect((await run({ tagLatest: 'never' })).success).toBe(true);
+    expect(registry.log.filter((line) => line.includes('/tags/list'))).toEqual([]);
+    await git('tag', '--delete', 'v1.2.3');
+    await workspace.release({ ...SAMPLE, seed: 'other' });
+    expect((await run({ tagLatest: 'never' })).output).toContain('error TAG_EXISTS: ');
   });
 
   it.each([

@@ -2,7 +2,8 @@ import { fail, json, type Reply, reply, type Seen } from '../fake-registry/excha
 import { type Quirk, withHeaders, withoutHeaders } from './quirk.ts';
 
 // A client that copies lists no tags.
-const NEEDS_ALL_TAGS = 'without all tags it is unknown which version is the highest, which `latest` follows';
+const NEEDS_ALL_TAGS =
+  'without all tags it is unknown which version is the highest, which `latest` follows (`--tag-latest=never` needs none of them)';
 
 const isTagList = ({ kind, rest }: Seen): boolean => kind === 'tags' && rest === 'list';
 
