@@ -1,4 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -138,6 +139,8 @@ describe('a program of Rust with two executables', () => {
     expect(await change('greeting/src/lib.rs')).toBe(true);
     expect(await change('tool/src/main.rs')).toBe(true);
     expect(await keyIn(root, TWO)).toBe(before);
+    // Cargo lists what it makes there among the sources of a repository.
+    expect(existsSync(join(root, 'target'))).toBe(false);
     await mkdir(join(root, '.cargo'));
     await writeFile(join(root, '.cargo/config.toml'), '[net]\nretry = 2\n');
     expect(await keyIn(root, TWO)).not.toBe(before);
