@@ -17,6 +17,14 @@ const execute = promisify(execFile);
 export const deployFolder = join(import.meta.dirname, '../deploy');
 export const chartFolder = join(import.meta.dirname, '../chart');
 
+/** The names of the jobs of Prometheus that the alert MountMonitorDown is about. */
+export async function alertedJob(): Promise<RegExp> {
+  const rules = await readFile(join(deployFolder, 'alerts/mount-monitor.rules.yaml'), 'utf8');
+  const [, pattern] = /\bup\{job=~"([^"]+)"\}/.exec(rules) ?? [];
+  if (pattern === undefined) throw new Error('expected up{job=~"…"} in the alert rules, found none');
+  return new RegExp(`^(?:${pattern})$`);
+}
+
 export interface KubeObject {
   readonly apiVersion: string;
   readonly kind: string;

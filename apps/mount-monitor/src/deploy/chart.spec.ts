@@ -7,6 +7,7 @@ import { findHelm } from '@prebuilt/testing/helm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import {
+  alertedJob,
   chartFolder,
   deployFolder,
   type KubeObject,
@@ -23,6 +24,12 @@ const needHelm = need('helm', helm !== undefined, why);
 
 interface Workload {
   readonly spec: { readonly template: { readonly metadata: KubeObject['metadata']; readonly spec: Pod } };
+}
+
+interface Monitor extends KubeObject {
+  readonly spec?: Readonly<
+    Partial<Record<'podMetricsEndpoints' | 'endpoints', readonly { relabelings?: unknown }[]>>
+  >;
 }
 
 let charts = '';
@@ -125,6 +132,33 @@ describe('the chart', () => {
     expect(objects.map(({ metadata }) => metadata.namespace)).toEqual(objects.map(() => 'media'));
     const names = objects.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
     expect(new Set(names).size).toBe(names.length);
+  });
+
+  needHelm(
+    'the chart’s monitors give their pods the job that the alert is about, whatever the release is called',
+    async () => {
+      const on = { enabled: true };
+      const objects = await render({ fullnameOverride: 'watcher', podMonitor: on, serviceMonitor: on });
+      const endpoints = (objects as readonly Monitor[]).flatMap(
+        ({ spec }) => spec?.podMetricsEndpoints ?? spec?.endpoints ?? [],
+      );
+      expect(endpoints).toHaveLength(2);
+      for (const { relabelings } of endpoints) {
+        expect(relabelings).toEqual([
+          { targetLabel: 'job', replacement: expect.stringMatching(await alertedJob()) },
+        ]);
+      }
+    },
+  );
+
+  needHelm('the example mounts a claim for what the application keeps', async () => {
+    const objects = await render({}, 'example', { app: { configClaim: 'jellyfin-config' } });
+    const { containers, volumes } = one<Workload>(objects, 'Deployment').spec.template.spec;
+    expect(containers?.[0]?.volumeMounts).toContainEqual({ name: 'config', mountPath: '/config' });
+    expect(volumes).toContainEqual({
+      name: 'config',
+      persistentVolumeClaim: { claimName: 'jellyfin-config' },
+    });
   });
 
   needHelm('the chart’s alert rules are those of deploy/alerts', async () => {

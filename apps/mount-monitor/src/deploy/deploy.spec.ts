@@ -7,6 +7,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { localRepository } from '../../testing/local-repository.ts';
 import {
+  alertedJob,
   type ContainerSpec,
   deployFolder,
   type KubeObject,
@@ -311,7 +312,11 @@ describe('the components', () => {
         ?.labels;
       const matchLabels = { 'mount-monitor': 'mount-monitor' };
       expect(labels).toMatchObject(matchLabels);
-      const endpoint = { port: 'mount-monitor', path: '/metrics', interval: '30s' };
+      // By this name MountMonitorDown finds them, whatever a prefix makes of the objects' own.
+      const job = 'mount-monitor';
+      expect(job).toMatch(await alertedJob());
+      const relabelings = [{ targetLabel: 'job', replacement: job }];
+      const endpoint = { port: 'mount-monitor', path: '/metrics', interval: '30s', relabelings };
       expect(find('PodMonitor')).toEqual({ selector: { matchLabels }, podMetricsEndpoints: [endpoint] });
       expect(find('ServiceMonitor')).toEqual({ selector: { matchLabels }, endpoints: [endpoint] });
       const service = one<KubeObject>(objects, 'Service');

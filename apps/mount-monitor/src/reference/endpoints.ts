@@ -72,7 +72,7 @@ const bodies = `The answers of the first three have the same form:
 \`\`\`json
 {
   "status": "unhealthy",
-  "timestamp": "2026-01-01T00:00:30.000Z",
+  "timestamp": "2026-01-01T00:00:30Z",
   "mounts": [
     {
       "name": "movies",

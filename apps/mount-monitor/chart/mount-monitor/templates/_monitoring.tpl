@@ -63,6 +63,10 @@ spec:
     - port: mount-monitor
       path: /metrics
       interval: {{ $values.podMonitor.interval }}
+      # The job of the alert MountMonitorDown, whatever the name of this object.
+      relabelings:
+        - targetLabel: job
+          replacement: mount-monitor
 {{- end }}
 {{- if $values.serviceMonitor.enabled }}
 ---
@@ -103,6 +107,10 @@ spec:
     - port: mount-monitor
       path: /metrics
       interval: {{ $values.serviceMonitor.interval }}
+      # The job of the alert MountMonitorDown, whatever the name of this object.
+      relabelings:
+        - targetLabel: job
+          replacement: mount-monitor
 {{- end }}
 {{- if $values.prometheusRule.enabled }}
 ---
