@@ -2,9 +2,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { executable, PLATFORMS } from '../testing/executables.ts';
+import { executable, GO_PLATFORMS, PLATFORMS } from '../testing/executables.ts';
 import { comparable, HAS_READELF, readelf } from '../testing/readelf.ts';
 import { type ElfFacts, openElf, readElf } from './elf.ts';
+import { readGoBuildInfo } from './go/build-info.ts';
 import { resolveLinkage } from './linkage.ts';
 import { bytesSource } from './source.ts';
 
@@ -106,13 +107,43 @@ describe('readElf', () => {
     });
   });
 
+  it.each<[(typeof PLATFORMS)[number], Partial<ElfFacts>, Readonly<Record<string, string>>]>([
+    ['linux-amd64', { class: 64, machine: 'x86_64' }, { GOARCH: 'amd64', GOAMD64: 'v1' }],
+    ['linux-arm64', { class: 64, machine: 'aarch64' }, { GOARCH: 'arm64' }],
+    ['linux-armv7', { class: 32, machine: 'arm' }, { GOARCH: 'arm', GOARM: '7' }],
+    ['linux-armv6', { class: 32, machine: 'arm' }, { GOARCH: 'arm', GOARM: '6' }],
+    ['linux-386', { class: 32, machine: 'i386' }, { GOARCH: '386', GO386: 'sse2' }],
+    ['linux-riscv64', { class: 64, machine: 'riscv' }, { GOARCH: 'riscv64' }],
+    ['linux-ppc64le', { class: 64, machine: 'ppc64' }, { GOARCH: 'ppc64le', GOPPC64: 'power8' }],
+    ['linux-s390x', { class: 64, byteOrder: 'big', machine: 's390' }, { GOARCH: 's390x' }],
+  ])('reads a program of Go for %s, and what Go wrote into it', async (platform, facts, settings) => {
+    const source = bytesSource(executable(platform, 'go'), platform);
+    expect(await readElf(source)).toMatchObject({
+      byteOrder: 'little',
+      type: 'exec',
+      interpreter: null,
+      needed: [],
+      static: true,
+      executableStack: false,
+      ...facts,
+    });
+    expect(await readGoBuildInfo(source)).toMatchObject({
+      goVersion: expect.stringMatching(/^go1\./),
+      path: 'example.com/fixture',
+      main: { path: 'example.com/fixture' },
+      dependencies: [],
+      settings: { CGO_ENABLED: '0', GOOS: 'linux', ...settings },
+    });
+  });
+
   it.for(PLATFORMS)(
     'agrees with readelf on the program and the library for %s',
     async (platform, { skip }) => {
       if (!HAS_READELF && !process.env.CI) skip('needs readelf: apt-get install binutils');
       const folder = await mkdtemp(join(tmpdir(), 'elf-'));
       try {
-        for (const kind of ['program', 'library'] as const) {
+        const kinds = ['program', 'library', ...(GO_PLATFORMS.includes(platform) ? ['go'] : [])] as const;
+        for (const kind of kinds as readonly ('program' | 'library' | 'go')[]) {
           const path = join(folder, kind);
           await writeFile(path, executable(platform, kind));
           expect(comparable(await openElf(path))).toEqual(readelf(path));

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { buildElf } from '@prebuilt/testing/elf';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { executable, PLATFORMS } from '../testing/executables.ts';
+import { executable, GO_PLATFORMS, PLATFORMS } from '../testing/executables.ts';
 import { readMutations } from '../testing/mutations.ts';
 import { readCargoAuditable } from './cargo/auditable.ts';
 import { readElf } from './elf.ts';
@@ -28,6 +28,17 @@ describe('the readers of executables', () => {
     },
   );
 
+  it.each(GO_PLATFORMS)(
+    'answer each changed program of Go for %s with facts or an ElfError, within a second',
+    async (platform) => {
+      const bounds = await readMutations(executable(platform, 'go'), READERS, 100);
+      expect(bounds.slowest).toBeLessThan(MAX_MILLISECONDS);
+      expect(bounds.asked).toBeLessThan(MAX_ASKED_BYTES);
+      expect(bounds.answers).toBeGreaterThan(0);
+      expect(bounds.errors).toBeGreaterThan(0);
+    },
+  );
+
   it('answer any bytes after the magic with facts or an ElfError', async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -47,11 +58,14 @@ describe('the readers of executables', () => {
 
   it('need less than 256 MiB for changed executables of every platform', () => {
     const script = `
-      const { executable, PLATFORMS } = await import(${url('../testing/executables.ts')});
+      const { executable, GO_PLATFORMS, PLATFORMS } = await import(${url('../testing/executables.ts')});
       const { readMutations } = await import(${url('../testing/mutations.ts')});
       const { readElf, readGoBuildInfo, readCargoAuditable } = await import(${url('./index.ts')});
       for (const platform of PLATFORMS) {
         await readMutations(executable(platform, 'program'), [readElf, readGoBuildInfo, readCargoAuditable], 100);
+      }
+      for (const platform of GO_PLATFORMS) {
+        await readMutations(executable(platform, 'go'), [readElf, readGoBuildInfo, readCargoAuditable], 50);
       }
       console.log(process.resourceUsage().maxRSS);
     `;

@@ -14,7 +14,14 @@ export const PLATFORMS = [
   'linux-s390x',
 ] as const;
 
-/** A program that needs libc and a library of its own, or that library. */
-export function executable(platform: (typeof PLATFORMS)[number], kind: 'program' | 'library'): Buffer {
+/** The platforms that Go compiles for; their programs are its own, with zeros for code. */
+export const GO_PLATFORMS: readonly (typeof PLATFORMS)[number][] = PLATFORMS.filter(
+  (platform) => platform !== 'linux-armv5',
+);
+
+/** A program that needs libc and a library of its own, that library, or a static program of Go. */
+export function executable(platform: (typeof PLATFORMS)[number], kind: Kind): Buffer {
   return gunzipSync(readFileSync(new URL(`./fixtures/${platform}-${kind}.gz`, import.meta.url)));
 }
+
+type Kind = 'program' | 'library' | 'go';

@@ -3,6 +3,7 @@ import { type FakeRegistry, startFakeRegistry } from '@prebuilt/testing/registry
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { release, useRealEngine } from '../testing/release.ts';
 import { type ReleaseWorkspace, releaseWorkspace } from '../testing/release-workspace.ts';
+import { SAMPLE_ARCHIVES } from '../testing/sample-archives.ts';
 import { ALPINE, DEBIAN, DISTROLESS, makeBase, putBase, type SampleBase } from '../testing/sample-base.ts';
 
 await useRealEngine();
@@ -135,6 +136,11 @@ const CASES: readonly (readonly [string, SampleBase, readonly string[]])[] = [
     ],
   ],
   [
+    'a Debian-like base, with an archive over it',
+    { layers: DEBIAN },
+    [ARCH, `${EXEC} /app`, 'ADD files/over.tar /', 'ADD files/site.tar.zst /bin', 'CMD ["/app"]'],
+  ],
+  [
     'a base of every setting, changed',
     { layers: ALPINE, config: FULL, more: { author: 'Ann', docker_version: '1', container_config: {} } },
     [
@@ -204,7 +210,8 @@ describe('both builders make the same image', () => {
     const from = `FROM ${registry.host}/${repository}@${base.digest}`;
     const dockerfile = [from, ...lines, ''].join('\n');
     const platforms = ['linux/amd64', ...(sample.attestations ? ['linux/arm64'] : [])];
-    const workspace = await releaseWorkspace({ dockerfile, runtime, platforms });
+    const listed = { entries: Object.keys(SAMPLE_ARCHIVES), workspace: SAMPLE_ARCHIVES };
+    const workspace = await releaseWorkspace({ dockerfile, runtime, platforms, listed });
     try {
       const own = await identities(workspace, 'daemonless');
       expect(own).toHaveLength(platforms.length);

@@ -93,47 +93,69 @@ describe('a program that a command compiles', () => {
     expect(await keyIn(root, build)).not.toBe(before);
   });
 
-  it.each<[string, Readonly<Record<string, unknown>>, readonly string[], string]>([
+  it.each<[string, Readonly<Record<string, unknown>>, readonly string[], string, string]>([
+    [
+      'in a folder that is not there',
+      { folder: 'nowhere' },
+      ['linux/amd64'],
+      'toolchain.folder: expected a folder, found none',
+      '"folder" is relative to',
+    ],
     [
       'by a program that is not there',
       { command: ['no-such-{gnuTarget}', '{output}'] },
       ['linux/arm64'],
       'no-such-aarch64-linux-gnu: expected a program in PATH, found none',
+      'It compiles for linux/arm64: install it',
     ],
     [
       'by a program that makes nothing',
       { command: ['true', '{output}'] },
       ['linux/amd64'],
       'expected it to write',
+      'exactly the path that {output} stands for',
     ],
     [
       'by a program that makes no executable',
       { command: ['cp', 'main.go', '{output}'] },
       ['linux/amd64'],
       'expected an ELF executable of x86_64',
+      '{goarch}, {gnuTarget}, {rustTarget}',
     ],
-    ['for another machine', {}, ['linux/amd64'], 'expected a 64-bit little-endian x86_64 executable'],
+    [
+      'for another machine',
+      { environment: { GOARCH: 'arm64', CGO_ENABLED: '0', GO111MODULE: 'off' } },
+      ['linux/amd64'],
+      'expected a 64-bit little-endian x86_64 executable',
+      '{goarch}, {gnuTarget}, {rustTarget}',
+    ],
     [
       'by a program that fails',
-      { command: ['false', '{output}'] },
+      { command: ['sh', '-c', 'echo out of memory >&2; exit 3', '{output}'] },
       ['linux/amd64'],
-      'linux/amd64: Command failed with exit code 1',
+      'out of memory',
+      '',
     ],
     [
       'with a version that nothing tells',
       { version: ['false'] },
       ['linux/amd64'],
       'expected a line with the tool’s version',
+      'leave "version" out',
     ],
-  ])('%s is refused', async (title, toolchain, platforms, message) => {
-    const environment = {
-      GOARCH: title === 'for another machine' ? 'arm64' : '{goarch}',
-      CGO_ENABLED: '0',
-      GO111MODULE: 'off',
-    };
-    await expect(
-      buildIn(await workspace(), program({ environment, ...toolchain }, [...platforms])),
-    ).rejects.toMatchObject({ name: 'PrebuiltError', message: expect.stringContaining(message) });
+    [
+      'with a version that is asked of a program that is not there',
+      { version: ['no-such-tool', 'version'] },
+      ['linux/amd64'],
+      'no-such-tool: expected a program in PATH, found none',
+      'Install it',
+    ],
+  ])('%s is refused', async (_, toolchain, platforms, message, hint) => {
+    await expect(buildIn(await workspace(), program(toolchain, [...platforms]))).rejects.toMatchObject({
+      name: 'PrebuiltError',
+      message: expect.stringContaining(message),
+      hint: hint === '' ? undefined : expect.stringContaining(hint),
+    });
   });
 });
 
@@ -144,6 +166,8 @@ describe('the options of a command', () => {
     [{ command: ['cc', '{outptu}', '{output}'] }, 'expected known placeholders, found {outptu}'],
     [{ command: 'cc -o {output}' }, 'a list of a program and its arguments'],
     [{ command: ['cc', '{output}'], environment: { A: '{b}' } }, 'expected known placeholders, found {b}'],
+    [{ command: ['cc', '{output}', '{output:b}'], executables: ['a'] }, 'found {output:b}'],
+    [{ command: ['cc', '{output}'], executables: ['a'] }, 'expected {output:a} in the command, found none'],
   ])('the options of a command that are %j are refused', (given, message) => {
     expect(() => configureToolchain({ name: 'command', ...given })).toThrow(message);
   });

@@ -1,14 +1,16 @@
 import { execFileSync, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { skipOutsideCi } from '@prebuilt/testing/engine';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { executablesOf } from '../src/artifacts/manifest.ts';
-
-// Of both classes and byte orders.
-const PLATFORMS = ['linux/amd64', 'linux/arm/v6', 'linux/s390x'];
-
+import { parsePlatform } from '../src/artifacts/platform.ts';
+import { readGoFacts } from '../src/toolchains/go/environment.ts';
+import { settableVariables } from '../src/toolchains/go/version-variable.ts';
+import { writeFiles } from '../testing/files.ts';
+import { type GoModules, serveGoModules } from '../testing/go-modules.ts';
+import { copyHostSysroot, HOST, LOADER } from '../testing/host-sysroot.ts';
 import {
   BUILT_VERSION,
   buildIn,
@@ -17,6 +19,9 @@ import {
   type ToolchainBuild,
   verifyIn,
 } from '../testing/toolchain-build.ts';
+
+// Of both classes and byte orders.
+const PLATFORMS = ['linux/amd64', 'linux/arm/v6', 'linux/s390x'];
 
 const HAS_GO = spawnSync('go', ['version']).status === 0;
 
@@ -51,10 +56,7 @@ const made: string[] = [];
 async function workspace(files: Readonly<Record<string, string>> = FILES): Promise<string> {
   const root = await mkdtemp(join(tmpdir(), 'go-'));
   made.push(root);
-  for (const [path, content] of Object.entries(files)) {
-    await mkdir(dirname(join(root, path)), { recursive: true });
-    await writeFile(join(root, path), content);
-  }
+  await writeFiles(root, files);
   return root;
 }
 beforeEach(({ skip }) => {
@@ -81,21 +83,6 @@ describe('a program of Go with two executables', () => {
     expect(reports.some(({ execution }) => execution.how === 'native')).toBe(true);
     const lines = (await checksumsIn(root)).trim().split('\n');
     expect(lines).toHaveLength(PLATFORMS.length * 2);
-  });
-
-  it('a program of Go with two executables is made of the modules that `go version -m` shows', async () => {
-    const { manifest } = await buildIn(root, SERVER);
-    const [artifact] = manifest.platforms;
-    if (artifact === undefined) throw new Error('no platform');
-    const purls = manifest.components.map(({ purl }) => purl);
-    const shown = executablesOf(artifact).flatMap(({ path }) => {
-      const text = execFileSync('go', ['version', '-m', join(root, 'dist/bin', path)], { encoding: 'utf8' });
-      const compiler = /: go(\S+)/.exec(text)?.[1];
-      const modules = [...text.matchAll(/^\t(?:mod|dep)\t(\S+)/gm)].map(([, path]) => `pkg:golang/${path}`);
-      return [`pkg:golang/stdlib@${compiler}`, ...modules];
-    });
-    expect(purls).toEqual([...new Set(shown)].sort());
-    expect(manifest.toolchain).toEqual({ name: 'go', version: /@(.*)/.exec(purls.at(-1) ?? '')?.[1] });
   });
 
   it('fails verification where its modules are not those of the manifest', async () => {
@@ -128,12 +115,136 @@ describe('a program of Go with two executables', () => {
   });
 });
 
+// Used and unused, replaced by another and by a folder, of a higher major version with its path and without, of no
+// version, used on one platform alone, and used by tests alone.
+const MODULES: GoModules = {
+  'example.com/direct@v1.2.3': {
+    'go.mod': 'module example.com/direct\n\nrequire example.com/indirect v0.4.0\n',
+    'direct.go': 'package direct\n\nimport "example.com/indirect"\n\nconst Word = indirect.Word\n',
+    LICENSE: readFileSync(new URL('../../../node_modules/leven/license', import.meta.url), 'utf8'),
+    'other/other.go': 'package other\n\nimport _ "example.com/beyond"\n',
+  },
+  'example.com/indirect@v0.4.0': {
+    'indirect.go': 'package indirect\n\nconst Word = "word"\n',
+    LICENSE: 'Ask me.\n',
+  },
+  'example.com/indirect@v0.3.0': { 'indirect.go': 'package indirect\n\nconst Word = "old"\n' },
+  'example.com/major/v2@v2.3.0': { 'major.go': 'package major\n' },
+  'example.com/early@v3.0.0+incompatible': { 'early.go': 'package early\n' },
+  'example.com/commit@v0.0.0-20260102030405-0123456789ab': { 'commit.go': 'package commit\n' },
+  'example.com/forked@v1.0.0': { 'forked.go': 'package forked\n' },
+  'example.com/fork@v1.0.1': { 'go.mod': 'module example.com/forked\n', 'forked.go': 'package forked\n' },
+  'example.com/mainframe@v1.1.0': { 'mainframe.go': 'package mainframe\n' },
+  'example.com/tested@v1.0.0': { 'tested.go': 'package tested\n' },
+  'example.com/unused@v1.0.0': { 'unused.go': 'package unused\n' },
+};
+const imports = (...paths: readonly string[]): string =>
+  `package main\n\nimport (\n${paths.map((path) => `\t_ "example.com/${path}"\n`).join('')})\n`;
+const MODULAR = {
+  'go.mod': [
+    'module example.com/modular',
+    'go 1.19',
+    ...['direct v1.2.3', 'indirect v0.3.0', 'major/v2 v2.3.0', 'early v3.0.0+incompatible'],
+    ...['commit v0.0.0-20260102030405-0123456789ab', 'forked v1.0.0', 'mainframe v1.1.0', 'tested v1.0.0'],
+    ...['unused v1.0.0', 'local v1.0.0'],
+    'replace example.com/forked => example.com/fork v1.0.1',
+    'replace example.com/local => ./local',
+  ]
+    .map((line) => (/^\S+ v/.test(line) ? `require example.com/${line}` : line))
+    .join('\n'),
+  'main.go': `${imports('direct', 'major/v2', 'early', 'commit', 'forked', 'local')}\nfunc main() {}\n`,
+  'main_s390x.go': imports('mainframe'),
+  'main_test.go': imports('tested'),
+  'tools.go': `//go:build tools\n\n${imports('unused')}`,
+  'local/go.mod': 'module example.com/local\n',
+  'local/local.go': 'package local\n',
+};
+
+it('lists for each platform exactly the modules that `go version -m` shows', async () => {
+  const root = await workspace(MODULAR);
+  const environment = await serveGoModules(await mkdtemp(join(tmpdir(), 'go-modules-')), MODULES);
+  made.push(dirname(environment.GOMODCACHE ?? ''));
+  const tidy = ['mod', 'tidy', '-modcacherw'];
+  execFileSync('go', tidy, { cwd: root, env: { ...process.env, ...environment }, stdio: 'pipe' });
+  Object.assign(process.env, environment);
+  try {
+    const { manifest } = await buildIn(root, { ...plain(), platforms: ['linux/amd64', 'linux/s390x'] });
+    for (const { platform, path, components } of manifest.platforms) {
+      const purls = [...manifest.components, ...components].map(({ purl }) => purl).sort();
+      expect(purls, platform).toEqual(shownModules(join(root, 'dist/bin', path)));
+      expect(purls.filter((purl) => !purl.includes('/stdlib@'))).toEqual([
+        'pkg:golang/example.com/commit@v0.0.0-20260102030405-0123456789ab',
+        'pkg:golang/example.com/direct@v1.2.3',
+        'pkg:golang/example.com/early@v3.0.0+incompatible',
+        'pkg:golang/example.com/fork@v1.0.1',
+        'pkg:golang/example.com/indirect@v0.4.0',
+        'pkg:golang/example.com/local',
+        ...(platform === 'linux/s390x' ? ['pkg:golang/example.com/mainframe@v1.1.0'] : []),
+        'pkg:golang/example.com/major/v2@v2.3.0',
+        'pkg:golang/example.com/modular',
+      ]);
+    }
+    expect(manifest.components.filter(({ license }) => license !== undefined)).toEqual([
+      { kind: 'library', purl: 'pkg:golang/example.com/direct@v1.2.3', license: 'MIT' },
+      expect.objectContaining({ kind: 'framework', license: 'BSD-3-Clause' }),
+    ]);
+    expect(manifest.toolchain).toEqual({
+      name: 'go',
+      version: /@(.*)/.exec(manifest.components.at(-1)?.purl ?? '')?.[1],
+    });
+    expect((await verifyIn(root, [])).map(({ result }) => result)).toEqual(['passed', 'passed']);
+  } finally {
+    for (const name of Object.keys(environment)) delete process.env[name];
+  }
+});
+
+/** The package URLs of what `go version -m` shows of an executable, sorted. */
+function shownModules(file: string): readonly string[] {
+  const text = execFileSync('go', ['version', '-m', file], { encoding: 'utf8' });
+  const compiler = /: go(\S+)/.exec(text)?.[1];
+  const purls = [`pkg:golang/stdlib@${compiler}`];
+  for (const [, kind, path = '', version = ''] of text.matchAll(/^\t(mod|dep|=>)\t(\S+)\t(\S*)/gm)) {
+    const isFolder = path.startsWith('.');
+    const former = kind === '=>' ? purls.pop() : undefined;
+    const known = version === '(devel)' ? '' : `@${version}`;
+    purls.push(isFolder ? (former?.split('@')[0] ?? '') : `pkg:golang/${path}${known}`);
+  }
+  return purls.sort();
+}
+
+it('is made with cgo where that is asked for: the same bytes from any folder, the C library from the sysroot', async () => {
+  const files = {
+    'go.mod': 'module example.com/mixed\n\ngo 1.19\n',
+    'main.go':
+      'package main\n\n// #include "half.h"\nimport "C"\nimport "syscall"\n\nvar version string\n\nfunc main() { syscall.Write(int(C.half(2)), []byte(version)) }\n',
+    'half.h': 'int half(int whole);\n',
+    'half.c': '#include "half.h"\n#include <stdlib.h>\nint half(int whole) { return abs(whole) / 2; }\n',
+  };
+  const build = { ...plain({ cgo: true }), platforms: [HOST], sysroot: 'sysroots' };
+  const roots = [await workspace(files), await workspace(files)] as const;
+  for (const root of roots) {
+    await copyHostSysroot(join(root, 'sysroots'), ['libc.so.6']);
+    const { manifest } = await buildIn(root, build);
+    expect(manifest.platforms[0]?.runtime.files.map(({ path }) => path)).toContain(LOADER);
+    expect(await verifyIn(root)).toMatchObject([{ result: 'passed', execution: { how: 'native' } }]);
+  }
+  expect(await checksumsIn(roots[0])).toBe(await checksumsIn(roots[1]));
+  const key = await keyIn(roots[0], build);
+  expect(await keyIn(roots[1], build)).toBe(key);
+  await writeFile(join(roots[0], 'half.h'), '/* changed */ int half(int whole);\n');
+  expect(await keyIn(roots[0], build)).not.toBe(key);
+});
+
 describe('the key of a program of Go', () => {
   it.each<[string, string, string, boolean]>([
     ['a file of a module elsewhere in the workspace', 'libs/greeting/greeting.go', '\n// more\n', true],
     ['a file that is embedded', 'apps/server/cmd/server/note.txt', '!', true],
     ['a file that is not compiled', 'apps/server/README.md', '!', false],
     ['a test', 'apps/server/cmd/server/main_test.go', 'package main\n', false],
+    ['the version of the language', 'apps/server/go.mod', '\n// go 1.22\n', true],
+    ['the version of the language elsewhere', 'libs/greeting/go.mod', '\n// go 1.22\n', true],
+    ['the sums of modules', 'apps/server/go.sum', 'example.com/x v1.0.0 h1:x\n', true],
+    ['the profile that the compiler follows', 'apps/server/cmd/server/default.pgo', 'x', true],
   ])('the key of a program of Go after a change of %s: %s', async (_, path, more, moves) => {
     const root = await workspace();
     const before = await keyIn(root, SERVER);
@@ -152,87 +263,168 @@ const plain = (toolchain: Readonly<Record<string, unknown>> = {}): ToolchainBuil
 });
 
 describe('a program of Go that can not be made', () => {
-  it.each<[string, Readonly<Record<string, string>>, ToolchainBuild, string]>([
-    ['without a go.mod', { 'main.go': 'package main\n' }, plain(), 'expected a go.mod'],
-    ['without a main package', { ...PLAIN, 'main.go': 'package lib\n' }, plain(), 'expected a main package'],
+  it.each<[string, Readonly<Record<string, string>>, ToolchainBuild, string, string]>([
+    [
+      'in a folder that is not there',
+      PLAIN,
+      plain({ folder: 'nowhere' }),
+      'toolchain.folder: expected a folder, found none',
+      '"folder" is relative to',
+    ],
+    ['without a go.mod', { 'main.go': 'package main\n' }, plain(), 'expected a go.mod', 'go mod init'],
+    [
+      'without a main package',
+      { ...PLAIN, 'main.go': 'package lib\n' },
+      plain(),
+      'expected a main package',
+      '"package main"',
+    ],
     [
       'with several main packages',
       { ...PLAIN, 'cmd/a/main.go': PLAIN['main.go'] },
       plain(),
       'expected one main package, found ., ./cmd/a',
+      '"package"; "executables" takes the others',
     ],
     [
       'with a package that is not there',
       PLAIN,
       plain({ package: './cmd/z' }),
       'expected the main package ./cmd/z in',
+      'Name one of those',
     ],
     [
       'without the variable that was named',
       PLAIN,
       plain({ version: 'main.release' }),
       'expected a string variable main.release',
+      'var version string',
     ],
     [
       'with a variable that the linker can not set',
       { ...PLAIN, 'main.go': `${PLAIN['main.go']}\nvar release = word()\n` },
       plain({ version: 'main.release' }),
       'expected a string variable main.release',
+      '{"version": false}',
     ],
     [
       'that needs cgo, which is off',
       { ...PLAIN, 'main.go': 'package main\n\nimport "C"\n\nfunc main() {}\n' },
       plain(),
       'needs cgo on linux/amd64, and cgo is off',
+      '"cgo": true',
     ],
     [
-      'with cgo and no C compiler',
+      'with cgo and no C compiler of that name',
       PLAIN,
       plain({ cgo: true, compilers: { 'linux/amd64': 'no-such-compiler' } }),
       'expected the C compiler no-such-compiler, found none',
+      'Install it (Debian: gcc-x86-64-linux-gnu), or name another: {"compilers": {"linux/amd64": "…"}}',
     ],
-    ['for a newer Go', { ...PLAIN, 'go.mod': 'module example.com/plain\n\ngo 1.999\n' }, plain(), 'Go 1.999'],
+    [
+      'for a newer Go',
+      { ...PLAIN, 'go.mod': 'module example.com/plain\n\ngo 1.999\n' },
+      plain(),
+      'needs Go 1.999, as its go.mod says, found 1.',
+      'Install a newer Go',
+    ],
     [
       'that does not compile',
       { ...PLAIN, 'main.go': 'package main\n\nfunc main() { x }\n' },
       plain(),
       'undefined: x',
+      '',
+    ],
+    [
+      'for a platform that its files leave out',
+      { ...PLAIN, 'main_riscv64.go': PLAIN['main.go'], 'main.go': 'package main\n\nfunc word() {}\n' },
+      plain(),
+      'function main is undeclared in the main package',
+      '',
+    ],
+    [
+      'with a package that no file is for on the platform',
+      {
+        ...PLAIN,
+        'main.go': 'package main\n\nimport _ "example.com/plain/only"\n\nfunc main() {}\n',
+        'only/only_riscv64.go': 'package only\n',
+      },
+      plain(),
+      'none of its files is for that platform, found only_riscv64.go',
+      'GOOS=linux GOARCH=amd64 CGO_ENABLED=0 go build ./...',
     ],
     [
       'with an import that no module has',
       { ...PLAIN, 'main.go': 'package main\n\nimport _ "example.com/absent"\n\nfunc main() {}\n' },
       plain(),
       'example.com/absent',
+      '`go mod tidy` adds what go.mod and go.sum lack',
     ],
-  ])('%s is refused', async (_, files, build, message) => {
+    [
+      'with a go.mod that can not be read',
+      { ...PLAIN, 'go.mod': 'modulo\n' },
+      plain(),
+      'unknown directive: modulo',
+      'go',
+    ],
+  ])('%s is refused', async (_, files, build, message, hint) => {
     await expect(buildIn(await workspace(files), build)).rejects.toMatchObject({
       name: 'PrebuiltError',
+      code: hint === '' ? 'COMPILE_FAILED' : 'TOOLCHAIN',
       message: expect.stringContaining(message),
+      hint: hint === '' ? undefined : expect.stringContaining(hint),
     });
   });
 
-  it('a program of Go that can not be made is refused where Go is missing or too old', async () => {
+  it('a program of Go is refused where Go is missing or too old', async () => {
     const root = await workspace(PLAIN);
     const path = process.env.PATH;
     try {
       process.env.PATH = join(root, 'nowhere');
-      await expect(buildIn(root, plain())).rejects.toMatchObject({ code: 'TOOLCHAIN', hint: /Install Go/ });
+      await expect(buildIn(root, plain())).rejects.toMatchObject({
+        code: 'TOOLCHAIN',
+        message: 'go: expected a program in PATH, found none',
+        hint: expect.stringContaining('Install Go'),
+      });
       const old = join(root, 'old/go');
       await mkdir(dirname(old));
       await writeFile(old, `#!/bin/sh\necho '{"GOVERSION":"go1.13.4","GOMOD":"${root}/go.mod"}'\n`);
       await chmod(old, 0o755);
       process.env.PATH = `${dirname(old)}:${path}`;
-      await expect(buildIn(root, plain())).rejects.toThrow('expected 1.19 or newer, found 1.13.4');
+      await expect(buildIn(root, plain())).rejects.toMatchObject({
+        message: 'go: expected 1.19 or newer, found 1.13.4',
+        hint: expect.stringContaining('Install a newer Go'),
+      });
     } finally {
       process.env.PATH = path;
     }
   });
 
   it('a program of Go is made without its version where it has no main.version, and says so', async () => {
-    const { lines } = await buildIn(await workspace(PLAIN), plain());
+    const root = await workspace(PLAIN);
+    const { lines } = await buildIn(root, plain());
     expect(lines).toContain(
       'example.com/plain: has no string variable main.version: the executable does not know its version',
     );
+    const [refused] = await verifyIn(root);
+    expect(refused?.findings).toMatchObject([
+      { code: 'WRONG_VERSION', message: expect.stringContaining('{"verify": {"printsVersion": false}}') },
+    ]);
+    expect(await verifyIn(root, [])).toMatchObject([
+      { result: 'passed', execution: { how: 'none', reason: expect.stringContaining('structure alone') } },
+    ]);
+  });
+
+  it('a program of Go gets its version on the platforms alone whose files have the variable', async () => {
+    const root = await workspace({ ...PLAIN, 'version_amd64.go': 'package main\n\nvar version string\n' });
+    const query = { facts: await readGoFacts(root, root), folder: root, tags: [], cgo: false };
+    const platforms = ['linux/amd64', 'linux/s390x'].map(parsePlatform);
+    const packages = [{ importPath: 'example.com/plain', path: '.' }];
+    const settable = await settableVariables(query, platforms, 'main.version', packages);
+    expect([...settable.values()].map((each) => [each.packages.length, each.told.length])).toEqual([
+      [1, 0],
+      [0, 1],
+    ]);
   });
 
   it('a program of Go is made from a copy of a whole workspace as well, the version embedded', async () => {

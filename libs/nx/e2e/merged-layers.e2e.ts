@@ -15,12 +15,10 @@ import {
   writeImageManifest,
   writeIndexFile,
 } from '@prebuilt/oci';
-import { skipOutsideCi } from '@prebuilt/testing/engine';
-import { execa } from 'execa';
+import { requireUnpackers, umociUnpack } from '@prebuilt/testing/unpackers';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { FileTree } from '../src/image/file-tree.ts';
-import { baseEntry } from '../src/image/merged-proof.ts';
+import { baseEntry, FileTree } from '../src/image/file-tree.ts';
 import type { StoredLayer } from '../testing/forged-image.ts';
 import {
   type ChangedFile,
@@ -29,11 +27,7 @@ import {
   reducedForgeries,
 } from '../testing/reduced-forgeries.ts';
 
-beforeEach(async ({ skip }) => {
-  if ((await execa('umoci', ['--version'], { reject: false })).failed)
-    skipOutsideCi('umoci is missing', skip);
-  if (process.getuid?.() !== 0) skipOutsideCi('devices are only unpacked by root', skip);
-});
+beforeEach(({ skip }) => requireUnpackers(skip));
 
 /** What is at each path but folders, once layers are on top of each other: as the proof takes it. */
 async function merged(layers: readonly StoredLayer[]): Promise<readonly string[]> {
@@ -44,7 +38,7 @@ async function merged(layers: readonly StoredLayer[]): Promise<readonly string[]
     );
     tree.applyLayer(entries.map(baseEntry));
   }
-  return tree.leavesSince(new FileTree()).map((path) => {
+  return [...tree.leavesSince(new FileTree())].map((path) => {
     const node = tree.find(path);
     if (node?.kind === 'symlink') return `${path} -> ${node.target}`;
     if (node?.kind !== 'file') throw new Error(`${path}: ${node?.kind}`);
@@ -75,7 +69,7 @@ async function unpacked(layers: readonly StoredLayer[]): Promise<readonly string
     );
     const index = await writeImageIndex(blobs, [{ ...manifest, platform }]);
     await writeIndexFile(layout, index, { [REF_NAME]: 'x' });
-    await execa('umoci', ['--log=error', 'unpack', '--image', `${layout}:x`, join(folder, 'bundle')]);
+    expect(await umociUnpack(layout, 'x', join(folder, 'bundle'))).toBe(true);
     const root = join(folder, 'bundle/rootfs');
     const found = await readdir(root, { recursive: true, withFileTypes: true });
     const paths = found

@@ -13,6 +13,7 @@ import {
   SAMPLE_DOCKERFILE,
   type SampleRelease,
 } from '../testing/release-workspace.ts';
+import { SAMPLE_ARCHIVES } from '../testing/sample-archives.ts';
 import { ALPINE, DEBIAN, makeBase, putBase, type SampleBase } from '../testing/sample-base.ts';
 import { FROM_SCRATCH, textOf } from '../testing/sample-dockerfiles.ts';
 
@@ -258,6 +259,14 @@ const source = fc.constantFrom(
   'files/etc/passwd',
   'files-65532-65532/etc/server/',
 );
+const added = fc.constantFrom(
+  'files/root.tar.gz',
+  'files/site.tar.zst',
+  'files/over.tar',
+  'files/owned.tar',
+  'files/text.gz',
+  'files/*.tar',
+);
 const chown = fc.constantFrom('', '', '--chown=65534 ', '--chown=5:6 ');
 const copy = fc.oneof(
   fc.tuple(source, target).map(([from, to]) => `COPY --chmod=755 ["${from}", "${to}"]`),
@@ -267,6 +276,8 @@ const copy = fc.oneof(
   fc
     .tuple(fc.constantFrom('755', '0644', '4711'), chown, target)
     .map(([mode, own, to]) => `COPY --chmod=${mode} ${own}${EXEC} ${to}`),
+  fc.tuple(fc.constantFrom('', '--link '), added, target).map((parts) => `ADD ${parts.join(' ')}`),
+  fc.tuple(added, added).map((parts) => `ADD ${parts.join(' ')} /`),
   fc
     .tuple(source, source, target)
     .map(([a, b, to]) => `COPY ${a} ${b} ${to.endsWith('/') || to === '.' ? to : `${to}/`}`),
@@ -294,10 +305,19 @@ const aDockerfile = fc
     fc.array(fc.oneof(copy, describing), { maxLength: 10 }),
   )
   .map(([base, first, rest]) => ({ base, lines: [ARCH, first, ...rest, ''] }));
-/** What is listed of the workspace: built-ins, and a folder of another owner. */
+/** What is listed of the workspace: built-ins, a folder of another owner, and archives. */
 const listed: SampleRelease['listed'] = {
-  entries: ['users', 'tmp', { path: 'config', to: '/etc/server', owner: 'nonroot', mode: '0440' }],
-  workspace: { 'config/server.yaml': { content: 'port: 80\n' }, 'config/sub/more': { content: 'x' } },
+  entries: [
+    'users',
+    'tmp',
+    { path: 'config', to: '/etc/server', owner: 'nonroot', mode: '0440' },
+    ...Object.keys(SAMPLE_ARCHIVES),
+  ],
+  workspace: {
+    'config/server.yaml': { content: 'port: 80\n' },
+    'config/sub/more': { content: 'x' },
+    ...SAMPLE_ARCHIVES,
+  },
 };
 const BASES: Readonly<Record<string, SampleBase>> = {
   alpine: {
@@ -332,6 +352,8 @@ describe('both builders agree on any Dockerfile of accepted instructions', () =>
           const own = await build(workspace, 'daemonless').catch((error: unknown) => error);
           if (own instanceof Error) {
             expect(own, dockerfile).toMatchObject({ code: 'DOCKERFILE_COPY' });
+            // It would take a folder away for what an archive has, or put one in the place of a link, or does as its storage does.
+            if (/: ADD: .*(expected none, for|expected a folder|builders differ)/.test(own.message)) return;
             expect(await bareBuildx(workspace), dockerfile).toMatch(
               /not a directory|cannot (copy|replace)|non-directory/,
             );

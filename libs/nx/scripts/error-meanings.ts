@@ -58,8 +58,10 @@ export const ERRORS: Readonly<
     action: 'The message names the line, what was expected there, and what was found.',
   },
   ENGINE: {
-    means: 'No container engine answers. Only `docker-build` and `docker-load` need one.',
-    action: 'Start the engine. `docker-release` makes the image without one.',
+    means:
+      'No container engine answers, or it refused something. Only `docker-build` and `docker-load` need one; on a Mac `verify` uses one that answers.',
+    action:
+      'Start the engine. `docker-release` makes the image without one, and without one `verify` looks at the structure alone on a Mac.',
   },
   GITHUB: {
     means: 'GitHub refused a request, did not answer, or answered with something unexpected.',
@@ -135,7 +137,7 @@ export const ERRORS: Readonly<
     means:
       'The Dockerfile executes something, or takes files that nobody verified, so that not every file of the image can be proven, and `--require-full-proof` or `image.requireFullProof` asks for that.',
     action:
-      'Write the Dockerfile without `RUN`, `COPY --from`, `# syntax=` and `ADD` of archives: `image.files` has certificates, time zones, users and `/tmp` built in. Or accept the reduced proof and drop the option.',
+      'Write the Dockerfile without `RUN`, `COPY --from`, `# syntax=` and `ADD` of archives in bzip2 or xz or with devices: `image.files` has certificates, time zones, users and `/tmp` built in. Or accept the reduced proof and drop the option.',
   },
   PUBLISH: {
     means:
@@ -247,6 +249,15 @@ export const ERRORS: Readonly<
     means: 'A layer holds more, or unpacks to more, than was planned.',
     action: 'Make the image again with `docker-release`. From a registry: find out what changes it.',
   },
+  INVALID_ARCHIVE: {
+    means:
+      'An archive is damaged, or written in a way that programs read differently, or would put files elsewhere.',
+    action: 'Pack it again with a common program, or list the unpacked folder in `image.files`.',
+  },
+  ARCHIVE_LIMIT: {
+    means: 'An archive holds more, or unpacks to more, than is read.',
+    action: 'Unpack it, and list the folder in `image.files`.',
+  },
   INVALID_REFERENCE: {
     means: 'The name of an image or repository is not valid.',
     action: 'Write it as `registry/owner/name`, in lower case and without a tag.',
@@ -347,7 +358,8 @@ export const FINDINGS: Readonly<Record<FindingCode, Meaning>> = {
   },
   NOT_REGULAR: { means: 'There is a link or a folder where a file must be.', action: 'Build again.' },
   OTHER_THAN_MANIFEST: {
-    means: 'What the executable says about itself (its modules or crates) is not what the manifest says.',
+    means:
+      'What the executable says about itself (its modules or crates), or what is in a listed archive, is not what the manifest says.',
     action: 'Build again.',
   },
   RPATH: {

@@ -239,8 +239,41 @@ function listedLayer({
     forgedEntry({ name: 'tmp/', flag: '5', mode: tmpMode }),
     TAR_END,
   ]);
+  return gzipLayer(tar);
+}
+
+function gzipLayer(tar: Buffer): StoredLayer {
   const mediaType = 'application/vnd.oci.image.layer.v1.tar+gzip';
   return { bytes: gzipSync(tar), mediaType, diffId: digestOf(tar) };
+}
+
+/** An archive of a file, another name of it, and a link to it. */
+export const FORGED_ARCHIVE = Buffer.concat([
+  forgedEntry({ name: 'tool' }, 'tool'),
+  forgedEntry({ name: 'same', flag: '1', target: 'tool' }),
+  forgedEntry({ name: 'start', flag: '2', target: 'tool' }),
+  TAR_END,
+]);
+
+/** The layer of that archive, unpacked into /opt, as a forger makes it. */
+function unpackedLayer({
+  same = forgedEntry({ name: 'opt/same' }, 'tool'),
+  start = 'tool',
+  tool = forgedEntry({ name: 'opt/tool', flag: '1', target: 'opt/same' }),
+}: {
+  readonly same?: Buffer;
+  readonly start?: string;
+  readonly tool?: Buffer;
+} = {}): StoredLayer {
+  return gzipLayer(
+    Buffer.concat([
+      forgedEntry({ name: 'opt/', flag: '5' }),
+      same,
+      forgedEntry({ name: 'opt/start', flag: '2', target: start, mode: '0000777\0' }),
+      tool,
+      TAR_END,
+    ]),
+  );
 }
 
 function contentOf(path: string): string {
@@ -252,10 +285,19 @@ function listed(title: string, named: RegExp, layer: StoredLayer): NamedForgery 
   return { title, named, layers: (honest) => [layer, ...honest.slice(1)] };
 }
 
-/** The honest layer, made by the same hand: what differs from it below is all that is forged. */
-export const HONEST_LISTED = listed('nothing', /never/, listedLayer());
+/** Forgeries of the last layer, which is that of the archive. */
+function unpacked(title: string, named: RegExp, layer: StoredLayer): NamedForgery {
+  return { title, named, layers: (honest) => withLastLayer(honest, layer) };
+}
 
-/** Every way that this project knows to forge listed files. */
+/** The honest layers, made by the same hand: what differs from them below is all that is forged. */
+export const HONEST_LISTED: NamedForgery = {
+  title: 'nothing',
+  named: /never/,
+  layers: (honest) => withLastLayer([listedLayer(), ...honest.slice(1)], unpackedLayer()),
+};
+
+/** Every way that this project knows to forge listed files, and those of an archive. */
 export const LISTED_FORGERIES: readonly NamedForgery[] = [
   listed(
     'another root in the list of users',
@@ -278,6 +320,29 @@ export const LISTED_FORGERIES: readonly NamedForgery[] = [
     'a further list beside the listed ones',
     /\/etc\/shadow/,
     listedLayer({ more: [forgedEntry({ name: 'etc/shadow', mode: '0000644\0' }, 'root::::::::\n')] }),
+  ),
+  unpacked(
+    'a link of an archive that leads elsewhere',
+    /\/opt\/start: .*"tool".*"\/lib\/evil"/,
+    unpackedLayer({ start: '/lib/evil' }),
+  ),
+  unpacked(
+    'another content in a file of an archive',
+    /\/opt\/same: expected SHA-256/,
+    unpackedLayer({ same: forgedEntry({ name: 'opt/same' }, 'evil') }),
+  ),
+  unpacked(
+    'a file of an archive that is setuid',
+    /\/opt\/same: expected mode 0755, found mode 4755/,
+    unpackedLayer({
+      same: forgedEntry({ name: 'opt/same', mode: '0004755\0' }, 'tool'),
+      tool: forgedEntry({ name: 'opt/tool', flag: '1', target: 'opt/same', mode: '0004755\0' }),
+    }),
+  ),
+  unpacked(
+    'a file of its own in place of a hard link of an archive',
+    /\/opt\/tool: expected a hard link, found a file/,
+    unpackedLayer({ tool: forgedEntry({ name: 'opt/tool' }, 'evil') }),
   ),
   { title: 'no layer of listed files', named: /layers/, layers: (honest) => honest.slice(1) },
 ];

@@ -1,5 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: variables of a Dockerfile, not of a template
 import type { SampleRelease } from './release-workspace.ts';
+import { SAMPLE_ARCHIVES } from './sample-archives.ts';
 
 /** A Dockerfile.release of a kind that people write, and what it needs around it. */
 export interface SampleDockerfile {
@@ -32,6 +33,9 @@ const LISTED: NonNullable<SampleRelease['listed']> = {
   },
 };
 const listed = { listed: LISTED };
+const archives = {
+  listed: { entries: Object.keys(SAMPLE_ARCHIVES).map((path) => ({ path })), workspace: SAMPLE_ARCHIVES },
+};
 
 /**
  * Dockerfiles in the kinds of thirty public ones that copy prebuilt executables (goreleaser, ko, cargo-dist, nfpm and
@@ -184,6 +188,43 @@ export const FROM_SCRATCH: readonly SampleDockerfile[] = [
       `ADD --link ${EXEC} /link/`,
     ],
     sample: listed,
+  },
+  {
+    title: 'archives that are unpacked, into folders that are there and others',
+    lines: [
+      'FROM scratch',
+      ARCH,
+      'ADD files/root.tar.gz /',
+      `COPY ${EXEC} /usr/bin/app`,
+      'ADD --link files/site.tar.zst /srv/www',
+      'ADD --chown=5:6 files/owned.tar /srv/own/',
+      'ADD --chown=5:6 files/owned.tar files/text.gz /usr/absolute/',
+      'COPY files/site.tar.zst /usr/share/archives/',
+      'ADD files/text.gz /text',
+      'ADD files/*.tar* /all/',
+      'USER web',
+      'WORKDIR /usr/absolute/work',
+      'ENTRYPOINT ["app"]',
+    ],
+    sample: archives,
+  },
+  {
+    title: 'archives one over the other',
+    lines: [
+      'FROM scratch',
+      ARCH,
+      `COPY ${EXEC} /zero`,
+      'ADD files/root.tar.gz /',
+      'ADD files/root.tar.gz /',
+      'ADD files/over.tar /',
+      'ADD files/over.tar files/root.tar.gz /again/',
+      'ADD files/root.tar.gz files/over.tar /again/',
+      'ADD --link files/over.tar /',
+      'ADD files/site.tar.zst files/site.tar.zst /usr/bin/',
+      `COPY --chown=7 ${RUNTIME}/ /usr/`,
+      `COPY ${EXEC} /copy`,
+    ],
+    sample: archives,
   },
   {
     title: 'what old Dockerfiles say',

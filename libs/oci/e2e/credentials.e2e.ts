@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { credentialSource } from '../src/registry/index.ts';
@@ -34,6 +34,32 @@ const MORE_THAN_SKOPEO: readonly string[] = ['/v2/ behind the bare host', 'capit
 const auth = Buffer.from('user:canary').toString('base64');
 const CASES = HOSTS.flatMap((host) => KEYS.map(([name, keyOf]) => [name, host, keyOf(host)] as const));
 
+// Files that name their user, by where they lie; of several, which one counts is the question.
+const PLACES = {
+  named: 'named.json',
+  login: 'run/containers/auth.json',
+  user: '.config/containers/auth.json',
+  xdg: 'xdg/containers/auth.json',
+  docker: '.docker/config.json',
+  elsewhere: 'elsewhere/config.json',
+} as const;
+type Place = keyof typeof PLACES;
+// `~` is the home folder.
+const FOUND: readonly (readonly [
+  name: string,
+  places: readonly Place[],
+  environment: Readonly<Record<string, string>>,
+])[] = [
+  ['of this login', ['login', 'user', 'docker'], {}],
+  ['of the user', ['user', 'docker'], {}],
+  ['of the user, in XDG_CONFIG_HOME', ['user', 'xdg', 'docker'], { XDG_CONFIG_HOME: '~/xdg' }],
+  ['of Docker', ['docker'], {}],
+  ['in DOCKER_CONFIG', ['docker', 'elsewhere'], { DOCKER_CONFIG: '~/elsewhere' }],
+  ['nowhere, with an empty DOCKER_CONFIG', ['docker'], { DOCKER_CONFIG: '~/nothing' }],
+  ['in REGISTRY_AUTH_FILE', ['named', 'login', 'docker'], { REGISTRY_AUTH_FILE: '~/named.json' }],
+  ['nowhere', [], {}],
+];
+
 describe.skipIf(!SKOPEO && !process.env.CI)('credentials', () => {
   let folder: string;
   beforeAll(async () => {
@@ -60,6 +86,34 @@ describe.skipIf(!SKOPEO && !process.env.CI)('credentials', () => {
       const found = ours?.kind === 'basic' ? ours.username : undefined;
       if (MORE_THAN_SKOPEO.includes(name)) expect([found, theirs]).toEqual(['user', undefined]);
       else expect(found).toBe(theirs);
+    },
+  );
+
+  it.concurrent.each(FOUND)(
+    'credentials that are %s are those that skopeo finds',
+    async (name, places, given) => {
+      const home = await mkdtemp(join(folder, 'home-'));
+      for (const place of places) {
+        const path = join(home, PLACES[place]);
+        await mkdir(dirname(path), { recursive: true });
+        const own = Buffer.from(`${place}:canary`).toString('base64');
+        await writeFile(path, JSON.stringify({ auths: { 'ghcr.io': { auth: own } } }));
+      }
+      const environment = {
+        HOME: home,
+        XDG_RUNTIME_DIR: join(home, 'run'),
+        ...Object.fromEntries(Object.entries(given).map(([key, value]) => [key, value.replace('~', home)])),
+      };
+      const source = credentialSource({ environment, registries: ['ghcr.io'], runHelper: async () => '' });
+      const ours = await source('ghcr.io', undefined);
+      const theirs = await run('skopeo', ['login', '--get-login', 'ghcr.io'], {
+        env: { PATH: process.env.PATH, ...environment },
+      }).then(
+        ({ stdout }) => stdout.trim(),
+        () => undefined,
+      );
+      expect(ours?.kind === 'basic' ? ours.username : undefined, name).toBe(theirs);
+      if (!name.startsWith('nowhere')) expect(theirs).toBeDefined();
     },
   );
 });

@@ -1,13 +1,12 @@
-import { execFile } from 'node:child_process';
-import { lstat, mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { skipOutsideCi } from '@prebuilt/testing/engine';
 import { type ForgedLayer, LAYER_FORGERIES } from '@prebuilt/testing/layers';
-import { afterEach, beforeEach, describe, expect, it, type TestContext } from 'vitest';
+import { describeUnpacked, requireUnpackers, skopeoCopy, umociUnpack } from '@prebuilt/testing/unpackers';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   createImageLayout,
+  digestHex,
   digestOf,
   formatImageConfig,
   layerMediaType,
@@ -19,26 +18,15 @@ import {
   writeIndexFile,
 } from '../src/index.ts';
 
-const run = promisify(execFile);
 const PLANNED = { path: 'app', content: Buffer.from('the program\n') };
 const TAG = '1.2.3';
 
 let folder: string;
 beforeEach(async ({ skip }) => {
-  await requirePrograms(skip, 'umoci', 'skopeo');
+  await requireUnpackers(skip);
   folder = await mkdtemp(join(tmpdir(), 'unpackers-'));
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
-
-async function requirePrograms(skip: TestContext['skip'], ...programs: readonly string[]): Promise<void> {
-  for (const program of programs) {
-    const found = await run(program, ['--version']).catch(() => undefined);
-    if (found === undefined) skipOutsideCi(`${program} is missing`, skip);
-  }
-  const getcap = await run('getcap', ['/']).catch(() => undefined);
-  if (getcap === undefined) skipOutsideCi('getcap is missing', skip);
-  if (process.getuid?.() !== 0) skipOutsideCi('owners and attributes are only unpacked by root', skip);
-}
 
 /** An image of one layer. */
 async function layoutOf({ blob, tar, compression }: ForgedLayer): Promise<string> {
@@ -63,32 +51,16 @@ async function layoutOf({ blob, tar, compression }: ForgedLayer): Promise<string
 /** What umoci makes of an image: a line for each path, or undefined where it refuses the image. */
 async function unpacked(layout: string): Promise<readonly string[] | undefined> {
   const bundle = join(folder, 'bundle');
-  const done = await run('umoci', ['--log=error', 'unpack', '--image', `${layout}:${TAG}`, bundle]).then(
-    () => true,
-    () => false,
-  );
-  if (!done) return undefined;
+  if (!(await umociUnpack(layout, TAG, bundle))) return undefined;
   const root = join(bundle, 'rootfs');
   const paths = await readdir(root, { recursive: true });
-  return Promise.all(paths.sort().map((path) => describePath(root, path)));
-}
-
-async function describePath(root: string, path: string): Promise<string> {
-  const absolute = join(root, path);
-  const found = await lstat(absolute);
-  const content = found.isFile()
-    ? digestOf(await readFile(absolute))
-    : found.isSymbolicLink()
-      ? await readlink(absolute)
-      : 'no file';
-  const capabilities = found.isFile() ? (await run('getcap', [absolute])).stdout : '';
-  const capability = capabilities.includes('cap_') ? 'capability' : 'no capability';
-  const [mode, owner] = [found.mode.toString(8), `${found.uid}:${found.gid}`];
-  return [path, mode, owner, found.nlink, found.mtimeMs, content, capability].join(' ');
+  return describeUnpacked(root, paths.sort());
 }
 
 const AS_PLANNED = [
-  ['app', '100755', '0:0', 1, 1_700_000_000_000, digestOf(PLANNED.content), 'no capability'].join(' '),
+  ['app', '100755', '0:0', 1, 1_700_000_000_000, digestHex(digestOf(PLANNED.content)), 'no capability'].join(
+    ' ',
+  ),
 ];
 
 describe('umoci', () => {
@@ -99,7 +71,7 @@ describe('umoci', () => {
       const found = await unpacked(layout);
       expect(found).toBeDefined();
       expect(found).not.toEqual(AS_PLANNED);
-      await run('skopeo', ['copy', '--quiet', `oci:${layout}:${TAG}`, `oci:${join(folder, 'copy')}:${TAG}`]);
+      await skopeoCopy(layout, TAG, join(folder, 'copy'));
     },
   );
 

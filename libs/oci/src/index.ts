@@ -1,3 +1,10 @@
+export {
+  type ArchiveEntry,
+  type ArchiveEntryType,
+  type ArchiveLimits,
+  MAX_ARCHIVE,
+} from './archive/archive-entry.ts';
+export { type ArchiveReading, type ReadArchiveOptions, readArchive } from './archive/archive-reader.ts';
 export { type BaseConfig, parseBaseConfig } from './base/base-config.ts';
 export { type ChangesOptions, type LayerChange, readLayerChanges } from './base/layer-changes.ts';
 export {
@@ -26,7 +33,13 @@ export {
 } from './image/expected-image.ts';
 export { compareDocuments, compareImage, compareIndex } from './image/image-comparison.ts';
 export { compareLayer } from './image/layer-comparison.ts';
-export { type LayerLimits, layerLimits, MAX_LAYER } from './layer/layer-limits.ts';
+export {
+  type LayerLimits,
+  layerLimits,
+  limitsAfter,
+  MAX_CHANGED_LAYER,
+  MAX_LAYER,
+} from './layer/layer-limits.ts';
 export { type ReadEntry, type ReadLayerOptions, readLayer } from './layer/layer-reader.ts';
 export {
   type LayerEntry,
@@ -37,6 +50,7 @@ export {
 } from './layer/layer-writer.ts';
 export { type LayerThreads, startLayerThreads } from './layer/reader-threads.ts';
 export { type EntryMetadata, type EntryType, tarSize } from './layer/tar-header.ts';
+export { parseBoundedJson } from './layout/bounded-json.ts';
 export { compareBytes, goJson, sortedMap } from './layout/go-json.ts';
 export {
   type ContainerConfig,

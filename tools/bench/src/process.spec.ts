@@ -41,7 +41,7 @@ describe('anonymousBytes', () => {
 
 describe('a tree of processes', () => {
   it('a tree of processes is counted with the processor time of children that have ended, and the memory of those that live', async () => {
-    // By its own processor time: on a busy machine it gets less of that within as much of the clock's.
+    // By processor time: on a busy machine it gets less of that than of time.
     const busy = 'while (process.cpuUsage().user < 300_000);';
     const held = 'const b = Buffer.alloc(64e6, 1); setInterval(() => b.length, 1000); console.log("held")';
     const parent = `

@@ -1,13 +1,16 @@
 import { cp, readFile, realpath, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CHECKSUMS_FILE, parseChecksums } from '@prebuilt/nx/artifacts';
-import { skipOutsideCi } from '@prebuilt/testing/engine';
+import { engineEnvironment, requireEngine, skipOutsideCi } from '@prebuilt/testing/engine';
 import { type FakeRegistry, startFakeRegistry } from '@prebuilt/testing/registry';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { makeReleases, type Released, testReleases } from './releases/release-tests.ts';
+import { releasingWorkspace } from './releases/releasing-workspace.ts';
 import { type PackageRegistry, startPackageRegistry } from './stranger/package-registry.ts';
+import { buildPolyglot, missingCompiler, type Polyglot, PROGRAMS, runImages } from './stranger/polyglot.ts';
 import { SERVER, TOOL } from './stranger/programs.ts';
 import { type Publication, publishPackages } from './stranger/publication.ts';
-import { installTools } from './stranger/tools.ts';
+import { installTools, type Tools } from './stranger/tools.ts';
 import { type Stranger, type StrangersWorkspace, strangersWorkspace } from './stranger/workspace.ts';
 import { OWN_ARCHITECTURE } from './testing/clone.ts';
 import { unpackImage } from './testing/image.ts';
@@ -32,16 +35,20 @@ interface Built {
 }
 
 const missing = await missingProgram('skopeo', 'umoci', 'apt-get');
+const [engine, withoutCompiler] = await Promise.all([engineEnvironment(), missingCompiler()]);
 const begun: StrangersWorkspace[] = [];
 const built = new Map<string, Built>();
+let tools: Tools;
 let registry: PackageRegistry;
+let released: Released | undefined;
+let polyglot: Polyglot | undefined;
 let publication: Publication;
 /** Where the first stranger's images go. */
 let images: FakeRegistry;
 
 beforeAll(async () => {
   if (missing !== undefined) return;
-  const tools = await installTools();
+  tools = await installTools();
   registry = await startPackageRegistry(tools.packageRegistry);
   publication = await publishPackages(registry, VERSION);
   images = await startFakeRegistry();
@@ -54,21 +61,29 @@ beforeAll(async () => {
     }),
   );
   const [first, ...rest] = workspaces as [(typeof workspaces)[0], ...typeof workspaces];
+  const releases = releasingWorkspace(registry, tools).then(makeReleases);
   built.set(first.manager, await build(first.workspace, lines));
   await publishImages(first.workspace);
+  released = await releases;
   // The others find a lock in their repository, and what it names in their cache, as a job of CI does.
-  await Promise.all(
-    rest.map(async ({ manager, workspace }) => {
+  await Promise.all([
+    withoutCompiler ??
+      buildPolyglot(registry, tools, first.workspace.root).then((each) => {
+        polyglot = each;
+      }),
+    ...rest.map(async ({ manager, workspace }) => {
       for (const name of ['.cache', 'prebuilt.lock.json']) {
         const [from, to] = [first.workspace.root, workspace.root].map((root) => join(root, name));
         await cp(from as string, to as string, { recursive: true, verbatimSymlinks: true });
       }
       built.set(manager, await build(workspace, lines, OWN_PLATFORM));
     }),
-  );
+  ]);
 }, 900_000);
 afterAll(async () => {
   for (const workspace of begun) await workspace[Symbol.asyncDispose]();
+  await polyglot?.[Symbol.asyncDispose]();
+  await released?.workspace[Symbol.asyncDispose]();
   await registry?.[Symbol.asyncDispose]();
   await images?.close();
 });
@@ -179,6 +194,59 @@ describe('nx release', () => {
       versions: { [VERSION]: {} },
     });
   });
+});
+
+testReleases(() => released as Released);
+
+describe('examples/polyglot, with the published packages', () => {
+  beforeEach(({ skip }) => {
+    if (withoutCompiler !== undefined) skipOutsideCi(withoutCompiler, skip);
+  });
+  const of = (): Polyglot => polyglot as Polyglot;
+  const compilations = ['amd64', 'arm64', 'armv7'].map((platform) => `legacy:build-${platform}`);
+  const tasks = [...PROGRAMS.flatMap(({ name }) => TASKS.map((task) => `${name}:${task}`)), ...compilations];
+
+  it('finds everything in its cache the second time', () => {
+    expect(of().again).toEqual(Object.fromEntries(tasks.map((task) => [task, 'hit'])));
+  });
+
+  it('rebuilds exactly the program whose source changed', () => {
+    const outcome = (task: string) => (task.startsWith('server:') ? 'miss' : 'hit');
+    expect(of().changed).toEqual(Object.fromEntries(tasks.map((task) => [task, outcome(task)])));
+  });
+
+  it('has the same bytes from a clone in another folder, and with cold caches, whatever compiles', () => {
+    const { first, elsewhere, cold } = of().checksums;
+    expect(Object.keys(first)).toEqual(PROGRAMS.map(({ name }) => `${name}-linux-amd64`));
+    expect(elsewhere).toEqual(first);
+    expect(cold).toEqual(first);
+  });
+
+  it.each(PROGRAMS)(
+    'has an image of $name that skopeo and umoci read, with the bytes that were verified',
+    async ({ name, architectures }) => {
+      const output = join(of().root, 'dist/apps', name);
+      const checksums = parseChecksums(
+        await readFile(join(output, 'bin', CHECKSUMS_FILE), 'utf8'),
+        CHECKSUMS_FILE,
+      );
+      expect(checksums).toHaveLength(architectures.length);
+      for (const architecture of architectures) {
+        const file = `${name}-linux-${architecture.replace('/', '')}`;
+        const image = await unpackImage(join(output, 'oci'), architecture, name);
+        expect(image.architecture).toBe(architecture.split('/')[0]);
+        expect(image.executable).toBe(checksums.find(({ path }) => path === file)?.sha256);
+      }
+    },
+  );
+
+  it('has images that run in a real engine on each of their platforms', async ({ skip }) => {
+    const printed = await runImages(of().root, tools, requireEngine(engine, skip));
+    const expected = PROGRAMS.flatMap(({ name, architectures, prints }) =>
+      architectures.map((architecture) => [`${name} ${architecture}`, expect.stringMatching(prints)]),
+    );
+    expect(printed).toEqual(Object.fromEntries(expected));
+  }, 300_000);
 });
 
 describe.each(STRANGERS)('a workspace of $manager, with Node $node and Nx $nx', ({ manager }) => {

@@ -24,6 +24,7 @@ const RIGHTS = {
   'Chart publish': { contents: 'read', packages: 'write', 'id-token': 'write' },
   'CI affected': { contents: 'read', actions: 'read' },
   'CI check': { contents: 'read' },
+  'CI macos': { contents: 'read' },
   'Release plan': { contents: 'read' },
   'Release test': { contents: 'read' },
   'Release build': { contents: 'read' },

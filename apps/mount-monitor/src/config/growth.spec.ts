@@ -1,4 +1,4 @@
-import { Session } from 'node:inspector/promises';
+import { type CountedWork, countWork } from '@prebuilt/testing/counted-work';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseConfig } from './config.ts';
 import { durationPattern } from './duration.ts';
@@ -42,22 +42,6 @@ function cased(key: string, index: number): string {
   return [...key].map((letter, place) => ((index >> place) & 1 ? letter.toUpperCase() : letter)).join('');
 }
 
-/** How often the blocks of this project’s own code ran while a file was parsed: work, not time. */
-async function workOf(session: Session, text: string): Promise<number> {
-  // Each of these sets the counters back.
-  await session.post('Profiler.takePreciseCoverage');
-  try {
-    parseConfig(text, 'c.json', { workingDirectory: '/' });
-  } catch {
-    // Most of them are refused; what that costs is what counts.
-  }
-  const { result } = await session.post('Profiler.takePreciseCoverage');
-  return result
-    .filter(({ url }) => url.includes('/mount-monitor/src/config/'))
-    .flatMap(({ functions }) => functions.flatMap(({ ranges }) => ranges))
-    .reduce((sum, { count }) => sum + count, 0);
-}
-
 describe('parsing', () => {
   it('parsing of a file of 1 MiB ends for every shape', { timeout: 60_000 }, () => {
     for (const make of Object.values(shapes)) {
@@ -83,18 +67,19 @@ describe('parsing', () => {
 
 // Last, since counting makes everything in this process slow.
 describe('parsing, by its work,', () => {
-  const session = new Session();
+  let counted: CountedWork;
   beforeAll(async () => {
-    session.connect();
-    await session.post('Profiler.enable');
-    await session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true });
+    counted = await countWork('/mount-monitor/src/config/');
   });
-  afterAll(() => session.disconnect());
+  afterAll(() => counted[Symbol.asyncDispose]());
+  const workOf = (text: string) =>
+    // Most of them are refused; what that costs is what counts.
+    counted.blocksOf(() => parseConfig(text, 'c.json', { workingDirectory: '/' }));
 
   it.each(Object.keys(shapes))('grows in proportion to the size for %s', async (shape) => {
     const make = shapes[shape] ?? String;
-    const small = await workOf(session, make(16 * 1024));
-    const large = await workOf(session, make(128 * 1024));
+    const small = await workOf(make(16 * 1024));
+    const large = await workOf(make(128 * 1024));
     // Eight times the size. A quadratic part would make it sixty-four times the work.
     expect(large).toBeLessThan(12 * Math.max(small, 1000));
   });

@@ -5,6 +5,7 @@ import { VirtualClock, virtualTransport } from '../../testing/kube/virtual.ts';
 import { recordingLog } from '../../testing/recording-log.ts';
 import type { WatchdogConfig } from '../config/watchdog-config.ts';
 import { createWatchdog, exitModeCode, type UnhealthyMount, type Watchdog } from './index.ts';
+import { type Stepped, step } from './machine.ts';
 
 /** Unreadable lists under both keys that a pod may have. */
 const garbage = { broken: 'yes', 'StatefulSet.media': '[{}]', 'Pod.media-0': '{' };
@@ -109,7 +110,10 @@ const scenario = fc.record({
 type Scenario = typeof scenario extends fc.Arbitrary<infer Value> ? Value : never;
 
 /** Plays a scenario over as many processes and pods as it takes, and checks every rule as it goes. */
-async function play({ podName, script, pinned, evictionVersion, ...rest }: Scenario): Promise<number> {
+async function play(
+  { podName, script, pinned, evictionVersion, ...rest }: Scenario,
+  decide = step,
+): Promise<number> {
   const config: WatchdogConfig = { enabled: true, retryBackoffMaxMs: 10_000, ...rest };
   const { mode, budget } = config;
   const clock = new VirtualClock();
@@ -167,6 +171,7 @@ async function play({ podName, script, pinned, evictionVersion, ...rest }: Scena
       },
       log,
       clock,
+      decide,
       onExit(code) {
         exited = code;
         const line = log.lines.at(-1);
@@ -360,4 +365,47 @@ it('keeps every rule under any sequence of mount states, API answers and timings
   );
   // Otherwise the rules would have held for nothing.
   expect(restarts).toBeGreaterThan(50);
+});
+
+/** The API server is asked while arming and never again: armed once without its answer, the watchdog goes on without it. */
+const asksOnce: typeof step = (machine, input, settings) => {
+  const stepped = step(machine, input, settings);
+  const { phase, target, callNumber } = stepped.machine;
+  if (target !== undefined || phase.state === 'arming') return stepped;
+  const asks = stepped.actions.some((action) => action.kind === 'call' && action.call.kind === 'arm');
+  if (asks) return withoutAnswer(stepped, callNumber, input.at, settings);
+  if (phase.state !== 'armed') return stepped;
+  return { ...stepped, machine: { ...stepped.machine, phase: { state: 'armed' } } };
+};
+
+function withoutAnswer(
+  { machine, actions }: Stepped,
+  number: number,
+  at: number,
+  settings: Parameters<typeof step>[2],
+): Stepped {
+  const outcome = { kind: 'armed', target: undefined, facts: {}, warning: undefined } as const;
+  const result = { call: 'arm', outcome } as const;
+  const next = asksOnce(machine, { at, kind: 'result', number, result }, settings);
+  const others = actions.filter((action) => action.kind !== 'call');
+  return { machine: next.machine, actions: [...others, ...next.actions] };
+}
+
+/** A mount that fails while another one has been reported is taken as reported, too. */
+const reportsTheFirst: typeof step = (machine, input, settings) => {
+  if (input.kind !== 'mounts' || machine.phase.state !== 'notified') return step(machine, input, settings);
+  return step({ ...machine, known: input.unhealthy.map(({ path }) => path) }, input, settings);
+};
+
+it.each([
+  ['never asks the API server again after a blip at the start', asksOnce, 'in the end'],
+  ['misses a second failure while another mount is down', reportsTheFirst, 'was reported since it failed'],
+])('these rules find a watchdog that %s', { timeout: 60_000 }, async (_, decide, rule) => {
+  const { errorInstance } = await fc.check(
+    fc.asyncProperty(scenario, async (drawn) => {
+      await play(drawn, decide);
+    }),
+    { numRuns: 3000, endOnFailure: true },
+  );
+  expect(String(errorInstance)).toContain(rule);
 });

@@ -1,4 +1,4 @@
-// A program that a target of its own compiles.
+// A program that nx-go compiles.
 package main
 
 import "fmt"

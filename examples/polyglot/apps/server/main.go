@@ -1,7 +1,8 @@
-// A server that says hello, and tells its version.
+// A server that says hello and tells whether a site answers over HTTPS, for which it needs the certificates in its image.
 package main
 
 import (
+	"crypto/x509"
 	"fmt"
 	"net/http"
 	"os"
@@ -9,20 +10,48 @@ import (
 
 var version = "dev"
 
+const usage = `usage: server [--version | --authorities]
+Serves http on :8080; /check?site=example.com tells whether a site answers.
+`
+
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "--version" {
+	option := ""
+	if len(os.Args) > 1 {
+		option = os.Args[1]
+	}
+	switch option {
+	case "--version":
 		fmt.Println("server", version)
-		return
+	case "--help":
+		fmt.Print(usage)
+	case "--authorities":
+		authorities, err := x509.SystemCertPool()
+		if err != nil {
+			fail(err)
+		}
+		fmt.Println(len(authorities.Subjects()), "authorities")
+	default:
+		serve()
 	}
-	if len(os.Args) > 1 && os.Args[1] == "--help" {
-		fmt.Println("usage: server [--version]\nServes http on :8080.")
-		return
-	}
+}
+
+func serve() {
 	http.HandleFunc("/", func(answer http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(answer, "hello from", version)
 	})
-	if err := http.ListenAndServe(":8080", nil); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
+	http.HandleFunc("/check", func(answer http.ResponseWriter, request *http.Request) {
+		found, err := http.Head("https://" + request.URL.Query().Get("site"))
+		if err != nil {
+			http.Error(answer, err.Error(), http.StatusBadGateway)
+			return
+		}
+		found.Body.Close()
+		fmt.Fprintln(answer, found.Status)
+	})
+	fail(http.ListenAndServe(":8080", nil))
+}
+
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
 }

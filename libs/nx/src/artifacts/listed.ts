@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { distributionPackage, innerPath, sha256, size } from './manifest-fields.ts';
+import { distributionPackage, innerPath, sha256, size, text, time } from './manifest-fields.ts';
 
 /** The folder of listed files inside a folder of built executables: each is there at its final path. */
 export const LISTED_FOLDER = 'files';
@@ -11,6 +11,42 @@ const origin = v.variant('kind', [
   v.strictObject({ kind: v.literal('package'), ...distributionPackage }),
   v.strictObject({ kind: v.literal('built-in'), name: v.picklist(['users', 'tmp']) }),
 ]);
+
+const id = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(MAX_ID));
+const metadata = {
+  path: innerPath,
+  mode: v.pipe(v.string(), v.regex(/^[0-7]{4}$/)),
+  uid: id,
+  gid: id,
+  mtime: time,
+};
+const target = v.pipe(v.string(), v.minLength(1), v.maxLength(1024), v.regex(/^\P{Cc}*$/u));
+
+/** What a listed file is that is an archive: what is in it, or why nobody unpacks it, or only buildx. */
+const archive = v.variant('kind', [
+  v.strictObject({
+    kind: v.literal('entries'),
+    entries: v.array(
+      v.variant('type', [
+        v.strictObject({ type: v.literal('file'), ...metadata, size, sha256 }),
+        v.strictObject({ type: v.literal('directory'), ...metadata }),
+        v.strictObject({ type: v.literal('symlink'), ...metadata, target }),
+        v.strictObject({ type: v.literal('link'), ...metadata, target: innerPath }),
+      ]),
+    ),
+  }),
+  v.strictObject({ kind: v.literal('foreign'), because: text }),
+  v.strictObject({ kind: v.literal('refused'), because: text, hint: v.optional(text) }),
+]);
+
+/**
+ * What `ADD` makes of an archive: its entries in its order, with octal modes, owners by number, and times in seconds since
+ * 1970; `foreign` where only BuildKit reads it, `refused` where nothing is to unpack it, each with the reason.
+ */
+export type ListedArchive = Readonly<v.InferOutput<typeof archive>>;
+
+/** A file, folder or link inside an archive. */
+export type ListedArchiveEntry = Extract<ListedArchive, { readonly kind: 'entries' }>['entries'][number];
 
 /** The files and folders that one entry of `image.files` puts into every image, as the manifest lists them. */
 export const listedGroup = v.strictObject({
@@ -32,13 +68,15 @@ export const listedGroup = v.strictObject({
       mode: v.pipe(v.string(), v.regex(/^0[4-7][0-7]{2}$/, 'expected a mode from 0400 to 0777')),
       size,
       sha256,
+      archive: v.optional(archive),
     }),
   ),
 });
 
 /**
  * What one entry of `image.files` puts into every image: where it comes from, who owns it (`user:group` by number), and
- * its folders and files at their final paths, relative to the image's root, with octal modes.
+ * its folders and files at their final paths, relative to the image's root, with octal modes. Of a file that is an archive,
+ * also what is in it.
  */
 export type ListedGroup = Readonly<v.InferOutput<typeof listedGroup>>;
 

@@ -22,8 +22,9 @@ export { isInnerPath, type ListedGroup };
 /** The name of the manifest inside a folder of built executables. */
 export const MANIFEST_FILE = 'manifest.json';
 
-/** Room for 10,000 listed files. */
-const MAX_MANIFEST_BYTES = 8 * 1024 * 1024;
+/** Room for 10,000 listed files, and as many in archives. */
+const MAX_MANIFEST_BYTES = 16 * 1024 * 1024;
+
 const component = v.strictObject({
   kind: v.picklist(['library', 'framework']),
   purl: v.pipe(text, v.startsWith('pkg:', 'expected a package URL, pkg:…')),

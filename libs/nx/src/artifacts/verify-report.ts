@@ -28,6 +28,7 @@ const report = v.strictObject({
   execution: v.variant('how', [
     v.strictObject({ how: v.literal('native') }),
     v.strictObject({ how: v.literal('emulated'), emulator: v.string() }),
+    v.strictObject({ how: v.literal('container'), engine: v.string() }),
     v.strictObject({ how: v.literal('none'), reason: v.string() }),
   ]),
   findings: v.array(finding),
@@ -38,7 +39,8 @@ export type Finding = Readonly<v.InferOutput<typeof finding>>;
 
 /**
  * What was found for one platform (`dist/verify/<os>-<arch>.json`): the manifest it is about by its SHA-256, the
- * SHA-256 that the manifest gives the executable, and whether the executable was run, natively or by an emulator.
+ * SHA-256 that the manifest gives the executable, and whether the executable was run: natively, by an emulator, or in a
+ * container of an engine.
  */
 export type VerifyReport = Readonly<Omit<v.InferOutput<typeof report>, 'platform'>> & {
   readonly platform: Platform;

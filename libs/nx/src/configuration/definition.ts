@@ -58,7 +58,7 @@ const image = v.strictObject({
     v.pipe(
       v.boolean('true or false'),
       v.description(
-        'Refuses a Dockerfile that has to execute something (RUN, COPY --from, # syntax=, ADD of an archive), since not every file of its image can be proven. Defaults to false.',
+        'Refuses a Dockerfile that has to execute something (RUN, COPY --from, # syntax=, ADD of some archives), since not every file of its image can be proven. Defaults to false.',
       ),
     ),
   ),

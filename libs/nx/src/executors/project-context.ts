@@ -41,6 +41,14 @@ export function targetOf(step: string, context: ProjectContext): string | undefi
   })?.[0];
 }
 
+/** The options that a target of the project is configured with; none where it has no such target. */
+export function optionsOf(
+  target: string | undefined,
+  context: ProjectContext,
+): Readonly<Record<string, unknown>> {
+  return (target === undefined ? undefined : projectOf(context)?.targets?.[target]?.options) ?? {};
+}
+
 /** A hint in which `{run STEP}` is the command of that step in the user's own workspace. */
 export function fillCommands(hint: string, context: ProjectContext): string {
   return hint.replaceAll(/\{run ([a-z-]+)\}/g, (_, step: string) => commandOf(step, context));

@@ -2,13 +2,17 @@ import { createHash } from 'node:crypto';
 import { openAsBlob } from 'node:fs';
 import { Octokit } from '@octokit/core';
 import { RequestError } from '@octokit/request-error';
+import { cleanText } from '@prebuilt/oci';
 import * as v from 'valibot';
 import { PrebuiltError } from '../errors.ts';
 import { type WaitClock, withRetries } from './retry.ts';
 
+// What is printed of an answer is made fit for it here, once; what an error quotes is in `fail`.
+const printed = v.pipe(v.string(), v.transform(cleanText));
+
 const releaseAsset = v.object({
   id: v.number(),
-  name: v.string(),
+  name: printed,
   state: v.string(),
   size: v.number(),
   digest: v.nullish(v.string()),
@@ -21,7 +25,7 @@ const release = v.object({
   body: v.nullish(v.string()),
   draft: v.boolean(),
   prerelease: v.boolean(),
-  html_url: v.string(),
+  html_url: printed,
   upload_url: v.string(),
   assets: v.array(releaseAsset),
 });
@@ -106,7 +110,7 @@ export function createGitHubClient(options: ClientOptions) {
     });
   const retried = <T>(operation: string, attempt: () => Promise<T>): Promise<T> =>
     withRetries(attempt, options.clock, (reason, delayMs) =>
-      options.told(`${operation}: ${reason}; retrying in ${(delayMs / 1000).toFixed(1)} s`),
+      options.told(`${cleanText(`${operation}: ${reason}`)}; retrying in ${(delayMs / 1000).toFixed(1)} s`),
     ).catch((error: unknown) => fail(operation, error, options));
 
   async function pages<T>(
@@ -319,14 +323,17 @@ function fail(operation: string, error: unknown, options: ClientOptions): never 
   if (error instanceof PrebuiltError) throw error;
   options.signal.throwIfAborted();
   if (error instanceof v.ValiError) {
-    throw new PrebuiltError('GITHUB', `${operation}: the answer can't be understood: ${error.message}`);
+    throw new PrebuiltError(
+      'GITHUB',
+      cleanText(`${operation}: the answer can't be understood: ${error.message}`),
+    );
   }
   if (!(error instanceof RequestError)) throw error;
   const status = error.response === undefined ? 'no answer' : `HTTP ${error.status}`;
   const message = redact(error.message, options.token);
   throw new PrebuiltError(
     'GITHUB',
-    `${operation} (${options.repository}): ${status}: ${message}`,
+    cleanText(`${operation} (${options.repository}): ${status}: ${message}`),
     hintOf(error),
   );
 }

@@ -4,6 +4,7 @@ import type { PlatformArtifact } from '../artifacts/manifest.ts';
 import { PrebuiltError } from '../errors.ts';
 import { findGroup, findUser } from './base/accounts.ts';
 import type { BaseImage } from './base/base-image.ts';
+import { baseEntry, FileTree, resolvedPath } from './file-tree.ts';
 import type { ImageLists } from './plan.ts';
 
 /**
@@ -20,16 +21,21 @@ export function checkCompleteness(
 ): void {
   const planned = image.unplanned?.files ?? image.layers.flat();
   const own = new Map<string, ReadEntry>(planned.map((entry) => [`/${entry.path}`, entry] as const));
+  // Archives have links, which lead elsewhere.
+  const tree = base?.tree.clone() ?? new FileTree();
+  if (image.unplanned === undefined) for (const layer of image.layers) tree.applyLayer(layer.map(baseEntry));
   const files: Files = {
     own,
     at: (path) => {
-      const resolved = base?.tree.resolve(path) ?? path;
+      const resolved = resolvedPath(path, tree);
+      if (resolved === undefined) return undefined;
       const entry = own.get(resolved);
-      if (entry !== undefined) return entry.type === 'file' ? entry : undefined;
-      const found = base?.tree.lookUp(resolved);
+      if (entry?.type === 'file' || entry?.type === 'directory')
+        return entry.type === 'file' ? entry : undefined;
+      const found = tree.lookUp(resolved);
       return found?.kind === 'file' ? found : undefined;
     },
-    base,
+    tree,
   };
   checkFilesOf(artifact, files);
   checkCommand(artifact, image, files);
@@ -39,19 +45,20 @@ export function checkCompleteness(
 interface Files {
   /** Of the image's own layers, by absolute path. */
   readonly own: ReadonlyMap<string, ReadEntry>;
-  /** The file that a path leads to, links of the base followed. */
+  /** The file that a path leads to, links followed. */
   at(path: string): { readonly mode: number } | undefined;
-  readonly base: BaseImage | undefined;
+  /** The base, and what is planned upon it. */
+  readonly tree: FileTree;
 }
 
-function checkFilesOf({ platform, path, sha256, runtime }: PlatformArtifact, { own, base }: Files): void {
+function checkFilesOf({ platform, path, sha256, runtime }: PlatformArtifact, { own, tree }: Files): void {
   if (![...own.values()].some((entry) => entry.sha256 === sha256 && isExecutable(entry))) {
     throw incomplete(platform, `expected the executable ${path} with a mode that lets it run, found none`, {
       hint: `Copy it in the Dockerfile: COPY --chmod=755 ${path} /app`,
     });
   }
   for (const file of runtime.files) {
-    const found = own.get(`/${file.path}`) ?? own.get(base?.tree.resolve(`/${file.path}`) ?? '');
+    const found = own.get(`/${file.path}`) ?? own.get(resolvedPath(`/${file.path}`, tree) ?? '');
     if (found?.sha256 === file.sha256 && found.mode === Number.parseInt(file.mode, 8)) continue;
     throw incomplete(
       platform,

@@ -1,29 +1,43 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { forgedEntry, TAR_END } from '@prebuilt/testing/layers';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { sampleManifest } from '../../testing/sample-manifest.ts';
+import type { Manifest } from '../artifacts/manifest.ts';
+import { describeArchive } from './archives/describe.ts';
 import { readContextTexts } from './context-texts.ts';
 
-const [artifact] = sampleManifest.platforms;
-const path = artifact?.path ?? '';
-const manifest = { ...sampleManifest, platforms: artifact === undefined ? [] : [artifact] };
-const ADD = Buffer.from(`FROM scratch\nADD ${path} /\n`);
+const PASSWD = 'root:x:0:0::/:\n';
+const ADD = Buffer.from('FROM scratch\nADD files/root.tar /\n');
+const sha256Of = (text: string | Buffer): string => createHash('sha256').update(text).digest('hex');
 
 let folder: string;
+let path: string;
+let manifest: Manifest;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'texts-'));
+  path = join(folder, 'files/root.tar');
+  await mkdir(join(folder, 'files'));
+  const tar = Buffer.concat([forgedEntry({ name: 'etc/passwd' }, PASSWD), TAR_END]);
+  await writeFile(path, tar);
+  const facts = { size: tar.length, sha256: sha256Of(tar), archive: await describeArchive(path) };
+  const file = { path: 'root.tar', mode: '0644', ...facts };
+  const origin = { kind: 'workspace', path: 'root.tar' } as const;
+  manifest = { ...sampleManifest, files: [{ origin, owner: '0:0', folders: [], files: [file] }] };
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-it('knows an archive by how it begins', async () => {
-  const size = artifact?.size ?? 0;
-  await writeFile(join(folder, path), Buffer.concat([Buffer.from([0x1f, 0x8b]), Buffer.alloc(size - 2)]));
-  expect((await readContextTexts(manifest, folder, ADD)).archives).toEqual(new Set([artifact?.sha256]));
+it('reads the lists of users that are in an archive, where one is added', async () => {
+  const list = sha256Of(PASSWD);
+  expect((await readContextTexts(manifest, folder, ADD)).lists.get(list)).toBe(PASSWD);
+  expect((await readContextTexts(manifest, folder, undefined)).lists.has(list)).toBe(false);
 });
 
 it('waits for nothing that is not a file, and leaves it to whoever packs it', async () => {
-  execFileSync('mkfifo', [join(folder, path)]);
-  expect((await readContextTexts(manifest, folder, ADD)).archives).toEqual(new Set());
+  await rm(path);
+  execFileSync('mkfifo', [path]);
+  expect((await readContextTexts(manifest, folder, ADD)).lists.has(sha256Of(PASSWD))).toBe(false);
 });

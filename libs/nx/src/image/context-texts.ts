@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
-import { lstat, open, readFile } from 'node:fs/promises';
+import { lstat, readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
+import type { ListedArchiveEntry } from '../artifacts/listed.ts';
 import type { Manifest } from '../artifacts/manifest.ts';
+import { readContents } from './archives/unpack.ts';
 import { type ContextFile, contextOf } from './context.ts';
 import { USER_FILES } from './listed/built-ins.ts';
 
@@ -9,24 +11,14 @@ import { USER_FILES } from './listed/built-ins.ts';
 export interface ContextTexts {
   /** Lists of users and groups, for names in `--chown` and `USER`. */
   readonly lists: ReadonlyMap<string, string>;
-  /** What `ADD` would unpack, or might. */
-  readonly archives: ReadonlySet<string>;
 }
 
 /** No list of users is larger. */
 const MAX_LIST_BYTES = 1024 * 1024;
-const BLOCK = 512;
-const COMPRESSED = [
-  Buffer.from([0x1f, 0x8b]),
-  Buffer.from('BZh'),
-  Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]),
-  Buffer.from([0x28, 0xb5, 0x2f, 0xfd]),
-];
 
 /**
- * Reads the files named `passwd` and `group` of all platforms' contexts, and, for a Dockerfile with `ADD`, which files
- * look like an archive. Files that are gone or have another content than was verified are left out: whoever packs them
- * refuses them.
+ * Reads the files named `passwd` and `group` of all platforms' contexts, and, for a Dockerfile with `ADD`, those inside
+ * archives. Files that are gone or have another content than was verified are left out: whoever packs them refuses them.
  */
 export async function readContextTexts(
   manifest: Manifest,
@@ -36,7 +28,6 @@ export async function readContextTexts(
   const lists = new Map(
     USER_FILES.map(({ content }) => [sha256Of(Buffer.from(content)), String(content)] as const),
   );
-  const archives = new Set<string>();
   const files = new Map(
     manifest.platforms.flatMap((artifact) =>
       contextOf(artifact, inputPath, manifest.files).files.map((file) => [file.source, file] as const),
@@ -44,45 +35,34 @@ export async function readContextTexts(
   );
   const adds = dockerfile !== undefined && /^\s*ADD\s/im.test(Buffer.from(dockerfile).toString('latin1'));
   for (const file of files.values()) {
-    const isList = ['passwd', 'group'].includes(basename(file.path)) && file.size <= MAX_LIST_BYTES;
-    if (!(isList || adds) || !(await isThere(file))) continue;
-    if (isList) {
-      const content = await unlessGone(readFile(file.source));
-      if (content !== undefined && sha256Of(content) === file.sha256) {
-        lists.set(file.sha256, content.toString('utf8'));
-      }
+    const wanted = new Set([
+      ...(isList(file) ? [file.sha256] : []),
+      ...(adds && file.archive?.kind === 'entries' ? listsInside(file.archive.entries) : []),
+    ]);
+    if (wanted.size === 0 || !(await isThere(file))) continue;
+    const contents = isList(file)
+      ? [await unlessGone(readFile(file.source))]
+      : await unlessGone(readContents(file.source, (path, size) => isList({ path, size })));
+    for (const content of contents ?? []) {
+      const sha256 = content === undefined ? '' : sha256Of(content);
+      if (wanted.has(sha256)) lists.set(sha256, (content ?? Buffer.alloc(0)).toString('utf8'));
     }
-    if (adds && (await isArchive(file))) archives.add(file.sha256);
   }
-  return { lists, archives };
+  return { lists };
+}
+
+function isList({ path, size }: Pick<ContextFile, 'path' | 'size'>): boolean {
+  return ['passwd', 'group'].includes(basename(path)) && size <= MAX_LIST_BYTES;
+}
+
+function listsInside(entries: readonly ListedArchiveEntry[]): readonly string[] {
+  return entries.flatMap((entry) => (entry.type === 'file' && isList(entry) ? [entry.sha256] : []));
 }
 
 // What is not a file, such as a pipe, might never end.
 async function isThere({ source, size }: ContextFile): Promise<boolean> {
   const found = await unlessGone(lstat(source));
   return found?.isFile() === true && found.size === size;
-}
-
-// A compressed file that holds no archive would be copied; nobody needs ADD for that.
-async function isArchive({ source }: ContextFile): Promise<boolean> {
-  const file = await unlessGone(open(source));
-  if (file === undefined) return false;
-  try {
-    const head = Buffer.alloc(BLOCK);
-    const { bytesRead } = await file.read(head, 0, BLOCK, 0);
-    const found = head.subarray(0, bytesRead);
-    return COMPRESSED.some((magic) => found.subarray(0, magic.length).equals(magic)) || isTarHeader(found);
-  } finally {
-    await file.close();
-  }
-}
-
-// By its checksum, which archives from before POSIX have as well.
-function isTarHeader(head: Buffer): boolean {
-  if (head.length < BLOCK) return false;
-  const told = /^ *([0-7]+)/.exec(head.toString('latin1', 148, 156))?.[1];
-  const sum = head.reduce((total, byte, at) => total + (at >= 148 && at < 156 ? 0x20 : byte), 0);
-  return told !== undefined && Number.parseInt(told, 8) === sum;
 }
 
 async function unlessGone<T>(work: Promise<T>): Promise<T | undefined> {

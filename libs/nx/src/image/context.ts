@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { ListedArchive } from '../artifacts/listed.ts';
 import { executablesOf, type ListedGroup, type PlatformArtifact } from '../artifacts/manifest.ts';
 import { listedContext } from './listed/context.ts';
 
@@ -15,6 +16,10 @@ export interface ContextFile {
   readonly sha256: string;
   /** The content itself, of a file that is written in the Dockerfile; `source` then says where. */
   readonly content?: string | undefined;
+  /** What is in it, where it is an archive. */
+  readonly archive?: ListedArchive | undefined;
+  /** The archive that it comes out of; `path` then goes on inside of that. */
+  readonly inside?: { readonly path: string; readonly source: string; readonly sha256: string } | undefined;
 }
 
 /** What one platform's image can be built from. */

@@ -12,11 +12,12 @@ import {
 } from '@prebuilt/oci';
 import { type Platform, platformParts } from '../artifacts/platform.ts';
 import { readChunks } from '../files/chunks.ts';
+import { unpackContents, unpackedPath } from './archives/unpack.ts';
 import { storeBase } from './base/stored-base.ts';
 import type { ImageBuilder } from './builder.ts';
 import { artifactChanged, checkContent } from './check-context.ts';
 import type { ContextFile } from './context.ts';
-import { type LayerPath, timeOf } from './file-tree.ts';
+import { type LayerPath, layerEntry } from './layer-paths.ts';
 import type { ImagePlan } from './plan.ts';
 import { expectedBase, type ReleaseImage } from './release-images.ts';
 
@@ -28,6 +29,8 @@ export interface AssembleOptions {
   readonly compressionLevel?: number | undefined;
   /** Seconds since 1970: the time of every file and of the image. */
   readonly sourceDateEpoch: number;
+  /** The folder with the contents of those archives that the image needs. */
+  readonly unpacked?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Told of each layer, before and while it is packed: its number from 1, the tar's bytes done and in all. */
   readonly onLayer?: ((layer: LayerProgress) => void) | undefined;
@@ -42,14 +45,32 @@ export interface LayerProgress {
   readonly total: number;
 }
 
+/** What a builder needs that makes images by itself; what archives hold goes into the folder `unpacked`. */
+export type DaemonlessOptions = Omit<AssembleOptions, 'platform'> & { readonly unpacked: string };
+
 /** Makes images by itself: no engine, no root, no other program. */
-export function daemonlessBuilder(blobs: string, options: Omit<AssembleOptions, 'platform'>): ImageBuilder {
+export function daemonlessBuilder(blobs: string, options: DaemonlessOptions): ImageBuilder {
+  // Platforms share archives.
+  const unpacking = new Map<string, Promise<void>>();
   return {
     async build(release) {
       await checkContent(release.context, packedFiles(release));
+      for (const file of addedArchives(release)) {
+        if (file.archive?.kind !== 'entries') continue;
+        const { entries } = file.archive;
+        const unpacked = unpacking.get(file.source) ?? unpackContents(file, entries, options.unpacked);
+        unpacking.set(file.source, unpacked);
+        await unpacked;
+      }
       return assembleImage(blobs, release.image, { ...options, platform: release.platform });
     },
   };
+}
+
+/** The archives from which files of an image come. */
+function addedArchives({ image, context }: ReleaseImage): readonly ContextFile[] {
+  const sources = new Set(image.layers.flat().flatMap(({ file }) => file?.inside?.source ?? []));
+  return context.files.filter(({ source }) => sources.has(source));
 }
 
 /** The files whose content is held against the manifest while it is packed: reading them twice would prove no more. */
@@ -66,12 +87,12 @@ export async function assembleImage(
   plan: ImagePlan,
   options: AssembleOptions,
 ): Promise<Descriptor> {
-  const { platform, compression, compressionLevel, sourceDateEpoch, signal, onLayer } = options;
+  const { platform, compression, compressionLevel, sourceDateEpoch, unpacked, signal, onLayer } = options;
   const base = plan.base && expectedBase(plan.base, sourceDateEpoch);
   if (plan.base !== undefined) await storeBase(plan.base, blobs);
   const layers = [];
   for (const [index, paths] of plan.layers.entries()) {
-    const entries = paths.map((path) => layerEntry(path, sourceDateEpoch));
+    const entries = paths.map((path) => packedEntry(path, sourceDateEpoch, unpacked));
     const total = tarSize(entries);
     let done = 0;
     const tell = (bytes: number): void => {
@@ -100,24 +121,26 @@ export async function assembleImage(
   return { ...manifest, platform: parts };
 }
 
-function layerEntry(entry: LayerPath, sourceDateEpoch: number): LayerEntry {
-  const { path, uid, gid, mode, file } = entry;
-  const mtime = timeOf(entry, sourceDateEpoch);
-  if (file === undefined) return { type: 'directory', path, uid, gid, mode, mtime, size: 0 };
-  return { type: 'file', path, uid, gid, mode, mtime, size: file.size, content: () => checkedContent(file) };
+function packedEntry(planned: LayerPath, sourceDateEpoch: number, unpacked: string | undefined): LayerEntry {
+  const { file } = planned;
+  const entry = layerEntry(planned, sourceDateEpoch);
+  return file === undefined ? entry : { ...entry, content: () => checkedContent(file, unpacked) };
 }
 
 /**
- * The bytes of a file as they were verified, each chunk until the next but one is asked for. Throws `ARTIFACT_CHANGED`
- * after the last one where they are others.
+ * The bytes of a file as they were verified, each chunk until the next but one is asked for; `unpacked` is the folder with
+ * those of archives. Throws `ARTIFACT_CHANGED` after the last one where they are others.
  */
-export async function* checkedContent(file: ContextFile): AsyncGenerator<Buffer> {
+async function* checkedContent(file: ContextFile, unpacked: string | undefined): AsyncGenerator<Buffer> {
   if (file.content !== undefined) {
     yield Buffer.from(file.content);
     return;
   }
   const hash = createHash('sha256');
-  for await (const chunk of readChunks(file.source, { kept: 2 })) {
+  const { inside } = file;
+  const isUnpacked = unpacked !== undefined && inside !== undefined;
+  const source = isUnpacked ? unpackedPath(unpacked, inside, file) : file.source;
+  for await (const chunk of readChunks(source, { kept: 2 })) {
     hash.update(chunk);
     yield chunk;
   }

@@ -20,3 +20,11 @@ it('removes what lower layers have from all of an opaque folder, wherever its ma
   expect(['/a/+b/lower', '/a/lower'].map((path) => tree.lookUp(path))).toEqual([undefined, undefined]);
   expect(['/a/+b/own', '/a/own'].map((path) => tree.lookUp(path)?.kind)).toEqual(['file', 'file']);
 });
+
+// As containerd resolves them: https://pkg.go.dev/github.com/containerd/continuity/fs#RootPath
+it.each(['./tool', '../bin/./tool', '/bin/./tool'])('follows a link to %s', (target) => {
+  const tree = new FileTree();
+  tree.applyLayer(['bin/', 'bin/tool'].map(entry));
+  tree.applyLayer([{ ...entry('bin/link'), type: 'symlink', target }]);
+  expect(tree.resolve('/bin/link')).toBe('/bin/tool');
+});

@@ -1,45 +1,18 @@
-import { cleanText, compareBytes } from '@prebuilt/oci';
+import { compareBytes, type ReadEntry } from '@prebuilt/oci';
+import { type AddedArchive, unpackInto } from './archives/unpack-into.ts';
 import type { ContextFile, ContextFolder, ContextNode } from './context.ts';
 import type { ModeChange } from './file-mode.ts';
-
-/** Who owns a file, and nothing else. */
-export interface Owner {
-  readonly uid: number;
-  readonly gid: number;
-}
-
-interface TreeFile extends Owner {
-  readonly kind: 'file';
-  readonly mode: number;
-  readonly file: ContextFile;
-}
-
-interface TreeFolder extends Owner {
-  readonly kind: 'folder';
-  readonly mode: number;
-  readonly children: Map<string, TreeNode>;
-  /** Of a folder of the base in which nothing was changed, in seconds since 1970; the time of the build otherwise. */
-  mtime?: number | undefined;
-  /** Whether it has extended attributes in the base. */
-  readonly attributes?: boolean;
-}
-
-/** What a layer of a base has, and this tree only knows of: a file, a link's other name, a device. */
-interface TreeBaseFile extends Owner {
-  readonly kind: 'base-file';
-  readonly mode: number;
-  /** Of a regular file whose layer was read with its content, in hexadecimal. */
-  readonly sha256?: string | undefined;
-  /** Whether it has extended attributes. */
-  readonly attributes?: boolean;
-}
-
-/** A symbolic link of the base. */
-interface TreeSymlink extends Owner {
-  readonly kind: 'symlink';
-  readonly mode: number;
-  readonly target: string;
-}
+import { changedPaths, type LayerPath } from './layer-paths.ts';
+import {
+  newFolder,
+  notFolder,
+  type Owner,
+  PathConflict,
+  put,
+  ROOT,
+  type TreeFolder,
+  type TreeNode,
+} from './tree-nodes.ts';
 
 /** What is at a path where no link is followed. */
 export type FoundNode =
@@ -52,24 +25,6 @@ export type FoundNode =
   | { readonly kind: 'folder' }
   | { readonly kind: 'symlink'; readonly target: string };
 
-type TreeNode = TreeFile | TreeFolder | TreeBaseFile | TreeSymlink;
-
-/** A path of a layer: what was put there, or a folder above it. */
-export type LayerPath = Owner & {
-  /** Relative to the image's root, with `/`. */
-  readonly path: string;
-  readonly mode: number;
-  /** Absent for a folder. */
-  readonly file?: ContextFile;
-  /** Of a folder that the base has, in seconds since 1970; absent for what this build made or changed. */
-  readonly mtime?: number;
-};
-
-/** The time that a path of a layer gets, in seconds since 1970: as builders do it, none is later than the source date. */
-export function timeOf({ mtime }: LayerPath, sourceDateEpoch: number): number {
-  return Math.min(mtime ?? sourceDateEpoch, sourceDateEpoch);
-}
-
 /** How `COPY` sets owner and mode. */
 export interface CopyOptions {
   readonly owner: Owner;
@@ -77,16 +32,6 @@ export interface CopyOptions {
   readonly mode: ModeChange | undefined;
 }
 
-/** A file can't be put where a folder is, or the other way round. The message may name paths of a base and be printed. */
-export class PathConflict extends Error {
-  override readonly name = 'PathConflict';
-
-  constructor(message: string) {
-    super(cleanText(message));
-  }
-}
-
-const ROOT: Owner = { uid: 0, gid: 0 };
 /** Of a file whose owner a list says that is not known. */
 export const UNKNOWN_OWNER: Owner = { uid: -1, gid: -1 };
 /** As many symbolic links as Linux follows, and then some; what leads in circles ends. */
@@ -104,6 +49,11 @@ export type BaseEntry = Owner & {
   /** Of a file whose content was read, in hexadecimal. */
   readonly sha256?: string | undefined;
 };
+
+/** An entry of a layer as a tree takes it. */
+export function baseEntry({ target = '', type, hasAttributes, ...entry }: ReadEntry): BaseEntry {
+  return { ...entry, type, target, attributes: hasAttributes === true };
+}
 
 const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
@@ -141,6 +91,15 @@ export class FileTree {
     putFile(folder, target.at(-1) ?? '', source.file, target.join('/'), options);
   }
 
+  /**
+   * Unpacks an archive into the folder at an absolute path, which is made where it is missing, with its owner; links on the
+   * way and at its end are followed. Throws a `PathConflict`.
+   */
+  unpack(archive: AddedArchive, destination: string, owner: Owner, chown: Owner | undefined): void {
+    const parts = this.#resolve(split(destination));
+    unpackInto(this.#folderAt(parts, owner), parts, archive, chown);
+  }
+
   /** The file that was put at an absolute path, links followed; undefined where there is none, or one of the base. */
   fileAt(path: string): ContextFile | undefined {
     const node = this.#nodeAt(this.#resolve(split(path)));
@@ -157,7 +116,7 @@ export class FileTree {
    * `PathConflict`.
    * https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#applying-changesets
    */
-  applyLayer(entries: readonly BaseEntry[]): void {
+  applyLayer(entries: Iterable<BaseEntry>): void {
     const own = new Set<TreeNode>();
     const told = new Map<TreeFolder, number>();
     for (const { type, path, uid, gid, mode, mtime, target, attributes, sha256 } of entries) {
@@ -205,11 +164,13 @@ export class FileTree {
 
   /** The files that were put here, and are still there, in the order of a walk. */
   ownFiles(): readonly LayerPath[] {
-    return leavesOf(this.#root, '').flatMap(([path, node]) => {
-      if (node.kind !== 'file') return [];
+    const files: LayerPath[] = [];
+    for (const [path, node] of leavesOf(this.#root)) {
+      if (node.kind !== 'file') continue;
       const { uid, gid, mode, file } = node;
-      return [{ path, uid, gid, mode, file }];
-    });
+      files.push({ path, uid, gid, mode, file });
+    }
+    return files;
   }
 
   /** What is at a path, through no link; undefined where there is nothing, or something else than a folder above it. */
@@ -224,10 +185,11 @@ export class FileTree {
       : { kind: 'file', uid, gid, mode, sha256: node.sha256, attributes: node.attributes === true };
   }
 
-  /** The paths of all but folders that this tree has and another, which it is a clone of, has not. */
-  leavesSince(before: FileTree): readonly string[] {
-    const former = new Set(leavesOf(before.#root, '').map(([, node]) => node));
-    return leavesOf(this.#root, '').flatMap(([path, node]) => (former.has(node) ? [] : [path]));
+  /** The paths of all but folders that this tree has and another, which it is a clone of, has not, in the order of a walk. */
+  *leavesSince(before: FileTree): Generator<string> {
+    const former = new Set<TreeNode>();
+    for (const [, node] of leavesOf(before.#root)) former.add(node);
+    for (const [path, node] of leavesOf(this.#root)) if (!former.has(node)) yield path;
   }
 
   /** Puts another tree on top: its folders' owners and modes count, and its files replace whatever is there. */
@@ -237,10 +199,10 @@ export class FileTree {
 
   /**
    * The paths that are new or changed since, each after the folders above it, sorted as a walk of the tree. Nothing
-   * is ever removed.
+   * is ever removed. Throws a `PathConflict` for what a layer can't hold.
    */
   changesSince(before: FileTree): readonly LayerPath[] {
-    return changesOf(this.#root, before.#root, '').paths;
+    return changedPaths(this.#root, before.#root);
   }
 
   /** Where a path leads inside the image once its symbolic links are followed; what is not there stays as it is. */
@@ -262,24 +224,31 @@ export class FileTree {
 
   // As containerd resolves a path below a root: https://pkg.go.dev/github.com/containerd/continuity/fs#RootPath
   #resolve(parts: readonly string[]): readonly string[] {
-    const left = [...parts];
+    const left = parts.toReversed();
     const done: string[] = [];
+    const nodes: (TreeNode | undefined)[] = [];
     for (let links = 0; left.length > 0; ) {
-      const part = left.shift() ?? '';
+      const part = left.pop() ?? '';
       if (part === '..') {
         done.pop();
+        nodes.pop();
         continue;
       }
-      const node = this.#nodeAt([...done, part]);
+      const above = nodes.length === 0 ? this.#root : nodes.at(-1);
+      const node = above?.kind === 'folder' ? above.children.get(part) : undefined;
       if (node?.kind !== 'symlink') {
         done.push(part);
+        nodes.push(node);
         continue;
       }
       links += 1;
       if (links > MAX_LINKS)
         throw new PathConflict(`/${[...done, part].join('/')} is a link that leads in circles`);
-      if (node.target.startsWith('/')) done.length = 0;
-      left.unshift(...split(node.target));
+      if (node.target.startsWith('/')) {
+        done.length = 0;
+        nodes.length = 0;
+      }
+      left.push(...split(node.target).toReversed());
     }
     return done;
   }
@@ -313,8 +282,7 @@ export class FileTree {
       }
       const existing = target.children.get(name);
       if (existing !== undefined && existing.kind !== 'folder') {
-        const found = existing.kind === 'symlink' ? 'a symbolic link of the base' : 'a file';
-        throw new PathConflict(`/${childPath} is ${found}, expected a folder`);
+        throw notFolder(`/${childPath}`, existing);
       }
       const folder: TreeFolder = {
         kind: 'folder',
@@ -327,6 +295,16 @@ export class FileTree {
       else target.children.set(name, folder);
       this.#copyFolder(child, folder, childPath, options);
     }
+  }
+}
+
+/** Where a path leads inside an image; undefined where its links lead in circles. */
+export function resolvedPath(path: string, tree: FileTree): string | undefined {
+  try {
+    return tree.resolve(path);
+  } catch (error) {
+    if (error instanceof PathConflict) return undefined;
+    throw error;
   }
 }
 
@@ -351,16 +329,6 @@ function putFile(
   put(folder, name, { kind: 'file', ...owner, mode: mode?.(file.mode, false) ?? file.mode, file });
 }
 
-// A folder's time is that of the last name that came into it or left it.
-function put(folder: TreeFolder, name: string, node: TreeNode): void {
-  folder.children.set(name, node);
-  folder.mtime = undefined;
-}
-
-function newFolder({ uid, gid }: Owner): TreeFolder {
-  return { kind: 'folder', uid, gid, mode: 0o755, children: new Map() };
-}
-
 function cloneFolder(folder: TreeFolder): TreeFolder {
   const children = new Map<string, TreeNode>();
   for (const [name, child] of folder.children) {
@@ -382,56 +350,24 @@ function overlayFolder(lower: TreeFolder, upper: TreeFolder): void {
   }
 }
 
-function changesOf(
-  after: TreeFolder,
-  before: TreeFolder | undefined,
-  path: string,
-): { readonly paths: readonly LayerPath[] } {
-  const paths: LayerPath[] = [];
-  for (const name of [...after.children.keys()].sort(compareBytes)) {
-    const node = after.children.get(name);
-    const former = before?.children.get(name);
-    if (node === undefined) continue;
-    const childPath = path === '' ? name : `${path}/${name}`;
-    if (node.kind === 'base-file' || node.kind === 'symlink') continue;
-    const { uid, gid, mode } = node;
-    const changed = !(former !== undefined && sameNode(node, former));
-    if (node.kind === 'file') {
-      if (changed) paths.push({ path: childPath, uid, gid, mode, file: node.file });
+/** All but folders, in the order of a walk. Nothing is held of those that were given: there may be very many. */
+function* leavesOf(
+  root: TreeFolder,
+): Generator<readonly [path: string, node: Exclude<TreeNode, TreeFolder>]> {
+  const left: (readonly [path: string, node: TreeNode])[] = [['', root]];
+  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    const [path, node] = next;
+    if (node.kind !== 'folder') {
+      yield [path, node];
       continue;
     }
-    const inside = changesOf(node, former?.kind === 'folder' ? former : undefined, childPath).paths;
-    if (changed || inside.length > 0) {
-      if (node.attributes === true) {
-        throw new PathConflict(
-          `/${childPath} has extended attributes in the base, which a layer here can't hold`,
-        );
-      }
-      paths.push({ path: childPath, uid, gid, mode, ...(node.mtime !== undefined && { mtime: node.mtime }) });
+    for (const name of [...node.children.keys()].sort(compareBytes).reverse()) {
+      const child = node.children.get(name);
+      if (child !== undefined) left.push([path === '' ? name : `${path}/${name}`, child]);
     }
-    for (const each of inside) paths.push(each);
   }
-  return { paths };
-}
-
-function leavesOf(folder: TreeFolder, path: string): readonly (readonly [string, TreeNode])[] {
-  const leaves: (readonly [string, TreeNode])[] = [];
-  for (const name of [...folder.children.keys()].sort(compareBytes)) {
-    const node = folder.children.get(name);
-    if (node === undefined) continue;
-    const inner = path === '' ? name : `${path}/${name}`;
-    if (node.kind !== 'folder') leaves.push([inner, node]);
-    else for (const leaf of leavesOf(node, inner)) leaves.push(leaf);
-  }
-  return leaves;
-}
-
-function sameNode(a: TreeNode, b: TreeNode): boolean {
-  if (a.uid !== b.uid || a.gid !== b.gid || a.mode !== b.mode) return false;
-  if (a.kind === 'folder') return b.kind === 'folder';
-  return a.kind === 'file' && b.kind === 'file' && a.file.sha256 === b.file.sha256;
 }
 
 function split(path: string): readonly string[] {
-  return path.split('/').filter((part) => part !== '');
+  return path.split('/').filter((part) => part !== '' && part !== '.');
 }

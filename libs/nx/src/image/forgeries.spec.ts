@@ -4,7 +4,12 @@ import { digestOf, readImageLayout } from '@prebuilt/oci';
 import { type FakeRegistry, sleepingClock, startFakeRegistry } from '@prebuilt/testing/registry';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { forgeImages, type ImageForgery } from '../../testing/forged-image.ts';
-import { HONEST_LISTED, imageForgeries, LISTED_FORGERIES } from '../../testing/image-forgeries.ts';
+import {
+  FORGED_ARCHIVE,
+  HONEST_LISTED,
+  imageForgeries,
+  LISTED_FORGERIES,
+} from '../../testing/image-forgeries.ts';
 import { publish } from '../../testing/publish.ts';
 import { publishRelease } from '../../testing/publish-release.ts';
 import { type PublishWorkspace, publishWorkspace } from '../../testing/publish-workspace.ts';
@@ -79,11 +84,15 @@ describe('with listed files,', () => {
   beforeAll(async () => {
     workspace = await releaseWorkspace({
       dockerfile:
-        'FROM scratch\nCOPY files/ /\nCOPY app-linux-amd64 /app\nUSER nonroot\nENTRYPOINT ["/app"]\n',
+        'FROM scratch\nCOPY files/ /\nCOPY app-linux-amd64 /app\nADD files-1-1/a.tar /opt\nUSER nonroot\nENTRYPOINT ["/app"]\n',
       platforms: [PLATFORM],
       executable: PROGRAM,
       runtime: {},
-      listed: { entries: ['users', 'tmp'] },
+      listed: {
+        // Of another owner, so that it is in another folder of the context.
+        entries: ['users', 'tmp', { path: 'a.tar', owner: '1:1' }],
+        workspace: { 'a.tar': { content: FORGED_ARCHIVE } },
+      },
     });
     await release(workspace);
     honest = workspace.path('honest');

@@ -10,7 +10,8 @@ import {
 import { PrebuiltError } from '../errors.ts';
 import type { BaseImage } from './base/base-image.ts';
 import { candidatesOf } from './completeness.ts';
-import { type BaseEntry, FileTree, type FoundNode, PathConflict, UNKNOWN_OWNER } from './file-tree.ts';
+import { baseEntry, FileTree, type FoundNode, resolvedPath, UNKNOWN_OWNER } from './file-tree.ts';
+import { PathConflict } from './tree-nodes.ts';
 
 /** The outcome of the proof of an image for which something was executed. */
 export interface ReducedProof {
@@ -45,7 +46,7 @@ export function compareMerged(
   const differences: Difference[] = [];
   for (const [index, entries] of layers.entries()) {
     try {
-      tree.applyLayer(entries.map(baseEntry));
+      tree.applyLayer(Iterator.from(entries).map(baseEntry));
     } catch (error) {
       if (!(error instanceof PathConflict)) throw error;
       const where = `layer ${(base?.layers.length ?? 0) + index + 1}`;
@@ -59,13 +60,9 @@ export function compareMerged(
   }
   const starts =
     differences.length > 0 ? { path: '', proven: false } : startOf(platform, config, tree, proven);
-  const unprovenFiles = tree.leavesSince(below).filter((path) => !proven.has(path)).length;
+  let unprovenFiles = 0;
+  for (const path of tree.leavesSince(below)) if (!proven.has(path)) unprovenFiles += 1;
   return { differences, proof: { because, unprovenFiles, starts } };
-}
-
-/** An entry of a layer as a tree takes it. */
-export function baseEntry({ target = '', type, hasAttributes, ...entry }: ReadEntry): BaseEntry {
-  return { ...entry, type, target, attributes: hasAttributes === true };
 }
 
 function compareFile({ path, ...expected }: ReadEntry, tree: FileTree): readonly Difference[] {
@@ -112,7 +109,7 @@ function startOf(
   const [program = ''] = [...entrypoint, ...cmd];
   const candidates = candidatesOf(program, workingDir, env);
   const path = candidates
-    .flatMap((candidate) => resolved(candidate, tree) ?? [])
+    .flatMap((candidate) => resolvedPath(candidate, tree) ?? [])
     .find((candidate) => tree.lookUp(candidate)?.kind === 'file');
   if (path !== undefined && ((tree.lookUp(path)?.mode ?? 0) & 0o111) !== 0)
     return { path: cleanText(path), proven: proven.has(path.slice(1)) };
@@ -121,16 +118,6 @@ function startOf(
     `image of ${platformName(platform)}: starts ${JSON.stringify(program)}: expected a file that may be executed, found none`,
     { hint: `Looked for ${candidates.join(', ')}, with what was executed taken into account.` },
   );
-}
-
-/** Where a path leads; undefined where its links lead in circles. */
-function resolved(path: string, tree: FileTree): string | undefined {
-  try {
-    return tree.resolve(path);
-  } catch (error) {
-    if (error instanceof PathConflict) return undefined;
-    throw error;
-  }
 }
 
 /** What a reduced proof does and does not cover, in one line. */

@@ -1,5 +1,5 @@
 import { type Accounts, accountLines } from './base/accounts.ts';
-import type { Owner } from './file-tree.ts';
+import type { Owner } from './tree-nodes.ts';
 
 /** Nobody has that name, or the text is not an owner. */
 export class OwnerError extends Error {

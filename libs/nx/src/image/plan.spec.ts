@@ -1,5 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: variables of a Dockerfile, not of a template
 import { describe, expect, it } from 'vitest';
+import type { ListedArchiveEntry } from '../artifacts/listed.ts';
 import { readDockerfile } from '../dockerfile/read-dockerfile.ts';
 import type { BuildContext } from './context.ts';
 import { type ImageFacts, type ImagePlan, planImage } from './plan.ts';
@@ -11,6 +12,27 @@ const file = (path: string, content = path, mode: 0o644 | 0o755 = 0o644) => ({
   size: content.length,
   sha256: Buffer.from(content).toString('hex').padEnd(64, '0').slice(0, 64),
 });
+const entry = (path: string, more: object = {}) => ({
+  path,
+  mode: '0644',
+  uid: 5,
+  gid: 6,
+  mtime: 100,
+  ...more,
+});
+const sha256 = 'c'.repeat(64);
+const ENTRIES: ListedArchiveEntry[] = [
+  { type: 'directory', ...entry('bin', { mode: '0750' }) },
+  { type: 'file', ...entry('bin/tool', { mode: '4755' }), size: 3, sha256 },
+  { type: 'symlink', ...entry('bin/a', { mode: '0777' }), target: 'tool' },
+  { type: 'link', ...entry('bin/zz', { mode: '4755' }), target: 'bin/tool' },
+  { type: 'file', ...entry('implied/etc/group'), size: 3, sha256 },
+  { type: 'symlink', ...entry('lib', { mode: '0777' }), target: 'implied/etc' },
+];
+const OTHERS: ListedArchiveEntry[] = [
+  { type: 'file', ...entry('bin/tool', { mtime: 200 }), size: 3, sha256: 'd'.repeat(64) },
+  { type: 'directory', ...entry('implied', { mtime: 200 }) },
+];
 const context: BuildContext = {
   files: [
     file('app', 'app', 0o755),
@@ -21,6 +43,18 @@ const context: BuildContext = {
     file('same', 'd/x'),
     file('d/sub/passwd'),
     file('d/sub/group'),
+    { ...file('packed/x'), archive: { kind: 'foreign', because: 'compressed with xz' } },
+    { ...file('packed/bad'), archive: { kind: 'refused', because: '"../x": leaves the folder' } },
+    { ...file('packed/a'), archive: { kind: 'entries', entries: ENTRIES } },
+    { ...file('packed/b'), archive: { kind: 'entries', entries: OTHERS } },
+    {
+      ...file('packed/folder'),
+      archive: { kind: 'entries', entries: [{ type: 'directory', ...entry('lib') }] },
+    },
+    {
+      ...file('packed/through'),
+      archive: { kind: 'entries', entries: [{ type: 'directory', ...entry('lib/x') }] },
+    },
   ],
   folders: [{ path: 'empty', mode: 0o755 }],
 };
@@ -34,7 +68,6 @@ const FACTS: ImageFacts = {
       [file('d/sub/passwd').sha256, 'root:x:0:0:root:/root:/sbin/nologin\napp:x:1000:1001::/:/x\n'],
       [file('d/sub/group').sha256, 'root:x:0:\nstaff:x:50:app\n'],
     ]),
-    archives: new Set([file('d/x').sha256]),
   },
 };
 
@@ -427,6 +460,130 @@ describe('planImage', () => {
   });
 });
 
+/** The paths of each layer, as `mode owner time path`, with what links point to. */
+function unpacked(...lines: readonly string[]): readonly (readonly string[])[] {
+  return plan(lines).layers.map((paths) =>
+    paths.map(({ path, mode, uid, gid, mtime, link, file }) => {
+      const inner = file?.inside === undefined ? '' : ` of ${file.inside.path}`;
+      const target = link === undefined ? inner : ` ${link.type} ${link.target}`;
+      return `${mode.toString(8)} ${uid}:${gid} ${mtime ?? 'now'} ${path}${target}`;
+    }),
+  );
+}
+
+// What BuildKit (moby 26.1.5) made of the same instructions, but for --chown: it is of 0.23 and later.
+describe('ADD of an archive', () => {
+  const inside = [
+    '750 5:6 100 opt/bin',
+    '777 5:6 100 opt/bin/a symlink tool',
+    '4755 5:6 100 opt/bin/tool of packed/a',
+    '4755 5:6 100 opt/bin/zz link opt/bin/tool',
+    '755 0:0 now opt/implied',
+    '755 0:0 now opt/implied/etc',
+    '644 5:6 100 opt/implied/etc/group of packed/a',
+    '777 5:6 100 opt/lib symlink implied/etc',
+  ];
+
+  it.each([
+    ['a folder', 'ADD packed/a /opt/'],
+    ['a folder without a slash', 'ADD packed/a /opt'],
+    ['a layer of its own', 'ADD --link packed/a /opt'],
+    ['a folder by a pattern', 'ADD packed/[a] /opt/'],
+  ])('unpacks it into %s, with its own modes, owners and times', (_, line) => {
+    expect(unpacked(line)).toEqual([['755 0:0 now opt', ...inside]]);
+  });
+
+  it('changes nothing where the same is there', () => {
+    expect(unpacked('ADD packed/a /opt', 'ADD packed/a /opt/')[1]).toEqual([]);
+  });
+
+  it('follows a link at the destination', () => {
+    expect(unpacked('ADD packed/a /opt', 'ADD packed/b /opt/lib')[1]).toEqual([
+      '755 0:0 now opt',
+      '755 0:0 now opt/implied',
+      '755 0:0 now opt/implied/etc',
+      '755 0:0 now opt/implied/etc/bin',
+      '644 5:6 200 opt/implied/etc/bin/tool of packed/b',
+      '644 5:6 200 opt/implied/etc/implied',
+    ]);
+  });
+
+  it('gives folders the time that the archive says, until something is put into them', () => {
+    expect(unpacked('ADD packed/a /opt', 'COPY app /opt/bin/', 'ADD packed/b /opt').slice(1)).toEqual([
+      ['755 0:0 now opt', '750 5:6 now opt/bin', '755 0:0 now opt/bin/app'],
+      [
+        '755 0:0 now opt',
+        '750 5:6 now opt/bin',
+        '644 5:6 200 opt/bin/tool of packed/b',
+        '644 5:6 200 opt/implied',
+      ],
+    ]);
+  });
+
+  it('leaves the other names of a hard link that is replaced', () => {
+    expect(unpacked('ADD packed/a packed/b /opt/')[0]?.slice(1, 5)).toEqual([
+      '750 5:6 now opt/bin',
+      '777 5:6 100 opt/bin/a symlink tool',
+      '644 5:6 200 opt/bin/tool of packed/b',
+      '4755 5:6 100 opt/bin/zz of packed/a',
+    ]);
+  });
+
+  it('copies files that are none beside it', () => {
+    expect(unpacked('ADD app packed/b /opt/')[0]).toContain('755 0:0 now opt/app');
+  });
+
+  it('gives it another owner, where BuildKit is new enough or it has that owner', () => {
+    const { needs } = plan(['ADD --chown=7:8 packed/a /opt']);
+    expect(needs).toEqual([{ what: 'ADD --chown of an archive of other owners', since: '0.23' }]);
+    expect(unpacked('ADD --chown=7:8 packed/b /opt')[0]).toEqual([
+      '755 7:8 now opt',
+      '755 0:0 now opt/bin',
+      '644 7:8 200 opt/bin/tool of packed/b',
+      '644 7:8 200 opt/implied',
+    ]);
+    expect(plan(['ADD --chown=5:6 packed/a /opt']).needs).toEqual([]);
+  });
+
+  it.each<[string, readonly string[], string]>([
+    ['one that is hostile', ['ADD packed/bad /o'], ':2: ADD: packed/bad: can\'t be unpacked: "../x": leaves'],
+    ['a mode', ['ADD --chmod=755 packed/a /o'], ':2: ADD: --chmod=755: builders leave what is in an archive'],
+    ['an exclusion', ['ADD --exclude=x packed/a /o'], ':2: ADD: --exclude: builders leave nothing'],
+    [
+      'a file as its destination',
+      ['COPY app /o', 'ADD packed/a /o'],
+      ':3: ADD: /o is a file, expected a folder',
+    ],
+    [
+      'a file in place of a folder',
+      ['COPY d /o/bin/tool', 'ADD packed/a /o'],
+      '/o/bin/tool is a folder, expected none',
+    ],
+    [
+      'a folder in place of a file',
+      ['COPY app /o/bin', 'ADD packed/a /o'],
+      '/o/bin is a file, expected a folder',
+    ],
+    [
+      'a folder in place of a link',
+      ['ADD packed/a /o', 'ADD packed/folder /o'],
+      ':3: ADD: /o/lib is a symbolic link to "implied/etc", expected a folder',
+    ],
+    [
+      'a change of one name of a hard link alone',
+      ['ADD packed/a /o', 'COPY app /o/bin/zz', 'ADD packed/a /o'],
+      ':4: ADD: /o/bin/tool and /o/bin/zz are one file of an archive',
+    ],
+    [
+      'a way through a link',
+      ['ADD packed/a /o', 'ADD packed/through /o'],
+      ':3: ADD: /o/lib is a symbolic link to "implied/etc", expected a folder',
+    ],
+  ])('refuses %s', (_, lines, message) => {
+    expect(() => plan(lines)).toThrow(message);
+  });
+});
+
 describe('what can only be executed', () => {
   const unplanned = (...lines: readonly string[]) => plan(lines).unplanned.map(({ what }) => what);
 
@@ -438,10 +595,15 @@ describe('what can only be executed', () => {
       ['COPY --from=x:1 /a /b', 'RUN y'],
       ['Dockerfile:2: COPY --from=x:1', 'Dockerfile:3: RUN'],
     ],
-    ['an archive that ADD unpacks', ['ADD d/x /b/'], ['Dockerfile:2: ADD of an archive']],
-    ['an archive that COPY copies', ['COPY d/x /b/'], []],
-    ['an archive inside a folder', ['ADD d /b/'], []],
-  ])('what can only be executed is %s, by its line', (_, lines, expected) => {
+    [
+      'an archive that only BuildKit reads',
+      ['ADD packed/x /b/'],
+      ['Dockerfile:2: ADD of an archive compressed with xz'],
+    ],
+    ['an archive that COPY copies', ['COPY packed/x /b/'], []],
+    ['an archive inside a folder', ['ADD packed /b/'], []],
+    ['an archive that is read', ['ADD packed/a /b/'], []],
+  ])('is %s, by its line', (_, lines, expected) => {
     expect(unplanned(...lines)).toEqual(expected);
   });
 

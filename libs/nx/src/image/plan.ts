@@ -21,15 +21,10 @@ import type {
 import { isSignal } from '../dockerfile/signal.ts';
 import type { HereDocument, NamedImage } from '../dockerfile/statements.ts';
 import { expandDocument, expandWord, variablesIn, WordError } from '../dockerfile/words.ts';
+import { archiveOf, checkAdded, hasOtherOwners } from './archives/check-added.ts';
 import type { BaseImage, StoredLayer } from './base/base-image.ts';
 import type { StoredBlob } from './base/store.ts';
-import {
-  type BuildContext,
-  type ContextFile,
-  type ContextFolder,
-  type ContextNode,
-  contextTree,
-} from './context.ts';
+import { type BuildContext, type ContextFile, type ContextFolder, contextTree } from './context.ts';
 import type { ContextTexts } from './context-texts.ts';
 import {
   CopyProblem,
@@ -40,9 +35,11 @@ import {
   withoutExcluded,
 } from './copy-sources.ts';
 import { type Chmod, parseChmod } from './file-mode.ts';
-import { FileTree, type LayerPath, type Owner, PathConflict, UNKNOWN_OWNER } from './file-tree.ts';
+import { FileTree, UNKNOWN_OWNER } from './file-tree.ts';
 import { describeHealthcheck, describePorts, type HistoryFormat, quoteList } from './history.ts';
+import type { LayerPath } from './layer-paths.ts';
 import { OwnerError, ownerOf } from './owners.ts';
+import { type Owner, PathConflict, ROOT } from './tree-nodes.ts';
 
 /** What an image has from its base, and where that is on disk. */
 export interface PlannedBase {
@@ -126,14 +123,14 @@ export interface ImageFacts {
 /*
  * https://docs.docker.com/build/buildkit/dockerfile-release-notes/ names the version of the Dockerfile's frontend and its
  * date: 1.14 and BuildKit 0.20 are of February 2025, 1.19 and 0.25 of September, 1.20 and 0.26 of November. BuildKit 0.13
- * refuses the flags, and passes over a symbolic mode without a word (seen).
+ * refuses the flags, and passes over a symbolic mode without a word (seen). Up to 0.22 what is in an archive keeps its own
+ * owners: https://github.com/moby/buildkit/blob/v0.23.0/solver/llbsolver/file/unpack.go
  */
-const SINCE = { chmod: '0.20', exclude: '0.25', parents: '0.26' } as const;
+const SINCE = { chmod: '0.20', chownArchive: '0.23', exclude: '0.25', parents: '0.26' } as const;
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const DEFAULT_SHELL = ['/bin/sh', '-c'];
 const MAX_LAYERS = 127;
-const ROOT: Owner = { uid: 0, gid: 0 };
 
 /**
  * Works out what BuildKit would make of a Dockerfile: layers, configuration and history. Throws a `DockerfileError`
@@ -481,9 +478,16 @@ class PlannedImage {
     const elsewhere = copy.from !== undefined;
     if (elsewhere) this.#leavePlan({ line, keyword: `COPY --from=${copy.from}` });
     const found = elsewhere ? [] : this.#copiedFiles(copy, names, given, destination);
-    const files = found.filter(({ node }) => !(keyword === 'ADD' && this.#isArchive(node)));
-    if (files.length < found.length) this.#leavePlan({ line, keyword: 'ADD of an archive' });
-    for (const { path, node } of files) {
+    const added = keyword === 'ADD' ? found.flatMap(({ node }) => archiveOf(node) ?? []) : [];
+    const owners = chown === undefined ? undefined : owner;
+    for (const archive of added) checkAdded(archive, { chmod, exclude: copy.exclude });
+    if (owners !== undefined && added.some((archive) => hasOtherOwners(archive, owners))) {
+      this.#needs.push({ what: 'ADD --chown of an archive of other owners', since: SINCE.chownArchive });
+    }
+    const foreign = added.find(({ archive }) => archive.kind === 'foreign')?.archive;
+    if (foreign?.kind === 'foreign')
+      this.#leavePlan({ line, keyword: `ADD of an archive ${foreign.because}` });
+    for (const { path, node } of found) {
       if (node.kind === 'file') continue;
       if (mode !== undefined && mode.change(node.mode, true) !== 0o755) {
         throw new CopyProblem(
@@ -502,7 +506,14 @@ class PlannedImage {
       given,
     ];
     const act = (tree: FileTree): void => {
-      for (const { path, node, inner } of files) {
+      for (const { path, node, inner } of found) {
+        const unpacked = keyword === 'ADD' ? archiveOf(node) : undefined;
+        if (unpacked !== undefined) {
+          const { file, archive } = unpacked;
+          if (archive.kind === 'entries')
+            tree.unpack({ file, entries: archive.entries }, destination, owner, owners);
+          continue;
+        }
         const target = inner === undefined ? destination : posix.join(destination, inner);
         tree.copy(node, posix.basename(path), target, { owner, mode: mode?.change });
       }
@@ -552,10 +563,6 @@ class PlannedImage {
       sha256: createHash('sha256').update(content).digest('hex'),
       content,
     };
-  }
-
-  #isArchive(node: ContextNode): boolean {
-    return node.kind === 'file' && this.#facts.texts?.archives.has(node.file.sha256) === true;
   }
 
   #note(keyword: string, { exclude, parents }: CopyInstruction, mode: Chmod | undefined): void {

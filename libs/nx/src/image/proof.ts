@@ -10,6 +10,8 @@ import {
   type LayerReading,
   type LayerThreads,
   layerReadings,
+  limitsAfter,
+  MAX_CHANGED_LAYER,
   platformName,
   type ReadEntry,
   readBlob,
@@ -71,8 +73,11 @@ export async function holdAgainstPlan(
   const platform = platformName(expected.platform);
   refuseDifferences(platform, compareDocuments(expected, found), refusal);
   const below = expected.base?.layers ?? [];
+  const readings = layerReadings(expected, found);
   const [layers] = await settleAll([
-    settleAll(layerReadings(expected, found).map((reading) => read.own(reading))),
+    expected.unplanned === undefined
+      ? settleAll(readings.map((reading) => read.own(reading)))
+      : readChanged(readings, (reading) => read.own(reading)),
     settleAll(below.map(({ descriptor }) => read.base(descriptor))),
   ]);
   if (expected.unplanned !== undefined) {
@@ -85,6 +90,19 @@ export async function holdAgainstPlan(
   );
   refuseDifferences(platform, differences, refusal);
   return undefined;
+}
+
+/** Reads layers of which no plan says how large they are: one after the other, since they share their limits. */
+export async function readChanged(
+  readings: readonly LayerReading[],
+  read: (reading: LayerReading) => Promise<readonly ReadEntry[]>,
+): Promise<readonly (readonly ReadEntry[])[]> {
+  const layers: (readonly ReadEntry[])[] = [];
+  for (const { layer, options } of readings) {
+    const limits = limitsAfter(options.limits ?? MAX_CHANGED_LAYER, layers);
+    layers.push(await read({ layer, options: { ...options, limits } }));
+  }
+  return layers;
 }
 
 /**

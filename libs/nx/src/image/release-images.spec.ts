@@ -10,7 +10,7 @@ function plan(manifest: Manifest): readonly ReleaseImage[] {
     sources: {
       dockerfile: undefined,
       packageFacts: { repository: undefined, license: undefined },
-      texts: { lists: new Map(), archives: new Set() },
+      texts: { lists: new Map() },
     },
     inputPath: '/bin',
     historyFormat: 'moby-28',

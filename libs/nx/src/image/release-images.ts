@@ -6,10 +6,10 @@ import { readDockerfile } from '../dockerfile/read-dockerfile.ts';
 import { PrebuiltError } from '../errors.ts';
 import type { Bases } from './base/read-bases.ts';
 import { type BuildContext, contextOf } from './context.ts';
-import { type LayerPath, timeOf } from './file-tree.ts';
 import { generateDockerfile } from './generated-dockerfile.ts';
 import type { HistoryFormat } from './history.ts';
 import { imageLabels, type LabelOptions } from './labels.ts';
+import { type LayerPath, layerEntry } from './layer-paths.ts';
 import { listedCopies } from './listed/context.ts';
 import { type ImagePlan, type PlannedBase, planImage } from './plan.ts';
 import type { ImageSources } from './sources.ts';
@@ -138,8 +138,5 @@ export function expectedBase(
 }
 
 function expectedEntry(entry: LayerPath, sourceDateEpoch: number): ReadEntry {
-  const { path, uid, gid, mode, file } = entry;
-  const mtime = timeOf(entry, sourceDateEpoch);
-  const { size, sha256 } = file ?? { size: 0, sha256: undefined };
-  return { type: file === undefined ? 'directory' : 'file', path, uid, gid, mode, mtime, size, sha256 };
+  return { ...layerEntry(entry, sourceDateEpoch), sha256: entry.file?.sha256 };
 }

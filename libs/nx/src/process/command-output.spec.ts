@@ -17,3 +17,16 @@ it('runs a program that another process still holds open for writing as soon as 
     await rm(folder, { recursive: true });
   }
 });
+
+it.each([
+  ['the first line', 'no such thing\nand more', 'no such thing'],
+  [
+    'two lines where the first ends with a colon',
+    'errors in go.mod:\n  line 1: what\nmore',
+    'errors in go.mod: line 1: what',
+  ],
+  ['a colon that nothing follows', 'what:', 'what:'],
+])('gives of a failure %s', async (_, said, text) => {
+  const output = await commandOutput('sh', ['-c', 'echo "$1" >&2; exit 1', 'sh', said]);
+  expect(output).toEqual({ ok: false, missing: false, text });
+});

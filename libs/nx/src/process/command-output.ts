@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** What a command printed, or the first line of why it failed. */
+/** What a command printed, or the first line of why it failed: with the next one where it ends with a colon. */
 export interface CommandOutput {
   readonly ok: boolean;
   /** Whether there is no such command. */
@@ -63,7 +63,8 @@ function runOnce(
         return;
       }
       const told = error.killed === true ? `no answer within ${timeoutMs / 1000} s` : stderr.trim();
-      const text = told.split('\n')[0] || error.message.trim();
+      const [first, next = ''] = told.split('\n').map((line) => line.trim());
+      const text = (first?.endsWith(':') ? `${first} ${next}`.trim() : first) || error.message.trim();
       resolve({ ok: false, missing: error.code === 'ENOENT', text });
     });
     child.stdin?.end();

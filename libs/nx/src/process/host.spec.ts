@@ -1,16 +1,23 @@
 import { spawnSync } from 'node:child_process';
+import { globSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { createTreeWithEmptyWorkspace } from '@nx/devkit/testing';
 import { expect, it } from 'vitest';
 import { parsePlatform } from '../artifacts/platform.ts';
 import { reportFailures } from '../executors/failures.ts';
 import { readExecutionFacts } from '../executors/verify/facts.ts';
+import lockGenerator from '../generators/lock/generator.ts';
 import { EMPTY_LOCK } from '../lock/lock.ts';
 import { BUN_PACKAGES, bunPackagesFor } from '../toolchains/bun.ts';
-import { type Host, isRunning, nativePlatform } from './host.ts';
+import { enginePlatform, type Host, isRunning, nativePlatform } from './host.ts';
 
 const MACS: readonly Host[] = [
   { os: 'darwin', arch: 'arm64' },
   { os: 'darwin', arch: 'x64' },
 ];
+/** The machine's name, Linux's own folders, programs of GNU alone, and reflinks. */
+const HOST_QUESTION =
+  /process\.(platform|arch)\b|\bos\.(platform|arch|type)\(|['"`]\/(proc|sys)\/|sha256sum'|--reflink/;
 const AMD64 = parsePlatform('linux/amd64');
 
 it.each(MACS)('takes Bun’s own compiler on $os/$arch, which is in the lock', (host) => {
@@ -20,12 +27,29 @@ it.each(MACS)('takes Bun’s own compiler on $os/$arch, which is in the lock', (
   expect(BUN_PACKAGES).toContain(compiler);
 });
 
+it.each(MACS)('has an engine of its own processor on $os/$arch', (host) => {
+  expect(enginePlatform(host)).toBe(host.arch === 'x64' ? 'linux/amd64' : 'linux/arm64');
+});
+
 it.each(MACS)('runs no executable of Linux by itself on $os/$arch', async (host) => {
   expect(nativePlatform(host)).toBeUndefined();
   const places = { given: [], locked: { lock: EMPTY_LOCK, cacheFolder: '.' }, path: [] };
   const facts = await readExecutionFacts([AMD64], places, host);
   expect(facts.host).toBeUndefined();
   expect(facts.emulators.size).toBe(0);
+});
+
+it('is the one place that asks which machine this is, or what only some machines have', () => {
+  const libs = join(import.meta.dirname, '../../..');
+  const files = ['nx', 'oci', 'elf'].flatMap((lib) =>
+    globSync('src/**/*.ts', { cwd: join(libs, lib) }).map((file) => join(libs, lib, file)),
+  );
+  const asking = files
+    .filter((file) => !file.endsWith('.spec.ts'))
+    // Comments may name them.
+    .filter((file) => HOST_QUESTION.test(readFileSync(file, 'utf8').replaceAll(/^\s*(\/\/|\/?\*).*$/gm, '')))
+    .map((file) => relative(libs, file));
+  expect(asking).toEqual(['nx/src/process/host.ts']);
 });
 
 it('says on Windows what to do, before any work', async () => {
@@ -45,6 +69,12 @@ it('says on Windows what to do, before any work', async () => {
   }
   expect(worked).toBe(false);
   expect(said.join('\n')).toMatch(/^error HOST: this machine: expected Linux or macOS, found Windows\n.*WSL/);
+});
+
+it('says on Windows what to do where the lock is to be written', async () => {
+  const tree = createTreeWithEmptyWorkspace();
+  const writing = lockGenerator(tree, {}, undefined, { os: 'win32', arch: 'x64' });
+  await expect(writing).rejects.toThrow(/^error HOST: .*found Windows\n.*WSL/);
 });
 
 it('knows without /proc, which a Mac does not have, which processes are running', () => {

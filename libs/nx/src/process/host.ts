@@ -17,6 +17,11 @@ export function nativePlatform({ os, arch }: Host): Platform | undefined {
   return hostPlatform(os, arch);
 }
 
+/** What the machine's container engine runs natively: on a Mac it is a Linux for the same processor. */
+export function enginePlatform({ arch }: Host): Platform | undefined {
+  return hostPlatform('linux', arch);
+}
+
 /** The name by which packages for a machine are listed: `darwin/arm64`. */
 export function hostName({ os, arch }: Host): string {
   return `${os}/${arch}`;

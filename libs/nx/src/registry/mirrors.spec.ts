@@ -1,4 +1,7 @@
 import { createHash } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type Digest, MEDIA_TYPES } from '@prebuilt/oci';
 import { type FakeRegistry, sleepingClock, startFakeRegistry } from '@prebuilt/testing/registry';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -100,5 +103,24 @@ describe('an image that is read', () => {
     expect(new Set([...origin.authorizations, ...mirror.authorizations])).toEqual(new Set([undefined]));
     expect(await read([], { ...pusher, REGISTRY_HOST: origin.host })).toEqual(bytes);
     expect(new Set(mirror.authorizations)).toEqual(new Set([undefined]));
+  });
+
+  it('is asked for with the login of each place’s own host', async () => {
+    const logins = [mirror, origin].map((registry, index) => {
+      const login = { username: `user${index}`, password: `canary${index}` };
+      registry.behave({ auth: { scheme: 'basic', ...login } });
+      return { registry, basic: Buffer.from(`${login.username}:${login.password}`).toString('base64') };
+    });
+    const folder = await mkdtemp(join(tmpdir(), 'logins-'));
+    try {
+      const file = join(folder, 'auth.json');
+      const auths = logins.map(({ registry, basic }) => [registry.host, { auth: basic }] as const);
+      await writeFile(file, JSON.stringify({ auths: Object.fromEntries(auths) }));
+      expect(await read([], { REGISTRY_AUTH_FILE: file })).toEqual(bytes);
+      for (const { registry, basic } of logins)
+        expect(new Set(registry.authorizations)).toEqual(new Set([undefined, `Basic ${basic}`]));
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 });

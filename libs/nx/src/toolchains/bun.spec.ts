@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parsePlatform } from '../artifacts/platform.ts';
-import type { Lock } from '../lock/lock.ts';
+import { EMPTY_LOCK, type Lock } from '../lock/lock.ts';
 import { checkPlatforms, configureToolchain, detectToolchain, toolchainOfProject } from './index.ts';
 
 const detect = (files: Readonly<Record<string, string>>) =>
@@ -63,7 +63,11 @@ describe('bun', () => {
 
   it('refuses a platform that there is no runtime for', () => {
     expect(() => checkPlatforms('bun', [parsePlatform('linux/s390x')])).toThrow(
-      expect.objectContaining({ code: 'INVALID_PLATFORM', message: expect.stringContaining('linux/s390x') }),
+      expect.objectContaining({
+        code: 'INVALID_PLATFORM',
+        message: expect.stringContaining('linux/s390x'),
+        hint: 'Take the others out of "platforms" in prebuilt.json.',
+      }),
     );
   });
 
@@ -98,5 +102,51 @@ describe('bun', () => {
       name: 'bun',
       entry: 'apps/lib/main.ts',
     });
+  });
+
+  const MAIN = import.meta.filename.slice(1);
+  it.each<[string, { readonly entry?: string; readonly arch?: string }, string, string, string]>([
+    [
+      'whose main file is not there',
+      { entry: 'nowhere/main.ts' },
+      'INVALID_OPTIONS',
+      'toolchain.entry: expected a file, found none at /nowhere/main.ts',
+      '"entry", relative to the folder of prebuilt.json',
+    ],
+    [
+      'where the lock lacks Bun',
+      {},
+      'LOCKFILE',
+      "expected Bun's package @oven/bun-linux-",
+      'npx nx g @prebuilt/nx:lock',
+    ],
+    [
+      'on a machine that Bun has no compiler for',
+      { arch: 'riscv64' },
+      'TOOLCHAIN',
+      'this machine is linux/riscv64',
+      'Build in a Linux container or virtual machine.',
+    ],
+  ])('refuses a program %s', async (_, { entry = MAIN, arch = process.arch }, code, message, hint) => {
+    const own = Object.getOwnPropertyDescriptor(process, 'arch') as PropertyDescriptor;
+    Object.defineProperty(process, 'arch', { ...own, value: arch });
+    try {
+      const prepared = configureToolchain({ name: 'bun', entry }).prepare({
+        workspaceRoot: '/',
+        name: 'x',
+        platforms: [parsePlatform('linux/amd64')],
+        lock: EMPTY_LOCK,
+        cacheFolder: '/nowhere',
+        signal: new AbortController().signal,
+        progress: () => {},
+      });
+      await expect(prepared).rejects.toMatchObject({
+        code,
+        message: expect.stringContaining(message),
+        hint: expect.stringContaining(hint),
+      });
+    } finally {
+      Object.defineProperty(process, 'arch', own);
+    }
   });
 });

@@ -210,6 +210,9 @@ async function resolveEntry(entry: string, { workspaceRoot }: BuildContext): Pro
   throw new PrebuiltError(
     'INVALID_OPTIONS',
     `toolchain.entry: expected a file, found ${found === undefined ? 'none' : 'something else'} at ${path}`,
+    {
+      hint: 'Name the program’s main file as the toolchain’s "entry", relative to the folder of prebuilt.json.',
+    },
   );
 }
 
@@ -288,5 +291,6 @@ function runtimeOf(platform: Platform): BunPlatform {
   throw new PrebuiltError(
     'INVALID_PLATFORM',
     `bun: expected one of ${PLATFORMS.join(', ')}, found ${platform}`,
+    { hint: 'Name platforms that Bun has a runtime for as "platforms" in prebuilt.json.' },
   );
 }

@@ -1,15 +1,23 @@
 import { createHash } from 'node:crypto';
 import { copyFile, readdir, readFile } from 'node:fs/promises';
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import * as v from 'valibot';
 import { PLATFORMS, parsePlatform } from '../artifacts/platform.ts';
 import { PrebuiltError } from '../errors.ts';
 import { sha256OfFile } from '../files/hash.ts';
 import { runCompiler } from '../process/compiler.ts';
 import { type RustFacts, readRustFacts } from './cargo/environment.ts';
+import { linkerFacts } from './cargo/linkers.ts';
 import { chooseTargets, type RustTarget } from './cargo/targets.ts';
-import { type CargoBin, type CargoWorkspace, crateFiles, readCargoWorkspace } from './cargo/workspace.ts';
+import {
+  type CargoBin,
+  type CargoWorkspace,
+  crateFiles,
+  crateFolders,
+  readCargoWorkspace,
+} from './cargo/workspace.ts';
 import { executableName } from './executable-name.ts';
+import { openFolder } from './folder.ts';
 import type {
   BuildContext,
   CompileRequest,
@@ -120,6 +128,8 @@ interface Program {
   readonly folder: string;
   readonly workspace: CargoWorkspace;
   readonly targets: readonly RustTarget[];
+  /** What links, with versions. */
+  readonly linkers: readonly string[];
   /** The program's own binary, then those of its other executables. */
   readonly bins: readonly CargoBin[];
 }
@@ -128,7 +138,7 @@ async function openProgram(
   configured: CargoOptions,
   { workspaceRoot, name, platforms }: BuildContext,
 ): Promise<Program> {
-  const folder = resolve(workspaceRoot, configured.folder);
+  const folder = await openFolder(workspaceRoot, configured.folder);
   const rust = await readRustFacts(folder);
   const [workspace, targets] = await Promise.all([
     readCargoWorkspace(rust, folder),
@@ -138,7 +148,8 @@ async function openProgram(
     chooseBin(configured.bin, name, workspace),
     ...Object.values(configured.executables).map((bin) => chooseBin(bin, name, workspace)),
   ];
-  return { rust, folder, workspace, targets, bins };
+  const linkers = await linkerFacts(rust, targets, configured.zigbuild);
+  return { rust, folder, workspace, targets, linkers, bins };
 }
 
 function chooseBin(
@@ -157,7 +168,9 @@ function chooseBin(
   const named = bins.filter(({ bin }) => bin === (wanted ?? defaultBin ?? name));
   if (named.length === 1 && named[0] !== undefined) return named[0];
   if (wanted !== undefined) {
-    throw new PrebuiltError('TOOLCHAIN', `cargo: expected the binary ${wanted} in ${root}, found ${listed}`);
+    throw new PrebuiltError('TOOLCHAIN', `cargo: expected the binary ${wanted} in ${root}, found ${listed}`, {
+      hint: 'Name one of those as the toolchain’s "bin", or in its "executables".',
+    });
   }
   throw new PrebuiltError('TOOLCHAIN', `cargo: expected one binary in ${root}, found ${listed}`, {
     hint: 'Name the program’s own as the toolchain’s "bin"; "executables" takes the others that it ships.',
@@ -166,8 +179,9 @@ function chooseBin(
 
 // Cargo.lock says the content of every crate that is fetched; of crates in folders cargo lists the files.
 async function readKeyFacts(configured: CargoOptions, context: BuildContext): Promise<unknown> {
-  const { rust, folder, workspace, targets, bins } = await openProgram(configured, context);
-  const crates = [...new Set(bins.flatMap((bin) => workspace.crateFolders(bin.package)))];
+  const { rust, folder, workspace, targets, linkers, bins } = await openProgram(configured, context);
+  const packages = [...new Set(bins.map((bin) => bin.package))];
+  const crates = await crateFolders(rust, workspace, packages);
   const files = await Promise.all(
     crates.map(async (crate) => (await crateFiles(rust, crate)).map((file) => join(crate, file))),
   );
@@ -182,7 +196,7 @@ async function readKeyFacts(configured: CargoOptions, context: BuildContext): Pr
     const sha256 = await sha256OfFile(file).catch(() => null);
     return sha256 === null ? [] : [`${relative(context.workspaceRoot, file)} ${sha256}`];
   });
-  return { rust: rust.verbose, targets, bins, files: (await Promise.all(hashes)).flat() };
+  return { rust: rust.verbose, targets, linkers, bins, files: (await Promise.all(hashes)).flat() };
 }
 
 // https://doc.rust-lang.org/cargo/reference/config.html#hierarchical-structure
@@ -230,7 +244,9 @@ async function prepareCargo(configured: CargoOptions, context: PrepareContext): 
           label: 'cargo',
           signal: context.signal,
         },
-      ).then(() => checkVersion(configured, request, targets, targetFolder, context));
+      )
+        .catch(namingLinker)
+        .then(() => checkVersion(configured, request, targets, targetFolder, context));
       await building;
       const triple = targets.find(({ platform }) => platform === request.platform)?.triple ?? '';
       const outfiles = [request.outfile, ...request.others.map(({ outfile }) => outfile)];
@@ -244,6 +260,17 @@ async function prepareCargo(configured: CargoOptions, context: PrepareContext): 
       ];
     },
   };
+}
+
+// Rust's own default may be missing just as well as one of a foreign target.
+function namingLinker(error: unknown): never {
+  const linker =
+    error instanceof PrebuiltError && /^error: linker `(.*)` not found$/m.exec(error.message)?.[1];
+  if (!linker) throw error;
+  throw new PrebuiltError('TOOLCHAIN', `cargo: expected the linker ${linker}, found none`, {
+    hint: 'Install it (Debian: gcc), or name another as the toolchain\'s "linkers".',
+    cause: error,
+  });
 }
 
 function buildArguments(

@@ -8,6 +8,7 @@ import { commandOutput } from '../process/command-output.ts';
 import { environmentOf, MACHINE_VARIABLES, missingTool, runCompiler } from '../process/compiler.ts';
 import { checkElf } from './elf-check.ts';
 import { executableName } from './executable-name.ts';
+import { openFolder } from './folder.ts';
 import { fillPlaceholders, unknownPlaceholders } from './placeholders.ts';
 import type {
   BuildContext,
@@ -35,7 +36,7 @@ const options = v.strictObject({
       'expected {output}, where the executable goes, in an argument',
     ),
     v.description(
-      'A program and its arguments, run once for each platform, without a shell. Placeholders: {platform} {os} {arch} {variant} {goarch} {gnuTarget} {rustTarget} {zigTarget} {name} {version} {output}, and {output:NAME} for another executable',
+      'A program and its arguments, run once for each platform, without a shell. Placeholders: {platform} {os} {arch} {variant} {goarch} {gnuTarget} {rustTarget} {rustGnuTarget} {zigTarget} {name} {version} {output}, and {output:NAME} for another executable',
     ),
   ),
   folder: v.optional(
@@ -101,7 +102,7 @@ export const command: Toolchain<CommandOptions> = {
     name: 'command',
     options: configured,
     dependsOn: configured.dependsOn,
-    others: configured.executables,
+    others: checkedExecutables(configured),
     sysrootPackages: [],
     inputs(namedInputs) {
       if (configured.inputs !== undefined) return [...configured.inputs];
@@ -114,6 +115,24 @@ export const command: Toolchain<CommandOptions> = {
     prepare: (context) => prepareCommand(configured, context),
   }),
 };
+
+// A name that only one side knows would be written to a file of that very name, or to none.
+function checkedExecutables({ command: args, environment, executables }: CommandOptions): readonly string[] {
+  const texts = [...args, ...Object.values(environment)];
+  const used = new Set(texts.flatMap((each) => [...each.matchAll(OUTPUT_OF)].map(([, name = '']) => name)));
+  const [unknown] = [...used].filter((name) => !executables.includes(name));
+  const [unused] = executables.filter((name) => !used.has(name));
+  if (unknown === undefined && unused === undefined) return executables;
+  throw new PrebuiltError(
+    'INVALID_OPTIONS',
+    unknown === undefined
+      ? `toolchain.executables: expected {output:${unused}} in the command, found none`
+      : `toolchain.command: expected {output:NAME} of one in "executables", found {output:${unknown}}`,
+    { hint: '"executables" lists exactly the names that the command writes to by {output:NAME}.' },
+  );
+}
+
+const OUTPUT_OF = /\{output:([^}]+)\}/g;
 
 // The program itself is a fact: another one of the same name would compile otherwise.
 async function readKeyFacts(configured: CommandOptions, context: BuildContext): Promise<unknown> {
@@ -128,8 +147,8 @@ async function prepareCommand(
   configured: CommandOptions,
   context: PrepareContext,
 ): Promise<PreparedToolchain> {
+  const cwd = await openFolder(context.workspaceRoot, configured.folder);
   await Promise.all(context.platforms.map((platform) => findProgram(configured, context, platform)));
-  const cwd = resolve(context.workspaceRoot, configured.folder);
   return {
     version: (await readVersion(configured, context)) ?? 'unknown',
     async compile(request) {
@@ -159,9 +178,12 @@ async function checkMade(outfile: string, file: string, { platform }: CompileReq
     throw new PrebuiltError(
       'COMPILE_FAILED',
       `${platform}: ${file}: expected it to write ${outfile}, found ${found === undefined ? 'nothing' : 'something else'} there`,
+      { hint: 'The command has to write each executable to exactly the path that {output} stands for.' },
     );
   }
-  await checkElf(outfile, file, platform);
+  await checkElf(outfile, file, platform, {
+    hint: 'The command has to compile for the platform: it learns of it by {goarch}, {gnuTarget}, {rustTarget} and the like.',
+  });
 }
 
 async function readVersion(
@@ -170,13 +192,15 @@ async function readVersion(
 ): Promise<string | undefined> {
   if (version === undefined) return undefined;
   const [file = '', ...args] = version;
-  const answer = await commandOutput(file, args, { cwd: resolve(workspaceRoot, folder), timeoutMs: 60_000 });
+  const cwd = await openFolder(workspaceRoot, folder);
+  const answer = await commandOutput(file, args, { cwd, timeoutMs: 60_000 });
   if (answer.missing) throw missingTool(file);
   const line = answer.text.split('\n', 1)[0]?.trim() ?? '';
   if (answer.ok && line !== '') return line.slice(0, 200);
   throw new PrebuiltError(
     'TOOLCHAIN',
     `${version.join(' ')}: expected a line with the tool’s version, found ${answer.ok ? 'nothing' : answer.text}`,
+    { hint: 'Name a command that prints it, such as ["zig", "version"], or leave "version" out.' },
   );
 }
 

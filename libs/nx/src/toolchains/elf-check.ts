@@ -4,11 +4,17 @@ import { PrebuiltError } from '../errors.ts';
 
 /**
  * Holds the copy of a file that something else made against its platform, under the file's own name. Throws
- * `TOOLCHAIN` for what is not an executable of it.
+ * `TOOLCHAIN` for what is not an executable of it, with the hint.
  */
-export async function checkElf(copy: string, label: string, platform: Platform): Promise<void> {
+export async function checkElf(
+  copy: string,
+  label: string,
+  platform: Platform,
+  { hint }: { readonly hint: string },
+): Promise<void> {
   const refuse = (expected: string, found: string, cause?: unknown): never => {
     throw new PrebuiltError('TOOLCHAIN', `${platform}: ${label}: expected ${expected}, found ${found}`, {
+      hint,
       cause,
     });
   };

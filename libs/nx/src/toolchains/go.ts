@@ -1,9 +1,10 @@
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import * as v from 'valibot';
 import { PLATFORMS, type Platform, parsePlatform } from '../artifacts/platform.ts';
 import { PrebuiltError } from '../errors.ts';
 import { runCompiler } from '../process/compiler.ts';
 import { executableName } from './executable-name.ts';
+import { openFolder } from './folder.ts';
 import { cgoEnvironment, cgoFacts } from './go/cgo.ts';
 import { readGoFacts } from './go/environment.ts';
 import {
@@ -14,7 +15,7 @@ import {
   moduleFlags,
   readDependencies,
 } from './go/packages.ts';
-import { DEFAULT_VARIABLE, versionFlags } from './go/version-variable.ts';
+import { DEFAULT_VARIABLE, settableVariables } from './go/version-variable.ts';
 import type { BuildContext, Component, PrepareContext, PreparedToolchain, Toolchain } from './toolchain.ts';
 
 const text = v.pipe(v.string(), v.minLength(1), v.maxLength(1024));
@@ -119,7 +120,7 @@ async function openProgram(
   configured: GoOptions,
   { workspaceRoot, name, platforms }: BuildContext,
 ): Promise<Program> {
-  const folder = resolve(workspaceRoot, configured.folder);
+  const folder = await openFolder(workspaceRoot, configured.folder);
   const facts = await readGoFacts(folder, workspaceRoot);
   const query = { facts, folder, tags: configured.tags, cgo: configured.cgo };
   const found = await findMainPackages(query, platforms[0] ?? parsePlatform('linux/amd64'));
@@ -152,6 +153,7 @@ function mainPackage(
     throw new PrebuiltError(
       'TOOLCHAIN',
       `go: expected the main package ${wanted} in ${folder}, found ${listed}`,
+      { hint: 'Name one of those as the toolchain’s "package", or in its "executables".' },
     );
   }
   if (others.length === 0) return only;
@@ -175,36 +177,44 @@ async function readKeyFacts(configured: GoOptions, context: BuildContext): Promi
 }
 
 async function prepareGo(configured: GoOptions, context: PrepareContext): Promise<PreparedToolchain> {
-  const program = await openProgram(configured, context);
-  const { query, packages } = program;
-  const paths = packages.map(({ path }) => path);
-  const [compilers] = await Promise.all([
+  const { query, packages } = await openProgram(configured, context);
+  const [compilers, settable] = await Promise.all([
     configured.cgo ? cgoEnvironment(configured.compilers, context.platforms) : undefined,
-    // It refuses what can't be compiled, in words that say what to do.
-    ...context.platforms.map((platform) => readDependencies(query, platform, paths)),
+    settableVariables(query, context.platforms, configured.version, packages),
   ]);
-  const told = new Set<string>();
-  const tell = (line: string): void => {
-    if (!told.has(line)) context.progress(line);
-    told.add(line);
-  };
+  for (const line of new Set([...settable.values()].flatMap(({ told }) => told))) context.progress(line);
   return {
     version: query.facts.version,
     async compile(request) {
+      const { platform, version } = request;
       const outfiles = [request.outfile, ...request.others.map(({ outfile }) => outfile)];
-      const env = { ...goEnvironment(query, request.platform), ...compilers?.get(request.platform) };
+      const env = { ...goEnvironment(query, platform), ...compilers?.get(platform) };
       for (const [index, main] of packages.entries()) {
-        const variable = { variable: configured.version, version: request.version };
-        const flags = await versionFlags(query, request.platform, variable, main, tell);
+        const isSettable = settable.get(platform)?.packages.includes(main) === true;
+        const flags = isSettable ? [`-X=${configured.version}=${version}`] : [];
         const args = buildArguments(query, { main, outfile: outfiles[index] ?? '', flags });
         await runCompiler(
           { file: 'go', args },
-          { cwd: query.folder, env, label: request.platform, signal: context.signal },
-        );
+          { cwd: query.folder, env, label: platform, signal: context.signal },
+        ).catch((error) => explainFailure(error, query, platform, main));
       }
-      return componentsOf(outfiles, request.platform);
+      const { withLicenses } = await import('./go/licenses.ts');
+      return withLicenses(query.facts, await componentsOf(outfiles, platform));
     },
   };
+}
+
+// Asked after the failure: a build that succeeds waits for no question. It says what to do where that is known.
+async function explainFailure(
+  error: unknown,
+  query: GoQuery,
+  platform: Platform,
+  { path }: MainPackage,
+): Promise<never> {
+  if (error instanceof PrebuiltError && error.code === 'COMPILE_FAILED') {
+    await readDependencies(query, platform, [path]);
+  }
+  throw error;
 }
 
 // The same bytes from any folder, for any commit: https://go.dev/blog/rebuild

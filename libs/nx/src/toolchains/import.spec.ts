@@ -1,6 +1,6 @@
 import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { buildElf } from '@prebuilt/testing/elf';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parsePlatform } from '../artifacts/platform.ts';
@@ -43,11 +43,32 @@ describe('import', () => {
   it.each([
     ['out/x-{platform}', 'out/x-linux-arm64'],
     ['out/x_{os}_{arch}{variant}', 'out/x_linux_arm64'],
+    ['out/{name}-{gnuTarget}-{zigTarget}', 'out/x-aarch64-linux-gnu-aarch64-linux-musl'],
+    ['out/{goarch}.{rustGnuTarget}', 'out/arm64.aarch64-unknown-linux-gnu'],
     [{ 'linux/aarch64': 'out/x' }, 'out/x'],
   ])('takes the file that %j names', async (files, path) => {
     await program(path, 'aarch64');
     const taken = await take(files, parsePlatform('linux/arm64'));
     expect(await readFile(taken)).toEqual(await readFile(join(root, path)));
+  });
+
+  // nx-go 4.1 and @monodon/rust 3.0, as their own packages build.
+  it.each([
+    ['nx-go', 'dist/apps/x-linux-arm64'],
+    ['@monodon/rust', 'dist/target/x/aarch64-unknown-linux-musl/release/x'],
+  ])('takes the file that %s has made', async (files, path) => {
+    await mkdir(dirname(join(root, path)), { recursive: true });
+    await program(path, 'aarch64');
+    const setting = toolchainOfProject({ name: 'import', files }, 'apps/x');
+    const taken = await take((setting as { readonly files?: unknown }).files, parsePlatform('linux/arm64'));
+    expect(await readFile(taken)).toEqual(await readFile(join(root, path)));
+  });
+
+  it('refuses the name of a plugin in the options of a target, which know no project', async () => {
+    await expect(take('nx-go')).rejects.toMatchObject({
+      code: 'INVALID_OPTIONS',
+      hint: expect.stringContaining('prebuilt.json'),
+    });
   });
 
   it('follows a link that stays inside the workspace', async () => {
@@ -56,15 +77,21 @@ describe('import', () => {
     await take({ 'linux/amd64': 'out/x' });
   });
 
-  it.each<[string, () => Promise<unknown>, string]>([
-    ['nothing', async () => {}, 'expected an executable, found nothing'],
+  it.each<[string, () => Promise<unknown>, string, string]>([
+    ['nothing', async () => {}, 'expected an executable, found nothing', 'dependsOn'],
     [
       'a link that leads out of the workspace',
       () => symlink('/bin/true', join(root, 'out/x')),
       'expected a file inside the workspace',
+      'Copy it into the workspace in a target',
     ],
-    ['a folder', () => mkdir(join(root, 'out/x')), 'expected a regular file, found a folder'],
-    ['an empty file', () => writeFile(join(root, 'out/x'), ''), 'found an empty file'],
+    [
+      'a folder',
+      () => mkdir(join(root, 'out/x')),
+      'expected a regular file, found a folder',
+      'Name the executable itself',
+    ],
+    ['an empty file', () => writeFile(join(root, 'out/x'), ''), 'found an empty file', 'again'],
     [
       'a file that is not executable',
       async () => {
@@ -72,22 +99,26 @@ describe('import', () => {
         await chmod(join(root, 'out/x'), 0o644);
       },
       'found mode 0644',
+      'chmod +x',
     ],
     [
       'a script',
       () => writeFile(join(root, 'out/x'), '#!/bin/sh\nexit 0\n', { mode: 0o755 }),
       'expected an ELF executable of x86_64',
+      'not a script that starts it',
     ],
     [
       "another platform's executable",
       () => program('out/x', 'aarch64'),
       'found 64-bit little-endian aarch64',
+      'made for the platform',
     ],
-  ])('refuses %s', async (_, make, says) => {
+  ])('refuses %s', async (_, make, says, hint) => {
     await make();
     await expect(take({ 'linux/amd64': 'out/x' })).rejects.toMatchObject({
       code: 'TOOLCHAIN',
       message: expect.stringContaining(says),
+      hint: expect.stringContaining(hint),
     });
   });
 
@@ -95,11 +126,14 @@ describe('import', () => {
     await expect(take({ 'linux/arm64': 'out/x' })).rejects.toMatchObject({
       code: 'INVALID_OPTIONS',
       message: expect.stringContaining('expected a file for linux/amd64, found files for linux/arm64'),
+      hint: 'Add its file, or take the platform out of "platforms".',
     });
   });
 
   it.each([
     ['a pattern that is the same for every platform', { files: 'out/x' }, 'toolchain.files'],
+    ['a placeholder that nobody knows', { files: 'x-{arch}-{rusttarget}' }, 'found {rusttarget}'],
+    ['a placeholder of another toolchain', { files: 'x-{arch}-{version}' }, 'found {version}'],
     ['a platform that nobody knows', { files: { 'linux/pdp11': 'x' } }, 'linux/pdp11'],
     ['no files', {}, 'toolchain.files'],
     ['an option that it does not have', { files: 'a-{arch}', entry: 'x' }, 'toolchain.entry'],

@@ -1,15 +1,27 @@
 import { copyFile, lstat, realpath } from 'node:fs/promises';
 import { join, relative, resolve, sep } from 'node:path';
 import * as v from 'valibot';
-import { PLATFORMS, type Platform, parsePlatform, platformParts } from '../artifacts/platform.ts';
+import { PLATFORMS, type Platform, parsePlatform } from '../artifacts/platform.ts';
 import { PrebuiltError } from '../errors.ts';
 import { sha256OfFile } from '../files/hash.ts';
 import { checkElf } from './elf-check.ts';
 import { executableName } from './executable-name.ts';
-import { goArchitecture, rustMuslTarget } from './target-names.ts';
+import { fillPlaceholders, unknownPlaceholders } from './placeholders.ts';
 import type { BuildContext, Toolchain } from './toolchain.ts';
 
 const path = v.pipe(v.string(), v.minLength(1), v.maxLength(1024));
+
+// Where other plugins for Nx put executables, relative to the workspace's root: nx-go 4 caches `dist/{projectRoot}*`,
+// @monodon/rust 3 has cargo build into `dist/target/` and the project's name.
+const PLUGINS: Readonly<Record<string, (projectRoot: string) => string>> = {
+  'nx-go': (projectRoot) => `dist/${projectRoot}-{platform}`,
+  '@monodon/rust': () => 'dist/target/{name}/{rustTarget}/release/{name}',
+};
+
+/** What looks like a placeholder and stands for nothing that is known of a file. */
+function foreignPlaceholders(pattern: string): readonly string[] {
+  return [...unknownPlaceholders(pattern), ...(pattern.match(/\{(?:version|output)\b[^}]*\}/g) ?? [])];
+}
 const platformName = v.pipe(
   v.string(),
   v.check(
@@ -18,13 +30,19 @@ const platformName = v.pipe(
   ),
 );
 
+const PLATFORM_PLACEHOLDER = /\{(platform|arch|goarch|gnuTarget|rustTarget|rustGnuTarget|zigTarget)\}/;
+
 const filesOfPlatforms = v.union(
   [
     v.pipe(
       path,
       v.check(
-        (pattern) => /\{(platform|arch|goarch|rustTarget)\}/.test(pattern),
+        (pattern) => Object.hasOwn(PLUGINS, pattern) || PLATFORM_PLACEHOLDER.test(pattern),
         'expected {platform} or {arch} in it, or an object with a file for each platform',
+      ),
+      v.check(
+        (pattern) => foreignPlaceholders(pattern).length === 0,
+        ({ input }) => `expected known placeholders, found ${foreignPlaceholders(String(input)).join(', ')}`,
       ),
     ),
     v.record(platformName, path),
@@ -38,7 +56,7 @@ const options = v.strictObject({
   files: v.pipe(
     filesOfPlatforms,
     v.description(
-      'The executables that another target builds: a path with {platform} (linux-amd64), {os}, {arch} and {variant}, {goarch}, or {rustTarget} (aarch64-unknown-linux-musl) in it, or a path for each platform',
+      'The executables that another target builds: a path with {platform} (linux-amd64), {os}, {arch} and {variant}, {goarch}, {gnuTarget}, {rustTarget} (aarch64-unknown-linux-musl), {rustGnuTarget} or {zigTarget} in it, and {name} for the program’s name; a path for each platform; or "nx-go" or "@monodon/rust", for where these put them',
     ),
   ),
   executables: v.optional(
@@ -97,7 +115,7 @@ export const imported: Toolchain<ImportOptions> = {
       const patterns = [configured.files, ...Object.values(configured.executables)];
       const hashes = context.platforms.flatMap((platform) =>
         patterns.map(async (files) => {
-          const file = fileOf(files, platform);
+          const file = fileOf(files, platform, context.name);
           const sha256 = await sha256OfFile(resolve(context.workspaceRoot, file)).catch(() => null);
           return { platform, file, sha256 };
         }),
@@ -109,9 +127,11 @@ export const imported: Toolchain<ImportOptions> = {
         version: configured.version,
         async compile({ platform, outfile, others }) {
           const take = async (files: FilesOfPlatforms | undefined, target: string): Promise<void> => {
-            const file = fileOf(files ?? {}, platform);
+            const file = fileOf(files ?? {}, platform, context.name);
             await copyFile(await checkedFile(file, platform, context), target);
-            await checkElf(target, file, platform);
+            await checkElf(target, file, platform, {
+              hint: 'Name the executable itself, not a script that starts it, and the one that was made for the platform.',
+            });
           };
           await take(configured.files, outfile);
           for (const other of others) await take(configured.executables[other.name], other.outfile);
@@ -124,28 +144,30 @@ export const imported: Toolchain<ImportOptions> = {
 };
 
 function below(projectRoot: string, files: FilesOfPlatforms): FilesOfPlatforms {
-  if (typeof files === 'string') return join(projectRoot, files);
+  if (typeof files === 'string') {
+    const known = Object.hasOwn(PLUGINS, files) ? PLUGINS[files] : undefined;
+    return known?.(projectRoot) ?? join(projectRoot, files);
+  }
   return Object.fromEntries(
     Object.entries(files).map(([platform, file]) => [platform, join(projectRoot, file)]),
   );
 }
 
-function fileOf(files: FilesOfPlatforms, platform: Platform): string {
-  const { os, architecture, variant = '' } = platformParts(platform);
+function fileOf(files: FilesOfPlatforms, platform: Platform, name: string): string {
+  if (typeof files === 'string' && Object.hasOwn(PLUGINS, files)) {
+    throw new PrebuiltError('INVALID_OPTIONS', `toolchain.files: expected a path, found ${files}`, {
+      hint: 'A plugin’s name is for prebuilt.json; options of a target name the files.',
+    });
+  }
   if (typeof files === 'string') {
-    return files
-      .replaceAll('{platform}', `${os}-${architecture}${variant}`)
-      .replaceAll('{os}', os)
-      .replaceAll('{arch}', architecture)
-      .replaceAll('{variant}', variant)
-      .replaceAll('{goarch}', goArchitecture(platform))
-      .replaceAll('{rustTarget}', rustMuslTarget(platform));
+    return fillPlaceholders(files, { platform, name, version: '', outfile: '', others: [] });
   }
   const entry = Object.entries(files).find(([name]) => parsePlatform(name) === platform);
   if (entry !== undefined) return entry[1];
   throw new PrebuiltError(
     'INVALID_OPTIONS',
     `toolchain.files: expected a file for ${platform}, found files for ${Object.keys(files).join(', ')}`,
+    { hint: 'Add its file, or take the platform out of "platforms".' },
   );
 }
 
@@ -155,12 +177,10 @@ async function checkedFile(
   { workspaceRoot }: BuildContext,
 ): Promise<string> {
   const full = resolve(workspaceRoot, file);
-  const refuse = (expected: string, found: string, hint?: string): never => {
-    throw new PrebuiltError(
-      'TOOLCHAIN',
-      `${platform}: ${file}: expected ${expected}, found ${found}`,
-      hint === undefined ? {} : { hint },
-    );
+  const refuse = (expected: string, found: string, hint: string): never => {
+    throw new PrebuiltError('TOOLCHAIN', `${platform}: ${file}: expected ${expected}, found ${found}`, {
+      hint,
+    });
   };
   const real = await realpath(full).catch(() => undefined);
   if (real === undefined) {
@@ -173,11 +193,20 @@ async function checkedFile(
   const root = await realpath(workspaceRoot);
   const inner = relative(root, real);
   if (inner.startsWith(`..${sep}`) || inner === '..' || !real.startsWith(root)) {
-    return refuse('a file inside the workspace', real);
+    return refuse(
+      'a file inside the workspace',
+      real,
+      'Copy it into the workspace in a target, and name that one in the toolchain’s dependsOn.',
+    );
   }
   const found = await lstat(real);
-  if (!found.isFile()) return refuse('a regular file', found.isDirectory() ? 'a folder' : 'a special file');
-  if (found.size === 0) return refuse('an executable', 'an empty file');
+  if (!found.isFile()) {
+    const kind = found.isDirectory() ? 'a folder' : 'a special file';
+    return refuse('a regular file', kind, 'Name the executable itself in "files".');
+  }
+  if (found.size === 0) {
+    return refuse('an executable', 'an empty file', 'Run the target that makes it again: it has failed.');
+  }
   if ((found.mode & 0o111) === 0) {
     return refuse(
       'an executable',

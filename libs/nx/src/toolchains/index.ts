@@ -61,6 +61,7 @@ export function checkPlatforms(name: string, platforms: readonly Platform[]): vo
   throw new PrebuiltError(
     'INVALID_PLATFORM',
     `platforms: ${name} can make ${toolchain.platforms.join(', ')}, found ${absent.join(', ')}`,
+    { hint: 'Take the others out of "platforms" in prebuilt.json.' },
   );
 }
 

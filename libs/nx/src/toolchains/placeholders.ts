@@ -1,5 +1,5 @@
 import { platformParts, platformSuffix } from '../artifacts/platform.ts';
-import { gnuTarget, goArchitecture, rustMuslTarget, zigTarget } from './target-names.ts';
+import { gnuTarget, goArchitecture, rustGnuTarget, rustMuslTarget, zigTarget } from './target-names.ts';
 import type { CompileRequest } from './toolchain.ts';
 
 /** What placeholders stand for. */
@@ -13,6 +13,7 @@ const VALUES: Readonly<Record<string, (facts: PlaceholderFacts) => string>> = {
   goarch: ({ platform }) => goArchitecture(platform),
   gnuTarget: ({ platform }) => gnuTarget(platform),
   rustTarget: ({ platform }) => rustMuslTarget(platform),
+  rustGnuTarget: ({ platform }) => rustGnuTarget(platform),
   zigTarget: ({ platform }) => zigTarget(platform),
   name: ({ name }) => name,
   version: ({ version }) => version,

@@ -3,6 +3,7 @@ import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { type Digest, digestFromHex } from '../digest.ts';
 import { OciError } from '../errors.ts';
 import { BlockReader } from '../layer/block-reader.ts';
+import { headOf } from '../layer/chunk-head.ts';
 import { type Chunks, piped } from '../layer/chunk-pipeline.ts';
 import { BLOCK } from '../layer/tar-header.ts';
 import { everyFrame } from '../layer/zstd-frame.ts';
@@ -36,6 +37,8 @@ export interface ChangesOptions {
   /** Of the tar, in bytes. */
   readonly maxBytes: number;
   readonly maxEntries: number;
+  /** Characters of all paths and targets of links together. */
+  readonly maxNames: number;
   /** The files whose content is given; of more than `maxContent` bytes, none is. */
   readonly contents: ReadonlySet<string>;
   readonly maxContent: number;
@@ -72,12 +75,12 @@ export async function* readLayerChanges(
 ): AsyncGenerator<LayerChange> {
   const hash = createHash('sha256');
   const reader = new BlockReader(metered(unpacked(source), options.maxBytes, hash));
-  let entries = 0;
+  let [entries, names] = [0, 0];
   for await (const change of readChanges(reader, options)) {
     entries += 1;
-    if (entries > options.maxEntries) {
-      throw new OciError('LAYER_LIMIT', `layer: expected at most ${options.maxEntries} entries, found more`);
-    }
+    names += change.path.length + change.target.length;
+    if (entries > options.maxEntries) throw exceeded(`${options.maxEntries} entries`);
+    if (names > options.maxNames) throw exceeded(`${options.maxNames} characters of paths`);
     yield change;
   }
   await reader.drain();
@@ -85,6 +88,10 @@ export async function* readLayerChanges(
   if (diffId !== options.diffId) {
     throw new OciError('DIGEST_MISMATCH', `layer: expected the diffID ${options.diffId}, found ${diffId}`);
   }
+}
+
+function exceeded(limit: string): OciError {
+  return new OciError('LAYER_LIMIT', `layer: expected at most ${limit}, found more`);
 }
 
 async function* readChanges(reader: BlockReader, options: ChangesOptions): AsyncGenerator<LayerChange> {
@@ -151,24 +158,13 @@ async function skipSparseMap(reader: BlockReader): Promise<void> {
 
 // A source is told apart by its first bytes, as unpackers do: media types of bases are not to be relied on.
 async function* unpacked(source: Chunks): AsyncGenerator<Buffer> {
-  const chunks = Symbol.asyncIterator in source ? source : toAsync(source);
-  const iterator = chunks[Symbol.asyncIterator]();
-  let head: Buffer = Buffer.alloc(0);
-  while (head.length < 4) {
-    const { done, value } = await iterator.next();
-    if (done === true) break;
-    head = Buffer.concat([head, value]);
-  }
-  const all = (async function* () {
-    if (head.length > 0) yield head;
-    for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) yield next.value;
-  })();
-  const magic = head.toString('hex', 0, 4);
+  const { head, chunks } = await headOf(source, 4);
+  const magic = head.toString('hex');
   try {
-    if (magic.startsWith('1f8b')) yield* piped(all, createGunzip({ chunkSize: OUTPUT_CHUNK }));
+    if (magic.startsWith('1f8b')) yield* piped(chunks, createGunzip({ chunkSize: OUTPUT_CHUNK }));
     else if (magic === '28b52ffd' || /^5.2a4d18$/.test(magic))
-      yield* piped(everyFrame(all), createZstdDecompress({ chunkSize: OUTPUT_CHUNK }));
-    else for await (const chunk of all) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+      yield* piped(everyFrame(chunks), createZstdDecompress({ chunkSize: OUTPUT_CHUNK }));
+    else yield* chunks;
   } catch (cause) {
     if (cause instanceof OciError || !String((cause as NodeJS.ErrnoException).code).startsWith('Z'))
       throw cause;
@@ -176,10 +172,6 @@ async function* unpacked(source: Chunks): AsyncGenerator<Buffer> {
       cause,
     });
   }
-}
-
-async function* toAsync(source: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  yield* source;
 }
 
 async function* metered(

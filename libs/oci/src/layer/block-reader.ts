@@ -11,13 +11,18 @@ export class BlockReader {
 
   /** The next bytes, exactly so many; undefined at the stream's end. Throws `INVALID_LAYER` for a rest of fewer. */
   async take(size: number): Promise<Buffer | undefined> {
+    const taken = await this.takeUpTo(size);
+    if (taken.length === size) return taken;
+    if (taken.length === 0) return undefined;
+    throw truncated(size - taken.length);
+  }
+
+  /** The next bytes, so many or as many as there are. */
+  async takeUpTo(size: number): Promise<Buffer> {
     const taken = Buffer.alloc(size);
     for (let filled = 0; filled < size; ) {
       const part = await this.#next(size - filled);
-      if (part === undefined) {
-        if (filled === 0) return undefined;
-        throw truncated(size - filled);
-      }
+      if (part === undefined) return taken.subarray(0, filled);
       filled += part.copy(taken, filled);
     }
     return taken;

@@ -2,22 +2,26 @@ import { createZstdDecompress } from 'node:zlib';
 import type { Compression } from '../descriptor.ts';
 import { OciError } from '../errors.ts';
 import { type Chunks, piped } from './chunk-pipeline.ts';
-import { gunzipped } from './gzip-member.ts';
+import { gunzipped, type HeaderFields } from './gzip-member.ts';
 import { oneFrame } from './zstd-frame.ts';
 
 const OUTPUT_CHUNK = 256 * 1024;
 
 /**
  * The tar inside a layer: one gzip member, one zstd frame, or the bytes as they are, and nothing besides. A chunk is
- * gone once the next one is asked for. Throws `INVALID_LAYER`, and what the source throws.
+ * gone once the next one is asked for; `fields` are those of gzip's header. Throws `INVALID_LAYER`, and what the source throws.
  */
-export async function* decompressed(source: Chunks, compression: Compression): AsyncGenerator<Buffer> {
+export async function* decompressed(
+  source: Chunks,
+  compression: Compression,
+  fields: HeaderFields = 'refused',
+): AsyncGenerator<Buffer> {
   if (compression === 'none') {
     for await (const chunk of source) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
     return;
   }
   try {
-    if (compression === 'gzip') yield* gunzipped(source);
+    if (compression === 'gzip') yield* gunzipped(source, fields);
     else yield* piped(oneFrame(source), createZstdDecompress({ chunkSize: OUTPUT_CHUNK }));
   } catch (cause) {
     if (cause instanceof OciError || !String((cause as NodeJS.ErrnoException).code).startsWith('Z'))

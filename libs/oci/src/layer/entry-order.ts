@@ -15,7 +15,8 @@ const OPAQUE = '.wh..wh..opq';
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#whiteouts
  */
 export class EntryOrder {
-  readonly #seen = new Map<string, EntryMetadata>();
+  /** What was at each path, as one short text each: a layer may have very many entries. */
+  readonly #seen = new Map<string, string>();
   readonly #removed = new Set<string>();
   readonly #contents: LayerContents;
 
@@ -26,18 +27,18 @@ export class EntryOrder {
   add(entry: EntryMetadata): void {
     const { path, type } = entry;
     const slash = path.lastIndexOf('/');
-    const name = path.slice(slash + 1);
+    const name = nameOf(path);
     if (name.startsWith(WHITEOUT)) this.#checkWhiteout(entry, name);
     if (this.#removed.has(path)) throw invalid(path, 'is added and removed by the same layer');
     if (this.#seen.has(path)) throw invalid(path, 'is given twice');
     const parent = path.slice(0, Math.max(slash, 0));
     if (parent !== '') {
-      const found = this.#seen.get(parent)?.type;
+      const found = typeOf(this.#seen.get(parent));
       if (found !== 'directory')
         throw invalid(path, `expected its folder before it, found ${found ?? 'none'}`);
     }
     if (type === 'link') this.#checkLink(entry);
-    this.#seen.set(path, entry);
+    this.#seen.set(path, factsOf(entry));
   }
 
   #checkWhiteout({ path, type, size }: EntryMetadata, name: string): void {
@@ -51,27 +52,46 @@ export class EntryOrder {
     this.#removed.add(removed);
   }
 
-  #checkLink({ path, target = '', mode, uid, gid, mtime }: EntryMetadata): void {
-    const file = this.#seen.get(target);
-    const known = this.#contents === 'files' ? file?.type === 'file' : isLinkable(file);
-    if (file === undefined || !known) {
+  #checkLink(entry: EntryMetadata): void {
+    const { path, target = '' } = entry;
+    const found = this.#seen.get(target);
+    const type = typeOf(found);
+    const isLinkable =
+      this.#contents === 'files'
+        ? type === 'file'
+        : type !== undefined &&
+          type !== 'directory' &&
+          type !== 'link' &&
+          !nameOf(target).startsWith(WHITEOUT);
+    if (type === undefined || !isLinkable) {
       throw invalid(
         path,
         `a hard link to ${JSON.stringify(target)}, which is not an earlier file of the layer`,
       );
     }
-    if (file.mode !== mode || file.uid !== uid || file.gid !== gid || file.mtime !== mtime) {
+    if (found !== factsOf({ ...entry, type })) {
       throw invalid(path, `a hard link with a different mode, owner or time from ${JSON.stringify(target)}`);
     }
   }
 }
 
-function isLinkable(entry: EntryMetadata | undefined): boolean {
-  return entry !== undefined && entry.type !== 'directory' && entry.type !== 'link' && !isWhiteout(entry);
+/** What of an entry decides what another may be. */
+function factsOf({
+  type,
+  mode,
+  uid,
+  gid,
+  mtime,
+}: Pick<EntryMetadata, 'type' | 'mode' | 'uid' | 'gid' | 'mtime'>): string {
+  return `${type} ${mode} ${uid} ${gid} ${mtime}`;
 }
 
-function isWhiteout({ path }: EntryMetadata): boolean {
-  return path.slice(path.lastIndexOf('/') + 1).startsWith(WHITEOUT);
+function typeOf(facts: string | undefined): EntryMetadata['type'] | undefined {
+  return facts?.slice(0, facts.indexOf(' ')) as EntryMetadata['type'] | undefined;
+}
+
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
 }
 
 function invalid(path: string, problem: string): OciError {

@@ -5,17 +5,23 @@ import { type Chunks, piped } from './chunk-pipeline.ts';
 const HEADER_BYTES = 10;
 const TRAILER_BYTES = 8;
 const OUTPUT_CHUNK = 256 * 1024;
+/** More than a name, a comment and extra fields need together. */
+const MAX_HEADER_BYTES = 128 * 1024;
+const [HEADER_CHECKSUM, EXTRA, NAME, COMMENT, RESERVED] = [0x02, 0x04, 0x08, 0x10, 0xe0];
+
+/** What is done with a name, a comment or extra fields in the header of a member. */
+export type HeaderFields = 'refused' | 'skipped';
 
 /**
  * What a gzip stream of exactly one member holds. Readers disagree about everything else: some stop after the first
  * member where others continue, some pass over what follows it, some take files from extra fields of the header. Throws
- * `INVALID_LAYER` for a header with a name, a comment or extra fields, for a second member or any byte after the first
- * one, and for a wrong checksum or size. zlib's own errors pass through.
+ * `INVALID_LAYER` for a header with a name, a comment or extra fields unless they are `skipped`, for a second member or any
+ * byte after the first one, and for a wrong checksum or size. zlib's own errors pass through.
  * https://www.rfc-editor.org/rfc/rfc1952#section-2.3
  */
-export async function* gunzipped(source: Chunks): AsyncGenerator<Buffer> {
+export async function* gunzipped(source: Chunks, fields: HeaderFields = 'refused'): AsyncGenerator<Buffer> {
   const inflate = createInflateRaw({ chunkSize: OUTPUT_CHUNK });
-  const compressed = new CompressedMember();
+  const compressed = new CompressedMember(fields);
   let checksum = 0;
   let size = 0;
   for await (const chunk of piped(compressed.body(source), inflate)) {
@@ -28,24 +34,31 @@ export async function* gunzipped(source: Chunks): AsyncGenerator<Buffer> {
 
 /** A member while it passes: its header is checked, its last bytes are kept. */
 class CompressedMember {
+  readonly #fields: HeaderFields;
   #tail: Buffer = Buffer.alloc(0);
   #bodyBytes = 0;
 
+  constructor(fields: HeaderFields) {
+    this.#fields = fields;
+  }
+
   async *body(source: Chunks): AsyncGenerator<Uint8Array> {
-    let header: Buffer = Buffer.alloc(0);
+    let header: Buffer | undefined = Buffer.alloc(0);
     for await (const chunk of source) {
-      const missing = HEADER_BYTES - header.length;
-      if (missing > 0) {
-        header = Buffer.concat([header, chunk.subarray(0, missing)]);
-        if (header.length === HEADER_BYTES) checkHeader(header);
+      let rest = chunk;
+      if (header !== undefined) {
+        header = Buffer.concat([header, chunk]);
+        const size = headerSize(header, this.#fields);
+        if (size === undefined) continue;
+        rest = header.subarray(size);
+        header = undefined;
       }
-      const rest = chunk.subarray(Math.max(missing, 0));
       if (rest.length === 0) continue;
       this.#bodyBytes += rest.length;
       this.#tail = Buffer.concat([this.#tail, rest.subarray(-TRAILER_BYTES)]).subarray(-TRAILER_BYTES);
       yield rest;
     }
-    if (header.length < HEADER_BYTES) throw invalid('truncated in the header');
+    if (header !== undefined) throw invalid('truncated in the header');
   }
 
   checkEnd(deflatedBytes: number, checksum: number, size: number): void {
@@ -59,11 +72,26 @@ class CompressedMember {
   }
 }
 
-function checkHeader(header: Buffer): void {
-  if (header.readUInt16BE(0) !== 0x1f8b || header[2] !== 8) throw invalid('no gzip header');
-  if (header[3] !== 0) {
-    throw invalid(`a header with the flags 0x${header[3]?.toString(16)} (a name, comment or extra field)`);
+/** The size of a member's header; undefined where it goes on after these bytes. */
+function headerSize(bytes: Buffer, fields: HeaderFields): number | undefined {
+  if (bytes.length < HEADER_BYTES) return undefined;
+  if (bytes.readUInt16BE(0) !== 0x1f8b || bytes[2] !== 8) throw invalid('no gzip header');
+  const flags = bytes[3] ?? 0;
+  if (flags === 0) return HEADER_BYTES;
+  if (fields === 'refused' || (flags & RESERVED) !== 0) {
+    throw invalid(`a header with the flags 0x${flags.toString(16)} (a name, comment or extra field)`);
   }
+  let size = HEADER_BYTES;
+  if ((flags & EXTRA) !== 0) size += 2 + (bytes.length < size + 2 ? 0 : bytes.readUInt16LE(size));
+  for (const flag of [NAME, COMMENT]) {
+    if ((flags & flag) === 0 || size > bytes.length) continue;
+    const end = bytes.indexOf(0, size);
+    size = end < 0 ? bytes.length + 1 : end + 1;
+  }
+  if ((flags & HEADER_CHECKSUM) !== 0) size += 2;
+  if (size <= bytes.length) return size;
+  if (bytes.length > MAX_HEADER_BYTES) throw invalid(`a header of more than ${MAX_HEADER_BYTES} bytes`);
+  return undefined;
 }
 
 function invalid(problem: string): OciError {

@@ -16,7 +16,7 @@ const SOURCE = `
 import { createReadStream, readFileSync } from 'node:fs';
 import { readLayer } from ${JSON.stringify(READER)};
 const [file, compression] = process.argv.slice(1);
-const limits = { bytes: 1024 * 1024, entries: 20, depth: 9, milliseconds: 60_000 };
+const limits = { bytes: 1024 * 1024, entries: 20, names: 2000, depth: 9, milliseconds: 60_000 };
 const started = performance.now();
 let said = 'nothing';
 try {

@@ -249,6 +249,7 @@ describe('readLayer', () => {
   it.each([
     ['entries', 'at most 100 entries'],
     ['bytes', 'at most 100 bytes of tar'],
+    ['names', 'at most 100 characters of paths'],
   ])('gives up a small layer of very many folders at once, by its %s', async (limit, said) => {
     const { blob, compression } = entryBomb(40_000);
     expect(blob.length).toBeLessThan(1_000_000);

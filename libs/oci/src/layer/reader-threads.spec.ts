@@ -132,7 +132,8 @@ describe('threads that end', () => {
         ],
         { compression: 'gzip' },
       );
-      const threads = startLayerThreads([descriptor.size]);
+      const threads = startLayerThreads([]);
+      threads.startFor([descriptor.size]);
       const reading = threads.read(folder, descriptor, { compression: 'gzip' });
       reading.catch(() => {});
       await threads[Symbol.asyncDispose]();

@@ -7,6 +7,8 @@ import { readStoredLayer } from './stored-layer.ts';
 
 /** Threads that read the layers of image layouts. */
 export interface LayerThreads {
+  /** Starts what threads these layers are worth beyond those that there are; sizes are bytes. */
+  startFor(sizes: readonly number[]): void;
   /**
    * Reads a layer of the layout in `folder` as `readLayer` does, on a thread: the bytes of the file pass through no other.
    * A small layer is not worth a thread. That its bytes are not the descriptor's (`DIGEST_MISMATCH`) is thrown before
@@ -24,9 +26,10 @@ export interface ToThread {
   readonly options: ReadLayerOptions;
 }
 
-/** What a thread found: a layer's entries, why it is refused, or what reading it failed with. */
+/** What a thread found: more of a layer's entries, that there are no more, why it is refused, or what reading it failed with. */
 export type FromThread = { readonly id: number } & (
   | { readonly kind: 'entries'; readonly entries: readonly ReadEntry[] }
+  | { readonly kind: 'end' }
   | { readonly kind: 'refusal'; readonly code: OciErrorCode; readonly message: string }
   | { readonly kind: 'failure'; readonly error: unknown }
 );
@@ -41,11 +44,15 @@ const LAYERS_AT_ONCE = 2;
  * are processors. They end when disposed of; what is still being read then fails.
  */
 export function startLayerThreads(sizes: readonly number[]): LayerThreads {
-  const worthOne = sizes.filter((size) => size > SMALL_LAYER).length;
-  const most = Math.max(1, availableParallelism() - 1);
-  const count = Math.min(Math.ceil(worthOne / LAYERS_AT_ONCE), most);
-  const threads = Array.from({ length: count }, () => new LayerThread());
+  const threads: LayerThread[] = [];
   const waiting: (() => void)[] = [];
+
+  function startFor(layers: readonly number[]): void {
+    const worthOne = layers.filter((size) => size > SMALL_LAYER).length;
+    const most = Math.max(1, availableParallelism() - 1);
+    const count = Math.min(Math.ceil(worthOne / LAYERS_AT_ONCE), most);
+    while (threads.length < count) threads.push(new LayerThread());
+  }
 
   async function freeThread(): Promise<LayerThread> {
     if (threads.length === 0) threads.push(new LayerThread());
@@ -56,9 +63,15 @@ export function startLayerThreads(sizes: readonly number[]): LayerThreads {
     }
   }
 
+  startFor(sizes);
   return {
+    startFor,
     async read(folder, layer, options) {
-      if (layer.size <= SMALL_LAYER) return readStoredLayer(folder, layer, options);
+      if (layer.size <= SMALL_LAYER) {
+        const entries: ReadEntry[] = [];
+        await readStoredLayer(folder, layer, options, (entry) => entries.push(entry));
+        return entries;
+      }
       const thread = await freeThread();
       try {
         return await thread.read(folder, layer, options);
@@ -72,9 +85,15 @@ export function startLayerThreads(sizes: readonly number[]): LayerThreads {
   };
 }
 
+/** A layer that a thread reads: what it found so far, and who waits for the rest. */
+interface Reading {
+  readonly entries: ReadEntry[];
+  readonly done: PromiseWithResolvers<readonly ReadEntry[]>;
+}
+
 class LayerThread {
   readonly #worker = new Worker(new URL('./reader-thread.ts', import.meta.url));
-  readonly #reading = new Map<number, PromiseWithResolvers<readonly ReadEntry[]>>();
+  readonly #reading = new Map<number, Reading>();
   #last = 0;
   #ended: unknown;
 
@@ -92,11 +111,11 @@ class LayerThread {
   read(folder: string, layer: Descriptor, options: ReadLayerOptions): Promise<readonly ReadEntry[]> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
     const id = ++this.#last;
-    const reading = Promise.withResolvers<readonly ReadEntry[]>();
-    this.#reading.set(id, reading);
+    const done = Promise.withResolvers<readonly ReadEntry[]>();
+    this.#reading.set(id, { entries: [], done });
     const message: ToThread = { id, folder, layer, options };
     this.#worker.postMessage(message);
-    return reading.promise;
+    return done.promise;
   }
 
   async end(): Promise<void> {
@@ -105,15 +124,21 @@ class LayerThread {
 
   #settle(message: FromThread): void {
     const reading = this.#reading.get(message.id);
+    if (reading === undefined) return;
+    const { entries, done } = reading;
+    if (message.kind === 'entries') {
+      for (const entry of message.entries) entries.push(entry);
+      return;
+    }
     this.#reading.delete(message.id);
-    if (message.kind === 'entries') reading?.resolve(message.entries);
-    else if (message.kind === 'refusal') reading?.reject(new OciError(message.code, message.message));
-    else reading?.reject(message.error);
+    if (message.kind === 'end') done.resolve(entries);
+    else if (message.kind === 'refusal') done.reject(new OciError(message.code, message.message));
+    else done.reject(message.error);
   }
 
   #endWith(error: unknown): void {
     this.#ended ??= error;
-    for (const { reject } of this.#reading.values()) reject(error);
+    for (const { done } of this.#reading.values()) done.reject(error);
     this.#reading.clear();
   }
 }

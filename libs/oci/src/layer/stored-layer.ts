@@ -4,16 +4,18 @@ import { freeMemory } from './chunk-memory.ts';
 import { type ReadEntry, type ReadLayerOptions, readLayer } from './layer-reader.ts';
 
 /**
- * The entries of a layer that lies in an image layout, as `readLayer` gives them. That its bytes are not the
+ * Hands the entries of a layer that lies in an image layout to `take`, as `readLayer` gives them; none of them counts
+ * before the end, where it may still be refused. That its bytes are not the
  * descriptor's (`DIGEST_MISMATCH`) is thrown before what else is wrong with them.
  */
 export async function readStoredLayer(
   folder: string,
   layer: Descriptor,
   options: ReadLayerOptions,
-): Promise<readonly ReadEntry[]> {
+  take: (entry: ReadEntry) => void,
+): Promise<void> {
   try {
-    return await Array.fromAsync(readLayer(chunksOf(folder, layer), options));
+    for await (const entry of readLayer(chunksOf(folder, layer), options)) take(entry);
   } catch (error) {
     for await (const _ of chunksOf(folder, layer));
     throw error;

@@ -48,7 +48,8 @@ const TYPES: Readonly<Record<string, EntryType>> = {
   '2': 'symlink',
   '5': 'directory',
 };
-const REFUSED_TYPES: Readonly<Record<string, string>> = {
+/** The types of entries that no layer may have, by their flags, and what they are. */
+export const REFUSED_TYPES: Readonly<Record<string, string>> = {
   '\0': 'a file in the format before POSIX',
   '3': 'a character device',
   '4': 'a block device',
@@ -69,8 +70,7 @@ const REFUSED_TYPES: Readonly<Record<string, string>> = {
  */
 export function decodeHeader(block: Buffer, contents: LayerContents = 'files'): DecodedHeader {
   const expected = octal(block, 148, 8);
-  let sum = 8 * 32;
-  for (const [index, byte] of block.entries()) if (index < 148 || index >= 156) sum += byte;
+  const sum = checksumOf(block);
   if (sum !== expected) throw invalid(`header with the checksum ${expected}, found ${sum}`);
   const name = fullName(block);
   if (block.toString('latin1', 257, 265) !== 'ustar\x0000') {
@@ -114,9 +114,13 @@ export function decodeHeader(block: Buffer, contents: LayerContents = 'files'): 
  * Decodes the records of a PAX header. Throws `INVALID_LAYER` where they are not of the form `length key=value`, for a
  * key that is given twice, and for every key but path, linkpath, uid, gid, size and mtime: unpackers take extended
  * attributes (`SCHILY.xattr.`), other names and other content (`GNU.sparse.`) from the rest. In a layer of `changes`
- * extended attributes are given.
+ * extended attributes are given. Keys in `passedOver` are read and count for nothing.
  */
-export function decodePaxRecords(data: Buffer, contents: LayerContents = 'files'): PaxRecords {
+export function decodePaxRecords(
+  data: Buffer,
+  contents: LayerContents = 'files',
+  passedOver: ReadonlySet<string> = new Set(),
+): PaxRecords {
   const records = new Map<PaxKey, string>();
   const attributes = new Map<string, Buffer>();
   let offset = 0;
@@ -134,6 +138,10 @@ export function decodePaxRecords(data: Buffer, contents: LayerContents = 'files'
       if (attributes.has(key)) throw invalid(`PAX record ${JSON.stringify(key.slice(0, 80))} is given twice`);
       const from = space + 1 + Buffer.byteLength(key) + 1;
       attributes.set(key, data.subarray(from, end - 1));
+      offset = end;
+      continue;
+    }
+    if (passedOver.has(key)) {
       offset = end;
       continue;
     }
@@ -219,6 +227,13 @@ const HEADER_FIELDS = [
 
 function isChecksum(offset: number): boolean {
   return offset >= 148 && offset < 156;
+}
+
+// Without an iterator: it is done for each of very many entries.
+function checksumOf(block: Buffer): number {
+  let sum = 8 * 32;
+  for (let index = 0; index < block.length; index++) if (!isChecksum(index)) sum += block[index] ?? 0;
+  return sum;
 }
 
 function isPaxKey(key: string): key is PaxKey {

@@ -1,4 +1,5 @@
 import { OciError } from '../errors.ts';
+import { HeaderText } from './header-text.ts';
 import { type Address, addressOf } from './transport/index.ts';
 
 /** A link of a `Link` header: where it leads, and what it is. */
@@ -8,36 +9,40 @@ export interface Link {
   readonly relations: readonly string[];
 }
 
-const TARGET = /\s*<([^>]*)>/y;
-const PARAMETER = /\s*;\s*([A-Za-z0-9*!#$%&'+.^_`|~-]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,;"]*)))?/sy;
-const SEPARATORS = /[\s,]*/y;
+const TARGET = /[^>]/;
+const TOKEN = /[A-Za-z0-9*!#$%&'+.^_`|~-]/;
+const UNQUOTED = /[^\s,;"]/;
+const SPACE = /\s/;
+const SEPARATOR = /[\s,]/;
 
 /**
- * The links of a `Link` header, in order. What can't be read ends the list. Takes time in proportion to its length.
+ * The links of a `Link` header, in order. What can't be read ends the list. Takes steps in proportion to its length.
  * https://www.rfc-editor.org/rfc/rfc8288#section-3
  */
 export function parseLinks(header: string | undefined): readonly Link[] {
-  const text = header ?? '';
+  const text = new HeaderText(header ?? '');
   const links: Link[] = [];
-  let at = 0;
-  const take = (pattern: RegExp): RegExpExecArray | undefined => {
-    pattern.lastIndex = at;
-    const found = pattern.exec(text) ?? undefined;
-    if (found !== undefined) at = pattern.lastIndex;
-    return found;
-  };
-  for (take(SEPARATORS); at < text.length; take(SEPARATORS)) {
-    const target = take(TARGET)?.[1];
-    if (target === undefined) return links;
-    const relations: string[] = [];
-    for (let found = take(PARAMETER); found !== undefined; found = take(PARAMETER)) {
-      const [, name, quoted, plain] = found;
-      if (name?.toLowerCase() === 'rel')
-        relations.push(...(quoted ?? plain ?? '').toLowerCase().split(/\s+/));
-    }
-    links.push({ target, relations });
+  for (text.take(SEPARATOR); text.passes('<'); text.take(SEPARATOR)) {
+    const target = text.take(TARGET);
+    if (!text.passes('>')) return links;
+    links.push({ target, relations: readRelations(text) });
   }
   return links;
+}
+
+/** Reads the parameters of a link, of which its relations alone count. */
+function readRelations(text: HeaderText): readonly string[] {
+  const relations: string[] = [];
+  for (text.take(SPACE); text.passes(';'); text.take(SPACE)) {
+    text.take(SPACE);
+    const name = text.take(TOKEN).toLowerCase();
+    text.take(SPACE);
+    if (!text.passes('=')) continue;
+    text.take(SPACE);
+    const value = text.next === '"' ? text.quoted() : text.take(UNQUOTED);
+    if (name === 'rel' && value !== undefined) relations.push(...value.toLowerCase().split(/\s+/));
+  }
+  return relations;
 }
 
 /**

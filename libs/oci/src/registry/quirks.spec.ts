@@ -1,3 +1,5 @@
+import { glob, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import {
@@ -202,5 +204,15 @@ describe('a publish to a registry that', () => {
     expect(new Set(QUIRKS.map(({ name }) => name)).size).toBe(QUIRKS.length);
     for (const { source } of QUIRKS) expect(source).toMatch(/^https:\/\//);
     expect(QUIRKS.length).toBeGreaterThan(60);
+  });
+
+  it('is any of these is told by what it answers: no code knows a registry by its name', async () => {
+    const names =
+      /ghcr|quay|gitlab|gitea|harbor|artifactory|jfrog|nexus|amazonaws|azurecr|pkg\.dev|gcr\.io|zot/i;
+    const folder = join(import.meta.dirname, '..');
+    for await (const name of glob('**/*.ts', { cwd: folder, exclude: ['**/*.spec.ts'] })) {
+      const code = (await readFile(join(folder, name), 'utf8')).replaceAll(/^\s*(?:\/\/|\/?\*).*$/gm, '');
+      expect(names.exec(code)?.[0], name).toBeUndefined();
+    }
   });
 });

@@ -5,7 +5,7 @@ import { growths, pluginStart } from './growths.ts';
 import { imageFloors, images } from './images.ts';
 import { installedChain } from './installed.ts';
 import { peers } from './peers.ts';
-import { publishChanged, publishes } from './publish.ts';
+import { publishes, publishesChanged } from './publish.ts';
 import {
   sidecarChecks,
   sidecarEndpoints,
@@ -17,6 +17,7 @@ import {
 import { PEER_NAMES, sidecarPeer } from './sidecar-peer.ts';
 import { peerSizes, SIZE_NAMES } from './sizes.ts';
 import { prebuiltAgainstSource } from './source.ts';
+import { toolchains } from './toolchains.ts';
 
 export { growths, SIZE_NAMES };
 
@@ -31,9 +32,10 @@ export function benchesFor(peer: string | undefined): readonly Bench[] {
     installedChain,
     pluginStart,
     ...compiles,
+    ...toolchains,
     verify,
     ...publishes,
-    publishChanged,
+    ...publishesChanged,
     sidecarStart,
     sidecarMemory,
     sidecarMounts,

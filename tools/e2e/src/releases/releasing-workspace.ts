@@ -1,14 +1,18 @@
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { type FakeGitHub, startFakeGitHub } from '@prebuilt/testing/github';
 import { type FakeRegistry, startFakeRegistry } from '@prebuilt/testing/registry';
-import { nxCommand, run, runOk, THIS_WORKSPACE, userEnvironment } from '../testing/workspace.ts';
+import { MANAGERS } from '../stranger/managers.ts';
+import type { PackageRegistry } from '../stranger/package-registry.ts';
+import { npmSettings, type Tools } from '../stranger/tools.ts';
+import { commandsIn } from '../stranger/workspace.ts';
 import { type FakeNpm, startFakeNpm } from './fake-npm.ts';
 import { RELEASE, RELEASED } from './programs.ts';
 
 const TOKEN = 'a-token';
 const REPOSITORY = 'acme/programs';
+const NX = '23.2.1';
 
 /** What a release changed, everywhere. */
 export interface Release {
@@ -42,18 +46,24 @@ export interface ReleasingWorkspace extends AsyncDisposable {
   release(...args: readonly string[]): Promise<Release>;
 }
 
-/** Makes a workspace in a folder of its own that has this one's installed packages, and the plugin's sources. */
-export async function releasingWorkspace(): Promise<ReleasingWorkspace> {
+/** Makes a workspace in a folder of its own in which the published packages are installed, and Nx's for npm packages. */
+export async function releasingWorkspace(
+  packages: PackageRegistry,
+  tools: Tools,
+): Promise<ReleasingWorkspace> {
   const root = await mkdtemp(join(tmpdir(), 'releases-'));
   const remote = join(root, '.git/remote.git');
   const [registry, npm]: [FakeRegistry, FakeNpm] = await Promise.all([startFakeRegistry(), startFakeNpm()]);
-  const write = async (path: string, content: string): Promise<void> => {
-    await mkdir(dirname(join(root, path)), { recursive: true });
-    await writeFile(join(root, path), content);
-  };
-  const git = (...args: readonly string[]) => runOk(root, 'git', args);
+  const { write, run, nx } = commandsIn(root, { manager: 'npm', node: 24 }, tools);
+  const git = (...args: readonly string[]) => run('git', args);
   const json = (path: string, value: object) => write(path, JSON.stringify(value, null, 2));
-  await json('package.json', { name: 'releases', private: true, license: 'MIT', workspaces: ['packages/*'] });
+  await json('package.json', {
+    name: 'releases',
+    private: true,
+    license: 'MIT',
+    workspaces: ['packages/*'],
+    devDependencies: { '@nx/js': NX, '@prebuilt/nx': '*', nx: NX },
+  });
   await json('nx.json', {
     analytics: false,
     neverConnectToCloud: true,
@@ -62,12 +72,11 @@ export async function releasingWorkspace(): Promise<ReleasingWorkspace> {
     release: RELEASE,
   });
   await write('.gitignore', 'node_modules\ndist\n.nx\n.npmrc\n');
-  await write(
-    '.npmrc',
-    `@acme:registry=${npm.url}/\n${npm.url.replace('http:', '')}/:_authToken=any\naudit=false\nfund=false\n`,
-  );
+  const settings = MANAGERS.npm.files({ ...(await npmSettings(root)), published: packages.url });
+  const acme = `@acme:registry=${npm.url}/\n${npm.url.replace('http:', '')}/:_authToken=any\n`;
+  await write('.npmrc', `${settings['.npmrc']}${acme}`);
   for (const [path, content] of Object.entries(RELEASED)) await write(path, content);
-  await symlink(join(THIS_WORKSPACE, 'node_modules'), join(root, 'node_modules'));
+  await run('npm', MANAGERS.npm.install);
   await git('init', '--quiet', '--initial-branch=main');
   await git('init', '--quiet', '--bare', remote);
   await git('remote', 'add', 'origin', remote);
@@ -77,13 +86,11 @@ export async function releasingWorkspace(): Promise<ReleasingWorkspace> {
   await git('commit', '--quiet', '--message=feat: programs to release');
   const github = await startFakeGitHub({ repository: REPOSITORY, token: TOKEN, tags: {}, gitFolder: remote });
   const env = {
-    ...userEnvironment(),
     NX_ISOLATE_PLUGINS: 'false',
     GITHUB_TOKEN: TOKEN,
     GITHUB_REPOSITORY: REPOSITORY,
     GITHUB_API_URL: github.baseUrl,
   };
-  const nx = nxCommand(root, env);
   const state = async () => ({
     gitTags: (await git('tag', '--list')).split('\n').filter(Boolean),
     moves: registry.tagMoves.length,
@@ -103,7 +110,7 @@ export async function releasingWorkspace(): Promise<ReleasingWorkspace> {
     },
     async release(...args) {
       const before = await state();
-      const { exitCode, output } = await run(root, nx.file, ['release', ...args], nx.env);
+      const { exitCode, output } = await nx(['release', ...args], env);
       const after = await state();
       const requests = [
         ...registry.log.slice(before.requests[0]),

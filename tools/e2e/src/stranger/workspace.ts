@@ -23,12 +23,12 @@ export interface Stranger {
 
 type Environment = Readonly<Record<string, string>>;
 
-/** An Nx workspace in a folder of its own that knows nothing of this repository. */
-export interface StrangersWorkspace extends AsyncDisposable {
+/** What is done in a workspace of somebody else. */
+export interface WorkspaceCommands {
   readonly root: string;
   write(path: string, content: string): Promise<void>;
   /** A program of the machine, in the workspace's root. A failure is an error; returns the output. */
-  run(file: string, args: readonly string[]): Promise<string>;
+  run(file: string, args: readonly string[], env?: Environment): Promise<string>;
   /** A line of a shell as documentation has it, `npx` put as the workspace's package manager says it. */
   line(line: string): Promise<string>;
   /** `nx …` by the workspace's package manager. */
@@ -39,23 +39,49 @@ export interface StrangersWorkspace extends AsyncDisposable {
   nxTasks(args: readonly string[], env?: Environment): Promise<TaskResults>;
 }
 
+/** An Nx workspace in a folder of its own that knows nothing of this repository. */
+export type StrangersWorkspace = WorkspaceCommands & AsyncDisposable;
+
+/** The commands of a workspace that is there, with a package manager and a Node for all of them. */
+export function commandsIn(
+  root: string,
+  { manager, node }: Omit<Stranger, 'nx'>,
+  tools: Tools,
+): WorkspaceCommands {
+  const { exec } = MANAGERS[manager];
+  const { CI: _, ...own } = userEnvironment();
+  const base: Environment = { ...own, PATH: [tools.path(node, manager), own.PATH].join(delimiter) };
+  const call = (args: readonly string[], env: Environment = {}) =>
+    [root, exec[0], [...exec.slice(1), 'nx', ...args], { ...base, ...env }] as const;
+  const nxOk: WorkspaceCommands['nxOk'] = (args, env) => runOk(...call(args, env));
+  return {
+    root,
+    async write(path, content) {
+      await mkdir(dirname(join(root, path)), { recursive: true });
+      await writeFile(join(root, path), content);
+    },
+    run: (file, args, env) => runOk(root, file, args, { ...base, ...env }),
+    line: (line) => runOk(root, 'sh', ['-c', line.replace(/^npx /, `${exec.join(' ')} `)], base),
+    nx: (args, env) => run(...call(args, env)),
+    nxOk,
+    async nxTasks(args, env) {
+      await nxOk(args, env);
+      return readTaskResults(join(root, '.nx/cache'));
+    },
+  };
+}
+
 /** Makes a workspace with Nx in it, as `PACKAGE_MANAGER install` does, and one commit. */
 export async function strangersWorkspace(
-  { manager, node, nx }: Stranger,
+  stranger: Stranger,
   registry: PackageRegistry,
   tools: Tools,
 ): Promise<StrangersWorkspace> {
+  const { manager, nx } = stranger;
   const root = await mkdtemp(join(tmpdir(), `stranger-${manager}-`));
-  const { files, install, exec } = MANAGERS[manager];
-  const { CI: _, ...own } = userEnvironment();
-  const base = {
-    ...own,
-    PATH: [tools.path(node, manager), own.PATH].join(delimiter),
-  };
-  const write = async (path: string, content: string): Promise<void> => {
-    await mkdir(dirname(join(root, path)), { recursive: true });
-    await writeFile(join(root, path), content);
-  };
+  const { files, install } = MANAGERS[manager];
+  const commands = commandsIn(root, stranger, tools);
+  const { write } = commands;
   const json = (path: string, value: unknown) => write(path, `${JSON.stringify(value, undefined, 2)}\n`);
   await json('package.json', {
     name: 'stranger',
@@ -73,22 +99,10 @@ export async function strangersWorkspace(
   await write('.gitignore', 'node_modules\ndist\n.nx\n.cache\n');
   const settings = { ...(await npmSettings(root)), published: registry.url };
   for (const [path, content] of Object.entries(files(settings))) await write(path, content);
-  await runOk(root, 'git', ['init', '--quiet', '--initial-branch=main'], base);
-  await runOk(root, manager, install, base);
-  const call = (args: readonly string[], env: Environment = {}) =>
-    [root, exec[0], [...exec.slice(1), 'nx', ...args], { ...base, ...env }] as const;
-  const nxOk: StrangersWorkspace['nxOk'] = (args, env) => runOk(...call(args, env));
+  await commands.run('git', ['init', '--quiet', '--initial-branch=main']);
+  await commands.run(manager, install);
   return {
-    root,
-    write,
-    run: (file, args) => runOk(root, file, args, base),
-    line: (line) => runOk(root, 'sh', ['-c', line.replace(/^npx /, `${exec.join(' ')} `)], base),
-    nx: (args, env) => run(...call(args, env)),
-    nxOk,
-    async nxTasks(args, env) {
-      await nxOk(args, env);
-      return readTaskResults(join(root, '.nx/cache'));
-    },
+    ...commands,
     // What Nx started may still write.
     [Symbol.asyncDispose]: () => rm(root, { recursive: true, force: true, maxRetries: 10 }),
   };

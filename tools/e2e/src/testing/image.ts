@@ -30,15 +30,23 @@ export async function indexDigest(layout: string): Promise<string> {
   return index.digest;
 }
 
-/** Reads one platform of a layout by skopeo, unpacks it by umoci, and hashes the executable at the given path. */
+/**
+ * Reads one platform of a layout by skopeo, unpacks it by umoci, and hashes the executable at the given path. The platform is
+ * `amd64`, or `arm/v7`.
+ */
 export async function unpackImage(
   layout: string,
-  architecture: string,
+  platform: string,
   path = 'mount-monitor',
 ): Promise<UnpackedImage> {
   const work = await mkdtemp(join(tmpdir(), 'unpack-'));
   try {
-    const choose = ['--override-os=linux', `--override-arch=${architecture}`];
+    const [architecture, variant] = platform.split('/');
+    const choose = [
+      '--override-os=linux',
+      `--override-arch=${architecture}`,
+      ...(variant === undefined ? [] : [`--override-variant=${variant}`]),
+    ];
     const inspected = JSON.parse(await runOk(work, 'skopeo', [...choose, 'inspect', `oci:${layout}`]));
     const configuration: { config: unknown; rootfs: { diff_ids: readonly string[] } } = JSON.parse(
       await runOk(work, 'skopeo', [...choose, 'inspect', '--config', '--raw', `oci:${layout}`]),

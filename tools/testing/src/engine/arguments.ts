@@ -27,7 +27,8 @@ is left alone. It has no bridge network: containers run with --network=none (the
 
   up       starts what is not running, and prints the environment to use
     --registry-port=PORT   where the registry listens on 127.0.0.1 (default 5055)
-    --with-readers         installs skopeo and umoci too, and brings kubectl where there is none
+    --with-readers         installs skopeo and umoci too, brings kubectl where there is none,
+                           and the sources of a second registry
     --format=text|json|env how the environment is printed (default text); env is for a shell:
                            engine=$(npm run --silent engine -- up --format=env) && eval "$engine"
     --json                 the same as --format=json

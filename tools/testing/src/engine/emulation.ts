@@ -8,7 +8,8 @@ export interface Emulation {
   /** The entry's name below /proc/sys/fs/binfmt_misc. */
   readonly name: string;
   /** The platform's architecture, as Docker names it. */
-  readonly architecture: 'amd64' | 'arm64';
+  readonly architecture: 'amd64' | 'arm64' | 'arm';
+  readonly bits: 32 | 64;
   /** The emulator's file name in Debian's package. */
   readonly emulator: string;
   /** e_machine, little endian, as escaped bytes. */
@@ -24,14 +25,24 @@ const BINFMT = '/proc/sys/fs/binfmt_misc';
 const ARM64: Emulation = {
   name: 'qemu-aarch64',
   architecture: 'arm64',
+  bits: 64,
   emulator: 'qemu-aarch64-static',
   machine: String.raw`\xb7\x00`,
 };
 const AMD64: Emulation = {
   name: 'qemu-x86_64',
   architecture: 'amd64',
+  bits: 64,
   emulator: 'qemu-x86_64-static',
   machine: String.raw`\x3e\x00`,
+};
+
+const ARM: Emulation = {
+  name: 'qemu-arm',
+  architecture: 'arm',
+  bits: 32,
+  emulator: 'qemu-arm-static',
+  machine: String.raw`\x28\x00`,
 };
 
 /** The platform that a machine of this Node architecture can't run itself. */
@@ -42,14 +53,15 @@ export function foreignEmulation(nodeArchitecture: string): Emulation {
 }
 
 /**
- * The line that registers an emulator: 64-bit little-endian ELF executables, of any OS ABI, of that machine. Flags:
+ * The line that registers an emulator: little-endian ELF executables, of any OS ABI, of that class and machine. Flags:
  * O (the file is passed open), C (its credentials count), F (the emulator is opened now, so that it need not exist
  * inside a container).
  *
  * @see https://docs.kernel.org/admin-guide/binfmt-misc.html
  */
 export function registration(emulation: Emulation, interpreter: string): string {
-  const magic = String.raw`\x7f\x45\x4c\x46\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00${emulation.machine}`;
+  const elfClass = emulation.bits === 64 ? String.raw`\x02` : String.raw`\x01`;
+  const magic = String.raw`\x7f\x45\x4c\x46${elfClass}\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00${emulation.machine}`;
   const mask = String.raw`\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff`;
   return `:${emulation.name}:M::${magic}:${mask}:${interpreter}:OCF`;
 }
@@ -80,12 +92,27 @@ export async function registerEmulation(packages: string): Promise<EmulationStat
     );
   }
   const interpreter = join(packages, 'usr/bin', emulation.emulator);
+  await register(emulation, interpreter);
+  return { kind: 'registered', name: emulation.name, interpreter };
+}
+
+/**
+ * Makes the kernel run executables of 32-bit ARM by an emulator until it is disposed of, under a name that no other process
+ * takes.
+ */
+export async function emulateArm(interpreter: string): Promise<AsyncDisposable> {
+  const emulation = { ...ARM, name: `${ARM.name}-${process.pid}` };
+  await mountBinfmt();
+  await register(emulation, interpreter);
+  return { [Symbol.asyncDispose]: () => writeFile(join(BINFMT, emulation.name), '-1') };
+}
+
+async function register(emulation: Emulation, interpreter: string): Promise<void> {
   try {
     await writeFile(join(BINFMT, 'register'), registration(emulation, interpreter));
   } catch (cause) {
     throw new EngineError('EMULATION', `${BINFMT}/register: the kernel refused ${emulation.name}`, { cause });
   }
-  return { kind: 'registered', name: emulation.name, interpreter };
 }
 
 /** Whether the entry that was found or made is still there and still runs the same emulator. */

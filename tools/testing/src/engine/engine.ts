@@ -10,6 +10,7 @@ import { withLock } from './lock.ts';
 import {
   installSystemPackages,
   parseDistribution,
+  REGISTRY_SOURCES,
   requireDebian,
   UNPACKED_READER,
   unpackPackages,
@@ -23,7 +24,7 @@ import { type EngineState, PROGRAM_NAMES, readState, removeState, writeState } f
 export interface UpOptions {
   /** Where the registry listens, on 127.0.0.1; `undefined` is 5055, or the running engine's. */
   readonly registryPort: number | undefined;
-  /** Whether to provide skopeo, umoci and kubectl too. */
+  /** Whether to provide skopeo, umoci, kubectl and the sources of another registry too. */
   readonly withReaders: boolean;
 }
 
@@ -70,7 +71,8 @@ export async function startEngine(
     if (running.registry === undefined) await requireFreePort(registryPort);
     const readers =
       options.withReaders && !(await isOnPath(UNPACKED_READER, layout, env)) ? [UNPACKED_READER] : [];
-    const versions = await unpackPackages(layout, readers, say);
+    const sources = options.withReaders ? [REGISTRY_SOURCES] : [];
+    const versions = await unpackPackages(layout, [...readers, ...sources], say);
     await linkPrograms(layout, ['docker', ...readers]);
     const state = await startMissing(
       layout,

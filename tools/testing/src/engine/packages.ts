@@ -23,6 +23,8 @@ const SYSTEM_LIBRARIES = ['libseccomp2', 'libsystemd0'];
 const READERS = ['skopeo', 'umoci'];
 /** And this one of the engine's release, unpacked, where the machine has none: Debian 12's knows no components. */
 export const UNPACKED_READER = 'kubectl';
+/** The sources of another registry, unpacked: Debian 12 has none. */
+export const REGISTRY_SOURCES = 'golang-github-google-go-containerregistry-dev';
 const SUPPORTED_CODENAMES = ['bookworm', 'trixie'];
 
 /** Reads os-release. */
@@ -51,7 +53,7 @@ export function requireDebian({ id, codename }: Distribution): void {
 export function aptPreferences(): string {
   return [
     `Package: *\nPin: release n=${ENGINE_CODENAME}*\nPin-Priority: 100`,
-    `Package: ${[...FROM_ENGINE_RELEASE, UNPACKED_READER].join(' ')}\nPin: release n=${ENGINE_CODENAME}*\nPin-Priority: 990`,
+    `Package: ${[...FROM_ENGINE_RELEASE, UNPACKED_READER, REGISTRY_SOURCES].join(' ')}\nPin: release n=${ENGINE_CODENAME}*\nPin-Priority: 990`,
   ].join('\n\n');
 }
 

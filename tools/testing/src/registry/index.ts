@@ -7,6 +7,7 @@ export {
 } from './debian-registry.ts';
 export { type FakeRegistry, type FakeRegistryOptions, startFakeRegistry } from './fake-registry/index.ts';
 export { type Fault, type FaultProxy, type Step, startFaultProxy } from './fault-proxy.ts';
+export { findGoRegistry, type GoRegistry, startGoRegistry } from './go-registry.ts';
 export {
   AUTHORIZATION_QUIRKS,
   CONTENT_QUIRKS,

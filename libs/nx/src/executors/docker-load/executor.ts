@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { ExecutorContext } from '@nx/devkit';
 import { readImageLayout } from '@prebuilt/oci';
-import { nativePlatform, thisHost } from '../../process/host.ts';
+import { enginePlatform, thisHost } from '../../process/host.ts';
 import { reportFailures } from '../failures.ts';
 import type { DockerLoadOptions } from './options.ts';
 import { type DockerLoadPlan, planDockerLoad } from './plan.ts';
@@ -14,7 +14,7 @@ export default function dockerLoad(
 ): Promise<{ success: boolean }> {
   return reportFailures(context, async () => {
     const layout = await readImageLayout(resolve(context.root, options.inputPath));
-    const plan = planDockerLoad(options, layout, nativePlatform(thisHost()));
+    const plan = planDockerLoad(options, layout, enginePlatform(thisHost()));
     if (!options.dryRun) await runDockerLoad(plan);
     const { blobs, documents, ...told } = plan;
     if (options.json) console.log(JSON.stringify(told, null, 2));

@@ -58,6 +58,7 @@ export interface LocalFacts {
 /** What one repository has already. */
 export interface RepositoryFacts {
   readonly repository: ImageRepository;
+  /** All tags, or those of this version alone where no other is looked at. */
   readonly tags: readonly string[];
   /** What the tags of this version name now, for those that exist. */
   readonly existing: ReadonlyMap<string, Digest>;
@@ -129,26 +130,30 @@ export async function readLocalFacts(
   };
 }
 
-/** Reads what the repositories have: their tags, and what those of this version name. */
+/**
+ * Reads what the repositories have: their tags, and what those of this version name. They are listed only where a tag
+ * moves for the highest version: a registry whose list can't be read can still be published to without.
+ */
 export function readRegistryFacts(
   { repositories, manifest }: LocalFacts,
-  { tagSpellings }: Pick<DockerPublishOptions, 'tagSpellings'>,
+  { tagSpellings, tagLatest }: Pick<DockerPublishOptions, 'tagSpellings' | 'tagLatest'>,
   clientOf: (repository: ImageRepository) => RepositoryClient,
 ): Promise<readonly RepositoryFacts[]> {
   const wanted = tagsOfVersion(parseReleaseVersion(manifest.version), tagSpellings);
   return Promise.all(
     repositories.map(async (repository): Promise<RepositoryFacts> => {
       const client = clientOf(repository);
-      const tags = await client.listTags();
-      const existing = await Promise.all(
+      const listed = tagLatest === 'never' ? undefined : await client.listTags();
+      const found = await Promise.all(
         wanted
-          .filter((tag) => tags.includes(tag))
+          .filter((tag) => listed?.includes(tag) ?? true)
           .map(async (tag) => {
             const digest = await client.headManifest(tag);
             return digest === undefined ? [] : [[tag, digest] as const];
           }),
       );
-      return { repository, tags, existing: new Map(existing.flat()) };
+      const existing = new Map(found.flat());
+      return { repository, tags: listed ?? [...existing.keys()], existing };
     }),
   );
 }

@@ -96,7 +96,7 @@ export interface DockerPublishOptions {
    */
   readonly allowUncommitted: boolean;
   /**
-   * Refuses a Dockerfile that has to execute something (RUN, COPY --from, # syntax=, ADD of an archive): not every file of its image can be proven.
+   * Refuses a Dockerfile that has to execute something (RUN, COPY --from, # syntax=, ADD of some archives): not every file of its image can be proven.
    */
   readonly requireFullProof: boolean;
   /**

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { digestOf, MEDIA_TYPES } from '@prebuilt/oci';
-import { type FakeRegistry, sleepingClock, startFakeRegistry } from '@prebuilt/testing/registry';
+import { type FakeRegistry, sleepingClock, startFakeRegistry, TAG_QUIRKS } from '@prebuilt/testing/registry';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { publish } from '../../../testing/publish.ts';
@@ -96,6 +96,18 @@ describe('before anything is sent, a publish', () => {
     expect([...registry.tags.keys()]).toEqual(['owner/app:1.2.3', 'owner/app:v1.2.3']);
   });
 
+  it('asks for no list of tags where none moves for the highest version, and still refuses one that is taken', async () => {
+    const quirk = TAG_QUIRKS.find(({ name }) => name.startsWith('gives an array'));
+    registry.behave({ quirks: quirk === undefined ? [] : [quirk] });
+    expect((await run()).output).toContain('error REGISTRY_RESPONSE: ');
+    registry.log.splice(0);
+    expect((await run({ tagLatest: 'never' })).success).toBe(true);
+    expect(registry.log.filter((line) => line.includes('/tags/list'))).toEqual([]);
+    await git('tag', '--delete', 'v1.2.3');
+    await workspace.release({ ...SAMPLE, seed: 'other' });
+    expect((await run({ tagLatest: 'never' })).output).toContain('error TAG_EXISTS: ');
+  });
+
   it.each([
     ['a repository twice', (host: string) => `${host}/a/b,${host}/a/b`, 'error INVALID_OPTIONS: '],
     ['a tag in the repository', (host: string) => `${host}/a/b:latest`, 'error INVALID_REFERENCE: '],
@@ -108,11 +120,15 @@ describe('before anything is sent, a publish', () => {
 
   it('prints the plan as JSON and nothing else where it is asked to', async () => {
     const { output } = await run({ dryRun: true, json: true });
-    expect(JSON.parse(output)).toMatchObject({
+    const plan = JSON.parse(output);
+    expect(plan).toMatchObject({
       version: '1.2.3',
       index: { digest: workspace.index.digest },
       repositories: [{ tags: [{ tag: '1.2.3', step: 'move' }, {}, {}, {}, { tag: 'latest', step: 'move' }] }],
     });
+    const sizes = plan.blobs.map(({ descriptor }: { descriptor: { size: number } }) => descriptor.size);
+    expect(sizes, 'the largest first').toEqual(sizes.toSorted((one: number, other: number) => other - one));
+    expect(new Set(sizes).size).toBeGreaterThan(2);
     expect(writes()).toEqual([]);
   });
 

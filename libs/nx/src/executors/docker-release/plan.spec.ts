@@ -49,7 +49,7 @@ const facts: ReleaseFacts = {
   sources: {
     dockerfile: Buffer.from(DOCKERFILE),
     packageFacts: { repository: undefined, license: 'MIT' },
-    texts: { lists: new Map(), archives: new Set() },
+    texts: { lists: new Map() },
   },
   builder: usable,
   engine: { version: '26.1.5' },

@@ -179,7 +179,15 @@ async function builderOf(
   const { compression, compressionLevel, sourceDateEpoch, platforms } = plan;
   if (plan.builder === 'daemonless') {
     const { layer: onLayer } = progress;
-    return daemonlessBuilder(blobs, { compression, compressionLevel, sourceDateEpoch, signal, onLayer });
+    const unpacked = join(work, 'unpacked');
+    return daemonlessBuilder(blobs, {
+      compression,
+      compressionLevel,
+      sourceDateEpoch,
+      unpacked,
+      signal,
+      onLayer,
+    });
   }
   const { buildxBuilder } = await import('../../image/buildx.ts');
   return buildxBuilder({

@@ -523,9 +523,12 @@ describe('github-release', () => {
     await release('1.2.3');
     await rm(join(project.root, 'dist/publish'), { recursive: true });
     await run('draft');
-    expect(github.releases[0]?.body).not.toContain('## Image');
     await run('publish');
     expect(github.releases[0]).toMatchObject({ draft: false });
+    const [page = '', verification] = (github.releases[0]?.body ?? '').split('## Verify\n');
+    expect(verification).toBe('\n```sh\nsha256sum --check --ignore-missing checksums.txt\n```\n');
+    // Nor of a workflow that did not run, nor of anything else that only this repository has.
+    expect(page).not.toMatch(/image|docker|oci:|cosign|attest|\.github|prebuilt/i);
   });
 
   it('names the workflow that it runs in as the one that signed', async () => {

@@ -3,7 +3,8 @@ import { commandOutput } from '../../process/command-output.ts';
 import { linesOf } from '../../process/git.ts';
 import { readVersionFacts } from '../../version/facts.ts';
 import type { TagPattern } from '../../version/tag-pattern.ts';
-import { type ProjectContext, tagPatternFor, targetOf } from '../project-context.ts';
+import { readTarget, readToken } from '../github-release/facts.ts';
+import { optionsOf, type ProjectContext, tagPatternFor, targetOf } from '../project-context.ts';
 import type { ReleasePublishOptions } from './options.ts';
 
 /** What decides what is published of a project. */
@@ -25,6 +26,8 @@ export interface ReleasePublishFacts {
   };
   /** The tags of the remote; undefined where they were not needed. */
   readonly remoteTags: readonly string[] | undefined;
+  /** What is wrong with the settings for GitHub, for a page that is to be made. */
+  readonly pageProblem: PrebuiltError | undefined;
 }
 
 /** How long a remote may take to list its tags, in milliseconds. */
@@ -53,7 +56,27 @@ export async function readReleasePublishFacts(
     tagPattern,
     targets,
     remoteTags: asked ? await readRemoteTags(context.root, options.remote) : undefined,
+    pageProblem: asked ? findPageProblem(optionsOf(targets.page, context), environment) : undefined,
   };
+}
+
+// The targets of the page look at the same, but they run once the tag is pushed.
+function findPageProblem(
+  { repository, baseUrl }: Readonly<Record<string, unknown>>,
+  environment: Readonly<Record<string, string | undefined>>,
+): PrebuiltError | undefined {
+  const given = {
+    ...(typeof repository === 'string' && { repository }),
+    ...(typeof baseUrl === 'string' && { baseUrl }),
+  };
+  try {
+    readTarget(given, environment);
+    readToken(false, environment);
+    return undefined;
+  } catch (error) {
+    if (error instanceof PrebuiltError) return error;
+    throw error;
+  }
 }
 
 async function readRemoteTags(root: string, remote: string): Promise<readonly string[]> {

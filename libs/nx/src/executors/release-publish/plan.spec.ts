@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { PrebuiltError } from '../../errors.ts';
 import { parseTagPattern } from '../../version/tag-pattern.ts';
 import type { ReleasePublishFacts } from './facts.ts';
 import { planReleasePublish } from './plan.ts';
@@ -19,6 +20,7 @@ const FACTS: ReleasePublishFacts = {
     built: ['docker-release', 'verify', 'sbom'],
   },
   remoteTags: ['agent@1.2.3'],
+  pageProblem: undefined,
 };
 
 describe('what `nx release` publishes', () => {
@@ -78,6 +80,13 @@ describe('what `nx release` publishes', () => {
       leftOut: 'github-release',
     });
     expect(formatReleasePlan(plan)).toContain('github-release  comes last, in a real run');
+  });
+
+  it('is refused before anything is pushed where GitHub can not be reached, unless it is nothing', () => {
+    const pageProblem = new PrebuiltError('GITHUB', 'GITHUB_TOKEN: expected a token, found none');
+    const facts = { ...FACTS, pageProblem, remoteTags: [] };
+    expect(() => planReleasePublish(facts, OPTIONS)).toThrow(pageProblem);
+    expect(planReleasePublish({ ...facts, tagsAtHead: [] }, OPTIONS).action).toBe('leave');
   });
 
   it('refuses a tag that the remote lacks where it may not push it, and two versions at HEAD', () => {

@@ -31,7 +31,8 @@ export interface ReleaseStep {
 /**
  * Plans what `nx release` publishes: once all is built, the draft of the page, the image, the page. The version is the one that
  * `nx release` decided; without it RELEASE_VERSION, or the project's tag at HEAD. Throws `INVALID_VERSION`,
- * `SEVERAL_VERSION_TAGS`, and `VERSION` where the tag is not on the remote and may not be pushed.
+ * `SEVERAL_VERSION_TAGS`, what is wrong with the settings for GitHub, and `VERSION` where the tag is not on the remote and
+ * may not be pushed.
  */
 export function planReleasePublish(
   facts: ReleasePublishFacts,
@@ -47,6 +48,7 @@ export function planReleasePublish(
         : '`nx release` gave it no new version',
     );
   }
+  if (facts.pageProblem !== undefined) throw facts.pageProblem;
   const tag = facts.tagPattern.format(version);
   const missing = facts.remoteTags !== undefined && !facts.remoteTags.includes(tag);
   if (missing && !pushTag) {

@@ -1,4 +1,5 @@
 import { PackageURL } from 'packageurl-js';
+import type { ListedArchiveEntry } from '../../artifacts/listed.ts';
 import type { ListedGroup, Manifest, ManifestComponent, PlatformArtifact } from '../../artifacts/manifest.ts';
 
 /** A package or file of an image, in CycloneDX's terms. */
@@ -13,7 +14,7 @@ export interface SbomComponent {
   readonly license?: string;
   /** In hexadecimal. */
   readonly sha256?: string;
-  /** The files that the package put into the image. */
+  /** The files that the package put into the image, or that are in the archive. */
   readonly files: readonly SbomComponent[];
 }
 
@@ -31,7 +32,8 @@ export interface SbomPlan {
 /**
  * Lists what is in each platform's image, from the manifest: the executables, their components (libraries and
  * the language's runtime), and the distribution packages with their files. Files without a package, listed ones of the
- * workspace or from a sysroot that was not made of packages, are listed alone. `uuidOf` derives a UUID from a text.
+ * workspace or from a sysroot that was not made of packages, are listed alone, and archives with the files in them.
+ * `uuidOf` derives a UUID from a text.
  */
 export function planSboms(
   { manifest, sha256 }: { readonly manifest: Manifest; readonly sha256: string },
@@ -78,21 +80,38 @@ function describeComponent({ kind, purl, license }: ManifestComponent): SbomComp
   };
 }
 
-type DistributedFile = Pick<PlatformArtifact['runtime']['files'][number], 'path' | 'sha256' | 'package'>;
+type DistributedFile = Pick<PlatformArtifact['runtime']['files'][number], 'path' | 'sha256' | 'package'> & {
+  /** What is in it, where it is an archive. */
+  readonly contents?: readonly SbomComponent[];
+};
 
 function listedFiles(groups: readonly ListedGroup[]): readonly DistributedFile[] {
   return groups.flatMap(({ origin, files }) => {
     const { kind, ...described } = origin;
     const owner = origin.kind === 'package' ? (described as DistributedFile['package']) : null;
-    return files.map(({ path, sha256 }) => ({ path, sha256, package: owner }));
+    return files.map(({ path, sha256, archive }) => ({
+      path,
+      sha256,
+      package: owner,
+      contents: archive?.kind === 'entries' ? filesInside(archive.entries) : [],
+    }));
   });
+}
+
+// By their paths in the archive: where it is unpacked is up to the Dockerfile.
+function filesInside(entries: readonly ListedArchiveEntry[]): readonly SbomComponent[] {
+  return entries.flatMap((entry) =>
+    entry.type === 'file'
+      ? [{ type: 'file' as const, name: entry.path, sha256: entry.sha256, files: [] }]
+      : [],
+  );
 }
 
 function distributedFiles(files: readonly DistributedFile[]): readonly SbomComponent[] {
   const packages = new Map<string, SbomComponent & { readonly files: SbomComponent[] }>();
   const loose: SbomComponent[] = [];
-  for (const { path, sha256, package: owner } of files) {
-    const file: SbomComponent = { type: 'file', name: `/${path}`, sha256, files: [] };
+  for (const { path, sha256, package: owner, contents = [] } of files) {
+    const file: SbomComponent = { type: 'file', name: `/${path}`, sha256, files: contents };
     if (owner === null) {
       loose.push(file);
       continue;

@@ -77,6 +77,25 @@ describe('planSboms', () => {
     }
   });
 
+  it('lists the files of an archive below it, by their paths in there', async () => {
+    const sha256 = 'f'.repeat(64);
+    const metadata = { mode: '0644', uid: 0, gid: 0, mtime: 0 };
+    const entries = [
+      { type: 'directory' as const, path: 'bin', ...metadata },
+      { type: 'file' as const, path: 'bin/tool', ...metadata, size: 1, sha256 },
+      { type: 'link' as const, path: 'bin/same', ...metadata, target: 'bin/tool' },
+    ];
+    const archive = { kind: 'entries' as const, entries };
+    const file = { path: 'opt/a.tar', mode: '0644', size: 1, sha256: 'e'.repeat(64), archive };
+    const origin = { kind: 'workspace' as const, path: 'a.tar' };
+    const files = [{ origin, owner: '0:0', folders: [], files: [file] }];
+    const bom = JSON.parse(await formatSbom(one(plan({ ...sampleManifest, files }))));
+    expect(bom.components.find(({ name }: { name: string }) => name === '/opt/a.tar')).toMatchObject({
+      hashes: [{ content: 'e'.repeat(64) }],
+      components: [{ type: 'file', name: 'bin/tool', hashes: [{ alg: 'SHA-256', content: sha256 }] }],
+    });
+  });
+
   it('lists files without a package alone', () => {
     const manifest = structuredClone(sampleManifest) as Manifest;
     for (const { runtime } of manifest.platforms)

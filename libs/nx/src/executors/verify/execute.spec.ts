@@ -81,7 +81,12 @@ describe('executeSmoke', () => {
       'EXECUTION_FAILED',
       'found exit code 3: no libfoo',
     ],
-    ['says nothing and fails', 'exit 1', 'EXECUTION_FAILED', 'found exit code 1'],
+    [
+      'says nothing and fails',
+      'exit 1',
+      'EXECUTION_FAILED',
+      'found exit code 1; if it takes other arguments, name them in prebuilt.json: {"verify": {"smoke":',
+    ],
     ['is killed', 'kill -SEGV $$', 'EXECUTION_FAILED', 'found signal SIGSEGV'],
     ['prints another version', 'echo program 1.2.31', 'WRONG_VERSION', 'found "program 1.2.31"'],
     ['prints no version', 'true', 'WRONG_VERSION', 'expected it to print 1.2.3, found ""'],
@@ -117,7 +122,7 @@ describe('executeSmoke', () => {
     ],
   ])('does not wait longer than the deadline for a program that %s', async (_, script) => {
     expect(await execute(script, { timeoutMs: 1000, smoke: [['--version']] })).toEqual([
-      { severity: 'error', code: 'TIMEOUT', message: expect.stringContaining('within 1 s') },
+      { severity: 'error', code: 'TIMEOUT', message: expect.stringMatching(/within 1 s; .*"smoke"/) },
     ]);
   });
 

@@ -2,9 +2,13 @@ import { stripVTControlCharacters } from 'node:util';
 import { execa } from 'execa';
 import type { Finding } from '../../artifacts/verify-report.ts';
 import { failure } from './inspect-files.ts';
-import type { ExecutableVerification, VerifyPlan } from './plan.ts';
+import type { ExecutableVerification, ExecutionCommand, VerifyPlan } from './plan.ts';
 
 const MAX_OUTPUT_BYTES = 1024 * 1024;
+
+// Not every program answers --version and --help.
+const OTHER_ARGUMENTS =
+  '; if it takes other arguments, name them in prebuilt.json: {"verify": {"smoke": [["version"]]}}, or set "smoke" to false: then only its structure is verified';
 
 /**
  * Runs an executable once for each of the plan's arguments: every run has to end with 0 within the deadline, and
@@ -20,17 +24,18 @@ export async function executeSmoke(
   if (command === undefined) return [];
   const runs = plan.smoke.map(async (args, index): Promise<readonly Finding[]> => {
     const label = [artifact.path, ...args].join(' ');
-    const outcome = await run(command.file, [...command.args, ...args], {
+    const outcome = await run(command, args, {
       cwd,
       timeoutMs: plan.timeoutMs,
       signal,
     });
     if (outcome.kind === 'timeout') {
       const expected = `did not exit within ${plan.timeoutMs / 1000} s`;
-      return [failure('TIMEOUT', `${label}: ${expected}`)];
+      return [failure('TIMEOUT', `${label}: ${expected}${OTHER_ARGUMENTS}`)];
     }
     if (outcome.kind === 'failed') {
-      return [failure('EXECUTION_FAILED', `${label}: expected exit code 0, found ${outcome.cause}`)];
+      const advice = outcome.exitCode === undefined ? '' : OTHER_ARGUMENTS;
+      return [failure('EXECUTION_FAILED', `${label}: expected exit code 0, found ${outcome.cause}${advice}`)];
     }
     if (plan.printsVersion && index === 0 && !outcome.stdout.split(/\s+/).includes(plan.version)) {
       const found = JSON.stringify(outcome.stdout.slice(0, 200));
@@ -49,16 +54,16 @@ export async function executeSmoke(
 type Outcome =
   | { readonly kind: 'ended'; readonly stdout: string }
   | { readonly kind: 'timeout' }
-  | { readonly kind: 'failed'; readonly cause: string };
+  | { readonly kind: 'failed'; readonly cause: string; readonly exitCode: number | undefined };
 
 async function run(
-  file: string,
+  command: ExecutionCommand,
   args: readonly string[],
   limits: { readonly cwd: string; readonly timeoutMs: number; readonly signal: AbortSignal },
 ): Promise<Outcome> {
-  const child = execa(file, args, {
+  const child = execa(command.file, [...command.args, ...args], {
     cwd: limits.cwd,
-    env: { PATH: '/usr/bin:/bin' },
+    env: command.env ?? { PATH: '/usr/bin:/bin' },
     extendEnv: false,
     stdin: 'ignore',
     detached: true,
@@ -91,7 +96,8 @@ async function run(
         ? `exit code ${result.exitCode}`
         : (result.shortMessage ?? 'ended for an unknown reason');
   const said = firstLine(result.stderr) ?? firstLine(result.stdout);
-  return { kind: 'failed', cause: said === undefined ? how : `${how}: ${said}` };
+  const cause = said === undefined ? how : `${how}: ${said}`;
+  return { kind: 'failed', cause, exitCode: result.exitCode };
 }
 
 // The whole group, since the program may have started others; it may also be gone.

@@ -4,6 +4,7 @@ import { delimiter, join, resolve } from 'node:path';
 import { readManifest } from '../../artifacts/manifest.ts';
 import { PLATFORMS, type Platform, parsePlatforms, qemuNameOf } from '../../artifacts/platform.ts';
 import { sha256OfFile } from '../../files/hash.ts';
+import { type EngineFacts, readDockerFacts } from '../../image/builder-facts.ts';
 import { checkEmulator, emulatorPath } from '../../lock/emulator.ts';
 import { CACHE_FOLDER, type Lock, readLock } from '../../lock/lock.ts';
 import { type Host, nativePlatform, thisHost } from '../../process/host.ts';
@@ -36,14 +37,17 @@ export async function emulatorPlaces(
 
 /**
  * Finds out what this machine can run: an emulator counts where its file is executable. The lock's own is checked
- * against the lock; it counts where it was fetched. Throws `SYSROOT_INTEGRITY` where it is another file.
+ * against the lock; it counts where it was fetched. A machine that runs no executables of Linux by itself, such as a Mac, runs
+ * them in containers, where an engine answers. Throws `SYSROOT_INTEGRITY` where an emulator is another file.
  */
 export async function readExecutionFacts(
   platforms: readonly Platform[],
   { given, locked, path }: EmulatorPlaces,
   machine: Host = thisHost(),
+  askEngine: () => Promise<EngineFacts | undefined> = engineThatAnswers,
 ): Promise<ExecutionFacts> {
   const host = nativePlatform(machine);
+  const engine = host === undefined ? await askEngine() : undefined;
   const emulators = new Map<Platform, string>();
   const unfetched = new Set<Platform>();
   // Found out by a process, so where it matters alone.
@@ -62,7 +66,11 @@ export async function readExecutionFacts(
     if (found !== undefined) emulators.set(platform, found);
     else if (pin !== undefined) unfetched.add(platform);
   }
-  return { host, related, emulators, unfetched };
+  return { host, related, emulators, unfetched, engine };
+}
+
+async function engineThatAnswers(): Promise<EngineFacts | undefined> {
+  return (await readDockerFacts('daemonless', undefined)).engine;
 }
 
 async function firstExecutable(folders: readonly string[], name: string): Promise<string | undefined> {
@@ -81,7 +89,7 @@ async function firstExecutable(folders: readonly string[], name: string): Promis
 
 /**
  * What a verification depends on beyond files: the machine's own platform, and the emulators that are there for the
- * platforms that were built; for every one where no build is there to say.
+ * platforms that were built, for every one where no build is there to say; on a Mac the engine.
  */
 export async function readKeyFacts(
   { platforms, emulators, inputPath }: Partial<VerifyOptions>,
@@ -96,7 +104,7 @@ export async function readKeyFacts(
 }
 
 async function emulatorFacts(wanted: readonly Platform[], places: EmulatorPlaces): Promise<unknown> {
-  const { host, related, emulators: found } = await readExecutionFacts(wanted, places);
+  const { host, related, emulators: found, engine } = await readExecutionFacts(wanted, places);
   const { lock, cacheFolder } = places.locked;
   const hashes = [...found].map(async ([platform, path]) => {
     const pin = host && lock.emulators?.[host]?.[platform];
@@ -104,7 +112,7 @@ async function emulatorFacts(wanted: readonly Platform[], places: EmulatorPlaces
     const known = pin && path === emulatorPath(cacheFolder, pin) ? pin.executable.sha256 : undefined;
     return [platform, known ?? (await sha256OfFile(path))] as const;
   });
-  return { host, related: [...related], emulators: await Promise.all(hashes) };
+  return { host, related: [...related], emulators: await Promise.all(hashes), engine };
 }
 
 // The executor reports a manifest that can't be read.

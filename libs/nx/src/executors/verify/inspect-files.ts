@@ -1,5 +1,6 @@
 import { lstat, readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { ElfErrorCode, LinkageProblem } from '@prebuilt/elf';
 import { CHECKSUMS_FILE, parseChecksums } from '../../artifacts/checksums.ts';
 import { diskMode, LISTED_FOLDER, type ListedGroup } from '../../artifacts/listed.ts';
@@ -7,6 +8,7 @@ import type { PlatformArtifact, RuntimeFile } from '../../artifacts/manifest.ts'
 import type { Finding } from '../../artifacts/verify-report.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { sha256OfFile } from '../../files/hash.ts';
+import { describeArchive } from '../../image/archives/describe.ts';
 
 /** What verification can find. */
 export type FindingCode =
@@ -96,7 +98,7 @@ async function inspectFolder(
   return [...walked.findings, ...extra, ...files.flat()];
 }
 
-/** Checks that the folder of listed files holds exactly the manifest's, each as the manifest says. */
+/** Checks that the folder of listed files holds exactly the manifest's, each as the manifest says, archives also inside. */
 export async function inspectListed(
   groups: readonly ListedGroup[],
   inputPath: string,
@@ -115,7 +117,25 @@ export async function inspectListed(
   }));
   const folders = groups.flatMap((group) => group.folders.map(({ path }) => path));
   const allowed = new Set([...folders, ...[...folders, ...files.map(({ path }) => path)].flatMap(parentsOf)]);
-  return inspectFolder(folder, LISTED_FOLDER, expected, allowed);
+  const findings = await inspectFolder(folder, LISTED_FOLDER, expected, allowed);
+  // What is in another archive than the manifest's is of no interest.
+  return findings.length > 0 ? findings : inspectArchives(groups, folder);
+}
+
+async function inspectArchives(groups: readonly ListedGroup[], folder: string): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for (const { origin, files } of groups) {
+    if (origin.kind !== 'workspace') continue;
+    for (const { path, archive } of files) {
+      // One that is refused is not unpacked by anybody.
+      if (archive?.kind === 'refused') continue;
+      const found = await describeArchive(join(folder, path));
+      if (isDeepStrictEqual(found, archive)) continue;
+      const problem = 'the manifest says something else of what is in it, as an archive';
+      findings.push(failure('OTHER_THAN_MANIFEST', `${LISTED_FOLDER}/${path}: ${problem}`));
+    }
+  }
+  return findings;
 }
 
 /** Checks that the checksums name this executable with the manifest's hash, and nothing that is not an executable of it. */

@@ -8,12 +8,16 @@ import {
 import { type Platform, parsePlatforms } from '../../artifacts/platform.ts';
 import type { VerifyReport } from '../../artifacts/verify-report.ts';
 import { PrebuiltError } from '../../errors.ts';
+import type { EngineFacts } from '../../image/builder-facts.ts';
 import { LOCK_COMMAND } from '../../lock/lock.ts';
 import type { VerifyOptions } from './options.ts';
 
 /** What this machine can run: its own platform, and an emulator's path by platform. */
 export interface ExecutionFacts {
+  /** Undefined where it runs no executables of Linux by itself. */
   readonly host: Platform | undefined;
+  /** The engine in whose containers such a machine runs them; undefined where none answers, and on any other machine. */
+  readonly engine?: EngineFacts | undefined;
   readonly emulators: ReadonlyMap<Platform, string>;
   /** Platforms whose emulator the lock names, but which was not fetched yet. */
   readonly unfetched: ReadonlySet<Platform>;
@@ -24,7 +28,15 @@ export interface ExecutionFacts {
 /** How an executable is run; `args` precede the program's own. */
 export interface Execution {
   readonly report: VerifyReport['execution'];
-  readonly command: { readonly file: string; readonly args: readonly string[] } | undefined;
+  readonly command: ExecutionCommand | undefined;
+}
+
+/** A program, and what precedes the executable's own arguments. */
+export interface ExecutionCommand {
+  readonly file: string;
+  readonly args: readonly string[];
+  /** All of its environment. Defaults to where a system has its programs. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 // Where the dynamic loader looks without configuration. https://man7.org/linux/man-pages/man8/ld.so.8.html
@@ -48,6 +60,8 @@ export interface PlatformVerification {
   readonly runtimeFolder: string;
   /** How its executables are run, and why where they are not. */
   readonly execution: Execution['report'];
+  /** Whether they are run in containers: their commands come with the image, which is made first. */
+  readonly contained: boolean;
   /** The program's own first. */
   readonly executables: readonly ExecutableVerification[];
   /** The package URLs of what the manifest says is in the executables. */
@@ -117,6 +131,7 @@ export function planVerify(
           runtimeFolder,
           // It depends on the platform alone.
           execution: planned[0]?.report ?? { how: 'none', reason: 'there is nothing to run' },
+          contained: planned[0]?.report.how === 'container',
           executables: planned.map(({ report: _, ...each }) => each),
           purls: [...manifest.manifest.components, ...artifact.components].map(({ purl }) => purl),
         };
@@ -146,10 +161,18 @@ function planExecution(
       command: { file: emulator, args: ['-L', runtimeFolder, executable] },
     };
   }
+  if (facts.engine !== undefined) {
+    return { report: { how: 'container', engine: `docker ${facts.engine.version}` }, command: undefined };
+  }
+  if (facts.host === undefined) {
+    const reason =
+      'this machine runs no executables of Linux by itself, and no container engine answers: start Docker';
+    return { report: { how: 'none', reason }, command: undefined };
+  }
   const fetch = facts.unfetched.has(artifact.platform)
     ? `; fetch the locked one: ${LOCK_COMMAND} --fetch`
     : '';
-  const reason = `this machine is ${facts.host ?? 'no known platform'} and has no emulator for ${artifact.platform}${fetch}`;
+  const reason = `this machine is ${facts.host} and has no emulator for ${artifact.platform}${fetch}`;
   return { report: { how: 'none', reason }, command: undefined };
 }
 

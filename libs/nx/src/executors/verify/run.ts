@@ -11,6 +11,7 @@ import {
 } from '../../artifacts/verify-report.ts';
 import { removeFile, removeTemporary, replaceFile } from '../../files/replace-file.ts';
 import { settleAll } from '../../process/settle-all.ts';
+import { executeContained } from './container.ts';
 import { executeSmoke } from './execute.ts';
 import { inspectComponents } from './inspect-components.ts';
 import { inspectElf } from './inspect-elf.ts';
@@ -63,9 +64,7 @@ async function verifyPlatform(
     ...(await inspectListed(plan.files, plan.inputPath)),
   ];
   const [executed, ...others] = await Promise.all([
-    before.length > 0
-      ? []
-      : Promise.all(inspected.map((each) => executeSmoke(plan, each, cwd, signal))).then((all) => all.flat()),
+    before.length > 0 ? [] : execute(plan, verification, cwd, signal),
     before.length > 0 ? [] : inspectComponents(plan, verification),
     ...inspected.flatMap((each) => [
       each.content,
@@ -73,14 +72,34 @@ async function verifyPlatform(
     ]),
   ]);
   signal.throwIfAborted();
-  const findings = unique([...before, ...others.flat(), ...executed]);
-  if (execution.how === 'none') {
+  const isForeign = verification.contained && executed.length > 0 && executed.every(isOfOtherProcessor);
+  const findings = unique([...before, ...others.flat(), ...(isForeign ? [] : executed)]);
+  const done: VerifyReport['execution'] = isForeign
+    ? { how: 'none', reason: `the container engine has no emulator for ${artifact.platform}` }
+    : execution;
+  if (done.how === 'none') {
     const severity = plan.requireExecution ? 'error' : 'warning';
-    const message = `${artifact.path}: was not run: ${execution.reason}`;
-    return { findings: [...findings, { severity, code: 'NOT_EXECUTED', message }], execution };
+    const message = `${artifact.path}: was not run: ${done.reason}`;
+    return { findings: [...findings, { severity, code: 'NOT_EXECUTED', message }], execution: done };
   }
   const skipped = { how: 'none', reason: 'it failed the checks that come before' } as const;
   return { findings, execution: before.length > 0 ? skipped : execution };
+}
+
+async function execute(
+  plan: VerifyPlan,
+  verification: PlatformVerification,
+  cwd: string,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  if (verification.contained) return executeContained(plan, verification, cwd, signal);
+  const found = verification.executables.map((each) => executeSmoke(plan, each, cwd, signal));
+  return (await Promise.all(found)).flat();
+}
+
+// What the kernel says of a file for another processor: https://man7.org/linux/man-pages/man3/errno.3.html, ENOEXEC
+function isOfOtherProcessor({ message }: Finding): boolean {
+  return /exec format error/i.test(message);
 }
 
 // What is wrong with a file that several executables share is found once for each of them.

@@ -36,5 +36,6 @@ export function summarizeReports(reports: readonly VerifyReport[]): string {
 }
 
 function executionOf({ execution }: VerifyReport): string {
+  if (execution.how === 'container') return `by ${execution.engine}`;
   return execution.how === 'emulated' ? `by ${execution.emulator}` : execution.how;
 }

@@ -123,7 +123,7 @@ const DYNAMIC = {
 } as const;
 
 const NOWHERE: ExecutionFacts = {
-  host: undefined,
+  host: parsePlatform('linux/s390x'),
   emulators: new Map(),
   unfetched: new Set(),
   related: new Set(),
@@ -588,6 +588,101 @@ describe('a program with several executables', () => {
     const { findings } = await verifyBuild();
     expect(findings.map(({ code }) => code)).toContain('EXECUTION_FAILED');
     expect(findings.every(({ message }) => message.startsWith('worker-'))).toBe(true);
+  });
+});
+
+describe('on a Mac', () => {
+  const MAC: ExecutionFacts = { ...NOWHERE, host: undefined };
+  const WITH_ENGINE: ExecutionFacts = { ...MAC, engine: { version: '29.1.2' } };
+  const path = process.env.PATH;
+  afterEach(() => {
+    process.env.PATH = path;
+  });
+
+  /** A docker client that notes what it was asked, unpacks what it imports, and does this for `docker run`. */
+  async function fakeDocker(run: string): Promise<{ calls(): Promise<string>; imported: string }> {
+    const folder = join(root, 'docker-client');
+    const [log, imported] = [join(folder, 'log'), join(folder, 'imported')];
+    await mkdir(imported, { recursive: true });
+    const script = `#!/bin/sh
+echo "$*" >>${log}
+case $1 in
+  import) tar -xC ${imported} && echo sha256:${'a'.repeat(64)} ;;
+  run) ${run} ;;
+  ps) echo left-over ;;
+esac
+`;
+    await writeFile(join(folder, 'docker'), script, { mode: 0o755 });
+    process.env.PATH = `${folder}:${path}`;
+    return { calls: () => readFile(log, 'utf8'), imported };
+  }
+
+  it('has its structure verified alone where no engine answers, and the report says what to do', async () => {
+    const report = await verifyBuild(MAC);
+    expect(report).toMatchObject({ result: 'passed', execution: { how: 'none' } });
+    expect(report.findings).toMatchObject([
+      { severity: 'warning', message: expect.stringContaining('no container engine answers: start Docker') },
+    ]);
+  });
+
+  it('asks for an engine, which no other machine does', async () => {
+    const places = await emulatorPlaces(root, undefined, {});
+    const ask = async () => ({ version: '29.1.2' });
+    const mac = { os: 'darwin', arch: 'arm64' };
+    expect((await readExecutionFacts([other], places, mac, ask)).engine).toEqual({ version: '29.1.2' });
+    const linux = { os: process.platform, arch: process.arch };
+    expect((await readExecutionFacts([other], places, linux, ask)).engine).toBeUndefined();
+  });
+
+  it('is run in containers with exactly its runtime files, of which nothing is left', async () => {
+    const { manifest } = await readManifest(bin);
+    const { calls, imported } = await fakeDocker(`echo true ${manifest.version}`);
+    expect(await verifyBuild(WITH_ENGINE, { requireExecution: true })).toMatchObject({
+      result: 'passed',
+      execution: { how: 'container', engine: 'docker 29.1.2' },
+      findings: [],
+    });
+    const lines = (await calls()).trim().split('\n');
+    expect(lines.filter((line) => line.startsWith('run ')).toSorted()).toEqual(
+      ['--help', '--version'].map((argument) =>
+        expect.stringMatching(
+          new RegExp(
+            `^run --rm --platform=${host} .*--network=none --read-only .*--user=65532 sha256:a{64} /\\.verify/${EXECUTABLE} ${argument}$`,
+          ),
+        ),
+      ),
+    );
+    expect(lines.at(-2)).toBe('rm --force left-over');
+    expect(lines.at(-1)).toBe(`image rm --force sha256:${'a'.repeat(64)}`);
+    const found = execFileSync('find', ['.', '-type', 'f'], { cwd: imported, encoding: 'utf8' });
+    const files = manifest.platforms[0]?.runtime.files.map((file) => `./${file.path}`) ?? [];
+    expect(found.trim().split('\n').toSorted()).toEqual([...files, `./.verify/${EXECUTABLE}`].toSorted());
+  });
+
+  it('fails where a container does, and says so where its engine can not run the platform', async () => {
+    await fakeDocker('echo "no libfoo" >&2; exit 127');
+    expect(await verifyBuild(WITH_ENGINE)).toMatchObject({
+      result: 'failed',
+      findings: [{ code: 'EXECUTION_FAILED' }, { code: 'EXECUTION_FAILED' }],
+    });
+    await fakeDocker('echo "exec /.verify/true: exec format error" >&2; exit 255');
+    expect(await verifyBuild(WITH_ENGINE)).toMatchObject({
+      result: 'passed',
+      execution: { how: 'none', reason: `the container engine has no emulator for ${host}` },
+      findings: [{ severity: 'warning', code: 'NOT_EXECUTED' }],
+    });
+  });
+
+  it('is an error where the engine makes no image', async () => {
+    await fakeDocker('true');
+    await writeFile(
+      join(root, 'docker-client/docker'),
+      '#!/bin/sh\ncat >/dev/null; echo "no space" >&2; exit 1\n',
+    );
+    await expect(verifyBuild(WITH_ENGINE)).rejects.toMatchObject({
+      code: 'ENGINE',
+      message: `docker import --platform=${host}: no space`,
+    });
   });
 });
 

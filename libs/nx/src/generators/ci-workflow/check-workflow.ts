@@ -12,9 +12,24 @@ export interface CheckSettings {
   readonly commands: Commands;
   /** Nx's cache folder, relative to the workspace's root; undefined where nx.json names none. */
   readonly cacheFolder: string | undefined;
+  /** What is built on macOS too; undefined for nothing. */
+  readonly mac: MacBuild | undefined;
+}
+
+/** What is built on macOS, as whoever works at a Mac does it. */
+export interface MacBuild {
+  readonly projects: readonly string[];
+  readonly targets: readonly string[];
+  /** Whether the lock names packages of Debian, which macOS does not unpack by itself. */
+  readonly packages: boolean;
 }
 
 const RUNNER = 'ubuntu-24.04';
+const MAC_RUNNER = 'macos-15';
+const IS_AFFECTED = "needs.affected.outputs.projects != '[]'";
+const COMPARED = `env:
+  NX_BASE: ${expression('needs.affected.outputs.base')}
+  NX_HEAD: ${expression('needs.affected.outputs.head')}`;
 
 /** The workflow of pull requests and the main branch: what a change touches, with the cache that main saved. */
 export function checkWorkflow(settings: CheckSettings): string {
@@ -40,7 +55,7 @@ concurrency:
   cancel-in-progress: ${expression("github.event_name == 'pull_request'")}
 
 jobs:
-${[affectedJob(settings), checkJob(settings)].map(jobText).join('\n\n')}
+${[affectedJob(settings), checkJob(settings), ...macJobs(settings)].map(jobText).join('\n\n')}
 `;
 }
 
@@ -85,7 +100,7 @@ function checkJob({ affected, branch, container, engineFolder, commands, cacheFo
     id: 'check',
     name: 'Check',
     needs: ['affected'],
-    if: "needs.affected.outputs.projects != '[]'",
+    if: IS_AFFECTED,
     runner: RUNNER,
     minutes: 60,
     permissions: [{ name: 'contents', access: 'read', why: 'the checkout' }],
@@ -102,10 +117,37 @@ function checkJob({ affected, branch, container, engineFolder, commands, cacheFo
         `path: |\n${kept}\nkey: ${scope}${expression('github.sha')}\nrestore-keys: ${scope}`,
       ),
       ...commands.prepare.map(run),
-      `${run(affected)}\n  env:\n    NX_BASE: ${expression('needs.affected.outputs.base')}\n    NX_HEAD: ${expression('needs.affected.outputs.head')}`,
+      `${run(affected)}\n${indented(COMPARED, 2)}`,
       use(ACTIONS.saveCache, `path: |\n${kept}\nkey: ${scope}${expression('github.sha')}`, {
         condition: saves,
       }),
     ],
   };
+}
+
+function macJobs({ mac, commands }: CheckSettings): readonly Job[] {
+  if (mac === undefined) return [];
+  const { projects, targets, packages } = mac;
+  const chosen = ['*', ...projects.map((project) => `!${project}`)].join(',');
+  const affected = `npx nx affected -t ${targets.join(' ')} --exclude='${chosen}'`;
+  return [
+    {
+      id: 'macos',
+      name: 'macOS',
+      needs: ['affected'],
+      if: IS_AFFECTED,
+      runner: MAC_RUNNER,
+      minutes: 30,
+      permissions: [{ name: 'contents', access: 'read', why: 'the checkout' }],
+      steps: [
+        use(ACTIONS.checkout, 'fetch-depth: 0\npersist-credentials: false'),
+        ...(packages
+          ? ['# It unpacks the packages that prebuilt.lock.json names.', run('brew install dpkg')]
+          : []),
+        ...commands.prepare.map(run),
+        '# These machines have no container engine: the structure of the executables is verified alone.',
+        `${run(affected)}\n${indented(COMPARED, 2)}`,
+      ],
+    },
+  ];
 }

@@ -177,6 +177,30 @@ describe('the generator ci-workflow', () => {
     expect(await problems()).toEqual([]);
   });
 
+  it('builds on macOS what compiles there with nothing else installed', async () => {
+    addProgram('server');
+    addProgram('cli', { toolchain: 'cargo' });
+    addProgram('tool', { toolchain: { name: 'bun', entry: 'main.ts' } });
+    const job = async () => (await workflow('ci.yml')).jobs.macos;
+    const scripts = async () => (await job())?.steps.flatMap(({ run }) => run ?? []);
+    await generate();
+    expect(await job()).toMatchObject({ 'runs-on': 'macos-15', needs: 'affected' });
+    expect(await scripts()).toEqual([
+      'npm ci --ignore-scripts --no-audit --no-fund',
+      'npx nx g @prebuilt/nx:lock --fetch',
+      "npx nx affected -t build-binaries verify --exclude='*,!server,!tool'",
+    ]);
+    expect(await problems()).toEqual([]);
+    // Packages of Debian take a program that macOS does not have.
+    tree.write('prebuilt.lock.json', readFileSync(join(ROOT, 'prebuilt.lock.json')));
+    await generate();
+    expect((await scripts())?.[0]).toBe('brew install dpkg');
+    await generate({ macos: false });
+    expect(await job()).toBeUndefined();
+    await generate({ projects: ['cli'] });
+    expect(await job()).toBeUndefined();
+  });
+
   it('keeps Nx’s cache inside the workspace where nx.json names no folder for it', async () => {
     addProgram('server');
     await generate();

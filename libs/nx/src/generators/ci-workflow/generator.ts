@@ -8,9 +8,12 @@ import { TARGETS } from '../../configuration/target-names.ts';
 import { outputOf, programName } from '../../configuration/targets.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { describeFailure } from '../../executors/failures.ts';
+import { LOCK_FILE, parseLock } from '../../lock/lock.ts';
 import { PACKAGE } from '../../package.ts';
+import { detectToolchain } from '../../toolchains/index.ts';
 import { tagPatternOf } from '../../version/release-config.ts';
-import { checkWorkflow } from './check-workflow.ts';
+import { projectFolder } from '../tree-folder.ts';
+import { checkWorkflow, type MacBuild } from './check-workflow.ts';
 import { commandsOf, type PackageManager } from './commands.ts';
 import type { CiWorkflowOptions } from './options.ts';
 import type { ReleasedProgram } from './release-settings.ts';
@@ -18,6 +21,8 @@ import { releaseWorkflow } from './release-workflow.ts';
 
 const FOLDER = '.github/workflows';
 const DEFAULT_PLATFORMS = ['linux/amd64', 'linux/arm64'];
+/** The toolchains that compile for Linux on a Mac with nothing else installed. */
+const ON_MACS = ['bun', 'go'];
 
 /**
  * `nx g @prebuilt/nx:ci-workflow`: writes one release workflow for each program (`release.yml` where there is one,
@@ -47,6 +52,7 @@ function writeWorkflows(tree: Tree, given: Partial<CiWorkflowOptions>): void {
     engineFolder,
     environment,
     sparse,
+    macos = true,
   } = given;
   if (engineFolder !== undefined && container === undefined)
     throw new PrebuiltError('INVALID_OPTIONS', 'engineFolder: expected a container with it, found none');
@@ -86,8 +92,22 @@ function writeWorkflows(tree: Tree, given: Partial<CiWorkflowOptions>): void {
       branch: nxJson?.defaultBase ?? 'main',
       cacheFolder: nxJson?.cacheDirectory,
       commands,
+      mac: macos ? macBuild(tree, programs) : undefined,
     }),
   );
+}
+
+function macBuild(tree: Tree, programs: readonly ReleasedProgram[]): MacBuild | undefined {
+  const portable = programs.filter(({ toolchain }) => toolchain !== undefined && ON_MACS.includes(toolchain));
+  const [first] = portable;
+  if (first === undefined) return undefined;
+  const text = tree.read(LOCK_FILE, 'utf8');
+  const { sysroots = {}, data = {} } = text === null ? {} : parseLock(text, LOCK_FILE);
+  return {
+    projects: portable.map(({ project }) => project),
+    targets: ['build-binaries', 'verify'].map(first.target),
+    packages: Object.keys({ ...sysroots, ...data }).length > 0,
+  };
 }
 
 /** Every project with a prebuilt.json, or those that are named. Throws `INVALID_OPTIONS`, `CONFIGURATION`. */
@@ -111,6 +131,7 @@ function releasedPrograms(tree: Tree, names: readonly string[] | undefined): rea
     if (!read.ok) throw new PrebuiltError('CONFIGURATION', `${file}: ${read.problems.join('\n  ')}`);
     const configuration = read.value;
     const program = programName(configuration, project);
+    const { toolchain = detectToolchain(projectFolder(tree, root)) } = configuration;
     const image = configuration.image === false ? undefined : (configuration.image ?? {});
     const repository = image?.repository ?? options.repository?.replaceAll('{projectName}', program);
     return {
@@ -126,6 +147,7 @@ function releasedPrograms(tree: Tree, names: readonly string[] | undefined): rea
       repositories: image && [repository ?? []].flat(),
       source: image?.source !== undefined || packageOf(tree).repository !== undefined,
       page: configuration.page,
+      toolchain: typeof toolchain === 'string' ? toolchain : toolchain?.name,
       target: (name) => {
         const target = TARGETS.find((each) => each === name);
         return (target && options.targetNames[target]) ?? name;

@@ -44,6 +44,10 @@ export interface CiWorkflowOptions {
    */
   readonly engineFolder?: string;
   /**
+   * Whether a pull request also builds on macOS, as maintainers at Macs do: the programs of Bun and Go, which compile there with nothing else installed.
+   */
+  readonly macos: boolean;
+  /**
    * Sparse-checkout patterns for the job that makes the image, so that it has no sources. Defaults to everything.
    */
   readonly sparse?: readonly string[];

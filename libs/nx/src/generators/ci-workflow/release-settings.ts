@@ -17,6 +17,8 @@ export interface ReleasedProgram {
   /** Whether a file of the workspace says where the sources are; else the image is labeled with GitHub's repository. */
   readonly source: boolean;
   readonly page: boolean;
+  /** What compiles it; undefined where nothing says. */
+  readonly toolchain: string | undefined;
   /** The name of a target, which nx.json may have changed. */
   target(name: string): string;
 }

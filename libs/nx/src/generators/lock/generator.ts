@@ -5,7 +5,7 @@ import { parsePlatform } from '../../artifacts/platform.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { describeFailure } from '../../executors/failures.ts';
 import { CACHE_FOLDER, EMPTY_LOCK, formatLock, LOCK_FILE, parseLock } from '../../lock/lock.ts';
-import { nativePlatform, thisHost } from '../../process/host.ts';
+import { type Host, nativePlatform, requireUnix, thisHost } from '../../process/host.ts';
 import { fetchBases, fetchLocked } from './fetch-locked.ts';
 import type { LockOptions } from './options.ts';
 import { type Resolver, withResolver } from './resolve.ts';
@@ -17,12 +17,15 @@ export default async function lockGenerator(
   tree: Tree,
   options: Partial<LockOptions>,
   resolver?: Resolver,
+  host: Host = thisHost(),
 ): Promise<void> {
   try {
+    requireUnix(host);
     await writeLock(
       tree,
       { refresh: false, fetch: false, platforms: [], sysrootPackages: [], ...options },
       resolver,
+      host,
     );
   } catch (error) {
     // Nx prints the message of an error and nothing else of it.
@@ -31,7 +34,12 @@ export default async function lockGenerator(
   }
 }
 
-async function writeLock(tree: Tree, options: LockOptions, given: Resolver | undefined): Promise<void> {
+async function writeLock(
+  tree: Tree,
+  options: LockOptions,
+  given: Resolver | undefined,
+  machine: Host,
+): Promise<void> {
   const text = tree.read(LOCK_FILE, 'utf8');
   const lock = text === null ? EMPTY_LOCK : parseLock(text, LOCK_FILE);
   const cacheFolder = join(tree.root, CACHE_FOLDER);
@@ -48,7 +56,7 @@ async function writeLock(tree: Tree, options: LockOptions, given: Resolver | und
     await fetchBases(tree.root, lock, wants, progress);
     return;
   }
-  const host = nativePlatform(thisHost());
+  const host = nativePlatform(machine);
   const hosts = options.hosts?.map(parsePlatform) ?? (host === undefined ? [] : [host]);
   const update = (resolver: Resolver) => updateLock(lock, wants, options, hosts, resolver);
   if (given === undefined) await mkdir(cacheFolder, { recursive: true });

@@ -14,7 +14,8 @@ import { readImage } from '@prebuilt/oci/registry';
 import { type Platform, platformParts } from '../../artifacts/platform.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { settleAll } from '../../process/settle-all.ts';
-import { FileTree, PathConflict } from '../file-tree.ts';
+import { FileTree } from '../file-tree.ts';
+import { PathConflict } from '../tree-nodes.ts';
 import type { Accounts } from './accounts.ts';
 import type { BaseReference } from './reference.ts';
 import type { BaseStore, StoredBlob } from './store.ts';
@@ -139,6 +140,7 @@ async function readBaseLayer(
         diffId,
         maxBytes: MAX_LAYER.bytes,
         maxEntries: MAX_LAYER.entries,
+        maxNames: MAX_LAYER.names,
         contents: new Set([PASSWD, GROUP]),
         maxContent: MAX_ACCOUNTS_BYTES,
       }),

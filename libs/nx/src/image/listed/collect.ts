@@ -1,9 +1,11 @@
 import { chmod, copyFile, mkdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { MAX_ARCHIVE } from '@prebuilt/oci';
 import { diskMode, LISTED_FOLDER, type ListedGroup, listedProblems, ROOT } from '../../artifacts/listed.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { sha256OfFile } from '../../files/hash.ts';
 import { type ArchiveOptions, lockedPackage } from '../../lock/debian-package.ts';
+import { describeArchive, type ManifestRoom, roomAfter } from '../archives/describe.ts';
 import { type MadeFile, packagedFiles, USER_FILES } from './built-ins.ts';
 import type { ListedPlan } from './plan.ts';
 import type { FoundFile } from './workspace-files.ts';
@@ -15,7 +17,8 @@ interface Gathered extends Omit<ListedGroup, 'files'> {
 
 /**
  * Puts listed files into the folder `files` of a folder of executables, each at its final path, and describes them for
- * the manifest. On disk a file is 0755 or 0644, which every cache keeps; the manifest holds its mode in the image. Throws
+ * the manifest, archives of the workspace with what is in them. On disk a file is 0755 or 0644, which every cache keeps;
+ * the manifest holds its mode in the image. Throws
  * `INVALID_OPTIONS` for paths that clash, and what `lockedPackage` and `packagedFiles` throw.
  */
 export async function collectListed(
@@ -34,12 +37,20 @@ export async function collectListed(
     });
   }
   const groups: ListedGroup[] = [];
+  // For what is in archives.
+  let room: ManifestRoom = MAX_ARCHIVE;
   for (const { files, ...group } of gathered) {
     const target = join(folder, LISTED_FOLDER);
     await mkdir(target, { recursive: true });
     for (const { path } of group.folders) await mkdir(join(target, path), { recursive: true });
     const described: ListedGroup['files'] = [];
-    for (const file of files) described.push(await putFile(file, join(target, file.path)));
+    for (const file of files) {
+      const put = join(target, file.path);
+      const facts = await putFile(file, put);
+      const archive = 'source' in file ? await describeArchive(put, room) : undefined;
+      room = roomAfter(room, archive);
+      described.push({ ...facts, ...(archive !== undefined && { archive }) });
+    }
     groups.push({ ...group, files: described });
   }
   return groups;

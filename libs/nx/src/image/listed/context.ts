@@ -1,5 +1,12 @@
 import { join } from 'node:path';
-import { foldersAbove, LISTED_FOLDER, type ListedGroup, ROOT, topPaths } from '../../artifacts/listed.ts';
+import {
+  foldersAbove,
+  LISTED_FOLDER,
+  type ListedArchive,
+  type ListedGroup,
+  ROOT,
+  topPaths,
+} from '../../artifacts/listed.ts';
 
 /** A `COPY` that puts listed files to their places. */
 export interface ListedCopy {
@@ -19,6 +26,7 @@ export interface ListedContext {
     readonly mode: number;
     readonly size: number;
     readonly sha256: string;
+    readonly archive?: ListedArchive | undefined;
   }[];
   readonly folders: readonly { readonly path: string; readonly mode: number }[];
 }
@@ -44,12 +52,13 @@ export function listedContext(groups: readonly ListedGroup[], inputPath: string)
       ),
     ],
     files: groups.flatMap(({ owner, files }) =>
-      files.map(({ path, mode, size, sha256 }) => ({
+      files.map(({ path, mode, size, sha256, archive }) => ({
         path: `${listedFolder(owner)}/${path}`,
         source: join(inputPath, LISTED_FOLDER, path),
         mode: Number.parseInt(mode, 8),
         size,
         sha256,
+        ...(archive !== undefined && { archive }),
       })),
     ),
   };

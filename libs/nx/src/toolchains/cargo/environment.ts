@@ -38,8 +38,10 @@ export async function readRustFacts(folder: string): Promise<RustFacts> {
   const ask = async (file: string, args: readonly string[]): Promise<string> => {
     const answer = await commandOutput(file, args, { cwd: folder, env: environment });
     if (answer.missing) throw missingTool(file, 'Install Rust: https://rust-lang.org/tools/install');
-    if (!answer.ok) throw new PrebuiltError('TOOLCHAIN', `${file} ${args.join(' ')}: ${answer.text}`);
-    return answer.text.trim();
+    if (answer.ok) return answer.text.trim();
+    throw new PrebuiltError('TOOLCHAIN', `${file} ${args.join(' ')}: ${answer.text}`, {
+      hint: `Run it yourself until it works: cd ${folder} && ${file} ${args.join(' ')}`,
+    });
   };
   const [verbose, sysroot, cargo] = await Promise.all([
     ask('rustc', ['--version', '--verbose']),

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Platform } from '../../artifacts/platform.ts';
+import { debianArchitectureOf, type Platform } from '../../artifacts/platform.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { commandOutput } from '../../process/command-output.ts';
 import { gnuTarget, rustGnuTarget, rustMuslTarget } from '../target-names.ts';
@@ -44,7 +44,9 @@ export async function chooseTargets(
         throw new PrebuiltError(
           'TOOLCHAIN',
           `cargo: ${platform}: expected Rust's standard library for ${candidates.join(' or ')}, found those for ${installed.join(', ')}`,
-          { hint: `Install it: rustup target add ${candidates[0]}` },
+          {
+            hint: `Install it: rustup target add ${candidates[0]}, or where Debian's rustc compiles: apt-get install libstd-rust-dev:${debianArchitectureOf(platform)}`,
+          },
         );
       }
       return { platform, triple, linker: await chooseLinker(rust, platform, triple, choices) };

@@ -1,7 +1,10 @@
+import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { PrebuiltError } from '../../errors.ts';
 import { commandOutput } from '../../process/command-output.ts';
 import type { RustFacts } from './environment.ts';
+import { localPackages } from './lockfile.ts';
 
 /** A binary target of a package. */
 export interface CargoBin {
@@ -17,18 +20,16 @@ export interface CargoWorkspace {
   readonly bins: readonly CargoBin[];
   /** The binary that `cargo run` takes, where the package says so. */
   readonly defaultBin: string | undefined;
-  /** The folder of each package of the workspace by name. */
+  /** The folder of each package of the workspace, by `name@version`. */
   readonly folders: ReadonlyMap<string, string>;
-  /** The folders of a package and of all packages in folders that it depends on. */
-  crateFolders(name: string): readonly string[];
 }
 
 interface MetadataPackage {
   readonly name: string;
+  readonly version: string;
   readonly manifest_path: string;
   readonly default_run: string | null;
   readonly targets: readonly { readonly name: string; readonly kind: readonly string[] }[];
-  readonly dependencies: readonly { readonly path?: string }[];
 }
 
 /** Reads a folder's cargo workspace. Throws `TOOLCHAIN` where there is no Cargo.toml that can be read. */
@@ -39,12 +40,12 @@ export async function readCargoWorkspace(rust: RustFacts, folder: string): Promi
     throw new PrebuiltError(
       'TOOLCHAIN',
       `cargo metadata in ${folder}: ${answer.text.replace(/^error: /, '')}`,
+      { hint: `Run it yourself until it works: cd ${folder} && cargo metadata --no-deps` },
     );
   }
   const { packages, workspace_root: root }: { packages: readonly MetadataPackage[]; workspace_root: string } =
     JSON.parse(answer.text);
   const own = packages.find((each) => each.manifest_path === join(folder, 'Cargo.toml'));
-  const byFolder = new Map(packages.map((each) => [dirname(each.manifest_path), each]));
   return {
     root,
     bins: (own === undefined ? packages : [own]).flatMap((each) =>
@@ -53,25 +54,53 @@ export async function readCargoWorkspace(rust: RustFacts, folder: string): Promi
         .map(({ name }) => ({ package: each.name, bin: name })),
     ),
     defaultBin: own?.default_run ?? undefined,
-    folders: new Map(packages.map((each) => [each.name, dirname(each.manifest_path)])),
-    crateFolders(name) {
-      const folders = new Set(
-        packages.filter((each) => each.name === name).map((each) => dirname(each.manifest_path)),
-      );
-      for (const each of folders) {
-        for (const { path } of byFolder.get(each)?.dependencies ?? [])
-          if (path !== undefined) folders.add(path);
-      }
-      return [...folders].sort();
-    },
+    folders: new Map(packages.map((each) => [`${each.name}@${each.version}`, dirname(each.manifest_path)])),
   };
+}
+
+/**
+ * The folders of the packages with these names and of all packages in folders that they depend on, inside the workspace
+ * and outside, also those that are patched in: sorted. Fetches nothing. Throws `TOOLCHAIN`.
+ */
+export async function crateFolders(
+  rust: RustFacts,
+  { root, folders }: CargoWorkspace,
+  names: readonly string[],
+): Promise<readonly string[]> {
+  const lock = await readFile(join(root, 'Cargo.lock'), 'utf8').catch(() => '');
+  const own = [...folders].filter(([id]) => names.some((name) => id.startsWith(`${name}@`)));
+  const local = localPackages(lock, names).map(async ({ name, version }) => {
+    const id = `${name}@${version}`;
+    return folders.get(id) ?? packageFolder(rust, root, id);
+  });
+  return [...new Set([...own.map(([, folder]) => folder), ...(await Promise.all(local))])].sort();
+}
+
+// `path+file:///folder#name@1.0.0`, before cargo 1.77 without `path+`.
+// https://doc.rust-lang.org/cargo/reference/pkgid-spec.html
+async function packageFolder(rust: RustFacts, root: string, id: string): Promise<string> {
+  const args = ['pkgid', '--offline', '--locked', id];
+  const answer = await commandOutput('cargo', args, { cwd: root, env: rust.environment });
+  const [, url] = /^(?:path\+)?(file:\/\/[^#?]*)[#?]/.exec(answer.text) ?? [];
+  if (answer.ok && url !== undefined) return fileURLToPath(url);
+  throw new PrebuiltError(
+    'TOOLCHAIN',
+    `cargo pkgid ${id} in ${root}: ${answer.text.replace(/^error: /, '')}`,
+    {
+      hint: 'Cargo.lock may be older than Cargo.toml: run `cargo update --workspace`, and commit what it changes.',
+    },
+  );
 }
 
 /** The files that belong to a crate, by cargo's own rules, relative to its folder. Throws `TOOLCHAIN`. */
 export async function crateFiles(rust: RustFacts, folder: string): Promise<readonly string[]> {
   const args = ['package', '--list', '--allow-dirty', '--offline'];
   const answer = await commandOutput('cargo', args, { cwd: folder, env: rust.environment });
-  if (!answer.ok) throw new PrebuiltError('TOOLCHAIN', `cargo package --list in ${folder}: ${answer.text}`);
+  if (!answer.ok) {
+    throw new PrebuiltError('TOOLCHAIN', `cargo package --list in ${folder}: ${answer.text}`, {
+      hint: `Run it yourself until it works: cd ${folder} && cargo package --list --allow-dirty`,
+    });
+  }
   // The first and the last are made, not found.
   return answer.text.split('\n').filter((file) => file !== '' && file !== '.cargo_vcs_info.json');
 }

@@ -13,7 +13,12 @@ export async function cgoEnvironment(
   await cgoFacts(compilers, platforms);
   // Optimization alone: the default has -g, which puts the names of folders into what is compiled.
   return new Map(
-    platforms.map((platform) => [platform, { CC: compilerOf(compilers, platform), CGO_CFLAGS: '-O2' }]),
+    platforms.map((platform) => {
+      const CC = compilerOf(compilers, platform);
+      // `aarch64-linux-gnu-gcc-12`, `clang`: the C++ compiler of the same family. Others are named as `zig cc` is: by a script.
+      const CXX = CC.replace(/gcc(?=(?:-[\d.]+)?$)/, 'g++').replace(/clang(?=(?:-[\d.]+)?$)/, 'clang++');
+      return [platform, { CC, CXX, CGO_CFLAGS: '-O2', CGO_CXXFLAGS: '-O2', CGO_FFLAGS: '-O2' }];
+    }),
   );
 }
 
@@ -30,7 +35,9 @@ export async function cgoFacts(
       throw new PrebuiltError(
         'TOOLCHAIN',
         `go: cgo for ${platform}: expected the C compiler ${compiler}, found ${answer.missing ? 'none' : answer.text}`,
-        { hint: `Install it, or name another: {"compilers": {"${platform}": "…"}}` },
+        {
+          hint: `Install it (Debian: gcc-${gnuTarget(platform).replace('_', '-')}), or name another: {"compilers": {"${platform}": "…"}}`,
+        },
       );
     }),
   );

@@ -69,9 +69,15 @@ export async function readGoFacts(folder: string, workspaceRoot: string): Promis
     GOTOOLCHAIN: 'local',
     GOFLAGS: '',
   };
-  const answer = await commandOutput('go', ['env', '-json'], { cwd: folder, env });
+  // Named, since Go asks the C compiler for some of the others.
+  const asked = ['GOVERSION', 'GOROOT', 'GOMOD', 'GOWORK', 'GOMODCACHE', ...FETCHING];
+  const answer = await commandOutput('go', ['env', '-json', ...asked], { cwd: folder, env });
   if (answer.missing) throw missingTool('go', 'Install Go: https://go.dev/doc/install');
-  if (!answer.ok) throw new PrebuiltError('TOOLCHAIN', `go env: ${answer.text}`);
+  if (!answer.ok) {
+    throw new PrebuiltError('TOOLCHAIN', `go env: ${answer.text}`, {
+      hint: `Run it yourself until it works: cd ${folder} && go env`,
+    });
+  }
   const told: Readonly<Record<string, string>> = JSON.parse(answer.text);
   const version = (told.GOVERSION ?? '').replace(/^go/, '');
   if (!isAtLeast(version, MIN_GO)) {

@@ -1,4 +1,4 @@
-import { isAbsolute, join, relative } from 'node:path';
+import { dirname, isAbsolute, join, relative } from 'node:path';
 import type { Platform } from '../../artifacts/platform.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { sha256OfFile } from '../../files/hash.ts';
@@ -28,6 +28,8 @@ interface ListedPackage {
   readonly Name?: string;
   readonly Standard?: boolean;
   readonly CgoFiles?: readonly string[];
+  /** Files that build constraints leave out. */
+  readonly IgnoredGoFiles?: readonly string[];
   readonly Module?: GoListModule;
   readonly Error?: { readonly Err: string };
   readonly [files: string]: unknown;
@@ -36,6 +38,8 @@ interface ListedPackage {
 interface GoListModule {
   readonly Path: string;
   readonly Version?: string;
+  /** Its go.mod, absolute. */
+  readonly GoMod?: string;
   readonly GoVersion?: string;
   readonly Replace?: GoListModule;
 }
@@ -77,15 +81,25 @@ export async function findMainPackages(query: GoQuery, platform: Platform): Prom
 
 /**
  * What the packages are compiled from: for files of the workspace their content, for modules that were fetched their
- * versions, which go.sum ties to content. Throws `TOOLCHAIN` for packages that can't be compiled as they are: not there,
- * not main, or in need of cgo.
+ * versions, which go.sum ties to content; and the files that say how, which are the go.mod of each module of the
+ * workspace with the version of the language, go.sum, go.work, vendor/modules.txt and a main package's profile. Throws
+ * `TOOLCHAIN` for packages that can't be compiled as they are: not there, not main, or in need of cgo.
  */
 export async function readDependencies(
   query: GoQuery,
   platform: Platform,
   packages: readonly string[],
 ): Promise<readonly string[]> {
-  const fields = ['ImportPath', 'Dir', 'Name', 'Standard', 'Module', 'Error', ...FILES].join(',');
+  const fields = [
+    'ImportPath',
+    'Dir',
+    'Name',
+    'Standard',
+    'Module',
+    'Error',
+    'IgnoredGoFiles',
+    ...FILES,
+  ].join(',');
   const listed = await list(query, platform, ['-e', '-deps', `-json=${fields}`, ...packages]);
   await refuseBroken(query, platform, listed);
   const own = listed.filter(({ Standard }) => Standard !== true);
@@ -99,7 +113,31 @@ export async function readDependencies(
     const hashes = names.map(async (name) => `${name} ${await sha256OfFile(join(Dir, name))}`);
     return (await Promise.all(hashes)).map((line) => `${each.ImportPath} ${line}`);
   });
-  return [...new Set((await Promise.all(lines)).flat())].sort();
+  const all = await Promise.all([...lines, readSettings(query, own)]);
+  return [...new Set(all.flat())].sort();
+}
+
+// https://go.dev/ref/mod#go-mod-file-go, https://go.dev/doc/pgo#building
+async function readSettings(
+  { facts: { goMod, goWork, moduleCache } }: GoQuery,
+  packages: readonly ListedPackage[],
+): Promise<readonly string[]> {
+  const modules = packages.flatMap(({ Module }) => (Module?.Replace ?? Module)?.GoMod ?? []);
+  const profiles = packages.flatMap(({ Name, Dir }) =>
+    Name === 'main' && Dir !== undefined ? [join(Dir, 'default.pgo')] : [],
+  );
+  const main = goWork ?? goMod;
+  const sums = [goMod.replace(/\.mod$/, '.sum'), ...(goWork === undefined ? [] : [goWork, `${goWork}.sum`])];
+  const vendored = join(dirname(main), 'vendor/modules.txt');
+  const files = [goMod, ...modules, ...sums, vendored, ...profiles].filter(
+    (file) => !isInside(moduleCache, file),
+  );
+  const hashes = [...new Set(files)].map(async (file) => {
+    const sha256 = await sha256OfFile(file).catch(() => null);
+    // Two clones lie in different folders.
+    return sha256 === null ? [] : [`${relative(dirname(main), file)} ${sha256}`];
+  });
+  return (await Promise.all(hashes)).flat();
 }
 
 async function refuseBroken(
@@ -110,7 +148,11 @@ async function refuseBroken(
   for (const { Module } of listed) checkGoVersion(query.facts, Module);
   const broken = listed.find((each) => each.Error !== undefined);
   if (broken === undefined) return;
-  const message = broken.Error?.Err.trim() ?? '';
+  const ignored = broken.IgnoredGoFiles ?? [];
+  const message =
+    ignored.length > 0
+      ? `none of its files is for that platform, found ${ignored.slice(0, 5).join(', ')}`
+      : (broken.Error?.Err.replaceAll(/\s+/g, ' ').trim() ?? '');
   if (!query.cgo) {
     const [withCgo] = await list({ ...query, cgo: true }, platform, [
       '-e',
@@ -127,7 +169,11 @@ async function refuseBroken(
       );
     }
   }
-  throw new PrebuiltError('TOOLCHAIN', `go: ${broken.ImportPath} on ${platform}: ${message}`);
+  const { GOARCH } = goPlatform(platform);
+  const settings = `GOOS=linux GOARCH=${GOARCH} CGO_ENABLED=${query.cgo ? '1' : '0'}`;
+  throw new PrebuiltError('TOOLCHAIN', `go: ${broken.ImportPath} on ${platform}: ${message}`, {
+    hint: `Run it yourself until it works: cd ${query.folder} && ${settings} go build ./... (\`go mod tidy\` adds what go.mod and go.sum lack)`,
+  });
 }
 
 // An older Go tries anyway, and fails somewhere in the middle.

@@ -1,3 +1,5 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Platform } from '../../artifacts/platform.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { commandOutput } from '../../process/command-output.ts';
@@ -11,7 +13,7 @@ export const DEFAULT_VARIABLE = 'main.version';
  * linker itself passes over any other in silence, also over one that is not there. `main.` stands for the main package.
  * https://pkg.go.dev/cmd/link
  */
-export async function canSetVariable(
+async function canSetVariable(
   query: GoQuery,
   platform: Platform,
   variable: string,
@@ -29,25 +31,66 @@ export async function canSetVariable(
   return answer.ok && /^var\b/m.test(answer.text) && declared.test(answer.text);
 }
 
-/** The linker's flag for the version; none where the default variable is not there. Throws `TOOLCHAIN` for a named one. */
-export async function versionFlags(
+/** For one platform the main packages that get the version, and a line for each that does not. */
+export interface SettableVariables {
+  readonly packages: readonly MainPackage[];
+  readonly told: readonly string[];
+}
+
+/**
+ * Which main packages have the variable, for each platform: none of them where it is `false`. Throws `TOOLCHAIN` where
+ * it is missing and is another than the default.
+ */
+export async function settableVariables(
   query: GoQuery,
-  platform: Platform,
-  { variable, version }: { readonly variable: string | false; readonly version: string },
+  platforms: readonly Platform[],
+  variable: string | false,
+  packages: readonly MainPackage[],
+): Promise<ReadonlyMap<Platform, SettableVariables>> {
+  if (variable === false) return new Map();
+  const answers = await Promise.all(
+    packages.map(async (main) => ({ main, has: await askEach(query, platforms, variable, main) })),
+  );
+  return new Map(
+    platforms.map((platform) => {
+      const without = answers.filter(({ has }) => has.get(platform) !== true).map(({ main }) => main);
+      const [first] = without;
+      if (first !== undefined && variable !== DEFAULT_VARIABLE) throw missingVariable(variable, first);
+      const told = without.map(
+        ({ importPath }) =>
+          `${importPath}: has no string variable ${variable}: the executable does not know its version`,
+      );
+      return [platform, { packages: packages.filter((main) => !without.includes(main)), told }];
+    }),
+  );
+}
+
+// Go takes as long to answer as for a small program: it is asked once where the answer is one for all platforms.
+async function askEach(
+  query: GoQuery,
+  platforms: readonly Platform[],
+  variable: string,
   main: MainPackage,
-  progress: (line: string) => void,
-): Promise<readonly string[]> {
-  if (variable === false) return [];
-  if (await canSetVariable(query, platform, variable, main)) return [`-X=${variable}=${version}`];
-  if (variable === DEFAULT_VARIABLE) {
-    progress(
-      `${main.importPath}: has no string variable ${variable}: the executable does not know its version`,
-    );
-    return [];
-  }
-  throw new PrebuiltError(
+): Promise<ReadonlyMap<Platform, boolean>> {
+  const isOne = variable.startsWith('main.') && !(await isConstrained(join(query.folder, main.path)));
+  const asked = isOne ? platforms.slice(0, 1) : platforms;
+  const answers = await Promise.all(asked.map((platform) => canSetVariable(query, platform, variable, main)));
+  return new Map(platforms.map((platform, index) => [platform, answers[isOne ? 0 : index] === true]));
+}
+
+// Whether files of a package are for some platforms alone: by a name such as x_arm64.go, or by a line.
+// https://pkg.go.dev/cmd/go#hdr-Build_constraints
+async function isConstrained(folder: string): Promise<boolean> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.go'));
+  if (names.some((name) => name.includes('_') && !name.endsWith('_test.go'))) return true;
+  const texts = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')));
+  return texts.some((text) => /^\/\/(?:go:build| *\+build)/m.test(text));
+}
+
+function missingVariable(variable: string, { importPath }: MainPackage): PrebuiltError {
+  return new PrebuiltError(
     'TOOLCHAIN',
-    `go: ${main.importPath}: expected a string variable ${variable}, with a literal value or none, found none`,
+    `go: ${importPath}: expected a string variable ${variable}, with a literal value or none, found none`,
     {
       hint: 'Declare it (var version string), name the right one as the toolchain’s "version", or set {"version": false}.',
     },

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { OciError } from '../../errors.ts';
 import type { CredentialStore, Credentials, RunHelper } from './credentials.ts';
 import { askHelper } from './helper.ts';
-import { DOCKER_HUB_KEY, keysOf, normalizeKey } from './keys.ts';
+import { DOCKER_HUB_KEY, keysOf, normalizeKey, withoutTrailing } from './keys.ts';
 
 interface AuthFile {
   readonly auths: readonly (readonly [key: string, entry: Readonly<Record<string, unknown>>])[];
@@ -106,6 +106,6 @@ function readEntry(
   return {
     kind: 'basic',
     username: decoded.slice(0, colon),
-    password: decoded.slice(colon + 1).replace(/\0+$/, ''),
+    password: withoutTrailing(decoded.slice(colon + 1), '\0'),
   };
 }

@@ -13,16 +13,19 @@ export const DOCKER_HUB_KEY = 'https://index.docker.io/v1/';
  * `host/path`), in one form: `host[:port][/path]`.
  */
 export function normalizeKey(key: string): string {
-  const bare = key
-    .trim()
-    .replace(/^https?:\/\//i, '')
-    .replace(/\/+$/, '')
-    .replace(/\/v[12]$/, '')
-    .replace(/\/+$/, '');
+  const address = withoutTrailing(key.trim().replace(/^https?:\/\//i, ''), '/');
+  const bare = withoutTrailing(address.replace(/\/v[12]$/, ''), '/');
   const slash = bare.indexOf('/');
   const host = (slash < 0 ? bare : bare.slice(0, slash)).toLowerCase();
   const path = slash < 0 ? '' : bare.slice(slash);
   return `${DOCKER_HUB_NAMES.has(host) ? DOCKER_HUB : host}${path}`;
+}
+
+/** The text without this character at its end, however often it stands there. */
+export function withoutTrailing(text: string, character: string): string {
+  let end = text.length;
+  while (end > 0 && text[end - 1] === character) end -= 1;
+  return text.slice(0, end);
 }
 
 /**

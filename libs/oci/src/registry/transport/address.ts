@@ -13,7 +13,7 @@ export interface Address {
 
 // What may be in a request line as it is; anything else is sent as `URL` writes it.
 const REQUEST_TARGET = /^\/[\x21\x22\x24-\x7e]*$/;
-const ABSOLUTE = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?#\\]*(.*)$/;
+const ABSOLUTE = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?#\\]*(.*)$/s;
 const MAX_ADDRESS = 16 * 1024;
 
 /** The address of a URL that this project made. */

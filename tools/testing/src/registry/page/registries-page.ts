@@ -51,9 +51,9 @@ pushed to; a base is read with them only where \`REGISTRY_HOST\` names its regis
 
 \`REGISTRY_MIRRORS=mirror.example/hub,quay.io=mirror.example/quay\` names places that are asked first: for Docker Hub, or for
 the registry before \`=\`. The next place is asked, with a message, where a mirror does not answer, does not have what is
-asked for, or sends a manifest or configuration that does not have its digest. A layer is different: once a mirror has begun to
-send it, a broken connection is retried from the first place on, and wrong bytes end the build. Unset the variable then.
-Everything is held against its digest, wherever it comes from.
+asked for, or sends other bytes than those of the digest. That the bytes of a layer are others shows at its end: the layer
+is then read once more, from the next place. Everything is held against its digest, wherever it comes from. A login goes to
+the host it is for and to no other: a mirror gets that of its own host, if there is one.
 
 ${REGISTRIES.map(registrySection).join('\n\n')}
 

@@ -167,4 +167,11 @@ export const REGISTRIES: readonly KnownRegistry[] = [
     ],
     quirks: ['looks at the number of tags a page before it looks for the repository'],
   },
+  {
+    name: 'go-containerregistry',
+    set: ['Nothing: `crane registry serve` is meant for tests, and asks nobody who they are.'],
+    known: ['It has no way to cancel an upload, nor to say how far one is.'],
+    quirks: ['lists referrers by the type of their configuration, as go-containerregistry does'],
+    run: 'Debian’s sources (0.20) of what `crane registry serve` runs: first publish, again, the next version, attachments by the referrers API, read by skopeo',
+  },
 ];

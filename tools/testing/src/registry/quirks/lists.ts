@@ -2,7 +2,8 @@ import { fail, json, type Reply, reply, type Seen } from '../fake-registry/excha
 import { type Quirk, withHeaders, withoutHeaders } from './quirk.ts';
 
 // A client that copies lists no tags.
-const NEEDS_ALL_TAGS = 'without all tags it is unknown which version is the highest, which `latest` follows';
+const NEEDS_ALL_TAGS =
+  'without all tags it is unknown which version is the highest, which `latest` follows (`--tag-latest=never` needs none of them)';
 
 const isTagList = ({ kind, rest }: Seen): boolean => kind === 'tags' && rest === 'list';
 
@@ -257,6 +258,19 @@ export const REFERRERS_QUIRKS: readonly Quirk[] = [
         if (seen.kind !== 'referrers') return given;
         const { manifests, ...others } = JSON.parse(String(given.body));
         return json(200, { ...others, manifests: manifests.length === 0 ? null : manifests });
+      },
+    }),
+  },
+  {
+    name: 'lists referrers by the type of their configuration, as go-containerregistry does',
+    source: 'https://github.com/google/go-containerregistry/blob/v0.20.1/pkg/registry/manifest.go#L435',
+    start: () => ({
+      after: (seen, given) => {
+        if (seen.kind !== 'referrers') return withoutHeaders(given, 'oci-subject');
+        const { manifests, ...others } = JSON.parse(String(given.body));
+        const artifactType = 'application/vnd.oci.empty.v1+json';
+        const listed = manifests.map((each: object) => ({ ...each, artifactType }));
+        return json(200, { ...others, manifests: listed }, { 'content-type': INDEX });
       },
     }),
   },

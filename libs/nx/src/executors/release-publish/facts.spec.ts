@@ -1,0 +1,48 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { ProjectContext } from '../project-context.ts';
+import { readReleasePublishFacts } from './facts.ts';
+
+const OPTIONS = { dryRun: false, pushTag: true, remote: 'origin' };
+const READY = { GITHUB_TOKEN: 'a-token', GITHUB_REPOSITORY: 'acme/agent' };
+
+let root: string;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'release-publish-'));
+  const git = (...args: readonly string[]) => execFileSync('git', args, { cwd: root });
+  git('init', '--quiet');
+  git('remote', 'add', 'origin', root);
+});
+afterAll(() => rm(root, { recursive: true }));
+
+function contextOf(options: object): ProjectContext {
+  const executor = '@prebuilt/nx:github-release';
+  const targets = { 'github-release': { executor, options: { stage: 'publish', ...options } } };
+  const projects = { agent: { root: 'agent', targets } };
+  return { root, projectName: 'agent', projectsConfigurations: { version: 2, projects } };
+}
+
+it.each<[string, object, Readonly<Record<string, string>>, string | undefined]>([
+  ['nothing where both are set', {}, READY, undefined],
+  ['a missing token', {}, { ...READY, GITHUB_TOKEN: '' }, 'GITHUB_TOKEN: expected a token'],
+  ['a missing repository', {}, { GITHUB_TOKEN: 'a-token' }, 'repository: expected owner/name, found ""'],
+  [
+    'nothing where the target names the repository',
+    { repository: 'acme/agent' },
+    { GITHUB_TOKEN: 'x' },
+    undefined,
+  ],
+  ['a plain address', {}, { ...READY, GITHUB_API_URL: 'http://github.test' }, 'expected an https address'],
+])('finds wrong with the settings for GitHub: %s', async (_, options, environment, problem) => {
+  const { pageProblem } = await readReleasePublishFacts(OPTIONS, contextOf(options), environment);
+  if (problem === undefined) expect(pageProblem).toBeUndefined();
+  else expect(pageProblem?.message).toContain(problem);
+});
+
+it('asks for no settings in a dry run', async () => {
+  const options = { ...OPTIONS, dryRun: true };
+  expect((await readReleasePublishFacts(options, contextOf({}), {})).pageProblem).toBeUndefined();
+});

@@ -1,0 +1,71 @@
+import {
+  type ArchiveEntry,
+  type ArchiveLimits,
+  cleanText,
+  MAX_ARCHIVE,
+  OciError,
+  readArchive,
+} from '@prebuilt/oci';
+import type { ListedArchive, ListedArchiveEntry } from '../../artifacts/listed.ts';
+import { readChunks } from '../../files/chunks.ts';
+
+const TOO_MUCH = `The archives in "image.files" may have ${MAX_ARCHIVE.entries} entries together, and unpack to 2 GiB each.`;
+/** Characters. */
+const MAX_REASON = 400;
+
+/** What a manifest has room for: entries of archives, and UTF-16 units of their names. */
+export type ManifestRoom = Pick<ArchiveLimits, 'entries' | 'names'>;
+
+/**
+ * What `ADD` makes of a file; undefined for one that is no archive. An archive that is damaged or hostile, or holds more than
+ * there is room for, is described as refused: that counts once a Dockerfile adds it. Throws the file system's errors.
+ */
+export async function describeArchive(
+  path: string,
+  room: ManifestRoom = MAX_ARCHIVE,
+): Promise<ListedArchive | undefined> {
+  const chunks = readChunks(path);
+  try {
+    const found = await readArchive(chunks, { limits: { ...MAX_ARCHIVE, ...room } });
+    if (found.kind === 'file') return undefined;
+    if (found.kind === 'foreign') return { ...found, because: cleanText(found.because).slice(0, MAX_REASON) };
+    return { kind: 'entries', entries: found.entries.map(listedEntry) };
+  } catch (error) {
+    if (!(error instanceof OciError)) throw error;
+    const because = error.message.replace(/^archive: /, '').slice(0, MAX_REASON);
+    const hint = error.code === 'ARCHIVE_LIMIT' ? TOO_MUCH : error.hint;
+    return { kind: 'refused', because, ...(hint !== undefined && { hint }) };
+  } finally {
+    await chunks.return(undefined);
+  }
+}
+
+/** What is left of it once an archive is described in it as well. */
+export function roomAfter(
+  { entries, names }: ManifestRoom,
+  archive: ListedArchive | undefined,
+): ManifestRoom {
+  if (archive?.kind !== 'entries') return { entries, names };
+  const lengths = archive.entries.map(
+    (entry) => entry.path.length + ('target' in entry ? entry.target.length : 0),
+  );
+  return {
+    entries: entries - lengths.length,
+    names: Math.max(names - lengths.reduce((total, length) => total + length, 0), 0),
+  };
+}
+
+/** An entry as the manifest has it. */
+export function listedEntry(entry: ArchiveEntry): ListedArchiveEntry {
+  const { type, path, uid, gid, mtime, size, target = '', sha256 = '' } = entry;
+  const metadata = { path, mode: entry.mode.toString(8).padStart(4, '0'), uid, gid, mtime };
+  switch (type) {
+    case 'file':
+      return { type, ...metadata, size, sha256 };
+    case 'directory':
+      return { type, ...metadata };
+    case 'symlink':
+    case 'link':
+      return { type, ...metadata, target };
+  }
+}

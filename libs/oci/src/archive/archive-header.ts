@@ -1,0 +1,137 @@
+import { OciError } from '../errors.ts';
+import { REFUSED_TYPES } from '../layer/tar-decoder.ts';
+import { BLOCK } from '../layer/tar-header.ts';
+import type { ArchiveEntryType } from './archive-entry.ts';
+
+/** What a header block of an archive says. Of a device or FIFO only that it is one. */
+export type ArchiveHeader =
+  | {
+      readonly kind: 'entry';
+      readonly type: ArchiveEntryType;
+      readonly name: string;
+      readonly target: string;
+      readonly mode: number;
+      readonly uid: number;
+      readonly gid: number;
+      readonly size: number;
+      readonly mtime: number;
+    }
+  | { readonly kind: 'special'; readonly name: string }
+  /** What stands before an entry, or (`global`) before all that follow: so many bytes of it. */
+  | {
+      readonly kind: 'records' | 'global' | 'long name' | 'long target';
+      readonly name: string;
+      readonly size: number;
+    };
+
+const TYPES: Readonly<Record<string, ArchiveEntryType>> = {
+  '\0': 'file',
+  '0': 'file',
+  '1': 'link',
+  '2': 'symlink',
+  '5': 'directory',
+};
+const EXTENSIONS = { x: 'records', g: 'global', L: 'long name', K: 'long target' } as const;
+const SPECIAL = '346';
+
+/** Whether a block is the header of a tar, by its checksum: BuildKit copies what does not begin with one as it is. */
+export function isArchiveHeader(block: Buffer): boolean {
+  if (block.length < BLOCK) return false;
+  const told = /^[ \0]*([0-7]+)[ \0]*$/.exec(block.toString('latin1', 148, 156))?.[1];
+  if (told === undefined) return false;
+  const { unsigned, signed } = checksums(block);
+  return [unsigned, signed].includes(Number.parseInt(told, 8));
+}
+
+/**
+ * Decodes a header block of POSIX (ustar, pax) or of GNU tar, in those parts on which Go's archive/tar, and so BuildKit,
+ * agrees with other readers. Throws `INVALID_ARCHIVE` for a wrong checksum, an older format, GNU's sparse and
+ * incremental ones, numbers that are no octal digits (GNU's of base 256 up to 2^53 are taken), names that are not UTF-8.
+ * https://www.gnu.org/software/tar/manual/html_node/Standard.html
+ */
+export function decodeArchiveHeader(block: Buffer): ArchiveHeader {
+  if (checksums(block).unsigned !== number(block, 148, 8, false))
+    throw invalid('a header with a wrong checksum');
+  const magic = block.toString('latin1', 257, 265);
+  const isGnu = magic === 'ustar  \0';
+  if (!isGnu && magic !== 'ustar\x0000') {
+    throw invalid('a header of neither POSIX nor GNU tar', REPACK);
+  }
+  const short = text(block, 0, 100);
+  const prefix = isGnu ? '' : text(block, 345, 155);
+  const name = prefix === '' ? short : `${prefix}/${short}`;
+  if (block.subarray(isGnu ? 345 : 500).some((byte) => byte !== 0)) {
+    throw invalid(
+      `${JSON.stringify(name)}: a header with more fields than POSIX or plain GNU tar has`,
+      REPACK,
+    );
+  }
+  const flag = block.toString('latin1', 156, 157);
+  // Readers refuse what is no number in any of these fields, of whatever entry.
+  const [mode = 0, uid = 0, gid = 0] = [100, 108, 116, 329, 337].map((at) => number(block, at, 8, isGnu));
+  const [size = 0, mtime = 0] = [124, 136].map((at) => number(block, at, 12, isGnu));
+  const extension = EXTENSIONS[flag as keyof typeof EXTENSIONS];
+  if (extension !== undefined) return { kind: extension, name, size };
+  if (SPECIAL.includes(flag)) return { kind: 'special', name };
+  const type = TYPES[flag];
+  if (type === undefined) {
+    const found = REFUSED_TYPES[flag] ?? `the type ${JSON.stringify(flag)}`;
+    throw invalid(`${JSON.stringify(name)}: expected a file, folder or link, found ${found}`, REPACK);
+  }
+  if (type !== 'file' && size !== 0) {
+    throw invalid(`${JSON.stringify(name)}: a ${type} with ${size} bytes, which some readers step over`);
+  }
+  return {
+    kind: 'entry',
+    type,
+    name,
+    target: text(block, 157, 100),
+    mode: mode & 0o7777,
+    uid,
+    gid,
+    size,
+    mtime,
+  };
+}
+
+const REPACK = 'Pack it again, for example with GNU tar: tar --format=gnu -c';
+
+/** Text of an archive. Throws `INVALID_ARCHIVE` where it is not UTF-8. */
+export function archiveText(bytes: Buffer): string {
+  const found = bytes.toString('utf8');
+  if (!found.includes('\ufffd')) return found;
+  throw invalid(`${JSON.stringify(found.slice(0, 80))}: a name that is not UTF-8`);
+}
+
+/** The error that an archive is refused with. */
+export function invalid(problem: string, hint?: string): OciError {
+  return new OciError('INVALID_ARCHIVE', `archive: ${problem}`, { hint });
+}
+
+function checksums(block: Buffer): { readonly unsigned: number; readonly signed: number } {
+  let [unsigned, signed] = [8 * 32, 8 * 32];
+  for (const [index, byte] of block.entries()) {
+    if (index >= 148 && index < 156) continue;
+    unsigned += byte;
+    signed += byte < 128 ? byte : byte - 256;
+  }
+  return { unsigned, signed };
+}
+
+function text(block: Buffer, offset: number, size: number): string {
+  const field = block.subarray(offset, offset + size);
+  const end = field.indexOf(0);
+  return archiveText(end < 0 ? field : field.subarray(0, end));
+}
+
+function number(block: Buffer, offset: number, size: number, isGnu: boolean): number {
+  const field = block.subarray(offset, offset + size);
+  if (isGnu && field[0] === 0x80) {
+    const found = BigInt(`0x${field.subarray(1).toString('hex')}`);
+    if (found <= BigInt(Number.MAX_SAFE_INTEGER)) return Number(found);
+    throw invalid('a header with a number that is out of range');
+  }
+  const digits = /^[ \0]*([0-7]*)[ \0]*$/.exec(field.toString('latin1'))?.[1];
+  if (digits !== undefined) return digits === '' ? 0 : Number.parseInt(digits, 8);
+  throw invalid(`a header with a number that is not octal: ${JSON.stringify(field.toString('latin1'))}`);
+}

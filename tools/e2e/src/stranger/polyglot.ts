@@ -1,0 +1,195 @@
+import { cp, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { CHECKSUMS_FILE, parseChecksums } from '@prebuilt/nx/artifacts';
+import { type EngineEnvironment, emulateArm } from '@prebuilt/testing/engine';
+import { execa } from 'execa';
+import { OWN_ARCHITECTURE } from '../testing/clone.ts';
+import {
+  missingProgram,
+  runOk,
+  type TaskResults,
+  THIS_WORKSPACE,
+  userEnvironment,
+} from '../testing/workspace.ts';
+import { MANAGERS } from './managers.ts';
+import type { PackageRegistry } from './package-registry.ts';
+import { npmSettings, type Tools } from './tools.ts';
+import { commandsIn, type WorkspaceCommands } from './workspace.ts';
+
+const EXAMPLE = 'examples/polyglot';
+const ALL = ['amd64', 'arm64', 'arm/v7'];
+
+/**
+ * The programs of the example: their architectures, how each is run, and what it prints. Rust's standard library and C's
+ * cross compilers for other machines are not everywhere, so that these two are of one.
+ */
+export const PROGRAMS: readonly {
+  readonly name: string;
+  readonly architectures: readonly string[];
+  readonly args: readonly string[];
+  readonly prints: RegExp;
+}[] = [
+  // Each certificate of the image's bundle is an authority that the server trusts.
+  { name: 'server', architectures: ALL, args: ['--authorities'], prints: /^[1-9]\d\d+ authorities$/ },
+  { name: 'cli', architectures: ['amd64'], args: ['--version'], prints: /^cli 0\.0\.0-dev$/ },
+  { name: 'tool', architectures: ['amd64', 'arm64'], args: ['--version'], prints: /^tool 0\.0\.0-dev$/ },
+  { name: 'probe', architectures: ['amd64'], args: ['--version'], prints: /^probe 0\.0\.0-dev$/ },
+  { name: 'legacy', architectures: ALL, args: [], prints: /^legacy$/ },
+];
+
+/** Which compiler the example lacks here, as a reason to skip its tests; undefined where all are there. */
+export async function missingCompiler(): Promise<string | undefined> {
+  const { failed } = await execa('go', ['version'], { reject: false, stdin: 'ignore' });
+  return failed ? 'go is not installed' : missingProgram('cargo', 'gcc');
+}
+
+/** The SHA-256 of each executable, by its name. */
+type Checksums = Readonly<Record<string, string>>;
+
+/** The example after all was built. */
+export interface Polyglot extends AsyncDisposable {
+  readonly root: string;
+  /** A second build of everything. */
+  readonly again: TaskResults;
+  /** The build after a change of the server's source. */
+  readonly changed: TaskResults;
+  /** The executables of amd64: as they were built first, in a clone in another folder, and there again with cold caches. */
+  readonly checksums: Readonly<Record<'first' | 'elsewhere' | 'cold', Checksums>>;
+}
+
+/** Builds a fresh copy of the example with the published packages; what its lock names is in the given folder already. */
+export async function buildPolyglot(
+  registry: PackageRegistry,
+  tools: Tools,
+  known: string,
+): Promise<Polyglot> {
+  const folder = await mkdtemp(join(tmpdir(), 'polyglot-'));
+  const remove = () => rm(folder, { recursive: true, force: true, maxRetries: 10 });
+  try {
+    const first = commandsIn(join(folder, 'first'), { manager: 'npm', node: 24 }, tools);
+    await copyExample(folder, first.root);
+    const settings = { ...(await npmSettings(first.root)), published: registry.url };
+    for (const [path, content] of Object.entries(MANAGERS.npm.files(settings)))
+      await first.write(path, content);
+    await first.run('npm', MANAGERS.npm.install);
+    await cp(join(known, 'prebuilt.lock.json'), join(first.root, 'prebuilt.lock.json'));
+    await copyCache(known, first.root);
+    await first.nxOk(['g', '@prebuilt/nx:lock', '--no-interactive']);
+    await commit(first);
+
+    const build = ['run-many', '--targets=docker-release'];
+    await first.nxOk(build);
+    const again = await first.nxTasks(build);
+    const checksums = {
+      first: await checksumsIn(first.root),
+      ...(await buildElsewhere(folder, first, tools)),
+    };
+    const source = 'apps/server/main.go';
+    const text = await readFile(join(first.root, source), 'utf8');
+    await first.write(source, text.replace('hello from', 'greetings from'));
+    const changed = await first.nxTasks(build);
+    return { root: first.root, again, changed, checksums, [Symbol.asyncDispose]: remove };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+/** What was fetched by hash, as links: nothing changes it in place. */
+async function copyCache(from: string, to: string): Promise<void> {
+  await runOk(to, 'cp', ['--archive', '--link', join(from, '.cache'), to]);
+}
+
+/** The files of HEAD. */
+async function copyExample(folder: string, root: string): Promise<void> {
+  const archive = join(folder, 'example.tar');
+  await runOk(THIS_WORKSPACE, 'git', ['archive', `--output=${archive}`, `HEAD:${EXAMPLE}`]);
+  await mkdir(root);
+  await runOk(root, 'tar', ['-xf', archive]);
+}
+
+async function commit({ run }: WorkspaceCommands): Promise<void> {
+  await run('git', ['init', '--quiet', '--initial-branch=main']);
+  await run('git', ['add', '--all']);
+  const author = ['-c', 'user.name=Stranger', '-c', 'user.email=stranger@example.com'];
+  await run('git', [...author, 'commit', '--quiet', '--message=Five programs']);
+}
+
+/** Builds a clone in another folder, then once more without anything that compilers and Nx remember. */
+async function buildElsewhere(
+  folder: string,
+  first: WorkspaceCommands,
+  tools: Tools,
+): Promise<Pick<Polyglot['checksums'], 'elsewhere' | 'cold'>> {
+  const root = join(folder, 'a-clone/elsewhere');
+  await runOk(folder, 'git', ['clone', '--quiet', first.root, root]);
+  await symlink(join(first.root, 'node_modules'), join(root, 'node_modules'));
+  await copyCache(first.root, root);
+  const clone = commandsIn(root, { manager: 'npm', node: 24 }, tools);
+  const forget = async (): Promise<void> => {
+    for (const path of ['dist', '.nx', '.cache/prebuilt/cargo'])
+      await rm(join(root, path), { recursive: true, force: true });
+  };
+  const build = ['run-many', '--targets=build-binaries', '--platforms=linux/amd64'];
+  await forget();
+  await clone.nxOk(build);
+  const elsewhere = await checksumsIn(root);
+  await forget();
+  await clone.nxOk(build, { GOCACHE: join(folder, 'go-build') });
+  return { elsewhere, cold: await checksumsIn(root) };
+}
+
+async function checksumsIn(root: string): Promise<Checksums> {
+  const all = await Promise.all(
+    PROGRAMS.map(async ({ name }) =>
+      parseChecksums(await readFile(join(root, 'dist/apps', name, 'bin', CHECKSUMS_FILE), 'utf8'), name),
+    ),
+  );
+  const amd64 = all.flat().filter(({ path }) => path.endsWith('-linux-amd64'));
+  return Object.fromEntries(amd64.map(({ path, sha256 }) => [path, sha256]));
+}
+
+/**
+ * Loads the images into a real engine, runs each on each of its platforms, and gives what they printed, by program and
+ * platform. The engine has none of them afterwards.
+ */
+export async function runImages(
+  root: string,
+  tools: Tools,
+  { DOCKER_HOST, DOCKER_CONFIG, PATH }: EngineEnvironment,
+): Promise<Readonly<Record<string, string>>> {
+  const { nxOk } = commandsIn(root, { manager: 'npm', node: 24 }, tools);
+  const docker = (...args: readonly string[]) =>
+    execa('docker', args, { env: { DOCKER_HOST, DOCKER_CONFIG, PATH }, stdin: 'ignore' });
+  const [client = ''] = PATH.split(delimiter);
+  const names = PROGRAMS.map(({ name }) => name);
+  await using _ = await emulateArm(await armEmulator(root));
+  try {
+    // The images as they are: an engine that answers would be another builder.
+    await nxOk(['run-many', '--targets=docker-load', '--exclude-task-dependencies'], {
+      DOCKER_HOST,
+      DOCKER_CONFIG,
+      PATH: [tools.path(24, 'npm'), client, userEnvironment().PATH].join(delimiter),
+    });
+    const printed: Record<string, string> = {};
+    for (const { name, architectures, args } of PROGRAMS) {
+      for (const architecture of architectures) {
+        const platform = `--platform=linux/${architecture}`;
+        const image = `${name}:0.0.0-dev`;
+        const { stdout } = await docker('run', '--rm', '--network=none', platform, image, ...args);
+        printed[`${name} ${architecture}`] = stdout;
+      }
+    }
+    return printed;
+  } finally {
+    await docker('image', 'rm', '--force', ...names.map((name) => `${name}:0.0.0-dev`));
+  }
+}
+
+/** The emulator that the example's lock pins for this machine, where it was unpacked. */
+async function armEmulator(root: string): Promise<string> {
+  const { emulators } = JSON.parse(await readFile(join(root, 'prebuilt.lock.json'), 'utf8'));
+  const { sha256, executable } = emulators[`linux/${OWN_ARCHITECTURE}`]['linux/arm/v7'];
+  return join(root, '.cache/prebuilt/emulators', sha256, executable.path);
+}

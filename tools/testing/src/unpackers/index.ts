@@ -1,0 +1,1 @@
+export { describeUnpacked, requireUnpackers, skopeoCopy, umociUnpack } from './unpackers.ts';
