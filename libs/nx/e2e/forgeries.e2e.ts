@@ -214,7 +214,7 @@ describe('an index', () => {
     ...forgery,
     where: misleading.includes(forgery.title) ? 'to other images' : 'to the planned images',
   }));
-  it.each(rows)('that has $title leads skopeo $where', async (forgery) => {
+  it.each(rows)('an index that has $title leads skopeo $where', async (forgery) => {
     const found = await chosen(await forge(forgery));
     if (forgery.where === 'to other images') expect(found).not.toEqual(planned);
     else expect(found).toEqual(planned);
