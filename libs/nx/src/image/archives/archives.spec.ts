@@ -73,7 +73,7 @@ async function lastLayer(outputPath: string): Promise<readonly string[]> {
 }
 
 describe('the manifest', () => {
-  it('says of each archive what is in it, and of others nothing', () => {
+  it('says about each archive what is in it, and of others nothing', () => {
     const described = listedFiles(workspace.manifest).map(({ path, archive }) => {
       if (archive === undefined) return [path, 'no archive'];
       return [
