@@ -1,5 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -131,6 +132,8 @@ describe('a program of Rust with two executables', () => {
     expect(await change('greeting/src/lib.rs')).toBe(true);
     expect(await change('tool/src/main.rs')).toBe(true);
     expect(await keyIn(root, TWO)).toBe(before);
+    // Cargo lists what it makes there among the sources of a repository.
+    expect(existsSync(join(root, 'target'))).toBe(false);
     await mkdir(join(root, '.cargo'));
     await writeFile(join(root, '.cargo/config.toml'), '[net]\nretry = 2\n');
     expect(await keyIn(root, TWO)).not.toBe(before);

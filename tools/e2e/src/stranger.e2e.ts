@@ -79,7 +79,7 @@ beforeAll(async () => {
       built.set(manager, await build(workspace, lines, OWN_PLATFORM));
     }),
   ]);
-}, 900_000);
+}, 1_500_000);
 afterAll(async () => {
   for (const workspace of begun) await workspace[Symbol.asyncDispose]();
   await polyglot?.[Symbol.asyncDispose]();

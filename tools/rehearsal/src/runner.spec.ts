@@ -186,6 +186,12 @@ describe('a run of a workflow', () => {
     expect(await readFile('/etc/machine-id', 'utf8')).toBe(before);
   });
 
+  it('leaves out a job on macOS, of which there is no machine', async () => {
+    const jobs = await run(SIGNING.replace('ubuntu-24.04', 'macos-15'));
+    expect(jobs.without).toMatchObject({ result: 'skipped', log: '' });
+    expect(jobs.with?.result).toBe('success');
+  });
+
   it('runs again what failed and what needs it, or everything', async () => {
     await writeFile(join(folder, 'again.yml'), AGAIN);
     const workflow = await readWorkflow(join(folder, 'again.yml'));

@@ -5,6 +5,7 @@ import * as v from 'valibot';
 import { PLATFORMS, parsePlatform } from '../artifacts/platform.ts';
 import { PrebuiltError } from '../errors.ts';
 import { sha256OfFile } from '../files/hash.ts';
+import { CACHE_FOLDER } from '../lock/lock.ts';
 import { runCompiler } from '../process/compiler.ts';
 import { type RustFacts, readRustFacts } from './cargo/environment.ts';
 import { linkerFacts } from './cargo/linkers.ts';
@@ -182,8 +183,9 @@ async function readKeyFacts(configured: CargoOptions, context: BuildContext): Pr
   const { rust, folder, workspace, targets, linkers, bins } = await openProgram(configured, context);
   const packages = [...new Set(bins.map((bin) => bin.package))];
   const crates = await crateFolders(rust, workspace, packages);
+  const listing = join(context.workspaceRoot, CACHE_FOLDER, 'cargo/listing');
   const files = await Promise.all(
-    crates.map(async (crate) => (await crateFiles(rust, crate)).map((file) => join(crate, file))),
+    crates.map(async (crate) => (await crateFiles(rust, crate, listing)).map((file) => join(crate, file))),
   );
   const settings = settingsAbove(folder, context.workspaceRoot, rust.cargoHome);
   const all = [

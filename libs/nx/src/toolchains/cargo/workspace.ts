@@ -92,9 +92,16 @@ async function packageFolder(rust: RustFacts, root: string, id: string): Promise
   );
 }
 
-/** The files that belong to a crate, by cargo's own rules, relative to its folder. Throws `TOOLCHAIN`. */
-export async function crateFiles(rust: RustFacts, folder: string): Promise<readonly string[]> {
-  const args = ['package', '--list', '--allow-dirty', '--offline'];
+/**
+ * The files that belong to a crate, by cargo's own rules, relative to its folder. Cargo begins a target folder when it is
+ * asked: the given one, since it would list what it makes among the sources. Throws `TOOLCHAIN`.
+ */
+export async function crateFiles(
+  rust: RustFacts,
+  folder: string,
+  targetFolder: string,
+): Promise<readonly string[]> {
+  const args = ['package', '--list', '--allow-dirty', '--offline', `--target-dir=${targetFolder}`];
   const answer = await commandOutput('cargo', args, { cwd: folder, env: rust.environment });
   if (!answer.ok) {
     throw new PrebuiltError('TOOLCHAIN', `cargo package --list in ${folder}: ${answer.text}`, {
