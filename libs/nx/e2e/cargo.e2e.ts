@@ -223,25 +223,35 @@ describe('the crates of a program of Rust', () => {
     ['x86_64-unknown-linux-gnu', [], []],
     ['aarch64-unknown-linux-musl', [], ['musl-only@1.0.0']],
     ['s390x-unknown-linux-gnu', ['--features=loud'], ['mainframe@1.0.0', 'optional@1.0.0']],
-  ])('are for %s exactly those that `cargo tree` shows without macros', async (triple, features, more) => {
-    const rustFacts = await readRustFacts(folder);
-    const crates = await readCrates(rustFacts, { folder, packages: ['tool'], triple, features });
-    expect(crates.map(({ purl }) => purl)).toEqual(
-      [...EVERYWHERE, ...more, ...REST].map((id) => `pkg:cargo/${id}`),
-    );
-    // Drawn as a tree, cut at each macro by hand.
-    const args = ['tree', '--offline', '--edges=normal', `--target=${triple}`, '--prefix=depth', ...features];
-    const lines = execFileSync('cargo', args, { cwd: folder, encoding: 'utf8' }).trim().split('\n');
-    const shown = new Set<string>();
-    let cut = Number.POSITIVE_INFINITY;
-    for (const line of lines) {
-      const [, depth, name, version] = /^(\d+)(\S+) v(\S+)/.exec(line) ?? [];
-      if (Number(depth) <= cut)
-        cut = line.includes('(proc-macro)') ? Number(depth) : Number.POSITIVE_INFINITY;
-      if (Number(depth) < cut) shown.add(`pkg:cargo/${name}@${version}`);
-    }
-    expect([...shown].sort()).toEqual(crates.map(({ purl }) => purl));
-  });
+  ])(
+    'the crates of a program of Rust are for %s exactly those that `cargo tree` shows without macros',
+    async (triple, features, more) => {
+      const rustFacts = await readRustFacts(folder);
+      const crates = await readCrates(rustFacts, { folder, packages: ['tool'], triple, features });
+      expect(crates.map(({ purl }) => purl)).toEqual(
+        [...EVERYWHERE, ...more, ...REST].map((id) => `pkg:cargo/${id}`),
+      );
+      // Drawn as a tree, cut at each macro by hand.
+      const args = [
+        'tree',
+        '--offline',
+        '--edges=normal',
+        `--target=${triple}`,
+        '--prefix=depth',
+        ...features,
+      ];
+      const lines = execFileSync('cargo', args, { cwd: folder, encoding: 'utf8' }).trim().split('\n');
+      const shown = new Set<string>();
+      let cut = Number.POSITIVE_INFINITY;
+      for (const line of lines) {
+        const [, depth, name, version] = /^(\d+)(\S+) v(\S+)/.exec(line) ?? [];
+        if (Number(depth) <= cut)
+          cut = line.includes('(proc-macro)') ? Number(depth) : Number.POSITIVE_INFINITY;
+        if (Number(depth) < cut) shown.add(`pkg:cargo/${name}@${version}`);
+      }
+      expect([...shown].sort()).toEqual(crates.map(({ purl }) => purl));
+    },
+  );
 
   it('decide its key also where they are patched in or lie outside the workspace', async () => {
     const build = rust({ folder: 'ws/tool' });
@@ -337,7 +347,7 @@ describe('a program of Rust that can not be made', () => {
     });
   });
 
-  it('is refused without libgcc_s.so.1 in its sysroot', async () => {
+  it('a program of Rust is refused without libgcc_s.so.1 in its sysroot', async () => {
     const build = { ...rust({ bin: 'tool' }), sysroot: 'empty' };
     await expect(buildIn(await workspace(), build)).rejects.toMatchObject({
       name: 'PrebuiltError',

@@ -19,7 +19,7 @@ const HAS_CC = spawnSync('x86_64-linux-gnu-gcc', ['--version']).status === 0;
 const LIBRARIES = ['lib64/ld-linux-x86-64.so.2', 'lib/x86_64-linux-gnu/libc.so.6'];
 const MAC = { os: 'darwin', arch: 'arm64' };
 
-// Knows its version, tells who runs it and whether it may write, and can go on for ever.
+// Knows its version, tells who runs it and whether it may write, and can continue forever.
 const PROGRAM = `#include <stdio.h>
 #include <string.h>
 #include <unistd.h>

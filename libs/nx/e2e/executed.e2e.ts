@@ -179,7 +179,7 @@ describe('an image for which something is executed, by a real builder,', () => {
     const read = (name: string) =>
       build([`# syntax=${frontends.get(name)}`, `FROM ${from}`, ...START, 'ENTRYPOINT ["app"]']);
 
-    it('is proven in part', async () => {
+    it('an image read by another frontend is proven in part', async () => {
       const { image } = await read('honest');
       expect(image.images[0]?.reducedProof).toEqual({
         because: [`Dockerfile.given:1: # syntax=${frontends.get('honest')}`],
@@ -188,12 +188,12 @@ describe('an image for which something is executed, by a real builder,', () => {
       });
     });
 
-    it('is refused where that adds to what the file says', async () => {
+    it('an image read by another frontend is refused where that adds to what the file says', async () => {
       await expect(read('evil')).rejects.toThrow(/config\.Labels\.evil: expected nothing/);
     });
   });
 
-  it('is built for a platform that the machine only emulates', async () => {
+  it('an image for which something is executed, by a real builder, is built for a platform that the machine only emulates', async () => {
     const foreign = makeBase({ layers: [[{ path: 'tool', content: makingProgram(), mode: '755' }]] });
     putBase(registry, 'bases/foreign', foreign);
     const both = await releaseWorkspace({

@@ -27,7 +27,7 @@ const TAG = '1.2.3';
 /** Those of the layers alone are put before unpackers in libs/oci. */
 const WHOLE = imageForgeries(PROGRAM).slice(LAYER_FORGERIES.length);
 
-/** A kind of images: how the honest one is made, how it is forged, and which of its paths the plan speaks of. */
+/** A kind of images: how the honest one is made, how it is forged, and which of its paths the plan is about. */
 interface Kind {
   readonly title: string;
   readonly sample: Partial<SampleRelease>;
@@ -214,7 +214,7 @@ describe('an index', () => {
     ...forgery,
     where: misleading.includes(forgery.title) ? 'to other images' : 'to the planned images',
   }));
-  it.each(rows)('that has $title leads skopeo $where', async (forgery) => {
+  it.each(rows)('an index that has $title leads skopeo $where', async (forgery) => {
     const found = await chosen(await forge(forgery));
     if (forgery.where === 'to other images') expect(found).not.toEqual(planned);
     else expect(found).toEqual(planned);

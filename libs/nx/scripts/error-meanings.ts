@@ -352,7 +352,7 @@ export const FINDINGS: Readonly<Record<FindingCode, Meaning>> = {
     action: 'Point the toolchain at the executable.',
   },
   NOT_EXECUTED: {
-    means: 'The executable was not run: this machine is of another platform, and there is no emulator.',
+    means: 'The executable was not run: this machine has another platform, and there is no emulator.',
     action:
       'A warning, unless `--require-execution` is given. Lock an emulator with `npx nx g @prebuilt/nx:lock`.',
   },

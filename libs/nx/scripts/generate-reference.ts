@@ -115,7 +115,7 @@ the target's \`options\` in project.json. The targets that a \`prebuilt.json\` i
 
 ## Executors
 
-The target of the same name runs each, except that \`plan\` runs \`release-plan\`, \`github-draft\` runs \`github-release\` with the
+The target with the same name runs each, except that \`plan\` runs \`release-plan\`, \`github-draft\` runs \`github-release\` with the
 stage \`draft\`, \`nx-release-publish\` runs \`release-publish\`, and \`docker-build\` is for a target of your own.
 
 ${await optionsSections('executors.json', 'executors')}

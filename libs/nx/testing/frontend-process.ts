@@ -1,5 +1,5 @@
 // A frontend of BuildKit: what a `# syntax=` line names. It has the builder's own frontend build the Dockerfile, with the
-// options that it was given itself and those of ADDED (`label:a=b`, one a line), and gives back what that made.
+// options that it was given itself and those of ADDED (`label:a=b`, one per line), and gives back what that made.
 // https://github.com/moby/buildkit/blob/v0.13.2/frontend/gateway/pb/gateway.proto
 import { connect } from 'node:http2';
 import { Duplex } from 'node:stream';

@@ -215,7 +215,7 @@ describe('examples/polyglot, with the published packages', () => {
     expect(of().changed).toEqual(Object.fromEntries(tasks.map((task) => [task, outcome(task)])));
   });
 
-  it('has the same bytes from a clone in another folder, and with cold caches, whatever compiles', () => {
+  it('examples/polyglot, with the published packages, has the same bytes from a clone in another folder, and with cold caches, whatever compiles', () => {
     const { first, elsewhere, cold } = of().checksums;
     expect(Object.keys(first)).toEqual(PROGRAMS.map(({ name }) => `${name}-linux-amd64`));
     expect(elsewhere).toEqual(first);
@@ -223,7 +223,7 @@ describe('examples/polyglot, with the published packages', () => {
   });
 
   it.each(PROGRAMS)(
-    'has an image of $name that skopeo and umoci read, with the bytes that were verified',
+    'examples/polyglot, with the published packages, has an image of $name that skopeo and umoci read, with the bytes that were verified',
     async ({ name, architectures }) => {
       const output = join(of().root, 'dist/apps', name);
       const checksums = parseChecksums(
@@ -240,7 +240,9 @@ describe('examples/polyglot, with the published packages', () => {
     },
   );
 
-  it('has images that run in a real engine on each of their platforms', async ({ skip }) => {
+  it('examples/polyglot, with the published packages, has images that run in a real engine on each of their platforms', async ({
+    skip,
+  }) => {
     const printed = await runImages(of().root, tools, requireEngine(engine, skip));
     const expected = PROGRAMS.flatMap(({ name, architectures, prints }) =>
       architectures.map((architecture) => [`${name} ${architecture}`, expect.stringMatching(prints)]),

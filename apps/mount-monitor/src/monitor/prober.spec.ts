@@ -76,7 +76,7 @@ describe('Prober', () => {
     expect(pids.size).toBe(1);
   });
 
-  it('has one probe do all checks that come together, where that answers at once', async () => {
+  it('Prober has one probe do all checks that come together, where that answers at once', async () => {
     const quick = proberOf(
       'begin(); if (request.path.startsWith("/mnt/slow")) sleep(100); pass({ durationMs: process.pid });',
     );

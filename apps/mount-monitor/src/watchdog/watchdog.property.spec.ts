@@ -367,7 +367,7 @@ it('keeps every rule under any sequence of mount states, API answers and timings
   expect(restarts).toBeGreaterThan(50);
 });
 
-/** The API server is asked while arming and never again: armed once without its answer, the watchdog goes on without it. */
+/** The API server is asked while arming and never again: armed once without its answer, the watchdog continues without it. */
 const asksOnce: typeof step = (machine, input, settings) => {
   const stepped = step(machine, input, settings);
   const { phase, target, callNumber } = stepped.machine;

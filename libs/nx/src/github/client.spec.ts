@@ -32,7 +32,7 @@ async function clientOf(status: number, answer: unknown) {
 }
 
 describe('what GitHub says', () => {
-  it('is printed in one line that no terminal or runner obeys, and without the token', async () => {
+  it('what GitHub says is printed in one line that no terminal or runner obeys, and without the token', async () => {
     const { client } = await clientOf(422, { message: `${HOSTILE} canary` });
     await expect(client.readRelease(1)).rejects.toMatchObject({
       code: 'GITHUB',
@@ -40,7 +40,7 @@ describe('what GitHub says', () => {
     });
   });
 
-  it('and can’t be understood is printed in the same way', async () => {
+  it('what GitHub says and can’t be understood is printed in the same way', async () => {
     const { client } = await clientOf(200, [{ id: HOSTILE }]);
     const error = await client.listReleases().catch((caught: unknown) => caught);
     expect(error).toMatchObject({ code: 'GITHUB' });
@@ -49,7 +49,7 @@ describe('what GitHub says', () => {
     expect(message).toContain('add-mask');
   });
 
-  it('of addresses and names is fit for being printed', async () => {
+  it('what GitHub says about addresses and names can be printed safely', async () => {
     const asset = { id: 2, name: HOSTILE, state: 'uploaded', size: 1 };
     const { client } = await clientOf(200, [
       {

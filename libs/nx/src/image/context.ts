@@ -18,7 +18,7 @@ export interface ContextFile {
   readonly content?: string | undefined;
   /** What is in it, where it is an archive. */
   readonly archive?: ListedArchive | undefined;
-  /** The archive that it comes out of; `path` then goes on inside of that. */
+  /** The archive that it comes out of; `path` then continues inside of that. */
   readonly inside?: { readonly path: string; readonly source: string; readonly sha256: string } | undefined;
 }
 

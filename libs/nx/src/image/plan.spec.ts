@@ -603,7 +603,7 @@ describe('what can only be executed', () => {
     ['an archive that COPY copies', ['COPY packed/x /b/'], []],
     ['an archive inside a folder', ['ADD packed /b/'], []],
     ['an archive that is read', ['ADD packed/a /b/'], []],
-  ])('is %s, by its line', (_, lines, expected) => {
+  ])('what can only be executed is %s, by its line', (_, lines, expected) => {
     expect(unplanned(...lines)).toEqual(expected);
   });
 

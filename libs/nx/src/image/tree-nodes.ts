@@ -75,7 +75,7 @@ export function newFolder({ uid, gid }: Owner): TreeFolder {
   return { kind: 'folder', uid, gid, mode: 0o755, children: new Map() };
 }
 
-/** What is said of something that is in the place of a folder. */
+/** What is said about something that is in place of a folder. */
 export function notFolder(path: string, node: Exclude<TreeNode, TreeFolder>): PathConflict {
   const found = node.kind === 'symlink' ? `a symbolic link to ${JSON.stringify(node.target)}` : 'a file';
   return new PathConflict(`${path} is ${found}, expected a folder`);

@@ -105,7 +105,7 @@ describe('an image that is read', () => {
     expect(new Set(mirror.authorizations)).toEqual(new Set([undefined]));
   });
 
-  it('is asked for with the login of each place’s own host', async () => {
+  it('an image that is read is asked for with the login of each place’s own host', async () => {
     const logins = [mirror, origin].map((registry, index) => {
       const login = { username: `user${index}`, password: `canary${index}` };
       registry.behave({ auth: { scheme: 'basic', ...login } });

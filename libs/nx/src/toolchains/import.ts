@@ -18,7 +18,7 @@ const PLUGINS: Readonly<Record<string, (projectRoot: string) => string>> = {
   '@monodon/rust': () => 'dist/target/{name}/{rustTarget}/release/{name}',
 };
 
-/** What looks like a placeholder and stands for nothing that is known of a file. */
+/** What looks like a placeholder and stands for nothing that is known about a file. */
 function foreignPlaceholders(pattern: string): readonly string[] {
   return [...unknownPlaceholders(pattern), ...(pattern.match(/\{(?:version|output)\b[^}]*\}/g) ?? [])];
 }

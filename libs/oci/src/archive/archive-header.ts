@@ -17,7 +17,7 @@ export type ArchiveHeader =
       readonly mtime: number;
     }
   | { readonly kind: 'special'; readonly name: string }
-  /** What stands before an entry, or (`global`) before all that follow: so many bytes of it. */
+  /** What comes before an entry, or (`global`) before all that follow: so many bytes of it. */
   | {
       readonly kind: 'records' | 'global' | 'long name' | 'long target';
       readonly name: string;
@@ -67,7 +67,7 @@ export function decodeArchiveHeader(block: Buffer): ArchiveHeader {
     );
   }
   const flag = block.toString('latin1', 156, 157);
-  // Readers refuse what is no number in any of these fields, of whatever entry.
+  // Readers refuse what is not a number in any of these fields, of whatever entry.
   const [mode = 0, uid = 0, gid = 0] = [100, 108, 116, 329, 337].map((at) => number(block, at, 8, isGnu));
   const [size = 0, mtime = 0] = [124, 136].map((at) => number(block, at, 12, isGnu));
   const extension = EXTENSIONS[flag as keyof typeof EXTENSIONS];

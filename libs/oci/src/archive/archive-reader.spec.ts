@@ -59,30 +59,33 @@ describe('an archive that programs make', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  it.each(['gnu', 'pax', 'ustar'])('is read in the format %s of GNU tar', async (format) => {
-    const args = ['--owner=5', '--group=6', '--sort=name', `--format=${format}`, '--exclude=nnn*é'];
-    const short = format === 'ustar' ? ['--exclude=link'] : [];
-    const tar = execFileSync('tar', ['-C', folder, '-c', ...args, ...short, '--mode=u=rwX,go=rX', './d']);
-    const entries = await read(tar);
-    expect(entries).toEqual([
-      expect.stringMatching(/^755 5:6 1600000000 0 directory d$/),
-      expect.stringMatching(/^755 5:6 1600000000 0 directory d\/deep$/),
-      '644 5:6 1600000000 7 file d/deep/file',
-      ...(format === 'ustar'
-        ? []
-        : [expect.stringMatching(/^777 5:6 \d+ 0 symlink d\/link -> \.\.\/t{120}$/)]),
-      '644 5:6 1600000000 0 link d/other -> d/deep/file',
-    ]);
-    const named = execFileSync('tar', [
-      '-C',
-      folder,
-      '-c',
-      `--format=${format === 'ustar' ? 'pax' : format}`,
-      'd',
-    ]);
-    expect((await read(named)).at(-1) ?? '').toMatch(/d\/|link/);
-    expect(JSON.stringify(await read(named))).toContain(`d/${'n'.repeat(120)}é`);
-  });
+  it.each(['gnu', 'pax', 'ustar'])(
+    'an archive that programs make is read in the format %s of GNU tar',
+    async (format) => {
+      const args = ['--owner=5', '--group=6', '--sort=name', `--format=${format}`, '--exclude=nnn*é'];
+      const short = format === 'ustar' ? ['--exclude=link'] : [];
+      const tar = execFileSync('tar', ['-C', folder, '-c', ...args, ...short, '--mode=u=rwX,go=rX', './d']);
+      const entries = await read(tar);
+      expect(entries).toEqual([
+        expect.stringMatching(/^755 5:6 1600000000 0 directory d$/),
+        expect.stringMatching(/^755 5:6 1600000000 0 directory d\/deep$/),
+        '644 5:6 1600000000 7 file d/deep/file',
+        ...(format === 'ustar'
+          ? []
+          : [expect.stringMatching(/^777 5:6 \d+ 0 symlink d\/link -> \.\.\/t{120}$/)]),
+        '644 5:6 1600000000 0 link d/other -> d/deep/file',
+      ]);
+      const named = execFileSync('tar', [
+        '-C',
+        folder,
+        '-c',
+        `--format=${format === 'ustar' ? 'pax' : format}`,
+        'd',
+      ]);
+      expect((await read(named)).at(-1) ?? '').toMatch(/d\/|link/);
+      expect(JSON.stringify(await read(named))).toContain(`d/${'n'.repeat(120)}é`);
+    },
+  );
 
   it.each<[string, Buffer]>([
     ['as it is', plain],
@@ -91,7 +94,7 @@ describe('an archive that programs make', () => {
     ['in zstd', zstdCompressSync(plain)],
     ['with more zeros at its end', all(plain, Buffer.alloc(8000))],
     ['in chunks of a byte', plain],
-  ])('is read %s', async (title, bytes) => {
+  ])('an archive that programs make is read %s', async (title, bytes) => {
     const source = title.includes('byte') ? [...bytes].map((byte) => Buffer.from([byte])) : [bytes];
     const content: string[] = [];
     const found = await readArchive(source, {
@@ -145,7 +148,7 @@ describe('an archive that programs make', () => {
       ['a'],
     ],
     ['of nothing but the root', closed(forgedEntry({ name: './', flag: '5' })), []],
-  ])('is read %s', async (_, bytes, paths) => {
+  ])('an archive that programs make is read %s', async (_, bytes, paths) => {
     const found = await readArchive([bytes]);
     expect(found.kind === 'entries' && found.entries.map(({ path }) => path)).toEqual(paths);
   });
@@ -159,7 +162,7 @@ describe('an archive that programs make', () => {
     ['bzip2', Buffer.from('BZh91AY&SY'), 'compressed with bzip2'],
     ['a device', closed(forgedEntry({ name: 'dev/null', flag: '3' })), 'with a device or FIFO ("dev/null")'],
     ['a FIFO', closed(forgedEntry({ name: 'pipe', flag: '6' })), 'with a device or FIFO ("pipe")'],
-  ])('is told apart from %s', async (_, bytes, expected) => {
+  ])('an archive that programs make is told apart from %s', async (_, bytes, expected) => {
     expect(await read(bytes)).toBe(expected);
   });
 });
@@ -312,7 +315,7 @@ describe('a hostile archive is refused:', () => {
     expect(error.code).toBe('ARCHIVE_LIMIT');
   });
 
-  it('and what is forged of a layer, but for what every unpacker of archives takes alike', async () => {
+  it('a hostile archive is refused: also what is forged in a layer, but for what every unpacker of archives reads alike', async () => {
     const planned = { path: 'app', content: Buffer.from('#!/bin/sh\n') };
     const taken: string[] = [];
     for (const { title, form, forge } of LAYER_FORGERIES) {
@@ -362,22 +365,25 @@ describe('an archive that was changed anywhere', () => {
     ['plain', (bytes: Buffer) => withChecksums(bytes)],
     ['in gzip', (bytes: Buffer) => gzipSync(withChecksums(bytes))],
     ['in broken gzip', (bytes: Buffer) => Buffer.concat([gzipSync(MANY).subarray(0, 40), bytes])],
-  ] as const)('is read as files that stay inside, or refused: %s', async (_, pack) => {
-    await fc.assert(
-      fc.asyncProperty(mutationsOf(MANY), async (bytes) => {
-        const found = await readArchive([pack(bytes)]).catch((error: unknown) => error);
-        if (found instanceof OciError) {
-          expect(found.code).toMatch(/^(INVALID_ARCHIVE|ARCHIVE_LIMIT)$/);
-          return;
-        }
-        if (found instanceof Error) throw found;
-        const { kind, entries = [] } = found as { kind: string; entries?: readonly { path: string }[] };
-        expect(kind).toMatch(/^(entries|file|foreign)$/);
-        expect(entries.every(({ path }) => isInner(path))).toBe(true);
-      }),
-      { numRuns: 150 },
-    );
-  });
+  ] as const)(
+    'an archive that was changed anywhere is read as files that stay inside, or refused: %s',
+    async (_, pack) => {
+      await fc.assert(
+        fc.asyncProperty(mutationsOf(MANY), async (bytes) => {
+          const found = await readArchive([pack(bytes)]).catch((error: unknown) => error);
+          if (found instanceof OciError) {
+            expect(found.code).toMatch(/^(INVALID_ARCHIVE|ARCHIVE_LIMIT)$/);
+            return;
+          }
+          if (found instanceof Error) throw found;
+          const { kind, entries = [] } = found as { kind: string; entries?: readonly { path: string }[] };
+          expect(kind).toMatch(/^(entries|file|foreign)$/);
+          expect(entries.every(({ path }) => isInner(path))).toBe(true);
+        }),
+        { numRuns: 150 },
+      );
+    },
+  );
 });
 
 /** A gzip member with every optional field in its header. */

@@ -43,7 +43,7 @@ const MAGICS = [
 ] as const;
 const SKIPPABLE_FRAME = /^5.2a4d18/;
 const MAGIC_BYTES = 10;
-/** What stands before an entry: PAX records or long names. */
+/** What comes before an entry: PAX records or long names. */
 const MAX_EXTENSION_BYTES = 16 * 1024;
 const MAX_ID = 2 ** 31 - 1;
 /** The end of the year 9999. */
@@ -219,7 +219,7 @@ class ArchiveReader {
     own[kind === 'long name' ? 'name' : 'target'] = text;
   }
 
-  /** Two blocks of zeros end an archive, and programs fill it up with more; some readers go on behind them. */
+  /** Two blocks of zeros end an archive, and programs fill it up with more; some readers continue behind them. */
   async #checkEnd(): Promise<void> {
     if (!isZero(await this.#take(BLOCK)))
       throw invalid('one block of zeros with more after it, expected two');

@@ -72,7 +72,7 @@ class CompressedMember {
   }
 }
 
-/** The size of a member's header; undefined where it goes on after these bytes. */
+/** The size of a member's header; undefined where it continues after these bytes. */
 function headerSize(bytes: Buffer, fields: HeaderFields): number | undefined {
   if (bytes.length < HEADER_BYTES) return undefined;
   if (bytes.readUInt16BE(0) !== 0x1f8b || bytes[2] !== 8) throw invalid('no gzip header');

@@ -42,7 +42,7 @@ export function parseChallenges(header: string | undefined): readonly Challenge[
   return challenges;
 }
 
-// What some schemes have in the place of parameters; a parameter goes on with its value.
+// What some schemes have in place of parameters; a parameter continues with its value.
 function isToken68(text: HeaderText): boolean {
   if (text.take(TOKEN68) === '') return false;
   text.take(/=/);

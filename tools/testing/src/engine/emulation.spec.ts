@@ -13,7 +13,7 @@ describe('foreignEmulation', () => {
     );
   });
 
-  it('is told of by its class and machine', () => {
+  it('an emulation is described by its class and machine', () => {
     const arm = { ...foreignEmulation('x64'), name: 'arm', bits: 32, machine: String.raw`\x28\x00` } as const;
     expect(registration(arm, '/q')).toContain(
       String.raw`:arm:M::\x7f\x45\x4c\x46\x01\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x28\x00:`,

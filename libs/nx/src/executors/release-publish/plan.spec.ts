@@ -82,7 +82,7 @@ describe('what `nx release` publishes', () => {
     expect(formatReleasePlan(plan)).toContain('github-release  comes last, in a real run');
   });
 
-  it('is refused before anything is pushed where GitHub can not be reached, unless it is nothing', () => {
+  it('what `nx release` publishes is refused before anything is pushed where GitHub can not be reached, unless it is nothing', () => {
     const pageProblem = new PrebuiltError('GITHUB', 'GITHUB_TOKEN: expected a token, found none');
     const facts = { ...FACTS, pageProblem, remoteTags: [] };
     expect(() => planReleasePublish(facts, OPTIONS)).toThrow(pageProblem);

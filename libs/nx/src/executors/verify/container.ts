@@ -70,7 +70,7 @@ export async function executeContained(
     });
     return (await Promise.all(found)).flat();
   } finally {
-    // What was stopped goes on in its container, of which only the client was killed.
+    // What was stopped continues in its container, of which only the client was killed.
     const { stdout } = await docker(['ps', '--all', '--quiet', `--filter=label=${mark}`]);
     const left = stdout.split('\n').filter(Boolean);
     if (left.length > 0) await docker(['rm', '--force', ...left]);

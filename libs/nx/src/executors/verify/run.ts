@@ -97,7 +97,7 @@ async function execute(
   return (await Promise.all(found)).flat();
 }
 
-// What the kernel says of a file for another processor: https://man7.org/linux/man-pages/man3/errno.3.html, ENOEXEC
+// What the kernel says about a file for another processor: https://man7.org/linux/man-pages/man3/errno.3.html, ENOEXEC
 function isOfOtherProcessor({ message }: Finding): boolean {
   return /exec format error/i.test(message);
 }

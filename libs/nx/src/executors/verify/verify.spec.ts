@@ -617,7 +617,7 @@ esac
     return { calls: () => readFile(log, 'utf8'), imported };
   }
 
-  it('has its structure verified alone where no engine answers, and the report says what to do', async () => {
+  it('a program on a Mac has its structure verified alone where no engine answers, and the report says what to do', async () => {
     const report = await verifyBuild(MAC);
     expect(report).toMatchObject({ result: 'passed', execution: { how: 'none' } });
     expect(report.findings).toMatchObject([
@@ -634,7 +634,7 @@ esac
     expect((await readExecutionFacts([other], places, linux, ask)).engine).toBeUndefined();
   });
 
-  it('is run in containers with exactly its runtime files, of which nothing is left', async () => {
+  it('a program on a Mac is run in containers with exactly its runtime files, of which nothing is left', async () => {
     const { manifest } = await readManifest(bin);
     const { calls, imported } = await fakeDocker(`echo true ${manifest.version}`);
     expect(await verifyBuild(WITH_ENGINE, { requireExecution: true })).toMatchObject({
@@ -673,7 +673,7 @@ esac
     });
   });
 
-  it('is an error where the engine makes no image', async () => {
+  it('a program on a Mac is an error where the engine makes no image', async () => {
     await fakeDocker('true');
     await writeFile(
       join(root, 'docker-client/docker'),

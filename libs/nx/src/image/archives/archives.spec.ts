@@ -73,7 +73,7 @@ async function lastLayer(outputPath: string): Promise<readonly string[]> {
 }
 
 describe('the manifest', () => {
-  it('says of each archive what is in it, and of others nothing', () => {
+  it('says about each archive what is in it, and of others nothing', () => {
     const described = listedFiles(workspace.manifest).map(({ path, archive }) => {
       if (archive === undefined) return [path, 'no archive'];
       return [
@@ -94,7 +94,7 @@ describe('the manifest', () => {
     });
   });
 
-  it('is held against the archives by verify', async () => {
+  it('verify holds the manifest against the archives', async () => {
     const groups = workspace.manifest.files ?? [];
     expect(await inspectListed(groups, workspace.path('dist/bin'))).toEqual([]);
     const forged = structuredClone(groups);
@@ -111,7 +111,7 @@ describe('the manifest', () => {
 });
 
 describe('an image that archives are added to', () => {
-  it('has their files with their own modes and owners, and no time after the source date', async () => {
+  it('an image that archives are added to has their files with their own modes and owners, and no time after the source date', async () => {
     const { plan } = await built('ADD files/root.tar.gz files/more.tar.zst /opt/');
     expect(plan.platforms.flatMap(({ image }) => image.unplanned)).toEqual([]);
     expect(await lastLayer(plan.outputPath)).toEqual([
@@ -127,7 +127,7 @@ describe('an image that archives are added to', () => {
     ]);
   });
 
-  it('has the users that are listed in them', async () => {
+  it('an image that archives are added to has the users that are listed in them', async () => {
     const { plan } = await built(
       'ADD files/root.tar.gz /',
       'COPY --chown=app files/plain.txt /x',
@@ -155,7 +155,7 @@ describe('an image that archives are added to', () => {
     await expect(check('ENTRYPOINT ["/opt/bin/none"]')).rejects.toMatchObject({ code: 'IMAGE_INCOMPLETE' });
   });
 
-  it('has as they are those that COPY copies, and what is none', async () => {
+  it('an image that archives are added to has those that COPY copies, and what is not an archive, as they are', async () => {
     const { plan } = await built('ADD files/text.gz files/plain.txt /', 'COPY files/*.tar* /x/');
     expect((await lastLayer(plan.outputPath)).map((line) => line.split(' ').at(-1))).toEqual([
       'x',
@@ -175,18 +175,21 @@ describe('an image that archives are added to', () => {
     ['hostile.tar', /can't be unpacked: "\.\.\/evil": leaves the folder/],
     ['bomb.tar.zst', /can't be unpacked: expected at most \d+ entries/],
     ['xattr.tar', /can't be unpacked: PAX record "SCHILY\.xattr/],
-  ])('is refused before anything is written with %s', async (name, message) => {
-    const added = built(`ADD files/${name} /`);
-    await expect(added).rejects.toMatchObject({
-      code: 'DOCKERFILE_COPY',
-      message: expect.stringMatching(message),
-    });
-  });
+  ])(
+    'an image that archives are added to is refused before anything is written with %s',
+    async (name, message) => {
+      const added = built(`ADD files/${name} /`);
+      await expect(added).rejects.toMatchObject({
+        code: 'DOCKERFILE_COPY',
+        message: expect.stringMatching(message),
+      });
+    },
+  );
 
   it.each([
     ['root.tar.xz', 'ADD of an archive compressed with xz'],
     ['devices.tar', 'ADD of an archive with a device or FIFO ("null ")'],
-  ])('is left to buildx with %s', async (name, keyword) => {
+  ])('an image that archives are added to is left to buildx with %s', async (name, keyword) => {
     await expect(built(`ADD files/${name} /`)).rejects.toThrow(keyword);
     const full = release(
       workspace,
@@ -196,7 +199,7 @@ describe('an image that archives are added to', () => {
     await expect(full).rejects.toMatchObject({ code: 'PROOF_REDUCED' });
   });
 
-  it('is refused where the manifest says something else of an archive', async () => {
+  it('an image that archives are added to is refused where the manifest says something else of an archive', async () => {
     const path = workspace.path('dist/bin/manifest.json');
     const before = await readFile(path, 'utf8');
     const forged = structuredClone(workspace.manifest) as Manifest;

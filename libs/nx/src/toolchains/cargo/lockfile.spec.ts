@@ -53,13 +53,16 @@ describe('the packages in folders that Cargo.lock names', () => {
     ['one without dependencies', ['patched'], ['patched 1.0.9']],
     ['one that was fetched', ['alpha'], []],
     ['one that it lacks', ['absent'], []],
-  ])('are those that %s needs, itself included', (_, names, expected) => {
-    for (const text of [LOCK, LOCK.replaceAll('\n', '\r\n')]) {
-      expect(localPackages(text, names).map(({ name, version }) => `${name} ${version}`)).toEqual(expected);
-    }
-  });
+  ])(
+    'the packages in folders that Cargo.lock names are those that %s needs, itself included',
+    (_, names, expected) => {
+      for (const text of [LOCK, LOCK.replaceAll('\n', '\r\n')]) {
+        expect(localPackages(text, names).map(({ name, version }) => `${name} ${version}`)).toEqual(expected);
+      }
+    },
+  );
 
-  it('are none where there is no lock', () => {
+  it('the packages in folders that Cargo.lock names are none where there is no lock', () => {
     expect(localPackages('', ['tool'])).toEqual([]);
   });
 });

@@ -12,7 +12,7 @@ interface LockedPackage extends LocalPackage {
 
 /**
  * The packages in folders that the packages with these names are made of, themselves included, by what Cargo.lock says:
- * with those that `[patch]` puts in the place of fetched ones. Sorted; empty where the lock names none of them.
+ * with those that `[patch]` puts in place of fetched ones. Sorted; empty where the lock names none of them.
  * https://doc.rust-lang.org/cargo/guide/cargo-toml-vs-cargo-lock.html
  */
 export function localPackages(lock: string, names: readonly string[]): readonly LocalPackage[] {

@@ -14,7 +14,7 @@ describe('the license that a text is', () => {
     ['MIT', 'execa', 'license'],
     ['ISC', 'semver', 'LICENSE'],
     ['Apache-2.0', '@cyclonedx/cyclonedx-library', 'LICENSE'],
-  ])('is %s for that of %s', (id, name, file) => {
+  ])('the license of a text is %s for that of %s', (id, name, file) => {
     expect(licenseOf(textOf(name, file))).toBe(id);
   });
 
@@ -25,7 +25,7 @@ describe('the license that a text is', () => {
     '\nTHIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT OWNER OR CONTRIBUTORS BE LIABLE FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.\n',
   ] as const;
 
-  it('is BSD-3-Clause whoever owns it, and BSD-2-Clause without the third point', () => {
+  it('the license of a text is BSD-3-Clause whoever owns it, and BSD-2-Clause without the third point', () => {
     expect(licenseOf(BSD.join(''))).toBe('BSD-3-Clause');
     expect(licenseOf(BSD.join('').replace('Google Inc.', 'the copyright holder'))).toBe('BSD-3-Clause');
     expect(licenseOf([BSD[0], BSD[1], BSD[3]].join(''))).toBe('BSD-2-Clause');
@@ -39,11 +39,11 @@ describe('the license that a text is', () => {
     ['beside another', `${MIT}\n${BSD.join('')}`],
     ['that is empty', ''],
     ['of a tool with many', textOf('typescript', 'ThirdPartyNoticeText.txt')],
-  ])('is unknown for a text %s', (_, text) => {
+  ])('the license of a text is unknown for a text %s', (_, text) => {
     expect(licenseOf(text)).toBeUndefined();
   });
 
-  it('is unknown for any text that lacks a word of it', () => {
+  it('the license of a text is unknown for any text that lacks a word of it', () => {
     const words = MIT.split(/(?<=\s)/);
     const first = words.findIndex((word) => word.startsWith('Permission'));
     fc.assert(

@@ -21,7 +21,7 @@ const BEGINNINGS = [
   '1 definitions 1 1 contributor',
 ];
 
-// What may stand before: anything else could change what the license says.
+// What may come before it: anything else could change what the license says.
 const HEADING =
   /^(?:\W*$|copyright\b|\(c\)|©|all rights reserved|portions copyright|\W*(?:the )?[a-z0-9 .,"'-]{0,50}licen[sc]e\b(?:,? version [\d.]+)?\W*(?:\([a-z\d -]+\)\W*)?$|version 2\.0\b|https?:)/i;
 
@@ -33,7 +33,7 @@ const MAX_HEADING_LINES = 40;
 
 /**
  * The SPDX identifier of the license whose text this is, word for word; undefined for any other, and where something
- * else stands before or after it. Line breaks, punctuation and the names of its owners make no difference.
+ * else comes before or after it. Line breaks, punctuation and the names of its owners make no difference.
  */
 export function licenseOf(text: string): string | undefined {
   if (text.length > MAX_CHARACTERS) return undefined;

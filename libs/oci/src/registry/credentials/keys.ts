@@ -21,7 +21,7 @@ export function normalizeKey(key: string): string {
   return `${DOCKER_HUB_NAMES.has(host) ? DOCKER_HUB : host}${path}`;
 }
 
-/** The text without this character at its end, however often it stands there. */
+/** The text without this character at its end, however often it is there. */
 export function withoutTrailing(text: string, character: string): string {
   let end = text.length;
   while (end > 0 && text[end - 1] === character) end -= 1;
