@@ -138,7 +138,14 @@ const CASES: readonly (readonly [string, SampleBase, readonly string[]])[] = [
   [
     'a Debian-like base, with an archive over it',
     { layers: DEBIAN },
-    [ARCH, `${EXEC} /app`, 'ADD files/over.tar /', 'ADD files/site.tar.zst /bin', 'CMD ["/app"]'],
+    [
+      ARCH,
+      `${EXEC} /app`,
+      'ADD files/over.tar /',
+      'ADD files/site.tar.zst /bin',
+      'ADD files/owned.tar /opt',
+      'CMD ["/app"]',
+    ],
   ],
   [
     'a base of every setting, changed',

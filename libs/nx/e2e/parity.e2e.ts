@@ -1,16 +1,19 @@
-import { chmod, link, readdir, rename, rm, utimes } from 'node:fs/promises';
+import { chmod, cp, link, readdir, rename, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { readDocument, readImageLayout } from '@prebuilt/oci';
 import { type FakeRegistry, startFakeRegistry } from '@prebuilt/testing/registry';
 import { execa } from 'execa';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DockerReleaseOptions } from '../src/executors/docker-release/options.ts';
+import { anArchive } from '../testing/random-archives.ts';
 import { release, useRealEngine } from '../testing/release.ts';
 import {
   type ReleaseWorkspace,
   releaseWorkspace,
   SAMPLE_DOCKERFILE,
+  type SampleListed,
   type SampleRelease,
 } from '../testing/release-workspace.ts';
 import { SAMPLE_ARCHIVES } from '../testing/sample-archives.ts';
@@ -266,6 +269,8 @@ const added = fc.constantFrom(
   'files/owned.tar',
   'files/text.gz',
   'files/*.tar',
+  'files/random.tar.gz',
+  'files/random.tar.gz',
 );
 const chown = fc.constantFrom('', '', '--chown=65534 ', '--chown=5:6 ');
 const copy = fc.oneof(
@@ -303,22 +308,25 @@ const aDockerfile = fc
     fc.constantFrom('scratch', 'alpine', 'debian'),
     copy,
     fc.array(fc.oneof(copy, describing), { maxLength: 10 }),
+    anArchive,
   )
-  .map(([base, first, rest]) => ({ base, lines: [ARCH, first, ...rest, ''] }));
-/** What is listed of the workspace: built-ins, a folder of another owner, and archives. */
-const listed: SampleRelease['listed'] = {
+  .map(([base, first, rest, archive]) => ({ base, lines: [ARCH, first, ...rest, ''], archive }));
+/** What is listed of the workspace: built-ins, a folder of another owner, and archives, one of which is given. */
+const listedWith = (archive: Buffer): SampleListed => ({
   entries: [
     'users',
     'tmp',
     { path: 'config', to: '/etc/server', owner: 'nonroot', mode: '0440' },
     ...Object.keys(SAMPLE_ARCHIVES),
+    'random.tar.gz',
   ],
   workspace: {
     'config/server.yaml': { content: 'port: 80\n' },
     'config/sub/more': { content: 'x' },
     ...SAMPLE_ARCHIVES,
+    'random.tar.gz': { content: gzipSync(archive) },
   },
-};
+});
 const BASES: Readonly<Record<string, SampleBase>> = {
   alpine: {
     layers: ALPINE,
@@ -345,7 +353,8 @@ describe('both builders agree on any Dockerfile of accepted instructions', () =>
   }, async () => {
     const built = new Map<string, number>();
     await fc.assert(
-      fc.asyncProperty(aDockerfile, async ({ base, lines }) => {
+      fc.asyncProperty(aDockerfile, async ({ base, lines, archive }) => {
+        const listed = listedWith(archive);
         const dockerfile = [`FROM ${from.get(base)}`, ...lines].join('\n');
         const workspace = await releaseWorkspace({ dockerfile, runtime, listed, platforms: ['linux/amd64'] });
         try {
@@ -374,6 +383,9 @@ describe('both builders agree on any Dockerfile of accepted instructions', () =>
 
 // What buildx says where nothing of this plugin comes before it.
 async function bareBuildx(workspace: ReleaseWorkspace): Promise<string> {
+  // Where the context of a release has it: what is absent would be said first.
+  const owned = workspace.path('dist/bin/files-65532-65532/etc/server');
+  await cp(workspace.path('dist/bin/files/etc/server'), owned, { recursive: true });
   const result = await execa(
     'docker',
     [

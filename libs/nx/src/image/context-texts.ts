@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import { lstat, readFile } from 'node:fs/promises';
-import { basename } from 'node:path';
-import type { ListedArchiveEntry } from '../artifacts/listed.ts';
+import { basename, join } from 'node:path';
+import { LISTED_FOLDER, type ListedArchiveEntry, type ListedGroup } from '../artifacts/listed.ts';
 import type { Manifest } from '../artifacts/manifest.ts';
+import { PrebuiltError } from '../errors.ts';
+import { describeArchive } from './archives/describe.ts';
 import { readContents } from './archives/unpack.ts';
 import { type ContextFile, contextOf } from './context.ts';
 import { USER_FILES } from './listed/built-ins.ts';
@@ -19,6 +21,7 @@ const MAX_LIST_BYTES = 1024 * 1024;
 /**
  * Reads the files named `passwd` and `group` of all platforms' contexts, and, for a Dockerfile with `ADD`, those inside
  * archives. Files that are gone or have another content than was verified are left out: whoever packs them refuses them.
+ * Throws `ARTIFACT_CHANGED` for an archive of which the manifest does not say what is in it: it would be added as it is.
  */
 export async function readContextTexts(
   manifest: Manifest,
@@ -48,7 +51,24 @@ export async function readContextTexts(
       if (wanted.has(sha256)) lists.set(sha256, (content ?? Buffer.alloc(0)).toString('utf8'));
     }
   }
+  if (adds) await checkUndescribed(manifest.files ?? [], inputPath);
   return { lists };
+}
+
+async function checkUndescribed(groups: readonly ListedGroup[], inputPath: string): Promise<void> {
+  for (const { origin, files } of groups) {
+    if (origin.kind !== 'workspace') continue;
+    for (const { path, size, archive } of files) {
+      const source = join(inputPath, LISTED_FOLDER, path);
+      if (archive !== undefined || !(await isThere({ source, size }))) continue;
+      if ((await describeArchive(source)) === undefined) continue;
+      throw new PrebuiltError(
+        'ARTIFACT_CHANGED',
+        `${source}: expected the manifest to say what is in this archive, found nothing`,
+        { hint: 'Another version built it: {run build-binaries}, and verify it.' },
+      );
+    }
+  }
 }
 
 function isList({ path, size }: Pick<ContextFile, 'path' | 'size'>): boolean {
@@ -60,7 +80,7 @@ function listsInside(entries: readonly ListedArchiveEntry[]): readonly string[] 
 }
 
 // What is not a file, such as a pipe, might never end.
-async function isThere({ source, size }: ContextFile): Promise<boolean> {
+async function isThere({ source, size }: Pick<ContextFile, 'source' | 'size'>): Promise<boolean> {
   const found = await unlessGone(lstat(source));
   return found?.isFile() === true && found.size === size;
 }

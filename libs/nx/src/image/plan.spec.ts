@@ -520,6 +520,17 @@ describe('ADD of an archive', () => {
     ]);
   });
 
+  it('gives the destination the time of the build, also where nothing comes into it', () => {
+    const again = ['ADD packed/folder /x', 'ADD packed/folder /x/lib'];
+    const changed = unpacked(...again, ...again, 'COPY app /x/lib/lib/').at(-1);
+    expect(changed).toEqual([
+      '755 0:0 now x',
+      '644 5:6 now x/lib',
+      '644 5:6 now x/lib/lib',
+      '755 0:0 now x/lib/lib/app',
+    ]);
+  });
+
   it('leaves the other names of a hard link that is replaced', () => {
     expect(unpacked('ADD packed/a packed/b /opt/')[0]?.slice(1, 5)).toEqual([
       '750 5:6 now opt/bin',

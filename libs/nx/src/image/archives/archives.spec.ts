@@ -199,19 +199,33 @@ describe('an image that archives are added to', () => {
     await expect(full).rejects.toMatchObject({ code: 'PROOF_REDUCED' });
   });
 
-  it('an image that archives are added to is refused where the manifest says something else of an archive', async () => {
+  it.each<[string, RegExp, (files: ReturnType<typeof listedFiles>) => void]>([
+    [
+      'something else',
+      /root\.tar\.gz: expected the archive that the manifest describes/,
+      ([root]) => {
+        if (root?.archive?.kind !== 'entries') throw new Error('no archive');
+        for (const entry of root.archive.entries) entry.uid = 0;
+      },
+    ],
+    [
+      'nothing',
+      /root\.tar\.gz: expected the manifest to say what is in this archive/,
+      ([root]) => {
+        if (root !== undefined) root.archive = undefined;
+      },
+    ],
+  ])('an image that archives are added to is refused where the manifest says %s of an archive', async (_, message, forge) => {
     const path = workspace.path('dist/bin/manifest.json');
     const before = await readFile(path, 'utf8');
     const forged = structuredClone(workspace.manifest) as Manifest;
-    const [root] = listedFiles(forged);
-    if (root?.archive?.kind !== 'entries') throw new Error('no archive');
-    Object.assign(root.archive.entries.find(({ path: inner }) => inner === 'bin/tool') ?? {}, { uid: 0 });
-    Object.assign(root.archive.entries.find(({ path: inner }) => inner === 'bin/again') ?? {}, { uid: 0 });
+    forge(listedFiles(forged));
     await writeFile(path, formatManifest(forged));
     await writeReports(workspace.root, forged);
-    await expect(built('ADD files/root.tar.gz /')).rejects.toMatchObject({
+    const added = built('ADD files/root.tar.gz /');
+    await expect(added).rejects.toMatchObject({
       code: 'ARTIFACT_CHANGED',
-      message: expect.stringContaining('root.tar.gz: expected the archive that the manifest describes'),
+      message: expect.stringMatching(message),
     });
     await writeFile(path, before);
     await writeReports(workspace.root, workspace.manifest);

@@ -74,6 +74,9 @@ export function unpackInto(
   }
   // What was put into them changed it.
   for (const [folder, mtime] of folders) folder.mtime = mtime;
+  // Unpackers make the destination their root, and put a folder into it meanwhile:
+  // https://github.com/moby/go-archive/blob/v0.2.0/internal/mounttree/switchroot_linux.go
+  root.mtime = undefined;
 }
 
 /** A folder below another, made where it is missing, through no link. */
