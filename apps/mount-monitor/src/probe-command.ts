@@ -1,4 +1,4 @@
-import type { ProbeCommand } from './monitor/probe-process.ts';
+import type { ProbeCommand } from './monitor/probe-link.ts';
 
 /**
  * How this program starts itself as a probe. A compiled executable holds its own entry; an interpreter has to

@@ -1,12 +1,50 @@
 import type { Logger } from './log.ts';
 
-interface BunRuntime {
-  gc(synchronous: boolean): unknown;
-  readonly unsafe: { setJITPolicy(scale: number): void };
+/** A process, as https://bun.com/docs/runtime/child-process has it. */
+interface BunProcess {
+  readonly pid: number;
+  /** The descriptors of this side of its pipes, from 3 on. */
+  readonly stdio: readonly number[];
+  readonly exitCode: number | null;
+  readonly signalCode: string | null;
+  kill(signal: string): void;
+  unref(): void;
 }
 
-/** Only where Bun runs this; Node offers none of it, and needs none. */
-const bun = (globalThis as { readonly Bun?: BunRuntime }).Bun;
+/** A connection, as https://bun.com/docs/runtime/networking/tcp has it. */
+export interface BunSocket {
+  /** How many of the bytes were taken; less than none where it is closed. */
+  write(bytes: Uint8Array): number;
+  terminate(): void;
+}
+
+/** As much of Bun's own functions as is used here. */
+export interface BunRuntime {
+  gc(synchronous: boolean): unknown;
+  readonly unsafe: { setJITPolicy(scale: number): void };
+  spawn(
+    command: readonly string[],
+    options: {
+      readonly env: Readonly<Record<string, string>>;
+      readonly cwd: string;
+      readonly stdio: readonly ('ignore' | 'pipe')[];
+      readonly onExit: (child: BunProcess) => void;
+    },
+  ): BunProcess;
+  connect(options: {
+    readonly fd: number | undefined;
+    readonly socket: {
+      readonly open: (socket: BunSocket) => void;
+      readonly data: (socket: BunSocket, bytes: Buffer) => void;
+      readonly drain: () => void;
+      readonly close: () => void;
+      readonly error: () => void;
+    };
+  }): Promise<unknown>;
+}
+
+/** Only where Bun runs this; Node offers none of it. */
+export const bun = (globalThis as { readonly Bun?: BunRuntime }).Bun;
 
 /** Collects what is not in use any more; takes about 4 ms. */
 export function collectGarbage(): void {

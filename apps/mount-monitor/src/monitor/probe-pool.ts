@@ -1,4 +1,5 @@
-import { type ProbeCommand, ProbeProcess } from './probe-process.ts';
+import type { ProbeCommand } from './probe-link.ts';
+import { ProbeProcess } from './probe-process.ts';
 import { after, type CancelTimer } from './timers.ts';
 
 /** How many probes wait for work at most; each costs about 2 MB. */
@@ -42,15 +43,10 @@ export class ProbePool {
   }
 
   /** A probe that waits for a request, or a text that says why there is none. */
-  async take(): Promise<ProbeProcess | string> {
-    const idle = this.#idle.pop();
-    if (idle !== undefined) {
-      this.#working.add(idle);
-      return idle;
-    }
+  take(): Promise<ProbeProcess | string> {
     const { promise, resolve } = Promise.withResolvers<ProbeProcess | string>();
     this.#waiting.push({ since: performance.now(), give: resolve });
-    this.#startMore();
+    this.#serve();
     return promise;
   }
 
@@ -61,14 +57,29 @@ export class ProbePool {
     this.#refuseAll('the monitor is going away');
   }
 
-  #startMore(): void {
+  /**
+   * Has those who wait served. One probe does it for all, for as long as each check takes it only a moment: to wake up
+   * another costs more than the check. Once that one is late the idle one takes over, and once all are late more are started.
+   */
+  #serve(): void {
+    if (this.#closed || this.#waiting.length === 0) return;
+    const idle = this.#quickOnes() === 0 ? this.#idle.pop() : undefined;
+    if (idle !== undefined) this.#give(idle);
     const [first] = this.#waiting;
-    if (first === undefined || this.#closed) return;
+    if (first === undefined) return;
     const quick = this.#quickOnes();
     const late = quick === 0 && performance.now() - first.since >= LATE_MS;
-    const enough = late ? MAX_STARTING : Math.max(0, MAX_IDLE - quick);
+    const enough = late ? MAX_STARTING : Math.max(0, MAX_IDLE - quick - this.#idle.length);
     while (this.#starting.size < Math.min(enough, MAX_STARTING, this.#waiting.length)) this.#start();
     this.#cancelTimer ??= after(LATE_MS, () => this.#onTimer());
+  }
+
+  #give(probe: ProbeProcess): void {
+    this.#working.add(probe);
+    this.#waiting.shift()?.give(probe);
+    if (this.#waiting.length > 0) return;
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
   }
 
   #start(): void {
@@ -89,11 +100,8 @@ export class ProbePool {
   #onIdle(probe: ProbeProcess): void {
     this.#starting.delete(probe);
     this.#working.delete(probe);
-    const next = this.#waiting.shift();
-    if (next !== undefined) {
-      this.#working.add(probe);
-      next.give(probe);
-    } else this.#keep(probe);
+    if (this.#waiting.length > 0) this.#give(probe);
+    else this.#keep(probe);
   }
 
   /** Keeps it, or the ones that are older, which have their memory and caches warm. */
@@ -110,7 +118,7 @@ export class ProbePool {
     const place = this.#idle.indexOf(probe);
     if (place >= 0) this.#idle.splice(place, 1);
     const failedToStart = this.#starting.delete(probe);
-    if (!failedToStart) this.#startMore();
+    if (!failedToStart) this.#serve();
     // What keeps one from starting keeps the next one, too; the next check tries again.
     else if (this.#starting.size === 0 && this.#quickOnes() === 0) this.#refuseAll(error);
   }
@@ -122,7 +130,7 @@ export class ProbePool {
     while (this.#waiting[0] !== undefined && now - this.#waiting[0].since > startTimeoutMs) {
       this.#waiting.shift()?.give(`no probe process got to work within ${startTimeoutMs} ms`);
     }
-    this.#startMore();
+    this.#serve();
   }
 
   #refuseAll(error: string): void {

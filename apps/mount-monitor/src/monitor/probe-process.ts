@@ -1,21 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import type { Socket } from 'node:net';
-import {
-  type ProbeBegin,
-  type ProbeReady,
-  type ProbeRequest,
-  type ProbeVerdict,
-  probeChannel,
-} from '../probe/protocol.ts';
+import type { ProbeBegin, ProbeReady, ProbeRequest, ProbeVerdict } from '../probe/protocol.ts';
 import type { CheckOutcome } from './outcome.ts';
+import { link, type ProbeCommand, type ProbeLink } from './probe-link.ts';
 import { after, type CancelTimer } from './timers.ts';
-
-/** The program and the arguments that make it a probe. */
-export interface ProbeCommand {
-  readonly file: string;
-  readonly args: readonly string[];
-}
 
 /** How long a probe may take to get to work, and then on the mount, in ms. */
 export interface ProbeLimits {
@@ -23,14 +10,11 @@ export interface ProbeLimits {
   readonly workMs: number;
 }
 
-/** The longest line of a probe that is read, in characters. */
+/** The longest line of a probe that is read, in bytes. */
 const MAX_LINE = 64 * 1024;
 
-/**
- * Nothing from outside may change what a probe does. Compiling is off: a check is a few hundred lines of code, and the
- * threads for it are a sixth of a hung probe's memory. So are the threads that help to collect garbage, another 0.2 MB.
- */
-const probeEnvironment = { BUN_JSC_useJIT: '0', BUN_JSC_numberOfGCMarkers: '1' };
+const lineEnd = 10;
+const nothing = Buffer.alloc(0);
 
 interface Task {
   readonly path: string;
@@ -56,10 +40,10 @@ export class ProbeProcess {
   readonly gone: Promise<void>;
   readonly #setGone: () => void;
   #isGone = false;
-  #child: ChildProcess | undefined;
-  #channel: Socket | undefined;
+  #link: ProbeLink | undefined;
   #channelEnded = false;
-  #text = '';
+  /** The beginning of a line whose rest is still to come. */
+  #unread: Buffer = nothing;
   #ready = false;
   #lost = false;
   #ending = '';
@@ -79,29 +63,27 @@ export class ProbeProcess {
       resolve();
     };
     try {
-      this.#child = spawn(command.file, [...command.args], {
-        env: probeEnvironment,
-        cwd: '/',
-        stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+      this.#link = link(command, {
+        data: (bytes) => this.#read(bytes),
+        closed: () => {
+          this.#channelEnded = true;
+          this.#loseAtEnd();
+        },
+        exited: (ending) => {
+          this.#setGone();
+          this.#ending = ending;
+          this.#loseAtEnd();
+        },
+        failed: (error) => {
+          this.#setGone();
+          this.#lose(couldNotStart(error));
+        },
       });
     } catch (error) {
       this.#setGone();
       queueMicrotask(() => this.#lose(couldNotStart(error)));
       return;
     }
-    this.#child.once('error', (error) => {
-      if (this.#child?.pid !== undefined) return;
-      this.#setGone();
-      this.#lose(couldNotStart(error));
-    });
-    this.#child.once('exit', (code, signal) => {
-      this.#setGone();
-      this.#ending = signal === null ? `exited with ${code}` : `was ended by ${signal}`;
-      this.#loseAtEnd();
-    });
-    // Bun leaves `stdio` out where no descriptor is left for the channel.
-    const stdio = this.#child.stdio as ChildProcess['stdio'] | undefined;
-    this.#listen(stdio?.[probeChannel] as Socket | null | undefined);
     this.#startTimeoutMs = startTimeoutMs;
     this.#wakeAt(performance.now() + startTimeoutMs);
   }
@@ -122,7 +104,7 @@ export class ProbeProcess {
 
   /** Whether the process is in an uninterruptible wait, in which a kill has no effect. */
   get waitsInKernel(): boolean {
-    return !this.#isGone && stateOf(this.#child?.pid) === 'D';
+    return !this.#isGone && stateOf(this.#link?.pid) === 'D';
   }
 
   /** Checks once; settles within the limits, whatever the mount does. Never rejects. */
@@ -136,7 +118,7 @@ export class ProbeProcess {
       begin: undefined,
       beganAt: 0,
     };
-    this.#channel?.write(`${JSON.stringify(request)}\n`);
+    this.#link?.send(Buffer.from(`${JSON.stringify(request)}\n`));
     this.#wakeAt(this.#task.startedAt + limits.workMs);
     return promise;
   }
@@ -150,9 +132,7 @@ export class ProbeProcess {
 
   #kill(): void {
     this.#cancelTimer?.();
-    if (!this.#isGone) this.#child?.kill('SIGKILL');
-    this.#channel?.destroy();
-    this.#child?.unref();
+    this.#link?.end();
   }
 
   #lose(error: string): void {
@@ -165,22 +145,8 @@ export class ProbeProcess {
 
   /** The process may be seen to end before what it wrote has been read. */
   #loseAtEnd(): void {
-    if (!this.#isGone || !(this.#channelEnded || this.#channel === undefined)) return;
+    if (!this.#isGone || !this.#channelEnded) return;
     this.#lose(`the probe process ${this.#ending} without a verdict`);
-  }
-
-  #listen(channel: Socket | null | undefined): void {
-    if (!channel) return;
-    this.#channel = channel;
-    channel.setEncoding('utf8');
-    channel.on('data', (text: string) => this.#read(text));
-    channel.on('error', () => undefined);
-    for (const event of ['end', 'close']) {
-      channel.once(event, () => {
-        this.#channelEnded = true;
-        this.#loseAtEnd();
-      });
-    }
   }
 
   #settle(outcome: CheckOutcome): void {
@@ -189,18 +155,19 @@ export class ProbeProcess {
     task?.settle(outcome);
   }
 
-  #read(text: string): void {
+  #read(bytes: Buffer): void {
     if (this.#lost) return;
-    this.#text += text;
-    for (let at = this.#text.indexOf('\n'); at >= 0; at = this.#text.indexOf('\n')) {
-      const line = this.#text.slice(0, at);
-      this.#text = this.#text.slice(at + 1);
+    let rest = this.#unread.length === 0 ? bytes : Buffer.concat([this.#unread, bytes]);
+    for (let at = rest.indexOf(lineEnd); at >= 0; at = rest.indexOf(lineEnd)) {
+      const line = rest.toString('utf8', 0, at);
+      rest = rest.subarray(at + 1);
       if (!this.#take(parseLine(line))) {
         this.#refuse();
         return;
       }
     }
-    if (this.#text.length > MAX_LINE) this.#refuse();
+    this.#unread = rest.length === 0 ? nothing : rest;
+    if (rest.length > MAX_LINE) this.#refuse();
   }
 
   /** Whether the line is one that may come now. */

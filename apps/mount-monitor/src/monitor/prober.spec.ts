@@ -76,6 +76,30 @@ describe('Prober', () => {
     expect(pids.size).toBe(1);
   });
 
+  it('has one probe do all checks that come together, where that answers at once', async () => {
+    const quick = proberOf(
+      'begin(); if (request.path.startsWith("/mnt/slow")) sleep(100); pass({ durationMs: process.pid });',
+    );
+    const probesFor = async (paths: readonly string[]) => {
+      const outcomes = await Promise.all(paths.map((path) => quick.check(request(path), 5000)));
+      return new Set(outcomes.map((outcome) => (outcome.kind === 'passed' ? outcome.durationMs : 0))).size;
+    };
+    expect(await probesFor(['/mnt/slow/1', '/mnt/slow/2'])).toBe(2);
+    // On a busy machine one may be late.
+    const paths = Array.from({ length: 12 }, (_, index) => `/mnt/${index}`);
+    await expect.poll(() => probesFor(paths), { timeout: 5000 }).toBe(1);
+  });
+
+  it('goes on with the probe that waits when the other one was killed', async () => {
+    const answer = 'begin(); if (request.path === "/mnt/hangs") sleep(60_000); sleep(20); pass();';
+    const two = proberOf(answer, { startTimeoutMs: 1000 });
+    for (let round = 0; round < 4; round += 1) {
+      const outcomes = await Promise.all(['/mnt/a', '/mnt/b'].map((path) => two.check(request(path), 5000)));
+      expect(outcomes.map(({ kind }) => kind)).toEqual(['passed', 'passed']);
+      expect((await two.check(request('/mnt/hangs'), 100)).kind).toBe('failed');
+    }
+  });
+
   it('replaces a probe that says it was its last check', async () => {
     const tired = proberOf(
       'begin(); pass({ durationMs: process.pid, last: served === 2 ? true : undefined });',

@@ -3,8 +3,8 @@ import { collectGarbage } from '../runtime.ts';
 import { LeftProbe } from './left-probe.ts';
 import type { CheckOutcome } from './outcome.ts';
 import type { Predecessors } from './predecessors.ts';
+import type { ProbeCommand } from './probe-link.ts';
 import { ProbePool } from './probe-pool.ts';
-import type { ProbeCommand } from './probe-process.ts';
 
 export interface ProberOptions {
   readonly command: ProbeCommand;
@@ -18,7 +18,7 @@ export interface ProberOptions {
  * Between two collections of garbage, in checks and in ms: left alone, Bun lets it grow to several times what is in use. One
  * takes 4 ms, as much as a hundred checks.
  */
-const collection = { checks: 32, ms: 10_000 } as const;
+const collection = { checks: 32, ms: 30_000 } as const;
 
 /**
  * Runs checks in processes of their own, at most one at a time for each mount. A probe that misses its deadline is killed

@@ -35,6 +35,8 @@ interface Table {
 /** The table as it was last read, and what was found in it; it says nothing of any check, only of the kernel's text. */
 let table: Table = tableOf(Buffer.alloc(0));
 let source: number | undefined;
+/** When that was, in ms of the monotonic clock. */
+let readAt = Number.NEGATIVE_INFINITY;
 let buffer = Buffer.alloc(64 * 1024);
 
 function tableOf(bytes: Buffer): Table {
@@ -45,6 +47,7 @@ function tableOf(bytes: Buffer): Table {
 /** The kernel writes the table afresh for each read from its beginning; its text seldom changes. */
 function readTable(): void {
   source ??= fs.openSync('/proc/self/mountinfo', 'r');
+  readAt = performance.now();
   let length = 0;
   for (;;) {
     const count = fs.readSync(source, buffer, length, buffer.length - length, length);
@@ -67,10 +70,11 @@ function factsOf(path: string): MountFacts | undefined {
 
 /**
  * What the mount table says of a path. Never blocks: the kernel answers from memory, and only symbolic links in local
- * file systems are followed, so that the mount itself is never touched.
+ * file systems are followed, so that the mount itself is never touched. The table may have been read up to `ageMs` before:
+ * the kernel takes as long to write it as a check of a healthy mount takes.
  */
-export function readMountFacts(path: string): MountFacts | undefined {
-  readTable();
+export function readMountFacts(path: string, ageMs = 0): MountFacts | undefined {
+  if (!(performance.now() - readAt < ageMs)) readTable();
   const facts = factsOf(path);
   if (facts === undefined || facts.mounted || facts.hiddenBy !== undefined) return facts;
   const real = followLocalLinks(path);

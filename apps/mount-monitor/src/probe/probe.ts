@@ -24,6 +24,9 @@ const MAX_ANONYMOUS_KIB = 8 * 1024;
 const COLLECT_ABOVE_KIB = 2560;
 const checksBetweenLooks = 50;
 
+/** Checks that follow one another share one reading of the mount table, unless it is what they check. */
+const tableAgeMs = 5;
+
 const lineEnd = 10;
 
 /**
@@ -45,7 +48,7 @@ export function runProbe(): number {
 
 function check(request: ProbeRequest, last: boolean): void {
   nameProcess(titleOf(request));
-  const mount = readMountFacts(request.path);
+  const mount = readMountFacts(request.path, request.checkType === 'mountpoint' ? 0 : tableAgeMs);
   writeLine({ begin: true, mount });
   const start = performance.now();
   const failure = inspect(request, mount);
