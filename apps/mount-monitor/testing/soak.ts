@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import autocannon from 'autocannon';
 import { parseDuration } from '../src/config/duration.ts';
 import { abuses } from './abuse.ts';
+import { makeMemoryCgroup } from './cgroup.ts';
 import { compile } from './compile.ts';
 import { type ApiOutcome, FakeCluster, status } from './kube/cluster.ts';
 import { startFakeKubeServer } from './kube/server.ts';
@@ -19,13 +20,17 @@ const help = `npm run soak -- [--duration 10m] [--rate 500] [--seed N]
 
 Runs the compiled executable under load on its endpoints, with every client of abuse.ts in turn, reloads, blips of
 the API server, and real mounts that fail at random, and exits 1 on any error, missed check, lost transition, unanswered
-probe, or growth of memory, processes or file descriptors.
+probe, growth of memory, processes or file descriptors, or more memory than 64 MiB: as a control group with that limit
+tells where this machine allows one, else by what the monitor and its probes hold.
 `;
 
 const intervalMs = 2000;
 const readTimeoutMs = 500;
 const plainMounts = 20;
 const faultyMounts = 5;
+
+/** What deploy/ gives the sidecar, in bytes. */
+const limitBytes = 64 * 1024 * 1024;
 
 /** A small generator of numbers from 0 to 1, so that a run can be repeated. */
 function seeded(seed: number): () => number {
@@ -133,7 +138,9 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
       ...(rclone === undefined ? [] : [{ path: rclone.path, name: 'rclone' }]),
     ],
   });
+  const group = makeMemoryCgroup(`mount-monitor-soak-${process.pid}`, limitBytes);
   const monitor = await MonitorProcess.start(executable, scratch, config(0), {
+    ...(group === undefined ? {} : { wrapper: group.wrapper }),
     env: {
       POD_NAME: 'media-0',
       POD_NAMESPACE: 'media',
@@ -180,6 +187,7 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
   const ownDelay = monitorEventLoopDelay({ resolution: 10 });
   ownDelay.enable();
   let slowestProbe = 0;
+  let mostBytes = 0;
   let cuts = '';
   while (performance.now() < end) {
     await new Promise((resolve) => setTimeout(resolve, 250));
@@ -223,12 +231,14 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
           `a probe was answered after ${Math.round(milliseconds)} ms, of which the machine took ${Math.round(excuseMs)}`,
         );
     }
+    const probes = childrenOf(pid);
     samples.push({
       round: abusers.round,
       anonymous: anonymousOf(pid),
-      processes: childrenOf(pid).length,
+      processes: probes.length,
       descriptors: descriptorsOf(pid),
     });
+    mostBytes = Math.max(mostBytes, group?.used() ?? heldBytes([pid, ...probes]));
     const { body } = await monitor.get('/metrics');
     cuts = body.match(/^mount_monitor_http_connections_cut_total.* [1-9]\d*$/gm)?.join(', ') ?? 'none';
   }
@@ -241,6 +251,12 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
   await fault?.[Symbol.asyncDispose]();
   await rclone?.[Symbol.asyncDispose]();
   await kube.close();
+  const killed = group?.killed() ?? 0;
+  await group?.remove();
+  const kept = group === undefined ? 'by what its processes hold' : 'in a control group';
+  console.log(`at most ${(mostBytes / 1024 / 1024).toFixed(1)} of 64 MiB, ${kept}`);
+  if (killed > 0) problems.push(`the kernel killed ${killed} processes for their memory`);
+  if (mostBytes > limitBytes) problems.push(`${mostBytes} bytes were held, ${limitBytes} are allowed`);
 
   const statusCodes = result.statusCodeStats ?? {};
   const codes = Object.entries(statusCodes).map(([status, { count }]) => `${count} × ${status}`);
@@ -267,6 +283,17 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
   if (errors.length > 0)
     problems.push(`${errors.length} errors in the log, the first: ${JSON.stringify(errors[0])}`);
   return [...problems, ...growth(samples)];
+}
+
+/** Anonymous memory of processes, of which some may have ended meanwhile. */
+function heldBytes(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => {
+    try {
+      return sum + (anonymousOf(pid) || 0) * 1024;
+    } catch {
+      return sum;
+    }
+  }, 0);
 }
 
 /** What the monitor was held up by that is not its own doing: it waited for a processor, or starts of processes were late. */
