@@ -122,11 +122,34 @@ describe('Monitor', () => {
     const start = performance.now();
     await vi.advanceTimersByTimeAsync(100_000);
     monitor.close();
-    const moments = new Set(prober.asked.map(({ at }) => Math.round(at - start)));
+    const moments = new Map<number, number>();
+    for (const { at } of prober.asked) {
+      const moment = Math.round(at - start);
+      moments.set(moment, (moments.get(moment) ?? 0) + 1);
+    }
     expect(prober.asked.length).toBeGreaterThanOrEqual(30 * 9);
-    for (const moment of moments) expect(moment % 1000).toBe(0);
+    for (const moment of moments.keys()) expect(moment % 1000).toBe(0);
     // They are still spread: the moments of a cycle differ from mount to mount.
     expect(moments.size).toBeGreaterThan(20);
+    // The first ones all start at once, and the next ones have three moments for 30 of them.
+    moments.delete(0);
+    expect(Math.max(...moments.values())).toBeLessThanOrEqual(10);
+    expect((prober.asked.length - 30) / moments.size).toBeGreaterThan(5);
+  });
+
+  it('has a mount that fails start where chance puts it, not where others do', async () => {
+    const numbers = [0.5, 0];
+    let index = 0;
+    const { monitor, prober } = monitorOf({ mounts: [{ path: '/good' }, { path: '/bad' }] }, () => {
+      return numbers[index++ % numbers.length] ?? 0;
+    });
+    prober.outcome = (path) => (path === '/bad' ? failed : passed);
+    const start = performance.now();
+    monitor.start();
+    await vi.advanceTimersByTimeAsync(10_500);
+    expect(prober.times('/good').map((at) => at - start)).toEqual([0, 10_000]);
+    expect(prober.times('/bad').map((at) => at - start)).toEqual([0, 9000]);
+    monitor.close();
   });
 
   it('counts a check that is cut short, or inconclusive, as nothing', async () => {

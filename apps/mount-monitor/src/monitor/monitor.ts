@@ -1,19 +1,11 @@
 import type { MonitorConfig, MountConfig } from '../config/config.ts';
 import { formatDuration } from '../config/duration.ts';
 import type { Logger } from '../log.ts';
+import { Moments } from './moments.ts';
 import { MountRecord, type MountSnapshot } from './mount-record.ts';
 import type { CheckOutcome } from './outcome.ts';
 import type { Prober } from './prober.ts';
 import { after, type CancelTimer } from './timers.ts';
-
-/** How far a check's start may lie from its interval, as a share of it. */
-const jitter = 0.1;
-
-/**
- * Checks that fall into the same part of the interval, this share of it, are started together: most of what a check of a
- * healthy mount costs is waking up for it.
- */
-const slotShare = 0.1;
 
 /** After how many intervals without a completed check the loop counts as stalled. */
 const stallIntervals = 3;
@@ -36,7 +28,7 @@ type Settings = Pick<MonitorConfig, 'mounts' | 'checkIntervalMs' | 'readTimeoutM
 export class Monitor {
   readonly #options: Required<MonitorOptions>;
   #settings: Settings;
-  readonly #origin = performance.now();
+  readonly #moments = new Moments();
   #watches: readonly MountWatch[] = [];
   #revision = 0;
 
@@ -115,20 +107,21 @@ export class Monitor {
     const watch = new MountWatch(record, {
       check: () => this.#options.prober.check(requestOf(record.config), this.#settings.readTimeoutMs),
       ended: (outcome) => this.#note(record, outcome),
-      next: (startedAt) => this.#nextAt(startedAt),
+      plan: (startedAt) => this.#plan(record, startedAt),
+      release: (moment) => this.#moments.release(moment),
     });
     watch.begin();
     return watch;
   }
 
-  /** A moment within the jitter around an interval after `startedAt`, moved to the nearest slot that is within it, too. */
-  #nextAt(startedAt: number): number {
-    const interval = this.#settings.checkIntervalMs;
-    const wanted = startedAt + interval * (1 - jitter + 2 * jitter * this.#options.random());
-    const slot = interval * slotShare;
-    const slotAt = this.#origin + Math.round((wanted - this.#origin) / slot) * slot;
-    if (slotAt < startedAt + interval * (1 - jitter)) return slotAt + slot;
-    return slotAt > startedAt + interval * (1 + jitter) ? slotAt - slot : slotAt;
+  #plan({ state }: MountRecord, startedAt: number): number {
+    return this.#moments.plan({
+      startedAt,
+      intervalMs: this.#settings.checkIntervalMs,
+      mounts: this.#settings.mounts.length,
+      shares: state.status === 'healthy',
+      random: this.#options.random(),
+    });
   }
 
   #note(record: MountRecord, outcome: CheckOutcome): void {
@@ -178,7 +171,9 @@ interface WatchCalls {
   readonly check: () => Promise<CheckOutcome>;
   readonly ended: (outcome: CheckOutcome) => void;
   /** When the check after the one that started at a moment is due; both in ms of the monotonic clock. */
-  readonly next: (startedAt: number) => number;
+  readonly plan: (startedAt: number) => number;
+  /** Takes a plan back, or says that its check starts. */
+  readonly release: (moment: number) => void;
 }
 
 /** One mount's place in time: the next check starts an interval after the last one's start, never before its end. */
@@ -187,6 +182,7 @@ class MountWatch {
   readonly #calls: WatchCalls;
   #stopped = false;
   #startedAt = 0;
+  #plannedAt: number | undefined;
   #cancelTimer: CancelTimer | undefined;
   #completedAt = performance.now();
 
@@ -201,7 +197,7 @@ class MountWatch {
   }
 
   begin(): void {
-    this.#cancelTimer = undefined;
+    this.#release();
     this.#startedAt = performance.now();
     this.#calls.check().then((outcome) => {
       if (this.#stopped) return;
@@ -214,19 +210,25 @@ class MountWatch {
   /** Fits a check that is being waited for to an interval that has changed. */
   reschedule(): void {
     this.#completedAt = performance.now();
-    if (this.#cancelTimer === undefined) return;
-    this.#cancelTimer();
+    if (this.#plannedAt === undefined) return;
+    this.#release();
     this.#schedule();
   }
 
   stop(): void {
     this.#stopped = true;
+    this.#release();
+  }
+
+  #release(): void {
     this.#cancelTimer?.();
+    if (this.#plannedAt !== undefined) this.#calls.release(this.#plannedAt);
+    this.#plannedAt = undefined;
   }
 
   #schedule(): void {
-    const wait = this.#calls.next(this.#startedAt) - performance.now();
-    this.#cancelTimer = after(wait, () => this.begin());
+    this.#plannedAt = this.#calls.plan(this.#startedAt);
+    this.#cancelTimer = after(this.#plannedAt - performance.now(), () => this.begin());
   }
 }
 

@@ -62,7 +62,7 @@ export class ProbePool {
    * another costs more than the check. Once that one is late the idle one takes over, and once all are late more are started.
    */
   #serve(): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#waiting.length === 0) return;
     const idle = this.#quickOnes() === 0 ? this.#idle.pop() : undefined;
     if (idle !== undefined) this.#give(idle);
     const [first] = this.#waiting;

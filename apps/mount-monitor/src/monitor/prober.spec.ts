@@ -90,6 +90,16 @@ describe('Prober', () => {
     await expect.poll(() => probesFor(paths), { timeout: 5000 }).toBe(1);
   });
 
+  it('Prober continues with the probe that waits when the other one was killed', async () => {
+    const answer = 'begin(); if (request.path === "/mnt/hangs") sleep(60_000); sleep(20); pass();';
+    const two = proberOf(answer, { startTimeoutMs: 1000 });
+    for (let round = 0; round < 4; round += 1) {
+      const outcomes = await Promise.all(['/mnt/a', '/mnt/b'].map((path) => two.check(request(path), 5000)));
+      expect(outcomes.map(({ kind }) => kind)).toEqual(['passed', 'passed']);
+      expect((await two.check(request('/mnt/hangs'), 100)).kind).toBe('failed');
+    }
+  });
+
   it('replaces a probe that says it was its last check', async () => {
     const tired = proberOf(
       'begin(); pass({ durationMs: process.pid, last: served === 2 ? true : undefined });',
