@@ -193,6 +193,14 @@ it('lists for each platform exactly the modules that `go version -m` shows', asy
       version: /@(.*)/.exec(manifest.components.at(-1)?.purl ?? '')?.[1],
     });
     expect((await verifyIn(root, [])).map(({ result }) => result)).toEqual(['passed', 'passed']);
+    // From a vendor folder, the same without a module cache.
+    execFileSync('go', ['mod', 'vendor'], { cwd: root, stdio: 'pipe' });
+    Object.assign(process.env, { GOPROXY: 'off', GOMODCACHE: join(root, 'empty') });
+    const vendored = await buildIn(root, plain());
+    expect(vendored.manifest.components).toEqual(manifest.components);
+    const key = await keyIn(root, plain());
+    await writeFile(join(root, 'vendor/example.com/early/early.go'), 'package early\n\nvar More int\n');
+    expect(await keyIn(root, plain())).not.toBe(key);
   } finally {
     for (const name of Object.keys(environment)) delete process.env[name];
   }

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -94,7 +95,7 @@ const url = (path: string): string => JSON.stringify(new URL(path, import.meta.u
 // Reads the layer as the proof does, puts it on top of nothing, and tells its own peak of memory.
 const SOURCE = `
 import { createReadStream, readFileSync } from 'node:fs';
-import { MAX_CHANGED_LAYER, readLayer } from ${url('../../../oci/src/index.ts')};
+import { MAX_CHANGED_LAYER, readLayer } from ${JSON.stringify(createRequire(import.meta.url).resolve('@prebuilt/oci'))};
 import { compareMerged } from ${url('./merged-proof.ts')};
 const options = { compression: 'gzip', contents: 'changes', limits: MAX_CHANGED_LAYER };
 const entries = await Array.fromAsync(readLayer(createReadStream(process.argv[1]), options));

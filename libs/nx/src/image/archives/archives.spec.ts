@@ -215,19 +215,22 @@ describe('an image that archives are added to', () => {
         if (root !== undefined) root.archive = undefined;
       },
     ],
-  ])('an image that archives are added to is refused where the manifest says %s of an archive', async (_, message, forge) => {
-    const path = workspace.path('dist/bin/manifest.json');
-    const before = await readFile(path, 'utf8');
-    const forged = structuredClone(workspace.manifest) as Manifest;
-    forge(listedFiles(forged));
-    await writeFile(path, formatManifest(forged));
-    await writeReports(workspace.root, forged);
-    const added = built('ADD files/root.tar.gz /');
-    await expect(added).rejects.toMatchObject({
-      code: 'ARTIFACT_CHANGED',
-      message: expect.stringMatching(message),
-    });
-    await writeFile(path, before);
-    await writeReports(workspace.root, workspace.manifest);
-  });
+  ])(
+    'an image that archives are added to is refused where the manifest says %s of an archive',
+    async (_, message, forge) => {
+      const path = workspace.path('dist/bin/manifest.json');
+      const before = await readFile(path, 'utf8');
+      const forged = structuredClone(workspace.manifest) as Manifest;
+      forge(listedFiles(forged));
+      await writeFile(path, formatManifest(forged));
+      await writeReports(workspace.root, forged);
+      const added = built('ADD files/root.tar.gz /');
+      await expect(added).rejects.toMatchObject({
+        code: 'ARTIFACT_CHANGED',
+        message: expect.stringMatching(message),
+      });
+      await writeFile(path, before);
+      await writeReports(workspace.root, workspace.manifest);
+    },
+  );
 });

@@ -23,7 +23,7 @@ const BEGINNINGS = [
 
 // What may come before it: anything else could change what the license says.
 const HEADING =
-  /^(?:\W*$|copyright\b|\(c\)|©|all rights reserved|portions copyright|\W*(?:the )?[a-z0-9 .,"'-]{0,50}licen[sc]e\b(?:,? version [\d.]+)?\W*(?:\([a-z\d -]+\)\W*)?$|version 2\.0\b|https?:)/i;
+  /^(?:\W*$|copyright\b|\(c\)|©|all rights reserved|portions copyright|\W*(?:the )?[a-z0-9 .,"'-]{0,50}(?:license|licence)\b(?:,? version [\d.]+)?\W*(?:\([a-z\d -]+\)\W*)?$|version 2\.0\b|https?:)/i;
 
 /** What follows Apache's terms: how to apply them. */
 const APPENDIX = /^(?:$|appendix how to apply the apache license to your work )/;

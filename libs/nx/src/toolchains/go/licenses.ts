@@ -5,7 +5,7 @@ import { licenseOf } from '../components/license-text.ts';
 import type { Component } from '../toolchain.ts';
 import type { GoFacts } from './environment.ts';
 
-const LICENSE_FILE = /^(?:licen[sc]e|copying)(?:\.(?:md|txt))?$/i;
+const LICENSE_FILE = /^(?:(?:license|licence)|copying)(?:\.(?:md|txt))?$/i;
 
 /**
  * The components with the licenses of their modules, where a module's sources lie on this machine and hold exactly one
