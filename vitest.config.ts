@@ -1,7 +1,7 @@
 import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { ClosingLineReporter } from './tools/testing/src/closing-line-reporter.ts';
 import budget from './tools/testing/src/cost/budget.json' with { type: 'json' };
@@ -10,7 +10,15 @@ import budget from './tools/testing/src/cost/budget.json' with { type: 'json' };
 // and run into their own deadlines (measured: four on two processors).
 const maxWorkers = Math.max(2, availableParallelism() - 1);
 
-const setupFiles = [join(import.meta.dirname, 'tools/testing/src/cost/measure-file.ts')];
+const setupFiles = ['cost/measure-file.ts', 'leave-as-found.ts'].map((file) =>
+  join(import.meta.dirname, 'tools/testing/src', file),
+);
+
+/** Specs share a process, so that what they import is read once (measured: half the processor time of small ones). */
+const KINDS = [
+  { suffix: '', others: '**/*.e2e.ts', isolate: false },
+  { suffix: '-e2e', others: '**/*.spec.ts', isolate: true },
+];
 
 // They take minutes each: started last, they would leave a processor idle at the end.
 const LONGEST = [
@@ -35,17 +43,26 @@ class LongestFirst extends BaseSequencer {
 
 export default defineConfig({
   test: {
-    projects: globSync('{apps,libs,tools}/*/vitest*.config.ts', { cwd: import.meta.dirname }).map(
+    projects: globSync('{apps,libs,tools}/*/vitest*.config.ts', { cwd: import.meta.dirname }).flatMap(
       (config) => {
+        const project = { extends: `./${config}`, root: `./${dirname(config)}` };
+        const folder = basename(dirname(config));
         // The sidecar's tests watch the clock: they share the machine with none of the others, which compile and pack.
-        const app = config.startsWith('apps/');
-        const timed = config.endsWith('.timed.config.ts');
-        const name = `${basename(dirname(config))}${timed ? '-timed' : ''}`;
-        return {
-          extends: `./${config}`,
-          root: `./${dirname(config)}`,
-          test: { name, setupFiles, ...(app ? {} : { maxWorkers, sequence: { groupOrder: 1 } }) },
-        };
+        if (config.startsWith('apps/')) {
+          const name = `${folder}${config.endsWith('.timed.config.ts') ? '-timed' : ''}`;
+          return { ...project, test: { name, setupFiles } };
+        }
+        return KINDS.map(({ suffix, others, isolate }) => ({
+          ...project,
+          test: {
+            name: `${folder}${suffix}`,
+            exclude: [...configDefaults.exclude, others],
+            isolate,
+            setupFiles,
+            maxWorkers,
+            sequence: { groupOrder: 1 },
+          },
+        }));
       },
     ),
     sequence: { sequencer: LongestFirst },
