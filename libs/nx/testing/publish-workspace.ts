@@ -11,7 +11,7 @@ import {
   type Manifest,
   runtimeFolderName,
 } from '../src/artifacts/manifest.ts';
-import { parsePlatform, platformParts } from '../src/artifacts/platform.ts';
+import { type Platform, parsePlatform, platformParts } from '../src/artifacts/platform.ts';
 import { formatReport, reportFileName } from '../src/artifacts/verify-report.ts';
 import type { DockerPublishOptions } from '../src/executors/docker-publish/options.ts';
 import { assembleImage } from '../src/image/daemonless.ts';
@@ -26,6 +26,8 @@ export interface PublishSample {
   readonly executableSize?: number;
   /** Changes the executables' bytes. */
   readonly seed?: string;
+  /** linux/amd64 and linux/arm64 where left out. */
+  readonly platforms?: readonly Platform[];
 }
 
 /** A workspace with a build, its reports, bills of materials and its image, as the targets before publishing leave it. */
@@ -49,8 +51,9 @@ const MACHINES: Readonly<Record<string, number>> = { amd64: 62, arm64: 183 };
 const SOURCE_DATE = 1_700_000_000;
 const DOCKERFILE = `FROM scratch
 ARG TARGETARCH
-COPY runtime-linux-\${TARGETARCH}/ /
-COPY --chmod=755 app-linux-\${TARGETARCH} /app
+ARG TARGETVARIANT
+COPY runtime-linux-\${TARGETARCH}\${TARGETVARIANT}/ /
+COPY --chmod=755 app-linux-\${TARGETARCH}\${TARGETVARIANT} /app
 USER 65534
 ENTRYPOINT ["/app"]
 `;
@@ -138,7 +141,7 @@ async function build(root: string, sample: PublishSample): Promise<Built> {
   };
   const libc = Buffer.from('a library');
   const artifacts: Manifest['platforms'] = [];
-  for (const platform of PLATFORMS) {
+  for (const platform of sample.platforms ?? PLATFORMS) {
     const { architecture } = platformParts(platform);
     const program = executable(architecture, sample);
     await put(`bin/${executableName(NAME, platform)}`, program, 0o755);

@@ -15,7 +15,7 @@ export async function cgoEnvironment(
   return new Map(
     platforms.map((platform) => {
       const CC = compilerOf(compilers, platform);
-      // `aarch64-linux-gnu-gcc-12`, `clang`: the C++ compiler of the same family. Others are named as `zig cc` is: by a script.
+      // The C++ compiler beside it: that of aarch64-linux-gnu-gcc-12 is aarch64-linux-gnu-g++-12.
       const CXX = CC.replace(/gcc(?=(?:-[\d.]+)?$)/, 'g++').replace(/clang(?=(?:-[\d.]+)?$)/, 'clang++');
       return [platform, { CC, CXX, CGO_CFLAGS: '-O2', CGO_CXXFLAGS: '-O2', CGO_FFLAGS: '-O2' }];
     }),
