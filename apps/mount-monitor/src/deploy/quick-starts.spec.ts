@@ -49,6 +49,8 @@ function blocks(text: string, heading: string, language: string): readonly strin
 function rehearse(lines: string): string {
   return lines
     .replaceAll(/^kubectl apply -k/gm, 'kubectl kustomize')
+    // What it holds is among the objects that are rendered.
+    .replaceAll(/^kubectl apply -f/gm, 'test -s')
     .replaceAll(/^kubectl .*(create|get) .*$/gm, '')
     .replaceAll(/^.*rclone.*rcat.*$/gm, '')
     .replaceAll(/\$\{EDITOR:-vi\}/g, 'ls')

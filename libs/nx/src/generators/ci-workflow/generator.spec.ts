@@ -133,6 +133,19 @@ describe('the generator ci-workflow', () => {
     expect(new Set((await Promise.all(groups)).map((each) => each?.group)).size).toBe(3);
   });
 
+  it('gives one to a program that is a project by its prebuilt.json alone, and to no program less', async () => {
+    addProgram('server');
+    tree.write('apps/weather/prebuilt.json', '{}');
+    tree.write('apps/weather/go.mod', 'module weather\n');
+    await generate();
+    expect(written()).toEqual(
+      ['ci.yml', 'release-server.yml', 'release-weather.yml'].map((name) => `.github/workflows/${name}`),
+    );
+    expect(text('release-weather.yml')).toContain('weather:docker-publish');
+    await generate({ projects: ['weather'] });
+    expect(text('release.yml')).toContain('weather:docker-publish');
+  });
+
   it('tells the notes of the page whether there are attestations, also in a private repository', async () => {
     addProgram('tool', { image: false });
     await generate();

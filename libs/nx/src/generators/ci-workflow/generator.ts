@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { formatFiles, getProjects, readJson, readNxJson, type Tree } from '@nx/devkit';
+import { formatFiles, readJson, readNxJson, type Tree } from '@nx/devkit';
 import { parsePlatforms } from '../../artifacts/platform.ts';
 import type { PluginOptions } from '../../configuration/plugin-options.ts';
 import { shown } from '../../configuration/problems.ts';
@@ -12,6 +12,7 @@ import { LOCK_FILE, parseLock } from '../../lock/lock.ts';
 import { PACKAGE } from '../../package.ts';
 import { detectToolchain } from '../../toolchains/index.ts';
 import { tagPatternOf } from '../../version/release-config.ts';
+import { allProjects } from '../projects.ts';
 import { projectFolder } from '../tree-folder.ts';
 import { checkWorkflow, type MacBuild } from './check-workflow.ts';
 import { commandsOf, type PackageManager } from './commands.ts';
@@ -33,7 +34,7 @@ export default async function ciWorkflowGenerator(
   given: Partial<CiWorkflowOptions>,
 ): Promise<void> {
   try {
-    writeWorkflows(tree, given);
+    await writeWorkflows(tree, given);
   } catch (error) {
     // Nx prints the message of an error and nothing else of it.
     const lines = describeFailure(error, { root: tree.root });
@@ -42,7 +43,7 @@ export default async function ciWorkflowGenerator(
   if (given.skipFormat !== true) await formatFiles(tree);
 }
 
-function writeWorkflows(tree: Tree, given: Partial<CiWorkflowOptions>): void {
+async function writeWorkflows(tree: Tree, given: Partial<CiWorkflowOptions>): Promise<void> {
   const {
     registry = 'ghcr',
     runners = 'native',
@@ -56,7 +57,7 @@ function writeWorkflows(tree: Tree, given: Partial<CiWorkflowOptions>): void {
   } = given;
   if (engineFolder !== undefined && container === undefined)
     throw new PrebuiltError('INVALID_OPTIONS', 'engineFolder: expected a container with it, found none');
-  const programs = releasedPrograms(tree, given.projects);
+  const programs = await releasedPrograms(tree, given.projects);
   for (const { project, repositories } of programs) {
     if (registry !== 'ghcr' && repositories?.length === 0)
       throw new PrebuiltError(
@@ -111,10 +112,12 @@ function macBuild(tree: Tree, programs: readonly ReleasedProgram[]): MacBuild | 
 }
 
 /** Every project with a prebuilt.json, or those that are named. Throws `INVALID_OPTIONS`, `CONFIGURATION`. */
-function releasedPrograms(tree: Tree, names: readonly string[] | undefined): readonly ReleasedProgram[] {
-  const projects = [...getProjects(tree)];
+async function releasedPrograms(
+  tree: Tree,
+  names: readonly string[] | undefined,
+): Promise<readonly ReleasedProgram[]> {
   const options = pluginOptionsOf(tree);
-  const found = projects
+  const found = [...(await allProjects(tree))]
     .filter(([, { root }]) => tree.exists(posix.join(root, 'prebuilt.json')))
     .filter(([name]) => names === undefined || names.includes(name))
     .toSorted(([a], [b]) => (a < b ? -1 : 1));

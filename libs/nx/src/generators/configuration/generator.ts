@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { formatFiles, getProjects, logger, type ProjectConfiguration, type Tree } from '@nx/devkit';
+import { formatFiles, logger, type Tree } from '@nx/devkit';
 import { nearestKey, shown } from '../../configuration/problems.ts';
 import { parseConfiguration } from '../../configuration/read.ts';
 import { programName } from '../../configuration/targets.ts';
@@ -16,6 +16,7 @@ import {
 } from '../../toolchains/index.ts';
 import initGenerator from '../init/generator.ts';
 import lockGenerator from '../lock/generator.ts';
+import { allProjects } from '../projects.ts';
 import { projectFolder } from '../tree-folder.ts';
 import { type Ask, askAtTerminal } from './ask.ts';
 import type { ConfigurationOptions } from './options.ts';
@@ -47,7 +48,7 @@ export default async function configurationGenerator(
 }
 
 async function configure(tree: Tree, options: Given, ask: Ask): Promise<void> {
-  const { root, name } = findProject(tree, options.project);
+  const { root, name } = await findProject(tree, options.project);
   const file = posix.join(root, 'prebuilt.json');
   const former = readFormer(tree, file);
   const folder = projectFolder(tree, root);
@@ -89,9 +90,12 @@ async function configure(tree: Tree, options: Given, ask: Ask): Promise<void> {
 }
 
 /** A project by its name, or a folder that is to become one. */
-function findProject(tree: Tree, given: string): { readonly root: string; readonly name: string } {
-  const projects = getProjects(tree);
-  const found: ProjectConfiguration | undefined = projects.get(given);
+async function findProject(
+  tree: Tree,
+  given: string,
+): Promise<{ readonly root: string; readonly name: string }> {
+  const projects = await allProjects(tree);
+  const found = projects.get(given);
   if (found !== undefined) return { root: found.root, name: given };
   const root = posix.normalize(given).replace(/\/$/, '');
   if (!root.startsWith('..') && !posix.isAbsolute(root) && tree.exists(root) && !tree.isFile(root)) {
