@@ -52,10 +52,12 @@ async function verifyPlatform(
   const inspected = await Promise.all(
     verification.executables.map(async (each) => {
       const shape = await inspectExecutable(each.artifact, each.executable);
-      // Hashing takes longest: it begins at once, and the executable runs meanwhile.
-      const content = shape.content();
-      const elf = shape.regular ? await inspectElf(each.artifact, each.executable, runtimeFolder) : [];
-      return { ...each, content, findings: [...shape.findings, ...elf] };
+      // All of it before anything runs: an executable that somebody has altered is never started.
+      const [content, elf] = await Promise.all([
+        shape.content(),
+        shape.regular ? inspectElf(each.artifact, each.executable, runtimeFolder) : [],
+      ]);
+      return { ...each, findings: [...shape.findings, ...content, ...elf] };
     }),
   );
   const before = [
@@ -66,10 +68,7 @@ async function verifyPlatform(
   const [executed, ...others] = await Promise.all([
     before.length > 0 ? [] : execute(plan, verification, cwd, signal),
     before.length > 0 ? [] : inspectComponents(plan, verification),
-    ...inspected.flatMap((each) => [
-      each.content,
-      inspectChecksums(each.artifact, plan.inputPath, plan.executables),
-    ]),
+    ...inspected.map((each) => inspectChecksums(each.artifact, plan.inputPath, plan.executables)),
   ]);
   signal.throwIfAborted();
   const isForeign = verification.contained && executed.length > 0 && executed.every(isOfOtherProcessor);

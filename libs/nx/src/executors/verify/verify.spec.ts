@@ -573,6 +573,15 @@ describe('an executable that the manifest describes as it is', () => {
   });
 });
 
+it('an executable that was altered is not run', async () => {
+  await patch(join(bin, EXECUTABLE), (bytes) => bytes.writeUInt8(1, bytes.length - 1));
+  expect(await verifyBuild()).toMatchObject({
+    result: 'failed',
+    findings: [{ code: 'WRONG_HASH' }],
+    execution: { how: 'none', reason: 'it failed the checks that come before' },
+  });
+});
+
 describe('a program with several executables', () => {
   it('passes where all of them are as the manifest says', async () => {
     await addOther();
