@@ -51,11 +51,11 @@ export async function readContextTexts(
       if (wanted.has(sha256)) lists.set(sha256, (content ?? Buffer.alloc(0)).toString('utf8'));
     }
   }
-  if (adds) await checkUndescribed(manifest.files ?? [], inputPath);
+  if (adds) await checkDescriptions(manifest.files ?? [], inputPath);
   return { lists };
 }
 
-async function checkUndescribed(groups: readonly ListedGroup[], inputPath: string): Promise<void> {
+async function checkDescriptions(groups: readonly ListedGroup[], inputPath: string): Promise<void> {
   for (const { origin, files } of groups) {
     if (origin.kind !== 'workspace') continue;
     for (const { path, size, archive } of files) {
