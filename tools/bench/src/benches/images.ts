@@ -2,12 +2,14 @@ import { copyFile, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Bench, BenchContext, Sample } from '../bench.ts';
 import { type Command, outputOf, runAll, runInTurn, withEnvironment } from '../process.ts';
-import { releaseCommand, verifiedSidecar } from './released.ts';
+import { pushBase, releaseCommand, verifiedSidecar } from './released.ts';
 
 type Compression = 'gzip' | 'zstd';
 
 interface ImageChoice {
   readonly compression: Compression;
+  /** Whether it starts from an image of a registry. */
+  readonly based?: true;
   /** What of the image is measured: how long it takes to build, or how many bytes it has. */
   readonly measure: 'time' | 'size';
 }
@@ -17,23 +19,28 @@ export const PRUNE: Command = { file: 'docker', args: ['buildx', 'prune', '--all
 
 /** `docker-release` against the bare `docker buildx build` of the same files, whose layers are not in its cache. */
 function imageBench(
-  { compression, measure }: ImageChoice,
+  { compression, based, measure }: ImageChoice,
   fields: Pick<Bench, 'name' | 'title' | 'target'>,
 ): Bench {
+  const fetched = based ? '; the base is fetched from a registry on the same machine' : '';
   return {
     ...fields,
-    ours: `docker-release --builder=daemonless --compression=${compression}`,
-    theirs: `docker buildx build to an OCI layout, ${compression}, both platforms`,
+    ours: `docker-release --builder=daemonless --compression=${compression}${fetched}`,
+    theirs: `docker buildx build to an OCI layout, ${compression}, both platforms${fetched}`,
     unit: measure === 'time' ? 'ms' : 'bytes',
     async prepare(context) {
       const environment = await context.engine();
       const verified = await verifiedSidecar(context);
       const bare = join(context.scratch, 'bare');
-      const release = releaseCommand(context, verified, 'oci', { builder: 'daemonless', compression });
-      const buildx = bareBuildx(context, verified.build.folder, bare, compression);
+      const base = based && (await pushBase(context, environment));
+      const { dockerfile = 'Dockerfile.release' } = base ?? {};
+      const options = { builder: 'daemonless', compression, dockerfile };
+      const release = releaseCommand(context, verified, 'oci', options);
+      const buildx = bareBuildx(context, verified.build.folder, { output: bare, compression, dockerfile });
       const side = (command: Command, folder: string) => ({
         before: async () => {
           await rm(folder, { recursive: true, force: true });
+          await base?.forget();
           await runAll([withEnvironment(PRUNE, environment)]);
         },
         run: async (): Promise<Sample> => {
@@ -114,9 +121,21 @@ export const images: readonly Bench[] = [
     { compression: 'zstd', measure: 'time' },
     { name: 'image-zstd', title: 'Image, daemonless, zstd', target: { kind: 'at-most', ratio: 0.5 } },
   ),
+  imageBench(
+    { compression: 'gzip', based: true, measure: 'time' },
+    { name: 'image-base', title: 'Image upon a base, daemonless', target: { kind: 'at-most', ratio: 0.4 } },
+  ),
 ];
 
-function bareBuildx(context: BenchContext, input: string, output: string, compression: Compression): Command {
+function bareBuildx(
+  context: BenchContext,
+  input: string,
+  {
+    output,
+    compression,
+    dockerfile,
+  }: { readonly output: string; readonly compression: Compression; readonly dockerfile: string },
+): Command {
   return {
     file: 'docker',
     args: [
@@ -124,7 +143,7 @@ function bareBuildx(context: BenchContext, input: string, output: string, compre
       'build',
       '--platform=linux/amd64,linux/arm64',
       '--provenance=false',
-      `--file=${join(context.workspaceRoot, 'Dockerfile.release')}`,
+      `--file=${join(context.workspaceRoot, dockerfile)}`,
       `--output=type=oci,tar=false,compression=${compression},force-compression=true,dest=${output}`,
       input,
     ],

@@ -5,7 +5,7 @@ import { growths, pluginStart } from './growths.ts';
 import { imageFloors, images } from './images.ts';
 import { installedChain } from './installed.ts';
 import { peers } from './peers.ts';
-import { publishChanged, publishes } from './publish.ts';
+import { publishes, publishesChanged } from './publish.ts';
 import {
   sidecarChecks,
   sidecarEndpoints,
@@ -32,7 +32,7 @@ export function benchesFor(peer: string | undefined): readonly Bench[] {
     ...compiles,
     verify,
     ...publishes,
-    publishChanged,
+    ...publishesChanged,
     sidecarStart,
     sidecarMemory,
     sidecarMounts,

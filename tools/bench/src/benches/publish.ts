@@ -3,30 +3,36 @@ import { join, relative } from 'node:path';
 import type { Bench, BenchContext } from '../bench.ts';
 import { executorCommand } from '../executor-command.ts';
 import { type Command, requireProgram, runAll, runInTurn, withEnvironment } from '../process.ts';
-import { releaseCommand, type Verified, verifiedSidecar } from './released.ts';
+import { pushBase, releaseCommand, type Verified, verifiedSidecar } from './released.ts';
 
 /** An image of one version, ready to be published. */
 interface ReleasedImage {
   readonly verified: Verified;
   readonly version: string;
   readonly folder: string;
+  readonly dockerfile: string;
 }
 
-async function releasedImage(context: BenchContext, version: string): Promise<ReleasedImage> {
+async function releasedImage(
+  context: BenchContext,
+  version: string,
+  dockerfile = 'Dockerfile.release',
+): Promise<ReleasedImage> {
   const verified = await verifiedSidecar(context, { name: `bin-${version}`, version });
   const folder = join(context.scratch, `oci-${version}`);
-  await runAll([releaseCommand(context, verified, `oci-${version}`, { builder: 'daemonless' })]);
-  return { verified, version, folder };
+  await runAll([releaseCommand(context, verified, `oci-${version}`, { builder: 'daemonless', dockerfile })]);
+  return { verified, version, folder, dockerfile };
 }
 
 function publishCommand(
   context: BenchContext,
-  { verified, version, folder }: ReleasedImage,
+  { verified, version, folder, dockerfile }: ReleasedImage,
   image: string,
 ): Command {
   const inside = (path: string) => relative(context.workspaceRoot, path);
   const options = {
     image,
+    dockerfile,
     binPath: verified.options.inputPath,
     verifyPath: verified.options.verifyPath,
     inputPath: inside(folder),
@@ -118,36 +124,50 @@ export const publishes: readonly Bench[] = [
 ];
 
 /** What is sent of a version where only the program differs from the one before. */
-export const publishChanged: Bench = {
-  name: 'publish-changed',
-  title: 'Publish, only the app changed',
-  ours: 'bytes that docker-publish sent, manifests and configs included',
-  theirs: 'bytes of the layers that the version before does not have',
-  unit: 'bytes',
-  target: { kind: 'at-most', ratio: 1.01 },
-  async prepare(context) {
-    const { REGISTRY: registry } = await context.engine();
-    const [first, second] = [await releasedImage(context, '1.2.3'), await releasedImage(context, '1.2.4')];
-    const before = await layersOf(first.folder);
-    const changed = [...(await layersOf(second.folder))].filter(([digest]) => !before.has(digest));
-    const bytes = changed.reduce((sum, [, size]) => sum + size, 0);
-    let repository = '';
-    return {
-      ours: {
-        before: async () => {
-          repository = newRepository(registry);
-          await runAll([publishCommand(context, first, repository)]);
+function publishChangedBench(based: boolean, fields: Pick<Bench, 'name' | 'title'>): Bench {
+  return {
+    ...fields,
+    ours: 'bytes that docker-publish sent, manifests and configs included',
+    theirs: 'bytes of the layers that the version before does not have',
+    unit: 'bytes',
+    target: { kind: 'at-most', ratio: 1.01 },
+    async prepare(context) {
+      const environment = await context.engine();
+      const dockerfile = based ? (await pushBase(context, environment)).dockerfile : undefined;
+      const [first, second] = [
+        await releasedImage(context, '1.2.3', dockerfile),
+        await releasedImage(context, '1.2.4', dockerfile),
+      ];
+      const before = await layersOf(first.folder);
+      const changed = [...(await layersOf(second.folder))].filter(([digest]) => !before.has(digest));
+      const bytes = changed.reduce((sum, [, size]) => sum + size, 0);
+      let repository = '';
+      return {
+        ours: {
+          before: async () => {
+            repository = newRepository(environment.REGISTRY);
+            await runAll([publishCommand(context, first, repository)]);
+          },
+          run: async () => {
+            const sample = await runAll([publishCommand(context, second, repository)]);
+            const record = await readFile(join(context.scratch, 'publish/record.json'), 'utf8');
+            return { ...sample, value: Number(JSON.parse(record).images[0].bytesSent) };
+          },
         },
-        run: async () => {
-          const sample = await runAll([publishCommand(context, second, repository)]);
-          const record = await readFile(join(context.scratch, 'publish/record.json'), 'utf8');
-          return { ...sample, value: Number(JSON.parse(record).images[0].bytesSent) };
-        },
-      },
-      theirs: { run: async () => ({ value: bytes }) },
-    };
-  },
-};
+        theirs: { run: async () => ({ value: bytes }) },
+      };
+    },
+  };
+}
+
+/** The second version of a program, from scratch and upon a base. */
+export const publishesChanged: readonly Bench[] = [
+  publishChangedBench(false, { name: 'publish-changed', title: 'Publish, only the app changed' }),
+  publishChangedBench(true, {
+    name: 'publish-changed-base',
+    title: 'Publish, only the app changed, upon a base',
+  }),
+];
 
 /** The layers of every platform of a layout, with their sizes. */
 async function layersOf(layout: string): Promise<ReadonlyMap<string, number>> {

@@ -1,7 +1,8 @@
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import type { BenchContext } from '../bench.ts';
 import { executorCommand } from '../executor-command.ts';
-import type { Command } from '../process.ts';
+import { type Command, runAll, withEnvironment } from '../process.ts';
 import { nxCommand } from '../workspace-command.ts';
 import { type Build, buildSidecar, verifySidecar } from './binaries.ts';
 
@@ -59,4 +60,54 @@ export function nxReleaseCommand(
     ],
     env,
   );
+}
+
+/** An image to start from: in the engine's registry, for both platforms of the sidecar. */
+export interface PushedBase {
+  /** The sidecar's Dockerfile upon it, relative to the workspace. */
+  readonly dockerfile: string;
+  /** Forgets what was fetched of bases: the next build has to fetch this one. */
+  forget(): Promise<void>;
+}
+
+/** Pushes a base of Alpine's size, of files that every workspace with TypeScript has, and writes a Dockerfile upon it. */
+export async function pushBase(
+  context: BenchContext,
+  environment: Readonly<Record<'REGISTRY', string>>,
+): Promise<PushedBase> {
+  const folder = join(context.scratch, 'base');
+  await mkdir(folder);
+  const write = (name: string, lines: readonly string[]) =>
+    writeFile(join(folder, name), `${lines.join('\n')}\n`);
+  await write('Dockerfile', ['FROM scratch', 'COPY lib/ /usr/share/typescript/lib/', 'ENV LANG=C.UTF-8']);
+  const metadata = join(folder, 'metadata.json');
+  const name = `${environment.REGISTRY}/bench/base-${process.pid}`;
+  await runAll([
+    withEnvironment(
+      {
+        file: 'docker',
+        args: [
+          'buildx',
+          'build',
+          '--platform=linux/amd64,linux/arm64',
+          '--provenance=false',
+          `--file=${join(folder, 'Dockerfile')}`,
+          `--metadata-file=${metadata}`,
+          `--output=type=image,name=${name}:1,push=true,oci-mediatypes=true`,
+          join(context.workspaceRoot, 'node_modules/typescript'),
+        ],
+      },
+      environment,
+    ),
+  ]);
+  const { 'containerimage.digest': digest } = JSON.parse(await readFile(metadata, 'utf8'));
+  const own = (await readFile(join(context.workspaceRoot, 'Dockerfile.release'), 'utf8')).split('\n');
+  await write(
+    'Dockerfile.release',
+    own.map((line) => (line === 'FROM scratch' ? `FROM ${name}@${digest}` : line)),
+  );
+  return {
+    dockerfile: relative(context.workspaceRoot, join(folder, 'Dockerfile.release')),
+    forget: () => rm(join(context.workspaceRoot, '.cache/prebuilt/images'), { recursive: true, force: true }),
+  };
 }
