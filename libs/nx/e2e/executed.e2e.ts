@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readImageLayout } from '@prebuilt/oci';
+import { makingProgram } from '@prebuilt/testing/engine';
 import { type FakeRegistry, startFakeRegistry } from '@prebuilt/testing/registry';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -15,18 +16,25 @@ await useRealEngine();
 
 const PROGRAMS = ['sh', 'cat', 'chmod', 'ln', 'mkdir', 'mknod', 'mv', 'rm'];
 
-/** This machine's own programs with their libraries: a base that can execute something, and need not be downloaded. */
-async function shellLayer(): Promise<readonly BaseFile[]> {
-  const files = new Map<string, string>();
-  for (const name of PROGRAMS) {
-    const path = execFileSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim();
-    files.set(`bin/${name}`, path);
-    const { stdout } = await execa('ldd', [path]);
+/** Programs of this machine, by their paths in an image, with their libraries: they can be executed, and need not be downloaded. */
+async function withLibraries(programs: readonly (readonly [path: string, source: string])[]) {
+  const files = new Map(programs);
+  for (const [, source] of programs) {
+    const { stdout } = await execa('ldd', [source]);
     for (const [library] of stdout.matchAll(/\/\S+/g)) files.set(library.slice(1), library);
   }
   return Promise.all(
-    [...files].map(async ([path, source]) => ({ path, content: await readFile(source), mode: '755' })),
+    [...files].map(
+      async ([path, source]): Promise<BaseFile> => ({ path, content: await readFile(source), mode: '755' }),
+    ),
   );
+}
+
+async function shellLayer(): Promise<readonly BaseFile[]> {
+  const sources = PROGRAMS.map((name) =>
+    execFileSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim(),
+  );
+  return withLibraries(PROGRAMS.map((name, index) => [`bin/${name}`, sources[index] ?? ''] as const));
 }
 
 /** A file of the workspace that is an archive: `inner/one`, and a link to it. */
@@ -140,6 +148,78 @@ describe('an image for which something is executed, by a real builder,', () => {
     const { success, output } = await publishRelease(workspace, `${registry.host}/owner/app`, options);
     expect(success, output).toBe(true);
     expect(output).toContain('11 other files and links were not compared with anything');
+  });
+
+  describe('read by another frontend', () => {
+    // That it takes images that are given by digest, and needs no network.
+    const CAPABILITIES = {
+      'moby.buildkit.frontend.caps': 'moby.buildkit.frontend.contexts',
+      'moby.buildkit.frontend.network.none': 'true',
+    };
+    const frontends = new Map<string, string>();
+    beforeAll(async () => {
+      const content = await readFile(join(import.meta.dirname, '../testing/frontend-process.ts'));
+      const layers = [
+        await withLibraries([['bin/node', process.execPath]]),
+        [{ path: 'frontend.ts', content }],
+      ];
+      for (const [name, Env] of [
+        ['honest', []],
+        ['evil', ['ADDED=label:evil=1']],
+      ] as const) {
+        const made = makeBase({
+          layers,
+          config: { Entrypoint: ['/bin/node', '--no-warnings', '/frontend.ts'], Env, Labels: CAPABILITIES },
+          platforms: [{ architecture: 'amd64', os: 'linux' }],
+          compression: 'none',
+        });
+        putBase(registry, `frontends/${name}`, made);
+        frontends.set(name, `${registry.host}/frontends/${name}@${made.digest}`);
+      }
+    });
+    const read = (name: string) =>
+      build([`# syntax=${frontends.get(name)}`, `FROM ${from}`, ...START, 'ENTRYPOINT ["app"]']);
+
+    it('is proven in part', async () => {
+      const { image } = await read('honest');
+      expect(image.images[0]?.reducedProof).toEqual({
+        because: [`Dockerfile.given:1: # syntax=${frontends.get('honest')}`],
+        unprovenFiles: 0,
+        starts: { path: '/opt/app', proven: true },
+      });
+    });
+
+    it('is refused where that adds to what the file says', async () => {
+      await expect(read('evil')).rejects.toThrow(/config\.Labels\.evil: expected nothing/);
+    });
+  });
+
+  it('is built for a platform that the machine only emulates', async () => {
+    const foreign = makeBase({ layers: [[{ path: 'tool', content: makingProgram(), mode: '755' }]] });
+    putBase(registry, 'bases/foreign', foreign);
+    const both = await releaseWorkspace({
+      dockerfile: [
+        `FROM ${registry.host}/bases/foreign@${foreign.digest}`,
+        'COPY --chmod=755 app-linux-arm64 /app',
+        'RUN --network=none ["/tool"]',
+        'ENTRYPOINT ["/app"]',
+        '',
+      ].join('\n'),
+      platforms: ['linux/arm64'],
+      runtime: {},
+    });
+    try {
+      const { image } = await release(both, { builder: 'buildx' });
+      expect(image.images[0]?.reducedProof).toEqual({
+        because: ['Dockerfile.release:3: RUN'],
+        unprovenFiles: 1,
+        starts: { path: '/app', proven: true },
+      });
+      const { success, output } = await publishRelease(both, `${registry.host}/owner/foreign`);
+      expect(success, output).toBe(true);
+    } finally {
+      await both.remove();
+    }
   });
 
   it.each([

@@ -11,7 +11,26 @@ const MACHINES = {
 /** The bytes of a static Linux executable that does nothing but exit with a status (0 to 255). */
 export function exitProgram(architecture: keyof typeof MACHINES, status: number): Buffer {
   const { machine, code } = MACHINES[architecture];
-  const body = Buffer.from(code(status));
+  return executable(machine, Buffer.from(code(status)));
+}
+
+/** The bytes of a static executable for arm64 that makes an empty file `/made`, and ends with status 0. */
+export function makingProgram(): Buffer {
+  const code = words([
+    0x92800c60, // mov x0, #-100: AT_FDCWD
+    0x10000101, // adr x1, what follows the code
+    0xd2800822, // mov x2, #0x41: O_WRONLY | O_CREAT
+    0xd2803483, // mov x3, #0644
+    0xd2800708, // mov x8, #56: openat
+    0xd4000001, // svc #0
+    0xd2800000, // mov x0, #0
+    0xd2800ba8, // mov x8, #93: exit
+    0xd4000001, // svc #0
+  ]);
+  return executable(MACHINES.arm64.machine, Buffer.from([...code, ...Buffer.from('/made\0')]));
+}
+
+function executable(machine: number, body: Buffer): Buffer {
   const file = Buffer.alloc(HEADERS);
   Buffer.from([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]).copy(file);
   file.writeUInt16LE(2, 16); // ET_EXEC
