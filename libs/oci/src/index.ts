@@ -43,6 +43,7 @@ export {
 } from './layer/layer-writer.ts';
 export { type LayerThreads, startLayerThreads } from './layer/reader-threads.ts';
 export { type EntryMetadata, type EntryType, tarSize } from './layer/tar-header.ts';
+export { parseBoundedJson } from './layout/bounded-json.ts';
 export { compareBytes, goJson, sortedMap } from './layout/go-json.ts';
 export {
   type ContainerConfig,

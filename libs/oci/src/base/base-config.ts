@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { type Digest, isDigest } from '../digest.ts';
 import { OciError } from '../errors.ts';
+import { parseBoundedJson } from '../layout/bounded-json.ts';
 import type { ContainerConfig, InheritedStep } from '../layout/image-config.ts';
 
 /** What the configuration of a base says. */
@@ -88,7 +89,7 @@ const schema = v.object({
 export function parseBaseConfig(bytes: Uint8Array, source: string): BaseConfig {
   let data: unknown;
   try {
-    data = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    data = parseBoundedJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (cause) {
     throw new OciError('REGISTRY_RESPONSE', `${source}: configuration: expected JSON, found something else`, {
       cause,

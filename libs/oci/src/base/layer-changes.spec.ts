@@ -10,6 +10,7 @@ const options = (tar: Buffer, more: Partial<ChangesOptions> = {}): ChangesOption
   diffId: digestOf(tar),
   maxBytes: 1024 * 1024,
   maxEntries: 100,
+  maxNames: 100_000,
   contents: new Set(['etc/passwd']),
   maxContent: 1024,
   ...more,
@@ -84,6 +85,7 @@ describe("a base's layer", () => {
   it.each<readonly [string, Buffer, Partial<ChangesOptions>, string]>([
     ['another tar than its diffID names', plain, { diffId: digestOf('x') }, 'DIGEST_MISMATCH'],
     ['more entries than are read', plain, { maxEntries: 3 }, 'LAYER_LIMIT'],
+    ['longer paths than are kept', plain, { maxNames: 3 }, 'LAYER_LIMIT'],
     ['more bytes than are read', plain, { maxBytes: 2048 }, 'LAYER_LIMIT'],
     ['a path that leaves the root', tarOf(forgedEntry({ name: 'a/../../b' })), {}, 'INVALID_LAYER'],
     [

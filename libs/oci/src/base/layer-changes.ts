@@ -36,6 +36,8 @@ export interface ChangesOptions {
   /** Of the tar, in bytes. */
   readonly maxBytes: number;
   readonly maxEntries: number;
+  /** Characters of all paths and targets of links together. */
+  readonly maxNames: number;
   /** The files whose content is given; of more than `maxContent` bytes, none is. */
   readonly contents: ReadonlySet<string>;
   readonly maxContent: number;
@@ -72,12 +74,12 @@ export async function* readLayerChanges(
 ): AsyncGenerator<LayerChange> {
   const hash = createHash('sha256');
   const reader = new BlockReader(metered(unpacked(source), options.maxBytes, hash));
-  let entries = 0;
+  let [entries, names] = [0, 0];
   for await (const change of readChanges(reader, options)) {
     entries += 1;
-    if (entries > options.maxEntries) {
-      throw new OciError('LAYER_LIMIT', `layer: expected at most ${options.maxEntries} entries, found more`);
-    }
+    names += change.path.length + change.target.length;
+    if (entries > options.maxEntries) throw exceeded(`${options.maxEntries} entries`);
+    if (names > options.maxNames) throw exceeded(`${options.maxNames} characters of paths`);
     yield change;
   }
   await reader.drain();
@@ -85,6 +87,10 @@ export async function* readLayerChanges(
   if (diffId !== options.diffId) {
     throw new OciError('DIGEST_MISMATCH', `layer: expected the diffID ${options.diffId}, found ${diffId}`);
   }
+}
+
+function exceeded(limit: string): OciError {
+  return new OciError('LAYER_LIMIT', `layer: expected at most ${limit}, found more`);
 }
 
 async function* readChanges(reader: BlockReader, options: ChangesOptions): AsyncGenerator<LayerChange> {

@@ -369,6 +369,7 @@ it('an image of a registry with a changed index or manifest is read, or refused 
 it('reading what was changed needs less than 256 MiB, whatever it is', () => {
   const url = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
   const script = `
+    const { readFileSync } = await import('node:fs');
     const { gzipSync, zstdCompressSync } = await import('node:zlib');
     const { default: fc } = await import('fast-check');
     const { mutationsOf, withChecksums } = await import(${url('../../testing/mutations.ts')});
@@ -378,7 +379,7 @@ it('reading what was changed needs less than 256 MiB, whatever it is', () => {
     const texts = ${JSON.stringify([CONFIG, MANIFEST, INDEX])}.map((text) => Buffer.from(text));
     const layer = (options) => (bytes) => Array.fromAsync(oci.readLayer([bytes], options));
     const base = (bytes) => Array.fromAsync(oci.readLayerChanges([bytes], {
-      diffId: oci.digestOf(tar), maxBytes: 1e9, maxEntries: 1e6, contents: new Set(['bin/app']), maxContent: 1e6,
+      diffId: oci.digestOf(tar), maxBytes: 1e9, maxEntries: 1e6, maxNames: 1e6, contents: new Set(['bin/app']), maxContent: 1e6,
     }));
     const cases = [
       [tar, true, layer({ compression: 'none' })],
@@ -403,7 +404,21 @@ it('reading what was changed needs less than 256 MiB, whatever it is', () => {
         });
       }), { numRuns: 200 });
     }
-    console.log(JSON.stringify({ refused, peak: process.resourceUsage().maxRSS }));
+    // As large as documents may be, of what takes most for its size.
+    const members = '{},'.repeat(1_000_000);
+    const names = Array.from({ length: 300_000 }, (_, index) => '"' + index + '":""').join();
+    for (const text of ['{"layers":[' + members + '{}]}', '{"annotations":{' + names + '}}', '['.repeat(4_000_000)]) {
+      for (const parse of [oci.parseImageManifest, oci.parseImageIndex, oci.parseImageConfig, oci.parseBaseConfig]) {
+        try {
+          parse(Buffer.from(text), 'x');
+        } catch (error) {
+          if (!(error instanceof oci.OciError)) throw error;
+          refused += 1;
+        }
+      }
+    }
+    const peak = /^VmHWM:\\s+(\\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))[1];
+    console.log(JSON.stringify({ refused, peak: Number(peak) }));
   `;
   const stdout = execFileSync(process.execPath, ['--input-type=module', '--eval', script], {
     cwd: import.meta.dirname,

@@ -18,7 +18,7 @@ export interface LayerLimits {
 export const MAX_LAYER: LayerLimits = {
   bytes: 16 * 1024 ** 3,
   entries: 1_000_000,
-  names: 256 * 1024 ** 2,
+  names: 100 * 1024 ** 2,
   depth: 255,
   milliseconds: 60 * 60 * 1000,
 };

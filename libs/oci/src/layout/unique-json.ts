@@ -1,10 +1,12 @@
+import { parseBoundedJson } from './bounded-json.ts';
+
 /**
  * Parses JSON in which no object has two members of one name: of such two, readers take the first, the last, or, as Go's
  * encoding/json does with objects, both into one. Throws a `SyntaxError`.
  * https://www.rfc-editor.org/rfc/rfc8259#section-4, https://pkg.go.dev/encoding/json#Unmarshal
  */
 export function parseUniqueJson(text: string): unknown {
-  const value: unknown = JSON.parse(text);
+  const value = parseBoundedJson(text);
   checkNames(text);
   return value;
 }

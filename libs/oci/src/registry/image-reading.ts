@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { type Descriptor, type DescriptorPlatform, MEDIA_TYPES } from '../descriptor.ts';
 import { type Digest, isDigest } from '../digest.ts';
 import { OciError } from '../errors.ts';
+import { parseBoundedJson } from '../layout/bounded-json.ts';
 import type { RegistryManifest } from './manifests.ts';
 import type { RepositoryClient } from './repository.ts';
 
@@ -129,7 +130,7 @@ function parseAs<T extends v.GenericSchema>(
 ): v.InferOutput<T> {
   let data: unknown;
   try {
-    data = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    data = parseBoundedJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (cause) {
     throw new OciError('REGISTRY_RESPONSE', `${reference}: ${digest}: expected JSON, found something else`, {
       cause,

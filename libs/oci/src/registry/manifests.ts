@@ -1,6 +1,7 @@
 import { MEDIA_TYPES } from '../descriptor.ts';
 import { type Digest, digestOf, isDigest } from '../digest.ts';
 import { OciError } from '../errors.ts';
+import { parseBoundedJson } from '../layout/bounded-json.ts';
 import { isTag } from '../reference.ts';
 import type { RepositoryAccess } from './access.ts';
 import { notYetThere, saysUnknown } from './presence.ts';
@@ -201,7 +202,7 @@ function manifestType(response: OpenResponse, bytes: Buffer): string {
   const told = mediaTypeOf(response);
   if (MANIFEST_TYPES.includes(told)) return told;
   try {
-    const { mediaType } = JSON.parse(bytes.toString('utf8'));
+    const { mediaType } = parseBoundedJson(bytes.toString('utf8')) as { readonly mediaType?: unknown };
     return typeof mediaType === 'string' ? mediaType : told;
   } catch {
     return told;

@@ -1,6 +1,7 @@
 import { type Descriptor, MEDIA_TYPES } from '../descriptor.ts';
 import { type Digest, digestHex, isDigest } from '../digest.ts';
 import { OciError } from '../errors.ts';
+import { parseBoundedJson } from '../layout/bounded-json.ts';
 import type { RepositoryAccess } from './access.ts';
 import type { Manifests, RegistryManifest } from './manifests.ts';
 import { nextPage } from './pages.ts';
@@ -135,7 +136,8 @@ export function openReferrers(access: RepositoryAccess, manifests: Manifests): R
 
 function isIndex(body: Buffer): boolean {
   try {
-    return JSON.parse(body.toString('utf8'))?.mediaType === MEDIA_TYPES.index;
+    const { mediaType } = parseBoundedJson(body.toString('utf8')) as { readonly mediaType?: unknown };
+    return mediaType === MEDIA_TYPES.index;
   } catch {
     return false;
   }
@@ -145,7 +147,7 @@ function isIndex(body: Buffer): boolean {
 export function readReferrers(operation: string, body: Buffer): readonly Referrer[] {
   let parsed: unknown;
   try {
-    parsed = JSON.parse(body.toString('utf8'));
+    parsed = parseBoundedJson(body.toString('utf8'));
   } catch (cause) {
     throw new OciError('REGISTRY_RESPONSE', `${operation}: expected JSON, found something else`, { cause });
   }

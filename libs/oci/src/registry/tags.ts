@@ -1,6 +1,7 @@
 import type { Digest } from '../digest.ts';
 import { digestOf } from '../digest.ts';
 import { OciError } from '../errors.ts';
+import { parseBoundedJson } from '../layout/bounded-json.ts';
 import { isTag } from '../reference.ts';
 import type { RepositoryAccess } from './access.ts';
 import type { ManifestRequests, RegistryManifest } from './manifests.ts';
@@ -222,7 +223,7 @@ export function readTags(
 ): { readonly names: readonly string[]; readonly last: string | undefined } {
   let parsed: unknown;
   try {
-    parsed = JSON.parse(body.toString('utf8'));
+    parsed = parseBoundedJson(body.toString('utf8'));
   } catch (cause) {
     throw new OciError('REGISTRY_RESPONSE', `${operation}: expected JSON, found something else`, { cause });
   }

@@ -1,4 +1,5 @@
 import { OciError } from '../errors.ts';
+import { parseBoundedJson } from '../layout/bounded-json.ts';
 import type { Credentials } from './credentials/index.ts';
 import type { RegistryRequest } from './transport/index.ts';
 import { type Address, type Operation, redactUrl, withParameter } from './transport/index.ts';
@@ -53,7 +54,7 @@ export function readToken(operation: Operation, from: Address, body: Buffer): To
     new OciError('REGISTRY_RESPONSE', `${operation.name}: ${redactUrl(from.url)}: ${expected}`);
   let answer: unknown;
   try {
-    answer = JSON.parse(body.toString('utf8'));
+    answer = parseBoundedJson(body.toString('utf8'));
   } catch {
     throw wrong('expected JSON, found something else');
   }

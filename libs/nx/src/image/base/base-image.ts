@@ -139,6 +139,7 @@ async function readBaseLayer(
         diffId,
         maxBytes: MAX_LAYER.bytes,
         maxEntries: MAX_LAYER.entries,
+        maxNames: MAX_LAYER.names,
         contents: new Set([PASSWD, GROUP]),
         maxContent: MAX_ACCOUNTS_BYTES,
       }),

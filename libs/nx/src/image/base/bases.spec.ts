@@ -148,6 +148,12 @@ describe('docker-release upon a base', () => {
       /windows\/amd64/,
     ],
     [
+      'of Windows, without an index',
+      { ...BASE, single: true, platforms: [{ os: 'windows', architecture: 'amd64' }] },
+      'BASE_IMAGE',
+      /expected an image for linux\/amd64, found one for windows\/amd64/,
+    ],
+    [
       'of another platform, without an index',
       { ...BASE, single: true, platforms: [{ os: 'linux', architecture: 's390x' }] },
       'BASE_IMAGE',

@@ -3,7 +3,15 @@ import { createWriteStream } from 'node:fs';
 import { lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { type Descriptor, digestHex, digestOf, isDigest, MEDIA_TYPES, OciError } from '@prebuilt/oci';
+import {
+  type Descriptor,
+  digestHex,
+  digestOf,
+  isDigest,
+  MEDIA_TYPES,
+  OciError,
+  parseBoundedJson,
+} from '@prebuilt/oci';
 import type { DocumentSource, ImageSource, RegistryManifest } from '@prebuilt/oci/registry';
 import { readChunks } from '../../files/chunks.ts';
 import { sha256OfFile } from '../../files/hash.ts';
@@ -157,7 +165,7 @@ async function sizeOf(path: string): Promise<number | undefined> {
 // A registry tells the type of a document in a header, which a file does not have; OCI's may leave it out.
 function mediaTypeOf(bytes: Buffer): string {
   try {
-    const { mediaType, manifests, layers } = JSON.parse(bytes.toString('utf8'));
+    const { mediaType, manifests, layers } = Object(parseBoundedJson(bytes.toString('utf8')));
     if (typeof mediaType === 'string') return mediaType;
     if (Array.isArray(manifests)) return MEDIA_TYPES.index;
     return Array.isArray(layers) ? MEDIA_TYPES.manifest : MEDIA_TYPES.config;
