@@ -1,4 +1,4 @@
-import { lstat, readdir, readFile } from 'node:fs/promises';
+import { lstat, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { ElfErrorCode, LinkageProblem } from '@prebuilt/elf';
 import { CHECKSUMS_FILE, parseChecksums } from '../../artifacts/checksums.ts';
@@ -6,6 +6,7 @@ import { diskMode, LISTED_FOLDER, type ListedGroup } from '../../artifacts/liste
 import type { PlatformArtifact, RuntimeFile } from '../../artifacts/manifest.ts';
 import type { Finding } from '../../artifacts/verify-report.ts';
 import { PrebuiltError } from '../../errors.ts';
+import { readBoundedFile } from '../../files/bounded-file.ts';
 import { sha256OfFile } from '../../files/hash.ts';
 
 /** What verification can find. */
@@ -126,16 +127,10 @@ export async function inspectChecksums(
 ): Promise<readonly Finding[]> {
   const path = join(inputPath, CHECKSUMS_FILE);
   try {
-    const { size } = await lstat(path);
-    if (size > MAX_CHECKSUMS_BYTES) {
-      return [
-        failure(
-          'INVALID_CHECKSUMS',
-          `${CHECKSUMS_FILE}: expected at most ${MAX_CHECKSUMS_BYTES} bytes, found ${size}`,
-        ),
-      ];
-    }
-    const checksums = parseChecksums(await readFile(path, 'utf8'), CHECKSUMS_FILE);
+    const bytes = await readBoundedFile(path, { maxBytes: MAX_CHECKSUMS_BYTES, code: 'INVALID_CHECKSUMS' });
+    if (bytes === undefined)
+      return [failure('UNREADABLE', `${CHECKSUMS_FILE}: ENOENT: expected a file, found none`)];
+    const checksums = parseChecksums(bytes.toString('utf8'), CHECKSUMS_FILE);
     const listed = checksums.find((each) => each.path === artifact.path)?.sha256 ?? 'nothing';
     const expected = `${artifact.sha256} for ${artifact.path}`;
     return [
@@ -147,9 +142,8 @@ export async function inspectChecksums(
         .map((each) => failure('WRONG_CHECKSUM', `${CHECKSUMS_FILE}: ${each.path} is not in the manifest`)),
     ];
   } catch (error) {
-    if (error instanceof PrebuiltError) return [failure('INVALID_CHECKSUMS', error.message)];
-    if (error instanceof Error && 'code' in error)
-      return [failure('UNREADABLE', `${CHECKSUMS_FILE}: ${error.message}`)];
+    if (error instanceof PrebuiltError)
+      return [failure('INVALID_CHECKSUMS', error.message.replace(path, CHECKSUMS_FILE))];
     throw error;
   }
 }

@@ -426,6 +426,24 @@ const REFUSALS: readonly Refusal[] = [
     says: 'checksums.txt:1',
   },
   {
+    name: 'checksums that are a link, to what never ends',
+    spoil: async () => {
+      await rm(join(bin, 'checksums.txt'));
+      await symlink('/dev/zero', join(bin, 'checksums.txt'));
+    },
+    code: 'INVALID_CHECKSUMS',
+    says: 'checksums.txt: expected a regular file, found a link',
+  },
+  {
+    name: 'checksums that are a FIFO, which nobody writes to',
+    spoil: async () => {
+      await rm(join(bin, 'checksums.txt'));
+      execFileSync('mkfifo', [join(bin, 'checksums.txt')]);
+    },
+    code: 'INVALID_CHECKSUMS',
+    says: 'checksums.txt: expected a regular file, found something else',
+  },
+  {
     name: 'no checksums',
     spoil: () => rm(join(bin, 'checksums.txt')),
     code: 'UNREADABLE',
