@@ -82,24 +82,19 @@ export async function pushBase(
   await write('Dockerfile', ['FROM scratch', 'COPY lib/ /usr/share/typescript/lib/', 'ENV LANG=C.UTF-8']);
   const metadata = join(folder, 'metadata.json');
   const name = `${environment.REGISTRY}/bench/base-${process.pid}`;
-  await runAll([
-    withEnvironment(
-      {
-        file: 'docker',
-        args: [
-          'buildx',
-          'build',
-          '--platform=linux/amd64,linux/arm64',
-          '--provenance=false',
-          `--file=${join(folder, 'Dockerfile')}`,
-          `--metadata-file=${metadata}`,
-          `--output=type=image,name=${name}:1,push=true,oci-mediatypes=true`,
-          join(context.workspaceRoot, 'node_modules/typescript'),
-        ],
-      },
-      environment,
-    ),
+  const run = (args: readonly string[]) => runAll([withEnvironment({ file: 'docker', args }, environment)]);
+  await run([
+    'buildx',
+    'build',
+    '--platform=linux/amd64,linux/arm64',
+    '--provenance=false',
+    `--file=${join(folder, 'Dockerfile')}`,
+    `--metadata-file=${metadata}`,
+    `--output=type=image,name=${name}:1,push=true,oci-mediatypes=true`,
+    join(context.workspaceRoot, 'node_modules/typescript'),
   ]);
+  // What the engine keeps of it would not have to be fetched.
+  await run(['image', 'rm', '--force', `${name}:1`]);
   const { 'containerimage.digest': digest } = JSON.parse(await readFile(metadata, 'utf8'));
   const own = (await readFile(join(context.workspaceRoot, 'Dockerfile.release'), 'utf8')).split('\n');
   await write(
