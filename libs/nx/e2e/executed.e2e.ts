@@ -221,6 +221,78 @@ describe('an image for which something is executed, by a real builder,', () => {
     }
   });
 
+  describe('read by another frontend', () => {
+    // That it takes images that are given by digest, and needs no network.
+    const CAPABILITIES = {
+      'moby.buildkit.frontend.caps': 'moby.buildkit.frontend.contexts',
+      'moby.buildkit.frontend.network.none': 'true',
+    };
+    const frontends = new Map<string, string>();
+    beforeAll(async () => {
+      const content = await readFile(join(import.meta.dirname, '../testing/frontend-process.ts'));
+      const layers = [
+        await withLibraries([['bin/node', process.execPath]]),
+        [{ path: 'frontend.ts', content }],
+      ];
+      for (const [name, Env] of [
+        ['honest', []],
+        ['evil', ['ADDED=label:evil=1']],
+      ] as const) {
+        const made = makeBase({
+          layers,
+          config: { Entrypoint: ['/bin/node', '--no-warnings', '/frontend.ts'], Env, Labels: CAPABILITIES },
+          platforms: [{ architecture: 'amd64', os: 'linux' }],
+          compression: 'none',
+        });
+        putBase(registry, `frontends/${name}`, made);
+        frontends.set(name, `${registry.host}/frontends/${name}@${made.digest}`);
+      }
+    });
+    const read = (name: string) =>
+      build([`# syntax=${frontends.get(name)}`, `FROM ${from}`, ...START, 'ENTRYPOINT ["app"]']);
+
+    it('is proven in part', async () => {
+      const { image } = await read('honest');
+      expect(image.images[0]?.reducedProof).toEqual({
+        because: [`Dockerfile.given:1: # syntax=${frontends.get('honest')}`],
+        unprovenFiles: 0,
+        starts: { path: '/opt/app', proven: true },
+      });
+    });
+
+    it('is refused where that adds to what the file says', async () => {
+      await expect(read('evil')).rejects.toThrow(/config\.Labels\.evil: expected nothing/);
+    });
+  });
+
+  it('is built for a platform that the machine only emulates', async () => {
+    const foreign = makeBase({ layers: [[{ path: 'tool', content: makingProgram(), mode: '755' }]] });
+    putBase(registry, 'bases/foreign', foreign);
+    const both = await releaseWorkspace({
+      dockerfile: [
+        `FROM ${registry.host}/bases/foreign@${foreign.digest}`,
+        'COPY --chmod=755 app-linux-arm64 /app',
+        'RUN --network=none ["/tool"]',
+        'ENTRYPOINT ["/app"]',
+        '',
+      ].join('\n'),
+      platforms: ['linux/arm64'],
+      runtime: {},
+    });
+    try {
+      const { image } = await release(both, { builder: 'buildx' });
+      expect(image.images[0]?.reducedProof).toEqual({
+        because: ['Dockerfile.release:3: RUN'],
+        unprovenFiles: 1,
+        starts: { path: '/app', proven: true },
+      });
+      const { success, output } = await publishRelease(both, `${registry.host}/owner/foreign`);
+      expect(success, output).toBe(true);
+    } finally {
+      await both.remove();
+    }
+  });
+
   it.each([
     ['replaces the executable', 'echo evil > /opt/app', /\/opt\/app: expected SHA-256/],
     [
