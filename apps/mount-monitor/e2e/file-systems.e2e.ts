@@ -1,6 +1,6 @@
 import { type ChildProcess, type StdioOptions, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject } from 'vitest';
 import { runMonitor, Scratch } from '../testing/monitor-process.ts';
@@ -119,6 +119,10 @@ describe('a real mount of', () => {
     for (const stream of [server.stdin, server.stdout]) stream.destroy();
     await untilMounted(path);
     expect(checkAll(path, 'fuse.sshfs')).toEqual(passed);
+    // Without a cache of the daemon's own, a listing tells at once.
+    rmSync(join(source, '.health-check'));
+    expect(checkAll(path, 'fuse.sshfs')).toEqual(['missing', 'empty', 'passed', 'passed']);
+    scratch.mount('source');
     server.kill('SIGSTOP');
     const [canary, directory, writable, table] = checkAll(path, 'fuse.sshfs', '500ms');
     expect([canary, directory, writable].every((reason) => reason === 'timeout' || reason === 'hung')).toBe(
