@@ -1,14 +1,7 @@
-import {
-  chmodSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  rmdirSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { describe, expect, inject, it } from 'vitest';
+import { afterAll, describe, expect, inject, it } from 'vitest';
+import { makeMemoryCgroup } from '../testing/cgroup.ts';
 import { MonitorProcess, runMonitor, Scratch } from '../testing/monitor-process.ts';
 import { canMountFuse, FaultMount } from '../testing/mounts.ts';
 import { need } from '../testing/needs.ts';
@@ -188,24 +181,7 @@ describe('hostile surroundings', () => {
   });
 });
 
-/** Where a cgroup with a memory limit can be made, as far as that is allowed. */
-function memoryCgroup(name: string): string | undefined {
-  for (const root of ['/sys/fs/cgroup', '/sys/fs/cgroup/memory']) {
-    const group = join(root, name);
-    try {
-      mkdirSync(group);
-    } catch {
-      continue;
-    }
-    for (const limit of ['memory.max', 'memory.limit_in_bytes']) {
-      if (existsSync(join(group, limit))) return group;
-    }
-    rmdirSync(group);
-  }
-  return undefined;
-}
-
-const group = isRoot ? memoryCgroup(`mount-monitor-test-${process.pid}`) : undefined;
+const group = isRoot ? makeMemoryCgroup(`mount-monitor-test-${process.pid}`, 64 * 1024 * 1024) : undefined;
 
 describe('a memory limit of 64 MiB', () => {
   need(
@@ -213,44 +189,27 @@ describe('a memory limit of 64 MiB', () => {
     group !== undefined && canMountFuse,
     'and FUSE',
   )('holds ten hung mounts', async () => {
-    const folder = group ?? '';
-    const version2 = existsSync(join(folder, 'memory.max'));
-    writeFileSync(join(folder, version2 ? 'memory.max' : 'memory.limit_in_bytes'), String(64 * 1024 * 1024));
-    try {
-      using scratch = new Scratch();
-      await using mount = await FaultMount.mount(scratch, 'f');
-      const mounts = Array.from({ length: 10 }, (_, index) => ({ path: `${mount.path}/d${index}` }));
-      const wrapper = ['/bin/sh', '-c', `echo $$ > ${folder}/cgroup.procs; exec "$@"`, 'sh'];
-      await using monitor = await MonitorProcess.start(
-        executable,
-        scratch,
-        { ...timing, logLevel: 'error', mounts },
-        { wrapper },
-      );
-      await monitor.until('all are healthy', async () => (await monitor.status()).status === 'healthy');
-      await mount.fault('hold');
-      await monitor.until('all hang', async () => (await monitor.status()).hung_probes === mounts.length);
-      await new Promise((resolve) => setTimeout(resolve, 3000));
-      expect((await monitor.get('/healthz/self')).status).toBe(200);
-      const used = readFileSync(
-        join(folder, version2 ? 'memory.current' : 'memory.usage_in_bytes'),
-        'utf8',
-      ).trim();
-      console.log(
-        `64 MiB limit, 10 hung mounts: ${Math.round(Number(used) / 1024)} KiB charged, monitor ${memoryOf(monitor.child.pid ?? 0).anonymous} KiB anonymous`,
-      );
-      if (version2) expect(readFileSync(join(folder, 'memory.events'), 'utf8')).toContain('oom_kill 0');
-      await mount.fault('none');
-      await monitor.until('all are healthy again', async () => (await monitor.status()).status === 'healthy');
-    } finally {
-      // Processes that have just ended leave a moment later.
-      for (let attempt = 0; attempt < 50 && existsSync(folder); attempt += 1) {
-        try {
-          rmdirSync(folder);
-        } catch {
-          await new Promise((resolve) => setTimeout(resolve, 100));
-        }
-      }
-    }
+    using scratch = new Scratch();
+    await using mount = await FaultMount.mount(scratch, 'f');
+    const mounts = Array.from({ length: 10 }, (_, index) => ({ path: `${mount.path}/d${index}` }));
+    await using monitor = await MonitorProcess.start(
+      executable,
+      scratch,
+      { ...timing, logLevel: 'error', mounts },
+      { wrapper: group?.wrapper ?? [] },
+    );
+    await monitor.until('all are healthy', async () => (await monitor.status()).status === 'healthy');
+    await mount.fault('hold');
+    await monitor.until('all hang', async () => (await monitor.status()).hung_probes === mounts.length);
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    expect((await monitor.get('/healthz/self')).status).toBe(200);
+    console.log(
+      `64 MiB limit, 10 hung mounts: ${Math.round((group?.used() ?? 0) / 1024)} KiB charged, monitor ${memoryOf(monitor.child.pid ?? 0).anonymous} KiB anonymous`,
+    );
+    expect(group?.killed() ?? 0).toBe(0);
+    await mount.fault('none');
+    await monitor.until('all are healthy again', async () => (await monitor.status()).status === 'healthy');
   });
+
+  afterAll(() => group?.remove());
 });
