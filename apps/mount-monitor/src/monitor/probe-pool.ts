@@ -14,6 +14,12 @@ const MAX_STARTING = 4;
  */
 const LATE_MS = 40;
 
+/**
+ * The same for a probe that does not wait for its mount but computes, or for a processor: to start more processes is of no
+ * help then.
+ */
+const LATE_RUNNING_MS = 200;
+
 export interface ProbePoolOptions {
   readonly command: ProbeCommand;
   /** How long a probe may take to start up, and the longest that anybody waits for one, in ms. */
@@ -71,7 +77,10 @@ export class ProbePool {
     const late = quick === 0 && performance.now() - first.since >= LATE_MS;
     const enough = late ? MAX_STARTING : Math.max(0, MAX_IDLE - quick - this.#idle.length);
     while (this.#starting.size < Math.min(enough, MAX_STARTING, this.#waiting.length)) this.#start();
-    this.#cancelTimer ??= after(LATE_MS, () => this.#onTimer());
+    this.#cancelTimer ??= after(LATE_MS, () => {
+      // Once around the event loop first: if this process was held up, a verdict may be waiting to be read.
+      setImmediate(() => this.#onTimer());
+    });
   }
 
   #give(probe: ProbeProcess): void {
@@ -94,7 +103,10 @@ export class ProbePool {
   /** How many are at work for so short a time that they are worth waiting for. */
   #quickOnes(): number {
     const now = performance.now();
-    return [...this.#working].filter(({ busySince = now }) => now - busySince < LATE_MS).length;
+    return [...this.#working].filter((probe) => {
+      const passedMs = now - (probe.busySince ?? now);
+      return passedMs < LATE_MS || (passedMs < LATE_RUNNING_MS && probe.isRunning);
+    }).length;
   }
 
   #onIdle(probe: ProbeProcess): void {

@@ -107,6 +107,11 @@ export class ProbeProcess {
     return !this.#isGone && stateOf(this.#link?.pid) === 'D';
   }
 
+  /** Whether the process computes, or waits for a processor. */
+  get isRunning(): boolean {
+    return !this.#isGone && stateOf(this.#link?.pid) === 'R';
+  }
+
   /** Checks once; settles within the limits, whatever the mount does. Never rejects. */
   check(request: ProbeRequest, limits: ProbeLimits): Promise<CheckOutcome> {
     const { promise, resolve } = Promise.withResolvers<CheckOutcome>();
