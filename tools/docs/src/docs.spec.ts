@@ -43,7 +43,6 @@ const prose = pages.map(({ text }) => text).join('\n');
 
 /** What belongs to other programs, though it looks like something of this repository. */
 const FOREIGN = new Set([
-  ...['AT_STATX_FORCE_SYNC', 'O_DIRECT'],
   // rclone, docker, git, umoci
   ...[
     'vfs-cache-mode',
