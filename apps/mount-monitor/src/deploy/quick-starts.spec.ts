@@ -47,15 +47,17 @@ function blocks(text: string, heading: string, language: string): readonly strin
 
 /** Lines of the shell, with what would reach a cluster or a remote made harmless. */
 function rehearse(lines: string): string {
-  return lines
-    .replaceAll(/^kubectl apply -k/gm, 'kubectl kustomize')
-    // What it holds is among the objects that are rendered.
-    .replaceAll(/^kubectl apply -f/gm, 'test -s')
-    .replaceAll(/^kubectl .*(create|get) .*$/gm, '')
-    .replaceAll(/^.*rclone.*rcat.*$/gm, '')
-    .replaceAll(/\$\{EDITOR:-vi\}/g, 'ls')
-    .replaceAll(/\bhelm install\b/g, 'helm template')
-    .replaceAll(/(?<![-.\w])helm(?= (template|dependency))/g, helm ?? 'helm');
+  return (
+    lines
+      .replaceAll(/^kubectl apply -k/gm, 'kubectl kustomize')
+      // What it holds is among the objects that are rendered.
+      .replaceAll(/^kubectl apply -f/gm, 'test -s')
+      .replaceAll(/^kubectl .*(create|get) .*$/gm, '')
+      .replaceAll(/^.*rclone.*rcat.*$/gm, '')
+      .replaceAll(/\$\{EDITOR:-vi\}/g, 'ls')
+      .replaceAll(/\bhelm install\b/g, 'helm template')
+      .replaceAll(/(?<![-.\w])helm(?= (template|dependency))/g, helm ?? 'helm')
+  );
 }
 
 async function shell(lines: string, cwd: string): Promise<string> {
