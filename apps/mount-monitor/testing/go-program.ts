@@ -91,7 +91,7 @@ export const configRows: readonly ConfigRow[] = [
     config: { canaryFile: '../x' },
     go: 'accepted',
     ours: 'refused',
-    see: 'A **canary outside of its mount**',
+    see: 'A **canary outside its mount**',
   },
   { title: 'no mounts', config: { mounts: [] }, ...refused },
   { title: 'mounts as object', config: { mounts: {} }, ...refused },

@@ -111,5 +111,5 @@ function linkInNode(command: ProbeCommand, events: LinkEvents): ProbeLink {
 }
 
 function endingOf(code: number | null, signal: string | null): string {
-  return signal === null ? `exited with ${code}` : `was ended by ${signal}`;
+  return signal === null ? `exited with ${code}` : `was killed by ${signal}`;
 }
