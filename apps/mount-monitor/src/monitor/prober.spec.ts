@@ -79,7 +79,7 @@ describe('Prober', () => {
   it('Prober has one probe do all checks that come together, where that answers at once', async () => {
     const quick = proberOf(
       `begin(); const start = Date.now();
-      if (request.path.startsWith('/mnt/slow')) sleep(100);
+      if (request.path.startsWith('/mnt/slow')) sleep(1000);
       while (request.path === '/mnt/computes' && Date.now() - start < 100) ;
       pass({ durationMs: process.pid });`,
     );
