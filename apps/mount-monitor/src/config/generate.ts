@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { chartValuesSchema } from '../reference/chart-values.ts';
 import { dashboardPage, dashboardPicture } from '../reference/dashboard.ts';
 import { endpointsReference } from '../reference/endpoints.ts';
@@ -32,6 +33,12 @@ function json(value: unknown): string {
 
 if (process.argv[1] === import.meta.filename) {
   for (const [file, text] of generatedFiles()) {
+    if (process.argv.includes('--check')) {
+      if ((await readFile(file, 'utf8').catch(() => undefined)) === text) continue;
+      console.error(`${fileURLToPath(file)}: not what the definition gives: npm run generate`);
+      process.exitCode = 1;
+      continue;
+    }
     await mkdir(new URL('.', file), { recursive: true });
     await writeFile(file, text);
   }

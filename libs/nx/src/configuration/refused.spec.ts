@@ -9,6 +9,7 @@ import { REPOSITORY } from '../../testing/fixture-workspace.ts';
 import { sampleManifest } from '../../testing/sample-manifest.ts';
 import { formatManifest, MANIFEST_FILE } from '../artifacts/manifest.ts';
 import { createNodes } from '../plugin.ts';
+import { TOOLCHAINS } from '../toolchains/index.ts';
 
 /** What a user has written, and the one message that they read. */
 interface Refusal {
@@ -71,7 +72,7 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   },
   'an unknown toolchain': {
     prebuilt: { toolchain: 'rust' },
-    says: `${SERVER}toolchain: expected one of go, cargo, bun, command, import, found "rust"`,
+    says: `${SERVER}toolchain: expected one of ${TOOLCHAINS.map(({ name }) => name).join(', ')}, found "rust"`,
   },
   'an unknown option of the plugin': {
     pluginOptions: { repositories: 'x' },

@@ -12,7 +12,7 @@ export interface BuildBinariesOptions {
    */
   readonly platforms: readonly string[];
   /**
-   * What compiles the program: a name (go, cargo, bun, command, import), or an object with the name and that toolchain's options, in which paths are relative to the workspace's root.
+   * What compiles the program: a name, such as go, or an object with the name and that toolchain's options, in which paths are relative to the workspace's root.
    */
   readonly toolchain:
     | string
