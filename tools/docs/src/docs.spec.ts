@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
+  defaultOf,
   ENDPOINTS,
   ERROR_CODES,
   EXECUTORS,
@@ -9,6 +10,7 @@ import {
   GENERATORS,
   KEYS,
   METRICS,
+  numberIn,
   ownTargets,
   PLUGIN_OPTIONS,
   REASONS,
@@ -262,6 +264,45 @@ describe('what exists is documented:', () => {
     const table = page.split('\n## Reasons\n')[1]?.split('\n## ')[0] ?? '';
     const rows = [...table.matchAll(/^\| `(\w+)` \|/gm)].map(([, reason]) => reason);
     expect(rows.toSorted()).toEqual(REASONS.toSorted());
+  });
+
+  it('the limits of time and tries in docs/publishing.md are those of the code', () => {
+    const page = pages.find(({ path }) => path === 'docs/publishing.md')?.text ?? '';
+    const rows = (page.split('\n## How long it waits\n')[1] ?? '').split('\n## ')[0]?.match(/^\| [a-z].*$/gm);
+    const [retry, github] = ['libs/oci/src/registry/retry.ts', 'libs/nx/src/github/retry.ts'] as const;
+    const ours = (name: string): number => numberIn(retry, name);
+    const theirs = (name: string): number => numberIn(github, name);
+    const client = (name: string): number => numberIn('libs/nx/src/github/client.ts', name);
+    const connect = numberIn('libs/oci/src/registry/transport/exchange.ts', 'CONNECT_MS') / 1000;
+    const idle = numberIn('libs/nx/src/registry/connect.ts', 'IDLE_MS') / 1000;
+    const waits = (first: number, tries: number, longest: number): readonly number[] =>
+      Array.from({ length: tries - 1 }, (_, tried) => Math.min(longest, first * 2 ** tried) / 1000);
+    expect(waits(theirs('FIRST_DELAY_MS'), theirs('MAX_TRIES'), theirs('LONGEST_DELAY_MS'))).toEqual(
+      waits(ours('firstDelayMs'), ours('tries'), ours('longestDelayMs')),
+    );
+    const seconds = waits(ours('firstDelayMs'), ours('tries'), ours('longestDelayMs')).join(', ');
+    const bytes = numberIn('libs/oci/src/registry/transport/operation.ts', 'MIN_BYTES_PER_SECOND') / 1024;
+    const minutes = (ms: number): string => `${ms / 60_000} minutes`;
+    const late = (ms: number): string => `more than ${minutes(ms)} after the start`;
+    expect(rows).toEqual([
+      `| one try | ${connect} s for a connection, then ${idle} s without a byte | ${client('REQUEST_MS') / 1000} s; ${minutes(client('TRANSFER_MS'))} for a file |`,
+      `| tries | ${ours('tries')} | ${theirs('MAX_TRIES')} |`,
+      `| wait before the next try | at most ${seconds.replace(/, (\S+)$/, ' and $1')} s, at least half of that, or as long as the server asks | the same |`,
+      `| gives up if the next wait would end | ${late(ours('totalMs'))} | ${late(theirs('LONGEST_TOTAL_MS'))} |`,
+      `| in all | ${minutes(ours('operationMs'))}, and one second more for every ${bytes} KiB of a blob | |`,
+    ]);
+  });
+
+  it('docs/ci-workflow.md gives the defaults of the generator, and what this repository has instead', () => {
+    const page = pages.find(({ path }) => path === 'docs/ci-workflow.md')?.text ?? '';
+    const rows = (page.split('\n## What the jobs run\n')[1] ?? '').split('\n## ')[0] ?? '';
+    const { generators } = JSON.parse(readFileSync(join(ROOT, 'nx.json'), 'utf8'));
+    const { test, install, prepare, environment } = generators['@prebuilt/nx:ci-workflow'];
+    const usual = defaultOf('libs/nx/src/generators/ci-workflow/schema.json', 'test');
+    expect(rows).toContain(`| \`test\` | \`${usual}\` | \`${test}\` |`);
+    for (const [option, here] of Object.entries({ install, prepare, environment })) {
+      expect(rows).toMatch(new RegExp(`^\\| \`${option}\`.* \\| \`${here}\` \\|$`, 'm'));
+    }
   });
 
   it.each([

@@ -38,6 +38,18 @@ function namesIn(path: string, begin: string): readonly string[] {
   return all(text.slice(at, text.indexOf(';', at)), /'([\w-]+)'/g);
 }
 
+/** The number that a constant or a member of a source file is given: digits, or a product of them. */
+export function numberIn(path: string, name: string): number {
+  const product = new RegExp(`\\b${name}(?: =|:) ([\\d_* ]+)[;,]`).exec(read(path))?.[1];
+  if (product === undefined) throw new Error(`${path}: expected ${name} with a number, found none`);
+  return product.split('*').reduce((all, each) => all * Number(each.replaceAll('_', '')), 1);
+}
+
+/** The default that the schema of an executor or a generator gives an option. */
+export function defaultOf(schema: string, option: string): unknown {
+  return readJson<{ properties: Record<string, { default?: unknown }> }>(schema).properties[option]?.default;
+}
+
 /** Executors with the names of their options. */
 export const EXECUTORS = schemasOf('executors.json', 'executors');
 
