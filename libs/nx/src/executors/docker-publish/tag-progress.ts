@@ -17,7 +17,7 @@ export interface TagProgress {
 }
 
 /** Keeps count of the tags of all repositories, of which none that is to move has moved. */
-export function createTagProgress(targets: readonly PublishTarget[]): TagProgress {
+export function createTagProgress(targets: readonly Pick<PublishTarget, 'plan'>[]): TagProgress {
   const moved = new Set<TagStep>();
 
   function linesOfTags(): readonly string[] {
