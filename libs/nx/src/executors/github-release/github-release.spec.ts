@@ -484,7 +484,7 @@ describe('github-release', () => {
     await project.build('1.2.3');
     await expect(run('draft')).rejects.toMatchObject({
       code: 'RELEASE_CONFLICT',
-      hint: expect.stringMatching(/HEAD has moved on.*git checkout v1\.2\.3/),
+      hint: expect.stringMatching(/did not move.*git checkout v1\.2\.3/),
     });
     await project.git('tag', '--delete', 'v1.2.3');
     await expect(run('draft')).rejects.toMatchObject({

@@ -157,10 +157,10 @@ function checkTag(tag: string, { tagCommit, revision, git }: ReleaseFacts): void
   );
 }
 
-// Only a clone that has the tag can tell one that moved from a HEAD that did.
+// Only a clone that has the tag can tell a tag that moved from a HEAD that moved on.
 function hintOfOtherCommit(tag: string, onGitHub: string, here: string | undefined): string {
   if (here === onGitHub)
-    return `The tag is the same in this clone: HEAD has moved on. git checkout ${tag}, then build and release again.`;
+    return `The tag did not move: what was built is of another commit. git checkout ${tag}, then build and release again.`;
   if (here === undefined)
     return `This clone has no such tag: git fetch origin tag ${tag}, git checkout ${tag}, then build and release again.`;
   return `In this clone it is at ${here}. A tag that moved is a new release: give it a new version.`;
