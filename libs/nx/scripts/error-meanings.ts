@@ -151,7 +151,7 @@ export const ERRORS: Readonly<
   RELEASE_CONFLICT: {
     means: 'GitHub already has a release or a tag of this version, with other files or at another commit.',
     action:
-      'A published release never changes: release the next version. Delete an unwanted draft on its page and run it again.',
+      'A published release never changes: release the next version. Delete an unwanted draft on its page and run it again. Where HEAD has moved on since the tag, check the tag out first (`git checkout v1.2.3`).',
   },
   RELEASE_INCOMPLETE: {
     means: 'The draft lacks assets, or the image was not published yet.',

@@ -56,7 +56,7 @@ error TAG_EXISTS: ghcr.io/acme/server:1.2.3: expected no such tag or sha256:…,
   A published version is never replaced: release another version, or give --allow-retag.
 \`\`\`
 
-An installed plugin also prints the address of the code's section on this page.
+A plugin whose published \`package.json\` names its repository also prints the address of the code's section on this page.
 
 The code stays the same from version to version; the words may change.
 

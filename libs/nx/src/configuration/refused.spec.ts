@@ -421,7 +421,10 @@ it.each(Object.entries(REFUSALS))(
     const told: string[] = [];
     vi.spyOn(console, 'log').mockImplementation(() => {});
     vi.spyOn(console, 'error').mockImplementation((line) => void told.push(String(line)));
-    expect(await runTarget(refusal)).toEqual({ success: false });
+    expect(await runTarget(refusal)).toMatchObject({
+      success: false,
+      failure: { code: expect.stringMatching(/^[A-Z_]+$/) },
+    });
     expect(told.filter((line) => line.startsWith('error '))).toEqual([expect.stringContaining(refusal.says)]);
     expect(await snapshot()).toEqual(before);
   },

@@ -2,6 +2,13 @@ import { PACKAGE } from '../package.ts';
 import { type Host, requireUnix, thisHost } from '../process/host.ts';
 import { fillCommands, type ProjectContext } from './project-context.ts';
 
+/** What an executor came to. Nx reads `success` alone; `failure` is for an executor that runs others. */
+export interface ExecutorOutcome {
+  readonly success: boolean;
+  /** The error that a user was told of: its code and its hint, with the commands of the project. */
+  readonly failure?: { readonly code: string; readonly hint: string | undefined };
+}
+
 interface ExpectedError extends Error {
   readonly code: string;
   readonly hint: string | undefined;
@@ -20,14 +27,14 @@ const SYSTEM_HINTS: Readonly<Record<SystemErrorCode, string>> = {
 
 /**
  * Runs an executor's work and turns the errors that users can act on into a message on stderr (code, message,
- * hint, which names the commands of this project) and `success: false`. An unknown error, which is a defect, is
- * thrown on.
+ * hint, which names the commands of this project) and `success: false`, with the code and the hint. An unknown error,
+ * which is a defect, is thrown on.
  */
 export async function reportFailures(
   context: ProjectContext,
   work: () => Promise<boolean>,
   host: Host = thisHost(),
-): Promise<{ success: boolean }> {
+): Promise<ExecutorOutcome> {
   try {
     requireUnix(host);
     return { success: await work() };
@@ -35,7 +42,7 @@ export async function reportFailures(
     const lines = describeFailure(error, context);
     if (lines === undefined) throw error;
     for (const line of lines) console.error(line);
-    return { success: false };
+    return { success: false, ...(isExpected(error) && { failure: failureOf(error, context) }) };
   }
 }
 
@@ -45,8 +52,9 @@ export async function reportFailures(
  */
 export function describeFailure(error: unknown, context: ProjectContext): readonly string[] | undefined {
   if (isExpected(error)) {
-    const hint = error.hint === undefined ? [] : [`  ${fillCommands(error.hint, context)}`];
-    return [`error ${error.code}: ${error.message}`, ...hint, ...explanationOf(error.code)];
+    const { code, hint } = failureOf(error, context);
+    const hints = hint === undefined ? [] : hint.split('\n').map((line) => `  ${line}`);
+    return [`error ${code}: ${error.message}`, ...hints, ...explanationOf(code)];
   }
   if (isSystemError(error)) {
     const hint = SYSTEM_HINTS[error.code as SystemErrorCode];
@@ -54,6 +62,10 @@ export function describeFailure(error: unknown, context: ProjectContext): readon
     return [`error ${error.code}: ${error.message}`, `  ${hint}`, ...explanationOf(error.code)];
   }
   return undefined;
+}
+
+function failureOf({ code, hint }: ExpectedError, context: ProjectContext) {
+  return { code, hint: hint === undefined ? undefined : fillCommands(hint, context) };
 }
 
 function explanationOf(code: string): readonly string[] {

@@ -63,7 +63,10 @@ it('says on Windows what to do, before any work', async () => {
       return true;
     };
     const windows = { os: 'win32', arch: 'x64' };
-    expect(await reportFailures({ root: '.' }, work, windows)).toEqual({ success: false });
+    expect(await reportFailures({ root: '.' }, work, windows)).toEqual({
+      success: false,
+      failure: { code: 'HOST', hint: expect.stringContaining('WSL') },
+    });
   } finally {
     console.error = error;
   }

@@ -11,7 +11,9 @@ export async function withInterrupt<T>(work: (signal: AbortSignal) => Promise<T>
   const onSignal = (signal: NodeJS.Signals): void => {
     if (interrupt.signal.aborted) process.exit(1);
     interrupt.abort(
-      new PrebuiltError('INTERRUPTED', `stopped by ${signal}; what was there before is untouched`),
+      new PrebuiltError('INTERRUPTED', `stopped by ${signal}`, {
+        hint: 'Run it again. What was there before is untouched.',
+      }),
     );
   };
   for (const signal of SIGNALS) process.on(signal, onSignal);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { previousTag } from './previous.ts';
+import { highestTag, previousTag } from './previous.ts';
 import { DEFAULT_TAG_PATTERN } from './tag-pattern.ts';
 import { parseReleaseVersion } from './version.ts';
 
@@ -14,4 +14,10 @@ describe('the tag before a version', () => {
   ])('the tag before a version of %s among %j is %s', (version, tags, expected) => {
     expect(previousTag(parseReleaseVersion(version), tags, DEFAULT_TAG_PATTERN)).toBe(expected);
   });
+});
+
+it('the highest tag is that of the highest version of the project, whatever the order of the others', () => {
+  const tags = ['v1.9.0', 'nightly', 'v1.10.0-rc.1', 'agent@9.9.9', 'v1.2.0'];
+  expect(highestTag(tags, DEFAULT_TAG_PATTERN)).toBe('v1.10.0-rc.1');
+  expect(highestTag(['nightly'], DEFAULT_TAG_PATTERN)).toBeUndefined();
 });

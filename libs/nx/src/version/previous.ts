@@ -11,13 +11,25 @@ export function previousTag(
   tags: readonly string[],
   pattern: TagPattern,
 ): string | undefined {
-  return tags
-    .flatMap((tag) => {
-      const parsed = pattern.parse(tag);
-      return parsed === undefined ? [] : [{ tag, version: parsed }];
-    })
+  return tagsInOrder(tags, pattern)
     .filter((other) => isPrerelease(version) || !isPrerelease(other.version))
     .filter((other) => compare(other.version, version) < 0)
-    .toSorted((a, b) => compare(a.version, b.version))
     .at(-1)?.tag;
+}
+
+/** The project's tag of its highest version, prereleases included; undefined where there is none. */
+export function highestTag(tags: readonly string[], pattern: TagPattern): string | undefined {
+  return tagsInOrder(tags, pattern).at(-1)?.tag;
+}
+
+function tagsInOrder(
+  tags: readonly string[],
+  pattern: TagPattern,
+): readonly { readonly tag: string; readonly version: ReleaseVersion }[] {
+  return tags
+    .flatMap((tag) => {
+      const version = pattern.parse(tag);
+      return version === undefined ? [] : [{ tag, version }];
+    })
+    .toSorted((a, b) => compare(a.version, b.version));
 }

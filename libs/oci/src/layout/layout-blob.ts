@@ -9,6 +9,8 @@ import { OciError } from '../errors.ts';
 /** The folder of blobs inside an image layout. */
 export const BLOBS_FOLDER = 'blobs/sha256';
 
+const CHANGED_HINT = 'The file was changed after the image was made: make the image again.';
+
 const CHUNK_BYTES = 1024 * 1024;
 
 /**
@@ -39,7 +41,9 @@ export async function blobPath(folder: string, descriptor: Descriptor, mediaType
   }
   const found = await statFile(path);
   if (found !== descriptor.size) {
-    throw new OciError('SIZE_MISMATCH', `${path}: expected ${descriptor.size} bytes, found ${found}`);
+    throw new OciError('SIZE_MISMATCH', `${path}: expected ${descriptor.size} bytes, found ${found}`, {
+      hint: CHANGED_HINT,
+    });
   }
   return path;
 }
@@ -47,7 +51,9 @@ export async function blobPath(folder: string, descriptor: Descriptor, mediaType
 /** Throws `DIGEST_MISMATCH` where a file has another digest than its descriptor's. */
 export function checkDigest(path: string, { digest }: Descriptor, found: string): void {
   if (found !== digest) {
-    throw new OciError('DIGEST_MISMATCH', `${path}: expected content with ${digest}, found ${found}`);
+    throw new OciError('DIGEST_MISMATCH', `${path}: expected content with ${digest}, found ${found}`, {
+      hint: CHANGED_HINT,
+    });
   }
 }
 

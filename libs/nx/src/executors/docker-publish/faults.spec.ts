@@ -148,6 +148,36 @@ describe('a fault between publisher and registry', () => {
     300_000,
   );
 
+  it('a fault between publisher and registry that comes while tags move leaves those that moved, and is told with which ones they are', async () => {
+    const registry = await startFakeRegistry();
+    const proxy = await startFaultProxy(registry.host);
+    try {
+      const [one, two] = [`${proxy.host}/owner/one`, `${proxy.host}/owner/two`];
+      const more = { outputPath: 'dist/publish-tags' };
+      const run = () => publish(workspace, `${one},${two}`, more, { clock: sleepingClock() });
+      proxy.inject((at, nth) => (at === 'tag PUT' && nth > 7 ? 'status-503' : undefined));
+      const { success, output } = await run();
+      expect(success).toBe(false);
+      const [told = '', ...lines] = output.slice(output.search(/^error /m)).split('\n');
+      expect(told).toMatch(/^error REGISTRY_UNAVAILABLE: .*owner\/two: set tag 1\.2: .*after 6 tries/);
+      expect(lines.slice(0, 3)).toEqual([
+        '  Run it again once the registry answers: what is done is kept.',
+        `  ${one}: moved: 1.2.3, v1.2.3, 1.2, 1, latest; not yet: none`,
+        `  ${two}: moved: 1.2.3, v1.2.3; not yet: 1.2, 1, latest`,
+      ]);
+      expect([...registry.tags]).toHaveLength(7);
+      const retries = output.split('\n').filter((line) => line.includes('retrying in'));
+      expect(retries).toHaveLength(5);
+      for (const line of retries) expect(line.split('set tag')).toHaveLength(2);
+      proxy.inject((at, nth) => (at === 'tag PUT' && nth > 1 ? 'status-503' : undefined));
+      const again = await run();
+      expect(again.output).toContain(`  ${two}: moved: 1.2.3, v1.2.3, 1.2; not yet: 1, latest`);
+    } finally {
+      await proxy.close();
+      await registry.close();
+    }
+  });
+
   it('a fault between publisher and registry is overcome where it is transient and names its operation where it is not, as docs/publishing.md tells', async () => {
     const table = (rhythm: Rhythm): readonly string[] => [
       `| ${rhythm} at | ${ROWS.map(({ title }) => title).join(' | ')} |`,

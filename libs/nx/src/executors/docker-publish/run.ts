@@ -13,6 +13,7 @@ import { createLayerReader, type StoredLayers } from './layer-reader.ts';
 import type { PublishPlan } from './plan.ts';
 import { readBack } from './read-back.ts';
 import { moveTags } from './tag-moves.ts';
+import { createTagProgress } from './tag-progress.ts';
 import type { PublishTarget } from './target.ts';
 import { uploadImage } from './upload.ts';
 import { type OpenUpload, openUploadJournal, type UploadJournal } from './upload-journal.ts';
@@ -103,10 +104,14 @@ async function publishTo(
   });
   for (const { target, attachments } of attached) requireAttachments(plan.attachments, target, attachments);
   await beforeTags?.();
-  return inTurn(attached, async ({ target, totals, platforms, attachments }) => ({
+  const progress = createTagProgress(targets);
+  const moved = await progress.told(() =>
+    inTurn(attached, async (each) => ({ ...each, tags: await moveTags(plan, each.target, progress) })),
+  );
+  return moved.map(({ target, tags, totals, platforms, attachments }) => ({
     repository: target.plan.label,
     reference: target.plan.reference,
-    tags: await moveTags(plan, target),
+    tags,
     platforms: platforms.map((each) => ({ ...each, readBack: true as const })),
     ...attachments,
     ...totals,

@@ -2,19 +2,26 @@ import { type Descriptor, OciError, readDocument } from '@prebuilt/oci';
 import type { PublishedImage } from '../../artifacts/publish-record.ts';
 import { PrebuiltError } from '../../errors.ts';
 import type { PublishPlan, TagStep } from './plan.ts';
+import type { TagProgress } from './tag-progress.ts';
 import type { PublishTarget } from './target.ts';
 
 const OUTCOMES = { move: 'moved', keep: 'kept', leave: 'left' } as const;
 
 /**
- * Moves the tags of one repository in the plan's order and reads each back. Throws `TAG_EXISTS` where an exact tag names something
+ * Moves the tags of one repository in the plan's order, noting each, and reads each back. Throws `TAG_EXISTS` where an exact tag names something
  * else since the plan was made, and `READ_BACK` where a tag does not come to name the index.
  */
-export async function moveTags(plan: PublishPlan, target: PublishTarget): Promise<PublishedImage['tags']> {
+export async function moveTags(
+  plan: PublishPlan,
+  target: PublishTarget,
+  progress: TagProgress,
+): Promise<PublishedImage['tags']> {
   const { label, tags } = target.plan;
   const bytes = await readDocument(plan.inputPath, plan.index);
   for (const step of tags) {
-    if (step.step === 'move') await moveTag(target, step, plan.index, bytes);
+    if (step.step !== 'move') continue;
+    await moveTag(target, step, plan.index, bytes);
+    progress.note(step);
   }
   for (const { tag, step } of tags) {
     if (step !== 'leave') await confirmTag(target, tag, plan.index);

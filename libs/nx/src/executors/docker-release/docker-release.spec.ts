@@ -555,7 +555,7 @@ describe('docker-release on folders that are not what they seem', () => {
       lines.push(parts.join(' '));
     });
     try {
-      expect(await runExecutor()).toEqual({ success: false });
+      expect(await runExecutor()).toMatchObject({ success: false, failure: { code: expect.any(String) } });
       return lines.join('\n');
     } finally {
       spy.mockRestore();

@@ -14,7 +14,7 @@ import { sha256OfFile } from '../../files/hash.ts';
 import { changelogEntry } from '../../github/changelog.ts';
 import type { GitHubClient, RemoteRelease } from '../../github/client.ts';
 import type { Commit } from '../../github/notes.ts';
-import { linesOf, requireGit } from '../../process/git.ts';
+import { git, linesOf, requireGit } from '../../process/git.ts';
 import { isReleaseDryRun, withTagOf } from '../../version/facts.ts';
 import { readGitTags } from '../../version/git-tags.ts';
 import { previousTag } from '../../version/previous.ts';
@@ -287,13 +287,14 @@ async function readGit(
   revision: string,
   environment: Environment,
 ): Promise<ReleaseFacts['git']> {
-  const git = (...args: readonly string[]): Promise<string> => requireGit(root, args, HISTORY_HINT);
+  const required = (...args: readonly string[]): Promise<string> => requireGit(root, args, HISTORY_HINT);
   const known = await readGitTags(root, HISTORY_HINT);
   const { gitTags: tags, shallow } = withTagOf(known, version, tagPattern, environment);
-  const merged = linesOf(await git('tag', '--merged', revision));
+  const merged = linesOf(await required('tag', '--merged', revision));
   const before = previousTag(version, merged, tagPattern);
   const range = before === undefined ? revision : `refs/tags/${before}..${revision}`;
-  const log = await git(
+  const tagCommit = await commitOfTag(root, tagPattern.format(version));
+  const log = await required(
     'log',
     '--no-merges',
     '-z',
@@ -303,7 +304,12 @@ async function readGit(
     '--',
     ...folders,
   );
-  return { tags, tagPattern, shallow, previousTag: before, commits: log.split('\0').flatMap(parseCommit) };
+  const commits = log.split('\0').flatMap(parseCommit);
+  return { tags, tagPattern, shallow, previousTag: before, commits, tagCommit };
+}
+
+function commitOfTag(root: string, tag: string): Promise<string | undefined> {
+  return git(root, 'rev-parse', '--verify', '--quiet', `refs/tags/${tag}^{commit}`);
 }
 
 function parseCommit(text: string): readonly Commit[] {

@@ -450,7 +450,7 @@ describe('github-release', () => {
       await expect(run('draft')).rejects.toMatchObject({
         code: 'RELEASE_CONFLICT',
         message: expect.stringMatching(
-          /mount-monitor-linux-amd64: expected .*mount-monitor-linux-arm64: expected /,
+          /GitHub has other files:\n {2}mount-monitor-linux-amd64: expected .*\n {2}mount-monitor-linux-arm64: expected .*\n(?: {2}.+: expected .*\n)* {2}http\S+$/,
         ),
       });
       expect(writes()).toHaveLength(before);
@@ -476,6 +476,19 @@ describe('github-release', () => {
     await expect(run('draft')).rejects.toMatchObject({
       code: 'RELEASE_CONFLICT',
       hint: expect.stringContaining('new version'),
+    });
+    await project.git('tag', '--force', 'v1.2.3');
+    const tagged = await project.git('rev-parse', 'HEAD');
+    github.setTag('v1.2.3', tagged);
+    await project.commit('fix: later');
+    await project.build('1.2.3');
+    await expect(run('draft')).rejects.toMatchObject({
+      code: 'RELEASE_CONFLICT',
+      hint: expect.stringMatching(/did not move.*git checkout v1\.2\.3/),
+    });
+    await project.git('tag', '--delete', 'v1.2.3');
+    await expect(run('draft')).rejects.toMatchObject({
+      hint: expect.stringMatching(/git fetch origin tag v1\.2\.3, git checkout v1\.2\.3/),
     });
     await project.git('tag', 'v1.2.4');
     await project.build('1.2.4');

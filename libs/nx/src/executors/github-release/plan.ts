@@ -29,6 +29,8 @@ export interface ReleaseFacts {
     readonly shallow: boolean;
     readonly previousTag: string | undefined;
     readonly commits: readonly Commit[];
+    /** What this version's tag points at in this clone; undefined where it has no such tag. */
+    readonly tagCommit: string | undefined;
   };
   /** The releases of the repository; those of this version with all of their assets, hashed. */
   readonly releases: readonly RemoteRelease[];
@@ -140,7 +142,7 @@ function releaseOfTag(tag: string, facts: ReleaseFacts): RemoteRelease | undefin
   );
 }
 
-function checkTag(tag: string, { tagCommit, revision }: ReleaseFacts): void {
+function checkTag(tag: string, { tagCommit, revision, git }: ReleaseFacts): void {
   if (tagCommit === revision) return;
   const found = tagCommit === undefined ? 'no such tag' : `commit ${tagCommit}`;
   throw new PrebuiltError(
@@ -150,9 +152,18 @@ function checkTag(tag: string, { tagCommit, revision }: ReleaseFacts): void {
       hint:
         tagCommit === undefined
           ? `Push the tag: git push origin ${tag}`
-          : 'A tag that moved is a new release: give it a new version.',
+          : hintOfOtherCommit(tag, tagCommit, git.tagCommit),
     },
   );
+}
+
+// Only a clone that has the tag can tell a tag that moved from a HEAD that moved on.
+function hintOfOtherCommit(tag: string, onGitHub: string, here: string | undefined): string {
+  if (here === onGitHub)
+    return `The tag did not move: what was built is of another commit. git checkout ${tag}, then build and release again.`;
+  if (here === undefined)
+    return `This clone has no such tag: git fetch origin tag ${tag}, git checkout ${tag}, then build and release again.`;
+  return `In this clone it is at ${here}. A tag that moved is a new release: give it a new version.`;
 }
 
 function checkRecord({ record, manifestSha256, version, assets }: ReleaseFacts): void {
@@ -227,7 +238,7 @@ function planAssets(
   if (differences.length === 0) return planned;
   throw new PrebuiltError(
     'RELEASE_CONFLICT',
-    `${tag}: GitHub has other files (${existing?.pageUrl}): ${differences.join('; ')}`,
+    [`${tag}: GitHub has other files:`, ...differences, existing?.pageUrl].join('\n  '),
     {
       hint: existing?.draft
         ? 'Nothing is overwritten. If the draft is not wanted, delete it on its page and run it again.'

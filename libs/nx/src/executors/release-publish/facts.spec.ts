@@ -42,6 +42,16 @@ it.each<[string, object, Readonly<Record<string, string>>, string | undefined]>(
   else expect(pageProblem?.message).toContain(problem);
 });
 
+it('knows the highest tag of the project where `nx release` decided nothing', async () => {
+  const git = (...args: readonly string[]) => execFileSync('git', args, { cwd: root });
+  const identity = ['-c', 'user.name=t', '-c', 'user.email=t@example.com'];
+  git(...identity, 'commit', '--quiet', '--allow-empty', '--message=begin');
+  for (const tag of ['v0.9.0', 'v0.10.0', 'relay@2.0.0']) git('tag', tag);
+  const read = (more: object) => readReleasePublishFacts({ ...OPTIONS, ...more }, contextOf({}), READY);
+  expect((await read({})).highestTag).toBe('v0.10.0');
+  expect((await read({ nxReleaseVersionData: {} })).highestTag).toBeUndefined();
+});
+
 it('asks for no settings in a dry run', async () => {
   const options = { ...OPTIONS, dryRun: true };
   expect((await readReleasePublishFacts(options, contextOf({}), {})).pageProblem).toBeUndefined();

@@ -1,7 +1,8 @@
 import { PrebuiltError } from '../../errors.ts';
 import { commandOutput } from '../../process/command-output.ts';
-import { linesOf } from '../../process/git.ts';
+import { git, linesOf } from '../../process/git.ts';
 import { readVersionFacts } from '../../version/facts.ts';
+import { highestTag } from '../../version/previous.ts';
 import type { TagPattern } from '../../version/tag-pattern.ts';
 import { readTarget, readToken } from '../github-release/facts.ts';
 import { optionsOf, type ProjectContext, tagPatternFor, targetOf } from '../project-context.ts';
@@ -16,6 +17,8 @@ export interface ReleasePublishFacts {
   readonly releaseVersion: string | undefined;
   readonly tagsAtHead: readonly string[];
   readonly tagPattern: TagPattern;
+  /** The project's highest tag in this clone; undefined without one, or where `nx release` decided. */
+  readonly highestTag: string | undefined;
   /** The project's targets, where it has them. */
   readonly targets: {
     readonly draft: string | undefined;
@@ -47,17 +50,23 @@ export async function readReleasePublishFacts(
     page: targetOf('github-release', context),
     built: ['docker-release', 'verify', 'sbom'].flatMap((step) => targetOf(step, context) ?? []),
   };
+  const decided = options.nxReleaseVersionData as ReleasePublishFacts['decided'];
   const asked = targets.page !== undefined && !options.dryRun;
   return {
     project: context.projectName ?? '',
-    decided: options.nxReleaseVersionData as ReleasePublishFacts['decided'],
+    decided,
     releaseVersion: releaseVersion === '' ? undefined : releaseVersion,
     tagsAtHead,
     tagPattern,
+    highestTag: decided === undefined ? await readHighestTag(context.root, tagPattern) : undefined,
     targets,
     remoteTags: asked ? await readRemoteTags(context.root, options.remote) : undefined,
     pageProblem: asked ? findPageProblem(optionsOf(targets.page, context), environment) : undefined,
   };
+}
+
+async function readHighestTag(root: string, pattern: TagPattern): Promise<string | undefined> {
+  return highestTag(linesOf((await git(root, 'tag', '--list')) ?? ''), pattern);
 }
 
 // The targets of the page look at the same, but they run once the tag is pushed.

@@ -19,6 +19,7 @@ const FACTS: ReleasePublishFacts = {
     page: 'github-release',
     built: ['docker-release', 'verify', 'sbom'],
   },
+  highestTag: undefined,
   remoteTags: ['agent@1.2.3'],
   pageProblem: undefined,
 };
@@ -63,6 +64,11 @@ describe('what `nx release` publishes', () => {
     ['got no new version', { decided: { agent: { newVersion: null } } }, 'gave it no new version'],
     ['was not looked at', { decided: { relay: { newVersion: '1.0.0' } } }, 'gave it no new version'],
     ['has no tag at HEAD', { tagsAtHead: ['relay@2.0.0'] }, 'HEAD has no tag agent@{version}'],
+    [
+      'has its tag at another commit',
+      { tagsAtHead: [], highestTag: 'agent@1.2.3' },
+      'HEAD has no tag agent@{version}; to finish agent@1.2.3: git checkout agent@1.2.3',
+    ],
   ])('what `nx release` publishes is nothing of a program that %s', (_, facts, reason) => {
     const plan = planReleasePublish({ ...FACTS, ...facts }, OPTIONS);
     expect(plan.action).toBe('leave');

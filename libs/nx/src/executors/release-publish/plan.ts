@@ -44,7 +44,7 @@ export function planReleasePublish(
   if (version === undefined) {
     return leave(
       facts.decided === undefined
-        ? `HEAD has no tag ${facts.tagPattern.text}`
+        ? `HEAD has no tag ${facts.tagPattern.text}${howToFinish(facts)}`
         : '`nx release` gave it no new version',
     );
   }
@@ -73,6 +73,10 @@ export function planReleasePublish(
     ],
     leftOut: dryRun ? targets.page : undefined,
   };
+}
+
+function howToFinish({ highestTag }: ReleasePublishFacts): string {
+  return highestTag === undefined ? '' : `; to finish ${highestTag}: git checkout ${highestTag}`;
 }
 
 function decidedVersion(facts: ReleasePublishFacts): ReleaseVersion | undefined {

@@ -1,7 +1,9 @@
+import type { ExecutorContext } from '@nx/devkit';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { parseReleaseVersion } from '../../version/version.ts';
+import type { ExecutorOutcome } from '../failures.ts';
 import type { ReleasePublishPlan } from './plan.ts';
-import { type ReleasePublishTools, runReleasePublish } from './run.ts';
+import { type ReleasePublishTools, releasePublishTools, runReleasePublish } from './run.ts';
 
 const ROOT = import.meta.dirname;
 const PLAN: ReleasePublishPlan = {
@@ -19,7 +21,7 @@ const PLAN: ReleasePublishPlan = {
 };
 
 const seen: string[] = [];
-const tools = (failing?: string): ReleasePublishTools => {
+const tools = (failing?: string, failure?: ExecutorOutcome['failure']): ReleasePublishTools => {
   const note = (what: string): boolean => {
     seen.push(`${process.env.RELEASE_VERSION ?? ''}|${what}`);
     return failing === undefined || !what.includes(failing);
@@ -27,7 +29,10 @@ const tools = (failing?: string): ReleasePublishTools => {
   return {
     program: async ({ args }, env) =>
       note(`${env.RELEASE_VERSION} ${args.join(' ').replace(/^\S*nx\.js/, 'nx')}`),
-    target: async (target, { dryRun }) => note(`${target}${dryRun ? ' --dry-run' : ''}`),
+    async target(target, { dryRun }) {
+      const success = note(`${target}${dryRun ? ' --dry-run' : ''}`);
+      return success || failure === undefined ? { success } : { success, failure };
+    },
   };
 };
 beforeEach(() => {
@@ -36,6 +41,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   vi.unstubAllEnvs();
+  vi.restoreAllMocks();
 });
 
 it('builds, pushes the tag, and then takes step after step, with the version in the environment', async () => {
@@ -59,6 +65,35 @@ it.each([
   );
   expect(seen).toHaveLength(count);
   expect(process.env.RELEASE_VERSION).toBeUndefined();
+});
+
+it.each([
+  ['TAG_EXISTS', 'Release another version.', 'Release another version.'],
+  ['RELEASE_CONFLICT', 'git checkout agent@1.2.3', 'git checkout agent@1.2.3'],
+  ['RELEASE_CONFLICT', undefined, undefined],
+  ['REGISTRY_UNAVAILABLE', 'Try later.', expect.stringContaining('continue where it stopped')],
+])('says after %s (%s) what gets further', async (code, hint, said) => {
+  await expect(runReleasePublish(PLAN, ROOT, tools('docker-publish', { code, hint }))).rejects.toMatchObject({
+    code: 'RELEASE_INCOMPLETE',
+    hint: said,
+  });
+});
+
+it('learns from a target of the project why it failed', async () => {
+  const options = { stage: 'draft', repository: 'not one' };
+  const targets = { 'github-draft': { executor: '@prebuilt/nx:github-release', options } };
+  const context: ExecutorContext = {
+    root: ROOT,
+    cwd: ROOT,
+    isVerbose: false,
+    projectName: 'agent',
+    projectGraph: { nodes: {}, dependencies: {} },
+    nxJsonConfiguration: {},
+    projectsConfigurations: { version: 2, projects: { agent: { root: 'agent', targets } } },
+  };
+  vi.spyOn(console, 'error').mockImplementation(() => {});
+  const outcome = await releasePublishTools(context).target('github-draft', { dryRun: true });
+  expect(outcome).toMatchObject({ success: false, failure: { code: 'INVALID_OPTIONS' } });
 });
 
 it('does nothing about a program that is left alone', async () => {

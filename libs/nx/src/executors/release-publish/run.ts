@@ -4,14 +4,15 @@ import { type ExecutorContext, runExecutor } from '@nx/devkit';
 import { execa } from 'execa';
 import { PrebuiltError } from '../../errors.ts';
 import type { Command } from '../../process/command.ts';
+import type { ExecutorOutcome } from '../failures.ts';
 import type { ReleasePublishPlan } from './plan.ts';
 
 /** What a plan is walked with. */
 export interface ReleasePublishTools {
   /** Runs a program with its output passed through, in the workspace's root; whether it succeeded. */
   program(command: Command, env: Readonly<Record<string, string>>): Promise<boolean>;
-  /** Runs a target of the project and nothing that it depends on; whether it succeeded. */
-  target(target: string, options: { readonly dryRun: boolean }): Promise<boolean>;
+  /** Runs a target of the project and nothing that it depends on. */
+  target(target: string, options: { readonly dryRun: boolean }): Promise<ExecutorOutcome>;
 }
 
 /** The tools of a run of Nx. */
@@ -28,9 +29,9 @@ export function releasePublishTools(context: ExecutorContext): ReleasePublishToo
         ...context,
         targetName: target,
       });
-      let success = false;
-      for await (const result of results) ({ success } = result);
-      return success;
+      let outcome: ExecutorOutcome = { success: false };
+      for await (const result of results) outcome = result;
+      return outcome;
     },
   };
 }
@@ -50,18 +51,18 @@ export async function runReleasePublish(
   const nx = createRequire(join(root, 'package.json')).resolve('nx/bin/nx.js');
   const args = [nx, 'run-many', `--targets=${plan.build.join(',')}`, `--projects=${project}`];
   const build = { file: process.execPath, args: [...args, '--output-style=static'] };
-  await required(program(build, env), `build ${project}`);
+  required({ success: await program(build, env) }, `build ${project}`);
   if (pushTo !== undefined) {
     const ref = `refs/tags/${tag}`;
     const push = { file: 'git', args: ['push', '--', pushTo, `${ref}:${ref}`] };
-    await required(program(push, env), `push the tag ${tag}`);
+    required({ success: await program(push, env) }, `push the tag ${tag}`);
   }
   // Targets read it from the environment, as they do when they are run by hand.
   const former = process.env.RELEASE_VERSION;
   process.env.RELEASE_VERSION = version;
   try {
     for (const { target: name, dryRun } of plan.steps) {
-      await required(target(name, { dryRun }), `${project}:${name}`);
+      required(await target(name, { dryRun }), `${project}:${name}`);
     }
   } finally {
     if (former === undefined) delete process.env.RELEASE_VERSION;
@@ -69,9 +70,15 @@ export async function runReleasePublish(
   }
 }
 
-async function required(done: Promise<boolean>, what: string): Promise<void> {
-  if (await done) return;
-  throw new PrebuiltError('RELEASE_INCOMPLETE', `${what}: failed, see above`, {
-    hint: 'Fix it, then continue where it stopped: npx nx release publish. What is already published and identical is kept.',
-  });
+// What is there under this version is something else, so that no further run of it gets past.
+const CONFLICTS: ReadonlySet<string> = new Set(['TAG_EXISTS', 'RELEASE_CONFLICT']);
+
+function required({ success, failure }: ExecutorOutcome, what: string): void {
+  if (success) return;
+  const hint =
+    failure !== undefined && CONFLICTS.has(failure.code)
+      ? failure.hint
+      : 'Fix it, then continue where it stopped: npx nx release publish. What is already published and identical is kept.';
+  const message = `${what}: failed, see above`;
+  throw new PrebuiltError('RELEASE_INCOMPLETE', message, hint === undefined ? {} : { hint });
 }

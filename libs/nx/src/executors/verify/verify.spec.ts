@@ -745,7 +745,10 @@ describe('the executor', () => {
   it('leaves no report where the manifest is gone', async () => {
     await verify(OPTIONS, context());
     await rm(join(bin, 'manifest.json'));
-    expect(await verify(OPTIONS, context())).toEqual({ success: false });
+    expect(await verify(OPTIONS, context())).toMatchObject({
+      success: false,
+      failure: { code: 'MANIFEST_MISSING' },
+    });
     expect(await readdir(join(root, 'dist/verify'))).toEqual([]);
   });
 
@@ -772,7 +775,10 @@ describe('the executor', () => {
     const kept = `${other.replace('/', '-')}.json`;
     await writeFile(join(reports, kept), JSON.stringify({ ...own, platform: other }));
     await rm(join(bin, 'manifest.json'));
-    expect(await verify({ ...OPTIONS, platforms: [host as string] }, context())).toEqual({ success: false });
+    expect(await verify({ ...OPTIONS, platforms: [host as string] }, context())).toMatchObject({
+      success: false,
+      failure: { code: 'MANIFEST_MISSING' },
+    });
     expect(await readdir(reports)).toEqual([kept]);
   });
 
@@ -787,11 +793,17 @@ describe('the executor', () => {
   });
 
   it('writes no reports outside the workspace', async () => {
-    expect(await verify({ ...OPTIONS, outputPath: '..' }, context())).toEqual({ success: false });
+    expect(await verify({ ...OPTIONS, outputPath: '..' }, context())).toMatchObject({
+      success: false,
+      failure: { code: 'INVALID_OPTIONS' },
+    });
   });
 
   it('refuses a platform that the manifest does not list', async () => {
-    expect(await verify({ ...OPTIONS, platforms: ['linux/s390x'] }, context())).toEqual({ success: false });
+    expect(await verify({ ...OPTIONS, platforms: ['linux/s390x'] }, context())).toMatchObject({
+      success: false,
+      failure: { code: 'INVALID_OPTIONS' },
+    });
   });
 });
 

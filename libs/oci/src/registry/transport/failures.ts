@@ -37,11 +37,13 @@ export function connectionFailure(operation: Operation, url: URL, error: unknown
   const message = `${operation.name}: ${redactUrl(url)}${way}: ${error.message || code} (${code})`;
   const hint = proxy === undefined ? hintOf(code) : PROXY_HINT;
   if (isTransientError(error)) return new TransientFailure(message, { cause: error, hint });
-  return new OciError('REGISTRY_UNAVAILABLE', message, { cause: error, hint });
+  return new OciError('REGISTRY_UNAVAILABLE', message, { cause: error, hint: hint ?? HOST_HINT });
 }
 
 const PROXY_HINT =
   'The address is a proxy of HTTP_PROXY or HTTPS_PROXY; NO_PROXY names the hosts that need none.';
+
+const HOST_HINT = "Check the name of the registry's host and the network, then run it again.";
 
 function hintOf(code: string): string | undefined {
   if (/WRONG_VERSION_NUMBER|EPROTO|PACKET_LENGTH_TOO_LONG/.test(code))

@@ -36,7 +36,7 @@ export function beginOperation(name: string, limits: OperationLimits, signal: Ab
       new OciError(
         'REGISTRY_UNAVAILABLE',
         `${name}: not done within ${Math.ceil(limits.ms / 1000)} s, retries and waits included`,
-        { hint: 'Nothing is left half done: run it again once the registry answers faster.' },
+        { hint: 'Run it again once the registry answers faster: what is done is kept.' },
       ),
     );
   // 2^31 - 1 ms is the longest that a timer takes.

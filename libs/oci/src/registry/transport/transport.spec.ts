@@ -119,6 +119,14 @@ describe('the transport', () => {
     expect(`${error.message}${error.stack}`).not.toContain('canary');
   });
 
+  it('says what to check where a host has no address', async () => {
+    await expect(client('registry.invalid', {}).hasBlob(LAYER.digest)).rejects.toMatchObject({
+      code: 'REGISTRY_UNAVAILABLE',
+      message: expect.stringContaining('ENOTFOUND'),
+      hint: expect.stringContaining("registry's host"),
+    });
+  });
+
   it('never goes through a proxy to this machine', async () => {
     const environment = { HTTP_PROXY: 'http://127.0.0.1:1' };
     expect(await client(registry.host, environment).hasBlob(LAYER.digest)).toBe(true);

@@ -175,12 +175,14 @@ export function createTransport(options: TransportOptions): Transport {
     const decision = decideRetry({ ...state, askedMs: failure.askedMs }, limits, clock);
     if (decision.next === 'give-up') {
       throw new OciError('REGISTRY_UNAVAILABLE', `${failure.message} (${decision.because})`, {
-        hint: failure.hint ?? 'Nothing is left half done: run it again once the registry answers.',
+        hint: failure.hint ?? 'Run it again once the registry answers: what is done is kept.',
         cause: failure.cause,
       });
     }
     retries += 1;
-    options.onRetry?.(`${failure.message}; retrying in ${(decision.delayMs / 1000).toFixed(1)} s (${name})`);
+    // Most messages begin with the operation that is tried again; some with a part of it.
+    const part = failure.message.startsWith(`${name}: `) ? '' : ` (${name})`;
+    options.onRetry?.(`${failure.message}; retrying in ${(decision.delayMs / 1000).toFixed(1)} s${part}`);
     await clock.sleep(decision.delayMs);
   }
 
