@@ -45,6 +45,10 @@ const prose = pages.map(({ text }) => text).join('\n');
 
 /** What belongs to other programs, though it looks like something of this repository. */
 const FOREIGN = new Set([
+  // of the Go program
+  ...['MOUNT_PATHS', 'debounce-threshold'],
+  // Prometheus
+  ...['job_name', 'static_configs'],
   // rclone, docker, git, umoci
   ...[
     'vfs-cache-mode',

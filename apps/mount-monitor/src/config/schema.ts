@@ -154,7 +154,7 @@ const watchdogSchema = v.object({
   maxRetries: preset(
     integerOrDefault(3, 'a whole number of 1 or more (0 and below: the default, 3)'),
     3,
-    'Attempts after the first before a failing delete is given up and the process exits with 1.',
+    'Attempts after the first before a failing delete is given up and the process exits with 1; 0 and below: the default.',
   ),
   retryBackoffInitial: preset(
     durationOrNanoseconds(1e-6, 'a duration above 0s, such as "100ms", or whole nanoseconds'),

@@ -51,7 +51,7 @@ function rehearse(lines: string): string {
     lines
       .replaceAll(/^kubectl apply -k/gm, 'kubectl kustomize')
       // What it holds is among the objects that are rendered.
-      .replaceAll(/^kubectl apply -f/gm, 'test -s')
+      .replaceAll(/^kubectl -n media apply -f/gm, 'test -s')
       .replaceAll(/^kubectl .*(create|get) .*$/gm, '')
       .replaceAll(/^.*rclone.*rcat.*$/gm, '')
       .replaceAll(/\$\{EDITOR:-vi\}/g, 'ls')

@@ -56,7 +56,11 @@ export function renderMetrics(view: View): string {
   );
   out.sample('', {}, view.predecessorProbes());
 
-  out.family('mount_monitor_checks_total', 'counter', 'Checks by result and, for failures, reason.');
+  out.family(
+    'mount_monitor_checks_total',
+    'counter',
+    'Checks by result (passed, failed, inconclusive) and, for failures, reason.',
+  );
   each(({ checks }, labels) => {
     for (const [series, count] of checks) {
       const [result = '', reason = ''] = series.split(':');

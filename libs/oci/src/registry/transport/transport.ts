@@ -180,7 +180,7 @@ export function createTransport(options: TransportOptions): Transport {
       });
     }
     retries += 1;
-    // Most messages begin with the operation that is tried again; some with a part of it.
+    // Most messages begin with the operation that is retried; some with a part of it.
     const part = failure.message.startsWith(`${name}: `) ? '' : ` (${name})`;
     options.onRetry?.(`${failure.message}; retrying in ${(decision.delayMs / 1000).toFixed(1)} s${part}`);
     await clock.sleep(decision.delayMs);
