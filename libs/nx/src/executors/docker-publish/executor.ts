@@ -37,10 +37,19 @@ export default function dockerPublish(
       showPlan(plan, options);
       if (options.dryRun) return true;
       const { abandonedUploads, bases } = local;
-      const progress = options.json ? console.error : console.log;
-      const tools = { clientOf, retries, bases, stored, abandonedUploads, progress, beforeTags };
       const identityToken = signing?.identityToken;
-      await showRecord(await runPublish(plan, { ...tools, identityToken }), options);
+      const progress = options.json ? console.error : console.log;
+      const tools = {
+        clientOf,
+        retries,
+        bases,
+        stored,
+        abandonedUploads,
+        identityToken,
+        progress,
+        beforeTags,
+      };
+      await showRecord(await runPublish(plan, tools), options);
       return true;
     });
   });
