@@ -132,8 +132,7 @@ describe('threads that end', () => {
         ],
         { compression: 'gzip' },
       );
-      const threads = startLayerThreads([]);
-      threads.startFor([descriptor.size]);
+      const threads = startLayerThreads([descriptor.size]);
       const reading = threads.read(folder, descriptor, { compression: 'gzip' });
       reading.catch(() => {});
       await threads[Symbol.asyncDispose]();

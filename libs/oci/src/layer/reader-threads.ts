@@ -7,8 +7,6 @@ import { readStoredLayer } from './stored-layer.ts';
 
 /** Threads that read the layers of image layouts. */
 export interface LayerThreads {
-  /** Starts what threads these layers are worth beyond those that there are; sizes are bytes. */
-  startFor(sizes: readonly number[]): void;
   /**
    * Reads a layer of the layout in `folder` as `readLayer` does, on a thread: the bytes of the file pass through no other.
    * A small layer is not worth a thread. That its bytes are not the descriptor's (`DIGEST_MISMATCH`) is thrown before
@@ -44,15 +42,11 @@ const LAYERS_AT_ONCE = 2;
  * are processors. They end when disposed of; what is still being read then fails.
  */
 export function startLayerThreads(sizes: readonly number[]): LayerThreads {
-  const threads: LayerThread[] = [];
+  const worthOne = sizes.filter((size) => size > SMALL_LAYER).length;
+  const most = Math.max(1, availableParallelism() - 1);
+  const count = Math.min(Math.ceil(worthOne / LAYERS_AT_ONCE), most);
+  const threads = Array.from({ length: count }, () => new LayerThread());
   const waiting: (() => void)[] = [];
-
-  function startFor(layers: readonly number[]): void {
-    const worthOne = layers.filter((size) => size > SMALL_LAYER).length;
-    const most = Math.max(1, availableParallelism() - 1);
-    const count = Math.min(Math.ceil(worthOne / LAYERS_AT_ONCE), most);
-    while (threads.length < count) threads.push(new LayerThread());
-  }
 
   async function freeThread(): Promise<LayerThread> {
     if (threads.length === 0) threads.push(new LayerThread());
@@ -63,9 +57,7 @@ export function startLayerThreads(sizes: readonly number[]): LayerThreads {
     }
   }
 
-  startFor(sizes);
   return {
-    startFor,
     async read(folder, layer, options) {
       if (layer.size <= SMALL_LAYER) {
         const entries: ReadEntry[] = [];

@@ -1,14 +1,11 @@
-import { resolve } from 'node:path';
-import { startLayerThreads } from '@prebuilt/oci';
 import { isReleaseDryRun } from '../../version/facts.ts';
 import { requireCommitted } from '../../version/uncommitted.ts';
 import { reportFailures } from '../failures.ts';
 import { type ProjectContext, sourceFolders, tagPatternFor } from '../project-context.ts';
 import { connect, type PublishDependencies } from './connect.ts';
 import { readLocalFacts, readRegistryFacts } from './facts.ts';
-import { createStoredLayers, startThreadFor, unpackAll } from './layer-reader.ts';
 import type { DockerPublishOptions } from './options.ts';
-import { planBlobs, planPublish } from './plan.ts';
+import { planPublish } from './plan.ts';
 import { checkLocalFacts } from './preconditions.ts';
 import { runPublish } from './run.ts';
 import { showPlan, showRecord } from './show.ts';
@@ -25,30 +22,16 @@ export default function dockerPublish(
     const options = { ...given, dryRun: given.dryRun || isReleaseDryRun(environment) };
     if (!options.allowUncommitted) await requireCommitted(root, sourceFolders(context));
     const sources = { root, tagPattern: tagPatternFor(context), environment, signing, base: dependencies };
-    const folder = resolve(root, options.inputPath);
-    await using threads = options.dryRun ? startLayerThreads([]) : await startThreadFor(folder);
     const local = await readLocalFacts(options, sources);
     checkLocalFacts(local, options);
-    const stored = createStoredLayers(folder, threads);
-    // While registries are asked and sent to, the other processors unpack.
-    if (!options.dryRun) unpackAll(planBlobs(local), threads, stored);
-    return await connect(local.repositories, options, root, dependencies, async ({ clientOf, retries }) => {
+    return connect(local.repositories, options, root, dependencies, async ({ clientOf, retries }) => {
       const plan = planPublish(local, await readRegistryFacts(local, options, clientOf), options);
       showPlan(plan, options);
       if (options.dryRun) return true;
       const { abandonedUploads, bases } = local;
       const identityToken = signing?.identityToken;
       const progress = options.json ? console.error : console.log;
-      const tools = {
-        clientOf,
-        retries,
-        bases,
-        stored,
-        abandonedUploads,
-        identityToken,
-        progress,
-        beforeTags,
-      };
+      const tools = { clientOf, retries, bases, abandonedUploads, identityToken, progress, beforeTags };
       await showRecord(await runPublish(plan, tools), options);
       return true;
     });

@@ -1,35 +1,6 @@
-import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import {
-  BLOBS_FOLDER,
-  type Descriptor,
-  type Digest,
-  type LayerReading,
-  type LayerThreads,
-  type ReadEntry,
-  startLayerThreads,
-} from '@prebuilt/oci';
+import type { Descriptor, Digest, LayerReading, LayerThreads, ReadEntry } from '@prebuilt/oci';
 import type { RepositoryClient } from '@prebuilt/oci/registry';
 import type { ProofReaders } from '../../image/proof.ts';
-import type { BlobPlan } from './plan.ts';
-
-/**
- * Starts a thread for the layers of the layout in `folder` where one of its blobs is worth it: it gets ready while the
- * facts are read. A folder that can't be read has none; whoever reads the layout says why.
- */
-export async function startThreadFor(folder: string): Promise<LayerThreads> {
-  const blobs = join(folder, BLOBS_FOLDER);
-  const names = await readdir(blobs).catch(() => []);
-  const sizes = await Promise.all(
-    names.map((name) =>
-      stat(join(blobs, name)).then(
-        ({ size }) => size,
-        () => 0,
-      ),
-    ),
-  );
-  return startLayerThreads(sizes.length === 0 ? [] : [Math.max(...sizes)]);
-}
 
 /** Unpacks the layers of an image layout, each of them once, however many registries it goes to. */
 export interface StoredLayers {
@@ -50,13 +21,6 @@ export function createStoredLayers(folder: string, threads: LayerThreads): Store
       return known;
     },
   };
-}
-
-/** Begins to unpack every layer of the image's own, on as many threads as they are worth. */
-export function unpackAll(blobs: readonly BlobPlan[], threads: LayerThreads, stored: StoredLayers): void {
-  const readings = blobs.flatMap(({ reading }) => reading ?? []);
-  threads.startFor(readings.map(({ layer }) => layer.size));
-  for (const reading of readings) void stored.unpack(reading);
 }
 
 /**

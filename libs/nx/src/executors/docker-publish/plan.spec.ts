@@ -120,15 +120,11 @@ describe('before anything is sent, a publish', () => {
 
   it('prints the plan as JSON and nothing else where it is asked to', async () => {
     const { output } = await run({ dryRun: true, json: true });
-    const plan = JSON.parse(output);
-    expect(plan).toMatchObject({
+    expect(JSON.parse(output)).toMatchObject({
       version: '1.2.3',
       index: { digest: workspace.index.digest },
       repositories: [{ tags: [{ tag: '1.2.3', step: 'move' }, {}, {}, {}, { tag: 'latest', step: 'move' }] }],
     });
-    const sizes = plan.blobs.map(({ descriptor }: { descriptor: { size: number } }) => descriptor.size);
-    expect(sizes, 'the largest first').toEqual(sizes.toSorted((one: number, other: number) => other - one));
-    expect(new Set(sizes).size).toBeGreaterThan(2);
     expect(writes()).toEqual([]);
   });
 

@@ -142,11 +142,7 @@ function planPlatforms({ layout, manifest, expected }: LocalFacts): readonly Pla
   });
 }
 
-/**
- * The blobs of an image, each once, in the order in which they are sent: the largest first, so that none is left alone at
- * the end. What is on disk tells them, whatever the registries have.
- */
-export function planBlobs({ layout, expected }: LocalFacts): readonly BlobPlan[] {
+function planBlobs({ layout, expected }: LocalFacts): readonly BlobPlan[] {
   const blobs = layout.images.flatMap((image): readonly BlobPlan[] => {
     const platform = platformName(image.platform);
     const planned = expected.get(platform);
@@ -171,12 +167,11 @@ export function planBlobs({ layout, expected }: LocalFacts): readonly BlobPlan[]
     ];
   });
   const digests = [...new Set(blobs.map(({ descriptor }) => descriptor.digest))];
-  const planned = digests.flatMap((digest) => {
+  return digests.flatMap((digest) => {
     const same = blobs.filter(({ descriptor }) => descriptor.digest === digest);
     const [first] = same;
     return first === undefined ? [] : [{ ...first, reason: same.map(({ reason }) => reason).join(' and ') }];
   });
-  return planned.sort((one, other) => other.descriptor.size - one.descriptor.size);
 }
 
 function planAttachments(

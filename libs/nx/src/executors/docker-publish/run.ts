@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { ImageRepository } from '@prebuilt/oci';
+import { type ImageRepository, startLayerThreads } from '@prebuilt/oci';
 import type { RepositoryClient } from '@prebuilt/oci/registry';
 import {
   formatPublishRecord,
@@ -9,7 +9,7 @@ import {
 import { removeFile, replaceFile } from '../../files/replace-file.ts';
 import type { Bases } from '../../image/base/read-bases.ts';
 import { attachAll, makeAttachments, requireAttachments } from './attachments.ts';
-import { createLayerReader, type StoredLayers } from './layer-reader.ts';
+import { createLayerReader, createStoredLayers, type StoredLayers } from './layer-reader.ts';
 import type { PublishPlan } from './plan.ts';
 import { readBack } from './read-back.ts';
 import { moveTags } from './tag-moves.ts';
@@ -25,8 +25,6 @@ export interface PublishTools {
   readonly retries: () => number;
   /** What the image starts from, for each platform; none where that is nothing. */
   readonly bases: Bases;
-  /** Unpacks the layers of the plan's blobs. */
-  readonly stored: StoredLayers;
   /** What a killed run left open. */
   readonly abandonedUploads: readonly OpenUpload[];
   /** Whose signature is asked for; without it the CI job's. */
@@ -47,7 +45,12 @@ export async function runPublish(plan: PublishPlan, tools: PublishTools): Promis
   const recordPath = join(plan.outputPath, PUBLISH_RECORD_FILE);
   removeFile(recordPath);
   const journal = openUploadJournal(plan.outputPath, tools.abandonedUploads);
-  const images = await publishTo(targetsOf(plan, tools, journal), plan, tools);
+  const readings = plan.blobs.flatMap(({ reading }) => reading ?? []);
+  await using threads = startLayerThreads(readings.map(({ layer }) => layer.size));
+  const stored = createStoredLayers(plan.inputPath, threads);
+  // While registries are asked and sent to, the other processors unpack.
+  for (const reading of readings) void stored.unpack(reading);
+  const images = await publishTo(targetsOf(plan, tools, stored, journal), plan, tools);
   journal.close();
   const { name, version, index, manifestSha256, reports } = plan;
   const record: PublishRecord = {
@@ -68,7 +71,8 @@ export async function runPublish(plan: PublishPlan, tools: PublishTools): Promis
 
 function targetsOf(
   { repositories }: PublishPlan,
-  { clientOf, bases, stored, progress }: PublishTools,
+  { clientOf, bases, progress }: PublishTools,
+  stored: StoredLayers,
   journal: UploadJournal,
 ): readonly PublishTarget[] {
   return repositories.map((plan) => {
