@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { nxCommand, run, THIS_WORKSPACE } from '../testing/workspace.ts';
 import type { Release, ReleasingWorkspace } from './releasing-workspace.ts';
@@ -90,8 +91,9 @@ export function testReleases(released: () => Released): void {
     it('writes the releases of this workspace into the changelogs of mount-monitor and of each package', async () => {
       const { file, env } = nxCommand(THIS_WORKSPACE);
       const args = ['release', '999.0.0', '--first-release', '--skip-publish', '--dry-run'];
-      const { exitCode, output } = await run(THIS_WORKSPACE, file, args, env);
-      expect(exitCode, output).toBe(0);
+      const ended = await run(THIS_WORKSPACE, file, args, env);
+      const output = stripVTControlCharacters(ended.output);
+      expect(ended.exitCode, output).toBe(0);
       expect(output).toContain('release 🏷️  999.0.0 is not written to any file');
       expect(output.match(/^\+ # 999\.0\.0 /gm)).toHaveLength(4);
       const written = [...output.matchAll(/^(?:CREATE|UPDATE) (\S*CHANGELOG\.md) \[dry-run\]$/gm)];
