@@ -10,6 +10,7 @@ import {
   HONEST_LISTED,
   imageForgeries,
   LISTED_FORGERIES,
+  LISTED_SAMPLE,
   type NamedForgery,
 } from '../testing/image-forgeries.ts';
 import { executed, HONEST_CHANGES, reducedForgeries } from '../testing/reduced-forgeries.ts';
@@ -76,15 +77,13 @@ const KINDS: readonly Kind[] = [
   },
   {
     title: 'of listed files',
-    sample: {
-      dockerfile:
-        'FROM scratch\nCOPY files/ /\nCOPY app-linux-amd64 /app\nUSER nonroot\nENTRYPOINT ["/app"]\n',
-      runtime: {},
-      listed: { entries: ['users', 'tmp'] },
-    },
+    sample: LISTED_SAMPLE,
     honest: HONEST_LISTED,
     forgeries: LISTED_FORGERIES,
-    paths: ['app', 'etc/group', 'etc/passwd', 'etc/shadow', 'tmp'],
+    paths: [
+      ...['app', 'etc/group', 'etc/passwd', 'etc/shadow', 'tmp'],
+      ...['opt', 'opt/same', 'opt/start', 'opt/tool'],
+    ],
     asPlanned: [],
     // Nothing says who `nonroot` is.
     refused: ['no layer of listed files'],

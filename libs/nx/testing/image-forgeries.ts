@@ -3,6 +3,7 @@ import { digestOf } from '@prebuilt/oci';
 import { forgedEntry, LAYER_FORGERIES, type LayerForgery, TAR_END } from '@prebuilt/testing/layers';
 import { USER_FILES } from '../src/image/listed/built-ins.ts';
 import { type Document, edited, type ImageForgery, type StoredLayer, storedLayer } from './forged-image.ts';
+import type { SampleRelease } from './release-workspace.ts';
 
 /** A way to forge an image of which each layer is as planned, or gone, or in another place. */
 export interface NamedForgery extends ImageForgery {
@@ -248,12 +249,24 @@ function gzipLayer(tar: Buffer): StoredLayer {
 }
 
 /** An archive of a file, another name of it, and a link to it. */
-export const FORGED_ARCHIVE = Buffer.concat([
+const FORGED_ARCHIVE = Buffer.concat([
   forgedEntry({ name: 'tool' }, 'tool'),
   forgedEntry({ name: 'same', flag: '1', target: 'tool' }),
   forgedEntry({ name: 'start', flag: '2', target: 'tool' }),
   TAR_END,
 ]);
+
+/** What the images of {@link LISTED_FORGERIES} are made of, beside a program without a runtime. */
+export const LISTED_SAMPLE = {
+  dockerfile:
+    'FROM scratch\nCOPY files/ /\nCOPY app-linux-amd64 /app\nADD files-1-1/a.tar /opt\nUSER nonroot\nENTRYPOINT ["/app"]\n',
+  runtime: {},
+  listed: {
+    // Of another owner, so that it is in another folder of the context.
+    entries: ['users', 'tmp', { path: 'a.tar', owner: '1:1' }],
+    workspace: { 'a.tar': { content: FORGED_ARCHIVE } },
+  },
+} satisfies Partial<SampleRelease>;
 
 /** The layer of that archive, unpacked into /opt, as a forger makes it. */
 function unpackedLayer({

@@ -5,10 +5,10 @@ import { type FakeRegistry, sleepingClock, startFakeRegistry } from '@prebuilt/t
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { forgeImages, type ImageForgery } from '../../testing/forged-image.ts';
 import {
-  FORGED_ARCHIVE,
   HONEST_LISTED,
   imageForgeries,
   LISTED_FORGERIES,
+  LISTED_SAMPLE,
 } from '../../testing/image-forgeries.ts';
 import { publish } from '../../testing/publish.ts';
 import { publishRelease } from '../../testing/publish-release.ts';
@@ -83,16 +83,9 @@ describe('with listed files,', () => {
 
   beforeAll(async () => {
     workspace = await releaseWorkspace({
-      dockerfile:
-        'FROM scratch\nCOPY files/ /\nCOPY app-linux-amd64 /app\nADD files-1-1/a.tar /opt\nUSER nonroot\nENTRYPOINT ["/app"]\n',
+      ...LISTED_SAMPLE,
       platforms: [PLATFORM],
       executable: PROGRAM,
-      runtime: {},
-      listed: {
-        // Of another owner, so that it is in another folder of the context.
-        entries: ['users', 'tmp', { path: 'a.tar', owner: '1:1' }],
-        workspace: { 'a.tar': { content: FORGED_ARCHIVE } },
-      },
     });
     await release(workspace);
     honest = workspace.path('honest');
