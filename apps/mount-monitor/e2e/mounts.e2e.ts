@@ -147,7 +147,8 @@ describe('a real WebDAV mount', () => {
     const stopped = Date.now();
     mount.signalServer('SIGSTOP');
     const failure = await untilFailed(watched, 'canary', stopped);
-    expect(failure.reason).toBe('timeout');
+    // It may be the directory's probe that hangs first, which this check then finds.
+    expect(failure.reason).toBe(failure.tookTurns ? 'hung' : 'timeout');
     await monitor.until('the check is hung', async () => (await monitor.mount(0)).reason === 'hung', 30_000);
     expect(await monitor.mount(2)).toMatchObject({ status: 'healthy', probe_hung: false });
     await expectGoodNeighbor(watched, stopped);
