@@ -14,7 +14,7 @@ export interface Wish {
   readonly startedAt: number;
   /** How many mounts there are. */
   readonly mounts: number;
-  /** Whether it may start together with others: one of a mount that holds up its probe should not. */
+  /** Whether it may start together with others; a check that may block its probe should start alone. */
   readonly shares: boolean;
   /** From 0 to 1, for the jitter. */
   readonly random: number;
