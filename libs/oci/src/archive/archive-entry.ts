@@ -1,21 +1,14 @@
+import type { EntryMetadata } from '../layer/tar-header.ts';
+
 /** The kinds of entries that an archive may have. */
 export type ArchiveEntryType = 'file' | 'directory' | 'symlink' | 'link';
 
-/** An entry of an archive that was read. */
-export interface ArchiveEntry {
+/**
+ * An entry of an archive that was read: as one of a layer, with paths relative to where it is unpacked, and its time cut to
+ * whole seconds.
+ */
+export interface ArchiveEntry extends Omit<EntryMetadata, 'type' | 'special' | 'attributes'> {
   readonly type: ArchiveEntryType;
-  /** Relative to where it is unpacked, with `/`, without a slash at either end. */
-  readonly path: string;
-  /** Permission bits with setuid, setgid and sticky: 0 to 0o7777. */
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  /** Whole seconds since 1970, a fraction cut off. */
-  readonly mtime: number;
-  /** Bytes; 0 for anything but a file. */
-  readonly size: number;
-  /** What a symlink points to, or the path of the earlier file that a hard link is. */
-  readonly target?: string | undefined;
   /** Of a file's content, in hexadecimal. */
   readonly sha256?: string | undefined;
 }
