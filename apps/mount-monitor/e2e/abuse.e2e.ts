@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Agent, get } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { abuses } from '../testing/abuse.ts';
+import { abuses, IN_TURN } from '../testing/abuse.ts';
 import { type MemoryCgroup, makeMemoryCgroup } from '../testing/cgroup.ts';
 import { Machine } from '../testing/machine.ts';
 import { MonitorProcess, Scratch } from '../testing/monitor-process.ts';
@@ -55,6 +55,15 @@ async function begin(name: string, port = monitor.port): Promise<ChildProcess> {
   return child;
 }
 
+/** Resolves once the abuser has opened ten thousand connections. */
+function tenThousand({ stdout }: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    stdout?.on('data', (text: Buffer) => {
+      if (text.includes(IN_TURN)) resolve();
+    });
+  });
+}
+
 async function end(child: ChildProcess): Promise<void> {
   const exited = new Promise((resolve) => child.once('exit', resolve));
   child.kill('SIGKILL');
@@ -99,13 +108,15 @@ describe('a client beside the kubelet that', () => {
     async (name) => {
       const pid = monitor.child.pid ?? 0;
       const abuser = await begin(name);
+      let done = !name.endsWith('10,000 in turn');
+      if (!done) void tenThousand(abuser).then(() => (done = true));
       // From an address of its own it is not in the abuser's crowd.
       const reader = new Agent({ keepAlive: true, maxSockets: 1, localAddress: '127.0.0.2' });
       const connections = new Set<number | undefined>();
       let slowest = 0;
       let most = 0;
       try {
-        for (let probe = 0; probe < 10; probe += 1) {
+        for (let probe = 0; probe < 10 || !done; probe += 1) {
           const askedAt = Date.now();
           // The kubelet opens a connection for each probe.
           const [answer, control] = await Promise.all([
@@ -140,9 +151,9 @@ describe('a client beside the kubelet that', () => {
   );
 
   it.each([
-    'opens connection after connection, thousands in turn',
-    'opens and resets, thousands in turn',
-    'opens, asks, and closes, thousands in turn',
+    'opens connection after connection, 10,000 in turn',
+    'opens and resets, 10,000 in turn',
+    'opens, asks, and closes, 10,000 in turn',
   ])('%s does not keep mounts from being checked', async (name) => {
     using own = new Scratch();
     const mounts = [{ path: own.mount('m') }];

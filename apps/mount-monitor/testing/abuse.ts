@@ -1,14 +1,17 @@
 import { connect, type Socket } from 'node:net';
 
 /**
- * A program of its own that abuses a server: `node abuse.ts NAME PORT [ADDRESS]`, from an address of the loopback. It prints
- * `started` once the abuse is on, and continues until it is killed.
+ * A program that abuses a server: `node abuse.ts NAME PORT [ADDRESS]`, from an address of the loopback. It prints
+ * `started` once the abuse is on and `IN_TURN` once it has opened ten thousand connections, and continues until it is killed.
  */
 type Abuse = (open: Open) => void;
 type Open = (
   onOpen: (socket: Socket) => void,
   options?: { readonly read?: boolean; readonly from?: string },
 ) => Socket;
+
+/** What an abuser prints once it has opened ten thousand connections. */
+export const IN_TURN = 'opened 10,000 connections';
 
 const kubelet = 'Host: 10.0.0.1:8080\r\nUser-Agent: kube-probe/1.34\r\nAccept: */*\r\n';
 const get = (path: string, more = '') => `GET ${path} HTTP/1.1\r\n${kubelet}${more}\r\n`;
@@ -83,13 +86,13 @@ export const abuses: Readonly<Record<string, Abuse>> = {
       },
       { read: false },
     ),
-  'opens connection after connection, thousands in turn': (open) => {
+  'opens connection after connection, 10,000 in turn': (open) => {
     const begin = (): void => {
       open((socket) => socket.destroy()).once('close', begin);
     };
     times(50, begin);
   },
-  'opens, asks, and closes, thousands in turn': (open) => {
+  'opens, asks, and closes, 10,000 in turn': (open) => {
     const begin = (): void => {
       open((socket) => {
         socket.once('data', () => socket.destroy());
@@ -98,7 +101,7 @@ export const abuses: Readonly<Record<string, Abuse>> = {
     };
     times(50, begin);
   },
-  'opens and resets, thousands in turn': (open) => {
+  'opens and resets, 10,000 in turn': (open) => {
     const begin = (): void => {
       open((socket) => {
         socket.write(get('/healthz/live'));
@@ -148,6 +151,7 @@ export const abuses: Readonly<Record<string, Abuse>> = {
 };
 
 function run(name: string, port: number, address: string | undefined): void {
+  let opened = 0;
   const open: Open = (onOpen, { read = true, from = address } = {}) => {
     const socket = connect({
       host: '127.0.0.1',
@@ -165,7 +169,11 @@ function run(name: string, port: number, address: string | undefined): void {
     // Being thrown out is what is to be expected.
     socket.on('error', () => undefined);
     socket.on('end', () => socket.end());
-    socket.on('connect', () => onOpen(socket));
+    socket.on('connect', () => {
+      opened += 1;
+      if (opened === 10_000) process.stdout.write(`${IN_TURN}\n`);
+      onOpen(socket);
+    });
     return socket;
   };
   abuses[name]?.(open);
