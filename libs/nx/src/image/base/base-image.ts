@@ -18,7 +18,7 @@ import { FileTree } from '../file-tree.ts';
 import { PathConflict } from '../tree-nodes.ts';
 import type { Accounts } from './accounts.ts';
 import type { BaseReference } from './reference.ts';
-import type { BaseStore, StoredBlob } from './store.ts';
+import type { BaseStore, ImageDocuments, StoredBlob } from './store.ts';
 
 /** A base for one platform, read: what an image that starts from it inherits. */
 export interface BaseImage {
@@ -45,18 +45,40 @@ const MAX_ACCOUNTS_BYTES = 1024 * 1024;
 const PASSWD = 'etc/passwd';
 const GROUP = 'etc/group';
 
-/**
- * Reads a base for a platform: its documents by digest, then its layers, each held against the digest of its manifest and
- * the diffID of its configuration. Throws `BASE_IMAGE` for what no image can be built upon (another platform, triggers of
- * ONBUILD, too many layers), and an `OciError`.
- */
-export async function readBaseImage(
-  store: BaseStore,
+/** Reads the images of a base, one per platform. */
+export interface BaseReader {
+  /**
+   * Reads a base for a platform: its documents by digest, then its layers, each checked against the digest in its manifest
+   * and the diffID in its configuration. Throws `BASE_IMAGE` for a base that no image can be built on (another platform,
+   * ONBUILD triggers, too many layers), and an `OciError`.
+   */
+  read(platform: Platform): Promise<BaseImage>;
+}
+
+/** Reads a base from a store. A layer that platforms have in common is read once. */
+export function baseReader(store: BaseStore, reference: BaseReference): BaseReader {
+  const reading = new Map<string, ReturnType<typeof readBaseLayer>>();
+  const readLayer = (layer: Descriptor, diffId: BaseLayer['diffId'] | undefined) => {
+    const { mediaType, digest, size } = layer;
+    const key = JSON.stringify([mediaType, digest, size, diffId]);
+    const read = reading.get(key) ?? readBaseLayer(store, reference, layer, diffId);
+    reading.set(key, read);
+    return read;
+  };
+  return { read: (platform) => readBaseImage(store.forImage(), reference, platform, readLayer) };
+}
+
+async function readBaseImage(
+  source: ImageDocuments,
   reference: BaseReference,
   platform: Platform,
+  readLayer: (
+    layer: Descriptor,
+    diffId: BaseLayer['diffId'] | undefined,
+  ) => ReturnType<typeof readBaseLayer>,
 ): Promise<BaseImage> {
   const parts = platformParts(platform);
-  const image = await readImage(store, reference.digest, parts);
+  const image = await readImage(source, reference.digest, parts);
   const config = parseBaseConfig(image.configBytes, reference.reference);
   const refuse = (problem: string, hint: string): never => {
     throw new PrebuiltError('BASE_IMAGE', `base ${reference.reference}: ${cleanText(problem)}`, { hint });
@@ -90,7 +112,7 @@ export async function readBaseImage(
   if (size > MAX_BASE_BYTES)
     refuse(`expected at most ${MAX_BASE_BYTES} bytes of layers, found ${size}`, 'Use a smaller base.');
   const read = await settleAll(
-    layers.map((layer, index) => readBaseLayer(store, reference, layer, config.diffIds[index])),
+    layers.map((layer, index) => readLayer(layer, config.diffIds[index])),
   );
   const tree = treeOf(
     read.map(({ changes }) => changes),
@@ -103,7 +125,7 @@ export async function readBaseImage(
       digest: image.manifest.digest,
       size: image.manifest.bytes.length,
     },
-    documents: [...store.documents],
+    documents: [...source.documents],
     config,
     layers: read.map(({ layer }) => layer),
     tree,

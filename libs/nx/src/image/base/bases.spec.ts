@@ -9,7 +9,7 @@ import {
   startFakeRegistry,
   startFaultProxy,
 } from '@prebuilt/testing/registry';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { edited, forgeImages, type ImageForgery } from '../../../testing/forged-image.ts';
 import { publish } from '../../../testing/publish.ts';
 import { publishOptions } from '../../../testing/publish-workspace.ts';
@@ -71,6 +71,24 @@ describe('docker-release upon a base', () => {
     await registry.close();
     await expect(release(workspace)).resolves.toMatchObject({ image: { builder: 'daemonless' } });
     registry = await startFakeRegistry();
+  });
+
+  it('fetches a layer once that platforms share', async () => {
+    const [from, ...rest] = above(registry.host, base).replace('-amd64', '-$TARGETARCH').split('\n');
+    const both = await releaseWorkspace({
+      dockerfile: [from, 'ARG TARGETARCH', ...rest].join('\n'),
+      platforms: [PLATFORM, 'linux/arm64'],
+      runtime: {},
+    });
+    onTestFinished(() => both.remove());
+    const lines: string[] = [];
+    await release(both, {}, { reading: { progress: (line) => lines.push(line) } });
+    const { images } = await readImageLayout(both.path('dist/oci'));
+    const layers = base.blobs.slice(0, 2).map(({ descriptor }) => descriptor);
+    expect(images.map(({ manifest }) => manifest.layers.slice(0, 2))).toEqual([layers, layers]);
+    const fetched = registry.log.filter((line) => layers.some(({ digest }) => line.endsWith(digest)));
+    expect(fetched).toHaveLength(layers.length);
+    expect(lines).toHaveLength(layers.length);
   });
 
   it('fetches again what was changed on disk, and stops where it can not', async () => {

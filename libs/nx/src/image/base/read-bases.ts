@@ -5,7 +5,7 @@ import type { Dockerfile } from '../../dockerfile/instructions.ts';
 import { CACHE_FOLDER, readLock } from '../../lock/lock.ts';
 import { settleAll } from '../../process/settle-all.ts';
 import { type ConnectionDependencies, withConnection } from '../../registry/connect.ts';
-import { type BaseImage, readBaseImage } from './base-image.ts';
+import { type BaseImage, baseReader } from './base-image.ts';
 import { type BaseReference, pinnedBase } from './reference.ts';
 import { openBaseStore } from './store.ts';
 
@@ -24,7 +24,7 @@ export const BASE_CACHE = 'images/sha256';
 
 /**
  * Reads the base that a Dockerfile starts from, for each platform: from disk where it is there, else from its registry.
- * Throws what `pinnedBase` and `readBaseImage` throw; where the registry can't be reached the hint says what to do about it.
+ * Throws what `pinnedBase` and `BaseReader` throw; where the registry can't be reached the hint says what to do about it.
  */
 export async function readBases(
   workspaceRoot: string,
@@ -47,11 +47,9 @@ export function readPinned(
   return withConnection([pinned], { rights: 'pull' }, dependencies, async ({ sourceOf }) => {
     const origin = sourceOf(pinned, progress);
     const cache = join(workspaceRoot, CACHE_FOLDER, BASE_CACHE);
+    const base = baseReader(openBaseStore({ folders, cache, origin, progress }), pinned);
     const images = await settleAll(
-      platforms.map(async (platform) => {
-        const store = openBaseStore({ folders, cache, origin, progress });
-        return [platform, await readBaseImage(store, pinned, platform)] as const;
-      }),
+      platforms.map(async (platform) => [platform, await base.read(platform)] as const),
     ).catch((error: unknown) => {
       throw unreachable(error, pinned);
     });

@@ -23,14 +23,23 @@ export interface StoredBlob {
   readonly path: string;
 }
 
-/** The blobs of bases: those on disk, each held against its digest whenever it is used, and those of a registry. */
-export interface BaseStore extends DocumentSource {
+/**
+ * The blobs of a base: those on disk, each checked against its digest whenever it is used, and those of a registry. All
+ * platforms share one store, so that a layer they have in common is fetched once.
+ */
+export interface BaseStore {
+  /** Reads the documents of one image. */
+  forImage(): ImageDocuments;
   /** Has the content of a layer on disk, and reads it. */
   readLayer<T>(
     descriptor: Descriptor,
     read: (content: AsyncIterable<Buffer>) => Promise<T>,
   ): Promise<StoredBlob & { readonly result: T }>;
-  /** The documents that were given so far, in their order. */
+}
+
+/** The documents that lead to an image's layers. */
+export interface ImageDocuments extends DocumentSource {
+  /** Those read so far, in order. */
   readonly documents: readonly StoredBlob[];
 }
 
@@ -57,7 +66,6 @@ const MAX_DOCUMENT_BYTES = 4 * 1024 * 1024;
  */
 export function openBaseStore({ folders, cache, origin, progress }: StorePlaces): BaseStore {
   const places = [...folders, cache];
-  const documents: StoredBlob[] = [];
   const fetching = new Map<string, Promise<string>>();
   let ready: Promise<void> | undefined;
 
@@ -74,27 +82,50 @@ export function openBaseStore({ folders, cache, origin, progress }: StorePlaces)
     return join(cache, name);
   }
 
-  async function document(
+  async function readDocument(
     digest: string,
     size: number | undefined,
     fetch: () => Promise<Buffer>,
-  ): Promise<Buffer> {
+  ): Promise<{ readonly bytes: Buffer; readonly path: string }> {
     const name = digestHex(digest as Descriptor['digest']);
-    const note = (bytes: Buffer, path: string): Buffer => {
-      const descriptor = { mediaType: mediaTypeOf(bytes), digest: digestOf(bytes), size: bytes.length };
-      documents.push({ descriptor, path });
-      return bytes;
-    };
     for (const place of places) {
       const path = join(place, name);
       const found = await sizeOf(path);
       if (found === undefined || found > MAX_DOCUMENT_BYTES || (size !== undefined && found !== size))
         continue;
       const bytes = await readFile(path);
-      if (digestOf(bytes) === digest) return note(bytes, path);
+      if (digestOf(bytes) === digest) return { bytes, path };
     }
     const bytes = await fetch();
-    return note(bytes, await keep(name, (path) => writeFile(path, bytes, { flag: 'wx' })));
+    return { bytes, path: await keep(name, (path) => writeFile(path, bytes, { flag: 'wx' })) };
+  }
+
+  function forImage(): ImageDocuments {
+    const documents: StoredBlob[] = [];
+    async function noted(...wanted: Parameters<typeof readDocument>): Promise<Buffer> {
+      const { bytes, path } = await readDocument(...wanted);
+      const descriptor = { mediaType: mediaTypeOf(bytes), digest: digestOf(bytes), size: bytes.length };
+      documents.push({ descriptor, path });
+      return bytes;
+    }
+    return {
+      documents,
+      async getManifest(reference): Promise<RegistryManifest> {
+        if (!isDigest(reference))
+          throw new OciError(
+            'INVALID_REFERENCE',
+            `base: expected a digest, found ${JSON.stringify(reference)}`,
+          );
+        const bytes = await noted(
+          reference,
+          undefined,
+          async () => (await origin.getManifest(reference)).bytes,
+        );
+        return { bytes, digest: reference, mediaType: mediaTypeOf(bytes), etag: undefined };
+      },
+      readBlob: (descriptor, limit) =>
+        noted(descriptor.digest, descriptor.size, () => origin.readBlob(descriptor, limit)),
+    };
   }
 
   function fetchLayer(descriptor: Descriptor): Promise<string> {
@@ -112,22 +143,7 @@ export function openBaseStore({ folders, cache, origin, progress }: StorePlaces)
   }
 
   return {
-    documents,
-    async getManifest(reference): Promise<RegistryManifest> {
-      if (!isDigest(reference))
-        throw new OciError(
-          'INVALID_REFERENCE',
-          `base: expected a digest, found ${JSON.stringify(reference)}`,
-        );
-      const bytes = await document(
-        reference,
-        undefined,
-        async () => (await origin.getManifest(reference)).bytes,
-      );
-      return { bytes, digest: reference, mediaType: mediaTypeOf(bytes), etag: undefined };
-    },
-    readBlob: (descriptor, limit) =>
-      document(descriptor.digest, descriptor.size, () => origin.readBlob(descriptor, limit)),
+    forImage,
     async readLayer(descriptor, read) {
       const name = digestHex(descriptor.digest);
       for (const place of places) {
