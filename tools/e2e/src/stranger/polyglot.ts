@@ -21,8 +21,8 @@ const EXAMPLE = 'examples/polyglot';
 const ALL = ['amd64', 'arm64', 'arm/v7'];
 
 /**
- * The programs of the example: their architectures, how each is run, and what it prints. Rust's standard library and C's
- * cross compilers for other machines are not everywhere, so that these two are of one.
+ * The programs of the example: their architectures, how each is run, and what it prints. Debian's Rust has the standard
+ * library of one.
  */
 export const PROGRAMS: readonly {
   readonly name: string;
@@ -34,14 +34,18 @@ export const PROGRAMS: readonly {
   { name: 'server', architectures: ALL, args: ['--authorities'], prints: /^[1-9]\d\d+ authorities$/ },
   { name: 'cli', architectures: ['amd64'], args: ['--version'], prints: /^cli 0\.0\.0-dev$/ },
   { name: 'tool', architectures: ['amd64', 'arm64'], args: ['--version'], prints: /^tool 0\.0\.0-dev$/ },
-  { name: 'probe', architectures: ['amd64'], args: ['--version'], prints: /^probe 0\.0\.0-dev$/ },
+  { name: 'probe', architectures: ALL, args: ['--version'], prints: /^probe 0\.0\.0-dev$/ },
   { name: 'legacy', architectures: ALL, args: [], prints: /^legacy$/ },
 ];
+
+/** What the example's README asks for before platforms are added to its C program. */
+const CROSS_COMPILERS = ['aarch64-linux-gnu-gcc', 'arm-linux-gnueabihf-gcc'];
+const C_PROGRAM = 'apps/probe/prebuilt.json';
 
 /** Which compiler the example lacks here, as a reason to skip its tests; undefined where all are there. */
 export async function missingCompiler(): Promise<string | undefined> {
   const { failed } = await execa('go', ['version'], { reject: false, stdin: 'ignore' });
-  return failed ? 'go is not installed' : missingProgram('cargo', 'gcc');
+  return failed ? 'go is not installed' : missingProgram('cargo', 'gcc', ...CROSS_COMPILERS);
 }
 
 /** The SHA-256 of each executable, by its name. */
@@ -69,6 +73,9 @@ export async function buildPolyglot(
   try {
     const first = commandsIn(join(folder, 'first'), { manager: 'npm', node: 24 }, tools);
     await copyExample(folder, first.root);
+    const configuration = JSON.parse(await readFile(join(first.root, C_PROGRAM), 'utf8'));
+    const platforms = ALL.map((architecture) => `linux/${architecture}`);
+    await first.write(C_PROGRAM, JSON.stringify({ ...configuration, platforms }));
     const settings = { ...(await npmSettings(first.root)), published: registry.url };
     for (const [path, content] of Object.entries(MANAGERS.npm.files(settings)))
       await first.write(path, content);
