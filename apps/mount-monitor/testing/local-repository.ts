@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { GIT_AUTHOR } from '@prebuilt/testing/git';
 import { deployFolder } from './manifests.ts';
 
 const execute = promisify(execFile);
@@ -17,7 +18,7 @@ export async function localRepository(parent: string): Promise<(text: string) =>
   const repository = join(parent, 'repository');
   await cp(deployFolder, join(repository, 'apps/mount-monitor/deploy'), { recursive: true });
   const git = (...args: string[]) =>
-    execute('git', ['-C', repository, '-c', 'user.name=t', '-c', 'user.email=t@t.invalid', ...args]);
+    execute('git', ['-C', repository, ...GIT_AUTHOR, ...args]);
   await git('init', '--quiet');
   await git('add', '--all');
   await git('commit', '--quiet', '--message=deploy');

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { HasherContext, ProjectGraph, Task, TaskGraph } from '@nx/devkit';
+import { GIT_AUTHOR } from '@prebuilt/testing/git';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { REPOSITORY } from '../testing/fixture-workspace.ts';
 import { sampleManifest } from '../testing/sample-manifest.ts';
@@ -160,7 +161,7 @@ describe('the facts in the key of a release', () => {
   let root: string;
   const at = (path: string) => join(root, path);
   const git = (...args: readonly string[]) =>
-    promisify(execFile)('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.com', ...args], {
+    promisify(execFile)('git', [...GIT_AUTHOR, ...args], {
       cwd: root,
     });
 

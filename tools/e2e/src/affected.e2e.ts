@@ -1,5 +1,6 @@
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { GIT_AUTHOR } from '@prebuilt/testing/git';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bootstrappedClone, type Clone } from './testing/clone.ts';
@@ -24,7 +25,7 @@ const EVERYTHING = [
 describe('nx affected', { timeout: 120_000 }, () => {
   let clone: Clone;
   const git = (...args: readonly string[]) =>
-    runOk(clone.root, 'git', ['-c', 'user.name=test', '-c', 'user.email=test@example.com', ...args]);
+    runOk(clone.root, 'git', [...GIT_AUTHOR, ...args]);
 
   beforeAll(async () => {
     clone = await bootstrappedClone();

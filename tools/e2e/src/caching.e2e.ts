@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { appendFile, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { GIT_AUTHOR } from '@prebuilt/testing/git';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bootstrappedClone, type Clone, OWN_ARCHITECTURE, releaseOwnPlatformAlone } from './testing/clone.ts';
 import { nx, nxTasks, runOk, type TaskResults } from './testing/workspace.ts';
@@ -17,7 +18,7 @@ describe('the cache of release:docker-release', { timeout: 600_000 }, () => {
   let clone: Clone;
   const chain = (env?: Readonly<Record<string, string>>) => nxTasks(clone.root, ['run', IMAGE, FAST], env);
   const git = (...args: readonly string[]) =>
-    runOk(clone.root, 'git', ['-c', 'user.name=test', '-c', 'user.email=test@example.com', ...args]);
+    runOk(clone.root, 'git', [...GIT_AUTHOR, ...args]);
   const at = (path: string) => join(clone.root, path);
 
   beforeAll(async () => {

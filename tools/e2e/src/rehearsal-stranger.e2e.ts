@@ -14,6 +14,7 @@ import {
   type WorkflowRun,
 } from '@prebuilt/rehearsal';
 import { engineEnvironment, requireEngine, skipOutsideCi } from '@prebuilt/testing/engine';
+import { GIT_AUTHOR } from '@prebuilt/testing/git';
 import { type FakeGitHub, startFakeGitHub } from '@prebuilt/testing/github';
 import { startSigstore } from '@prebuilt/testing/sigstore';
 import { execa } from 'execa';
@@ -23,8 +24,6 @@ import { missingProgram, runOk, THIS_WORKSPACE, userEnvironment } from './testin
 
 const REPOSITORY = 'stranger/programs';
 const TOKEN = 'ghs_stranger';
-const AUTHOR = ['-c', 'user.name=Stranger', '-c', 'user.email=stranger@example.com'];
-
 /** How a workspace of two programs names their tags. */
 interface Pattern {
   /** What nx.json says about releases. */
@@ -68,7 +67,7 @@ async function repositoryOf({ release, tagOf }: Pattern): Promise<Repository> {
   disposables.defer(() => rm(folder, { recursive: true, force: true }));
   const root = join(folder, 'programs');
   const origin = join(folder, 'origin.git');
-  const git = (...args: readonly string[]) => runOk(root, 'git', [...AUTHOR, ...args]);
+  const git = (...args: readonly string[]) => runOk(root, 'git', [...GIT_AUTHOR, ...args]);
   const write = async (path: string, content: string): Promise<void> => {
     await mkdir(dirname(join(root, path)), { recursive: true });
     await writeFile(join(root, path), content);

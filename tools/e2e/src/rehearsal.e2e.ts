@@ -17,6 +17,7 @@ import {
   type WorkflowRun,
 } from '@prebuilt/rehearsal';
 import { engineEnvironment, requireEngine, skipOutsideCi } from '@prebuilt/testing/engine';
+import { GIT_AUTHOR } from '@prebuilt/testing/git';
 import { type FakeGitHub, startFakeGitHub } from '@prebuilt/testing/github';
 import { type SigstoreServices, startSigstore } from '@prebuilt/testing/sigstore';
 import { execa } from 'execa';
@@ -481,7 +482,7 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
 
     async function pullRequest(path: string, addition: string): Promise<WorkflowRun> {
       const git = (...args: readonly string[]) =>
-        execa('git', ['-c', 'user.name=test', '-c', 'user.email=test@example.com', ...args], {
+        execa('git', [...GIT_AUTHOR, ...args], {
           cwd: project.root,
         });
       const ref = `refs/pull/${++pulls}/merge`;

@@ -2,6 +2,7 @@ import { cp, readFile, realpath, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CHECKSUMS_FILE, parseChecksums } from '@prebuilt/nx/artifacts';
 import { engineEnvironment, requireEngine, skipOutsideCi } from '@prebuilt/testing/engine';
+import { GIT_AUTHOR } from '@prebuilt/testing/git';
 import { type FakeRegistry, startFakeRegistry } from '@prebuilt/testing/registry';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { makeReleases, type Released, testReleases } from './releases/release-tests.ts';
@@ -110,8 +111,7 @@ async function build(
 ): Promise<Built> {
   for (const [path, content] of Object.entries({ ...SERVER, ...TOOL })) await workspace.write(path, content);
   await workspace.run('git', ['add', '--all']);
-  const author = ['-c', 'user.name=Stranger', '-c', 'user.email=stranger@example.com'];
-  await workspace.run('git', [...author, 'commit', '--quiet', '--message=Two programs']);
+  await workspace.run('git', [...GIT_AUTHOR, 'commit', '--quiet', '--message=Two programs']);
   await workspace.run('git', ['tag', 'server@1.2.3']);
   await workspace.run('git', ['tag', 'tool@1.2.3']);
   await workspace.line(add as string);
@@ -143,12 +143,11 @@ async function build(
 async function publishImages({ run, write, nxOk }: StrangersWorkspace): Promise<void> {
   const publish = (program: string) =>
     nxOk(['run', `${program}:docker-publish`, `--image=${images.host}/${program}`]);
-  const author = ['-c', 'user.name=Stranger', '-c', 'user.email=stranger@example.com'];
   await publish('tool');
   await publish('server');
   await run('git', ['checkout', '--quiet', '-b', 'older']);
   await write('apps/tool/version.txt', '1.1.9\n');
-  await run('git', [...author, 'commit', '--quiet', '--message=Mend the older tool', '--', 'apps/tool']);
+  await run('git', [...GIT_AUTHOR, 'commit', '--quiet', '--message=Mend the older tool', '--', 'apps/tool']);
   await run('git', ['tag', 'tool@1.1.9']);
   await run('git', ['tag', 'server@1.2.3']);
   await publish('tool');

@@ -1,6 +1,7 @@
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { GIT_AUTHOR } from '@prebuilt/testing/git';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ACTIONS, type ActionScope, ArtifactStore } from './actions.ts';
@@ -22,7 +23,7 @@ describe('the stand-ins, like the actions', () => {
     return workspace;
   };
   const git = async (cwd: string, ...args: readonly string[]): Promise<string> =>
-    (await execa('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.com', ...args], { cwd })).stdout;
+    (await execa('git', [...GIT_AUTHOR, ...args], { cwd })).stdout;
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'actions-'));

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { GIT_AUTHOR } from '@prebuilt/testing/git';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { readVersionFacts } from './facts.ts';
 import { DEFAULT_TAG_PATTERN } from './tag-pattern.ts';
@@ -9,7 +10,7 @@ import { DEFAULT_TAG_PATTERN } from './tag-pattern.ts';
 describe('readVersionFacts', () => {
   let root: string;
   const git = (...args: readonly string[]) =>
-    execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.com', ...args], {
+    execFileSync('git', [...GIT_AUTHOR, ...args], {
       cwd: root,
       encoding: 'utf8',
       env: { ...process.env, GIT_COMMITTER_DATE: '1700000000 +0000' },

@@ -2,13 +2,14 @@ import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { GIT_AUTHOR } from '@prebuilt/testing/git';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { requireCommitted } from './uncommitted.ts';
 
 describe('sources that are released', () => {
   let root: string;
   const git = (...args: readonly string[]) =>
-    execFileSync('git', ['-c', 'user.name=test', '-c', 'user.email=test@example.com', ...args], {
+    execFileSync('git', [...GIT_AUTHOR, ...args], {
       cwd: root,
     });
 

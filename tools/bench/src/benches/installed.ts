@@ -2,6 +2,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { packPackage } from '@prebuilt/pack';
+import { GIT_AUTHOR } from '@prebuilt/testing/git';
 import { execa } from 'execa';
 import type { Bench, BenchContext } from '../bench.ts';
 import { runAll } from '../process.ts';
@@ -62,10 +63,9 @@ async function strangersWorkspace({ workspaceRoot, progress }: BenchContext): Pr
   }
   progress('installing the packed plugin in a workspace of its own');
   await execa('npm', ['install', '--no-audit', '--no-fund'], { cwd: root });
-  const git = ['-c', 'user.name=bench', '-c', 'user.email=bench@example.com'];
   await execa('git', ['init', '--quiet'], { cwd: root });
   await execa('git', ['add', '--all'], { cwd: root });
-  await execa('git', [...git, 'commit', '--quiet', '--message=A program'], { cwd: root });
+  await execa('git', [...GIT_AUTHOR, 'commit', '--quiet', '--message=A program'], { cwd: root });
   return root;
 }
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { CHECKSUMS_FILE, parseChecksums } from '@prebuilt/nx/artifacts';
 import { type EngineEnvironment, emulateArm } from '@prebuilt/testing/engine';
+import { GIT_AUTHOR } from '@prebuilt/testing/git';
 import { execa } from 'execa';
 import { OWN_ARCHITECTURE } from '../testing/clone.ts';
 import {
@@ -119,8 +120,7 @@ async function copyExample(folder: string, root: string): Promise<void> {
 async function commit({ run }: WorkspaceCommands): Promise<void> {
   await run('git', ['init', '--quiet', '--initial-branch=main']);
   await run('git', ['add', '--all']);
-  const author = ['-c', 'user.name=Stranger', '-c', 'user.email=stranger@example.com'];
-  await run('git', [...author, 'commit', '--quiet', '--message=Five programs']);
+  await run('git', [...GIT_AUTHOR, 'commit', '--quiet', '--message=Five programs']);
 }
 
 /** Builds a clone in another folder, then once more without anything that compilers and Nx remember. */

@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { GIT_AUTHOR } from '@prebuilt/testing/git';
 import { run, runOk, THIS_WORKSPACE } from './workspace.ts';
 
 /** A clone of a repository's HEAD in a folder of its own; gone when it is disposed of. */
@@ -54,6 +55,5 @@ export async function releaseOwnPlatformAlone({ root }: Clone): Promise<void> {
   const settings: object = JSON.parse(await readFile(path, 'utf8'));
   const platforms = [`linux/${OWN_ARCHITECTURE}`];
   await writeFile(path, `${JSON.stringify({ ...settings, platforms }, undefined, 2)}\n`);
-  const author = ['-c', 'user.name=test', '-c', 'user.email=test@example.com'];
-  await runOk(root, 'git', [...author, 'commit', '--quiet', '--all', '--message=one platform']);
+  await runOk(root, 'git', [...GIT_AUTHOR, 'commit', '--quiet', '--all', '--message=one platform']);
 }

@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { GIT_AUTHOR } from '@prebuilt/testing/git';
 import { bootstrappedClone } from './clone.ts';
 import { run, runOk } from './workspace.ts';
 
@@ -33,7 +34,7 @@ export async function rehearsedProject(): Promise<RehearsedProject> {
   try {
     const { root } = clone;
     const git = (...args: readonly string[]) =>
-      runOk(root, 'git', ['-c', 'user.name=test', '-c', 'user.email=test@example.com', ...args]);
+      runOk(root, 'git', [...GIT_AUTHOR, ...args]);
     const origin = join(folder, 'origin.git');
     await runOk(folder, 'git', ['init', '--quiet', '--bare', '--initial-branch=main', origin]);
     await runOk(origin, 'git', ['config', 'uploadpack.allowAnySHA1InWant', 'true']);

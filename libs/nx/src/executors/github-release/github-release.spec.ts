@@ -8,6 +8,7 @@ import {
   type FakeRequest,
   startFakeGitHub,
 } from '@prebuilt/testing/github';
+import { GIT_AUTHOR } from '@prebuilt/testing/git';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sampleManifest } from '../../../testing/sample-manifest.ts';
@@ -36,8 +37,7 @@ class Project {
   }
 
   async git(...args: readonly string[]): Promise<string> {
-    const identity = ['-c', 'user.name=t', '-c', 'user.email=t@example.com'];
-    return (await execa('git', [...identity, ...args], { cwd: this.root })).stdout;
+    return (await execa('git', [...GIT_AUTHOR, ...args], { cwd: this.root })).stdout;
   }
 
   async commit(message: string): Promise<string> {

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { GIT_AUTHOR } from '@prebuilt/testing/git';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { ProjectContext } from '../project-context.ts';
 import { readReleasePublishFacts } from './facts.ts';
@@ -44,8 +45,7 @@ it.each<[string, object, Readonly<Record<string, string>>, string | undefined]>(
 
 it('knows the highest tag of the project where `nx release` decided nothing', async () => {
   const git = (...args: readonly string[]) => execFileSync('git', args, { cwd: root });
-  const identity = ['-c', 'user.name=t', '-c', 'user.email=t@example.com'];
-  git(...identity, 'commit', '--quiet', '--allow-empty', '--message=begin');
+  git(...GIT_AUTHOR, 'commit', '--quiet', '--allow-empty', '--message=begin');
   for (const tag of ['v0.9.0', 'v0.10.0', 'relay@2.0.0']) git('tag', tag);
   const read = (more: object) => readReleasePublishFacts({ ...OPTIONS, ...more }, contextOf({}), READY);
   expect((await read({})).highestTag).toBe('v0.10.0');
