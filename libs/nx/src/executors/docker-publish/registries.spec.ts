@@ -13,12 +13,25 @@ import {
 } from '@prebuilt/testing/registry';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { publish } from '../../../testing/publish.ts';
-import { type PublishWorkspace, publishWorkspace } from '../../../testing/publish-workspace.ts';
+import { type PublishSample, type PublishWorkspace, publishWorkspace } from '../../../testing/publish-workspace.ts';
+import { parsePlatform } from '../../artifacts/platform.ts';
 import { parsePublishRecord } from '../../artifacts/publish-record.ts';
 
 // The time that a registry's dates are made for.
 const NOW = 1_800_000_000_000;
-const SAMPLE = { version: '1.2.3', executableSize: 1000 };
+const SMALL = { executableSize: 1000 };
+/** Its layer shows how registries take large blobs. */
+const LARGE = { executableSize: 6 * 1024 * 1024 + 17, platforms: [parsePlatform('linux/amd64')] };
+
+/** The workspaces of a version and of the next one. */
+type Versions = readonly [PublishWorkspace, PublishWorkspace];
+
+async function twoVersions(sample: Omit<PublishSample, 'version'>): Promise<Versions> {
+  const first = { ...sample, version: '1.2.3' };
+  const versions = await Promise.all([publishWorkspace(first), publishWorkspace(first)]);
+  await versions[1].release({ ...sample, version: '1.2.4' });
+  return versions;
+}
 
 // More than fit a page.
 function seedTags({ manifests, tags }: FakeRegistry): void {
@@ -29,18 +42,16 @@ function seedTags({ manifests, tags }: FakeRegistry): void {
 }
 
 describe('a publish to a registry that', () => {
-  let first: PublishWorkspace;
-  let second: PublishWorkspace;
+  let small: Versions;
+  let large: Versions;
 
   beforeAll(async () => {
     // Each publish waits for signals.
     process.setMaxListeners(50);
-    first = await publishWorkspace(SAMPLE);
-    second = await publishWorkspace(SAMPLE);
-    await second.release({ ...SAMPLE, version: '1.2.4' });
+    [small, large] = await Promise.all([twoVersions(SMALL), twoVersions(LARGE)]);
   });
   afterAll(async () => {
-    await Promise.all([first?.remove(), second?.remove()]);
+    await Promise.all([small, large].flatMap((each) => (each ?? []).map((workspace) => workspace.remove())));
   });
 
   async function publishAll(quirk: Quirk, folder: string): Promise<void> {
@@ -48,11 +59,8 @@ describe('a publish to a registry that', () => {
     try {
       if (TAG_QUIRKS.includes(quirk)) seedTags(registry);
       registry.behave({ quirks: [quirk] });
-      for (const [workspace, latest] of [
-        [first, first],
-        [first, first],
-        [second, second],
-      ] as const) {
+      const [first, second] = UPLOAD_QUIRKS.includes(quirk) ? large : small;
+      for (const workspace of [first, first, second]) {
         const environment = {
           ...workspace.environment,
           REGISTRY_USERNAME: QUIRK_USER.username,
@@ -68,7 +76,7 @@ describe('a publish to a registry that', () => {
         const expected = quirk.outcome?.error;
         expect(success, output).toBe(expected === undefined);
         if (expected === undefined) {
-          expect(registry.tags.get('owner/app:latest')).toBe(latest.index.digest);
+          expect(registry.tags.get('owner/app:latest')).toBe(workspace.index.digest);
           const path = join(workspace.root, 'dist', folder, 'record.json');
           const [image] = parsePublishRecord(await readFile(path, 'utf8'), path).images;
           const attachment = quirk.outcome?.attachment ?? 'attached';
@@ -84,9 +92,7 @@ describe('a publish to a registry that', () => {
     }
   }
 
-  // How large blobs are taken shows in the client's own tests, with large blobs.
-  const quirks = QUIRKS.filter((quirk) => !UPLOAD_QUIRKS.includes(quirk));
-  it.concurrent.each(quirks.map((quirk, index) => [quirk.name, quirk, `publish-${index}`] as const))(
+  it.concurrent.each(QUIRKS.map((quirk, index) => [quirk.name, quirk, `publish-${index}`] as const))(
     '%s comes to the same the first time, again, and with the next version',
     (_, quirk, folder) => publishAll(quirk, folder),
     120_000,
