@@ -93,7 +93,7 @@ export function layerReadings(
     const compression = compressionOf(layer.mediaType);
     const diffId = config.rootfs.diff_ids[below + index] as Digest | undefined;
     if (entries === undefined || compression === undefined || diffId === undefined) {
-      throw new OciError('INVALID_LAYOUT', `image: layer ${below + index + 1} is not one that was planned`);
+      throw new OciError('INVALID_LAYOUT', `image: layer ${below + index + 1} is not in the plan`);
     }
     if (expected.unplanned !== undefined)
       return { layer, options: { compression, diffId, contents: 'changes', limits: MAX_CHANGED_LAYER } };
