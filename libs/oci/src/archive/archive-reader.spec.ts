@@ -272,7 +272,7 @@ describe('a hostile archive', () => {
     ['a second zstd frame', all(zstdCompressSync(plain), zstdCompressSync(plain)), /frame/],
     ['a skippable frame before it', all(skippableFrame('x'), zstdCompressSync(plain)), /skippable frame/],
     ['a skippable frame after it', all(zstdCompressSync(plain), skippableFrame('x')), /frame/],
-  ])('%s', async (_, bytes, message) => {
+  ])('refuses an archive with %s', async (_, bytes, message) => {
     const error = await refusal(bytes);
     expect(error.message).toMatch(message);
     expect(error.code).toBe('INVALID_ARCHIVE');
@@ -309,7 +309,7 @@ describe('a hostile archive', () => {
       ),
       /1000 characters of names/,
     ],
-  ])('%s', async (_, bytes, message) => {
+  ])('refuses an archive with %s', async (_, bytes, message) => {
     const error = await refusal(bytes, { limits });
     expect(error.message).toMatch(message);
     expect(error.code).toBe('ARCHIVE_LIMIT');
