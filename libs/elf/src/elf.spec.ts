@@ -216,7 +216,7 @@ describe('readElf', () => {
 });
 
 describe('openElf', () => {
-  it('names the file in its errors', async () => {
+  it('openElf names the file in its errors', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'elf-'));
     try {
       const path = join(folder, 'program');

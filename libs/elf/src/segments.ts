@@ -100,7 +100,7 @@ function checkOrder(reader: Reader, loaded: readonly Segment[]): readonly Segmen
   for (const [index, segment] of loaded.entries()) {
     const before = loaded[index - 1];
     if (before !== undefined && segment.address < before.address + before.fileSize)
-      throw reader.malformed('the loaded segments overlap or are not in the order of their addresses');
+      throw reader.malformed('the loaded segments overlap or are not in address order');
   }
   return loaded;
 }

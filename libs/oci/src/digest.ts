@@ -19,7 +19,7 @@ export function parseDigest(text: string): Digest {
   if (isDigest(text)) return text;
   throw new OciError(
     'INVALID_DIGEST',
-    `digest: expected "sha256:" and 64 lower-case hexadecimal digits, found ${JSON.stringify(text.slice(0, 120))}`,
+    `digest: expected "sha256:" and 64 lowercase hexadecimal digits, found ${JSON.stringify(text.slice(0, 120))}`,
   );
 }
 

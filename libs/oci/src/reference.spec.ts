@@ -75,7 +75,7 @@ describe('parseImageReference', () => {
 });
 
 describe('parseImageRepository', () => {
-  it('refuses a tag and a digest', () => {
+  it('parseImageRepository refuses a tag and a digest', () => {
     expect(parseImageRepository('ghcr.io/a/b')).toEqual({ registry: 'ghcr.io', repository: 'a/b' });
     for (const text of ['ghcr.io/a:1', `ghcr.io/a@${DIGEST}`]) {
       expect(() => parseImageRepository(text)).toThrow('without a tag and without a digest');

@@ -50,13 +50,13 @@ export function parseImageReference(text: string): ImageReference {
   const colon = rest.lastIndexOf(':');
   const tag = colon < 0 ? undefined : rest.slice(colon + 1);
   const path = colon < 0 ? rest : rest.slice(0, colon);
-  if (!HOST.test(registry)) throw invalid(text, 'a host, with a port where needed, before the first "/"');
+  if (!HOST.test(registry)) throw invalid(text, 'a host, with a port if needed, before the first "/"');
   if (tag !== undefined && !isTag(tag))
     throw invalid(text, 'a tag of at most 128 letters, digits, "_", "." and "-" after ":"');
   const isHub = registry === DOCKER_HUB || registry === 'index.docker.io';
   const repository = isHub && !path.includes('/') ? `library/${path}` : path;
   if (!REPOSITORY.test(repository) || repository.length > 255) {
-    throw invalid(text, 'a repository of lower-case names separated by "/"');
+    throw invalid(text, 'a repository of lowercase names separated by "/"');
   }
   return { registry: isHub ? DOCKER_HUB : registry, repository, tag, digest };
 }

@@ -56,7 +56,7 @@ export function decodeArchiveHeader(block: Buffer): ArchiveHeader {
   const magic = block.toString('latin1', 257, 265);
   const isGnu = magic === 'ustar  \0';
   if (!isGnu && magic !== 'ustar\x0000') {
-    throw invalid('a header of neither POSIX nor GNU tar', REPACK);
+    throw invalid('a header that is neither POSIX nor GNU tar', REPACK);
   }
   const short = text(block, 0, 100);
   const prefix = isGnu ? '' : text(block, 345, 155);

@@ -8,7 +8,7 @@ export interface LayerLimits {
   readonly entries: number;
   /** The total of characters in all paths and link targets: those are kept in memory. */
   readonly names: number;
-  /** The number of parts in a path. */
+  /** The number of components in a path. */
   readonly depth: number;
   /** From the first byte to the last, including the time that the source takes. */
   readonly milliseconds: number;
@@ -95,7 +95,7 @@ export class LayerMeter {
     if (this.#entries > this.#limits.entries) throw exceeded(`${this.#limits.entries} entries`);
     if (this.#names > this.#limits.names) throw exceeded(`${this.#limits.names} characters of paths`);
     if (depthOf(path) > this.#limits.depth) {
-      throw exceeded(`${this.#limits.depth} parts of a path (${JSON.stringify(path.slice(0, 200))})`);
+      throw exceeded(`${this.#limits.depth} path components (${JSON.stringify(path.slice(0, 200))})`);
     }
   }
 }

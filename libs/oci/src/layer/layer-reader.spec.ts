@@ -48,13 +48,13 @@ async function read(name: string, compression: Compression): Promise<ReadEntry[]
 }
 
 describe('writeLayer', () => {
-  it('gives an empty tar the same diffID as BuildKit', async () => {
+  it('writeLayer gives an empty tar the same diffID as BuildKit', async () => {
     const { diffId } = await writeLayer(blobs, [], { compression: 'gzip' });
     expect(diffId).toBe('sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef');
   });
 
   // The diffID that BuildKit (moby 26.1.5) gave COPY app /opt/x/app for a file "app\n".
-  it('gives folders and a file the same diffID as BuildKit', async () => {
+  it('writeLayer gives folders and a file the same diffID as BuildKit', async () => {
     const entries = [folder('opt'), folder('opt/x'), file('opt/x/app', 'app\n')];
     const { diffId } = await writeLayer(blobs, entries, { compression: 'zstd' });
     expect(diffId).toBe('sha256:de6e610c0de05cf15a39dfe007d648087cf2d420de4e8ecc33c61b499db3eb13');
@@ -113,7 +113,7 @@ describe('writeLayer', () => {
     expect(await readdir(blobs)).toEqual([]);
   });
 
-  it('leaves no file when it is aborted', async () => {
+  it('writeLayer leaves no file when it is aborted', async () => {
     const stop = new AbortController();
     const endless = async function* () {
       for (;;) {
@@ -267,7 +267,7 @@ describe('readLayer', () => {
   it('gives up on a path that is too deep', async () => {
     const entries = [folder('a'), folder('a/b'), folder('a/b/c')].map(encodeHeader);
     const outcome = readAll(Buffer.concat([...entries, END]), { limits: { ...MAX_LAYER, depth: 2 } });
-    await expect(outcome).rejects.toThrow('expected at most 2 parts of a path ("a/b/c")');
+    await expect(outcome).rejects.toThrow('expected at most 2 path components ("a/b/c")');
   });
 
   it('gives up on a source that drips for too long', async () => {
@@ -319,7 +319,7 @@ describe('readLayer', () => {
     });
   });
 
-  it.each(['gzip', 'zstd'] as const)('refuses what is not %s', async (compression) => {
+  it.each(['gzip', 'zstd'] as const)('refuses data that is not %s', async (compression) => {
     await expect(readAll(Buffer.from('nothing of the kind'), { compression })).rejects.toMatchObject({
       code: 'INVALID_LAYER',
     });

@@ -204,7 +204,7 @@ export function checkForm(entry: EntryMetadata, blocks: Buffer): void {
     .subarray(-BLOCK)
     .findIndex((byte, index) => byte !== last[index] && !isChecksum(index));
   const [where] = HEADER_FIELDS.findLast(([, offset]) => differs >= offset) ?? ['PAX records'];
-  throw invalid(`${JSON.stringify(entry.path)}: a header that readers handle differently, in its ${where}`);
+  throw invalid(`${JSON.stringify(entry.path)}: a header that readers read differently, in its ${where}`);
 }
 
 const HEADER_FIELDS = [
@@ -247,7 +247,7 @@ function fullName(block: Buffer): string {
 }
 
 function folderPath(name: string): string {
-  if (!name.endsWith('/')) throw invalid(`${JSON.stringify(name)}: a folder without a slash at its end`);
+  if (!name.endsWith('/')) throw invalid(`${JSON.stringify(name)}: a folder without a trailing slash`);
   return innerPath(name.slice(0, -1));
 }
 

@@ -39,7 +39,7 @@ describe('formatImageConfig', () => {
     );
   });
 
-  it('leaves out what is not set', () => {
+  it('leaves unset members out of the configuration', () => {
     const text = formatImageConfig({
       architecture: 'amd64',
       os: 'linux',

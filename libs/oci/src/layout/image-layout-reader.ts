@@ -86,7 +86,7 @@ async function readImage(folder: string, descriptor: Descriptor): Promise<Layout
   }
   for (const layer of manifest.layers) {
     if (compressionOf(layer.mediaType) === undefined) {
-      throw new OciError('INVALID_LAYOUT', `${path}: layer of an unknown type ${layer.mediaType}`);
+      throw new OciError('INVALID_LAYOUT', `${path}: layer of unknown type ${layer.mediaType}`);
     }
     await blobPath(folder, layer);
   }

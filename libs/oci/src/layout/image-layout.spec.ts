@@ -122,7 +122,7 @@ describe('readImageLayout', () => {
 });
 
 describe('readBlob', () => {
-  it('returns the bytes and checks their digest', async () => {
+  it('readBlob returns the bytes and checks their digest', async () => {
     const { layer, config } = await writeSample();
     const bytes = Buffer.concat(await Array.fromAsync(readBlob(folder, layer)));
     expect(bytes).toEqual(await readFile(blob(layer)));

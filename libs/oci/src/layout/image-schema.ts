@@ -15,7 +15,7 @@ const texts = v.pipe(v.unknown(), v.check(named, `expected at most ${LIMIT} memb
 const annotations = v.optional(texts);
 const digest = v.pipe(
   v.string(),
-  v.check(isDigest, 'expected "sha256:" and 64 lower-case hexadecimal digits'),
+  v.check(isDigest, 'expected "sha256:" and 64 lowercase hexadecimal digits'),
   v.transform((value) => value as Digest),
 );
 const descriptor = v.looseObject({

@@ -171,7 +171,7 @@ describe('readImage', () => {
     );
   });
 
-  it('reads a manifest directly', async () => {
+  it('reads a manifest without an index', async () => {
     const manifest = putImage('amd64', DOCKER_MANIFEST);
     expect((await readImage(connect(), manifest.digest, AMD64)).digest).toBe(manifest.digest);
   });

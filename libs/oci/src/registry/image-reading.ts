@@ -41,7 +41,7 @@ const descriptor = v.looseObject({
   mediaType: v.pipe(v.string(), v.minLength(1), v.maxLength(255)),
   digest: v.pipe(
     v.string(),
-    v.check(isDigest, 'expected "sha256:" and 64 lower-case hexadecimal digits'),
+    v.check(isDigest, 'expected "sha256:" and 64 lowercase hexadecimal digits'),
     v.transform((value) => value as Digest),
   ),
   size: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),

@@ -175,9 +175,9 @@ async function serve(quirk: Quirk): Promise<FakeRegistry> {
   return registry;
 }
 
-describe('a publish to a registry that', () => {
+describe('a publish to a registry with a quirk', () => {
   it.each(QUIRKS.map((quirk) => [quirk.name, quirk] as const))(
-    'a publish to a registry that %s has the same outcome at first, again, and with the next version',
+    'a publish to a registry that %s has the same outcome the first time, again, and with the next version',
     async (_, quirk) => {
       const registry = await serve(quirk);
       const layerBytes = UPLOAD_QUIRKS.includes(quirk) ? 6 * 1024 * 1024 + 17 : 3000;

@@ -76,7 +76,7 @@ export function openReferrers(access: RepositoryAccess, manifests: Manifests): R
       if (asked.size === MAX_PAGES || found.size > MAX_REFERRERS || asked.has(addressText(next))) {
         throw new OciError(
           'REGISTRY_RESPONSE',
-          `${operation.name}: expected at most ${MAX_REFERRERS} on ${MAX_PAGES} pages, each once, found more`,
+          `${operation.name}: expected at most ${MAX_REFERRERS} on ${MAX_PAGES} distinct pages, found more`,
         );
       }
       asked.add(addressText(next));
@@ -161,7 +161,7 @@ export function readReferrers(operation: string, body: Buffer): readonly Referre
   return entries.map((entry: unknown) => {
     const { mediaType, digest, size } = (entry ?? {}) as Readonly<Record<string, unknown>>;
     const whole = typeof mediaType === 'string' && typeof digest === 'string' && isDigest(digest);
-    if (!whole || !Number.isSafeInteger(size)) throw wrong('an entry without type, SHA-256 digest or size');
+    if (!whole || !Number.isSafeInteger(size)) throw wrong('an entry without a type, SHA-256 digest or size');
     return entry as Referrer;
   });
 }

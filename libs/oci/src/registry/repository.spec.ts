@@ -356,7 +356,7 @@ describe('a fault in transit', () => {
     },
   );
 
-  it('status 503 is given up on after the maximum number of tries', async () => {
+  it('a persistent status 503 ends in an error after the maximum number of tries', async () => {
     proxy = await startFaultProxy(registry.host);
     proxy.inject(() => 'status-503');
     const { client, clock } = connect(proxy.host);

@@ -12,7 +12,7 @@ const LIMITS: RetryLimits = {
 };
 
 describe('isTransientStatus', () => {
-  it('includes 408, 425, 429 and the transient 5xx codes, and nothing else', () => {
+  it('isTransientStatus includes 408, 425, 429 and the transient 5xx codes, and nothing else', () => {
     const transient = Array.from({ length: 500 }, (_, index) => index + 100).filter(isTransientStatus);
     expect(transient).toEqual([408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529, 530]);
   });
@@ -30,7 +30,7 @@ describe('isTransientError', () => {
     ['a certificate', failing('SELF_SIGNED_CERT_IN_CHAIN'), false],
     ['a defect', new TypeError('x is undefined'), false],
     ['no error', 'ECONNRESET', false],
-  ])('%s: %#', (_, error, expected) => {
+  ])('isTransientError classifies %s: %#', (_, error, expected) => {
     expect(isTransientError(error)).toBe(expected);
   });
 });
@@ -49,7 +49,7 @@ describe('retryAfterMs', () => {
     ['99999999999999', undefined],
     ['1767225630', 30_000],
     ['880.092µs', undefined],
-  ])('%j: %s', (header, expected) => {
+  ])('retryAfterMs of %j is %s', (header, expected) => {
     expect(retryAfterMs(header, NOW)).toBe(expected);
   });
 });
@@ -58,7 +58,7 @@ describe('decideRetry', () => {
   const decide = (tries: number, askedMs?: number, elapsed = 0) =>
     decideRetry({ tries, startedAt: NOW - elapsed, askedMs }, LIMITS, { now: () => NOW, random: () => 0 });
 
-  it('doubles the wait, up to the longest', () => {
+  it('doubles the wait, up to the maximum', () => {
     const waits = [1, 2, 3].map((tries) => decide(tries));
     expect(waits).toEqual([50, 100, 200].map((delayMs) => ({ next: 'wait', delayMs })));
   });

@@ -109,7 +109,7 @@ describe('confirmTag', () => {
 });
 
 describe('missing content', () => {
-  it('missing content is waited for only if this run wrote it', async () => {
+  it('waits for missing content only if this run wrote it', async () => {
     expect(await client.headManifest(digestOf(NEW))).toBeUndefined();
     await expect(client.getManifest(digestOf(NEW))).rejects.toMatchObject({ code: 'REGISTRY_NOT_FOUND' });
     expect(await client.hasBlob(digestOf('x'))).toBe(false);

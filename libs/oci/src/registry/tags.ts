@@ -128,7 +128,7 @@ export function openTags(access: RepositoryAccess, manifests: ManifestRequests):
     const failure = await access.failure(operation, response);
     if (!(failure instanceof OciError) || page === 1) return failure;
     return new OciError('REGISTRY_RESPONSE', `page ${page} of the tags can't be read: ${failure.message}`, {
-      hint: 'Without all tags it is unknown which version is the highest.',
+      hint: 'Without all tags, the highest version is unknown.',
       refusal: failure.refusal,
     });
   }

@@ -42,7 +42,7 @@ describe("Docker's configuration", () => {
     ['the host with its scheme', 'ghcr.io', { auths: { 'https://ghcr.io': { auth } } }],
     ["Docker Hub's old name", 'docker.io', { auths: { 'https://index.docker.io/v1/': { auth } } }],
     ['a host with a port', 'localhost:5000', { auths: { 'localhost:5000': { auth } } }],
-  ])('finds credentials by %s', async (_, registry, config) => {
+  ])("finds credentials in Docker's configuration by %s", async (_, registry, config) => {
     expect(await (await source(config))(registry)).toEqual(BASIC);
   });
 

@@ -46,11 +46,11 @@ export function exchange(
     sent.on('information', ({ statusCode }) => {
       information += 1;
       if (information > MAX_INFORMATION)
-        fail(`expected an answer, found more than ${MAX_INFORMATION} interim ones (status ${statusCode})`);
+        fail(`expected a response, found more than ${MAX_INFORMATION} interim ones (status ${statusCode})`);
     });
     sent.once('upgrade', (_, socket) => {
       socket.destroy();
-      fail('expected an answer, found status 101, an unrequested protocol switch');
+      fail('expected a response, found status 101, an unrequested protocol switch');
     });
     // This listener stays: a connection may also fail after the response has arrived.
     sent.on('error', reject);

@@ -127,7 +127,7 @@ export function openSender(access: RepositoryAccess, sessions: UploadSessions): 
     throw failure instanceof OciError
       ? new OciError(
           failure.code,
-          `${failure.message} (for ${length} bytes, the registry wants ${minChunk} or more)`,
+          `${failure.message} (for ${length} bytes, the registry requires ${minChunk} or more)`,
           {
             hint: failure.hint,
             refusal: failure.refusal,
