@@ -98,7 +98,7 @@ describe('readCargoAuditable', () => {
     expect(Math.min(errors, answers)).toBeGreaterThan(0);
   });
 
-  // Each is just below the limit of 1 MiB.
+  // Each is just below the 1 MiB limit.
   it.each<[string, string, unknown]>([
     ['packages', `{"packages":[${list('{"name":"","version":"","source":""}', 28_000)}]}`, PACKAGES],
     [

@@ -199,7 +199,7 @@ describe('readGoBuildInfo', () => {
     expect(Math.min(errors, answers)).toBeGreaterThan(0);
   });
 
-  // Each is just below the limit of 1 MiB.
+  // Each is just below the 1 MiB limit.
   it.each([
     ['modules', 'dep\tx\ty\n'.repeat(130_000)],
     ['replaced modules', 'dep\tx\ty\n=>\tx\ty\t\n'.repeat(61_000)],

@@ -1,6 +1,6 @@
 import type { EntryMetadata } from '../layer/tar-header.ts';
 
-/** The kinds of entries that an archive may have. */
+/** The types of entries that an archive may contain. */
 export type ArchiveEntryType = 'file' | 'directory' | 'symlink' | 'link';
 
 /**

@@ -49,7 +49,7 @@ export interface ExpectedImage {
   readonly unplanned?: UnplannedLayers | undefined;
 }
 
-/** What is known about an image whose layers are not planned path by path. */
+/** What is known about an image with layers that are not planned path by path. */
 export interface UnplannedLayers {
   /**
    * The commands that were run and the unverified sources that were copied from: `Dockerfile:3: RUN`, … in line order.

@@ -1,5 +1,5 @@
 /**
- * As many values as fit into 4 MiB would take 400 MiB of memory; an image's documents and a registry's lists have far
+ * The values that fit into 4 MiB would take 400 MiB of memory; an image's documents and a registry's lists have far
  * fewer.
  */
 const MAX_VALUES = 200_000;

@@ -31,8 +31,8 @@ export interface Blobs {
   readBlob(descriptor: Descriptor, limit: number): Promise<Buffer>;
 }
 
-// The responses of reverse proxies that, or whose storage, don't support HEAD: the storage URL may be signed for GET
-// only.
+// What a reverse proxy returns for a HEAD that it, or the store behind it, won't answer: the store's URL may be signed
+// for GET only.
 const NO_HEAD: ReadonlySet<number> = new Set([405, 501]);
 
 export function openBlobs(access: RepositoryAccess): Blobs {

@@ -17,7 +17,7 @@ export interface RetryLimits {
   readonly operationMs: number;
 }
 
-/** The limits that publishing uses. */
+/** The retry limits for publishing. */
 export const DEFAULT_RETRY_LIMITS: RetryLimits = {
   tries: 6,
   totalMs: 5 * 60_000,

@@ -13,7 +13,7 @@ export interface Trust {
   readonly clients: readonly { readonly cert: string; readonly key: string }[];
 }
 
-// Where Docker (rootful or rootless) and podman look for a host's certificates.
+// Where Docker (with or without root) and podman look for a host's certificates.
 const FOLDERS = ['/etc/docker/certs.d', '/etc/containers/certs.d'];
 const HOME_FOLDERS = ['.config/docker/certs.d', '.config/containers/certs.d', '.docker/certs.d'];
 

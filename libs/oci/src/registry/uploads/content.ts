@@ -19,7 +19,7 @@ export interface UploadContent {
   readonly count: (bytes: number) => void;
 }
 
-/** Sends the bytes of uploads. */
+/** Sends the content of uploads. */
 export interface UploadSender {
   /**
    * Sends the missing part of an upload: everything in one request at first, or in chunks if it resumes partway or if
@@ -59,8 +59,8 @@ export function openSender(access: RepositoryAccess, sessions: UploadSessions): 
       const response = await patch(operation, session, content, length, !whole);
       if (TAKEN.includes(response.status)) {
         await discard(response);
-        // Its Range is not looked at: ECR's does not move. https://github.com/aws/containers-roadmap/issues/2831
-        // What is stored is proven by the digest in the end.
+        // Ignores its Range, since ECR's does not advance. https://github.com/aws/containers-roadmap/issues/2831
+        // In the end, the digest proves what is stored.
         session = { ...sessions.next(operation, response, session), offset: session.offset + length };
         continue;
       }
