@@ -10,7 +10,7 @@ import { createImageLayout } from '../layout/image-layout.ts';
 import { writeLayer } from './layer-writer.ts';
 import { type LayerThreads, startLayerThreads } from './reader-threads.ts';
 
-// Incompressible, and of a size that does not fill buffers evenly.
+// Data that does not compress, with a size that does not fill buffers evenly.
 const NOISE = Buffer.concat(
   Array.from({ length: 100_000 }, (_, index) => createHash('sha256').update(`${index}`).digest()),
 ).subarray(0, 3_000_001);
