@@ -30,7 +30,7 @@ const FILES = {
   'unused/go.mod': ['module example.com/unused', 'go 1.19'],
 } as const;
 
-// Nothing of the machine's own settings, and nothing fetched.
+// Uses none of the machine's own settings, and downloads nothing.
 const SETTINGS = {
   CGO_ENABLED: '0',
   GOENV: 'off',
@@ -60,7 +60,7 @@ describe('readGoBuildInfo', () => {
     ['arm', { GOARM: '6' }, { class: 32, machine: 'arm' }],
     ['s390x', {}, { class: 64, byteOrder: 'big', machine: 's390' }],
   ])(
-    'agrees with `go version -m` on a program that Go made for linux/%s',
+    'agrees with `go version -m` on a program built by Go for linux/%s',
     async ([arch, env, facts], { skip }) => {
       if (!HAS_GO && !process.env.CI) skip('needs Go: apt-get install golang-go');
       const flags = ['-ldflags=-s -w -X "main.version=1.2.3 beta"', '-buildvcs=false', '-o', arch];
@@ -78,7 +78,7 @@ describe('readGoBuildInfo', () => {
   );
 });
 
-/** What the words of `go version -m` say. */
+/** Parses the output of `go version -m`. */
 function told(text: string): GoBuildInfo {
   const lines = text.split('\n').map((line) => line.split('\t'));
   const modules: Record<string, GoModule[]> = { mod: [], dep: [] };
@@ -95,7 +95,7 @@ function told(text: string): GoBuildInfo {
     .filter(([, kind]) => kind === 'build')
     .map(([, , setting = '']) => {
       const [key = '', ...value] = setting.split('=');
-      // Quotes and escapes of these values are those of JSON.
+      // Quotes and escapes in these values are the same as in JSON.
       return [key, value[0]?.startsWith('"') ? JSON.parse(value.join('=')) : value.join('=')];
     });
   return {

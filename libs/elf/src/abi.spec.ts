@@ -7,7 +7,7 @@ import { bytesSource } from './source.ts';
 type Wanted = Parameters<typeof buildElf>[0];
 
 const SHT_ARM_ATTRIBUTES = 0x70000003;
-// Tag_CPU_name, a text, comes first in real files.
+// In real files, Tag_CPU_name, a string, comes first.
 const CPU_NAME = [5, ...Buffer.from('8-A\0')];
 
 const abiOf = async (wanted: Wanted): Promise<ElfAbi> =>
@@ -19,7 +19,7 @@ const withAttributes = (content: Uint8Array, wanted: Partial<Wanted> = {}): Prom
     ...wanted,
   });
 
-/** A vendor's attributes, by the tag of what they are for: 1 is the file, 2 a section. */
+/** A vendor's attributes, by the tag of what they apply to: 1 is the file, 2 a section. */
 function vendor(name: string, parts: readonly (readonly [number, readonly number[]])[], big = false): Buffer {
   const inner = parts.map(([tag, bytes]) => Buffer.from([tag, ...u32(bytes.length + 5, big), ...bytes]));
   const body = Buffer.concat([Buffer.from(`${name}\0`), ...inner]);
@@ -38,17 +38,17 @@ describe('the ABI of a file', () => {
   it.each<[string, Wanted, Partial<ElfAbi>]>([
     ['arm with the soft-float flag', { machine: 'arm', flags: 0x05000200 }, { version: 5, float: 'soft' }],
     ['arm with the hard-float flag', { machine: 'arm', flags: 0x05000400 }, { version: 5, float: 'hard' }],
-    ['arm with neither, as Go’s linker makes it', { machine: 'arm', flags: 0x05000002 }, { version: 5 }],
+    ["arm with neither, as Go's linker writes it", { machine: 'arm', flags: 0x05000002 }, { version: 5 }],
     ['arm before the EABI', { machine: 'arm', flags: 0x2 }, {}],
     ['riscv without floating point', { machine: 'riscv', flags: 0x1 }, { float: 'soft' }],
     ['riscv with single floats', { machine: 'riscv', flags: 0x3 }, { float: 'single' }],
     ['riscv with double floats', { machine: 'riscv', flags: 0x5 }, { float: 'double' }],
     ['riscv with quad floats', { machine: 'riscv', flags: 0x7 }, { float: 'quad' }],
-    ['ppc64 of the first version', { machine: 'ppc64', byteOrder: 'big', flags: 1 }, { version: 1 }],
-    ['ppc64 of the second version', { machine: 'ppc64', flags: 2 }, { version: 2 }],
+    ['ppc64 with ABI version 1', { machine: 'ppc64', byteOrder: 'big', flags: 1 }, { version: 1 }],
+    ['ppc64 with ABI version 2', { machine: 'ppc64', flags: 2 }, { version: 2 }],
     ['s390 with flags', { machine: 's390', flags: 1 }, {}],
     ['x86_64', { machine: 'x86_64' }, {}],
-  ])('the ABI of a file is read of %s', async (_, wanted, abi) => {
+  ])('the ABI of a file is read for %s', async (_, wanted, abi) => {
     expect(await abiOf(wanted)).toEqual({ version: null, float: null, architecture: null, ...abi });
   });
 
@@ -58,23 +58,23 @@ describe('the ABI of a file', () => {
     ['v6KZ', 7, 'v6KZ'],
     ['v7', 10, 'v7'],
     ['v8-A', 14, 'v8-A'],
-    ['one that is not known here', 99, 'Tag_CPU_arch_99'],
+    ['one that is unknown here', 99, 'Tag_CPU_arch_99'],
   ])('names the architecture %s of an arm file', async (_, value, architecture) => {
     expect(await withAttributes(ofFile([...CPU_NAME, 6, value]))).toMatchObject({ architecture });
   });
 
-  it('takes the float ABI from the attributes where the flags say nothing', async () => {
+  it('takes the float ABI from the attributes if the flags do not specify it', async () => {
     expect(await withAttributes(ofFile([6, 10, 28, 1]))).toMatchObject({ float: 'hard' });
     expect(await withAttributes(ofFile([6, 10, 28, 1]), { flags: 0x200 })).toMatchObject({ float: 'soft' });
     expect(await withAttributes(ofFile([6, 10, 28, 0]))).toMatchObject({ float: null });
   });
 
-  it('reads the attributes in the byte order of the file', async () => {
+  it("reads the attributes in the file's byte order", async () => {
     const content = section(vendor('aeabi', [[1, [6, 6]]], true));
     expect(await withAttributes(content, { byteOrder: 'big' })).toMatchObject({ architecture: 'v6' });
   });
 
-  it('passes over other vendors, attributes of sections, and texts', async () => {
+  it('skips other vendors, section attributes, and strings', async () => {
     const long = [0xe1, 0x01, ...Buffer.from('a text of the odd tag 225\0')];
     const compatibility = [32, 1, ...Buffer.from('gnu\0')];
     const content = section(
@@ -88,16 +88,16 @@ describe('the ABI of a file', () => {
   });
 
   it.each<[string, Uint8Array, string]>([
-    ['of another format', Buffer.from('B'), 'attributes of the format 66'],
+    ['in another format', Buffer.from('B'), 'attributes of the format 66'],
     ['that are empty', Buffer.alloc(0), 'an empty section'],
-    ['of more than 64 KiB', Buffer.alloc(64 * 1024 + 1, 'A'), '65537 bytes of attributes'],
-    ['that are cut', ofFile([6, 10]).subarray(0, -1), 'longer than their section'],
-    ['whose length is 0', Buffer.from('A\0\0\0\0aeabi\0'), 'longer than their section'],
-    ['whose vendor has no end', section(Buffer.from([9, 0, 0, 0, 0x61, 0x61, 0x61, 0x61, 0x61])), 'vendor'],
-    ['that are cut before a value', ofFile([6]), 'an attribute is not a number'],
+    ['larger than 64 KiB', Buffer.alloc(64 * 1024 + 1, 'A'), '65537 bytes of attributes'],
+    ['that are truncated', ofFile([6, 10]).subarray(0, -1), 'longer than their section'],
+    ['with a length of 0', Buffer.from('A\0\0\0\0aeabi\0'), 'longer than their section'],
+    ['with an endless vendor', section(Buffer.from([9, 0, 0, 0, 0x61, 0x61, 0x61, 0x61, 0x61])), 'vendor'],
+    ['that end before a value', ofFile([6]), 'an attribute is not a number'],
     ['with a number of 5 bytes', ofFile([0x80, 0x80, 0x80, 0x80, 1]), 'an attribute is not a number'],
-    ['with a text without end', ofFile([5, 0x37]), 'is not terminated'],
-  ])('the ABI of a file is refused where an arm file has attributes %s', async (_, content, says) => {
+    ['with an unterminated string', ofFile([5, 0x37]), 'is not terminated'],
+  ])('an arm file is refused if it has attributes %s', async (_, content, says) => {
     await expect(withAttributes(content)).rejects.toMatchObject({
       code: 'MALFORMED',
       message: expect.stringContaining(says),

@@ -2,16 +2,16 @@ import { type ArmAttributes, readArmAttributes } from './arm-attributes.ts';
 import type { Header } from './header.ts';
 import type { Reader } from './reader.ts';
 
-/** What distinguishes variants of one machine; null where the file does not say, or the machine has no variants. */
+/** What distinguishes variants of a machine; null if the file does not say, or the machine has no variants. */
 export interface ElfAbi {
-  /** arm: the version of the EABI (5). ppc64: 1 or 2, which all little-endian files have. */
+  /** arm: the EABI version (5). ppc64: 1 or 2; all little-endian files have 2. */
   readonly version: number | null;
   /**
-   * How floating-point arguments are passed. arm: `soft` (Debian's armel) or `hard` (armhf). riscv: `soft`,
-   * `single`, `double` (riscv64-linux-gnu) or `quad`. Files with different ones can't be linked.
+   * How floating-point arguments are passed. arm: `soft` (Debian's armel) or `hard` (armhf). riscv: `soft`, `single`,
+   * `double` (riscv64-linux-gnu) or `quad`. Files with different float ABIs can't be linked.
    */
   readonly float: 'soft' | 'hard' | 'single' | 'double' | 'quad' | null;
-  /** arm: the oldest architecture that runs the file, `v5TE`, `v6`, `v7`, … of its attributes. */
+  /** arm: the oldest architecture that can run the file, from its attributes: `v5TE`, `v6`, `v7`, … */
   readonly architecture: string | null;
 }
 
@@ -29,7 +29,7 @@ const RISCV_FLOAT = ['soft', 'single', 'double', 'quad'] as const;
 // https://openpowerfoundation.org/specifications/64bitelfabi/
 const EF_PPC64_ABI = 3;
 
-/** Reads the ABI from `e_flags`, and from the attributes where the machine is arm. Throws `TRUNCATED` or `MALFORMED`. */
+/** Reads the ABI from `e_flags` and, for arm, from the attributes. Throws `TRUNCATED` or `MALFORMED`. */
 export async function readAbi(reader: Reader, header: Header): Promise<ElfAbi> {
   const { flags } = header;
   switch (reader.identity.machine) {
@@ -44,8 +44,8 @@ export async function readAbi(reader: Reader, header: Header): Promise<ElfAbi> {
   }
 }
 
-// Only executables and libraries have the float ABI in their flags, and those of Go's own linker have neither bit
-// and no attributes: they need no library to agree with.
+// Only executables and libraries have the float ABI in their flags, and those made by Go's own linker have neither bit
+// and no attributes: they have no libraries to match.
 function armAbi(flags: number, { architecture, passesInVfp }: ArmAttributes): ElfAbi {
   const told =
     (flags & EF_ARM_ABI_FLOAT_HARD) !== 0 ? 'hard' : (flags & EF_ARM_ABI_FLOAT_SOFT) !== 0 ? 'soft' : null;

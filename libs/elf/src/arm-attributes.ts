@@ -4,9 +4,9 @@ import type { Reader } from './reader.ts';
 import { sectionOfType } from './sections.ts';
 import { textAt } from './text.ts';
 
-/** What the `.ARM.attributes` section says about the whole file. */
+/** The attributes of the whole file, from the `.ARM.attributes` section. */
 export interface ArmAttributes {
-  /** Tag_CPU_arch: `v6`, `v7`, …; null where it isn't stated. */
+  /** Tag_CPU_arch: `v6`, `v7`, …; null if it isn't given. */
   readonly architecture: string | null;
   /** Tag_ABI_VFP_args: whether floating-point arguments are passed in VFP registers. */
   readonly passesInVfp: boolean;
@@ -14,7 +14,7 @@ export interface ArmAttributes {
 
 const NONE: ArmAttributes = { architecture: null, passesInVfp: false };
 
-// Far above what real files have: some fifty bytes.
+// Far more than real files have, which is about fifty bytes.
 const MAX_ATTRIBUTE_BYTES = 64 * 1024;
 
 const SHT_ARM_ATTRIBUTES = 0x70000003;
@@ -27,7 +27,7 @@ const TAG_ABI_VFP_ARGS = 28;
 const TAG_COMPATIBILITY = 32;
 const IN_VFP_REGISTERS = 1;
 
-// By the value of Tag_CPU_arch.
+// Indexed by the value of Tag_CPU_arch.
 const ARCHITECTURES = [
   'pre-v4',
   'v4',
@@ -55,8 +55,8 @@ const ARCHITECTURES = [
 ] as const;
 
 /**
- * Reads the attributes of an arm file; a file without section headers or without attributes has none. Throws
- * `TRUNCATED` or `MALFORMED`.
+ * Reads the attributes of an arm file; a file without section headers or attributes has none. Throws `TRUNCATED` or
+ * `MALFORMED`.
  * https://github.com/ARM-software/abi-aa/blob/main/addenda32/addenda32.rst#representing-build-attributes-in-elf-files
  */
 export async function readArmAttributes(reader: Reader, header: Header): Promise<ArmAttributes> {
@@ -77,7 +77,7 @@ export async function readArmAttributes(reader: Reader, header: Header): Promise
   return NONE;
 }
 
-// Parts that follow each other, each with its length, which counts itself and the `tag` bytes before it.
+// Consecutive parts, each with its length, which includes itself and the `tag` bytes before it.
 function* subsections(
   reader: Reader,
   fields: Fields,

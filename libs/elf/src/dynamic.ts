@@ -4,20 +4,20 @@ import { fileOffset, type Segments } from './segments.ts';
 import { textAt } from './text.ts';
 import { readVersionDefinitions, readVersionNeeds } from './versions.ts';
 
-/** What the dynamic segment says. */
+/** The facts in the dynamic segment. */
 export interface DynamicFacts {
-  /** DT_NEEDED, in the file's order. */
+  /** DT_NEEDED, in file order. */
   readonly needed: readonly string[];
   readonly soname: string | null;
   readonly rpath: string | null;
   readonly runpath: string | null;
-  /** DT_VERNEED: for each library the symbol versions needed from it, sorted. */
+  /** DT_VERNEED: for each library, the symbol versions needed from it, sorted. */
   readonly versionNeeds: Readonly<Record<string, readonly string[]>>;
-  /** DT_VERDEF: the symbol versions that the file provides, sorted; without its own name. */
+  /** DT_VERDEF: the symbol versions that the file provides, sorted, without the file's own name. */
   readonly versionDefinitions: readonly string[];
 }
 
-// Far above what real files have, far below what would take long or much memory.
+// Far more than real files have, and far less than would take long or use much memory.
 const MAX_DYNAMIC_BYTES = 1024 * 1024;
 const MAX_STRING_TABLE_BYTES = 32 * 1024 * 1024;
 const MAX_NEEDED = 4096;
@@ -44,8 +44,8 @@ const NO_DYNAMIC: DynamicFacts = {
 };
 
 /**
- * Reads the dynamic segment as the dynamic loader does, by addresses. What the loader and a reader of file offsets
- * would see differently is `MALFORMED`. https://refspecs.linuxfoundation.org/elf/gabi4+/ch5.dynamic.html
+ * Reads the dynamic segment as the dynamic loader does, by addresses. Anything that the loader and a reader of file
+ * offsets would see differently is `MALFORMED`. https://refspecs.linuxfoundation.org/elf/gabi4+/ch5.dynamic.html
  */
 export async function readDynamic(reader: Reader, segments: Segments): Promise<DynamicFacts> {
   const segment = segments.dynamic;
@@ -103,7 +103,7 @@ function dynamicEntries(reader: Reader, fields: Fields): ReadonlyMap<number, rea
   throw reader.malformed('the dynamic segment is not terminated');
 }
 
-// Without a table every string that is wanted is an error: a need that can't be read is not the absence of one.
+// Without a string table, reading any string is an error: a need that can't be read is not the absence of one.
 async function readStrings(
   reader: Reader,
   segments: Segments,
@@ -112,7 +112,7 @@ async function readStrings(
 ): Promise<(offset: number) => string> {
   if (address === undefined || size === undefined) {
     return () => {
-      throw reader.malformed('the dynamic segment names strings and has no string table');
+      throw reader.malformed('the dynamic segment refers to strings but has no string table');
     };
   }
   if (size > MAX_STRING_TABLE_BYTES) throw reader.malformed(`a dynamic string table of ${size} bytes`);

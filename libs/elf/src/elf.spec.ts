@@ -40,7 +40,7 @@ describe('readElf', () => {
     expect(await read(buildElf(wanted))).toEqual({ ...wanted, abi: NO_ABI, static: false });
   });
 
-  it('calls an executable without interpreter and needs static', async () => {
+  it('reports an executable without an interpreter or needed libraries as static', async () => {
     expect(await read(buildElf({ type: 'exec', machine: 'x86_64' }))).toEqual({
       class: 64,
       byteOrder: 'little',
@@ -60,7 +60,7 @@ describe('readElf', () => {
     });
   });
 
-  it('reads notes that are padded to 8 bytes in a segment that is aligned so', async () => {
+  it('reads notes padded to 8 bytes in a segment with that alignment', async () => {
     const first = { owner: 'GNU', type: 5, description: '00'.repeat(24) };
     const second = { owner: 'GNU', type: 3, description: 'abcd' };
     const bytes = buildElf({ machine: 'x86_64', notes: [first, second] });
@@ -71,7 +71,7 @@ describe('readElf', () => {
 
   it.each<[string, Uint8Array, string, string]>([
     ['an empty file', Buffer.alloc(0), 'NOT_ELF', 'an empty file'],
-    ['a script', Buffer.from('#!/bin/sh\nexec sleep 1\n\n'), 'NOT_ELF', 'starts 23 21 2f 62'],
+    ['a script', Buffer.from('#!/bin/sh\nexec sleep 1\n\n'), 'NOT_ELF', 'starts with 23 21 2f 62'],
     ['a header cut short', buildElf({ machine: 'x86_64' }).subarray(0, 40), 'TRUNCATED', 'the ELF header'],
     [
       'a 32-bit header cut short',
@@ -87,7 +87,7 @@ describe('readElf', () => {
     ],
     ['a class that does not exist', patched((bytes) => bytes.writeUInt8(3, 4)), 'MALFORMED', 'class 3'],
     [
-      'program headers of another size',
+      'program headers of a wrong size',
       patched((bytes) => bytes.writeUInt16LE(32, 54)),
       'MALFORMED',
       '56 bytes, found 32',
@@ -125,7 +125,7 @@ describe('readElf', () => {
       'MALFORMED',
       'the dynamic segment at',
     ],
-    ['a dynamic segment without end', retagged(0, 0x70000001), 'MALFORMED', 'is not terminated'],
+    ['an unterminated dynamic segment', retagged(0, 0x70000001), 'MALFORMED', 'is not terminated'],
     ['needs without a string table', retagged(5, 0x70000001), 'MALFORMED', 'no string table'],
     [
       'a string table outside the loaded segment',
@@ -141,7 +141,7 @@ describe('readElf', () => {
     ['more version definitions than counted', revalued(0x6ffffffd, 1), 'MALFORMED', 'expected 1 records'],
     ['version needs that are not loaded', revalued(0x6ffffffe, 8), 'MALFORMED', 'in no loaded segment'],
     [
-      '32-bit program headers of another size',
+      '32-bit program headers of a wrong size',
       patched((bytes) => bytes.writeUInt16LE(56, 42), buildElf({ machine: 'arm' })),
       'MALFORMED',
       '32 bytes, found 56',
@@ -153,13 +153,13 @@ describe('readElf', () => {
       'a note is longer',
     ],
     [
-      'a note whose owner has no end',
+      'a note with an unterminated owner',
       patched((bytes) => bytes.write('GNUX', header(bytes, 4, 8) + 12)),
       'MALFORMED',
       "a note's owner",
     ],
     [
-      'more notes than 1 MiB',
+      'more than 1 MiB of notes',
       patched((bytes) => bytes.writeBigUInt64LE(2n ** 21n, header(bytes, 4) + 32)),
       'MALFORMED',
       '2097152 bytes of notes',
@@ -174,7 +174,7 @@ describe('readElf', () => {
     await expect(read(bytes)).rejects.toMatchObject({ code, message: expect.stringContaining(says) });
   });
 
-  it('tells Bun and the libraries it needs from a file of 100 MB and more, reading little of it', async () => {
+  it('reads the libraries that Bun needs from a file of 100 MB or more, reading little of it', async () => {
     const bun = process.arch === 'x64' ? 'bun-linux-x64-baseline' : 'bun-linux-aarch64';
     const path = fileURLToPath(new URL(`../../../node_modules/@oven/${bun}/bin/bun`, import.meta.url));
     const file = await open(path);
@@ -204,7 +204,7 @@ describe('readElf', () => {
     }
   });
 
-  it('reads real files of Debian', async () => {
+  it('reads real files from Debian', async () => {
     expect(await openElf('/bin/true')).toMatchObject({
       type: 'dyn',
       needed: ['libc.so.6'],
@@ -216,7 +216,7 @@ describe('readElf', () => {
 });
 
 describe('openElf', () => {
-  it('names the file in its errors', async () => {
+  it('openElf names the file in its errors', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'elf-'));
     try {
       const path = join(folder, 'program');
@@ -238,7 +238,7 @@ describe('openElf', () => {
   });
 });
 
-/** Where the program header of a type begins; with the place of a field in it, what that field says. */
+/** The offset of the program header of a type or, if a field's offset is given, the value of that field. */
 function header(bytes: Buffer, type: number, field?: number): number {
   for (let at = 64; at < 64 + 56 * bytes.readUInt16LE(56); at += 56) {
     if (bytes.readUInt32LE(at) !== type) continue;
@@ -247,7 +247,7 @@ function header(bytes: Buffer, type: number, field?: number): number {
   throw new Error(`no program header of type ${type}`);
 }
 
-/** The library with the dynamic entry of a tag changed. */
+/** The library with one of its dynamic entries changed. */
 function dynamicEntry(tag: number, change: (bytes: Buffer, at: number) => void): Buffer {
   return patched((bytes) => {
     let at = header(bytes, 2, 8);

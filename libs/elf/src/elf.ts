@@ -7,28 +7,28 @@ import { Reader } from './reader.ts';
 import { readInterpreter, readSegments } from './segments.ts';
 import { type ByteSource, withFileSource } from './source.ts';
 
-/** What an ELF file says about itself. https://refspecs.linuxfoundation.org/elf/gabi4+/contents.html */
+/** The facts in an ELF file. https://refspecs.linuxfoundation.org/elf/gabi4+/contents.html */
 export interface ElfFacts extends ElfIdentity, DynamicFacts {
   readonly abi: ElfAbi;
   /** PT_INTERP: the dynamic loader; null for a static executable and most libraries. */
   readonly interpreter: string | null;
-  /** PT_GNU_STACK: whether the stack is executable; null where the header is absent, and the kernel decides. */
+  /** PT_GNU_STACK: whether the stack is executable; null without that header, in which case the kernel decides. */
   readonly executableStack: boolean | null;
-  /** PT_NOTE: build ID, oldest kernel and the like. */
+  /** PT_NOTE: the build ID, the oldest supported kernel, and so on. */
   readonly notes: readonly ElfNote[];
-  /** No interpreter, nothing needed. */
+  /** True if there is no interpreter and nothing is needed. */
   readonly static: boolean;
 }
 
-/** Reads the facts of an ELF file. Throws `ElfError`, also for what is not a regular file; other errors are the file system's. */
+/** Reads the facts in an ELF file. Throws `ElfError`, also for anything but a regular file, and file system errors. */
 export function openElf(path: string): Promise<ElfFacts> {
   return withFileSource(path, readElf);
 }
 
 /**
- * Reads the facts of an ELF file of either class and byte order from its headers, its dynamic segment and its notes;
- * of arm also from the attributes' section (section headers may be stripped). Reads a bounded part of the file,
- * whatever its content. Throws `NOT_ELF`, `TRUNCATED` or `MALFORMED`.
+ * Reads the facts in an ELF file of either class and byte order, from its headers, dynamic segment and notes, and for
+ * arm also from the attributes section (section headers may be stripped). Reads a bounded part of the file, whatever
+ * its content. Throws `NOT_ELF`, `TRUNCATED` or `MALFORMED`.
  */
 export async function readElf(source: ByteSource): Promise<ElfFacts> {
   const reader = await Reader.of(source);

@@ -1,11 +1,14 @@
 /** What is wrong with an ELF file. */
 export type ElfErrorCode = 'NOT_ELF' | 'TRUNCATED' | 'MALFORMED';
 
-/** A file that can't be read as ELF: not one, cut short, or with offsets and counts that contradict its size. */
+/**
+ * A file that can't be read as ELF: it is another format, truncated, or has offsets and counts that contradict its
+ * size.
+ */
 export class ElfError extends Error {
   override readonly name = 'ElfError';
   readonly code: ElfErrorCode;
-  /** What the reader can do about it. */
+  /** What the user can do about it. */
   readonly hint: string | undefined;
 
   constructor(

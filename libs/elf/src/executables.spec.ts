@@ -79,7 +79,7 @@ describe('readElf', () => {
       'linux-s390x',
       { class: 64, byteOrder: 'big', machine: 's390', abi: NO_ABI, interpreter: '/lib/ld64.so.1' },
     ],
-  ])('reads a program of Debian’s compiler for %s', async (platform, facts) => {
+  ])("reads a program made by Debian's compiler for %s", async (platform, facts) => {
     expect(await read(platform, 'program')).toMatchObject({
       byteOrder: 'little',
       type: 'dyn',
@@ -96,7 +96,7 @@ describe('readElf', () => {
     });
   });
 
-  it.each(PLATFORMS)('reads a library of Debian’s compiler for %s', async (platform) => {
+  it.each(PLATFORMS)("reads a library made by Debian's compiler for %s", async (platform) => {
     expect(await read(platform, 'library')).toMatchObject({
       interpreter: null,
       needed: [],
@@ -116,7 +116,7 @@ describe('readElf', () => {
     ['linux-riscv64', { class: 64, machine: 'riscv' }, { GOARCH: 'riscv64' }],
     ['linux-ppc64le', { class: 64, machine: 'ppc64' }, { GOARCH: 'ppc64le', GOPPC64: 'power8' }],
     ['linux-s390x', { class: 64, byteOrder: 'big', machine: 's390' }, { GOARCH: 's390x' }],
-  ])('reads a program of Go for %s, and what Go wrote into it', async (platform, facts, settings) => {
+  ])('reads a Go program for %s, and its build information', async (platform, facts, settings) => {
     const source = bytesSource(executable(platform, 'go'), platform);
     expect(await readElf(source)).toMatchObject({
       byteOrder: 'little',
@@ -155,7 +155,7 @@ describe('readElf', () => {
   );
 
   it.for(['/bin/ls', '/bin/true', process.execPath])(
-    'agrees with readelf on this machine’s %s',
+    "agrees with readelf on this machine's %s",
     async (path, { skip }) => {
       if (!HAS_READELF && !process.env.CI) skip('needs readelf: apt-get install binutils');
       expect(comparable(await openElf(path))).toEqual(readelf(path));
@@ -164,7 +164,7 @@ describe('readElf', () => {
 });
 
 describe('resolveLinkage', () => {
-  it.each(PLATFORMS)('finds what a program wants of its library for %s', async (platform) => {
+  it.each(PLATFORMS)('finds what a program needs from its library for %s', async (platform) => {
     const library = await read(platform, 'library');
     const { libraries, problems } = resolveLinkage(await read(platform, 'program'), (soname) =>
       soname === 'libgreeting.so.1' ? library : undefined,
@@ -176,7 +176,7 @@ describe('resolveLinkage', () => {
     ]);
   });
 
-  it('refuses a library with another float ABI', async () => {
+  it('refuses a library with a different float ABI', async () => {
     const library = await read('linux-armv5', 'library');
     const { problems } = resolveLinkage(await read('linux-armv7', 'program'), (soname) =>
       soname === 'libgreeting.so.1' ? library : undefined,

@@ -1,6 +1,8 @@
 import type { ElfIdentity } from './identity.ts';
 
-/** The fields of one part of a file, in the file's class and byte order. Offsets are bytes from the part's start. */
+/**
+ * The fields in a part of a file, in the file's class and byte order. Offsets are in bytes from the start of the part.
+ */
 export class Fields {
   readonly bytes: Uint8Array;
   readonly #view: DataView;
@@ -14,7 +16,7 @@ export class Fields {
     this.#wide = bits === 64;
   }
 
-  /** Bytes. */
+  /** In bytes. */
   get length(): number {
     return this.bytes.length;
   }
@@ -32,8 +34,8 @@ export class Fields {
   }
 
   /**
-   * An address, an offset or a size: 4 bytes in a 32-bit file, 8 in a 64-bit one. One above 2^53 loses its last
-   * digits and stays outside of any file.
+   * An address, an offset or a size: 4 bytes in a 32-bit file, 8 in a 64-bit one. A value above 2^53 loses its last
+   * digits but stays outside of any file.
    */
   word(offset: number): number {
     return this.#wide ? this.u64(offset) : this.u32(offset);

@@ -1,16 +1,16 @@
 import type { Reader } from './reader.ts';
 
-/** What the ELF header says beyond the file's identity. */
+/** The fields in the ELF header besides the file's identity. */
 export interface Header {
-  /** `e_flags`, whose meaning depends on the machine. */
+  /** `e_flags`; their meaning depends on the machine. */
   readonly flags: number;
   readonly programHeaders: Table;
   readonly sectionHeaders: Table;
-  /** `e_shstrndx`: which section holds the names of the sections. */
+  /** `e_shstrndx`: the section that contains the section names. */
   readonly sectionNames: number;
 }
 
-/** Where a table of headers is in the file, all in bytes but the count. */
+/** The location of a header table in the file. Everything except the count is in bytes. */
 export interface Table {
   readonly offset: number;
   readonly entrySize: number;

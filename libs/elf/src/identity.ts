@@ -1,7 +1,7 @@
 import { ElfError } from './errors.ts';
 import { machineName } from './machine.ts';
 
-/** What the first 20 bytes of an ELF file say. https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html */
+/** The facts in the first 20 bytes of an ELF file. https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html */
 export interface ElfIdentity {
   readonly class: 32 | 64;
   readonly byteOrder: 'little' | 'big';
@@ -11,14 +11,14 @@ export interface ElfIdentity {
   readonly machine: string;
 }
 
-/** How many bytes `readElfIdentity` needs. */
+/** The number of bytes that `readElfIdentity` needs. */
 export const IDENTITY_BYTES = 20;
 
 const TYPES: Readonly<Record<number, string>> = { 1: 'rel', 2: 'exec', 3: 'dyn', 4: 'core' };
 
 /**
- * Reads class, byte order, type and machine from the first bytes of a file. Throws `NOT_ELF` or `MALFORMED`; `name`
- * is what the message calls the file.
+ * Reads the class, byte order, type and machine from the first bytes of a file. Throws `NOT_ELF` or `MALFORMED`; `name`
+ * is the file's name in the message.
  */
 export function readElfIdentity(bytes: Uint8Array, name: string): ElfIdentity {
   const view = new DataView(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, IDENTITY_BYTES));
@@ -45,5 +45,5 @@ function found(view: DataView): string {
   );
   return bytes.length === 0
     ? 'an empty file'
-    : `${view.byteLength < IDENTITY_BYTES ? 'a short file' : 'a file'} that starts ${bytes.join(' ')}`;
+    : `${view.byteLength < IDENTITY_BYTES ? 'a short file' : 'a file'} that starts with ${bytes.join(' ')}`;
 }

@@ -4,7 +4,7 @@ import { costOf } from '../testing/cost.ts';
 import type { ElfFacts } from './elf.ts';
 
 describe('readElf', () => {
-  it('needs less than 256 MiB and a second for a file made of as many and as long names as it takes', async () => {
+  it('takes less than 256 MiB and a second for a file with the most and longest names allowed', async () => {
     const { bytes, milliseconds, value } = await costOf(greedyFile(), 'readElf');
     const { needed, versionNeeds } = value as ElfFacts;
     expect(needed).toHaveLength(4096);

@@ -33,33 +33,33 @@ const linkage = (change: Readonly<Record<string, ElfFacts | undefined>> = {}) =>
   resolveLinkage(executable, (soname) => ({ ...ALL, ...change })[soname]);
 
 describe('resolveLinkage', () => {
-  it('gives the interpreter and the libraries in the order in which the loader meets them, circles included', () => {
+  it('returns the interpreter and the libraries in the order that the loader meets them, including cycles', () => {
     expect(linkage()).toEqual({
       libraries: ['ld-linux-x86-64.so.2', 'liba.so', 'libc.so.6', 'libb.so'],
       problems: [],
     });
   });
 
-  it('gives a static executable nothing', async () => {
+  it('finds no libraries for a static executable', async () => {
     expect(resolveLinkage(await facts({ machine: 'x86_64' }), () => undefined)).toEqual({
       libraries: [],
       problems: [],
     });
   });
 
-  it('names a missing interpreter', () => {
+  it('reports a missing interpreter', () => {
     expect(linkage({ 'ld-linux-x86-64.so.2': undefined }).problems).toMatchObject([
       { code: 'MISSING_INTERPRETER', library: 'ld-linux-x86-64.so.2' },
     ]);
   });
 
-  it('names a library that only another library needs, and which one', () => {
+  it('reports a missing library that only another library needs, and which one', () => {
     expect(linkage({ 'libb.so': undefined }).problems).toEqual([
-      { code: 'MISSING_LIBRARY', library: 'libb.so', message: 'liba.so needs libb.so, which is not there' },
+      { code: 'MISSING_LIBRARY', library: 'libb.so', message: 'liba.so needs libb.so, which was not found' },
     ]);
   });
 
-  it('names a library of another machine', async () => {
+  it('reports a library for another machine', async () => {
     expect(linkage({ 'libb.so': await facts({ machine: 'aarch64' }) }).problems).toMatchObject([
       {
         code: 'WRONG_MACHINE',
@@ -68,13 +68,13 @@ describe('resolveLinkage', () => {
     ]);
   });
 
-  it('names a library of the other byte order', () => {
+  it('reports a library with the other byte order', () => {
     expect(linkage({ 'libb.so': { ...libb, byteOrder: 'big' } }).problems).toMatchObject([
       { code: 'WRONG_MACHINE', library: 'libb.so' },
     ]);
   });
 
-  it('names versions wanted of a library that nothing loads, though it is there', () => {
+  it('reports versions needed from a library that exists but that nothing loads', () => {
     const wanting = { ...executable, versionNeeds: { 'libz.so': ['Z_1'] } };
     expect(
       resolveLinkage(
@@ -85,18 +85,18 @@ describe('resolveLinkage', () => {
       {
         code: 'MISSING_LIBRARY',
         library: 'libz.so',
-        message: 'the executable wants symbol versions of libz.so, which nothing loads',
+        message: 'the executable needs symbol versions from libz.so, which nothing loads',
       },
     ]);
   });
 
-  it('names a symbol version that the library does not provide', async () => {
+  it('reports a symbol version that the library does not provide', async () => {
     const old = await facts({ machine: 'x86_64', versionDefinitions: ['GLIBC_2.2.5'] });
     expect(linkage({ 'libc.so.6': old }).problems).toEqual([
       {
         code: 'MISSING_VERSION',
         library: 'libc.so.6',
-        message: 'the executable needs GLIBC_2.17 of libc.so.6, which does not provide it',
+        message: 'the executable needs GLIBC_2.17 from libc.so.6, which does not provide it',
       },
     ]);
   });

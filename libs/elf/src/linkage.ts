@@ -1,25 +1,25 @@
 import type { ElfFacts } from './elf.ts';
 
-/** Why a file can't be loaded with the libraries at hand. */
+/** Why a file can't be loaded with the available libraries. */
 export interface LinkageProblem {
   readonly code: 'MISSING_INTERPRETER' | 'MISSING_LIBRARY' | 'WRONG_MACHINE' | 'MISSING_VERSION';
-  /** The library, as the file that needs it names it. */
+  /** The library, as named by the file that needs it. */
   readonly library: string;
-  /** Names the file in need, what it wanted and what was found. */
+  /** Says which file needs what, and what was found. */
   readonly message: string;
 }
 
-/** What loading an executable brings in. */
+/** The libraries that an executable loads, and any problems with them. */
 export interface Linkage {
-  /** The sonames of the closure: the interpreter first, then breadth first as the loader does it. */
+  /** The sonames of all loaded libraries: the interpreter first, then breadth-first as the loader does it. */
   readonly libraries: readonly string[];
   readonly problems: readonly LinkageProblem[];
 }
 
 /**
- * Follows an executable's needs through its libraries, as the dynamic loader does: every needed library must be
- * there, be of the same machine and float ABI, and provide every symbol version that is needed from it. `lookup` gives a
- * library's facts by its name (the interpreter's base name for the interpreter).
+ * Follows an executable's needs through its libraries, as the dynamic loader does: every needed library must exist,
+ * have the same machine and float ABI, and provide every symbol version that is needed from it. `lookup` returns a
+ * library's facts by name (the base name for the interpreter).
  * https://man7.org/linux/man-pages/man8/ld.so.8.html
  */
 export function resolveLinkage(
@@ -39,7 +39,7 @@ export function resolveLinkage(
     seen.add(soname);
     const facts = lookup(soname);
     if (facts === undefined) {
-      problems.push({ code, library: soname, message: `${wantedBy} needs ${soname}, which is not there` });
+      problems.push({ code, library: soname, message: `${wantedBy} needs ${soname}, which was not found` });
       return;
     }
     if (!fits(facts, executable)) {
@@ -72,7 +72,7 @@ export function resolveLinkage(
       problems.push({
         code: 'MISSING_LIBRARY',
         library: soname,
-        message: `${by} wants symbol versions of ${soname}, which nothing loads`,
+        message: `${by} needs symbol versions from ${soname}, which nothing loads`,
       });
     }
     const has = provided.get(soname);
@@ -80,14 +80,14 @@ export function resolveLinkage(
       problems.push({
         code: 'MISSING_VERSION',
         library: soname,
-        message: `${by} needs ${version} of ${soname}, which does not provide it`,
+        message: `${by} needs ${version} from ${soname}, which does not provide it`,
       });
     }
   }
   return { libraries, problems };
 }
 
-// A file that doesn't state its float ABI fits all others, as for glibc's loader.
+// A file that doesn't specify its float ABI matches all others, as it does for glibc's loader.
 function fits(library: ElfFacts, executable: ElfFacts): boolean {
   const [one, other] = [library.abi.float, executable.abi.float];
   return machineOf(library) === machineOf(executable) && (one === null || other === null || one === other);

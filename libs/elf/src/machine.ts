@@ -1,4 +1,4 @@
-/** The names of the `e_machine` values that this project's platforms use. */
+/** The names of the `e_machine` values for this project's platforms. */
 const MACHINES: Readonly<Record<number, string>> = {
   3: 'i386',
   20: 'ppc',
@@ -11,7 +11,7 @@ const MACHINES: Readonly<Record<number, string>> = {
   258: 'loongarch',
 };
 
-/** The machine's name, after the EM_ constants of the gABI; `EM_<number>` for one without a name here. */
+/** The machine's name, from the EM_ constants in the gABI; `EM_<number>` for a machine without a name here. */
 export function machineName(value: number): string {
   return MACHINES[value] ?? `EM_${value}`;
 }

@@ -16,7 +16,7 @@ const MAX_ASKED_BYTES = 4 * 1024 * 1024;
 
 describe('the readers of executables', () => {
   it.each(PLATFORMS)(
-    'answer each changed program and library for %s with facts or an ElfError, within a second',
+    'the readers return facts or an ElfError within a second for a changed program and library for %s',
     async (platform) => {
       for (const kind of ['program', 'library'] as const) {
         const bounds = await readMutations(executable(platform, kind), READERS, 200);
@@ -29,7 +29,7 @@ describe('the readers of executables', () => {
   );
 
   it.each(GO_PLATFORMS)(
-    'answer each changed program of Go for %s with facts or an ElfError, within a second',
+    'the readers return facts or an ElfError within a second for a changed Go program for %s',
     async (platform) => {
       const bounds = await readMutations(executable(platform, 'go'), READERS, 100);
       expect(bounds.slowest).toBeLessThan(MAX_MILLISECONDS);
@@ -39,7 +39,7 @@ describe('the readers of executables', () => {
     },
   );
 
-  it('answer any bytes after the magic with facts or an ElfError', async () => {
+  it('the readers return facts or an ElfError for any bytes after the magic', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom(1, 2),
@@ -56,7 +56,7 @@ describe('the readers of executables', () => {
     );
   });
 
-  it('need less than 256 MiB for changed executables of every platform', () => {
+  it('the readers take less than 256 MiB for changed executables of every platform', () => {
     const script = `
       const { executable, GO_PLATFORMS, PLATFORMS } = await import(${url('../testing/executables.ts')});
       const { readMutations } = await import(${url('../testing/mutations.ts')});
@@ -77,7 +77,7 @@ describe('the readers of executables', () => {
     expect(Number(maxRss)).toBeLessThan(256 * 1024);
   });
 
-  it('answer a change of each byte of a 32-bit big-endian file with facts or an ElfError', async () => {
+  it('the readers return facts or an ElfError for any changed byte of a 32-bit big-endian file', async () => {
     const built = buildElf({
       machine: 'arm',
       byteOrder: 'big',

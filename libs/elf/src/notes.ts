@@ -3,22 +3,22 @@ import type { Reader } from './reader.ts';
 import type { Segment } from './segments.ts';
 import { textAt } from './text.ts';
 
-/** A note of a PT_NOTE segment. https://refspecs.linuxfoundation.org/elf/gabi4+/ch5.pheader.html#note_section */
+/** A note in a PT_NOTE segment. https://refspecs.linuxfoundation.org/elf/gabi4+/ch5.pheader.html#note_section */
 export interface ElfNote {
   /** Who defined the type: `GNU`, `Go`, … */
   readonly owner: string;
-  /** What it is to its owner: of `GNU`, 1 is the oldest kernel, 3 the build ID, 5 the properties. */
+  /** The type that the owner defined: for `GNU`, 1 is the oldest kernel, 3 the build ID, 5 the properties. */
   readonly type: number;
-  /** Hexadecimal. */
+  /** In hexadecimal. */
   readonly description: string;
 }
 
-// Far above what executables have; the notes of a core file can be more.
+// Far more than executables have; the notes in a core file may be larger.
 const MAX_NOTE_BYTES = 1024 * 1024;
 
 const NOTE_HEADER_BYTES = 12;
 
-/** Reads all notes, in the file's order. Throws `TRUNCATED` or `MALFORMED`. */
+/** Reads all notes, in file order. Throws `TRUNCATED` or `MALFORMED`. */
 export async function readNotes(reader: Reader, segments: readonly Segment[]): Promise<readonly ElfNote[]> {
   const total = segments.reduce((sum, { fileSize }) => sum + fileSize, 0);
   if (total > MAX_NOTE_BYTES)
@@ -31,8 +31,8 @@ export async function readNotes(reader: Reader, segments: readonly Segment[]): P
   return notes;
 }
 
-// The words of the header have 4 bytes in both classes. Names and descriptions are padded to 4 bytes, and to 8 where
-// the segment is aligned so. https://github.com/hjl-tools/linux-abi
+// The words in the header have 4 bytes in both classes. Names and descriptions are padded to 4 bytes, or to 8 if the
+// segment has that alignment. https://github.com/hjl-tools/linux-abi
 function* notesOf(reader: Reader, fields: Fields, alignment: number): Generator<ElfNote> {
   const padding = alignment === 8 ? 8 : 4;
   const padded = (length: number): number => Math.ceil(length / padding) * padding;

@@ -3,7 +3,7 @@ import { Fields } from './fields.ts';
 import { type ElfIdentity, IDENTITY_BYTES, readElfIdentity } from './identity.ts';
 import type { ByteSource } from './source.ts';
 
-/** Reads parts of an ELF file after checking that they are inside it; keeps none of them. */
+/** Reads parts of an ELF file after checking that they are inside it, and keeps none of them. */
 export class Reader {
   readonly identity: ElfIdentity;
   readonly #source: ByteSource;
@@ -13,13 +13,16 @@ export class Reader {
     this.identity = identity;
   }
 
-  /** A reader that knows the file's class and byte order. Throws `NOT_ELF` or `MALFORMED`. */
+  /** Creates a reader that knows the file's class and byte order. Throws `NOT_ELF` or `MALFORMED`. */
   static async of(source: ByteSource): Promise<Reader> {
     const head = await source.read(0, Math.min(IDENTITY_BYTES, source.size));
     return new Reader(source, readElfIdentity(head, source.name));
   }
 
-  /** The fields of a range. Throws `TRUNCATED`, with what was to be read, where it is not all inside the file. */
+  /**
+   * The fields in a range. Throws `TRUNCATED`, naming what was to be read, if the range is not entirely inside the
+   * file.
+   */
   async fields(offset: number, length: number, what: string): Promise<Fields> {
     const { name, size } = this.#source;
     if (!Number.isSafeInteger(offset) || offset < 0 || length < 0 || offset + length > size) {

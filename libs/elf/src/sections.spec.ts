@@ -10,7 +10,7 @@ const SECTIONS = [
   { name: '.first.more', type: 0x70000003, content: Buffer.from('two!') },
   { name: '.empty', type: 8, content: Buffer.alloc(0) },
 ];
-// Places in the header of a 64-bit file.
+// Offsets in the header of a 64-bit file.
 const OFFSET = 40;
 const ENTRY_SIZE = 58;
 const COUNT = 60;
@@ -36,7 +36,7 @@ function patched(change: (bytes: Buffer, table: number) => void): Buffer {
 
 describe('sectionNamed', () => {
   it.each(['x86_64', 's390', 'arm'] as const)(
-    'finds a section by its whole name in a file of %s',
+    'finds a section by its full name in a file for %s',
     async (machine) => {
       const bytes = built(machine);
       for (const [name, text] of [
@@ -51,11 +51,11 @@ describe('sectionNamed', () => {
     },
   );
 
-  it('passes over a section that has no bytes in the file', async () => {
+  it('skips a section without bytes in the file', async () => {
     expect(await find(built(), '.empty')).toBeUndefined();
   });
 
-  it('finds none in a file without section headers', async () => {
+  it('finds no section in a file without section headers', async () => {
     expect(
       await find(
         patched((bytes) => bytes.writeBigUInt64LE(0n, OFFSET)),
@@ -64,7 +64,7 @@ describe('sectionNamed', () => {
     ).toBeUndefined();
   });
 
-  it('takes the number of sections from the first one where the header says 0', async () => {
+  it('takes the number of sections from the first one if the header says 0', async () => {
     const bytes = patched((each, table) => {
       each.writeUInt16LE(0, COUNT);
       each.writeBigUInt64LE(5n, table + 32);
@@ -74,7 +74,7 @@ describe('sectionNamed', () => {
 
   it.each<[string, Buffer, string, string]>([
     [
-      'headers of another size',
+      'headers of a wrong size',
       patched((bytes) => bytes.writeUInt16LE(40, ENTRY_SIZE)),
       'MALFORMED',
       '64 bytes, found 40',
@@ -86,7 +86,7 @@ describe('sectionNamed', () => {
       'are more than 16384',
     ],
     [
-      'more sections by the first one',
+      'too many sections according to the first one',
       patched((bytes, table) => {
         bytes.writeUInt16LE(0, COUNT);
         bytes.writeBigUInt64LE(65_281n, table + 32);
@@ -95,7 +95,7 @@ describe('sectionNamed', () => {
       '65281 sections',
     ],
     [
-      'names in a section that is not there',
+      'names in a section that does not exist',
       patched((bytes) => bytes.writeUInt16LE(9, NAMES)),
       'MALFORMED',
       'in section 9',

@@ -5,18 +5,18 @@ import type { Reader } from './reader.ts';
 /** A section header. https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.sheader.html */
 export interface Section {
   readonly type: number;
-  /** Where the section is loaded; 0 where it is not. */
+  /** The address where the section is loaded; 0 if it is not. */
   readonly address: number;
   readonly offset: number;
   readonly size: number;
 }
 
 interface NamedSection extends Section {
-  /** Bytes from the start of the names' section. */
+  /** In bytes from the start of the section with the names. */
   readonly name: number;
 }
 
-// Executables have some forty sections; only object files can have thousands.
+// Executables have about forty sections; only object files can have thousands.
 const MAX_SECTIONS = 16_384;
 const MAX_NAMES_BYTES = 1024 * 1024;
 
@@ -24,8 +24,8 @@ const SECTION_HEADER_BYTES = { 32: 40, 64: 64 } as const;
 const SHT_NOBITS = 8;
 
 /**
- * The first section of a name, undefined where there is none; section headers may be stripped, and the kernel does
- * not look at them. Throws `TRUNCATED` or `MALFORMED` for headers or names that are not in the file.
+ * The first section with a name; undefined if there is none. Section headers may be stripped, and the kernel does not
+ * look at them. Throws `TRUNCATED` or `MALFORMED` for headers or names that are not in the file.
  */
 export async function sectionNamed(
   reader: Reader,
@@ -50,7 +50,9 @@ export async function sectionNamed(
   );
 }
 
-/** The first section of a type, undefined where there is none. Throws `TRUNCATED` or `MALFORMED` as `sectionNamed`. */
+/**
+ * The first section of a type; undefined if there is none. Throws `TRUNCATED` or `MALFORMED` as `sectionNamed` does.
+ */
 export async function sectionOfType(
   reader: Reader,
   header: Header,
@@ -67,7 +69,7 @@ async function readSections(
   const size = SECTION_HEADER_BYTES[reader.identity.class];
   if (entrySize !== size)
     throw reader.malformed(`expected section headers of ${size} bytes, found ${entrySize}`);
-  // A file with 65,280 sections and more says 0, and the number in its first section.
+  // A file with 65,280 sections or more says 0 here, and gives the number in its first section.
   const total =
     count > 0
       ? count

@@ -14,18 +14,18 @@ export interface Segment {
   readonly alignment: number;
 }
 
-/** The segments that decide how a file is loaded, and those that describe it. */
+/** The segments that determine how a file is loaded, and those that describe it. */
 export interface Segments {
   /** PT_LOAD, by address. */
   readonly loaded: readonly Segment[];
   readonly interpreter: Segment | undefined;
   readonly dynamic: Segment | undefined;
   readonly stack: Segment | undefined;
-  /** PT_NOTE, in the file's order. */
+  /** PT_NOTE, in file order. */
   readonly notes: readonly Segment[];
 }
 
-// Far above what real files have, far below what would take long or much memory.
+// Far more than real files have, and far less than would take long or use much memory.
 const MAX_PROGRAM_HEADERS = 1024;
 const MAX_INTERPRETER_BYTES = 4096;
 
@@ -39,8 +39,8 @@ const PF_X = 1;
 const PF_W = 2;
 
 /**
- * Reads the program headers. Throws `TRUNCATED`, and `MALFORMED` for what kernel and loader could read in two ways:
- * a header that may be there once and is there twice, loaded segments that overlap or are out of order.
+ * Reads the program headers. Throws `TRUNCATED`, and `MALFORMED` for anything that the kernel and the loader could read
+ * differently: a duplicate header that may occur only once, or loaded segments that overlap or are out of order.
  */
 export async function readSegments(reader: Reader, { offset, entrySize, count }: Table): Promise<Segments> {
   const size = PROGRAM_HEADER_BYTES[reader.identity.class];
@@ -69,7 +69,7 @@ export async function readSegments(reader: Reader, { offset, entrySize, count }:
   };
 }
 
-// The two classes have the flags at different places, so that 64-bit fields are aligned.
+// The two classes have the flags in different places, so that 64-bit fields are aligned.
 function segment64(table: Fields, start: number): Segment {
   return {
     type: table.u32(start),
@@ -100,12 +100,12 @@ function checkOrder(reader: Reader, loaded: readonly Segment[]): readonly Segmen
   for (const [index, segment] of loaded.entries()) {
     const before = loaded[index - 1];
     if (before !== undefined && segment.address < before.address + before.fileSize)
-      throw reader.malformed('the loaded segments overlap or are not in the order of their addresses');
+      throw reader.malformed('the loaded segments overlap or are not in address order');
   }
   return loaded;
 }
 
-/** PT_INTERP's path, null where there is none. */
+/** The path in PT_INTERP; null if there is none. */
 export async function readInterpreter(reader: Reader, segment: Segment | undefined): Promise<string | null> {
   if (segment === undefined) return null;
   if (segment.fileSize > MAX_INTERPRETER_BYTES)
@@ -114,7 +114,7 @@ export async function readInterpreter(reader: Reader, segment: Segment | undefin
   return textAt(reader, bytes, 0, 'the interpreter');
 }
 
-/** Where in the file the bytes are that are loaded at an address; all of them have to be inside one segment. */
+/** The file offset of the bytes that are loaded at an address; all of them must be in one segment. */
 export function fileOffset(
   reader: Reader,
   { loaded }: Pick<Segments, 'loaded'>,
@@ -131,7 +131,7 @@ export function fileOffset(
   return segment.offset + (address - segment.address);
 }
 
-/** The fields that are loaded at an address. Throws `MALFORMED` where they are in no segment, or `TRUNCATED`. */
+/** The fields that are loaded at an address. Throws `MALFORMED` if they are in no segment, or `TRUNCATED`. */
 export function fieldsAt(
   reader: Reader,
   segments: Pick<Segments, 'loaded'>,

@@ -5,15 +5,15 @@ const WINDOW_BYTES = 64 * 1024;
 
 /** Random access to the bytes of a file. */
 export interface ByteSource {
-  /** What error messages call the file. */
+  /** The file's name in error messages. */
   readonly name: string;
-  /** Bytes. */
+  /** In bytes. */
   readonly size: number;
   /** Reads exactly `length` bytes at `offset`; the range has been checked against `size`. */
   read(offset: number, length: number): Promise<Uint8Array>;
 }
 
-/** A source over bytes in memory. */
+/** A source that reads bytes in memory. */
 export function bytesSource(bytes: Uint8Array, name: string): ByteSource {
   return {
     name,
@@ -22,9 +22,9 @@ export function bytesSource(bytes: Uint8Array, name: string): ByteSource {
   };
 }
 
-/** Opens a regular file as a source for the time of `use`, and closes it whatever happens. Throws `NOT_ELF` for others. */
+/** Opens a regular file as a source while `use` runs, and closes it in any case. Throws `NOT_ELF` for other files. */
 export async function withFileSource<T>(path: string, use: (source: ByteSource) => Promise<T>): Promise<T> {
-  // A pipe or a device must not be waited for.
+  // Must not wait for a pipe or a device.
   const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const found = await handle.stat();
@@ -39,12 +39,12 @@ export async function withFileSource<T>(path: string, use: (source: ByteSource) 
       let filled = 0;
       while (filled < length) {
         const { bytesRead } = await handle.read(bytes, filled, length - filled, offset + filled);
-        if (bytesRead === 0) throw new ElfError('TRUNCATED', `${path}: became shorter while it was read`);
+        if (bytesRead === 0) throw new ElfError('TRUNCATED', `${path}: became shorter while being read`);
         filled += bytesRead;
       }
       return bytes;
     };
-    // Records lie beside each other and are a few bytes each.
+    // Records are next to each other and only a few bytes each.
     let window = { offset: 0, bytes: new Uint8Array() as Uint8Array };
     return await use({
       name: path,

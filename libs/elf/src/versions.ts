@@ -2,14 +2,14 @@ import type { Fields } from './fields.ts';
 import type { Reader } from './reader.ts';
 import { fileOffset, type Segments } from './segments.ts';
 
-/** What the version tables are read with; `text` gives a string of the dynamic string table. */
+/** The context for reading version tables; `text` returns a string from the dynamic string table. */
 interface Tables {
   readonly reader: Reader;
   readonly segments: Segments;
   readonly text: (offset: number) => string;
 }
 
-// Far above what real files have, far below what would take long or much memory.
+// Far more than real files have, and far less than would take long or use much memory.
 const MAX_VERSIONS = 4096;
 
 const NEED_BYTES = 16;
@@ -20,7 +20,7 @@ const VER_FLG_BASE = 1;
 
 /**
  * DT_VERNEED: the versions needed from each library, sorted. The loader follows the chain to its end and ignores the
- * count; a chain of another length than its count is `MALFORMED`.
+ * count; a chain whose length differs from its count is `MALFORMED`.
  * https://refspecs.linuxfoundation.org/LSB_5.0.0/LSB-Core-generic/LSB-Core-generic/symversion.html
  */
 export async function readVersionNeeds(
@@ -54,7 +54,7 @@ export async function readVersionNeeds(
   return Object.fromEntries([...needs].map(([library, versions]) => [library, [...versions].sort()]));
 }
 
-/** DT_VERDEF: the versions that the file provides, sorted, without its own name. The same specification. */
+/** DT_VERDEF: the versions that the file provides, sorted, without the file's own name. Same specification. */
 export async function readVersionDefinitions(
   tables: Tables,
   address: number | undefined,
@@ -93,13 +93,13 @@ function newBudget(reader: Reader): Budget {
 
 interface RecordShape {
   readonly bytes: number;
-  /** Where in a record the distance to the next one is; 0 ends the chain. */
+  /** The offset in a record of the distance to the next one; a distance of 0 ends the chain. */
   readonly next: number;
   readonly what: string;
   readonly budget: Budget;
 }
 
-// Distances are unsigned, so that a chain never turns back.
+// Distances are unsigned, so a chain never goes backward.
 async function* chain(
   { reader, segments }: Tables,
   start: number,

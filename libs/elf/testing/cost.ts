@@ -5,19 +5,19 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type * as readers from '../src/index.ts';
 
-/** What one reading took, in a process of its own. */
+/** The cost of one reading, in a separate process. */
 interface Cost {
-  /** The most memory that the process had, Node's own included. */
+  /** The process's peak memory use, including Node's own. */
   readonly bytes: number;
-  /** Of processor time, so that other work on the machine doesn't count. */
+  /** CPU time, so that other work on the machine doesn't count. */
   readonly milliseconds: number;
-  /** What the reader gave. */
+  /** The reader's result. */
   readonly value?: unknown;
-  /** The code of its error. */
+  /** The code of the reader's error. */
   readonly error?: string;
 }
 
-/** Reads a file with one of the readers in a new process, and measures it. */
+/** Reads a file with one of the readers in a new process, and measures the cost. */
 export async function costOf(
   file: Uint8Array,
   reader: {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 
-/** The platforms whose executables were made by Debian's compilers; `fixtures/make` tells how. */
+/** The platforms with executables made by Debian's compilers; see `fixtures/make`. */
 export const PLATFORMS = [
   'linux-amd64',
   'linux-arm64',
@@ -14,12 +14,12 @@ export const PLATFORMS = [
   'linux-s390x',
 ] as const;
 
-/** The platforms that Go compiles for; their programs are its own, with zeros for code. */
+/** The platforms with Go programs, which are linked by Go itself, with zeros for code. */
 export const GO_PLATFORMS: readonly (typeof PLATFORMS)[number][] = PLATFORMS.filter(
   (platform) => platform !== 'linux-armv5',
 );
 
-/** A program that needs libc and a library of its own, that library, or a static program of Go. */
+/** A program that needs libc and its own library, that library, or a static Go program. */
 export function executable(platform: (typeof PLATFORMS)[number], kind: Kind): Buffer {
   return gunzipSync(readFileSync(new URL(`./fixtures/${platform}-${kind}.gz`, import.meta.url)));
 }

@@ -2,20 +2,20 @@ import fc from 'fast-check';
 import { ElfError } from '../src/errors.ts';
 import { type ByteSource, bytesSource } from '../src/source.ts';
 
-/** The most that was seen over all changed files. */
+/** The maximums and counts over all changed files. */
 export interface Bounds {
-  /** Milliseconds of processor time of the slowest answer, so that other work on the machine doesn't count. */
+  /** CPU time of the slowest reading in milliseconds, so that other work on the machine doesn't count. */
   slowest: number;
-  /** Bytes that the greediest answer asked for. */
+  /** The most bytes that one reading requested. */
   asked: number;
-  /** How many were answered by facts, and how many by an error. */
+  /** How many readings returned facts, and how many an error. */
   answers: number;
   errors: number;
 }
 
 /**
- * Changes a file in `runs` ways, a field or a few at the bytes that aren't zero, or cuts it, and reads it with each
- * reader. Throws where one answers by anything but a value or an `ElfError`.
+ * Changes a file in `runs` ways, by overwriting one or more fields, mostly at bytes that aren't zero, or truncating it,
+ * and reads it with each reader. Throws if a reader ends in anything but a value or an `ElfError`.
  */
 export async function readMutations(
   file: Uint8Array,
@@ -23,7 +23,7 @@ export async function readMutations(
   runs: number,
 ): Promise<Bounds> {
   const bounds = { slowest: 0, asked: 0, answers: 0, errors: 0 };
-  // One copy for all: what is measured is what readers keep.
+  // One copy for all: the measurement is of what the readers keep.
   const copy = Buffer.from(file);
   await fc.assert(
     fc.asyncProperty(mutationsOf(file), async (mutation) => {
@@ -54,9 +54,9 @@ export async function readMutations(
 }
 
 interface Mutation {
-  /** What is written where, one after the other. */
+  /** What is written where, in order. */
   readonly changes: readonly { readonly at: number; readonly field: Buffer }[];
-  /** Where the file ends; null for where it did. */
+  /** Where the file is truncated; null if it is not. */
   readonly cut: number | null;
 }
 

@@ -2,12 +2,12 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import type { ElfFacts } from '../src/elf.ts';
 
-/** Whether readelf is on this machine. */
+/** Whether readelf is installed. */
 export const HAS_READELF = ['/usr/bin/readelf', '/bin/readelf'].some((path) => existsSync(path));
 
-/** What the words of readelf say about a file, an independent reader of the same facts. */
+/** The facts about a file in readelf's output, as an independent reader of the same facts. */
 export type ReadelfFacts = Omit<ElfFacts, 'notes' | 'static'> & {
-  /** Owner and size of each note in bytes, sorted: readelf shows them in the order of the sections. */
+  /** The owner and size in bytes of each note, sorted: readelf lists them in section order. */
   readonly notes: readonly string[];
   readonly buildId: string | null;
 };
@@ -22,7 +22,7 @@ const MACHINES: Readonly<Record<string, string>> = {
   'RISC-V': 'riscv',
 };
 
-/** Runs readelf of binutils on a file and reads its words. */
+/** Runs readelf from binutils on a file and parses its output. */
 export function readelf(path: string): ReadelfFacts {
   const told = execFileSync(
     'readelf',
@@ -65,7 +65,7 @@ export function readelf(path: string): ReadelfFacts {
     executableStack: stack === null ? null : stack.endsWith('E'),
     versionNeeds: versionNeeds(told),
     versionDefinitions: all(/Rev: 1 {2}Flags: (?!BASE)\w+ .* Name: (\S+)/g).toSorted(),
-    // Those of debuggers and tracers are in sections alone, in no segment.
+    // Leaves out notes for debuggers and tracers, which are only in sections, not in segments.
     notes: all(/^ {2}(?!GA|stapsdt)(\S+ +0x[\da-f]{8})\t/gm)
       .map((note) => note.replace(/ +/, ' '))
       .toSorted(),
@@ -85,7 +85,7 @@ function versionNeeds(told: string): ElfFacts['versionNeeds'] {
   return Object.fromEntries(needs);
 }
 
-/** The same facts as our reader has them. */
+/** The same facts from our reader. */
 export function comparable({ notes, static: _, ...facts }: ElfFacts): ReadelfFacts {
   return {
     ...facts,

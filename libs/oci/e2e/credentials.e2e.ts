@@ -12,15 +12,15 @@ const SKOPEO = await run('skopeo', ['--version']).then(
   () => false,
 );
 const HOSTS = ['ghcr.io', 'docker.io', 'localhost:5000', 'a.example:5000'] as const;
-// How programs have written the key of a host into their files.
+// The keys that programs have written for a host in their files.
 const KEYS: readonly (readonly [name: string, keyOf: (host: string) => string])[] = [
   ['the host', (host) => host],
-  ['https:// before it', (host) => `https://${host}`],
-  ['http:// before it', (host) => `http://${host}`],
-  ['a slash behind it', (host) => `https://${host}/`],
-  ['/v1/ behind it', (host) => `https://${host}/v1/`],
-  ['/v2/ behind it', (host) => `https://${host}/v2/`],
-  ['/v2/ behind the bare host', (host) => `${host}/v2/`],
+  ['https:// before the host', (host) => `https://${host}`],
+  ['http:// before the host', (host) => `http://${host}`],
+  ['a slash after the host', (host) => `https://${host}/`],
+  ['/v1/ after the host', (host) => `https://${host}/v1/`],
+  ['/v2/ after the host', (host) => `https://${host}/v2/`],
+  ['/v2/ after the bare host', (host) => `${host}/v2/`],
   ['capitals', (host) => host.toUpperCase()],
   ['a longer name', (host) => `not.${host}`],
   ['a namespace', (host) => `${host}/acme`],
@@ -28,13 +28,13 @@ const KEYS: readonly (readonly [name: string, keyOf: (host: string) => string])[
   ['the host without its port', (host) => host.replace(/:\d+$/, '')],
   ['the old address of Docker Hub', () => 'https://index.docker.io/v1/'],
 ];
-// We take these for what they mean; skopeo takes them for other hosts.
-const MORE_THAN_SKOPEO: readonly string[] = ['/v2/ behind the bare host', 'capitals'];
+// We take these as they are meant; skopeo takes them for other hosts.
+const MORE_THAN_SKOPEO: readonly string[] = ['/v2/ after the bare host', 'capitals'];
 
 const auth = Buffer.from('user:canary').toString('base64');
 const CASES = HOSTS.flatMap((host) => KEYS.map(([name, keyOf]) => [name, host, keyOf(host)] as const));
 
-// Files that name their user, by where they lie; of several, which one counts is the question.
+// Files by location, each with its location as the user name. With several files, the question is which one counts.
 const PLACES = {
   named: 'named.json',
   login: 'run/containers/auth.json',
@@ -50,10 +50,10 @@ const FOUND: readonly (readonly [
   places: readonly Place[],
   environment: Readonly<Record<string, string>>,
 ])[] = [
-  ['of this login', ['login', 'user', 'docker'], {}],
-  ['of the user', ['user', 'docker'], {}],
-  ['of the user, in XDG_CONFIG_HOME', ['user', 'xdg', 'docker'], { XDG_CONFIG_HOME: '~/xdg' }],
-  ['of Docker', ['docker'], {}],
+  ['for this login session', ['login', 'user', 'docker'], {}],
+  ['for the user', ['user', 'docker'], {}],
+  ['for the user, in XDG_CONFIG_HOME', ['user', 'xdg', 'docker'], { XDG_CONFIG_HOME: '~/xdg' }],
+  ["in Docker's configuration", ['docker'], {}],
   ['in DOCKER_CONFIG', ['docker', 'elsewhere'], { DOCKER_CONFIG: '~/elsewhere' }],
   ['nowhere, with an empty DOCKER_CONFIG', ['docker'], { DOCKER_CONFIG: '~/nothing' }],
   ['in REGISTRY_AUTH_FILE', ['named', 'login', 'docker'], { REGISTRY_AUTH_FILE: '~/named.json' }],
@@ -68,7 +68,7 @@ describe.skipIf(!SKOPEO && !process.env.CI)('credentials', () => {
   afterAll(() => rm(folder, { recursive: true }));
 
   it.concurrent.each(CASES)(
-    'credentials by %s of %s are those that skopeo finds',
+    'a key with %s yields the credentials for %s that skopeo finds',
     async (name, host, key) => {
       const file = join(folder, `${name}-${host}.json`.replaceAll(/[/:]/g, '_'));
       await writeFile(file, JSON.stringify({ auths: { [key]: { auth } } }));
@@ -90,7 +90,7 @@ describe.skipIf(!SKOPEO && !process.env.CI)('credentials', () => {
   );
 
   it.concurrent.each(FOUND)(
-    'credentials that are %s are those that skopeo finds',
+    'credentials that are %s are the ones that skopeo finds',
     async (name, places, given) => {
       const home = await mkdtemp(join(folder, 'home-'));
       for (const place of places) {

@@ -17,7 +17,7 @@ import { type Descriptor, MEDIA_TYPES } from '../src/descriptor.ts';
 import { digestHex, digestOf } from '../src/digest.ts';
 
 const run = promisify(execFile);
-// It waits between its tries, as we do, but by a clock that nobody can put forward.
+// skopeo waits between attempts, as we do, but by a clock that we can't move forward.
 const TIMEOUT_MS = 30_000;
 const SKOPEO = await run('skopeo', ['--version']).then(
   () => true,
@@ -28,12 +28,12 @@ let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'skopeo-'));
   await writeLayout(join(folder, 'small'), Buffer.alloc(1024));
-  // More than registries and what is before them take at once.
+  // More than registries and their proxies take at once.
   await writeLayout(join(folder, 'large'), randomBytes(6 * 1024 * 1024 + 17));
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-/** An image of one platform in a layout, under an index. */
+/** An image for one platform in a layout, under an index. */
 async function writeLayout(layout: string, content: Buffer): Promise<void> {
   await mkdir(join(layout, 'blobs/sha256'), { recursive: true });
   const put = async (mediaType: string, bytes: string | Buffer): Promise<Descriptor> => {
@@ -60,7 +60,7 @@ async function copies(quirk: Quirk): Promise<boolean> {
     const to = ['--dest-tls-verify=false', '--dest-creds', `${username}:${password}`];
     const layout = join(folder, UPLOAD_QUIRKS.includes(quirk) ? 'large' : 'small');
     const images = [`oci:${layout}`, `docker://${registry.host}/owner/app:1.2.3`];
-    // What it remembers of other registries would let it ask for mounts.
+    // What skopeo remembers about other registries would make it ask for mounts.
     const env = { ...process.env, XDG_DATA_HOME: layout, _CONTAINERS_ROOTLESS_UID: '65534' };
     return await run('skopeo', ['copy', '--all', '--preserve-digests', ...to, ...images], {
       timeout: TIMEOUT_MS,
@@ -74,14 +74,14 @@ async function copies(quirk: Quirk): Promise<boolean> {
   }
 }
 
-// On CI it is installed: there the test fails where it can't run.
+// It is installed in CI: if it can't run there, the test fails.
 describe.skipIf(!SKOPEO && !process.env.CI)('skopeo', () => {
-  it('copies to a registry without quirks', async () => {
+  it('skopeo copies to a registry without quirks', async () => {
     expect(await copies({ name: 'none', source: '', start: () => ({}) })).toBe(true);
   });
 
   it.concurrent.each(QUIRKS.map((quirk) => [quirk.name, quirk] as const))(
-    'skopeo ends as docs/registries.md says for a registry that %s',
+    'skopeo copies or fails as docs/registries.md says for a registry that %s',
     async (_, quirk) => {
       expect((await copies(quirk)) ? 'copies' : 'fails').toBe(
         SKOPEO_FAILS.has(quirk.name) ? 'fails' : 'copies',
@@ -90,7 +90,7 @@ describe.skipIf(!SKOPEO && !process.env.CI)('skopeo', () => {
     2 * TIMEOUT_MS,
   );
 
-  it('skopeo copies nowhere a publish fails, unless the reason is written down', () => {
+  it('skopeo never copies where a publish fails, unless the reason is written down', () => {
     const unexplained = QUIRKS.filter(
       ({ name, outcome }) =>
         outcome?.error !== undefined && outcome.error.why === undefined && !SKOPEO_FAILS.has(name),

@@ -28,7 +28,7 @@ beforeEach(async ({ skip }) => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-/** An image of one layer. */
+/** An image with one layer. */
 async function layoutOf({ blob, tar, compression }: ForgedLayer): Promise<string> {
   const layout = join(folder, 'image');
   const platform = { architecture: 'amd64', os: 'linux' };
@@ -48,7 +48,7 @@ async function layoutOf({ blob, tar, compression }: ForgedLayer): Promise<string
   return layout;
 }
 
-/** What umoci makes of an image: a line for each path, or undefined where it refuses the image. */
+/** What umoci unpacks from an image: one line per path, or undefined if it refuses the image. */
 async function unpacked(layout: string): Promise<readonly string[] | undefined> {
   const bundle = join(folder, 'bundle');
   if (!(await umociUnpack(layout, TAG, bundle))) return undefined;
@@ -65,7 +65,7 @@ const AS_PLANNED = [
 
 describe('umoci', () => {
   it.each(LAYER_FORGERIES.filter(({ unpacked }) => unpacked === 'otherwise'))(
-    'unpacks something else than was planned from a layer with $title, and skopeo copies it',
+    'umoci unpacks something other than planned from a layer with $title, and skopeo copies it',
     async ({ forge }) => {
       const layout = await layoutOf(forge(PLANNED));
       const found = await unpacked(layout);
@@ -75,9 +75,9 @@ describe('umoci', () => {
     },
   );
 
-  // Others read them otherwise, or may: that two readers need not agree is enough to refuse them.
+  // Other readers take them differently, or may: that two readers need not agree is reason enough to refuse them.
   it.each(LAYER_FORGERIES.filter(({ unpacked }) => unpacked !== 'otherwise'))(
-    'unpacks what was planned, or nothing, from a layer with $title',
+    'umoci unpacks what was planned, or nothing, from a layer with $title',
     async ({ forge }) => {
       const found = await unpacked(await layoutOf(forge(PLANNED)));
       expect([undefined, AS_PLANNED]).toContainEqual(found);

@@ -1,7 +1,7 @@
 import type { Digest } from './digest.ts';
 
 /**
- * The media types of an image that this project writes and reads.
+ * The media types that this project reads and writes.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/media-types.md
  */
 export const MEDIA_TYPES = {
@@ -27,7 +27,7 @@ export function layerMediaType(compression: Compression): string {
   return LAYER_MEDIA_TYPES[compression];
 }
 
-/** The compression that a layer's media type names; undefined for any other media type. */
+/** The compression of a layer with this media type; undefined for any other media type. */
 export function compressionOf(mediaType: string): Compression | undefined {
   if (mediaType === MEDIA_TYPES.layer) return 'none';
   if (mediaType === MEDIA_TYPES.layerGzip) return 'gzip';
@@ -41,14 +41,14 @@ const DOCKER_LAYER_TYPES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * The media type of OCI for a layer of the same bytes, where Docker's is another; undefined for what is not a layer of
- * either. https://distribution.github.io/distribution/spec/manifest-v2-2/#media-types
+ * The OCI media type for a layer, given its OCI or Docker media type; undefined for anything that is not a layer.
+ * https://distribution.github.io/distribution/spec/manifest-v2-2/#media-types
  */
 export function ociLayerMediaType(mediaType: string): string | undefined {
   return compressionOf(mediaType) === undefined ? DOCKER_LAYER_TYPES.get(mediaType) : mediaType;
 }
 
-/** The platform of an image, as an index's descriptor names it. */
+/** The platform of an image, as a descriptor in an index gives it. */
 export interface DescriptorPlatform {
   readonly architecture: string;
   readonly os: string;
@@ -56,7 +56,7 @@ export interface DescriptorPlatform {
 }
 
 /**
- * Names content by type, digest and size in bytes.
+ * Identifies content by type, digest and size in bytes.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md
  */
 export interface Descriptor {
@@ -68,7 +68,7 @@ export interface Descriptor {
 }
 
 /**
- * What an image is made of.
+ * The configuration and layers that make up an image.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md
  */
 export interface ImageManifest {
@@ -80,7 +80,7 @@ export interface ImageManifest {
 }
 
 /**
- * The images of several platforms under one digest.
+ * Images for several platforms under one digest.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md
  */
 export interface ImageIndex {

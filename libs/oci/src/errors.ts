@@ -18,25 +18,25 @@ export type OciErrorCode =
   | 'REGISTRY_NOT_FOUND'
   | 'REGISTRY_RESPONSE';
 
-/** What a registry answered where it did not do what was asked. */
+/** A registry's response when it refuses a request. */
 export interface RegistryRefusal {
   readonly status: number;
-  /** The codes of its errors (`BLOB_UNKNOWN`, …). */
+  /** The error codes in the response (`BLOB_UNKNOWN`, …). */
   readonly codes: readonly string[];
-  /** Its own words; empty where it said nothing. */
+  /** The registry's own message; empty if it gave none. */
   readonly words: string;
 }
 
 /**
- * An image, layout or registry operation that could not be done. The message is one line that may be printed, whatever a
- * registry put into it.
+ * A failed image, layout or registry operation. The message is a single line that is safe to print, whatever a registry
+ * put into it.
  */
 export class OciError extends Error {
   override readonly name = 'OciError';
   readonly code: OciErrorCode;
-  /** What the reader can do about it. */
+  /** What the user can do about it. */
   readonly hint: string | undefined;
-  /** What the registry answered, where the error is such an answer. */
+  /** The registry's response, if that is what caused the error. */
   readonly refusal: RegistryRefusal | undefined;
 
   constructor(

@@ -59,7 +59,7 @@ describe('parseImageReference', () => {
     expect(() => parseImageReference(text)).toThrow(expect.objectContaining({ code: 'INVALID_REFERENCE' }));
   });
 
-  it('reads what was formatted, and answers any text with a reference or a typed error', () => {
+  it('reads back formatted references, and turns any text into a reference or a typed error', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.stringMatching(/^[a-zA-Z0-9.:/@_[\]-]{0,60}$/)), (text) => {
         try {
@@ -75,7 +75,7 @@ describe('parseImageReference', () => {
 });
 
 describe('parseImageRepository', () => {
-  it('refuses a tag and a digest', () => {
+  it('parseImageRepository refuses a tag and a digest', () => {
     expect(parseImageRepository('ghcr.io/a/b')).toEqual({ registry: 'ghcr.io', repository: 'a/b' });
     for (const text of ['ghcr.io/a:1', `ghcr.io/a@${DIGEST}`]) {
       expect(() => parseImageRepository(text)).toThrow('without a tag and without a digest');
@@ -98,7 +98,7 @@ describe('a host', () => {
     expect(isLoopback(host)).toBe(expected);
   });
 
-  it("the host of Docker Hub's API differs from its name", () => {
+  it("Docker Hub's API host differs from its name", () => {
     expect([apiHost('docker.io'), apiHost('ghcr.io')]).toEqual(['registry-1.docker.io', 'ghcr.io']);
   });
 });

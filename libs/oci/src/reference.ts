@@ -2,7 +2,7 @@ import { type Digest, isDigest } from './digest.ts';
 import { OciError } from './errors.ts';
 
 /**
- * A repository of a registry: the host (with a port where one is given) as users write it, and the path in it.
+ * A repository in a registry: the host (with a port if one is given) as users write it, and the path.
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests
  */
 export interface ImageRepository {
@@ -10,7 +10,7 @@ export interface ImageRepository {
   readonly repository: string;
 }
 
-/** A repository with a tag, a digest, both or neither. */
+/** A repository with a tag, a digest, both, or neither. */
 export interface ImageReference extends ImageRepository {
   readonly tag: string | undefined;
   readonly digest: Digest | undefined;
@@ -32,8 +32,9 @@ export function isTag(text: string): boolean {
 }
 
 /**
- * Parses an image reference as Docker does: a first part with a dot, a colon or the name `localhost` is the
- * registry; without one it is Docker Hub, where a single name lies under `library/`. Throws `INVALID_REFERENCE`.
+ * Parses an image reference the way Docker does: if the first part contains a dot or a colon, or is `localhost`, it is
+ * the registry; otherwise the registry is Docker Hub, where a single name goes under `library/`. Throws
+ * `INVALID_REFERENCE`.
  * https://pkg.go.dev/github.com/distribution/reference
  */
 export function parseImageReference(text: string): ImageReference {
@@ -49,18 +50,18 @@ export function parseImageReference(text: string): ImageReference {
   const colon = rest.lastIndexOf(':');
   const tag = colon < 0 ? undefined : rest.slice(colon + 1);
   const path = colon < 0 ? rest : rest.slice(0, colon);
-  if (!HOST.test(registry)) throw invalid(text, 'a host, with a port where needed, before the first "/"');
+  if (!HOST.test(registry)) throw invalid(text, 'a host, with a port if needed, before the first "/"');
   if (tag !== undefined && !isTag(tag))
     throw invalid(text, 'a tag of at most 128 letters, digits, "_", "." and "-" after ":"');
   const isHub = registry === DOCKER_HUB || registry === 'index.docker.io';
   const repository = isHub && !path.includes('/') ? `library/${path}` : path;
   if (!REPOSITORY.test(repository) || repository.length > 255) {
-    throw invalid(text, 'a repository of lower-case names separated by "/"');
+    throw invalid(text, 'a repository of lowercase names separated by "/"');
   }
   return { registry: isHub ? DOCKER_HUB : registry, repository, tag, digest };
 }
 
-/** Parses a repository: a reference without tag and digest. Throws `INVALID_REFERENCE`. */
+/** Parses a repository: a reference without a tag or a digest. Throws `INVALID_REFERENCE`. */
 export function parseImageRepository(text: string): ImageRepository {
   const { registry, repository, tag, digest } = parseImageReference(text);
   if (tag !== undefined || digest !== undefined)
@@ -74,12 +75,12 @@ export function formatImageReference(reference: ImageRepository & Partial<ImageR
   return `${registry}/${repository}${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`;
 }
 
-/** The host that serves a registry's API: Docker Hub's is another one than users write. */
+/** The host that serves a registry's API: for Docker Hub it differs from the name that users write. */
 export function apiHost(registry: string): string {
   return registry === DOCKER_HUB ? DOCKER_HUB_API : registry;
 }
 
-/** Whether a host (with or without a port) is this machine, where plain HTTP reaches no network. */
+/** Whether a host (with or without a port) is this machine, so that plain HTTP never reaches a network. */
 export function isLoopback(host: string): boolean {
   const name = host.replace(/:\d+$/, '');
   return (

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 
-/** Changes of bytes: some are overwritten, taken out, put in, or repeated. */
+/** Changes some bytes: overwrites, removes, inserts, or repeats them. */
 export function mutationsOf(original: Buffer): fc.Arbitrary<Buffer> {
   const at = fc.nat(original.length - 1);
   const change = fc.oneof(
@@ -16,7 +16,7 @@ export function mutationsOf(original: Buffer): fc.Arbitrary<Buffer> {
   );
 }
 
-/** A tar with its headers' checksums made to fit again: the mutation then reaches what is behind them. */
+/** A tar with its headers' checksums corrected, so that the mutation reaches the code behind the checksum test. */
 export function withChecksums(tar: Buffer): Buffer {
   const fixed = Buffer.from(tar);
   for (let offset = 0; offset + 512 <= fixed.length; offset += 512) {

@@ -10,7 +10,7 @@ const file = (content: Uint8Array, wanted: { readonly stripped?: boolean; readon
   bytesSource(buildElf({ machine: 'x86_64', sections: [{ name: '.dep-v0', content }], ...wanted }), 'file');
 const json = (value: unknown): Buffer => deflateSync(JSON.stringify(value));
 
-// As the crate auditable-serde writes it: what is a default is left out.
+// As the crate auditable-serde writes it: defaults are left out.
 const WRITTEN = {
   format: 1,
   packages: [
@@ -38,40 +38,40 @@ describe('readCargoAuditable', () => {
     expect(await readCargoAuditable(file(json(WRITTEN), { machine: 's390' }))).toEqual(READ);
   });
 
-  it('takes a list without a format as the first format', async () => {
+  it('reads a list without a format as the first format', async () => {
     expect(await readCargoAuditable(file(json({ packages: [] })))).toEqual({ format: 0, packages: [] });
   });
 
-  it('says that there are none without the section, or without section headers', async () => {
+  it('returns null without the section or without section headers', async () => {
     const plain = buildElf({ machine: 'x86_64', sections: [{ name: '.dep-v01', content: json(WRITTEN) }] });
     expect(await readCargoAuditable(bytesSource(plain, 'file'))).toBeNull();
     expect(await readCargoAuditable(file(json(WRITTEN), { stripped: true }))).toBeNull();
   });
 
   it.each<[string, Uint8Array, string]>([
-    ['what zlib did not make', Buffer.from('{"packages":[]}'), "can't be unpacked"],
-    ['what ends early', json(WRITTEN).subarray(0, 40), "can't be unpacked"],
+    ['data that zlib did not write', Buffer.from('{"packages":[]}'), "can't be unpacked"],
+    ['data that ends early', json(WRITTEN).subarray(0, 40), "can't be unpacked"],
     [
-      'what unpacks to more than 1 MiB',
+      'data that unpacks to more than 1 MiB',
       deflateSync(Buffer.alloc(2 * 1024 * 1024)),
       "can't be unpacked to at most 1048576",
     ],
     ['a section of more than 1 MiB', Buffer.alloc(1024 * 1024 + 1), '.dep-v0 of 1048577 bytes'],
     ['text that is not JSON', deflateSync('packages'), '.dep-v0: '],
-    ['bytes that are no UTF-8', deflateSync(Buffer.from([0x22, 0xff, 0x22])), '.dep-v0: '],
-    ['a list at the top', json([]), 'packages: expected a list, found nothing'],
-    ['no object at the top', json(null), 'expected an object, found null'],
-    ['a format that is a text', json({ format: '1', packages: [] }), 'format: expected a number, found "1"'],
-    ['a package that is a text', json({ packages: ['a'] }), 'packages[0]: expected an object, found "a"'],
+    ['bytes that are not UTF-8', deflateSync(Buffer.from([0x22, 0xff, 0x22])), '.dep-v0: '],
+    ['a list at the top level', json([]), 'packages: expected a list, found nothing'],
+    ['no object at the top level', json(null), 'expected an object, found null'],
+    ['a format as a string', json({ format: '1', packages: [] }), 'format: expected a number, found "1"'],
+    ['a package that is a string', json({ packages: ['a'] }), 'packages[0]: expected an object, found "a"'],
     [
       'a package without a name',
       json({ packages: [{ ...NAMED, name: 1 }] }),
-      'packages[0].name: expected a text',
+      'packages[0].name: expected a string',
     ],
     ['a package without a version', json({ packages: [{ ...NAMED, version: null }] }), 'packages[0].version'],
     ['a source that is an object', json({ packages: [{ ...NAMED, source: {} }] }), 'packages[0].source'],
     [
-      'another kind',
+      'an unknown kind',
       json({ packages: [{ ...NAMED, kind: 'dev' }] }),
       'expected runtime or build, found "dev"',
     ],
@@ -91,14 +91,14 @@ describe('readCargoAuditable', () => {
     });
   });
 
-  it('answers any change of a file with packages or an ElfError', async () => {
+  it('returns packages or an ElfError for any change to a file', async () => {
     const bytes = buildElf({ machine: 'arm', sections: [{ name: '.dep-v0', content: json(WRITTEN) }] });
     const { slowest, errors, answers } = await readMutations(bytes, [readCargoAuditable], 500);
     expect(slowest).toBeLessThan(1000);
     expect(Math.min(errors, answers)).toBeGreaterThan(0);
   });
 
-  // Each is just below the limit of 1 MiB.
+  // Each is just below the 1 MiB limit.
   it.each<[string, string, unknown]>([
     ['packages', `{"packages":[${list('{"name":"","version":"","source":""}', 28_000)}]}`, PACKAGES],
     [
@@ -111,7 +111,7 @@ describe('readCargoAuditable', () => {
     ['lists in lists', `{"packages":${DEEP}}`, 'MALFORMED'],
     ['lists in a format', `{"format":${DEEP}}`, 'MALFORMED'],
     ['lists in a kind', `{"packages":[{"name":"","version":"","source":"","kind":${DEEP}}]}`, 'MALFORMED'],
-  ])('needs less than 256 MiB and a second for as many %s as it takes', async (_, text, answer) => {
+  ])('takes less than 256 MiB and a second for as many %s as allowed', async (_, text, answer) => {
     const bytes = buildElf({
       machine: 'x86_64',
       sections: [{ name: '.dep-v0', content: deflateSync(text) }],

@@ -6,15 +6,15 @@ import { sectionNamed } from '../sections.ts';
 import type { ByteSource } from '../source.ts';
 import { type CargoAuditable, parseCargoAuditable } from './packages.ts';
 
-// Some hundred bytes for each package: far above what real programs have, far below what takes much memory when
-// it is parsed.
+// About a hundred bytes per package: far more than real programs have, and far less than would use much memory when
+// parsed.
 const MAX_JSON_BYTES = 1024 * 1024;
 
 const unpack = promisify(inflate);
 
 /**
- * Reads the packages that `cargo auditable` leaves in an executable, in the section `.dep-v0`; null where there is
- * none, also because the section headers were stripped. Takes at most 1 MiB of JSON. Throws `ElfError`: `NOT_ELF`,
+ * Reads the packages that `cargo auditable` records in an executable's `.dep-v0` section; null if there is none,
+ * possibly because the section headers were stripped. Accepts at most 1 MiB of JSON. Throws `ElfError`: `NOT_ELF`,
  * `TRUNCATED` or `MALFORMED`. https://github.com/rust-secure-code/cargo-auditable/blob/master/PARSING.md
  */
 export async function readCargoAuditable(source: ByteSource): Promise<CargoAuditable | null> {

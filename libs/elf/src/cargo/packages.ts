@@ -1,26 +1,28 @@
-/** A package of a Rust executable. */
+/** A package in a Rust executable. */
 export interface CargoPackage {
   readonly name: string;
   readonly version: string;
   /** `crates.io`, `git`, `local`, `registry`, or what newer writers add. */
   readonly source: string;
-  /** `build` for what only build scripts and macros use: it is not in the executable. */
+  /** `build` if only build scripts and macros use it: it is not in the executable. */
   readonly kind: 'runtime' | 'build';
-  /** Whether this is the package of the executable. */
+  /** Whether this is the executable's own package. */
   readonly root: boolean;
-  /** Indexes into the list of packages; circles are possible. */
+  /** Indexes into the list of packages; cycles are possible. */
   readonly dependencies: readonly number[];
 }
 
-/** What `cargo auditable` writes. */
+/** The data that `cargo auditable` writes. */
 export interface CargoAuditable {
-  /** 0: macros are given as `runtime`, and packages that aren't used may be listed. 1: macros are right. 8: both. */
+  /**
+   * 0: macros are listed as `runtime`, and unused packages may be listed. 1: macros are correct. 8: both are correct.
+   */
   readonly format: number;
   readonly packages: readonly CargoPackage[];
 }
 
 /**
- * Parses the JSON of `cargo auditable`. Throws a `SyntaxError` that names what does not fit its schema.
+ * Parses the JSON from `cargo auditable`. Throws a `SyntaxError` that says what does not fit the schema.
  * https://github.com/rust-secure-code/cargo-auditable/blob/master/cargo-auditable.schema.json
  */
 export function parseCargoAuditable(json: string): CargoAuditable {
@@ -33,9 +35,9 @@ export function parseCargoAuditable(json: string): CargoAuditable {
 function packageOf(value: unknown, index: number, count: number): CargoPackage {
   const at = `packages[${index}]`;
   const { name, version, source, kind = 'runtime', root = false, dependencies = [] } = objectOf(value, at);
-  if (typeof name !== 'string') throw unexpected(`${at}.name`, 'a text', name);
-  if (typeof version !== 'string') throw unexpected(`${at}.version`, 'a text', version);
-  if (typeof source !== 'string') throw unexpected(`${at}.source`, 'a text', source);
+  if (typeof name !== 'string') throw unexpected(`${at}.name`, 'a string', name);
+  if (typeof version !== 'string') throw unexpected(`${at}.version`, 'a string', version);
+  if (typeof source !== 'string') throw unexpected(`${at}.source`, 'a string', source);
   if (kind !== 'runtime' && kind !== 'build') throw unexpected(`${at}.kind`, 'runtime or build', kind);
   if (typeof root !== 'boolean') throw unexpected(`${at}.root`, 'true or false', root);
   if (!Array.isArray(dependencies) || !dependencies.every((each) => isIndex(each) && each < count))
@@ -56,7 +58,7 @@ function unexpected(at: string, wanted: string, found: unknown): SyntaxError {
   return new SyntaxError(`${at}: expected ${wanted}, found ${describe(found)}`);
 }
 
-// Never the inside of a list or an object, which may be a million levels deep.
+// Never shows the inside of a list or an object, which may be a million levels deep.
 function describe(value: unknown): string {
   if (value === undefined) return 'nothing';
   if (Array.isArray(value)) return `a list of ${value.length}`;

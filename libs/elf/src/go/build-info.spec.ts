@@ -77,13 +77,13 @@ describe('readGoBuildInfo', () => {
   );
 
   it.each(ENCODINGS)(
-    'reads the strings that the header of an old Go points to in a $class-bit $byteOrder-endian file',
+    'reads the strings that an old Go header points to in a $class-bit $byteOrder-endian file',
     async (encoding) => {
       expect(await read((address) => pointedBuildInfo(TEXTS, address, encoding), encoding)).toEqual(INFO);
     },
   );
 
-  it('finds the header in the data of a file without section headers, and not where it is not aligned', async () => {
+  it('finds the header in the data of a file without section headers, but only if it is aligned', async () => {
     const decoy = Buffer.alloc(24, 'x');
     inlineBuildInfo({ version: 'go1.0', modules: '' }).copy(decoy, 8);
     const content = Buffer.concat([decoy, Buffer.alloc(24), inlineBuildInfo(TEXTS)]);
@@ -95,13 +95,13 @@ describe('readGoBuildInfo', () => {
     expect(await read(content, { stripped: true })).toEqual(INFO);
   });
 
-  it('says that an executable without the header is not one of Go', async () => {
+  it('returns null for an executable without the header', async () => {
     expect(await read(Buffer.alloc(1024))).toBeNull();
     expect(await read(Buffer.alloc(1024), { stripped: true })).toBeNull();
     expect(await readGoBuildInfo(bytesSource(buildElf({ machine: 'arm' }), 'file'))).toBeNull();
   });
 
-  it('gives the version of Go alone where a program was built without modules', async () => {
+  it('returns only the Go version for a program built without modules', async () => {
     const info = { goVersion: VERSION, path: null, main: null, dependencies: [], settings: {} };
     const texts = { version: VERSION, modules: '' };
     expect(await read(inlineBuildInfo(texts))).toEqual(info);
@@ -110,7 +110,7 @@ describe('readGoBuildInfo', () => {
     ).toEqual(info);
   });
 
-  it('does not look into a segment that can be written and executed', async () => {
+  it('does not search a segment that is both writable and executable', async () => {
     const bytes = buildElf({
       machine: 'x86_64',
       sections: [{ name: '.data', content: inlineBuildInfo(TEXTS) }],
@@ -122,12 +122,12 @@ describe('readGoBuildInfo', () => {
     expect(await readGoBuildInfo(bytesSource(bytes, 'file'))).toBeNull();
   });
 
-  it('takes text that no line ends for nothing about modules, as Go does', async () => {
+  it('ignores module text without a final line feed, as Go does', async () => {
     const info = await read(inlineBuildInfo({ version: VERSION, modules: 'path\texample.com/x' }));
     expect(info).toMatchObject({ goVersion: VERSION, path: null });
   });
 
-  it('passes over lines of kinds that it does not know', async () => {
+  it('skips lines of unknown kinds', async () => {
     const modules = `new\tthing\n\n${TEXTS.modules}`;
     expect(await read(inlineBuildInfo({ version: VERSION, modules }))).toEqual(INFO);
   });
@@ -144,9 +144,9 @@ describe('readGoBuildInfo', () => {
     ['a second replacement', 'dep\tx\tv1\n=>\ty\tv1\t\n=>\tz\tv1\t\n', 'a module before its replacement'],
     ['a setting without a value', 'build\tGOARM\n', 'a key and a value'],
     ['a setting without a key', 'build\t=1\n', 'a key and a value'],
-    ['a setting that is there twice', 'build\ta=1\nbuild\ta=2\n', 'each setting once'],
-    ['a value whose quote is open', 'build\ta="1\n', 'a string as Go writes it'],
-    ['a value with an unknown escape', 'build\ta="\\q"\n', 'a string as Go writes it'],
+    ['a duplicate setting', 'build\ta=1\nbuild\ta=2\n', 'each setting once'],
+    ['a value with an open quote', 'build\ta="1\n', 'a Go string literal'],
+    ['a value with an unknown escape', 'build\ta="\\q"\n', 'a Go string literal'],
   ])('refuses %s', async (_, modules, says) => {
     await expect(read(inlineBuildInfo({ version: VERSION, modules }))).rejects.toMatchObject({
       code: 'MALFORMED',
@@ -161,18 +161,18 @@ describe('readGoBuildInfo', () => {
     return bytes;
   };
   it.each<[string, Uint8Array | ((address: number) => Uint8Array), string]>([
-    ['a header that is cut', blob.subarray(0, 20), 'in no loaded segment'],
-    ['strings that are cut', blob.subarray(0, 100), 'in no loaded segment'],
+    ['a truncated header', blob.subarray(0, 20), 'in no loaded segment'],
+    ['truncated strings', blob.subarray(0, 100), 'in no loaded segment'],
     ['a length of more than 1 MiB', patched((bytes) => bytes.fill(0xff, 32, 48)), 'more than 4096 bytes'],
     ['a length without end', patched((bytes) => bytes.fill(0x80, 32)), 'more than 4096 bytes'],
-    ['an empty version', inlineBuildInfo({ ...TEXTS, version: '' }), 'no version of Go'],
+    ['an empty version', inlineBuildInfo({ ...TEXTS, version: '' }), 'no Go version'],
     [
-      'pointers of another size',
+      'pointers of a wrong size',
       (address) => pointedBuildInfo(TEXTS, address, { class: 32, byteOrder: 'little' }),
       'another machine',
     ],
     [
-      'pointers of another byte order',
+      'pointers in the wrong byte order',
       (address) => pointedBuildInfo(TEXTS, address, { class: 64, byteOrder: 'big' }),
       'another machine',
     ],
@@ -192,20 +192,20 @@ describe('readGoBuildInfo', () => {
   it.each([
     ['inline strings', () => inlineBuildInfo(TEXTS)],
     ['pointers', (address: number) => pointedBuildInfo(TEXTS, address, { class: 32, byteOrder: 'little' })],
-  ])('answers any change of a file with %s with information or an ElfError', async (_, content) => {
+  ])('returns information or an ElfError for any change to a file with %s', async (_, content) => {
     const bytes = buildElf({ machine: 'arm', sections: [{ name: '.go.buildinfo', content }] });
     const { slowest, errors, answers } = await readMutations(bytes, [readGoBuildInfo], 500);
     expect(slowest).toBeLessThan(1000);
     expect(Math.min(errors, answers)).toBeGreaterThan(0);
   });
 
-  // Each is just below the limit of 1 MiB.
+  // Each is just below the 1 MiB limit.
   it.each([
     ['modules', 'dep\tx\ty\n'.repeat(130_000)],
     ['replaced modules', 'dep\tx\ty\n=>\tx\ty\t\n'.repeat(61_000)],
     ['settings', Array.from({ length: 80_000 }, (_, index) => `build\t${index}=\n`).join('')],
     ['lines', '\n'.repeat(1_040_000)],
-  ])('needs less than 256 MiB and a second for as many %s as it takes', async (_, modules) => {
+  ])('takes less than 256 MiB and a second for as many %s as allowed', async (_, modules) => {
     const content = inlineBuildInfo({ version: VERSION, modules });
     const bytes = buildElf({ machine: 'x86_64', sections: [{ name: '.go.buildinfo', content }] });
     const { bytes: peak, milliseconds, error } = await costOf(bytes, 'readGoBuildInfo');

@@ -11,9 +11,9 @@ const MAGIC = Buffer.from('\xff Go buildinf:', 'latin1');
 const ALIGNMENT = 16;
 
 /**
- * The address of Go's build information, undefined where there is none. Searched as Go does: in the section
- * `.go.buildinfo`, or without section headers in the first writable segment, by a magic aligned to 16 bytes. Throws
- * `TRUNCATED` or `MALFORMED`. https://github.com/golang/go/blob/master/src/debug/buildinfo/buildinfo.go
+ * The address of Go's build information; undefined if there is none. Searches as Go does: in the section
+ * `.go.buildinfo` or, without section headers, in the first writable segment, for a magic value aligned to 16 bytes.
+ * Throws `TRUNCATED` or `MALFORMED`. https://github.com/golang/go/blob/master/src/debug/buildinfo/buildinfo.go
  */
 export async function locateGoBuildInfo(
   reader: Reader,
@@ -43,7 +43,7 @@ function dataOf({ loaded }: Segments): { readonly address: number; readonly size
   return data === undefined ? undefined : { address: data.address, size: data.fileSize };
 }
 
-// Aligned, so that the end of a chunk can't cut it.
+// Aligned, so that it can't span two chunks.
 function alignedMagic(chunk: Buffer): number | undefined {
   for (let at = chunk.indexOf(MAGIC); at >= 0; at = chunk.indexOf(MAGIC, at + 1)) {
     if (at % ALIGNMENT === 0) return at;

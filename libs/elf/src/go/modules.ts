@@ -1,32 +1,32 @@
 import { unquote } from './quotes.ts';
 
-/** A module that is part of an executable. */
+/** A module in an executable. */
 export interface GoModule {
   /** `golang.org/x/net`. */
   readonly path: string;
-  /** `v1.2.3`, a pseudo-version, or `(devel)` where it was built from a folder. */
+  /** `v1.2.3`, a pseudo-version, or `(devel)` if it was built from a folder. */
   readonly version: string;
-  /** `h1:…`, the hash of go.sum; null where it came from a folder. */
+  /** `h1:…`, the hash in go.sum; null if it came from a folder. */
   readonly sum: string | null;
-  /** What a `replace` of go.mod took in its place: this is what was compiled. */
+  /** The replacement from a `replace` in go.mod, which is what was compiled. */
   readonly replacedBy: GoModule | null;
 }
 
-/** What Go writes of an executable's modules and settings. */
+/** The modules and settings that Go records in an executable. */
 export interface GoModules {
-  /** The import path of the main package; null where it was not told. */
+  /** The import path of the main package; null if it is not given. */
   readonly path: string | null;
   /** The module of the main package. */
   readonly main: GoModule | null;
-  /** All modules that packages of the executable are from, the main one aside. */
+  /** All modules with packages in the executable, except the main one. */
   readonly dependencies: readonly GoModule[];
   /** `GOARCH`, `GOARM`, `CGO_ENABLED`, `-ldflags`, `vcs.revision`, … with their values. */
   readonly settings: Readonly<Record<string, string>>;
 }
 
 /**
- * Parses the lines that Go writes. Lines of other kinds are for newer readers. Throws `SyntaxError` that quotes the
- * line. https://github.com/golang/go/blob/master/src/runtime/debug/mod.go
+ * Parses the lines that Go writes. Ignores lines of other kinds, which are for newer readers. Throws a `SyntaxError`
+ * that quotes the line. https://github.com/golang/go/blob/master/src/runtime/debug/mod.go
  */
 export function parseGoModules(text: string): GoModules {
   let path: string | null = null;
@@ -76,11 +76,11 @@ export function parseGoModules(text: string): GoModules {
 function moduleOf(line: string, columns: string): GoModule {
   const [path, version, sum, more] = columns.split('\t');
   if (!path || version === undefined || more !== undefined)
-    throw unexpected(line, 'a path, a version and perhaps a sum');
+    throw unexpected(line, 'a path, a version and an optional sum');
   return { path, version, sum: sum || null, replacedBy: null };
 }
 
-// Keys and values with spaces and the like are quoted as in Go's source.
+// Keys and values with special characters, such as spaces, are quoted as in Go source.
 function settingOf(line: string, text: string): readonly [string, string] {
   const [, key, value] = /^("(?:[^"\\]|\\.)*"|`[^`]*`|[^=\s"`]+)=(.*)$/s.exec(text) ?? [];
   if (key === undefined || value === undefined) throw unexpected(line, 'a key and a value');

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { unquote } from './quotes.ts';
 
 describe('unquote', () => {
-  // What strconv.Quote of Go 1.19 gave for these texts.
+  // The output of strconv.Quote in Go 1.19 for these texts.
   it.each([
     ['plain', 'plain'],
     ['""', ''],
@@ -22,7 +22,7 @@ describe('unquote', () => {
     expect(() => unquote(text)).toThrow(SyntaxError);
   });
 
-  it('gives back any text that JSON quotes without surrogates', () => {
+  it('restores any text that JSON quotes without surrogates', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), (text) => {
         const quoted = JSON.stringify(text).replace(/\\u00([01][\da-f])/g, '\\x$1');

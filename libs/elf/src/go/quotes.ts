@@ -13,8 +13,8 @@ const LETTERS: Readonly<Record<string, string>> = {
 const ESCAPE = /\\(?:x([\da-fA-F]{2})|u([\da-fA-F]{4})|U([\da-fA-F]{8})|([0-7]{3})|(.))/gs;
 
 /**
- * The text that a string literal of Go stands for; text without quotes stands for itself. A byte that is not a character
- * becomes U+FFFD. Throws `SyntaxError`. https://go.dev/ref/spec#String_literals
+ * The value of a Go string literal; text without quotes is its own value. A byte that is not a character becomes
+ * U+FFFD. Throws `SyntaxError`. https://go.dev/ref/spec#String_literals
  */
 export function unquote(text: string): string {
   const quote = text[0];
@@ -37,5 +37,5 @@ export function unquote(text: string): string {
 }
 
 function noLiteral(text: string): SyntaxError {
-  return new SyntaxError(`expected a string as Go writes it, found ${JSON.stringify(text.slice(0, 200))}`);
+  return new SyntaxError(`expected a Go string literal, found ${JSON.stringify(text.slice(0, 200))}`);
 }

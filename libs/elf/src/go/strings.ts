@@ -1,20 +1,20 @@
 import type { Reader } from '../reader.ts';
 import { fieldsAt, type Segments } from '../segments.ts';
 
-/** The two strings that Go's linker leaves in an executable. */
+/** The two strings that Go's linker records in an executable. */
 export interface GoStrings {
-  /** `go1.24.4`; in some, experiments follow after a space. */
+  /** `go1.24.4`, in some followed by a space and experiments. */
   readonly version: string;
-  /** The lines about the modules; empty where it was built without modules. */
+  /** The lines about the modules; empty if it was built without modules. */
   readonly modules: string;
 }
 
 const MAX_VERSION_BYTES = 4096;
-// A line of some hundred bytes for each module: far above what real programs have, far below what would take much
-// memory as modules.
+// A line of about a hundred bytes per module: far more than real programs have, and far less than would use much memory
+// as modules.
 const MAX_MODULES_BYTES = 1024 * 1024;
 
-// Before and after the lines, so that Go finds them in the memory of a process.
+// Before and after the lines, so that Go can find them in a process's memory.
 const MARK_BYTES = 16;
 
 const HEADER_BYTES = 32;
@@ -25,8 +25,8 @@ const BIG_ENDIAN = 1;
 const INLINE = 2;
 
 /**
- * Reads the strings whose header is at an address. Since Go 1.18 they follow it, each after its length; before, the
- * header points to them. Throws `TRUNCATED` or `MALFORMED`.
+ * Reads the strings from the header at an address. Since Go 1.18 they follow the header, each after its length; before,
+ * the header points to them. Throws `TRUNCATED` or `MALFORMED`.
  * https://github.com/golang/go/blob/master/src/debug/buildinfo/buildinfo.go
  */
 export async function readGoStrings(reader: Reader, segments: Segments, address: number): Promise<GoStrings> {
@@ -53,7 +53,7 @@ export async function readGoStrings(reader: Reader, segments: Segments, address:
   return { version: version.toString(), modules: withoutMarks(modules) };
 }
 
-// The last line ends right before the closing mark; anything else is nothing about modules, as for Go itself.
+// The last line ends right before the closing mark; otherwise there is no module information, as for Go itself.
 function withoutMarks(bytes: Buffer): string {
   const lines = bytes.subarray(MARK_BYTES, Math.max(MARK_BYTES, bytes.length - MARK_BYTES));
   return lines.at(-1) === 0x0a ? lines.toString() : '';
@@ -64,7 +64,7 @@ interface Memory {
   readonly segments: Segments;
 }
 
-// The length is a varint: 7 bits in each byte, the lowest first, the last byte below 128.
+// The length is a varint: 7 bits in each byte, lowest first, with the last byte below 128.
 async function inlineString(
   memory: Memory,
   start: number,
@@ -84,7 +84,7 @@ async function inlineString(
   return { bytes: await content(memory, address, length, limit), end: address + length };
 }
 
-// A string of Go: the address of its bytes, and their number. No address means that the linker left none.
+// A Go string: the address of its bytes, and their number. Without an address, the linker recorded no string.
 async function pointedString(memory: Memory, pointer: number, limit: number): Promise<Buffer> {
   const { reader, segments } = memory;
   if (pointer === 0) return Buffer.alloc(0);

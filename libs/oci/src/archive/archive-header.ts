@@ -3,7 +3,7 @@ import { REFUSED_TYPES } from '../layer/tar-decoder.ts';
 import { BLOCK } from '../layer/tar-header.ts';
 import type { ArchiveEntryType } from './archive-entry.ts';
 
-/** What a header block of an archive says. Of a device or FIFO only that it is one. */
+/** A decoded header block of an archive. Devices and FIFOs are not told apart. */
 export type ArchiveHeader =
   | {
       readonly kind: 'entry';
@@ -17,7 +17,7 @@ export type ArchiveHeader =
       readonly mtime: number;
     }
   | { readonly kind: 'special'; readonly name: string }
-  /** What comes before an entry, or (`global`) before all that follow: so many bytes of it. */
+  /** What comes before an entry, or (`global`) before all entries that follow, and its size in bytes. */
   | {
       readonly kind: 'records' | 'global' | 'long name' | 'long target';
       readonly name: string;
@@ -34,7 +34,7 @@ const TYPES: Readonly<Record<string, ArchiveEntryType>> = {
 const EXTENSIONS = { x: 'records', g: 'global', L: 'long name', K: 'long target' } as const;
 const SPECIAL = '346';
 
-/** Whether a block is the header of a tar, by its checksum: BuildKit copies what does not begin with one as it is. */
+/** Whether a block is a tar header, judging by its checksum: BuildKit copies anything else as it is. */
 export function isArchiveHeader(block: Buffer): boolean {
   if (block.length < BLOCK) return false;
   const told = /^[ \0]*([0-7]+)[ \0]*$/.exec(block.toString('latin1', 148, 156))?.[1];
@@ -44,9 +44,10 @@ export function isArchiveHeader(block: Buffer): boolean {
 }
 
 /**
- * Decodes a header block of POSIX (ustar, pax) or of GNU tar, in those parts on which Go's archive/tar, and so BuildKit,
- * agrees with other readers. Throws `INVALID_ARCHIVE` for a wrong checksum, an older format, GNU's sparse and
- * incremental ones, numbers that are no octal digits (GNU's of base 256 up to 2^53 are taken), names that are not UTF-8.
+ * Decodes a POSIX (ustar, pax) or GNU tar header block, supporting only what Go's archive/tar, and therefore BuildKit,
+ * reads the same way as other readers. Throws `INVALID_ARCHIVE` for a wrong checksum, an older format, GNU's sparse and
+ * incremental formats, numbers that are not octal digits (GNU's base-256 numbers up to 2^53 are accepted), and names
+ * that are not UTF-8.
  * https://www.gnu.org/software/tar/manual/html_node/Standard.html
  */
 export function decodeArchiveHeader(block: Buffer): ArchiveHeader {
@@ -55,7 +56,7 @@ export function decodeArchiveHeader(block: Buffer): ArchiveHeader {
   const magic = block.toString('latin1', 257, 265);
   const isGnu = magic === 'ustar  \0';
   if (!isGnu && magic !== 'ustar\x0000') {
-    throw invalid('a header of neither POSIX nor GNU tar', REPACK);
+    throw invalid('a header that is neither POSIX nor GNU tar', REPACK);
   }
   const short = text(block, 0, 100);
   const prefix = isGnu ? '' : text(block, 345, 155);
@@ -67,7 +68,7 @@ export function decodeArchiveHeader(block: Buffer): ArchiveHeader {
     );
   }
   const flag = block.toString('latin1', 156, 157);
-  // Readers refuse what is not a number in any of these fields, of whatever entry.
+  // Readers refuse anything but a number in these fields, whatever the entry.
   const [mode = 0, uid = 0, gid = 0] = [100, 108, 116, 329, 337].map((at) => number(block, at, 8, isGnu));
   const [size = 0, mtime = 0] = [124, 136].map((at) => number(block, at, 12, isGnu));
   const extension = EXTENSIONS[flag as keyof typeof EXTENSIONS];
@@ -79,7 +80,7 @@ export function decodeArchiveHeader(block: Buffer): ArchiveHeader {
     throw invalid(`${JSON.stringify(name)}: expected a file, folder or link, found ${found}`, REPACK);
   }
   if (type !== 'file' && size !== 0) {
-    throw invalid(`${JSON.stringify(name)}: a ${type} with ${size} bytes, which some readers step over`);
+    throw invalid(`${JSON.stringify(name)}: a ${type} with ${size} bytes, which some readers skip`);
   }
   return {
     kind: 'entry',
@@ -96,14 +97,14 @@ export function decodeArchiveHeader(block: Buffer): ArchiveHeader {
 
 const REPACK = 'Pack it again, for example with GNU tar: tar --format=gnu -c';
 
-/** Text of an archive. Throws `INVALID_ARCHIVE` where it is not UTF-8. */
+/** Decodes text in an archive. Throws `INVALID_ARCHIVE` if it is not UTF-8. */
 export function archiveText(bytes: Buffer): string {
   const found = bytes.toString('utf8');
   if (!found.includes('\ufffd')) return found;
   throw invalid(`${JSON.stringify(found.slice(0, 80))}: a name that is not UTF-8`);
 }
 
-/** The error that an archive is refused with. */
+/** The error for a refused archive. */
 export function invalid(problem: string, hint?: string): OciError {
   return new OciError('INVALID_ARCHIVE', `archive: ${problem}`, { hint });
 }

@@ -16,25 +16,28 @@ import {
 } from './archive-header.ts';
 import { ArchiveTree, archivePath } from './archive-tree.ts';
 
-/** What was found where an archive was looked for. */
+/** The result of reading a possible archive. */
 export type ArchiveReading =
   | { readonly kind: 'entries'; readonly entries: readonly ArchiveEntry[] }
-  /** Something else, which whoever unpacks archives copies as it is. */
+  /** Something else, which unpackers copy as it is. */
   | { readonly kind: 'file' }
-  /** An archive that is not read here, and why: `compressed with xz`, … */
+  /** An archive that is not supported here, and why: `compressed with xz`, … */
   | { readonly kind: 'foreign'; readonly because: string };
 
-/** How an archive is read. */
+/** Options for reading an archive. */
 export interface ReadArchiveOptions {
-  /** `MAX_ARCHIVE` where they are left out. */
+  /** Defaults to `MAX_ARCHIVE`. */
   readonly limits?: ArchiveLimits | undefined;
-  /** Takes the content of each file, to its end or not at all; a chunk is gone once the next is asked for. */
+  /**
+   * Receives the content of each file, and reads it either to the end or not at all; a chunk is invalid once the next
+   * one is requested.
+   */
   readonly onFile?:
     | ((path: string, size: number, content: AsyncIterable<Buffer>) => Promise<void>)
     | undefined;
 }
 
-/** By how BuildKit tells them apart. */
+/** The first bytes by which BuildKit recognizes them. */
 const MAGICS = [
   ['1f8b08', 'gzip'],
   ['28b52ffd', 'zstd'],
@@ -43,13 +46,13 @@ const MAGICS = [
 ] as const;
 const SKIPPABLE_FRAME = /^5.2a4d18/;
 const MAGIC_BYTES = 10;
-/** What comes before an entry: PAX records or long names. */
+/** For what comes before an entry: PAX records or long names. */
 const MAX_EXTENSION_BYTES = 16 * 1024;
 const MAX_ID = 2 ** 31 - 1;
 /** The end of the year 9999. */
 const MAX_TIME = 253_402_300_799;
 
-/** What tar programs note of where a file came from, and no unpacker puts into an image. */
+/** What tar programs record about a file's origin, and no unpacker puts into an image. */
 const PASSED_OVER: ReadonlySet<string> = new Set([
   'atime',
   'ctime',
@@ -63,17 +66,17 @@ const PASSED_OVER: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Reads an archive as BuildKit unpacks it: a tar of POSIX or GNU, plain or in one gzip member or one zstd frame. The
- * content of files is hashed as it passes, nothing is written. It is the archives of other people's tools that are read,
- * so more forms are taken than of a layer, but none that two unpackers take for different files. Throws
- * `INVALID_ARCHIVE` for what is damaged or refused, `ARCHIVE_LIMIT` for more than allowed, and what the source throws.
- * Whoever made the source closes it.
+ * Reads an archive the way BuildKit unpacks it: a POSIX or GNU tar, plain or in one gzip member or one zstd frame. File
+ * content is hashed as it passes; nothing is written. Since these archives come from other people's tools, more forms
+ * are accepted than in a layer, but none that two unpackers turn into different files. Throws `INVALID_ARCHIVE` for
+ * anything damaged or refused, `ARCHIVE_LIMIT` if a limit is exceeded, and whatever the source throws. The caller
+ * closes the source.
  * https://docs.docker.com/reference/dockerfile/#adding-local-tar-archives
  */
 export async function readArchive(source: Chunks, options: ReadArchiveOptions = {}): Promise<ArchiveReading> {
   const { head, chunks } = await headOf(source, MAGIC_BYTES);
   const magic = head.toString('hex');
-  if (SKIPPABLE_FRAME.test(magic)) throw invalid('zstd: a skippable frame, which readers take differently');
+  if (SKIPPABLE_FRAME.test(magic)) throw invalid('zstd: a skippable frame, which readers handle differently');
   const compression = MAGICS.find(([start]) => magic.startsWith(start))?.[1] ?? 'none';
   if (compression === 'bzip2' || compression === 'xz') {
     return { kind: 'foreign', because: `compressed with ${compression}` };
@@ -86,7 +89,7 @@ export async function readArchive(source: Chunks, options: ReadArchiveOptions = 
     if (!isArchiveHeader(first)) return { kind: 'file' };
     return await new ArchiveReader(reader, limits, options.onFile).read(first);
   } catch (error) {
-    // Parts that layers are read with say what they found of a layer.
+    // The parts shared with the layer reader report problems as those of a layer.
     if (error instanceof OciError && error.code === 'INVALID_LAYER') {
       throw invalid(error.message.replace(/^layer: /, ''));
     }
@@ -99,7 +102,7 @@ export async function readArchive(source: Chunks, options: ReadArchiveOptions = 
 type EntryHeader = Extract<ArchiveHeader, { readonly kind: 'entry' }>;
 type ExtensionHeader = Exclude<ArchiveHeader, { readonly kind: 'entry' | 'special' }>;
 
-/** What stood before an entry. */
+/** What came before an entry. */
 interface Extensions {
   records?: PaxRecords;
   name?: string;
@@ -162,7 +165,7 @@ class ArchiveReader {
     const entry: ArchiveEntry = {
       type,
       path,
-      // Links have no mode of their own.
+      // Symlinks have no mode of their own.
       mode: type === 'symlink' ? 0o777 : header.mode,
       uid: within(numberOf(records, 'uid') ?? header.uid, MAX_ID, name),
       gid: within(numberOf(records, 'gid') ?? header.gid, MAX_ID, name),
@@ -171,7 +174,7 @@ class ArchiveReader {
       ...(type === 'symlink' && { target }),
       ...(type === 'link' && { target: archivePath(target, false) }),
     };
-    // The folder that everything is unpacked into keeps what it has.
+    // The destination folder itself stays as it is.
     if (path === '') return;
     if (this.#entries.length === this.#limits.entries) throw exceeded(`${this.#limits.entries} entries`);
     this.#tree.add(entry);
@@ -194,10 +197,10 @@ class ArchiveReader {
     const data = await this.#take(size);
     await this.#takePadding(size);
     if (kind === 'global') {
-      // Some readers apply them to all entries that follow; git archive writes the commit as a comment.
+      // Some readers apply these to all entries that follow; git archive writes the commit as a comment.
       const { values } = decodePaxRecords(data, 'files', PASSED_OVER);
       if (values.size > 0) throw invalid(`a global PAX header with ${[...values.keys()].join(', ')}`);
-      if (Object.keys(own).length > 0) throw invalid('a global PAX header between an entry and its own');
+      if (Object.keys(own).length > 0) throw invalid('a global PAX header after the records of an entry');
       return;
     }
     const isPax = kind === 'records';
@@ -207,19 +210,19 @@ class ArchiveReader {
       (isPax && Object.keys(own).length > 0) ||
       (!isPax && own.records !== undefined)
     ) {
-      throw invalid('two names for one entry, of which readers take either');
+      throw invalid('two names for one entry: readers may take either');
     }
     if (isPax) {
       own.records = checkedRecords(decodePaxRecords(data, 'files', PASSED_OVER));
       return;
     }
     const text = archiveText(untilNul(data));
-    // Some readers take the header's instead.
+    // Some readers take the header's name or target instead.
     if (text === '') throw invalid(`a ${kind} that is empty`);
     own[kind === 'long name' ? 'name' : 'target'] = text;
   }
 
-  /** Two blocks of zeros end an archive, and programs fill it up with more; some readers continue behind them. */
+  /** Two blocks of zeros end an archive, and programs pad it with more; some readers continue after them. */
   async #checkEnd(): Promise<void> {
     if (!isZero(await this.#take(BLOCK)))
       throw invalid('one block of zeros with more after it, expected two');
@@ -239,7 +242,7 @@ class ArchiveReader {
   async #take(size: number): Promise<Buffer> {
     if (size === 0) return Buffer.alloc(0);
     const taken = await this.#reader.takeUpTo(size);
-    if (taken.length < size) throw invalid('ends without the end of the archive');
+    if (taken.length < size) throw invalid('ends before the end of the archive');
     return taken;
   }
 }

@@ -1,21 +1,21 @@
 import type { ArchiveEntry } from './archive-entry.ts';
 import { invalid } from './archive-header.ts';
 
-/** Linux takes no longer names, and no longer paths than this one in a manifest. */
+/** Linux allows no longer names. The path limit is that of a manifest. */
 const MAX_NAME_BYTES = 255;
 const MAX_PATH = 1024;
 const MAX_DEPTH = 100;
 const WHITEOUT = '.wh.';
 
 /**
- * Holds the entries of an archive, one after the other, against each other, so that whoever unpacks it gets the same
- * files, and none of them is elsewhere than its path says: every path once, reached through folders alone; a hard link
- * to an earlier file, with its mode, owner and time; a symbolic link that does not climb out of where it is unpacked.
- * Folders that are not in the archive are made by whoever unpacks it. Every method throws `INVALID_ARCHIVE`.
+ * Checks the entries of an archive against each other, one by one, so that every unpacker creates the same files and
+ * none ends up somewhere other than its path: every path occurs once and is reached through folders only; a hard link
+ * points to an earlier file with the same mode, owner and time; a symbolic link does not climb out of the destination
+ * folder. Unpackers create the folders that are not in the archive. Every method throws `INVALID_ARCHIVE`.
  */
 export class ArchiveTree {
   readonly #entries = new Map<string, ArchiveEntry>();
-  /** Folders that are only known by what is in them. */
+  /** Folders known only from what is in them. */
   readonly #implied = new Set<string>();
 
   add(entry: ArchiveEntry): void {
@@ -43,15 +43,15 @@ export class ArchiveTree {
       );
     }
     if (file.mode !== mode || file.uid !== uid || file.gid !== gid || file.mtime !== mtime) {
-      throw refused(path, `a hard link with another mode, owner or time than ${JSON.stringify(target)}`);
+      throw refused(path, `a hard link with a different mode, owner or time from ${JSON.stringify(target)}`);
     }
   }
 }
 
 /**
- * The path of an entry from its name: `./` at the start and a slash at the end of a folder's are left out, the folder
- * that everything is unpacked into is empty. Throws `INVALID_ARCHIVE` for names that are absolute, climb, are spelled in
- * another way, are too long, hold control characters, or mean that a file is taken away (`.wh.`).
+ * Derives an entry's path from its name: drops a leading `./` and the trailing slash of a folder; the destination
+ * folder itself becomes an empty path. Throws `INVALID_ARCHIVE` for names that are absolute, climb, are spelled in a
+ * non-canonical way, are too long, contain control characters, or would remove a file (`.wh.`).
  */
 export function archivePath(name: string, isFolder: boolean): string {
   const inner = name.startsWith('./') ? name.slice(2) : name;
@@ -70,13 +70,13 @@ export function archivePath(name: string, isFolder: boolean): string {
     if (Buffer.byteLength(part) > MAX_NAME_BYTES)
       throw refused(name.slice(0, 80), 'a name of more than 255 bytes');
     if (part.startsWith(WHITEOUT)) {
-      throw refused(name, `a name that begins with "${WHITEOUT}" takes files away where images are unpacked`);
+      throw refused(name, `a name that begins with "${WHITEOUT}" removes files when the image is unpacked`);
     }
   }
   return path;
 }
 
-// An absolute one starts from the image's root, whatever the archive is unpacked into.
+// An absolute target starts at the image's root, wherever the archive is unpacked.
 function checkSymlink({ path, target = '' }: ArchiveEntry): void {
   if (/\p{Cc}/u.test(target) || target.length > MAX_PATH) {
     throw refused(path, 'a symbolic link to a path that is too long or has control characters');

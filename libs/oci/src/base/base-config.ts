@@ -4,18 +4,18 @@ import { OciError } from '../errors.ts';
 import { parseBoundedJson } from '../layout/bounded-json.ts';
 import type { ContainerConfig, InheritedStep } from '../layout/image-config.ts';
 
-/** What the configuration of a base says. */
+/** A base's configuration. */
 export interface BaseConfig {
   readonly os: string;
   readonly architecture: string;
   readonly variant: string | undefined;
   readonly author: string | undefined;
   readonly config: ContainerConfig;
-  /** Absent where a base has none, or one that does not tell of each layer. */
+  /** Absent if the base has none, or one that does not cover every layer. */
   readonly history: readonly InheritedStep[] | undefined;
-  /** From the lowest layer up. */
+  /** From the bottom layer up. */
   readonly diffIds: readonly Digest[];
-  /** Instructions that whoever builds upon it is to run. */
+  /** Instructions to run in any image built from it. */
   readonly onBuild: readonly string[];
 }
 
@@ -34,7 +34,7 @@ const step = v.object({
   comment: v.optional(text),
   empty_layer: v.optional(v.boolean()),
 });
-// Members that are not here are those of old engines (Hostname, Image, …), which no builder passes on.
+// The members left out are those of old engines (Hostname, Image, …), which no builder passes on.
 const schema = v.object({
   architecture: text,
   os: text,
@@ -83,7 +83,8 @@ const schema = v.object({
 });
 
 /**
- * Parses the configuration of a base, OCI's or Docker's. Throws `REGISTRY_RESPONSE`, naming the source and each problem.
+ * Parses a base's configuration in OCI or Docker format. Throws `REGISTRY_RESPONSE`, naming the source and each
+ * problem.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md
  */
 export function parseBaseConfig(bytes: Uint8Array, source: string): BaseConfig {

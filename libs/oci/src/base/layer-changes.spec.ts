@@ -31,12 +31,12 @@ describe("a base's layer", () => {
   it.each([
     ['gzip', gzipSync(plain)],
     [
-      'several members of gzip, as eStargz has them',
+      'several gzip members, as in eStargz',
       Buffer.concat([gzipSync(plain.subarray(0, 700)), gzipSync(plain.subarray(700))]),
     ],
     ['zstd', zstdCompressSync(plain)],
     [
-      'several frames of zstd, as zstd:chunked has them',
+      'several zstd frames, as in zstd:chunked',
       Buffer.concat([
         skippableFrame('x'),
         zstdCompressSync(plain.subarray(0, 700)),
@@ -45,7 +45,7 @@ describe("a base's layer", () => {
       ]),
     ],
     ['no compression', plain],
-  ])('says what it changes, in %s', async (_, blob) => {
+  ])("lists the changes of a base's layer, in %s", async (_, blob) => {
     const changes = await read(blob, options(plain));
     expect(changes.map(({ type, path, mode, target }) => [type, path, mode, target])).toEqual([
       ['directory', 'etc', 0o711, ''],
@@ -58,7 +58,7 @@ describe("a base's layer", () => {
     expect(changes[1]?.content?.toString()).toBe('root:x:0:0\n');
   });
 
-  it("takes names and numbers of GNU tar's and of PAX's form", async () => {
+  it("reads names and numbers in GNU tar and PAX form from a base's layer", async () => {
     const long = `${'a'.repeat(120)}/b`;
     const gnu = { magic: 'ustar  \0' };
     const base256 = Buffer.from([0x80, 0, 0, 0, 0, 0x2d, 0xc6, 0xc0]);
@@ -83,19 +83,19 @@ describe("a base's layer", () => {
   });
 
   it.each<readonly [string, Buffer, Partial<ChangesOptions>, string]>([
-    ['another tar than its diffID names', plain, { diffId: digestOf('x') }, 'DIGEST_MISMATCH'],
-    ['more entries than are read', plain, { maxEntries: 3 }, 'LAYER_LIMIT'],
-    ['longer paths than are kept', plain, { maxNames: 3 }, 'LAYER_LIMIT'],
-    ['more bytes than are read', plain, { maxBytes: 2048 }, 'LAYER_LIMIT'],
+    ['a tar that does not match its diffID', plain, { diffId: digestOf('x') }, 'DIGEST_MISMATCH'],
+    ['too many entries', plain, { maxEntries: 3 }, 'LAYER_LIMIT'],
+    ['too many characters in paths', plain, { maxNames: 3 }, 'LAYER_LIMIT'],
+    ['too many bytes', plain, { maxBytes: 2048 }, 'LAYER_LIMIT'],
     ['a path that leaves the root', tarOf(forgedEntry({ name: 'a/../../b' })), {}, 'INVALID_LAYER'],
     [
-      'a path longer than any',
+      'a path that is too long',
       tarOf(forgedRecords([['path', 'a/'.repeat(2500)]]), forgedEntry({ name: 'a' })),
       {},
       'INVALID_LAYER',
     ],
     [
-      'a link to a path longer than any',
+      'a link to a path that is too long',
       tarOf(forgedRecords([['linkpath', 'a/'.repeat(2500)]]), forgedEntry({ name: 'a', flag: '2' })),
       {},
       'INVALID_LAYER',
@@ -107,21 +107,21 @@ describe("a base's layer", () => {
       'INVALID_LAYER',
     ],
     [
-      'a size that is no whole number',
+      'a size that is not a whole number',
       tarOf(forgedRecords([['size', '0.5']]), forgedEntry({ name: 'a' })),
       {},
       'INVALID_LAYER',
     ],
     ['a wrong checksum', tarOf(Buffer.alloc(512, 1)), {}, 'INVALID_LAYER'],
-    ['a cut end', plain.subarray(0, 800), {}, 'INVALID_LAYER'],
+    ['a truncated end', plain.subarray(0, 800), {}, 'INVALID_LAYER'],
     ['damaged gzip', Buffer.concat([gzipSync(plain).subarray(0, 60), Buffer.alloc(30)]), {}, 'INVALID_LAYER'],
-    ['cut zstd', zstdCompressSync(plain).subarray(0, 60), {}, 'INVALID_LAYER'],
-  ])('a base’s layer is refused with %s', async (_, blob, more, code) => {
+    ['truncated zstd', zstdCompressSync(plain).subarray(0, 60), {}, 'INVALID_LAYER'],
+  ])("a base's layer is refused with %s", async (_, blob, more, code) => {
     const [tar] = [blob];
     await expect(read(blob, options(tar, more))).rejects.toMatchObject({ code });
   });
 
-  it('a base’s layer is read, or refused with what is wrong, whatever byte of it is changed', async () => {
+  it("a base's layer is refused with a typed error, whichever byte is changed", async () => {
     await fc.assert(
       fc.asyncProperty(fc.nat(plain.length - 1), fc.integer({ min: 0, max: 255 }), async (at, byte) => {
         const changed = Buffer.from(plain);

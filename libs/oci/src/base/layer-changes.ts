@@ -8,10 +8,10 @@ import { type Chunks, piped } from '../layer/chunk-pipeline.ts';
 import { BLOCK } from '../layer/tar-header.ts';
 import { everyFrame } from '../layer/zstd-frame.ts';
 
-/** What an entry of a base's layer is: for devices and the like, only that they are there. */
+/** The type of an entry in a base's layer. Devices and the like are not told apart. */
 export type ChangeType = 'file' | 'directory' | 'symlink' | 'link' | 'special';
 
-/** An entry of a base's layer: what it puts to a path, or (a whiteout) takes away. */
+/** An entry in a base's layer: what it puts at a path, or (a whiteout) removes. */
 export interface LayerChange {
   readonly type: ChangeType;
   /** Relative to the image's root, with `/`; empty for the root itself. */
@@ -19,27 +19,27 @@ export interface LayerChange {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  /** Whole seconds since 1970, a fraction cut off. */
+  /** Whole seconds since 1970, rounded down. */
   readonly mtime: number;
   readonly size: number;
-  /** What a symlink points to, or the path of the file that a hard link is. */
+  /** The target of a symlink, or the path of the file that a hard link refers to. */
   readonly target: string;
   /** Whether it has extended attributes. */
   readonly attributes: boolean;
-  /** The content of a file that was asked for. */
+  /** The content of a requested file. */
   readonly content: Buffer | undefined;
 }
 
-/** What reading a base's layer is held to. */
+/** The limits and checks for reading a base's layer. */
 export interface ChangesOptions {
   /** The digest that the tar must have. */
   readonly diffId: Digest;
-  /** Of the tar, in bytes. */
+  /** The maximum size of the tar, in bytes. */
   readonly maxBytes: number;
   readonly maxEntries: number;
-  /** Characters of all paths and targets of links together. */
+  /** The maximum total of characters in all paths and link targets. */
   readonly maxNames: number;
-  /** The files whose content is given; of more than `maxContent` bytes, none is. */
+  /** The files to return the content of, except for those larger than `maxContent` bytes. */
   readonly contents: ReadonlySet<string>;
   readonly maxContent: number;
 }
@@ -57,16 +57,16 @@ const TYPES: Readonly<Record<string, ChangeType>> = {
   S: 'file',
 };
 const OUTPUT_CHUNK = 256 * 1024;
-/** What comes before an entry: PAX records, or a name of GNU tar. */
+/** For what comes before an entry: PAX records, or a GNU tar name. */
 const MAX_EXTENSION_BYTES = 1024 * 1024;
-/** Linux knows no longer one; what follows a path takes time in proportion to the square of its length. */
+/** Linux has no longer paths; following a path takes time proportional to the square of its length. */
 const MAX_PATH = 4096;
 
 /**
- * Reads what a layer of a base changes, in its order, as common unpackers take it: other people's tools write other forms
- * of tar than this project does. So it says where files are and who owns them; what they hold is said by the digest alone,
- * which is checked at the end. Throws `INVALID_LAYER` for damaged data and paths that leave the root, `LAYER_LIMIT` for
- * more than allowed, and `DIGEST_MISMATCH` where the tar is another than `diffId` names.
+ * Reads the changes that a base's layer makes, in order, the way common unpackers take them: other people's tools write
+ * other forms of tar than this project does. It reports where files are and who owns them; only the digest, which is
+ * checked at the end, vouches for their contents. Throws `INVALID_LAYER` for damaged data and paths that leave the
+ * root, `LAYER_LIMIT` if a limit is exceeded, and `DIGEST_MISMATCH` if the tar does not match `diffId`.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md
  */
 export async function* readLayerChanges(
@@ -116,14 +116,14 @@ async function* readChanges(reader: BlockReader, options: ChangesOptions): Async
     const bytes = type === 'file' ? size : 0;
     const name = records.get('GNU.sparse.name') ?? records.get('path') ?? fullName(block);
     const path = innerPath(name);
-    // GNU's old sparse files have more of their map behind the header, which is content as far as it counts here.
+    // GNU's old sparse files continue their map after the header; here it counts as content.
     if (flag === 'S' && block[482] === 1) await skipSparseMap(reader);
     const wanted = type === 'file' && options.contents.has(path) && bytes <= options.maxContent;
     const content = wanted ? ((await reader.take(bytes)) ?? Buffer.alloc(0)) : undefined;
     if (content === undefined) await reader.skip(bytes);
     await reader.skip((BLOCK - (bytes % BLOCK)) % BLOCK);
     yield {
-      // A folder of the format before POSIX is a file whose name ends in a slash.
+      // In the pre-POSIX format, a folder is a file whose name ends in a slash.
       type: type === 'file' && flag === '\0' && name.endsWith('/') ? 'directory' : type,
       path,
       mode: number(block, 100, 8) & 0o7777,
@@ -156,7 +156,7 @@ async function skipSparseMap(reader: BlockReader): Promise<void> {
   }
 }
 
-// A source is told apart by its first bytes, as unpackers do: media types of bases are not to be relied on.
+// Detects the compression by the first bytes, as unpackers do: a base's media types can't be relied on.
 async function* unpacked(source: Chunks): AsyncGenerator<Buffer> {
   const { head, chunks } = await headOf(source, 4);
   const magic = head.toString('hex');
@@ -252,7 +252,7 @@ function text(block: Buffer, offset: number, size: number): string {
   return untilNul(block.subarray(offset, offset + size));
 }
 
-// Octal digits, or in GNU's way a number of base 256 whose first bit is set.
+// Octal digits or, in GNU's form, a base-256 number with its first bit set.
 function number(block: Buffer, offset: number, size: number): number {
   const first = block[offset] ?? 0;
   if ((first & 0x80) !== 0) {

@@ -1,12 +1,12 @@
-/** Something of an image that is not as expected. */
+/** One way in which an image differs from what was expected. */
 export interface Difference {
-  /** What of the image: `config.Env`, `layer 2: /app`, … */
+  /** The part of the image: `config.Env`, `layer 2: /app`, … */
   readonly where: string;
   readonly expected: string;
   readonly found: string;
 }
 
-/** A difference in one line. */
+/** Formats a difference as one line. */
 export function formatDifference({ where, expected, found }: Difference): string {
   return `${where}: expected ${expected}, found ${found}`;
 }
@@ -14,8 +14,8 @@ export function formatDifference({ where, expected, found }: Difference): string
 const MAX_SHOWN = 300;
 
 /**
- * The differences between two JSON values: of objects member by member, of everything else as a whole. A member that
- * only one of them has is a difference.
+ * The differences between two JSON values: objects are compared member by member, everything else as a whole. A member
+ * that only one of them has is a difference.
  */
 export function compareValues(where: string, expected: unknown, found: unknown): readonly Difference[] {
   if (isObject(expected) && isObject(found)) {

@@ -12,73 +12,76 @@ import type { ContainerConfig, HistoryEntry, InheritedStep } from '../layout/ima
 import type { ReadImageConfig } from '../layout/image-schema.ts';
 import type { ImageRepository } from '../reference.ts';
 
-/** A layer of a base: its bytes by digest, and the digest of the tar inside. */
+/** A layer of a base image: the digest of its blob, and the digest of the tar inside. */
 export interface BaseLayer {
-  /** Of OCI's media types, without annotations. */
+  /** With an OCI media type, without annotations. */
   readonly descriptor: Descriptor;
   readonly diffId: Digest;
 }
 
-/** What an image of one platform has from its base. What is inside the layers is the base's, and not read. */
+/**
+ * What an image for one platform gets from its base. The contents of the layers are the base's own and are not read.
+ */
 export interface ExpectedBase {
-  /** The base's name, with the digest that the lock or the Dockerfile gives. */
+  /** The base's name, with the digest from the lock or the Dockerfile. */
   readonly reference: string;
   readonly repository: ImageRepository;
-  /** From the lowest up; the image's own come after them. */
+  /** From the bottom up; the image's own layers come after them. */
   readonly layers: readonly BaseLayer[];
-  /** The steps of its history, which come before the image's own. */
+  /** The steps of the base's history, which come before the image's own. */
   readonly inherited: readonly InheritedStep[];
 }
 
-/** What an image of one platform is to be, as plain data: its configuration whole, and every path of every layer. */
+/** The planned image for one platform, as plain data: its whole configuration, and every path of every layer. */
 export interface ExpectedImage {
   readonly platform: DescriptorPlatform;
   readonly author?: string | undefined;
   readonly config: ContainerConfig;
   /** Seconds since 1970. */
   readonly created: number;
-  /** Absent of an image from scratch. */
+  /** Absent for an image from scratch. */
   readonly base?: ExpectedBase | undefined;
-  /** One entry for each instruction; its wording differs between builders and is not compared. */
+  /** One entry per instruction; the wording differs between builders and is not compared. */
   readonly history: readonly HistoryEntry[];
-  /** Its own, above those of the base; where their paths are unplanned, each is empty. */
+  /** The image's own layers, on top of the base's; if their paths are unplanned, each one is empty. */
   readonly layers: readonly (readonly ReadEntry[])[];
-  /** Present where something was executed to make its own layers, so that not every path of them is planned. */
+  /** Present if making the image's own layers ran a command, so that not every path in them is planned. */
   readonly unplanned?: UnplannedLayers | undefined;
 }
 
-/** What is known about an image whose layers are not planned path by path. */
+/** What is known about an image with layers that are not planned path by path. */
 export interface UnplannedLayers {
-  /** What was executed, or taken from where nothing is verified: `Dockerfile:3: RUN`, … in the order of lines. */
+  /**
+   * The commands that were run and the unverified sources that were copied from: `Dockerfile:3: RUN`, … in line order.
+   */
   readonly because: readonly string[];
-  /** The files that have to be there once all layers are on top of each other. */
+  /** The files that must exist once all layers are applied. */
   readonly files: readonly ReadEntry[];
 }
 
-/** The documents of an image that was read, their members kept whether this project knows them or not. */
+/** The documents of an image as read. Members that this project doesn't know are kept. */
 export interface FoundDocuments {
-  /** As the index's descriptor names it. */
+  /** As the descriptor in the index gives it. */
   readonly platform: DescriptorPlatform | undefined;
   readonly manifest: ImageManifest;
   readonly config: ReadImageConfig;
 }
 
-/** An image that was read: its documents, and the entries of each layer above those of its base. */
+/** An image as read: its documents, and the entries of each layer above the base's. */
 export interface FoundImage extends FoundDocuments {
   readonly layers: readonly (readonly ReadEntry[])[];
 }
 
-/** A layer that is to be read, and what it is held to. */
+/** A layer to read, and what it is checked against. */
 export interface LayerReading {
   readonly layer: Descriptor;
   readonly options: ReadLayerOptions;
 }
 
 /**
- * How an image's own layers, above those of its base, are read: each is held to its diffID, and to the limits of what was
- * planned for it, or to `MAX_CHANGED_LAYER`. Throws
- * `INVALID_LAYOUT` where there is another number of them, or one of an unknown compression; `compareDocuments` tells
- * that better.
+ * How to read an image's own layers, those above its base: each is checked against its diffID and limited to what was
+ * planned for it, or to `MAX_CHANGED_LAYER`. Throws `INVALID_LAYOUT` if the number of layers differs or if a layer's
+ * compression is unknown; `compareDocuments` explains both better.
  */
 export function layerReadings(
   expected: ExpectedImage,
@@ -90,7 +93,7 @@ export function layerReadings(
     const compression = compressionOf(layer.mediaType);
     const diffId = config.rootfs.diff_ids[below + index] as Digest | undefined;
     if (entries === undefined || compression === undefined || diffId === undefined) {
-      throw new OciError('INVALID_LAYOUT', `image: layer ${below + index + 1} is not one that was planned`);
+      throw new OciError('INVALID_LAYOUT', `image: layer ${below + index + 1} is not in the plan`);
     }
     if (expected.unplanned !== undefined)
       return { layer, options: { compression, diffId, contents: 'changes', limits: MAX_CHANGED_LAYER } };

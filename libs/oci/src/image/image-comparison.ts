@@ -5,8 +5,8 @@ import type { ExpectedImage, FoundDocuments, FoundImage } from './expected-image
 import { compareLayer } from './layer-comparison.ts';
 
 /**
- * Every difference between an image and what was planned: its documents, then layer by layer every path; none where it
- * is the planned one.
+ * Every difference between an image and its plan: first in its documents, then in every path of each layer. Empty if
+ * the image is the planned one.
  */
 export function compareImage(expected: ExpectedImage, found: FoundImage): readonly Difference[] {
   return [
@@ -18,8 +18,9 @@ export function compareImage(expected: ExpectedImage, found: FoundImage): readon
 }
 
 /**
- * The differences that an image's documents show, before any layer is read: its platform, its configuration whole (a
- * member that the plan does not have is a difference), and a manifest of nothing but this configuration and layers.
+ * The differences visible in an image's documents before any layer is read: its platform, its whole configuration (a
+ * member that is not in the plan is a difference), and its manifest, which must contain nothing but this configuration
+ * and these layers.
  */
 export function compareDocuments(expected: ExpectedImage, found: FoundDocuments): readonly Difference[] {
   return [
@@ -29,7 +30,7 @@ export function compareDocuments(expected: ExpectedImage, found: FoundDocuments)
   ];
 }
 
-/** The differences between an image index and one of exactly these platforms, each once and nothing besides. */
+/** The differences between an image index and one with exactly these platforms, each once and nothing else. */
 export function compareIndex(
   platforms: readonly DescriptorPlatform[],
   index: ImageIndex,
@@ -49,18 +50,18 @@ export function compareIndex(
   ];
 }
 
-// Members in one order, whatever order they were read in.
+// Sorts members, whatever order they were read in.
 function memberOrder(_name: string, value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
   return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** The annotation that BuildKit gives a layer whose times it has set, with the time in seconds since 1970. */
+/** The annotation that BuildKit adds to a layer after setting its timestamps; the value is in seconds since 1970. */
 const REWRITTEN_TIMESTAMP = 'buildkit/rewritten-timestamp';
 
 /**
- * Clients obey more of a manifest than its list of layers: annotations that name another table of files inside a layer
- * (zstd:chunked, eStargz), addresses and inline data of descriptors. None of it is planned.
+ * Clients act on more than a manifest's list of layers: annotations that point to another file table inside a layer
+ * (zstd:chunked, eStargz), and URLs and inline data in descriptors. None of these is planned.
  */
 function compareManifest(
   { created, base, layers: own }: ExpectedImage,

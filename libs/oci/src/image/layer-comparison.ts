@@ -11,8 +11,8 @@ const NAMES: Readonly<Record<EntryType, string>> = {
 };
 
 /**
- * The differences between the entries of a layer (its index from 0) and those that were planned: a path that only one
- * of them has, and of every other its type, mode, owner, time, link target, size and content.
+ * The differences between the entries of a layer (whose index starts at 0) and the planned ones: a path that only one
+ * side has, and for every other path its type, mode, owner, time, link target, size and content.
  */
 export function compareLayer(
   expected: readonly ReadEntry[],

@@ -29,7 +29,7 @@ const MAX_MILLISECONDS = 5000;
 const TIME = 1_700_000_000;
 const PLATFORM = { architecture: 'arm', os: 'linux', variant: 'v7' };
 
-// A layer of every kind of header: short, split over two fields, and with PAX records.
+// A layer with every kind of header: short, split over two fields, and with PAX records.
 const CONTENT = Buffer.from('the program, which is longer than nothing\n');
 const entryOf = (path: string, more: Partial<ReadEntry> = {}): ReadEntry => ({
   type: 'directory',
@@ -124,7 +124,7 @@ const read = (bytes: Buffer, compression: 'none' | 'gzip' | 'zstd', diffId?: Dig
   outcomeOf(() => Array.fromAsync(readLayer([bytes], { compression, diffId, limits: layerLimits(ENTRIES) })));
 
 describe('a layer with some of its bytes changed', () => {
-  it('a layer with some of its bytes changed is refused or differs from the plan, unless it is the same tar', async () => {
+  it('a layer with changed bytes is refused or differs from the plan, unless the tar is the same', async () => {
     expect(compareLayer(ENTRIES, (await read(TAR, 'none')) as ReadEntry[], 0)).toEqual([]);
     await fc.assert(
       fc.asyncProperty(mutationsOf(TAR).map(withChecksums), async (tar) => {
@@ -140,7 +140,7 @@ describe('a layer with some of its bytes changed', () => {
     ['gzip', gzipSync(TAR)],
     ['zstd', zstdCompressSync(TAR)],
   ] as const)(
-    'ends in entries or in an error of its own under %s, and never in other files',
+    'yields the planned entries or a typed error under %s, and never other files',
     async (compression, original) => {
       await fc.assert(
         fc.asyncProperty(mutationsOf(original), async (bytes) => {
@@ -152,7 +152,7 @@ describe('a layer with some of its bytes changed', () => {
     },
   );
 
-  it('a layer with some of its bytes changed is mutated behind the compression as well', async () => {
+  it('a layer changed before its compression is refused or differs from the plan', async () => {
     await fc.assert(
       fc.asyncProperty(mutationsOf(TAR).map(withChecksums), fc.boolean(), async (tar, gzip) => {
         const found = await (gzip ? read(gzipSync(tar), 'gzip') : read(zstdCompressSync(tar), 'zstd'));
@@ -164,7 +164,7 @@ describe('a layer with some of its bytes changed', () => {
   });
 });
 
-/** Changes of one place of a JSON document: a value is replaced or taken out, a member or element is put in. */
+/** Changes one place in a JSON document: replaces or removes a value, or inserts a member or element. */
 function changedJson(text: string): fc.Arbitrary<string> {
   return fc
     .record({
@@ -199,7 +199,7 @@ function placesOf(value: unknown): readonly Place[] {
   return Object.entries(value).flatMap(([key, child]) => [{ parent: value, key }, ...placesOf(child)]);
 }
 
-// The wording of the history is the builder's.
+// The wording of the history is up to the builder.
 const meaning = (text: string): string => {
   const data = JSON.parse(text);
   for (const entry of Array.isArray(data.history) ? data.history : []) {
@@ -214,7 +214,7 @@ const sortedJson = (data: unknown): string =>
       : value,
   );
 
-// What a command may leave: whiteouts, special files, links to links.
+// What a command may leave behind: whiteouts, special files, links to links.
 const CHANGES: readonly EntryMetadata[] = [
   entryOf('etc'),
   fileOf('etc/.wh.gone', { size: 0, mode: 0, mtime: 0 }),
@@ -237,10 +237,10 @@ const withContents = (entries: readonly EntryMetadata[]): Buffer =>
 const readChanged = (bytes: Buffer, contents: LayerContents) =>
   outcomeOf(() => Array.fromAsync(readLayer([bytes], { compression: 'none', contents })));
 
-describe('a layer that a command made, with some of its bytes changed', () => {
+describe('a layer made by a command, with some bytes changed', () => {
   const tar = withContents(CHANGES);
 
-  it('a layer that a command made, with some of its bytes changed is refused or has other entries, unless it is the same tar', async () => {
+  it('a changed layer from a command is refused or has other entries, unless the tar is the same', async () => {
     const honest = JSON.stringify(await readChanged(tar, 'changes'));
     expect(JSON.parse(honest)).toHaveLength(CHANGES.length);
     expect(await readChanged(tar, 'files')).toBeInstanceOf(OciError);
@@ -254,7 +254,7 @@ describe('a layer that a command made, with some of its bytes changed', () => {
     );
   });
 
-  it('ends in entries or in an error of its own where it has extended attributes', async () => {
+  it('yields entries or a typed error for a layer with extended attributes', async () => {
     const value = Buffer.from([1, 0, 255, 10, 61]);
     const attributes = [
       { name: 'security.capability', value },
@@ -280,17 +280,17 @@ describe('a document with something changed', () => {
   const manifest = parseImageManifest(Buffer.from(MANIFEST), 'manifest');
   const config = parseImageConfig(Buffer.from(CONFIG), 'config');
 
-  it('a document with something changed has no difference where nothing is changed', () => {
+  it('an unchanged document has no difference', () => {
     expect(compareDocuments(EXPECTED, { platform: PLATFORM, manifest, config })).toEqual([]);
   });
 
-  it('a document with something changed of a configuration is refused or a difference, whatever it is', async () => {
+  it('any change to a configuration is refused or reported as a difference', async () => {
     await fc.assert(
       fc.asyncProperty(changedJson(CONFIG), async (text) => {
         const found = await outcomeOf(() => parseImageConfig(Buffer.from(text), 'config'));
         if (found instanceof OciError || meaning(text) === meaning(CONFIG)) return;
         const sameNumberOfLayers = JSON.stringify(found.rootfs) === JSON.stringify(config.rootfs);
-        // Another diffID is found when the layer is read.
+        // A different diffID is noticed when the layer is read.
         if (!sameNumberOfLayers && found.rootfs.diff_ids.length === 1) return;
         expect(compareDocuments(EXPECTED, { platform: PLATFORM, manifest, config: found })).not.toEqual([]);
       }),
@@ -298,14 +298,14 @@ describe('a document with something changed', () => {
     );
   });
 
-  it('a document with something changed of a manifest is refused or a difference, but for digests and sizes', async () => {
+  it('any change to a manifest other than to digests and sizes is refused or reported as a difference', async () => {
     const shape = (text: string): string =>
       sortedJson(JSON.parse(text, (key, value) => (key === 'digest' || key === 'size' ? 0 : value)));
     await fc.assert(
       fc.asyncProperty(changedJson(MANIFEST), async (text) => {
         const found = await outcomeOf(() => parseImageManifest(Buffer.from(text), 'manifest'));
         if (found instanceof OciError || shape(text) === shape(MANIFEST)) return;
-        // Any compression that is known will do.
+        // Any known compression is accepted.
         if (found.layers[0]?.mediaType.includes('tar+')) return;
         expect(compareDocuments(EXPECTED, { platform: PLATFORM, manifest: found, config })).not.toEqual([]);
       }),
@@ -319,7 +319,7 @@ describe('a document with something changed', () => {
     ['an index', INDEX, parseImageIndex],
     ['the configuration of a base', CONFIG, parseBaseConfig],
   ] as const)(
-    'a document with something changed by its bytes, of %s, ends in a document or in an error of its own',
+    'changed bytes in %s yield either a parsed document or a typed error',
     async (_, text, parse) => {
       await fc.assert(
         fc.asyncProperty(mutationsOf(Buffer.from(text)), async (bytes) => {
@@ -333,18 +333,18 @@ describe('a document with something changed', () => {
   it.each([
     ['nested a million times', `${'['.repeat(1_000_000)}`],
     ['nested and closed a million times', `${'['.repeat(1_000_000)}${']'.repeat(1_000_000)}`],
-    ['with a number that is no size', MANIFEST.replace(/"size":\d+/g, '"size":1e308')],
+    ['with a number that is not a valid size', MANIFEST.replace(/"size":\d+/g, '"size":1e308')],
     ['with a million layers', MANIFEST.replace('"layers":[', `"layers":[${'{},'.repeat(1_000_000)}`)],
     ['with 300,000 annotations', MANIFEST.replace('"layers":', `"annotations":{${manyMembers()}},"layers":`)],
     ['that is not UTF-8', '\ud800'],
     ['that is empty', ''],
-  ])('refuses one %s in time', async (_, text) => {
+  ])('promptly refuses a document %s', async (_, text) => {
     const found = await outcomeOf(() => parseImageManifest(Buffer.from(text), 'manifest'));
     expect(found).toBeInstanceOf(OciError);
   });
 });
 
-it('an image of a registry with a changed index or manifest is read, or refused in time', async () => {
+it('an image in a registry with a changed index or manifest is read or promptly refused', async () => {
   const documents = [INDEX, MANIFEST].map((text) => Buffer.from(text));
   const mediaTypes = [MEDIA_TYPES.index, MEDIA_TYPES.manifest];
   const source = (given: readonly Buffer[]): DocumentSource => ({
@@ -369,7 +369,7 @@ it('an image of a registry with a changed index or manifest is read, or refused 
   );
 });
 
-it('reading what was changed needs less than 256 MiB, whatever it is', () => {
+it('reading changed documents and layers takes less than 256 MiB', () => {
   const url = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
   const script = `
     const { readFileSync } = await import('node:fs');
@@ -407,7 +407,7 @@ it('reading what was changed needs less than 256 MiB, whatever it is', () => {
         });
       }), { numRuns: 200 });
     }
-    // As large as documents may be, of what takes most for its size.
+    // As large as documents may be, and made of what takes the most memory for its size.
     const members = '{},'.repeat(1_000_000);
     const names = Array.from({ length: 300_000 }, (_, index) => '"' + index + '":""').join();
     for (const text of ['{"layers":[' + members + '{}]}', '{"annotations":{' + names + '}}', '['.repeat(4_000_000)]) {

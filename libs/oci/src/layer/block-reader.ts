@@ -1,6 +1,6 @@
 import { OciError } from '../errors.ts';
 
-/** Takes exact amounts of bytes from a stream of chunks of any size. */
+/** Reads exact numbers of bytes from a stream of chunks of any size. */
 export class BlockReader {
   readonly #source: AsyncIterator<Buffer>;
   #chunk: Buffer = Buffer.alloc(0);
@@ -9,7 +9,9 @@ export class BlockReader {
     this.#source = source[Symbol.asyncIterator]();
   }
 
-  /** The next bytes, exactly so many; undefined at the stream's end. Throws `INVALID_LAYER` for a rest of fewer. */
+  /**
+   * The next `size` bytes; undefined at the end of the stream. Throws `INVALID_LAYER` if only some of them are left.
+   */
   async take(size: number): Promise<Buffer | undefined> {
     const taken = await this.takeUpTo(size);
     if (taken.length === size) return taken;
@@ -17,7 +19,7 @@ export class BlockReader {
     throw truncated(size - taken.length);
   }
 
-  /** The next bytes, so many or as many as there are. */
+  /** The next `size` bytes, or as many as are left. */
   async takeUpTo(size: number): Promise<Buffer> {
     const taken = Buffer.alloc(size);
     for (let filled = 0; filled < size; ) {
@@ -28,7 +30,7 @@ export class BlockReader {
     return taken;
   }
 
-  /** The next bytes as they come, exactly so many. Throws `INVALID_LAYER` where the stream ends before. */
+  /** The next `size` bytes, chunk by chunk. Throws `INVALID_LAYER` if the stream ends early. */
   async *stream(size: number): AsyncGenerator<Buffer> {
     let missing = size;
     while (missing > 0) {
@@ -39,12 +41,12 @@ export class BlockReader {
     }
   }
 
-  /** Passes over bytes. Throws `INVALID_LAYER` where the stream ends before. */
+  /** Skips bytes. Throws `INVALID_LAYER` if the stream ends early. */
   async skip(size: number): Promise<void> {
     for await (const _ of this.stream(size));
   }
 
-  /** Passes over the rest of the stream. */
+  /** Skips the rest of the stream. */
   async drain(): Promise<void> {
     while ((await this.#next(Number.MAX_SAFE_INTEGER)) !== undefined);
   }

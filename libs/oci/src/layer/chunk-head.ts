@@ -1,12 +1,14 @@
 import type { Chunks } from './chunk-pipeline.ts';
 
-/** The first bytes of a source, so many or all that it has, and the source from its first byte on. */
+/** The first bytes of a source (all of them if there are fewer), and the source from its first byte on. */
 export interface ChunkHead {
   readonly head: Buffer;
   readonly chunks: AsyncGenerator<Buffer>;
 }
 
-/** Looks at the first bytes of a source. Its iterator is the caller's to close where the chunks are not read to their end. */
+/**
+ * Peeks at the first bytes of a source. If the chunks are not read to the end, the caller closes the source's iterator.
+ */
 export async function headOf(source: Chunks, size: number): Promise<ChunkHead> {
   const all = Symbol.asyncIterator in source ? source : toAsync(source);
   const iterator = all[Symbol.asyncIterator]();

@@ -1,7 +1,7 @@
 /**
- * Frees the memory of bytes that have been consumed, instead of leaving it to a collector that waits for tens of
- * megabytes of it. A buffer is given back with its last part: whoever hands out its parts in order, and is done with each
- * one before the next, has nothing left in it then. Nobody may look at those bytes any more.
+ * Frees the memory of consumed bytes instead of leaving it to a garbage collector that waits for tens of megabytes of
+ * it. A buffer is freed along with its last part: a caller that hands out the parts in order, and finishes with each
+ * before the next, no longer needs any of it by then. Nobody may access those bytes afterwards.
  */
 export function freeMemory({ buffer, byteOffset, byteLength }: Uint8Array): void {
   if (buffer instanceof ArrayBuffer && byteOffset + byteLength === buffer.byteLength) buffer.transfer(0);

@@ -1,19 +1,19 @@
 import type { Transform, Writable } from 'node:stream';
 import { freeMemory } from './chunk-memory.ts';
 
-/** Bytes in order, as they come or all already there. */
+/** Bytes in order, either as they arrive or all at once. */
 export type Chunks = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
 /**
- * What comes out of a stream that a source is fed to. The next chunk of the source is asked for once the former has been
- * consumed, not once it has been taken: its memory may be reused. A chunk that comes out is gone once the next one is
- * asked for. Throws what the source throws and what the stream says.
+ * Pipes a source through a stream and yields its output. The next chunk of the source is requested once the previous
+ * one has been consumed, not just taken, since its memory may be reused. A chunk that is yielded is invalid once the
+ * next one is requested. Throws whatever the source throws and the stream emits.
  */
 export async function* piped(source: Chunks, stream: Transform): AsyncGenerator<Buffer> {
   const feeding = feed(source, stream);
   feeding.catch((error) => stream.destroy(error));
   try {
-    // A stream may have had enough before its source ends; what else comes is for it to look at, not to fail by.
+    // A stream may be done before its source ends; the rest is for the stream to inspect, not a reason to fail.
     for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
       yield chunk;
       freeMemory(chunk);
@@ -33,7 +33,9 @@ async function feed(source: Chunks, output: Writable): Promise<void> {
   output.end();
 }
 
-/** Asks for each chunk while the one before it is in use. That one must stay until the next but one is asked for. */
+/**
+ * Requests each chunk while the previous one is in use. A chunk must stay valid until the next but one is requested.
+ */
 export async function* readAhead(source: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
   let next = source.next();
   try {
@@ -41,7 +43,7 @@ export async function* readAhead(source: AsyncGenerator<Uint8Array>): AsyncGener
       const { done, value } = await next;
       if (done) return;
       next = source.next();
-      // It is told once its turn comes.
+      // The error is reported when its turn comes.
       next.catch(() => {});
       yield value;
     }

@@ -8,8 +8,9 @@ import { oneFrame } from './zstd-frame.ts';
 const OUTPUT_CHUNK = 256 * 1024;
 
 /**
- * The tar inside a layer: one gzip member, one zstd frame, or the bytes as they are, and nothing besides. A chunk is
- * gone once the next one is asked for; `fields` are those of gzip's header. Throws `INVALID_LAYER`, and what the source throws.
+ * The tar inside a layer: exactly one gzip member, one zstd frame, or the bytes as they are. A chunk is invalid once
+ * the next one is requested; `fields` refers to the gzip header. Throws `INVALID_LAYER`, and whatever the source
+ * throws.
  */
 export async function* decompressed(
   source: Chunks,

@@ -3,19 +3,19 @@ import type { LayerContents } from './tar-decoder.ts';
 import type { EntryMetadata } from './tar-header.ts';
 
 const WHITEOUT = '.wh.';
-/** Says about a folder that nothing of the layers below is in it. */
+/** Marks a folder as hiding everything that lower layers put into it. */
 const OPAQUE = '.wh..wh..opq';
 
 /**
- * Holds the entries of a layer, one after the other, against each other, so that it does not matter in which order and
- * by which means an unpacker makes them: every path once, below a folder that came before, so that none is reached
- * through a link; a hard link to an earlier file, with its mode, owner and time; no whiteout, which removes what other
- * layers put there. A layer of `changes` may have whiteouts, each empty and of a name that the layer does not put there
- * itself, and hard links to anything but folders. Throws `INVALID_LAYER`.
+ * Checks the entries of a layer against each other, one by one, so that the result does not depend on how and in which
+ * order an unpacker creates them: every path occurs once, below a folder that came before it, so that none is reached
+ * through a link; a hard link points to an earlier file with the same mode, owner and time; and there is no whiteout,
+ * which would remove what other layers contain. A layer of `changes` may have whiteouts, as long as each is empty and
+ * removes nothing that the layer itself adds, and hard links to anything but folders. Throws `INVALID_LAYER`.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#whiteouts
  */
 export class EntryOrder {
-  /** What was at each path, as one short text each: a layer may have very many entries. */
+  /** What is at each path, as a short string: a layer may have very many entries. */
   readonly #seen = new Map<string, string>();
   readonly #removed = new Set<string>();
   readonly #contents: LayerContents;
@@ -75,7 +75,7 @@ export class EntryOrder {
   }
 }
 
-/** What of an entry decides what another may be. */
+/** The properties of an entry that other entries depend on. */
 function factsOf({
   type,
   mode,

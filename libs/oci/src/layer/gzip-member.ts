@@ -9,14 +9,14 @@ const OUTPUT_CHUNK = 256 * 1024;
 const MAX_HEADER_BYTES = 128 * 1024;
 const [HEADER_CHECKSUM, EXTRA, NAME, COMMENT, RESERVED] = [0x02, 0x04, 0x08, 0x10, 0xe0];
 
-/** What is done with a name, a comment or extra fields in the header of a member. */
+/** How a name, a comment or extra fields in a member's header are handled. */
 export type HeaderFields = 'refused' | 'skipped';
 
 /**
- * What a gzip stream of exactly one member holds. Readers disagree about everything else: some stop after the first
- * member where others continue, some pass over what follows it, some take files from extra fields of the header. Throws
- * `INVALID_LAYER` for a header with a name, a comment or extra fields unless they are `skipped`, for a second member or any
- * byte after the first one, and for a wrong checksum or size. zlib's own errors pass through.
+ * The content of a gzip stream with exactly one member. Readers disagree about everything else: some stop after the
+ * first member where others continue, some ignore what follows it, some take files from extra header fields. Throws
+ * `INVALID_LAYER` for a header with a name, a comment or extra fields unless they are `skipped`, for a second member or
+ * any byte after the first one, and for a wrong checksum or size. zlib's own errors are passed through.
  * https://www.rfc-editor.org/rfc/rfc1952#section-2.3
  */
 export async function* gunzipped(source: Chunks, fields: HeaderFields = 'refused'): AsyncGenerator<Buffer> {
@@ -32,7 +32,7 @@ export async function* gunzipped(source: Chunks, fields: HeaderFields = 'refused
   compressed.checkEnd(inflate.bytesWritten, checksum, size);
 }
 
-/** A member while it passes: its header is checked, its last bytes are kept. */
+/** A member as it passes through: checks its header and keeps its last bytes. */
 class CompressedMember {
   readonly #fields: HeaderFields;
   #tail: Buffer = Buffer.alloc(0);
@@ -66,13 +66,13 @@ class CompressedMember {
     if (surplus < 0) throw invalid('truncated in the trailer');
     if (surplus > 0) throw invalid(`${surplus} bytes follow the first member, expected none`);
     if (this.#tail.readUInt32LE(0) !== checksum)
-      throw invalid('content whose checksum is not the one in its trailer');
+      throw invalid('content that does not match the checksum in its trailer');
     if (this.#tail.readUInt32LE(4) !== size % 2 ** 32)
-      throw invalid('content whose size is not the one in its trailer');
+      throw invalid('content that does not match the size in its trailer');
   }
 }
 
-/** The size of a member's header; undefined where it continues after these bytes. */
+/** The size of a member's header; undefined if it continues after these bytes. */
 function headerSize(bytes: Buffer, fields: HeaderFields): number | undefined {
   if (bytes.length < HEADER_BYTES) return undefined;
   if (bytes.readUInt16BE(0) !== 0x1f8b || bytes[2] !== 8) throw invalid('no gzip header');

@@ -11,7 +11,7 @@ const run = promisify(execFile);
 const MIB = 1024 * 1024;
 const READER = join(import.meta.dirname, 'layer-reader.ts');
 
-// Reads one layer within the limits of a plan of one small file, and tells its own peak of memory.
+// Reads one layer within the limits for a plan of one small file, and reports its own peak memory use.
 const SOURCE = `
 import { createReadStream, readFileSync } from 'node:fs';
 import { readLayer } from ${JSON.stringify(READER)};
@@ -29,7 +29,7 @@ const peak = /^VmHWM:\\s+(\\d+) kB$/m.exec(readFileSync('/proc/self/status', 'ut
 console.log(JSON.stringify({ said, milliseconds, peak }));
 `;
 
-// RFC 8878: a frame that asks for a window of 2 GiB, with one empty block.
+// RFC 8878: a frame that asks for a 2 GiB window, with one empty block.
 const HUGE_WINDOW = Buffer.from('28b52ffd00a8010000', 'hex');
 
 describe('a hostile layer', () => {
@@ -40,13 +40,13 @@ describe('a hostile layer', () => {
   afterAll(() => rm(folder, { recursive: true }));
 
   it.each([
-    ['of much that is no tar', 'zstd', () => zstdCompressSync(Buffer.alloc(128 * MIB, 1)), 'INVALID_LAYER'],
-    ['of one large file', 'gzip', () => gzipSync(bigFile()), 'LAYER_LIMIT'],
-    ['of very many folders', 'zstd', () => entryBomb(40_000).blob, 'LAYER_LIMIT'],
-    ['that asks for a window of 2 GiB', 'zstd', () => HUGE_WINDOW, 'INVALID_LAYER'],
+    ['that is not a tar', 'zstd', () => zstdCompressSync(Buffer.alloc(128 * MIB, 1)), 'INVALID_LAYER'],
+    ['with one large file', 'gzip', () => gzipSync(bigFile()), 'LAYER_LIMIT'],
+    ['with very many folders', 'zstd', () => entryBomb(40_000).blob, 'LAYER_LIMIT'],
+    ['that asks for a 2 GiB window', 'zstd', () => HUGE_WINDOW, 'INVALID_LAYER'],
     ['with 8 GiB of PAX records', 'none', () => bigRecords(), 'INVALID_LAYER'],
-    ['of very many frames with nothing in them', 'zstd', () => manyFrames(), 'INVALID_LAYER'],
-  ] as const)('%s is refused within 5 s and 256 MiB', async (_, compression, make, code) => {
+    ['with very many empty frames', 'zstd', () => manyFrames(), 'INVALID_LAYER'],
+  ] as const)('a layer %s is refused within 5 s and 256 MiB', async (_, compression, make, code) => {
     const file = join(folder, 'layer');
     await writeFile(file, make());
     const { stdout } = await run(process.execPath, [

@@ -1,20 +1,20 @@
 import { OciError } from '../errors.ts';
 import { type EntryMetadata, tarSize } from './tar-header.ts';
 
-/** How much of a layer is read before it is given up. */
+/** How much of a layer is read before giving up. */
 export interface LayerLimits {
-  /** Of the tar. */
+  /** The size of the tar. */
   readonly bytes: number;
   readonly entries: number;
-  /** Characters of all paths and targets of links together: they are what is kept of a layer. */
+  /** The total of characters in all paths and link targets: those are kept in memory. */
   readonly names: number;
-  /** Parts of a path. */
+  /** The number of components in a path. */
   readonly depth: number;
-  /** From the first byte to the last, with the time that the source takes. */
+  /** From the first byte to the last, including the time that the source takes. */
   readonly milliseconds: number;
 }
 
-/** What a layer of an unknown origin is held to. */
+/** The limits for a layer of unknown origin. */
 export const MAX_LAYER: LayerLimits = {
   bytes: 16 * 1024 ** 3,
   entries: 1_000_000,
@@ -24,10 +24,10 @@ export const MAX_LAYER: LayerLimits = {
 };
 
 /**
- * What the layers of an image are held to that commands made, of which no plan says how large they are: entries and names
- * of all of them together. To read the worst of such layers (as many entries, with names of two bytes a character, and no
- * two of one time and owner) and to put it on top of others took 6.5 s of a processor, and 230 MiB of memory with Node's
- * own 90 where garbage is collected early (`--max-semi-space-size=4`); as Node is by default, 390 MiB.
+ * The limits for an image's layers made by commands, which have no planned size. Entries and names count for all of
+ * these layers together. Reading the worst of such layers (this many entries, with names of two bytes per character,
+ * and no two with the same time and owner) and applying them to others took 6.5 s of CPU time, and 230 MiB of memory
+ * including Node's own 90 when garbage is collected early (`--max-semi-space-size=4`); with Node's defaults, 390 MiB.
  */
 export const MAX_CHANGED_LAYER: LayerLimits = {
   bytes: 4 * 1024 ** 3,
@@ -37,7 +37,7 @@ export const MAX_CHANGED_LAYER: LayerLimits = {
   milliseconds: 20 * 60 * 1000,
 };
 
-/** What is left of limits that the layers of an image share, after those that were read: of entries and their names. */
+/** What remains of the limits that an image's layers share, after these layers: fewer entries and names. */
 export function limitsAfter(limits: LayerLimits, read: readonly (readonly NamedEntry[])[]): LayerLimits {
   const entries = read.reduce((left, layer) => left - layer.length, limits.entries);
   const names = read.reduce((left, layer) => left - namesOf(layer), limits.names);
@@ -53,10 +53,10 @@ function namesOf(entries: readonly NamedEntry[]): number {
 const BASE_MILLISECONDS = 120_000;
 const SLOWEST_BYTES_PER_MILLISECOND = 256;
 
-/** What is read beyond the plan, so that an error can name what is too much. */
+/** How much is read beyond the plan, so that an error can name the surplus. */
 const SPARE = { bytes: 64 * 1024, entries: 16, names: 64 * 1024, depth: 8 };
 
-/** The limits of a layer that is to have these entries; its time allows for 256 KB a second. */
+/** The limits for a layer with these entries; the time allows for 256 KB per second. */
 export function layerLimits(entries: readonly EntryMetadata[]): LayerLimits {
   const bytes = tarSize(entries);
   return {
@@ -68,7 +68,7 @@ export function layerLimits(entries: readonly EntryMetadata[]): LayerLimits {
   };
 }
 
-/** Counts what is read of a layer. Every method throws `LAYER_LIMIT` once it is more than allowed. */
+/** Counts what is read from a layer. Every method throws `LAYER_LIMIT` once a limit is exceeded. */
 export class LayerMeter {
   readonly #limits: LayerLimits;
   readonly #started = performance.now();
@@ -95,7 +95,7 @@ export class LayerMeter {
     if (this.#entries > this.#limits.entries) throw exceeded(`${this.#limits.entries} entries`);
     if (this.#names > this.#limits.names) throw exceeded(`${this.#limits.names} characters of paths`);
     if (depthOf(path) > this.#limits.depth) {
-      throw exceeded(`${this.#limits.depth} parts of a path (${JSON.stringify(path.slice(0, 200))})`);
+      throw exceeded(`${this.#limits.depth} path components (${JSON.stringify(path.slice(0, 200))})`);
     }
   }
 }

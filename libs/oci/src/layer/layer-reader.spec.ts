@@ -48,13 +48,13 @@ async function read(name: string, compression: Compression): Promise<ReadEntry[]
 }
 
 describe('writeLayer', () => {
-  it('gives the empty tar the diffID that BuildKit gives it', async () => {
+  it('writeLayer gives an empty tar the same diffID as BuildKit', async () => {
     const { diffId } = await writeLayer(blobs, [], { compression: 'gzip' });
     expect(diffId).toBe('sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef');
   });
 
-  // The diffID that BuildKit (moby 26.1.5) gave COPY app /opt/x/app of a file "app\n".
-  it('gives folders and a file the diffID that BuildKit gives them', async () => {
+  // The diffID that BuildKit (moby 26.1.5) gave COPY app /opt/x/app for a file "app\n".
+  it('writeLayer gives folders and a file the same diffID as BuildKit', async () => {
     const entries = [folder('opt'), folder('opt/x'), file('opt/x/app', 'app\n')];
     const { diffId } = await writeLayer(blobs, entries, { compression: 'zstd' });
     expect(diffId).toBe('sha256:de6e610c0de05cf15a39dfe007d648087cf2d420de4e8ecc33c61b499db3eb13');
@@ -73,7 +73,7 @@ describe('writeLayer', () => {
   });
 
   it.each(['none', 'gzip', 'zstd'] as const)(
-    'writeLayer is done with a chunk once the next but one is asked for, with %s',
+    'writeLayer is done with a chunk once the next but one is requested, with %s',
     async (compression) => {
       const chunks = Array.from({ length: 20 }, (_, index) => Buffer.alloc(100_000, `${index}`));
       const reused = Array.from({ length: 3 }, () => Buffer.alloc(100_000));
@@ -92,7 +92,7 @@ describe('writeLayer', () => {
     },
   );
 
-  it('tells the bytes that it packed', async () => {
+  it('writeLayer reports the number of bytes it packed', async () => {
     let told = 0;
     const onBytes = (bytes: number): void => {
       told += bytes;
@@ -107,13 +107,13 @@ describe('writeLayer', () => {
   it.each([
     ['shorter', 5],
     ['longer', 3],
-  ])('refuses a content that is %s than its size, and leaves no file', async (_, size) => {
+  ])('refuses content that is %s than its size, and leaves no file', async (_, size) => {
     const work = writeLayer(blobs, [file('a', 'four', { size })], { compression: 'gzip' });
     await expect(work).rejects.toMatchObject({ code: 'INVALID_LAYER' });
     expect(await readdir(blobs)).toEqual([]);
   });
 
-  it('leaves no file when it is stopped', async () => {
+  it('writeLayer leaves no file when it is aborted', async () => {
     const stop = new AbortController();
     const endless = async function* () {
       for (;;) {
@@ -151,7 +151,8 @@ const aLayer = fc
   })
   .map(asTree);
 
-// Each path once and below its folders, and hard links only to what is there: such are the layers that are written.
+// Each path occurs once and below its folders, and hard links point only to existing files: these are the layers that
+// are written.
 function asTree(
   drafts: readonly (readonly [Omit<LayerEntry, 'type' | 'size'>, LayerEntry['type'], Uint8Array])[],
 ): readonly LayerEntry[] {
@@ -176,7 +177,7 @@ function asTree(
 }
 
 describe('a layer read back', () => {
-  it('a layer read back has the entries that were written, under any compression', async () => {
+  it('a layer read back has the entries that were written, with any compression', async () => {
     await fc.assert(
       fc.asyncProperty(aLayer, fc.constantFrom('none', 'gzip', 'zstd'), async (entries, compression) => {
         const { descriptor } = await writeLayer(blobs, entries, { compression });
@@ -197,7 +198,7 @@ describe('a layer read back', () => {
     );
   });
 
-  it('a layer read back has the entries that another reader of tar finds', async () => {
+  it('a layer read back has the entries that another tar reader finds', async () => {
     await fc.assert(
       fc.asyncProperty(aLayer, async (entries) => {
         const { descriptor } = await writeLayer(blobs, entries, { compression: 'none' });
@@ -237,9 +238,9 @@ describe('readLayer', () => {
     },
   );
 
-  // They are for a comparison to find: were the reader to refuse them, it would refuse honest layers as well.
+  // These are for a comparison to find: a reader that refused them would refuse honest layers as well.
   it.each(LAYER_FORGERIES.filter(({ form }) => form === 'sound'))(
-    'reads a layer of sound form with $title',
+    'reads a well-formed layer with $title',
     async ({ forge }) => {
       const { blob, tar, compression } = forge(planned);
       await expect(readAll(blob, { compression, diffId: digestOf(tar) })).resolves.toBeInstanceOf(Array);
@@ -250,7 +251,7 @@ describe('readLayer', () => {
     ['entries', 'at most 100 entries'],
     ['bytes', 'at most 100 bytes of tar'],
     ['names', 'at most 100 characters of paths'],
-  ])('gives up a small layer of very many folders at once, by its %s', async (limit, said) => {
+  ])('gives up on a small layer with very many folders at once, because of its %s', async (limit, said) => {
     const { blob, compression } = entryBomb(40_000);
     expect(blob.length).toBeLessThan(1_000_000);
     const started = performance.now();
@@ -263,13 +264,13 @@ describe('readLayer', () => {
     expect(performance.now() - started).toBeLessThan(1000);
   });
 
-  it('gives up a path deeper than allowed', async () => {
+  it('gives up on a path that is too deep', async () => {
     const entries = [folder('a'), folder('a/b'), folder('a/b/c')].map(encodeHeader);
     const outcome = readAll(Buffer.concat([...entries, END]), { limits: { ...MAX_LAYER, depth: 2 } });
-    await expect(outcome).rejects.toThrow('expected at most 2 parts of a path ("a/b/c")');
+    await expect(outcome).rejects.toThrow('expected at most 2 path components ("a/b/c")');
   });
 
-  it('gives up a source that drips for longer than allowed', async () => {
+  it('gives up on a source that drips for too long', async () => {
     const drip = async function* () {
       for (let index = 0; index < 100; index++) {
         await delay(20);
@@ -296,21 +297,21 @@ describe('readLayer', () => {
 
   it.each([
     ['without its end', header('a')],
-    ['cut in a content', Buffer.concat([header('a', { size: 5000 }), Buffer.alloc(1000)])],
-    ['cut in a header', header('a').subarray(0, 200)],
+    ['cut off in a file', Buffer.concat([header('a', { size: 5000 }), Buffer.alloc(1000)])],
+    ['cut off in a header', header('a').subarray(0, 200)],
     ['with a wrong checksum', Buffer.concat([Buffer.alloc(100, 1), header('a').subarray(100), END])],
-    ['that is no tar', Buffer.from('x'.repeat(600))],
+    ['that is not a tar', Buffer.from('x'.repeat(600))],
   ])('refuses a layer %s', async (_, bytes) => {
     await expect(readAll(bytes)).rejects.toMatchObject({ code: 'INVALID_LAYER' });
   });
 
-  it('refuses another tar than the diffID names', async () => {
+  it('refuses a tar that does not match the diffID', async () => {
     await expect(readAll(END, { diffId: digestOf('other') })).rejects.toMatchObject({
       code: 'DIGEST_MISMATCH',
     });
   });
 
-  it('refuses a tar that is larger than allowed', async () => {
+  it('refuses a tar that is too large', async () => {
     await expect(
       readAll(Buffer.alloc(10_000), { limits: { ...MAX_LAYER, bytes: 5000 } }),
     ).rejects.toMatchObject({
@@ -318,13 +319,13 @@ describe('readLayer', () => {
     });
   });
 
-  it.each(['gzip', 'zstd'] as const)('refuses what is not %s', async (compression) => {
+  it.each(['gzip', 'zstd'] as const)('refuses data that is not %s', async (compression) => {
     await expect(readAll(Buffer.from('nothing of the kind'), { compression })).rejects.toMatchObject({
       code: 'INVALID_LAYER',
     });
   });
 
-  it('ends in entries or in an error of its own, whatever bytes it gets', async () => {
+  it('turns any bytes into entries or a typed error', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.oneof(

@@ -10,32 +10,32 @@ import { type LayerLimits, LayerMeter, MAX_LAYER } from './layer-limits.ts';
 import { checkForm, decodeHeader, decodePaxRecords, entryOf, type LayerContents } from './tar-decoder.ts';
 import { BLOCK, type EntryMetadata } from './tar-header.ts';
 
-/** An entry of a layer that was read; a layer of `files` with extended attributes is refused. */
+/** A layer entry as read; a layer of `files` with extended attributes is refused. */
 export interface ReadEntry extends Omit<EntryMetadata, 'attributes'> {
   /** The SHA-256 of a file's content in hexadecimal; undefined for anything but a file. */
   readonly sha256: string | undefined;
-  /** Present where it has extended attributes. */
+  /** Present if it has extended attributes. */
   readonly hasAttributes?: true;
 }
 
-/** What reading a layer is held to. */
+/** The checks and limits for reading a layer. */
 export interface ReadLayerOptions {
   readonly compression: Compression;
-  /** The digest that the tar must have; the last entry is followed by an error where it has not. */
+  /** The digest that the tar must have; if it differs, an error follows the last entry. */
   readonly diffId?: Digest | undefined;
-  /** How much is read; `MAX_LAYER` where it is left out. */
+  /** How much is read. Defaults to `MAX_LAYER`. */
   readonly limits?: LayerLimits | undefined;
-  /** What it may hold; `files` where it is left out. */
+  /** What it may contain. Defaults to `files`. */
   readonly contents?: LayerContents | undefined;
 }
 
 /**
- * Reads the entries of a layer, in order, hashing the content of files as it passes: nothing is written, and no more
- * than a few chunks are held; of those of the source, none once the next is asked for. It reads what BuildKit and
- * `writeLayer` write, and what every unpacker reads alike, and nothing else. Throws `INVALID_LAYER` that names what was
- * found: damaged or truncated data, more than one compressed stream, anything after the end of the tar, and what
- * `decodeHeader`, `decodePaxRecords`, `entryOf`, `checkForm` and `EntryOrder` refuse; `LAYER_LIMIT` for more than
- * allowed; `DIGEST_MISMATCH` where the tar is another than `diffId` names.
+ * Reads the entries of a layer in order, hashing the content of files as it passes: nothing is written, and at most a
+ * few chunks are held in memory; a chunk of the source is no longer used once the next one is requested. Accepts what
+ * BuildKit and `writeLayer` write and every unpacker reads alike, and nothing else. Throws `INVALID_LAYER`, naming what
+ * was found, for damaged or truncated data, more than one compressed stream, anything after the end of the tar, and
+ * what `decodeHeader`, `decodePaxRecords`, `entryOf`, `checkForm` and `EntryOrder` refuse; `LAYER_LIMIT` if a limit is
+ * exceeded; `DIGEST_MISMATCH` if the tar does not match `diffId`.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md
  */
 export async function* readLayer(source: Chunks, options: ReadLayerOptions): AsyncGenerator<ReadEntry> {
@@ -58,7 +58,7 @@ export async function* readLayer(source: Chunks, options: ReadLayerOptions): Asy
   }
 }
 
-/** The next entry, its content still to come; undefined after the first block of the archive's end. */
+/** The next entry, before its content; undefined after the first block of the end of the archive. */
 async function readEntry(
   reader: BlockReader,
   contents: LayerContents | undefined,
@@ -84,7 +84,7 @@ async function readEntry(
 
 async function takeBlocks(reader: BlockReader, size: number): Promise<Buffer> {
   const blocks = await reader.take(size);
-  if (blocks === undefined) throw invalid('ends without the end of the archive');
+  if (blocks === undefined) throw invalid('ends before the end of the archive');
   return blocks;
 }
 
@@ -98,7 +98,7 @@ async function hashContent(reader: BlockReader, size: number): Promise<string> {
   return hash.digest('hex');
 }
 
-/** Two blocks of zeros end an archive; some readers continue behind them, or behind one. */
+/** Two blocks of zeros end an archive; some readers continue after them, or after one. */
 async function checkEnd(reader: BlockReader): Promise<void> {
   if (!isZero(await takeBlocks(reader, BLOCK)))
     throw invalid('one block of zeros with more after it, expected two');

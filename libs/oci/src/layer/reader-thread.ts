@@ -1,4 +1,4 @@
-// What the threads of reader-threads.ts run.
+// The code that the threads of reader-threads.ts run.
 import { parentPort } from 'node:worker_threads';
 import { OciError } from '../errors.ts';
 import type { ReadEntry } from './layer-reader.ts';
@@ -9,7 +9,10 @@ const port = parentPort;
 if (port === null) throw new Error('reader-thread.ts: expected to be run as a thread');
 const tell = (message: FromThread): void => port.postMessage(message);
 
-/** What is sent at once: so many that sending costs little, and so few that nobody holds them all twice. */
+/**
+ * The number of entries sent at once: enough that sending costs little, and few enough that they are never all in
+ * memory twice.
+ */
 const MAX_SENT = 1000;
 
 port.on('message', ({ id, folder, layer, options }: ToThread) => {

@@ -10,14 +10,14 @@ import { createImageLayout } from '../layout/image-layout.ts';
 import { writeLayer } from './layer-writer.ts';
 import { type LayerThreads, startLayerThreads } from './reader-threads.ts';
 
-// Nothing that gets smaller, and of a size that fills no buffer evenly.
+// Data that does not compress, with a size that does not fill buffers evenly.
 const NOISE = Buffer.concat(
   Array.from({ length: 100_000 }, (_, index) => createHash('sha256').update(`${index}`).digest()),
 ).subarray(0, 3_000_001);
 
 describe.each([
-  ['threads that read layers', NOISE],
-  ['layers too small for a thread', NOISE.subarray(0, 1000)],
+  ['reading layers on threads', NOISE],
+  ['reading layers too small for a thread', NOISE.subarray(0, 1000)],
 ])('%s', (_title, content) => {
   const samples = new Map<Compression, { readonly descriptor: Descriptor; readonly diffId: Digest }>();
   let folder: string;
@@ -63,7 +63,7 @@ describe.each([
   }
 
   it.each(['none', 'gzip', 'zstd'] as const)(
-    'give the entries of more layers than they read at once, under %s',
+    'returns the entries of more layers than are read at once, with %s',
     async (compression) => {
       const { descriptor, diffId } = sampleOf(compression);
       const contents = await Promise.all([1, 2, 3, 4, 5].map(() => read(descriptor, compression, diffId)));
@@ -78,9 +78,9 @@ describe.each([
 
   it.each([
     ['another diffID', (bytes: Buffer) => [bytes, digestOf('another')] as const, 'DIGEST_MISMATCH'],
-    ['a truncated one', (bytes: Buffer) => [bytes.subarray(0, -9), undefined] as const, 'INVALID_LAYER'],
-    ['one that is none', () => [content, undefined] as const, 'INVALID_LAYER'],
-  ])('refuse %s, and read the next', async (_, spoil, code) => {
+    ['a truncated layer', (bytes: Buffer) => [bytes.subarray(0, -9), undefined] as const, 'INVALID_LAYER'],
+    ['a blob that is not a layer', () => [content, undefined] as const, 'INVALID_LAYER'],
+  ])('refuses %s, and reads the next layer', async (_, spoil, code) => {
     const { descriptor, diffId } = sampleOf('gzip');
     const [bytes, wanted] = spoil(await readFile(join(blobs, digestHex(descriptor.digest))));
     const refused = read(await store(bytes), 'gzip', wanted);
@@ -90,7 +90,7 @@ describe.each([
     expect(await next).toHaveLength(2);
   });
 
-  it('say that bytes are not those of their digest before what they look like', async () => {
+  it('reports a digest mismatch before any other problem with the bytes', async () => {
     const stranger = await store(content, digestOf('another'));
     await expect(read(stranger, 'gzip')).rejects.toMatchObject({
       code: 'DIGEST_MISMATCH',
@@ -98,7 +98,7 @@ describe.each([
     });
   });
 
-  it('name the file where there is none, and read the next', async () => {
+  it('names a missing file, and reads the next layer', async () => {
     const missing = { ...sampleOf('gzip').descriptor, digest: digestOf('missing') };
     await expect(read(missing, 'gzip')).rejects.toMatchObject({
       code: 'INVALID_LAYOUT',
@@ -109,8 +109,8 @@ describe.each([
   });
 });
 
-describe('threads that end', () => {
-  it('fail what they still read', async () => {
+describe('stopping threads', () => {
+  it('stopping threads fails the layers that they are still reading', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'reader-threads-'));
     try {
       const blobs = await createImageLayout(folder);
@@ -136,7 +136,7 @@ describe('threads that end', () => {
       const reading = threads.read(folder, descriptor, { compression: 'gzip' });
       reading.catch(() => {});
       await threads[Symbol.asyncDispose]();
-      await expect(reading).rejects.toThrow('the thread that read the layer has ended');
+      await expect(reading).rejects.toThrow('the thread reading the layer has exited');
     } finally {
       await rm(folder, { recursive: true });
     }

@@ -8,15 +8,15 @@ import { readStoredLayer } from './stored-layer.ts';
 /** Threads that read the layers of image layouts. */
 export interface LayerThreads {
   /**
-   * Reads a layer of the layout in `folder` as `readLayer` does, on a thread: the bytes of the file pass through no other.
-   * A small layer is not worth a thread. That its bytes are not the descriptor's (`DIGEST_MISMATCH`) is thrown before
-   * what else is wrong with them.
+   * Reads a layer from the layout in `folder` as `readLayer` does, but on a thread: no other thread touches the file's
+   * bytes. Small layers are read without a thread. If the bytes don't match the descriptor, `DIGEST_MISMATCH` takes
+   * precedence over any other problem with them.
    */
   read(folder: string, layer: Descriptor, options: ReadLayerOptions): Promise<readonly ReadEntry[]>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** A layer that a thread is to read. */
+/** A layer for a thread to read. */
 export interface ToThread {
   readonly id: number;
   readonly folder: string;
@@ -24,7 +24,7 @@ export interface ToThread {
   readonly options: ReadLayerOptions;
 }
 
-/** What a thread found: more of a layer's entries, that there are no more, why it is refused, or what reading it failed with. */
+/** A message from a thread: more entries of a layer, their end, why the layer is refused, or why reading it failed. */
 export type FromThread = { readonly id: number } & (
   | { readonly kind: 'entries'; readonly entries: readonly ReadEntry[] }
   | { readonly kind: 'end' }
@@ -32,14 +32,14 @@ export type FromThread = { readonly id: number } & (
   | { readonly kind: 'failure'; readonly error: unknown }
 );
 
-/** Read in less time than a thread takes to start, in bytes. */
+/** The size in bytes up to which reading takes less time than starting a thread. */
 const SMALL_LAYER = 1024 * 1024;
 /** How many layers a thread reads at once: while one is decompressed in the background, another is hashed. */
 const LAYERS_AT_ONCE = 2;
 
 /**
- * Starts threads for layers of these sizes, in bytes: none where all are small, and beside this thread no more than there
- * are processors. They end when disposed of; what is still being read then fails.
+ * Starts threads for layers of these sizes in bytes: none if all are small, and with this thread no more than there are
+ * processors. They end when disposed of; whatever is still being read then fails.
  */
 export function startLayerThreads(sizes: readonly number[]): LayerThreads {
   const worthOne = sizes.filter((size) => size > SMALL_LAYER).length;
@@ -77,7 +77,7 @@ export function startLayerThreads(sizes: readonly number[]): LayerThreads {
   };
 }
 
-/** A layer that a thread reads: what it found so far, and who waits for the rest. */
+/** A layer being read by a thread: its entries so far, and the promise for all of them. */
 interface Reading {
   readonly entries: ReadEntry[];
   readonly done: PromiseWithResolvers<readonly ReadEntry[]>;
@@ -92,10 +92,10 @@ class LayerThread {
   constructor() {
     this.#worker.on('message', (message: FromThread) => this.#settle(message));
     this.#worker.on('error', (error) => this.#endWith(error));
-    this.#worker.on('exit', () => this.#endWith(new Error('the thread that read the layer has ended')));
+    this.#worker.on('exit', () => this.#endWith(new Error('the thread reading the layer has exited')));
   }
 
-  /** How many layers it reads. */
+  /** How many layers it is reading. */
   get load(): number {
     return this.#reading.size;
   }

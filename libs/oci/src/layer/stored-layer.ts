@@ -4,9 +4,9 @@ import { freeMemory } from './chunk-memory.ts';
 import { type ReadEntry, type ReadLayerOptions, readLayer } from './layer-reader.ts';
 
 /**
- * Hands the entries of a layer that lies in an image layout to `take`, as `readLayer` gives them; none of them counts
- * before the end, where it may still be refused. That its bytes are not the
- * descriptor's (`DIGEST_MISMATCH`) is thrown before what else is wrong with them.
+ * Passes the entries of a layer in an image layout to `take`, as `readLayer` returns them; none of them is valid until
+ * the end, since the layer may still be refused. If the bytes don't match the descriptor, `DIGEST_MISMATCH` takes
+ * precedence over any other problem with them.
  */
 export async function readStoredLayer(
   folder: string,

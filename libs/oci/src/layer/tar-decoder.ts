@@ -9,29 +9,29 @@ import {
   type SpecialFile,
 } from './tar-header.ts';
 
-/** What an entry's header blocks may be, in bytes: two blocks and PAX records with the longest path and target. */
+/** The maximum size of an entry's PAX records in bytes, with room for the longest path and target. */
 const MAX_RECORDS_BYTES = 16 * 1024;
-/** With extended attributes, of which Linux has 64 KiB for a file at most. */
+/** With extended attributes, of which Linux allows at most 64 KiB per file. */
 const MAX_ATTRIBUTE_RECORDS_BYTES = 128 * 1024;
 
 /**
- * What a layer may hold: `files` for one that only puts files, `changes` for one that was made by running something, which
- * also takes files away and has special files and extended attributes.
+ * What a layer may contain: `files` for one that only adds files; `changes` for one made by running something, which
+ * may also remove files and contain special files and extended attributes.
  */
 export type LayerContents = 'files' | 'changes';
 
-/** The entry that a header describes, or the size of the PAX records that come before it. */
+/** The entry that a header describes, or the size of the PAX records that precede it. */
 export type DecodedHeader =
   | { readonly kind: 'entry'; readonly fields: HeaderFields }
   | { readonly kind: 'records'; readonly bytes: number };
 
-/** The fields of a header as they stand there. */
+/** The fields of a header, unchanged. */
 export interface HeaderFields extends Omit<EntryMetadata, 'path' | 'target'> {
   readonly name: string;
   readonly target: string;
 }
 
-/** The records of a PAX header, of the keys that a layer may use. */
+/** The records of a PAX header, limited to the keys that a layer may use. */
 export interface PaxRecords {
   readonly values: ReadonlyMap<PaxKey, string>;
   readonly attributes: readonly Attribute[];
@@ -48,7 +48,7 @@ const TYPES: Readonly<Record<string, EntryType>> = {
   '2': 'symlink',
   '5': 'directory',
 };
-/** The types of entries that no layer may have, by their flags, and what they are. */
+/** The types of entries that no layer may have, by flag, with their descriptions. */
 export const REFUSED_TYPES: Readonly<Record<string, string>> = {
   '\0': 'a file in the format before POSIX',
   '3': 'a character device',
@@ -64,8 +64,8 @@ export const REFUSED_TYPES: Readonly<Record<string, string>> = {
 
 /**
  * Decodes a USTAR header block. Throws `INVALID_LAYER` for a wrong checksum, another format, a number that is not
- * octal, PAX records above 16 KiB (128 KiB in a layer of `changes`), and for every type but file, folder, links, the PAX records
- * of one entry, and in a layer of `changes` devices and FIFOs.
+ * octal, PAX records larger than 16 KiB (128 KiB in a layer of `changes`), and every type except files, folders, links,
+ * the PAX records of one entry, and, in a layer of `changes`, devices and FIFOs.
  * https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html#tag_20_92_13_06
  */
 export function decodeHeader(block: Buffer, contents: LayerContents = 'files'): DecodedHeader {
@@ -111,10 +111,10 @@ export function decodeHeader(block: Buffer, contents: LayerContents = 'files'): 
 }
 
 /**
- * Decodes the records of a PAX header. Throws `INVALID_LAYER` where they are not of the form `length key=value`, for a
- * key that is given twice, and for every key but path, linkpath, uid, gid, size and mtime: unpackers take extended
- * attributes (`SCHILY.xattr.`), other names and other content (`GNU.sparse.`) from the rest. In a layer of `changes`
- * extended attributes are given. Keys in `passedOver` are read and count for nothing.
+ * Decodes the records of a PAX header. Throws `INVALID_LAYER` if they are not of the form `length key=value`, for a
+ * duplicate key, and for every key except path, linkpath, uid, gid, size and mtime: from other keys, unpackers take
+ * extended attributes (`SCHILY.xattr.`), other names and other content (`GNU.sparse.`). In a layer of `changes`,
+ * extended attributes are returned. Keys in `passedOver` are ignored.
  */
 export function decodePaxRecords(
   data: Buffer,
@@ -161,9 +161,9 @@ export function decodePaxRecords(
 }
 
 /**
- * The metadata of an entry, from its header and the PAX records before it. Throws `INVALID_LAYER` for a path that is
- * spelled in another way than readers agree on: absolute, with `.`, `..` or empty parts, with a slash at the end of
- * anything but a folder; and for anything but a file with a size.
+ * The metadata of an entry, from its header and the PAX records before it. Throws `INVALID_LAYER` for a path spelled in
+ * a way that readers may disagree on (absolute, with `.`, `..` or empty parts, or with a trailing slash for anything
+ * but a folder), and for anything with a size other than a file.
  */
 export function entryOf(fields: HeaderFields, records: PaxRecords = NO_RECORDS): EntryMetadata {
   const { type } = fields;
@@ -192,9 +192,9 @@ export function entryOf(fields: HeaderFields, records: PaxRecords = NO_RECORDS):
 }
 
 /**
- * Throws `INVALID_LAYER` unless the blocks are those that the entry has in the one form in which Go's archive/tar, and
- * so BuildKit, writes it: what is left to a reader's judgment (fields that contradict PAX records, bytes behind the
- * end of a name, numbers in base 256, names of users) is in none of them.
+ * Throws `INVALID_LAYER` unless the blocks are exactly what Go's archive/tar, and therefore BuildKit, writes for the
+ * entry. That form leaves nothing to a reader's judgment: no fields that contradict PAX records, no bytes after the end
+ * of a name, no base-256 numbers, no user names.
  */
 export function checkForm(entry: EntryMetadata, blocks: Buffer): void {
   const expected = encodeHeader(entry);
@@ -229,7 +229,7 @@ function isChecksum(offset: number): boolean {
   return offset >= 148 && offset < 156;
 }
 
-// Without an iterator: it is done for each of very many entries.
+// Without an iterator, since it runs for each of very many entries.
 function checksumOf(block: Buffer): number {
   let sum = 8 * 32;
   for (let index = 0; index < block.length; index++) if (!isChecksum(index)) sum += block[index] ?? 0;
@@ -247,7 +247,7 @@ function fullName(block: Buffer): string {
 }
 
 function folderPath(name: string): string {
-  if (!name.endsWith('/')) throw invalid(`${JSON.stringify(name)}: a folder without a slash at its end`);
+  if (!name.endsWith('/')) throw invalid(`${JSON.stringify(name)}: a folder without a trailing slash`);
   return innerPath(name.slice(0, -1));
 }
 

@@ -1,10 +1,10 @@
 import { OciError } from '../errors.ts';
 import { compareBytes } from '../layout/go-json.ts';
 
-/** The kinds of entries: `special` is a device or a FIFO, which no layer that this project writes has. */
+/** The types of entries: `special` is a device or a FIFO, which this project never writes to a layer. */
 export type EntryType = 'file' | 'directory' | 'link' | 'symlink' | 'special';
 
-/** What kind of special file: the type in a tar's header (3 and 4: a device, 6: a FIFO), and a device's numbers. */
+/** A special file: its type flag in a tar header (3 and 4: a device, 6: a FIFO), and a device's numbers. */
 export interface SpecialFile {
   readonly flag: '3' | '4' | '6';
   readonly major: number;
@@ -17,10 +17,10 @@ export interface Attribute {
   readonly value: Uint8Array;
 }
 
-/** The metadata of a layer's entry. */
+/** The metadata of a layer entry. */
 export interface EntryMetadata {
   readonly type: EntryType;
-  /** Relative to the image's root, with `/`, without a slash at either end. */
+  /** Relative to the image's root, with `/`, without a leading or trailing slash. */
   readonly path: string;
   /** Permission bits with setuid, setgid and sticky: 0 to 0o7777. */
   readonly mode: number;
@@ -30,14 +30,14 @@ export interface EntryMetadata {
   readonly mtime: number;
   /** Bytes; 0 for anything but a file. */
   readonly size: number;
-  /** What a link points to: for a hard link the path of an earlier entry. */
+  /** The target of a link: for a hard link, the path of an earlier entry. */
   readonly target?: string | undefined;
   readonly special?: SpecialFile | undefined;
-  /** Extended attributes, which no layer that this project writes has. */
+  /** Extended attributes, which this project never writes to a layer. */
   readonly attributes?: readonly Attribute[] | undefined;
 }
 
-/** What comes before the name of an extended attribute in the key of its PAX record. */
+/** The prefix of an extended attribute's name in the key of its PAX record. */
 export const ATTRIBUTE_KEY = 'SCHILY.xattr.';
 
 /** The size of a tar block in bytes. */
@@ -53,15 +53,15 @@ const TYPE_FLAGS: Readonly<Record<Exclude<EntryType, 'special'>, string>> = {
 };
 
 /**
- * The header blocks of an entry as Go's archive/tar writes them: USTAR, and PAX records only for what USTAR can't
- * hold (names that are not ASCII or too long, large numbers, extended attributes).
+ * The header blocks of an entry as Go's archive/tar writes them: USTAR, with PAX records only for what USTAR can't
+ * represent (names that are not ASCII or too long, large numbers, extended attributes).
  * https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html#tag_20_92_13
  */
 export function encodeHeader(entry: EntryMetadata): Buffer {
   const name = entry.type === 'directory' ? `${entry.path}/` : entry.path;
   const target = entry.target ?? '';
   if (name.includes('\0') || target.includes('\0')) {
-    throw new OciError('INVALID_LAYER', `layer: ${JSON.stringify(name)}: a path can't hold a NUL byte`);
+    throw new OciError('INVALID_LAYER', `layer: ${JSON.stringify(name)}: a path can't contain a NUL byte`);
   }
   const split = splitPath(name);
   const records: Record<string, string | Uint8Array> = {};
@@ -94,7 +94,7 @@ export function paddingAfter(size: number): Buffer {
   return Buffer.alloc((BLOCK - (size % BLOCK)) % BLOCK);
 }
 
-/** The size in bytes of the tar that these entries make. */
+/** The size in bytes of a tar of these entries. */
 export function tarSize(entries: readonly EntryMetadata[]): number {
   return entries.reduce(
     (total, entry) => total + encodeHeader(entry).length + entry.size + paddingAfter(entry.size).length,
@@ -153,7 +153,7 @@ function withChecksum(block: Buffer): Buffer {
   return block;
 }
 
-// The length counts itself.
+// The length includes its own digits.
 function paxRecord(key: string, value: string | Uint8Array): Buffer {
   const bytes = Buffer.from(value as Uint8Array);
   const rest = Buffer.byteLength(` ${key}=\n`) + bytes.length;
@@ -185,7 +185,7 @@ function toAscii(text: string): string {
   return text.replace(/\P{ASCII}/gu, '');
 }
 
-// A name that is cut must not end in a slash: old readers would take the entry for a folder.
+// A truncated name must not end in a slash: old readers would take the entry for a folder.
 function writeText(block: Buffer, text: string, offset: number, size: number): void {
   const cut = text.length > size ? text.slice(0, size).replace(/\/+$/, '') : text;
   block.write(cut, offset, 'latin1');

@@ -2,15 +2,18 @@ import { OciError } from '../errors.ts';
 import type { Chunks } from './chunk-pipeline.ts';
 
 const MAGIC = 0xfd2fb528;
-/** A decoder needs this much memory for a frame, in bytes; encoders in use ask for 8 MiB or less, at their best 32. */
+/**
+ * The memory in bytes that a decoder needs for a frame; common encoders ask for 8 MiB or less, or 32 MiB at their
+ * highest levels.
+ */
 const MAX_WINDOW = 32 * 1024 * 1024;
 const CONTENT_SIZE_BYTES = [0, 2, 4, 8];
 const DICTIONARY_BYTES = [0, 1, 2, 4];
 
 /**
- * Passes a zstd stream of exactly one frame on, as it comes. Skippable frames are refused, since some readers take a
- * table of files from them in place of the tar, and so are further frames, which others never reach, a dictionary, and
- * a window above 32 MiB. Throws `INVALID_LAYER`; what is inside the blocks is left to the decoder.
+ * Passes on a zstd stream of exactly one frame, unchanged. Refuses skippable frames, since some readers take a table of
+ * files from them in place of the tar, further frames, which some readers never reach, a dictionary, and a window
+ * larger than 32 MiB. Throws `INVALID_LAYER`; the contents of the blocks are left to the decoder.
  * https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1
  */
 export async function* oneFrame(source: Chunks): AsyncGenerator<Uint8Array> {
@@ -23,12 +26,13 @@ export async function* oneFrame(source: Chunks): AsyncGenerator<Uint8Array> {
 }
 
 /**
- * Passes every frame of a zstd stream on, each chunk of one frame alone and skippable ones left out: Node's decoder leaves
- * out what follows a frame in the same chunk (24.21, seen), and stops at a skippable one. Throws as `oneFrame` does.
+ * Passes on every frame of a zstd stream, with each chunk from a single frame and skippable frames left out: Node's
+ * decoder drops what follows a frame in the same chunk (seen in 24.21), and stops at a skippable frame. Throws as
+ * `oneFrame` does.
  */
 export async function* everyFrame(source: Chunks): AsyncGenerator<Uint8Array> {
   let walk = new FrameWalk({ skips: true });
-  // What can't be told yet from the first bytes of a skippable frame.
+  // The first bytes of a frame while it is still unknown whether it is skippable.
   let held: Buffer = Buffer.alloc(0);
   for await (const chunk of source) {
     for (let rest = Buffer.concat([held, chunk]), known = held.length; rest.length > known; known = 0) {
@@ -53,17 +57,17 @@ type Part =
   | 'checksum'
   | 'end';
 
-/** Follows a frame's structure: parts of known lengths, each of which says what comes next. */
+/** Follows a frame's structure: parts of known length, each of which determines the next. */
 class FrameWalk {
   #part: Part = 'magic';
-  /** Bytes of the part that are still to come. */
+  /** How many bytes of the part are still missing. */
   #missing = 4;
   #seen: Buffer = Buffer.alloc(0);
   #descriptor = 0;
   #isLast = false;
   readonly #skips: boolean;
   isSkippable = false;
-  /** Whether it is known what kind of frame it is. */
+  /** Whether the kind of frame is known yet. */
   isBegun = false;
 
   constructor({ skips }: { readonly skips: boolean } = { skips: false }) {
@@ -75,7 +79,7 @@ class FrameWalk {
     if (left > 0) throw invalid(`${left} or more bytes follow the first frame, expected none`);
   }
 
-  /** Gives how many bytes of a chunk are the frame's. */
+  /** Returns how many bytes of a chunk belong to the frame. */
   take(chunk: Uint8Array): number {
     let rest = chunk;
     while (rest.length > 0 && !this.isOver) {

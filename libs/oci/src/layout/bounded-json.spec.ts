@@ -11,7 +11,7 @@ const outcomeOf = (parse: (text: string) => unknown, text: string): unknown => {
 };
 
 describe('JSON from outside', () => {
-  it('JSON from outside is read as anybody else reads it', () => {
+  it('JSON from outside is read just as JSON.parse reads it', () => {
     fc.assert(
       fc.property(
         fc.oneof(
@@ -26,7 +26,7 @@ describe('JSON from outside', () => {
     );
   });
 
-  it('JSON from outside may say anything in its strings', () => {
+  it('JSON from outside may contain anything in its strings', () => {
     const text = JSON.stringify({ a: `\\"${'[{,'.repeat(300_000)}\\`, b: ['\\\\', '"'] });
     expect(parseBoundedJson(text)).toEqual(JSON.parse(text));
   });
@@ -35,7 +35,7 @@ describe('JSON from outside', () => {
     ['values', `[${'0,'.repeat(200_000)}0]`, 'more than 200000 values'],
     ['empty objects', `[${'{},'.repeat(150_000)}0]`, 'more than 200000 values'],
     ['levels', `${'['.repeat(101)}${']'.repeat(101)}`, 'more than 100 levels'],
-  ])('JSON from outside is refused where it has too many %s', (_, text, message) => {
+  ])('JSON from outside is refused if it has too many %s', (_, text, message) => {
     expect(() => parseBoundedJson(text)).toThrow(new SyntaxError(message));
   });
 });

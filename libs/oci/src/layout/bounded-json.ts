@@ -1,10 +1,13 @@
-/** What 4 MiB can hold of them would take 400 MiB; an image's documents and a registry's lists have far fewer. */
+/**
+ * The values that fit into 4 MiB would take 400 MiB of memory; an image's documents and a registry's lists have far
+ * fewer.
+ */
 const MAX_VALUES = 200_000;
 const MAX_DEPTH = 100;
 
 /**
  * Parses JSON from outside. Throws a `SyntaxError`, also for more than 200,000 values or 100 levels, which are counted
- * before anything is made of the text.
+ * before anything is parsed.
  */
 export function parseBoundedJson(text: string): unknown {
   checkSize(text);
@@ -35,7 +38,7 @@ function checkSize(text: string): void {
   }
 }
 
-/** Where the quotation mark is that ends a string, or the text's end. */
+/** The position of the quotation mark that ends a string, or the end of the text. */
 function endOfString(text: string, start: number): number {
   for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
     let escapes = 0;

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { goJson, sortedMap } from './go-json.ts';
 
 describe('goJson', () => {
-  it('writes JSON as JSON.stringify does, but for what Go escapes', () => {
+  it('writes JSON as JSON.stringify does, except for the characters that Go escapes', () => {
     const name = fc.string().filter((text) => !/^\d+$/.test(text) && text !== '__proto__');
     const json = fc.letrec((tie) => ({
       value: fc.oneof(
@@ -26,11 +26,11 @@ describe('goJson', () => {
     );
   });
 
-  it('writes a map whose names are numbers in the order of their bytes, not in that of JavaScript', () => {
+  it('writes a map with numeric keys in byte order, not in JavaScript order', () => {
     const labels = { '9': 'c', '-1': 'a', a: 'd', '10': 'b' };
     const expected = '{"-1":"a","10":"b","9":"c","a":"d"}';
     expect(goJson(sortedMap(labels))).toBe(expected);
-    // As it is read back from a file that another program wrote.
+    // As read back from a file that another program wrote.
     expect(goJson({ config: JSON.parse(expected) })).toBe(`{"config":${expected}}`);
   });
 });

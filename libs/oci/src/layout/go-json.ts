@@ -1,7 +1,7 @@
 /**
- * JSON as Go's encoding/json writes it by default: compact, members in the given order, and the characters that
- * HTML gives a meaning escaped. Members that are undefined are left out. So that a digest over such JSON is the
- * one that tools written in Go compute.
+ * JSON as Go's encoding/json writes it by default: compact, with members in the given order, and with the characters
+ * that have a meaning in HTML escaped. Undefined members are left out. A digest of this JSON is the one that tools
+ * written in Go compute.
  * https://pkg.go.dev/encoding/json#Marshal
  */
 export function goJson(value: unknown): string {
@@ -12,8 +12,9 @@ export function goJson(value: unknown): string {
 }
 
 /*
- * JavaScript puts names that are whole numbers before all others, whatever order they were given in. No member of the
- * specifications' structures has such a name, so an object with one is a map, and Go sorts a map by its keys.
+ * JavaScript puts names that are whole numbers before all others, whatever order they were given in. No structure in
+ * the specifications has a member with a name like that, so an object with one is a map, and Go sorts a map by its
+ * keys.
  */
 function encode(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map((each) => encode(each ?? null)).join(',')}]`;
@@ -23,12 +24,12 @@ function encode(value: unknown): string {
   return `{${entries.map(([name, each]) => `${JSON.stringify(name)}:${encode(each)}`).join(',')}}`;
 }
 
-/** A copy of a map with its keys in the order in which Go sorts them (by the bytes of their UTF-8). */
+/** A copy of a map with its keys in the order in which Go sorts them (by their UTF-8 bytes). */
 export function sortedMap<T>(map: Readonly<Record<string, T>>): Readonly<Record<string, T>> {
   return Object.fromEntries(Object.entries(map).sort(([a], [b]) => compareBytes(a, b)));
 }
 
-/** Compares two texts by the bytes of their UTF-8, as Go does. */
+/** Compares two strings by their UTF-8 bytes, as Go does. */
 export function compareBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }

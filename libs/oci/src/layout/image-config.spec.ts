@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { formatImageConfig } from '../index.ts';
 
 describe('formatImageConfig', () => {
-  it('writes members, order and escapes as BuildKit does', () => {
+  it('writes the same members, order and escapes as BuildKit', () => {
     const text = formatImageConfig({
       architecture: 'arm',
       os: 'linux',
@@ -39,7 +39,7 @@ describe('formatImageConfig', () => {
     );
   });
 
-  it('leaves out what is not set', () => {
+  it('leaves unset members out of the configuration', () => {
     const text = formatImageConfig({
       architecture: 'amd64',
       os: 'linux',

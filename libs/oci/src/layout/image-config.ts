@@ -1,7 +1,7 @@
 import type { Digest } from '../digest.ts';
 import { goJson, sortedMap } from './go-json.ts';
 
-/** A command that tells whether a container is well; durations in nanoseconds. */
+/** A command that checks whether a container is healthy; durations in nanoseconds. */
 export interface Healthcheck {
   readonly test: readonly string[];
   readonly interval?: number | undefined;
@@ -11,7 +11,7 @@ export interface Healthcheck {
   readonly retries?: number | undefined;
 }
 
-/** How a container of the image runs: the `config` object of an image's configuration. */
+/** How a container runs: the `config` object of an image's configuration. */
 export interface ContainerConfig {
   readonly user?: string | undefined;
   /** `8080/tcp`, … in any order. */
@@ -21,25 +21,25 @@ export interface ContainerConfig {
   readonly entrypoint?: readonly string[] | undefined;
   readonly cmd?: readonly string[] | undefined;
   readonly volumes?: readonly string[] | undefined;
-  /** Empty where a base has none, which is the same as `/`. */
+  /** Empty if a base has none, which is the same as `/`. */
   readonly workingDir: string;
   readonly labels?: Readonly<Record<string, string>> | undefined;
   readonly stopSignal?: string | undefined;
   readonly argsEscaped?: boolean | undefined;
   readonly healthcheck?: Healthcheck | undefined;
-  /** Instructions for images that start from this one. */
+  /** Instructions for images built from this one. */
   readonly onBuild?: readonly string[] | undefined;
-  /** What runs commands that are not lists. */
+  /** The shell for commands that are not lists. */
   readonly shell?: readonly string[] | undefined;
 }
 
-/** A step in an image's history; `createdBy` is the instruction as the builder words it. */
+/** A step in an image's history; `createdBy` is the instruction in the builder's wording. */
 export interface HistoryEntry {
   readonly createdBy: string;
   readonly emptyLayer: boolean;
 }
 
-/** A step in the history of a base, as it stands in the base's configuration. */
+/** A step in a base's history, as its configuration has it. */
 export interface InheritedStep {
   readonly created?: string | undefined;
   readonly created_by?: string | undefined;
@@ -48,7 +48,7 @@ export interface InheritedStep {
   readonly empty_layer?: boolean | undefined;
 }
 
-/** What an image's configuration holds. */
+/** The contents of an image's configuration. */
 export interface ImageConfig {
   readonly architecture: string;
   readonly os: string;
@@ -59,13 +59,13 @@ export interface ImageConfig {
   readonly created: number;
   readonly history: readonly HistoryEntry[];
   readonly diffIds: readonly Digest[];
-  /** The steps of the base, before the image's own. */
+  /** The base's steps, before the image's own. */
   readonly inherited?: readonly InheritedStep[] | undefined;
 }
 
 /**
- * The bytes of an image's configuration, with members, order and escapes as BuildKit writes them, so that the same
- * image has the same ID.
+ * Formats an image's configuration with the same members, order and escapes as BuildKit, so that the same image has the
+ * same ID.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md
  */
 export function formatImageConfig(image: ImageConfig): string {
@@ -91,7 +91,7 @@ export function formatImageConfig(image: ImageConfig): string {
 }
 
 /**
- * The steps of a base as BuildKit passes them on: in this order, and without what is empty.
+ * A base's steps as BuildKit passes them on: in this order, without empty members.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/specs-go/v1/config.go
  */
 export function inheritedSteps(steps: readonly InheritedStep[]): readonly InheritedStep[] {
@@ -145,7 +145,7 @@ function unlessZero(value: number | undefined): number | undefined {
   return value === 0 ? undefined : value;
 }
 
-/** A time as image configurations and annotations hold it: RFC 3339, UTC, whole seconds. */
+/** A time in the format of image configurations and annotations: RFC 3339, UTC, whole seconds. */
 export function rfc3339(seconds: number): string {
   return new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
 }

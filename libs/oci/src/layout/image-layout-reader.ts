@@ -19,19 +19,19 @@ import {
 } from './image-schema.ts';
 import { blobPath, checkDigest, statFile } from './layout-blob.ts';
 
-/** One image of a layout, its documents read and checked. */
+/** One image in a layout, with its documents read and checked. */
 export interface LayoutImage {
-  /** The platform that the index's descriptor names; the configuration's where it names none. */
+  /** The platform from the descriptor in the index, or from the configuration if the descriptor has none. */
   readonly platform: DescriptorPlatform;
   readonly descriptor: Descriptor;
   readonly manifest: ImageManifest;
   readonly config: ReadImageConfig;
 }
 
-/** What an image layout holds: its one image index (absent where it names a manifest) and the images. */
+/** The contents of an image layout: its image index (absent if it points to a single manifest) and its images. */
 export interface ImageLayout {
   readonly folder: string;
-  /** What `index.json` names. */
+  /** The descriptor in `index.json`. */
   readonly root: Descriptor;
   readonly index: ImageIndex | undefined;
   readonly images: readonly LayoutImage[];
@@ -40,8 +40,8 @@ export interface ImageLayout {
 const DOCUMENT_LIMIT = 4 * 1024 * 1024;
 
 /**
- * Reads an image layout that names one image index or one manifest: every document's size, digest and media type is
- * checked, and that each blob is there with its size; what is inside layers is checked by `readBlob`. Throws
+ * Reads an image layout that contains one image index or one manifest. Checks every document's size, digest and media
+ * type, and that each blob exists with the right size; `readBlob` checks what is inside layers. Throws
  * `INVALID_LAYOUT`, `SIZE_MISMATCH` or `DIGEST_MISMATCH`, naming the file.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
  */
@@ -86,7 +86,7 @@ async function readImage(folder: string, descriptor: Descriptor): Promise<Layout
   }
   for (const layer of manifest.layers) {
     if (compressionOf(layer.mediaType) === undefined) {
-      throw new OciError('INVALID_LAYOUT', `${path}: layer of an unknown type ${layer.mediaType}`);
+      throw new OciError('INVALID_LAYOUT', `${path}: layer of unknown type ${layer.mediaType}`);
     }
     await blobPath(folder, layer);
   }

@@ -59,7 +59,7 @@ describe('an image layout', () => {
     expect(layout.images[0]?.config.rootfs.diff_ids).toHaveLength(1);
   });
 
-  it('holds its documents and blobs, and no other file', async () => {
+  it('an image layout contains its documents and blobs, and no other file', async () => {
     await writeSample();
     expect((await readdir(folder)).sort()).toEqual(['blobs', 'index.json', 'oci-layout']);
     expect(await readdir(join(folder, BLOBS_FOLDER))).toHaveLength(4);
@@ -69,7 +69,7 @@ describe('an image layout', () => {
 
 describe('readImageLayout', () => {
   it.each([
-    ['a folder that is no layout', async () => {}, 'INVALID_LAYOUT'],
+    ['a folder that is not a layout', async () => {}, 'INVALID_LAYOUT'],
     [
       'another version',
       async () => {
@@ -87,7 +87,7 @@ describe('readImageLayout', () => {
       },
       'INVALID_LAYOUT',
     ],
-    ['a blob that is gone', async () => rm(blob((await writeSample()).layer)), 'INVALID_LAYOUT'],
+    ['a missing blob', async () => rm(blob((await writeSample()).layer)), 'INVALID_LAYOUT'],
     ['a truncated layer', async () => truncate(blob((await writeSample()).layer), 3), 'SIZE_MISMATCH'],
     [
       'a configuration with one byte changed',
@@ -109,7 +109,7 @@ describe('readImageLayout', () => {
       },
       'INVALID_LAYOUT',
     ],
-    ['an image of another platform than its descriptor says', () => writeSample('arm64'), 'INVALID_LAYOUT'],
+    ['an image for another platform than its descriptor says', () => writeSample('arm64'), 'INVALID_LAYOUT'],
   ])('refuses %s', async (_, arrange, code) => {
     await arrange();
     const changed = { hint: expect.stringContaining('make the image again') };
@@ -122,7 +122,7 @@ describe('readImageLayout', () => {
 });
 
 describe('readBlob', () => {
-  it('gives the bytes and checks their digest', async () => {
+  it('readBlob returns the bytes and checks their digest', async () => {
     const { layer, config } = await writeSample();
     const bytes = Buffer.concat(await Array.fromAsync(readBlob(folder, layer)));
     expect(bytes).toEqual(await readFile(blob(layer)));

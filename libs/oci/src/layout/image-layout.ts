@@ -6,12 +6,12 @@ import { digestHex, digestOf } from '../digest.ts';
 import { goJson, sortedMap } from './go-json.ts';
 import { BLOBS_FOLDER } from './layout-blob.ts';
 
-/** The annotation that names an image of a layout. */
+/** The annotation that names an image in a layout. */
 export const REF_NAME = 'org.opencontainers.image.ref.name';
 
 /**
- * Makes the folders of an image layout; the layout is complete once `writeIndexFile` has run. Gives the folder of
- * its blobs.
+ * Creates the folders of an image layout and returns its blobs folder; the layout is complete once `writeIndexFile` has
+ * run.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
  */
 export async function createImageLayout(folder: string): Promise<string> {
@@ -20,7 +20,7 @@ export async function createImageLayout(folder: string): Promise<string> {
   return blobs;
 }
 
-/** Writes a blob held in memory, whole or not at all, and gives its descriptor. */
+/** Atomically writes a blob from memory and returns its descriptor. */
 export async function writeBlob(
   blobs: string,
   content: string | Uint8Array,
@@ -32,7 +32,7 @@ export async function writeBlob(
   return { mediaType, digest, size: bytes.length };
 }
 
-/** Writes the manifest of an image and gives its descriptor. */
+/** Writes an image manifest and returns its descriptor. */
 export function writeImageManifest(
   blobs: string,
   config: Descriptor,
@@ -47,7 +47,7 @@ export function writeImageManifest(
   return writeBlob(blobs, goJson(manifest), MEDIA_TYPES.manifest);
 }
 
-/** Writes the image index over manifests, each with its platform, and gives its descriptor. */
+/** Writes an image index for these manifests, each with its platform, and returns its descriptor. */
 export function writeImageIndex(
   blobs: string,
   manifests: readonly Descriptor[],
@@ -62,7 +62,7 @@ export function writeImageIndex(
   return writeBlob(blobs, goJson(index), MEDIA_TYPES.index);
 }
 
-/** Completes a layout: `oci-layout`, and an `index.json` that names one image index. */
+/** Completes a layout by writing `oci-layout` and an `index.json` that points to one image index. */
 export async function writeIndexFile(
   folder: string,
   index: Descriptor,
@@ -77,7 +77,8 @@ export async function writeIndexFile(
   );
 }
 
-// Members in the order of the specification's structures, so that the bytes don't depend on how an object was made.
+// Puts members in the order of the specification's structures, so that the bytes don't depend on how an object was
+// built.
 function plain({ mediaType, digest, size, annotations, platform }: Descriptor): Descriptor {
   return {
     mediaType,

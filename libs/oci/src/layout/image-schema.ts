@@ -8,14 +8,14 @@ const text = v.pipe(v.string(), v.maxLength(4096));
 const LIMIT = 1000;
 const listed = (value: unknown): boolean => !Array.isArray(value) || value.length <= LIMIT;
 const named = (value: unknown): boolean => Object.keys(Object(value)).length <= LIMIT;
-// Counted before a single one is looked at: a document of 4 MiB holds a million of them.
+// Counted before looking at any element: a 4 MiB document can hold a million of them.
 const listOf = <T extends v.GenericSchema>(schema: T) =>
   v.pipe(v.unknown(), v.check(listed, `expected at most ${LIMIT} elements`), v.array(schema));
 const texts = v.pipe(v.unknown(), v.check(named, `expected at most ${LIMIT} members`), v.record(text, text));
 const annotations = v.optional(texts);
 const digest = v.pipe(
   v.string(),
-  v.check(isDigest, 'expected "sha256:" and 64 lower-case hexadecimal digits'),
+  v.check(isDigest, 'expected "sha256:" and 64 lowercase hexadecimal digits'),
   v.transform((value) => value as Digest),
 );
 const descriptor = v.looseObject({
@@ -61,10 +61,10 @@ const configSchema = v.looseObject({
   rootfs: v.looseObject({ type: v.literal('layers'), diff_ids: listOf(digest) }),
 });
 
-/** What this project reads of an image's configuration; members that it does not know are kept. */
+/** The parts of an image's configuration that this project reads; unknown members are kept. */
 export type ReadImageConfig = Readonly<v.InferOutput<typeof configSchema>>;
 
-/** Parses the bytes of an image manifest. Throws the given code, naming the source and each problem. */
+/** Parses an image manifest. Throws the given code, naming the source and each problem. */
 export function parseImageManifest(
   bytes: Uint8Array,
   source: string,
@@ -73,7 +73,7 @@ export function parseImageManifest(
   return parseAs(manifestSchema, bytes, source, code);
 }
 
-/** Parses the bytes of an image index. Throws the given code, naming the source and each problem. */
+/** Parses an image index. Throws the given code, naming the source and each problem. */
 export function parseImageIndex(
   bytes: Uint8Array,
   source: string,
@@ -82,7 +82,7 @@ export function parseImageIndex(
   return parseAs(indexSchema, bytes, source, code);
 }
 
-/** Parses the bytes of an image's configuration. Throws the given code, naming the source and each problem. */
+/** Parses an image's configuration. Throws the given code, naming the source and each problem. */
 export function parseImageConfig(
   bytes: Uint8Array,
   source: string,
@@ -91,7 +91,7 @@ export function parseImageConfig(
   return parseAs(configSchema, bytes, source, code);
 }
 
-/** The descriptors of an image layout's `index.json`. Throws `INVALID_LAYOUT`. */
+/** The descriptors in an image layout's `index.json`. Throws `INVALID_LAYOUT`. */
 export function parseIndexFile(bytes: Uint8Array, source: string): readonly Descriptor[] {
   return parseAs(indexFileSchema, bytes, source, 'INVALID_LAYOUT').manifests;
 }

@@ -6,7 +6,7 @@ import type { Descriptor } from '../descriptor.ts';
 import { digestFromHex, digestHex } from '../digest.ts';
 import { OciError } from '../errors.ts';
 
-/** The folder of blobs inside an image layout. */
+/** The blobs folder inside an image layout. */
 export const BLOBS_FOLDER = 'blobs/sha256';
 
 const CHANGED_HINT = 'The file was changed after the image was made: make the image again.';
@@ -14,8 +14,8 @@ const CHANGED_HINT = 'The file was changed after the image was made: make the im
 const CHUNK_BYTES = 1024 * 1024;
 
 /**
- * The bytes of a blob, in chunks. Throws `DIGEST_MISMATCH` after the last one where they are not the descriptor's:
- * what was made of them before that is not to be used.
+ * The bytes of a blob, in chunks. Throws `DIGEST_MISMATCH` after the last chunk if they don't match the descriptor:
+ * discard anything made from them until then.
  */
 export async function* readBlob(folder: string, descriptor: Descriptor): AsyncGenerator<Buffer> {
   const path = await blobPath(folder, descriptor);
@@ -28,8 +28,8 @@ export async function* readBlob(folder: string, descriptor: Descriptor): AsyncGe
 }
 
 /**
- * Where the blob of a descriptor lies in a layout. Throws `SIZE_MISMATCH`, and `INVALID_LAYOUT` where it is not a file or
- * `mediaType` is not the descriptor's.
+ * The path of a descriptor's blob in a layout. Throws `SIZE_MISMATCH`, or `INVALID_LAYOUT` if it is not a file or the
+ * descriptor's media type is not `mediaType`.
  */
 export async function blobPath(folder: string, descriptor: Descriptor, mediaType?: string): Promise<string> {
   const path = join(folder, BLOBS_FOLDER, digestHex(descriptor.digest));
@@ -48,7 +48,7 @@ export async function blobPath(folder: string, descriptor: Descriptor, mediaType
   return path;
 }
 
-/** Throws `DIGEST_MISMATCH` where a file has another digest than its descriptor's. */
+/** Throws `DIGEST_MISMATCH` if a file's digest is not its descriptor's. */
 export function checkDigest(path: string, { digest }: Descriptor, found: string): void {
   if (found !== digest) {
     throw new OciError('DIGEST_MISMATCH', `${path}: expected content with ${digest}, found ${found}`, {
@@ -57,7 +57,7 @@ export function checkDigest(path: string, { digest }: Descriptor, found: string)
   }
 }
 
-/** The size of a file in bytes. Throws `INVALID_LAYOUT` for anything but a regular file. */
+/** The size of a file in bytes. Throws `INVALID_LAYOUT` for anything other than a regular file. */
 export async function statFile(path: string): Promise<number> {
   const found = await lstat(path).catch((cause: NodeJS.ErrnoException) => {
     throw new OciError(

@@ -1,8 +1,8 @@
 import { parseBoundedJson } from './bounded-json.ts';
 
 /**
- * Parses JSON in which no object has two members of one name: of such two, readers take the first, the last, or, as Go's
- * encoding/json does with objects, both into one. Throws a `SyntaxError`.
+ * Parses JSON in which no object has two members with the same name: given two, readers take the first, the last, or,
+ * as Go's encoding/json does with objects, merge both. Throws a `SyntaxError`.
  * https://www.rfc-editor.org/rfc/rfc8259#section-4, https://pkg.go.dev/encoding/json#Unmarshal
  */
 export function parseUniqueJson(text: string): unknown {
@@ -11,7 +11,7 @@ export function parseUniqueJson(text: string): unknown {
   return value;
 }
 
-// Walks the tokens of a text that is known to be JSON.
+// Matches the tokens of text that is known to be JSON.
 const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\],:]/gs;
 
 function checkNames(text: string): void {

@@ -13,26 +13,26 @@ import {
   type Transport,
 } from './transport/index.ts';
 
-/** What the rooms of a repository (blobs, manifests, tags, …) share. */
+/** What the parts of a repository client (blobs, manifests, tags, …) share. */
 export interface RepositoryAccess {
   readonly transport: Transport;
   readonly presence: Presence;
-  /** The base of all that lies in the repository. */
+  /** The base URL of everything in the repository. */
   readonly base: URL;
   at(path: string): Address;
-  /** What an operation is called in messages: `registry/repository: what`. */
+  /** The name of an operation in messages: `registry/repository: what`. */
   label(what: string): string;
-  /** One request with the repository's rights, and those of `more`. */
+  /** Sends one request with the rights for this repository, and those in `more`. */
   send(operation: Operation, wanted: RegistryRequest, more?: Scopes): Promise<OpenResponse>;
-  /** Throws the failure of any status but these. */
+  /** Throws the failure for any status other than these. */
   expectStatus(
     operation: Operation,
     response: OpenResponse,
     statuses: readonly number[],
   ): Promise<OpenResponse>;
-  /** The failure of a response. */
+  /** The failure that a response stands for. */
   failure(operation: Operation, response: OpenResponse): ReturnType<typeof statusFailure>;
-  /** One request; retried while it fails transiently; `read` is part of the try. */
+  /** Sends one request, retried on transient failures; `read` is part of each try. */
   ask<T>(
     what: string,
     wanted: RegistryRequest,
@@ -41,14 +41,14 @@ export interface RepositoryAccess {
   ): Promise<T>;
 }
 
-/** Where a repository is, who asks, and what for. */
+/** Which repository to access, with which credentials and rights. */
 export interface AccessOptions {
   readonly registry: string;
   readonly repository: string;
   readonly transport: Transport;
   readonly credentials: CredentialSource;
   readonly clock: RetryClock;
-  /** What tokens are asked for: a base image is read with the right to pull alone. */
+  /** The rights to request tokens for: reading a base image needs only the right to pull. */
   readonly rights?: 'pull' | 'push';
 }
 

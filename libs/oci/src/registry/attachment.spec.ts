@@ -56,8 +56,8 @@ function listed(): readonly string[] {
   return manifests.map((each: { annotations: { name: string } }) => each.annotations.name).sort();
 }
 
-describe('attaching by the tag', () => {
-  it('keeps what is listed already, and lists nothing twice', async () => {
+describe('attaching by tag', () => {
+  it('attaching by tag keeps existing entries and lists nothing twice', async () => {
     for (const text of ['one', 'two', 'one'])
       expect(await attach(connect(), SUBJECT, artifactOf(text))).toMatchObject({
         outcome: 'attached',
@@ -67,7 +67,7 @@ describe('attaching by the tag', () => {
   });
 
   it.each([false, true])(
-    'loses nothing that another adds between reading and writing, with entity tags: %s',
+    'attaching by tag loses nothing that is added between reading and writing, with entity tags: %s',
     async (entityTags) => {
       registry.behave({ entityTags });
       await attach(connect(), SUBJECT, artifactOf('first'));
@@ -76,7 +76,7 @@ describe('attaching by the tag', () => {
       let others = 0;
       const raced: RepositoryClient = {
         ...late,
-        // Another one comes between: before the tag is written where the registry minds it, else right after.
+        // Another client interferes: before the tag is written if the registry checks for that, otherwise right after.
         replaceTag: async (...given) => {
           others += 1;
           if (others > 1) return replaceTag(...given);
@@ -85,7 +85,7 @@ describe('attaching by the tag', () => {
           if (!entityTags) {
             const former = registry.tags.get(TAG) ?? '';
             await attach(connect(), SUBJECT, artifactOf('other'));
-            // As if the other had read before us: it knows nothing of ours.
+            // As if the other client had read before us: it knows nothing of our entry.
             const { bytes } = registry.manifests.get(`a/b@${registry.tags.get(TAG)}`) ?? {
               bytes: Buffer.alloc(0),
             };
@@ -110,7 +110,7 @@ describe('attaching by the tag', () => {
     },
   );
 
-  it('gives the words of a registry that refuses, cleaned', async () => {
+  it("returns a refusing registry's own message, cleaned", async () => {
     const quirk = QUIRKS.filter(({ name }) => name.startsWith('refuses artifact types'));
     registry.behave({ quirks: quirk });
     const outcome = await attach(connect(), SUBJECT, artifactOf('x'));
@@ -122,7 +122,7 @@ describe('attaching by the tag', () => {
     });
   });
 
-  it('throws what is not a registry’s refusal', async () => {
+  it("throws any error other than a registry's refusal", async () => {
     const failing: Artifact = {
       ...artifactOf('x'),
       layers: artifactOf('x').layers.map(({ descriptor }) => ({

@@ -5,7 +5,7 @@ import { cleanText } from '../outside-text.ts';
 import { type Referrer, referrersTag } from './referrers.ts';
 import type { RepositoryClient } from './repository.ts';
 
-/** What is attached to an image. `annotations` become those of its manifest. */
+/** An artifact to attach to an image. `annotations` become those of its manifest. */
 export interface Artifact {
   readonly artifactType: string;
   readonly annotations: Readonly<Record<string, string>>;
@@ -15,15 +15,16 @@ export interface Artifact {
   }[];
 }
 
-/** What is attached, and how it is found: by the referrers API, or by the tag that stands in for it. */
+/** An attached artifact, and how it is found: through the referrers API, or through the tag that replaces it. */
 export interface AttachedArtifact {
   readonly digest: Digest;
   readonly listedBy: 'api' | 'tag';
 }
 
 /**
- * The outcome of attaching. `unlisted`: the registry holds the artifact, and who looks for what refers to the image does not
- * find it. `refused`: it does not hold it. `reason` is one sentence with the registry's own words, fit to be printed.
+ * The outcome of attaching. `unlisted`: the registry has the artifact, but a search for the image's referrers does not
+ * find it. `refused`: the registry does not have it. `reason` is one printable sentence with the registry's own
+ * message.
  */
 export type AttachmentOutcome =
   | ({ readonly outcome: 'attached' } & AttachedArtifact)
@@ -31,7 +32,7 @@ export type AttachmentOutcome =
   | {
       readonly outcome: 'refused';
       readonly step: 'upload' | 'manifest';
-      /** The status of the registry's answer, where it answered. */
+      /** The status of the registry's response, if it responded. */
       readonly status: number | undefined;
       readonly reason: string;
     };
@@ -45,9 +46,9 @@ const EMPTY_DESCRIPTOR: Descriptor = {
 const MAX_MERGES = 5;
 
 /**
- * Attaches an artifact to an image, so that it refers to it. Registries without the referrers API list it under the tag
- * that the specification names; what is listed there already stays, and what others add at the same time too. What a
- * registry refuses is an outcome, so that whoever attaches can continue; errors that are not a registry's are thrown.
+ * Attaches an artifact to an image as a referrer. On registries without the referrers API, it is listed under the tag
+ * that the specification defines; existing entries stay, and so do those that others add at the same time. A refusal by
+ * the registry is an outcome, so that the caller can continue; all other errors are thrown.
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject
  */
 export async function attach(
@@ -113,7 +114,7 @@ async function list(
   referrer: Referrer,
   listsSubject: boolean,
 ): Promise<Listing> {
-  // The registry's word counts before its list, which may lag.
+  // The registry's own statement counts more than its list, which may lag.
   if (listsSubject) return 'api';
   const { descriptors, source } = await client.listReferrers(subject);
   const listed = descriptors.some(({ digest }) => digest === referrer.digest);
@@ -121,14 +122,14 @@ async function list(
   return addToTag(client, subject, referrer);
 }
 
-/** Adds a referrer to the list under the tag; whatever others add at the same time stays. */
+/** Adds a referrer to the list under the tag; entries that others add at the same time stay. */
 async function addToTag(client: RepositoryClient, subject: Digest, referrer: Referrer): Promise<Listing> {
   const tag = referrersTag(subject);
   for (let merges = 0; merges < MAX_MERGES; merges += 1) {
     const { descriptors, manifest, isSubject } = await client.readReferrersTag(subject);
     if (isSubject)
       return {
-        reason: `the registry returns the image itself for the tag ${tag}, which would list what refers to it`,
+        reason: `the registry returns the image itself for the tag ${tag}, which should list its referrers`,
       };
     if (descriptors.some(({ digest }) => digest === referrer.digest)) return 'tag';
     const index = Buffer.from(
@@ -144,9 +145,9 @@ async function addToTag(client: RepositoryClient, subject: Digest, referrer: Ref
     if (seen.state === 'moved') continue;
     if (seen.found === subject)
       return {
-        reason: `the registry returns the image itself for the tag ${tag}, which would list what refers to it`,
+        reason: `the registry returns the image itself for the tag ${tag}, which should list its referrers`,
       };
-    return { reason: cleanText(`the tag ${tag} still shows ${seen.found ?? 'nothing'}`) };
+    return { reason: cleanText(`the tag ${tag} still points to ${seen.found ?? 'nothing'}`) };
   }
   return { reason: `the tag ${tag} was moved by others ${MAX_MERGES} times in a row` };
 }

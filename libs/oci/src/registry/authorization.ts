@@ -17,31 +17,31 @@ import {
 
 const MAX_TOKEN_BYTES = 1024 * 1024;
 const RENEW_BEFORE_MS = 10_000;
-// Once for the token that is there, once for what the registry asks beyond it.
+// Once for the existing token, and once for what the registry requires beyond it.
 const MAX_CHALLENGES = 2;
-// A URL, or as zot names it, a path of the registry: https://github.com/project-zot/zot/issues/4033
+// A URL, or, as zot writes it, a path on the registry: https://github.com/project-zot/zot/issues/4033
 const REALM = /^(?:[A-Za-z][A-Za-z0-9+.-]*:|\/)/;
 
 interface Authorization {
   readonly header: string;
-  /** Undefined for Basic, which is good for everything. */
+  /** Undefined for Basic, which covers everything. */
   readonly scopes: Scopes | undefined;
   readonly expiresAt: number;
 }
 
-/** Sends requests to one repository's registry with the authorization that it asks for. */
+/** Sends requests to one repository's registry with the authorization that it requires. */
 export interface AuthorizedSender {
   /**
-   * Sends a request for scopes. Asked for authorization, it obtains one and sends again. Authorization goes to the
-   * registry's own origin only.
+   * Sends a request that needs these scopes. If the registry asks for authorization, obtains it and sends the request
+   * again. Authorization is sent only to the registry's own origin.
    */
   send(operation: Operation, scopes: Scopes, wanted: RegistryRequest): Promise<OpenResponse>;
 }
 
 /**
- * The authorization of one repository's registry: Bearer tokens from the realm that it names, for what we need and what
- * it asks for; Basic where it offers nothing else that can be had. Of several challenges the ones that are known count,
- * in any order. Tokens are kept until shortly before they expire.
+ * Authorization for one repository's registry: Bearer tokens from the realm it names, for the scopes we need and those
+ * it asks for; Basic if nothing else it offers can be obtained. Known challenges are accepted in any order, others are
+ * ignored. Tokens are kept until shortly before they expire.
  * https://distribution.github.io/distribution/spec/auth/token/
  */
 export function createAuthorizedSender(
@@ -75,7 +75,7 @@ export function createAuthorizedSender(
     );
   }
 
-  // Some fronts leave the challenge out of what is not an answer to a GET of the API's base.
+  // Some reverse proxies omit the challenge from any response except to a GET of the API's base.
   async function challengesOf(operation: Operation, response: OpenResponse): Promise<readonly Challenge[]> {
     const given = parseChallenges(response.headers['www-authenticate']);
     if (given.length > 0) return given;
@@ -107,7 +107,7 @@ export function createAuthorizedSender(
       (basic
         ? { header: basicHeader(credentials), scopes: undefined, expiresAt: Number.POSITIVE_INFINITY }
         : undefined);
-    // The same again would be refused again.
+    // The same authorization would be refused again.
     if (found === undefined || found.header === refused?.header) return undefined;
     kept = [...kept, found];
     return found;
@@ -129,7 +129,7 @@ export function createAuthorizedSender(
     const both = joinScopes(scopes, asked);
     const first = await fetchToken(operation, both, parameters, credentials);
     if (!(first instanceof OciError)) return first;
-    // A server that rejects what it did not ask for itself.
+    // Some servers reject scopes that they did not ask for themselves.
     const strict = first.refusal?.status === 400 || first.refusal?.status === 403;
     if (!strict || asked.size === 0 || covers(asked, both)) throw first;
     const second = await fetchToken(operation, asked, parameters, credentials);

@@ -14,25 +14,25 @@ import {
   TransientFailure,
 } from './transport/index.ts';
 
-/** Reads the blobs of a repository. */
+/** Reads the blobs in a repository. */
 export interface Blobs {
   hasBlob(digest: Digest): Promise<boolean>;
-  /** The blob's content in one try; the stream fails where size or digest are not the descriptor's. */
+  /** The blob's content, without retries; the stream fails if its size or digest does not match the descriptor. */
   openBlob(descriptor: Descriptor): Promise<Readable>;
-  /** Reads all of a blob and keeps nothing of it. Throws where size or digest are not the descriptor's. */
+  /** Reads a whole blob without keeping it. Throws if its size or digest does not match the descriptor. */
   verifyBlob(descriptor: Descriptor): Promise<void>;
   /**
-   * Like `verifyBlob`, of a blob that no manifest in the repository may name yet; false where the registry does not give
-   * it out before. It must be verified once the manifest is there.
+   * Like `verifyBlob`, for a blob that may not be in any manifest of the repository yet; false if the registry does not
+   * serve it until then. In that case it must be verified once the manifest exists.
    * https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetDownloadUrlForLayer.html
    */
   verifyUnnamedBlob(descriptor: Descriptor): Promise<boolean>;
-  /** The whole content of a small blob. Throws `SIZE_MISMATCH` for one of more than `limit` bytes. */
+  /** The whole content of a small blob. Throws `SIZE_MISMATCH` if it is larger than `limit` bytes. */
   readBlob(descriptor: Descriptor, limit: number): Promise<Buffer>;
 }
 
-// What a front says to a HEAD that it, or the store that it leads to, will not answer: the store's URL may be signed for
-// GET alone.
+// What a reverse proxy returns for a HEAD that it, or the store behind it, won't answer: the store's URL may be signed
+// for GET only.
 const NO_HEAD: ReadonlySet<number> = new Set([405, 501]);
 
 export function openBlobs(access: RepositoryAccess): Blobs {
@@ -48,7 +48,7 @@ export function openBlobs(access: RepositoryAccess): Blobs {
       await access.expectStatus(operation, response, [200, 206, 404]);
       await discard(response);
       if (response.status === 404 && presence.knows(digest))
-        throw notYetThere(`${operation.name}: the registry accepted it and now answers status 404`);
+        throw notYetThere(`${operation.name}: the registry accepted it but now returns status 404`);
       return response.status !== 404;
     });
   }
@@ -123,7 +123,7 @@ export function openBlobs(access: RepositoryAccess): Blobs {
   return { hasBlob, openBlob, verifyBlob, verifyUnnamedBlob, readBlob };
 }
 
-/** Holds bytes that pass against a descriptor. Each gives the error where there is one. */
+/** Checks bytes against a descriptor as they pass. Each method returns the error, if there is one. */
 interface ContentCheck {
   add(chunk: Buffer): OciError | undefined;
   end(): OciError | TransientFailure | undefined;
@@ -151,7 +151,7 @@ function createCheck(name: string, descriptor: Descriptor): ContentCheck {
   };
 }
 
-/** The body of a response, held against its descriptor; the operation ends with it. */
+/** The body of a response, checked against its descriptor; the operation ends with the body. */
 function verified(operation: Operation, response: OpenResponse, descriptor: Descriptor): Readable {
   const content = createCheck(operation.name, descriptor);
   const check = new Transform({
@@ -168,7 +168,7 @@ function verified(operation: Operation, response: OpenResponse, descriptor: Desc
   return response.body.pipe(check);
 }
 
-/** Reads a body to its end. The memory of each chunk is free at once: hundreds of megabytes pass. */
+/** Reads a body to its end, freeing the memory of each chunk at once: hundreds of megabytes pass through. */
 function readThrough(
   operation: Operation,
   { address, body }: OpenResponse,

@@ -59,7 +59,7 @@ describe('parseChallenges', () => {
   });
 
   const name = fc.stringMatching(/^[a-z]{1,8}$/);
-  it('reads back any list of challenges that was written as the standard wants it', () => {
+  it('reads back any list of challenges written in standard form', () => {
     const parameters = fc.uniqueArray(fc.tuple(name, fc.string()), {
       selector: ([key]) => key,
       maxLength: 4,
@@ -77,13 +77,13 @@ describe('parseChallenges', () => {
     );
   });
 
-  it('reads any text without failing', () => {
+  it('parseChallenges accepts any text', () => {
     fc.assert(fc.property(fc.string({ unit: 'binary' }), (header) => void parseChallenges(header)));
   });
 });
 
 describe('scopes', () => {
-  it('join what we need and what is asked for, once each', () => {
+  it('joinScopes merges needed and requested scopes without duplicates', () => {
     const both = joinScopes(
       parseScopes('repository:a/b:pull,push'),
       parseScopes('repository:a/b:pull registry:catalog:*'),
@@ -91,14 +91,14 @@ describe('scopes', () => {
     expect(formatScopes(both)).toEqual(['repository:a/b:pull,push', 'registry:catalog:*']);
   });
 
-  it('scopes of one resource without actions are kept', () => {
+  it('scopes without actions are kept', () => {
     expect(formatScopes(joinScopes(parseScopes('*'), parseScopes('repository:host:5000/a:pull')))).toEqual([
       '*',
       'repository:host:5000/a:pull',
     ]);
   });
 
-  it('cover what is in them alone', () => {
+  it('covers accepts only scopes that are included', () => {
     const held = parseScopes('repository:a:pull,push repository:b:*');
     expect(covers(held, parseScopes('repository:a:pull'))).toBe(true);
     expect(covers(held, parseScopes('repository:b:delete'))).toBe(true);
@@ -106,7 +106,7 @@ describe('scopes', () => {
     expect(covers(held, parseScopes('repository:c:pull'))).toBe(false);
   });
 
-  it('scopes of any text never fail, and their union covers both', () => {
+  it('any texts parse as scopes, and their union covers both', () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), (one, other) => {
         const [left, right] = [parseScopes(one), parseScopes(other)];

@@ -1,14 +1,14 @@
 import { HeaderText } from './header-text.ts';
 
-/** One way in which a server wants to be shown who asks. */
+/** One authentication scheme that a server offers. */
 export interface Challenge {
-  /** In lower case: `basic`, `bearer`, `negotiate`, … */
+  /** In lowercase: `basic`, `bearer`, `negotiate`, … */
   readonly scheme: string;
-  /** By their names in lower case; the first of a name counts. */
+  /** By lowercase name; the first of several with the same name counts. */
   readonly parameters: ReadonlyMap<string, string>;
 }
 
-// A token of RFC 9110; what is unquoted in place of a parameter's value may hold more than that (a URL).
+// A token as in RFC 9110; an unquoted parameter value may contain more than that (a URL).
 const TOKEN = /[A-Za-z0-9!#$%&'*+.^_`|~-]/;
 const UNQUOTED = /[^\s,"]/;
 const TOKEN68 = /[A-Za-z0-9._~+/-]/;
@@ -16,9 +16,9 @@ const SPACE = /[\t ]/;
 const SEPARATOR = /[\t ,]/;
 
 /**
- * The challenges of a `WWW-Authenticate` header, in order: several may be in one header, separated by the same commas as
- * their parameters, and several headers come joined by commas. What can't be read ends the list. Takes steps in
- * proportion to the header's length.
+ * The challenges in a `WWW-Authenticate` header, in order: one header may contain several, separated by the same commas
+ * as their parameters, and several headers arrive joined by commas. Anything unreadable ends the list. Takes time
+ * proportional to the length of the header.
  * https://www.rfc-editor.org/rfc/rfc9110#section-11.6.1
  */
 export function parseChallenges(header: string | undefined): readonly Challenge[] {
@@ -42,7 +42,7 @@ export function parseChallenges(header: string | undefined): readonly Challenge[
   return challenges;
 }
 
-// What some schemes have in place of parameters; a parameter continues with its value.
+// What some schemes have instead of parameters; a parameter would continue with its value.
 function isToken68(text: HeaderText): boolean {
   if (text.take(TOKEN68) === '') return false;
   text.take(/=/);

@@ -19,16 +19,17 @@ import { createRepositoryClient, type RepositoryClient } from './repository.ts';
 import { DEFAULT_RETRY_LIMITS } from './retry.ts';
 import { createTransport } from './transport/index.ts';
 
-// Without a byte for so long, a connection counts as stalled: short where it does stall, far off where it never does.
+// How long a connection may go without a byte before it counts as stalled: short if it does stall, very long if it
+// never does.
 const STALLED_MS = 2000;
 const BUSY_MS = 30_000;
-// Requests and answers of these have no body that could stall.
+// Requests and responses of these steps have no body that could stall.
 const BODILESS: readonly Step[] = ['upload POST', 'upload PUT'];
 const AMD64 = { os: 'linux', architecture: 'amd64' };
 const LAYER = Buffer.alloc(5000, 'layer');
 const SBOM = Buffer.alloc(5000, '{"bomFormat":"CycloneDX"} ');
 
-/** What one fault comes to: nothing that is seen, another try, or the code or outcome that it ends with. */
+/** The outcome of each fault: no visible effect, a retry, or the error code or outcome that it ends with. */
 type Row = Readonly<Record<Fault, string>>;
 
 const TRANSIENT = {
@@ -57,7 +58,7 @@ const READING: Readonly<Partial<Record<Step, Row>>> = {
     'endless-body': 'SIZE_MISMATCH',
   },
 };
-// None of these is an error: what could not be attached is an outcome, and the image's tags move anyway.
+// None of these is an error: an artifact that could not be attached is an outcome, and the image's tags move anyway.
 const ATTACHING: Readonly<Partial<Record<Step, Row>>> = {
   'blob HEAD': {
     ...TRANSIENT,
@@ -177,7 +178,7 @@ async function readBase(client: RepositoryClient): Promise<string> {
     return 'read';
   } catch (error) {
     if (!(error instanceof OciError)) throw error;
-    // A tag's bytes are whatever they are: that they are not an image is said about the tag.
+    // A tag may point to any bytes: if they are not an image, the error names the tag.
     expect(error.message).toMatch(/^(?:127\.0\.0\.1:\d+\/a\/b|1\.2\.3): /);
     return error.code;
   }
@@ -192,7 +193,7 @@ async function attachSbom(client: RepositoryClient, index: Descriptor): Promise<
   return attached.outcome === 'refused' ? `refused: ${attached.step}` : attached.outcome;
 }
 
-/** What the fault comes to at the first request of a step, or at all of them where it lasts. */
+/** The outcome of a fault at the first request of a step, or, if it persists, at all of its requests. */
 async function outcomeOf(
   step: Step,
   fault: Fault,
@@ -218,7 +219,7 @@ async function outcomeOf(
     const client = createRepositoryClient({ ...repository, transport, credentials, clock });
     const outcome = await work(client, index);
     expect(proxy.met, `${fault} at ${step}`).toBeGreaterThan(0);
-    // Whatever happens to what is attached, the image's own tag stays.
+    // Whatever happens to the artifact, the image's own tag stays.
     expect(registry.tags.get('a/b:1.2.3')).toBe(index.digest);
     const listed = registry.tags.get(`a/b:${referrersTag(index.digest)}`);
     if (outcome === 'attached') expect(registry.manifests.has(`a/b@${listed}`)).toBe(true);
@@ -232,9 +233,9 @@ async function outcomeOf(
 }
 
 describe.each([
-  ['a base that is read', READING, ['manifest GET', 'blob GET'], readBase, 'read'],
+  ['while reading a base', READING, ['manifest GET', 'blob GET'], readBase, 'read'],
   [
-    'what is attached',
+    'while attaching an artifact',
     ATTACHING,
     [
       'blob HEAD',
@@ -250,8 +251,8 @@ describe.each([
     attachSbom,
     'attached',
   ],
-] as const)('a fault at %s', (_title, table, steps, work, well) => {
-  it.concurrent.each(steps)('a fault at %s comes to what the table says', async (step) => {
+] as const)('a fault %s', (_title, table, steps, work, well) => {
+  it.concurrent.each(steps)('a fault at %s has the outcome in the table', async (step) => {
     const row = await Promise.all(
       FAULTS.map(async (fault) => [fault, await outcomeOf(step, fault, work, well)] as const),
     );

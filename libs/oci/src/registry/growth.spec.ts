@@ -24,12 +24,12 @@ const OPERATION: Operation = {
 };
 const DIGEST = `sha256:${'a'.repeat(64)}`;
 
-// Node takes no more of all headers together, nor the client of each kind of body.
+// The most that Node accepts for all headers together, and our client for each kind of body.
 const HEADERS = 16 * 1024;
 const LISTS = 4 * 1024 * 1024;
 const TOKENS = 1024 * 1024;
 const ERRORS = 64 * 1024;
-// No limit is set to what is the user's own.
+// The user's own files have no limit.
 const FILES = 1024 * 1024;
 
 let folder: string;
@@ -41,7 +41,7 @@ afterAll(() => rm(folder, { recursive: true }));
 const filled = (part: string, bytes: number, before = '', after = ''): string =>
   `${before}${part.repeat(Math.max(0, Math.floor((bytes - before.length - after.length) / part.length)))}${after}`;
 
-/** Texts of about so many bytes that cost the most work for their size. */
+/** Texts of about the given size that take the most work for it. */
 type Shapes = Readonly<Record<string, (bytes: number) => string>>;
 
 const of = (...parts: readonly (readonly [part: string, before?: string, after?: string])[]): Shapes =>
@@ -163,7 +163,7 @@ const PARSERS: Readonly<Record<string, Parser>> = {
     ),
     parse: (text) => readErrors(text),
   },
-  'a file of credentials': {
+  'a credentials file': {
     limit: FILES,
     shapes: of(
       ['{"auth":"YTpi"}', '{"auths":{"ghcr.io":', '}}'],
@@ -184,9 +184,9 @@ const PARSERS: Readonly<Record<string, Parser>> = {
 };
 
 describe.each(Object.entries(PARSERS))('%s', (_, { limit, shapes, parse }) => {
-  // Where a pattern took steps by the square of the size, a file of credentials would take hours.
+  // If a pattern took time proportional to the square of the size, a credentials file would take hours.
   it.each(Object.entries(shapes))(
-    'of as many bytes as may come is read, or refused with a typed error: %s',
+    'input of the largest allowed size is read, or refused with a typed error: %s',
     async (_name, make) => {
       try {
         await parse(make(limit));
@@ -197,7 +197,7 @@ describe.each(Object.entries(PARSERS))('%s', (_, { limit, shapes, parse }) => {
   );
 });
 
-// Last, since counting makes everything in this process slow.
+// Last, since counting slows down everything in this process.
 describe('the work of reading', () => {
   let counted: CountedWork;
   beforeAll(async () => {
@@ -209,12 +209,12 @@ describe('the work of reading', () => {
     Object.entries(PARSERS).flatMap(([name, { limit, shapes, parse }]) =>
       Object.entries(shapes).map(([shape, make]) => [name, shape, { limit, make, parse }] as const),
     ),
-  )('%s grows in proportion to its size: %s', async (_, _shape, { limit, make, parse }) => {
+  )('reading %s takes work proportional to its size: %s', async (_, _shape, { limit, make, parse }) => {
     const size = Math.min(limit, 128 * 1024);
     const small = await counted.blocksOf(() => parse(make(size / 8)));
     const large = await counted.blocksOf(() => parse(make(size)));
     expect(small).toBeGreaterThan(0);
-    // Eight times the size. A quadratic part would make it sixty-four times the work.
+    // The size is eight times as large. A quadratic part would make the work sixty-four times as large.
     expect(large).toBeLessThan(10 * Math.max(small, 100));
   });
 });

@@ -1,6 +1,6 @@
 /**
- * The text of a header, read from left to right: what was passed over is passed over once, except by `lookAhead`. No
- * pattern is tried at more than one place, so that a reader takes as many steps as there are characters.
+ * Reads the text of a header from left to right, passing over each character only once, except in `lookAhead`. No
+ * pattern is tried at more than one position, so that a reader takes no more steps than there are characters.
  */
 export class HeaderText {
   readonly #text: string;
@@ -14,12 +14,12 @@ export class HeaderText {
     return this.#at >= this.#text.length;
   }
 
-  /** The character that is to be read; nothing at the end. */
+  /** The next character; empty at the end. */
   get next(): string {
     return this.#text.charAt(this.#at);
   }
 
-  /** Passes over all characters of a class, and gives them. */
+  /** Passes over all characters of a class, and returns them. */
   take(character: RegExp): string {
     const from = this.#at;
     while (!this.isOver && character.test(this.next)) this.#at += 1;
@@ -33,7 +33,7 @@ export class HeaderText {
     return true;
   }
 
-  /** Passes over what `read` does if that is true, and over nothing otherwise. */
+  /** Passes over what `read` passes over if it returns true, and over nothing otherwise. */
   lookAhead(read: () => boolean): boolean {
     const from = this.#at;
     if (read()) return true;
@@ -42,8 +42,8 @@ export class HeaderText {
   }
 
   /**
-   * Passes over a quoted string and gives what it says; undefined where none begins here, and where it never ends: the
-   * text is over then.
+   * Passes over a quoted string and returns its content; undefined if none starts here, or if it never ends, in which
+   * case the text is used up.
    * https://www.rfc-editor.org/rfc/rfc9110#section-5.6.4
    */
   quoted(): string | undefined {

@@ -90,7 +90,7 @@ function putIndex(type: string): Descriptor {
 }
 
 describe('withMirrors', () => {
-  it('reads from the first that has it, and from the registry itself where none does', async () => {
+  it('reads from the first mirror that has the content, or else from the registry itself', async () => {
     putIndex(MEDIA_TYPES.index);
     const [broken, empty] = [await startFakeRegistry(), await startFakeRegistry()];
     try {
@@ -119,8 +119,8 @@ describe('withMirrors', () => {
   });
 });
 
-describe('a mirror that gives another blob', () => {
-  it('a mirror that gives another blob is passed over once that is known, and not asked for it again', async () => {
+describe('a mirror that serves a wrong blob', () => {
+  it('a mirror that serves a wrong blob is skipped once that is known, and not asked again', async () => {
     putIndex(MEDIA_TYPES.index);
     const descriptor = { mediaType: MEDIA_TYPES.layerGzip, digest: digestOf(LAYER), size: LAYER.length };
     const mirror = connect();
@@ -140,7 +140,7 @@ describe('a mirror that gives another blob', () => {
     expect(passed).toEqual([expect.stringContaining('found more')]);
   });
 
-  it('a mirror that gives another blob is what is told where the registry gives the same', async () => {
+  it('a wrong blob from a mirror is an error if the registry serves the same one', async () => {
     putIndex(MEDIA_TYPES.index);
     const descriptor = { mediaType: MEDIA_TYPES.layerGzip, digest: digestOf('other'), size: LAYER.length };
     const honest = connect();
@@ -156,7 +156,7 @@ describe('a mirror that gives another blob', () => {
 });
 
 describe('readImage', () => {
-  it.each([MEDIA_TYPES.index, DOCKER_LIST])('goes from %s to the image of a platform', async (type) => {
+  it.each([MEDIA_TYPES.index, DOCKER_LIST])('finds the image for a platform in %s', async (type) => {
     const index = putIndex(type);
     const client = connect();
     for (const reference of ['1', index.digest]) {
@@ -171,12 +171,12 @@ describe('readImage', () => {
     );
   });
 
-  it('takes a manifest as it is', async () => {
+  it('reads a manifest without an index', async () => {
     const manifest = putImage('amd64', DOCKER_MANIFEST);
     expect((await readImage(connect(), manifest.digest, AMD64)).digest).toBe(manifest.digest);
   });
 
-  it('names the platforms that there are', async () => {
+  it('lists the available platforms if the requested one is missing', async () => {
     putIndex(MEDIA_TYPES.index);
     await expect(readImage(connect(), '1', { os: 'linux', architecture: 's390x' })).rejects.toMatchObject({
       code: 'REGISTRY_NOT_FOUND',
@@ -199,7 +199,7 @@ describe('readImage', () => {
     await expect(readImage(connect(), 'x', AMD64)).rejects.toMatchObject({ code: 'REGISTRY_RESPONSE' });
   });
 
-  it('refuses layers that lie elsewhere', async () => {
+  it('refuses layers that are stored elsewhere', async () => {
     tag(
       'x',
       putImage('amd64', MEDIA_TYPES.manifest, 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip'),
@@ -209,7 +209,7 @@ describe('readImage', () => {
     });
   });
 
-  it('ends an index that leads to indexes', async () => {
+  it('gives up on indexes that are nested too deeply', async () => {
     const inner = putIndex(MEDIA_TYPES.index);
     const wrap = (manifests: readonly Descriptor[]): Descriptor =>
       put(
@@ -220,7 +220,7 @@ describe('readImage', () => {
     await expect(readImage(connect(), 'deep', AMD64)).rejects.toMatchObject({ code: 'REGISTRY_RESPONSE' });
   });
 
-  it('asks for the right to pull alone', async () => {
+  it('asks only for the right to pull', async () => {
     registry.behave({ auth: { scheme: 'bearer', ...QUIRK_USER } });
     putIndex(MEDIA_TYPES.index);
     await readImage(connect(), '1', AMD64);

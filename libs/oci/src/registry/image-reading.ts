@@ -6,21 +6,21 @@ import { parseBoundedJson } from '../layout/bounded-json.ts';
 import type { RegistryManifest } from './manifests.ts';
 import type { RepositoryClient } from './repository.ts';
 
-/** What reading an image needs of a repository. */
+/** The parts of a repository client that reading an image needs. */
 export type ImageSource = Pick<RepositoryClient, 'getManifest' | 'openBlob' | 'readBlob' | 'attempt'>;
 
-/** What reading the documents of an image needs. */
+/** The parts of a repository client that reading an image's documents needs. */
 export type DocumentSource = Pick<ImageSource, 'getManifest' | 'readBlob'>;
 
-/** An image of one platform as a registry gives it. Its layers are opened with the source's `openBlob`. */
+/** An image for one platform, as a registry serves it. The source's `openBlob` opens its layers. */
 export interface RemoteImage {
-  /** The digest of what the reference named: an index, or the manifest itself. */
+  /** The digest that the reference points to: that of an index, or of the manifest itself. */
   readonly digest: Digest;
   readonly manifest: RegistryManifest;
   readonly config: Descriptor;
-  /** From the lowest up; each is there to be read. */
+  /** From the bottom up; each one can be read. */
   readonly layers: readonly Descriptor[];
-  /** The bytes of its configuration, as they are. */
+  /** The bytes of its configuration, unchanged. */
   readonly configBytes: Buffer;
 }
 
@@ -41,7 +41,7 @@ const descriptor = v.looseObject({
   mediaType: v.pipe(v.string(), v.minLength(1), v.maxLength(255)),
   digest: v.pipe(
     v.string(),
-    v.check(isDigest, 'expected "sha256:" and 64 lower-case hexadecimal digits'),
+    v.check(isDigest, 'expected "sha256:" and 64 lowercase hexadecimal digits'),
     v.transform((value) => value as Digest),
   ),
   size: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
@@ -59,9 +59,9 @@ const manifestSchema = v.looseObject({
 });
 
 /**
- * Reads the image that a tag or digest names for a platform: an index leads to its manifest, OCI's and Docker's types
- * alike, each held against its digest. Throws `REGISTRY_NOT_FOUND` where there is none for the platform, naming those
- * there are, and `REGISTRY_RESPONSE` for what is not an image.
+ * Reads the image for a platform that a tag or digest points to: an index leads to its manifest, in OCI or Docker media
+ * types, and each is checked against its digest. Throws `REGISTRY_NOT_FOUND` if there is no image for the platform,
+ * listing those that exist, and `REGISTRY_RESPONSE` for anything that is not an image.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md
  */
 export async function readImage(
@@ -76,7 +76,7 @@ export async function readImage(
   if (foreign !== undefined) {
     throw new OciError(
       'REGISTRY_RESPONSE',
-      `${reference}: expected layers that the registry holds, found ${foreign.mediaType}`,
+      `${reference}: expected layers stored in the registry, found ${foreign.mediaType}`,
       { hint: 'Such layers are stored elsewhere and may not be redistributed: use another base image.' },
     );
   }
@@ -117,7 +117,7 @@ function isSame(one: DescriptorPlatform, other: DescriptorPlatform): boolean {
   return nameOf(one) === nameOf(other);
 }
 
-// v8 is all there is of arm64, so that writers leave it out or not.
+// arm64 has no variant other than v8, so some writers leave it out.
 function nameOf({ os, architecture, variant }: DescriptorPlatform): string {
   const shown = architecture === 'arm64' && variant === 'v8' ? undefined : variant;
   return [os, architecture, ...(shown ? [shown] : [])].join('/');

@@ -15,36 +15,36 @@ import {
   readBounded,
 } from './transport/index.ts';
 
-/** A manifest or index as the registry gave it; `digest` is that of these very bytes. */
+/** A manifest or index as the registry served it; `digest` is computed from these very bytes. */
 export interface RegistryManifest {
   readonly bytes: Buffer;
   readonly mediaType: string;
   readonly digest: Digest;
-  /** The entity tag of a tag's content, where the registry gives a strong one. */
+  /** The entity tag for a tag's content, if the registry sends a strong one. */
   readonly etag: string | undefined;
 }
 
-/** What the registry says about a manifest that it took. */
+/** The registry's response to a manifest that it accepted. */
 export interface PutOutcome {
-  /** Whether it lists the manifest among the referrers of its subject by itself (`OCI-Subject`). */
+  /** Whether the registry itself lists the manifest as a referrer of its subject (`OCI-Subject`). */
   readonly listsSubject: boolean;
 }
 
-/** Reads and writes the manifests of a repository. */
+/** Reads and writes the manifests in a repository. */
 export interface Manifests {
-  /** The digest that a tag or digest names; undefined where there is none. */
+  /** The digest that a tag or digest points to; undefined if there is none. */
   headManifest(reference: string): Promise<Digest | undefined>;
-  /** Throws `REGISTRY_NOT_FOUND`, and `DIGEST_MISMATCH` where the bytes are not those of the digest asked for. */
+  /** Throws `REGISTRY_NOT_FOUND`, or `DIGEST_MISMATCH` if the bytes don't match the requested digest. */
   getManifest(reference: string): Promise<RegistryManifest>;
-  /** Throws `DIGEST_MISMATCH` where the registry says that it took other bytes. */
+  /** Throws `DIGEST_MISMATCH` if the registry reports that it stored other bytes. */
   putManifest(reference: string, bytes: Uint8Array, mediaType: string): Promise<PutOutcome>;
 }
 
-/** What tags need of manifests beyond that. */
+/** The additional manifest requests that tags need. */
 export interface ManifestRequests extends Manifests {
-  /** One look at what a reference names, within an operation; it is not noted. */
+  /** Looks once, within an operation, at what a reference points to, without recording it. */
   peek(operation: Operation, reference: string): Promise<Digest | undefined>;
-  /** Puts a manifest; statuses of `others` are given back. */
+  /** Puts a manifest; responses with a status in `others` are returned. */
   put(
     what: string,
     address: Address,
@@ -57,7 +57,7 @@ export interface ManifestRequests extends Manifests {
   ): Promise<OpenResponse>;
 }
 
-/** Media types that a manifest may have here, OCI's and Docker's. */
+/** The accepted media types of manifests, OCI's and Docker's. */
 const MANIFEST_TYPES: readonly string[] = [
   MEDIA_TYPES.index,
   MEDIA_TYPES.manifest,
@@ -66,12 +66,12 @@ const MANIFEST_TYPES: readonly string[] = [
 ];
 const ACCEPT = { accept: MANIFEST_TYPES.join(', ') };
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
-// Not 200, which a page in front of the network answers to anything.
+// Not 200, which a captive portal returns for anything.
 const TAKEN: readonly number[] = [201, 202];
 
 export function openManifests(access: RepositoryAccess): ManifestRequests {
   const { transport, presence, at, label } = access;
-  // Learned with the first that was refused.
+  // Learned from the first refusal.
   let refusesHead = false;
 
   function headManifest(reference: string): Promise<Digest | undefined> {
@@ -79,7 +79,7 @@ export function openManifests(access: RepositoryAccess): ManifestRequests {
     return transport.attempt(name, async (operation) => {
       const found = await look(operation, reference);
       if (found === undefined && presence.knows(reference))
-        throw notYetThere(`${name}: the registry accepted it and now answers status 404`);
+        throw notYetThere(`${name}: the registry accepted it but now returns status 404`);
       return found;
     });
   }
@@ -173,14 +173,14 @@ export function openManifests(access: RepositoryAccess): ManifestRequests {
     if (TAKEN.includes(response.status) && told !== undefined && isDigest(told) && told !== digest) {
       throw new OciError(
         'DIGEST_MISMATCH',
-        `${label(what)}: expected the registry to keep ${digest}, it says ${told}`,
+        `${label(what)}: expected the registry to store ${digest}, found ${told}`,
       );
     }
     if (TAKEN.includes(response.status)) presence.note(digest);
     return response;
   }
 
-  // Whether the registry took, in this run, everything that a manifest names.
+  // Whether the registry accepted, in this run, everything that a manifest refers to.
   function allKnown(bytes: Uint8Array): boolean {
     const { config, layers = [], manifests = [] } = JSON.parse(Buffer.from(bytes).toString('utf8'));
     return [...(config ? [config] : []), ...layers, ...manifests].every(({ digest }) =>
@@ -197,7 +197,7 @@ export function openManifests(access: RepositoryAccess): ManifestRequests {
   return { headManifest, getManifest, putManifest, peek, put };
 }
 
-// Some servers give every manifest the type of any text: then its own counts.
+// Some servers send every manifest with a generic text type: in that case the manifest's own type counts.
 function manifestType(response: OpenResponse, bytes: Buffer): string {
   const told = mediaTypeOf(response);
   if (MANIFEST_TYPES.includes(told)) return told;
@@ -209,7 +209,7 @@ function manifestType(response: OpenResponse, bytes: Buffer): string {
   }
 }
 
-/** The reference itself. Throws `INVALID_REFERENCE` where it is neither a tag nor a digest. */
+/** Returns the reference. Throws `INVALID_REFERENCE` if it is neither a tag nor a digest. */
 export function checkReference(reference: string): string {
   if (isTag(reference) || isDigest(reference)) return reference;
   throw new OciError(

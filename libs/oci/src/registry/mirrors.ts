@@ -5,10 +5,11 @@ import { OciError } from '../errors.ts';
 import type { ImageSource } from './image-reading.ts';
 
 /**
- * A source that reads from the first of several that has what is asked for: mirrors in their order, then the registry that
- * they stand for. All content is held against its digest, wherever it comes from; what a tag names is the word of the one
- * that answers. Where a mirror fails, the next place is asked and `onPassed` is told why; the last one's error is thrown. So
- * it is where a mirror turns out at the end of a blob to have given another: `attempt` then does its work again.
+ * A source that reads from the first of several registries that has the content: the mirrors in order, then the origin
+ * that they mirror. All content is checked against its digest, wherever it comes from; what a tag points to is up to
+ * the registry that answers. If a mirror fails, the next registry is asked and `onPassed` is called with the reason;
+ * the last one's error is thrown. The same applies if, at the end of a blob, a mirror turns out to have served a wrong
+ * one: `attempt` then repeats its work.
  * https://docs.docker.com/docker-hub/image-library/mirror/
  */
 export function withMirrors(
@@ -50,7 +51,7 @@ export function withMirrors(
       try {
         return await work();
       } catch (error) {
-        // Each time one mirror less is asked for that blob.
+        // Each time, one fewer mirror is asked for that blob.
         if (!(error instanceof OciError && blamed.delete(error))) throw error;
       }
     }
@@ -59,7 +60,7 @@ export function withMirrors(
   return {
     getManifest: (reference) => first((source) => source.getManifest(reference)),
     readBlob: (descriptor, limit) => first((source) => source.readBlob(descriptor, limit)),
-    // Opening is one try; a mirror that is down now is asked again by the next.
+    // Opening is a single try; a mirror that is down now is asked again the next time.
     openBlob: (descriptor) =>
       first(
         (source) => openBlob(source, descriptor),

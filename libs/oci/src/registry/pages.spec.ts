@@ -16,7 +16,7 @@ describe('nextPage', () => {
       '/v2/key/app/tags/list?a=2',
     ],
     ['</v2/key/app/tags/list?last=b#top>; rel="next"', '/v2/key/app/tags/list?last=b'],
-  ])('nextPage of %j is asked for where the list lies', (header, target) => {
+  ])('nextPage of %j keeps the path of the list', (header, target) => {
     const next = nextPage('list', header, LIST);
     expect(next?.target).toBe(target);
     expect(next?.url.origin).toBe(LIST.origin);
@@ -29,13 +29,13 @@ describe('nextPage', () => {
     },
   );
 
-  it('nextPage of a link without a query is an error, not the end', () => {
+  it('nextPage of a link without a query is an error, not the end of the list', () => {
     expect(() => nextPage('list', '<http://[>; rel="next"', LIST)).toThrow(
       expect.objectContaining({ code: 'REGISTRY_RESPONSE' }),
     );
   });
 
-  it('nextPage of any header is an address of the list, none, or a typed error', () => {
+  it('nextPage of any header is an address in the list, undefined, or a typed error', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (target, rest) => {
         try {

@@ -2,10 +2,10 @@ import { OciError } from '../errors.ts';
 import { HeaderText } from './header-text.ts';
 import { type Address, addressOf } from './transport/index.ts';
 
-/** A link of a `Link` header: where it leads, and what it is. */
+/** A link in a `Link` header: its target and its relations. */
 export interface Link {
   readonly target: string;
-  /** In lower case. */
+  /** In lowercase. */
   readonly relations: readonly string[];
 }
 
@@ -16,7 +16,8 @@ const SPACE = /\s/;
 const SEPARATOR = /[\s,]/;
 
 /**
- * The links of a `Link` header, in order. What can't be read ends the list. Takes steps in proportion to its length.
+ * The links in a `Link` header, in order. Anything unreadable ends the list. Takes time proportional to the length of
+ * the header.
  * https://www.rfc-editor.org/rfc/rfc8288#section-3
  */
 export function parseLinks(header: string | undefined): readonly Link[] {
@@ -30,7 +31,7 @@ export function parseLinks(header: string | undefined): readonly Link[] {
   return links;
 }
 
-/** Reads the parameters of a link, of which its relations alone count. */
+/** Reads the parameters of a link and returns its relations. */
 function readRelations(text: HeaderText): readonly string[] {
   const relations: string[] = [];
   for (text.take(SPACE); text.passes(';'); text.take(SPACE)) {
@@ -46,9 +47,9 @@ function readRelations(text: HeaderText): readonly string[] {
 }
 
 /**
- * The address of the next page of a list; undefined on the last one. Only the query of the link counts, byte for byte: the
- * next page of a list lies where the list lies, and servers behind a front name it by a path (Artifactory, Nexus) or a
- * host that is nobody else's. Throws `REGISTRY_RESPONSE` for a link without a query.
+ * The address of the next page of a list; undefined on the last page. Only the link's query counts, byte for byte: the
+ * next page is always at the list's own address, and servers behind a reverse proxy may give a path (Artifactory,
+ * Nexus) or a host that works only for them. Throws `REGISTRY_RESPONSE` for a link without a query.
  * https://github.com/renovatebot/renovate/pull/20745
  * https://github.com/sonatype/nexus-public/issues/1011
  */

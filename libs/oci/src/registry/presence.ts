@@ -2,21 +2,21 @@ import type { Digest } from '../digest.ts';
 import { TransientFailure } from './transport/index.ts';
 
 /**
- * What this run knows of a repository: the content that the registry took or said it has, and what tags named. Registries
- * show what was just written a moment later, or not from every server at once: content of this run that is "not there" is
- * asked for again, within the limits of every retry; any other content that is not there is not.
+ * What this run knows about a repository: the content that the registry accepted or said it has, and what tags pointed
+ * to. Registries show newly written content with a delay, or not from every server at once: a request for this run's
+ * own content that returns "not found" is repeated, within the usual retry limits; for any other content it is not.
  */
 export interface Presence {
   note(digest: Digest): void;
   knows(digest: string): boolean;
-  /** Notes what a tag named when it was looked at. */
+  /** Records what a tag pointed to when it was read. */
   observe(tag: string, digest: Digest | undefined): void;
-  /** Whether the tag has been seen to name this (undefined: to be no tag). */
+  /** Whether the tag has been seen pointing to this digest (undefined: not existing). */
   wasSeen(tag: string, digest: Digest | undefined): boolean;
   isObserved(tag: string): boolean;
 }
 
-/** Knows nothing yet. */
+/** Starts without any knowledge. */
 export function createPresence(): Presence {
   const known = new Set<string>();
   const seen = new Map<string, Set<Digest | undefined>>();
@@ -32,14 +32,14 @@ export function createPresence(): Presence {
   };
 }
 
-/** The failure of an operation on content of this run that the registry does not show yet. */
+/** The failure of an operation on this run's own content that the registry does not show yet. */
 export function notYetThere(message: string): TransientFailure {
   return new TransientFailure(message, {
-    hint: 'The registry accepted it but does not show it yet. Run it again later: what is there is not sent twice.',
+    hint: 'The registry accepted it but does not show it yet. Run it again later: nothing is sent twice.',
   });
 }
 
-/** The codes with which a registry says that it does not have what a manifest names. */
+/** Whether a registry's error codes say that it does not have what a manifest refers to. */
 export function saysUnknown(codes: readonly string[]): boolean {
   return codes.some((code) => /^(?:MANIFEST_)?(?:BLOB|MANIFEST)_UNKNOWN$/.test(code));
 }

@@ -21,7 +21,7 @@ import { DEFAULT_RETRY_LIMITS } from './retry.ts';
 import { createTransport, type Transport } from './transport/index.ts';
 
 const REPOSITORY = 'owner/app';
-// Of waits nothing passes here: what is left is the work of one publish on loopback.
+// Waits take no time here: what remains is the work of one publish on loopback.
 const MAX_MS = 10_000;
 const SEEDED_TAGS = Array.from({ length: 1100 }, (_, index) => `t${String(index).padStart(4, '0')}`);
 
@@ -36,10 +36,10 @@ function descriptorOf(bytes: Buffer, mediaType: string): Descriptor {
   return { mediaType, digest: digestOf(bytes), size: bytes.length };
 }
 
-/** An image of two platforms, with a layer of their own each and one that they share. */
+/** An image for two platforms, each with its own layer and one that they share. */
 function imageOf(version: string, layerBytes: number): Image {
   const shared = Buffer.alloc(2000, 'base');
-  // One large layer shows how large ones are taken.
+  // One large layer shows how large layers are accepted.
   const platforms = ['amd64', 'arm64'].map((architecture, index) => {
     const layer = Buffer.alloc(index === 0 ? layerBytes : 3000, `${version} ${architecture}`);
     const config = Buffer.from(JSON.stringify({ architecture, os: 'linux', version }));
@@ -64,7 +64,7 @@ function imageOf(version: string, layerBytes: number): Image {
   return { version, blobs: [shared, ...platforms.flatMap(({ blobs }) => blobs)], manifests, index };
 }
 
-/** What a publisher does, in its order: by digest, read back, attached, then tags. */
+/** Does what a publisher does, in the same order: push by digest, read back, attach, then set tags. */
 async function publish(client: RepositoryClient, image: Image): Promise<string> {
   const tags = await client.listTags();
   await client.checkPush();
@@ -142,10 +142,10 @@ function connect(registry: FakeRegistry): RepositoryClient {
   });
 }
 
-/** Publishes within the time limit; gives what became of the attachment, or the error. */
+/** Publishes within the time limit; returns the outcome of the attachment, or the error. */
 async function outcomeOf(registry: FakeRegistry, quirk: Quirk, image: Image): Promise<unknown> {
   registry.behave({ quirks: [quirk] });
-  const late = new Error(`not done within ${MAX_MS} ms`);
+  const late = new Error(`did not finish within ${MAX_MS} ms`);
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(late), MAX_MS);
@@ -175,9 +175,9 @@ async function serve(quirk: Quirk): Promise<FakeRegistry> {
   return registry;
 }
 
-describe('a publish to a registry that', () => {
+describe('a publish to a registry with a quirk', () => {
   it.each(QUIRKS.map((quirk) => [quirk.name, quirk] as const))(
-    '%s comes to the same the first time, again, and with the next version',
+    'a publish to a registry that %s has the same outcome the first time, again, and with the next version',
     async (_, quirk) => {
       const registry = await serve(quirk);
       const layerBytes = UPLOAD_QUIRKS.includes(quirk) ? 6 * 1024 * 1024 + 17 : 3000;
@@ -195,18 +195,18 @@ describe('a publish to a registry that', () => {
           });
         }
       }
-      // Cancelling is tried once: where the registry refuses just that, it ends the upload itself in time.
+      // Canceling is tried once: if the registry refuses just that, it eventually ends the upload itself.
       expect(registry.openUploads()).toBeLessThanOrEqual(expected === undefined ? 3 : 6);
     },
   );
 
-  it('each quirk has a name of its own and says where it was seen', () => {
+  it('each quirk has a unique name and says where it was seen', () => {
     expect(new Set(QUIRKS.map(({ name }) => name)).size).toBe(QUIRKS.length);
     for (const { source } of QUIRKS) expect(source).toMatch(/^https:\/\//);
     expect(QUIRKS.length).toBeGreaterThan(60);
   });
 
-  it('is any of these is told by what it answers: no code knows a registry by its name', async () => {
+  it('no code recognizes a registry by its name', async () => {
     const names =
       /ghcr|quay|gitlab|gitea|harbor|artifactory|jfrog|nexus|amazonaws|azurecr|pkg\.dev|gcr\.io|zot/i;
     const folder = join(import.meta.dirname, '..');

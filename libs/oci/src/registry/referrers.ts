@@ -16,29 +16,30 @@ import {
   TransientFailure,
 } from './transport/index.ts';
 
-/** What refers to a manifest. */
+/** The descriptor of something that refers to a manifest. */
 export type Referrer = Descriptor & { readonly artifactType?: string | undefined };
 
-/** The referrers of a manifest and which way the registry told about them. */
+/** The referrers of a manifest, and how the registry listed them. */
 export interface Referrers {
   readonly descriptors: readonly Referrer[];
   readonly source: 'api' | 'tag';
 }
 
-/** What the tag that stands in for the referrers API names. */
+/** The content of the tag that replaces the referrers API. */
 export interface ReferrersTag {
   readonly descriptors: readonly Referrer[];
-  /** The index that was read; undefined where there is no such tag. */
+  /** The index that was read; undefined if there is no such tag. */
   readonly manifest: RegistryManifest | undefined;
-  /** Whether the registry takes the tag for the digest that it is made of, so that no list can be there. */
+  /** Whether the registry confuses the tag with the digest it is derived from, so that it can't contain a list. */
   readonly isSubject: boolean;
 }
 
-/** Reads what refers to the manifests of a repository. */
+/** Reads the referrers of the manifests in a repository. */
 export interface ReferrersReader {
   /**
-   * The referrers by the API, else by the tag that stands in for it. Whatever a registry without the API answers (404, 400,
-   * 401, 405, 406, a page of HTML, a redirect to another site), it counts as having none.
+   * Lists the referrers through the API or, without it, through the tag that replaces it. Any typical response of a
+   * registry without the API (404, 400, 401, 405, 406, an HTML page, a redirect to another site) counts as not having
+   * it.
    */
   listReferrers(digest: Digest): Promise<Referrers>;
   readReferrersTag(digest: Digest): Promise<ReferrersTag>;
@@ -49,7 +50,7 @@ const MAX_REFERRERS = 10_000;
 const MAX_PAGES = 100;
 
 /**
- * Where the referrers of a manifest are listed on a registry without the referrers API: `sha256-<digits>`.
+ * The tag that lists a manifest's referrers on a registry without the referrers API: `sha256-<digits>`.
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
  */
 export function referrersTag(digest: Digest): string {
@@ -75,7 +76,7 @@ export function openReferrers(access: RepositoryAccess, manifests: Manifests): R
       if (asked.size === MAX_PAGES || found.size > MAX_REFERRERS || asked.has(addressText(next))) {
         throw new OciError(
           'REGISTRY_RESPONSE',
-          `${operation.name}: expected at most ${MAX_REFERRERS} on ${MAX_PAGES} pages, each once, found more`,
+          `${operation.name}: expected at most ${MAX_REFERRERS} on ${MAX_PAGES} distinct pages, found more`,
         );
       }
       asked.add(addressText(next));
@@ -89,7 +90,7 @@ export function openReferrers(access: RepositoryAccess, manifests: Manifests): R
     return [...found.values()];
   }
 
-  /** Undefined where the registry has no such API. */
+  /** Undefined if the registry does not have this API. */
   async function readPage(
     operation: Operation,
     response: OpenResponse,
@@ -111,7 +112,7 @@ export function openReferrers(access: RepositoryAccess, manifests: Manifests): R
       return undefined;
     }
     const failure = await access.failure(operation, response);
-    // 501 says that there is none.
+    // 501 means that there is no such API.
     if (failure instanceof TransientFailure || !isFirst || (response.status > 500 && response.status !== 501))
       throw failure;
     return undefined;
@@ -143,7 +144,7 @@ function isIndex(body: Buffer): boolean {
   }
 }
 
-/** The descriptors of an index of referrers. Throws `REGISTRY_RESPONSE` for anything else. */
+/** The descriptors in an index of referrers. Throws `REGISTRY_RESPONSE` for anything else. */
 export function readReferrers(operation: string, body: Buffer): readonly Referrer[] {
   let parsed: unknown;
   try {
@@ -160,7 +161,7 @@ export function readReferrers(operation: string, body: Buffer): readonly Referre
   return entries.map((entry: unknown) => {
     const { mediaType, digest, size } = (entry ?? {}) as Readonly<Record<string, unknown>>;
     const whole = typeof mediaType === 'string' && typeof digest === 'string' && isDigest(digest);
-    if (!whole || !Number.isSafeInteger(size)) throw wrong('an entry without type, SHA-256 digest or size');
+    if (!whole || !Number.isSafeInteger(size)) throw wrong('an entry without a type, SHA-256 digest or size');
     return entry as Referrer;
   });
 }

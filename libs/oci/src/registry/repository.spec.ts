@@ -78,7 +78,7 @@ function connect(host = registry.host, credentials?: Credentials): Setup {
   return { client, clock, transport };
 }
 
-// In pieces, so that a connection breaks in the middle.
+// In pieces, so that a connection breaks partway through.
 const inPieces = (offset: number): Readable =>
   Readable.from(
     (function* () {
@@ -94,7 +94,7 @@ async function pushImage(client: RepositoryClient): Promise<void> {
 }
 
 describe('a repository', () => {
-  it('takes blobs and manifests by digest, gives them back, and takes nothing twice', async () => {
+  it('stores blobs and manifests by digest, returns them, and uploads nothing twice', async () => {
     const { client } = connect();
     await pushImage(client);
     expect(registry.blobs.get(LAYER.digest)?.equals(CONTENT)).toBe(true);
@@ -129,7 +129,7 @@ describe('a repository', () => {
     registry.log.slice(before).filter((line) => line.startsWith('PUT '));
   const byDigest = `PUT /v2/${REPOSITORY}/manifests/${digestOf(MANIFEST)}`;
 
-  it('makes and moves a tag with the manifest put by digest, and tells what it names', async () => {
+  it('creates and moves a tag by putting its manifest by digest, and reads back its digest', async () => {
     const { client } = connect();
     await pushImage(client);
     expect(await client.headManifest('1.2.3')).toBeUndefined();
@@ -141,7 +141,7 @@ describe('a repository', () => {
     expect(await client.headManifest('1.2')).toBe(digestOf(MANIFEST));
   });
 
-  it('makes a tag by its name where the registry confirms none by digest, which it asks once', async () => {
+  it('creates tags by name once the registry has failed to confirm one put by digest', async () => {
     registry.behave({ tagsByDigest: false });
     const { client } = connect();
     await pushImage(client);
@@ -157,7 +157,7 @@ describe('a repository', () => {
     expect(await client.headManifest('1.2')).toBe(digestOf(MANIFEST));
   });
 
-  it('makes no tag from an invalid name', async () => {
+  it('creates no tag from an invalid name', async () => {
     const { client } = connect();
     await expect(client.setTag('a tag', MANIFEST, MANIFEST_TYPE)).rejects.toMatchObject({
       code: 'INVALID_REFERENCE',
@@ -166,7 +166,7 @@ describe('a repository', () => {
     expect(registry.log).toEqual([]);
   });
 
-  it('lists the tags of every page, and none of a repository that does not exist', async () => {
+  it('lists the tags on every page, and none for a repository that does not exist', async () => {
     const { client } = connect();
     expect(await client.listTags()).toEqual([]);
     await pushImage(client);
@@ -178,7 +178,7 @@ describe('a repository', () => {
   it.each([
     [true, 'api'],
     [false, 'tag'],
-  ] as const)('lists referrers with the API %s', async (referrers, source) => {
+  ] as const)('lists referrers with API support: %s', async (referrers, source) => {
     registry.behave({ referrers });
     const { client } = connect();
     await pushImage(client);
@@ -219,7 +219,7 @@ describe('authorization', () => {
   const known: Credentials = { kind: 'basic', ...USER };
 
   it.each(['basic', 'bearer'] as const)(
-    'authorization by %s credentials is obtained once and used again',
+    'authorization with %s credentials is obtained once and then reused',
     async (scheme) => {
       protect(scheme);
       const { client } = connect(registry.host, known);
@@ -248,7 +248,7 @@ describe('authorization', () => {
     ],
     ['a user who may not push', 'basic', known, { mayPush: false }],
     ['a token that does not allow pushing', 'bearer', known, { mayPush: false }],
-  ] as const)('fails at once with %s, and tells no secret', async (_, scheme, credentials, change) => {
+  ] as const)('fails at once with %s, and reveals no secret', async (_, scheme, credentials, change) => {
     protect(scheme, change);
     const { client, clock } = connect(registry.host, credentials);
     const error = await client.checkPush().catch((caught) => caught);
@@ -284,7 +284,7 @@ describe('authorization', () => {
   });
 });
 
-describe('a fault on the way', () => {
+describe('a fault in transit', () => {
   const TRANSIENT: readonly Fault[] = [
     'refused',
     'reset-in-response',
@@ -304,13 +304,13 @@ describe('a fault on the way', () => {
     expect((await client.getManifest('1.2.3')).digest).toBe(digestOf(MANIFEST));
     const read = await client.attempt('read', async () => buffer(await client.openBlob(LAYER)));
     expect(CONTENT.equals(read)).toBe(true);
-    // A body of no bytes can't be cut or stalled: such a request passes.
+    // An empty body can't be cut off or stalled: these requests pass.
     const spoilsBodies = fault === 'truncated-body' || fault === 'stalled-body';
     if (spoilsBodies) expect(transport.retries).toBeGreaterThanOrEqual(2);
     else expect(transport.retries).toBe(proxy.met);
   });
 
-  it('a broken upload continues where the registry has it', async () => {
+  it('an interrupted upload resumes at the offset that the registry reports', async () => {
     proxy = await startFaultProxy(registry.host);
     proxy.inject((step, nth) => (step === 'upload PATCH' && nth === 1 ? 'reset-in-request' : undefined));
     const { client } = connect(proxy.host);
@@ -333,10 +333,10 @@ describe('a fault on the way', () => {
   it.each([
     ['lasting', 0],
     ['at-offset', 0],
-    // Nobody is told the URL that such an upload has now: it stays until the registry removes it.
+    // Nobody learns the new URL of such an upload: it stays until the registry removes it.
     ['at-offset-only', 1],
   ] as const)(
-    'an upload that broke off amid its bytes is completed, and cancelled by a later process, with URLs good %s',
+    'an interrupted upload is completed, or canceled by a later process, with upload URLs of kind %s',
     async (uploadUrls, left) => {
       registry.behave({ uploadUrls });
       proxy = await startFaultProxy(registry.host);
@@ -346,7 +346,7 @@ describe('a fault on the way', () => {
       const before = registry.openUploads();
       expect(before).toBeLessThanOrEqual(left);
 
-      // As of a process that ended before it was told that its bytes had come.
+      // As if a process had ended before learning that its bytes had arrived.
       const uploads = `http://${registry.host}/v2/${REPOSITORY}/blobs/uploads/`;
       const begun = await fetch(uploads, { method: 'POST' });
       const session = new URL(begun.headers.get('location') ?? '', uploads);
@@ -356,7 +356,7 @@ describe('a fault on the way', () => {
     },
   );
 
-  it('status 503 forever ends with the number of tries', async () => {
+  it('a persistent status 503 ends in an error after the maximum number of tries', async () => {
     proxy = await startFaultProxy(registry.host);
     proxy.inject(() => 'status-503');
     const { client, clock } = connect(proxy.host);
@@ -367,7 +367,7 @@ describe('a fault on the way', () => {
     expect(clock.slept).toHaveLength(5);
   });
 
-  it('status 429 waits at least as long as Retry-After asks', async () => {
+  it('status 429 is retried no sooner than Retry-After asks', async () => {
     proxy = await startFaultProxy(registry.host);
     proxy.inject((_, nth) => (nth === 1 ? 'status-429' : undefined));
     const { client, clock } = connect(proxy.host);
@@ -375,7 +375,7 @@ describe('a fault on the way', () => {
     expect(clock.slept[0]).toBeGreaterThanOrEqual(1000);
   });
 
-  it('a changed byte in a manifest or a blob is named, and not retried', async () => {
+  it('a changed byte in a manifest or a blob is reported and not retried', async () => {
     const direct = connect();
     await pushImage(direct.client);
     proxy = await startFaultProxy(registry.host);
@@ -391,7 +391,7 @@ describe('a fault on the way', () => {
   });
 
   it.each([true, false])(
-    'a changed byte in the manifest of a tag put by digest moves no tag, the registry knowing that form or not: %s',
+    'a changed byte in a manifest put by digest moves no tag, whether or not the registry supports that form: %s',
     async (tagsByDigest) => {
       registry.behave({ tagsByDigest });
       await pushImage(connect().client);
@@ -420,7 +420,7 @@ describe('a fault on the way', () => {
     await expect(buffer(await client.openBlob(LAYER))).rejects.toMatchObject({ code: 'SIZE_MISMATCH' });
   });
 
-  it('status 400 is not retried and gives the words of the registry', async () => {
+  it("status 400 is not retried, and the error contains the registry's message", async () => {
     const { client, clock } = connect();
     await expect(client.putManifest('1.2.3', MANIFEST, MANIFEST_TYPE)).rejects.toMatchObject({
       code: 'REGISTRY_NOT_FOUND',

@@ -12,7 +12,7 @@ const LIMITS: RetryLimits = {
 };
 
 describe('isTransientStatus', () => {
-  it('names 408, 425, 429 and the 5xx that pass, and nothing else', () => {
+  it('isTransientStatus includes 408, 425, 429 and the transient 5xx codes, and nothing else', () => {
     const transient = Array.from({ length: 500 }, (_, index) => index + 100).filter(isTransientStatus);
     expect(transient).toEqual([408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529, 530]);
   });
@@ -23,14 +23,14 @@ describe('isTransientError', () => {
     Object.assign(new Error(code, { cause }), { code });
   it.each([
     ['a refused connection', failing('ECONNREFUSED'), true],
-    ['a broken one', failing('ECONNRESET'), true],
-    ['one inside another error', new Error('fetch failed', { cause: failing('ECONNRESET') }), true],
-    ['one of several', new AggregateError([failing('EACCES'), failing('ECONNREFUSED')]), true],
+    ['a broken connection', failing('ECONNRESET'), true],
+    ['a nested error', new Error('fetch failed', { cause: failing('ECONNRESET') }), true],
+    ['one of several errors', new AggregateError([failing('EACCES'), failing('ECONNREFUSED')]), true],
     ['an unknown host', failing('ENOTFOUND'), false],
     ['a certificate', failing('SELF_SIGNED_CERT_IN_CHAIN'), false],
     ['a defect', new TypeError('x is undefined'), false],
     ['no error', 'ECONNRESET', false],
-  ])('%s: %#', (_, error, expected) => {
+  ])('isTransientError classifies %s: %#', (_, error, expected) => {
     expect(isTransientError(error)).toBe(expected);
   });
 });
@@ -49,7 +49,7 @@ describe('retryAfterMs', () => {
     ['99999999999999', undefined],
     ['1767225630', 30_000],
     ['880.092µs', undefined],
-  ])('%j: %s', (header, expected) => {
+  ])('retryAfterMs of %j is %s', (header, expected) => {
     expect(retryAfterMs(header, NOW)).toBe(expected);
   });
 });
@@ -58,7 +58,7 @@ describe('decideRetry', () => {
   const decide = (tries: number, askedMs?: number, elapsed = 0) =>
     decideRetry({ tries, startedAt: NOW - elapsed, askedMs }, LIMITS, { now: () => NOW, random: () => 0 });
 
-  it('doubles the wait, up to the longest', () => {
+  it('doubles the wait, up to the maximum', () => {
     const waits = [1, 2, 3].map((tries) => decide(tries));
     expect(waits).toEqual([50, 100, 200].map((delayMs) => ({ next: 'wait', delayMs })));
   });
@@ -67,11 +67,11 @@ describe('decideRetry', () => {
     expect(decide(1, 20_000)).toEqual({ next: 'wait', delayMs: 20_000 });
   });
 
-  it('gives up at the number of tries', () => {
+  it('gives up after the maximum number of tries', () => {
     expect(decide(4)).toEqual({ next: 'give-up', because: 'after 4 tries' });
   });
 
-  it('gives up at once where waiting would pass the total', () => {
+  it('gives up at once if waiting would exceed the total', () => {
     expect(decide(1, 61_000)).toMatchObject({
       next: 'give-up',
       because: expect.stringContaining('limit of 60 s'),
@@ -79,7 +79,7 @@ describe('decideRetry', () => {
     expect(decide(2, 1000, 59_500)).toMatchObject({ next: 'give-up' });
   });
 
-  it('never waits past its limits, whatever it is asked', () => {
+  it('never waits past its limits, whatever the server asks for', () => {
     fc.assert(
       fc.property(
         fc.nat({ max: 10 }),

@@ -1,4 +1,4 @@
-/** The parts of the outside world that waiting needs; tests bring their own. */
+/** The outside functions that waiting needs; tests bring their own. */
 export interface RetryClock {
   /** Milliseconds since 1970. */
   now(): number;
@@ -7,17 +7,17 @@ export interface RetryClock {
   random(): number;
 }
 
-/** How often and how long a request is tried. Times are milliseconds. */
+/** How often and for how long a request is tried. Times are in milliseconds. */
 export interface RetryLimits {
   readonly tries: number;
   readonly totalMs: number;
   readonly firstDelayMs: number;
   readonly longestDelayMs: number;
-  /** What an operation may take with all its tries and waits, beyond the time that its bytes need. */
+  /** The time that an operation may take with all its tries and waits, on top of what its bytes need. */
   readonly operationMs: number;
 }
 
-/** The limits that publishing uses. */
+/** The retry limits for publishing. */
 export const DEFAULT_RETRY_LIMITS: RetryLimits = {
   tries: 6,
   totalMs: 5 * 60_000,
@@ -27,7 +27,7 @@ export const DEFAULT_RETRY_LIMITS: RetryLimits = {
 };
 
 const TRANSIENT_STATUSES: ReadonlySet<number> = new Set([
-  // 520 to 524, 529 and 530 are what Cloudflare says where the server behind it does not answer.
+  // 520 to 524, 529 and 530 are what Cloudflare returns if the server behind it does not respond.
   408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529, 530,
 ]);
 
@@ -44,12 +44,12 @@ const TRANSIENT_ERRORS: ReadonlySet<string> = new Set([
   'HPE_INVALID_EOF_STATE',
 ]);
 
-/** Whether a response with this status may be another one if asked again. */
+/** Whether a request with this response status may succeed if retried. */
 export function isTransientStatus(status: number): boolean {
   return TRANSIENT_STATUSES.has(status);
 }
 
-/** Whether an error is one of the connection, which may work if retried. */
+/** Whether an error is a connection error that may not occur again if retried. */
 export function isTransientError(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
@@ -59,8 +59,8 @@ export function isTransientError(error: unknown): boolean {
 }
 
 /**
- * Milliseconds that a `Retry-After` header asks for: seconds, a date, or seconds since 1970 as Docker Hub writes them;
- * undefined where it is neither, such as GHCR's "880.092µs".
+ * The milliseconds that a `Retry-After` header asks for, given as seconds, a date, or seconds since 1970 as Docker Hub
+ * writes them; undefined for anything else, such as GHCR's "880.092µs".
  * https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
  */
 export function retryAfterMs(header: string | undefined, now: number): number | undefined {
@@ -74,14 +74,14 @@ export function retryAfterMs(header: string | undefined, now: number): number | 
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }
 
-/** What the next step of a request is: waiting so many milliseconds, or giving up because of a limit. */
+/** The next step of a request: waiting for some milliseconds, or giving up because of a limit. */
 export type RetryDecision =
   | { readonly next: 'wait'; readonly delayMs: number }
   | { readonly next: 'give-up'; readonly because: string };
 
 /**
- * Decides after a failed try: full jitter over an exponential backoff, at least what the server asked for. A wait
- * that would pass the total is not begun.
+ * Decides what to do after a failed try: exponential backoff with jitter, and at least the wait that the server asked
+ * for. A wait that would exceed the total is not started.
  */
 export function decideRetry(
   state: { readonly tries: number; readonly startedAt: number; readonly askedMs: number | undefined },
@@ -95,7 +95,7 @@ export function decideRetry(
   if (elapsed + delayMs > limits.totalMs) {
     return {
       next: 'give-up',
-      because: `after ${state.tries} ${state.tries === 1 ? 'try' : 'tries'}: waiting ${Math.ceil(delayMs / 1000)} s more would pass the limit of ${Math.ceil(limits.totalMs / 1000)} s`,
+      because: `after ${state.tries} ${state.tries === 1 ? 'try' : 'tries'}: waiting ${Math.ceil(delayMs / 1000)} s more would exceed the limit of ${Math.ceil(limits.totalMs / 1000)} s`,
     };
   }
   return { next: 'wait', delayMs };

@@ -1,10 +1,10 @@
-/** What a token is asked for: actions by resource, such as `pull` and `push` by `repository:owner/app`. */
+/** The rights to request a token for: actions by resource, such as `pull` and `push` by `repository:owner/app`. */
 export type Scopes = ReadonlyMap<string, ReadonlySet<string>>;
 
 const MAX_SCOPES = 50;
 
 /**
- * Parses scopes separated by spaces. One without actions, such as Gitea's `*`, is a resource of its own.
+ * Parses scopes separated by spaces. A scope without actions, such as Gitea's `*`, is a resource by itself.
  * https://distribution.github.io/distribution/spec/auth/scope/
  */
 export function parseScopes(text: string): Scopes {
@@ -20,7 +20,7 @@ export function parseScopes(text: string): Scopes {
   return scopes;
 }
 
-/** Everything that either asks for. */
+/** The union of two sets of scopes. */
 export function joinScopes(one: Scopes, other: Scopes): Scopes {
   const joined = new Map([...one].map(([resource, actions]) => [resource, new Set(actions)]));
   for (const [resource, actions] of other)
@@ -28,7 +28,7 @@ export function joinScopes(one: Scopes, other: Scopes): Scopes {
   return joined;
 }
 
-/** Whether `wide` asks for all that `narrow` does. */
+/** Whether `wide` includes everything in `narrow`. */
 export function covers(wide: Scopes, narrow: Scopes): boolean {
   return [...narrow].every(([resource, actions]) => {
     const held = wide.get(resource);
@@ -36,7 +36,7 @@ export function covers(wide: Scopes, narrow: Scopes): boolean {
   });
 }
 
-/** Each scope as a token server is asked for it. */
+/** Each scope in the form that a token server expects. */
 export function formatScopes(scopes: Scopes): readonly string[] {
   return [...scopes].map(([resource, actions]) =>
     actions.size === 0 ? resource : `${resource}:${[...actions].sort().join(',')}`,

@@ -45,7 +45,7 @@ afterEach(async () => {
   await registry.close();
 });
 
-/** Shows for so many looks that the tag `v` names `shown`, once it was set. */
+/** After the tag `v` has been set, shows it pointing to `shown` for the given number of reads. */
 const showing = (shown: Buffer | undefined, looks: number): Quirk => ({
   name: 'shows something else for a while',
   source: 'https://github.com/distribution/distribution/issues/1013',
@@ -70,14 +70,14 @@ async function setNew(): Promise<void> {
 }
 
 describe('confirmTag', () => {
-  it('waits for a tag that still names what it named before', async () => {
+  it('waits while a tag still points to its previous content', async () => {
     await setNew();
     registry.behave({ quirks: [showing(OLD, 3)] });
     expect(await client.confirmTag('v', digestOf(NEW))).toEqual({ state: 'named' });
     expect(clock.slept).toHaveLength(3);
   });
 
-  it('says about a tag that does so forever that it lags', async () => {
+  it('reports a tag that keeps pointing to its previous content as lagging', async () => {
     await setNew();
     registry.behave({ quirks: [showing(OLD, 1000)] });
     const { tries } = DEFAULT_RETRY_LIMITS;
@@ -85,20 +85,20 @@ describe('confirmTag', () => {
     expect(clock.slept).toHaveLength(tries - 1);
   });
 
-  it('says about a tag that names what it never named that it was moved, and waits no longer', async () => {
+  it('reports a tag that points to unknown content as moved, without waiting any longer', async () => {
     await setNew();
     registry.tags.set('a/b:v', digestOf(OTHER));
     expect(await client.confirmTag('v', digestOf(NEW))).toEqual({ state: 'moved', found: digestOf(OTHER) });
     expect(clock.slept).toHaveLength(1);
   });
 
-  it('lets one look from a server far behind pass', async () => {
+  it('tolerates one response from a server that is far behind', async () => {
     await setNew();
     registry.behave({ quirks: [showing(OTHER, 1)] });
     expect(await client.confirmTag('v', digestOf(NEW))).toEqual({ state: 'named' });
   });
 
-  it('tells a tag that was new and is not shown from one that was removed', async () => {
+  it('reports a new tag that is not shown yet as lagging, not as removed', async () => {
     for (const each of [OLD, NEW]) await client.putManifest(digestOf(each), each, MEDIA_TYPES.index);
     await client.setTag('v', NEW, MEDIA_TYPES.index);
     registry.behave({ quirks: [showing(undefined, 1000)] });
@@ -108,8 +108,8 @@ describe('confirmTag', () => {
   });
 });
 
-describe('content that is not there', () => {
-  it('content that is not there is waited for only where this run wrote it', async () => {
+describe('missing content', () => {
+  it('waits for missing content only if this run wrote it', async () => {
     expect(await client.headManifest(digestOf(NEW))).toBeUndefined();
     await expect(client.getManifest(digestOf(NEW))).rejects.toMatchObject({ code: 'REGISTRY_NOT_FOUND' });
     expect(await client.hasBlob(digestOf('x'))).toBe(false);
@@ -123,7 +123,7 @@ describe('content that is not there', () => {
     expect(clock.slept).toHaveLength(DEFAULT_RETRY_LIMITS.tries - 1);
   });
 
-  it('content that is not there and is asked for too often is said to be limited', async () => {
+  it('too many requests are reported as a rate limit', async () => {
     const limits = {
       name: 'x',
       source: 'x',
@@ -151,7 +151,7 @@ describe('lists', () => {
       .map((each) => JSON.stringify(each)),
   );
 
-  it('lists of tags are tags, whatever a registry sends, or a typed error', () => {
+  it('any response yields a list of valid tags or a typed error', () => {
     fc.assert(
       fc.property(answer, (text) => {
         try {
@@ -163,7 +163,7 @@ describe('lists', () => {
     );
   });
 
-  it('lists of referrers are descriptors, whatever a registry sends, or a typed error', () => {
+  it('any response yields a list of valid referrers or a typed error', () => {
     fc.assert(
       fc.property(answer, (text) => {
         try {

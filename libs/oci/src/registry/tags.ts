@@ -18,30 +18,31 @@ import {
 } from './transport/index.ts';
 
 /**
- * The outcome for a tag of this run: it names what was put; or it still shows what it named before, after all waiting; or it
- * was moved to something else, which is nothing that this run has seen there.
+ * The outcome for a tag set by this run: it points to what was put; or, after all waiting, it still shows its previous
+ * content; or it was moved to something that this run has not seen there.
  */
 export type TagOutcome =
   | { readonly state: 'named' }
   | { readonly state: 'lagging' | 'moved'; readonly found: Digest | undefined };
 
-/** Reads and writes the tags of a repository. */
+/** Reads and writes the tags in a repository. */
 export interface Tags {
   /**
-   * All tags; none where the repository does not exist yet. Names that no tag can have are left out: nobody can ask for
-   * them.
+   * All tags; none if the repository does not exist yet. Names that are not valid tags are left out: nobody could
+   * request them.
    */
   listTags(): Promise<readonly string[]>;
   /**
-   * Makes a tag name a manifest. The bytes are put by digest with the tag as a parameter, so that a registry that
-   * knows it refuses bytes that changed on the way and leaves the tag; one that does not gets them by the tag's name.
-   * Throws `DIGEST_MISMATCH` where the registry says that it took other bytes: the tag may then name those.
+   * Points a tag to a manifest. The bytes are put by digest with the tag as a parameter, so that a registry that
+   * supports this refuses bytes that changed in transit and leaves the tag alone; a registry that does not support it
+   * gets them under the tag's name. Throws `DIGEST_MISMATCH` if the registry reports that it stored other bytes: the
+   * tag may then point to those.
    * https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests
    */
   setTag(tag: string, bytes: Uint8Array, mediaType: string): Promise<void>;
   /**
-   * Makes a tag name a manifest in place of the one that was read, and says whether it did: not where the registry
-   * knows that the tag has moved since.
+   * Points a tag to a manifest in place of the one that was read, and returns whether it did: it does not if the
+   * registry reports that the tag has moved since.
    */
   replaceTag(
     tag: string,
@@ -49,7 +50,7 @@ export interface Tags {
     mediaType: string,
     former: RegistryManifest | undefined,
   ): Promise<boolean>;
-  /** Looks until a tag that was set names `digest`, or is known to have moved, within the limits of every retry. */
+  /** Reads a tag that was set until it points to `digest`, or is known to have moved, within the usual retry limits. */
   confirmTag(tag: string, digest: Digest): Promise<TagOutcome>;
 }
 
@@ -59,12 +60,12 @@ const MAX_STRANGERS = 2;
 const MAX_PAGE_BYTES = 4 * 1024 * 1024;
 const MAX_PAGES = 1000;
 const MAX_TAGS = 100_000;
-// 100,000 tags of 128 characters, and what is around them.
+// 100,000 tags of 128 characters, plus the JSON around them.
 const MAX_LIST_BYTES = 24 * 1024 * 1024;
 
 export function openTags(access: RepositoryAccess, manifests: ManifestRequests): Tags {
   const { transport, presence, at, label } = access;
-  // Learned with the first tag: the registry makes no tags of a manifest that is put by digest.
+  // Learned from the first tag: the registry creates no tags for a manifest that is put by digest.
   let tagsByNameOnly = false;
 
   function listTags(): Promise<readonly string[]> {
@@ -102,7 +103,8 @@ export function openTags(access: RepositoryAccess, manifests: ManifestRequests):
     page: number,
   ): Promise<Address | undefined> {
     let response = await access.send(operation, { method: 'GET', address });
-    // Servers that allow fewer per page, or no number of them, say so with one of these, and list them all unasked.
+    // Servers that allow fewer per page, or no page size at all, respond with one of these, and list all tags without
+    // it.
     if (page === 1 && REFUSED_NUMBER.includes(response.status)) {
       await discard(response);
       response = await access.send(operation, { method: 'GET', address: at('tags/list') });
@@ -117,7 +119,7 @@ export function openTags(access: RepositoryAccess, manifests: ManifestRequests):
     for (const name of names) tags.add(name);
     const linked = nextPage(operation.name, response.headers.link, at('tags/list').url);
     if (linked !== undefined) return linked;
-    // A full page without a link may be cut: what comes after its last tag is asked for, and must be new.
+    // A full page without a link may be truncated: the tags after its last one are requested, and must be new.
     if (names.length !== PAGE_TAGS || tags.size === before || last === undefined) return undefined;
     return withParameter(withParameter(at('tags/list'), 'n', String(PAGE_TAGS)), 'last', last);
   }
@@ -126,12 +128,13 @@ export function openTags(access: RepositoryAccess, manifests: ManifestRequests):
     const failure = await access.failure(operation, response);
     if (!(failure instanceof OciError) || page === 1) return failure;
     return new OciError('REGISTRY_RESPONSE', `page ${page} of the tags can't be read: ${failure.message}`, {
-      hint: 'Without all tags it is unknown which version is the highest.',
+      hint: 'Without all tags, the highest version is unknown.',
       refusal: failure.refusal,
     });
   }
 
-  // What the tag names before, so that a registry that shows it a little longer is not taken for one that moved it.
+  // Records what the tag points to beforehand, so that a registry that keeps showing it a little longer does not seem
+  // to have moved it.
   async function observe(tag: string): Promise<void> {
     if (!presence.isObserved(tag)) await manifests.headManifest(tag);
   }
@@ -142,7 +145,7 @@ export function openTags(access: RepositoryAccess, manifests: ManifestRequests):
     try {
       await putTag(tag, bytes, mediaType);
     } catch (error) {
-      // Where tags are never moved, one that names this already may not be made again.
+      // On registries with immutable tags, a tag that already points to this manifest may not be set again.
       const refused = error instanceof OciError && error.refusal !== undefined;
       if (!refused || (await manifests.headManifest(tag)) !== digestOf(bytes)) throw error;
     }
@@ -151,7 +154,8 @@ export function openTags(access: RepositoryAccess, manifests: ManifestRequests):
   async function putTag(tag: string, bytes: Uint8Array, mediaType: string): Promise<void> {
     if (!tagsByNameOnly) {
       const address = withParameter(at(`manifests/${digestOf(bytes)}`), 'tag', tag);
-      // 405, 414 and 501 can only be about the URL. Any other refusal may be of the bytes: those are not sent by name.
+      // 405, 414 and 501 can only be about the URL. Any other refusal may be about the bytes, which are then not sent
+      // by name.
       const others = [405, 414, 501];
       const response = await manifests.put(`set tag ${tag}`, address, { bytes, mediaType }, ...others);
       const made = (response.headers['oci-tag'] ?? '').split(',').map((each) => each.trim());
@@ -188,13 +192,13 @@ export function openTags(access: RepositoryAccess, manifests: ManifestRequests):
         const found = await manifests.peek(operation, tag);
         outcome = judge(tag, digest, found);
         if (outcome.state === 'named') return;
-        // Seen once, it may be what the tag named long ago, from a server that is far behind.
+        // Seen once, it may be what the tag pointed to long ago, from a server that is far behind.
         strangers += outcome.state === 'moved' ? 1 : 0;
         if (strangers === MAX_STRANGERS) return;
-        throw notYetThere(`${name}: expected it to name ${digest}, found ${found ?? 'nothing'}`);
+        throw notYetThere(`${name}: expected it to point to ${digest}, found ${found ?? 'nothing'}`);
       });
     } catch (error) {
-      // Another failure than the wait for the tag.
+      // A failure other than waiting for the tag.
       if (outcome === undefined) throw error;
     }
     return outcome ?? { state: 'lagging', found: undefined };
@@ -216,7 +220,10 @@ function checkTag(tag: string): void {
   );
 }
 
-/** The tags of a page, and the last entry as it came. Throws `REGISTRY_RESPONSE` for anything but a list of texts. */
+/**
+ * The tags on a page, and the last entry unchanged. Throws `REGISTRY_RESPONSE` for anything other than a list of
+ * strings.
+ */
 export function readTags(
   operation: string,
   body: Buffer,
@@ -234,7 +241,7 @@ export function readTags(
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw wrong;
   const tags = (parsed as { readonly tags?: unknown }).tags ?? [];
   if (!Array.isArray(tags)) throw wrong;
-  // Nexus has been seen to put null among them: https://github.com/containers/skopeo/issues/2409
+  // Nexus has been seen to include null: https://github.com/containers/skopeo/issues/2409
   const texts = tags.filter((tag) => tag !== null);
   if (!texts.every((tag) => typeof tag === 'string')) throw wrong;
   return { names: texts.filter(isTag), last: texts.at(-1) };

@@ -44,7 +44,7 @@ describe('readToken', () => {
     expect(() => read(text)).not.toThrow(/canary/);
   });
 
-  it('reads any answer or refuses it with a typed error, and what it reads may be in a header', () => {
+  it('turns any response into a token that is valid in a header, or a typed error', () => {
     fc.assert(
       fc.property(
         fc.oneof(
@@ -64,7 +64,7 @@ describe('readToken', () => {
 });
 
 describe('tokenRequest', () => {
-  it('leaves the query of the realm as it is', () => {
+  it("leaves the realm's own query unchanged", () => {
     const request = tokenRequest(REALM, { service: 'a b', scopes: ['repository:a:pull'] }, undefined);
     expect(request.address.target).toBe('/token?account=a%2Fb~c&service=a%20b&scope=repository%3Aa%3Apull');
   });

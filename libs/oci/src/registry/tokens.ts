@@ -4,21 +4,21 @@ import type { Credentials } from './credentials/index.ts';
 import type { RegistryRequest } from './transport/index.ts';
 import { type Address, type Operation, redactUrl, withParameter } from './transport/index.ts';
 
-/** A token for the `Authorization` header, and how many seconds it lives. */
+/** A token for the `Authorization` header, and its lifetime in seconds. */
 export interface Token {
   readonly value: string;
   readonly seconds: number;
 }
 
-// By the specification, where the answer does not say. A year is as good as forever.
+// The specification's default if the response does not say. A year is as good as forever.
 const DEFAULT_SECONDS = 60;
 const MAX_SECONDS = 365 * 24 * 3600;
-// What may be in a header.
+// The characters allowed in a header.
 const HEADER_TEXT = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
 
 /**
- * The request for a token at a realm: a GET with the user's name and password where there are some, a POST that trades an
- * identity token. The realm's own query stays as it is.
+ * The request for a token from a realm: a GET with the user's name and password if there are any, or a POST that
+ * exchanges an identity token. The realm's own query is kept as it is.
  * https://distribution.github.io/distribution/spec/auth/token/
  * https://distribution.github.io/distribution/spec/auth/oauth/
  */
@@ -48,7 +48,7 @@ export function tokenRequest(
   return { method: 'GET', address };
 }
 
-/** Reads a token server's answer. Throws `REGISTRY_RESPONSE` without quoting it: it may hold a token. */
+/** Reads a token server's response. Throws `REGISTRY_RESPONSE` without quoting it, since it may contain a token. */
 export function readToken(operation: Operation, from: Address, body: Buffer): Token {
   const wrong = (expected: string): OciError =>
     new OciError('REGISTRY_RESPONSE', `${operation.name}: ${redactUrl(from.url)}: ${expected}`);

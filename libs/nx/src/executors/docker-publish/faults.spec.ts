@@ -161,7 +161,7 @@ describe('a fault between publisher and registry', () => {
       const [told = '', ...lines] = output.slice(output.search(/^error /m)).split('\n');
       expect(told).toMatch(/^error REGISTRY_UNAVAILABLE: .*owner\/two: set tag 1\.2: .*after 6 tries/);
       expect(lines.slice(0, 3)).toEqual([
-        '  Run it again once the registry answers: what is done is kept.',
+        '  Run it again once the registry responds: finished work is kept.',
         `  ${one}: moved: 1.2.3, v1.2.3, 1.2, 1, latest; not yet: none`,
         `  ${two}: moved: 1.2.3, v1.2.3; not yet: 1.2, 1, latest`,
       ]);

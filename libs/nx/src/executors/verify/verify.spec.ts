@@ -272,7 +272,7 @@ const REFUSALS: readonly Refusal[] = [
     name: 'a script',
     spoil: () => writeFile(join(bin, EXECUTABLE), '#!/bin/sh\nexit 0\n'),
     code: 'NOT_ELF',
-    says: 'starts 23 21',
+    says: 'starts with 23 21',
   },
   {
     name: 'a 32-bit file',
@@ -326,13 +326,13 @@ const REFUSALS: readonly Refusal[] = [
     name: 'a missing runtime library',
     spoil: () => rm(library('libc.so.6')),
     code: 'MISSING_LIBRARY',
-    says: 'needs libc.so.6, which is not there',
+    says: 'needs libc.so.6, which was not found',
   },
   {
     name: 'a runtime library without the versions wanted of it',
     spoil: async () => copyFile(await sourceOf(host as string, 'libm.so.6'), library('libc.so.6')),
     code: 'MISSING_VERSION',
-    says: 'of libc.so.6, which does not provide it',
+    says: 'from libc.so.6, which does not provide it',
   },
   {
     name: 'a runtime library of another machine',
@@ -392,7 +392,7 @@ const REFUSALS: readonly Refusal[] = [
     name: 'a missing interpreter',
     spoil: () => rm(join(bin, RUNTIME, DYNAMIC.interpreter)),
     code: 'MISSING_INTERPRETER',
-    says: 'which is not there',
+    says: 'which was not found',
   },
   {
     name: 'a library where the dynamic loader does not look',
@@ -410,7 +410,7 @@ const REFUSALS: readonly Refusal[] = [
       }));
     },
     code: 'MISSING_LIBRARY',
-    says: 'needs libc.so.6, which is not there',
+    says: 'needs libc.so.6, which was not found',
   },
   {
     name: 'another need than the manifest tells',

@@ -230,7 +230,7 @@ describe('docker-release upon a base', () => {
   });
 });
 
-const DIES = /after 6 tries|not done within/;
+const DIES = /after 6 tries|did not finish within/;
 
 describe('a fault while a base is read', () => {
   it.each<readonly [Fault, Step, string, RegExp]>([

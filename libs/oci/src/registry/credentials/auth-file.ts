@@ -11,9 +11,9 @@ interface AuthFile {
 }
 
 /**
- * The credentials of a file that docker, podman or skopeo wrote: the helper of the host, the helper of all hosts, then
- * `auths`, where the entry of a path in the registry goes before the host's. A file that does not exist holds none.
- * Throws `CREDENTIALS` for one that can't be read; messages name the file and never quote it.
+ * The credentials in a file written by docker, podman or skopeo: from the host's helper, then the helper for all hosts,
+ * then `auths`, where the entry for a path in the registry takes precedence over the host's. A missing file has no
+ * credentials. Throws `CREDENTIALS` for a file that can't be read; messages name the file and never quote it.
  * https://docs.docker.com/reference/cli/docker/login/#credential-stores
  * https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md
  */
@@ -36,7 +36,7 @@ export function authFileStore(path: string, runHelper: RunHelper): CredentialSto
   };
 }
 
-// The key as it is goes before one that only means the same.
+// An identical key takes precedence over an equivalent one.
 function find<T>(entries: readonly (readonly [string, T])[], keys: readonly string[]): T | undefined {
   for (const key of keys) {
     const found =
@@ -55,7 +55,7 @@ async function readAuthFile(path: string): Promise<AuthFile> {
   try {
     parsed = JSON.parse(text.trim() === '' ? '{}' : text);
   } catch {
-    // The parser's message quotes the file, which holds secrets.
+    // The parser's message would quote the file, which contains secrets.
     throw new OciError('CREDENTIALS', `${path}: expected JSON, as docker login writes it`);
   }
   const config = objectOf(path, 'the file', parsed);

@@ -15,7 +15,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }));
 
 const noHelper: RunHelper = async (helper) => {
-  throw new Error(`docker-credential-${helper} was not to be run`);
+  throw new Error(`docker-credential-${helper} must not be run`);
 };
 
 async function source(
@@ -42,18 +42,18 @@ describe("Docker's configuration", () => {
     ['the host with its scheme', 'ghcr.io', { auths: { 'https://ghcr.io': { auth } } }],
     ["Docker Hub's old name", 'docker.io', { auths: { 'https://index.docker.io/v1/': { auth } } }],
     ['a host with a port', 'localhost:5000', { auths: { 'localhost:5000': { auth } } }],
-  ])('gives credentials by %s', async (_, registry, config) => {
+  ])("finds credentials in Docker's configuration by %s", async (_, registry, config) => {
     expect(await (await source(config))(registry)).toEqual(BASIC);
   });
 
-  it('gives a password with colons whole', async () => {
+  it('keeps the colons in a password', async () => {
     const find = await source({
       auths: { 'ghcr.io': { auth: Buffer.from('user:a:b:c').toString('base64') } },
     });
     expect(await find('ghcr.io')).toMatchObject({ password: 'a:b:c' });
   });
 
-  it('gives an identity token', async () => {
+  it('returns an identity token', async () => {
     const find = await source({ auths: { 'ghcr.io': { identitytoken: SECRET } } });
     expect(await find('ghcr.io')).toEqual({ kind: 'identity', token: SECRET });
   });
@@ -63,7 +63,7 @@ describe("Docker's configuration", () => {
     ['an empty configuration', {}],
     ['another host', { auths: { 'ghcr.io.example.com': { auth }, 'https://example.com/ghcr.io': { auth } } }],
     ['an entry without credentials', { auths: { 'ghcr.io': {} } }],
-  ])('gives none from %s', async (_, config) => {
+  ])('finds no credentials in %s', async (_, config) => {
     expect(await (await source(config))('ghcr.io')).toBeUndefined();
   });
 
@@ -79,14 +79,14 @@ describe("Docker's configuration", () => {
       { credsStore: '../../bin/evil' },
       'not the name of a credential helper',
     ],
-  ])('refuses %s and tells no secret', async (_, config, says) => {
+  ])('refuses %s and reveals no secret', async (_, config, says) => {
     const find = await source(config);
     const error = await find('ghcr.io').catch((caught) => caught);
     expect(error).toMatchObject({ code: 'CREDENTIALS', message: expect.stringContaining(says) });
     expect(`${error.message}${error.hint}${error.stack}`).not.toMatch(new RegExp(`${SECRET}|${auth}`));
   });
 
-  it('names a file that may not be read', async () => {
+  it('names a file that cannot be read', async () => {
     await mkdir(join(folder, 'config.json'));
     await chmod(join(folder, 'config.json'), 0o700);
     await expect((await source(undefined))('ghcr.io')).rejects.toMatchObject({
@@ -104,7 +104,7 @@ describe('a credential helper', () => {
       return answer;
     };
 
-  it('a credential helper of the host is asked before the store and before auths', async () => {
+  it("a host's own credential helper is asked before the store and auths", async () => {
     const asked: string[] = [];
     const config = {
       credHelpers: { 'ghcr.io': 'gh' },
@@ -120,7 +120,7 @@ describe('a credential helper', () => {
     expect(asked).toEqual(['gh ghcr.io']);
   });
 
-  it('a credential helper may give a token in place of a password', async () => {
+  it('a credential helper may return a token instead of a password', async () => {
     const find = await source(
       { credsStore: 'store' },
       {},
@@ -129,13 +129,13 @@ describe('a credential helper', () => {
     expect(await find('ghcr.io')).toEqual({ kind: 'identity', token: SECRET });
   });
 
-  it('a credential helper that knows nothing leaves auths to be asked', async () => {
+  it('auths is used if a credential helper finds nothing', async () => {
     const config = { credsStore: 'store', auths: { 'ghcr.io': { auth } } };
     const find = await source(config, {}, answering('credentials not found in native keychain\n'));
     expect(await find('ghcr.io')).toEqual(BASIC);
   });
 
-  it('a credential helper that answers something else is named, without its answer', async () => {
+  it('a credential helper with an invalid answer is named, without its answer', async () => {
     const find = await source(
       { credsStore: 'store' },
       {},
@@ -156,12 +156,12 @@ describe('REGISTRY_USERNAME and REGISTRY_PASSWORD', () => {
       runHelper: noHelper,
     });
 
-  it('REGISTRY_USERNAME and REGISTRY_PASSWORD are for the one registry in use, and for no other host', async () => {
+  it('REGISTRY_USERNAME and REGISTRY_PASSWORD apply only to the one registry in use', async () => {
     expect(await find(given, ['ghcr.io', 'ghcr.io'])('ghcr.io')).toEqual(BASIC);
     expect(await find(given, ['ghcr.io'])('example.com')).toBeUndefined();
   });
 
-  it('REGISTRY_USERNAME and REGISTRY_PASSWORD are for REGISTRY_HOST where there are several', async () => {
+  it('REGISTRY_USERNAME and REGISTRY_PASSWORD apply to REGISTRY_HOST if there are several', async () => {
     const several = find({ ...given, REGISTRY_HOST: 'b.example' }, ['a.example', 'b.example']);
     expect(await several('b.example')).toEqual(BASIC);
     expect(await several('a.example')).toBeUndefined();
@@ -170,7 +170,7 @@ describe('REGISTRY_USERNAME and REGISTRY_PASSWORD', () => {
     );
   });
 
-  it('REGISTRY_USERNAME and REGISTRY_PASSWORD are refused one without the other', () => {
+  it('REGISTRY_USERNAME and REGISTRY_PASSWORD are refused unless both are set', () => {
     expect(() => find({ REGISTRY_USERNAME: 'user' }, ['ghcr.io'])).toThrow('found one');
   });
 });

@@ -3,8 +3,8 @@ import type { CredentialStore, Environment } from './credentials.ts';
 import { normalizeKey } from './keys.ts';
 
 /**
- * `REGISTRY_USERNAME` and `REGISTRY_PASSWORD`, for `REGISTRY_HOST` or else the one registry in use. Throws `CREDENTIALS`
- * for one without the other, and where it is not said for which registry they are.
+ * `REGISTRY_USERNAME` and `REGISTRY_PASSWORD`, for `REGISTRY_HOST` or, if that is not set, the one registry in use.
+ * Throws `CREDENTIALS` if only one of them is set, or if it is unclear which registry they are for.
  */
 export function environmentStore(environment: Environment, registries: readonly string[]): CredentialStore {
   const { REGISTRY_USERNAME: username, REGISTRY_PASSWORD: password, REGISTRY_HOST: host } = environment;
@@ -21,7 +21,7 @@ export function environmentStore(environment: Environment, registries: readonly 
     throw new OciError(
       'CREDENTIALS',
       `credentials: REGISTRY_USERNAME and REGISTRY_PASSWORD are for one registry, found ${distinct.join(', ')}`,
-      { hint: 'Say which one with REGISTRY_HOST, and use docker login for the others.' },
+      { hint: 'Set REGISTRY_HOST to that registry, and use docker login for the others.' },
     );
   }
   const meant = host ? normalizeKey(host) : distinct[0];

@@ -2,11 +2,12 @@ import { OciError } from '../../errors.ts';
 import type { Credentials, RunHelper } from './credentials.ts';
 
 const HELPER_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
-// What helpers answer where a token is in place of a password.
+// The user name that helpers return with a token instead of a password.
 const TOKEN_USER = '<token>';
 
 /**
- * Asks a credential helper for a host; undefined where it knows none. Throws `CREDENTIALS`, without its answer.
+ * Asks a credential helper for a host's credentials; undefined if it has none. Throws `CREDENTIALS`, without quoting
+ * the answer.
  * https://github.com/docker/docker-credential-helpers#development
  */
 export async function askHelper(
@@ -22,7 +23,7 @@ export async function askHelper(
     );
   }
   const answer = await runHelper(helper, host);
-  // The protocol's answer where it knows nothing of the host.
+  // The protocol's answer for an unknown host.
   if (/credentials not found/i.test(answer)) return undefined;
   try {
     const { Username: username, Secret: secret } = JSON.parse(answer);

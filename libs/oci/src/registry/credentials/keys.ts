@@ -5,12 +5,12 @@ const DOCKER_HUB_NAMES: ReadonlySet<string> = new Set([
   'registry-1.docker.io',
 ]);
 
-/** The key under which `docker login` keeps Docker Hub's credentials, and which its helpers are asked for. */
+/** The key under which `docker login` stores Docker Hub's credentials, and which its helpers expect. */
 export const DOCKER_HUB_KEY = 'https://index.docker.io/v1/';
 
 /**
- * A registry, or a path in it, as users and programs write it in configuration (`http://host`, `https://host/v1/`,
- * `host/path`), in one form: `host[:port][/path]`.
+ * Normalizes a registry, or a path in it, as users and programs write it in configuration (`http://host`,
+ * `https://host/v1/`, `host/path`), to `host[:port][/path]`.
  */
 export function normalizeKey(key: string): string {
   const address = withoutTrailing(key.trim().replace(/^https?:\/\//i, ''), '/');
@@ -21,7 +21,7 @@ export function normalizeKey(key: string): string {
   return `${DOCKER_HUB_NAMES.has(host) ? DOCKER_HUB : host}${path}`;
 }
 
-/** The text without this character at its end, however often it is there. */
+/** The text without any trailing occurrences of this character. */
 export function withoutTrailing(text: string, character: string): string {
   let end = text.length;
   while (end > 0 && text[end - 1] === character) end -= 1;
@@ -29,7 +29,7 @@ export function withoutTrailing(text: string, character: string): string {
 }
 
 /**
- * The keys that hold for a repository, the nearest first: `host/path/name`, `host/path`, `host`.
+ * The keys that apply to a repository, most specific first: `host/path/name`, `host/path`, `host`.
  * https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md#format
  */
 export function keysOf(registry: string, repository: string | undefined): readonly string[] {

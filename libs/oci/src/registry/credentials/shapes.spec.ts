@@ -63,14 +63,14 @@ describe('credentials', () => {
     ['/v1/ after the host', { config: auths(['https://ghcr.io/v1/', named('a')]) }, 'a'],
     ['/v2 after the host', { config: auths(['https://ghcr.io/v2', named('a')]) }, 'a'],
     ['/v2/ after the bare host', { config: auths(['ghcr.io/v2/', named('a')]) }, 'a'],
-    ['upper case in the key', { config: auths(['GHCR.io', named('a')]) }, 'a'],
+    ['uppercase in the key', { config: auths(['GHCR.io', named('a')]) }, 'a'],
     [
       'the plain key before one that means the same',
       { config: auths(['https://ghcr.io/v1/', named('b')], ['ghcr.io', named('a')]) },
       'a',
     ],
-    ['another host that ends so', { config: auths(['not.ghcr.io', named('a')]) }, undefined],
-    ['another host that begins so', { config: auths(['ghcr.io.example', named('a')]) }, undefined],
+    ['another host that ends the same way', { config: auths(['not.ghcr.io', named('a')]) }, undefined],
+    ['another host that starts the same way', { config: auths(['ghcr.io.example', named('a')]) }, undefined],
     [
       'another port',
       { registry: 'a.example:5000', config: auths(['a.example:5001', named('a')]) },
@@ -142,7 +142,7 @@ describe('credentials', () => {
     ['an empty file', { config: '' }, undefined],
     ['no auths', { config: { auths: null, HttpHeaders: {} } }, undefined],
     [
-      'a helper of the host',
+      'a helper for the host',
       { config: { credHelpers: { 'ghcr.io': 'x' } }, helpers: { 'x ghcr.io': secret } },
       'helped',
     ],
@@ -151,9 +151,9 @@ describe('credentials', () => {
       { config: { credHelpers: { 'https://ghcr.io': 'x' } }, helpers: { 'x ghcr.io': secret } },
       'helped',
     ],
-    ['a helper of all hosts', { config: { credsStore: 'x' }, helpers: { 'x ghcr.io': secret } }, 'helped'],
+    ['a helper for all hosts', { config: { credsStore: 'x' }, helpers: { 'x ghcr.io': secret } }, 'helped'],
     [
-      'a helper of Docker Hub',
+      'a helper for Docker Hub',
       {
         registry: 'docker.io',
         config: { credsStore: 'x' },
@@ -162,7 +162,7 @@ describe('credentials', () => {
       'helped',
     ],
     [
-      'a helper that knows none, then auths',
+      'auths after a helper that finds nothing',
       { config: { credsStore: 'x', ...auths(['ghcr.io', named('a')]) } },
       'a',
     ],
@@ -172,7 +172,7 @@ describe('credentials', () => {
       undefined,
     ],
     [
-      "podman's file of this login",
+      "podman's file for this login session",
       {
         files: { 'run/containers/auth.json': auths(['ghcr.io', named('a')]) },
         config: auths(['ghcr.io', named('b')]),
@@ -180,7 +180,7 @@ describe('credentials', () => {
       'a',
     ],
     [
-      "podman's file of the user",
+      "podman's file for the user",
       {
         files: { '.config/containers/auth.json': auths(['ghcr.io', named('a')]) },
         config: auths(['ghcr.io', named('b')]),
@@ -196,7 +196,7 @@ describe('credentials', () => {
       'a',
     ],
     [
-      "Docker's file where podman's has another host",
+      "Docker's file if podman's has another host",
       {
         files: { 'run/containers/auth.json': auths(['quay.io', named('b')]) },
         config: auths(['ghcr.io', named('a')]),
@@ -213,7 +213,7 @@ describe('credentials', () => {
       'a',
     ],
     [
-      'REGISTRY_AUTH_FILE alone',
+      'only REGISTRY_AUTH_FILE',
       {
         environment: { REGISTRY_AUTH_FILE: '~/my.json' },
         files: { 'my.json': {} },
@@ -231,7 +231,7 @@ describe('credentials', () => {
       'a',
     ],
     [
-      'DOCKER_CONFIG alone',
+      'only DOCKER_CONFIG',
       { environment: { DOCKER_CONFIG: '~/none' }, config: auths(['ghcr.io', named('b')]) },
       undefined,
     ],
@@ -262,7 +262,7 @@ describe('credentials', () => {
       'a',
     ],
     [
-      'REGISTRY_HOST of Docker Hub',
+      'REGISTRY_HOST for Docker Hub',
       {
         registry: 'docker.io',
         environment: {
@@ -274,7 +274,7 @@ describe('credentials', () => {
       'a',
     ],
     [
-      'REGISTRY_HOST of another, then the file',
+      'the file if REGISTRY_HOST is another registry',
       {
         environment: { REGISTRY_USERNAME: 'b', REGISTRY_PASSWORD: 'canary', REGISTRY_HOST: 'quay.io' },
         config: auths(['ghcr.io', named('a')]),
@@ -291,15 +291,15 @@ describe('credentials', () => {
     ['null', 'null'],
     ['a number', '1'],
     ['auths that is an array', { auths: [] }],
-    ['auths that is a text', { auths: 'canary' }],
-    ['an entry that is a text', { auths: { 'ghcr.io': 'canary' } }],
+    ['auths that is a string', { auths: 'canary' }],
+    ['an entry that is a string', { auths: { 'ghcr.io': 'canary' } }],
     ['an entry that is an array', { auths: { 'ghcr.io': ['canary'] } }],
     ['an auth that is a number', { auths: { 'ghcr.io': { auth: 1 } } }],
     ['an identity token that is an object', { auths: { 'ghcr.io': { identitytoken: { a: 'canary' } } } }],
     ['a helper that is a number', { credsStore: 1 }],
     ['helpers that are an array', { credHelpers: ['canary'] }],
     ['broken JSON', '{"auths":{"ghcr.io":{"auth":"canary'],
-  ])('credentials in %s are refused with a typed error that tells no secret', async (_, config) => {
+  ])('credentials in %s are refused with a typed error that reveals no secret', async (_, config) => {
     const error = await find({ config }).catch((caught) => caught);
     expect(error).toMatchObject({
       code: 'CREDENTIALS',
@@ -333,7 +333,7 @@ describe('credentials', () => {
 });
 
 describe('keys', () => {
-  it('keys of a repository are the nearest first', () => {
+  it('keysOf lists the most specific key of a repository first', () => {
     const expected = ['docker.io/a/b', 'docker.io/a', 'docker.io'];
     expect(keysOf('https://index.docker.io/v1/', 'a/b')).toEqual(expected);
     expect(keysOf('ghcr.io', undefined)).toEqual(['ghcr.io']);

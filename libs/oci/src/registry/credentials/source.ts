@@ -5,9 +5,10 @@ import type { CredentialSource, Environment, RunHelper } from './credentials.ts'
 import { environmentStore } from './environment.ts';
 
 /**
- * Credentials from the environment, then from the first file that has some for the registry. `REGISTRY_AUTH_FILE`, else
- * `DOCKER_CONFIG`, names the only file; without them they are podman's of this login, podman's of the user, Docker's.
- * Throws `CREDENTIALS`; its messages name files and helpers and never hold a secret.
+ * Credentials from the environment, then from the first file that has any for the registry. If `REGISTRY_AUTH_FILE` or,
+ * failing that, `DOCKER_CONFIG` is set, it determines the only file; otherwise the files are podman's for this login
+ * session, podman's for the user, and Docker's. Throws `CREDENTIALS`; its messages name files and helpers and never
+ * contain a secret.
  * https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md
  */
 export function credentialSource(options: {
@@ -29,7 +30,7 @@ export function credentialSource(options: {
   };
 }
 
-/** The files that are looked into, in order. */
+/** The files to look in, in order. */
 export function authFiles(environment: Environment): readonly string[] {
   if (environment.REGISTRY_AUTH_FILE) return [environment.REGISTRY_AUTH_FILE];
   if (environment.DOCKER_CONFIG) return [join(environment.DOCKER_CONFIG, 'config.json')];

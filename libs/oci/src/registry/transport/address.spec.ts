@@ -19,7 +19,7 @@ describe('an address', () => {
     expect(addressText(parse(text))).toBe(expected);
   });
 
-  it('gets a parameter added to what is there', () => {
+  it('a parameter is appended to the existing query', () => {
     expect(withParameter(parse("/u?s=a+b'c"), 'digest', 'sha256:a').target).toBe(
       "/u?s=a+b'c&digest=sha256%3Aa",
     );
@@ -34,7 +34,7 @@ describe('an address', () => {
     },
   );
 
-  it('an address of any text is parsed to a request line, or refused with a typed error without its query', () => {
+  it('any text is parsed into a request target, or refused with a typed error that omits its query', () => {
     fc.assert(
       fc.property(
         fc.oneof(fc.string({ unit: 'binary' }), fc.webUrl({ withQueryParameters: true })),
@@ -50,7 +50,7 @@ describe('an address', () => {
     expect(() => parse('http://[?canary')).not.toThrow(/canary/);
   });
 
-  it('names the registry itself by HTTPS where TLS ends before it', () => {
+  it('an address of the registry itself uses HTTPS if TLS ends in front of it', () => {
     expect(addressText(parse('http://registry.example/u?a'))).toBe('https://registry.example/u?a');
     expect(
       addressText(parse('http://registry.example:8443/u', new URL('https://registry.example:8443/v2/'))),
@@ -77,7 +77,7 @@ describe('checkAddress', () => {
     [HTTPS, 'file:///etc/passwd', false, false],
     [HTTPS, 'ftp://store.example/', true, false],
   ] as const)(
-    'checkAddress from %s to %s, plain HTTP asked for: %s, allows it: %s',
+    'checkAddress from %s to %s, with plain HTTP enabled: %s, allows it: %s',
     (from, to, plainHttp, allowed) => {
       const check = (): void => checkAddress('op', parse(to, new URL(from)), new URL(from), plainHttp);
       if (allowed) expect(check).not.toThrow();

@@ -2,38 +2,38 @@ import { OciError } from '../../errors.ts';
 import { isLoopback } from '../../reference.ts';
 
 /**
- * Where a request goes: a URL, and the path and query as they were given, byte for byte. Signed queries hold for those
- * very bytes, which `URL` rewrites.
+ * Where a request goes: a URL, and its path and query exactly as given, byte for byte. Signed queries are valid only
+ * for those very bytes, which `URL` rewrites.
  */
 export interface Address {
   readonly url: URL;
-  /** What the request line holds: path and query. */
+  /** The path and query for the request line. */
   readonly target: string;
 }
 
-// What may be in a request line as it is; anything else is sent as `URL` writes it.
+// The characters allowed in a request line; anything else is sent the way `URL` writes it.
 const REQUEST_TARGET = /^\/[\x21\x22\x24-\x7e]*$/;
 const ABSOLUTE = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?#\\]*(.*)$/s;
 const MAX_ADDRESS = 16 * 1024;
 
-/** The address of a URL that this project made. */
+/** The address of a URL that this project built. */
 export function addressOf(url: URL): Address {
   return { url, target: `${url.pathname}${url.search}` };
 }
 
-/** The address as text, its path and query byte for byte. */
+/** The address as text, with its path and query byte for byte. */
 export function addressText({ url, target }: Address): string {
   return `${url.origin}${target}`;
 }
 
-/** The address without user, query and fragment, which may hold secrets. */
+/** The address without user, query and fragment, which may contain secrets. */
 export function redactUrl(url: URL): string {
   return `${url.origin}${url.pathname}`;
 }
 
 /**
- * Parses what a registry names in a Location header, a realm or a link, relative to where it was named. `what` says which
- * of them. Throws `REGISTRY_RESPONSE` for a text that is not a URL; the message holds no query.
+ * Parses the URL in a Location header, a realm or a link, relative to where it was given. `what` says which of them it
+ * is. Throws `REGISTRY_RESPONSE` for text that is not a URL; the message omits any query.
  */
 export function parseAddress(operation: string, what: string, text: string, base: URL): Address {
   let url: URL | undefined;
@@ -47,7 +47,7 @@ export function parseAddress(operation: string, what: string, text: string, base
   return withoutTlsLost({ url, target: rawTarget(text, url) }, base);
 }
 
-/** The address with a parameter added to its query; what is there stays byte for byte. */
+/** The address with a parameter appended to its query; the existing query stays byte for byte. */
 export function withParameter({ url, target }: Address, name: string, value: string): Address {
   const added = `${name}=${encodeURIComponent(value)}`;
   const joint = !target.includes('?') ? '?' : /[?&]$/.test(target) ? '' : '&';
@@ -57,8 +57,9 @@ export function withParameter({ url, target }: Address, name: string, value: str
 }
 
 /**
- * Throws `REGISTRY_REFUSED` for an address that whoever named it may not send us to: only HTTP(S), without a user; no
- * plain HTTP from HTTPS, nor at all except on loopback or where it was asked for; and this machine only from itself.
+ * Throws `REGISTRY_REFUSED` for an address that its source may not send us to. Only HTTP(S) is allowed, without a user;
+ * plain HTTP never after HTTPS, and otherwise only on loopback or where it was requested; and this machine only from
+ * this machine.
  */
 export function checkAddress(operation: string, { url }: Address, from: URL, plainHttp: boolean): void {
   const secure = url.protocol === 'https:';
@@ -67,7 +68,7 @@ export function checkAddress(operation: string, { url }: Address, from: URL, pla
   if ((secure || plain) && stays && url.username === '' && url.password === '') return;
   throw new OciError(
     'REGISTRY_REFUSED',
-    `${operation}: the registry names ${redactUrl(url)}, expected an https URL${stays ? '' : ' that is not on this machine'}`,
+    `${operation}: the registry refers to ${redactUrl(url)}, expected an https URL${stays ? '' : ' that is not on this machine'}`,
     {
       hint: 'Plain HTTP is used only for loopback or with --plain-http, and never because an HTTPS server says so.',
     },
@@ -80,7 +81,7 @@ function rawTarget(text: string, url: URL): string {
   return target !== undefined && REQUEST_TARGET.test(target) ? target : `${url.pathname}${url.search}`;
 }
 
-// TLS that ends before the registry makes it name itself by plain HTTP.
+// If TLS ends in front of the registry, it refers to itself with plain HTTP.
 // https://github.com/distribution/distribution/issues/996
 function withoutTlsLost(address: Address, base: URL): Address {
   const { url } = address;

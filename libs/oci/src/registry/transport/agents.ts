@@ -4,23 +4,23 @@ import type { Address } from './address.ts';
 import { proxyFor } from './proxy.ts';
 import { readTrust } from './trust.ts';
 
-/** Opens connections, and keeps them for the next request to the same host. */
+/** Opens connections, and keeps them alive for the next request to the same host. */
 export interface Agents {
-  /** The proxy that requests to this URL go through. Throws `REGISTRY_UNAVAILABLE` for one that is not an http(s) URL. */
+  /** The proxy for requests to this URL. Throws `REGISTRY_UNAVAILABLE` if it is not an http(s) URL. */
   proxyOf(url: URL): URL | undefined;
   begin(address: Address, options: Pick<RequestOptions, 'method' | 'headers'>): Promise<ClientRequest>;
   close(): Promise<void>;
 }
 
 /**
- * Connections as the environment and the machine want them: proxies, certificates to trust and certificates to show. `ca`
- * is the PEM of one more authority.
+ * Opens connections according to the environment and the machine: proxies, trusted certificates and client
+ * certificates. `ca` is the PEM of one more authority.
  */
 export function createAgents(
   environment: Readonly<Record<string, string | undefined>>,
   ca: string | undefined,
 ): Agents {
-  // Node's own client: it is loaded with Node, where a client that brings its own parser takes a tenth of a publish.
+  // Node's own client: it is already loaded, while a client that brings its own parser takes a tenth of a publish.
   const plain = new Map<string, HttpAgent>();
   const secure = new Map<string, Promise<{ readonly agent: HttpsAgent; readonly request: typeof request }>>();
   const proxyOf = (url: URL): URL | undefined => proxyFor(url, environment);
@@ -33,7 +33,7 @@ export function createAgents(
     return agent;
   }
 
-  // One per host: its certificates are nobody else's.
+  // One per host, since each host has its own certificates.
   function secureAgent(host: string, proxy: URL | undefined): ReturnType<typeof loadSecure> {
     const key = `${host} ${proxy?.href ?? ''}`;
     const loading = secure.get(key) ?? loadSecure(host, proxy);
@@ -63,7 +63,7 @@ export function createAgents(
     async begin({ url, target }, options) {
       const proxy = proxyOf(url);
       const given = { ...options, strictContentLength: true };
-      // The path as it was given; a proxy of plain HTTP gets a whole URL, which Node makes of it.
+      // The path as given; for a plain HTTP proxy, Node builds the whole URL from it.
       if (url.protocol === 'http:') return request(url, { ...given, path: target, agent: plainAgent(proxy) });
       const { agent, request: requestSecurely } = await secureAgent(url.host, proxy);
       return requestSecurely(url, { ...given, path: target, agent });

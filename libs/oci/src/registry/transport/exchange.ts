@@ -3,13 +3,13 @@ import { OciError } from '../../errors.ts';
 import type { Operation } from './operation.ts';
 
 const CONNECT_MS = 10_000;
-// Some are lawful (100, 103); a flood of them is a server that never answers.
+// Some are legitimate (100, 103); a flood of them means a server that never responds.
 const MAX_INFORMATION = 32;
 
-/** What the body of a request may be: of chunks, each has been sent once the next one is asked for. */
+/** The body of a request: each chunk has been sent once the next one is requested. */
 export type RequestBody = AsyncIterable<Uint8Array> | Uint8Array | string | undefined;
 
-/** What making a body failed with: no fault of the connection. */
+/** An error from producing a body, not from the connection. */
 export class BodyFailure extends Error {
   constructor(cause: unknown) {
     super('the body could not be made', { cause });
@@ -17,9 +17,10 @@ export class BodyFailure extends Error {
 }
 
 /**
- * Sends a request's body and waits for the head of the answer, which may come before all is sent. Settles whatever the
- * server does: a connection that closes without an answer is an error, and so are a change of protocol (101) and a flood
- * of interim answers. The answer's body is ended with the operation. Throws `BodyFailure` for what making the body failed with. `idleMs`: without a byte, the connection is stalled.
+ * Sends a request's body and waits for the head of the response, which may arrive before everything is sent. Settles
+ * whatever the server does: a connection that closes without a response is an error, and so are a protocol switch (101)
+ * and a flood of interim responses. The response body ends with the operation. Throws `BodyFailure` if producing the
+ * body fails. After `idleMs` without a byte, the connection counts as stalled.
  */
 export function exchange(
   operation: Operation,
@@ -45,13 +46,13 @@ export function exchange(
     sent.on('information', ({ statusCode }) => {
       information += 1;
       if (information > MAX_INFORMATION)
-        fail(`expected an answer, found more than ${MAX_INFORMATION} interim ones (status ${statusCode})`);
+        fail(`expected a response, found more than ${MAX_INFORMATION} interim ones (status ${statusCode})`);
     });
     sent.once('upgrade', (_, socket) => {
       socket.destroy();
-      fail('expected an answer, found status 101, a switch to a protocol that nobody asked for');
+      fail('expected a response, found status 101, an unrequested protocol switch');
     });
-    // It stays: a connection may also fail after the answer has come.
+    // This listener stays: a connection may also fail after the response has arrived.
     sent.on('error', reject);
     sent.once('close', () => {
       if (answer !== undefined) return;
@@ -62,7 +63,7 @@ export function exchange(
       answer = response;
       response.once('close', () => {
         signal.removeEventListener('abort', abort);
-        // What is left of a body is not wanted any more, and the connection is of no use without it.
+        // The rest of the body is no longer wanted, and without it the connection can't be reused.
         if (!sent.writableEnded) sent.destroy();
       });
       resolve(response);
@@ -81,7 +82,7 @@ function watch(sent: ClientRequest, idleMs: number): void {
   const fail = (what: string): void => {
     sent.destroy(Object.assign(new Error(what), { code: 'ETIMEDOUT' }));
   };
-  sent.setTimeout(idleMs, () => fail(`no byte for ${idleMs} ms`));
+  sent.setTimeout(idleMs, () => fail(`no data for ${idleMs} ms`));
   sent.once('socket', (socket) => {
     if (!socket.connecting) return;
     const timer = setTimeout(() => fail(`no connection within ${CONNECT_MS} ms`), CONNECT_MS);
@@ -107,7 +108,7 @@ async function sendChunks(
   body: AsyncIterable<Uint8Array>,
   isAnswered: () => boolean,
 ): Promise<void> {
-  // A request that is broken off does not report what it had not written yet.
+  // An aborted request does not report what it had not written yet.
   const closed = new Promise<never>((_, reject) => sent.once('close', () => reject(new Error('closed'))));
   closed.catch(() => {});
   let missing = Number(sent.getHeader('content-length'));
@@ -117,7 +118,7 @@ async function sendChunks(
       sent.write(chunk, (error) => (error ? reject(error) : resolve()));
     });
     missing -= chunk.length;
-    // Before the answer can come, so that the connection is seen to be of further use.
+    // Before the response can arrive, so that the connection is recognized as reusable.
     if (missing === 0) sent.end();
     await Promise.race([written, closed]);
   }

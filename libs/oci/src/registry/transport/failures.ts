@@ -4,10 +4,10 @@ import { isTransientError } from '../retry.ts';
 import { redactUrl } from './address.ts';
 import type { Operation } from './operation.ts';
 
-/** A failure that another try may mend; never leaves the library. */
+/** A failure that may go away if retried; never leaves this library. */
 export class TransientFailure extends Error {
   readonly askedMs: number | undefined;
-  /** What to do about it once it stays. */
+  /** What to do about it if it persists. */
   readonly hint: string | undefined;
 
   constructor(
@@ -25,8 +25,8 @@ export class TransientFailure extends Error {
 }
 
 /**
- * The failure behind an error of the connection or of a body: a transient one where another try may help. Other errors
- * are given back. `proxy` is named where the connection was one to a proxy.
+ * Turns an error from the connection or a body into a failure: a transient one if a retry may help. Returns other
+ * errors unchanged. `proxy` is named if the connection was to a proxy.
  */
 export function connectionFailure(operation: Operation, url: URL, error: unknown, proxy?: URL): unknown {
   if (operation.signal.aborted) return operation.signal.reason;
@@ -41,14 +41,14 @@ export function connectionFailure(operation: Operation, url: URL, error: unknown
 }
 
 const PROXY_HINT =
-  'The address is a proxy of HTTP_PROXY or HTTPS_PROXY; NO_PROXY names the hosts that need none.';
+  'The address is the proxy in HTTP_PROXY or HTTPS_PROXY; list hosts that need none in NO_PROXY.';
 
 const HOST_HINT = "Check the name of the registry's host and the network, then run it again.";
 
 function hintOf(code: string): string | undefined {
   if (/WRONG_VERSION_NUMBER|EPROTO|PACKET_LENGTH_TOO_LONG/.test(code))
-    return 'It does not speak TLS: a registry without it needs --plain-http.';
+    return 'The server does not speak TLS: a registry without TLS needs --plain-http.';
   return /CERT|SIGNATURE|ISSUER/.test(code)
-    ? 'A registry with a certificate authority of its own needs --ca-file, SSL_CERT_FILE or a folder in certs.d.'
+    ? 'A registry with its own certificate authority needs --ca-file, SSL_CERT_FILE or a folder in certs.d.'
     : undefined;
 }

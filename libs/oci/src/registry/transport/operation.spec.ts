@@ -31,7 +31,7 @@ async function listen(server: Server): Promise<string> {
   return `127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** A server that answers whatever comes with what `answer` does to the connection. */
+/** A server that handles any request by passing the connection to `answer`. */
 function serveRaw(answer: (socket: Socket) => void): Promise<string> {
   return listen(createServer((socket) => socket.once('data', () => answer(socket))));
 }
@@ -55,53 +55,53 @@ function connect(registry: string, signal = new AbortController().signal): Repos
   return createRepositoryClient({ registry, repository: 'a/b', transport, credentials, clock: CLOCK });
 }
 
-const LATE = { code: 'REGISTRY_UNAVAILABLE', message: expect.stringContaining('not done within 1 s') };
+const LATE = { code: 'REGISTRY_UNAVAILABLE', message: expect.stringContaining('did not finish within 1 s') };
 
 describe('the budget of an operation', () => {
   it.each<readonly [string, (socket: Socket) => void]>([
     [
-      'a head of headers without end',
+      'headers without end',
       (socket) => {
         socket.write('HTTP/1.1 200 OK\r\nX-A: ');
         drip(socket, 'a');
       },
     ],
     [
-      'a body dripped forever',
+      'a body that drips forever',
       (socket) => {
         socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n');
         drip(socket, ' ');
       },
     ],
     [
-      'chunks dripped forever',
+      'chunks that drip forever',
       (socket) => {
         socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
         drip(socket, '1\r\n \r\n');
       },
     ],
     [
-      'an error dripped forever',
+      'an error that drips forever',
       (socket) => {
         socket.write('HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n');
         drip(socket, '1\r\n \r\n');
       },
     ],
     ['silence', () => {}],
-  ])('ends %s', async (_, answer) => {
+  ])("an operation's budget ends %s", async (_, answer) => {
     const startedAt = performance.now();
     await expect(connect(await serveRaw(answer)).getManifest(DIGEST)).rejects.toMatchObject(LATE);
     expect(performance.now() - startedAt).toBeLessThan(3000);
   });
 
-  it('ends a blob that is dripped, while it is read', async () => {
+  it("an operation's budget ends a dripping blob while it is being read", async () => {
     const host = await serveRaw((socket) => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\na');
     });
     await expect(connect(host).openBlob(BLOB).then(buffer)).rejects.toMatchObject(LATE);
   });
 
-  it('holds tag pages without end to the bytes of one list', async () => {
+  it('endless tag pages are limited to the bytes of one list', async () => {
     let pages = 0;
     const body = `{"tags":[]${' '.repeat(3 * 1024 * 1024)}}`;
     const server = createHttpServer((_, response) => {
@@ -110,27 +110,27 @@ describe('the budget of an operation', () => {
     });
     await expect(connect(await listen(server)).listTags()).rejects.toMatchObject({
       code: expect.stringMatching(/^REGISTRY_(?:RESPONSE|UNAVAILABLE)$/),
-      message: expect.stringMatching(/expected answers of at most 25165824 bytes in all|not done within/),
+      message: expect.stringMatching(/expected responses of at most 25165824 bytes in total|did not finish/),
     });
     expect(pages).toBeLessThan(10);
   });
 
   it.each<readonly [string, string, RegExp]>([
     [
-      'a change of protocol',
+      'a protocol switch',
       'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n',
       /status 101/,
     ],
-    ['a flood of interim answers', 'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(10_000), /interim/],
-    ['what is no HTTP', 'SSH-2.0-OpenSSH_9.2\r\n', /HPE_INVALID_CONSTANT/],
+    ['a flood of interim responses', 'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(10_000), /interim/],
+    ['a response that is not HTTP', 'SSH-2.0-OpenSSH_9.2\r\n', /HPE_INVALID_CONSTANT/],
     [
-      'headers of a megabyte',
+      'a megabyte of headers',
       `HTTP/1.1 200 OK\r\nX: ${'a'.repeat(1024 * 1024)}\r\n\r\n`,
       /HPE_HEADER_OVERFLOW/,
     ],
     ['a body that ends early', 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab', /aborted|ECONNRESET/],
-    ['no answer at all', '', /ECONNRESET/],
-  ])('the budget of an operation is not needed for %s: a typed error ends it', async (_, text, says) => {
+    ['no response at all', '', /ECONNRESET/],
+  ])('%s ends in a typed error before the budget runs out', async (_, text, says) => {
     const host = await serveRaw((socket) => socket.end(text));
     await expect(connect(host).getManifest(DIGEST)).rejects.toMatchObject({
       code: expect.stringMatching(/^REGISTRY_/),
@@ -138,7 +138,7 @@ describe('the budget of an operation', () => {
     });
   });
 
-  it('ends with the run that is asked to end', async () => {
+  it('an operation ends when the run is asked to end', async () => {
     const control = new AbortController();
     const client = connect(await serveRaw(() => control.abort(new Error('asked to end'))), control.signal);
     await expect(client.getManifest(DIGEST)).rejects.toThrow('asked to end');
@@ -147,7 +147,7 @@ describe('the budget of an operation', () => {
 
 describe('an address that a registry names', () => {
   it.each(['http://[', 'https://%', 'http://a b'])(
-    '%s, in a Location, ends in a typed error',
+    'a Location of %s ends in a typed error',
     async (location) => {
       const server = createHttpServer(({ method }, response) => {
         if (method === 'HEAD') response.writeHead(404).end();

@@ -1,45 +1,47 @@
 import { OciError } from '../../errors.ts';
 
 /**
- * One thing that a caller asked for, with all its tries, tokens, redirects and pages: its name, and the one budget of
+ * One operation that a caller requested, with all its tries, tokens, redirects and pages: its name, and the budget of
  * time and bytes that they share.
  */
 export interface Operation {
   readonly name: string;
-  /** Aborted, with the error as reason, once the time is used up or the run is asked to end. */
+  /** Aborted, with the error as the reason, once the time is used up or the run is asked to end. */
   readonly signal: AbortSignal;
-  /** Counts bytes that a registry made us hold. Throws `REGISTRY_RESPONSE` once they are more than allowed. */
+  /**
+   * Counts bytes from a registry that are held in memory. Throws `REGISTRY_RESPONSE` once there are more than allowed.
+   */
   spend(bytes: number): void;
-  /** Ends the clock. */
+  /** Stops the clock. */
   end(): void;
 }
 
-/** How much an operation may take: milliseconds, and bytes held in memory. */
+/** The limits of an operation: its time in milliseconds, and the bytes held in memory. */
 export interface OperationLimits {
   readonly ms: number;
   readonly bytes: number;
 }
 
-// Less on average than this over a whole blob, and nothing moves any more.
+// With a lower average than this over a whole blob, the transfer counts as stalled.
 const MIN_BYTES_PER_SECOND = 16 * 1024;
 
-/** The time that moving `bytes` may take beyond that of an operation that moves none, in ms. */
+/** The additional time in ms that transferring `bytes` may take. */
 export function transferMs(bytes: number): number {
   return Math.ceil((bytes / MIN_BYTES_PER_SECOND) * 1000);
 }
 
-/** Begins an operation within its limits; ended by `end`, by `signal`, or by its time. */
+/** Begins an operation within its limits; it ends by `end`, by `signal`, or when its time is up. */
 export function beginOperation(name: string, limits: OperationLimits, signal: AbortSignal): Operation {
   const control = new AbortController();
   const late = (): void =>
     control.abort(
       new OciError(
         'REGISTRY_UNAVAILABLE',
-        `${name}: not done within ${Math.ceil(limits.ms / 1000)} s, retries and waits included`,
-        { hint: 'Run it again once the registry answers faster: what is done is kept.' },
+        `${name}: did not finish within ${Math.ceil(limits.ms / 1000)} s, including retries and waits`,
+        { hint: 'Run it again once the registry responds faster: finished work is kept.' },
       ),
     );
-  // 2^31 - 1 ms is the longest that a timer takes.
+  // 2^31 - 1 ms is the longest possible timer.
   const timer = setTimeout(late, Math.min(limits.ms, 2 ** 31 - 1));
   timer.unref();
   const abort = (): void => control.abort(signal.reason);
@@ -54,7 +56,7 @@ export function beginOperation(name: string, limits: OperationLimits, signal: Ab
       if (spent <= limits.bytes) return;
       throw new OciError(
         'REGISTRY_RESPONSE',
-        `${name}: expected answers of at most ${limits.bytes} bytes in all, found more`,
+        `${name}: expected responses of at most ${limits.bytes} bytes in total, found more`,
       );
     },
     end() {

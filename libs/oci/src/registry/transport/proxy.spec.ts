@@ -9,7 +9,7 @@ const goesThrough = (url: string, noProxy: string): boolean =>
 
 describe('proxyFor', () => {
   it.each(['http://127.0.0.1:5000/', 'http://localhost:5000/', 'http://[::1]:5000/', 'https://127.8.9.1/'])(
-    'gives no proxy for %s',
+    'returns no proxy for %s',
     (url) => {
       expect(goesThrough(url, '')).toBe(false);
     },
@@ -41,18 +41,18 @@ describe('proxyFor', () => {
     expect(goesThrough(url, noProxy)).toBe(expected);
   });
 
-  it('lets names in lower case win, and takes a proxy without a scheme for http', () => {
+  it('prefers lowercase variable names, and assumes http for a proxy without a scheme', () => {
     const environment = { HTTPS_PROXY: 'http://a.example', https_proxy: 'b.example:3128' };
     expect(proxyFor(new URL('https://registry.example/'), environment)?.href).toBe('http://b.example:3128/');
   });
 
-  it('names no secret of a proxy that it can not use', () => {
+  it('reveals no secret of a proxy that it cannot use', () => {
     const environment = { HTTPS_PROXY: 'socks5://user:canary@proxy.example' };
     const ask = (): unknown => proxyFor(new URL('https://registry.example/'), environment);
-    expect(ask).toThrow(/^HTTPS_PROXY: expected an http or https URL, found one of socks5:\/\/$/);
+    expect(ask).toThrow(/^HTTPS_PROXY: expected an http or https URL, found a socks5:\/\/ URL$/);
   });
 
-  it('proxyFor of any NO_PROXY decides, and fails only for the proxy itself', () => {
+  it('proxyFor accepts any NO_PROXY, and fails only because of the proxy itself', () => {
     fc.assert(
       fc.property(fc.string(), fc.webUrl(), fc.string(), (noProxy, url, proxy) => {
         try {

@@ -5,10 +5,10 @@ import { isLoopback } from '../../reference.ts';
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * The proxy for a URL by `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` (or their names in lower case, which win), as Go's
- * programs read them: `NO_PROXY` holds hosts (their subdomains too), `.domain`, `*.domain`, addresses, networks such as
- * 10.0.0.0/8, each with a port where it matters, or `*`. Loopback never goes through a proxy. Throws
- * `REGISTRY_UNAVAILABLE` for a proxy that is not an http or https URL.
+ * The proxy for a URL according to `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` (or their lowercase names, which take
+ * precedence), as Go programs read them: `NO_PROXY` lists hosts (including their subdomains), `.domain`, `*.domain`,
+ * addresses, networks such as 10.0.0.0/8, each optionally with a port, or `*`. Loopback never goes through a proxy.
+ * Throws `REGISTRY_UNAVAILABLE` for a proxy that is not an http or https URL.
  * https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config
  */
 export function proxyFor(url: URL, environment: Environment): URL | undefined {
@@ -19,8 +19,8 @@ export function proxyFor(url: URL, environment: Environment): URL | undefined {
   const address = text.includes('://') ? text : `http://${text}`;
   const proxy = URL.canParse(address) ? new URL(address) : undefined;
   if (proxy?.protocol === 'http:' || proxy?.protocol === 'https:') return proxy;
-  // Never the text: it may hold a password.
-  const found = proxy === undefined ? 'another text' : `one of ${proxy.protocol}//`;
+  // Never quote the text: it may contain a password.
+  const found = proxy === undefined ? 'something else' : `a ${proxy.protocol}// URL`;
   throw new OciError('REGISTRY_UNAVAILABLE', `${name}: expected an http or https URL, found ${found}`);
 }
 

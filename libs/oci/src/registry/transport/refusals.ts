@@ -19,8 +19,8 @@ const LOGIN_HINT =
   'Log in with docker login, or set REGISTRY_USERNAME and REGISTRY_PASSWORD; the user needs the right to push.';
 
 /**
- * The error for a status that was not expected: a transient one may be retried, any other holds what the registry
- * said. Reads the body.
+ * The error for an unexpected status: a transient failure may be retried; any other error contains the registry's
+ * message. Reads the body.
  */
 export async function statusFailure(
   operation: Operation,
@@ -31,7 +31,7 @@ export async function statusFailure(
   const said = await readRefusal(operation, response);
   if (operation.signal.aborted) throw operation.signal.reason;
   const message = `${operation.name}: ${redactUrl(response.address.url)}: status ${status}${said.words === '' ? '' : `: ${said.words}`}`;
-  // GitHub says so with 403, without a header.
+  // GitHub signals this with 403, without a header.
   const limited = status === 429 || (status === 403 && /rate limit/i.test(said.words));
   if (limited || isTransientStatus(status)) {
     return new TransientFailure(message, {
@@ -47,10 +47,10 @@ export async function statusFailure(
 
 function hintOfStatus(status: number, said: RegistryRefusal): string | undefined {
   if (said.codes.includes('NAME_UNKNOWN'))
-    return 'Some registries do not create repositories on their own: create it, or its project, first.';
+    return 'Some registries do not create repositories automatically: create it, or its project, first.';
   if (status === 401 || status === 403) return LOGIN_HINT;
   return status === 413
-    ? 'Something in front of the registry limits the size of requests, such as client_max_body_size of nginx: raise it.'
+    ? 'Something in front of the registry limits the request size, such as client_max_body_size in nginx: raise it.'
     : undefined;
 }
 
@@ -60,8 +60,8 @@ async function readRefusal(operation: Operation, response: OpenResponse): Promis
 }
 
 /**
- * The codes and the words of an error body: the specification's, those of token servers, or the title of a page that
- * something before the registry wrote. Never throws.
+ * The codes and the message in an error body: the specification's format, that of token servers, or the title of a page
+ * from something in front of the registry. Never throws.
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes
  */
 export function readErrors(text: string): Pick<RegistryRefusal, 'codes' | 'words'> {

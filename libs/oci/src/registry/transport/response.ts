@@ -6,7 +6,7 @@ import { type Address, redactUrl } from './address.ts';
 import { connectionFailure } from './failures.ts';
 import type { Operation } from './operation.ts';
 
-/** A response whose body has not been read; whoever gets it reads or destroys it. */
+/** A response with an unread body; the receiver reads or destroys it. */
 export interface OpenResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -17,7 +17,7 @@ export interface OpenResponse {
 
 const LITTLE_BYTES = 64 * 1024;
 
-/** The response of Node's client. Throws `REGISTRY_RESPONSE` for a body in a coding that nobody asked for. */
+/** Wraps a response from Node's client. Throws `REGISTRY_RESPONSE` for a body in an encoding that nobody asked for. */
 export function openResponse(
   operation: Operation,
   message: IncomingMessage,
@@ -29,12 +29,12 @@ export function openResponse(
   );
   const headers = Object.fromEntries(flat);
   const status = message.statusCode ?? 0;
-  // Nothing follows, and the connection is free once that has been read.
+  // Nothing follows, and reading that frees the connection.
   if (!hasBody) message.resume();
   return { status, headers, address, body: hasBody ? decoded(operation, message, headers) : message };
 }
 
-// Bodies are asked for as they are; fronts that compress them anyway do it with gzip.
+// Bodies are requested without encoding; reverse proxies that compress them anyway use gzip.
 function decoded(
   operation: Operation,
   message: IncomingMessage,
@@ -56,8 +56,8 @@ function decoded(
 }
 
 /**
- * Reads a whole body of at most `limit` bytes, within what the operation may hold. Throws `REGISTRY_RESPONSE` for a longer
- * one.
+ * Reads a whole body of at most `limit` bytes, within the operation's memory budget. Throws `REGISTRY_RESPONSE` for a
+ * longer one.
  */
 export async function readBounded(
   operation: Operation,
@@ -86,7 +86,7 @@ export async function readBounded(
   return Buffer.concat(chunks, size);
 }
 
-/** Ends a response whose body is of no interest. The connection is kept where little of it is to come. */
+/** Ends a response without using its body. The connection is kept if little of it is left. */
 export async function discard(response: OpenResponse): Promise<OpenResponse> {
   response.body.on('error', () => {});
   const little = Number(response.headers['content-length'] ?? Number.NaN) <= LITTLE_BYTES;
@@ -95,7 +95,7 @@ export async function discard(response: OpenResponse): Promise<OpenResponse> {
   return response;
 }
 
-/** The media type of a `Content-Type` header in lower case, without parameters. */
+/** The media type in a `Content-Type` header, in lowercase and without parameters. */
 export function mediaTypeOf({ headers }: OpenResponse): string {
   return (headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
 }

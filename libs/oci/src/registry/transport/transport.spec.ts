@@ -16,7 +16,7 @@ const LAYER = { mediaType: 'application/octet-stream', digest: digestOf(CONTENT)
 const USER = { username: 'user', password: 'canary-password' };
 const CLOCK: RetryClock = { now: Date.now, random: () => 0.5, sleep: async () => {} };
 
-/** A server on loopback, ended after the test. */
+/** A server on loopback that is closed after the test. */
 interface Listening {
   readonly host: string;
   readonly seen: string[];
@@ -59,7 +59,7 @@ describe('the transport', () => {
     });
   }
 
-  // A proxy that takes every host for the registry's.
+  // A proxy that forwards requests for any host to the registry.
   async function startProxy(): Promise<Listening> {
     const seen: string[] = [];
     const server = createServer((incoming, response) => {
@@ -88,7 +88,7 @@ describe('the transport', () => {
     return { host: `127.0.0.1:${(server.address() as AddressInfo).port}`, seen, authorizations };
   }
 
-  it('goes through the proxy that the environment names', async () => {
+  it('uses the proxy from the environment', async () => {
     const proxy = await startProxy();
     const environment = { HTTP_PROXY: `http://${proxy.host}` };
     const far = client('registry.invalid:5000', environment, { plainHttp: true });
@@ -99,7 +99,7 @@ describe('the transport', () => {
   it.each([
     ['http', true],
     ['https', false],
-  ] as const)('says that a proxy that refuses %s is a proxy', async (_, plainHttp) => {
+  ] as const)('names the proxy if it refuses %s', async (_, plainHttp) => {
     const server = createServer((_request, response) => response.writeHead(407).end());
     server.on('connect', (_request, socket) =>
       socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n'),
@@ -119,7 +119,7 @@ describe('the transport', () => {
     expect(`${error.message}${error.stack}`).not.toContain('canary');
   });
 
-  it('says what to check where a host has no address', async () => {
+  it('says what to check if a host has no address', async () => {
     await expect(client('registry.invalid', {}).hasBlob(LAYER.digest)).rejects.toMatchObject({
       code: 'REGISTRY_UNAVAILABLE',
       message: expect.stringContaining('ENOTFOUND'),
@@ -127,19 +127,19 @@ describe('the transport', () => {
     });
   });
 
-  it('never goes through a proxy to this machine', async () => {
+  it('never uses a proxy for this machine', async () => {
     const environment = { HTTP_PROXY: 'http://127.0.0.1:1' };
     expect(await client(registry.host, environment).hasBlob(LAYER.digest)).toBe(true);
   });
 
-  it('goes past the proxy to hosts of NO_PROXY', async () => {
+  it('bypasses the proxy for hosts in NO_PROXY', async () => {
     const proxy = await startProxy();
     const environment = { HTTP_PROXY: `http://${proxy.host}`, NO_PROXY: '127.0.0.1' };
     expect(await client(registry.host, environment).hasBlob(LAYER.digest)).toBe(true);
     expect(proxy.seen).toEqual([]);
   });
 
-  it('speaks HTTPS to a host that is not loopback, and HTTP only where it is asked to', () => {
+  it('uses HTTPS for a host that is not loopback, and plain HTTP only on request', () => {
     const base = (plainHttp: boolean, host: string): string => {
       const transport = createTransport({
         environment: {},
@@ -158,7 +158,7 @@ describe('the transport', () => {
     expect(base(false, 'docker.io')).toBe('https://registry-1.docker.io/v2/');
   });
 
-  it('follows a redirect of a blob to another host without the authorization', async () => {
+  it('follows a blob redirect to another host without sending the authorization', async () => {
     const store = await listen(
       createServer((_, response) =>
         response.writeHead(200, { 'content-length': CONTENT.length }).end(CONTENT),
@@ -181,7 +181,7 @@ describe('the transport', () => {
     expect(store.authorizations).toEqual([undefined]);
   });
 
-  it('does not send the authorization to another host that a registry names for an upload', async () => {
+  it('does not send the authorization to another host that a registry gives for an upload', async () => {
     const store = await listen(
       createServer((_, response) => response.writeHead(403).end()),
       [],

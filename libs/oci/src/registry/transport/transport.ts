@@ -8,7 +8,7 @@ import { connectionFailure, TransientFailure } from './failures.ts';
 import { beginOperation, type Operation, transferMs } from './operation.ts';
 import { discard, type OpenResponse, openResponse } from './response.ts';
 
-/** How registries are reached. */
+/** Options for connecting to registries. */
 export interface TransportOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** PEM of an additional certificate authority. */
@@ -20,33 +20,33 @@ export interface TransportOptions {
   readonly signal: AbortSignal;
   /** Milliseconds without a byte after which a connection counts as stalled. */
   readonly idleMs: number;
-  /** Called before every wait, with the reason of the failure. */
+  /** Called before every wait, with the reason for the failure. */
   readonly onRetry?: ((message: string) => void) | undefined;
 }
 
-/** A request; `body` makes the body again for each attempt. */
+/** A request; `body` produces the body anew for each attempt. */
 export interface RegistryRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly address: Address;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: (() => Exclude<RequestBody, undefined>) | undefined;
-  /** Redirects are followed; with `own`, only to where the request went itself. */
+  /** Redirects are followed; with `own`, only to the origin of the request itself. */
   readonly redirects?: 'follow' | 'own';
 }
 
-/** How much an operation moves, in bytes: it has that much more time. And how much of answers it may hold. */
+/** The bytes that an operation transfers, which extend its time, and the response bytes that it may hold in memory. */
 export interface OperationSize {
   readonly transfer?: number;
   readonly hold?: number;
 }
 
-/** Sends requests, one try each, and runs work with the tries that its limits allow. */
+/** Sends requests, one try each, and runs work with as many tries as its limits allow. */
 export interface Transport {
-  /** The base of a registry's API: HTTPS, or HTTP to loopback or where it was asked for. */
+  /** The base URL of a registry's API: HTTPS, or HTTP for loopback or on request. */
   baseUrl(registry: string): URL;
   /**
-   * Parses an address that `from` names in a header. Throws `REGISTRY_RESPONSE` for a text that is none, and
-   * `REGISTRY_REFUSED` for one that it may not send us to.
+   * Parses an address that `from` gives in a header. Throws `REGISTRY_RESPONSE` for text that is not an address, and
+   * `REGISTRY_REFUSED` for an address that it may not send us to.
    */
   follow(operation: Operation, what: string, text: string, from: URL): Address;
   send(
@@ -54,21 +54,21 @@ export interface Transport {
     wanted: RegistryRequest,
     authorization: string | undefined,
   ): Promise<OpenResponse>;
-  /** Begins an operation of one try; whoever begins it ends it. */
+  /** Begins an operation with a single try; the caller ends it. */
   begin(name: string, size?: OperationSize): Operation;
-  /** Runs an operation again for transient failures, and for nothing else, within one budget of time and bytes. */
+  /** Runs an operation, repeating it only on transient failures, within one budget of time and bytes. */
   attempt<T>(name: string, work: (operation: Operation) => Promise<T>, size?: OperationSize): Promise<T>;
-  /** How many tries beyond the first have been made. */
+  /** The number of retries so far. */
   readonly retries: number;
   close(): Promise<void>;
 }
 
 const MAX_REDIRECTS = 5;
 const MAX_HELD_BYTES = 16 * 1024 * 1024;
-// 303 asks for a GET, which is not an answer to a request that writes.
+// 303 asks for a GET, which does not apply to a request that writes.
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 307, 308]);
 
-/** Makes the transport that all registries of a run share. */
+/** Creates the transport that all registries in a run share. */
 export function createTransport(options: TransportOptions): Transport {
   const { limits, clock, signal } = options;
   const agents = createAgents(options.environment, options.ca);
@@ -175,12 +175,12 @@ export function createTransport(options: TransportOptions): Transport {
     const decision = decideRetry({ ...state, askedMs: failure.askedMs }, limits, clock);
     if (decision.next === 'give-up') {
       throw new OciError('REGISTRY_UNAVAILABLE', `${failure.message} (${decision.because})`, {
-        hint: failure.hint ?? 'Run it again once the registry answers: what is done is kept.',
+        hint: failure.hint ?? 'Run it again once the registry responds: finished work is kept.',
         cause: failure.cause,
       });
     }
     retries += 1;
-    // Most messages begin with the operation that is retried; some with a part of it.
+    // Most messages start with the operation that is retried; some with part of it.
     const part = failure.message.startsWith(`${name}: `) ? '' : ` (${name})`;
     options.onRetry?.(`${failure.message}; retrying in ${(decision.delayMs / 1000).toFixed(1)} s${part}`);
     await clock.sleep(decision.delayMs);

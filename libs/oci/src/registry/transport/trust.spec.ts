@@ -48,7 +48,7 @@ afterEach(async () => {
 
 const pem = (name: string): Promise<string> => readFile(join(folder, name), 'utf8');
 
-/** A server that knows every blob, and the names on the certificates that it was shown. */
+/** A server that has every blob, and the names on the client certificates it was shown. */
 async function serve(): Promise<{ readonly host: string; readonly seen: (string | undefined)[] }> {
   const [key, cert, ca] = await Promise.all(['server.key', 'server.pem', 'ca.pem'].map(pem));
   const seen: (string | undefined)[] = [];
@@ -72,7 +72,7 @@ async function serve(): Promise<{ readonly host: string; readonly seen: (string 
   return { host: `127.0.0.1:${(server.address() as AddressInfo).port}`, seen };
 }
 
-// Loopback is spoken to in plain HTTP unless an authority is given: this one signed nothing here.
+// Loopback uses plain HTTP unless an authority is given: this one has signed nothing here.
 async function ask(host: string, environment: Readonly<Record<string, string>>): Promise<boolean> {
   const transport = createTransport({
     environment: { HOME: home, ...environment },
@@ -103,7 +103,7 @@ async function certsFolder(host: string): Promise<string> {
 }
 
 describe('trust', () => {
-  it('an authority that nobody named is not trusted, and the error says what to set', async () => {
+  it('an unknown authority is not trusted, and the error says what to set', async () => {
     const { host } = await serve();
     await certsFolder('other');
     await expect(ask(host, {})).rejects.toMatchObject({
@@ -112,13 +112,13 @@ describe('trust', () => {
     });
   });
 
-  it('comes from SSL_CERT_FILE', async () => {
+  it('trust comes from SSL_CERT_FILE', async () => {
     const { host } = await serve();
     await certsFolder('other');
     expect(await ask(host, { SSL_CERT_FILE: join(folder, 'ca.pem') })).toBe(true);
   });
 
-  it('comes from certs.d for its host alone, with the certificate of the client', async () => {
+  it('trust and client certificates from certs.d apply only to their own host', async () => {
     const [one, other] = [await serve(), await serve()];
     const path = await certsFolder(one.host);
     await writeFile(join(path, 'ca.crt'), await pem('ca.pem'));
@@ -147,7 +147,7 @@ describe('trust', () => {
     });
   });
 
-  it('trust in a client certificate without its key is refused', async () => {
+  it('a client certificate without its key is refused', async () => {
     const { host } = await serve();
     const path = await certsFolder(host);
     await writeFile(join(path, 'client.cert'), await pem('client.pem'));

@@ -5,23 +5,23 @@ import { OciError } from '../../errors.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Whom to believe and what to show to one host, in PEM. */
+/** The authorities to trust for one host and the client certificates to show it, in PEM. */
 export interface Trust {
-  /** Undefined where Node's own authorities are enough. */
+  /** Trusted authorities. */
   readonly ca: readonly string[];
-  /** The client's certificates with their keys. */
+  /** Client certificates with their keys. */
   readonly clients: readonly { readonly cert: string; readonly key: string }[];
 }
 
-// Where Docker (as root or without) and podman look for a host's certificates.
+// Where Docker (with or without root) and podman look for a host's certificates.
 const FOLDERS = ['/etc/docker/certs.d', '/etc/containers/certs.d'];
 const HOME_FOLDERS = ['.config/docker/certs.d', '.config/containers/certs.d', '.docker/certs.d'];
 
 /**
- * Whom to trust for `host` (with its port where one is given), beside Node's own authorities and `NODE_EXTRA_CA_CERTS`:
- * the machine's certificate store where this Node can read it, `SSL_CERT_FILE`, `extra`, and the `*.crt` files of
- * `certs.d/<host>`, whose `*.cert` with `*.key` are shown to that host alone. Throws `REGISTRY_UNAVAILABLE` for a file
- * that can't be read or has no certificate.
+ * The certificates for `host` (with a port if one is given). Trusts, in addition to Node's own authorities and
+ * `NODE_EXTRA_CA_CERTS`: the machine's certificate store if this Node can read it, `SSL_CERT_FILE`, `extra`, and the
+ * `*.crt` files in `certs.d/<host>`. The `*.cert` files there, with their `*.key`, are shown to that host only. Throws
+ * `REGISTRY_UNAVAILABLE` for a file that can't be read or contains no certificate.
  * https://docs.docker.com/engine/security/certificates/
  */
 export async function readTrust(
@@ -41,7 +41,7 @@ export async function readTrust(
   };
 }
 
-// Node before 22.15 has no such function, and one that can't read the store says so by throwing.
+// Node before 22.15 does not have this function, and a Node that can't read the store reports that by throwing.
 function system(read: (type: 'system') => string[]): readonly string[] {
   try {
     return read('system');
@@ -57,10 +57,10 @@ async function readCertificateFolders(host: string, environment: Environment): P
   return { ca: found.flatMap(({ ca }) => ca), clients: found.flatMap(({ clients }) => clients) };
 }
 
-/** The certificates of one folder of `certs.d`; none where there is no such folder. Throws `REGISTRY_UNAVAILABLE`. */
+/** The certificates in one folder of `certs.d`; none if there is no such folder. Throws `REGISTRY_UNAVAILABLE`. */
 export async function readCertificateFolder(folder: string): Promise<Trust> {
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
-    // A folder that this user may not read is another user's.
+    // A folder that this user may not read belongs to another user.
     if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(error.code ?? '')) return [];
     throw unreadable(folder, error);
   });

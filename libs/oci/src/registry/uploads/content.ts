@@ -15,16 +15,16 @@ import type { UploadSession, UploadSessions } from './session.ts';
 export interface UploadContent {
   readonly descriptor: Descriptor;
   readonly open: (offset: number) => AsyncIterable<Uint8Array>;
-  /** Told of bytes before they are sent. */
+  /** Called with the number of bytes before they are sent. */
   readonly count: (bytes: number) => void;
 }
 
-/** Sends the bytes of uploads. */
+/** Sends the content of uploads. */
 export interface UploadSender {
   /**
-   * Sends what is missing of an upload: all of it in one request at first, in chunks where it continues amid the content or
-   * where requests proved to be limited. Gives the upload as it then is, or `complete` where the blob came to be stored on
-   * the way.
+   * Sends the missing part of an upload: everything in one request at first, or in chunks if it resumes partway or if
+   * requests turned out to be limited in size. Returns the upload's new state, or `complete` if the blob was stored
+   * along the way.
    */
   sendContent(
     operation: Operation,
@@ -33,10 +33,10 @@ export interface UploadSender {
   ): Promise<UploadSession | 'complete'>;
 }
 
-// GHCR takes no request with a Content-Range of more: https://github.com/wasmCloud/wash-archive/issues/268
+// GHCR refuses larger requests with a Content-Range: https://github.com/wasmCloud/wash-archive/issues/268
 const RESUMED_CHUNK = 4 * 1024 * 1024;
-// What is tried where a request was too large for something on the way: below what Cloudflare lets pass, below what
-// administrators write into nginx, and its default.
+// The sizes to try if a request was too large for something along the way: below what Cloudflare allows, below what
+// administrators commonly set in nginx, and down to nginx's default.
 const SMALLER = [64, 16, 4, 1, 0.5].map((mebibytes) => mebibytes * 1024 * 1024);
 const TAKEN: readonly number[] = [201, 202, 204];
 
@@ -59,8 +59,8 @@ export function openSender(access: RepositoryAccess, sessions: UploadSessions): 
       const response = await patch(operation, session, content, length, !whole);
       if (TAKEN.includes(response.status)) {
         await discard(response);
-        // Its Range is not looked at: ECR's does not move. https://github.com/aws/containers-roadmap/issues/2831
-        // What is stored is proven by the digest in the end.
+        // Ignores its Range, since ECR's does not advance. https://github.com/aws/containers-roadmap/issues/2831
+        // In the end, the digest proves what is stored.
         session = { ...sessions.next(operation, response, session), offset: session.offset + length };
         continue;
       }
@@ -127,7 +127,7 @@ export function openSender(access: RepositoryAccess, sessions: UploadSessions): 
     throw failure instanceof OciError
       ? new OciError(
           failure.code,
-          `${failure.message} (for ${length} bytes, the registry wants ${minChunk} or more)`,
+          `${failure.message} (for ${length} bytes, the registry requires ${minChunk} or more)`,
           {
             hint: failure.hint,
             refusal: failure.refusal,
@@ -136,7 +136,7 @@ export function openSender(access: RepositoryAccess, sessions: UploadSessions): 
       : failure;
   }
 
-  // What refused the request may have closed the upload with it.
+  // The refusal of the request may have closed the upload.
   async function again(operation: Operation, session: UploadSession): Promise<UploadSession> {
     const known = await sessions.progress(operation, session);
     if (known !== undefined) return known;
@@ -150,7 +150,7 @@ export function openSender(access: RepositoryAccess, sessions: UploadSessions): 
 
 function isTooLarge(response: OpenResponse, failure: TransientFailure | OciError): boolean {
   if (response.status === 413) return true;
-  // GHCR says so with 416.
+  // GHCR signals this with 416.
   return response.status === 416 && /too large|exceeds/i.test(failure.message);
 }
 

@@ -11,24 +11,24 @@ import {
   TransientFailure,
 } from '../transport/index.ts';
 
-/** An upload that is open: where it continues, from which byte, and how short a chunk may be that is not the last. */
+/** An open upload: its URL, its offset, and the minimum size of a chunk other than the last. */
 export interface UploadSession {
   readonly address: Address;
   readonly offset: number;
   readonly minChunk: number;
 }
 
-/** Begins uploads, finds out how far one is, and cancels it. */
+/** Begins uploads, queries their progress, and cancels them. */
 export interface UploadSessions {
-  /** `mounted` where the registry took the blob over from the repository `mountFrom`. */
+  /** `mounted` if the registry took the blob from the repository `mountFrom`. */
   begin(
     operation: Operation,
     digest: Digest,
     mountFrom: string | undefined,
   ): Promise<UploadSession | 'mounted'>;
-  /** How far an upload is; undefined where the registry does not know it any more, or will not say. */
+  /** The progress of an upload; undefined if the registry no longer knows the upload, or does not say. */
   progress(operation: Operation, session: UploadSession): Promise<UploadSession | undefined>;
-  /** Where an upload continues after a response; where it was, if the response does not say. */
+  /** Where an upload continues after a response; at the same place if the response does not say. */
   next(operation: Operation, response: OpenResponse, session: UploadSession): UploadSession;
   cancel(operation: Operation, address: Address): Promise<void>;
 }
@@ -37,7 +37,7 @@ const EMPTY = { 'content-length': '0' };
 
 export function openSessions(access: RepositoryAccess): UploadSessions {
   const { transport, at } = access;
-  // Learned with the first that was refused: mounting saves bytes, and no release fails for it.
+  // Learned from the first refusal: mounting only saves bytes, and no release fails because of it.
   let refusesMounts = false;
 
   function next(operation: Operation, response: OpenResponse, session: UploadSession): UploadSession {
@@ -68,7 +68,7 @@ export function openSessions(access: RepositoryAccess): UploadSessions {
     return opened(operation, await access.expectStatus(operation, response, [201, 202]));
   }
 
-  /** Undefined where the registry refuses, by whatever status. */
+  /** Undefined if the registry refuses, with any status. */
   async function mount(
     operation: Operation,
     digest: Digest,
@@ -117,12 +117,12 @@ export function openSessions(access: RepositoryAccess): UploadSessions {
     await discard(response);
     const last = /^(?:bytes[= ])?0-(\d{1,15})$/.exec(response.headers.range ?? '')?.[1];
     if (last === undefined) return undefined;
-    // "0-0" is what registries answer both for one byte and for none.
+    // Registries return "0-0" both for one byte and for none.
     const offset = last === '0' ? 0 : Number(last) + 1;
     return { ...next(operation, response, session), offset };
   }
 
-  // The registry removes abandoned uploads itself in time; this only makes it sooner, so it fails silently.
+  // The registry eventually removes abandoned uploads itself; this only speeds it up, so it fails silently.
   async function cancel(operation: Operation, address: Address): Promise<void> {
     const end = async (at: Address): Promise<boolean> => {
       const response = await discard(await access.send(operation, { method: 'DELETE', address: at }));
@@ -130,7 +130,7 @@ export function openSessions(access: RepositoryAccess): UploadSessions {
     };
     try {
       if (await end(address)) return;
-      // An upload that got bytes since may be cancelled only by the URL that it has now.
+      // An upload that has received bytes since then may have to be canceled by its new URL.
       const current = await progress(operation, { address, offset: 0, minChunk: 0 });
       if (current !== undefined && current.address.target !== address.target) await end(current.address);
     } catch {}

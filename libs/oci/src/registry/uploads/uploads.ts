@@ -13,30 +13,30 @@ import {
 import { openSender, type UploadContent, type UploadSender } from './content.ts';
 import { openSessions, type UploadSession, type UploadSessions } from './session.ts';
 
-/** What uploading a blob took. Sizes are bytes. */
+/** The outcome of uploading a blob. Sizes are in bytes. */
 export interface UploadOutcome {
   readonly how: 'present' | 'mounted' | 'uploaded';
-  /** Bytes that were sent, those of failed tries included. */
+  /** Bytes sent, including those of failed tries. */
   readonly sent: number;
 }
 
-/** What an upload is begun with and told to. */
+/** Options for an upload. */
 export interface UploadOptions {
-  /** A repository of the same registry that may have the blob. */
+  /** A repository in the same registry that may have the blob. */
   readonly mountFrom?: string;
   readonly onSent?: (bytes: number) => void;
-  /** Told the URL of the open upload whenever it changes, undefined once none is open. */
+  /** Called with the URL of the open upload whenever it changes, and with undefined once none is open. */
   readonly onSession?: (url: string | undefined) => void;
 }
 
-/** Writes the blobs of a repository. */
+/** Writes the blobs in a repository. */
 export interface Uploads {
-  /** Opens an upload and cancels it. Throws where this user may not push. */
+  /** Opens an upload and cancels it. Throws if this user may not push. */
   checkPush(): Promise<void>;
   /**
-   * Uploads a blob unless the registry has it or can mount it from `mountFrom`. `open` gives the content from an
-   * offset on, and is asked again where an interrupted upload is resumed; each chunk has been sent once the next one is
-   * asked for.
+   * Uploads a blob unless the registry has it or can mount it from `mountFrom`. `open` returns the content from an
+   * offset on, and is called again if an interrupted upload is resumed; each chunk has been sent once the next one is
+   * requested.
    */
   uploadBlob(
     descriptor: Descriptor,
@@ -44,8 +44,8 @@ export interface Uploads {
     options?: UploadOptions,
   ): Promise<UploadOutcome>;
   /**
-   * Cancels an upload that a former process left open, as far as the registry lets it: one that broke off amid its
-   * bytes may be known by no URL that was told. An upload that the registry no longer knows is not an error.
+   * Cancels an upload that an earlier process left open, as far as the registry allows: an upload that was interrupted
+   * partway may no longer be reachable by any known URL. An upload that the registry no longer knows is not an error.
    */
   cancelUpload(url: string): Promise<void>;
 }
@@ -119,7 +119,7 @@ interface UploadParts {
   readonly sender: UploadSender;
 }
 
-/** One upload over all its tries. */
+/** One upload with all its tries. */
 function startUpload(
   { access, blobs, sessions, sender }: UploadParts,
   content: UploadContent,
@@ -130,7 +130,7 @@ function startUpload(
 } {
   const { digest } = content.descriptor;
   let session: UploadSession | undefined;
-  // Once what was put together of several requests was not the blob, it is sent in one again.
+  // Once a blob sent in several requests turns out wrong, it is sent again in one.
   let resumes = true;
 
   function keep(next: UploadSession): UploadSession {
@@ -147,7 +147,7 @@ function startUpload(
       begun = resumes ? await progressOf(operation, former) : undefined;
       if (begun === undefined) {
         await sessions.cancel(operation, former.address);
-        // The registry may have stored it, and only its answer been lost.
+        // The registry may have stored it, with only its response lost.
         if (await blobs.hasBlob(digest)) return 'uploaded';
       }
     }
@@ -161,7 +161,7 @@ function startUpload(
   }
 
   async function progressOf(operation: Operation, former: UploadSession): Promise<UploadSession | undefined> {
-    // Kept for the next try, should this one fail.
+    // Kept for the next try in case this one fails.
     session = former;
     const found = await sessions.progress(operation, former);
     session = undefined;
@@ -185,7 +185,7 @@ function startUpload(
     const failure = await access.failure(operation, response);
     if (resumed && resumes && failure instanceof OciError) {
       resumes = false;
-      throw new TransientFailure(`${operation.name}: what was resumed is not the blob: ${failure.message}`);
+      throw new TransientFailure(`${operation.name}: the resumed upload is not the blob: ${failure.message}`);
     }
     throw failure;
   }
