@@ -64,8 +64,9 @@ export async function readArmAttributes(reader: Reader, header: Header): Promise
   if (section === undefined) return NONE;
   if (section.size > MAX_ATTRIBUTE_BYTES) throw reader.malformed(`${section.size} bytes of attributes`);
   const fields = await reader.fields(section.offset, section.size, 'the attributes');
+  if (fields.length === 0) throw reader.malformed('an empty attributes section');
   if (fields.bytes[0] !== FORMAT_VERSION)
-    throw reader.malformed(`attributes of the format ${fields.bytes[0] ?? 'of an empty section'}`);
+    throw reader.malformed(`attributes in the unknown format ${fields.bytes[0]}`);
   for (const [start, end] of subsections(reader, fields, 1, fields.length, 0)) {
     const vendor = textAt(reader, fields.bytes.subarray(0, end), start, "an attributes' vendor");
     if (vendor !== 'aeabi') continue;

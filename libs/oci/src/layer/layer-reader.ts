@@ -76,7 +76,7 @@ async function readEntry(
   const last = await takeBlocks(reader, BLOCK);
   if (isZero(last)) throw invalid('PAX records without an entry');
   const described = decodeHeader(last, contents);
-  if (described.kind === 'records') throw invalid('PAX records twice for one entry');
+  if (described.kind === 'records') throw invalid('two sets of PAX records for one entry');
   const entry = entryOf(described.fields, records);
   checkForm(entry, Buffer.concat([block, padded, last]));
   return entry;

@@ -204,7 +204,7 @@ export function checkForm(entry: EntryMetadata, blocks: Buffer): void {
     .subarray(-BLOCK)
     .findIndex((byte, index) => byte !== last[index] && !isChecksum(index));
   const [where] = HEADER_FIELDS.findLast(([, offset]) => differs >= offset) ?? ['PAX records'];
-  throw invalid(`${JSON.stringify(entry.path)}: a header that readers read differently, in its ${where}`);
+  throw invalid(`${JSON.stringify(entry.path)}: a header whose ${where} readers interpret differently`);
 }
 
 const HEADER_FIELDS = [

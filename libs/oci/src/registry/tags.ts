@@ -88,7 +88,7 @@ export function openTags(access: RepositoryAccess, manifests: ManifestRequests):
       if (asked.has(addressText(next)))
         throw new OciError(
           'REGISTRY_RESPONSE',
-          `${operation.name}: page ${asked.size} leads back to an earlier one`,
+          `${operation.name}: page ${asked.size} links back to an earlier page`,
         );
       asked.add(addressText(next));
       next = await readPage(operation, next, tags, asked.size);

@@ -164,7 +164,7 @@ export const LAYER_FORGERIES: readonly LayerForgery[] = [
       honest(planned),
     ),
   ),
-  refused('two PAX headers for one file', /twice for one entry/, (planned) =>
+  refused('two PAX headers for one file', /two sets of PAX records for one entry/, (planned) =>
     all(forgedRecords([['path', 'elsewhere']]), forgedRecords([['path', planned.path]]), honest(planned)),
   ),
   refused('a PAX path that the header could hold', /read differently/, (planned) =>

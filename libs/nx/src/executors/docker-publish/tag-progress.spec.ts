@@ -30,12 +30,12 @@ it.each<[string, Error, string]>([
     new OciError('REGISTRY_UNAVAILABLE', 'gone', { hint: 'Wait.' }),
     `Wait.\n${TAGS}`,
   ],
-  ['a refusal', new OciError('REGISTRY_REFUSED', 'no'), `Run it again: what is done is kept.\n${TAGS}`],
+  ['a refusal', new OciError('REGISTRY_REFUSED', 'no'), `Run it again: finished work is kept.\n${TAGS}`],
   ['content that was changed', new OciError('DIGEST_MISMATCH', 'other'), TAGS],
   [
     'an end that was asked for',
     new PrebuiltError('INTERRUPTED', 'stopped', { hint: 'What was there before is untouched.' }),
-    `Run it again: what is done is kept.\n${TAGS}`,
+    `Run it again: finished work is kept.\n${TAGS}`,
   ],
   ['a tag that was taken', new PrebuiltError('TAG_EXISTS', 'taken', { hint: 'Wait.' }), `Wait.\n${TAGS}`],
 ])('says after %s which tags moved', async (_, error, hint) => {

@@ -3,7 +3,7 @@ import { PrebuiltError } from '../../errors.ts';
 import type { TagStep } from './plan.ts';
 import type { PublishTarget } from './target.ts';
 
-const AGAIN = 'Run it again: what is done is kept.';
+const AGAIN = 'Run it again: finished work is kept.';
 
 /** Which tags of a publish are public already, for whoever has to know once the others fail. */
 export interface TagProgress {

@@ -319,7 +319,7 @@ export const CONTENT_QUIRKS: readonly Quirk[] = [
   {
     name: 'sends interim answers without end',
     source: 'https://www.rfc-editor.org/rfc/rfc9110#section-15.2',
-    outcome: { error: { code: 'REGISTRY_RESPONSE', says: /more than 32 interim ones/ } },
+    outcome: { error: { code: 'REGISTRY_RESPONSE', says: /more than 32 interim responses/ } },
     start: () => ({
       after: (seen, given) =>
         seen.kind === 'blobs' ? { ...given, raw: 'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(1000) } : given,

@@ -87,7 +87,7 @@ export const TAG_QUIRKS: readonly Quirk[] = [
     name: 'links the next page of tags to the first forever',
     source: 'https://github.com/gadievron/raptor/pull/495',
     outcome: {
-      error: { code: 'REGISTRY_RESPONSE', says: /leads back to an earlier one/, why: NEEDS_ALL_TAGS },
+      error: { code: 'REGISTRY_RESPONSE', says: /links back to an earlier page/, why: NEEDS_ALL_TAGS },
     },
     start: relinked((target) => `<${target.replace(/last=[^&]*/, 'last=a')}>; rel="next"`),
   },
