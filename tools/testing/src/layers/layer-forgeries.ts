@@ -167,16 +167,16 @@ export const LAYER_FORGERIES: readonly LayerForgery[] = [
   refused('two PAX headers for one file', /two sets of PAX records for one entry/, (planned) =>
     all(forgedRecords([['path', 'elsewhere']]), forgedRecords([['path', planned.path]]), honest(planned)),
   ),
-  refused('a PAX path that the header could hold', /read differently/, (planned) =>
+  refused('a PAX path that the header could hold', /interpret differently/, (planned) =>
     all(forgedRecords([['path', planned.path]]), forgedEntry({ name: 'elsewhere' }, planned.content)),
   ),
-  refused('a PAX size other than the header has', /read differently/, (planned) =>
+  refused('a PAX size other than the header has', /interpret differently/, (planned) =>
     all(
       forgedRecords([['size', String(planned.content.length)]]),
       forgedEntry({ name: planned.path, size: '00000000000\0' }, planned.content),
     ),
   ),
-  refused('a PAX owner other than the header has', /read differently/, (planned) =>
+  refused('a PAX owner other than the header has', /interpret differently/, (planned) =>
     all(
       forgedRecords([['uid', '0']]),
       forgedEntry({ name: planned.path, uid: '0177776\0' }, planned.content),
@@ -194,7 +194,7 @@ export const LAYER_FORGERIES: readonly LayerForgery[] = [
     size.writeUInt32BE(planned.content.length, 8);
     return forgedEntry({ name: planned.path, size }, planned.content);
   }),
-  refused('bytes behind the NUL that ends the name', /in its name/, (planned) =>
+  refused('bytes behind the NUL that ends the name', /whose name readers/, (planned) =>
     forgedEntry({ name: `${planned.path}\0/etc/passwd` }, planned.content),
   ),
   refused('a file of the old type whose name ends in a slash', /before POSIX/, (planned) =>
