@@ -209,7 +209,7 @@ export function createGitHubClient(options: ClientOptions) {
       content: ReleaseContent,
       publish?: { readonly makeLatest: boolean },
     ): Promise<RemoteRelease> =>
-      retried(`${publish === undefined ? 'change' : 'publish'} the release of ${content.tag}`, async () => {
+      retried(`${publish === undefined ? 'update' : 'publish'} the release of ${content.tag}`, async () => {
         const { data } = await request('PATCH /repos/{owner}/{repo}/releases/{id}', {
           id,
           tag_name: content.tag,
@@ -223,7 +223,7 @@ export function createGitHubClient(options: ClientOptions) {
         return parseRelease(data);
       }),
     deleteAsset: (asset: Pick<RemoteAsset, 'id' | 'name'>): Promise<void> =>
-      retried(`remove the cut-off upload of ${asset.name}`, async () => {
+      retried(`delete the incomplete upload of ${asset.name}`, async () => {
         try {
           await request('DELETE /repos/{owner}/{repo}/releases/assets/{id}', { id: asset.id });
         } catch (error) {
@@ -323,13 +323,10 @@ function fail(operation: string, error: unknown, options: ClientOptions): never 
   if (error instanceof PrebuiltError) throw error;
   options.signal.throwIfAborted();
   if (error instanceof v.ValiError) {
-    throw new PrebuiltError(
-      'GITHUB',
-      cleanText(`${operation}: the answer can't be understood: ${error.message}`),
-    );
+    throw new PrebuiltError('GITHUB', cleanText(`${operation}: unexpected response: ${error.message}`));
   }
   if (!(error instanceof RequestError)) throw error;
-  const status = error.response === undefined ? 'no answer' : `HTTP ${error.status}`;
+  const status = error.response === undefined ? 'no response' : `HTTP ${error.status}`;
   const message = redact(error.message, options.token);
   throw new PrebuiltError(
     'GITHUB',
@@ -343,7 +340,7 @@ function hintOf(error: RequestError): { readonly hint?: string } {
   if (String(error.response?.headers['x-ratelimit-remaining']) === '0' && Number.isFinite(reset)) {
     return { hint: `The rate limit resets at ${new Date(reset * 1000).toISOString()}; run it again then.` };
   }
-  if (error.status === 401) return { hint: 'GITHUB_TOKEN is not accepted: it may have expired.' };
+  if (error.status === 401) return { hint: 'GITHUB_TOKEN was rejected: it may have expired.' };
   if (error.status === 403 || error.status === 404) {
     return { hint: 'GITHUB_TOKEN needs "contents: write" for this repository.' };
   }

@@ -79,7 +79,7 @@ function limited(lines: readonly string[]): readonly string[] {
     return length <= LONGEST_CHANGES;
   });
   const left = lines.length - fitting.length;
-  return left === 0 ? lines : [...fitting, '', `… and ${left} lines more`, ''];
+  return left === 0 ? lines : [...fitting, '', `… and ${left} more lines`, ''];
 }
 
 function describe({ hash, subject, body }: Commit): { readonly group: string; readonly line: string } {
@@ -136,7 +136,7 @@ function reducedProofs({ images: [image] }: PublishRecord): readonly string[] {
     if (reducedProof === undefined) return [];
     const because = reducedProof.because.map(escapeMarkdown).join(', ');
     return [
-      `- ${platform}: something was executed to build it (${because}). The program's own files are in it byte for byte; ${reducedProof.unprovenFiles} other files were not compared with anything.`,
+      `- ${platform}: building it executed something (${because}). It contains the program's own files byte for byte; ${reducedProof.unprovenFiles} other files were not compared with anything.`,
     ];
   });
   return lines.length === 0 ? [] : [...lines, ''];

@@ -56,7 +56,7 @@ describe('summarizeTasks', () => {
       summarizeTasks([task('app:publish', { cache: false })])
         ?.split('\n')
         .at(-1),
-    ).toBe('Cache: for none of them');
+    ).toBe('Cache: no cacheable tasks');
   });
 
   it('leaves a time out that is not known', () => {

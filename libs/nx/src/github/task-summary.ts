@@ -42,7 +42,7 @@ export function summarizeTasks(tasks: readonly FinishedTask[]): string | undefin
         .map((task) => [task.id, RESULTS[task.status], duration(task)]),
     ),
     '',
-    cacheable.length === 0 ? 'Cache: for none of them' : `Cache: ${hits.length} of ${cacheable.length}`,
+    cacheable.length === 0 ? 'Cache: no cacheable tasks' : `Cache: ${hits.length} of ${cacheable.length}`,
   ].join('\n');
 }
 

@@ -229,7 +229,7 @@ describe('planBuild', () => {
   it('refuses a folder that holds the build of another program', () => {
     const withFormer = (former: string) => () => planBuild(OPTIONS, '/workspace', { ...RELEASE, former });
     expect(withFormer('tool')).toThrow(
-      expect.objectContaining({ code: 'OUTPUT', message: expect.stringContaining('found one of tool') }),
+      expect.objectContaining({ code: 'OUTPUT', message: expect.stringContaining('found a build of tool') }),
     );
     expect(withFormer(OPTIONS.name)).not.toThrow();
   });

@@ -38,7 +38,7 @@ function summarizeBuild(manifest: Manifest, milliseconds: number): string {
   return [
     `### Built ${name} ${version}`,
     '',
-    `Compiled by ${toolchain.name} ${toolchain.version} in ${(milliseconds / 1000).toFixed(1)} s from ${revision === null ? 'a development tree' : `commit \`${revision}\``}.`,
+    `Compiled with ${toolchain.name} ${toolchain.version} in ${(milliseconds / 1000).toFixed(1)} s from ${revision === null ? 'a development tree' : `commit \`${revision}\``}.`,
     '',
     ...tableLines(
       ['file', 'platform', '>bytes', 'SHA-256'],

@@ -75,9 +75,9 @@ function checkFormer({ name, outputPath }: BuildBinariesOptions, former: string 
   if (former === undefined || former === name) return;
   throw new PrebuiltError(
     'OUTPUT',
-    `${outputPath}: expected no build or one of ${name}, found one of ${former}`,
+    `${outputPath}: expected no build or a build of ${name}, found a build of ${former}`,
     {
-      hint: 'Give each program an output folder of its own ("output" in prebuilt.json); if this one was renamed, remove the folder.',
+      hint: 'Give each program its own output folder ("output" in prebuilt.json); if this program was renamed, delete the folder.',
     },
   );
 }
@@ -89,7 +89,7 @@ function checkNames(names: readonly string[]): void {
     if (name === 'runtime' || names.indexOf(name) < index) {
       throw new PrebuiltError(
         'INVALID_OPTIONS',
-        `executables: expected a different name for each, found ${name}, ${problem}`,
+        `executables: expected a different name for each, found ${name}, which is ${problem}`,
       );
     }
   }

@@ -118,7 +118,7 @@ async function buildPlatform(
   ]);
   const [main, ...beside] = facts as [ExecutableFacts, ...ExecutableFacts[]];
   const bytes = facts.reduce((sum, { size }) => sum + size, 0);
-  progress(`${platform}: made in ${((performance.now() - started) / 1000).toFixed(1)} s, ${bytes} bytes`);
+  progress(`${platform}: built in ${((performance.now() - started) / 1000).toFixed(1)} s, ${bytes} bytes`);
   return {
     components,
     artifact: {

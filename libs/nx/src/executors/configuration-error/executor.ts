@@ -10,7 +10,7 @@ export default function configurationError(
 ): Promise<{ success: boolean }> {
   return reportFailures(context, async () => {
     throw new PrebuiltError('CONFIGURATION', `${file}: ${problems.join('\n  ')}`, {
-      hint: 'Its keys are described by the JSON Schema that its "$schema" names, and in the plugin’s README.',
+      hint: 'The JSON Schema that its "$schema" names and the plugin’s README describe its keys.',
     });
   });
 }

@@ -33,7 +33,7 @@ describe('runDockerBuild', () => {
   it('says how to get an engine where there is no client', async () => {
     await expect(runDockerBuild({ file: join(folder, 'absent'), args }, folder)).rejects.toMatchObject({
       code: 'ENGINE',
-      message: `${join(folder, 'absent')}: expected the Docker client on the path, found none`,
+      message: `${join(folder, 'absent')}: expected the Docker client on PATH, found none`,
       hint: expect.stringContaining('point DOCKER_HOST at an engine'),
     });
   });

@@ -14,7 +14,7 @@ export async function runDockerBuild({ file, args }: Command, workspaceRoot: str
   await requireAnswer(
     file,
     ['buildx', 'version'],
-    'the plugin buildx',
+    'the buildx plugin',
     'Install it: https://docs.docker.com/go/buildx/',
   );
   await requireAnswer(file, ['version', '--format', '{{.Server.Version}}'], 'an engine', START_AN_ENGINE);
@@ -33,7 +33,7 @@ async function requireAnswer(
   const result = await execa(file, [...args], { reject: false, stdin: 'ignore', timeout: ANSWER_TIMEOUT_MS });
   if (!result.failed) return;
   if (result.code === 'ENOENT') {
-    throw new PrebuiltError('ENGINE', `${file}: expected the Docker client on the path, found none`, {
+    throw new PrebuiltError('ENGINE', `${file}: expected the Docker client on PATH, found none`, {
       hint: START_AN_ENGINE,
       cause: result,
     });

@@ -134,11 +134,7 @@ describe('docker-load', () => {
   });
 
   it.each([
-    [
-      'says that the program is absent',
-      {},
-      'error ENGINE: docker: expected the program on the path, found none',
-    ],
+    ['says that the program is absent', {}, 'error ENGINE: docker: expected the program on PATH, found none'],
     [
       'says what the program said when it fails',
       { docker: 'cat > /dev/null; echo "no engine" >&2; exit 1' },

@@ -90,14 +90,14 @@ function referenceOf(image: string, version: string | undefined): string {
   const { registry, repository, tag, digest } = parseImageReference(image);
   if (digest !== undefined) {
     throw new PrebuiltError('INVALID_OPTIONS', `image: expected a name with a tag, found ${image}`, {
-      hint: 'Leave the digest out: the image that is loaded has its own.',
+      hint: 'Leave out the digest: the loaded image has its own.',
     });
   }
   // A tag can't hold the "+" of a version.
   const named = tag ?? version?.replaceAll('+', '-');
   if (named !== undefined && isTag(named)) return formatImageReference({ registry, repository, tag: named });
   throw new PrebuiltError('INVALID_OPTIONS', `image: expected a name with a tag, found ${image}`, {
-    hint: `The layout names no version that can be a tag. Give one: --image=${image}:dev`,
+    hint: `The layout has no version that can be used as a tag. Pass one: --image=${image}:dev`,
   });
 }
 

@@ -6,10 +6,10 @@ import type { DockerLoadPlan } from './plan.ts';
 
 /** What to do where an engine's program is absent or fails, for each engine. */
 const HINTS: Readonly<Record<DockerLoadPlan['engine'], string>> = {
-  docker: 'Start Docker, or point DOCKER_HOST at an engine; or load it elsewhere: --engine=podman.',
-  podman: 'Install podman, or load it elsewhere: --engine=docker.',
+  docker: 'Start Docker, point DOCKER_HOST at an engine, or load the image elsewhere: --engine=podman.',
+  podman: 'Install podman, or load the image elsewhere: --engine=docker.',
   containerd:
-    'ctr comes with containerd and needs its socket, usually as root; CONTAINERD_ADDRESS says where that is.',
+    'ctr comes with containerd and needs its socket, usually as root; CONTAINERD_ADDRESS sets its path.',
 };
 
 /**
@@ -49,7 +49,7 @@ export async function runDockerLoad({
   if (!result.failed) return;
   const problem =
     result.code === 'ENOENT'
-      ? `${file}: expected the program on the path, found none`
+      ? `${file}: expected the program on PATH, found none`
       : `${file} ${args.join(' ')}: ${cleanText(result.stderr.trim().split('\n').at(-1) || result.shortMessage || '')}`;
   throw new PrebuiltError('ENGINE', problem, { hint: HINTS[engine], cause: result });
 }

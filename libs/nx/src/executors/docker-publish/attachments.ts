@@ -89,9 +89,9 @@ export function requireAttachments(
     if (!required || outcome?.outcome === 'attached') continue;
     throw new PrebuiltError(
       CODES[kind],
-      `${reference}: expected ${NAMES[kind]} to be attached, as --require-${kind} asks, found it ${outcome?.outcome ?? 'missing'}: ${outcome?.reason ?? 'it was not made'}`,
+      `${reference}: expected ${NAMES[kind]} to be attached (--require-${kind}), found it ${outcome?.outcome ?? 'missing'}: ${outcome?.reason ?? 'it was not created'}`,
       {
-        hint: `No tag was moved. Run it again, or without --require-${kind}: then the tags move anyway.`,
+        hint: `No tag was moved. Run it again, or omit --require-${kind} to move the tags anyway.`,
       },
     );
   }
@@ -103,7 +103,7 @@ export function describe(kind: AttachmentPlan['kind'], outcome: AttachmentRecord
     case 'attached':
       return `${NAMES[kind]} is attached, listed by ${outcome.listedBy === 'api' ? 'the registry' : 'a tag'}`;
     case 'unlisted':
-      return `${NAMES[kind]} is there as ${outcome.digest}, but not listed: ${outcome.reason}`;
+      return `${NAMES[kind]} was uploaded as ${outcome.digest}, but is not listed: ${outcome.reason}`;
     case 'refused':
       return `${NAMES[kind]} is not attached: ${outcome.reason}`;
   }

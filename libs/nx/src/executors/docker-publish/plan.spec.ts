@@ -137,7 +137,7 @@ describe('before anything is sent, a publish', () => {
     const { success, output } = await publish(workspace, `${registry.host}/owner/app`, {}, { beforeTags });
     expect(success).toBe(false);
     expect(output).toContain(
-      `owner/app:1.2.3: expected it to name nothing, as when the plan was made, found ${digestOf(bytes)}`,
+      `owner/app:1.2.3: expected it to still point to nothing, as it did when the plan was made, found ${digestOf(bytes)}`,
     );
     expect([...registry.tags]).toEqual([['owner/app:1.2.3', digestOf(bytes)]]);
   });

@@ -155,7 +155,7 @@ function planBlobs({ layout, expected }: LocalFacts): readonly BlobPlan[] {
       },
       ...(planned.base?.layers ?? []).map(({ descriptor }, index) => ({
         descriptor,
-        reason: `layer ${index + 1} of ${platform}, of the base ${planned.base?.reference}`,
+        reason: `layer ${index + 1} of ${platform}, from the base ${planned.base?.reference}`,
         reading: undefined,
         mountFrom: planned.base?.repository,
       })),
@@ -183,7 +183,7 @@ function planAttachments(
     attachments.push({
       kind: 'sbom',
       required: requireSbom,
-      reason: requireSbom ? 'required by --require-sbom' : 'tags move without it where a registry refuses it',
+      reason: requireSbom ? 'required by --require-sbom' : 'the tags still move if a registry refuses it',
       files: sboms,
       created: rfc3339(manifest.sourceDateEpoch),
     });
@@ -192,9 +192,7 @@ function planAttachments(
     attachments.push({
       kind: 'signature',
       required: requireSignature,
-      reason: requireSignature
-        ? 'required by --require-signature'
-        : 'tags move without it where it is refused',
+      reason: requireSignature ? 'required by --require-signature' : 'the tags still move if it is refused',
       services: signing,
     });
   }
@@ -242,7 +240,7 @@ function planTag(
     throw new PrebuiltError(
       'TAG_EXISTS',
       `${label}:${tag.tag}: expected no such tag or ${digest}, found ${from}`,
-      { hint: 'A published version is never replaced: release another version, or give --allow-retag.' },
+      { hint: 'A published version is never replaced: release another version, or pass --allow-retag.' },
     );
   }
   return { ...tag, step: 'move', from };

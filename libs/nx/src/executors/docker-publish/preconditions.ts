@@ -35,16 +35,16 @@ export function checkLocalFacts(local: LocalFacts, choices: ReleaseChoices): voi
 
 function checkAttachments({ sboms }: LocalFacts, choices: AttachmentChoices): void {
   if (choices.requireSignature && !choices.sign) {
-    throw new PrebuiltError('INVALID_OPTIONS', 'require-signature: expected --sign with it, found none');
+    throw new PrebuiltError('INVALID_OPTIONS', 'require-signature: needs --sign too, found none');
   }
   if (!choices.requireSbom) return;
   if (!choices.sbom)
-    throw new PrebuiltError('INVALID_OPTIONS', 'require-sbom: expected no --no-sbom with it, found one');
+    throw new PrebuiltError('INVALID_OPTIONS', "require-sbom: can't be combined with --no-sbom");
   if (sboms.length > 0) return;
   throw new PrebuiltError(
     'SBOM',
-    `${choices.sbomPath}: expected bills of materials (*.cdx.json), as --require-sbom asks, found none`,
-    { hint: 'Make them first: {run sbom}' },
+    `${choices.sbomPath}: expected bills of materials (*.cdx.json) for --require-sbom, found none`,
+    { hint: 'Create them first: {run sbom}' },
   );
 }
 
@@ -54,7 +54,7 @@ function checkVersion({ manifest, wanted, layout }: LocalFacts): void {
       'VERSION',
       `version: expected a release, found the development build ${manifest.version}`,
       {
-        hint: 'Tag the commit, or give RELEASE_VERSION=1.2.3, and build it again: {run build-binaries}',
+        hint: 'Tag the commit, or set RELEASE_VERSION=1.2.3, and build it again: {run build-binaries}',
       },
     );
   }
@@ -68,7 +68,7 @@ function checkVersion({ manifest, wanted, layout }: LocalFacts): void {
     'VERSION',
     `version: expected ${wanted.version} in manifest and image, found ${other ?? 'none'}`,
     {
-      hint: 'What was built has another version: build it again ({run build-binaries}), or unset RELEASE_VERSION.',
+      hint: 'The build has a different version: build it again ({run build-binaries}), or unset RELEASE_VERSION.',
     },
   );
 }
@@ -83,7 +83,7 @@ function checkPlatforms({ layout, manifest, manifestSha256, reports, verifyPath 
     throw new PrebuiltError(
       'PUBLISH',
       `${layout.folder}: expected ${built.join(', ')}, as in manifest.json, found ${packaged.join(', ')}`,
-      { hint: 'Make the image of all platforms: {run docker-release}' },
+      { hint: 'Build the image for all platforms: {run docker-release}' },
     );
   }
   for (const artifact of manifest.platforms) {
@@ -97,7 +97,7 @@ function checkDocuments({ layout, manifest, manifestSha256, expected, lists, bas
   const refusal = {
     code: 'PUBLISH',
     subject: `${layout.folder}: is not the image that was planned`,
-    hint: 'Make it again ({run docker-release}), with the same Dockerfile and the same label options as here.',
+    hint: 'Build it again ({run docker-release}), with the same Dockerfile and label options as here.',
   } as const;
   for (const image of layout.images) {
     const platform = platformName(image.platform);

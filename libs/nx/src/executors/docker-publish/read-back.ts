@@ -56,7 +56,7 @@ export async function readBack(
     index.manifests.map((descriptor) => readPlatform(plan, target, descriptor)),
   );
   const names = platforms.map(({ platform }) => platform).join(' and ');
-  target.progress(`${reference}: read back; ${names} hold the verified files`);
+  target.progress(`${reference}: read back; ${names} contain the verified files`);
   for (const { platform, reducedProof } of platforms) {
     if (reducedProof !== undefined)
       target.progress(`${reference}: ${platform}: ${describeReduced(reducedProof)}`);
@@ -64,7 +64,7 @@ export async function readBack(
   const bases = new Set(plan.platforms.flatMap(({ expected }) => expected.base?.reference ?? []));
   for (const base of bases)
     target.progress(
-      `${reference}: layers of the base ${base} were read back by digest; their content is up to the base`,
+      `${reference}: the layers of the base ${base} were read back by digest; their content was not checked`,
     );
   return platforms;
 }

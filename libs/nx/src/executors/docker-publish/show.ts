@@ -57,7 +57,7 @@ function formatRepository({
           `  cancel ${abandonedUploads === 1 ? '1 upload ' : `${abandonedUploads} uploads`}  (a killed run left ${abandonedUploads === 1 ? 'it' : 'them'} open)`,
         ];
   const mount =
-    mountFrom === undefined ? [] : [`  mount  from ${mountFrom}  (the same registry, served before)`];
+    mountFrom === undefined ? [] : [`  mount  from ${mountFrom}  (same registry, published to earlier)`];
   return [
     reference,
     ...cancel,

@@ -131,7 +131,7 @@ describe('a publish with --sign', () => {
     const { success, output } = await publish(workspace, image(), required, unanswering());
     expect(success).toBe(false);
     expect(output).toContain(
-      `error SIGN: ${image()}@${workspace.index.digest}: expected the signature to be attached, as --require-signature asks, found it refused: sign ${workspace.index.digest}: `,
+      `error SIGN: ${image()}@${workspace.index.digest}: expected the signature to be attached (--require-signature), found it refused: sign ${workspace.index.digest}: `,
     );
     expect([...registry.tags.keys()].filter((tag) => tag.startsWith('owner/app:'))).toEqual([]);
     expect(await workspace.leftovers()).not.toContain('record.json');
@@ -140,7 +140,7 @@ describe('a publish with --sign', () => {
   it('a publish with --sign is refused before a request is sent where a signature is required and none is asked for', async () => {
     const { success, output } = await publish(workspace, image(), { requireSignature: true });
     expect(success).toBe(false);
-    expect(output).toContain('error INVALID_OPTIONS: require-signature: expected --sign with it, found none');
+    expect(output).toContain('error INVALID_OPTIONS: require-signature: needs --sign too, found none');
     expect(registry.log).toEqual([]);
   });
 });
@@ -174,9 +174,9 @@ describe('the services that sign', () => {
     [
       { fulcioUrl: 'https://fulcio.example.com' },
       {},
-      'rekor-url: expected one beside fulcio-url, found none',
+      'rekor-url: required along with fulcio-url, found none',
     ],
-    [{}, { REKOR_URL: 'https://rekor.example.com' }, 'fulcio-url: expected one beside rekor-url, found none'],
+    [{}, { REKOR_URL: 'https://rekor.example.com' }, 'fulcio-url: required along with rekor-url, found none'],
   ])(
     'the services that sign are refused where one is private and the other public: %j %j',
     (options, environment, message) => {
@@ -189,11 +189,11 @@ describe('the services that sign', () => {
     ['http://127.0.0.1.example.com', 'found http://127.0.0.1.example.com'],
     ['file:///etc', 'found file://'],
     ['fulcio.example.com', 'found none'],
-    ['https://somebody:secret@fulcio.example.com', 'found more than an address of fulcio.example.com'],
-    ['https://fulcio.example.com/?key=secret', 'found more than an address of fulcio.example.com'],
+    ['https://somebody:secret@fulcio.example.com', 'found a URL on fulcio.example.com that has one'],
+    ['https://fulcio.example.com/?key=secret', 'found a URL on fulcio.example.com that has one'],
   ])('the services that sign are refused at the address %s', (fulcioUrl, found) => {
     const attempt = () => signingServices({ fulcioUrl, rekorUrl: 'https://rekor.example.com' }, {});
-    expect(attempt).toThrow(`fulcio-url: expected an https address (http on loopback only)`);
+    expect(attempt).toThrow(`fulcio-url: expected an https URL (http on loopback only)`);
     expect(attempt).toThrow(found);
     expect(attempt).not.toThrow('secret');
   });

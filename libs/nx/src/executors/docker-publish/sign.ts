@@ -35,8 +35,8 @@ export function signingServices(
   const rekor = options.rekorUrl ?? (environment.REKOR_URL || undefined);
   if ((fulcio === undefined) !== (rekor === undefined)) {
     const [given, lacking] = fulcio === undefined ? ['rekor-url', 'fulcio-url'] : ['fulcio-url', 'rekor-url'];
-    throw new PrebuiltError('INVALID_OPTIONS', `${lacking}: expected one beside ${given}, found none`, {
-      hint: 'A private Sigstore instance is an authority and a log: give both, or neither for the public one.',
+    throw new PrebuiltError('INVALID_OPTIONS', `${lacking}: required along with ${given}, found none`, {
+      hint: 'A private Sigstore instance has its own authority and log: set both, or neither to use the public one.',
     });
   }
   return {
@@ -55,11 +55,11 @@ function parseAddress(name: string, text: string): string {
     url === undefined
       ? 'none'
       : secure
-        ? `more than an address of ${url.host}`
+        ? `a URL on ${url.host} that has one`
         : `${url.protocol}//${url.host}`;
   throw new PrebuiltError(
     'INVALID_OPTIONS',
-    `${name}: expected an https address (http on loopback only) without credentials and query, found ${found}`,
+    `${name}: expected an https URL (http on loopback only) without credentials, query or fragment, found ${found}`,
   );
 }
 
@@ -77,7 +77,7 @@ export function signingFacts(
   const fromActions = environment.ACTIONS_ID_TOKEN_REQUEST_URL && environment.ACTIONS_ID_TOKEN_REQUEST_TOKEN;
   if (identityToken || fromActions || environment.SIGSTORE_ID_TOKEN) return addresses;
   throw new PrebuiltError('SIGN', 'sign: expected an OIDC identity token, found none', {
-    hint: 'In GitHub Actions give the job "permissions: id-token: write"; elsewhere set SIGSTORE_ID_TOKEN, or leave --sign out.',
+    hint: 'In GitHub Actions, give the job "permissions: id-token: write"; elsewhere, set SIGSTORE_ID_TOKEN, or omit --sign.',
   });
 }
 

@@ -42,9 +42,9 @@ async function moveTag(
     if (found !== from) {
       throw new PrebuiltError(
         'TAG_EXISTS',
-        `${label}:${tag}: expected it to name ${from ?? 'nothing'}, as when the plan was made, found ${found ?? 'nothing'}`,
+        `${label}:${tag}: expected it to still point to ${from ?? 'nothing'}, as it did when the plan was made, found ${found ?? 'nothing'}`,
         {
-          hint: 'Another publish of this version is running: let it finish, and find out which of the two is wanted.',
+          hint: 'Another publish of this version is running: let it finish, then decide which of the two you want.',
         },
       );
     }
@@ -68,12 +68,12 @@ async function confirmTag(
   if (seen.state === 'named') return;
   throw new PrebuiltError(
     'READ_BACK',
-    `${label}:${tag}: expected it to name ${digest}, found ${seen.found ?? 'none'}`,
+    `${label}:${tag}: expected it to point to ${digest}, found ${seen.found ?? 'none'}`,
     {
       hint:
         seen.state === 'lagging'
-          ? 'The registry accepted the tag but still shows what it named before. Run it again in a few minutes.'
-          : 'Something else moved the tag at the same time. Run it again once that has ended.',
+          ? 'The registry accepted the tag but still returns what it pointed to before. Run it again in a few minutes.'
+          : 'Something else moved the tag at the same time. Run it again once that has finished.',
     },
   );
 }

@@ -222,7 +222,7 @@ describe('docker-release, with no engine', () => {
       expect(await runExecutor()).toEqual({ success: true });
       const { root } = await readImageLayout(workspace.path('dist/oci'));
       expect(printed.mock.calls.flat().join('\n')).toContain(`index ${root.digest}`);
-      expect(written.mock.calls.flat().join('')).toContain('app 1.2.3: daemonless (as asked)');
+      expect(written.mock.calls.flat().join('')).toContain('app 1.2.3: daemonless (as requested)');
       expect(await readFile(summary, 'utf8')).toContain(root.digest);
     } finally {
       vi.unstubAllEnvs();
@@ -253,7 +253,7 @@ describe('docker-release --dry-run', () => {
 });
 
 const DOCKERFILES: Readonly<Record<string, readonly [string, string]>> = {
-  RUN: [`${SAMPLE_DOCKERFILE}RUN make\n`, ':8: RUN: needs buildx, and --builder=daemonless executes nothing'],
+  RUN: [`${SAMPLE_DOCKERFILE}RUN make\n`, ':8: RUN: needs buildx, but --builder=daemonless executes nothing'],
   'a base that is not in the lock': [
     'FROM debian:12\nCOPY app-linux-amd64 /app\n',
     'LOCKFILE: prebuilt.lock.json: expected the digest of docker.io/library/debian:12',

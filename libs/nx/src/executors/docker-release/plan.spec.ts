@@ -65,8 +65,8 @@ describe('planDockerRelease', () => {
   it.each([
     ['auto', usable, 'buildx', 'builder default (docker) of buildx 0.13.1 is usable'],
     ['auto', unusable, 'daemonless', 'no engine answers'],
-    ['buildx', usable, 'buildx', 'as asked: builder default (docker) of buildx 0.13.1'],
-    ['daemonless', undefined, 'daemonless', 'as asked'],
+    ['buildx', usable, 'buildx', 'as requested: builder default (docker) of buildx 0.13.1'],
+    ['daemonless', undefined, 'daemonless', 'as requested'],
   ] as const)('chooses for --builder=%s, and says why (%#)', (asked, builder, chosen, reason) => {
     expect(plan({ builder: asked }, { builder })).toMatchObject({ builder: chosen, reason });
   });
@@ -85,16 +85,12 @@ COPY --parents --chmod=u=rwx,go=rx mount-monitor-linux-$TARGETARCH /
   const withParents = { ...facts.sources, dockerfile: Buffer.from(PARENTS) };
 
   it.each([
-    [
-      'v0.13.2',
-      'daemonless',
-      'COPY --chmod by letters needs BuildKit 0.20, and that of builder default is 0.13.2',
-    ],
-    ['v0.25.1', 'daemonless', 'COPY --parents needs BuildKit 0.26, and that of builder default is 0.25.1'],
+    ['v0.13.2', 'daemonless', 'COPY --chmod by letters needs BuildKit 0.20, but builder default has 0.13.2'],
+    ['v0.25.1', 'daemonless', 'COPY --parents needs BuildKit 0.26, but builder default has 0.25.1'],
     [
       undefined,
       'daemonless',
-      'COPY --chmod by letters needs BuildKit 0.20, and that of builder default is of an unknown version',
+      'COPY --chmod by letters needs BuildKit 0.20, but builder default has an unknown version',
     ],
     ['v0.26.0', 'buildx', 'builder default (docker) of buildx 0.13.1 is usable'],
     ['v1.0.0', 'buildx', 'builder default (docker) of buildx 0.13.1 is usable'],
@@ -114,9 +110,7 @@ COPY --parents --chmod=u=rwx,go=rx mount-monitor-linux-$TARGETARCH /
     expect(amd64?.command?.args.join(' ')).toContain(
       'compression=zstd,compression-level=19,force-compression',
     );
-    expect(() => plan({ compressionLevel: 9 })).toThrow(
-      'compressionLevel: expected --compression=zstd with it',
-    );
+    expect(() => plan({ compressionLevel: 9 })).toThrow('compressionLevel: needs --compression=zstd');
   });
 
   it('refuses to build by buildx what is dated in the future, which BuildKit would date now', () => {
@@ -196,7 +190,7 @@ COPY --from=certs:2 /y /y
       { builder: 'daemonless' },
       {},
       'DOCKERFILE_REFUSED',
-      /needs buildx, and --builder=daemonless executes nothing/,
+      /needs buildx, but --builder=daemonless executes nothing/,
     ],
     [
       'where all of it has to be proven',

@@ -53,8 +53,8 @@ export function planDockerRelease(
   if (options.compressionLevel !== undefined && options.compression !== 'zstd') {
     throw new PrebuiltError(
       'INVALID_OPTIONS',
-      `compressionLevel: expected --compression=zstd with it, found ${options.compression}`,
-      { hint: 'The level of gzip is fixed, so that the same files give the same bytes.' },
+      `compressionLevel: needs --compression=zstd, found ${options.compression}`,
+      { hint: 'The gzip level is fixed, so that the same files always give the same bytes.' },
     );
   }
   const artifacts = wantedArtifacts(options, manifest);
@@ -203,8 +203,8 @@ function chooseBuilder(
   { needs, unplanned: [executed] }: Pick<ImagePlan, 'needs' | 'unplanned'>,
 ): Pick<DockerReleasePlan, 'builder' | 'reason'> {
   if (builder === 'daemonless' || facts === undefined) {
-    if (executed !== undefined) throw needsBuildx(executed, 'and --builder=daemonless executes nothing');
-    return { builder: 'daemonless', reason: 'as asked' };
+    if (executed !== undefined) throw needsBuildx(executed, 'but --builder=daemonless executes nothing');
+    return { builder: 'daemonless', reason: 'as requested' };
   }
   if (!facts.usable) {
     if (builder === 'auto' && executed !== undefined)
@@ -216,24 +216,24 @@ function chooseBuilder(
   }
   const lacking = needs.find(({ since }) => !isVersionAtLeast(facts.buildkit, since));
   if (lacking !== undefined) {
-    const found = facts.buildkit === undefined ? 'of an unknown version' : facts.buildkit.replace(/^v/, '');
-    const reason = `${lacking.what} needs BuildKit ${lacking.since}, and that of builder ${facts.name} is ${found}`;
+    const found = facts.buildkit === undefined ? 'an unknown version' : facts.buildkit.replace(/^v/, '');
+    const reason = `${lacking.what} needs BuildKit ${lacking.since}, but builder ${facts.name} has ${found}`;
     if (builder === 'auto' && executed === undefined) return { builder: 'daemonless', reason };
     throw new PrebuiltError('BUILDER', `--builder=buildx: ${reason}`, {
       hint:
         executed === undefined
-          ? 'Use a newer builder, or --builder=daemonless, which knows it.'
+          ? 'Use a newer builder, or --builder=daemonless, which supports it.'
           : `Use a newer builder: ${executed.what} can't be built without one.`,
     });
   }
   const version = facts.buildx === undefined ? '' : ` ${facts.buildx}`;
   const which = `builder ${facts.name} (${facts.driver}) of buildx${version}`;
-  return { builder: 'buildx', reason: builder === 'auto' ? `${which} is usable` : `as asked: ${which}` };
+  return { builder: 'buildx', reason: builder === 'auto' ? `${which} is usable` : `as requested: ${which}` };
 }
 
 function needsBuildx({ source, line, keyword }: Unplanned, problem: string, hint?: string): DockerfileError {
   return new DockerfileError('DOCKERFILE_REFUSED', { source, line, keyword }, `needs buildx, ${problem}`, {
-    hint: `${hint ?? 'Use --builder=buildx: the image is then proven in part.'} Or do without: ${ALTERNATIVES}`,
+    hint: `${hint ?? 'Use --builder=buildx: then only part of the image is proven.'} Or avoid it: ${ALTERNATIVES}`,
   });
 }
 

@@ -155,12 +155,12 @@ function layerSizes({ platforms }: DockerReleasePlan): readonly number[] {
 const REFUSAL = {
   code: 'BUILDER',
   subject: 'the image that was built is not the one that was planned',
-  hint: 'Nothing was written. Does the builder change images (a remote one, a plugin)? Try --builder=daemonless.',
+  hint: 'Nothing was written. Does the builder modify images (as a remote builder or a plugin may)? Try --builder=daemonless.',
 } as const;
 
 const EXECUTED_REFUSAL = {
   ...REFUSAL,
-  hint: 'Nothing was written. What the Dockerfile executes must leave verified files as they are, at the paths they are copied to.',
+  hint: 'Nothing was written. What the Dockerfile executes must not change or move verified files.',
 } as const;
 
 interface Workplace {

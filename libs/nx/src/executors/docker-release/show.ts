@@ -84,7 +84,7 @@ function baseLines(images: DockerRelease['images']): readonly string[] {
     base === undefined
       ? []
       : [
-          `${platform}: ${base.layers} layers are those of the base ${base.reference}, compared by digest: their content is up to the base, and was not read`,
+          `${platform}: ${base.layers} layers come from the base ${base.reference} and were compared by digest only: their content was not read`,
         ],
   );
 }

@@ -50,7 +50,7 @@ export default function githubRelease(
       console.log(options.json ? JSON.stringify(plan, null, 2) : formatPlan(plan));
       if (dryRun) {
         say(
-          `dry run: GitHub was only read${token === undefined ? ', without a token: drafts cannot be seen' : ''}`,
+          `dry run: only read from GitHub${token === undefined ? ', without a token: drafts are not visible' : ''}`,
         );
         return true;
       }

@@ -35,7 +35,7 @@ export function readTarget(
     throw new PrebuiltError(
       'INVALID_OPTIONS',
       `repository: expected owner/name, found ${JSON.stringify(repository)}`,
-      { hint: 'Give --repository=owner/name, or GITHUB_REPOSITORY.' },
+      { hint: 'Pass --repository=owner/name, or set GITHUB_REPOSITORY.' },
     );
   }
   const baseUrl = options.baseUrl ?? (environment.GITHUB_API_URL || 'https://api.github.com');
@@ -44,7 +44,7 @@ export function readTarget(
   if (url === undefined || !(url.protocol === 'https:' || (url.protocol === 'http:' && loopback))) {
     throw new PrebuiltError(
       'INVALID_OPTIONS',
-      `baseUrl: expected an https address (http on loopback only), found ${JSON.stringify(baseUrl)}`,
+      `baseUrl: expected an https URL (http on loopback only), found ${JSON.stringify(baseUrl)}`,
     );
   }
   return { baseUrl, repository };
@@ -56,7 +56,7 @@ export function readToken(dryRun: boolean, environment: Environment): string | u
   if (token !== undefined && token !== '') return token;
   if (dryRun) return undefined;
   throw new PrebuiltError('GITHUB', 'GITHUB_TOKEN: expected a token that may write releases, found none', {
-    hint: 'Locally: GITHUB_TOKEN=$(gh auth token); in a workflow: the permission "contents: write". --dry-run needs none.',
+    hint: 'Locally: GITHUB_TOKEN=$(gh auth token); in a workflow: the permission "contents: write". --dry-run needs no token.',
   });
 }
 
@@ -147,9 +147,9 @@ function checkBuild(
   if (manifest.revision === null) {
     throw new PrebuiltError(
       'VERSION',
-      `${version} is a development build: expected one from a tagged commit`,
+      `${version} is a development build: expected a build of a tagged commit`,
       {
-        hint: 'Tag the commit and build again, or give RELEASE_VERSION.',
+        hint: 'Tag the commit and build again, or set RELEASE_VERSION.',
       },
     );
   }
@@ -179,7 +179,7 @@ async function readAssets(
     if (asset?.sha256 !== artifact.sha256) {
       throw new PrebuiltError(
         'ARTIFACT_CHANGED',
-        `${artifact.path}: expected sha256 ${artifact.sha256} as the manifest says, found ${asset?.sha256}`,
+        `${artifact.path}: expected sha256 ${artifact.sha256} as in the manifest, found ${asset?.sha256}`,
         { hint: 'Build and verify again: {run verify}' },
       );
     }
@@ -200,8 +200,8 @@ async function readSignature(folder: string, assets: readonly LocalAsset[]): Pro
   if (checksums !== undefined && signed.includes(checksums.sha256)) return [await readAsset(path)];
   throw new PrebuiltError(
     'INVALID_SIGNATURE',
-    `${path}: expected one for ${CHECKSUMS_FILE} with sha256 ${checksums?.sha256}, found ${signed.join(', ') || 'none'}`,
-    { hint: 'It belongs to another build: a release with other bytes needs a new version.' },
+    `${path}: expected a signature of ${CHECKSUMS_FILE} with sha256 ${checksums?.sha256}, found ${signed.join(', ') || 'none'}`,
+    { hint: 'It belongs to a different build: a release with different bytes needs a new version.' },
   );
 }
 
@@ -210,7 +210,7 @@ async function readSboms(sbomPath: string): Promise<readonly string[]> {
   const found = names.filter((name) => name.endsWith('.cdx.json')).toSorted();
   if (found.length > 0) return found.map((name) => join(sbomPath, name));
   throw new PrebuiltError('SBOM', `${sbomPath}: expected *.cdx.json, found none`, {
-    hint: 'Make the bills of materials first: {run sbom}',
+    hint: 'Create the bills of materials first: {run sbom}',
   });
 }
 
@@ -279,7 +279,7 @@ async function readReleases(
 }
 
 const HISTORY_HINT =
-  'The notes and "latest" need the whole history and its tags: git fetch --unshallow --tags';
+  'The notes and "latest" need the full history and its tags: git fetch --unshallow --tags';
 
 async function readGit(
   { root, tagPattern, folders }: ReleasedSources,

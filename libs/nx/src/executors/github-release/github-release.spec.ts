@@ -186,7 +186,7 @@ describe('the notes', () => {
       .split('\n')
       .filter((line) => line.includes('executed'));
     expect(found).toEqual([
-      "- linux/amd64: something was executed to build it (Dockerfile.release:2: RUN). The program's own files are in it byte for byte; 118 other files were not compared with anything.",
+      "- linux/amd64: building it executed something (Dockerfile.release:2: RUN). It contains the program's own files byte for byte; 118 other files were not compared with anything.",
     ]);
     expect(notes(null)).not.toContain('executed');
   });
@@ -338,7 +338,7 @@ describe('github-release', () => {
     [
       'of other checksums',
       '0'.repeat(64),
-      /expected one for checksums\.txt with sha256 [0-9a-f]{64}, found 0{64}/,
+      /expected a signature of checksums\.txt with sha256 [0-9a-f]{64}, found 0{64}/,
     ],
     ['that is no bundle', undefined, /expected a Sigstore bundle with an in-toto statement: /],
   ])('refuses a signature %s, and writes nothing', async (_, digest, message) => {

@@ -112,7 +112,7 @@ export function planRelease(options: ReleaseOptions, facts: ReleaseFacts): Relea
   if (existing === undefined) {
     if (options.stage === 'draft') return { ...plan, release: { action: 'create' } };
     throw new PrebuiltError('RELEASE_INCOMPLETE', `${tag}: expected a draft to publish, found no release`, {
-      hint: 'Make the draft first: {run github-draft}',
+      hint: 'Create the draft first: {run github-draft}',
     });
   }
   const { id, pageUrl } = existing;
@@ -125,7 +125,7 @@ export function planRelease(options: ReleaseOptions, facts: ReleaseFacts): Relea
   if (missing.length > 0) {
     throw new PrebuiltError(
       'RELEASE_INCOMPLETE',
-      `${tag}: expected a draft with all ${assets.length} assets, found none of: ${missing.join(', ')}`,
+      `${tag}: expected a draft with all ${assets.length} assets, but these are missing: ${missing.join(', ')}`,
       { hint: 'Finish the draft first: {run github-draft}' },
     );
   }
@@ -138,7 +138,7 @@ function releaseOfTag(tag: string, facts: ReleaseFacts): RemoteRelease | undefin
   throw new PrebuiltError(
     'RELEASE_CONFLICT',
     `${tag}: expected one release, found ${more.length + 1}: ${[first, ...more].map((each) => `${each?.draft ? 'draft' : 'published'} ${each?.pageUrl}`).join(', ')}`,
-    { hint: 'Delete the drafts that are not wanted on the releases page, then run it again.' },
+    { hint: 'On the releases page, delete the unwanted drafts, then run it again.' },
   );
 }
 
@@ -160,10 +160,10 @@ function checkTag(tag: string, { tagCommit, revision, git }: ReleaseFacts): void
 // Only a clone that has the tag can tell a tag that moved from a HEAD that moved on.
 function hintOfOtherCommit(tag: string, onGitHub: string, here: string | undefined): string {
   if (here === onGitHub)
-    return `The tag did not move: what was built is of another commit. git checkout ${tag}, then build and release again.`;
+    return `The tag did not move: the build is from another commit. git checkout ${tag}, then build and release again.`;
   if (here === undefined)
-    return `This clone has no such tag: git fetch origin tag ${tag}, git checkout ${tag}, then build and release again.`;
-  return `In this clone it is at ${here}. A tag that moved is a new release: give it a new version.`;
+    return `This clone doesn't have the tag: git fetch origin tag ${tag}, git checkout ${tag}, then build and release again.`;
+  return `In this clone, the tag is at ${here}. A moved tag is a new release: give it a new version.`;
 }
 
 function checkRecord({ record, manifestSha256, version, assets }: ReleaseFacts): void {
@@ -241,7 +241,7 @@ function planAssets(
     [`${tag}: GitHub has other files:`, ...differences, existing?.pageUrl].join('\n  '),
     {
       hint: existing?.draft
-        ? 'Nothing is overwritten. If the draft is not wanted, delete it on its page and run it again.'
+        ? 'Nothing was overwritten. If the draft is unwanted, delete it on its page and run it again.'
         : 'A published release never changes: give it a new version.',
     },
   );
@@ -270,7 +270,7 @@ function checkPublished(
     ...(existing.prerelease === plan.prerelease ? [] : [`expected prerelease ${plan.prerelease}`]),
     ...(record?.images ?? [])
       .filter(({ reference }) => !existing.body.includes(reference))
-      .map(({ reference }) => `its notes do not name ${reference}`),
+      .map(({ reference }) => `its notes do not mention ${reference}`),
   ];
   if (differences.length === 0) return;
   throw new PrebuiltError(

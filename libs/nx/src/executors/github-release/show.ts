@@ -6,7 +6,7 @@ import type { ReleaseResult } from './run.ts';
 export function formatPlan(plan: ReleasePlan): string {
   const what = {
     create: 'a new draft',
-    change: 'its draft is there and will be finished',
+    change: 'its draft exists and will be completed',
     publish: 'its draft will be published',
     keep: 'already published; nothing will change',
   }[plan.release.action];

@@ -27,7 +27,7 @@ export default function releasePlan(
       [
         `### Release ${plan.version}${plan.prerelease ? ' (prerelease)' : ''}`,
         '',
-        ...tableLines(['tag of the image', '', 'reason'], rows),
+        ...tableLines(['image tag', '', 'reason'], rows),
       ].join('\n'),
     );
     await writeJobOutputs({

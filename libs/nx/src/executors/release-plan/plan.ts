@@ -35,7 +35,7 @@ export function planRelease(facts: ReleasePlanFacts, moving: 'auto' | 'never'): 
     throw new PrebuiltError(
       'VERSION',
       `HEAD: expected the tag ${tag}, found ${facts.tagsAtHead.join(', ') || 'no tag'}`,
-      { hint: `A release is made from its tag: git checkout ${tag}` },
+      { hint: `Release from the tag itself: git checkout ${tag}` },
     );
   }
   const tags = planTags(

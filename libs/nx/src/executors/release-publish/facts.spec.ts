@@ -35,7 +35,7 @@ it.each<[string, object, Readonly<Record<string, string>>, string | undefined]>(
     { GITHUB_TOKEN: 'x' },
     undefined,
   ],
-  ['a plain address', {}, { ...READY, GITHUB_API_URL: 'http://github.test' }, 'expected an https address'],
+  ['a plain address', {}, { ...READY, GITHUB_API_URL: 'http://github.test' }, 'expected an https URL'],
 ])('finds wrong with the settings for GitHub: %s', async (_, options, environment, problem) => {
   const { pageProblem } = await readReleasePublishFacts(OPTIONS, contextOf(options), environment);
   if (problem === undefined) expect(pageProblem).toBeUndefined();

@@ -34,9 +34,9 @@ describe('what `nx release` publishes', () => {
       build: ['docker-release', 'verify', 'sbom'],
       pushTo: undefined,
       steps: [
-        { target: 'github-draft', dryRun: false, reason: 'the draft of the page, with its files' },
+        { target: 'github-draft', dryRun: false, reason: 'the draft of the release page, with its files' },
         { target: 'docker-publish', dryRun: false, reason: 'the image' },
-        { target: 'github-release', dryRun: false, reason: 'the page' },
+        { target: 'github-release', dryRun: false, reason: 'the release page' },
       ],
       leftOut: undefined,
     });
@@ -85,7 +85,7 @@ describe('what `nx release` publishes', () => {
       ],
       leftOut: 'github-release',
     });
-    expect(formatReleasePlan(plan)).toContain('github-release  comes last, in a real run');
+    expect(formatReleasePlan(plan)).toContain('github-release  runs last in a real release');
   });
 
   it('what `nx release` publishes is refused before anything is pushed where GitHub can not be reached, unless it is nothing', () => {

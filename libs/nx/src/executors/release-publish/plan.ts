@@ -66,10 +66,10 @@ export function planReleasePublish(
     build: targets.built,
     pushTo: missing ? remote : undefined,
     steps: [
-      ...step(targets.draft, 'the draft of the page, with its files'),
+      ...step(targets.draft, 'the draft of the release page, with its files'),
       ...step(targets.image, 'the image'),
       // Whether a draft may be published is known once there is one.
-      ...(dryRun ? [] : step(targets.page, 'the page')),
+      ...(dryRun ? [] : step(targets.page, 'the release page')),
     ],
     leftOut: dryRun ? targets.page : undefined,
   };

@@ -58,7 +58,7 @@ export async function executeContained(
   if (imported.failed || image === undefined) {
     const said = cleanText(imported.stderr.trim().split('\n').at(-1) || imported.shortMessage || 'no image');
     throw new PrebuiltError('ENGINE', `docker import ${platform}: ${said}`, {
-      hint: 'The engine runs the executables that this machine can’t. Stop it, and their structure alone is verified.',
+      hint: 'The engine runs the executables that this machine can’t. Stop the engine to verify only their structure.',
     });
   }
   const isolated = ['--network=none', '--read-only', '--tmpfs=/tmp', '--cap-drop=ALL', `--user=${OWNER}`];

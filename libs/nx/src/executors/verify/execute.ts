@@ -8,7 +8,7 @@ const MAX_OUTPUT_BYTES = 1024 * 1024;
 
 // Not every program answers --version and --help.
 const OTHER_ARGUMENTS =
-  '; if it takes other arguments, name them in prebuilt.json: {"verify": {"smoke": [["version"]]}}, or set "smoke" to false: then only its structure is verified';
+  '; if it takes other arguments, name them in prebuilt.json: {"verify": {"smoke": [["version"]]}}, or set "smoke" to false to verify only its structure';
 
 /**
  * Runs an executable once for each of the plan's arguments: every run has to end with 0 within the deadline, and
@@ -42,7 +42,7 @@ export async function executeSmoke(
       return [
         failure(
           'WRONG_VERSION',
-          `${label}: expected it to print ${plan.version}, found ${found}; where it can't, say so in prebuilt.json: {"verify": {"printsVersion": false}}`,
+          `${label}: expected it to print ${plan.version}, found ${found}; if it can't, say so in prebuilt.json: {"verify": {"printsVersion": false}}`,
         ),
       ];
     }

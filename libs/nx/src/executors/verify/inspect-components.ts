@@ -25,7 +25,7 @@ export async function inspectComponents(
       if (info !== null) for (const { purl } of goComponents(info)) embedded.add(purl);
       if (info === null && toolchain.name === 'go') {
         findings.push(
-          failure('OTHER_THAN_MANIFEST', `${each.path}: expected build information of Go, found none`),
+          failure('OTHER_THAN_MANIFEST', `${each.path}: expected Go build information, found none`),
         );
       }
     } catch (error) {

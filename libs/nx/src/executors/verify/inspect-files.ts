@@ -132,7 +132,7 @@ async function inspectArchives(groups: readonly ListedGroup[], folder: string): 
       if (archive?.kind === 'refused') continue;
       const found = await describeArchive(join(folder, path));
       if (isDeepStrictEqual(found, archive)) continue;
-      const problem = 'the manifest says something else of what is in it, as an archive';
+      const problem = 'its contents, as an archive, differ from the manifest';
       findings.push(failure('OTHER_THAN_MANIFEST', `${LISTED_FOLDER}/${path}: ${problem}`));
     }
   }

@@ -148,7 +148,7 @@ function planExecution(
   facts: ExecutionFacts,
 ): Execution {
   if (smoke.length === 0) {
-    const reason = 'the configuration names no arguments to run it with, so its structure alone was verified';
+    const reason = 'the configuration gives no arguments to run it with, so only its structure was verified';
     return { report: { how: 'none', reason }, command: undefined };
   }
   if (artifact.platform === facts.host || facts.related.has(artifact.platform)) {
@@ -166,7 +166,7 @@ function planExecution(
   }
   if (facts.host === undefined) {
     const reason =
-      'this machine runs no executables of Linux by itself, and no container engine answers: start Docker';
+      "this machine can't run Linux executables itself, and no container engine answers: start Docker";
     return { report: { how: 'none', reason }, command: undefined };
   }
   const fetch = facts.unfetched.has(artifact.platform)

@@ -81,7 +81,7 @@ async function verifyPlatform(
     const message = `${artifact.path}: was not run: ${done.reason}`;
     return { findings: [...findings, { severity, code: 'NOT_EXECUTED', message }], execution: done };
   }
-  const skipped = { how: 'none', reason: 'it failed the checks that come before' } as const;
+  const skipped = { how: 'none', reason: 'it failed an earlier check' } as const;
   return { findings, execution: before.length > 0 ? skipped : execution };
 }
 

@@ -528,7 +528,7 @@ describe('a failed verification', () => {
     expect(new Set(report.findings.map(({ code }) => code))).toEqual(
       new Set(['WRONG_MODE', 'MISSING_FILE', 'UNREADABLE', 'MISSING_LIBRARY', 'WRONG_CHECKSUM']),
     );
-    expect(report.execution).toEqual({ how: 'none', reason: 'it failed the checks that come before' });
+    expect(report.execution).toEqual({ how: 'none', reason: 'it failed an earlier check' });
   });
 });
 
@@ -578,7 +578,7 @@ it('an executable that was altered is not run', async () => {
   expect(await verifyBuild()).toMatchObject({
     result: 'failed',
     findings: [{ code: 'WRONG_HASH' }],
-    execution: { how: 'none', reason: 'it failed the checks that come before' },
+    execution: { how: 'none', reason: 'it failed an earlier check' },
   });
 });
 
@@ -717,7 +717,7 @@ describe('a program without arguments that try it out', () => {
   it('a program without arguments that try it out has its structure verified alone, and the report says so', async () => {
     const { result, execution, findings } = await verifyBuild(NATIVE, { smoke: [] });
     expect(result).toBe('passed');
-    expect(execution).toEqual({ how: 'none', reason: expect.stringContaining('structure alone') });
+    expect(execution).toEqual({ how: 'none', reason: expect.stringContaining('only its structure') });
     expect(findings).toMatchObject([{ severity: 'warning', code: 'NOT_EXECUTED' }]);
   });
 
