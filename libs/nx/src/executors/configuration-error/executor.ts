@@ -3,7 +3,7 @@ import { reportFailures } from '../failures.ts';
 import type { ProjectContext } from '../project-context.ts';
 import type { ConfigurationErrorOptions } from './options.ts';
 
-/** `configuration-error`: what a project's targets do whose prebuilt.json can't be used. Options: schema.json. */
+/** `configuration-error`: what the targets of a project with an unusable prebuilt.json run. Options: schema.json. */
 export default function configurationError(
   { file, problems }: ConfigurationErrorOptions,
   context: ProjectContext,

@@ -7,13 +7,13 @@ import { sbomArtifact } from './sbom.ts';
 import { signImage } from './sign.ts';
 import type { PublishTarget } from './target.ts';
 
-/** An attachment that is ready to be sent, or why it could not be made. */
+/** An attachment that is ready to be uploaded, or why it could not be created. */
 export interface ReadyAttachment {
   readonly plan: AttachmentPlan;
   readonly made: Artifact | { readonly refused: string };
 }
 
-/** What became of the attachments of one repository; null where none was planned. */
+/** What happened to the attachments in one repository; null if none was planned. */
 export interface Attachments {
   readonly sbom: AttachmentRecord | null;
   readonly signature: AttachmentRecord | null;
@@ -22,7 +22,7 @@ export interface Attachments {
 const NAMES = { sbom: 'the bill of materials', signature: 'the signature' } as const;
 const CODES = { sbom: 'SBOM', signature: 'SIGN' } as const;
 
-/** Makes what is attached, once for all repositories. That nobody signs is not a reason to throw: it is said. */
+/** Creates the attachments once for all repositories. A failure to sign is reported in the result, not thrown. */
 export async function makeAttachments(
   { attachments, index }: PublishPlan,
   identityToken: string | undefined,
@@ -49,7 +49,7 @@ async function make(
   }
 }
 
-/** Attaches to the index of one repository. What the registry refuses is an outcome, with its own words. */
+/** Attaches to the index in one repository. A refusal by the registry is an outcome, in the registry's own words. */
 export async function attachAll(
   { index }: PublishPlan,
   target: PublishTarget,
@@ -76,8 +76,7 @@ async function attachOne(
 }
 
 /**
- * Throws `SBOM` or `SIGN` for an attachment that is required and that a repository does not list; called before any tag
- * moves.
+ * Throws `SBOM` or `SIGN` if a repository does not list a required attachment. Called before any tag moves.
  */
 export function requireAttachments(
   plans: readonly AttachmentPlan[],
@@ -97,7 +96,7 @@ export function requireAttachments(
   }
 }
 
-/** One line of what became of an attachment. */
+/** One line that says what happened to an attachment. */
 export function describe(kind: AttachmentPlan['kind'], outcome: AttachmentRecord): string {
   switch (outcome.outcome) {
     case 'attached':

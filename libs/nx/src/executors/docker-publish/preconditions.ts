@@ -8,20 +8,21 @@ import { refuseDifferences } from '../../image/proof.ts';
 import type { LocalFacts } from './facts.ts';
 import type { DockerPublishOptions } from './options.ts';
 
-/** The options that say what has to be attached. */
+/** The options that say what must be attached. */
 export type AttachmentChoices = Pick<
   DockerPublishOptions,
   'sbom' | 'sbomPath' | 'requireSbom' | 'sign' | 'requireSignature'
 >;
 
-/** The options that say what of a release is not to be published. */
+/** The options that can forbid publishing. */
 export type ReleaseChoices = AttachmentChoices & Pick<DockerPublishOptions, 'requireFullProof'>;
 
 /**
- * Refuses what is on disk, before any registry is asked: a development build, a build of another version than is
- * wanted, an image of other platforms than the manifest's, a platform without a passing report for this manifest, a
- * configuration or manifest of the image that does not follow from the Dockerfile and manifest.json, an image that was
- * made from another plan, one that would be proven in part where all of it is to be, and an attachment that is required and that nothing would be made of.
+ * Checks what is on disk before any registry is contacted. Refuses a development build, a build of a version other than
+ * the requested one, an image whose platforms differ from the manifest's, a platform without a passing report for this
+ * manifest, an image configuration or manifest that does not follow from the Dockerfile and manifest.json, an image
+ * made from a different plan, an image that can only be partially proven if full proof is required, and a required
+ * attachment that there is nothing to make from.
  */
 export function checkLocalFacts(local: LocalFacts, choices: ReleaseChoices): void {
   checkAttachments(local, choices);
@@ -92,7 +93,7 @@ function checkPlatforms({ layout, manifest, manifestSha256, reports, verifyPath 
   }
 }
 
-// What is inside the layers is seen when they are read back.
+// The content of the layers is checked when they are read back.
 function checkDocuments({ layout, manifest, manifestSha256, expected, lists, bases }: LocalFacts): void {
   const refusal = {
     code: 'PUBLISH',

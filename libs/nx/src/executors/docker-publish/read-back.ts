@@ -21,23 +21,23 @@ import { settleAll } from '../../process/settle-all.ts';
 import type { PublishPlan } from './plan.ts';
 import type { PublishTarget } from './target.ts';
 
-/** What was read back for one platform. */
+/** The result of reading back one platform. */
 export interface ReadBackPlatform {
   readonly platform: string;
   readonly digest: Digest;
   readonly configDigest: Digest;
   readonly executableSha256: string;
-  /** What the proof does not cover, where something was executed; absent where every path was compared. */
+  /** What the proof does not cover because something was executed; absent if every path was compared. */
   readonly reducedProof?: ReducedProof;
 }
 
-/** The largest configuration that is read, in bytes; what a registry gives may be anything. */
+/** The largest configuration to read, in bytes, since a registry may return anything. */
 const MAX_CONFIG_BYTES = 4 * 1024 * 1024;
 
 /**
- * Fetches the image from the registry by digest and holds it against the plan: the platforms of the index, each
- * configuration whole, and every path of every layer, or, where something was executed, every verified file. Throws `READ_BACK` that names the differences, or the client's
- * `OciError`.
+ * Fetches the image from the registry by digest and compares it with the plan: the platforms of the index, each whole
+ * configuration, and every path of every layer or, if something was executed, every verified file. Throws `READ_BACK`,
+ * which names the differences, or the client's `OciError`.
  */
 export async function readBack(
   plan: PublishPlan,

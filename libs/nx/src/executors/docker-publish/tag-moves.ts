@@ -8,8 +8,8 @@ import type { PublishTarget } from './target.ts';
 const OUTCOMES = { move: 'moved', keep: 'kept', leave: 'left' } as const;
 
 /**
- * Moves the tags of one repository in the plan's order, noting each, and reads each back. Throws `TAG_EXISTS` where an exact tag names something
- * else since the plan was made, and `READ_BACK` where a tag does not come to name the index.
+ * Moves the tags of one repository in the plan's order, recording each, and reads each back. Throws `TAG_EXISTS` if an
+ * exact tag has changed since the plan was made, and `READ_BACK` if a tag does not end up pointing to the index.
  */
 export async function moveTags(
   plan: PublishPlan,
@@ -52,7 +52,7 @@ async function moveTag(
   try {
     await client.setTag(tag, bytes, index.mediaType);
   } catch (error) {
-    // The registry took other bytes than were sent, so the tag names what nobody verified: it is put right at once.
+    // The registry stored different bytes than were sent, so the tag points to unverified content: fix it immediately.
     if (error instanceof OciError && error.code === 'DIGEST_MISMATCH')
       await client.setTag(tag, bytes, index.mediaType);
     throw error;

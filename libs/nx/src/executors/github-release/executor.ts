@@ -13,7 +13,7 @@ import { planRelease } from './plan.ts';
 import { runRelease } from './run.ts';
 import { formatPlan, summarizeRelease } from './show.ts';
 
-/** `@prebuilt/nx:github-release`: the page of a release. Options: schema.json. */
+/** `@prebuilt/nx:github-release`: creates and publishes the release page. Options: schema.json. */
 export default function githubRelease(
   options: GithubReleaseOptions,
   context: ExecutorContext,

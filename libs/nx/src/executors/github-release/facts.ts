@@ -25,7 +25,7 @@ import type { LocalAsset, ReleaseFacts } from './plan.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Where GitHub is: the API's address and `owner/name`. Throws `INVALID_OPTIONS`. */
+/** The GitHub API's URL and the repository, `owner/name`. Throws `INVALID_OPTIONS`. */
 export function readTarget(
   options: Pick<GithubReleaseOptions, 'baseUrl' | 'repository'>,
   environment: Environment,
@@ -50,7 +50,7 @@ export function readTarget(
   return { baseUrl, repository };
 }
 
-/** The token; undefined without one where the run only reads. Throws `GITHUB`. */
+/** The token; may be undefined in a dry run, which only reads. Throws `GITHUB`. */
 export function readToken(dryRun: boolean, environment: Environment): string | undefined {
   const token = environment.GITHUB_TOKEN;
   if (token !== undefined && token !== '') return token;
@@ -60,18 +60,18 @@ export function readToken(dryRun: boolean, environment: Environment): string | u
   });
 }
 
-/** The project that is released. */
+/** The project to release. */
 export interface ReleasedSources {
-  /** The workspace's root, an absolute path. */
+  /** The absolute path of the workspace root. */
   readonly root: string;
   readonly tagPattern: TagPattern;
-  /** The folders of the project and of what it depends on, relative to the root; none for the whole repository. */
+  /** The folders of the project and its dependencies, relative to the root; empty means the whole repository. */
   readonly folders: readonly string[];
-  /** The files that may already say what changed, relative to the root. */
+  /** The changelog files that may already describe the changes, relative to the root. */
   readonly changelogs: readonly string[];
 }
 
-/** What a stage is planned from: the built files, git, and what GitHub has. */
+/** Reads what a stage is planned from: the built files, git, and what GitHub has. */
 export async function readReleaseFacts(
   options: GithubReleaseOptions,
   sources: ReleasedSources,
@@ -105,7 +105,7 @@ export async function readReleaseFacts(
     assets,
     git,
     releases,
-    // A real release has its tag pushed before.
+    // In a real release, the tag was pushed earlier.
     tagCommit: tagCommit ?? (isReleaseDryRun(environment) ? revision : undefined),
     changelog,
     record,
@@ -114,10 +114,10 @@ export async function readReleaseFacts(
   };
 }
 
-/** The largest event of a workflow that is read; GitHub's own limit is 25 MB. */
+/** The largest workflow event to read; GitHub's own limit is 25 MB. */
 const MAX_EVENT_BYTES = 25 * 1024 * 1024;
 
-// The generated workflow attests by itself in public repositories alone, and says in the environment where it does elsewhere.
+// By default, the generated workflow attests only in public repositories; elsewhere, it sets ATTEST if it does.
 // https://docs.github.com/actions/reference/workflows-and-actions/variables#default-environment-variables
 async function isAttested(environment: Environment): Promise<boolean> {
   const { GITHUB_ACTIONS, GITHUB_EVENT_PATH = '', ATTEST } = environment;
@@ -163,7 +163,7 @@ function checkBuild(
   return { version, revision: manifest.revision };
 }
 
-/** The release's files: executables, checksums, manifest, bills of materials. Throws `ARTIFACT_CHANGED`. */
+/** Reads the release's files: executables, checksums, manifest, bills of materials. Throws `ARTIFACT_CHANGED`. */
 async function readAssets(
   { manifest }: ManifestFile,
   inputPath: string,
@@ -187,10 +187,10 @@ async function readAssets(
   return assets;
 }
 
-/** The largest bundle of a signature that is read. */
+/** The largest signature bundle to read. */
 const MAX_SIGNATURE_BYTES = 1024 * 1024;
 
-/** The bundle that signs the checksums, where there is one. Throws `INVALID_SIGNATURE` for one of other checksums. */
+/** The bundle that signs the checksums, if there is one. Throws `INVALID_SIGNATURE` if it signs something else. */
 async function readSignature(folder: string, assets: readonly LocalAsset[]): Promise<readonly LocalAsset[]> {
   const path = join(folder, SIGNATURE_FILE);
   const bytes = await readBoundedFile(path, { maxBytes: MAX_SIGNATURE_BYTES, code: 'INVALID_SIGNATURE' });
@@ -226,7 +226,7 @@ async function readAsset(path: string): Promise<LocalAsset> {
   return { name: basename(path), path, size, sha256 };
 }
 
-/** The largest record of a publish that is read. */
+/** The largest publish record to read. */
 const MAX_RECORD_BYTES = 4 * 1024 * 1024;
 
 async function readRecord(folder: string): Promise<PublishRecord | undefined> {
@@ -235,10 +235,10 @@ async function readRecord(folder: string): Promise<PublishRecord | undefined> {
   return bytes === undefined ? undefined : parsePublishRecord(bytes.toString('utf8'), path);
 }
 
-/** The largest changelog that is read. */
+/** The largest changelog to read. */
 const MAX_CHANGELOG_BYTES = 16 * 1024 * 1024;
 
-/** What the first changelog that knows the version says about it; undefined where none does. */
+/** The version's entry from the first changelog that has one; undefined if none does. */
 async function readChangelog(
   { root, changelogs }: ReleasedSources,
   version: ReleaseVersion,

@@ -22,7 +22,7 @@ export function formatPlan(plan: ReleasePlan): string {
   ].join('\n');
 }
 
-/** The result as Markdown for the summary of a job. */
+/** The result as Markdown for a job's summary. */
 export function summarizeRelease(plan: ReleasePlan, result: ReleaseResult): string {
   return [
     `### Release page of ${plan.tag}: ${plan.stage}`,
