@@ -3,12 +3,12 @@ import { PrebuiltError } from '../../errors.ts';
 import type { Command } from '../../process/command.ts';
 
 const START_AN_ENGINE = 'Start Docker, or point DOCKER_HOST at an engine.';
-/** How long an engine may take to say its version, in milliseconds. */
+/** How long an engine may take to report its version, in milliseconds. */
 const ANSWER_TIMEOUT_MS = 20_000;
 
 /**
- * Builds with the output of docker passed through. Throws ENGINE where there is no docker client, no buildx, or no
- * engine that answers, before any work, and COMPILE_FAILED where the build fails.
+ * Builds the image, passing docker's output through. Throws ENGINE, before any work is done, if there is no docker
+ * client, no buildx, or no engine that answers, and COMPILE_FAILED if the build fails.
  */
 export async function runDockerBuild({ file, args }: Command, workspaceRoot: string): Promise<void> {
   await requireAnswer(

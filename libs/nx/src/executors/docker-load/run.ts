@@ -4,7 +4,7 @@ import { execa } from 'execa';
 import { PrebuiltError } from '../../errors.ts';
 import type { DockerLoadPlan } from './plan.ts';
 
-/** What to do where an engine's program is absent or fails, for each engine. */
+/** What to do if an engine's program is missing or fails, for each engine. */
 const HINTS: Readonly<Record<DockerLoadPlan['engine'], string>> = {
   docker: 'Start Docker, point DOCKER_HOST at an engine, or load the image elsewhere: --engine=podman.',
   podman: 'Install podman, or load the image elsewhere: --engine=docker.',
@@ -13,8 +13,8 @@ const HINTS: Readonly<Record<DockerLoadPlan['engine'], string>> = {
 };
 
 /**
- * Sends the archive to the engine's program; each blob is held against its digest on the way. Throws `ENGINE` where the
- * program is absent or refuses it, and what reading throws.
+ * Streams the archive to the engine's program, checking each blob against its digest on the way. Throws `ENGINE` if the
+ * program is missing or fails, and whatever reading throws.
  */
 export async function runDockerLoad({
   engine,

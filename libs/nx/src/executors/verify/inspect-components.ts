@@ -4,12 +4,12 @@ import { goComponents, stdlibPurl } from '../../toolchains/components/go-modules
 import { failure } from './inspect-files.ts';
 import type { PlatformVerification, VerifyPlan } from './plan.ts';
 
-/** How Go's modules begin in a list of package URLs. */
+/** The prefix of Go modules in a list of package URLs. */
 const GOLANG = 'pkg:golang/';
 
 /**
- * Holds what Go left inside the executables, its version and every module, against what the manifest lists for the
- * platform: nothing more, nothing less. Asks only executables of a build that says it was made with Go.
+ * Compares the build information that Go embeds in executables, its version and every module, with what the manifest
+ * lists for the platform: no more and no less. Only looks at builds that claim to be made with Go.
  */
 export async function inspectComponents(
   { toolchain }: VerifyPlan,
