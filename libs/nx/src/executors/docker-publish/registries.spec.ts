@@ -16,11 +16,11 @@ import { publish } from '../../../testing/publish.ts';
 import { type PublishWorkspace, publishWorkspace } from '../../../testing/publish-workspace.ts';
 import { parsePublishRecord } from '../../artifacts/publish-record.ts';
 
-// The time that a registry's dates are made for.
+// The time that the dates from registries are based on.
 const NOW = 1_800_000_000_000;
 const SAMPLE = { version: '1.2.3', executableSize: 1000 };
 
-// More than fit a page.
+// More tags than fit on one page.
 function seedTags({ manifests, tags }: FakeRegistry): void {
   const bytes = Buffer.from('{}');
   manifests.set(`owner/app@${digestOf(bytes)}`, { bytes, mediaType: MEDIA_TYPES.manifest });
@@ -33,7 +33,7 @@ describe('a publish to a registry that', () => {
   let second: PublishWorkspace;
 
   beforeAll(async () => {
-    // Each publish waits for signals.
+    // Each publish listens for signals.
     process.setMaxListeners(50);
     first = await publishWorkspace(SAMPLE);
     second = await publishWorkspace(SAMPLE);
@@ -84,10 +84,10 @@ describe('a publish to a registry that', () => {
     }
   }
 
-  // How large blobs are taken shows in the client's own tests, with large blobs.
+  // The quirks with large blobs are covered by the client's own tests.
   const quirks = QUIRKS.filter((quirk) => !UPLOAD_QUIRKS.includes(quirk));
   it.concurrent.each(quirks.map((quirk, index) => [quirk.name, quirk, `publish-${index}`] as const))(
-    '%s comes to the same the first time, again, and with the next version',
+    'a publish to a registry that %s has the same outcome the first time, on a rerun, and with the next version',
     (_, quirk, folder) => publishAll(quirk, folder),
     120_000,
   );
