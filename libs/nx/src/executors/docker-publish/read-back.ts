@@ -115,6 +115,6 @@ function refusal(label: string): Refusal {
   return {
     code: 'READ_BACK',
     subject: `${label}: the registry returns a different image from the planned one`,
-    hint: 'No tag was moved. What the registry holds is not what was verified: find out why before trying again.',
+    hint: 'No tag was moved. The registry does not have what was verified: find out why before trying again.',
   };
 }

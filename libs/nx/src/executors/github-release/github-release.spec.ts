@@ -769,7 +769,7 @@ describe('github-release', () => {
   });
 });
 
-describe('where GitHub is', () => {
+describe('the GitHub API', () => {
   it.each([
     ['https://api.github.com', 'https://uploads.github.com/repos/o/r/releases/1/assets{?name,label}'],
     ['https://api.acme.ghe.com', 'https://uploads.acme.ghe.com/repos/o/r/releases/1/assets{?name,label}'],
