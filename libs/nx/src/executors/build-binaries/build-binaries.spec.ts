@@ -148,7 +148,7 @@ describe('a build', () => {
   });
 });
 
-describe('a build that fails', () => {
+describe('a failed build', () => {
   afterEach(async () => {
     for (const { root } of open) {
       const left = existsSync(join(root, 'dist')) ? await readdir(join(root, 'dist')) : [];

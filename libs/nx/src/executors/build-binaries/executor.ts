@@ -9,7 +9,7 @@ import type { BuildBinariesOptions } from './options.ts';
 import { planBuild } from './plan.ts';
 import { runBuild } from './run.ts';
 
-/** `@prebuilt/nx:build-binaries`: compiles once for every platform. Options: schema.json. */
+/** `@prebuilt/nx:build-binaries`: compiles the program once per platform. Options: schema.json. */
 export default function buildBinaries(
   options: BuildBinariesOptions,
   context: ExecutorContext,

@@ -195,7 +195,7 @@ describe('a fault between publisher and registry', () => {
   });
 });
 
-describe('a registry that is not there', () => {
+describe('an unreachable registry', () => {
   it('an unreachable registry is tried as often as the limits allow, then named', async () => {
     const workspace = await publishWorkspace({ version: '1.2.3', executableSize: 1000 });
     try {

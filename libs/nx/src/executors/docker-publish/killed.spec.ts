@@ -42,7 +42,7 @@ interface Place {
   readonly outputPath: string;
 }
 
-describe('a publish that is killed', () => {
+describe('a killed publish', () => {
   let workspace: PublishWorkspace;
 
   beforeAll(async () => {

@@ -4,7 +4,7 @@ import type { ProofReaders } from '../../image/proof.ts';
 
 /** Unpacks each layer of an image layout only once, no matter how many registries it goes to. */
 export interface StoredLayers {
-  /** The entries of the layer, whose bytes match its digest. */
+  /** The entries of the layer. Its bytes match its digest. */
   unpack(reading: LayerReading): Promise<readonly ReadEntry[]>;
 }
 

@@ -12,7 +12,7 @@ import {
 
 const SAMPLE: PublishSample = { version: '1.2.3', executableSize: 20_000 };
 
-describe('an image that is not what was verified', () => {
+describe('an image that differs from the verified one', () => {
   let registry: FakeRegistry;
   let workspace: PublishWorkspace;
   const others: PublishWorkspace[] = [];

@@ -13,7 +13,7 @@ import {
 
 const SAMPLE: PublishSample = { version: '1.2.3', executableSize: 1000 };
 
-describe('before anything is sent, a publish', () => {
+describe('a publish, before it sends anything', () => {
   let registry: FakeRegistry;
   let workspace: PublishWorkspace;
 

@@ -28,7 +28,7 @@ function seedTags({ manifests, tags }: FakeRegistry): void {
     tags.set(`owner/app:t${String(index).padStart(4, '0')}`, digestOf(bytes));
 }
 
-describe('a publish to a registry that', () => {
+describe('a publish to a registry', () => {
   let first: PublishWorkspace;
   let second: PublishWorkspace;
 

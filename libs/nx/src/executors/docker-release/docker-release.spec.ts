@@ -85,7 +85,7 @@ async function treeOf(folder: string): Promise<string> {
   return lines.sort().join('\n');
 }
 
-describe('docker-release, with no engine', () => {
+describe('docker-release without an engine', () => {
   it('docker-release creates one index with an image per platform, with the exact executables', async () => {
     const { digest, images } = await release();
     const { index, root } = await readImageLayout(workspace.path('dist/oci'));
@@ -513,7 +513,7 @@ describe.each(['a former image', 'no image'])(
   },
 );
 
-describe('docker-release that is interrupted', () => {
+describe('an interrupted docker-release', () => {
   it('an interrupted docker-release keeps the previous image and leaves no temporary folder', async () => {
     await release();
     const former = await treeOf(workspace.path('dist/oci'));

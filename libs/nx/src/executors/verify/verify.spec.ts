@@ -729,7 +729,7 @@ describe('a program without smoke arguments', () => {
   });
 });
 
-describe('the executor', () => {
+describe('the verify executor', () => {
   const context = (): Parameters<typeof verify>[1] => ({ root, cwd: root, isVerbose: false }) as never;
 
   it('verify leaves a passing report, and deletes it when a later verification fails', async () => {
