@@ -27,7 +27,8 @@ const SYSTEM_HINTS: Readonly<Record<SystemErrorCode, string>> = {
 
 /**
  * Runs an executor's work. An error that users can act on becomes a message on stderr (code, message, and a hint with
- * this project's commands) and `success: false` with the code and the hint. An unknown error is a bug and is rethrown.
+ * this project's commands) and `success: false` with the code and the hint. It throws unknown errors again: they are
+ * bugs.
  */
 export async function reportFailures(
   context: ProjectContext,
