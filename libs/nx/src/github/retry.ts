@@ -42,7 +42,8 @@ interface Transient {
  *   try. With these two exempted, there would be two policies. It waits 1, 4 and 9 s, whatever `retry-after` says.
  *   https://github.com/octokit/plugin-retry.js/blob/v8.1.1/src/error-request.ts
  * - @octokit/plugin-throttling 11.0.5 recognizes a limit by `x-ratelimit-remaining: 0` or by the words "secondary
- *   rate". It does not retry a 429 or 403 with `retry-after` alone, although GitHub's own advice starts with that header. It sends at most one write per second.
+ *   rate". It does not retry a 429 or 403 with `retry-after` alone, although GitHub's own advice starts with that
+ *   header. It sends at most one write per second.
  *   https://github.com/octokit/plugin-throttling.js/blob/v11.0.5/src/index.ts
  * - Both wait in Bottleneck 2.19.5, which ignores abort signals: an interrupted release would wait out the hour that a
  *   limit may take. Here, the signal ends the wait, and one bound covers all waits of an operation.
