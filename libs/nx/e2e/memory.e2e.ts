@@ -32,7 +32,7 @@ it('a publish of two executables of 110 MB stays under 120 MB above the idle pro
     const stdout = await publish('owner/app');
     const { idle, peak } = JSON.parse(stdout.split('\n').at(-1) ?? '');
     console.log(`idle ${Math.round(idle / MEGABYTE)} MB, peak ${Math.round(peak / MEGABYTE)} MB`);
-    expect(stdout).toContain('hold the verified files');
+    expect(stdout).toContain('contain the verified files');
     expect((peak - idle) / MEGABYTE).toBeLessThan(120);
   } finally {
     await registry.stop();

@@ -53,7 +53,7 @@ found, and what to do:
 
 \`\`\`
 error TAG_EXISTS: ghcr.io/acme/server:1.2.3: expected no such tag or sha256:…, found sha256:…
-  A published version is never replaced: release another version, or give --allow-retag.
+  A published version is never replaced: release another version, or pass --allow-retag.
 \`\`\`
 
 A plugin whose published \`package.json\` names its repository also prints the address of the code's section on this page.

@@ -1,4 +1,4 @@
-/** What kept an executor from doing its work. */
+/** Why an executor could not do its work. */
 export type PrebuiltErrorCode =
   | 'ARTIFACT_CHANGED'
   | 'BASE_IMAGE'
@@ -44,11 +44,11 @@ export type PrebuiltErrorCode =
   | 'VERIFY_REPORT'
   | 'VERSION';
 
-/** An executor's work could not be done; the message names the thing, what was expected and what was found. */
+/** An executor could not do its work. The message names the subject, what was expected and what was found. */
 export class PrebuiltError extends Error {
   override readonly name = 'PrebuiltError';
   readonly code: PrebuiltErrorCode;
-  /** What the reader can do about it. */
+  /** What the user can do about it. */
   readonly hint: string | undefined;
 
   constructor(

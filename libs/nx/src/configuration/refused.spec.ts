@@ -154,7 +154,7 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   },
   'an output that holds another program’s build': {
     files: { [`dist/apps/server/bin/${MANIFEST_FILE}`]: formatManifest(sampleManifest) },
-    says: `error OUTPUT: dist/apps/server/bin: expected no build or one of server, found one of ${sampleManifest.name}`,
+    says: `error OUTPUT: dist/apps/server/bin: expected no build or a build of server, found a build of ${sampleManifest.name}`,
   },
   'an entry that is not there': {
     prebuilt: { toolchain: { name: 'bun', entry: 'src/server.ts' } },

@@ -2,10 +2,10 @@ import { PACKAGE } from '../package.ts';
 import { type Host, requireUnix, thisHost } from '../process/host.ts';
 import { fillCommands, type ProjectContext } from './project-context.ts';
 
-/** What an executor came to. Nx reads `success` alone; `failure` is for an executor that runs others. */
+/** An executor's result. Nx only reads `success`; `failure` is for an executor that runs others. */
 export interface ExecutorOutcome {
   readonly success: boolean;
-  /** The error that a user was told of: its code and its hint, with the commands of the project. */
+  /** The error that was shown to the user: its code and its hint, with the project's commands filled in. */
   readonly failure?: { readonly code: string; readonly hint: string | undefined };
 }
 
@@ -14,21 +14,21 @@ interface ExpectedError extends Error {
   readonly hint: string | undefined;
 }
 
-/** Errors of the system that users can act on. */
+/** System errors that users can act on. */
 export type SystemErrorCode = 'ENOSPC' | 'EDQUOT' | 'EACCES' | 'EPERM' | 'EROFS';
 
 const SYSTEM_HINTS: Readonly<Record<SystemErrorCode, string>> = {
   ENOSPC: 'The disk is full: free some space and run it again. What was there before is untouched.',
   EDQUOT: 'The disk quota is used up: free some space and run it again. What was there before is untouched.',
   EACCES: 'The folder is not writable for this user: change its owner or its mode.',
-  EPERM: 'The operation is not permitted for this user: check owner and mode of the folder.',
+  EPERM: 'The operation is not permitted for this user: check the owner and mode of the folder.',
   EROFS: 'The file system is read-only.',
 };
 
 /**
- * Runs an executor's work and turns the errors that users can act on into a message on stderr (code, message,
- * hint, which names the commands of this project) and `success: false`, with the code and the hint. An unknown error,
- * which is a defect, is thrown on.
+ * Runs an executor's work. An error that users can act on becomes a message on stderr (code, message, and a hint with
+ * this project's commands) and `success: false` with the code and the hint. It throws unknown errors again: they are
+ * bugs.
  */
 export async function reportFailures(
   context: ProjectContext,
@@ -47,8 +47,8 @@ export async function reportFailures(
 }
 
 /**
- * The lines that tell a user of an expected error: code and message, the hint, and where the code is explained;
- * undefined for an error that is a defect.
+ * The lines that report an expected error to the user: code and message, the hint, and where the code is explained.
+ * Undefined for an error that is a bug.
  */
 export function describeFailure(error: unknown, context: ProjectContext): readonly string[] | undefined {
   if (isExpected(error)) {

@@ -1,9 +1,9 @@
 /**
- * What the result of a task depends on and Nx knows nothing of, as JSON: first what the workspace's files say, which has
- * been read, then the rest.
+ * What a task's result depends on that Nx doesn't know about, as JSON: first the facts from the workspace's files,
+ * which have already been read, then the rest.
  */
 export interface KeyFacts {
   readonly files?: unknown;
-  /** Reads what git, other programs, or files outside of the sources say. */
+  /** Reads the facts from git, other programs, and files outside the sources. */
   rest(): Promise<unknown>;
 }

@@ -47,7 +47,7 @@ describe('a hint', () => {
     ['build-binaries', 'npx nx run @acme/server:compile'],
     ['github-draft', 'npx nx run @acme/server:draft'],
     ['verify', 'npx nx run @acme/server:verify'],
-  ])('names the command of the step %s in the user’s workspace', (step, command) => {
+  ])('a hint names the command for the step %s in the user’s workspace', (step, command) => {
     expect(commandOf(step, context)).toBe(command);
   });
 
@@ -57,18 +57,18 @@ describe('a hint', () => {
     );
   });
 
-  it('says what is to be filled in where the project is not known', () => {
+  it('a command has a placeholder if the project is not known', () => {
     expect(commandOf('verify', { root: '/' })).toBe('npx nx run <project>:verify');
   });
 });
 
 describe('the project of an executor', () => {
-  it('the project of an executor has the tag pattern that nx.json gives it', () => {
+  it('the project of an executor has the tag pattern from nx.json', () => {
     expect(tagPatternFor(context).text).toBe('@acme/server@{version}');
     expect(tagPatternFor({ root: '/' }).text).toBe('v{version}');
   });
 
-  it('the project of an executor is made of its own folder and those of all that it depends on', () => {
+  it('the source folders of a project are its own and those of all its dependencies', () => {
     expect(sourceFolders(context)).toEqual(['libs/@acme/server', 'libs/model', 'libs/util']);
     expect(sourceFolders({ root: '/' })).toEqual([]);
   });

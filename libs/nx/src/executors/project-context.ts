@@ -2,7 +2,7 @@ import type { ExecutorContext } from '@nx/devkit';
 import { changelogFiles, type ReleaseConfiguration, tagPatternOf } from '../version/release-config.ts';
 import type { TagPattern } from '../version/tag-pattern.ts';
 
-/** What an executor is told about the project it runs for; tests and scripts give the root alone. */
+/** What an executor knows about the project it runs for; tests and scripts pass only the root. */
 export type ProjectContext = Pick<ExecutorContext, 'root'> & Partial<ExecutorContext>;
 
 /** The pattern of the project's release tags, as nx.json configures it. Throws `INVALID_OPTIONS`. */
@@ -10,7 +10,7 @@ export function tagPatternFor(context: ProjectContext): TagPattern {
   return tagPatternOf(releaseOf(context), releasedProject(context));
 }
 
-/** The files into which `nx release` writes what changed in the project, relative to the workspace's root. */
+/** The changelog files that `nx release` writes for the project, relative to the workspace root. */
 export function changelogFilesFor(context: ProjectContext): readonly string[] {
   return changelogFiles(releaseOf(context), releasedProject(context));
 }
@@ -25,14 +25,14 @@ function releasedProject(context: ProjectContext) {
 }
 
 /**
- * The command that runs another step of the same project, such as `npx nx run server:verify`: the target whose executor
- * does the step, whatever it is called in this workspace.
+ * The command that runs another step for the same project, such as `npx nx run server:verify`. It names the target that
+ * runs the step, whatever that is called in this workspace.
  */
 export function commandOf(step: string, context: ProjectContext): string {
   return `npx nx run ${context.projectName ?? '<project>'}:${targetOf(step, context) ?? step}`;
 }
 
-/** The name of the project's target that does a step of the pipeline; undefined where it has none. */
+/** The name of the project's target for a step of the pipeline; undefined if there is none. */
 export function targetOf(step: string, context: ProjectContext): string | undefined {
   return Object.entries(projectOf(context)?.targets ?? {}).find(([, { executor, options }]) => {
     if (step === 'github-draft') return options?.stage === 'draft';
@@ -41,7 +41,7 @@ export function targetOf(step: string, context: ProjectContext): string | undefi
   })?.[0];
 }
 
-/** The options that a target of the project is configured with; none where it has no such target. */
+/** The configured options of one of the project's targets; empty if there is no such target. */
 export function optionsOf(
   target: string | undefined,
   context: ProjectContext,
@@ -49,14 +49,14 @@ export function optionsOf(
   return (target === undefined ? undefined : projectOf(context)?.targets?.[target]?.options) ?? {};
 }
 
-/** A hint in which `{run STEP}` is the command of that step in the user's own workspace. */
+/** Replaces `{run STEP}` in a hint with the command for that step in the user's own workspace. */
 export function fillCommands(hint: string, context: ProjectContext): string {
   return hint.replaceAll(/\{run ([a-z-]+)\}/g, (_, step: string) => commandOf(step, context));
 }
 
 /**
- * The folders of the project and of every project that it depends on, relative to the workspace's root; none where the
- * graph is not known, or where the project is the whole workspace.
+ * The folders of the project and of every project that it depends on, relative to the workspace root. Empty if the
+ * graph is unknown or the project is the whole workspace.
  */
 export function sourceFolders({ projectName, projectGraph }: ProjectContext): readonly string[] {
   if (projectName === undefined || projectGraph === undefined) return [];

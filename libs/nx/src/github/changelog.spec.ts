@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { changelogEntry } from './changelog.ts';
 
-// As `nx release` 23.2 writes it: a major version has one "#", the others two, and the date may be left out.
+// As `nx release` 23.2 writes it: a major version has one "#", the others have two, and the date is optional.
 const CHANGELOG = `## 2.1.0-rc.1 (2026-03-01)
 
 This was a version bump only for agent to align it with other projects, there were no code changes.
@@ -35,11 +35,11 @@ it.each([
     '2.1.0-rc.1',
     'This was a version bump only for agent to align it with other projects, there were no code changes.',
   ],
-])('finds what a changelog says about %s', (version, entry) => {
+])('a changelog entry is found for %s', (version, entry) => {
   expect(changelogEntry(CHANGELOG, version)).toBe(entry);
   expect(changelogEntry(CHANGELOG.replaceAll('\n', '\r\n'), version)).toBe(entry);
 });
 
-it.each(['2.1.0', '1.0', '1.0.0', '2.1.0-rc.10'])('finds nothing about %s', (version) => {
+it.each(['2.1.0', '1.0', '1.0.0', '2.1.0-rc.10'])('no changelog entry is found for %s', (version) => {
   expect(changelogEntry(CHANGELOG, version)).toBeUndefined();
 });

@@ -1,9 +1,10 @@
-// As Nx's own reader of changelogs finds the start of a version: a heading with the version first, perhaps in brackets.
+// Finds the start of a version as Nx's own changelog parser does: a heading that starts with the version, perhaps in
+// brackets.
 const HEADING = /^#{1,6}[ \t]*\[?v?(\d+\.\d+\.\d+[^\s\])]*)\]?/;
 
 /**
- * What a changelog of Nx says about a version, without the version's own heading; undefined where the version is not in it, or
- * nothing is below it. https://nx.dev/docs/guides/nx-release/configure-changelog-format
+ * A version's entry in a changelog written by Nx, without the version's own heading; undefined if the version is
+ * missing or its entry is empty. https://nx.dev/docs/guides/nx-release/configure-changelog-format
  */
 export function changelogEntry(text: string, version: string): string | undefined {
   const lines = text.split(/\r?\n/);

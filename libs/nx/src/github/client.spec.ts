@@ -4,7 +4,7 @@ import { cleanText } from '@prebuilt/oci';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createGitHubClient } from './client.ts';
 
-// What a terminal obeys, and what a runner would take for a command of its log.
+// An escape sequence for a terminal, and what a runner would take for a workflow command.
 const HOSTILE = 'a\u001b[31m\r\n::add-mask::x\u202e';
 const CLEAN = 'a [31m ::add-mask::x';
 
@@ -31,8 +31,8 @@ async function clientOf(status: number, answer: unknown) {
   return { client, told };
 }
 
-describe('what GitHub says', () => {
-  it('what GitHub says is printed in one line that no terminal or runner obeys, and without the token', async () => {
+describe('text from GitHub', () => {
+  it('an error message from GitHub is one line without control sequences, runner commands or the token', async () => {
     const { client } = await clientOf(422, { message: `${HOSTILE} canary` });
     await expect(client.readRelease(1)).rejects.toMatchObject({
       code: 'GITHUB',
@@ -40,7 +40,7 @@ describe('what GitHub says', () => {
     });
   });
 
-  it('what GitHub says and can’t be understood is printed in the same way', async () => {
+  it('an unexpected response from GitHub is printed just as safely', async () => {
     const { client } = await clientOf(200, [{ id: HOSTILE }]);
     const error = await client.listReleases().catch((caught: unknown) => caught);
     expect(error).toMatchObject({ code: 'GITHUB' });
@@ -49,7 +49,7 @@ describe('what GitHub says', () => {
     expect(message).toContain('add-mask');
   });
 
-  it('what GitHub says about addresses and names can be printed safely', async () => {
+  it('URLs and names from GitHub can be printed safely', async () => {
     const asset = { id: 2, name: HOSTILE, state: 'uploaded', size: 1 };
     const { client } = await clientOf(200, [
       {

@@ -7,7 +7,7 @@ import * as v from 'valibot';
 import { PrebuiltError } from '../errors.ts';
 import { type WaitClock, withRetries } from './retry.ts';
 
-// What is printed of an answer is made fit for it here, once; what an error quotes is in `fail`.
+// Text from a response is sanitized for printing here, once; text quoted in errors is sanitized in `fail`.
 const printed = v.pipe(v.string(), v.transform(cleanText));
 
 const releaseAsset = v.object({
@@ -30,7 +30,7 @@ const release = v.object({
   assets: v.array(releaseAsset),
 });
 
-/** An asset as the API reports it. `sha256` is undefined where the API gives no digest. Sizes are bytes. */
+/** An asset as the API reports it. `sha256` is undefined if the API gives no digest. Sizes are bytes. */
 export interface RemoteAsset {
   readonly id: number;
   readonly name: string;
@@ -40,7 +40,7 @@ export interface RemoteAsset {
   readonly sha256: string | undefined;
 }
 
-/** A release as the API reports it, with all of its assets. */
+/** A release as the API reports it, with all its assets. */
 export interface RemoteRelease {
   readonly id: number;
   readonly tag: string;
@@ -54,8 +54,9 @@ export interface RemoteRelease {
 }
 
 /**
- * What a release is made with or changed to. Its tag has to be on GitHub already: `target_commitish`, which would make
- * it, is never sent, since GitHub then asks for the right to change workflows, which GITHUB_TOKEN can't hold.
+ * The content to create a release with or to change it to. Its tag must already be on GitHub: `target_commitish`, which
+ * would create it, is never sent, because GitHub then requires the permission to change workflows, which GITHUB_TOKEN
+ * can't have.
  * https://docs.github.com/rest/releases/releases#create-a-release
  */
 export interface ReleaseContent {
@@ -65,7 +66,7 @@ export interface ReleaseContent {
   readonly prerelease: boolean;
 }
 
-/** Where the API is and who asks. */
+/** Where the API is, and who calls it. */
 export interface ClientOptions {
   readonly baseUrl: string;
   /** `owner/name`. */
@@ -73,7 +74,7 @@ export interface ClientOptions {
   readonly token: string | undefined;
   readonly clock: WaitClock;
   readonly signal: AbortSignal;
-  /** Hears of what is retried. */
+  /** Called with a line about each retry. */
   readonly told: (line: string) => void;
 }
 
@@ -86,8 +87,8 @@ const MAX_PAGES = 100;
 export type GitHubClient = ReturnType<typeof createGitHubClient>;
 
 /**
- * A client of one repository's releases. Reads are retried where that may help; a creation is not, since only
- * a look at what is there can tell whether it happened. Errors are `GITHUB`, without the token.
+ * A client for one repository's releases. Reads are retried if that may help. A creation is not simply sent again: only
+ * a look at what is there can tell whether it already happened. Errors are `GITHUB`, without the token.
  */
 export function createGitHubClient(options: ClientOptions) {
   const [owner = '', repo = ''] = options.repository.split('/');
@@ -137,7 +138,7 @@ export function createGitHubClient(options: ClientOptions) {
   };
 
   return {
-    /** All releases, drafts included where the token may write, each with its assets' first page. */
+    /** All releases, including drafts if the token may write, each with the first page of its assets. */
     async listReleases(): Promise<readonly RemoteRelease[]> {
       return retried('list the releases', () =>
         pages('GET /repos/{owner}/{repo}/releases', {}, (data): RemoteRelease => {
@@ -146,13 +147,13 @@ export function createGitHubClient(options: ClientOptions) {
         }),
       );
     },
-    /** A release with all of its assets. */
+    /** A release with all its assets. */
     readRelease: (id: number): Promise<RemoteRelease> =>
       retried(`read the release ${id}`, async () => {
         const { data } = await request('GET /repos/{owner}/{repo}/releases/{id}', { id });
         return parseRelease(data);
       }),
-    /** The commit that a tag on GitHub points at; undefined where there is no such tag. */
+    /** The commit that a tag on GitHub points to; undefined if the tag does not exist. */
     commitOfTag: (tag: string): Promise<string | undefined> =>
       retried(`read the tag ${tag}`, async () => {
         try {
@@ -167,7 +168,7 @@ export function createGitHubClient(options: ClientOptions) {
           throw error;
         }
       }),
-    /** Whether GitHub shows this tag as the latest release. */
+    /** The tag of the release that GitHub shows as the latest; undefined if there is none. */
     latestTag: (): Promise<string | undefined> =>
       retried('read the latest release', async () => {
         try {
@@ -179,8 +180,8 @@ export function createGitHubClient(options: ClientOptions) {
         }
       }),
     /**
-     * Makes a draft. What may have happened at a failed try is looked for first: GitHub takes any number of drafts
-     * of one tag.
+     * Creates a draft. A retry first looks for the draft of the failed try, since GitHub accepts any number of drafts
+     * for one tag.
      */
     createDraft: (content: ReleaseContent): Promise<RemoteRelease> => {
       let tried = false;
@@ -203,13 +204,13 @@ export function createGitHubClient(options: ClientOptions) {
         return parseRelease(data);
       });
     },
-    /** Changes a release; the same change twice is the same as once. */
+    /** Changes a release. Idempotent. */
     updateRelease: (
       id: number,
       content: ReleaseContent,
       publish?: { readonly makeLatest: boolean },
     ): Promise<RemoteRelease> =>
-      retried(`${publish === undefined ? 'change' : 'publish'} the release of ${content.tag}`, async () => {
+      retried(`${publish === undefined ? 'update' : 'publish'} the release of ${content.tag}`, async () => {
         const { data } = await request('PATCH /repos/{owner}/{repo}/releases/{id}', {
           id,
           tag_name: content.tag,
@@ -223,14 +224,14 @@ export function createGitHubClient(options: ClientOptions) {
         return parseRelease(data);
       }),
     deleteAsset: (asset: Pick<RemoteAsset, 'id' | 'name'>): Promise<void> =>
-      retried(`remove the cut-off upload of ${asset.name}`, async () => {
+      retried(`delete the incomplete upload of ${asset.name}`, async () => {
         try {
           await request('DELETE /repos/{owner}/{repo}/releases/assets/{id}', { id: asset.id });
         } catch (error) {
           if (!(error instanceof RequestError && error.status === 404)) throw error;
         }
       }),
-    /** Uploads once, with no second try; the answer says what GitHub took. Throws octokit's own error. */
+    /** Uploads once, without retrying; returns what GitHub stored. Throws octokit's own error. */
     async uploadAsset(target: RemoteRelease, asset: { readonly name: string; readonly path: string }) {
       const url = uploadAddress(target.uploadUrl, options.baseUrl);
       const { data } = await request(
@@ -244,9 +245,9 @@ export function createGitHubClient(options: ClientOptions) {
       );
       return remoteAsset(v.parse(releaseAsset, data));
     },
-    /** Runs what is safe to repeat, with the client's retries. */
+    /** Runs an operation that is safe to repeat, with the client's retries. */
     retried,
-    /** The SHA-256 of an asset's bytes as GitHub gives them out, of which there are at most `size`. */
+    /** The SHA-256 of an asset's bytes as GitHub serves them. Throws if there are not exactly `size` bytes. */
     hashAsset: (asset: RemoteAsset): Promise<string> =>
       retried(`download ${asset.name}`, async () => {
         const { data } = await request(
@@ -277,8 +278,9 @@ export function createGitHubClient(options: ClientOptions) {
 }
 
 /**
- * The address for uploads that the API names, without its template. The token goes there, so it is refused unless it
- * is the API's own host or its sibling `uploads.…`, over HTTPS (or over plain HTTP where the API itself is).
+ * The upload URL that the API gives, without its template. The token is sent there, so the URL is refused unless it is
+ * on the API's own host or its sibling `uploads.…`, with the API's own protocol (HTTPS, or plain HTTP if the API uses
+ * it).
  */
 export function uploadAddress(uploadUrl: string, baseUrl: string): string {
   const address = uploadUrl.replace(/\{.*$/, '');
@@ -323,13 +325,10 @@ function fail(operation: string, error: unknown, options: ClientOptions): never 
   if (error instanceof PrebuiltError) throw error;
   options.signal.throwIfAborted();
   if (error instanceof v.ValiError) {
-    throw new PrebuiltError(
-      'GITHUB',
-      cleanText(`${operation}: the answer can't be understood: ${error.message}`),
-    );
+    throw new PrebuiltError('GITHUB', cleanText(`${operation}: unexpected response: ${error.message}`));
   }
   if (!(error instanceof RequestError)) throw error;
-  const status = error.response === undefined ? 'no answer' : `HTTP ${error.status}`;
+  const status = error.response === undefined ? 'no response' : `HTTP ${error.status}`;
   const message = redact(error.message, options.token);
   throw new PrebuiltError(
     'GITHUB',
@@ -343,7 +342,7 @@ function hintOf(error: RequestError): { readonly hint?: string } {
   if (String(error.response?.headers['x-ratelimit-remaining']) === '0' && Number.isFinite(reset)) {
     return { hint: `The rate limit resets at ${new Date(reset * 1000).toISOString()}; run it again then.` };
   }
-  if (error.status === 401) return { hint: 'GITHUB_TOKEN is not accepted: it may have expired.' };
+  if (error.status === 401) return { hint: 'GITHUB_TOKEN was rejected: it may have expired.' };
   if (error.status === 403 || error.status === 404) {
     return { hint: 'GITHUB_TOKEN needs "contents: write" for this repository.' };
   }

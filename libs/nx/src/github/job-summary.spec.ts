@@ -11,7 +11,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 describe('writeJobSummary', () => {
-  it('adds each text to the file that the runner names, set apart by an empty line', async () => {
+  it('writeJobSummary appends each text to the file that the runner names, separated by an empty line', async () => {
     const path = join(folder, 'summary');
     await writeJobSummary('# One', { GITHUB_STEP_SUMMARY: path });
     await writeJobSummary('# Two', { GITHUB_STEP_SUMMARY: path });
@@ -19,7 +19,7 @@ describe('writeJobSummary', () => {
   });
 
   it.each([{}, { GITHUB_STEP_SUMMARY: '' }])(
-    'writes nothing where the environment is %j',
+    'writeJobSummary writes nothing in the environment %j',
     async (environment) => {
       await writeJobSummary('# One', environment);
       expect(await readdir(folder)).toEqual([]);
@@ -28,14 +28,14 @@ describe('writeJobSummary', () => {
 });
 
 describe('writeJobOutputs', () => {
-  it('adds outputs of one line as they are', async () => {
+  it('writeJobOutputs appends single-line outputs unchanged', async () => {
     const path = join(folder, 'outputs');
     await writeJobOutputs({ version: '1.2.3', digest: 'sha256:0' }, { GITHUB_OUTPUT: path });
     await writeJobOutputs({ more: '' }, { GITHUB_OUTPUT: path });
     expect(await readFile(path, 'utf8')).toBe('version=1.2.3\ndigest=sha256:0\nmore=\n');
   });
 
-  it('keeps a value with line ends from setting another output', async () => {
+  it('writeJobOutputs keeps a multi-line value from setting another output', async () => {
     const path = join(folder, 'outputs');
     await writeJobOutputs({ notes: 'first\nversion=9.9.9' }, { GITHUB_OUTPUT: path });
     const lines = (await readFile(path, 'utf8')).split('\n');
@@ -43,13 +43,13 @@ describe('writeJobOutputs', () => {
     expect(lines.slice(1)).toEqual(['first', 'version=9.9.9', delimiter, '']);
   });
 
-  it('refuses a name that is not valid', async () => {
+  it('writeJobOutputs refuses an invalid name', async () => {
     await expect(writeJobOutputs({ 'a\nb': 'x' }, { GITHUB_OUTPUT: join(folder, 'x') })).rejects.toThrow(
       RangeError,
     );
   });
 
-  it('writes nothing outside of a job', async () => {
+  it('writeJobOutputs writes nothing outside of a job', async () => {
     await writeJobOutputs({ version: '1.2.3' }, {});
     expect(await readdir(folder)).toEqual([]);
   });

@@ -14,8 +14,8 @@ export async function writeJobSummary(
 }
 
 /**
- * Sets the outputs of a step of a GitHub Actions job, each on one line or, with a delimiter that can't occur in it,
- * on several; does nothing elsewhere. Throws a `RangeError` for a name that is none.
+ * Sets the outputs of a step in a GitHub Actions job; does nothing elsewhere. A value with several lines is written
+ * with a delimiter that can't occur in it. Throws a `RangeError` for an invalid name.
  * https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#setting-an-output-parameter
  */
 export async function writeJobOutputs(

@@ -3,14 +3,14 @@ import type { PublishRecord } from '../artifacts/publish-record.ts';
 import { SIGNATURE_FILE } from '../artifacts/signature.ts';
 import { tableLines } from './table.ts';
 
-/** A commit since the previous release: its hash and the first line and the rest of its message. */
+/** A commit since the previous release: its hash, the first line of its message, and the rest of it. */
 export interface Commit {
   readonly hash: string;
   readonly subject: string;
   readonly body: string;
 }
 
-/** What the notes of a release are written from. */
+/** What the release notes are written from. */
 export interface NotesFacts {
   /** The release's git tag. */
   readonly tag: string;
@@ -19,16 +19,18 @@ export interface NotesFacts {
   readonly previousTag: string | undefined;
   /** Since the previous tag, newest first. */
   readonly commits: readonly Commit[];
-  /** What changed, as Markdown, where somebody has written it already; it takes the place of the commits. */
+  /** What changed, as Markdown, if it has already been written; it replaces the list of commits. */
   readonly changelog: string | undefined;
   readonly assets: readonly { readonly name: string; readonly size: number; readonly sha256: string }[];
   /** Whether the program has an image. */
   readonly image: boolean;
-  /** Undefined as long as the image is not published. */
+  /** Undefined until the image is published. */
   readonly record: PublishRecord | undefined;
-  /** Whether the files and the image have attestations of a workflow: a release from a desk has none. */
+  /**
+   * Whether a workflow attested the files and the image; a release made on a developer's machine has no attestations.
+   */
   readonly attested: boolean;
-  /** The file of the workflow that releases, relative to the repository's root; it signs the image. */
+  /** The file of the release workflow, which signs the image, relative to the repository root. */
   readonly workflow: string;
 }
 
@@ -42,14 +44,14 @@ const GROUPS: Readonly<Record<string, string>> = {
 };
 const ORDER = [BREAKING, ...Object.values(GROUPS), OTHER];
 const LONGEST_SUBJECT = 300;
-// Who signs an image: https://docs.github.com/actions/reference/security/oidc and the workflow at the release's tag.
+// An image is signed by https://docs.github.com/actions/reference/security/oidc and the workflow at the release's tag.
 const ISSUER = 'https://token.actions.githubusercontent.com';
-// GitHub takes 125,000 characters for a release's notes; the tables take a few thousand of them.
+// GitHub allows 125,000 characters of release notes; the tables take a few thousand of them.
 const LONGEST_CHANGES = 100_000;
 
 /**
- * The notes of a release as Markdown: the commits grouped by https://www.conventionalcommits.org/en/v1.0.0/ (one
- * flat list where none follows it), the image by digest, the files with size and SHA-256, and how to verify them.
+ * The release notes as Markdown: the commits grouped by https://www.conventionalcommits.org/en/v1.0.0/ (one flat list
+ * if none of them follows it), the image by digest, the files with size and SHA-256, and how to verify them.
  */
 export function formatNotes(facts: NotesFacts): string {
   return [...changes(facts), ...image(facts), ...files(facts), ...verification(facts)].join('\n');
@@ -79,7 +81,7 @@ function limited(lines: readonly string[]): readonly string[] {
     return length <= LONGEST_CHANGES;
   });
   const left = lines.length - fitting.length;
-  return left === 0 ? lines : [...fitting, '', `… and ${left} lines more`, ''];
+  return left === 0 ? lines : [...fitting, '', `… and ${left} more lines`, ''];
 }
 
 function describe({ hash, subject, body }: Commit): { readonly group: string; readonly line: string } {
@@ -95,7 +97,7 @@ function describe({ hash, subject, body }: Commit): { readonly group: string; re
   return { group, line: `- ${text} (${hash})` };
 }
 
-/** Text that Markdown shows as it is, on one line, and that notifies nobody. */
+/** Escapes text so that Markdown shows it literally, on one line, and GitHub notifies nobody. */
 export function escapeMarkdown(text: string): string {
   const line = text.replaceAll(/\s+/g, ' ').trim();
   const cut = line.length > LONGEST_SUBJECT ? `${line.slice(0, LONGEST_SUBJECT)}…` : line;
@@ -130,13 +132,13 @@ function image({ image: has, record }: NotesFacts): readonly string[] {
   ];
 }
 
-// Every repository has the same images.
+// The images are the same in every repository.
 function reducedProofs({ images: [image] }: PublishRecord): readonly string[] {
   const lines = (image?.platforms ?? []).flatMap(({ platform, reducedProof }) => {
     if (reducedProof === undefined) return [];
     const because = reducedProof.because.map(escapeMarkdown).join(', ');
     return [
-      `- ${platform}: something was executed to build it (${because}). The program's own files are in it byte for byte; ${reducedProof.unprovenFiles} other files were not compared with anything.`,
+      `- ${platform}: building it executed something (${because}). It contains the program's own files byte for byte; ${reducedProof.unprovenFiles} other files were not compared with anything.`,
     ];
   });
   return lines.length === 0 ? [] : [...lines, ''];

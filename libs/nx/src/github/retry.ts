@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RequestError } from '@octokit/request-error';
 
-/** The parts of the outside world that waiting needs; tests bring their own. Times are milliseconds. */
+/** What waiting needs from the outside world; tests supply their own. Times are milliseconds. */
 export interface WaitClock {
   now(): number;
   sleep(milliseconds: number): Promise<unknown>;
-  /** From 0 to less than 1. */
+  /** At least 0 and less than 1. */
   random(): number;
 }
 
-/** The machine's clock. A wait ends when the signal is aborted. */
+/** The machine's clock. A wait ends early if the signal is aborted. */
 export function machineClock(signal: AbortSignal): WaitClock {
   return {
     now: () => Date.now(),
@@ -18,9 +18,9 @@ export function machineClock(signal: AbortSignal): WaitClock {
   };
 }
 
-/** At most so many tries of one operation. */
+/** The maximum number of tries of one operation. */
 export const MAX_TRIES = 6;
-/** Waiting for one operation ends after so many milliseconds in total. */
+/** The longest total wait for one operation, in milliseconds. */
 export const LONGEST_TOTAL_MS = 10 * 60_000;
 
 const FIRST_DELAY_MS = 500;
@@ -28,31 +28,32 @@ const LONGEST_DELAY_MS = 30_000;
 const SECONDARY_LIMIT_MS = 60_000;
 const TRANSIENT: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
 
-/** What GitHub's answer says about asking again; undefined where that can't help. */
+/** What GitHub's response says about retrying. */
 interface Transient {
-  /** Milliseconds that GitHub asks to wait. */
+  /** How long GitHub asks to wait, in milliseconds. */
   readonly askedMs: number;
 }
 
 /**
- * The one retry policy of the GitHub client. Octokit's plugins, as they were published in November 2026, were held against
- * it and left out:
- * - @octokit/plugin-retry 8.1.1 sends a POST again as it was. GitHub takes any number of drafts of one tag, and what a cut-off
- *   upload left makes the second answer 422, so that both need a look at what is there before each try; with these two
- *   excepted there would be two policies. It waits 1, 4 and 9 s, whatever `retry-after` asks for.
+ * The GitHub client's only retry policy. Octokit's plugins, as published in November 2026, were compared with it and
+ * are not used:
+ * - @octokit/plugin-retry 8.1.1 simply resends a POST. GitHub accepts any number of drafts for one tag, and what an
+ *   interrupted upload left behind makes the second try fail with 422, so both need a look at what is there before each
+ *   try. With these two exempted, there would be two policies. It waits 1, 4 and 9 s, whatever `retry-after` says.
  *   https://github.com/octokit/plugin-retry.js/blob/v8.1.1/src/error-request.ts
- * - @octokit/plugin-throttling 11.0.5 hears of a limit by `x-ratelimit-remaining: 0` or by the words "secondary rate": a 429
- *   or 403 with `retry-after` alone is not retried, which GitHub's own advice says first. It writes once a second at most.
+ * - @octokit/plugin-throttling 11.0.5 recognizes a limit by `x-ratelimit-remaining: 0` or by the words "secondary
+ *   rate". It does not retry a 429 or 403 with `retry-after` alone, although GitHub's own advice starts with that
+ *   header. It sends at most one write per second.
  *   https://github.com/octokit/plugin-throttling.js/blob/v11.0.5/src/index.ts
- * - Both wait in Bottleneck 2.19.5, which no signal reaches: an interrupted release would wait out the hour that a limit may
- *   take. Here the wait ends with the signal, and all waits of an operation have one bound.
- * - @octokit/plugin-paginate-rest 16.0.0 asks for every further page wherever the answer's `link` header says, with the token,
- *   without the signal and without a bound, and takes a 409 for the end of the list.
+ * - Both wait in Bottleneck 2.19.5, which ignores abort signals: an interrupted release would wait out the hour that a
+ *   limit may take. Here, the signal ends the wait, and one bound covers all waits of an operation.
+ * - @octokit/plugin-paginate-rest 16.0.0 requests every further page from wherever the response's `link` header says,
+ *   with the token, without the signal and without a bound, and treats a 409 as the end of the list.
  *   https://github.com/octokit/plugin-paginate-rest.js/blob/v16.0.0/src/iterator.ts
  *
- * Runs an operation until it succeeds: connection errors, 408, 425, 429, 5xx and rate limits are retried, with
- * backoff, after what `retry-after` or `x-ratelimit-reset` ask for; bounded in tries and time. The last error is
- * thrown as it is. `told` hears of each wait.
+ * Runs an operation until it succeeds. Connection errors, 408, 425, 429, 5xx and rate limits are retried with backoff,
+ * no sooner than `retry-after` or `x-ratelimit-reset` allows, with limits on tries and time. Throws the last error
+ * unchanged. Calls `told` before each wait.
  * https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#handle-rate-limit-errors-appropriately
  */
 export async function withRetries<T>(
@@ -76,7 +77,7 @@ export async function withRetries<T>(
   }
 }
 
-/** Whether trying again may help, and how long GitHub asks to wait. */
+/** How long GitHub asks to wait before a retry; undefined if a retry can't help. */
 export function transientOf(error: unknown, now: number): Transient | undefined {
   if (!(error instanceof RequestError)) return undefined;
   if (error.response === undefined) return isAborted(error) ? undefined : { askedMs: 0 };

@@ -1,11 +1,11 @@
 import { markdownTable } from 'markdown-table';
 
-/** A column's title; one that begins with `>` holds numbers and is set to the right. */
+/** A column's title. A column of numbers starts with `>` and is right-aligned. */
 type Title = string;
 
 /**
- * Lines of a Markdown table as GitHub shows it. A cell stays one: what would open another, or end its line, is written
- * so that it does not. https://github.github.com/gfm/#tables-extension-
+ * The lines of a Markdown table for GitHub. Each cell stays a single cell: anything that would start another cell or
+ * end the line is escaped. https://github.github.com/gfm/#tables-extension-
  */
 export function tableLines(
   titles: readonly Title[],
@@ -20,6 +20,6 @@ export function tableLines(
 }
 
 function inOneCell(text: string): string {
-  // A bar that is escaped already stays as it is.
+  // Leave a bar that is already escaped unchanged.
   return text.replaceAll(/\s*[\r\n]+\s*/g, ' ').replaceAll(/(?<!\\)((?:\\\\)*)\|/g, String.raw`$1\|`);
 }

@@ -14,7 +14,7 @@ const task = (id: string, more: Partial<FinishedTask> = {}): FinishedTask => ({
 });
 
 describe('summarizeTasks', () => {
-  it('lists tasks by id with result and time, and counts hits among those that may be cached', () => {
+  it('a summary lists tasks by id with result and time, and counts cache hits among the cacheable ones', () => {
     const summary = summarizeTasks([
       task('app:verify', { status: 'remote-cache', endTime: 1_040 }),
       task('app:build'),
@@ -45,30 +45,30 @@ describe('summarizeTasks', () => {
     ['local-cache', 'local cache', 1],
     ['local-cache-kept-existing', 'local cache', 1],
     ['remote-cache', 'remote cache', 1],
-  ])('calls %s %j', (status, result, hits) => {
+  ])('a summary shows the status %s as %j', (status, result, hits) => {
     const lines = summarizeTasks([task('app:build', { status })])?.split('\n') ?? [];
     expect(lines[4]).toBe(`| app:build | ${result} | 2.5 s |`);
     expect(lines.at(-1)).toBe(`Cache: ${hits} of 1`);
   });
 
-  it('says so where no task may be cached', () => {
+  it('a summary says if no task is cacheable', () => {
     expect(
       summarizeTasks([task('app:publish', { cache: false })])
         ?.split('\n')
         .at(-1),
-    ).toBe('Cache: for none of them');
+    ).toBe('Cache: no cacheable tasks');
   });
 
-  it('leaves a time out that is not known', () => {
+  it('a summary leaves out an unknown time', () => {
     const summary = summarizeTasks([task('app:build', { status: 'skipped', endTime: undefined })]);
     expect(summary).toContain('| app:build | skipped | |');
   });
 
-  it('keeps a name from opening another column', () => {
+  it('a task’s name can’t start another column of a summary', () => {
     expect(summarizeTasks([task('app:a|b')])).toContain('| app:a\\|b | ran |');
   });
 
-  it('says nothing about a run without tasks', () => {
+  it('a run without tasks has no summary', () => {
     expect(summarizeTasks([])).toBeUndefined();
   });
 });
@@ -83,7 +83,7 @@ describe('the plugin', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  // As Nx loads it, in the environment that is there then.
+  // Loads the plugin as Nx does, with the environment of that moment.
   const loadHook = async () => {
     vi.resetModules();
     return (await import('../plugin.ts')).postTasksExecution;
@@ -112,7 +112,7 @@ describe('the plugin', () => {
       },
     });
 
-  it('writes the tasks of a run into the summary of the job', async () => {
+  it('the plugin writes the tasks of a run to the job summary', async () => {
     vi.stubEnv('GITHUB_STEP_SUMMARY', join(folder, 'summary'));
     await finish();
     expect(await readFile(join(folder, 'summary'), 'utf8')).toMatch(
@@ -120,7 +120,7 @@ describe('the plugin', () => {
     );
   });
 
-  it.each([undefined, ''])('asks for no call after a run outside of a job (%o)', async (summary) => {
+  it.each([undefined, ''])('the plugin needs no call after a run outside a job (%o)', async (summary) => {
     vi.stubEnv('GITHUB_STEP_SUMMARY', summary);
     expect(await loadHook()).toBeUndefined();
   });

@@ -3,13 +3,13 @@ import { tableLines } from './table.ts';
 
 type Status = TaskResult['status'];
 
-/** What a summary reports about a task. */
+/** A finished task, as reported in a summary. */
 export interface FinishedTask {
   readonly id: string;
   readonly status: Status;
-  /** Whether the task may come from a cache at all. */
+  /** Whether the task is cacheable. */
   readonly cache: boolean;
-  /** Milliseconds since 1970; undefined where Nx did not note it. */
+  /** Milliseconds since 1970; undefined if Nx did not record it. */
   readonly startTime?: number | undefined;
   readonly endTime?: number | undefined;
 }
@@ -25,7 +25,7 @@ const RESULTS: Readonly<Record<Status, string>> = {
 };
 
 /**
- * The tasks of a run of Nx as Markdown, by id: what became of each, its time, and how many of those that may be cached
+ * The tasks of an Nx run as Markdown, sorted by id: the result and duration of each, and how many of the cacheable ones
  * came from a cache. Undefined for a run without tasks.
  */
 export function summarizeTasks(tasks: readonly FinishedTask[]): string | undefined {
@@ -42,7 +42,7 @@ export function summarizeTasks(tasks: readonly FinishedTask[]): string | undefin
         .map((task) => [task.id, RESULTS[task.status], duration(task)]),
     ),
     '',
-    cacheable.length === 0 ? 'Cache: for none of them' : `Cache: ${hits.length} of ${cacheable.length}`,
+    cacheable.length === 0 ? 'Cache: no cacheable tasks' : `Cache: ${hits.length} of ${cacheable.length}`,
   ].join('\n');
 }
 

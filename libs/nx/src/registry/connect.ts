@@ -13,16 +13,16 @@ import {
 import { withInterrupt } from '../process/interrupt.ts';
 import { MIRRORS_VARIABLE, mirrorsOf } from './mirrors.ts';
 
-/** The clients of a run. */
+/** The clients for one run. */
 export interface Connection {
   clientOf(repository: ImageRepository): RepositoryClient;
-  /** Reads from the mirrors of `REGISTRY_MIRRORS` first; `onPassed` is told about each that did not have it, and why. */
+  /** Reads from the mirrors in `REGISTRY_MIRRORS` first; `onPassed` is called with each mirror that failed, and why. */
   sourceOf(repository: ImageRepository, onPassed: (message: string) => void): ImageSource;
-  /** Tries beyond the first, of all requests so far. */
+  /** The number of retries so far, over all requests. */
   readonly retries: () => number;
 }
 
-/** What a connection takes from the process that it runs in; tests bring their own. */
+/** What a connection takes from its process; tests supply their own. */
 export interface ConnectionDependencies {
   readonly environment?: Readonly<Record<string, string | undefined>>;
   readonly clock?: RetryClock;
@@ -32,18 +32,20 @@ export interface ConnectionDependencies {
 
 /** How registries are reached. */
 export interface ConnectionOptions {
-  /** An authority to believe beside those of the machine, in PEM. */
+  /** A certificate authority to trust in addition to the machine's, in PEM. */
   readonly ca?: string | undefined;
   /** Allows plain HTTP to hosts that are not loopback. */
   readonly plainHttp?: boolean | undefined;
-  /** What tokens are asked for; to push by default. */
+  /** The rights to request tokens for. Defaults to push. */
   readonly rights?: 'pull' | 'push';
 }
 
 const HELPER_TIMEOUT_MS = 30_000;
 const IDLE_MS = 60_000;
 
-/** Connects to registries for the time of `work`; asked to end, the process breaks off what is under way. */
+/**
+ * Connects to registries for the duration of `work`. If the process is told to stop, requests in flight are aborted.
+ */
 export function withConnection<T>(
   repositories: readonly ImageRepository[],
   { ca, plainHttp = false, rights = 'push' }: ConnectionOptions,
@@ -69,7 +71,7 @@ export function withConnection<T>(
     });
     const credentials = credentialSource({
       environment,
-      // REGISTRY_USERNAME without REGISTRY_HOST is who pushes: no registry that is only read from may learn of it.
+      // REGISTRY_USERNAME without REGISTRY_HOST is for pushing: never send it to a registry that is only read from.
       registries: rights === 'push' ? repositories.map(({ registry }) => registry) : [],
       runHelper,
     });
@@ -94,12 +96,12 @@ export function withConnection<T>(
 
 // https://github.com/docker/docker-credential-helpers#development
 async function runHelper(helper: string, host: string): Promise<string> {
-  // Few runs have a helper to ask.
+  // Most runs have no credential helper.
   const { execa } = await import('execa');
   const file = `docker-credential-${helper}`;
   const result = await execa(file, ['get'], { input: host, reject: false, timeout: HELPER_TIMEOUT_MS });
   if (!result.failed || /credentials not found/i.test(result.stdout)) return result.stdout;
-  // Neither stdout, which may hold a secret, nor its error text.
+  // Print neither stdout, which may contain a secret, nor the error text.
   const how = result.timedOut
     ? `no answer within ${HELPER_TIMEOUT_MS / 1000} s`
     : (result.code ?? `exit code ${result.exitCode}`);

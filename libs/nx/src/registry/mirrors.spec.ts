@@ -12,8 +12,8 @@ const HUB = { registry: 'docker.io', repository: 'library/node' };
 
 describe('mirrors', () => {
   it.each([
-    ['none where nothing is said', undefined, []],
-    ['those of Docker Hub by a host', 'mirror.example', ['mirror.example library/node']],
+    ['none if the variable is not set', undefined, []],
+    ['those of Docker Hub for a host', 'mirror.example', ['mirror.example library/node']],
     ['a path on a host', 'mirror.example/hub/', ['mirror.example hub/library/node']],
     [
       'several, in order',
@@ -22,7 +22,7 @@ describe('mirrors', () => {
     ],
     ['not those of another registry', 'quay.io=a.example', []],
     [
-      'those of a registry that is named',
+      'those of a registry given by name',
       'docker.io=a.example,quay.io=b.example',
       ['a.example library/node'],
     ],
@@ -39,7 +39,7 @@ describe('mirrors', () => {
     '=mirror.example',
     'a.example/x:tag',
     'u:p@a.example',
-  ])('refuse %j', (text) => {
+  ])('mirrors can’t be %j', (text) => {
     expect(() => mirrorsOf(text, HUB)).toThrow(
       expect.objectContaining({
         code: 'INVALID_OPTIONS',
@@ -49,7 +49,7 @@ describe('mirrors', () => {
   });
 });
 
-describe('an image that is read', () => {
+describe('reading an image', () => {
   const bytes = Buffer.from('{"schemaVersion":2}');
   const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}` as Digest;
   let mirror: FakeRegistry;
@@ -76,26 +76,26 @@ describe('an image that is read', () => {
     );
   }
 
-  it('comes from a mirror that has it, and its registry is not asked', async () => {
+  it('an image is read from a mirror that has it, and its registry is not contacted', async () => {
     mirror.manifests.set(`m/a/b@${digest}`, { bytes, mediaType: MEDIA_TYPES.index });
     expect(await read()).toEqual(bytes);
     expect(origin.log).toEqual([]);
   });
 
-  it('comes from its registry where the mirror has none, and says so', async () => {
+  it('an image is read from its registry if the mirror does not have it, and the output says so', async () => {
     const passed: string[] = [];
     expect(await read(passed)).toEqual(bytes);
     expect(passed).toEqual([expect.stringContaining(`${mirror.host}/m/a/b: manifest ${digest}`)]);
   });
 
-  it('comes from its registry where the mirror gives other bytes', async () => {
+  it('an image is read from its registry if the mirror returns different bytes', async () => {
     mirror.manifests.set(`m/a/b@${digest}`, { bytes: Buffer.from('{}'), mediaType: MEDIA_TYPES.index });
     const passed: string[] = [];
     expect(await read(passed)).toEqual(bytes);
     expect(passed).toEqual([expect.stringContaining('expected content with that digest')]);
   });
 
-  it('an image that is read is read without the credentials of who pushes, unless REGISTRY_HOST names the registry', async () => {
+  it('an image is read without the credentials for pushing, unless REGISTRY_HOST names the registry', async () => {
     const auth = { scheme: 'basic', username: 'pusher', password: 'canary' } as const;
     origin.behave({ auth });
     const pusher = { REGISTRY_USERNAME: auth.username, REGISTRY_PASSWORD: auth.password };
@@ -105,7 +105,7 @@ describe('an image that is read', () => {
     expect(new Set(mirror.authorizations)).toEqual(new Set([undefined]));
   });
 
-  it('an image that is read is asked for with the login of each place’s own host', async () => {
+  it('an image is requested from each place with the login for that host', async () => {
     const logins = [mirror, origin].map((registry, index) => {
       const login = { username: `user${index}`, password: `canary${index}` };
       registry.behave({ auth: { scheme: 'basic', ...login } });

@@ -1,12 +1,12 @@
 import { type ImageRepository, parseImageRepository } from '@prebuilt/oci';
 import { PrebuiltError } from '../errors.ts';
 
-/** The variable that names mirrors. */
+/** The environment variable that lists mirrors. */
 export const MIRRORS_VARIABLE = 'REGISTRY_MIRRORS';
 
 /**
- * Where a repository may be read from before its own registry, in order. `text` is what `REGISTRY_MIRRORS` holds, separated
- * by commas: `mirror.example` or `mirror.example/path` for Docker Hub, as Docker's `registry-mirrors` has it, and
+ * The mirrors to try before a repository's own registry, in order. `text` is the value of `REGISTRY_MIRRORS`, separated
+ * by commas: `mirror.example` or `mirror.example/path` for Docker Hub, as in Docker's `registry-mirrors`, and
  * `quay.io=mirror.example/quay` for another registry. Throws `INVALID_OPTIONS`.
  * https://docs.docker.com/docker-hub/image-library/mirror/
  */
@@ -28,7 +28,7 @@ function parseEntry(entry: string): { readonly of: string; readonly place: strin
   const [host = ''] = place.split('/', 1);
   const isHost = /[.:]/.test(host) || host === 'localhost';
   try {
-    // Whatever a mirror is asked for, its own name comes first.
+    // Every reference to the mirror must start with the mirror's own host.
     if (isHost && of !== '' && parseImageRepository(`${place}/a/b`).registry === host) return { of, place };
   } catch {}
   throw new PrebuiltError(

@@ -140,7 +140,7 @@ export function testReleases(released: () => Released): void {
       expect(of('cut').imageTags).toEqual(tagsOf('agent', '1.2.0', 'v1.2.0', '1.2', '1', 'latest'));
       expect(of('again')).toMatchObject({ exitCode: 0, gitTags: [], pages: ['relay@1.1.0'] });
       expect(of('again').imageTags).toEqual(tagsOf('relay', '1.1.0', 'v1.1.0', '1.1', '1', 'latest'));
-      expect(of('again').output).toContain('left: left alone, since HEAD has no tag suite-v{version}');
+      expect(of('again').output).toContain('left: skipped, because HEAD has no tag suite-v{version}');
       expect([agent?.length, relay?.length]).toEqual([4, 3]);
     });
   });

@@ -57,7 +57,7 @@ describe('a build', () => {
     await build(first.root);
   });
 
-  it('leaves the executables, their runtime folders, the manifest and the checksums, and nothing else', async () => {
+  it('a build leaves only the executables, their runtime folders, the manifest and the checksums', async () => {
     expect((await readdir(bin)).sort()).toEqual([
       'checksums.txt',
       'hello-linux-amd64',
@@ -70,7 +70,7 @@ describe('a build', () => {
     expect((await stat(join(bin, 'hello-linux-arm64'))).mode & 0o7777).toBe(0o755);
   });
 
-  it('describes what is on disk', async () => {
+  it('the manifest of a build describes what is on disk', async () => {
     const { manifest } = await readManifest(bin);
     expect(manifest).toMatchObject({
       name: 'hello',
@@ -94,7 +94,7 @@ describe('a build', () => {
     expect(spawnSync('sha256sum', ['--check', 'checksums.txt'], { cwd: bin }).status).toBe(0);
   });
 
-  it('gives every runtime file of the C library its package and version', async () => {
+  it('the manifest names the package and version of every runtime file from the C library', async () => {
     const { manifest } = await readManifest(bin);
     for (const { runtime } of manifest.platforms) {
       const libc = runtime.files.find(({ path }) => path.endsWith('/libc.so.6'));
@@ -113,7 +113,7 @@ describe('a build', () => {
     expect(new Set(versions).size).toBe(1);
   });
 
-  it('embeds the version, and starts nothing from a hostile working directory', async () => {
+  it('a build embeds the version, and the program runs nothing from a hostile working directory', async () => {
     const hostile = join(first.root, 'hostile');
     await mkdir(hostile);
     await writeFile(join(hostile, '.env'), 'HOSTILE=env\n');
@@ -139,7 +139,7 @@ describe('a build', () => {
     expect(result).toMatchObject({ status: 0, stdout: 'hello 1.2.3 clean\n' });
   });
 
-  it('gives the same bytes in another folder', async () => {
+  it('a build in another folder gives the same bytes', async () => {
     const second = await workspace();
     await build(second.root, { platforms: ['linux/arm64', 'linux/amd64'] });
     expect(await readFile(join(second.root, 'dist/bin/manifest.json'), 'utf8')).toBe(
@@ -148,7 +148,7 @@ describe('a build', () => {
   });
 });
 
-describe('a build that fails', () => {
+describe('a failed build', () => {
   afterEach(async () => {
     for (const { root } of open) {
       const left = existsSync(join(root, 'dist')) ? await readdir(join(root, 'dist')) : [];
@@ -156,7 +156,7 @@ describe('a build that fails', () => {
     }
   });
 
-  it("shows the compiler's message and leaves the former build", async () => {
+  it("a failed build shows the compiler's message and keeps the previous build", async () => {
     const { root, write } = await workspace();
     await write('dist/bin/checksums.txt', 'kept');
     await write('app/main.ts', `import { x } from './absent.ts';\nx();\n`);
@@ -167,7 +167,7 @@ describe('a build that fails', () => {
     expect(await readdir(join(root, 'dist/bin'))).toEqual(['checksums.txt']);
   });
 
-  it('names a program that is not there', async () => {
+  it('a failed build names a missing program', async () => {
     const { root } = await workspace();
     await expect(build(root, { toolchain: { name: 'bun', entry: 'app/absent.ts' } })).rejects.toMatchObject({
       code: 'INVALID_OPTIONS',
@@ -175,7 +175,7 @@ describe('a build that fails', () => {
     });
   });
 
-  it('names the folder of a sysroot that is not there', async () => {
+  it('a failed build names the folder of a missing sysroot', async () => {
     const { root } = await workspace();
     await expect(build(root, { sysroot: 'nowhere' })).rejects.toMatchObject({
       code: 'SYSROOT',
@@ -184,7 +184,7 @@ describe('a build that fails', () => {
     });
   });
 
-  it('lists everything that a sysroot lacks', async () => {
+  it('a failed build lists everything that the sysroot lacks', async () => {
     const { root, write } = await workspace();
     await write('empty/linux-amd64/keep', '');
     await write('empty/linux-arm64/keep', '');
@@ -194,7 +194,7 @@ describe('a build that fails', () => {
     });
   });
 
-  it('ends at SIGINT with the former build in place', async () => {
+  it('a build that is stopped by SIGINT keeps the previous build', async () => {
     const { root, write } = await workspace();
     await write('dist/bin/checksums.txt', 'kept');
     const plan: BuildPlan = planBuild(OPTIONS, root, RELEASE);
@@ -226,36 +226,36 @@ describe('planBuild', () => {
       version: { ...RELEASE.version, releaseVersion },
     });
 
-  it('refuses a folder that holds the build of another program', () => {
+  it('planBuild refuses a folder with the build of another program', () => {
     const withFormer = (former: string) => () => planBuild(OPTIONS, '/workspace', { ...RELEASE, former });
     expect(withFormer('tool')).toThrow(
-      expect.objectContaining({ code: 'OUTPUT', message: expect.stringContaining('found one of tool') }),
+      expect.objectContaining({ code: 'OUTPUT', message: expect.stringContaining('found a build of tool') }),
     );
     expect(withFormer(OPTIONS.name)).not.toThrow();
   });
 
-  it('sorts the platforms, so that their order in the options changes nothing', () => {
+  it('planBuild sorts the platforms, so that their order in the options changes nothing', () => {
     expect(
       plan({ platforms: ['linux/arm64', 'linux/x86_64'] }).platforms.map(({ platform }) => platform),
     ).toEqual(['linux/amd64', 'linux/arm64']);
   });
 
-  it('embeds neither commit nor date into a development build', () => {
+  it('planBuild puts neither commit nor date into a development build', () => {
     expect(plan({})).toMatchObject({ version: '0.0.0-dev', revision: null, sourceDateEpoch: 0 });
   });
 
   it.each(['v1', '1.2', '1.2.3; id', '../x', '1'.repeat(300), '01.2.3', ' 1.2.3', '1.2.3-'])(
-    'refuses the version %j before any work',
+    'planBuild refuses the version %j before any work',
     (version) => {
       expect(() => plan({}, version)).toThrow(expect.objectContaining({ code: 'INVALID_VERSION' }));
     },
   );
 
-  it.each(['..', '../dist', '/tmp/dist', '.', ''])('refuses the output folder %j', (outputPath) => {
+  it.each(['..', '../dist', '/tmp/dist', '.', ''])('planBuild refuses the output folder %j', (outputPath) => {
     expect(() => plan({ outputPath })).toThrow(expect.objectContaining({ code: 'INVALID_OPTIONS' }));
   });
 
-  it('refuses an unknown platform', () => {
+  it('planBuild refuses an unknown platform', () => {
     expect(() => plan({ platforms: ['linux/pdp11'] })).toThrow(
       expect.objectContaining({ code: 'INVALID_PLATFORM' }),
     );

@@ -9,7 +9,7 @@ import type { BuildBinariesOptions } from './options.ts';
 import { planBuild } from './plan.ts';
 import { runBuild } from './run.ts';
 
-/** `@prebuilt/nx:build-binaries`: compiles once for every platform. Options: schema.json. */
+/** `@prebuilt/nx:build-binaries`: compiles the program once per platform. Options: schema.json. */
 export default function buildBinaries(
   options: BuildBinariesOptions,
   context: ExecutorContext,
@@ -38,7 +38,7 @@ function summarizeBuild(manifest: Manifest, milliseconds: number): string {
   return [
     `### Built ${name} ${version}`,
     '',
-    `Compiled by ${toolchain.name} ${toolchain.version} in ${(milliseconds / 1000).toFixed(1)} s from ${revision === null ? 'a development tree' : `commit \`${revision}\``}.`,
+    `Compiled with ${toolchain.name} ${toolchain.version} in ${(milliseconds / 1000).toFixed(1)} s from ${revision === null ? 'a development tree' : `commit \`${revision}\``}.`,
     '',
     ...tableLines(
       ['file', 'platform', '>bytes', 'SHA-256'],

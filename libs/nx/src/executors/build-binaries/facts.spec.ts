@@ -14,13 +14,13 @@ beforeEach(async () => {
 afterEach(() => rm(root, { recursive: true }));
 
 it.each([
-  ['the program whose build is there', formatManifest(sampleManifest), sampleManifest.name],
-  ['no program where the manifest can’t be read', '{', undefined],
+  ['the program of the existing build', formatManifest(sampleManifest), sampleManifest.name],
+  ['no program if the manifest can’t be read', '{', undefined],
 ])('the facts of a build name %s', async (_, manifest, former) => {
   await writeFile(join(root, 'dist/bin', MANIFEST_FILE), manifest);
   expect((await readBuildFacts({ root }, { outputPath: 'dist/bin' })).former).toBe(former);
 });
 
-it('the facts of a build name no program where nothing was built', async () => {
+it('the facts of a build name no program if nothing was built', async () => {
   expect((await readBuildFacts({ root }, { outputPath: 'dist/bin' })).former).toBeUndefined();
 });

@@ -11,19 +11,19 @@ import type { KeyFacts } from '../key-facts.ts';
 import { type ProjectContext, tagPatternFor } from '../project-context.ts';
 import type { BuildBinariesOptions } from './options.ts';
 
-/** What a build depends on beside its options and the workspace's files. */
+/** What a build depends on besides its options and the workspace's files. */
 export interface BuildFacts {
   readonly version: VersionFacts;
   readonly lock: Lock;
-  /** The program whose build is in the output folder now; undefined where there is none. */
+  /** The program whose build is currently in the output folder; undefined if there is none. */
   readonly former?: string | undefined;
-  /** What images get beside executables; undefined where nothing is listed. */
+  /** What images contain besides the executables; undefined if nothing is listed. */
   readonly listed?: ListedFacts | undefined;
 }
 
 /**
- * Reads what a build depends on: with `outputPath` what is in that folder, with `files` what they name. Throws `LOCKFILE`
- * for a lock that can't be used, and what the version's facts throw.
+ * Reads what a build depends on: with `outputPath`, also what is in that folder; with `files`, also what they name.
+ * Throws `LOCKFILE` for an unusable lock, and whatever reading the version facts throws.
  */
 export async function readBuildFacts(
   context: ProjectContext,
@@ -52,7 +52,7 @@ async function readPinned(
   return { lock, listed };
 }
 
-// A manifest that can't be read names no program: the build replaces it.
+// An unreadable manifest names no program: the build replaces it.
 async function readFormer(folder: string): Promise<string | undefined> {
   return readManifest(folder).then(
     ({ manifest }) => manifest.name,
@@ -61,9 +61,8 @@ async function readFormer(folder: string): Promise<string | undefined> {
 }
 
 /**
- * What goes into the key of a build beside options and files: the version with its commit, the toolchain's own facts,
- * for each platform the packages or files of its sysroot, and what is listed for images. Throws what can't be read or
- * used.
+ * What goes into a build's cache key besides options and files: the version with its commit, the toolchain's own facts,
+ * each platform's sysroot packages or files, and what is listed for images. Throws if something can't be read or used.
  */
 export async function readKeyFacts(
   options: Partial<BuildBinariesOptions> & Pick<BuildBinariesOptions, 'toolchain' | 'name'>,
@@ -86,13 +85,13 @@ export async function readKeyFacts(
   };
 }
 
-// Loaded where something is listed: every run of Nx waits for this.
+// Loaded only if something is listed, since every Nx run waits for this.
 async function listedContents(listed: ListedFacts, lock: Lock): Promise<unknown> {
   const { listedKeyFacts, planListed } = await import('../../image/listed/plan.ts');
   return listedKeyFacts(planListed(listed, lock));
 }
 
-/** The platforms of a build, sorted: what the options say, else the toolchain's own. Throws `INVALID_PLATFORM`. */
+/** The platforms of a build, sorted: from the options, or the toolchain's defaults. Throws `INVALID_PLATFORM`. */
 export function platformsOf(
   { platforms }: Pick<Partial<BuildBinariesOptions>, 'platforms'>,
   toolchain: string,

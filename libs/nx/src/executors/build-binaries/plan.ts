@@ -11,7 +11,7 @@ import type { ReleaseVersion } from '../../version/version.ts';
 import { type BuildFacts, platformsOf } from './facts.ts';
 import type { BuildBinariesOptions } from './options.ts';
 
-/** One platform of a build: the names inside the output folder, and where its libraries come from. */
+/** One platform of a build: its names in the output folder, and where its libraries come from. */
 export interface PlatformPlan {
   readonly platform: Platform;
   readonly executable: string;
@@ -21,25 +21,25 @@ export interface PlatformPlan {
   readonly sysroot: SysrootPlan;
 }
 
-/** What a build will do. Paths are absolute, but for those in the toolchain's options. */
+/** What a build will do. Paths are absolute, except in the toolchain's options. */
 export interface BuildPlan {
   readonly name: string;
   readonly version: ReleaseVersion;
-  /** The commit of a release; null for a development build, which is to be the same for every commit. */
+  /** The commit of a release; null for a development build, which must be the same for every commit. */
   readonly revision: string | null;
   /** Seconds since 1970. */
   readonly sourceDateEpoch: number;
   readonly toolchain: { readonly name: string; readonly [option: string]: unknown };
   readonly outputPath: string;
   readonly platforms: readonly PlatformPlan[];
-  /** What images get beside executables. */
+  /** What images contain besides the executables. */
   readonly files: readonly ListedPlan[];
   readonly lock: Lock;
 }
 
 /**
- * Plans a build from its options and facts. Throws for a version, a platform, a toolchain's option or a path that
- * can't be used, before any work.
+ * Plans a build from its options and facts. Throws, before any work is done, for an unusable version, platform,
+ * toolchain option or path.
  */
 export function planBuild(
   options: BuildBinariesOptions,
@@ -70,26 +70,26 @@ export function planBuild(
   };
 }
 
-// Two programs that fill one folder would silently lose one of them.
+// If two programs shared an output folder, one of them would silently be lost.
 function checkFormer({ name, outputPath }: BuildBinariesOptions, former: string | undefined): void {
   if (former === undefined || former === name) return;
   throw new PrebuiltError(
     'OUTPUT',
-    `${outputPath}: expected no build or one of ${name}, found one of ${former}`,
+    `${outputPath}: expected no build or a build of ${name}, found a build of ${former}`,
     {
-      hint: 'Give each program an output folder of its own ("output" in prebuilt.json); if this one was renamed, remove the folder.',
+      hint: 'Give each program its own output folder ("output" in prebuilt.json); if this program was renamed, delete the folder.',
     },
   );
 }
 
-// Each name is that of a file beside others.
+// Each name becomes a file name in the same folder.
 function checkNames(names: readonly string[]): void {
   for (const [index, name] of names.entries()) {
     const problem = name === 'runtime' ? 'the name of the runtime folders' : 'the name of another executable';
     if (name === 'runtime' || names.indexOf(name) < index) {
       throw new PrebuiltError(
         'INVALID_OPTIONS',
-        `executables: expected a different name for each, found ${name}, ${problem}`,
+        `executables: expected a different name for each, found ${name}, which is ${problem}`,
       );
     }
   }

@@ -26,12 +26,12 @@ interface BuiltPlatform {
   readonly components: readonly Component[];
 }
 
-/** What this target writes into its folder: one that holds anything else is left alone. */
+/** The files that this target writes. A folder that contains anything else is left alone. */
 const OWN_FILES = /^(?:manifest\.json|checksums\.txt|files|.+-linux-[a-z0-9]+)$/;
 
 /**
- * Compiles all platforms side by side and puts the finished folder in place by rename: a failed or interrupted
- * build leaves the former one. What comes from outside is held against the plan's lock before it is used.
+ * Compiles all platforms in parallel and renames the finished folder into place: a failed or interrupted build keeps
+ * the previous one. Everything from outside is checked against the plan's lock before it is used.
  */
 export async function runBuild(
   plan: BuildPlan,
@@ -118,7 +118,7 @@ async function buildPlatform(
   ]);
   const [main, ...beside] = facts as [ExecutableFacts, ...ExecutableFacts[]];
   const bytes = facts.reduce((sum, { size }) => sum + size, 0);
-  progress(`${platform}: made in ${((performance.now() - started) / 1000).toFixed(1)} s, ${bytes} bytes`);
+  progress(`${platform}: built in ${((performance.now() - started) / 1000).toFixed(1)} s, ${bytes} bytes`);
   return {
     components,
     artifact: {
@@ -141,7 +141,7 @@ async function describeExecutable(folder: string, path: string, elf: ElfFacts): 
   return { path, size, sha256, elf: { type, machine, interpreter, needed: [...needed], versionNeeds } };
 }
 
-// What every platform's executable holds, by package URL, sorted.
+// The components in every platform's executable, by package URL, sorted.
 function sharedComponents(lists: readonly (readonly Component[])[]): ReadonlyMap<string, Component> {
   const [first = [], ...others] = lists;
   const everywhere = first.filter(({ purl }) =>

@@ -22,7 +22,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(root, { recursive: true }));
 
-/** Builds, and gives what a user reads of it. */
+/** Builds, and returns what the user sees. */
 async function build(
   options: Pick<BuildBinariesOptions, 'toolchain' | 'platforms'>,
 ): Promise<{ readonly success: boolean; readonly said: string }> {
@@ -44,7 +44,7 @@ const write = async (path: string, content: string | Uint8Array, mode = 0o644): 
 };
 
 describe('a build with a compiler and a runtime that the lock pins', () => {
-  // A compiler that tells that it was run, and fails.
+  // A compiler that leaves a trace that it was run, and fails.
   const script = (): string => `#!/bin/sh\ntouch ${join(root, 'was-run')}; exit 1\n`;
   const [compiler, ...runtimes] = bunPackagesFor([host, other]);
   const fileOf = (lock: Lock, name: string): string => {
@@ -71,7 +71,7 @@ describe('a build with a compiler and a runtime that the lock pins', () => {
   });
   const compile = () => build({ toolchain: { name: 'bun', entry: 'main.ts' }, platforms: [host, other] });
 
-  it('runs the compiler where everything is as the lock says', async () => {
+  it('a build runs the compiler if everything matches the lock', async () => {
     expect((await compile()).said).toContain('error COMPILE_FAILED');
     expect(existsSync(join(root, 'was-run'))).toBe(true);
   });
@@ -79,7 +79,7 @@ describe('a build with a compiler and a runtime that the lock pins', () => {
   it.each([
     ['compiler', compiler ?? ''],
     ['runtime of another platform', runtimes[0] ?? ''],
-  ])('runs nothing where the %s was altered, keeping size and time', async (_, name) => {
+  ])('a build runs nothing if the %s was altered, even with the same size and time', async (_, name) => {
     const file = join(root, fileOf(lock, name));
     await writeFile(file, script().replace('touch', 'TOUCH'));
     await utimes(file, 0, 0);
@@ -95,7 +95,7 @@ describe('a build with a compiler and a runtime that the lock pins', () => {
     expect(existsSync(join(root, 'dist/bin'))).toBe(false);
   });
 
-  it('runs nothing where the lock was altered', async () => {
+  it('a build runs nothing if the lock was altered', async () => {
     const name = compiler ?? '';
     const packages = { ...lock.bun?.packages };
     packages[name] = {
@@ -112,12 +112,12 @@ describe('a build with a compiler and a runtime that the lock pins', () => {
   });
 
   it.each([
-    ['is not there', async () => rm(join(root, LOCK_FILE))],
+    ['is missing', async () => rm(join(root, LOCK_FILE))],
     [
       'lacks a package',
       async () => write(LOCK_FILE, '{"lockVersion":1,"bun":{"version":"1","packages":{}}}'),
     ],
-  ])('says which command writes the lock that %s', async (_, spoil) => {
+  ])('a build says which command writes the lock that %s', async (_, spoil) => {
     await spoil();
     const { success, said } = await compile();
     expect(success).toBe(false);
@@ -152,12 +152,12 @@ describe('a build with libraries that the lock pins', () => {
     return join(root, (found?.source ?? '').slice(REPOSITORY.length));
   };
 
-  it('packs them where they are as the lock says', async () => {
+  it('a build packs the libraries if they match the lock', async () => {
     expect(await pack()).toEqual({ success: true, said: '' });
     expect(await readFile(join(root, 'dist/bin/manifest.json'), 'utf8')).toContain('"name": "libc6"');
   });
 
-  it('packs nothing where the C library was altered, keeping size and time', async () => {
+  it('a build packs nothing if the C library was altered, even with the same size and time', async () => {
     const file = await libc();
     const content = await readFile(file);
     content.writeUInt8((content.at(-1) ?? 0) ^ 1, content.length - 1);
@@ -169,7 +169,7 @@ describe('a build with libraries that the lock pins', () => {
     expect(existsSync(join(root, 'dist/bin'))).toBe(false);
   });
 
-  it('names the command where the lock lacks the platform', async () => {
+  it('a build names the command to run if the lock lacks the platform', async () => {
     await write(LOCK_FILE, '{"lockVersion":1}');
     const { said } = await pack();
     expect(said).toContain(`expected libc6, base-files for ${host}, found no line for it`);

@@ -3,14 +3,14 @@ import { reportFailures } from '../failures.ts';
 import type { ProjectContext } from '../project-context.ts';
 import type { ConfigurationErrorOptions } from './options.ts';
 
-/** `configuration-error`: what a project's targets do whose prebuilt.json can't be used. Options: schema.json. */
+/** `configuration-error`: what the targets of a project with an unusable prebuilt.json run. Options: schema.json. */
 export default function configurationError(
   { file, problems }: ConfigurationErrorOptions,
   context: ProjectContext,
 ): Promise<{ success: boolean }> {
   return reportFailures(context, async () => {
     throw new PrebuiltError('CONFIGURATION', `${file}: ${problems.join('\n  ')}`, {
-      hint: 'Its keys are described by the JSON Schema that its "$schema" names, and in the plugin’s README.',
+      hint: 'The JSON Schema that its "$schema" names and the plugin’s README describe its keys.',
     });
   });
 }

@@ -5,7 +5,7 @@ import type { DockerBuildOptions } from './options.ts';
 import { planDockerBuild } from './plan.ts';
 import { runDockerBuild } from './run.ts';
 
-/** `@prebuilt/nx:docker-build`: an image for development, compiled inside Docker. Options: schema.json. */
+/** `@prebuilt/nx:docker-build`: builds a development image, compiled inside Docker. Options: schema.json. */
 export default function dockerBuild(
   options: DockerBuildOptions,
   context: ExecutorContext,

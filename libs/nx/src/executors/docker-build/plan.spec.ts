@@ -10,7 +10,7 @@ const options = {
 };
 
 describe('planDockerBuild', () => {
-  it('builds the workspace and loads the image, without attestations', () => {
+  it('docker-build builds the workspace and loads the image, without attestations', () => {
     expect(planDockerBuild(options, '/w')).toEqual({
       file: 'docker',
       args: [
@@ -25,7 +25,7 @@ describe('planDockerBuild', () => {
     });
   });
 
-  it('passes further arguments as they are, before the context', () => {
+  it('docker-build passes additional arguments unchanged, before the context', () => {
     const buildArguments = ['--no-cache', '--build-arg=A=b c; id'];
     expect(planDockerBuild({ ...options, context: 'sub', buildArguments }, '/w').args.slice(-3)).toEqual([
       '--no-cache',

@@ -3,8 +3,8 @@ import type { Command } from '../../process/command.ts';
 import type { DockerBuildOptions } from './options.ts';
 
 /**
- * The command that builds and loads the image. No attestations: they would turn the loaded image into an index,
- * with another digest for each build.
+ * The command that builds and loads the image. It adds no attestations, which would turn the loaded image into an index
+ * with a different digest for each build.
  *
  * @see https://docs.docker.com/reference/cli/docker/buildx/build/
  */

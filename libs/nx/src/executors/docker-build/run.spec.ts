@@ -11,7 +11,7 @@ describe('runDockerBuild', () => {
   });
   afterEach(() => rm(folder, { recursive: true }));
 
-  /** A client that notes its arguments and answers as the script says. */
+  /** A client that records its arguments and answers as the script says. */
   async function client(script: string): Promise<string> {
     const file = join(folder, 'docker');
     await writeFile(file, `#!/bin/sh\nprintf '%s\\n' "$*" >>"${folder}/calls"\n${script}\n`);
@@ -21,7 +21,7 @@ describe('runDockerBuild', () => {
   const calls = async () => (await readFile(join(folder, 'calls'), 'utf8')).split('\n').slice(0, -1);
   const args = ['buildx', 'build', '.'];
 
-  it('asks for buildx and an engine before it builds', async () => {
+  it('docker-build checks for buildx and an engine before it builds', async () => {
     await runDockerBuild({ file: await client('exit 0'), args }, folder);
     expect(await calls()).toEqual([
       'buildx version',
@@ -30,15 +30,15 @@ describe('runDockerBuild', () => {
     ]);
   });
 
-  it('says how to get an engine where there is no client', async () => {
+  it('docker-build says how to get an engine if there is no client', async () => {
     await expect(runDockerBuild({ file: join(folder, 'absent'), args }, folder)).rejects.toMatchObject({
       code: 'ENGINE',
-      message: `${join(folder, 'absent')}: expected the Docker client on the path, found none`,
+      message: `${join(folder, 'absent')}: expected the Docker client on PATH, found none`,
       hint: expect.stringContaining('point DOCKER_HOST at an engine'),
     });
   });
 
-  it('says how to get an engine where none answers', async () => {
+  it('docker-build says how to get an engine if none answers', async () => {
     const file = await client(
       '[ "$1" = buildx ] || { echo "Cannot connect to the Docker daemon" >&2; exit 1; }',
     );
@@ -50,7 +50,7 @@ describe('runDockerBuild', () => {
     expect(await calls()).not.toContain('buildx build .');
   });
 
-  it('says where to get buildx where the client lacks it', async () => {
+  it('docker-build says where to get buildx if the client lacks it', async () => {
     const file = await client(
       '[ "$1" != buildx ] || { echo "docker: \'buildx\' is not a docker command." >&2; exit 1; }',
     );
@@ -61,7 +61,7 @@ describe('runDockerBuild', () => {
     });
   });
 
-  it('reports a build that fails', async () => {
+  it('docker-build reports a failed build', async () => {
     const file = await client('[ "$2" != build ] || exit 3');
     await expect(runDockerBuild({ file, args }, folder)).rejects.toMatchObject({
       code: 'COMPILE_FAILED',

@@ -32,7 +32,7 @@ afterAll(() => workspace.remove());
 const plan = async (more: Partial<DockerLoadOptions> = {}, host = 'linux/arm64') =>
   planDockerLoad({ ...OPTIONS, ...more }, await readImageLayout(workspace.path('dist/oci')), host);
 
-/** Runs the executor with programs of these names, each a script that gets the folder for its output. */
+/** Runs the executor with programs of these names, each a script that gets a folder for its output. */
 async function load(
   options: Partial<DockerLoadOptions>,
   programs: Readonly<Record<string, string>>,
@@ -65,7 +65,7 @@ describe('planDockerLoad', () => {
     ['server:dev', 'docker.io/library/server:dev'],
     ['ghcr.io/acme/server', 'ghcr.io/acme/server:1.2.3'],
     ['localhost:5000/server:x', 'localhost:5000/server:x'],
-  ])('names %s in full, with the version as its tag where it has none', async (image, reference) => {
+  ])('the name %s is expanded in full, with the version as its default tag', async (image, reference) => {
     const { documents, ...found } = await plan({ image });
     expect(found.reference).toBe(reference);
     const { manifests } = JSON.parse(documents['index.json'] ?? '');
@@ -77,12 +77,12 @@ describe('planDockerLoad', () => {
     expect(JSON.parse(documents['manifest.json'] ?? '')[0].RepoTags).toEqual([reference]);
   });
 
-  it('takes the image of this machine for stores of one platform, else the first', async () => {
+  it('an engine that stores one platform gets this machine’s image, or else the first', async () => {
     expect((await plan()).platform).toBe('linux/arm64');
     expect((await plan({}, 'darwin/arm64')).platform).toBe('linux/amd64');
   });
 
-  it('refuses a digest, and a version that can be no tag', async () => {
+  it('planDockerLoad refuses a digest, and a version that can’t be a tag', async () => {
     await expect(plan({ image: `server@sha256:${'a'.repeat(64)}` })).rejects.toThrow(
       'expected a name with a tag',
     );
@@ -98,7 +98,7 @@ describe('docker-load', () => {
     ['podman', 'podman', 'load'],
     ['containerd', 'ctr', '--namespace=k8s.io images import -'],
   ] as const)(
-    'sends %s an archive that is a layout of all platforms and what docker saves',
+    'docker-load sends %s an archive that is both a layout of all platforms and what docker saves',
     async (engine, program, args) => {
       const { success, said } = await load(
         { engine, namespace: 'k8s.io' },
@@ -123,7 +123,7 @@ describe('docker-load', () => {
     },
   );
 
-  it('prints what it would do, and starts no program', async () => {
+  it('a dry run prints what docker-load would do, and starts no program', async () => {
     const { success, said } = await load({ dryRun: true }, {});
     expect(success).toBe(true);
     expect(said).toMatch(
@@ -134,35 +134,31 @@ describe('docker-load', () => {
   });
 
   it.each([
+    ['names a missing program', {}, 'error ENGINE: docker: expected the program on PATH, found none'],
     [
-      'says that the program is absent',
-      {},
-      'error ENGINE: docker: expected the program on the path, found none',
-    ],
-    [
-      'says what the program said when it fails',
+      'reports what a failing program printed',
       { docker: 'cat > /dev/null; echo "no engine" >&2; exit 1' },
       'error ENGINE: docker load: no engine',
     ],
     [
-      'says nothing of it to the terminal',
+      'keeps control sequences from the terminal',
       { docker: "cat > /dev/null; printf 'no\\033[2Jengine' >&2; exit 1" },
       'docker load: no [2Jengine',
     ],
-    // The write side is gone before the archive is sent.
+    // The program closes its input before the archive is sent.
     [
-      'says what the program said when it reads nothing',
+      'reports what a program printed that reads nothing',
       { docker: 'echo "denied" >&2; exit 1' },
       'docker load: denied',
     ],
-  ])('%s', async (_, programs, message) => {
+  ])('docker-load %s', async (_, programs, message) => {
     const { success, said } = await load({}, programs as Record<string, string>);
     expect(success).toBe(false);
     expect(said).toContain(message);
     expect(said).toContain('Start Docker');
   });
 
-  it('loads no blob that has another content than its digest', async () => {
+  it('docker-load refuses a blob that does not match its digest', async () => {
     const { blobs, documents } = await plan();
     const layer = blobs.at(-1);
     if (layer === undefined) throw new Error('there is no blob');

@@ -7,7 +7,7 @@ import type { DockerLoadOptions } from './options.ts';
 import { type DockerLoadPlan, planDockerLoad } from './plan.ts';
 import { runDockerLoad } from './run.ts';
 
-/** `@prebuilt/nx:docker-load`: the image that was packed, into the local engine. Options: schema.json. */
+/** `@prebuilt/nx:docker-load`: loads the packed image into the local engine. Options: schema.json. */
 export default function dockerLoad(
   options: DockerLoadOptions,
   context: ExecutorContext,
@@ -23,7 +23,7 @@ export default function dockerLoad(
   });
 }
 
-/** What a person reads of it. */
+/** The plan or the result as text. */
 export function formatLoad(
   { reference, digest, platforms, engine, command, blobs }: DockerLoadPlan,
   dryRun: boolean,

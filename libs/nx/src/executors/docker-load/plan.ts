@@ -14,32 +14,32 @@ import { PrebuiltError } from '../../errors.ts';
 import type { Command } from '../../process/command.ts';
 import type { DockerLoadOptions } from './options.ts';
 
-/** What an image will be loaded as, and how. */
+/** How an image will be loaded, and under which name. */
 export interface DockerLoadPlan {
   readonly engine: DockerLoadOptions['engine'];
-  /** In full, such as `docker.io/library/server:1.2.3`. */
+  /** The full reference, such as `docker.io/library/server:1.2.3`. */
   readonly reference: string;
-  /** Of the index: what the registry has once it is published. */
+  /** The digest of the index, as the registry will have it once it is published. */
   readonly digest: Digest;
   readonly platforms: readonly string[];
-  /** The one that an engine gets whose store holds one platform only. */
+  /** The platform for an engine whose store only supports one. */
   readonly platform: string;
-  /** What reads the archive from its standard input. */
+  /** The command that reads the archive from its standard input. */
   readonly command: Command;
-  /** The small files of the archive, by path. */
+  /** The small files in the archive, by path. */
   readonly documents: Readonly<Record<string, string>>;
   /** The layout's folder, absolute. */
   readonly inputPath: string;
   readonly blobs: readonly Descriptor[];
 }
 
-/** The annotation by which containerd names an image that it imports. */
+/** The annotation from which containerd takes the name of an imported image. */
 const IMAGE_NAME = 'io.containerd.image.name';
 
 /**
- * Plans how a layout gets into an engine: as an archive that is an OCI layout of all platforms, with the name where
- * containerd looks for it, and at the same time what `docker save` writes of the machine's own platform, which is what
- * podman and engines without containerd's store read. Throws `INVALID_OPTIONS`.
+ * Plans how to load a layout into an engine. The archive is an OCI layout of all platforms, with the name where
+ * containerd looks for it. At the same time, it has the form that `docker save` writes for the machine's own platform,
+ * which is what podman and engines without containerd's store read. Throws `INVALID_OPTIONS`.
  * https://github.com/containerd/containerd/blob/v1.7.27/images/archive/importer.go
  * https://docs.docker.com/reference/cli/docker/image/save/
  */
@@ -90,14 +90,14 @@ function referenceOf(image: string, version: string | undefined): string {
   const { registry, repository, tag, digest } = parseImageReference(image);
   if (digest !== undefined) {
     throw new PrebuiltError('INVALID_OPTIONS', `image: expected a name with a tag, found ${image}`, {
-      hint: 'Leave the digest out: the image that is loaded has its own.',
+      hint: 'Leave out the digest: the loaded image has its own.',
     });
   }
-  // A tag can't hold the "+" of a version.
+  // A tag can't contain the "+" of a version.
   const named = tag ?? version?.replaceAll('+', '-');
   if (named !== undefined && isTag(named)) return formatImageReference({ registry, repository, tag: named });
   throw new PrebuiltError('INVALID_OPTIONS', `image: expected a name with a tag, found ${image}`, {
-    hint: `The layout names no version that can be a tag. Give one: --image=${image}:dev`,
+    hint: `The layout has no version that can be used as a tag. Pass one: --image=${image}:dev`,
   });
 }
 

@@ -4,17 +4,17 @@ import { execa } from 'execa';
 import { PrebuiltError } from '../../errors.ts';
 import type { DockerLoadPlan } from './plan.ts';
 
-/** What to do where an engine's program is absent or fails, for each engine. */
+/** What to do if an engine's program is missing or fails, for each engine. */
 const HINTS: Readonly<Record<DockerLoadPlan['engine'], string>> = {
-  docker: 'Start Docker, or point DOCKER_HOST at an engine; or load it elsewhere: --engine=podman.',
-  podman: 'Install podman, or load it elsewhere: --engine=docker.',
+  docker: 'Start Docker, point DOCKER_HOST at an engine, or load the image elsewhere: --engine=podman.',
+  podman: 'Install podman, or load the image elsewhere: --engine=docker.',
   containerd:
-    'ctr comes with containerd and needs its socket, usually as root; CONTAINERD_ADDRESS says where that is.',
+    'ctr comes with containerd and needs its socket, usually as root; CONTAINERD_ADDRESS sets its path.',
 };
 
 /**
- * Sends the archive to the engine's program; each blob is held against its digest on the way. Throws `ENGINE` where the
- * program is absent or refuses it, and what reading throws.
+ * Streams the archive to the engine's program, checking each blob against its digest on the way. Throws `ENGINE` if the
+ * program is missing or fails, and whatever reading throws.
  */
 export async function runDockerLoad({
   engine,
@@ -49,7 +49,7 @@ export async function runDockerLoad({
   if (!result.failed) return;
   const problem =
     result.code === 'ENOENT'
-      ? `${file}: expected the program on the path, found none`
+      ? `${file}: expected the program on PATH, found none`
       : `${file} ${args.join(' ')}: ${cleanText(result.stderr.trim().split('\n').at(-1) || result.shortMessage || '')}`;
   throw new PrebuiltError('ENGINE', problem, { hint: HINTS[engine], cause: result });
 }

@@ -33,7 +33,7 @@ async function publishedImages(): Promise<readonly PublishedImage[]> {
   return parsePublishRecord(await readFile(path, 'utf8'), path).images;
 }
 
-/** The tags of versions; that under which referrers are listed is none. */
+/** The version tags, without the tag that lists referrers. */
 const versionTags = (of = registry) => [...of.tags.keys()].filter((tag) => !tag.includes(':sha256-'));
 
 function behave({ options = {}, start }: Quirk): void {
@@ -42,7 +42,7 @@ function behave({ options = {}, start }: Quirk): void {
 
 describe('the bills of materials', () => {
   it.each(REFERRERS_QUIRKS.map((quirk) => [quirk.name, quirk] as const))(
-    'never stop the tags of a proven image where the registry %s, and the record says what became of them',
+    'bills of materials never stop the tags of a proven image if the registry %s, and the record says what happened',
     async (_, quirk) => {
       behave(quirk);
       const { success, output } = await run();
@@ -57,7 +57,7 @@ describe('the bills of materials', () => {
   );
 
   it.each(REFERRERS_QUIRKS.map((quirk) => [quirk.name, quirk] as const))(
-    'stop every tag under --require-sbom where they are not listed, and none where they are: the registry %s',
+    'with --require-sbom, unlisted bills of materials stop every tag, and listed ones stop none: the registry %s',
     async (_, quirk) => {
       behave(quirk);
       const { success, output } = await run({ requireSbom: true });
@@ -67,14 +67,14 @@ describe('the bills of materials', () => {
       expect(versionTags()).toEqual(lost ? [] : TAGS);
       if (lost) {
         expect(output).toContain(
-          `error SBOM: ${registry.host}/owner/app@${workspace.index.digest}: expected the bill of materials to be attached, as --require-sbom asks, found it ${outcome}: `,
+          `error SBOM: ${registry.host}/owner/app@${workspace.index.digest}: expected the bill of materials to be attached (--require-sbom), found it ${outcome}: `,
         );
         expect(await workspace.leftovers()).not.toContain('record.json');
       }
     },
   );
 
-  it('the bills of materials are refused with the words of the registry', async () => {
+  it('refused bills of materials are reported in the words of the registry', async () => {
     const quirk = REFERRERS_QUIRKS.find(({ name }) => name.startsWith('refuses artifact types'));
     if (quirk === undefined) throw new Error('there is no such quirk');
     behave(quirk);
@@ -87,7 +87,7 @@ describe('the bills of materials', () => {
     });
   });
 
-  it('stop the tags of every registry under --require-sbom where one of them refuses them', async () => {
+  it('with --require-sbom, a refusal by one registry stops the tags of every registry', async () => {
     const quirk = REFERRERS_QUIRKS.find(({ outcome }) => outcome?.attachment === 'refused');
     if (quirk === undefined) throw new Error('there is no such quirk');
     behave(quirk);
@@ -103,25 +103,23 @@ describe('the bills of materials', () => {
     }
   });
 
-  it('the bills of materials are not attached under --no-sbom, and the record has none', async () => {
+  it('bills of materials are not attached with --no-sbom, and the record has none', async () => {
     expect(await run({ sbom: false })).toMatchObject({ success: true });
     expect([...registry.manifests.values()].some(({ bytes }) => bytes.includes('cyclonedx'))).toBe(false);
     expect((await publishedImages())[0]?.sbom).toBeNull();
   });
 
-  it('the bills of materials are named in a dry run, with whether they are required', async () => {
+  it('a dry run names the bills of materials and says whether they are required', async () => {
     const names = 'app-linux-amd64.cdx.json, app-linux-arm64.cdx.json';
     const free = await run({ dryRun: true });
-    expect(free.output).toContain(
-      `attach SBOM: ${names}  (tags move without it where a registry refuses it)`,
-    );
+    expect(free.output).toContain(`attach SBOM: ${names}  (the tags still move if a registry refuses it)`);
     const required = await run({ dryRun: true, requireSbom: true });
     expect(required.output).toContain(`attach SBOM: ${names}  (required by --require-sbom)`);
     expect((await run({ dryRun: true, sbom: false })).output).not.toContain('SBOM');
     expect(writes()).toEqual([]);
   });
 
-  it('the bills of materials are refused before any request where they are required and there are none', async () => {
+  it('a publish that requires bills of materials but has none is refused before any request', async () => {
     await rm(join(workspace.root, 'dist/sbom'), { recursive: true });
     const { success, output } = await run({ requireSbom: true });
     expect(success).toBe(false);
@@ -129,16 +127,16 @@ describe('the bills of materials', () => {
     expect(registry.log).toEqual([]);
   });
 
-  it('the bills of materials are refused before any request where they are required and switched off', async () => {
+  it('a publish that requires bills of materials but switches them off is refused before any request', async () => {
     const { success, output } = await run({ requireSbom: true, sbom: false });
     expect(success).toBe(false);
-    expect(output).toContain('error INVALID_OPTIONS: require-sbom: expected no --no-sbom with it');
+    expect(output).toContain("error INVALID_OPTIONS: require-sbom: can't be combined with --no-sbom");
     expect(registry.log).toEqual([]);
   });
 });
 
 describe('the plan that a dry run prints as JSON', () => {
-  it('names every blob, manifest, attachment and tag that the run then sends', async () => {
+  it('the JSON plan of a dry run names every blob, manifest, attachment and tag that the run then sends', async () => {
     const dry = await run({ dryRun: true, json: true });
     expect(writes()).toEqual([]);
     const plan = JSON.parse(dry.output);
@@ -148,7 +146,7 @@ describe('the plan that a dry run prints as JSON', () => {
       ({ files: sent }: { files: readonly { descriptor: { digest: string } }[] }) =>
         sent.map(({ descriptor }) => descriptor.digest),
     );
-    // Beside what is planned, an artifact has an empty configuration.
+    // In addition to what is planned, an artifact has an empty configuration.
     const held = [...registry.blobs.keys()].filter((digest) => !digest.startsWith('sha256:44136fa355b3678a'));
     expect(held.toSorted()).toEqual([...blobs, ...files].toSorted());
     expect(plan.repositories[0].tags.map(({ tag }: { tag: string }) => `owner/app:${tag}`)).toEqual(TAGS);

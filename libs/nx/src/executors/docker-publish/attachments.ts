@@ -7,13 +7,13 @@ import { sbomArtifact } from './sbom.ts';
 import { signImage } from './sign.ts';
 import type { PublishTarget } from './target.ts';
 
-/** An attachment that is ready to be sent, or why it could not be made. */
+/** An attachment that is ready to be uploaded, or why it could not be created. */
 export interface ReadyAttachment {
   readonly plan: AttachmentPlan;
   readonly made: Artifact | { readonly refused: string };
 }
 
-/** What became of the attachments of one repository; null where none was planned. */
+/** What happened to the attachments in one repository; null if none was planned. */
 export interface Attachments {
   readonly sbom: AttachmentRecord | null;
   readonly signature: AttachmentRecord | null;
@@ -22,7 +22,7 @@ export interface Attachments {
 const NAMES = { sbom: 'the bill of materials', signature: 'the signature' } as const;
 const CODES = { sbom: 'SBOM', signature: 'SIGN' } as const;
 
-/** Makes what is attached, once for all repositories. That nobody signs is not a reason to throw: it is said. */
+/** Creates the attachments once for all repositories. A failure to sign is reported in the result, not thrown. */
 export async function makeAttachments(
   { attachments, index }: PublishPlan,
   identityToken: string | undefined,
@@ -49,7 +49,7 @@ async function make(
   }
 }
 
-/** Attaches to the index of one repository. What the registry refuses is an outcome, with its own words. */
+/** Attaches to the index in one repository. A refusal by the registry is an outcome, in the registry's own words. */
 export async function attachAll(
   { index }: PublishPlan,
   target: PublishTarget,
@@ -76,8 +76,7 @@ async function attachOne(
 }
 
 /**
- * Throws `SBOM` or `SIGN` for an attachment that is required and that a repository does not list; called before any tag
- * moves.
+ * Throws `SBOM` or `SIGN` if a repository does not list a required attachment. Called before any tag moves.
  */
 export function requireAttachments(
   plans: readonly AttachmentPlan[],
@@ -89,21 +88,21 @@ export function requireAttachments(
     if (!required || outcome?.outcome === 'attached') continue;
     throw new PrebuiltError(
       CODES[kind],
-      `${reference}: expected ${NAMES[kind]} to be attached, as --require-${kind} asks, found it ${outcome?.outcome ?? 'missing'}: ${outcome?.reason ?? 'it was not made'}`,
+      `${reference}: expected ${NAMES[kind]} to be attached (--require-${kind}), found it ${outcome?.outcome ?? 'missing'}: ${outcome?.reason ?? 'it was not created'}`,
       {
-        hint: `No tag was moved. Run it again, or without --require-${kind}: then the tags move anyway.`,
+        hint: `No tag was moved. Run it again, or omit --require-${kind} to move the tags anyway.`,
       },
     );
   }
 }
 
-/** One line of what became of an attachment. */
+/** One line that says what happened to an attachment. */
 export function describe(kind: AttachmentPlan['kind'], outcome: AttachmentRecord): string {
   switch (outcome.outcome) {
     case 'attached':
       return `${NAMES[kind]} is attached, listed by ${outcome.listedBy === 'api' ? 'the registry' : 'a tag'}`;
     case 'unlisted':
-      return `${NAMES[kind]} is there as ${outcome.digest}, but not listed: ${outcome.reason}`;
+      return `${NAMES[kind]} was uploaded as ${outcome.digest}, but is not listed: ${outcome.reason}`;
     case 'refused':
       return `${NAMES[kind]} is not attached: ${outcome.reason}`;
   }

@@ -6,14 +6,17 @@ import { type Connection, type ConnectionDependencies, withConnection } from '..
 import type { DockerPublishOptions } from './options.ts';
 import type { SigningServices } from './sign.ts';
 
-/** What a publish takes from the process that it runs in; tests bring their own. */
+/** What a publish takes from its process; tests supply their own. */
 export interface PublishDependencies extends ConnectionDependencies {
   readonly signing?: Partial<SigningServices>;
   /** Runs once everything is proven, before the first tag moves. */
   readonly beforeTags?: () => Promise<void>;
 }
 
-/** Connects to the registries for the time of `work`; asked to end, the process breaks off what is under way. */
+/**
+ * Connects to the registries for the duration of `work`. If the process is told to stop, requests in flight are
+ * aborted.
+ */
 export async function connect<T>(
   repositories: readonly ImageRepository[],
   { caFile, plainHttp }: Pick<DockerPublishOptions, 'caFile' | 'plainHttp'>,

@@ -10,7 +10,7 @@ import { checkLocalFacts } from './preconditions.ts';
 import { runPublish } from './run.ts';
 import { showPlan, showRecord } from './show.ts';
 
-/** `@prebuilt/nx:docker-publish`: by digest, read back, then tags. Options: schema.json. */
+/** `@prebuilt/nx:docker-publish`: uploads by digest, reads back, then moves tags. Options: schema.json. */
 export default function dockerPublish(
   given: DockerPublishOptions,
   context: ProjectContext,

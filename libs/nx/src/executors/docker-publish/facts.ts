@@ -26,56 +26,56 @@ import { readSboms, type SbomFile } from './sbom.ts';
 import { type SigningAddresses, type SigningServices, signingFacts } from './sign.ts';
 import { type OpenUpload, readAbandonedUploads } from './upload-journal.ts';
 
-/** What is asked for, and what is on disk, in git and in the environment. */
+/** What the options, the files on disk, git and the environment say. */
 export interface LocalFacts {
   readonly repositories: readonly ImageRepository[];
   readonly layout: ImageLayout;
   readonly manifest: Manifest;
   readonly manifestSha256: string;
-  /** What the image of each platform has to be, from the Dockerfile and the manifest alone. */
+  /** What the image of each platform must be, derived from the Dockerfile and the manifest alone. */
   readonly expected: ReadonlyMap<string, ExpectedImage>;
-  /** What is known about the users of each platform's image. */
+  /** What is known about the users in each platform's image. */
   readonly lists: ReadonlyMap<string, ImageLists>;
   readonly bases: Bases;
   readonly reports: readonly VerifyReportFile[];
-  /** Where the reports were looked for, as the option says it. */
+  /** Where the reports are, as given in the options. */
   readonly verifyPath: string;
-  /** The version that the environment and git ask for now. */
+  /** The version that the environment and git currently ask for. */
   readonly wanted: BuildVersion;
   readonly gitTags: readonly string[];
-  /** Which of them are the project's. */
+  /** Which of those tags belong to the project. */
   readonly tagPattern: TagPattern;
   readonly shallow: boolean;
-  /** None where none is wanted. */
+  /** Empty if none are wanted. */
   readonly sboms: readonly SbomFile[];
-  /** Undefined where no signature is wanted. */
+  /** Undefined if no signature is wanted. */
   readonly signing: SigningAddresses | undefined;
   readonly abandonedUploads: readonly OpenUpload[];
   /** The folder for the record, absolute. */
   readonly outputPath: string;
 }
 
-/** What one repository has already. */
+/** What one repository already has. */
 export interface RepositoryFacts {
   readonly repository: ImageRepository;
-  /** All tags, or those of this version alone where no other is looked at. */
+  /** All tags, or only the tags of this version if no others matter. */
   readonly tags: readonly string[];
-  /** What the tags of this version name now, for those that exist. */
+  /** What the existing tags of this version point to now. */
   readonly existing: ReadonlyMap<string, Digest>;
 }
 
-/** Where the local facts are read. */
+/** Where to read the local facts from. */
 export interface LocalSources {
   readonly root: string;
   readonly tagPattern: TagPattern;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Takes the place of the services and the identity that options and environment name. */
+  /** Overrides the services and the identity given by the options and the environment. */
   readonly signing: Partial<SigningServices> | undefined;
-  /** How a base is read that is not on disk. */
+  /** How to read a base that is not on disk. */
   readonly base?: BaseReading;
 }
 
-/** Reads everything that needs no registry. Throws for options that contradict each other and files that can't be read. */
+/** Reads everything that needs no registry. Throws for conflicting options and for files that can't be read. */
 export async function readLocalFacts(
   options: DockerPublishOptions,
   { root, tagPattern, environment, signing, base = {} }: LocalSources,
@@ -94,16 +94,16 @@ export async function readLocalFacts(
   const reports = await Promise.all(
     manifest.platforms.map(({ platform }) => readReportFile(verifyPath, platform)),
   );
-  // Outside a repository a version may still be published, by RELEASE_VERSION and without moving tags.
+  // Outside a git repository, RELEASE_VERSION still allows publishing a version without moving tags.
   const known = version.head === undefined ? { gitTags: [], shallow: false } : await readGitTags(root);
   const tags = withTagOf(known, parseReleaseVersion(manifest.version), tagPattern, environment);
   const sources = await readImageSources(root, options.dockerfile, { manifest, inputPath: binPath });
-  // How the history words an instruction is up to the builder, and not compared.
+  // The wording of the history is up to the builder and is not compared.
   const bases = await readBases(
     root,
     parsedDockerfile(options, sources, manifest),
     manifest.platforms.map(({ platform }) => platform),
-    // The layout has what its images start from.
+    // The layout contains the bases of its images.
     { environment, folders: [join(layout.folder, BLOBS_FOLDER)], ...base },
   );
   const inputs = { manifest, sources, inputPath: binPath, historyFormat: 'moby-28', bases } as const;
@@ -131,8 +131,8 @@ export async function readLocalFacts(
 }
 
 /**
- * Reads what the repositories have: their tags, and what those of this version name. They are listed only where a tag
- * moves for the highest version: a registry whose list can't be read can still be published to without.
+ * Reads the repositories' tags, and what the tags of this version point to. The tags are listed only if some tag moves
+ * to the highest version, so that publishing without moving tags works even if a registry's list can't be read.
  */
 export function readRegistryFacts(
   { repositories, manifest }: LocalFacts,

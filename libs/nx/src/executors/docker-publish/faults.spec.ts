@@ -25,7 +25,7 @@ const STEPS: readonly Step[] = [
   'tag PUT',
   'tag PUT by name',
 ];
-// Without a byte for so long, a connection counts as stalled: short where it does stall, far off where it never does.
+// How long a connection may go without a byte before it counts as stalled: short for faults that stall, else long.
 const STALLED_MS = 2000;
 const BUSY_MS = 30_000;
 const TAG_STEPS: readonly Step[] = ['tag PUT', 'tag PUT by name'];
@@ -35,9 +35,9 @@ type Rhythm = 'once' | 'every second';
 interface Row {
   readonly title: string;
   readonly fault: Fault;
-  /** Whether another try may succeed. */
+  /** Whether a retry may succeed. */
   readonly transient: boolean;
-  /** Which requests of a step meet it, from 1; the rhythm's where it is left out. */
+  /** Which requests of a step meet the fault, counted from 1. Defaults to the rhythm's. */
   readonly hits?: (nth: number) => boolean;
 }
 
@@ -64,7 +64,7 @@ describe('a fault between publisher and registry', () => {
   const outcomes = new Map<string, string>();
 
   beforeAll(async () => {
-    // Each publish waits for signals.
+    // Each publish listens for signals.
     process.setMaxListeners(50);
     workspace = await publishWorkspace({ version: '1.2.3', executableSize: 40_000 });
   });
@@ -101,8 +101,8 @@ describe('a fault between publisher and registry', () => {
     const met = proxy.met;
     const retried = /retrying in/.test(result.output);
 
-    // Whatever happened: no tag ever named anything but the image that was verified, and a failure before the tags
-    // moves none. Only a tag that is put by its name, over plain HTTP, may do so until it is put right.
+    // In every case, no tag ever pointed to anything but the verified image, and a failure before the tags moved none.
+    // Only a tag that is put by name, over plain HTTP, may be wrong until it is corrected.
     const mayLie = row.fault === 'changed-byte' && step === 'tag PUT by name';
     const moves = [...registry.tagMoves];
     for (const [tag, digest] of mayLie ? [] : moves)
@@ -122,7 +122,7 @@ describe('a fault between publisher and registry', () => {
       expect(again.success, `${where}\nagain: ${again.output}`).toBe(true);
     }
     expect([...registry.tags], where).toHaveLength(5);
-    // Where the answer to a POST is lost, the publisher never learns of the upload that it opened.
+    // If the response to a POST is lost, the publisher never learns about the upload that it opened.
     const lost = step === 'upload POST' ? met : 0;
     expect(registry.openUploads(), where).toBeLessThanOrEqual(lost);
 
@@ -131,7 +131,7 @@ describe('a fault between publisher and registry', () => {
     return retried ? 'retried' : 'no effect';
   }
 
-  // Side by side, each cell with its own registry, and first those that wait longest.
+  // The cells run in parallel, each with its own registry, starting with those that wait longest.
   it.concurrent.each(
     ROWS.toSorted(
       (one, other) => Number(other.fault === 'stalled-body') - Number(one.fault === 'stalled-body'),
@@ -139,16 +139,16 @@ describe('a fault between publisher and registry', () => {
       (['once', 'every second'] as const).map((rhythm) => [row.title, rhythm, row] as const),
     ),
   )(
-    '%s, %s: a transient one is overcome, any other moves no tag and is named, and a rerun completes',
+    '%s, %s: a publish survives the fault if it is transient, else names it and moves no tag, and a rerun completes',
     async (_, rhythm, row) => {
-      // What stalls only waits.
+      // Stalled cells only wait.
       if (row.fault === 'stalled-body') await Promise.all(STEPS.map((step) => inCell(row, rhythm, step)));
       else for (const step of STEPS) await inCell(row, rhythm, step);
     },
     300_000,
   );
 
-  it('a fault between publisher and registry that comes while tags move leaves those that moved, and is told with which ones they are', async () => {
+  it('a fault while the tags move leaves those that have moved, and the error says which ones they are', async () => {
     const registry = await startFakeRegistry();
     const proxy = await startFaultProxy(registry.host);
     try {
@@ -178,7 +178,7 @@ describe('a fault between publisher and registry', () => {
     }
   });
 
-  it('a fault between publisher and registry is overcome where it is transient and names its operation where it is not, as docs/publishing.md tells', async () => {
+  it('each fault between publisher and registry has the outcome that docs/publishing.md documents', async () => {
     const table = (rhythm: Rhythm): readonly string[] => [
       `| ${rhythm} at | ${ROWS.map(({ title }) => title).join(' | ')} |`,
       `|---|${ROWS.map(() => '---|').join('')}`,
@@ -195,8 +195,8 @@ describe('a fault between publisher and registry', () => {
   });
 });
 
-describe('a registry that is not there', () => {
-  it('a registry that is not there is tried as often as the limits allow, and named', async () => {
+describe('an unreachable registry', () => {
+  it('an unreachable registry is tried as often as the limits allow, then named', async () => {
     const workspace = await publishWorkspace({ version: '1.2.3', executableSize: 1000 });
     try {
       const gone = await startFakeRegistry();

@@ -29,20 +29,20 @@ const PHASES: Readonly<Record<Step, Phase>> = {
   'tag PUT': 'tags',
   'tag PUT by name': 'tags',
 };
-// How many moments of each phase a publish is killed at.
+// At how many moments of each phase a publish is killed.
 const MOMENTS: Readonly<Record<Phase, number>> = { upload: 9, 'read back': 6, tags: 5 };
 
-/** How many of them run side by side, each with a registry, a proxy and an output folder of its own. */
+/** How many of them run in parallel, each with its own registry, proxy and output folder. */
 const LANES = 4;
 
 interface Place {
   readonly registry: FakeRegistry;
   readonly proxy: FaultProxy;
-  /** For the record, relative to the workspace's root. */
+  /** The folder for the record, relative to the workspace root. */
   readonly outputPath: string;
 }
 
-describe('a publish that is killed', () => {
+describe('a killed publish', () => {
   let workspace: PublishWorkspace;
 
   beforeAll(async () => {
@@ -61,7 +61,7 @@ describe('a publish that is killed', () => {
     }
   }
 
-  // What a tag names is there as a whole and is the image that was verified.
+  // What a tag points to is complete and is the verified image.
   function lies({ registry }: Place): readonly string[] {
     return [...registry.tags].flatMap(([tag, digest]) => {
       if (digest !== workspace.index.digest) return [`${tag} names ${digest}`];
@@ -99,7 +99,7 @@ describe('a publish that is killed', () => {
       seen.push(step);
       if (step === 'blob GET') verified = true;
       if (PHASES[step] === 'tags' && !verified) found.push('a tag was put before anything was read back');
-      // Heads of manifests belong to the phase that is under way.
+      // HEAD requests for manifests belong to the current phase.
       if (step !== 'manifest HEAD' && PHASES[step] === phase) {
         const count = seen.filter((each) => each !== 'manifest HEAD' && PHASES[each] === phase).length;
         if (count === nth) child.kill('SIGKILL');
@@ -125,12 +125,12 @@ describe('a publish that is killed', () => {
     expect([...registry.tags]).toHaveLength(5);
     expect(lies(place)).toEqual([]);
     expect(await readdir(join(workspace.root, outputPath))).toEqual(['record.json']);
-    // The upload whose POST was under way is known to the registry alone.
+    // Only the registry knows about an upload whose POST was in flight.
     const unknown = seen.at(-1) === 'upload POST' || seen.at(-1) === 'tags GET' ? 1 : 0;
     expect(registry.openUploads(), `${phase} ${nth}`).toBeLessThanOrEqual(unknown);
   }
 
-  it('a publish that is killed at any of 20 moments is completed by a rerun, and at no moment does a tag lie', async () => {
+  it('a rerun completes a publish that was killed at any of 20 moments, and no tag is ever wrong', async () => {
     const whole = await at('dist/publish', async (place) => {
       const { killed, seen } = await killAt(place, 'upload', Number.POSITIVE_INFINITY);
       expect(killed).toBe(false);

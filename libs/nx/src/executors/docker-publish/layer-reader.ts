@@ -2,13 +2,13 @@ import type { Descriptor, Digest, LayerReading, LayerThreads, ReadEntry } from '
 import type { RepositoryClient } from '@prebuilt/oci/registry';
 import type { ProofReaders } from '../../image/proof.ts';
 
-/** Unpacks the layers of an image layout, each of them once, however many registries it goes to. */
+/** Unpacks each layer of an image layout only once, no matter how many registries it goes to. */
 export interface StoredLayers {
-  /** The entries of the bytes that have the layer's digest. */
+  /** The entries of the layer. Its bytes match its digest. */
   unpack(reading: LayerReading): Promise<readonly ReadEntry[]>;
 }
 
-/** Unpacks layers of the layout in `folder` on the given threads. */
+/** Unpacks the layers of the layout in `folder` on the given threads. */
 export function createStoredLayers(folder: string, threads: LayerThreads): StoredLayers {
   const readings = new Map<string, Promise<readonly ReadEntry[]>>();
   return {
@@ -16,7 +16,7 @@ export function createStoredLayers(folder: string, threads: LayerThreads): Store
       const key = JSON.stringify(reading);
       const known = readings.get(key) ?? threads.read(folder, reading.layer, reading.options);
       readings.set(key, known);
-      // It is told to whoever waits for it.
+      // The error reaches whoever awaits the reading.
       known.catch(() => {});
       return known;
     },
@@ -24,17 +24,17 @@ export function createStoredLayers(folder: string, threads: LayerThreads): Store
 }
 
 /**
- * Reads layers back from one repository, each of them once. All that the registry gives for a layer is read and has the
- * digest, so it holds what was unpacked of the layout under that digest.
+ * Reads each layer back from one repository once. The registry's bytes are read completely and match the digest, so
+ * their content is what was unpacked from the layout under that digest.
  */
 export interface LayerReader extends ProofReaders {
-  /** Reads a layer that no manifest names yet, where the registry gives it out before; else it is read afterwards. */
+  /** Reads a layer before any manifest names it, if the registry serves it by then; otherwise it is read later. */
   readAhead(layer: Descriptor): Promise<void>;
 }
 
-/** Reads the layers of a repository, what they hold from `stored`. What was read is not read again. */
+/** Reads the layers of a repository, and their content from `stored`. Nothing is read twice. */
 export function createLayerReader(client: RepositoryClient, stored: StoredLayers): LayerReader {
-  // Platforms may have layers of their bases in common.
+  // The bases of different platforms may share layers.
   const verified = new Map<Digest, Promise<unknown>>();
   async function base(layer: Descriptor): Promise<void> {
     const known = verified.get(layer.digest) ?? client.verifyBlob(layer);

@@ -12,7 +12,7 @@ import {
 
 const SAMPLE: PublishSample = { version: '1.2.3', executableSize: 20_000 };
 
-describe('an image that is not what was verified', () => {
+describe('an image that differs from the verified one', () => {
   let registry: FakeRegistry;
   let workspace: PublishWorkspace;
   const others: PublishWorkspace[] = [];
@@ -36,13 +36,13 @@ describe('an image that is not what was verified', () => {
   const layersOf = (): readonly (readonly [string, Buffer])[] =>
     [...registry.blobs].filter(([, bytes]) => bytes.readUInt16BE(0) === 0x1f8b);
 
-  // Fills the registry's memory, so that the lies can be made of what it holds; the tags are taken away again.
+  // Fills the registry, so that the lies can be made from its content, and removes the tags again.
   async function filled(): Promise<void> {
     expect(await run()).toMatchObject({ success: true });
     registry.tags.clear();
   }
 
-  it('an image that is not what was verified from a registry that gives a recompressed layer moves no tag, and the layer is named', async () => {
+  it('no tag moves if the registry returns a recompressed layer, and the layer is named', async () => {
     await filled();
     registry.behave({
       lie: (path, content) =>
@@ -57,7 +57,7 @@ describe('an image that is not what was verified', () => {
     expect(await workspace.leftovers()).not.toContain('record.json');
   });
 
-  it('an image that is not what was verified from a registry that gives another program moves no tag, and the blob is named', async () => {
+  it('no tag moves if the registry returns a different program, and the blob is named', async () => {
     await filled();
     const [, stranger = Buffer.alloc(0)] = layersOf().toSorted((a, b) => b[1].length - a[1].length)[0] ?? [];
     registry.behave({
@@ -69,7 +69,7 @@ describe('an image that is not what was verified', () => {
     expect(registry.tags.size).toBe(0);
   });
 
-  it('an image that is not what was verified from a registry that swaps the platforms moves no tag, and both digests are named', async () => {
+  it('no tag moves if the registry swaps the platforms, and both digests are named', async () => {
     await filled();
     const images = [...registry.manifests.values()].filter(({ bytes }) => bytes.includes('"layers"'));
     registry.behave({
@@ -86,9 +86,9 @@ describe('an image that is not what was verified', () => {
     expect(registry.tags.size).toBe(0);
   });
 
-  it('an image that is not what was verified of another build moves no tag, and the difference is named', async () => {
+  it('no tag moves for the image of a different build, and the difference is named', async () => {
     const packed = await other({ seed: 'other' });
-    // The image of the other workspace with the build and the reports of this one.
+    // Combines the other workspace's image with this workspace's build and reports.
     const result = await publish(
       workspace,
       `${registry.host}/owner/app`,
@@ -102,7 +102,7 @@ describe('an image that is not what was verified', () => {
     expect(registry.log).toEqual([]);
   });
 
-  it('an image that is not what was verified of the same documents and another plan is refused before a request, as is one that names no plan', async () => {
+  it('an image with the same documents but a different plan or none is refused before any request', async () => {
     const path = join(workspace.root, 'dist/oci/index.json');
     const index = await readFile(path, 'utf8');
     for (const [change, said] of [
@@ -124,7 +124,7 @@ describe('an image that is not what was verified', () => {
     expect(registry.log).toEqual([]);
   });
 
-  it('leaves the tags of every registry where one of them lies', async () => {
+  it('no tag moves in any registry if one of them lies', async () => {
     const honest = await startFakeRegistry();
     try {
       await filled();
@@ -143,7 +143,7 @@ describe('an image that is not what was verified', () => {
     }
   });
 
-  it('attaches the bills of materials as a referrer of the index, and keeps what was attached before', async () => {
+  it('the bills of materials are attached as a referrer of the index, and earlier attachments are kept', async () => {
     registry.behave({ referrers: false });
     expect(await run()).toMatchObject({ success: true });
     const tag = `owner/app:${workspace.index.digest.replace(':', '-')}`;

@@ -13,7 +13,7 @@ import {
 
 const SAMPLE: PublishSample = { version: '1.2.3', executableSize: 1000 };
 
-describe('before anything is sent, a publish', () => {
+describe('a publish, before it sends anything', () => {
   let registry: FakeRegistry;
   let workspace: PublishWorkspace;
 
@@ -39,7 +39,7 @@ describe('before anything is sent, a publish', () => {
   it.each<[string, () => Promise<unknown>, RegExp]>([
     ['a development build', () => git('tag', '--delete', 'v1.2.3'), /error VERSION: .*development build/],
     [
-      'a build of another version than the commit is tagged with',
+      'a build of a version other than that of the tag',
       async () => {
         await git('tag', '--delete', 'v1.2.3');
         await git('tag', 'v1.2.4');
@@ -52,7 +52,7 @@ describe('before anything is sent, a publish', () => {
       /error VERIFY_REPORT: linux\/arm64: .*found one that failed/,
     ],
     [
-      'a report of another manifest',
+      'a report for another manifest',
       () =>
         change('verify/linux-amd64.json', (text) =>
           text.replace(/"manifestSha256": "\w{8}/, '"manifestSha256": "00000000'),
@@ -67,7 +67,7 @@ describe('before anything is sent, a publish', () => {
         ),
       /error DIGEST_MISMATCH: /,
     ],
-  ])('refuses %s', async (_, spoil, said) => {
+  ])('a publish refuses %s before it sends anything', async (_, spoil, said) => {
     await spoil();
     const { success, output } = await run();
     expect(success).toBe(false);
@@ -75,7 +75,7 @@ describe('before anything is sent, a publish', () => {
     expect(registry.log).toEqual([]);
   });
 
-  it('refuses a version with build metadata, which no tag can hold', async () => {
+  it('a publish refuses a version with build metadata, which no tag can contain', async () => {
     await workspace.release({ ...SAMPLE, version: '1.2.4+build.1' });
     const { success, output } = await run();
     expect(success).toBe(false);
@@ -83,7 +83,7 @@ describe('before anything is sent, a publish', () => {
     expect(writes()).toEqual([]);
   });
 
-  it('refuses moving tags in a shallow clone with the command that mends it, and continues without them', async () => {
+  it('a publish refuses to move tags in a shallow clone, says how to fix it, and works without moving tags', async () => {
     const { stdout } = await git('rev-parse', 'HEAD');
     await writeFile(join(workspace.root, '.git/shallow'), `${stdout}\n`);
     const refused = await run();
@@ -96,7 +96,7 @@ describe('before anything is sent, a publish', () => {
     expect([...registry.tags.keys()]).toEqual(['owner/app:1.2.3', 'owner/app:v1.2.3']);
   });
 
-  it('asks for no list of tags where none moves for the highest version, and still refuses one that is taken', async () => {
+  it('a publish does not list tags if none moves to the highest version, and still refuses a taken tag', async () => {
     const quirk = TAG_QUIRKS.find(({ name }) => name.startsWith('gives an array'));
     registry.behave({ quirks: quirk === undefined ? [] : [quirk] });
     expect((await run()).output).toContain('error REGISTRY_RESPONSE: ');
@@ -111,14 +111,14 @@ describe('before anything is sent, a publish', () => {
   it.each([
     ['a repository twice', (host: string) => `${host}/a/b,${host}/a/b`, 'error INVALID_OPTIONS: '],
     ['a tag in the repository', (host: string) => `${host}/a/b:latest`, 'error INVALID_REFERENCE: '],
-  ])('refuses %s', async (_, image, said) => {
+  ])('a publish refuses %s before it sends anything', async (_, image, said) => {
     const { success, output } = await publish(workspace, image(registry.host));
     expect(success).toBe(false);
     expect(output).toContain(said);
     expect(registry.log).toEqual([]);
   });
 
-  it('prints the plan as JSON and nothing else where it is asked to', async () => {
+  it('a publish prints the plan as JSON and nothing else if asked to', async () => {
     const { output } = await run({ dryRun: true, json: true });
     expect(JSON.parse(output)).toMatchObject({
       version: '1.2.3',
@@ -128,7 +128,7 @@ describe('before anything is sent, a publish', () => {
     expect(writes()).toEqual([]);
   });
 
-  it('refuses an exact tag that another publish made meanwhile', async () => {
+  it('a publish refuses an exact tag that another publish created in the meantime', async () => {
     const bytes = Buffer.from('{"schemaVersion":2,"manifests":[]}');
     const beforeTags = async (): Promise<void> => {
       registry.manifests.set(`owner/app@${digestOf(bytes)}`, { bytes, mediaType: MEDIA_TYPES.index });
@@ -137,7 +137,7 @@ describe('before anything is sent, a publish', () => {
     const { success, output } = await publish(workspace, `${registry.host}/owner/app`, {}, { beforeTags });
     expect(success).toBe(false);
     expect(output).toContain(
-      `owner/app:1.2.3: expected it to name nothing, as when the plan was made, found ${digestOf(bytes)}`,
+      `owner/app:1.2.3: expected it to still point to nothing, as it did when the plan was made, found ${digestOf(bytes)}`,
     );
     expect([...registry.tags]).toEqual([['owner/app:1.2.3', digestOf(bytes)]]);
   });

@@ -17,31 +17,31 @@ import type { DockerPublishOptions } from './options.ts';
 import type { SbomFile } from './sbom.ts';
 import type { SigningAddresses } from './sign.ts';
 
-/** Everything that a publish will do, and why. Paths are absolute; nothing in it is secret. */
+/** Everything that a publish will do, and why. Paths are absolute. Contains no secrets. */
 export interface PublishPlan {
   readonly name: string;
   readonly version: string;
-  /** The index, which the tags will name. */
+  /** The index that the tags will point to. */
   readonly index: Descriptor;
   readonly platforms: readonly PlatformPlan[];
-  /** What every repository has to have, each blob once. */
+  /** The blobs that every repository must have, each listed once. */
   readonly blobs: readonly BlobPlan[];
-  /** What is attached to the index once it is proven, in this order. */
+  /** What to attach to the index once it is proven, in this order. */
   readonly attachments: readonly AttachmentPlan[];
-  /** In the order in which they are served. */
+  /** In the order in which they are published to. */
   readonly repositories: readonly RepositoryPlan[];
-  /** The image layout that is sent. */
+  /** The image layout to upload. */
   readonly inputPath: string;
   /** The folder for the record. */
   readonly outputPath: string;
-  /** How many blobs are sent at once. */
+  /** How many blobs to upload at once. */
   readonly concurrency: number;
-  /** The SHA-256 of the manifest and the reports that the image was made from. */
+  /** The SHA-256 of the manifest and of the reports that the image was made from. */
   readonly manifestSha256: string;
   readonly reports: readonly { readonly platform: string; readonly sha256: string }[];
 }
 
-/** The image of one platform, and what it has to be when it is read back. */
+/** The image of one platform, and what it must be when it is read back. */
 export interface PlatformPlan {
   readonly platform: string;
   readonly digest: Digest;
@@ -53,15 +53,15 @@ export interface PlatformPlan {
 /** A blob of the image. */
 export interface BlobPlan {
   readonly descriptor: Descriptor;
-  /** What it is of the image. */
+  /** Which part of the image it is. */
   readonly reason: string;
-  /** How it is read back ahead; undefined for a configuration and for layers of a base, which are read with the manifest. */
+  /** How to read it back early; undefined for configurations and base layers, which are read with the manifest. */
   readonly reading: LayerReading | undefined;
-  /** Of a layer of a base: where it is from, which a registry of both may be asked to share it from. */
+  /** For a base layer: its source repository. If both are on the same registry, the layer can be mounted from there. */
   readonly mountFrom?: ImageRepository | undefined;
 }
 
-/** An attachment. One that is `required` stops the tags of all repositories where a registry does not list it. */
+/** An attachment. If it is `required` and any registry does not list it, no tag moves in any repository. */
 export type AttachmentPlan = {
   readonly required: boolean;
   readonly reason: string;
@@ -70,37 +70,37 @@ export type AttachmentPlan = {
   | { readonly kind: 'signature'; readonly services: SigningAddresses }
 );
 
-/** What publishing to one repository will do beyond sending the blobs and attaching. */
+/** What publishing to one repository will do besides uploading blobs and attachments. */
 export interface RepositoryPlan {
   readonly repository: ImageRepository;
   /** `registry/name`. */
   readonly label: string;
   /** `registry/name@digest`. */
   readonly reference: string;
-  /** How many uploads that a killed run left open are cancelled. */
+  /** The number of uploads to cancel that a killed run left open. */
   readonly abandonedUploads: number;
-  /** The repository of the same registry, served before, that is asked to share its blobs. */
+  /** An earlier repository on the same registry, from which blobs are mounted. */
   readonly mountFrom: string | undefined;
   readonly tags: readonly TagStep[];
 }
 
-/** A tag of a plan and what becomes of it. */
+/** A planned tag and what happens to it. */
 export interface TagStep extends PlannedTag {
-  /** `keep`: it names this image already. `leave`: it is not to move. */
+  /** `keep`: it already points to this image. `leave`: it must not move. */
   readonly step: 'move' | 'keep' | 'leave';
-  /** What it names now; undefined where there is no such tag. */
+  /** What it points to now; undefined if the tag does not exist. */
   readonly from: Digest | undefined;
 }
 
-/** The options that a plan follows. */
+/** The options that affect the plan. */
 export type PublishChoices = Pick<
   DockerPublishOptions,
   'tagSpellings' | 'tagLatest' | 'allowRetag' | 'requireSbom' | 'requireSignature' | 'concurrency'
 >;
 
 /**
- * Plans a publish of what `checkLocalFacts` let pass. Throws what planning the tags throws, and `TAG_EXISTS` where a tag
- * of this version names something else.
+ * Plans a publish of facts that passed `checkLocalFacts`. Throws `TAG_EXISTS` if a tag of this version points to
+ * something else, and whatever planning the tags throws.
  */
 export function planPublish(
   local: LocalFacts,
@@ -155,7 +155,7 @@ function planBlobs({ layout, expected }: LocalFacts): readonly BlobPlan[] {
       },
       ...(planned.base?.layers ?? []).map(({ descriptor }, index) => ({
         descriptor,
-        reason: `layer ${index + 1} of ${platform}, of the base ${planned.base?.reference}`,
+        reason: `layer ${index + 1} of ${platform}, from the base ${planned.base?.reference}`,
         reading: undefined,
         mountFrom: planned.base?.repository,
       })),
@@ -183,7 +183,7 @@ function planAttachments(
     attachments.push({
       kind: 'sbom',
       required: requireSbom,
-      reason: requireSbom ? 'required by --require-sbom' : 'tags move without it where a registry refuses it',
+      reason: requireSbom ? 'required by --require-sbom' : 'the tags still move if a registry refuses it',
       files: sboms,
       created: rfc3339(manifest.sourceDateEpoch),
     });
@@ -192,9 +192,7 @@ function planAttachments(
     attachments.push({
       kind: 'signature',
       required: requireSignature,
-      reason: requireSignature
-        ? 'required by --require-signature'
-        : 'tags move without it where it is refused',
+      reason: requireSignature ? 'required by --require-signature' : 'the tags still move if it is refused',
       services: signing,
     });
   }
@@ -242,7 +240,7 @@ function planTag(
     throw new PrebuiltError(
       'TAG_EXISTS',
       `${label}:${tag.tag}: expected no such tag or ${digest}, found ${from}`,
-      { hint: 'A published version is never replaced: release another version, or give --allow-retag.' },
+      { hint: 'A published version is never replaced: release another version, or pass --allow-retag.' },
     );
   }
   return { ...tag, step: 'move', from };

@@ -4,7 +4,7 @@ import { publishWorkspace } from '../../../testing/publish-workspace.ts';
 import { PLATFORMS } from '../../artifacts/platform.ts';
 import dockerPublish from './executor.ts';
 
-it('the index in the registry names every platform, each arm with its variant', async () => {
+it('the index in the registry names every platform, and every arm platform with its variant', async () => {
   const printed: string[] = [];
   for (const name of ['log', 'warn', 'error'] as const) {
     vi.spyOn(console, name).mockImplementation((...parts) => void printed.push(parts.join(' ')));

@@ -8,20 +8,21 @@ import { refuseDifferences } from '../../image/proof.ts';
 import type { LocalFacts } from './facts.ts';
 import type { DockerPublishOptions } from './options.ts';
 
-/** The options that say what has to be attached. */
+/** The options that say what must be attached. */
 export type AttachmentChoices = Pick<
   DockerPublishOptions,
   'sbom' | 'sbomPath' | 'requireSbom' | 'sign' | 'requireSignature'
 >;
 
-/** The options that say what of a release is not to be published. */
+/** The options that can forbid publishing. */
 export type ReleaseChoices = AttachmentChoices & Pick<DockerPublishOptions, 'requireFullProof'>;
 
 /**
- * Refuses what is on disk, before any registry is asked: a development build, a build of another version than is
- * wanted, an image of other platforms than the manifest's, a platform without a passing report for this manifest, a
- * configuration or manifest of the image that does not follow from the Dockerfile and manifest.json, an image that was
- * made from another plan, one that would be proven in part where all of it is to be, and an attachment that is required and that nothing would be made of.
+ * Checks what is on disk before any registry is contacted. Refuses a development build, a build of a version other than
+ * the requested one, an image whose platforms differ from the manifest's, a platform without a passing report for this
+ * manifest, an image configuration or manifest that does not follow from the Dockerfile and manifest.json, an image
+ * made from a different plan, an image that can only be partially proven if full proof is required, and a required
+ * attachment that there is nothing to make from.
  */
 export function checkLocalFacts(local: LocalFacts, choices: ReleaseChoices): void {
   checkAttachments(local, choices);
@@ -35,16 +36,16 @@ export function checkLocalFacts(local: LocalFacts, choices: ReleaseChoices): voi
 
 function checkAttachments({ sboms }: LocalFacts, choices: AttachmentChoices): void {
   if (choices.requireSignature && !choices.sign) {
-    throw new PrebuiltError('INVALID_OPTIONS', 'require-signature: expected --sign with it, found none');
+    throw new PrebuiltError('INVALID_OPTIONS', 'require-signature: needs --sign too, found none');
   }
   if (!choices.requireSbom) return;
   if (!choices.sbom)
-    throw new PrebuiltError('INVALID_OPTIONS', 'require-sbom: expected no --no-sbom with it, found one');
+    throw new PrebuiltError('INVALID_OPTIONS', "require-sbom: can't be combined with --no-sbom");
   if (sboms.length > 0) return;
   throw new PrebuiltError(
     'SBOM',
-    `${choices.sbomPath}: expected bills of materials (*.cdx.json), as --require-sbom asks, found none`,
-    { hint: 'Make them first: {run sbom}' },
+    `${choices.sbomPath}: expected bills of materials (*.cdx.json) for --require-sbom, found none`,
+    { hint: 'Create them first: {run sbom}' },
   );
 }
 
@@ -54,7 +55,7 @@ function checkVersion({ manifest, wanted, layout }: LocalFacts): void {
       'VERSION',
       `version: expected a release, found the development build ${manifest.version}`,
       {
-        hint: 'Tag the commit, or give RELEASE_VERSION=1.2.3, and build it again: {run build-binaries}',
+        hint: 'Tag the commit, or set RELEASE_VERSION=1.2.3, and build it again: {run build-binaries}',
       },
     );
   }
@@ -68,7 +69,7 @@ function checkVersion({ manifest, wanted, layout }: LocalFacts): void {
     'VERSION',
     `version: expected ${wanted.version} in manifest and image, found ${other ?? 'none'}`,
     {
-      hint: 'What was built has another version: build it again ({run build-binaries}), or unset RELEASE_VERSION.',
+      hint: 'The build has a different version: build it again ({run build-binaries}), or unset RELEASE_VERSION.',
     },
   );
 }
@@ -83,7 +84,7 @@ function checkPlatforms({ layout, manifest, manifestSha256, reports, verifyPath 
     throw new PrebuiltError(
       'PUBLISH',
       `${layout.folder}: expected ${built.join(', ')}, as in manifest.json, found ${packaged.join(', ')}`,
-      { hint: 'Make the image of all platforms: {run docker-release}' },
+      { hint: 'Build the image for all platforms: {run docker-release}' },
     );
   }
   for (const artifact of manifest.platforms) {
@@ -92,12 +93,12 @@ function checkPlatforms({ layout, manifest, manifestSha256, reports, verifyPath 
   }
 }
 
-// What is inside the layers is seen when they are read back.
+// The content of the layers is checked when they are read back.
 function checkDocuments({ layout, manifest, manifestSha256, expected, lists, bases }: LocalFacts): void {
   const refusal = {
     code: 'PUBLISH',
     subject: `${layout.folder}: is not the image that was planned`,
-    hint: 'Make it again ({run docker-release}), with the same Dockerfile and the same label options as here.',
+    hint: 'Build it again ({run docker-release}), with the same Dockerfile and label options as here.',
   } as const;
   for (const image of layout.images) {
     const platform = platformName(image.platform);

@@ -21,23 +21,23 @@ import { settleAll } from '../../process/settle-all.ts';
 import type { PublishPlan } from './plan.ts';
 import type { PublishTarget } from './target.ts';
 
-/** What was read back for one platform. */
+/** The result of reading back one platform. */
 export interface ReadBackPlatform {
   readonly platform: string;
   readonly digest: Digest;
   readonly configDigest: Digest;
   readonly executableSha256: string;
-  /** What the proof does not cover, where something was executed; absent where every path was compared. */
+  /** What the proof does not cover because something was executed; absent if every path was compared. */
   readonly reducedProof?: ReducedProof;
 }
 
-/** The largest configuration that is read, in bytes; what a registry gives may be anything. */
+/** The largest configuration to read, in bytes, since a registry may return anything. */
 const MAX_CONFIG_BYTES = 4 * 1024 * 1024;
 
 /**
- * Fetches the image from the registry by digest and holds it against the plan: the platforms of the index, each
- * configuration whole, and every path of every layer, or, where something was executed, every verified file. Throws `READ_BACK` that names the differences, or the client's
- * `OciError`.
+ * Fetches the image from the registry by digest and compares it with the plan: the platforms of the index, each whole
+ * configuration, and every path of every layer or, if something was executed, every verified file. Throws `READ_BACK`,
+ * which names the differences, or the client's `OciError`.
  */
 export async function readBack(
   plan: PublishPlan,
@@ -56,7 +56,7 @@ export async function readBack(
     index.manifests.map((descriptor) => readPlatform(plan, target, descriptor)),
   );
   const names = platforms.map(({ platform }) => platform).join(' and ');
-  target.progress(`${reference}: read back; ${names} hold the verified files`);
+  target.progress(`${reference}: read back; ${names} contain the verified files`);
   for (const { platform, reducedProof } of platforms) {
     if (reducedProof !== undefined)
       target.progress(`${reference}: ${platform}: ${describeReduced(reducedProof)}`);
@@ -64,7 +64,7 @@ export async function readBack(
   const bases = new Set(plan.platforms.flatMap(({ expected }) => expected.base?.reference ?? []));
   for (const base of bases)
     target.progress(
-      `${reference}: layers of the base ${base} were read back by digest; their content is up to the base`,
+      `${reference}: the layers of the base ${base} were read back by digest; their content was not checked`,
     );
   return platforms;
 }
@@ -115,6 +115,6 @@ function refusal(label: string): Refusal {
   return {
     code: 'READ_BACK',
     subject: `${label}: the registry returns a different image from the planned one`,
-    hint: 'No tag was moved. What the registry holds is not what was verified: find out why before trying again.',
+    hint: 'No tag was moved. The registry does not have what was verified: find out why before trying again.',
   };
 }

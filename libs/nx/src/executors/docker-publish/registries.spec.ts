@@ -17,7 +17,7 @@ import { type PublishSample, type PublishWorkspace, publishWorkspace } from '../
 import { parsePlatform } from '../../artifacts/platform.ts';
 import { parsePublishRecord } from '../../artifacts/publish-record.ts';
 
-// The time that a registry's dates are made for.
+// The time that the dates from registries are based on.
 const NOW = 1_800_000_000_000;
 const SMALL = { executableSize: 1000 };
 /** Its layer shows how registries take large blobs. */
@@ -33,7 +33,7 @@ async function twoVersions(sample: Omit<PublishSample, 'version'>): Promise<Vers
   return versions;
 }
 
-// More than fit a page.
+// More tags than fit on one page.
 function seedTags({ manifests, tags }: FakeRegistry): void {
   const bytes = Buffer.from('{}');
   manifests.set(`owner/app@${digestOf(bytes)}`, { bytes, mediaType: MEDIA_TYPES.manifest });
@@ -41,12 +41,12 @@ function seedTags({ manifests, tags }: FakeRegistry): void {
     tags.set(`owner/app:t${String(index).padStart(4, '0')}`, digestOf(bytes));
 }
 
-describe('a publish to a registry that', () => {
+describe('a publish to a registry', () => {
   let small: Versions;
   let large: Versions;
 
   beforeAll(async () => {
-    // Each publish waits for signals.
+    // Each publish listens for signals.
     process.setMaxListeners(50);
     [small, large] = await Promise.all([twoVersions(SMALL), twoVersions(LARGE)]);
   });
@@ -93,7 +93,7 @@ describe('a publish to a registry that', () => {
   }
 
   it.concurrent.each(QUIRKS.map((quirk, index) => [quirk.name, quirk, `publish-${index}`] as const))(
-    '%s comes to the same the first time, again, and with the next version',
+    'a publish to a registry that %s has the same outcome the first time, on a rerun, and with the next version',
     (_, quirk, folder) => publishAll(quirk, folder),
     120_000,
   );

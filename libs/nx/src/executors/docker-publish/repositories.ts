@@ -2,7 +2,7 @@ import { formatImageReference, type ImageRepository, parseImageRepository } from
 import { PrebuiltError } from '../../errors.ts';
 import type { DockerPublishOptions } from './options.ts';
 
-/** The repositories that the option names, in its order. Throws `INVALID_REFERENCE` or `INVALID_OPTIONS`. */
+/** The repositories in the option, in the given order. Throws `INVALID_REFERENCE` or `INVALID_OPTIONS`. */
 export function parseRepositories(image: DockerPublishOptions['image']): readonly ImageRepository[] {
   const texts = (typeof image === 'string' ? image.split(',') : (image ?? [])).map((text) => text.trim());
   if (texts.length === 0) {

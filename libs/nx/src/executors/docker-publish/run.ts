@@ -21,13 +21,13 @@ import { type OpenUpload, openUploadJournal, type UploadJournal } from './upload
 /** What carries out a plan. */
 export interface PublishTools {
   readonly clientOf: (repository: ImageRepository) => RepositoryClient;
-  /** Tries beyond the first, of all requests so far. */
+  /** The number of retries so far, over all requests. */
   readonly retries: () => number;
-  /** What the image starts from, for each platform; none where that is nothing. */
+  /** The base image of each platform; empty if the image has no base. */
   readonly bases: Bases;
-  /** What a killed run left open. */
+  /** The uploads that a killed run left open. */
   readonly abandonedUploads: readonly OpenUpload[];
-  /** Whose signature is asked for; without it the CI job's. */
+  /** The identity to sign with. Defaults to the CI job's. */
   readonly identityToken: string | undefined;
   readonly progress: (line: string) => void;
   /** Runs once everything is proven, before the first tag moves. */
@@ -35,9 +35,9 @@ export interface PublishTools {
 }
 
 /**
- * Carries out a plan. The right to push to every repository is checked before the first byte is sent; then each step is
- * done for all repositories before the next begins, so that no tag moves anywhere until every registry holds the proven
- * image. A failure leaves the tags that have not moved where they were, and no record; run again, it sends what is
+ * Carries out a plan. Checks that it may push to every repository before it sends the first byte. Then it completes
+ * each step for all repositories before it starts the next, so that no tag moves anywhere until every registry has the
+ * proven image. On failure, the remaining tags stay where they are and no record is written; a rerun uploads what is
  * missing.
  */
 export async function runPublish(plan: PublishPlan, tools: PublishTools): Promise<PublishRecord> {
@@ -48,7 +48,7 @@ export async function runPublish(plan: PublishPlan, tools: PublishTools): Promis
   const readings = plan.blobs.flatMap(({ reading }) => reading ?? []);
   await using threads = startLayerThreads(readings.map(({ layer }) => layer.size));
   const stored = createStoredLayers(plan.inputPath, threads);
-  // While registries are asked and sent to, the other processors unpack.
+  // Other processors unpack the layers during the network traffic.
   for (const reading of readings) void stored.unpack(reading);
   const images = await publishTo(targetsOf(plan, tools, stored, journal), plan, tools);
   journal.close();
@@ -122,7 +122,7 @@ async function publishTo(
   }));
 }
 
-/** Does one step for one repository after another. */
+/** Runs one step for each repository in turn. */
 async function inTurn<T, U>(all: readonly T[], step: (each: T) => Promise<U>): Promise<U[]> {
   const results: U[] = [];
   for (const each of all) results.push(await step(each));

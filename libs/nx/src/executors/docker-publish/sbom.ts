@@ -16,10 +16,10 @@ export interface SbomFile {
 /** The media type of the bills of materials. */
 export const SBOM_MEDIA_TYPE = 'application/vnd.cyclonedx+json';
 
-/** The largest bill of materials that is attached. */
+/** The largest bill of materials that can be attached. */
 const MAX_SBOM_BYTES = 64 * 1024 * 1024;
 
-/** The bills of materials of a folder, by name; none where there is no such folder. Throws `SBOM`. */
+/** The bills of materials in a folder, sorted by name; empty if the folder does not exist. Throws `SBOM`. */
 export async function readSboms(folder: string): Promise<readonly SbomFile[]> {
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
@@ -42,7 +42,7 @@ export async function readSboms(folder: string): Promise<readonly SbomFile[]> {
   );
 }
 
-/** An artifact of bills of materials on disk, each under its file name. `created` is a time of RFC 3339. */
+/** An artifact made of bills of materials on disk, each under its file name. `created` is an RFC 3339 time. */
 export function sbomArtifact(files: readonly SbomFile[], created: string): Artifact {
   return {
     artifactType: SBOM_MEDIA_TYPE,

@@ -17,7 +17,9 @@ afterEach(() => registry.close());
 
 const base = makeBase({ layers: DISTROLESS });
 
-/** Releases and publishes a version; gives what was sent, and the sizes of the last layers, which hold the program. */
+/**
+ * Releases and publishes a version. Returns what was sent, and the sizes of the last layers, which contain the program.
+ */
 async function publishVersion(
   version: string,
 ): Promise<{ readonly image: PublishedImage; readonly programs: number; readonly configs: number }> {
@@ -43,7 +45,7 @@ async function publishVersion(
     const text = await readFile(workspace.path('dist/publish/record.json'), 'utf8');
     const [image] = parsePublishRecord(text, 'record').images;
     if (image === undefined) throw new Error('nothing was recorded');
-    // Both platforms have the same program here, and so the same layer.
+    // Both platforms have the same program here, so they share a layer.
     return {
       image,
       programs: images[0]?.manifest.layers.at(-1)?.size ?? 0,
@@ -54,7 +56,7 @@ async function publishVersion(
   }
 }
 
-it('the second version of a program sends its own layer and its configurations, and nothing of the base, the runtime or listed files', async () => {
+it('a second version sends its own layer and configurations, but no base, runtime or listed files', async () => {
   putBase(registry, 'bases/static', base);
   const first = await publishVersion('1.2.3');
   expect(first.image.bytesSent).toBeGreaterThan(first.programs + first.configs);

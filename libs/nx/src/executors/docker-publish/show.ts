@@ -6,13 +6,13 @@ import { describe } from './attachments.ts';
 import type { DockerPublishOptions } from './options.ts';
 import type { AttachmentPlan, PublishPlan, RepositoryPlan } from './plan.ts';
 
-/** Prints the plan; as JSON on a dry run that asks for it, else where progress is printed. */
+/** Prints the plan: as JSON in a dry run with `json`, otherwise as text, to the stream that progress goes to. */
 export function showPlan(plan: PublishPlan, { dryRun, json }: DockerPublishOptions): void {
   if (dryRun && json) console.log(JSON.stringify(plan, null, 2));
   else (json ? console.error : console.log)(formatPlan(plan));
 }
 
-/** Prints the record where JSON is asked for, and writes the summary and the outputs of a job. */
+/** Prints the record if JSON is requested, and writes the job's summary and outputs. */
 export async function showRecord(record: PublishRecord, { json }: DockerPublishOptions): Promise<void> {
   if (json) console.log(JSON.stringify(record, null, 2));
   await writeJobSummary(summarizeRecord(record));
@@ -24,7 +24,9 @@ export async function showRecord(record: PublishRecord, { json }: DockerPublishO
   });
 }
 
-/** The plan as lines: the image, its blobs, what is attached, and for each repository what becomes of each tag and why. */
+/**
+ * The plan as lines: the image, its blobs, its attachments, and for each repository what happens to each tag and why.
+ */
 export function formatPlan(plan: PublishPlan): string {
   return [
     `${plan.name} ${plan.version}  ${plan.index.digest}`,
@@ -57,7 +59,7 @@ function formatRepository({
           `  cancel ${abandonedUploads === 1 ? '1 upload ' : `${abandonedUploads} uploads`}  (a killed run left ${abandonedUploads === 1 ? 'it' : 'them'} open)`,
         ];
   const mount =
-    mountFrom === undefined ? [] : [`  mount  from ${mountFrom}  (the same registry, served before)`];
+    mountFrom === undefined ? [] : [`  mount  from ${mountFrom}  (same registry, published to earlier)`];
   return [
     reference,
     ...cancel,

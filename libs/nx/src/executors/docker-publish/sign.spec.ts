@@ -28,7 +28,7 @@ describe('a publish with --sign', () => {
   const signer = () => ({ ...sigstore.services, identityToken: identityToken({ sub: SIGNER, iss: ISSUER }) });
   const image = () => `${registry.host}/owner/app`;
 
-  it('a publish with --sign is refused before a request is sent where there is no identity token', async () => {
+  it('a publish with --sign but no identity token is refused before any request', async () => {
     const { success, output } = await publish(workspace, image(), { sign: true });
     expect(success).toBe(false);
     expect(output).toContain('error SIGN: sign: expected an OIDC identity token, found none');
@@ -36,7 +36,7 @@ describe('a publish with --sign', () => {
     expect(registry.log).toEqual([]);
   });
 
-  it('attaches a bundle over the digest of the index that verifies with the keys of the services, offline', async () => {
+  it('a publish with --sign attaches a bundle for the index digest that verifies offline with the services’ keys', async () => {
     const signing = signer();
     const result = await publish(workspace, image(), { sign: true }, { signing });
     expect(result.output).not.toContain('error');
@@ -65,7 +65,7 @@ describe('a publish with --sign', () => {
     expect(`${result.output}${JSON.stringify(record)}`).not.toContain(signing.identityToken);
   });
 
-  it('attaches one more signature on a rerun, beside the first, and moves nothing', async () => {
+  it('a rerun with --sign attaches another signature next to the first, and moves nothing', async () => {
     const signing = signer();
     const signatures = () =>
       [...registry.manifests.keys()].filter((key) =>
@@ -80,7 +80,7 @@ describe('a publish with --sign', () => {
     expect(registry.tagMoves).toHaveLength(moves);
   });
 
-  it('asks the services that the environment names', async () => {
+  it('a publish with --sign uses the services that the environment names', async () => {
     const { fulcioURL, rekorURL, identityToken } = signer();
     const environment = { ...workspace.environment, FULCIO_URL: fulcioURL, REKOR_URL: rekorURL };
     const result = await publish(
@@ -94,7 +94,7 @@ describe('a publish with --sign', () => {
     expect(result.success).toBe(true);
   });
 
-  it('says in a dry run that it would sign, and by whom, and asks for no signature', async () => {
+  it('a dry run with --sign says that it would sign, and with which services, but requests no signature', async () => {
     const signing = { ...signer(), fulcioURL: 'http://127.0.0.1:1', rekorURL: 'http://127.0.0.1:2' };
     const dry = { sign: true, dryRun: true };
     const { success, output } = await publish(workspace, image(), dry, { signing });
@@ -112,7 +112,7 @@ describe('a publish with --sign', () => {
     clock: sleepingClock(),
   });
 
-  it('moves the tags where the authority does not answer, and says what is missing and why', async () => {
+  it('the tags move if the authority does not answer, and the output says what is missing and why', async () => {
     const { success, output } = await publish(workspace, image(), { sign: true }, unanswering());
     expect(success).toBe(true);
     expect(output).toContain(`the signature is not attached: sign ${workspace.index.digest}: `);
@@ -126,30 +126,30 @@ describe('a publish with --sign', () => {
     });
   });
 
-  it('moves no tag where the authority does not answer and the signature is required', async () => {
+  it('no tag moves if the authority does not answer and the signature is required', async () => {
     const required = { sign: true, requireSignature: true };
     const { success, output } = await publish(workspace, image(), required, unanswering());
     expect(success).toBe(false);
     expect(output).toContain(
-      `error SIGN: ${image()}@${workspace.index.digest}: expected the signature to be attached, as --require-signature asks, found it refused: sign ${workspace.index.digest}: `,
+      `error SIGN: ${image()}@${workspace.index.digest}: expected the signature to be attached (--require-signature), found it refused: sign ${workspace.index.digest}: `,
     );
     expect([...registry.tags.keys()].filter((tag) => tag.startsWith('owner/app:'))).toEqual([]);
     expect(await workspace.leftovers()).not.toContain('record.json');
   });
 
-  it('a publish with --sign is refused before a request is sent where a signature is required and none is asked for', async () => {
+  it('a publish with --require-signature but without --sign is refused before any request', async () => {
     const { success, output } = await publish(workspace, image(), { requireSignature: true });
     expect(success).toBe(false);
-    expect(output).toContain('error INVALID_OPTIONS: require-signature: expected --sign with it, found none');
+    expect(output).toContain('error INVALID_OPTIONS: require-signature: needs --sign too, found none');
     expect(registry.log).toEqual([]);
   });
 });
 
-describe('the services that sign', () => {
+describe('the signing services', () => {
   const PRIVATE = { FULCIO_URL: 'https://fulcio.example.com/', REKOR_URL: 'https://rekor.example.com/log' };
 
   it.each([{}, { FULCIO_URL: '', REKOR_URL: '' }])(
-    'the services that sign are the public ones for the environment %j',
+    'the signing services are the public ones for the environment %j',
     (environment) => {
       expect(signingServices({}, environment)).toEqual({
         fulcioURL: 'https://fulcio.sigstore.dev',
@@ -158,7 +158,7 @@ describe('the services that sign', () => {
     },
   );
 
-  it('the services that sign are those of the environment, and of the options before it', () => {
+  it('the signing services come from the options, then from the environment', () => {
     expect(signingServices({}, PRIVATE)).toEqual({
       fulcioURL: 'https://fulcio.example.com',
       rekorURL: 'https://rekor.example.com/log',
@@ -174,11 +174,11 @@ describe('the services that sign', () => {
     [
       { fulcioUrl: 'https://fulcio.example.com' },
       {},
-      'rekor-url: expected one beside fulcio-url, found none',
+      'rekor-url: required along with fulcio-url, found none',
     ],
-    [{}, { REKOR_URL: 'https://rekor.example.com' }, 'fulcio-url: expected one beside rekor-url, found none'],
+    [{}, { REKOR_URL: 'https://rekor.example.com' }, 'fulcio-url: required along with rekor-url, found none'],
   ])(
-    'the services that sign are refused where one is private and the other public: %j %j',
+    'the signing services are refused if one is private and the other public: %j %j',
     (options, environment, message) => {
       expect(() => signingServices(options, environment)).toThrow(message);
     },
@@ -189,11 +189,11 @@ describe('the services that sign', () => {
     ['http://127.0.0.1.example.com', 'found http://127.0.0.1.example.com'],
     ['file:///etc', 'found file://'],
     ['fulcio.example.com', 'found none'],
-    ['https://somebody:secret@fulcio.example.com', 'found more than an address of fulcio.example.com'],
-    ['https://fulcio.example.com/?key=secret', 'found more than an address of fulcio.example.com'],
-  ])('the services that sign are refused at the address %s', (fulcioUrl, found) => {
+    ['https://somebody:secret@fulcio.example.com', 'found a URL on fulcio.example.com that has one'],
+    ['https://fulcio.example.com/?key=secret', 'found a URL on fulcio.example.com that has one'],
+  ])('the signing services are refused at the URL %s', (fulcioUrl, found) => {
     const attempt = () => signingServices({ fulcioUrl, rekorUrl: 'https://rekor.example.com' }, {});
-    expect(attempt).toThrow(`fulcio-url: expected an https address (http on loopback only)`);
+    expect(attempt).toThrow(`fulcio-url: expected an https URL (http on loopback only)`);
     expect(attempt).toThrow(found);
     expect(attempt).not.toThrow('secret');
   });

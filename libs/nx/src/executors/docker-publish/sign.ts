@@ -4,13 +4,13 @@ import type { Artifact } from '@prebuilt/oci/registry';
 import { PrebuiltError } from '../../errors.ts';
 import type { DockerPublishOptions } from './options.ts';
 
-/** The addresses of Sigstore's services: who certifies a signature, and who logs it. */
+/** The URLs of Sigstore's services: the one that certifies signatures, and the one that logs them. */
 export interface SigningAddresses {
   readonly fulcioURL: string;
   readonly rekorURL: string;
 }
 
-/** Where a signature comes from. Without an identity token it is the one of the CI job. */
+/** Where a signature comes from. The identity token defaults to the CI job's. */
 export interface SigningServices extends SigningAddresses {
   readonly identityToken?: string;
 }
@@ -23,9 +23,9 @@ const PUBLIC = { fulcio: 'https://fulcio.sigstore.dev', rekor: 'https://rekor.si
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * The certificate authority and the transparency log: those of the options, else of `FULCIO_URL` and `REKOR_URL`, else
- * the public ones. Throws `INVALID_OPTIONS` for an address that is not HTTPS (HTTP on loopback only), and for one of
- * the two alone: a private authority's certificates would land in the public log.
+ * The certificate authority and the transparency log: from the options, then from `FULCIO_URL` and `REKOR_URL`, then
+ * the public ones. Throws `INVALID_OPTIONS` for a URL that is not HTTPS (HTTP is allowed on loopback only), and if only
+ * one of the two is set, since a private authority's certificates would end up in the public log.
  */
 export function signingServices(
   options: Pick<DockerPublishOptions, 'fulcioUrl' | 'rekorUrl'>,
@@ -35,8 +35,8 @@ export function signingServices(
   const rekor = options.rekorUrl ?? (environment.REKOR_URL || undefined);
   if ((fulcio === undefined) !== (rekor === undefined)) {
     const [given, lacking] = fulcio === undefined ? ['rekor-url', 'fulcio-url'] : ['fulcio-url', 'rekor-url'];
-    throw new PrebuiltError('INVALID_OPTIONS', `${lacking}: expected one beside ${given}, found none`, {
-      hint: 'A private Sigstore instance is an authority and a log: give both, or neither for the public one.',
+    throw new PrebuiltError('INVALID_OPTIONS', `${lacking}: required along with ${given}, found none`, {
+      hint: 'A private Sigstore instance has its own authority and log: set both, or neither to use the public one.',
     });
   }
   return {
@@ -50,22 +50,22 @@ function parseAddress(name: string, text: string): string {
   const secure = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.host));
   if (url !== undefined && secure && `${url.username}${url.password}${url.search}${url.hash}` === '')
     return url.href.replace(/\/+$/, '');
-  // Never the whole text: it may hold a secret.
+  // Never print the whole text: it may contain a secret.
   const found =
     url === undefined
       ? 'none'
       : secure
-        ? `more than an address of ${url.host}`
+        ? `a URL on ${url.host} that has one`
         : `${url.protocol}//${url.host}`;
   throw new PrebuiltError(
     'INVALID_OPTIONS',
-    `${name}: expected an https address (http on loopback only) without credentials and query, found ${found}`,
+    `${name}: expected an https URL (http on loopback only) without credentials, query or fragment, found ${found}`,
   );
 }
 
 /**
- * The services that a signature will be asked of; `given` goes before options and environment. Throws `SIGN` where no
- * identity token can be had: neither the one of a GitHub Actions job with the permission `id-token: write`, nor
+ * The services to sign with; `given` takes precedence over the options and the environment. Throws `SIGN` if there is
+ * no identity token: neither from a GitHub Actions job with the permission `id-token: write`, nor from
  * `SIGSTORE_ID_TOKEN`.
  */
 export function signingFacts(
@@ -77,14 +77,14 @@ export function signingFacts(
   const fromActions = environment.ACTIONS_ID_TOKEN_REQUEST_URL && environment.ACTIONS_ID_TOKEN_REQUEST_TOKEN;
   if (identityToken || fromActions || environment.SIGSTORE_ID_TOKEN) return addresses;
   throw new PrebuiltError('SIGN', 'sign: expected an OIDC identity token, found none', {
-    hint: 'In GitHub Actions give the job "permissions: id-token: write"; elsewhere set SIGSTORE_ID_TOKEN, or leave --sign out.',
+    hint: 'In GitHub Actions, give the job "permissions: id-token: write"; elsewhere, set SIGSTORE_ID_TOKEN, or omit --sign.',
   });
 }
 
 /**
- * Signs an image's digest with a certificate that lives for minutes and names who asked for it, and has the signature
- * logged in public. Gives the bundle as an artifact to attach: an in-toto statement as cosign writes and verifies it.
- * Throws `SIGN` where a service of Sigstore can't be used.
+ * Signs an image's digest with a short-lived certificate (minutes) that names the requester, and has the signature
+ * logged publicly. Returns the bundle as an artifact to attach: an in-toto statement as cosign writes and verifies it.
+ * Throws `SIGN` if a Sigstore service can't be used.
  * https://github.com/sigstore/cosign/blob/main/specs/BUNDLE_SPEC.md
  */
 export async function signImage(subject: Descriptor, services: SigningServices): Promise<Artifact> {
@@ -94,7 +94,7 @@ export async function signImage(subject: Descriptor, services: SigningServices):
     predicateType: PREDICATE_TYPE,
     predicate: {},
   };
-  // Loaded where something is signed only.
+  // Loaded only if something is signed.
   const { attest } = await import('sigstore');
   const bundle = await attest(
     Buffer.from(JSON.stringify(statement)),

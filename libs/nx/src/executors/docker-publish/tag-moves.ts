@@ -8,8 +8,8 @@ import type { PublishTarget } from './target.ts';
 const OUTCOMES = { move: 'moved', keep: 'kept', leave: 'left' } as const;
 
 /**
- * Moves the tags of one repository in the plan's order, noting each, and reads each back. Throws `TAG_EXISTS` where an exact tag names something
- * else since the plan was made, and `READ_BACK` where a tag does not come to name the index.
+ * Moves the tags of one repository in the plan's order, recording each, and reads each back. Throws `TAG_EXISTS` if an
+ * exact tag has changed since the plan was made, and `READ_BACK` if a tag does not end up pointing to the index.
  */
 export async function moveTags(
   plan: PublishPlan,
@@ -42,9 +42,9 @@ async function moveTag(
     if (found !== from) {
       throw new PrebuiltError(
         'TAG_EXISTS',
-        `${label}:${tag}: expected it to name ${from ?? 'nothing'}, as when the plan was made, found ${found ?? 'nothing'}`,
+        `${label}:${tag}: expected it to still point to ${from ?? 'nothing'}, as it did when the plan was made, found ${found ?? 'nothing'}`,
         {
-          hint: 'Another publish of this version is running: let it finish, and find out which of the two is wanted.',
+          hint: 'Another publish of this version is running: let it finish, then decide which of the two you want.',
         },
       );
     }
@@ -52,7 +52,7 @@ async function moveTag(
   try {
     await client.setTag(tag, bytes, index.mediaType);
   } catch (error) {
-    // The registry took other bytes than were sent, so the tag names what nobody verified: it is put right at once.
+    // The registry stored different bytes than were sent, so the tag points to unverified content: fix it immediately.
     if (error instanceof OciError && error.code === 'DIGEST_MISMATCH')
       await client.setTag(tag, bytes, index.mediaType);
     throw error;
@@ -68,12 +68,12 @@ async function confirmTag(
   if (seen.state === 'named') return;
   throw new PrebuiltError(
     'READ_BACK',
-    `${label}:${tag}: expected it to name ${digest}, found ${seen.found ?? 'none'}`,
+    `${label}:${tag}: expected it to point to ${digest}, found ${seen.found ?? 'none'}`,
     {
       hint:
         seen.state === 'lagging'
-          ? 'The registry accepted the tag but still shows what it named before. Run it again in a few minutes.'
-          : 'Something else moved the tag at the same time. Run it again once that has ended.',
+          ? 'The registry accepted the tag but still returns what it pointed to before. Run it again in a few minutes.'
+          : 'Something else moved the tag at the same time. Run it again once that has finished.',
     },
   );
 }

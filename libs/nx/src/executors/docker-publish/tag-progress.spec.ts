@@ -26,19 +26,19 @@ const TAGS = 'ghcr.io/acme/server: moved: 1.2.3, 1.2; not yet: 1';
 
 it.each<[string, Error, string]>([
   [
-    'a registry that is gone',
+    'an unavailable registry',
     new OciError('REGISTRY_UNAVAILABLE', 'gone', { hint: 'Wait.' }),
     `Wait.\n${TAGS}`,
   ],
   ['a refusal', new OciError('REGISTRY_REFUSED', 'no'), `Run it again: finished work is kept.\n${TAGS}`],
-  ['content that was changed', new OciError('DIGEST_MISMATCH', 'other'), TAGS],
+  ['changed content', new OciError('DIGEST_MISMATCH', 'other'), TAGS],
   [
-    'an end that was asked for',
+    'an interrupt',
     new PrebuiltError('INTERRUPTED', 'stopped', { hint: 'What was there before is untouched.' }),
     `Run it again: finished work is kept.\n${TAGS}`,
   ],
-  ['a tag that was taken', new PrebuiltError('TAG_EXISTS', 'taken', { hint: 'Wait.' }), `Wait.\n${TAGS}`],
-])('says after %s which tags moved', async (_, error, hint) => {
+  ['a taken tag', new PrebuiltError('TAG_EXISTS', 'taken', { hint: 'Wait.' }), `Wait.\n${TAGS}`],
+])('the hint after %s says which tags moved', async (_, error, hint) => {
   const progress = createTagProgress([{ plan: PLAN }]);
   const work = progress.told(async () => {
     progress.note(FIRST);
@@ -48,7 +48,7 @@ it.each<[string, Error, string]>([
   await expect(work).rejects.toMatchObject({ name, message, hint });
 });
 
-it('passes on what is no expected error, as it is', async () => {
+it('an unexpected error is passed on unchanged', async () => {
   const defect = new TypeError('a defect');
   await expect(createTagProgress([{ plan: PLAN }]).told(() => Promise.reject(defect))).rejects.toBe(defect);
 });

@@ -5,25 +5,25 @@ import type { PublishTarget } from './target.ts';
 
 const AGAIN = 'Run it again: finished work is kept.';
 
-/** Which tags of a publish are public already, for whoever has to know once the others fail. */
+/** Tracks which tags of a publish are already public, to report them if the rest fail. */
 export interface TagProgress {
-  /** Notes a step of the plan whose tag was moved. */
+  /** Records that a planned tag was moved. */
   note(step: TagStep): void;
   /**
-   * Runs work that moves tags; an expected error of it says in its hint which ones were moved, and which not yet. A tag
-   * whose answer was lost is among the latter.
+   * Runs work that moves tags. If it fails with an expected error, that error's hint says which tags were moved and
+   * which were not. A tag whose response was lost counts as not moved.
    */
   told<T>(work: () => Promise<T>): Promise<T>;
 }
 
-/** Keeps count of the tags of all repositories, of which none that is to move has moved. */
+/** Tracks the tags of all repositories, starting before any of them has moved. */
 export function createTagProgress(targets: readonly Pick<PublishTarget, 'plan'>[]): TagProgress {
   const moved = new Set<TagStep>();
 
   function linesOfTags(): readonly string[] {
     return targets.map(({ plan: { label, tags } }) => {
       const wanted = tags.filter(({ step }) => step !== 'leave');
-      // What an earlier run moved is as public as what this one did.
+      // A tag that an earlier run moved is just as public.
       const isDone = (each: TagStep): boolean => each.step === 'keep' || moved.has(each);
       const done = wanted.filter(isDone);
       const open = wanted.filter((each) => !isDone(each));
@@ -52,7 +52,7 @@ function namesOf(tags: readonly TagStep[]): string {
 function withHint(error: unknown, lines: readonly string[]): unknown {
   if (error instanceof OciError) {
     const { code, message, refusal, cause } = error;
-    // Content that was changed on its way is looked into first.
+    // Content that changed in transit must be investigated before a rerun.
     const own = code === 'DIGEST_MISMATCH' ? error.hint : (error.hint ?? AGAIN);
     return new OciError(code, message, { hint: hintOf(own, lines), refusal, cause });
   }

@@ -3,14 +3,14 @@ import type { Bases } from '../../image/base/read-bases.ts';
 import type { LayerReader } from './layer-reader.ts';
 import type { RepositoryPlan } from './plan.ts';
 
-/** One repository while it is published to: its part of the plan, and what carries it out. */
+/** One repository that is being published to: its part of the plan, and what carries it out. */
 export interface PublishTarget {
   readonly plan: RepositoryPlan;
   readonly client: RepositoryClient;
   readonly layers: LayerReader;
-  /** What the image starts from, for each platform; none where that is nothing. */
+  /** The base image of each platform; empty if the image has no base. */
   readonly bases: Bases;
-  /** Notes an upload that is open, under a key of its own; undefined once it is not. */
+  /** Records an open upload under its own key; a URL of undefined means that it is no longer open. */
   readonly noteUpload: (key: string, url: string | undefined) => void;
   /** Prints a line. */
   readonly progress: (line: string) => void;

@@ -15,7 +15,7 @@ describe('the journal of uploads', () => {
   });
   afterEach(() => rm(folder, { recursive: true }));
 
-  it('tells the next run of uploads that were open when the process ended', () => {
+  it('the journal tells the next run which uploads were open when the process ended', () => {
     expect(readAbandonedUploads(output)).toEqual([]);
     const journal = openUploadJournal(output, []);
     journal.note('registry.example/owner/app', 'a', URL_OF_UPLOAD);
@@ -26,7 +26,7 @@ describe('the journal of uploads', () => {
     ]);
   });
 
-  it('keeps what a former run left until it is closed, and then leaves no file', async () => {
+  it('the journal keeps what an earlier run left until it is closed, then leaves no file', async () => {
     openUploadJournal(output, []).note('registry.example/owner/app', 'a', URL_OF_UPLOAD);
     const second = openUploadJournal(output, readAbandonedUploads(output));
     second.note('registry.example/owner/other', 'a', `${URL_OF_UPLOAD}2`);
@@ -35,13 +35,13 @@ describe('the journal of uploads', () => {
     expect(await readdir(output)).toEqual([]);
   });
 
-  it('the journal of uploads is for its owner only', async () => {
+  it('only its owner can read the journal of uploads', async () => {
     openUploadJournal(output, []).note('registry.example/owner/app', 'a', URL_OF_UPLOAD);
     expect((await stat(join(output, 'uploads.json'))).mode & 0o777).toBe(0o600);
   });
 
   it.each(['', '{', '{"repository":1}', '[1, null, {"repository":"a","url":"no url"}]'])(
-    'counts damaged content as none: %j',
+    'damaged content counts as an empty journal: %j',
     async (content) => {
       await writeFile(join(folder, 'uploads.json'), content);
       expect(readAbandonedUploads(folder)).toEqual([]);

@@ -2,27 +2,27 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { removeFile, replaceFile } from '../../files/replace-file.ts';
 
-/** An upload that is open at a registry. */
+/** An upload that is open on a registry. */
 export interface OpenUpload {
   /** `registry/repository`. */
   readonly repository: string;
   readonly url: string;
 }
 
-/** Remembers on disk which uploads are open, so that the run after a killed one can cancel them. */
+/** Keeps the open uploads on disk, so that the next run can cancel them if this one is killed. */
 export interface UploadJournal {
-  /** Notes the URL of an upload under a key of its own; undefined once it is no longer open. */
+  /** Records the URL of an upload under its own key; undefined means that it is no longer open. */
   note(repository: string, key: string, url: string | undefined): void;
   /** Removes the file. */
   close(): void;
 }
 
-/** The name of the journal inside the folder that publishing writes. */
+/** The name of the journal in the publish output folder. */
 const UPLOADS_FILE = 'uploads.json';
 
 /**
- * Opens the journal in a folder, with the uploads in it that a killed run left open. The file is readable by its owner
- * only, since the URLs of uploads let anyone who may push continue with them.
+ * Opens the journal in a folder, starting with the uploads that a killed run left open. Only the owner can read the
+ * file, since anyone who may push could continue an upload by its URL.
  */
 export function openUploadJournal(folder: string, abandoned: readonly OpenUpload[]): UploadJournal {
   const path = join(folder, UPLOADS_FILE);
@@ -40,8 +40,8 @@ export function openUploadJournal(folder: string, abandoned: readonly OpenUpload
 }
 
 /**
- * The uploads that a killed run left open. A journal that is damaged counts as none: registries remove open uploads
- * themselves in time.
+ * The uploads that a killed run left open. A damaged journal counts as empty, since registries eventually remove open
+ * uploads themselves.
  */
 export function readAbandonedUploads(folder: string): readonly OpenUpload[] {
   try {

@@ -6,12 +6,12 @@ import { readChunks } from '../../files/chunks.ts';
 import type { BlobPlan, PublishPlan } from './plan.ts';
 import type { PublishTarget } from './target.ts';
 
-/** What the upload to one repository came to. Sizes are bytes. */
+/** The totals of an upload to one repository. Sizes are bytes. */
 export type UploadTotals = Pick<PublishedImage, 'bytesSent' | 'bytesSkipped' | 'blobsSent' | 'blobsSkipped'>;
 
 /**
- * Uploads blobs and manifests by digest, what is there already excepted, and has each layer read back as soon as the
- * registry gives it out. No tag moves.
+ * Uploads blobs and manifests by digest, skipping those already there, and reads each layer back as soon as the
+ * registry serves it. Moves no tags.
  */
 export async function uploadImage(plan: PublishPlan, target: PublishTarget): Promise<UploadTotals> {
   const totals = await uploadBlobs(plan, target);

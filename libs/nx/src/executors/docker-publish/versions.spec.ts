@@ -25,7 +25,7 @@ describe('two programs of one workspace, each with its own tags', () => {
   const tag = (name: string) =>
     execa('git', ['tag', name], { cwd: workspace.root, env: { ...workspace.environment } });
 
-  /** Publishes what was built last as a version of a program. Returns the tags that moved. */
+  /** Publishes the latest build as a version of a program. Returns the tags that moved. */
   async function publish(projectName: string): Promise<readonly string[]> {
     const { success } = await dockerPublish(
       workspace.options(`${registry.host}/acme/${projectName}`, { tagSpellings: ['plain'] }),
@@ -43,7 +43,7 @@ describe('two programs of one workspace, each with its own tags', () => {
     return moved;
   }
 
-  it('both release 1.2.3 from one commit, and neither looks at the other’s versions', async () => {
+  it('two programs release 1.2.3 from one commit, and neither looks at the other’s versions', async () => {
     await tag('server@1.2.3');
     await tag('tool@1.2.3');
     await tag('server-admin@3.0.0');
@@ -52,7 +52,7 @@ describe('two programs of one workspace, each with its own tags', () => {
     expect(await publish('tool')).toEqual(['1.2.3', '1.2', '1', 'latest']);
   });
 
-  it('keep their own highest version where one of them is ported back', async () => {
+  it('two programs keep their own highest versions when one of them releases a backport', async () => {
     await tag('server@1.2.3');
     await tag('tool@1.2.3');
     await publish('server');

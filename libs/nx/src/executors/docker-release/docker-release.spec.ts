@@ -85,8 +85,8 @@ async function treeOf(folder: string): Promise<string> {
   return lines.sort().join('\n');
 }
 
-describe('docker-release, with no engine', () => {
-  it('makes one index over an image of each platform, with the very executables', async () => {
+describe('docker-release without an engine', () => {
+  it('docker-release creates one index with an image per platform, with the exact executables', async () => {
     const { digest, images } = await release();
     const { index, root } = await readImageLayout(workspace.path('dist/oci'));
     expect(root.digest).toBe(digest);
@@ -99,7 +99,7 @@ describe('docker-release, with no engine', () => {
     }
   });
 
-  it('labels each image with what it is made from', async () => {
+  it('the labels of each image say what it is made from', async () => {
     await release({ imageTitle: 'Another title' });
     const { images } = await readImageLayout(workspace.path('dist/oci'));
     expect(images.map(({ config }) => config.config?.Labels)).toEqual(
@@ -115,7 +115,7 @@ describe('docker-release, with no engine', () => {
     );
   });
 
-  it('gives the same index for the same files in another folder', async () => {
+  it('the same files in another folder give the same index', async () => {
     const first = await release();
     const other = await releaseWorkspace({ dockerfile: SAMPLE_DOCKERFILE });
     try {
@@ -127,7 +127,7 @@ describe('docker-release, with no engine', () => {
     }
   });
 
-  it('gives the same index whether files are linked to each other or not', async () => {
+  it('hard links between files do not change the index', async () => {
     const runtime = { 'lib/a': { content: 'same' }, 'lib/b': { content: 'same' } };
     const one = await releaseWorkspace({ dockerfile: SAMPLE_DOCKERFILE, runtime });
     await workspace.remove();
@@ -141,13 +141,13 @@ describe('docker-release, with no engine', () => {
     expect((await release()).digest).toBe(apart.digest);
   });
 
-  it('packs only the platforms asked for, and the image of one does not depend on the others', async () => {
+  it('docker-release packs only the requested platforms, and each image is independent of the others', async () => {
     const both = await release();
     const one = await release({ platforms: ['linux/arm64'] });
     expect(one.images.map(({ digest }) => digest)).toEqual([both.images[1]?.digest]);
   });
 
-  it('compresses with zstd, with the same image IDs', async () => {
+  it('zstd compression gives the same image IDs', async () => {
     const gzip = await release();
     const zstd = await release({ compression: 'zstd' });
     expect(zstd.images.map(({ imageId }) => imageId)).toEqual(gzip.images.map(({ imageId }) => imageId));
@@ -158,14 +158,14 @@ describe('docker-release, with no engine', () => {
     expect([...types]).toEqual(['application/vnd.oci.image.layer.v1.tar+zstd']);
   });
 
-  it('leaves nothing but the layout', async () => {
+  it('docker-release leaves only the layout', async () => {
     await release();
     await release();
     expect((await readdir(workspace.path('dist'))).sort()).toEqual(['bin', 'oci', 'verify']);
     expect((await readdir(workspace.path('dist/oci'))).sort()).toEqual(['blobs', 'index.json', 'oci-layout']);
   });
 
-  it('puts no file of dist/bin into an image that the manifest does not list', async () => {
+  it('an image contains no file from dist/bin that the manifest does not list', async () => {
     await writeFile(workspace.path('dist/bin/runtime-linux-amd64/lib/extra.so'), 'x');
     await release();
     expect((await filesOf())['linux/amd64']?.map(({ path }) => path)).toEqual([
@@ -175,7 +175,7 @@ describe('docker-release, with no engine', () => {
     ]);
   });
 
-  it('packs the same files with the level of zstd that is asked for', async () => {
+  it('any zstd level packs the same files', async () => {
     const text = Array.from({ length: 5_000 }, (_, index) => index * index).join(' ');
     const large = await releaseWorkspace({ dockerfile: SAMPLE_DOCKERFILE, executable: Buffer.from(text) });
     try {
@@ -192,7 +192,7 @@ describe('docker-release, with no engine', () => {
     }
   });
 
-  it('shares the layer of the runtime from version to version', async () => {
+  it('consecutive versions share the layer of the runtime', async () => {
     const layersOf = async (of: ReleaseWorkspace): Promise<readonly string[]> => {
       await releaseOf(of);
       const [image] = (await readImageLayout(of.path('dist/oci'))).images;
@@ -213,7 +213,7 @@ describe('docker-release, with no engine', () => {
     }
   });
 
-  it('writes a summary for GitHub Actions and prints the index', async () => {
+  it('docker-release writes a summary for GitHub Actions and prints the index', async () => {
     const summary = workspace.path('summary.md');
     vi.stubEnv('GITHUB_STEP_SUMMARY', summary);
     const printed = vi.spyOn(console, 'log').mockImplementation(() => undefined);
@@ -222,7 +222,7 @@ describe('docker-release, with no engine', () => {
       expect(await runExecutor()).toEqual({ success: true });
       const { root } = await readImageLayout(workspace.path('dist/oci'));
       expect(printed.mock.calls.flat().join('\n')).toContain(`index ${root.digest}`);
-      expect(written.mock.calls.flat().join('')).toContain('app 1.2.3: daemonless (as asked)');
+      expect(written.mock.calls.flat().join('')).toContain('app 1.2.3: daemonless (as requested)');
       expect(await readFile(summary, 'utf8')).toContain(root.digest);
     } finally {
       vi.unstubAllEnvs();
@@ -237,7 +237,7 @@ function runExecutor(more: Partial<DockerReleaseOptions> = {}): Promise<{ succes
 }
 
 describe('docker-release --dry-run', () => {
-  it('prints a plan and does nothing', async () => {
+  it('docker-release --dry-run prints a plan and does nothing', async () => {
     const printed = vi.spyOn(console, 'log').mockImplementation(() => undefined);
     try {
       const before = await treeOf(workspace.root);
@@ -253,7 +253,7 @@ describe('docker-release --dry-run', () => {
 });
 
 const DOCKERFILES: Readonly<Record<string, readonly [string, string]>> = {
-  RUN: [`${SAMPLE_DOCKERFILE}RUN make\n`, ':8: RUN: needs buildx, and --builder=daemonless executes nothing'],
+  RUN: [`${SAMPLE_DOCKERFILE}RUN make\n`, ':8: RUN: needs buildx, but --builder=daemonless executes nothing'],
   'a base that is not in the lock': [
     'FROM debian:12\nCOPY app-linux-amd64 /app\n',
     'LOCKFILE: prebuilt.lock.json: expected the digest of docker.io/library/debian:12',
@@ -268,7 +268,7 @@ const DOCKERFILES: Readonly<Record<string, readonly [string, string]>> = {
     'FROM scratch\nCOPY ../x /x\n',
     ':2: COPY: ../x: is outside the build context',
   ],
-  'an absent source': [
+  'a missing source': [
     'FROM scratch\nCOPY absent /x\n',
     ':2: COPY: absent: expected a file or folder of the build context, found none',
   ],
@@ -292,7 +292,7 @@ const DOCKERFILES: Readonly<Record<string, readonly [string, string]>> = {
     'FROM scratch\nUSER bob\nWORKDIR /x\n',
     ':3: WORKDIR: USER: bob: expected /etc/passwd in the image',
   ],
-  'a mode that is none': [
+  'an invalid mode': [
     'FROM scratch\nARG TARGETARCH\nCOPY --chmod=rwx app-linux-$TARGETARCH /x\n',
     ':3: COPY: --chmod: expected a mode such as 755',
   ],
@@ -312,15 +312,15 @@ const DOCKERFILES: Readonly<Record<string, readonly [string, string]>> = {
     'FROM scratch\nARG TARGETARCH\nWORKDIR /x/lib/libc.so.6\nCOPY runtime-linux-$TARGETARCH /x\n',
     ':4: COPY: /x/lib/libc.so.6 is a folder',
   ],
-  'a build argument of the machine': [
+  'a build argument that depends on the machine': [
     'FROM scratch\nARG BUILDPLATFORM\nCOPY x /x\n',
     ':2: ARG: BUILDPLATFORM: depends on the machine',
   ],
-  'a proxy as build argument': [
+  'a proxy as a build argument': [
     'FROM scratch\nARG http_proxy\nCOPY x /x\n',
     ':2: ARG: http_proxy: depends on the machine',
   ],
-  'a port that is none': [
+  'an invalid port': [
     'FROM scratch\nARG TARGETARCH\nCOPY app-linux-$TARGETARCH /x\nEXPOSE 70000\n',
     ':4: EXPOSE: expected a port',
   ],
@@ -399,7 +399,7 @@ const CHANGED_FILES: Readonly<Record<string, readonly [() => Promise<unknown>, s
     'VERIFY_REPORT',
     'linux/amd64: expected a passing report in dist/verify, found one for another manifest',
   ],
-  'no report of a platform': [
+  'no report for a platform': [
     () => rm(workspace.path('dist/verify/linux-arm64.json')),
     'VERIFY_REPORT',
     'linux/arm64: expected a passing report in dist/verify, found none',
@@ -413,12 +413,12 @@ const CHANGED_FILES: Readonly<Record<string, readonly [() => Promise<unknown>, s
     'VERIFY_REPORT',
     'found one that failed: no good',
   ],
-  'a report of another platform': [
+  'a report for another platform': [
     () => editReport('linux-amd64', { platform: 'linux/arm64' }),
     'VERIFY_REPORT',
     'found one for linux/arm64',
   ],
-  'a report of another executable': [
+  'a report for another executable': [
     () => editReport('linux-amd64', { executableSha256: 'a'.repeat(64) }),
     'VERIFY_REPORT',
     'for another executable',
@@ -440,7 +440,9 @@ async function editReport(name: string, change: object): Promise<void> {
   await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, 'utf8')), ...change }));
 }
 
-/** The code and message of what it throws; fails where it throws nothing or what no user could act on. */
+/**
+ * The reported lines of the error that the work throws. Fails if it throws nothing or an error that no user can act on.
+ */
 async function refusalOf(work: Promise<unknown>): Promise<string> {
   const error = await work.then(
     () => undefined,
@@ -452,7 +454,7 @@ async function refusalOf(work: Promise<unknown>): Promise<string> {
 }
 
 describe.each(['a former image', 'no image'])(
-  'docker-release refuses, and leaves %s in dist/oci,',
+  'a refusal by docker-release leaves %s in dist/oci as it was',
   (before) => {
     let trace: string;
     async function expectNoTrace(): Promise<void> {
@@ -465,19 +467,25 @@ describe.each(['a former image', 'no image'])(
       trace = before === 'a former image' ? await treeOf(workspace.path('dist/oci')) : '';
     });
 
-    it.each(Object.entries(DOCKERFILES))('a Dockerfile with %s', async (_, [dockerfile, message]) => {
-      await writeFile(workspace.path('Dockerfile.release'), dockerfile);
-      expect(await refusalOf(release())).toContain(message);
-      await expectNoTrace();
-    });
+    it.each(Object.entries(DOCKERFILES))(
+      'docker-release refuses a Dockerfile with %s',
+      async (_, [dockerfile, message]) => {
+        await writeFile(workspace.path('Dockerfile.release'), dockerfile);
+        expect(await refusalOf(release())).toContain(message);
+        await expectNoTrace();
+      },
+    );
 
-    it.each(Object.entries(CHANGED_FILES))('%s', async (_, [change, code, message]) => {
-      await change();
-      const refusal = await refusalOf(release());
-      expect(refusal).toContain(`error ${code}: `);
-      expect(refusal).toContain(message);
-      await expectNoTrace();
-    });
+    it.each(Object.entries(CHANGED_FILES))(
+      'docker-release refuses %s',
+      async (_, [change, code, message]) => {
+        await change();
+        const refusal = await refusalOf(release());
+        expect(refusal).toContain(`error ${code}: `);
+        expect(refusal).toContain(message);
+        await expectNoTrace();
+      },
+    );
 
     it.each([
       ['an unknown platform', { platforms: ['linux/amd65'] }, 'expected one of linux/amd64'],
@@ -489,12 +497,12 @@ describe.each(['a former image', 'no image'])(
       ['a platform twice', { platforms: ['linux/amd64', 'linux/amd64'] }, 'named more than once'],
       ['an output outside the workspace', { outputPath: '../oci' }, 'outputPath: expected a folder inside'],
       ['the workspace itself as output', { outputPath: '.' }, 'outputPath: expected a folder inside'],
-    ])('%s', async (_, options, message) => {
+    ])('docker-release refuses %s', async (_, options, message) => {
       expect(await refusalOf(release(options))).toContain(message);
       await expectNoTrace();
     });
 
-    it('a file that changes while it is packed', async () => {
+    it('docker-release refuses a file that changes while it is packed', async () => {
       const layer = (): void => {
         execFileSync('cp', [bin('app-linux-arm64'), bin('app-linux-amd64')]);
       };
@@ -505,8 +513,8 @@ describe.each(['a former image', 'no image'])(
   },
 );
 
-describe('docker-release that is interrupted', () => {
-  it('keeps the former image and leaves no temporary folder', async () => {
+describe('an interrupted docker-release', () => {
+  it('an interrupted docker-release keeps the previous image and leaves no temporary folder', async () => {
     await release();
     const former = await treeOf(workspace.path('dist/oci'));
     await growExecutables(workspace, 200 * 1024 * 1024);
@@ -528,7 +536,7 @@ describe('docker-release on a bad disk', () => {
     if (process.getuid?.() !== 0) skipOutsideCi('the user is not root, whom a mount namespace needs', skip);
   });
 
-  it('says that the disk is full, and leaves nothing', async () => {
+  it('docker-release says that the disk is full, and leaves nothing', async () => {
     await growExecutables(workspace, 16 * 1024 * 1024);
     await rename(workspace.path('dist'), workspace.path('kept'));
     const script =
@@ -539,7 +547,7 @@ describe('docker-release on a bad disk', () => {
     expect(run.output().trimEnd()).toMatch(/\nbin\nverify$/);
   });
 
-  it('says that dist is not writable', async () => {
+  it('docker-release says that dist is not writable', async () => {
     const script = 'mount --bind "$0/dist" "$0/dist" && mount -o remount,bind,ro "$0/dist" && exec "$@"';
     const run = startRelease(workspace, {}, ['unshare', '--mount', 'sh', '-c', script, workspace.root]);
     expect(await run.exit, run.output()).toBe(1);
@@ -562,7 +570,7 @@ describe('docker-release on folders that are not what they seem', () => {
     }
   };
 
-  it.each(['dist', 'dist/oci'])('refuses a %s that is a link out of the workspace', async (name) => {
+  it.each(['dist', 'dist/oci'])('docker-release refuses %s as a link out of the workspace', async (name) => {
     const elsewhere = await mkdtemp(join(tmpdir(), 'elsewhere-'));
     try {
       await cp(workspace.path('dist'), elsewhere, { recursive: true });
@@ -576,7 +584,7 @@ describe('docker-release on folders that are not what they seem', () => {
     }
   });
 
-  it('refuses a Dockerfile whose image starts nothing, and writes nothing', async () => {
+  it('docker-release refuses a Dockerfile if the image would start nothing, and writes nothing', async () => {
     await writeFile(workspace.path('Dockerfile.release'), SAMPLE_DOCKERFILE.replace('"/app"]', '"/ap"]'));
     const before = await treeOf(workspace.root);
     expect(await said()).toContain('error IMAGE_INCOMPLETE: image of linux/amd64: starts "/ap"');

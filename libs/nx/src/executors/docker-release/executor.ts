@@ -10,7 +10,7 @@ import { planDockerRelease } from './plan.ts';
 import { checkArtifacts, runDockerRelease } from './run.ts';
 import { formatPlan, formatRelease, showProgress, summarizeRelease } from './show.ts';
 
-/** `@prebuilt/nx:docker-release`: verified executables as a multi-arch image layout. Options: schema.json. */
+/** `@prebuilt/nx:docker-release`: packs verified executables into a multi-arch image layout. Options: schema.json. */
 export default function dockerRelease(
   options: DockerReleaseOptions,
   context: ExecutorContext,

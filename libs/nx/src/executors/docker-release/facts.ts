@@ -10,24 +10,24 @@ import { type ImageSources, readImageSources } from '../../image/sources.ts';
 import { readLock } from '../../lock/lock.ts';
 import type { DockerReleaseOptions } from './options.ts';
 
-/** Everything a release of an image is planned from. */
+/** Everything that an image release is planned from. */
 export interface ReleaseFacts {
   readonly manifest: ManifestFile;
   readonly reports: ReadonlyMap<Platform, VerifyReport>;
   readonly sources: ImageSources;
-  /** What the Dockerfile starts from, for each platform; none where that is nothing. */
+  /** The Dockerfile's base image for each platform; empty if it starts from scratch. */
   readonly bases: Bases;
   /** The other images that the Dockerfile names. */
   readonly pinned: PinnedImages;
-  /** Undefined where buildx is not wanted. */
+  /** Undefined if buildx is not wanted. */
   readonly builder: BuilderFacts | undefined;
-  /** Undefined where none answers. */
+  /** Undefined if no engine answers. */
   readonly engine: EngineFacts | undefined;
   /** Seconds since 1970. */
   readonly now: number;
 }
 
-/** Reads what a release is planned from; what is missing there is refused by the plan. */
+/** Reads what a release is planned from. The plan refuses what is missing. */
 export async function readReleaseFacts(
   options: DockerReleaseOptions,
   workspaceRoot: string,
@@ -37,7 +37,7 @@ export async function readReleaseFacts(
   const [manifest, { builder, engine }] = await Promise.all([
     readManifest(inputPath),
     readDockerFacts(options.builder, options.builderName),
-    // What runs buildx takes as long to load as docker to answer.
+    // The code for buildx takes as long to load as docker takes to answer.
     options.builder === 'daemonless' ? undefined : import('../../image/buildx.ts'),
   ]);
   const sources = await readImageSources(workspaceRoot, options.dockerfile, {

@@ -10,17 +10,17 @@ import type { DockerReleaseOptions } from './options.ts';
 
 type KeyOptions = Partial<DockerReleaseOptions>;
 
-/** The options that the machine's part depends on. */
+/** The options that the machine facts depend on. */
 export const machineOptions = ['builder', 'builderName'] as const;
 
-/** What is known about this machine alone: which builder packs the image, with its versions and those of the engine. */
+/** The facts about this machine: which builder packs the image, with its versions and the engine's. */
 export function readMachineFacts({ builder = 'auto', builderName }: KeyOptions): Promise<DockerFacts> {
   return readDockerFacts(builder, builderName);
 }
 
 /**
- * What an image depends on beyond the files that Nx knows of and the machine's part: the Dockerfile wherever the options
- * say it is, the base and other images by their digests, and what the labels are read from.
+ * What an image depends on besides the files that Nx knows about and the machine facts: the Dockerfile, wherever the
+ * options put it, the base and other images by digest, and the sources of the labels.
  */
 export async function readKeyFacts(options: KeyOptions, { root }: ProjectContext): Promise<KeyFacts> {
   const [{ repository, license }, dockerfile] = await Promise.all([
@@ -34,7 +34,8 @@ export async function readKeyFacts(options: KeyOptions, { root }: ProjectContext
   return { files: { ...dockerfile, ...labels }, rest: async () => undefined };
 }
 
-// Its content, since the inputs of the target name the project's own alone: another may be given on the command line.
+// Includes the content, since the target's inputs only cover the project's own Dockerfile, and the command line may
+// name another.
 async function readDockerfileFacts(dockerfile: string, root: string): Promise<object> {
   const bytes = await readFile(join(root, dockerfile));
   const sha256 = createHash('sha256').update(bytes).digest('hex');
@@ -42,7 +43,7 @@ async function readDockerfileFacts(dockerfile: string, root: string): Promise<ob
   const from = text.match(/^\s*FROM\b.*$/gim) ?? [];
   const isAlone = from.length === 1 && /^\s*FROM\s+scratch\s*$/i.test(from[0] ?? '');
   if (isAlone && !/from=|^#\s*syntax/im.test(text)) return { dockerfile: sha256 };
-  // Loaded where there is something to look up.
+  // Loaded only if there is something to look up.
   const [{ readDockerfile }, { pinnedBase, pinnedImages }] = await Promise.all([
     import('../../dockerfile/read-dockerfile.ts'),
     import('../../image/base/reference.ts'),

@@ -65,13 +65,13 @@ describe('planDockerRelease', () => {
   it.each([
     ['auto', usable, 'buildx', 'builder default (docker) of buildx 0.13.1 is usable'],
     ['auto', unusable, 'daemonless', 'no engine answers'],
-    ['buildx', usable, 'buildx', 'as asked: builder default (docker) of buildx 0.13.1'],
-    ['daemonless', undefined, 'daemonless', 'as asked'],
-  ] as const)('chooses for --builder=%s, and says why (%#)', (asked, builder, chosen, reason) => {
+    ['buildx', usable, 'buildx', 'as requested: builder default (docker) of buildx 0.13.1'],
+    ['daemonless', undefined, 'daemonless', 'as requested'],
+  ] as const)('a plan resolves --builder=%s and says why (%#)', (asked, builder, chosen, reason) => {
     expect(plan({ builder: asked }, { builder })).toMatchObject({ builder: chosen, reason });
   });
 
-  it('refuses --builder=buildx where no builder is usable, with the way to mend it', () => {
+  it('a plan refuses --builder=buildx if no builder is usable, and says how to fix it', () => {
     expect(() => plan({ builder: 'buildx' }, { builder: unusable })).toThrow(
       expect.objectContaining({ code: 'BUILDER', hint: 'Start one.' }),
     );
@@ -85,21 +85,17 @@ COPY --parents --chmod=u=rwx,go=rx mount-monitor-linux-$TARGETARCH /
   const withParents = { ...facts.sources, dockerfile: Buffer.from(PARENTS) };
 
   it.each([
-    [
-      'v0.13.2',
-      'daemonless',
-      'COPY --chmod by letters needs BuildKit 0.20, and that of builder default is 0.13.2',
-    ],
-    ['v0.25.1', 'daemonless', 'COPY --parents needs BuildKit 0.26, and that of builder default is 0.25.1'],
+    ['v0.13.2', 'daemonless', 'COPY --chmod by letters needs BuildKit 0.20, but builder default has 0.13.2'],
+    ['v0.25.1', 'daemonless', 'COPY --parents needs BuildKit 0.26, but builder default has 0.25.1'],
     [
       undefined,
       'daemonless',
-      'COPY --chmod by letters needs BuildKit 0.20, and that of builder default is of an unknown version',
+      'COPY --chmod by letters needs BuildKit 0.20, but builder default has an unknown version',
     ],
     ['v0.26.0', 'buildx', 'builder default (docker) of buildx 0.13.1 is usable'],
     ['v1.0.0', 'buildx', 'builder default (docker) of buildx 0.13.1 is usable'],
   ] as const)(
-    'takes BuildKit %s for what only newer ones can do, or goes without: %s',
+    'BuildKit %s is used for newer features only if it supports them: %s',
     (buildkit, chosen, reason) => {
       const change = { sources: withParents, builder: { ...usable, buildkit } };
       expect(plan({}, change)).toMatchObject({ builder: chosen, reason });
@@ -109,22 +105,20 @@ COPY --parents --chmod=u=rwx,go=rx mount-monitor-linux-$TARGETARCH /
     },
   );
 
-  it('hands the level of zstd to buildx, and refuses one of gzip', () => {
+  it('a plan passes the zstd level to buildx, and refuses a gzip level', () => {
     const [amd64] = plan({ compression: 'zstd', compressionLevel: 19 }).platforms;
     expect(amd64?.command?.args.join(' ')).toContain(
       'compression=zstd,compression-level=19,force-compression',
     );
-    expect(() => plan({ compressionLevel: 9 })).toThrow(
-      'compressionLevel: expected --compression=zstd with it',
-    );
+    expect(() => plan({ compressionLevel: 9 })).toThrow('compressionLevel: needs --compression=zstd');
   });
 
-  it('refuses to build by buildx what is dated in the future, which BuildKit would date now', () => {
+  it('a plan refuses to use buildx for a date in the future, which BuildKit would change to now', () => {
     expect(() => plan({}, { now: 1_600_000_000 })).toThrow(/expected a source date in the past/);
     expect(plan({ builder: 'daemonless' }, { now: 1_600_000_000 }).builder).toBe('daemonless');
   });
 
-  it('runs buildx once per platform, with arguments that no shell reads', () => {
+  it('a plan runs buildx once per platform, with arguments that no shell interprets', () => {
     const [amd64] = plan({ builderName: 'farm', imageTitle: '$(id); `x` "y"' }).platforms;
     expect(amd64?.command?.file).toBe('docker');
     expect(amd64?.command?.args).toEqual([
@@ -164,7 +158,7 @@ COPY --from=certs:2 /y /y
   };
   const executes = { sources: { ...facts.sources, dockerfile: Buffer.from(EXECUTES) }, pinned };
 
-  it('hands buildx every image that the Dockerfile names by its digest', () => {
+  it('a plan passes buildx the digest of every image that the Dockerfile names', () => {
     const args = plan({}, executes).platforms[0]?.command?.args;
     expect(args?.filter((arg) => /--build-(context|arg=BUILDKIT)/.test(arg))).toEqual([
       '--build-context=tools:1=docker-image://docker.io/library/tools:1@sha256:0',
@@ -173,7 +167,7 @@ COPY --from=certs:2 /y /y
     ]);
   });
 
-  it('says on a dry run what the proof is reduced by, each once', () => {
+  it('a dry run lists once each thing that reduces the proof', () => {
     const lines = formatPlan(plan({}, executes)).split('\n');
     expect(lines.filter((line) => line.startsWith('proof: '))).toEqual([
       'proof: reduced, because of Dockerfile.release:1: # syntax=docker/dockerfile:1',
@@ -192,33 +186,33 @@ COPY --from=certs:2 /y /y
       /:1: # syntax=\S+: needs buildx, which can't be used here: no engine answers/,
     ],
     [
-      'where none is to be used',
+      'if none may be used',
       { builder: 'daemonless' },
       {},
       'DOCKERFILE_REFUSED',
-      /needs buildx, and --builder=daemonless executes nothing/,
+      /needs buildx, but --builder=daemonless executes nothing/,
     ],
     [
-      'where all of it has to be proven',
+      'if full proof is required',
       { requireFullProof: true },
       {},
       'PROOF_REDUCED',
       /:1: # syntax=docker\/dockerfile:1 \(and 2 more\): expected a Dockerfile/,
     ],
     [
-      'by a BuildKit that is too old, where nothing else reads the file',
+      'with a BuildKit that is too old, if no other frontend is pinned',
       {},
       { pinned: { images: pinned.images } },
       'BUILDER',
       /COPY --parents needs BuildKit 0\.26/,
     ],
-  ])('refuses what must execute %s', (_, options, change, code, message) => {
+  ])('a plan refuses a Dockerfile that executes something %s', (_, options, change, code, message) => {
     expect(() => plan(options, { ...executes, ...change })).toThrow(
       expect.objectContaining({ code, message: expect.stringMatching(message) }),
     );
   });
 
-  it('names the context by its content, down to the last part of the path', () => {
+  it('the context’s name depends on its content, in the last part of the path too', () => {
     const last = (change: Partial<ReleaseFacts>) => plan({}, change).platforms[0]?.command?.args.at(-1);
     const { manifest } = facts.manifest;
     expect(last({})).toBe(last({ now: 1_900_000_000 }));
@@ -230,7 +224,7 @@ COPY --from=certs:2 /y /y
     expect(formatManifest(manifest)).toContain('1.2.3');
   });
 
-  it('words the history as the engine does, or as the newest does where none answers', () => {
+  it('the history has the wording of the engine, or of the newest engine if none answers', () => {
     const exposed = (change: Partial<ReleaseFacts>) =>
       plan({}, change).platforms[0]?.image.history.at(-1)?.createdBy;
     expect(exposed({})).toBe('EXPOSE map[80/tcp:{}]');
@@ -238,7 +232,7 @@ COPY --from=certs:2 /y /y
     expect(exposed({ engine: undefined })).toBe('EXPOSE [80/tcp]');
   });
 
-  it('gives buildx nothing but what the manifest lists of the platform', () => {
+  it('a plan gives buildx only what the manifest lists for the platform', () => {
     const arm64 = plan().platforms.find(({ platform }) => platform === parsePlatform('linux/arm64'));
     expect(arm64?.context.files.map(({ path }) => path)).toEqual([
       'mount-monitor-linux-arm64',
@@ -247,7 +241,7 @@ COPY --from=certs:2 /y /y
     ]);
   });
 
-  it('planDockerRelease is JSON, and is shown with the exact commands, quoted for a shell', () => {
+  it('a plan is JSON, and is shown with the exact commands, quoted for a shell', () => {
     const made = plan({ imageTitle: "it's" });
     expect(JSON.parse(JSON.stringify(made))).toMatchObject({ builder: 'buildx' });
     expect(formatPlan(made)).toContain(`'--label=org.opencontainers.image.title=it'\\''s'`);

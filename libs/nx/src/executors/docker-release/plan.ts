@@ -23,10 +23,10 @@ export interface PlatformRelease extends ReleaseImage {
   readonly command: Command | undefined;
 }
 
-/** What a release will do. Paths are absolute, times are seconds since 1970. */
+/** What a release will do. Paths are absolute; times are seconds since 1970. */
 export interface DockerReleasePlan {
   readonly builder: 'buildx' | 'daemonless';
-  /** Why it is this builder. */
+  /** Why this builder was chosen. */
   readonly reason: string;
   readonly name: string;
   readonly version: string;
@@ -40,8 +40,8 @@ export interface DockerReleasePlan {
 }
 
 /**
- * Plans a release. Throws before any work for options, a platform without a passing report of this very manifest, a
- * Dockerfile that the builders would not read alike, or a builder that can't do what is asked.
+ * Plans a release. Throws, before any work is done, for invalid options, a platform without a passing report for this
+ * exact manifest, a Dockerfile that the builders would interpret differently, or a builder that can't do what is asked.
  */
 export function planDockerRelease(
   options: DockerReleaseOptions,
@@ -53,8 +53,8 @@ export function planDockerRelease(
   if (options.compressionLevel !== undefined && options.compression !== 'zstd') {
     throw new PrebuiltError(
       'INVALID_OPTIONS',
-      `compressionLevel: expected --compression=zstd with it, found ${options.compression}`,
-      { hint: 'The level of gzip is fixed, so that the same files give the same bytes.' },
+      `compressionLevel: needs --compression=zstd, found ${options.compression}`,
+      { hint: 'The gzip level is fixed, so that the same files always give the same bytes.' },
     );
   }
   const artifacts = wantedArtifacts(options, manifest);
@@ -72,7 +72,7 @@ export function planDockerRelease(
   const unplanned = images.flatMap(({ image }) => image.unplanned);
   if (options.requireFullProof) requireFullProof(unplanned.map(({ what }) => what));
   const chosen = chooseBuilder(options, facts, {
-    // What reads the file has its own age.
+    // A pinned frontend reads the Dockerfile instead, so BuildKit's version does not matter.
     needs: facts.pinned.frontend === undefined ? images.flatMap(({ image }) => image.needs) : [],
     unplanned,
   });
@@ -103,8 +103,8 @@ export function planDockerRelease(
 }
 
 /**
- * The folders of a platform. The context's name follows its content: a builder that knows another content under the
- * same last name, from wherever, compares times and sizes only, and keeps what it had.
+ * The folders of a platform. The context's name depends on its content: if a builder has seen other content in a folder
+ * with the same base name, wherever that was, it only compares times and sizes, and keeps what it had.
  */
 export function platformFolders(
   manifestSha256: string,
@@ -117,11 +117,10 @@ export function platformFolders(
 }
 
 /*
- * One run of buildx a platform, side by side: labels can then differ by platform (--label knows none), the context
- * holds that platform's files only, and the image of a platform does not depend on which others are built. It takes
- * as long as one run for all. The index over them is written here, so it is the same for both builders.
- *
- * --no-cache, since BuildKit's cache ignores times: what it has of an earlier source date would stay in the image.
+ * One buildx run per platform, in parallel. That way, labels can differ by platform (--label can't), the context
+ * contains only that platform's files, and a platform's image does not depend on which others are built. It takes no
+ * longer than one run for all. The index is written here, so it is the same for both builders.
+ * --no-cache, because BuildKit's cache ignores times: cached files with an earlier source date would stay in the image.
  */
 function buildxCommand(
   options: DockerReleaseOptions,
@@ -165,8 +164,8 @@ function buildxCommand(
 }
 
 /*
- * Each image by its digest. The base comes from a layout on disk, unless another stage needs it too, perhaps for another
- * platform: then the builder fetches it, as it does the others.
+ * Passes each image by its digest. The base comes from a layout on disk, unless another stage needs it too, perhaps for
+ * another platform: then the builder fetches it like the others.
  */
 function contextArguments(
   base: PlannedBase | undefined,
@@ -203,8 +202,8 @@ function chooseBuilder(
   { needs, unplanned: [executed] }: Pick<ImagePlan, 'needs' | 'unplanned'>,
 ): Pick<DockerReleasePlan, 'builder' | 'reason'> {
   if (builder === 'daemonless' || facts === undefined) {
-    if (executed !== undefined) throw needsBuildx(executed, 'and --builder=daemonless executes nothing');
-    return { builder: 'daemonless', reason: 'as asked' };
+    if (executed !== undefined) throw needsBuildx(executed, 'but --builder=daemonless executes nothing');
+    return { builder: 'daemonless', reason: 'as requested' };
   }
   if (!facts.usable) {
     if (builder === 'auto' && executed !== undefined)
@@ -216,24 +215,24 @@ function chooseBuilder(
   }
   const lacking = needs.find(({ since }) => !isVersionAtLeast(facts.buildkit, since));
   if (lacking !== undefined) {
-    const found = facts.buildkit === undefined ? 'of an unknown version' : facts.buildkit.replace(/^v/, '');
-    const reason = `${lacking.what} needs BuildKit ${lacking.since}, and that of builder ${facts.name} is ${found}`;
+    const found = facts.buildkit === undefined ? 'an unknown version' : facts.buildkit.replace(/^v/, '');
+    const reason = `${lacking.what} needs BuildKit ${lacking.since}, but builder ${facts.name} has ${found}`;
     if (builder === 'auto' && executed === undefined) return { builder: 'daemonless', reason };
     throw new PrebuiltError('BUILDER', `--builder=buildx: ${reason}`, {
       hint:
         executed === undefined
-          ? 'Use a newer builder, or --builder=daemonless, which knows it.'
+          ? 'Use a newer builder, or --builder=daemonless, which supports it.'
           : `Use a newer builder: ${executed.what} can't be built without one.`,
     });
   }
   const version = facts.buildx === undefined ? '' : ` ${facts.buildx}`;
   const which = `builder ${facts.name} (${facts.driver}) of buildx${version}`;
-  return { builder: 'buildx', reason: builder === 'auto' ? `${which} is usable` : `as asked: ${which}` };
+  return { builder: 'buildx', reason: builder === 'auto' ? `${which} is usable` : `as requested: ${which}` };
 }
 
 function needsBuildx({ source, line, keyword }: Unplanned, problem: string, hint?: string): DockerfileError {
   return new DockerfileError('DOCKERFILE_REFUSED', { source, line, keyword }, `needs buildx, ${problem}`, {
-    hint: `${hint ?? 'Use --builder=buildx: the image is then proven in part.'} Or do without: ${ALTERNATIVES}`,
+    hint: `${hint ?? 'Use --builder=buildx: then only part of the image is proven.'} Or avoid it: ${ALTERNATIVES}`,
   });
 }
 
@@ -243,7 +242,7 @@ function isVersionAtLeast(found: string | undefined, wanted: string): boolean {
   return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
 }
 
-// Where an engine answers, its wording, so that both builders give the same image ID; else the newest.
+// The wording of the engine that answers, so that both builders give the same image ID; otherwise the newest.
 function historyFormat({ engine }: ReleaseFacts): HistoryFormat {
   return engine !== undefined && Number.parseInt(engine.version, 10) < 28 ? 'moby-26' : 'moby-28';
 }

@@ -23,17 +23,17 @@ import { expectedImage } from '../../image/release-images.ts';
 import { settleAll } from '../../process/settle-all.ts';
 import { type DockerReleasePlan, platformFolders } from './plan.ts';
 
-/** What this target writes into its folder: one that holds anything else is left alone. */
+/** The files that this target writes. A folder that contains anything else is left alone. */
 const OWN_FILES = /^(?:oci-layout|index\.json|blobs)$/;
 
-/** What a release made: the index, and each platform's image. Sizes are bytes, times are milliseconds. */
+/** What a release produced: the index and each platform's image. Sizes are bytes; times are milliseconds. */
 export interface DockerRelease {
   readonly builder: DockerReleasePlan['builder'];
   readonly digest: Digest;
   readonly images: readonly PlatformImage[];
 }
 
-/** One platform's image; its size is that of its blobs together. */
+/** One platform's image. Its size is the total size of its blobs. */
 export interface PlatformImage {
   readonly platform: Platform;
   readonly digest: Digest;
@@ -41,34 +41,34 @@ export interface PlatformImage {
   readonly imageId: Digest;
   readonly size: number;
   readonly timeMs: number;
-  /** What it starts from, and how many of its layers are from there; absent of an image from scratch. */
+  /** Its base, and how many of its layers come from there; absent for an image from scratch. */
   readonly base?: { readonly reference: string; readonly layers: number };
-  /** What the proof does not cover, where something was executed; absent where every path was compared. */
+  /** What the proof does not cover because something was executed; absent if every path was compared. */
   readonly reducedProof?: ReducedProof;
 }
 
-/** What an image is made from besides its plan. */
+/** What an image is built from, besides its plan. */
 export interface ReleaseInputs {
   readonly dockerfile: Uint8Array;
   readonly bases: Bases;
 }
 
-/** Told how the work goes. */
+/** Callbacks for progress. */
 export interface ReleaseProgress {
   readonly line: (text: string) => void;
   readonly layer: (progress: LayerProgress) => void;
 }
 
-/** Holds the files of every platform against the manifest. Throws `ARTIFACT_CHANGED`. */
+/** Compares the files of every platform with the manifest. Throws `ARTIFACT_CHANGED`. */
 export async function checkArtifacts({ platforms, inputPath }: DockerReleasePlan): Promise<void> {
   await settleAll(platforms.map(({ context }) => checkFiles(context, inputPath)));
   await settleAll(platforms.map(({ context }) => checkContent(context)));
 }
 
 /**
- * Builds the images of all platforms side by side and puts the finished layout in place by rename: a failed or
- * interrupted release leaves the former one. Throws what `checkArtifacts` throws, and `BUILDER` where buildx fails
- * or what was written is not what was planned.
+ * Builds the images of all platforms in parallel and renames the finished layout into place: a failed or interrupted
+ * release keeps the previous one. Throws what `checkArtifacts` throws, and `BUILDER` if buildx fails or the result
+ * differs from the plan.
  */
 export async function runDockerRelease(
   plan: DockerReleasePlan,
@@ -91,7 +91,7 @@ export async function runDockerRelease(
         try {
           return { manifest: await builder.build(release), timeMs: performance.now() - started };
         } catch (error) {
-          // What the first platform failed by counts, not that the others were stopped.
+          // Report why the first platform failed, not that the others were stopped.
           stop.abort(error);
           throw signal.aborted ? signal.reason : stop.signal.reason;
         }
@@ -145,7 +145,7 @@ export async function runDockerRelease(
   });
 }
 
-/** About how many bytes each layer has. */
+/** The approximate size of each layer in bytes. */
 function layerSizes({ platforms }: DockerReleasePlan): readonly number[] {
   return platforms.flatMap(({ image }) =>
     image.layers.map((paths) => paths.reduce((sum, { file }) => sum + (file?.size ?? 0), 0)),
@@ -155,12 +155,12 @@ function layerSizes({ platforms }: DockerReleasePlan): readonly number[] {
 const REFUSAL = {
   code: 'BUILDER',
   subject: 'the image that was built is not the one that was planned',
-  hint: 'Nothing was written. Does the builder change images (a remote one, a plugin)? Try --builder=daemonless.',
+  hint: 'Nothing was written. Does the builder modify images (as a remote builder or a plugin may)? Try --builder=daemonless.',
 } as const;
 
 const EXECUTED_REFUSAL = {
   ...REFUSAL,
-  hint: 'Nothing was written. What the Dockerfile executes must leave verified files as they are, at the paths they are copied to.',
+  hint: 'Nothing was written. What the Dockerfile executes must not change or move verified files.',
 } as const;
 
 interface Workplace {
@@ -170,7 +170,7 @@ interface Workplace {
   readonly signal: AbortSignal;
 }
 
-/** The planned builder; buildx and what runs it are loaded only where they are wanted. */
+/** The planned builder. The code for buildx is only loaded if it is needed. */
 async function builderOf(
   plan: DockerReleasePlan,
   { blobs, work, dockerfile, signal }: Workplace,

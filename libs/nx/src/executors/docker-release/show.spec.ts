@@ -8,7 +8,7 @@ const amd64 = parsePlatform('linux/amd64');
 const layer = (done: number) => ({ platform: amd64, layer: 2, layers: 2, done, total: 2 * 1024 * 1024 });
 
 describe('showProgress', () => {
-  it('writes whole lines, of finished layers, where it is no terminal', () => {
+  it('progress is one line per finished layer if the output is not a terminal', () => {
     const written: string[] = [];
     const progress = showProgress({ isTTY: false, write: (text) => written.push(text) });
     progress.layer(layer(0));
@@ -18,7 +18,7 @@ describe('showProgress', () => {
     expect(written).toEqual(['linux/amd64 layer 2/2: 2.0 MiB\n', 'other\n']);
   });
 
-  it('shows the bytes done in one line on a terminal', () => {
+  it('progress shows the bytes done on one line of a terminal', () => {
     const written: string[] = [];
     const progress = showProgress({ isTTY: true, write: (text) => written.push(text) });
     progress.layer(layer(1024 * 1024));
@@ -28,7 +28,7 @@ describe('showProgress', () => {
 });
 
 describe('formatRelease', () => {
-  it('formatRelease is a table that ends in the index', () => {
+  it('formatRelease returns a table that ends with the index', () => {
     const digest = digestOf('x');
     const release: DockerRelease = {
       builder: 'daemonless',
@@ -42,7 +42,7 @@ describe('formatRelease', () => {
     ]);
   });
 
-  it('says what a reduced proof does not cover', () => {
+  it('formatRelease says what a reduced proof does not cover', () => {
     const digest = digestOf('x');
     const image = { platform: amd64, digest, imageId: digest, size: 1, timeMs: 1 };
     const reducedProof = {

@@ -4,15 +4,15 @@ import { describeReduced } from '../../image/merged-proof.ts';
 import type { DockerReleasePlan } from './plan.ts';
 import type { DockerRelease, ReleaseProgress } from './run.ts';
 
-/** Where progress is shown. */
+/** Where to show progress. */
 export interface Terminal {
   readonly isTTY: boolean;
   readonly write: (text: string) => void;
 }
 
 /**
- * Shows lines as they come, and of each layer the bytes done: one line that changes on a terminal, elsewhere a whole
- * line for each finished layer.
+ * Shows lines as they come, and the progress of each layer in bytes: on a terminal as one line that is updated,
+ * elsewhere as one line per finished layer.
  */
 export function showProgress(terminal: Terminal): ReleaseProgress {
   const current = new Map<string, string>();
@@ -44,7 +44,7 @@ function layerText({ platform, layer, layers, done, total }: LayerProgress): str
   return `${platform} layer ${layer}/${layers}: ${bytes}`;
 }
 
-/** What a release will do, for people. */
+/** What a release will do, as text. */
 export function formatPlan(plan: DockerReleasePlan): string {
   const lines = [
     `${plan.name} ${plan.version}: ${plan.platforms.map(({ platform }) => platform).join(', ')}`,
@@ -65,7 +65,7 @@ export function formatPlan(plan: DockerReleasePlan): string {
   return lines.join('\n');
 }
 
-/** What a release made, as a table for people. */
+/** What a release produced, as a table. */
 export function formatRelease({ digest, images }: DockerRelease): string {
   const rows = [['platform', 'digest', 'size', 'time'], ...images.map(columns)];
   const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
@@ -78,13 +78,13 @@ export function formatRelease({ digest, images }: DockerRelease): string {
   return [...table, `index ${digest}`, ...baseLines(images), ...reducedLines(images)].join('\n');
 }
 
-// What the proof does not cover is said with it.
+// Always say what the proof does not cover.
 function baseLines(images: DockerRelease['images']): readonly string[] {
   return images.flatMap(({ platform, base }) =>
     base === undefined
       ? []
       : [
-          `${platform}: ${base.layers} layers are those of the base ${base.reference}, compared by digest: their content is up to the base, and was not read`,
+          `${platform}: ${base.layers} layers come from the base ${base.reference} and were compared by digest only: their content was not read`,
         ],
   );
 }
@@ -95,7 +95,7 @@ function reducedLines(images: DockerRelease['images']): readonly string[] {
   );
 }
 
-/** What a release made, as Markdown for a job's summary. */
+/** What a release produced, as Markdown for a job's summary. */
 export function summarizeRelease(plan: DockerReleasePlan, { digest, images }: DockerRelease): string {
   return [
     `### Image ${plan.name} ${plan.version}`,

@@ -13,7 +13,7 @@ import { planRelease } from './plan.ts';
 import { runRelease } from './run.ts';
 import { formatPlan, summarizeRelease } from './show.ts';
 
-/** `@prebuilt/nx:github-release`: the page of a release. Options: schema.json. */
+/** `@prebuilt/nx:github-release`: creates and publishes the release page. Options: schema.json. */
 export default function githubRelease(
   options: GithubReleaseOptions,
   context: ExecutorContext,
@@ -50,7 +50,7 @@ export default function githubRelease(
       console.log(options.json ? JSON.stringify(plan, null, 2) : formatPlan(plan));
       if (dryRun) {
         say(
-          `dry run: GitHub was only read${token === undefined ? ', without a token: drafts cannot be seen' : ''}`,
+          `dry run: only read from GitHub${token === undefined ? ', without a token: drafts are not visible' : ''}`,
         );
         return true;
       }

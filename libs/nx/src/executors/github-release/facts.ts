@@ -25,7 +25,7 @@ import type { LocalAsset, ReleaseFacts } from './plan.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Where GitHub is: the API's address and `owner/name`. Throws `INVALID_OPTIONS`. */
+/** The GitHub API's URL and the repository, `owner/name`. Throws `INVALID_OPTIONS`. */
 export function readTarget(
   options: Pick<GithubReleaseOptions, 'baseUrl' | 'repository'>,
   environment: Environment,
@@ -35,7 +35,7 @@ export function readTarget(
     throw new PrebuiltError(
       'INVALID_OPTIONS',
       `repository: expected owner/name, found ${JSON.stringify(repository)}`,
-      { hint: 'Give --repository=owner/name, or GITHUB_REPOSITORY.' },
+      { hint: 'Pass --repository=owner/name, or set GITHUB_REPOSITORY.' },
     );
   }
   const baseUrl = options.baseUrl ?? (environment.GITHUB_API_URL || 'https://api.github.com');
@@ -44,34 +44,34 @@ export function readTarget(
   if (url === undefined || !(url.protocol === 'https:' || (url.protocol === 'http:' && loopback))) {
     throw new PrebuiltError(
       'INVALID_OPTIONS',
-      `baseUrl: expected an https address (http on loopback only), found ${JSON.stringify(baseUrl)}`,
+      `baseUrl: expected an https URL (http on loopback only), found ${JSON.stringify(baseUrl)}`,
     );
   }
   return { baseUrl, repository };
 }
 
-/** The token; undefined without one where the run only reads. Throws `GITHUB`. */
+/** The token; may be undefined in a dry run, which only reads. Throws `GITHUB`. */
 export function readToken(dryRun: boolean, environment: Environment): string | undefined {
   const token = environment.GITHUB_TOKEN;
   if (token !== undefined && token !== '') return token;
   if (dryRun) return undefined;
   throw new PrebuiltError('GITHUB', 'GITHUB_TOKEN: expected a token that may write releases, found none', {
-    hint: 'Locally: GITHUB_TOKEN=$(gh auth token); in a workflow: the permission "contents: write". --dry-run needs none.',
+    hint: 'Locally: GITHUB_TOKEN=$(gh auth token); in a workflow: the permission "contents: write". --dry-run needs no token.',
   });
 }
 
-/** The project that is released. */
+/** The project to release. */
 export interface ReleasedSources {
-  /** The workspace's root, an absolute path. */
+  /** The absolute path of the workspace root. */
   readonly root: string;
   readonly tagPattern: TagPattern;
-  /** The folders of the project and of what it depends on, relative to the root; none for the whole repository. */
+  /** The folders of the project and its dependencies, relative to the root; empty means the whole repository. */
   readonly folders: readonly string[];
-  /** The files that may already say what changed, relative to the root. */
+  /** The changelog files that may already describe the changes, relative to the root. */
   readonly changelogs: readonly string[];
 }
 
-/** What a stage is planned from: the built files, git, and what GitHub has. */
+/** Reads what a stage is planned from: the built files, git, and what GitHub has. */
 export async function readReleaseFacts(
   options: GithubReleaseOptions,
   sources: ReleasedSources,
@@ -105,7 +105,7 @@ export async function readReleaseFacts(
     assets,
     git,
     releases,
-    // A real release has its tag pushed before.
+    // In a real release, the tag was pushed earlier.
     tagCommit: tagCommit ?? (isReleaseDryRun(environment) ? revision : undefined),
     changelog,
     record,
@@ -114,10 +114,10 @@ export async function readReleaseFacts(
   };
 }
 
-/** The largest event of a workflow that is read; GitHub's own limit is 25 MB. */
+/** The largest workflow event to read; GitHub's own limit is 25 MB. */
 const MAX_EVENT_BYTES = 25 * 1024 * 1024;
 
-// The generated workflow attests by itself in public repositories alone, and says in the environment where it does elsewhere.
+// By default, the generated workflow attests only in public repositories; elsewhere, it sets ATTEST if it does.
 // https://docs.github.com/actions/reference/workflows-and-actions/variables#default-environment-variables
 async function isAttested(environment: Environment): Promise<boolean> {
   const { GITHUB_ACTIONS, GITHUB_EVENT_PATH = '', ATTEST } = environment;
@@ -147,9 +147,9 @@ function checkBuild(
   if (manifest.revision === null) {
     throw new PrebuiltError(
       'VERSION',
-      `${version} is a development build: expected one from a tagged commit`,
+      `${version} is a development build: expected a build of a tagged commit`,
       {
-        hint: 'Tag the commit and build again, or give RELEASE_VERSION.',
+        hint: 'Tag the commit and build again, or set RELEASE_VERSION.',
       },
     );
   }
@@ -163,7 +163,7 @@ function checkBuild(
   return { version, revision: manifest.revision };
 }
 
-/** The release's files: executables, checksums, manifest, bills of materials. Throws `ARTIFACT_CHANGED`. */
+/** Reads the release's files: executables, checksums, manifest, bills of materials. Throws `ARTIFACT_CHANGED`. */
 async function readAssets(
   { manifest }: ManifestFile,
   inputPath: string,
@@ -179,7 +179,7 @@ async function readAssets(
     if (asset?.sha256 !== artifact.sha256) {
       throw new PrebuiltError(
         'ARTIFACT_CHANGED',
-        `${artifact.path}: expected sha256 ${artifact.sha256} as the manifest says, found ${asset?.sha256}`,
+        `${artifact.path}: expected sha256 ${artifact.sha256} as in the manifest, found ${asset?.sha256}`,
         { hint: 'Build and verify again: {run verify}' },
       );
     }
@@ -187,10 +187,10 @@ async function readAssets(
   return assets;
 }
 
-/** The largest bundle of a signature that is read. */
+/** The largest signature bundle to read. */
 const MAX_SIGNATURE_BYTES = 1024 * 1024;
 
-/** The bundle that signs the checksums, where there is one. Throws `INVALID_SIGNATURE` for one of other checksums. */
+/** The bundle that signs the checksums, if there is one. Throws `INVALID_SIGNATURE` if it signs something else. */
 async function readSignature(folder: string, assets: readonly LocalAsset[]): Promise<readonly LocalAsset[]> {
   const path = join(folder, SIGNATURE_FILE);
   const bytes = await readBoundedFile(path, { maxBytes: MAX_SIGNATURE_BYTES, code: 'INVALID_SIGNATURE' });
@@ -200,8 +200,8 @@ async function readSignature(folder: string, assets: readonly LocalAsset[]): Pro
   if (checksums !== undefined && signed.includes(checksums.sha256)) return [await readAsset(path)];
   throw new PrebuiltError(
     'INVALID_SIGNATURE',
-    `${path}: expected one for ${CHECKSUMS_FILE} with sha256 ${checksums?.sha256}, found ${signed.join(', ') || 'none'}`,
-    { hint: 'It belongs to another build: a release with other bytes needs a new version.' },
+    `${path}: expected a signature of ${CHECKSUMS_FILE} with sha256 ${checksums?.sha256}, found ${signed.join(', ') || 'none'}`,
+    { hint: 'It belongs to a different build: a release with different bytes needs a new version.' },
   );
 }
 
@@ -210,7 +210,7 @@ async function readSboms(sbomPath: string): Promise<readonly string[]> {
   const found = names.filter((name) => name.endsWith('.cdx.json')).toSorted();
   if (found.length > 0) return found.map((name) => join(sbomPath, name));
   throw new PrebuiltError('SBOM', `${sbomPath}: expected *.cdx.json, found none`, {
-    hint: 'Make the bills of materials first: {run sbom}',
+    hint: 'Create the bills of materials first: {run sbom}',
   });
 }
 
@@ -226,7 +226,7 @@ async function readAsset(path: string): Promise<LocalAsset> {
   return { name: basename(path), path, size, sha256 };
 }
 
-/** The largest record of a publish that is read. */
+/** The largest publish record to read. */
 const MAX_RECORD_BYTES = 4 * 1024 * 1024;
 
 async function readRecord(folder: string): Promise<PublishRecord | undefined> {
@@ -235,10 +235,10 @@ async function readRecord(folder: string): Promise<PublishRecord | undefined> {
   return bytes === undefined ? undefined : parsePublishRecord(bytes.toString('utf8'), path);
 }
 
-/** The largest changelog that is read. */
+/** The largest changelog to read. */
 const MAX_CHANGELOG_BYTES = 16 * 1024 * 1024;
 
-/** What the first changelog that knows the version says about it; undefined where none does. */
+/** The version's entry from the first changelog that has one; undefined if none does. */
 async function readChangelog(
   { root, changelogs }: ReleasedSources,
   version: ReleaseVersion,
@@ -279,7 +279,7 @@ async function readReleases(
 }
 
 const HISTORY_HINT =
-  'The notes and "latest" need the whole history and its tags: git fetch --unshallow --tags';
+  'The notes and "latest" need the full history and its tags: git fetch --unshallow --tags';
 
 async function readGit(
   { root, tagPattern, folders }: ReleasedSources,

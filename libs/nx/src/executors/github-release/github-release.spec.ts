@@ -29,7 +29,7 @@ const INDEX = `sha256:${'1'.repeat(64)}`;
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-/** A clone with one commit a version, and the built files of the version that is checked out. */
+/** A clone with one commit per version, and the built files of the version that is checked out. */
 class Project {
   readonly root: string;
   constructor(root: string) {
@@ -45,7 +45,7 @@ class Project {
     return this.git('rev-parse', 'HEAD');
   }
 
-  /** Writes dist/bin, dist/sbom and dist/publish of a version built from HEAD. */
+  /** Writes dist/bin, dist/sbom and dist/publish for a version built from HEAD. */
   async build(version: string, content = version): Promise<void> {
     const platforms = sampleManifest.platforms.map((each) => {
       const bytes = `${content} ${each.path}`;
@@ -71,7 +71,7 @@ class Project {
     );
   }
 
-  /** Writes dist/signature, of the checksums that are there or of others. */
+  /** Writes dist/signature, for the existing checksums or for others. */
   async sign(digest?: string): Promise<void> {
     const checksums = await readFile(join(this.root, 'dist/bin/checksums.txt'), 'utf8');
     await mkdir(join(this.root, 'dist/signature'), { recursive: true });
@@ -82,7 +82,7 @@ class Project {
   }
 }
 
-/** A bundle as actions/attest leaves it, with what is read of it. */
+/** A bundle like the one actions/attest leaves, reduced to what is read from it. */
 function bundleOf(digest: string): string {
   const statement = {
     _type: 'https://in-toto.io/Statement/v1',
@@ -161,7 +161,7 @@ describe('the notes', () => {
       workflow: '.github/workflows/release-tool.yml',
     });
 
-  it('tell how to verify a signed image, with the workflow that signed it at its tag', () => {
+  it('the notes say how to verify a signed image, with the workflow that signed it at its tag', () => {
     expect(notes({ outcome: 'attached', digest: `sha256:${'4'.repeat(64)}`, listedBy: 'api' })).toContain(
       [
         `cosign verify ghcr.io/owner/project@${INDEX} \\`,
@@ -171,7 +171,7 @@ describe('the notes', () => {
     );
   });
 
-  it('say what was not compared in an image for which something was executed, and nothing about any other', () => {
+  it('the notes say what was not compared if building an image executed something, and nothing otherwise', () => {
     const record = recordOf(sampleManifest, sha256('manifest'));
     const reducedProof = {
       because: ['Dockerfile.release:2: RUN'],
@@ -186,12 +186,12 @@ describe('the notes', () => {
       .split('\n')
       .filter((line) => line.includes('executed'));
     expect(found).toEqual([
-      "- linux/amd64: something was executed to build it (Dockerfile.release:2: RUN). The program's own files are in it byte for byte; 118 other files were not compared with anything.",
+      "- linux/amd64: building it executed something (Dockerfile.release:2: RUN). It contains the program's own files byte for byte; 118 other files were not compared with anything.",
     ]);
     expect(notes(null)).not.toContain('executed');
   });
 
-  it('do not mention the signature of an image that has none', () => {
+  it('the notes do not mention a signature if the image has none', () => {
     expect(notes(null)).not.toContain('cosign');
   });
 });
@@ -289,7 +289,7 @@ describe('github-release', () => {
     'mount-monitor-linux-amd64.cdx.json',
   ];
 
-  it('makes a draft with every asset, then publishes it as the latest release', async () => {
+  it('a release page starts as a draft with every asset, and is then published as the latest release', async () => {
     environment = { GITHUB_ACTIONS: 'true' };
     await release('1.2.3');
     expect(await run('draft')).toMatchObject({ uploaded: NAMES, kept: [] });
@@ -310,7 +310,7 @@ describe('github-release', () => {
     );
   });
 
-  it('puts the signature of the checksums on the page, and tells how to verify them by it', async () => {
+  it('a release page has the signature of the checksums and says how to verify them with it', async () => {
     await release('1.2.3');
     await project.sign();
     expect(await run('draft')).toMatchObject({ uploaded: [...NAMES, 'checksums.txt.sigstore.json'] });
@@ -329,19 +329,19 @@ describe('github-release', () => {
       ].join('\n'),
     );
     expect((await run('publish')).plan.release.action).toBe('keep');
-    // Whoever forgets it at the second stage publishes nothing else.
+    // Publishing without the signature file fails.
     await rm(join(project.root, 'dist/signature'), { recursive: true });
     await expect(run('publish')).rejects.toThrow('checksums.txt.sigstore.json: expected no such asset');
   });
 
   it.each([
     [
-      'of other checksums',
+      'for other checksums',
       '0'.repeat(64),
-      /expected one for checksums\.txt with sha256 [0-9a-f]{64}, found 0{64}/,
+      /expected a signature of checksums\.txt with sha256 [0-9a-f]{64}, found 0{64}/,
     ],
-    ['that is no bundle', undefined, /expected a Sigstore bundle with an in-toto statement: /],
-  ])('refuses a signature %s, and writes nothing', async (_, digest, message) => {
+    ['that is not a bundle', undefined, /expected a Sigstore bundle with an in-toto statement: /],
+  ])('github-release refuses a signature %s, and writes nothing', async (_, digest, message) => {
     await release('1.2.3');
     await project.sign(digest);
     if (digest === undefined)
@@ -357,9 +357,9 @@ describe('github-release', () => {
     ['a desk', {}, undefined, false],
     ['a workflow of a public repository', { GITHUB_ACTIONS: 'true' }, 'public', true],
     ['a workflow of a private repository', { GITHUB_ACTIONS: 'true' }, 'private', false],
-    ['a workflow that attests all the same', { GITHUB_ACTIONS: 'true', ATTEST: 'true' }, 'private', true],
+    ['a workflow that attests anyway', { GITHUB_ACTIONS: 'true', ATTEST: 'true' }, 'private', true],
   ])(
-    'mentions attestations, on a release from %s, as far as there are any',
+    'a release from %s mentions attestations only if it has them',
     async (_, env, visibility, told) => {
       await release('1.2.3');
       const event = join(project.root, 'event.json');
@@ -371,7 +371,7 @@ describe('github-release', () => {
     },
   );
 
-  it('github-release has the notes that `nx release` wrote, in the place of the commits', async () => {
+  it('the notes that `nx release` wrote replace the list of commits', async () => {
     await release('1.2.3');
     await writeFile(
       join(project.root, 'CHANGELOG.md'),
@@ -385,7 +385,7 @@ describe('github-release', () => {
     expect((await plan('draft')).plan.body).not.toContain('written by Nx');
   });
 
-  it('plans, in a dry run of `nx release`, as if the tag were made and pushed already', async () => {
+  it('a dry run of `nx release` plans as if the tag had already been created and pushed', async () => {
     await release('1.2.3');
     await execa({ cwd: project.root })`git tag --delete v1.2.3`;
     github.setFault(({ path }) =>
@@ -397,7 +397,7 @@ describe('github-release', () => {
     expect(writes()).toEqual([]);
   });
 
-  it('sends the token to the API and its uploads, never to the host of downloads', async () => {
+  it('the token is sent to the API and its uploads, never to the download host', async () => {
     await release('1.2.3', { digests: false });
     await run('draft');
     await run('draft');
@@ -406,7 +406,7 @@ describe('github-release', () => {
     expect(downloads.every(({ authorized }) => !authorized)).toBe(true);
   });
 
-  it('changes nothing when it runs again', async () => {
+  it('github-release changes nothing when it runs again', async () => {
     await release('1.2.3');
     await run('draft');
     const before = writes().length;
@@ -423,7 +423,7 @@ describe('github-release', () => {
     expect(writes()).toHaveLength(published);
   });
 
-  it('works with immutable releases', async () => {
+  it('github-release works with immutable releases', async () => {
     await release('1.2.3', { immutable: true });
     await run('draft');
     await run('publish');
@@ -431,7 +431,7 @@ describe('github-release', () => {
     expect((await run('publish')).plan.release.action).toBe('keep');
   });
 
-  it('compares by download where the API tells no digest', async () => {
+  it('an asset is compared by download if the API reports no digest', async () => {
     await release('1.2.3', { digests: false });
     await run('draft');
     expect(await run('draft')).toMatchObject({ uploaded: [] });
@@ -440,7 +440,7 @@ describe('github-release', () => {
   });
 
   it.each(['draft', 'published'] as const)(
-    'refuses other content under a tag that is %s, and names each file',
+    'github-release refuses different content under a tag that is %s, and names each file',
     async (state) => {
       await release('1.2.3');
       await run('draft');
@@ -457,7 +457,7 @@ describe('github-release', () => {
     },
   );
 
-  it('refuses an asset that is none of its own, and two drafts of one tag', async () => {
+  it('github-release refuses an unknown asset, and two drafts for one tag', async () => {
     await release('1.2.3');
     const { client } = await plan('draft');
     await run('draft');
@@ -470,7 +470,7 @@ describe('github-release', () => {
     await expect(run('draft')).rejects.toThrow('expected one release, found 2');
   });
 
-  it('refuses a tag that is elsewhere or nowhere on GitHub', async () => {
+  it('github-release refuses a tag that is on another commit or missing on GitHub', async () => {
     await release('1.2.3');
     github.setTag('v1.2.3', 'd'.repeat(40));
     await expect(run('draft')).rejects.toMatchObject({
@@ -496,7 +496,7 @@ describe('github-release', () => {
     expect(writes()).toEqual([]);
   });
 
-  it('publishes only a finished draft, and only with the record of these very executables', async () => {
+  it('github-release publishes only a complete draft, and only with the record of its executables', async () => {
     await release('1.2.3');
     await expect(run('publish')).rejects.toMatchObject({ code: 'RELEASE_INCOMPLETE' });
     github.setFault(({ path }) =>
@@ -521,7 +521,7 @@ describe('github-release', () => {
     await run('publish');
   });
 
-  it('says so where the tag moved while the page was published', async () => {
+  it('github-release reports a tag that moved while the page was being published', async () => {
     await release('1.2.3');
     await run('draft');
     github.setFault(({ method }) => {
@@ -531,7 +531,7 @@ describe('github-release', () => {
     await expect(run('publish')).rejects.toThrow(/expected the tag at commit [0-9a-f]{40}, found d{40}/);
   });
 
-  it('publishes the page of a program without an image, whose notes mention none', async () => {
+  it('the notes of a program without an image do not mention an image', async () => {
     image = false;
     await release('1.2.3');
     await rm(join(project.root, 'dist/publish'), { recursive: true });
@@ -540,11 +540,11 @@ describe('github-release', () => {
     expect(github.releases[0]).toMatchObject({ draft: false });
     const [page = '', verification] = (github.releases[0]?.body ?? '').split('## Verify\n');
     expect(verification).toBe('\n```sh\nsha256sum --check --ignore-missing checksums.txt\n```\n');
-    // Nor of a workflow that did not run, nor of anything else that only this repository has.
+    // They also mention no workflow that did not run, nor anything else that only this repository has.
     expect(page).not.toMatch(/image|docker|oci:|cosign|attest|\.github|prebuilt/i);
   });
 
-  it('names the workflow that it runs in as the one that signed', async () => {
+  it('the notes name the current workflow as the one that signed', async () => {
     environment = {
       GITHUB_WORKFLOW_REF: 'owner/project/.github/workflows/release-tool.yml@refs/tags/v1.2.3',
     };
@@ -561,7 +561,7 @@ describe('github-release', () => {
     expect((await plan('publish')).plan.body).toContain('/.github/workflows/release.yml@refs/tags/v1.2.3');
   });
 
-  it('makes a prerelease one on the page too, and not the latest', async () => {
+  it('a prerelease is marked as such on the page, and not as the latest', async () => {
     await release('1.2.4-rc.1');
     await run('draft');
     await run('publish');
@@ -569,7 +569,7 @@ describe('github-release', () => {
     expect(github.latestTag()).toBeUndefined();
   });
 
-  it('leaves the latest release where a higher version is published', async () => {
+  it('the latest release does not change if a higher version is published', async () => {
     await project.git('tag', 'v1.2.3');
     await release('1.1.9');
     const { client } = await plan('draft');
@@ -582,7 +582,7 @@ describe('github-release', () => {
     expect(github.releases.every(({ draft }) => !draft)).toBe(true);
   });
 
-  it('makes the highest page the latest, though a higher version has a tag and no page yet', async () => {
+  it('the highest page becomes the latest even if a higher version has a tag but no page yet', async () => {
     await project.git('tag', 'v1.3.0');
     await release('1.2.3');
     await run('draft');
@@ -591,20 +591,20 @@ describe('github-release', () => {
     expect(github.latestTag()).toBe('v1.2.3');
   });
 
-  it('only reads for a plan, with or without a token', async () => {
+  it('planning only reads, with or without a token', async () => {
     await release('1.2.3');
     expect((await plan('draft')).plan.assets.every(({ action }) => action === 'upload')).toBe(true);
     expect((await plan('draft', undefined)).plan.release.action).toBe('create');
     expect(writes()).toEqual([]);
   });
 
-  it('refuses a file that is not what the manifest says', async () => {
+  it('github-release refuses a file that does not match the manifest', async () => {
     await release('1.2.3');
     await appendFile(join(project.root, 'dist/bin/mount-monitor-linux-arm64'), '!');
     await expect(run('draft')).rejects.toMatchObject({ code: 'ARTIFACT_CHANGED' });
   });
 
-  it('groups the commits since the previous tag', async () => {
+  it('the notes group the commits since the previous tag', async () => {
     await project.git('tag', 'v1.2.2');
     await project.commit('feat(config): a new option @everyone <b>');
     await project.commit('fix!: no more of it');
@@ -632,7 +632,7 @@ describe('github-release', () => {
     ];
     const FAULTS = [
       ['a reset', { kind: 'reset' }],
-      ['a reset after the work was done', { kind: 'reset', done: true }],
+      ['a reset after the request succeeded', { kind: 'reset', done: true }],
       ['500', { kind: 'status', status: 500 }],
       ['503', { kind: 'status', status: 503 }],
       ['429 with retry-after', { kind: 'status', status: 429, headers: { 'retry-after': '7' } }],
@@ -640,7 +640,7 @@ describe('github-release', () => {
 
     it.each(
       STEPS.flatMap(([step, match]) => FAULTS.map(([name, fault]) => [step, name, match, fault] as const)),
-    )('continues when %s meets %s twice', async (_, __, match, fault) => {
+    )('github-release continues when %s meets %s twice', async (_, __, match, fault) => {
       await release('1.2.3');
       const hit = first(match, 2);
       github.setFault((request) => (hit(request) ? fault : undefined));
@@ -652,7 +652,7 @@ describe('github-release', () => {
       expect(github.releases[0]?.draft).toBe(false);
     });
 
-    it('uploads again where an upload was cut off, in this run or an earlier one', async () => {
+    it('an incomplete upload is repeated, whether from this run or an earlier one', async () => {
       await release('1.2.3');
       const hit = first(({ path }) => path.includes('name=manifest.json'));
       github.setFault((request) => (hit(request) ? { kind: 'cut-off' } : undefined));
@@ -660,7 +660,7 @@ describe('github-release', () => {
       expect(github.releases[0]?.assets.every(({ state }) => state === 'uploaded')).toBe(true);
     });
 
-    it('finishes what an earlier run left half-made', async () => {
+    it('github-release completes what an earlier run left incomplete', async () => {
       await release('1.2.3');
       let cut = false;
       github.setFault(({ host, path }) => {
@@ -686,7 +686,7 @@ describe('github-release', () => {
       expect(github.releases[0]?.assets.every(({ state }) => state === 'uploaded')).toBe(true);
     });
 
-    it.each([true, false])('refuses an upload that arrives changed, digests told: %s', async (digests) => {
+    it.each([true, false])('a corrupted upload is refused, with digests reported: %s', async (digests) => {
       await release('1.2.3', { digests });
       const hit = first(({ host }) => host === 'uploads');
       github.setFault((request) => (hit(request) ? { kind: 'corrupt' } : undefined));
@@ -699,7 +699,7 @@ describe('github-release', () => {
       expect(github.releases[0]?.draft).toBe(true);
     });
 
-    it('waits until the rate limit resets', async () => {
+    it('github-release waits until the rate limit resets', async () => {
       await release('1.2.3');
       const reset = Math.floor(now / 1000) + 120;
       const hit = first(() => true);
@@ -717,7 +717,7 @@ describe('github-release', () => {
       expect(waits[0]).toBeGreaterThanOrEqual(120_000);
     });
 
-    it('waits a minute for the secondary limit, which may come without headers', async () => {
+    it('github-release waits a minute for the secondary limit, which may come without headers', async () => {
       await release('1.2.3');
       const hit = first(({ method }) => method === 'POST');
       github.setFault((request) =>
@@ -729,7 +729,7 @@ describe('github-release', () => {
       expect(waits).toEqual([60_000]);
     });
 
-    it('does not wait for a limit that resets too late, and says when it does', async () => {
+    it('github-release does not wait for a limit that resets too late, and says when it resets', async () => {
       await release('1.2.3');
       const reset = Math.floor(now / 1000) + 3600;
       github.setFault(() => ({
@@ -744,7 +744,7 @@ describe('github-release', () => {
       expect(waits).toEqual([]);
     });
 
-    it('gives up after six tries', async () => {
+    it('github-release gives up after six tries', async () => {
       await release('1.2.3');
       github.setFault(({ path }) =>
         path.includes('/commits/') ? { kind: 'status', status: 503 } : undefined,
@@ -756,7 +756,7 @@ describe('github-release', () => {
       expect(waits).toHaveLength(5);
     });
 
-    it.each([401, 403, 404, 422])('does not try %s again, and shows no token', async (status) => {
+    it.each([401, 403, 404, 422])('github-release does not retry %s, and shows no token', async (status) => {
       await release('1.2.3');
       github.setFault(({ host, method }) =>
         host === 'api' && method === 'POST' ? { kind: 'status', status, message: `no ${TOKEN}` } : undefined,
@@ -769,7 +769,7 @@ describe('github-release', () => {
   });
 });
 
-describe('where GitHub is', () => {
+describe('the GitHub API', () => {
   it.each([
     ['https://api.github.com', 'https://uploads.github.com/repos/o/r/releases/1/assets{?name,label}'],
     ['https://api.acme.ghe.com', 'https://uploads.acme.ghe.com/repos/o/r/releases/1/assets{?name,label}'],
@@ -777,7 +777,7 @@ describe('where GitHub is', () => {
       'https://git.example/api/v3',
       'https://git.example/api/uploads/repos/o/r/releases/1/assets{?name,label}',
     ],
-  ])('%s may name %s for uploads', (base, upload) => {
+  ])('the API at %s may name %s for uploads', (base, upload) => {
     expect(uploadAddress(upload, base)).toBe(upload.replace('{?name,label}', ''));
   });
 
@@ -787,11 +787,11 @@ describe('where GitHub is', () => {
     ['https://api.github.com', 'https://uploads.github.com.example.com/'],
     ['https://git.example/api/v3', 'https://uploads.git.example/'],
     ['https://api.github.com', 'nonsense'],
-  ])('%s may not name %s: the token would go there', (base, upload) => {
+  ])('the API at %s may not name %s, where the token would be sent', (base, upload) => {
     expect(() => uploadAddress(upload, base)).toThrow('the token is not sent there');
   });
 
-  it('comes from the options, else from the environment of a job', () => {
+  it('the repository and the API’s URL come from the options, then from the job’s environment', () => {
     const job = { GITHUB_REPOSITORY: 'a/b', GITHUB_API_URL: 'https://git.example/api/v3' };
     expect(readTarget({}, job)).toEqual({ repository: 'a/b', baseUrl: 'https://git.example/api/v3' });
     expect(readTarget({ repository: 'c/d' }, {})).toEqual({
@@ -803,7 +803,7 @@ describe('where GitHub is', () => {
     expect(() => readTarget({ baseUrl: 'http://api.github.com' }, job)).toThrow('https');
   });
 
-  it('wants a token to write', () => {
+  it('writing needs a token', () => {
     expect(() => readToken(false, {})).toThrow('GITHUB_TOKEN');
     expect(readToken(true, {})).toBeUndefined();
     expect(readToken(false, { GITHUB_TOKEN: 'x' })).toBe('x');

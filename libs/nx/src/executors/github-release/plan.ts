@@ -6,7 +6,7 @@ import type { TagPattern } from '../../version/tag-pattern.ts';
 import { planTags } from '../../version/tags.ts';
 import { isPrerelease, type ReleaseVersion } from '../../version/version.ts';
 
-/** A file that is to be an asset. Sizes are bytes, hashes hexadecimal. */
+/** A file to upload as an asset. Sizes are bytes, hashes hexadecimal. */
 export interface LocalAsset {
   readonly name: string;
   readonly path: string;
@@ -14,7 +14,7 @@ export interface LocalAsset {
   readonly sha256: string;
 }
 
-/** All that decides what is done about a release. */
+/** Everything that decides what to do about a release. */
 export interface ReleaseFacts {
   readonly repository: string;
   readonly version: ReleaseVersion;
@@ -24,43 +24,43 @@ export interface ReleaseFacts {
   readonly assets: readonly LocalAsset[];
   readonly git: {
     readonly tags: readonly string[];
-    /** Which of them are the project's. */
+    /** Which of those tags belong to the project. */
     readonly tagPattern: TagPattern;
     readonly shallow: boolean;
     readonly previousTag: string | undefined;
     readonly commits: readonly Commit[];
-    /** What this version's tag points at in this clone; undefined where it has no such tag. */
+    /** The commit that this version's tag points to in this clone; undefined if the clone doesn't have the tag. */
     readonly tagCommit: string | undefined;
   };
-  /** The releases of the repository; those of this version with all of their assets, hashed. */
+  /** The repository's releases; those of this version with all their assets, hashed. */
   readonly releases: readonly RemoteRelease[];
-  /** What the tag on GitHub points at. */
+  /** The commit that the tag points to on GitHub. */
   readonly tagCommit: string | undefined;
-  /** What `nx release` wrote about this version; undefined where it wrote nothing. */
+  /** The changelog entry that `nx release` wrote for this version; undefined if it wrote none. */
   readonly changelog: string | undefined;
-  /** Whether a workflow has made attestations of the files and the image. */
+  /** Whether a workflow attested the files and the image. */
   readonly attested: boolean;
-  /** The file of the workflow that runs this, relative to the repository's root; `release.yml` where none does. */
+  /** The file of the workflow that runs this, relative to the repository root; `release.yml` outside a workflow. */
   readonly workflow: string;
   readonly record: PublishRecord | undefined;
 }
 
-/** What a maintainer asks for. */
+/** What the maintainer asked for. */
 export interface ReleaseOptions {
   readonly stage: 'draft' | 'publish';
   readonly tagLatest: 'auto' | 'never';
-  /** Whether the program has an image, which is published before the page. */
+  /** Whether the program has an image, which must be published before the page. */
   readonly image: boolean;
 }
 
-/** An asset and what is done about it: `replace` takes away an upload that was cut off first. */
+/** An asset and what to do about it: `replace` first deletes an incomplete upload. */
 export type PlannedAsset = LocalAsset &
   (
     | { readonly action: 'upload' | 'keep' }
     | { readonly action: 'replace'; readonly cutOff: { readonly id: number; readonly name: string } }
   );
 
-/** What will be done, in this order: the release, its assets, and the publication. */
+/** What will be done, in this order: the release, its assets, and publishing it. */
 export interface ReleasePlan {
   readonly stage: 'draft' | 'publish';
   readonly repository: string;
@@ -77,8 +77,8 @@ export interface ReleasePlan {
 }
 
 /**
- * Plans a stage. Throws `RELEASE_CONFLICT` where GitHub has something else under this version, naming every
- * difference, and `RELEASE_INCOMPLETE` where the page can't be published yet; what `planTags` throws is passed on.
+ * Plans a stage. Throws `RELEASE_CONFLICT` if GitHub has something else under this version, naming every difference;
+ * `RELEASE_INCOMPLETE` if the page can't be published yet; and whatever `planTags` throws.
  */
 export function planRelease(options: ReleaseOptions, facts: ReleaseFacts): ReleasePlan {
   const tag = facts.git.tagPattern.format(facts.version);
@@ -112,7 +112,7 @@ export function planRelease(options: ReleaseOptions, facts: ReleaseFacts): Relea
   if (existing === undefined) {
     if (options.stage === 'draft') return { ...plan, release: { action: 'create' } };
     throw new PrebuiltError('RELEASE_INCOMPLETE', `${tag}: expected a draft to publish, found no release`, {
-      hint: 'Make the draft first: {run github-draft}',
+      hint: 'Create the draft first: {run github-draft}',
     });
   }
   const { id, pageUrl } = existing;
@@ -125,7 +125,7 @@ export function planRelease(options: ReleaseOptions, facts: ReleaseFacts): Relea
   if (missing.length > 0) {
     throw new PrebuiltError(
       'RELEASE_INCOMPLETE',
-      `${tag}: expected a draft with all ${assets.length} assets, found none of: ${missing.join(', ')}`,
+      `${tag}: expected a draft with all ${assets.length} assets, but these are missing: ${missing.join(', ')}`,
       { hint: 'Finish the draft first: {run github-draft}' },
     );
   }
@@ -138,7 +138,7 @@ function releaseOfTag(tag: string, facts: ReleaseFacts): RemoteRelease | undefin
   throw new PrebuiltError(
     'RELEASE_CONFLICT',
     `${tag}: expected one release, found ${more.length + 1}: ${[first, ...more].map((each) => `${each?.draft ? 'draft' : 'published'} ${each?.pageUrl}`).join(', ')}`,
-    { hint: 'Delete the drafts that are not wanted on the releases page, then run it again.' },
+    { hint: 'On the releases page, delete the unwanted drafts, then run it again.' },
   );
 }
 
@@ -157,13 +157,13 @@ function checkTag(tag: string, { tagCommit, revision, git }: ReleaseFacts): void
   );
 }
 
-// Only a clone that has the tag can tell a tag that moved from a HEAD that moved on.
+// Only a clone that has the tag can tell whether the tag moved or HEAD did.
 function hintOfOtherCommit(tag: string, onGitHub: string, here: string | undefined): string {
   if (here === onGitHub)
-    return `The tag did not move: what was built is of another commit. git checkout ${tag}, then build and release again.`;
+    return `The tag did not move: the build is from another commit. git checkout ${tag}, then build and release again.`;
   if (here === undefined)
-    return `This clone has no such tag: git fetch origin tag ${tag}, git checkout ${tag}, then build and release again.`;
-  return `In this clone it is at ${here}. A tag that moved is a new release: give it a new version.`;
+    return `This clone doesn't have the tag: git fetch origin tag ${tag}, git checkout ${tag}, then build and release again.`;
+  return `In this clone, the tag is at ${here}. A moved tag is a new release: give it a new version.`;
 }
 
 function checkRecord({ record, manifestSha256, version, assets }: ReleaseFacts): void {
@@ -195,8 +195,8 @@ function checkRecord({ record, manifestSha256, version, assets }: ReleaseFacts):
   }
 }
 
-// Of the pages alone: where no page was said to be the latest, GitHub shows the one of the newest commit as such, so
-// that a version whose page is yet to come must not keep the others from it.
+// Only published pages count. If no page is marked as the latest, GitHub shows the one with the newest commit, so a
+// version without a page yet must not keep the others from being marked.
 // https://docs.github.com/rest/releases/releases#get-the-latest-release
 function planLatest(options: ReleaseOptions, facts: ReleaseFacts): ReleasePlan['latest'] {
   const { tags, tagPattern, shallow } = facts.git;
@@ -241,13 +241,13 @@ function planAssets(
     [`${tag}: GitHub has other files:`, ...differences, existing?.pageUrl].join('\n  '),
     {
       hint: existing?.draft
-        ? 'Nothing is overwritten. If the draft is not wanted, delete it on its page and run it again.'
+        ? 'Nothing was overwritten. If the draft is unwanted, delete it on its page and run it again.'
         : 'A published release never changes: give it a new version.',
     },
   );
 }
 
-/** How an asset differs from the file; undefined where it is the same. */
+/** How an asset differs from the local file; undefined if they are the same. */
 export function assetDifference(
   wanted: Pick<LocalAsset, 'name' | 'size' | 'sha256'>,
   found: RemoteAsset,
@@ -270,7 +270,7 @@ function checkPublished(
     ...(existing.prerelease === plan.prerelease ? [] : [`expected prerelease ${plan.prerelease}`]),
     ...(record?.images ?? [])
       .filter(({ reference }) => !existing.body.includes(reference))
-      .map(({ reference }) => `its notes do not name ${reference}`),
+      .map(({ reference }) => `its notes do not mention ${reference}`),
   ];
   if (differences.length === 0) return;
   throw new PrebuiltError(

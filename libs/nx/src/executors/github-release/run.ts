@@ -3,7 +3,7 @@ import { PrebuiltError } from '../../errors.ts';
 import type { GitHubClient, RemoteAsset, RemoteRelease } from '../../github/client.ts';
 import { assetDifference, type PlannedAsset, type ReleasePlan } from './plan.ts';
 
-/** What a stage came to. */
+/** The result of a stage. */
 export interface ReleaseResult {
   readonly pageUrl: string;
   readonly uploaded: readonly string[];
@@ -11,8 +11,8 @@ export interface ReleaseResult {
 }
 
 /**
- * Walks the plan. Assets go up one by one, and each is compared with what GitHub reports of it, or gives out where
- * it reports no digest. Throws `RELEASE_CONFLICT` where they differ; nothing is overwritten. Safe to run again.
+ * Carries out the plan. Uploads the assets one by one and compares each with the digest that GitHub reports, or with a
+ * download if it reports none. Throws `RELEASE_CONFLICT` if they differ. Overwrites nothing. Safe to run again.
  */
 export async function runRelease(
   plan: ReleasePlan,
@@ -60,7 +60,7 @@ async function place(
   if (asset.action === 'replace') await client.deleteAsset(asset.cutOff);
   let tried = false;
   const taken = await client.retried(`upload ${asset.name}`, async () => {
-    // What a failed try left decides what is done now.
+    // What a failed try left behind decides what to do now.
     const found = tried
       ? (await client.readRelease(draft.id)).assets.find(({ name }) => name === asset.name)
       : undefined;
@@ -81,7 +81,7 @@ async function uploadOnce(
   try {
     return await client.uploadAsset(draft, asset);
   } catch (error) {
-    // Somebody else was faster, or an earlier answer was lost: compared like any other.
+    // Somebody else was faster, or an earlier response was lost: compare it like any other asset.
     if (!(error instanceof RequestError) || error.status !== 422) throw error;
     const found = (await client.readRelease(draft.id)).assets.find(({ name }) => name === asset.name);
     if (found?.state !== 'uploaded') throw error;
@@ -120,7 +120,7 @@ async function checkPublished(
 ): Promise<void> {
   await checkAssets(plan, published, client);
   const [latest, commit] = await Promise.all([client.latestTag(), client.commitOfTag(plan.tag)]);
-  // A tag that was deleted meanwhile is made again by GitHub, at the default branch.
+  // GitHub recreates a tag that was deleted in the meantime, on the default branch.
   const problem = published.draft
     ? 'expected it to be published, found a draft'
     : published.tag !== plan.tag

@@ -6,7 +6,7 @@ import type { ReleaseResult } from './run.ts';
 export function formatPlan(plan: ReleasePlan): string {
   const what = {
     create: 'a new draft',
-    change: 'its draft is there and will be finished',
+    change: 'its draft exists and will be completed',
     publish: 'its draft will be published',
     keep: 'already published; nothing will change',
   }[plan.release.action];
@@ -22,7 +22,7 @@ export function formatPlan(plan: ReleasePlan): string {
   ].join('\n');
 }
 
-/** The result as Markdown for the summary of a job. */
+/** The result as Markdown for a job's summary. */
 export function summarizeRelease(plan: ReleasePlan, result: ReleaseResult): string {
   return [
     `### Release page of ${plan.tag}: ${plan.stage}`,

@@ -7,7 +7,7 @@ import { readReleasePlanFacts } from './facts.ts';
 import type { ReleasePlanOptions } from './options.ts';
 import { planRelease } from './plan.ts';
 
-/** `@prebuilt/nx:release-plan`: whether a release may begin. Options: schema.json. */
+/** `@prebuilt/nx:release-plan`: decides whether a release may start. Options: schema.json. */
 export default function releasePlan(
   options: ReleasePlanOptions,
   context: ExecutorContext,
@@ -27,7 +27,7 @@ export default function releasePlan(
       [
         `### Release ${plan.version}${plan.prerelease ? ' (prerelease)' : ''}`,
         '',
-        ...tableLines(['tag of the image', '', 'reason'], rows),
+        ...tableLines(['image tag', '', 'reason'], rows),
       ].join('\n'),
     );
     await writeJobOutputs({

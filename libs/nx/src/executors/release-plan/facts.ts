@@ -3,7 +3,7 @@ import { readGitTags } from '../../version/git-tags.ts';
 import type { TagPattern } from '../../version/tag-pattern.ts';
 import type { ReleasePlanFacts } from './plan.ts';
 
-/** Reads the version that is asked for, and git's tags. Throws `VERSION` outside a repository. */
+/** Reads the requested version and git's tags. Throws `VERSION` outside a repository. */
 export async function readReleasePlanFacts(
   workspaceRoot: string,
   environment: Readonly<Record<string, string | undefined>>,

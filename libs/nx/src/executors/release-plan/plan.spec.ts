@@ -12,7 +12,7 @@ const facts = (releaseVersion: string | undefined, tagsAtHead: readonly string[]
 });
 
 describe('a release', () => {
-  it('begins from its tag', () => {
+  it('a release starts from its tag', () => {
     expect(planRelease(facts('v1.2.3'), 'auto')).toMatchObject({
       version: '1.2.3',
       tag: 'v1.2.3',
@@ -21,7 +21,7 @@ describe('a release', () => {
     expect(planRelease(facts('1.2.3-rc.1', ['v1.2.3-rc.1']), 'auto').prerelease).toBe(true);
   });
 
-  it('a release is of the one tag at HEAD where nobody says a version, as in a workflow whose tags name the program', () => {
+  it('a release takes its version from the only tag at HEAD if none is given, even if tags name the program', () => {
     const tagPattern = parseTagPattern('{projectName}@{version}', { projectName: 'server' });
     const tagsAtHead = ['server@1.2.3', 'agent@1.2.4'];
     expect(planRelease({ ...facts('', tagsAtHead), tagPattern, gitTags: tagsAtHead }, 'auto')).toMatchObject({
@@ -31,7 +31,7 @@ describe('a release', () => {
   });
 
   it.each(['vNext', 'v1.2', '1.2.3; id', 'v1.2.3;id', '../x', 'refs/tags/v1.2.3', 'v01.2.3'])(
-    'does not begin from %s',
+    'a release does not start from %s',
     (version) => {
       expect(() => planRelease(facts(version), 'auto')).toThrow(
         expect.objectContaining({ code: 'INVALID_VERSION' }),
@@ -47,7 +47,7 @@ describe('a release', () => {
     ['a tag without the v', { ...facts('1.2.3', ['1.2.3']) }, 'VERSION'],
     ['build metadata', facts('1.2.3+b', ['v1.2.3+b']), 'BUILD_METADATA'],
     ['a shallow clone', { ...facts('1.2.3'), shallow: true }, 'UNKNOWN_HISTORY'],
-  ])('does not begin with %s', (_, given, code) => {
+  ])('a release does not start with %s', (_, given, code) => {
     expect(() => planRelease(given, 'auto')).toThrow(expect.objectContaining({ code }));
   });
 });

@@ -3,13 +3,13 @@ import { type VersionFacts, versionFromFacts } from '../../version/build-version
 import { type PlannedTag, planTags } from '../../version/tags.ts';
 import { isPrerelease, type ReleaseVersion } from '../../version/version.ts';
 
-/** What decides whether a release may begin. */
+/** What decides whether a release may start. */
 export interface ReleasePlanFacts extends VersionFacts {
   readonly gitTags: readonly string[];
   readonly shallow: boolean;
 }
 
-/** A release that may begin. Which tags move is decided again at publishing, by then with the registry's tags. */
+/** A release that may start. The tags to move are decided again when publishing, then with the registry's tags. */
 export interface ReleasePlan {
   readonly version: ReleaseVersion;
   readonly tag: string;
@@ -18,8 +18,9 @@ export interface ReleasePlan {
 }
 
 /**
- * The release of the version that a build here has: `RELEASE_VERSION`, else the project's one tag at HEAD. Throws
- * `VERSION` where there is neither or its tag is not at HEAD, and what finding the version and planning its tags throw.
+ * Plans the release of the version that a build here has: `RELEASE_VERSION`, or the project's only tag at HEAD. Throws
+ * `VERSION` if there is neither or if the version's tag is not at HEAD, and whatever finding the version and planning
+ * its tags throw.
  */
 export function planRelease(facts: ReleasePlanFacts, moving: 'auto' | 'never'): ReleasePlan {
   const { version, development } = versionFromFacts(facts);
@@ -35,7 +36,7 @@ export function planRelease(facts: ReleasePlanFacts, moving: 'auto' | 'never'): 
     throw new PrebuiltError(
       'VERSION',
       `HEAD: expected the tag ${tag}, found ${facts.tagsAtHead.join(', ') || 'no tag'}`,
-      { hint: `A release is made from its tag: git checkout ${tag}` },
+      { hint: `Release from the tag itself: git checkout ${tag}` },
     );
   }
   const tags = planTags(

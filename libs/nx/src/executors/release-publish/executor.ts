@@ -7,7 +7,7 @@ import { planReleasePublish } from './plan.ts';
 import { releasePublishTools, runReleasePublish } from './run.ts';
 import { formatReleasePlan } from './show.ts';
 
-/** `@prebuilt/nx:release-publish`: what `nx release` runs for a program. Options: schema.json. */
+/** `@prebuilt/nx:release-publish`: publishes a program for `nx release`. Options: schema.json. */
 export default function releasePublish(
   given: ReleasePublishOptions,
   context: ExecutorContext,

@@ -27,23 +27,23 @@ function contextOf(options: object): ProjectContext {
 }
 
 it.each<[string, object, Readonly<Record<string, string>>, string | undefined]>([
-  ['nothing where both are set', {}, READY, undefined],
+  ['nothing if both are set', {}, READY, undefined],
   ['a missing token', {}, { ...READY, GITHUB_TOKEN: '' }, 'GITHUB_TOKEN: expected a token'],
   ['a missing repository', {}, { GITHUB_TOKEN: 'a-token' }, 'repository: expected owner/name, found ""'],
   [
-    'nothing where the target names the repository',
+    'nothing if the target names the repository',
     { repository: 'acme/agent' },
     { GITHUB_TOKEN: 'x' },
     undefined,
   ],
-  ['a plain address', {}, { ...READY, GITHUB_API_URL: 'http://github.test' }, 'expected an https address'],
-])('finds wrong with the settings for GitHub: %s', async (_, options, environment, problem) => {
+  ['a plain HTTP URL', {}, { ...READY, GITHUB_API_URL: 'http://github.test' }, 'expected an https URL'],
+])('the problem with the GitHub settings is %s', async (_, options, environment, problem) => {
   const { pageProblem } = await readReleasePublishFacts(OPTIONS, contextOf(options), environment);
   if (problem === undefined) expect(pageProblem).toBeUndefined();
   else expect(pageProblem?.message).toContain(problem);
 });
 
-it('knows the highest tag of the project where `nx release` decided nothing', async () => {
+it('the facts include the project’s highest tag if `nx release` decided nothing', async () => {
   const git = (...args: readonly string[]) => execFileSync('git', args, { cwd: root });
   git(...GIT_AUTHOR, 'commit', '--quiet', '--allow-empty', '--message=begin');
   for (const tag of ['v0.9.0', 'v0.10.0', 'relay@2.0.0']) git('tag', tag);
@@ -52,7 +52,7 @@ it('knows the highest tag of the project where `nx release` decided nothing', as
   expect((await read({ nxReleaseVersionData: {} })).highestTag).toBeUndefined();
 });
 
-it('asks for no settings in a dry run', async () => {
+it('a dry run needs no GitHub settings', async () => {
   const options = { ...OPTIONS, dryRun: true };
   expect((await readReleasePublishFacts(options, contextOf({}), {})).pageProblem).toBeUndefined();
 });

@@ -8,35 +8,37 @@ import { readTarget, readToken } from '../github-release/facts.ts';
 import { optionsOf, type ProjectContext, tagPatternFor, targetOf } from '../project-context.ts';
 import type { ReleasePublishOptions } from './options.ts';
 
-/** What decides what is published of a project. */
+/** What decides what to publish for a project. */
 export interface ReleasePublishFacts {
   readonly project: string;
-  /** What `nx release` decided of each project: the new version, or null for one that stays; undefined where it decided nothing. */
+  /**
+   * The new version that `nx release` decided for each project, or null for no change; undefined if it decided nothing.
+   */
   readonly decided: Readonly<Record<string, { readonly newVersion?: string | null }>> | undefined;
   /** `RELEASE_VERSION`. */
   readonly releaseVersion: string | undefined;
   readonly tagsAtHead: readonly string[];
   readonly tagPattern: TagPattern;
-  /** The project's highest tag in this clone; undefined without one, or where `nx release` decided. */
+  /** The project's highest tag in this clone; undefined if there is none or if `nx release` decided. */
   readonly highestTag: string | undefined;
-  /** The project's targets, where it has them. */
+  /** The project's targets; undefined for those it doesn't have. */
   readonly targets: {
     readonly draft: string | undefined;
     readonly image: string | undefined;
     readonly page: string | undefined;
-    /** What is made before anything is sent. */
+    /** The targets to build before anything is uploaded. */
     readonly built: readonly string[];
   };
-  /** The tags of the remote; undefined where they were not needed. */
+  /** The remote's tags; undefined if they are not needed. */
   readonly remoteTags: readonly string[] | undefined;
-  /** What is wrong with the settings for GitHub, for a page that is to be made. */
+  /** What is wrong with the GitHub settings, if a release page is wanted. */
   readonly pageProblem: PrebuiltError | undefined;
 }
 
-/** How long a remote may take to list its tags, in milliseconds. */
+/** How long the remote may take to list its tags, in milliseconds. */
 const LIST_TIMEOUT_MS = 60_000;
 
-/** Reads what decides. The remote is asked only for a page that is to be made. Throws `VERSION` where it can't be. */
+/** Reads the facts. Queries the remote only if a release page is wanted. Throws `VERSION` if that fails. */
 export async function readReleasePublishFacts(
   options: ReleasePublishOptions,
   context: ProjectContext,
@@ -69,7 +71,7 @@ async function readHighestTag(root: string, pattern: TagPattern): Promise<string
   return highestTag(linesOf((await git(root, 'tag', '--list')) ?? ''), pattern);
 }
 
-// The targets of the page look at the same, but they run once the tag is pushed.
+// The page's targets check the same, but they only run after the tag is pushed.
 function findPageProblem(
   { repository, baseUrl }: Readonly<Record<string, unknown>>,
   environment: Readonly<Record<string, string | undefined>>,
@@ -95,6 +97,6 @@ async function readRemoteTags(root: string, remote: string): Promise<readonly st
   });
   if (ok) return linesOf(text).map((line) => line.replace(/^\S+\s+refs\/tags\//, ''));
   throw new PrebuiltError('VERSION', `git remote ${remote}: expected its tags, found: ${text}`, {
-    hint: `The release page needs the tag on GitHub. git remote add ${remote} ADDRESS, or name another with --remote.`,
+    hint: `The release page needs the tag on GitHub. Run git remote add ${remote} URL, or name another remote with --remote.`,
   });
 }

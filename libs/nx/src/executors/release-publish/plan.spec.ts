@@ -25,7 +25,7 @@ const FACTS: ReleasePublishFacts = {
 };
 
 describe('what `nx release` publishes', () => {
-  it('what `nx release` publishes is the draft, the image and the page of the tag at HEAD, once all is built', () => {
+  it('`nx release` publishes the draft, the image and the page of the tag at HEAD, once everything is built', () => {
     expect(planReleasePublish(FACTS, OPTIONS)).toEqual({
       action: 'publish',
       project: 'agent',
@@ -34,9 +34,9 @@ describe('what `nx release` publishes', () => {
       build: ['docker-release', 'verify', 'sbom'],
       pushTo: undefined,
       steps: [
-        { target: 'github-draft', dryRun: false, reason: 'the draft of the page, with its files' },
+        { target: 'github-draft', dryRun: false, reason: 'the draft of the release page, with its files' },
         { target: 'docker-publish', dryRun: false, reason: 'the image' },
-        { target: 'github-release', dryRun: false, reason: 'the page' },
+        { target: 'github-release', dryRun: false, reason: 'the release page' },
       ],
       leftOut: undefined,
     });
@@ -45,12 +45,12 @@ describe('what `nx release` publishes', () => {
   it.each([
     ['the image of a program without a page', { draft: undefined, page: undefined }, ['docker-publish']],
     ['the page of a program without an image', { image: undefined }, ['github-draft', 'github-release']],
-  ])('what `nx release` publishes is %s', (_, targets, steps) => {
+  ])('`nx release` publishes only %s', (_, targets, steps) => {
     const plan = planReleasePublish({ ...FACTS, targets: { ...FACTS.targets, ...targets } }, OPTIONS);
     expect(plan.action === 'publish' && plan.steps.map(({ target }) => target)).toEqual(steps);
   });
 
-  it('what `nx release` publishes has the version that was decided, whatever the environment and HEAD say', () => {
+  it('`nx release` publishes the version that was decided, whatever the environment and HEAD say', () => {
     const decided = { agent: { newVersion: '1.3.0' }, relay: { newVersion: '9.9.9' } };
     const facts = { ...FACTS, decided, releaseVersion: '4.4.4', remoteTags: [] };
     expect(planReleasePublish(facts, OPTIONS)).toMatchObject({
@@ -62,20 +62,20 @@ describe('what `nx release` publishes', () => {
 
   it.each([
     ['got no new version', { decided: { agent: { newVersion: null } } }, 'gave it no new version'],
-    ['was not looked at', { decided: { relay: { newVersion: '1.0.0' } } }, 'gave it no new version'],
+    ['was not considered', { decided: { relay: { newVersion: '1.0.0' } } }, 'gave it no new version'],
     ['has no tag at HEAD', { tagsAtHead: ['relay@2.0.0'] }, 'HEAD has no tag agent@{version}'],
     [
-      'has its tag at another commit',
+      'has its tag on another commit',
       { tagsAtHead: [], highestTag: 'agent@1.2.3' },
       'HEAD has no tag agent@{version}; to finish agent@1.2.3: git checkout agent@1.2.3',
     ],
-  ])('what `nx release` publishes is nothing of a program that %s', (_, facts, reason) => {
+  ])('`nx release` publishes nothing for a program that %s', (_, facts, reason) => {
     const plan = planReleasePublish({ ...FACTS, ...facts }, OPTIONS);
     expect(plan.action).toBe('leave');
     expect(formatReleasePlan(plan)).toContain(reason);
   });
 
-  it('only tries what may be tried in a dry run, and says what comes last', () => {
+  it('a dry run only tries what it can, and says what runs last', () => {
     const plan = planReleasePublish({ ...FACTS, remoteTags: undefined }, { ...OPTIONS, dryRun: true });
     expect(plan).toMatchObject({
       pushTo: undefined,
@@ -85,17 +85,17 @@ describe('what `nx release` publishes', () => {
       ],
       leftOut: 'github-release',
     });
-    expect(formatReleasePlan(plan)).toContain('github-release  comes last, in a real run');
+    expect(formatReleasePlan(plan)).toContain('github-release  runs last in a real release');
   });
 
-  it('what `nx release` publishes is refused before anything is pushed where GitHub can not be reached, unless it is nothing', () => {
+  it('`nx release` fails before it pushes if the GitHub settings are wrong, unless it publishes nothing', () => {
     const pageProblem = new PrebuiltError('GITHUB', 'GITHUB_TOKEN: expected a token, found none');
     const facts = { ...FACTS, pageProblem, remoteTags: [] };
     expect(() => planReleasePublish(facts, OPTIONS)).toThrow(pageProblem);
     expect(planReleasePublish({ ...facts, tagsAtHead: [] }, OPTIONS).action).toBe('leave');
   });
 
-  it('refuses a tag that the remote lacks where it may not push it, and two versions at HEAD', () => {
+  it('`nx release` refuses a tag that the remote lacks if it may not push it, and refuses two versions at HEAD', () => {
     expect(() => planReleasePublish({ ...FACTS, remoteTags: [] }, { ...OPTIONS, pushTag: false })).toThrow(
       expect.objectContaining({ code: 'VERSION', hint: 'Push it: git push origin agent@1.2.3' }),
     );

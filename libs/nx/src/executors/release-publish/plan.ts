@@ -4,7 +4,7 @@ import { parseReleaseVersion, type ReleaseVersion } from '../../version/version.
 import type { ReleasePublishFacts } from './facts.ts';
 import type { ReleasePublishOptions } from './options.ts';
 
-/** What happens to one project. */
+/** What to do for one project. */
 export type ReleasePublishPlan =
   | { readonly action: 'leave'; readonly project: string; readonly reason: string }
   | {
@@ -12,16 +12,16 @@ export type ReleasePublishPlan =
       readonly project: string;
       readonly version: ReleaseVersion;
       readonly tag: string;
-      /** The targets that are run before anything is sent. */
+      /** The targets to run before anything is uploaded. */
       readonly build: readonly string[];
-      /** The remote that the tag is pushed to then; undefined where it has it, or nothing needs it. */
+      /** The remote to push the tag to next; undefined if the remote has it already or nothing needs it. */
       readonly pushTo: string | undefined;
       readonly steps: readonly ReleaseStep[];
-      /** What comes last in a real run and can't be tried in a dry one. */
+      /** The last target of a real run, which can't be tried in a dry run. */
       readonly leftOut: string | undefined;
     };
 
-/** A target of the project that is run. */
+/** One of the project's targets to run. */
 export interface ReleaseStep {
   readonly target: string;
   readonly dryRun: boolean;
@@ -29,10 +29,10 @@ export interface ReleaseStep {
 }
 
 /**
- * Plans what `nx release` publishes: once all is built, the draft of the page, the image, the page. The version is the one that
- * `nx release` decided; without it RELEASE_VERSION, or the project's tag at HEAD. Throws `INVALID_VERSION`,
- * `SEVERAL_VERSION_TAGS`, what is wrong with the settings for GitHub, and `VERSION` where the tag is not on the remote and
- * may not be pushed.
+ * Plans what `nx release` publishes once everything is built: the draft of the release page, the image, the page. The
+ * version is the one that `nx release` decided, else RELEASE_VERSION, else the project's tag at HEAD. Throws
+ * `INVALID_VERSION`, `SEVERAL_VERSION_TAGS`, any problem with the GitHub settings, and `VERSION` if the tag is not on
+ * the remote and may not be pushed.
  */
 export function planReleasePublish(
   facts: ReleasePublishFacts,
@@ -66,10 +66,10 @@ export function planReleasePublish(
     build: targets.built,
     pushTo: missing ? remote : undefined,
     steps: [
-      ...step(targets.draft, 'the draft of the page, with its files'),
+      ...step(targets.draft, 'the draft of the release page, with its files'),
       ...step(targets.image, 'the image'),
-      // Whether a draft may be published is known once there is one.
-      ...(dryRun ? [] : step(targets.page, 'the page')),
+      // Only an existing draft can be checked for publishing.
+      ...(dryRun ? [] : step(targets.page, 'the release page')),
     ],
     leftOut: dryRun ? targets.page : undefined,
   };

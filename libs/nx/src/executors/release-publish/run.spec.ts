@@ -44,7 +44,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-it('builds, pushes the tag, and then takes step after step, with the version in the environment', async () => {
+it('a release builds, pushes the tag, then runs each step with the version in the environment', async () => {
   await runReleasePublish(PLAN, ROOT, tools());
   expect(seen).toEqual([
     '|1.2.3 nx run-many --targets=docker-release,sbom --projects=agent --output-style=static',
@@ -59,7 +59,7 @@ it.each([
   ['run-many', 1, 'build agent'],
   ['push', 2, 'push the tag agent@1.2.3'],
   ['github-draft', 3, 'agent:github-draft'],
-])('stops at the first thing that fails: %s', async (part, count, what) => {
+])('a release stops at the first failure: %s', async (part, count, what) => {
   await expect(runReleasePublish(PLAN, ROOT, tools(part))).rejects.toThrow(
     expect.objectContaining({ code: 'RELEASE_INCOMPLETE', message: `${what}: failed, see above` }),
   );
@@ -72,14 +72,14 @@ it.each([
   ['RELEASE_CONFLICT', 'git checkout agent@1.2.3', 'git checkout agent@1.2.3'],
   ['RELEASE_CONFLICT', undefined, undefined],
   ['REGISTRY_UNAVAILABLE', 'Try later.', expect.stringContaining('continue where it stopped')],
-])('says after %s (%s) what gets further', async (code, hint, said) => {
+])('a release says how to continue after %s (%s)', async (code, hint, said) => {
   await expect(runReleasePublish(PLAN, ROOT, tools('docker-publish', { code, hint }))).rejects.toMatchObject({
     code: 'RELEASE_INCOMPLETE',
     hint: said,
   });
 });
 
-it('learns from a target of the project why it failed', async () => {
+it('a release learns from a failed target why it failed', async () => {
   const options = { stage: 'draft', repository: 'not one' };
   const targets = { 'github-draft': { executor: '@prebuilt/nx:github-release', options } };
   const context: ExecutorContext = {
@@ -96,7 +96,7 @@ it('learns from a target of the project why it failed', async () => {
   expect(outcome).toMatchObject({ success: false, failure: { code: 'INVALID_OPTIONS' } });
 });
 
-it('does nothing about a program that is left alone', async () => {
+it('a release does nothing for a skipped program', async () => {
   await runReleasePublish({ action: 'leave', project: 'agent', reason: '' }, ROOT, tools());
   expect(seen).toEqual([]);
 });

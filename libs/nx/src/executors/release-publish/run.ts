@@ -7,15 +7,15 @@ import type { Command } from '../../process/command.ts';
 import type { ExecutorOutcome } from '../failures.ts';
 import type { ReleasePublishPlan } from './plan.ts';
 
-/** What a plan is walked with. */
+/** The tools that carry out a plan. */
 export interface ReleasePublishTools {
-  /** Runs a program with its output passed through, in the workspace's root; whether it succeeded. */
+  /** Runs a program in the workspace root, passing its output through. Returns whether it succeeded. */
   program(command: Command, env: Readonly<Record<string, string>>): Promise<boolean>;
-  /** Runs a target of the project and nothing that it depends on. */
+  /** Runs one of the project's targets without its dependencies. */
   target(target: string, options: { readonly dryRun: boolean }): Promise<ExecutorOutcome>;
 }
 
-/** The tools of a run of Nx. */
+/** The tools for an Nx run. */
 export function releasePublishTools(context: ExecutorContext): ReleasePublishTools {
   return {
     async program({ file, args }, env) {
@@ -37,8 +37,8 @@ export function releasePublishTools(context: ExecutorContext): ReleasePublishToo
 }
 
 /**
- * Walks the plan. All is built first, by a run of Nx of its own: `nx release` leaves out what a target depends on where
- * projects or groups are named. Throws `RELEASE_INCOMPLETE` for the first step that fails; safe to run again.
+ * Carries out the plan. A separate Nx run builds everything first, because `nx release` skips a target's dependencies
+ * if projects or groups are given. Throws `RELEASE_INCOMPLETE` at the first step that fails. Safe to run again.
  */
 export async function runReleasePublish(
   plan: ReleasePublishPlan,
@@ -57,7 +57,7 @@ export async function runReleasePublish(
     const push = { file: 'git', args: ['push', '--', pushTo, `${ref}:${ref}`] };
     required({ success: await program(push, env) }, `push the tag ${tag}`);
   }
-  // Targets read it from the environment, as they do when they are run by hand.
+  // Targets read the version from the environment, as they do when run by hand.
   const former = process.env.RELEASE_VERSION;
   process.env.RELEASE_VERSION = version;
   try {
@@ -70,7 +70,7 @@ export async function runReleasePublish(
   }
 }
 
-// What is there under this version is something else, so that no further run of it gets past.
+// Something else already exists under this version, so a rerun can't succeed.
 const CONFLICTS: ReadonlySet<string> = new Set(['TAG_EXISTS', 'RELEASE_CONFLICT']);
 
 function required({ success, failure }: ExecutorOutcome, what: string): void {

@@ -8,7 +8,7 @@ import type { SbomOptions } from './options.ts';
 import { planSboms } from './plan.ts';
 import { uuidOf, writeSboms } from './run.ts';
 
-/** `@prebuilt/nx:sbom`: a bill of materials for each platform. Options: schema.json. */
+/** `@prebuilt/nx:sbom`: writes a bill of materials for each platform. Options: schema.json. */
 export default function sbom(options: SbomOptions, context: ExecutorContext): Promise<{ success: boolean }> {
   return reportFailures(context, async () => {
     const manifest = await readManifest(resolve(context.root, options.inputPath));

@@ -2,7 +2,7 @@ import { PackageURL } from 'packageurl-js';
 import type { ListedArchiveEntry } from '../../artifacts/listed.ts';
 import type { ListedGroup, Manifest, ManifestComponent, PlatformArtifact } from '../../artifacts/manifest.ts';
 
-/** A package or file of an image, in CycloneDX's terms. */
+/** A package or file in an image, in CycloneDX's terms. */
 export interface SbomComponent {
   readonly type: 'library' | 'framework' | 'file';
   readonly name: string;
@@ -14,14 +14,14 @@ export interface SbomComponent {
   readonly license?: string;
   /** In hexadecimal. */
   readonly sha256?: string;
-  /** The files that the package put into the image, or that are in the archive. */
+  /** The files that the package put into the image, or the files in the archive. */
   readonly files: readonly SbomComponent[];
 }
 
 /** The bill of materials of one platform's image. */
 export interface SbomPlan {
   readonly fileName: string;
-  /** `urn:uuid:…`, derived from the manifest and the platform, so that the same build has the same one. */
+  /** `urn:uuid:…`, derived from the manifest and the platform, so that the same build always has the same one. */
   readonly serialNumber: string;
   /** Seconds since 1970. */
   readonly timestamp: number;
@@ -30,10 +30,10 @@ export interface SbomPlan {
 }
 
 /**
- * Lists what is in each platform's image, from the manifest: the executables, their components (libraries and
- * the language's runtime), and the distribution packages with their files. Files without a package, listed ones of the
- * workspace or from a sysroot that was not made of packages, are listed alone, and archives with the files in them.
- * `uuidOf` derives a UUID from a text.
+ * Lists the content of each platform's image, from the manifest: the executables, their components (libraries and the
+ * language runtime), and the distribution packages with their files. Files without a package (from the workspace, or
+ * from a sysroot not made from packages) are listed individually, and archives with the files in them. `uuidOf` derives
+ * a UUID from a text.
  */
 export function planSboms(
   { manifest, sha256 }: { readonly manifest: Manifest; readonly sha256: string },
@@ -81,7 +81,7 @@ function describeComponent({ kind, purl, license }: ManifestComponent): SbomComp
 }
 
 type DistributedFile = Pick<PlatformArtifact['runtime']['files'][number], 'path' | 'sha256' | 'package'> & {
-  /** What is in it, where it is an archive. */
+  /** The files in it, if it is an archive. */
   readonly contents?: readonly SbomComponent[];
 };
 
@@ -98,7 +98,7 @@ function listedFiles(groups: readonly ListedGroup[]): readonly DistributedFile[]
   });
 }
 
-// By their paths in the archive: where it is unpacked is up to the Dockerfile.
+// Paths are relative to the archive: the Dockerfile decides where to unpack it.
 function filesInside(entries: readonly ListedArchiveEntry[]): readonly SbomComponent[] {
   return entries.flatMap((entry) =>
     entry.type === 'file'
@@ -117,7 +117,7 @@ function distributedFiles(files: readonly DistributedFile[]): readonly SbomCompo
       continue;
     }
     const { name, version, architecture, distribution = 'debian' } = owner;
-    // By hand: the library leaves "+" as it is, which the specification has encoded.
+    // Built by hand, because the library does not encode "+", which the specification requires.
     const purl = `pkg:deb/${distribution}/${name}@${encodeURIComponent(version)}?arch=${architecture}`;
     const known = packages.get(purl) ?? {
       type: 'library',

@@ -6,15 +6,15 @@ import { PrebuiltError } from '../../errors.ts';
 import { replaceFolder } from '../../files/output-folder.ts';
 import type { SbomComponent, SbomPlan } from './plan.ts';
 
-/** What this target writes into its folder: one that holds anything else is left alone. */
+/** The files that this target writes. A folder that contains anything else is left alone. */
 const OWN_FILES = /\.cdx\.json$/;
 
 const { Library, Framework, File } = Enums.ComponentType;
 const TYPES = { library: Library, framework: Framework, file: File } as const;
 
 /**
- * The bill of materials as CycloneDX 1.6 JSON, the same bytes for the same plan. Throws `SBOM` where it does not
- * fit the specification's schema. https://cyclonedx.org/docs/1.6/json/
+ * The bill of materials as CycloneDX 1.6 JSON: the same plan always gives the same bytes. Throws `SBOM` if it does not
+ * match the specification's schema. https://cyclonedx.org/docs/1.6/json/
  */
 export async function formatSbom(plan: SbomPlan): Promise<string> {
   const bom = new Models.Bom({ serialNumber: plan.serialNumber });
@@ -53,7 +53,7 @@ function componentOf(described: SbomComponent, bomRef: string): Models.Component
   return component;
 }
 
-/** Writes every bill of materials into a folder that is put in place by rename. */
+/** Writes all bills of materials into a new folder, then renames it into place. */
 export function writeSboms(outputPath: string, plans: readonly SbomPlan[]): Promise<void> {
   return replaceFolder(outputPath, OWN_FILES, async (folder, signal) => {
     for (const plan of plans) {
@@ -63,7 +63,7 @@ export function writeSboms(outputPath: string, plans: readonly SbomPlan[]): Prom
   });
 }
 
-/** A UUID of version 8 (made by the project's own rule) from the SHA-256 of a text. RFC 9562, section 5.8. */
+/** A version 8 UUID (built by this project's own rule) from the SHA-256 of a text. RFC 9562, section 5.8. */
 export function uuidOf(text: string): string {
   const bytes = createHash('sha256').update(text).digest().subarray(0, 16);
   bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x80, 6);

@@ -18,7 +18,7 @@ function one(plans: readonly SbomPlan[]): SbomPlan {
 }
 
 describe('planSboms', () => {
-  it('lists libraries, the language runtime, and distribution packages with their files', () => {
+  it('a bill of materials lists libraries, the language runtime, and distribution packages with their files', () => {
     expect(one(plan()).components.map(({ purl, files }) => [purl, files.map(({ name }) => name)])).toEqual([
       ['pkg:npm/valibot@1.5.0', []],
       ['pkg:npm/%40oven/bun-linux-amd64@1.4.4', []],
@@ -29,7 +29,7 @@ describe('planSboms', () => {
     ]);
   });
 
-  it('names the distribution of a package as the manifest does', () => {
+  it('a bill of materials names the distribution of a package as the manifest does', () => {
     const manifest = structuredClone(sampleManifest) as Manifest;
     for (const { runtime } of manifest.platforms)
       for (const file of runtime.files) Object.assign(file.package ?? {}, { distribution: 'ubuntu' });
@@ -38,7 +38,7 @@ describe('planSboms', () => {
     );
   });
 
-  it('lists the executables that the program has beside its own, by their hashes', () => {
+  it('a bill of materials lists the other executables of the program with their hashes', () => {
     const [first] = plan(withWorker(sampleManifest));
     expect(first?.components[0]).toMatchObject({
       type: 'file',
@@ -47,7 +47,7 @@ describe('planSboms', () => {
     });
   });
 
-  it('lists the files of a built-in with their package, and those of the workspace alone', () => {
+  it('a bill of materials lists the files of a built-in with their package, and workspace files on their own', () => {
     const file = (path: string) => ({ path, mode: '0644', size: 1, sha256: 'e'.repeat(64) });
     const origin = {
       kind: 'package',
@@ -77,7 +77,7 @@ describe('planSboms', () => {
     }
   });
 
-  it('lists the files of an archive below it, by their paths in there', async () => {
+  it('a bill of materials lists the files in an archive under it, by their paths in the archive', async () => {
     const sha256 = 'f'.repeat(64);
     const metadata = { mode: '0644', uid: 0, gid: 0, mtime: 0 };
     const entries = [
@@ -96,7 +96,7 @@ describe('planSboms', () => {
     });
   });
 
-  it('lists files without a package alone', () => {
+  it('a bill of materials lists files without a package on their own', () => {
     const manifest = structuredClone(sampleManifest) as Manifest;
     for (const { runtime } of manifest.platforms)
       for (const file of runtime.files) Object.assign(file, { package: null });
@@ -110,7 +110,7 @@ describe('planSboms', () => {
     ]);
   });
 
-  it('gives each platform a serial number of its own, the same for the same build', () => {
+  it('each platform’s bill of materials has its own serial number, the same for the same build', () => {
     const numbers = plan().map(({ serialNumber }) => serialNumber);
     expect(new Set(numbers).size).toBe(2);
     expect(plan().map(({ serialNumber }) => serialNumber)).toEqual(numbers);
@@ -142,11 +142,11 @@ describe('a bill of materials', () => {
     expect(program.dependsOn).toHaveLength(3);
   });
 
-  it('a bill of materials is the same bytes for the same manifest', async () => {
+  it('the same manifest always gives the same bill of materials, byte for byte', async () => {
     expect(await formatSbom(one(plan()))).toBe(await formatSbom(one(plan())));
   });
 
-  it('a bill of materials is written for every platform into a folder replaced as a whole', async () => {
+  it('the bills of materials of all platforms replace the whole output folder', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'sbom-'));
     try {
       await writeSboms(join(folder, 'sbom'), plan());

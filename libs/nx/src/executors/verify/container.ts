@@ -11,9 +11,9 @@ import { environmentOf, MACHINE_VARIABLES } from '../../process/compiler.ts';
 import { executeSmoke } from './execute.ts';
 import type { PlatformVerification, VerifyPlan } from './plan.ts';
 
-/** The folder of the executables in the image; no library is there. */
+/** The folder for the executables in the image. It contains no libraries. */
 const FOLDER = '.verify';
-/** Marks the containers of a verification. */
+/** The label on a verification's containers. */
 const LABEL = 'prebuilt.verify';
 const OWNER = 65532;
 
@@ -29,9 +29,9 @@ const ENGINE_VARIABLES = [
 ];
 
 /**
- * Runs a platform's executables in containers that hold exactly its runtime files and its executables, without network, as
- * a user without rights. The engine has neither image nor container of them afterwards. Throws `ENGINE` where it makes no
- * image.
+ * Runs a platform's executables in containers that contain exactly its runtime files and executables, without a
+ * network, as an unprivileged user. Removes the image and the containers from the engine afterwards. Throws `ENGINE` if
+ * the engine can't create the image.
  */
 export async function executeContained(
   plan: VerifyPlan,
@@ -58,7 +58,7 @@ export async function executeContained(
   if (imported.failed || image === undefined) {
     const said = cleanText(imported.stderr.trim().split('\n').at(-1) || imported.shortMessage || 'no image');
     throw new PrebuiltError('ENGINE', `docker import ${platform}: ${said}`, {
-      hint: 'The engine runs the executables that this machine can’t. Stop it, and their structure alone is verified.',
+      hint: 'The engine runs the executables that this machine can’t. Stop the engine to verify only their structure.',
     });
   }
   const isolated = ['--network=none', '--read-only', '--tmpfs=/tmp', '--cap-drop=ALL', `--user=${OWNER}`];
@@ -70,7 +70,7 @@ export async function executeContained(
     });
     return (await Promise.all(found)).flat();
   } finally {
-    // What was stopped continues in its container, of which only the client was killed.
+    // A run that was stopped continues in its container, since only the client was killed.
     const { stdout } = await docker(['ps', '--all', '--quiet', `--filter=label=${mark}`]);
     const left = stdout.split('\n').filter(Boolean);
     if (left.length > 0) await docker(['rm', '--force', ...left]);

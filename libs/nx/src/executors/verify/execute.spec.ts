@@ -46,7 +46,7 @@ async function execute(
 const VERSION = 'echo "program 1.2.3 (linux)"';
 
 describe('executeSmoke', () => {
-  it('runs the program with each of the arguments, after those of how it is run', async () => {
+  it('the program runs with each list of arguments, after those of the command that runs it', async () => {
     const calls = join(folder, 'calls');
     const smoke = [['--version'], ['check', 'a b'], []];
     expect(await execute(`echo "$#:$*" >>${calls}; ${VERSION}`, { smoke })).toEqual([]);
@@ -57,7 +57,7 @@ describe('executeSmoke', () => {
     ]);
   });
 
-  it('does not look for the version where the program prints none', async () => {
+  it('the version is not checked for a program that prints none', async () => {
     expect(await execute('echo hello')).toMatchObject([{ code: 'WRONG_VERSION' }]);
     expect(await execute('echo hello', { printsVersion: false })).toEqual([]);
     expect(await execute('exit 3', { printsVersion: false, smoke: [[]] })).toMatchObject([
@@ -65,7 +65,7 @@ describe('executeSmoke', () => {
     ]);
   });
 
-  it('hands nothing of the environment to the program', async () => {
+  it('the program sees nothing of the environment', async () => {
     process.env.SECRET_OF_THE_CALLER = 'secret';
     try {
       expect(await execute(`${VERSION}; test -z "$SECRET_OF_THE_CALLER$HOME$LD_LIBRARY_PATH"`)).toEqual([]);
@@ -76,7 +76,7 @@ describe('executeSmoke', () => {
 
   it.each([
     [
-      'ends with another code',
+      'exits with another code',
       'echo "no libfoo" >&2; exit 3',
       'EXECUTION_FAILED',
       'found exit code 3: no libfoo',
@@ -90,20 +90,20 @@ describe('executeSmoke', () => {
     ['is killed', 'kill -SEGV $$', 'EXECUTION_FAILED', 'found signal SIGSEGV'],
     ['prints another version', 'echo program 1.2.31', 'WRONG_VERSION', 'found "program 1.2.31"'],
     ['prints no version', 'true', 'WRONG_VERSION', 'expected it to print 1.2.3, found ""'],
-    ['prints without end', 'exec yes', 'EXECUTION_FAILED', 'y'],
+    ['prints endlessly', 'exec yes', 'EXECUTION_FAILED', 'y'],
     [
-      'fails at its help only',
+      'fails only for --help',
       `${VERSION}; test "$2" != --help`,
       'EXECUTION_FAILED',
       '--help: expected exit code 0',
     ],
     [
-      'colors and rings',
+      'prints colors and a bell',
       "printf '\\033[31mbroken\\033[0m\\a\\n' >&2; exit 4",
       'EXECUTION_FAILED',
       'found exit code 4: broken',
     ],
-  ])('names a program that %s', async (_, script, code, says) => {
+  ])('a finding names a program that %s', async (_, script, code, says) => {
     expect(await execute(script)).toContainEqual({
       severity: 'error',
       code,
@@ -113,20 +113,20 @@ describe('executeSmoke', () => {
 
   it.each([
     ['hangs', 'exec sleep 600'],
-    ['ignores being asked to end', 'trap "" TERM INT HUP; while :; do sleep 1; done'],
-    ['waits for children of its own', 'sleep 600 & sleep 600'],
-    ['ends and leaves a child that holds its output', `${VERSION}; sleep 600 & exit 0`],
+    ['ignores signals to stop', 'trap "" TERM INT HUP; while :; do sleep 1; done'],
+    ['waits for its own children', 'sleep 600 & sleep 600'],
+    ['exits but leaves a child that holds its output open', `${VERSION}; sleep 600 & exit 0`],
     [
-      'ends and leaves a child of another session that holds its output',
+      'exits but leaves a child in another session that holds its output open',
       `${VERSION}; setsid sleep 30 & exit 0`,
     ],
-  ])('does not wait longer than the deadline for a program that %s', async (_, script) => {
+  ])('verification does not wait beyond the deadline for a program that %s', async (_, script) => {
     expect(await execute(script, { timeoutMs: 1000, smoke: [['--version']] })).toEqual([
       { severity: 'error', code: 'TIMEOUT', message: expect.stringMatching(/within 1 s; .*"smoke"/) },
     ]);
   });
 
-  it('names a program that can not be started', async () => {
+  it('a finding names a program that can’t be started', async () => {
     const missing = { file: join(folder, 'absent'), args: [] };
     if (artifact === undefined) throw new Error('no platform in the sample');
     const findings = await executeSmoke(
@@ -140,7 +140,7 @@ describe('executeSmoke', () => {
     ]);
   });
 
-  it('leaves nothing of the program behind', async () => {
+  it('nothing of the program is left running', async () => {
     const alive = join(folder, 'alive');
     const background = `(sleep 2; touch ${alive}) >/dev/null 2>&1 &`;
     expect(await execute(`${background} ${VERSION}`)).toEqual([]);
@@ -151,7 +151,7 @@ describe('executeSmoke', () => {
   it.each([
     ['while it runs', 300],
     ['before it runs', 0],
-  ])('ends the program when it is interrupted %s', async (_, delay) => {
+  ])('an interrupt %s stops the program', async (_, delay) => {
     const interrupt = new AbortController();
     if (delay === 0) interrupt.abort();
     else setTimeout(() => interrupt.abort(), delay);

@@ -8,12 +8,12 @@ const MAX_OUTPUT_BYTES = 1024 * 1024;
 
 // Not every program answers --version and --help.
 const OTHER_ARGUMENTS =
-  '; if it takes other arguments, name them in prebuilt.json: {"verify": {"smoke": [["version"]]}}, or set "smoke" to false: then only its structure is verified';
+  '; if it takes other arguments, name them in prebuilt.json: {"verify": {"smoke": [["version"]]}}, or set "smoke" to false to verify only its structure';
 
 /**
- * Runs an executable once for each of the plan's arguments: every run has to end with 0 within the deadline, and
- * the first has to print the manifest's version where the plan wants it. Nothing of the caller's environment reaches the program, and
- * nothing that it started outlives the run.
+ * Runs an executable once for each of the plan's argument lists. Every run must exit with 0 within the deadline, and
+ * the first must print the manifest's version if the plan requires it. The program sees nothing of the caller's
+ * environment, and nothing that it starts outlives the run.
  */
 export async function executeSmoke(
   plan: VerifyPlan,
@@ -42,7 +42,7 @@ export async function executeSmoke(
       return [
         failure(
           'WRONG_VERSION',
-          `${label}: expected it to print ${plan.version}, found ${found}; where it can't, say so in prebuilt.json: {"verify": {"printsVersion": false}}`,
+          `${label}: expected it to print ${plan.version}, found ${found}; if it can't, say so in prebuilt.json: {"verify": {"printsVersion": false}}`,
         ),
       ];
     }
@@ -73,7 +73,7 @@ async function run(
   let timedOut = false;
   const end = (): void => {
     killGroup(child.pid);
-    // One that left the group may keep the pipes open forever.
+    // A process that left the group may keep the pipes open forever.
     child.stdout.destroy();
     child.stderr.destroy();
   };
@@ -100,7 +100,7 @@ async function run(
   return { kind: 'failed', cause, exitCode: result.exitCode };
 }
 
-// The whole group, since the program may have started others; it may also be gone.
+// Kill the whole group, since the program may have started others. It may also be gone already.
 function killGroup(pid: number | undefined): void {
   if (pid === undefined) return;
   try {
@@ -110,7 +110,7 @@ function killGroup(pid: number | undefined): void {
   }
 }
 
-// Of what the program says nothing may reach the terminal but text.
+// Only plain text from the program may reach the terminal.
 function firstLine(text: string): string | undefined {
   const line = stripVTControlCharacters(text)
     .split('\n')

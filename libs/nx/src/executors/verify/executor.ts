@@ -12,7 +12,7 @@ import { planVerify } from './plan.ts';
 import { clearReports, clearStaleReports, runVerify, writeReports } from './run.ts';
 import { formatReports, summarizeReports } from './show.ts';
 
-/** `@prebuilt/nx:verify`: proves each executable of a build. Options: schema.json. */
+/** `@prebuilt/nx:verify`: verifies each executable of a build. Options: schema.json. */
 export default function verify(
   options: VerifyOptions,
   context: ExecutorContext,

@@ -14,14 +14,14 @@ import type { VerifyOptions } from './options.ts';
 import type { ExecutionFacts } from './plan.ts';
 import { RELATED, relatedPlatforms } from './related-platforms.ts';
 
-/** Where emulators are looked for, in this order: folders that the user names, the lock's own, PATH. */
+/** Where to look for emulators, in this order: folders that the user gives, the lock's emulators, PATH. */
 export interface EmulatorPlaces {
   readonly given: readonly string[];
   readonly locked: { readonly lock: Lock; readonly cacheFolder: string };
   readonly path: readonly string[];
 }
 
-/** The places for a workspace: QEMU_DIR of the environment and the given folder, the workspace's lock, PATH. */
+/** The places for a workspace: the QEMU_DIR variable and the given folder, the workspace's lock, PATH. */
 export async function emulatorPlaces(
   workspaceRoot: string,
   folder: string | undefined,
@@ -36,9 +36,9 @@ export async function emulatorPlaces(
 }
 
 /**
- * Finds out what this machine can run: an emulator counts where its file is executable. The lock's own is checked
- * against the lock; it counts where it was fetched. A machine that runs no executables of Linux by itself, such as a Mac, runs
- * them in containers, where an engine answers. Throws `SYSROOT_INTEGRITY` where an emulator is another file.
+ * Finds out what this machine can run. An emulator counts if its file is executable. The lock's emulator counts if it
+ * has been fetched, and is checked against the lock. A machine that can't run Linux executables itself, such as a Mac,
+ * runs them in containers if an engine answers. Throws `SYSROOT_INTEGRITY` if an emulator does not match the lock.
  */
 export async function readExecutionFacts(
   platforms: readonly Platform[],
@@ -50,7 +50,7 @@ export async function readExecutionFacts(
   const engine = host === undefined ? await askEngine() : undefined;
   const emulators = new Map<Platform, string>();
   const unfetched = new Set<Platform>();
-  // Found out by a process, so where it matters alone.
+  // Finding out takes a process, so only do it if it matters.
   const related = platforms.some((each) => each !== host && RELATED.has(each))
     ? await relatedPlatforms(host)
     : new Set<Platform>();
@@ -88,8 +88,8 @@ async function firstExecutable(folders: readonly string[], name: string): Promis
 }
 
 /**
- * What a verification depends on beyond files: the machine's own platform, and the emulators that are there for the
- * platforms that were built, for every one where no build is there to say; on a Mac the engine.
+ * What a verification depends on besides files: the machine's own platform, the emulators available for the platforms
+ * that were built (or for every platform if there is no build yet), and on a Mac the engine.
  */
 export async function readKeyFacts(
   { platforms, emulators, inputPath }: Partial<VerifyOptions>,
@@ -108,14 +108,14 @@ async function emulatorFacts(wanted: readonly Platform[], places: EmulatorPlaces
   const { lock, cacheFolder } = places.locked;
   const hashes = [...found].map(async ([platform, path]) => {
     const pin = host && lock.emulators?.[host]?.[platform];
-    // The lock's own has just been checked.
+    // The lock's emulator has just been checked.
     const known = pin && path === emulatorPath(cacheFolder, pin) ? pin.executable.sha256 : undefined;
     return [platform, known ?? (await sha256OfFile(path))] as const;
   });
   return { host, related: [...related], emulators: await Promise.all(hashes), engine };
 }
 
-// The executor reports a manifest that can't be read.
+// The executor reports an unreadable manifest.
 async function builtPlatforms(folder: string): Promise<readonly Platform[] | undefined> {
   return readManifest(folder).then(
     ({ manifest }) => manifest.platforms.map(({ platform }) => platform),

@@ -4,12 +4,12 @@ import { goComponents, stdlibPurl } from '../../toolchains/components/go-modules
 import { failure } from './inspect-files.ts';
 import type { PlatformVerification, VerifyPlan } from './plan.ts';
 
-/** How Go's modules begin in a list of package URLs. */
+/** The prefix of Go modules in a list of package URLs. */
 const GOLANG = 'pkg:golang/';
 
 /**
- * Holds what Go left inside the executables, its version and every module, against what the manifest lists for the
- * platform: nothing more, nothing less. Asks only executables of a build that says it was made with Go.
+ * Compares the build information that Go embeds in executables, its version and every module, with what the manifest
+ * lists for the platform: no more and no less. Only looks at builds that claim to be made with Go.
  */
 export async function inspectComponents(
   { toolchain }: VerifyPlan,
@@ -25,7 +25,7 @@ export async function inspectComponents(
       if (info !== null) for (const { purl } of goComponents(info)) embedded.add(purl);
       if (info === null && toolchain.name === 'go') {
         findings.push(
-          failure('OTHER_THAN_MANIFEST', `${each.path}: expected build information of Go, found none`),
+          failure('OTHER_THAN_MANIFEST', `${each.path}: expected Go build information, found none`),
         );
       }
     } catch (error) {

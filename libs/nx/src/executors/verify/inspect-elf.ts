@@ -6,7 +6,7 @@ import type { Finding } from '../../artifacts/verify-report.ts';
 import { failure } from './inspect-files.ts';
 import { isLibrary } from './plan.ts';
 
-/** Checks what the ELF file says about itself against the platform and the runtime folder. */
+/** Checks the ELF file's own data against the platform and the runtime folder. */
 export async function inspectElf(
   artifact: PlatformArtifact,
   executable: string,

@@ -11,7 +11,7 @@ import { readBoundedFile } from '../../files/bounded-file.ts';
 import { sha256OfFile } from '../../files/hash.ts';
 import { describeArchive } from '../../image/archives/describe.ts';
 
-/** What verification can find. */
+/** The problems that verification can find. */
 export type FindingCode =
   | ElfErrorCode
   | LinkageProblem['code']
@@ -35,12 +35,12 @@ export type FindingCode =
   | 'WRONG_SIZE'
   | 'WRONG_VERSION';
 
-/** An error finding, on one line: file names and what programs say may hold control characters. */
+/** An error finding on one line, since file names and program output may contain control characters. */
 export function failure(code: FindingCode, message: string): Finding {
   return { severity: 'error', code, message: message.replaceAll(/\p{Cc}/gu, ' ') };
 }
 
-// Enough to keep the disk busy, few enough not to run out of file descriptors.
+// Enough to keep the disk busy, but too few to run out of file descriptors.
 const MAX_OPEN_FILES = 32;
 const MAX_CHECKSUMS_BYTES = 1024 * 1024;
 
@@ -52,22 +52,22 @@ interface ExpectedFile {
   readonly sha256: string;
 }
 
-/** What a look at a file tells before its content is read. */
+/** What is known about a file before its content is read. */
 export interface FileShape {
-  /** Whether there is a regular file, which can be opened without waiting or following a link. */
+  /** Whether it is a regular file, which can be opened without blocking or following a link. */
   readonly regular: boolean;
   readonly findings: readonly Finding[];
-  /** Hashes the content; gives nothing where `findings` tell already that the content is another. */
+  /** Hashes the content. Returns nothing if `findings` already say that the content differs. */
   readonly content: () => Promise<readonly Finding[]>;
 }
 
-/** Looks at an executable: there, regular, mode and size as in the manifest. */
+/** Checks that an executable exists, is a regular file, and has the mode and size in the manifest. */
 export function inspectExecutable(artifact: PlatformArtifact, path: string): Promise<FileShape> {
   const { path: label, size, sha256 } = artifact;
   return inspectFile({ path, label, mode: 0o755, size, sha256 });
 }
 
-/** Checks that a runtime folder holds exactly the manifest's files, each as the manifest says. */
+/** Checks that a runtime folder contains exactly the manifest's files, each as described there. */
 export async function inspectRuntimeFolder(
   artifact: PlatformArtifact,
   folder: string,
@@ -99,7 +99,10 @@ async function inspectFolder(
   return [...walked.findings, ...extra, ...files.flat()];
 }
 
-/** Checks that the folder of listed files holds exactly the manifest's, each as the manifest says, archives also inside. */
+/**
+ * Checks that the folder of listed files contains exactly the manifest's files, each as described, down to archive
+ * contents.
+ */
 export async function inspectListed(
   groups: readonly ListedGroup[],
   inputPath: string,
@@ -107,7 +110,7 @@ export async function inspectListed(
   const folder = join(inputPath, LISTED_FOLDER);
   const files = groups.flatMap((group) => group.files);
   const present = await lstat(folder).catch(() => undefined);
-  // Folders without a file get lost on some ways: the manifest alone has them.
+  // Empty folders get lost in some transfers, so only the manifest has them.
   if (files.length === 0 && present === undefined) return [];
   const expected = files.map(({ path, mode, size, sha256 }) => ({
     path: join(folder, path),
@@ -119,7 +122,7 @@ export async function inspectListed(
   const folders = groups.flatMap((group) => group.folders.map(({ path }) => path));
   const allowed = new Set([...folders, ...[...folders, ...files.map(({ path }) => path)].flatMap(parentsOf)]);
   const findings = await inspectFolder(folder, LISTED_FOLDER, expected, allowed);
-  // What is in another archive than the manifest's is of no interest.
+  // If a file already differs, what is inside it does not matter.
   return findings.length > 0 ? findings : inspectArchives(groups, folder);
 }
 
@@ -128,18 +131,18 @@ async function inspectArchives(groups: readonly ListedGroup[], folder: string): 
   for (const { origin, files } of groups) {
     if (origin.kind !== 'workspace') continue;
     for (const { path, archive } of files) {
-      // One that is refused is not unpacked by anybody.
+      // Nothing unpacks a refused archive.
       if (archive?.kind === 'refused') continue;
       const found = await describeArchive(join(folder, path));
       if (isDeepStrictEqual(found, archive)) continue;
-      const problem = 'the manifest says something else of what is in it, as an archive';
+      const problem = 'its contents, as an archive, differ from the manifest';
       findings.push(failure('OTHER_THAN_MANIFEST', `${LISTED_FOLDER}/${path}: ${problem}`));
     }
   }
   return findings;
 }
 
-/** Checks that the checksums name this executable with the manifest's hash, and nothing that is not an executable of it. */
+/** Checks that the checksums list this executable with the manifest's hash, and only executables from the manifest. */
 export async function inspectChecksums(
   artifact: PlatformArtifact,
   inputPath: string,
@@ -236,7 +239,7 @@ interface Walked {
   readonly findings: readonly Finding[];
 }
 
-// Links are entries and are not followed.
+// Links count as entries and are not followed.
 async function walk(folder: string, label: string): Promise<Walked> {
   const top = await lstat(folder).catch(() => undefined);
   if (top === undefined || !top.isDirectory()) {

@@ -12,42 +12,42 @@ import type { EngineFacts } from '../../image/builder-facts.ts';
 import { LOCK_COMMAND } from '../../lock/lock.ts';
 import type { VerifyOptions } from './options.ts';
 
-/** What this machine can run: its own platform, and an emulator's path by platform. */
+/** What this machine can run: its own platform, and others by the path of their emulator. */
 export interface ExecutionFacts {
-  /** Undefined where it runs no executables of Linux by itself. */
+  /** Undefined if it can't run Linux executables itself. */
   readonly host: Platform | undefined;
-  /** The engine in whose containers such a machine runs them; undefined where none answers, and on any other machine. */
+  /** The engine that such a machine runs them in; undefined if none answers, and on any other machine. */
   readonly engine?: EngineFacts | undefined;
   readonly emulators: ReadonlyMap<Platform, string>;
-  /** Platforms whose emulator the lock names, but which was not fetched yet. */
+  /** Platforms with an emulator in the lock that has not been fetched yet. */
   readonly unfetched: ReadonlySet<Platform>;
-  /** Platforms of other machines that this one's kernel runs itself. */
+  /** Other platforms that this machine's kernel runs natively. */
   readonly related: ReadonlySet<Platform>;
 }
 
-/** How an executable is run; `args` precede the program's own. */
+/** How to run an executable, or why it can't be run. */
 export interface Execution {
   readonly report: VerifyReport['execution'];
   readonly command: ExecutionCommand | undefined;
 }
 
-/** A program, and what precedes the executable's own arguments. */
+/** A program, and the arguments that precede the executable's own. */
 export interface ExecutionCommand {
   readonly file: string;
   readonly args: readonly string[];
-  /** All of its environment. Defaults to where a system has its programs. */
+  /** Its whole environment. Defaults to just the standard PATH. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
 // Where the dynamic loader looks without configuration. https://man7.org/linux/man-pages/man8/ld.so.8.html
 const LIBRARY = /^(usr\/)?lib(32|64|x32)?\/([a-z0-9_]+-linux-[a-z0-9]+\/)?[^/]+\.so(\.[^/]*)?$/;
 
-/** Whether a file of a runtime folder is a library that the dynamic loader finds there. */
+/** Whether a file in a runtime folder is a library that the dynamic loader finds there. */
 export function isLibrary(path: string): boolean {
   return LIBRARY.test(path);
 }
 
-/** One executable to verify; `artifact` is its platform's as if it were the only executable. */
+/** One executable to verify. `artifact` is its platform's artifact, as if this were the only executable. */
 export interface ExecutableVerification {
   readonly artifact: PlatformArtifact;
   readonly executable: string;
@@ -58,32 +58,32 @@ export interface ExecutableVerification {
 export interface PlatformVerification {
   readonly artifact: PlatformArtifact;
   readonly runtimeFolder: string;
-  /** How its executables are run, and why where they are not. */
+  /** How its executables are run, or why they are not. */
   readonly execution: Execution['report'];
-  /** Whether they are run in containers: their commands come with the image, which is made first. */
+  /** Whether they are run in containers. Their commands are made later, together with the image. */
   readonly contained: boolean;
-  /** The program's own first. */
+  /** The main executable first. */
   readonly executables: readonly ExecutableVerification[];
-  /** The package URLs of what the manifest says is in the executables. */
+  /** The package URLs of the components that the manifest lists for the executables. */
   readonly purls: readonly string[];
 }
 
-/** What a verification will do. Paths are absolute, times are milliseconds. */
+/** What a verification will do. Paths are absolute; times are milliseconds. */
 export interface VerifyPlan {
   readonly inputPath: string;
   readonly version: string;
   readonly manifestSha256: string;
   readonly requireExecution: boolean;
   readonly timeoutMs: number;
-  /** The arguments of each run of an executable. */
+  /** The arguments for each run of an executable. */
   readonly smoke: readonly (readonly string[])[];
-  /** Whether the first run has to print the version. */
+  /** Whether the first run must print the version. */
   readonly printsVersion: boolean;
-  /** What made the executables, as the manifest names it. */
+  /** What compiled the executables, as in the manifest. */
   readonly toolchain: Manifest['toolchain'];
-  /** The file names of all executables of the manifest, also of those that are not verified now. */
+  /** The file names of all executables in the manifest, including those not verified in this run. */
   readonly executables: readonly string[];
-  /** What images get beside executables. */
+  /** What images contain besides the executables. */
   readonly files: readonly ListedGroup[];
   readonly platforms: readonly PlatformVerification[];
 }
@@ -129,7 +129,7 @@ export function planVerify(
         return {
           artifact,
           runtimeFolder,
-          // It depends on the platform alone.
+          // It only depends on the platform.
           execution: planned[0]?.report ?? { how: 'none', reason: 'there is nothing to run' },
           contained: planned[0]?.report.how === 'container',
           executables: planned.map(({ report: _, ...each }) => each),
@@ -139,7 +139,7 @@ export function planVerify(
   };
 }
 
-// With exactly the runtime folder's files and without root: its own loader natively, `-L` under QEMU.
+// Uses exactly the runtime folder's files and no root: through its own loader natively, with `-L` in QEMU.
 function planExecution(
   { smoke }: VerifyOptions,
   artifact: PlatformArtifact,
@@ -148,7 +148,7 @@ function planExecution(
   facts: ExecutionFacts,
 ): Execution {
   if (smoke.length === 0) {
-    const reason = 'the configuration names no arguments to run it with, so its structure alone was verified';
+    const reason = 'the configuration gives no arguments to run it with, so only its structure was verified';
     return { report: { how: 'none', reason }, command: undefined };
   }
   if (artifact.platform === facts.host || facts.related.has(artifact.platform)) {
@@ -166,7 +166,7 @@ function planExecution(
   }
   if (facts.host === undefined) {
     const reason =
-      'this machine runs no executables of Linux by itself, and no container engine answers: start Docker';
+      "this machine can't run Linux executables itself, and no container engine answers: start Docker";
     return { report: { how: 'none', reason }, command: undefined };
   }
   const fetch = facts.unfetched.has(artifact.platform)

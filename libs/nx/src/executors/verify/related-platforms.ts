@@ -10,13 +10,13 @@ const HEADERS_BYTES = 52 + 32;
 // mov eax, 1 (exit); xor ebx, ebx; int 0x80
 const EXIT_0 = [0xb8, 1, 0, 0, 0, 0x31, 0xdb, 0xcd, 0x80];
 
-/** The platforms that another machine's kernel may run itself. */
+/** The platforms that a different machine's kernel may run natively. */
 export const RELATED: ReadonlySet<Platform> = new Set([parsePlatform('linux/386')]);
 
 /**
- * The platforms of other machines whose executables this one's kernel runs itself: linux/386 on most kernels of
- * linux/amd64. Found out by running the smallest executable there is, since kernels are configured to, or not.
- * QEMU's emulation of i386 is not a substitute: programs of Go crash in it, at their first signals.
+ * The other platforms whose executables this machine's kernel runs natively: linux/386 on most linux/amd64 kernels.
+ * Found out by running a minimal executable, since it depends on the kernel's configuration. QEMU's i386 emulation is
+ * no substitute: Go programs crash in it at their first signals.
  */
 export async function relatedPlatforms(host: Platform | undefined): Promise<ReadonlySet<Platform>> {
   if (host !== 'linux/amd64') return new Set();

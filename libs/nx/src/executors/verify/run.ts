@@ -18,7 +18,7 @@ import { inspectElf } from './inspect-elf.ts';
 import { inspectChecksums, inspectExecutable, inspectListed, inspectRuntimeFolder } from './inspect-files.ts';
 import type { PlatformVerification, VerifyPlan } from './plan.ts';
 
-/** Verifies every platform of the plan side by side and gives all that was found. Writes nothing. */
+/** Verifies all platforms of the plan in parallel and returns everything found. Writes nothing. */
 export async function runVerify(plan: VerifyPlan, signal: AbortSignal): Promise<readonly VerifyReport[]> {
   const cwd = await mkdtemp(join(tmpdir(), 'verify-'));
   try {
@@ -52,7 +52,7 @@ async function verifyPlatform(
   const inspected = await Promise.all(
     verification.executables.map(async (each) => {
       const shape = await inspectExecutable(each.artifact, each.executable);
-      // All of it before anything runs: an executable that somebody has altered is never started.
+      // Check everything before running anything, so that an altered executable is never started.
       const [content, elf] = await Promise.all([
         shape.content(),
         shape.regular ? inspectElf(each.artifact, each.executable, runtimeFolder) : [],
@@ -81,7 +81,7 @@ async function verifyPlatform(
     const message = `${artifact.path}: was not run: ${done.reason}`;
     return { findings: [...findings, { severity, code: 'NOT_EXECUTED', message }], execution: done };
   }
-  const skipped = { how: 'none', reason: 'it failed the checks that come before' } as const;
+  const skipped = { how: 'none', reason: 'it failed an earlier check' } as const;
   return { findings, execution: before.length > 0 ? skipped : execution };
 }
 
@@ -96,19 +96,19 @@ async function execute(
   return (await Promise.all(found)).flat();
 }
 
-// What the kernel says about a file for another processor: https://man7.org/linux/man-pages/man3/errno.3.html, ENOEXEC
+// The kernel's error for a file for another processor: https://man7.org/linux/man-pages/man3/errno.3.html, ENOEXEC
 function isOfOtherProcessor({ message }: Finding): boolean {
   return /exec format error/i.test(message);
 }
 
-// What is wrong with a file that several executables share is found once for each of them.
+// A problem with a file that several executables share is found once per executable.
 function unique(findings: readonly Finding[]): readonly Finding[] {
   return [...new Map(findings.map((each) => [each.message, each])).values()];
 }
 
 /**
- * Takes away the reports of the given platforms, or all where none are given, so that a verification that fails or
- * is interrupted leaves none that says "passed". Touches nothing but reports.
+ * Deletes the reports of the given platforms, or all reports if none are given, so that a failed or interrupted
+ * verification leaves no report that says "passed". Touches only reports.
  */
 export async function clearReports(
   outputPath: string,
@@ -120,7 +120,7 @@ export async function clearReports(
   );
 }
 
-/** Takes away the reports that are about another manifest. */
+/** Deletes the reports for other manifests. */
 export async function clearStaleReports(outputPath: string, manifestSha256: string): Promise<void> {
   await removeReports(outputPath, async (platform) => {
     const report = await readReport(outputPath, platform).catch(() => undefined);
@@ -144,7 +144,7 @@ async function removeReports(
   }
 }
 
-/** Writes each report beside its place and renames it. */
+/** Writes each report to a temporary file and renames it into place. */
 export function writeReports(outputPath: string, reports: readonly VerifyReport[]): void {
   for (const report of reports)
     replaceFile(join(outputPath, reportFileName(report.platform)), formatReport(report));

@@ -1,7 +1,7 @@
 import type { VerifyReport } from '../../artifacts/verify-report.ts';
 import { tableLines } from '../../github/table.ts';
 
-/** The reports as a table of platforms, followed by every finding. */
+/** The reports as a table of platforms, followed by all findings. */
 export function formatReports(reports: readonly VerifyReport[]): string {
   const rows = reports.map((report) => [
     report.platform,

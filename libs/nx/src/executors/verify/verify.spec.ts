@@ -71,7 +71,9 @@ beforeEach(async () => {
 });
 afterEach(() => rm(root, { recursive: true, force: true }));
 
-/** Collects the runtime files and writes manifest and checksums for what is on disk: coreutils' true is the program. */
+/**
+ * Collects the runtime files and writes the manifest and checksums for what is on disk. The program is coreutils' true.
+ */
 async function describeBuild(
   change: (manifest: Manifest) => Manifest = (manifest) => manifest,
 ): Promise<void> {
@@ -140,7 +142,7 @@ async function verifyBuild(
   return report;
 }
 
-/** Describes a second executable of the program, coreutils' own `true` again, beside the first. */
+/** Adds a second executable of the program, again coreutils' `true`, next to the first. */
 async function addOther(name = 'worker'): Promise<string> {
   const path = executableName(name, parsePlatform(host as string));
   await copyFile('/bin/true', join(bin, path));
@@ -155,7 +157,7 @@ async function addOther(name = 'worker'): Promise<string> {
   return join(bin, path);
 }
 
-/** Changes what the manifest says about the platform, and nothing on disk. */
+/** Changes what the manifest says about the platform, but nothing else on disk. */
 async function rewriteManifest(change: (artifact: PlatformArtifact) => PlatformArtifact): Promise<void> {
   const { manifest } = await readManifest(bin);
   await writeFile(
@@ -172,8 +174,8 @@ async function patch(path: string, change: (bytes: Buffer) => void): Promise<voi
 
 const library = (name: string): string => join(bin, RUNTIME, 'lib', triplet, name);
 
-describe('a build as it was described', () => {
-  it('passes, run natively with exactly its runtime files', async () => {
+describe('a build that matches its manifest', () => {
+  it('a build that matches its manifest passes, run natively with exactly its runtime files', async () => {
     expect(await verifyBuild()).toMatchObject({
       platform: host,
       result: 'passed',
@@ -185,7 +187,7 @@ describe('a build as it was described', () => {
     });
   });
 
-  it('passes with a warning where it can be run nowhere, and fails where running is required', async () => {
+  it('a build that can’t be run passes with a warning, but fails if running is required', async () => {
     expect(await verifyBuild(NOWHERE)).toMatchObject({
       result: 'passed',
       execution: { how: 'none' },
@@ -329,7 +331,7 @@ const REFUSALS: readonly Refusal[] = [
     says: 'needs libc.so.6, which was not found',
   },
   {
-    name: 'a runtime library without the versions wanted of it',
+    name: 'a runtime library without the needed versions',
     spoil: async () => copyFile(await sourceOf(host as string, 'libm.so.6'), library('libc.so.6')),
     code: 'MISSING_VERSION',
     says: 'from libc.so.6, which does not provide it',
@@ -347,19 +349,19 @@ const REFUSALS: readonly Refusal[] = [
     says: `${RUNTIME}/etc/os-release`,
   },
   {
-    name: 'a file too many in the runtime folder',
+    name: 'an extra file in the runtime folder',
     spoil: () => writeFile(join(bin, RUNTIME, 'etc/ld.so.preload'), '/evil.so\n'),
     code: 'UNEXPECTED_FILE',
     says: 'etc/ld.so.preload: is not in the manifest',
   },
   {
-    name: 'a file whose name would write to the terminal, on one line',
+    name: 'a file with control characters in its name, on one line',
     spoil: () => writeFile(join(bin, RUNTIME, 'etc/x\u001b[2J\ny'), ''),
     code: 'UNEXPECTED_FILE',
     says: 'etc/x [2J y: is not in the manifest',
   },
   {
-    name: 'a folder too many in the runtime folder',
+    name: 'an extra folder in the runtime folder',
     spoil: () => mkdir(join(bin, RUNTIME, 'etc/ld.so.conf.d')),
     code: 'UNEXPECTED_FILE',
     says: 'etc/ld.so.conf.d: is not in the manifest',
@@ -383,7 +385,7 @@ const REFUSALS: readonly Refusal[] = [
     says: `${RUNTIME}/lib: is not in the manifest`,
   },
   {
-    name: 'a library of another mode',
+    name: 'a library with a different mode',
     spoil: () => chmod(library('libc.so.6'), 0o666),
     code: 'WRONG_MODE',
     says: 'libc.so.6: expected mode 0',
@@ -395,7 +397,7 @@ const REFUSALS: readonly Refusal[] = [
     says: 'which was not found',
   },
   {
-    name: 'a library where the dynamic loader does not look',
+    name: 'a library in a folder that the dynamic loader does not search',
     spoil: async () => {
       await mkdir(join(bin, RUNTIME, 'opt'));
       await rename(library('libc.so.6'), join(bin, RUNTIME, 'opt/libc.so.6'));
@@ -413,20 +415,20 @@ const REFUSALS: readonly Refusal[] = [
     says: 'needs libc.so.6, which was not found',
   },
   {
-    name: 'another need than the manifest tells',
+    name: 'a needed library that differs from the manifest',
     spoil: () =>
       rewriteManifest((artifact) => ({ ...artifact, elf: { ...artifact.elf, needed: ['libm.so.6'] } })),
     code: 'OTHER_THAN_MANIFEST',
     says: 'needed libraries: expected libm.so.6, found libc.so.6',
   },
   {
-    name: 'checksums that are no checksums',
+    name: 'invalid checksums',
     spoil: () => writeFile(join(bin, 'checksums.txt'), 'fine\n'),
     code: 'INVALID_CHECKSUMS',
     says: 'checksums.txt:1',
   },
   {
-    name: 'checksums that are a link, to what never ends',
+    name: 'checksums that are a link to an endless file',
     spoil: async () => {
       await rm(join(bin, 'checksums.txt'));
       await symlink('/dev/zero', join(bin, 'checksums.txt'));
@@ -435,7 +437,7 @@ const REFUSALS: readonly Refusal[] = [
     says: 'checksums.txt: expected a regular file, found a link',
   },
   {
-    name: 'checksums that are a FIFO, which nobody writes to',
+    name: 'checksums that are a FIFO without a writer',
     spoil: async () => {
       await rm(join(bin, 'checksums.txt'));
       execFileSync('mkfifo', [join(bin, 'checksums.txt')]);
@@ -462,19 +464,19 @@ const REFUSALS: readonly Refusal[] = [
     says: `${RUNTIME}: expected a folder`,
   },
   {
-    name: 'checksums of other content',
+    name: 'checksums for different content',
     spoil: () => writeFile(join(bin, 'checksums.txt'), `${'0'.repeat(64)}  ${EXECUTABLE}\n`),
     code: 'WRONG_CHECKSUM',
     says: 'found 0000',
   },
   {
-    name: 'a manifest of another version',
+    name: 'a manifest for another version',
     spoil: () => describeBuild((manifest) => ({ ...manifest, version: '9.9.9' })),
     code: 'WRONG_VERSION',
     says: 'expected it to print 9.9.9',
   },
   {
-    name: 'an interpreter in what the manifest calls static',
+    name: 'an interpreter in an executable that the manifest calls static',
     spoil: () =>
       describeBuild((manifest) => ({
         ...manifest,
@@ -509,7 +511,7 @@ function turnDebugIntoRunpath(bytes: Buffer): void {
 }
 
 describe('a failed verification', () => {
-  it.each(REFUSALS)('names $name', async ({ spoil, code, says }) => {
+  it.each(REFUSALS)('a failed verification names $name', async ({ spoil, code, says }) => {
     await spoil();
     const report = await verifyBuild();
     expect(report.result).toBe('failed');
@@ -520,7 +522,7 @@ describe('a failed verification', () => {
     });
   });
 
-  it('a failed verification reports all that is wrong at once, and runs nothing', async () => {
+  it('a failed verification reports everything that is wrong at once, and runs nothing', async () => {
     await chmod(join(bin, EXECUTABLE), 0o700);
     await rm(library('libc.so.6'));
     await writeFile(join(bin, 'checksums.txt'), '');
@@ -528,25 +530,25 @@ describe('a failed verification', () => {
     expect(new Set(report.findings.map(({ code }) => code))).toEqual(
       new Set(['WRONG_MODE', 'MISSING_FILE', 'UNREADABLE', 'MISSING_LIBRARY', 'WRONG_CHECKSUM']),
     );
-    expect(report.execution).toEqual({ how: 'none', reason: 'it failed the checks that come before' });
+    expect(report.execution).toEqual({ how: 'none', reason: 'it failed an earlier check' });
   });
 });
 
 describe('an interrupted verification', () => {
-  it('gives no report', async () => {
+  it('an interrupted verification returns no report', async () => {
     const plan = planVerify(OPTIONS, root, await readManifest(bin), NATIVE);
     await expect(runVerify(plan, AbortSignal.abort(new Error('stopped')))).rejects.toThrow('stopped');
   });
 });
 
-describe('an executable that the manifest describes as it is', () => {
+describe('an executable that matches the manifest', () => {
   it.each<[string, Parameters<typeof buildElf>[0], string, string]>([
     ['an RPATH', { ...DYNAMIC, rpath: '/opt/lib' }, 'RPATH', 'found "/opt/lib"'],
     ['a RUNPATH', { ...DYNAMIC, runpath: '$ORIGIN' }, 'RUNPATH', 'found "$ORIGIN"'],
     ['an executable stack', { ...DYNAMIC, executableStack: true }, 'EXECUTABLE_STACK', 'an executable stack'],
-    ['no word on the stack', { ...DYNAMIC, executableStack: null }, 'EXECUTABLE_STACK', 'no PT_GNU_STACK'],
+    ['no stack header', { ...DYNAMIC, executableStack: null }, 'EXECUTABLE_STACK', 'no PT_GNU_STACK'],
   ])(
-    'an executable that the manifest describes correctly is refused with %s',
+    'an executable that matches the manifest is still refused with %s',
     async (_, wanted, code, says) => {
       await writeFile(join(bin, EXECUTABLE), buildElf(wanted));
       await describeBuild();
@@ -562,7 +564,7 @@ describe('an executable that the manifest describes as it is', () => {
   it.each([
     ['dynamic', DYNAMIC],
     ['static, with an empty runtime folder', { machine: DYNAMIC.machine, executableStack: false }],
-  ])('passes where it is %s', async (_, wanted) => {
+  ])('an executable passes if it is %s', async (_, wanted) => {
     await rm(join(bin, RUNTIME), { recursive: true });
     await writeFile(join(bin, EXECUTABLE), buildElf(wanted));
     await describeBuild();
@@ -573,26 +575,26 @@ describe('an executable that the manifest describes as it is', () => {
   });
 });
 
-it('an executable that was altered is not run', async () => {
+it('an altered executable is not run', async () => {
   await patch(join(bin, EXECUTABLE), (bytes) => bytes.writeUInt8(1, bytes.length - 1));
   expect(await verifyBuild()).toMatchObject({
     result: 'failed',
     findings: [{ code: 'WRONG_HASH' }],
-    execution: { how: 'none', reason: 'it failed the checks that come before' },
+    execution: { how: 'none', reason: 'it failed an earlier check' },
   });
 });
 
 describe('a program with several executables', () => {
-  it('passes where all of them are as the manifest says', async () => {
+  it('a program with several executables passes if all of them match the manifest', async () => {
     await addOther();
     expect(await verifyBuild()).toMatchObject({ result: 'passed', findings: [] });
   });
 
   it.each<[string, (path: string) => Promise<unknown>, string]>([
     ['missing', (path) => rm(path), 'MISSING_FILE'],
-    ['another one', (path) => patch(path, (bytes) => bytes.writeUInt8(1, bytes.length - 1)), 'WRONG_HASH'],
+    ['altered', (path) => patch(path, (bytes) => bytes.writeUInt8(1, bytes.length - 1)), 'WRONG_HASH'],
     ['not executable', (path) => chmod(path, 0o644), 'WRONG_MODE'],
-  ])('fails where an executable beside its own is %s', async (_, spoil, code) => {
+  ])('a program with several executables fails if one of them is %s', async (_, spoil, code) => {
     await spoil(await addOther());
     const { result, findings } = await verifyBuild();
     expect(result).toBe('failed');
@@ -601,7 +603,7 @@ describe('a program with several executables', () => {
     );
   });
 
-  it('fails where an executable beside its own can not be run', async () => {
+  it('a program with several executables fails if one of them can’t be run', async () => {
     const path = await addOther();
     await copyFile('/bin/false', path);
     const content = await readFile(path);
@@ -626,7 +628,7 @@ describe('on a Mac', () => {
     process.env.PATH = path;
   });
 
-  /** A docker client that notes what it was asked, unpacks what it imports, and does this for `docker run`. */
+  /** A docker client that logs its calls, unpacks what it imports, and runs the given script for `docker run`. */
   async function fakeDocker(run: string): Promise<{ calls(): Promise<string>; imported: string }> {
     const folder = join(root, 'docker-client');
     const [log, imported] = [join(folder, 'log'), join(folder, 'imported')];
@@ -644,7 +646,7 @@ esac
     return { calls: () => readFile(log, 'utf8'), imported };
   }
 
-  it('a program on a Mac has its structure verified alone where no engine answers, and the report says what to do', async () => {
+  it('on a Mac, only the structure is verified if no engine answers, and the report says what to do', async () => {
     const report = await verifyBuild(MAC);
     expect(report).toMatchObject({ result: 'passed', execution: { how: 'none' } });
     expect(report.findings).toMatchObject([
@@ -652,7 +654,7 @@ esac
     ]);
   });
 
-  it('asks for an engine, which no other machine does', async () => {
+  it('only a Mac looks for an engine', async () => {
     const places = await emulatorPlaces(root, undefined, {});
     const ask = async () => ({ version: '29.1.2' });
     const mac = { os: 'darwin', arch: 'arm64' };
@@ -661,7 +663,7 @@ esac
     expect((await readExecutionFacts([other], places, linux, ask)).engine).toBeUndefined();
   });
 
-  it('a program on a Mac is run in containers with exactly its runtime files, of which nothing is left', async () => {
+  it('on a Mac, a program runs in containers with exactly its runtime files, and nothing of them is left', async () => {
     const { manifest } = await readManifest(bin);
     const { calls, imported } = await fakeDocker(`echo true ${manifest.version}`);
     expect(await verifyBuild(WITH_ENGINE, { requireExecution: true })).toMatchObject({
@@ -686,7 +688,7 @@ esac
     expect(found.trim().split('\n').toSorted()).toEqual([...files, `./.verify/${EXECUTABLE}`].toSorted());
   });
 
-  it('fails where a container does, and says so where its engine can not run the platform', async () => {
+  it('on a Mac, a failing container is a failure, and an engine that can’t run the platform is reported', async () => {
     await fakeDocker('echo "no libfoo" >&2; exit 127');
     expect(await verifyBuild(WITH_ENGINE)).toMatchObject({
       result: 'failed',
@@ -700,7 +702,7 @@ esac
     });
   });
 
-  it('a program on a Mac is an error where the engine makes no image', async () => {
+  it('on a Mac, it is an error if the engine can’t create the image', async () => {
     await fakeDocker('true');
     await writeFile(
       join(root, 'docker-client/docker'),
@@ -713,24 +715,24 @@ esac
   });
 });
 
-describe('a program without arguments that try it out', () => {
-  it('a program without arguments that try it out has its structure verified alone, and the report says so', async () => {
+describe('a program without smoke arguments', () => {
+  it('only the structure of a program without smoke arguments is verified, and the report says so', async () => {
     const { result, execution, findings } = await verifyBuild(NATIVE, { smoke: [] });
     expect(result).toBe('passed');
-    expect(execution).toEqual({ how: 'none', reason: expect.stringContaining('structure alone') });
+    expect(execution).toEqual({ how: 'none', reason: expect.stringContaining('only its structure') });
     expect(findings).toMatchObject([{ severity: 'warning', code: 'NOT_EXECUTED' }]);
   });
 
-  it('fails where execution is required', async () => {
+  it('a program without smoke arguments fails if execution is required', async () => {
     const { result } = await verifyBuild(NATIVE, { smoke: [], requireExecution: true });
     expect(result).toBe('failed');
   });
 });
 
-describe('the executor', () => {
+describe('the verify executor', () => {
   const context = (): Parameters<typeof verify>[1] => ({ root, cwd: root, isVerbose: false }) as never;
 
-  it('leaves a passing report, and takes it away when a later verification fails', async () => {
+  it('verify leaves a passing report, and deletes it when a later verification fails', async () => {
     expect(await verify(OPTIONS, context())).toEqual({ success: true });
     expect(await readReport(join(root, 'dist/verify'), parsePlatform(host as string))).toMatchObject({
       result: 'passed',
@@ -742,7 +744,7 @@ describe('the executor', () => {
     });
   });
 
-  it('leaves no report where the manifest is gone', async () => {
+  it('verify leaves no report if the manifest is gone', async () => {
     await verify(OPTIONS, context());
     await rm(join(bin, 'manifest.json'));
     expect(await verify(OPTIONS, context())).toMatchObject({
@@ -752,7 +754,7 @@ describe('the executor', () => {
     expect(await readdir(join(root, 'dist/verify'))).toEqual([]);
   });
 
-  it('keeps the reports of other machines for the same manifest, and only those', async () => {
+  it('verify keeps only those reports of other machines that are for the same manifest', async () => {
     const reports = join(root, 'dist/verify');
     await verify(OPTIONS, context());
     const own = await readReport(reports, parsePlatform(host as string));
@@ -768,7 +770,7 @@ describe('the executor', () => {
     expect((await readdir(reports)).sort()).toEqual(['linux-amd64.json', 'linux-arm64.json']);
   });
 
-  it('leaves no report of its platforms where the manifest is gone, and others alone', async () => {
+  it('verify leaves no report for its platforms if the manifest is gone, and keeps the others', async () => {
     const reports = join(root, 'dist/verify');
     await verify(OPTIONS, context());
     const own = await readReport(reports, parsePlatform(host as string));
@@ -782,7 +784,7 @@ describe('the executor', () => {
     expect(await readdir(reports)).toEqual([kept]);
   });
 
-  it('takes away nothing but reports, wherever they are to be', async () => {
+  it('verify deletes only reports, whatever else is in the folder', async () => {
     await writeFile(join(root, 'package.json'), '{}');
     await writeFile(join(root, 'dist/linux-arm64.json'), 'no report');
     expect(await verify({ ...OPTIONS, outputPath: 'dist' }, context())).toEqual({ success: true });
@@ -792,14 +794,14 @@ describe('the executor', () => {
     ]);
   });
 
-  it('writes no reports outside the workspace', async () => {
+  it('verify writes no reports outside the workspace', async () => {
     expect(await verify({ ...OPTIONS, outputPath: '..' }, context())).toMatchObject({
       success: false,
       failure: { code: 'INVALID_OPTIONS' },
     });
   });
 
-  it('refuses a platform that the manifest does not list', async () => {
+  it('verify refuses a platform that the manifest does not list', async () => {
     expect(await verify({ ...OPTIONS, platforms: ['linux/s390x'] }, context())).toMatchObject({
       success: false,
       failure: { code: 'INVALID_OPTIONS' },
@@ -807,15 +809,15 @@ describe('the executor', () => {
   });
 });
 
-describe('a platform that is related to this machine', () => {
-  it('a platform that is related to this machine is run by the kernel, without an emulator', async () => {
+describe('a related platform', () => {
+  it('executables for a related platform are run by the kernel, without an emulator', async () => {
     const facts = { ...NOWHERE, related: new Set([parsePlatform(host as string)]) };
     expect(await verifyBuild(facts)).toMatchObject({ result: 'passed', execution: { how: 'native' } });
   });
 
-  // A kernel may be built, started or virtualized so that it runs none: an assembler's program tells.
+  // A kernel may be built, booted or virtualized so that it runs none. A small assembled program finds out.
   it.runIf(host === 'linux/amd64')(
-    'a platform that is related to this machine is linux/386 where the kernel runs its executables',
+    'linux/386 is a related platform if the kernel runs its executables',
     async ({ skip }) => {
       const [source, object, program] = ['exit.s', 'exit.o', 'exit'].map((name) => join(root, name)) as [
         string,
@@ -833,7 +835,7 @@ describe('a platform that is related to this machine', () => {
     },
   );
 
-  it('no platform is related to a machine that is not amd64', async () => {
+  it('a machine that is not amd64 has no related platforms', async () => {
     expect((await relatedPlatforms(parsePlatform('linux/arm64'))).size).toBe(0);
     expect((await relatedPlatforms(undefined)).size).toBe(0);
   });
@@ -847,7 +849,7 @@ describe('an emulator', () => {
     return path;
   };
 
-  it('an emulator is looked for in QEMU_DIR, the given folder, the lock, then PATH', async () => {
+  it('an emulator is searched in QEMU_DIR, the given folder, the lock, then PATH', async () => {
     expect(await emulatorPlaces(root, 'given', { QEMU_DIR: '/qemu', PATH: '/bin::/usr/bin' })).toEqual({
       given: ['/qemu', join(root, 'given')],
       locked: { lock: { lockVersion: 1 }, cacheFolder: join(root, '.cache/prebuilt') },
@@ -856,7 +858,7 @@ describe('an emulator', () => {
     expect(await emulatorPlaces(root, undefined, {})).toMatchObject({ given: [], path: [] });
   });
 
-  it('an emulator is found by either name where it is executable', async () => {
+  it('an emulator is found by either name if it is executable', async () => {
     const folder = join(root, 'emulators');
     await executable(join(folder, 'qemu-riscv64'));
     await executable(join(folder, 'qemu-s390x-static'));
@@ -889,12 +891,12 @@ describe('an emulator', () => {
     path: [],
   });
 
-  it('an emulator of the lock is taken where it was fetched', async () => {
+  it('the lock’s emulator is used if it was fetched', async () => {
     const path = await executable(emulatorPath(root, pin));
     expect([...(await readExecutionFacts([other], lockedPlaces())).emulators]).toEqual([[other, path]]);
   });
 
-  it('an emulator of the lock that was not fetched is named with the command that fetches it', async () => {
+  it('if the lock’s emulator was not fetched, the report names the command that fetches it', async () => {
     const facts = await readExecutionFacts([other], lockedPlaces());
     expect([...facts.unfetched]).toEqual([other]);
     const elsewhere = { ...NOWHERE, unfetched: new Set([parsePlatform(host as string)]) };
@@ -905,7 +907,7 @@ describe('an emulator', () => {
     });
   });
 
-  it('an emulator of the lock that was altered is refused before it is run', async () => {
+  it('an altered emulator from the lock is refused before it is run', async () => {
     await executable(emulatorPath(root, pin), '#!/bin/sh\ntouch /tmp/ran');
     await expect(readExecutionFacts([other], lockedPlaces())).rejects.toMatchObject({
       code: 'SYSROOT_INTEGRITY',

@@ -94,7 +94,7 @@ describe('docker-release upon a base', () => {
   it('fetches again what was changed on disk, and stops where it can not', async () => {
     const { image } = await release(workspace);
     expect(formatRelease(image)).toContain(
-      `${PLATFORM}: 2 layers are those of the base ${registry.host}/${REPOSITORY}@${base.digest}, compared by digest: their content is up to the base, and was not read`,
+      `${PLATFORM}: 2 layers come from the base ${registry.host}/${REPOSITORY}@${base.digest} and were compared by digest only: their content was not read`,
     );
     const cache = workspace.path('.cache/prebuilt/images/sha256');
     const [layer] = base.blobs;
