@@ -91,6 +91,6 @@ describe('--check', () => {
   it('refuses --json alone', () => {
     const { code, stderr } = runMonitor(executable, ['--json']);
     expect(code).toBe(2);
-    expect(stderr).toContain('--json: only together with --check');
+    expect(stderr).toContain('--json is only allowed with --check');
   });
 });

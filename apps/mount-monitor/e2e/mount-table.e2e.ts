@@ -113,7 +113,7 @@ describe('writable', () => {
       expect(check({ path, checkType: 'directory' }).status).toBe('passed');
       expect(check({ path, checkType: 'directory', writable: true })).toMatchObject({
         reason: 'read_only',
-        error: expect.stringContaining('writable is asked for'),
+        error: expect.stringContaining('but writable is set'),
       });
     },
   );

@@ -51,17 +51,17 @@ describe('parseArguments', () => {
     [['--validate=maybe']],
     [['--http-port=0x']],
     [['--http-port=09']],
-  ])('refuses %j as a usage error', (args) => {
+  ])('rejects %j with a usage error', (args) => {
     expect(() => parseArguments(args)).toThrow(ConfigError);
   });
 
-  it('says about an unknown flag nothing but that', () => {
+  it('reports only the first sentence of Node’s message about an unknown flag', () => {
     expect(() => parseArguments(['--mount-paths'])).toThrow(
       "Unknown option '--mount-paths' (mount-monitor --help lists the flags)",
     );
   });
 
-  it('names the program and its version in the first line of the usage', () => {
+  it('prints the program name and version in the first line of the usage text', () => {
     expect(usage.split('\n')[0]).toMatch(/^mount-monitor \S+$/);
   });
 });

@@ -27,7 +27,7 @@ describe('createLogger', () => {
     ]);
   });
 
-  it('writes logfmt, quoting what needs it', () => {
+  it('writes logfmt and quotes only the values that need it', () => {
     const { log, lines } = record('debug', 'text');
     log.warn('hello world', {
       path: '/a b',
@@ -57,7 +57,7 @@ describe('createLogger', () => {
     ['info', 3],
     ['warn', 2],
     ['error', 1],
-  ] as const)('createLogger at level %s writes %d of the four severities', (level, count) => {
+  ] as const)('writes, at level %s, %d of the four severities', (level, count) => {
     const { log, lines } = record(level, 'json');
     log.debug('a');
     log.info('b');
@@ -73,7 +73,7 @@ describe('createLogger', () => {
     expect(lines[0]?.[1]).toContain('level=debug msg=now');
   });
 
-  it('writes exactly one line, whatever the text', () => {
+  it('writes exactly one line for any text', () => {
     fc.assert(
       fc.property(fc.string(), fc.constantFrom('json', 'text'), (text, format) => {
         const { log, lines } = record('debug', format);

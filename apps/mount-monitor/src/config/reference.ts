@@ -4,7 +4,7 @@ import { durationPattern } from './duration.ts';
 import { MAX_DEPTH } from './json.ts';
 import { configSchema, MAX_WHOLE_NUMBER } from './schema.ts';
 
-/** As much of JSON Schema as the definition comes to. */
+/** The part of JSON Schema that the configuration's schema uses. */
 export interface JsonSchema {
   readonly type?: string;
   readonly description?: string;
@@ -19,12 +19,12 @@ export interface JsonSchema {
   readonly [keyword: string]: unknown;
 }
 
-/** The JSON Schema (draft-07, which editors know best) of the configuration file, made from its definition. */
+/** Generates the configuration file's JSON Schema (draft-07, which editors support best). */
 export function configJsonSchema(): JsonSchema {
   const schema = toJsonSchema(configSchema, {
     target: 'draft-07',
     typeMode: 'input',
-    // Checks in code have no counterpart.
+    // Checks written in code have no counterpart.
     ignoreActions: ['check', 'transform', 'raw_transform'],
     overrideSchema: ({ jsonSchema }) =>
       jsonSchema.type === 'object' ? { ...jsonSchema, additionalProperties: false } : undefined,
@@ -35,7 +35,7 @@ export function configJsonSchema(): JsonSchema {
   };
 }
 
-/** The reference page of all keys, in Markdown. */
+/** Generates the Markdown reference page of all keys. */
 export function configReference(): string {
   const schema = configJsonSchema();
   const sections = [

@@ -2,20 +2,20 @@ import * as v from 'valibot';
 import { logFormats, logLevels } from '../log.ts';
 import { durationPattern, parseDuration } from './duration.ts';
 
-/** The ways to look at a mount. */
+/** The types of checks. */
 export const checkTypes = ['canary', 'directory', 'mountpoint'] as const;
 export type CheckType = (typeof checkTypes)[number];
 
 const watchdogModes = ['delete', 'evict', 'exit', 'notify'] as const;
 
-/** The most that a canary's expected content may hold, in characters: it travels as an argument. */
+/** The maximum length of a canary's expected content, in characters; it is passed as an argument. */
 export const maxCanaryContent = 4096;
 
-// One text a leaf serves for every way to miss it: it is what the error says is allowed.
+// One message per leaf covers every violation, because it says what is allowed.
 const oneOf = <const Options extends readonly string[]>(options: Options) =>
   v.picklist(options, `one of ${options.map((option) => `"${option}"`).join(', ')}`);
 
-/** Beyond it a number no longer says which whole number it is. */
+/** Above this, a JavaScript number is no longer exact. */
 export const MAX_WHOLE_NUMBER = Number.MAX_SAFE_INTEGER;
 
 const integer = (min: number, allowed: string) =>
@@ -26,7 +26,7 @@ const integer = (min: number, allowed: string) =>
     v.maxValue(MAX_WHOLE_NUMBER, `${allowed}, and at most ${MAX_WHOLE_NUMBER}`),
   );
 
-/** What the Go program takes as "the default", as templates produce it: 0, and anything below. */
+/** Like the Go program, treats 0 and below as the default, because templates produce them. */
 const integerOrDefault = (preset: number, allowed: string) =>
   v.pipe(
     v.number(allowed),
@@ -66,7 +66,7 @@ const path = (allowed: string) =>
 const canaryAllowed = 'the path of a file inside the mount, without ".." that leads out of it';
 const canaryFile = v.pipe(path(canaryAllowed), v.check(staysInside, canaryAllowed));
 
-/** Whether a path, taken below a folder, still names something below that folder. */
+/** Whether a path, relative to a folder, stays below that folder. */
 function staysInside(relative: string): boolean {
   let depth = 0;
   for (const segment of relative.split('/')) {
@@ -79,8 +79,8 @@ function staysInside(relative: string): boolean {
 
 const hostAllowed = 'an IPv4 or IPv6 address or a host name; empty for all addresses';
 
-// The description is outside the pipe that it describes: what follows a transformation is not part of the
-// JSON Schema of the input.
+// The description is outside the pipe that it describes, because the input's JSON Schema excludes everything after a
+// transformation.
 const required = <const Schema extends v.GenericSchema>(schema: Schema, text: string) =>
   v.pipe(schema, v.description(text));
 const optional = <const Schema extends v.GenericSchema>(schema: Schema, text: string) =>
@@ -96,7 +96,7 @@ const portOrDefault = (port: number): number => (port <= 0 ? 8080 : port);
 const fsTypeAllowed = 'a file system type, such as "fuse.rclone"';
 const contentAllowed = `a text of at most ${maxCanaryContent} characters`;
 
-/** What is allowed at the keys that a file cannot leave out. */
+/** What is allowed for the keys that a file must contain. */
 export const requiredKeys: Readonly<Record<string, string>> = {
   mounts: 'a list of at least one mount',
   path: 'a path that is not empty',
@@ -181,8 +181,8 @@ const watchdogSchema = v.object({
 });
 
 /**
- * The configuration file. The one definition of its keys: what reads the file, the JSON Schema and the
- * reference page all follow from it. Each leaf's message is what is allowed there.
+ * The configuration file. This is the only definition of its keys: the parser, the JSON Schema and the reference page
+ * are all derived from it. Each leaf's message says what is allowed there.
  */
 export const configSchema = v.object({
   $schema: optional(v.string('a text'), 'For editors; ignored.'),
@@ -246,5 +246,5 @@ export const configSchema = v.object({
   watchdog: preset(watchdogSchema, {}, 'Restarts the pod when a mount is unhealthy.'),
 });
 
-/** The file's content once read: durations in milliseconds, defaults filled in. */
+/** The parsed file: durations in milliseconds, defaults filled in. */
 export type ConfigFile = v.InferOutput<typeof configSchema>;

@@ -3,7 +3,7 @@ import { readMountFacts } from './mount-table.ts';
 import type { MountFacts, ProbeRequest } from './protocol.ts';
 import type { Failure } from './reasons.ts';
 
-/** Holds the mount table against what is expected; the mount is not touched. */
+/** Compares the mount table with what is expected, without touching the mount. */
 export function inspectMountPoint(
   { path, fsType }: ProbeRequest,
   facts: MountFacts | undefined,
@@ -12,10 +12,10 @@ export function inspectMountPoint(
   if (hiddenBy !== undefined) {
     return {
       reason: 'not_mounted',
-      error: `${path}: what is mounted here is hidden under a later mount at ${hiddenBy}`,
+      error: `${path}: the mount here is hidden by a later mount at ${hiddenBy}`,
     };
   }
-  // Only a link that lies in a network file system itself is left to be looked up, which may touch that one.
+  // Only a symbolic link on a network file system remains to be resolved, which may touch that file system.
   const mount = facts?.mounted === true ? facts : readMountFacts(fs.realpathSync(path));
   if (mount === undefined || !mount.mounted) {
     return { reason: 'not_mounted', error: `${path}: nothing is mounted here` };
