@@ -58,7 +58,7 @@ describe('mountpoint', () => {
     tmpfs(outer);
     expect(check({ path: inner, checkType: 'mountpoint' })).toMatchObject({
       reason: 'not_mounted',
-      error: expect.stringContaining(`hidden under a later mount at ${outer}`),
+      error: expect.stringContaining(`hidden by a later mount at ${outer}`),
     });
     tmpfs(inner);
     expect(check({ path: inner, checkType: 'mountpoint' }).status).toBe('passed');

@@ -265,7 +265,7 @@ describe.concurrent('the watchdog of the executable', () => {
       prepare: (_, server) => writeFileSync(join(server.serviceAccountDir, 'ca.crt'), ''),
     });
     await run.monitor.until('it is refused', async () => (await run.watchdog()).reason === 'api_unreachable');
-    expect((await run.watchdog()).detail).toContain('ca.crt: holds no certificate');
+    expect((await run.watchdog()).detail).toContain('ca.crt: contains no certificate');
     expect(run.cluster.calls).toEqual([]);
   });
 

@@ -26,7 +26,7 @@ const enabled: JsonSchema = { type: 'boolean', description: 'Whether the object 
 const anything = (description: string): JsonSchema => ({ type: 'object', description });
 const list = (description: string): JsonSchema => ({ type: 'array', description, items: { type: 'object' } });
 
-/** The JSON Schema of the chart's values. `config` is the configuration file's own schema. */
+/** Returns the JSON Schema of the chart's values. `config` is the configuration file's own schema. */
 export function chartValuesSchema(): JsonSchema {
   const { $schema, title, ...config } = configJsonSchema();
   return {

@@ -8,7 +8,7 @@ interface Endpoint {
   readonly use: string;
 }
 
-/** What is written about each endpoint. A test holds paths and types against the router. */
+/** The documentation of each endpoint. A test checks paths and types against the router. */
 export const endpoints: readonly Endpoint[] = [
   {
     path: '/healthz/live',
@@ -44,7 +44,7 @@ export const endpoints: readonly Endpoint[] = [
   { path: '/', type: 'text/html; charset=utf-8', answers: '200', use: 'the status page, for people' },
 ];
 
-/** The reference page of endpoints and metrics, in Markdown. */
+/** Generates the reference page of endpoints and metrics, in Markdown. */
 export function endpointsReference(): string {
   const rows = endpoints.map(({ path, type, answers, use }) => [`\`${path}\``, `\`${type}\``, answers, use]);
   return `${intro}
