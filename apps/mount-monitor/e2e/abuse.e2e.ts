@@ -156,7 +156,7 @@ describe('a client, besides the kubelet, that', () => {
     const abusers = [await begin(name, watched.port), await begin(name, watched.port)];
     try {
       const { last_check: before } = await watched.mount();
-      await watched.until('the mount is checked', async () => (await watched.mount()).last_check !== before, 10_000);
+      await watched.until('a check runs', async () => (await watched.mount()).last_check !== before, 10_000);
       own.remove('m');
       await watched.until(
         'a failure is seen',

@@ -45,7 +45,7 @@ describe('canary', () => {
       { canaryContent: 'ready' },
       'passed',
     ],
-    ['two final newlines fail as content', { '.health-check': 'ready\n\n' }, { canaryContent: 'ready' }, 'content'],
+    ['two newlines fail as content', { '.health-check': 'ready\n\n' }, { canaryContent: 'ready' }, 'content'],
     ['other content fails as content', { '.health-check': 'old' }, { canaryContent: 'ready' }, 'content'],
     ['a file above 64 KiB is read up to that size', { '.health-check': 'x'.repeat(100_000) }, {}, 'passed'],
   ])('%s', (name, files, more, reason) => {

@@ -94,7 +94,7 @@ describe('accepted configurations', () => {
     ['a $schema key', { $schema: './config.schema.json', mounts }],
     ['the minimum checkInterval and readTimeout', { checkInterval: '1s', readTimeout: '100ms', mounts }],
     [
-      'Go’s duration formats',
+      'durations in all of Go’s formats',
       { checkInterval: '1m30s', readTimeout: '1.5s', shutdownTimeout: '1h', mounts },
     ],
     ['the minimum shutdownTimeout', { shutdownTimeout: '1s', mounts }],

@@ -374,7 +374,7 @@ describe.concurrent('hostile clients', () => {
 });
 
 describe('many clients that begin requests without finishing them', () => {
-  it('limits the connections of clients that never finish requests and closes them within seconds', async () => {
+  it('limits connections whose requests never end and closes them within seconds', async () => {
     const pid = degraded.child.pid ?? 0;
     const sockets = Array.from({ length: 400 }, () => connect({ host: '127.0.0.1', port: degraded.port }));
     for (const socket of sockets) {

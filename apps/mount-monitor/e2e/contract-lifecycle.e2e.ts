@@ -199,7 +199,7 @@ describe.concurrent('reload', () => {
     };
     scratch.write('config.json', JSON.stringify(next));
     monitor.signal('SIGHUP');
-    await monitor.until('the configuration is reloaded', () => monitor.stdout.includes('configuration reloaded'));
+    await monitor.until('the file is reloaded', () => monitor.stdout.includes('configuration reloaded'));
     await monitor.untilStatus('healthy', 0);
     const after = await monitor.status();
     expect(after.mounts.map(({ path }) => path)).toEqual([c, b]);
@@ -218,7 +218,7 @@ describe.concurrent('reload', () => {
     await monitor.untilStatus('healthy');
     scratch.write('config.json', JSON.stringify({ mounts: [], checkInterval: 'x' }));
     monitor.signal('SIGHUP');
-    await monitor.until('the configuration is rejected', () => monitor.stderr.includes('configuration not reloaded'));
+    await monitor.until('the file is rejected', () => monitor.stderr.includes('configuration not reloaded'));
     expect(monitor.log().find(({ msg }) => msg.startsWith('configuration not reloaded'))).toMatchObject({
       level: 'error',
       problems: [
@@ -230,7 +230,7 @@ describe.concurrent('reload', () => {
     expect((await monitor.get('/metrics')).body).toContain('mount_monitor_config_last_reload_successful 0\n');
     scratch.write('config.json', JSON.stringify({ ...timing, httpPort: monitor.port, mounts: [{ path }] }));
     monitor.signal('SIGHUP');
-    await monitor.until('the configuration is reloaded', () => monitor.stdout.includes('configuration reloaded'));
+    await monitor.until('the file is reloaded', () => monitor.stdout.includes('configuration reloaded'));
     expect((await monitor.get('/metrics')).body).toContain('mount_monitor_config_last_reload_successful 1\n');
   });
 
@@ -242,12 +242,12 @@ describe.concurrent('reload', () => {
     scratch.remove('config.json');
     execFileSync('mkfifo', [join(scratch.path, 'config.json')]);
     monitor.signal('SIGHUP');
-    await monitor.until('the configuration is rejected', () => monitor.stderr.includes('configuration not reloaded'));
+    await monitor.until('the file is rejected', () => monitor.stderr.includes('configuration not reloaded'));
     expect((await monitor.get('/metrics')).body).toContain('mount_monitor_config_last_reload_successful 0\n');
     scratch.remove('config.json');
     scratch.write('config.json', JSON.stringify({ ...timing, httpPort: monitor.port, mounts }));
     monitor.signal('SIGHUP');
-    await monitor.until('the configuration is reloaded', () => monitor.stdout.includes('configuration reloaded'));
+    await monitor.until('the file is reloaded', () => monitor.stdout.includes('configuration reloaded'));
   });
 
   it('reloads automatically when a symbolic link is swapped, as in a ConfigMap update', async () => {
@@ -277,7 +277,7 @@ describe.concurrent('reload', () => {
     await monitor.untilStatus('healthy');
     rmSync(join(scratch.path, 'config.json'));
     monitor.signal('SIGHUP');
-    await monitor.until('the configuration is rejected', () => monitor.stderr.includes('configuration not reloaded'));
+    await monitor.until('the file is rejected', () => monitor.stderr.includes('configuration not reloaded'));
     expect((await monitor.get('/healthz/ready')).status).toBe(200);
   });
 
@@ -293,7 +293,7 @@ describe.concurrent('reload', () => {
       );
     write(other.port);
     monitor.signal('SIGHUP');
-    await monitor.until('the configuration is rejected', () => monitor.stderr.includes('the port is already in use'));
+    await monitor.until('the port is rejected', () => monitor.stderr.includes('the port is already in use'));
     expect((await monitor.get('/version')).status).toBe(200);
     const port = await freePort();
     write(port);
@@ -314,7 +314,7 @@ describe.concurrent('reload', () => {
       JSON.stringify({ ...timing, httpPort: monitor.port, logLevel: 'error', logFormat: 'text', mounts }),
     );
     monitor.signal('SIGHUP');
-    await monitor.until('the configuration is reloaded', () =>
+    await monitor.until('the file is reloaded', () =>
       /level=info msg="configuration reloaded"/.test(monitor.stdout),
     );
   });

@@ -63,7 +63,7 @@ describe('mount faults', () => {
     await untilReason(monitor, 'not_connected', 1);
   });
 
-  onFuse('reports endless interruptions as a timeout, leaves no process behind and delays no other mount', async () => {
+  onFuse('fails as timeout on endless interruptions, leaves no process and delays no mount', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'f');
     const mounts = [
@@ -117,7 +117,7 @@ describe('mount faults', () => {
 });
 
 describe('a mount that accepts requests and never answers', () => {
-  onFuse('a mount that never answers is unknown until its first check ends: alive but not ready', async () => {
+  onFuse('a mount that never answers is alive, but not ready, until its first check ends', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'f');
     await mount.fault('hold');
@@ -220,7 +220,7 @@ describe('a mount that accepts requests and never answers', () => {
     expect(stateOf(probe)).toBe('D');
   });
 
-  onFuse('the kernel delays the exit of a monitor that is PID 1 until its hung probe has exited', async () => {
+  onFuse('the kernel delays the exit of a monitor that is PID 1 until its probe has exited', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'f');
     const wrapper = ['/usr/bin/env', 'PATH=/usr/bin:/bin', 'unshare', '--pid', '--fork', '--mount-proc'];
@@ -261,14 +261,14 @@ describe('a mount that accepts requests and never answers', () => {
       JSON.stringify({ ...timing, httpPort: port, mounts: [{ path: mount.path, checkType: 'directory' }] }),
     );
     monitor.signal('SIGHUP');
-    await monitor.until('the configuration is reloaded', () => monitor.stdout.includes('configuration reloaded'));
+    await monitor.until('the file is reloaded', () => monitor.stdout.includes('configuration reloaded'));
     await untilReason(monitor, 'hung');
     expect(childrenOf(pidOf(monitor))).toHaveLength(1);
     await mount.fault('none');
     await monitor.untilStatus('healthy');
   });
 
-  onFuse('a configuration file on a hung mount fails start and reload with a message and delays no exit', async () => {
+  onFuse('fails start and reload with a message if the configuration is on a hung mount', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'f');
     const held = join(mount.path, '.health-check');
@@ -293,14 +293,14 @@ describe('a mount that accepts requests and never answers', () => {
       code: 1,
       stderr: `configuration error: ${held}: expected the file within 5 s, found nothing: the mount ${mount.path} may hang\n`,
     });
-    await monitor.until('the configuration is rejected', () => monitor.stderr.includes('may hang'));
+    await monitor.until('the file is rejected', () => monitor.stderr.includes('may hang'));
     pointTo('local.json');
     monitor.signal('SIGHUP');
-    await monitor.until('the configuration is reloaded', () => monitor.stdout.includes('configuration reloaded'));
+    await monitor.until('the file is reloaded', () => monitor.stdout.includes('configuration reloaded'));
     pointTo(held);
     monitor.signal('SIGHUP');
     // No second process is started for the mount that still blocks the first one.
-    await monitor.until('the configuration is rejected again', () => monitor.stderr.split('may hang').length > 2, 2000);
+    await monitor.until('it is rejected again', () => monitor.stderr.split('may hang').length > 2, 2000);
     const stuck = childrenOf(pidOf(monitor)).filter((pid) => stateOf(pid) === 'D');
     expect(stuck).toHaveLength(1);
     monitor.signal('SIGTERM');

@@ -190,7 +190,7 @@ describe('a real mount', () => {
     expect(checkAll(path, 'overlay')).toEqual(['passed', 'passed', 'read_only', 'passed']);
   });
 
-  onAutofs('an autofs mount point is only a trigger until a check other than mountpoint touches it', async () => {
+  onAutofs('an autofs mount point is only a trigger until a reading check touches it', async () => {
     const source = scratch.mount('source');
     const path = join(scratch.path, 'auto');
     mkdirSync(path);

@@ -106,7 +106,7 @@ describe('writable', () => {
   });
 
   asRoot(
-    'fails as read_only for a volume remounted read-only, which other checks do not detect',
+    'fails as read_only for a volume that was remounted read-only, which other checks do not detect',
     () => {
       const path = tmpfs(join(scratch.path, 'w'));
       spawnSync('mount', ['-o', 'remount,ro', path]);

@@ -113,7 +113,7 @@ describe('a real WebDAV mount', () => {
   });
   afterAll(() => machine[Symbol.asyncDispose]());
 
-  onRclone('a WebDAV mount times out while its daemon is stopped and recovers when it continues', async () => {
+  onRclone('a WebDAV mount times out while its daemon is stopped, and recovers afterwards', async () => {
     using scratch = new Scratch();
     await using mount = await RcloneMount.mount(scratch, 'r');
     const watched = await watch('daemon stopped', scratch, mount);
@@ -182,7 +182,7 @@ describe('a real WebDAV mount', () => {
     await expectToEnd(watched);
   });
 
-  onRclone('a WebDAV mount whose daemon was killed fails as not_connected and recovers when remounted', async () => {
+  onRclone('a mount without its daemon fails as not_connected and recovers when remounted', async () => {
     using scratch = new Scratch();
     await using mount = await RcloneMount.mount(scratch, 'r');
     const watched = await watch('daemon killed', scratch, mount);
@@ -201,7 +201,7 @@ describe('a real WebDAV mount', () => {
     await expectToEnd(watched);
   });
 
-  onRclone('a lazily unmounted WebDAV mount fails as missing and not_mounted and recovers when remounted', async () => {
+  onRclone('an unmounted mount fails as missing and not_mounted, and recovers when remounted', async () => {
     using scratch = new Scratch();
     await using mount = await RcloneMount.mount(scratch, 'r');
     const watched = await watch('lazily unmounted', scratch, mount);

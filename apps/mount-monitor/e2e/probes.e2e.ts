@@ -97,7 +97,7 @@ describe('idle probes', () => {
     await expect.poll(() => isAlive(probe), { timeout: 5000 }).toBe(false);
   });
 
-  onFuse('probes never share a mount and release it, so that it can be unmounted between checks', async () => {
+  onFuse('probes never share a mount, and it can be unmounted between checks', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'f');
     const mounts = [
@@ -137,7 +137,7 @@ describe('idle probes', () => {
     await monitor.until('all are healthy', async () => (await monitor.status()).status === 'healthy');
   });
 
-  onFuse('hanging probes that use up the descriptors leave checks inconclusive and the monitor alive', async () => {
+  onFuse('hanging probes that use up the descriptors make checks inconclusive, no worse', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'f');
     // A hanging probe keeps a descriptor, and clients may have 8, so this many hung mounts need more than there are.
@@ -162,7 +162,7 @@ describe('idle probes', () => {
     // Nobody kills the probe, which keeps waiting for the mount.
     ['was killed', 'SIGKILL'],
   ] as const)('hanging probes whose monitor %s', (_, signal) => {
-    onFuse('a mount with a leftover probe gets no other one, and that probe is counted and logged until it exits', async () => {
+    onFuse('a mount gets no new probe while a leftover one hangs, which is counted and logged', async () => {
       using scratch = new Scratch();
       await using mount = await FaultMount.mount(scratch, 'f');
       const mounts = [{ path: mount.path }, { path: scratch.mount('good') }];

@@ -13,7 +13,7 @@ describe('ten mounts that accept requests and never answer', () => {
     'root and /dev/fuse',
     canMountFuse,
     'to mount the fault filesystem',
-  )('ten hanging mounts delay neither the checks of a healthy mount nor the answers of the endpoints', async () => {
+  )('ten hanging mounts delay neither the checks of a healthy mount nor the endpoints', async () => {
     using scratch = new Scratch();
     await using machine = await Machine.watch(executable);
     await using mount = await FaultMount.mount(scratch, 'f');

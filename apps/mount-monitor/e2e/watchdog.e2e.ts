@@ -264,7 +264,7 @@ describe.concurrent('the executable’s watchdog', () => {
     await using run = await setUp({
       prepare: (_, server) => writeFileSync(join(server.serviceAccountDir, 'ca.crt'), ''),
     });
-    await run.monitor.until('arming is refused', async () => (await run.watchdog()).reason === 'api_unreachable');
+    await run.monitor.until('arming fails', async () => (await run.watchdog()).reason === 'api_unreachable');
     expect((await run.watchdog()).detail).toContain('ca.crt: contains no certificate');
     expect(run.cluster.calls).toEqual([]);
   });
@@ -419,7 +419,7 @@ describe.concurrent('the executable’s watchdog', () => {
 
   it('allows 5 s for a connection, and longer for an answer on a good connection', async () => {
     await using run = await setUp({ prepare: (_cluster, server) => server.freezeHandshakes(true) });
-    await run.monitor.until('the reason is shown', async () => (await run.watchdog()).reason === 'api_unreachable');
+    await run.monitor.until('it says why', async () => (await run.watchdog()).reason === 'api_unreachable');
     expect((await run.watchdog()).detail).toContain('no TLS connection');
     run.cluster.fail(() => true, { kind: 'silence' });
     run.server.freezeHandshakes(false);
@@ -442,7 +442,7 @@ describe.concurrent('the executable’s watchdog', () => {
         else writeFileSync(path, content);
       },
     });
-    await run.monitor.until('the reason is shown', async () => (await run.watchdog()).reason === reason);
+    await run.monitor.until('it says why', async () => (await run.watchdog()).reason === reason);
     const { detail } = await run.watchdog();
     if (content === undefined) expect(detail).toContain(`${file}: cannot be read (ENOENT)`);
     expect(run.cluster.calls).toEqual([]);
@@ -456,7 +456,7 @@ describe.concurrent('the executable’s watchdog', () => {
       env: { POD_NAMESPACE: '' },
       prepare: (_cluster, { serviceAccountDir }) => rmSync(join(serviceAccountDir, 'namespace')),
     });
-    await run.monitor.until('the reason is shown', async () => (await run.watchdog()).reason === 'namespace_missing');
+    await run.monitor.until('it says why', async () => (await run.watchdog()).reason === 'namespace_missing');
     expect(run.cluster.calls).toEqual([]);
     writeFileSync(join(run.server.serviceAccountDir, 'namespace'), 'media\n');
     await run.untilWatchdog('armed');
@@ -470,7 +470,7 @@ describe.concurrent('the executable’s watchdog', () => {
         KUBERNETES_SERVICE_PORT: String(other.port),
       },
     });
-    await run.monitor.until('the reason is shown', async () => (await run.watchdog()).reason === 'api_unreachable');
+    await run.monitor.until('it says why', async () => (await run.watchdog()).reason === 'api_unreachable');
     expect((await run.watchdog()).detail).toMatch(/certificate|signature|issuer/i);
     expect(run.monitor.stdout + run.monitor.stderr).not.toContain('token-1');
     await other.close();

@@ -36,7 +36,7 @@ export const configRows: readonly ConfigRow[] = [
     ours: 'accepted',
     see: '`null` for a duration',
   },
-  { title: 'an interval that is too short', config: { checkInterval: '999ms', readTimeout: '100ms' }, ...refused },
+  { title: 'an interval below 1s', config: { checkInterval: '999ms', readTimeout: '100ms' }, ...refused },
   {
     title: 'an interval of zero',
     config: { checkInterval: '0s' },
@@ -53,7 +53,7 @@ export const configRows: readonly ConfigRow[] = [
   },
   { title: 'a timeout of zero', config: { readTimeout: '0s' }, go: 'accepted', ours: 'refused', see: zero },
   { title: 'a timeout that is too short', config: { readTimeout: '99ms' }, ...refused },
-  { title: 'a timeout equal to the interval', config: { checkInterval: '5s', readTimeout: '5s' }, ...refused },
+  { title: 'equal timeout and interval', config: { checkInterval: '5s', readTimeout: '5s' }, ...refused },
   { title: 'a shutdown timeout that is too short', config: { shutdownTimeout: '500ms' }, ...refused },
   { title: 'failureThreshold -1', config: { failureThreshold: -1 }, ...accepted },
   { title: 'failureThreshold 0', config: { failureThreshold: 0 }, ...accepted },

@@ -190,7 +190,7 @@ describe('chart', () => {
     ['exit', ['pods get']],
     ['notify', ['pods get']],
   ])('%s', (mode, expected) => {
-    needHelm(`the chart gives mode ${mode} only the rights that it needs, and only for the named pods`, async () => {
+    needHelm(`the chart gives mode ${mode} only the rights it needs, for the named pods`, async () => {
       const objects = await render({
         config: { watchdog: { enabled: true, mode } },
         rbac: { podNames: ['media-0', 'media-1'] },

@@ -221,7 +221,7 @@ describe('components', () => {
   );
 
   needKubectl(
-    'component by itself adds only a container, a volume and a label',
+    'component by itself adds a container, a volume and a label, and changes nothing else',
     async () => {
       const objects = await renderWith((text) => text.replace(/^ {2}- \.\.\/(?!component).*\n/gm, ''));
       const [before] = readObjects(await readFile(join(deploy, 'example/media.yaml'), 'utf8'));
@@ -301,7 +301,7 @@ describe('components', () => {
   );
 
   needKubectl(
-    'the monitors select the sidecar’s pods and port, even while they are not ready',
+    'the monitors select the sidecar’s pods and its port, even while they are not ready',
     async () => {
       const added = '  - ../component\n  - ../pod-monitor\n  - ../service-monitor\n';
       const objects = await renderWith((text) => text.replace('  - ../component\n', added));
@@ -330,7 +330,7 @@ describe('components', () => {
     },
   );
 
-  needKubectl('the components work from a Git address, in a folder without the rest of this repository', async () => {
+  needKubectl('the components work from a Git address, without the rest of this repository', async () => {
     const parent = await temporaryFolder();
     const localize = await localRepository(parent);
     const own = join(parent, 'own');

@@ -464,7 +464,7 @@ describe('answers to DELETE', () => {
     ['503', status(503, 'ServiceUnavailable', 'away')],
     ['a broken connection', { kind: 'reset' }],
     ['a black hole', { kind: 'silence' }],
-  ] as [string, ApiOutcome][])('retries %s with backoff, then gives up and exits with 1', async (_, answer) => {
+  ] as [string, ApiOutcome][])('retries %s with backoff, then gives up and exits 1', async (_, answer) => {
     const { watchdog, clock, cluster, removals, exits, outcome, log } = setUp({ maxRetries: 2 });
     cluster.fail(onDelete, answer, { times: 99 });
     watchdog.update([a]);
@@ -683,7 +683,7 @@ describe('mode notify', () => {
 describe('restart budget', () => {
   const budget = { restarts: 2, windowMs: 3_600_000 };
 
-  it('outlives the pod and suppresses a successor’s restart, with a log line and a count, until there is room', async () => {
+  it('outlives the pod and visibly suppresses a successor’s restart until there is room', async () => {
     const cluster = new FakeCluster();
     cluster.putConfigMap('mount-monitor-budget');
     for (const expected of [1, 2]) {

@@ -299,7 +299,7 @@ class RunningWatchdog implements Watchdog {
     const { budget } = this.#settings;
     const environment = this.#environment;
     if (api === undefined || key === undefined || budget === undefined || environment === undefined) {
-      return { kind: 'unreadable', detail: 'the API server could not be reached when the watchdog was armed' };
+      return { kind: 'unreadable', detail: 'the API server was unreachable when the watchdog was armed' };
     }
     const entry = { id, pod: environment.pod, at: this.#clock.wall() };
     return reserve(api, environment.configMap, key, entry, budget);

@@ -200,7 +200,7 @@ describe('names and paths', () => {
     );
   });
 
-  it.each(['', '.', '..', 'a/b', 'a b', '%2e', 'a?b', 'a#b'])('requestPath rejects the segment %j', (segment) => {
+  it.each(['', '.', '..', 'a/b', 'a b', '%2e', 'a?b', 'a#b'])('a path rejects the segment %j', (segment) => {
     expect(() => requestPath({ verb: 'delete', path: ['pods', segment] })).toThrow(/path segment/);
   });
 
