@@ -291,7 +291,7 @@ describe('a mount that accepts requests and never answers', () => {
     const { code, stderr } = validate();
     expect({ code, stderr }).toEqual({
       code: 1,
-      stderr: `configuration error: ${held}: expected the file within 5 s, found nothing: the mount ${mount.path} may hang\n`,
+      stderr: `configuration error: ${held}: could not be read within 5 s; the mount ${mount.path} may hang\n`,
     });
     await monitor.until('the file is rejected', () => monitor.stderr.includes('may hang'));
     pointTo('local.json');

@@ -63,7 +63,7 @@ async function readAnswer(child: ChildProcess, source: string): Promise<Answer |
   else {
     text(channel)
       .then((said) => (said === '' ? failed('ended without an answer') : resolve(JSON.parse(said) as Answer)))
-      .catch((error: unknown) => failed(`could not be understood: ${String(error)}`));
+      .catch((error: unknown) => failed(`sent invalid output: ${String(error)}`));
   }
   const answer = await promise;
   clearTimeout(timer);
@@ -76,7 +76,7 @@ async function readAnswer(child: ChildProcess, source: string): Promise<Answer |
 function tooLate(source: string, mountPoint: string): ConfigError {
   return new ConfigError(
     'unreadable',
-    `${source}: expected the file within ${MAX_READ_MS / 1000} s, found nothing: the mount ${mountPoint} may hang`,
+    `${source}: could not be read within ${MAX_READ_MS / 1000} s; the mount ${mountPoint} may hang`,
   );
 }
 

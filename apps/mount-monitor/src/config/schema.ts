@@ -94,7 +94,7 @@ const preset = <const Schema extends v.GenericSchema, const Default extends v.In
 const portAllowed = 'a whole number from 1 to 65535';
 const portOrDefault = (port: number): number => (port <= 0 ? 8080 : port);
 const fsTypeAllowed = 'a file system type, such as "fuse.rclone"';
-const contentAllowed = `a text of at most ${maxCanaryContent} characters`;
+const contentAllowed = `a string of at most ${maxCanaryContent} characters`;
 
 /** What is allowed for the keys that a file must contain. */
 export const requiredKeys: Readonly<Record<string, string>> = {
@@ -105,15 +105,15 @@ export const requiredKeys: Readonly<Record<string, string>> = {
 const mountSchema = v.object({
   path: required(
     path('a path that is not empty'),
-    'Where the monitor sees the mount, which need not be where the application does: in a pod, below `/mnt`. A relative path is taken from the working directory.',
+    'Where the monitor sees the mount, which may differ from where the application does: in a pod, below `/mnt`. A relative path starts at the working directory.',
   ),
-  name: optional(v.string('a text'), 'What logs, metrics and the status page call the mount.'),
-  canaryFile: optional(canaryFile, 'This mount’s canary; the global one if left out.'),
+  name: optional(v.string('a string'), 'The mount’s name in logs, metrics and on the status page.'),
+  canaryFile: optional(canaryFile, 'This mount’s canary; defaults to the global one.'),
   checkType: preset(oneOf(checkTypes), 'canary', 'How the mount is checked.'),
   failureThreshold: preset(
     integer(0, 'a whole number of 0 or more (0: the global one)'),
     0,
-    'This mount’s failures in a row until it is unhealthy; 0 takes the global threshold.',
+    'This mount’s consecutive failures until it is unhealthy; 0 means the global threshold.',
   ),
   fsType: optional(
     v.pipe(v.string(fsTypeAllowed), v.nonEmpty(fsTypeAllowed)),
@@ -122,7 +122,7 @@ const mountSchema = v.object({
   minEntries: preset(
     integer(0, 'a whole number of 0 or more'),
     0,
-    'With checkType `directory`: the fewest entries that the folder must have.',
+    'With checkType `directory`: the minimum number of entries in the folder.',
   ),
   writable: preset(
     v.boolean('true or false'),
@@ -131,12 +131,12 @@ const mountSchema = v.object({
   ),
   canaryContent: optional(
     v.pipe(v.string(contentAllowed), v.maxLength(maxCanaryContent, contentAllowed)),
-    'With checkType `canary`: what the canary must hold. One newline at the file’s end is ignored.',
+    'With checkType `canary`: the expected content of the canary. One newline at the end is ignored.',
   ),
 });
 
 const budgetSchema = v.object({
-  restarts: preset(integer(1, 'a whole number of 1 or more'), 5, 'The most restarts within the window.'),
+  restarts: preset(integer(1, 'a whole number of 1 or more'), 5, 'The most restarts in the window.'),
   window: preset(
     durationOrNanoseconds(1000, 'a duration of 1s or more, such as "1h"'),
     '1h',
@@ -149,17 +149,17 @@ const watchdogSchema = v.object({
   restartDelay: preset(
     durationOrNanoseconds(0, 'a duration of 0s or more, such as "30s", or whole nanoseconds'),
     '0s',
-    'How long a mount must stay unhealthy before the restart is carried out.',
+    'How long a mount must stay unhealthy before the restart.',
   ),
   maxRetries: preset(
     integerOrDefault(3, 'a whole number of 1 or more (0 and below: the default, 3)'),
     3,
-    'Attempts after the first before a failing delete is given up and the process exits with 1; 0 and below: the default.',
+    'Retries of a failing delete before the process gives up and exits with 1; 0 and below mean the default.',
   ),
   retryBackoffInitial: preset(
     durationOrNanoseconds(1e-6, 'a duration above 0s, such as "100ms", or whole nanoseconds'),
     '100ms',
-    'The wait before the first retry, above 0s; it doubles with each further one.',
+    'The wait before the first retry, above 0s; it doubles with each retry.',
   ),
   retryBackoffMax: preset(
     durationOrNanoseconds(
@@ -172,11 +172,11 @@ const watchdogSchema = v.object({
   mode: preset(
     oneOf(watchdogModes),
     'delete',
-    'Delete the pod, ask for its eviction, end this process with an exit code of its own, or only report.',
+    'Delete the pod, request its eviction, exit this process with a distinct exit code, or only report.',
   ),
   budget: optional(
     budgetSchema,
-    'Limits the restarts within a time, counted in a ConfigMap. Without it, there is no limit.',
+    'Limits the restarts within a time window, counted in a ConfigMap. Without it, there is no limit.',
   ),
 });
 
@@ -185,7 +185,7 @@ const watchdogSchema = v.object({
  * are all derived from it. Each leaf's message says what is allowed there.
  */
 export const configSchema = v.object({
-  $schema: optional(v.string('a text'), 'For editors; ignored.'),
+  $schema: optional(v.string('a string'), 'For editors; ignored.'),
   checkInterval: preset(
     durationText(1000, 'a duration of 1s or more, such as "30s"'),
     '30s',
@@ -194,22 +194,22 @@ export const configSchema = v.object({
   readTimeout: preset(
     durationText(100, 'a duration of 100ms or more and below checkInterval, such as "5s"'),
     '5s',
-    'How long a check may take before its probe is killed and the check has failed; 100ms or more, and below `checkInterval`.',
+    'How long a check may take before its probe is killed and the check fails; 100ms or more, and below `checkInterval`.',
   ),
   shutdownTimeout: preset(
     durationText(1000, 'a duration of 1s or more, such as "30s"'),
     '30s',
-    'How long open requests may take to end after SIGTERM; 1s or more.',
+    'How long open requests may take to finish after SIGTERM; 1s or more.',
   ),
   failureThreshold: preset(
     integerOrDefault(3, 'a whole number of 1 or more (0 and below: the default, 3)'),
     3,
-    'Failures in a row until a mount is unhealthy; 0 and below take the default.',
+    'Consecutive failures until a mount is unhealthy; 0 and below mean the default.',
   ),
   successThreshold: preset(
     integer(1, 'a whole number of 1 or more'),
     1,
-    'Passes in a row until a failed mount is healthy again.',
+    'Consecutive passes until a failed mount is healthy again.',
   ),
   httpPort: preset(
     v.pipe(
@@ -219,7 +219,7 @@ export const configSchema = v.object({
       v.transform(portOrDefault),
     ),
     8080,
-    'The port of the HTTP endpoints, 1 to 65535; 0 and below take the default.',
+    'The port of the HTTP endpoints, 1 to 65535; 0 and below mean the default.',
   ),
   httpHost: preset(
     v.pipe(
@@ -234,7 +234,7 @@ export const configSchema = v.object({
   canaryFile: preset(
     canaryFile,
     '.health-check',
-    'The file, inside each mount, that a `canary` check reads.',
+    'The file, relative to each mount, that a `canary` check reads.',
   ),
   mounts: required(
     v.pipe(

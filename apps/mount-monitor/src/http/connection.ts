@@ -52,7 +52,7 @@ export interface ConnectionOwner {
 const refusals = {
   400: text(400, 'bad request\n'),
   408: text(408, 'the request did not arrive in time\n'),
-  431: text(431, 'the head of the request is too large\n'),
+  431: text(431, 'the request head is too large\n'),
   505: text(505, 'only HTTP/1.1 is supported\n'),
 } as const;
 

@@ -18,7 +18,7 @@ export interface View {
   /** Changes whenever anything in this view does, except the time and the server's own counts. */
   revision(): string;
   mounts(): readonly MountSnapshot[];
-  /** Whether a killed probe of the mount has not exited yet. */
+  /** Whether a killed probe of the mount hangs in the kernel. */
   isHung(mount: MountSnapshot): boolean;
   hungProbes(): number;
   /** How many probes of earlier monitors still hang in the kernel. */

@@ -12,8 +12,8 @@ const MIN_ENDING_MS = 200;
 const MAX_ENDING_MS = 2000;
 
 /**
- * A probe that was killed and has not been seen to exit. Most exit within a few ms; one in an uninterruptible wait does
- * not, and only that one counts as hung.
+ * A probe that was killed and has not been seen to exit. Most exit within a few ms; one that does not, usually because
+ * it is in an uninterruptible wait, counts as hung.
  */
 export class LeftProbe {
   readonly gone: Promise<void>;

@@ -42,7 +42,7 @@ export class Monitor {
     return this.#revision;
   }
 
-  /** How many killed probes have not exited yet. */
+  /** How many killed probes hang in the kernel. */
   get hungProbes(): number {
     return this.#options.prober.hungCount;
   }

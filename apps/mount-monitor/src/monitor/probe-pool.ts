@@ -9,8 +9,8 @@ const MAX_IDLE = 2;
 const MAX_STARTING = 4;
 
 /**
- * After how many ms a check counts as late, so that waiting checks stop waiting for its probe. They keep waiting while
- * probes become free, so that a busy machine does not start even more processes.
+ * After how many ms a check counts as late, and nobody waits for its probe anymore. As long as the queue keeps moving,
+ * checks wait in it, so that a busy machine does not start even more processes.
  */
 const LATE_MS = 40;
 

@@ -21,7 +21,7 @@ export function inspectCanary({ path, canaryFile, canaryContent }: ProbeRequest)
     if (canaryContent === undefined) return undefined;
     const found = buffer.toString('utf8', 0, length);
     if (found === canaryContent || found === `${canaryContent}\n`) return undefined;
-    return { reason: 'content', error: `${canary}: the content is not the expected canaryContent` };
+    return { reason: 'content', error: `${canary}: the content does not match canaryContent` };
   } finally {
     fs.closeSync(descriptor);
   }

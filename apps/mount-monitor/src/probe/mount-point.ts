@@ -26,13 +26,13 @@ export function inspectMountPoint(
   if (mount.fsType === 'autofs' && fsType !== 'autofs') {
     return {
       reason: 'not_mounted',
-      error: `${path}: only the automounter's trigger is here, nothing is mounted on it`,
+      error: `${path}: only the automounter's trigger is here, and nothing is mounted on it`,
     };
   }
   if (mount.device === mount.parentDevice) {
     return {
       reason: 'not_mounted',
-      error: `${path}: the mount shows the same file system as the folder around it (device ${mount.device})`,
+      error: `${path}: the mount has the same file system as its parent folder (device ${mount.device})`,
     };
   }
   return undefined;

@@ -9,7 +9,7 @@ import { type Failure, failureOf } from './reasons.ts';
 export const writeProbeFile = '.mount-monitor-write';
 
 const content = Buffer.from(
-  'mount-monitor writes and removes this file to see that the mount can be written\n',
+  'mount-monitor writes and removes this file to check that the mount is writable\n',
 );
 
 const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW, O_NONBLOCK } = fs.constants;

@@ -369,7 +369,7 @@ class Step {
       this.#reportNotification();
     } else {
       const detail = outcome.kind === 'armed' ? outcome.unreachable : outcome.detail;
-      this.#reportLater(detail ?? 'the pod is not known', outcome.kind === 'armed' ? {} : outcome, phase);
+      this.#reportLater(detail ?? 'the pod is unknown', outcome.kind === 'armed' ? {} : outcome, phase);
     }
   }
 
@@ -439,7 +439,7 @@ class Step {
 
   #reserveResult(reservation: Reservation, restart: Restart): void {
     if (reservation.kind === 'reserved') {
-      this.#log('info', 'watchdog restart entered into the budget', {
+      this.#log('info', 'watchdog restart added to the budget', {
         used: reservation.used,
         limit: reservation.limit,
       });
@@ -449,7 +449,7 @@ class Step {
     const exhausted = reservation.kind === 'exhausted';
     const reason = exhausted ? 'budget_exhausted' : 'budget_unreadable';
     const detail = exhausted
-      ? `${reservation.used} restarts are in the budget's window, ${reservation.limit} are allowed`
+      ? `${reservation.used} restarts within the budget's window, ${reservation.limit} allowed`
       : reservation.detail;
     const waitMs = exhausted
       ? reservation.freeInMs
@@ -497,7 +497,7 @@ class Step {
       this.#enter({ state: 'stopped', reason: 'exiting', detail: describeMounts(unhealthy).join('; ') });
       this.#actions.push({ kind: 'exit', code: exitModeCode });
     } else if (target === undefined) {
-      this.#refused('not_armed', 'the pod is not known');
+      this.#refused('not_armed', 'the pod is unknown');
     } else if (mode !== 'notify') {
       this.#log(thinning(restart.attempts + 1), 'watchdog restarts the pod', { ...fields, uid: target.uid });
       this.#enter({ state: 'restarting', step: 'removing', restart, wakeAt: undefined });

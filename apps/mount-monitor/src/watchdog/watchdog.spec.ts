@@ -702,7 +702,7 @@ describe('restart budget', () => {
       reason: 'budget_exhausted',
       suppressed_restarts: 1,
     });
-    expect(watchdog.status().detail).toBe("2 restarts are in the budget's window, 2 are allowed");
+    expect(watchdog.status().detail).toBe("2 restarts within the budget's window, 2 allowed");
     expect(outcome('suppressed')).toBe(1);
     expect(log.count('watchdog restart suppressed')).toBe(1);
     expect(cluster.removals).toHaveLength(2);

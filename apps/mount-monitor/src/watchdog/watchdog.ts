@@ -249,7 +249,7 @@ class RunningWatchdog implements Watchdog {
     const environment = this.#environment;
     const transport = this.#transport;
     if (environment === undefined || transport === undefined) {
-      throw new Error(`watchdog: asked for ${call.kind} outside of a cluster`);
+      throw new Error(`watchdog: ${call.kind} requested outside a cluster`);
     }
     if (call.kind === 'arm') {
       const { mode, budget } = this.#settings;
@@ -277,7 +277,7 @@ class RunningWatchdog implements Watchdog {
     if (call.kind === 'reserve') {
       return { call: 'reserve', reservation: await this.#reserve(api, call.id, call.key) };
     }
-    if (api === undefined) throw new Error(`watchdog: asked for ${call.kind} before it was armed`);
+    if (api === undefined) throw new Error(`watchdog: ${call.kind} requested before it was armed`);
     switch (call.kind) {
       case 'read':
       case 'verify':

@@ -205,10 +205,10 @@ function refuse(request: KubeRequest, { status, body, retryAfterMs }: KubeReply)
   const causes = Array.isArray(details?.causes) ? details.causes : [];
   const success = status >= 200 && status < 300;
   const message = success
-    ? 'the answer does not have the expected form'
+    ? 'unexpected response format'
     : typeof answer?.message === 'string'
       ? answer.message
-      : 'without a message';
+      : 'no message';
   return refusal({
     status: success ? undefined : status,
     code: success ? 'body' : undefined,
