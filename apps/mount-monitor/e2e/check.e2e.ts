@@ -25,7 +25,7 @@ function hangingOn(path: string): readonly number[] {
 }
 
 describe('--check', () => {
-  it('prints a table and exits 0 only if all checks pass', () => {
+  it('--check prints a table and exits 0 only if all checks pass', () => {
     using scratch = new Scratch();
     const good = scratch.mount('good');
     const bad = join(scratch.path, 'bad');
@@ -43,7 +43,7 @@ describe('--check', () => {
     expect(runMonitor(executable, ['--check', '-c', one]).code).toBe(0);
   });
 
-  onFuse('starts no probe for a mount on which a killed probe of an earlier check hangs', async () => {
+  onFuse('--check starts no probe for a mount on which an earlier check’s probe hangs', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'left');
     const config = scratch.write(
@@ -71,7 +71,7 @@ describe('--check', () => {
     expect(reasons()).toEqual([undefined, undefined]);
   });
 
-  onFuse('starts no probe for a mount on which one of the monitor’s probes hangs', async () => {
+  onFuse('--check starts no probe for a mount on which one of the monitor’s probes hangs', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'beside');
     const config = { readTimeout: '300ms', checkInterval: '1s', mounts: [{ path: mount.path }] };
@@ -88,7 +88,7 @@ describe('--check', () => {
     await mount.fault('none');
   });
 
-  it('rejects --json without --check', () => {
+  it('--json is rejected without --check', () => {
     const { code, stderr } = runMonitor(executable, ['--json']);
     expect(code).toBe(2);
     expect(stderr).toContain('--json is only allowed with --check');

@@ -51,28 +51,28 @@ const endpoints = [
 ];
 
 describe.each(endpoints)('%s', (path) => {
-  it('answers GET with 200 while all mounts are healthy', async () => {
+  it('an endpoint answers GET with 200 while all mounts are healthy', async () => {
     const { status, headers, body } = await healthy.get(path);
     expect(status).toBe(200);
     expect(Number(headers['content-length'])).toBe(Buffer.byteLength(body));
     expect(headers['cache-control']).toBe('no-store');
   });
 
-  it('answers HEAD like GET, without the body', async () => {
+  it('an endpoint answers HEAD like GET, without the body', async () => {
     const [head, get] = [await healthy.request('HEAD', path), await healthy.get(path)];
     expect(head).toMatchObject({ status: 200, body: '' });
     expect(head.headers['content-type']).toBe(get.headers['content-type']);
   });
 
   it.each(['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'])(
-    'answers %s with 405 and the allowed methods',
+    'an endpoint answers %s with 405 and the allowed methods',
     async (method) => {
       const { status, headers } = await healthy.request(method, path);
       expect({ status, allow: headers.allow }).toEqual({ status: 405, allow: 'GET, HEAD' });
     },
   );
 
-  it('ignores a query string', async () => {
+  it('an endpoint ignores a query string', async () => {
     expect((await healthy.get(`${path}?a=b`)).status).toBe(200);
   });
 });
@@ -128,7 +128,7 @@ describe('codes', () => {
     ['unhealthy', '/version', 200],
     ['unhealthy', '/', 200],
   ];
-  it.each(table)('answers, while a mount is %s, %s with %d', async (state, path, code) => {
+  it.each(table)('while a mount is %s, %s answers with %d', async (state, path, code) => {
     const monitor = state === 'degraded' ? degraded : unhealthy;
     expect((await monitor.get(path)).status).toBe(code);
     expect((await monitor.request('HEAD', path)).status).toBe(code);

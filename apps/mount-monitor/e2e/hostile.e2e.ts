@@ -47,7 +47,7 @@ async function expectToWork(monitor: MonitorProcess): Promise<void> {
 }
 
 describe('hostile environments', () => {
-  asRoot('works as user 65534 without capabilities on a read-only root', async () => {
+  asRoot('the monitor works as user 65534 without capabilities on a read-only root', async () => {
     using scratch = new Scratch();
     chmodSync(scratch.path, 0o755);
     const config = { ...timing, mounts: [{ path: scratch.mount('m') }] };
@@ -58,7 +58,7 @@ describe('hostile environments', () => {
     await expectToWork(monitor);
   });
 
-  asRoot('works without /tmp, a home folder or anything writable', async () => {
+  asRoot('the monitor works without /tmp, a home folder or anything writable', async () => {
     using scratch = new Scratch();
     chmodSync(scratch.path, 0o755);
     scratch.mount('m');
@@ -79,7 +79,7 @@ describe('hostile environments', () => {
     await expectToWork(monitor);
   });
 
-  asRoot('exits 1 with a message if it may not read the configuration', () => {
+  asRoot('the monitor exits 1 with a message if it may not read the configuration', () => {
     using scratch = new Scratch();
     chmodSync(scratch.path, 0o755);
     const file = scratch.write('secret.json', '{}');
@@ -93,7 +93,7 @@ describe('hostile environments', () => {
     );
   });
 
-  asRoot('exits 1 with a message if it may not use the port', () => {
+  asRoot('the monitor exits 1 with a message if it may not use the port', () => {
     using scratch = new Scratch();
     chmodSync(scratch.path, 0o755);
     const file = scratch.write(
@@ -117,7 +117,7 @@ describe('hostile environments', () => {
     expect(stderr).toContain('cannot listen on port 81: no permission to use the port (EACCES)');
   });
 
-  it('ignores .env and bunfig.toml in the working directory', async () => {
+  it('.env and bunfig.toml in the working directory are ignored', async () => {
     using scratch = new Scratch();
     const cwd = join(scratch.path, 'cwd');
     mkdirSync(cwd);
@@ -140,7 +140,7 @@ describe('hostile environments', () => {
     expect(existsSync(proof)).toBe(false);
   });
 
-  it('changes no state, but fails /healthz/self, if probes cannot be started', async () => {
+  it('if probes cannot be started, no state changes, but /healthz/self fails', async () => {
     using scratch = new Scratch();
     const copy = join(scratch.path, 'copy');
     copyFileSync(executable, copy);
@@ -166,7 +166,7 @@ describe('hostile environments', () => {
     });
   });
 
-  it('keeps running if nobody reads stdout and stderr anymore', async () => {
+  it('the monitor keeps running if nobody reads stdout and stderr anymore', async () => {
     using scratch = new Scratch();
     const config = { ...timing, logLevel: 'debug', mounts: [{ path: scratch.mount('m') }] };
     await using monitor = await MonitorProcess.start(executable, scratch, config);

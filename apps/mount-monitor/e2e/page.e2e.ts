@@ -79,7 +79,7 @@ async function show(options: { colorScheme?: 'dark' | 'light'; width?: number } 
 }
 
 describe('status page', () => {
-  inBrowser('shows each mount with its state, since when, its recent checks, and the watchdog', async () => {
+  inBrowser('the status page shows each mount’s state and recent checks, and the watchdog', async () => {
     await using shown = await show();
     const { page, problems } = shown;
     const good = page.locator('article').nth(1);
@@ -103,7 +103,7 @@ describe('status page', () => {
     expect(problems).toEqual([]);
   });
 
-  inBrowser('shows names and errors as text, never as markup', async () => {
+  inBrowser('the status page shows names and errors as text, never as markup', async () => {
     await using shown = await show();
     const { page } = shown;
     expect(await page.locator('article').nth(0).locator('h2').textContent()).toBe(evilName);
@@ -173,7 +173,7 @@ describe('status page', () => {
     },
   );
 
-  inBrowser('takes the documentation’s pictures of the status page, light and dark', async () => {
+  inBrowser('the documentation’s pictures of the status page are taken in light and dark mode', async () => {
     await using shown = await show({ width: 900 });
     const { page } = shown;
     await answer(page, manyMounts(12));

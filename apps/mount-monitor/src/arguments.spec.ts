@@ -37,7 +37,7 @@ describe('parseArguments', () => {
     [['-h'], { kind: 'help' }],
     [['-help'], { kind: 'help' }],
     [['--help', '--version'], { kind: 'help' }],
-  ])('reads %j', (args, command) => {
+  ])('parseArguments reads %j', (args, command) => {
     expect(parseArguments(args)).toEqual(command);
   });
 
@@ -51,17 +51,17 @@ describe('parseArguments', () => {
     [['--validate=maybe']],
     [['--http-port=0x']],
     [['--http-port=09']],
-  ])('rejects %j with a usage error', (args) => {
+  ])('parseArguments rejects %j with a usage error', (args) => {
     expect(() => parseArguments(args)).toThrow(ConfigError);
   });
 
-  it('reports only the first sentence of Node’s message about an unknown flag', () => {
+  it('an unknown flag is reported with only the first sentence of Node’s message', () => {
     expect(() => parseArguments(['--mount-paths'])).toThrow(
       "Unknown option '--mount-paths' (mount-monitor --help lists the flags)",
     );
   });
 
-  it('prints the program name and version in the first line of the usage text', () => {
+  it('the usage text starts with the program’s name and version', () => {
     expect(usage.split('\n')[0]).toMatch(/^mount-monitor \S+$/);
   });
 });

@@ -33,13 +33,13 @@ function writerOf(pipe: FakePipe): LineWriter {
 }
 
 describe('LineWriter', () => {
-  it('writes immediately', () => {
+  it('lines are written immediately', () => {
     const pipe = new FakePipe();
     writerOf(pipe).write('a\n');
     expect(pipe.text).toBe('a\n');
   });
 
-  it('keeps what a full pipe does not accept and writes it in order once there is room', () => {
+  it('what a full pipe does not accept is kept and written in order once there is room', () => {
     const pipe = new FakePipe();
     const writer = writerOf(pipe);
     pipe.room = 3;
@@ -50,7 +50,7 @@ describe('LineWriter', () => {
     expect(pipe.text).toBe('one\ntwo\nthree\n');
   });
 
-  it('drops whole lines beyond 1 MiB and reports how many', () => {
+  it('whole lines beyond 1 MiB are dropped and counted', () => {
     const pipe = new FakePipe();
     const writer = writerOf(pipe);
     pipe.room = 0;
@@ -63,7 +63,7 @@ describe('LineWriter', () => {
     expect(pipe.text.endsWith('lost 7\nafter\n')).toBe(true);
   });
 
-  it('drops lines that nobody can read anymore and reports it once there is a reader again', () => {
+  it('lines that nobody can read anymore are dropped and counted once there is a reader again', () => {
     const pipe = new FakePipe();
     const writer = writerOf(pipe);
     pipe.error = 'EPIPE';
@@ -74,7 +74,7 @@ describe('LineWriter', () => {
     expect(writer.lost).toBe(1);
   });
 
-  it('keeps what a full disk does not accept, including the rest of a line, until there is room', () => {
+  it('what a full disk does not accept, including the rest of a line, is kept until there is room', () => {
     const pipe = new FakePipe();
     const writer = writerOf(pipe);
     pipe.room = 2;
@@ -87,7 +87,7 @@ describe('LineWriter', () => {
     expect(writer.lost).toBe(0);
   });
 
-  it('retries a full pipe at growing intervals', () => {
+  it('a full pipe is retried at growing intervals', () => {
     const pipe = new FakePipe();
     const writer = writerOf(pipe);
     pipe.room = 0;
@@ -100,7 +100,7 @@ describe('LineWriter', () => {
     expect(pipe.text).toBe('stuck\n');
   });
 
-  it('waits for a reader at exit, but not forever', () => {
+  it('exit waits for a reader, but not forever', () => {
     vi.useRealTimers();
     const pipe = new FakePipe();
     const writer = writerOf(pipe);
@@ -115,7 +115,7 @@ describe('LineWriter', () => {
     expect(pipe.text).toBe('last words\n');
   });
 
-  it('never mixes, repeats or breaks lines, no matter when the pipe has room', () => {
+  it('lines are never mixed, repeated or broken, no matter when the pipe has room', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.stringMatching(/^[a-z]{0,9}$/), fc.nat(12))), (steps) => {
         const pipe = new FakePipe();

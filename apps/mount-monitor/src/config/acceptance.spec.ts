@@ -19,7 +19,7 @@ const former = {
 };
 
 describe('linear parser', () => {
-  it('accepts the same durations as the former parser', () => {
+  it('the linear parser accepts the same durations as the former one', () => {
     const piece = fc.constantFrom(
       '0',
       '1',
@@ -54,7 +54,7 @@ describe('linear parser', () => {
     expect(accepted).toBeGreaterThan(50);
   });
 
-  it('accepts the same JSON as JSON.parse, up to the depth allowed in a configuration', () => {
+  it('the linear parser accepts the same JSON as JSON.parse, up to the allowed depth', () => {
     // Brackets and quotes inside strings could mislead the depth check.
     const text = fc.string({ unit: fc.constantFrom('[', ']', '{', '}', '"', '\\', 'a') });
     const json = fc.jsonValue({ maxDepth: 5, stringUnit: 'binary' }).map((value) => JSON.stringify(value));
@@ -67,7 +67,7 @@ describe('linear parser', () => {
     );
   });
 
-  it('gives mounts the same IDs as the former parser', () => {
+  it('the linear parser gives mounts the same IDs as the former one', () => {
     const name = fc.constantFrom('a', 'b', 'a #2', 'a #3', 'a #2 #2', 'b #2');
     fc.assert(
       fc.property(fc.array(name, { minLength: 1, maxLength: 30 }), (names) => {

@@ -64,7 +64,7 @@ describe.each(examples)('%s', (folder, file, kind) => {
     expect(await kustomize(join(deploy, folder))).toEqual(readObjects(plain));
   });
 
-  it('contains only objects of Kubernetes types', async () => {
+  it('the example contains only objects of Kubernetes types', async () => {
     const { objects } = await load();
     expect(objects.length).toBeGreaterThan(5);
     for (const object of objects) {
@@ -73,13 +73,13 @@ describe.each(examples)('%s', (folder, file, kind) => {
     }
   });
 
-  it('uses only fields of the Kubernetes types', async () => {
+  it('the example uses only fields of the Kubernetes types', async () => {
     const { objects } = await load();
     const misspelled = { ...objects[0], mountPropogation: '' } as unknown as KubeObject;
     expect(await unknownFields([...objects, misspelled])).toEqual(['mountPropogation']);
   });
 
-  it('gives the sidecar no privileges', async () => {
+  it('the sidecar gets no privileges', async () => {
     const { monitor, pod } = await load();
     expect(monitor.securityContext).toEqual({
       runAsNonRoot: true,
@@ -95,7 +95,7 @@ describe.each(examples)('%s', (folder, file, kind) => {
     expect(monitor.volumeMounts?.every(({ readOnly }) => readOnly === true)).toBe(true);
   });
 
-  it('gives the token only to the sidecar', async () => {
+  it('only the sidecar gets the token', async () => {
     const { monitor, pod } = await load();
     expect(pod.automountServiceAccountToken).toBe(false);
     const tokens = pod.volumes?.filter((volume) =>
@@ -114,7 +114,7 @@ describe.each(examples)('%s', (folder, file, kind) => {
     );
   });
 
-  it('runs the monitor as a native sidecar that starts last, after the containers that create mounts', async () => {
+  it('the monitor is a native sidecar that starts last, after the containers that create mounts', async () => {
     const { monitor, pod } = await load();
     expect(monitor.restartPolicy).toBe('Always');
     expect(pod.initContainers?.at(-1)?.name).toBe('mount-monitor');
@@ -129,7 +129,7 @@ describe.each(examples)('%s', (folder, file, kind) => {
     expect(makesMounts).toEqual([]);
   });
 
-  it('points each of the monitor’s probes at the matching endpoint', async () => {
+  it('each of the monitor’s probes uses the matching endpoint', async () => {
     const { monitor, pod } = await load();
     expect(monitor.startupProbe?.httpGet?.path).toBe('/healthz/ready');
     expect(monitor.readinessProbe?.httpGet?.path).toBe('/healthz/ready');
@@ -140,7 +140,7 @@ describe.each(examples)('%s', (folder, file, kind) => {
     expect(monitor.ports?.[0]?.containerPort).toBe(8080);
   });
 
-  it('propagates new mounts to the sidecar and the application and shares the process namespace', async () => {
+  it('new mounts reach the sidecar and the application, which share a process namespace', async () => {
     const { monitor, pod } = await load();
     for (const container of [monitor, pod.containers[0]]) {
       const mounts = container?.volumeMounts?.find(({ name }) => name === 'mounts');
@@ -149,7 +149,7 @@ describe.each(examples)('%s', (folder, file, kind) => {
     expect(pod.shareProcessNamespace).toBe(true);
   });
 
-  it('identifies the pod to the watchdog through the downward API', async () => {
+  it('the watchdog learns about its pod from the downward API', async () => {
     const { monitor } = await load();
     const fields = monitor.env?.map(({ name, valueFrom }) => [name, valueFrom?.fieldRef?.fieldPath]);
     expect(fields).toEqual([
@@ -159,7 +159,7 @@ describe.each(examples)('%s', (folder, file, kind) => {
     ]);
   });
 
-  it('allows exactly what the watchdog does', async () => {
+  it('the role allows exactly what the watchdog does', async () => {
     const { one, pod } = await load();
     const { rules } = one<InstanceType<typeof rbac.Role>>('Role');
     const names = ['media-0', 'media-1'];
@@ -186,12 +186,12 @@ describe.each(examples)('%s', (folder, file, kind) => {
     expect(pod.serviceAccountName).toBe('mount-monitor');
   });
 
-  it('creates the budget’s ConfigMap in advance, without data', async () => {
+  it('the budget’s ConfigMap is created in advance, without data', async () => {
     const { one } = await load();
     expect(one<{ data?: unknown }>('ConfigMap', defaultBudgetConfigMap).data).toBeUndefined();
   });
 
-  it('contains a configuration without problems or warnings, with mounts below the mounted folder', async () => {
+  it('the configuration has no problems or warnings, and its mounts are below the mounted folder', async () => {
     const { one } = await load();
     const { data } = one<{ data: Record<string, string> }>('ConfigMap', 'mount-monitor-config');
     const parsed = parseConfig(data['config.json'] ?? '', file, { workingDirectory: '/', strictKeys: true });

@@ -42,11 +42,11 @@ const until = async (holds: () => boolean): Promise<void> => {
 };
 
 describe('connections', () => {
-  it('allows as many connections as there are descriptors for', () => {
+  it('the connection limit depends on the descriptors', () => {
     expect([connectionsFor(40), connectionsFor(256), connectionsFor(1_000_000)]).toEqual([8, 96, 256]);
   });
 
-  it('closes, at the limit, the connection that has been quiet the longest and accepts the new one', async () => {
+  it('at the limit, a new connection replaces the one that has been quiet the longest', async () => {
     const { connections, open } = await serve(3);
     const first = await open();
     const second = await open();
@@ -62,7 +62,7 @@ describe('connections', () => {
     expect(connections.counts().cut.get('evicted')).toBe(1);
   });
 
-  it('closes, at the limit, a connection of the address that has the most', async () => {
+  it('at the limit, a connection of the address with the most is closed', async () => {
     const { open } = await serve(4);
     const kubelet = await open('127.0.0.2');
     const crowd: Socket[] = [];
@@ -72,7 +72,7 @@ describe('connections', () => {
     await until(() => kubelet.received.endsWith('hello\n'));
   });
 
-  it('answers pipelined requests in order and cuts clients that are too far ahead', async () => {
+  it('pipelined requests are answered in order, and clients that are too far ahead are cut', async () => {
     const { connections, open } = await serve(4);
     const fair = await open();
     fair.write(request.repeat(40));
@@ -83,7 +83,7 @@ describe('connections', () => {
     expect(connections.counts().cut.get('pipelining')).toBe(1);
   });
 
-  it('bounds the bytes that all clients together may not have read', async () => {
+  it('the unread bytes of all clients together are bounded', async () => {
     const { connections, open } = await serve(64, 'x'.repeat(1024 * 1024));
     const readers = await Promise.all(Array.from({ length: 20 }, () => open()));
     for (const reader of readers) {
@@ -96,7 +96,7 @@ describe('connections', () => {
     await until(() => late.received.length > 1024 * 1024);
   });
 
-  it('cuts no client that reads, no matter how many read at once', async () => {
+  it('clients that read are never cut, no matter how many read at once', async () => {
     const { connections, open } = await serve(64, 'x'.repeat(30_000));
     const clients = await Promise.all(Array.from({ length: 20 }, () => open()));
     // All clients proceed in step, so they use up their shares at the same time.
@@ -114,7 +114,7 @@ describe('connections', () => {
     expect(connections.counts().cut.get('memory')).toBe(0);
   });
 
-  it('frees memory by cutting clients that do not read according to the kernel, and keeps those that do', async () => {
+  it('to free memory, clients that do not read, according to the kernel, are cut, and others are kept', async () => {
     const answerBytes = 100_000;
     const paused = new Set<number | undefined>();
     const { connections, open } = await serve(256, 'x'.repeat(answerBytes), {
@@ -139,7 +139,7 @@ describe('connections', () => {
     expect(reader.received).not.toContain('connection: close');
   });
 
-  it('collects garbage only after enough bytes were sent and received', async () => {
+  it('garbage is collected only after enough bytes were sent and received', async () => {
     const collectGarbage = vi.fn();
     const answerBytes = 1024 * 1024;
     const { open } = await serve(4, 'x'.repeat(answerBytes), { unsent: () => 0, collectGarbage });
@@ -161,7 +161,7 @@ describe('connections', () => {
     expect(collectGarbage).toHaveBeenCalledTimes(2);
   });
 
-  it('ends a connection, announced in the last answer, once enough bytes were sent over it', async () => {
+  it('a connection ends, as its last answer announces, once enough bytes were sent over it', async () => {
     const { open } = await serve(4, 'x'.repeat(100_000));
     const client = await open();
     let answers = 0;

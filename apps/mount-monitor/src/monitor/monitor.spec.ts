@@ -65,7 +65,7 @@ function statuses(monitor: Monitor): readonly string[] {
 }
 
 describe('Monitor', () => {
-  it('checks every mount immediately, then each at its interval', async () => {
+  it('every mount is checked immediately, then at its interval', async () => {
     const { monitor, prober } = monitorOf({ mounts: [{ path: '/a' }, { path: '/b' }] });
     const start = performance.now();
     monitor.start();
@@ -75,7 +75,7 @@ describe('Monitor', () => {
     monitor.close();
   });
 
-  it('does not let a slow mount delay the others', async () => {
+  it('a slow mount does not delay the others', async () => {
     const { monitor, prober } = monitorOf({ mounts: [{ path: '/slow' }, { path: '/quick' }] });
     prober.takesMs = (path) => (path === '/slow' ? 9500 : 0);
     const start = performance.now();
@@ -86,7 +86,7 @@ describe('Monitor', () => {
     monitor.close();
   });
 
-  it('keeps each check within 10% of the interval and never overlaps checks of one mount', async () => {
+  it('each check stays within 10% of the interval and never overlaps another one of its mount', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 5, maxLength: 5 }),
@@ -113,7 +113,7 @@ describe('Monitor', () => {
     );
   });
 
-  it('starts checks together if they fall into the same tenth of the interval', async () => {
+  it('checks in the same tenth of the interval start together', async () => {
     const random = fc.sample(fc.double({ min: 0, max: 1, noNaN: true }), { numRuns: 400, seed: 7 });
     let index = 0;
     const mounts = Array.from({ length: 30 }, (_, number) => ({ path: `/${number}` }));
@@ -137,7 +137,7 @@ describe('Monitor', () => {
     expect((prober.asked.length - 30) / moments.size).toBeGreaterThan(5);
   });
 
-  it('starts the check of a failing mount at a random moment instead of with the others', async () => {
+  it('the check of a failing mount starts at a random moment instead of with the others', async () => {
     const numbers = [0.5, 0];
     let index = 0;
     const { monitor, prober } = monitorOf({ mounts: [{ path: '/good' }, { path: '/bad' }] }, () => {
@@ -152,7 +152,7 @@ describe('Monitor', () => {
     monitor.close();
   });
 
-  it('ignores a check that is cancelled or inconclusive', async () => {
+  it('a check that is cancelled or inconclusive is ignored', async () => {
     const { monitor, prober } = monitorOf({ mounts: [{ path: '/a', failureThreshold: 1 }] });
     prober.outcome = () => ({ kind: 'inconclusive', error: 'no process' });
     monitor.start();
@@ -168,7 +168,7 @@ describe('Monitor', () => {
     monitor.close();
   });
 
-  it('lists the mounts whose checks have not completed for three intervals', async () => {
+  it('a mount whose checks have not completed for three intervals is stalled', async () => {
     const { monitor, prober } = monitorOf({ mounts: [{ path: '/a' }, { path: '/b' }] });
     prober.outcome = (path) => (path === '/b' ? { kind: 'inconclusive', error: 'no process' } : failed);
     monitor.start();
@@ -182,7 +182,7 @@ describe('Monitor', () => {
     monitor.close();
   });
 
-  it('reports all unhealthy mounts whenever they change', async () => {
+  it('all unhealthy mounts are reported whenever they change', async () => {
     const bad = new Set(['/a', '/b']);
     const { monitor, prober, unhealthy } = monitorOf({
       failureThreshold: 1,
@@ -200,7 +200,7 @@ describe('Monitor', () => {
     monitor.close();
   });
 
-  it('keeps the state and schedule of mounts whose check is unchanged and resets the others', async () => {
+  it('mounts whose check is unchanged keep their state and schedule, and others are reset', async () => {
     const { monitor, prober } = monitorOf({ mounts: [{ path: '/a' }, { path: '/b' }] });
     const start = performance.now();
     monitor.start();
@@ -223,7 +223,7 @@ describe('Monitor', () => {
     monitor.close();
   });
 
-  it('stops checking removed mounts, even if one was listed twice', async () => {
+  it('removed mounts are no longer checked, even if one was listed twice', async () => {
     const { monitor, prober } = monitorOf({ mounts: [{ path: '/a' }, { path: '/a', name: 'twin' }] });
     monitor.start();
     await vi.advanceTimersByTimeAsync(1000);
@@ -233,7 +233,7 @@ describe('Monitor', () => {
     monitor.close();
   });
 
-  it('checks nothing after it is closed', async () => {
+  it('a closed monitor checks nothing', async () => {
     const { monitor, prober } = monitorOf({ mounts: [{ path: '/a' }] });
     monitor.start();
     await vi.advanceTimersByTimeAsync(1000);

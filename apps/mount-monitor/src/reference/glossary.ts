@@ -9,7 +9,7 @@ const statuses: Readonly<Record<MountStatus, string>> = {
   healthy: 'the last check passed (after failures: `successThreshold` passes in a row)',
   degraded: 'the last check failed, but not yet `failureThreshold` in a row',
   unhealthy:
-    '`failureThreshold` checks in a row have failed; stays unhealthy until `successThreshold` passes in a row',
+    '`failureThreshold` checks in a row failed; stays unhealthy until `successThreshold` passes in a row',
 };
 
 const triggers: Readonly<Record<TransitionTrigger, string>> = {

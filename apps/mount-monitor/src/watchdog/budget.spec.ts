@@ -18,7 +18,7 @@ describe('ledger key', () => {
     ['a StatefulSet', { kind: 'StatefulSet', name: 'media' }, undefined, 'StatefulSet.media'],
     ['a name that is not a valid key', { kind: 'X', name: 'a:b/c' }, undefined, 'X.a_b_c'],
     ['no controller', undefined, undefined, `Pod.${pod}`],
-  ])('derives the key of %s', (_, controller, templateHash, key) => {
+  ])('ledgerKey derives the key of %s', (_, controller, templateHash, key) => {
     expect(ledgerKey({ controller, templateHash }, pod)).toBe(key);
   });
 });
@@ -30,7 +30,7 @@ describe('list of restarts', () => {
     at: fc.integer({ min: 0, max: 4_000_000_000_000 }),
   });
 
-  it('parses what it writes', () => {
+  it('parseLedger parses what formatLedger writes', () => {
     fc.assert(
       fc.property(fc.array(entry), (entries) => {
         expect(parseLedger(formatLedger(entries))).toEqual(entries);
@@ -38,7 +38,7 @@ describe('list of restarts', () => {
     );
   });
 
-  it('parses lists of restarts and never throws on any other text', () => {
+  it('parseLedger parses lists of restarts and never throws on any other text', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
         const parsed = parseLedger(text);
@@ -52,7 +52,7 @@ describe('list of restarts', () => {
     expect(parseLedger(' ')).toEqual([]);
   });
 
-  it('never allows more restarts in a window than the limit, for any times', () => {
+  it('a budget never allows more restarts in a window than its limit', () => {
     const attempts = fc.array(fc.record({ waitMs: fc.integer({ min: 0, max: 200_000 }), id: fc.nat(20) }));
     const budget = fc.record({
       restarts: fc.integer({ min: 1, max: 4 }),

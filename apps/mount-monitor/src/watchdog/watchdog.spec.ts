@@ -74,7 +74,7 @@ function setUp(change: Partial<WatchdogConfig> = {}, env: Environment = {}, clus
 const onDelete = ({ verb }: { readonly verb: string }) => verb === 'delete';
 
 describe('arming', () => {
-  it('does nothing if it is not enabled', async () => {
+  it('a disabled watchdog does nothing', async () => {
     const { watchdog, clock, cluster } = setUp({ enabled: false });
     watchdog.update([a]);
     await clock.advance(100_000);
@@ -218,7 +218,7 @@ describe('restarting', () => {
     expect(cluster.removals).toHaveLength(1);
   });
 
-  it('waits for restartDelay after the mount became unhealthy', async () => {
+  it('a restart waits for restartDelay after the mount became unhealthy', async () => {
     const { watchdog, clock, removals } = setUp({ restartDelayMs: 30_000 });
     await clock.advance(1000);
     watchdog.update([a]);
@@ -261,7 +261,7 @@ describe('restarting', () => {
     expect(removals()).toEqual(['delete pods']);
   });
 
-  it.each([1, 5, 15, 21])('sends nothing if all mounts recover %i ms after the restart began', async (ms) => {
+  it.each([1, 5, 15, 21])('nothing is sent if all mounts recover %i ms after the restart began', async (ms) => {
     const { watchdog, clock, removals } = setUp();
     await clock.advance(1000);
     watchdog.update([a]);
@@ -286,7 +286,7 @@ describe('restarting', () => {
     expect(watchdog.status().state).toBe('armed');
   });
 
-  it('continues without the Event if it is refused', async () => {
+  it('a restart continues without its Event if that is refused', async () => {
     const { watchdog, clock, cluster, log } = setUp();
     cluster.rules = cluster.rules.filter(({ resource }) => resource !== 'events');
     watchdog.update([a]);
@@ -318,7 +318,7 @@ describe('restarting', () => {
     expect(orphaned.outcome('refused')).toBe(1);
   });
 
-  it('counts restartDelay from the mount’s failure, even if arming came later', async () => {
+  it('restartDelay counts from the mount’s failure, even if arming came later', async () => {
     const cluster = new FakeCluster();
     cluster.fail(() => true, { kind: 'reset' }, { times: 4 });
     const { watchdog, clock, removals } = setUp({ restartDelayMs: 20_000 }, {}, cluster);
@@ -329,7 +329,7 @@ describe('restarting', () => {
     expect(removals()).toHaveLength(1);
   });
 
-  it('ignores the late answer of a cancelled restart', async () => {
+  it('the late answer of a cancelled restart is ignored', async () => {
     const { watchdog, clock, cluster, state, log, removals } = setUp();
     await clock.advance(1000);
     state.latencyMs = 4000;
@@ -344,7 +344,7 @@ describe('restarting', () => {
     expect(removals()).toHaveLength(1);
   });
 
-  it('does not delete a pod that is already being deleted', async () => {
+  it('a pod that is already being deleted is left alone', async () => {
     const { watchdog, clock, pod, removals } = setUp();
     await clock.advance(1000);
     pod.deletionTimestamp = '2026-01-01T00:00:00Z';
@@ -377,7 +377,7 @@ describe('restarting', () => {
     await watchdog.close();
   });
 
-  it('sends nothing once it is closed', async () => {
+  it('a closed watchdog sends nothing', async () => {
     const { watchdog, clock, cluster, log } = setUp({ restartDelayMs: 1000 });
     await clock.advance(1000);
     watchdog.update([a]);
@@ -394,7 +394,7 @@ describe('answers to DELETE', () => {
     ['200', reply(200, {})],
     ['202', reply(202, {})],
     ['404', status(404, 'NotFound', 'gone')],
-  ])('treats %s as done', async (_, answer) => {
+  ])('a deletion answered with %s is done', async (_, answer) => {
     const { watchdog, clock, cluster, removals, exits } = setUp();
     cluster.fail(onDelete, answer, { after: true });
     watchdog.update([a]);
@@ -404,7 +404,7 @@ describe('answers to DELETE', () => {
     expect(exits).toEqual([]);
   });
 
-  it('stops on 409, because another pod has this name', async () => {
+  it('the watchdog stops on 409, because another pod has this name', async () => {
     const { watchdog, clock, cluster, removals, outcome } = setUp();
     cluster.fail(onDelete, status(409, 'Conflict', 'uid'));
     watchdog.update([a]);
@@ -414,7 +414,7 @@ describe('answers to DELETE', () => {
     expect(outcome('conflict')).toBe(1);
   });
 
-  it('reads the token again and retries once on 401', async () => {
+  it('on 401, the token is read again and the request retried once', async () => {
     const { watchdog, clock, cluster, state, removals } = setUp();
     await clock.advance(1000);
     const rotate = (): boolean => {
@@ -431,7 +431,7 @@ describe('answers to DELETE', () => {
     expect(cluster.removals).toHaveLength(1);
   });
 
-  it('retries repeated 401 answers with backoff, then gives up', async () => {
+  it('repeated 401 answers are retried with backoff, then given up', async () => {
     const { watchdog, clock, cluster, removals, exits } = setUp({ maxRetries: 1 });
     cluster.fail(onDelete, status(401, 'Unauthorized', 'Unauthorized'), { times: 99 });
     watchdog.update([a]);
@@ -440,7 +440,7 @@ describe('answers to DELETE', () => {
     expect(exits).toEqual([1]);
   });
 
-  it('treats 403 as permanent until arming succeeds again', async () => {
+  it('403 is permanent until arming succeeds again', async () => {
     const { watchdog, clock, cluster, removals, exits, outcome } = setUp();
     await clock.advance(1000);
     cluster.fail(onDelete, status(403, 'Forbidden', 'forbidden by policy'));
@@ -476,7 +476,7 @@ describe('answers to DELETE', () => {
     expect(watchdog.status()).toMatchObject({ state: 'stopped', reason: 'gave_up' });
   });
 
-  it('honors Retry-After', async () => {
+  it('Retry-After is honored', async () => {
     const { watchdog, clock, cluster, removals } = setUp();
     await clock.advance(1000);
     cluster.fail(onDelete, status(429, 'TooManyRequests', 'slow down', { 'Retry-After': '40' }));
@@ -488,7 +488,7 @@ describe('answers to DELETE', () => {
     expect(cluster.removals).toHaveLength(1);
   });
 
-  it('doubles the wait after each attempt, up to the maximum', async () => {
+  it('the wait doubles after each attempt, up to the maximum', async () => {
     const { watchdog, clock, cluster, log } = setUp({ maxRetries: 6, retryBackoffMaxMs: 1000 });
     cluster.fail(onDelete, { kind: 'reset' }, { times: 99 });
     watchdog.update([a]);
@@ -497,7 +497,7 @@ describe('answers to DELETE', () => {
     expect(waits.map(({ fields }) => fields.retry_in_ms)).toEqual([100, 200, 400, 800, 1000, 1000]);
   });
 
-  it('counts a deletion that has no effect as failed', async () => {
+  it('a deletion that has no effect counts as failed', async () => {
     const { watchdog, clock, cluster, log, exits } = setUp({ maxRetries: 1 });
     cluster.fail(onDelete, reply(200, {}), { times: 99 });
     watchdog.update([a]);
@@ -508,7 +508,7 @@ describe('answers to DELETE', () => {
 });
 
 describe('mode evict', () => {
-  it('requests the eviction of exactly this pod', async () => {
+  it('mode evict requests the eviction of exactly this pod', async () => {
     const { watchdog, clock, cluster, pod } = setUp({ mode: 'evict' });
     watchdog.update([a]);
     await clock.advance(3000);
@@ -517,7 +517,7 @@ describe('mode evict', () => {
     expect(watchdog.status()).toMatchObject({ state: 'stopped', reason: 'restarting' });
   });
 
-  it('retries with capped waits while a disruption budget refuses, and never exits', async () => {
+  it('mode evict retries with capped waits while a disruption budget refuses, and never exits', async () => {
     const { watchdog, clock, cluster, removals, exits, log } = setUp({ mode: 'evict', maxRetries: 1 });
     cluster.disruptionsAllowed = 0;
     watchdog.update([a]);
@@ -534,7 +534,7 @@ describe('mode evict', () => {
 });
 
 describe('mode exit', () => {
-  it('ends the process with a distinct exit code and removes nothing', async () => {
+  it('mode exit ends the process with a distinct exit code and removes nothing', async () => {
     const { watchdog, clock, removals, exits, cluster } = setUp({ mode: 'exit' });
     watchdog.update([a]);
     await clock.advance(3000);
@@ -543,7 +543,7 @@ describe('mode exit', () => {
     expect(cluster.events[0]).toMatchObject({ action: 'Exit' });
   });
 
-  it('needs no API server in mode exit without a budget', async () => {
+  it('mode exit without a budget needs no API server', async () => {
     const cluster = new FakeCluster();
     cluster.fail(() => true, { kind: 'reset' }, { times: 999 });
     const { watchdog, clock, exits } = setUp({ mode: 'exit' }, {}, cluster);
@@ -552,7 +552,7 @@ describe('mode exit', () => {
     expect(exits).toEqual([88]);
   });
 
-  it('suppresses mode exit if its budget cannot be read', async () => {
+  it('mode exit is suppressed if its budget cannot be read', async () => {
     const cluster = new FakeCluster();
     cluster.fail(() => true, { kind: 'reset' }, { times: 999 });
     const budget = { restarts: 5, windowMs: 60_000 };
@@ -573,7 +573,7 @@ describe('a brief API server outage while the watchdog arms', () => {
     return cluster;
   };
 
-  it('does not disable the budget of mode exit, because the pod is read again until it is known', async () => {
+  it('a brief API server outage does not disable the budget of mode exit', async () => {
     const { watchdog, clock, exits } = setUp({ mode: 'exit', budget }, {}, blip());
     await clock.advance(500);
     expect(watchdog.status()).toMatchObject({ state: 'armed', reason: 'api_unreachable' });
@@ -584,14 +584,14 @@ describe('a brief API server outage while the watchdog arms', () => {
     expect(exits).toEqual([88]);
   });
 
-  it('delays mode exit only for its duration if a mount is already unhealthy', async () => {
+  it('a brief API server outage delays mode exit only for its duration', async () => {
     const { watchdog, clock, exits } = setUp({ mode: 'exit', budget }, {}, blip());
     watchdog.update([a]);
     await clock.advance(60_000);
     expect(exits).toEqual([88]);
   });
 
-  it('does not disable the Events of mode notify', async () => {
+  it('a brief API server outage does not disable the Events of mode notify', async () => {
     const { watchdog, clock, cluster, outcome } = setUp({ mode: 'notify' }, {}, blip());
     watchdog.update([a]);
     await clock.advance(60_000);
@@ -602,7 +602,7 @@ describe('a brief API server outage while the watchdog arms', () => {
 
 describe('evictions', () => {
   it.each([['policy/v1'], ['policy/v1beta1']])(
-    'requests evictions in %s if the API server accepts that version',
+    'evictions use %s if the API server accepts that version',
     async (version) => {
       const cluster = new FakeCluster();
       cluster.evictionVersions = [version];
@@ -614,7 +614,7 @@ describe('evictions', () => {
     },
   );
 
-  it('asks for the version again after the API server is upgraded to another one', async () => {
+  it('the eviction version is read again after the API server is upgraded', async () => {
     const cluster = new FakeCluster();
     cluster.evictionVersions = ['policy/v1beta1'];
     cluster.disruptionsAllowed = 0;
@@ -629,7 +629,7 @@ describe('evictions', () => {
 });
 
 describe('mode notify', () => {
-  it('reports a mount that fails again while another is still down', async () => {
+  it('mode notify reports a mount that fails again while another is still down', async () => {
     const { watchdog, clock, cluster, outcome } = setUp({ mode: 'notify' });
     for (const unhealthy of [[a, b], [b], [a, b]]) {
       watchdog.update(unhealthy);
@@ -639,7 +639,7 @@ describe('mode notify', () => {
     expect(cluster.events).toHaveLength(2);
   });
 
-  it('reports nothing new if a mount recovers and fails within the delay while another is down', async () => {
+  it('mode notify reports nothing new if a mount recovers and fails within the delay while another is down', async () => {
     const { watchdog, clock, outcome } = setUp({ mode: 'notify', restartDelayMs: 60_000 });
     watchdog.update([a]);
     await clock.advance(100_000);
@@ -651,7 +651,7 @@ describe('mode notify', () => {
     expect(watchdog.status().state).toBe('notified');
   });
 
-  it('logs the problem immediately and retries the Event if the API server cannot be reached', async () => {
+  it('mode notify logs the problem immediately and retries its Event during an API server outage', async () => {
     const { watchdog, clock, cluster, log } = setUp({ mode: 'notify' });
     await clock.advance(1000);
     cluster.fail(() => true, { kind: 'reset' }, { times: 3 });
@@ -661,7 +661,7 @@ describe('mode notify', () => {
     expect(cluster.events).toHaveLength(1);
   });
 
-  it('reports each mount that becomes unhealthy once and removes nothing', async () => {
+  it('mode notify reports each mount that becomes unhealthy once and removes nothing', async () => {
     const { watchdog, clock, removals, exits, cluster, outcome, log } = setUp({ mode: 'notify' });
     watchdog.update([a]);
     await clock.advance(10_000);
@@ -683,7 +683,7 @@ describe('mode notify', () => {
 describe('restart budget', () => {
   const budget = { restarts: 2, windowMs: 3_600_000 };
 
-  it('outlives the pod and visibly suppresses a successor’s restart until there is room', async () => {
+  it('the budget outlives the pod and visibly suppresses a successor’s restart until there is room', async () => {
     const cluster = new FakeCluster();
     cluster.putConfigMap('mount-monitor-budget');
     for (const expected of [1, 2]) {
@@ -733,7 +733,7 @@ describe('restart budget', () => {
       (cluster: FakeCluster) => cluster.putConfigMap('mount-monitor-budget', { 'Deployment.media': 'x' }),
       'no list of restarts',
     ],
-  ])('suppresses the restart if %s', async (_, spoil, detail) => {
+  ])('a restart is suppressed if %s', async (_, spoil, detail) => {
     const cluster = new FakeCluster();
     cluster.rules = roleOf('delete');
     cluster.putConfigMap('mount-monitor-budget');
@@ -748,7 +748,7 @@ describe('restart budget', () => {
     expect(watchdog.status().state).toBe('armed');
   });
 
-  it('reads the budget again if another pod has written in between', async () => {
+  it('the budget is read again if another pod has written in between', async () => {
     const cluster = new FakeCluster();
     cluster.putConfigMap('mount-monitor-budget');
     cluster.fail(({ verb }) => verb === 'patch', status(409, 'Conflict', 'modified'), { times: 3 });
@@ -761,7 +761,7 @@ describe('restart budget', () => {
     ).toEqual([{ id: expect.any(String), pod: 'media-0', at: expect.stringMatching(/^2026-01-01T00:00:0/) }]);
   });
 
-  it('renews the reservation instead of spending more budget while a restart takes long', async () => {
+  it('a restart that takes long renews its reservation instead of spending more budget', async () => {
     const cluster = new FakeCluster();
     cluster.putConfigMap('mount-monitor-budget');
     cluster.disruptionsAllowed = 0;

@@ -38,17 +38,17 @@ describe.each(['127.0.0.1', '::1'] as const)('transport to %s', (host) => {
       ...change,
     });
 
-  it('reads an answer over TLS, verified by the cluster’s CA', async () => {
+  it('the transport reads an answer over TLS, verified by the cluster’s CA', async () => {
     expect(await get()).toMatchObject({ status: 200, body: { metadata: { name: 'media-0' } } });
   });
 
-  it('rereads the token for each request', async () => {
+  it('the token is read again for each request', async () => {
     await server.rotateToken(`token-of-${host}`);
     expect(await get()).toMatchObject({ status: 200 });
     expect(cluster.calls.at(-1)?.request.authorization).toBe(`Bearer token-of-${host}`);
   });
 
-  it('returns every status, with Retry-After in ms', async () => {
+  it('every status is returned, with Retry-After in ms', async () => {
     cluster.fail(() => true, status(429, 'TooManyRequests', 'slow', { 'Retry-After': '3' }));
     expect(await get()).toMatchObject({
       status: 429,
@@ -57,7 +57,7 @@ describe.each(['127.0.0.1', '::1'] as const)('transport to %s', (host) => {
     });
   });
 
-  it('does not follow redirects', async () => {
+  it('redirects are not followed', async () => {
     cluster.fail(() => true, reply(307, {}, { Location: '/api/v1/namespaces/media/pods/other' }));
     expect(await get()).toMatchObject({ status: 307 });
     expect(cluster.calls.map(({ name }) => name)).not.toContain('other');
@@ -67,12 +67,12 @@ describe.each(['127.0.0.1', '::1'] as const)('transport to %s', (host) => {
     ['reset', 'closed'],
     ['truncated', 'closed'],
     ['flood', 'body'],
-  ] as const)('fails on a %s with the code %s', async (kind, code) => {
+  ] as const)('the transport fails on a %s with the code %s', async (kind, code) => {
     cluster.fail(() => true, { kind });
     expect((await failure(get())).code).toBe(code);
   });
 
-  it('fails at the deadline if the server never answers', async () => {
+  it('a request fails at its deadline if the server never answers', async () => {
     cluster.fail(() => true, { kind: 'silence' });
     expect(await failure(get({ deadlineMs: 300 }))).toMatchObject({
       code: 'timeout',
@@ -80,14 +80,14 @@ describe.each(['127.0.0.1', '::1'] as const)('transport to %s', (host) => {
     });
   });
 
-  it('allows 5 s for a connection, including the handshake', async () => {
+  it('a connection may take 5 s, including the handshake', async () => {
     server.freezeHandshakes(true);
     const started = performance.now();
     expect((await failure(get())).code).toBe('connect');
     expect(performance.now() - started).toBeGreaterThan(4900);
   });
 
-  it('ends immediately when aborted', async () => {
+  it('a request ends immediately when aborted', async () => {
     cluster.fail(() => true, { kind: 'silence' });
     const closing = new AbortController();
     const before = cluster.calls.length;
@@ -98,13 +98,13 @@ describe.each(['127.0.0.1', '::1'] as const)('transport to %s', (host) => {
     expect((await failed).code).toBe('aborted');
   });
 
-  it('withdraws a request that is no longer wanted', async () => {
+  it('a request that is no longer wanted is withdrawn', async () => {
     const path = ['api', 'v1', 'namespaces', 'media', 'pods', 'withheld'];
     expect((await failure(get({ path, confirm: () => false }))).code).toBe('withheld');
     expect(cluster.calls.map(({ name }) => name)).not.toContain('withheld');
   });
 
-  it('names the address that refused the connection', async () => {
+  it('the error names the address that refused the connection', async () => {
     const closed = createKubeTransport({ ...server, port: 1 });
     const authority = host === '::1' ? '[::1]:1' : '127.0.0.1:1';
     const error = await failure(closed({ verb: 'get', path: ['version'] }));
