@@ -61,8 +61,8 @@ describe('idle probes', () => {
     );
     const checks = (await checksOf(monitor, 'passed')) - passedBefore;
     console.log(
-      `a check: ${(used / checks).toFixed(2)} ms of processor, with the endpoints asked beside; ` +
-        `probes hold ${after.map((pid) => memoryOf(pid).anonymous).join(' and ')} KiB`,
+      `a check: ${(used / checks).toFixed(2)} ms of processor time, including requests to the endpoints; ` +
+        `probes use ${after.map((pid) => memoryOf(pid).anonymous).join(' and ')} KiB`,
     );
     // One process per check takes 7 ms or more.
     expect(used / checks).toBeLessThan(4);

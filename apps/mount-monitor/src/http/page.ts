@@ -119,7 +119,7 @@ const fill = ({ details, body, mount }) => {
     facts.lastChild.append(link);
   }
   if (mount.last_error) row(facts, 'error', mount.last_error);
-  if (mount.probe_hung) row(facts, 'probe', 'hangs in the kernel; no other is started for this mount');
+  if (mount.probe_hung) row(facts, 'probe', 'hangs in the kernel; no other one is started for this mount');
   const strip = make('div', 'history');
   strip.setAttribute('role', 'img');
   strip.setAttribute('aria-label', 'the last ' + mount.history.length + ' checks');

@@ -261,7 +261,7 @@ describe('restarting', () => {
     expect(removals()).toEqual(['delete pods']);
   });
 
-  it.each([1, 5, 15, 21])('nothing is sent if all mounts recover %i ms after the restart began', async (ms) => {
+  it.each([1, 5, 15, 21])('nothing is sent if all mounts recover %i ms after a restart began', async (ms) => {
     const { watchdog, clock, removals } = setUp();
     await clock.advance(1000);
     watchdog.update([a]);
