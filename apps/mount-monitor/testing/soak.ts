@@ -18,10 +18,10 @@ import { anonymousOf, childrenOf, descriptorsOf, waitedTimesOf } from './proc.ts
 
 const help = `npm run soak -- [--duration 10m] [--rate 500] [--seed N]
 
-Runs the compiled executable under load on its endpoints, with every client of abuse.ts in turn, reloads, blips of
-the API server, and real mounts that fail at random, and exits 1 on any error, missed check, lost transition, unanswered
-probe, growth of memory, processes or file descriptors, or more memory than 64 MiB: as a control group with that limit
-tells where this machine allows one, else by what the monitor and its probes hold.
+Runs the compiled executable with load on its endpoints, every client of abuse.ts in turn, reloads, brief API server
+outages, and real mounts that fail at random. Exits 1 on any error, missed check, lost transition or unanswered probe,
+on growth of memory, processes or file descriptors, and on use of more than 64 MiB of memory, measured with a control
+group of that limit if this machine allows one, and otherwise as the memory of the monitor and its probes.
 `;
 
 const intervalMs = 2000;
@@ -228,7 +228,7 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
       const excuseMs = milliseconds > answerMs ? ownMs + held.between(askedAt, Date.now()) : 0;
       if (milliseconds > answerMs + excuseMs)
         problems.push(
-          `a probe was answered after ${Math.round(milliseconds)} ms, of which the machine took ${Math.round(excuseMs)}`,
+          `a probe was answered after ${Math.round(milliseconds)} ms, of which the machine caused ${Math.round(excuseMs)}`,
         );
     }
     const probes = childrenOf(pid);
@@ -253,7 +253,7 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
   await kube.close();
   const killed = group?.killed() ?? 0;
   await group?.remove();
-  const kept = group === undefined ? 'by what its processes hold' : 'in a control group';
+  const kept = group === undefined ? 'measured by process' : 'in a control group';
   console.log(`at most ${(mostBytes / 1024 / 1024).toFixed(1)} of 64 MiB, ${kept}`);
   if (killed > 0) problems.push(`the kernel killed ${killed} processes for their memory`);
   if (mostBytes > limitBytes) problems.push(`${mostBytes} bytes were used, ${limitBytes} are allowed`);
@@ -275,7 +275,7 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
     );
   const unexpected = Object.keys(statusCodes).filter((status) => !['200', '404', '503'].includes(status));
   if (unexpected.length > 0) problems.push(`unexpected status codes: ${unexpected.join(', ')}`);
-  if (code !== 0) problems.push(`SIGTERM ended the monitor with ${code}`);
+  if (code !== 0) problems.push(`the monitor exited with ${code} on SIGTERM`);
   // In mode notify, this is how the watchdog reports the mounts that fail here.
   const errors = monitor
     .log()
@@ -348,13 +348,13 @@ function missedChecks(monitor: MonitorProcess, held: HeldUp): readonly string[] 
     if (gap > longest.gap) longest = { gap, excuseMs };
     if (gap > limitMs + excuseMs)
       problems.push(
-        `a check of the steady mount came after ${gap} ms, of which the machine took ${Math.round(excuseMs)}`,
+        `a check of the steady mount came after ${gap} ms, of which the machine caused ${Math.round(excuseMs)}`,
       );
     if (msg !== 'health check passed' && excuseMs < readTimeoutMs)
-      problems.push(`${msg} on the steady mount (${reason}); the machine took ${Math.round(excuseMs)} ms`);
+      problems.push(`${msg} on the steady mount (${reason}); the machine caused ${Math.round(excuseMs)} ms`);
   }
   console.log(
-    `${count} checks of the steady mount every ${intervalMs} ms, longest gap ${longest.gap} ms, of which the machine took ${Math.round(longest.excuseMs)}`,
+    `${count} checks of the steady mount every ${intervalMs} ms, longest gap ${longest.gap} ms, of which the machine caused ${Math.round(longest.excuseMs)}`,
   );
   return problems;
 }
