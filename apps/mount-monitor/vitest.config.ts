@@ -7,7 +7,7 @@ export default defineProject({
     name: 'mount-monitor',
     include: ['src/**/*.spec.ts', 'e2e/**/*.e2e.ts'],
     exclude: timed,
-    // Two at least: these tests wait much more than they compute.
+    // At least two, because these tests wait much more than they compute.
     maxWorkers: Math.max(2, availableParallelism() - 1),
     globalSetup: ['testing/compile.ts'],
     testTimeout: 60_000,

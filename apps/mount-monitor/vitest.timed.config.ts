@@ -1,6 +1,6 @@
 import { defineProject } from 'vitest/config';
 
-/** These hold the monitor to its times: no other file runs beside them. */
+/** These tests measure times, so no other file runs in parallel. */
 export const timed = ['mounts', 'rhythm', 'abuse', 'scale', 'soak'].map((name) => `e2e/${name}.e2e.ts`);
 
 export default defineProject({
@@ -10,7 +10,7 @@ export default defineProject({
     globalSetup: ['testing/compile.ts'],
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    // They come last, one after the other.
+    // They run last, one after another.
     sequence: { groupOrder: 2 },
     fileParallelism: false,
   },

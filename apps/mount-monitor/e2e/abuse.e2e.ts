@@ -11,7 +11,7 @@ import { descriptorsOf, memoryOf } from '../testing/proc.ts';
 
 const executable = inject('executable');
 const limitBytes = 64 * 1024 * 1024;
-/** How long the kubelet's answer may take, in ms, beyond what the machine itself takes. */
+/** How long the kubelet may wait for an answer, in ms, in addition to the machine's own delay. */
 const answerMs = 250;
 const scratch = new Scratch();
 let group: MemoryCgroup | undefined;
@@ -21,7 +21,7 @@ let machine: Machine;
 beforeAll(async () => {
   group = makeMemoryCgroup(`mount-monitor-abuse-${process.pid}`, limitBytes);
   machine = await Machine.watch(executable);
-  // Many mounts make large answers; they are checked seldom, so that what is measured is the server.
+  // Many mounts make for large answers. They are checked seldom, so that the server is what gets measured.
   const mounts = Array.from({ length: 50 }, (_, index) => ({
     path: scratch.mount(`m${index}`),
     name: `mount-${index}`,
@@ -49,7 +49,7 @@ async function begin(name: string, port = monitor.port): Promise<ChildProcess> {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   await new Promise<void>((resolve, reject) => {
-    child.once('exit', (code) => reject(new Error(`the abuser ended with ${code}`)));
+    child.once('exit', (code) => reject(new Error(`the abuser exited with ${code}`)));
     child.stdout?.once('data', () => resolve());
   });
   return child;
@@ -70,7 +70,7 @@ async function end(child: ChildProcess): Promise<void> {
   await exited;
 }
 
-/** Asks over the agent's connection and reads the answer to its end; returns the connection's own port. */
+/** Sends a request over the agent's connection and reads the whole answer; returns the connection's local port. */
 function askOver(agent: Agent): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     const options = { host: '127.0.0.1', port: monitor.port, path: '/healthz/self', agent };
@@ -82,7 +82,7 @@ function askOver(agent: Agent): Promise<number | undefined> {
   });
 }
 
-/** What the monitor and the kernel hold for it, in bytes: anonymous memory and the queues of its connections. */
+/** Memory held by the monitor, and by the kernel for it, in bytes: anonymous memory and its connections' queues. */
 function held(): number {
   const pid = monitor.child.pid ?? 0;
   const port = monitor.port.toString(16).toUpperCase().padStart(4, '0');
@@ -102,15 +102,15 @@ async function metric(name: string): Promise<number> {
   return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(body)?.[1]);
 }
 
-describe('a client beside the kubelet that', () => {
+describe('a client, besides the kubelet, that', () => {
   it.each(Object.keys(abuses))(
-    '%s delays no answer, cuts off nobody else and takes no memory',
+    '%s does not delay answers, cut off other clients or use up memory',
     async (name) => {
       const pid = monitor.child.pid ?? 0;
       const abuser = await begin(name);
       let done = !name.endsWith('10,000 in turn');
       if (!done) void tenThousand(abuser).then(() => (done = true));
-      // From an address of its own it is not in the abuser's crowd.
+      // Its own address keeps it out of the abuser's network.
       const reader = new Agent({ keepAlive: true, maxSockets: 1, localAddress: '127.0.0.2' });
       const connections = new Set<number | undefined>();
       let slowest = 0;
@@ -125,7 +125,7 @@ describe('a client beside the kubelet that', () => {
           ]);
           expect(answer.status).toBe(200);
           const late = answer.milliseconds - control;
-          // What the machine itself was late by is not the monitor's doing.
+          // The machine's own delay is not the monitor's fault.
           const excused = late < answerMs ? 0 : await machine.latenessSince(askedAt);
           expect(late - excused, `probe ${probe}`).toBeLessThan(answerMs);
           slowest = Math.max(slowest, answer.milliseconds);
@@ -141,7 +141,7 @@ describe('a client beside the kubelet that', () => {
       expect(most).toBeLessThan(limitBytes);
       expect(connections.size, 'connections of a client that reads').toBe(1);
       await monitor.until(
-        'all is as before',
+        'everything is back to normal',
         async () => (await metric('mount_monitor_http_connections')) <= 2,
         15_000,
       );
@@ -163,11 +163,11 @@ describe('a client beside the kubelet that', () => {
       mounts,
     });
     await watched.untilStatus('healthy');
-    // Two clients keep one processor of the monitor's busy on any machine.
+    // Two clients keep one of the monitor's processors busy on any machine.
     const abusers = [await begin(name, watched.port), await begin(name, watched.port)];
     try {
       const { last_check: before } = await watched.mount();
-      await watched.until('it is checked', async () => (await watched.mount()).last_check !== before, 10_000);
+      await watched.until('a check runs', async () => (await watched.mount()).last_check !== before, 10_000);
       own.remove('m');
       await watched.until(
         'a failure is seen',
@@ -179,7 +179,7 @@ describe('a client beside the kubelet that', () => {
     }
   });
 
-  it('was counted, and never had a process killed for its memory', async () => {
+  it('all abuse was counted, and no process was killed for its memory', async () => {
     const { body } = await monitor.get('/metrics');
     for (const reason of ['evicted', 'slow_reader', 'slow_head', 'pipelining', 'memory']) {
       expect(body).toMatch(

@@ -10,7 +10,7 @@ import { stateOf } from '../testing/proc.ts';
 const executable = inject('executable');
 const onFuse = need('root and /dev/fuse', canMountFuse, 'to mount the fault filesystem');
 
-/** The probes that hang on this mount, by process id. */
+/** The IDs of the probes that hang on this mount. */
 function hangingOn(path: string): readonly number[] {
   const title = titleOf({ path, checkType: 'canary' });
   return readdirSync('/proc')
@@ -25,7 +25,7 @@ function hangingOn(path: string): readonly number[] {
 }
 
 describe('--check', () => {
-  it('prints a table, and exits 0 only if all pass', () => {
+  it('--check prints a table and exits 0 only if all checks pass', () => {
     using scratch = new Scratch();
     const good = scratch.mount('good');
     const bad = join(scratch.path, 'bad');
@@ -43,7 +43,7 @@ describe('--check', () => {
     expect(runMonitor(executable, ['--check', '-c', one]).code).toBe(0);
   });
 
-  onFuse('starts nothing for a mount on which a killed probe hangs, of a check before', async () => {
+  onFuse('--check starts no probe for a mount on which an earlier check’s probe hangs', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'left');
     const config = scratch.write(
@@ -71,7 +71,7 @@ describe('--check', () => {
     expect(reasons()).toEqual([undefined, undefined]);
   });
 
-  onFuse('starts nothing for a mount on which a probe of the monitor hangs', async () => {
+  onFuse('--check starts no probe for a mount on which one of the monitor’s probes hangs', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'beside');
     const config = { readTimeout: '300ms', checkInterval: '1s', mounts: [{ path: mount.path }] };
@@ -88,9 +88,9 @@ describe('--check', () => {
     await mount.fault('none');
   });
 
-  it('refuses --json alone', () => {
+  it('--json is rejected without --check', () => {
     const { code, stderr } = runMonitor(executable, ['--json']);
     expect(code).toBe(2);
-    expect(stderr).toContain('--json: only together with --check');
+    expect(stderr).toContain('--json is only allowed with --check');
   });
 });

@@ -10,7 +10,7 @@ afterAll(() => scratch[Symbol.dispose]());
 
 let runs = 0;
 
-/** Checks one mount once and returns the reason of its failure, or "passed". */
+/** Checks one mount once and returns the reason for its failure, or "passed". */
 function checkOnce(mount: Readonly<Record<string, unknown>>, wrapper: readonly string[] = []): string {
   runs += 1;
   const path = scratch.write(`once-${runs}.json`, JSON.stringify({ mounts: [mount], readTimeout: '2s' }));
@@ -35,32 +35,32 @@ function folder(name: string, files: Readonly<Record<string, string>> = {}): str
 describe('canary', () => {
   it.each([
     ['a file with content passes', { '.health-check': 'x' }, {}, 'passed'],
-    ['an empty file is empty', { '.health-check': '' }, {}, 'empty'],
-    ['no file is missing', {}, {}, 'missing'],
-    ['another name is looked for where one is given', { mine: 'x' }, { canaryFile: 'mine' }, 'passed'],
+    ['an empty file fails as empty', { '.health-check': '' }, {}, 'empty'],
+    ['a missing file fails as missing', {}, {}, 'missing'],
+    ['a file with the configured name passes', { mine: 'x' }, { canaryFile: 'mine' }, 'passed'],
     ['the expected content passes', { '.health-check': 'ready' }, { canaryContent: 'ready' }, 'passed'],
     [
-      'one newline at the end is ignored',
+      'a single newline at the end is ignored',
       { '.health-check': 'ready\n' },
       { canaryContent: 'ready' },
       'passed',
     ],
-    ['two newlines are not', { '.health-check': 'ready\n\n' }, { canaryContent: 'ready' }, 'content'],
-    ['other content is content', { '.health-check': 'old' }, { canaryContent: 'ready' }, 'content'],
-    ['more than 64 KiB is read as far as that', { '.health-check': 'x'.repeat(100_000) }, {}, 'passed'],
+    ['two newlines fail as content', { '.health-check': 'ready\n\n' }, { canaryContent: 'ready' }, 'content'],
+    ['other content fails as content', { '.health-check': 'old' }, { canaryContent: 'ready' }, 'content'],
+    ['a file above 64 KiB is read up to that size', { '.health-check': 'x'.repeat(100_000) }, {}, 'passed'],
   ])('%s', (name, files, more, reason) => {
     expect(checkOnce({ path: folder(name.replaceAll(' ', '-'), files), ...more })).toBe(reason);
   });
 
-  it('a mount that is not there is missing', () => {
+  it('a mount that does not exist fails as missing', () => {
     expect(checkOnce({ path: '/nowhere/at/all' })).toBe('missing');
   });
 
-  it('a file in place of the mount is not_a_directory', () => {
+  it('a file in place of the mount fails as not_a_directory', () => {
     expect(checkOnce({ path: scratch.write('plain-file', 'x') })).toBe('not_a_directory');
   });
 
-  it('a folder in place of the canary is missing', () => {
+  it('a folder in place of the canary fails as missing', () => {
     const path = folder('folder-canary');
     mkdirSync(join(path, '.health-check'));
     expect(checkOnce({ path })).toBe('missing');
@@ -72,7 +72,7 @@ describe('canary', () => {
     expect(checkOnce({ path })).toBe('passed');
   });
 
-  it('a symbolic link out of the mount is missing', () => {
+  it('a symbolic link out of the mount fails as missing', () => {
     const path = folder('link-outside');
     symlinkSync('/etc/hostname', join(path, '.health-check'));
     expect(checkOnce({ path })).toBe('missing');
@@ -84,7 +84,7 @@ describe('canary', () => {
     expect(checkOnce({ path: join(scratch.path, 'link-to-mount') })).toBe('passed');
   });
 
-  it('a named pipe in place of the canary hangs nothing and is empty', () => {
+  it('a named pipe in place of the canary fails as empty without hanging', () => {
     const path = folder('pipe');
     expect(runMonitor('mkfifo', [join(path, '.health-check')], { env: { PATH: '/usr/bin:/bin' } }).code).toBe(
       0,
@@ -96,7 +96,7 @@ describe('canary', () => {
     'root',
     process.getuid?.() === 0,
     'to run the monitor as another user',
-  )('a file that may not be read is permission', () => {
+  )('a file that may not be read fails as permission', () => {
     const path = folder('forbidden', { '.health-check': 'x' });
     chmodSync(join(path, '.health-check'), 0o600);
     chmodSync(scratch.path, 0o755);
@@ -109,7 +109,7 @@ describe('directory', () => {
   it.each([
     ['a folder passes', {}, {}, 'passed'],
     ['enough entries pass', { a: '', b: '' }, { minEntries: 2 }, 'passed'],
-    ['too few entries are empty', { a: '' }, { minEntries: 2 }, 'empty'],
+    ['too few entries fail as empty', { a: '' }, { minEntries: 2 }, 'empty'],
     ['an empty folder passes without minEntries', {}, { minEntries: 0 }, 'passed'],
   ])('%s', (name, files, more, reason) => {
     expect(
@@ -117,13 +117,13 @@ describe('directory', () => {
     ).toBe(reason);
   });
 
-  it('a file is not_a_directory', () => {
+  it('a file in place of the folder fails as not_a_directory', () => {
     expect(checkOnce({ path: scratch.write('dir-file', 'x'), checkType: 'directory' })).toBe(
       'not_a_directory',
     );
   });
 
-  it('nothing is missing', () => {
+  it('a directory that does not exist fails as missing', () => {
     expect(checkOnce({ path: '/nowhere', checkType: 'directory' })).toBe('missing');
   });
 });
@@ -131,11 +131,11 @@ describe('directory', () => {
 describe('mountpoint', () => {
   it.each([
     ['a mount passes', { path: '/proc' }, 'passed'],
-    ['a mount of the wanted type passes', { path: '/proc', fsType: 'proc' }, 'passed'],
-    ['a mount of another type is wrong_fstype', { path: '/proc', fsType: 'nfs4' }, 'wrong_fstype'],
-    ['a folder in a mount is not_mounted', { path: '/proc/sys' }, 'not_mounted'],
-    ['nothing is missing', { path: '/nowhere' }, 'missing'],
-    ['a path with dots is taken as what it means', { path: '/proc/../proc/' }, 'passed'],
+    ['a mount of the expected type passes', { path: '/proc', fsType: 'proc' }, 'passed'],
+    ['a mount of another type fails as wrong_fstype', { path: '/proc', fsType: 'nfs4' }, 'wrong_fstype'],
+    ['a folder inside a mount fails as not_mounted', { path: '/proc/sys' }, 'not_mounted'],
+    ['a mount point that does not exist fails as missing', { path: '/nowhere' }, 'missing'],
+    ['a path with dots is normalized', { path: '/proc/../proc/' }, 'passed'],
   ])('%s', (_, mount, reason) => {
     expect(checkOnce({ checkType: 'mountpoint', ...mount })).toBe(reason);
   });
@@ -144,7 +144,7 @@ describe('mountpoint', () => {
     'root',
     process.getuid?.() === 0,
     'to mount',
-  )('a bind mount of the folder around it is not_mounted', () => {
+  )('a bind mount of the surrounding file system fails as not_mounted', () => {
     const path = folder('bound');
     const inNamespace = [
       '/usr/bin/env',
@@ -159,8 +159,8 @@ describe('mountpoint', () => {
   });
 });
 
-describe('the report', () => {
-  it('the report has the mount table’s facts with every check type', async () => {
+describe('report', () => {
+  it('the report contains the mount table’s facts for every check type', async () => {
     const config = {
       checkInterval: '1s',
       readTimeout: '900ms',

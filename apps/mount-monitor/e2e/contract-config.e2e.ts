@@ -28,7 +28,7 @@ describe('flags', () => {
     });
   });
 
-  it.each([['--help'], ['-h'], ['-help']])('%s exits 0 and names program and version first', (flag) => {
+  it.each([['--help'], ['-h'], ['-help']])('%s exits 0 and prints the program and version first', (flag) => {
     const { code, stdout, stderr } = runMonitor(executable, [flag]);
     expect({ code, stderr, first: stdout.split('\n')[0] }).toEqual({
       code: 0,
@@ -69,7 +69,7 @@ describe('flags', () => {
     [['--http-port', '65536'], '--http-port: found 65536'],
     [['--log-level', 'loud'], '--log-level: found "loud", allowed: one of "debug", "info", "warn", "error"'],
     [['--log-format', 'xml'], '--log-format: found "xml", allowed: one of "json", "text"'],
-  ])('%j is refused', (args, message) => {
+  ])('%j is rejected', (args, message) => {
     const { code, stderr } = validate({ mounts }, args);
     expect([1, 2]).toContain(code);
     expect(stderr).toContain(message);
@@ -90,19 +90,19 @@ type BadCase = readonly [title: string, config: unknown, message: string];
 
 describe('accepted configurations', () => {
   it.each<Case>([
-    ['the least', { mounts }],
+    ['a minimal configuration', { mounts }],
     ['a $schema key', { $schema: './config.schema.json', mounts }],
-    ['the bounds of checkInterval and readTimeout', { checkInterval: '1s', readTimeout: '100ms', mounts }],
+    ['the minimum checkInterval and readTimeout', { checkInterval: '1s', readTimeout: '100ms', mounts }],
     [
-      'Go’s ways to write durations',
+      'durations in all of Go’s formats',
       { checkInterval: '1m30s', readTimeout: '1.5s', shutdownTimeout: '1h', mounts },
     ],
-    ['the least shutdownTimeout', { shutdownTimeout: '1s', mounts }],
+    ['the minimum shutdownTimeout', { shutdownTimeout: '1s', mounts }],
     ['failureThreshold 0 for the default', { failureThreshold: 0, mounts }],
     ['failureThreshold 1', { failureThreshold: 1, mounts }],
     ['successThreshold 5', { successThreshold: 5, mounts }],
-    ['the least port', { httpPort: 1, mounts }],
-    ['the greatest port', { httpPort: 65_535, mounts }],
+    ['the lowest port', { httpPort: 1, mounts }],
+    ['the highest port', { httpPort: 65_535, mounts }],
     ['an IPv4 host', { httpHost: '127.0.0.1', mounts }],
     ['an IPv6 host', { httpHost: '::1', mounts }],
     ['a bracketed IPv6 host', { httpHost: '[::1]', mounts }],
@@ -132,7 +132,7 @@ describe('accepted configurations', () => {
       },
     ],
     [
-      'fsType and minEntries with their types',
+      'fsType and minEntries with their check types',
       {
         mounts: [
           { path: '/x', checkType: 'mountpoint', fsType: 'nfs4' },
@@ -140,7 +140,7 @@ describe('accepted configurations', () => {
         ],
       },
     ],
-    ['null for a key that is left out', { httpPort: null, watchdog: null, mounts }],
+    ['null in place of a missing key', { httpPort: null, watchdog: null, mounts }],
     [
       'every key of the watchdog',
       {
@@ -164,16 +164,16 @@ describe('accepted configurations', () => {
       (mode) => [`mode ${mode}`, { mounts, watchdog: { mode } }] as const,
     ),
     ['an empty budget', { mounts, watchdog: { budget: {} } }],
-  ])('%s', (_, config) => {
+  ])('accepts %s', (_, config) => {
     expect(validate(config)).toMatchObject({ code: 0, stderr: '' });
   });
 
-  it('says how many mounts are valid on stdout', () => {
+  it('prints the number of valid mounts on stdout', () => {
     expect(validate({ mounts }).stdout).toMatch(/valid, 1 mount\n$/);
   });
 });
 
-describe('refused configurations', () => {
+describe('rejected configurations', () => {
   it.each<BadCase>([
     ['no mounts', {}, 'mounts: found nothing, allowed: a list of at least one mount'],
     ['an empty list of mounts', { mounts: [] }, 'mounts: found [], allowed: a list of at least one mount'],
@@ -194,23 +194,23 @@ describe('refused configurations', () => {
     ['a checkInterval that is a number', { checkInterval: 30, mounts }, 'checkInterval: found 30'],
     ['a readTimeout below 100ms', { readTimeout: '99ms', mounts }, 'readTimeout: found "99ms"'],
     [
-      'a readTimeout of the checkInterval',
+      'a readTimeout equal to the checkInterval',
       { checkInterval: '5s', mounts },
       'readTimeout: found "5s", allowed: a duration below checkInterval ("5s")',
     ],
     ['a readTimeout above the checkInterval', { readTimeout: '31s', mounts }, 'readTimeout: found "31s"'],
     ['a shutdownTimeout below 1s', { shutdownTimeout: '500ms', mounts }, 'shutdownTimeout: found "500ms"'],
     [
-      'a failureThreshold beyond counting',
+      'a failureThreshold that is too large',
       { failureThreshold: 1e30, mounts },
       'failureThreshold: found 1e+30',
     ],
     ['a fraction as failureThreshold', { failureThreshold: 1.5, mounts }, 'failureThreshold: found 1.5'],
-    ['a text as failureThreshold', { failureThreshold: '3', mounts }, 'failureThreshold: found "3"'],
+    ['a string as failureThreshold', { failureThreshold: '3', mounts }, 'failureThreshold: found "3"'],
     ['a successThreshold of 0', { successThreshold: 0, mounts }, 'successThreshold: found 0'],
     ['port 65536', { httpPort: 65_536, mounts }, 'httpPort: found 65536'],
-    ['a text as port', { httpPort: '8080', mounts }, 'httpPort: found "8080"'],
-    ['a host that cannot be one', { httpHost: 'a b', mounts }, 'httpHost: found "a b"'],
+    ['a string as port', { httpPort: '8080', mounts }, 'httpPort: found "8080"'],
+    ['an invalid host', { httpHost: 'a b', mounts }, 'httpHost: found "a b"'],
     ['an unknown logLevel', { logLevel: 'trace', mounts }, 'logLevel: found "trace"'],
     ['an unknown logFormat', { logFormat: 'xml', mounts }, 'logFormat: found "xml"'],
     ['a canary above the mount', { canaryFile: '../x', mounts }, 'canaryFile: found "../x"'],
@@ -250,7 +250,7 @@ describe('refused configurations', () => {
       { mounts, watchdog: true },
       'watchdog: found true, allowed: a JSON object',
     ],
-    ['enabled as text', { mounts, watchdog: { enabled: 'true' } }, 'watchdog.enabled: found "true"'],
+    ['enabled as a string', { mounts, watchdog: { enabled: 'true' } }, 'watchdog.enabled: found "true"'],
     [
       'a negative restartDelay',
       { mounts, watchdog: { restartDelay: '-1s' } },
@@ -273,7 +273,7 @@ describe('refused configurations', () => {
     ],
     ['an unknown mode', { mounts, watchdog: { mode: 'restart' } }, 'watchdog.mode: found "restart"'],
     [
-      'a budget of no restarts',
+      'a budget of zero restarts',
       { mounts, watchdog: { budget: { restarts: 0 } } },
       'watchdog.budget.restarts: found 0',
     ],
@@ -282,7 +282,7 @@ describe('refused configurations', () => {
       { mounts, watchdog: { budget: { window: '1ms' } } },
       'watchdog.budget.window: found "1ms"',
     ],
-    ['no JSON', '{"mounts": [', 'expected one JSON object'],
+    ['invalid JSON', '{"mounts": [', 'expected one JSON object'],
     ['an empty file', '', 'expected one JSON object'],
     ['a list', '[]', 'the file: found [], allowed: a JSON object'],
     [
@@ -300,14 +300,14 @@ describe('refused configurations', () => {
       { mounts, watchdog: { delay: '1s' } },
       'watchdog.delay: unknown key, did you mean "restartDelay"?',
     ],
-  ])('%s', (_, config, message) => {
+  ])('rejects %s', (_, config, message) => {
     const { code, stdout, stderr } = validate(config);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toMatch(/^configuration error: /);
     expect(stderr).toContain(message);
   });
 
-  it('all problems at once', () => {
+  it('reports all problems at once', () => {
     const { stderr } = validate({
       checkInterval: 'x',
       httpPort: 65_536,
@@ -321,19 +321,19 @@ describe('refused configurations', () => {
     }
   });
 
-  it('a file that is not there', () => {
+  it('rejects a file that does not exist', () => {
     const { code, stderr } = runMonitor(executable, ['--config', join(scratch.path, 'none.json')]);
     expect(code).toBe(1);
     expect(stderr).toMatch(/^configuration error: .*none\.json.*ENOENT/);
   });
 
-  it('a folder in place of the file', () => {
+  it('rejects a folder in place of the file', () => {
     const { code, stderr } = runMonitor(executable, ['--config', scratch.path]);
     expect(code).toBe(1);
     expect(stderr).toMatch(/^configuration error: /);
   });
 
-  it('a FIFO that nobody writes to', () => {
+  it('rejects a FIFO that nobody writes to', () => {
     const fifo = join(scratch.path, 'fifo.json');
     execFileSync('mkfifo', [fifo]);
     const { code, stderr } = runMonitor(executable, ['--config', fifo]);
@@ -341,13 +341,13 @@ describe('refused configurations', () => {
     expect(stderr).toContain('fifo.json: expected a regular file');
   });
 
-  it('a file above 1 MiB', () => {
+  it('rejects a file above 1 MiB', () => {
     const { code, stderr } = validate(`${' '.repeat(1024 * 1024)}${JSON.stringify({ mounts })}`);
     expect(code).toBe(1);
     expect(stderr).toContain('at most 1048576 bytes');
   });
 
-  it('no file at all where none is named', () => {
+  it('reports a missing file if neither --config nor ./config.json is given', () => {
     mkdirSync(join(scratch.path, 'empty'), { recursive: true });
     const { code, stderr } = runMonitor(executable, [], { cwd: join(scratch.path, 'empty') });
     expect(code).toBe(1);
@@ -355,14 +355,14 @@ describe('refused configurations', () => {
   });
 });
 
-describe('the file', () => {
-  it('the file is ./config.json where none is named', () => {
+describe('configuration file', () => {
+  it('defaults to ./config.json', () => {
     scratch.write('cwd/config.json', JSON.stringify({ mounts }));
     const { code, stdout } = runMonitor(executable, ['--validate'], { cwd: join(scratch.path, 'cwd') });
     expect({ code, stdout }).toEqual({ code: 0, stdout: './config.json: valid, 1 mount\n' });
   });
 
-  it('the file is warned about when every user may write it', () => {
+  it('warns about a file that every user may write', () => {
     const path = scratch.write('loose.json', JSON.stringify({ mounts }));
     chmodSync(path, 0o666);
     const { code, stderr } = runMonitor(executable, ['--validate', '-c', path]);
@@ -370,14 +370,14 @@ describe('the file', () => {
     expect(stderr).toContain(`chmod o-w ${path}`);
   });
 
-  it('the file may be of exactly 1 MiB', () => {
+  it('accepts a file of exactly 1 MiB', () => {
     const text = JSON.stringify({ mounts });
     expect(validate(text + ' '.repeat(1024 * 1024 - text.length)).code).toBe(0);
   });
 });
 
 describe('init container mode', () => {
-  it('exits 0 when every mount passes', () => {
+  it('exits 0 if every mount passes', () => {
     const path = scratch.write(
       'init-good.json',
       JSON.stringify({ mounts: [{ path: scratch.mount('good') }, ...mounts] }),
@@ -386,7 +386,7 @@ describe('init container mode', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   });
 
-  it('exits 1 when one fails, and says which and why on stderr', () => {
+  it('exits 1 if a mount fails and reports which one and why on stderr', () => {
     const bad = join(scratch.path, 'not-there');
     const path = scratch.write(
       'init-bad.json',
@@ -406,7 +406,7 @@ describe('init container mode', () => {
     });
   });
 
-  it('exits 1 with a bad configuration', () => {
+  it('exits 1 if the configuration is invalid', () => {
     const path = scratch.write('init-broken.json', '{}');
     expect(runMonitor(executable, ['--init-container-mode', '-c', path]).code).toBe(1);
   });

@@ -10,7 +10,7 @@ const executable = inject('executable');
 const scratches: Scratch[] = [];
 const timing = { checkInterval: '1s', readTimeout: '900ms' };
 
-/** Starts a monitor in a folder of its own; its mount passes exactly while `good` is there. */
+/** Starts a monitor in a separate folder; its mount passes only if `good` is set. */
 async function start(config: Readonly<Record<string, unknown>>, good = true): Promise<MonitorProcess> {
   const scratch = new Scratch();
   scratches.push(scratch);
@@ -51,35 +51,35 @@ const endpoints = [
 ];
 
 describe.each(endpoints)('%s', (path) => {
-  it('answers GET with 200 while all is well', async () => {
+  it('an endpoint answers GET with 200 while all mounts are healthy', async () => {
     const { status, headers, body } = await healthy.get(path);
     expect(status).toBe(200);
     expect(Number(headers['content-length'])).toBe(Buffer.byteLength(body));
     expect(headers['cache-control']).toBe('no-store');
   });
 
-  it('answers HEAD as GET, without the body', async () => {
+  it('an endpoint answers HEAD like GET, without the body', async () => {
     const [head, get] = [await healthy.request('HEAD', path), await healthy.get(path)];
     expect(head).toMatchObject({ status: 200, body: '' });
     expect(head.headers['content-type']).toBe(get.headers['content-type']);
   });
 
   it.each(['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'])(
-    'answers %s with 405 and what is allowed',
+    'an endpoint answers %s with 405 and the allowed methods',
     async (method) => {
       const { status, headers } = await healthy.request(method, path);
       expect({ status, allow: headers.allow }).toEqual({ status: 405, allow: 'GET, HEAD' });
     },
   );
 
-  it('ignores a query', async () => {
+  it('an endpoint ignores a query string', async () => {
     expect((await healthy.get(`${path}?a=b`)).status).toBe(200);
   });
 });
 
 describe('other paths', () => {
   it.each(['/nope', '/healthz', '/healthz/', '/healthz/live/', '/Version', '/constructor', '/__proto__'])(
-    '%s is 404',
+    'answers %s with 404',
     async (path) => {
       expect((await healthy.get(path)).status).toBe(404);
     },
@@ -92,7 +92,7 @@ describe('other paths', () => {
     ['/./healthz//ready/', '/healthz/ready/'],
     ['//', '/'],
     ['///evil.example/x', '/evil.example/x'],
-  ])('%s is sent to the clean path', async (path, location) => {
+  ])('redirects %s to the clean path', async (path, location) => {
     const { status, headers } = await healthy.get(path);
     expect({ status, location: headers.location }).toEqual({ status: 301, location });
   });
@@ -102,11 +102,11 @@ describe('other paths', () => {
     ['/%68ealthz/live', 200],
     ['/healthz%2Flive', 404],
     ['/healthz/%zz', 400],
-  ])('%s is %d', async (path, code) => {
+  ])('answers %s with %d', async (path, code) => {
     expect((await healthy.get(path)).status).toBe(code);
   });
 
-  it('other paths are 404 for every method', async () => {
+  it('answers other paths with 404 for every method', async () => {
     expect((await healthy.request('POST', '/nope')).status).toBe(404);
   });
 });
@@ -128,7 +128,7 @@ describe('codes', () => {
     ['unhealthy', '/version', 200],
     ['unhealthy', '/', 200],
   ];
-  it.each(table)('while a mount is %s, %s is %d', async (state, path, code) => {
+  it.each(table)('while a mount is %s, %s answers with %d', async (state, path, code) => {
     const monitor = state === 'degraded' ? degraded : unhealthy;
     expect((await monitor.get(path)).status).toBe(code);
     expect((await monitor.request('HEAD', path)).status).toBe(code);
@@ -138,7 +138,7 @@ describe('codes', () => {
 describe('bodies', () => {
   const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
 
-  it.each(['/healthz/live', '/healthz/ready'])('%s has exactly the fields of the contract', async (path) => {
+  it.each(['/healthz/live', '/healthz/ready'])('%s has exactly the documented fields', async (path) => {
     const { headers, body } = await healthy.get(path);
     expect(headers['content-type']).toBe('application/json');
     expect(JSON.parse(body)).toEqual({
@@ -156,7 +156,7 @@ describe('bodies', () => {
     });
   });
 
-  it('a failed mount carries its error and reason', async () => {
+  it('a failed mount has its error and reason', async () => {
     expect(JSON.parse((await unhealthy.get('/healthz/live')).body)).toEqual({
       status: 'unhealthy',
       timestamp: expect.stringMatching(rfc3339),
@@ -174,7 +174,7 @@ describe('bodies', () => {
     });
   });
 
-  it('/healthz/status adds watchdog, version and what people ask for', async () => {
+  it('/healthz/status adds the watchdog, the version and details for people', async () => {
     expect(JSON.parse((await healthy.get('/healthz/status')).body)).toMatchObject({
       status: 'healthy',
       version: compiledVersion,
@@ -191,7 +191,7 @@ describe('bodies', () => {
     });
   });
 
-  it('a live body says healthy while a mount is merely degraded', async () => {
+  it('/healthz/live reports healthy while a mount is only degraded', async () => {
     expect(JSON.parse((await degraded.get('/healthz/live')).body)).toMatchObject({
       status: 'healthy',
       mounts: [{ status: 'degraded' }],
@@ -199,18 +199,18 @@ describe('bodies', () => {
     expect(JSON.parse((await degraded.get('/healthz/ready')).body)).toMatchObject({ status: 'unhealthy' });
   });
 
-  it('/version is the version', async () => {
+  it('/version returns the version', async () => {
     expect(JSON.parse((await healthy.get('/version')).body)).toEqual({ version: compiledVersion });
   });
 
-  it('/healthz/self names no stalled mount', async () => {
+  it('/healthz/self lists no stalled mount', async () => {
     expect(JSON.parse((await unhealthy.get('/healthz/self')).body)).toMatchObject({
       status: 'healthy',
       stalled_mounts: [],
     });
   });
 
-  it('/ is one HTML document that loads nothing from elsewhere', async () => {
+  it('/ is a single HTML document that loads nothing from elsewhere', async () => {
     const { headers, body } = await healthy.get('/');
     expect(headers['content-type']).toBe('text/html; charset=utf-8');
     expect(headers['content-security-policy']).toContain("default-src 'none'");
@@ -241,7 +241,7 @@ describe('/metrics', () => {
     expect(body).toContain(`# TYPE ${name} ${type}\n`);
   });
 
-  it('tells the state of each mount', async () => {
+  it('/metrics reports the state of each mount', async () => {
     const { body } = await unhealthy.get('/metrics');
     expect(body).toMatch(/mount_monitor_mount_up\{name="m",path="[^"]+"\} 0\n/);
     expect(body).toMatch(/mount_monitor_mount_state\{name="m",path="[^"]+",state="unhealthy"\} 1\n/);
@@ -255,7 +255,7 @@ describe('/metrics', () => {
     expect(body).not.toContain('last_success_timestamp_seconds{name="m"');
   });
 
-  it('/metrics has cumulative buckets that end with the count', async () => {
+  it('/metrics has cumulative buckets whose last one is the count', async () => {
     const { body } = await healthy.get('/metrics');
     const buckets = [...body.matchAll(/check_duration_seconds_bucket\{[^}]*le="([^"]+)"\} (\d+)/g)];
     const counts = buckets.map(([, , count]) => Number(count));
@@ -265,7 +265,7 @@ describe('/metrics', () => {
     expect(Number(/check_duration_seconds_count\{[^}]*\} (\d+)/.exec(body)?.[1])).toBe(counts.at(-1));
   });
 
-  it('escapes what labels may hold, and repeats no series', async () => {
+  it('/metrics escapes labels and repeats no series', async () => {
     await using monitor = await start({
       mounts: [
         { path: '/proc', checkType: 'mountpoint', name: 'a"b\\c\nd' },
@@ -288,7 +288,7 @@ describe('/metrics', () => {
     'promtool',
     promtool,
     'to read the metrics independently',
-  )('/metrics is what Prometheus’s own checker accepts', async () => {
+  )('/metrics is accepted by Prometheus’s own checker', async () => {
     const { spawnSync } = await import('node:child_process');
     const { body } = await unhealthy.get('/metrics');
     const checked = spawnSync('promtool', ['check', 'metrics'], { input: body, encoding: 'utf8' });
@@ -296,7 +296,7 @@ describe('/metrics', () => {
   });
 });
 
-/** Sends raw bytes and returns what comes back until the connection ends, and how long that took. */
+/** Sends raw bytes, and returns everything received until the connection ends and how long that took. */
 function exchange(
   monitor: MonitorProcess,
   parts: readonly string[],
@@ -319,13 +319,13 @@ function exchange(
 }
 
 describe.concurrent('hostile clients', () => {
-  it('a request that never ends is cut', async () => {
+  it('cuts a request that never ends', async () => {
     const { text, milliseconds } = await exchange(healthy, ['GET /version HTTP/1.1\r\nHost: x\r\n']);
     expect(text).toMatch(/^HTTP\/1.1 408 /);
     expect(milliseconds).toBeLessThan(20_000);
   });
 
-  it('a request that trickles in is cut', async () => {
+  it('cuts a request that trickles in', async () => {
     const headers = Array.from({ length: 40 }, (_, index) => `X-${index}: y\r\n`);
     const { milliseconds } = await exchange(
       healthy,
@@ -335,22 +335,22 @@ describe.concurrent('hostile clients', () => {
     expect(milliseconds).toBeLessThan(20_000);
   });
 
-  it('a connection that says nothing is cut', async () => {
+  it('cuts a connection that sends nothing', async () => {
     expect((await exchange(healthy, [])).milliseconds).toBeLessThan(25_000);
   });
 
   it.each([
     ['headers', `GET /version HTTP/1.1\r\nHost: x\r\nA: ${'a'.repeat(20_000)}\r\n\r\n`],
     ['a target', `GET /${'a'.repeat(20_000)} HTTP/1.1\r\nHost: x\r\n\r\n`],
-  ])('%s beyond the limit are refused', async (_, request) => {
+  ])('rejects %s beyond the limit', async (_, request) => {
     expect((await exchange(healthy, [request])).text).toMatch(/^HTTP\/1.1 431 /);
   });
 
-  it('what is not HTTP is refused', async () => {
+  it('rejects input that is not HTTP', async () => {
     expect((await exchange(healthy, ['\x16\x03\x01\x02\x00\r\n\r\n'])).text).toMatch(/^HTTP\/1.1 400 /);
   });
 
-  it('a body is not waited for, and its connection is closed', async () => {
+  it('answers without waiting for a body and closes the connection', async () => {
     const { text } = await exchange(healthy, [
       'POST /version HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nabc',
     ]);
@@ -358,14 +358,14 @@ describe.concurrent('hostile clients', () => {
     expect(text.toLowerCase()).toContain('connection: close');
   });
 
-  it('a target in absolute form is answered', async () => {
+  it('answers a target in absolute form', async () => {
     const { text } = await exchange(healthy, [
       'GET http://h/version HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n',
     ]);
     expect(text).toMatch(/^HTTP\/1.1 200 /);
   });
 
-  it('fifty connections that say nothing keep nobody out', async () => {
+  it('keeps serving other clients despite fifty connections that send nothing', async () => {
     const sockets = Array.from({ length: 50 }, () => connect({ host: '127.0.0.1', port: unhealthy.port }));
     for (const socket of sockets) socket.on('error', () => undefined);
     expect((await unhealthy.get('/version')).status).toBe(200);
@@ -373,8 +373,8 @@ describe.concurrent('hostile clients', () => {
   });
 });
 
-describe('a crowd of clients that begin requests and do not end them', () => {
-  it('a crowd of clients that begin requests and do not end them is bounded in connections, and kept out within seconds', async () => {
+describe('many clients that begin requests without finishing them', () => {
+  it('limits connections whose requests never end and closes them within seconds', async () => {
     const pid = degraded.child.pid ?? 0;
     const sockets = Array.from({ length: 400 }, () => connect({ host: '127.0.0.1', port: degraded.port }));
     for (const socket of sockets) {
@@ -384,7 +384,7 @@ describe('a crowd of clients that begin requests and do not end them', () => {
     await new Promise((resolve) => setTimeout(resolve, 1000));
     expect(descriptorsOf(pid)).toBeLessThan(300);
     await degraded.until(
-      'it answers again',
+      'the monitor answers again',
       async () => (await degraded.get('/version')).status === 200,
       30_000,
     );
@@ -397,7 +397,7 @@ describe('addresses', () => {
     .flat()
     .some((address) => address?.address === '::1');
 
-  it('all of them by default: IPv4', async () => {
+  it('listens on all IPv4 addresses by default', async () => {
     expect((await healthy.get('/version')).status).toBe(200);
   });
 
@@ -405,7 +405,7 @@ describe('addresses', () => {
     'IPv6',
     hasIpv6,
     'on the loopback interface',
-  )('all of them by default: IPv6', async () => {
+  )('listens on all IPv6 addresses by default', async () => {
     const scratch = new Scratch();
     scratches.push(scratch);
     const mounts = [{ path: scratch.mount('m') }];
@@ -418,7 +418,7 @@ describe('addresses', () => {
     expect((await monitor.get('/version')).status).toBe(200);
   });
 
-  it('only the one that httpHost names', async () => {
+  it('listens only on httpHost if given', async () => {
     await using monitor = await start({ httpHost: '127.0.0.1' });
     const other = connect({ host: '127.0.0.2', port: monitor.port });
     const outcome = await new Promise((resolve) => {
@@ -430,7 +430,7 @@ describe('addresses', () => {
   });
 
   it.each([undefined, '127.0.0.1'])(
-    'a port that is taken ends it with 1 and the reason (host %s)',
+    'exits with 1 and the reason if the port is taken (host %s)',
     async (httpHost) => {
       const scratch = new Scratch();
       scratches.push(scratch);
@@ -446,7 +446,7 @@ describe('addresses', () => {
     },
   );
 
-  it('an address that the machine does not have ends it with 1 and the reason', async () => {
+  it('exits with 1 and the reason if the machine does not have the address', async () => {
     const scratch = new Scratch();
     scratches.push(scratch);
     const config = {
@@ -459,7 +459,7 @@ describe('addresses', () => {
     expect(stderr).toContain('192.0.2.1');
   });
 
-  it('--http-port overrides the file', async () => {
+  it('--http-port overrides the configuration file', async () => {
     const scratch = new Scratch();
     scratches.push(scratch);
     const port = await freePort();
@@ -467,7 +467,7 @@ describe('addresses', () => {
       'c.json',
       JSON.stringify({ httpPort: healthy.port, mounts: [{ path: '/proc', checkType: 'mountpoint' }] }),
     );
-    // With the file's port it would end at once, because that is taken.
+    // With the file's port the monitor would exit immediately, because that port is taken.
     const args = ['--http-port', String(port), '-c', path];
     await using monitor = await MonitorProcess.start(
       executable,

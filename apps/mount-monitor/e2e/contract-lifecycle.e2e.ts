@@ -13,7 +13,7 @@ function start(scratch: Scratch, config: Readonly<Record<string, unknown>>, opti
   return MonitorProcess.start(executable, scratch, { ...timing, ...config }, options);
 }
 
-/** The state changes that the log shows, as `from>to:trigger`. */
+/** The state changes in the log, as `from>to:trigger`. */
 function changes(monitor: MonitorProcess, path?: string): readonly string[] {
   return monitor
     .log()
@@ -21,19 +21,19 @@ function changes(monitor: MonitorProcess, path?: string): readonly string[] {
     .map((line) => `${line.previous_state}>${line.new_state}:${line.trigger}`);
 }
 
-/** Holds the state changes to these; what an answer tells may be in the log a moment later. */
+/** Expects these state changes. A change may reach the log slightly later than the endpoints. */
 async function expectChanges(monitor: MonitorProcess, expected: readonly string[]): Promise<void> {
   await monitor.until('the changes are logged', () => changes(monitor).length >= expected.length);
   expect(changes(monitor)).toEqual(expected);
 }
 
-/** Waits until this was logged. */
+/** Waits until the log contains this text. */
 function untilLogged(monitor: MonitorProcess, text: string): Promise<void> {
   return monitor.until(`"${text}" is logged`, () => `${monitor.stdout}${monitor.stderr}`.includes(text));
 }
 
 describe.concurrent('transitions', () => {
-  it('go from unknown to healthy, degraded, unhealthy and back', async () => {
+  it('a mount goes from unknown to healthy, degraded, unhealthy and back', async () => {
     using scratch = new Scratch();
     const path = scratch.mount('m');
     await using monitor = await start(scratch, { failureThreshold: 2, mounts: [{ path }] });
@@ -55,7 +55,7 @@ describe.concurrent('transitions', () => {
     ]);
   });
 
-  it('go from unknown to degraded and to healthy', async () => {
+  it('a mount goes from unknown to degraded to healthy', async () => {
     using scratch = new Scratch();
     const path = join(scratch.path, 'm');
     await using monitor = await start(scratch, { failureThreshold: 100, mounts: [{ path }] });
@@ -65,7 +65,7 @@ describe.concurrent('transitions', () => {
     await expectChanges(monitor, ['unknown>degraded:check_failed', 'degraded>healthy:check_passed']);
   });
 
-  it('skip degraded with a threshold of 1', async () => {
+  it('a mount skips degraded with a threshold of 1', async () => {
     using scratch = new Scratch();
     await using monitor = await start(scratch, {
       failureThreshold: 1,
@@ -75,7 +75,7 @@ describe.concurrent('transitions', () => {
     await expectChanges(monitor, ['unknown>unhealthy:check_failed']);
   });
 
-  it('take a mount’s own threshold over the global one', async () => {
+  it('a mount’s own threshold overrides the global one', async () => {
     using scratch = new Scratch();
     const [a, b] = [join(scratch.path, 'a'), join(scratch.path, 'b')];
     const mounts = [{ path: a, failureThreshold: 1 }, { path: b }];
@@ -84,7 +84,7 @@ describe.concurrent('transitions', () => {
     await monitor.untilStatus('degraded', 1);
   });
 
-  it('wait for successThreshold passes in a row', async () => {
+  it('recovery takes successThreshold consecutive passes', async () => {
     using scratch = new Scratch();
     const path = join(scratch.path, 'm');
     await using monitor = await start(scratch, {
@@ -103,7 +103,7 @@ describe.concurrent('transitions', () => {
 });
 
 describe.concurrent('logs', () => {
-  it('logs are JSON, info on stdout and failures on stderr', async () => {
+  it('writes JSON logs, with info on stdout and failures on stderr', async () => {
     using scratch = new Scratch();
     const mounts = [
       { path: scratch.mount('good'), name: 'good' },
@@ -130,7 +130,7 @@ describe.concurrent('logs', () => {
     );
   });
 
-  it('tell of passed checks and requests at level debug only', async () => {
+  it('logs passed checks and requests only at level debug', async () => {
     using scratch = new Scratch();
     await using monitor = await start(
       scratch,
@@ -148,7 +148,7 @@ describe.concurrent('logs', () => {
     for (const { stream } of messages) expect(stream).toBe('stdout');
   });
 
-  it('logs at level error hold no failed check', async () => {
+  it('logs no failed checks at level error', async () => {
     using scratch = new Scratch();
     await using monitor = await start(scratch, {
       logLevel: 'error',
@@ -158,7 +158,7 @@ describe.concurrent('logs', () => {
     expect(monitor.stdout + monitor.stderr).toBe('');
   });
 
-  it('logs in text format are logfmt, on the same streams', async () => {
+  it('writes logfmt in text format, on the same streams', async () => {
     using scratch = new Scratch();
     await using monitor = await start(scratch, {
       logFormat: 'text',
@@ -172,7 +172,7 @@ describe.concurrent('logs', () => {
     );
   });
 
-  it('warn of unknown keys, which stop nothing', async () => {
+  it('logs warnings about unknown keys and continues', async () => {
     using scratch = new Scratch();
     await using monitor = await start(scratch, { mounts: [{ path: scratch.mount('m'), cannary: 1 }] });
     await untilLogged(monitor, 'cannary');
@@ -183,7 +183,7 @@ describe.concurrent('logs', () => {
 });
 
 describe.concurrent('reload', () => {
-  it('reload on SIGHUP takes a valid file, keeps the state of what is unchanged, and checks what is new at once', async () => {
+  it('reloads a valid file on SIGHUP, keeps the state of unchanged mounts and checks new ones at once', async () => {
     using scratch = new Scratch();
     const [a, b, c] = [scratch.mount('a'), scratch.mount('b'), scratch.mount('c')];
     await using monitor = await start(scratch, { checkInterval: '60s', mounts: [{ path: a }, { path: b }] });
@@ -199,7 +199,7 @@ describe.concurrent('reload', () => {
     };
     scratch.write('config.json', JSON.stringify(next));
     monitor.signal('SIGHUP');
-    await monitor.until('it has reloaded', () => monitor.stdout.includes('configuration reloaded'));
+    await monitor.until('the file is reloaded', () => monitor.stdout.includes('configuration reloaded'));
     await monitor.untilStatus('healthy', 0);
     const after = await monitor.status();
     expect(after.mounts.map(({ path }) => path)).toEqual([c, b]);
@@ -211,14 +211,14 @@ describe.concurrent('reload', () => {
     });
   });
 
-  it('keeps everything when the file is invalid, says why, and shows it in the metrics', async () => {
+  it('keeps everything if the file is invalid, logs why and shows it in the metrics', async () => {
     using scratch = new Scratch();
     const path = scratch.mount('m');
     await using monitor = await start(scratch, { mounts: [{ path }] });
     await monitor.untilStatus('healthy');
     scratch.write('config.json', JSON.stringify({ mounts: [], checkInterval: 'x' }));
     monitor.signal('SIGHUP');
-    await monitor.until('it has refused', () => monitor.stderr.includes('configuration not reloaded'));
+    await monitor.until('the file is rejected', () => monitor.stderr.includes('configuration not reloaded'));
     expect(monitor.log().find(({ msg }) => msg.startsWith('configuration not reloaded'))).toMatchObject({
       level: 'error',
       problems: [
@@ -230,11 +230,11 @@ describe.concurrent('reload', () => {
     expect((await monitor.get('/metrics')).body).toContain('mount_monitor_config_last_reload_successful 0\n');
     scratch.write('config.json', JSON.stringify({ ...timing, httpPort: monitor.port, mounts: [{ path }] }));
     monitor.signal('SIGHUP');
-    await monitor.until('it has reloaded', () => monitor.stdout.includes('configuration reloaded'));
+    await monitor.until('the file is reloaded', () => monitor.stdout.includes('configuration reloaded'));
     expect((await monitor.get('/metrics')).body).toContain('mount_monitor_config_last_reload_successful 1\n');
   });
 
-  it('says that the file can no longer be read when a FIFO has taken its place, and continues when it is back', async () => {
+  it('reports that the file cannot be read while a FIFO is in its place and continues once it is back', async () => {
     using scratch = new Scratch();
     const mounts = [{ path: scratch.mount('m') }];
     await using monitor = await start(scratch, { mounts });
@@ -242,15 +242,15 @@ describe.concurrent('reload', () => {
     scratch.remove('config.json');
     execFileSync('mkfifo', [join(scratch.path, 'config.json')]);
     monitor.signal('SIGHUP');
-    await monitor.until('it has refused', () => monitor.stderr.includes('configuration not reloaded'));
+    await monitor.until('the file is rejected', () => monitor.stderr.includes('configuration not reloaded'));
     expect((await monitor.get('/metrics')).body).toContain('mount_monitor_config_last_reload_successful 0\n');
     scratch.remove('config.json');
     scratch.write('config.json', JSON.stringify({ ...timing, httpPort: monitor.port, mounts }));
     monitor.signal('SIGHUP');
-    await monitor.until('it has reloaded', () => monitor.stdout.includes('configuration reloaded'));
+    await monitor.until('the file is reloaded', () => monitor.stdout.includes('configuration reloaded'));
   });
 
-  it('reload happens by itself when a symbolic link is swapped, as a ConfigMap update does', async () => {
+  it('reloads automatically when a symbolic link is swapped, as in a ConfigMap update', async () => {
     using scratch = new Scratch();
     const [a, b] = [scratch.mount('a'), scratch.mount('b')];
     const port = await freePort();
@@ -267,21 +267,21 @@ describe.concurrent('reload', () => {
     await monitor.untilStatus('healthy');
     symlinkSync('two', join(scratch.path, '..next'));
     renameSync(join(scratch.path, '..next'), join(scratch.path, '..data'));
-    await monitor.until('it watches the other mount', async () => (await monitor.mount()).path === b, 25_000);
+    await monitor.until('the other mount is watched', async () => (await monitor.mount()).path === b, 25_000);
   });
 
-  it('outlives a file that is gone for a while', async () => {
+  it('survives the temporary absence of the file', async () => {
     using scratch = new Scratch();
     const path = scratch.mount('m');
     await using monitor = await start(scratch, { mounts: [{ path }] });
     await monitor.untilStatus('healthy');
     rmSync(join(scratch.path, 'config.json'));
     monitor.signal('SIGHUP');
-    await monitor.until('it has refused', () => monitor.stderr.includes('configuration not reloaded'));
+    await monitor.until('the file is rejected', () => monitor.stderr.includes('configuration not reloaded'));
     expect((await monitor.get('/healthz/ready')).status).toBe(200);
   });
 
-  it('moves to another port, and stays where it is when that one is taken', async () => {
+  it('moves to another port, or keeps the old one if the new one is taken', async () => {
     using scratch = new Scratch();
     const path = scratch.mount('m');
     await using monitor = await start(scratch, { mounts: [{ path }] });
@@ -293,19 +293,19 @@ describe.concurrent('reload', () => {
       );
     write(other.port);
     monitor.signal('SIGHUP');
-    await monitor.until('it has refused', () => monitor.stderr.includes('the port is already in use'));
+    await monitor.until('the port is rejected', () => monitor.stderr.includes('the port is already in use'));
     expect((await monitor.get('/version')).status).toBe(200);
     const port = await freePort();
     write(port);
     monitor.signal('SIGHUP');
-    await monitor.until('it has moved', () => monitor.stdout.includes('http server moved'));
+    await monitor.until('the server has moved', () => monitor.stdout.includes('http server moved'));
     const socket = connect({ host: '127.0.0.1', port });
     await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject));
     socket.destroy();
     await expect(monitor.get('/version')).rejects.toThrow('ECONNREFUSED');
   });
 
-  it('changes level and format of the log, but not over a flag', async () => {
+  it('changes the log’s level and format, unless a flag sets them', async () => {
     using scratch = new Scratch();
     const mounts = [{ path: scratch.mount('m') }];
     await using monitor = await start(scratch, { mounts }, { args: ['--log-level', 'info'] });
@@ -314,25 +314,25 @@ describe.concurrent('reload', () => {
       JSON.stringify({ ...timing, httpPort: monitor.port, logLevel: 'error', logFormat: 'text', mounts }),
     );
     monitor.signal('SIGHUP');
-    await monitor.until('it has reloaded', () =>
+    await monitor.until('the file is reloaded', () =>
       /level=info msg="configuration reloaded"/.test(monitor.stdout),
     );
   });
 });
 
-/** A connection on which a request has begun and does not continue. */
+/** Opens a connection with a request that has begun and does not continue. */
 async function openRequest(monitor: MonitorProcess, begin: string): Promise<Socket> {
   const socket = connect({ host: '127.0.0.1', port: monitor.port });
   socket.on('error', () => undefined);
   await new Promise((resolve) => socket.once('connect', resolve));
   socket.write(begin);
-  // Until the monitor has surely read it; there is no answer to wait for.
+  // Long enough for the monitor to have read it; there is no answer to wait for.
   await new Promise((resolve) => setTimeout(resolve, 300));
   return socket;
 }
 
-describe.concurrent('the end', () => {
-  it.each(['SIGTERM', 'SIGINT'] as const)('%s ends it with 0', async (signal) => {
+describe.concurrent('shutdown', () => {
+  it.each(['SIGTERM', 'SIGINT'] as const)('exits with 0 on %s', async (signal) => {
     using scratch = new Scratch();
     await using monitor = await start(scratch, { mounts: [{ path: scratch.mount('m') }] });
     await monitor.untilStatus('healthy');
@@ -347,7 +347,7 @@ describe.concurrent('the end', () => {
     expect(monitor.stderr).toBe('');
   });
 
-  it('readiness fails at once on a connection that is open, while its request may end', async () => {
+  it('fails readiness immediately on an open connection while letting its request finish', async () => {
     using scratch = new Scratch();
     await using monitor = await start(scratch, {
       shutdownTimeout: '20s',
@@ -361,7 +361,7 @@ describe.concurrent('the end', () => {
     });
     const closed = new Promise((resolve) => socket.once('close', resolve));
     monitor.signal('SIGTERM');
-    await monitor.until('it drains', () => monitor.stdout.includes('received shutdown signal'));
+    await monitor.until('the monitor drains', () => monitor.stdout.includes('received shutdown signal'));
     await expect(monitor.get('/healthz/ready')).rejects.toThrow('ECONNREFUSED');
     socket.write('\r\n');
     await closed;
@@ -369,7 +369,7 @@ describe.concurrent('the end', () => {
     expect(await monitor.exited).toEqual({ code: 0, signal: null });
   });
 
-  it('a connection that does not end is cut at shutdownTimeout', async () => {
+  it('cuts a connection that does not end after shutdownTimeout', async () => {
     using scratch = new Scratch();
     await using monitor = await start(scratch, {
       shutdownTimeout: '1s',
@@ -381,7 +381,7 @@ describe.concurrent('the end', () => {
     socket.destroy();
   });
 
-  it('a second signal ends it at once', async () => {
+  it('exits immediately on a second signal', async () => {
     using scratch = new Scratch();
     await using monitor = await start(scratch, {
       shutdownTimeout: '1h',
@@ -389,13 +389,13 @@ describe.concurrent('the end', () => {
     });
     const socket = await openRequest(monitor, 'GET /version HTTP/1.1\r\n');
     monitor.signal('SIGTERM');
-    await monitor.until('it drains', () => monitor.stdout.includes('received shutdown signal'));
+    await monitor.until('the monitor drains', () => monitor.stdout.includes('received shutdown signal'));
     monitor.signal('SIGTERM');
     expect(await monitor.exited).toEqual({ code: 143, signal: null });
     socket.destroy();
   });
 
-  it('a signal ends it in time right after the start, too', async () => {
+  it('exits in time on a signal right after the start', async () => {
     using scratch = new Scratch();
     await using monitor = await start(scratch, { mounts: [{ path: scratch.mount('m') }] });
     monitor.signal('SIGTERM');
@@ -403,8 +403,8 @@ describe.concurrent('the end', () => {
   });
 });
 
-describe('from source on Node', () => {
-  it('checks, answers and ends in the same way', async () => {
+describe('running from source on Node', () => {
+  it('checks, answers and exits in the same way from source on Node', async () => {
     using scratch = new Scratch();
     const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
     const mounts = [{ path: scratch.mount('m') }, { path: join(scratch.path, 'bad') }];

@@ -20,7 +20,7 @@ const migration = readFileSync(new URL('../../../docs/migration.md', import.meta
 const scratch = new Scratch();
 const healthy = scratch.mount('m');
 const timing = { checkInterval: '1s', readTimeout: '900ms' };
-/** Something else listens there, so that a monitor which has accepted its file ends. */
+/** Another server occupies the port, so that a monitor that accepts its configuration exits. */
 const taken = createServer();
 let monitor: MonitorProcess;
 let files = 0;
@@ -56,18 +56,18 @@ function outcomeOf({ code, stdout, stderr }: RunResult): Outcome {
   if (code === 2) return 'usage';
   if (stdout.includes('usage: mount-monitor')) return 'help';
   if (code === 1 && stderr.startsWith('configuration error: ')) return 'refused';
-  // It got as far as its address, or had nothing to find fault with.
+  // It got as far as binding its address, or found nothing wrong.
   expect(code === 0 || stderr.includes('http server failed to start'), stderr).toBe(true);
   return 'accepted';
 }
 
-/** A difference has its line where people look for it; what is the same has none. */
+/** A difference must be documented where people look for it; anything that is the same must not be. */
 function expectDocumented({ go, ours, see }: { go: unknown; ours: unknown; see?: string }): void {
   if (go === ours) expect(see).toBeUndefined();
   else expect(migration).toContain(see ?? 'a line in docs/migration.md');
 }
 
-/** The first line of each message has at least these fields, and docs/migration.md promises it. */
+/** The first line of each message has at least these fields, and docs/migration.md promises them. */
 function expectFields(
   lines: readonly { readonly msg: string }[],
   wanted: Readonly<Record<string, readonly string[]>>,
@@ -79,8 +79,8 @@ function expectFields(
   }
 }
 
-describe('a configuration with', () => {
-  it.each(configRows)('$title is $ours, and by the Go program $go', (row) => {
+describe('configurations, compared with the Go program', () => {
+  it.each(configRows)('a configuration with $title is $ours, and by the Go program $go', (row) => {
     const port = (taken.address() as { port: number }).port;
     const mode = row.used === true ? ['--http-port', String(port)] : ['--validate'];
     expect(outcomeOf(runMonitor(executable, ['--config', write(row), ...mode]))).toBe(row.ours);
@@ -88,8 +88,8 @@ describe('a configuration with', () => {
   });
 });
 
-describe('init container mode with', () => {
-  it.each(initRows)('$title: $ours, and by the Go program $go', (row) => {
+describe('init container mode, compared with the Go program', () => {
+  it.each(initRows)('in init container mode, $title is $ours, and by the Go program $go', (row) => {
     expect(outcomeOf(runMonitor(executable, ['--config', write(row), '--init-container-mode']))).toBe(
       row.ours,
     );
@@ -97,22 +97,22 @@ describe('init container mode with', () => {
   });
 });
 
-describe('the command line', () => {
-  it.each(flagRows)('$flags is $ours, and by the Go program $go', (row) => {
+describe('command lines, compared with the Go program', () => {
+  it.each(flagRows)('the command line $flags is $ours, and by the Go program $go', (row) => {
     const cwd = join(scratch.path, 'cwd');
     expect(outcomeOf(runMonitor(executable, ['--validate', ...row.flags], { cwd }))).toBe(row.ours);
     expectDocumented(row);
   });
 });
 
-describe('the environment', () => {
+describe('environment, compared with the Go program', () => {
   it.each([
     ['LOG_LEVEL', 'trace'],
     ['HTTP_PORT', '99999'],
     ['CONFIG', '/nowhere'],
     ['POD_NAME', ''],
     ['KUBERNETES_SERVICE_HOST', ''],
-  ])('%s=%j changes nothing of what is accepted, as in the Go program', (name, value) => {
+  ])('%s=%j does not affect what is accepted, as in the Go program', (name, value) => {
     const cwd = join(scratch.path, 'cwd');
     expect(outcomeOf(runMonitor(executable, ['--validate'], { cwd, env: { [name]: value } }))).toBe(
       'accepted',
@@ -120,15 +120,15 @@ describe('the environment', () => {
   });
 });
 
-describe('a request', () => {
+describe('requests, compared with the Go program', () => {
   it.each(requestRows)('$method $target is answered with $ours, by the Go program with $go', async (row) => {
     expect((await monitor.request(row.method, row.target)).status).toBe(row.ours);
     expectDocumented(row);
   });
 });
 
-describe('the log', () => {
-  it('says in the same words what queries on it look for', async () => {
+describe('log, compared with the Go program', () => {
+  it('uses the same wording for messages that log queries look for', async () => {
     using own = new Scratch();
     await using watched = await MonitorProcess.start(executable, own, {
       ...timing,
@@ -167,7 +167,7 @@ describe('the log', () => {
     });
   });
 
-  it('says in init container mode, too, what queries on it look for', () => {
+  it('uses the same wording in init container mode', () => {
     using own = new Scratch();
     const mounts = [
       { path: own.mount('good'), name: 'good' },
@@ -182,7 +182,7 @@ describe('the log', () => {
     );
   });
 
-  it.each(Object.entries(renamedMessages))('says “%s” in other words: “%s”', (theirs, ours) => {
+  it.each(Object.entries(renamedMessages))('the documentation maps “%s” to “%s”', (theirs, ours) => {
     const line = migration.split('\n').find((candidate) => candidate.includes(`\`${theirs}\``));
     expect(line).toContain(`\`${ours}\``);
   });

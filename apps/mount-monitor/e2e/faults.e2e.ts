@@ -25,7 +25,7 @@ function pidOf(monitor: MonitorProcess): number {
   return monitor.child.pid ?? 0;
 }
 
-/** Waits until the first mount fails for this reason. */
+/** Waits until the mount fails for this reason. */
 async function untilReason(monitor: MonitorProcess, reason: string, index = 0): Promise<void> {
   await monitor.until(`the reason is ${reason}`, async () => (await monitor.mount(index)).reason === reason);
 }
@@ -34,8 +34,8 @@ async function untilHungProbe(monitor: MonitorProcess): Promise<void> {
   await monitor.until('a probe hangs', async () => (await monitor.status()).hung_probes > 0);
 }
 
-describe('faults of a mount', () => {
-  onFuse('errors come out with their reasons, and recovery too', async () => {
+describe('mount faults', () => {
+  onFuse('reports errors with their reasons, and recovery', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'f');
     const mounts = [
@@ -63,7 +63,7 @@ describe('faults of a mount', () => {
     await untilReason(monitor, 'not_connected', 1);
   });
 
-  onFuse('an interruption that never ends is a timeout, leaves no process and delays nobody', async () => {
+  onFuse('fails as timeout on endless interruptions, leaves no process and delays no mount', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'f');
     const mounts = [
@@ -74,7 +74,7 @@ describe('faults of a mount', () => {
     await using monitor = await start(scratch, { mounts });
     for (const index of [0, 1, 2]) await monitor.untilStatus('healthy', index);
     await mount.fault('error EINTR');
-    // The runtime tries again for as long as it is told that it was interrupted.
+    // The runtime retries for as long as it is interrupted.
     for (const index of [0, 1]) await monitor.untilStatus('unhealthy', index);
     expect(await monitor.status()).toMatchObject({
       hung_probes: 0,
@@ -83,10 +83,10 @@ describe('faults of a mount', () => {
     await mount.fault('none');
     for (const index of [0, 1]) await monitor.untilStatus('healthy', index);
     expect(monitor.stderr).not.toContain('"reason":"hung"');
-    await monitor.until('no probe is left over', () => childrenOf(pidOf(monitor)).length <= 2);
+    await monitor.until('no extra probe is left', () => childrenOf(pidOf(monitor)).length <= 2);
   });
 
-  onFuse('a short read passes without canaryContent and is content with it', async () => {
+  onFuse('a short read passes without canaryContent and fails as content with it', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'f');
     const mounts = [{ path: mount.path, canaryContent: 'ok' }, { path: `${mount.path}/d1` }];
@@ -97,7 +97,7 @@ describe('faults of a mount', () => {
     await monitor.untilStatus('healthy', 1);
   });
 
-  onFuse('a delay below readTimeout passes, and one above it is a timeout', async () => {
+  onFuse('a delay below readTimeout passes, and one above it fails as timeout', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'f');
     await using monitor = await start(scratch, {
@@ -116,8 +116,8 @@ describe('faults of a mount', () => {
   });
 });
 
-describe('a mount that takes requests and never answers', () => {
-  onFuse('is unknown until the first check has ended: alive, and not ready', async () => {
+describe('a mount that accepts requests and never answers', () => {
+  onFuse('a mount that never answers is alive, but not ready, until its first check ends', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'f');
     await mount.fault('hold');
@@ -137,7 +137,7 @@ describe('a mount that takes requests and never answers', () => {
     await monitor.untilStatus('healthy');
   });
 
-  onFuse('is timeout at first and then hung, without further processes, and heals', async () => {
+  onFuse('fails as timeout, then as hung without further processes, and recovers', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'f');
     await using monitor = await start(scratch, {
@@ -158,7 +158,7 @@ describe('a mount that takes requests and never answers', () => {
     const metrics = (await monitor.get('/metrics')).body;
     expect(metrics).toMatch(/mount_monitor_probe_hung\{name="bad",[^}]*\} 1\n/);
     expect(metrics).toMatch(/mount_monitor_checks_total\{name="bad",[^}]*reason="hung"\} [1-9]/);
-    // The one that hangs, besides at most one of the healthy mount.
+    // The hanging probe, plus at most one for the healthy mount.
     const stuck = childrenOf(pidOf(monitor)).filter((pid) => stateOf(pid) === 'D');
     expect(stuck).toHaveLength(1);
     await mount.fault('none');
@@ -166,7 +166,7 @@ describe('a mount that takes requests and never answers', () => {
     expect((await monitor.status()).hung_probes).toBe(0);
   });
 
-  onFuse('costs no more processes and file descriptors after a hundred hung checks', async () => {
+  onFuse('a hung mount takes no more processes or file descriptors after a hundred hung checks', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'f');
     const mounts = Array.from({ length: 20 }, (_, index) => ({
@@ -207,7 +207,7 @@ describe('a mount that takes requests and never answers', () => {
     expect((await monitor.status()).hung_probes).toBe(0);
   });
 
-  onFuse('does not keep SIGTERM from ending the monitor', async () => {
+  onFuse('a hung mount does not prevent SIGTERM from ending the monitor', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'f');
     await using monitor = await start(scratch, { mounts: [{ path: mount.path }] });
@@ -220,7 +220,7 @@ describe('a mount that takes requests and never answers', () => {
     expect(stateOf(probe)).toBe('D');
   });
 
-  onFuse('as PID 1 has its exit held by the kernel until the probe has ended', async () => {
+  onFuse('the kernel delays the exit of a monitor that is PID 1 until its probe has exited', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'f');
     const wrapper = ['/usr/bin/env', 'PATH=/usr/bin:/bin', 'unshare', '--pid', '--fork', '--mount-proc'];
@@ -230,14 +230,14 @@ describe('a mount that takes requests and never answers', () => {
     await untilHungProbe(monitor);
     const [first = 0] = childrenOf(pidOf(monitor));
     spawnSync('kill', ['-TERM', String(first)]);
-    await monitor.until('it has shut down', () => monitor.stdout.includes('shutdown complete'));
+    await monitor.until('the monitor has shut down', () => monitor.stdout.includes('shutdown complete'));
     await new Promise((resolve) => setTimeout(resolve, 1500));
     expect(monitor.child.exitCode).toBeNull();
     await mount.fault('none');
     expect((await monitor.exited).code).toBe(0);
   });
 
-  onFuse('fails init container mode within its time', async () => {
+  onFuse('a mount that never answers fails init container mode in time', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'f');
     await mount.fault('hold');
@@ -248,7 +248,7 @@ describe('a mount that takes requests and never answers', () => {
     await mount.fault('none');
   });
 
-  onFuse('is not asked again after a reload that changes how it is checked', async () => {
+  onFuse('a hung mount is not probed again after a reload that changes its check', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'f');
     const port = await freePort();
@@ -261,14 +261,14 @@ describe('a mount that takes requests and never answers', () => {
       JSON.stringify({ ...timing, httpPort: port, mounts: [{ path: mount.path, checkType: 'directory' }] }),
     );
     monitor.signal('SIGHUP');
-    await monitor.until('it has reloaded', () => monitor.stdout.includes('configuration reloaded'));
+    await monitor.until('the file is reloaded', () => monitor.stdout.includes('configuration reloaded'));
     await untilReason(monitor, 'hung');
     expect(childrenOf(pidOf(monitor))).toHaveLength(1);
     await mount.fault('none');
     await monitor.untilStatus('healthy');
   });
 
-  onFuse('and holds the configuration itself ends no start, no reload and no exit in silence', async () => {
+  onFuse('fails start and reload with a message if the configuration is on a hung mount', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'f');
     const held = join(mount.path, '.health-check');
@@ -278,7 +278,7 @@ describe('a mount that takes requests and never answers', () => {
       renameSync(`${link}.new`, link);
     };
     const validate = () => runMonitor(executable, ['--validate', '--config', held]);
-    // While it answers it is read: this is not JSON.
+    // While the mount answers, the file is read: it is not JSON.
     expect(validate().stderr).toContain(`${held}: expected one JSON object`);
     const port = await freePort();
     const file = { ...timing, httpPort: port, mounts: [{ path: scratch.mount('good') }] };
@@ -291,16 +291,16 @@ describe('a mount that takes requests and never answers', () => {
     const { code, stderr } = validate();
     expect({ code, stderr }).toEqual({
       code: 1,
-      stderr: `configuration error: ${held}: expected the file within 5 s, found nothing: the mount ${mount.path} may hang\n`,
+      stderr: `configuration error: ${held}: could not be read within 5 s; the mount ${mount.path} may hang\n`,
     });
-    await monitor.until('it has refused', () => monitor.stderr.includes('may hang'));
+    await monitor.until('the file is rejected', () => monitor.stderr.includes('may hang'));
     pointTo('local.json');
     monitor.signal('SIGHUP');
-    await monitor.until('it has reloaded', () => monitor.stdout.includes('configuration reloaded'));
+    await monitor.until('the file is reloaded', () => monitor.stdout.includes('configuration reloaded'));
     pointTo(held);
     monitor.signal('SIGHUP');
-    // No second process is started for the mount that still holds the first one.
-    await monitor.until('it refuses', () => monitor.stderr.split('may hang').length > 2, 2000);
+    // No second process is started for the mount that still blocks the first one.
+    await monitor.until('it is rejected again', () => monitor.stderr.split('may hang').length > 2, 2000);
     const stuck = childrenOf(pidOf(monitor)).filter((pid) => stateOf(pid) === 'D');
     expect(stuck).toHaveLength(1);
     monitor.signal('SIGTERM');

@@ -16,7 +16,7 @@ const onSshfs = need(
   'for a real SFTP mount',
 );
 const onMergerfs = need('mergerfs, root and /dev/fuse', canMountFuse && has('mergerfs'), 'to merge folders');
-const onAutofs = need('autofs and root', process.getuid?.() === 0 && has('automount'), 'to have it mount');
+const onAutofs = need('autofs and root', process.getuid?.() === 0 && has('automount'), 'to mount on access');
 const asRoot = need('root', process.getuid?.() === 0, 'to mount file systems');
 
 let scratch: Scratch;
@@ -29,7 +29,7 @@ afterEach(async () => {
   scratch[Symbol.dispose]();
 });
 
-/** Runs until the test ends. */
+/** Runs a program until the test ends. */
 function run(
   file: string,
   args: readonly string[],
@@ -50,7 +50,7 @@ function endUnasked(child: ChildProcess): void {
 async function until(what: string, holds: () => boolean): Promise<void> {
   const deadline = performance.now() + 20_000;
   while (!holds()) {
-    if (performance.now() > deadline) throw new Error(`waited in vain until ${what}`);
+    if (performance.now() > deadline) throw new Error(`timed out waiting until ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
@@ -69,7 +69,9 @@ async function untilMounted(path: string): Promise<string> {
   return path;
 }
 
-/** Has it take its triggers along. Nobody may touch one that is left behind: there is nobody to answer for it. */
+/**
+ * Makes the automounter remove its triggers. Nobody may touch one that is left behind, because nothing would answer.
+ */
 async function endAutomounter(daemon: ChildProcess, path: string): Promise<void> {
   daemon.kill('SIGTERM');
   const timer = setTimeout(() => daemon.kill('SIGKILL'), 10_000);
@@ -78,7 +80,7 @@ async function endAutomounter(daemon: ChildProcess, path: string): Promise<void>
   while (isMounted(path)) detach(path);
 }
 
-/** What `--check --json` says about each: `passed`, or why not. Only what hangs is not given much time. */
+/** The results of `--check --json`: `passed`, or the reason. Only hanging mounts get a short timeout. */
 function check(mounts: readonly Readonly<Record<string, unknown>>[], readTimeout = '10s'): readonly string[] {
   const settings = { readTimeout, mounts };
   const config = scratch.write('check.json', JSON.stringify(settings));
@@ -89,7 +91,7 @@ function check(mounts: readonly Readonly<Record<string, unknown>>[], readTimeout
   );
 }
 
-/** The same path by each check type: canary, directory with an entry, writable, and mountpoint. */
+/** Checks the same path with each check type: canary, directory with an entry, writable, and mountpoint. */
 function checkAll(path: string, fsType: string, readTimeout?: string): readonly string[] {
   const mounts = [
     { path },
@@ -102,12 +104,12 @@ function checkAll(path: string, fsType: string, readTimeout?: string): readonly 
 
 const passed = ['passed', 'passed', 'passed', 'passed'];
 
-describe('a real mount of', () => {
-  onSshfs('sshfs is healthy, and tells when server and daemon hang or are gone', async () => {
+describe('a real mount', () => {
+  onSshfs('an sshfs mount is healthy and fails when its server or daemon hangs or is gone', async () => {
     const source = scratch.mount('source');
     const path = join(scratch.path, 'sshfs');
     mkdirSync(path);
-    // What sshd starts for a session; sshfs can talk to it without one.
+    // This is what sshd starts for a session; sshfs can talk to it directly.
     const server = spawn(sftpServer, [], { stdio: ['pipe', 'pipe', 'inherit'] });
     const options = 'passive,dir_cache=no,entry_timeout=0,attr_timeout=0,negative_timeout=0';
     const daemon = run(
@@ -119,7 +121,7 @@ describe('a real mount of', () => {
     for (const stream of [server.stdin, server.stdout]) stream.destroy();
     await untilMounted(path);
     expect(checkAll(path, 'fuse.sshfs')).toEqual(passed);
-    // Without a cache of the daemon's own, a listing tells at once.
+    // Without the daemon's own cache, a listing shows changes immediately.
     rmSync(join(source, '.health-check'));
     expect(checkAll(path, 'fuse.sshfs')).toEqual(['missing', 'empty', 'passed', 'passed']);
     scratch.mount('source');
@@ -142,7 +144,7 @@ describe('a real mount of', () => {
   });
 
   onMergerfs(
-    'mergerfs is healthy, and tells when its daemon hangs or is gone and when a branch is',
+    'a mergerfs mount is healthy and fails when its daemon hangs or is gone, or when a branch is',
     async () => {
       const branches = ['one', 'two'].map((name) => mount(join(scratch.path, name), '-t', 'tmpfs', 'none'));
       scratch.mount('one');
@@ -152,7 +154,7 @@ describe('a real mount of', () => {
       const daemon = run('mergerfs', ['-f', '-o', options, branches.join(':'), path]);
       await untilMounted(path);
       expect(checkAll(path, 'fuse.mergerfs')).toEqual(passed);
-      // The disk with the canary is lost; the other one is still there.
+      // The disk with the canary is lost; the other one is still available.
       detach(branches[0] ?? '');
       expect(checkAll(path, 'fuse.mergerfs')).toEqual(['missing', 'empty', 'passed', 'passed']);
       scratch.mount('two');
@@ -176,7 +178,7 @@ describe('a real mount of', () => {
     },
   );
 
-  asRoot('overlay is healthy, and tells when its upper file system turned read-only', () => {
+  asRoot('an overlay mount is healthy and fails when its upper file system becomes read-only', () => {
     const lower = mount(join(scratch.path, 'lower'), '-t', 'tmpfs', 'none');
     const upper = mount(join(scratch.path, 'upper'), '-t', 'tmpfs', 'none');
     scratch.mount('lower');
@@ -188,19 +190,19 @@ describe('a real mount of', () => {
     expect(checkAll(path, 'overlay')).toEqual(['passed', 'passed', 'read_only', 'passed']);
   });
 
-  onAutofs('autofs is bare until something but mountpoint touches it, and then what it mounted', async () => {
+  onAutofs('an autofs mount point is only a trigger until a reading check touches it', async () => {
     const source = scratch.mount('source');
     const path = join(scratch.path, 'auto');
     mkdirSync(path);
     const map = scratch.write('auto.direct', `${path} -fstype=bind :${source}\n`);
     const master = scratch.write('auto.master', `/- ${map}\n`);
-    // A group of its own: for its own group the automounter mounts nothing.
+    // A separate process group: the automounter mounts nothing for its own group.
     const daemon = spawn('automount', ['-f', '-p', join(scratch.path, 'automount.pid'), master], {
       stdio: ['ignore', 'ignore', 'inherit'],
       detached: true,
     });
     endings.push(() => endAutomounter(daemon, path));
-    await until('the trigger is there', () => isMounted(path));
+    await until('the trigger is mounted', () => isMounted(path));
     const mountpoint = [{ path, checkType: 'mountpoint' }];
     expect(check(mountpoint)).toEqual(['not_mounted']);
     expect(check([{ path }])).toEqual(['passed']);

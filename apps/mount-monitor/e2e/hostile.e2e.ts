@@ -12,7 +12,7 @@ const timing = { checkInterval: '1s', readTimeout: '900ms' };
 const isRoot = process.getuid?.() === 0;
 const asRoot = need('root', isRoot, 'to make namespaces');
 const path = 'PATH=/usr/sbin:/usr/bin:/sbin:/bin';
-/** As a container runs it: another user, no capability, no way to gain one. */
+/** Like in a container: another user, no capabilities, and no way to gain any. */
 const asNobody = [
   'setpriv',
   '--reuid=65534',
@@ -23,7 +23,7 @@ const asNobody = [
   '--no-new-privs',
 ];
 
-/** Runs a script in a mount namespace of its own, then the program as nobody. */
+/** Runs a script in a separate mount namespace, then the program as nobody. */
 function inNamespace(script: string): readonly string[] {
   const shell = `set -e; mount --make-rprivate /; ${script}; exec ${asNobody.join(' ')} "$@"`;
   return ['/usr/bin/env', '-i', path, 'unshare', '--mount', 'sh', '-c', shell, 'sh'];
@@ -46,8 +46,8 @@ async function expectToWork(monitor: MonitorProcess): Promise<void> {
   expect(monitor.stderr).toBe('');
 }
 
-describe('hostile surroundings', () => {
-  asRoot('user 65534 without capabilities on a read-only root: it works', async () => {
+describe('hostile environments', () => {
+  asRoot('the monitor works as user 65534 without capabilities on a read-only root', async () => {
     using scratch = new Scratch();
     chmodSync(scratch.path, 0o755);
     const config = { ...timing, mounts: [{ path: scratch.mount('m') }] };
@@ -58,7 +58,7 @@ describe('hostile surroundings', () => {
     await expectToWork(monitor);
   });
 
-  asRoot('no /tmp, no home, nothing writable: it works', async () => {
+  asRoot('the monitor works without /tmp, a home folder or anything writable', async () => {
     using scratch = new Scratch();
     chmodSync(scratch.path, 0o755);
     scratch.mount('m');
@@ -79,7 +79,7 @@ describe('hostile surroundings', () => {
     await expectToWork(monitor);
   });
 
-  asRoot('a configuration that it may not read: it says so and exits 1', () => {
+  asRoot('the monitor exits 1 with a message if it may not read the configuration', () => {
     using scratch = new Scratch();
     chmodSync(scratch.path, 0o755);
     const file = scratch.write('secret.json', '{}');
@@ -93,7 +93,7 @@ describe('hostile surroundings', () => {
     );
   });
 
-  asRoot('a port that it may not use: it says so and exits 1', () => {
+  asRoot('the monitor exits 1 with a message if it may not use the port', () => {
     using scratch = new Scratch();
     chmodSync(scratch.path, 0o755);
     const file = scratch.write(
@@ -117,7 +117,7 @@ describe('hostile surroundings', () => {
     expect(stderr).toContain('cannot listen on port 81: no permission to use the port (EACCES)');
   });
 
-  it('.env and bunfig.toml in the working directory change nothing', async () => {
+  it('.env and bunfig.toml in the working directory are ignored', async () => {
     using scratch = new Scratch();
     const cwd = join(scratch.path, 'cwd');
     mkdirSync(cwd);
@@ -140,7 +140,7 @@ describe('hostile surroundings', () => {
     expect(existsSync(proof)).toBe(false);
   });
 
-  it('probes that cannot be started change no state, and fail /healthz/self', async () => {
+  it('if probes cannot be started, no state changes, but /healthz/self fails', async () => {
     using scratch = new Scratch();
     const copy = join(scratch.path, 'copy');
     copyFileSync(executable, copy);
@@ -149,7 +149,7 @@ describe('hostile surroundings', () => {
     await using monitor = await MonitorProcess.start(copy, scratch, config);
     await monitor.untilStatus('healthy');
     scratch.remove('copy');
-    // The probes that are there continue; these are ended as by the OOM killer.
+    // The existing probes would go on, so they are killed, as by the OOM killer.
     for (const probe of childrenOf(monitor.child.pid ?? 0)) process.kill(probe, 'SIGKILL');
     await monitor.until(
       'the loop has stalled',
@@ -166,7 +166,7 @@ describe('hostile surroundings', () => {
     });
   });
 
-  it('stdout and stderr that nobody reads any more do not end it', async () => {
+  it('the monitor keeps running if nobody reads stdout and stderr anymore', async () => {
     using scratch = new Scratch();
     const config = { ...timing, logLevel: 'debug', mounts: [{ path: scratch.mount('m') }] };
     await using monitor = await MonitorProcess.start(executable, scratch, config);
@@ -175,7 +175,7 @@ describe('hostile surroundings', () => {
     await monitor.untilStatus('healthy');
     const { history = '' } = await monitor.mount();
     await monitor.until(
-      'it goes on checking',
+      'the monitor continues checking',
       async () => ((await monitor.mount()).history ?? '').length >= history.length + 2,
     );
   });
@@ -188,7 +188,7 @@ describe('a memory limit of 64 MiB', () => {
     'a cgroup with a memory limit',
     group !== undefined && canMountFuse,
     'and FUSE',
-  )('holds ten hung mounts', async () => {
+  )('a memory limit of 64 MiB is enough for ten hung mounts', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'f');
     const mounts = Array.from({ length: 10 }, (_, index) => ({ path: `${mount.path}/d${index}` }));

@@ -22,12 +22,12 @@ const timing = { checkInterval: '1s', readTimeout: '900ms', logLevel: 'debug' };
 const isRoot = process.getuid?.() === 0;
 
 /**
- * How soon an endpoint answers while nobody reads the log, in ms. On a busy machine not every answer comes so soon; a
- * monitor that waits for a reader gives none at all.
+ * How quickly an endpoint answers while nobody reads the log, in ms. On a busy machine not every answer is that quick,
+ * but a monitor that waits for a reader does not answer at all.
  */
 const answerMs = 50;
 
-/** How long SIGTERM may take with lines that nobody reads, in ms: far less than the shutdown may. */
+/** How long SIGTERM may take with lines that nobody reads, in ms: far less than the shutdown may take. */
 const endMs = 10_000;
 
 async function expectAnswer(port: number, endpoint: string): Promise<void> {
@@ -36,7 +36,7 @@ async function expectAnswer(port: number, endpoint: string): Promise<void> {
   });
 }
 
-/** Holds the monitor to its endpoints, its checks and its end, whatever its log goes to. */
+/** Expects working endpoints, checks and shutdown, no matter where the log goes. */
 async function expectToGoOn(monitor: MonitorProcess): Promise<void> {
   await monitor.untilStatus('healthy');
   const { history = '' } = await monitor.mount();
@@ -44,7 +44,7 @@ async function expectToGoOn(monitor: MonitorProcess): Promise<void> {
     expect((await monitor.get(endpoint)).status).toBe(200);
     await expectAnswer(monitor.port, endpoint);
   }
-  await monitor.until('it goes on checking', async () => {
+  await monitor.until('the monitor continues checking', async () => {
     return ((await monitor.mount()).history ?? '').length >= history.length + 2;
   });
 }
@@ -59,7 +59,7 @@ async function expectToEnd(monitor: MonitorProcess): Promise<void> {
 async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = performance.now() + 20_000;
   while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error(`waited in vain until ${what}`);
+    if (performance.now() > deadline) throw new Error(`timed out waiting until ${what}`);
     await wait(25);
   }
 }
@@ -92,7 +92,7 @@ describe('a log that nobody reads does not stop the monitor', () => {
       using stderr = new Fifo(scratch, 'stderr');
       if (stdoutFull) stdout.fill();
       if (stderrFull) stderr.fill();
-      // One that fails, so that there is something for stderr.
+      // One mount fails, so that something is written to stderr.
       const mounts = [
         { path: scratch.mount('m') },
         { path: join(scratch.path, 'none'), failureThreshold: 1000 },
@@ -108,16 +108,16 @@ describe('a log that nobody reads does not stop the monitor', () => {
         await expectAnswer(monitor.port, endpoint);
       }
       await monitor.until(
-        'it goes on checking',
+        'the monitor continues checking',
         async () => ((await monitor.mount()).history ?? '').length >= 3,
       );
       await expectToEnd(monitor);
-      // Nothing was lost: what was waiting was read as soon as there was room.
+      // Nothing was lost: waiting lines were read as soon as there was room.
       expect(stdoutFull || messages(stdout.read()).length > 0).toBe(true);
     },
   );
 
-  it('a log that nobody reads does not stop the monitor and says how many lines were lost, in whole lines, once somebody reads again', async () => {
+  it('a log that nobody reads reports how many whole lines were lost once it is read again', async () => {
     using scratch = new Scratch();
     using stdout = new Fifo(scratch, 'stdout');
     stdout.fill();
@@ -131,14 +131,14 @@ describe('a log that nobody reads does not stop the monitor', () => {
       { ...timing, mounts },
       { output: [stdout.writer, stdout.writer] },
     );
-    // Some 600 KB a second. The metrics are as long as the names make them, and seldom asked.
+    // About 600 KB per second. The long names make the metrics large, so they are requested seldom.
     await until('lines were lost', async () => {
       await wait(2500);
       return (await lostLines(monitor)) > 0;
     });
     await expectAnswer(monitor.port, '/healthz/live');
     let text = '';
-    await monitor.until('the loss was said', () => {
+    await monitor.until('the loss is reported', () => {
       text += stdout.read();
       return text.includes('log lines were lost');
     });
@@ -150,7 +150,7 @@ describe('a log that nobody reads does not stop the monitor', () => {
     await expectToEnd(monitor);
   });
 
-  it('a log that nobody reads does not stop the monitor when its reader is gone, and says what was lost to one that comes back', async () => {
+  it('a log whose reader left does not stop the monitor and reports the loss once a reader returns', async () => {
     using scratch = new Scratch();
     using stdout = new Fifo(scratch, 'stdout');
     const mounts = [{ path: scratch.mount('m') }];
@@ -167,7 +167,7 @@ describe('a log that nobody reads does not stop the monitor', () => {
     await expectToGoOn(monitor);
     stdout.comeBack();
     let text = '';
-    await monitor.until('it is heard again', () => {
+    await monitor.until('the log is read again', () => {
       text += stdout.read();
       return text.includes('health check passed');
     });
@@ -182,7 +182,7 @@ describe('a log that nobody reads does not stop the monitor', () => {
       path: scratch.mount(`m${index}`),
       name: `${index}-${'n'.repeat(20_000)}`,
     }));
-    // Node hands a socket to its children where it is asked for a pipe.
+    // Node gives its children a socket where a pipe is requested.
     const port = await freePort();
     const config = scratch.write('c.json', JSON.stringify({ ...timing, httpPort: port, mounts }));
     const child = spawn(executable, ['--config', config], { env: {}, stdio: ['ignore', 'pipe', 'ignore'] });
@@ -208,7 +208,7 @@ describe('a log that nobody reads does not stop the monitor', () => {
     spawnSync('script', ['--version']).status === 0,
     'for a terminal',
   )(
-    'a log that nobody reads does not stop the monitor when it is a terminal that was stopped with Ctrl-S',
+    'a log that nobody reads does not stop the monitor when it is a terminal stopped with Ctrl-S',
     async () => {
       using scratch = new Scratch();
       const port = await freePort();
@@ -228,7 +228,7 @@ describe('a log that nobody reads does not stop the monitor', () => {
         return (JSON.parse(body) as { mounts: { history: string }[] }).mounts[0]?.history.length ?? 0;
       };
       try {
-        await until('it is heard', () => text.includes('health check passed'));
+        await until('the log is read', () => text.includes('health check passed'));
         const [pid = 0] = childrenOf(terminal.pid ?? 0);
         terminal.stdin.write('\x13');
         await until('the terminal has stopped', async () => {
@@ -237,11 +237,11 @@ describe('a log that nobody reads does not stop the monitor', () => {
           return text.length === length;
         });
         const before = await history();
-        await until('it goes on checking', async () => (await history()) >= before + 3);
+        await until('the monitor continues checking', async () => (await history()) >= before + 3);
         await expectAnswer(port, '/healthz/live');
         const start = performance.now();
         process.kill(pid, 'SIGTERM');
-        await until('it has ended', () => !existsSync(`/proc/${pid}`) || stateOf(pid) === 'Z');
+        await until('the monitor has exited', () => !existsSync(`/proc/${pid}`) || stateOf(pid) === 'Z');
         expect(performance.now() - start).toBeLessThan(endMs);
         terminal.stdin.write('\x11');
         expect(await exited).toBe(0);
@@ -285,7 +285,7 @@ describe('a log that nobody reads does not stop the monitor', () => {
     isRoot,
     'to mount a small disk',
   )(
-    'a log that nobody reads does not stop the monitor when it is a file on a full disk, and it writes what was waiting once there is room',
+    'a log on a full disk does not stop the monitor, and waiting lines are written once there is room',
     async () => {
       using scratch = new Scratch();
       const disk = join(scratch.path, 'disk');
@@ -307,7 +307,7 @@ describe('a log that nobody reads does not stop the monitor', () => {
           await expectToGoOn(monitor);
           expect(readFileSync(file, 'utf8')).toBe('');
           rmSync(join(disk, 'filler'));
-          await monitor.until('the log is there', () =>
+          await monitor.until('the log is written', () =>
             readFileSync(file, 'utf8').includes('http server started'),
           );
           const written = readFileSync(file, 'utf8');

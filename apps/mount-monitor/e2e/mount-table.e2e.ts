@@ -40,7 +40,7 @@ interface Checked {
   readonly filesystem?: { readonly type: string; readonly mount_point: string; readonly mounted: boolean };
 }
 
-/** What `--check --json` says about one mount. */
+/** The result of `--check --json` for one mount. */
 function check(settings: Readonly<Record<string, unknown>>): Checked {
   const config = scratch.write('check.json', JSON.stringify({ mounts: [settings] }));
   const { code, stdout } = runMonitor(executable, ['--check', '--json', '--config', config]);
@@ -51,27 +51,27 @@ function check(settings: Readonly<Record<string, unknown>>): Checked {
 }
 
 describe('mountpoint', () => {
-  asRoot('fails for a mount that a later one of a folder above it hides', () => {
+  asRoot('mountpoint fails for a mount hidden by a later mount on a parent folder', () => {
     const outer = join(scratch.path, 'outer');
     const inner = tmpfs(join(outer, 'inner'));
     expect(check({ path: inner, checkType: 'mountpoint' }).status).toBe('passed');
     tmpfs(outer);
     expect(check({ path: inner, checkType: 'mountpoint' })).toMatchObject({
       reason: 'not_mounted',
-      error: expect.stringContaining(`hidden under a later mount at ${outer}`),
+      error: expect.stringContaining(`hidden by a later mount at ${outer}`),
     });
     tmpfs(inner);
     expect(check({ path: inner, checkType: 'mountpoint' }).status).toBe('passed');
   });
 
-  asRoot('passes for stacked mounts, with the type of the topmost', () => {
+  asRoot('mountpoint passes for stacked mounts with the type of the topmost one', () => {
     const path = tmpfs(join(scratch.path, 'stacked'));
     mount(path, ['-t', 'ramfs', 'none']);
     expect(check({ path, checkType: 'mountpoint', fsType: 'ramfs' }).status).toBe('passed');
     expect(check({ path, checkType: 'mountpoint', fsType: 'tmpfs' }).reason).toBe('wrong_fstype');
   });
 
-  asRoot('fails for a bare autofs trigger, passes once something is mounted on it', () => {
+  asRoot('mountpoint fails for a bare autofs trigger and passes once something is mounted', () => {
     using pipe = new Fifo(scratch, 'autofs');
     const path = join(scratch.path, 'auto');
     const options = `fd=3,pgrp=${process.pid},minproto=5,maxproto=5,direct`;
@@ -83,7 +83,7 @@ describe('mountpoint', () => {
     expect(check({ path, checkType: 'mountpoint', fsType: 'autofs' }).status).toBe('passed');
   });
 
-  asRoot('passes behind a symbolic link, and shows what is mounted there', () => {
+  asRoot('mountpoint passes behind a symbolic link and shows what is mounted there', () => {
     const path = tmpfs(join(scratch.path, 'real'));
     const link = join(scratch.path, 'link');
     symlinkSync('real', link);
@@ -99,26 +99,26 @@ describe('mountpoint', () => {
 });
 
 describe('writable', () => {
-  asRoot('passes where a file can be written, and leaves none', () => {
+  asRoot('writable passes if a file can be written, and leaves none behind', () => {
     const path = tmpfs(join(scratch.path, 'w'));
     expect(check({ path, checkType: 'directory', writable: true }).status).toBe('passed');
     expect(check({ path, checkType: 'directory', minEntries: 1 }).reason).toBe('empty');
   });
 
   asRoot(
-    'fails as read_only for a volume that was remounted read-only, which other checks do not see',
+    'writable fails as read_only for a volume that was remounted read-only, which other checks do not detect',
     () => {
       const path = tmpfs(join(scratch.path, 'w'));
       spawnSync('mount', ['-o', 'remount,ro', path]);
       expect(check({ path, checkType: 'directory' }).status).toBe('passed');
       expect(check({ path, checkType: 'directory', writable: true })).toMatchObject({
         reason: 'read_only',
-        error: expect.stringContaining('writable is asked for'),
+        error: expect.stringContaining('but writable is set'),
       });
     },
   );
 
-  asRoot('says so where the mount is read-only by intent', () => {
+  asRoot('writable reports that a mount is read-only on purpose', () => {
     const source = tmpfs(join(scratch.path, 'source'));
     const path = mount(join(scratch.path, 'bind'), ['--bind', source]);
     spawnSync('mount', ['-o', 'remount,bind,ro', path]);
@@ -128,7 +128,7 @@ describe('writable', () => {
     });
   });
 
-  it('does not follow a symbolic link in place of its file, and overwrites nothing through it', () => {
+  it('writable follows no symbolic link in place of its file and overwrites nothing through it', () => {
     const path = scratch.mount('m');
     const target = join(scratch.path, 'target');
     symlinkSync(target, join(path, '.mount-monitor-write'));
@@ -136,7 +136,7 @@ describe('writable', () => {
     expect(existsSync(target)).toBe(false);
   });
 
-  it('takes over a file that a killed probe left', () => {
+  it('writable reuses a file that a killed probe left behind', () => {
     const path = scratch.mount('m');
     scratch.write('m/.mount-monitor-write', 'left');
     expect(check({ path, writable: true }).status).toBe('passed');

@@ -19,7 +19,7 @@ interface Watched {
   readonly monitor: MonitorProcess;
 }
 
-/** Watches a real mount in three ways, and a healthy folder beside it. */
+/** Watches a real mount in three ways, and a healthy folder next to it. */
 async function watch(fault: string, scratch: Scratch, mount: RcloneMount): Promise<Watched> {
   const mounts = [
     { path: mount.path, name: 'canary' },
@@ -43,15 +43,15 @@ async function watch(fault: string, scratch: Scratch, mount: RcloneMount): Promi
 interface Failure {
   readonly what: string;
   readonly reason: unknown;
-  /** From the fault to the end of the first check that failed. */
+  /** From the fault to the end of the first failed check. */
   readonly afterMs: number;
-  /** Whether a check of another entry had hung before, for which this one may have waited: the entries of a path take turns. */
+  /** Whether a check of another entry had hung first, so that this one may have waited: a path's entries take turns. */
   readonly tookTurns: boolean;
 }
 
 const HANGS: readonly unknown[] = ['timeout', 'hung'];
 
-/** Waits until a check of this name has failed since a fault, for this reason where one is given. */
+/** Waits until a check of this name has failed since a fault, for the given reason if there is one. */
 async function untilFailed(
   { fault, monitor }: Watched,
   name: string,
@@ -77,8 +77,8 @@ async function untilFailed(
 }
 
 /**
- * The next check is an interval away at most; one that hangs takes as long as it may, as does one before it whose turn it
- * was. Two checks may be late: the one under way when the fault came, and the one that finds it.
+ * The next check is at most one interval away. A check that hangs takes its whole timeout, and so does one before it on
+ * the same path. Two checks may be late: the one in progress when the fault occurred, and the one that detects it.
  */
 async function expectDetected({ what, reason, afterMs, tookTurns }: Failure, since: number): Promise<void> {
   const hangs = HANGS.includes(reason) ? (tookTurns ? 2 : 1) : 0;
@@ -93,13 +93,13 @@ async function untilHealthy({ fault, monitor }: Watched): Promise<void> {
   console.log(`${fault}: all mounts are healthy after ${Math.round(performance.now() - start)} ms`);
 }
 
-/** What must hold whatever the other mounts do. */
+/** What must be true no matter what the other mounts do. */
 async function expectGoodNeighbor({ fault, monitor }: Watched, since: number): Promise<void> {
   await expectRhythm({ beside: fault, monitor, name: 'good', intervalMs }, machine, since);
   expect((await monitor.mount(3)).status).toBe('healthy');
 }
 
-/** SIGTERM must end the monitor whatever hangs. */
+/** SIGTERM must end the monitor no matter what hangs. */
 async function expectToEnd({ fault, monitor }: Watched): Promise<void> {
   const start = performance.now();
   monitor.signal('SIGTERM');
@@ -113,7 +113,7 @@ describe('a real WebDAV mount', () => {
   });
   afterAll(() => machine[Symbol.asyncDispose]());
 
-  onRclone('whose daemon is stopped times out, and heals when it goes on', async () => {
+  onRclone('a WebDAV mount times out while its daemon is stopped, and recovers afterwards', async () => {
     using scratch = new Scratch();
     await using mount = await RcloneMount.mount(scratch, 'r');
     const watched = await watch('daemon stopped', scratch, mount);
@@ -122,7 +122,7 @@ describe('a real WebDAV mount', () => {
     const stopped = Date.now();
     mount.signalDaemon('SIGSTOP');
     const failure = await untilFailed(watched, 'canary', stopped);
-    // It may be the directory's probe that hangs, which this check then finds.
+    // The directory's probe may be the one that hangs, which this check then reports.
     expect(['timeout', 'hung']).toContain(failure.reason);
     await expectDetected(failure, stopped);
     await monitor.untilStatus('unhealthy', 0);
@@ -139,7 +139,7 @@ describe('a real WebDAV mount', () => {
     await expectToEnd(watched);
   });
 
-  onRclone('whose server hangs is hung, and lets the monitor end', async () => {
+  onRclone('a WebDAV mount whose server hangs fails as hung, and the monitor can exit', async () => {
     using scratch = new Scratch();
     await using mount = await RcloneMount.mount(scratch, 'r');
     const watched = await watch('server hangs', scratch, mount);
@@ -147,7 +147,7 @@ describe('a real WebDAV mount', () => {
     const stopped = Date.now();
     mount.signalServer('SIGSTOP');
     const failure = await untilFailed(watched, 'canary', stopped);
-    // It may be the directory's probe that hangs first, which this check then finds.
+    // The directory's probe may be the one that hangs first, which this check then reports.
     expect(failure.reason).toBe(failure.tookTurns ? 'hung' : 'timeout');
     await monitor.until('the check is hung', async () => (await monitor.mount(0)).reason === 'hung', 30_000);
     expect(await monitor.mount(2)).toMatchObject({ status: 'healthy', probe_hung: false });
@@ -156,7 +156,7 @@ describe('a real WebDAV mount', () => {
     mount.signalServer('SIGCONT');
   });
 
-  onRclone('whose server is gone fails, and heals when it comes back', async () => {
+  onRclone('a WebDAV mount fails while its server is gone and recovers when it is back', async () => {
     using scratch = new Scratch();
     await using mount = await RcloneMount.mount(scratch, 'r', [
       '--low-level-retries',
@@ -182,7 +182,7 @@ describe('a real WebDAV mount', () => {
     await expectToEnd(watched);
   });
 
-  onRclone('whose daemon was killed is not_connected, and heals when mounted again', async () => {
+  onRclone('a mount without its daemon fails as not_connected and recovers when remounted', async () => {
     using scratch = new Scratch();
     await using mount = await RcloneMount.mount(scratch, 'r');
     const watched = await watch('daemon killed', scratch, mount);
@@ -201,7 +201,7 @@ describe('a real WebDAV mount', () => {
     await expectToEnd(watched);
   });
 
-  onRclone('that was lazily unmounted is missing and not_mounted, and heals when mounted again', async () => {
+  onRclone('an unmounted mount fails as missing and not_mounted, and recovers when remounted', async () => {
     using scratch = new Scratch();
     await using mount = await RcloneMount.mount(scratch, 'r');
     const watched = await watch('lazily unmounted', scratch, mount);
@@ -224,7 +224,7 @@ describe('a real WebDAV mount', () => {
     await expectToEnd(watched);
   });
 
-  onRclone('with a full VFS cache serves the canary while its server is gone', async () => {
+  onRclone('a WebDAV mount with a full VFS cache serves the canary while its server is gone', async () => {
     using scratch = new Scratch();
     const cache = [
       '--vfs-cache-mode',
@@ -239,7 +239,7 @@ describe('a real WebDAV mount', () => {
     await using monitor = watched.monitor;
     const gone = Date.now();
     await mount.stopServer();
-    // This is why docs/checks.md says that a cached read proves nothing about the remote.
+    // For this reason docs/checks.md says that a cached read proves nothing about the remote.
     const passes = () => passesOf(monitor, 'canary').filter((time) => time >= gone).length;
     await monitor.until('the canary was read five times', () => passes() >= 5);
     await expectGoodNeighbor(watched, gone);

@@ -10,10 +10,10 @@ import { need } from '../testing/needs.ts';
 const executable = inject('executable');
 const browserPath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const hasBrowser = existsSync(browserPath);
-const inBrowser = need('chromium', hasBrowser, `at ${browserPath}, or where CHROMIUM says`);
+const inBrowser = need('chromium', hasBrowser, `at ${browserPath}, or at $CHROMIUM`);
 const artifacts = fileURLToPath(new URL('../.cache/', import.meta.url));
 
-/** Runs in the page: how often it was loaded. */
+/** Evaluated in the page: how often it was loaded. */
 const navigations = "performance.getEntriesByType('navigation').length";
 
 const evilName = '<img src=x onerror="document.title=1"><b>bold</b>';
@@ -21,7 +21,7 @@ const evilName = '<img src=x onerror="document.title=1"><b>bold</b>';
 let browser: Browser | undefined;
 beforeAll(async () => {
   if (!hasBrowser) return;
-  // The sandbox needs namespaces that root in a container has not.
+  // The sandbox needs namespaces, which root in a container does not have.
   browser = await chromium.launch({ executablePath: browserPath, args: ['--no-sandbox'] });
 });
 afterAll(() => browser?.close());
@@ -33,7 +33,7 @@ interface Shown extends AsyncDisposable {
   readonly problems: readonly string[];
 }
 
-/** Opens the status page of a monitor with one good mount and one whose name is markup. */
+/** Opens the status page of a monitor with one healthy mount and one whose name is markup. */
 async function show(options: { colorScheme?: 'dark' | 'light'; width?: number } = {}): Promise<Shown> {
   if (browser === undefined) throw new Error('no browser');
   const scratch = new Scratch();
@@ -56,12 +56,12 @@ async function show(options: { colorScheme?: 'dark' | 'light'; width?: number } 
   const problems: string[] = [];
   page.on('pageerror', (error) => problems.push(error.message));
   page.on('console', (message) => {
-    // The monitor answers 503 while a mount is unhealthy, which the browser notes.
+    // The monitor answers 503 while a mount is unhealthy, which the browser logs.
     if (message.type() === 'error' && !message.text().includes('503')) problems.push(message.text());
   });
   page.on('request', (request) => {
     if (!request.url().startsWith(`http://127.0.0.1:${monitor.port}/`))
-      problems.push(`asked for ${request.url()}`);
+      problems.push(`requested ${request.url()}`);
   });
   await page.goto(`http://127.0.0.1:${monitor.port}/`);
   await page.waitForSelector('article');
@@ -78,8 +78,8 @@ async function show(options: { colorScheme?: 'dark' | 'light'; width?: number } 
   };
 }
 
-describe('the status page', () => {
-  inBrowser('shows each mount, how it is, since when, its last checks, and the watchdog', async () => {
+describe('status page', () => {
+  inBrowser('the status page shows each mount’s state and recent checks, and the watchdog', async () => {
     await using shown = await show();
     const { page, problems } = shown;
     const good = page.locator('article').nth(1);
@@ -103,14 +103,14 @@ describe('the status page', () => {
     expect(problems).toEqual([]);
   });
 
-  inBrowser('shows names and errors as text, never as markup', async () => {
+  inBrowser('the status page shows names and errors as text, never as markup', async () => {
     await using shown = await show();
     const { page } = shown;
     expect(await page.locator('article').nth(0).locator('h2').textContent()).toBe(evilName);
     expect(await page.locator('article img, article b').count()).toBe(0);
   });
 
-  inBrowser('the status page is live without a reload, and says when the monitor is gone', async () => {
+  inBrowser('the status page updates without a reload and reports when the monitor is gone', async () => {
     await using shown = await show();
     const { page, monitor, scratch } = shown;
     const loads = await page.evaluate<number>(navigations);
@@ -125,7 +125,7 @@ describe('the status page', () => {
     expect(await page.locator('#lost').textContent()).toContain('No answer from the monitor since');
   });
 
-  inBrowser('fits a phone and follows dark mode', async () => {
+  inBrowser('the status page fits a phone and follows dark mode', async () => {
     await using dark = await show({ colorScheme: 'dark', width: 360 });
     const width = await dark.page.evaluate<readonly number[]>(
       '[document.documentElement.scrollWidth, innerWidth]',
@@ -144,7 +144,7 @@ describe('the status page', () => {
   });
 
   inBrowser(
-    'the status page stays usable with 500 mounts: the worst first, the healthy ones closed, and a filter',
+    'the status page stays usable with 500 mounts: worst first, healthy ones collapsed, and a filter',
     async () => {
       await using shown = await show();
       const { page, problems } = shown;
@@ -164,7 +164,7 @@ describe('the status page', () => {
       expect(await page.locator('article:visible').count()).toBe(0);
       await page.locator('#filter').fill('');
       expect(await page.locator('article:visible').count()).toBe(3);
-      // What somebody closed or opened stays so when the page hears of the monitor again.
+      // Cards that a person closed or opened stay that way on the next update.
       await page.locator('article summary').first().click();
       await page.waitForResponse('**/healthz/status');
       await page.waitForTimeout(100);
@@ -173,7 +173,7 @@ describe('the status page', () => {
     },
   );
 
-  inBrowser('the status page is pictured in the documentation, light and dark', async () => {
+  inBrowser('the documentation’s pictures of the status page are taken in light and dark mode', async () => {
     await using shown = await show({ width: 900 });
     const { page } = shown;
     await answer(page, manyMounts(12));
@@ -189,7 +189,7 @@ describe('the status page', () => {
   });
 });
 
-/** Lets the page hear of other mounts than the monitor's. */
+/** Answers the page's requests with other mounts than the monitor's. */
 async function answer(page: Page, mounts: readonly object[]): Promise<void> {
   await page.route('**/healthz/status', async (route) => {
     const response = await route.fetch();
@@ -199,7 +199,7 @@ async function answer(page: Page, mounts: readonly object[]): Promise<void> {
   });
 }
 
-/** Two mounts that hang, one that is slow, and the rest healthy, in the order of their names. */
+/** Two mounts that hang, one that is slow, and the rest healthy, ordered by name. */
 function manyMounts(count: number): readonly object[] {
   return Array.from({ length: count }, (_, index) => {
     const hangs = index === 3 || index === 7;

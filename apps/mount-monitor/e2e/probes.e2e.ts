@@ -25,8 +25,8 @@ async function checksOf(monitor: MonitorProcess, result: string): Promise<number
   return [...body.matchAll(pattern)].reduce((sum, [, count]) => sum + Number(count), 0);
 }
 
-describe('probes that are kept', () => {
-  it('check healthy mounts one after the other, in at most two processes, and hold nothing open', async () => {
+describe('idle probes', () => {
+  it('idle probes check healthy mounts sequentially, in at most two processes, and keep nothing open', async () => {
     using scratch = new Scratch();
     const mounts = [
       ...Array.from({ length: 10 }, (_, index) => ({ path: scratch.mount(`m${index}`) })),
@@ -38,7 +38,7 @@ describe('probes that are kept', () => {
     ];
     await using monitor = await MonitorProcess.start(executable, scratch, { ...timing, mounts });
     await monitor.until('there were some checks', async () => (await checksOf(monitor, 'passed')) >= 30);
-    // On a busy machine one more may still be starting up.
+    // On a busy machine, one more may still be starting up.
     await monitor.until('two probes are kept', () => childrenOf(pidOf(monitor)).length <= 2);
     const before = childrenOf(pidOf(monitor));
     expect(before.length).toBeGreaterThan(0);
@@ -51,7 +51,7 @@ describe('probes that are kept', () => {
     });
     const after = childrenOf(pidOf(monitor));
     expect(after.length).toBeLessThanOrEqual(3);
-    // On a busy machine a late check has another one started, and one too many is ended.
+    // On a busy machine, a late check starts another probe, and an extra one is then ended.
     const kept = after.filter((pid) => before.includes(pid));
     expect(kept.length).toBeGreaterThan(0);
     for (const pid of after) expect(descriptorsOf(pid)).toBe(descriptors[0]);
@@ -61,20 +61,20 @@ describe('probes that are kept', () => {
     );
     const checks = (await checksOf(monitor, 'passed')) - passedBefore;
     console.log(
-      `a check: ${(used / checks).toFixed(2)} ms of processor, with the endpoints asked beside; ` +
-        `probes hold ${after.map((pid) => memoryOf(pid).anonymous).join(' and ')} KiB`,
+      `a check: ${(used / checks).toFixed(2)} ms of processor time, including requests to the endpoints; ` +
+        `probes use ${after.map((pid) => memoryOf(pid).anonymous).join(' and ')} KiB`,
     );
-    // One process for each check takes 7 ms and more.
+    // One process per check takes 7 ms or more.
     expect(used / checks).toBeLessThan(4);
   });
 
-  it('probes that are kept are not missed when they are killed: the next check has another', async () => {
+  it('idle probes can be killed without harm, because the next check gets another one', async () => {
     using scratch = new Scratch();
     const mounts = [{ path: scratch.mount('m'), failureThreshold: 1 }];
     await using monitor = await MonitorProcess.start(executable, scratch, { ...timing, mounts });
     await monitor.untilStatus('healthy');
     for (let round = 0; round < 3; round += 1) {
-      // Just after a check, so that none is under way: that one would be inconclusive, and say so.
+      // Right after a check, so that none is in progress: that one would be inconclusive and be logged.
       const checked = await checksOf(monitor, 'passed');
       await monitor.until('a check has ended', async () => (await checksOf(monitor, 'passed')) > checked);
       const killed = childrenOf(pidOf(monitor));
@@ -86,7 +86,7 @@ describe('probes that are kept', () => {
     expect(monitor.stderr).toBe('');
   });
 
-  it('end with the monitor, however that ends', async () => {
+  it('idle probes exit with the monitor, no matter how it ends', async () => {
     using scratch = new Scratch();
     const mounts = [{ path: scratch.mount('m') }];
     const monitor = await MonitorProcess.start(executable, scratch, { ...timing, mounts });
@@ -97,7 +97,7 @@ describe('probes that are kept', () => {
     await expect.poll(() => isAlive(probe), { timeout: 5000 }).toBe(false);
   });
 
-  onFuse('are never two for one mount, and let go of it: it can be unmounted between checks', async () => {
+  onFuse('probes never share a mount, and it can be unmounted between checks', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'f');
     const mounts = [
@@ -112,17 +112,17 @@ describe('probes that are kept', () => {
     expect(hanging).toHaveLength(1);
     await mount.fault('none');
     await monitor.until('all are healthy', async () => (await monitor.status()).status === 'healthy');
-    // Not lazily, so it fails while anything in it is open; a check may be under way once or twice.
+    // This is not a lazy unmount, so it fails while anything is open; a check may be in progress once or twice.
     await monitor.until('it can be unmounted', () => spawnSync('umount', [mount.path]).status === 0, 3000);
   });
 
-  onFuse('do not make the second entry of a slow path fail as hung', async () => {
+  onFuse('a slow path with several entries fails only as timeout, never as hung', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'f');
     const mounts = ['a', 'b', 'c'].map((name) => ({ path: mount.path, name }));
     await using monitor = await MonitorProcess.start(executable, scratch, { ...timing, mounts });
     await monitor.until('all are healthy', async () => (await monitor.status()).status === 'healthy');
-    // Requests that nobody has taken: each killed probe ends a moment later.
+    // Nobody has accepted the requests, so each killed probe exits a moment later.
     mount.signal('SIGSTOP');
     await monitor.until(
       'there were many failures',
@@ -137,10 +137,10 @@ describe('probes that are kept', () => {
     await monitor.until('all are healthy', async () => (await monitor.status()).status === 'healthy');
   });
 
-  onFuse('that hang beside full descriptors leave checks inconclusive, and the monitor alive', async () => {
+  onFuse('hanging probes that use up the descriptors make checks inconclusive, no worse', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'f');
-    // A probe that hangs keeps a descriptor, and clients may have 8: so many hung mounts need more than there are.
+    // A hanging probe keeps a descriptor, and clients may have 8, so this many hung mounts need more than there are.
     const mounts = Array.from({ length: 40 }, (_, index) => ({ path: `${mount.path}/d${index}` }));
     const wrapper = ['/bin/sh', '-c', 'ulimit -n 40; exec "$@"', 'sh'];
     await using monitor = await MonitorProcess.start(executable, scratch, { ...timing, mounts }, { wrapper });
@@ -157,12 +157,12 @@ describe('probes that are kept', () => {
   });
 
   describe.each([
-    // On its way out it kills the probe, which the kernel holds.
+    // As it exits, it kills the probe, which the kernel holds.
     ['ended', 'SIGTERM'],
-    // Nobody kills the probe, which continues waiting for the mount.
+    // Nobody kills the probe, which keeps waiting for the mount.
     ['was killed', 'SIGKILL'],
-  ] as const)('and whose monitor %s', (_, signal) => {
-    onFuse('stay the only ones at their mount, and are counted, said and missed', async () => {
+  ] as const)('hanging probes whose monitor %s', (_, signal) => {
+    onFuse('a mount gets no new probe while a leftover one hangs, which is counted and logged', async () => {
       using scratch = new Scratch();
       await using mount = await FaultMount.mount(scratch, 'f');
       const mounts = [{ path: mount.path }, { path: scratch.mount('good') }];
@@ -177,7 +177,7 @@ describe('probes that are kept', () => {
       await first.exited;
 
       await using second = await MonitorProcess.start(executable, scratch, config);
-      await second.until('it has checked often', async () => (await checksOf(second, 'failed')) >= 3);
+      await second.until('several checks have run', async () => (await checksOf(second, 'failed')) >= 3);
       expect(probesAt(mount.path)).toEqual(left);
       expect(childrenOf(pidOf(second)).filter((pid) => stateOf(pid) === 'D')).toEqual([]);
       expect(await second.mount(0)).toMatchObject({
@@ -200,7 +200,7 @@ describe('probes that are kept', () => {
   });
 });
 
-/** The probes whose last check, or whose check under way, is one of this mount. */
+/** The probes whose most recent or current check is one of this mount. */
 function probesAt(path: string): readonly number[] {
   const title = titleOf({ path, checkType: 'canary' });
   return readdirSync('/proc')

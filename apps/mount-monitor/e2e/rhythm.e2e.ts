@@ -8,12 +8,12 @@ import { expectRhythm } from '../testing/rhythm.ts';
 const executable = inject('executable');
 const intervalMs = 1000;
 
-describe('ten mounts that take requests and never answer', () => {
+describe('ten mounts that accept requests and never answer', () => {
   need(
     'root and /dev/fuse',
     canMountFuse,
     'to mount the fault filesystem',
-  )('change neither the rhythm of a healthy mount beside them nor the answers of the endpoints', async () => {
+  )('ten hanging mounts delay neither the checks of a healthy mount nor the endpoints', async () => {
     using scratch = new Scratch();
     await using machine = await Machine.watch(executable);
     await using mount = await FaultMount.mount(scratch, 'f');

@@ -7,12 +7,12 @@ import { childrenOf, memoryOf, processorTimeOf } from '../testing/proc.ts';
 
 const executable = inject('executable');
 const count = { good: 450, bad: 50 };
-/** The shortest interval that is tried, in ms. */
+/** The shortest interval tried, in ms. */
 const shortestMs = 6_000;
-/** The share of its time that the machine may be busy with checks, so that it is not the machine that misses them. */
+/** The fraction of its time that the machine may be busy with checks, so that it is not the reason for missed ones. */
 const busy = 0.5;
 
-/** An interval, in ms, at which this machine can check all mounts: found by checking a hundred of them once. */
+/** An interval, in ms, at which this machine can check all mounts, determined by checking a hundred of them once. */
 function intervalFor(scratch: Scratch, paths: readonly string[]): number {
   const mounts = paths.slice(0, 100).map((path) => ({ path }));
   const config = scratch.write('calibration.json', JSON.stringify({ mounts }));
@@ -22,9 +22,9 @@ function intervalFor(scratch: Scratch, paths: readonly string[]): number {
   return Math.max(shortestMs, Math.ceil((oneMs * (count.good + count.bad)) / busy));
 }
 
-describe('500 mounts of which 50 hang', () => {
+describe('500 mounts, 50 of them hanging', () => {
   need('root and /dev/fuse', canMountFuse, 'to mount the fault filesystem')(
-    '500 mounts of which 50 hang are all checked in time, with bounded processes and memory',
+    '500 mounts, 50 of them hanging, are checked in time with bounded processes and memory',
     async () => {
       using scratch = new Scratch();
       await using mount = await FaultMount.mount(scratch, 'f');
@@ -78,7 +78,7 @@ describe('500 mounts of which 50 hang', () => {
       if (falseAlarms.length > 0) console.log('failed checks of healthy mounts', falseAlarms);
       expect(falseAlarms).toEqual([]);
       expect(gaps).toHaveLength(good.length);
-      // Less than two of the shortest intervals: no tick was missed. How much less is the machine's affair.
+      // Less than two of the shortest intervals means that no tick was missed. How much less depends on the machine.
       expect(Math.max(...gaps)).toBeLessThan(1.8 * intervalMs);
       expect(mostProcesses).toBeLessThanOrEqual(bad.length + 60);
       expect((await monitor.get('/healthz/self')).status).toBe(200);
@@ -91,7 +91,7 @@ describe('500 mounts of which 50 hang', () => {
   );
 });
 
-/** The longest time between two checks of each mount. */
+/** The longest time between two consecutive checks of each mount. */
 function longestGaps(monitor: MonitorProcess, paths: ReadonlySet<unknown>): readonly number[] {
   const times = new Map<unknown, number[]>();
   for (const { msg, path, time } of monitor.log()) {

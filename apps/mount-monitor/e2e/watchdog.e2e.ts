@@ -22,11 +22,11 @@ interface Setup extends AsyncDisposable {
   readonly server: FakeKubeServer;
   readonly uid: string;
   readonly monitor: MonitorProcess;
-  /** What the kubelet does once it has ended. */
+  /** Starts it again after it has exited, like the kubelet. */
   readonly startAgain: () => Promise<MonitorProcess>;
   readonly watchdog: () => Promise<WatchdogBody>;
   readonly untilWatchdog: (state: string, timeoutMs?: number) => Promise<void>;
-  /** Removals that were asked for. */
+  /** The number of requested removals. */
   readonly removals: () => number;
   readonly metric: (line: string) => Promise<boolean>;
 }
@@ -35,11 +35,11 @@ interface SetupOptions {
   readonly watchdog?: Readonly<Record<string, unknown>>;
   readonly env?: Readonly<Record<string, string>>;
   readonly host?: '127.0.0.1' | '::1';
-  /** Before the monitor starts. */
+  /** Called before the monitor starts. */
   readonly prepare?: (cluster: FakeCluster, server: FakeKubeServer) => void;
 }
 
-/** A monitor of two healthy mounts, `a` and `b`, in a cluster of its own. */
+/** Starts a monitor with two healthy mounts, `a` and `b`, in a separate cluster. */
 async function setUp({ watchdog = {}, env = {}, host, prepare }: SetupOptions = {}): Promise<Setup> {
   const cluster = new FakeCluster();
   const { uid } = cluster.addPod({ name: 'media-0' });
@@ -51,7 +51,7 @@ async function setUp({ watchdog = {}, env = {}, host, prepare }: SetupOptions = 
     { verb: 'create', resource: 'events' },
     { verb: 'get', resource: 'configmaps', names: ['mount-monitor-budget'] },
     { verb: 'patch', resource: 'configmaps', names: ['mount-monitor-budget'] },
-    // What the service account of the Go program has: everything that DELETE /pods/ needs.
+    // The Go program's service account has this: it is what DELETE /pods/ needs.
     { verb: 'deletecollection', resource: 'pods' },
   ];
   cluster.putConfigMap('mount-monitor-budget');
@@ -105,7 +105,7 @@ async function setUp({ watchdog = {}, env = {}, host, prepare }: SetupOptions = 
 const breakMount = (scratch: Scratch, name: string) => scratch.remove(`${name}/.health-check`);
 const settle = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-describe.concurrent('the watchdog of the executable', () => {
+describe.concurrent('the executable’s watchdog', () => {
   it.each(['127.0.0.1', '::1'] as const)('deletes its own pod when a mount fails, over %s', async (host) => {
     await using run = await setUp({ host });
     await run.untilWatchdog('armed');
@@ -130,9 +130,9 @@ describe.concurrent('the watchdog of the executable', () => {
   it.each([
     ['empty', '', 'pod_name_missing'],
     ['a slash', '/', 'variable_invalid'],
-    ['a way up', '..', 'variable_invalid'],
+    ['a parent path', '..', 'variable_invalid'],
     ['a second segment', 'media-0/eviction', 'variable_invalid'],
-  ])('sends nothing at all with a POD_NAME that is %s', async (_, name, reason) => {
+  ])('sends nothing with a POD_NAME that is %s', async (_, name, reason) => {
     await using run = await setUp({ env: { POD_NAME: name } });
     breakMount(run.scratch, 'a');
     await run.monitor.untilStatus('unhealthy');
@@ -142,13 +142,13 @@ describe.concurrent('the watchdog of the executable', () => {
     expect(run.monitor.log().filter(({ msg }) => msg === 'watchdog disarmed')).toHaveLength(1);
   });
 
-  it('the watchdog of the executable is disarmed outside of a cluster, and the monitor works', async () => {
+  it('is disarmed outside a cluster while the monitor works', async () => {
     await using run = await setUp({ env: { KUBERNETES_SERVICE_HOST: '' } });
     await run.monitor.untilStatus('healthy');
     expect(await run.watchdog()).toMatchObject({ state: 'disarmed', reason: 'not_in_cluster' });
   });
 
-  it('keeps the restart when one of two unhealthy mounts recovers', async () => {
+  it('keeps the restart if one of two unhealthy mounts recovers', async () => {
     await using run = await setUp({ watchdog: { restartDelay: '5s' } });
     await run.untilWatchdog('armed');
     breakMount(run.scratch, 'a');
@@ -163,7 +163,7 @@ describe.concurrent('the watchdog of the executable', () => {
     expect(run.cluster.removals).toHaveLength(1);
   });
 
-  it('drops the restart when all unhealthy mounts recover', async () => {
+  it('drops the restart if all unhealthy mounts recover', async () => {
     await using run = await setUp({ watchdog: { restartDelay: '4s' } });
     await run.untilWatchdog('armed');
     breakMount(run.scratch, 'a');
@@ -175,7 +175,7 @@ describe.concurrent('the watchdog of the executable', () => {
     expect(await run.metric('mount_monitor_restarts_total{outcome="cancelled"} 1')).toBe(true);
   });
 
-  it('evicts, and waits for the disruption budget for as long as it takes', async () => {
+  it('evicts and waits for the disruption budget for as long as it takes', async () => {
     await using run = await setUp({
       watchdog: { mode: 'evict', maxRetries: 1, retryBackoffMax: '200ms' },
       prepare: (cluster) => {
@@ -200,7 +200,7 @@ describe.concurrent('the watchdog of the executable', () => {
     expect(run.monitor.stderr).toContain('watchdog exits');
   });
 
-  it('exits no more once its budget is spent, over processes', async () => {
+  it('stops exiting once its budget is spent, across processes', async () => {
     await using run = await setUp({ watchdog: { mode: 'exit', budget: { restarts: 1, window: '1h' } } });
     await run.untilWatchdog('armed');
     breakMount(run.scratch, 'a');
@@ -213,7 +213,7 @@ describe.concurrent('the watchdog of the executable', () => {
     expect(again.stderr).toContain('budget_exhausted');
   });
 
-  it('exits in mode exit with a budget after a blip of the API server at its start', async () => {
+  it('exits in mode exit with a budget after a brief API server outage at the start', async () => {
     await using run = await setUp({
       watchdog: { mode: 'exit', budget: { restarts: 5, window: '1h' } },
       prepare: (cluster) => cluster.fail(() => true, { kind: 'reset' }),
@@ -223,16 +223,16 @@ describe.concurrent('the watchdog of the executable', () => {
     expect(await run.monitor.exited).toEqual({ code: 88, signal: null });
   });
 
-  it('creates its Event in mode notify after a blip of the API server at its start', async () => {
+  it('creates its Event in mode notify after a brief API server outage at the start', async () => {
     await using run = await setUp({
       watchdog: { mode: 'notify' },
       prepare: (cluster) => cluster.fail(() => true, { kind: 'reset' }),
     });
     breakMount(run.scratch, 'a');
-    await run.monitor.until('the Event is there', () => run.cluster.events.length === 1);
+    await run.monitor.until('the Event exists', () => run.cluster.events.length === 1);
   });
 
-  it('reports in mode notify a second failure of a mount while another is down', async () => {
+  it('reports a mount’s second failure in mode notify while another one is down', async () => {
     await using run = await setUp({ watchdog: { mode: 'notify' } });
     await run.untilWatchdog('armed');
     breakMount(run.scratch, 'a');
@@ -241,13 +241,13 @@ describe.concurrent('the watchdog of the executable', () => {
     await run.monitor.untilStatus('unhealthy', 1);
     run.scratch.mount('a');
     await run.monitor.untilStatus('healthy', 0);
-    await run.monitor.until('what was reported before is', () => run.cluster.events.length >= 1);
+    await run.monitor.until('the first failure is reported', () => run.cluster.events.length >= 1);
     const before = run.cluster.events.length;
     breakMount(run.scratch, 'a');
-    await run.monitor.until('it is reported again', () => run.cluster.events.length > before);
+    await run.monitor.until('the second failure is reported', () => run.cluster.events.length > before);
   });
 
-  it('evicts in policy/v1beta1 where the API server takes no other', async () => {
+  it('evicts with policy/v1beta1 if the API server accepts no other version', async () => {
     await using run = await setUp({
       watchdog: { mode: 'evict' },
       prepare: (cluster) => {
@@ -260,12 +260,12 @@ describe.concurrent('the watchdog of the executable', () => {
     expect(run.cluster.removals).toHaveLength(1);
   });
 
-  it('sends the token to nobody while ca.crt is empty', async () => {
+  it('does not send the token anywhere while ca.crt is empty', async () => {
     await using run = await setUp({
       prepare: (_, server) => writeFileSync(join(server.serviceAccountDir, 'ca.crt'), ''),
     });
-    await run.monitor.until('it is refused', async () => (await run.watchdog()).reason === 'api_unreachable');
-    expect((await run.watchdog()).detail).toContain('ca.crt: holds no certificate');
+    await run.monitor.until('arming fails', async () => (await run.watchdog()).reason === 'api_unreachable');
+    expect((await run.watchdog()).detail).toContain('ca.crt: contains no certificate');
     expect(run.cluster.calls).toEqual([]);
   });
 
@@ -274,7 +274,7 @@ describe.concurrent('the watchdog of the executable', () => {
     await run.untilWatchdog('armed');
     breakMount(run.scratch, 'a');
     await run.untilWatchdog('notified');
-    await run.monitor.until('the Event is there', () => run.cluster.events.length === 1);
+    await run.monitor.until('the Event exists', () => run.cluster.events.length === 1);
     expect(run.removals()).toBe(0);
   });
 
@@ -339,7 +339,7 @@ describe.concurrent('the watchdog of the executable', () => {
     expect(run.cluster.removals).toHaveLength(1);
   });
 
-  it('continues with a token that has been rotated', async () => {
+  it('continues with a rotated token', async () => {
     await using run = await setUp();
     await run.untilWatchdog('armed');
     await run.server.rotateToken('token-2');
@@ -349,7 +349,7 @@ describe.concurrent('the watchdog of the executable', () => {
     expect(run.cluster.calls.at(-1)?.request.authorization).toBe('Bearer token-2');
   });
 
-  it('keeps to its budget over restarts of the process, and shows what it holds back', async () => {
+  it('keeps to its budget across process restarts and shows what it holds back', async () => {
     await using run = await setUp({
       watchdog: { budget: { restarts: 1, window: '1h' } },
       prepare: (cluster) => {
@@ -366,7 +366,7 @@ describe.concurrent('the watchdog of the executable', () => {
     expect(run.removals()).toBe(0);
   });
 
-  it('enters its restart into the budget before it deletes', async () => {
+  it('adds its restart to the budget before deleting', async () => {
     await using run = await setUp({ watchdog: { budget: { restarts: 1, window: '1h' } } });
     await run.untilWatchdog('armed');
     breakMount(run.scratch, 'a');
@@ -376,7 +376,7 @@ describe.concurrent('the watchdog of the executable', () => {
     expect(run.cluster.configMaps.get('mount-monitor-budget')?.data['Deployment.media']).toContain('media-0');
   });
 
-  it('suppresses when the budget cannot be read', async () => {
+  it('suppresses the restart if the budget cannot be read', async () => {
     await using run = await setUp({
       watchdog: { budget: { restarts: 5, window: '1h' } },
       prepare: (cluster) => cluster.configMaps.clear(),
@@ -388,7 +388,7 @@ describe.concurrent('the watchdog of the executable', () => {
     expect(run.removals()).toBe(0);
   });
 
-  it('neither delays checks nor endpoints while the API server is a black hole, and ends at once', async () => {
+  it('delays neither checks nor endpoints while the API server never answers, and exits immediately', async () => {
     await using run = await setUp({
       prepare: (cluster) => cluster.fail(() => true, { kind: 'silence' }, { times: 999 }),
     });
@@ -411,20 +411,20 @@ describe.concurrent('the watchdog of the executable', () => {
       prepare: (cluster) => cluster.fail(() => true, { kind }, { times: 2 }),
     });
     await run.monitor.until(
-      'it says why',
+      'the reason is shown',
       async () => (await run.watchdog()).detail?.includes(detail) === true,
     );
     await run.untilWatchdog('armed');
   });
 
-  it('gives a connection 5 s, and an answer on a good connection longer', async () => {
+  it('allows 5 s for a connection, and longer for an answer on a good connection', async () => {
     await using run = await setUp({ prepare: (_cluster, server) => server.freezeHandshakes(true) });
     await run.monitor.until('it says why', async () => (await run.watchdog()).reason === 'api_unreachable');
     expect((await run.watchdog()).detail).toContain('no TLS connection');
     run.cluster.fail(() => true, { kind: 'silence' });
     run.server.freezeHandshakes(false);
     const slow = async () => (await run.watchdog()).detail?.includes('no complete answer') === true;
-    await run.monitor.until('the answer took too long', slow, 30_000);
+    await run.monitor.until('the answer takes too long', slow, 30_000);
     expect((await run.watchdog()).detail).toContain('in 15000 ms');
   });
 
@@ -432,9 +432,9 @@ describe.concurrent('the watchdog of the executable', () => {
     ['the CA is broken', 'ca.crt', 'x', 'api_unreachable'],
     ['the CA is missing', 'ca.crt', undefined, 'api_unreachable'],
     ['the token is missing', 'token', undefined, 'api_unreachable'],
-  ])('says why it is not armed when %s, sends nothing, and recovers', async (_, file, content, reason) => {
+  ])('shows why it is not armed if %s, sends nothing, and recovers', async (_, file, content, reason) => {
     await using run = await setUp({
-      // Whatever the environment says, only the cluster's own authority is trusted.
+      // Regardless of the environment, only the cluster's own authority is trusted.
       env: { NODE_TLS_REJECT_UNAUTHORIZED: '0', HTTPS_PROXY: 'http://127.0.0.1:1' },
       prepare: (_cluster, { serviceAccountDir }) => {
         const path = join(serviceAccountDir, file);
@@ -451,7 +451,7 @@ describe.concurrent('the watchdog of the executable', () => {
     await run.untilWatchdog('armed');
   });
 
-  it('says why it is not armed when neither POD_NAMESPACE nor the namespace file is there', async () => {
+  it('shows why it is not armed if both POD_NAMESPACE and the namespace file are missing', async () => {
     await using run = await setUp({
       env: { POD_NAMESPACE: '' },
       prepare: (_cluster, { serviceAccountDir }) => rmSync(join(serviceAccountDir, 'namespace')),
@@ -462,7 +462,7 @@ describe.concurrent('the watchdog of the executable', () => {
     await run.untilWatchdog('armed');
   });
 
-  it('tells a certificate of another authority from its own', async () => {
+  it('rejects a certificate from another authority', async () => {
     const other = await startFakeKubeServer(new FakeCluster());
     await using run = await setUp({
       env: {
@@ -476,7 +476,7 @@ describe.concurrent('the watchdog of the executable', () => {
     await other.close();
   });
 
-  it('takes on changed settings while it runs', async () => {
+  it('applies changed settings while it runs', async () => {
     await using run = await setUp({ watchdog: { mode: 'notify' } });
     await run.untilWatchdog('armed');
     breakMount(run.scratch, 'a');

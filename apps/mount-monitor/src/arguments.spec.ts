@@ -37,7 +37,7 @@ describe('parseArguments', () => {
     [['-h'], { kind: 'help' }],
     [['-help'], { kind: 'help' }],
     [['--help', '--version'], { kind: 'help' }],
-  ])('reads %j', (args, command) => {
+  ])('parseArguments reads %j', (args, command) => {
     expect(parseArguments(args)).toEqual(command);
   });
 
@@ -51,17 +51,17 @@ describe('parseArguments', () => {
     [['--validate=maybe']],
     [['--http-port=0x']],
     [['--http-port=09']],
-  ])('refuses %j as a usage error', (args) => {
+  ])('parseArguments rejects %j with a usage error', (args) => {
     expect(() => parseArguments(args)).toThrow(ConfigError);
   });
 
-  it('says about an unknown flag nothing but that', () => {
+  it('an unknown flag is reported with only the first sentence of Node’s message', () => {
     expect(() => parseArguments(['--mount-paths'])).toThrow(
       "Unknown option '--mount-paths' (mount-monitor --help lists the flags)",
     );
   });
 
-  it('names the program and its version in the first line of the usage', () => {
+  it('the usage text starts with the program’s name and version', () => {
     expect(usage.split('\n')[0]).toMatch(/^mount-monitor \S+$/);
   });
 });

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { ConfigError } from './config/errors.ts';
 import { version } from './version.ts';
 
-/** What the command line asks for. */
+/** The parsed command line. */
 export type Command =
   | { readonly kind: 'help' }
   | { readonly kind: 'version' }
@@ -10,7 +10,7 @@ export type Command =
   | { readonly kind: 'check'; readonly options: CommandOptions; readonly asJson: boolean };
 
 export interface CommandOptions {
-  /** Undefined: `./config.json` if there is one. */
+  /** Undefined means `./config.json`, if it exists. */
   readonly configPath: string | undefined;
   readonly httpPort: number | undefined;
   readonly logLevel: string | undefined;
@@ -30,7 +30,7 @@ const flags = {
   help: { type: 'boolean', short: 'h' },
 } as const;
 
-/** The text of `--help`; its first line names the program and its version. */
+/** The text of `--help`. Its first line names the program and its version. */
 export const usage = `mount-monitor ${version}
 
 Watches network mounts and reports their health over HTTP.
@@ -50,15 +50,15 @@ usage: mount-monitor [flags]
 `;
 
 /**
- * Reads the command line. As Go's flag package does, it also takes long flags with one dash (`-config`),
- * and `=true` or `=false` behind a switch. Throws {@link ConfigError} with code `usage`.
+ * Parses the command line. Like Go's flag package, it also accepts long flags with a single dash (`-config`) and
+ * `=true` or `=false` after a switch. Throws {@link ConfigError} with code `usage`.
  */
 export function parseArguments(args: readonly string[]): Command {
   const values = parseFlags(joinValues(args).flatMap(fromGoStyle));
   if (values.help === true) return { kind: 'help' };
   if (values.version === true) return { kind: 'version' };
   const options = {
-    // Empty values are what templates produce; they mean the default.
+    // Templates produce empty values; they mean the default.
     configPath: values.config || undefined,
     httpPort: parsePort(values['http-port']),
     logLevel: values['log-level'] || undefined,
@@ -66,11 +66,11 @@ export function parseArguments(args: readonly string[]): Command {
   };
   if (values.validate === true) return { kind: 'validate', options };
   if (values.check === true) return { kind: 'check', options, asJson: values.json === true };
-  if (values.json === true) throw new ConfigError('usage', '--json: only together with --check');
+  if (values.json === true) throw new ConfigError('usage', '--json is only allowed with --check');
   return { kind: values['init-container-mode'] === true ? 'init' : 'monitor', options };
 }
 
-/** A flag takes the next argument as its value whatever that looks like, so that `--http-port -1` is one. */
+/** A flag always takes the next argument as its value, even one that looks like a flag: `--http-port -1`. */
 function joinValues(args: readonly string[]): readonly string[] {
   const joined: string[] = [];
   for (let index = 0; index < args.length; index += 1) {
@@ -88,10 +88,10 @@ function joinValues(args: readonly string[]): readonly string[] {
 
 function parseFlags(args: string[]) {
   try {
-    // As the Go program does: arguments that are not flags are ignored.
+    // Like the Go program, this ignores arguments that are not flags.
     return parseArgs({ args, options: flags, strict: true, allowPositionals: true }).values;
   } catch (cause) {
-    // What Node adds after its first sentence is about positional arguments, which there are none of.
+    // After its first sentence, Node goes on about positional arguments, which do not exist here.
     const [detail] = (cause instanceof Error ? cause.message : String(cause)).split('. ');
     throw new ConfigError('usage', `${detail} (mount-monitor --help lists the flags)`, [], cause);
   }
@@ -108,7 +108,7 @@ function parsePort(text: string | undefined): number | undefined {
 
 const radixes: Readonly<Record<string, number>> = { x: 16, o: 8, b: 2 };
 
-/** Reads a whole number as https://pkg.go.dev/strconv#ParseInt does with base 0: also hexadecimal, octal, binary. */
+/** Parses a whole number like https://pkg.go.dev/strconv#ParseInt with base 0: also hexadecimal, octal and binary. */
 function parseInteger(text: string): number | undefined {
   const match = /^([+-]?)(?:0([xob]?))?([0-9a-f]*)$/i.exec(text);
   if (match === null || !/\d/.test(text)) return undefined;

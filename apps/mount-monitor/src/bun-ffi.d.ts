@@ -1,4 +1,4 @@
-/** As much of https://bun.com/docs/runtime/ffi as is used here. */
+/** The part of https://bun.com/docs/runtime/ffi that is used here. */
 declare module 'bun:ffi' {
   type Calls = Readonly<
     Record<string, { readonly args: readonly ('i32' | 'ptr' | 'u64')[]; readonly returns: 'i32' }>

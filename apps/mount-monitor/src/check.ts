@@ -6,7 +6,7 @@ import { Predecessors } from './monitor/predecessors.ts';
 import { Prober } from './monitor/prober.ts';
 import { probeCommand } from './probe-command.ts';
 
-/** One mount's line of the report; keys as in `/healthz/status`. */
+/** One mount's entry in the report, with the same keys as `/healthz/status`. */
 export interface CheckReport {
   readonly name?: string | undefined;
   readonly path: string;
@@ -21,8 +21,8 @@ export interface CheckReport {
 }
 
 /**
- * Checks every mount once, all in parallel, prints a table or one JSON object, and ends the process: 0 if every check
- * passed, else 1. For people at a shell, and for probes that execute a command.
+ * Checks every mount once, all in parallel, prints a table or one JSON object, and exits the process: 0 if every check
+ * passed, else 1. Meant for people at a shell and for probes that run a command.
  */
 export async function checkAndReport(source: ConfigSource, asJson: boolean): Promise<never> {
   const { config, warnings } = await loadConfig(source);
@@ -33,11 +33,11 @@ export async function checkAndReport(source: ConfigSource, asJson: boolean): Pro
     ? `${JSON.stringify({ status: passed ? 'healthy' : 'unhealthy', mounts: reports })}\n`
     : tableOf(reports);
   await new Promise<void>((resolve) => process.stdout.write(text, () => resolve()));
-  // Nothing else is waited for: a killed probe may hang in the kernel.
+  // Exit without waiting for anything else: a killed probe may hang in the kernel.
   process.exit(passed ? 0 : 1);
 }
 
-/** Starts nothing for a mount on which a killed probe hangs already, of the monitor or of a check before. */
+/** Skips mounts on which a killed probe already hangs, whether the monitor or an earlier check started it. */
 async function checkAll(config: MonitorConfig): Promise<readonly CheckReport[]> {
   const prober = new Prober({ command: probeCommand(), predecessors: new Predecessors() });
   return Promise.all(
@@ -50,7 +50,7 @@ async function checkAll(config: MonitorConfig): Promise<readonly CheckReport[]> 
 function reportOf({ name, path, checkType }: MountConfig, outcome: CheckOutcome): CheckReport {
   const subject = { name, path, check_type: checkType };
   if (outcome.kind === 'cancelled')
-    return { ...subject, status: 'inconclusive', error: 'the check was cut short' };
+    return { ...subject, status: 'inconclusive', error: 'the check was interrupted' };
   if (outcome.kind === 'inconclusive') return { ...subject, status: 'inconclusive', error: outcome.error };
   const { mount, durationMs } = outcome;
   return {
@@ -62,7 +62,7 @@ function reportOf({ name, path, checkType }: MountConfig, outcome: CheckOutcome)
   };
 }
 
-/** Columns as wide as their longest entry; the last one, the error, as long as it is. */
+/** Pads each column to its longest cell, except the last one, the error. */
 export function tableOf(reports: readonly CheckReport[]): string {
   const rows = reports.map((report) => [
     report.name ?? report.path,

@@ -27,7 +27,7 @@ export async function checkOnce(source: ConfigSource): Promise<number> {
   const failed = passed.filter((pass) => !pass).length;
   if (failed === 0) log.info('all mount checks passed', { count: passed.length });
   else log.error('one or more mount checks failed', { count: failed });
-  // Nothing is waited for: a killed probe may hang in the kernel.
+  // Exit without waiting for anything: a killed probe may hang in the kernel.
   process.exit(failed === 0 ? 0 : 1);
 }
 
@@ -54,5 +54,5 @@ function durationText(milliseconds: number | undefined): string | undefined {
 }
 
 function describe(outcome: Exclude<CheckOutcome, { kind: 'passed' | 'failed' }>): string {
-  return outcome.kind === 'inconclusive' ? outcome.error : 'the check was cut short';
+  return outcome.kind === 'inconclusive' ? outcome.error : 'the check was interrupted';
 }

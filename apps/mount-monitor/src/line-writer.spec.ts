@@ -9,7 +9,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** A pipe that takes so many bytes, and then none until there is room again. */
+/** A pipe that accepts a limited number of bytes until more room is made. */
 class FakePipe {
   text = '';
   room = Number.POSITIVE_INFINITY;
@@ -33,13 +33,13 @@ function writerOf(pipe: FakePipe): LineWriter {
 }
 
 describe('LineWriter', () => {
-  it('writes at once', () => {
+  it('lines are written immediately', () => {
     const pipe = new FakePipe();
     writerOf(pipe).write('a\n');
     expect(pipe.text).toBe('a\n');
   });
 
-  it('keeps what a full pipe does not take, and writes it in order once there is room', () => {
+  it('what a full pipe does not accept is kept and written in order once there is room', () => {
     const pipe = new FakePipe();
     const writer = writerOf(pipe);
     pipe.room = 3;
@@ -50,7 +50,7 @@ describe('LineWriter', () => {
     expect(pipe.text).toBe('one\ntwo\nthree\n');
   });
 
-  it('loses whole lines beyond 1 MiB, and says how many', () => {
+  it('whole lines beyond 1 MiB are dropped and counted', () => {
     const pipe = new FakePipe();
     const writer = writerOf(pipe);
     pipe.room = 0;
@@ -63,7 +63,7 @@ describe('LineWriter', () => {
     expect(pipe.text.endsWith('lost 7\nafter\n')).toBe(true);
   });
 
-  it('loses what nobody can read any more, and says so once somebody reads again', () => {
+  it('lines that nobody can read anymore are dropped and counted once there is a reader again', () => {
     const pipe = new FakePipe();
     const writer = writerOf(pipe);
     pipe.error = 'EPIPE';
@@ -74,7 +74,7 @@ describe('LineWriter', () => {
     expect(writer.lost).toBe(1);
   });
 
-  it('keeps what a full disk does not take, also the rest of a line, until there is room', () => {
+  it('what a full disk does not accept, including the rest of a line, is kept until there is room', () => {
     const pipe = new FakePipe();
     const writer = writerOf(pipe);
     pipe.room = 2;
@@ -87,7 +87,7 @@ describe('LineWriter', () => {
     expect(writer.lost).toBe(0);
   });
 
-  it('tries a full pipe again less and less often', () => {
+  it('a full pipe is retried at growing intervals', () => {
     const pipe = new FakePipe();
     const writer = writerOf(pipe);
     pipe.room = 0;
@@ -100,7 +100,7 @@ describe('LineWriter', () => {
     expect(pipe.text).toBe('stuck\n');
   });
 
-  it('waits at the end for a reader, but not forever', () => {
+  it('exit waits for a reader, but not forever', () => {
     vi.useRealTimers();
     const pipe = new FakePipe();
     const writer = writerOf(pipe);
@@ -115,7 +115,7 @@ describe('LineWriter', () => {
     expect(pipe.text).toBe('last words\n');
   });
 
-  it('never mixes, repeats or breaks lines, however the pipe gives way', () => {
+  it('lines are never mixed, repeated or broken, no matter when the pipe has room', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.stringMatching(/^[a-z]{0,9}$/), fc.nat(12))), (steps) => {
         const pipe = new FakePipe();

@@ -1,27 +1,27 @@
 import { writeSync } from 'node:fs';
 
-/** Writes bytes to a file descriptor as far as they fit, like writeSync; throws EAGAIN where none do. */
+/** Writes as many bytes to a file descriptor as fit, like writeSync; throws EAGAIN if none do. */
 export type WriteBytes = (fileDescriptor: number, bytes: Uint8Array) => number;
 
-/** The most that waits for a reader that is slow, in bytes. */
+/** The most that may wait for a slow reader, in bytes. */
 const MAX_BACKLOG = 1024 * 1024;
 
-/** The shortest and the longest delay before the backlog is written again, in ms. */
+/** The shortest and the longest delay before the backlog is retried, in ms. */
 const retryMs = { first: 20, longest: 320 } as const;
 
-/** Where nothing fits now and something may later: a full pipe, a full disk. */
+/** Errors that may go away later: a full pipe, a full disk. */
 const passing: ReadonlySet<string | undefined> = new Set(['EAGAIN', 'ENOSPC', 'EDQUOT']);
 
 interface Entry {
   readonly bytes: Buffer;
-  /** How many lost lines this one reports; 0 for a line of its own. */
+  /** How many lost lines this entry reports; 0 for an ordinary line. */
   readonly tells: number;
 }
 
 /**
- * Writes lines to one file descriptor that does not block, at once and in order: what a full pipe or a full disk does not
- * take waits in memory, up to 1 MiB. Beyond that lines are lost until half of it is free again, and so are those that
- * nobody can read any more; a line made by `lostLine` says how many, in the place where they are missing.
+ * Writes lines to one non-blocking file descriptor, immediately and in order. What a full pipe or a full disk does not
+ * accept waits in memory, up to 1 MiB. Beyond that, lines are lost until half of the backlog is free again, and so are
+ * lines that nobody can read anymore. A line made by `lostLine` reports how many, at the place where they are missing.
  */
 export class LineWriter {
   readonly #fileDescriptor: number;
@@ -29,7 +29,7 @@ export class LineWriter {
   readonly #write: WriteBytes;
   readonly #backlog: Entry[] = [];
   #backlogBytes = 0;
-  /** Lost since the last line that says so. */
+  /** Lines lost since the last line that reported a loss. */
   #untold = 0;
   #lost = 0;
   #retry: NodeJS.Timeout | undefined;
@@ -57,7 +57,7 @@ export class LineWriter {
     this.#flush();
   }
 
-  /** Waits for the reader until a moment of `performance.now`; for the end of the process. */
+  /** Waits for the reader until the given `performance.now` time; meant for exit. */
   finish(deadline: number): void {
     const sleep = new Int32Array(new SharedArrayBuffer(4));
     while (!this.#flush() && performance.now() < deadline) Atomics.wait(sleep, 0, 0, 5);
@@ -79,7 +79,7 @@ export class LineWriter {
     this.#untold = 0;
   }
 
-  /** Whether nothing is left to be written. */
+  /** Returns whether everything has been written. */
   #flush(): boolean {
     for (let first = this.#backlog[0]; first !== undefined; first = this.#backlog[0]) {
       const count = this.#tryWrite(first.bytes);
@@ -106,7 +106,7 @@ export class LineWriter {
     this.#backlogBytes -= bytes.length;
   }
 
-  /** How many bytes were taken; undefined where nobody will ever read them. */
+  /** Returns how many bytes were written; undefined if nobody will ever read them. */
   #tryWrite(bytes: Buffer): number | undefined {
     try {
       return this.#write(this.#fileDescriptor, bytes);

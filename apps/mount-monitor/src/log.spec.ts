@@ -16,7 +16,7 @@ function record(level: LogLevel, format: LogFormat) {
 }
 
 describe('createLogger', () => {
-  it('writes one JSON object per line, with time, level and msg first', () => {
+  it('the JSON format has one object per line, with time, level and msg first', () => {
     const { log, lines } = record('debug', 'json');
     log.info('hello', { path: '/a b', count: 2, none: undefined, error: new Error('boom') });
     expect(lines).toEqual([
@@ -27,7 +27,7 @@ describe('createLogger', () => {
     ]);
   });
 
-  it('writes logfmt, quoting what needs it', () => {
+  it('the text format is logfmt and quotes only the values that need it', () => {
     const { log, lines } = record('debug', 'text');
     log.warn('hello world', {
       path: '/a b',
@@ -43,7 +43,7 @@ describe('createLogger', () => {
     );
   });
 
-  it('sends debug and info to stdout, warn and error to stderr', () => {
+  it('debug and info go to stdout, warn and error to stderr', () => {
     const { log, lines } = record('debug', 'json');
     log.debug('a');
     log.info('b');
@@ -57,7 +57,7 @@ describe('createLogger', () => {
     ['info', 3],
     ['warn', 2],
     ['error', 1],
-  ] as const)('createLogger at level %s writes %d of the four severities', (level, count) => {
+  ] as const)('level %s shows %d of the four severities', (level, count) => {
     const { log, lines } = record(level, 'json');
     log.debug('a');
     log.info('b');
@@ -66,14 +66,14 @@ describe('createLogger', () => {
     expect(lines).toHaveLength(count);
   });
 
-  it('changes level and format when adjusted', () => {
+  it('a logger’s level and format can be adjusted', () => {
     const { log, lines } = record('error', 'json');
     log.adjust('debug', 'text');
     log.debug('now');
     expect(lines[0]?.[1]).toContain('level=debug msg=now');
   });
 
-  it('writes exactly one line, whatever the text', () => {
+  it('any text becomes exactly one log line', () => {
     fc.assert(
       fc.property(fc.string(), fc.constantFrom('json', 'text'), (text, format) => {
         const { log, lines } = record('debug', format);

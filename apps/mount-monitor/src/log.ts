@@ -9,10 +9,13 @@ export const logFormats = ['json', 'text'] as const;
 export type LogLevel = (typeof logLevels)[number];
 export type LogFormat = (typeof logFormats)[number];
 
-/** A log line's own fields; names in snake_case. Undefined values are left out, errors become their message. */
+/**
+ * The fields of a log line, named in snake_case. Undefined values are omitted, and errors are replaced by their
+ * message.
+ */
 export type LogFields = Readonly<Record<string, unknown>>;
 
-/** Writes whole lines at once; what is below the level is not formatted at all. */
+/** Writes each line in one piece. Lines below the level are not formatted at all. */
 export interface Logger {
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;
@@ -20,22 +23,22 @@ export interface Logger {
   error(message: string, fields?: LogFields): void;
 }
 
-/** A logger whose level and format a reload may change. */
+/** A logger whose level and format can change on reload. */
 export interface AdjustableLogger extends Logger {
   adjust(level: LogLevel, format: LogFormat): void;
-  /** How many lines could not be written so far, because nobody read them or the disk was full. */
+  /** How many lines could not be written so far because nobody read them or the disk was full. */
   readonly lostLines: number;
 }
 
-/** Where a formatted line goes: 1 is stdout, 2 is stderr. */
+/** Receives formatted lines: 1 is stdout, 2 is stderr. */
 export type LineSink = (fileDescriptor: 1 | 2, line: string) => void;
 
-/** How long lines that wait for a reader may hold up the end of the process, in ms. */
+/** How long lines waiting for a reader may delay the exit, in ms. */
 const exitMs = 500;
 
 /**
- * Makes the logger: debug and info lines to stdout, warn and error lines to stderr, each with `time`
- * (RFC 3339, UTC), `level` and `msg` before its own fields.
+ * Creates the logger. Debug and info lines go to stdout, warn and error lines to stderr, each with `time` (RFC 3339,
+ * UTC), `level` and `msg` before its own fields.
  */
 export function createLogger(
   level: LogLevel,
@@ -51,7 +54,7 @@ export function createLogger(
     put(rank >= 2 ? 2 : 1, formatLine(now(), severity, message, fields));
   };
   const lostLine = (count: number): string =>
-    formatLine(now(), 'warn', 'log lines were lost, because they could not be written in time', { count });
+    formatLine(now(), 'warn', 'log lines were lost because they could not be written in time', { count });
   const streams = sink === undefined ? standardStreams(lostLine) : undefined;
   const put = sink ?? streams?.put ?? (() => undefined);
   return {
@@ -69,7 +72,7 @@ export function createLogger(
   };
 }
 
-/** The process's own streams; what waits for a slow reader gets a last chance at exit. */
+/** Writes to the process's own streams; at exit, lines waiting for a slow reader get one last chance. */
 function standardStreams(lostLine: (count: number) => string) {
   const writers = {
     1: new LineWriter(unblockedOutput(1), lostLine),
@@ -90,7 +93,7 @@ function jsonLine(time: Date, level: LogLevel, msg: string, fields: LogFields): 
   )}\n`;
 }
 
-/** https://pkg.go.dev/github.com/kr/logfmt: `key=value` pairs, values quoted where they must be. */
+/** https://pkg.go.dev/github.com/kr/logfmt: `key=value` pairs, with values quoted only where necessary. */
 function logfmtLine(time: Date, level: LogLevel, msg: string, fields: LogFields): string {
   const pairs = [`time=${time.toISOString()}`, `level=${level}`, `msg=${logfmtValue(msg)}`];
   for (const [key, value] of Object.entries(fields)) {

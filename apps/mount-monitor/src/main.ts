@@ -1,7 +1,7 @@
 import { runProbe } from './probe/probe.ts';
 import { version } from './version.ts';
 
-// The probe runs for every check and --version is asked by scripts: neither may load the rest.
+// The probe runs for every check, and scripts call --version: neither may load the rest.
 const [first, second, ...others] = process.argv.slice(2);
 if (first === 'probe' && second === undefined) {
   process.exitCode = runProbe();

@@ -3,13 +3,14 @@ import { constants, fstatSync, openSync } from 'node:fs';
 const { O_WRONLY, O_NONBLOCK, O_NOCTTY } = constants;
 
 /**
- * A descriptor of the same file as one of the standard streams, on which a write never waits for a reader.
+ * Returns a descriptor for the same file as a standard stream, on which writes never wait for a reader.
  *
- * A pipe from a container runtime or a shell is blocking, and so is a terminal: a write waits as long as nobody reads, and
- * whatever else the process does waits with it. Opened again through /proc, the same pipe, FIFO or terminal has a
- * description of its own that does not block, and others who hold the old one notice nothing. Where that is not allowed
- * (a pipe of another user) or possible (a socket) the runtime's own stream makes the description itself non-blocking, as
- * Bun 1.4.4 and Node do when something is first written to it. A regular file stays as it is: its writes do not wait.
+ * A pipe from a container runtime or a shell is blocking, and so is a terminal: a write waits until somebody reads, and
+ * everything else in the process waits with it. Reopening the same pipe, FIFO or terminal through /proc gives a
+ * separate open file description that does not block, and other holders of the old one are not affected. Where that is
+ * not allowed (a pipe of another user) or not possible (a socket), the runtime's own stream makes the description
+ * itself non-blocking, as Bun 1.4.4 and Node do on the first write. A regular file is left alone, because writes to it
+ * do not wait.
  */
 export function unblockedOutput(descriptor: 1 | 2): number {
   try {
@@ -19,7 +20,7 @@ export function unblockedOutput(descriptor: 1 | 2): number {
     }
     if (!kind.isSocket()) return descriptor;
   } catch {
-    // Not to be opened again, or closed.
+    // It is closed or cannot be reopened.
   }
   const stream = descriptor === 1 ? process.stdout : process.stderr;
   stream.on('error', () => undefined);

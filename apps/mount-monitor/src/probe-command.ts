@@ -1,8 +1,8 @@
 import type { ProbeCommand } from './monitor/probe-link.ts';
 
 /**
- * How this program starts itself as a probe. A compiled executable holds its own entry; an interpreter has to
- * be told it.
+ * The command that starts this program as a probe. A compiled executable contains its own entry point; an interpreter
+ * needs its path.
  */
 export function probeCommand(): ProbeCommand {
   const entry = process.argv[1] ?? '';

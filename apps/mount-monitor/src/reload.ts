@@ -4,22 +4,22 @@ import { type ConfigSource, type LoadedConfig, parseSource, readSource } from '.
 import type { ReloadView } from './http/view.ts';
 import type { Logger } from './log.ts';
 
-/** How often the file is looked at, in ms. */
+/** How often the file is checked for changes, in ms. */
 const pollIntervalMs = 10_000;
 
 export interface ReloaderOptions {
   readonly source: ConfigSource;
   readonly initial: LoadedConfig;
   readonly log: Logger;
-  /** Puts a valid configuration to use; may refuse by throwing, and then the old one stays. */
+  /** Applies a valid configuration. May reject it by throwing, and then the old one stays in use. */
   readonly apply: (config: MonitorConfig) => Promise<void>;
   readonly pollMs?: number;
 }
 
 /**
- * Reads the configuration again when its content has changed, and when asked. One that cannot be used is
- * logged once and leaves everything as it was. Content and not times or links are compared, because a
- * ConfigMap is updated by swapping a symbolic link.
+ * Reloads the configuration when its content changes, and on request. A file that cannot be used is logged once and
+ * changes nothing. It compares content rather than times or links, because Kubernetes updates a ConfigMap by swapping a
+ * symbolic link.
  */
 export class Reloader {
   readonly #options: ReloaderOptions;
@@ -36,12 +36,12 @@ export class Reloader {
     this.#timer = setInterval(() => void this.#enqueue(false), options.pollMs ?? pollIntervalMs);
   }
 
-  /** Changes with everything that `view` gives. */
+  /** Changes whenever the result of `view` does. */
   get revision(): number {
     return this.#revision;
   }
 
-  /** How the last attempts have gone. */
+  /** The outcome of the latest attempt and the time of the last success. */
   view(): ReloadView {
     return { lastSuccessful: this.#lastProblem === undefined, lastSuccessAt: this.#lastSuccessAt };
   }
@@ -85,7 +85,7 @@ export class Reloader {
     this.#revision += 1;
     if (known && !asked) return;
     const problems = error instanceof ConfigError && error.problems.length > 0 ? error.problems : undefined;
-    this.#options.log.error('configuration not reloaded, the previous one stays in use', {
+    this.#options.log.error('configuration not reloaded, keeping the previous one', {
       error: problem.split('\n', 1)[0],
       problems,
     });

@@ -2,7 +2,7 @@ import { type Command, parseArguments, usage } from './arguments.ts';
 import { ConfigError } from './config/errors.ts';
 import { version } from './version.ts';
 
-/** Runs what the command line asks for; ends the process where that is not the monitor itself. */
+/** Runs the command given on the command line. Every command except the monitor itself ends the process. */
 export async function run(args: readonly string[]): Promise<void> {
   try {
     const code = await perform(parseArguments(args));

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { recordingLog } from '../testing/recording-log.ts';
 import { logWarnings } from './runtime.ts';
 
-it('what the runtime warns of becomes a line of the log, and nothing else', async () => {
+it('turns a warning of the runtime into exactly one log line', async () => {
   const before = process.listeners('warning');
   const log = recordingLog();
   logWarnings(log);
@@ -14,7 +14,7 @@ it('what the runtime warns of becomes a line of the log, and nothing else', asyn
   expect(log.lines).toEqual([
     {
       level: 'warn',
-      message: 'warning of the runtime',
+      message: 'runtime warning',
       fields: { name: 'TimeoutNegativeWarning', problem: 'one\ntwo' },
     },
   ]);

@@ -1,9 +1,9 @@
 import type { Logger } from './log.ts';
 
-/** A process, as https://bun.com/docs/runtime/child-process has it. */
+/** A process, as described in https://bun.com/docs/runtime/child-process. */
 interface BunProcess {
   readonly pid: number;
-  /** The descriptors of this side of its pipes, from 3 on. */
+  /** The parent's descriptors of the child's pipes, from 3 on. */
   readonly stdio: readonly number[];
   readonly exitCode: number | null;
   readonly signalCode: string | null;
@@ -11,14 +11,14 @@ interface BunProcess {
   unref(): void;
 }
 
-/** A connection, as https://bun.com/docs/runtime/networking/tcp has it. */
+/** A connection, as described in https://bun.com/docs/runtime/networking/tcp. */
 export interface BunSocket {
-  /** How many of the bytes were taken; less than none where it is closed. */
+  /** Returns how many bytes were written; negative if the connection is closed. */
   write(bytes: Uint8Array): number;
   terminate(): void;
 }
 
-/** As much of Bun's own functions as is used here. */
+/** The part of Bun's API that is used here. */
 export interface BunRuntime {
   gc(synchronous: boolean): unknown;
   readonly unsafe: { setJITPolicy(scale: number): void };
@@ -43,28 +43,28 @@ export interface BunRuntime {
   }): Promise<unknown>;
 }
 
-/** Only where Bun runs this; Node offers none of it. */
+/** Undefined unless Bun runs this; Node has none of it. */
 export const bun = (globalThis as { readonly Bun?: BunRuntime }).Bun;
 
-/** Collects what is not in use any more; takes about 4 ms. */
+/** Runs the garbage collector; takes about 4 ms. */
 export function collectGarbage(): void {
   bun?.gc(true);
 }
 
-/** Compiles functions to machine code so many times later than usual. */
+/** Multiplies the thresholds after which functions are compiled to machine code. */
 export function compileLater(scale: number): void {
   bun?.unsafe.setJITPolicy(scale);
 }
 
-/** Compiles functions as soon as usual from now on, also those that have been called already. */
+/** Restores the normal thresholds, also for functions that have already been called. */
 export function compileAsUsual(): void {
   compileLater(1);
 }
 
-/** Has what the runtime itself warns of written as lines of the log; left alone, it writes text to stderr. */
+/** Logs the runtime's own warnings; by default it writes them to stderr as plain text. */
 export function logWarnings(log: Logger): void {
   process.removeAllListeners('warning');
   process.on('warning', ({ name, message }) =>
-    log.warn('warning of the runtime', { name, problem: message }),
+    log.warn('runtime warning', { name, problem: message }),
   );
 }

@@ -16,17 +16,17 @@ import { version } from './version.ts';
 import { WatchdogLink } from './watchdog-link.ts';
 
 /**
- * How many times later than usual code is compiled to machine code, until the endpoints are asked often. The monitor waits
- * more than it works, and what is compiled and its compiler take 5 MB.
+ * Multiplies the thresholds for compiling code to machine code until the endpoints are in frequent use. The monitor
+ * waits more than it works, and the compiler and compiled code take 5 MB.
  */
 const compileThresholdFactor = 500;
 
-/** How long the watchdog's request under way may hold up the exit, in ms. */
+/** How long a watchdog request in progress may delay the exit, in ms. */
 const watchdogCloseMs = 2000;
 
 /**
- * Runs the monitor until a signal ends the process. Returns an exit code only where it could not start, and
- * throws the configuration's problems.
+ * Runs the monitor until a signal ends the process. Returns an exit code only if it could not start, and throws if the
+ * configuration is invalid.
  */
 export async function startSidecar(source: ConfigSource): Promise<number | undefined> {
   compileLater(compileThresholdFactor);
@@ -60,13 +60,13 @@ export async function startSidecar(source: ConfigSource): Promise<number | undef
   } catch (error) {
     if (!(error instanceof ListenError)) throw error;
     log.error('http server failed to start', { error: error.message });
-    // Not by running out of work: a probe that hangs must not keep the process.
+    // Exit explicitly: a hanging probe would keep the process alive.
     process.exit(1);
   }
   return undefined;
 }
 
-/** The running parts, and their way out. */
+/** The running components and their shutdown. */
 class Sidecar {
   readonly #startedAt = new Date();
   readonly #log: AdjustableLogger;
@@ -95,7 +95,7 @@ class Sidecar {
     });
   }
 
-  /** Starts the first probes, which start up while the rest is still being loaded. */
+  /** Starts the first probes, so that they start up while the rest is still loading. */
   start(): void {
     process.on('SIGTERM', (signal) => this.#onStopSignal(signal));
     process.on('SIGINT', (signal) => this.#onStopSignal(signal));
@@ -111,7 +111,7 @@ class Sidecar {
     this.#log.info('http server started', { host: httpHost, port: httpPort });
   }
 
-  /** Puts a new configuration to use; throws where its address cannot be listened on, and then changes nothing. */
+  /** Applies a new configuration. If its address cannot be bound, throws and changes nothing. */
   async apply(next: MonitorConfig): Promise<void> {
     if (this.#draining) return;
     if (next.httpPort !== this.#config.httpPort || next.httpHost !== this.#config.httpHost) {
@@ -163,12 +163,12 @@ class Sidecar {
     await this.#server?.drain(this.#config.shutdownTimeoutMs);
     await watchdogClosed;
     this.#log.info('shutdown complete');
-    // Not by running out of work: a killed probe that hangs in the kernel must not keep the process.
+    // Exit explicitly: a killed probe that hangs in the kernel would keep the process alive.
     process.exit(0);
   }
 }
 
-/** In the words of the Go program, `failureThreshold` included. */
+/** Uses the Go program's field names, including `failureThreshold`. */
 function mountFields({ name, path, absolutePath, checkType, canaryFile, failureThreshold }: MountConfig) {
   const canary = checkType === 'canary' ? { canary: join(absolutePath, canaryFile) } : {};
   return { name, path, check_type: checkType, failureThreshold, ...canary };

@@ -1,8 +1,8 @@
 import { type ConfigSource, parseSource, readSource } from './config/load.ts';
 
 /**
- * Checks the configuration and prints what the outcome is; unknown keys are errors here. Returns the exit code,
- * and throws the configuration's problems.
+ * Checks the configuration and prints the result; unknown keys are errors here. Returns the exit code, and throws if
+ * the configuration is invalid.
  */
 export async function validate(source: ConfigSource): Promise<number> {
   const { config, warnings, file } = parseSource(await readSource(source), source, { strictKeys: true });

@@ -7,7 +7,7 @@ import type { Watchdog } from './watchdog/index.ts';
 export interface WatchdogLinkOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly log: Logger;
-  /** Ends the process with a code. */
+  /** Ends the process with an exit code. */
   readonly onExit: (code: number) => void;
 }
 
@@ -18,7 +18,7 @@ const off: WatchdogView = {
   kubeRequests: new Map(),
 };
 
-/** Holds the watchdog of the configuration in use; its code is loaded only once one is switched on. */
+/** Owns the watchdog for the current configuration; its code is loaded only once a watchdog is enabled. */
 export class WatchdogLink {
   readonly #options: WatchdogLinkOptions;
   #settings: string | undefined;
@@ -31,7 +31,7 @@ export class WatchdogLink {
     this.#options = options;
   }
 
-  /** Puts settings to use. One that acts under the same settings already continues as it is. */
+  /** Applies settings. A watchdog that already runs with the same settings is left alone. */
   async apply(config: WatchdogConfig): Promise<void> {
     const settings = JSON.stringify(config);
     if (settings === this.#settings) return;
@@ -42,14 +42,14 @@ export class WatchdogLink {
     await previous?.close();
     if (!config.enabled) return;
     const { createWatchdog } = await import('./watchdog/index.ts');
-    // Meanwhile the process may be on its way out, or other settings in use.
+    // In the meantime, the process may have begun to exit, or the settings may have changed.
     if (this.#closed || settings !== this.#settings) return;
     const { env, log, onExit } = this.#options;
     this.#watchdog = createWatchdog({ config, env, log, onExit });
     this.update(this.#unhealthy);
   }
 
-  /** Tells which mounts are unhealthy now. */
+  /** Passes on which mounts are unhealthy now. */
   update(unhealthy: readonly MountSnapshot[]): void {
     this.#unhealthy = unhealthy;
     this.#watchdog?.update(
@@ -62,7 +62,7 @@ export class WatchdogLink {
     );
   }
 
-  /** Changes with everything that `view` gives. */
+  /** Changes whenever the result of `view` does. */
   get revision(): string {
     return `${this.#generation}:${this.#watchdog?.revision ?? ''}`;
   }
@@ -73,7 +73,7 @@ export class WatchdogLink {
     return { status: watchdog.status(), ...watchdog.metrics() };
   }
 
-  /** Drops a pending restart; resolves once no request is under way. */
+  /** Cancels a pending restart; resolves once no request is in progress. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#watchdog?.close();

@@ -1,8 +1,9 @@
 import { connect, type Socket } from 'node:net';
 
 /**
- * A program that abuses a server: `node abuse.ts NAME PORT [ADDRESS]`, from an address of the loopback. It prints
- * `started` once the abuse is on and `IN_TURN` once it has opened ten thousand connections, and continues until it is killed.
+ * A separate program that abuses a server: `node abuse.ts NAME PORT [ADDRESS]`, from a loopback address. It prints
+ * `started` once the abuse has begun and `IN_TURN` once it has opened ten thousand connections, and continues until it is
+ * killed.
  */
 type Abuse = (open: Open) => void;
 type Open = (
@@ -23,7 +24,7 @@ const every = (socket: Socket, milliseconds: number, act: () => void): void => {
   socket.once('close', () => clearInterval(timer));
 };
 
-/** Opens `count` connections and replaces each that ends. */
+/** Opens `count` connections and replaces each one that ends. */
 const keep = (
   open: Open,
   count: number,
@@ -36,7 +37,7 @@ const keep = (
   times(count, begin);
 };
 
-/** Asks again and again, over so many connections. */
+/** Sends the request over and over on that many connections. */
 const flood = (open: Open, count: number, request: string): void =>
   keep(open, count, (socket) => {
     socket.on('data', () => socket.write(request));
@@ -162,11 +163,11 @@ function run(name: string, port: number, address: string | undefined): void {
     if (read) {
       socket.on('data', () => undefined);
     } else {
-      // Who does not read does not learn either that he was thrown out.
+      // A client that does not read does not notice that it was cut off, either.
       socket.pause();
       setTimeout(() => socket.destroy(), 1000);
     }
-    // Being thrown out is what is to be expected.
+    // Being cut off is expected.
     socket.on('error', () => undefined);
     socket.on('end', () => socket.end());
     socket.on('connect', () => {

@@ -3,17 +3,17 @@ import { join } from 'node:path';
 
 /** A control group with a memory limit, for the processes that join it. */
 export interface MemoryCgroup {
-  /** A program that runs another one inside the group, with that one's arguments behind it. */
+  /** A program that runs another program, given as its arguments, inside the group. */
   readonly wrapper: readonly string[];
-  /** Bytes charged now, page cache included. */
+  /** Bytes currently charged, including the page cache. */
   used(): number;
-  /** How many processes the kernel has killed in it; undefined where it does not count them. */
+  /** How many processes in the group the kernel has killed; undefined if it does not count them. */
   killed(): number | undefined;
-  /** Removes it once its processes have ended; they may leave a moment later. */
+  /** Removes the group once its processes have exited; they may leave it a moment later. */
   remove(): Promise<void>;
 }
 
-/** Makes a group under a name of its own; undefined where this machine does not allow that. */
+/** Creates a group with a unique name; undefined if this machine does not allow that. */
 export function makeMemoryCgroup(name: string, limitBytes: number): MemoryCgroup | undefined {
   for (const root of ['/sys/fs/cgroup', '/sys/fs/cgroup/memory']) {
     const folder = join(root, name);

@@ -13,23 +13,23 @@ declare module 'vitest' {
   }
 }
 
-/** An executable that was compiled before, in place of one of this run. */
+/** An executable compiled earlier, used instead of compiling one in this run. */
 const given = process.env.MOUNT_MONITOR_EXECUTABLE;
 
-/** The version that is compiled in; for a given executable the one that RELEASE_VERSION says. */
+/** The version that is compiled in; for a given executable, the one in RELEASE_VERSION. */
 export const compiledVersion =
   given === undefined ? '9.8.7' : (process.env.RELEASE_VERSION?.replace(/^v/, '') ?? '0.0.0-dev');
 
-/** Where this process's executable is. Each project of a run loads this module again. */
+/** The folder of this process's executable. Each project of a run loads this module again. */
 const shared = globalThis as { mountMonitorFolder?: string };
 
-/** Compiles the executable once a run, with the flags of the release, into a folder of its own. */
+/** Compiles the executable once per run, with the release's flags, into a temporary folder. */
 export function setup(project: TestProject): void {
   if (given === undefined) shared.mountMonitorFolder ??= compileForTests();
   project.provide('executable', given ?? join(shared.mountMonitorFolder ?? '', fileName));
 }
 
-/** Removes what `setup` made; called when all projects have ended. */
+/** Removes what `setup` created; called when all projects have finished. */
 export function teardown(): void {
   const folder = shared.mountMonitorFolder;
   delete shared.mountMonitorFolder;
@@ -46,7 +46,7 @@ function compileForTests(): string {
   return folder;
 }
 
-/** The package of the compiler for this host, and the target to name to it. */
+/** The compiler's package for this host, and its name for the target. */
 const toolchain =
   process.arch === 'arm64'
     ? { package: '@oven/bun-linux-aarch64', target: 'bun-linux-arm64' }

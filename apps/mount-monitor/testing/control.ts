@@ -1,4 +1,4 @@
-/** The process behind {@link Machine}: writes its port, and then a line for each of its cycles. */
+/** The process behind {@link Machine}: writes its port, and then one line per cycle. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeSync } from 'node:fs';
@@ -6,10 +6,10 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 
-/** From the end of one cycle to the next one, in ms. */
+/** From the end of one cycle to the start of the next, in ms. */
 const pauseMs = 250;
 
-/** As many as the monitor lets start at a time. */
+/** As many probes as the monitor starts at once. */
 const startsAtOnce = 4;
 
 const executable = process.argv[2] ?? '';

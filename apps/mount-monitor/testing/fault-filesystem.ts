@@ -3,11 +3,11 @@ import fs from 'node:fs';
 import { createInterface } from 'node:readline';
 
 /**
- * A small FUSE filesystem whose answers can be spoiled: the root and the folders d0, d1, … in it each hold a
- * file `.health-check` with "ok\n". Runs as a process of its own, as root, speaking the kernel's protocol
- * (https://man7.org/linux/man-pages/man4/fuse.4.html) over /dev/fuse; a line on stdin sets the fault:
- * `none`, `error NAME`, `short`, `delay MS`, or `hold` (requests are taken and not answered until the next
- * line; says `held` for each).
+ * A small FUSE filesystem whose answers can be made to fail: the root and its folders d0, d1, … each contain a file
+ * `.health-check` with "ok\n". Runs in a separate process, as root, speaking the kernel's protocol
+ * (https://man7.org/linux/man-pages/man4/fuse.4.html) over /dev/fuse; a line on stdin sets the fault: `none`, `error
+ * NAME`, `short`, `delay MS`, or `hold` (requests are accepted and not answered until the next line; prints `held` for
+ * each).
  */
 export type Fault =
   | 'none'
@@ -36,12 +36,12 @@ const opcodes = {
 
 const errors = { EINTR: 4, EIO: 5, EACCES: 13, ENOSYS: 38, ENOENT: 2, ESTALE: 116 } as const;
 
-/** What of the protocol's minor versions this speaks. */
+/** The protocol's version that this speaks. */
 const protocol = { major: 7, minor: 31 } as const;
 
 const content = Buffer.from('ok\n');
 const canaryName = '.health-check';
-/** Folders are the root (1) and 2 to 1001 for d0 to d999; a folder's canary is its number plus this. */
+/** Folders are the root (1) and 2 to 1001 for d0 to d999; a folder's canary has the folder's number plus this. */
 const canaryOffset = 10_000n;
 const isCanary = (node: bigint): boolean => node > canaryOffset;
 
@@ -87,7 +87,7 @@ class FaultServer {
   readNext(): void {
     fs.read(this.#device, this.#buffer, 0, this.#buffer.length, null, (error, length) => {
       if (error !== null) {
-        // ENODEV: the filesystem was unmounted. ENOENT: the request was taken back.
+        // ENODEV: the filesystem was unmounted. ENOENT: the request was withdrawn.
         if (error.code === 'ENODEV') process.exit(0);
       } else if (length > 0) {
         const data = this.#buffer.subarray(0, length);
@@ -166,7 +166,7 @@ class FaultServer {
     try {
       fs.writeSync(this.#device, Buffer.concat([header, body]));
     } catch (failure) {
-      // ENOENT: whoever asked was killed meanwhile.
+      // ENOENT: the requesting process has been killed.
       if ((failure as NodeJS.ErrnoException).code !== 'ENOENT') throw failure;
     }
   }
@@ -190,7 +190,7 @@ function initReply(): Buffer {
   return reply;
 }
 
-/** Valid for no time at all, so that every access reaches this process. */
+/** Entries expire immediately, so that every access reaches this process. */
 function entryReply(node: bigint): Buffer {
   const head = Buffer.alloc(40);
   head.writeBigUInt64LE(node, 0);
@@ -207,7 +207,7 @@ function attributes(node: bigint): Buffer {
   return attr;
 }
 
-/** With FOPEN_DIRECT_IO, so that no page is cached. */
+/** Uses FOPEN_DIRECT_IO, so that no page is cached. */
 function openReply(): Buffer {
   const reply = Buffer.alloc(16);
   reply.writeUInt32LE(1, 8);

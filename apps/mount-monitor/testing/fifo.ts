@@ -5,10 +5,10 @@ import type { Scratch } from './monitor-process.ts';
 
 const { O_RDONLY, O_WRONLY, O_NONBLOCK } = constants;
 
-/** A FIFO whose writing end is blocking, as a container runtime hands over a pipe, and whose reader the test is. */
+/** A FIFO with a blocking write end, like a pipe from a container runtime; the test is its reader. */
 export class Fifo implements Disposable {
   readonly path: string;
-  /** For the process under test. */
+  /** The write end for the process under test. */
   readonly writer: number;
   #reader: number | undefined;
 
@@ -20,7 +20,7 @@ export class Fifo implements Disposable {
     this.writer = openSync(this.path, O_WRONLY);
   }
 
-  /** Writes until nothing fits any more. */
+  /** Writes until nothing more fits. */
   fill(): void {
     const descriptor = openSync(this.path, O_WRONLY | O_NONBLOCK);
     const line = Buffer.from(`${'.'.repeat(4095)}\n`);
@@ -33,7 +33,7 @@ export class Fifo implements Disposable {
     }
   }
 
-  /** What is there to be read now, without what `fill` wrote. */
+  /** Reads what is available now, without what `fill` wrote. */
   read(): string {
     const chunks: Buffer[] = [];
     const buffer = Buffer.alloc(65_536);
@@ -52,13 +52,13 @@ export class Fifo implements Disposable {
       .replace(/^\.+\n/gm, '');
   }
 
-  /** Closes the reading end. */
+  /** Closes the read end. */
   leave(): void {
     if (this.#reader !== undefined) closeSync(this.#reader);
     this.#reader = undefined;
   }
 
-  /** Reads again. */
+  /** Opens the read end again. */
   comeBack(): void {
     this.#reader = openSync(this.path, O_RDONLY | O_NONBLOCK);
   }

@@ -1,17 +1,17 @@
 /**
- * What cscheib/debrid-mount-monitor at 5f455ae does, as it was seen to do when it ran with every row, and what this program
- * does beside it. Where the two differ, `see` is in docs/migration.md, word for word.
+ * The observed behavior of cscheib/debrid-mount-monitor at 5f455ae for every row, and this program's behavior. If the
+ * two differ, `see` is the exact text in docs/migration.md.
  */
 export type Outcome = 'accepted' | 'refused' | 'usage' | 'help';
 
 export interface ConfigRow {
   readonly title: string;
-  /** A text is the file as it is; anything else is written as JSON, with a healthy mount unless it has `mounts`. */
+  /** A string is the file's text; anything else is written as JSON, with a healthy mount unless it has `mounts`. */
   readonly config: unknown;
   readonly go: Outcome;
   readonly ours: Outcome;
   readonly see?: string;
-  /** Whether the file is used in place of being validated, which is stricter with unknown keys. */
+  /** Whether the file is used instead of validated; validation is stricter with unknown keys. */
   readonly used?: boolean;
 }
 
@@ -23,11 +23,11 @@ const refused = both('refused');
 const path = '/mnt/a';
 
 export const configRows: readonly ConfigRow[] = [
-  { title: 'the least', config: {}, ...accepted },
+  { title: 'no keys but mounts', config: {}, ...accepted },
   { title: 'the shortest interval', config: { checkInterval: '1s', readTimeout: '100ms' }, ...accepted },
-  { title: 'a duration of two units', config: { checkInterval: '1m30s' }, ...accepted },
-  { title: 'a duration as number', config: { checkInterval: 30 }, ...refused },
-  { title: 'a duration without unit', config: { checkInterval: '30' }, ...refused },
+  { title: 'a duration with two units', config: { checkInterval: '1m30s' }, ...accepted },
+  { title: 'a number as duration', config: { checkInterval: 30 }, ...refused },
+  { title: 'a duration without a unit', config: { checkInterval: '30' }, ...refused },
   { title: 'an empty duration', config: { checkInterval: '' }, ...refused },
   {
     title: 'a null duration',
@@ -36,7 +36,7 @@ export const configRows: readonly ConfigRow[] = [
     ours: 'accepted',
     see: '`null` for a duration',
   },
-  { title: 'an interval too short', config: { checkInterval: '999ms', readTimeout: '100ms' }, ...refused },
+  { title: 'an interval below 1s', config: { checkInterval: '999ms', readTimeout: '100ms' }, ...refused },
   {
     title: 'an interval of zero',
     config: { checkInterval: '0s' },
@@ -52,13 +52,13 @@ export const configRows: readonly ConfigRow[] = [
     see: zero,
   },
   { title: 'a timeout of zero', config: { readTimeout: '0s' }, go: 'accepted', ours: 'refused', see: zero },
-  { title: 'a timeout too short', config: { readTimeout: '99ms' }, ...refused },
-  { title: 'a timeout of the interval', config: { checkInterval: '5s', readTimeout: '5s' }, ...refused },
-  { title: 'a shutdown too short', config: { shutdownTimeout: '500ms' }, ...refused },
+  { title: 'a timeout that is too short', config: { readTimeout: '99ms' }, ...refused },
+  { title: 'equal timeout and interval', config: { checkInterval: '5s', readTimeout: '5s' }, ...refused },
+  { title: 'a shutdown timeout that is too short', config: { shutdownTimeout: '500ms' }, ...refused },
   { title: 'failureThreshold -1', config: { failureThreshold: -1 }, ...accepted },
   { title: 'failureThreshold 0', config: { failureThreshold: 0 }, ...accepted },
   { title: 'failureThreshold 1.5', config: { failureThreshold: 1.5 }, ...refused },
-  { title: 'failureThreshold as text', config: { failureThreshold: '3' }, ...refused },
+  { title: 'failureThreshold as a string', config: { failureThreshold: '3' }, ...refused },
   {
     title: 'failureThreshold 3.0',
     config: `{"failureThreshold":3.0,"mounts":[{"path":"${path}"}]}`,
@@ -77,14 +77,14 @@ export const configRows: readonly ConfigRow[] = [
   { title: 'httpPort 0', config: { httpPort: 0 }, ...accepted },
   { title: 'httpPort -1', config: { httpPort: -1 }, ...accepted },
   { title: 'httpPort 65536', config: { httpPort: 65_536 }, ...refused },
-  { title: 'httpPort as text', config: { httpPort: '8080' }, ...refused },
+  { title: 'httpPort as a string', config: { httpPort: '8080' }, ...refused },
   { title: 'an empty logLevel', config: { logLevel: '' }, ...accepted },
   { title: 'an unknown logLevel', config: { logLevel: 'trace' }, ...refused },
-  { title: 'a logLevel in capitals', config: { logLevel: 'INFO' }, ...refused },
+  { title: 'an uppercase logLevel', config: { logLevel: 'INFO' }, ...refused },
   { title: 'an empty logFormat', config: { logFormat: '' }, ...accepted },
   { title: 'an unknown logFormat', config: { logFormat: 'xml' }, ...refused },
   { title: 'an empty canaryFile', config: { canaryFile: '' }, ...accepted },
-  { title: 'a canaryFile with a slash behind it', config: { canaryFile: 'x/' }, ...accepted },
+  { title: 'a canaryFile with a trailing slash', config: { canaryFile: 'x/' }, ...accepted },
   { title: 'an absolute canaryFile', config: { canaryFile: '/x' }, ...accepted },
   {
     title: 'a canaryFile above the mount',
@@ -94,12 +94,12 @@ export const configRows: readonly ConfigRow[] = [
     see: 'A **canary outside its mount**',
   },
   { title: 'no mounts', config: { mounts: [] }, ...refused },
-  { title: 'mounts as object', config: { mounts: {} }, ...refused },
-  { title: 'a mount without path', config: { mounts: [{ name: 'n' }] }, ...refused },
+  { title: 'mounts as an object', config: { mounts: {} }, ...refused },
+  { title: 'a mount without a path', config: { mounts: [{ name: 'n' }] }, ...refused },
   { title: 'an empty path', config: { mounts: [{ path: '' }] }, ...refused },
-  { title: 'a name as number', config: { mounts: [{ path, name: 5 }] }, ...refused },
+  { title: 'a name that is a number', config: { mounts: [{ path, name: 5 }] }, ...refused },
   { title: 'an empty name', config: { mounts: [{ path, name: '' }] }, ...accepted },
-  { title: 'two mounts of one path', config: { mounts: [{ path }, { path }] }, ...accepted },
+  { title: 'two mounts with the same path', config: { mounts: [{ path }, { path }] }, ...accepted },
   { title: 'an empty checkType', config: { mounts: [{ path, checkType: '' }] }, ...accepted },
   { title: 'checkType directory', config: { mounts: [{ path, checkType: 'directory' }] }, ...accepted },
   {
@@ -117,14 +117,14 @@ export const configRows: readonly ConfigRow[] = [
   },
   { title: 'a mount’s failureThreshold 0', config: { mounts: [{ path, failureThreshold: 0 }] }, ...accepted },
   { title: 'an unknown key', config: { failureTreshold: 3 }, ...accepted, used: true },
-  { title: 'a key in other letters', config: { CHECKINTERVAL: '30s' }, ...accepted, used: true },
+  { title: 'a key in a different case', config: { CHECKINTERVAL: '30s' }, ...accepted, used: true },
   { title: 'the old key debounceThreshold', config: { debounceThreshold: 3 }, ...accepted, used: true },
   {
-    title: 'a key twice',
+    title: 'a duplicate key',
     config: `{"httpPort":1,"httpPort":8080,"mounts":[{"path":"${path}"}]}`,
     ...accepted,
   },
-  { title: 'text behind the object', config: '{"mounts":[]} x', ...refused },
+  { title: 'text after the object', config: '{"mounts":[]} x', ...refused },
   { title: 'an empty file', config: '', ...refused },
   { title: 'a list', config: '[]', ...refused },
   { title: 'a byte order mark', config: `\uFEFF{"mounts":[{"path":"${path}"}]}`, ...refused },
@@ -136,12 +136,12 @@ export const configRows: readonly ConfigRow[] = [
   },
   { title: 'a null watchdog', config: { watchdog: null }, ...accepted },
   {
-    title: 'the watchdog’s durations as text',
+    title: 'the watchdog’s durations as strings',
     config: { watchdog: { restartDelay: '30s', retryBackoffMax: '1m' } },
     ...accepted,
   },
   {
-    title: 'a duration of the watchdog as integer',
+    title: 'an integer as watchdog duration',
     config: { watchdog: { restartDelay: 30_000_000_000 } },
     go: 'refused',
     ours: 'accepted',
@@ -155,29 +155,29 @@ export const configRows: readonly ConfigRow[] = [
     see: zero,
   },
   {
-    title: 'a first backoff of zero',
+    title: 'an initial backoff of zero',
     config: { watchdog: { retryBackoffInitial: '0s' } },
     go: 'accepted',
     ours: 'refused',
     see: zero,
   },
   {
-    title: 'a longest backoff below the first',
+    title: 'a maximum backoff below the initial one',
     config: { watchdog: { retryBackoffInitial: '5s', retryBackoffMax: '1s' } },
     ...refused,
   },
   { title: 'maxRetries 0', config: { watchdog: { maxRetries: 0 } }, ...accepted },
-  { title: 'enabled as text', config: { watchdog: { enabled: 'true' } }, ...refused },
+  { title: 'enabled as a string', config: { watchdog: { enabled: 'true' } }, ...refused },
 ];
 
-/** In init container mode, with a mount that is healthy. */
+/** In init container mode, with a healthy mount. */
 export const initRows: readonly ConfigRow[] = [
   { title: 'any interval', config: { checkInterval: '1ms' }, ...accepted },
   { title: 'a timeout above the interval', config: { readTimeout: '40s' }, ...accepted },
-  { title: 'any shutdown', config: { shutdownTimeout: '1ms' }, ...accepted },
+  { title: 'any shutdown timeout', config: { shutdownTimeout: '1ms' }, ...accepted },
   { title: 'any port', config: { httpPort: 99_999 }, ...accepted },
   { title: 'any backoff', config: { watchdog: { retryBackoffMax: '1ms' } }, ...accepted },
-  { title: 'a timeout too short', config: { readTimeout: '1ms' }, ...refused },
+  { title: 'a timeout that is too short', config: { readTimeout: '1ms' }, ...refused },
   { title: 'an unknown logLevel', config: { logLevel: 'trace' }, ...refused },
   { title: 'no mounts', config: { mounts: [] }, ...refused },
 ];
@@ -189,7 +189,7 @@ export interface FlagRow {
   readonly see?: string;
 }
 
-/** Beside a good ./config.json. */
+/** With a valid ./config.json. */
 export const flagRows: readonly FlagRow[] = [
   { flags: ['--config='], ...accepted },
   { flags: ['--log-level='], ...accepted },
@@ -256,7 +256,7 @@ export const requestRows: readonly RequestRow[] = [
   other('GET', '/healthz/self', 404, 200),
 ];
 
-/** Messages that are in both logs, with the Go program's fields of each; they are here, too. */
+/** Messages that are in both logs, each with the Go program's fields, which this log has as well. */
 export const sharedMessages: Readonly<Record<string, readonly string[]>> = {
   'configuration loaded': ['source', 'mounts'],
   'starting mount monitor': [
@@ -284,7 +284,7 @@ export const sharedMessages: Readonly<Record<string, readonly string[]>> = {
   'shutdown complete': [],
 };
 
-/** The same in init container mode. */
+/** The shared messages of init container mode. */
 export const sharedInitMessages: Readonly<Record<string, readonly string[]>> = {
   'running in init-container mode': ['version', 'mounts'],
   'mount check passed': ['name', 'path', 'duration'],
@@ -292,7 +292,7 @@ export const sharedInitMessages: Readonly<Record<string, readonly string[]>> = {
   'one or more mount checks failed': ['count'],
 };
 
-/** The Go program's messages that have other words here. */
+/** The Go program's messages that are worded differently here. */
 export const renamedMessages: Readonly<Record<string, string>> = {
   'watchdog enabled but pod identity not configured': 'watchdog disarmed',
   'watchdog disabled': 'watchdog disarmed',

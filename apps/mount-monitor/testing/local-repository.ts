@@ -7,12 +7,12 @@ import { deployFolder } from './manifests.ts';
 
 const execute = promisify(execFile);
 
-/** The address of the repository, as pages and examples write it. */
+/** The repository's address, as used in pages and examples. */
 const address = 'https://github.com/OWNER/mount-monitor';
 
 /**
- * Makes a Git repository below `parent` that holds deploy/ where this one does, with the tag v1.0.0. Returns what puts its
- * address into a text in place of the one on GitHub, which nobody reaches.
+ * Creates a Git repository below `parent` with deploy/ in the same place as here and the tag v1.0.0. Returns a function
+ * that replaces the GitHub address in a text, which cannot be reached, with that repository's address.
  */
 export async function localRepository(parent: string): Promise<(text: string) => string> {
   const repository = join(parent, 'repository');

@@ -2,16 +2,16 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { ask } from './monitor-process.ts';
 
-/** One cycle of the control: when it was to begin, and how many ms later it had ended. */
+/** One cycle of the control: when it was due, and how many ms later it ended. */
 interface Cycle {
   readonly dueAt: number;
   readonly tookMs: number;
 }
 
 /**
- * How late the machine itself is, found by a process beside the monitor that lives as the monitor does: it wakes on
- * time, starts the same executable as often, which looks at no mount, and waits for the end; and it answers requests. What it
- * is late by is not the monitor's doing.
+ * Measures how late the machine itself is, using a process that behaves like the monitor: it wakes up on time, starts
+ * the same executable as often without checking a mount, waits for it to exit, and answers requests. Any delay of that
+ * process is not the monitor's fault.
  */
 export class Machine implements AsyncDisposable {
   readonly #child: ChildProcess;
@@ -24,12 +24,12 @@ export class Machine implements AsyncDisposable {
     this.#child = spawn(process.execPath, [program, executable], { stdio: ['ignore', 'pipe', 'inherit'] });
   }
 
-  /** Starts the control; it watches until disposed of. */
+  /** Starts the control; it watches until it is disposed of. */
   static async watch(executable: string): Promise<Machine> {
     const machine = new Machine(executable);
     await new Promise<void>((resolve, reject) => {
       machine.#child.once('error', reject);
-      machine.#child.once('exit', (code) => reject(new Error(`the control ended with ${code}`)));
+      machine.#child.once('exit', (code) => reject(new Error(`the control exited with ${code}`)));
       machine.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
         machine.#read(text);
         if (machine.#cycles.length > 0) resolve();
@@ -39,13 +39,13 @@ export class Machine implements AsyncDisposable {
   }
 
   /**
-   * By how many ms the latest cycle since a moment (of `Date.now`) ended later than the best of all. Waits for one
-   * that begins now, so that none that is late at this moment is left out.
+   * By how many ms the latest cycle since a time (of `Date.now`) ended later than the best one. Waits for a cycle that
+   * begins now, so that one that is late right now is included.
    */
   async latenessSince(moment: number): Promise<number> {
     const now = Date.now();
     while ((this.#cycles.at(-1)?.dueAt ?? 0) < now) {
-      if (this.#child.exitCode !== null) throw new Error(`the control ended with ${this.#child.exitCode}`);
+      if (this.#child.exitCode !== null) throw new Error(`the control exited with ${this.#child.exitCode}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     const since = this.#cycles.filter(({ dueAt, tookMs }) => dueAt + tookMs >= moment);
@@ -53,7 +53,7 @@ export class Machine implements AsyncDisposable {
     return Math.max(...since.map(({ tookMs }) => tookMs)) - best;
   }
 
-  /** By how many ms all cycles between two moments ended later than the best of all, together. */
+  /** By how many ms all cycles between two times ended later than the best one, in total. */
   latenessBetween(from: number, to: number): number {
     const best = Math.min(...this.#cycles.map(({ tookMs }) => tookMs));
     return this.#cycles
@@ -61,7 +61,7 @@ export class Machine implements AsyncDisposable {
       .reduce((sum, { tookMs }) => sum + tookMs - best, 0);
   }
 
-  /** How long an answer of a bare server takes now, in ms. */
+  /** How long a bare server takes to answer now, in ms. */
   async answer(): Promise<number> {
     return (await ask('127.0.0.1', this.#port, 'GET', '/')).milliseconds;
   }

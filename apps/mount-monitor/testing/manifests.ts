@@ -13,11 +13,11 @@ import { parseAllDocuments } from 'yaml';
 
 const execute = promisify(execFile);
 
-/** The folder `deploy/`, and the one of the charts. */
+/** The folder `deploy/`, and the folder of the charts. */
 export const deployFolder = join(import.meta.dirname, '../deploy');
 export const chartFolder = join(import.meta.dirname, '../chart');
 
-/** The names of the jobs of Prometheus that the alert MountMonitorDown is about. */
+/** Matches the Prometheus job names that the alert MountMonitorDown covers. */
 export async function alertedJob(): Promise<RegExp> {
   const rules = await readFile(join(deployFolder, 'alerts/mount-monitor.rules.yaml'), 'utf8');
   const [, pattern] = /\bup\{job=~"([^"]+)"\}/.exec(rules) ?? [];
@@ -52,7 +52,7 @@ const models: Readonly<Record<string, new (data: never) => { validate(): void }>
   'v1 Service': core.Service,
 };
 
-/** The objects of a YAML text with any number of documents. Throws where one cannot be read. */
+/** Parses the objects of a YAML text with any number of documents. Throws if one is invalid. */
 export function readObjects(text: string): readonly KubeObject[] {
   return parseAllDocuments(text).flatMap((document) => {
     if (document.errors.length > 0) throw new Error(document.errors.join('\n'));
@@ -61,13 +61,13 @@ export function readObjects(text: string): readonly KubeObject[] {
   });
 }
 
-/** What `kubectl kustomize` makes of a folder. */
+/** The output of `kubectl kustomize` for a folder. */
 export async function kustomize(folder: string): Promise<readonly KubeObject[]> {
   const { stdout } = await execute('kubectl', ['kustomize', folder], { timeout: 120_000 });
   return readObjects(stdout);
 }
 
-/** Whether a program answers to these arguments with exit code 0. */
+/** Whether a program exits with code 0 for these arguments. */
 export function works(program: string, args: readonly string[]): Promise<boolean> {
   return execute(program, [...args], { timeout: 60_000 }).then(
     () => true,
@@ -75,14 +75,14 @@ export function works(program: string, args: readonly string[]): Promise<boolean
   );
 }
 
-/** Throws unless the object is one of the Kubernetes types that these tests know. */
+/** Throws unless the object has one of the Kubernetes types that these tests know. */
 export function validateObject(object: KubeObject): void {
   const Model = models[`${object.apiVersion} ${object.kind}`];
   if (Model === undefined) throw new Error(`no model for ${object.apiVersion} ${object.kind}`);
   new Model(object as never).validate();
 }
 
-/** The fields of an object that no Kubernetes type has: the models let a misspelled one pass. */
+/** An object's fields that no Kubernetes type has, because the models ignore misspelled ones. */
 export async function unknownFields(objects: readonly KubeObject[]): Promise<readonly string[]> {
   const known = await fieldNames();
   return objects.flatMap((object) => fieldsOf(object)).filter((field) => !known.has(field));
@@ -107,7 +107,7 @@ async function fieldNames(): Promise<ReadonlySet<string>> {
   return names;
 }
 
-/** Maps whose keys are free. */
+/** Maps with arbitrary keys. */
 const free = new Set([
   'labels',
   'matchLabels',

@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-/** What a run of the executable that ended by itself came to. */
+/** The result of a run of the executable that exited on its own. */
 export interface RunResult {
   readonly code: number | null;
   readonly stdout: string;
@@ -15,11 +15,11 @@ export interface RunResult {
 export interface RunOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** A program that runs the executable, with its arguments. */
+  /** A program that runs the executable with its arguments. */
   readonly wrapper?: readonly string[];
 }
 
-/** Runs the executable until it ends, for at most 30 s. */
+/** Runs the executable until it exits, for at most 30 s. */
 export function runMonitor(executable: string, args: readonly string[], options: RunOptions = {}): RunResult {
   const [file = '', ...rest] = [...(options.wrapper ?? []), executable, ...args];
   const result = spawnSync(file, rest, {
@@ -35,7 +35,7 @@ export function runMonitor(executable: string, args: readonly string[], options:
 export class Scratch implements Disposable {
   readonly path = mkdtempSync(join(tmpdir(), 'mount-monitor-e2e-'));
 
-  /** Writes a file, with the folders above it, and returns its path. */
+  /** Writes a file, creating parent folders, and returns its path. */
   write(name: string, content: string): string {
     const path = join(this.path, name);
     mkdirSync(dirname(path), { recursive: true });
@@ -43,7 +43,7 @@ export class Scratch implements Disposable {
     return path;
   }
 
-  /** Makes a folder that looks like a healthy mount to a canary check. */
+  /** Creates a folder that looks like a healthy mount to a canary check. */
   mount(name: string): string {
     this.write(join(name, '.health-check'), 'ok\n');
     return join(this.path, name);
@@ -58,7 +58,7 @@ export class Scratch implements Disposable {
   }
 }
 
-/** A TCP port that was free a moment ago. */
+/** Finds a TCP port that was free a moment ago. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, resolve));
@@ -77,7 +77,7 @@ export interface Answer {
   readonly milliseconds: number;
 }
 
-/** Sends a request over a connection of its own; rejects where no answer comes within 10 s. */
+/** Sends a request over a new connection; rejects if there is no answer within 10 s. */
 export function ask(
   host: string,
   port: number,
@@ -119,7 +119,7 @@ export interface LogLine {
   readonly [field: string]: unknown;
 }
 
-/** A mount in the answer of /healthz/status. */
+/** A mount in /healthz/status. */
 export interface MountStatusBody {
   readonly name?: string;
   readonly path: string;
@@ -143,19 +143,19 @@ export interface StatusBody {
 
 export interface StartOptions extends RunOptions {
   readonly args?: readonly string[];
-  /** Where to send requests; 127.0.0.1 if left out. */
+  /** Where to send requests; defaults to 127.0.0.1. */
   readonly host?: string;
-  /** Descriptors for stdout and stderr, in place of pipes whose content is kept. */
+  /** Descriptors for stdout and stderr, instead of pipes whose content is recorded. */
   readonly output?: readonly [stdout: number, stderr: number];
 }
 
-/** The executable as a running monitor. */
+/** The executable running as a monitor. */
 export class MonitorProcess implements AsyncDisposable {
   readonly child: ChildProcess;
   readonly port: number;
   readonly #host: string;
   readonly #output = { stdout: '', stderr: '' };
-  /** Its end, once its output has been read, too. */
+  /** Resolves after it has exited and its output has been read. */
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 
   private constructor(executable: string, port: number, options: StartOptions) {
@@ -174,7 +174,7 @@ export class MonitorProcess implements AsyncDisposable {
     }
     this.exited = new Promise((resolve, reject) => {
       this.child.once('error', reject);
-      // Not `exit`: what it wrote last may be read only after that.
+      // Not `exit`, because the last output may be read only after that.
       this.child.once('close', (code, signal) => resolve({ code, signal }));
     });
   }
@@ -190,7 +190,7 @@ export class MonitorProcess implements AsyncDisposable {
     const path = scratch.write('config.json', JSON.stringify({ httpPort: port, ...config }));
     const args = ['--config', path, ...(options.args ?? [])];
     const monitor = new MonitorProcess(executable, port, { ...options, args });
-    await monitor.until('it answers', async () => (await monitor.get('/version')).status === 200);
+    await monitor.until('the monitor answers', async () => (await monitor.get('/version')).status === 200);
     return monitor;
   }
 
@@ -202,7 +202,7 @@ export class MonitorProcess implements AsyncDisposable {
     return this.#output.stderr;
   }
 
-  /** The log so far, where it is JSON. */
+  /** The log so far, if it is JSON. */
   log(): readonly LogLine[] {
     return (['stdout', 'stderr'] as const).flatMap((stream) =>
       this.#output[stream]
@@ -224,14 +224,14 @@ export class MonitorProcess implements AsyncDisposable {
     return JSON.parse((await this.get('/healthz/status')).body) as StatusBody;
   }
 
-  /** The mount at this place of the configuration. */
+  /** The mount at this index in the configuration. */
   async mount(index = 0): Promise<MountStatusBody> {
     const mount = (await this.status()).mounts[index];
     if (mount === undefined) throw new Error(`no mount ${index}`);
     return mount;
   }
 
-  /** Waits until something holds; fails after `timeoutMs` with the output so far. */
+  /** Waits until a condition is true; fails after `timeoutMs` with the output so far. */
   async until(what: string, holds: () => boolean | Promise<boolean>, timeoutMs = 20_000): Promise<void> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
@@ -242,17 +242,17 @@ export class MonitorProcess implements AsyncDisposable {
       const ended = this.child.exitCode !== null || this.child.signalCode !== null;
       if (performance.now() > deadline || ended) {
         const why = ended
-          ? `the monitor ended with ${this.child.exitCode ?? this.child.signalCode}`
+          ? `the monitor exited with ${this.child.exitCode ?? this.child.signalCode}`
           : 'timed out';
         throw new Error(
-          `waited until ${what}: ${why}\n${this.stdout.slice(-4000)}${this.stderr.slice(-4000)}`,
+          `waiting until ${what}: ${why}\n${this.stdout.slice(-4000)}${this.stderr.slice(-4000)}`,
         );
       }
       await new Promise((resolve) => setTimeout(resolve, 25));
     }
   }
 
-  /** Waits until a mount has a status. */
+  /** Waits until a mount has the status. */
   untilStatus(status: string, index = 0, timeoutMs?: number): Promise<void> {
     return this.until(
       `mount ${index} is ${status}`,

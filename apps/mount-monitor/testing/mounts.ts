@@ -5,10 +5,10 @@ import { fileURLToPath } from 'node:url';
 import type { Fault } from './fault-filesystem.ts';
 import { freePort, type Scratch } from './monitor-process.ts';
 
-/** Whether this user can mount FUSE filesystems of its own making. */
+/** Whether this user can mount custom FUSE filesystems. */
 export const canMountFuse = process.getuid?.() === 0 && existsSync('/dev/fuse');
 
-/** Whether rclone and FUSE are there. */
+/** Whether rclone and FUSE are available. */
 export const hasRclone =
   canMountFuse &&
   spawnSync('rclone', ['version']).status === 0 &&
@@ -18,18 +18,18 @@ async function until(what: string, holds: () => boolean, process?: ChildProcess)
   const deadline = performance.now() + 20_000;
   while (!holds()) {
     if (performance.now() > deadline || (process !== undefined && process.exitCode !== null)) {
-      throw new Error(`waited in vain until ${what}`);
+      throw new Error(`timed out waiting until ${what}`);
     }
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 
-/** Whether the mount table has this path. */
+/** Whether the mount table contains this path. */
 export function isMounted(path: string): boolean {
   return readFileSync('/proc/self/mountinfo', 'utf8').includes(` ${path} `);
 }
 
-/** Detaches a mount, whatever still hangs in it. */
+/** Detaches a mount, even if something hangs in it. */
 export function detach(path: string): void {
   spawnSync('umount', ['-l', path]);
 }
@@ -65,7 +65,7 @@ export class FaultMount implements AsyncDisposable {
     return mount;
   }
 
-  /** Sets the fault; held requests are answered under the new one. */
+  /** Sets the fault; held requests are answered according to the new one. */
   async fault(fault: Fault): Promise<void> {
     this.#output = '';
     this.#child.stdin?.write(`${fault}\n`);
@@ -77,12 +77,12 @@ export class FaultMount implements AsyncDisposable {
     await until('a request is held', () => this.#output.includes('held\n'), this.#child);
   }
 
-  /** Stops the server, which then takes no request, or lets it continue. */
+  /** Stops the server, so that it accepts no requests, or lets it continue. */
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
     this.#child.kill(signal);
   }
 
-  /** Kills the server, as when a mount daemon crashes. */
+  /** Kills the server, like a crashing mount daemon. */
   async crash(): Promise<void> {
     await end(this.#child);
   }
@@ -111,7 +111,7 @@ export class RcloneMount implements AsyncDisposable {
     this.#daemon = this.#mount();
   }
 
-  /** Serves a folder with a canary and mounts it; `options` are further ones of `rclone mount`. */
+  /** Serves a folder with a canary and mounts it; `options` are additional options for `rclone mount`. */
   static async mount(scratch: Scratch, name: string, options: readonly string[] = []): Promise<RcloneMount> {
     const source = scratch.mount(`${name}-source`);
     const path = join(scratch.path, name);
@@ -129,7 +129,7 @@ export class RcloneMount implements AsyncDisposable {
     this.#server.kill(signal);
   }
 
-  /** Ends the server, as when the remote goes away. */
+  /** Ends the server, as if the remote went away. */
   async stopServer(): Promise<void> {
     await end(this.#server);
   }
@@ -174,5 +174,5 @@ export class RcloneMount implements AsyncDisposable {
   }
 }
 
-/** No configuration file of the user may matter. */
+/** Ignores the user's configuration file. */
 const quiet = ['--config', '/dev/null', '--log-level', 'ERROR'];

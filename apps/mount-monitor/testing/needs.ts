@@ -3,8 +3,8 @@ import { it } from 'vitest';
 type Body = () => void | Promise<void>;
 
 /**
- * A test that needs something of the machine. Where it is missing the test is skipped with the reason in its
- * title; in CI it fails instead.
+ * Declares a test that needs something from the machine. If that is missing, the test is skipped with the reason in its
+ * title, or fails in CI.
  */
 export function need(
   what: string,
@@ -16,7 +16,7 @@ export function need(
       it(title, body, timeout);
     } else if (process.env.CI !== undefined && process.env.CI !== '') {
       it(title, () => {
-        throw new Error(`this test needs ${what} ${why}, and in CI that must be there`);
+        throw new Error(`this test needs ${what} ${why}, which must be available in CI`);
       });
     } else {
       it.skip(`${title} (skipped: needs ${what} ${why})`, body);

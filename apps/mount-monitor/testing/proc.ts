@@ -1,13 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** The processes whose parent is this one, by id. */
+/** The IDs of a process's children. */
 export function childrenOf(pid: number): readonly number[] {
   return readdirSync(`/proc/${pid}/task`).flatMap((task) =>
     readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
   );
 }
 
-/** How many file descriptors a process has open. */
+/** The number of a process's open file descriptors. */
 export function descriptorsOf(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length;
 }
@@ -26,14 +26,14 @@ export function memoryOf(pid: number): { readonly resident: number; readonly ano
 }
 
 /**
- * Anonymous memory in KiB, as the kernel counts it anyway: nothing of the process is locked for it, as its address space is
- * for {@link memoryOf}, so that it can be asked often.
+ * Anonymous memory in KiB, from a counter that the kernel keeps anyway. Unlike {@link memoryOf}, it does not lock the
+ * process's address space, so it can be read often.
  */
 export function anonymousOf(pid: number): number {
   return Number(/^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
 }
 
-/** Processor time used so far, in ms (clock ticks of 10 ms), without that of children. */
+/** Processor time used so far, in ms (clock ticks of 10 ms), excluding children. */
 export function processorTimeOf(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
@@ -41,7 +41,7 @@ export function processorTimeOf(pid: number): number {
 }
 
 /**
- * How long each thread of a process was ready to run and had no processor so far, in ms, by its id
+ * How long each thread of a process has been ready to run without a processor so far, in ms, by thread ID
  * (https://docs.kernel.org/scheduler/sched-stats.html).
  */
 export function waitedTimesOf(pid: number): ReadonlyMap<string, number> {
@@ -51,7 +51,7 @@ export function waitedTimesOf(pid: number): ReadonlyMap<string, number> {
       const [, nanoseconds] = readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ');
       times.set(task, Number(nanoseconds) / 1e6);
     } catch {
-      // It has ended.
+      // The thread has exited.
     }
   }
   return times;

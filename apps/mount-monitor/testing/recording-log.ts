@@ -6,7 +6,7 @@ export interface LogLine {
   readonly fields: LogFields;
 }
 
-/** A logger that keeps its lines. */
+/** A logger that records its lines. */
 export function recordingLog(): Logger & { readonly lines: LogLine[]; count(message: string): number } {
   const lines: LogLine[] = [];
   const at =

@@ -2,23 +2,23 @@ import { expect } from 'vitest';
 import type { Machine } from './machine.ts';
 import type { MonitorProcess } from './monitor-process.ts';
 
-/** How much later than its interval a check of a healthy mount may come, as a share of the interval and in ms. */
+/** How late a check of a healthy mount may be, as a fraction of the interval and in ms. */
 const late = { share: 0.1, ms: 200 };
 
 /** How long an endpoint may take to answer, in ms. */
 const answerMs = 50;
 
-/** After how many checks of the healthy mount, and answers, it has been watched long enough. */
+/** How many checks of the healthy mount, and answers, must be observed. */
 const enough = { checks: 5, answers: 20 };
 
 const endpoints = ['/healthz/live', '/healthz/ready', '/healthz/status', '/healthz/self', '/metrics'];
 
-/** The latest that a check may come after the one before it, in ms. */
+/** The longest allowed time between two checks, in ms. */
 export function longestGapMs(intervalMs: number): number {
   return intervalMs * (1 + late.share) + late.ms;
 }
 
-/** Fails, with all three numbers, where a time is longer than its limit and the machine's own lateness. */
+/** Fails, with all three numbers, if a time exceeds its limit plus the machine's own lateness. */
 export function expectWithin(what: string, foundMs: number, limitMs: number, machineMs: number): void {
   const message = `${what}: limit ${limitMs} ms, found ${foundMs.toFixed(1)} ms; the machine itself was late by ${machineMs.toFixed(1)} ms`;
   console.log(message);
@@ -27,7 +27,7 @@ export function expectWithin(what: string, foundMs: number, limitMs: number, mac
 
 /** A healthy mount, and the monitor that logs its checks at level debug. */
 export interface Neighbor {
-  /** What is wrong beside it. */
+  /** What fails at the same time. */
   readonly beside: string;
   readonly monitor: MonitorProcess;
   readonly name: string;
@@ -35,8 +35,8 @@ export interface Neighbor {
 }
 
 /**
- * Watches a healthy mount and all endpoints from a moment (of `Date.now`) on: no check may be late, and no answer.
- * A bare server is asked beside each endpoint, so that what holds up this process holds up both.
+ * Watches a healthy mount and all endpoints from a time (of `Date.now`) on: no check and no answer may be late. For
+ * each endpoint, a bare server is called as well, so that whatever delays this process delays both.
  */
 export async function expectRhythm(neighbor: Neighbor, machine: Machine, since: number): Promise<void> {
   const { beside, monitor, name, intervalMs } = neighbor;
@@ -57,12 +57,13 @@ export async function expectRhythm(neighbor: Neighbor, machine: Machine, since: 
   const lateness = await machine.latenessSince(since);
   const longest = Math.max(...gaps);
   expectWithin(`${beside}: longest time between two checks`, longest, longestGapMs(intervalMs), lateness);
-  // The monitor answers between its starts of probes: what those take on this machine is in the control's lateness.
+  // The monitor answers in between starting probes; the time that takes on this machine is part of the control's
+  // lateness.
   const machineMs = Math.max(lateness, ...bareAnswers);
   expectWithin(`${beside}: slowest of ${answers.length} answers`, Math.max(...answers), answerMs, machineMs);
 }
 
-/** When the checks of this name passed, as the log at level debug tells. */
+/** When the checks of this name passed, according to the log at level debug. */
 export function passesOf(monitor: MonitorProcess, name: string): readonly number[] {
   return monitor.stdout
     .split('\n')

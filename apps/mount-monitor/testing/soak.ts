@@ -18,10 +18,10 @@ import { anonymousOf, childrenOf, descriptorsOf, waitedTimesOf } from './proc.ts
 
 const help = `npm run soak -- [--duration 10m] [--rate 500] [--seed N]
 
-Runs the compiled executable under load on its endpoints, with every client of abuse.ts in turn, reloads, blips of
-the API server, and real mounts that fail at random, and exits 1 on any error, missed check, lost transition, unanswered
-probe, growth of memory, processes or file descriptors, or more memory than 64 MiB: as a control group with that limit
-tells where this machine allows one, else by what the monitor and its probes hold.
+Runs the compiled executable with load on its endpoints, every client of abuse.ts in turn, reloads, brief API server
+outages, and real mounts that fail at random. Exits 1 on any error, missed check, lost transition or unanswered probe,
+on growth of memory, processes or file descriptors, and on use of more than 64 MiB of memory, measured with a control
+group of that limit if this machine allows one, and otherwise as the memory of the monitor and its probes.
 `;
 
 const intervalMs = 2000;
@@ -29,10 +29,10 @@ const readTimeoutMs = 500;
 const plainMounts = 20;
 const faultyMounts = 5;
 
-/** What deploy/ gives the sidecar, in bytes. */
+/** The sidecar's memory limit in deploy/, in bytes. */
 const limitBytes = 64 * 1024 * 1024;
 
-/** A small generator of numbers from 0 to 1, so that a run can be repeated. */
+/** A small generator of numbers from 0 to 1 with a seed, so that a run can be repeated. */
 function seeded(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -41,7 +41,7 @@ function seeded(seed: number): () => number {
   };
 }
 
-/** What goes wrong with one request to the API server. */
+/** Faults of a single request to the API server. */
 const blips: readonly ApiOutcome[] = [
   { kind: 'reset' },
   { kind: 'silence' },
@@ -49,16 +49,16 @@ const blips: readonly ApiOutcome[] = [
   status(401, 'Unauthorized', 'Unauthorized'),
 ];
 
-/** How soon a probe must be answered. */
+/** How quickly a probe must be answered. */
 const answerMs = 250;
 
-/** How many requests over kept connections may meet one that has just been cut, as a share. */
+/** The fraction of requests over keep-alive connections that may hit one that has just been cut. */
 const MAX_CUT_SHARE = 0.0001;
 
-/** How long a client of abuse.ts is at it. */
+/** How long a client of abuse.ts runs. */
 const abuseMs = 4000;
 
-/** One client that abuses the server after the other, from an address of its own. */
+/** Runs one abusive client after another, from a separate address. */
 class Abusers {
   readonly #port: number;
   readonly #until: number;
@@ -70,7 +70,7 @@ class Abusers {
     this.#until = until;
   }
 
-  /** How often every client has been at it. */
+  /** How many times every client has run. */
   get round(): number {
     return Math.floor(this.count / Object.keys(abuses).length);
   }
@@ -97,7 +97,7 @@ class Abusers {
 }
 
 interface Sample {
-  /** How often every client had been at it. */
+  /** How many times every client had run. */
   readonly round: number;
   readonly anonymous: number;
   readonly processes: number;
@@ -154,7 +154,7 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
   const samples: Sample[] = [];
   const end = performance.now() + durationMs;
   let reloads = 0;
-  // Its output would fill this process's memory; what counts is taken from the metrics.
+  // Its output would fill this process's memory; the relevant numbers come from the metrics.
   const failures = new Map<string, number>();
   const load = new Promise<autocannon.Result>((resolve, reject) => {
     const instance = autocannon(
@@ -208,11 +208,11 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
       abusers.end();
       return [
         ...problems,
-        `the monitor ended with ${monitor.child.exitCode}: ${monitor.stderr.slice(-2000)}`,
+        `the monitor exited with ${monitor.child.exitCode}: ${monitor.stderr.slice(-2000)}`,
       ];
     }
     held.look();
-    // As the kubelet asks: over a connection of its own. What holds up this process holds up the bare server's answer, too.
+    // Like the kubelet, over a new connection. Whatever delays this process delays the bare server's answer, too.
     const askedAt = Date.now();
     ownDelay.reset();
     const [probe, bareMs] = await Promise.all([
@@ -228,7 +228,7 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
       const excuseMs = milliseconds > answerMs ? ownMs + held.between(askedAt, Date.now()) : 0;
       if (milliseconds > answerMs + excuseMs)
         problems.push(
-          `a probe was answered after ${Math.round(milliseconds)} ms, of which the machine took ${Math.round(excuseMs)}`,
+          `a probe was answered after ${Math.round(milliseconds)} ms, of which the machine caused ${Math.round(excuseMs)}`,
         );
     }
     const probes = childrenOf(pid);
@@ -253,10 +253,10 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
   await kube.close();
   const killed = group?.killed() ?? 0;
   await group?.remove();
-  const kept = group === undefined ? 'by what its processes hold' : 'in a control group';
+  const kept = group === undefined ? 'measured by process' : 'in a control group';
   console.log(`at most ${(mostBytes / 1024 / 1024).toFixed(1)} of 64 MiB, ${kept}`);
   if (killed > 0) problems.push(`the kernel killed ${killed} processes for their memory`);
-  if (mostBytes > limitBytes) problems.push(`${mostBytes} bytes were held, ${limitBytes} are allowed`);
+  if (mostBytes > limitBytes) problems.push(`${mostBytes} bytes were used, ${limitBytes} are allowed`);
 
   const statusCodes = result.statusCodeStats ?? {};
   const codes = Object.entries(statusCodes).map(([status, { count }]) => `${count} × ${status}`);
@@ -265,18 +265,18 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
   );
   console.log(`${reloads} reloads`);
   console.log(
-    `${abusers.count} clients abused it; slowest probe beside them ${Math.round(slowestProbe)} ms; ${cluster.events.length} Events`,
+    `${abusers.count} clients abused it; slowest probe meanwhile ${Math.round(slowestProbe)} ms; ${cluster.events.length} Events`,
   );
   problems.push(...missedChecks(monitor, held), ...brokenChains(monitor));
-  // A kept connection may be cut the moment before it is used again, and whoever keeps one tries again then.
+  // A keep-alive connection may be cut right before it is used again; its client then retries.
   if (result.errors > MAX_CUT_SHARE * result.requests.total || result.timeouts > 0)
     problems.push(
       `${result.errors} requests failed, ${result.timeouts} timed out: ${[...failures].map(([message, count]) => `${count} × ${message}`).join(', ')}; connections cut: ${cuts}`,
     );
   const unexpected = Object.keys(statusCodes).filter((status) => !['200', '404', '503'].includes(status));
   if (unexpected.length > 0) problems.push(`unexpected status codes: ${unexpected.join(', ')}`);
-  if (code !== 0) problems.push(`SIGTERM ended the monitor with ${code}`);
-  // In mode notify that is how the watchdog reports the mounts that fail here.
+  if (code !== 0) problems.push(`the monitor exited with ${code} on SIGTERM`);
+  // In mode notify, this is how the watchdog reports the mounts that fail here.
   const errors = monitor
     .log()
     .filter(({ level, msg }) => level === 'error' && msg !== 'watchdog: mounts are unhealthy');
@@ -285,7 +285,7 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
   return [...problems, ...growth(samples)];
 }
 
-/** Anonymous memory of processes, of which some may have ended meanwhile. */
+/** The anonymous memory of processes, some of which may have exited in the meantime. */
 function heldBytes(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => {
     try {
@@ -296,7 +296,7 @@ function heldBytes(pids: readonly number[]): number {
   }, 0);
 }
 
-/** What the monitor was held up by that is not its own doing: it waited for a processor, or starts of processes were late. */
+/** Delays of the monitor that are not its fault: it waited for a processor, or process starts were late. */
 class HeldUp {
   readonly #pid: number;
   readonly #machine: Machine;
@@ -310,7 +310,7 @@ class HeldUp {
     this.look();
   }
 
-  /** Adds up what its threads waited since the last look: the main thread may wait for any of them. */
+  /** Adds up the time its threads have waited since the last look, because the main thread may wait for any of them. */
   look(): void {
     const times = waitedTimesOf(this.#pid);
     for (const [thread, waitedMs] of times) this.#waitedMs += waitedMs - (this.#times.get(thread) ?? 0);
@@ -318,7 +318,7 @@ class HeldUp {
     this.#looks.push({ at: Date.now(), waitedMs: this.#waitedMs });
   }
 
-  /** In ms, between two moments of `Date.now`; as exact as the looks lie close. */
+  /** The delay between two times of `Date.now`, in ms; its precision depends on how often `look` is called. */
   between(from: number, to: number): number {
     const before = this.#looks.findLast(({ at }) => at <= from) ?? this.#looks[0];
     const after = this.#looks.find(({ at }) => at >= to) ?? this.#looks.at(-1);
@@ -327,10 +327,10 @@ class HeldUp {
   }
 }
 
-/** The checks of the mount that never fails, by the log: each passed, and none is missing. */
+/** The checks, according to the log, of the mount that never fails: each passed, and none is missing. */
 function missedChecks(monitor: MonitorProcess, held: HeldUp): readonly string[] {
   const problems: string[] = [];
-  // As long as two of the shortest intervals: a tick was missed.
+  // Almost two of the shortest intervals: a tick was missed.
   const limitMs = 1.8 * intervalMs;
   let longest = { gap: 0, excuseMs: 0 };
   let count = 0;
@@ -348,18 +348,20 @@ function missedChecks(monitor: MonitorProcess, held: HeldUp): readonly string[] 
     if (gap > longest.gap) longest = { gap, excuseMs };
     if (gap > limitMs + excuseMs)
       problems.push(
-        `a check of the steady mount came after ${gap} ms, of which the machine took ${Math.round(excuseMs)}`,
+        `a check of the steady mount came after ${gap} ms, of which the machine caused ${Math.round(excuseMs)}`,
       );
     if (msg !== 'health check passed' && excuseMs < readTimeoutMs)
-      problems.push(`${msg} on the steady mount (${reason}); the machine took ${Math.round(excuseMs)} ms`);
+      problems.push(`${msg} on the steady mount (${reason}); the machine caused ${Math.round(excuseMs)} ms`);
   }
   console.log(
-    `${count} checks of the steady mount every ${intervalMs} ms, longest gap ${longest.gap} ms, of which the machine took ${Math.round(longest.excuseMs)}`,
+    `${count} checks of the steady mount every ${intervalMs} ms, longest gap ${longest.gap} ms, of which the machine caused ${Math.round(longest.excuseMs)}`,
   );
   return problems;
 }
 
-/** Each transition in the log starts where the mount's last one ended, or from `unknown` where it was configured again. */
+/**
+ * Each transition in the log starts where the mount's previous one ended, or from `unknown` after a reconfiguration.
+ */
 function brokenChains(monitor: MonitorProcess): readonly string[] {
   const states = new Map<unknown, unknown>();
   const broken: string[] = [];
@@ -377,9 +379,9 @@ function brokenChains(monitor: MonitorProcess): readonly string[] {
 }
 
 /**
- * Compares the second round of all clients with the last that is complete: each of them makes the monitor hold another
- * amount of memory, and in the first round the heap still finds its size. A run that is too short for three rounds is
- * compared by its quarters, in which different clients are at it.
+ * Compares the second round of all clients with the last complete one: each client makes the monitor use a different
+ * amount of memory, and in the first round the heap is still growing to its size. A run too short for three rounds is
+ * compared by quarters, during which different clients run.
  */
 function growth(samples: readonly Sample[]): readonly string[] {
   const rounds = (samples.at(-1)?.round ?? 0) - 1;
@@ -403,7 +405,7 @@ function growth(samples: readonly Sample[]): readonly string[] {
   for (const key of ['processes', 'descriptors'] as const) {
     const [most, mostLate] = [early, late].map((part) => Math.max(...part.map((sample) => sample[key])));
     console.log(`${key}: at most ${most} early, ${mostLate} late`);
-    // How many probes run or hang at a moment is chance, but never more than one per mount.
+    // The number of probes running or hanging at one moment is random, but never more than one per mount.
     const bound = key === 'processes' ? mounts : (most ?? 0) + 3 * mounts;
     if ((mostLate ?? 0) > bound) problems.push(`${mostLate} ${key}, at most ${bound} expected`);
   }
@@ -427,11 +429,11 @@ if (values.help === true || durationMs === undefined || durationMs < 20_000) {
   process.stdout.write(`${help}The duration is at least 20s.\n`);
   process.exitCode = values.help === true ? 0 : 2;
 } else {
-  console.log(`soak: ${values.duration}, ${values.rate} requests a second, seed ${values.seed}`);
+  console.log(`soak: ${values.duration}, ${values.rate} requests per second, seed ${values.seed}`);
   soak(durationMs, Number(values.rate), Number(values.seed)).then((problems) => {
     for (const problem of problems) console.error(`soak: ${problem}`);
     if (problems.length === 0) console.log('soak: passed');
-    // Load generator and mounts may hold handles.
+    // The load generator and mounts may hold handles.
     process.exit(problems.length === 0 ? 0 : 1);
   });
 }

@@ -4,7 +4,7 @@ import { parseConfig } from './config.ts';
 import { durationPattern } from './duration.ts';
 import { parseJson } from './json.ts';
 
-/** What the parser was before it was made linear: short, plain, and slow on purpose-made files. */
+/** The parser before it was made linear: short, simple, and slow on malicious files. */
 const former = {
   duration: /^[+-]?(0|((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+)$/,
   ids: (wanted: readonly string[]): readonly string[] => {
@@ -18,8 +18,8 @@ const former = {
   },
 };
 
-describe('the linear parser', () => {
-  it('takes the same durations as the former one', () => {
+describe('linear parser', () => {
+  it('the linear parser accepts the same durations as the former one', () => {
     const piece = fc.constantFrom(
       '0',
       '1',
@@ -54,8 +54,8 @@ describe('the linear parser', () => {
     expect(accepted).toBeGreaterThan(50);
   });
 
-  it('takes the same JSON as JSON.parse, as deep as a configuration may be', () => {
-    // Brackets and quotes inside of strings are what a look at the depth could be wrong about.
+  it('the linear parser accepts the same JSON as JSON.parse, up to the allowed depth', () => {
+    // Brackets and quotes inside strings could mislead the depth check.
     const text = fc.string({ unit: fc.constantFrom('[', ']', '{', '}', '"', '\\', 'a') });
     const json = fc.jsonValue({ maxDepth: 5, stringUnit: 'binary' }).map((value) => JSON.stringify(value));
     const strings = text.map((value) => JSON.stringify({ [value]: [value] }));
@@ -67,7 +67,7 @@ describe('the linear parser', () => {
     );
   });
 
-  it('gives mounts the same ids as the former one', () => {
+  it('the linear parser gives mounts the same IDs as the former one', () => {
     const name = fc.constantFrom('a', 'b', 'a #2', 'a #3', 'a #2 #2', 'b #2');
     fc.assert(
       fc.property(fc.array(name, { minLength: 1, maxLength: 30 }), (names) => {

@@ -22,7 +22,7 @@ function problemsOf(content: unknown, more: Partial<ParseOptions> = {}): readonl
 const mounts = [{ path: '/mnt/a' }];
 
 describe('parseConfig', () => {
-  it('fills in every default', () => {
+  it('parseConfig fills in every default value', () => {
     expect(parse({ mounts }).config).toEqual({
       checkIntervalMs: 30_000,
       readTimeoutMs: 5000,
@@ -61,7 +61,7 @@ describe('parseConfig', () => {
     });
   });
 
-  it('reads the watchdog’s durations as nanoseconds where they are numbers', () => {
+  it('the watchdog’s durations are nanoseconds if they are numbers', () => {
     const { watchdog } = parse({
       mounts,
       watchdog: { restartDelay: 30_000_000_000, retryBackoffInitial: 1_000_000, retryBackoffMax: '2s' },
@@ -73,13 +73,13 @@ describe('parseConfig', () => {
     });
   });
 
-  it('reads a budget, each of its keys optional', () => {
+  it('all keys of a budget are optional', () => {
     const budget = (given: unknown) => parse({ mounts, watchdog: { budget: given } }).config.watchdog.budget;
     expect(budget({})).toEqual({ restarts: 5, windowMs: 3_600_000 });
     expect(budget({ restarts: 2, window: '10m' })).toEqual({ restarts: 2, windowMs: 600_000 });
   });
 
-  it('hands down the global canary and threshold to mounts that have none', () => {
+  it('the global canary and threshold apply to mounts that have none', () => {
     const { config } = parse({
       canaryFile: 'ok',
       failureThreshold: 7,
@@ -101,11 +101,11 @@ describe('parseConfig', () => {
     ['../x', '/x'],
     ['/mnt//a/./b/../c', '/mnt/a/c'],
     ['/', '/'],
-  ])('turns the path %s into the absolute path %s', (path, absolutePath) => {
+  ])('parseConfig turns the path %s into the absolute path %s', (path, absolutePath) => {
     expect(parse({ mounts: [{ path }] }).config.mounts[0]).toMatchObject({ path, absolutePath });
   });
 
-  it('gives mounts of the same name different ids', () => {
+  it('mounts with the same name get different IDs', () => {
     const { config, warnings } = parse({
       mounts: [{ path: '/a', name: 'x' }, { path: '/a', name: 'x' }, { path: '/b' }],
     });
@@ -113,7 +113,7 @@ describe('parseConfig', () => {
     expect(warnings).toEqual(['mounts[1].path: "/a" is also the path of mounts[0]']);
   });
 
-  it('reports every problem in one go, each with path, value and what is allowed', () => {
+  it('parseConfig reports all problems at once, each with its path, its value and what is allowed', () => {
     expect(
       problemsOf({
         checkInterval: '999ms',
@@ -141,7 +141,7 @@ describe('parseConfig', () => {
 
   it.each([
     [
-      'a timeout of the interval',
+      'a timeout equal to the interval',
       { checkInterval: '5s', readTimeout: '5s' },
       'readTimeout: found "5s", allowed: a duration below checkInterval ("5s")',
     ],
@@ -151,11 +151,11 @@ describe('parseConfig', () => {
       'readTimeout: found "5s", allowed: a duration below checkInterval ("3s")',
     ],
     [
-      'a longest backoff below the first',
+      'a maximum backoff below the initial one',
       { watchdog: { retryBackoffInitial: '20s' } },
       'watchdog.retryBackoffMax: found "10s", allowed: a duration not below retryBackoffInitial ("20s")',
     ],
-  ])('refuses %s', (_, content, problem) => {
+  ])('parseConfig rejects %s', (_, content, problem) => {
     expect(problemsOf({ mounts, ...content })).toEqual([problem]);
   });
 
@@ -163,12 +163,12 @@ describe('parseConfig', () => {
     ['a list', '[]'],
     ['a number', '5'],
     ['null', 'null'],
-    ['a text', '"x"'],
-  ])('refuses %s in place of the object', (_, text) => {
+    ['a string', '"x"'],
+  ])('parseConfig rejects %s in place of an object', (_, text) => {
     expect(() => parseConfig(text, 'c.json', options)).toThrow(ConfigError);
   });
 
-  it('refuses a list where an object belongs, and names its place', () => {
+  it('a list in place of an object is rejected with its location', () => {
     expect(problemsOf([])).toContain('the file: found [], allowed: a JSON object');
     expect(problemsOf({ mounts: [[1]], watchdog: [], httpPort: 65_536 })).toEqual([
       'mounts[0]: found [1], allowed: a JSON object',
@@ -177,13 +177,13 @@ describe('parseConfig', () => {
     ]);
   });
 
-  it('names the file when its text is not JSON', () => {
+  it('the error for invalid JSON names the file', () => {
     expect(() => parseConfig('{"mounts":', 'c.json', options)).toThrow(
       /^c\.json: expected one JSON object, found invalid JSON/,
     );
   });
 
-  it('warns of unknown keys with the nearest known one, and continues', () => {
+  it('unknown keys cause a warning that suggests the nearest known one', () => {
     const { warnings } = parse({
       $schema: 'x',
       mounts: [{ path: '/a', cannaryFile: 'x' }],
@@ -197,21 +197,21 @@ describe('parseConfig', () => {
     ]);
   });
 
-  it('uses a key whose letters differ in case only, and says so', () => {
+  it('a key that differs only in case is used, with a warning', () => {
     const { config, warnings } = parse({ Mounts: [{ Path: '/a' }], HTTPPort: 9000 });
     expect(config.httpPort).toBe(9000);
     expect(warnings).toContain('HTTPPort: unknown key, read as "httpPort"');
   });
 
-  it('prefers the exact key over one that differs in case', () => {
+  it('an exact key is preferred to one that differs in case', () => {
     expect(parse({ mounts, HTTPPort: 1, httpPort: 2 }).config.httpPort).toBe(2);
   });
 
-  it('makes unknown keys errors when asked to', () => {
+  it('unknown keys are errors in strict mode', () => {
     expect(problemsOf({ mounts, bogus: 1 }, { strictKeys: true })).toEqual(['bogus: unknown key']);
   });
 
-  it('takes null, and an empty text where Go does, as left out', () => {
+  it('null, and an empty string where Go does so, count as a missing key', () => {
     const { config } = parse({
       mounts,
       httpPort: null,
@@ -224,7 +224,7 @@ describe('parseConfig', () => {
     expect(config.mounts[0]?.canaryFile).toBe('.health-check');
   });
 
-  it('lets flags override, and names the flag when its value is refused', () => {
+  it('flags override the file, and are named if their value is rejected', () => {
     expect(
       parse({ mounts, httpPort: 1 }, { overrides: { httpPort: 2, logLevel: undefined } }).config.httpPort,
     ).toBe(2);
@@ -234,29 +234,29 @@ describe('parseConfig', () => {
     ]);
   });
 
-  it('warns of settings that have no effect with the check type', () => {
+  it('settings that have no effect with the check type cause a warning', () => {
     expect(parse({ mounts: [{ path: '/a', fsType: 'nfs', minEntries: 1 }] }).warnings).toEqual([
       'mounts[0].minEntries: has no effect with checkType "canary", only with "directory"',
       'mounts[0].fsType: has no effect with checkType "canary", only with "mountpoint"',
     ]);
   });
 
-  it('takes a canary with a slash behind it as the file', () => {
+  it('a trailing slash of the canary file is ignored', () => {
     expect(parse({ mounts, canaryFile: 'a/' }).config.mounts[0]?.canaryFile).toBe('a');
   });
 
   it.each([
     ['failureThreshold', 3],
     ['httpPort', 8080],
-  ] as const)('takes 0 and below for %s as the default', (key, value) => {
+  ] as const)('0 and below mean the default for %s', (key, value) => {
     for (const given of [0, -1]) expect(parse({ mounts, [key]: given }).config[key]).toBe(value);
   });
 
-  it('takes an empty checkType as the default', () => {
+  it('an empty checkType means the default', () => {
     expect(parse({ mounts: [{ path: '/a', checkType: '' }] }).config.mounts[0]?.checkType).toBe('canary');
   });
 
-  it('looks in one pass only at what that uses, and warns of the rest', () => {
+  it('a single pass checks only the keys that it uses and warns about the others', () => {
     const content = {
       readTimeout: '40s',
       checkInterval: '1ms',
@@ -275,13 +275,13 @@ describe('parseConfig', () => {
     expect(problemsOf({ ...content, readTimeout: '1ms' }, { onePass: true })).toHaveLength(1);
   });
 
-  it('refuses JSON that is nested too deep to be walked', () => {
+  it('JSON that is nested too deeply is rejected', () => {
     for (const text of ['['.repeat(500_000), `{"mounts":${'['.repeat(200)}${']'.repeat(200)}}`]) {
       expect(() => parseConfig(text, 'c.json', options)).toThrow('nested more than 100 levels deep');
     }
   });
 
-  it('lists a hundred problems, and says how many more there are', () => {
+  it('an error lists a hundred problems and the number of further ones', () => {
     try {
       parse({ mounts: Array.from({ length: 1000 }, () => ({})) });
       expect.unreachable();
@@ -292,23 +292,23 @@ describe('parseConfig', () => {
     }
   });
 
-  it.each(['a', 'a/b', './a', 'a/../b', '/a', '.hidden', '..a'])('accepts the canary %s', (canaryFile) => {
+  it.each(['a', 'a/b', './a', 'a/../b', '/a', '.hidden', '..a'])('a canary may be %s', (canaryFile) => {
     expect(problemsOf({ mounts, canaryFile })).toEqual([]);
   });
 
   it.each(['..', '../a', 'a/../../b', '.', '/', 'a/..', 'a/.', 'a\0b'])(
-    'refuses the canary %j',
+    'parseConfig rejects the canary %j',
     (canaryFile) => {
       expect(problemsOf({ mounts, canaryFile })).toHaveLength(1);
     },
   );
 
-  it('shortens a long value in its error', () => {
+  it('an error shortens a long value', () => {
     const [problem = ''] = problemsOf({ mounts, logLevel: 'x'.repeat(10_000) });
     expect(problem.length).toBeLessThan(250);
   });
 
-  it('either throws a ConfigError or gives a usable configuration, whatever the JSON', () => {
+  it('parseConfig throws a ConfigError or returns a usable configuration for any JSON', () => {
     fc.assert(
       fc.property(
         fc.record({ mounts: fc.jsonValue(), checkInterval: fc.jsonValue(), watchdog: fc.jsonValue() }),

@@ -7,12 +7,12 @@ import { join, keepKnownKeys } from './keys.ts';
 import { type CheckType, type ConfigFile, configSchema, requiredKeys } from './schema.ts';
 import type { WatchdogConfig } from './watchdog-config.ts';
 
-/** One mount's settings, with what it inherits filled in. */
+/** One mount's settings, including inherited ones. */
 export interface MountConfig {
-  /** Unique among the mounts: the name, else the path; a repeated one carries a number. */
+  /** Unique among the mounts: the name, or else the path, with a number appended if it is taken. */
   readonly id: string;
   readonly name: string | undefined;
-  /** As the file says it. */
+  /** As written in the file. */
   readonly path: string;
   /** Absolute and without `.` and `..`; symbolic links are not followed. */
   readonly absolutePath: string;
@@ -25,7 +25,7 @@ export interface MountConfig {
   readonly failureThreshold: number;
 }
 
-/** The settings that the monitor runs with: checked, complete, times in milliseconds. */
+/** The monitor's settings: validated, complete, with times in milliseconds. */
 export interface MonitorConfig {
   readonly checkIntervalMs: number;
   readonly readTimeoutMs: number;
@@ -33,24 +33,24 @@ export interface MonitorConfig {
   readonly failureThreshold: number;
   readonly successThreshold: number;
   readonly httpPort: number;
-  /** Undefined for all addresses. */
+  /** Undefined means all addresses. */
   readonly httpHost: string | undefined;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
-  /** The canary of mounts that have none of their own. */
+  /** The canary for mounts that do not set one. */
   readonly canaryFile: string;
   readonly mounts: readonly MountConfig[];
   readonly watchdog: WatchdogConfig;
 }
 
-/** What the command line sets over the file. */
+/** Settings on the command line that override the file. */
 export interface ConfigOverrides {
   readonly httpPort?: number | undefined;
   readonly logLevel?: string | undefined;
   readonly logFormat?: string | undefined;
 }
 
-/** A usable configuration, and what is odd about its file without making it unusable. */
+/** A usable configuration, and warnings about its file. */
 export interface ParsedConfig {
   readonly config: MonitorConfig;
   readonly warnings: readonly string[];
@@ -58,11 +58,13 @@ export interface ParsedConfig {
 
 export interface ParseOptions {
   readonly overrides?: ConfigOverrides;
-  /** Where relative mount paths start; an absolute path. */
+  /** The directory that relative mount paths start from; an absolute path. */
   readonly workingDirectory: string;
-  /** Whether unknown keys are problems instead of warnings. */
+  /** Whether unknown keys are errors instead of warnings. */
   readonly strictKeys?: boolean;
-  /** Whether only what one pass over the mounts needs has to be right; the rest is warned about. */
+  /**
+   * Whether only the settings needed for a single pass over the mounts must be valid; the others only cause warnings.
+   */
   readonly onePass?: boolean;
 }
 
@@ -73,8 +75,8 @@ const flagNames: Readonly<Record<string, string>> = {
 };
 
 /**
- * Turns a file's text into settings. Throws one {@link ConfigError} that lists every problem with its path
- * in the file, the value found and what is allowed.
+ * Parses and validates a file's text. Throws one {@link ConfigError} that lists every problem with its path in the
+ * file, the value found and what is allowed.
  */
 export function parseConfig(text: string, source: string, options: ParseOptions): ParsedConfig {
   const { content: given, unknown, lists } = keepKnownKeys(configSchema, parseJson(text, source));
@@ -109,7 +111,7 @@ export function parseConfig(text: string, source: string, options: ParseOptions)
   return { config, warnings: listed([...idle, ...warnings, ...oddities(parsed.output, config)]) };
 }
 
-/** What one pass over the mounts does not use. */
+/** Keys that a single pass over the mounts does not use. */
 const idleKeys = [
   'checkInterval',
   'shutdownTimeout',
@@ -119,7 +121,7 @@ const idleKeys = [
   'successThreshold',
 ] as const;
 
-/** Takes out what is wrong with keys that are not used, as the Go program's init mode does not look at them. */
+/** Removes invalid values of unused keys, because the Go program's init mode does not look at them. */
 function withoutIdleKeys(content: unknown): {
   readonly content: unknown;
   readonly warnings: readonly string[];
@@ -141,7 +143,7 @@ function keysOf(issue: Issue): readonly (string | number)[] {
   return (issue.path ?? []).map(({ key }) => key as string | number);
 }
 
-/** Where in the file an issue is: `mounts[0].path`. */
+/** The issue's path in the file: `mounts[0].path`. */
 function pathOf(issue: Issue): string {
   return keysOf(issue).reduce<string>(
     (whole, key) => (typeof key === 'number' ? `${whole}[${key}]` : join(whole, key)),
@@ -176,7 +178,7 @@ function valueAt(value: unknown, keys: readonly (string | number)[]): unknown {
   return current;
 }
 
-/** What holds between two keys, reported even where other keys are wrong. */
+/** Checks constraints between two keys, even if other keys are invalid. */
 function relationProblems(input: unknown): readonly string[] {
   const { entries } = configSchema;
   const watchdog = entries.watchdog.wrapped.entries;
@@ -254,7 +256,7 @@ function trimSlash(path: string): string {
   return path.length > 1 ? path.replace(/\/+$/, '') : path;
 }
 
-/** Gives each mount an id of its own: the wanted one, or with a number behind it. */
+/** Gives each mount a unique ID: the wanted one, or that one with a number appended. */
 class Ids {
   readonly #taken = new Set<string>();
   readonly #next = new Map<string, number>();
@@ -263,7 +265,7 @@ class Ids {
     let id = wanted;
     for (let number = this.#next.get(wanted) ?? 2; this.#taken.has(id); number += 1) {
       id = `${wanted} #${number}`;
-      // Counting starts where it ended, so that thousands of one name cost no more than one each.
+      // Continues from the last number, so that thousands of equal names take only one step each.
       this.#next.set(wanted, number + 1);
     }
     this.#taken.add(id);
@@ -271,7 +273,7 @@ class Ids {
   }
 }
 
-/** Settings that have no effect where they are, or that name one mount twice. */
+/** Warns about settings that have no effect, and about the same mount given twice. */
 function oddities(file: ConfigFile, config: MonitorConfig): readonly string[] {
   const found: string[] = [];
   const firstAt = new Map<string, number>();
@@ -288,7 +290,7 @@ function oddities(file: ConfigFile, config: MonitorConfig): readonly string[] {
     if (mount.writable && mount.checkType === 'mountpoint') {
       found.push(`${at}.writable: has no effect with checkType "mountpoint", which never touches the mount`);
     }
-    // Another type of check of the same path sees what this one does not, so that is not a mistake.
+    // A check of another type on the same path can detect other failures, so that is not a mistake.
     const path = config.mounts[index]?.absolutePath ?? mount.path;
     const key = `${mount.checkType} ${path}`;
     const first = firstAt.get(key);

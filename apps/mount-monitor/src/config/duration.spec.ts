@@ -21,7 +21,7 @@ describe('parseDuration', () => {
     ['1h1m1s1ms', 3_661_001],
     ['1s1s', 2000],
     ['1.1s', 1100],
-  ])('reads %s as %d ms', (text, milliseconds) => {
+  ])('parseDuration reads %s as %d ms', (text, milliseconds) => {
     expect(parseDuration(text)).toBe(milliseconds);
   });
 
@@ -43,11 +43,11 @@ describe('parseDuration', () => {
     'NaN',
     '3000000h',
     '5s5',
-  ])('refuses %j', (text) => {
+  ])('parseDuration rejects %j', (text) => {
     expect(parseDuration(text)).toBeUndefined();
   });
 
-  it('never throws and never gives anything but a finite number or undefined', () => {
+  it('parseDuration never throws and always returns a finite number or undefined', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.stringMatching(/^[-+]?[0-9.hmsnuµ]{0,12}$/)), (text) => {
         const milliseconds = parseDuration(text);
@@ -56,7 +56,7 @@ describe('parseDuration', () => {
     );
   });
 
-  it('reads back what formatDuration writes', () => {
+  it('parseDuration parses what formatDuration writes back to the same value', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 10 ** 10 }), (milliseconds) => {
         expect(parseDuration(formatDuration(milliseconds))).toBe(milliseconds);
@@ -64,7 +64,7 @@ describe('parseDuration', () => {
     );
   });
 
-  it('adds up its parts in any order', () => {
+  it('parseDuration adds up the parts in any order', () => {
     const unit = fc.constantFrom(
       ['h', 3_600_000] as const,
       ['m', 60_000] as const,

@@ -9,17 +9,17 @@ const unitMs: Readonly<Record<string, number>> = {
   h: 3_600_000,
 };
 
-/** What a duration's text looks like. No text can be read in two ways, so none takes more than linear time. */
+/** Matches a duration. The pattern is unambiguous, so matching takes linear time. */
 export const durationPattern = /^[+-]?(0|((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))+)$/;
 
 const part = /(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)/y;
 
-/** The longest time that Go's durations hold: 2^63 − 1 nanoseconds. */
+/** The longest duration in Go: 2^63 − 1 nanoseconds. */
 const longestMs = Number(2n ** 63n - 1n) / 1e6;
 
 /**
- * Reads a duration as https://pkg.go.dev/time#ParseDuration does (`1m30s`, `250ms`, `1.5h`, `-1s`, `0`)
- * and returns milliseconds, possibly fractional; undefined where the text is not a duration.
+ * Parses a duration like https://pkg.go.dev/time#ParseDuration (`1m30s`, `250ms`, `1.5h`, `-1s`, `0`) and returns
+ * milliseconds, possibly fractional; undefined if the text is not a duration.
  */
 export function parseDuration(text: string): number | undefined {
   const signed = /^[+-]/.test(text);
@@ -35,12 +35,12 @@ export function parseDuration(text: string): number | undefined {
     total += Number(match[1]) * unit;
   }
   if (total > longestMs) return undefined;
-  // To whole nanoseconds, as Go holds them: 1.1s is 1100 ms and not 1100.0000000000002.
+  // Rounds to whole nanoseconds, as in Go: 1.1s is 1100 ms and not 1100.0000000000002.
   const exact = Math.round(total * 1e6) / 1e6;
   return text.startsWith('-') && exact !== 0 ? -exact : exact;
 }
 
-/** Writes milliseconds as the shortest duration text that {@link parseDuration} reads back as the same. */
+/** Formats milliseconds as the shortest text that {@link parseDuration} parses back to the same value. */
 export function formatDuration(milliseconds: number): string {
   if (milliseconds === 0) return '0s';
   const sign = milliseconds < 0 ? '-' : '';

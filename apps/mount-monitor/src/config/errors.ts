@@ -1,10 +1,10 @@
-/** What was wrong: a command line that cannot be read, or a configuration that cannot be used. */
+/** The kind of failure: an invalid command line, or a configuration that cannot be used. */
 export type ConfigErrorCode = 'usage' | 'unreadable' | 'syntax' | 'invalid';
 
 /** How many problems a message lists. */
 const MAX_LISTED = 100;
 
-/** A configuration that cannot be used; the message lists its problems, one per line, up to a hundred. */
+/** An unusable configuration. The message lists its problems, one per line, up to a hundred. */
 export class ConfigError extends Error {
   readonly code: ConfigErrorCode;
   readonly problems: readonly string[];
@@ -17,7 +17,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** The first hundred, and how many more there are. */
+/** The first hundred problems, and the number of further ones. */
 export function listed(problems: readonly string[]): readonly string[] {
   if (problems.length <= MAX_LISTED) return problems;
   return [...problems.slice(0, MAX_LISTED), `and ${problems.length - MAX_LISTED} more`];

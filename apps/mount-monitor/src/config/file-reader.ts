@@ -8,19 +8,21 @@ import { probeCommand } from '../probe-command.ts';
 import { ConfigError } from './errors.ts';
 import { type ConfigText, readConfigFile } from './file.ts';
 
-/** How long the process may take to start and to read, in ms. A file on a mount that hangs would never be read. */
+/** How long the process may take to start and to read, in ms. On a mount that hangs, it would never finish. */
 const MAX_READ_MS = 5000;
 
-/** What the process says about the file; nothing where it does not exist and may be missing. */
+/** The process's answer; without a file if an optional file does not exist. */
 type Answer = { readonly file?: ConfigText } | { readonly problem: string };
 
-/** The processes that did not end in time, by the mount that holds them. No other is started for it before they have. */
+/**
+ * Processes that did not finish in time, by mount point. No further one is started for a mount until its process exits.
+ */
 const late = new Map<string, ChildProcess>();
 
 /**
- * Reads a configuration file of a file system that may never answer, in a process that can be left behind: a read that
- * hangs in this one would take a thread of it along, and hold up its end. Throws {@link ConfigError}; `undefined` only
- * where the file does not exist and `optional` is set.
+ * Reads a configuration file on a file system that may never answer, in a process that can be abandoned: a read that
+ * hangs in this process would block one of its threads and delay its exit. Throws {@link ConfigError}; returns
+ * `undefined` only if the file does not exist and `optional` is set.
  */
 export async function readElsewhere(
   path: string,
@@ -47,21 +49,21 @@ export async function readElsewhere(
   return answer.file;
 }
 
-/** Undefined where the process did not answer in time; it is killed then. */
+/** Returns undefined, and kills the process, if it did not answer in time. */
 async function readAnswer(child: ChildProcess, source: string): Promise<Answer | undefined> {
   const { promise, resolve } = Promise.withResolvers<Answer | undefined>();
   const failed = (why: string): void => {
-    resolve({ problem: `${source}: the process that was to read it ${why}` });
+    resolve({ problem: `${source}: the process that reads it ${why}` });
   };
   const timer = setTimeout(() => resolve(undefined), MAX_READ_MS);
   child.once('error', (error) => failed(`could not be started: ${error.message}`));
-  // Bun leaves `stdio` out where no descriptor is left for the channel.
+  // Bun leaves `stdio` undefined if no descriptor is left for the channel.
   const channel = (child.stdio as ChildProcess['stdio'] | undefined)?.[probeChannel] as Readable | undefined;
   if (channel === undefined) failed('could not be started: no descriptor is left for it');
   else {
     text(channel)
       .then((said) => (said === '' ? failed('ended without an answer') : resolve(JSON.parse(said) as Answer)))
-      .catch((error: unknown) => failed(`could not be understood: ${String(error)}`));
+      .catch((error: unknown) => failed(`sent invalid output: ${String(error)}`));
   }
   const answer = await promise;
   clearTimeout(timer);
@@ -74,11 +76,11 @@ async function readAnswer(child: ChildProcess, source: string): Promise<Answer |
 function tooLate(source: string, mountPoint: string): ConfigError {
   return new ConfigError(
     'unreadable',
-    `${source}: expected the file within ${MAX_READ_MS / 1000} s, found nothing: the mount ${mountPoint} may hang`,
+    `${source}: could not be read within ${MAX_READ_MS / 1000} s; the mount ${mountPoint} may hang`,
   );
 }
 
-/** The other side: reads one file, says what it found on {@link probeChannel}, and ends. */
+/** The child's side: reads one file, reports the result on {@link probeChannel}, and exits. */
 export function runFileReader(path: string, source: string, optional: boolean): void {
   nameProcess(probeTitle);
   const bytes = Buffer.from(JSON.stringify(answerTo(path, source, optional)));

@@ -4,23 +4,23 @@ import { ConfigError } from './errors.ts';
 /** The largest configuration file, in bytes. */
 export const maxConfigBytes = 1024 * 1024;
 
-/** A configuration file's text as it stood at one moment. */
+/** A configuration file's text at one moment. */
 export interface ConfigText {
   readonly source: string;
   readonly text: string;
-  /** What is odd about the file itself. */
+  /** Warnings about the file itself. */
   readonly warnings: readonly string[];
 }
 
 /**
- * Reads a configuration file of at most 1 MiB, at once: the file system has to be one that answers. `source` is what
- * messages call the path. Throws {@link ConfigError} with the reason where it cannot be read; `undefined` only where the
- * file does not exist and `optional` is set.
+ * Reads a configuration file of at most 1 MiB synchronously, so the file system must be one that answers. `source` is
+ * the file's name in messages. Throws {@link ConfigError} with the reason if it cannot be read; returns `undefined`
+ * only if the file does not exist and `optional` is set.
  */
 export function readConfigFile(path: string, source: string, optional: boolean): ConfigText | undefined {
   let descriptor: number | undefined;
   try {
-    // Without waiting: a FIFO that nobody writes to would hold up a plain open forever.
+    // Non-blocking: opening a FIFO that nobody writes to would otherwise wait forever.
     descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     return readOpened(descriptor, source);
   } catch (cause) {

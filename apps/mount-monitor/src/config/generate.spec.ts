@@ -5,13 +5,13 @@ import { configJsonSchema } from './reference.ts';
 
 describe('generated files', () => {
   it.each([...generatedFiles()].map(([url, text]) => [url.pathname.split('/').at(-1), url, text] as const))(
-    '%s is what the definition gives; npm run generate updates it',
+    '%s is up to date with its definition (npm run generate updates it)',
     async (_, url, text) => {
       expect(await readFile(url, 'utf8')).toBe(text);
     },
   );
 
-  it('the JSON Schema describes every key and its default', () => {
+  it('the JSON Schema describes every key and its default value', () => {
     const { properties = {} } = configJsonSchema();
     for (const [key, schema] of Object.entries(properties)) {
       expect(schema.description, key).toBeTypeOf('string');

@@ -8,7 +8,7 @@ import { glossary } from '../reference/glossary.ts';
 import { groupsOf, prometheusRule } from '../reference/prometheus-rule.ts';
 import { configJsonSchema, configReference } from './reference.ts';
 
-/** The generated files, and what they must hold; a test compares. */
+/** The generated files and their expected content; a test compares them. */
 export function generatedFiles(): ReadonlyMap<URL, string> {
   const app = (path: string) => new URL(`../../${path}`, import.meta.url);
   const docs = (path: string) => new URL(`../../../../docs/${path}`, import.meta.url);
@@ -35,7 +35,7 @@ if (process.argv[1] === import.meta.filename) {
   for (const [file, text] of generatedFiles()) {
     if (process.argv.includes('--check')) {
       if ((await readFile(file, 'utf8').catch(() => undefined)) === text) continue;
-      console.error(`${fileURLToPath(file)}: not what the definition gives: npm run generate`);
+      console.error(`${fileURLToPath(file)}: out of date; run npm run generate`);
       process.exitCode = 1;
       continue;
     }

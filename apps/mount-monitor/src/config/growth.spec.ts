@@ -3,14 +3,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseConfig } from './config.ts';
 import { durationPattern } from './duration.ts';
 
-/** Files that cost the most work for their size; each is made at about so many bytes. */
+/** Files that take the most work for their size; each function makes one of about that many bytes. */
 const shapes: Readonly<Record<string, (bytes: number) => string>> = {
   'mounts of one path': (bytes) => mounts(bytes, () => '{"path":"/a"}'),
   'mounts of one name': (bytes) => mounts(bytes, (index) => `{"path":"/${index}","name":"n"}`),
   'mounts whose names are each other’s with a number': (bytes) =>
     mounts(bytes, (index) => `{"path":"/${index}","name":"n${index % 2 === 0 ? '' : ` #${index}`}"}`),
   'mounts without a path': (bytes) => mounts(bytes, () => '{}'),
-  'mounts that are no objects': (bytes) => mounts(bytes, () => '0'),
+  'mounts that are not objects': (bytes) => mounts(bytes, () => '0'),
   'unknown keys': (bytes) =>
     `{${list(bytes, (index) => `"failureTreshold${index}":0`)},"mounts":[{"path":"/a"}]}`,
   'keys that differ in case': (bytes) =>
@@ -20,7 +20,7 @@ const shapes: Readonly<Record<string, (bytes: number) => string>> = {
   'a long duration of many dots': (bytes) => `{"checkInterval":"${'1.1'.repeat(bytes / 3)}"}`,
   'deep lists': (bytes) => '['.repeat(bytes),
   'deep objects': (bytes) => '{"a":'.repeat(bytes / 5),
-  'wide values where a text belongs': (bytes) => `{"logLevel":[${list(bytes, () => '[[]]')}]}`,
+  'wide values in place of a string': (bytes) => `{"logLevel":[${list(bytes, () => '[[]]')}]}`,
   'a long canary path': (bytes) => `{"canaryFile":"${'a/../'.repeat(bytes / 5)}","mounts":[{"path":"/a"}]}`,
   'a long path': (bytes) => `{"mounts":[{"path":"${'/a/..'.repeat(bytes / 5)}"}]}`,
   'a long host': (bytes) => `{"httpHost":"${'a.'.repeat(bytes / 2)}!","mounts":[{"path":"/a"}]}`,
@@ -43,7 +43,7 @@ function cased(key: string, index: number): string {
 }
 
 describe('parsing', () => {
-  it('parsing of a file of 1 MiB ends for every shape', { timeout: 60_000 }, () => {
+  it('a 1 MiB file of any shape is parsed in reasonable time', { timeout: 60_000 }, () => {
     for (const make of Object.values(shapes)) {
       try {
         parseConfig(make(1024 * 1024 - 1024), 'c.json', { workingDirectory: '/' });
@@ -53,8 +53,8 @@ describe('parsing', () => {
     }
   });
 
-  it('reads a duration in one way only: no part can end where another begins differently', () => {
-    // Backtracking over a text of n digits is n steps then and not n squared; these would take minutes.
+  it('a duration matches in only one way, without backtracking', () => {
+    // Backtracking over a text of n digits would take n² steps instead of n, which is minutes for these.
     for (const text of [
       `${'1'.repeat(1_000_000)}x`,
       `${'1s'.repeat(500_000)}x`,
@@ -65,22 +65,22 @@ describe('parsing', () => {
   });
 });
 
-// Last, since counting makes everything in this process slow.
-describe('parsing, by its work,', () => {
+// Keep this last: counting slows down everything in this process.
+describe('parsing work', () => {
   let counted: CountedWork;
   beforeAll(async () => {
     counted = await countWork('/mount-monitor/src/config/');
   });
   afterAll(() => counted[Symbol.asyncDispose]());
   const workOf = (text: string) =>
-    // Most of them are refused; what that costs is what counts.
+    // Most of these files are rejected; only the work that takes matters.
     counted.blocksOf(() => parseConfig(text, 'c.json', { workingDirectory: '/' }));
 
-  it.each(Object.keys(shapes))('grows in proportion to the size for %s', async (shape) => {
+  it.each(Object.keys(shapes))('parsing grows linearly with the size of %s', async (shape) => {
     const make = shapes[shape] ?? String;
     const small = await workOf(make(16 * 1024));
     const large = await workOf(make(128 * 1024));
-    // Eight times the size. A quadratic part would make it sixty-four times the work.
+    // The size is eight times as large. A quadratic part would make the work sixty-four times as large.
     expect(large).toBeLessThan(12 * Math.max(small, 1000));
   });
 });

@@ -1,14 +1,14 @@
 import { ConfigError } from './errors.ts';
 
-/** How deep objects and lists may be inside each other; the configuration needs four levels. */
+/** The maximum nesting depth of objects and lists; the configuration needs four levels. */
 export const MAX_DEPTH = 100;
 
-/** How much of a value is shown, in characters. */
+/** The maximum length of a value in a message, in characters. */
 const MAX_SHOWN = 100;
 
 /**
- * Parses JSON. Throws {@link ConfigError} with code `syntax`, also for what is nested so deep that no code that walks
- * it could be trusted to come back.
+ * Parses JSON. Throws {@link ConfigError} with code `syntax`, also if the nesting is so deep that code walking the
+ * value could run out of stack.
  */
 export function parseJson(text: string, source: string): unknown {
   const refuse = (detail: string, cause?: unknown): never => {
@@ -23,7 +23,7 @@ export function parseJson(text: string, source: string): unknown {
   }
 }
 
-/** The deepest level of brackets outside of strings, up to one more than is allowed; one look at each character. */
+/** The maximum depth of brackets outside strings, up to one more than allowed; reads each character once. */
 function depthOf(text: string): number {
   let depth = 0;
   let deepest = 0;
@@ -44,7 +44,7 @@ function depthOf(text: string): number {
 
 const [QUOTE, BACKSLASH, BRACKET, BRACE, BRACKET_END, BRACE_END] = [34, 92, 91, 123, 93, 125];
 
-/** A value as messages show it: JSON, cut after 100 characters. Costs no more than what is shown, however large it is. */
+/** Formats a value for messages: JSON, truncated to 100 characters. The cost does not depend on the value's size. */
 export function showValue(value: unknown): string {
   if (value === undefined) return 'nothing';
   const budget = { left: MAX_SHOWN };
@@ -71,7 +71,7 @@ function show(value: unknown, budget: { left: number }): string {
   return text + spend(list ? ']' : '}');
 }
 
-/** One key after the other, without a list of all. */
+/** Yields one key at a time, without building a list of all. */
 function* ownKeys(value: object): Generator<string> {
   for (const key in value) yield key;
 }

@@ -3,32 +3,32 @@ import { nearest } from './suggest.ts';
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
-/** A key that the definition does not have, at its path in the file. */
+/** A key that the definition does not contain, with its path in the file. */
 export interface UnknownKey {
   readonly path: string;
-  /** The known key that was meant, as far as one is near. */
+  /** The known key that was probably meant, if one is close enough. */
   readonly nearest: string | undefined;
-  /** Whether the value was used anyway, because only the letters' case differs. */
+  /** Whether the value was used anyway because the key differs only in case. */
   readonly used: boolean;
 }
 
-/** A file's content reduced to the keys that the definition knows. */
+/** A file's content reduced to known keys. */
 export interface KnownContent {
   readonly content: unknown;
   readonly unknown: readonly UnknownKey[];
-  /** Lists that are where an object belongs, at their paths; left out of the content. */
+  /** Lists in place of objects, by path; they are removed from the content. */
   readonly lists: ReadonlyMap<string, readonly unknown[]>;
 }
 
-/** For how many unknown keys the nearest known one is looked for. */
+/** The maximum number of unknown keys for which the nearest known one is searched. */
 const MAX_GUESSES = 100;
 
-/** Settings for which an empty text means the same as leaving them out. */
+/** Settings for which an empty string means the same as leaving them out. */
 const emptyMeansUnset: ReadonlySet<string> = new Set(['logLevel', 'logFormat', 'canaryFile', 'checkType']);
 
 /**
- * Walks a parsed JSON value along the definition and keeps what is known. As Go's encoding/json does,
- * null counts as left out and a key is found whatever its letters' case (but then reported).
+ * Walks a parsed JSON value along the schema and keeps the known keys. Like Go's encoding/json, it treats null as a
+ * missing key and matches keys regardless of case (but reports those).
  */
 export function keepKnownKeys(schema: GenericSchema, value: unknown): KnownContent {
   const found: Found = { unknown: [], lists: new Map() };
@@ -66,7 +66,7 @@ function walkObject(
     const name = exact ? key : known.find((candidate) => candidate.toLowerCase() === key.toLowerCase());
     const used = name !== undefined && (exact || !Object.hasOwn(value, name));
     if (!exact) {
-      // Somebody's typing errors are few; what comes by the thousands is none.
+      // People make a few typos; thousands of unknown keys are not typos.
       const near = found.unknown.length < MAX_GUESSES ? nearest(key, known) : name;
       found.unknown.push({ path: join(path, key), nearest: near, used });
     }
@@ -78,7 +78,7 @@ function walkObject(
   return kept;
 }
 
-/** A key's path in the file, as errors name it: `mounts[0].path`. */
+/** A key's path in the file, as it appears in errors: `mounts[0].path`. */
 export function join(path: string, key: string): string {
   const plain = /^[\w$-]+$/.test(key) ? key : JSON.stringify(key);
   return path === '' ? plain : `${path}.${plain}`;

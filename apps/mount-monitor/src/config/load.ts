@@ -4,10 +4,10 @@ import { type ParsedConfig, type ParseOptions, parseConfig } from './config.ts';
 import { ConfigError } from './errors.ts';
 import { type ConfigText, readConfigFile } from './file.ts';
 
-/** The file that is read where the command line names none. */
+/** The default configuration file. */
 export const defaultConfigPath = './config.json';
 
-/** Where the configuration comes from: a file, and what the command line sets over it. */
+/** The configuration's source: a file, and the command line's overrides. */
 export interface ConfigSource {
   readonly configPath: string | undefined;
   readonly httpPort: number | undefined;
@@ -15,12 +15,12 @@ export interface ConfigSource {
   readonly logFormat: string | undefined;
 }
 
-/** A configuration with the file that it came from. */
+/** A configuration and the file it came from. */
 export interface LoadedConfig extends ParsedConfig {
   readonly file: ConfigText;
 }
 
-/** Reads the file that the source names. Throws {@link ConfigError} where there is none that can be read. */
+/** Reads the source's file. Throws {@link ConfigError} if it does not exist or cannot be read. */
 export async function readSource(source: ConfigSource): Promise<ConfigText> {
   const { configPath } = source;
   const file = await readFile(configPath ?? defaultConfigPath, configPath === undefined);
@@ -31,7 +31,7 @@ export async function readSource(source: ConfigSource): Promise<ConfigText> {
   );
 }
 
-/** Reads in another process where the file system may never answer. */
+/** Reads in another process if the file system may never answer. */
 async function readFile(name: string, optional: boolean): Promise<ConfigText | undefined> {
   const path = resolve(name);
   const mount = distantMount(path);
@@ -40,7 +40,7 @@ async function readFile(name: string, optional: boolean): Promise<ConfigText | u
   return readElsewhere(path, name, optional, mount.mountPoint);
 }
 
-/** Parses a file under the command line's overrides; throws as {@link parseConfig} does. */
+/** Parses a file and applies the command line's overrides; throws like {@link parseConfig}. */
 export function parseSource(
   file: ConfigText,
   source: ConfigSource,

@@ -4,7 +4,7 @@ import { durationPattern } from './duration.ts';
 import { MAX_DEPTH } from './json.ts';
 import { configSchema, MAX_WHOLE_NUMBER } from './schema.ts';
 
-/** As much of JSON Schema as the definition comes to. */
+/** The part of JSON Schema that the configuration's schema uses. */
 export interface JsonSchema {
   readonly type?: string;
   readonly description?: string;
@@ -19,12 +19,12 @@ export interface JsonSchema {
   readonly [keyword: string]: unknown;
 }
 
-/** The JSON Schema (draft-07, which editors know best) of the configuration file, made from its definition. */
+/** Generates the configuration file's JSON Schema (draft-07, which editors support best). */
 export function configJsonSchema(): JsonSchema {
   const schema = toJsonSchema(configSchema, {
     target: 'draft-07',
     typeMode: 'input',
-    // Checks in code have no counterpart.
+    // Checks written in code have no counterpart.
     ignoreActions: ['check', 'transform', 'raw_transform'],
     overrideSchema: ({ jsonSchema }) =>
       jsonSchema.type === 'object' ? { ...jsonSchema, additionalProperties: false } : undefined,
@@ -35,7 +35,7 @@ export function configJsonSchema(): JsonSchema {
   };
 }
 
-/** The reference page of all keys, in Markdown. */
+/** Generates the Markdown reference page of all keys. */
 export function configReference(): string {
   const schema = configJsonSchema();
   const sections = [
@@ -91,16 +91,16 @@ const flags = [
 ];
 
 const variables = [
-  ['`BUN_OPTIONS`', 'its text is put before the command line, as flags of the runtime'],
+  ['`BUN_OPTIONS`', 'is prepended to the command line, as flags for the runtime'],
   ['`BUN_BE_BUN=1`', 'the executable becomes the `bun` command instead of the monitor'],
-  ['`BUN_INSPECT` and similar ones', 'it listens for a debugger'],
+  ['`BUN_INSPECT` and similar variables', 'the executable listens for a debugger'],
 ];
 
 const intro = `# Configuration
 
 <!-- Generated from apps/mount-monitor/src/config/schema.ts: npm run generate -w mount-monitor -->
 
-mount-monitor reads one JSON file of at most 1 MiB: the one that \`-c\`/\`--config\` names, or \`./config.json\`.
+mount-monitor reads one JSON file of at most 1 MiB: the one given with \`-c\`/\`--config\`, or \`./config.json\`.
 The file overrides the defaults, and flags override the file. \`apps/mount-monitor/config.schema.json\` is its JSON
 Schema; a \`$schema\` key is allowed, so editors can check and complete the file.
 
@@ -128,35 +128,35 @@ configuration error: config.json: 2 problems
   httpPort: found 70000, allowed: a whole number from 1 to 65535
 \`\`\`
 
-- **Unknown keys** cause a warning, with the nearest known key, and are ignored. A key that differs only in upper and lower case
-  is used, with a warning. Under \`--validate\` both are errors.
+- **Unknown keys** cause a warning, with the nearest known key, and are ignored. A key that differs only in case is used, with
+  a warning. With \`--validate\`, both are errors.
 - \`null\` means the same as leaving the key out, and so does \`""\` for \`logLevel\`, \`logFormat\`,
-  \`canaryFile\` and \`checkType\`, since templates produce it.
+  \`canaryFile\` and \`checkType\`, because templates produce it.
 - A file that every user may write to causes a warning. A file that cannot be read within 5 s, for example on a hung mount, is
-  refused; so is anything that is not a regular file, and JSON nested more than ${MAX_DEPTH} levels deep.
-- **Init container mode** looks only at what it uses: mounts, \`canaryFile\`, \`readTimeout\` and the log's settings. Other
+  rejected; so is anything that is not a regular file, and JSON nested more than ${MAX_DEPTH} levels deep.
+- **Init container mode** checks only what it uses: mounts, \`canaryFile\`, \`readTimeout\` and the log's settings. Other
   invalid values cause a warning and are ignored.
 
 The check types are explained in [checks.md](checks.md), the watchdog's modes in [watchdog.md](watchdog.md).
 
 The file is read again on SIGHUP and when its content has changed (checked every 10 s, so a ConfigMap update is
-enough). A valid file takes effect at once: a mount that is checked as before keeps its state, any other starts as
-\`unknown\`. An invalid one is logged, shown by the metric \`mount_monitor_config_last_reload_successful\`, and changes
+enough). A valid file takes effect immediately: a mount whose check is unchanged keeps its state, any other starts as
+\`unknown\`. An invalid file is logged, shown by the metric \`mount_monitor_config_last_reload_successful\`, and changes
 nothing.
 
 ## Flags
 
 ${table(['flag', 'meaning'], flags)}
-\`--check\` is for people at a shell, and for health checks that run a command (an \`exec\` probe, Compose): it does its own checks,
-whether a monitor is running or not. If one is, asking its endpoints is cheaper.
+\`--check\` is for people at a shell, and for health checks that run a command (an \`exec\` probe, Compose): it runs its own checks,
+whether or not a monitor is running. If one is, calling its endpoints is cheaper.
 
-Long flags also work with one dash, and take their value after \`=\` or as the next argument. With a bad flag the exit code is 2,
-with a bad configuration 1.
+Long flags also work with one dash, and take their value after \`=\` or as the next argument. An invalid flag exits with code 2, an
+invalid configuration with code 1.
 
 ## Environment
 
 The watchdog reads \`POD_NAME\`, \`POD_NAMESPACE\` and what Kubernetes sets. The variables below change the executable itself,
-because it contains the Bun runtime: do not set them, and keep others from setting them.
+because it contains the Bun runtime: do not set them, and do not let others set them.
 
 ${table(['variable', 'effect'], variables)}
 Probes start without any of the monitor's variables.

@@ -2,20 +2,20 @@ import * as v from 'valibot';
 import { logFormats, logLevels } from '../log.ts';
 import { durationPattern, parseDuration } from './duration.ts';
 
-/** The ways to look at a mount. */
+/** The types of checks. */
 export const checkTypes = ['canary', 'directory', 'mountpoint'] as const;
 export type CheckType = (typeof checkTypes)[number];
 
 const watchdogModes = ['delete', 'evict', 'exit', 'notify'] as const;
 
-/** The most that a canary's expected content may hold, in characters: it travels as an argument. */
+/** The maximum length of a canary's expected content, in characters; it is passed as an argument. */
 export const maxCanaryContent = 4096;
 
-// One text a leaf serves for every way to miss it: it is what the error says is allowed.
+// One message per leaf covers every violation, because it says what is allowed.
 const oneOf = <const Options extends readonly string[]>(options: Options) =>
   v.picklist(options, `one of ${options.map((option) => `"${option}"`).join(', ')}`);
 
-/** Beyond it a number no longer says which whole number it is. */
+/** Above this, a JavaScript number is no longer exact. */
 export const MAX_WHOLE_NUMBER = Number.MAX_SAFE_INTEGER;
 
 const integer = (min: number, allowed: string) =>
@@ -26,7 +26,7 @@ const integer = (min: number, allowed: string) =>
     v.maxValue(MAX_WHOLE_NUMBER, `${allowed}, and at most ${MAX_WHOLE_NUMBER}`),
   );
 
-/** What the Go program takes as "the default", as templates produce it: 0, and anything below. */
+/** Like the Go program, treats 0 and below as the default, because templates produce them. */
 const integerOrDefault = (preset: number, allowed: string) =>
   v.pipe(
     v.number(allowed),
@@ -66,7 +66,7 @@ const path = (allowed: string) =>
 const canaryAllowed = 'the path of a file inside the mount, without ".." that leads out of it';
 const canaryFile = v.pipe(path(canaryAllowed), v.check(staysInside, canaryAllowed));
 
-/** Whether a path, taken below a folder, still names something below that folder. */
+/** Whether a path, relative to a folder, stays below that folder. */
 function staysInside(relative: string): boolean {
   let depth = 0;
   for (const segment of relative.split('/')) {
@@ -79,8 +79,8 @@ function staysInside(relative: string): boolean {
 
 const hostAllowed = 'an IPv4 or IPv6 address or a host name; empty for all addresses';
 
-// The description is outside the pipe that it describes: what follows a transformation is not part of the
-// JSON Schema of the input.
+// The description is outside the pipe that it describes, because the input's JSON Schema excludes everything after a
+// transformation.
 const required = <const Schema extends v.GenericSchema>(schema: Schema, text: string) =>
   v.pipe(schema, v.description(text));
 const optional = <const Schema extends v.GenericSchema>(schema: Schema, text: string) =>
@@ -94,9 +94,9 @@ const preset = <const Schema extends v.GenericSchema, const Default extends v.In
 const portAllowed = 'a whole number from 1 to 65535';
 const portOrDefault = (port: number): number => (port <= 0 ? 8080 : port);
 const fsTypeAllowed = 'a file system type, such as "fuse.rclone"';
-const contentAllowed = `a text of at most ${maxCanaryContent} characters`;
+const contentAllowed = `a string of at most ${maxCanaryContent} characters`;
 
-/** What is allowed at the keys that a file cannot leave out. */
+/** What is allowed for the keys that a file must contain. */
 export const requiredKeys: Readonly<Record<string, string>> = {
   mounts: 'a list of at least one mount',
   path: 'a path that is not empty',
@@ -105,15 +105,15 @@ export const requiredKeys: Readonly<Record<string, string>> = {
 const mountSchema = v.object({
   path: required(
     path('a path that is not empty'),
-    'Where the monitor sees the mount, which need not be where the application does: in a pod, below `/mnt`. A relative path is taken from the working directory.',
+    'Where the monitor sees the mount, which may differ from where the application does: in a pod, below `/mnt`. A relative path starts at the working directory.',
   ),
-  name: optional(v.string('a text'), 'What logs, metrics and the status page call the mount.'),
-  canaryFile: optional(canaryFile, 'This mount’s canary; the global one if left out.'),
+  name: optional(v.string('a string'), 'The mount’s name in logs, metrics and on the status page.'),
+  canaryFile: optional(canaryFile, 'This mount’s canary; defaults to the global one.'),
   checkType: preset(oneOf(checkTypes), 'canary', 'How the mount is checked.'),
   failureThreshold: preset(
     integer(0, 'a whole number of 0 or more (0: the global one)'),
     0,
-    'This mount’s failures in a row until it is unhealthy; 0 takes the global threshold.',
+    'This mount’s consecutive failures until it is unhealthy; 0 means the global threshold.',
   ),
   fsType: optional(
     v.pipe(v.string(fsTypeAllowed), v.nonEmpty(fsTypeAllowed)),
@@ -122,7 +122,7 @@ const mountSchema = v.object({
   minEntries: preset(
     integer(0, 'a whole number of 0 or more'),
     0,
-    'With checkType `directory`: the fewest entries that the folder must have.',
+    'With checkType `directory`: the minimum number of entries in the folder.',
   ),
   writable: preset(
     v.boolean('true or false'),
@@ -131,12 +131,12 @@ const mountSchema = v.object({
   ),
   canaryContent: optional(
     v.pipe(v.string(contentAllowed), v.maxLength(maxCanaryContent, contentAllowed)),
-    'With checkType `canary`: what the canary must hold. One newline at the file’s end is ignored.',
+    'With checkType `canary`: the expected content of the canary. One newline at the end is ignored.',
   ),
 });
 
 const budgetSchema = v.object({
-  restarts: preset(integer(1, 'a whole number of 1 or more'), 5, 'The most restarts within the window.'),
+  restarts: preset(integer(1, 'a whole number of 1 or more'), 5, 'The most restarts in the window.'),
   window: preset(
     durationOrNanoseconds(1000, 'a duration of 1s or more, such as "1h"'),
     '1h',
@@ -149,17 +149,17 @@ const watchdogSchema = v.object({
   restartDelay: preset(
     durationOrNanoseconds(0, 'a duration of 0s or more, such as "30s", or whole nanoseconds'),
     '0s',
-    'How long a mount must stay unhealthy before the restart is carried out.',
+    'How long a mount must stay unhealthy before the restart.',
   ),
   maxRetries: preset(
     integerOrDefault(3, 'a whole number of 1 or more (0 and below: the default, 3)'),
     3,
-    'Attempts after the first before a failing delete is given up and the process exits with 1; 0 and below: the default.',
+    'Retries of a failing delete before the process gives up and exits with 1; 0 and below mean the default.',
   ),
   retryBackoffInitial: preset(
     durationOrNanoseconds(1e-6, 'a duration above 0s, such as "100ms", or whole nanoseconds'),
     '100ms',
-    'The wait before the first retry, above 0s; it doubles with each further one.',
+    'The wait before the first retry, above 0s; it doubles with each retry.',
   ),
   retryBackoffMax: preset(
     durationOrNanoseconds(
@@ -172,20 +172,20 @@ const watchdogSchema = v.object({
   mode: preset(
     oneOf(watchdogModes),
     'delete',
-    'Delete the pod, ask for its eviction, end this process with an exit code of its own, or only report.',
+    'Delete the pod, request its eviction, exit this process with a distinct exit code, or only report.',
   ),
   budget: optional(
     budgetSchema,
-    'Limits the restarts within a time, counted in a ConfigMap. Without it, there is no limit.',
+    'Limits the restarts within a time window, counted in a ConfigMap. Without it, there is no limit.',
   ),
 });
 
 /**
- * The configuration file. The one definition of its keys: what reads the file, the JSON Schema and the
- * reference page all follow from it. Each leaf's message is what is allowed there.
+ * The configuration file. This is the only definition of its keys: the parser, the JSON Schema and the reference page
+ * are all derived from it. Each leaf's message says what is allowed there.
  */
 export const configSchema = v.object({
-  $schema: optional(v.string('a text'), 'For editors; ignored.'),
+  $schema: optional(v.string('a string'), 'For editors; ignored.'),
   checkInterval: preset(
     durationText(1000, 'a duration of 1s or more, such as "30s"'),
     '30s',
@@ -194,22 +194,22 @@ export const configSchema = v.object({
   readTimeout: preset(
     durationText(100, 'a duration of 100ms or more and below checkInterval, such as "5s"'),
     '5s',
-    'How long a check may take before its probe is killed and the check has failed; 100ms or more, and below `checkInterval`.',
+    'How long a check may take before its probe is killed and the check fails; 100ms or more, and below `checkInterval`.',
   ),
   shutdownTimeout: preset(
     durationText(1000, 'a duration of 1s or more, such as "30s"'),
     '30s',
-    'How long open requests may take to end after SIGTERM; 1s or more.',
+    'How long open requests may take to finish after SIGTERM; 1s or more.',
   ),
   failureThreshold: preset(
     integerOrDefault(3, 'a whole number of 1 or more (0 and below: the default, 3)'),
     3,
-    'Failures in a row until a mount is unhealthy; 0 and below take the default.',
+    'Consecutive failures until a mount is unhealthy; 0 and below mean the default.',
   ),
   successThreshold: preset(
     integer(1, 'a whole number of 1 or more'),
     1,
-    'Passes in a row until a failed mount is healthy again.',
+    'Consecutive passes until a failed mount is healthy again.',
   ),
   httpPort: preset(
     v.pipe(
@@ -219,7 +219,7 @@ export const configSchema = v.object({
       v.transform(portOrDefault),
     ),
     8080,
-    'The port of the HTTP endpoints, 1 to 65535; 0 and below take the default.',
+    'The port of the HTTP endpoints, 1 to 65535; 0 and below mean the default.',
   ),
   httpHost: preset(
     v.pipe(
@@ -234,7 +234,7 @@ export const configSchema = v.object({
   canaryFile: preset(
     canaryFile,
     '.health-check',
-    'The file, inside each mount, that a `canary` check reads.',
+    'The file, relative to each mount, that a `canary` check reads.',
   ),
   mounts: required(
     v.pipe(
@@ -246,5 +246,5 @@ export const configSchema = v.object({
   watchdog: preset(watchdogSchema, {}, 'Restarts the pod when a mount is unhealthy.'),
 });
 
-/** The file's content once read: durations in milliseconds, defaults filled in. */
+/** The parsed file: durations in milliseconds, defaults filled in. */
 export type ConfigFile = v.InferOutput<typeof configSchema>;

@@ -12,15 +12,15 @@ describe('nearest', () => {
     ['port', 'httpPort'],
     ['mount', 'mounts'],
     ['loglevel', 'logLevel'],
-  ])('finds for %s the key %s', (word, key) => {
+  ])('nearest suggests, for %s, the key %s', (word, key) => {
     expect(nearest(word, known)).toBe(key);
   });
 
-  it.each(['', 'completelyDifferentThing', 'x'.repeat(10_000)])('finds nothing near to %j', (word) => {
+  it.each(['', 'completelyDifferentThing', 'x'.repeat(10_000)])('nearest suggests nothing for %j', (word) => {
     expect(nearest(word, known)).toBeUndefined();
   });
 
-  it('finds a known word for itself, whatever else is known', () => {
+  it('nearest suggests a known word for itself, no matter which others are known', () => {
     fc.assert(
       fc.property(fc.uniqueArray(fc.stringMatching(/^[a-z]{1,12}$/), { minLength: 1 }), (words) => {
         for (const word of words) expect(nearest(word, words)).toBe(word);

@@ -1,4 +1,4 @@
-/** The known word nearest to an unknown one by edit distance, or undefined where none is near. */
+/** Returns the known word nearest to an unknown one by edit distance, or undefined if none is close. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.floor(word.length / 2)) + 1;
@@ -12,7 +12,7 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   return best;
 }
 
-/** The edit distance, or little where one word holds the other: `port` for `httpPort`. */
+/** The edit distance, or a small value if one word contains the other: `port` for `httpPort`. */
 function difference(word: string, candidate: string): number {
   const held = word.length >= 3 && (candidate.includes(word) || word.includes(candidate));
   const distance = editDistance(word, candidate);
@@ -20,7 +20,7 @@ function difference(word: string, candidate: string): number {
 }
 
 function editDistance(left: string, right: string): number {
-  // An overlong key would cost quadratic time and is near to nothing anyway.
+  // A very long key would take quadratic time and is not close to anything anyway.
   if (Math.abs(left.length - right.length) > 40) return Number.POSITIVE_INFINITY;
   let previous = Array.from({ length: right.length + 1 }, (_, index) => index);
   for (let row = 1; row <= left.length; row += 1) {

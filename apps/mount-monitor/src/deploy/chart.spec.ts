@@ -40,7 +40,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(charts, { recursive: true }));
 
-/** Helm with nothing of this user's: neither repositories nor plugins. */
+/** Runs Helm without this user's repositories and plugins. */
 async function run(...args: readonly string[]): Promise<string> {
   const home = join(charts, '.home');
   const env = { PATH: process.env.PATH ?? '', HOME: home };
@@ -48,7 +48,10 @@ async function run(...args: readonly string[]): Promise<string> {
   return stdout;
 }
 
-/** The example, with values below `mount-monitor` and others beside it, installed as `media` in the namespace `media`. */
+/**
+ * Renders the example with values for `mount-monitor` and others for the application, installed as `media` in the
+ * namespace `media`.
+ */
 async function render(
   values: object = {},
   chart = 'example',
@@ -72,7 +75,7 @@ function one<Type = KubeObject>(objects: readonly KubeObject[], kind: string, na
 const monitorOf = ({ spec }: Workload) =>
   spec.template.spec.initContainers?.find(({ name }) => name === 'mount-monitor');
 
-/** What Helm adds to every object, and how config.json is laid out, do not matter. */
+/** Ignores what Helm adds to every object, and how config.json is formatted. */
 function comparable(object: KubeObject): unknown {
   const { labels, ...metadata } = object.metadata;
   const { data, ...rest } = object as KubeObject & { data?: Record<string, string> };
@@ -83,15 +86,15 @@ function comparable(object: KubeObject): unknown {
 const byName = (left: KubeObject, right: KubeObject) =>
   `${left.kind} ${left.metadata.name}`.localeCompare(`${right.kind} ${right.metadata.name}`);
 
-describe('the chart', () => {
-  needHelm('the chart’s example is equal to the Kustomize example, object by object', async () => {
+describe('chart', () => {
+  needHelm('the chart’s example has the same objects as the Kustomize example', async () => {
     const values = {
       fullnameOverride: 'mount-monitor',
       image: { repository: 'ghcr.io/OWNER/mount-monitor', tag: '1.0.0' },
     };
     const rendered = await render(values);
     const plain = readObjects(await readFile(join(deployFolder, 'plain/deployment.yaml'), 'utf8'));
-    // Helm makes the namespace itself, with --create-namespace.
+    // Helm creates the namespace itself, with --create-namespace.
     const wanted = plain.filter(({ kind }) => kind !== 'Namespace').toSorted(byName);
     const found = rendered.toSorted(byName);
     expect(found.map(({ kind, metadata }) => `${kind} ${metadata.name}`)).toEqual(
@@ -103,7 +106,7 @@ describe('the chart', () => {
       pod?.volumes?.sort((left, right) => left.name.localeCompare(right.name));
       const monitor = result.spec?.template === undefined ? undefined : monitorOf(result);
       if (monitor !== undefined) {
-        // What Kubernetes fills in where nothing is said, for any tag but `latest`.
+        // Kubernetes's default for any tag except `latest`.
         monitor.imagePullPolicy ??= 'IfNotPresent';
         monitor.volumeMounts?.sort((left, right) => left.name.localeCompare(right.name));
       }
@@ -112,7 +115,7 @@ describe('the chart', () => {
     expect(found.map(sorted)).toEqual(wanted.map(sorted));
   });
 
-  needHelm('every object that the chart can render is of a Kubernetes type', async () => {
+  needHelm('every object that the chart can render has a Kubernetes type', async () => {
     const on = { enabled: true };
     const objects = await render({
       networkPolicy: on,
@@ -135,7 +138,7 @@ describe('the chart', () => {
   });
 
   needHelm(
-    'the chart’s monitors give their pods the job that the alert is about, whatever the release is called',
+    'the chart’s monitors give their pods the job that the alert expects, for any release name',
     async () => {
       const on = { enabled: true };
       const objects = await render({ fullnameOverride: 'watcher', podMonitor: on, serviceMonitor: on });
@@ -151,7 +154,7 @@ describe('the chart', () => {
     },
   );
 
-  needHelm('the example mounts a claim for what the application keeps', async () => {
+  needHelm('the example mounts a claim for the application’s data', async () => {
     const objects = await render({}, 'example', { app: { configClaim: 'jellyfin-config' } });
     const { containers, volumes } = one<Workload>(objects, 'Deployment').spec.template.spec;
     expect(containers?.[0]?.volumeMounts).toContainEqual({ name: 'config', mountPath: '/config' });
@@ -161,7 +164,7 @@ describe('the chart', () => {
     });
   });
 
-  needHelm('the chart’s alert rules are those of deploy/alerts', async () => {
+  needHelm('the chart’s alert rules are the ones in deploy/alerts', async () => {
     const objects = await render({ prometheusRule: { enabled: true, labels: { release: 'prometheus' } } });
     const rule = one<KubeObject & { spec: unknown }>(objects, 'PrometheusRule');
     expect(rule.spec).toEqual(
@@ -170,7 +173,7 @@ describe('the chart', () => {
     expect(rule.metadata.labels).toMatchObject({ release: 'prometheus' });
   });
 
-  needHelm('without the watchdog the chart makes no role, no account and no token', async () => {
+  needHelm('the chart creates no role, account or token without the watchdog', async () => {
     const objects = await render({
       config: { watchdog: { enabled: false } },
       networkPolicy: { enabled: false },
@@ -187,7 +190,7 @@ describe('the chart', () => {
     ['exit', ['pods get']],
     ['notify', ['pods get']],
   ])('%s', (mode, expected) => {
-    needHelm(`the chart gives mode ${mode} the rights that it needs, for the named pods alone`, async () => {
+    needHelm(`the chart gives mode ${mode} only the rights it needs, for the named pods`, async () => {
       const objects = await render({
         config: { watchdog: { enabled: true, mode } },
         rbac: { podNames: ['media-0', 'media-1'] },
@@ -203,7 +206,7 @@ describe('the chart', () => {
   });
 
   needHelm(
-    'two releases in one namespace share no object, and each tells its watchdog its own budget',
+    'two releases in one namespace share no object, and each watchdog has its own budget',
     async () => {
       const objects = await render();
       expect(objects.every(({ metadata }) => metadata.name.startsWith('media'))).toBe(true);
@@ -213,7 +216,7 @@ describe('the chart', () => {
     },
   );
 
-  needHelm('another port reaches the probes, the NetworkPolicy and the application', async () => {
+  needHelm('another port is applied to the probes, the NetworkPolicy and the application', async () => {
     const objects = await render({ config: { httpPort: 65_535 }, networkPolicy: { enabled: true } });
     const workload = one<Workload>(objects, 'Deployment');
     expect(workload.spec.template.spec.containers[0]?.livenessProbe?.httpGet?.port).toBe(65_535);
@@ -228,7 +231,7 @@ describe('the chart', () => {
     ]);
   });
 
-  needHelm('the example’s rclone mounts where the first mount of the configuration is', async () => {
+  needHelm('the example’s rclone mounts at the path of the configuration’s first mount', async () => {
     const objects = await render({
       config: { mounts: [{ path: '/data/movies' }] },
       mountsVolume: { mountPath: '/data/' },
@@ -242,12 +245,12 @@ describe('the chart', () => {
     );
   });
 
-  needHelm('the example keeps to one process namespace per container where it is told to', async () => {
+  needHelm('the example uses one process namespace per container if configured', async () => {
     const objects = await render({}, 'example', { app: { shareProcessNamespace: false } });
     expect(one<Workload>(objects, 'Deployment').spec.template.spec.shareProcessNamespace).toBe(false);
   });
 
-  needHelm('the tag defaults to the packaged version, and a digest wins over it', async () => {
+  needHelm('the tag defaults to the packaged version, and a digest overrides it', async () => {
     const packaged = join(charts, 'packaged');
     await cp(join(charts, 'example'), packaged, { recursive: true });
     await rm(join(packaged, 'charts'), { recursive: true });
@@ -270,20 +273,20 @@ describe('the chart', () => {
     ['a wrong duration', { config: { readTimeout: '5 seconds' } }, 'readTimeout'],
     ['a wrong check type', { config: { mounts: [{ path: '/mnt/a', checkType: 'file' }] } }, 'checkType'],
     ['no mounts', { config: { mounts: null } }, 'mounts'],
-    ['a misspelled value of the chart', { imagee: {} }, 'imagee'],
-    ['an account that nobody makes', { serviceAccount: { create: false } }, 'serviceAccount'],
+    ['a misspelled chart value', { imagee: {} }, 'imagee'],
+    ['an account that nobody creates', { serviceAccount: { create: false } }, 'serviceAccount'],
   ])('%s', (title, values, named) => {
-    needHelm(`helm refuses ${title}, and names it`, async () => {
+    needHelm(`helm rejects ${title} and names it`, async () => {
       await expect(render(values)).rejects.toThrow(named);
     });
   });
 
-  needHelm('helm lint has nothing to say about the example', async () => {
+  needHelm('helm lint reports no problems in the example', async () => {
     const text = await run('lint', '--strict', join(charts, 'example'));
     expect(text).toContain('1 chart(s) linted, 0 chart(s) failed');
   });
 
-  it('the values for bjw-s’s common chart describe the sidecar of the Kustomize component', async () => {
+  it('the values for bjw-s’s common chart describe the Kustomize component’s sidecar', async () => {
     const readme = await readFile(join(chartFolder, 'README.md'), 'utf8');
     const values = parse(/```yaml\n(controllers:.*?)```/s.exec(readme)?.[1] ?? '');
     const sidecar = parse(await readFile(join(deployFolder, 'component/sidecar.yaml'), 'utf8')) as Workload;

@@ -34,13 +34,13 @@ async function readServices(): Promise<Readonly<Record<string, Service>>> {
   return parse(await readFile(join(folder, 'compose.yaml'), 'utf8')).services;
 }
 
-needCompose('Docker Compose takes the file as it is', async () => {
+needCompose('Docker Compose accepts the file', async () => {
   const args = [...first, '--file', join(folder, 'compose.yaml'), 'config'];
   const { stdout } = await execute(program ?? '', args, { timeout: 60_000 });
   expect(Object.keys(parse(stdout).services).toSorted()).toEqual(['app', 'mount-monitor']);
 });
 
-it('the Compose health check runs the image’s own executable, on the configuration that the monitor has', async () => {
+it('the Compose health check runs the image’s executable with the monitor’s configuration', async () => {
   const { 'mount-monitor': monitor } = await readServices();
   const dockerfile = await readFile(join(deployFolder, '../../../Dockerfile.release'), 'utf8');
   const [executable] = JSON.parse(/^ENTRYPOINT (.*)$/m.exec(dockerfile)?.[1] ?? '[]');
@@ -56,7 +56,7 @@ it('the Compose health check runs the image’s own executable, on the configura
   expect(command.kind).toBe('check');
 });
 
-it('in Compose the application waits for healthy mounts, and sees mounts that are made later', async () => {
+it('in Compose, the application waits for healthy mounts and sees mounts created later', async () => {
   const { app, 'mount-monitor': monitor } = await readServices();
   expect(app?.depends_on).toEqual({ 'mount-monitor': { condition: 'service_healthy' } });
   const parents = [app, monitor].map((service) => service?.volumes.find(({ target }) => target === '/mnt'));
@@ -66,11 +66,11 @@ it('in Compose the application waits for healthy mounts, and sees mounts that ar
   expect([monitor?.user, monitor?.read_only]).toEqual(['65534:65534', true]);
 });
 
-it('the configuration for Compose has no problems or warnings, and its mounts lie below the mounted folder', async () => {
+it('the Compose configuration has no problems or warnings, and its mounts are below the mounted folder', async () => {
   const text = await readFile(join(folder, 'config/config.json'), 'utf8');
   const { config, warnings } = parseConfig(text, 'config.json', { workingDirectory: '/', strictKeys: true });
   expect(warnings).toEqual([]);
   expect(config.mounts.every(({ absolutePath }) => absolutePath.startsWith('/mnt/'))).toBe(true);
-  // Docker has no API that the watchdog could use.
+  // Docker has no API for the watchdog.
   expect(config.watchdog.enabled).toBe(false);
 });

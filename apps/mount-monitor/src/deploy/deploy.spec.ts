@@ -59,12 +59,12 @@ describe.each(examples)('%s', (folder, file, kind) => {
     return { objects, one, pod, monitor };
   };
 
-  needKubectl(`${folder} is rendered by kubectl to what is in plain/`, async () => {
+  needKubectl(`kubectl renders ${folder} to the file in plain/`, async () => {
     const plain = await readFile(join(deploy, file), 'utf8');
     expect(await kustomize(join(deploy, folder))).toEqual(readObjects(plain));
   });
 
-  it('holds objects of the Kubernetes types only', async () => {
+  it('the example contains only objects of Kubernetes types', async () => {
     const { objects } = await load();
     expect(objects.length).toBeGreaterThan(5);
     for (const object of objects) {
@@ -73,13 +73,13 @@ describe.each(examples)('%s', (folder, file, kind) => {
     }
   });
 
-  it('uses no field that the Kubernetes types do not have', async () => {
+  it('the example uses only fields of the Kubernetes types', async () => {
     const { objects } = await load();
     const misspelled = { ...objects[0], mountPropogation: '' } as unknown as KubeObject;
     expect(await unknownFields([...objects, misspelled])).toEqual(['mountPropogation']);
   });
 
-  it('gives the sidecar no privileges', async () => {
+  it('the sidecar gets no privileges', async () => {
     const { monitor, pod } = await load();
     expect(monitor.securityContext).toEqual({
       runAsNonRoot: true,
@@ -95,7 +95,7 @@ describe.each(examples)('%s', (folder, file, kind) => {
     expect(monitor.volumeMounts?.every(({ readOnly }) => readOnly === true)).toBe(true);
   });
 
-  it('gives the token to the sidecar alone', async () => {
+  it('only the sidecar gets the token', async () => {
     const { monitor, pod } = await load();
     expect(pod.automountServiceAccountToken).toBe(false);
     const tokens = pod.volumes?.filter((volume) =>
@@ -114,7 +114,7 @@ describe.each(examples)('%s', (folder, file, kind) => {
     );
   });
 
-  it('the monitor is a native sidecar that starts last, once what makes mounts in the pod is up', async () => {
+  it('the monitor is a native sidecar that starts last, after the containers that create mounts', async () => {
     const { monitor, pod } = await load();
     expect(monitor.restartPolicy).toBe('Always');
     expect(pod.initContainers?.at(-1)?.name).toBe('mount-monitor');
@@ -122,14 +122,14 @@ describe.each(examples)('%s', (folder, file, kind) => {
       expect(container.restartPolicy, container.name).toBe('Always');
       expect(container.startupProbe, container.name).toBeDefined();
     }
-    // A container that makes mounts but starts after the monitor would wait for it forever.
+    // The monitor would wait forever for a container that creates mounts but starts after it.
     const makesMounts = pod.containers.filter((container) =>
       container.volumeMounts?.some(({ mountPropagation }) => mountPropagation === 'Bidirectional'),
     );
     expect(makesMounts).toEqual([]);
   });
 
-  it('the monitor has each probe at the endpoint that is about it', async () => {
+  it('each of the monitor’s probes uses the matching endpoint', async () => {
     const { monitor, pod } = await load();
     expect(monitor.startupProbe?.httpGet?.path).toBe('/healthz/ready');
     expect(monitor.readinessProbe?.httpGet?.path).toBe('/healthz/ready');
@@ -140,7 +140,7 @@ describe.each(examples)('%s', (folder, file, kind) => {
     expect(monitor.ports?.[0]?.containerPort).toBe(8080);
   });
 
-  it('shows new mounts to the sidecar and the application, and shares the process namespace', async () => {
+  it('new mounts reach the sidecar and the application, which share a process namespace', async () => {
     const { monitor, pod } = await load();
     for (const container of [monitor, pod.containers[0]]) {
       const mounts = container?.volumeMounts?.find(({ name }) => name === 'mounts');
@@ -149,7 +149,7 @@ describe.each(examples)('%s', (folder, file, kind) => {
     expect(pod.shareProcessNamespace).toBe(true);
   });
 
-  it('tells the watchdog its pod from the downward API', async () => {
+  it('the watchdog learns about its pod from the downward API', async () => {
     const { monitor } = await load();
     const fields = monitor.env?.map(({ name, valueFrom }) => [name, valueFrom?.fieldRef?.fieldPath]);
     expect(fields).toEqual([
@@ -159,7 +159,7 @@ describe.each(examples)('%s', (folder, file, kind) => {
     ]);
   });
 
-  it('allows what the watchdog does and nothing else', async () => {
+  it('the role allows exactly what the watchdog does', async () => {
     const { one, pod } = await load();
     const { rules } = one<InstanceType<typeof rbac.Role>>('Role');
     const names = ['media-0', 'media-1'];
@@ -186,12 +186,12 @@ describe.each(examples)('%s', (folder, file, kind) => {
     expect(pod.serviceAccountName).toBe('mount-monitor');
   });
 
-  it('makes the ConfigMap of the budget beforehand, without data', async () => {
+  it('the budget’s ConfigMap is created in advance, without data', async () => {
     const { one } = await load();
     expect(one<{ data?: unknown }>('ConfigMap', defaultBudgetConfigMap).data).toBeUndefined();
   });
 
-  it('holds a configuration without problems or warnings, below the mounted folder', async () => {
+  it('the configuration has no problems or warnings, and its mounts are below the mounted folder', async () => {
     const { one } = await load();
     const { data } = one<{ data: Record<string, string> }>('ConfigMap', 'mount-monitor-config');
     const parsed = parseConfig(data['config.json'] ?? '', file, { workingDirectory: '/', strictKeys: true });
@@ -201,9 +201,9 @@ describe.each(examples)('%s', (folder, file, kind) => {
   });
 });
 
-describe('the components', () => {
+describe('components', () => {
   needKubectl(
-    'exit restarts all containers on the watchdog’s own exit code, and may delete nothing',
+    'exit restarts all containers on the watchdog’s exit code and may not delete anything',
     async () => {
       const objects = await renderWith((text) =>
         text.replace('  - ../account\n', '  - ../account\n  - ../exit\n'),
@@ -221,7 +221,7 @@ describe('the components', () => {
   );
 
   needKubectl(
-    'component alone adds a container, a volume and a label, and changes nothing else',
+    'component by itself adds a container, a volume and a label, and changes nothing else',
     async () => {
       const objects = await renderWith((text) => text.replace(/^ {2}- \.\.\/(?!component).*\n/gm, ''));
       const [before] = readObjects(await readFile(join(deploy, 'example/media.yaml'), 'utf8'));
@@ -245,7 +245,7 @@ describe('the components', () => {
     ['account', '      automountServiceAccountToken: true\n', 'automountServiceAccountToken'],
     ['process-namespace', '      shareProcessNamespace: false\n', 'shareProcessNamespace'],
   ])('%s', (component, line, field) => {
-    needKubectl(`${component} refuses to replace the application’s own ${field}`, async () => {
+    needKubectl(`${component} does not replace the application’s ${field}`, async () => {
       const after =
         field === 'livenessProbe' ? '          image: registry.example/app:1.0.0\n' : '    spec:\n';
       const own = (text: string) => text.replace(after, `${after}${line}`);
@@ -255,7 +255,7 @@ describe('the components', () => {
     });
   });
 
-  needKubectl('watchdog works with a service account of the application’s own', async () => {
+  needKubectl('watchdog works with the application’s service account', async () => {
     const readme = await readFile(join(deploy, 'README.md'), 'utf8');
     const patch = /```yaml\n(patches:\n.*?RoleBinding.*?)```/s.exec(readme)?.[1] ?? '';
     const objects = await renderWith(
@@ -271,7 +271,7 @@ describe('the components', () => {
   });
 
   needKubectl(
-    'the NetworkPolicy closes the monitor’s port to all but one namespace, and no other port',
+    'the NetworkPolicy opens the monitor’s port to only one namespace and leaves other ports open',
     async () => {
       const [policy] = (await renderWith((text) => text)).filter(({ kind }) => kind === 'NetworkPolicy');
       const { spec } = policy as unknown as {
@@ -301,7 +301,7 @@ describe('the components', () => {
   );
 
   needKubectl(
-    'the monitors select the sidecar’s pods and its port, also while they are not ready',
+    'the monitors select the sidecar’s pods and its port, even while they are not ready',
     async () => {
       const added = '  - ../component\n  - ../pod-monitor\n  - ../service-monitor\n';
       const objects = await renderWith((text) => text.replace('  - ../component\n', added));
@@ -312,7 +312,7 @@ describe('the components', () => {
         ?.labels;
       const matchLabels = { 'mount-monitor': 'mount-monitor' };
       expect(labels).toMatchObject(matchLabels);
-      // By this name MountMonitorDown finds them, whatever a prefix makes of the objects' own.
+      // MountMonitorDown finds them by this name, even if a prefix changes the objects' names.
       const job = 'mount-monitor';
       expect(job).toMatch(await alertedJob());
       const relabelings = [{ targetLabel: 'job', replacement: job }];
@@ -330,7 +330,7 @@ describe('the components', () => {
     },
   );
 
-  needKubectl('work from a Git address, in a folder that holds nothing else of this repository', async () => {
+  needKubectl('the components work from a Git address, without the rest of this repository', async () => {
     const parent = await temporaryFolder();
     const localize = await localRepository(parent);
     const own = join(parent, 'own');
@@ -338,7 +338,7 @@ describe('the components', () => {
     const text = await readFile(join(own, 'kustomization.yaml'), 'utf8');
     const address =
       /https:\/\/\S+?\/\/apps\/mount-monitor\/deploy\/component\?ref=v1\.0\.0/.exec(text)?.[0] ?? '';
-    expect(address, 'the address that the example names').not.toBe('');
+    expect(address, 'the address in the example').not.toBe('');
     const local = localize(address);
     const remote = text.replaceAll(
       /- \.\.\/(\S+)/g,
@@ -351,7 +351,7 @@ describe('the components', () => {
     );
   });
 
-  it('every component is in the table of README.md', async () => {
+  it('every component is in README.md’s table', async () => {
     const readme = await readFile(join(deploy, 'README.md'), 'utf8');
     const named = [...readme.matchAll(/^\| `([\w-]+)\/` \|/gm)].map(([, name]) => name);
     const present = (await readdir(deploy, { withFileTypes: true })).filter((entry) => entry.isDirectory());
@@ -365,7 +365,7 @@ function one<Type>(objects: readonly KubeObject[], kind: string): Type {
   return found[0] as Type;
 }
 
-/** The example of a copy of deploy/, with changes. */
+/** Renders the example from a modified copy of deploy/. */
 async function renderWith(
   kustomization: (text: string) => string,
   workload: (text: string) => string = (text) => text,
@@ -383,7 +383,7 @@ async function renderWith(
   return kustomize(example);
 }
 
-it('every YAML file in deploy/ can be read', async () => {
+it('every YAML file in deploy/ can be parsed', async () => {
   const files = (await readdir(deploy, { recursive: true })).filter((name) => name.endsWith('.yaml'));
   expect(files.length).toBeGreaterThan(9);
   for (const file of files) {

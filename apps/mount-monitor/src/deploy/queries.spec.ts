@@ -44,7 +44,9 @@ const targets = dashboard.panels.flatMap((panel) =>
   panel.targets.map((target) => ({ ...target, title: panel.title })),
 );
 
-/** What Prometheus adds to every series: https://prometheus.io/docs/concepts/jobs_instances/, and the operator. */
+/**
+ * Labels that Prometheus (https://prometheus.io/docs/concepts/jobs_instances/) and the operator add to every series.
+ */
 const targetLabels = ['job', 'instance', 'namespace', 'pod', 'container'];
 const families = metricFamilies();
 const checkResults = ['passed', 'failed', 'inconclusive'];
@@ -57,7 +59,7 @@ const values: Readonly<Record<string, readonly string[]>> = {
   reason: ['', ...failureReasons, ...cutReasons],
 };
 
-/** What a PromQL expression names that does not exist: metrics, labels, and values of labels. */
+/** Metrics, labels and label values in a PromQL expression that do not exist. */
 function unknownNames(expr: string): readonly string[] {
   const problems: string[] = [];
   const labels = new Set(targetLabels);
@@ -73,7 +75,7 @@ function unknownNames(expr: string): readonly string[] {
   for (const label of [...matchers.map(([, name]) => name ?? ''), ...grouped]) {
     if (!labels.has(label)) problems.push(label);
   }
-  // A label of one metric is not one of the metric beside it.
+  // A label of one metric may not exist on another.
   for (const [, name = '', list = ''] of expr.matchAll(/\b(mount_monitor_\w+)\{([^}]*)\}/g)) {
     const own = families.find(({ series }) => series.includes(name))?.labels ?? [];
     for (const [, label = ''] of list.matchAll(/(\w+)\s*(?:=~|!~|!=|=)\s*"/g)) {
@@ -88,7 +90,7 @@ function unknownNames(expr: string): readonly string[] {
   return problems;
 }
 
-/** The labels that the series of an expression have: those it groups by, or those of its metrics. */
+/** The labels of an expression's series: those it groups by, or those of its metrics. */
 function labelsOf(expr: string): readonly string[] {
   const grouped = /\bby\s*\(([^)]*)\)/.exec(expr)?.[1];
   if (grouped !== undefined) return grouped.split(',').map((label) => label.trim());
@@ -100,13 +102,13 @@ function labelsOf(expr: string): readonly string[] {
 
 describe('alert rules', () => {
   it.each(rules.map(({ alert, expr }) => [alert, expr]))(
-    '%s asks for metrics and labels that exist',
+    '%s queries metrics and labels that exist',
     (_, expr) => {
       expect(unknownNames(expr)).toEqual([]);
     },
   );
 
-  needPromtool('promtool takes the rules and passes their tests', async () => {
+  needPromtool('promtool accepts the rules, and their tests pass', async () => {
     await execute('promtool', ['check', 'rules', join(alerts, 'mount-monitor.rules.yaml')]);
     const { stdout } = await execute('promtool', [
       'test',
@@ -116,7 +118,7 @@ describe('alert rules', () => {
     expect(stdout).toContain('SUCCESS');
   });
 
-  it('each alert has a test in which it fires and one in which it stays silent', async () => {
+  it('every alert has a test in which it fires and one in which it stays silent', async () => {
     const { tests } = parse(await readFile(join(alerts, 'mount-monitor.rules.test.yaml'), 'utf8'));
     const cases: { alertname: string; exp_alerts: unknown[] }[] = tests.flatMap(
       (test: { alert_rule_test: unknown }) => test.alert_rule_test,
@@ -130,7 +132,7 @@ describe('alert rules', () => {
     }
   });
 
-  it('the tests of the rules use series that exist', async () => {
+  it('the rules’ tests use series that exist', async () => {
     const { tests } = parse(await readFile(join(alerts, 'mount-monitor.rules.test.yaml'), 'utf8'));
     const series: string[] = tests.flatMap((test: { input_series: { series: string }[] }) =>
       test.input_series.map((each) => each.series),
@@ -139,7 +141,7 @@ describe('alert rules', () => {
     expect(series.flatMap(unknownNames)).toEqual([]);
   });
 
-  it('each alert has a section in the runbook, and each section an alert', async () => {
+  it('every alert has a section in the runbook, and every section has an alert', async () => {
     const runbook = await readFile(join(deployFolder, '../../../docs/runbook.md'), 'utf8');
     const sections = [...runbook.matchAll(/^## (MountMonitor\w+)$/gm)].map(([, title]) => title);
     expect(sections).toEqual(rules.map(({ alert }) => alert));
@@ -152,9 +154,9 @@ describe('alert rules', () => {
   });
 });
 
-describe('the dashboard', () => {
+describe('dashboard', () => {
   it.each(targets.map(({ title, expr, legendFormat }) => [title, expr, legendFormat]))(
-    'panel "%s" asks for metrics and labels that exist',
+    'panel "%s" queries metrics and labels that exist',
     (_, expr, legendFormat) => {
       expect(unknownNames(expr)).toEqual([]);
       const shown = [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(([, label]) => label ?? '');
@@ -162,7 +164,7 @@ describe('the dashboard', () => {
     },
   );
 
-  it('shows every metric', () => {
+  it('the dashboard shows every metric', () => {
     const text = targets.map(({ expr }) => expr).join('\n');
     const missing = families.filter(
       ({ series }) => !series.some((name) => new RegExp(`\\b${name}\\b`).test(text)),
@@ -170,7 +172,7 @@ describe('the dashboard', () => {
     expect(missing.map(({ name }) => name)).toEqual([]);
   });
 
-  it('asks for its variables by metrics that exist, and its queries use all of them', () => {
+  it('the dashboard’s variables query metrics that exist, and its queries use all of them', () => {
     const queries = dashboard.templating.list.flatMap(({ definition }) => definition ?? []);
     expect(queries.length).toBe(2);
     expect(queries.flatMap(unknownNames)).toEqual([]);
@@ -180,12 +182,12 @@ describe('the dashboard', () => {
     }
   });
 
-  it('gives every panel an id of its own', () => {
+  it('every panel has a unique ID', () => {
     const ids = dashboard.panels.map(({ id }) => id);
     expect(new Set(ids).size).toBe(ids.length);
   });
 
-  needPromtool('every query of the dashboard is PromQL', async () => {
+  needPromtool('every query of the dashboard is valid PromQL', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'dashboard-'));
     const file = join(folder, 'rules.yaml');
     const exprs = targets.map(({ expr }) => expr.replaceAll('$__rate_interval', '5m'));
@@ -204,6 +206,6 @@ it.each([
   ['mount_monitor_watchdog_state{state=~"armed|loaded"}', ['loaded']],
   ['mount_monitor_restarts_total{path="/mnt"}', ['path']],
   ['mount_monitor_mount_up{path="/mnt"} * mount_monitor_restarts_total{path="/mnt"}', ['path']],
-])('the check of queries finds what is wrong in %s', (expr, wrong) => {
+])('the check of queries finds the mistake in %s', (expr, wrong) => {
   expect(unknownNames(expr)).toEqual(wrong);
 });

@@ -36,7 +36,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(parent, { recursive: true }));
 
-/** The code blocks of a language in one section of a page, without their fences. */
+/** The code blocks of one language in one section of a page, without the fences. */
 function blocks(text: string, heading: string, language: string): readonly string[] {
   const [, section = ''] = text.split(`\n## ${heading}\n`);
   const own = section.split('\n## ')[0] ?? '';
@@ -45,12 +45,12 @@ function blocks(text: string, heading: string, language: string): readonly strin
   );
 }
 
-/** Lines of the shell, with what would reach a cluster or a remote made harmless. */
+/** Shell lines in which everything that would reach a cluster or a remote is replaced by something harmless. */
 function rehearse(lines: string): string {
   return (
     lines
       .replaceAll(/^kubectl apply -k/gm, 'kubectl kustomize')
-      // What it holds is among the objects that are rendered.
+      // Its content is among the objects that are rendered.
       .replaceAll(/^kubectl -n media apply -f/gm, 'test -s')
       .replaceAll(/^kubectl .*(create|get) .*$/gm, '')
       .replaceAll(/^.*rclone.*rcat.*$/gm, '')
@@ -65,7 +65,7 @@ async function shell(lines: string, cwd: string): Promise<string> {
   return stdout;
 }
 
-/** A folder that holds a clone's apps/mount-monitor, as far as installing needs it. */
+/** Creates a folder with the part of a clone's apps/mount-monitor that an installation needs. */
 async function clone(): Promise<string> {
   const folder = await mkdtemp(join(parent, 'clone-'));
   await cp(deployFolder, join(folder, 'apps/mount-monitor/deploy'), { recursive: true });
@@ -101,7 +101,7 @@ describe.each([
   ['Jellyfin or Plex beside rclone, on Kubernetes', 'rclone'],
   ['An NFS share, on Kubernetes', undefined],
 ])('%s', (heading, before) => {
-  needKubectl(`the quick start "${heading}" is rendered, from nothing but its page`, async () => {
+  needKubectl(`the quick start "${heading}" renders from its page alone`, async () => {
     const folder = await mkdtemp(join(parent, 'own-'));
     const files = blocks(page, heading, 'yaml');
     expect(files.length).toBeGreaterThan(1);
@@ -117,7 +117,7 @@ describe.each([
   });
 });
 
-needKubectl('the three lines of deploy/README.md work in a clone', async () => {
+needKubectl('deploy/README.md’s three lines work in a clone', async () => {
   const readme = await readFile(join(deployFolder, 'README.md'), 'utf8');
   const [lines = ''] = blocks(readme, 'In three lines', 'sh');
   expect(lines.trimEnd().split('\n')).toHaveLength(3);
@@ -127,7 +127,7 @@ needKubectl('the three lines of deploy/README.md work in a clone', async () => {
   await check(await kustomize(join(folder, 'my-deploy/example')), 'example');
 });
 
-needHelm('the three lines of chart/README.md work in a clone', async () => {
+needHelm('chart/README.md’s three lines work in a clone', async () => {
   const readme = await readFile(join(chartFolder, 'README.md'), 'utf8');
   const [lines = ''] = blocks(readme, 'In three lines', 'sh');
   const output = await shell(rehearse(lines), await clone());
@@ -137,14 +137,14 @@ needHelm('the three lines of chart/README.md work in a clone', async () => {
   for (const object of objects) validateObject(object);
 });
 
-it('a configuration of debrid-mount-monitor is taken as it is', () => {
+it('a configuration of debrid-mount-monitor works unchanged', () => {
   const [text = ''] = blocks(page, 'From debrid-mount-monitor', 'json');
   const { config, warnings } = parseConfig(text, 'config.json', { workingDirectory: '/', strictKeys: true });
   expect(warnings).toEqual([]);
   expect(config.mounts.map(({ failureThreshold }) => failureThreshold)).toEqual([5, 3]);
 });
 
-it('the folder and files that the Compose quick start names exist', async () => {
+it('the folder and files in the Compose quick start exist', async () => {
   const [lines = ''] = blocks(page, 'Docker Compose', 'sh');
   const folder = await clone();
   await shell(lines.split('\n')[0] ?? '', folder);

@@ -2,21 +2,25 @@ import type { Socket } from 'node:net';
 import { encode, type Reply, text } from './reply.ts';
 import { MAX_HEAD_BYTES, parseRequest, type RequestHead } from './request.ts';
 
-/** The most requests of one connection that are answered before the others have their turn. */
+/** The most requests answered on one connection before the others get their turn. */
 const MAX_REQUESTS_IN_TURN = 16;
 /** The most that a client may send ahead of its answers, in bytes. */
 const MAX_INPUT_BYTES = 2 * MAX_HEAD_BYTES;
-/** What is handed to the kernel at a time, in bytes: a client that does not read is noticed after it. */
+/** How much is passed to the kernel at a time, in bytes. A client that stops reading is noticed after each slice. */
 const SLICE_BYTES = 64 * 1024;
-/** What is still listened to of a client after the goodbye, in bytes, so that it may find the answer. */
+/**
+ * How much is still read from a client after the last answer, in bytes, so that it has a chance to receive that answer.
+ */
 const MAX_LATE_BYTES = 256 * 1024;
-/** How long a client may take, in ms: to say something, to end a request's head, to read a slice, to say goodbye. */
+/**
+ * How long a client may take, in ms: to send something, to finish a request's head, to read a slice, to close its side.
+ */
 const MAX_IDLE_MS = 5000;
 const MAX_HEAD_MS = 5000;
 const MAX_WRITE_MS = 5000;
 const MAX_GOODBYE_MS = 5000;
 
-/** Why a connection was ended by this side before its time. */
+/** Why the server cut a connection. */
 export const cutReasons = [
   'evicted',
   'slow_head',
@@ -27,43 +31,43 @@ export const cutReasons = [
 ] as const;
 export type CutReason = (typeof cutReasons)[number];
 
-/** What a connection asks of whoever holds it. */
+/** What a connection needs from its owner. */
 export interface ConnectionOwner {
   answer(head: RequestHead): Reply;
-  /** Whether an answer of so many bytes is the connection's last. */
+  /** Whether an answer of that many bytes is the connection's last. */
   isLast(connection: Connection, bytes: number): boolean;
-  /** How many bytes the kernel holds that the client has not taken yet; undefined where nobody can tell. */
+  /** How many bytes the kernel holds that the client has not received yet; undefined if unknown. */
   unsent(socket: Socket): number | undefined;
-  /** Bytes of a client have been taken, and will not be needed for long. */
+  /** A client's bytes have been read and will soon be garbage. */
   spent(bytes: number): void;
-  /** Adds bytes that are about to be handed to the kernel; may cut connections, this one too. */
+  /** Counts bytes about to be passed to the kernel. May cut connections, including this one. */
   charge(connection: Connection, bytes: number): void;
-  /** An answer has been handed over, whole. */
+  /** A complete answer has been passed to the kernel. */
   answered(connection: Connection): void;
   counted(reason: CutReason): void;
   closed(connection: Connection): void;
 }
 
-/** The errors of the protocol itself; each ends its connection. */
+/** Answers to protocol errors; each ends its connection. */
 const refusals = {
   400: text(400, 'bad request\n'),
   408: text(408, 'the request did not arrive in time\n'),
-  431: text(431, 'the head of the request is too large\n'),
+  431: text(431, 'the request head is too large\n'),
   505: text(505, 'only HTTP/1.1 is supported\n'),
 } as const;
 
 /**
- * One client. Its requests are answered one after the other, the next only once the kernel has taken the last answer
- * whole; what it sends ahead is bounded, and so is every time that it may take.
+ * One client. Requests are answered one at a time, the next one only once the kernel has accepted the entire previous
+ * answer. The input that a client may send ahead is bounded, and so is every wait.
  */
 export class Connection {
   readonly address: string;
-  /** Bytes handed to the kernel that the client may not have taken: at most those, see {@link measure}. */
+  /** Upper bound of the bytes passed to the kernel that the client may not have received; see {@link measure}. */
   unread = 0;
   readonly #socket: Socket;
   readonly #owner: ConnectionOwner;
   #input = '';
-  /** When what is being waited for began, on the monotonic clock. */
+  /** When the current wait began, on the monotonic clock. */
   #since = performance.now();
   #outgoing: { readonly bytes: Buffer; readonly last: boolean; sent: number } | undefined;
   #blocked = false;
@@ -79,34 +83,34 @@ export class Connection {
     socket.on('data', (chunk: Buffer) => this.receive(chunk));
     socket.on('drain', () => this.#drained());
     socket.on('end', () => this.#end());
-    // A broken connection closes right after.
+    // A broken connection closes right after this.
     socket.on('error', () => undefined);
     socket.on('close', () => owner.closed(this));
   }
 
-  /** Whether nothing is under way: no answer, and not even the beginning of a request. */
+  /** Whether there is no answer in progress, and not even the beginning of a request. */
   get idle(): boolean {
     return this.#outgoing === undefined && !this.#queued && this.#input === '';
   }
 
-  /** Ends it at once and lets the kernel forget what was not read. */
+  /** Ends the connection immediately and lets the kernel discard unread bytes. */
   cut(reason: CutReason): void {
     this.#owner.counted(reason);
     this.#socket.resetAndDestroy();
   }
 
-  /** Asks the kernel how much is unread; where nobody can tell, all that was ever written counts. */
+  /** Asks the kernel how much is unread. If it is unknown, everything ever written counts. */
   measure(): void {
     const unsent = this.#owner.unsent(this.#socket);
     if (unsent !== undefined) this.unread = Math.min(this.unread, unsent + this.#socket.writableLength);
   }
 
-  /** Says goodbye to a client that is not being answered. */
+  /** Closes the connection gracefully if no request is in progress. */
   release(): void {
     if (this.idle && !this.#goodbye) this.#sayGoodbye();
   }
 
-  /** Holds the client to its times; to be called a few times a second. */
+  /** Enforces the client's time limits; must be called a few times per second. */
   check(now: number): void {
     const waited = now - this.#since;
     if (this.#goodbye) {
@@ -120,7 +124,7 @@ export class Connection {
     } else if (waited > MAX_IDLE_MS) this.#sayGoodbye();
   }
 
-  /** Takes what the client says. */
+  /** Handles bytes from the client. */
   receive(chunk: Buffer): void {
     this.#owner.spent(chunk.length);
     if (this.#goodbye) {
@@ -153,7 +157,7 @@ export class Connection {
     else if (this.#clientEnded) this.#sayGoodbye();
   }
 
-  /** Lets others have their turn first. */
+  /** Lets other connections have their turn first. */
   #queue(): void {
     this.#queued = true;
     setImmediate(() => {
@@ -210,7 +214,7 @@ export class Connection {
     if (this.#outgoing === undefined && !this.#queued && !this.#goodbye) this.#sayGoodbye();
   }
 
-  /** Nothing more will be sent; the client's own end, or a deadline, closes the connection. */
+  /** Nothing more will be sent. The client closing its side, or a deadline, closes the connection. */
   #sayGoodbye(): void {
     this.#goodbye = true;
     this.#input = '';

@@ -42,16 +42,16 @@ const until = async (holds: () => boolean): Promise<void> => {
 };
 
 describe('connections', () => {
-  it('connections are as many as the descriptors allow', () => {
+  it('the connection limit depends on the descriptors', () => {
     expect([connectionsFor(40), connectionsFor(256), connectionsFor(1_000_000)]).toEqual([8, 96, 256]);
   });
 
-  it('connections at the limit lose the one that has been quiet the longest, and take the newcomer in', async () => {
+  it('at the limit, a new connection replaces the one that has been quiet the longest', async () => {
     const { connections, open } = await serve(3);
     const first = await open();
     const second = await open();
     const third = await open();
-    // The first has been heard of since.
+    // The first client has been active in the meantime.
     first.write(request);
     await until(() => first.received.endsWith('hello\n'));
     const newcomer = await open();
@@ -62,7 +62,7 @@ describe('connections', () => {
     expect(connections.counts().cut.get('evicted')).toBe(1);
   });
 
-  it('connections at the limit are taken from the address that holds the most', async () => {
+  it('at the limit, a connection of the address with the most is closed', async () => {
     const { open } = await serve(4);
     const kubelet = await open('127.0.0.2');
     const crowd: Socket[] = [];
@@ -72,7 +72,7 @@ describe('connections', () => {
     await until(() => kubelet.received.endsWith('hello\n'));
   });
 
-  it('answer pipelined requests in order, and cut whoever is too far ahead', async () => {
+  it('pipelined requests are answered in order, and clients that are too far ahead are cut', async () => {
     const { connections, open } = await serve(4);
     const fair = await open();
     fair.write(request.repeat(40));
@@ -83,7 +83,7 @@ describe('connections', () => {
     expect(connections.counts().cut.get('pipelining')).toBe(1);
   });
 
-  it('bound what clients have been sent and may not have read, over all of them', async () => {
+  it('the unread bytes of all clients together are bounded', async () => {
     const { connections, open } = await serve(64, 'x'.repeat(1024 * 1024));
     const readers = await Promise.all(Array.from({ length: 20 }, () => open()));
     for (const reader of readers) {
@@ -96,10 +96,10 @@ describe('connections', () => {
     await until(() => late.received.length > 1024 * 1024);
   });
 
-  it('cut nobody who reads, however many read at once', async () => {
+  it('clients that read are never cut, no matter how many read at once', async () => {
     const { connections, open } = await serve(64, 'x'.repeat(30_000));
     const clients = await Promise.all(Array.from({ length: 20 }, () => open()));
-    // In step: all of them come to the end of their share together.
+    // All clients proceed in step, so they use up their shares at the same time.
     for (
       let round = 1;
       clients.every(({ received }) => !received.includes('connection: close'));
@@ -114,7 +114,7 @@ describe('connections', () => {
     expect(connections.counts().cut.get('memory')).toBe(0);
   });
 
-  it('connections are cut for memory where the kernel says that nobody reads, and kept where somebody does', async () => {
+  it('to free memory, clients that do not read, according to the kernel, are cut, and others are kept', async () => {
     const answerBytes = 100_000;
     const paused = new Set<number | undefined>();
     const { connections, open } = await serve(256, 'x'.repeat(answerBytes), {
@@ -126,7 +126,7 @@ describe('connections', () => {
       await until(() => reader.destroyed || reader.received.length > time * answerBytes);
     };
     for (let time = 1; time <= 3; time += 1) await ask(time);
-    // More than may be unread, by clients that were all heard of later than the one that reads.
+    // More than the unread limit, held by clients that were all active more recently than the one that reads.
     const crowd = await Promise.all(Array.from({ length: 100 }, () => open()));
     for (const client of crowd) {
       client.pause();
@@ -139,7 +139,7 @@ describe('connections', () => {
     expect(reader.received).not.toContain('connection: close');
   });
 
-  it('connections have garbage collected after what was said and heard, and not before', async () => {
+  it('garbage is collected only after enough bytes were sent and received', async () => {
     const collectGarbage = vi.fn();
     const answerBytes = 1024 * 1024;
     const { open } = await serve(4, 'x'.repeat(answerBytes), { unsent: () => 0, collectGarbage });
@@ -152,7 +152,7 @@ describe('connections', () => {
     client.write(request);
     await until(() => client.received.length > 16 * answerBytes);
     expect(collectGarbage).toHaveBeenCalledTimes(1);
-    // A client that was told goodbye is still listened to for a while.
+    // A client is still read from for a while after its last answer.
     for (let clients = 0; clients < 1000 && collectGarbage.mock.calls.length < 2; clients += 1) {
       const noisy = await open();
       noisy.write(`GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(300_000)}`);
@@ -161,7 +161,7 @@ describe('connections', () => {
     expect(collectGarbage).toHaveBeenCalledTimes(2);
   });
 
-  it('end with the answer that says so, once enough was sent over one of them', async () => {
+  it('a connection ends, as its last answer announces, once enough bytes were sent over it', async () => {
     const { open } = await serve(4, 'x'.repeat(100_000));
     const client = await open();
     let answers = 0;

@@ -5,30 +5,30 @@ import { Crowds } from './crowds.ts';
 import type { Reply } from './reply.ts';
 import type { RequestHead } from './request.ts';
 
-/** The most connections at a time, where the process may have that many descriptors. */
+/** The most connections at a time, if the process may have that many descriptors. */
 export const MAX_CONNECTIONS = 256;
 const MIN_CONNECTIONS = 8;
-/** How many newcomers may be there beyond that until they had their first turn. */
+/** How many new connections may exceed that limit until they have had their first turn. */
 const MAX_NEWCOMERS = 512;
-/** How long newcomers have for their first turn, in ms. */
+/** How long new connections have for their first turn, in ms. */
 const NEWCOMER_MS = 20;
-/** Among how many of the longest quiet an idle one is looked for. */
+/** How many of the longest-quiet connections are searched for an idle one. */
 const MAX_LOOKS = 16;
-/** Descriptors that are left for probes, the log and everything else. */
+/** Descriptors left for probes, the log and everything else. */
 const RESERVED_DESCRIPTORS = 64;
-/** The most bytes that clients may have been sent and perhaps not have read, of all connections together. */
+/** The most bytes that all clients together may have been sent without having read them. */
 const MAX_UNREAD_BYTES = 8 * 1024 * 1024;
-/** One connection's share of these, in bytes, however many there are. */
+/** One connection's minimum share of those bytes, no matter how many connections there are. */
 const MIN_SHARE_BYTES = 32 * 1024;
 const CHECK_MS = 250;
-/** After how many bytes, heard and said, their garbage is collected: left alone, the runtime lets it grow to far more. */
+/** After how many bytes, sent and received, garbage is collected: left alone, the runtime lets it grow much further. */
 const MAX_GARBAGE_BYTES = 16 * 1024 * 1024;
 
-/** What the connections have come to since the start. */
+/** Connection counts since the start. */
 export interface ConnectionCounts {
   readonly open: number;
   readonly accepted: number;
-  /** Every reason has an entry. */
+  /** Contains an entry for every reason. */
   readonly cut: ReadonlyMap<CutReason, number>;
 }
 
@@ -40,21 +40,22 @@ export interface ConnectionsOptions {
 }
 
 /**
- * All connections of the server. A newcomer is never turned away: at the limit the address that holds the most
- * connections, in the network that does, loses the one that has been quiet the longest, so that no other address can take a client's place and
- * nobody's earlier connections the newcomer's. What was sent and may lie unread is bounded over all of them.
+ * All connections of the server. A new connection is never refused: at the limit, the network with the most connections
+ * is picked, within it the address with the most, and of its connections the one that has been quiet the longest is
+ * closed. So other addresses cannot take a client's place, and nobody's existing connections can block a new one. The
+ * total of sent bytes that may be unread is bounded.
  */
 export class Connections implements ConnectionOwner {
   readonly #options: ConnectionsOptions;
   readonly #max: number;
-  /** From the longest quiet to the latest answered. */
+  /** From the longest quiet to the most recently answered. */
   readonly #open = new Set<Connection>();
   readonly #crowds = new Crowds<Connection>();
   readonly #cut = new Map<CutReason, number>(cutReasons.map((reason) => [reason, 0]));
   #accepted = 0;
-  /** The sum of what is unread of those that are open. */
+  /** The sum of the open connections' unread bytes. */
   #unread = 0;
-  /** Bytes that were held for clients since garbage was last collected. */
+  /** Bytes handled for clients since the last garbage collection. */
   #garbage = 0;
   #draining = false;
   #trimming = false;
@@ -66,10 +67,10 @@ export class Connections implements ConnectionOwner {
     this.#max = options.maxConnections ?? connectionsFor(descriptorLimit());
   }
 
-  /** Takes a client in, with what it has said already. */
+  /** Adds a client, along with anything it has already sent. */
   admit(socket: Socket, words?: Buffer): void {
     this.#accepted += 1;
-    // Beyond this even newcomers that nobody has listened to yet have to go.
+    // Beyond this, even new connections that have not been read from yet are closed.
     if (this.#open.size >= this.#max + MAX_NEWCOMERS) this.#evict();
     const connection = new Connection(socket, this);
     this.#open.add(connection);
@@ -83,12 +84,15 @@ export class Connections implements ConnectionOwner {
     return { open: this.#open.size, accepted: this.#accepted, cut: this.#cut };
   }
 
-  /** Says goodbye to whoever is not being answered. */
+  /** Closes all connections without a request in progress. */
   releaseIdle(): void {
     for (const connection of this.#open) connection.release();
   }
 
-  /** From now on every answer is its connection's last; resolves when all are gone, or cut after so many ms. */
+  /**
+   * Makes every answer its connection's last from now on. Resolves when all are closed; cuts the rest after that many
+   * ms.
+   */
   drain(timeoutMs: number): Promise<void> {
     this.#draining = true;
     this.releaseIdle();
@@ -115,8 +119,8 @@ export class Connections implements ConnectionOwner {
 
   isLast(connection: Connection, bytes: number): boolean {
     if (this.#draining) return true;
-    // Half of an even share: each may go over its own by one answer, and the next connection of a client is there before
-    // the last one has ended.
+    // Half of an even share: each connection may exceed its own by one answer, and a client's next connection may open
+    // before its last one has closed.
     const share = Math.max(MIN_SHARE_BYTES, MAX_UNREAD_BYTES / Math.max(16, 2 * this.#open.size));
     if (connection.unread + bytes > share) this.#measure(connection);
     return connection.unread > 0 && connection.unread + bytes > share;
@@ -135,7 +139,7 @@ export class Connections implements ConnectionOwner {
     connection.unread += bytes;
     this.#unread += bytes;
     if (this.#unread <= MAX_UNREAD_BYTES) return;
-    // Who holds no more than an even share is spared, and there is always somebody who holds more.
+    // Clients that hold no more than an even share are spared; there is always one that holds more.
     const share = MAX_UNREAD_BYTES / this.#open.size;
     for (const suspects of [this.#crowds.largest(), this.#open]) {
       for (const suspect of suspects) {
@@ -181,7 +185,7 @@ export class Connections implements ConnectionOwner {
     for (const connection of this.#open) connection.check(now);
   }
 
-  /** A burst of connections is taken in at once; each of them is listened to before the longest quiet ones go. */
+  /** Accepts a burst of connections at once; each is read from before the longest-quiet ones are closed. */
   #trimLater(): void {
     this.#trimming = true;
     setTimeout(() => {
@@ -205,7 +209,7 @@ export class Connections implements ConnectionOwner {
   }
 }
 
-/** How many connections fit into a process that may have so many descriptors. */
+/** How many connections fit into a process with that many descriptors. */
 export function connectionsFor(descriptors: number): number {
   const share = Math.floor((descriptors - RESERVED_DESCRIPTORS) / 2);
   return Math.max(MIN_CONNECTIONS, Math.min(MAX_CONNECTIONS, share));

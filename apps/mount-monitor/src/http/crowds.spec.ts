@@ -12,7 +12,7 @@ describe('networkOf', () => {
     ['fe80::1%eth0', 'fe80:0:0:0::/64'],
     ['::1', '0:0:0:0::/64'],
     ['', ''],
-  ])('puts %s into %s', (address, network) => {
+  ])('networkOf assigns %s to the network %s', (address, network) => {
     expect(networkOf(address)).toBe(network);
   });
 });
@@ -20,7 +20,7 @@ describe('networkOf', () => {
 describe('Crowds', () => {
   const member = (address: string, name: number) => ({ address, name });
 
-  it('names one member after the other of a host that has an address for each, and nobody else’s', () => {
+  it('Crowds lists only the members of the host that uses a separate address for each', () => {
     const crowds = new Crowds<{ address: string; name: number }>();
     crowds.add(member('2001:db8:a::1', 0));
     crowds.add(member('2001:db8:a::1', 1));
@@ -28,21 +28,21 @@ describe('Crowds', () => {
     const gone: number[] = [];
     for (let count = 0; count < 2; count += 1) {
       const [first] = crowds.largest();
-      if (first === undefined) throw new Error('nobody is left');
+      if (first === undefined) throw new Error('no member is left');
       gone.push(first.name);
       crowds.remove(first);
     }
     expect(gone).toEqual([2, 3]);
   });
 
-  it('names the address that holds the most within a network that pods of one node share', () => {
+  it('Crowds picks the address with the most members in a network shared by the pods of a node', () => {
     const crowds = new Crowds<{ address: string; name: number }>();
     crowds.add(member('fd00:10:244:1::1', 0));
     for (const name of [1, 2]) crowds.add(member('fd00:10:244:1::7', name));
     expect([...crowds.largest()].map(({ name }) => name)).toEqual([1, 2]);
   });
 
-  it('Crowds is empty again when all have gone', () => {
+  it('Crowds is empty again after all members have left', () => {
     const crowds = new Crowds<{ address: string; name: number }>();
     const only = member('10.0.0.1', 1);
     crowds.add(only);

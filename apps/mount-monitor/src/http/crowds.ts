@@ -1,6 +1,6 @@
 /**
- * Things by the address that they came from, and addresses by the network of one owner: an IPv6 host has a whole /64 at
- * its disposal (https://www.rfc-editor.org/rfc/rfc4291#section-2.5.4), so that it could be there as often as it likes.
+ * Groups members by their address, and addresses by the network of one owner: an IPv6 host has a whole /64 available
+ * (https://www.rfc-editor.org/rfc/rfc4291#section-2.5.4), so it could otherwise appear under any number of addresses.
  */
 export class Crowds<Member extends { readonly address: string }> {
   readonly #networks = new Map<string, Map<string, Set<Member>>>();
@@ -30,7 +30,10 @@ export class Crowds<Member extends { readonly address: string }> {
     this.#networks.delete(network);
   }
 
-  /** Of the network that holds the most, the address that does, with its members in the order they were added. */
+  /**
+   * Picks the network with the most members, then its address with the most, and returns those in the order they were
+   * added.
+   */
   largest(): Iterable<Member> {
     let network = '';
     let most = 0;
@@ -45,7 +48,7 @@ export class Crowds<Member extends { readonly address: string }> {
   }
 }
 
-/** The first half of an IPv6 address; an IPv4 address, also in IPv6 form, is a network of its own. */
+/** The first half of an IPv6 address. An IPv4 address, also in IPv6 form, is its own network. */
 export function networkOf(address: string): string {
   if (!address.includes(':') || address.includes('.')) return address;
   const [before = '', after] = address.split('::');

@@ -1,6 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 
-/** What is used of Linux, with its numbers, which are the same on every processor that this is built for. */
+/** The Linux constants used here; they are the same on every processor that this is built for. */
 const TCP = 6;
 const TCP_DEFER_ACCEPT = 9;
 const SOL_SOCKET = 1;
@@ -9,44 +9,46 @@ const SIOCOUTQ = 0x5411;
 const MSG_DONTWAIT = 0x40;
 const O_CLOEXEC = 0x80000;
 
-/** The most that is taken of a newcomer's first words, in bytes. */
+/** The most read of a new connection's first bytes. */
 const FIRST_BYTES = 8 * 1024;
 
-/** What the runtime offers no way to do with sockets (https://man7.org/linux/man-pages/man7/tcp.7.html). */
+/** Socket features that the runtime does not offer (https://man7.org/linux/man-pages/man7/tcp.7.html). */
 export interface Kernel {
   /**
-   * Holds back so many connections of a listening socket where Bun always asks for 512, so that no client's first
-   * packet is lost, to be sent again only after 1 s, when many come at once; and hands a connection over only when the
-   * client has said something, or after a second. The gate is open.
+   * Sets the listening socket's backlog to this many connections, where Bun always uses 512, so that in a burst no
+   * client loses its first packet, which it would resend only after 1 s. Also delivers a connection only once its
+   * client has sent something, or after a second. The gate is open initially.
    */
   tuneListener(server: object, connections: number): Gate;
   /**
-   * What a new connection's client has said already. Bun takes in all that wait before it reads from any, and while
-   * they come faster than that it never does: whoever is answered on arrival waits for nobody behind.
+   * Returns what a new connection's client has already sent. Bun accepts all waiting connections before it reads from
+   * any, and never reads while they arrive faster than that. A client answered on arrival does not wait for those
+   * behind it.
    */
   firstWords(socket: object): FirstWords;
-  /** How many bytes the kernel holds that the other side has not taken yet; undefined where nobody can tell. */
+  /** How many bytes the kernel holds that the other side has not received yet; undefined if unknown. */
   unsent(socket: object): number | undefined;
 }
 
 /**
- * Whether a server is handed connections. Bun takes them in one after the other until none waits, and a client that opens
- * them faster than that keeps it from everything else, forever. Shut, the gate has it find none; they wait in the kernel.
+ * Controls whether a server receives connections. Bun accepts connections until none are waiting, so a client that
+ * opens them faster than that starves everything else, forever. With the gate shut, Bun finds none; they wait in the
+ * kernel.
  */
 export interface Gate {
   shut(): void;
   open(): void;
-  /** To be called before the server is closed; leaves the gate open for good. */
+  /** Must be called before the server is closed; leaves the gate open permanently. */
   remove(): void;
 }
 
 export type FirstWords =
   | { readonly kind: 'bytes'; readonly bytes: Buffer }
   | { readonly kind: 'none' }
-  /** The client has ended its side without a word, or has reset the connection, so that nobody is there to answer. */
+  /** The client closed its side without sending anything, or reset the connection, so nobody is there to answer. */
   | { readonly kind: 'ended' };
 
-/** Where there is no such library to call nothing is tuned, and first words come as any others do. */
+/** Without a library to call, nothing is tuned, and first bytes arrive like any others. */
 const nothing = (): void => undefined;
 const noGate: Gate = { shut: nothing, open: nothing, remove: nothing };
 const none: Kernel = {
@@ -55,7 +57,7 @@ const none: Kernel = {
   unsent: () => undefined,
 };
 
-/** Loads it; never fails. Only Bun has a way to call a library. */
+/** Loads the C library; never fails. Only Bun can call a library. */
 export async function loadKernel(): Promise<Kernel> {
   if (process.versions.bun === undefined) return none;
   try {
@@ -83,7 +85,7 @@ export async function loadKernel(): Promise<Kernel> {
       firstWords(socket) {
         const descriptor = descriptorOf(socket);
         if (descriptor === undefined) return { kind: 'none' };
-        // First, since a reset leaves what was said before it to be read.
+        // This comes first, because after a reset the bytes sent before it can still be read.
         symbols.getsockopt(descriptor, SOL_SOCKET, SO_ERROR, error, errorBytes);
         if (error[0] !== 0) return { kind: 'ended' };
         const length = symbols.recv(descriptor, buffer, FIRST_BYTES, MSG_DONTWAIT);
@@ -103,8 +105,9 @@ export async function loadKernel(): Promise<Kernel> {
 }
 
 /**
- * Puts another file in a listening socket's place, and the socket back. It stays registered with epoll, under the same
- * number, as long as any descriptor holds it (https://man7.org/linux/man-pages/man7/epoll.7.html, questions 1 and 6).
+ * Replaces a listening socket with another file, and restores it. The socket stays registered with epoll, under the
+ * same number, as long as any descriptor refers to it (https://man7.org/linux/man-pages/man7/epoll.7.html, questions 1
+ * and 6).
  */
 function gateOf(listening: number, put: (descriptor: number, place: number) => boolean): Gate {
   const decoy = openSync('/dev/null', 'r');

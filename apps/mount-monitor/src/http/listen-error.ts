@@ -1,4 +1,4 @@
-/** An address that cannot be listened on; the message names it, the reason, and the code. */
+/** Thrown if an address cannot be listened on. The message contains the address, the reason and the code. */
 export class ListenError extends Error {
   readonly code: string;
 

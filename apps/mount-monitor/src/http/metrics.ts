@@ -16,20 +16,20 @@ export function renderMetrics(view: View): string {
     for (const { mount, labels } of mounts) write(mount, labels);
   };
 
-  out.family('mount_monitor_build_info', 'gauge', 'The version that runs, as a label; always 1.');
+  out.family('mount_monitor_build_info', 'gauge', 'The running version, as a label; always 1.');
   out.sample('', { version: view.version }, 1);
 
   out.family('mount_monitor_mount_up', 'gauge', 'Whether the mount is healthy (1) or not (0).');
   each(({ state }, labels) => out.sample('', labels, state.status === 'healthy' ? 1 : 0));
 
-  out.family('mount_monitor_mount_state', 'gauge', 'The state that the mount is in has the value 1.');
+  out.family('mount_monitor_mount_state', 'gauge', '1 for the state that the mount is in.');
   each(({ state }, labels) => {
     for (const status of mountStatuses) {
       out.sample('', { ...labels, state: status }, status === state.status ? 1 : 0);
     }
   });
 
-  out.family('mount_monitor_consecutive_failures', 'gauge', 'Checks of the mount that failed in a row.');
+  out.family('mount_monitor_consecutive_failures', 'gauge', 'Consecutive failed checks of the mount.');
   each(({ state }, labels) => out.sample('', labels, state.failures));
 
   out.family('mount_monitor_last_check_timestamp_seconds', 'gauge', 'When the mount was last checked.');
@@ -52,7 +52,7 @@ export function renderMetrics(view: View): string {
   out.family(
     'mount_monitor_predecessor_probes_hung',
     'gauge',
-    'Probes of monitors that ran here before and that still hang in the kernel.',
+    'Probes of earlier monitors that still hang in the kernel.',
   );
   out.sample('', {}, view.predecessorProbes());
 
@@ -102,14 +102,14 @@ export function renderMetrics(view: View): string {
     out.sample('', { verb, code }, count);
   }
 
-  out.family('mount_monitor_watchdog_state', 'gauge', 'The state that the watchdog is in has the value 1.');
+  out.family('mount_monitor_watchdog_state', 'gauge', '1 for the state that the watchdog is in.');
   for (const state of watchdog.states) out.sample('', { state }, state === watchdog.status.state ? 1 : 0);
 
   const reloads = view.reloads();
   out.family(
     'mount_monitor_config_last_reload_successful',
     'gauge',
-    'Whether the configuration file is in use as it is (1).',
+    'Whether the current configuration file is in use (1) or was rejected (0).',
   );
   out.sample('', {}, reloads.lastSuccessful ? 1 : 0);
   out.family(
@@ -123,7 +123,7 @@ export function renderMetrics(view: View): string {
   out.family(
     'mount_monitor_log_lines_lost_total',
     'counter',
-    'Lines of the log that could not be written, because nobody read them or the disk was full.',
+    'Log lines that could not be written because nobody read them or the disk was full.',
   );
   out.sample('', {}, view.lostLogLines());
   return out.text();
@@ -132,7 +132,7 @@ export function renderMetrics(view: View): string {
 function writeHttp(out: Exposition, view: View): void {
   const http = view.http();
   if (http === undefined) return;
-  out.family('mount_monitor_http_connections', 'gauge', 'Connections that are open.');
+  out.family('mount_monitor_http_connections', 'gauge', 'Open connections.');
   out.sample('', {}, http.open);
   out.family('mount_monitor_http_connections_total', 'counter', 'Connections accepted.');
   out.sample('', {}, http.accepted);
@@ -146,7 +146,7 @@ function writeHttp(out: Exposition, view: View): void {
   for (const [code, count] of http.answers) out.sample('', { code: String(code) }, count);
 }
 
-/** The id distinguishes mounts that share name and path, so that no series occurs twice. */
+/** The ID distinguishes mounts that share a name and path, so that no series occurs twice. */
 function labelsOf({ config }: MountSnapshot): Labels {
   return { name: config.name === undefined && config.id === config.path ? '' : config.id, path: config.path };
 }
@@ -166,7 +166,7 @@ class Exposition {
     this.#lines.push(`${this.#name}${suffix}${set} ${value}`);
   }
 
-  /** A moment in seconds since the epoch; nothing while there was none. */
+  /** A time in seconds since the epoch; no sample if there is none. */
   time(labels: Labels, moment: Date | undefined): void {
     if (moment !== undefined) this.sample('', labels, moment.getTime() / 1000);
   }

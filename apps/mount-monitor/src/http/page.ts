@@ -1,6 +1,6 @@
 import { documentation } from '../documentation.ts';
 
-/** The headers of the status page: nothing may be loaded from anywhere but this server's status. */
+/** The status page's headers: it may not load anything except this server's status. */
 export const pageHeaders: Readonly<Record<string, string>> = {
   'content-type': 'text/html; charset=utf-8',
   'content-security-policy':
@@ -44,7 +44,7 @@ dt{color:var(--dim)}dd{margin:0;overflow-wrap:anywhere}
 #lost.on{display:block}
 `;
 
-// Everything from the server goes in through textContent; there is no way from a name to markup.
+// Everything from the server is inserted through textContent, so names can never become markup.
 const script = `
 'use strict';
 const get = (id) => document.getElementById(id);
@@ -71,7 +71,7 @@ let heardAt = Date.now();
 const worst = ['unhealthy', 'degraded', 'unknown', 'healthy'];
 const rank = (mount) => worst.indexOf(stateOf(mount));
 const stateOf = (mount) => (states.includes(mount.status) ? mount.status : 'unknown');
-// Opened by themselves; more of them would hide what a person looks for.
+// The number of cards opened automatically; more would hide what a person looks for.
 const mostOpened = 20;
 const cards = new Map();
 
@@ -98,7 +98,7 @@ const cardOf = (key) => {
 
 const fill = ({ details, body, mount }) => {
   if (!details.open) return body.replaceChildren();
-  // A link that somebody has reached by the keyboard stays.
+  // Keep a link that has keyboard focus.
   if (body.contains(document.activeElement)) return;
   const facts = make('dl');
   if (mount.name) row(facts, 'path', mount.path);
@@ -119,7 +119,7 @@ const fill = ({ details, body, mount }) => {
     facts.lastChild.append(link);
   }
   if (mount.last_error) row(facts, 'error', mount.last_error);
-  if (mount.probe_hung) row(facts, 'probe', 'hangs in the kernel; no other is started for this mount');
+  if (mount.probe_hung) row(facts, 'probe', 'hangs in the kernel; no other one is started for this mount');
   const strip = make('div', 'history');
   strip.setAttribute('role', 'img');
   strip.setAttribute('aria-label', 'the last ' + mount.history.length + ' checks');
@@ -179,7 +179,7 @@ const show = (status) => {
   get('watchdog-state').textContent = dog.state;
   const rows = make('dl');
   for (const [key, value] of Object.entries(dog)) {
-    // Lists repeat what the mounts above say.
+    // Lists repeat what the mounts above show.
     if (key === 'state' || value === null || typeof value === 'object') continue;
     row(rows, key.replaceAll('_', ' '), key === 'since' ? new Date(value).toLocaleString() : String(value));
   }
@@ -205,7 +205,7 @@ const refresh = async () => {
 refresh();
 `;
 
-/** The status page: one document that fills itself from /healthz/status, again and again. */
+/** The status page: one document that keeps filling itself from /healthz/status. */
 export const statusPage = `<!doctype html>
 <html lang="en">
 <head>

@@ -1,11 +1,11 @@
-/** A health endpoint's answer in the words that log queries know it by. */
+/** A health endpoint's answer, in the wording that log queries rely on. */
 export interface ProbeNote {
   readonly endpoint: string;
   readonly result: string;
   readonly level: 'debug' | 'info' | 'warn';
 }
 
-/** An answer, complete. */
+/** A complete answer. */
 export interface Reply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -13,7 +13,7 @@ export interface Reply {
   readonly probe?: ProbeNote;
 }
 
-/** Makes a plain text answer. */
+/** Creates a plain text answer. */
 export function text(status: number, body: string, headers: Readonly<Record<string, string>> = {}): Reply {
   return { status, headers: { 'content-type': 'text/plain; charset=utf-8', ...headers }, body };
 }
@@ -38,8 +38,8 @@ interface Encoded {
 const encoded = new WeakMap<Reply, Encoded>();
 
 /**
- * The bytes of an answer: without its body for HEAD, with `connection: close` where it is the connection's last. The
- * same answer is encoded once a second at most, so whoever asks often costs a copy and no more.
+ * The bytes of an answer: without its body for HEAD, with `connection: close` if it is the connection's last. The same
+ * answer is encoded at most once per second, so frequent requests only cost a copy.
  */
 export function encode(reply: Reply, withoutBody: boolean, last: boolean): Buffer {
   const second = Math.floor(Date.now() / 1000);

@@ -1,12 +1,13 @@
 import type { Logger } from '../log.ts';
 import type { Reply } from './reply.ts';
 
-/** The most lines a second: whoever floods the endpoints must not flood the log. */
+/** The most lines per second: a flood of requests must not flood the log. */
 const MAX_LINES_A_SECOND = 50;
 
 /**
- * Logs requests: the health endpoints as `probe request` in the words of the Go program, at debug while all is well and
- * above it otherwise; everything else as `http request` at debug. Lines beyond 50 a second are counted instead.
+ * Logs requests. The health endpoints are logged as `probe request`, in the Go program's wording, at debug while all is
+ * well and at a higher level otherwise; everything else is logged as `http request` at debug. Lines beyond 50 per
+ * second are only counted.
  */
 export class RequestLog {
   readonly #log: Logger;
@@ -37,7 +38,7 @@ export class RequestLog {
 
   #begin(second: number): void {
     if (this.#withheld > 0) {
-      this.#log[this.#withheldLevel]('requests were not logged, because there were too many', {
+      this.#log[this.#withheldLevel]('requests were not logged because there were too many', {
         count: this.#withheld,
       });
     }

@@ -13,7 +13,7 @@ describe('parseRequest', () => {
     ['POST / HTTP/1.1\nHost: x\nContent-Length: 5', false],
     ['POST / HTTP/1.1\nHost: x\nTransfer-Encoding: chunked', false],
     ['GET / HTTP/1.0', false],
-  ])('reads %j, keep-alive %s', (lines, keepAlive) => {
+  ])('parseRequest reads %j, keep-alive %s', (lines, keepAlive) => {
     const input = head(lines);
     expect(parseRequest(`${input}GET`)).toMatchObject({
       kind: 'request',
@@ -29,31 +29,31 @@ describe('parseRequest', () => {
     ['a folded line', 'GET / HTTP/1.1\nHost: x\nA: b\n c', 400],
     ['a bare line feed', 'GET / HTTP/1.1\r\nHost: x\nA: b'.replace('\nA', '\u000bA'), 400],
     ['two lengths', 'GET / HTTP/1.1\nHost: x\nContent-Length: 1\nContent-Length: 2', 400],
-    ['a length that is none', 'GET / HTTP/1.1\nHost: x\nContent-Length: +1', 400],
+    ['an invalid length', 'GET / HTTP/1.1\nHost: x\nContent-Length: +1', 400],
     ['two spaces', 'GET  / HTTP/1.1\nHost: x', 400],
     ['a target with a control character', 'GET /\u0001 HTTP/1.1\nHost: x', 400],
     ['HTTP/2', 'PRI * HTTP/2.0', 505],
-    ['a head too large', `GET / HTTP/1.1\nHost: x\nA: ${'a'.repeat(MAX_HEAD_BYTES)}`, 431],
-  ])('refuses %s with %d', (_, lines, status) => {
+    ['a head that is too large', `GET / HTTP/1.1\nHost: x\nA: ${'a'.repeat(MAX_HEAD_BYTES)}`, 431],
+  ])('parseRequest rejects %s with %d', (_, lines, status) => {
     expect(parseRequest(head(lines))).toEqual({ kind: 'refused', status });
   });
 
-  it('does not wait for the end of what cannot begin a request', () => {
+  it('parseRequest rejects bytes that cannot begin a request without waiting for more', () => {
     expect(parseRequest('\u0016\u0003\u0001')).toEqual({ kind: 'refused', status: 400 });
   });
 
-  it('does not wait for the end of a head that is too large already', () => {
+  it('parseRequest rejects a head that is too large without waiting for its end', () => {
     expect(parseRequest('a'.repeat(MAX_HEAD_BYTES + 1))).toEqual({ kind: 'refused', status: 431 });
   });
 
-  it('says about every beginning of a request that it is incomplete', () => {
+  it('parseRequest reports every prefix of a request as incomplete', () => {
     const input = head('GET /healthz/live HTTP/1.1\nHost: 10.0.0.1:8080\nUser-Agent: kube-probe/1.34');
     for (let length = 0; length < input.length; length += 1) {
       expect(parseRequest(input.slice(0, length)).kind).toBe('incomplete');
     }
   });
 
-  it('comes to an end with any bytes, and never takes more than there are', () => {
+  it('parseRequest terminates on any bytes and never consumes more than there are', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary-ascii', maxLength: 300 }), (text) => {
         const parsed = parseRequest(text);

@@ -1,7 +1,7 @@
-/** The longest head of a request: its first line and its headers, in bytes. */
+/** The maximum length of a request's head, which is its first line and its headers, in bytes. */
 export const MAX_HEAD_BYTES = 8 * 1024;
 
-/** A request's head, as far as an answer depends on it. */
+/** The parts of a request's head that an answer depends on. */
 export interface RequestHead {
   readonly method: string;
   readonly target: string;
@@ -9,10 +9,10 @@ export interface RequestHead {
   readonly keepAlive: boolean;
 }
 
-/** What is at the start of a connection's input. */
+/** The result of parsing the start of a connection's input. */
 export type ParsedRequest =
   | { readonly kind: 'incomplete' }
-  /** `length` is the head's, in bytes, with the empty lines before it. */
+  /** `length` is the head's length in bytes, including the empty lines before it. */
   | { readonly kind: 'request'; readonly head: RequestHead; readonly length: number }
   | { readonly kind: 'refused'; readonly status: 400 | 431 | 505 };
 
@@ -21,9 +21,9 @@ const requestLine = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) HTTP\/(\d)\.(
 const headerLine = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)$/;
 
 /**
- * Reads the head of an HTTP/1.x request (https://www.rfc-editor.org/rfc/rfc9112#section-2) from text of one character
- * a byte. Strict where leniency lets two readers disagree: lines end in CRLF, no line is folded, one Host, no space
- * before a colon. A body is not read, so a request that carries one ends its connection.
+ * Parses the head of an HTTP/1.x request (https://www.rfc-editor.org/rfc/rfc9112#section-2) from text with one
+ * character per byte. It is strict where leniency would let two parsers disagree: lines end in CRLF, no line is folded,
+ * there is one Host, and no space before a colon. Bodies are not read, so a request that has one ends its connection.
  */
 export function parseRequest(input: string): ParsedRequest {
   let start = 0;
@@ -32,7 +32,7 @@ export function parseRequest(input: string): ParsedRequest {
   const end = input.indexOf('\r\n\r\n', start);
   if (end < 0) {
     if (input.length - start > MAX_HEAD_BYTES) return refused(431);
-    // What cannot begin a request, such as a TLS handshake, is not waited for.
+    // Input that cannot begin a request, such as a TLS handshake, is rejected right away.
     return start < input.length && !/^[!#$%&'*+.^_`|~0-9A-Za-z\r-]/.test(input.charAt(start))
       ? refused(400)
       : INCOMPLETE;

@@ -5,19 +5,19 @@ import { type ProbeNote, type Reply, text } from './reply.ts';
 import { readTarget } from './target.ts';
 import type { View } from './view.ts';
 
-/** Answers a request by its method and target; the same for HEAD as for GET. */
+/** Answers a request by method and target; HEAD is handled like GET. */
 export type Router = (method: string, target: string) => Reply;
 
-/** The longest that an answer which is costly to render may be shown again after something has changed, in ms. */
+/** How long an answer that is costly to render may still be used after a change, in ms. */
 const MAX_AGE_MS = 250;
-/** Rendering may take at most one part in so many of the time. */
+/** Rendering may take at most one part in this many of the time. */
 const RENDER_SHARE = 20;
 
 const notFound = text(404, 'not found\n');
 const badRequest = text(400, 'bad request\n');
 const methodNotAllowed = text(405, 'method not allowed\n', { allow: 'GET, HEAD' });
 
-/** The endpoints over a view. */
+/** Creates the endpoints on top of a view. */
 export function createRouter(view: View): Router {
   const mounts = renderedMounts(view);
   const routes = new Map<string, () => Reply>([
@@ -54,7 +54,7 @@ function constantly(reply: Reply): () => Reply {
   return () => reply;
 }
 
-/** Whoever asks gets the same answer until something changes, or a second has passed: answers carry the time. */
+/** All clients get the same answer until something changes or a second has passed, because answers contain the time. */
 function rendered(view: View, render: () => Reply): () => Reply {
   let key: string | undefined;
   let reply = notFound;
@@ -68,7 +68,7 @@ function rendered(view: View, render: () => Reply): () => Reply {
   };
 }
 
-/** As {@link rendered}; where rendering is costly, changes are also gathered for a moment. */
+/** Like {@link rendered}, but for costly answers: changes are also batched for a moment. */
 function renderedSeldom(view: View, render: () => Reply): () => Reply {
   let renderAgainAt = 0;
   let last = notFound;
@@ -91,7 +91,7 @@ interface MountsJson {
   readonly brief: string;
 }
 
-/** What live and ready share is made once a change. */
+/** The part that live and ready share is rendered once per change. */
 function renderedMounts(view: View): () => MountsJson {
   let revision: string | undefined;
   let cached: MountsJson = { alive: true, ready: false, brief: '[]' };
@@ -154,7 +154,7 @@ function statusExtras(view: View): string {
   return `,${JSON.stringify(extras).slice(1, -1)}`;
 }
 
-/** How the log words a health endpoint's answer: while all is well, and otherwise. */
+/** How the log describes a health endpoint's answer: when all is well, and otherwise. */
 interface ProbeWords {
   readonly endpoint: string;
   readonly good: string;
@@ -180,7 +180,7 @@ function health(healthy: boolean, mounts: string, extras: string, words: ProbeWo
   return { ...json(healthy ? 200 : 503, body), probe };
 }
 
-/** The time in whole seconds: an answer is shown for up to one. */
+/** The time in whole seconds, because an answer is reused for up to one. */
 function timestamp(): string {
   return `${new Date().toISOString().slice(0, 19)}Z`;
 }

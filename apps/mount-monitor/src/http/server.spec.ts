@@ -8,7 +8,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-it('says once a second that it is asked often, and never where it is not', async () => {
+it('the server reports once per second that it is busy, and never while it is not', async () => {
   let second = 1000;
   vi.spyOn(performance, 'now').mockImplementation(() => second * 1000);
   const onBusy = vi.fn();

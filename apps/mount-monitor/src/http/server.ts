@@ -8,21 +8,21 @@ import { RequestLog } from './request-log.ts';
 import type { Router } from './routes.ts';
 import type { HttpCounts } from './view.ts';
 
-/** Connections that the kernel holds until they are taken in. */
+/** How many connections the kernel holds until they are accepted. */
 const BACKLOG = 4096;
-/** How many are taken in before everything else has its turn. */
+/** How many connections are accepted before everything else gets its turn. */
 const MAX_TAKEN_IN_TURN = 128;
-/** From how many answers in a second on the server is worth what its compiler takes of memory. */
+/** At this many answers per second, the server is worth the memory that its compiler takes. */
 export const BUSY_ANSWERS = 50;
 
 interface Listener {
-  /** Refuses new connections; leaves the others. */
+  /** Refuses new connections; keeps the existing ones. */
   close(): void;
 }
 
 /**
- * Serves the router over HTTP/1.1. It is made for this purpose, on plain sockets: what a client may cost is bounded
- * by construction, which no server of the runtime offers.
+ * Serves the router over HTTP/1.1 on plain sockets. It was written for this purpose because the cost of a client must
+ * be bounded by construction, which no server of the runtime offers.
  */
 export class HttpServer {
   readonly #log: Logger;
@@ -34,7 +34,7 @@ export class HttpServer {
   #kernel: Kernel | undefined;
   #listener: Listener | undefined;
 
-  /** `onBusy` is called in each second that has many requests. */
+  /** `onBusy` is called in every second that has many requests. */
   constructor(router: Router, log: Logger, onBusy: () => void) {
     this.#log = log;
     const requestLog = new RequestLog(log);
@@ -56,8 +56,9 @@ export class HttpServer {
   }
 
   /**
-   * Listens, on all addresses (IPv6 and IPv4) where no host is given. Called again it moves: the new address
-   * is taken before the old one is given up. Throws {@link ListenError} and stays where it was.
+   * Listens on the host, or on all addresses (IPv6 and IPv4) if none is given. Calling it again moves the server: the
+   * new address is bound before the old one is released. If that fails, throws {@link ListenError} and stays at the old
+   * address.
    */
   async listen(host: string | undefined, port: number): Promise<void> {
     this.#kernel = await this.#loading;
@@ -69,13 +70,13 @@ export class HttpServer {
     this.#connections.releaseIdle();
   }
 
-  /** Refuses new connections, lets open requests end for so many ms, and cuts what is left then. */
+  /** Refuses new connections, gives open requests that many ms to finish, and then cuts the rest. */
   async drain(timeoutMs: number): Promise<void> {
     this.#listener?.close();
     await this.#connections.drain(timeoutMs);
   }
 
-  /** Whether this answer is the one that makes its second busy. */
+  /** Whether this answer is the one that makes the current second busy. */
   #isBusy(): boolean {
     const second = Math.floor(performance.now() / 1000);
     if (second !== this.#second) this.#answersOfSecond = 0;
@@ -89,7 +90,7 @@ export class HttpServer {
     try {
       return await this.#bind('::', port, kernel);
     } catch (error) {
-      // A kernel without IPv6 has no "::" to listen on.
+      // On a kernel without IPv6, "::" cannot be listened on.
       const code = error instanceof ListenError ? error.code : '';
       if (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL') throw error;
       return this.#bind('0.0.0.0', port, kernel);
@@ -109,7 +110,7 @@ export class HttpServer {
       taken += 1;
       if (taken >= MAX_TAKEN_IN_TURN) gate?.shut();
     };
-    // A client may end its side and still be answered.
+    // A client may close its side and still be answered.
     const options = { allowHalfOpen: true, noDelay: true };
     const server = createServer(options, (socket: Socket) => {
       count();

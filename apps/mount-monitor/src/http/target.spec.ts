@@ -11,7 +11,7 @@ describe('readTarget', () => {
     ['/%68ealthz/%6Cive', '/healthz/live'],
     ['/healthz%2Flive', '/healthz%2Flive'],
     ['/healthz/', '/healthz/'],
-  ])('reads %s as the path %s', (target, path) => {
+  ])('readTarget parses %s as the path %s', (target, path) => {
     expect(readTarget(target)).toEqual({ kind: 'path', path });
   });
 
@@ -23,15 +23,15 @@ describe('readTarget', () => {
     ['///evil.example/..//x', '/x'],
     ['/x/..//\\evil.example', '/%5Cevil.example'],
     ['//"><script>', '/%22%3E%3Cscript%3E'],
-  ])('sends %s to %s', (target, location) => {
+  ])('readTarget redirects %s to %s', (target, location) => {
     expect(readTarget(target)).toEqual({ kind: 'moved', location });
   });
 
-  it.each(['*', 'x', '/%', '/%zz', '/%ff'])('takes %s for no path', (target) => {
+  it.each(['*', 'x', '/%', '/%zz', '/%ff'])('readTarget rejects %s, which is not a path', (target) => {
     expect(readTarget(target).kind).toBe('invalid');
   });
 
-  it('sends nobody to another host or in a circle', () => {
+  it('readTarget never redirects to another host or in a loop', () => {
     const piece = fc.constantFrom(
       '/',
       '.',

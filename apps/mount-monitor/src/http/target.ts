@@ -1,4 +1,4 @@
-/** What a request's target comes to: a path to look up, another one to be sent to, or nothing that is a path. */
+/** A parsed request target: a path to look up, a path to redirect to, or not a path at all. */
 export type Target =
   | { readonly kind: 'path'; readonly path: string }
   | { readonly kind: 'moved'; readonly location: string }
@@ -7,9 +7,9 @@ export type Target =
 const plain = /^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9_.~-]+)+$/;
 
 /**
- * Reads a target in origin or absolute form (https://www.rfc-editor.org/rfc/rfc9112#section-3.2) as Go's ServeMux does
- * (https://pkg.go.dev/net/http#ServeMux): escapes are resolved within a segment, and a path with `//`, `.` or `..` is
- * answered with the address of the clean one. The location always begins with exactly one slash and keeps the query.
+ * Parses a target in origin or absolute form (https://www.rfc-editor.org/rfc/rfc9112#section-3.2) like Go's ServeMux
+ * (https://pkg.go.dev/net/http#ServeMux): escapes are decoded within a segment, and a path with `//`, `.` or `..` is
+ * redirected to the clean one. The location always starts with exactly one slash and keeps the query.
  */
 export function readTarget(target: string): Target {
   const origin = /^https?:\/\/[^/?#]*/i.exec(target)?.[0] ?? '';
@@ -33,7 +33,7 @@ export function readTarget(target: string): Target {
   }
   try {
     const decoded = segments.map(decodeURIComponent);
-    // An escaped slash is part of a name; no endpoint's name has one.
+    // An escaped slash is part of a name, and no endpoint's name contains one.
     if (decoded.some((segment) => segment.includes('/'))) return { kind: 'path', path: raw };
     return { kind: 'path', path: `/${decoded.join('/')}${open}` };
   } catch {

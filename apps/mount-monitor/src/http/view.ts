@@ -2,45 +2,45 @@ import type { MonitorConfig } from '../config/config.ts';
 import type { MountSnapshot } from '../monitor/mount-record.ts';
 import type { ConnectionCounts } from './connections.ts';
 
-/** What the metrics show of the server. */
+/** The server's counts, for the metrics. */
 export interface HttpCounts extends ConnectionCounts {
   /** Answers by status. */
   readonly answers: ReadonlyMap<number, number>;
 }
 
-/** What the endpoints show; read afresh for each request. */
+/** Everything that the endpoints show; read again for each request. */
 export interface View {
   readonly version: string;
   readonly startedAt: Date;
-  /** Whether the process is on its way out. */
+  /** Whether the process is shutting down. */
   draining(): boolean;
   config(): MonitorConfig;
-  /** Changes with everything that this view shows, but for the time and the counts of the server itself. */
+  /** Changes whenever anything in this view does, except the time and the server's own counts. */
   revision(): string;
   mounts(): readonly MountSnapshot[];
-  /** Whether a killed probe of the mount has not ended yet. */
+  /** Whether a killed probe of the mount hangs in the kernel. */
   isHung(mount: MountSnapshot): boolean;
   hungProbes(): number;
-  /** How many probes of monitors that ran here before still hang in the kernel. */
+  /** How many probes of earlier monitors still hang in the kernel. */
   predecessorProbes(): number;
   /** The paths whose checks have stalled. */
   stalled(): readonly string[];
   watchdog(): WatchdogView;
   reloads(): ReloadView;
-  /** Undefined until the server is there. */
+  /** Undefined until the server has started. */
   http(): HttpCounts | undefined;
-  /** How many lines of the log could not be written. */
+  /** How many log lines could not be written. */
   lostLogLines(): number;
 }
 
-/** The watchdog as status and metrics show it. */
+/** The watchdog as shown in the status and the metrics. */
 export interface WatchdogView {
-  /** At least `state`, and a `reason` where there is one. */
+  /** Always contains `state`, and `reason` if there is one. */
   readonly status: WatchdogStatusView;
-  /** All the states there are. */
+  /** All possible states. */
   readonly states: readonly string[];
   readonly restarts: ReadonlyMap<string, number>;
-  /** Keyed by verb and code, a space between. */
+  /** Keyed by verb and code, separated by a space. */
   readonly kubeRequests: ReadonlyMap<string, number>;
 }
 
@@ -49,7 +49,7 @@ export interface WatchdogStatusView {
   readonly reason?: string | undefined;
 }
 
-/** How reading the configuration again has gone. */
+/** The outcome of reloading the configuration. */
 export interface ReloadView {
   readonly lastSuccessful: boolean;
   readonly lastSuccessAt: Date;

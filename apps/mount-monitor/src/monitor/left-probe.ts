@@ -1,23 +1,23 @@
 import type { ProbeProcess } from './probe-process.ts';
 import { after } from './timers.ts';
 
-/** How often a killed process is looked at, in ms. */
+/** How often a killed process is checked, in ms. */
 const lookMs = 50;
 
 /**
- * After how long a killed process counts as stuck if it is in an uninterruptible wait, and after how long whatever it
- * does, in ms. A daemon that is only slow answers the request under way a moment later.
+ * How long, in ms, until a killed process counts as stuck: if it is in an uninterruptible wait, and no matter what it
+ * does. A daemon that is merely slow answers the pending request a moment later.
  */
 const MIN_ENDING_MS = 200;
 const MAX_ENDING_MS = 2000;
 
 /**
- * A probe that was killed and has not been seen to end. Most end within a few ms; one in an uninterruptible wait does
- * not, and only that one is hung.
+ * A probe that was killed and has not been seen to exit. Most exit within a few ms; one that does not, usually because
+ * it is in an uninterruptible wait, counts as hung.
  */
 export class LeftProbe {
   readonly gone: Promise<void>;
-  /** Settles once the process has ended or is known to hang. */
+  /** Settles once the process has exited or is known to hang. */
   readonly decided: Promise<void>;
   readonly #probe: ProbeProcess;
   readonly #killedAt = performance.now();

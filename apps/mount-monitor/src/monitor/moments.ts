@@ -1,34 +1,34 @@
-/** How far a check's start may lie from its interval, as a share of it. */
+/** How much a check's start may deviate from its interval, as a fraction of it. */
 const jitter = 0.1;
 
-/** The moments at which checks start lie on a grid of this share of the interval. */
+/** Checks start on a grid whose step is this fraction of the interval. */
 const gridShare = 0.1;
 
-/** How many checks share a moment: as many as would if all were spread evenly, and at least these. */
+/** How many checks share a moment: as many as if all were spread evenly, and at least this many. */
 const MIN_SHARED = 8;
 
-/** What a check is planned by; times in ms. */
+/** What planning a check depends on; times in ms. */
 export interface Wish {
   readonly intervalMs: number;
-  /** When the check before it started, on the monotonic clock. */
+  /** When the previous check started, on the monotonic clock. */
   readonly startedAt: number;
-  /** How many mounts there are. */
+  /** The number of mounts. */
   readonly mounts: number;
-  /** Whether it may start together with others; a check that may block its probe should start alone. */
+  /** Whether the check may start together with others; a check that may block its probe should start alone. */
   readonly shares: boolean;
   /** From 0 to 1, for the jitter. */
   readonly random: number;
 }
 
 /**
- * Plans checks so that many start together: most of what a check of a healthy mount costs is waking up for it. Each stays
- * within the jitter around its interval.
+ * Plans checks so that many start together, because most of the cost of checking a healthy mount is waking up for it.
+ * Each check stays within the jitter around its interval.
  */
 export class Moments {
   readonly #origin = performance.now();
   readonly #planned = new Map<number, number>();
 
-  /** When the next check starts, on the monotonic clock; to be given back to {@link release} once it does. */
+  /** When the next check starts, on the monotonic clock; pass the result to {@link release} when it does. */
   plan({ intervalMs, startedAt, mounts, shares, random }: Wish): number {
     const step = intervalMs * gridShare;
     const earliest = startedAt + intervalMs * (1 - jitter);
@@ -42,7 +42,7 @@ export class Moments {
       if (moment > latest) break;
       const count = this.#planned.get(moment) ?? 0;
       const joins = shares && count > 0 && count < mostShared;
-      // Where others start that have room; else where nobody does, or the fewest; and then as near as can be.
+      // Prefer moments with other checks and room for more, then empty or least crowded ones, then the nearest.
       const rank = Math.abs(moment - wanted) + (joins ? 0 : intervalMs * (1 + count));
       if (rank <= bestRank) [best, bestRank] = [moment, rank];
     }

@@ -16,7 +16,7 @@ afterEach(() => {
 const passed: CheckOutcome = { kind: 'passed', durationMs: 1, mount: undefined };
 const failed: CheckOutcome = { kind: 'failed', reason: 'io', error: 'bad', durationMs: 1, mount: undefined };
 
-/** Answers as told, after as many ms as told, and notes when it was asked. */
+/** Returns a given outcome after a given number of ms, and records when it was called. */
 class FakeProber implements Checker {
   readonly hungCount = 0;
   readonly asked: { readonly path: string; readonly at: number }[] = [];
@@ -65,7 +65,7 @@ function statuses(monitor: Monitor): readonly string[] {
 }
 
 describe('Monitor', () => {
-  it('checks every mount at once, then each at its interval', async () => {
+  it('every mount is checked immediately, then at its interval', async () => {
     const { monitor, prober } = monitorOf({ mounts: [{ path: '/a' }, { path: '/b' }] });
     const start = performance.now();
     monitor.start();
@@ -75,7 +75,7 @@ describe('Monitor', () => {
     monitor.close();
   });
 
-  it('lets a slow mount delay no other', async () => {
+  it('a slow mount does not delay the others', async () => {
     const { monitor, prober } = monitorOf({ mounts: [{ path: '/slow' }, { path: '/quick' }] });
     prober.takesMs = (path) => (path === '/slow' ? 9500 : 0);
     const start = performance.now();
@@ -86,7 +86,7 @@ describe('Monitor', () => {
     monitor.close();
   });
 
-  it('keeps each check within 10 % of the interval, and never overlaps them', async () => {
+  it('each check stays within 10% of the interval and never overlaps another one of its mount', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 5, maxLength: 5 }),
@@ -113,7 +113,7 @@ describe('Monitor', () => {
     );
   });
 
-  it('starts checks together that fall into the same tenth of the interval', async () => {
+  it('checks in the same tenth of the interval start together', async () => {
     const random = fc.sample(fc.double({ min: 0, max: 1, noNaN: true }), { numRuns: 400, seed: 7 });
     let index = 0;
     const mounts = Array.from({ length: 30 }, (_, number) => ({ path: `/${number}` }));
@@ -129,15 +129,15 @@ describe('Monitor', () => {
     }
     expect(prober.asked.length).toBeGreaterThanOrEqual(30 * 9);
     for (const moment of moments.keys()) expect(moment % 1000).toBe(0);
-    // They are still spread: the moments of a cycle differ from mount to mount.
+    // They are still spread out: the moments in a cycle differ from mount to mount.
     expect(moments.size).toBeGreaterThan(20);
-    // The first ones all start at once, and the next ones have three moments for 30 of them.
+    // The first checks all start at once, and the next ones have three moments for the 30 of them.
     moments.delete(0);
     expect(Math.max(...moments.values())).toBeLessThanOrEqual(10);
     expect((prober.asked.length - 30) / moments.size).toBeGreaterThan(5);
   });
 
-  it('has a mount that fails start where chance puts it, not where others do', async () => {
+  it('the check of a failing mount starts at a random moment instead of with the others', async () => {
     const numbers = [0.5, 0];
     let index = 0;
     const { monitor, prober } = monitorOf({ mounts: [{ path: '/good' }, { path: '/bad' }] }, () => {
@@ -152,7 +152,7 @@ describe('Monitor', () => {
     monitor.close();
   });
 
-  it('counts a check that is cut short, or inconclusive, as nothing', async () => {
+  it('a check that is cancelled or inconclusive is ignored', async () => {
     const { monitor, prober } = monitorOf({ mounts: [{ path: '/a', failureThreshold: 1 }] });
     prober.outcome = () => ({ kind: 'inconclusive', error: 'no process' });
     monitor.start();
@@ -168,7 +168,7 @@ describe('Monitor', () => {
     monitor.close();
   });
 
-  it('names the mounts whose checks have not completed for three intervals', async () => {
+  it('a mount whose checks have not completed for three intervals is stalled', async () => {
     const { monitor, prober } = monitorOf({ mounts: [{ path: '/a' }, { path: '/b' }] });
     prober.outcome = (path) => (path === '/b' ? { kind: 'inconclusive', error: 'no process' } : failed);
     monitor.start();
@@ -182,7 +182,7 @@ describe('Monitor', () => {
     monitor.close();
   });
 
-  it('tells who is unhealthy when that changes, all of them each time', async () => {
+  it('all unhealthy mounts are reported whenever they change', async () => {
     const bad = new Set(['/a', '/b']);
     const { monitor, prober, unhealthy } = monitorOf({
       failureThreshold: 1,
@@ -200,7 +200,7 @@ describe('Monitor', () => {
     monitor.close();
   });
 
-  it('keeps state and rhythm of what is checked as before, and starts the rest afresh', async () => {
+  it('mounts whose check is unchanged keep their state and schedule, and others are reset', async () => {
     const { monitor, prober } = monitorOf({ mounts: [{ path: '/a' }, { path: '/b' }] });
     const start = performance.now();
     monitor.start();
@@ -218,12 +218,12 @@ describe('Monitor', () => {
     expect(monitor.snapshot()[1]?.config).toMatchObject({ name: 'renamed', failureThreshold: 9 });
     await vi.advanceTimersByTimeAsync(21_500);
     expect(prober.times('/a').map((at) => at - start)).toEqual([0, 20_000]);
-    // Not 25,000: that lies between two slots of a tenth of the interval.
+    // Not 25,000: that is between two slots of a tenth of the interval.
     expect(prober.times('/b').map((at) => at - start)).toEqual([0, 5000, 26_000]);
     monitor.close();
   });
 
-  it('stops checking mounts that are gone, even when one is listed twice', async () => {
+  it('removed mounts are no longer checked, even if one was listed twice', async () => {
     const { monitor, prober } = monitorOf({ mounts: [{ path: '/a' }, { path: '/a', name: 'twin' }] });
     monitor.start();
     await vi.advanceTimersByTimeAsync(1000);
@@ -233,7 +233,7 @@ describe('Monitor', () => {
     monitor.close();
   });
 
-  it('checks nothing after it was closed', async () => {
+  it('a closed monitor checks nothing', async () => {
     const { monitor, prober } = monitorOf({ mounts: [{ path: '/a' }] });
     monitor.start();
     await vi.advanceTimersByTimeAsync(1000);

@@ -7,18 +7,18 @@ import type { CheckOutcome } from './outcome.ts';
 import type { Prober } from './prober.ts';
 import { after, type CancelTimer } from './timers.ts';
 
-/** After how many intervals without a completed check the loop counts as stalled. */
+/** A loop that completes no check for this many intervals counts as stalled. */
 const stallIntervals = 3;
 
-/** What the monitor needs of a {@link Prober}. */
+/** The part of {@link Prober} that the monitor needs. */
 export type Checker = Pick<Prober, 'check' | 'isHung' | 'hungCount' | 'close'>;
 
 export interface MonitorOptions {
   readonly prober: Checker;
   readonly log: Logger;
-  /** Called when mounts become unhealthy, stop being so, or are configured again. */
+  /** Called when a mount becomes unhealthy or stops being so, and on reconfiguration. */
   readonly onUnhealthyChange?: (unhealthy: readonly MountSnapshot[]) => void;
-  /** A number from 0 to 1, for the jitter. */
+  /** Returns a number from 0 to 1, for the jitter. */
   readonly random?: () => number;
 }
 
@@ -37,28 +37,28 @@ export class Monitor {
     this.#settings = settings;
   }
 
-  /** Changes with everything that a snapshot shows. */
+  /** Changes whenever anything in a snapshot does. */
   get revision(): number {
     return this.#revision;
   }
 
-  /** How many killed probes have not ended yet. */
+  /** How many killed probes hang in the kernel. */
   get hungProbes(): number {
     return this.#options.prober.hungCount;
   }
 
-  /** Starts the first check of every mount at once. */
+  /** Starts the first check of every mount immediately. */
   start(): void {
     this.apply(this.#settings);
   }
 
   /**
-   * Takes new settings. A mount that is checked as before keeps its state and its place in time; every other
-   * one starts as unknown and is checked at once.
+   * Applies new settings. A mount whose check is unchanged keeps its state and its schedule; every other one starts as
+   * unknown and is checked immediately.
    */
   apply(settings: Settings): void {
     this.#settings = settings;
-    // Thousands of mounts must not be compared each with each; several may be the same, in their order.
+    // Comparing thousands of mounts pairwise would be too slow. Identical ones are matched in order.
     const previous = new Map<string, MountWatch[]>();
     for (const watch of this.#watches.toReversed()) {
       const key = checkKeyOf(watch.record.config);
@@ -78,7 +78,7 @@ export class Monitor {
     this.#tellUnhealthy();
   }
 
-  /** What is known about every mount, in the configuration's order. */
+  /** The state of every mount, in the configuration's order. */
   snapshot(): readonly MountSnapshot[] {
     return this.#watches.map(({ record }) => record.snapshot());
   }
@@ -96,7 +96,7 @@ export class Monitor {
       .map(({ record }) => record.config);
   }
 
-  /** Ends all checks without waiting for any. */
+  /** Stops all checks without waiting for any. */
   close(): void {
     for (const watch of this.#watches) watch.stop();
     this.#options.prober.close();
@@ -170,13 +170,13 @@ export class Monitor {
 interface WatchCalls {
   readonly check: () => Promise<CheckOutcome>;
   readonly ended: (outcome: CheckOutcome) => void;
-  /** When the check after the one that started at a moment is due; both in ms of the monotonic clock. */
+  /** When the check after the one that started at the given time is due; both in ms of the monotonic clock. */
   readonly plan: (startedAt: number) => number;
-  /** Takes a plan back, or says that its check starts. */
+  /** Cancels a plan, or marks its check as started. */
   readonly release: (moment: number) => void;
 }
 
-/** One mount's place in time: the next check starts an interval after the last one's start, never before its end. */
+/** One mount's schedule: the next check starts one interval after the last one's start, and never before its end. */
 class MountWatch {
   readonly record: MountRecord;
   readonly #calls: WatchCalls;
@@ -191,7 +191,7 @@ class MountWatch {
     this.#calls = calls;
   }
 
-  /** The monotonic time, in ms, at which a check last said something about the mount, or the watch began. */
+  /** When a check last said something about the mount, or else the watch began, in ms of the monotonic clock. */
   get completedAt(): number {
     return this.#completedAt;
   }
@@ -207,7 +207,7 @@ class MountWatch {
     });
   }
 
-  /** Fits a check that is being waited for to an interval that has changed. */
+  /** Adapts a pending check to a changed interval. */
   reschedule(): void {
     this.#completedAt = performance.now();
     if (this.#plannedAt === undefined) return;
@@ -232,12 +232,12 @@ class MountWatch {
   }
 }
 
-/** What two settings must share for the state of one mount to hold for the other. */
+/** Two settings with the same key can share one mount's state. */
 function checkKeyOf(mount: MountConfig): string {
   return JSON.stringify(requestOf(mount));
 }
 
-/** What a probe is asked for a mount. */
+/** The probe's request for a mount. */
 export function requestOf({
   absolutePath,
   checkType,
@@ -250,7 +250,7 @@ export function requestOf({
   return { path: absolutePath, checkType, canaryFile, canaryContent, minEntries, fsType, writable };
 }
 
-/** `duration` is the text that the Go program's log has. */
+/** `duration` has the format of the Go program's log. */
 function durationFields(milliseconds: number | undefined) {
   if (milliseconds === undefined) return {};
   const rounded = Math.round(milliseconds * 1000) / 1000;

@@ -6,43 +6,43 @@ import { type HealthState, initialState, type MountStatus, reduce, type Transiti
 /** The upper bounds of the check duration histogram, in seconds. */
 export const durationBounds = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] as const;
 
-/** How many of a mount's last checks are remembered. */
+/** How many of a mount's most recent checks are remembered. */
 const historyLength = 60;
 
-/** One remembered check: it passed, it failed, or it ran out of time. */
+/** One remembered check: it passed, failed, or timed out. */
 export type HistoryMark = 'p' | 'f' | 't';
 
 export interface DurationHistogram {
-  /** How many checks took at most the bound of the same index; not cumulative. */
+  /** How many checks fell into the bucket with the bound of the same index; not cumulative. */
   readonly counts: readonly number[];
   readonly count: number;
   readonly sumSeconds: number;
 }
 
-/** Everything that is known about one mount at one moment. */
+/** The complete state of one mount at one moment. */
 export interface MountSnapshot {
   readonly config: MountConfig;
   readonly state: HealthState;
-  /** When the status was entered. */
+  /** When the mount entered its current status. */
   readonly since: Date;
   readonly lastCheck: Date | undefined;
   readonly lastSuccess: Date | undefined;
-  /** The last check that reached the mount, in ms. */
+  /** The duration of the last check that reached the mount, in ms. */
   readonly lastDurationMs: number | undefined;
   readonly facts: MountFacts | undefined;
-  /** The last checks, oldest first. */
+  /** The most recent checks, oldest first. */
   readonly history: string;
   readonly checks: ReadonlyMap<CheckSeries, number>;
   readonly transitions: ReadonlyMap<TransitionSeries, number>;
   readonly durations: DurationHistogram;
 }
 
-/** Result and, behind a colon, the reason of a failure. */
+/** The result and, after a colon, the reason for a failure. */
 export type CheckSeries = 'passed' | 'inconclusive' | `failed:${FailureReason}`;
-/** Status before and after. */
+/** The status before and after. */
 export type TransitionSeries = `${MountStatus}:${MountStatus}`;
 
-/** Keeps the record of one mount over its checks. */
+/** Keeps the record of one mount across its checks. */
 export class MountRecord {
   #config: MountConfig;
   #state = initialState;
@@ -71,12 +71,12 @@ export class MountRecord {
     return this.#state;
   }
 
-  /** Takes new settings that leave what the checks mean as it was. */
+  /** Applies new settings that do not change what the checks mean. */
   reconfigure(config: MountConfig): void {
     this.#config = config;
   }
 
-  /** Notes a check's end. A cancelled one counts as nothing, an inconclusive one only as a check. */
+  /** Records a finished check. A cancelled one is ignored, and an inconclusive one only counts as a check. */
   note(outcome: CheckOutcome, successThreshold: number, now: Date): Transition | undefined {
     if (outcome.kind === 'cancelled') return undefined;
     increment(this.#checks, outcome.kind === 'failed' ? (`failed:${outcome.reason}` as const) : outcome.kind);

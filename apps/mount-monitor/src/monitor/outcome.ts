@@ -1,13 +1,13 @@
 import type { FailureReason, MountFacts } from '../probe/protocol.ts';
 
-/** How one check ended. Only `passed` and `failed` say anything about the mount. */
+/** The outcome of one check. Only `passed` and `failed` say anything about the mount. */
 export type CheckOutcome =
   | { readonly kind: 'passed'; readonly durationMs: number; readonly mount: MountFacts | undefined }
   | {
       readonly kind: 'failed';
       readonly reason: FailureReason;
       readonly error: string;
-      /** Undefined where no probe was asked. */
+      /** Undefined if no probe was used. */
       readonly durationMs: number | undefined;
       readonly mount: MountFacts | undefined;
     }

@@ -25,7 +25,7 @@ interface Fields {
   readonly pending?: string;
 }
 
-/** Lays what the kernel says about a process into the folder that stands for /proc. */
+/** Writes a process's kernel files into the folder that replaces /proc. */
 function writeProcess(
   pid: number,
   { title = 'mm-probe0abc) D', state = 'S', parent = init, pending = nothing }: Fields,
@@ -39,12 +39,12 @@ function writeProcess(
 
 it.each<[string, 'counts' | 'does not count', Fields]>([
   ['killed and held by the kernel', 'counts', { state: 'D', parent: otherMonitor, pending: killed }],
-  ['held by the kernel after its monitor has ended', 'counts', { state: 'D', pending: killed }],
-  ['at work after its monitor has ended', 'counts', {}],
-  ['at work for another monitor', 'does not count', { state: 'D', parent: otherMonitor }],
+  ['held by the kernel after its monitor has exited', 'counts', { state: 'D', pending: killed }],
+  ['working after its monitor has exited', 'counts', {}],
+  ['working for another monitor', 'does not count', { state: 'D', parent: otherMonitor }],
   ['this monitor’s own', 'does not count', { state: 'D', parent: self, pending: killed }],
-  ['gone, and not yet waited for', 'does not count', { state: 'Z' }],
-  ['no probe', 'does not count', { title: 'rclone', state: 'D', pending: killed }],
+  ['a zombie', 'does not count', { state: 'Z' }],
+  ['not a probe', 'does not count', { title: 'rclone', state: 'D', pending: killed }],
 ])('a process that is %s %s as left behind', (_, verdict, fields) => {
   writeProcess(300, fields);
   const isOrphan = fields.parent === undefined;
@@ -52,7 +52,7 @@ it.each<[string, 'counts' | 'does not count', Fields]>([
   expect(findStrays(folder, self)).toEqual(verdict === 'counts' ? found : []);
 });
 
-it('a process that ends while it is looked at counts as none', () => {
+it('ignores a process that exits while it is examined', () => {
   writeProcess(300, {});
   rmSync(join(folder, '300', 'stat'));
   expect(findStrays(folder, self)).toEqual([]);

@@ -6,34 +6,34 @@ import { type ProbeRequest, probeTitle, titleOf } from '../probe/protocol.ts';
 import { after, type CancelTimer } from './timers.ts';
 
 /**
- * How long a probe that was left behind may take to end, and how often those that did not are looked at again, in ms. One
- * whose monitor has just ended is on its way out.
+ * How long a probe that was left behind may take to exit, and how often those that did not are checked again, in ms. A
+ * probe whose monitor has just exited is about to exit as well.
  */
 const MIN_ENDING_MS = 200;
 const lookAgainMs = 60_000;
 
-/** A probe of a process that is not this one, left behind in a check that has not ended. */
+/** A probe started by another process and left behind in an unfinished check. */
 export interface StrayProbe {
   readonly pid: number;
-  /** Says what it is at; see `titleOf`. */
+  /** Identifies what it checks; see `titleOf`. */
   readonly title: string;
-  /** In clock ticks since the machine started: distinguishes it from a later process with the same id. */
+  /** In clock ticks since the machine started; distinguishes it from a later process with the same ID. */
   readonly startedAt: string;
-  /** Whether the monitor that started it has ended; one that has not reports its probes itself. */
+  /** Whether the monitor that started it has exited; a running monitor reports its own probes. */
   readonly isOrphan: boolean;
 }
 
-/** SIGKILL in a mask of signals (https://man7.org/linux/man-pages/man5/proc_pid_status.5.html). */
+/** SIGKILL in a signal mask (https://man7.org/linux/man-pages/man5/proc_pid_status.5.html). */
 const killBit = 1n << 8n;
 
 /**
- * The probes of this user that others have left behind: killed and still held by the kernel, or at work for a monitor that
- * has ended. Each restart of the monitor beside a mount that hangs leaves one. Only what the kernel answers from memory is
- * read: the command line of a process that hangs may make its reader hang, too.
+ * Finds this user's probes that others have left behind: killed and still held by the kernel, or working for a monitor
+ * that has exited. Each restart of the monitor with a hanging mount leaves one. It reads only what the kernel answers
+ * from memory, because reading the command line of a hanging process may hang as well.
  */
 export function findStrays(folder = '/proc', self = process.pid): readonly StrayProbe[] {
   const names = fs.readdirSync(folder).filter((name) => /^\d+$/.test(name));
-  // The name alone first: there may be thousands of processes, and the first checks wait for this.
+  // Check the name first: there may be thousands of processes, and the first checks wait for this.
   return names.flatMap((name) =>
     textOf(`${folder}/${name}/comm`)?.startsWith(probeTitle) ? strayOf(folder, name, self) : [],
   );
@@ -56,7 +56,7 @@ interface Process {
   readonly startedAt: string;
 }
 
-/** What https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html says; undefined where the process is gone. */
+/** Reads https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html; undefined if the process is gone. */
 function readProcess(folder: string, pid: number | string): Process | undefined {
   const stat = textOf(`${folder}/${pid}/stat`);
   if (stat === undefined) return undefined;
@@ -70,7 +70,7 @@ function readProcess(folder: string, pid: number | string): Process | undefined 
   };
 }
 
-/** Whether a process was killed and still runs. */
+/** Whether a process was killed and still exists. */
 function isHeld(folder: string, pid: string): boolean {
   const status = textOf(`${folder}/${pid}/status`) ?? '';
   const pending = /^SigPnd:\s+([\da-f]+)$/m.exec(status)?.[1] ?? '0';
@@ -82,7 +82,7 @@ function isThere({ pid, title, startedAt }: StrayProbe): boolean {
   return found?.title === title && found.startedAt === startedAt && !found.hasEnded;
 }
 
-/** A small file's content; undefined where its process has ended meanwhile. */
+/** A small file's content; undefined if its process has exited in the meantime. */
 function textOf(path: string): string | undefined {
   try {
     return fs.readFileSync(path, 'utf8');
@@ -92,8 +92,8 @@ function textOf(path: string): string | undefined {
 }
 
 /**
- * Whether a process sees the file system that a path is in now. On a machine whose processes are all visible here, the same
- * path may be something else in another container.
+ * Whether a process sees the file system that the path is on now. On a machine where all processes are visible, the
+ * same path may be something else in another container.
  */
 function sharesMount({ pid }: StrayProbe, path: string): boolean {
   const device = readMountFacts(path)?.device;
@@ -101,7 +101,10 @@ function sharesMount({ pid }: StrayProbe, path: string): boolean {
   return table === undefined || parseMountInfo(table).some((entry) => entry.device === device);
 }
 
-/** What is left of the probes that hung when this process started: none is started beside one of them for its mount. */
+/**
+ * Tracks the probes that already hung when this process started. No probe is started for a mount that one of them hangs
+ * on.
+ */
 export class Predecessors {
   readonly #decidedAt = performance.now() + MIN_ENDING_MS;
   #strays = findStrays();
@@ -110,17 +113,17 @@ export class Predecessors {
   #log: Logger | undefined;
   #cancelTimer: CancelTimer = () => undefined;
 
-  /** How many there are at the mounts of this monitor whose own monitors have ended, as far as is known. */
+  /** How many are known to hang on this monitor's mounts after their own monitors have exited. */
   get count(): number {
     return this.#count;
   }
 
-  /** Whether one hangs on the mount of this request, as far as is known. */
+  /** Whether one is known to hang on this request's mount. */
   holds(request: ProbeRequest): boolean {
     return performance.now() >= this.#decidedAt && this.#isSuspect(request);
   }
 
-  /** Looks whether one hangs on the mount of this request; settles at once where none may, else within 200 ms. */
+  /** Checks whether one hangs on this request's mount; settles immediately if none can, and otherwise within 200 ms. */
   async look(request: ProbeRequest): Promise<boolean> {
     if (!this.#isSuspect(request)) return false;
     const waitMs = Math.ceil(this.#decidedAt - performance.now());
@@ -129,7 +132,7 @@ export class Predecessors {
     return this.#isSuspect(request);
   }
 
-  /** Says how many there are at these mounts, and again when that changes; called again it is about others. */
+  /** Logs how many there are at these mounts, and again when that changes. Calling it again replaces the mounts. */
   report(log: Logger, requests: readonly ProbeRequest[]): void {
     this.#log = log;
     this.#titles = new Set(requests.map(titleOf));
@@ -160,6 +163,6 @@ export class Predecessors {
     this.#count = count;
     const fields = { count, pids: found.slice(0, 20).map(({ pid }) => pid) };
     if (count > 0) this.#log?.warn('probes of an earlier run still hang in the kernel', fields);
-    else this.#log?.info('no probe of an earlier run hangs in the kernel any more');
+    else this.#log?.info('no probe of an earlier run hangs in the kernel anymore');
   }
 }

@@ -3,44 +3,45 @@ import type { Socket } from 'node:net';
 import { probeChannel } from '../probe/protocol.ts';
 import { type BunRuntime, type BunSocket, bun } from '../runtime.ts';
 
-/** The program and the arguments that make it a probe. */
+/** The program and the arguments that run it as a probe. */
 export interface ProbeCommand {
   readonly file: string;
   readonly args: readonly string[];
 }
 
-/** What happens to a linked process; each but `data` at most once. */
+/** Events of a linked process; each except `data` occurs at most once. */
 export interface LinkEvents {
-  /** The process wrote these bytes on its channel. */
+  /** The process wrote these bytes to its channel. */
   readonly data: (bytes: Buffer) => void;
-  /** Nothing more comes over the channel. */
+  /** Nothing more will come through the channel. */
   readonly closed: () => void;
-  /** The process ended, as a text says. */
+  /** The process exited, as the text describes. */
   readonly exited: (ending: string) => void;
-  /** It never came to be. */
+  /** The process could not be started. */
   readonly failed: (error: unknown) => void;
 }
 
-/** A process of its own, and the socket that it has as {@link probeChannel}. */
+/** A child process, and the socket that it has as {@link probeChannel}. */
 export interface ProbeLink {
   readonly pid: number | undefined;
   send(bytes: Buffer): void;
-  /** Kills the process, lets go of the channel, and keeps nobody waiting for either. */
+  /** Kills the process and closes the channel without keeping this process alive for either. */
   end(): void;
 }
 
 /**
- * Nothing from outside may change what a probe does. Compiling is off: a check is a few hundred lines of code, and the
- * threads for it are a sixth of a hung probe's memory. So are the threads that help to collect garbage, another 0.2 MB.
+ * Nothing from outside may change what a probe does. The JIT is off, because a check is a few hundred lines of code and
+ * the compiler threads take a sixth of a hung probe's memory. The extra garbage collection threads are off as well,
+ * which saves another 0.2 MB.
  */
 const env = { BUN_JSC_useJIT: '0', BUN_JSC_numberOfGCMarkers: '1' };
 
-/** Starts a process; throws where that fails at once. */
+/** Starts a process; throws if that fails right away. */
 export function link(command: ProbeCommand, events: LinkEvents): ProbeLink {
   return bun === undefined ? linkInNode(command, events) : linkInBun(bun, command, events);
 }
 
-/** Without the streams of `node:child_process`, which take a third of what a check costs the monitor. */
+/** Avoids the streams of `node:child_process`, which account for a third of the monitor's cost of a check. */
 function linkInBun(runtime: BunRuntime, command: ProbeCommand, events: LinkEvents): ProbeLink {
   const child = runtime.spawn([command.file, ...command.args], {
     env,

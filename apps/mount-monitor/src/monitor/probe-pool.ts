@@ -2,27 +2,27 @@ import type { ProbeCommand } from './probe-link.ts';
 import { ProbeProcess } from './probe-process.ts';
 import { after, type CancelTimer } from './timers.ts';
 
-/** How many probes wait for work at most; each costs about 2 MB. */
+/** The maximum number of idle probes; each costs about 2 MB. */
 const MAX_IDLE = 2;
 
-/** How many may be starting up at a time: it bounds the burst of work when many checks fall together. */
+/** The maximum number of probes starting up at once. It limits the burst of work when many checks coincide. */
 const MAX_STARTING = 4;
 
 /**
- * After how long a check counts as late, in ms: nobody waits for its probe to become free any more. A queue that moves is
- * waited in, so that a busy machine does not start processes on top.
+ * After how many ms a check counts as late, and nobody waits for its probe anymore. As long as the queue keeps moving,
+ * checks wait in it, so that a busy machine does not start even more processes.
  */
 const LATE_MS = 40;
 
 /**
- * The same for a probe that does not wait for its mount but computes, or for a processor: to start more processes is of no
- * help then.
+ * The same limit for a probe that is computing or waiting for a processor, instead of waiting for its mount. In that
+ * case, more processes would not help.
  */
 const LATE_RUNNING_MS = 200;
 
 export interface ProbePoolOptions {
   readonly command: ProbeCommand;
-  /** How long a probe may take to start up, and the longest that anybody waits for one, in ms. */
+  /** How long a probe may take to start up, and the longest that a check waits for one, in ms. */
   readonly startTimeoutMs: number;
 }
 
@@ -32,8 +32,9 @@ interface Waiter {
 }
 
 /**
- * Keeps a few probes for the next checks. Healthy mounts answer quickly and share them one after the other; a probe that
- * a mount holds on to is not waited for, so mounts that hang delay nobody for longer than it takes to start another.
+ * Keeps a few probes for the next checks. Checks of healthy mounts are quick and share a probe, one after another.
+ * Nobody waits for a probe that is stuck on a mount, so hanging mounts delay others only for as long as it takes to
+ * start another probe.
  */
 export class ProbePool {
   readonly #options: ProbePoolOptions;
@@ -48,7 +49,7 @@ export class ProbePool {
     this.#options = options;
   }
 
-  /** A probe that waits for a request, or a text that says why there is none. */
+  /** Returns an idle probe, or a text that says why there is none. */
   take(): Promise<ProbeProcess | string> {
     const { promise, resolve } = Promise.withResolvers<ProbeProcess | string>();
     this.#waiting.push({ since: performance.now(), give: resolve });
@@ -56,7 +57,7 @@ export class ProbePool {
     return promise;
   }
 
-  /** Ends every probe, and what they are checking as cancelled; waits for none. */
+  /** Ends every probe and cancels its check; waits for none. */
   close(): void {
     this.#closed = true;
     for (const probe of [...this.#idle, ...this.#starting, ...this.#working]) probe.end();
@@ -64,8 +65,8 @@ export class ProbePool {
   }
 
   /**
-   * Has those who wait served. One probe does it for all, for as long as each check takes it only a moment: to wake up
-   * another costs more than the check. Once that one is late the idle one takes over, and once all are late more are started.
+   * Serves the waiting checks. One probe does them all as long as each takes only a moment, because waking up another
+   * costs more than a check. If that one is late, the idle one takes over, and if all are late, more are started.
    */
   #serve(): void {
     if (this.#closed || this.#waiting.length === 0) return;
@@ -78,7 +79,7 @@ export class ProbePool {
     const enough = late ? MAX_STARTING : Math.max(0, MAX_IDLE - quick - this.#idle.length);
     while (this.#starting.size < Math.min(enough, MAX_STARTING, this.#waiting.length)) this.#start();
     this.#cancelTimer ??= after(LATE_MS, () => {
-      // Once around the event loop first: if this process was held up, a verdict may be waiting to be read.
+      // Go around the event loop once: if this process was held up, a verdict may be ready to read.
       setImmediate(() => this.#onTimer());
     });
   }
@@ -100,7 +101,7 @@ export class ProbePool {
     this.#starting.add(probe);
   }
 
-  /** How many are at work for so short a time that they are worth waiting for. */
+  /** How many probes have been busy for so short a time that they are worth waiting for. */
   #quickOnes(): number {
     const now = performance.now();
     return [...this.#working].filter((probe) => {
@@ -116,7 +117,7 @@ export class ProbePool {
     else this.#keep(probe);
   }
 
-  /** Keeps it, or the ones that are older, which have their memory and caches warm. */
+  /** Keeps this probe, or the older ones, whose memory and caches are warm. */
   #keep(probe: ProbeProcess): void {
     this.#idle.push(probe);
     if (this.#idle.length <= MAX_IDLE) return;
@@ -131,7 +132,7 @@ export class ProbePool {
     if (place >= 0) this.#idle.splice(place, 1);
     const failedToStart = this.#starting.delete(probe);
     if (!failedToStart) this.#serve();
-    // What keeps one from starting keeps the next one, too; the next check tries again.
+    // Whatever prevents one from starting also prevents the next one; the next check tries again.
     else if (this.#starting.size === 0 && this.#quickOnes() === 0) this.#refuseAll(error);
   }
 

@@ -4,13 +4,13 @@ import type { CheckOutcome } from './outcome.ts';
 import { link, type ProbeCommand, type ProbeLink } from './probe-link.ts';
 import { after, type CancelTimer } from './timers.ts';
 
-/** How long a probe may take to get to work, and then on the mount, in ms. */
+/** How long a probe may take to start working, and then to check the mount, in ms. */
 export interface ProbeLimits {
   readonly startMs: number;
   readonly workMs: number;
 }
 
-/** The longest line of a probe that is read, in bytes. */
+/** The longest line that is read from a probe, in bytes. */
 const MAX_LINE = 64 * 1024;
 
 const lineEnd = 10;
@@ -25,24 +25,24 @@ interface Task {
   beganAt: number;
 }
 
-/** What the probe's owner is told. */
+/** Events for the probe's owner. */
 export interface ProbeEvents {
-  /** It waits for a request: once after its start, and after each check that did not end it. */
+  /** The probe waits for a request: once after its start, and after each check that did not end it. */
   readonly idle: (probe: ProbeProcess) => void;
-  /** It takes no request any more, whether or not its process has ended; told once. */
+  /** The probe accepts no more requests, whether or not its process has exited. Occurs once. */
   readonly lost: (probe: ProbeProcess, error: string) => void;
 }
 
-/** One probe process, which checks one mount at a time, and is killed where a check misses its deadline. */
+/** One probe process. It checks one mount at a time and is killed if a check misses its deadline. */
 export class ProbeProcess {
   readonly #events: ProbeEvents;
-  /** Settles once the process has ended, or never came to be. */
+  /** Settles once the process has exited, or if it could not be started. */
   readonly gone: Promise<void>;
   readonly #setGone: () => void;
   #isGone = false;
   #link: ProbeLink | undefined;
   #channelEnded = false;
-  /** The beginning of a line whose rest is still to come. */
+  /** The beginning of an incomplete line. */
   #unread: Buffer = nothing;
   #ready = false;
   #lost = false;
@@ -88,7 +88,7 @@ export class ProbeProcess {
     this.#wakeAt(performance.now() + startTimeoutMs);
   }
 
-  /** Since when it checks, in ms of the monotonic clock; undefined while it waits. */
+  /** When the current check started, in ms of the monotonic clock; undefined while idle. */
   get busySince(): number | undefined {
     return this.#task?.startedAt;
   }
@@ -97,7 +97,7 @@ export class ProbeProcess {
     return this.#isGone;
   }
 
-  /** Whether it takes no request any more. */
+  /** Whether it no longer accepts requests. */
   get isLost(): boolean {
     return this.#lost;
   }
@@ -107,12 +107,12 @@ export class ProbeProcess {
     return !this.#isGone && stateOf(this.#link?.pid) === 'D';
   }
 
-  /** Whether the process computes, or waits for a processor. */
+  /** Whether the process is computing or waiting for a processor. */
   get isRunning(): boolean {
     return !this.#isGone && stateOf(this.#link?.pid) === 'R';
   }
 
-  /** Checks once; settles within the limits, whatever the mount does. Never rejects. */
+  /** Checks once; settles within the limits no matter what the mount does. Never rejects. */
   check(request: ProbeRequest, limits: ProbeLimits): Promise<CheckOutcome> {
     const { promise, resolve } = Promise.withResolvers<CheckOutcome>();
     this.#task = {
@@ -128,7 +128,7 @@ export class ProbeProcess {
     return promise;
   }
 
-  /** Kills the process, ends a check under way as cancelled, and lets go of everything but the process's end. */
+  /** Kills the process, cancels a check in progress, and releases everything except the wait for the process's exit. */
   end(): void {
     this.#lost = true;
     this.#settle({ kind: 'cancelled' });
@@ -148,7 +148,7 @@ export class ProbeProcess {
     this.#events.lost(this, error);
   }
 
-  /** The process may be seen to end before what it wrote has been read. */
+  /** The process's exit may be noticed before its output has been read. */
   #loseAtEnd(): void {
     if (!this.#isGone || !this.#channelEnded) return;
     this.#lose(`the probe process ${this.#ending} without a verdict`);
@@ -175,7 +175,7 @@ export class ProbeProcess {
     if (rest.length > MAX_LINE) this.#refuse();
   }
 
-  /** Whether the line is one that may come now. */
+  /** Whether this line is allowed at this point. */
   #take(line: Partial<ProbeReady & ProbeBegin & ProbeVerdict> | undefined): boolean {
     const task = this.#task;
     if (!this.#ready) {
@@ -193,18 +193,18 @@ export class ProbeProcess {
     }
     if (line.passed === undefined) return false;
     this.#settle(outcomeOf(line as ProbeVerdict, task.begin));
-    if (line.last === true) this.#lose('the probe process has served long enough');
+    if (line.last === true) this.#lose('the probe process has reached its limit');
     else this.#events.idle(this);
     return true;
   }
 
   #refuse(): void {
-    this.#lose('the probe process sent something unintelligible, and was ended without a verdict');
+    this.#lose('the probe process sent invalid output and was killed without a verdict');
   }
 
   /**
-   * Has the deadline looked at by this moment. A timer that is set stays set when a check ends: most checks end at once,
-   * and Bun wakes up for a timer even where it was cleared.
+   * Has the deadline checked by this time. A timer stays set when a check ends, because most checks end right away and
+   * Bun wakes up even for a timer that was cleared.
    */
   #wakeAt(moment: number): void {
     if (this.#cancelTimer !== undefined) {
@@ -214,7 +214,7 @@ export class ProbeProcess {
     this.#timerDueAt = moment;
     this.#cancelTimer = after(Math.ceil(moment - performance.now()), () => {
       this.#cancelTimer = undefined;
-      // Once around the event loop first: if this process was held up, the verdict may be waiting to be read.
+      // Go around the event loop once: if this process was held up, the verdict may be ready to read.
       setImmediate(() => this.#lookAtDeadline());
     });
   }
@@ -264,7 +264,10 @@ function parseLine(line: string): Partial<ProbeReady & ProbeBegin & ProbeVerdict
   }
 }
 
-/** A process's state letter (https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html); read from memory. */
+/**
+ * A process's state letter (https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html); the kernel answers from
+ * memory.
+ */
 function stateOf(pid: number | undefined): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { ProbeRequest } from '../probe/protocol.ts';
 import { Prober, type ProberOptions } from './prober.ts';
 
-/** A probe: does with each request, a parsed line, what `answer` says. Says that it waits at first. */
+/** The script of a probe. It first reports that it is ready, then runs `answer` for each request, a parsed line. */
 function probeOf(answer: string): string {
   return `
     const { writeSync, readSync, readFileSync } = require('node:fs');
@@ -27,7 +27,7 @@ const hang = 'begin(); sleep(60_000);';
 let prober: Prober | undefined;
 afterEach(() => prober?.close());
 
-/** A prober whose probes are scripts. */
+/** A prober whose probes run a script. */
 function proberOf(answer: string, options: Partial<ProberOptions> = {}): Prober {
   prober = new Prober({ command: { file: process.execPath, args: ['-e', probeOf(answer)] }, ...options });
   return prober;
@@ -46,7 +46,7 @@ function request(path = '/mnt/a'): ProbeRequest {
 }
 
 describe('Prober', () => {
-  it('passes on what the probe says', async () => {
+  it('a check returns the probe’s verdict', async () => {
     expect(await proberOf('begin(); pass();').check(request(), 5000)).toEqual({
       kind: 'passed',
       durationMs: 1.5,
@@ -60,13 +60,13 @@ describe('Prober', () => {
     });
   });
 
-  it('gives the whole request, in an environment that holds nothing of its own', async () => {
+  it('the whole request is sent to a probe in a clean environment', async () => {
     const answer = `begin();
       if (request.path === '/mnt/a' && request.canaryFile === 'c' && process.env.PATH === undefined) pass();`;
     expect((await proberOf(answer).check(request(), 5000)).kind).toBe('passed');
   });
 
-  it('asks one probe after the other check has ended, and has only one started for it', async () => {
+  it('one probe is reused for consecutive checks', async () => {
     const kept = proberOf('begin(); pass({ durationMs: process.pid });');
     const pids = new Set<unknown>();
     for (let check = 0; check < 20; check += 1) {
@@ -76,7 +76,7 @@ describe('Prober', () => {
     expect(pids.size).toBe(1);
   });
 
-  it('Prober has one probe do all checks that come together, where that answers at once', async () => {
+  it('one probe does all simultaneous checks if it answers quickly', async () => {
     const quick = proberOf(
       `begin(); const start = Date.now();
       if (request.path.startsWith('/mnt/slow')) sleep(1000);
@@ -88,14 +88,14 @@ describe('Prober', () => {
       return new Set(outcomes.map((outcome) => (outcome.kind === 'passed' ? outcome.durationMs : 0))).size;
     };
     expect(await probesFor(['/mnt/slow/1', '/mnt/slow/2'])).toBe(2);
-    // On a busy machine one may be late.
+    // On a busy machine, one check may be late.
     const paths = Array.from({ length: 12 }, (_, index) => `/mnt/${index}`);
     await expect.poll(() => probesFor(paths), { timeout: 5000 }).toBe(1);
-    // More processes are of no help to one that waits for a processor.
+    // More processes do not help a check that waits for a processor.
     await expect.poll(() => probesFor(['/mnt/computes', ...paths]), { timeout: 5000 }).toBe(1);
   });
 
-  it('Prober continues with the probe that waits when the other one was killed', async () => {
+  it('the idle probe takes over after the other one was killed', async () => {
     const answer = 'begin(); if (request.path === "/mnt/hangs") sleep(60_000); sleep(20); pass();';
     const two = proberOf(answer, { startTimeoutMs: 1000 });
     for (let round = 0; round < 4; round += 1) {
@@ -105,7 +105,7 @@ describe('Prober', () => {
     }
   });
 
-  it('replaces a probe that says it was its last check', async () => {
+  it('a probe that reports its last check is replaced', async () => {
     const tired = proberOf(
       'begin(); pass({ durationMs: process.pid, last: served === 2 ? true : undefined });',
     );
@@ -119,7 +119,7 @@ describe('Prober', () => {
     expect(pids[2]).toBe(pids[3]);
   });
 
-  it('keeps no more than two probes when many have been at work', async () => {
+  it('no more than two probes are kept after many were needed', async () => {
     const busy = proberOf('begin(); sleep(100); pass({ durationMs: process.pid });');
     const paths = Array.from({ length: 12 }, (_, index) => `/mnt/${index}`);
     const outcomes = await Promise.all(paths.map((path) => busy.check(request(path), 5000)));
@@ -144,17 +144,17 @@ describe('Prober', () => {
       /killed by SIGKILL without a verdict/,
     ],
     ['exits after it began', 'begin(); process.exit(0)', /exited with 0 without a verdict/],
-    ['talks nonsense', 'writeSync(3, "a\\nb\\n")', /sent something unintelligible/],
-    ['gives its verdict before it begins', 'pass()', /sent something unintelligible/],
-    ['floods its output', 'writeSync(3, "x".repeat(70_000)); sleep(5000);', /sent something unintelligible/],
-  ])('Prober is inconclusive when the probe %s', async (_, answer, error) => {
+    ['writes nonsense', 'writeSync(3, "a\\nb\\n")', /sent invalid output/],
+    ['gives its verdict before it begins', 'pass()', /sent invalid output/],
+    ['floods its output', 'writeSync(3, "x".repeat(70_000)); sleep(5000);', /sent invalid output/],
+  ])('a check is inconclusive if the probe %s', async (_, answer, error) => {
     expect(await proberOf(answer).check(request(), 5000)).toEqual({
       kind: 'inconclusive',
       error: expect.stringMatching(error),
     });
   });
 
-  it('Prober is inconclusive when the probe cannot be started, for everybody who waits', async () => {
+  it('all waiting checks are inconclusive if the probe cannot be started', async () => {
     prober = new Prober({ command: { file: '/nowhere/probe', args: [] } });
     const outcomes = await Promise.all(
       ['/mnt/a', '/mnt/b', '/mnt/c'].map((path) => prober?.check(request(path), 5000)),
@@ -165,7 +165,7 @@ describe('Prober', () => {
     expect(prober.isHung(request())).toBe(false);
   });
 
-  it('Prober is inconclusive when no probe comes to wait for requests in time', async () => {
+  it('a check is inconclusive if no probe becomes ready in time', async () => {
     prober = new Prober({
       command: { file: process.execPath, args: ['-e', 'setInterval(() => {}, 1000)'] },
       startTimeoutMs: 300,
@@ -176,7 +176,7 @@ describe('Prober', () => {
     });
   });
 
-  it('Prober is inconclusive when a probe that waits does not begin in time', async () => {
+  it('a check is inconclusive if an idle probe does not begin in time', async () => {
     const outcome = await proberOf('sleep(5000)', { startTimeoutMs: 1000 }).check(request(), 200);
     expect(outcome).toEqual({
       kind: 'inconclusive',
@@ -184,7 +184,7 @@ describe('Prober', () => {
     });
   });
 
-  it('Prober is a timeout when the probe is at work for too long, and kills it', async () => {
+  it('a probe that works for too long is killed, and the check is a timeout', async () => {
     const slow = proberOf(hang);
     expect(await slow.check(request(), 200)).toMatchObject({
       kind: 'failed',
@@ -194,12 +194,12 @@ describe('Prober', () => {
     await expect.poll(() => slow.hungCount).toBe(0);
   });
 
-  it('counts the time from when the probe begins, also where it begins late', async () => {
+  it('the time limit starts when the probe begins, even if it begins late', async () => {
     const late = proberOf('sleep(400); begin(); sleep(100); pass();');
     expect((await late.check(request(), 300)).kind).toBe('passed');
   });
 
-  it('Prober reports no false hung to whoever asks again the moment that a probe was killed', async () => {
+  it('a mount does not count as hung in the moment after its probe was killed', async () => {
     const slow = proberOf(hang);
     const twins = await Promise.all([slow.check(request(), 200), slow.check(request(), 200)]);
     const after = await slow.check(request(), 200);
@@ -207,7 +207,7 @@ describe('Prober', () => {
     expect(slow.isHung(request())).toBe(false);
   });
 
-  it('checks one path one after the other, and different ones at the same time', async () => {
+  it('the same path is checked sequentially, different paths in parallel', async () => {
     const slow = proberOf('begin(); sleep(300); pass();');
     const start = performance.now();
     const outcomes = await Promise.all([
@@ -219,7 +219,7 @@ describe('Prober', () => {
     expect(performance.now() - start).toBeGreaterThanOrEqual(600);
   });
 
-  it('lets no mount that hangs keep the others from being checked', async () => {
+  it('other mounts are checked while some hang', async () => {
     const mixed = proberOf(`begin(); if (request.path === '/good') pass(); else sleep(60_000);`);
     const bad = ['/a', '/b', '/c', '/d', '/e', '/f'].map((path) => mixed.check(request(path), 20_000));
     const start = performance.now();
@@ -229,7 +229,7 @@ describe('Prober', () => {
     for (const outcome of await Promise.all(bad)) expect(outcome).toEqual({ kind: 'cancelled' });
   });
 
-  it('checks two types of one path beside each other where one only reads the mount table', async () => {
+  it('two check types of one path run in parallel if one only reads the mount table', async () => {
     const slow = proberOf(`begin(); if (request.checkType === 'mountpoint') pass(); else sleep(60_000);`);
     const canary = slow.check(request(), 10_000);
     expect((await slow.check({ ...request(), checkType: 'mountpoint' }, 5000)).kind).toBe('passed');
@@ -237,7 +237,7 @@ describe('Prober', () => {
     expect((await canary).kind).toBe('cancelled');
   });
 
-  it('once closed cancels what runs, and what comes', async () => {
+  it('a closed prober cancels running and new checks', async () => {
     const slow = proberOf(hang);
     const running = slow.check(request(), 60_000);
     slow.close();

@@ -8,22 +8,22 @@ import { ProbePool } from './probe-pool.ts';
 
 export interface ProberOptions {
   readonly command: ProbeCommand;
-  /** How long a probe may take to get to work, in ms; the time on the mount is counted from there. */
+  /** How long a probe may take to start working, in ms; the time limit for the mount starts after that. */
   readonly startTimeoutMs?: number;
-  /** Probes of other processes, beside which none is started for the same mount. */
+  /** Probes of other processes; while one hangs on a mount, no probe is started for it. */
   readonly predecessors?: Pick<Predecessors, 'holds' | 'look'>;
 }
 
 /**
- * Between two collections of garbage, in checks and in ms: left alone, Bun lets it grow to several times what is in use. One
- * takes 4 ms, as much as a hundred checks.
+ * The interval between two garbage collections, in checks and in ms: left alone, Bun lets garbage grow to several times
+ * the memory in use. A collection takes 4 ms, as much as a hundred checks.
  */
 const collection = { checks: 32, ms: 30_000 } as const;
 
 /**
- * Runs checks in processes of their own, at most one at a time for each mount. A probe that misses its deadline is killed
- * and left behind: as long as it has not ended (a process in an uninterruptible wait does not), checks of that mount
- * fail at once as `hung` and no further process is started for it. The same holds for what other monitors left.
+ * Runs checks in separate processes, at most one at a time per mount. A probe that misses its deadline is killed and
+ * left behind. Until it exits (a process in an uninterruptible wait does not), checks of that mount fail immediately as
+ * `hung`, and no further process is started for it. The same applies to probes left behind by other monitors.
  */
 export class Prober {
   readonly #pool: ProbePool;
@@ -48,14 +48,14 @@ export class Prober {
     return count;
   }
 
-  /** Whether a killed probe of the same mount hangs in the kernel, of this process or of one before it. */
+  /** Whether a killed probe of the same mount hangs in the kernel, from this process or an earlier one. */
   isHung(request: ProbeRequest): boolean {
     return this.#isHungHere(request) || this.#predecessors?.holds(request) === true;
   }
 
   /**
-   * Checks once, after what is under way for the same mount; settles within the start timeout and `timeoutMs`, whatever
-   * the mount does. Never rejects.
+   * Checks once, after any check in progress on the same mount; settles within the start timeout and `timeoutMs` no
+   * matter what the mount does. Never rejects.
    */
   async check(request: ProbeRequest, timeoutMs: number): Promise<CheckOutcome> {
     const place = placeOf(request);
@@ -75,7 +75,7 @@ export class Prober {
     return outcome;
   }
 
-  /** Kills what runs and refuses what comes; does not wait for any process to end. */
+  /** Kills running probes and rejects new checks; does not wait for any process to exit. */
   close(): void {
     this.#closed = true;
     this.#pool.close();
@@ -109,7 +109,7 @@ export class Prober {
   }
 }
 
-/** The outcome of a check that is not made, since a probe of the same mount hangs. */
+/** The outcome of a check that is skipped because a probe of the same mount hangs. */
 function hung({ path }: ProbeRequest, origin: string): CheckOutcome {
   return {
     kind: 'failed',

@@ -18,7 +18,7 @@ describe('reduce', () => {
     ['failures up to the threshold', [pass, fail, fail, fail], 'unhealthy', 3],
     ['failures broken by a pass', [fail, fail, pass, fail], 'degraded', 1],
     ['recovery', [fail, fail, fail, pass], 'healthy', 0],
-  ] as const)('reaches the right status after %s', (_, verdicts, status, failures) => {
+  ] as const)('a mount reaches the correct status after %s', (_, verdicts, status, failures) => {
     expect(run(verdicts)).toMatchObject({ status, failures });
   });
 
@@ -31,25 +31,25 @@ describe('reduce', () => {
     [[fail, fail, fail], pass, { from: 'unhealthy', to: 'healthy', trigger: 'recovered' }],
     [[pass], pass, undefined],
     [[fail], fail, undefined],
-  ] as const)('after %j a verdict gives its transition', (before, verdict, transition) => {
+  ] as const)('after %j, a verdict reports its transition', (before, verdict, transition) => {
     expect(reduce(run(before), verdict, thresholds).transition).toEqual(transition);
   });
 
-  it('needs the passes in a row that the success threshold asks for', () => {
+  it('recovery takes as many consecutive passes as the success threshold', () => {
     const limits = { failure: 1, success: 3 };
     expect(run([fail, pass, pass], limits).status).toBe('unhealthy');
     expect(run([fail, pass, pass, pass], limits).status).toBe('healthy');
     expect(run([fail, pass, pass, fail, pass, pass], limits).status).toBe('unhealthy');
   });
 
-  it('keeps an unhealthy mount unhealthy when it fails on its way back', () => {
+  it('a mount that fails while recovering stays unhealthy', () => {
     expect(run([fail, fail, fail, pass, fail], { failure: 3, success: 5 })).toMatchObject({
       status: 'unhealthy',
       failures: 1,
     });
   });
 
-  it('makes an unknown mount healthy by one pass, whatever the success threshold', () => {
+  it('one pass makes an unknown mount healthy, regardless of the success threshold', () => {
     expect(run([pass], { failure: 3, success: 9 }).status).toBe('healthy');
   });
 
@@ -59,7 +59,7 @@ describe('reduce', () => {
     success: fc.integer({ min: 1, max: 6 }),
   });
 
-  it('reduce is healthy exactly when enough passes end the run, and never with failures on the count', () => {
+  it('a mount is healthy exactly when enough passes end the run, and then has no failures', () => {
     fc.assert(
       fc.property(verdicts, limits, (sequence, threshold) => {
         const state = run(sequence, threshold);
@@ -73,7 +73,7 @@ describe('reduce', () => {
     );
   });
 
-  it('counts exactly the failures that end the run, and is unhealthy once they reach the threshold', () => {
+  it('a mount counts exactly the failures that end the run and is unhealthy at the threshold', () => {
     fc.assert(
       fc.property(verdicts, limits, (sequence, threshold) => {
         const state = run(sequence, threshold);
@@ -85,7 +85,7 @@ describe('reduce', () => {
     );
   });
 
-  it('gives a transition exactly when the status changes, and none skips degraded unless the threshold is 1', () => {
+  it('transitions match status changes, and none skips degraded unless the threshold is 1', () => {
     fc.assert(
       fc.property(verdicts, limits, (sequence, threshold) => {
         let state = initialState;

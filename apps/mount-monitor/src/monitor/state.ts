@@ -1,17 +1,17 @@
 import type { FailureReason } from '../probe/protocol.ts';
 
-/** A mount's health, in the order of the numbers that status pages show. */
+/** A mount's health, in the order of the numbers shown on status pages. */
 export const mountStatuses = ['unknown', 'healthy', 'degraded', 'unhealthy'] as const;
 export type MountStatus = (typeof mountStatuses)[number];
 
-/** What the checks of one mount have come to so far. */
+/** The cumulative result of one mount's checks. */
 export interface HealthState {
   readonly status: MountStatus;
-  /** Failures in a row. */
+  /** Consecutive failures. */
   readonly failures: number;
-  /** Passes in a row, counted only while the mount is on its way back. */
+  /** Consecutive passes, counted only while the mount is recovering. */
   readonly passes: number;
-  /** The failure that the status stems from; undefined while healthy. */
+  /** The failure that caused the status; undefined while healthy. */
   readonly failure: CheckFailure | undefined;
 }
 
@@ -20,13 +20,13 @@ export interface CheckFailure {
   readonly error: string;
 }
 
-/** What a check says about the mount. */
+/** A check's verdict on the mount. */
 export type CheckVerdict = { readonly passed: true } | ({ readonly passed: false } & CheckFailure);
 
 export interface Thresholds {
-  /** Failures in a row until unhealthy; at least 1. */
+  /** Consecutive failures until unhealthy; at least 1. */
   readonly failure: number;
-  /** Passes in a row until healthy again; at least 1. */
+  /** Consecutive passes until healthy again; at least 1. */
   readonly success: number;
 }
 
@@ -43,12 +43,12 @@ export interface Reduced {
   readonly transition: Transition | undefined;
 }
 
-/** A mount of which nothing is known yet. */
+/** A mount that has not been checked yet. */
 export const initialState: HealthState = { status: 'unknown', failures: 0, passes: 0, failure: undefined };
 
 /**
- * Folds one verdict into the state. A first pass makes a mount healthy; a failure makes it degraded, enough
- * of them in a row unhealthy; enough passes in a row make it healthy again.
+ * Applies one verdict to the state. The first pass makes a mount healthy. A failure makes it degraded, and enough
+ * consecutive failures make it unhealthy; enough consecutive passes make it healthy again.
  */
 export function reduce(state: HealthState, verdict: CheckVerdict, thresholds: Thresholds): Reduced {
   const next = verdict.passed
@@ -72,7 +72,7 @@ function afterPass(state: HealthState, threshold: number): HealthState {
 
 function afterFailure(state: HealthState, { reason, error }: CheckFailure, threshold: number): HealthState {
   const failures = state.failures + 1;
-  // An unhealthy mount that passed a few times is not back yet, so a failure does not make it better.
+  // An unhealthy mount that has passed a few times has not recovered yet, so a failure must not improve it.
   const status = state.status === 'unhealthy' || failures >= threshold ? 'unhealthy' : 'degraded';
   return { status, failures, passes: 0, failure: { reason, error } };
 }

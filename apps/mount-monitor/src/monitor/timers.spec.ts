@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { after } from './timers.ts';
 
 it.each([-1, -0, 0, Number.NEGATIVE_INFINITY])(
-  'a wait of %s ms ends soon, without a warning',
+  'a wait of %s ms ends right away, without a warning',
   async (milliseconds) => {
     const warnings: Error[] = [];
     const note = (warning: Error): void => void warnings.push(warning);
@@ -13,7 +13,7 @@ it.each([-1, -0, 0, Number.NEGATIVE_INFINITY])(
   },
 );
 
-it('a wait of longer than a timer holds does not end at once', async () => {
+it('a wait longer than a timer’s maximum does not end immediately', async () => {
   let ended = false;
   const cancel = after(2 ** 40, () => {
     ended = true;

@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import type { ProbeRequest } from './protocol.ts';
 import type { Failure } from './reasons.ts';
 
-/** The most that is read of a canary, in bytes. */
+/** The most read from a canary, in bytes. */
 const MAX_CANARY_BYTES = 64 * 1024;
 
 const buffer = Buffer.alloc(MAX_CANARY_BYTES);
@@ -21,7 +21,7 @@ export function inspectCanary({ path, canaryFile, canaryContent }: ProbeRequest)
     if (canaryContent === undefined) return undefined;
     const found = buffer.toString('utf8', 0, length);
     if (found === canaryContent || found === `${canaryContent}\n`) return undefined;
-    return { reason: 'content', error: `${canary}: the content is not the expected canaryContent` };
+    return { reason: 'content', error: `${canary}: the content does not match canaryContent` };
   } finally {
     fs.closeSync(descriptor);
   }
@@ -36,7 +36,7 @@ function readInto(descriptor: number): number {
   }
 }
 
-/** Where a canary that is a symbolic link really is, if that is not below the mount's path. */
+/** The real location of a canary that is a symbolic link, if that is outside the mount's path. */
 function leadsOutside(path: string, descriptor: number): string | undefined {
   const real = fs.readlinkSync(`/proc/self/fd/${descriptor}`);
   if (real.startsWith(path === '/' ? path : `${path}/`)) return undefined;

@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import type { ProbeRequest } from './protocol.ts';
 import type { Failure } from './reasons.ts';
 
-/** Looks at the folder, and counts its entries as far as asked; throws the file system's errors. */
+/** Checks that the path is a folder and counts its entries up to `minEntries`; throws the file system's errors. */
 export function inspectDirectory({ path, minEntries }: ProbeRequest): Failure | undefined {
   if (!fs.statSync(path).isDirectory()) {
     return { reason: 'not_a_directory', error: `${path}: not a directory` };

@@ -3,7 +3,7 @@ import { readMountFacts } from './mount-table.ts';
 import type { MountFacts, ProbeRequest } from './protocol.ts';
 import type { Failure } from './reasons.ts';
 
-/** Holds the mount table against what is expected; the mount is not touched. */
+/** Compares the mount table with what is expected, without touching the mount. */
 export function inspectMountPoint(
   { path, fsType }: ProbeRequest,
   facts: MountFacts | undefined,
@@ -12,10 +12,10 @@ export function inspectMountPoint(
   if (hiddenBy !== undefined) {
     return {
       reason: 'not_mounted',
-      error: `${path}: what is mounted here is hidden under a later mount at ${hiddenBy}`,
+      error: `${path}: the mount here is hidden by a later mount at ${hiddenBy}`,
     };
   }
-  // Only a link that lies in a network file system itself is left to be looked up, which may touch that one.
+  // Only a symbolic link on a network file system remains to be resolved, which may touch that file system.
   const mount = facts?.mounted === true ? facts : readMountFacts(fs.realpathSync(path));
   if (mount === undefined || !mount.mounted) {
     return { reason: 'not_mounted', error: `${path}: nothing is mounted here` };
@@ -26,13 +26,13 @@ export function inspectMountPoint(
   if (mount.fsType === 'autofs' && fsType !== 'autofs') {
     return {
       reason: 'not_mounted',
-      error: `${path}: only the automounter's trigger is here, nothing is mounted on it`,
+      error: `${path}: only the automounter's trigger is here, and nothing is mounted on it`,
     };
   }
   if (mount.device === mount.parentDevice) {
     return {
       reason: 'not_mounted',
-      error: `${path}: the mount shows the same file system as the folder around it (device ${mount.device})`,
+      error: `${path}: the mount has the same file system as its parent folder (device ${mount.device})`,
     };
   }
   return undefined;

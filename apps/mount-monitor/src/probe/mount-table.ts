@@ -2,7 +2,10 @@ import fs from 'node:fs';
 import { findMount, type MountEntry, parseMountInfo } from './mountinfo.ts';
 import type { MountFacts } from './protocol.ts';
 
-/** File systems that answer from this machine: a symbolic link in one of them can be read without waiting for anybody. */
+/**
+ * File systems served by this machine: their symbolic links can be read without waiting for another machine or a
+ * daemon.
+ */
 const localTypes: ReadonlySet<string> = new Set([
   'btrfs',
   'erofs',
@@ -19,10 +22,13 @@ const localTypes: ReadonlySet<string> = new Set([
   'zfs',
 ]);
 
-/** How many symbolic links are followed, as in the kernel (https://man7.org/linux/man-pages/man7/path_resolution.7.html). */
+/**
+ * How many symbolic links are followed, same as in the kernel
+ * (https://man7.org/linux/man-pages/man7/path_resolution.7.html).
+ */
 const MAX_LINKS = 40;
 
-/** How many answers of one table are kept. */
+/** How many lookups in one table are cached. */
 const MAX_KEPT = 4096;
 
 interface Table {
@@ -32,10 +38,10 @@ interface Table {
   readonly found: Map<string, MountFacts | undefined>;
 }
 
-/** The table as it was last read, and what was found in it; it says nothing of any check, only of the kernel's text. */
+/** The most recently read table and its cached lookups. It caches no check results, only the kernel's text. */
 let table: Table = tableOf(Buffer.alloc(0));
 let source: number | undefined;
-/** When that was, in ms of the monotonic clock. */
+/** When the table was read, in ms of the monotonic clock. */
 let readAt = Number.NEGATIVE_INFINITY;
 let buffer = Buffer.alloc(64 * 1024);
 
@@ -44,7 +50,7 @@ function tableOf(bytes: Buffer): Table {
   return { bytes, entries, points: new Set(entries.map(({ mountPoint }) => mountPoint)), found: new Map() };
 }
 
-/** The kernel writes the table afresh for each read from its beginning; its text seldom changes. */
+/** The kernel generates the table again for each read from its start, but its text seldom changes. */
 function readTable(): void {
   source ??= fs.openSync('/proc/self/mountinfo', 'r');
   readAt = performance.now();
@@ -69,9 +75,9 @@ function factsOf(path: string): MountFacts | undefined {
 }
 
 /**
- * What the mount table says about a path. Never blocks: the kernel answers from memory, and only symbolic links in local
- * file systems are followed, so that the mount itself is never touched. The table may have been read up to `ageMs` before:
- * the kernel takes as long to write it as a check of a healthy mount takes.
+ * Looks up a path in the mount table. Never blocks: the kernel answers from memory, and only symbolic links on local
+ * file systems are followed, so the mount itself is never touched. The table may be up to `ageMs` old, because
+ * generating it takes the kernel as long as a check of a healthy mount.
  */
 export function readMountFacts(path: string, ageMs = 0): MountFacts | undefined {
   if (!(performance.now() - readAt < ageMs)) readTable();
@@ -82,8 +88,8 @@ export function readMountFacts(path: string, ageMs = 0): MountFacts | undefined 
 }
 
 /**
- * The mount that a lookup of an absolute path ends in, or is held up by, if that is another machine's or a daemon's to
- * answer for: whoever looks may have to wait forever. Never blocks itself.
+ * Returns the mount that a lookup of an absolute path ends in, or could get stuck in, if another machine or a daemon
+ * serves it: such a lookup may wait forever. Never blocks itself.
  */
 export function distantMount(path: string): MountFacts | undefined {
   readTable();
@@ -114,11 +120,11 @@ function namesOf(path: string): string[] {
   return path.split('/').filter((name) => name !== '' && name !== '.');
 }
 
-/** Where a name in a local folder leads, if it is a symbolic link. */
+/** The target of a name in a local folder, if it is a symbolic link. */
 function linkTarget(folder: string, path: string): string | undefined {
   const holder = factsOf(folder === '' ? '/' : folder);
   if (holder === undefined || !localTypes.has(holder.fsType)) return undefined;
-  // What is mounted on is a folder, and a look at it is a look at the mount.
+  // A mount point is a folder, and looking at it would touch the mount.
   if (table.points.has(path)) return undefined;
   try {
     const isLink = fs.lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;

@@ -20,7 +20,7 @@ const table = [
 const entries = parseMountInfo(table);
 
 describe('mountinfo', () => {
-  it('finds what is mounted at a path', () => {
+  it('findMount finds what is mounted at a path', () => {
     expect(findMount(entries, '/mnt/with space')).toEqual({
       mounted: true,
       mountPoint: '/mnt/with space',
@@ -34,7 +34,7 @@ describe('mountinfo', () => {
     });
   });
 
-  it('finds the mount around a path that is not a mount point', () => {
+  it('findMount finds the mount around a path that is not a mount point', () => {
     expect(findMount(entries, '/mnt/media/deep/down')).toMatchObject({
       mounted: false,
       mountPoint: '/mnt/media/deep',
@@ -42,11 +42,11 @@ describe('mountinfo', () => {
     expect(findMount(entries, '/mnt/mediax')).toMatchObject({ mounted: false, mountPoint: '/' });
   });
 
-  it('takes the topmost of stacked mounts', () => {
+  it('findMount finds the topmost of stacked mounts', () => {
     expect(findMount(entries, '/srv/a/b')).toMatchObject({ fsType: 'tmpfs', parentDevice: '0:54' });
   });
 
-  it('does not find a mount that a later one of a folder above it hides, and says what hides it', () => {
+  it('findMount skips a mount hidden by a later one on a parent folder and reports what hides it', () => {
     expect(findMount(entries, '/var/a/b')).toMatchObject({
       mounted: false,
       mountPoint: '/var/a',
@@ -55,31 +55,31 @@ describe('mountinfo', () => {
     expect(findMount(entries, '/var/a/c')).toMatchObject({ mounted: true, hiddenBy: undefined });
   });
 
-  it('finds mounts where the root of the process is itself no mount', () => {
+  it('findMount works if the process’s root is not a mount itself', () => {
     const chroot = parseMountInfo('70 27 0:60 / /data rw - nfs4 server:/d rw');
     expect(findMount(chroot, '/data/x')).toMatchObject({ mountPoint: '/data', parentDevice: undefined });
     expect(findMount(chroot, '/else')).toBeUndefined();
   });
 
-  it('tells a mount that was made read-only', () => {
+  it('findMount recognizes a read-only mount', () => {
     expect(findMount(entries, '/mnt/media/deep/er')?.readOnly).toBe(true);
     expect(findMount(entries, '/mnt/media')?.readOnly).toBe(false);
   });
 
-  it('leaves credentials out of the source', () => {
+  it('credentials are removed from the source', () => {
     expect(findMount(entries, '/mnt/media/deep')?.source).toBe('https://dav.example/x');
   });
 
-  it('shows that a bind mount has the device of its parent', () => {
+  it('a bind mount has the same device as its parent', () => {
     const facts = findMount(entries, '/mnt/bind');
     expect(facts?.device).toBe(facts?.parentDevice);
   });
 
-  it('knows nothing where the table is empty', () => {
+  it('findMount finds nothing in an empty table', () => {
     expect(findMount(parseMountInfo(''), '/mnt')).toBeUndefined();
   });
 
-  it('never throws, whatever the text', () => {
+  it('parseMountInfo never throws', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         findMount(parseMountInfo(text), '/mnt');
@@ -87,7 +87,7 @@ describe('mountinfo', () => {
     );
   });
 
-  it('reads back any mount point that the kernel may write', () => {
+  it('parseMountInfo parses any mount point that the kernel may write', () => {
     const segment = fc.stringMatching(/^[a-z \t\n\\é]{1,8}$/);
     fc.assert(
       fc.property(fc.array(segment, { minLength: 1, maxLength: 4 }), (segments) => {

@@ -12,8 +12,8 @@ export interface MountEntry {
 }
 
 /**
- * Parses `/proc/self/mountinfo` (https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html). Lines that
- * do not follow the format are left out.
+ * Parses `/proc/self/mountinfo` (https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html). Skips lines that do
+ * not follow the format.
  */
 export function parseMountInfo(text: string): readonly MountEntry[] {
   const entries: MountEntry[] = [];
@@ -36,7 +36,7 @@ export function parseMountInfo(text: string): readonly MountEntry[] {
   return entries;
 }
 
-/** The mount that a lookup of an absolute path without symbolic links ends in. */
+/** Returns the mount that a lookup of an absolute path without symbolic links ends in. */
 export function findMount(entries: readonly MountEntry[], path: string): MountFacts | undefined {
   const found = walk(entries, path).at(-1);
   if (found === undefined) return undefined;
@@ -57,9 +57,9 @@ export function findMount(entries: readonly MountEntry[], path: string): MountFa
 }
 
 /**
- * The mounts that a lookup goes through, as the kernel does: from the root, at each step onto what is mounted nearest
- * on top of the mount it is in. The table also lists mounts that nobody reaches any more, under a later mount of a folder
- * above them; a search for the longest mount point would find these.
+ * Returns the mounts that a lookup passes through, in the kernel's way: from the root, each step goes to the nearest
+ * mount on top of the current one. The table also lists mounts that can no longer be reached because a later mount on a
+ * parent folder hides them; a search for the longest mount point would find those.
  */
 function walk(entries: readonly MountEntry[], path: string): readonly MountEntry[] {
   const onPath = entries.filter(({ mountPoint }) => isWithin(path, mountPoint));
@@ -83,12 +83,12 @@ function walk(entries: readonly MountEntry[], path: string): readonly MountEntry
   }
 }
 
-/** Whether an absolute path is a folder or lies below it. */
+/** Whether an absolute path is the folder itself or is inside it. */
 export function isWithin(path: string, folder: string): boolean {
   return folder === '/' || path === folder || path.startsWith(`${folder}/`);
 }
 
-/** The kernel writes space, tab, newline and backslash as three octal digits; the bytes are UTF-8 as they are. */
+/** The kernel writes space, tab, newline and backslash as three octal digits; other bytes are plain UTF-8. */
 function unescapeOctal(field: string): string {
   if (!field.includes('\\')) return field;
   return field.replace(/\\([0-7]{3})/g, (_, digits: string) =>

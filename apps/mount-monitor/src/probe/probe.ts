@@ -18,21 +18,23 @@ import { type Failure, failureOf } from './reasons.ts';
 import { nameProcess } from './title.ts';
 import { inspectWriting } from './writing.ts';
 
-/** After how many checks a probe ends, and at which memory of its own, in KiB; that is looked at every few checks. */
+/**
+ * A probe exits after this many checks or with this much private memory, in KiB, which is measured every few checks.
+ */
 const MAX_CHECKS = 2000;
 const MAX_ANONYMOUS_KIB = 8 * 1024;
 const COLLECT_ABOVE_KIB = 2560;
 const checksBetweenLooks = 50;
 
-/** Checks that follow one another share one reading of the mount table, unless it is what they check. */
+/** Consecutive checks share one reading of the mount table, except checks of the table itself. */
 const tableAgeMs = 5;
 
 const lineEnd = 10;
 
 /**
- * The probe process: checks what it is asked on {@link probeChannel}, one request after the other, until the channel
- * is closed or it has served long enough. Its calls are synchronous on purpose: whatever hangs, hangs this process, which
- * the monitor kills. Returns the exit code.
+ * The probe process: performs the checks requested on {@link probeChannel}, one at a time, until the channel is closed
+ * or the probe reaches its limit. Its calls are synchronous on purpose: whatever hangs, hangs this process, which the
+ * monitor kills. Returns the exit code.
  */
 export function runProbe(): number {
   nameProcess(probeTitle);
@@ -70,7 +72,7 @@ function inspect(request: ProbeRequest, mount: MountFacts | undefined): Failure 
   }
 }
 
-/** Whether this process holds more memory of its own than it should; collects garbage well before. */
+/** Whether this process uses more private memory than it should; collects garbage well before that. */
 function isLarge(): boolean {
   const [, anonymous] = /^RssAnon:\s+(\d+) kB$/m.exec(fs.readFileSync('/proc/self/status', 'utf8')) ?? [];
   if (Number(anonymous) > COLLECT_ABOVE_KIB) collectGarbage();
@@ -79,7 +81,9 @@ function isLarge(): boolean {
 
 let buffer = Buffer.alloc(16 * 1024);
 
-/** The next request; undefined once the channel is closed. The next one comes only when this one is answered. */
+/**
+ * Reads the next request; undefined once the channel is closed. The next one arrives only after this one is answered.
+ */
 function readRequest(): ProbeRequest | undefined {
   let length = 0;
   for (;;) {

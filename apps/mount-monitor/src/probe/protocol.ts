@@ -18,34 +18,34 @@ export const failureReasons = [
 ] as const;
 export type FailureReason = (typeof failureReasons)[number];
 
-/** What the kernel's mount table says about a path; learned without touching the mount. */
+/** The kernel's mount table entry for a path, read without touching the mount. */
 export interface MountFacts {
-  /** Whether something is mounted at this very path. */
+  /** Whether something is mounted at exactly this path. */
   readonly mounted: boolean;
-  /** Where the file system that holds the path is mounted. */
+  /** The mount point of the file system that contains the path. */
   readonly mountPoint: string;
   readonly fsType: string;
-  /** Credentials in a URL are left out. */
+  /** Without the credentials of a URL. */
   readonly source: string;
   readonly mountId: number;
-  /** `major:minor` of the file system, and of the one that it is mounted on. */
+  /** `major:minor` of the file system, and of the one it is mounted on. */
   readonly device: string;
   readonly parentDevice: string | undefined;
-  /** Whether this mount was made read-only, whatever the file system behind it allows. */
+  /** Whether this mount is read-only, regardless of what its file system allows. */
   readonly readOnly: boolean;
-  /** Where a mount hides one that was made at this very path before it: the mount point of the later one. */
+  /** The mount point of a later mount, if that hides an earlier one at exactly this path. */
   readonly hiddenBy: string | undefined;
 }
 
-/** The file descriptor of the socket on which a probe is asked and answers, one JSON object a line. */
+/** The file descriptor of the socket for a probe's requests and answers, one JSON object per line. */
 export const probeChannel = 3;
 
-/** How what a probe calls itself in `/proc/PID/comm` begins, so that it can be told from a monitor. */
+/** The prefix of a probe's name in `/proc/PID/comm`, which distinguishes it from a monitor. */
 export const probeTitle = 'mm-probe';
 
-/** What a probe is asked to do. */
+/** A request to a probe. */
 export interface ProbeRequest {
-  /** Absolute path of the mount. */
+  /** The absolute path of the mount. */
   readonly path: string;
   readonly checkType: CheckType;
   readonly canaryFile: string;
@@ -56,16 +56,16 @@ export interface ProbeRequest {
 }
 
 /**
- * What at most one probe may run or hang for: a mount. A look at the mount table does not touch the mount, so a
- * hung probe of the same path does not keep it from running.
+ * Identifies what at most one probe may work on or hang on: a mount. Reading the mount table does not touch the mount,
+ * so a hung probe on the same path does not prevent it.
  */
 export function placeOf({ path, checkType }: Pick<ProbeRequest, 'path' | 'checkType'>): string {
   return checkType === 'mountpoint' ? `table:${path}` : path;
 }
 
 /**
- * What a probe calls itself from the first check of a place until that of another: its name and 32 bits of FNV-1a
- * (RFC 9923), which are the 15 bytes that the kernel keeps. Another process can so tell what a probe hangs on.
+ * A probe's name from its first check of a place until it checks another: the prefix and 32 bits of FNV-1a (RFC 9923),
+ * which together are the 15 bytes that the kernel keeps. It lets another process tell what a probe hangs on.
  */
 export function titleOf(request: Pick<ProbeRequest, 'path' | 'checkType'>): string {
   let hash = 0x811c9dc5;
@@ -73,20 +73,20 @@ export function titleOf(request: Pick<ProbeRequest, 'path' | 'checkType'>): stri
   return probeTitle + hash.toString(36).padStart(7, '0');
 }
 
-/** What a probe writes once, when it waits for its first request. */
+/** Written once by a probe when it is ready for its first request. */
 export interface ProbeReady {
   readonly ready: true;
 }
 
-/** The first line of an answer, written just before the mount is touched. */
+/** The first line of an answer, written right before the mount is touched. */
 export interface ProbeBegin {
   readonly begin: true;
   readonly mount: MountFacts | undefined;
 }
 
 /**
- * The second and last line of an answer; the duration is the time spent on the mount. Everything that the check opened
- * is closed by then. `last` says that the probe has served long enough and ends.
+ * The second and last line of an answer; the duration is the time spent on the mount. By then, everything that the
+ * check opened is closed. `last` means that the probe has reached its limit and exits.
  */
 export type ProbeVerdict = (
   | { readonly passed: true; readonly durationMs: number }

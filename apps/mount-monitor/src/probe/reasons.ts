@@ -1,6 +1,6 @@
 import type { FailureReason } from './protocol.ts';
 
-/** Why a check failed, and what a person is told. */
+/** Why a check failed, and the message for people. */
 export interface Failure {
   readonly reason: FailureReason;
   readonly error: string;
@@ -21,7 +21,9 @@ const reasons: Readonly<Record<string, FailureReason>> = {
   EROFS: 'read_only',
 };
 
-/** Texts of https://man7.org/linux/man-pages/man3/errno.3.html that the runtime does not know ("unknown error"). */
+/**
+ * Messages from https://man7.org/linux/man-pages/man3/errno.3.html that the runtime does not know ("unknown error").
+ */
 const texts: Readonly<Record<string, string>> = {
   ESTALE: 'stale file handle',
   EUCLEAN: 'structure needs cleaning',
@@ -36,7 +38,7 @@ const texts: Readonly<Record<string, string>> = {
   EBADFD: 'file descriptor in bad state',
 };
 
-/** What an error of the file system says about the mount. */
+/** Converts a file system error to a failure of the mount. */
 export function failureOf(error: unknown): Failure {
   const { code = '' } = error as NodeJS.ErrnoException;
   const message = error instanceof Error ? error.message : String(error);

@@ -1,10 +1,10 @@
 import fs from 'node:fs';
 
 let title = '';
-/** Kept open: a name changes with nearly every check. */
+/** Kept open, because the name changes with nearly every check. */
 let comm: number | undefined;
 
-/** Lets others tell a probe that hangs from other processes, and what it hangs on. */
+/** Lets others tell a hanging probe from other processes, and see what it hangs on. */
 export function nameProcess(wanted: string): void {
   if (wanted === title) return;
   title = wanted;
@@ -12,6 +12,6 @@ export function nameProcess(wanted: string): void {
     comm ??= fs.openSync('/proc/self/comm', 'w');
     fs.writeSync(comm, title);
   } catch {
-    // A name only.
+    // It is only a name.
   }
 }

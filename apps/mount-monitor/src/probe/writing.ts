@@ -3,13 +3,13 @@ import type { MountFacts, ProbeRequest } from './protocol.ts';
 import { type Failure, failureOf } from './reasons.ts';
 
 /**
- * The file that is written and removed. One name for everybody, so that a probe that is killed between the two leaves one
- * file behind at most, which the next one takes over.
+ * The file that is written and removed. Everybody uses the same name, so that a probe killed in between leaves at most
+ * one file, which the next one overwrites.
  */
 export const writeProbeFile = '.mount-monitor-write';
 
 const content = Buffer.from(
-  'mount-monitor writes and removes this file to see that the mount can be written\n',
+  'mount-monitor writes and removes this file to check that the mount is writable\n',
 );
 
 const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
@@ -28,15 +28,15 @@ export function inspectWriting({ path }: ProbeRequest, mount: MountFacts | undef
   } catch (error) {
     const failure = failureOf(error);
     if (failure.reason !== 'read_only') return failure;
-    // Such a mount is read-only by intent, as by readOnly at a volumeMount: then `writable` asks for what cannot be.
+    // Such a mount is read-only on purpose, as with readOnly on a volumeMount, so `writable` cannot work.
     const why =
       mount?.readOnly === true ? 'this mount itself is read-only' : 'the file system has become read-only';
-    return { reason: 'read_only', error: `${path}: ${why}, and writable is asked for` };
+    return { reason: 'read_only', error: `${path}: ${why}, but writable is set` };
   }
   try {
     fs.unlinkSync(file);
   } catch (error) {
-    // Another monitor may have removed it: the name is the same for all.
+    // Another monitor may have removed it, because all use the same name.
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
   return undefined;

@@ -1,6 +1,6 @@
 import { table } from './table.ts';
 
-/** What is used of Grafana's model of a dashboard. */
+/** The part of Grafana's dashboard model that is used here. */
 export interface Dashboard {
   readonly panels: readonly {
     readonly type: string;
@@ -14,7 +14,7 @@ const COLUMN = 40;
 const ROW = 16;
 const GAP = 4;
 
-/** The dashboard's panels where Grafana puts them, each with its title, as a picture for light and dark pages. */
+/** Draws the dashboard's panels in Grafana's layout, each with its title, for light and dark pages. */
 export function dashboardPicture({ panels }: Dashboard): string {
   const height = Math.max(...panels.map(({ gridPos: { y, h } }) => y + h)) * ROW;
   const boxes = panels.map(({ title, type, gridPos: { x, y, w, h } }) => {
@@ -31,7 +31,7 @@ ${boxes.join('\n')}
 `;
 }
 
-/** The page of the dashboard: the picture, and each panel with the metrics that it shows. */
+/** Generates the dashboard's page: the picture, and each panel with its metrics. */
 export function dashboardPage({ panels }: Dashboard): string {
   const rows = panels.map(({ title, targets }) => {
     const metrics = targets.flatMap(({ expr }) => expr.match(/mount_monitor_\w+/g) ?? []);

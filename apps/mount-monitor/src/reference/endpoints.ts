@@ -8,7 +8,7 @@ interface Endpoint {
   readonly use: string;
 }
 
-/** What is written about each endpoint. A test holds paths and types against the router. */
+/** The documentation of each endpoint. A test checks paths and types against the router. */
 export const endpoints: readonly Endpoint[] = [
   {
     path: '/healthz/live',
@@ -44,7 +44,7 @@ export const endpoints: readonly Endpoint[] = [
   { path: '/', type: 'text/html; charset=utf-8', answers: '200', use: 'the status page, for people' },
 ];
 
-/** The reference page of endpoints and metrics, in Markdown. */
+/** Generates the reference page of endpoints and metrics, in Markdown. */
 export function endpointsReference(): string {
   const rows = endpoints.map(({ path, type, answers, use }) => [`\`${path}\``, `\`${type}\``, answers, use]);
   return `${intro}
@@ -89,18 +89,18 @@ const bodies = `The answers of the first three have the same form:
 
 \`name\`, \`last_check\`, \`last_error\` and \`reason\` are left out if there is none. The [glossary](glossary.md) explains states and
 reasons. \`/healthz/status\` also has, for each mount, \`since\`, \`last_success\`, \`last_duration_ms\`, \`probe_hung\`, \`check_type\`,
-\`history\` (the last 60 checks: \`p\` passed, \`f\` failed, \`t\` timed out) and \`filesystem\`, and beside the mounts \`hung_probes\`,
-\`predecessor_probes\`, \`watchdog\`, \`version\`, \`started_at\` and \`check_interval_ms\`. \`/healthz/self\` has \`stalled_mounts\`
+\`history\` (the last 60 checks: \`p\` passed, \`f\` failed, \`t\` timed out) and \`filesystem\`, and next to the mounts
+\`hung_probes\`, \`predecessor_probes\`, \`watchdog\`, \`version\`, \`started_at\` and \`check_interval_ms\`. \`/healthz/self\` has \`stalled_mounts\`
 instead of \`mounts\`.
 
 ## Metrics
 `;
 
-const afterMetrics = `\`name\` is empty for a mount that has none. A mount's series disappear when the configuration drops it; counters
-start at 0 with each process. Alert rules are in \`apps/mount-monitor/deploy/alerts\`, and
+const afterMetrics = `\`name\` is empty for a mount that has none. A mount's series disappear when it is removed from the
+configuration; counters start at 0 with each process. Alert rules are in \`apps/mount-monitor/deploy/alerts\`, and
 [what to do about each](../runbook.md); a dashboard for Grafana is \`apps/mount-monitor/deploy/dashboard.json\`.
 
-The histogram's buckets fit \`readTimeout\`: a check that is killed counts with the time until then; one that fails at
-once as \`hung\` is in no bucket. \`mount_monitor_restarts_total\` has a series for each outcome from the start. A restarted pod is a
-new pod: count restarts over time with \`sum without (pod, instance)\`.
+The histogram's buckets fit \`readTimeout\`: a check that is killed counts with the time until then; one that fails
+immediately as \`hung\` is in no bucket. \`mount_monitor_restarts_total\` has a series for each outcome from the start. A restarted
+pod is a new pod: count restarts over time with \`sum without (pod, instance)\`.
 `;

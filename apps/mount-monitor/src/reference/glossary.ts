@@ -3,13 +3,13 @@ import type { FailureReason } from '../probe/protocol.ts';
 import type { Outcome, WatchdogState } from '../watchdog/machine-types.ts';
 import { table } from './table.ts';
 
-// Typed by what the code knows: a state or reason that is added, or goes, does not compile here.
+// Typed by the code's own types, so that adding or removing a state or reason without a description does not compile.
 const statuses: Readonly<Record<MountStatus, string>> = {
   unknown: 'not checked yet',
   healthy: 'the last check passed (after failures: `successThreshold` passes in a row)',
   degraded: 'the last check failed, but not yet `failureThreshold` in a row',
   unhealthy:
-    '`failureThreshold` checks in a row have failed; stays so until `successThreshold` passes in a row',
+    '`failureThreshold` checks in a row failed; stays unhealthy until `successThreshold` passes in a row',
 };
 
 const triggers: Readonly<Record<TransitionTrigger, string>> = {
@@ -36,11 +36,11 @@ const reasons: Readonly<Record<FailureReason, string>> = {
 
 const watchdog: Readonly<Record<WatchdogState, string>> = {
   disabled: 'off in the configuration',
-  disarmed: 'cannot act in this environment, for good',
-  arming: 'finds out whether it may act',
+  disarmed: 'can never act in this environment',
+  arming: 'checks whether it may act',
   armed: 'waits for a mount to become unhealthy',
   pending: 'a restart waits for `restartDelay`',
-  restarting: 'a restart is under way, or waits for its next attempt',
+  restarting: 'a restart is in progress or waits for its next attempt',
   verifying: 'the restart was accepted; checks that the pod goes away',
   suppressed: 'the budget holds the restart back',
   notified: 'mode `notify` has reported; waits for all mounts to recover',
@@ -59,8 +59,8 @@ const outcomes: Readonly<Record<Outcome, string>> = {
 };
 
 const words: Readonly<Record<string, string>> = {
-  canary: 'a small file inside a mount whose reading proves that the mount works: `.health-check` by default',
-  check: 'one look at one mount, in a process of its own',
+  canary: 'a small file inside a mount; reading it proves that the mount works; `.health-check` by default',
+  check: 'a single test of one mount, in a separate process',
   probe: 'that process; also what the kubelet sends to an endpoint',
   inconclusive: 'a check whose probe could not work; it changes no state',
   watchdog: 'the part that restarts the pod',
@@ -72,21 +72,21 @@ const words: Readonly<Record<string, string>> = {
     'a mount whose daemon is alive but does not answer: a read from it cannot be ended, even by SIGKILL',
 };
 
-/** Words of the plugin's pages: what OCI, ELF and Nx mean by them. */
+/** Terms of the plugin's pages, as OCI, ELF and Nx use them. */
 const release: Readonly<Record<string, string>> = {
   manifest:
     'of an image: the JSON that lists its configuration and layers. Not `manifest.json` of `build-binaries`, which lists the executables',
   index: 'the JSON that lists the image of each platform; its digest names them all',
   layout: 'an image as a folder on disk, with `index.json` and `blobs/`, as OCI defines it',
-  'exact tag': 'a tag that names one version for good: `1.2.3`, `v1.2.3`',
+  'exact tag': 'a tag that always names the same version: `1.2.3`, `v1.2.3`',
   'moving tag': 'a tag that follows the highest version of its line: `1.2`, `1`, `latest`',
-  attachment: 'a signature or bill of materials that the registry holds beside an image',
-  referrer: 'what an attachment is to the image that it names; registries list them by the image’s digest',
+  attachment: 'a signature or bill of materials that the registry stores with an image',
+  referrer: 'an attachment as seen from its image; registries list referrers by the image’s digest',
   lock: '`prebuilt.lock.json`, which pins by hash what a build takes from outside the repository',
-  sysroot: 'a folder with another platform’s loader and C library, as they are on such a machine',
+  sysroot: 'a folder with another platform’s loader and C library, as found on a machine of that platform',
 };
 
-/** The glossary, in Markdown. */
+/** Generates the glossary, in Markdown. */
 export function glossary(): string {
   const names = (title: string, rows: Readonly<Record<string, string>>) =>
     table(

@@ -2,18 +2,18 @@ import { renderMetrics } from '../http/metrics.ts';
 import { sampleView } from './sample-view.ts';
 import { table } from './table.ts';
 
-/** One family of metrics, as `/metrics` describes it. */
+/** One metric family, as `/metrics` describes it. */
 export interface MetricFamily {
   readonly name: string;
   readonly type: string;
   readonly help: string;
-  /** Of any of its series, in their order. */
+  /** The labels of any of its series, in order. */
   readonly labels: readonly string[];
-  /** The names of its series: a histogram has several. */
+  /** The names of its series; a histogram has several. */
   readonly series: readonly string[];
 }
 
-/** Every family that `/metrics` shows, in its order, read from what it really answers. */
+/** Every metric family, in order, read from an actual `/metrics` answer. */
 export function metricFamilies(): readonly MetricFamily[] {
   const families: { name: string; type: string; help: string; labels: Set<string>; series: Set<string> }[] =
     [];
@@ -42,7 +42,7 @@ export function metricFamilies(): readonly MetricFamily[] {
   return families.map((family) => ({ ...family, labels: [...family.labels], series: [...family.series] }));
 }
 
-/** The table of all metrics, in Markdown. */
+/** Generates the table of all metrics, in Markdown. */
 export function metricsTable(): string {
   const rows = metricFamilies().map(({ name, type, labels, help }) => {
     const names = labels.map((label) => `\`${label}\``).join(', ');

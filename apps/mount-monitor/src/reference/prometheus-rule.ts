@@ -1,4 +1,4 @@
-/** The Prometheus operator's object around the groups of a plain rule file, as YAML. */
+/** Wraps the groups of a plain rule file in a Prometheus operator object, as YAML. */
 export function prometheusRule(rules: string): string {
   return `# Made from ../alerts/mount-monitor.rules.yaml: npm run generate -w mount-monitor
 apiVersion: monitoring.coreos.com/v1

@@ -12,21 +12,21 @@ const root = join(source, '../../..');
 const docs = join(root, 'docs');
 
 it.each(endpoints.map(({ path, type }) => [path, type]))(
-  '%s answers with the type that the reference names',
+  '%s answers with the type documented in the reference',
   (path, type) => {
     const { status, headers } = createRouter(sampleView())('GET', path);
     expect([status, headers['content-type']]).toEqual([200, type]);
   },
 );
 
-it('the reference names every endpoint that there is', async () => {
+it('the reference documents every endpoint', async () => {
   const text = await readFile(join(source, 'http/routes.ts'), 'utf8');
   const paths = [...text.matchAll(/'(\/(?:[a-z]+(?:\/[a-z]+)*)?)'/g)].map(([, path]) => path ?? '');
   expect([...new Set(paths)].toSorted()).toEqual(endpoints.map(({ path }) => path).toSorted());
 });
 
 it.each(['/healthz/live', '/healthz/ready', '/healthz/status', '/healthz/self'])(
-  'the reference names every field of %s',
+  'the reference documents every field of %s',
   (path) => {
     const { body } = createRouter(sampleView())('GET', path);
     const page = endpointsReference();
@@ -43,7 +43,7 @@ it.each(['/healthz/live', '/healthz/ready', '/healthz/status', '/healthz/self'])
   },
 );
 
-it('the reference has every family that the code writes, each with a type and its series', async () => {
+it('the reference has every metric family of the code, each with its type and series', async () => {
   const text = await readFile(join(source, 'http/metrics.ts'), 'utf8');
   const written = [...text.matchAll(/'(mount_monitor_\w+)'/g)].map(([, name]) => name);
   const families = metricFamilies();
@@ -78,13 +78,13 @@ it.each(['README.md', ...files.flat()])('%s links to pages and headings that exi
   }
 });
 
-it('the runbook has a section for each reason, as the status page links to it', async () => {
+it('the runbook has a section for each reason that the status page links to', async () => {
   const runbook = await readFile(join(docs, 'runbook.md'), 'utf8');
   const sections = [...runbook.matchAll(/^### (\w+)$/gm)].map(([, title]) => title);
   expect(sections.toSorted()).toEqual(failureReasons.toSorted());
 });
 
-it('every page that says how many hung mounts a limit holds says what the formula gives', async () => {
+it('every page that says how many hung mounts fit into a limit agrees with the formula', async () => {
   const formula = /(\d+) MB \+ ([\d.]+) MB × \(mounts/.exec(await readFile(join(docs, 'checks.md'), 'utf8'));
   const [base, each] = [Number(formula?.[1]), Number(formula?.[2])];
   const holds = (mebibytes: number) => Math.round((mebibytes * 1.048576 - base) / each);
@@ -103,7 +103,7 @@ it('every page that says how many hung mounts a limit holds says what the formul
   }
 });
 
-/** GitHub's anchor of a heading: lower case, without punctuation, hyphens for spaces. */
+/** GitHub's anchor for a heading: lower case, without punctuation, hyphens for spaces. */
 function slug(title: string): string {
   return title
     .toLowerCase()

@@ -7,8 +7,8 @@ import { restartOutcomes, watchdogStates } from '../watchdog/machine-types.ts';
 const start = new Date('2026-01-01T00:00:00Z');
 
 /**
- * A monitor with one healthy mount that has failed before, so that every family of metrics has a series with all of its
- * labels. For the reference pages and for checks of what is written about the endpoints.
+ * A monitor with one healthy mount that has failed before, so that every metric family has a series with all of its
+ * labels. Used for the reference pages and for checks of the endpoints' documentation.
  */
 export function sampleView(): View {
   const text = JSON.stringify({ mounts: [{ name: 'movies', path: '/mnt/movies' }] });

@@ -13,22 +13,22 @@ export interface ArmOptions {
   readonly environment: PodEnvironment;
   readonly mode: WatchdogMode;
   readonly budget: RestartBudget | undefined;
-  /** The uid that the pod must have: of `POD_UID`, else the first that was seen; undefined at first. */
+  /** The uid that the pod must have: from `POD_UID`, or else the first one seen; undefined at first. */
   readonly uid: PodUid | undefined;
-  /** Makes the API for the namespace that was found. */
+  /** Creates the API for the namespace that was found. */
   readonly connect: (namespace: Namespace) => KubeApi;
 }
 
-/** What arming came to, and the API that it was done with. */
+/** The outcome of arming, and the API that was used. */
 export interface Armed {
   readonly outcome: ArmOutcome;
   readonly api: KubeApi | undefined;
 }
 
 /**
- * Finds out whether the watchdog may act: the namespace is known, the API server allows the removal of this
- * very pod, the pod is there, is this one, and has a controller that replaces it. Modes `exit` and `notify`
- * do without the API server: there it only serves the budget and the Events.
+ * Determines whether the watchdog may act: the namespace is known, the API server allows removing this exact pod, and
+ * the pod exists, is this one, and has a controller that replaces it. Modes `exit` and `notify` work without the API
+ * server; they use it only for the budget and the Events.
  */
 export async function arm(options: ArmOptions): Promise<Armed> {
   const { environment, mode, budget } = options;
@@ -48,7 +48,7 @@ export async function arm(options: ArmOptions): Promise<Armed> {
     return needsApi ? { outcome: unreachable(pod), api } : withoutApi(pod.detail, budget, api);
   }
   if (pod.kind === 'absent') {
-    const detail = `no pod ${environment.pod} in namespace ${namespace}: POD_NAME or POD_NAMESPACE names another`;
+    const detail = `no pod ${environment.pod} in namespace ${namespace}; check POD_NAME and POD_NAMESPACE`;
     return { outcome: { kind: 'refused', reason: 'pod_not_found', detail }, api };
   }
   if (options.uid !== undefined && options.uid !== pod.uid) {
@@ -58,7 +58,7 @@ export async function arm(options: ArmOptions): Promise<Armed> {
   if (needsApi && pod.controller === undefined) {
     return { outcome: { kind: 'refused', reason: 'no_controller', detail: noControllerDetail }, api };
   }
-  // Mode exit restarts the containers of this pod, which stays: its successors have nothing to answer for.
+  // Mode exit restarts this pod's containers, but the pod stays, so its successors must not share its entries.
   const ledgerOf = mode === 'exit' ? { ...pod, controller: undefined } : pod;
   const key = ledgerKey(ledgerOf, environment.pod);
   const facts: LogFields = {
@@ -91,7 +91,7 @@ async function findNamespace(
     const code = (error as NodeJS.ErrnoException).code ?? String(error);
     return refused(`POD_NAMESPACE is not set and ${path} cannot be read (${code})`);
   }
-  return parseNamespace(text) ?? refused(`POD_NAMESPACE is not set and ${path} holds no namespace`);
+  return parseNamespace(text) ?? refused(`POD_NAMESPACE is not set and ${path} contains no namespace`);
 }
 
 function removal(mode: WatchdogMode, namespace: Namespace, { pod }: PodEnvironment): Access {
@@ -126,6 +126,6 @@ async function budgetProblem(
   const read = await api.getConfigMap(configMap);
   if (read.kind === 'refused') return read.detail;
   return parseLedger(read.data[key]) === undefined
-    ? `ConfigMap ${configMap}: key ${key} holds no list of restarts`
+    ? `ConfigMap ${configMap}: key ${key} contains no list of restarts`
     : undefined;
 }

@@ -5,32 +5,32 @@ import type { PodName } from './kube/names.ts';
 
 const pod = 'media-7d4b9c-x2x4z' as PodName;
 
-describe('the key of a pod', () => {
+describe('ledger key', () => {
   it.each([
     [
-      'a Deployment, over its rollouts',
+      'a Deployment, across rollouts',
       { kind: 'ReplicaSet', name: 'media-7d4b9c' },
       '7d4b9c',
       'Deployment.media',
     ],
-    ['a ReplicaSet of its own', { kind: 'ReplicaSet', name: 'media' }, undefined, 'ReplicaSet.media'],
+    ['a standalone ReplicaSet', { kind: 'ReplicaSet', name: 'media' }, undefined, 'ReplicaSet.media'],
     ['a ReplicaSet with another hash', { kind: 'ReplicaSet', name: 'media-1' }, '2', 'ReplicaSet.media-1'],
     ['a StatefulSet', { kind: 'StatefulSet', name: 'media' }, undefined, 'StatefulSet.media'],
-    ['a name that is no key', { kind: 'X', name: 'a:b/c' }, undefined, 'X.a_b_c'],
+    ['a name that is not a valid key', { kind: 'X', name: 'a:b/c' }, undefined, 'X.a_b_c'],
     ['no controller', undefined, undefined, `Pod.${pod}`],
-  ])('names %s', (_, controller, templateHash, key) => {
+  ])('ledgerKey derives the key of %s', (_, controller, templateHash, key) => {
     expect(ledgerKey({ controller, templateHash }, pod)).toBe(key);
   });
 });
 
-describe('the list of restarts', () => {
+describe('list of restarts', () => {
   const entry = fc.record({
     id: fc.string(),
     pod: fc.string(),
     at: fc.integer({ min: 0, max: 4_000_000_000_000 }),
   });
 
-  it('reads back what it writes', () => {
+  it('parseLedger parses what formatLedger writes', () => {
     fc.assert(
       fc.property(fc.array(entry), (entries) => {
         expect(parseLedger(formatLedger(entries))).toEqual(entries);
@@ -38,7 +38,7 @@ describe('the list of restarts', () => {
     );
   });
 
-  it('takes any text without throwing, and only lists of restarts as such', () => {
+  it('parseLedger parses lists of restarts and never throws on any other text', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
         const parsed = parseLedger(text);
@@ -52,7 +52,7 @@ describe('the list of restarts', () => {
     expect(parseLedger(' ')).toEqual([]);
   });
 
-  it('never holds more restarts in a window than allowed, whatever the times', () => {
+  it('a budget never allows more restarts in a window than its limit', () => {
     const attempts = fc.array(fc.record({ waitMs: fc.integer({ min: 0, max: 200_000 }), id: fc.nat(20) }));
     const budget = fc.record({
       restarts: fc.integer({ min: 1, max: 4 }),
@@ -69,7 +69,7 @@ describe('the list of restarts', () => {
           if (!('entries' in result)) {
             expect(result.freeInMs).toBeGreaterThan(0);
             const later = enter(entries, { id: String(id), pod, at: now + result.freeInMs }, limits);
-            expect('entries' in later, 'there is room when it says so').toBe(true);
+            expect('entries' in later, 'there is room at the announced time').toBe(true);
             continue;
           }
           entries = result.entries;

@@ -2,31 +2,31 @@ import type { RestartBudget } from '../config/watchdog-config.ts';
 import type { KubeApi, PodFacts } from './kube/api.ts';
 import type { ConfigMapName, PodName } from './kube/names.ts';
 
-/** One restart that was made or is about to be made. */
+/** A restart that has happened or is about to. */
 export interface LedgerEntry {
-  /** Tells the restart from all others. */
+  /** Unique among all restarts. */
   readonly id: string;
   readonly pod: string;
-  /** When it was entered, in ms since 1970. */
+  /** When the entry was added, in ms since 1970. */
   readonly at: number;
 }
 
-/** What asking the budget for a restart came to. */
+/** The outcome of requesting a restart from the budget. */
 export type Reservation =
   | { readonly kind: 'reserved'; readonly used: number; readonly limit: number }
   | { readonly kind: 'exhausted'; readonly used: number; readonly limit: number; readonly freeInMs: number }
   | { readonly kind: 'unreadable'; readonly detail: string };
 
 /**
- * How long a reservation may be used, in ms; then it has to be renewed. An entry counts for the window and
- * this long again, so that a restart made at the end of its reservation still counts for a full window.
+ * How long a reservation may be used, in ms; after that it must be renewed. An entry counts for the window plus twice
+ * this time, so that a restart made at the end of its reservation still counts for a full window.
  */
 export const reservationMs = 30_000;
 const graceMs = 2 * reservationMs;
 
 /**
- * The ConfigMap's key for a pod: its workload, so that successors share it. A ReplicaSet of a Deployment is
- * named `NAME-HASH`, and the hash changes with each rollout. A pod without controller stands for itself.
+ * A pod's key in the ConfigMap: the name of its workload, so that successors share it. A Deployment's ReplicaSet is
+ * named `NAME-HASH`, and the hash changes with each rollout. A pod without a controller has its own key.
  */
 export function ledgerKey(
   { controller, templateHash }: Pick<PodFacts, 'controller' | 'templateHash'>,
@@ -41,7 +41,7 @@ export function ledgerKey(
   return `${kind}.${name}`.replace(/[^-._a-zA-Z0-9]/g, '_').slice(0, 253);
 }
 
-/** Reads a key's value: a JSON list of `{id, pod, at}` with RFC 3339 times. Undefined where it is anything else. */
+/** Parses a key's value: a JSON list of `{id, pod, at}` with RFC 3339 times. Undefined if it is anything else. */
 export function parseLedger(text: string | undefined): readonly LedgerEntry[] | undefined {
   if (text === undefined || text.trim() === '') return [];
   let list: unknown;
@@ -65,12 +65,12 @@ export function parseLedger(text: string | undefined): readonly LedgerEntry[] | 
   return entries;
 }
 
-/** Writes what {@link parseLedger} reads. */
+/** Writes the format that {@link parseLedger} reads. */
 export function formatLedger(entries: readonly LedgerEntry[]): string {
   return JSON.stringify(entries.map(({ id, pod, at }) => ({ id, pod, at: new Date(at).toISOString() })));
 }
 
-/** Enters a restart, or renews it under the same id, if the budget has room. Entries in the future count. */
+/** Adds a restart, or renews it under the same ID, if the budget has room. Entries in the future count as well. */
 export function enter(
   entries: readonly LedgerEntry[],
   entry: LedgerEntry,
@@ -82,7 +82,7 @@ export function enter(
   const counting = entries.filter(({ id, at }) => id !== entry.id && at > entry.at - lifeMs);
   if (counting.length < restarts) return { entries: [...counting, entry], used: counting.length + 1 };
   const times = counting.map(({ at }) => at).sort((a, b) => a - b);
-  // Room comes when all but restarts − 1 of them have gone out of the window.
+  // There is room once all but restarts − 1 of them have left the window.
   const blocking = times[counting.length - restarts] ?? entry.at;
   return { freeInMs: Math.max(1000, blocking + lifeMs - entry.at), used: counting.length };
 }
@@ -90,8 +90,8 @@ export function enter(
 const conflictTries = 8;
 
 /**
- * Enters a restart into the ConfigMap, by the version that was read: of two pods that do so at once, one is
- * told about the conflict and reads again. Whatever cannot be read or written is `unreadable`.
+ * Adds a restart to the ConfigMap, provided that its version has not changed since it was read: if two pods do this at
+ * once, one of them gets a conflict and reads again. Anything that cannot be read or written is `unreadable`.
  */
 export async function reserve(
   api: KubeApi,
@@ -108,7 +108,7 @@ export async function reserve(
     if (entries === undefined) {
       return {
         kind: 'unreadable',
-        detail: `ConfigMap ${configMap}: key ${key} holds no list of restarts; remove the key to start again`,
+        detail: `ConfigMap ${configMap}: key ${key} contains no list of restarts; remove the key to start over`,
       };
     }
     const entered = enter(entries, entry, budget);
@@ -124,6 +124,6 @@ export async function reserve(
   }
   return {
     kind: 'unreadable',
-    detail: `ConfigMap ${configMap}: changed ${conflictTries} times while a restart was being entered`,
+    detail: `ConfigMap ${configMap}: changed ${conflictTries} times while a restart was being added`,
   };
 }

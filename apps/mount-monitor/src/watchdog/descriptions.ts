@@ -1,7 +1,7 @@
 import type { EventText } from './kube/requests.ts';
 import type { Settings, UnhealthyMount } from './machine-types.ts';
 
-/** One line per mount: its name, path and what is wrong. */
+/** One line per mount: its name, its path and what is wrong. */
 export function describeMounts(mounts: readonly UnhealthyMount[]): readonly string[] {
   return mounts.map(({ name, path, reason, error }) => {
     const title = name === undefined || name === path ? path : `${name} (${path})`;
@@ -12,7 +12,7 @@ export function describeMounts(mounts: readonly UnhealthyMount[]): readonly stri
 
 const actions = { delete: 'Delete', evict: 'Evict', exit: 'Exit', notify: 'Notify' } as const;
 
-/** The Event of a restart or notification. */
+/** Returns the Event for a restart or notification. */
 export function eventFor(
   mode: Settings['mode'],
   unhealthy: readonly UnhealthyMount[],

@@ -10,7 +10,7 @@ describe('docs/watchdog.md', () => {
   it.each([
     ['states', '## States and outcomes', watchdogStates],
     ['outcomes', '`mount_monitor_restarts_total{outcome}`:', restartOutcomes],
-  ])('lists all %s in their order', (_, heading, names) => {
+  ])('docs/watchdog.md lists all %s in order', (_, heading, names) => {
     const table = page
       .slice(page.indexOf(heading))
       .split('\n\n')
@@ -19,7 +19,7 @@ describe('docs/watchdog.md', () => {
     expect(rows.map((row) => /^\| `(\w+)` \|/.exec(row)?.[1])).toEqual(names);
   });
 
-  it('names the exit code and the ConfigMap that the program uses', () => {
+  it('docs/watchdog.md has the program’s exit code and ConfigMap', () => {
     expect(page).toContain(`process with code ${exitModeCode},`);
     expect(page).toContain(`values: [${exitModeCode}]`);
     expect(page).toContain(`\`${defaultBudgetConfigMap}\``);

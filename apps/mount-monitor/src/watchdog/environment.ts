@@ -18,31 +18,31 @@ export interface PodEnvironment {
   readonly host: string;
   readonly port: number;
   readonly pod: PodName;
-  /** Undefined: the service account's file `namespace` has it. */
+  /** Undefined means that it is in the service account's file `namespace`. */
   readonly namespace: Namespace | undefined;
-  /** Undefined where the variable is not set. */
+  /** Undefined if the variable is not set. */
   readonly uid: PodUid | undefined;
   readonly configMap: ConfigMapName;
   readonly serviceAccountDir: string;
 }
 
-/** Why the watchdog cannot act in this environment. Variables do not change, so nothing is retried. */
+/** Why the watchdog cannot act in this environment. Variables never change, so there is no retry. */
 export interface EnvironmentProblem {
   readonly reason: 'not_in_cluster' | 'pod_name_missing' | 'variable_invalid';
   readonly detail: string;
 }
 
-/** Where the kubelet puts the service account's files. */
+/** The kubelet's default folder for the service account's files. */
 export const defaultServiceAccountDir = '/var/run/secrets/kubernetes.io/serviceaccount';
-/** The ConfigMap of the restart budget, unless `WATCHDOG_BUDGET_CONFIGMAP` names another. */
+/** The default ConfigMap of the restart budget; `WATCHDOG_BUDGET_CONFIGMAP` overrides it. */
 export const defaultBudgetConfigMap = 'mount-monitor-budget';
 
 const downwardApi = 'set it from the downward API, as in deploy/';
 
 /**
  * Parses `KUBERNETES_SERVICE_HOST`, `KUBERNETES_SERVICE_PORT`, `POD_NAME`, `POD_NAMESPACE`, `POD_UID`,
- * `WATCHDOG_BUDGET_CONFIGMAP` and `WATCHDOG_SERVICE_ACCOUNT_DIR`. Names that cannot be a pod's are a problem
- * and never become part of a request.
+ * `WATCHDOG_BUDGET_CONFIGMAP` and `WATCHDOG_SERVICE_ACCOUNT_DIR`. Invalid names are reported as a problem and never
+ * become part of a request.
  */
 export function parseEnvironment(env: Environment): PodEnvironment | EnvironmentProblem {
   const host = (env.KUBERNETES_SERVICE_HOST ?? '').replace(/^\[(.*)\]$/, '$1');

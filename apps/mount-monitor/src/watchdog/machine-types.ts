@@ -8,13 +8,13 @@ import type { EventText } from './kube/requests.ts';
 /** A mount that has reached its failure threshold and has not recovered. */
 export interface UnhealthyMount {
   readonly name?: string | undefined;
-  /** Tells the mount from the others. */
+  /** Unique among the mounts. */
   readonly path: string;
   readonly reason?: string | undefined;
   readonly error?: string | undefined;
 }
 
-/** The states that status and metrics show. */
+/** The states shown in the status and the metrics. */
 export const watchdogStates = [
   'disabled',
   'disarmed',
@@ -30,9 +30,9 @@ export const watchdogStates = [
 export type WatchdogState = (typeof watchdogStates)[number];
 
 /**
- * How restarts end. `done`: the pod is going; `exited`: mode exit ended the process; `notified`: mode notify;
- * `suppressed`: no budget; `cancelled`: all mounts recovered; `refused`: the API server refuses it;
- * `conflict`: another pod has this name; `failed`: given up after the retries.
+ * The outcomes of a restart. `done`: the pod is going away; `exited`: mode exit ended the process; `notified`: mode
+ * notify reported it; `suppressed`: the budget has no room; `cancelled`: all mounts recovered; `refused`: the API
+ * server refuses it; `conflict`: another pod has this name; `failed`: given up after the retries.
  */
 export const restartOutcomes = [
   'done',
@@ -48,10 +48,10 @@ export type Outcome = (typeof restartOutcomes)[number];
 
 /** The exit code of mode `exit`, for `restartPolicyRules`. */
 export const exitModeCode = 88;
-/** The exit code when deleting the pod was given up. */
+/** The exit code after giving up on deleting the pod. */
 export const gaveUpCode = 1;
 
-/** The settings that decisions depend on, times in ms. */
+/** The settings that decisions depend on, with times in ms. */
 export interface Settings {
   readonly mode: WatchdogMode;
   readonly restartDelayMs: number;
@@ -59,7 +59,7 @@ export interface Settings {
   readonly retryBackoffInitialMs: number;
   readonly retryBackoffMaxMs: number;
   readonly budget: RestartBudget | undefined;
-  /** Tells this process's entries in the budget from all others. */
+  /** Distinguishes this process's entries in the budget from all others. */
   readonly instance: string;
 }
 
@@ -72,15 +72,15 @@ export interface PodTarget {
 
 /** One restart, from its start until it is done or dropped. */
 export interface Restart {
-  /** Its id in the budget. */
+  /** Its ID in the budget. */
   readonly id: string;
-  /** Attempts that failed. */
+  /** Failed attempts. */
   readonly attempts: number;
-  /** Times that it was suppressed. */
+  /** How many times it was suppressed. */
   readonly suppressions: number;
-  /** Whether the Event was tried; once is enough. */
+  /** Whether creating the Event was tried; once is enough. */
   readonly reported: boolean;
-  /** When its place in the budget was asked for. */
+  /** When its place in the budget was requested. */
   readonly reservedAt: number | undefined;
 }
 
@@ -91,13 +91,13 @@ export type Phase =
       readonly state: 'arming';
       readonly reason: string | undefined;
       readonly detail: string | undefined;
-      /** Attempts that failed since arming began. */
+      /** Failed attempts since arming began. */
       readonly attempts: number;
       readonly wakeAt: number | undefined;
     }
   | {
       readonly state: 'armed';
-      /** Why the pod is not known yet, in the modes that do without the API server; it is asked again. */
+      /** Why the pod is not known yet, in the modes that work without the API server; the request is repeated. */
       readonly reason?: string | undefined;
       readonly detail?: string | undefined;
       readonly attempts?: number;
@@ -125,7 +125,7 @@ export type Phase =
     }
   | {
       readonly state: 'notified';
-      /** Attempts at the Event that failed; undefined once it is made or given up. */
+      /** Failed attempts to create the Event; undefined once it is created or given up. */
       readonly attempts: number | undefined;
       readonly wakeAt: number | undefined;
     }
@@ -133,7 +133,7 @@ export type Phase =
 
 export interface Machine {
   readonly phase: Phase;
-  /** When the state was entered. */
+  /** When the machine entered this state. */
   readonly since: number;
   readonly unhealthy: readonly UnhealthyMount[];
   /** Since when at least one mount has been unhealthy. */
@@ -141,7 +141,7 @@ export interface Machine {
   readonly target: PodTarget | undefined;
   /** The unhealthy mounts that mode `notify` has reported. */
   readonly known: readonly string[];
-  /** Refusals in a row, over several armings. */
+  /** Consecutive refusals, across several armings. */
   readonly refusals: number;
   readonly callNumber: number;
   readonly callUnderWay: boolean;
@@ -149,7 +149,7 @@ export interface Machine {
   readonly lastError: string | undefined;
 }
 
-/** What the runner is asked to carry out. */
+/** A call that the runner must carry out. */
 export type Call =
   | { readonly kind: 'arm' }
   | { readonly kind: 'read' }
@@ -158,17 +158,17 @@ export type Call =
   | { readonly kind: 'remove'; readonly how: 'delete' | 'evict'; readonly uid: PodUid }
   | { readonly kind: 'verify' };
 
-/** What arming came to. */
+/** The outcome of arming. */
 export type ArmOutcome =
   | {
       readonly kind: 'armed';
-      /** Undefined in the modes that do without the API server, where it could not be asked. */
+      /** Undefined in the modes that work without the API server, if it could not be reached. */
       readonly target: PodTarget | undefined;
       /** For the log. */
       readonly facts: LogFields;
       /** Why there is no target. */
       readonly unreachable?: string | undefined;
-      /** Why the budget will suppress restarts as things are. */
+      /** Why the budget will suppress restarts in the current situation. */
       readonly warning: string | undefined;
     }
   | { readonly kind: 'terminating' }
@@ -191,13 +191,13 @@ export type CallResult =
   | { readonly call: 'report'; readonly answer: Answer<'createEvent'> }
   | { readonly call: 'remove'; readonly answer: Answer<'deletePod'> };
 
-/** What can happen to the watchdog; `at` is in ms on one clock that does not jump. */
+/** An input of the watchdog; `at` is in ms on a monotonic clock. */
 export type Input = { readonly at: number } & (
   | { readonly kind: 'start' }
   | { readonly kind: 'mounts'; readonly unhealthy: readonly UnhealthyMount[] }
   | { readonly kind: 'tick' }
   | { readonly kind: 'result'; readonly number: number; readonly result: CallResult }
-  /** Carrying out a call ended in an error that none of its results stands for. */
+  /** A call ended in an error that is none of its expected results. */
   | { readonly kind: 'defect'; readonly detail: string }
   | { readonly kind: 'close' }
 );

@@ -18,7 +18,7 @@ import type {
 import { exitModeCode, gaveUpCode } from './machine-types.ts';
 import { backoff, retryAfter, thinning } from './waits.ts';
 
-/** What the runner has to do, in order. */
+/** What the runner must do, in order. */
 export type Action =
   | {
       readonly kind: 'log';
@@ -27,7 +27,7 @@ export type Action =
       readonly fields: LogFields;
     }
   | { readonly kind: 'count'; readonly outcome: Outcome }
-  /** Carry out and hand the result back under the same number; at most one is under way. */
+  /** Carry out the call and return the result under the same number; at most one call is in progress. */
   | { readonly kind: 'call'; readonly call: Call; readonly number: number }
   | { readonly kind: 'exit'; readonly code: number };
 
@@ -44,7 +44,7 @@ const unreadableFirstMs = 15_000;
 const unreadableLongestMs = 300_000;
 const verifyFirstMs = 500;
 const verifyLongestMs = 30_000;
-/** Readings of a pod that does not end, before the deletion counts as failed. */
+/** How often a pod that does not go away is read before the deletion counts as failed. */
 const verifyReadings = 6;
 
 /** The state before the first input. */
@@ -64,14 +64,14 @@ export function initialMachine(phase: Phase, at: number): Machine {
   };
 }
 
-/** When the machine wants a `tick`, on the clock of the inputs' `at`; undefined for never. */
+/** When the machine needs a `tick`, on the clock of the inputs' `at`; undefined means never. */
 export function wakeAt({ phase }: Machine): number | undefined {
   return 'wakeAt' in phase ? phase.wakeAt : undefined;
 }
 
 /**
- * The watchdog's decisions, without clock, network or chance: folds one input into the state and says what to
- * do. A request that removes the pod is only ever asked for while a mount is unhealthy.
+ * Makes the watchdog's decisions, without a clock, network or randomness: applies one input to the state and returns
+ * the actions. It requests the pod's removal only while a mount is unhealthy.
  */
 export function step(machine: Machine, input: Input, settings: Settings): Stepped {
   const next = new Step(machine, input.at, settings);
@@ -97,7 +97,7 @@ export function step(machine: Machine, input: Input, settings: Settings): Steppe
   return next.stepped();
 }
 
-/** One step in the making; lives only inside {@link step}. */
+/** One step in progress; exists only inside {@link step}. */
 class Step {
   #machine: Machine;
   readonly #at: number;
@@ -126,7 +126,7 @@ class Step {
   mounts(unhealthy: readonly UnhealthyMount[]): void {
     const before = this.#machine.unhealthy;
     const unhealthySince = unhealthy.length === 0 ? undefined : (this.#machine.unhealthySince ?? this.#at);
-    // A mount that fails again after it had recovered is news again.
+    // If a mount recovers and then fails again, that must be reported again.
     const known = this.#machine.known.filter((path) => unhealthy.some((mount) => mount.path === path));
     this.#set({ unhealthy, unhealthySince, known });
     const { phase } = this.#machine;
@@ -138,7 +138,7 @@ class Step {
     } else if (phase.state === 'notified') {
       if (news) this.#pend(this.#at);
     } else if (phase.state === 'pending' && !news) {
-      // Only what has been reported is left.
+      // Only mounts that have already been reported are left.
       this.#cancel(before.filter(({ path }) => !known.includes(path)));
     } else if (phase.state === 'pending' || phase.state === 'restarting' || phase.state === 'suppressed') {
       const gone = before.filter(({ path }) => !unhealthy.some((mount) => mount.path === path));
@@ -239,7 +239,7 @@ class Step {
     }
   }
 
-  /** Armed without the API server: what it alone can tell is asked until it answers. */
+  /** Armed without the API server: keeps asking for what only the API server knows until it answers. */
   #lookAgain(outcome: ArmOutcome & { readonly kind: 'armed' | 'refused' }, attempts: number): void {
     if (outcome.kind === 'armed' && outcome.target !== undefined) {
       this.#armResult(outcome, 0);
@@ -305,7 +305,7 @@ class Step {
       mounts: describeMounts(this.#machine.unhealthy),
       delay_ms: due - this.#at,
     });
-    // What is being asked while nothing is wrong can be asked again.
+    // A request made while nothing was wrong can be repeated.
     this.#set({ callUnderWay: false });
     this.#enter({ state: 'pending', wakeAt: due });
     if (due <= this.#at) this.#begin();
@@ -327,7 +327,7 @@ class Step {
     });
   }
 
-  /** The first step of an attempt: every attempt starts from what the pod is now. */
+  /** The first step of an attempt: every attempt starts from the pod's current state. */
   #proceed(restart: Restart): void {
     const { mode, budget } = this.#settings;
     if (mode === 'exit' && (budget === undefined || this.#machine.target !== undefined)) {
@@ -335,13 +335,13 @@ class Step {
       return;
     }
     this.#enter({ state: 'restarting', step: 'reading', restart, wakeAt: undefined });
-    // Without the pod there is no place in the budget: the API server may answer by now.
+    // Without the pod there is no place in the budget; by now, the API server may answer.
     this.#call(mode === 'exit' ? { kind: 'arm' } : { kind: 'read' });
   }
 
   // Notifications
 
-  /** Says it at once; the Event follows as soon as the API server takes it. */
+  /** Reports immediately; the Event follows as soon as the API server accepts it. */
   #notify(): void {
     const { unhealthy } = this.#machine;
     this.#count('notified');
@@ -369,7 +369,7 @@ class Step {
       this.#reportNotification();
     } else {
       const detail = outcome.kind === 'armed' ? outcome.unreachable : outcome.detail;
-      this.#reportLater(detail ?? 'the pod is not known', outcome.kind === 'armed' ? {} : outcome, phase);
+      this.#reportLater(detail ?? 'the pod is unknown', outcome.kind === 'armed' ? {} : outcome, phase);
     }
   }
 
@@ -439,7 +439,7 @@ class Step {
 
   #reserveResult(reservation: Reservation, restart: Restart): void {
     if (reservation.kind === 'reserved') {
-      this.#log('info', 'watchdog restart entered into the budget', {
+      this.#log('info', 'watchdog restart added to the budget', {
         used: reservation.used,
         limit: reservation.limit,
       });
@@ -449,7 +449,7 @@ class Step {
     const exhausted = reservation.kind === 'exhausted';
     const reason = exhausted ? 'budget_exhausted' : 'budget_unreadable';
     const detail = exhausted
-      ? `${reservation.used} restarts are in the budget's window, ${reservation.limit} are allowed`
+      ? `${reservation.used} restarts within the budget's window, ${reservation.limit} allowed`
       : reservation.detail;
     const waitMs = exhausted
       ? reservation.freeInMs
@@ -482,7 +482,7 @@ class Step {
     }
     const reported = { ...restart, reported: true };
     const { reservedAt } = reported;
-    // A slow Event can have used up the reservation.
+    // A slow Event may have used up the reservation.
     if (reservedAt !== undefined && this.#at - reservedAt >= reservationMs / 2) this.#reserveOrGoOn(reported);
     else this.#remove(reported);
   }
@@ -497,7 +497,7 @@ class Step {
       this.#enter({ state: 'stopped', reason: 'exiting', detail: describeMounts(unhealthy).join('; ') });
       this.#actions.push({ kind: 'exit', code: exitModeCode });
     } else if (target === undefined) {
-      this.#refused('not_armed', 'the pod is not known');
+      this.#refused('not_armed', 'the pod is unknown');
     } else if (mode !== 'notify') {
       this.#log(thinning(restart.attempts + 1), 'watchdog restarts the pod', { ...fields, uid: target.uid });
       this.#enter({ state: 'restarting', step: 'removing', restart, wakeAt: undefined });
@@ -585,7 +585,7 @@ class Step {
     this.#enter({ state: 'restarting', step: 'waiting', restart: retried, wakeAt: this.#at + waitMs });
   }
 
-  /** Nothing more is sent until arming has succeeded again. */
+  /** Nothing more is sent until arming succeeds again. */
   #refused(reason: string, detail: string): void {
     const refusals = this.#machine.refusals + 1;
     const waitMs = backoff(refusals - 1, refusedFirstMs, refusedLongestMs);
@@ -615,7 +615,7 @@ class Step {
     this.#rest();
   }
 
-  /** Back to waiting, with what is left to be done while waiting. */
+  /** Returns to waiting, with whatever must be done while waiting. */
   #rest(): void {
     const { target, unhealthy, known } = this.#machine;
     if (unhealthy.length > 0 && unhealthy.every(({ path }) => known.includes(path))) {
@@ -625,7 +625,7 @@ class Step {
     if (target !== undefined) this.#enter({ state: 'armed' });
     else
       this.#enter({ state: 'armed', reason: 'api_unreachable', attempts: 0, wakeAt: this.#at + armFirstMs });
-    // A mount can have failed again while the answer was on its way.
+    // A mount may have failed again before the answer arrived.
     if (unhealthy.length > 0) this.#pend(this.#at);
   }
 
@@ -666,7 +666,7 @@ class Step {
   }
 }
 
-/** Waiting mends overload and accidents. It mends no refusal: those need another role, pod or request. */
+/** Overload and outages pass with time. Refusals do not: they need another role, pod or request. */
 function isTransient({ status, code }: Refusal): boolean {
   if (code === 'path') return false;
   return status === undefined || status === 401 || status === 408 || status === 429 || status >= 500;
@@ -674,4 +674,4 @@ function isTransient({ status, code }: Refusal): boolean {
 
 /** Why a pod without a controller is left alone. */
 export const noControllerDetail =
-  'the pod has no controller in ownerReferences: nothing would replace it; run it from a Deployment, StatefulSet or DaemonSet';
+  'the pod has no controller in ownerReferences, so nothing would replace it; run it from a Deployment, StatefulSet or DaemonSet';

@@ -47,7 +47,7 @@ const happening = fc.oneof(
     } as const),
   },
   {
-    // One request goes wrong, at any step of what follows.
+    // One request goes wrong, at any of the following steps.
     weight: 4,
     arbitrary: fc.record({
       kind: fc.constant('blip'),
@@ -109,7 +109,7 @@ const scenario = fc.record({
 
 type Scenario = typeof scenario extends fc.Arbitrary<infer Value> ? Value : never;
 
-/** Plays a scenario over as many processes and pods as it takes, and checks every rule as it goes. */
+/** Plays a scenario across as many processes and pods as needed, checking every rule along the way. */
 async function play(
   { podName, script, pinned, evictionVersion, ...rest }: Scenario,
   decide = step,
@@ -200,7 +200,7 @@ async function play(
     return started;
   };
   let watchdog = begin();
-  /** A failure that nobody was told about is not left at that, not even of a mount that failed before. */
+  /** An unreported failure must be reported, even for a mount that has failed before. */
   const expectReported = (): void => {
     if (watchdog.status().state !== 'notified') return;
     for (const [path, index] of failedAt) {
@@ -214,7 +214,7 @@ async function play(
       expect(told, `${path} was reported since it failed`).toBe(true);
     }
   };
-  /** What the kubelet and the controller do. */
+  /** Does what the kubelet and the controller do. */
   const recreate = async (): Promise<void> => {
     if (exited !== undefined) {
       await watchdog.close();
@@ -252,7 +252,7 @@ async function play(
         else allow();
         break;
       case 'replace': {
-        // Another pod takes the name while this process still runs.
+        // Another pod takes over the name while this process still runs.
         const known =
           pinned || logs.at(-1)?.lines.some(({ message }) => message === 'watchdog armed') === true;
         pod = cluster.addPod({ name: 'media-0', owner });
@@ -295,7 +295,7 @@ async function play(
       await recreate();
     }
   }
-  // However it went so far: once the API server is well and a mount stays unhealthy, what the mode promises happens.
+  // No matter what happened before: once the API server works and a mount stays unhealthy, the mode's promise is kept.
   cluster.faults.length = 0;
   allow();
   cluster.disruptionsAllowed = undefined;
@@ -328,9 +328,9 @@ async function play(
   const podCalls = cluster.calls.filter(({ resource }) => resource.startsWith('pods'));
   expect(
     podCalls.filter(({ name }) => name !== 'media-0'),
-    'only this pod is ever asked for',
+    'requests only ever concern this pod',
   ).toEqual([]);
-  if (podName !== 'media-0') expect(cluster.calls, 'without a name nothing is sent').toEqual([]);
+  if (podName !== 'media-0') expect(cluster.calls, 'nothing is sent without a name').toEqual([]);
   expect(cluster.calls.filter(({ verb }) => verb === 'deletecollection')).toEqual([]);
   expect(bystander.deletionTimestamp).toBeUndefined();
 
@@ -353,7 +353,7 @@ async function play(
   return restarts.length;
 }
 
-it('keeps every rule under any sequence of mount states, API answers and timings', {
+it('follows every rule for any sequence of mount states, API answers and timings', {
   timeout: 300_000,
 }, async () => {
   let restarts = 0;
@@ -363,11 +363,11 @@ it('keeps every rule under any sequence of mount states, API answers and timings
     }),
     { numRuns: 3000 },
   );
-  // Otherwise the rules would have held for nothing.
+  // Without restarts, the rules would not have been tested.
   expect(restarts).toBeGreaterThan(50);
 });
 
-/** The API server is asked while arming and never again: armed once without its answer, the watchdog continues without it. */
+/** Asks the API server only while arming: once armed without its answer, this watchdog continues without it. */
 const asksOnce: typeof step = (machine, input, settings) => {
   const stepped = step(machine, input, settings);
   const { phase, target, callNumber } = stepped.machine;
@@ -391,7 +391,7 @@ function withoutAnswer(
   return { machine: next.machine, actions: [...others, ...next.actions] };
 }
 
-/** A mount that fails while another one has been reported is taken as reported, too. */
+/** Treats a mount that fails while another one is already reported as reported, too. */
 const reportsTheFirst: typeof step = (machine, input, settings) => {
   if (input.kind !== 'mounts' || machine.phase.state !== 'notified') return step(machine, input, settings);
   return step({ ...machine, known: input.unhealthy.map(({ path }) => path) }, input, settings);
@@ -400,7 +400,7 @@ const reportsTheFirst: typeof step = (machine, input, settings) => {
 it.each([
   ['never asks the API server again after a blip at the start', asksOnce, 'in the end'],
   ['misses a second failure while another mount is down', reportsTheFirst, 'was reported since it failed'],
-])('these rules find a watchdog that %s', { timeout: 60_000 }, async (_, decide, rule) => {
+])('the rules detect a watchdog that %s', { timeout: 60_000 }, async (_, decide, rule) => {
   const { errorInstance } = await fc.check(
     fc.asyncProperty(scenario, async (drawn) => {
       await play(drawn, decide);

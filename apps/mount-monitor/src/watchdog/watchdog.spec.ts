@@ -74,7 +74,7 @@ function setUp(change: Partial<WatchdogConfig> = {}, env: Environment = {}, clus
 const onDelete = ({ verb }: { readonly verb: string }) => verb === 'delete';
 
 describe('arming', () => {
-  it('does nothing when it is not enabled', async () => {
+  it('a disabled watchdog does nothing', async () => {
     const { watchdog, clock, cluster } = setUp({ enabled: false });
     watchdog.update([a]);
     await clock.advance(100_000);
@@ -86,16 +86,16 @@ describe('arming', () => {
     ['an empty pod name', { POD_NAME: '' }, 'pod_name_missing', 'POD_NAME'],
     ['no pod name', { POD_NAME: undefined }, 'pod_name_missing', 'POD_NAME'],
     ['a pod name with a slash', { POD_NAME: 'media/0' }, 'variable_invalid', 'POD_NAME'],
-    ['a pod name that leads up', { POD_NAME: '..' }, 'variable_invalid', 'POD_NAME'],
+    ['a pod name that is a parent path', { POD_NAME: '..' }, 'variable_invalid', 'POD_NAME'],
     ['a pod name with a query', { POD_NAME: 'media-0?x=1' }, 'variable_invalid', 'POD_NAME'],
     ['a pod name in capitals', { POD_NAME: 'Media-0' }, 'variable_invalid', 'POD_NAME'],
     ['a namespace with a dot', { POD_NAMESPACE: 'a.b' }, 'variable_invalid', 'POD_NAMESPACE'],
     ['a uid with a space', { POD_UID: 'a b' }, 'variable_invalid', 'POD_UID'],
-    ['a port that is none', { KUBERNETES_SERVICE_PORT: '70000' }, 'variable_invalid', 'SERVICE_PORT'],
+    ['an invalid port', { KUBERNETES_SERVICE_PORT: '70000' }, 'variable_invalid', 'SERVICE_PORT'],
     ['a host with a path', { KUBERNETES_SERVICE_HOST: 'a/b' }, 'variable_invalid', 'SERVICE_HOST'],
     ['no cluster', { KUBERNETES_SERVICE_HOST: undefined }, 'not_in_cluster', 'KUBERNETES_SERVICE_HOST'],
     ['a ConfigMap with a slash', { WATCHDOG_BUDGET_CONFIGMAP: '../x' }, 'variable_invalid', 'CONFIGMAP'],
-  ])('arming is refused with %s, and nothing is ever sent', async (_, env, reason, detail) => {
+  ])('refuses to arm with %s and never sends anything', async (_, env, reason, detail) => {
     const { watchdog, clock, cluster, log, exits } = setUp({}, env);
     watchdog.update([a]);
     await clock.advance(10_000_000);
@@ -106,7 +106,7 @@ describe('arming', () => {
     expect(exits).toEqual([]);
   });
 
-  it('asks for access with the name of the pod', async () => {
+  it('requests access with the pod’s name', async () => {
     const { watchdog, clock, cluster } = setUp();
     await clock.advance(1000);
     expect(watchdog.status().state).toBe('armed');
@@ -119,7 +119,7 @@ describe('arming', () => {
     });
   });
 
-  it('asks for the eviction subresource in mode evict', async () => {
+  it('requests access to the eviction subresource in mode evict', async () => {
     const { watchdog, clock, cluster } = setUp({ mode: 'evict' });
     await clock.advance(1000);
     expect(watchdog.status().state).toBe('armed');
@@ -131,7 +131,7 @@ describe('arming', () => {
     });
   });
 
-  it('waits for access that is missing, and arms once it is granted', async () => {
+  it('waits for missing access and arms once it is granted', async () => {
     const cluster = new FakeCluster();
     cluster.rules = [{ verb: 'delete', resource: 'pods', names: ['other'] }];
     const { watchdog, clock, log } = setUp({}, {}, cluster);
@@ -145,7 +145,7 @@ describe('arming', () => {
     expect(watchdog.status().state).toBe('armed');
   });
 
-  it('survives an API server that is away, and restarts for what became unhealthy meanwhile', async () => {
+  it('survives an API server outage and restarts for mounts that became unhealthy in the meantime', async () => {
     const cluster = new FakeCluster();
     cluster.fail(() => true, { kind: 'reset' }, { times: 4 });
     const { watchdog, clock, removals } = setUp({}, {}, cluster);
@@ -156,7 +156,7 @@ describe('arming', () => {
     expect(removals()).toEqual(['delete pods']);
   });
 
-  it('refuses a pod that nothing would replace', async () => {
+  it('refuses to arm for a pod that nothing would replace', async () => {
     const cluster = new FakeCluster();
     cluster.addPod({
       name: 'media-0',
@@ -169,7 +169,7 @@ describe('arming', () => {
     expect(removals()).toEqual([]);
   });
 
-  it('stops at once when POD_UID is not the uid of the pod', async () => {
+  it('stops immediately if POD_UID is not the pod’s uid', async () => {
     const { watchdog, clock, removals, outcome } = setUp({}, { POD_UID: 'another' });
     watchdog.update([a]);
     await clock.advance(600_000);
@@ -178,7 +178,7 @@ describe('arming', () => {
     expect(removals()).toEqual([]);
   });
 
-  it('arming is not armed again for a successor of the same name', async () => {
+  it('does not arm for a successor with the same name', async () => {
     const { watchdog, clock, cluster, removals } = setUp();
     cluster.fail(onDelete, status(403, 'Forbidden', 'forbidden'));
     watchdog.update([a]);
@@ -193,7 +193,7 @@ describe('arming', () => {
 });
 
 describe('restarting', () => {
-  it('reads the pod, creates an Event, deletes with the uid and verifies', async () => {
+  it('reads the pod, creates an Event, deletes the pod by uid and verifies the deletion', async () => {
     const { watchdog, clock, cluster, pod, requests, outcome, log } = setUp();
     await clock.advance(1000);
     cluster.calls.length = 0;
@@ -218,7 +218,7 @@ describe('restarting', () => {
     expect(cluster.removals).toHaveLength(1);
   });
 
-  it('waits for restartDelay from when the mount became unhealthy', async () => {
+  it('a restart waits for restartDelay after the mount became unhealthy', async () => {
     const { watchdog, clock, removals } = setUp({ restartDelayMs: 30_000 });
     await clock.advance(1000);
     watchdog.update([a]);
@@ -234,7 +234,7 @@ describe('restarting', () => {
     expect(removals()).toEqual(['delete pods']);
   });
 
-  it('restarting is cancelled when the only unhealthy mount recovers', async () => {
+  it('cancels the restart if the only unhealthy mount recovers', async () => {
     const { watchdog, clock, removals, outcome, log } = setUp({ restartDelayMs: 30_000 });
     await clock.advance(1000);
     watchdog.update([a]);
@@ -247,7 +247,7 @@ describe('restarting', () => {
     expect(log.count('watchdog restart cancelled')).toBe(1);
   });
 
-  it('restarting stays when one of two unhealthy mounts recovers while it is pending', async () => {
+  it('keeps a pending restart if only one of two unhealthy mounts recovers', async () => {
     const { watchdog, clock, removals, log } = setUp({ restartDelayMs: 30_000 });
     await clock.advance(1000);
     watchdog.update([a]);
@@ -261,7 +261,7 @@ describe('restarting', () => {
     expect(removals()).toEqual(['delete pods']);
   });
 
-  it.each([1, 5, 15, 21])('sends nothing when all mounts recover %i ms after it began', async (ms) => {
+  it.each([1, 5, 15, 21])('nothing is sent if all mounts recover %i ms after a restart began', async (ms) => {
     const { watchdog, clock, removals } = setUp();
     await clock.advance(1000);
     watchdog.update([a]);
@@ -272,11 +272,11 @@ describe('restarting', () => {
     expect(watchdog.status().state).toBe('armed');
   });
 
-  it('takes a deletion back that waits for its credentials when all mounts recover', async () => {
+  it('withdraws a deletion that waits for its credentials if all mounts recover', async () => {
     const { watchdog, clock, removals, log, outcome } = setUp();
     await clock.advance(1000);
     watchdog.update([a]);
-    // Until it is decided, but not yet sent.
+    // Run until the deletion is decided but not yet sent.
     for (let ms = 0; ms < 100 && log.count('watchdog restarts the pod') === 0; ms += 1)
       await clock.advance(0.5);
     watchdog.update([]);
@@ -286,7 +286,7 @@ describe('restarting', () => {
     expect(watchdog.status().state).toBe('armed');
   });
 
-  it('continues without the Event when that is refused', async () => {
+  it('a restart continues without its Event if that is refused', async () => {
     const { watchdog, clock, cluster, log } = setUp();
     cluster.rules = cluster.rules.filter(({ resource }) => resource !== 'events');
     watchdog.update([a]);
@@ -295,7 +295,7 @@ describe('restarting', () => {
     expect(log.count('watchdog: the Event could not be created')).toBe(1);
   });
 
-  it('sends no deletion for a pod that was replaced or lost its controller since', async () => {
+  it('sends no deletion for a pod that has since been replaced or lost its controller', async () => {
     const replaced = setUp();
     await replaced.clock.advance(1000);
     replaced.cluster.addPod({ name: 'media-0' });
@@ -318,7 +318,7 @@ describe('restarting', () => {
     expect(orphaned.outcome('refused')).toBe(1);
   });
 
-  it('counts restartDelay from the failure of the mount, also where arming came later', async () => {
+  it('restartDelay counts from the mount’s failure, even if arming came later', async () => {
     const cluster = new FakeCluster();
     cluster.fail(() => true, { kind: 'reset' }, { times: 4 });
     const { watchdog, clock, removals } = setUp({ restartDelayMs: 20_000 }, {}, cluster);
@@ -329,7 +329,7 @@ describe('restarting', () => {
     expect(removals()).toHaveLength(1);
   });
 
-  it('restarting is not led astray by the late answer of a restart that was cancelled', async () => {
+  it('the late answer of a cancelled restart is ignored', async () => {
     const { watchdog, clock, cluster, state, log, removals } = setUp();
     await clock.advance(1000);
     state.latencyMs = 4000;
@@ -344,7 +344,7 @@ describe('restarting', () => {
     expect(removals()).toHaveLength(1);
   });
 
-  it('does not delete a pod that is already going', async () => {
+  it('a pod that is already being deleted is left alone', async () => {
     const { watchdog, clock, pod, removals } = setUp();
     await clock.advance(1000);
     pod.deletionTimestamp = '2026-01-01T00:00:00Z';
@@ -354,7 +354,7 @@ describe('restarting', () => {
     expect(watchdog.status()).toMatchObject({ state: 'stopped', reason: 'pod_terminating' });
   });
 
-  it('stops, logs and throws nothing when a request ends in a defect', async () => {
+  it('stops and logs, without throwing, if a request ends in a defect', async () => {
     const log = recordingLog();
     const watchdog = createWatchdog({
       config: base,
@@ -377,7 +377,7 @@ describe('restarting', () => {
     await watchdog.close();
   });
 
-  it('sends nothing more once it is closed', async () => {
+  it('a closed watchdog sends nothing', async () => {
     const { watchdog, clock, cluster, log } = setUp({ restartDelayMs: 1000 });
     await clock.advance(1000);
     watchdog.update([a]);
@@ -394,7 +394,7 @@ describe('answers to DELETE', () => {
     ['200', reply(200, {})],
     ['202', reply(202, {})],
     ['404', status(404, 'NotFound', 'gone')],
-  ])('%s is done', async (_, answer) => {
+  ])('a deletion answered with %s is done', async (_, answer) => {
     const { watchdog, clock, cluster, removals, exits } = setUp();
     cluster.fail(onDelete, answer, { after: true });
     watchdog.update([a]);
@@ -404,7 +404,7 @@ describe('answers to DELETE', () => {
     expect(exits).toEqual([]);
   });
 
-  it('409 is another pod of this name: stop', async () => {
+  it('the watchdog stops on 409, because another pod has this name', async () => {
     const { watchdog, clock, cluster, removals, outcome } = setUp();
     cluster.fail(onDelete, status(409, 'Conflict', 'uid'));
     watchdog.update([a]);
@@ -414,7 +414,7 @@ describe('answers to DELETE', () => {
     expect(outcome('conflict')).toBe(1);
   });
 
-  it('401 reads the token again and tries once more', async () => {
+  it('on 401, the token is read again and the request retried once', async () => {
     const { watchdog, clock, cluster, state, removals } = setUp();
     await clock.advance(1000);
     const rotate = (): boolean => {
@@ -431,7 +431,7 @@ describe('answers to DELETE', () => {
     expect(cluster.removals).toHaveLength(1);
   });
 
-  it('401 again and again is retried with backoff, then given up', async () => {
+  it('repeated 401 answers are retried with backoff, then given up', async () => {
     const { watchdog, clock, cluster, removals, exits } = setUp({ maxRetries: 1 });
     cluster.fail(onDelete, status(401, 'Unauthorized', 'Unauthorized'), { times: 99 });
     watchdog.update([a]);
@@ -440,7 +440,7 @@ describe('answers to DELETE', () => {
     expect(exits).toEqual([1]);
   });
 
-  it('403 is permanent until arming has succeeded again', async () => {
+  it('403 is permanent until arming succeeds again', async () => {
     const { watchdog, clock, cluster, removals, exits, outcome } = setUp();
     await clock.advance(1000);
     cluster.fail(onDelete, status(403, 'Forbidden', 'forbidden by policy'));
@@ -464,7 +464,7 @@ describe('answers to DELETE', () => {
     ['503', status(503, 'ServiceUnavailable', 'away')],
     ['a broken connection', { kind: 'reset' }],
     ['a black hole', { kind: 'silence' }],
-  ] as [string, ApiOutcome][])('%s is retried with backoff, then given up with exit 1', async (_, answer) => {
+  ] as [string, ApiOutcome][])('retries %s with backoff, then gives up and exits 1', async (_, answer) => {
     const { watchdog, clock, cluster, removals, exits, outcome, log } = setUp({ maxRetries: 2 });
     cluster.fail(onDelete, answer, { times: 99 });
     watchdog.update([a]);
@@ -476,7 +476,7 @@ describe('answers to DELETE', () => {
     expect(watchdog.status()).toMatchObject({ state: 'stopped', reason: 'gave_up' });
   });
 
-  it('honors Retry-After', async () => {
+  it('Retry-After is honored', async () => {
     const { watchdog, clock, cluster, removals } = setUp();
     await clock.advance(1000);
     cluster.fail(onDelete, status(429, 'TooManyRequests', 'slow down', { 'Retry-After': '40' }));
@@ -488,7 +488,7 @@ describe('answers to DELETE', () => {
     expect(cluster.removals).toHaveLength(1);
   });
 
-  it('doubles the wait from attempt to attempt, up to the longest', async () => {
+  it('the wait doubles after each attempt, up to the maximum', async () => {
     const { watchdog, clock, cluster, log } = setUp({ maxRetries: 6, retryBackoffMaxMs: 1000 });
     cluster.fail(onDelete, { kind: 'reset' }, { times: 99 });
     watchdog.update([a]);
@@ -497,7 +497,7 @@ describe('answers to DELETE', () => {
     expect(waits.map(({ fields }) => fields.retry_in_ms)).toEqual([100, 200, 400, 800, 1000, 1000]);
   });
 
-  it('counts a deletion without effect as failed', async () => {
+  it('a deletion that has no effect counts as failed', async () => {
     const { watchdog, clock, cluster, log, exits } = setUp({ maxRetries: 1 });
     cluster.fail(onDelete, reply(200, {}), { times: 99 });
     watchdog.update([a]);
@@ -508,7 +508,7 @@ describe('answers to DELETE', () => {
 });
 
 describe('mode evict', () => {
-  it('asks for an eviction of this very pod', async () => {
+  it('mode evict requests the eviction of exactly this pod', async () => {
     const { watchdog, clock, cluster, pod } = setUp({ mode: 'evict' });
     watchdog.update([a]);
     await clock.advance(3000);
@@ -517,7 +517,7 @@ describe('mode evict', () => {
     expect(watchdog.status()).toMatchObject({ state: 'stopped', reason: 'restarting' });
   });
 
-  it('asks forever, capped, while a disruption budget refuses, and never exits', async () => {
+  it('mode evict retries with capped waits while a disruption budget refuses, and never exits', async () => {
     const { watchdog, clock, cluster, removals, exits, log } = setUp({ mode: 'evict', maxRetries: 1 });
     cluster.disruptionsAllowed = 0;
     watchdog.update([a]);
@@ -534,7 +534,7 @@ describe('mode evict', () => {
 });
 
 describe('mode exit', () => {
-  it('ends the process with its own code and removes nothing', async () => {
+  it('mode exit ends the process with a distinct exit code and removes nothing', async () => {
     const { watchdog, clock, removals, exits, cluster } = setUp({ mode: 'exit' });
     watchdog.update([a]);
     await clock.advance(3000);
@@ -543,7 +543,7 @@ describe('mode exit', () => {
     expect(cluster.events[0]).toMatchObject({ action: 'Exit' });
   });
 
-  it('does without the API server when there is no budget', async () => {
+  it('mode exit without a budget needs no API server', async () => {
     const cluster = new FakeCluster();
     cluster.fail(() => true, { kind: 'reset' }, { times: 999 });
     const { watchdog, clock, exits } = setUp({ mode: 'exit' }, {}, cluster);
@@ -552,7 +552,7 @@ describe('mode exit', () => {
     expect(exits).toEqual([88]);
   });
 
-  it('mode exit is suppressed when its budget cannot be read', async () => {
+  it('mode exit is suppressed if its budget cannot be read', async () => {
     const cluster = new FakeCluster();
     cluster.fail(() => true, { kind: 'reset' }, { times: 999 });
     const budget = { restarts: 5, windowMs: 60_000 };
@@ -564,7 +564,7 @@ describe('mode exit', () => {
   });
 });
 
-describe('one blip of the API server when the watchdog arms', () => {
+describe('a brief API server outage while the watchdog arms', () => {
   const budget = { restarts: 5, windowMs: 60_000 };
   const blip = () => {
     const cluster = new FakeCluster();
@@ -573,7 +573,7 @@ describe('one blip of the API server when the watchdog arms', () => {
     return cluster;
   };
 
-  it('leaves mode exit with its budget: the pod is asked for again until it is known', async () => {
+  it('a brief API server outage does not disable the budget of mode exit', async () => {
     const { watchdog, clock, exits } = setUp({ mode: 'exit', budget }, {}, blip());
     await clock.advance(500);
     expect(watchdog.status()).toMatchObject({ state: 'armed', reason: 'api_unreachable' });
@@ -584,14 +584,14 @@ describe('one blip of the API server when the watchdog arms', () => {
     expect(exits).toEqual([88]);
   });
 
-  it('holds up mode exit for no longer than the blip, with a mount that is unhealthy already', async () => {
+  it('a brief API server outage delays mode exit only for its duration', async () => {
     const { watchdog, clock, exits } = setUp({ mode: 'exit', budget }, {}, blip());
     watchdog.update([a]);
     await clock.advance(60_000);
     expect(exits).toEqual([88]);
   });
 
-  it('leaves mode notify its Events', async () => {
+  it('a brief API server outage does not disable the Events of mode notify', async () => {
     const { watchdog, clock, cluster, outcome } = setUp({ mode: 'notify' }, {}, blip());
     watchdog.update([a]);
     await clock.advance(60_000);
@@ -602,7 +602,7 @@ describe('one blip of the API server when the watchdog arms', () => {
 
 describe('evictions', () => {
   it.each([['policy/v1'], ['policy/v1beta1']])(
-    'evictions are asked for in %s where the API server takes that',
+    'evictions use %s if the API server accepts that version',
     async (version) => {
       const cluster = new FakeCluster();
       cluster.evictionVersions = [version];
@@ -614,7 +614,7 @@ describe('evictions', () => {
     },
   );
 
-  it('ask again when the API server was updated to one that takes another version', async () => {
+  it('the eviction version is read again after the API server is upgraded', async () => {
     const cluster = new FakeCluster();
     cluster.evictionVersions = ['policy/v1beta1'];
     cluster.disruptionsAllowed = 0;
@@ -629,7 +629,7 @@ describe('evictions', () => {
 });
 
 describe('mode notify', () => {
-  it('reports a mount that fails a second time while another is still down', async () => {
+  it('mode notify reports a mount that fails again while another is still down', async () => {
     const { watchdog, clock, cluster, outcome } = setUp({ mode: 'notify' });
     for (const unhealthy of [[a, b], [b], [a, b]]) {
       watchdog.update(unhealthy);
@@ -639,7 +639,7 @@ describe('mode notify', () => {
     expect(cluster.events).toHaveLength(2);
   });
 
-  it('reports nothing again when a mount comes and goes within the delay while another is still down', async () => {
+  it('mode notify reports nothing new if a mount recovers and fails within the delay while another is down', async () => {
     const { watchdog, clock, outcome } = setUp({ mode: 'notify', restartDelayMs: 60_000 });
     watchdog.update([a]);
     await clock.advance(100_000);
@@ -651,7 +651,7 @@ describe('mode notify', () => {
     expect(watchdog.status().state).toBe('notified');
   });
 
-  it('tries the Event again when the API server cannot be reached, and says at once what is wrong', async () => {
+  it('mode notify logs the problem immediately and retries its Event during an API server outage', async () => {
     const { watchdog, clock, cluster, log } = setUp({ mode: 'notify' });
     await clock.advance(1000);
     cluster.fail(() => true, { kind: 'reset' }, { times: 3 });
@@ -661,7 +661,7 @@ describe('mode notify', () => {
     expect(cluster.events).toHaveLength(1);
   });
 
-  it('reports each mount that becomes unhealthy, once, and removes nothing', async () => {
+  it('mode notify reports each mount that becomes unhealthy once and removes nothing', async () => {
     const { watchdog, clock, removals, exits, cluster, outcome, log } = setUp({ mode: 'notify' });
     watchdog.update([a]);
     await clock.advance(10_000);
@@ -680,10 +680,10 @@ describe('mode notify', () => {
   });
 });
 
-describe('the restart budget', () => {
+describe('restart budget', () => {
   const budget = { restarts: 2, windowMs: 3_600_000 };
 
-  it('outlives the pod: a successor is suppressed, logged, counted and shown, and continues when there is room', async () => {
+  it('the budget outlives the pod and visibly suppresses a successor’s restart until there is room', async () => {
     const cluster = new FakeCluster();
     cluster.putConfigMap('mount-monitor-budget');
     for (const expected of [1, 2]) {
@@ -702,7 +702,7 @@ describe('the restart budget', () => {
       reason: 'budget_exhausted',
       suppressed_restarts: 1,
     });
-    expect(watchdog.status().detail).toBe("2 restarts are in the budget's window, 2 are allowed");
+    expect(watchdog.status().detail).toBe("2 restarts within the budget's window, 2 allowed");
     expect(outcome('suppressed')).toBe(1);
     expect(log.count('watchdog restart suppressed')).toBe(1);
     expect(cluster.removals).toHaveLength(2);
@@ -713,7 +713,7 @@ describe('the restart budget', () => {
   it.each([
     ['the ConfigMap is missing', (cluster: FakeCluster) => cluster.configMaps.clear(), '404'],
     [
-      'it may not be read',
+      'the ConfigMap may not be read',
       (cluster: FakeCluster) => {
         cluster.rules = cluster.rules.filter(
           ({ verb, resource }) => verb !== 'get' || resource !== 'configmaps',
@@ -722,18 +722,18 @@ describe('the restart budget', () => {
       '403',
     ],
     [
-      'it may not be written',
+      'the ConfigMap may not be written',
       (cluster: FakeCluster) => {
         cluster.rules = cluster.rules.filter(({ verb }) => verb !== 'patch');
       },
       '403',
     ],
     [
-      'it holds something else',
+      'the ConfigMap contains something else',
       (cluster: FakeCluster) => cluster.putConfigMap('mount-monitor-budget', { 'Deployment.media': 'x' }),
       'no list of restarts',
     ],
-  ])('suppresses when %s', async (_, spoil, detail) => {
+  ])('a restart is suppressed if %s', async (_, spoil, detail) => {
     const cluster = new FakeCluster();
     cluster.rules = roleOf('delete');
     cluster.putConfigMap('mount-monitor-budget');
@@ -748,7 +748,7 @@ describe('the restart budget', () => {
     expect(watchdog.status().state).toBe('armed');
   });
 
-  it('reads again when another pod has written in between', async () => {
+  it('the budget is read again if another pod has written in between', async () => {
     const cluster = new FakeCluster();
     cluster.putConfigMap('mount-monitor-budget');
     cluster.fail(({ verb }) => verb === 'patch', status(409, 'Conflict', 'modified'), { times: 3 });
@@ -761,7 +761,7 @@ describe('the restart budget', () => {
     ).toEqual([{ id: expect.any(String), pod: 'media-0', at: expect.stringMatching(/^2026-01-01T00:00:0/) }]);
   });
 
-  it('the restart budget is renewed, not spent again, while a restart is tried for long', async () => {
+  it('a restart that takes long renews its reservation instead of spending more budget', async () => {
     const cluster = new FakeCluster();
     cluster.putConfigMap('mount-monitor-budget');
     cluster.disruptionsAllowed = 0;
@@ -777,7 +777,7 @@ describe('the restart budget', () => {
 });
 
 describe('request bodies', () => {
-  it('request bodies are what the Kubernetes types ask for', async () => {
+  it('request bodies match the Kubernetes types', async () => {
     const seen = new Map<string, unknown>();
     for (const mode of ['delete', 'evict'] as const) {
       const cluster = new FakeCluster();
@@ -802,7 +802,7 @@ describe('request bodies', () => {
     new ConfigMap(body('patch configmaps')).validate();
     new Event(body('create events')).validate();
     expect(Buffer.byteLength((body('create events') as { note: string }).note)).toBeLessThanOrEqual(1024);
-    // The models have no class of their own for DeleteOptions; an Eviction carries them.
+    // The models have no class for DeleteOptions, but an Eviction contains them.
     const { apiVersion, kind, ...options } = seen.get('delete pods') as Record<string, unknown>;
     expect([apiVersion, kind]).toEqual(['v1', 'DeleteOptions']);
     new Eviction({ deleteOptions: options } as never).validate();

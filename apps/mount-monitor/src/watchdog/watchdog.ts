@@ -22,13 +22,13 @@ import {
   watchdogStates,
 } from './machine-types.ts';
 
-/** Time, so that tests can have their own. */
+/** The time, replaceable in tests. */
 export interface WatchdogClock {
-  /** Milliseconds on a clock that does not jump. */
+  /** Milliseconds on a monotonic clock. */
   monotonic(): number;
   /** Milliseconds since 1970. */
   wall(): number;
-  /** Calls back once after so many ms; the returned function takes it back. */
+  /** Calls back once after that many ms; the returned function cancels it. */
   after(milliseconds: number, callback: () => void): () => void;
 }
 
@@ -37,58 +37,61 @@ export interface WatchdogOptions {
   /** `process.env`; see {@link parseEnvironment} for the variables. */
   readonly env: Environment;
   readonly log: Logger;
-  /** Ends the process, with a code; the watchdog does nothing more after it. */
+  /** Ends the process with a code; the watchdog does nothing more afterwards. */
   readonly onExit: (code: number) => void;
   readonly clock?: WatchdogClock;
-  /** Makes the way to the API server; the real one if left out. */
+  /** Creates the transport to the API server; defaults to the real one. */
   readonly transport?: (endpoint: KubeEndpoint) => KubeTransport;
-  /** Decides, as {@link step} does; so that tests can hold their rules against one that decides wrongly. */
+  /** Decides like {@link step}; replaceable so that tests can check their rules against wrong decisions. */
   readonly decide?: typeof step;
 }
 
-/** The watchdog for the status endpoint, ready to be written as JSON. Times are RFC 3339. */
+/** The watchdog's state for the status endpoint, ready to be written as JSON. Times are RFC 3339. */
 export interface WatchdogStatus {
   readonly state: WatchdogState;
   readonly mode: WatchdogConfig['mode'];
-  /** Why it is in this state, where a state has reasons: a word, and one line for people. */
+  /** Why it is in this state, if the state has reasons: a keyword, and one line for people. */
   readonly reason?: string;
   readonly detail?: string;
-  /** When it came into this state. */
+  /** When it entered this state. */
   readonly since: string;
-  /** When it acts next by itself. */
+  /** When it will act next on its own. */
   readonly next_attempt?: string;
-  /** Attempts at the present restart that failed. */
+  /** Failed attempts at the current restart. */
   readonly failed_attempts?: number;
   readonly last_error?: string;
   /** The unhealthy mounts, one line each. */
   readonly unhealthy: readonly string[];
-  /** Restarts that were held back by the budget since this process started. */
+  /** Restarts that the budget has held back since this process started. */
   readonly suppressed_restarts: number;
 }
 
-/** What the metrics show; counters since this process started. */
+/** The values for the metrics; counters start with this process. */
 export interface WatchdogMetrics {
-  /** All the states there are. */
+  /** All possible states. */
   readonly states: readonly WatchdogState[];
   /** Keyed by outcome; every outcome has an entry. */
   readonly restarts: ReadonlyMap<Outcome, number>;
-  /** Requests to the API server, keyed by verb and code with a space between; the code is an HTTP status, or why no answer came. */
+  /**
+   * Requests to the API server, keyed by verb and code, separated by a space; the code is an HTTP status, or why there
+   * was no answer.
+   */
   readonly kubeRequests: ReadonlyMap<string, number>;
 }
 
-/** Restarts the pod while mounts are unhealthy. Touches no mount, and no method waits for anything. */
+/** Restarts the pod while mounts are unhealthy. It touches no mount, and no method blocks. */
 export interface Watchdog {
-  /** Takes all mounts that are unhealthy now; call it after every change. Returns at once. */
+  /** Passes all mounts that are unhealthy now; call it after every change. Returns immediately. */
   update(unhealthy: readonly UnhealthyMount[]): void;
-  /** Changes with everything that `status` and `metrics` give. */
+  /** Changes whenever the result of `status` or `metrics` does. */
   readonly revision: number;
   status(): WatchdogStatus;
   metrics(): WatchdogMetrics;
-  /** Drops a pending restart and sends nothing more. Resolves once the request under way has ended. */
+  /** Cancels a pending restart and sends nothing more. Resolves once a request in progress has ended. */
   close(): Promise<void>;
 }
 
-/** Makes the watchdog and begins to arm it. */
+/** Creates the watchdog and starts arming it. */
 export function createWatchdog(options: WatchdogOptions): Watchdog {
   return new RunningWatchdog(options);
 }
@@ -97,14 +100,14 @@ const systemClock: WatchdogClock = {
   monotonic: () => performance.now(),
   wall: () => Date.now(),
   after(milliseconds, callback) {
-    // setTimeout holds 31 bits; waking early is harmless.
+    // setTimeout takes 31 bits; waking up early is harmless.
     const timer = setTimeout(callback, Math.min(milliseconds, 2 ** 31 - 1));
     timer.unref();
     return () => clearTimeout(timer);
   },
 };
 
-/** Carries out what the machine decides. */
+/** Carries out the machine's decisions. */
 class RunningWatchdog implements Watchdog {
   readonly #options: WatchdogOptions;
   readonly #clock: WatchdogClock;
@@ -226,7 +229,7 @@ class RunningWatchdog implements Watchdog {
         const running = this.#call(call)
           .then(
             (result): Input => ({ at: this.#clock.monotonic(), kind: 'result', number, result }),
-            // The monitor must not die of its watchdog.
+            // A failing watchdog must not take the monitor down.
             (error: unknown): Input => ({
               at: this.#clock.monotonic(),
               kind: 'defect',
@@ -246,7 +249,7 @@ class RunningWatchdog implements Watchdog {
     const environment = this.#environment;
     const transport = this.#transport;
     if (environment === undefined || transport === undefined) {
-      throw new Error(`watchdog: asked for ${call.kind} outside of a cluster`);
+      throw new Error(`watchdog: ${call.kind} requested outside a cluster`);
     }
     if (call.kind === 'arm') {
       const { mode, budget } = this.#settings;
@@ -266,7 +269,7 @@ class RunningWatchdog implements Watchdog {
           }),
       });
       this.#api = armed.api;
-      // Armed again later, it must be for the same pod and not for its successor.
+      // If it is armed again later, it must be for the same pod and not for a successor.
       if (armed.outcome.kind === 'armed') this.#uid ??= armed.outcome.target?.uid;
       return { call: 'arm', outcome: armed.outcome };
     }
@@ -274,7 +277,7 @@ class RunningWatchdog implements Watchdog {
     if (call.kind === 'reserve') {
       return { call: 'reserve', reservation: await this.#reserve(api, call.id, call.key) };
     }
-    if (api === undefined) throw new Error(`watchdog: asked for ${call.kind} before it was armed`);
+    if (api === undefined) throw new Error(`watchdog: ${call.kind} requested before it was armed`);
     switch (call.kind) {
       case 'read':
       case 'verify':
@@ -284,7 +287,7 @@ class RunningWatchdog implements Watchdog {
         return { call: 'report', answer: await api.createEvent(call.uid, event) };
       }
       case 'remove': {
-        // Mounts may have recovered since it was decided.
+        // Mounts may have recovered since the decision.
         const confirm = () => this.#machine.unhealthy.length > 0 && !this.#closing.signal.aborted;
         const removing = call.how === 'delete' ? api.deletePod : api.evictPod;
         return { call: 'remove', answer: await removing(call.uid, confirm) };
@@ -296,7 +299,7 @@ class RunningWatchdog implements Watchdog {
     const { budget } = this.#settings;
     const environment = this.#environment;
     if (api === undefined || key === undefined || budget === undefined || environment === undefined) {
-      return { kind: 'unreadable', detail: 'the API server could not be asked when the watchdog was armed' };
+      return { kind: 'unreadable', detail: 'the API server was unreachable when the watchdog was armed' };
     }
     const entry = { id, pod: environment.pod, at: this.#clock.wall() };
     return reserve(api, environment.configMap, key, entry, budget);

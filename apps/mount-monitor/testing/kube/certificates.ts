@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-/** PEM texts: an authority and a server certificate by it for localhost, 127.0.0.1 and ::1. */
+/** PEM texts: a certificate authority, and a server certificate that it issued for localhost, 127.0.0.1 and ::1. */
 export interface Certificates {
   readonly caPath: string;
   readonly keyPath: string;
@@ -13,7 +13,7 @@ export interface Certificates {
 const execute = promisify(execFile);
 const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
 
-/** Makes a certificate authority and a server certificate in a folder, with the openssl program. */
+/** Creates a certificate authority and a server certificate in a folder, using the openssl program. */
 export async function makeCertificates(folder: string): Promise<Certificates> {
   const caPath = join(folder, 'ca.crt');
   const caKey = join(folder, 'ca.key');

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 /** A request as it arrives at the API server. */
 export interface ApiRequest {
   readonly method: string;
-  /** Without query. */
+  /** Without the query. */
   readonly path: string;
   readonly authorization: string | undefined;
   readonly contentType: string | undefined;
@@ -11,7 +11,7 @@ export interface ApiRequest {
   readonly body: string;
 }
 
-/** What becomes of a request: an answer, a broken connection, silence, or an answer broken off in its middle. */
+/** The outcome of a request: an answer, a broken connection, silence, or an answer that breaks off in the middle. */
 export type ApiOutcome =
   | {
       readonly kind: 'reply';
@@ -24,10 +24,10 @@ export type ApiOutcome =
   | { readonly kind: 'truncated' }
   | { readonly kind: 'flood' };
 
-/** An RBAC rule; without names it holds for every object of the resource. */
+/** An RBAC rule; without names it applies to every object of the resource. */
 export interface Rule {
   readonly verb: string;
-  /** As in RBAC, with the subresource: `pods`, `pods/eviction`. */
+  /** With the subresource, as in RBAC: `pods`, `pods/eviction`. */
   readonly resource: string;
   readonly names?: readonly string[];
 }
@@ -45,7 +45,7 @@ export interface FakePod {
   deletionTimestamp?: string;
 }
 
-/** A fault for the next requests that match; `after` lets the request take effect before the fault strikes. */
+/** A fault for the next matching requests; `after` lets the request take effect before the fault occurs. */
 export interface Fault {
   readonly matches: (call: ApiCall) => boolean;
   times: number;
@@ -53,7 +53,7 @@ export interface Fault {
   readonly after?: boolean;
 }
 
-/** A request, understood: which verb on which object. */
+/** A parsed request: which verb on which object. */
 export interface ApiCall {
   readonly verb: string;
   /** With the subresource: `pods/eviction`. */
@@ -69,10 +69,10 @@ interface StoredConfigMap {
 }
 
 /**
- * The part of a Kubernetes API server that the watchdog sees, in memory: authentication by bearer token, RBAC,
- * SelfSubjectAccessReview that honors the name, pods with preconditions, evictions under a disruption budget,
- * events, ConfigMaps with resourceVersion conflicts. Faults can be put in front of any of it. As the real one,
- * it deletes every pod of the namespace when asked to DELETE `/pods`.
+ * The part of a Kubernetes API server that the watchdog uses, in memory: authentication by bearer token, RBAC,
+ * SelfSubjectAccessReview that respects the name, pods with preconditions, evictions under a disruption budget, events,
+ * and ConfigMaps with resourceVersion conflicts. Faults can be injected into any of it. Like the real one, it deletes
+ * every pod of the namespace on DELETE `/pods`.
  */
 export class FakeCluster {
   readonly namespace: string;
@@ -81,13 +81,13 @@ export class FakeCluster {
   readonly events: Readonly<Record<string, unknown>>[] = [];
   readonly calls: ApiCall[] = [];
   readonly faults: Fault[] = [];
-  /** Accepted deletions and evictions, oldest first, at the time that {@link now} gives. */
+  /** Accepted deletions and evictions, oldest first, with the time from {@link now}. */
   readonly removals: { readonly name: string; readonly uid: string; readonly at: number }[] = [];
   readonly tokens = new Set<string>();
   rules: Rule[] = [];
-  /** How many more evictions the disruption budget allows; undefined without one. */
+  /** How many more evictions the disruption budget allows; undefined without a budget. */
   disruptionsAllowed: number | undefined;
-  /** The versions of Eviction that it takes, the one that discovery names first. */
+  /** The accepted versions of Eviction; discovery reports the first one. */
   evictionVersions: readonly string[] = ['policy/v1'];
   now: () => number = Date.now;
   #resourceVersion = 1000;
@@ -96,7 +96,7 @@ export class FakeCluster {
     this.namespace = namespace;
   }
 
-  /** Adds a pod under a ReplicaSet of the Deployment `media`; returns it. */
+  /** Adds a pod under a ReplicaSet of the Deployment `media` and returns it. */
   addPod(pod: Partial<FakePod> & { readonly name: string }): FakePod {
     const added: FakePod = {
       uid: randomUUID(),
@@ -209,7 +209,7 @@ export class FakeCluster {
     });
   }
 
-  /** As a real server lists the subresource: of the group that its body belongs to, not of the core group. */
+  /** Lists the subresource like a real server: in the group of its body, not the core group. */
   #discovery(): ApiOutcome {
     const [group, version] = (this.evictionVersions[0] ?? '').split('/');
     const eviction = {
@@ -244,7 +244,7 @@ export class FakeCluster {
     if (body?.kind !== 'Eviction' || object(body.metadata)?.name !== name) {
       return status(400, 'BadRequest', `name in URL does not match name in Eviction object`);
     }
-    // What a 1.20 server was seen to answer to policy/v1.
+    // The observed answer of a 1.20 server to policy/v1.
     if (!this.evictionVersions.includes(String(body.apiVersion))) {
       const version = String(body.apiVersion);
       return status(
@@ -290,7 +290,7 @@ export class FakeCluster {
     this.removals.push({ name: pod.name, uid: pod.uid, at: this.now() });
   }
 
-  /** What https://github.com/kubernetes/kubernetes/blob/master/pkg/apis/core/validation/events.go asks for. */
+  /** Validates like https://github.com/kubernetes/kubernetes/blob/master/pkg/apis/core/validation/events.go. */
   #createEvent(body: JsonObject | undefined): ApiOutcome {
     const metadata = object(body?.metadata);
     const regarding = object(body?.regarding);
@@ -333,7 +333,7 @@ export class FakeCluster {
       : reply(200, configMapObject(name, this.namespace, stored));
   }
 
-  /** A merge patch (https://www.rfc-editor.org/rfc/rfc7396); with a resourceVersion it holds only for that one. */
+  /** A merge patch (https://www.rfc-editor.org/rfc/rfc7396); with a resourceVersion it applies only to that version. */
   #patchConfigMap(name: string, body: JsonObject | undefined): ApiOutcome {
     const stored = this.configMaps.get(name);
     if (stored === undefined) return notFound('configmaps', name);
@@ -353,7 +353,7 @@ export class FakeCluster {
   }
 }
 
-/** An answer of the kind that the API server gives for errors. */
+/** An error answer in the API server's format. */
 export function status(
   code: number,
   reason: string,

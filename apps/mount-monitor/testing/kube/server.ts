@@ -7,17 +7,17 @@ import { join } from 'node:path';
 import { makeCertificates } from './certificates.ts';
 import type { FakeCluster } from './cluster.ts';
 
-/** A fake cluster behind a real TLS socket, and the files that a pod would find. */
+/** A fake cluster behind a real TLS socket, and the files that a pod would have. */
 export interface FakeKubeServer {
   readonly host: string;
   readonly port: number;
-  /** Holds `ca.crt`, `token` and `namespace`, as in a pod. */
+  /** The folder with `ca.crt`, `token` and `namespace`, as in a pod. */
   readonly serviceAccountDir: string;
   /** The variables that the kubelet sets. */
   readonly env: Readonly<Record<string, string>>;
-  /** Replaces the token in the folder; the cluster accepts only the new one from now on. */
+  /** Replaces the token in the folder; from then on, the cluster accepts only the new one. */
   rotateToken(token: string): Promise<void>;
-  /** Takes connections but never completes a handshake. */
+  /** Accepts connections but never completes a handshake. */
   freezeHandshakes(frozen: boolean): void;
   close(): Promise<void>;
 }
@@ -47,7 +47,7 @@ export async function startFakeKubeServer(
       serve(cluster, request, response);
     },
   );
-  // TCP in front of TLS, so that a handshake can be left unanswered.
+  // TCP in front of TLS, so that a handshake can go unanswered.
   const front = createTcpServer((socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));

@@ -10,7 +10,7 @@ interface Timer {
   readonly callback: () => void;
 }
 
-/** A clock that only moves when told to. */
+/** A clock that moves only when advanced. */
 export class VirtualClock implements WatchdogClock {
   #now = 0;
   #order = 0;
@@ -36,7 +36,7 @@ export class VirtualClock implements WatchdogClock {
     return () => this.#timers.delete(timer);
   }
 
-  /** Lets time pass and everything happen that is due in it, in order. */
+  /** Advances the time, and runs everything that becomes due, in order. */
   async advance(milliseconds: number): Promise<void> {
     const end = this.#now + milliseconds;
     await settle();
@@ -54,7 +54,7 @@ export class VirtualClock implements WatchdogClock {
   }
 }
 
-/** Lets everything happen that waits for promises only. */
+/** Runs everything that only waits for promises. */
 function settle(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);
@@ -64,8 +64,8 @@ function settle(): Promise<void> {
 const methods = { get: 'GET', create: 'POST', patch: 'PATCH', delete: 'DELETE' } as const;
 
 /**
- * Reaches a fake cluster without a socket, on a virtual clock: a request takes effect after half of the
- * latency, and its answer arrives after the other half.
+ * Reaches a fake cluster without a socket, on a virtual clock: a request takes effect after half of the latency, and
+ * its answer arrives after the other half.
  */
 export function virtualTransport(
   cluster: FakeCluster,
@@ -73,13 +73,13 @@ export function virtualTransport(
   options: {
     readonly latencyMs: () => number;
     readonly token: () => string;
-    /** Called for each request as it leaves. */
+    /** Called for each request when it is sent. */
     readonly onSend?: (request: KubeRequest) => void;
   },
 ): KubeTransport {
   return async (request) => {
     const path = requestPath(request);
-    // The real one reads the credentials here.
+    // The real one reads the credentials at this point.
     await new Promise<void>((resolve) => {
       clock.after(1, resolve);
       request.signal?.addEventListener('abort', () => resolve(), { once: true });

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The first process of the virtual machine: a server and a client of NFS 4.2 and of SMB 3, and the monitor between its
-# faults. Prints what each check says; the machine is switched off at the end.
+# Init of the virtual machine: runs an NFS 4.2 and an SMB 3 server, mounts both, and runs the monitor while injecting
+# faults. Prints what each check reports, and powers off the machine at the end.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 mount -t proc proc /proc
 mount -t sysfs sys /sys
@@ -65,7 +65,7 @@ mount-monitor --version
 mount-monitor --config /tmp/config.json >/tmp/log 2>&1 &
 monitor=$!
 
-# What the checks of the next 40 s said, and how often.
+# Prints the results of the checks in the next 40 s, with counts.
 watch() {
   say "$1"
   begin=$(wc -l </tmp/log)
@@ -88,11 +88,11 @@ kill -STOP $(pidof smbd)
 watch 'the SMB server hangs'
 kill -CONT $(pidof smbd)
 sleep 20
-watch 'the SMB server goes on'
+watch 'the SMB server continues'
 kill -KILL $(pidof smbd)
 watch 'the SMB server is gone'
 mount -t tmpfs other /srv/nfs && exportfs -f && exportfs -ra
-watch 'another, empty file system is exported in place of the first'
+watch 'another, empty file system is exported instead of the first'
 rpc.nfsd 0
 sleep 15
 start=$(cut -d' ' -f1 /proc/uptime)

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Checks real NFS 4.2 and SMB 3 mounts in a virtual machine with Debian's kernel, and prints what every check type says to
-# each fault. Run by hand, as root, on Debian 12: apt-get install qemu-system-x86 debootstrap cpio. Takes 10 minutes on a
-# quiet machine; without /dev/kvm the processor is emulated.
-# Usage: run.sh EXECUTABLE [WORK]: the compiled monitor, and a folder for the machine's files, which is used again.
+# Checks real NFS 4.2 and SMB 3 mounts in a virtual machine with Debian's kernel, and prints what every check type reports
+# for each fault. Run it manually, as root, on Debian 12: apt-get install qemu-system-x86 debootstrap cpio. It takes
+# 10 minutes on an idle machine; without /dev/kvm, the processor is emulated.
+# Usage: run.sh EXECUTABLE [WORK], with the compiled monitor and a folder for the machine's files, which can be reused.
 set -euo pipefail
 executable=$(realpath "${1:?the compiled monitor}")
 work=${2:-$(mktemp -d)}
@@ -10,7 +10,7 @@ here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 mkdir -p "$work"
 cd "$work"
 if [[ ! -e rootfs/usr/sbin/smbd ]]; then
-  # Unpacked is enough: what the packages would set up is not needed, and making an initrd takes long.
+  # Unpacking is enough: the packages' setup is not needed, and creating an initrd takes long.
   debootstrap --variant=minbase --download-only \
     --include=linux-image-amd64,kmod,nfs-kernel-server,nfs-common,samba,cifs-utils,iproute2,procps \
     bookworm rootfs
@@ -21,7 +21,7 @@ install -m 0755 "$executable" rootfs/usr/bin/mount-monitor
 install -m 0755 "$here/guest.sh" rootfs/init
 (
   cd rootfs
-  # No driver but the console's, which is built in: disks and networks are on the loopback.
+  # Only the console's driver is needed, which is built in: disks and networks use loopback devices.
   find . -path ./proc -prune -o -path ./var/cache -prune -o -path ./var/lib/apt -prune -o -path ./usr/share/doc -prune \
     -o -path ./usr/share/locale -prune -o -path ./usr/share/man -prune -o -path './boot/initrd*' -prune \
     -o -path '*/kernel/drivers' -prune -o -path '*/kernel/sound' -prune -o -path './usr/lib/python3*' -prune -o -print0

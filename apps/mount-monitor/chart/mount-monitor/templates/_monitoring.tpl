@@ -14,7 +14,7 @@ spec:
       {{- include "mount-monitor.podLabels" . | nindent 6 }}
   policyTypes: [Ingress]
   ingress:
-    # A policy is about the whole pod: every port but the monitor's stays open.
+    # A policy applies to the whole pod: every port except the monitor's stays open.
     - ports:
         {{- if gt $port 1 }}
         - protocol: TCP
@@ -63,7 +63,7 @@ spec:
     - port: mount-monitor
       path: /metrics
       interval: {{ $values.podMonitor.interval }}
-      # The job of the alert MountMonitorDown, whatever the name of this object.
+      # The job that the alert MountMonitorDown expects, regardless of this object's name.
       relabelings:
         - targetLabel: job
           replacement: mount-monitor
@@ -80,7 +80,7 @@ metadata:
     {{- include "mount-monitor.podLabels" . | nindent 4 }}
 spec:
   clusterIP: None
-  # A pod with an unhealthy mount is not ready, and just then its metrics count.
+  # A pod with an unhealthy mount is not ready, which is exactly when its metrics matter.
   publishNotReadyAddresses: true
   selector:
     {{- include "mount-monitor.podLabels" . | nindent 4 }}
@@ -107,7 +107,7 @@ spec:
     - port: mount-monitor
       path: /metrics
       interval: {{ $values.serviceMonitor.interval }}
-      # The job of the alert MountMonitorDown, whatever the name of this object.
+      # The job that the alert MountMonitorDown expects, regardless of this object's name.
       relabelings:
         - targetLabel: job
           replacement: mount-monitor

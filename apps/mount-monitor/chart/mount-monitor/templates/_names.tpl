@@ -1,4 +1,4 @@
-{{/* This chart's values, from the context of the chart that uses it. */}}
+{{/* This chart's values, taken from the context of the chart that uses it. */}}
 {{- define "mount-monitor.values" -}}
 {{- get .Values "mount-monitor" | required "values: mount-monitor is missing; is the chart a dependency of that name?" | toYaml -}}
 {{- end -}}
@@ -8,7 +8,7 @@
 {{- $values.fullnameOverride | default (printf "%s-mount-monitor" .Release.Name) | trunc 52 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* Labels of the pods that have the sidecar; NetworkPolicy and monitors select by them. */}}
+{{/* Labels of the pods with the sidecar; NetworkPolicy and monitors select by them. */}}
 {{- define "mount-monitor.podLabels" -}}
 mount-monitor: {{ include "mount-monitor.fullname" . }}
 {{- end -}}
@@ -28,7 +28,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 
-{{/* For the pod's `serviceAccountName`; "default" where the watchdog is off. */}}
+{{/* For the pod's `serviceAccountName`; "default" if the watchdog is disabled. */}}
 {{- define "mount-monitor.serviceAccountName" -}}
 {{- $values := include "mount-monitor.values" . | fromYaml -}}
 {{- if $values.serviceAccount.name -}}

@@ -1,4 +1,4 @@
-{{/* Everything beside the pod: one file of your chart includes it. */}}
+{{/* All objects except the pod; include this in one file of your chart. */}}
 {{- define "mount-monitor.objects" -}}
 {{- $values := include "mount-monitor.values" . | fromYaml -}}
 {{- $name := include "mount-monitor.fullname" . -}}
@@ -89,7 +89,7 @@ subjects:
     name: {{ include "mount-monitor.serviceAccountName" . }}
     namespace: {{ .Release.Namespace }}
 ---
-# Without data: the watchdog fills it in, and an upgrade leaves that alone.
+# Without data: the watchdog fills it in, and an upgrade does not touch that.
 apiVersion: v1
 kind: ConfigMap
 metadata:

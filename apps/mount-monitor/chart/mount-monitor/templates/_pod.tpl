@@ -1,4 +1,4 @@
-{{/* The sidecar, as one item of `initContainers`. It must come last of them. */}}
+{{/* The sidecar, as one item of `initContainers`. It must be the last one. */}}
 {{- define "mount-monitor.sidecar" -}}
 {{- $values := include "mount-monitor.values" . | fromYaml -}}
 {{- $watchdog := ($values.config.watchdog | default dict).enabled -}}
@@ -73,7 +73,7 @@
     {{- end }}
 {{- end -}}
 
-{{/* What the sidecar needs of the pod's `volumes`. */}}
+{{/* The items of the pod's `volumes` that the sidecar needs. */}}
 {{- define "mount-monitor.volumes" -}}
 {{- $values := include "mount-monitor.values" . | fromYaml -}}
 - name: mount-monitor-config
@@ -99,7 +99,7 @@
 {{- end }}
 {{- end -}}
 
-{{/* For a container that holds on to a dead mount: restarts it while one is unhealthy. */}}
+{{/* For a container that holds on to dead mounts: restarts it while a mount is unhealthy. */}}
 {{- define "mount-monitor.livenessProbe" -}}
 {{- $values := include "mount-monitor.values" . | fromYaml -}}
 httpGet:

@@ -13,28 +13,28 @@ import {
   podEvent,
 } from './requests.ts';
 
-/** An answer of the API server that is not a success. */
+/** An unsuccessful answer from the API server, or no answer at all. */
 export interface Refusal {
   readonly kind: 'refused';
-  /** The HTTP status; undefined if no answer came. */
+  /** The HTTP status; undefined if there was no answer. */
   readonly status: number | undefined;
-  /** Why no answer came. */
+  /** Why there was no answer. */
   readonly code: KubeErrorCode | undefined;
-  /** One line for people. */
+  /** A one-line message for people. */
   readonly detail: string;
   readonly retryAfterMs: number | undefined;
-  /** Whether a PodDisruptionBudget is what refused. */
+  /** Whether a PodDisruptionBudget caused the refusal. */
   readonly byDisruptionBudget: boolean;
 }
 
-/** A pod, as far as the watchdog looks at it. */
+/** The parts of a pod that the watchdog uses. */
 export interface PodFacts {
   readonly kind: 'pod';
   readonly uid: PodUid;
   readonly terminating: boolean;
-  /** The reference with `controller: true`; undefined if nothing would make a successor. */
+  /** The owner reference with `controller: true`; undefined if nothing would create a successor. */
   readonly controller: { readonly kind: string; readonly name: string } | undefined;
-  /** The label `pod-template-hash` that a Deployment gives its pods. */
+  /** The label `pod-template-hash` that a Deployment adds to its pods. */
   readonly templateHash: string | undefined;
 }
 
@@ -47,17 +47,17 @@ export interface ConfigMapFacts {
 type Absent = { readonly kind: 'absent' };
 type Done = { readonly kind: 'done'; readonly status: number };
 
-/** The API of the cluster, bound to one pod. Every method resolves; nothing throws but defects. */
+/** The cluster's API, bound to one pod. Every method resolves; only defects throw. */
 export interface KubeApi {
-  /** Whether the access is allowed. */
+  /** Returns whether the access is allowed. */
   review(access: Access): Promise<{ readonly kind: 'reviewed'; readonly allowed: boolean } | Refusal>;
   getPod(): Promise<PodFacts | Absent | Refusal>;
-  /** 404 is `absent`; 409 is a refusal: the pod of this name is not the pod of this uid. */
+  /** 404 is `absent`. 409 is a refusal: the pod with this name does not have this uid. */
   deletePod(uid: PodUid, confirm: () => boolean): Promise<Done | Absent | Refusal>;
   evictPod(uid: PodUid, confirm: () => boolean): Promise<Done | Absent | Refusal>;
   createEvent(uid: PodUid, text: EventText): Promise<Done | Refusal>;
   getConfigMap(name: ConfigMapName): Promise<ConfigMapFacts | Refusal>;
-  /** A 409 says that the ConfigMap has changed since it was read. */
+  /** A 409 means that the ConfigMap has changed since it was read. */
   patchConfigMap(
     name: ConfigMapName,
     resourceVersion: string,
@@ -66,7 +66,7 @@ export interface KubeApi {
   ): Promise<ConfigMapFacts | Refusal>;
 }
 
-/** What the API server has said about itself; kept for as long as it holds, over several armings. */
+/** Facts learned from the API server; kept while they remain valid, across several armings. */
 export interface Discovered {
   evictionVersion?: EvictionVersion | undefined;
 }
@@ -77,14 +77,14 @@ export interface KubeApiOptions {
   readonly pod: PodName;
   readonly signal: AbortSignal;
   readonly discovered: Discovered;
-  /** Called once for each request: the HTTP status as text, or the error's code. */
+  /** Called once per request with the HTTP status as text, or the error's code. */
   readonly count: (verb: KubeVerb, code: string) => void;
 }
 
-/** Events are a courtesy and must not hold up the restart. */
+/** Events are optional and must not delay the restart. */
 const eventDeadlineMs = 5000;
 
-/** Makes the API. A 401 makes it reread the token and try once more, as tokens rotate. */
+/** Creates the API. On a 401 it reads the token again and retries once, because tokens rotate. */
 export function createKubeApi({
   transport,
   namespace,
@@ -124,7 +124,9 @@ export function createKubeApi({
   const podPath = ['api', 'v1', 'namespaces', namespace, 'pods', pod];
   const configMapPath = (name: ConfigMapName) => ['api', 'v1', 'namespaces', namespace, 'configmaps', name];
 
-  /** Asked once (https://kubernetes.io/docs/concepts/overview/kubernetes-api/#discovery-api) and not guessed. */
+  /**
+   * Discovered once (https://kubernetes.io/docs/concepts/overview/kubernetes-api/#discovery-api) instead of guessed.
+   */
   const evictionVersion = async (): Promise<EvictionVersion | Refusal> => {
     if (discovered.evictionVersion !== undefined) return discovered.evictionVersion;
     const found = await call({ verb: 'get', path: ['api', 'v1'] }, ({ status, body }) =>
@@ -161,7 +163,7 @@ export function createKubeApi({
       if (typeof version !== 'string') return version;
       const body = eviction(version, namespace, pod, uid);
       const answer = await call({ verb: 'create', path: [...podPath, 'eviction'], body, confirm }, gone);
-      // An API server that was updated meanwhile is asked again.
+      // The API server may have been upgraded in the meantime, so ask again next time.
       if (answer.kind === 'refused' && answer.status === 400) discovered.evictionVersion = undefined;
       return answer;
     },
@@ -196,17 +198,17 @@ function refusal(facts: Partial<Refusal> & { readonly detail: string }): Refusal
   return { kind: 'refused', ...empty, ...facts };
 }
 
-/** Turns the API server's Status object (or whatever came instead) into a refusal. */
+/** Converts the API server's Status object, or whatever came instead, into a refusal. */
 function refuse(request: KubeRequest, { status, body, retryAfterMs }: KubeReply): Refusal {
   const answer = objectAt(body);
   const details = objectAt(answer?.details);
   const causes = Array.isArray(details?.causes) ? details.causes : [];
   const success = status >= 200 && status < 300;
   const message = success
-    ? 'the answer does not have the expected form'
+    ? 'unexpected response format'
     : typeof answer?.message === 'string'
       ? answer.message
-      : 'without a message';
+      : 'no message';
   return refusal({
     status: success ? undefined : status,
     code: success ? 'body' : undefined,
@@ -244,7 +246,7 @@ function readPod(body: unknown, name: PodName): PodFacts | undefined {
   };
 }
 
-/** The core API's list of resources names the group and version that the subresource `pods/eviction` takes. */
+/** Reads, from the core API's resource list, the group and version that the subresource `pods/eviction` accepts. */
 function readEvictionVersion(body: unknown) {
   const resources = objectAt(body)?.resources;
   const list: readonly unknown[] = Array.isArray(resources) ? resources : [];

@@ -18,7 +18,7 @@ const failure = async (promise: Promise<unknown>): Promise<Pick<KubeError, 'code
   throw new Error('expected a failure');
 };
 
-describe.each(['127.0.0.1', '::1'] as const)('the transport to %s', (host) => {
+describe.each(['127.0.0.1', '::1'] as const)('transport to %s', (host) => {
   const cluster = new FakeCluster();
   let server: FakeKubeServer;
   beforeAll(async () => {
@@ -38,17 +38,17 @@ describe.each(['127.0.0.1', '::1'] as const)('the transport to %s', (host) => {
       ...change,
     });
 
-  it('reads an answer over TLS by the cluster’s CA', async () => {
+  it('the transport reads an answer over TLS, verified by the cluster’s CA', async () => {
     expect(await get()).toMatchObject({ status: 200, body: { metadata: { name: 'media-0' } } });
   });
 
-  it('rereads the token for each request', async () => {
+  it('the token is read again for each request', async () => {
     await server.rotateToken(`token-of-${host}`);
     expect(await get()).toMatchObject({ status: 200 });
     expect(cluster.calls.at(-1)?.request.authorization).toBe(`Bearer token-of-${host}`);
   });
 
-  it('gives every status back, with Retry-After in ms', async () => {
+  it('every status is returned, with Retry-After in ms', async () => {
     cluster.fail(() => true, status(429, 'TooManyRequests', 'slow', { 'Retry-After': '3' }));
     expect(await get()).toMatchObject({
       status: 429,
@@ -57,7 +57,7 @@ describe.each(['127.0.0.1', '::1'] as const)('the transport to %s', (host) => {
     });
   });
 
-  it('does not follow redirects', async () => {
+  it('redirects are not followed', async () => {
     cluster.fail(() => true, reply(307, {}, { Location: '/api/v1/namespaces/media/pods/other' }));
     expect(await get()).toMatchObject({ status: 307 });
     expect(cluster.calls.map(({ name }) => name)).not.toContain('other');
@@ -67,12 +67,12 @@ describe.each(['127.0.0.1', '::1'] as const)('the transport to %s', (host) => {
     ['reset', 'closed'],
     ['truncated', 'closed'],
     ['flood', 'body'],
-  ] as const)('fails on a %s as %s', async (kind, code) => {
+  ] as const)('the transport fails on a %s with the code %s', async (kind, code) => {
     cluster.fail(() => true, { kind });
     expect((await failure(get())).code).toBe(code);
   });
 
-  it('fails on a black hole at its deadline', async () => {
+  it('a request fails at its deadline if the server never answers', async () => {
     cluster.fail(() => true, { kind: 'silence' });
     expect(await failure(get({ deadlineMs: 300 }))).toMatchObject({
       code: 'timeout',
@@ -80,31 +80,31 @@ describe.each(['127.0.0.1', '::1'] as const)('the transport to %s', (host) => {
     });
   });
 
-  it('gives a connection 5 s, handshake and all', async () => {
+  it('a connection may take 5 s, including the handshake', async () => {
     server.freezeHandshakes(true);
     const started = performance.now();
     expect((await failure(get())).code).toBe('connect');
     expect(performance.now() - started).toBeGreaterThan(4900);
   });
 
-  it('ends at once when it is aborted', async () => {
+  it('a request ends immediately when aborted', async () => {
     cluster.fail(() => true, { kind: 'silence' });
     const closing = new AbortController();
     const before = cluster.calls.length;
     const failed = failure(get({ signal: closing.signal }));
-    // Not before it has arrived, so that the next test does not find it.
+    // Wait until the request has arrived, so that the next test does not see it.
     await expect.poll(() => cluster.calls.length, { timeout: 20_000 }).toBe(before + 1);
     closing.abort();
     expect((await failed).code).toBe('aborted');
   });
 
-  it('takes a request back that is no longer wanted', async () => {
+  it('a request that is no longer wanted is withdrawn', async () => {
     const path = ['api', 'v1', 'namespaces', 'media', 'pods', 'withheld'];
     expect((await failure(get({ path, confirm: () => false }))).code).toBe('withheld');
     expect(cluster.calls.map(({ name }) => name)).not.toContain('withheld');
   });
 
-  it('names what refused the connection', async () => {
+  it('the error names the address that refused the connection', async () => {
     const closed = createKubeTransport({ ...server, port: 1 });
     const authority = host === '::1' ? '[::1]:1' : '127.0.0.1:1';
     const error = await failure(closed({ verb: 'get', path: ['version'] }));
@@ -129,7 +129,7 @@ describe('credentials', () => {
     ['without a token', undefined, 'token'],
     ['with an empty token', '', 'token'],
     ['with a token of two lines', 'a\nX-Injected: b', 'token'],
-  ])('fail %s, and the message does not hold it', async (_, token, named) => {
+  ])('requests fail %s, and the message does not contain it', async (_, token, named) => {
     await rm(join(folder, 'token'), { force: true });
     await writeFile(join(folder, 'ca.crt'), 'x');
     if (token !== undefined) await writeFile(join(folder, 'token'), token);
@@ -145,10 +145,10 @@ describe('credentials', () => {
 
   it.each([
     ['is empty', ''],
-    ['holds white space alone', ' \n'],
-    ['holds no certificate', 'MIIB'],
-    ['holds a broken certificate', '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n'],
-  ])('fail where ca.crt %s: no other authority is trusted in its place', async (_, ca) => {
+    ['contains only white space', ' \n'],
+    ['contains no certificate', 'MIIB'],
+    ['contains a broken certificate', '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n'],
+  ])('requests fail if ca.crt %s, and no other authority is trusted instead', async (_, ca) => {
     await writeFile(join(folder, 'token'), 'token-1');
     await writeFile(join(folder, 'ca.crt'), ca);
     const transport = createKubeTransport({ ...server, serviceAccountDir: folder });
@@ -169,8 +169,8 @@ describe('credentials', () => {
         await other.close();
       },
     ],
-    ['that is no certificate', (path: string) => writeFile(path, 'broken')],
-  ])('fail with a CA %s, before the token is sent', async (_, spoil) => {
+    ['that is not a certificate', (path: string) => writeFile(path, 'broken')],
+  ])('requests fail with a CA %s before the token is sent', async (_, spoil) => {
     await spoil(join(folder, 'ca.crt'));
     await writeFile(join(folder, 'token'), 'secret-token');
     const transport = createKubeTransport({ ...server, serviceAccountDir: folder });
@@ -182,7 +182,7 @@ describe('credentials', () => {
 });
 
 describe('names and paths', () => {
-  it('let no text through that is not one path segment', () => {
+  it('names never accept a text that is not a single path segment', () => {
     fc.assert(
       fc.property(
         fc.oneof(fc.string(), fc.string({ unit: fc.constantFrom('a', '.', '/', '-', '%', '2', 'e') })),
@@ -200,11 +200,11 @@ describe('names and paths', () => {
     );
   });
 
-  it.each(['', '.', '..', 'a/b', 'a b', '%2e', 'a?b', 'a#b'])('refuse the segment %j', (segment) => {
+  it.each(['', '.', '..', 'a/b', 'a b', '%2e', 'a?b', 'a#b'])('a path rejects the segment %j', (segment) => {
     expect(() => requestPath({ verb: 'delete', path: ['pods', segment] })).toThrow(/path segment/);
   });
 
-  it('take long names up to the limit', () => {
+  it('names may be as long as the limit', () => {
     expect(parsePodName('a'.repeat(253))).toBeDefined();
     expect(parsePodName('a'.repeat(254))).toBeUndefined();
     expect(parseNamespace('a'.repeat(63))).toBeDefined();
@@ -220,6 +220,6 @@ it.each([
   ['Wed, 31 Dec 2025 23:59:00 GMT', 0],
   ['soon', undefined],
   ['-5', undefined],
-])('Retry-After %s is %s ms', (value, ms) => {
+])('Retry-After %s is parsed as %s ms', (value, ms) => {
   expect(parseRetryAfter(value, Date.UTC(2026, 0, 1))).toBe(ms);
 });

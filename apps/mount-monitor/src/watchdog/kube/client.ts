@@ -5,36 +5,36 @@ import { request as httpsRequest } from 'node:https';
 import { version } from '../../version.ts';
 import { KubeError } from './errors.ts';
 
-/** The verbs that the watchdog uses, as Kubernetes names them. */
+/** The verbs that the watchdog uses, in Kubernetes terms. */
 export type KubeVerb = 'get' | 'create' | 'patch' | 'delete';
 
-/** One request. The path is given in segments, so that no value can add or remove one. */
+/** One request. The path is a list of segments, so that no value can add or remove one. */
 export interface KubeRequest {
   readonly verb: KubeVerb;
   readonly path: readonly string[];
   readonly body?: object;
-  /** From the start of the request to the end of its answer; at most 15 s, the default. */
+  /** From the start of the request to the end of its answer; defaults to the maximum of 15 s. */
   readonly deadlineMs?: number;
-  /** Asked last before the request is sent; false takes it back, with code `withheld`. */
+  /** Called right before the request is sent; false withdraws it, with code `withheld`. */
   readonly confirm?: () => boolean;
   readonly signal?: AbortSignal;
 }
 
-/** The answer, whatever its status. */
+/** The answer, with any status. */
 export interface KubeReply {
   readonly status: number;
-  /** The parsed body; undefined if there was none or it is not JSON and the status is not a success. */
+  /** The parsed body; undefined if there was none, or if the status is not a success and it is not JSON. */
   readonly body: unknown;
-  /** What `Retry-After` asks for, in ms. */
+  /** The wait that `Retry-After` requests, in ms. */
   readonly retryAfterMs: number | undefined;
 }
 
-/** Sends one request; throws {@link KubeError} where no answer came. */
+/** Sends one request; throws {@link KubeError} if there is no answer. */
 export type KubeTransport = (request: KubeRequest) => Promise<KubeReply>;
 
-/** Where the API server is, and the folder with `token` and `ca.crt`. */
+/** The API server's address, and the folder with `token` and `ca.crt`. */
 export interface KubeEndpoint {
-  /** Host name, IPv4 or IPv6 address, the latter without brackets. */
+  /** A host name, an IPv4 address, or an IPv6 address without brackets. */
   readonly host: string;
   readonly port: number;
   readonly serviceAccountDir: string;
@@ -42,14 +42,14 @@ export interface KubeEndpoint {
 
 const connectTimeoutMs = 5000;
 const longestDeadlineMs = 15_000;
-/** An object in etcd is at most 1.5 MiB; nothing that the watchdog reads is larger. */
+/** An object in etcd is at most 1.5 MiB, and the watchdog reads nothing larger. */
 const maxBodyBytes = 2 * 1024 * 1024;
 
 const methods = { get: 'GET', create: 'POST', patch: 'PATCH', delete: 'DELETE' } as const;
 
 /**
- * Makes the transport to the cluster's API server: its CA and nothing else is trusted, the token is read for
- * each request (it rotates), redirects are not followed, and no connection outlives its request.
+ * Creates the transport to the cluster's API server: it trusts only the cluster's CA, reads the token for each request
+ * (because it rotates), does not follow redirects, and closes the connection after each request.
  */
 export function createKubeTransport(endpoint: KubeEndpoint): KubeTransport {
   return async (request) => {
@@ -175,7 +175,7 @@ function authorityOf({ host, port }: KubeEndpoint): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
-/** Makes the request without sending its body. What the TLS library will not take as a CA fails here. */
+/** Opens the request without sending its body. Fails if the TLS library rejects the CA. */
 function open(
   endpoint: KubeEndpoint,
   request: KubeRequest,
@@ -228,13 +228,13 @@ async function readCredential(folder: string, file: string): Promise<string> {
 const certificate = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 /**
- * Whether there is an authority to trust. The TLS library takes an empty text as none given, and then trusts the
- * system's authorities: whoever has a certificate of any of them would be sent the token.
+ * Checks that there is an authority to trust. The TLS library treats an empty text as if none were given and then
+ * trusts the system's authorities, so anyone with a certificate from one of them would receive the token.
  */
 function checkAuthority(ca: string, path: string): void {
-  const hint = 'the API server is trusted by this file alone; kube-root-ca.crt belongs there';
+  const hint = 'the API server is verified only against this file; it should contain kube-root-ca.crt';
   const blocks = ca.match(certificate) ?? [];
-  if (blocks.length === 0) throw new KubeError('credentials', `${path}: holds no certificate`, { hint });
+  if (blocks.length === 0) throw new KubeError('credentials', `${path}: contains no certificate`, { hint });
   try {
     for (const block of blocks) new X509Certificate(block);
   } catch (cause) {
@@ -247,8 +247,8 @@ function checkAuthority(ca: string, path: string): void {
 }
 
 /**
- * The request's path. Throws with code `path` for an empty segment, which would name a collection, for `..`
- * and for whatever else no object is named.
+ * The request's path. Throws with code `path` for an empty segment, which would mean a whole collection, for `..`, and
+ * for anything else that cannot be an object's name.
  */
 export function requestPath({ path }: KubeRequest): string {
   for (const segment of path) {
@@ -286,11 +286,11 @@ function parseBody(bytes: Buffer): unknown {
   }
 }
 
-/** Reads seconds or a date (https://www.rfc-editor.org/rfc/rfc9110#field.retry-after) into ms from now. */
+/** Parses seconds or a date (https://www.rfc-editor.org/rfc/rfc9110#field.retry-after) into ms from now. */
 export function parseRetryAfter(value: string | undefined, nowMs: number): number | undefined {
   if (value === undefined) return undefined;
   if (/^\d{1,9}$/.test(value.trim())) return Number(value) * 1000;
-  // Date.parse alone reads "-5" as a year.
+  // Date.parse alone would read "-5" as a year.
   const date = /^[A-Z][a-z]+,? /.test(value) ? Date.parse(value) : Number.NaN;
   return Number.isNaN(date) ? undefined : Math.max(0, date - nowMs);
 }

@@ -1,8 +1,8 @@
 /**
- * Why no answer came from the Kubernetes API. `credentials`: the service account's files; `connect`: no
- * connection or no handshake; `timeout`: the deadline passed; `closed`: the connection broke; `body`: the
- * answer was too large or no JSON; `path`: a request that must not be sent; `withheld`: the caller took its
- * request back before it was sent; `aborted`: the watchdog was closed.
+ * Why the Kubernetes API did not answer. `credentials`: the service account's files are unusable; `connect`: no
+ * connection or no handshake; `timeout`: the deadline passed; `closed`: the connection broke; `body`: the answer was
+ * too large or not JSON; `path`: the request must not be sent; `withheld`: the caller withdrew the request before it
+ * was sent; `aborted`: the watchdog was closed.
  */
 export type KubeErrorCode =
   | 'credentials'
@@ -14,7 +14,7 @@ export type KubeErrorCode =
   | 'withheld'
   | 'aborted';
 
-/** A request to the Kubernetes API that got no answer. The message never holds the token. */
+/** A request to the Kubernetes API that got no answer. The message never contains the token. */
 export class KubeError extends Error {
   readonly code: KubeErrorCode;
   readonly hint: string | undefined;

@@ -1,26 +1,26 @@
 declare const brand: unique symbol;
 
-/** A pod's name that is not empty and cannot leave its place in a path. */
+/** A pod's name that is not empty and cannot escape its path segment. */
 export type PodName = string & { readonly [brand]: 'pod name' };
-/** A namespace's name, likewise. */
+/** A namespace's name with the same guarantees. */
 export type Namespace = string & { readonly [brand]: 'namespace' };
-/** A ConfigMap's name, likewise. */
+/** A ConfigMap's name with the same guarantees. */
 export type ConfigMapName = string & { readonly [brand]: 'ConfigMap name' };
-/** What tells a pod from its successor of the same name; never empty. */
+/** Distinguishes a pod from a successor with the same name; never empty. */
 export type PodUid = string & { readonly [brand]: 'pod uid' };
 
 const label = '[a-z0-9](?:[-a-z0-9]*[a-z0-9])?';
 const subdomain = new RegExp(`^${label}(?:\\.${label})*$`);
 const dnsLabel = new RegExp(`^${label}$`);
 
-/** What {@link parsePodName} accepts, for messages. */
+/** The rule of {@link parsePodName}, for messages. */
 export const podNameRule =
   'lower-case letters, digits, "-" and "." (RFC 1123 subdomain), 1 to 253 characters';
 
 /**
- * Accepts RFC 1123 subdomains, as the API server does
- * (https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-subdomain-names); undefined
- * for anything else.
+ * Accepts RFC 1123 subdomains, like the API server
+ * (https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-subdomain-names); undefined for
+ * anything else.
  */
 export function parsePodName(text: string): PodName | undefined {
   return isSubdomain(text) ? (text as PodName) : undefined;

@@ -1,6 +1,6 @@
 import type { ConfigMapName, Namespace, PodName, PodUid } from './names.ts';
 
-/** What the watchdog may have to ask for: an action on its own pod, or on the ConfigMap of the budget. */
+/** An access that the watchdog may need: an action on its own pod, or on the budget's ConfigMap. */
 export interface Access {
   readonly verb: 'delete' | 'create' | 'get' | 'patch';
   readonly resource: 'pods' | 'configmaps';
@@ -9,7 +9,10 @@ export interface Access {
   readonly name: PodName | ConfigMapName;
 }
 
-/** A SelfSubjectAccessReview of one access, with the object's name: without it a role bound to names denies. */
+/**
+ * A SelfSubjectAccessReview of one access. It includes the object's name, because a role limited to names denies
+ * requests without one.
+ */
 export function accessReview({ verb, resource, subresource, namespace, name }: Access) {
   const resourceAttributes = {
     namespace,
@@ -25,16 +28,18 @@ export function accessReview({ verb, resource, subresource, namespace, name }: A
   } as const;
 }
 
-/** The options of a DELETE that holds for this very pod only. */
+/** Options for a DELETE that applies only to the pod with this uid. */
 export function deleteOptions(uid: PodUid) {
   return { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid } } as const;
 }
 
-/** The versions that an Eviction has had: `policy/v1` since Kubernetes 1.22, the other one up to 1.24. */
+/** The versions of the Eviction resource: `policy/v1` since Kubernetes 1.22, the other one up to 1.24. */
 export const evictionVersions = ['policy/v1', 'policy/v1beta1'] as const;
 export type EvictionVersion = (typeof evictionVersions)[number];
 
-/** An Eviction (https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/) of this very pod only. */
+/**
+ * An Eviction (https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/) of only the pod with this uid.
+ */
 export function eviction(apiVersion: EvictionVersion, namespace: Namespace, name: PodName, uid: PodUid) {
   return {
     apiVersion,
@@ -44,7 +49,7 @@ export function eviction(apiVersion: EvictionVersion, namespace: Namespace, name
   } as const;
 }
 
-/** What an Event tells. */
+/** The content of an Event. */
 export interface EventText {
   readonly reason: 'MountUnhealthy' | 'RestartingPod';
   readonly action: 'Delete' | 'Evict' | 'Exit' | 'Notify';
@@ -53,7 +58,7 @@ export interface EventText {
   readonly at: number;
 }
 
-/** The Event's controller; Kubernetes wants a qualified name. */
+/** The Event's controller; Kubernetes requires a qualified name. */
 export const reportingController = 'mount-monitor/watchdog';
 const maxNoteBytes = 1024;
 
@@ -74,7 +79,7 @@ export function podEvent(namespace: Namespace, name: PodName, uid: PodUid, text:
   } as const;
 }
 
-/** A merge patch of one key that holds only for the ConfigMap's given version. */
+/** A merge patch of one key that applies only to the given version of the ConfigMap. */
 export function configMapPatch(resourceVersion: string, key: string, value: string) {
   return {
     apiVersion: 'v1',
@@ -88,7 +93,7 @@ function cutToBytes(text: string, most: number): string {
   const bytes = Buffer.from(text.toWellFormed());
   if (bytes.length <= most) return bytes.toString('utf8');
   let end = most - 3;
-  // Not inside a character: UTF-8's continuation bytes are 10xxxxxx.
+  // Do not cut inside a character: UTF-8 continuation bytes are 10xxxxxx.
   while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1;
   return `${bytes.toString('utf8', 0, end)}…`;
 }
