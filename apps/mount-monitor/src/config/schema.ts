@@ -8,7 +8,7 @@ export type CheckType = (typeof checkTypes)[number];
 
 const watchdogModes = ['delete', 'evict', 'exit', 'notify'] as const;
 
-/** The maximum length of a canary's expected content, in characters; it is passed as an argument. */
+/** The maximum length of a canary's expected content, in characters; it is sent to a probe with each check. */
 export const maxCanaryContent = 4096;
 
 // One message per leaf covers every violation, because it says what is allowed.
