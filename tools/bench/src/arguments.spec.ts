@@ -18,7 +18,7 @@ describe('parseArguments', () => {
     { args: ['--list'], expected: { kind: 'list' } },
     { args: ['--report'], expected: { kind: 'report' } },
     { args: ['-h'], expected: { kind: 'help' } },
-  ])('reads $args', ({ args, expected }) => {
+  ])('parses $args', ({ args, expected }) => {
     expect(parseArguments(args, NAMES, PEER_NAMES)).toEqual(expected);
   });
 

@@ -7,7 +7,7 @@ import type { Bench } from '../bench.ts';
 import { requireExecutable } from '../process.ts';
 import { buildSidecar, nativePlatform } from './binaries.ts';
 
-/** The files of one image: its executable, and the folder of what that needs at run time, if anything. */
+/** The files of one image: its executable, and the folder with its runtime dependencies, if any. */
 interface Files {
   readonly executable: string;
   readonly runtime?: string;
@@ -17,7 +17,7 @@ interface Size {
   readonly name: string;
   readonly title: string;
   readonly ours: string;
-  /** What is measured of the peer, which is named after it. */
+  /** What is measured on the peer; its name is appended. */
   readonly theirs: string;
   measure(files: Files): Promise<number>;
 }
@@ -47,7 +47,7 @@ const SIZES: readonly Size[] = [
   },
 ];
 
-/** What the executable and the image of the sidecar weigh beside those of the program at `peer`, for this machine's platform. */
+/** Sizes of the sidecar's executable and image against those of the program at `peer`, for this machine's platform. */
 export function peerSizes(peer: string): readonly Bench[] {
   return SIZES.map(({ name, title, ours, theirs, measure }) => ({
     name,
@@ -66,7 +66,7 @@ export function peerSizes(peer: string): readonly Bench[] {
   }));
 }
 
-/** The names of what is measured here, in the order of the README's table. */
+/** The names of the size benchmarks, in the order of the README's table. */
 export const SIZE_NAMES = SIZES.map(({ name }) => name);
 
 async function folderBytes(folder: string): Promise<number> {

@@ -9,7 +9,7 @@ import { nxReleaseCommand, verifiedSidecar } from './released.ts';
 
 const BASE_IMAGE = 'node-stand-in:bench';
 
-/** Packing what was compiled once, against compiling again inside Docker, as releases used to. */
+/** Packing prebuilt executables, against compiling again inside Docker, as releases used to do. */
 export const prebuiltAgainstSource: Bench = {
   name: 'prebuilt-source',
   title: 'Prebuilt against source',
