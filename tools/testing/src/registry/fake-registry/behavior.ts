@@ -18,9 +18,9 @@ export interface FakeRegistryOptions {
   /** Whether it creates the tags given as parameters when a manifest is pushed by digest; otherwise it ignores them. */
   readonly tagsByDigest?: boolean;
   /**
-   * How long the URL of an upload stays valid. `lasting`: always. `at-offset`: once more bytes have arrived, it can only
-   * be used to get the progress, which returns the current URL, as in version 3 of distribution. `at-offset-only`: once
-   * more bytes have arrived, it is invalid, as in version 2.
+   * How long the URL of an upload stays valid. `lasting`: always. `at-offset`: once more bytes have arrived, it can be
+   * used only to get the progress, which returns the current URL, as in version 3 of distribution. `at-offset-only`:
+   * once more bytes have arrived, it is invalid, as in version 2.
    */
   readonly uploadUrls?: 'lasting' | 'at-offset' | 'at-offset-only';
   /** Whether manifests have an entity tag, and a PUT may depend on it (`If-Match`). */
