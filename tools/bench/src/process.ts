@@ -141,6 +141,6 @@ export function processorMsOf(stat: string): number {
 export function anonymousBytes(pid: number): number {
   const kib = /^Anonymous:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1];
   if (kib === undefined)
-    throw new BenchError('SUBJECT_FAILED', `/proc/${pid}/smaps_rollup: expected a line Anonymous, found none`);
+    throw new BenchError('SUBJECT_FAILED', `/proc/${pid}/smaps_rollup: expected Anonymous, found none`);
   return Number(kib) * 1024;
 }

@@ -16,7 +16,7 @@ it.each([
 });
 
 it.each(['', 'acme', 'acme/a/b', 'https://github.com/acme/a'])(
-  'refuses %j as a repository',
+  'refuses %j as the name of a repository',
   (repository) => {
     expect(() => withAddress('', repository)).toThrow(/expected owner\/name/);
   },

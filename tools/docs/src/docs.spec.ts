@@ -227,7 +227,7 @@ describe('the documentation', () => {
   });
 
   it.each([...TOOLCHAINS])(
-    'lists exactly the options of the toolchain %s on its page',
+    'lists all the options of the toolchain %s on its page, and no others',
     (name, options) => {
       const page = pages.find(({ path }) => path === `docs/toolchains/${name}.md`)?.text ?? '';
       const table = /^\| option \|.*?(?=\n\n)/ms.exec(page)?.[0] ?? '';

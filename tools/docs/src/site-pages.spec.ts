@@ -34,7 +34,7 @@ describe('the pages of the site', () => {
     ['a page', '[x](nonsense.md)', /nonsense\.md: there is no such file/],
     ['a heading', '[x](checks.md#nonsense)', /checks\.md#nonsense: there is no such heading/],
   ])(
-    'refuses a site with a link to %s that does not exist',
+    'the pages of the site are refused if any of them links to %s that does not exist',
     (_, markdown, message) => {
       expect(() => sitePages(withQuickStarts(markdown), repository)).toThrow(message);
     },

@@ -81,7 +81,7 @@ describe('the cache of release:docker-release', { timeout: 600_000 }, () => {
     ['the lock of external components', 'prebuilt.lock.json', '\n', [BUILD]],
     ['the lockfile', 'package-lock.json', '\n', [BUILD, VERIFY, IMAGE]],
   ])(
-    'a change to %s rebuilds exactly what depends on it',
+    'a change to %s rebuilds exactly those targets that depend on it',
     async (_, path, addition, expected) => {
       await appendFile(at(path), addition);
       try {
@@ -154,7 +154,7 @@ describe('the cache of release:docker-release', { timeout: 600_000 }, () => {
       expect(await readFile(at('dist/oci/index.json'), 'utf8')).not.toBe(first);
     });
 
-    it('with --exclude-task-dependencies, a changed byte in an executable misses the cache, then fails', async () => {
+    it('with --exclude-task-dependencies, a changed byte in an executable misses the cache and fails', async () => {
       await chain();
       const path = at(EXECUTABLE);
       const file = await open(path, 'r+');

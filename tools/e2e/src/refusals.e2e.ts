@@ -82,7 +82,7 @@ const VERSION_REFUSALS: readonly Refusal[] = ['1.2.3; id', '1'.repeat(300)].map(
   says: /INVALID_VERSION.*SemVer/,
 }));
 
-describe('docker-release refuses with a specific message, and leaves nothing in dist', { timeout: 600_000 }, () => {
+describe('docker-release refuses with a message, and leaves nothing in dist', { timeout: 600_000 }, () => {
   let clone: Clone;
   const at = (path: string): string => join(clone.root, path);
   /** Outside the workspace, whose files Nx hashes on each run. */

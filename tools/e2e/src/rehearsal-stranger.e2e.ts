@@ -198,7 +198,7 @@ describe('the generated workflows of an outside user with two programs', { timeo
   });
   afterAll(() => disposables.disposeAsync());
 
-  describe('whose tags name the program', () => {
+  describe('with tags that name the program', () => {
     let own: Repository;
     let server: Workflow;
 

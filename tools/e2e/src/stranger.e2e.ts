@@ -159,7 +159,7 @@ async function publishImages({ run, write, nxOk }: StrangersWorkspace): Promise<
 
 const TASKS = ['build-binaries', 'verify', 'docker-release'];
 
-it('the READMEs of the repository and of the package give the same five commands', async () => {
+it('the README of the repository and that of the package give the same five commands', async () => {
   const lines = quickStart(await readReadme('README.md'), '## Release your own program');
   expect(lines).toHaveLength(5);
   expect(quickStart(await readReadme('libs/nx/README.md'), '## Quick start')).toEqual(lines);
@@ -187,7 +187,7 @@ describe('nx release', () => {
     ]);
   });
 
-  it.each(['@prebuilt/elf', '@prebuilt/oci', '@prebuilt/nx'])('nx release publishes %s as latest', async (name) => {
+  it.each(['@prebuilt/elf', '@prebuilt/oci', '@prebuilt/nx'])('publishes %s as latest', async (name) => {
     const response = await fetch(`${registry.url}/${encodeURIComponent(name)}`);
     expect(await response.json()).toMatchObject({
       'dist-tags': { latest: VERSION },
@@ -240,7 +240,7 @@ describe('examples/polyglot, with the published packages', () => {
     },
   );
 
-  it('the images of examples/polyglot run in a real engine on each of their platforms', async ({
+  it('the images of examples/polyglot run in a real engine, each on all of its platforms', async ({
     skip,
   }) => {
     const printed = await runImages(of().root, tools, requireEngine(engine, skip));

@@ -118,8 +118,8 @@ describe('the rules', () => {
       'only main saves caches, and releases use none',
       (t) => t.replace(/actions\/upload-artifact@/, 'actions/cache@'),
     ],
-    ['every job has a name, and every permission says what it is for', (t) => t.replace('    name: Plan\n', '')],
-    ['every job has a name, and every permission says what it is for', (t) => t.replace(' # the checkout', '')],
+    ['every job has a name, and every permission a reason', (t) => t.replace('    name: Plan\n', '')],
+    ['every job has a name, and every permission a reason', (t) => t.replace(' # the checkout', '')],
     [
       'no job that can sign runs package scripts',
       (t) => t.replaceAll('./bootstrap --packages-only', './bootstrap'),
@@ -159,7 +159,7 @@ describe('the rules', () => {
       (t) => t.replace(' --cgroupns=host', ''),
     ],
     [
-      'the image builder is pinned by digest',
+      'the BuildKit image is pinned by digest',
       (t) => t.replace(/(buildkit:[^@]+)@sha256:[0-9a-f]{64}/, '$1'),
     ],
   ])('the rule “%s” catches a workflow that breaks it', (rule, change) => {

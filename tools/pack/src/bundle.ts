@@ -87,7 +87,7 @@ export async function bundle(
     const modules = chunks.flatMap((chunk) => modulesOf(chunk));
     for (const { id, code } of modules) {
       if (!code.includes('import.meta') || dirname(id) === root) continue;
-      throw new PackError('BUNDLE', `${id}: import.meta would refer to the bundle's folder, not the file's own`);
+      throw new PackError('BUNDLE', `${id}: import.meta would give the bundle's path, not the file's own`);
     }
     return {
       chunks: chunks.map((chunk) => toChunk(chunk, folder, root)),

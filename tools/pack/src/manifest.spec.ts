@@ -57,7 +57,7 @@ describe('a published package.json', () => {
 
   it.each([
     ['a private package', { private: true }, 'found "private": true'],
-    ['a package without publishConfig.exports', { publishConfig: {} }, 'expected publishConfig.exports, found none'],
+    ['a package without exports', { publishConfig: {} }, 'expected publishConfig.exports, found none'],
     ['a private dependency', { dependencies: { '@prebuilt/testing': '*' } }, '@prebuilt/testing'],
   ])('a published package.json is refused for %s', (_, change, message) => {
     expect(() => publish({ ...SOURCE, ...change })).toThrow(message);

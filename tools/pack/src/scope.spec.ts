@@ -31,7 +31,7 @@ describe('the scope of the published packages', () => {
     );
   });
 
-  it.each(['', 'acme', '@', '@Acme', '@acme/nx', '@a b', '@_acme'])('rescopeTo refuses the scope %j', (scope) => {
+  it.each(['', 'acme', '@', '@Acme', '@acme/nx', '@a b', '@_acme'])('refuses the scope %j', (scope) => {
     expect(() => rescopeTo(NAMES, scope)).toThrow('expected a scope such as @acme');
   });
 });

@@ -104,7 +104,7 @@ export const RULES: Readonly<Record<string, (workflow: Workflow) => readonly str
       }),
     ),
   // zizmor: anonymous-definition, undocumented-permissions.
-  'every job has a name, and every permission says what it is for': ({ text, jobs }) => [
+  'every job has a name, and every permission a reason': ({ text, jobs }) => [
     ...Object.entries(jobs).flatMap(([id, { name }]) => (name === undefined ? [id] : [])),
     ...text.split('\n').filter((line) => /^ {6}[a-z-]+: (read|write)$/.test(line)),
   ],
@@ -180,7 +180,7 @@ export const RULES: Readonly<Record<string, (workflow: Workflow) => readonly str
         ? [id]
         : [],
     ),
-  'the image builder is pinned by digest': ({ jobs }) =>
+  'the BuildKit image is pinned by digest': ({ jobs }) =>
     Object.values(jobs).flatMap(({ steps }) =>
       steps.flatMap(({ uses = '', with: inputs = {} }) =>
         uses.startsWith('docker/setup-buildx-action@') &&

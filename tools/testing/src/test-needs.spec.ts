@@ -20,7 +20,7 @@ describe('requireEngine', () => {
     expect(requireEngine({ available: true, environment }, skip, { CI: 'true' })).toBe(environment);
   });
 
-  it.each([[{}], [{ CI: '' }], [{ CI: 'false' }]])('requireEngine skips the test outside of CI (%j)', (env) => {
+  it.each([[{}], [{ CI: '' }], [{ CI: 'false' }]])('requireEngine skips a test outside of CI (%j)', (env) => {
     notes.length = 0;
     expect(() => requireEngine(absent, skip, env)).toThrow('skipped');
     expect(notes).toEqual(['the engine is not up']);

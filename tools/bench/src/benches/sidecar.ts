@@ -227,7 +227,7 @@ async function processorPerCat(files: readonly string[]): Promise<Sample> {
   return { value: processorMsOf(stat) / (CAT_ROUNDS * files.length) };
 }
 
-/** One pass over many mounts, each in a killable process, against reading the files one by one. */
+/** One pass over many mounts, each checked in its own process, against reading the files one by one. */
 export const sidecarChecks: Bench = {
   name: 'sidecar-checks',
   title: 'Sidecar: one check of 200 mounts',

@@ -23,7 +23,7 @@ export async function makeReleases(workspace: ReleasingWorkspace): Promise<Relea
   await note('group', 'patch', '--groups=suite', '--yes');
   await note('prerelease', 'prerelease', '--preid=rc', '--projects=relay', '--yes');
   await git('checkout', '--quiet', '-b', '1.0.x', 'agent@1.0.0');
-  await change('services/agent/source.txt', 'agent mended\n', 'fix: agent mended');
+  await change('services/agent/source.txt', 'agent fixed\n', 'fix: agent fixed');
   await note('backport', 'patch', '--projects=agent', '--yes');
   await git('checkout', '--quiet', 'main');
   await change('services/relay/source.txt', 'relay two\n', 'feat: relay two');

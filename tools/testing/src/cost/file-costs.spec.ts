@@ -30,7 +30,7 @@ describe('the cost of test files', () => {
     expect(more).toEqual([]);
   });
 
-  it('every budget of its own is for an existing file, and above the general one', () => {
+  it('every per-file budget is for an existing file, and above the general one', () => {
     const files = new Set(globSync('{apps,libs,tools}/*/{src,e2e}/**/*.{spec,e2e}.ts', { cwd: ROOT }));
     expect(files.size).toBeGreaterThan(100);
     const own: CostBudget['files'] = budget.files;

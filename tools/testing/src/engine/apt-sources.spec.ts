@@ -51,7 +51,7 @@ Components: main
     ['another vendor', oneLine('deb https://apt.example/tools bookworm main')],
     ['another component', oneLine('deb https://mirror.example/debian bookworm contrib')],
     ['another suite', oneLine('deb https://mirror.example/debian stable main')],
-    ['a suite that only starts with the codename', oneLine('deb https://mirror.example/debian bookworm-pgdg main')],
+    ['a suite with a longer name', oneLine('deb https://mirror.example/debian bookworm-pgdg main')],
     ['sources only', oneLine('deb-src https://mirror.example/debian bookworm main')],
     ['a comment', oneLine('# deb https://mirror.example/debian bookworm main')],
     [

@@ -44,7 +44,7 @@ export function requireDebian({ id, codename }: Distribution): void {
     'NOT_DEBIAN',
     `distribution: expected Debian 12 (bookworm) or 13 (trixie), found ${id || 'unknown'} ${codename}`.trimEnd(),
     {
-      hint: 'Use your own Docker engine instead: set DOCKER_HOST, and set REGISTRY to a registry on loopback.',
+      hint: 'Use your own Docker engine instead: set DOCKER_HOST, and REGISTRY to a registry on loopback.',
     },
   );
 }

@@ -197,7 +197,7 @@ export const LAYER_FORGERIES: readonly LayerForgery[] = [
   refused('bytes behind the NUL that ends the name', /in its name/, (planned) =>
     forgedEntry({ name: `${planned.path}\0/etc/passwd` }, planned.content),
   ),
-  refused('a file of the old type whose name ends in a slash', /before POSIX/, (planned) =>
+  refused('a file of the old type with a name that ends in a slash', /before POSIX/, (planned) =>
     all(forgedEntry({ name: `${planned.path}/`, flag: '\0' }), honest(planned)),
   ),
   refused('a contiguous file', /contiguous/, (planned) =>

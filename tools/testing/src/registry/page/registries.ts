@@ -73,7 +73,7 @@ export const REGISTRIES: readonly KnownRegistry[] = [
   },
   {
     name: 'Quay',
-    set: ['A robot account with write permission: `REGISTRY_USERNAME=owner+robot`, with its token as the password.'],
+    set: ['A robot account that may write: `REGISTRY_USERNAME=owner+robot`, with its token as the password.'],
     known: ['A repository that is created by the first push is private.'],
     quirks: [
       'asks only for pull permission before the first push creates the repository',
@@ -138,7 +138,7 @@ export const REGISTRIES: readonly KnownRegistry[] = [
   },
   {
     name: 'zot',
-    set: ['A user from its `htpasswd` or LDAP, with the permission `create` (and `update` for tags that move).'],
+    set: ['A user of its `htpasswd` or LDAP with permission to `create` (and `update` for tags that move).'],
     known: [],
     quirks: ['gives its token server as a path, as zot does'],
   },
