@@ -160,7 +160,7 @@ export const compiles: readonly Bench[] = [
   compileBench(true, {
     name: 'compile-hashed',
     title: 'Compile both platforms, against a checked build',
-    theirs: 'the two `bun build` commands beside `openssl dgst` of both runtimes, then of both executables',
+    theirs: 'the two `bun build` commands alongside `openssl dgst` of both runtimes, then of both executables',
     target: { kind: 'report' },
   }),
 ];
@@ -175,7 +175,7 @@ export const verify: Bench = {
   name: 'verify',
   title: 'Verify both platforms',
   ours: 'the verify executor in a Node process: hashes, ELF files, libraries, symbol versions, executions',
-  theirs: '`--version` and `--help` of both in parallel, beside `sha256sum` of both',
+  theirs: '`--version` and `--help` of both in parallel, together with `sha256sum` of both',
   unit: 'ms',
   target: { kind: 'at-most', ratio: 1.5 },
   async prepare(context) {

@@ -58,7 +58,7 @@ const imageBuildx: Bench = {
   name: 'image-buildx',
   title: 'Image, buildx',
   ours: 'docker-release --builder=buildx --compression=gzip: checked, staged, built, read back and compared',
-  theirs: 'the very `docker buildx build` commands that it runs, one per platform, side by side',
+  theirs: 'the same `docker buildx build` commands that it runs, one per platform, in parallel',
   unit: 'ms',
   target: { kind: 'at-most', ratio: 1.15 },
   remark:
@@ -171,7 +171,7 @@ function imageFloor(compression: Compression): Bench {
     name: `image-floor-${compression}`,
     title: `Image, floor, ${compression}`,
     ours: `docker-release --builder=daemonless --compression=${compression}`,
-    theirs: `\`${compression} ${tool.args[0]}\`, the same level, of each platform’s files in parallel, beside \`sha256sum\` of them, then of what came out`,
+    theirs: `\`${compression} ${tool.args[0]}\`, the same level, of each platform’s files in parallel, together with \`sha256sum\` of them, then of the output`,
     unit: 'ms',
     target: { kind: 'at-most', ratio: 1.3 },
     async prepare(context) {

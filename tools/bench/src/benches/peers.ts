@@ -74,7 +74,7 @@ export const peers: readonly Bench[] = [
     {
       name: 'peer-nx-docker',
       title: 'Against @nx/docker',
-      ours: '`nx run release:docker-release --builder=daemonless`, linux/amd64 alone',
+      ours: '`nx run release:docker-release --builder=daemonless`, linux/amd64 only',
       theirs: 'its inferred build of the same Dockerfile.release and context, linux/amd64, to the engine',
     },
   ),

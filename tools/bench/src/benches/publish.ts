@@ -128,7 +128,7 @@ function publishChangedBench(based: boolean, fields: Pick<Bench, 'name' | 'title
   return {
     ...fields,
     ours: 'bytes that docker-publish sent, manifests and configs included',
-    theirs: 'bytes of the layers that the version before does not have',
+    theirs: 'bytes of the layers that the previous version does not have',
     unit: 'bytes',
     target: { kind: 'at-most', ratio: 1.01 },
     async prepare(context) {

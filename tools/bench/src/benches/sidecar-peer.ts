@@ -37,7 +37,7 @@ function peerBench(
     title: fields.title,
     unit: fields.unit,
     ours: fields.what,
-    theirs: `the same of ${basename(peer)}`,
+    theirs: `the same for ${basename(peer)}`,
     target: fields.target ?? { kind: 'report' },
     async prepare(context) {
       await requireExecutable(peer);
@@ -222,7 +222,7 @@ export function sidecarPeer(peer: string): readonly Bench[] {
       peer,
       {
         name: 'peer-rhythm',
-        title: 'Peer: 10 hung of 20 mounts, a healthy one beside them',
+        title: 'Peer: 10 hung of 20 mounts, checks of a healthy one',
         unit: 'ms',
         what: 'the longest time between two checks of a healthy mount; interval 1 s, time-out 0.5 s',
         // A program that checks one mount after the other waits half a second for each of the ten.

@@ -97,7 +97,7 @@ export const sidecarMemory: Bench = {
   name: 'sidecar-memory',
   title: 'Sidecar: anonymous memory',
   ours: `after ${CHECKS.toLocaleString('en-US')} checks of ${CHECKED_MOUNTS} mounts, one per second each or as fast as the machine can`,
-  theirs: 'a process of the same mounts, idle after its first checks',
+  theirs: 'a process with the same mounts, idle after its first checks',
   unit: 'bytes',
   target: { kind: 'at-most', ratio: 1.1 },
   limit: 16e6,
@@ -231,7 +231,7 @@ async function processorPerCat(files: readonly string[]): Promise<Sample> {
 export const sidecarChecks: Bench = {
   name: 'sidecar-checks',
   title: 'Sidecar: one check of 200 mounts',
-  ours: '`--init-container-mode`: each mount checked in a process of its own, start and end included',
+  ours: '`--init-container-mode`: each mount checked in its own process, start and exit included',
   theirs:
     'a shell that runs `cat` on the 200 canaries, one after the other, and hangs with the first that hangs',
   unit: 'ms',
@@ -317,7 +317,7 @@ const sidecarEndpointsFirst: Bench = {
   name: 'sidecar-endpoints-first',
   title: 'Sidecar: endpoints, in the first second',
   ours: `${READY}, ${CONNECTIONS} connections, the first second of a new process`,
-  theirs: 'the same of a bare `node:http` server run by the same runtime, returning the same body',
+  theirs: 'the same for a bare `node:http` server run by the same runtime, returning the same body',
   unit: 'requests/s',
   target: { kind: 'at-least', ratio: 1 },
   async prepare(context) {

@@ -15,7 +15,7 @@ export const prebuiltAgainstSource: Bench = {
   title: 'Prebuilt against source',
   ours: '`nx run release:docker-release --builder=daemonless` on built and verified executables, both platforms',
   theirs:
-    '`docker buildx build` of Dockerfile, which compiles from source, both platforms side by side, nothing cached; it cross-compiles, so that nothing is emulated',
+    '`docker buildx build` of Dockerfile, which compiles from source, both platforms in parallel, nothing cached; it cross-compiles, so nothing is emulated',
   unit: 'ms',
   target: { kind: 'at-most', ratio: 0.1 },
   async prepare(context) {
