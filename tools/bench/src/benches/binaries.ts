@@ -160,7 +160,7 @@ export const compiles: readonly Bench[] = [
   compileBench(true, {
     name: 'compile-hashed',
     title: 'Compile both platforms, against a checked build',
-    theirs: 'the two `bun build` commands alongside `openssl dgst` of both runtimes, then of both executables',
+    theirs: 'both `bun build` commands alongside `openssl dgst` of both runtimes, then of both executables',
     target: { kind: 'report' },
   }),
 ];

@@ -67,7 +67,7 @@ export const REGISTRIES: readonly KnownRegistry[] = [
     name: 'Docker Hub',
     set: ['`docker login` with an access token with write permission. The image is `docker.io/OWNER/name`.'],
     known: [
-      'Pulls are limited, for anonymous users per address; see [its page](https://docs.docker.com/docker-hub/usage/pulls/) for the limits. After a 429, a publish waits as long as the answer says, within the usual limits for retries. A login raises the limit; a mirror avoids it.',
+      'Pulls are limited, for anonymous users per address; see [its page](https://docs.docker.com/docker-hub/usage/pulls/) for the limits. After a 429, a publish waits as long as the answer says, within the usual limits for retries. A login or a mirror raises the limit.',
     ],
     quirks: ['rate-limits requests with a Retry-After as a Unix time, as Docker Hub does'],
   },
