@@ -16,13 +16,13 @@ describe('bendOf', () => {
     { name: 'a straight line with a fixed cost', points: [at(1, 110), at(2, 120), at(8, 180)], bend: 1 },
     { name: 'quadratic growth', points: [at(0, 0), at(1, 1), at(2, 4)], bend: 1.5 },
     { name: 'growth that flattens', points: [at(0, 0), at(1, 3), at(2, 4)], bend: 0.5 },
-  ])('computes the bend of $name', ({ points, bend }) => {
+  ])('bendOf computes the bend of $name', ({ points, bend }) => {
     expect(bendOf(points)).toBeCloseTo(bend);
   });
 });
 
 describe('runGrowth', () => {
-  it('measures each point three times after an uncounted warm-up, and closes it', async () => {
+  it('runGrowth measures each point three times after an uncounted warm-up, and closes it', async () => {
     let time = 0;
     const events: string[] = [];
     const growth = {

@@ -6,7 +6,7 @@ import { anonymousBytes, anonymousBytesOfTree, processorMsOfTree, runAll } from 
 const node = (program: string) => ({ file: process.execPath, args: ['--eval', program] });
 
 describe('runAll', () => {
-  it('counts the memory of a child’s own children', async () => {
+  it('runAll counts the memory of a child’s own children', async () => {
     const held = 'const b = Buffer.alloc(2e8, 1); setTimeout(() => b.length, 500)';
     const { peakBytes } = await runAll([
       node(`require('node:child_process').spawn(process.execPath, ['--eval', ${JSON.stringify(held)}])`),
@@ -14,7 +14,7 @@ describe('runAll', () => {
     expect(peakBytes).toBeGreaterThan(2e8);
   });
 
-  it('fails with the output of the command if one of several fails', async () => {
+  it('runAll fails with the output of the command if one of several fails', async () => {
     await expect(runAll([node(''), node('console.error("broken"); process.exitCode = 3')])).rejects.toThrow(
       expect.objectContaining({
         code: 'SUBJECT_FAILED',
@@ -23,7 +23,7 @@ describe('runAll', () => {
     );
   });
 
-  it('fails for a program that does not exist', async () => {
+  it('runAll fails for a program that does not exist', async () => {
     await expect(runAll([{ file: '/nonexistent/program', args: [] }])).rejects.toThrow(
       '/nonexistent/program',
     );

@@ -8,15 +8,15 @@ describe('median', () => {
     { name: 'an odd count', values: [9, 1, 5], expected: 5 },
     { name: 'an even count', values: [10, 1, 2, 4], expected: 3 },
     { name: 'numbers, not text', values: [10, 9, 100], expected: 10 },
-  ])('returns the median of $name', ({ values, expected }) => {
+  ])('median returns the middle of $name', ({ values, expected }) => {
     expect(median(values)).toBe(expected);
   });
 
-  it('refuses to take the median of no values', () => {
+  it('median refuses an empty list', () => {
     expect(() => median([])).toThrow(RangeError);
   });
 
-  it('returns a median between the smallest and the largest value, whatever the order', () => {
+  it('summarize returns a median between the smallest and the largest value, whatever the order', () => {
     fc.assert(
       fc.property(fc.array(fc.integer(), { minLength: 1 }), (values) => {
         const { median: middle, min, max } = summarize(values);
@@ -29,7 +29,7 @@ describe('median', () => {
 });
 
 describe('pairRatios', () => {
-  it('divides each of our values by its counterpart', () => {
+  it('pairRatios divides each of our values by its counterpart', () => {
     expect(pairRatios([10, 30], [20, 10])).toEqual([0.5, 3]);
   });
 
@@ -37,7 +37,7 @@ describe('pairRatios', () => {
     { name: 'different counts', ours: [1, 2], theirs: [1] },
     { name: 'a counterpart of zero', ours: [1], theirs: [0] },
     { name: 'a counterpart that is not a number', ours: [1], theirs: [Number.NaN] },
-  ])('refuses $name', ({ ours, theirs }) => {
+  ])('pairRatios refuses $name', ({ ours, theirs }) => {
     expect(() => pairRatios(ours, theirs)).toThrow(RangeError);
   });
 });

@@ -140,7 +140,7 @@ function problemsOf(command: string): readonly string[] {
 }
 
 describe.each(names)('%s', (path, page) => {
-  it('links only to pages, headings, files and pictures that exist', () => {
+  it('a page links only to pages, headings, files and pictures that exist', () => {
     const problems = linksOf(page).flatMap(({ target, path: file, anchor }) => {
       if (file === undefined) return [];
       if (file !== '' && !known.has(file) && file !== '.') return [`${target}: there is no ${file}`];
@@ -151,12 +151,12 @@ describe.each(names)('%s', (path, page) => {
     expect(problems).toEqual([]);
   });
 
-  it('mentions only commands, targets and options that exist', () => {
+  it('a page mentions only commands, targets and options that exist', () => {
     const commands = [...shellLines(page.text), ...inlineCode(page.text)];
     expect(commands.flatMap((command) => problemsOf(command).map((why) => `${command}: ${why}`))).toEqual([]);
   });
 
-  it('mentions only files and folders that exist', () => {
+  it('a page mentions only files and folders that exist', () => {
     const paths = [...inlineCode(page.text), ...shellLines(page.text).flatMap((line) => line.split(/\s+/))]
       .map((code) => code.replace(/:\d+$/, '').replace(/\/$/, ''))
       .filter((code) =>
@@ -168,7 +168,7 @@ describe.each(names)('%s', (path, page) => {
     expect(missing).toEqual([]);
   });
 
-  it('mentions only options that exist', () => {
+  it('a page mentions only options that exist', () => {
     const all = new Set([...EXECUTORS.values(), ...GENERATORS.values()].flat());
     const options = inlineCode(page.text)
       .filter((code) => !code.includes(' '))
@@ -185,7 +185,7 @@ describe.each(names)('%s', (path, page) => {
     expect(missing).toEqual([]);
   });
 
-  it('mentions only variables, metrics, endpoints, reasons and error codes that exist', () => {
+  it('a page mentions only variables, metrics, endpoints, reasons and error codes that exist', () => {
     const code = inlineCode(page.text);
     const upper = code.flatMap((each) => /^\$?([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=|$)/.exec(each)?.[1] ?? []);
     const lower = code.flatMap((each) => /^([a-z]+(?:_[a-z]+)+)(?:\{|$)/.exec(each)?.[1] ?? []);
@@ -203,20 +203,20 @@ describe('the documentation', () => {
   const targets = pages.find(({ path }) => path === 'docs/reference/targets.md')?.text ?? '';
   const has = (name: string): boolean => new RegExp(`\`[^\`\n]*\\b${name}\\b[^\`\n]*\``).test(prose);
 
-  it('has a heading for each error code, which the terminal links to', () => {
+  it('the documentation has a heading for each error code, which the terminal links to', () => {
     expect(ERROR_CODES.length).toBeGreaterThan(60);
     const anchors = anchorsOf(errors);
     expect(ERROR_CODES.filter((code) => !anchors.includes(code.toLowerCase()))).toEqual([]);
   });
 
-  it('has only one heading per error code', () => {
+  it('the documentation has only one heading per error code', () => {
     expect(anchorsOf(errors).filter((anchor) => /-\d+$/.test(anchor))).toEqual([]);
   });
 
   it.each([
     ['executor', EXECUTORS],
     ['generator', GENERATORS],
-  ])('lists the options of each %s in the reference', (_, all) => {
+  ])('the documentation lists the options of each %s in the reference', (_, all) => {
     for (const [name, options] of all) {
       const section = new RegExp(`^### ${name}\n(.*?)(?=^##|(?![^]))`, 'ms').exec(targets)?.[1] ?? '';
       expect(
@@ -236,7 +236,7 @@ describe('the documentation', () => {
     },
   );
 
-  it('mentions each key of prebuilt.json, and each option of the plugin', () => {
+  it('the documentation mentions each key of prebuilt.json, and each option of the plugin', () => {
     expect(KEYS.length).toBeGreaterThan(10);
     const inner = (key: string): string => key.replace(/.*\./, '');
     const missing = [...KEYS, ...PLUGIN_OPTIONS].filter(
@@ -245,7 +245,7 @@ describe('the documentation', () => {
     expect(missing).toEqual([]);
   });
 
-  it('mentions each target that a project in this workspace declares', () => {
+  it('the documentation mentions each target that a project in this workspace declares', () => {
     const declared = [...OWN_TARGETS].filter((name) => !/:(test|nothing.*)$/.test(name));
     expect(declared.length).toBeGreaterThan(5);
     const missing = declared.filter(
@@ -254,7 +254,7 @@ describe('the documentation', () => {
     expect(missing).toEqual([]);
   });
 
-  it('mentions each project in this workspace by its own folder or the folder above', () => {
+  it('the documentation mentions each project in this workspace by its own folder or the folder above', () => {
     const folders = files.flatMap(
       (path) => /^((?:apps|libs|tools)\/[^/]+)\/package\.json$/.exec(path)?.[1] ?? [],
     );
@@ -315,23 +315,23 @@ describe('the documentation', () => {
     ['endpoint of the sidecar', ENDPOINTS],
     ['reason of a failed check', REASONS],
     ['flag of the sidecar', FLAGS.map((name) => `--${name}`)],
-  ])('mentions each %s', (_, all) => {
+  ])('the documentation mentions each %s', (_, all) => {
     expect(all.length).toBeGreaterThan(3);
     expect(all.filter((name) => !prose.includes(`\`${name}\``) && !prose.includes(`\`${name} `))).toEqual([]);
   });
 
-  it('mentions each script of package.json', () => {
+  it('the documentation mentions each script of package.json', () => {
     const missing = SCRIPTS.filter((name) => !new RegExp(`npm (run )?${name}\\b`).test(prose));
     expect(missing).toEqual([]);
   });
 
-  it('mentions each environment variable that shipped code reads', () => {
+  it('the documentation mentions each environment variable that shipped code reads', () => {
     const variables = variablesIn(files);
     expect(variables.length).toBeGreaterThan(20);
     expect(variables.filter((name) => !has(name))).toEqual([]);
   });
 
-  it('links to each page from the README or another page', () => {
+  it('the documentation links to each page from the README or another page', () => {
     const linked = new Set(
       pages.flatMap((page) => linksOf(page).flatMap((link) => (page.path === link.path ? [] : [link.path]))),
     );
@@ -357,7 +357,7 @@ describe('the documentation checks', () => {
       'docker run --rm ghcr.io/a/mount-monitor:1.0.0 --nonsense',
       'mount-monitor:1.0.0 has no flag --nonsense',
     ],
-  ])('refuse %s', (command, problem) => {
+  ])('the documentation checks refuse %s', (command, problem) => {
     expect(problemsOf(command)).toEqual([problem]);
   });
 
@@ -367,11 +367,11 @@ describe('the documentation checks', () => {
     'npx nx run-many -t build-binaries verify --parallel=2',
     './bootstrap --packages-only',
     'mount-monitor --validate --config config.json',
-  ])('accept %s', (command) => {
+  ])('the documentation checks accept %s', (command) => {
     expect(problemsOf(command)).toEqual([]);
   });
 
-  it('find the pages', () => {
+  it('the documentation checks find the pages', () => {
     expect(pages.length).toBeGreaterThan(25);
     expect(existsSync(join(ROOT, pages[0]?.path ?? ''))).toBe(true);
   });

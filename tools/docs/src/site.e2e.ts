@@ -88,7 +88,7 @@ async function open(
   return { page, problems };
 }
 
-it('reaches every page from the home page, with no broken links or anchors', async () => {
+it('every page of the site is reachable from the home page, with no broken links or anchors', async () => {
   const html = new Map<string, string>();
   const broken: string[] = [];
   const waiting = [`${BASE}index.html`];

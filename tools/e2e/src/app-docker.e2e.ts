@@ -29,7 +29,7 @@ describe('app:docker', { timeout: 900_000 }, () => {
     return runOk(THIS_WORKSPACE, 'docker', args, { ...userEnvironment(), ...engine.environment });
   }
 
-  it('compiles from source inside Docker and loads an image like the released one', async ({ skip }) => {
+  it('app:docker compiles from source inside Docker and loads an image like the released one', async ({ skip }) => {
     const environment = requireEngine(engine, skip);
     await buildNodeStandIn(STAND_IN, environment);
     const folder = await mkdtemp(join(tmpdir(), 'summary-'));
@@ -59,12 +59,12 @@ describe('app:docker', { timeout: 900_000 }, () => {
     });
   });
 
-  it('builds an image that runs with a read-only root and without a network', async () => {
+  it('app:docker builds an image that runs with a read-only root and without a network', async () => {
     const output = await docker('run', '--rm', '--read-only', '--network=none', TAG, '--version');
     expect(output.split('\n')).toContain('mount-monitor 0.0.0-dev');
   });
 
-  it('builds an image that contains only the executable and its runtime files', async () => {
+  it('app:docker builds an image that contains only the executable and its runtime files', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'app-docker-'));
     const container = (await docker('create', '--network=none', TAG)).split('\n').at(-1) ?? '';
     try {
@@ -93,7 +93,7 @@ describe('app:docker', { timeout: 900_000 }, () => {
     }
   });
 
-  it('says what to do if no engine answers', async () => {
+  it('app:docker says what to do if no engine answers', async () => {
     const { exitCode, output } = await nx(THIS_WORKSPACE, ['run', 'app:docker', `--tag=${TAG}`], {
       ...(engine.available
         ? { PATH: engine.environment.PATH, DOCKER_CONFIG: engine.environment.DOCKER_CONFIG }

@@ -208,7 +208,7 @@ describe('the generated workflows of an outside user with two programs', { timeo
       server = await own.workflow('server');
     }, 300_000);
 
-    it('release only the program that the tag names', async () => {
+    it('the workflows release only the program that the tag names', async () => {
       const event = await own.push('agent', '1.0.0');
       const agent = await own.workflow('agent');
       expect([starts(agent, event), starts(server, event)]).toEqual([true, false]);
@@ -221,7 +221,7 @@ describe('the generated workflows of an outside user with two programs', { timeo
       expect(own.github.releases).toHaveLength(pages);
     });
 
-    it('release each of three tags pushed at once, and move latest only to the highest', async () => {
+    it('the workflows release each of three tags pushed at once, and move latest only to the highest', async () => {
       const versions = ['2.0.0', '1.9.9', '2.0.1'];
       const events: RunEvent[] = [];
       for (const version of versions) events.push(await own.push('server', version));
@@ -255,7 +255,7 @@ describe('the generated workflows of an outside user with two programs', { timeo
       ['failed', '2.1.0'],
       ['all', '2.2.0'],
     ] as const)(
-      'complete a release that failed five times, rerunning %s jobs each time, and keep its bytes',
+      'the workflows complete a release that failed five times, rerunning %s jobs each time, and keep its bytes',
       async (rerun, version) => {
         const event = await own.push('server', version);
         let former: WorkflowRun | undefined;

@@ -257,7 +257,7 @@ describe('the rehearsed workflows', { timeout: 900_000 }, () => {
   /** Skips the test gate: the first release passes it and a later one is held back by it, so the rest need not wait. */
   const PAST_THE_GATE = { shown: (script: string) => script.startsWith('.ci/run ') };
 
-  it('takes v1.2.3 from its tag to a published release', async () => {
+  it('the release workflow takes v1.2.3 from its tag to a published release', async () => {
     const event = await pushTag('v1.2.3', 'feat: the first release');
     first = await rehearse(release, event, undefined, { traced: ['docker'] });
     expect(failures(first)).toBe('');

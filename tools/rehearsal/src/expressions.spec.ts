@@ -39,7 +39,7 @@ describe('expressions, in GitHub’s own evaluator', () => {
     [inBraces('failure()'), 'failure', true],
     ['failure()', 'success', false],
     ['vars.X', 'success', false],
-  ])('%s after %s: %s', (condition, status, expected) => {
+  ])('the condition %s after %s is %s', (condition, status, expected) => {
     expect(holds(condition, scope(status))).toBe(expected);
   });
 });
