@@ -16,7 +16,7 @@ export interface RunEvent {
   readonly inputs?: Readonly<Record<string, string>>;
 }
 
-/** The surroundings of a run. */
+/** The environment and settings of a run. */
 export interface RunnerOptions {
   /** The folder for everything that the run writes. */
   readonly folder: string;

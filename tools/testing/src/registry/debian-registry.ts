@@ -119,7 +119,7 @@ export async function startDebianRegistry(
     const uploads = join(data, 'docker/registry/v2/repositories', repository, '_uploads');
     const found = new Map<string, number>();
     for (const id of await readdir(uploads).catch(() => [])) {
-      // The program leaves a folder without data behind for a finished upload.
+      // For a finished upload, the program leaves a folder with a hash of no bytes, but without data.
       const content = await stat(join(uploads, id, 'data')).catch(() => undefined);
       if (content !== undefined) found.set(id, content.size);
     }
