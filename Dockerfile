@@ -1,7 +1,7 @@
 # Compiles mount-monitor from source inside Docker, for development: npx nx run app:docker
 ARG NODE_IMAGE=node:24-slim
 
-# What npm ci reads, and nothing else: the layer of packages below stays cached while sources change.
+# Only what npm ci reads, so that the package layer below stays cached while sources change.
 FROM --platform=$BUILDPLATFORM ${NODE_IMAGE} AS manifests
 COPY . /sources
 RUN cd /sources \

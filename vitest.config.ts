@@ -6,21 +6,21 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { ClosingLineReporter } from './tools/testing/src/closing-line-reporter.ts';
 import budget from './tools/testing/src/cost/budget.json' with { type: 'json' };
 
-// Two at least: these tests wait for other programs as much as they compute. More of them than processors take as long,
-// and run into their own deadlines (measured: four on two processors).
+// At least two: these tests wait for other programs as much as they compute. More workers than processors take just as
+// long, and run into their own deadlines (measured: four on two processors).
 const maxWorkers = Math.max(2, availableParallelism() - 1);
 
 const setupFiles = ['cost/measure-file.ts', 'leave-as-found.ts'].map((file) =>
   join(import.meta.dirname, 'tools/testing/src', file),
 );
 
-/** Specs share a process, so that what they import is read once (measured: half the processor time of small ones). */
+/** Specs share a process, so that their imports are loaded once (measured: half the CPU time of small specs). */
 const KINDS = [
   { suffix: '', others: '**/*.e2e.ts', isolate: false },
   { suffix: '-e2e', others: '**/*.spec.ts', isolate: true },
 ];
 
-// They take minutes each: started last, they would leave a processor idle at the end.
+// Each takes minutes: started last, it would leave a processor idle at the end.
 const LONGEST = [
   'rehearsal.e2e.ts',
   'rehearsal-stranger.e2e.ts',
@@ -47,7 +47,7 @@ export default defineConfig({
       (config) => {
         const project = { extends: `./${config}`, root: `./${dirname(config)}` };
         const folder = basename(dirname(config));
-        // The sidecar's tests watch the clock: they share the machine with none of the others, which compile and pack.
+        // The sidecar's tests are timing-sensitive: they never run alongside the others, which compile and pack.
         if (config.startsWith('apps/')) {
           const name = `${folder}${config.endsWith('.timed.config.ts') ? '-timed' : ''}`;
           return { ...project, test: { name, setupFiles } };

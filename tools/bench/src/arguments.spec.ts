@@ -18,7 +18,7 @@ describe('parseArguments', () => {
     { args: ['--list'], expected: { kind: 'list' } },
     { args: ['--report'], expected: { kind: 'report' } },
     { args: ['-h'], expected: { kind: 'help' } },
-  ])('reads $args', ({ args, expected }) => {
+  ])('parseArguments parses $args', ({ args, expected }) => {
     expect(parseArguments(args, NAMES, PEER_NAMES)).toEqual(expected);
   });
 
@@ -29,7 +29,7 @@ describe('parseArguments', () => {
     { args: ['--runs', '1.5'], message: 'found 1.5' },
     { args: ['--fast'], message: '--fast' },
     { args: ['compile'], message: 'compile' },
-  ])('refuses $args', ({ args, message }) => {
+  ])('parseArguments refuses $args', ({ args, message }) => {
     expect(() => parseArguments(args, NAMES, PEER_NAMES)).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENTS', message: expect.stringContaining(message) }),
     );

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { BenchError } from './errors.ts';
 
-/** What the command line asks for. */
+/** A parsed command line. */
 export type BenchCommand =
   | { readonly kind: 'help' }
   | { readonly kind: 'list' }
@@ -19,17 +19,17 @@ export type BenchCommand =
 export const HELP = `usage: npm run bench -- [options]
 
 Runs each benchmark's two sides in turn after a warm-up, writes bench/results.json, and from it
-docs/performance.md with its charts and the README's block. Starts the Docker engine and registry that it needs
-(Debian, as root), and ends them if it did. Exits with 1 if a target is missed or a benchmark could not be run.
+docs/performance.md with its charts and the README's block. Starts the Docker engine and registry if none are up
+(Debian, as root), and stops them again. Exits with 1 if a target is missed or a benchmark could not be run.
 
-  --only NAME   only this benchmark; can be given several times; the others keep their recorded results
-  --peer PATH   compares the sidecar with this program too: one with the same command line and configuration
-  --runs N      measured pairs of each, 5 by default; fewer than 5 are for trying out and are not recorded
-  --report      writes the tables and charts again from bench/results.json, and measures nothing
-  --list        names the benchmarks
-  -h, --help    this text`;
+  --only NAME   runs only this benchmark; repeatable; the others keep their recorded results
+  --peer PATH   also compares the sidecar with this program, which must take the same command line and configuration
+  --runs N      measured pairs per benchmark, default 5; fewer than 5 are for trying things out and are not recorded
+  --report      rewrites the tables and charts from bench/results.json without measuring anything
+  --list        lists the benchmarks
+  -h, --help    prints this text`;
 
-/** Reads the command line. Throws INVALID_ARGUMENTS for what it does not know. */
+/** Parses the command line. Throws INVALID_ARGUMENTS for anything it does not know. */
 export function parseArguments(
   args: readonly string[],
   names: readonly string[],

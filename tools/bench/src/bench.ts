@@ -1,9 +1,9 @@
 import type { EngineEnvironment } from '@prebuilt/testing/engine';
 
-/** What a benchmark's numbers count. */
+/** The unit of a benchmark's numbers. */
 export type Unit = 'ms' | 'bytes' | 'requests/s';
 
-/** The ratio ours ÷ theirs that is wanted; without one the ratio is only reported. */
+/** The wanted ratio, ours ÷ theirs. `report` only reports it. */
 export type Target =
   | { readonly kind: 'at-most'; readonly ratio: number }
   | { readonly kind: 'at-least'; readonly ratio: number }
@@ -11,27 +11,27 @@ export type Target =
 
 /** One execution of a subject. */
 export interface Sample {
-  /** In the benchmark's unit; where left out, the time the execution took in ms. */
+  /** In the benchmark's unit. Defaults to the time the execution took, in ms. */
   readonly value?: number;
-  /** Highest sum of the resident memory of its processes. */
+  /** Peak of the summed resident memory of its processes. */
   readonly peakBytes?: number;
 }
 
 /** One side of a pair. */
 export interface Subject {
-  /** Before each execution, outside of what is measured. */
+  /** Runs before each execution, and is not measured. */
   readonly before?: () => Promise<void>;
   run(): Promise<Sample>;
 }
 
-/** Both sides, ready to run; closing it removes what preparing it made. */
+/** Both sides, ready to run. Closing it removes what `prepare` created. */
 export interface Pair {
   readonly ours: Subject;
   readonly theirs: Subject;
   close?(): Promise<void>;
 }
 
-/** A benchmark: what is compared, and what is wanted. */
+/** A benchmark: what it compares, and its target. */
 export interface Bench {
   /** For `--only`. */
   readonly name: string;
@@ -40,25 +40,25 @@ export interface Bench {
   readonly theirs: string;
   readonly unit: Unit;
   readonly target: Target;
-  /** An upper limit of our own median, in the benchmark's unit. */
+  /** Upper limit for our own median, in the benchmark's unit. */
   readonly limit?: number;
-  /** What a reader should know of the result: where a target is missed, what the limit is. */
+  /** What a reader should know about the result: if a target is missed, what limits it. */
   readonly remark?: string;
-  /** False where a pair before the counted ones would warm nothing up. */
+  /** False if there is nothing to warm up before the measured pairs. */
   readonly warmUp?: false;
-  /** Makes both sides ready. Throws BenchError PREREQUISITE, naming what is missing and how to get it. */
+  /** Prepares both sides. Throws BenchError PREREQUISITE, naming what is missing and how to get it. */
   prepare(context: BenchContext): Promise<Pair>;
 }
 
-/** Variables by which `docker` reaches an engine with buildx and emulation, and its registry (`127.0.0.1:PORT`, HTTP). */
+/** Environment for an engine with buildx and emulation, and its registry (`127.0.0.1:PORT`, HTTP). */
 export type BenchEngine = Readonly<Record<keyof EngineEnvironment, string>>;
 
 /** Where a benchmark works. */
 export interface BenchContext {
   readonly workspaceRoot: string;
-  /** For files that live as long as the run, inside the workspace; made afresh for each benchmark. */
+  /** Scratch folder inside the workspace, empty at the start of each benchmark and removed at its end. */
   readonly scratch: string;
   readonly progress: (line: string) => void;
-  /** The engine that is up, else one started for the run. Throws PREREQUISITE where it can't be. */
+  /** The engine that is up, or one started for this run. Throws PREREQUISITE if that fails. */
   engine(): Promise<BenchEngine>;
 }

@@ -8,8 +8,8 @@ const BAR = 26;
 const TOP = 44;
 
 /**
- * A bar for each side, of its median, with a line from its minimum to its maximum. The colors read on light and
- * dark pages. An SVG 1.1 document, the same for the same result.
+ * Draws a bar per side for its median, with a line from its minimum to its maximum. The colors are readable on light
+ * and dark pages. Returns an SVG 1.1 document; the same result always gives the same document.
  */
 export function pairChart(result: BenchResult): string {
   const sides: readonly (readonly [string, string, Side])[] = [
@@ -37,8 +37,8 @@ const LEFT = 80;
 const RIGHT = WIDTH - 90;
 
 /**
- * Time (left axis) and memory (right axis) against the amount of work, both from zero: what is linear is a straight
- * line. An SVG 1.1 document, the same for the same result.
+ * Plots time (left axis) and memory (right axis) against the amount of work, both from zero, so that linear growth is
+ * a straight line. Returns an SVG 1.1 document; the same result always gives the same document.
  */
 export function growthChart({ title, axis, points }: GrowthResult): string {
   const most = Math.max(...points.map(({ point }) => point));
@@ -63,7 +63,7 @@ export function growthChart({ title, axis, points }: GrowthResult): string {
   ]);
 }
 
-/** The points of one quantity, joined, scaled to its own largest value. */
+/** A line through the points of one quantity, scaled to its own largest value. */
 function line(
   points: readonly GrowthPoint[],
   x: (point: number) => number,

@@ -1,7 +1,7 @@
-/** What kept a benchmark from being measured. */
+/** Why a benchmark could not be measured. */
 export type BenchErrorCode = 'INVALID_ARGUMENTS' | 'PREREQUISITE' | 'SUBJECT_FAILED' | 'RESULTS' | 'README';
 
-/** Every expected failure of this tool: the message says what, the hint what to do. */
+/** An expected failure of this tool. The message says what failed, the hint what to do. */
 export class BenchError extends Error {
   readonly code: BenchErrorCode;
   readonly hint: string | undefined;

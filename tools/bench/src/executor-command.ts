@@ -1,10 +1,10 @@
 import { fileURLToPath } from 'node:url';
 import type { Command } from './process.ts';
 
-/** As `.env` gives it to what Nx starts. */
+/** The value that `.env` sets for processes that Nx starts. */
 const COMPILE_CACHE = fileURLToPath(new URL('../../../.cache/node-compile', import.meta.url));
 
-/** An executor of the plugin in a Node process of its own, without Nx: its own options over its schema's defaults. */
+/** Runs an executor of the plugin in a separate Node process, without Nx. `options` override the schema's defaults. */
 export function executorCommand(
   name: string,
   options: Readonly<Record<string, unknown>>,

@@ -1,4 +1,4 @@
-// Runs one executor as Nx would, once Nx has read the workspace: NAME OPTIONS ROOT.
+// Runs one executor as Nx does after reading the workspace. Arguments: NAME OPTIONS ROOT.
 import { readFileSync } from 'node:fs';
 
 const [name = '', options = '{}', root = ''] = process.argv.slice(2);

@@ -14,15 +14,15 @@ const at = (point: number, median: number) => ({ point, summary: { median, min: 
 describe('bendOf', () => {
   it.each([
     { name: 'a straight line with a fixed cost', points: [at(1, 110), at(2, 120), at(8, 180)], bend: 1 },
-    { name: 'a square', points: [at(0, 0), at(1, 1), at(2, 4)], bend: 1.5 },
-    { name: 'a flattening', points: [at(0, 0), at(1, 3), at(2, 4)], bend: 0.5 },
-  ])('tells $name', ({ points, bend }) => {
+    { name: 'quadratic growth', points: [at(0, 0), at(1, 1), at(2, 4)], bend: 1.5 },
+    { name: 'growth that flattens', points: [at(0, 0), at(1, 3), at(2, 4)], bend: 0.5 },
+  ])('bendOf computes the bend of $name', ({ points, bend }) => {
     expect(bendOf(points)).toBeCloseTo(bend);
   });
 });
 
 describe('runGrowth', () => {
-  it('measures each point three times after one that is not counted, and closes it', async () => {
+  it('runGrowth measures each point three times after an uncounted warm-up, and closes it', async () => {
     let time = 0;
     const events: string[] = [];
     const growth = {

@@ -1,27 +1,27 @@
 import type { BenchContext, Subject } from './bench.ts';
 import { type Summary, summarize } from './statistics.ts';
 
-/** How the cost of one job grows with its work. */
+/** A measurement of how the cost of one job grows with the amount of work. */
 export interface Growth {
   /** For `--only`. */
   readonly name: string;
   readonly title: string;
-  /** What is done, whose time and memory are followed. */
+  /** The job whose time and memory are measured. */
   readonly description: string;
   /** What grows: `platforms`, `MB`. */
   readonly axis: string;
-  /** How much of it, ascending; two at least. */
+  /** The amounts of work, ascending; at least two. */
   readonly points: readonly number[];
-  /** Makes one point ready. Throws BenchError PREREQUISITE, naming what is missing and how to get it. */
+  /** Prepares one point. Throws BenchError PREREQUISITE, naming what is missing and how to get it. */
   prepare(context: BenchContext, point: number): Promise<GrowthSubject>;
 }
 
-/** One point, ready to run; its value is ms. */
+/** One point, ready to run; its value is in ms. */
 export interface GrowthSubject extends Subject {
   close?(): Promise<void>;
 }
 
-/** What one amount of work cost. */
+/** The measured cost of one amount of work. */
 export interface GrowthPoint {
   readonly point: number;
   /** In ms. */
@@ -30,18 +30,18 @@ export interface GrowthPoint {
   readonly peakBytes?: number;
 }
 
-/** What a growth came to. */
+/** The result of a growth measurement. */
 export interface GrowthResult {
   readonly name: string;
   readonly title: string;
   readonly description: string;
   readonly axis: string;
   readonly points: readonly GrowthPoint[];
-  /** The last step's cost for one more, divided by that over all steps: 1 is linear, below it grows slower. */
+  /** Marginal cost over the last step, divided by that over all steps: 1 is linear; below 1, growth slows down. */
   readonly bend: number;
 }
 
-/** Executions of each point, after one that is not counted. */
+/** Measured executions per point, after an uncounted warm-up. */
 const RUNS = 3;
 
 /** Measures every point of a growth, from the smallest to the largest. */
@@ -87,11 +87,11 @@ async function measurePoint(subject: GrowthSubject, point: number, now: () => nu
   };
 }
 
-/** See {@link GrowthResult.bend}. Throws RangeError for less than two points. */
+/** See {@link GrowthResult.bend}. Throws RangeError for fewer than two points. */
 export function bendOf(points: readonly Pick<GrowthPoint, 'point' | 'summary'>[]): number {
   const [first, before, last] = [points[0], points.at(-2), points.at(-1)];
   if (first === undefined || before === undefined || last === undefined)
-    throw new RangeError('the bend of less than two points');
+    throw new RangeError('the bend of fewer than two points');
   return slope(before, last) / slope(first, last);
 }
 

@@ -20,7 +20,7 @@ import {
 } from './results.ts';
 import { runBench } from './runner.ts';
 
-/** Fewer pairs than this are not recorded. */
+/** Results with fewer pairs than this are not recorded. */
 const RECORDED_RUNS = 5;
 const ROOT = join(import.meta.dirname, '../../..');
 const RESULTS = join(ROOT, 'bench/results.json');
@@ -52,7 +52,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** The engine of a run, found or started by the first benchmark that asks for it. */
+/** The engine of a run, found or started by the first benchmark that needs it. */
 function sharedEngine() {
   let used: Promise<UsedEngine> | undefined;
   return {
@@ -69,14 +69,14 @@ function sharedEngine() {
       }
     },
     stop: async () => {
-      // A failed start was told to each benchmark that asked for it, and has ended what it began.
+      // Every benchmark that asked for the engine already reported a failed start, and a failed start cleans up itself.
       const engine = await used?.catch(() => undefined);
       await engine?.stop();
     },
   };
 }
 
-/** What was measured so far, and what could not be. */
+/** What has been measured so far, and what could not be. */
 interface Progress {
   readonly results: RecordedResult[];
   readonly growth: RecordedGrowth[];
@@ -105,7 +105,7 @@ async function measureAll(
   if (progress.results.length > 0) print(summaryTable(progress.results));
   if (progress.growth.length > 0) print(growthTable(progress.growth));
   if (record) await writeReport();
-  else say(`not recorded: ${runs} of at least ${RECORDED_RUNS} pairs`);
+  else say(`not recorded: ${runs} pairs, of at least ${RECORDED_RUNS}`);
   const missed = progress.results.filter(({ met }) => !met).map(({ name }) => name);
   if (missed.length > 0) say(`target missed: ${missed.join(', ')}`);
   if (progress.failed.length > 0) say(`not measured: ${progress.failed.join(', ')}`);
@@ -126,7 +126,7 @@ async function measureOne(
   try {
     const context = { workspaceRoot: ROOT, scratch, progress: say, engine };
     await measure(context, { measured: new Date().toISOString(), busyBefore, machine: describeMachine() });
-    // Whatever comes after: what was measured is kept.
+    // Saved right away, so that a later failure loses nothing.
     if (record) {
       const merged = mergeResults(await readResults(RESULTS), { results, growth }, NAMES);
       await writeWhole(RESULTS, `${JSON.stringify(merged, null, 2)}\n`);

@@ -6,7 +6,7 @@ import { anonymousBytes, anonymousBytesOfTree, processorMsOfTree, runAll } from 
 const node = (program: string) => ({ file: process.execPath, args: ['--eval', program] });
 
 describe('runAll', () => {
-  it('counts the memory of a child’s own children', async () => {
+  it('runAll counts the memory of a child’s own children', async () => {
     const held = 'const b = Buffer.alloc(2e8, 1); setTimeout(() => b.length, 500)';
     const { peakBytes } = await runAll([
       node(`require('node:child_process').spawn(process.execPath, ['--eval', ${JSON.stringify(held)}])`),
@@ -14,7 +14,7 @@ describe('runAll', () => {
     expect(peakBytes).toBeGreaterThan(2e8);
   });
 
-  it('fails with what a command wrote where one of several fails', async () => {
+  it('runAll fails with the output of the command if one of several fails', async () => {
     await expect(runAll([node(''), node('console.error("broken"); process.exitCode = 3')])).rejects.toThrow(
       expect.objectContaining({
         code: 'SUBJECT_FAILED',
@@ -23,7 +23,7 @@ describe('runAll', () => {
     );
   });
 
-  it('fails for a program that is not there', async () => {
+  it('runAll fails for a program that does not exist', async () => {
     await expect(runAll([{ file: '/nonexistent/program', args: [] }])).rejects.toThrow(
       '/nonexistent/program',
     );
@@ -31,7 +31,7 @@ describe('runAll', () => {
 });
 
 describe('anonymousBytes', () => {
-  it('anonymousBytes is the memory that a process filled itself', () => {
+  it('anonymousBytes counts the memory that a process filled itself', () => {
     const before = anonymousBytes(process.pid);
     const filled = Buffer.alloc(64e6, 1);
     expect(anonymousBytes(process.pid) - before).toBeGreaterThan(32e6);
@@ -40,8 +40,8 @@ describe('anonymousBytes', () => {
 });
 
 describe('a tree of processes', () => {
-  it('a tree of processes is counted with the processor time of children that have ended, and the memory of those that live', async () => {
-    // By processor time: on a busy machine it gets less of that than of time.
+  it('a process tree includes the CPU time of exited children, and the memory of running ones', async () => {
+    // Loops by CPU time: on a busy machine a process gets less CPU time than wall-clock time.
     const busy = 'while (process.cpuUsage().user < 300_000);';
     const held = 'const b = Buffer.alloc(64e6, 1); setInterval(() => b.length, 1000); console.log("held")';
     const parent = `

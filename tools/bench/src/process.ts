@@ -12,7 +12,7 @@ export interface Command {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** A command with further variables. */
+/** A command with more environment variables. */
 export function withEnvironment(command: Command, env: Readonly<Record<string, string>>): Command {
   return { ...command, env: { ...command.env, ...env } };
 }
@@ -21,8 +21,8 @@ const DEADLINE_MS = 10 * 60_000;
 const MEMORY_INTERVAL_MS = 50;
 
 /**
- * Runs commands side by side until all have ended, following the memory of their processes and all below them.
- * Throws SUBJECT_FAILED, with what it wrote, for the first that fails or takes more than ten minutes.
+ * Runs commands in parallel until all have exited, and tracks the memory of their process trees.
+ * Throws SUBJECT_FAILED, with the command's output, for the first that fails or takes more than ten minutes.
  */
 export async function runAll(commands: readonly Command[]): Promise<Sample> {
   const running = commands.map(({ file, args, cwd, env }) =>
@@ -51,7 +51,7 @@ export async function runAll(commands: readonly Command[]): Promise<Sample> {
   return peak === 0 ? {} : { peakBytes: peak };
 }
 
-/** What a command writes to stdout. Throws SUBJECT_FAILED, with what it wrote to stderr, where it fails. */
+/** Runs a command and returns its stdout. Throws SUBJECT_FAILED, with its stderr, if it fails. */
 export async function outputOf({ file, args, cwd, env }: Command): Promise<string> {
   const result = await execa(file, [...args], {
     ...(cwd === undefined ? {} : { cwd }),
@@ -64,30 +64,30 @@ export async function outputOf({ file, args, cwd, env }: Command): Promise<strin
   throw new BenchError('SUBJECT_FAILED', `${result.shortMessage}\n${result.stderr}`.trimEnd());
 }
 
-/** Throws PREREQUISITE where a program can't be run. */
+/** Throws PREREQUISITE if a program can't be run. */
 export async function requireProgram(file: string, args: readonly string[]): Promise<void> {
   const result = await execa(file, [...args], { reject: false, stdin: 'ignore' });
   if (!result.failed) return;
   throw new BenchError('PREREQUISITE', `${file}: ${result.shortMessage}`, { hint: `Install ${file}.` });
 }
 
-/** Throws PREREQUISITE where there is no such program; whatever it may say about itself is not asked. */
+/** Throws PREREQUISITE if the file is missing or not executable. Does not run it. */
 export async function requireExecutable(file: string): Promise<void> {
   await access(file, constants.X_OK).catch((cause: unknown) => {
-    throw new BenchError('PREREQUISITE', `${file}: expected a program, found none that may be run`, {
+    throw new BenchError('PREREQUISITE', `${file}: expected an executable program, found none`, {
       cause,
     });
   });
 }
 
-/** Runs steps one after the other, the commands of each side by side. */
+/** Runs steps one after the other; the commands within a step run in parallel. */
 export async function runInTurn(steps: readonly (readonly Command[])[]): Promise<Sample> {
   let peak = 0;
   for (const commands of steps) peak = Math.max(peak, (await runAll(commands)).peakBytes ?? 0);
   return peak === 0 ? {} : { peakBytes: peak };
 }
 
-// Processes come and go while they are looked at: one that is gone counts nothing.
+// Processes come and go while they are read: one that is gone counts as zero.
 function residentOfTree(pid: number): number {
   return sumOfTree(pid, (one) => {
     const kib = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${one}/status`, 'utf8'))?.[1];
@@ -114,22 +114,22 @@ function orElse<Value>(gone: Value, look: () => Value): Value {
   }
 }
 
-/** Anonymous memory of a process and all below it, in bytes. */
+/** Anonymous memory of a process and all its descendants, in bytes. */
 export function anonymousBytesOfTree(pid: number): number {
   return sumOfTree(pid, anonymousBytes);
 }
 
-/** How many ticks of the processor's time the kernel counts in a second (`getconf CLK_TCK`), on every Linux of today. */
+/** Clock ticks per second (`getconf CLK_TCK`): 100 on every current Linux. */
 const TICKS_A_SECOND = 100;
 
-/** Processor time of a process, of all below it, and of those of them that have ended, in ms. */
+/** CPU time of a process and all its descendants, including those that have exited, in ms. */
 export function processorMsOfTree(pid: number): number {
   return sumOfTree(pid, (one) => processorMsOf(readFileSync(`/proc/${one}/stat`, 'utf8')));
 }
 
-/** That of one process, its ended children included, by its line of `/proc/PID/stat`. */
+/** CPU time of one process and its exited children, in ms, from its line in `/proc/PID/stat`. */
 export function processorMsOf(stat: string): number {
-  // Fields 14 to 17 (https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html), counted from the third.
+  // Fields 14 to 17 (https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html); the slice starts at field 3.
   const times = stat
     .slice(stat.lastIndexOf(')') + 2)
     .split(' ')
@@ -137,10 +137,10 @@ export function processorMsOf(stat: string): number {
   return (times.reduce((sum, ticks) => sum + Number(ticks), 0) * 1000) / TICKS_A_SECOND;
 }
 
-/** Anonymous memory of one process, in bytes: what it alone costs the machine. */
+/** Anonymous memory of one process, in bytes: what it alone costs the machine, without shared pages. */
 export function anonymousBytes(pid: number): number {
   const kib = /^Anonymous:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1];
   if (kib === undefined)
-    throw new BenchError('SUBJECT_FAILED', `/proc/${pid}/smaps_rollup names no Anonymous`);
+    throw new BenchError('SUBJECT_FAILED', `/proc/${pid}/smaps_rollup: expected Anonymous, found none`);
   return Number(kib) * 1024;
 }

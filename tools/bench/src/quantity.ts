@@ -1,6 +1,6 @@
 import type { Target, Unit } from './bench.ts';
 
-/** A number with its unit, as people read it: `1.24 s`, `312 ms`, `14.2 MB`, `20,119 /s`. */
+/** Formats a number with its unit for people: `1.24 s`, `312 ms`, `14.2 MB`, `20,119 /s`. */
 export function formatQuantity(value: number, unit: Unit): string {
   switch (unit) {
     case 'ms':
@@ -12,12 +12,12 @@ export function formatQuantity(value: number, unit: Unit): string {
   }
 }
 
-/** A ratio with two decimals: `0.97 ×`. */
+/** Formats a ratio with two decimals: `0.97 ×`. */
 export function formatRatio(ratio: number): string {
   return `${ratio.toFixed(2)} ×`;
 }
 
-/** What is wanted: `≤ 1.20`, `≥ 0.80`, or `report`; then the limit of our own median, if any. */
+/** Formats a target: `≤ 1.20`, `≥ 0.80`, or `report`; then the limit for our own median, if any. */
 export function formatTarget(target: Target, unit: Unit, limit?: number): string {
   const wanted =
     target.kind === 'report'
@@ -26,7 +26,7 @@ export function formatTarget(target: Target, unit: Unit, limit?: number): string
   return limit === undefined ? wanted : `${wanted}, and ≤ ${formatQuantity(limit, unit)}`;
 }
 
-// Three digits that mean something, and never an exponent.
+// Three significant digits, and never an exponent.
 function decimal(value: number): string {
   const digits = value >= 100 ? 0 : value >= 10 ? 1 : 2;
   return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });

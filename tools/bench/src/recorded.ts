@@ -4,7 +4,7 @@ import { mergeResults, type Results } from './results.ts';
 
 const inOrder = (recorded: Results): Results => mergeResults(recorded, { results: [], growth: [] }, NAMES);
 
-/** docs/performance.md with its charts, from what bench/results.json holds. */
+/** Generates docs/performance.md and its charts from bench/results.json. */
 export function reportOf(recorded: Results): Report {
   const remarks = new Map(
     benchesFor('PATH').flatMap(({ name, remark }) => (remark === undefined ? [] : [[name, remark] as const])),
@@ -12,7 +12,7 @@ export function reportOf(recorded: Results): Report {
   return formatReport(inOrder(recorded), remarks);
 }
 
-/** The README with its block of figures made from what bench/results.json holds: what things weigh, then the rest. */
+/** Regenerates the README's block of figures from bench/results.json: sizes first, then the rest. */
 export function readmeWith(recorded: Results, readme: string): string {
   const { results } = inOrder(recorded);
   const isSize = ({ name }: { readonly name: string }) => SIZE_NAMES.includes(name);

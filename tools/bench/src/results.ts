@@ -6,7 +6,7 @@ import { BenchError } from './errors.ts';
 import type { GrowthResult } from './growth.ts';
 import type { BenchResult } from './runner.ts';
 
-/** The machine that a result was measured on. */
+/** The machine on which a result was measured. */
 export interface Machine {
   readonly processor: string;
   readonly cores: number;
@@ -19,18 +19,18 @@ export interface Machine {
 export interface Recording {
   /** ISO 8601, UTC. */
   readonly measured: string;
-  /** The share of its processors, 0 to 1, that other work took in the second before. */
+  /** The share of the processors, 0 to 1, that other work used in the second before. */
   readonly busyBefore: number;
   readonly machine: Machine;
 }
 
-/** A result with where and when it was measured. */
+/** A result, plus where and when it was measured. */
 export type RecordedResult = BenchResult & Recording;
 
-/** A growth with where and when it was measured. */
+/** A growth, plus where and when it was measured. */
 export type RecordedGrowth = GrowthResult & Recording;
 
-/** What bench/results.json holds. */
+/** The content of bench/results.json. */
 export interface Results {
   readonly schemaVersion: 1;
   readonly results: readonly RecordedResult[];
@@ -49,7 +49,7 @@ export function describeMachine(): Machine {
   };
 }
 
-/** The share of this machine's processors, 0 to 1, that is in use in the second to come. */
+/** Measures, for one second, the share of this machine's processors that is in use, 0 to 1. */
 export async function busyShare(): Promise<number> {
   const before = processorTimes();
   await wait(1000);
@@ -57,7 +57,7 @@ export async function busyShare(): Promise<number> {
   return 1 - (after.idle - before.idle) / (after.all - before.all);
 }
 
-/** Milliseconds since the start, of all processors together. */
+/** Milliseconds since boot, summed over all processors. */
 function processorTimes(): { readonly idle: number; readonly all: number } {
   let [idle, all] = [0, 0];
   for (const { times } of cpus()) {
@@ -67,7 +67,7 @@ function processorTimes(): { readonly idle: number; readonly all: number } {
   return { idle, all };
 }
 
-/** The recorded results; none where the file is missing. Throws RESULTS where it can't be understood. */
+/** Reads the recorded results; none if the file is missing. Throws RESULTS if it can't be parsed. */
 export async function readResults(path: string): Promise<Results> {
   let text: string;
   try {
@@ -93,7 +93,7 @@ export async function readResults(path: string): Promise<Results> {
   });
 }
 
-/** The recorded results with these in place of those of the same name, in the order of `names`. */
+/** Merges fresh results into the recorded ones, replacing those with the same name, in the order of `names`. */
 export function mergeResults(
   recorded: Results,
   fresh: Pick<Results, 'results' | 'growth'>,
@@ -115,7 +115,7 @@ function merge<T extends { readonly name: string }>(
   return names.flatMap((name) => byName.get(name) ?? []);
 }
 
-/** Writes a file beside its place, then renames it: a reader sees the former or the new one, whole. */
+/** Writes a file atomically: to a temporary file next to it, then renamed. A reader sees the old or the new file. */
 export async function writeWhole(path: string, text: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   const beside = `${path}.${process.pid}.new`;

@@ -10,7 +10,7 @@ const context: BenchContext = {
   engine: () => Promise.reject(new Error('no engine')),
 };
 
-/** Time that passes only where a subject takes some. */
+/** A clock that advances only when a subject takes time. */
 class FakeClock {
   time = 1000;
   readonly now = () => this.time;
@@ -50,7 +50,7 @@ function subject(
 }
 
 describe('runBench', () => {
-  it('runs the sides in turn, after a pair that is not counted', async () => {
+  it('runBench runs the sides in turn, after an uncounted warm-up pair', async () => {
     const clock = new FakeClock();
     const order: string[] = [];
     const result = await runBench(
@@ -70,7 +70,7 @@ describe('runBench', () => {
     expect(lines.at(-1)).toBe('fake: pair 3 of 3: 20 against 40 ms');
   });
 
-  it('does not meet a target that its median ratio misses', async () => {
+  it('runBench reports a target as missed if the median ratio misses it', async () => {
     const clock = new FakeClock();
     const result = await runBench(
       bench({ ours: subject(clock, [], 'A', [1, 3]), theirs: subject(clock, [], 'B', [1, 2]) }),
@@ -80,7 +80,7 @@ describe('runBench', () => {
     expect(result.met).toBe(false);
   });
 
-  it('takes the number of a subject that measures something else than time, and the highest memory', async () => {
+  it('runBench uses the value of a subject that measures something other than time, and the peak memory', async () => {
     const clock = new FakeClock();
     const sample = { value: 4096, peakBytes: 7 };
     const result = await runBench(
@@ -99,7 +99,7 @@ describe('runBench', () => {
     expect(result.ratio.median).toBe(0.5);
   });
 
-  it('closes what was prepared when a side fails, and fails with its error', async () => {
+  it('runBench closes the pair when a side fails, and fails with its error', async () => {
     let closed = 0;
     const failing = bench({
       ours: { run: async () => Promise.reject(new Error('broken')) },

@@ -1,16 +1,16 @@
 import type { Bench, BenchContext, Sample, Subject } from './bench.ts';
 import { isMet, pairRatios, type Summary, summarize } from './statistics.ts';
 
-/** One side's numbers, in the order they were measured. */
+/** One side's measurements, in the order they were taken. */
 export interface Side {
   readonly description: string;
   readonly values: readonly number[];
   readonly summary: Summary;
-  /** Highest of all runs; absent where memory was not followed. */
+  /** Highest of all runs; absent if memory was not measured. */
   readonly peakBytes?: number;
 }
 
-/** What a benchmark came to. */
+/** The result of a benchmark. */
 export interface BenchResult {
   readonly name: string;
   readonly title: string;
@@ -26,9 +26,9 @@ export interface BenchResult {
 }
 
 export interface RunOptions {
-  /** Measured pairs; one more runs before them, to warm up, and is not counted, unless the benchmark needs none. */
+  /** Measured pairs. An uncounted warm-up pair runs first, unless the benchmark needs none. */
   readonly runs: number;
-  /** In ms. */
+  /** A clock, in ms. */
   readonly now: () => number;
 }
 
@@ -38,8 +38,8 @@ interface Measured {
 }
 
 /**
- * Runs both sides in turn, A B A B …, after one pair that is not counted. What the benchmark prepared is closed
- * however it ends; a side that fails ends the benchmark with its error.
+ * Runs both sides in turn, A B A B …, after an uncounted warm-up pair. Always closes what the benchmark prepared.
+ * If a side fails, the benchmark fails with its error.
  */
 export async function runBench(
   bench: Bench,

@@ -1,6 +1,6 @@
 import type { Target } from './bench.ts';
 
-/** Middle, smallest and largest of some numbers. */
+/** Median, smallest and largest of some numbers. */
 export interface Summary {
   readonly median: number;
   readonly min: number;
@@ -22,8 +22,8 @@ export function summarize(values: readonly number[]): Summary {
 }
 
 /**
- * Ours ÷ theirs, pair by pair: what slows the machine for a while slows both sides of a pair.
- * Throws RangeError where the counts differ or a number of theirs is not above zero.
+ * Ours ÷ theirs, pair by pair, so that a temporary slowdown of the machine affects both sides of a pair.
+ * Throws RangeError if the counts differ or one of their values is not above zero.
  */
 export function pairRatios(ours: readonly number[], theirs: readonly number[]): readonly number[] {
   if (ours.length !== theirs.length) throw new RangeError(`${ours.length} runs against ${theirs.length}`);
@@ -34,7 +34,7 @@ export function pairRatios(ours: readonly number[], theirs: readonly number[]): 
   });
 }
 
-/** Whether a median ratio is as wanted, and our own median within its limit; always so where nothing is wanted. */
+/** Whether the median ratio meets its target and our own median its limit. Always true if neither is set. */
 export function isMet(target: Target, ratio: number, limit?: number, ours?: number): boolean {
   if (limit !== undefined && !(ours !== undefined && ours <= limit)) return false;
   switch (target.kind) {

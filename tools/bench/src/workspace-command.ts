@@ -2,7 +2,7 @@ import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from './process.ts';
 
-/** `nx` of a workspace, with the arguments given, started by the Node that runs this. */
+/** The command that runs a workspace's own `nx` with these arguments, on the Node that runs this. */
 export function nxCommand(
   root: string,
   args: readonly string[],

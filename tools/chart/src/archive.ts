@@ -9,28 +9,28 @@ export const CHART_TYPES = {
   content: 'application/vnd.cncf.helm.chart.content.v1.tar+gzip',
 } as const;
 
-/** A chart that is ready to be published. */
+/** A chart, ready to publish. */
 export interface PackedChart {
-  /** Chart.yaml as Helm keeps it beside the chart. */
+  /** Chart.yaml, which Helm stores as the config of the manifest. */
   readonly metadata: Readonly<Record<string, unknown>> & { readonly name: string; readonly version: string };
   readonly archive: { readonly descriptor: Descriptor; readonly file: string };
 }
 
-/** What a chart is released with: its own version, and the very image that it installs. */
+/** The version of a chart, and the exact image that it installs. */
 export interface ChartRelease {
   readonly version: string;
-  /** The image's repository and the digest of its index. */
+  /** The repository of the image and the digest of its index. */
   readonly image: { readonly repository: string; readonly digest: string };
 }
 
-/** Replaces the value of the one line `key: …` at an indentation. Throws where there is not exactly one. */
+/** Replaces the value on the one line that matches `line`. Throws unless there is exactly one such line. */
 function setValue(text: string, line: RegExp, value: string, file: string): string {
   const found = text.match(new RegExp(line.source, 'gm'))?.length ?? 0;
   if (found !== 1) throw new Error(`${file}: expected one line ${line.source}, found ${found}`);
   return text.replace(new RegExp(line.source, 'm'), (_, key: string) => `${key} ${JSON.stringify(value)}`);
 }
 
-/** Writes the release into a file of the chart; files that it does not concern stay as they are. */
+/** Writes the release into Chart.yaml and values.yaml; leaves other files unchanged. */
 function released(path: string, text: string, { version, image }: ChartRelease): string {
   if (path === 'Chart.yaml') {
     const versioned = setValue(text, /^(version:).*$/, version, path);
@@ -44,8 +44,8 @@ function released(path: string, text: string, { version, image }: ChartRelease):
 }
 
 /**
- * Packs a chart's folder as Helm does, below a folder of its name, into a file of `blobs`: the same chart and release give
- * the same bytes.
+ * Packs a chart's folder as Helm does, under a folder named after the chart, into a file in `blobs`. The same chart and
+ * release always give the same bytes.
  */
 export async function packChart(folder: string, release: ChartRelease, blobs: string): Promise<PackedChart> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
@@ -62,7 +62,7 @@ export async function packChart(folder: string, release: ChartRelease, blobs: st
   const chart = files.find(({ path }) => path === 'Chart.yaml');
   if (chart === undefined) throw new Error(`${folder}: expected a Chart.yaml, found none`);
   const metadata = parse(chart.content.toString('utf8'));
-  // Chart.yaml comes first, where Helm looks for it.
+  // Chart.yaml goes first, as in archives made by Helm.
   const ordered = [chart, ...files.filter((file) => file !== chart)];
   const layer = await writeLayer(
     blobs,

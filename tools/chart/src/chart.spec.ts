@@ -35,7 +35,7 @@ beforeEach(async () => {
 });
 afterEach(() => registry.close());
 
-/** Publishes the chart to the fake registry, which holds an image of these versions. */
+/** Publishes the chart to the fake registry, which has an image with these versions. */
 async function publish(
   { version = '1.2.3', images = ['1.2.3'] },
   sign?: (subject: Descriptor) => ReturnType<typeof signImage>,
@@ -59,7 +59,7 @@ async function publish(
   return { published, said };
 }
 
-it('a chart is packed with its version and the digest of its image, twice to the same bytes', async () => {
+it('packs a chart with its version and the digest of its image, reproducibly', async () => {
   const first = await packChart(folder, release, work);
   const second = await packChart(folder, release, work);
   expect(second.archive).toEqual(first.archive);
@@ -71,7 +71,7 @@ it('a chart is packed with its version and the digest of its image, twice to the
   expect(parse(stdout).image).toMatchObject(release.image);
 });
 
-it('a chart is published by digest, read back, and named by its version', async () => {
+it('publishes a chart by digest, reads it back, and tags it with its version', async () => {
   const { published, said } = await publish({});
   expect(published.reference).toBe(`${registry.host}/acme/charts/mount-monitor:1.2.3`);
   const manifest = JSON.parse(
@@ -86,7 +86,7 @@ it('a chart is published by digest, read back, and named by its version', async 
   expect((await publish({ images: [] })).published).toEqual(published);
 });
 
-it('a chart is refused without the image that it installs, and where its tag has other content', async () => {
+it('refuses a chart if the image that it installs is missing, or its tag has different content', async () => {
   await expect(publish({ images: [] })).rejects.toThrow(
     /expected the image that the chart installs, found none/,
   );
@@ -107,7 +107,7 @@ it('a chart is refused without the image that it installs, and where its tag has
   );
 });
 
-it('a chart is signed as the image is, before its tag moves', async () => {
+it('signs a chart in the same way as the image, before its tag moves', async () => {
   const token = identityToken({
     sub: 'https://example.invalid/owner/app/chart.yml',
     iss: 'https://issuer.invalid',
@@ -124,10 +124,10 @@ it('a chart is signed as the image is, before its tag moves', async () => {
   expect(sigstore.verify(bundle).name).toBe('https://example.invalid/owner/app/chart.yml');
 });
 
-it('helm itself pulls what was published', async ({ skip }) => {
+it('helm itself pulls the published chart', async ({ skip }) => {
   const { helm, why } = await findHelm();
   if (helm === undefined) {
-    if (process.env.CI) throw new Error(`in CI this test must run, but helm is not there: ${why}`);
+    if (process.env.CI) throw new Error(`in CI this test must run, but helm is missing: ${why}`);
     return skip(why);
   }
   await publish({});

@@ -1,5 +1,5 @@
-// Publishes the Helm chart: --image=ghcr.io/acme/mount-monitor, RELEASE_VERSION=1.2.3. With --wait=MINUTES it waits for the
-// image, whose release runs beside it; with --sign it is signed as the image is.
+// Publishes the Helm chart: --image=ghcr.io/acme/mount-monitor, RELEASE_VERSION=1.2.3. With --wait=MINUTES it waits for
+// the image, whose release runs in parallel; with --sign the chart is signed like the image.
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -35,7 +35,7 @@ await connect(repositories, { plainHttp: false }, ROOT, {}, async ({ clientOf })
     (await clientOf(parseImageRepository(image)).headManifest(version)) === undefined &&
     Date.now() < deadline
   ) {
-    console.log(`${image}:${version} is not there yet`);
+    console.log(`${image}:${version} is not published yet`);
     await sleep(POLL_MS);
   }
   await publishChart(

@@ -6,34 +6,34 @@ import { type Descriptor, digestOf, MEDIA_TYPES, parseImageRepository } from '@p
 import { type Artifact, attach, type RepositoryClient } from '@prebuilt/oci/registry';
 import { CHART_TYPES, packChart } from './archive.ts';
 
-/** What is published, and where. */
+/** The chart to publish, and its destination. */
 export interface ChartPublication {
   /** The folder of the chart. */
   readonly folder: string;
   readonly version: string;
-  /** The repository of the image, as `ghcr.io/acme/mount-monitor`. */
+  /** The repository of the image, such as `ghcr.io/acme/mount-monitor`. */
   readonly image: string;
-  /** Where charts go, as `ghcr.io/acme/charts`: the chart's name is added. */
+  /** Where charts go, such as `ghcr.io/acme/charts`; the chart's name is appended. */
   readonly charts: string;
 }
 
-/** What a publish needs of the world. */
+/** The dependencies of a publish. */
 export interface ChartTools {
   clientOf(repository: { readonly registry: string; readonly repository: string }): RepositoryClient;
-  /** Signs a digest; undefined where nothing is signed. */
+  /** Signs a digest; undefined to skip signing. */
   readonly sign: ((subject: Descriptor) => Promise<Artifact>) | undefined;
   say(line: string): void;
 }
 
-/** A chart that was published. */
+/** A published chart. */
 export interface PublishedChart {
   readonly reference: string;
   readonly digest: string;
 }
 
 /**
- * Publishes the chart for an image that is already there, whose digest it installs: by digest, read back, signed, and
- * only then under the tag of its version. A tag that exists with other content is refused. Throws in plain words.
+ * Publishes the chart that installs an already published image by its digest. The chart is pushed by digest, read back,
+ * signed, and only then tagged with its version. Refuses to move an existing tag that has different content.
  */
 export async function publishChart(
   { folder, version, image, charts }: ChartPublication,
@@ -83,7 +83,7 @@ export async function publishChart(
     });
     await client.putManifest(digest, manifest, MEDIA_TYPES.manifest);
 
-    // What the registry gives back, before anything is named.
+    // Read everything back before any tag is set.
     const back = await client.getManifest(digest);
     const content = await client.readBlob(archive.descriptor, archive.descriptor.size);
     const described = await client.readBlob(configDescriptor, configDescriptor.size);

@@ -3,20 +3,20 @@ import { withAddress } from './address.ts';
 
 it.each([
   [
-    'an address of a page',
+    'the URL of a page',
     'https://github.com/OWNER/mount-monitor/blob/main',
     'https://github.com/Acme/mounts/blob/main',
   ],
   ['an image, in lower case', 'ghcr.io/OWNER/mount-monitor:1.0.0', 'ghcr.io/acme/mounts:1.0.0'],
   ['the charts', 'oci://ghcr.io/OWNER/charts', 'oci://ghcr.io/acme/charts'],
   ['a reviewer', '/.github/ @OWNER', '/.github/ @Acme'],
-  ['what tells a reader to fill it in', 'replace `OWNER`', 'replace `OWNER`'],
-])('the address of a copy is written into %s', (_, text, expected) => {
+  ['an instruction to fill it in, which stays', 'replace `OWNER`', 'replace `OWNER`'],
+])('writes the address of a copy into %s', (_, text, expected) => {
   expect(withAddress(text, 'Acme/mounts')).toBe(expected);
 });
 
 it.each(['', 'acme', 'acme/a/b', 'https://github.com/acme/a'])(
-  '%j is refused as a repository',
+  'refuses %j as the name of a repository',
   (repository) => {
     expect(() => withAddress('', repository)).toThrow(/expected owner\/name/);
   },

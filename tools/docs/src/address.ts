@@ -1,9 +1,9 @@
-/** What stands for whoever publishes a copy of this repository. */
+/** Placeholder for the owner of a copy of this repository. */
 const PLACEHOLDER = 'OWNER';
 
 /**
- * The text with the addresses of a copy: of the repository, its images and charts, and its reviewers. Registries want
- * lower case. Throws where `repository` is not `owner/name`.
+ * Replaces the placeholder in a text with the addresses of a copy: its repository, images, charts and reviewers.
+ * Registries require lower case. Throws if `repository` is not `owner/name`.
  */
 export function withAddress(text: string, repository: string): string {
   const [, owner, name] = /^([A-Za-z0-9-]+)\/([A-Za-z0-9._-]+)$/.exec(repository) ?? [];

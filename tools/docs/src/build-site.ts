@@ -4,19 +4,19 @@ import { build } from 'vitepress';
 import { ROOT, readPages, repositoryFiles, withFolders } from './pages.ts';
 import { FIRST_PAGE, SECTIONS, sitePages, titleOf } from './site-pages.ts';
 
-/** Where the site comes from and goes to. */
+/** Input and output of the site. */
 export interface SiteOptions {
-  /** Emptied, then filled with the pages as VitePress reads them. */
+  /** Cleared, then filled with the pages in the form that VitePress reads. */
   readonly staging: string;
-  /** Replaced by the site. */
+  /** The folder that the site replaces. */
   readonly output: string;
-  /** The path that the site is served below, with a slash on both ends. */
+  /** The path that the site is served under, with a slash at both ends. */
   readonly base: string;
-  /** The repository, as `https://github.com/acme/tools`. */
+  /** The repository, such as `https://github.com/acme/tools`. */
   readonly repository: string;
 }
 
-/** Builds the documentation site. Throws where a link, an anchor or a picture leads nowhere. */
+/** Builds the documentation site. Throws if a link, an anchor or a picture is broken. */
 export async function buildSite({ staging, output, base, repository }: SiteOptions): Promise<void> {
   const files = repositoryFiles();
   const known = withFolders(files);
@@ -38,7 +38,7 @@ export async function buildSite({ staging, output, base, repository }: SiteOptio
     title: 'mount-monitor',
     description: 'A sidecar that watches network mounts, and the Nx plugin that releases it.',
     lang: 'en',
-    // Long names must not push a phone's page apart.
+    // Long names must not make a page wider than a phone's screen.
     head: [
       [
         'style',
@@ -49,7 +49,7 @@ export async function buildSite({ staging, output, base, repository }: SiteOptio
     base,
     outDir: output,
     cacheDir: join(staging, '.vitepress/cache'),
-    // Addresses on the web are not looked up: a site that builds today must build tomorrow.
+    // External links are not checked: a site that builds today must build tomorrow.
     ignoreDeadLinks: false,
     themeConfig: {
       nav: SECTIONS.slice(0, 2).map(({ title, pages: [first] }) => ({
@@ -65,8 +65,8 @@ export async function buildSite({ staging, output, base, repository }: SiteOptio
       socialLinks: [{ icon: 'github', link: repository }],
     },
   };
-  // VitePress reads its configuration from a file. The anchors are GitHub's, so that a link holds in both places; and what
-  // Vue would take for an expression is text.
+  // VitePress reads its configuration from a file. Anchors are made the way GitHub makes them, so that links work in
+  // both places. What Vue would read as an expression is rendered as text.
   await writeFile(
     join(staging, '.vitepress/config.mjs'),
     `import { anchorOf } from ${JSON.stringify(join(import.meta.dirname, 'pages.ts'))};

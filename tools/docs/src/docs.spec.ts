@@ -34,7 +34,7 @@ const files = repositoryFiles();
 const pages = readPages(files);
 const names = pages.map((page) => [page.path, page] as const);
 const known = withFolders(files);
-/** Everything that is not a page: what a name on a page must be found in. */
+/** Everything that is not a page: each name on a page must appear in it. */
 const sources = files
   .filter((path) => /\.(ts|cjs|json|ya?ml|tpl|toml|go|rs)$|(^|\/)(run|bootstrap|Dockerfile[^/]*)$/.test(path))
   .filter((path) => !/package-lock\.json$|^tools\/docs\/|^cspell/.test(path))
@@ -43,9 +43,9 @@ const sources = files
 const words = new Set(sources.match(/\w+/g));
 const prose = pages.map(({ text }) => text).join('\n');
 
-/** What belongs to other programs, though it looks like something of this repository. */
+/** Names of other programs that look like names in this repository. */
 const FOREIGN = new Set([
-  // of the Go program
+  // The Go program
   ...['MOUNT_PATHS', 'debounce-threshold'],
   // Prometheus
   ...['job_name', 'static_configs'],
@@ -63,22 +63,22 @@ const FOREIGN = new Set([
   ...['new-bundle-format', 'privileged', 'cgroupns'],
   // FUSE, NFS, npm
   ...['user_allow_other', 'root_squash', 'NPM_CONFIG_PROVENANCE'],
-  // The Go program that docs/migration.md compares with: its older flags, a field of its log, and a path it cleans.
+  // The Go program in docs/migration.md: its older flags, a field of its log, and a path that it normalizes.
   ...['canary-file', 'check-interval', 'read-timeout', 'shutdown-timeout', 'failure-threshold', 'mount_path'],
   '/healthz/../healthz/live',
-  // Keys of the tools that docs/coming-from.md compares with.
+  // Keys of the tools in docs/coming-from.md.
   ...['snapshot', 'project_name', 'mod_timestamp', 'docker_manifests', 'docker_signs', 'universal_binaries'],
-  // The folder of the examples' program.
+  // The folder of the example program.
   'apps/server',
-  // Targets of the workspaces that the bench makes.
+  // Targets in the workspaces that the bench creates.
   ...['bench:nothing', 'bench:nothing-at-last'],
 ]);
 
-/** Targets of this workspace beside those that a prebuilt.json infers. */
+/** Targets of this workspace other than those inferred from a prebuilt.json. */
 const OWN_TARGETS = new Set(ownTargets(files));
 const GENERAL_TARGETS = ['test', 'lint', 'typecheck', 'build', 'pack'];
 
-/** What follows a flag up to the next one, or after `=`. */
+/** The values listed after a flag, up to the next flag, or after `=`. */
 const listed = (command: string, flags: RegExp): readonly string[] =>
   flags
     .exec(command)?.[1]
@@ -94,7 +94,7 @@ const unknown = (options: readonly string[], line: string): readonly string[] =>
     .filter((name) => !['dry-run', 'skip-nx-cache', 'verbose', 'help', ...options].includes(name))
     .filter((name) => !options.includes(camel(name)) && !options.includes(camel(name.replace(/^no-/, ''))));
 
-/** What is wrong with a command of this workspace or of the plugin; nothing for any other command. */
+/** The problems with a command of this workspace or of the plugin; empty for any other command. */
 function problemsOf(command: string): readonly string[] {
   const script = /^(?:[A-Z_]+=\S* )*npm run (?:--silent )?([\w:-]+)(?=$|\s)(.*)/.exec(command);
   if (script !== null) {
@@ -140,7 +140,7 @@ function problemsOf(command: string): readonly string[] {
 }
 
 describe.each(names)('%s', (path, page) => {
-  it('links to pages, headings, files and pictures that exist', () => {
+  it('a page links only to pages, headings, files and pictures that exist', () => {
     const problems = linksOf(page).flatMap(({ target, path: file, anchor }) => {
       if (file === undefined) return [];
       if (file !== '' && !known.has(file) && file !== '.') return [`${target}: there is no ${file}`];
@@ -151,12 +151,12 @@ describe.each(names)('%s', (path, page) => {
     expect(problems).toEqual([]);
   });
 
-  it('names commands, targets and options that exist', () => {
+  it('a page mentions only commands, targets and options that exist', () => {
     const commands = [...shellLines(page.text), ...inlineCode(page.text)];
     expect(commands.flatMap((command) => problemsOf(command).map((why) => `${command}: ${why}`))).toEqual([]);
   });
 
-  it('names files and folders that exist', () => {
+  it('a page mentions only files and folders that exist', () => {
     const paths = [...inlineCode(page.text), ...shellLines(page.text).flatMap((line) => line.split(/\s+/))]
       .map((code) => code.replace(/:\d+$/, '').replace(/\/$/, ''))
       .filter((code) =>
@@ -168,7 +168,7 @@ describe.each(names)('%s', (path, page) => {
     expect(missing).toEqual([]);
   });
 
-  it('names options that exist', () => {
+  it('a page mentions only options that exist', () => {
     const all = new Set([...EXECUTORS.values(), ...GENERATORS.values()].flat());
     const options = inlineCode(page.text)
       .filter((code) => !code.includes(' '))
@@ -185,7 +185,7 @@ describe.each(names)('%s', (path, page) => {
     expect(missing).toEqual([]);
   });
 
-  it('names variables, metrics, endpoints, reasons and error codes that exist', () => {
+  it('a page mentions only variables, metrics, endpoints, reasons and error codes that exist', () => {
     const code = inlineCode(page.text);
     const upper = code.flatMap((each) => /^\$?([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=|$)/.exec(each)?.[1] ?? []);
     const lower = code.flatMap((each) => /^([a-z]+(?:_[a-z]+)+)(?:\{|$)/.exec(each)?.[1] ?? []);
@@ -198,25 +198,25 @@ describe.each(names)('%s', (path, page) => {
   });
 });
 
-describe('what exists is documented:', () => {
+describe('the documentation', () => {
   const errors = pages.find(({ path }) => path === 'docs/reference/errors.md')?.text ?? '';
   const targets = pages.find(({ path }) => path === 'docs/reference/targets.md')?.text ?? '';
   const has = (name: string): boolean => new RegExp(`\`[^\`\n]*\\b${name}\\b[^\`\n]*\``).test(prose);
 
-  it('each error code has a heading that the terminal links to', () => {
+  it('the documentation has a heading for each error code, which the terminal links to', () => {
     expect(ERROR_CODES.length).toBeGreaterThan(60);
     const anchors = anchorsOf(errors);
     expect(ERROR_CODES.filter((code) => !anchors.includes(code.toLowerCase()))).toEqual([]);
   });
 
-  it('each error code has one heading', () => {
+  it('the documentation has only one heading per error code', () => {
     expect(anchorsOf(errors).filter((anchor) => /-\d+$/.test(anchor))).toEqual([]);
   });
 
   it.each([
     ['executor', EXECUTORS],
     ['generator', GENERATORS],
-  ])('each %s has its options in the reference', (_, all) => {
+  ])('the documentation lists the options of each %s in the reference', (_, all) => {
     for (const [name, options] of all) {
       const section = new RegExp(`^### ${name}\n(.*?)(?=^##|(?![^]))`, 'ms').exec(targets)?.[1] ?? '';
       expect(
@@ -227,7 +227,7 @@ describe('what exists is documented:', () => {
   });
 
   it.each([...TOOLCHAINS])(
-    'each option of the toolchain %s is on its page, and no other',
+    'lists all the options of the toolchain %s on its page, and no others',
     (name, options) => {
       const page = pages.find(({ path }) => path === `docs/toolchains/${name}.md`)?.text ?? '';
       const table = /^\| option \|.*?(?=\n\n)/ms.exec(page)?.[0] ?? '';
@@ -236,7 +236,7 @@ describe('what exists is documented:', () => {
     },
   );
 
-  it('each key of prebuilt.json, and each option of the plugin', () => {
+  it('the documentation mentions each key of prebuilt.json, and each option of the plugin', () => {
     expect(KEYS.length).toBeGreaterThan(10);
     const inner = (key: string): string => key.replace(/.*\./, '');
     const missing = [...KEYS, ...PLUGIN_OPTIONS].filter(
@@ -245,7 +245,7 @@ describe('what exists is documented:', () => {
     expect(missing).toEqual([]);
   });
 
-  it('each target that a project of this workspace declares', () => {
+  it('the documentation mentions each target that a project in this workspace declares', () => {
     const declared = [...OWN_TARGETS].filter((name) => !/:(test|nothing.*)$/.test(name));
     expect(declared.length).toBeGreaterThan(5);
     const missing = declared.filter(
@@ -254,7 +254,7 @@ describe('what exists is documented:', () => {
     expect(missing).toEqual([]);
   });
 
-  it('each project of this workspace by its folder, or by the one of its kind', () => {
+  it('the documentation mentions each project in this workspace by its own folder or the folder above', () => {
     const folders = files.flatMap(
       (path) => /^((?:apps|libs|tools)\/[^/]+)\/package\.json$/.exec(path)?.[1] ?? [],
     );
@@ -263,14 +263,14 @@ describe('what exists is documented:', () => {
     expect(missing).toEqual([]);
   });
 
-  it('each reason in the table of docs/checks.md, and no other', () => {
+  it('lists exactly the reasons in the table of docs/checks.md', () => {
     const page = pages.find(({ path }) => path === 'docs/checks.md')?.text ?? '';
     const table = page.split('\n## Reasons\n')[1]?.split('\n## ')[0] ?? '';
     const rows = [...table.matchAll(/^\| `(\w+)` \|/gm)].map(([, reason]) => reason);
     expect(rows.toSorted()).toEqual(REASONS.toSorted());
   });
 
-  it('the limits of time and tries in docs/publishing.md are those of the code', () => {
+  it('gives the same time limits and numbers of tries in docs/publishing.md as the code', () => {
     const page = pages.find(({ path }) => path === 'docs/publishing.md')?.text ?? '';
     const rows = (page.split('\n## How long it waits\n')[1] ?? '').split('\n## ')[0]?.match(/^\| [a-z].*$/gm);
     const [retry, github] = ['libs/oci/src/registry/retry.ts', 'libs/nx/src/github/retry.ts'] as const;
@@ -297,7 +297,7 @@ describe('what exists is documented:', () => {
     ]);
   });
 
-  it('docs/ci-workflow.md gives the defaults of the generator, and what this repository has instead', () => {
+  it('gives the generator’s defaults in docs/ci-workflow.md, and this repository’s own values', () => {
     const page = pages.find(({ path }) => path === 'docs/ci-workflow.md')?.text ?? '';
     const rows = (page.split('\n## What the jobs run\n')[1] ?? '').split('\n## ')[0] ?? '';
     const { generators } = JSON.parse(readFileSync(join(ROOT, 'nx.json'), 'utf8'));
@@ -315,23 +315,23 @@ describe('what exists is documented:', () => {
     ['endpoint of the sidecar', ENDPOINTS],
     ['reason of a failed check', REASONS],
     ['flag of the sidecar', FLAGS.map((name) => `--${name}`)],
-  ])('each %s', (_, all) => {
+  ])('the documentation mentions each %s', (_, all) => {
     expect(all.length).toBeGreaterThan(3);
     expect(all.filter((name) => !prose.includes(`\`${name}\``) && !prose.includes(`\`${name} `))).toEqual([]);
   });
 
-  it('each script of package.json', () => {
+  it('the documentation mentions each script of package.json', () => {
     const missing = SCRIPTS.filter((name) => !new RegExp(`npm (run )?${name}\\b`).test(prose));
     expect(missing).toEqual([]);
   });
 
-  it('each variable of the environment that shipped code reads', () => {
+  it('the documentation mentions each environment variable that shipped code reads', () => {
     const variables = variablesIn(files);
     expect(variables.length).toBeGreaterThan(20);
     expect(variables.filter((name) => !has(name))).toEqual([]);
   });
 
-  it('each page has a way in from the README or another page', () => {
+  it('the documentation links to each page from the README or another page', () => {
     const linked = new Set(
       pages.flatMap((page) => linksOf(page).flatMap((link) => (page.path === link.path ? [] : [link.path]))),
     );
@@ -342,7 +342,7 @@ describe('what exists is documented:', () => {
   });
 });
 
-describe('the checks', () => {
+describe('the documentation checks', () => {
   it.each([
     ['npm run nonsense', 'package.json has no script nonsense'],
     ['npx nx g @prebuilt/nx:nonsense', 'there is no generator nonsense'],
@@ -357,7 +357,7 @@ describe('the checks', () => {
       'docker run --rm ghcr.io/a/mount-monitor:1.0.0 --nonsense',
       'mount-monitor:1.0.0 has no flag --nonsense',
     ],
-  ])('refuse %s', (command, problem) => {
+  ])('the documentation checks refuse %s', (command, problem) => {
     expect(problemsOf(command)).toEqual([problem]);
   });
 
@@ -367,11 +367,11 @@ describe('the checks', () => {
     'npx nx run-many -t build-binaries verify --parallel=2',
     './bootstrap --packages-only',
     'mount-monitor --validate --config config.json',
-  ])('accept %s', (command) => {
+  ])('the documentation checks accept %s', (command) => {
     expect(problemsOf(command)).toEqual([]);
   });
 
-  it('find the pages', () => {
+  it('the documentation checks find the pages', () => {
     expect(pages.length).toBeGreaterThan(25);
     expect(existsSync(join(ROOT, pages[0]?.path ?? ''))).toBe(true);
   });

@@ -30,7 +30,7 @@ function schemasOf(file: string, key: string): ReadonlyMap<string, readonly stri
   );
 }
 
-/** The names between quotes in a union type or a list of a source file, from a line that begins it to its end. */
+/** The quoted names in a union type or a list in a source file, from the text that begins it to its end. */
 function namesIn(path: string, begin: string): readonly string[] {
   const text = read(path);
   const at = text.indexOf(begin);
@@ -38,25 +38,25 @@ function namesIn(path: string, begin: string): readonly string[] {
   return all(text.slice(at, text.indexOf(';', at)), /'([\w-]+)'/g);
 }
 
-/** The number that a constant or a member of a source file is given: digits, or a product of them. */
+/** The value of a constant or a member in a source file: a number, or a product of numbers. */
 export function numberIn(path: string, name: string): number {
   const product = new RegExp(`\\b${name}(?: =|:) ([\\d_* ]+)[;,]`).exec(read(path))?.[1];
   if (product === undefined) throw new Error(`${path}: expected ${name} with a number, found none`);
   return product.split('*').reduce((all, each) => all * Number(each.replaceAll('_', '')), 1);
 }
 
-/** The default that the schema of an executor or a generator gives an option. */
+/** The default of an option in the schema of an executor or a generator. */
 export function defaultOf(schema: string, option: string): unknown {
   return readJson<{ properties: Record<string, { default?: unknown }> }>(schema).properties[option]?.default;
 }
 
-/** Executors with the names of their options. */
+/** The executors and the names of their options. */
 export const EXECUTORS = schemasOf('executors.json', 'executors');
 
-/** Generators with the names of their options. */
+/** The generators and the names of their options. */
 export const GENERATORS = schemasOf('generators.json', 'generators');
 
-/** The targets that a prebuilt.json gives a project, and the executor that runs each. */
+/** The targets inferred from a prebuilt.json, and the executor that runs each. */
 export const TARGETS: ReadonlyMap<string, string> = new Map(
   namesIn('libs/nx/src/configuration/target-names.ts', 'TARGETS = [').map((name) => [
     name,
@@ -64,7 +64,7 @@ export const TARGETS: ReadonlyMap<string, string> = new Map(
   ]),
 );
 
-/** The targets that the projects of this workspace declare themselves, as `project:target`. */
+/** The targets that the projects in this workspace declare themselves, as `project:target`. */
 export function ownTargets(files: readonly string[]): readonly string[] {
   interface Declared {
     readonly name?: string;
@@ -87,7 +87,7 @@ interface KeysSchema {
 
 const schema = readJson<KeysSchema>('libs/nx/schemas/prebuilt.json').properties ?? {};
 
-/** The keys of prebuilt.json, those of objects with a dot: `image.files`. */
+/** The keys of prebuilt.json; nested ones with a dot: `image.files`. */
 export const KEYS: readonly string[] = Object.entries(schema)
   .filter(([key]) => key !== '$schema')
   .flatMap(([key, { properties, anyOf = [] }]) => {
@@ -95,7 +95,7 @@ export const KEYS: readonly string[] = Object.entries(schema)
     return [key, ...inner.flatMap((each) => Object.keys(each ?? {})).map((name) => `${key}.${name}`)];
   });
 
-/** The toolchains with the names of their options. */
+/** The toolchains and the names of their options. */
 export const TOOLCHAINS: ReadonlyMap<string, readonly string[]> = new Map(
   (schema.toolchain?.anyOf ?? []).flatMap(({ properties }) =>
     properties?.name?.const === undefined
@@ -112,7 +112,7 @@ export const PLUGIN_OPTIONS = Object.keys(
 /** The scripts of the root's package.json. */
 export const SCRIPTS = Object.keys(readJson<{ readonly scripts: object }>('package.json').scripts);
 
-/** The codes of errors and of verify's findings. */
+/** The codes of all errors and of verify's findings. */
 export const ERROR_CODES: readonly string[] = [
   ...namesIn('libs/nx/src/errors.ts', 'PrebuiltErrorCode ='),
   ...namesIn('libs/oci/src/errors.ts', 'OciErrorCode ='),
@@ -122,10 +122,10 @@ export const ERROR_CODES: readonly string[] = [
   ...namesIn('libs/elf/src/linkage.ts', 'readonly code:'),
 ].filter((code) => /^[A-Z]/.test(code));
 
-/** The families of metrics of the sidecar. */
+/** The metric families of the sidecar. */
 export const METRICS = all(read('apps/mount-monitor/src/http/metrics.ts'), /'(mount_monitor_\w+)'/g);
 
-/** The paths that the sidecar answers. */
+/** The paths that the sidecar serves. */
 export const ENDPOINTS = all(
   read('apps/mount-monitor/src/http/routes.ts'),
   /'(\/(?:[a-z]+(?:\/[a-z]+)*)?)'/g,
@@ -134,10 +134,10 @@ export const ENDPOINTS = all(
 /** The flags of the sidecar. */
 export const FLAGS = all(read('apps/mount-monitor/src/arguments.ts'), /^ {2}'?([a-z][a-z-]+)'?: \{ type/gm);
 
-/** The reasons of failures, and of the watchdog's states. */
+/** The reasons of failed checks, and of the watchdog's states. */
 export const REASONS = namesIn('apps/mount-monitor/src/probe/protocol.ts', 'failureReasons = [');
 
-/** The variables of the environment that shipped code reads, from `environment.NAME`, `env.NAME` and the like. */
+/** The environment variables that shipped code reads, from `environment.NAME`, `env.NAME` and the like. */
 export function variablesIn(files: readonly string[]): readonly string[] {
   const sources = files.filter(
     (path) => /^(apps|libs)\/[^/]+\/src\/.*\.ts$/.test(path) && !/\.(spec|e2e)\.ts$/.test(path),

@@ -1,4 +1,5 @@
-// Builds the documentation site into dist/site, or the folder that is given. SITE_BASE is the path that it is served below, GITHUB_REPOSITORY whose it is.
+// Builds the documentation site into dist/site, or into the given folder. SITE_BASE is the path that it is served
+// under; GITHUB_REPOSITORY is the repository that it links to.
 import { join, resolve } from 'node:path';
 import { buildSite } from './build-site.ts';
 import { ROOT } from './pages.ts';

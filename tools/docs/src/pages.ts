@@ -5,20 +5,20 @@ import { join, posix } from 'node:path';
 /** The root of the repository. */
 export const ROOT = join(import.meta.dirname, '../../..');
 
-/** A page of Markdown, by its path from the root of the repository. */
+/** A Markdown page, with its path from the root of the repository. */
 export interface Page {
   readonly path: string;
   readonly text: string;
 }
 
-/** Every file of the repository that git knows or would know, by its path from the root. */
+/** Every file in the repository that git tracks or would track, by its path from the root. */
 export function repositoryFiles(): readonly string[] {
   const args = ['ls-files', '--cached', '--others', '--exclude-standard', '-z'];
   const text = execFileSync('git', args, { cwd: ROOT, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 });
   return text.split('\0').filter((path) => path !== '');
 }
 
-/** Files and every folder that they are in. */
+/** The files, and every folder that contains one of them. */
 export function withFolders(files: readonly string[]): ReadonlySet<string> {
   const foldersOf = (path: string): readonly string[] => {
     const folder = posix.dirname(path);
@@ -27,7 +27,7 @@ export function withFolders(files: readonly string[]): ReadonlySet<string> {
   return new Set(files.flatMap((path) => [path, ...foldersOf(path)]));
 }
 
-/** Every page for people: all Markdown but templates and changelogs, which are about the past. */
+/** Every page for readers: all Markdown files except GitHub's templates, and changelogs, which describe the past. */
 export function readPages(files: readonly string[]): readonly Page[] {
   return files
     .filter((path) => path.endsWith('.md') && !path.startsWith('.github/') && !path.endsWith('CHANGELOG.md'))
@@ -39,12 +39,12 @@ export function proseOf(text: string): string {
   return text.replaceAll(/^( *)```.*?^\1```$/gms, '').replaceAll(/<!--.*?-->/gs, '');
 }
 
-/** What is between single backticks. */
+/** The inline code: what is between single backticks. */
 export function inlineCode(text: string): readonly string[] {
   return [...proseOf(text).matchAll(/`([^`\n]+)`/g)].map(([, code]) => code ?? '');
 }
 
-/** The lines of the code blocks for a shell, with continued lines joined and comments taken away. */
+/** The lines of shell code blocks, with continuation lines joined and comments removed. */
 export function shellLines(text: string): readonly string[] {
   return [...text.matchAll(/^( *)```sh\n(.*?)^\1```$/gms)].flatMap(([, , block = '']) =>
     block
@@ -55,7 +55,7 @@ export function shellLines(text: string): readonly string[] {
   );
 }
 
-/** GitHub's anchor of a heading: lower case, without punctuation, hyphens for spaces. */
+/** The anchor that GitHub gives a heading: lower case, without punctuation, with hyphens for spaces. */
 export function anchorOf(heading: string): string {
   return heading
     .toLowerCase()
@@ -76,15 +76,15 @@ export function anchorsOf(text: string): readonly string[] {
   });
 }
 
-/** A link of a page, resolved against where the page is. */
+/** A link on a page, resolved against the page's location. */
 export interface Link {
   readonly target: string;
-  /** The file or folder from the root of the repository; undefined for an address. */
+  /** The file or folder, from the root of the repository; undefined for a URL. */
   readonly path: string | undefined;
   readonly anchor: string | undefined;
 }
 
-/** The links of a page to other pages, files and pictures. */
+/** The links on a page to other pages, files and pictures. */
 export function linksOf({ path, text }: Page): readonly Link[] {
   const targets = [
     ...proseOf(text).matchAll(/\]\(([^)\s]+)\)|<(?:img|source)[^>]*? (?:src|srcset)="([^"]+)"/g),

@@ -12,7 +12,7 @@ function withQuickStarts(text: string) {
 }
 
 describe('the pages of the site', () => {
-  it('the pages of the site are every page of docs/', () => {
+  it('the site has every page in docs/', () => {
     const listed = SECTIONS.flatMap((section) => section.pages.map(({ source }) => source));
     const missing = pages
       .map(({ path }) => path)
@@ -22,11 +22,11 @@ describe('the pages of the site', () => {
 
   it.each([
     ['another page of the site', '[x](checks.md#types)', '[x](checks.md#types)'],
-    ['a page that is elsewhere on the site', '[x](../SECURITY.md)', '[x](security.md)'],
-    ['a file of the repository', '[x](../LICENSE)', '[x](https://github.com/acme/tools/blob/HEAD/LICENSE)'],
-    ['an address', '[x](https://example.test/)', '[x](https://example.test/)'],
-    ['a heading of its own', '[x](#the-canary)', '[x](#the-canary)'],
-  ])('link to %s', (_, markdown, expected) => {
+    ['a page at a different path on the site', '[x](../SECURITY.md)', '[x](security.md)'],
+    ['a file in the repository', '[x](../LICENSE)', '[x](https://github.com/acme/tools/blob/HEAD/LICENSE)'],
+    ['a URL', '[x](https://example.test/)', '[x](https://example.test/)'],
+    ['a heading on the same page', '[x](#the-canary)', '[x](#the-canary)'],
+  ])('the pages of the site link to %s', (_, markdown, expected) => {
     expect(sitePages(withQuickStarts(markdown), repository).get('quick-starts.md')).toContain(expected);
   });
 
@@ -34,7 +34,7 @@ describe('the pages of the site', () => {
     ['a page', '[x](nonsense.md)', /nonsense\.md: there is no such file/],
     ['a heading', '[x](checks.md#nonsense)', /checks\.md#nonsense: there is no such heading/],
   ])(
-    'the pages of the site are refused where a link leads to %s that does not exist',
+    'the pages of the site are refused if any of them links to %s that does not exist',
     (_, markdown, message) => {
       expect(() => sitePages(withQuickStarts(markdown), repository)).toThrow(message);
     },

@@ -1,13 +1,13 @@
 import { posix } from 'node:path';
 import { anchorsOf, type Link, linksOf, type Page } from './pages.ts';
 
-/** A page of the site: its path there, without an ending, and where it comes from. */
+/** A page of the site: its source file, and its path on the site, without an extension. */
 export interface SitePage {
   readonly source: string;
   readonly target: string;
 }
 
-/** A part of the menu. */
+/** A section of the menu. */
 export interface Section {
   readonly title: string;
   readonly pages: readonly SitePage[];
@@ -15,7 +15,7 @@ export interface Section {
 
 const doc = (name: string): SitePage => ({ source: `docs/${name}.md`, target: name });
 
-/** The site's table of contents; what is not in it is not on the site. */
+/** The site's table of contents. A page that is not listed is not on the site. */
 export const SECTIONS: readonly Section[] = [
   {
     title: 'mount-monitor',
@@ -72,11 +72,11 @@ export const SECTIONS: readonly Section[] = [
   },
 ];
 
-/** What the pages of the site link to that is not on it. */
+/** The repository, for links to files that are not on the site. */
 export interface Repository {
   /** The files and folders that exist. */
   readonly known: ReadonlySet<string>;
-  /** As `https://github.com/acme/tools`. */
+  /** Such as `https://github.com/acme/tools`. */
   readonly address: string;
 }
 
@@ -88,8 +88,8 @@ export function titleOf({ path, text }: Page): string {
 }
 
 /**
- * The pages of the site by their path there, with links that hold there: to other pages of the site, else to the
- * repository. Throws where a link or its anchor leads nowhere.
+ * The pages of the site by their path, with their links rewritten: to other pages of the site if possible, otherwise to
+ * the repository. Throws if a link or its anchor is broken.
  */
 export function sitePages(pages: readonly Page[], repository: Repository): ReadonlyMap<string, string> {
   const all = SECTIONS.flatMap((section) => section.pages);
@@ -98,7 +98,7 @@ export function sitePages(pages: readonly Page[], repository: Repository): Reado
   return new Map(
     all.map(({ source, target }) => {
       const page = bySource.get(source);
-      if (page === undefined) throw new Error(`the site names ${source}, which does not exist`);
+      if (page === undefined) throw new Error(`the site lists ${source}, which does not exist`);
       const links = linksOf(page).map((link) => [link.target, moved(link, target)] as const);
       const text = links.reduce((made, [from, to]) => made.replaceAll(`](${from})`, `](${to})`), page.text);
       return [`${target}.md`, text];
@@ -115,7 +115,7 @@ export function sitePages(pages: readonly Page[], repository: Repository): Reado
         if (there !== undefined) return `${posix.relative(posix.dirname(from), there) || '.'}.md${anchor}`;
         if (!repository.known.has(link.path))
           throw new Error(`${source}: ${link.target}: there is no such file`);
-        // Pictures lie beside the pages.
+        // Pictures are copied next to the pages.
         if (/\.(svg|png)$/.test(link.path)) {
           return posix.relative(posix.dirname(from), link.path.replace(/^docs\//, ''));
         }
@@ -125,7 +125,7 @@ export function sitePages(pages: readonly Page[], repository: Repository): Reado
   );
 }
 
-/** The first page: two doors. */
+/** The home page, with one entry per audience. */
 export const FIRST_PAGE = `---
 layout: home
 hero:
@@ -133,12 +133,12 @@ hero:
   tagline: A sidecar that watches network mounts, and the plugin that releases it without compiling twice.
 features:
   - title: Watch network mounts
-    details: For people who run Plex, Jellyfin or Sonarr beside rclone, NFS or any FUSE mount, on Kubernetes or with Compose.
+    details: For people who run Plex, Jellyfin or Sonarr on rclone, NFS or any FUSE mount, on Kubernetes or with Compose.
     link: /quick-starts
-    linkText: Quick starts of mount-monitor
+    linkText: Quick starts for mount-monitor
   - title: Release compiled programs
     details: For maintainers of an Nx workspace. Compile once, verify, and ship those very bytes as assets and as an image.
     link: /plugin
-    linkText: Quick start of @prebuilt/nx
+    linkText: Quick start for @prebuilt/nx
 ---
 `;

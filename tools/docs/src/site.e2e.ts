@@ -29,7 +29,7 @@ let origin = '';
 let browser: Browser | undefined;
 
 beforeAll(async () => {
-  // As a program, since Vite and Vue look at the environment when they are loaded.
+  // Runs as a separate program, since Vite and Vue read the environment when they are loaded.
   const env = {
     ...process.env,
     NODE_ENV: 'production',
@@ -49,7 +49,7 @@ beforeAll(async () => {
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  // The sandbox needs namespaces that root in a container has not.
+  // The sandbox needs namespaces that root in a container does not have.
   if (hasBrowser) browser = await chromium.launch({ executablePath: browserPath, args: ['--no-sandbox'] });
 }, 600_000);
 
@@ -64,12 +64,12 @@ const inBrowser = (title: string, work: (browser: Browser) => Promise<void>): vo
   it(title, async ({ skip }) => {
     if (browser === undefined) {
       if (process.env.CI) throw new Error(`in CI this test must run, but there is no ${browserPath}`);
-      return skip(`it needs chromium at ${browserPath}, or where CHROMIUM says`);
+      return skip(`needs chromium at ${browserPath}, or at the path in CHROMIUM`);
     }
     return work(browser);
   });
 
-/** Opens a page, and notes every request to another host and every error. */
+/** Opens a page, and records every request to another host and every error. */
 async function open(
   chrome: Browser,
   path: string,
@@ -81,14 +81,14 @@ async function open(
   page.on('requestfailed', (request) => problems.push(`failed: ${request.url()}`));
   page.on('request', (request) => {
     if (!/^(data|blob):/.test(request.url()) && !request.url().startsWith(`${origin}/`))
-      problems.push(`asked for ${request.url()}`);
+      problems.push(`requested ${request.url()}`);
   });
   await page.goto(`${origin}${BASE}${path}`);
   await page.waitForLoadState('networkidle');
   return { page, problems };
 }
 
-it('every page is reachable from the first, and every link and anchor leads somewhere', async () => {
+it('every page of the site is reachable from the home page, with no broken links or anchors', async () => {
   const html = new Map<string, string>();
   const broken: string[] = [];
   const waiting = [`${BASE}index.html`];
@@ -119,7 +119,7 @@ it('every page is reachable from the first, and every link and anchor leads some
   expect(wanted.filter((path) => !html.has(path))).toEqual([]);
 });
 
-it('loads nothing from another host', async () => {
+it('the site loads nothing from other hosts', async () => {
   const files = (await readdir(SITE, { recursive: true })).filter((file) => /\.(html|css)$/.test(file));
   for (const file of files) {
     const text = await readFile(join(SITE, file), 'utf8');
@@ -130,7 +130,7 @@ it('loads nothing from another host', async () => {
   }
 });
 
-inBrowser('the first page has two doors', async (chrome) => {
+inBrowser('the home page has two entries', async (chrome) => {
   const { page, problems } = await open(chrome, '');
   const doors = page.locator('.VPFeature');
   expect(await doors.count()).toBe(2);
@@ -143,7 +143,7 @@ inBrowser('the first page has two doors', async (chrome) => {
   await page.close();
 });
 
-inBrowser('the search finds an error code and opens its section', async (chrome) => {
+inBrowser('search finds an error code and opens its section', async (chrome) => {
   const { page, problems } = await open(chrome, '');
   await page.locator('.VPNavBarSearch button').first().click();
   await page.locator('#localsearch-input').fill('TAG_EXISTS');
@@ -156,7 +156,7 @@ inBrowser('the search finds an error code and opens its section', async (chrome)
   await page.close();
 });
 
-inBrowser('follows dark mode, and fits a phone', async (chrome) => {
+inBrowser('the site supports dark mode, and fits a phone', async (chrome) => {
   const paths = ['', 'quick-starts.html', 'checks.html', 'reference/targets.html', 'performance.html'];
   const looks = paths.map(async (path) => {
     const { page, problems } = await open(chrome, path, {

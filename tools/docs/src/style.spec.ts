@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { ROOT, repositoryFiles } from './pages.ts';
 
-/** Words that a native reader stumbles over, and what is said instead: in pages, messages, comments and test titles. */
+/** Phrases that a native reader stumbles over in pages, messages, comments and titles, and what to say instead. */
 const INSTEAD: readonly (readonly [RegExp, string])[] = [
   [/\bunless told\b/, 'defaults to …'],
   [/\btried again\b/, 'retried'],
@@ -16,7 +16,7 @@ const INSTEAD: readonly (readonly [RegExp, string])[] = [
   [/\bone (report|row|run|line|image|folder) a (platform|benchmark|growth|target|mount)\b/i, 'one … per …'],
   [/\b(MOST|LEAST)_[A-Z]/, 'MAX_…, MIN_…'],
   [/, it did not\b/, 'did not …'],
-  // One spelling: the American one.
+  // American spelling.
   [/\b\w*(behaviour|honour|colour|neighbour|favour)/i, '…or'],
   [/\b\w*(summaris|normalis|localis|optimis|virtualis|recognis|organis|initialis|serialis)[ei]/i, '…ize'],
   [
@@ -31,7 +31,7 @@ const files = repositoryFiles().filter(
     !/package-lock\.json$|\/fixtures\/|^bench\/results\.json$|style\.spec\.ts$/.test(path),
 );
 
-/** Where a text says it so, also over the end of a line of prose or of a comment. */
+/** Finds a phrase in a text, even across the line breaks of prose or comments. */
 function found(text: string, words: RegExp): readonly { readonly line: number; readonly said: string }[] {
   const joined = text.replaceAll(/\n[ \t]*(?:\*|\/\/|#)?(?=[ \t]*\S)/g, (end) => ' '.repeat(end.length));
   const anywhere = new RegExp(words.source.replaceAll(' ', '\\s+'), `g${words.flags}`);
@@ -41,7 +41,7 @@ function found(text: string, words: RegExp): readonly { readonly line: number; r
   }));
 }
 
-it('pages, messages, comments and titles say it as a native speaker would', () => {
+it('pages, messages, comments and titles avoid phrases that no native speaker would use', () => {
   const all = files.flatMap((path) => {
     const text = readFileSync(join(ROOT, path), 'utf8');
     return INSTEAD.flatMap(([words, instead]) =>
@@ -51,7 +51,7 @@ it('pages, messages, comments and titles say it as a native speaker would', () =
   expect(all).toEqual([]);
 });
 
-it('a phrase is found over the end of a line', () => {
+it('finds a phrase across a line break', () => {
   expect(found('/**\n * One, unless\n * told otherwise.\n */', /\bunless told\b/)).toEqual([
     { line: 2, said: 'unless told' },
   ]);

@@ -1,4 +1,4 @@
-// Writes the address of this copy wherever OWNER stands for it: npm run address -- acme/mount-monitor
+// Replaces the placeholder OWNER with the address of this copy everywhere: npm run address -- acme/mount-monitor
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { withAddress } from './address.ts';

@@ -32,7 +32,7 @@ describe('nx affected', { timeout: 120_000 }, () => {
   }, 300_000);
   afterAll(() => clone?.[Symbol.asyncDispose]());
 
-  /** The tasks that `nx affected` would run for HEAD. */
+  /** The tasks that `nx affected` would run for the commit HEAD. */
   async function affectedTasks(): Promise<readonly string[]> {
     const range = ['--base=HEAD~1', '--head=HEAD'];
     const { file, env } = nxCommand(clone.root);
@@ -43,7 +43,7 @@ describe('nx affected', { timeout: 120_000 }, () => {
   }
 
   it.each([
-    ['the settings of editors', '.editorconfig', '\n# changed\n', []],
+    ['the editor settings', '.editorconfig', '\n# changed\n', []],
     ['the README', 'README.md', '\nchanged\n', ['docs']],
     ['the documentation', 'docs/architecture.md', '\nchanged\n', ['docs']],
     [
@@ -61,21 +61,21 @@ describe('nx affected', { timeout: 120_000 }, () => {
     ],
     ['the pipeline', 'tools/release/prebuilt.json', '\n', ['docs', 'e2e', 'release']],
     ['a workflow', '.github/workflows/ci.yml', '\n# changed\n', ['e2e']],
-    ['what CI runs', '.ci/run', '\n# changed\n', ['e2e']],
-    ['what prepares a clone', 'bootstrap', '\n# changed\n', ['e2e']],
-    ['the lock of what comes from outside', 'prebuilt.lock.json', '\n', ['e2e', 'release']],
+    ['the CI script', '.ci/run', '\n# changed\n', ['e2e']],
+    ['the bootstrap script', 'bootstrap', '\n# changed\n', ['e2e']],
+    ['the lock of external components', 'prebuilt.lock.json', '\n', ['e2e', 'release']],
     ['the lockfile', 'package-lock.json', '\n', EVERYTHING],
-    ['the compiler’s options', 'tsconfig.base.json', '\n', EVERYTHING],
-    ['the settings of Nx', 'nx.json', '\n', EVERYTHING],
-  ])('nx affected after a change of %s runs only what it touches', async (_, path, addition, projects) => {
+    ['the compiler options', 'tsconfig.base.json', '\n', EVERYTHING],
+    ['the Nx settings', 'nx.json', '\n', EVERYTHING],
+  ])('nx affected runs only what a change to %s affects', async (_, path, addition, projects) => {
     await appendFile(join(clone.root, path), addition);
     await git('commit', '--quiet', '--message=change', '--', path);
     const tasks = await affectedTasks();
     await git('reset', '--quiet', '--hard', 'HEAD~1');
-    // The release itself has no sources: what it is made of is compiled again.
+    // The release itself has no sources, so only its build runs.
     const of = (target: string) =>
       projects.filter((project) => project !== 'release').map((project) => `${project}:${target}`);
-    // A typecheck reads the declarations of what its project uses, so those of other projects come before it.
+    // A typecheck reads the declarations of its project's dependencies, so their tasks run before it.
     expect(tasks).toEqual(expect.arrayContaining(of('typecheck')));
     expect(tasks.filter((task) => !/:(typecheck|build)$/.test(task))).toEqual(
       [

@@ -8,7 +8,7 @@ import { missingProgram, nx, runOk, THIS_WORKSPACE, userEnvironment } from './te
 
 const STAND_IN = 'node-stand-in:app-docker';
 const TAG = 'mount-monitor:app-docker';
-/** What every container has beside its image. */
+/** Files that Docker adds to every container. */
 const MADE_BY_DOCKER = /^(\.dockerenv$|(dev|proc|sys)\/|etc\/(hostname|hosts|mtab|resolv\.conf)$)/;
 
 const engine = await engineEnvironment();
@@ -18,7 +18,7 @@ describe('app:docker', { timeout: 900_000 }, () => {
   beforeEach(({ skip }) => {
     requireEngine(engine, skip);
     if (missing !== undefined) skipOutsideCi(missing, skip);
-    if (process.getuid?.() !== 0) skipOutsideCi('the user is not root, whom debootstrap needs', skip);
+    if (process.getuid?.() !== 0) skipOutsideCi('debootstrap needs root', skip);
   });
   afterAll(async () => {
     if (engine.available) await docker('image', 'rm', '--force', STAND_IN, TAG);
@@ -29,7 +29,7 @@ describe('app:docker', { timeout: 900_000 }, () => {
     return runOk(THIS_WORKSPACE, 'docker', args, { ...userEnvironment(), ...engine.environment });
   }
 
-  it('compiles from source inside Docker and loads an image of the released form', async ({ skip }) => {
+  it('app:docker compiles from source inside Docker and loads an image like the released one', async ({ skip }) => {
     const environment = requireEngine(engine, skip);
     await buildNodeStandIn(STAND_IN, environment);
     const folder = await mkdtemp(join(tmpdir(), 'summary-'));
@@ -42,7 +42,7 @@ describe('app:docker', { timeout: 900_000 }, () => {
         'app:docker',
         `--tag=${TAG}`,
         `--buildArguments=--build-context=node:24-slim=docker-image://${STAND_IN}`,
-        // The engine of the tests has no network of its own.
+        // The test engine has no container network.
         '--buildArguments=--network=host',
       ],
       { ...environment, GITHUB_STEP_SUMMARY: summary },
@@ -59,12 +59,12 @@ describe('app:docker', { timeout: 900_000 }, () => {
     });
   });
 
-  it('gives an image that runs with a read-only root and without a network', async () => {
+  it('app:docker builds an image that runs with a read-only root and without a network', async () => {
     const output = await docker('run', '--rm', '--read-only', '--network=none', TAG, '--version');
     expect(output.split('\n')).toContain('mount-monitor 0.0.0-dev');
   });
 
-  it('gives an image of nothing but the executable and its runtime files', async () => {
+  it('app:docker builds an image that contains only the executable and its runtime files', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'app-docker-'));
     const container = (await docker('create', '--network=none', TAG)).split('\n').at(-1) ?? '';
     try {
@@ -93,7 +93,7 @@ describe('app:docker', { timeout: 900_000 }, () => {
     }
   });
 
-  it('says what to do where no engine answers', async () => {
+  it('app:docker says what to do if no engine answers', async () => {
     const { exitCode, output } = await nx(THIS_WORKSPACE, ['run', 'app:docker', `--tag=${TAG}`], {
       ...(engine.available
         ? { PATH: engine.environment.PATH, DOCKER_CONFIG: engine.environment.DOCKER_CONFIG }

@@ -28,11 +28,11 @@ describe('the cache of release:docker-release', { timeout: 600_000 }, () => {
   }, 600_000);
   afterAll(() => clone?.[Symbol.asyncDispose]());
 
-  it('the cache of release:docker-release is hit by a second run', async () => {
+  it('a second run of release:docker-release hits the cache', async () => {
     expect(await chain()).toEqual(ALL_HIT);
   });
 
-  it('says in the summary of a job what came from it, though no executor runs', async () => {
+  it('the job summary says what came from the cache, even though no executor runs', async () => {
     const summary = at('.nx/summary.md');
     const results = async (...args: readonly string[]) => {
       await nxTasks(clone.root, ['run', IMAGE, FAST, ...args], { GITHUB_STEP_SUMMARY: summary });
@@ -57,7 +57,7 @@ describe('the cache of release:docker-release', { timeout: 600_000 }, () => {
     ]);
   });
 
-  it('restores a deleted dist as it was, modes included', async () => {
+  it('the cache restores a deleted dist exactly, file modes included', async () => {
     const before = await listFiles(at('dist'));
     expect(before.get(`bin/${basename(EXECUTABLE)}`)).toMatch(/^755 /);
     await rm(at('dist'), { recursive: true });
@@ -67,22 +67,22 @@ describe('the cache of release:docker-release', { timeout: 600_000 }, () => {
 
   it.each([
     [
-      'what the app does',
+      'the behavior of the app',
       'apps/mount-monitor/src/main.ts',
       "\nprocess.title = 'changed';\n",
       [BUILD, VERIFY, IMAGE],
     ],
-    // Identical executables come out of this, so what follows has nothing to do.
+    // This gives identical executables, so later tasks have nothing to do.
     ['a comment in the app', 'apps/mount-monitor/src/main.ts', COMMENT, [BUILD]],
-    // The plugin is part of this workspace: whatever it is made of may change any of its results.
+    // The plugin is part of this workspace, so any of its sources may change any of its results.
     ['a comment in the plugin', 'libs/nx/src/executors/verify/run.ts', COMMENT, [BUILD, VERIFY, IMAGE]],
-    ['a comment in the lib of images', 'libs/oci/src/index.ts', COMMENT, [BUILD, VERIFY, IMAGE]],
-    ['a comment in the lib of executables', 'libs/elf/src/index.ts', COMMENT, [BUILD, VERIFY, IMAGE]],
+    ['a comment in the image lib', 'libs/oci/src/index.ts', COMMENT, [BUILD, VERIFY, IMAGE]],
+    ['a comment in the ELF lib', 'libs/elf/src/index.ts', COMMENT, [BUILD, VERIFY, IMAGE]],
     ['a comment in Dockerfile.release', 'Dockerfile.release', '\n# changed\n', [IMAGE]],
-    ['the lock of what comes from outside', 'prebuilt.lock.json', '\n', [BUILD]],
+    ['the lock of external components', 'prebuilt.lock.json', '\n', [BUILD]],
     ['the lockfile', 'package-lock.json', '\n', [BUILD, VERIFY, IMAGE]],
   ])(
-    'the cache of release:docker-release after a change of %s rebuilds exactly what depends on it',
+    'a change to %s rebuilds exactly those targets that depend on it',
     async (_, path, addition, expected) => {
       await appendFile(at(path), addition);
       try {
@@ -94,7 +94,7 @@ describe('the cache of release:docker-release', { timeout: 600_000 }, () => {
     },
   );
 
-  it('the cache of release:docker-release is hit after a change of tests, their fixtures and pages', async () => {
+  it('a change to tests, fixtures and pages still hits the cache', async () => {
     const changed = [
       ['apps/mount-monitor/src/config/duration.spec.ts', COMMENT],
       ['apps/mount-monitor/testing/machine.ts', COMMENT],
@@ -111,7 +111,7 @@ describe('the cache of release:docker-release', { timeout: 600_000 }, () => {
     await git('checkout', '--quiet', '--', '.');
   });
 
-  it('rebuilds what another option in prebuilt.json is for, until it is put back', async () => {
+  it('changing an option in prebuilt.json rebuilds what it affects, and reverting it hits the cache', async () => {
     const path = at('tools/release/prebuilt.json');
     const before = await readFile(path, 'utf8');
     const { image, ...more } = JSON.parse(before);
@@ -124,7 +124,7 @@ describe('the cache of release:docker-release', { timeout: 600_000 }, () => {
     expect(await chain()).toEqual(ALL_HIT);
   });
 
-  it('does not serve one version for another, given by RELEASE_VERSION or by a tag', async () => {
+  it('the cache never serves one version for another, from RELEASE_VERSION or from a tag', async () => {
     expect(missesOf(await chain({ RELEASE_VERSION: '1.2.3' }))).toEqual([BUILD, VERIFY, IMAGE]);
     expect(await versionIn(at('dist/bin'))).toBe('1.2.3');
     await git('tag', 'v3.0.0');
@@ -138,7 +138,7 @@ describe('the cache of release:docker-release', { timeout: 600_000 }, () => {
     expect(await versionIn(at('dist/bin'))).toBe('0.0.0-dev');
   });
 
-  it('the cache of release:docker-release is hit after a commit that changes nothing it depends on', async () => {
+  it('a commit that changes no inputs still hits the cache', async () => {
     await git('commit', '--quiet', '--allow-empty', '--message=empty');
     expect(await chain()).toEqual(ALL_HIT);
   });
@@ -147,7 +147,7 @@ describe('the cache of release:docker-release', { timeout: 600_000 }, () => {
     const alone = (env?: Readonly<Record<string, string>>) =>
       nxTasks(clone.root, ['run', IMAGE, FAST, '--exclude-task-dependencies'], env);
 
-    it('the cache of release:docker-release with --exclude-task-dependencies is not hit for another dist/bin than that of the cached image', async () => {
+    it('with --exclude-task-dependencies, another dist/bin than the cached image’s misses the cache', async () => {
       await chain();
       const first = await readFile(at('dist/oci/index.json'), 'utf8');
       await nxTasks(clone.root, ['run', VERIFY], { RELEASE_VERSION: '2.0.0' });
@@ -155,7 +155,7 @@ describe('the cache of release:docker-release', { timeout: 600_000 }, () => {
       expect(await readFile(at('dist/oci/index.json'), 'utf8')).not.toBe(first);
     });
 
-    it('the cache of release:docker-release with --exclude-task-dependencies is not hit, and refuses, where one byte of an executable differs', async () => {
+    it('with --exclude-task-dependencies, a changed byte in an executable misses the cache and fails', async () => {
       await chain();
       const path = at(EXECUTABLE);
       const file = await open(path, 'r+');
@@ -180,7 +180,7 @@ async function versionIn(folder: string): Promise<string> {
   return JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8')).version;
 }
 
-/** Each file's mode and SHA-256, by its path. */
+/** The mode and SHA-256 of each file, by path. */
 async function listFiles(folder: string): Promise<ReadonlyMap<string, string>> {
   const files = new Map<string, string>();
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {

@@ -32,10 +32,10 @@ function projectsUsedBy(project: Project): readonly Project[] {
 }
 
 describe('the direction of dependencies', () => {
-  it.each(projects)('$folder uses only what lies below it', (project) => {
+  it.each(projects)('$folder depends only on layers below it', (project) => {
     for (const used of projectsUsedBy(project)) {
       const direction = `${project.folder} → ${used.folder}`;
-      // Tests alone.
+      // Used only by tests.
       if (['tools/testing', 'tools/rehearsal'].includes(used.folder)) continue;
       if (groupOf(project.folder) === 'libs') expect(direction).toMatch(/^libs\/nx → libs\/(elf|oci)$/);
       else if (groupOf(used.folder) === 'tools') expect(groupOf(project.folder), direction).toBe('tools');
@@ -43,7 +43,7 @@ describe('the direction of dependencies', () => {
     }
   });
 
-  it('the direction of dependencies has no circle', () => {
+  it('there are no circular dependencies between projects', () => {
     const reaches = (from: Project, seen: readonly string[]): void => {
       expect(seen).not.toContain(from.folder);
       for (const used of projectsUsedBy(from)) reaches(used, [...seen, from.folder]);
@@ -60,7 +60,7 @@ describe('tools/release/project.json', () => {
     expect(text.split('\n').length).toBeLessThan(40);
   });
 
-  it('says about its targets what is inferred from prebuilt.json', async () => {
+  it('tools/release/project.json declares the same as is inferred from prebuilt.json', async () => {
     const nxJsonConfiguration = JSON.parse(readFileSync(join(ROOT, 'nx.json'), 'utf8'));
     const { options } = nxJsonConfiguration.plugins.find(
       (each: { readonly plugin?: string }) => each.plugin === '@prebuilt/nx',
@@ -75,8 +75,8 @@ describe('tools/release/project.json', () => {
   });
 });
 
-// The one must not import the other: an application uses nothing of the plugin, not even its tests do.
-it('compiles the monitor for its tests with the switches that it is released with', () => {
+// Checked by text, since the app must not import the plugin, not even in its tests.
+it('the monitor’s tests compile it with the same flags as its releases', () => {
   const switchesIn = (path: string): readonly string[] => {
     const text = readFileSync(join(ROOT, path), 'utf8');
     const args = text.slice(text.indexOf("'--compile',"), text.indexOf("'--sourcemap=none',"));

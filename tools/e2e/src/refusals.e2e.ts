@@ -20,10 +20,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { bootstrappedClone, type Clone } from './testing/clone.ts';
 import { nx, runOk, userEnvironment } from './testing/workspace.ts';
 
-const NOT_ROOT = 'needs root, to change owners and to mount a small disk';
+const NOT_ROOT = 'needs root to change owners and to mount a small disk';
 const AMD64 = 'dist/bin/mount-monitor-linux-amd64';
 const ARM64 = 'dist/bin/mount-monitor-linux-arm64';
-/** The image target alone, on the files as they are: nothing builds or verifies them again. */
+/** Runs only the image target on the existing files, without building or verifying them again. */
 const ALONE = ['--exclude-task-dependencies', '--skip-nx-cache', '--builder=daemonless'];
 
 interface Refusal {
@@ -39,10 +39,10 @@ const dockerfile =
   async (at: (path: string) => string): Promise<void> =>
     writeFile(at('Dockerfile.release'), change(await readFile(at('Dockerfile.release'), 'utf8')));
 
-/** One of each kind, by the command that users run; the tables of docker-release.spec.ts have all of them. */
+/** One of each kind, through the command that users run; docker-release.spec.ts has tables with all of them. */
 const IMAGE_REFUSALS: readonly Refusal[] = [
   {
-    name: 'one byte flipped after verify',
+    name: 'an executable with one byte flipped after verify',
     spoil: async (at) => {
       const file = await open(at(ARM64), 'r+');
       const { size } = await file.stat();
@@ -62,7 +62,7 @@ const IMAGE_REFUSALS: readonly Refusal[] = [
     says: /mount-monitor-linux-amd64.*link/i,
   },
   {
-    name: 'a report that did not pass',
+    name: 'a platform whose report did not pass',
     spoil: async (at) => {
       const path = at('dist/verify/linux-amd64.json');
       await writeFile(
@@ -82,10 +82,10 @@ const VERSION_REFUSALS: readonly Refusal[] = ['1.2.3; id', '1'.repeat(300)].map(
   says: /INVALID_VERSION.*SemVer/,
 }));
 
-describe('what is refused, with its own message and no trace in dist/oci', { timeout: 600_000 }, () => {
+describe('docker-release refuses with a message, and leaves nothing in dist', { timeout: 600_000 }, () => {
   let clone: Clone;
   const at = (path: string): string => join(clone.root, path);
-  /** Beside the workspace, whose files Nx hashes at each run. */
+  /** Outside the workspace, whose files Nx hashes on each run. */
   const pristine = (name: string): string => join(clone.root, '../pristine', name);
 
   beforeAll(async () => {
@@ -107,7 +107,7 @@ describe('what is refused, with its own message and no trace in dist/oci', { tim
     expect((await readdir(at('dist'))).sort()).toEqual(['bin', 'verify']);
   }
 
-  it.each(IMAGE_REFUSALS)('$name', async ({ spoil, args = [], env, says }) => {
+  it.each(IMAGE_REFUSALS)('docker-release refuses $name', async ({ spoil, args = [], env, says }) => {
     await spoil?.(at);
     const { exitCode, output } = await nx(
       clone.root,
@@ -119,7 +119,7 @@ describe('what is refused, with its own message and no trace in dist/oci', { tim
     await distIsClean();
   });
 
-  it.each(VERSION_REFUSALS)('$name', async ({ env, says }) => {
+  it.each(VERSION_REFUSALS)('docker-release refuses $name', async ({ env, says }) => {
     const { exitCode, output } = await nx(
       clone.root,
       ['run', 'release:docker-release', '--skip-nx-cache'],
@@ -130,7 +130,7 @@ describe('what is refused, with its own message and no trace in dist/oci', { tim
     await distIsClean();
   });
 
-  it('a dist that this user may not write to', async ({ skip }) => {
+  it('docker-release refuses a dist that the user may not write to', async ({ skip }) => {
     if (process.getuid?.() !== 0) skipOutsideCi(NOT_ROOT, skip);
     const nobody = 65534;
     await runOk(clone.root, 'chown', ['-R', `${nobody}:${nobody}`, at('.')]);
@@ -153,7 +153,7 @@ describe('what is refused, with its own message and no trace in dist/oci', { tim
     }
   });
 
-  it('a full disk', async ({ skip }) => {
+  it('docker-release fails cleanly on a full disk', async ({ skip }) => {
     if (process.getuid?.() !== 0) skipOutsideCi(NOT_ROOT, skip);
     await rm(at('dist'), { recursive: true });
     await runOk(clone.root, 'mkdir', [at('dist')]);
@@ -169,7 +169,7 @@ describe('what is refused, with its own message and no trace in dist/oci', { tim
     }
   });
 
-  it('SIGINT in the middle, with the former image in place', async () => {
+  it('SIGINT during docker-release leaves the previous image in place', async () => {
     await nx(clone.root, ['run', 'release:docker-release', ...ALONE]);
     const before = await readFile(at('dist/oci/index.json'), 'utf8');
     const child = spawn('npx', ['nx', 'run', 'release:docker-release', ...ALONE], {
@@ -181,7 +181,7 @@ describe('what is refused, with its own message and no trace in dist/oci', { tim
     const ended = once(child, 'exit');
     const deadline = Date.now() + 60_000;
     while (!(await readdir(at('dist'))).some((name) => name.startsWith('.oci-'))) {
-      if (Date.now() > deadline) throw new Error('the image was not begun within a minute');
+      if (Date.now() > deadline) throw new Error('the image build did not start within a minute');
       await sleep(5);
     }
     if (child.pid !== undefined) process.kill(-child.pid, 'SIGINT');

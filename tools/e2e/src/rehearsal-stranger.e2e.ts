@@ -24,9 +24,10 @@ import { missingProgram, runOk, THIS_WORKSPACE, userEnvironment } from './testin
 
 const REPOSITORY = 'stranger/programs';
 const TOKEN = 'ghs_stranger';
-/** How a workspace of two programs names their tags. */
+
+/** How a workspace with two programs names their tags. */
 interface Pattern {
-  /** What nx.json says about releases. */
+  /** The release settings in nx.json. */
   readonly release: object;
   readonly tagOf: (program: string, version: string) => string;
 }
@@ -39,17 +40,17 @@ const engine = await engineEnvironment();
 const missing = await missingProgram('strace', 'skopeo');
 const disposables = new AsyncDisposableStack();
 
-/** The steps in which a release fails, in their order: with the machine before the script, or by what GitHub answers. */
+/** The jobs in which a release fails, in order: the machine dies before the script, or GitHub refuses a request. */
 const POINTS = ['build', 'verify', 'draft', 'docker', 'release'] as const;
 type Point = (typeof POINTS)[number];
 
-/** A stranger's repository with its workflows, as the generator writes them, and the services that they use. */
+/** An outside user's repository with its generated workflows, and the services that they use. */
 interface Repository {
   readonly github: FakeGitHub;
   workflow(program: string): Promise<Workflow>;
-  /** Commits the programs with a version in them, and pushes the commit with its tag. */
+  /** Commits the programs with a version, and pushes the commit and its tag. */
   push(program: string, version: string): Promise<RunEvent>;
-  /** A run; with a former one, a further attempt of it. */
+  /** Runs a workflow; with `former`, makes another attempt at that run. */
   run(
     workflow: Workflow,
     event: RunEvent,
@@ -89,7 +90,7 @@ async function repositoryOf({ release, tagOf }: Pattern): Promise<Repository> {
       release,
     }),
   );
-  // One with an image and a page, and one with an image alone.
+  // One with an image and a page, and one with only an image.
   for (const [program, configuration] of [
     ['server', {}],
     ['agent', { page: false }],
@@ -109,7 +110,7 @@ async function repositoryOf({ release, tagOf }: Pattern): Promise<Repository> {
   const warm = (workspace: string) =>
     symlink(join(THIS_WORKSPACE, 'node_modules'), join(workspace, 'node_modules'));
   await warm(root);
-  // The packages are not published: a machine that has them stands for an installation.
+  // The packages are not published: a machine that already has them stands in for an installation.
   await runOk(root, 'npx', ['nx', 'g', '@prebuilt/nx:ci-workflow', '--install=test -e node_modules']);
   const github = await startFakeGitHub({ repository: REPOSITORY, token: TOKEN, tags: {}, immutable: true });
   disposables.use(github);
@@ -190,14 +191,14 @@ const WITH_PAGE = ['plan', 'test', 'build', 'verify', 'attest', 'draft', 'docker
 const IMAGE_ALONE = ['plan', 'test', 'build', 'verify', 'attest', 'docker'];
 const all = (jobs: readonly string[]): string => jobs.map((id) => `${id} success`).join(', ');
 
-describe('the generated workflows of a stranger with two programs', { timeout: 900_000 }, () => {
+describe('the generated workflows of an outside user with two programs', { timeout: 900_000 }, () => {
   beforeEach(({ skip }) => {
     requireEngine(engine, skip);
     if (missing !== undefined) skipOutsideCi(missing, skip);
   });
   afterAll(() => disposables.disposeAsync());
 
-  describe('whose tags name the program', () => {
+  describe('with tags that name the program', () => {
     let own: Repository;
     let server: Workflow;
 
@@ -207,7 +208,7 @@ describe('the generated workflows of a stranger with two programs', { timeout: 9
       server = await own.workflow('server');
     }, 300_000);
 
-    it('release the program of the tag and no other', async () => {
+    it('the workflows release only the program that the tag names', async () => {
       const event = await own.push('agent', '1.0.0');
       const agent = await own.workflow('agent');
       expect([starts(agent, event), starts(server, event)]).toEqual([true, false]);
@@ -220,7 +221,7 @@ describe('the generated workflows of a stranger with two programs', { timeout: 9
       expect(own.github.releases).toHaveLength(pages);
     });
 
-    it('release each of three tags that are pushed at once, and move latest to the highest alone', async () => {
+    it('the workflows release each of three tags pushed at once, and move latest only to the highest', async () => {
       const versions = ['2.0.0', '1.9.9', '2.0.1'];
       const events: RunEvent[] = [];
       for (const version of versions) events.push(await own.push('server', version));
@@ -242,7 +243,7 @@ describe('the generated workflows of a stranger with two programs', { timeout: 9
       expect(own.github.latestTag()).toBe('server@2.0.1');
     });
 
-    /** What is public of a version of the server: its image's digest, and its page's files with their hashes. */
+    /** The public parts of a server version: the digest of its image, and the files on its page with their hashes. */
     const published = async (version: string) => {
       const page = own.github.releases.find(({ tag, draft }) => tag === `server@${version}` && !draft);
       const hash = (content: Buffer) => createHash('sha256').update(content).digest('hex');
@@ -254,7 +255,7 @@ describe('the generated workflows of a stranger with two programs', { timeout: 9
       ['failed', '2.1.0'],
       ['all', '2.2.0'],
     ] as const)(
-      'complete a release that failed five times, with %s jobs run again each time, and keep its bytes',
+      'the workflows complete a release that failed five times, rerunning %s jobs each time, and keep its bytes',
       async (rerun, version) => {
         const event = await own.push('server', version);
         let former: WorkflowRun | undefined;
@@ -283,7 +284,7 @@ describe('the generated workflows of a stranger with two programs', { timeout: 9
       },
     );
 
-    /** Lets a run fail at a point: with its machine before the script, or half-way by what GitHub answers. */
+    /** Makes a run fail at a point: the machine dies before the script, or GitHub refuses halfway through. */
     function failingAt(point: Point): Partial<RunnerOptions> {
       const target = {
         build: ':build-binaries',

@@ -30,9 +30,9 @@ import { missingProgram, THIS_WORKSPACE, userEnvironment } from './testing/works
 const REPOSITORY = 'owner/mount-monitor';
 const CANARY = `ghs_canary${randomBytes(12).toString('hex')}`;
 const REGISTRY_PASSWORD = `registry-canary${randomBytes(12).toString('hex')}`;
-// Hard links to this machine's own.
+// These are hard links to this machine's own files.
 const ASIDE = ['--exclude-dir=node_modules', '--exclude-dir=.cache'];
-// Looked through once, in the first run: what they are made of is the same in the others.
+// Searched only once, in the first run: the other runs are made from the same parts.
 const EXECUTABLES = ['--exclude=mount-monitor-linux-*', '--exclude=*.tar'];
 const BUNDLE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
 const JOBS = ['plan', 'test', 'build', 'verify', 'verify', 'attest', 'draft', 'docker', 'release'];
@@ -40,7 +40,7 @@ const JOBS = ['plan', 'test', 'build', 'verify', 'verify', 'attest', 'draft', 'd
 const engine = await engineEnvironment();
 const missing = await missingProgram('strace', 'skopeo');
 
-/** A registry that refuses what it is told to; passes everything else on to the real one. */
+/** A registry that refuses requests on demand, and passes all others on to the real one. */
 interface Gate extends AsyncDisposable {
   readonly host: string;
   refuse: (method: string, path: string) => boolean;
@@ -78,7 +78,7 @@ async function startGate(registry: string): Promise<Gate> {
   return gate;
 }
 
-describe('the rehearsal', { timeout: 900_000 }, () => {
+describe('the rehearsed workflows', { timeout: 900_000 }, () => {
   let release: Workflow;
   let ci: Workflow;
   let project: RehearsedProject;
@@ -90,7 +90,7 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
   let image: string;
   let options: RunnerOptions;
   const runs: WorkflowRun[] = [];
-  /** Files of machines that are gone which held a token. */
+  /** Files that contained a token, on machines that are gone. */
   const showingFiles: string[] = [];
 
   beforeEach(({ skip }) => {
@@ -130,8 +130,8 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
         FULCIO_URL: sigstore.services.fulcioURL,
         REKOR_URL: sigstore.services.rekorURL,
       },
-      // The machines of the gate share their results; those of GitHub do not. The others have none to share that would
-      // not take longer to pack than to make again.
+      // Machines in the test job share their results here; those on GitHub do not. In other jobs, sharing results would
+      // take longer than recomputing them.
       jobEnv: {
         test: {
           NX_SELF_HOSTED_REMOTE_CACHE_SERVER: cache.url,
@@ -143,7 +143,7 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
       warm: project.warm,
       identity,
       sign: sigstore.sign,
-      // It starts the engine, of which this machine has one.
+      // It starts the engine, and this machine has only one.
       queue: (script, step) => (script.startsWith('.ci/run ') ? gates(step) : step()),
     };
   }, 300_000);
@@ -167,7 +167,7 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     const machines = run.jobs
       .filter((each) => each.workspace !== '' && former?.jobs.includes(each) !== true)
       .map(({ workspace }) => dirname(workspace));
-    // The machines of the first run are looked at by the tests that follow.
+    // Later tests inspect the machines of the first run.
     if (runs.length > 0) {
       await Promise.all(
         machines.map(async (machine) => {
@@ -180,7 +180,7 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     return run;
   }
 
-  /** Everything secret so far; a login keeps the token in the last form for as long as its job runs. */
+  /** All secrets so far; a login stores the token in the last form while its job runs. */
   const tokens = () => [
     ...[CANARY, REGISTRY_PASSWORD, ...identity.secrets],
     ...[`somebody:${CANARY}`, `robot:${REGISTRY_PASSWORD}`].map((each) =>
@@ -188,7 +188,7 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     ),
   ];
 
-  // Commits and branches are made in one clone.
+  // All commits and branches are made in one clone.
   const alone = oneAfterAnother();
 
   async function pushTag(tag: string, message: string): Promise<RunEvent> {
@@ -230,7 +230,7 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     return Object.fromEntries(await Promise.all(entries));
   }
 
-  /** The executable inside the image as the registry gives it out for a platform. */
+  /** The executable in the image that the registry serves for a platform. */
   async function pulledExecutable(reference: string, architecture: string): Promise<Buffer> {
     const layout = join(project.folder, `pulled-${architecture}`);
     await rm(layout, { recursive: true, force: true });
@@ -255,10 +255,10 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
   }
 
   let first: WorkflowRun;
-  /** The first release has passed the gate, and another one is held back by it: those between need not wait for it. */
+  /** Skips the test gate: the first release passes it and a later one is held back by it, so the rest need not wait. */
   const PAST_THE_GATE = { shown: (script: string) => script.startsWith('.ci/run ') };
 
-  it('takes v1.2.3 from its tag to a published release', async () => {
+  it('the release workflow takes v1.2.3 from its tag to a published release', async () => {
     const event = await pushTag('v1.2.3', 'feat: the first release');
     first = await rehearse(release, event, undefined, { traced: ['docker'] });
     expect(failures(first)).toBe('');
@@ -279,7 +279,7 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
       Object.fromEntries(['1.2.3', 'v1.2.3', '1.2', '1', 'latest'].map((tag) => [tag, digest])),
     );
 
-    // By this label ghcr.io links the image to its repository.
+    // This label makes ghcr.io link the image to its repository.
     const inspect = ['--override-os=linux', '--override-arch=amd64', 'inspect', '--tls-verify=false'];
     const { stdout } = await execa('skopeo', [...inspect, `docker://${image}@${digest}`]);
     expect(JSON.parse(stdout).Labels).toMatchObject({
@@ -306,7 +306,7 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     ]);
   });
 
-  it('gives the docker job no source of the application and starts no compiler in it', async () => {
+  it('the docker job has no application sources and starts no compiler', async () => {
     const { workspace, trace } = job(first, 'docker');
     const found = await readdir(join(workspace, 'apps'), { recursive: true, withFileTypes: true });
     expect(
@@ -322,7 +322,7 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     ).toEqual([]);
   });
 
-  it('signs the digest of the image as the workflow at its tag, with the only identity token that was asked for', async () => {
+  it('the release signs the image as the workflow at its tag, with the only identity token requested', async () => {
     const { digest = '' } = job(first, 'docker').outputs;
     const get = async (path: string) => {
       const answer = await fetch(`http://${image.replace('/', '/v2/')}/${path}`, {
@@ -333,7 +333,7 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
       expect(answer.status).toBe(200);
       return JSON.parse(await answer.text());
     };
-    // This registry has no referrers API, so that they are listed under a tag.
+    // This registry has no referrers API, so they are listed under a tag.
     const { manifests }: { manifests: readonly { artifactType: string; digest: string }[] } = await get(
       `manifests/${digest.replace(':', '-')}`,
     );
@@ -351,20 +351,20 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     expect(releaseOf('v1.2.3')?.body).toContain(`--certificate-identity https://github.com/${workflow}\n`);
   });
 
-  it('tells in the summaries which tasks ran and which came from the cache', () => {
+  it('the job summaries say which tasks ran and which came from the cache', () => {
     expect(job(first, 'build').summary).toMatch(/\| release:build-binaries \| ran \|/);
     expect(job(first, 'docker').summary).toContain('| release:docker-release | ran |');
     expect(job(first, 'docker').summary).toContain('\nCache: 0 of 1\n');
   });
 
-  it('runs each job with the permissions that it names, and no other', () => {
+  it('each job runs with exactly the permissions that it declares', () => {
     expect(Object.fromEntries(first.jobs.map(({ id, permissions }) => [id, permissions]))).toEqual(
       Object.fromEntries(Object.entries(release.jobs).map(([id, { permissions }]) => [id, permissions])),
     );
   });
 
   it.concurrent.each(['vNext', 'v1.2', 'v1.2.3;id', '1.2.3 && id', '../../x'])(
-    'stops %j in plan, and runs nothing else',
+    'a release of version %j stops in plan, and runs nothing else',
     async (version) => {
       const { sha } = await pushedHead();
       const run = await rehearse(release, {
@@ -379,7 +379,7 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     },
   );
 
-  it.concurrent('stops the pushed tag v1.2.3;id in plan, and runs nothing else', async () => {
+  it.concurrent('a release of the pushed tag v1.2.3;id stops in plan, and runs nothing else', async () => {
     const { sha } = await pushedHead();
     const run = await rehearse(release, { event: 'push', ref: 'refs/tags/v1.2.3;id', sha });
     expect(results(run)).toMatch(/^plan failure(, \w+ skipped){7}$/);
@@ -387,7 +387,7 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     expect(job(run, 'plan').log).not.toContain('uid=');
   });
 
-  it('the rehearsal is started by tags of versions and by nothing else that is pushed', () => {
+  it('only version tags start a release, and no other push', () => {
     const pushed = (ref: string) => starts(release, { event: 'push', ref });
     expect(['v1.2.3', 'v1.2.3-rc.1', 'v1.2.3;id'].map((tag) => pushed(`refs/tags/${tag}`))).toEqual([
       true,
@@ -405,7 +405,7 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     expect(starts(ci, { event: 'push', ref: 'refs/tags/v1.2.3' })).toBe(false);
   });
 
-  it('leaves a draft and no tag where the registry fails, and finishes at the next attempt', async () => {
+  it('a release leaves a draft and no tag if the registry fails, and finishes on the next attempt', async () => {
     gate.refuse = (method, path) => method === 'PUT' && path.includes('/manifests/');
     const before = await tags();
     const event = await pushTag('v1.2.4-rc.1', 'fix: what comes next');
@@ -426,7 +426,7 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     expect(github.latestTag()).toBe('v1.2.3');
   });
 
-  it('moves neither latest for v1.1.9 after v1.2.3, and attests nothing for a private repository', async () => {
+  it('v1.1.9 after v1.2.3 moves neither latest tag nor latest page; a private repository attests nothing', async () => {
     const before = await tags();
     const signed = identity.issued.length;
     const event = await pushTag('v1.1.9', 'fix: an older line');
@@ -441,8 +441,8 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     expect(github.latestTag()).toBe('v1.2.3');
   });
 
-  // What follows changes nothing that the others look at, so that it runs side by side.
-  it.concurrent('refuses the same tag with other content', async () => {
+  // These tests change nothing that the others read, so they run concurrently.
+  it.concurrent('a release refuses the same tag with different content', async () => {
     const before = [await tags(), JSON.stringify(releaseOf('v1.2.3')?.body)];
     const sha = await alone(async () => {
       const main = join(project.root, 'apps/mount-monitor/src/main.ts');
@@ -460,7 +460,7 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     expect([await tags(), JSON.stringify(releaseOf('v1.2.3')?.body)]).toEqual(before);
   });
 
-  it.concurrent('stops after verify where one platform fails', async () => {
+  it.concurrent('a release stops after verify if one platform fails', async () => {
     const event = await alone(() => pushTag('v1.3.0', 'feat: more'));
     const run = await rehearse(release, event, undefined, {
       ...PAST_THE_GATE,
@@ -499,7 +499,7 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
       return rehearse(ci, { event: 'pull_request', ref, sha });
     }
 
-    it('tests the documentation alone where only documentation changed', async () => {
+    it('a pull request that changes only documentation tests only the documentation', async () => {
       const run = await pullRequest('docs/architecture.md', '\nchanged\n');
       expect(failures(run)).toBe('');
       expect(results(run)).toBe('affected success, check success, macos skipped');
@@ -508,13 +508,13 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
       expect([...log.matchAll(/nx run (\S+)/g)].map(([, task]) => task)).toEqual(['docs:test']);
     });
 
-    it('runs no check where nothing changed that a project is made of', async () => {
+    it('a pull request that changes no project runs no checks', async () => {
       const run = await pullRequest('.editorconfig', '\n# changed\n');
       expect(results(run)).toBe('affected success, check skipped, macos skipped');
       expect(job(run, 'affected').outputs.projects).toBe('[]');
     });
 
-    it('runs a lib and what depends on it where the lib changed, and saves no cache', async () => {
+    it('a pull request that changes a lib checks the lib and its dependents, and saves no cache', async () => {
       const run = await pullRequest('libs/elf/src/index.ts', '\n// changed\n');
       expect(failures(run)).toBe('');
       expect(results(run)).toBe('affected success, check success, macos skipped');
@@ -534,7 +534,7 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     });
   });
 
-  it.concurrent('saves on main what Nx finds again on another machine', async () => {
+  it.concurrent('CI on main saves a cache that Nx hits on another machine', async () => {
     const caches = new Map<string, string>();
     const sha = await alone(async () => {
       const file = join(project.root, 'tools/rehearsal/src/index.ts');
@@ -551,19 +551,19 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
       stripVTControlCharacters(job(run, 'check').log).split('nx affected').at(-1) ?? '';
     expect(log(saving)).toMatch(/Cache: +0\/\d+ hit/);
     expect(log(finding)).toMatch(/Cache: +[1-9]\d*\/\d+ hit/);
-    // A type check and the build of the same project write into one folder, so that which declarations it finds, and
-    // with them its key, depends on which of the two came last.
+    // The type check and the build of a project write into the same folder, so the declarations that a type check
+    // finds, and with them its cache key, depend on which of the two ran last.
     const ran = [...log(finding).matchAll(/^✔ +nx run (\S+)$/gm)].map(([, task]) => task);
     expect(ran.filter((task) => !task?.endsWith(':typecheck'))).toEqual([]);
   });
 
-  it.concurrent('stops after test where a test fails', async () => {
+  it.concurrent('a release stops after test if a test fails', async () => {
     const spec = join(project.root, 'libs/elf/src/rehearsed.spec.ts');
     const event = await alone(async () => {
       await writeFile(spec, rehearsedSpec(false));
       const pushed = await pushTag('v1.4.0', 'feat: broken');
       await writeFile(spec, rehearsedSpec(true));
-      await project.push('fix: mended');
+      await project.push('fix: repaired');
       return pushed;
     });
     const run = await rehearse(release, event);
@@ -571,7 +571,7 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     expect(releaseOf('v1.4.0')).toBeUndefined();
   });
 
-  it('shows no token in a log, summary, output, artifact or record', async () => {
+  it('no log, summary, output, artifact or record contains a token', async () => {
     const texts = runs.flatMap(({ jobs }) =>
       jobs.map(
         ({ key, log, summary, outputs, trace }) =>
@@ -582,10 +582,10 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
     expect(secrets.length).toBeGreaterThan(4);
     const showing = texts.filter(([, text]) => secrets.some((token) => text.includes(token)));
     expect(showing.map(([key]) => key)).toEqual([]);
-    // What is left, beside what was looked through when its run had ended.
+    // Everything that is left; the rest was searched when its run ended.
     expect([...showingFiles, ...(await filesWith(secrets, [project.folder]))]).toEqual([]);
     expect(JSON.stringify(github.releases.map(({ body }) => body))).not.toContain(CANARY);
-    // Those places would show it, were it there.
+    // Proves that a token in those places would be found.
     expect(texts.some(([, text]) => text.includes('v1.2.3'))).toBe(true);
     const { digest = '' } = job(first, 'docker').outputs;
     expect(await filesWith([digest], [first.artifacts.root])).toContain(
@@ -599,7 +599,7 @@ describe('the rehearsal', { timeout: 900_000 }, () => {
   }
 });
 
-/** A queue for work that can't run side by side. */
+/** A queue for work that can't run concurrently. */
 function oneAfterAnother(): <T>(work: () => Promise<T>) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve();
   return (work) => {
@@ -609,7 +609,7 @@ function oneAfterAnother(): <T>(work: () => Promise<T>) => Promise<T> {
   };
 }
 
-/** The files below some folders that hold one of the texts. */
+/** The files in the folders that contain one of the texts. */
 async function filesWith(
   texts: readonly string[],
   folders: readonly string[],
@@ -624,7 +624,7 @@ async function filesWith(
     ],
     { reject: false },
   );
-  // 1: none found.
+  // grep exits with 1 if nothing matches.
   if (exitCode !== 0 && exitCode !== 1) throw new Error(`grep: ${stderr}`);
   return stdout.split('\n').filter((line) => line !== '');
 }

@@ -27,7 +27,7 @@ const engine = await engineEnvironment();
 const missingReader = await missingProgram('skopeo', 'umoci');
 const missingTracer = await missingProgram('strace');
 
-describe('from a fresh clone', { timeout: 600_000 }, () => {
+describe('a fresh clone', { timeout: 600_000 }, () => {
   let clone: Clone;
   const withoutEngine = new Map<string, UnpackedImage>();
   const dist = (...names: readonly string[]) => join(clone.root, 'dist', ...names);
@@ -37,7 +37,7 @@ describe('from a fresh clone', { timeout: 600_000 }, () => {
   });
   afterAll(() => clone?.[Symbol.asyncDispose]());
 
-  it('the README’s first command ends with a verified multi-arch image, with no engine', async () => {
+  it('the README’s first command builds a verified multi-arch image without an engine', async () => {
     const command = await readmeCommand();
     expect(command).toEqual(['./bootstrap', 'npx nx run release:docker-release']);
     for (const part of command) {
@@ -47,7 +47,7 @@ describe('from a fresh clone', { timeout: 600_000 }, () => {
     expect(await indexDigest(dist('oci'))).toMatch(/^sha256:[0-9a-f]{64}$/);
   });
 
-  it('a release prints its version on both platforms, without its build machine', async () => {
+  it('a released executable prints its version on both platforms', async () => {
     await runOk(clone.root, 'npx', ['nx', 'run', 'release:docker-release'], {
       ...userEnvironment(),
       ...RELEASE,
@@ -58,7 +58,7 @@ describe('from a fresh clone', { timeout: 600_000 }, () => {
   });
 
   it.for(ARCHITECTURES)(
-    'skopeo and umoci find the file of checksums.txt in the image for %s',
+    'skopeo and umoci find the executable from checksums.txt in the image for %s',
     async (architecture, { skip }) => {
       if (missingReader !== undefined) skipOutsideCi(missingReader, skip);
       const sums = parseChecksums(await readFile(dist('bin', CHECKSUMS_FILE), 'utf8'), CHECKSUMS_FILE);
@@ -75,7 +75,7 @@ describe('from a fresh clone', { timeout: 600_000 }, () => {
     },
   );
 
-  it('another clone in another folder gives the same bytes and the same image', async () => {
+  it('a clone in another folder builds the same bytes and the same image', async () => {
     await using other = await bootstrappedClone(clone.root);
     await runOk(other.root, 'npx', ['nx', 'run', IMAGE], { ...userEnvironment(), ...RELEASE });
     for (const file of ['bin/checksums.txt', 'bin/manifest.json']) {
@@ -94,7 +94,7 @@ describe('from a fresh clone', { timeout: 600_000 }, () => {
       environment = requireEngine(engine, skip);
     });
 
-    it('no program but node, docker and buildx runs while the image is built', async ({ skip }) => {
+    it('only node, docker and buildx run while the image is built', async ({ skip }) => {
       if (missingTracer !== undefined) skipOutsideCi(missingTracer, skip);
       const folder = await mkdtemp(join(tmpdir(), 'strace-'));
       try {
@@ -124,7 +124,7 @@ describe('from a fresh clone', { timeout: 600_000 }, () => {
         const programs = readTrace(await readFile(log, 'utf8'));
         expect(programs.map(nameOf).filter((name) => COMPILERS.test(name))).toEqual([]);
 
-        // Nx itself runs the task in a process of its own; what else it runs is for its cache key.
+        // Nx runs the task in a separate process; everything else that it runs is for its cache key.
         const executor = programs.find(({ args }) =>
           args.some((argument) => argument.endsWith('/run-executor.js')),
         );
@@ -135,7 +135,7 @@ describe('from a fresh clone', { timeout: 600_000 }, () => {
         const contexts = below.flatMap(({ path, args }) =>
           basename(path) === 'docker' && args[2] === 'build' ? [args.at(-1)] : [],
         );
-        // The platforms are built side by side: either may be first.
+        // The platforms are built in parallel: either may come first.
         expect(contexts.sort()).toEqual(
           ARCHITECTURES.map((each) => expect.stringMatching(`^context-.*-linux-${each}$`)),
         );
@@ -145,7 +145,7 @@ describe('from a fresh clone', { timeout: 600_000 }, () => {
     });
 
     it.for(ARCHITECTURES)(
-      'buildx has given the same image for %s as no engine',
+      'buildx builds the same image for %s as the daemonless builder',
       async (architecture, { skip }) => {
         if (missingReader !== undefined) skipOutsideCi(missingReader, skip);
         expect(await indexDigest(dist('oci'))).toBe(byBuildx);
@@ -154,7 +154,7 @@ describe('from a fresh clone', { timeout: 600_000 }, () => {
     );
 
     it.for(ARCHITECTURES)(
-      'docker runs the image for %s as 65534 with a read-only root and no capabilities, and it answers',
+      'docker runs the image for %s as user 65534 with a read-only root and no capabilities, and it answers requests',
       async (architecture) => {
         const docker = (...args: readonly string[]) =>
           runOk(clone.root, 'docker', args, { ...userEnvironment(), ...environment });
@@ -215,10 +215,10 @@ describe('from a fresh clone', { timeout: 600_000 }, () => {
       },
     );
 
-    it('beside a hung mount TERM ends it at once in a shared PID namespace, and as PID 1 once the mount lets go', async ({
+    it('TERM with a hung mount ends it at once in a shared PID namespace, as PID 1 once the mount recovers', async ({
       skip,
     }) => {
-      if (process.getuid?.() !== 0) skipOutsideCi('the user is not root, who may mount', skip);
+      if (process.getuid?.() !== 0) skipOutsideCi('mounting needs root', skip);
       if (!existsSync('/dev/fuse')) skipOutsideCi('there is no /dev/fuse', skip);
       const docker = (...args: readonly string[]) =>
         runOk(clone.root, 'docker', args, { ...userEnvironment(), ...environment });
@@ -273,7 +273,7 @@ describe('from a fresh clone', { timeout: 600_000 }, () => {
         }
         await docker('kill', '--signal=TERM', first, shared);
         expect((await docker('wait', shared)).trim()).toBe('0');
-        // The kernel keeps the first process of a namespace until every other in it is gone.
+        // The kernel keeps the first process of a PID namespace until all others in it are gone.
         expect((await docker('inspect', '--format={{.State.Running}}', first)).trim()).toBe('true');
         await mount.letGo();
         expect((await docker('wait', first)).trim()).toBe('0');

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 
 const ROOT = join(import.meta.dirname, '../../..');
 
-/** The cells of a table's rows, after its header, below a heading. */
+/** The cells of the table under a heading, row by row, without its header. */
 function table(text: string, heading: string): readonly (readonly string[])[] {
   const [, section = ''] = text.split(`## ${heading}\n`);
   const lines = (section.split('\n## ')[0] ?? '').split('\n').filter((line) => line.startsWith('|'));
@@ -28,7 +28,7 @@ describe('docs/releasing.md', async () => {
   const ci = await readWorkflow(join(ROOT, '.github/workflows/ci.yml'));
   const jobs = table(text, 'What each job does');
 
-  it('docs/releasing.md has a row for each job, in order, with what it needs and may', () => {
+  it('docs/releasing.md has a row for each job, in order, with its needs and permissions', () => {
     expect(jobs.map(([job = '', needs = '', may = '']) => [named(job), named(needs), may])).toEqual(
       Object.entries(release.jobs).map(([id, { needs = [], permissions = {} }]) => [
         [id],
@@ -40,7 +40,7 @@ describe('docs/releasing.md', async () => {
     );
   });
 
-  it('names in each row the targets that the job runs, and no other', () => {
+  it('docs/releasing.md lists in each row exactly the targets that the job runs', () => {
     for (const [job = '', , , does = ''] of jobs) {
       const [id = ''] = named(job);
       const scripts = release.jobs[id]?.steps.map(({ run = '' }) => run).join('\n') ?? '';
@@ -50,7 +50,7 @@ describe('docs/releasing.md', async () => {
     }
   });
 
-  it('names only targets and generators that there are', async () => {
+  it('docs/releasing.md mentions only existing targets and generators', async () => {
     const { stdout } = await execa('npx', ['nx', 'show', 'project', 'release', '--json'], {
       cwd: ROOT,
       env: { NX_DAEMON: 'false' },
@@ -64,7 +64,7 @@ describe('docs/releasing.md', async () => {
     expect(called.filter((name) => !(name in generators))).toEqual([]);
   });
 
-  it('names every variable, secret and environment of the workflows, and no other', () => {
+  it('docs/releasing.md lists exactly the variables, secrets and environments of the workflows', () => {
     const used = [release, ci].flatMap((workflow) =>
       [...workflow.text.matchAll(/\b(?:vars|secrets)\.([A-Z_]+)/g)].map(([, name = '']) => name),
     );
@@ -76,7 +76,7 @@ describe('docs/releasing.md', async () => {
     expect(environments).toEqual(['release']);
   });
 
-  it('reports failures in jobs that there are', () => {
+  it('docs/releasing.md explains failures only of existing jobs', () => {
     const told = table(text, 'Recover').flatMap(
       ([seen = '']) => /^((?:`[a-z]+`(?:, )?)+)/.exec(seen)?.[1] ?? [],
     );
@@ -85,7 +85,7 @@ describe('docs/releasing.md', async () => {
     expect(ids.filter((id) => !(id in release.jobs))).toEqual([]);
   });
 
-  it('names files that there are', () => {
+  it('docs/releasing.md mentions only existing files', () => {
     const paths = named(text.replaceAll(/^```[\s\S]*?^```$/gm, '')).filter((name) =>
       /^(\.github|tools|libs|docs|apps)\//.test(name),
     );
@@ -93,7 +93,7 @@ describe('docs/releasing.md', async () => {
     expect(paths.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
   });
 
-  it('says rightly that only jobs that compile fetch more than packages', () => {
+  it('only jobs that compile fetch more than packages, as docs/releasing.md says', () => {
     const fetching = Object.entries(release.jobs).filter(([, { steps }]) =>
       steps.some(({ run }) => run === './bootstrap'),
     );

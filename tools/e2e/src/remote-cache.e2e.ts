@@ -31,7 +31,7 @@ describe('a remote cache', { timeout: 300_000 }, () => {
     await second?.[Symbol.asyncDispose]();
   });
 
-  /** Forgets what the clone has built, and what it has kept of it. */
+  /** Deletes a clone's build output and its local cache. */
   const forget = async (clone: Clone): Promise<void> => {
     for (const folder of ['dist', '.nx'])
       await rm(join(clone.root, folder), { recursive: true, force: true });
@@ -55,7 +55,7 @@ describe('a remote cache', { timeout: 300_000 }, () => {
     );
   };
 
-  it('gives one clone what another one has built', async () => {
+  it('a remote cache gives one clone what another has built', async () => {
     expect(await build(first)).toMatchObject({ exitCode: 0 });
     expect(cache.takeAnswers()).toEqual(['GET 404', 'PUT 200']);
     expect(await build(second)).toMatchObject({ exitCode: 0 });
@@ -64,14 +64,14 @@ describe('a remote cache', { timeout: 300_000 }, () => {
     expect(await sha256(second)).toBe(await sha256(first));
   });
 
-  it('a remote cache is not written with a token that may only read, and the run continues', async () => {
+  it('a remote cache is not written with a read-only token, and the run continues', async () => {
     const env = { NX_SELF_HOSTED_REMOTE_CACHE_ACCESS_TOKEN: 'reader', RELEASE_VERSION: '2.0.0' };
     expect(await build(second, env)).toMatchObject({ exitCode: 0 });
     expect(cache.takeAnswers()).toEqual(['GET 404', 'PUT 403']);
     expect(cache.entries.size).toBe(1);
   });
 
-  it('a remote cache with a refused token fails the run, which continues without the server', async () => {
+  it('a run fails if the remote cache refuses its token, and succeeds without the server', async () => {
     await forget(second);
     expect((await build(second, { NX_SELF_HOSTED_REMOTE_CACHE_ACCESS_TOKEN: 'wrong' })).exitCode).not.toBe(0);
     expect(cache.takeAnswers()).toEqual(['GET 401']);
@@ -79,14 +79,14 @@ describe('a remote cache', { timeout: 300_000 }, () => {
     expect(cache.takeAnswers()).toEqual([]);
   });
 
-  it('a remote cache that is down fails the run, which continues without it', async () => {
+  it('a run fails if the remote cache is down, and succeeds without it', async () => {
     await forget(second);
     const down = { NX_SELF_HOSTED_REMOTE_CACHE_SERVER: 'http://127.0.0.1:9' };
     expect((await build(second, down)).exitCode).not.toBe(0);
     expect(await build(second, { NX_SELF_HOSTED_REMOTE_CACHE_SERVER: '' })).toMatchObject({ exitCode: 0 });
   });
 
-  it('a remote cache with a cut-off archive fails the run before anything is verified, which continues without the server', async () => {
+  it('a run fails on a truncated archive before verifying anything, and succeeds without the server', async () => {
     await forget(second);
     const [[hash, entry] = ['', Buffer.alloc(0)]] = cache.entries;
     cache.entries.set(hash, entry.subarray(0, entry.length / 2));
@@ -100,12 +100,12 @@ describe('a remote cache', { timeout: 300_000 }, () => {
     expect(await sha256(second)).toBe(await sha256(first));
   });
 
-  it('a remote cache with an altered archive is caught by verify, which names the file', async () => {
+  it('verify catches an altered archive from a remote cache and names the file', async () => {
     await forget(second);
     const [[hash, entry] = ['', Buffer.alloc(0)]] = cache.entries;
     try {
       const tar = gunzipSync(entry);
-      // Deep inside an executable, far from any header of the archive.
+      // Deep inside an executable, far from any archive header.
       const at = tar.indexOf(`mount-monitor-linux-${OWN_ARCHITECTURE}`) + 60_000_000;
       tar.writeUInt8(tar.readUInt8(at) ^ 0xff, at);
       cache.entries.set(hash, gzipSync(tar, { level: 1 }));

@@ -17,7 +17,7 @@ import { OWN_ARCHITECTURE } from './testing/clone.ts';
 import { unpackImage } from './testing/image.ts';
 import { missingProgram, type TaskResults, THIS_WORKSPACE } from './testing/workspace.ts';
 
-/** Each package manager, each Node major, and Nx 22 once. All but the first release for this machine alone. */
+/** Covers each package manager and each Node major, and Nx 22 once. All but the first build only for this machine. */
 const STRANGERS: readonly Stranger[] = [
   { manager: 'npm', node: 24, nx: '23.2.1' },
   { manager: 'pnpm', node: 26, nx: '23.2.1' },
@@ -25,10 +25,10 @@ const STRANGERS: readonly Stranger[] = [
   { manager: 'bun', node: 24, nx: '23.2.1' },
 ];
 
-// Package managers keep what they have seen of a version, so that each run needs one of its own.
+// Package managers cache versions that they have seen, so each run needs a new one.
 const VERSION = `1.0.0-e2e.${Date.now()}`;
 
-/** A stranger's workspace after all was built three times. */
+/** An outside user's workspace after building everything three times. */
 interface Built {
   readonly workspace: StrangersWorkspace;
   readonly again: TaskResults;
@@ -44,7 +44,7 @@ let registry: PackageRegistry;
 let released: Released | undefined;
 let polyglot: Polyglot | undefined;
 let publication: Publication;
-/** Where the first stranger's images go. */
+/** The registry for the images of the first workspace. */
 let images: FakeRegistry;
 
 beforeAll(async () => {
@@ -66,7 +66,7 @@ beforeAll(async () => {
   built.set(first.manager, await build(first.workspace, lines));
   await publishImages(first.workspace);
   released = await releases;
-  // The others find a lock in their repository, and what it names in their cache, as a job of CI does.
+  // The others find a lock in their repository and its content in their cache, as a CI job does.
   await Promise.all([
     withoutCompiler ??
       buildPolyglot(registry, tools, first.workspace.root).then((each) => {
@@ -94,7 +94,7 @@ beforeEach(({ skip }) => {
 
 const readReadme = (path: string): Promise<string> => readFile(join(THIS_WORKSPACE, path), 'utf8');
 
-/** The commands of the first block of shell below a heading of a README. */
+/** The commands in the first shell block under a heading of a README. */
 function quickStart(readme: string, heading: string): readonly string[] {
   const below = readme.slice(readme.indexOf(`\n${heading}\n`));
   const block = /^```sh\n(.*?)^```/ms.exec(below)?.[1] ?? '';
@@ -103,7 +103,7 @@ function quickStart(readme: string, heading: string): readonly string[] {
 
 const OWN_PLATFORM = { platforms: [`linux/${OWN_ARCHITECTURE}`] };
 
-/** Does what the README says, with the plugin's options in nx.json once the plugin is there. */
+/** Follows the README, and sets the plugin's options in nx.json once the plugin is installed. */
 async function build(
   workspace: StrangersWorkspace,
   [add, ...lines]: readonly string[],
@@ -139,7 +139,7 @@ async function build(
   return { workspace, again, released: await workspace.nxTasks(all) };
 }
 
-/** Publishes the tool's 1.2.3 and the server's 1.2.4, which were built, then the server's 1.2.3 and a backport of the tool. */
+/** Publishes the built tool 1.2.3 and server 1.2.4, then a backport of the tool and the server 1.2.3. */
 async function publishImages({ run, write, nxOk }: StrangersWorkspace): Promise<void> {
   const publish = (program: string) =>
     nxOk(['run', `${program}:docker-publish`, `--image=${images.host}/${program}`]);
@@ -147,7 +147,7 @@ async function publishImages({ run, write, nxOk }: StrangersWorkspace): Promise<
   await publish('server');
   await run('git', ['checkout', '--quiet', '-b', 'older']);
   await write('apps/tool/version.txt', '1.1.9\n');
-  await run('git', [...GIT_AUTHOR, 'commit', '--quiet', '--message=Mend the older tool', '--', 'apps/tool']);
+  await run('git', [...GIT_AUTHOR, 'commit', '--quiet', '--message=Fix the older tool', '--', 'apps/tool']);
   await run('git', ['tag', 'tool@1.1.9']);
   await run('git', ['tag', 'server@1.2.3']);
   await publish('tool');
@@ -158,13 +158,13 @@ async function publishImages({ run, write, nxOk }: StrangersWorkspace): Promise<
 
 const TASKS = ['build-binaries', 'verify', 'docker-release'];
 
-it('has the same five lines in the README of the repository and in that of the package', async () => {
+it('the README of the repository and that of the package give the same five commands', async () => {
   const lines = quickStart(await readReadme('README.md'), '## Release your own program');
   expect(lines).toHaveLength(5);
   expect(quickStart(await readReadme('libs/nx/README.md'), '## Quick start')).toEqual(lines);
 });
 
-it('publishes two programs under versions of their own, and moves the tags of the older line alone for a backport', () => {
+it('two programs are published under their own versions, and a backport moves only the tags of its older line', () => {
   const moved = [
     ['tool', ['1.2.3', 'v1.2.3', '1.2', '1', 'latest']],
     ['server', ['1.2.4', 'v1.2.4', '1.2', '1', 'latest']],
@@ -177,7 +177,7 @@ it('publishes two programs under versions of their own, and moves the tags of th
 });
 
 describe('nx release', () => {
-  it('writes the version into the three packages and the lockfile, and nowhere else', () => {
+  it('nx release writes the version into the three packages and the lockfile, and nowhere else', () => {
     expect(publication.changed).toEqual([
       'libs/elf/package.json',
       'libs/nx/package.json',
@@ -186,7 +186,7 @@ describe('nx release', () => {
     ]);
   });
 
-  it.each(['@prebuilt/elf', '@prebuilt/oci', '@prebuilt/nx'])('publishes %s as the latest', async (name) => {
+  it.each(['@prebuilt/elf', '@prebuilt/oci', '@prebuilt/nx'])('publishes %s as latest', async (name) => {
     const response = await fetch(`${registry.url}/${encodeURIComponent(name)}`);
     expect(await response.json()).toMatchObject({
       'dist-tags': { latest: VERSION },
@@ -205,16 +205,16 @@ describe('examples/polyglot, with the published packages', () => {
   const compilations = ['amd64', 'arm64', 'armv7'].map((platform) => `legacy:build-${platform}`);
   const tasks = [...PROGRAMS.flatMap(({ name }) => TASKS.map((task) => `${name}:${task}`)), ...compilations];
 
-  it('finds everything in its cache the second time', () => {
+  it('a second build of examples/polyglot hits the cache for every task', () => {
     expect(of().again).toEqual(Object.fromEntries(tasks.map((task) => [task, 'hit'])));
   });
 
-  it('rebuilds exactly the program whose source changed', () => {
+  it('a changed source in examples/polyglot rebuilds exactly its program', () => {
     const outcome = (task: string) => (task.startsWith('server:') ? 'miss' : 'hit');
     expect(of().changed).toEqual(Object.fromEntries(tasks.map((task) => [task, outcome(task)])));
   });
 
-  it('examples/polyglot, with the published packages, has the same bytes from a clone in another folder, and with cold caches, whatever compiles', () => {
+  it('every toolchain in examples/polyglot gives the same bytes in another folder and with cold caches', () => {
     const { first, elsewhere, cold } = of().checksums;
     expect(Object.keys(first)).toEqual(PROGRAMS.map(({ name }) => `${name}-linux-amd64`));
     expect(elsewhere).toEqual(first);
@@ -222,7 +222,7 @@ describe('examples/polyglot, with the published packages', () => {
   });
 
   it.each(PROGRAMS)(
-    'examples/polyglot, with the published packages, has an image of $name that skopeo and umoci read, with the bytes that were verified',
+    'skopeo and umoci read the image of $name in examples/polyglot, and find the verified bytes',
     async ({ name, architectures }) => {
       const output = join(of().root, 'dist/apps', name);
       const checksums = parseChecksums(
@@ -239,7 +239,7 @@ describe('examples/polyglot, with the published packages', () => {
     },
   );
 
-  it('examples/polyglot, with the published packages, has images that run in a real engine on each of their platforms', async ({
+  it('the images of examples/polyglot run in a real engine, each on all of its platforms', async ({
     skip,
   }) => {
     const printed = await runImages(of().root, tools, requireEngine(engine, skip));
@@ -253,7 +253,7 @@ describe('examples/polyglot, with the published packages', () => {
 describe.each(STRANGERS)('a workspace of $manager, with Node $node and Nx $nx', ({ manager }) => {
   const of = (): Built => built.get(manager) as Built;
 
-  it('a stranger’s workspace has the published plugin, and nothing of this repository', async () => {
+  it('an outside workspace uses the published plugin, and nothing from this repository', async () => {
     const { root } = of().workspace;
     const plugin = await realpath(join(root, 'node_modules/@prebuilt/nx'));
     expect(plugin.startsWith(await realpath(root))).toBe(true);
@@ -262,7 +262,7 @@ describe.each(STRANGERS)('a workspace of $manager, with Node $node and Nx $nx', 
     expect(dependencies).toMatchObject({ '@prebuilt/elf': VERSION, '@prebuilt/oci': VERSION });
   });
 
-  it('finds everything in its cache the second time', () => {
+  it('a second build in an outside workspace hits the cache for every task', () => {
     const expected = [
       ...['server', 'tool'].flatMap((name) => TASKS.map((task) => `${name}:${task}`)),
       'tool:make',
@@ -270,7 +270,7 @@ describe.each(STRANGERS)('a workspace of $manager, with Node $node and Nx $nx', 
     expect(of().again).toEqual(Object.fromEntries(expected.map((task) => [task, 'hit'])));
   });
 
-  it('rebuilds exactly the program that has another version', () => {
+  it('a new version in an outside workspace rebuilds exactly its program', () => {
     expect(of().released).toEqual({
       ...Object.fromEntries(TASKS.map((task) => [`server:${task}`, 'miss'])),
       ...Object.fromEntries([...TASKS, 'make'].map((task) => [`tool:${task}`, 'hit'])),
@@ -281,7 +281,7 @@ describe.each(STRANGERS)('a workspace of $manager, with Node $node and Nx $nx', 
     ['server', '1.2.4'],
     ['tool', '1.2.3'],
   ])(
-    'a stranger’s workspace has an image of %s that skopeo and umoci read, with the bytes that were verified',
+    'skopeo and umoci read the image of %s in an outside workspace, and find the verified bytes',
     async (name, version) => {
       const output = join(of().workspace.root, 'dist/apps', name);
       const checksums = parseChecksums(

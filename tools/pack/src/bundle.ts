@@ -6,49 +6,48 @@ import { type OutputChunk, type Plugin, rolldown } from 'rolldown';
 import { posix, SOURCES } from './compiled.ts';
 import { PackError } from './errors.ts';
 
-/** Which sources of a package are published as few large files in place of many small ones; paths as `src/a.ts`. */
+/** The sources of a package to publish as a few large files instead of many small ones; paths like `src/a.ts`. */
 export interface Bundling {
-  /** Each becomes one file with all that it imports; what several import is in a file of its own. */
+  /** Each becomes one file with everything it imports; what several entries import goes into a shared file. */
   readonly entries: readonly string[];
-  /** What may be in the package once alone, such as a class that `instanceof` asks for: imported, not taken in. */
+  /** Files that must exist only once, such as a class used with `instanceof`: imported, not bundled. */
   readonly apart: readonly string[];
 }
 
-/** What a bundle is made with. */
+/** The settings of a bundle. */
 export interface BundleSettings {
-  /** Names of packages that are never taken in. */
+  /** Names of packages that are never bundled. */
   readonly outside: readonly string[];
-  /** The version of JavaScript to write, as the compiler's `target` names it: Node 22 knows no `using`. */
+  /** The version of JavaScript to write, as in the compiler's `target`: Node 22 does not support `using`. */
   readonly target: string;
 }
 
-/** A file of a bundle. */
+/** One file of a bundle. */
 export interface Chunk {
-  /** The path as if it were a source: `src/plugin.ts`. */
+  /** The path, as if it were a source file: `src/plugin.ts`. */
   readonly path: string;
   readonly code: string;
   /** A source map whose sources are relative to the package's folder, without their content. */
   readonly map: { readonly sources: readonly string[] };
 }
 
-/** The bundle of a package, and the licenses of what it holds of others. */
+/** The bundle of a package, and the licenses of third-party code in it. */
 export interface Bundle {
   readonly chunks: readonly Chunk[];
   readonly licenses: string;
 }
 
-/** Where the licenses are, beside the compiled files. */
+/** The file with the licenses, next to the compiled files. */
 export const LICENSES_FILE = 'third-party-licenses.txt';
 
-/** The name of what several entries share. */
+/** The name of the file that several entries share. */
 const SHARED = 'bundled';
 
 /**
- * Bundles sources with everything that they import: the package's own files, and those of its dependencies, which are
- * taken in with their licenses. What is imported where it is needed alone (`import()`) stays outside, as do the packages
- * in `outside`. Throws BUNDLE for what can't be bundled: an entry that is not at the sources' root, where the paths from
- * `import.meta` hold, such a path elsewhere, a package without a license, and
- * whatever the bundler warns of.
+ * Bundles sources with everything that they import: the package's own files, and those of its dependencies with their
+ * licenses. Dynamic imports (`import()`) and the packages in `outside` are not bundled. Throws BUNDLE for what can't be
+ * bundled: an entry that is not at the root of the sources, where paths from `import.meta` stay valid; `import.meta`
+ * in any other file; a package without a license; and everything that the bundler warns about.
  *
  * @param folder the package's folder, absolute
  * @see https://rolldown.rs/apis/bundler-api
@@ -88,7 +87,7 @@ export async function bundle(
     const modules = chunks.flatMap((chunk) => modulesOf(chunk));
     for (const { id, code } of modules) {
       if (!code.includes('import.meta') || dirname(id) === root) continue;
-      throw new PackError('BUNDLE', `${id}: import.meta names the bundle's place, not the file's own`);
+      throw new PackError('BUNDLE', `${id}: import.meta would give the bundle's path, not the file's own`);
     }
     return {
       chunks: chunks.map((chunk) => toChunk(chunk, folder, root)),
@@ -103,7 +102,7 @@ function stemOf(path: string): string {
   return path.slice(SOURCES.length + 1).replace(/\.ts$/, '');
 }
 
-// Their paths become relative to the sources' root, where every file of the bundle is.
+// Their paths become relative to the root of the sources, where every file of the bundle is.
 function keepOutside(root: string, apart: ReadonlySet<string>): Plugin {
   return {
     name: 'keep-outside',
@@ -121,20 +120,20 @@ function modulesOf({ modules }: OutputChunk): readonly { readonly id: string; re
   return Object.entries(modules).flatMap(([id, { code }]) => (code ? [{ id, code }] : []));
 }
 
-// Of a file that only hands on what others export.
+// For a file that only re-exports from others.
 const EMPTY_MAP = { version: 3, sources: [], names: [], mappings: '', sourcesContent: [] } as const;
 
 function toChunk({ fileName, code, map }: OutputChunk, folder: string, root: string): Chunk {
   const { sourcesContent: _, sources, ...rest } = map ?? { ...EMPTY_MAP, file: fileName };
   return {
     path: `${SOURCES}/${fileName.replace(/\.js$/, '.ts')}`,
-    // As the compiler ends its files.
+    // The same ending as in the compiler's files.
     code: `${code.replace(/\n*\/\/# sourceMappingURL=.*\n*$/, '')}\n//# sourceMappingURL=${fileName}.map\n`,
     map: { ...rest, sources: sources.map((source) => sourceName(resolve(root, source), folder)) },
   };
 }
 
-// A file of another package is named by its path below node_modules.
+// A file of another package is named by its path from node_modules.
 function sourceName(path: string, folder: string): string {
   const file = posix(path);
   const at = file.lastIndexOf('/node_modules/');

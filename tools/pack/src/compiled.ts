@@ -1,17 +1,17 @@
 import { sep } from 'node:path';
 
-/** Where sources and compiled files lie in a package, relative to its folder. */
+/** The folders of sources and compiled files in a package. */
 export const SOURCES = 'src';
 export const COMPILED = 'dist';
 
-/** A path with forward slashes, as manifests and globs have it. */
+/** A path with forward slashes, as in manifests and globs. */
 export function posix(path: string): string {
   return path.split(sep).join('/');
 }
 
 /**
- * The path in the published package of a file of the sources: `src/a/b.ts` becomes `dist/a/b.js`, what is not
- * TypeScript only moves. Paths outside of the sources stay.
+ * The path of a source file in the published package: `src/a/b.ts` becomes `dist/a/b.js`; files other than TypeScript
+ * only move. Paths outside the sources stay the same.
  */
 export function publishedPath(path: string): string {
   if (!path.startsWith(`${SOURCES}/`)) return path;
@@ -19,12 +19,12 @@ export function publishedPath(path: string): string {
 }
 
 /**
- * Rewrites the relative paths to sources that stand as string literals in a file (what the compiler does not know to be
- * imports: `new URL('./thread.ts', import.meta.url)`, the paths of executors.json) to where the published package has
- * these files. A literal that leads to no source stays as it is.
+ * Rewrites string literals with relative paths to sources, which the compiler does not recognize as imports
+ * (`new URL('./thread.ts', import.meta.url)`, the paths in executors.json), to the paths in the published package.
+ * Literals that are not paths to sources stay unchanged.
  *
  * @param text the file's content
- * @param path the file's own path in the sources, relative to the package's folder
+ * @param path the file's own path, relative to the package's folder
  * @param sources the paths of all sources, relative to the package's folder
  */
 export function rewritePaths(text: string, path: string, sources: ReadonlySet<string>): string {
@@ -35,7 +35,7 @@ export function rewritePaths(text: string, path: string, sources: ReadonlySet<st
   });
 }
 
-// URLs resolve paths by the same rules on every platform.
+// URLs resolve paths in the same way on every platform.
 function joinInside(from: string, relative: string): string | undefined {
   const base = 'file:///package/';
   const { href } = new URL(relative, `${base}${from}`);

@@ -1,7 +1,7 @@
-/** What can be wrong with a package that is to be packed. */
+/** Why a package can't be packed. */
 export type PackErrorCode = 'BUNDLE' | 'MANIFEST' | 'NOT_COMPILED' | 'SCOPE';
 
-/** A package can't be packed as it is. The message says which one, what was expected and what was found. */
+/** A package can't be packed. The message says which one, what was expected and what was found. */
 export class PackError extends Error {
   override readonly name = 'PackError';
   readonly code: PackErrorCode;

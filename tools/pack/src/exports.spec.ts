@@ -5,7 +5,7 @@ import { publishedPath } from './compiled.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
 
-/** What this workspace's own projects may import of a package, and nobody who installs it, with who does so. */
+/** The exports that only this workspace's own projects may import, not users of the package, and who imports them. */
 const PRIVATE: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   'libs/elf': {},
   'libs/oci': {},
@@ -14,7 +14,7 @@ const PRIVATE: Readonly<Record<string, Readonly<Record<string, readonly string[]
 
 type Published = string | Readonly<Record<string, string>>;
 
-describe.each(Object.entries(PRIVATE))('what can be imported of %s', (folder, expected) => {
+describe.each(Object.entries(PRIVATE))('the exports of %s', (folder, expected) => {
   const {
     name,
     exports: atSource,
@@ -25,12 +25,12 @@ describe.each(Object.entries(PRIVATE))('what can be imported of %s', (folder, ex
     readonly publishConfig: { readonly exports: Readonly<Record<string, Published>> };
   } = JSON.parse(readFileSync(join(ROOT, folder, 'package.json'), 'utf8'));
 
-  it('what can be imported is at source what is published, and what is named here', () => {
+  it('the sources export what is published, and the private exports listed here', () => {
     const beyond = Object.keys(atSource).filter((path) => publishConfig.exports[path] === undefined);
     expect(beyond.sort()).toEqual(Object.keys(expected).sort());
   });
 
-  it('what can be imported is at source the file from which the published one is made', () => {
+  it('the sources export the files from which the published ones are made', () => {
     for (const [path, file] of Object.entries(atSource)) {
       const published = publishConfig.exports[path];
       if (published === undefined) continue;
@@ -39,12 +39,12 @@ describe.each(Object.entries(PRIVATE))('what can be imported of %s', (folder, ex
     }
   });
 
-  it('what can be imported is no pattern and no folder', () => {
+  it('no export is a pattern or a folder', () => {
     const paths = [...Object.entries(atSource), ...Object.entries(publishConfig.exports)].flat();
     expect(paths.filter((path) => /[*]|\/$/.test(JSON.stringify(path).slice(1, -1)))).toEqual([]);
   });
 
-  it('what is private is imported only by those it is there for', () => {
+  it('private exports are imported only by the listed projects', () => {
     for (const [path, users] of Object.entries(expected)) {
       const importing = filesOfOthers(folder)
         .filter((file) => readFileSync(join(ROOT, file), 'utf8').includes(`'${name}${path.slice(1)}'`))
@@ -53,7 +53,7 @@ describe.each(Object.entries(PRIVATE))('what can be imported of %s', (folder, ex
     }
   });
 
-  it('what can be imported is imported by name, never by a path into its folder', () => {
+  it('packages are imported by name, never by a path into their folder', () => {
     const into = new RegExp(`['"](?:\\.\\./)+(?:libs/)?${folder.split('/')[1]}/(?:src|testing)/`);
     const found = filesOfOthers(folder).filter((file) => into.test(readFileSync(join(ROOT, file), 'utf8')));
     expect(found).toEqual([]);

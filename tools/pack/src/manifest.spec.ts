@@ -27,7 +27,7 @@ function publish(source: SourceManifest, scope = '@prebuilt', repository?: strin
 }
 
 describe('a published package.json', () => {
-  it('holds what users need, and nothing that only the workspace uses', () => {
+  it('a published package.json has what users need, and nothing that only the workspace uses', () => {
     expect(publish(SOURCE)).toEqual({
       name: '@prebuilt/nx',
       version: '1.2.3',
@@ -41,7 +41,7 @@ describe('a published package.json', () => {
     });
   });
 
-  it('names the repository as npm writes it, where that is known', () => {
+  it('a published package.json gives the repository in npm’s form, if it is known', () => {
     expect(publish(SOURCE, '@prebuilt', 'https://github.com/acme/tools').repository).toEqual({
       type: 'git',
       url: 'git+https://github.com/acme/tools.git',
@@ -49,16 +49,16 @@ describe('a published package.json', () => {
     });
   });
 
-  it('carries the scope of whoever publishes in its name and its dependencies', () => {
+  it('a published package.json uses the publisher’s scope in its name and dependencies', () => {
     const { name, dependencies } = publish(SOURCE, '@acme');
     expect(name).toBe('@acme/nx');
     expect(dependencies).toEqual({ '@acme/oci': '1.2.3', execa: '10.2.1' });
   });
 
   it.each([
-    ['a package that is private', { private: true }, 'found "private": true'],
-    ['one without exports of its own', { publishConfig: {} }, 'expected publishConfig.exports, found none'],
-    ['a dependency that is private', { dependencies: { '@prebuilt/testing': '*' } }, '@prebuilt/testing'],
+    ['a private package', { private: true }, 'found "private": true'],
+    ['a package without exports', { publishConfig: {} }, 'expected publishConfig.exports, found none'],
+    ['a private dependency', { dependencies: { '@prebuilt/testing': '*' } }, '@prebuilt/testing'],
   ])('a published package.json is refused for %s', (_, change, message) => {
     expect(() => publish({ ...SOURCE, ...change })).toThrow(message);
   });

@@ -15,20 +15,20 @@ export interface SourceManifest {
   readonly [key: string]: unknown;
 }
 
-/** What a published manifest depends on, beyond its source. */
+/** The inputs of a published manifest besides its source. */
 export interface Publication {
   readonly rescope: Rescope;
-  /** The version of each package of this workspace that is published too, by the name in the sources. */
+  /** The version of each published package in this workspace, by its name in the sources. */
   readonly versions: ReadonlyMap<string, string>;
-  /** Names of packages of this workspace that are never published. */
+  /** Names of packages in this workspace that are never published. */
   readonly privateNames: ReadonlySet<string>;
-  /** As `https://github.com/acme/tools`; without it the manifest has no `repository`. */
+  /** Such as `https://github.com/acme/tools`; without it, the manifest has no `repository`. */
   readonly repository: string | undefined;
   /** The package's folder in the repository. */
   readonly directory: string;
 }
 
-// Of use in this workspace alone.
+// Used only in this workspace.
 const LEFT_OUT = new Set([
   'private',
   'scripts',
@@ -40,9 +40,9 @@ const LEFT_OUT = new Set([
 ]);
 
 /**
- * The package.json of the published package: `publishConfig.exports` in place of the exports of the sources, as pnpm
- * and Yarn do it; internal dependencies at exactly the version that is published with it; nothing of what only this
- * workspace uses. Throws MANIFEST where a package could not be used as it would be published.
+ * The package.json of the published package: with `publishConfig.exports` in place of the source exports, as in pnpm
+ * and Yarn; with internal dependencies at exactly the version published with it; and without fields that only this
+ * workspace uses. Throws MANIFEST if the published package could not be used.
  *
  * @see https://pnpm.io/package_json#publishconfig
  */

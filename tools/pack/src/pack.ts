@@ -13,15 +13,15 @@ import { filesBelow, readWorkspaceFacts } from './workspace.ts';
 export interface Packing {
   /** The workspace's root. */
   readonly root: string;
-  /** The package's folder, relative to the root, as `libs/oci`. */
+  /** The package's folder, relative to the root, such as `libs/oci`. */
   readonly project: string;
-  /** The npm scope to publish under, as `@acme`. */
+  /** The npm scope to publish under, such as `@acme`. */
   readonly scope: string;
-  /** The folder to fill, absolute or relative to the root; defaults to the project's below `dist`. */
+  /** The folder to fill, absolute or relative to the root; defaults to the project's folder under `dist`. */
   readonly output?: string;
 }
 
-/** A folder that can be published as it is. */
+/** A folder that is ready to publish. */
 export interface PackedPackage {
   readonly folder: string;
   readonly name: string;
@@ -40,9 +40,9 @@ interface BaseConfig {
 }
 
 /**
- * Fills a folder with a package as npm gets it: what the compiler made of the sources that tsconfig.lib.json includes,
- * and what `files` lists beside them. What the manifest lists as `bundled` takes the place of the compiled file. Throws
- * NOT_COMPILED where a source has no compiled file, BUNDLE, MANIFEST and SCOPE.
+ * Fills a folder with a package ready for npm: the compiled sources that tsconfig.lib.json includes, and whatever else
+ * `files` lists. Files listed as `bundled` in the manifest replace the compiled ones. Throws NOT_COMPILED if a source
+ * has no compiled file, and BUNDLE, MANIFEST and SCOPE.
  */
 export async function packPackage(
   { root, project, scope, output = join('dist', project) }: Packing,
@@ -103,7 +103,7 @@ async function readCompiled(compiler: string, path: string): Promise<Compiled> {
   const stem = join(compiler, path.slice(SOURCES.length + 1, -'.ts'.length));
   const read = async (file: string): Promise<string> => {
     if (existsSync(file)) return readFile(file, 'utf8');
-    throw new PackError('NOT_COMPILED', `${path}: expected ${file}, found none; nx build makes it`);
+    throw new PackError('NOT_COMPILED', `${path}: expected ${file}, found none; run nx build`);
   };
   return {
     script: await read(`${stem}.js`),
@@ -122,7 +122,7 @@ function addCompiled(
   contents.set(publishedPath(path).replace(/\.js$/, '.d.ts'), rewrite(declaration, path));
 }
 
-// The map names its sources as if they lay in the package: what it holds is all that a reader needs of them.
+// The map refers to its sources as if they were in the package; the map alone is enough for readers.
 function addScript(
   contents: Map<string, string | Uint8Array>,
   path: string,
@@ -142,7 +142,7 @@ async function listed(source: string, { name, files = [] }: SourceManifest): Pro
     if (entry === COMPILED) continue;
     const kind = await stat(join(source, entry)).catch(() => undefined);
     if (kind === undefined) {
-      throw new PackError('MANIFEST', `${name}/package.json: files lists ${entry}, which is not there`);
+      throw new PackError('MANIFEST', `${name}/package.json: files lists ${entry}, which does not exist`);
     }
     found.push(...(kind.isDirectory() ? filesBelow(source, `${entry}/**/*`) : [entry]));
   }

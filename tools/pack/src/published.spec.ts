@@ -15,7 +15,7 @@ const ROOT = join(import.meta.dirname, '../../..');
 const PROJECTS = ['libs/elf', 'libs/oci', 'libs/nx'];
 const SCOPES = ['@prebuilt', '@acme'] as const;
 
-// Below the root, so that the packages find their dependencies, and each other only in this folder.
+// Under the root, so that the packages find their dependencies, but each other only in this folder.
 let folder: string;
 const packages = new Map<string, PackedPackage>();
 
@@ -40,7 +40,7 @@ const sourceManifest = (name: string) =>
   JSON.parse(readFileSync(join(ROOT, 'libs', name.slice(name.indexOf('/') + 1), 'package.json'), 'utf8'));
 const manifest = (name: string) => JSON.parse(read(name, 'package.json'));
 
-/** Runs a module beside the packages, as a user's own would be. */
+/** Runs a module next to the packages, like a user's own module. */
 async function runModule(source: string): Promise<unknown> {
   const file = join(folder, 'module.mjs');
   await writeFile(file, source);
@@ -48,26 +48,26 @@ async function runModule(source: string): Promise<unknown> {
   return JSON.parse(stdout);
 }
 
-describe.each(['@prebuilt/elf', '@prebuilt/oci', '@prebuilt/nx'])('%s, as it is published', (name) => {
-  it('a published package has nothing that publint objects to', async () => {
+describe.each(['@prebuilt/elf', '@prebuilt/oci', '@prebuilt/nx'])('%s, as published', (name) => {
+  it('a published package passes publint', async () => {
     const { messages } = await publint({ pkgDir: packed(name).folder, strict: true, pack: 'npm' });
     expect(messages.map((message) => formatMessage(message, manifest(name)))).toEqual([]);
   });
 
-  it('a published package has types that resolve wherever it can be imported', async () => {
+  it('a published package has types that resolve for every export', async () => {
     const args = ['--pack', packed(name).folder, '--profile=esm-only', '--no-emoji', '--no-color'];
     const { exitCode, stdout } = await execa('attw', args, { preferLocal: true, reject: false, cwd: ROOT });
     expect(exitCode, stdout).toBe(0);
   });
 
-  it('holds no test, no fake and no source', () => {
+  it('a published package contains no tests, fakes or sources', () => {
     const { files } = packed(name);
     expect(files).toContain('LICENSE');
     expect(files).toContain('README.md');
     expect(files.filter((path) => /\.(spec|e2e)\.|testing|fake|(?<!\.d)\.ts$/.test(path))).toEqual([]);
   });
 
-  it('leads to files that are in it', () => {
+  it('a published package refers only to files that it contains', () => {
     const { exports, executors, generators, schema } = manifest(name);
     const targets = Object.values(exports).flatMap((entry) =>
       typeof entry === 'string' ? [entry] : Object.values(entry as Record<string, string>),
@@ -83,7 +83,7 @@ describe.each(['@prebuilt/elf', '@prebuilt/oci', '@prebuilt/nx'])('%s, as it is 
     expect(targets.filter((path) => !existsSync(join(packed(name).folder, path)))).toEqual([]);
   });
 
-  it('declares every package that it imports, and imports only files that are in it', () => {
+  it('a published package declares every package that it imports, and imports only files that it contains', () => {
     const { dependencies = {}, peerDependencies = {} } = manifest(name);
     const declared = [...Object.keys(dependencies), ...Object.keys(peerDependencies), name];
     const wrong = packed(name)
@@ -99,7 +99,7 @@ describe.each(['@prebuilt/elf', '@prebuilt/oci', '@prebuilt/nx'])('%s, as it is 
     expect(wrong).toEqual([]);
   });
 
-  it('says which Node it needs: none that one of its dependencies refuses', async () => {
+  it('a published package requires a Node version that all of its dependencies support', async () => {
     const { engines, dependencies = {} } = manifest(name);
     for (const dependency of Object.keys(dependencies)) {
       const path = [
@@ -114,12 +114,12 @@ describe.each(['@prebuilt/elf', '@prebuilt/oci', '@prebuilt/nx'])('%s, as it is 
     }
   });
 
-  it('a published package has no syntax that the oldest Node it allows does not know', () => {
+  it('a published package uses no syntax that its oldest supported Node does not know', () => {
     const scripts = packed(name).files.filter((path) => path.endsWith('.js'));
     expect(scripts.filter((path) => /^\s*(?:await )?using \w+ =/m.test(read(name, path)))).toEqual([]);
   });
 
-  it('a published package has source maps that name the sources, and none of this machine’s folders', () => {
+  it('a published package has source maps with its sources, and no paths of this machine', () => {
     const { bundled } = sourceManifest(name);
     for (const path of packed(name).files.filter((path) => path.endsWith('.map'))) {
       const { sources } = JSON.parse(read(name, path));
@@ -134,8 +134,8 @@ describe.each(['@prebuilt/elf', '@prebuilt/oci', '@prebuilt/nx'])('%s, as it is 
   });
 });
 
-describe('what every run of Nx loads of @prebuilt/nx', () => {
-  // In a process of its own, as Nx's: nothing is loaded yet.
+describe('what every run of Nx loads from @prebuilt/nx', () => {
+  // In a separate process, like Nx's own, where nothing is loaded yet.
   const loadedBy = async (path: string): Promise<readonly string[]> => {
     const { folder: root } = packed('@prebuilt/nx');
     const loaded = await runModule(`
@@ -152,7 +152,7 @@ describe('what every run of Nx loads of @prebuilt/nx', () => {
   it.each([
     ['dist/hasher.cjs', ['dist/hasher.cjs', 'dist/hasher.js']],
     ['dist/plugin.js', ['dist/plugin.js']],
-  ])('is, for %s, a few large files', async (path, own) => {
+  ])('Nx loads only a few large files for %s', async (path, own) => {
     expect((await loadedBy(path)).toSorted()).toEqual([
       expect.stringMatching(/^dist\/bundled-[\w-]+\.js$/),
       'dist/errors.js',
@@ -162,7 +162,7 @@ describe('what every run of Nx loads of @prebuilt/nx', () => {
     ]);
   });
 
-  it('holds nothing that a cache hit has no use for', () => {
+  it('Nx loads no code that a cache hit does not need', () => {
     const sources = packed('@prebuilt/nx')
       .files.filter((path) => /^dist\/(hasher|plugin|bundled-[\w-]+)\.js\.map$/.test(path))
       .flatMap((path): readonly string[] => JSON.parse(read('@prebuilt/nx', path)).sources);
@@ -191,7 +191,7 @@ describe('what every run of Nx loads of @prebuilt/nx', () => {
     ]);
   });
 
-  it('what every run of Nx loads of @prebuilt/nx has no class that another file has too, which instanceof would not know', () => {
+  it('@prebuilt/nx has no class in two files, which instanceof would not recognize', () => {
     const classes = packed('@prebuilt/nx')
       .files.filter((path) => path.endsWith('.js'))
       .flatMap((path) => [
@@ -204,7 +204,7 @@ describe('what every run of Nx loads of @prebuilt/nx', () => {
 });
 
 describe.each(SCOPES)('the packages published under %s', (scope) => {
-  it('name no other scope', () => {
+  it('the published packages mention no other scope', () => {
     const found = ['elf', 'oci', 'nx'].flatMap((name) =>
       packed(`${scope}/${name}`)
         .files.filter((path) =>
@@ -215,18 +215,18 @@ describe.each(SCOPES)('the packages published under %s', (scope) => {
     expect(found).toEqual([]);
   });
 
-  it('depend on exactly each other', () => {
+  it('@prebuilt/nx depends on exactly the other two packages', () => {
     const { version, dependencies } = manifest(`${scope}/nx`);
     expect(dependencies).toMatchObject({ [`${scope}/elf`]: version, [`${scope}/oci`]: version });
     expect(Object.keys(dependencies).filter((name) => /^@(prebuilt|acme)\//.test(name))).toHaveLength(2);
   });
 
-  it('run: every executor and hasher is a function', async () => {
+  it('every published executor and hasher is a function', async () => {
     const list = JSON.parse(read(`${scope}/nx`, 'executors.json')).executors;
     const parts = (Object.values(list) as Record<string, string>[]).flatMap(({ implementation, hasher }) =>
       hasher === undefined ? [`${implementation}#default`] : [`${implementation}#default`, hasher],
     );
-    // As Nx loads them.
+    // The way Nx loads them.
     const kinds = await runModule(`
       import { createRequire } from 'node:module';
       const require = createRequire('${packed(`${scope}/nx`).folder}/executors.json');
@@ -235,7 +235,7 @@ describe.each(SCOPES)('the packages published under %s', (scope) => {
     expect(kinds).toEqual(parts.map(() => 'function'));
   });
 
-  it('run: a layer is read in a thread of its own', async () => {
+  it('the published package reads a layer in a separate thread', async () => {
     const entries = await runModule(`
       import { mkdir } from 'node:fs/promises';
       import { startLayerThreads, writeLayer } from '${scope}/oci';
@@ -252,7 +252,7 @@ describe.each(SCOPES)('the packages published under %s', (scope) => {
     expect(entries).toEqual([['app', 3_000_000]]);
   });
 
-  it.each(['elf', 'oci', 'nx'])('export what the README of %s imports', async (name) => {
+  it.each(['elf', 'oci', 'nx'])('%s exports what its README imports', async (name) => {
     const blocks = read(`${scope}/${name}`, 'README.md').matchAll(/^```[jt]s\n(.*?)^```/gms);
     const imports = [...blocks].flatMap(([, block]) => block?.match(/^import .*$/gm) ?? []);
     await runModule(`${imports.join('\n')}\nconsole.log(${imports.length})`);

@@ -11,7 +11,7 @@ describe('the scope of the published packages', () => {
     ['a path', '../node_modules/@prebuilt/nx/schemas/x.json', '../node_modules/@acme/nx/schemas/x.json'],
     ['a key', '{"@prebuilt/nx":"1.0.0"}', '{"@acme/nx":"1.0.0"}'],
     ['every one of several', '@prebuilt/nx and @prebuilt/nx', '@acme/nx and @acme/nx'],
-  ])('moves in %s', (_, text, expected) => {
+  ])('the scope of the published packages changes in %s', (_, text, expected) => {
     expect(rescopeTo(NAMES, '@acme')(text)).toBe(expected);
   });
 
@@ -19,11 +19,11 @@ describe('the scope of the published packages', () => {
     ['a longer name', '@prebuilt/nx-cloud'],
     ['a package that is not published', '@prebuilt/testing'],
     ['another scope', '@prebuilder/nx'],
-  ])('the scope of the published packages stays in %s', (_, text) => {
+  ])('the scope of the published packages stays the same in %s', (_, text) => {
     expect(rescopeTo(NAMES, '@acme')(text)).toBe(text);
   });
 
-  it('leaves a text as it is where the scope is the one of the sources', () => {
+  it('a text stays the same if the scope is that of the sources', () => {
     fc.assert(
       fc.property(fc.array(fc.constantFrom('@prebuilt/nx', '@prebuilt/', 'nx', ':', 'x')), (parts) => {
         expect(rescopeTo(NAMES, '@prebuilt')(parts.join(''))).toBe(parts.join(''));
@@ -31,7 +31,7 @@ describe('the scope of the published packages', () => {
     );
   });
 
-  it.each(['', 'acme', '@', '@Acme', '@acme/nx', '@a b', '@_acme'])('refuses %j', (scope) => {
+  it.each(['', 'acme', '@', '@Acme', '@acme/nx', '@a b', '@_acme'])('refuses the scope %j', (scope) => {
     expect(() => rescopeTo(NAMES, scope)).toThrow('expected a scope such as @acme');
   });
 });

@@ -1,15 +1,15 @@
 import { PackError } from './errors.ts';
 
-/** Rewrites what is written in this workspace into what is in a published package. */
+/** Rewrites text in this workspace for a published package. */
 export type Rescope = (text: string) => string;
 
 /**
- * Moves the names of the published packages to another npm scope, wherever they are in a text: imports, executors'
- * names, paths below node_modules. Names of packages that merely begin with one of them stay. Throws SCOPE where the
- * scope is not one that npm accepts.
+ * Changes the names of the published packages to another npm scope wherever they appear in a text: imports, names of
+ * executors, paths in node_modules. Names that only start with one of them stay the same. Throws SCOPE if npm would not
+ * accept the scope.
  *
- * @param names the names as this workspace writes them, as `@prebuilt/oci`
- * @param scope the scope to publish under, as `@acme`
+ * @param names the names in this workspace, such as `@prebuilt/oci`
+ * @param scope the scope to publish under, such as `@acme`
  * @see https://docs.npmjs.com/cli/using-npm/scope
  */
 export function rescopeTo(names: Iterable<string>, scope: string): Rescope {

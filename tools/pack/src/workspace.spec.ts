@@ -17,7 +17,7 @@ async function write(path: string, content: unknown): Promise<void> {
 }
 
 describe('the facts of a workspace', () => {
-  it('tell the published packages from the private ones', async () => {
+  it('the facts of a workspace distinguish published packages from private ones', async () => {
     await write('package.json', { workspaces: ['libs/*', 'tools/*'] });
     await write('libs/oci/package.json', { name: '@prebuilt/oci', version: '1.2.3' });
     await write('tools/e2e/package.json', { name: '@prebuilt/e2e', version: '0.0.0', private: true });
@@ -28,18 +28,18 @@ describe('the facts of a workspace', () => {
 
   const IN_A_JOB = { GITHUB_SERVER_URL: 'https://github.example', GITHUB_REPOSITORY: 'fork/tools' };
   it.each([
-    ['an address', 'https://github.com/acme/tools', IN_A_JOB, 'https://github.com/acme/tools'],
+    ['a URL', 'https://github.com/acme/tools', IN_A_JOB, 'https://github.com/acme/tools'],
     ['npm’s own form', { url: 'git+https://github.com/a/b.git' }, {}, 'https://github.com/a/b'],
-    ['no address, in a job of GitHub Actions', undefined, IN_A_JOB, 'https://github.example/fork/tools'],
-    ['no address, elsewhere', undefined, {}, undefined],
-  ])('take the repository from %s', async (_, repository, env, expected) => {
+    ['the environment of a GitHub Actions job', undefined, IN_A_JOB, 'https://github.example/fork/tools'],
+    ['nowhere, outside of a job', undefined, {}, undefined],
+  ])('the facts of a workspace take the repository from %s', async (_, repository, env, expected) => {
     await write('package.json', { workspaces: [], repository });
     expect(readWorkspaceFacts(root, env).repository).toBe(expected);
   });
 });
 
 describe('the files below a folder', () => {
-  it('the files below a folder are sorted, without folders and without what is excluded', async () => {
+  it('filesBelow returns sorted files, without folders and excluded files', async () => {
     for (const path of ['src/b.ts', 'src/a/c.ts', 'src/a/c.spec.ts', 'other.ts']) await write(path, '');
     expect(filesBelow(root, 'src/**/*', ['src/**/*.spec.ts'])).toEqual(['src/a/c.ts', 'src/b.ts']);
   });

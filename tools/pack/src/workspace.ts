@@ -3,19 +3,19 @@ import { join } from 'node:path';
 import { posix } from './compiled.ts';
 import type { SourceManifest } from './manifest.ts';
 
-/** What packing one package needs to know of the others, and of who publishes. */
+/** What packing one package needs to know about the others and the publisher. */
 export interface WorkspaceFacts {
-  /** The version of each package that is published, by its name. */
+  /** The version of each published package, by name. */
   readonly versions: ReadonlyMap<string, string>;
-  /** Names of the packages that are not published. */
+  /** Names of packages that are not published. */
   readonly privateNames: ReadonlySet<string>;
-  /** The address of the repository, as `https://github.com/acme/tools`, where it is known. */
+  /** The URL of the repository, such as `https://github.com/acme/tools`, if known. */
   readonly repository: string | undefined;
 }
 
 /**
- * Reads the manifests of a workspace's packages. The repository is what the root's package.json names, else the one
- * whose job of GitHub Actions this is: npm accepts a statement of provenance only where both are the same.
+ * Reads the manifests of a workspace's packages. The repository is that in the root's package.json, or else that of the
+ * current GitHub Actions job: npm accepts a provenance statement only if both are the same.
  *
  * @see https://docs.npmjs.com/generating-provenance-statements
  */
@@ -36,7 +36,7 @@ export function readWorkspaceFacts(root: string, env: NodeJS.ProcessEnv): Worksp
   };
 }
 
-/** The files below a folder that match a pattern, without those that match one of the others, sorted. */
+/** The files in a folder that match a pattern, except those that match an excluded one, sorted. */
 export function filesBelow(
   folder: string,
   pattern: string,

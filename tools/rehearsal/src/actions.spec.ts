@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ACTIONS, type ActionScope, ArtifactStore } from './actions.ts';
 import { parseOutputs } from './runner.ts';
 
-describe('the stand-ins, like the actions', () => {
+describe('the stand-ins behave like the actions', () => {
   let folder: string;
   let scope: ActionScope;
   let count = 0;
@@ -62,7 +62,7 @@ describe('the stand-ins, like the actions', () => {
   });
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
-  it('checkout takes one commit and one tag, unless it is told to take everything', async () => {
+  it('checkout fetches one commit and one tag by default, and everything with fetch-depth 0', async () => {
     await act('actions/checkout', {});
     expect(await git(scope.workspace, 'tag', '--list')).toBe('v1.1.0');
     expect(await git(scope.workspace, 'rev-list', '--count', 'HEAD')).toBe('1');
@@ -73,7 +73,7 @@ describe('the stand-ins, like the actions', () => {
     expect(await git(workspace, 'rev-list', '--count', 'HEAD')).toBe('2');
   });
 
-  it('checkout leaves out what the patterns of a sparse one leave out', async () => {
+  it('a sparse checkout leaves out what its patterns exclude', async () => {
     await act('actions/checkout', {
       'sparse-checkout-cone-mode': 'false',
       'sparse-checkout': '/*\n!/apps/*/**\n/apps/*/package.json\n',
@@ -82,11 +82,11 @@ describe('the stand-ins, like the actions', () => {
     expect(await readdir(scope.workspace)).toContain('top');
   });
 
-  it('checkout needs the right to read contents', async () => {
+  it('checkout needs permission to read contents', async () => {
     await expect(act('actions/checkout', {}, { permissions: {} })).rejects.toThrow('may not read');
   });
 
-  it('an artifact keeps bytes and paths, and loses the executable bit', async () => {
+  it('an artifact keeps bytes and paths, but loses the executable bit', async () => {
     await mkdir(join(scope.workspace, 'out/deep'), { recursive: true });
     await writeFile(join(scope.workspace, 'out/deep/program'), 'bytes');
     await chmod(join(scope.workspace, 'out/deep/program'), 0o755);
@@ -98,7 +98,7 @@ describe('the stand-ins, like the actions', () => {
     expect((await stat(file)).mode & 0o777).toBe(0o644);
   });
 
-  it('a name of an artifact is taken once in a run, unless it is overwritten', async () => {
+  it('an artifact name can be used only once per run, unless it is overwritten', async () => {
     const upload = async (content: string, more: Readonly<Record<string, string>> = {}) => {
       await writeFile(join(scope.workspace, 'f'), content);
       await act('actions/upload-artifact', { name: 'a', path: 'f', ...more });
@@ -112,7 +112,7 @@ describe('the stand-ins, like the actions', () => {
     expect(await readFile(join(scope.workspace, 'x/f'), 'utf8')).toBe('2');
   });
 
-  it('what another attempt left is given out with a token that may read actions, and only so', async () => {
+  it('an artifact from another attempt can be downloaded only with a token that may read actions', async () => {
     await writeFile(join(scope.workspace, 'f'), '1');
     await act('actions/upload-artifact', { name: 'a', path: 'f' });
     scope.artifacts.attempt = 2;
@@ -126,7 +126,7 @@ describe('the stand-ins, like the actions', () => {
     expect(await readFile(join(scope.workspace, 'x/f'), 'utf8')).toBe('1');
   });
 
-  it('artifacts are found by pattern, each in its own folder or merged; an absent one is an error', async () => {
+  it('artifacts are found by pattern, each in its own folder or merged; a missing one is an error', async () => {
     for (const name of ['p-1', 'p-2', 'q']) {
       await writeFile(join(scope.workspace, `${name}.json`), name);
       await act('actions/upload-artifact', { name, path: `${name}.json` });
@@ -141,7 +141,7 @@ describe('the stand-ins, like the actions', () => {
     );
   });
 
-  it('a cache is found by its key, else by a prefix, newest first, and is never saved twice', async () => {
+  it('a cache is found by its key or else by a prefix, newest first, and is never saved twice', async () => {
     const path = 'kept';
     await mkdir(join(scope.workspace, path));
     const save = async (key: string, content: string) => {
@@ -165,7 +165,7 @@ describe('the stand-ins, like the actions', () => {
     await expect(act('actions/cache/save', { path, key: 'x' }, { event: 'pull_request' })).rejects.toThrow();
   });
 
-  it('a cache is saved for its very paths, which may be patterns', async () => {
+  it('a cache is found only for the exact paths it was saved for, which may be patterns', async () => {
     await mkdir(join(scope.workspace, 'data'));
     for (const name of ['a.db', 'b.json']) await writeFile(join(scope.workspace, 'data', name), name);
     await act('actions/cache/save', { path: 'data/*.db', key: 'k' });
@@ -176,7 +176,7 @@ describe('the stand-ins, like the actions', () => {
     expect(await readdir(join(workspace, 'data'))).toEqual(['a.db']);
   });
 
-  it('buildx is there for the steps that follow, and its absence is an error', async () => {
+  it('setup-buildx makes buildx available to later steps, and fails if it is missing', async () => {
     const docker = join(folder, 'docker');
     await writeFile(
       docker,
@@ -190,7 +190,7 @@ describe('the stand-ins, like the actions', () => {
     await expect(act('docker/setup-buildx-action', {}, { path })).rejects.toThrow('not a docker command');
   });
 
-  it('a login is in the Docker config file until the job ends', async () => {
+  it('a login stays in the Docker config file until the job ends', async () => {
     const { post } = await act('docker/login-action', {
       registry: 'r.example',
       username: 'u',
@@ -206,7 +206,7 @@ describe('the stand-ins, like the actions', () => {
     await expect(act('docker/login-action', { registry: 'r.example' })).rejects.toThrow('required');
   });
 
-  it('a login sends the job’s token to ghcr.io and nowhere else', async () => {
+  it('a login sends the job’s token only to ghcr.io', async () => {
     const inputs = { username: 'u', password: scope.token };
     await act('docker/login-action', { ...inputs, registry: 'ghcr.io' });
     await expect(act('docker/login-action', { ...inputs, registry: 'r.example' })).rejects.toThrow(
@@ -215,7 +215,7 @@ describe('the stand-ins, like the actions', () => {
     await expect(act('docker/login-action', inputs)).rejects.toThrow('Docker Hub');
   });
 
-  it('an attestation takes the subjects of a file of checksums, and leaves one bundle of all', async () => {
+  it('an attestation takes its subjects from a checksums file, and writes one bundle for all of them', async () => {
     const permissions = { 'id-token': 'write', attestations: 'write' };
     await writeFile(join(scope.workspace, 'sums'), `${'1'.repeat(64)}  a\n${'2'.repeat(64)}  b\n`);
     const { outputs } = await act('actions/attest', { 'subject-checksums': 'sums' }, { permissions });
@@ -241,7 +241,7 @@ describe('the stand-ins, like the actions', () => {
     );
   });
 
-  it('an attestation needs its rights and a subject', async () => {
+  it('an attestation needs its permissions and a subject', async () => {
     const rights = { permissions: { 'id-token': 'write', attestations: 'write' } };
     const image = { 'subject-name': 'r.example/i', 'subject-digest': `sha256:${'0'.repeat(64)}` };
     await act('actions/attest', image, rights);
@@ -255,7 +255,7 @@ describe('the stand-ins, like the actions', () => {
     );
   });
 
-  it('nx-set-shas gives the last green commit on main, and the merge base of a pull request', async () => {
+  it('nx-set-shas returns the last green commit on main, and the merge base for a pull request', async () => {
     const rights = { permissions: { contents: 'read', actions: 'read' } };
     await act('actions/checkout', { 'fetch-depth': '0' });
     const one = await git(scope.workspace, 'rev-parse', 'v1.0.0');
@@ -270,7 +270,7 @@ describe('the stand-ins, like the actions', () => {
     await expect(act(name, { 'no-such-input': 'x' })).rejects.toThrow('unexpected input: no-such-input');
   });
 
-  it('outputs of a script are lines, or blocks with a delimiter', () => {
+  it('the outputs of a script are lines, or blocks with a delimiter', () => {
     expect(parseOutputs('a=1\nb<<E\nx\ny=2\nE\nc=d=e\n')).toEqual({ a: '1', b: 'x\ny=2', c: 'd=e' });
   });
 });

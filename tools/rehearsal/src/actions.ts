@@ -15,7 +15,7 @@ import {
 import { basename, dirname, join, matchesGlob, relative, resolve } from 'node:path';
 import { execa } from 'execa';
 
-/** The artifacts of a run, by attempt and name: folders as they were uploaded. */
+/** The artifacts of a run, stored as folders by attempt and name. */
 export class ArtifactStore {
   readonly root: string;
   attempt = 1;
@@ -23,12 +23,12 @@ export class ArtifactStore {
     this.root = root;
   }
 
-  /** Where an artifact of this attempt goes. */
+  /** The folder for an artifact of this attempt. */
   place(name: string): string {
     return join(this.root, String(this.attempt), name);
   }
 
-  /** The newest artifact of each name, with the attempt that it is of. */
+  /** The newest artifact with each name, and the attempt that it is from. */
   async newest(): Promise<ReadonlyMap<string, { readonly folder: string; readonly attempt: number }>> {
     const found = new Map<string, { readonly folder: string; readonly attempt: number }>();
     for (let attempt = 1; attempt <= this.attempt; attempt++) {
@@ -40,14 +40,14 @@ export class ArtifactStore {
   }
 }
 
-/** An attestation that a job asked for. */
+/** An attestation that a job requested. */
 export interface Attestation {
   readonly name: string;
   /** `sha256:…` */
   readonly digest: string;
 }
 
-/** What an action may use of the run that it is part of. */
+/** The parts of a run that an action may use. */
 export interface ActionScope {
   readonly workspace: string;
   readonly home: string;
@@ -58,12 +58,12 @@ export interface ActionScope {
   readonly permissions: Readonly<Record<string, string>>;
   /** The job's own token. */
   readonly token: string;
-  /** Who sees the repository. */
+  /** Who can see the repository. */
   readonly visibility: 'public' | 'private';
   readonly artifacts: ArtifactStore;
   readonly caches: Map<string, string>;
   readonly attestations: Attestation[];
-  /** Signs a statement as the job; gives the bundle as JSON. */
+  /** Signs a statement as the job. Returns the bundle as JSON. */
   readonly sign: (statement: object) => Promise<string>;
   /** The job's folder for temporary files. */
   readonly temp: string;
@@ -71,11 +71,11 @@ export interface ActionScope {
   readonly lastGreen: string | undefined;
   /** The folder of the Docker client's plugins and settings. */
   readonly dockerConfig: string;
-  /** The PATH on which `docker` is. */
+  /** The PATH that contains `docker`. */
   readonly path: string;
 }
 
-/** What an action did: its outputs, variables for the steps after it, and what is done when the job has ended. */
+/** The result of an action: its outputs, variables for later steps, and what to do when the job ends. */
 export interface ActionResult {
   readonly outputs?: Readonly<Record<string, string>>;
   readonly env?: Readonly<Record<string, string>>;
@@ -85,7 +85,7 @@ export interface ActionResult {
 type Inputs = Readonly<Record<string, string>>;
 type Action = (inputs: Inputs, scope: ActionScope) => Promise<ActionResult>;
 
-/** Stand-ins of the actions that the workflows use, by name. Each refuses inputs that it does not know. */
+/** Stand-ins for the actions that the workflows use, by name. Each refuses inputs that it does not know. */
 export const ACTIONS: Readonly<Record<string, Action>> = {
   'actions/checkout': checkout,
   'actions/upload-artifact': uploadArtifact,
@@ -105,7 +105,7 @@ function known(inputs: Inputs, ...names: readonly string[]): void {
 
 const git = (cwd: string, ...args: readonly string[]) => execa('git', [...args], { cwd, stdin: 'ignore' });
 
-/** One commit by default, with only the ref that the run is for; everything with `fetch-depth: 0`. */
+/** Fetches one commit by default, with only the run's own ref; everything with `fetch-depth: 0`. */
 async function checkout(inputs: Inputs, scope: ActionScope): Promise<ActionResult> {
   known(inputs, 'fetch-depth', 'persist-credentials', 'sparse-checkout', 'sparse-checkout-cone-mode');
   if (scope.permissions.contents === undefined) throw new Error('checkout: the job may not read contents');
@@ -133,8 +133,8 @@ async function checkout(inputs: Inputs, scope: ActionScope): Promise<ActionResul
 }
 
 /**
- * Keeps bytes and names; every file comes back with mode 0644. A name is taken once in a run, unless it is overwritten:
- * within an attempt always, in a further one as was reported. https://github.com/actions/upload-artifact
+ * Keeps bytes and names, but files come back with mode 0644. A name can be used only once per run unless it is
+ * overwritten, always within an attempt, and as reported also in later ones. https://github.com/actions/upload-artifact
  */
 async function uploadArtifact(inputs: Inputs, scope: ActionScope): Promise<ActionResult> {
   known(inputs, 'name', 'path', 'if-no-files-found', 'overwrite');
@@ -164,7 +164,7 @@ async function uploadArtifact(inputs: Inputs, scope: ActionScope): Promise<Actio
 
 const LARGE_BYTES = 1024 * 1024;
 
-/** A large file is an archive that its jobs write once and only read afterwards: a link to it does. */
+/** Large files are archives that a job writes once and others only read, so they are linked. */
 async function copyOrLink(file: string, target: string): Promise<void> {
   await rm(target, { force: true });
   if ((await stat(file)).size < LARGE_BYTES) await copyFile(file, target);
@@ -172,9 +172,9 @@ async function copyOrLink(file: string, target: string): Promise<void> {
 }
 
 /**
- * One artifact by name into `path`, or all that match, each into a folder of its own unless merged. With a token they
- * are those of the run, by the API, which asks for `actions: read`; without one, those of the attempt alone: what
- * another attempt left is listed and not given out. https://github.com/actions/download-artifact/issues/486
+ * Downloads one artifact by name into `path`, or all that match, each into its own folder unless merged. With a token,
+ * it finds artifacts of the whole run through the API, which requires `actions: read`. Without one, only those of this
+ * attempt: others are listed, but not served. https://github.com/actions/download-artifact/issues/486
  */
 async function downloadArtifact(inputs: Inputs, scope: ActionScope): Promise<ActionResult> {
   known(inputs, 'name', 'path', 'pattern', 'merge-multiple', 'github-token');
@@ -206,8 +206,8 @@ async function downloadArtifact(inputs: Inputs, scope: ActionScope): Promise<Act
 }
 
 /**
- * The entry of the very key, else the newest one that starts with a restore key; saved for these very paths, which an
- * entry's version is made of. https://github.com/actions/toolkit/tree/main/packages/cache
+ * Restores the entry with exactly this key, or else the newest one that starts with a restore key, if it was saved for
+ * exactly these paths: they make up an entry's version. https://github.com/actions/toolkit/tree/main/packages/cache
  */
 async function restoreCache(inputs: Inputs, scope: ActionScope): Promise<ActionResult> {
   known(inputs, 'path', 'key', 'restore-keys');
@@ -229,7 +229,7 @@ async function restoreCache(inputs: Inputs, scope: ActionScope): Promise<ActionR
   return { outputs: { 'cache-hit': String(hit === key), 'cache-matched-key': hit ?? '' } };
 }
 
-/** A key is saved once; what a pull request saves is seen by no other ref, so that it is not kept here. */
+/** Saves a key only once. Other refs never see what a pull request saves, so saving from one is an error here. */
 async function saveCache(inputs: Inputs, scope: ActionScope): Promise<ActionResult> {
   known(inputs, 'path', 'key');
   const { key = '', path = '' } = inputs;
@@ -260,8 +260,8 @@ function cacheBases({ home, workspace }: ActionScope) {
 }
 
 /**
- * Records each subject by digest, and leaves one bundle of all in a file. Refused without the rights that signing and keeping attestations need, and in private
- * repositories of users. https://github.com/actions/attest/issues/193
+ * Records each subject by digest, and writes one bundle for all of them to a file. Fails without the permissions for
+ * signing and storing attestations, and in private repositories of users. https://github.com/actions/attest/issues/193
  */
 async function attest(inputs: Inputs, scope: ActionScope): Promise<ActionResult> {
   known(inputs, 'subject-path', 'subject-name', 'subject-digest', 'subject-checksums');
@@ -309,7 +309,7 @@ async function attest(inputs: Inputs, scope: ActionScope): Promise<ActionResult>
   return { outputs: { 'bundle-path': bundlePath } };
 }
 
-/** The engine here has the containerd image store, so that its own builder does what a container's would. */
+/** The engine here has the containerd image store, so its built-in builder can do what a container builder would. */
 async function setupBuildx(inputs: Inputs, scope: ActionScope): Promise<ActionResult> {
   known(inputs, 'driver-opts', 'cache-binary');
   await writeDockerConfig(scope, {});
@@ -319,8 +319,9 @@ async function setupBuildx(inputs: Inputs, scope: ActionScope): Promise<ActionRe
 }
 
 /**
- * Leaves the credentials in the Docker config file until the job ends. The job's token is not a password of anybody but
- * ghcr.io: what sends it elsewhere gives it away. https://docs.github.com/packages/working-with-a-github-packages-registry/working-with-the-container-registry
+ * Keeps the credentials in the Docker config file until the job ends. The job's token is a password only for ghcr.io;
+ * sending it elsewhere leaks it.
+ * https://docs.github.com/packages/working-with-a-github-packages-registry/working-with-the-container-registry
  */
 async function dockerLogin(inputs: Inputs, scope: ActionScope): Promise<ActionResult> {
   known(inputs, 'registry', 'username', 'password');
@@ -341,7 +342,7 @@ async function writeDockerConfig(scope: ActionScope, more: object): Promise<void
   });
 }
 
-/** On main the last green run's commit; for a pull request where it left main. */
+/** Returns the commit of the last green run on main; for a pull request, the merge base with main. */
 async function setShas(inputs: Inputs, scope: ActionScope): Promise<ActionResult> {
   known(inputs, 'main-branch-name');
   if (scope.permissions.actions === undefined) throw new Error('nx-set-shas: the job may not read actions');

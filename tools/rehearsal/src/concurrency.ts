@@ -1,11 +1,11 @@
 import type { Workflow } from './workflow.ts';
 
-/** How many runs may wait where a group queues. */
+/** How many runs may wait if a group queues. */
 const MAX_WAITING = 100;
 
 /**
- * What becomes of runs of one group that come at the same time: those that run, in their order, and those that are
- * cancelled. One waits unless the group queues, and a run that comes takes the place of the one that waits.
+ * Schedules runs of one group that start at the same time: returns those that run, in order, and those that are
+ * canceled. Unless the group queues, only one run waits, and each new run replaces it.
  * https://docs.github.com/actions/how-tos/write-workflows/choose-when-workflows-run/control-workflow-concurrency
  */
 export function scheduleRuns<T>(

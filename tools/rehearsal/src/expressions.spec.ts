@@ -11,18 +11,18 @@ const scope = (status: Scope['status'] = 'success'): Scope => ({
 });
 const inBraces = (text: string): string => `\${{ ${text} }}`;
 
-describe('expressions, by GitHub’s own evaluator', () => {
+describe('expressions, in GitHub’s own evaluator', () => {
   it.each([
     ["vars.IMAGE || 'default'", 'default'],
     ['github.event.number', 7],
     ["format('a {0}', github.ref)", 'a refs/tags/v1.2.3'],
     ['github.nothing', null],
     ['github.run_attempt > 1', true],
-  ])('%s is %s', (expression, value) => {
+  ])('%s evaluates to %s', (expression, value) => {
     expect(evaluate(expression, scope())).toBe(value);
   });
 
-  it('expressions in texts are evaluated by GitHub’s own evaluator', () => {
+  it('expressions inside a text are replaced by their values', () => {
     expect(interpolate(`<${inBraces('needs.docker.outputs.digest')}> ${inBraces('vars.X')}`, scope())).toBe(
       '<sha256:1> ',
     );
@@ -39,7 +39,7 @@ describe('expressions, by GitHub’s own evaluator', () => {
     [inBraces('failure()'), 'failure', true],
     ['failure()', 'success', false],
     ['vars.X', 'success', false],
-  ])('%s after %s: %s', (condition, status, expected) => {
+  ])('the condition %s after %s is %s', (condition, status, expected) => {
     expect(holds(condition, scope(status))).toBe(expected);
   });
 });

@@ -1,9 +1,9 @@
 import { data, Evaluator, Lexer, Parser } from '@actions/expressions';
 
-/** What a context of expressions holds: JSON. https://docs.github.com/actions/reference/contexts-reference */
+/** A value in an expression context: JSON. https://docs.github.com/actions/reference/contexts-reference */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json };
 
-/** The contexts of an expression, by name, and how the job or its steps have gone so far. */
+/** The contexts of an expression, by name, and the status of the job or its steps so far. */
 export interface Scope {
   readonly contexts: Readonly<Record<string, Json>>;
   readonly status: 'success' | 'failure';
@@ -11,7 +11,7 @@ export interface Scope {
 
 const STATUS_FUNCTIONS = ['success', 'failure', 'always', 'cancelled'];
 
-/** Evaluates an expression by GitHub's own evaluator; throws what that throws. */
+/** Evaluates an expression with GitHub's own evaluator. Throws its errors. */
 export function evaluate(expression: string, scope: Scope): Json {
   const functions = STATUS_FUNCTIONS.map((name) => ({
     name,
@@ -31,7 +31,7 @@ export function evaluate(expression: string, scope: Scope): Json {
   return JSON.parse(JSON.stringify(result, data.replacer) ?? 'null');
 }
 
-/** A text with each expression in it replaced by its value, as GitHub turns values into text. */
+/** Replaces each expression in a text with its value, converted to text as GitHub does. */
 export function interpolate(text: string | number | boolean, scope: Scope): string {
   return String(text).replaceAll(/\$\{\{(.*?)\}\}/gs, (_, expression: string) =>
     toText(evaluate(expression, scope)),
@@ -39,7 +39,7 @@ export function interpolate(text: string | number | boolean, scope: Scope): stri
 }
 
 /**
- * Whether a condition holds. One that asks for no status holds only if all went well so far.
+ * Whether a condition is true. A condition without a status function is true only if everything succeeded so far.
  * https://docs.github.com/actions/reference/evaluate-expressions-in-workflows-and-actions#status-check-functions
  */
 export function holds(condition: string | boolean | undefined, scope: Scope): boolean {

@@ -3,21 +3,21 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Claims, identityToken } from '@prebuilt/testing/sigstore';
 
-/** Who issues the tokens of jobs. */
+/** The issuer of the jobs' tokens. */
 export const ISSUER = 'https://token.actions.githubusercontent.com';
 
-/** GitHub's service that gives a job a token by which others know it. */
+/** GitHub's service that gives a job a token to identify itself to others. */
 export interface IdentityTokens extends AsyncDisposable {
-  /** What a job with the permission `id-token: write` finds in its environment; the claims are those of its tokens. */
+  /** The environment for a job with the permission `id-token: write`, whose tokens get these claims. */
   environmentOf(claims: Claims): Readonly<Record<string, string>>;
-  /** The claims of every token that was given out. */
+  /** The claims of every issued token. */
   readonly issued: readonly Claims[];
-  /** The tokens, and those that they were asked for with. */
+  /** The issued tokens, and the request tokens. */
   readonly secrets: readonly string[];
 }
 
 /**
- * Starts it on loopback. It answers a job's own request token, and the audience that is asked for becomes the token's.
+ * Starts the service on loopback. It accepts a job's own request token, and issues a token for the requested audience.
  * https://docs.github.com/actions/reference/security/oidc
  */
 export async function startIdentityTokens(): Promise<IdentityTokens> {

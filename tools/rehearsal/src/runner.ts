@@ -8,7 +8,7 @@ import { holds, interpolate, type Json, type Scope } from './expressions.ts';
 import type { IdentityTokens } from './identity.ts';
 import type { Scalars, Workflow, WorkflowJob, WorkflowStep } from './workflow.ts';
 
-/** What starts a run. */
+/** The event that starts a run. */
 export interface RunEvent {
   readonly event: 'push' | 'pull_request' | 'workflow_dispatch';
   readonly ref: string;
@@ -16,9 +16,9 @@ export interface RunEvent {
   readonly inputs?: Readonly<Record<string, string>>;
 }
 
-/** Where and with what a run takes place. */
+/** The environment and settings of a run. */
 export interface RunnerOptions {
-  /** For everything that the run writes. */
+  /** The folder for everything that the run writes. */
   readonly folder: string;
   /** The repository that checkouts come from. */
   readonly origin: string;
@@ -26,35 +26,35 @@ export interface RunnerOptions {
   readonly repository: string;
   readonly token: string;
   readonly vars: Readonly<Record<string, string>>;
-  /** The repository's secrets, beside GITHUB_TOKEN. */
+  /** The repository's secrets, in addition to GITHUB_TOKEN. */
   readonly secrets?: Readonly<Record<string, string>>;
-  /** Who sees the repository, which belongs to a user. Default: public. */
+  /** Who can see the repository, which belongs to a user. Default: public. */
   readonly visibility?: 'public' | 'private';
-  /** Which jobs a further attempt runs. Default: those that failed, and what needs them. */
+  /** Which jobs another attempt runs. Default: those that failed, and those that need them. */
   readonly rerun?: 'failed' | 'all';
   readonly env: Readonly<Record<string, string>>;
-  /** What the jobs of one id find there besides, by id. */
+  /** Additional environment for single jobs, by job id. */
   readonly jobEnv?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly dockerConfig: string;
   readonly caches: Map<string, string>;
   readonly lastGreen?: string;
-  /** Called in a job's folder after each checkout: what a warm machine has there. */
+  /** Called with a job's folder after each checkout, to add what a warm machine already has. */
   readonly warm: (workspace: string) => Promise<void>;
-  /** Where jobs that may do so get tokens that say who they are. */
+  /** Issues identity tokens to jobs with permission to request them. */
   readonly identity?: Pick<IdentityTokens, 'environmentOf'>;
-  /** Signs the statement of an attestation as whoever the claims name; gives the bundle as JSON. */
+  /** Signs the statement of an attestation with the identity in the claims. Returns the bundle as JSON. */
   readonly sign: (statement: object, claims: Claims) => Promise<string>;
-  /** Jobs whose every started program is recorded. */
+  /** Ids of jobs for which every started program is recorded. */
   readonly traced?: readonly string[];
-  /** Carries out steps that can't run side by side on one machine, one after another; the others run at once. */
+  /** Serializes steps that can't run in parallel on one machine; runs the others immediately. */
   readonly queue?: <T>(script: string, step: () => Promise<T>) => Promise<T>;
-  /** Scripts that are taken to have succeeded, since an earlier run has shown them; the log says so. Default: none. */
+  /** Scripts to skip as successful because an earlier run covered them; the log says so. Default: none. */
   readonly shown?: (script: string) => boolean;
-  /** Called before each script with its job's key and folder: what goes wrong on that machine. */
+  /** Called before each script with its job's key and folder, to make something go wrong on that machine. */
   readonly mishap?: (key: string, script: string, workspace: string) => Promise<void>;
 }
 
-/** What became of a job; of a matrix, of one of its jobs. */
+/** The result of a job, or of a single job of a matrix. */
 export interface JobResult {
   readonly id: string;
   readonly key: string;
@@ -64,7 +64,7 @@ export interface JobResult {
   readonly outputs: Readonly<Record<string, string>>;
   readonly log: string;
   readonly summary: string;
-  /** The trace of a traced job; else empty. */
+  /** The trace of a traced job; otherwise empty. */
   readonly trace: string;
   readonly milliseconds: number;
 }
@@ -79,7 +79,7 @@ export interface WorkflowRun {
 
 const STEP_MS = 420_000;
 
-/** Whether the event starts the workflow, by its filters of branches and tags. */
+/** Whether the event starts the workflow, according to its branch and tag filters. */
 export function starts(workflow: Workflow, { event, ref }: Pick<RunEvent, 'event' | 'ref'>): boolean {
   const filters = workflow.template.events[event] as
     | { readonly branches?: readonly string[]; readonly tags?: readonly string[] }
@@ -101,9 +101,9 @@ function filterPattern(pattern: string): RegExp {
 }
 
 /**
- * Runs a workflow, its jobs one after another (those of a matrix side by side), each in a folder and a home of its own: scripts by bash as they are
- * written, actions by their stand-ins; those of macOS are left out. With a former run it is a further attempt: unless all are to run again, jobs that
- * had succeeded are kept with their outputs.
+ * Runs the jobs of a workflow one after another (those of a matrix in parallel), each with its own folder and home:
+ * scripts in bash exactly as written, actions by their stand-ins. Jobs on macOS are skipped. With a former run, makes
+ * another attempt at it: unless all jobs are to be rerun, those that succeeded are kept with their outputs.
  * https://docs.github.com/actions/how-tos/manage-workflow-runs/re-run-workflows-and-jobs
  */
 export async function runWorkflow(
@@ -157,9 +157,9 @@ export async function runWorkflow(
       done.push(skipped(id));
       continue;
     }
-    // The jobs of a matrix run side by side, and one that fails stops no other.
+    // The jobs of a matrix run in parallel, and a failure does not stop the others.
     if (job.strategy !== undefined && job.strategy['fail-fast'] !== false)
-      throw new Error(`${id}: expected fail-fast: false, which is all that is rehearsed`);
+      throw new Error(`${id}: expected fail-fast: false, the only mode that can be rehearsed`);
     const running = (job.strategy?.matrix.include ?? [undefined]).map(async (matrix) => {
       const key = matrix === undefined ? id : `${id} (${Object.values(matrix).join(', ')})`;
       const former = kept.find((each) => each.key === key);
@@ -279,7 +279,7 @@ async function runJob(scope: JobScope): Promise<JobResult> {
         const begin = () => runScript(script, index, { ...identity, ...stepEnv }, scope, { workspace, home });
         const ended =
           options.shown?.(script) === true
-            ? { exitCode: 0, output: 'left out: an earlier run has shown it', outputs: {} }
+            ? { exitCode: 0, output: 'skipped: covered by an earlier run', outputs: {} }
             : await (options.queue?.(script, begin) ?? begin());
         log.push(ended.output);
         outputs = ended.outputs;
@@ -337,7 +337,7 @@ function identityEnvironment(scope: JobScope): Readonly<Record<string, string>> 
 function runAction(step: WorkflowStep, inputs: Readonly<Record<string, string>>, scope: ActionScope) {
   const name = step.uses?.replace(/@.*/, '') ?? '';
   const action = ACTIONS[name];
-  if (action === undefined) throw new Error(`${name}: there is no stand-in for this action`);
+  if (action === undefined) throw new Error(`${name}: no stand-in for this action`);
   return action(inputs, scope);
 }
 
@@ -404,7 +404,7 @@ async function runScript(
   };
 }
 
-/** Every job has a machine of its own, with an id that it may change: a mount namespace gives it one. */
+/** Gives each job its own machine id, which it may change, through a mount namespace. */
 function asMachine(id: string): readonly string[] {
   const mounts =
     'for file in /etc/machine-id /var/lib/dbus/machine-id; do [ ! -f "$file" ] || [ -L "$file" ] || mount --bind "$0" "$file" || exit; done; exec "$@"';
@@ -412,7 +412,7 @@ function asMachine(id: string): readonly string[] {
   return ['unshare', ...user, '--mount', '/bin/sh', '-c', mounts, id];
 }
 
-/** `name=value` lines and `name<<delimiter` blocks. */
+/** Parses `name=value` lines and `name<<delimiter` blocks. */
 export function parseOutputs(text: string): Readonly<Record<string, string>> {
   const outputs: Record<string, string> = {};
   const lines = text.split('\n');

@@ -8,7 +8,7 @@ import {
 } from '@actions/workflow-parser';
 import { parse } from 'yaml';
 
-/** A mapping of scalars, as `env`, `with` and `outputs` are, before their expressions are evaluated. */
+/** A mapping of scalars, such as `env`, `with` and `outputs`, before their expressions are evaluated. */
 export type Scalars = Readonly<Record<string, string | number | boolean>>;
 
 /** A step, before its expressions are evaluated. */
@@ -46,13 +46,13 @@ export interface WorkflowJob {
   readonly steps: readonly WorkflowStep[];
 }
 
-/** A workflow file: as GitHub's own parser understood it, and its plain YAML. */
+/** A workflow file, as parsed by GitHub's own parser, and as plain YAML. */
 export interface Workflow {
   readonly name: string;
   /** The file's name, without its folder. */
   readonly file: string;
   readonly text: string;
-  /** GitHub's own model: events with their filters, jobs in their order. */
+  /** GitHub's own model: events with their filters, and jobs in order. */
   readonly template: WorkflowTemplate;
   readonly permissions: unknown;
   readonly concurrency?: {
@@ -64,12 +64,12 @@ export interface Workflow {
   readonly jobs: Readonly<Record<string, WorkflowJob>>;
 }
 
-/** Reads a workflow file by GitHub's own parser; throws with every problem that it finds. */
+/** Reads a workflow file with GitHub's own parser. Throws an error with every problem that it finds. */
 export async function readWorkflow(path: string): Promise<Workflow> {
   return parseWorkflowText(await readFile(path, 'utf8'), path);
 }
 
-/** Parses the text of a workflow by GitHub's own parser; throws with every problem that it finds. */
+/** Parses a workflow with GitHub's own parser. Throws an error with every problem that it finds. */
 export async function parseWorkflowText(text: string, path: string): Promise<Workflow> {
   const { context, value } = parseWorkflow(
     { name: basename(path), content: text },

@@ -16,7 +16,7 @@ describe('the closing line', () => {
     await rm(folder, { recursive: true });
   });
 
-  /** Runs test files for real and returns the line they end with. */
+  /** Runs test files for real and returns the closing line. */
   async function closingLineOf(
     files: Readonly<Record<string, string>>,
     budget: CostBudget = { anyFile: 100, files: {} },
@@ -43,7 +43,7 @@ describe('the closing line', () => {
     return readFile(file, 'utf8');
   }
 
-  it('counts every test of every file', async () => {
+  it('the closing line counts every test in every file', async () => {
     const line = await closingLineOf({
       'a.test.ts': `
         it('a', () => {});
@@ -56,29 +56,29 @@ describe('the closing line', () => {
     expect(line).toBe('3 passed, 1 failed, 3 skipped\n');
   });
 
-  it('counts a file that can’t be loaded as a failure', async () => {
+  it('the closing line counts a file that can’t be loaded as a failure', async () => {
     expect(await closingLineOf({ 'a.test.ts': `throw new Error('broken');` })).toBe(
       '0 passed, 1 failed, 0 skipped\n',
     );
   });
 
-  it('counts a hook that fails, and the tests that it kept from running', async () => {
+  it('the closing line counts a failed hook, and the tests that it kept from running', async () => {
     const line = await closingLineOf({
       'a.test.ts': `describe('a', () => { beforeAll(() => { throw new Error('no'); }); it('b', () => {}); });`,
     });
     expect(line).toBe('0 passed, 1 failed, 1 skipped\n');
   });
 
-  it('counts an error outside of every test', async () => {
+  it('the closing line counts an error outside of any test', async () => {
     const line = await closingLineOf({
       'a.test.ts': `it('a', async () => { setTimeout(() => { throw new Error('late'); }, 1); await new Promise((r) => setTimeout(r, 200)); });`,
     });
     expect(line).toBe('1 passed, 1 failed, 0 skipped\n');
   });
 
-  it('counts a file that used more of the processors than its budget', async () => {
+  it('the closing line counts a file that exceeds its CPU time budget', async () => {
     const files = { 'a.test.ts': `it('a', () => {});`, 'b.test.ts': `it('a', () => {});` };
-    // Starting alone takes more than this.
+    // Startup alone takes more than this.
     const line = await closingLineOf(files, { anyFile: 0.01, files: { 'b.test.ts': 100 } });
     expect(line).toBe('2 passed, 1 failed, 0 skipped\n');
   });

@@ -4,20 +4,20 @@ import type { Reporter, SerializedError, TestModule, TestSuite, Vitest } from 'v
 import { type CostBudget, type FileCost, overBudget, slowestFiles } from './cost/file-costs.ts';
 import { machineUse } from './cost/processor-time.ts';
 
-/** What became of a run's tests. A hook or a file that failed counts as one failure. */
+/** The test results of a run. A failed hook or file counts as one failure. */
 export interface RunCounts {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
 }
 
-/** How many of the slowest files a run's end lists. */
+/** How many of the slowest files to list. */
 const SLOWEST = 15;
 
 /**
- * Ends a run's output with the files that took longest, those that used more of the processors than their budget, each
- * of which counts as a failure, and one line, `N passed, N failed, N skipped`. Where CLOSING_LINE_FILE names a file the
- * line goes there instead, for a caller that prints more after the tests.
+ * Ends a run's output with the slowest files, the files that exceeded their CPU time budget (each counts as a failure),
+ * and one line, `N passed, N failed, N skipped`. If CLOSING_LINE_FILE names a file, the line goes there instead, for
+ * callers that print more after the tests.
  */
 export class ClosingLineReporter implements Reporter {
   readonly #budget: CostBudget;
@@ -55,12 +55,12 @@ export class ClosingLineReporter implements Reporter {
   }
 }
 
-/** The counts as one line. */
+/** Formats the counts as one line. */
 export function closingLine({ passed, failed, skipped }: RunCounts): string {
   return `${passed} passed, ${failed} failed, ${skipped} skipped`;
 }
 
-/** Counts every test of the files, and what failed outside of a test. A test that never came to its end failed. */
+/** Counts every test in the files, and failures outside of tests. A test that never finished counts as failed. */
 export function countTests(modules: readonly TestModule[], unhandledErrors: number): RunCounts {
   let passed = 0;
   let failed = unhandledErrors;
@@ -89,7 +89,7 @@ function costOf(module: TestModule, root: string): FileCost {
   return {
     file: relative(root, module.moduleId),
     wallSeconds: milliseconds / 1000,
-    // A file that could not be loaded has measured nothing.
+    // A file that could not be loaded has no measurement.
     processorSeconds: module.meta().processorSeconds ?? 0,
   };
 }

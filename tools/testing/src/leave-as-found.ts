@@ -1,6 +1,6 @@
 import { afterAll, vi } from 'vitest';
 
-// A setup file of every project: files run one after another in one process, and none finds what another has changed.
+// A setup file for every project: test files share a process one after another, and must not see each other's changes.
 const environment = { ...process.env };
 const folder = process.cwd();
 

@@ -10,7 +10,7 @@ const skip = (note: string): never => {
 };
 
 describe('requireEngine', () => {
-  it('requireEngine is the environment of an engine that is up', () => {
+  it('requireEngine returns the environment of an engine that is up', () => {
     const environment = {
       DOCKER_HOST: 'unix:///s',
       DOCKER_CONFIG: '/c',
@@ -20,13 +20,13 @@ describe('requireEngine', () => {
     expect(requireEngine({ available: true, environment }, skip, { CI: 'true' })).toBe(environment);
   });
 
-  it.each([[{}], [{ CI: '' }], [{ CI: 'false' }]])('skips with the reason outside of CI (%j)', (env) => {
+  it.each([[{}], [{ CI: '' }], [{ CI: 'false' }]])('requireEngine skips a test outside of CI (%j)', (env) => {
     notes.length = 0;
     expect(() => requireEngine(absent, skip, env)).toThrow('skipped');
     expect(notes).toEqual(['the engine is not up']);
   });
 
-  it('fails in CI', () => {
+  it('requireEngine fails in CI', () => {
     expect(() => requireEngine(absent, skip, { CI: 'true' })).toThrow(
       expect.objectContaining({
         code: 'UNAVAILABLE',

@@ -1,4 +1,4 @@
-/* Exits with 0 where its argument is a file that can be read. */
+/* Exits with 0 if its argument is a readable file. */
 #include <stdio.h>
 #include <string.h>
 

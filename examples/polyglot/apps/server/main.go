@@ -1,4 +1,4 @@
-// A server that says hello and tells whether a site answers over HTTPS, for which it needs the certificates in its image.
+// A server that says hello and checks whether a site answers over HTTPS, which takes the certificates in its image.
 package main
 
 import (
@@ -11,7 +11,7 @@ import (
 var version = "dev"
 
 const usage = `usage: server [--version | --authorities]
-Serves http on :8080; /check?site=example.com tells whether a site answers.
+Serves http on :8080; /check?site=example.com checks whether a site answers.
 `
 
 func main() {

@@ -9,7 +9,7 @@ import { type Command, runAll, runInTurn, withEnvironment } from '../process.ts'
 const ENTRY = 'apps/mount-monitor/src/main.ts';
 const SIDECAR = { name: 'mount-monitor', toolchain: { name: 'bun', entry: ENTRY } };
 
-/** What a benchmark reads from a build's manifest. */
+/** The part of a build's manifest that benchmarks read. */
 interface BuiltPlatform {
   readonly platform: string;
   /** The executable. */
@@ -17,13 +17,13 @@ interface BuiltPlatform {
   readonly runtime: string;
 }
 
-/** A folder that build-binaries filled. */
+/** The output of build-binaries. */
 export interface Build {
   readonly folder: string;
   readonly platforms: readonly BuiltPlatform[];
 }
 
-/** Builds the sidecar's executables into the scratch folder. Throws PREREQUISITE where they can't be built. */
+/** Builds the sidecar's executables in the scratch folder. Throws PREREQUISITE if they can't be built. */
 export async function buildSidecar(
   context: BenchContext,
   { name = 'bin', version }: { readonly name?: string; readonly version?: string } = {},
@@ -56,26 +56,26 @@ export async function buildSidecar(
   };
 }
 
-/** Verifies a build, as `release:verify` does, and returns the reports' folder relative to the workspace. */
+/** Verifies a build as `release:verify` does. Returns the folder of the reports, relative to the workspace. */
 export async function verifySidecar(context: BenchContext, build: Build, name = 'verify'): Promise<string> {
   const options = verifyOptions(context, build, name);
   await runAll([executorCommand('verify', options, context.workspaceRoot)]);
   return options.outputPath;
 }
 
-/** The machine's own executable among those of a build. */
+/** The executable of a build that runs natively on this machine. */
 export function nativeExecutable(build: Build): string {
   return nativePlatform(build).file;
 }
 
-/** The part of a build that is for the machine itself. */
+/** The part of a build for this machine's platform. */
 export function nativePlatform(build: Build): BuiltPlatform {
   const wanted = `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`;
   const found = build.platforms.find(({ platform }) => platform === wanted);
   if (found === undefined) {
     throw new BenchError(
       'PREREQUISITE',
-      `an executable for this machine: expected ${wanted} among the build's`,
+      `an executable for this machine: expected ${wanted} in the build, found none`,
     );
   }
   return found;
@@ -94,7 +94,7 @@ const BUN_PACKAGES = [
   { package: '@oven/bun-linux-aarch64', target: 'bun-linux-arm64', arch: 'arm64' },
 ] as const;
 
-/** `build-binaries` against the bare compiler, alone or with the hashing that a checked build needs. */
+/** `build-binaries` against the bare compiler, without or with the hashing that a checked build needs. */
 function compileBench(
   hashed: boolean,
   fields: Pick<Bench, 'name' | 'title' | 'theirs' | 'target' | 'remark'>,
@@ -147,7 +147,7 @@ function compileBench(
   };
 }
 
-/** The bare compiler alone; and with the hashing without which nothing is checked, by the fastest tool there is. */
+/** Against the bare compiler alone, and against it with the hashing that checks need, by the fastest tool there is. */
 export const compiles: readonly Bench[] = [
   compileBench(false, {
     name: 'compile',
@@ -155,17 +155,17 @@ export const compiles: readonly Bench[] = [
     theirs: 'the two `bun build` commands in parallel, nothing else',
     target: { kind: 'at-most', ratio: 1.2 },
     remark:
-      'The compiler reads a whole runtime into memory and writes it out again. Ours lets it do so in huge pages, which the bare command does not: where a page fault is expensive, as in some virtual machines, that is most of its time.',
+      'The compiler reads a whole runtime into memory and writes it out again. Our side lets it use huge pages, and the bare command does not: where page faults are expensive, as in some virtual machines, they take most of its time.',
   }),
   compileBench(true, {
     name: 'compile-hashed',
     title: 'Compile both platforms, against a checked build',
-    theirs: 'the two `bun build` commands beside `openssl dgst` of both runtimes, then of both executables',
+    theirs: 'both `bun build` commands alongside `openssl dgst` of both runtimes, then of both executables',
     target: { kind: 'report' },
   }),
 ];
 
-/** Hashes a file with the processor's own instructions, which sha256sum leaves unused. */
+/** Hashes a file with the processor's SHA instructions, which sha256sum does not use. */
 function hashCommand(file: string): Command {
   return { file: 'openssl', args: ['dgst', '-sha256', file] };
 }
@@ -175,7 +175,7 @@ export const verify: Bench = {
   name: 'verify',
   title: 'Verify both platforms',
   ours: 'the verify executor in a Node process: hashes, ELF files, libraries, symbol versions, executions',
-  theirs: '`--version` and `--help` of both in parallel, beside `sha256sum` of both',
+  theirs: '`--version` and `--help` of both in parallel, together with `sha256sum` of both',
   unit: 'ms',
   target: { kind: 'at-most', ratio: 1.5 },
   async prepare(context) {

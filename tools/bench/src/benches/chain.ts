@@ -2,7 +2,7 @@ import type { Bench } from '../bench.ts';
 import { runAll } from '../process.ts';
 import { nxCommand } from '../workspace-command.ts';
 
-/** The whole chain from the cache, against tasks of the same workspace that do nothing. */
+/** The whole chain from the cache, against tasks in the same workspace that do nothing. */
 function cachedChain(
   task: string,
   fields: Pick<Bench, 'name' | 'title' | 'theirs' | 'target' | 'remark'>,
@@ -12,11 +12,11 @@ function cachedChain(
     ours: '`nx run release:docker-release`, build, verification and image from the cache',
     unit: 'ms',
     async prepare({ workspaceRoot }) {
-      // With its daemon, as on a desk; Nx itself leaves it out in CI and in containers.
+      // With the daemon, as on a developer's machine; Nx turns it off in CI and in containers.
       const daemon = { NX_DAEMON: 'true' };
       const ours = nxCommand(workspaceRoot, ['run', 'release:docker-release'], daemon);
       const theirs = nxCommand(workspaceRoot, ['run', task], daemon);
-      // The first of each may have to do the work; every further one finds it done.
+      // The first run of each may have to do the work; later ones are served from the cache.
       await runAll([ours]);
       await runAll([theirs]);
       return {
@@ -30,7 +30,7 @@ function cachedChain(
   };
 }
 
-/** One empty task is what Nx costs at the least; three in a row what it costs for a chain of this length. */
+/** One empty task measures the minimum cost of Nx; three in a row, its cost for a chain of this length. */
 export const cachedChains: readonly Bench[] = [
   cachedChain('bench:nothing', {
     name: 'cached-chain',
@@ -38,7 +38,7 @@ export const cachedChains: readonly Bench[] = [
     theirs: '`nx run bench:nothing`, a cached task of the same workspace that does nothing',
     target: { kind: 'at-most', ratio: 1.3 },
     remark:
-      'The limit: where a workspace has a tsconfig.base.json, every run of Nx loads all of TypeScript (80 ms) to look for conditions in it before it finds an executor of that workspace; without the file the ratio was 1.46. The rest is Nx hashing three tasks one after the other, since the key of each holds what the one before made, and one start of docker, without which the key can’t hold the builder; empty tasks have nothing to hash.',
+      'What limits it: if a workspace has a tsconfig.base.json, every run of Nx loads all of TypeScript (80 ms) to look for conditions in that file before it finds an executor of that workspace; without the file the ratio was 1.46. The rest is Nx hashing three tasks one after the other, since the key of each includes the output of the one before, and one start of docker, which is needed to get the builder into the key; empty tasks have nothing to hash.',
   }),
   cachedChain('bench:nothing-at-last', {
     name: 'cached-chain-of-three',

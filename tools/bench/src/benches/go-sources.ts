@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** What a service of some size has of the standard library; each for something of it, so that it is linked. */
+/** The standard library packages of a mid-size service, each with a symbol to use so that the package is linked. */
 const USED: Readonly<Record<string, string>> = {
   'archive/tar': 'tar.NewReader',
   'archive/zip': 'zip.NewReader',
@@ -24,7 +24,7 @@ const USED: Readonly<Record<string, string>> = {
 };
 const FUNCTIONS = 100;
 
-/** Writes a module into a folder: a program of the standard library alone, with a hundred functions of its own. */
+/** Writes a Go module into a folder: a program with a hundred functions that uses only the standard library. */
 export async function writeGoSources(root: string): Promise<void> {
   const functions = Array.from(
     { length: FUNCTIONS },

@@ -23,7 +23,7 @@ const PLATFORMS = [
 ];
 const MB = 1e6;
 
-/** Daemonless packing of executables of one size for some platforms. */
+/** Packs executables of a given size for some platforms, daemonless. */
 async function packing(
   context: BenchContext,
   platforms: readonly string[],
@@ -36,10 +36,10 @@ async function packing(
 }
 
 const BLOCK = 64 * 1024;
-/** Further apart than a compressor looks back, and prime: blocks come from everywhere, in no order. */
+/** Larger than a compressor's window, and prime, so that blocks come from all over the source in no order. */
 const STRIDE = 15_485_863;
 
-/** So many bytes that compress like those given: blocks from all over them. */
+/** Returns `bytes` bytes that compress like the source: blocks from all over it. */
 function sampled(source: Buffer, bytes: number): Buffer {
   const target = Buffer.alloc(bytes);
   for (let at = 0, block = 0; at < bytes; at += BLOCK, block += 1) {
@@ -94,7 +94,7 @@ const growthMounts: Growth = {
   },
 };
 
-/** A workspace of so many small programs, with or without the plugin. */
+/** Makes a workspace with `count` small programs, with or without the plugin. */
 async function manyProjects(
   context: BenchContext,
   count: number,
@@ -121,7 +121,7 @@ async function manyProjects(
   return root;
 }
 
-// No daemon: it would answer from memory what is to be measured.
+// No daemon: it would answer from memory, and nothing would be measured.
 const ONE_PROCESS = { NX_DAEMON: 'false', NX_ISOLATE_PLUGINS: 'false' };
 
 const growthProjects: Growth = {
@@ -140,7 +140,7 @@ const growthProjects: Growth = {
   },
 };
 
-/** Every command of a workspace pays for its plugins. */
+/** Every Nx command in a workspace pays for its plugins. */
 export const pluginStart: Bench = {
   name: 'plugin-start',
   title: 'Start of Nx with the plugin',
@@ -166,5 +166,5 @@ export const pluginStart: Bench = {
   },
 };
 
-/** What is charted against the amount of work. */
+/** All measurements that are charted against the amount of work. */
 export const growths: readonly Growth[] = [growthPlatforms, growthExecutable, growthMounts, growthProjects];

@@ -8,16 +8,16 @@ type Compression = 'gzip' | 'zstd';
 
 interface ImageChoice {
   readonly compression: Compression;
-  /** Whether it starts from an image of a registry. */
+  /** Whether it is built on an image from a registry. */
   readonly based?: true;
-  /** What of the image is measured: how long it takes to build, or how many bytes it has. */
+  /** What is measured: how long the image takes to build, or its size in bytes. */
   readonly measure: 'time' | 'size';
 }
 
-/** Empties buildx's cache: the layers are cold. */
+/** Empties buildx's cache, so that the layers are cold. */
 export const PRUNE: Command = { file: 'docker', args: ['buildx', 'prune', '--all', '--force'] };
 
-/** `docker-release` against the bare `docker buildx build` of the same files, whose layers are not in its cache. */
+/** `docker-release` against a bare `docker buildx build` of the same files with an empty cache. */
 function imageBench(
   { compression, based, measure }: ImageChoice,
   fields: Pick<Bench, 'name' | 'title' | 'target'>,
@@ -53,16 +53,16 @@ function imageBench(
   };
 }
 
-/** `docker-release` by buildx against the commands that it runs, in a folder that holds what they need. */
+/** `docker-release` with buildx against the very commands that it runs, in a folder with the files that they need. */
 const imageBuildx: Bench = {
   name: 'image-buildx',
   title: 'Image, buildx',
   ours: 'docker-release --builder=buildx --compression=gzip: checked, staged, built, read back and compared',
-  theirs: 'the very `docker buildx build` commands that it runs, one per platform, side by side',
+  theirs: 'the same `docker buildx build` commands that it runs, one per platform, in parallel',
   unit: 'ms',
   target: { kind: 'at-most', ratio: 1.15 },
   remark:
-    'What it does beside buildx takes about 1.7 s on a machine where asking docker one thing takes 0.3 s: 0.2 s Node’s start, 0.5 s asking which builder there is and what it can do, 0.25 s copying the files with the modes and times that BuildKit needs while hashing them, 0.5 s reading the last image back. buildx itself takes from 16 to 20 s for the same work, so single pairs may miss the target.',
+    'Everything around buildx takes about 1.7 s on a machine where one docker command takes 0.3 s: 0.2 s to start Node, 0.5 s to ask which builder there is and what it can do, 0.25 s to copy and hash the files with the modes and times that BuildKit needs, 0.5 s to read the last image back. buildx itself takes from 16 to 20 s for the same work, so single pairs may miss the target.',
   async prepare(context) {
     const environment = await context.engine();
     const verified = await verifiedSidecar(context);
@@ -94,7 +94,7 @@ const imageBuildx: Bench = {
   },
 };
 
-/** What a benchmark reads of the plan that a dry run prints. */
+/** The part of a dry run's plan that the benchmark reads. */
 interface BuildxPlan {
   readonly platforms: readonly {
     readonly command: { readonly file: string; readonly args: readonly string[] };
@@ -123,7 +123,7 @@ export const images: readonly Bench[] = [
   ),
   imageBench(
     { compression: 'gzip', based: true, measure: 'time' },
-    { name: 'image-base', title: 'Image upon a base, daemonless', target: { kind: 'at-most', ratio: 0.4 } },
+    { name: 'image-base', title: 'Image on a base, daemonless', target: { kind: 'at-most', ratio: 0.4 } },
   ),
 ];
 
@@ -158,20 +158,20 @@ async function blobBytes(layout: string): Promise<number> {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
-/** The tool at the level that daemonless compresses at, and what its file is called. */
+/** The bare tool, at the compression level that daemonless uses, and the suffix of its output. */
 const BARE_TOOLS = {
   gzip: { args: ['-3', '--keep', '--force'], suffix: '.gz' },
   zstd: { args: ['-3', '-T1', '--keep', '--force', '--quiet'], suffix: '.zst' },
 } as const;
 
-/** Daemonless against the least that has to be done: each platform's bytes compressed and hashed by bare tools. */
+/** Daemonless against the minimum: each platform's bytes compressed and hashed by bare tools. */
 function imageFloor(compression: Compression): Bench {
   const tool = BARE_TOOLS[compression];
   return {
     name: `image-floor-${compression}`,
     title: `Image, floor, ${compression}`,
     ours: `docker-release --builder=daemonless --compression=${compression}`,
-    theirs: `\`${compression} ${tool.args[0]}\`, the same level, of each platform’s files in parallel, beside \`sha256sum\` of them, then of what came out`,
+    theirs: `\`${compression} ${tool.args[0]}\`, the same level, of each platform’s files in parallel, together with \`sha256sum\` of them, then of the output`,
     unit: 'ms',
     target: { kind: 'at-most', ratio: 1.3 },
     async prepare(context) {

@@ -21,7 +21,7 @@ import { toolchains } from './toolchains.ts';
 
 export { growths, SIZE_NAMES };
 
-/** All benchmarks, in the order they run and are shown; those against a peer only where its path is given. */
+/** All benchmarks, in the order they run and are shown; those against a peer only if its path is given. */
 export function benchesFor(peer: string | undefined): readonly Bench[] {
   return [
     ...images,

@@ -11,7 +11,7 @@ import { nxCommand } from '../workspace-command.ts';
 const PROJECTS = ['libs/elf', 'libs/oci', 'libs/nx'];
 const SCOPE = '@prebuilt';
 
-// What a stranger has: a program, and a task that does nothing.
+// An outside user's workspace: a program, and a task that does nothing.
 const FILES: Readonly<Record<string, unknown>> = {
   'nx.json': {
     analytics: false,
@@ -30,7 +30,7 @@ const FILES: Readonly<Record<string, unknown>> = {
   '.gitignore': 'node_modules\ndist\n.nx\n.cache\n',
 };
 
-/** Packs the plugin as it is published, and installs it from these archives into a workspace of its own. */
+/** Packs the plugin as published, and installs it from these archives into a separate workspace. */
 async function strangersWorkspace({ workspaceRoot, progress }: BenchContext): Promise<string> {
   const root = await mkdtemp(join(tmpdir(), 'bench-stranger-'));
   const write = async (path: string, content: unknown): Promise<void> => {
@@ -57,11 +57,11 @@ async function strangersWorkspace({ workspaceRoot, progress }: BenchContext): Pr
     overrides: others,
   });
   for (const [path, content] of Object.entries(FILES)) await write(path, content);
-  // What the lock names is in this workspace's cache already.
+  // Everything in the lock is already in this workspace's cache.
   for (const path of ['prebuilt.lock.json', '.cache/prebuilt']) {
     await cp(join(workspaceRoot, path), join(root, path), { recursive: true, verbatimSymlinks: true });
   }
-  progress('installing the packed plugin in a workspace of its own');
+  progress('installing the packed plugin in a separate workspace');
   await execa('npm', ['install', '--no-audit', '--no-fund'], { cwd: root });
   await execa('git', ['init', '--quiet'], { cwd: root });
   await execa('git', ['add', '--all'], { cwd: root });
@@ -69,7 +69,7 @@ async function strangersWorkspace({ workspaceRoot, progress }: BenchContext): Pr
   return root;
 }
 
-/** The whole chain from the cache where the plugin is installed as anyone has it. */
+/** The whole chain from the cache, with the plugin installed as any user has it. */
 export const installedChain: Bench = {
   name: 'installed-chain',
   title: "Cached chain in a stranger's workspace",
@@ -79,11 +79,11 @@ export const installedChain: Bench = {
   target: { kind: 'at-most', ratio: 1.3 },
   async prepare(context) {
     const root = await strangersWorkspace(context);
-    // With its daemon, as on a desk; Nx itself leaves it out in CI and in containers.
+    // With the daemon, as on a developer's machine; Nx turns it off in CI and in containers.
     const daemon = { NX_DAEMON: 'true' };
     const ours = nxCommand(root, ['run', 'server:docker-release'], daemon);
     const theirs = nxCommand(root, ['run', 'nothing:nothing'], daemon);
-    // The first of each does the work; every further one finds it done.
+    // The first run of each does the work; later ones are served from the cache.
     await runAll([ours]);
     await runAll([theirs]);
     return {

@@ -13,13 +13,13 @@ const BOTH = ['linux/amd64', 'linux/arm64'] as const;
 
 interface Peer {
   readonly platforms: readonly string[];
-  /** The task of the peers' workspace that builds the image. */
+  /** The task in the peers' workspace that builds the image. */
   readonly task: string;
   /** Images it leaves in the engine. */
   readonly images: readonly string[];
 }
 
-/** `docker-release` against another plugin's executor, each started by Nx, on the same Dockerfile.release and files. */
+/** `docker-release` against another plugin's executor, both run by Nx, on the same Dockerfile.release and files. */
 function peerBench(
   { platforms, task, images }: Peer,
   fields: Pick<Bench, 'name' | 'title' | 'ours' | 'theirs'>,
@@ -58,7 +58,7 @@ function peerBench(
   };
 }
 
-/** The other plugins for Nx that build images. */
+/** The other Nx plugins that build images. */
 export const peers: readonly Bench[] = [
   peerBench(
     { platforms: BOTH, task: 'image:container', images: [] },
@@ -74,16 +74,16 @@ export const peers: readonly Bench[] = [
     {
       name: 'peer-nx-docker',
       title: 'Against @nx/docker',
-      ours: '`nx run release:docker-release --builder=daemonless`, linux/amd64 alone',
+      ours: '`nx run release:docker-release --builder=daemonless`, linux/amd64 only',
       theirs: 'its inferred build of the same Dockerfile.release and context, linux/amd64, to the engine',
     },
   ),
 ];
 
 /**
- * A workspace of the peers alone, apart from this one, so that their packages never meet ours: installed from their
- * own lockfile, with the context and Dockerfile.release copied into its one project. Throws PREREQUISITE where the
- * packages can't be had.
+ * Makes a separate workspace for the peers, so that their packages never mix with ours: installed from their own
+ * lockfile, with the context and Dockerfile.release copied into its one project. Throws PREREQUISITE if the packages
+ * can't be installed.
  */
 async function peersWorkspace(context: BenchContext, binaries: string): Promise<string> {
   const root = await mkdtemp(join(tmpdir(), 'bench-peers-'));
@@ -103,7 +103,7 @@ async function peersWorkspace(context: BenchContext, binaries: string): Promise<
   } catch (cause) {
     await rm(root, { recursive: true, force: true });
     throw new BenchError('PREREQUISITE', `the peers: ${cause instanceof Error ? cause.message : cause}`, {
-      hint: 'They come from the npm registry, once for each benchmark.',
+      hint: 'They are installed from the npm registry, once per benchmark.',
       cause,
     });
   }

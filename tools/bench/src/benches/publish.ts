@@ -5,7 +5,7 @@ import { executorCommand } from '../executor-command.ts';
 import { type Command, requireProgram, runAll, runInTurn, withEnvironment } from '../process.ts';
 import { pushBase, releaseCommand, type Verified, verifiedSidecar } from './released.ts';
 
-/** An image of one version, ready to be published. */
+/** The image of one version, ready to publish. */
 interface ReleasedImage {
   readonly verified: Verified;
   readonly version: string;
@@ -38,7 +38,7 @@ function publishCommand(
     inputPath: inside(folder),
     sbomPath: inside(join(context.scratch, 'sbom')),
     outputPath: inside(join(context.scratch, 'publish')),
-    // Which version is the highest is for git to know; it does not change what is sent.
+    // Finding the highest version takes git, and does not change what is sent.
     tagLatest: 'never',
   };
   const command = executorCommand('docker-publish', options, context.workspaceRoot);
@@ -46,13 +46,13 @@ function publishCommand(
 }
 
 let repositories = 0;
-/** A repository that nothing was pushed to: the registry is asked to store every layer again. */
+/** A repository that nothing was pushed to yet, so that the registry has to store every layer again. */
 function newRepository(registry: string): string {
   repositories += 1;
   return `${registry}/bench/${process.pid}-${repositories}`;
 }
 
-/** The first publish of a version, read back and compared, against a copy: a bare one, or one that is proven too. */
+/** The first publish of a version, read back and compared, against a bare copy or against one that is verified too. */
 function publishBench(
   proven: boolean,
   fields: Pick<Bench, 'name' | 'title' | 'theirs' | 'target' | 'remark'>,
@@ -66,7 +66,7 @@ function publishBench(
       const { REGISTRY: registry } = await context.engine();
       const image = await releasedImage(context, '1.2.3');
       const home = join(context.scratch, 'skopeo');
-      // What it remembers of earlier pushes would let it skip layers; root's memory can only be moved as a user's.
+      // Its record of earlier pushes would let it skip layers; as root, it can only be moved by posing as a user.
       const env = { HOME: home, XDG_DATA_HOME: home, _CONTAINERS_ROOTLESS_UID: '65534' };
       const copy = (...args: readonly string[]) => ({
         file: 'skopeo',
@@ -104,7 +104,7 @@ function publishBench(
   };
 }
 
-/** A bare copy proves nothing; one that is fetched again and unpacked at least could be looked at. */
+/** A bare copy verifies nothing; a copy that is fetched again and unpacked could at least be checked. */
 export const publishes: readonly Bench[] = [
   publishBench(false, {
     name: 'publish-first',
@@ -112,7 +112,7 @@ export const publishes: readonly Bench[] = [
     theirs: '`skopeo copy --all` of the same layout to the same registry',
     target: { kind: 'at-most', ratio: 1.3 },
     remark:
-      'The limit: a bare copy reads nothing back. By thread, a publish takes 1.75 s of processor time (skopeo 0.39 s; the registry 0.40 s for either): decompressing both platforms 0.54 s, SHA-256 of what lies in the layout, is unpacked, is in its files and comes back 0.40 s, CRC-32 0.05 s, Node’s start, its modules and facts 0.19 s, a thread’s start 0.09 s, sending and receiving 0.19 s, V8’s own threads 0.20 s, everything else 0.09 s. Spread evenly over two cores, after a start that has only one, all of it and the registry’s share take 1.2 s by this estimate; nothing but the start, decompressing, SHA-256, sending and the registry would take 0.9 s. Against a copy that is fetched again and unpacked, see the next benchmark.',
+      'What limits it: a bare copy reads nothing back. By thread, a publish takes 1.75 s of CPU time (skopeo 0.39 s; the registry 0.40 s for either): decompressing both platforms 0.54 s; SHA-256 of the layout, of the unpacked layers, of their files and of what is read back 0.40 s; CRC-32 0.05 s; starting Node, loading modules and reading facts 0.19 s; starting a thread 0.09 s; sending and receiving 0.19 s; V8’s own threads 0.20 s; everything else 0.09 s. Spread evenly over two cores, after a start that uses only one, all of it and the registry’s share would take an estimated 1.2 s; the start, decompressing, SHA-256, sending and the registry alone would take 0.9 s. For a comparison with a copy that is fetched again and unpacked, see the next benchmark.',
   }),
   publishBench(true, {
     name: 'publish-proven',
@@ -123,12 +123,12 @@ export const publishes: readonly Bench[] = [
   }),
 ];
 
-/** What is sent of a version where only the program differs from the one before. */
+/** The bytes sent for a version in which only the program changed. */
 function publishChangedBench(based: boolean, fields: Pick<Bench, 'name' | 'title'>): Bench {
   return {
     ...fields,
     ours: 'bytes that docker-publish sent, manifests and configs included',
-    theirs: 'bytes of the layers that the version before does not have',
+    theirs: 'bytes of the layers that the previous version does not have',
     unit: 'bytes',
     target: { kind: 'at-most', ratio: 1.01 },
     async prepare(context) {
@@ -160,16 +160,16 @@ function publishChangedBench(based: boolean, fields: Pick<Bench, 'name' | 'title
   };
 }
 
-/** The second version of a program, from scratch and upon a base. */
+/** Publishing the second version of a program, from scratch and on a base. */
 export const publishesChanged: readonly Bench[] = [
   publishChangedBench(false, { name: 'publish-changed', title: 'Publish, only the app changed' }),
   publishChangedBench(true, {
     name: 'publish-changed-base',
-    title: 'Publish, only the app changed, upon a base',
+    title: 'Publish, only the app changed, on a base',
   }),
 ];
 
-/** The layers of every platform of a layout, with their sizes. */
+/** The layers of all platforms of a layout, with their sizes. */
 async function layersOf(layout: string): Promise<ReadonlyMap<string, number>> {
   const blob = async (digest: string) =>
     JSON.parse(await readFile(join(layout, 'blobs', digest.replace(':', '/')), 'utf8'));

@@ -9,11 +9,11 @@ import { type Build, buildSidecar, verifySidecar } from './binaries.ts';
 /** Verified executables, ready for docker-release. */
 export interface Verified {
   readonly build: Build;
-  /** Where to read them, relative to the workspace, as docker-release takes it. */
+  /** Options for docker-release: where to read them, relative to the workspace. */
   readonly options: { readonly inputPath: string; readonly verifyPath: string };
 }
 
-/** Builds and verifies the sidecar in the scratch folder, under `name`. Throws PREREQUISITE where that can't be done. */
+/** Builds and verifies the sidecar in the scratch folder, under `name`. Throws PREREQUISITE if that fails. */
 export async function verifiedSidecar(
   context: BenchContext,
   { name = 'bin', version }: { readonly name?: string; readonly version?: string } = {},
@@ -23,7 +23,7 @@ export async function verifiedSidecar(
   return { build, options: { inputPath: relative(context.workspaceRoot, build.folder), verifyPath } };
 }
 
-/** `docker-release` in a Node process, without Nx: writes the image to a folder of the scratch folder. */
+/** `docker-release` in a Node process, without Nx. Writes the image to a folder inside the scratch folder. */
 export function releaseCommand(
   context: BenchContext,
   verified: Verified,
@@ -38,7 +38,7 @@ export function releaseCommand(
   );
 }
 
-/** `nx run release:docker-release` on what is already built, as a maintainer runs it; never from the cache. */
+/** `nx run release:docker-release` on an existing build, as a maintainer runs it, but never from the cache. */
 export function nxReleaseCommand(
   context: BenchContext,
   verified: Verified,
@@ -62,15 +62,15 @@ export function nxReleaseCommand(
   );
 }
 
-/** An image to start from: in the engine's registry, for both platforms of the sidecar. */
+/** A base image in the engine's registry, for both platforms of the sidecar. */
 export interface PushedBase {
-  /** The sidecar's Dockerfile upon it, relative to the workspace. */
+  /** The sidecar's Dockerfile based on it, relative to the workspace. */
   readonly dockerfile: string;
-  /** Forgets what was fetched of bases: the next build has to fetch this one. */
+  /** Removes all fetched bases, so that the next build has to fetch this one. */
   forget(): Promise<void>;
 }
 
-/** Pushes a base of Alpine's size, of files that every workspace with TypeScript has, and writes a Dockerfile upon it. */
+/** Pushes a base about the size of Alpine, made of TypeScript's own files, and writes a Dockerfile based on it. */
 export async function pushBase(
   context: BenchContext,
   environment: Readonly<Record<'REGISTRY', string>>,
@@ -93,7 +93,7 @@ export async function pushBase(
     `--output=type=image,name=${name}:1,push=true,oci-mediatypes=true`,
     join(context.workspaceRoot, 'node_modules/typescript'),
   ]);
-  // What the engine keeps of it would not have to be fetched.
+  // Otherwise the engine would already have it and not fetch it.
   await run(['image', 'rm', '--force', `${name}:1`]);
   const { 'containerimage.digest': digest } = JSON.parse(await readFile(metadata, 'utf8'));
   const own = (await readFile(join(context.workspaceRoot, 'Dockerfile.release'), 'utf8')).split('\n');

@@ -5,8 +5,8 @@ const LIBRARIES = 8;
 const FUNCTIONS = 100;
 
 /**
- * Writes a cargo workspace into a folder: a binary, `tool`, of eight crates, each with a hundred functions that a
- * compiler has work with. It needs no other crate, and is linked statically, so that neither side collects libraries.
+ * Writes a cargo workspace into a folder: a binary, `tool`, that uses eight crates, each with a hundred functions that
+ * keep a compiler busy. It needs no other crate, and is linked statically, so that neither side collects libraries.
  */
 export async function writeRustSources(root: string, triple: string): Promise<void> {
   const names = Array.from({ length: LIBRARIES }, (_, index) => `part${index}`);

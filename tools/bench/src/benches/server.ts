@@ -10,12 +10,12 @@ import { BenchError } from '../errors.ts';
 
 const DEADLINE_MS = 5 * 60_000;
 const POLL_MS = 2;
-/** Connections of the load generator. */
+/** Number of connections that the load generator opens. */
 export const CONNECTIONS = 64;
-/** How long it runs, by default. */
+/** How long the load generator runs by default, in seconds. */
 export const LOAD_SECONDS = 5;
 
-/** A server that is running, and was seen to answer. */
+/** A running server that has answered. */
 export interface Server {
   readonly child: ChildProcess;
   readonly pid: number;
@@ -35,8 +35,8 @@ export async function freePort(): Promise<number> {
 }
 
 /**
- * Starts a server and waits for its first 200; what it writes to stdout goes to the file `log`, where one is named. Throws
- * SUBJECT_FAILED where it ends, or gives none in 5 min.
+ * Starts a server and waits for its first 200. Its stdout goes to the file `log`. Throws SUBJECT_FAILED if it exits or
+ * does not answer with 200 within 5 min.
  */
 export async function startServer(
   file: string,
@@ -60,7 +60,7 @@ export async function startServer(
   });
 }
 
-/** Kills a server, and waits until it is gone. */
+/** Kills a server and waits for it to exit. */
 export async function stopServer({ child }: Pick<Server, 'child'>): Promise<void> {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   const exited = once(child, 'exit');
@@ -69,8 +69,8 @@ export async function stopServer({ child }: Pick<Server, 'child'>): Promise<void
 }
 
 /**
- * Asks until the answer has this status; false where it has not in so many ms, or once `ended` says so. Asks the more
- * seldom the longer it takes, within a hundredth of it: what is measured is not to be busy with answers.
+ * Polls until the answer has this status. Returns false after `deadlineMs`, or once `ended` returns true. The interval
+ * grows to 1 % of the time elapsed, so that the measured server is not kept busy with answering.
  */
 export async function untilStatus(
   url: string,
@@ -99,7 +99,7 @@ function statusOf(url: string): Promise<number | undefined> {
   });
 }
 
-/** Folders with a canary each: mounts as healthy as can be. */
+/** Makes folders with a canary each, which pass as healthy mounts. */
 export async function healthyMounts(folder: string, count: number): Promise<readonly string[]> {
   const paths = Array.from({ length: count }, (_, index) => join(folder, `mount-${index}`));
   for (const path of paths) {
@@ -109,7 +109,7 @@ export async function healthyMounts(folder: string, count: number): Promise<read
   return paths;
 }
 
-/** Writes a configuration that watches these paths, and gives the arguments that start the sidecar with it. */
+/** Writes a configuration that watches these paths. Returns the arguments that start the sidecar with it. */
 export async function watchArguments(
   folder: string,
   paths: readonly string[],
@@ -120,14 +120,14 @@ export async function watchArguments(
   return ['--config', config];
 }
 
-/** What a server did under load. */
+/** A server's performance under load. */
 export interface Load {
   readonly requestsPerSecond: number;
-  /** 99 of 100 answers took at most this, in ms. */
+  /** 99th percentile of the answer times, in ms. */
   readonly p99: number;
 }
 
-/** As many requests as a server answers, over 64 connections. Throws SUBJECT_FAILED for any answer but 200. */
+/** Sends as many requests as a server answers, over 64 connections. Throws SUBJECT_FAILED for any answer but 200. */
 export async function load(url: string, seconds = LOAD_SECONDS): Promise<Load> {
   const result = await autocannon({ url, connections: CONNECTIONS, duration: seconds });
   const good = result.statusCodeStats?.['200']?.count ?? 0;

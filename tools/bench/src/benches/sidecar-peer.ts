@@ -25,7 +25,7 @@ const DEADLINE_MS = 60_000;
 
 type Measure = (start: () => Promise<Server>) => Promise<Sample>;
 
-/** The sidecar against another program of the same command line and configuration. */
+/** The sidecar against another program with the same command line and configuration. */
 function peerBench(
   peer: string,
   fields: Pick<Bench, 'name' | 'title' | 'unit'> & Partial<Pick<Bench, 'target'>> & { readonly what: string },
@@ -37,7 +37,7 @@ function peerBench(
     title: fields.title,
     unit: fields.unit,
     ours: fields.what,
-    theirs: `the same of ${basename(peer)}`,
+    theirs: `the same for ${basename(peer)}`,
     target: fields.target ?? { kind: 'report' },
     async prepare(context) {
       await requireExecutable(peer);
@@ -74,7 +74,7 @@ function peerBench(
 interface Mounts {
   readonly paths: readonly string[];
   readonly settings: Readonly<Record<string, unknown>>;
-  /** Stops answering on those mounts that can hang. */
+  /** Makes the mounts that can hang stop answering. */
   hang(): void;
   heal(): Promise<void>;
   close(): Promise<void>;
@@ -126,10 +126,10 @@ async function hangingMounts(context: BenchContext): Promise<Mounts> {
   };
 }
 
-/** How long a healthy mount beside ten that hang is watched, in ms. */
+/** How long a healthy mount is watched while ten others hang, in ms. */
 const WATCH_MS = 20_000;
 
-/** The longest time without a check of this mount, from a moment of `Date.now` to now, as the log at level debug tells. */
+/** The longest time without a check of this mount since `since` (as of `Date.now`), from the log at level debug. */
 function longestGap(log: string, path: string, since: number): number {
   const times = log
     .split('\n')
@@ -141,7 +141,7 @@ function longestGap(log: string, path: string, since: number): number {
   return Math.max(...watched.map((time, index) => time - (watched[index - 1] ?? since)));
 }
 
-/** Start, memory, processor, endpoints and hung mounts of the sidecar and of the program at `peer`. */
+/** Start, memory, CPU time, endpoints and hung mounts: the sidecar against the program at `peer`. */
 export function sidecarPeer(peer: string): readonly Bench[] {
   return [
     peerBench(
@@ -222,10 +222,10 @@ export function sidecarPeer(peer: string): readonly Bench[] {
       peer,
       {
         name: 'peer-rhythm',
-        title: 'Peer: 10 hung of 20 mounts, a healthy one beside them',
+        title: 'Peer: 10 hung of 20 mounts, checks of a healthy one',
         unit: 'ms',
         what: 'the longest time between two checks of a healthy mount; interval 1 s, time-out 0.5 s',
-        // Whoever checks one mount after the other waits half a second for each of the ten.
+        // A program that checks one mount after the other waits half a second for each of the ten.
         target: { kind: 'at-most', ratio: 0.5 },
       },
       hangingMounts,

@@ -24,11 +24,11 @@ import {
   watchArguments,
 } from './server.ts';
 
-/** Long enough for the first checks, and what they left behind, to be over. */
+/** Long enough for the first checks, and the memory they used, to be gone. */
 const SETTLE_MS = 3_000;
 const READY = '/healthz/ready';
 
-/** From spawn to the first 200 on ready. */
+/** Time from spawn to the first 200 on ready. */
 export const sidecarStart: Bench = {
   name: 'sidecar-start',
   title: 'Sidecar: start',
@@ -60,7 +60,7 @@ export const sidecarStart: Bench = {
   },
 };
 
-/** Runs the sidecar on so many healthy mounts for as long as `use` takes. */
+/** Runs the sidecar on this many healthy mounts for as long as `use` takes. */
 async function withSidecar<T>(
   context: BenchContext,
   executable: string,
@@ -79,7 +79,7 @@ async function withSidecar<T>(
   }
 }
 
-/** Anonymous memory of the sidecar on so many mounts, once its first checks are over. */
+/** Anonymous memory of the sidecar on this many mounts, once its first checks are over. */
 async function idleMemory(context: BenchContext, executable: string, mounts: number): Promise<Sample> {
   return withSidecar(context, executable, mounts, {}, async ({ pid }) => {
     await wait(SETTLE_MS);
@@ -89,15 +89,15 @@ async function idleMemory(context: BenchContext, executable: string, mounts: num
 
 const CHECKED_MOUNTS = 100;
 const CHECKS = 10_000;
-/** How long they may take, in ms: a machine may be too slow to start a hundred processes a second. */
+/** How long the checks may take, in ms: a machine may be too slow to start a hundred processes per second. */
 const CHECKS_DEADLINE_MS = 30 * 60_000;
 
-/** What ten thousand checks leave behind. */
+/** Memory that ten thousand checks leave behind. */
 export const sidecarMemory: Bench = {
   name: 'sidecar-memory',
   title: 'Sidecar: anonymous memory',
   ours: `after ${CHECKS.toLocaleString('en-US')} checks of ${CHECKED_MOUNTS} mounts, one per second each or as fast as the machine can`,
-  theirs: 'a process of the same mounts, idle after its first checks',
+  theirs: 'a process with the same mounts, idle after its first checks',
   unit: 'bytes',
   target: { kind: 'at-most', ratio: 1.1 },
   limit: 16e6,
@@ -120,7 +120,7 @@ export const sidecarMemory: Bench = {
 async function memoryAfterChecks(pid: number, port: number): Promise<number> {
   const started = performance.now();
   for (let waitMs = 1.05 * 1000 * (CHECKS / CHECKED_MOUNTS); ; ) {
-    // Nothing is asked of it meanwhile: an answer of /metrics is as large as what is to be measured.
+    // No requests meanwhile: a /metrics answer is as large as the memory growth to be measured.
     await wait(waitMs);
     const value = anonymousBytes(pid);
     const done = await checksDone(port);
@@ -144,13 +144,13 @@ async function checksDone(port: number): Promise<number> {
   );
 }
 
-/** What every sidecar of these mounts held before its probes were kept, and 6 MB more. */
+/** Memory of the sidecar on these mounts before it kept its probes, plus 6 MB. */
 const MAX_MOUNTS_BYTES = 8.89e6 + 6e6;
 
 /** Long enough for the kept probes to have checked each mount several times. */
 const MOUNTS_SETTLE_MS = 20_000;
 
-/** Memory of one mount and of 200, kept probes included: what more mounts cost. */
+/** Memory with one mount and with 200, kept probes included: what more mounts cost. */
 export const sidecarMounts: Bench = {
   name: 'sidecar-mounts',
   title: 'Sidecar: anonymous memory, 200 mounts against one',
@@ -179,14 +179,14 @@ export const sidecarMounts: Bench = {
   },
 };
 
-/** What the checks of a kept probe are measured by: many small mounts, checked often. */
+/** Setup for measuring the checks of a kept probe: many small mounts, checked often. */
 export const PROCESSOR = {
   mounts: 20,
   seconds: 20,
   settings: { checkInterval: '1s', readTimeout: '900ms', logLevel: 'warn' },
 } as const;
 
-/** Processor time of one check, in ms: what a server and its children used over so many, once it is at rest. */
+/** CPU time per check, in ms, of a server and its children, averaged over many checks once startup is over. */
 export async function processorPerCheck({ pid }: Server): Promise<Sample> {
   await wait(SETTLE_MS);
   const before = processorMsOfTree(pid);
@@ -194,7 +194,7 @@ export async function processorPerCheck({ pid }: Server): Promise<Sample> {
   return { value: (processorMsOfTree(pid) - before) / (PROCESSOR.seconds * PROCESSOR.mounts) };
 }
 
-/** A check of a healthy mount, against a process that reads its canary. */
+/** A check of a healthy mount, against a process that reads the canary. */
 export const sidecarProcessor: Bench = {
   name: 'sidecar-processor',
   title: 'Sidecar: processor time per check',
@@ -219,7 +219,7 @@ export const sidecarProcessor: Bench = {
 
 const CAT_ROUNDS = 20;
 
-/** A shell reads the files again and again; what it and its children used, by the number of reads. */
+/** A shell reads the files again and again. Returns the CPU time of the shell and its children per read, in ms. */
 async function processorPerCat(files: readonly string[]): Promise<Sample> {
   const script = `i=0; while [ $i -lt ${CAT_ROUNDS} ]; do for file do cat "$file" || exit 1; done; i=$((i+1)); done >/dev/null
     read -r line </proc/$$/stat; echo "$line"`;
@@ -227,11 +227,11 @@ async function processorPerCat(files: readonly string[]): Promise<Sample> {
   return { value: processorMsOf(stat) / (CAT_ROUNDS * files.length) };
 }
 
-/** One pass over many mounts, each in a process that can be killed, against reading the files one by one. */
+/** One pass over many mounts, each checked in its own process, against reading the files one by one. */
 export const sidecarChecks: Bench = {
   name: 'sidecar-checks',
   title: 'Sidecar: one check of 200 mounts',
-  ours: '`--init-container-mode`: each mount checked in a process of its own, start and end included',
+  ours: '`--init-container-mode`: each mount checked in its own process, start and exit included',
   theirs:
     'a shell that runs `cat` on the 200 canaries, one after the other, and hangs with the first that hangs',
   unit: 'ms',
@@ -258,17 +258,17 @@ createServer((_, response) => {
 }).listen(Number(process.argv[2]), '127.0.0.1');
 `;
 
-/** Starts a bare server of the same runtime that gives one answer. */
+/** Starts a bare server on the same runtime that always gives the same answer. */
 async function startBareServer(context: BenchContext, executable: string, body: string): Promise<Server> {
   const port = await freePort();
   const program = join(context.scratch, 'server.mjs');
   await writeFile(program, BARE_SERVER);
-  // A compiled executable is its runtime: told to be that, it runs any program.
+  // A compiled executable contains the whole runtime: with this variable it acts as `bun` and runs any program.
   const args = ['BUN_BE_BUN=1', executable, program, String(port), body];
   return startServer('env', args, `http://127.0.0.1:${port}/`);
 }
 
-/** The sidecar's answers under load, against those of a bare server of the same runtime. */
+/** The sidecar's answers under load, against those of a bare server on the same runtime. */
 function endpointsBench(
   measure: 'requestsPerSecond' | 'p99',
   fields: Pick<Bench, 'name' | 'title' | 'unit' | 'target'>,
@@ -302,7 +302,7 @@ function endpointsBench(
   };
 }
 
-/** Requests a second of a server in the first second after it was started. */
+/** Requests per second of a server in the first second after its start. */
 async function firstSecond(start: () => Promise<Server>): Promise<Sample> {
   const server = await start();
   try {
@@ -312,12 +312,12 @@ async function firstSecond(start: () => Promise<Server>): Promise<Sample> {
   }
 }
 
-/** The first second of new servers, whose code no compiler has seen yet. */
+/** The first second of a new server, before its code is compiled by the JIT. */
 const sidecarEndpointsFirst: Bench = {
   name: 'sidecar-endpoints-first',
   title: 'Sidecar: endpoints, in the first second',
   ours: `${READY}, ${CONNECTIONS} connections, the first second of a new process`,
-  theirs: 'the same of a bare `node:http` server run by the same runtime, returning the same body',
+  theirs: 'the same for a bare `node:http` server run by the same runtime, returning the same body',
   unit: 'requests/s',
   target: { kind: 'at-least', ratio: 1 },
   async prepare(context) {
@@ -335,7 +335,7 @@ const sidecarEndpointsFirst: Bench = {
   },
 };
 
-/** Requests a second, and the slowest answers, at 64 connections. */
+/** Requests per second, and the slowest answers, with 64 connections. */
 export const sidecarEndpoints: readonly Bench[] = [
   endpointsBench('requestsPerSecond', {
     name: 'sidecar-endpoints',

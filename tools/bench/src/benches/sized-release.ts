@@ -13,10 +13,10 @@ import {
   runtimeFolderName,
 } from '@prebuilt/nx/artifacts';
 
-/** A workspace whose program is built and verified, ready for docker-release. */
+/** A workspace with a built and verified program, ready for docker-release. */
 export interface SizedRelease extends AsyncDisposable {
   readonly root: string;
-  /** For docker-release. */
+  /** Options for docker-release. */
   readonly options: Readonly<Record<string, unknown>>;
 }
 

@@ -7,7 +7,7 @@ import type { Bench } from '../bench.ts';
 import { requireExecutable } from '../process.ts';
 import { buildSidecar, nativePlatform } from './binaries.ts';
 
-/** The files of one image: its executable, and the folder of what that needs at run time, if anything. */
+/** The files of one image: its executable, and the folder with its runtime dependencies, if any. */
 interface Files {
   readonly executable: string;
   readonly runtime?: string;
@@ -17,7 +17,7 @@ interface Size {
   readonly name: string;
   readonly title: string;
   readonly ours: string;
-  /** What is measured of the peer, which is named after it. */
+  /** What is measured on the peer; its name is appended. */
   readonly theirs: string;
   measure(files: Files): Promise<number>;
 }
@@ -27,27 +27,27 @@ const SIZES: readonly Size[] = [
     name: 'peer-executable',
     title: 'Peer: executable',
     ours: 'the executable for this machine’s platform',
-    theirs: 'the same of',
+    theirs: 'the same for',
     measure: async ({ executable }) => (await stat(executable)).size,
   },
   {
     name: 'peer-image-gzip',
     title: 'Peer: image to pull',
     ours: 'the executable, its loader and its libraries as one layer, gzip at level 3',
-    theirs: 'the same of the executable alone, the least that its image can hold, of',
+    theirs: 'the same for the executable alone, the minimum that its image can contain, of',
     measure: layerBytes,
   },
   {
     name: 'peer-image',
     title: 'Peer: image, unpacked',
     ours: 'the executable, its loader and its libraries on disk',
-    theirs: 'the executable alone, the least that its image can hold, of',
+    theirs: 'the executable alone, the minimum that its image can contain, of',
     measure: async ({ executable, runtime }) =>
       (await stat(executable)).size + (runtime === undefined ? 0 : await folderBytes(runtime)),
   },
 ];
 
-/** What the executable and the image of the sidecar weigh beside those of the program at `peer`, for this machine's platform. */
+/** Sizes of the sidecar's executable and image against those of the program at `peer`, for this machine's platform. */
 export function peerSizes(peer: string): readonly Bench[] {
   return SIZES.map(({ name, title, ours, theirs, measure }) => ({
     name,
@@ -66,7 +66,7 @@ export function peerSizes(peer: string): readonly Bench[] {
   }));
 }
 
-/** The names of what is measured here, in the order of the README's table. */
+/** The names of the size benchmarks, in the order of the README's table. */
 export const SIZE_NAMES = SIZES.map(({ name }) => name);
 
 async function folderBytes(folder: string): Promise<number> {

@@ -9,13 +9,13 @@ import { nxReleaseCommand, verifiedSidecar } from './released.ts';
 
 const BASE_IMAGE = 'node-stand-in:bench';
 
-/** Packing what was compiled once, against compiling again inside Docker, as releases used to. */
+/** Packing prebuilt executables, against compiling again inside Docker, as releases used to do. */
 export const prebuiltAgainstSource: Bench = {
   name: 'prebuilt-source',
   title: 'Prebuilt against source',
   ours: '`nx run release:docker-release --builder=daemonless` on built and verified executables, both platforms',
   theirs:
-    '`docker buildx build` of Dockerfile, which compiles from source, both platforms side by side, nothing cached; it cross-compiles, so that nothing is emulated',
+    '`docker buildx build` of Dockerfile, which compiles from source, both platforms in parallel, nothing cached; it cross-compiles, so nothing is emulated',
   unit: 'ms',
   target: { kind: 'at-most', ratio: 0.1 },
   async prepare(context) {

@@ -8,7 +8,7 @@ import { type Command, requireProgram, runAll, withEnvironment } from '../proces
 import { writeGoSources } from './go-sources.ts';
 import { writeRustSources } from './rust-sources.ts';
 
-/** What one side compiles with: its commands, and the folder of what it has compiled before. */
+/** The commands that one side compiles with, and its compiler cache. */
 interface CompilerSide {
   readonly commands: readonly Command[];
   readonly cache: string;
@@ -25,8 +25,8 @@ type Kind = 'cold' | 'warm';
 type MakePair = (root: string, kind: Kind) => Promise<ToolchainPair>;
 
 /**
- * Two benchmarks of one toolchain: with nothing compiled before, and with all of it but one file. Where nothing changed
- * there is nothing to measure: Nx restores the build.
+ * Two benchmarks per toolchain: from an empty cache, and with one file changed. With nothing changed there is nothing
+ * to measure: Nx restores the build from its cache.
  */
 function toolchainBenches(
   name: string,
@@ -95,7 +95,7 @@ const goPair: MakePair = async (root, kind) => {
   const flags = `-s -w -buildid= -X=main.version=${VERSION}`;
   const args = ['build', '-trimpath', '-buildvcs=false', `-ldflags=${flags}`, '-o'];
   const toolchain = { name: 'go', folder: '.' };
-  // The standard library takes so long that three platforms are enough.
+  // The standard library takes so long to compile that three platforms are enough.
   const chosen = GO_PLATFORMS.slice(0, kind === 'cold' ? 3 : undefined);
   const platforms = chosen.map(([platform]) => platform);
   return {
@@ -122,7 +122,7 @@ const cargoPair: MakePair = async (root) => {
   await requireProgram('cargo', ['--version']);
   const [platform, triple] = RUST_TARGETS[process.arch] ?? [];
   if (platform === undefined || triple === undefined) {
-    throw new BenchError('PREREQUISITE', `a target of Rust for ${process.arch}: expected one of x64, arm64`);
+    throw new BenchError('PREREQUISITE', `a Rust target for ${process.arch}: expected one of x64, arm64`);
   }
   await writeRustSources(root, triple);
   await runAll([{ file: 'cargo', args: ['generate-lockfile', '--offline'], cwd: root }]);
@@ -148,7 +148,7 @@ const cargoPair: MakePair = async (root) => {
   };
 };
 
-/** Executables of the machine's own Go and Rust, against the bare compiler. */
+/** Building with the machine's own Go and Rust, against the bare compiler. */
 export const toolchains: readonly Bench[] = [
   ...toolchainBenches(
     'compile-go',

@@ -2,11 +2,11 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 
-/** An npm registry in memory that takes whatever is published. */
+/** An in-memory npm registry that accepts everything that is published. */
 export interface FakeNpm extends AsyncDisposable {
   /** Its address, without a slash at the end. */
   readonly url: string;
-  /** `name@version` of what was published, in order. */
+  /** The published packages as `name@version`, in order. */
   readonly published: readonly string[];
   /** Every request as `METHOD path`. */
   readonly requests: readonly string[];
@@ -18,8 +18,8 @@ interface Packument {
 }
 
 /**
- * Serves the two calls that `npm view` and `npm publish` make: a packument is read (404 with `error` where there is none)
- * and put with the new version and its tarball in it.
+ * Serves the two calls that `npm view` and `npm publish` make: reading a packument (404 with `error` if there is none),
+ * and putting one with the new version and its tarball.
  * https://github.com/npm/registry/blob/main/docs/REGISTRY-API.md
  */
 export async function startFakeNpm(): Promise<FakeNpm> {

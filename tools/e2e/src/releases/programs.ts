@@ -1,5 +1,5 @@
 /**
- * A compiler: writes a static executable that prints its name and its version, whatever it is asked, and ends.
+ * A compiler: writes a static executable that prints its name and version, whatever its arguments, and exits.
  * https://refspecs.linuxfoundation.org/elf/gabi4+/contents.html
  */
 const COMPILER = `import { readFileSync, writeFileSync } from 'node:fs';
@@ -24,7 +24,7 @@ file.writeUInt32LE(1, 20);
 file.writeBigUInt64LE(BigInt(BASE + START), 24);
 file.writeBigUInt64LE(64n, 32);
 for (const [value, offset] of [[64, 52], [56, 54], [2, 56], [64, 58]]) file.writeUInt16LE(value, offset);
-// A loaded segment of the whole file, and a stack that is not executable.
+// A loaded segment with the whole file, and a non-executable stack.
 for (const [index, [type, flags, address, size]] of [[1, 5, BASE, file.length], [0x6474e551, 6, 0, 0]].entries()) {
   const at = 64 + index * 56;
   file.writeUInt32LE(type, at);
@@ -53,9 +53,9 @@ function program(name: string, more: object = {}): Readonly<Record<string, strin
   };
 }
 
-/** What nx.json says about their releases: each for itself, two that share a version, and npm packages beside them. */
+/** The release settings in nx.json: independent programs, two programs that share a version, and an npm package. */
 export const RELEASE = {
-  // Nx looks for the workspace's last release by this one, also where each group has its own.
+  // Nx finds the workspace's last release by this pattern, even if each group has its own.
   releaseTag: { pattern: '{projectName}@{version}' },
   groups: {
     programs: {
@@ -77,7 +77,7 @@ export const RELEASE = {
   },
 };
 
-/** Four small programs, of which one has no page and one no image, and an npm package. */
+/** Four small programs, one without a page and one without an image, and an npm package. */
 export const RELEASED: Readonly<Record<string, string>> = {
   'compile.mjs': COMPILER,
   ...program('agent'),

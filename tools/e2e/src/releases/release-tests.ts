@@ -3,13 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { nxCommand, run, THIS_WORKSPACE } from '../testing/workspace.ts';
 import type { Release, ReleasingWorkspace } from './releasing-workspace.ts';
 
-/** A workspace after its releases, each by its name. */
+/** A workspace after its releases, which are keyed by name. */
 export interface Released {
   readonly workspace: ReleasingWorkspace;
   readonly releases: ReadonlyMap<string, Release>;
 }
 
-/** Releases again and again: each release follows the one before, as in a real repository. */
+/** Makes several releases, each following the one before, as in a real repository. */
 export async function makeReleases(workspace: ReleasingWorkspace): Promise<Released> {
   const releases = new Map<string, Release>();
   const { release, change, git, github } = workspace;
@@ -23,7 +23,7 @@ export async function makeReleases(workspace: ReleasingWorkspace): Promise<Relea
   await note('group', 'patch', '--groups=suite', '--yes');
   await note('prerelease', 'prerelease', '--preid=rc', '--projects=relay', '--yes');
   await git('checkout', '--quiet', '-b', '1.0.x', 'agent@1.0.0');
-  await change('services/agent/source.txt', 'agent mended\n', 'fix: agent mended');
+  await change('services/agent/source.txt', 'agent fixed\n', 'fix: agent fixed');
   await note('backport', 'patch', '--projects=agent', '--yes');
   await git('checkout', '--quiet', 'main');
   await change('services/relay/source.txt', 'relay two\n', 'feat: relay two');
@@ -40,11 +40,11 @@ export async function makeReleases(workspace: ReleasingWorkspace): Promise<Relea
 
 const tagsOf = (name: string, ...tags: readonly string[]) => tags.map((tag) => `${name}:${tag}`);
 
-/** What each release changed. */
+/** Tests what each release changed. */
 export function testReleases(released: () => Released): void {
   const of = (name: string): Release => released().releases.get(name) as Release;
   describe('nx release of programs', () => {
-    it('releases programs beside npm packages, with an option that is npm’s alone', () => {
+    it('nx release releases programs along with npm packages, with an option that only npm knows', () => {
       expect(of('first')).toMatchObject({
         exitCode: 0,
         gitTags: ['@acme/util@1.0.0', 'agent@1.0.0', 'relay@1.0.0', 'suite-v1.0.0'],
@@ -56,7 +56,7 @@ export function testReleases(released: () => Released): void {
       });
     });
 
-    it('sends nothing in a dry run, makes no tag, and prints the plans', () => {
+    it('nx release sends nothing in a dry run, makes no tag, and prints the plans', () => {
       const { output, ...dry } = of('dry');
       expect(dry).toMatchObject({ exitCode: 0, gitTags: [], imageTags: [], pages: [], writes: [] });
       expect(dry.reads).toBeGreaterThan(0);
@@ -64,7 +64,7 @@ export function testReleases(released: () => Released): void {
       expect(output).toContain('move   latest  (1.1.0 is the highest stable version)');
     });
 
-    it('releases one project and nothing else', () => {
+    it('nx release releases only the given project', () => {
       expect(of('one')).toMatchObject({
         exitCode: 0,
         gitTags: ['agent@1.1.0'],
@@ -75,20 +75,20 @@ export function testReleases(released: () => Released): void {
       });
     });
 
-    it('gives the page the changelog that Nx wrote', () => {
+    it('nx release puts the changelog that Nx wrote on the page', () => {
       const page = released().workspace.github.releases.find(({ tag }) => tag === 'agent@1.1.0');
       expect(page?.body).toContain('## Changes since agent@1.0.0\n\n### 🚀 Features\n\n- agent two');
       expect(page?.body).toContain('### ❤️ Thank You\n\n- Ada');
       expect(page?.body).not.toContain('gh attestation');
     });
 
-    it('writes each release into CHANGELOG.md, above the one before', async () => {
+    it('nx release writes each release into CHANGELOG.md, above the one before', async () => {
       const text = await released().workspace.git('show', 'agent@1.1.0:services/agent/CHANGELOG.md');
       expect(text.match(/^#+ \d.*? /gm)).toEqual(['## 1.1.0 ', '# 1.0.0 ']);
       expect(text).toContain('- agent two');
     });
 
-    it('writes the releases of this workspace into the changelogs of mount-monitor and of each package', async () => {
+    it('nx release in this workspace writes the changelogs of mount-monitor and of each package', async () => {
       const { file, env } = nxCommand(THIS_WORKSPACE);
       const args = ['release', '999.0.0', '--first-release', '--skip-publish', '--dry-run'];
       const ended = await run(THIS_WORKSPACE, file, args, env);
@@ -103,7 +103,7 @@ export function testReleases(released: () => Released): void {
       ]);
     });
 
-    it('releases a group with one version, the image of one and the page of the other', () => {
+    it('nx release gives a group one version: the image of one program and the page of the other', () => {
       expect(of('group')).toMatchObject({
         exitCode: 0,
         gitTags: ['suite-v1.0.1'],
@@ -112,7 +112,7 @@ export function testReleases(released: () => Released): void {
       });
     });
 
-    it('moves no tag but its own with a prerelease', () => {
+    it('a prerelease moves only its own tags', () => {
       expect(of('prerelease')).toMatchObject({
         exitCode: 0,
         gitTags: ['relay@1.0.1-rc.0'],
@@ -122,7 +122,7 @@ export function testReleases(released: () => Released): void {
       });
     });
 
-    it('moves the tags of the older line with a backport', () => {
+    it('a backport moves the tags of its older line', () => {
       expect(of('backport')).toMatchObject({
         exitCode: 0,
         gitTags: ['agent@1.0.1'],
@@ -132,7 +132,7 @@ export function testReleases(released: () => Released): void {
       });
     });
 
-    it('goes on where it stopped, and leaves alone what is published', () => {
+    it('nx release resumes where it stopped, and leaves published releases alone', () => {
       const [agent, relay] = ['agent', 'relay'].map((name) =>
         released().workspace.github.releases.filter(({ tag, draft }) => tag.startsWith(`${name}@`) && !draft),
       );

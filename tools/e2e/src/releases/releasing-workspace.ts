@@ -14,39 +14,39 @@ const TOKEN = 'a-token';
 const REPOSITORY = 'acme/programs';
 const NX = '23.2.1';
 
-/** What a release changed, everywhere. */
+/** Everything that a release changed. */
 export interface Release {
   readonly exitCode: number;
   readonly output: string;
-  /** Tags that git has now and had not. */
+  /** New tags in git. */
   readonly gitTags: readonly string[];
-  /** `name:tag` of the image registry, in the order in which they moved. */
+  /** Tags that moved in the image registry, as `name:tag`, in order. */
   readonly imageTags: readonly string[];
-  /** Pages that are public now and were not. */
+  /** Newly published pages. */
   readonly pages: readonly string[];
-  /** The tag of the page that GitHub shows as the latest. */
+  /** The tag of the page that GitHub marks as latest. */
   readonly latestPage: string | undefined;
-  /** What npm's registry has now and had not. */
+  /** New packages in the npm registry. */
   readonly packages: readonly string[];
-  /** What the registries and GitHub were asked for that is not a reading. */
+  /** Write requests to the registries and GitHub. */
   readonly writes: readonly string[];
-  /** How often they were read. */
+  /** The number of read requests to them. */
   readonly reads: number;
 }
 
-/** A workspace whose projects are released by `nx release`, to registries and a GitHub on loopback. */
+/** A workspace that is released with `nx release` to registries and a GitHub on loopback. */
 export interface ReleasingWorkspace extends AsyncDisposable {
   readonly github: FakeGitHub;
   readonly registry: FakeRegistry;
-  /** What git prints, in the workspace's root. */
+  /** Runs git in the workspace's root, and returns its output. */
   git(...args: readonly string[]): Promise<string>;
-  /** Changes a file and commits that. */
+  /** Changes a file and commits it. */
   change(path: string, content: string, message: string): Promise<void>;
-  /** `nx release …`. */
+  /** Runs `nx release …`. */
   release(...args: readonly string[]): Promise<Release>;
 }
 
-/** Makes a workspace in a folder of its own in which the published packages are installed, and Nx's for npm packages. */
+/** Makes a workspace in a new folder, with the published packages and Nx's plugin for npm packages installed. */
 export async function releasingWorkspace(
   packages: PackageRegistry,
   tools: Tools,
@@ -132,7 +132,7 @@ export async function releasingWorkspace(
     },
     async [Symbol.asyncDispose]() {
       await Promise.all([registry.close(), npm[Symbol.asyncDispose](), github[Symbol.asyncDispose]()]);
-      // What Nx started may still write.
+      // Processes that Nx started may still be writing.
       await rm(root, { recursive: true, force: true, maxRetries: 10 });
     },
   };

@@ -1,21 +1,21 @@
 import type { Manager } from './tools.ts';
 
-/** Where packages come from. */
+/** The registries that packages come from. */
 interface Sources {
-  /** The registry for everything but the published packages. */
+  /** The registry for all packages except the published ones. */
   readonly registry: string;
-  /** A file of certificates to trust; empty where there is none of its own. */
+  /** A file of additional certificates to trust; empty if there is none. */
   readonly cafile: string;
   /** The registry of the published packages. */
   readonly published: string;
 }
 
-/** How a package manager is told where packages come from, and how it is called. */
+/** How to configure a package manager's registries, and how to call it. */
 interface ManagerCommands {
-  /** Its files of settings in a workspace's root. */
+  /** Its settings files in a workspace's root. */
   files(sources: Sources): Readonly<Record<string, string>>;
   readonly install: readonly string[];
-  /** What runs a program of an installed package. */
+  /** The command that runs a program of an installed package. */
   readonly exec: readonly [string, ...string[]];
 }
 
@@ -30,7 +30,7 @@ function npmrc({ registry, cafile, published }: Sources): string {
   ].join('\n');
 }
 
-/** The package managers. Each would rather wait a day than take a version that was published just now, where it can. */
+/** The package managers. Minimum release ages are turned off, since the packages were published just now. */
 export const MANAGERS: Readonly<Record<Manager, ManagerCommands>> = {
   npm: {
     files: (sources) => ({ '.npmrc': `${npmrc(sources)}audit=false\nfund=false\n` }),

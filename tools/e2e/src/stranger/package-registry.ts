@@ -5,17 +5,17 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** An npm registry on loopback that holds what is published to it, and nothing else; gone when it is disposed of. */
+/** An npm registry on loopback that has only what is published to it. Disposing of it deletes everything. */
 export interface PackageRegistry extends AsyncDisposable {
   /** Its address, without a slash at the end. */
   readonly url: string;
-  /** Lines of an npmrc with which everyone may publish to it. */
+  /** Lines for an npmrc that let anyone publish to it. */
   readonly npmrc: string;
 }
 
 /**
- * Starts Verdaccio from the folder of its package. It has no uplink: packages that were not published to it come from the registry that npm is
- * configured for, to which package managers go themselves, by scope.
+ * Starts Verdaccio from the folder of its package. It has no uplink: for other scopes, package managers go directly to
+ * the registry that npm is configured for.
  */
 export async function startPackageRegistry(verdaccio: string): Promise<PackageRegistry> {
   const { runServer }: { runServer(configuration: object): Promise<Server> } = createRequire(import.meta.url)(
@@ -24,7 +24,7 @@ export async function startPackageRegistry(verdaccio: string): Promise<PackageRe
   const storage = await mkdtemp(join(tmpdir(), 'package-registry-'));
   const server = await runServer({
     storage: join(storage, 'storage'),
-    // As a file that is read gives it: relative paths are below its folder.
+    // As for a configuration file: relative paths are resolved against its folder.
     configPath: join(storage, 'config.yaml'),
     self_path: storage,
     uplinks: {},
@@ -39,7 +39,7 @@ export async function startPackageRegistry(verdaccio: string): Promise<PackageRe
   const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
     url: `http://${host}`,
-    // npm publishes to no registry without a token, and this one takes any.
+    // npm does not publish without a token, and this registry accepts any.
     npmrc: `//${host}/:_authToken=any\n`,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();

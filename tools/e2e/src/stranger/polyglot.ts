@@ -22,8 +22,8 @@ const EXAMPLE = 'examples/polyglot';
 const ALL = ['amd64', 'arm64', 'arm/v7'];
 
 /**
- * The programs of the example: their architectures, how each is run, and what it prints. Debian's Rust has the standard
- * library of one.
+ * The programs of the example: their architectures, how each is run, and what it prints. The Rust program has only one
+ * architecture, since Debian's Rust has no other standard library.
  */
 export const PROGRAMS: readonly {
   readonly name: string;
@@ -31,7 +31,7 @@ export const PROGRAMS: readonly {
   readonly args: readonly string[];
   readonly prints: RegExp;
 }[] = [
-  // Each certificate of the image's bundle is an authority that the server trusts.
+  // Each certificate in the image's bundle is an authority that the server trusts.
   { name: 'server', architectures: ALL, args: ['--authorities'], prints: /^[1-9]\d\d+ authorities$/ },
   { name: 'cli', architectures: ['amd64'], args: ['--version'], prints: /^cli 0\.0\.0-dev$/ },
   { name: 'tool', architectures: ['amd64', 'arm64'], args: ['--version'], prints: /^tool 0\.0\.0-dev$/ },
@@ -43,27 +43,27 @@ export const PROGRAMS: readonly {
 const CROSS_COMPILERS = ['aarch64-linux-gnu-gcc', 'arm-linux-gnueabihf-gcc'];
 const C_PROGRAM = 'apps/probe/prebuilt.json';
 
-/** Which compiler the example lacks here, as a reason to skip its tests; undefined where all are there. */
+/** The compiler that is missing for the example, as a reason to skip its tests; undefined if none is. */
 export async function missingCompiler(): Promise<string | undefined> {
   const { failed } = await execa('go', ['version'], { reject: false, stdin: 'ignore' });
   return failed ? 'go is not installed' : missingProgram('cargo', 'gcc', ...CROSS_COMPILERS);
 }
 
-/** The SHA-256 of each executable, by its name. */
+/** The SHA-256 of each executable, by name. */
 type Checksums = Readonly<Record<string, string>>;
 
-/** The example after all was built. */
+/** The example after building everything. */
 export interface Polyglot extends AsyncDisposable {
   readonly root: string;
-  /** A second build of everything. */
+  /** The result of building everything a second time. */
   readonly again: TaskResults;
-  /** The build after a change of the server's source. */
+  /** The result of building after a change to the server's source. */
   readonly changed: TaskResults;
-  /** The executables of amd64: as they were built first, in a clone in another folder, and there again with cold caches. */
+  /** The executables for amd64: from the first build, a clone in another folder, and that clone with cold caches. */
   readonly checksums: Readonly<Record<'first' | 'elsewhere' | 'cold', Checksums>>;
 }
 
-/** Builds a fresh copy of the example with the published packages; what its lock names is in the given folder already. */
+/** Builds a fresh copy of the example with the published packages. The folder `known` has its lock and cache. */
 export async function buildPolyglot(
   registry: PackageRegistry,
   tools: Tools,
@@ -104,12 +104,12 @@ export async function buildPolyglot(
   }
 }
 
-/** What was fetched by hash, as links: nothing changes it in place. */
+/** Hard-links what was fetched by hash, since nothing modifies it in place. */
 async function copyCache(from: string, to: string): Promise<void> {
   await runOk(to, 'cp', ['--archive', '--link', join(from, '.cache'), to]);
 }
 
-/** The files of HEAD. */
+/** Copies the example's files at HEAD. */
 async function copyExample(folder: string, root: string): Promise<void> {
   const archive = join(folder, 'example.tar');
   await runOk(THIS_WORKSPACE, 'git', ['archive', `--output=${archive}`, `HEAD:${EXAMPLE}`]);
@@ -123,7 +123,7 @@ async function commit({ run }: WorkspaceCommands): Promise<void> {
   await run('git', [...GIT_AUTHOR, 'commit', '--quiet', '--message=Five programs']);
 }
 
-/** Builds a clone in another folder, then once more without anything that compilers and Nx remember. */
+/** Builds a clone in another folder, then again without the caches of the compilers and Nx. */
 async function buildElsewhere(
   folder: string,
   first: WorkspaceCommands,
@@ -158,8 +158,8 @@ async function checksumsIn(root: string): Promise<Checksums> {
 }
 
 /**
- * Loads the images into a real engine, runs each on each of its platforms, and gives what they printed, by program and
- * platform. The engine has none of them afterwards.
+ * Loads the images into a real engine, runs each one on each of its platforms, and returns what they printed, by
+ * program and platform. Removes the images afterward.
  */
 export async function runImages(
   root: string,
@@ -173,7 +173,7 @@ export async function runImages(
   const names = PROGRAMS.map(({ name }) => name);
   await using _ = await emulateArm(await armEmulator(root));
   try {
-    // The images as they are: an engine that answers would be another builder.
+    // Load the images as built: with an engine, their build task would pick another builder.
     await nxOk(['run-many', '--targets=docker-load', '--exclude-task-dependencies'], {
       DOCKER_HOST,
       DOCKER_CONFIG,
@@ -194,7 +194,7 @@ export async function runImages(
   }
 }
 
-/** The emulator that the example's lock pins for this machine, where it was unpacked. */
+/** The path of the emulator that the example's lock pins for this machine. */
 async function armEmulator(root: string): Promise<string> {
   const { emulators } = JSON.parse(await readFile(join(root, 'prebuilt.lock.json'), 'utf8'));
   const { sha256, executable } = emulators[`linux/${OWN_ARCHITECTURE}`]['linux/arm/v7'];

@@ -1,4 +1,4 @@
-/** A TypeScript program that says its version and does nothing else. */
+/** A TypeScript program that only prints its version. */
 export const SERVER: Readonly<Record<string, string>> = {
   'apps/server/package.json': JSON.stringify({ name: 'server', private: true, type: 'module' }),
   'apps/server/src/main.ts': `const version: string = process.env.RELEASE_VERSION ?? 'unknown';
@@ -7,8 +7,8 @@ console.log(process.argv.includes('--help') ? 'server: says its version' : \`ser
 };
 
 /**
- * A program that something else makes: a script that writes, as a compiler without dependencies would, a static
- * executable for each platform, which prints the version in version.txt whatever it is asked.
+ * A program built by another tool: a script that acts as a compiler without dependencies, and writes a static
+ * executable per platform. It prints the version in version.txt, whatever its arguments.
  * https://refspecs.linuxfoundation.org/elf/gabi4+/contents.html
  */
 export const TOOL: Readonly<Record<string, string>> = {
@@ -56,7 +56,7 @@ for (const [arch, [machine, code]] of Object.entries(MACHINES)) {
   file.writeBigUInt64LE(BigInt(BASE + START), 24);
   file.writeBigUInt64LE(64n, 32);
   for (const [value, offset] of [[64, 52], [56, 54], [2, 56], [64, 58]]) file.writeUInt16LE(value, offset);
-  // A loaded segment of the whole file, and a stack that is not executable.
+  // A loaded segment with the whole file, and a non-executable stack.
   const segments = [[1, 5, BASE, file.length], [0x6474e551, 6, 0, 0]];
   for (const [index, [type, flags, address, size]] of segments.entries()) {
     const at = 64 + index * 56;

@@ -5,18 +5,18 @@ import { linkInstalledPackages } from '../testing/linked-packages.ts';
 import { runOk } from '../testing/workspace.ts';
 import type { PackageRegistry } from './package-registry.ts';
 
-/** What was published, and what that took. */
+/** The published version, and what publishing it changed. */
 export interface Publication {
   readonly version: string;
-  /** Paths of the clone that `nx release version` changed. */
+  /** Paths in the clone that `nx release version` changed. */
   readonly changed: readonly string[];
-  /** What `nx release publish` printed. */
+  /** The output of `nx release publish`. */
   readonly output: string;
 }
 
 /**
- * Publishes the packages of this workspace's HEAD as whoever releases them does: `nx release version`,
- * packing, then `nx release publish`, in a clone that is gone afterwards.
+ * Publishes the packages at this workspace's HEAD as a maintainer does: `nx release version`, packing, then
+ * `nx release publish`, in a temporary clone.
  */
 export async function publishPackages(registry: PackageRegistry, version: string): Promise<Publication> {
   await using clone = await freshClone();
@@ -26,7 +26,7 @@ export async function publishPackages(registry: PackageRegistry, version: string
     runOk(clone.root, 'npx', ['nx', 'release', ...args, '--groups=packages']);
   await release('version', version);
   const changed = await runOk(clone.root, 'git', ['diff', 'HEAD', '--name-only', '--', ':!.npmrc']);
-  // Where a group is named, Nx leaves out what publishing depends on.
+  // With --groups, Nx skips the tasks that publishing depends on.
   await runOk(clone.root, 'npx', ['nx', 'run-many', '--targets=pack']);
   const output = await release('publish', `--registry=${registry.url}`);
   return { version, changed: changed.split('\n').filter(Boolean), output };

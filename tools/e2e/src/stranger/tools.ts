@@ -3,20 +3,20 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { run, runOk, userEnvironment } from '../testing/workspace.ts';
 
-/** The Node majors that the packages' `engines` allow, each with the oldest version of it that they allow. */
+/** The Node majors that the packages' `engines` allow, each with its oldest allowed version. */
 const NODES = { 22: '22.22.2', 24: '24.15.0', 26: '26.12.1' } as const;
 
-/** A Node major that the packages run on. */
+/** A Node major that the packages support. */
 export type NodeMajor = keyof typeof NODES;
 
-/** A package manager. npm is the machine's own. */
+/** A package manager. For npm, the machine's own is used. */
 export type Manager = 'npm' | 'pnpm' | 'yarn' | 'bun';
 
-/** Where the programs are that a stranger has. */
+/** The locations of the programs that an outside user has. */
 export interface Tools {
-  /** The folder to put first on PATH for a Node major and a package manager. */
+  /** The folder to put first in PATH for a Node major and a package manager. */
   path(node: NodeMajor, manager: Manager): string;
-  /** The folder of the npm package of a registry. */
+  /** The folder of the package with the npm registry. */
   readonly packageRegistry: string;
 }
 
@@ -33,7 +33,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   verdaccio: '6.10.4',
 };
 
-// It names a version of this one by a tag that registries need not have.
+// Verdaccio requires node-fetch by a tag that not every registry has.
 const OVERRIDES = { verdaccio: { 'node-fetch': '2.7.0' } };
 
 const FILES: Readonly<Record<Exclude<Manager, 'npm'>, string>> = {
@@ -43,8 +43,8 @@ const FILES: Readonly<Record<Exclude<Manager, 'npm'>, string>> = {
 };
 
 /**
- * Installs Node's majors, the package managers and a registry from npm, into a folder of the user's cache that later runs find as
- * it is: nothing of them lies in this workspace.
+ * Installs the Node majors, the package managers and a registry from npm, into a folder in the user's cache that later
+ * runs reuse. Nothing is installed in this workspace.
  */
 export async function installTools(env: NodeJS.ProcessEnv = process.env): Promise<Tools> {
   const cache = env.XDG_CACHE_HOME || join(homedir(), '.cache');
@@ -83,7 +83,7 @@ async function linkPrograms(folder: string): Promise<void> {
   }
 }
 
-/** The addresses and certificates that npm is configured with here, which other package managers have to be told. */
+/** The registry and certificates that npm is configured with here, which other package managers need as well. */
 export async function npmSettings(folder: string): Promise<Readonly<Record<'registry' | 'cafile', string>>> {
   const { output } = await run(folder, 'npm', ['config', 'get', 'registry', 'cafile'], userEnvironment());
   const [registry = '', cafile = ''] = output

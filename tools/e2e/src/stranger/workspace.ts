@@ -13,7 +13,7 @@ import { MANAGERS } from './managers.ts';
 import type { PackageRegistry } from './package-registry.ts';
 import { type Manager, type NodeMajor, npmSettings, type Tools } from './tools.ts';
 
-/** What a stranger works with. */
+/** An outside user's tools. */
 export interface Stranger {
   readonly manager: Manager;
   readonly node: NodeMajor;
@@ -23,26 +23,26 @@ export interface Stranger {
 
 type Environment = Readonly<Record<string, string>>;
 
-/** What is done in a workspace of somebody else. */
+/** Commands in an outside user's workspace. */
 export interface WorkspaceCommands {
   readonly root: string;
   write(path: string, content: string): Promise<void>;
-  /** A program of the machine, in the workspace's root. A failure is an error; returns the output. */
+  /** Runs a program in the workspace's root. Returns its output; throws if it fails. */
   run(file: string, args: readonly string[], env?: Environment): Promise<string>;
-  /** A line of a shell as documentation has it, `npx` put as the workspace's package manager says it. */
+  /** Runs a shell line from the documentation, with `npx` replaced by the package manager's equivalent. */
   line(line: string): Promise<string>;
-  /** `nx …` by the workspace's package manager. */
+  /** Runs `nx …` through the workspace's package manager. */
   nx(args: readonly string[], env?: Environment): Promise<Ended>;
-  /** As `nx`, but a failure is an error. Returns the output. */
+  /** Like `nx`, but returns the output, and throws if it fails. */
   nxOk(args: readonly string[], env?: Environment): Promise<string>;
-  /** As `nxOk`; tells what became of each task. */
+  /** Like `nxOk`, but returns the outcome of each task. */
   nxTasks(args: readonly string[], env?: Environment): Promise<TaskResults>;
 }
 
-/** An Nx workspace in a folder of its own that knows nothing of this repository. */
+/** An Nx workspace in a separate folder that knows nothing about this repository. */
 export type StrangersWorkspace = WorkspaceCommands & AsyncDisposable;
 
-/** The commands of a workspace that is there, with a package manager and a Node for all of them. */
+/** Commands for an existing workspace, with a fixed package manager and Node. */
 export function commandsIn(
   root: string,
   { manager, node }: Omit<Stranger, 'nx'>,
@@ -71,7 +71,7 @@ export function commandsIn(
   };
 }
 
-/** Makes a workspace with Nx in it, as `PACKAGE_MANAGER install` does, and one commit. */
+/** Makes a workspace, and installs Nx in it with the package manager. */
 export async function strangersWorkspace(
   stranger: Stranger,
   registry: PackageRegistry,
@@ -103,7 +103,7 @@ export async function strangersWorkspace(
   await commands.run(manager, install);
   return {
     ...commands,
-    // What Nx started may still write.
+    // Processes that Nx started may still be writing.
     [Symbol.asyncDispose]: () => rm(root, { recursive: true, force: true, maxRetries: 10 }),
   };
 }

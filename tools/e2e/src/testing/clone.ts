@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { GIT_AUTHOR } from '@prebuilt/testing/git';
 import { run, runOk, THIS_WORKSPACE } from './workspace.ts';
 
-/** A clone of a repository's HEAD in a folder of its own; gone when it is disposed of. */
+/** A clone of a repository's HEAD in a temporary folder. Disposing of it deletes the folder. */
 export interface Clone extends AsyncDisposable {
   readonly root: string;
 }
 
 /**
- * Clones, and nothing more: what a stranger has after `git clone`. Without tags, so that the version is that of an
- * untagged commit wherever this runs, also for the commit of a release.
+ * Only clones, like a user right after `git clone`. Without tags, so that the version is always that of an untagged
+ * commit, even if this runs on the commit of a release.
  */
 export async function freshClone(repository: string = THIS_WORKSPACE): Promise<Clone> {
   const folder = await mkdtemp(join(tmpdir(), 'clone-'));
@@ -26,7 +26,7 @@ export async function freshClone(repository: string = THIS_WORKSPACE): Promise<C
   }
 }
 
-/** Clones and runs `./bootstrap`, which finds most of its work done: the packages and sysroots are copies of ours. */
+/** Clones and runs `./bootstrap`, with most of its work already done: packages and sysroots are copied from ours. */
 export async function bootstrappedClone(repository: string = THIS_WORKSPACE): Promise<Clone> {
   const clone = await freshClone(repository);
   try {
@@ -34,7 +34,7 @@ export async function bootstrappedClone(repository: string = THIS_WORKSPACE): Pr
     if (exitCode === 0) {
       const copy = (kind: string, name: string) =>
         runOk(clone.root, 'cp', ['--archive', kind, join(THIS_WORKSPACE, name), clone.root]);
-      // Links take a sixth of the time of copies; npm replaces files and changes none in place.
+      // Linking takes a sixth of the time of copying, and is safe: npm replaces files and never modifies them in place.
       await copy('--link', 'node_modules');
       await copy('--reflink=auto', '.cache');
     }
@@ -46,10 +46,10 @@ export async function bootstrappedClone(repository: string = THIS_WORKSPACE): Pr
   }
 }
 
-/** This machine's, whose executables need no emulator. */
+/** This machine's architecture, whose executables need no emulator. */
 export const OWN_ARCHITECTURE = process.arch === 'x64' ? 'amd64' : process.arch;
 
-/** Commits in a clone that it releases for this machine's platform alone: half of the work, where the other tells no more. */
+/** Limits a clone's releases to this machine's platform: half the work, where a second platform proves nothing more. */
 export async function releaseOwnPlatformAlone({ root }: Clone): Promise<void> {
   const path = join(root, 'tools/release/prebuilt.json');
   const settings: object = JSON.parse(await readFile(path, 'utf8'));

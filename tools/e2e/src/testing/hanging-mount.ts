@@ -6,11 +6,11 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { execa } from 'execa';
 import { THIS_WORKSPACE } from './workspace.ts';
 
-/** The sidecar's fault filesystem: a program of the project `app`, run as one. */
+/** The sidecar's fault filesystem, a program in the project `app`. Run as a program, not imported. */
 const PROGRAM = join(THIS_WORKSPACE, 'apps/mount-monitor/testing/fault-filesystem.ts');
 const DEADLINE_MS = 20_000;
 
-/** A FUSE mount with a canary, which can take requests and not answer them. Needs root and /dev/fuse. */
+/** A FUSE mount with a canary that can accept requests without answering them. Needs root and /dev/fuse. */
 export class HangingMount implements AsyncDisposable {
   readonly path: string;
   readonly #child: ChildProcess;
@@ -31,12 +31,12 @@ export class HangingMount implements AsyncDisposable {
     return mount;
   }
 
-  /** From now on every request is taken and none is answered. */
+  /** From now on, accepts every request and answers none. */
   hang(): Promise<void> {
     return this.#set('hold');
   }
 
-  /** Answers what is waiting, and what comes. */
+  /** Answers all pending and future requests. */
   letGo(): Promise<void> {
     return this.#set('none');
   }
@@ -60,7 +60,7 @@ export class HangingMount implements AsyncDisposable {
     const deadline = performance.now() + DEADLINE_MS;
     while (!this.#output.includes(`${word}\n`)) {
       if (this.#child.exitCode !== null || performance.now() > deadline)
-        throw new Error(`${this.path}: waited in vain for "${word}"`);
+        throw new Error(`${this.path}: expected "${word}", found none`);
       await wait(20);
     }
   }

@@ -6,19 +6,19 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { runOk } from './workspace.ts';
 
-/** What independent tools found in one platform's image. */
+/** One platform's image as read by independent tools. */
 export interface UnpackedImage {
   readonly architecture: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** How a container is started: user, entry point, labels, and the rest. */
+  /** The container configuration: user, entry point, labels, and so on. */
   readonly config: unknown;
   /** The digests of the uncompressed layers. */
   readonly layers: readonly string[];
-  /** The SHA-256 of the executable, in hexadecimal. */
+  /** The SHA-256 of the executable, in hex. */
   readonly executable: string;
 }
 
-/** The digest of a layout's one index, as index.json says. */
+/** The digest of a layout's only index, from index.json. */
 export async function indexDigest(layout: string): Promise<string> {
   const { manifests }: { manifests: readonly { digest: string }[] } = JSON.parse(
     await readFile(join(layout, 'index.json'), 'utf8'),
@@ -31,8 +31,8 @@ export async function indexDigest(layout: string): Promise<string> {
 }
 
 /**
- * Reads one platform of a layout by skopeo, unpacks it by umoci, and hashes the executable at the given path. The platform is
- * `amd64`, or `arm/v7`.
+ * Reads one platform of a layout with skopeo, unpacks it with umoci, and hashes the executable at the given path.
+ * Platforms are given as `amd64` or `arm/v7`.
  */
 export async function unpackImage(
   layout: string,
@@ -68,7 +68,7 @@ export async function unpackImage(
   }
 }
 
-/** The SHA-256 of a file, in hexadecimal. */
+/** The SHA-256 of a file, in hex. */
 export async function sha256Of(path: string): Promise<string> {
   const hash = createHash('sha256');
   await pipeline(createReadStream(path), hash);

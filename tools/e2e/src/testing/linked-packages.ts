@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { THIS_WORKSPACE } from './workspace.ts';
 
 /**
- * Gives a clone of this workspace the installed packages without copying them: each is a link to ours, and the packages
- * of the workspace are the clone's own.
+ * Gives a clone of this workspace the installed packages without copying them: each is a link to ours, except that the
+ * workspace's own packages are the clone's.
  */
 export async function linkInstalledPackages(root: string): Promise<void> {
   await linkFolder('node_modules', root);
@@ -31,7 +31,7 @@ function isScope(entry: Dirent): boolean {
   return entry.isDirectory() && entry.name.startsWith('@');
 }
 
-// npm's links to the workspace's packages are relative, so that the same ones lead to the clone's.
+// npm's links to the workspace's packages are relative, so the same links in the clone point to its own packages.
 async function targetOf(entry: Dirent, path: string): Promise<string> {
   return entry.isSymbolicLink() ? await readlink(path) : path;
 }

@@ -5,24 +5,23 @@ import { GIT_AUTHOR } from '@prebuilt/testing/git';
 import { bootstrappedClone } from './clone.ts';
 import { run, runOk } from './workspace.ts';
 
-/** The repository that rehearsed workflows run for: a bare origin, and a clone from which commits and tags are pushed. */
+/** The repository for rehearsed workflows: a bare origin, and a clone that pushes commits and tags to it. */
 export interface RehearsedProject extends AsyncDisposable {
   readonly folder: string;
   readonly origin: string;
-  /** Where pushed commits are made. */
+  /** The clone in which commits are made. */
   readonly root: string;
-  /** Commits everything that changed, with a message, and pushes main. Returns the commit. */
+  /** Commits all changes and pushes main. Returns the commit. */
   push(message: string): Promise<string>;
-  /** Pushes a tag of HEAD. */
+  /** Tags HEAD and pushes the tag. */
   tag(name: string): Promise<void>;
-  /** Puts into a checkout what `./bootstrap` would: hard links to packages and sysroots. */
+  /** Prepares a checkout as `./bootstrap` would: with hard links to packages and sysroots. */
   warm(workspace: string): Promise<void>;
 }
 
 /**
- * A copy of this repository in which each project has one small test, and a type check of that test alone, so that
- * the gate takes seconds: what is rehearsed is that it holds the release back, not the checks themselves, which run
- * around the rehearsal.
+ * A copy of this repository in which each project has one small test and type-checks only that test, so that the
+ * test job takes seconds. The rehearsal shows that the job holds a release back; the real tests run elsewhere.
  */
 export async function rehearsedProject(): Promise<RehearsedProject> {
   const folder = await mkdtemp(join(tmpdir(), 'rehearsal-'));
@@ -77,7 +76,7 @@ export async function rehearsedProject(): Promise<RehearsedProject> {
   }
 }
 
-/** Below each project's folder. */
+/** Relative to each project's folder. */
 const SPEC = 'src/rehearsed.spec.ts';
 
 async function shrinkTests(root: string): Promise<void> {
@@ -89,7 +88,7 @@ async function shrinkTests(root: string): Promise<void> {
       );
       // The release itself has no tests.
       if (scripts?.test === undefined) continue;
-      // Node's own runner starts in a fraction of the time.
+      // Node's own test runner starts much faster than vitest.
       await replaceIn(
         join(folder, 'package.json'),
         /"test": "vitest run[^"]*"/,
@@ -100,12 +99,12 @@ async function shrinkTests(root: string): Promise<void> {
       await writeFile(join(folder, SPEC), rehearsedSpec(true));
     }
   }
-  // knip would call the tests that are left aside unused, and the type check is one of the gate's own targets.
+  // knip would report the real tests as unused, and type checks already run as a target of their own.
   const manifest = join(root, 'package.json');
   const settings = JSON.parse(await readFile(manifest, 'utf8'));
   settings.scripts.check = 'biome check --error-on-warnings package.json';
   await writeFile(manifest, `${JSON.stringify(settings, null, 2)}\n`);
-  // The shrunk type checks refer to none of the projects that the real ones do.
+  // The reduced type checks do not reference the other projects.
   const nxJson = join(root, 'nx.json');
   const nx = JSON.parse(await readFile(nxJson, 'utf8'));
   nx.sync = { ...nx.sync, disabledTaskSyncGenerators: ['@nx/js:typescript-sync'] };
@@ -113,7 +112,7 @@ async function shrinkTests(root: string): Promise<void> {
   await runOk(root, 'npx', ['biome', 'check', '--write', 'package.json']);
 }
 
-/** A project that is compiled for others has a configuration for that beside; here nobody takes what it compiles. */
+/** Libs have a separate configuration for compiling; in this copy, nothing uses their output. */
 async function shrinkTypeCheck(folder: string, project: string): Promise<void> {
   const out = `../../out-tsc/rehearsed/${project}`;
   const settings = {
@@ -131,7 +130,7 @@ async function replaceIn(path: string, former: RegExp, text: string): Promise<vo
   await writeFile(path, after);
 }
 
-/** A test that passes or fails. */
+/** The source of a test that passes or fails. */
 export function rehearsedSpec(passes: boolean): string {
   return `import { equal } from 'node:assert/strict';\nimport { it } from 'node:test';\n\nit('holds', () => equal(1 + 1, ${passes ? 2 : 3}));\n`;
 }

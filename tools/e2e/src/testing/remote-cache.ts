@@ -1,20 +1,20 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** A remote cache on loopback, and what it holds. */
+/** A remote cache on loopback, and its content. */
 export interface RemoteCache extends AsyncDisposable {
   readonly url: string;
   /** The archives (tar.gz), by hash. */
   readonly entries: Map<string, Buffer>;
-  /** Each request with its answer: `GET 200`, `PUT 403`, … */
+  /** Each request with its status: `GET 200`, `PUT 403`, … */
   readonly answers: readonly string[];
-  /** The answers so far, taken away. */
+  /** Returns the answers so far, and clears them. */
   takeAnswers(): readonly string[];
 }
 
 /**
- * A server of Nx's self-hosted cache protocol: `GET` and `PUT /v1/cache/{hash}`, with one token that may write and one
- * that may only read. An entry never changes. https://nx.dev/docs/guides/tasks--caching/self-hosted-caching
+ * A server for Nx's self-hosted cache protocol: `GET` and `PUT /v1/cache/{hash}`, with one read-write and one read-only
+ * token. Entries are immutable. https://nx.dev/docs/guides/tasks--caching/self-hosted-caching
  */
 export async function startRemoteCache(tokens: {
   readonly write: string;

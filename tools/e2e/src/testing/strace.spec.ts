@@ -13,7 +13,7 @@ const TRACE = `100 execve("/usr/bin/node", ["node", "a \\"b\\".js"], 0x7ffe25069
 `.replace('1 var */', '1 vars */');
 
 describe('readTrace', () => {
-  it('finds every program that was started, with its ancestors', () => {
+  it('readTrace finds every started program with its ancestors', () => {
     expect(readTrace(TRACE)).toEqual([
       { pid: 100, path: '/usr/bin/node', args: ['node', String.raw`a \"b\".js`], ancestry: [100] },
       { pid: 102, path: '/usr/bin/docker', args: ['docker', 'build'], ancestry: [100, 101, 102] },

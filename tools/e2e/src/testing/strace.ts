@@ -1,4 +1,4 @@
-/** A program that was started, by whom. */
+/** A program that was started, and its ancestors. */
 export interface TracedProgram {
   readonly pid: number;
   readonly path: string;
@@ -8,8 +8,8 @@ export interface TracedProgram {
 }
 
 /**
- * The programs that were started in a trace of `strace --follow-forks --trace=execve,clone,clone3,fork,vfork
- * --string-limit=…`, in order. Attempts that failed (a search along the PATH) are left out.
+ * The programs that were started, in order, from a trace of `strace --follow-forks
+ * --trace=execve,clone,clone3,fork,vfork --string-limit=…`. Failed attempts (a search along PATH) are left out.
  *
  * @see https://man7.org/linux/man-pages/man1/strace.1.html
  */

@@ -5,30 +5,30 @@ import { execa } from 'execa';
 /** The workspace that these tests belong to. */
 export const THIS_WORKSPACE = join(import.meta.dirname, '../../../..');
 
-/** No command of these tests takes a third of this. */
+/** At least three times as long as any command in these tests takes. */
 const DEADLINE_MS = 600_000;
 
-/** How a command ended, with stdout and stderr in the order in which they were written. */
+/** The result of a command, with stdout and stderr interleaved as they were written. */
 export interface Ended {
   readonly exitCode: number;
   readonly output: string;
 }
 
-/** What Nx did about each task of a run, by the task's id. */
+/** The cache result of each task in an Nx run, by task id. */
 export type TaskResults = Readonly<Record<string, 'hit' | 'miss'>>;
 
 const KEPT: ReadonlySet<string> = new Set([
   ...['registry', 'cafile', 'cache', 'userconfig'].map((name) => `npm_config_${name}`),
   'NODE_EXTRA_CA_CERTS',
-  // Changes nothing but how soon Node has started.
+  // Only makes Node start faster.
   'NODE_COMPILE_CACHE',
 ]);
 const DROPPED =
   /^(npm_|vitest|nx_|docker_|buildx_|node_|github_|actions_|runner_|test$|registry$|release_version$|source_date_epoch$)/i;
 
 /**
- * The environment of a user’s shell: without what npm, vitest, Nx and a job of GitHub have added to this one, and with a
- * Docker engine that does not exist, so that nothing depends on one by chance.
+ * The environment of a user’s shell: without the variables that npm, vitest, Nx and GitHub Actions have added to this
+ * one, and with a nonexistent Docker engine, so that no test depends on one by chance.
  */
 export function userEnvironment(env: NodeJS.ProcessEnv = process.env): Readonly<Record<string, string>> {
   const kept = Object.entries(env).filter(([name]) => !DROPPED.test(name) || KEPT.has(name));
@@ -43,7 +43,7 @@ export function userEnvironment(env: NodeJS.ProcessEnv = process.env): Readonly<
   };
 }
 
-/** Runs a program to its end in a folder, with nothing of this process's environment. */
+/** Runs a program in a folder until it exits, without this process's environment. */
 export async function run(
   folder: string,
   file: string,
@@ -65,7 +65,7 @@ export async function run(
   return { exitCode: result.exitCode, output: result.all };
 }
 
-/** As `run`, but a failure is an error that shows the output. Returns the output. */
+/** Like `run`, but returns the output, and throws an error with the output if the program fails. */
 export async function runOk(...args: Parameters<typeof run>): Promise<string> {
   const [folder, file, parameters] = args;
   const { exitCode, output } = await run(...args);
@@ -75,7 +75,7 @@ export async function runOk(...args: Parameters<typeof run>): Promise<string> {
   return output;
 }
 
-/** What `npx nx …` starts, and its environment; npx itself would take as long again. */
+/** The program that `npx nx …` starts, and its environment; npx itself would take just as long again. */
 export function nxCommand(
   folder: string,
   env: Readonly<Record<string, string>> = userEnvironment(),
@@ -84,7 +84,7 @@ export function nxCommand(
   return { file: join(programs, 'nx'), env: { ...env, PATH: [programs, env.PATH].join(delimiter) } };
 }
 
-/** `npx nx …` as a user types it. */
+/** Runs `npx nx …` as a user would. */
 export function nx(
   folder: string,
   args: readonly string[],
@@ -94,7 +94,7 @@ export function nx(
   return run(folder, file, args, env);
 }
 
-/** As `nx`, but a failure is an error. Returns what became of each task. */
+/** Like `nx`, but returns the cache result of each task, and throws if the run fails. */
 export async function nxTasks(
   folder: string,
   args: readonly string[],
@@ -105,7 +105,7 @@ export async function nxTasks(
   return readTaskResults(join(folder, '.nx/cache'));
 }
 
-/** What became of each task of the last run, as Nx notes it in its cache's folder. */
+/** The cache result of each task in the last run, which Nx records in its cache folder. */
 export async function readTaskResults(cache: string): Promise<TaskResults> {
   const { tasks }: { tasks: readonly { taskId: string; cacheStatus: string }[] } = JSON.parse(
     await readFile(join(cache, 'run.json'), 'utf8'),
@@ -115,7 +115,7 @@ export async function readTaskResults(cache: string): Promise<TaskResults> {
   );
 }
 
-/** Which of these programs can't be run here, as a reason to skip a test; undefined where all can. */
+/** The first of these programs that can't be run here, as a reason to skip a test; undefined if all can. */
 export async function missingProgram(...files: readonly string[]): Promise<string | undefined> {
   for (const file of files) {
     const { failed } = await execa(file, ['--version'], { reject: false, stdin: 'ignore' });

@@ -13,7 +13,7 @@ const cost = (file: string, wallSeconds: number, processorSeconds: number): File
 });
 
 describe('the cost of test files', () => {
-  it('the cost of test files is listed of the slowest first, and summed up of all', () => {
+  it('the cost of test files is listed for the slowest first, and summed up for all', () => {
     const table = slowestFiles([cost('a', 1, 0.5), cost('b', 100.04, 2), cost('c', 20, 30)], 2);
     expect(table.split('\n').map((line) => line.trim().split(/ {2,}/))).toEqual([
       ['wall', 'processor', 'slowest files'],
@@ -23,14 +23,14 @@ describe('the cost of test files', () => {
     ]);
   });
 
-  it('the cost of test files is held against the budget of the file, or of any file', () => {
+  it('the cost of a test file is compared with its own budget, or else with the general one', () => {
     const costs = [cost('a', 0, 10), cost('b', 0, 10.1), cost('c', 0, 99)];
     const [only, ...more] = overBudget(costs, { anyFile: 10, files: { c: 100 } });
-    expect(only).toMatch(/^b used 10\.1 s of processor time, its budget is 10 s: /);
+    expect(only).toMatch(/^b used 10\.1 s of processor time, over its budget of 10 s: /);
     expect(more).toEqual([]);
   });
 
-  it('no file has a budget of its own that is gone, or that the budget of any file would do for', () => {
+  it('every per-file budget is for an existing file, and above the general one', () => {
     const files = new Set(globSync('{apps,libs,tools}/*/{src,e2e}/**/*.{spec,e2e}.ts', { cwd: ROOT }));
     expect(files.size).toBeGreaterThan(100);
     const own: CostBudget['files'] = budget.files;

@@ -1,22 +1,22 @@
-/** What one test file cost. */
+/** The cost of one test file. */
 export interface FileCost {
   /** Its path from the workspace's root. */
   readonly file: string;
-  /** From its start, with what it imports, to the end of its last test. */
+  /** From its start, imports included, to the end of its last test. */
   readonly wallSeconds: number;
-  /** Of its process and the programs that it started. */
+  /** CPU time of its process and the programs that it started. */
   readonly processorSeconds: number;
 }
 
-/** What files may use, in processor seconds: they are much the same on a busy machine as on a quiet one. */
+/** Budgets for files in seconds of CPU time, which is much the same on busy and quiet machines. */
 export interface CostBudget {
-  /** Any file that is not among `files`. */
+  /** For any file that is not in `files`. */
   readonly anyFile: number;
   /** By the file's path from the workspace's root. */
   readonly files: Readonly<Record<string, number>>;
 }
 
-/** The slowest files by wall time as a table, with what each used of the processors, and the sum of all files. */
+/** A table of the slowest files by wall time, with the CPU time of each, and the sum over all files. */
 export function slowestFiles(costs: readonly FileCost[], count: number): string {
   const slowest = costs.toSorted((a, b) => b.wallSeconds - a.wallSeconds).slice(0, count);
   const sum = (of: (cost: FileCost) => number) => costs.reduce((total, cost) => total + of(cost), 0);
@@ -39,7 +39,7 @@ export function overBudget(costs: readonly FileCost[], budget: CostBudget): read
   return costs.flatMap(({ file, processorSeconds }) => {
     const allowed = budget.files[file] ?? budget.anyFile;
     if (processorSeconds <= allowed) return [];
-    return `${file} used ${processorSeconds.toFixed(1)} s of processor time, its budget is ${allowed} s: make it cheaper, or give it more in tools/testing/src/cost/budget.json`;
+    return `${file} used ${processorSeconds.toFixed(1)} s of processor time, over its budget of ${allowed} s: make it cheaper, or raise the budget in tools/testing/src/cost/budget.json`;
   });
 }
 

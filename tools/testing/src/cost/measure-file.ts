@@ -3,17 +3,17 @@ import { processorSeconds } from './processor-time.ts';
 
 declare module 'vitest' {
   interface TaskMeta {
-    /** What the file and the programs that it started have used of the processors. */
+    /** CPU time of the file and the programs that it started. */
     processorSeconds?: number;
   }
 }
 
-// What the files that this process ran before have used: it outlives them, as this module does not.
+// CPU time used by the files that this process ran before. Kept globally, since this module is reloaded for each file.
 const BEFORE = Symbol.for('@prebuilt/testing: processor seconds before this file');
 const shared = globalThis as { [BEFORE]?: number };
 
-// A setup file of every project: its hook is the first of each file, and so ends after the file's own.
-// biome-ignore lint/correctness/noEmptyPattern: vitest refuses a first parameter that is no pattern.
+// A setup file for every project: its hook is registered first in each file, so it runs after the file's own.
+// biome-ignore lint/correctness/noEmptyPattern: vitest requires a destructuring pattern as the first parameter.
 afterAll(({}, file) => {
   const used = processorSeconds();
   // The first file is charged for the start of the process.

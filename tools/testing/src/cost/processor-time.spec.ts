@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { expect, it } from 'vitest';
 import { machineUse, processorSeconds } from './processor-time.ts';
 
-it('counts processor seconds of a program that has ended, and none of waiting', async () => {
+it('processorSeconds includes a program that has exited, and no waiting', async () => {
   const before = processorSeconds();
   await new Promise((resolve) => setTimeout(resolve, 500));
   expect(processorSeconds() - before).toBeLessThan(0.3);
@@ -10,7 +10,7 @@ it('counts processor seconds of a program that has ended, and none of waiting', 
   expect(processorSeconds() - before).toBeGreaterThanOrEqual(0.5);
 });
 
-it('tells what the whole machine’s processors did since an earlier reading', () => {
+it('machineUse returns what the whole machine’s processors did since an earlier reading', () => {
   const before = machineUse();
   execFileSync(process.execPath, ['-e', 'while (process.cpuUsage().user < 0.3e6);']);
   const { busy, idle } = machineUse(before);

@@ -14,7 +14,7 @@ import { versionDefinitions, versionNeeds } from './version-tables.ts';
 interface Wanted {
   readonly type?: 'exec' | 'dyn';
   readonly machine: keyof typeof MACHINES;
-  /** Class and byte order default to those of Docker's platform of the machine. */
+  /** Class and byte order default to those of the machine's Docker platform. */
   readonly class?: 32 | 64;
   readonly byteOrder?: 'little' | 'big';
   /** `e_flags`. */
@@ -28,7 +28,7 @@ interface Wanted {
   readonly versionNeeds?: Readonly<Record<string, readonly string[]>>;
   readonly versionDefinitions?: readonly string[];
   readonly notes?: readonly WantedNote[];
-  /** In a data segment of their own, in this order, each aligned to 16 bytes. */
+  /** In a separate data segment, in this order, each aligned to 16 bytes. */
   readonly sections?: readonly WantedSection[];
   /** Leaves out the section headers. */
   readonly stripped?: boolean;
@@ -37,7 +37,7 @@ interface Wanted {
 interface WantedNote {
   readonly owner: string;
   readonly type: number;
-  /** Hexadecimal. */
+  /** In hex. */
   readonly description: string;
 }
 
@@ -49,7 +49,7 @@ interface WantedSection {
   readonly content: Uint8Array | ((address: number) => Uint8Array);
 }
 
-// The number of each machine, and class and byte order as Docker's platforms have them.
+// The number of each machine, and the class and byte order of its Docker platform.
 const MACHINES = {
   i386: [3, 32, 'little'],
   ppc64: [21, 64, 'little'],
@@ -60,14 +60,14 @@ const MACHINES = {
   riscv: [243, 64, 'little'],
 } as const;
 
-// Addresses differ from offsets, in each loaded segment by another distance, as in real files.
+// Addresses differ from offsets by a different distance in each loaded segment, as in real files.
 const BASE = 0x400000;
 const DATA_BASE = 0x410000;
 const SECTION_ALIGNMENT = 16;
 
 /**
- * The bytes of a small ELF file with the given facts and no code: a loaded segment, a second one for sections, and
- * PT_INTERP, PT_DYNAMIC, PT_NOTE and PT_GNU_STACK where the facts want them.
+ * Builds a small ELF file with the given properties and no code: a loaded segment, a second one for sections, and
+ * PT_INTERP, PT_DYNAMIC, PT_NOTE and PT_GNU_STACK if needed.
  * https://refspecs.linuxfoundation.org/elf/gabi4+/contents.html
  */
 export function buildElf(wanted: Wanted): Buffer {
@@ -122,7 +122,7 @@ export function buildElf(wanted: Wanted): Buffer {
   return Buffer.concat([header, ...all.map((segment) => programHeader(segment, encoding)), file.bytes()]);
 }
 
-/** What follows the headers of a file. */
+/** The part of a file after the headers. */
 class Content {
   readonly #start: number;
   readonly #parts: Uint8Array[] = [];

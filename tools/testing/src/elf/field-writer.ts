@@ -1,4 +1,4 @@
-/** Bytes of a given length whose fields are written in a class and byte order. */
+/** A buffer with fields in a given class and byte order. */
 export class FieldWriter {
   readonly bytes: Buffer;
   readonly #view: DataView;
@@ -25,7 +25,7 @@ export class FieldWriter {
   }
 }
 
-/** How numbers are written. */
+/** How numbers are encoded. */
 export interface Encoding {
   readonly class: 32 | 64;
   readonly byteOrder: 'little' | 'big';

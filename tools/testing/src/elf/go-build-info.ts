@@ -12,7 +12,7 @@ interface Texts {
   readonly modules: string;
 }
 
-/** As Go's linker writes it since 1.18. https://github.com/golang/go/blob/master/src/cmd/link/internal/ld/data.go */
+/** Build information as written by Go's linker since 1.18. https://github.com/golang/go/blob/master/src/cmd/link/internal/ld/data.go */
 export function inlineBuildInfo({ version, modules }: Texts): Buffer {
   const header = Buffer.alloc(32);
   header.write(MAGIC, 'latin1');
@@ -22,8 +22,8 @@ export function inlineBuildInfo({ version, modules }: Texts): Buffer {
 }
 
 /**
- * As Go's linker wrote it before 1.18: a header with the addresses of two strings, each the address and length of its
- * bytes. Here all of them follow the header.
+ * Build information as written by Go's linker before 1.18: a header with the addresses of two strings, each of which is
+ * the address and length of its bytes. Here all of them follow the header.
  * https://github.com/golang/go/blob/go1.17/src/cmd/link/internal/ld/data.go
  */
 export function pointedBuildInfo({ version, modules }: Texts, address: number, encoding: Encoding): Buffer {

@@ -1,17 +1,17 @@
 import { type Encoding, FieldWriter } from './field-writer.ts';
 import { StringTable } from './string-table.ts';
 
-/** What the ELF header names. */
+/** Fields of the ELF header. */
 interface HeaderFields {
   readonly type: number;
   readonly machine: number;
   readonly flags: number;
   readonly segments: number;
-  /** Where the section headers are, and how many; the last one holds the names. */
+  /** The offset and count of the section headers; the last one is for the names. */
   readonly sections: { readonly offset: number; readonly count: number } | undefined;
 }
 
-/** A program header; its address lies `base` bytes after its offset. */
+/** A program header; its address is its offset plus `base`. */
 export interface SegmentFields {
   readonly type: number;
   readonly flags: number;
@@ -20,7 +20,7 @@ export interface SegmentFields {
   readonly base: number;
 }
 
-/** A section and where it is. */
+/** A section and its location. */
 export interface SectionFields {
   readonly name: string;
   readonly type: number;
@@ -29,7 +29,7 @@ export interface SectionFields {
   readonly bytes: Uint8Array;
 }
 
-/** Bytes of the ELF header and of one program header, by class. */
+/** Sizes of the ELF header and of one program header in bytes, by class. */
 export const HEADER_BYTES = { 32: 52, 64: 64 } as const;
 export const PROGRAM_HEADER_BYTES = { 32: 32, 64: 56 } as const;
 const SECTION_HEADER_BYTES = { 32: 40, 64: 64 } as const;
@@ -76,8 +76,8 @@ export function programHeader(segment: SegmentFields, encoding: Encoding): Buffe
 }
 
 /**
- * The names of the sections, and after them the section headers: an empty one, those given, that of the names.
- * `start` is where the names go in the file. https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.sheader.html
+ * The names of the sections, followed by the section headers: an empty one, the given ones, and that of the names.
+ * `start` is the offset of the names in the file. https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.sheader.html
  */
 export function sectionHeaders(
   sections: readonly SectionFields[],

@@ -1,8 +1,8 @@
-/** Strings that end with a zero byte, named by their offsets. */
+/** Null-terminated strings, referenced by offset. */
 export class StringTable {
   #text = '\0';
 
-  /** The offset of the string that was added. */
+  /** Adds a string and returns its offset. */
   add(text: string): number {
     const offset = this.#text.length;
     this.#text += `${text}\0`;

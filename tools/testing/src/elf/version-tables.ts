@@ -29,7 +29,7 @@ export function versionNeeds(
   );
 }
 
-/** DT_VERDEF, with the file's own name first. The same specification. */
+/** DT_VERDEF, with the file's own name first. Same specification. */
 export function versionDefinitions(
   definitions: readonly string[],
   strings: StringTable,

@@ -7,7 +7,7 @@ const deb822 = (text: string) => [{ path: '/etc/apt/sources.list.d/debian.source
 const oneLine = (text: string) => [{ path: '/etc/apt/sources.list', text }];
 
 describe('deriveSources', () => {
-  it('keeps mirrors and keyrings of deb822 sources and replaces the suites', () => {
+  it('deriveSources keeps mirrors and keyrings of deb822 sources and replaces the suites', () => {
     const text = `Types: deb deb-src
 # a comment
 URIs: http://mirror.example/debian
@@ -33,7 +33,7 @@ Components: main
 `);
   });
 
-  it('reads one-line sources with options', () => {
+  it('deriveSources reads one-line sources with options', () => {
     const text =
       'deb [arch=amd64 signed-by=/k/debian.gpg] https://mirror.example/debian bookworm main non-free # x\n';
     expect(deriveSources(oneLine(text), 'bookworm', 'trixie')).toBe(
@@ -41,7 +41,7 @@ Components: main
     );
   });
 
-  it('keeps a key that is given in place', () => {
+  it('deriveSources keeps an inline key', () => {
     const text =
       'Types: deb\nURIs: http://m.example/debian\nSuites: bookworm\nComponents: main\nSigned-By:\n -----BEGIN\n .\n x\n';
     expect(deriveSources(deb822(text), 'bookworm', 'trixie')).toContain('Signed-By: \n -----BEGIN\n .\n x\n');
@@ -51,7 +51,7 @@ Components: main
     ['another vendor', oneLine('deb https://apt.example/tools bookworm main')],
     ['another component', oneLine('deb https://mirror.example/debian bookworm contrib')],
     ['another suite', oneLine('deb https://mirror.example/debian stable main')],
-    ['a suite that only begins so', oneLine('deb https://mirror.example/debian bookworm-pgdg main')],
+    ['a suite with a longer name', oneLine('deb https://mirror.example/debian bookworm-pgdg main')],
     ['sources only', oneLine('deb-src https://mirror.example/debian bookworm main')],
     ['a comment', oneLine('# deb https://mirror.example/debian bookworm main')],
     [
@@ -59,13 +59,13 @@ Components: main
       deb822('Enabled: no\nTypes: deb\nURIs: http://m.example/debian\nSuites: bookworm\nComponents: main\n'),
     ],
     ['no file', []],
-  ])('refuses %s', (_, files) => {
+  ])('deriveSources refuses %s', (_, files) => {
     expect(() => deriveSources(files, 'bookworm', 'trixie')).toThrow(
       expect.objectContaining({ code: 'NO_DEBIAN_SOURCE' }),
     );
   });
 
-  it('survives any text', () => {
+  it('deriveSources survives any text', () => {
     const line = fc.oneof(
       fc.string({ unit: 'binary' }),
       fc.constantFrom(

@@ -1,6 +1,6 @@
 import { EngineError } from './errors.ts';
 
-/** One file of apt's sources: its path tells the format (`.list` or `.sources`). */
+/** One of apt's sources files. Its extension determines the format (`.list` or `.sources`). */
 export interface SourcesFile {
   readonly path: string;
   readonly text: string;
@@ -13,9 +13,9 @@ interface DebianSource {
 }
 
 /**
- * From a machine's own apt sources, those of Debian itself for another release, as one deb822 file: the same mirrors
- * and keyrings, the suite replaced (`bookworm-security` becomes `trixie-security`). Other vendors' sources and
- * disabled entries are left out. Throws NO_DEBIAN_SOURCE where none is left.
+ * Derives sources for another Debian release from a machine's own apt sources, as one deb822 file: with the same
+ * mirrors and keyrings, and the suite replaced (`bookworm-security` becomes `trixie-security`). Leaves out other
+ * vendors' sources and disabled entries. Throws NO_DEBIAN_SOURCE if none are left.
  *
  * @see https://manpages.debian.org/bookworm/apt/sources.list.5.en.html
  */
@@ -70,7 +70,7 @@ function readDeb822(text: string): readonly DebianSource[] {
     sources.push({
       uris: words('uris'),
       suites: words('suites'),
-      // A key given in place has many lines; it is continued as deb822 asks, with the blank ones already as " .".
+      // An inline key has many lines, which are already in deb822's form for continuation, with " ." for blank ones.
       signedBy: signedBy === '' ? undefined : signedBy,
     });
   }
@@ -106,7 +106,7 @@ function readOneLine(text: string): readonly DebianSource[] {
   return sources;
 }
 
-// Other vendors use Debian's codenames too; what tells them apart is the mirror's path.
+// Other vendors use Debian's codenames too; only the path of the mirror distinguishes them.
 function isDebianMirror(uri: string): boolean {
   return /\/debian(-security)?\/?$/.test(uri);
 }

@@ -14,7 +14,7 @@ describe('parseArguments', () => {
     [['status', '--format', 'json', '--json'], { kind: 'status', format: 'json' }],
     [['up', '--help'], { kind: 'help' }],
     [['-h'], { kind: 'help' }],
-  ])('reads %j', (args, command) => {
+  ])('parseArguments parses %j', (args, command) => {
     expect(parseArguments(args)).toEqual(command);
   });
 
@@ -28,9 +28,9 @@ describe('parseArguments', () => {
     [['up', '--purge'], 'up has no option --purge'],
     [['down', '--json'], 'down has no option --json'],
     [['status', '--format=yaml'], '--format: expected text, json or env, found yaml'],
-    [['status', '--format=env', '--json'], '--json and --format=env exclude each other'],
+    [['status', '--format=env', '--json'], '--json and --format=env are mutually exclusive'],
     [['up', '--fast'], "Unknown option '--fast'"],
-  ])('refuses %j', (args, message) => {
+  ])('parseArguments refuses %j', (args, message) => {
     expect(() => parseArguments(args)).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENTS', message: expect.stringContaining(message) }),
     );

@@ -1,10 +1,10 @@
 import { parseArgs } from 'node:util';
 import { EngineError } from './errors.ts';
 
-/** How the environment or the status is printed. */
+/** Output format of the environment and the status. */
 export type OutputFormat = 'text' | 'json' | 'env';
 
-/** What the command line asks for. */
+/** A parsed command line. */
 export type EngineCommand =
   | { readonly kind: 'help' }
   | {
@@ -16,31 +16,30 @@ export type EngineCommand =
   | { readonly kind: 'down'; readonly purge: boolean }
   | { readonly kind: 'status'; readonly format: OutputFormat };
 
-/** Printed by `--help`. */
+/** The text of `--help`. */
 export const HELP = `Usage: npm run engine -- up | down | status [options]
 
-A real Docker engine (buildx, containerd image store), a registry on loopback and the emulation of the
-other platform, for tests, on Debian 12 or 13, as root. Its programs are Debian packages, unpacked and
-not installed; its sockets, data and client configuration are its own, so that an engine of the machine
-is left alone. It has no bridge network: containers run with --network=none (the default) or
---network=host.
+A real Docker engine (buildx, containerd image store), a registry on loopback and emulation of the other
+platform, for tests, on Debian 12 or 13, as root. Its programs come from Debian packages, unpacked but
+not installed. It has its own sockets, data and client configuration, and leaves the machine's engine
+alone. It has no bridge network: containers run with --network=none (the default) or --network=host.
 
-  up       starts what is not running, and prints the environment to use
-    --registry-port=PORT   where the registry listens on 127.0.0.1 (default 5055)
-    --with-readers         installs skopeo and umoci too, brings kubectl where there is none,
-                           and the sources of a second registry
-    --format=text|json|env how the environment is printed (default text); env is for a shell:
+  up       starts whatever is not running, and prints the environment to use
+    --registry-port=PORT   port of the registry on 127.0.0.1 (default 5055)
+    --with-readers         also installs skopeo and umoci, and unpacks the sources of a second
+                           registry, and kubectl if the machine has none
+    --format=text|json|env output format of the environment (default text); env is for shells:
                            engine=$(npm run --silent engine -- up --format=env) && eval "$engine"
     --json                 the same as --format=json
-  down     ends exactly what up started
-    --purge                removes its images, registry data and programs too
-  status   looks at each part; exit code 0: up, 3: down, 4: broken
+  down     stops exactly what up started
+    --purge                also removes its images, registry data and programs
+  status   checks each part; exit code 0: up, 3: down, 4: broken
     --format, --json       as above
 
-Environment: PREBUILT_ENGINE_HOME, the folder it lives in (default /var/lib/prebuilt-engine).
-Exit codes: 0 done, 1 failed, 2 wrong arguments.`;
+Environment: PREBUILT_ENGINE_HOME, the engine's folder (default /var/lib/prebuilt-engine).
+Exit codes: 0 success, 1 failure, 2 invalid arguments.`;
 
-/** Reads the arguments after the program's name. Throws INVALID_ARGUMENTS. */
+/** Parses the arguments after the program's name. Throws INVALID_ARGUMENTS. */
 export function parseArguments(args: readonly string[]): EngineCommand {
   const { values, positionals } = parse(args);
   if (values.help === true) return { kind: 'help' };
@@ -100,7 +99,7 @@ function readPort(text: string | undefined): number | undefined {
 
 function readFormat(format: string | undefined, json: boolean | undefined): OutputFormat {
   if (json === true && (format ?? 'json') !== 'json')
-    throw invalid(`--json and --format=${format} exclude each other`);
+    throw invalid(`--json and --format=${format} are mutually exclusive`);
   const wanted = json === true ? 'json' : (format ?? 'text');
   if (wanted !== 'text' && wanted !== 'json' && wanted !== 'env') {
     throw invalid(`--format: expected text, json or env, found ${wanted}`);

@@ -3,20 +3,20 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { EngineError } from './errors.ts';
 
-/** A processor that the kernel runs by an emulator, as binfmt_misc wants it. */
+/** A processor that the kernel emulates through binfmt_misc. */
 export interface Emulation {
-  /** The entry's name below /proc/sys/fs/binfmt_misc. */
+  /** The entry's name in /proc/sys/fs/binfmt_misc. */
   readonly name: string;
   /** The platform's architecture, as Docker names it. */
   readonly architecture: 'amd64' | 'arm64' | 'arm';
   readonly bits: 32 | 64;
-  /** The emulator's file name in Debian's package. */
+  /** The emulator's file name in the Debian package. */
   readonly emulator: string;
   /** e_machine, little endian, as escaped bytes. */
   readonly machine: string;
 }
 
-/** What `up` did about emulation: `registered` entries are taken away by `down`, others stay. */
+/** The emulation that `up` set up or found: `down` removes `registered` entries and leaves others. */
 export type EmulationState =
   | { readonly kind: 'registered'; readonly name: string; readonly interpreter: string }
   | { readonly kind: 'existing'; readonly name: string; readonly interpreter: string };
@@ -53,9 +53,9 @@ export function foreignEmulation(nodeArchitecture: string): Emulation {
 }
 
 /**
- * The line that registers an emulator: little-endian ELF executables, of any OS ABI, of that class and machine. Flags:
- * O (the file is passed open), C (its credentials count), F (the emulator is opened now, so that it need not exist
- * inside a container).
+ * The line that registers an emulator for little-endian ELF executables with any OS ABI and with this class and
+ * machine. Flags: O (the file is passed open), C (its credentials count), F (the emulator is opened now, so it need not
+ * exist inside containers).
  *
  * @see https://docs.kernel.org/admin-guide/binfmt-misc.html
  */
@@ -66,7 +66,7 @@ export function registration(emulation: Emulation, interpreter: string): string 
   return `:${emulation.name}:M::${magic}:${mask}:${interpreter}:OCF`;
 }
 
-/** The interpreter of an enabled entry with the flag F, read from the entry's text; undefined for any other. */
+/** The interpreter from the text of an entry if it is enabled and has the flag F; undefined otherwise. */
 export function usableInterpreter(entry: string): string | undefined {
   const [state, ...lines] = entry.split('\n');
   const value = (name: string) =>
@@ -77,7 +77,7 @@ export function usableInterpreter(entry: string): string | undefined {
   return state === 'enabled' && value('flags:')?.includes('F') === true ? value('interpreter ') : undefined;
 }
 
-/** Makes the kernel run the other platform's executables. An entry that is there already is used as it is. */
+/** Makes the kernel run the other platform's executables. An existing entry is used unchanged. */
 export async function registerEmulation(packages: string): Promise<EmulationState> {
   const emulation = foreignEmulation(process.arch);
   await mountBinfmt();
@@ -88,7 +88,7 @@ export async function registerEmulation(packages: string): Promise<EmulationStat
     throw new EngineError(
       'EMULATION',
       `${BINFMT}/${emulation.name}: expected an enabled entry with the flag F, which works inside containers, found ${JSON.stringify(existing)}`,
-      { hint: `Remove it (echo -1 > ${BINFMT}/${emulation.name}), then run the command again.` },
+      { hint: `Remove it (echo -1 > ${BINFMT}/${emulation.name}) and run the command again.` },
     );
   }
   const interpreter = join(packages, 'usr/bin', emulation.emulator);
@@ -97,8 +97,8 @@ export async function registerEmulation(packages: string): Promise<EmulationStat
 }
 
 /**
- * Makes the kernel run executables of 32-bit ARM by an emulator until it is disposed of, under a name that no other process
- * takes.
+ * Makes the kernel run 32-bit ARM executables in an emulator until disposed of, under a name that is unique to this
+ * process.
  */
 export async function emulateArm(interpreter: string): Promise<AsyncDisposable> {
   const emulation = { ...ARM, name: `${ARM.name}-${process.pid}` };
@@ -115,13 +115,13 @@ async function register(emulation: Emulation, interpreter: string): Promise<void
   }
 }
 
-/** Whether the entry that was found or made is still there and still runs the same emulator. */
+/** Whether the found or registered entry still exists and still uses the same emulator. */
 export async function emulationWorks(state: EmulationState): Promise<boolean> {
   const entry = await readEntry(state.name);
   return entry !== undefined && usableInterpreter(entry) === state.interpreter;
 }
 
-/** Takes away the entry that `up` registered; returns false where there was nothing of ours to take away. */
+/** Removes the entry that `up` registered; returns false if there is none of ours to remove. */
 export async function unregisterEmulation(state: EmulationState): Promise<boolean> {
   if (state.kind !== 'registered' || !(await emulationWorks(state))) return false;
   await writeFile(join(BINFMT, state.name), '-1');
@@ -136,7 +136,7 @@ async function mountBinfmt(): Promise<void> {
   });
   if (failed) {
     throw new EngineError('EMULATION', `mount binfmt_misc on ${BINFMT}: ${stderr}`, {
-      hint: 'The kernel needs binfmt_misc (modprobe binfmt_misc), and this machine must be allowed to mount it.',
+      hint: 'The kernel needs binfmt_misc (modprobe binfmt_misc), and must allow mounting it here.',
     });
   }
 }

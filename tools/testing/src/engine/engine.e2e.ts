@@ -12,7 +12,7 @@ import { exitProgram } from './exit-program.ts';
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
 const needs = await missing();
 
-/** What the machine lacks for a second engine; undefined where nothing is missing. */
+/** The reason why the machine can't run a second engine; undefined if it can. */
 async function missing(): Promise<string | undefined> {
   const osRelease = await readFile('/etc/os-release', 'utf8');
   if (!/^ID="?debian"?$/m.test(osRelease)) return 'this is not Debian 12 or 13';
@@ -41,12 +41,12 @@ describe('the engine', { timeout: 300_000 }, () => {
     await rm(home, { recursive: true, force: true });
   });
 
-  it('the engine is down at first, and down has nothing to end', async () => {
+  it('the engine is down at first, and down has nothing to stop', async () => {
     expect(await engine('status')).toMatchObject({ exitCode: 3, stdout: 'engine: down' });
-    expect(await engine('down')).toMatchObject({ exitCode: 0, stderr: 'engine: was not up' });
+    expect(await engine('down')).toMatchObject({ exitCode: 0, stderr: 'engine: not running' });
   });
 
-  it('refuses a port that is taken, and starts nothing', async () => {
+  it('up refuses a port that is in use, and starts nothing', async () => {
     const server = await listen(0);
     try {
       const { exitCode, stderr } = await engine('up', `--registry-port=${portOf(server)}`);
@@ -60,7 +60,7 @@ describe('the engine', { timeout: 300_000 }, () => {
     }
   });
 
-  it('builds, runs both platforms, pushes, and is apart from the machine', async () => {
+  it('the engine builds, runs both platforms and pushes, separate from the machine’s own', async () => {
     const up = await engine('up', `--registry-port=${port}`, '--json');
     expect(up.stderr).toContain('dockerd: started');
     expect(up.exitCode).toBe(0);
@@ -102,7 +102,7 @@ describe('the engine', { timeout: 300_000 }, () => {
     expect((await stat(`${home}/run/docker.sock`)).isSocket()).toBe(true);
   });
 
-  it('the engine is left as it is by a second up', async () => {
+  it('a second up leaves the engine unchanged', async () => {
     const before = await engine('status', '--json');
     const again = await engine('up');
     expect(again.exitCode).toBe(0);
@@ -111,13 +111,13 @@ describe('the engine', { timeout: 300_000 }, () => {
     expect((await engine('status', '--json')).stdout).toBe(before.stdout);
   });
 
-  it('keeps its port while it runs', async () => {
+  it('the registry keeps its port while it runs', async () => {
     const other = await engine('up', `--registry-port=${port + 1}`);
     expect(other.exitCode).toBe(1);
     expect(other.stderr).toContain(`expected port ${port + 1}, found it running on port ${port}`);
   });
 
-  it('the engine is broken where a program has ended, and up mends it', async () => {
+  it('the engine is broken if a program has exited, and up repairs it', async () => {
     const status: { parts: { name: string; found: string }[] } = JSON.parse(
       (await engine('status', '--json')).stdout,
     );
@@ -136,15 +136,15 @@ describe('the engine', { timeout: 300_000 }, () => {
     expect((await engine('status')).exitCode).toBe(0);
   });
 
-  it('the engine is gone after down, with every process', async () => {
+  it('down stops the engine and all its processes', async () => {
     const down = await engine('down');
     expect(down.exitCode).toBe(0);
-    expect(down.stderr).toMatch(/registry: ended[\s\S]*dockerd: ended[\s\S]*containerd: ended/);
+    expect(down.stderr).toMatch(/registry: stopped[\s\S]*dockerd: stopped[\s\S]*containerd: stopped/);
     expect((await engine('status')).exitCode).toBe(3);
     expect(await processesMentioning(home)).toEqual([]);
   });
 
-  it('leaves nothing after a purge', async () => {
+  it('down --purge leaves nothing behind', async () => {
     expect((await engine('down', '--purge')).exitCode).toBe(0);
     expect(await readdir(home)).toEqual([]);
   });

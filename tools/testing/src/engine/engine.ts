@@ -20,31 +20,31 @@ import { type ProgramName, planEngine } from './programs.ts';
 import type { Say } from './say.ts';
 import { type EngineState, PROGRAM_NAMES, readState, removeState, writeState } from './state.ts';
 
-/** What `up` is asked for. */
+/** The options of `up`. */
 export interface UpOptions {
-  /** Where the registry listens, on 127.0.0.1; `undefined` is 5055, or the running engine's. */
+  /** The registry's port on 127.0.0.1; defaults to the running engine's, or else 5055. */
   readonly registryPort: number | undefined;
-  /** Whether to provide skopeo, umoci, kubectl and the sources of another registry too. */
+  /** Whether to provide skopeo, umoci, kubectl and the sources of another registry as well. */
   readonly withReaders: boolean;
 }
 
-/** What is there, part by part. */
+/** The status of the engine and of each part. */
 export interface EngineStatus {
   readonly state: 'up' | 'down' | 'broken';
   readonly parts: readonly { readonly name: string; readonly found: string; readonly ok: boolean }[];
-  /** Present where the engine has been started. */
+  /** Present if the engine has been started. */
   readonly environment: EngineEnvironment | undefined;
 }
 
 const DEFAULT_REGISTRY_PORT = 5055;
 /** Loading a large image store takes dockerd a while on a slow disk. */
 const START_TIMEOUT_MS = 90_000;
-/** dockerd gives each container 15 s to end. */
+/** dockerd gives each container 15 s to exit. */
 const STOP_TIMEOUT_MS = 60_000;
 
 /**
- * Starts what is not running yet of the engine, the registry and the emulation, and returns their environment. Safe
- * to run again at any time. What it started before a failure is ended again.
+ * Starts those of the engine, the registry and the emulation that are not running, and returns their environment. Safe
+ * to run again at any time. If it fails, it stops what it has started.
  */
 export async function startEngine(
   layout: EngineLayout,
@@ -91,20 +91,20 @@ export async function startEngine(
   });
 }
 
-/** Ends exactly what `up` started, and takes its emulation away; with `purge`, removes the engine's folder too. */
+/** Stops exactly what `up` started, and removes its emulation; with `purge`, also removes the engine's files. */
 export async function stopEngine(layout: EngineLayout, purge: boolean, say: Say): Promise<void> {
   requireRoot('down');
   await mkdir(layout.home, { recursive: true });
   await withLock(layout.lock, async () => {
     const state = await readState(layout);
-    if (state === undefined) say('engine: was not up');
+    if (state === undefined) say('engine: not running');
     else await stopAll(layout, state, say);
     if (purge) await removeFiles(layout);
   });
   if (purge) say(`engine: removed its files from ${layout.home}`);
 }
 
-/** Looks at every part of the engine; changes nothing. */
+/** Checks every part of the engine; changes nothing. */
 export async function inspectEngine(layout: EngineLayout, env: NodeJS.ProcessEnv): Promise<EngineStatus> {
   const state = await readState(layout);
   if (state === undefined) return { state: 'down', parts: [], environment: undefined };
@@ -139,7 +139,7 @@ async function linkPrograms(layout: EngineLayout, names: readonly string[]): Pro
   }
 }
 
-// Elsewhere than in the engine's own folder.
+// Outside the engine's own folder.
 async function isOnPath(name: string, layout: EngineLayout, env: NodeJS.ProcessEnv): Promise<boolean> {
   for (const folder of (env.PATH ?? '').split(delimiter)) {
     if (folder === '' || folder === layout.bin) continue;
@@ -211,20 +211,20 @@ async function stopAll(layout: EngineLayout, state: EngineState, say: Say): Prom
     const identity = state.processes[name];
     if (identity === undefined) continue;
     const stopped = await stopProcess(name, identity, STOP_TIMEOUT_MS);
-    say(stopped ? `${name}: ended (process ${identity.pid})` : `${name}: had ended before`);
+    say(stopped ? `${name}: stopped (process ${identity.pid})` : `${name}: was not running`);
   }
   if (state.emulation !== undefined) {
     const removed = await unregisterEmulation(state.emulation);
     say(
       removed
         ? `emulation: ${state.emulation.name} removed`
-        : `emulation: ${state.emulation.name} left as it was`,
+        : `emulation: ${state.emulation.name} left unchanged`,
     );
   }
   await removeState(layout);
 }
 
-// Only what is the engine's: PREBUILT_ENGINE_HOME may name a folder that holds more.
+// Only the engine's own folders: PREBUILT_ENGINE_HOME may contain other files.
 async function removeFiles(layout: EngineLayout): Promise<void> {
   const { packages, apt, bin, clientConfig, dockerData, containerdData, registryData, run, logs } = layout;
   const folders = [run, dockerData, containerdData, registryData, logs, clientConfig, bin, apt, packages];
@@ -249,7 +249,7 @@ function requireShortSocketPath(layout: EngineLayout): void {
   if (bytes <= 107) return;
   throw new EngineError(
     'INVALID_ARGUMENTS',
-    `${layout.containerdSocket}: expected 107 bytes at most, found ${bytes}`,
+    `${layout.containerdSocket}: expected at most 107 bytes, found ${bytes}`,
     {
       hint: 'Set PREBUILT_ENGINE_HOME to a shorter path.',
     },
@@ -266,7 +266,7 @@ async function requireFreePort(port: number): Promise<void> {
   } catch (cause) {
     throw new EngineError(
       'PORT_TAKEN',
-      `registry: expected port ${port} on 127.0.0.1 to be free, found it taken`,
+      `registry: expected port ${port} on 127.0.0.1 to be free, found it in use`,
       {
         hint: 'Choose another: npm run engine -- up --registry-port=PORT',
         cause,

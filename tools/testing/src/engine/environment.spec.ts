@@ -12,7 +12,7 @@ import { engineLayout } from './layout.ts';
 
 const absent = { PREBUILT_ENGINE_HOME: '/nonexistent/engine' };
 describe('engineEnvironment', () => {
-  it('says how to start an engine where none was started', async () => {
+  it('engineEnvironment says how to start an engine if none was started', async () => {
     expect(await engineEnvironment(absent)).toEqual({
       available: false,
       reason: 'the engine is not up; start it as root: npm run engine -- up',
@@ -21,19 +21,19 @@ describe('engineEnvironment', () => {
 });
 
 describe('the environment', () => {
-  it('lives in the default folder unless another is named', () => {
+  it('the engine’s folder defaults to /var/lib/prebuilt-engine', () => {
     expect(layoutFrom({}).home).toBe('/var/lib/prebuilt-engine');
     expect(layoutFrom({ PREBUILT_ENGINE_HOME: '/e/../f' }).home).toBe('/f');
   });
 
-  it('puts the engine’s docker first on the path, once', () => {
+  it('the environment has the engine’s docker first in PATH, once', () => {
     const once = environmentOf(engineLayout('/e'), 5055, { PATH: '/usr/bin:/bin' });
     const twice = environmentOf(engineLayout('/e'), 5055, { PATH: once.PATH });
     expect(once.PATH).toBe('/e/bin:/usr/bin:/bin');
     expect(twice.PATH).toBe(once.PATH);
   });
 
-  it('survives evaluation by a shell, with quotes and commands in its folder', () => {
+  it('the environment survives evaluation by a shell, with quotes and commands in its folder', () => {
     const layout = engineLayout(`/it's/$(id)`);
     const lines = shellExports(layout, environmentOf(layout, 5055, {}));
     const shown = execFileSync(
@@ -52,7 +52,7 @@ describe('registryProblem', () => {
   it.each([
     [200, undefined],
     [401, 'expected 200'],
-  ])('registryProblem of an answer %i is %s', async (status, problem) => {
+  ])('registryProblem for status %i is %s', async (status, problem) => {
     const server = createServer((_, response) => response.writeHead(status).end());
     onTestFinished(() => void server.close());
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -63,7 +63,7 @@ describe('registryProblem', () => {
     else expect(found).toContain(problem);
   });
 
-  it('names the address where nothing listens', async () => {
+  it('registryProblem names the address if nothing listens', async () => {
     expect(await registryProblem('127.0.0.1:1')).toMatch(/^registry: http:\/\/127\.0\.0\.1:1\/v2\/: /);
   });
 });

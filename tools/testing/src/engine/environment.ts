@@ -5,26 +5,26 @@ import { emulationWorks } from './emulation.ts';
 import { DEFAULT_HOME, type EngineLayout, engineLayout } from './layout.ts';
 import { readState } from './state.ts';
 
-/** Environment variables under which `docker` reaches the engine, and the registry's `host:port`. */
+/** Environment variables that point `docker` at the engine, and the registry's `host:port`. */
 export interface EngineEnvironment {
   readonly DOCKER_HOST: string;
-  /** Makes the client find buildx. */
+  /** Lets the client find buildx. */
   readonly DOCKER_CONFIG: string;
-  /** The caller's, with the folder of the engine's `docker` in front. */
+  /** The caller's PATH, with the folder of the engine's `docker` in front. */
   readonly PATH: string;
   /** On loopback, plain HTTP, no credentials: `127.0.0.1:PORT`. */
   readonly REGISTRY: string;
 }
 
-/** Whether the engine can be used, and by which environment, or why not. */
+/** Whether the engine can be used, and with which environment, or why not. */
 export type EngineAvailability =
   | { readonly available: true; readonly environment: EngineEnvironment }
   | { readonly available: false; readonly reason: string };
 
 /**
- * The engine that `npm run engine -- up` started, if its engine (with buildx and the containerd image store), its
- * registry and the emulation of the other platform all answer now; else the reason, which names what is missing and
- * what to do. Throws STATE where the engine's record can't be understood. Takes about 0.3 s.
+ * The environment of the engine that `npm run engine -- up` started, if dockerd (with buildx and the containerd image
+ * store), the registry and the emulation of the other platform all work now; otherwise the reason, with what is missing
+ * and what to do. Throws STATE if the engine's record can't be parsed. Takes about 0.3 s.
  */
 export async function engineEnvironment(env: NodeJS.ProcessEnv = process.env): Promise<EngineAvailability> {
   const layout = layoutFrom(env);
@@ -47,13 +47,13 @@ export async function engineEnvironment(env: NodeJS.ProcessEnv = process.env): P
   };
 }
 
-/** Where the engine of this environment lives: PREBUILT_ENGINE_HOME, or the default folder. */
+/** The layout of the engine for this environment: in PREBUILT_ENGINE_HOME, or the default folder. */
 export function layoutFrom(env: NodeJS.ProcessEnv): EngineLayout {
   const home = env.PREBUILT_ENGINE_HOME;
   return engineLayout(home === undefined || home === '' ? DEFAULT_HOME : resolve(home));
 }
 
-/** The environment of an engine that lives in this folder. */
+/** The environment of an engine with this layout. */
 export function environmentOf(
   layout: EngineLayout,
   registryPort: number,
@@ -68,7 +68,7 @@ export function environmentOf(
   };
 }
 
-/** The environment as lines for a POSIX shell to evaluate; the PATH is extended, not replaced. */
+/** The environment as lines for a POSIX shell to evaluate; PATH is extended, not replaced. */
 export function shellExports(layout: EngineLayout, environment: EngineEnvironment): string {
   const quote = (value: string) => `'${value.replaceAll("'", String.raw`'\''`)}'`;
   return [
@@ -79,7 +79,7 @@ export function shellExports(layout: EngineLayout, environment: EngineEnvironmen
   ].join('\n');
 }
 
-/** Why `docker` can't be used with this environment; undefined where it can. */
+/** Why `docker` can't be used with this environment; undefined if it can. */
 export async function dockerProblem(environment: EngineEnvironment): Promise<string | undefined> {
   const { DOCKER_HOST, DOCKER_CONFIG, PATH } = environment;
   const options = { env: { DOCKER_HOST, DOCKER_CONFIG, PATH }, reject: false, timeout: 10_000 } as const;
@@ -92,7 +92,7 @@ export async function dockerProblem(environment: EngineEnvironment): Promise<str
   return buildx.failed ? `docker buildx version: ${buildx.stderr || buildx.shortMessage}` : undefined;
 }
 
-/** Why the registry can't be used; undefined where it can. */
+/** Why the registry can't be used; undefined if it can. */
 export async function registryProblem(registry: string): Promise<string | undefined> {
   const url = `http://${registry}/v2/`;
   return new Promise((settle) => {

@@ -1,4 +1,4 @@
-/** What kept the engine from being started, stopped or used. */
+/** Why the engine could not be started, stopped or used. */
 export type EngineErrorCode =
   | 'INVALID_ARGUMENTS'
   | 'NOT_ROOT'
@@ -13,11 +13,11 @@ export type EngineErrorCode =
   | 'STATE'
   | 'UNAVAILABLE';
 
-/** An engine operation that could not be done; the message names the thing, what was expected and what was found. */
+/** An engine operation failed. The message names the subject, what was expected and what was found. */
 export class EngineError extends Error {
   override readonly name = 'EngineError';
   readonly code: EngineErrorCode;
-  /** What the reader can do about it. */
+  /** What to do about it. */
   readonly hint: string | undefined;
 
   constructor(

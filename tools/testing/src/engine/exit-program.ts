@@ -8,17 +8,17 @@ const MACHINES = {
   },
 } as const;
 
-/** The bytes of a static Linux executable that does nothing but exit with a status (0 to 255). */
+/** The bytes of a static Linux executable that only exits with a status (0 to 255). */
 export function exitProgram(architecture: keyof typeof MACHINES, status: number): Buffer {
   const { machine, code } = MACHINES[architecture];
   return executable(machine, Buffer.from(code(status)));
 }
 
-/** The bytes of a static executable for arm64 that makes an empty file `/made`, and ends with status 0. */
+/** The bytes of a static executable for arm64 that creates an empty file `/made` and exits with status 0. */
 export function makingProgram(): Buffer {
   const code = words([
     0x92800c60, // mov x0, #-100: AT_FDCWD
-    0x10000101, // adr x1, what follows the code
+    0x10000101, // adr x1, the string after the code
     0xd2800822, // mov x2, #0x41: O_WRONLY | O_CREAT
     0xd2803483, // mov x3, #0644
     0xd2800708, // mov x8, #56: openat

@@ -1,15 +1,15 @@
 import { join } from 'node:path';
 
-/** Where everything of the engine lives: one folder, so that nothing of the machine's own engine is touched. */
+/** The paths of the engine: all in one folder, so that it never touches the machine's own engine. */
 export interface EngineLayout {
   readonly home: string;
-  /** Unpacked Debian packages: never installed, so no service of theirs starts and nothing is replaced. */
+  /** Unpacked Debian packages. Never installed, so none of their services start and nothing is replaced. */
   readonly packages: string;
   /** apt's lists, cache and status for those packages. */
   readonly apt: string;
-  /** On the PATH of those who use the engine: holds nothing but `docker`. */
+  /** Goes in the PATH of the engine's users: contains `docker`, and with `--with-readers` kubectl if missing. */
   readonly bin: string;
-  /** DOCKER_CONFIG: makes the client find buildx, and keeps the user's credentials out. */
+  /** DOCKER_CONFIG: lets the client find buildx, and keeps the user's credentials out. */
   readonly clientConfig: string;
   readonly dockerData: string;
   readonly containerdData: string;
@@ -22,10 +22,10 @@ export interface EngineLayout {
   readonly lock: string;
 }
 
-/** The folder used unless PREBUILT_ENGINE_HOME names another: short, since the path of a socket has 107 bytes at most. */
+/** The default for PREBUILT_ENGINE_HOME. Short, since the path of a socket is limited to 107 bytes. */
 export const DEFAULT_HOME = '/var/lib/prebuilt-engine';
 
-/** Lays the engine out below a folder, given as an absolute path. */
+/** The layout of an engine in a folder, given as an absolute path. */
 export function engineLayout(home: string): EngineLayout {
   const run = join(home, 'run');
   return {

@@ -12,7 +12,7 @@ describe('withLock', () => {
   });
   afterEach(() => rm(folder, { recursive: true }));
 
-  it('lets one work at a time and leaves nothing behind, after a failure too', async () => {
+  it('withLock runs one piece of work at a time and leaves nothing behind, even after a failure', async () => {
     const path = join(folder, 'lock');
     const work = withLock(path, async () => {
       await expect(withLock(path, async () => 'second')).rejects.toMatchObject({ code: 'BUSY' });
@@ -22,14 +22,14 @@ describe('withLock', () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
-  it('takes over from a process that has ended', async () => {
+  it('withLock takes over from a process that has exited', async () => {
     const path = join(folder, 'lock');
     const self = await identifyProcess(process.pid);
     await writeFile(path, JSON.stringify({ ...self, startTime: '1' }));
     expect(await withLock(path, async () => 'done')).toBe('done');
   });
 
-  it('does not take over from an unknown holder', async () => {
+  it('withLock does not take over from an unknown holder', async () => {
     const path = join(folder, 'lock');
     await writeFile(path, 'who knows');
     await expect(withLock(path, async () => 'done')).rejects.toMatchObject({

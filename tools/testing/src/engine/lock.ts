@@ -3,8 +3,8 @@ import { EngineError } from './errors.ts';
 import { identifyProcess, isRunning, type ProcessIdentity } from './processes.ts';
 
 /**
- * Does the work while no other `up` or `down` does any. The lock of a process that has ended counts for nothing.
- * Throws BUSY while another one works.
+ * Does the work while no other `up` or `down` is running. Ignores the lock of a process that has exited. Throws BUSY
+ * while another one is running.
  */
 export async function withLock<T>(path: string, work: () => Promise<T>): Promise<T> {
   await takeLock(path);
@@ -28,9 +28,9 @@ async function takeLock(path: string): Promise<void> {
       if (last || holder === undefined || (await isRunning(holder))) {
         throw new EngineError(
           'BUSY',
-          `${path}: another up or down is at work (process ${holder?.pid ?? 'unknown'})`,
+          `${path}: another up or down is running (process ${holder?.pid ?? 'unknown'})`,
           {
-            hint: `Wait for it. If none is at work, remove ${path}.`,
+            hint: `Wait for it. If none is running, remove ${path}.`,
             cause,
           },
         );

@@ -6,7 +6,7 @@ import type { EngineLayout } from './layout.ts';
 
 const STATUS_EXIT_CODES = { up: 0, down: 3, broken: 4 } as const;
 
-// Progress goes to stderr: stdout holds only what was asked for, so that a shell can evaluate it.
+// Progress goes to stderr: stdout has only the requested output, so that a shell can evaluate it.
 const say = (line: string) => process.stderr.write(`${line}\n`);
 const print = (text: string) => process.stdout.write(`${text}\n`);
 

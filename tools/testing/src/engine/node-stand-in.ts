@@ -20,8 +20,8 @@ const CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
 const NPM = 'npm@11.6.2';
 
 /**
- * An image like `node:24-slim`, where none can be pulled: Debian's base system from this machine's mirror, the Node
- * that runs this, npm, and the certificates that this machine trusts. Takes about 30 s. Needs root.
+ * Builds an image like `node:24-slim` for machines that can't pull it: Debian's base system from this machine's mirror,
+ * the Node that runs this, npm, and the certificates that this machine trusts. Takes about 30 s. Needs root.
  */
 export async function buildNodeStandIn(tag: string, engine: EngineEnvironment): Promise<void> {
   const work = await mkdtemp(join(tmpdir(), 'node-stand-in-'));
@@ -48,8 +48,8 @@ export async function buildNodeStandIn(tag: string, engine: EngineEnvironment): 
   }
 }
 
-// `node:24-slim` has the updates and the security suite as well, where a locked package may come from; debootstrap names
-// the release alone. https://github.com/debuerreotype/debuerreotype
+// Like `node:24-slim`, adds the updates and security suites, which locked packages may come from; debootstrap
+// configures only the release itself. https://github.com/debuerreotype/debuerreotype
 async function giveAllSuites(root: string, codename: string): Promise<void> {
   const sources = deriveSources(await machineSources(), codename, codename);
   await writeFile(join(root, 'etc/apt/sources.list.d/debian.sources'), sources);
@@ -73,7 +73,7 @@ async function findMirror(): Promise<{ readonly codename: string; readonly mirro
 async function installNpm(work: string, prefix: string): Promise<void> {
   await execa('npm', ['pack', '--silent', '--pack-destination', work, NPM], { cwd: work });
   const [archive] = (await readdir(work)).filter((name) => name.endsWith('.tgz'));
-  if (archive === undefined) throw new Error(`npm pack ${NPM}: left no archive`);
+  if (archive === undefined) throw new Error(`npm pack ${NPM}: expected an archive, found none`);
   await execa('tar', ['--extract', '--file', join(work, archive), '--directory', work]);
   const modules = join(prefix, 'lib/node_modules');
   await mkdir(modules, { recursive: true });

@@ -15,7 +15,7 @@ describe('the distribution', () => {
     expect(parseDistribution(text)).toEqual({ id, codename });
   });
 
-  it('the distribution is accepted for Debian 12 and 13', () => {
+  it('requireDebian accepts Debian 12 and 13', () => {
     requireDebian({ id: 'debian', codename: 'bookworm' });
     requireDebian({ id: 'debian', codename: 'trixie' });
   });
@@ -24,7 +24,7 @@ describe('the distribution', () => {
     [{ id: 'ubuntu', codename: 'noble' }, 'found ubuntu noble'],
     [{ id: 'debian', codename: 'bullseye' }, 'found debian bullseye'],
     [{ id: '', codename: '' }, 'found unknown'],
-  ])('the distribution is refused for %j', (distribution, message) => {
+  ])('requireDebian refuses %j', (distribution, message) => {
     expect(() => requireDebian(distribution)).toThrow(
       expect.objectContaining({ code: 'NOT_DEBIAN', message: expect.stringContaining(message) }),
     );

@@ -6,24 +6,24 @@ import { EngineError } from './errors.ts';
 import type { EngineLayout } from './layout.ts';
 import type { Say } from './say.ts';
 
-/** What os-release says about this machine. */
+/** This machine's distribution, from os-release. */
 export interface Distribution {
   readonly id: string;
   readonly codename: string;
 }
 
-/** The Debian release whose engine is used: the first with buildx and a containerd image store. */
+/** The Debian release that the engine comes from: the first with buildx and a containerd image store. */
 const ENGINE_CODENAME = 'trixie';
 const FROM_ENGINE_RELEASE = ['docker.io', 'docker-cli', 'docker-buildx', 'containerd', 'docker-registry'];
-/** Of the machine's own release, since these must fit its C library. */
+/** From the machine's own release, since these must match its C library. */
 const FROM_OWN_RELEASE = ['runc', 'tini', 'qemu-user-static'];
-/** Libraries that the unpacked programs need from the machine itself. */
+/** Libraries that the unpacked programs need on the machine itself. */
 const SYSTEM_LIBRARIES = ['libseccomp2', 'libsystemd0'];
-/** Independent readers of what is built, used by tests: these of the machine's own release, installed. */
+/** Independent image tools for tests, installed from the machine's own release. */
 const READERS = ['skopeo', 'umoci'];
-/** And this one of the engine's release, unpacked, where the machine has none: Debian 12's knows no components. */
+/** Unpacked from the engine's release if the machine has none: the one in Debian 12 does not support components. */
 export const UNPACKED_READER = 'kubectl';
-/** The sources of another registry, unpacked: Debian 12 has none. */
+/** The sources of another registry, unpacked: Debian 12 does not have them. */
 export const REGISTRY_SOURCES = 'golang-github-google-go-containerregistry-dev';
 const SUPPORTED_CODENAMES = ['bookworm', 'trixie'];
 
@@ -37,19 +37,19 @@ export function parseDistribution(osRelease: string): Distribution {
   return { id: value('ID'), codename: value('VERSION_CODENAME') };
 }
 
-/** Throws NOT_DEBIAN unless the engine's packages fit this distribution. */
+/** Throws NOT_DEBIAN unless the engine's packages work on this distribution. */
 export function requireDebian({ id, codename }: Distribution): void {
   if (id === 'debian' && SUPPORTED_CODENAMES.includes(codename)) return;
   throw new EngineError(
     'NOT_DEBIAN',
     `distribution: expected Debian 12 (bookworm) or 13 (trixie), found ${id || 'unknown'} ${codename}`.trimEnd(),
     {
-      hint: 'Use a Docker engine of your own instead: set DOCKER_HOST, and REGISTRY to a registry on loopback.',
+      hint: 'Use your own Docker engine instead: set DOCKER_HOST, and REGISTRY to a registry on loopback.',
     },
   );
 }
 
-/** apt preferences under which only the engine's packages come from the newer release. */
+/** apt preferences that take only the engine's packages from the newer release. */
 export function aptPreferences(): string {
   return [
     `Package: *\nPin: release n=${ENGINE_CODENAME}*\nPin-Priority: 100`,
@@ -58,9 +58,9 @@ export function aptPreferences(): string {
 }
 
 /**
- * Makes the engine's programs exist below `layout.packages`: downloaded by apt in a private state (signatures
- * checked) and unpacked, never installed; `extra` packages of the engine's release with them. Does nothing where they
- * are complete. Returns each package's version.
+ * Provides the engine's programs in `layout.packages`, with `extra` packages from the engine's release: downloaded by
+ * apt with private state (signatures are checked) and unpacked, never installed. Does nothing if they are complete.
+ * Returns the version of each package.
  */
 export async function unpackPackages(
   layout: EngineLayout,
@@ -90,7 +90,7 @@ export async function unpackPackages(
       const [name = '', version = ''] = await debFields(file);
       versions[name] = version;
       await execa('dpkg-deb', ['--extract', file, root]);
-      // Where qemu-user-static only links to the package qemu-user, that one holds the programs.
+      // In releases where qemu-user-static only links to the package qemu-user, that one has the programs.
       if (name === 'qemu-user-static' && !(await hasStaticEmulator(root))) {
         await apt([...options, 'download', 'qemu-user'], work);
         const [other] = (await readdir(work)).filter((entry) => entry.startsWith('qemu-user_'));
@@ -109,7 +109,7 @@ export async function unpackPackages(
   }
 }
 
-/** Installs, from the machine's own release, the libraries that the engine needs, and the readers if asked for. */
+/** Installs the libraries that the engine needs, and the readers if requested, from the machine's own release. */
 export async function installSystemPackages(withReaders: boolean, say: Say): Promise<void> {
   const missing: string[] = [];
   for (const name of [...SYSTEM_LIBRARIES, ...(withReaders ? READERS : [])]) {
@@ -135,7 +135,7 @@ async function readRecord(
   const versions: unknown = JSON.parse(text);
   const complete = (name: string) =>
     typeof versions === 'object' && versions !== null && typeof Reflect.get(versions, name) === 'string';
-  // Packages of an earlier list are fetched again.
+  // Packages from an earlier, shorter list are fetched again.
   return wanted.every(complete) ? (versions as Readonly<Record<string, string>>) : undefined;
 }
 
@@ -158,14 +158,14 @@ async function prepareApt(layout: EngineLayout, distribution: Distribution): Pro
     `Dir::Etc::sourceparts=${at('sources.list.d')}`,
     `Dir::Etc::preferences=${at('preferences')}`,
     'Dir::Etc::preferencesparts=/dev/null',
-    // The private folders belong to root, which apt's own sandbox user couldn't write.
+    // The private folders belong to root, and apt's own sandbox user could not write to them.
     'APT::Sandbox::User=root',
     'Acquire::Languages=none',
     'Acquire::Retries=3',
   ].flatMap((option) => ['--option', option]);
 }
 
-/** The files of this machine's apt sources. */
+/** This machine's apt sources files. */
 export async function machineSources(): Promise<readonly SourcesFile[]> {
   const parts = '/etc/apt/sources.list.d';
   const paths = ['/etc/apt/sources.list'];
@@ -193,7 +193,7 @@ async function hasStaticEmulator(root: string): Promise<boolean> {
   return found?.isFile() === true;
 }
 
-// The package holds the emulators of thirty processors, 10 MB each.
+// The package contains emulators for thirty processors, 10 MB each.
 async function dropOtherEmulators(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     if (name.startsWith('qemu-') && !/^qemu-(aarch64|x86_64)(-static)?$/.test(name))

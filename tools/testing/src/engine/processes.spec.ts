@@ -26,12 +26,12 @@ describe('parseStartTime', () => {
 
   it.each([
     ['an ordinary name', `7 (node) S ${numbers}`],
-    ['a name with parentheses and blanks', `7 (a) S 1 (b) S ${numbers}`],
-  ])('parseStartTime is the 22nd field for %s', (_, stat) => {
+    ['a name with parentheses and spaces', `7 (a) S 1 (b) S ${numbers}`],
+  ])('parseStartTime returns the 22nd field for %s', (_, stat) => {
     expect(parseStartTime(stat)).toBe('22');
   });
 
-  it('parseStartTime is undefined for a process that only waits to be reaped', () => {
+  it('parseStartTime returns undefined for a zombie process', () => {
     expect(parseStartTime(`7 (node) Z ${numbers}`)).toBeUndefined();
   });
 });
@@ -57,7 +57,7 @@ describe('a process', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  it('runs on its own, with its output in its log, and ends when it is asked to', async () => {
+  it('a started program runs on its own, writes to its log, and exits when asked to', async () => {
     const program = command('console.log("ready"); setInterval(() => {}, 1000)');
     const identity = await startProgram(program);
     started.push(identity);
@@ -69,7 +69,7 @@ describe('a process', () => {
     expect(await stopProcess('program', identity, 30_000)).toBe(false);
   });
 
-  it('a process is not ended where its id belongs to another process by now', async () => {
+  it('stopProcess does not stop another process that has the same id', async () => {
     const other = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
     const identity = await identified(other.pid);
     started.push(identity);
@@ -86,7 +86,7 @@ describe('a process', () => {
     expect(await isRunning(identity)).toBe(false);
   });
 
-  it('a process that ends before it is ready is reported with the end of its log', async () => {
+  it('a program that exits before it is ready is reported with the end of its log', async () => {
     const program = command('console.error("no space left"); process.exit(3)');
     const work = startProgram(program).then((identity) =>
       waitUntilReady(program, identity, async () => false, 30_000),
@@ -98,7 +98,7 @@ describe('a process', () => {
     });
   });
 
-  it('a process that stays silent is reported after the deadline', async () => {
+  it('a program that stays silent is reported after the deadline', async () => {
     const program = command('setInterval(() => {}, 1000)');
     const identity = await startProgram(program);
     started.push(identity);
@@ -107,14 +107,14 @@ describe('a process', () => {
     });
   });
 
-  it('a process that does not exist is reported by its path', async () => {
+  it('a program that does not exist is reported with its path', async () => {
     await expect(startProgram({ ...command(''), file: join(folder, 'absent') })).rejects.toMatchObject({
       code: 'START_FAILED',
       message: `program: ${join(folder, 'absent')} can't be run`,
     });
   });
 
-  it('a process that ignores SIGTERM is reported and not killed', async () => {
+  it('a program that ignores SIGTERM is reported and not killed', async () => {
     const program = command(
       'process.on("SIGTERM", () => {}); console.log("on"); setInterval(() => {}, 1000)',
     );

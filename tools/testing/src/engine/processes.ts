@@ -4,8 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { EngineError } from './errors.ts';
 
 /**
- * A process of this machine, named so that it can't be mistaken: a process id is used again after its process has
- * ended, but never with the same start time in the same boot.
+ * Uniquely identifies a process on this machine: process ids are reused, but never with the same start time in the same
+ * boot.
  */
 export interface ProcessIdentity {
   readonly pid: number;
@@ -14,19 +14,19 @@ export interface ProcessIdentity {
   readonly bootId: string;
 }
 
-/** A program to start: run as it is, through no shell. */
+/** A program to start directly, without a shell. */
 export interface ProgramCommand {
   readonly name: string;
   readonly file: string;
   readonly args: readonly string[];
   readonly env: NodeJS.ProcessEnv;
-  /** Where its output is appended. */
+  /** The file that its output is appended to. */
   readonly log: string;
 }
 
 /**
- * Field 22 of `/proc/PID/stat`, or undefined where the process is only waiting to be reaped. The second field is the
- * program's name, which may hold blanks and parentheses.
+ * Field 22 of `/proc/PID/stat`, or undefined for a zombie process. The second field is the program's name, which may
+ * contain spaces and parentheses.
  *
  * @see https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
  */
@@ -36,13 +36,13 @@ export function parseStartTime(stat: string): string | undefined {
   return state === 'Z' || state === 'X' ? undefined : fields[19];
 }
 
-/** Names a running process, or returns undefined where none has this id. */
+/** Identifies a running process; returns undefined if none has this id. */
 export async function identifyProcess(pid: number): Promise<ProcessIdentity | undefined> {
   let stat: string;
   try {
     stat = await readFile(`/proc/${pid}/stat`, 'utf8');
   } catch (cause) {
-    // ESRCH: it ended between open and read.
+    // ESRCH: it exited between open and read.
     if (cause instanceof Error && 'code' in cause && ['ENOENT', 'ESRCH'].includes(String(cause.code)))
       return undefined;
     throw new EngineError('STATE', `/proc/${pid}/stat: can't be read`, { cause });
@@ -53,13 +53,13 @@ export async function identifyProcess(pid: number): Promise<ProcessIdentity | un
   return { pid, startTime, bootId };
 }
 
-/** Whether this very process still runs. */
+/** Whether exactly this process is still running. */
 export async function isRunning(identity: ProcessIdentity): Promise<boolean> {
   const found = await identifyProcess(identity.pid);
   return found !== undefined && found.startTime === identity.startTime && found.bootId === identity.bootId;
 }
 
-/** Starts a program that outlives this one, in a session of its own. Throws START_FAILED where it can't be run. */
+/** Starts a program that outlives this one, in its own session. Throws START_FAILED if it can't be run. */
 export async function startProgram(command: ProgramCommand): Promise<ProcessIdentity> {
   const log = await open(command.log, 'a', 0o640);
   try {
@@ -77,14 +77,14 @@ export async function startProgram(command: ProgramCommand): Promise<ProcessIden
     });
     child.unref();
     const identity = child.pid === undefined ? undefined : await identifyProcess(child.pid);
-    if (identity === undefined) throw await startFailure(command, 'ended at once');
+    if (identity === undefined) throw await startFailure(command, 'exited immediately');
     return identity;
   } finally {
     await log.close();
   }
 }
 
-/** Waits until a started program answers. Throws START_FAILED, with the end of its log, if it ends or stays silent. */
+/** Waits until a started program answers. Throws START_FAILED, with the end of its log, if it exits or stays silent. */
 export async function waitUntilReady(
   command: ProgramCommand,
   identity: ProcessIdentity,
@@ -93,15 +93,15 @@ export async function waitUntilReady(
 ): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   while (!(await answers())) {
-    if (!(await isRunning(identity))) throw await startFailure(command, 'ended before it was ready');
+    if (!(await isRunning(identity))) throw await startFailure(command, 'exited before it was ready');
     if (Date.now() > deadline) throw await startFailure(command, `not ready after ${timeoutMs / 1000} s`);
     await delay(100);
   }
 }
 
 /**
- * Ends this very process by SIGTERM and waits until it is gone; returns false where it had ended before. Never kills
- * harder: a daemon killed so leaves containers and mounts behind. Throws STOP_FAILED after the timeout.
+ * Stops exactly this process with SIGTERM and waits until it is gone; returns false if it was not running. Never uses
+ * SIGKILL: a killed daemon leaves containers and mounts behind. Throws STOP_FAILED after the timeout.
  */
 export async function stopProcess(
   name: string,
@@ -115,9 +115,9 @@ export async function stopProcess(
     if (Date.now() > deadline) {
       throw new EngineError(
         'STOP_FAILED',
-        `${name}: expected process ${identity.pid} to end within ${timeoutMs / 1000} s of SIGTERM, but it is still running`,
+        `${name}: process ${identity.pid} did not exit within ${timeoutMs / 1000} s of SIGTERM`,
         {
-          hint: 'See its log; when nothing of value runs in it, end it with: kill -KILL PID, then run down again.',
+          hint: 'See its log. If nothing of value runs in it, run: kill -KILL PID, then run down again.',
         },
       );
     }
@@ -130,6 +130,6 @@ async function startFailure(command: ProgramCommand, problem: string): Promise<E
   const log = await readFile(command.log, 'utf8');
   const end = log.trimEnd().split('\n').slice(-8).join('\n');
   return new EngineError('START_FAILED', `${command.name}: ${problem}\n${end}`, {
-    hint: `Its whole log: ${command.log}`,
+    hint: `Full log: ${command.log}`,
   });
 }

@@ -8,7 +8,7 @@ export interface ConfigurationFile {
   readonly text: string;
 }
 
-/** The engine's three programs, in the order of starting; they are ended in the opposite order. */
+/** The engine's three programs, in start order; they are stopped in reverse. */
 export type ProgramName = 'containerd' | 'dockerd' | 'registry';
 
 /** What `up` will write and start. */
@@ -17,16 +17,15 @@ export interface EnginePlan {
   readonly programs: Readonly<Record<ProgramName, ProgramCommand>>;
 }
 
-/** What long-lived daemons get of the caller's environment: never its credentials. */
+/** Variables that long-lived daemons inherit from the caller's environment: never its credentials. */
 const INHERITED = ['HOME', 'LANG', 'TMPDIR', 'SSL_CERT_FILE', 'SSL_CERT_DIR'].concat(
   ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'].flatMap((name) => [name, name.toLowerCase()]),
 );
 
 /**
- * The configuration and commands of the engine: a containerd of its own (dockerd would join the machine's), dockerd
- * with the containerd image store, no bridge and no firewall rules (so that the machine's network stays as it is:
- * containers run with `--network=none` or `--network=host`), and a registry on loopback that keeps uploads and
- * allows deletion.
+ * The configuration and commands of the engine: its own containerd (dockerd would use the machine's); dockerd with the
+ * containerd image store, but no bridge and no firewall rules, which would change the machine's network (containers run
+ * with `--network=none` or `--network=host`); and a registry on loopback that keeps uploads and allows deletion.
  *
  * @see https://docs.docker.com/engine/storage/containerd/
  * @see https://distribution.github.io/distribution/about/configuration/

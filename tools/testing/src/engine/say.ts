@@ -1,2 +1,2 @@
-/** Tells the user one whole line about what is being done. */
+/** Prints one line of progress for the user. */
 export type Say = (line: string) => void;

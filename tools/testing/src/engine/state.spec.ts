@@ -17,7 +17,7 @@ const state: EngineState = {
 };
 
 describe('the record of a started engine', () => {
-  it('the record of a started engine is read back as it was written, and is gone after removal', async () => {
+  it('the record of a started engine is read back as written, and is gone after removal', async () => {
     const home = await mkdtemp(join(tmpdir(), 'engine-state-'));
     try {
       const layout = engineLayout(home);
@@ -33,13 +33,13 @@ describe('the record of a started engine', () => {
 
   it.each([
     [
-      'a process id that names a group',
+      'a process id that means a group',
       { ...state, processes: { dockerd: { pid: -1, startTime: '1', bootId: 'b' } } },
     ],
     ['the id of init', { ...state, processes: { dockerd: { pid: 1, startTime: '1', bootId: 'b' } } }],
     ['a process without start time', { ...state, processes: { dockerd: { pid: 11, bootId: 'b' } } }],
     [
-      'a hostile name of an emulator',
+      'a malicious emulator name',
       { ...state, emulation: { kind: 'registered', name: '../status', interpreter: '/q' } },
     ],
     ['no port', { ...state, registryPort: undefined }],
@@ -48,7 +48,7 @@ describe('the record of a started engine', () => {
     expect(() => parseState(JSON.stringify(value), '/s')).toThrow(expect.objectContaining({ code: 'STATE' }));
   });
 
-  it('the record of a started engine is refused with the error of the engine, whatever the text', () => {
+  it('any other text in the record of a started engine is refused with an EngineError', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
         expect(() => parseState(text, '/s')).toThrow(EngineError);

@@ -5,17 +5,17 @@ import type { EngineLayout } from './layout.ts';
 import type { ProcessIdentity } from './processes.ts';
 import type { ProgramName } from './programs.ts';
 
-/** What `up` has started so far: written after each step, so that `down` can end an unfinished `up` too. */
+/** What `up` has started so far. Written after each step, so that `down` can also stop an unfinished `up`. */
 export interface EngineState {
   readonly registryPort: number;
   readonly processes: Readonly<Partial<Record<ProgramName, ProcessIdentity>>>;
   readonly emulation: EmulationState | undefined;
 }
 
-/** The order of starting. */
+/** In start order. */
 export const PROGRAM_NAMES: readonly ProgramName[] = ['containerd', 'dockerd', 'registry'];
 
-/** Reads the record of a started engine; undefined where there is none. Throws STATE where it can't be understood. */
+/** Reads the record of a started engine; undefined if there is none. Throws STATE if it can't be parsed. */
 export async function readState(layout: EngineLayout): Promise<EngineState | undefined> {
   let text: string;
   try {
@@ -27,7 +27,7 @@ export async function readState(layout: EngineLayout): Promise<EngineState | und
   return parseState(text, layout.state);
 }
 
-/** Parses the record's text; `path` is for the message of STATE. */
+/** Parses the record. `path` is for the message of STATE. */
 export function parseState(text: string, path: string): EngineState {
   try {
     const { registryPort, processes, emulation } = record(JSON.parse(text));
@@ -44,20 +44,20 @@ export function parseState(text: string, path: string): EngineState {
     };
   } catch (cause) {
     throw new EngineError('STATE', `${path}: expected the record of a started engine, found something else`, {
-      hint: 'Was it edited? Look for dockerd, containerd and docker-registry by hand, end them, and remove the file.',
+      hint: 'Was it edited? Stop dockerd, containerd and docker-registry by hand, and remove the file.',
       cause,
     });
   }
 }
 
-/** Records what has been started, by rename. */
+/** Writes the record atomically, by rename. */
 export async function writeState(layout: EngineLayout, state: EngineState): Promise<void> {
   const beside = `${layout.state}.new`;
   await writeFile(beside, `${JSON.stringify(state, undefined, 2)}\n`);
   await rename(beside, layout.state);
 }
 
-/** Forgets a stopped engine. */
+/** Removes the record of a stopped engine. */
 export async function removeState(layout: EngineLayout): Promise<void> {
   await rm(layout.state, { force: true });
 }
@@ -69,7 +69,7 @@ function record(value: unknown): Readonly<Record<string, unknown>> {
 }
 
 function readIdentity({ pid, startTime, bootId }: Readonly<Record<string, unknown>>): ProcessIdentity {
-  // A pid of 0 or below would name a whole group of processes to kill(2).
+  // kill(2) takes a pid of 0 or below to mean a whole process group.
   if (!Number.isSafeInteger(pid) || typeof pid !== 'number' || pid <= 1)
     throw new TypeError('pid: expected above 1');
   if (typeof startTime !== 'string' || typeof bootId !== 'string') throw new TypeError('expected strings');

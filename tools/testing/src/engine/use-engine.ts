@@ -2,16 +2,16 @@ import { startEngine, stopEngine } from './engine.ts';
 import { type EngineEnvironment, engineEnvironment, layoutFrom } from './environment.ts';
 import type { Say } from './say.ts';
 
-/** An engine that answers. */
+/** A working engine. */
 export interface UsedEngine {
   readonly environment: EngineEnvironment;
-  /** Ends the engine if it was started for this use; leaves one that was up before as it was. */
+  /** Stops the engine if it was started for this use; leaves one that was already up alone. */
   stop(): Promise<void>;
 }
 
 /**
- * The engine that is up, else one started for this use, which takes seconds where it is installed and minutes where
- * not. Throws EngineError where it can't be started: NOT_ROOT, and what else keeps `up` from its end.
+ * The engine that is up, or one started for this use, which takes seconds if its programs are already unpacked and
+ * minutes otherwise. Throws EngineError if it can't be started: NOT_ROOT, or any other failure of `up`.
  */
 export async function useEngine(say: Say): Promise<UsedEngine> {
   const found = await engineEnvironment();

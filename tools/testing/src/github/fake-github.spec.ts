@@ -3,7 +3,7 @@ import { type FakeGitHub, startFakeGitHub } from './fake-github.ts';
 
 const COMMIT = 'c'.repeat(40);
 
-describe('the fake GitHub, like github.com', () => {
+describe('the fake GitHub', () => {
   let github: FakeGitHub;
   beforeEach(async () => {
     github = await startFakeGitHub({
@@ -52,7 +52,7 @@ describe('the fake GitHub, like github.com', () => {
     return { status: response.status, json: JSON.parse(await response.text()) };
   }
 
-  it('does not find a draft by its tag, and lists it only for those who may write', async () => {
+  it('the fake GitHub does not find a draft by its tag, and lists it only with write access', async () => {
     await draft();
     expect((await call('GET', '/releases/tags/v1.0.0')).status).toBe(404);
     expect((await call('GET', '/releases')).json).toHaveLength(1);
@@ -62,7 +62,7 @@ describe('the fake GitHub, like github.com', () => {
     );
   });
 
-  it('takes several drafts of one tag, and one published release', async () => {
+  it('the fake GitHub allows several drafts for a tag, but only one published release', async () => {
     const [first, second] = [await draft(), await draft()];
     expect(first.id).not.toBe(second.id);
     expect((await call('PATCH', `/releases/${first.id}`, { draft: false })).status).toBe(200);
@@ -71,7 +71,7 @@ describe('the fake GitHub, like github.com', () => {
     expect((await call('POST', '/releases', { tag_name: 'v1.0.0' })).status).toBe(422);
   });
 
-  it('names another host for uploads, and refuses a name that is taken with 422', async () => {
+  it('the fake GitHub has a separate host for uploads, and refuses an existing name with 422', async () => {
     const release = await draft();
     expect(new URL(release.upload_url.replace(/\{.*/, '')).host).not.toBe(new URL(github.baseUrl).host);
     expect((await upload(release, 'a')).json).toMatchObject({
@@ -83,11 +83,11 @@ describe('the fake GitHub, like github.com', () => {
     expect([taken.status, taken.json.errors[0].code]).toEqual([422, 'already_exists']);
   });
 
-  it('puts dots into names in place of other characters', async () => {
+  it('the fake GitHub replaces other characters in names with dots', async () => {
     expect((await upload(await draft(), 'my file(1).txt')).json.name).toBe('my.file.1.txt');
   });
 
-  it('sends downloads to a third host, which wants no token', async () => {
+  it('the fake GitHub redirects downloads to a third host, without a token', async () => {
     const release = await draft();
     const asset = (await upload(release, 'a')).json;
     const redirect = await call('GET', `/releases/assets/${asset.id}`, undefined, {
@@ -103,7 +103,7 @@ describe('the fake GitHub, like github.com', () => {
     expect(await (await fetch(github.downloadUrl('v1.0.0', 'a'))).text()).toBe('abc');
   });
 
-  it('keeps the latest release where make_latest says so, and gives it to no prerelease', async () => {
+  it('the fake GitHub sets the latest release by make_latest, and never to a prerelease', async () => {
     const publish = async (tag: string, content: object) =>
       call('PATCH', `/releases/${(await draft({ tag_name: tag, target_commitish: COMMIT })).id}`, {
         draft: false,
@@ -118,7 +118,7 @@ describe('the fake GitHub, like github.com', () => {
     expect((await call('GET', '/releases/latest')).json.tag_name).toBe('v1.2.1');
   });
 
-  it('refuses a target commit where the token may not change workflows, and takes a release without one', async () => {
+  it('the fake GitHub requires a token that may change workflows only for a target commit', async () => {
     await using strict = await startFakeGitHub({
       repository: 'o/r',
       token: 'secret',
@@ -142,7 +142,7 @@ describe('the fake GitHub, like github.com', () => {
     expect((await send('PATCH', path, { draft: false })).status).toBe(200);
   });
 
-  it('makes the tag of a release that is published without one', async () => {
+  it('the fake GitHub creates a missing tag when a release is published', async () => {
     const release = await draft({ tag_name: 'v2.0.0', target_commitish: COMMIT });
     const commit = () =>
       call('GET', '/commits/tags/v2.0.0', undefined, { authorization, accept: 'application/vnd.github.sha' });
@@ -151,7 +151,7 @@ describe('the fake GitHub, like github.com', () => {
     expect((await commit()).text).toBe(COMMIT);
   });
 
-  it('changes nothing but title and notes of an immutable release', async () => {
+  it('the fake GitHub changes only the title and notes of an immutable release', async () => {
     const release = await draft();
     const asset = (await upload(release, 'a')).json;
     expect((await call('PATCH', `/releases/${release.id}`, { draft: false })).json.immutable).toBe(true);
@@ -161,7 +161,7 @@ describe('the fake GitHub, like github.com', () => {
     expect((await call('PATCH', `/releases/${release.id}`, { body: 'notes' })).json.body).toBe('notes');
   });
 
-  it('refuses those who may not write', async () => {
+  it('the fake GitHub refuses writes without write access', async () => {
     const wrong = { authorization: 'token wrong' };
     const reader = { authorization: 'token read-secret' };
     expect((await call('GET', '/releases', undefined, wrong)).status).toBe(401);
@@ -169,13 +169,13 @@ describe('the fake GitHub, like github.com', () => {
     expect((await call('POST', '/releases', { tag_name: 'v1.0.0' }, reader)).status).toBe(403);
   });
 
-  it('gives lists by pages', async () => {
+  it('the fake GitHub returns lists in pages', async () => {
     for (let count = 0; count < 3; count++) await draft();
     expect((await call('GET', '/releases?per_page=2&page=1')).json).toHaveLength(2);
     expect((await call('GET', '/releases?per_page=2&page=2')).json).toHaveLength(1);
   });
 
-  it('leaves an asset without content behind a cut-off upload', async () => {
+  it('an interrupted upload leaves an asset without content in the fake GitHub', async () => {
     const release = await draft();
     github.setFault((request) => (request.host === 'uploads' ? { kind: 'cut-off' } : undefined));
     await expect(upload(release, 'a')).rejects.toThrow();

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** An asset as GitHub keeps it. */
+/** An asset as stored by GitHub. */
 export interface FakeAsset {
   readonly id: number;
   readonly name: string;
@@ -12,7 +12,7 @@ export interface FakeAsset {
   readonly content: Buffer;
 }
 
-/** A release as GitHub keeps it. */
+/** A release as stored by GitHub. */
 export interface FakeRelease {
   readonly id: number;
   tag: string;
@@ -21,13 +21,13 @@ export interface FakeRelease {
   target: string;
   draft: boolean;
   prerelease: boolean;
-  /** Fixed at the moment of publishing, where the repository has immutable releases. */
+  /** Set when it is published, if the repository has immutable releases. */
   immutable: boolean;
   publishedAt: string | null;
   readonly assets: FakeAsset[];
 }
 
-/** A request as the fake saw it; without the token. */
+/** A request as received by the fake, without the token. */
 export interface FakeRequest {
   readonly host: 'api' | 'uploads' | 'downloads';
   readonly method: string;
@@ -35,7 +35,7 @@ export interface FakeRequest {
   readonly authorized: boolean;
 }
 
-/** What goes wrong with a request, in place of the answer or after the work was done. */
+/** A fault in a request, instead of an answer or after the work was done. */
 export type FakeFault =
   | {
       readonly kind: 'status';
@@ -43,45 +43,45 @@ export type FakeFault =
       readonly headers?: Readonly<Record<string, string>>;
       readonly message?: string;
     }
-  /** The connection ends before any answer; with `done` the work was done. */
+  /** The connection closes before any answer; with `done`, after the work was done. */
   | { readonly kind: 'reset'; readonly done?: boolean }
-  /** An upload is cut off, and an asset without content stays behind. */
+  /** An upload is cut off, and leaves an asset without content. */
   | { readonly kind: 'cut-off' }
-  /** The uploaded bytes are changed on their way. */
+  /** The uploaded bytes are changed in transit. */
   | { readonly kind: 'corrupt' };
 
-/** How a fake differs from github.com as most repositories find it. */
+/** How a fake differs from github.com for most repositories. */
 export interface FakeGitHubOptions {
   /** `owner/name`. */
   readonly repository: string;
-  /** The token that may write. Another one is refused; without one only public things are seen. */
+  /** The token with write access. Others are refused; without one, only public content is visible. */
   readonly token: string;
   /** The commit of each tag. */
   readonly tags: Readonly<Record<string, string>>;
-  /** A git repository on disk whose tags it has beside these, as a push makes them. */
+  /** A git repository on disk whose tags are added to these, as if pushed. */
   readonly gitFolder?: string;
-  /** Whether the token may change workflows, as a person's can and GITHUB_TOKEN never does. Default: false. */
+  /** Whether the token may change workflows, as a user's token can, but never GITHUB_TOKEN. Default: false. */
   readonly workflows?: boolean;
-  /** Whether published releases can't be changed. */
+  /** Whether published releases are immutable. */
   readonly immutable?: boolean;
-  /** Whether the API tells the digests of assets; those uploaded before mid-2025 have none. Default: true. */
+  /** Whether the API returns digests of assets; those uploaded before mid-2025 have none. Default: true. */
   readonly digests?: boolean;
-  /** Asked for each request, in order; what it returns goes wrong. */
+  /** Called for each request, in order; returns its fault, if any. */
   readonly fault?: (request: FakeRequest) => FakeFault | undefined;
 }
 
-/** A GitHub that runs on loopback, with one host each for the API, uploads and downloads. */
+/** A GitHub on loopback, with separate hosts for the API, uploads and downloads. */
 export interface FakeGitHub extends AsyncDisposable {
   readonly baseUrl: string;
   readonly releases: readonly FakeRelease[];
   readonly requests: readonly FakeRequest[];
-  /** Moves or makes a tag, as a push does. */
+  /** Creates or moves a tag, like a push. */
   setTag(tag: string, commit: string): void;
-  /** Changes what goes wrong. */
+  /** Replaces the fault. */
   setFault(fault: FakeGitHubOptions['fault']): void;
-  /** The tag of the release that the page shows as the latest. */
+  /** The tag of the release that is marked as latest. */
   latestTag(): string | undefined;
-  /** The address from which anyone downloads an asset of a published release. */
+  /** The URL at which anyone can download an asset of a published release. */
   downloadUrl(tag: string, name: string): string;
 }
 
@@ -101,11 +101,11 @@ class HttpError extends Error {
 }
 
 /**
- * Starts a fake of the part of GitHub that releases use, faithful to
- * https://docs.github.com/rest/releases: drafts are seen with a token that may write and are not found by their tag; any
- * number of drafts may share a tag, published releases may not; uploads go to another host and a name that is taken
- * is refused with 422; published releases of a repository with immutable releases do not change but for their title and
- * notes; the latest release is what `make_latest` says; downloads are redirected to a third host, with no token.
+ * Starts a fake of the part of GitHub that releases use, faithful to https://docs.github.com/rest/releases. Drafts are
+ * visible only with write access, and can't be found by their tag. Any number of drafts can share a tag, but published
+ * releases can't. Uploads go to a separate host, and existing names are refused with 422. In repositories with
+ * immutable releases, only the title and notes of a published release can change. `make_latest` determines the latest
+ * release. Downloads are redirected to a third host, without a token.
  */
 export async function startFakeGitHub(options: FakeGitHubOptions): Promise<FakeGitHub> {
   const state: State = {
@@ -160,7 +160,7 @@ interface State {
   fault: FakeGitHubOptions['fault'];
   nextId: number;
   latest: number | undefined;
-  /** Signed addresses of downloads, by ticket. */
+  /** Signed URLs of downloads, by ticket. */
   readonly tickets: Map<string, FakeAsset>;
   readonly addresses: Record<FakeRequest['host'], string>;
 }
@@ -242,7 +242,7 @@ function route(
     if (method === 'POST') return { status: 201, body: releaseJson(state, create(state, json(body))) };
   }
   if (path === '/releases/latest' && method === 'GET') return found(state, latestOf(state));
-  // A draft has no tag yet, so that it is not found by one.
+  // A draft has no tag yet, so it can't be found by one.
   if (tag !== undefined && method === 'GET')
     return found(
       state,
@@ -320,7 +320,7 @@ function create(state: State, content: Readonly<Record<string, unknown>>): FakeR
 }
 
 /**
- * A target commit needs a token that may change workflows where the commit touches any; every commit here is taken to.
+ * A target commit that changes workflows requires a token that may do so. The fake assumes that every commit does.
  * https://github.com/cli/cli/issues/9514, https://docs.github.com/rest/releases/releases#update-a-release
  */
 function requireWorkflowsRight(state: State, content: Readonly<Record<string, unknown>>): void {
@@ -356,7 +356,7 @@ function update(state: State, release: FakeRelease, content: Readonly<Record<str
   if (publishes) {
     release.publishedAt = new Date().toISOString();
     release.immutable = state.options.immutable === true;
-    // Publishing makes the tag where there is none.
+    // Publishing creates the tag if it is missing.
     if (commitOfTag(state, tag) === undefined) state.tags.set(tag, release.target);
   }
   if (!release.draft && !release.prerelease) {
@@ -367,7 +367,7 @@ function update(state: State, release: FakeRelease, content: Readonly<Record<str
   return release;
 }
 
-/** The one marked as latest; else the newest published one that is not a prerelease. */
+/** The release marked as latest, or else the newest published one that is not a prerelease. */
 function latestOf(state: State): FakeRelease | undefined {
   const stable = state.releases.filter((each) => !each.draft && !each.prerelease);
   return stable.find(({ id }) => id === state.latest) ?? stable.at(-1);
@@ -409,7 +409,7 @@ function upload(
   return { status: 201, body: assetJson(state, asset) };
 }
 
-/** GitHub keeps letters, digits, `-`, `_`, `+` and inner dots of a name, and puts one dot in place of what else there is. */
+/** GitHub keeps letters, digits, `-`, `_`, `+` and inner dots in a name, and replaces other characters with one dot. */
 function storedName(name: string): string {
   return name.replaceAll(/[^A-Za-z0-9_+-]+/g, '.').replaceAll(/^\.+|\.+$/g, '');
 }

@@ -1,11 +1,11 @@
 import { zstdCompressSync } from 'node:zlib';
 
-/** The fields of a tar header that a forger sets, as they are to stand there; the checksum is made to fit. */
+/** The fields of a tar header that a forger sets, written as given. The checksum is computed. */
 export interface ForgedHeader {
   readonly name: string | Buffer;
   /** Defaults to `0`. */
   readonly flag?: string;
-  /** Octal digits or raw bytes, of the field's width at most. */
+  /** Octal digits or raw bytes, at most the width of the field. */
   readonly mode?: string | Buffer;
   readonly uid?: string | Buffer;
   readonly gid?: string | Buffer;
@@ -16,7 +16,7 @@ export interface ForgedHeader {
   readonly magic?: string;
   readonly uname?: string;
   readonly prefix?: string;
-  /** Bytes put over the finished header at an offset, before the checksum is made. */
+  /** Bytes that overwrite the header at an offset, before the checksum is computed. */
   readonly over?: readonly (readonly [offset: number, bytes: string | Buffer])[];
 }
 
@@ -26,7 +26,7 @@ const BLOCK = 512;
 export const TAR_END = Buffer.alloc(2 * BLOCK);
 
 /**
- * One tar header, with whatever a forger wants in it.
+ * Makes one tar header with any fields that a forger wants.
  * https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html#tag_20_92_13_06
  */
 export function forgedHeader(header: ForgedHeader): Buffer {
@@ -55,7 +55,7 @@ export function forgedHeader(header: ForgedHeader): Buffer {
   return block;
 }
 
-/** A header with the content behind it, padded to whole blocks; the size defaults to the content's. */
+/** A header followed by its content, padded to whole blocks. The size defaults to that of the content. */
 export function forgedEntry(header: ForgedHeader, content: string | Buffer = ''): Buffer {
   const bytes = Buffer.from(content);
   const size = header.size ?? `${bytes.length.toString(8).padStart(11, '0')}\0`;
@@ -66,20 +66,20 @@ export function forgedEntry(header: ForgedHeader, content: string | Buffer = '')
   ]);
 }
 
-/** PAX records for the entry that follows, in the order given; with the flag `g` for all that follow. It is in the root. */
+/** PAX records, in order, for the next entry, which is in the root; with the flag `g`, for all following entries. */
 export function forgedRecords(
   records: readonly (readonly [key: string, value: string])[],
   flag = 'x',
   entry = 'app',
 ): Buffer {
   const data = Buffer.concat(records.map(([key, value]) => record(key, value)));
-  // Go writes no device numbers here.
+  // Like Go, which writes no device numbers here.
   const over = [[329, Buffer.alloc(16)]] as const;
   const more = { mode: '0000000\0', mtime: '00000000000\0', over };
   return forgedEntry({ name: `PaxHeaders.0/${entry}`, flag, ...more }, data);
 }
 
-/** A frame that decoders of zstd pass over. https://www.rfc-editor.org/rfc/rfc8878#section-3.1.2 */
+/** A frame that zstd decoders skip. https://www.rfc-editor.org/rfc/rfc8878#section-3.1.2 */
 export function skippableFrame(content: string | Buffer): Buffer {
   const bytes = Buffer.from(content);
   const head = Buffer.alloc(8);
@@ -88,7 +88,7 @@ export function skippableFrame(content: string | Buffer): Buffer {
   return Buffer.concat([head, bytes]);
 }
 
-/** Bytes in one zstd frame. */
+/** Compresses bytes into one zstd frame. */
 export function zstdFrame(content: Buffer): Buffer {
   return zstdCompressSync(content);
 }

@@ -9,40 +9,40 @@ import {
 } from './forged-layer.ts';
 
 /**
- * The one file of a layer as it was planned: mode 0755, owner 0:0, at 1,700,000,000, and not of whole blocks of 512
- * bytes.
+ * The only file in the planned layer: mode 0755, owner 0:0, time 1,700,000,000, and a size that is not a multiple of
+ * 512 bytes.
  */
 export interface PlannedFile {
-  /** In the image's root. */
+  /** A path in the image's root. */
   readonly path: string;
   readonly content: Buffer;
 }
 
-/** A layer that is not what was planned. */
+/** A layer that differs from the planned one. */
 export interface ForgedLayer {
   readonly compression: 'gzip' | 'zstd';
-  /** As it is stored and sent. */
+  /** The bytes as stored and sent. */
   readonly blob: Buffer;
-  /** What the diffID is taken of: what a reader finds that reads every gzip member or zstd frame. */
+  /** The bytes that the diffID is computed from: the output of a reader that reads every gzip member or zstd frame. */
   readonly tar: Buffer;
 }
 
 /** A way to forge a layer. */
 export interface LayerForgery {
   readonly title: string;
-  /** What the error names. */
+  /** The part of the error message that identifies it. */
   readonly named: RegExp;
   /**
-   * Whether its form is already refused by `readLayer`; where not, everybody reads it alike, and it is the plan that it
-   * differs from.
+   * Whether `readLayer` already refuses its form. If not, all readers read it in the same way, and it only differs from
+   * the plan.
    */
   readonly form: 'refused' | 'sound';
-  /** What umoci 0.4.7 was seen to make of it: other files than planned, or not. */
+  /** The observed result of unpacking it with umoci 0.4.7: different files than planned, or not. */
   readonly unpacked: 'otherwise' | 'as planned or not at all';
   forge(planned: PlannedFile): ForgedLayer;
 }
 
-// Of the forms that are refused: umoci 0.4.7 (Debian 12) follows them to other files than were planned.
+// The refused forms that umoci 0.4.7 (Debian 12) unpacks to different files than planned.
 const OBEYED: ReadonlySet<string> = new Set([
   "GNU tar's long link target",
   "GNU tar's long name in place of the path",
@@ -52,20 +52,20 @@ const OBEYED: ReadonlySet<string> = new Set([
   'a PAX time with a fraction',
   'a capability in a SCHILY.xattr record',
   'a character device',
-  'a file below a symbolic link',
-  'a folder with a size, over whose content readers step or not',
-  'a hard link in place of the path, by a second entry',
+  'a file under a symbolic link',
+  'a folder with a size, whose content only some readers skip',
+  'a second entry that replaces the path with a hard link',
   'a hard link that makes the file setuid',
-  'a path by way of ".."',
+  'a path through ".."',
   'a path that leaves the root',
   'a path with "./" before it',
   'a path with two slashes',
   'a second gzip member',
-  'a symbolic link in place of the path, by a second entry',
+  'a second entry that replaces the path with a symbolic link',
   'a symbolic link with a size',
   'a whiteout of everything in a folder',
   'an absolute path',
-  'the path a second time, with other content',
+  'the path a second time, with different content',
 ]);
 
 const EVIL = Buffer.from('#!/bin/sh\necho evil\n');
@@ -100,10 +100,10 @@ const all = (...parts: readonly Buffer[]): Buffer => Buffer.concat(parts);
 const closed = (entries: Buffer): Buffer => all(entries, TAR_END);
 const gzipped = (tar: Buffer): ForgedLayer => ({ compression: 'gzip', blob: gzipSync(tar), tar });
 
-// A capability as the kernel stores it: CAP_SYS_ADMIN, effective and permitted.
+// A capability in the kernel's storage format: CAP_SYS_ADMIN, effective and permitted.
 const CAPABILITY = '\x01\x00\x00\x02\x00\x00\x20\x00\x00\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00';
 
-/** Ways to forge a layer, each of which somebody's unpacker obeys, or two of them read differently. */
+/** Ways to forge a layer. Each is followed by some unpacker, or read differently by two of them. */
 export const LAYER_FORGERIES: readonly LayerForgery[] = [
   refused('PAX records of a sparse file that move its content', /GNU\.sparse\.major/, (planned) =>
     all(
@@ -197,13 +197,13 @@ export const LAYER_FORGERIES: readonly LayerForgery[] = [
   refused('bytes behind the NUL that ends the name', /whose name readers/, (planned) =>
     forgedEntry({ name: `${planned.path}\0/etc/passwd` }, planned.content),
   ),
-  refused('a file of the old type whose name ends in a slash', /before POSIX/, (planned) =>
+  refused('a file of the old type with a name that ends in a slash', /before POSIX/, (planned) =>
     all(forgedEntry({ name: `${planned.path}/`, flag: '\0' }), honest(planned)),
   ),
   refused('a contiguous file', /contiguous/, (planned) =>
     forgedEntry({ name: planned.path, flag: '7' }, planned.content),
   ),
-  refused('a folder with a size, over whose content readers step or not', /readers skip/, (planned) =>
+  refused('a folder with a size, whose content only some readers skip', /readers skip/, (planned) =>
     all(honest(planned), forgedEntry({ name: 'd/', flag: '5' }, closed(evil('etc')).subarray(0, 1024))),
   ),
   refused('a symbolic link with a size', /readers skip/, (planned) =>
@@ -216,19 +216,19 @@ export const LAYER_FORGERIES: readonly LayerForgery[] = [
   refused('a path that leaves the root', /leaves/, (planned) =>
     all(honest(planned), evil(`../${planned.path}`)),
   ),
-  refused('a path by way of ".."', /leaves/, (planned) =>
+  refused('a path through ".."', /leaves/, (planned) =>
     all(forgedEntry({ name: 'd/', flag: '5' }), honest(planned), evil(`d/../${planned.path}`)),
   ),
   refused('a path with two slashes', /empty part/, (planned) =>
     all(forgedEntry({ name: 'd/', flag: '5' }), honest(planned), evil('d//e')),
   ),
-  refused('the path a second time, with other content', /is given twice/, (planned) =>
+  refused('the path a second time, with different content', /is given twice/, (planned) =>
     all(honest(planned), evil(planned.path)),
   ),
-  refused('a symbolic link in place of the path, by a second entry', /is given twice/, (planned) =>
+  refused('a second entry that replaces the path with a symbolic link', /is given twice/, (planned) =>
     all(honest(planned), forgedEntry({ name: planned.path, flag: '2', target: '/bin/sh' })),
   ),
-  refused('a hard link in place of the path, by a second entry', /is given twice/, (planned) =>
+  refused('a second entry that replaces the path with a hard link', /is given twice/, (planned) =>
     all(honest(planned), evil('e'), forgedEntry({ name: planned.path, flag: '1', target: 'e' })),
   ),
   refused('a hard link that makes the file setuid', /hard link with a different mode/, (planned) =>
@@ -237,7 +237,7 @@ export const LAYER_FORGERIES: readonly LayerForgery[] = [
   refused('a hard link to a file of another layer', /not an earlier file/, (planned) =>
     all(honest(planned), forgedEntry({ name: 'l', flag: '1', target: 'lib/libc.so.6', mode: '0004755\0' })),
   ),
-  refused('a file below a symbolic link', /expected its folder before it, found symlink/, (planned) =>
+  refused('a file under a symbolic link', /expected its folder before it, found symlink/, (planned) =>
     all(honest(planned), forgedEntry({ name: 'd', flag: '2', target: '.' }), evil(`d/${planned.path}`)),
   ),
   refused('a whiteout of another file', /whiteout/, (planned) => all(honest(planned), evil('.wh.lib'))),
@@ -251,7 +251,7 @@ export const LAYER_FORGERIES: readonly LayerForgery[] = [
   refused('a second archive after the end', /after the end/, (planned) =>
     all(closed(honest(planned)), evil(planned.path)),
   ),
-  refused('an entry behind one block of zeros', /one block of zeros/, (planned) =>
+  refused('an entry after one block of zeros', /one block of zeros/, (planned) =>
     all(honest(planned), Buffer.alloc(512), evil(planned.path)),
   ),
   refused('bytes in the padding of a file', /next block/, (planned) => {
@@ -264,14 +264,14 @@ export const LAYER_FORGERIES: readonly LayerForgery[] = [
     return { compression: 'gzip', blob: all(gzipSync(first), gzipSync(second)), tar: all(first, second) };
   }),
   compressed(
-    'a second gzip member with an archive of its own',
+    'a second gzip member with its own archive',
     /gzip: .*follow the first member/,
     (planned) => {
       const [first, second] = [closed(honest(planned)), closed(evil(planned.path))];
       return { compression: 'gzip', blob: all(gzipSync(first), gzipSync(second)), tar: first };
     },
   ),
-  compressed('bytes behind the gzip member', /gzip: .*follow the first member/, (planned) => {
+  compressed('bytes after the gzip member', /gzip: .*follow the first member/, (planned) => {
     const tar = closed(honest(planned));
     return { compression: 'gzip', blob: all(gzipSync(tar), closed(evil(planned.path))), tar };
   }),
@@ -287,7 +287,7 @@ export const LAYER_FORGERIES: readonly LayerForgery[] = [
     return { compression: 'zstd', blob: all(zstdFrame(first), zstdFrame(second)), tar: all(first, second) };
   }),
   compressed(
-    'another list of files in a zstd frame that is skipped, as zstd:chunked has it',
+    'another file list in a skippable zstd frame, as in zstd:chunked',
     /zstd: .*follow/,
     (planned) => {
       const tar = closed(honest(planned));
@@ -302,30 +302,30 @@ export const LAYER_FORGERIES: readonly LayerForgery[] = [
     const tar = closed(honest(planned));
     return { compression: 'zstd', blob: all(skippableFrame(evil('e')), zstdFrame(tar)), tar };
   }),
-  sound('another content', /SHA-256/, ({ path }) => evil(path)),
+  sound('different content', /SHA-256/, ({ path }) => evil(path)),
   sound('a setuid bit', /mode/, ({ path, content }) =>
     forgedEntry({ name: path, mode: '0004755\0' }, content),
   ),
-  sound('a file that everybody may write', /mode/, ({ path, content }) =>
+  sound('a world-writable file', /mode/, ({ path, content }) =>
     forgedEntry({ name: path, mode: '0000777\0' }, content),
   ),
-  sound('another owner', /owner/, ({ path, content }) =>
+  sound('a different owner', /owner/, ({ path, content }) =>
     forgedEntry({ name: path, uid: '0177776\0' }, content),
   ),
-  sound('another time', /time/, ({ path, content }) =>
+  sound('a different time', /time/, ({ path, content }) =>
     forgedEntry({ name: path, mtime: '00000000001\0' }, content),
   ),
-  sound('a further file', /etc.*expected nothing/, (planned) =>
+  sound('an extra file', /etc.*expected nothing/, (planned) =>
     all(
       forgedEntry({ name: 'etc/', flag: '5' }),
       forgedEntry({ name: 'etc/ld.so.preload' }, '/lib/evil.so\n'),
       honest(planned),
     ),
   ),
-  sound('a further folder', /tmp.*expected nothing/, (planned) =>
+  sound('an extra folder', /tmp.*expected nothing/, (planned) =>
     all(honest(planned), forgedEntry({ name: 'tmp/', flag: '5', mode: '0001777\0' })),
   ),
-  sound('a further hard link', /copy.*expected nothing/, (planned) =>
+  sound('an extra hard link', /copy.*expected nothing/, (planned) =>
     all(honest(planned), forgedEntry({ name: 'copy', flag: '1', target: planned.path })),
   ),
   sound('a symbolic link in place of the file', /expected a file, found a symlink/, (planned) =>
@@ -334,10 +334,10 @@ export const LAYER_FORGERIES: readonly LayerForgery[] = [
   sound('a folder in place of the file', /expected a file, found a directory/, (planned) =>
     forgedEntry({ name: `${planned.path}/`, flag: '5' }),
   ),
-  sound('nothing', /expected a file, found nothing/, () => Buffer.alloc(0)),
+  sound('no file at all', /expected a file, found nothing/, () => Buffer.alloc(0)),
 ];
 
-/** A tar of many small folders: a few kilobytes of zstd that are many megabytes of entries. */
+/** A tar with many small folders: a few kilobytes of zstd for many megabytes of entries. */
 export function entryBomb(count: number): ForgedLayer {
   const entries = Array.from({ length: count }, (_, index) =>
     forgedHeader({ name: `d${index}/`, flag: '5' }),

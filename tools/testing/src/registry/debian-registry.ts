@@ -8,33 +8,33 @@ import { execa } from 'execa';
 import type { TestAuthority } from './test-authority.ts';
 import type { TokenServer } from './token-server.ts';
 
-/** The user of a registry with a password file, and the password. */
+/** The user and password of a registry with a password file. */
 export const REGISTRY_USER = { username: 'publisher', password: 'canary-password' } as const;
 const BCRYPT_OF_PASSWORD = '$2b$05$abcdefghijklmnopqrstuuTvmw3qcMpAvEgQGhbFMhqjD3R/evDDW';
 const START_TIMEOUT_MS = 30_000;
 
-/** How Debian's registry is set up. */
+/** Options of Debian's registry. */
 export interface DebianRegistryOptions {
   /** An existing folder for configuration and data. */
   readonly folder: string;
   readonly tls?: TestAuthority;
   readonly passwords?: boolean;
   readonly tokens?: TokenServer;
-  /** Names itself in no URL that it gives, so that all requests go through a proxy before it. */
+  /** Whether it returns relative URLs, so that all requests go through a proxy in front of it. */
   readonly relativeUrls?: boolean;
 }
 
-/** Debian's `docker-registry`, running on a free port of loopback. */
+/** Debian's `docker-registry`, running on a free loopback port. */
 export interface DebianRegistry {
   readonly host: string;
   /** `METHOD /path` of every request so far, without the query. */
   requests(): Promise<readonly string[]>;
-  /** The bytes that each open upload of a repository has in the storage, by the upload's id. */
+  /** The size in storage of each open upload of a repository, in bytes, by upload id. */
   openUploads(repository: string): Promise<ReadonlyMap<string, number>>;
   stop(): Promise<void>;
 }
 
-/** The path of `docker-registry`: on the path, or where `npm run engine -- up` unpacked it; undefined for neither. */
+/** The path of `docker-registry`: in PATH, or where `npm run engine -- up` unpacked it; otherwise undefined. */
 export async function findDebianRegistry(
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): Promise<string | undefined> {
@@ -50,7 +50,7 @@ export async function findDebianRegistry(
   return undefined;
 }
 
-/** Starts the registry program and waits until it answers. */
+/** Starts the registry and waits until it answers. */
 export async function startDebianRegistry(
   program: string,
   { folder, tls, passwords = false, tokens, relativeUrls = false }: DebianRegistryOptions,
@@ -107,7 +107,7 @@ export async function startDebianRegistry(
   while (!(await answers(host, tls?.ca))) {
     if (ended || Date.now() > until) {
       await stop();
-      throw new Error(`${program} does not answer: ${await readFile(log, 'utf8')}`);
+      throw new Error(`${program}: found no answer; its log: ${await readFile(log, 'utf8')}`);
     }
     await sleep(50);
   }
@@ -119,7 +119,7 @@ export async function startDebianRegistry(
     const uploads = join(data, 'docker/registry/v2/repositories', repository, '_uploads');
     const found = new Map<string, number>();
     for (const id of await readdir(uploads).catch(() => [])) {
-      // Of an upload that ended the program leaves a folder with a hash of no bytes.
+      // For a finished upload, the program leaves a folder with a hash of no bytes, but without data.
       const content = await stat(join(uploads, id, 'data')).catch(() => undefined);
       if (content !== undefined) found.set(id, content.size);
     }

@@ -2,7 +2,7 @@ import { createServer, request as forward, type IncomingMessage, type ServerResp
 import type { AddressInfo } from 'node:net';
 import { Transform } from 'node:stream';
 
-/** What goes wrong with a request on its way. */
+/** A fault that a request meets on its way. */
 export type Fault =
   | 'refused'
   | 'reset-in-request'
@@ -16,7 +16,7 @@ export type Fault =
   | 'redirect-elsewhere'
   | 'endless-body';
 
-/** A step of a publish, by the request that it makes. */
+/** A step of a publish, named by its request. */
 export type Step =
   | 'blob HEAD'
   | 'upload POST'
@@ -30,17 +30,17 @@ export type Step =
   | 'blob GET'
   | 'tags GET';
 
-/** A proxy before a registry that makes requests fail. */
+/** A proxy in front of a registry that makes requests fail. */
 export interface FaultProxy {
   readonly host: string;
-  /** Requests that met a fault. */
+  /** The number of requests that met a fault. */
   readonly met: number;
-  /** From now on, `choose` says what happens to the nth request (from 1) of a step; undefined lets it pass. */
+  /** From now on, `choose` picks the fault for the nth request (from 1) of a step; undefined lets it pass. */
   inject(choose: (step: Step, nth: number) => Fault | undefined): void;
   close(): Promise<void>;
 }
 
-/** The step that a request belongs to; undefined for others, such as the ping. */
+/** The step that a request belongs to; undefined for other requests, such as the ping. */
 export function stepOf(method: string | undefined, path: string): Step | undefined {
   if (/\/blobs\/uploads\//.test(path)) {
     return method === 'POST' || method === 'PATCH' || method === 'PUT' ? `upload ${method}` : undefined;
@@ -68,7 +68,7 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
     if (fault !== undefined) met += 1;
     apply(fault, upstream, request, response);
   });
-  // As in the fake registry: no fault but those that are asked for.
+  // As in the fake registry: no faults except the injected ones.
   server.keepAliveTimeout = 0;
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
@@ -97,7 +97,7 @@ function apply(
 ): void {
   switch (fault) {
     case 'refused':
-      // A listening port can't refuse; a connection that ends before a byte is answered looks the same to a client.
+      // A listening port can't refuse; a connection that closes before the first byte looks the same to a client.
       request.socket.destroy();
       return;
     case 'status-429':
@@ -123,7 +123,7 @@ function apply(
       endless(request, response);
       return;
     case 'stalled-body':
-      // A body on its way to the registry stalls where there is one; else the answer's does.
+      // Stalls the body of the request if it has one; otherwise that of the answer.
       if (hasBody(request)) return;
       pass(fault, upstream, request, response);
       return;
@@ -152,7 +152,7 @@ function endless(request: IncomingMessage, response: ServerResponse): void {
   request.resume();
   response.writeHead(200, { 'content-type': 'application/json' });
   if (request.method === 'HEAD') {
-    // It has no body that could be endless.
+    // There is no body to make endless.
     response.end();
     return;
   }
@@ -174,7 +174,7 @@ function hasBody(request: IncomingMessage): boolean {
   return Number(request.headers['content-length'] ?? 0) > 0;
 }
 
-/** Changes the byte in the middle of the first chunk. */
+/** A transform that changes the byte in the middle of the first chunk. */
 function spoiler(): Transform {
   let done = false;
   return new Transform({
@@ -210,8 +210,8 @@ function pass(
     if (fault === 'changed-byte' && !spoils && body.length > 0)
       body.writeUInt8(body.readUInt8(body.length >> 1) ^ 1, body.length >> 1);
     response.writeHead(answer.statusCode ?? 502, answer.headers);
-    // A body of no bytes can't be cut or stalled: that would stall the next request on the connection. An answer to HEAD
-    // is its head, which can.
+    // An empty body can't be cut off or stalled: that would stall the next request on the connection. The answer to a
+    // HEAD request can, since it is only a head.
     if (body.length === 0 && request.method !== 'HEAD') {
       response.end();
       return;

@@ -2,7 +2,7 @@ import { access, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 
-/** The registry of go-containerregistry (`crane registry serve`), running on a free port of loopback. */
+/** The registry of go-containerregistry (`crane registry serve`), running on a free loopback port. */
 export interface GoRegistry {
   readonly host: string;
   /** `METHOD /path` of every request so far. */
@@ -36,8 +36,8 @@ func main() {
 `;
 
 /**
- * The Go folder with Debian's `golang-github-google-go-containerregistry-dev`: where it is installed, or where
- * `npm run engine -- up --with-readers` unpacked it; undefined for neither, and where there is no `go`.
+ * The GOPATH with Debian's `golang-github-google-go-containerregistry-dev`: where it is installed, or where
+ * `npm run engine -- up --with-readers` unpacked it. Undefined if there is neither, or no `go`.
  */
 export async function findGoRegistry(
   environment: Readonly<Record<string, string | undefined>> = process.env,
@@ -55,7 +55,7 @@ export async function findGoRegistry(
   return undefined;
 }
 
-/** Compiles the registry from the sources in a Go folder, and starts it; `folder` is an existing one for its files. */
+/** Compiles the registry from the sources in a GOPATH and starts it. `folder` is an existing folder for its files. */
 export async function startGoRegistry(sources: string, folder: string): Promise<GoRegistry> {
   const program = join(folder, 'registry');
   const data = join(folder, 'blobs');
@@ -66,10 +66,10 @@ export async function startGoRegistry(sources: string, folder: string): Promise<
     env: { GOPATH: sources, GO111MODULE: 'off', GOFLAGS: '', CGO_ENABLED: '0' },
   });
   const child = execa(program, [data], { stdin: 'ignore', stdout: 'ignore', reject: false, buffer: false });
-  // After the time of each.
+  // Each line begins with a time.
   const lines: string[] = [];
   const started = Promise.withResolvers<string>();
-  const late = setTimeout(() => started.reject(new Error(`${program} does not listen`)), START_TIMEOUT_MS);
+  const late = setTimeout(() => started.reject(new Error(`${program} is not listening`)), START_TIMEOUT_MS);
   const reading = (async () => {
     for await (const line of child.iterable({ from: 'stderr' })) {
       const host = /^on (\S+)$/.exec(line)?.[1];

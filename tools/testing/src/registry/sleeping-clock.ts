@@ -1,4 +1,4 @@
-/** A clock that passes no real time: `now` in milliseconds since 1970, and every wait so far. */
+/** A clock without real time: `now` in ms since 1970, and every wait so far. */
 export interface SleepingClock {
   readonly slept: readonly number[];
   now(): number;
@@ -6,7 +6,7 @@ export interface SleepingClock {
   random(): number;
 }
 
-/** A clock on which time passes by sleeping only, so that long waits take none; and the waits so far, in ms. */
+/** Makes a clock that only advances by sleeping, so that long waits take no real time. Waits are in ms. */
 export function sleepingClock(now = Date.now()): SleepingClock {
   const slept: number[] = [];
   let time = now;

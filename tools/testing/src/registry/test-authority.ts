@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 
-/** A certificate authority of its own and a certificate of it for 127.0.0.1, all PEM. */
+/** A private certificate authority, and a certificate that it issued for 127.0.0.1, all in PEM. */
 export interface TestAuthority {
   readonly ca: string;
   /** The path of `ca`. */
@@ -13,7 +13,7 @@ export interface TestAuthority {
   readonly certFile: string;
 }
 
-/** Makes an authority and a server's certificate in a folder with openssl. */
+/** Makes an authority and a server certificate in a folder, with openssl. */
 export async function makeTestAuthority(folder: string): Promise<TestAuthority> {
   const openssl = async (...args: readonly string[]): Promise<void> => {
     await execa('openssl', [...args], { cwd: folder, timeout: 30_000 });

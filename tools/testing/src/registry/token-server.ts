@@ -7,22 +7,22 @@ import type { TestAuthority } from './test-authority.ts';
 export interface TokenUser {
   readonly password: string;
   readonly actions: readonly ('pull' | 'push')[];
-  /** Seconds that the user's tokens live; negative ones are born expired. */
+  /** Lifetime of the user's tokens in seconds; if negative, they are already expired. */
   readonly tokenSeconds?: number;
 }
 
-/** A token server over TLS, as Docker's registry trusts it. */
+/** A token server over TLS, in the form that Docker's registry trusts. */
 export interface TokenServer {
   readonly realm: string;
   readonly issuer: string;
   readonly service: string;
-  /** How many tokens it gave. */
+  /** How many tokens it issued. */
   readonly given: () => number;
   close(): Promise<void>;
 }
 
 /**
- * Gives signed tokens to users that show their password.
+ * Issues signed tokens to users who send their password.
  * https://distribution.github.io/distribution/spec/auth/jwt/
  */
 export async function startTokenServer(

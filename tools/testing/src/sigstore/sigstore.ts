@@ -7,18 +7,18 @@ import { fulcioHandler, initializeCA, initializeCTLog, initializeTLog, rekorHand
 import { toSignedEntity, toTrustMaterial, Verifier } from '@sigstore/verify';
 import { attest } from 'sigstore';
 
-/** Who signed, as the certificate has it. */
+/** The signer in a certificate. */
 export interface Signer {
   readonly name: string | undefined;
   readonly issuer: string | undefined;
 }
 
-/** A certificate authority and a transparency log of Sigstore on loopback. */
+/** Sigstore's certificate authority and transparency log, on loopback. */
 export interface SigstoreServices {
   readonly services: { readonly fulcioURL: string; readonly rekorURL: string };
-  /** Signs an in-toto statement as whoever the claims name; gives the bundle as JSON. */
+  /** Signs an in-toto statement with the identity in the claims. Returns the bundle as JSON. */
   sign(statement: object, claims: Claims): Promise<string>;
-  /** Verifies a bundle with the authority's certificate and the logs' keys, offline. Throws. */
+  /** Verifies a bundle offline, with the authority's certificate and the logs' keys. Throws if it is not valid. */
   verify(bundle: SerializedBundle): Signer;
   close(): Promise<void>;
 }
@@ -26,7 +26,7 @@ export interface SigstoreServices {
 /** Claims of an identity token, such as `sub` and `iss`. */
 export type Claims = Readonly<Record<string, string | number>>;
 
-/** An identity token for Sigstore that holds for ten minutes, with a signature that nobody checks here. */
+/** An identity token for Sigstore that is valid for ten minutes, with a signature that is not checked here. */
 export function identityToken(claims: Claims): string {
   const payload = { aud: 'sigstore', exp: Math.floor(Date.now() / 1000) + 600, ...claims };
   const parts = [{ alg: 'RS256', typ: 'JWT' }, payload].map((part) =>
@@ -35,7 +35,7 @@ export function identityToken(claims: Claims): string {
   return [...parts, randomBytes(32).toString('base64url')].join('.');
 }
 
-/** Starts the services, from Sigstore's own test material, with keys made for this start. */
+/** Starts the services, built from Sigstore's own mocks, with new keys. */
 export async function startSigstore(): Promise<SigstoreServices> {
   const keys = () => generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
   const from = new Date(Date.now() - 60_000);
@@ -108,7 +108,7 @@ function claimsIn(body: string): Record<string, unknown> | undefined {
     : undefined;
 }
 
-// The authority takes tokens that were made for it and still hold.
+// The authority accepts only tokens that were issued for it and have not expired.
 function refusal(body: string): string | undefined {
   const claims = claimsIn(body);
   if (claims === undefined) return undefined;
@@ -117,7 +117,7 @@ function refusal(body: string): string | undefined {
 }
 
 /**
- * A request for a certificate with the name that the authority gives to a job of GitHub Actions: its workflow's address.
+ * Rewrites a certificate request to the name that the authority gives to a GitHub Actions job: the URL of its workflow.
  * https://github.com/sigstore/fulcio/blob/main/docs/oidc.md#github
  */
 function asNamed(body: string): string {
@@ -134,7 +134,7 @@ function asNamed(body: string): string {
 }
 
 /**
- * The entry that the log keeps for a proposed DSSE envelope: hashes and signatures in its place, as Rekor does it.
+ * The entry that the log stores for a proposed DSSE envelope: hashes and signatures in its place, as in Rekor.
  * https://github.com/sigstore/rekor/blob/main/pkg/types/dsse/v0.0.1/dsse_v0_0_1_schema.json
  */
 function asLogged(body: string): string {

@@ -7,8 +7,8 @@ import { type SkipTest, skipOutsideCi } from '../test-needs.ts';
 let missing: Promise<string | undefined> | undefined;
 
 /**
- * For a `beforeEach(({ skip }) => …)`: skips with the reason, or fails in CI, where this machine lacks umoci, skopeo or
- * getcap, or the rights of root, without which owners, devices and extended attributes are not unpacked.
+ * For a `beforeEach(({ skip }) => …)`: skips with the reason, or fails in CI, if this machine lacks umoci, skopeo or
+ * getcap, or if the user is not root, which unpacking owners, devices and extended attributes requires.
  */
 export async function requireUnpackers(skip: SkipTest): Promise<void> {
   missing ??= whatIsMissing();
@@ -25,23 +25,23 @@ async function whatIsMissing(): Promise<string | undefined> {
     const { failed } = await execa(program, [argument], { reject: false });
     if (failed) return `${program} is missing`;
   }
-  return process.getuid?.() === 0 ? undefined : 'owners and attributes are only unpacked by root';
+  return process.getuid?.() === 0 ? undefined : 'unpacking owners and attributes needs root';
 }
 
-/** Unpacks the image `tag` of a layout into a new folder `bundle`; whether umoci did not refuse it. */
+/** Unpacks the image `tag` of a layout into a new folder `bundle`. Returns false if umoci refuses it. */
 export async function umociUnpack(layout: string, tag: string, bundle: string): Promise<boolean> {
   const args = ['--log=error', 'unpack', '--image', `${layout}:${tag}`, bundle];
   return !(await execa('umoci', args, { reject: false })).failed;
 }
 
-/** Copies the image `tag` of a layout into a new layout, under the same tag. Throws where skopeo refuses it. */
+/** Copies the image `tag` of a layout into a new layout, under the same tag. Throws if skopeo refuses it. */
 export async function skopeoCopy(layout: string, tag: string, target: string): Promise<void> {
   await execa('skopeo', ['copy', '--quiet', `oci:${layout}:${tag}`, `oci:${target}:${tag}`]);
 }
 
 /**
- * What is at paths below `root`, a line for each: its mode in octal with the type, owner, number of names, time in ms, the
- * SHA-256 of a file's content or the target of a link, and whether it has a capability.
+ * Describes the paths in `root`, one line each: mode in octal with the type, owner, link count, time in ms, the SHA-256
+ * of a file's content or the target of a link, and whether it has a capability.
  */
 export async function describeUnpacked(root: string, paths: readonly string[]): Promise<readonly string[]> {
   const { stdout } = await execa('getcap', ['-r', root]);

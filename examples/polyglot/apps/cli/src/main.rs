@@ -1,4 +1,4 @@
-//! Counts the words of its standard input.
+//! Counts the words on its standard input.
 use std::io::Read;
 
 fn main() -> std::io::Result<()> {

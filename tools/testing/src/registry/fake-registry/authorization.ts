@@ -3,7 +3,7 @@ import type { FakeRegistryOptions } from './behavior.ts';
 import { fail, json, type Reply, type Seen } from './exchange.ts';
 import type { RegistryState } from './state.ts';
 
-/** The answer to who may not do what is asked; undefined where it may continue. A token holds for what it was asked for. */
+/** The answer to an unauthorized request; undefined for an authorized one. Tokens are valid for their scopes only. */
 export function refuse(
   seen: Seen,
   { auth, mayPush, tls }: FakeRegistryOptions,
@@ -38,7 +38,7 @@ const SUBJECT: Readonly<Record<string, string>> = {
   token: 'does not allow pushing',
 };
 
-/** Gives a token for the scopes that are asked for. */
+/** Issues a token for the requested scopes. */
 export function giveToken(
   { url, headers }: Seen,
   { auth, tokenSeconds = 300 }: FakeRegistryOptions,

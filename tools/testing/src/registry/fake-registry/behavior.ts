@@ -3,7 +3,7 @@ import type { RegistryState } from './state.ts';
 
 /** How a fake registry behaves. */
 export interface FakeRegistryOptions {
-  /** Who may push and pull; anyone where it is left out. Tokens are asked for with Basic credentials. */
+  /** Who may push and pull; defaults to anyone. Tokens are requested with Basic credentials. */
   readonly auth?: {
     readonly scheme: 'basic' | 'bearer';
     readonly username: string;
@@ -13,52 +13,52 @@ export interface FakeRegistryOptions {
   readonly mayPush?: boolean;
   /** Seconds until a token expires. */
   readonly tokenSeconds?: number;
-  /** Whether it answers the referrers API, as registries of specification 1.1 do. */
+  /** Whether it supports the referrers API, as in version 1.1 of the specification. */
   readonly referrers?: boolean;
-  /** Whether it makes the tags that a manifest put by digest comes with as parameters; else it ignores them. */
+  /** Whether it creates the tags given as parameters when a manifest is pushed by digest; otherwise it ignores them. */
   readonly tagsByDigest?: boolean;
   /**
-   * What the URL of an upload is good for. `lasting`: everything, however many bytes have come since it was given.
-   * `at-offset`: then only for asking how far the upload is, which gives its present URL, as in version 3 of
-   * distribution. `at-offset-only`: then for nothing, as in version 2.
+   * How long the URL of an upload stays valid. `lasting`: always. `at-offset`: once more bytes have arrived, it can be
+   * used only to get the progress, which returns the current URL, as in version 3 of distribution. `at-offset-only`:
+   * once more bytes have arrived, it is invalid, as in version 2.
    */
   readonly uploadUrls?: 'lasting' | 'at-offset' | 'at-offset-only';
-  /** Whether manifests come with an entity tag, and a PUT may be bound to it (`If-Match`). */
+  /** Whether manifests have an entity tag, and a PUT may depend on it (`If-Match`). */
   readonly entityTags?: boolean;
   readonly tls?: { readonly key: string; readonly cert: string };
-  /** Replaces the body of a manifest or blob that is read. */
+  /** Replaces the body when a manifest or blob is read. */
   readonly lie?: (path: string, content: Buffer) => Buffer;
-  /** Ways of a real registry that differ from the specification. */
+  /** Behaviors of real registries that differ from the specification. */
   readonly quirks?: readonly Quirk[];
 }
 
-/** What a publish comes to at a registry with a quirk, where it is not what it comes to at any other. */
+/** How a publish ends at a registry with a quirk, if it is different from other registries. */
 export interface QuirkOutcome {
-  /** How something attached is found: by the API, by the tag, not at all; or it is refused. */
+  /** How attachments are found: through the API, through the tag, or not at all; or that they are refused. */
   readonly attachment?: 'api' | 'tag' | 'unlisted' | 'refused';
   /**
-   * The error that ends the publish, with a part of its message; and, where a client that only copies gets through, why we
-   * do not.
+   * The error that ends the publish, with a part of its message, and the reason if a client that only copies images
+   * succeeds where we do not.
    */
   readonly error?: { readonly code: string; readonly says: RegExp; readonly why?: string };
 }
 
-/** How one behavior answers while it lasts. */
+/** The hooks of one active quirk. */
 export interface QuirkHooks {
-  /** An answer in place of the registry's. */
+  /** Answers instead of the registry. */
   readonly before?: (seen: Seen, state: RegistryState) => Reply | undefined;
-  /** Another answer than the registry's. */
+  /** Replaces the registry's answer. */
   readonly after?: (seen: Seen, reply: Reply, state: RegistryState) => Reply | undefined;
 }
 
-/** A way of real registries, or of what comes before them, that differs from the specification. */
+/** A behavior of real registries, or of proxies in front of them, that differs from the specification. */
 export interface Quirk {
-  /** A sentence without its subject, the registry. */
+  /** A sentence whose subject, “the registry”, is left out. */
   readonly name: string;
-  /** Where it was seen or is documented. */
+  /** Where it was observed or is documented. */
   readonly source: string;
   readonly options?: Partial<FakeRegistryOptions>;
   readonly outcome?: QuirkOutcome;
-  /** Starts afresh: what it remembers of requests is of this start. */
+  /** Activates it with fresh state: it remembers only requests since this call. */
   start(): QuirkHooks;
 }

@@ -34,7 +34,7 @@ export function readManifest(
   return reply(200, headers, sent);
 }
 
-/** Takes a manifest that names only what is there, and makes the tags that it comes with. */
+/** Accepts a manifest if everything that it references exists, and creates the tags that come with it. */
 export async function putManifest(
   seen: Seen,
   options: FakeRegistryOptions,
@@ -48,7 +48,7 @@ export async function putManifest(
   if (options.entityTags && headers['if-match'] !== undefined) {
     const named =
       tags.get(`${repository}:${rest}`) ?? (manifests.has(`${repository}@${rest}`) ? rest : undefined);
-    if (headers['if-match'] !== `"${named}"`) return fail(412, 'DENIED', 'the entity tag is another one');
+    if (headers['if-match'] !== `"${named}"`) return fail(412, 'DENIED', 'the entity tag does not match');
   }
   const content = JSON.parse(bytes.toString('utf8'));
   const needed: readonly { readonly digest: string }[] = [content.config ?? [], content.layers ?? []].flat();

@@ -1,27 +1,27 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** A request as it came. */
+/** A request as received. */
 export interface Seen {
   readonly method: string;
   readonly url: URL;
-  /** Path and query, byte for byte. */
+  /** Path and query, byte for byte as received. */
   readonly target: string;
   readonly headers: IncomingMessage['headers'];
   readonly request: IncomingMessage;
-  /** Of a path in a repository: its name, `manifests`, `blobs`, `tags` or `referrers`, and what follows. */
+  /** For a path in a repository: its name, then `manifests`, `blobs`, `tags` or `referrers`, and the rest. */
   readonly repository: string;
   readonly kind: string;
   readonly rest: string;
-  /** Whether it is a request for a token. */
+  /** Whether it requests a token. */
   readonly isToken: boolean;
 }
 
-/** An answer before it is sent. */
+/** An answer to send. */
 export interface Reply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | readonly string[]>>;
   readonly body?: Buffer | string | undefined;
-  /** Sent in place of all that, for answers that HTTP has no words for; it ends the connection. */
+  /** Sent instead of everything else, for answers that Node can't express; closes the connection. */
   readonly raw?: string;
 }
 
@@ -45,7 +45,7 @@ export function seenOf(request: IncomingMessage, host: string): Seen {
   };
 }
 
-/** The body of a request, whole. */
+/** The complete body of a request. */
 export async function bodyOf({ request }: Seen): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk);

@@ -8,17 +8,17 @@ import { fail, type Reply, reply, type Seen, seenOf, sendReply } from './exchang
 import { emptyState, type RegistryState, type StoredManifest, sha256 } from './state.ts';
 import { upload } from './uploads.ts';
 
-/** A registry in memory, and what was asked of it. */
+/** An in-memory registry, and the requests that it received. */
 export interface FakeRegistry {
   /** `127.0.0.1:<port>`. */
   readonly host: string;
   /** Every request as `METHOD /path`, without the query. */
   readonly log: string[];
-  /** Every request as `METHOD target`, the target byte for byte. */
+  /** Every request as `METHOD target`, with the target byte for byte. */
   readonly targets: string[];
-  /** The `Authorization` headers that it was sent, in order, `undefined` for none. */
+  /** The `Authorization` header of every request, in order; `undefined` for none. */
   readonly authorizations: (string | undefined)[];
-  /** The content of blobs by digest, of all repositories. */
+  /** The content of blobs in all repositories, by digest. */
   readonly blobs: ReadonlyMap<string, Buffer>;
   /** Puts a blob into a repository. */
   seed(repository: string, content: Buffer): void;
@@ -26,18 +26,18 @@ export interface FakeRegistry {
   readonly manifests: Map<string, StoredManifest>;
   /** Digests by `repository:tag`. */
   readonly tags: Map<string, string>;
-  /** Every time that a request made or moved a tag: `repository:tag` and the digest that it named from then on. */
+  /** Every creation or move of a tag by a request: `repository:tag` and the new digest. */
   readonly tagMoves: (readonly [key: string, digest: string])[];
-  /** How many uploads are open. */
+  /** The number of open uploads. */
   readonly openUploads: () => number;
   behave(options: Partial<FakeRegistryOptions>): void;
   close(): Promise<void>;
 }
 
 /**
- * Serves the distribution specification on loopback: blobs with uploads in chunks and mounts, manifests that may
- * name only what is there and may bring their tags along, tags in pages, referrers, and Basic or Bearer authorization
- * with tokens for what they were asked for; and on demand the ways of registries that do otherwise.
+ * Serves the distribution specification on loopback: blobs with chunked uploads and mounts; manifests, which may only
+ * reference existing content and may come with tags; tags in pages; referrers; and Basic or Bearer authorization, with
+ * tokens for the requested scopes. On demand, it simulates registries that behave differently.
  * https://github.com/opencontainers/distribution-spec/blob/main/spec.md
  */
 export async function startFakeRegistry(initial: FakeRegistryOptions = {}): Promise<FakeRegistry> {
@@ -64,7 +64,7 @@ export async function startFakeRegistry(initial: FakeRegistryOptions = {}): Prom
     let answer: Reply | undefined;
     for (const { before } of current) answer ??= before?.(seen, state);
     if (answer === undefined) answer = await answerTo(seen, options, state);
-    // Whatever of the request nobody wanted must not come before the next one.
+    // The unread rest of the request must not be taken for the start of the next one.
     else request.resume();
     if (answer === undefined) return;
     for (const { after } of current) answer = after?.(seen, answer, state) ?? answer;
@@ -79,7 +79,7 @@ export async function startFakeRegistry(initial: FakeRegistryOptions = {}): Prom
   };
   const server: Server =
     options.tls === undefined ? createServer(listener) : createTlsServer(options.tls, listener);
-  // Registries keep idle connections open; Node would close them after 5 s, which a slow machine takes for a fault.
+  // Registries keep idle connections open; Node would close them after 5 s, which looks like a fault on a slow machine.
   server.keepAliveTimeout = 0;
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   state.host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -107,7 +107,7 @@ export async function startFakeRegistry(initial: FakeRegistryOptions = {}): Prom
   };
 }
 
-/** Undefined where nobody is there to be answered. */
+/** Undefined if there is nobody left to answer. */
 async function answerTo(
   seen: Seen,
   options: FakeRegistryOptions,

@@ -1,36 +1,36 @@
 import { createHash } from 'node:crypto';
 
-/** A manifest as it was put. */
+/** A manifest as it was pushed. */
 export interface StoredManifest {
   readonly bytes: Buffer;
   readonly mediaType: string;
 }
 
-/** What came of an upload so far. */
+/** The bytes of an upload so far. */
 export interface UploadedBytes {
   length: number;
   readonly chunks: Buffer[];
 }
 
-/** What a fake registry holds. */
+/** The state of a fake registry. */
 export interface RegistryState {
   /** `127.0.0.1:<port>`. */
   host: string;
   readonly blobs: Map<string, Buffer>;
-  /** Which repository has which blob: `repository digest`. */
+  /** Which repositories have which blobs, as `repository digest`. */
   readonly links: Set<string>;
   /** Manifests by `repository@digest`. */
   readonly manifests: Map<string, StoredManifest>;
   /** Digests by `repository:tag`. */
   readonly tags: Map<string, string>;
-  /** Every time that a request made or moved a tag. */
+  /** Every creation or move of a tag by a request. */
   readonly tagMoves: (readonly [key: string, digest: string])[];
   readonly uploads: Map<string, UploadedBytes>;
-  /** The tokens it gave: until when they hold, and for what (`repository:name:action`). */
+  /** The tokens that it issued, with their expiry and scopes (`repository:name:action`). */
   readonly tokens: Map<string, { readonly until: number; readonly scopes: ReadonlySet<string> }>;
 }
 
-/** A registry that holds nothing. */
+/** The state of an empty registry. */
 export function emptyState(): RegistryState {
   return {
     host: '',

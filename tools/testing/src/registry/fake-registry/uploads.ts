@@ -3,7 +3,7 @@ import type { FakeRegistryOptions } from './behavior.ts';
 import { fail, type Reply, reply, type Seen } from './exchange.ts';
 import { type RegistryState, sha256 } from './state.ts';
 
-/** Uploads in chunks, and mounts. Undefined where the request broke off: nobody is there to be answered. */
+/** Handles chunked uploads, and mounts. Returns undefined if the request broke off, with nobody left to answer. */
 export async function upload(
   seen: Seen,
   options: FakeRegistryOptions,
@@ -55,7 +55,7 @@ function refuseUrl({ method, url }: Seen, options: FakeRegistryOptions, length: 
   return method === 'GET' ? undefined : fail(416, 'RANGE_INVALID');
 }
 
-/** Where an upload is, and how far. */
+/** The location and progress of an upload. */
 function position({ repository }: Seen, { uploads }: RegistryState, id: string): Reply['headers'] {
   const length = uploads.get(id)?.length ?? 0;
   return {
@@ -64,7 +64,7 @@ function position({ repository }: Seen, { uploads }: RegistryState, id: string):
   };
 }
 
-// What arrives before a connection breaks is kept, as real registries keep it.
+// Bytes that arrive before a connection breaks are kept, as in real registries.
 async function receive({ request }: Seen, uploads: RegistryState['uploads'], id: string): Promise<boolean> {
   request.on('data', (chunk) => {
     const before = uploads.get(id);

@@ -12,55 +12,55 @@ import {
 import { type KnownRegistry, REGISTRIES } from './registries.ts';
 
 const KINDS: readonly (readonly [title: string, quirks: readonly Quirk[]])[] = [
-  ['Who may', AUTHORIZATION_QUIRKS],
-  ['Sending blobs', UPLOAD_QUIRKS],
-  ['Reading, manifests and tags', CONTENT_QUIRKS],
-  ['Lists of tags', TAG_QUIRKS],
-  ['What refers to an image', REFERRERS_QUIRKS],
+  ['Authentication', AUTHORIZATION_QUIRKS],
+  ['Uploading blobs', UPLOAD_QUIRKS],
+  ['Reads, manifests and tags', CONTENT_QUIRKS],
+  ['Tag lists', TAG_QUIRKS],
+  ['Referrers', REFERRERS_QUIRKS],
 ];
 
 const ATTACHMENTS = {
   api: 'publishes',
-  tag: 'publishes; the tag `sha256-…` lists what is attached',
-  unlisted: 'publishes; what is attached is there and not listed',
-  refused: 'publishes; what would be attached is refused, and said',
+  tag: 'publishes; the tag `sha256-…` lists the attachments',
+  unlisted: 'publishes; attachments are stored, but not listed',
+  refused: 'publishes; attachments are refused, which is reported',
 } as const;
 
-/** docs/registries.md, from the table of registries and the quirks with their outcomes. */
+/** Generates docs/registries.md from the table of registries and the quirks with their outcomes. */
 export function registriesPage(): string {
   return `# Registries
 
 <!-- Generated from tools/testing/src/registry by npm run generate -->
 
-What to set for each registry, what is known about it, and how a publish ends at a registry that behaves as reported. The code
-knows no registry by its name: what it answers decides, so what is said about one holds for any other that answers alike.
+What to set up for each registry, what is known about it, and how a publish ends at a registry that behaves as reported. The
+code never looks at a registry’s name, only at its answers, so what applies to one applies to any other that answers alike.
 
 **Tested against the real program**: ${REGISTRIES.flatMap(({ name, run }) => (run === undefined ? [] : [`${name} (${run})`])).join('; ')}.
-**Everything else is only simulated**: a registry in memory answers as the source says, and a publish to it runs a first time,
-again, and with the next version. Nobody has published to the hosted registries below for this page, and none of their
-programs was run.
+**Everything else is only simulated**: an in-memory registry answers as the linked source describes, and is published to a
+first time, again, and with the next version. For this page, nothing was published to the hosted registries below, and none
+of their programs was run.
 
-How credentials, certificates and proxies are found is in [publishing](publishing.md#credentials).
+See [publishing](publishing.md#credentials) for how credentials, certificates and proxies are found.
 
 ## Base images and mirrors
 
-A base image is read with the right to pull alone, with your login for its registry if there is one, otherwise anonymously:
-many registries limit how much anonymous readers at one address get, and CI runners share their addresses. What was read is
+A base image is read with pull permission only, with your login for its registry if there is one, otherwise anonymously:
+many registries limit anonymous reads per address, and CI runners share their addresses. What was read is
 kept in \`.cache/prebuilt\`, so it is fetched once. \`REGISTRY_USERNAME\` and \`REGISTRY_PASSWORD\` are for the registry that is
-pushed to; a base is read with them only where \`REGISTRY_HOST\` names its registry.
+pushed to; a base is read with them only if \`REGISTRY_HOST\` names its registry.
 
-\`REGISTRY_MIRRORS=mirror.example/hub,quay.io=mirror.example/quay\` names places that are asked first: for Docker Hub, or for
-the registry before \`=\`. The next place is asked, with a message, where a mirror does not answer, does not have what is
-asked for, or sends other bytes than those of the digest. That the bytes of a layer are others shows at its end: the layer
-is then read once more, from the next place. Everything is held against its digest, wherever it comes from. A login goes to
-the host it is for and to no other: a mirror gets that of its own host, if there is one.
+\`REGISTRY_MIRRORS=mirror.example/hub,quay.io=mirror.example/quay\` lists places to ask first: for Docker Hub, or for
+the registry before \`=\`. The next place is asked, with a message, if a mirror does not answer, does not have the content, or
+sends bytes that do not match the digest. For a layer, this shows only at its end, and it is then read again from the next
+place. Everything is checked against its digest, wherever it comes from. A login is sent only to the host that it is for: a
+mirror gets the login for its own host, if there is one.
 
 ${REGISTRIES.map(registrySection).join('\n\n')}
 
-## What registries were seen to do
+## Observed registry behavior
 
-${QUIRKS.length} behaviors, each with where it was reported or is documented, how a publish ends, and how
-\`skopeo copy\` (Debian’s 1.9.3) ends at the same simulated registry within half a minute.
+${QUIRKS.length} behaviors, each with a link to its report or documentation, how a publish ends, and how
+\`skopeo copy\` (Debian’s 1.9.3) ends within half a minute at the same simulated registry.
 
 ${KINDS.map(kindSection).join('\n\n')}
 `;
@@ -73,10 +73,10 @@ function registrySection({ name, set, known, quirks, run }: KnownRegistry): stri
   });
   return [
     `## ${name}`,
-    run === undefined ? 'Only simulated.' : 'Run against the real program.',
+    run === undefined ? 'Only simulated.' : 'Tested against the real program.',
     set.map((each) => `- ${each}`).join('\n'),
     ...(known.length === 0 ? [] : [known.join(' ')]),
-    ...(seen.length === 0 ? [] : [`Reported of it, and simulated; it\n\n${seen.join('\n')}`]),
+    ...(seen.length === 0 ? [] : [`Reported behavior, simulated here; it\n\n${seen.join('\n')}`]),
   ].join('\n\n');
 }
 
@@ -96,9 +96,9 @@ function outcomeOf(outcome: Quirk['outcome']): string {
   return `\`${code}\`${why === undefined ? '' : `: ${why}`}`;
 }
 
-/** Throws for a name that no quirk has. */
+/** Finds a quirk by name. Throws if there is none. */
 function quirkOf(name: string): Quirk {
   const found = QUIRKS.find((quirk) => quirk.name === name);
-  if (found === undefined) throw new Error(`registries.ts: no quirk is named ${JSON.stringify(name)}`);
+  if (found === undefined) throw new Error(`registries.ts: there is no quirk named ${JSON.stringify(name)}`);
   return found;
 }

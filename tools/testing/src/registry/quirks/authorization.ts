@@ -2,13 +2,13 @@ import type { FakeRegistryOptions } from '../fake-registry/behavior.ts';
 import { fail, json, type Reply, reply, type Seen } from '../fake-registry/exchange.ts';
 import { firstOfEach, type Quirk, withHeaders, withoutHeaders } from './quirk.ts';
 
-/** Who may push to the registries of these quirks. */
+/** The user who may push to the registries with these quirks. */
 export const QUIRK_USER = { username: 'user', password: 'canary-password' } as const;
 
 const BEARER: Partial<FakeRegistryOptions> = { auth: { scheme: 'bearer', ...QUIRK_USER } };
 const BASIC: Partial<FakeRegistryOptions> = { auth: { scheme: 'basic', ...QUIRK_USER } };
 
-/** The answer with another challenge than its own. */
+/** Replaces the challenge of an answer. */
 function rechallenged(
   reply: Reply,
   change: (challenge: string) => string | readonly string[] | undefined,
@@ -25,7 +25,7 @@ const challenge =
   (change: (challenge: string, seen: Seen) => string | readonly string[] | undefined): Quirk['start'] =>
   () => ({ after: (seen, answer) => rechallenged(answer, (own) => change(own, seen)) });
 
-/** The token server's answer with other members. */
+/** Changes the members of the token server's answer. */
 const token =
   (change: (answer: { token: string; expires_in: number }) => object): Quirk['start'] =>
   () => ({
@@ -33,10 +33,10 @@ const token =
       seen.isToken && answer.status === 200 ? json(200, change(JSON.parse(String(answer.body)))) : answer,
   });
 
-/** How registries ask who is there. */
+/** Quirks in how registries authenticate. */
 export const AUTHORIZATION_QUIRKS: readonly Quirk[] = [
   {
-    name: 'asks for the right to pull alone before the first push makes the repository',
+    name: 'asks only for pull permission before the first push creates the repository',
     source: 'https://github.com/helm/helm/pull/32156',
     options: BEARER,
     start: challenge((own) => own.replace(':pull,push"', ':pull"')),
@@ -48,13 +48,13 @@ export const AUTHORIZATION_QUIRKS: readonly Quirk[] = [
     start: challenge((own) => own.replace(/,scope="[^"]*"/, '')),
   },
   {
-    name: 'asks for the scope * as Gitea does',
+    name: 'asks for the scope *, as Gitea does',
     source: 'https://github.com/go-gitea/gitea/blob/main/routers/api/packages/container/container.go',
     options: BEARER,
     start: challenge((own) => own.replace(/,scope="[^"]*"/, ',scope="*"')),
   },
   {
-    name: 'offers Negotiate before Basic in headers of their own',
+    name: 'offers Negotiate before Basic in separate headers',
     source: 'https://github.com/google/go-containerregistry/pull/1075',
     options: BASIC,
     start: challenge((own) => ['Negotiate', own]),
@@ -66,13 +66,13 @@ export const AUTHORIZATION_QUIRKS: readonly Quirk[] = [
     start: challenge((own) => `Negotiate YIIB6wYGKwYBBQUCoA==, Basic realm="a, b=\\"c\\"", ${own}`),
   },
   {
-    name: 'offers Basic before Bearer, and takes Bearer alone',
+    name: 'offers Basic before Bearer, but accepts only Bearer',
     source: 'https://www.rfc-editor.org/rfc/rfc9110#section-11.6.1',
     options: BEARER,
     start: challenge((own) => ['Basic realm="registry"', own]),
   },
   {
-    name: 'offers Bearer with a realm that gives no tokens beside Basic',
+    name: 'offers Basic, and Bearer with a realm that issues no tokens',
     source: 'https://github.com/siderolabs/image-factory/pull/573',
     options: BASIC,
     start: () => ({
@@ -82,7 +82,7 @@ export const AUTHORIZATION_QUIRKS: readonly Quirk[] = [
     }),
   },
   {
-    name: 'writes its challenge in odd case and spaces',
+    name: 'writes its challenge with odd case and spacing',
     source: 'https://www.rfc-editor.org/rfc/rfc9110#section-11.2',
     options: BEARER,
     start: challenge((own) =>
@@ -90,43 +90,43 @@ export const AUTHORIZATION_QUIRKS: readonly Quirk[] = [
     ),
   },
   {
-    name: 'names its token server by a path, as zot does',
+    name: 'gives its token server as a path, as zot does',
     source: 'https://github.com/project-zot/zot/issues/4033',
     options: BEARER,
     start: challenge((own) => own.replace(/realm="[^"]*"/, 'realm="/token"')),
   },
   {
-    name: 'leaves its challenge out of answers to HEAD',
+    name: 'omits its challenge in answers to HEAD',
     source: 'https://github.com/goharbor/harbor/issues/18305',
     options: BEARER,
     start: challenge((own, { method }) => (method === 'HEAD' ? undefined : own)),
   },
   {
-    name: 'gives its token as access_token, without a time',
+    name: 'returns its token as access_token, without a lifetime',
     source: 'https://learn.microsoft.com/azure/container-registry/container-registry-authentication',
     options: BEARER,
     start: token(({ token: value }) => ({ access_token: value })),
   },
   {
-    name: 'gives an empty token beside the access_token',
+    name: 'returns an empty token along with the access_token',
     source: 'https://distribution.github.io/distribution/spec/auth/token/',
     options: BEARER,
     start: token(({ token: value }) => ({ token: '', access_token: value, expires_in: null })),
   },
   {
-    name: 'says in a string how long its token lives',
+    name: 'gives the lifetime of its token as a string',
     source: 'https://distribution.github.io/distribution/spec/auth/token/',
     options: BEARER,
     start: token(({ token: value }) => ({ token: value, expires_in: '3600' })),
   },
   {
-    name: 'gives tokens that end before the next request',
+    name: 'issues tokens that expire after three requests',
     source: 'https://github.com/smol-machines/smolvm/pull/436',
     options: BEARER,
     start: () => {
       const first = firstOfEach(3);
       return {
-        // As if the clock had gone on: each token is good for three requests.
+        // As if time had passed: each token is valid for three requests.
         before: ({ headers, isToken }, { tokens }) => {
           const { authorization = '' } = headers;
           if (!isToken && !first(authorization)) tokens.delete(authorization);
@@ -136,11 +136,11 @@ export const AUTHORIZATION_QUIRKS: readonly Quirk[] = [
     },
   },
   {
-    name: 'gives tokens only for scopes that it asked for itself',
+    name: 'issues tokens only for the scopes in its own challenge',
     source: 'https://distribution.github.io/distribution/spec/auth/scope/',
     options: BEARER,
     start: () => ({
-      // It asks for what the request needs, under the name that it has for the repository.
+      // It requests the right permissions, but under its own name for the repository.
       before: (seen, { tokens }) => {
         if (!seen.isToken) return undefined;
         const scopes = seen.url.searchParams.getAll('scope');

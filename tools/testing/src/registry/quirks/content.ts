@@ -7,7 +7,7 @@ const reads = ({ method }: Seen): boolean => method === 'GET' || method === 'HEA
 const isManifest = (seen: Seen): boolean => seen.kind === 'manifests' && reads(seen);
 const manifestPut = ({ kind, method }: Seen): boolean => kind === 'manifests' && method === 'PUT';
 
-/** What was just written is not there for so many looks. */
+/** Hides what was just written from this many reads. */
 const lagging =
   (looks: number, counts: (seen: Seen) => boolean, answer: () => Reply): Quirk['start'] =>
   () => {
@@ -25,10 +25,10 @@ const lagging =
     };
   };
 
-/** How registries give blobs, manifests and tags. */
+/** Quirks in how registries serve blobs, manifests and tags. */
 export const CONTENT_QUIRKS: readonly Quirk[] = [
   {
-    name: 'gives no layer out before a manifest names it, as ECR does',
+    name: 'serves no layer before a manifest references it, as ECR does',
     source: 'https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetDownloadUrlForLayer.html',
     start: () => ({
       after: (seen, given, { manifests }) => {
@@ -39,7 +39,7 @@ export const CONTENT_QUIRKS: readonly Quirk[] = [
     }),
   },
   {
-    name: 'answers 403 for a layer that no manifest names',
+    name: 'answers 403 for a layer that no manifest references',
     source: 'https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetDownloadUrlForLayer.html',
     start: () => ({
       after: (seen, given, { manifests }) => {
@@ -50,17 +50,17 @@ export const CONTENT_QUIRKS: readonly Quirk[] = [
     }),
   },
   {
-    name: 'shows a blob two looks after it was stored',
+    name: 'answers 404 to the first two reads of a stored blob',
     source: 'https://github.com/openshift/image-registry/pull/220',
     start: lagging(2, isBlob, () => fail(404, 'BLOB_UNKNOWN')),
   },
   {
-    name: 'shows a manifest two looks after it was stored',
+    name: 'answers 404 to the first two reads of a stored manifest',
     source: 'https://github.com/moby/moby/issues/36823',
     start: lagging(2, isManifest, () => fail(404, 'MANIFEST_UNKNOWN')),
   },
   {
-    name: 'does not know the blobs of a manifest at first',
+    name: 'answers 404 BLOB_UNKNOWN for a manifest at first',
     source: 'https://github.com/moby/moby/issues/36823',
     start: () => {
       const first = firstOfEach(2);
@@ -73,7 +73,7 @@ export const CONTENT_QUIRKS: readonly Quirk[] = [
     },
   },
   {
-    name: 'says 400 MANIFEST_BLOB_UNKNOWN for the blobs of a manifest at first',
+    name: 'answers 400 MANIFEST_BLOB_UNKNOWN for a manifest at first',
     source: 'https://github.com/distribution/distribution/issues/1636',
     start: () => {
       const first = firstOfEach(1);
@@ -84,7 +84,7 @@ export const CONTENT_QUIRKS: readonly Quirk[] = [
     },
   },
   {
-    name: 'shows what a tag named before for three looks after it was moved',
+    name: 'serves the former target of a tag for three reads after it moved',
     source: 'https://github.com/distribution/distribution/issues/1013',
     start: () => {
       const former = new Map<string, string | undefined>();
@@ -117,7 +117,7 @@ export const CONTENT_QUIRKS: readonly Quirk[] = [
     },
   },
   {
-    name: 'gives null in the place of no tags',
+    name: 'returns null instead of an empty list of tags',
     source: 'https://github.com/distribution/distribution/issues/1186',
     start: () => ({
       after: (seen, given) =>
@@ -132,13 +132,13 @@ export const CONTENT_QUIRKS: readonly Quirk[] = [
     start: () => ({ before: ({ method }) => (method === 'HEAD' ? reply(405, { allow: 'GET' }) : undefined) }),
   },
   {
-    name: 'redirects blobs to a store whose URLs are signed for GET alone',
+    name: 'redirects blobs to a store with URLs signed only for GET',
     source: 'https://github.com/barneygale/httpio/pull/9',
     start: () => ({
       before: (seen) => {
         const { headers, method, target, repository, rest } = seen;
         if (!isBlob(seen) || !reads(seen)) return undefined;
-        // Another origin than the registry's: the same server by another name.
+        // A different origin from the registry's: the same server under another name.
         const store = String(headers.host).replace('127.0.0.1', 'localhost');
         if (headers.host === store) return method === 'HEAD' ? reply(403) : undefined;
         return target.includes('sig=')
@@ -147,7 +147,7 @@ export const CONTENT_QUIRKS: readonly Quirk[] = [
       },
       after: (seen, given) =>
         isBlob(seen) && seen.headers.host?.startsWith('localhost') && seen.headers.authorization !== undefined
-          ? fail(400, 'UNSUPPORTED', 'two ways to show who asks')
+          ? fail(400, 'UNSUPPORTED', 'more than one authentication mechanism')
           : given,
     }),
   },
@@ -157,7 +157,7 @@ export const CONTENT_QUIRKS: readonly Quirk[] = [
     start: () => ({ before: ({ method }) => (method === 'HEAD' ? reply(501) : undefined) }),
   },
   {
-    name: 'redirects blobs to a path of its own with a signed query',
+    name: 'redirects blobs to its own path with a signed query',
     source: 'https://github.com/distribution/distribution/issues/2296',
     start: () => ({
       before: (seen) => {
@@ -176,7 +176,7 @@ export const CONTENT_QUIRKS: readonly Quirk[] = [
     start: () => ({ after: (_, given) => withoutHeaders(given, 'docker-content-digest') }),
   },
   {
-    name: 'names its digests by SHA-512',
+    name: 'gives its digests as SHA-512',
     source: 'https://github.com/opencontainers/distribution-spec/pull/563',
     start: () => ({
       after: (_, given) =>
@@ -186,7 +186,7 @@ export const CONTENT_QUIRKS: readonly Quirk[] = [
     }),
   },
   {
-    name: 'gives manifests as text/plain',
+    name: 'serves manifests as text/plain',
     source: 'https://github.com/distribution/distribution/pull/2384',
     start: () => ({
       after: (seen, given) =>
@@ -196,7 +196,7 @@ export const CONTENT_QUIRKS: readonly Quirk[] = [
     }),
   },
   {
-    name: 'compresses manifests that nobody wanted compressed',
+    name: 'compresses manifests without being asked to',
     source: 'https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3',
     start: () => ({
       after: (seen, given) => {
@@ -219,20 +219,20 @@ export const CONTENT_QUIRKS: readonly Quirk[] = [
     }),
   },
   {
-    name: 'makes no tags of manifests that are put by digest',
+    name: 'ignores the tags of manifests that are pushed by digest',
     source: 'https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests',
     options: { tagsByDigest: false },
     start: () => ({}),
   },
   {
-    name: 'takes no query with a manifest',
+    name: 'refuses a query with a manifest',
     source: 'https://www.rfc-editor.org/rfc/rfc9110#section-15.5.6',
     start: () => ({
       before: (seen) => (manifestPut(seen) && seen.url.search !== '' ? fail(405, 'UNSUPPORTED') : undefined),
     }),
   },
   {
-    name: 'never moves a tag and refuses to make it again, as with immutable tags',
+    name: 'refuses to move a tag or to push it again, as with immutable tags',
     source: 'https://github.com/aws/containers-roadmap/issues/2380',
     start: () => ({
       before: (seen, { tags }) => {
@@ -250,7 +250,7 @@ export const CONTENT_QUIRKS: readonly Quirk[] = [
     start: () => ({ after: (_, given) => withHeaders(given, { connection: 'close' }) }),
   },
   {
-    name: 'limits how often it is asked, in µs as GHCR does',
+    name: 'rate-limits requests with a Retry-After in µs, as GHCR does',
     source: 'https://github.com/dependabot/cli/issues/380',
     start: () => {
       const first = firstOfEach(1);
@@ -265,7 +265,7 @@ export const CONTENT_QUIRKS: readonly Quirk[] = [
     },
   },
   {
-    name: 'limits how often it is asked, by a time since 1970 as Docker Hub does',
+    name: 'rate-limits requests with a Retry-After as a Unix time, as Docker Hub does',
     source: 'https://github.com/docker/hub-feedback/issues/2459',
     start: () => {
       const first = firstOfEach(1);
@@ -276,7 +276,7 @@ export const CONTENT_QUIRKS: readonly Quirk[] = [
     },
   },
   {
-    name: 'is a gateway that fails every third request with a page of its own',
+    name: 'is behind a gateway that fails every third request with its own page',
     source: 'https://github.com/gardenlinux/gardenlinux/issues/2585',
     start: () => {
       let requests = 0;
@@ -284,7 +284,7 @@ export const CONTENT_QUIRKS: readonly Quirk[] = [
       return {
         before: ({ method, target }) => {
           requests += 1;
-          // Requests come side by side: which is the third is chance, and one would be it at every retry now and then.
+          // Requests arrive in parallel, so which one is third is random, and one could by chance fail at every try.
           const times = failed.get(`${method} ${target}`) ?? 0;
           if (requests % 3 !== 0 || times === 2) return undefined;
           failed.set(`${method} ${target}`, times + 1);
@@ -294,7 +294,7 @@ export const CONTENT_QUIRKS: readonly Quirk[] = [
     },
   },
   {
-    name: 'cannot reach its origin at first, as Cloudflare says with 522',
+    name: 'is behind Cloudflare, which answers 522 at first',
     source:
       'https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/',
     start: () => {
@@ -303,7 +303,7 @@ export const CONTENT_QUIRKS: readonly Quirk[] = [
     },
   },
   {
-    name: 'changes the protocol with 101 where nobody asked for it',
+    name: 'changes the protocol with 101 without being asked to',
     source: 'https://www.rfc-editor.org/rfc/rfc9110#section-15.2.2',
     outcome: { error: { code: 'REGISTRY_RESPONSE', says: /found status 101/ } },
     start: () => ({
@@ -317,7 +317,7 @@ export const CONTENT_QUIRKS: readonly Quirk[] = [
     }),
   },
   {
-    name: 'sends interim answers without end',
+    name: 'sends endless interim responses',
     source: 'https://www.rfc-editor.org/rfc/rfc9110#section-15.2',
     outcome: { error: { code: 'REGISTRY_RESPONSE', says: /more than 32 interim responses/ } },
     start: () => ({
@@ -326,7 +326,7 @@ export const CONTENT_QUIRKS: readonly Quirk[] = [
     }),
   },
   {
-    name: 'hints early before every answer',
+    name: 'sends 103 Early Hints before every response',
     source: 'https://www.rfc-editor.org/rfc/rfc8297',
     start: () => ({
       before: ({ request }) => {
@@ -336,7 +336,7 @@ export const CONTENT_QUIRKS: readonly Quirk[] = [
     }),
   },
   {
-    name: 'sends what a terminal or a runner would obey in its messages',
+    name: 'sends terminal and runner commands in its messages',
     source: 'https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions',
     outcome: {
       error: {

@@ -8,10 +8,10 @@ export type { Quirk, QuirkOutcome } from '../fake-registry/behavior.ts';
 export { QUIRK_USER } from './authorization.ts';
 export { SKOPEO_FAILS } from './skopeo-fails.ts';
 
-/** The quirks by what they are about. */
+/** The quirks by topic. */
 export { AUTHORIZATION_QUIRKS, CONTENT_QUIRKS, REFERRERS_QUIRKS, TAG_QUIRKS, UPLOAD_QUIRKS };
 
-/** Every way of a real registry that the fake one knows. */
+/** Every quirk of a real registry that the fake one can simulate. */
 export const QUIRKS: readonly Quirk[] = [
   ...AUTHORIZATION_QUIRKS,
   ...UPLOAD_QUIRKS,

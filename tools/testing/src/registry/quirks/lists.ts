@@ -1,13 +1,13 @@
 import { fail, json, type Reply, reply, type Seen } from '../fake-registry/exchange.ts';
 import { type Quirk, withHeaders, withoutHeaders } from './quirk.ts';
 
-// A client that copies lists no tags.
+// A client that only copies images does not list tags.
 const NEEDS_ALL_TAGS =
-  'without all tags it is unknown which version is the highest, which `latest` follows (`--tag-latest=never` needs none of them)';
+  'without all tags, the highest version, which `latest` follows, is unknown (`--tag-latest=never` does not need them)';
 
 const isTagList = ({ kind, rest }: Seen): boolean => kind === 'tags' && rest === 'list';
 
-/** The link to the next page of the tags, written another way. */
+/** Rewrites the link to the next page of tags. */
 const relinked =
   (change: (target: string, seen: Seen) => string): Quirk['start'] =>
   () => ({
@@ -19,7 +19,7 @@ const relinked =
     },
   });
 
-/** The body of a tag list, changed. */
+/** Changes the body of a tag list. */
 const retagged =
   (change: (tags: readonly string[]) => unknown): Quirk['start'] =>
   () => ({
@@ -33,7 +33,7 @@ const retagged =
     },
   });
 
-/** What a registry without the referrers API answers to it. */
+/** A registry without the referrers API, with its answer to requests for it. */
 const noReferrers = (answer: (seen: Seen) => Reply): Pick<Quirk, 'options' | 'outcome' | 'start'> => ({
   options: { referrers: false },
   outcome: { attachment: 'tag' },
@@ -42,27 +42,27 @@ const noReferrers = (answer: (seen: Seen) => Reply): Pick<Quirk, 'options' | 'ou
 
 const INDEX = 'application/vnd.oci.image.index.v1+json';
 
-/** How registries list tags. The repository has more of them than a page. */
+/** Quirks in how registries list tags. The repository has more than one page of them. */
 export const TAG_QUIRKS: readonly Quirk[] = [
   {
-    name: 'loses its prefix in the link to the next page of tags, as Artifactory does',
+    name: 'omits its prefix in the link to the next page of tags, as Artifactory does',
     source: 'https://github.com/renovatebot/renovate/pull/20745',
     start: relinked((target) => `<${target.replace('/v2/owner/app', '/v2/app')}>; rel="next"`),
   },
   {
-    name: 'names its inner path in the link to the next page, as Nexus does',
+    name: 'gives its internal path in the link to the next page, as Nexus does',
     source: 'https://github.com/sonatype/nexus-public/issues/1011',
     start: relinked(
       (target, { headers }) => `<http://${headers.host}/repository/docker${target}>; rel="next"`,
     ),
   },
   {
-    name: 'names its inner host in the link to the next page',
+    name: 'gives its internal host in the link to the next page',
     source: 'https://github.com/distribution/distribution/issues/970',
     start: relinked((target) => `<http://registry:5000${target}>; rel="next"`),
   },
   {
-    name: 'writes the link to the next page as a query alone',
+    name: 'gives the link to the next page as only a query',
     source: 'https://www.rfc-editor.org/rfc/rfc8288#section-3.1',
     start: relinked((target) => `<${target.replace(/^[^?]*/, '')}>;rel=next`),
   },
@@ -84,7 +84,7 @@ export const TAG_QUIRKS: readonly Quirk[] = [
     }),
   },
   {
-    name: 'links the next page of tags to the first forever',
+    name: 'links the pages of tags in an endless loop',
     source: 'https://github.com/gadievron/raptor/pull/495',
     outcome: {
       error: { code: 'REGISTRY_RESPONSE', says: /links back to an earlier page/, why: NEEDS_ALL_TAGS },
@@ -92,7 +92,7 @@ export const TAG_QUIRKS: readonly Quirk[] = [
     start: relinked((target) => `<${target.replace(/last=[^&]*/, 'last=a')}>; rel="next"`),
   },
   {
-    name: 'cuts the tags at the page that was asked for and links no further',
+    name: 'truncates the tags to the requested page size, with no link to the rest',
     source: 'https://github.com/renovatebot/renovate/issues/15080',
     start: () => ({
       before: (seen, { tags, manifests }) => {
@@ -110,7 +110,7 @@ export const TAG_QUIRKS: readonly Quirk[] = [
     }),
   },
   {
-    name: 'refuses to give so many tags a page',
+    name: 'refuses to list that many tags per page',
     source: 'https://github.com/distribution/distribution/blob/v2.8.3/docs/spec/api.md#pagination-1',
     start: () => ({
       before: (seen) =>
@@ -120,10 +120,10 @@ export const TAG_QUIRKS: readonly Quirk[] = [
     }),
   },
   {
-    name: 'looks at the number of tags a page before it looks for the repository',
+    name: 'checks the number of tags per page before it looks for the repository',
     source: 'https://github.com/distribution/distribution/blob/main/registry/handlers/tags.go',
     start: () => ({
-      // Gone until something is pushed: the first publish meets the refusal and then 404.
+      // Hidden until something is pushed: the first publish gets this refusal, and then 404.
       before: (seen, { tags, tagMoves }) => {
         if (!isTagList(seen)) return undefined;
         if (tagMoves.length === 0) tags.clear();
@@ -136,30 +136,30 @@ export const TAG_QUIRKS: readonly Quirk[] = [
     }),
   },
   {
-    name: 'has null and no tags among the tags, as Nexus does',
+    name: 'lists null and invalid names among the tags, as Nexus does',
     source: 'https://github.com/containers/skopeo/issues/2409',
     start: retagged((tags) => [null, '', 'not a tag', ...tags, null]),
   },
   {
-    name: 'repeats tags, in no order',
+    name: 'repeats tags, in no particular order',
     source: 'https://github.com/gadievron/raptor/pull/495',
     start: retagged((tags) => [...tags.toReversed(), ...tags]),
   },
   {
-    name: 'gives an array in the place of an object for its tags',
+    name: 'gives an array instead of an object for its tags',
     source: 'https://github.com/distribution/distribution/issues/1186',
     outcome: { error: { code: 'REGISTRY_RESPONSE', says: /expected a list of tags/, why: NEEDS_ALL_TAGS } },
     start: () => ({ after: (seen, given) => (isTagList(seen) ? json(200, ['a']) : given) }),
   },
   {
-    name: 'gives an object in the place of the list of tags',
+    name: 'gives an object instead of the list of tags',
     source: 'https://github.com/distribution/distribution/issues/1186',
     outcome: { error: { code: 'REGISTRY_RESPONSE', says: /expected a list of tags/, why: NEEDS_ALL_TAGS } },
     start: () => ({ after: (seen, given) => (isTagList(seen) ? json(200, { tags: { a: 1 } }) : given) }),
   },
 ];
 
-/** How registries list what refers to an image. */
+/** Quirks in how registries list what refers to an image. */
 export const REFERRERS_QUIRKS: readonly Quirk[] = [
   {
     name: 'answers the referrers API with 404',
@@ -198,7 +198,7 @@ export const REFERRERS_QUIRKS: readonly Quirk[] = [
     ...noReferrers(() => fail(501, 'UNSUPPORTED')),
   },
   {
-    name: 'answers the referrers API with a page of HTML',
+    name: 'answers the referrers API with an HTML page',
     source:
       'https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#unavailable-referrers-api',
     ...noReferrers(() => reply(200, { 'content-type': 'text/html' }, '<html><title>Registry</title></html>')),
@@ -209,13 +209,13 @@ export const REFERRERS_QUIRKS: readonly Quirk[] = [
     ...noReferrers(() => reply(303, { location: 'https://elsewhere.invalid/-/v2/packages' })),
   },
   {
-    name: 'binds tags to their entity tags where it has no referrers API',
+    name: 'supports If-Match for tags, and has no referrers API',
     source: 'https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1',
     ...noReferrers(() => fail(404, 'NOT_FOUND')),
     options: { referrers: false, entityTags: true },
   },
   {
-    name: 'takes the tag sha256-… for the digest, as GitLab does',
+    name: 'treats the tag sha256-… as the digest, as GitLab does',
     source: 'https://github.com/oras-project/oras-go/issues/1396',
     options: { referrers: false },
     outcome: { attachment: 'unlisted' },
@@ -230,12 +230,12 @@ export const REFERRERS_QUIRKS: readonly Quirk[] = [
     }),
   },
   {
-    name: 'lists referrers and does not say so when it takes them',
+    name: 'lists referrers, but sends no OCI-Subject when it accepts them',
     source: 'https://github.com/opencontainers/distribution-spec/pull/563',
     start: () => ({ after: (_, given) => withoutHeaders(given, 'oci-subject') }),
   },
   {
-    name: 'takes referrers and lists them a while later',
+    name: 'lists referrers only a while after accepting them',
     source: 'https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers',
     start: () => {
       let late = 0;
@@ -251,7 +251,7 @@ export const REFERRERS_QUIRKS: readonly Quirk[] = [
     },
   },
   {
-    name: 'gives referrers as application/json, and null where there are none',
+    name: 'serves referrers as application/json, and null if there are none',
     source: 'https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers',
     start: () => ({
       after: (seen, given) => {
@@ -262,7 +262,7 @@ export const REFERRERS_QUIRKS: readonly Quirk[] = [
     }),
   },
   {
-    name: 'lists referrers by the type of their configuration, as go-containerregistry does',
+    name: 'lists referrers with the type of their config, as go-containerregistry does',
     source: 'https://github.com/google/go-containerregistry/blob/v0.20.1/pkg/registry/manifest.go#L435',
     start: () => ({
       after: (seen, given) => {

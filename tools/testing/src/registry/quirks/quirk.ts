@@ -2,7 +2,7 @@ import type { Reply } from '../fake-registry/exchange.ts';
 
 export type { Quirk } from '../fake-registry/behavior.ts';
 
-/** Lets through all but the first so many requests of each key. */
+/** Returns a function that is true for the first `count` calls with each key. */
 export function firstOfEach(count: number): (key: string) => boolean {
   const counts = new Map<string, number>();
   return (key) => {
@@ -12,12 +12,12 @@ export function firstOfEach(count: number): (key: string) => boolean {
   };
 }
 
-/** The answer with these headers in the place of its own. */
+/** Replaces headers of an answer. */
 export function withHeaders(reply: Reply, headers: Reply['headers']): Reply {
   return { ...reply, headers: { ...reply.headers, ...headers } };
 }
 
-/** The answer without some of its headers. */
+/** Removes headers from an answer. */
 export function withoutHeaders(reply: Reply, ...names: readonly string[]): Reply {
   const kept = Object.entries(reply.headers).filter(([name]) => !names.includes(name));
   return { ...reply, headers: Object.fromEntries(kept) };

@@ -5,7 +5,7 @@ const isUpload = ({ kind, rest }: Seen): boolean => kind === 'blobs' && rest.sta
 const MIN_CHUNK = 5 * 1024 * 1024;
 const sizeOf = ({ headers }: Seen): number => Number(headers['content-length'] ?? 0);
 
-/** The answers to requests of an upload with another Location. */
+/** Changes the Location in answers to upload requests. */
 const relocated =
   (change: (location: string, seen: Seen) => string | undefined): Quirk['start'] =>
   () => ({
@@ -19,7 +19,7 @@ const relocated =
     },
   });
 
-/** A status in the place of 2xx, on requests of one method. */
+/** Replaces the status of successful uploads with one method. */
 const answering =
   (method: string, status: number): Quirk['start'] =>
   () => ({
@@ -27,14 +27,14 @@ const answering =
       isUpload(seen) && seen.method === method && answer.status < 300 ? { ...answer, status } : answer,
   });
 
-/** A refusal of mounts. */
+/** Refuses mounts. */
 const mount =
   (answer: () => Reply): Quirk['start'] =>
   () => ({
     before: (seen) => (seen.method === 'POST' && seen.url.searchParams.has('mount') ? answer() : undefined),
   });
 
-/** A limit of the size of requests that something before the registry has. */
+/** Limits the size of requests, like a proxy in front of the registry. */
 const limited =
   (bytes: number, answer: () => Reply, counts = (_: Seen): boolean => true): Quirk['start'] =>
   () => ({
@@ -47,10 +47,10 @@ const limited =
 const page = (status: number, title: string): Reply =>
   reply(status, { 'content-type': 'text/html' }, `<html><head><title>${title}</title></head></html>`);
 
-// A query as stores sign it: what `URLSearchParams` rewrites is another text.
+// A query like those that stores sign: `URLSearchParams` would rewrite it to a different text.
 const SIGNATURE = "sig=a%2Fb+c%20d~e'f(g)*h%3d&x=%7B1%7d&&empty&plus=1+1";
 
-/** How registries take blobs. */
+/** Quirks in how registries accept blobs. */
 export const UPLOAD_QUIRKS: readonly Quirk[] = [
   {
     name: 'refuses mounts with 403',
@@ -73,23 +73,23 @@ export const UPLOAD_QUIRKS: readonly Quirk[] = [
     start: mount(() => fail(405, 'UNSUPPORTED')),
   },
   {
-    name: 'stands behind nginx with client_max_body_size 1m',
+    name: 'is behind nginx with client_max_body_size 1m',
     source: 'https://nginx.org/en/docs/http/ngx_http_core_module.html#client_max_body_size',
     start: limited(1024 * 1024, () => page(413, '413 Request Entity Too Large')),
   },
   {
-    name: 'stands behind a proxy that takes 2 MB at a time',
+    name: 'is behind a proxy that accepts at most 2 MB per request',
     source: 'https://github.com/smol-machines/smolvm/pull/436',
     start: limited(2_000_000, () => reply(413)),
   },
   {
-    name: 'takes chunks of at most 4 MiB and whole blobs of any size, as GHCR does',
+    name: 'accepts chunks of at most 4 MiB, but whole blobs of any size, as GHCR does',
     source: 'https://github.com/wasmCloud/wash-archive/issues/268',
     start: () => {
       const breaks = firstOfEach(1);
       return {
         before: (seen) => {
-          // The first try of a layer breaks off amid its bytes.
+          // The first try of a layer breaks off in the middle.
           if (seen.method === 'PATCH' && sizeOf(seen) > 5 * 1024 * 1024 && breaks('PATCH')) {
             seen.request.once('data', () => setTimeout(() => seen.request.socket.destroy(), 5));
             return undefined;
@@ -106,12 +106,12 @@ export const UPLOAD_QUIRKS: readonly Quirk[] = [
     },
   },
   {
-    name: 'wants chunks of at least 5 MiB, and says so',
+    name: 'requires chunks of at least 5 MiB, and says so',
     source:
       'https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-a-blob-in-chunks',
     start: () => {
       const breaks = firstOfEach(1);
-      // Only the last chunk may be shorter: one that came short can have no other behind it.
+      // Only the last chunk may be shorter: a short one can't be followed by another.
       const ended = new Set<string>();
       return {
         before: (seen) => {
@@ -135,7 +135,7 @@ export const UPLOAD_QUIRKS: readonly Quirk[] = [
     },
   },
   {
-    name: 'says of every chunk that it has the first alone, and has them all, as ECR does',
+    name: 'reports only the first chunk as received, but stores them all, as ECR does',
     source: 'https://github.com/aws/containers-roadmap/issues/2831',
     start: () => {
       const limit = limited(4 * 1024 * 1024, () => reply(413))();
@@ -149,7 +149,7 @@ export const UPLOAD_QUIRKS: readonly Quirk[] = [
     },
   },
   {
-    name: 'names uploads by a signed query that must come back byte for byte',
+    name: 'gives the location of uploads with a signed query that must be sent back byte for byte',
     source: 'https://github.com/oras-project/oras-dotnet/issues/132',
     start: () => ({
       ...relocated((location) => `${location}&${SIGNATURE}`)(),
@@ -160,17 +160,17 @@ export const UPLOAD_QUIRKS: readonly Quirk[] = [
     }),
   },
   {
-    name: 'names uploads by whole URLs',
+    name: 'gives the location of uploads as absolute URLs',
     source: 'https://github.com/distribution/distribution/issues/2862',
     start: relocated((location, { headers }) => `http://${headers.host}${location}`),
   },
   {
-    name: 'names uploads by URLs relative to the request',
+    name: 'gives the location of uploads relative to the request',
     source: 'https://www.rfc-editor.org/rfc/rfc9110#section-10.2.2',
     start: relocated((location) => location.replace(/^.*\/uploads\//, './')),
   },
   {
-    name: 'names an upload only once, in the answer to POST',
+    name: 'gives the location of an upload only in the answer to POST',
     source: 'https://github.com/kitops-ml/kitops/pull/329',
     start: relocated((location, { method }) => (method === 'POST' ? location : undefined)),
   },
@@ -190,14 +190,14 @@ export const UPLOAD_QUIRKS: readonly Quirk[] = [
     start: answering('PUT', 204),
   },
   {
-    name: 'knows no PATCH and takes a blob in one PUT',
+    name: 'does not support PATCH, and accepts a blob in one PUT',
     source: 'https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#post-then-put',
     start: () => ({
       before: (seen) => (isUpload(seen) && seen.method === 'PATCH' ? fail(405, 'UNSUPPORTED') : undefined),
     }),
   },
   {
-    name: 'redirects POST with 307 to where uploads begin',
+    name: 'redirects the POST that starts an upload with 307',
     source: 'https://www.rfc-editor.org/rfc/rfc9110#section-15.4.8',
     start: () => ({
       before: (seen) =>
@@ -207,7 +207,7 @@ export const UPLOAD_QUIRKS: readonly Quirk[] = [
     }),
   },
   {
-    name: 'redirects the bytes of blobs with 308',
+    name: 'redirects the bytes of an upload with 308',
     source: 'https://www.rfc-editor.org/rfc/rfc9110#section-15.4.9',
     start: () => ({
       before: (seen) =>
@@ -217,7 +217,7 @@ export const UPLOAD_QUIRKS: readonly Quirk[] = [
     }),
   },
   {
-    name: 'loses the first upload that it opened',
+    name: 'loses the first upload',
     source: 'https://github.com/distribution/distribution/issues/2225',
     start: () => {
       const first = firstOfEach(1);
@@ -233,7 +233,7 @@ export const UPLOAD_QUIRKS: readonly Quirk[] = [
     },
   },
   {
-    name: 'stores a blob and answers 504 for it',
+    name: 'stores a blob but answers 504',
     source: 'https://github.com/distribution/distribution/issues/1013',
     start: () => {
       const first = firstOfEach(1);
@@ -246,7 +246,7 @@ export const UPLOAD_QUIRKS: readonly Quirk[] = [
     },
   },
   {
-    name: 'says unknown of an upload that it has stored',
+    name: 'answers that an upload is unknown after storing its blob',
     source: 'https://github.com/distribution/distribution/issues/2225',
     start: () => ({
       after: (seen, answer) =>
@@ -256,7 +256,7 @@ export const UPLOAD_QUIRKS: readonly Quirk[] = [
     }),
   },
   {
-    name: 'does not say how far an upload is',
+    name: 'does not report the progress of an upload',
     source: 'https://github.com/artifact-keeper/artifact-keeper/issues/3275',
     start: () => {
       const first = firstOfEach(1);
@@ -270,7 +270,7 @@ export const UPLOAD_QUIRKS: readonly Quirk[] = [
     },
   },
   {
-    name: 'names the bytes of an upload with their unit',
+    name: 'reports the progress of an upload with its unit',
     source: 'https://github.com/distribution/distribution/blob/v2.8.3/docs/spec/api.md#upload-progress',
     start: () => {
       const first = firstOfEach(1);
@@ -288,7 +288,7 @@ export const UPLOAD_QUIRKS: readonly Quirk[] = [
     },
   },
   {
-    name: 'has no room left, and says how much there is',
+    name: 'is over its quota, and reports how much is left',
     source: 'https://github.com/goharbor/harbor/blob/main/src/server/middleware/quota/quota.go',
     outcome: {
       error: { code: 'REGISTRY_UNAUTHORIZED', says: /DENIED: adding 6\.0 MiB .* quota: \{"left":0\}/ },
@@ -303,7 +303,7 @@ export const UPLOAD_QUIRKS: readonly Quirk[] = [
     }),
   },
   {
-    name: 'makes no repositories by itself, as ECR does',
+    name: 'does not create repositories on push, like ECR',
     source: 'https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-create.html',
     outcome: {
       error: { code: 'REGISTRY_NOT_FOUND', says: /NAME_UNKNOWN: The repository .* does not exist/ },
@@ -316,7 +316,7 @@ export const UPLOAD_QUIRKS: readonly Quirk[] = [
     }),
   },
   {
-    name: 'limits how often it may be pushed to, with 403',
+    name: 'rate-limits pushes with 403',
     source: 'https://github.com/markrussinovich/refchecker/pull/67',
     start: () => {
       const first = firstOfEach(2);
