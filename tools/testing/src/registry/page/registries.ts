@@ -1,27 +1,27 @@
-/** One registry on the page. */
+/** What is known of one registry. */
 export interface KnownRegistry {
   readonly name: string;
   /** What to set, each a sentence in Markdown. */
   readonly set: readonly string[];
-  /** Other facts, each a sentence in Markdown. */
+  /** What else to know, each a sentence in Markdown. */
   readonly known: readonly string[];
-  /** Names of the quirks that were reported for it. */
+  /** Quirks that were reported of it, by name. */
   readonly quirks: readonly string[];
-  /** What was run against the real program; undefined if it was only simulated. */
+  /** What was run against the real program; undefined where it was only simulated. */
   readonly run?: string;
 }
 
-/** The registries in docs/registries.md, in its order. */
+/** The registries that docs/registries.md speaks of, in its order. */
 export const REGISTRIES: readonly KnownRegistry[] = [
   {
     name: 'Amazon ECR',
     set: [
-      'Create the repository first; ECR creates none by itself, unless a repository creation template says so.',
-      'Log in with `aws ecr get-login-password | docker login --username AWS --password-stdin ACCOUNT.dkr.ecr.REGION.amazonaws.com` (the password is valid for 12 hours), or set the helper `ecr-login` in `credHelpers`.',
-      'The user needs the permissions for [pushing](https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html), and `ecr:GetDownloadUrlForLayer`, since every layer is read back.',
+      'Create the repository first; ECR creates none on its own unless a repository creation template says so.',
+      '`aws ecr get-login-password | docker login --username AWS --password-stdin ACCOUNT.dkr.ecr.REGION.amazonaws.com` (the password lives 12 hours), or the helper `ecr-login` in `credHelpers`.',
+      'The user needs what [pushing](https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html) needs and `ecr:GetDownloadUrlForLayer`, since every layer is read back.',
     ],
     known: [
-      'If tags are immutable, `latest`, `1.2` and `1` can’t move: use `--tag-latest=never`, or exclude these tags from immutability.',
+      'With immutable tags `latest`, `1.2` and `1` can’t move: give `--tag-latest=never`, or exclude them from immutability.',
     ],
     quirks: [
       'gives no layer out before a manifest names it, as ECR does',
@@ -35,16 +35,16 @@ export const REGISTRIES: readonly KnownRegistry[] = [
     name: 'Google Artifact Registry',
     set: [
       'Create the repository first: the image is `REGION-docker.pkg.dev/PROJECT/REPOSITORY/name`.',
-      'Run `gcloud auth configure-docker REGION-docker.pkg.dev`, which sets up a helper, or set `REGISTRY_USERNAME=oauth2accesstoken` with the output of `gcloud auth print-access-token` as the password.',
+      '`gcloud auth configure-docker REGION-docker.pkg.dev` (a helper), or `REGISTRY_USERNAME=oauth2accesstoken` with `gcloud auth print-access-token` as password.',
       'The user needs the role `roles/artifactregistry.writer`.',
     ],
-    known: ['No behavior is simulated specifically for this registry.'],
+    known: ['No reported difference is simulated for this registry alone.'],
     quirks: [],
   },
   {
     name: 'Azure Container Registry',
     set: [
-      'Run `az acr login --name NAME`, which saves an identity token in Docker’s configuration that is exchanged for access tokens, or set a token with the right to push as `REGISTRY_USERNAME` and `REGISTRY_PASSWORD`.',
+      '`az acr login --name NAME`: it leaves an identity token in Docker’s configuration, which is traded for access tokens; or a token with the right to push as `REGISTRY_USERNAME` and `REGISTRY_PASSWORD`.',
       'The user needs the role `AcrPush`.',
     ],
     known: [],
@@ -53,8 +53,8 @@ export const REGISTRIES: readonly KnownRegistry[] = [
   {
     name: 'GitHub Container Registry',
     set: [
-      'In GitHub Actions, set `permissions: packages: write`, `REGISTRY_USERNAME` from `github.actor` and `REGISTRY_PASSWORD` from `secrets.GITHUB_TOKEN`. Elsewhere, use a classic token with `write:packages`.',
-      'A new package is private until you change its settings. The label `org.opencontainers.image.source` connects it to the repository.',
+      'In GitHub Actions: `permissions: packages: write`, `REGISTRY_USERNAME` from `github.actor` and `REGISTRY_PASSWORD` from `secrets.GITHUB_TOKEN`; elsewhere a classic token with `write:packages`.',
+      'A new package is private until its settings say otherwise; the label `org.opencontainers.image.source` connects it with the repository.',
     ],
     known: [],
     quirks: [
@@ -65,18 +65,16 @@ export const REGISTRIES: readonly KnownRegistry[] = [
   },
   {
     name: 'Docker Hub',
-    set: ['Run `docker login` with an access token that may write. The image is `docker.io/OWNER/name`.'],
+    set: ['`docker login` with an access token that may write. The image is `docker.io/OWNER/name`.'],
     known: [
-      'Reading is limited, for anonymous readers by address; [its page](https://docs.docker.com/docker-hub/usage/pulls/) has the limits. After a 429, a publish waits for as long as the answer asks, within the limits of every retry. A login raises the limit, and a mirror avoids it.',
+      'Reading is limited, for anonymous readers by address; how much is [on its page](https://docs.docker.com/docker-hub/usage/pulls/). After a 429 a publish waits for as long as the answer asks, within the limits of every retry; a login raises the limit, and so does a mirror.',
     ],
     quirks: ['limits how often it is asked, by a time since 1970 as Docker Hub does'],
   },
   {
     name: 'Quay',
-    set: [
-      'Use a robot account with the right to write: `REGISTRY_USERNAME=owner+robot`, with its token as the password.',
-    ],
-    known: ['If the first push creates the repository, it is private.'],
+    set: ['A robot account with the right to write: `REGISTRY_USERNAME=owner+robot`, its token as password.'],
+    known: ['A repository that the first push creates is private.'],
     quirks: [
       'asks for the right to pull alone before the first push makes the repository',
       'answers the referrers API with 400',
@@ -86,9 +84,9 @@ export const REGISTRIES: readonly KnownRegistry[] = [
   {
     name: 'Harbor',
     set: [
-      "Create the project first. Use a robot account with the right to push: `REGISTRY_USERNAME='robot$project+name'`.",
+      "Create the project first; a robot account with the right to push: `REGISTRY_USERNAME='robot$project+name'`.",
     ],
-    known: ['Rules for immutable tags and quotas are set in the project; the error quotes Harbor.'],
+    known: ['Rules for immutable tags and quotas belong to the project; the error quotes Harbor.'],
     quirks: [
       'refuses mounts with 400',
       'answers the referrers API with 401 and no challenge, as Harbor did',
@@ -100,17 +98,17 @@ export const REGISTRIES: readonly KnownRegistry[] = [
   {
     name: 'GitLab',
     set: [
-      'In GitLab CI, set `REGISTRY_USERNAME=$CI_REGISTRY_USER` and `REGISTRY_PASSWORD=$CI_REGISTRY_PASSWORD`. Elsewhere, use a deploy token with `write_registry`.',
+      'In GitLab CI: `REGISTRY_USERNAME=$CI_REGISTRY_USER`, `REGISTRY_PASSWORD=$CI_REGISTRY_PASSWORD`; elsewhere a deploy token with `write_registry`.',
     ],
     known: [
-      'If it mistakes the tag `sha256-…` for the digest, attachments are stored but not listed, and `--require-sbom` fails.',
+      'Where it takes the tag `sha256-…` for the digest, what is attached is stored but not listed: `--require-sbom` can’t be met.',
     ],
     quirks: ['takes the tag sha256-… for the digest, as GitLab does'],
   },
   {
     name: 'Gitea and Forgejo',
     set: [
-      'Use the user’s name, and an access token with `write:package` as the password. The image is `host/OWNER/name`.',
+      'The user’s name, and an access token with `write:package` as password; the image is `host/OWNER/name`.',
     ],
     known: [],
     quirks: ['asks for the scope * as Gitea does'],
@@ -118,7 +116,7 @@ export const REGISTRIES: readonly KnownRegistry[] = [
   {
     name: 'Artifactory',
     set: [
-      'Use an access token as the password. The image is `host/KEY/name`, or `KEY.host/name` if each repository has its own host.',
+      'An access token as password. The image is `host/KEY/name`, or `KEY.host/name` where each repository has a host.',
     ],
     known: [],
     quirks: [
@@ -130,7 +128,7 @@ export const REGISTRIES: readonly KnownRegistry[] = [
   {
     name: 'Nexus',
     set: [
-      'Set up a hosted Docker repository with a connector (its own port) or path-based routing, and the realm “Docker Bearer Token” for tokens.',
+      'A hosted Docker repository with a connector (a port of its own) or path-based routing, and the realm “Docker Bearer Token” for tokens.',
     ],
     known: [],
     quirks: [
@@ -140,15 +138,15 @@ export const REGISTRIES: readonly KnownRegistry[] = [
   },
   {
     name: 'zot',
-    set: ['Use a user from its `htpasswd` or LDAP with the right `create` (and `update` for moving tags).'],
+    set: ['A user of its `htpasswd` or LDAP, with the right `create` (and `update` for tags that move).'],
     known: [],
     quirks: ['names its token server by a path, as zot does'],
   },
   {
     name: 'distribution 2',
-    set: ['Nothing, or `docker login` if it uses `htpasswd` or a token server.'],
+    set: ['Nothing; with `htpasswd` or a token server, `docker login`.'],
     known: [
-      'It knows neither `OCI-Tag` nor the referrers API, so tags are put by name, and the tag `sha256-…` lists the attachments.',
+      'Tags are put by name, and what is attached is listed by the tag `sha256-…`: it knows neither `OCI-Tag` nor the referrers API.',
       'Uploads that broke off halfway can’t be resumed or cancelled ([publishing](publishing.md#uploads-that-a-killed-run-left-open)).',
     ],
     quirks: [
@@ -163,16 +161,16 @@ export const REGISTRIES: readonly KnownRegistry[] = [
   },
   {
     name: 'distribution 3',
-    set: ['Nothing, or `docker login` if it uses `htpasswd` or a token server.'],
+    set: ['Nothing; with `htpasswd` or a token server, `docker login`.'],
     known: [
-      'It returns the current URL of an upload when asked, so an upload that broke off is resumed or cancelled.',
+      'It tells the current URL of an upload when asked, so one that broke off is resumed or cancelled.',
     ],
     quirks: ['looks at the number of tags a page before it looks for the repository'],
   },
   {
     name: 'go-containerregistry',
-    set: ['Nothing: `crane registry serve` is meant for tests, and has no authentication.'],
-    known: ['It can’t cancel an upload, or say how far one has got.'],
+    set: ['Nothing: `crane registry serve` is meant for tests, and asks nobody who they are.'],
+    known: ['It has no way to cancel an upload, nor to say how far one is.'],
     quirks: ['lists referrers by the type of their configuration, as go-containerregistry does'],
     run: 'Debian’s sources (0.20) of what `crane registry serve` runs: first publish, again, the next version, attachments by the referrers API, read by skopeo',
   },
