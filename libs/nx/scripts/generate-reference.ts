@@ -110,18 +110,19 @@ async function targetsPage(): Promise<string> {
 
 <!-- Generated from the schema.json of each executor and generator: npm run generate -->
 
-Options are given on the command line (\`npx nx run server:verify --requireExecution\`, or \`--require-execution\`), or below
-the target's \`options\` in project.json. The targets that a \`prebuilt.json\` infers set the folders by themselves.
+Set options on the command line (\`npx nx run server:verify --requireExecution\`, or \`--require-execution\`), or under the
+target's \`options\` in project.json. The targets that a \`prebuilt.json\` infers already set the folders.
 
 ## Executors
 
-The target with the same name runs each, except that \`plan\` runs \`release-plan\`, \`github-draft\` runs \`github-release\` with the
-stage \`draft\`, \`nx-release-publish\` runs \`release-publish\`, and \`docker-build\` is for a target of your own.
+The target with the same name runs each executor, with three exceptions: \`plan\` runs \`release-plan\`, \`github-draft\` runs
+\`github-release\` with the stage \`draft\`, and \`nx-release-publish\` runs \`release-publish\`. \`docker-build\` is for a target
+that you write yourself.
 
 ${await optionsSections('executors.json', 'executors')}
 ## Generators
 
-\`npx nx g @prebuilt/nx:NAME\`; \`--dry-run\` shows what each would write.
+Run a generator with \`npx nx g @prebuilt/nx:NAME\`; \`--dry-run\` shows what it would write.
 
 ${(await optionsSections('generators.json', 'generators')).trimEnd()}
 `;
