@@ -279,7 +279,7 @@ describe('a program of Rust that can not be made', () => {
       {},
       rust({ folder: 'sysroots' }),
       'expected one binary in',
-      '"bin"; "executables" takes the others',
+      'list the others to ship in "executables"',
     ],
     [
       'with a Cargo.toml that can not be read',
@@ -295,19 +295,19 @@ describe('a program of Rust that can not be made', () => {
       'expected a package with a binary',
       'src/main.rs, a file in src/bin, or a [[bin]]',
     ],
-    ['with several binaries', {}, rust(), 'expected one binary in', '"bin"; "executables" takes the others'],
+    ['with several binaries', {}, rust(), 'expected one binary in', 'list the others to ship in "executables"'],
     [
       'with a binary that is not there',
       {},
       rust({ bin: 'absent' }),
       'expected the binary absent in',
-      'Name one of those',
+      'Use one of those',
     ],
     [
       'for a platform without a standard library',
       {},
       foreign,
-      "linux/s390x: expected Rust's standard library for s390x-unknown-linux-musl or s390x-unknown-linux-gnu, found those for",
+      "linux/s390x: expected Rust's standard library for s390x-unknown-linux-musl or s390x-unknown-linux-gnu, found only",
       'rustup target add s390x-unknown-linux-musl',
     ],
     [
@@ -328,7 +328,7 @@ describe('a program of Rust that can not be made', () => {
       'with a variable for the version that no source reads',
       {},
       rust({ bin: 'tool', version: 'OTHER_VERSION' }),
-      'expected a source that reads OTHER_VERSION, found none',
+      'expected a source file that reads OTHER_VERSION, found none',
       'env!("OTHER_VERSION")',
     ],
     [
@@ -420,7 +420,7 @@ describe('a program of Rust that can not be made', () => {
     const root = await workspace({ 'tool/src/main.rs': 'fn main() {}\n' });
     const { lines } = await buildIn(root, rust({ bin: 'tool' }));
     expect(lines).toContain(
-      'cargo: no source reads RELEASE_VERSION: the executable does not know its version',
+      'cargo: no source file reads RELEASE_VERSION: the executable won’t know its version',
     );
   });
 

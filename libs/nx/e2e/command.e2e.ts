@@ -112,14 +112,14 @@ describe('a program that a command compiles', () => {
       'by a program that makes nothing',
       { command: ['true', '{output}'] },
       ['linux/amd64'],
-      'expected it to write',
-      'exactly the path that {output} stands for',
+      'expected a file at',
+      'exactly the path given by {output}',
     ],
     [
       'by a program that makes no executable',
       { command: ['cp', 'main.go', '{output}'] },
       ['linux/amd64'],
-      'expected an ELF executable of x86_64',
+      'expected an ELF executable for x86_64',
       '{goarch}, {gnuTarget}, {rustTarget}',
     ],
     [
@@ -161,7 +161,7 @@ describe('a program that a command compiles', () => {
 
 describe('the options of a command', () => {
   it.each<[Readonly<Record<string, unknown>>, string]>([
-    [{ command: ['cc', 'main.c'] }, 'expected {output}'],
+    [{ command: ['cc', 'main.c'] }, 'expected an argument with {output}'],
     [{ command: [] }, 'a program and its arguments'],
     [{ command: ['cc', '{outptu}', '{output}'] }, 'expected known placeholders, found {outptu}'],
     [{ command: 'cc -o {output}' }, 'a list of a program and its arguments'],

@@ -292,14 +292,14 @@ describe('a program of Go that can not be made', () => {
       { ...PLAIN, 'cmd/a/main.go': PLAIN['main.go'] },
       plain(),
       'expected one main package, found ., ./cmd/a',
-      '"package"; "executables" takes the others',
+      'list the others to ship in "executables"',
     ],
     [
       'with a package that is not there',
       PLAIN,
       plain({ package: './cmd/z' }),
       'expected the main package ./cmd/z in',
-      'Name one of those',
+      'Use one of those',
     ],
     [
       'without the variable that was named',
@@ -319,7 +319,7 @@ describe('a program of Go that can not be made', () => {
       'that needs cgo, which is off',
       { ...PLAIN, 'main.go': 'package main\n\nimport "C"\n\nfunc main() {}\n' },
       plain(),
-      'needs cgo on linux/amd64, and cgo is off',
+      'needs cgo on linux/amd64, but cgo is off',
       '"cgo": true',
     ],
     [
@@ -327,13 +327,13 @@ describe('a program of Go that can not be made', () => {
       PLAIN,
       plain({ cgo: true, compilers: { 'linux/amd64': 'no-such-compiler' } }),
       'expected the C compiler no-such-compiler, found none',
-      'Install it (Debian: gcc-x86-64-linux-gnu), or name another: {"compilers": {"linux/amd64": "…"}}',
+      'Install it (Debian: gcc-x86-64-linux-gnu), or set another: {"compilers": {"linux/amd64": "…"}}',
     ],
     [
       'for a newer Go',
       { ...PLAIN, 'go.mod': 'module example.com/plain\n\ngo 1.999\n' },
       plain(),
-      'needs Go 1.999, as its go.mod says, found 1.',
+      'go.mod requires Go 1.999, found 1.',
       'Install a newer Go',
     ],
     [
@@ -358,7 +358,7 @@ describe('a program of Go that can not be made', () => {
         'only/only_riscv64.go': 'package only\n',
       },
       plain(),
-      'none of its files is for that platform, found only_riscv64.go',
+      'expected files for that platform, found only only_riscv64.go',
       'GOOS=linux GOARCH=amd64 CGO_ENABLED=0 go build ./...',
     ],
     [
@@ -412,7 +412,7 @@ describe('a program of Go that can not be made', () => {
     const root = await workspace(PLAIN);
     const { lines } = await buildIn(root, plain());
     expect(lines).toContain(
-      'example.com/plain: has no string variable main.version: the executable does not know its version',
+      'example.com/plain has no string variable main.version: the executable won’t know its version',
     );
     const [refused] = await verifyIn(root);
     expect(refused?.findings).toMatchObject([

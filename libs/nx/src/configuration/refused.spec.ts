@@ -271,7 +271,7 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   },
   'a command that makes no output': {
     prebuilt: command(['cc', 'main.c']),
-    says: `${SERVER}toolchain.command: expected {output}`,
+    says: `${SERVER}toolchain.command: expected an argument with {output}`,
   },
   'a command with an unknown placeholder': {
     prebuilt: command(['cc', '-o', '{output}', '{platfrom}']),

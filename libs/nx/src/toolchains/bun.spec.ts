@@ -66,7 +66,7 @@ describe('bun', () => {
       expect.objectContaining({
         code: 'INVALID_PLATFORM',
         message: expect.stringContaining('linux/s390x'),
-        hint: 'Take the others out of "platforms" in prebuilt.json.',
+        hint: 'Remove the others from "platforms" in prebuilt.json.',
       }),
     );
   });

@@ -89,7 +89,7 @@ describe('import', () => {
       'a folder',
       () => mkdir(join(root, 'out/x')),
       'expected a regular file, found a folder',
-      'Name the executable itself',
+      'Specify the executable itself',
     ],
     ['an empty file', () => writeFile(join(root, 'out/x'), ''), 'found an empty file', 'again'],
     [
@@ -104,14 +104,14 @@ describe('import', () => {
     [
       'a script',
       () => writeFile(join(root, 'out/x'), '#!/bin/sh\nexit 0\n', { mode: 0o755 }),
-      'expected an ELF executable of x86_64',
-      'not a script that starts it',
+      'expected an ELF executable for x86_64',
+      'rather than a script that starts it',
     ],
     [
       "another platform's executable",
       () => program('out/x', 'aarch64'),
       'found 64-bit little-endian aarch64',
-      'made for the platform',
+      'built for this platform',
     ],
   ])('refuses %s', async (_, make, says, hint) => {
     await make();
@@ -126,7 +126,7 @@ describe('import', () => {
     await expect(take({ 'linux/arm64': 'out/x' })).rejects.toMatchObject({
       code: 'INVALID_OPTIONS',
       message: expect.stringContaining('expected a file for linux/amd64, found files for linux/arm64'),
-      hint: 'Add its file, or take the platform out of "platforms".',
+      hint: 'Add its file, or remove the platform from "platforms".',
     });
   });
 
