@@ -271,7 +271,7 @@ describe('createNodes', () => {
   });
 
   it.each<[string, Files, string]>([
-    ['no program', { 'apps/x/prebuilt.json': {} }, 'toolchain: expected a program beside prebuilt.json'],
+    ['no program', { 'apps/x/prebuilt.json': {} }, 'toolchain: expected files next to prebuilt.json'],
     [
       'no entry for its toolchain',
       { 'apps/x/prebuilt.json': { toolchain: 'bun' } },

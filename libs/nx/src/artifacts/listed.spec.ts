@@ -26,17 +26,17 @@ describe('listed files of a manifest', () => {
   });
 
   it.each<[string, readonly ListedGroup[], RegExp]>([
-    ['a path twice', [group('0:0', ['a']), group('0:0', ['a'])], /\/a: would be put there twice/],
-    ['a path twice in one group', [group('0:0', ['a', 'a'])], /\/a: would be put there twice/],
+    ['a path twice', [group('0:0', ['a']), group('0:0', ['a'])], /\/a: would be added twice/],
+    ['a path twice in one group', [group('0:0', ['a', 'a'])], /\/a: would be added twice/],
     [
       'a file and a folder',
       [group('0:0', ['a']), group('0:0', [], ['a'])],
-      /\/a: would be a file and a folder/,
+      /\/a: would be both a file and a folder/,
     ],
     [
       'a file with files inside',
       [group('0:0', ['a']), group('0:0', ['a/b'])],
-      /\/a: would be a file, and the folder of/,
+      /\/a: would be both a file and the folder of/,
     ],
     [
       'a folder of two owners',
@@ -46,12 +46,12 @@ describe('listed files of a manifest', () => {
     [
       'a file of root in another’s folder',
       [group('1:1', [], ['a']), group('0:0', ['a/b'])],
-      /inside \/a, which is of 1:1/,
+      /inside \/a, which belongs to 1:1/,
     ],
     [
       'a name that removes files',
       [group('0:0', ['etc/.wh.passwd'])],
-      /removes files where images are unpacked/,
+      /deletes files when the image is unpacked/,
     ],
     ['a name of several lines', [group('0:0', ['a\nb'])], /without control characters/],
     [
@@ -65,7 +65,7 @@ describe('listed files of a manifest', () => {
   });
 
   it.each([
-    [{ owner: 'root' }, /files\.0\.owner: expected user and group by number/],
+    [{ owner: 'root' }, /files\.0\.owner: expected a numeric user and group/],
     [{ owner: '0:4294967296' }, /files\.0\.owner: expected numbers up to/],
     [{ files: [{ path: '../x', mode: '0644', size: 1, sha256: 'a'.repeat(64) }] }, /stays inside its folder/],
     [{ files: [{ path: 'x', mode: '4755', size: 1, sha256: 'a'.repeat(64) }] }, /a mode from 0400 to 0777/],

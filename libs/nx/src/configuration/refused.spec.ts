@@ -138,7 +138,7 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   },
   'an output that holds other files': {
     files: { 'dist/apps/server/bin/thesis.odt': 'three years of work' },
-    says: 'expected a folder that only this target has written, found "thesis.odt"',
+    says: 'expected a folder with only this target’s output, found "thesis.odt"',
   },
   'an output that is a file': {
     files: { 'dist/apps/server/bin': 'text' },
@@ -171,7 +171,7 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   },
   'no program beside it': {
     files: { 'apps/server/src/main.ts': null },
-    says: `${SERVER}toolchain: expected a program beside prebuilt.json`,
+    says: `${SERVER}toolchain: expected files next to prebuilt.json`,
   },
   'a compiler that is not there': {
     prebuilt: command(['no-such-compiler', '-o', '{output}']),

@@ -143,8 +143,8 @@ describe('readListed', () => {
       'tzdata: expected a line for it in prebuilt.lock.json, found none; add it: npx nx g @prebuilt/nx:lock',
       'NOTICE: expected a file or folder, found none',
       '../secret: expected a file or folder inside the workspace',
-      '/a: would be put there twice',
-      '/a: would be a file, and the folder of /a/b',
+      '/a: would be added twice',
+      '/a: would be both a file and the folder of /a/b',
       'LICENSE: to: expected the final path of a file, found "/"',
       'LICENSE: mode: expected an octal mode',
     ]) {
