@@ -78,7 +78,7 @@ export const ERRORS: Readonly<
   },
   INTERRUPTED: {
     means: 'It was stopped by a signal, such as Ctrl-C.',
-    action: 'Run it again. What was there before is untouched.',
+    action: 'Run it again. Existing output is unchanged.',
   },
   INVALID_CHECKSUMS: {
     means: '`checksums.txt` is not in the format of `sha256sum`, or names other files than the manifest.',
@@ -174,7 +174,7 @@ export const ERRORS: Readonly<
   },
   SEVERAL_VERSION_TAGS: {
     means: 'HEAD has more than one version tag of this project.',
-    action: 'Say which one is meant: `RELEASE_VERSION=1.2.3`.',
+    action: 'Choose one: `RELEASE_VERSION=1.2.3`.',
   },
   SIGN: {
     means: 'Sigstore did not sign, or there is no identity to sign with.',
@@ -301,11 +301,11 @@ export const ERRORS: Readonly<
   },
   ENOSPC: {
     means: 'The disk is full.',
-    action: 'Free some space and run it again. What was there before is untouched.',
+    action: 'Free some space and run it again. Existing output is unchanged.',
   },
   EDQUOT: {
     means: 'The disk quota is used up.',
-    action: 'Free some space and run it again. What was there before is untouched.',
+    action: 'Free some space and run it again. Existing output is unchanged.',
   },
   EACCES: {
     means: 'A folder is not writable for this user.',

@@ -280,7 +280,7 @@ describe('createNodes', () => {
     [
       'a project whose name cannot be that of a file',
       { 'apps/Server App/main.ts': '', 'apps/Server App/prebuilt.json': {} },
-      'name: expected one for the program, since the project’s name "Server App" can\'t be a file\'s',
+      'name: expected a name for the program, since the project’s name "Server App" isn\'t a valid file name',
     ],
   ])('refuses a project with %s', async (_, files, problem) => {
     const [project] = Object.values(await infer(files));
@@ -290,7 +290,7 @@ describe('createNodes', () => {
   it('refuses every project where the plugin’s options are wrong, and says that it is nx.json', async () => {
     const projects = await infer({ ...PROGRAM, 'apps/server/prebuilt.json': {} }, { repo: 'x' });
     expect(projects['apps/server']?.targets.verify?.options).toEqual({
-      file: 'nx.json, options of the plugin',
+      file: 'nx.json, plugin options',
       problems: ['repo: unknown key'],
     });
   });
@@ -310,7 +310,7 @@ describe('createNodes', () => {
     });
     for (const name of ['apps/one', 'apps/two']) {
       const [problem] = problemsOf(projects[name]?.targets ?? {});
-      expect(problem).toMatch(/^output: \S+ would be filled by apps\/(one|two) and by apps\/(one|two); /);
+      expect(problem).toMatch(/^output: \S+ would be written by both apps\/(one|two) and apps\/(one|two); /);
       expect(problem).toContain(folder);
     }
     expect(problemsOf(projects['apps/three']?.targets ?? {})).toEqual([]);

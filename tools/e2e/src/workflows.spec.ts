@@ -93,7 +93,7 @@ describe('the rules', () => {
     ],
     [
       'nothing is permitted but what a job names',
-      (t) => t.replace('    permissions:\n      contents: read # the checkout\n    steps:', '    steps:'),
+      (t) => t.replace('    permissions:\n      contents: read # for the checkout\n    steps:', '    steps:'),
     ],
     ['each job has a deadline', (t) => t.replace('    timeout-minutes: 10\n', '')],
     ['runs of the same thing wait for each other', (t) => t.replace('concurrency:', 'x-concurrency:')],
@@ -119,7 +119,7 @@ describe('the rules', () => {
       (t) => t.replace(/actions\/upload-artifact@/, 'actions/cache@'),
     ],
     ['every job has a name, and every right says what it is for', (t) => t.replace('    name: Plan\n', '')],
-    ['every job has a name, and every right says what it is for', (t) => t.replace(' # the checkout', '')],
+    ['every job has a name, and every right says what it is for', (t) => t.replace(' # for the checkout', '')],
     [
       'no job that can sign runs the scripts of packages',
       (t) => t.replaceAll('./bootstrap --packages-only', './bootstrap'),

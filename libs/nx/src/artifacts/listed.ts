@@ -76,7 +76,7 @@ export const listedGroup = v.strictObject({
 
 /**
  * What one entry of `image.files` adds to every image: its origin, its owner (numeric `user:group`), and its folders
- * and files with octal modes at their final paths, relative to the image's root. For an archive, its content is included.
+ * and files with octal modes at their final paths, relative to the image's root. An archive's content is included.
  */
 export type ListedGroup = Readonly<v.InferOutput<typeof listedGroup>>;
 

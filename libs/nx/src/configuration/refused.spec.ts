@@ -76,11 +76,11 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   },
   'an unknown option of the plugin': {
     pluginOptions: { repositories: 'x' },
-    says: 'error CONFIGURATION: nx.json, options of the plugin: repositories: unknown key; did you mean "repository"?',
+    says: 'error CONFIGURATION: nx.json, plugin options: repositories: unknown key; did you mean "repository"?',
   },
   'a name for a target that there is not': {
     pluginOptions: { targetNames: { build: 'x' } },
-    says: 'error CONFIGURATION: nx.json, options of the plugin: targetNames.build: unknown key',
+    says: 'error CONFIGURATION: nx.json, plugin options: targetNames.build: unknown key',
   },
   'a comment': { prebuilt: '{} // mine', says: `${SERVER}expected JSON: ` },
   'an empty file': { prebuilt: '', says: `${SERVER}expected JSON: Unexpected end of JSON input` },
@@ -98,7 +98,7 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   },
   'a project’s name that can be no file’s': {
     files: { 'apps/server/package.json': { name: 'Server App' } },
-    says: `${SERVER}name: expected one for the program, since the project’s name "Server App" can't be a file's`,
+    says: `${SERVER}name: expected a name for the program, since the project’s name "Server App" isn't a valid file name`,
   },
   'an unknown platform': { prebuilt: { platforms: ['linux/x86'] }, says: 'found "linux/x86"' },
   'a platform twice': {
@@ -129,12 +129,12 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   'the output of another project': {
     prebuilt: { output: 'dist' },
     files: { 'apps/tool/prebuilt.json': { output: 'dist' }, 'apps/tool/main.ts': '' },
-    says: `${SERVER}output: dist/bin would be filled by server and by apps/tool; give each its own "output"`,
+    says: `${SERVER}output: dist/bin would be written by both server and apps/tool; give each its own "output"`,
   },
   'an output inside of another project’s': {
     prebuilt: { output: 'dist' },
     files: { 'apps/tool/prebuilt.json': { output: 'dist/bin/tool' }, 'apps/tool/main.ts': '' },
-    says: 'would be filled by ',
+    says: 'would be written by both ',
   },
   'an output that holds other files': {
     files: { 'dist/apps/server/bin/thesis.odt': 'three years of work' },
@@ -196,11 +196,11 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   },
   'a lock without the toolchain': {
     files: { 'prebuilt.lock.json': LOCK_WITHOUT_BUN },
-    says: 'found no line for it',
+    says: 'found no entry for it',
   },
   'a lock without a platform’s runtime': {
     files: { 'prebuilt.lock.json': without('@oven/bun-linux-aarch64') },
-    says: "error LOCKFILE: prebuilt.lock.json: expected Bun's package @oven/bun-linux-aarch64, found no line for it",
+    says: "error LOCKFILE: prebuilt.lock.json: expected Bun's package @oven/bun-linux-aarch64, found no entry for it",
   },
   'a lock without the C library': {
     prebuilt: { ...imported({ 'linux/amd64': 'server' }), platforms: ['linux/amd64'] },
@@ -212,7 +212,7 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
         needed: ['libc.so.6'],
       }),
     },
-    says: 'error LOCKFILE: prebuilt.lock.json: expected libc6, base-files for linux/amd64, found no line for it',
+    says: 'error LOCKFILE: prebuilt.lock.json: expected libc6, base-files for linux/amd64, found no entry for it',
   },
   'a lock that is not JSON': {
     files: { 'prebuilt.lock.json': '<<<<<<< HEAD' },

@@ -95,7 +95,7 @@ describe('readDockerFacts', () => {
     [
       'nothing is answered, while what was started for it lives on',
       { ...info(CONTAINERD), 'buildx inspect': 'sleep 30' },
-      'docker buildx inspect: no answer within 10 s',
+      'docker buildx inspect: did not exit within 10 s',
     ],
     [
       'the answer is not understood',

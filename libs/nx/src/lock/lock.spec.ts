@@ -47,7 +47,7 @@ describe('parseLock', () => {
     [
       'a package whose name is an option of apt',
       { lockVersion: 1, data: { '-o=x': {} } },
-      "expected a Debian package's name",
+      'expected a Debian package name',
     ],
   ])('refuses %s', (_, lock, problem) => {
     expect(() => parseLock(JSON.stringify(lock), LOCK_FILE)).toThrow(

@@ -32,7 +32,7 @@ describe('the versions of a program', () => {
   it('the versions of a program are refused before anything happens where Nx would make a page of its own', async () => {
     const tree = createTreeWithEmptyWorkspace();
     await expect(actions({ createRelease: 'github' }).validate(tree)).rejects.toThrow(
-      /agent: its release page would be made twice.*changelog\.createRelease/,
+      /agent: its release page would be created twice.*changelog\.createRelease/,
     );
   });
 });

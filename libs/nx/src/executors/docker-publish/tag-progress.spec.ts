@@ -34,7 +34,7 @@ it.each<[string, Error, string]>([
   ['content that was changed', new OciError('DIGEST_MISMATCH', 'other'), TAGS],
   [
     'an end that was asked for',
-    new PrebuiltError('INTERRUPTED', 'stopped', { hint: 'What was there before is untouched.' }),
+    new PrebuiltError('INTERRUPTED', 'stopped', { hint: 'Existing output is unchanged.' }),
     `Run it again: what is done is kept.\n${TAGS}`,
   ],
   ['a tag that was taken', new PrebuiltError('TAG_EXISTS', 'taken', { hint: 'Wait.' }), `Wait.\n${TAGS}`],

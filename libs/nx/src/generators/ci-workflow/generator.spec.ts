@@ -231,7 +231,7 @@ describe('the generator ci-workflow', () => {
       { registry: 'ecr' },
       /server: expected the image's repository for the registry ecr/,
     ],
-    ['an engine without a container', { engineFolder: '/e' }, /engineFolder: expected a container/],
+    ['an engine without a container', { engineFolder: '/e' }, /engineFolder: expected a "container"/],
   ])('refuses %s', async (_, options, message) => {
     addProgram('server');
     await expect(generate(options)).rejects.toThrow(message);

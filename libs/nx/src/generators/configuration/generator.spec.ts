@@ -93,7 +93,7 @@ describe('the generator configuration', () => {
   it.each<[Options, string]>([
     [
       { project: 'sever' },
-      'project: expected a project, or the folder of a program, found "sever"; did you mean "server"?',
+      'project: expected a project or a program’s folder, found "sever"; did you mean "server"?',
     ],
     [{ project: '../server' }, 'found "../server"'],
     [{ project: 'server', toolchain: 'bunn' }, 'found "bunn"; did you mean "bun"?'],

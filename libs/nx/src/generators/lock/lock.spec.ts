@@ -221,7 +221,7 @@ describe('nx g lock', () => {
 
   it('refuses a package whose name would be an option of apt', async () => {
     tree.write('apps/a/prebuilt.json', '{"sysrootPackages":["-oDir::Etc=/tmp"]}');
-    await expect(run()).rejects.toThrow('expected names of Debian packages, found ["-oDir::Etc=/tmp"]');
+    await expect(run()).rejects.toThrow('expected Debian package names, found ["-oDir::Etc=/tmp"]');
     expect(asked).toEqual([]);
   });
 
