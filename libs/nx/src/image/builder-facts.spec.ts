@@ -69,14 +69,14 @@ describe('readDockerFacts', () => {
     await client({ ...info(driverStatus), ...inspect('docker') });
     expect((await readDockerFacts('auto', undefined)).builder).toMatchObject({
       usable: false,
-      reason: expect.stringContaining('no containerd image store'),
+      reason: expect.stringContaining('without a containerd image store'),
       hint: expect.stringContaining('"containerd-snapshotter": true'),
     });
   });
 
   it.each([
     ['there is no client', {}, 'there is no docker client'],
-    ['buildx is missing', { ...info(CONTAINERD, []) }, 'has no plugin buildx'],
+    ['buildx is missing', { ...info(CONTAINERD, []) }, 'has no buildx plugin'],
     [
       'no engine answers',
       { 'buildx inspect': 'echo "Cannot connect to the Docker daemon" >&2; exit 1' },
@@ -100,7 +100,7 @@ describe('readDockerFacts', () => {
     [
       'the answer is not understood',
       { ...info(CONTAINERD), 'buildx inspect': 'echo hello' },
-      'names no driver',
+      'reports no driver',
     ],
   ])('says so where %s', async (_, answers, reason) => {
     await client(answers);

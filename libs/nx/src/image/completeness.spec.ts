@@ -69,7 +69,7 @@ describe('checkCompleteness', () => {
       'a user by name and a list that is not read',
       'nonroot',
       { ...lists, passwd: { kind: 'unread', path: 'files/users' } },
-      /to read \/etc\/passwd, but it is made from files\/users/,
+      /to read \/etc\/passwd, but it is copied from files\/users/,
     ],
   ])('refuses %s', (_, user, given, named) => {
     expect(() => checkCompleteness(ARTIFACT, image({ user }), given)).toThrow(named);
@@ -90,7 +90,7 @@ describe('checkCompleteness', () => {
     expect(() => checkCompleteness(ARTIFACT, executed({}, RUNTIME), NO_LISTS)).toThrow(
       /expected the executable/,
     );
-    expect(() => checkCompleteness(ARTIFACT, executed({}, [PROGRAM]), NO_LISTS)).toThrow(/the runtime file/);
+    expect(() => checkCompleteness(ARTIFACT, executed({}, [PROGRAM]), NO_LISTS)).toThrow(/the verified runtime file/);
   });
 
   it.each<[string, ExpectedImage, RegExp]>([
@@ -99,7 +99,7 @@ describe('checkCompleteness', () => {
     [
       'a program that is nowhere in PATH',
       image({ entrypoint: ['ap'] }),
-      /starts "ap": expected a file of the image/,
+      /starts "ap": expected a file in the image/,
     ],
     ['a folder on the way', image({ entrypoint: ['./app'], workingDir: '/srv' }), /found none/],
     ['a user by name', image({ user: 'nonroot' }), /\/etc\/passwd/],
@@ -108,13 +108,13 @@ describe('checkCompleteness', () => {
     [
       'an executable that may not run',
       image({}, [...RUNTIME, { ...PROGRAM, mode: 0o644 }]),
-      /with a mode that lets it run/,
+      /with an executable mode/,
     ],
-    ['no runtime files', image({}, [PROGRAM]), /expected the runtime file .* found none/],
+    ['no runtime files', image({}, [PROGRAM]), /expected the verified runtime file .* found none/],
     [
       'another runtime file',
       image({}, [...RUNTIME.map((each) => ({ ...each, sha256: '0'.repeat(64) })), PROGRAM]),
-      /expected the runtime file .* found another/,
+      /expected the verified runtime file .* found another/,
     ],
   ])('refuses an image with %s', (_, planned, named) => {
     expect(() => checkCompleteness(ARTIFACT, planned, NO_LISTS)).toThrow(named);

@@ -360,7 +360,7 @@ describe('planImage', () => {
     [
       'another platform',
       'FROM --platform=linux/arm64 scratch\nCOPY app /\n',
-      ':1: FROM: --platform=linux/arm64: expected the platform of the image, linux/arm/v7',
+      ':1: FROM: --platform=linux/arm64: expected the image’s platform, linux/arm/v7',
     ],
     [
       "the builder's platform",
@@ -370,7 +370,7 @@ describe('planImage', () => {
     [
       'ARG of the platform before FROM',
       'ARG A\nARG TARGETARCH\nFROM scratch\nCOPY app /\n',
-      ':2: ARG: TARGETARCH: FROM knows it',
+      ':2: ARG: TARGETARCH: is predefined for FROM',
     ],
     [
       'ARG of the machine before FROM',
@@ -388,11 +388,11 @@ describe('planImage', () => {
       ':3: COPY: ../x: is outside the build context',
     ],
     ['a source that is empty after variables', ['COPY $NONE /x'], ':2: COPY: expected a value'],
-    ['an ARG that ENV has set', ['ENV A=1', 'ARG A=2', 'COPY app /'], ':3: ARG: A: is set by ENV'],
+    ['an ARG that ENV has set', ['ENV A=1', 'ARG A=2', 'COPY app /'], ':3: ARG: A: is already set by ENV'],
     [
       'an ARG that uses another of the same line',
       ['ARG A=1 B=$A', 'COPY app /'],
-      ':2: ARG: B: uses A of the same ARG',
+      ':2: ARG: B: uses A from the same ARG',
     ],
     ['an ENV with an odd name', ['ENV A-B=1', 'COPY app /'], ':2: ENV: expected a name of letters'],
     [
@@ -405,18 +405,18 @@ describe('planImage', () => {
     [
       'an address',
       ['ADD https://example.com/x /a'],
-      ':2: ADD: https://example.com/x: is not a file of the build',
+      ':2: ADD: https://example.com/x: is not a file in the build',
     ],
     ['a repository', ['ADD git@example.com:x/y.git /a'], ':2: ADD: git@example.com:x/y.git: is not a file'],
     [
       'a user that is not in the list',
       ['COPY d/sub/passwd /etc/', 'COPY --chown=bob app /'],
-      ':3: COPY: --chown: bob: expected a line for it in /etc/passwd, found root, app',
+      ':3: COPY: --chown: bob: expected a line in /etc/passwd, found root, app',
     ],
     [
       'a list of users that was not read',
       ['COPY app /etc/passwd', 'COPY --chown=bob app /'],
-      ':3: COPY: /etc/passwd: is made from app',
+      ':3: COPY: /etc/passwd: is copied from app',
     ],
     [
       'a user by name with --link',
@@ -440,12 +440,12 @@ describe('planImage', () => {
       ':2: COPY: d/nothing*: expected a file or folder',
     ],
     ['a pattern that is none', ['COPY d/[ /b/'], ':2: COPY: [: expected characters or ranges'],
-    ['a source that is excluded', ['COPY --exclude=x d/x /b/'], 'is a source and excluded'],
+    ['a source that is excluded', ['COPY --exclude=x d/x /b/'], 'is both a source and excluded'],
     ['an exclusion that is none', ['COPY --exclude=!x d /b/'], ':2: COPY: --exclude=!x: expected a path'],
     [
       'a mode by letters that makes folders unreadable',
       ['COPY --chmod=go= d /b/'],
-      "BuildKit's versions differ",
+      'BuildKit versions differ',
     ],
     ['X after =', ['COPY --chmod=u=rwX app /b'], ':2: COPY: --chmod: expected a mode'],
     ['a file named as a folder', ['COPY app/ /b'], ':2: COPY: app/: expected a file or folder'],
@@ -453,7 +453,7 @@ describe('planImage', () => {
     [
       'more layers than can be mounted',
       Array.from({ length: 128 }, (_, index) => `WORKDIR /${index}`),
-      ':129: WORKDIR: makes more than 127 layers',
+      ':129: WORKDIR: creates more than 127 layers',
     ],
   ])('refuses %s', (_, lines, message) => {
     expect(() => plan(lines)).toThrow(message);
@@ -546,7 +546,7 @@ describe('ADD of an archive', () => {
 
   it('gives it another owner, where BuildKit is new enough or it has that owner', () => {
     const { needs } = plan(['ADD --chown=7:8 packed/a /opt']);
-    expect(needs).toEqual([{ what: 'ADD --chown of an archive of other owners', since: '0.23' }]);
+    expect(needs).toEqual([{ what: 'ADD --chown of an archive with other owners', since: '0.23' }]);
     expect(unpacked('ADD --chown=7:8 packed/b /opt')[0]).toEqual([
       '755 7:8 now opt',
       '755 0:0 now opt/bin',

@@ -202,7 +202,7 @@ describe('an image that archives are added to', () => {
   it.each<[string, RegExp, (files: ReturnType<typeof listedFiles>) => void]>([
     [
       'something else',
-      /root\.tar\.gz: expected the archive that the manifest describes/,
+      /root\.tar\.gz: expected the archive described in the manifest/,
       ([root]) => {
         if (root?.archive?.kind !== 'entries') throw new Error('no archive');
         for (const entry of root.archive.entries) entry.uid = 0;

@@ -128,7 +128,7 @@ describe('docker-release upon a base', () => {
     registry.behave({ auth: { scheme: 'bearer', username: 'me', password: 'secret' } });
     await expect(release(workspace, {}, { reading: { environment: {} } })).rejects.toMatchObject({
       code: 'REGISTRY_UNAUTHORIZED',
-      hint: `Log in to read it: docker login ${registry.host}`,
+      hint: `Log in: docker login ${registry.host}`,
     });
     const auth = Buffer.from('me:secret').toString('base64');
     await mkdir(workspace.path('docker'));
@@ -188,7 +188,7 @@ describe('docker-release upon a base', () => {
       'whose links lead in circles',
       { layers: [[{ path: 'lib', target: 'lib' }]] },
       'DOCKERFILE_COPY',
-      /leads in circles/,
+      /part of a loop/,
     ],
     [
       'whose paths would speak to the terminal',
@@ -201,7 +201,7 @@ describe('docker-release upon a base', () => {
         ],
       },
       'DOCKERFILE_COPY',
-      /^\P{Cc}*\/x \[2J is a link that leads in circles$/u,
+      /^\P{Cc}*\/x \[2J is part of a loop of links$/u,
     ],
   ])('refuses a base %s', async (_, sample, code, message) => {
     const wrong = makeBase(sample);

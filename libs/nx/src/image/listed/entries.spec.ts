@@ -46,7 +46,7 @@ describe('an entry of image.files', () => {
   });
 
   it('an entry of image.files is refused where it names a built-in again', () => {
-    expect(parseListed(['tmp', 'tmp']).problems).toEqual(['tmp: is listed 2 times']);
+    expect(parseListed(['tmp', 'tmp']).problems).toEqual(['tmp is listed 2 times']);
   });
 
   it('an entry of image.files is refused with all of its problems at once', () => {

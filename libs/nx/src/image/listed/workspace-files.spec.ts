@@ -111,7 +111,7 @@ describe('readListed', () => {
     await symlink('.', join(root, 'assets/bin/again'));
     const message = await refusal('assets');
     expect(message).toMatch(/assets\/secret: expected a file or folder inside the workspace/);
-    expect(message).toMatch(/assets\/bin\/again: a link to a folder, which may lead in circles/);
+    expect(message).toMatch(/assets\/bin\/again: a link to a folder, which may cause a loop/);
   });
 
   it('refuses what is not a file', async () => {
@@ -140,12 +140,12 @@ describe('readListed', () => {
     );
     expect(message.split('\n')).toHaveLength(7);
     for (const problem of [
-      'tzdata: expected a line for it in prebuilt.lock.json, found none; add it: npx nx g @prebuilt/nx:lock',
+      'tzdata: expected an entry in prebuilt.lock.json, found none; add it: npx nx g @prebuilt/nx:lock',
       'NOTICE: expected a file or folder, found none',
       '../secret: expected a file or folder inside the workspace',
       '/a: would be added twice',
       '/a: would be both a file and the folder of /a/b',
-      'LICENSE: to: expected the final path of a file, found "/"',
+      'LICENSE: to: expected a path for the file, found "/"',
       'LICENSE: mode: expected an octal mode',
     ]) {
       expect(message).toContain(problem);
