@@ -141,7 +141,7 @@ describe('a program that a command compiles', () => {
       { version: ['false'] },
       ['linux/amd64'],
       'expected a line with the tool’s version',
-      'leave "version" out',
+      'omit "version"',
     ],
     [
       'with a version that is asked of a program that is not there',

@@ -366,7 +366,7 @@ describe('a program of Go that can not be made', () => {
       { ...PLAIN, 'main.go': 'package main\n\nimport _ "example.com/absent"\n\nfunc main() {}\n' },
       plain(),
       'example.com/absent',
-      '`go mod tidy` adds what go.mod and go.sum lack',
+      '`go mod tidy` adds missing lines to go.mod and go.sum',
     ],
     [
       'with a go.mod that can not be read',

@@ -275,7 +275,7 @@ describe('createNodes', () => {
     [
       'no entry for its toolchain',
       { 'apps/x/prebuilt.json': { toolchain: 'bun' } },
-      'toolchain.entry: expected a program: a TypeScript or JavaScript "bin"',
+      'toolchain.entry: expected a TypeScript or JavaScript "bin"',
     ],
     [
       'a project whose name cannot be that of a file',

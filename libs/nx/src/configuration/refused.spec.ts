@@ -108,7 +108,7 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   'no platform': { prebuilt: { platforms: [] }, says: `${SERVER}platforms: expected at least one platform` },
   'a platform that the toolchain lacks': {
     prebuilt: { platforms: ['linux/riscv64'] },
-    says: 'error INVALID_PLATFORM: platforms: bun can make linux/amd64, linux/arm64, found linux/riscv64',
+    says: 'error INVALID_PLATFORM: platforms: bun can build linux/amd64, linux/arm64, found linux/riscv64',
   },
   'an absolute output': {
     prebuilt: { output: '/srv' },
@@ -249,7 +249,7 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   },
   'an import without a platform in its path': {
     prebuilt: imported('server'),
-    says: `${SERVER}toolchain.files: expected {platform} or {arch} in it`,
+    says: `${SERVER}toolchain.files: expected a path with {platform} or {arch}`,
   },
   'an import that is not there': {
     prebuilt: imported('out/server-{arch}'),

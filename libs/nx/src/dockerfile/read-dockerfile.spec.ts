@@ -233,7 +233,7 @@ describe('readDockerfile', () => {
       'COPY --from with a here-document',
       'FROM scratch\nCOPY --from=x a <<E /a/\nE\n',
       'DOCKERFILE_SYNTAX',
-      /:2: COPY: --from: expected no here-document/,
+      /:2: COPY: --from: here-documents are not supported/,
     ],
     [
       'a stage that is built on nothing',
@@ -257,7 +257,7 @@ describe('readDockerfile', () => {
       'a name that is none',
       'FROM scratch as -x\nCOPY a /a\n',
       'DOCKERFILE_SYNTAX',
-      /:1: FROM: expected a stage's name/,
+      /:1: FROM: expected a stage name/,
     ],
     ['another beginning', 'ARG A\nCOPY a /a\n', 'DOCKERFILE_REFUSED', /:2: COPY: expected FROM as the first/],
     [
@@ -366,7 +366,7 @@ describe('readDockerfile', () => {
       'a base for each platform',
       'FROM base-$TARGETARCH\nCOPY a /a\n',
       'DOCKERFILE_REFUSED',
-      /:1: FROM: TARGETARCH in the name/,
+      /:1: FROM: TARGETARCH in the image's name/,
     ],
     [
       'a base without a name',

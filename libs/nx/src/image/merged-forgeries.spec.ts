@@ -166,7 +166,7 @@ describe('docker-publish of an image for which something is executed', () => {
     await forge(HONEST, false);
     const { success, output } = await run({ requireFullProof: true });
     expect(success).toBe(false);
-    expect(output).toContain('error PROOF_REDUCED: Dockerfile.release:8: RUN: expected a Dockerfile');
+    expect(output).toContain('error PROOF_REDUCED: Dockerfile.release:8: RUN: --require-full-proof expects a Dockerfile');
     expect(registry.tags.size).toBe(0);
   });
 });

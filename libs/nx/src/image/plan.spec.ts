@@ -365,7 +365,7 @@ describe('planImage', () => {
     [
       "the builder's platform",
       'FROM --platform=$BUILDPLATFORM scratch\nCOPY app /\n',
-      ':1: FROM: BUILDPLATFORM: depends on the machine',
+      ':1: FROM: BUILDPLATFORM: depends on the build machine',
     ],
     [
       'ARG of the platform before FROM',
@@ -558,8 +558,8 @@ describe('ADD of an archive', () => {
 
   it.each<[string, readonly string[], string]>([
     ['one that is hostile', ['ADD packed/bad /o'], ':2: ADD: packed/bad: can\'t be unpacked: "../x": leaves'],
-    ['a mode', ['ADD --chmod=755 packed/a /o'], ':2: ADD: --chmod=755: builders leave what is in an archive'],
-    ['an exclusion', ['ADD --exclude=x packed/a /o'], ':2: ADD: --exclude: builders leave nothing'],
+    ['a mode', ['ADD --chmod=755 packed/a /o'], ':2: ADD: --chmod=755: builders ignore it for the content of an archive'],
+    ['an exclusion', ['ADD --exclude=x packed/a /o'], ':2: ADD: --exclude: builders ignore it'],
     [
       'a file as its destination',
       ['COPY app /o', 'ADD packed/a /o'],
@@ -568,7 +568,7 @@ describe('ADD of an archive', () => {
     [
       'a file in place of a folder',
       ['COPY d /o/bin/tool', 'ADD packed/a /o'],
-      '/o/bin/tool is a folder, expected none',
+      '/o/bin/tool is a folder, but the archive has a file there',
     ],
     [
       'a folder in place of a file',
@@ -583,7 +583,7 @@ describe('ADD of an archive', () => {
     [
       'a change of one name of a hard link alone',
       ['ADD packed/a /o', 'COPY app /o/bin/zz', 'ADD packed/a /o'],
-      ':4: ADD: /o/bin/tool and /o/bin/zz are one file of an archive',
+      ':4: ADD: /o/bin/tool and /o/bin/zz are hard links to one file from an archive',
     ],
     [
       'a way through a link',

@@ -124,7 +124,7 @@ describe('bun', () => {
       'on a machine that Bun has no compiler for',
       { arch: 'riscv64' },
       'TOOLCHAIN',
-      'this machine is linux/riscv64',
+      'found linux/riscv64',
       'Build in a Linux container or virtual machine.',
     ],
   ])('refuses a program %s', async (_, { entry = MAIN, arch = process.arch }, code, message, hint) => {

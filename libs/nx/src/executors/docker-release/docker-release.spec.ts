@@ -314,11 +314,11 @@ const DOCKERFILES: Readonly<Record<string, readonly [string, string]>> = {
   ],
   'a build argument of the machine': [
     'FROM scratch\nARG BUILDPLATFORM\nCOPY x /x\n',
-    ':2: ARG: BUILDPLATFORM: depends on the machine',
+    ':2: ARG: BUILDPLATFORM: depends on the build machine',
   ],
   'a proxy as build argument': [
     'FROM scratch\nARG http_proxy\nCOPY x /x\n',
-    ':2: ARG: http_proxy: depends on the machine',
+    ':2: ARG: http_proxy: depends on the build machine',
   ],
   'a port that is none': [
     'FROM scratch\nARG TARGETARCH\nCOPY app-linux-$TARGETARCH /x\nEXPOSE 70000\n',
@@ -499,7 +499,7 @@ describe.each(['a former image', 'no image'])(
         execFileSync('cp', [bin('app-linux-arm64'), bin('app-linux-amd64')]);
       };
       const changing = releaseOf(workspace, {}, { progress: { layer } });
-      expect(await refusalOf(changing)).toContain('expected the SHA-256');
+      expect(await refusalOf(changing)).toContain('expected the verified SHA-256');
       await expectNoTrace();
     });
   },

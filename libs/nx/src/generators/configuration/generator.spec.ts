@@ -83,7 +83,7 @@ describe('the generator configuration', () => {
   it('says what to give where nobody can answer, and writes nothing', async () => {
     tree.delete('apps/server/src/main.ts');
     await expect(generate({ project: 'server' })).rejects.toThrow(
-      /error CONFIGURATION: apps\/server\/prebuilt\.json: toolchain: expected a program beside prebuilt\.json/,
+      /error CONFIGURATION: apps\/server\/prebuilt\.json: toolchain: expected files next to prebuilt\.json/,
     );
     expect(tree.exists('apps/server/prebuilt.json')).toBe(false);
     expect(readNxJson(tree)?.plugins).toBeUndefined();

@@ -210,7 +210,7 @@ describe('an image that archives are added to', () => {
     ],
     [
       'nothing',
-      /root\.tar\.gz: expected the manifest to say what is in this archive/,
+      /root\.tar\.gz: expected the manifest to describe this archive/,
       ([root]) => {
         if (root !== undefined) root.archive = undefined;
       },

@@ -147,7 +147,7 @@ async function readBaseLayer(
     ).catch((error: unknown) => {
       if (!(error instanceof OciError)) throw error;
       throw new OciError(error.code, `base ${reference}: ${digest}: ${error.message}`, {
-        hint: 'The base is damaged in its registry: use another one.',
+        hint: 'The base was already damaged when it was created: use another one.',
         cause: error,
       });
     }),
