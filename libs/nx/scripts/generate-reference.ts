@@ -111,18 +111,18 @@ async function targetsPage(): Promise<string> {
 
 <!-- Generated from the schema.json of each executor and generator: npm run generate -->
 
-Specify options on the command line (\`npx nx run server:verify --requireExecution\`, or \`--require-execution\`), or in the
-target's \`options\` in project.json. Targets inferred from a \`prebuilt.json\` already set the folders.
+Options are given on the command line (\`npx nx run server:verify --requireExecution\`, or \`--require-execution\`), or below
+the target's \`options\` in project.json. The targets that a \`prebuilt.json\` infers set the folders by themselves.
 
 ## Executors
 
-Each target runs the executor with its name, except that \`plan\` runs \`release-plan\`, \`github-draft\` runs \`github-release\`
-with the stage \`draft\`, \`nx-release-publish\` runs \`release-publish\`, and \`docker-build\` is for your own targets.
+The target with the same name runs each, except that \`plan\` runs \`release-plan\`, \`github-draft\` runs \`github-release\` with the
+stage \`draft\`, \`nx-release-publish\` runs \`release-publish\`, and \`docker-build\` is for a target of your own.
 
 ${await optionsSections('executors.json', 'executors')}
 ## Generators
 
-Run \`npx nx g @prebuilt/nx:NAME\`; \`--dry-run\` shows what it would write.
+\`npx nx g @prebuilt/nx:NAME\`; \`--dry-run\` shows what each would write.
 
 ${(await optionsSections('generators.json', 'generators')).trimEnd()}
 `;

@@ -1,7 +1,7 @@
 import { forgedEntry, TAR_END } from '@prebuilt/testing/layers';
 import fc from 'fast-check';
 
-/** An entry as it is drawn: what it becomes depends on those before it. */
+/** A random entry. What it becomes depends on the preceding ones. */
 interface Drawn {
   readonly folders: readonly string[];
   readonly name: string;

@@ -16,7 +16,7 @@ export const text = v.pipe(
 /** A hexadecimal SHA-256. */
 export const sha256 = v.pipe(
   v.string(),
-  v.regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits'),
+  v.regex(/^[0-9a-f]{64}$/, 'expected 64 lowercase hexadecimal digits'),
 );
 /** Bytes. */
 export const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(MAX_FILE_BYTES));

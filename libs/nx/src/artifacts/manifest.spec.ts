@@ -116,7 +116,7 @@ describe('parseManifest', () => {
       (m) => ({ ...m, components: [{ kind: 'library', purl: 'valibot@1.5.0' }] }),
       'components.0.purl: expected a package URL',
     ],
-    ['a short hash', (m) => ({ ...m, platforms: [{ ...m.platforms[0], sha256: 'abc' }] }), '64 lower-case'],
+    ['a short hash', (m) => ({ ...m, platforms: [{ ...m.platforms[0], sha256: 'abc' }] }), '64 lowercase'],
   ])('refuses %s and says where it is', (_, change, expected) => {
     const text = JSON.stringify(
       change(structuredClone(sampleManifest) as Record<string, unknown> & Manifest),

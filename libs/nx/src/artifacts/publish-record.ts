@@ -7,7 +7,7 @@ export const PUBLISH_RECORD_FILE = 'record.json';
 const text = v.string();
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const digest = v.pipe(text, v.regex(/^sha256:[0-9a-f]{64}$/, 'expected a SHA-256 digest'));
-const sha256 = v.pipe(text, v.regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits'));
+const sha256 = v.pipe(text, v.regex(/^[0-9a-f]{64}$/, 'expected 64 lowercase hexadecimal digits'));
 
 const attachment = v.variant('outcome', [
   // How clients find it: by the referrers API, or by the fallback tag.

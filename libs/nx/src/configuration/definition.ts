@@ -4,7 +4,7 @@ const name = v.pipe(
   v.string(),
   v.regex(
     /^[a-z0-9][a-z0-9._-]{0,100}$/,
-    'lower-case letters, digits, ".", "_" and "-", starting with a letter or digit, at most 101 characters',
+    'lowercase letters, digits, ".", "_" and "-", starting with a letter or digit, at most 101 characters',
   ),
 );
 

@@ -85,16 +85,16 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   'a comment': { prebuilt: '{} // mine', says: `${SERVER}expected JSON: ` },
   'an empty file': { prebuilt: '', says: `${SERVER}expected JSON: Unexpected end of JSON input` },
   'a list': { prebuilt: [], says: `${SERVER}(root): expected an object, found []` },
-  'a name with a slash': { prebuilt: { name: 'acme/server' }, says: `${SERVER}name: expected lower-case` },
+  'a name with a slash': { prebuilt: { name: 'acme/server' }, says: `${SERVER}name: expected lowercase` },
   'a name that leads out of its folder': {
     prebuilt: { name: '../server' },
-    says: `${SERVER}name: expected lower-case`,
+    says: `${SERVER}name: expected lowercase`,
   },
-  'a name of two dots': { prebuilt: { name: '..' }, says: `${SERVER}name: expected lower-case` },
-  'a name in capitals': { prebuilt: { name: 'Server' }, says: `${SERVER}name: expected lower-case` },
+  'a name of two dots': { prebuilt: { name: '..' }, says: `${SERVER}name: expected lowercase` },
+  'a name in capitals': { prebuilt: { name: 'Server' }, says: `${SERVER}name: expected lowercase` },
   'a name too long for a file': {
     prebuilt: { name: 'a'.repeat(200) },
-    says: `${SERVER}name: expected lower-case`,
+    says: `${SERVER}name: expected lowercase`,
   },
   'a project’s name that isn’t a valid file name': {
     files: { 'apps/server/package.json': { name: 'Server App' } },

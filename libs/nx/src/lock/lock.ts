@@ -18,7 +18,7 @@ export const CACHE_FOLDER = '.cache/prebuilt';
 const text = v.pipe(v.string(), v.minLength(1), v.maxLength(512));
 const sha256 = v.pipe(
   v.string(),
-  v.regex(/^[0-9a-f]{64}$/, 'expected a SHA-256: 64 lower-case hexadecimal digits'),
+  v.regex(/^[0-9a-f]{64}$/, 'expected a SHA-256: 64 lowercase hexadecimal digits'),
 );
 const integrity = v.pipe(
   v.string(),

@@ -44,7 +44,7 @@ async function readHead(folder: string): Promise<Pick<VersionFacts, 'tagsAtHead'
 const TAGS = 'refs/tags/';
 
 /**
- * Whether this is part of `nx release … --dry-run`. If so, nothing may be sent, whatever the target's own options say.
+ * Whether this is part of `nx release … --dry-run`. If so, nothing may be sent, whatever the target's own options.
  * https://nx.dev/docs/reference/environment-variables
  */
 export function isReleaseDryRun(environment: Readonly<Record<string, string | undefined>>): boolean {

@@ -61,8 +61,8 @@ const FILES = [
 ] as const;
 
 /**
- * The main packages in the folder and below. Throws `TOOLCHAIN` if `go list` can't read a module, or if Go is older than
- * go.mod requires.
+ * The main packages in the folder and below. Throws `TOOLCHAIN` if `go list` can't read a module, or if Go is older
+ * than go.mod requires.
  */
 export async function findMainPackages(query: GoQuery, platform: Platform): Promise<readonly MainPackage[]> {
   // With cgo on, a main package that only has cgo files is listed, too; refuseBroken reports that it needs cgo.
