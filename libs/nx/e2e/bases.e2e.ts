@@ -42,7 +42,7 @@ const ARCH = 'ARG TARGETARCH';
 const EXEC = 'COPY --chmod=755 app-linux-$TARGETARCH';
 const RUN = 'runtime-linux-$TARGETARCH';
 
-/** Dockerfiles in the kinds that people write upon bases; `FROM` is put before them. */
+/** Typical Dockerfiles with bases; `FROM` is added before them. */
 const CASES: readonly (readonly [string, SampleBase, readonly string[]])[] = [
   [
     'a distroless-like base',
@@ -50,7 +50,7 @@ const CASES: readonly (readonly [string, SampleBase, readonly string[]])[] = [
     [ARCH, `${EXEC} /app`, 'USER nonroot', 'ENTRYPOINT ["/app"]'],
   ],
   [
-    'a base with an attestation for each image',
+    'a base with an attestation per image',
     { layers: DISTROLESS, config: CONFIG, attestations: true },
     [
       ARCH,
@@ -61,12 +61,12 @@ const CASES: readonly (readonly [string, SampleBase, readonly string[]])[] = [
     ],
   ],
   [
-    'a base of zstd',
+    'a base with zstd',
     { layers: DISTROLESS, config: CONFIG, compression: 'zstd' },
     [ARCH, `${EXEC} /usr/bin/app`, 'ENTRYPOINT ["app"]'],
   ],
   [
-    'a base that is not compressed',
+    'an uncompressed base',
     { layers: ALPINE, config: ALPINE_CONFIG, compression: 'none' },
     [ARCH, `${EXEC} /usr/local/bin/`, 'CMD ["app-linux-amd64"]'],
   ],
@@ -83,22 +83,22 @@ const CASES: readonly (readonly [string, SampleBase, readonly string[]])[] = [
     ],
   ],
   [
-    "an Alpine-like base of Docker's media types",
+    "an Alpine-like base with Docker's media types",
     { layers: ALPINE, config: ALPINE_CONFIG, docker: true },
     [ARCH, `${EXEC} /bin/app`, 'ENTRYPOINT ["/bin/app"]', 'ENV PATH=/opt:$PATH A=$PATH'],
   ],
   [
-    'a single manifest of Docker',
+    'a single Docker manifest',
     { layers: ALPINE, config: ALPINE_CONFIG, docker: true, single: true },
     [ARCH, `${EXEC} /bin/sh`, 'CMD ["x"]', 'ENTRYPOINT ["/bin/sh"]'],
   ],
   [
-    'a single manifest of OCI',
+    'a single OCI manifest',
     { layers: DISTROLESS, single: true },
     [ARCH, `${EXEC} /a/b/c`, `COPY ${RUN}/ /etc/`, 'ENTRYPOINT ["/a/b/c"]'],
   ],
   [
-    'a Debian-like base, through its links',
+    'a Debian-like base, with destinations through its links',
     { layers: DEBIAN, config: { Cmd: ['bash'] } },
     [
       ARCH,
@@ -109,7 +109,7 @@ const CASES: readonly (readonly [string, SampleBase, readonly string[]])[] = [
     ],
   ],
   [
-    'a Debian-like base, where a layer took away and replaced',
+    'a Debian-like base, with removed and replaced files',
     { layers: DEBIAN },
     [
       ARCH,
@@ -136,7 +136,7 @@ const CASES: readonly (readonly [string, SampleBase, readonly string[]])[] = [
     ],
   ],
   [
-    'a Debian-like base, with an archive over it',
+    'a Debian-like base, with archives unpacked over it',
     { layers: DEBIAN },
     [
       ARCH,
@@ -148,7 +148,7 @@ const CASES: readonly (readonly [string, SampleBase, readonly string[]])[] = [
     ],
   ],
   [
-    'a base of every setting, changed',
+    'a base with every setting, changed',
     { layers: ALPINE, config: FULL, more: { author: 'Ann', docker_version: '1', container_config: {} } },
     [
       ARCH,
@@ -163,14 +163,14 @@ const CASES: readonly (readonly [string, SampleBase, readonly string[]])[] = [
       'ENTRYPOINT exec /app',
     ],
   ],
-  ['a base of every setting, kept', { layers: ALPINE, config: FULL }, [ARCH, `${EXEC} /app`, 'CMD ["/app"]']],
+  ['a base with every setting, kept', { layers: ALPINE, config: FULL }, [ARCH, `${EXEC} /app`, 'CMD ["/app"]']],
   [
     'a base without history',
     { layers: DEBIAN, more: { history: undefined } },
     [ARCH, `${EXEC} /app`, 'ENV A=1', 'CMD ["/app"]'],
   ],
   [
-    'a base with a history that is later than the source date, and empty steps',
+    'a base with empty steps, and a history later than the source date',
     {
       layers: ALPINE,
       more: {
@@ -188,7 +188,7 @@ const CASES: readonly (readonly [string, SampleBase, readonly string[]])[] = [
       'CMD ["/app"]',
     ],
   ],
-  ['a base with no configuration', { layers: ALPINE, config: null }, [ARCH, `${EXEC} /app`, 'CMD ["/app"]']],
+  ['a base without a configuration', { layers: ALPINE, config: null }, [ARCH, `${EXEC} /app`, 'CMD ["/app"]']],
 ];
 
 const runtime = {
@@ -209,8 +209,8 @@ async function identities(workspace: ReleaseWorkspace, builder: 'buildx' | 'daem
   );
 }
 
-describe('both builders make the same image', () => {
-  it.each(CASES)('upon %s', async (title, sample, lines) => {
+describe('both builders build the same image', () => {
+  it.each(CASES)('both builders build the same image on %s', async (title, sample, lines) => {
     const base = makeBase(sample);
     const repository = `bases/${title.toLowerCase().replaceAll(/[^a-z]+/g, '-')}`;
     putBase(registry, repository, base);

@@ -23,7 +23,7 @@ async function expectNoTrace(): Promise<void> {
 }
 
 describe('docker-release with a real engine', () => {
-  it('uses buildx by itself, and writes one index over an image of each platform', async () => {
+  it('uses buildx by default, and writes one index with an image for each platform', async () => {
     const { image } = await release(workspace, { builder: 'auto' });
     expect(image.builder).toBe('buildx');
     const layout = await readImageLayout(workspace.path('dist/oci'));
@@ -32,13 +32,13 @@ describe('docker-release with a real engine', () => {
     expect((await readdir(workspace.path('dist/oci'))).sort()).toEqual(['blobs', 'index.json', 'oci-layout']);
   });
 
-  it('gives the same index again', async () => {
+  it('produces the same index again', async () => {
     const { image } = await release(workspace, BUILDX);
     expect((await release(workspace, BUILDX)).image.digest).toBe(image.digest);
   });
 
   it.for(['buildx', 'daemonless'] as const)(
-    'makes a layout by %s that other tools read',
+    'writes a layout with %s that other tools can read',
     async (builder, { skip }) => {
       const skopeo = await execa('skopeo', ['--version'], { reject: false });
       const umoci = await execa('umoci', ['--version'], { reject: false });
@@ -68,7 +68,7 @@ describe('docker-release with a real engine', () => {
     },
   );
 
-  it('says what buildx said where it fails, and leaves nothing', async () => {
+  it('reports buildx’s error if it fails, and leaves nothing', async () => {
     const failing = release(workspace, BUILDX, {
       plan: (plan) => ({
         ...plan,
@@ -85,7 +85,7 @@ describe('docker-release with a real engine', () => {
     await expectNoTrace();
   });
 
-  it('refuses an image whose files are not those of the plan, and leaves nothing', async () => {
+  it('refuses an image whose files do not match the plan, and leaves nothing', async () => {
     const other = release(workspace, BUILDX, {
       plan: (plan) => ({
         ...plan,
@@ -109,7 +109,7 @@ describe('docker-release with a real engine', () => {
     await expectNoTrace();
   });
 
-  it('keeps the former image and leaves no temporary folder when it is interrupted', async () => {
+  it('keeps the previous image and leaves no temporary folder when interrupted', async () => {
     const { image } = await release(workspace, BUILDX);
     await growExecutables(workspace, 100 * 1024 * 1024);
     const run = startRelease(workspace, { builder: 'buildx' }, ['env']);
@@ -122,7 +122,7 @@ describe('docker-release with a real engine', () => {
     expect((await readImageLayout(workspace.path('dist/oci'))).root.digest).toBe(image.digest);
   });
 
-  it('gives the engine no file but the executable and the runtime folder of the platform', async () => {
+  it('gives the engine only the platform’s executable and runtime folder', async () => {
     await writeFile(workspace.path('dist/bin/secret'), 'not for the image');
     const lines: string[] = [];
     const { plan } = await release(

@@ -58,20 +58,20 @@ beforeEach(({ skip }) => {
 });
 afterAll(() => Promise.all(made.map((root) => rm(root, { recursive: true, force: true }))));
 
-describe('a program of Rust with two executables', () => {
+describe('a Rust program with two executables', () => {
   let root: string;
   beforeAll(async () => {
     if (HAS_CARGO) root = await workspace();
   });
 
-  it('a program of Rust with two executables is made with its runtime files, knows its version, and passes verification', async () => {
+  it('a Rust program with two executables is built with its runtime files, knows its version, and passes verification', async () => {
     const { manifest } = await buildIn(root, TWO);
     expect(manifest.platforms[0]?.others?.map(({ name }) => name)).toEqual(['worker']);
     expect(manifest.platforms[0]?.runtime.files.map(({ path }) => path)).toContain(LOADER);
     expect(await verifyIn(root)).toMatchObject([{ result: 'passed', execution: { how: 'native' } }]);
   });
 
-  it('a program of Rust with two executables is made of the crates that `cargo tree` shows without macros', async () => {
+  it('a Rust program with two executables consists of the crates that `cargo tree` shows without macros', async () => {
     const { manifest } = await buildIn(root, TWO);
     expect(manifest.components).toEqual([
       { kind: 'library', purl: 'pkg:cargo/greeting@0.3.0', license: 'MIT' },
@@ -92,7 +92,7 @@ describe('a program of Rust with two executables', () => {
     ).toEqual(crates.sort());
   });
 
-  it('a program of Rust with two executables has the same bytes from another folder and in a hostile environment', async () => {
+  it('a Rust program with two executables has the same bytes in another folder and in a hostile environment', async () => {
     await buildIn(root, TWO);
     const other = await workspace();
     const hostile = {
@@ -111,7 +111,7 @@ describe('a program of Rust with two executables', () => {
     expect(bytes).not.toContain(other);
   });
 
-  it('a program of Rust with two executables has the features that it is told to have', async () => {
+  it('a Rust program with two executables has the specified features', async () => {
     await buildIn(root, rust({ bin: 'tool', features: ['loud'] }));
     const [report] = await verifyIn(root);
     expect(report?.result).toBe('passed');
@@ -120,7 +120,7 @@ describe('a program of Rust with two executables', () => {
     expect(await readFile(join(root, 'dist/bin/manifest.json'), 'utf8')).not.toBe(bytes);
   });
 
-  it('a program of Rust with two executables has a key that moves with the crates it depends on, and with no others', async () => {
+  it('a Rust program with two executables has a cache key that changes only with the crates it depends on', async () => {
     const before = await keyIn(root, TWO);
     const change = async (path: string): Promise<boolean> => {
       const text = await readFile(join(root, path), 'utf8');
@@ -132,13 +132,13 @@ describe('a program of Rust with two executables', () => {
     expect(await change('greeting/src/lib.rs')).toBe(true);
     expect(await change('tool/src/main.rs')).toBe(true);
     expect(await keyIn(root, TWO)).toBe(before);
-    // Cargo lists what it makes there among the sources of a repository.
+    // In a repository, cargo would list its content among the sources.
     expect(existsSync(join(root, 'target'))).toBe(false);
     await mkdir(join(root, '.cargo'));
     await writeFile(join(root, '.cargo/config.toml'), '[net]\nretry = 2\n');
     expect(await keyIn(root, TWO)).not.toBe(before);
     await rm(join(root, '.cargo'), { recursive: true });
-    // Another compiler of C brings other start files.
+    // A different C compiler has different startup files.
     const path = process.env.PATH;
     try {
       await writeFile(join(root, 'cc'), '#!/bin/sh\necho another 1.0\n', { mode: 0o755 });
@@ -150,7 +150,7 @@ describe('a program of Rust with two executables', () => {
   });
 });
 
-// As crates of a registry: with a checksum, in a folder that stands for it.
+// Crates from a registry: with checksums, in a folder that replaces the registry.
 const crate = (id: string, manifest = '', source = ''): Readonly<Record<string, string>> => {
   const [name, version] = id.split('@');
   return {
@@ -163,7 +163,7 @@ const crate = (id: string, manifest = '', source = ''): Readonly<Record<string, 
   };
 };
 
-// Used and unused, twice in two versions, by the build alone, by tests alone, through a macro, by a feature, on some
+// Used and unused crates: in two versions, only for the build, only for tests, through a macro, for a feature, for some
 // targets, patched, and from outside the workspace.
 const CRATES: Readonly<Record<string, string>> = {
   'ws/Cargo.toml':
@@ -205,7 +205,7 @@ const CRATES: Readonly<Record<string, string>> = {
   ...crate('windows-only@1.0.0'),
 };
 
-describe('the crates of a program of Rust', () => {
+describe('the crates of a Rust program', () => {
   const EVERYWHERE = ['alpha@0.9.0', 'alpha@1.2.0', 'beta@1.0.0', 'beyond@0.2.0'];
   const REST = ['outside@0.1.0', 'patched@1.0.9', 'tool@0.1.0'];
   let root: string;
@@ -224,14 +224,14 @@ describe('the crates of a program of Rust', () => {
     ['aarch64-unknown-linux-musl', [], ['musl-only@1.0.0']],
     ['s390x-unknown-linux-gnu', ['--features=loud'], ['mainframe@1.0.0', 'optional@1.0.0']],
   ])(
-    'the crates of a program of Rust are for %s exactly those that `cargo tree` shows without macros',
+    'the crates of a Rust program for %s are exactly those that `cargo tree` shows without macros',
     async (triple, features, more) => {
       const rustFacts = await readRustFacts(folder);
       const crates = await readCrates(rustFacts, { folder, packages: ['tool'], triple, features });
       expect(crates.map(({ purl }) => purl)).toEqual(
         [...EVERYWHERE, ...more, ...REST].map((id) => `pkg:cargo/${id}`),
       );
-      // Drawn as a tree, cut at each macro by hand.
+      // Printed as a tree, and cut at each macro here.
       const args = [
         'tree',
         '--offline',
@@ -253,7 +253,7 @@ describe('the crates of a program of Rust', () => {
     },
   );
 
-  it('decide its key also where they are patched in or lie outside the workspace', async () => {
+  it('the crates of a Rust program affect its cache key even if patched or outside the workspace', async () => {
     const build = rust({ folder: 'ws/tool' });
     const keys = new Set([await keyIn(root, build)]);
     for (const path of ['outside', 'beyond', 'patched']) {
@@ -264,25 +264,25 @@ describe('the crates of a program of Rust', () => {
   });
 });
 
-describe('a program of Rust that can not be made', () => {
+describe('a Rust program that cannot be built', () => {
   const foreign = { ...rust({ bin: 'tool', targets: {} }), platforms: ['linux/s390x'] };
   it.each<[string, Readonly<Record<string, string>>, ToolchainBuild, string, string]>([
     [
-      'in a folder that is not there',
+      'in a missing folder',
       {},
       rust({ folder: 'nowhere' }),
       'toolchain.folder: expected a folder, found none',
       '"folder" is relative to',
     ],
     [
-      'from a folder without a package, in a workspace of several binaries',
+      'from a folder without a package, in a workspace with several binaries',
       {},
       rust({ folder: 'sysroots' }),
       'expected one binary in',
-      '"bin"; "executables" takes the others',
+      'list the others to ship in "executables"',
     ],
     [
-      'with a Cargo.toml that can not be read',
+      'with an unreadable Cargo.toml',
       { 'tool/Cargo.toml': '[package' },
       rust({ bin: 'tool' }),
       'cargo metadata in',
@@ -295,40 +295,40 @@ describe('a program of Rust that can not be made', () => {
       'expected a package with a binary',
       'src/main.rs, a file in src/bin, or a [[bin]]',
     ],
-    ['with several binaries', {}, rust(), 'expected one binary in', '"bin"; "executables" takes the others'],
+    ['with several binaries', {}, rust(), 'expected one binary in', 'list the others to ship in "executables"'],
     [
-      'with a binary that is not there',
+      'with a missing binary',
       {},
       rust({ bin: 'absent' }),
       'expected the binary absent in',
-      'Name one of those',
+      'Use one of those',
     ],
     [
       'for a platform without a standard library',
       {},
       foreign,
-      "linux/s390x: expected Rust's standard library for s390x-unknown-linux-musl or s390x-unknown-linux-gnu, found those for",
+      "linux/s390x: expected Rust's standard library for s390x-unknown-linux-musl or s390x-unknown-linux-gnu, found only",
       'rustup target add s390x-unknown-linux-musl',
     ],
     [
-      'with a linker that is not there',
+      'with a missing linker',
       {},
       rust({ bin: 'tool', linkers: { [HOST]: 'no-such-linker' } }),
       `${HOST}: expected the linker no-such-linker for ${rustGnuTarget(HOST)}, found none`,
       '"linkers"',
     ],
     [
-      'by cargo-zigbuild, which is not there',
+      'with a missing cargo-zigbuild',
       {},
       rust({ bin: 'tool', zigbuild: true }),
       'cargo-zigbuild: expected a program in PATH, found none',
       'cargo install --locked cargo-zigbuild',
     ],
     [
-      'with a variable for the version that no source reads',
+      'with a version variable that no source file reads',
       {},
       rust({ bin: 'tool', version: 'OTHER_VERSION' }),
-      'expected a source that reads OTHER_VERSION, found none',
+      'expected a source file that reads OTHER_VERSION, found none',
       'env!("OTHER_VERSION")',
     ],
     [
@@ -338,7 +338,7 @@ describe('a program of Rust that can not be made', () => {
       'cannot find value `x`',
       '',
     ],
-  ])('%s is refused', async (_, files, build, message, hint) => {
+  ])('a Rust program %s is refused', async (_, files, build, message, hint) => {
     await expect(buildIn(await workspace(files), build)).rejects.toMatchObject({
       name: 'PrebuiltError',
       code: hint === '' ? 'COMPILE_FAILED' : 'TOOLCHAIN',
@@ -347,7 +347,7 @@ describe('a program of Rust that can not be made', () => {
     });
   });
 
-  it('a program of Rust is refused without libgcc_s.so.1 in its sysroot', async () => {
+  it('a Rust program is refused without libgcc_s.so.1 in its sysroot', async () => {
     const build = { ...rust({ bin: 'tool' }), sysroot: 'empty' };
     await expect(buildIn(await workspace(), build)).rejects.toMatchObject({
       name: 'PrebuiltError',
@@ -355,7 +355,7 @@ describe('a program of Rust that can not be made', () => {
     });
   });
 
-  it('a program of Rust is refused without a Cargo.lock', async () => {
+  it('a Rust program is refused without a Cargo.lock', async () => {
     const root = await workspace();
     await rm(join(root, 'Cargo.lock'));
     await expect(buildIn(root, rust({ bin: 'tool' }))).rejects.toMatchObject({
@@ -368,34 +368,34 @@ describe('a program of Rust that can not be made', () => {
   const REAL = ['cargo', 'rustc'] as const;
   it.each<[string, Readonly<Record<string, string>>, readonly string[], string, string]>([
     [
-      'where Rust is missing',
+      'if Rust is missing',
       {},
       [],
       'rustc: expected a program in PATH, found none',
       'Install Rust: https://rust-lang.org/tools/install',
     ],
     [
-      'where Rust is too old',
+      'if Rust is too old',
       { rustc: 'echo "rustc 1.50.0"', cargo: 'echo "cargo 1.50.0"' },
       [],
       'cargo: expected 1.64 or newer, found cargo 1.50.0',
       'Install a newer Rust',
     ],
     [
-      'where rustup has no toolchain',
+      'if rustup has no toolchain',
       { rustc: NO_TOOLCHAIN, cargo: NO_TOOLCHAIN },
       [],
       'error: no default toolchain',
       'Run it yourself until it works: cd ',
     ],
     [
-      'where the usual linker is missing',
+      'if the default linker is missing',
       {},
       REAL,
       'cargo: expected the linker cc, found none',
       'Install it (Debian: gcc)',
     ],
-  ])('a program of Rust is refused %s', async (_, stubs, real, message, hint) => {
+  ])('a Rust program is refused %s', async (_, stubs, real, message, hint) => {
     const root = await workspace();
     const folder = join(root, 'path');
     await mkdir(folder);
@@ -416,21 +416,22 @@ describe('a program of Rust that can not be made', () => {
     }
   });
 
-  it('a program of Rust is made without its version where no source reads it, and says so', async () => {
+  it('a Rust program is built without its version if no source file reads it, with a message', async () => {
     const root = await workspace({ 'tool/src/main.rs': 'fn main() {}\n' });
     const { lines } = await buildIn(root, rust({ bin: 'tool' }));
     expect(lines).toContain(
-      'cargo: no source reads RELEASE_VERSION: the executable does not know its version',
+      'cargo: no source file reads RELEASE_VERSION: the executable won’t know its version',
     );
   });
 
-  it('a program of Rust is compiled by cargo-zigbuild where that is asked for', async () => {
+  it('a Rust program is compiled by cargo-zigbuild if requested', async () => {
     const root = await workspace();
     const path = process.env.PATH;
     try {
       await mkdir(join(root, 'bin'));
       const script = join(root, 'bin/cargo-zigbuild');
-      // Called by cargo with its own name first. https://doc.rust-lang.org/cargo/reference/external-tools.html
+      // cargo passes the subcommand's name as the first argument.
+      // https://doc.rust-lang.org/cargo/reference/external-tools.html
       const answer = 'if [ "$1" = --version ]; then echo cargo-zigbuild 0.20.1; exit; fi';
       await writeFile(script, `#!/bin/sh\n${answer}\nshift\ntouch ${root}/used\nexec cargo build "$@"\n`);
       await chmod(script, 0o755);

@@ -9,7 +9,7 @@ import { buildIn, checksumsIn, keyIn, type ToolchainBuild, verifyIn } from '../t
 
 const HAS_GO = spawnSync('go', ['version']).status === 0;
 
-// Go by its own linker stands for any compiler that takes a target and an output.
+// Go represents any compiler that takes a target and an output.
 const COMPILE = [
   'go',
   'build',
@@ -44,12 +44,12 @@ async function workspace(): Promise<string> {
 }
 afterAll(() => Promise.all(made.map((root) => rm(root, { recursive: true, force: true }))));
 
-describe('a program that a command compiles', () => {
+describe('a program compiled by a command', () => {
   beforeEach(({ skip }) => {
     if (!HAS_GO) skipOutsideCi('there is no Go: apt-get install golang-go', skip);
   });
 
-  it('a program that a command compiles is made for each platform with the version inside, and has the same bytes from another folder', async () => {
+  it('a program compiled by a command is built for each platform with its version, and has the same bytes in another folder', async () => {
     const [root, other] = [await workspace(), await workspace()];
     const build = program({ version: ['go', 'version'] }, ['linux/amd64', 'linux/s390x']);
     const { manifest } = await buildIn(root, build);
@@ -65,7 +65,7 @@ describe('a program that a command compiles', () => {
     expect(await checksumsIn(other)).toBe(await checksumsIn(root));
   });
 
-  it('a program that a command compiles is told nothing of the environment but what it needs', async () => {
+  it('a program compiled by a command gets only the environment it needs', async () => {
     const root = await workspace();
     const script = join(root, 'tools/compile');
     await mkdir(dirname(script));
@@ -82,7 +82,7 @@ describe('a program that a command compiles', () => {
     }
   });
 
-  it('a program that a command compiles has a key that moves with the program that compiles it', async () => {
+  it('a program compiled by a command has a cache key that changes with its compiler', async () => {
     const root = await workspace();
     const script = join(root, 'compile');
     const build = program({ command: ['./compile', '{output}'] });
@@ -95,31 +95,31 @@ describe('a program that a command compiles', () => {
 
   it.each<[string, Readonly<Record<string, unknown>>, readonly string[], string, string]>([
     [
-      'in a folder that is not there',
+      'in a missing folder',
       { folder: 'nowhere' },
       ['linux/amd64'],
       'toolchain.folder: expected a folder, found none',
       '"folder" is relative to',
     ],
     [
-      'by a program that is not there',
+      'by a missing compiler',
       { command: ['no-such-{gnuTarget}', '{output}'] },
       ['linux/arm64'],
       'no-such-aarch64-linux-gnu: expected a program in PATH, found none',
       'It compiles for linux/arm64: install it',
     ],
     [
-      'by a program that makes nothing',
+      'by a compiler without output',
       { command: ['true', '{output}'] },
       ['linux/amd64'],
-      'expected it to write',
-      'exactly the path that {output} stands for',
+      'expected a file at',
+      'exactly the path given by {output}',
     ],
     [
-      'by a program that makes no executable',
+      'by a compiler whose output is not an executable',
       { command: ['cp', 'main.go', '{output}'] },
       ['linux/amd64'],
-      'expected an ELF executable of x86_64',
+      'expected an ELF executable for x86_64',
       '{goarch}, {gnuTarget}, {rustTarget}',
     ],
     [
@@ -130,27 +130,27 @@ describe('a program that a command compiles', () => {
       '{goarch}, {gnuTarget}, {rustTarget}',
     ],
     [
-      'by a program that fails',
+      'by a failing compiler',
       { command: ['sh', '-c', 'echo out of memory >&2; exit 3', '{output}'] },
       ['linux/amd64'],
       'out of memory',
       '',
     ],
     [
-      'with a version that nothing tells',
+      'with a version command without output',
       { version: ['false'] },
       ['linux/amd64'],
       'expected a line with the tool’s version',
-      'leave "version" out',
+      'omit "version"',
     ],
     [
-      'with a version that is asked of a program that is not there',
+      'with a missing version command',
       { version: ['no-such-tool', 'version'] },
       ['linux/amd64'],
       'no-such-tool: expected a program in PATH, found none',
       'Install it',
     ],
-  ])('%s is refused', async (_, toolchain, platforms, message, hint) => {
+  ])('a program compiled %s is refused', async (_, toolchain, platforms, message, hint) => {
     await expect(buildIn(await workspace(), program(toolchain, [...platforms]))).rejects.toMatchObject({
       name: 'PrebuiltError',
       message: expect.stringContaining(message),
@@ -159,16 +159,16 @@ describe('a program that a command compiles', () => {
   });
 });
 
-describe('the options of a command', () => {
+describe('a command’s options', () => {
   it.each<[Readonly<Record<string, unknown>>, string]>([
-    [{ command: ['cc', 'main.c'] }, 'expected {output}'],
+    [{ command: ['cc', 'main.c'] }, 'expected an argument with {output}'],
     [{ command: [] }, 'a program and its arguments'],
     [{ command: ['cc', '{outptu}', '{output}'] }, 'expected known placeholders, found {outptu}'],
     [{ command: 'cc -o {output}' }, 'a list of a program and its arguments'],
     [{ command: ['cc', '{output}'], environment: { A: '{b}' } }, 'expected known placeholders, found {b}'],
     [{ command: ['cc', '{output}', '{output:b}'], executables: ['a'] }, 'found {output:b}'],
     [{ command: ['cc', '{output}'], executables: ['a'] }, 'expected {output:a} in the command, found none'],
-  ])('the options of a command that are %j are refused', (given, message) => {
+  ])('a command’s options %j are refused', (given, message) => {
     expect(() => configureToolchain({ name: 'command', ...given })).toThrow(message);
   });
 });

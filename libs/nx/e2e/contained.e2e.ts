@@ -19,7 +19,7 @@ const HAS_CC = spawnSync('x86_64-linux-gnu-gcc', ['--version']).status === 0;
 const LIBRARIES = ['lib64/ld-linux-x86-64.so.2', 'lib/x86_64-linux-gnu/libc.so.6'];
 const MAC = { os: 'darwin', arch: 'arm64' };
 
-// Knows its version, tells who runs it and whether it may write, and can continue forever.
+// Knows its version, prints its user and whether it may write, and can run forever.
 const PROGRAM = `#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -52,7 +52,7 @@ beforeEach(({ skip }) => {
   if (!HAS_CC) skipOutsideCi('there is no x86_64-linux-gnu-gcc: apt-get install gcc', skip);
 });
 
-/** Verifies as on a Mac: with the facts of one, and this machine's engine. */
+/** Verifies like on a Mac: with a Mac's facts, and this machine's engine. */
 async function verifyOnMac(smoke: readonly string[][], timeout = 60): Promise<VerifyReport | undefined> {
   const options = {
     inputPath: 'dist/bin',
@@ -78,7 +78,7 @@ const imagesAndContainers = async (): Promise<string> => {
   return `${images.stdout}\n${containers.stdout}`;
 };
 
-it('runs an executable in a container of a real engine, with its own libraries and without rights', async () => {
+it('runs an executable in a real engine’s container, with its own libraries and without privileges', async () => {
   const before = await imagesAndContainers();
   expect(await verifyOnMac([['--version']])).toMatchObject({
     result: 'passed',
@@ -88,7 +88,7 @@ it('runs an executable in a container of a real engine, with its own libraries a
   expect(await imagesAndContainers()).toBe(before);
 });
 
-it('ends a container that takes too long, and leaves nothing of it', async () => {
+it('kills a container that takes too long, and leaves nothing behind', async () => {
   const before = await imagesAndContainers();
   expect(await verifyOnMac([['--wait']], 3)).toMatchObject({
     result: 'failed',

@@ -66,8 +66,8 @@ async function start(
   return registry;
 }
 
-describe("a publish to Debian's registry", () => {
-  it('sends everything once, nothing again, and of the next version what changed', async () => {
+describe("publishing to Debian's registry", () => {
+  it('publishing to Debian’s registry sends everything once, nothing again, and only the changes of the next version', async () => {
     const registry = await start();
     const image = `${registry.host}/owner/app`;
     expect(await publish(workspace, image)).toMatchObject({ success: true });
@@ -80,7 +80,7 @@ describe("a publish to Debian's registry", () => {
       sbom: { listedBy: 'tag' },
     });
 
-    // It makes no tags by digest: that is asked once, with the tag under which the bill of materials is listed.
+    // It can't create tags by digest: that is tried once, with the tag that lists the bill of materials.
     const puts = (await registry.requests()).flatMap(
       (line) => /^PUT .*\/manifests\/(.+)$/.exec(line)?.[1] ?? [],
     );
@@ -116,7 +116,7 @@ describe("a publish to Debian's registry", () => {
     ]);
   });
 
-  it('serves two registries at once, and mounts what a repository of the same registry has', async () => {
+  it('publishing to two registries at once mounts what another repository in the same registry has', async () => {
     const [one, two] = [await start(), await start()];
     const images = [`${one.host}/owner/app`, `${two.host}/owner/app`, `${one.host}/mirror/app`];
     expect(await publish(workspace, images.join(','))).toMatchObject({ success: true });
@@ -131,7 +131,7 @@ describe("a publish to Debian's registry", () => {
     );
   });
 
-  it('a publish to Debian’s registry under --dry-run only reads, and prints the plan that the run then follows', async () => {
+  it('publishing to Debian’s registry with --dry-run only reads, and prints the plan that the real run follows', async () => {
     const registry = await start();
     const image = `${registry.host}/owner/app`;
     const planned = await publish(workspace, image, { dryRun: true });
@@ -146,7 +146,7 @@ describe("a publish to Debian's registry", () => {
     expect(planned.output).toContain('move   latest  (1.2.3 is the highest stable version)');
   });
 
-  it('a publish to Debian’s registry is read by skopeo, by tag and by digest, each platform its own', async ({
+  it('an image published to Debian’s registry can be read with skopeo by tag and digest, for each platform', async ({
     skip,
   }) => {
     const found = await execa('skopeo', ['--version'], { reject: false });
@@ -182,7 +182,7 @@ describe("a publish to Debian's registry", () => {
     expect(manifests[0].digest).toBe(workspace.index.digest);
   });
 
-  it('a publish to Debian’s registry is pulled and run by the engine, both platforms, by tag and by digest', async ({
+  it('an image published to Debian’s registry is pulled and run by the engine, for both platforms, by tag and digest', async ({
     skip,
   }) => {
     const environment = requireEngine(await engineEnvironment(), skip);
@@ -207,7 +207,7 @@ describe("a publish to Debian's registry", () => {
     }
   });
 
-  it('refuses a version that is there with other bytes, and leaves all tags', async () => {
+  it('publishing to Debian’s registry refuses a version that exists with different bytes, and leaves all tags', async () => {
     const registry = await start();
     const image = `${registry.host}/owner/app`;
     expect(await publish(workspace, image)).toMatchObject({ success: true });
@@ -227,7 +227,7 @@ describe("a publish to Debian's registry", () => {
     }
   });
 
-  it('moves what a backport and a prerelease may move', async () => {
+  it('publishing to Debian’s registry moves only the tags that a backport or a prerelease may move', async () => {
     const registry = await start();
     const image = `${registry.host}/owner/app`;
     const moved = async (version: string): Promise<string> => {
@@ -244,7 +244,7 @@ describe("a publish to Debian's registry", () => {
   });
 });
 
-describe("a publish to Debian's registry that is killed", () => {
+describe("a killed publish to Debian's registry", () => {
   const PROCESS = join(import.meta.dirname, '../testing/publish-process.ts');
   const BYTES = 24_000_000;
   let proxy: FaultProxy | undefined;
@@ -253,7 +253,7 @@ describe("a publish to Debian's registry that is killed", () => {
     proxy = undefined;
   });
 
-  // What the registry holds open once the process has ended, by the step at which it is killed.
+  // The registry's open uploads after the process was killed at a given step.
   async function killed(
     registry: DebianRegistry,
     through: FaultProxy,
@@ -293,7 +293,7 @@ describe("a publish to Debian's registry that is killed", () => {
     }
   }
 
-  // The registry writes what it was sent, and notices a while later that no more comes.
+  // The registry writes what it has received, and notices only later that nothing more is coming.
   async function settled(registry: DebianRegistry): Promise<ReadonlyMap<string, number>> {
     let before: ReadonlyMap<string, number> | undefined;
     for (const until = Date.now() + 30_000; Date.now() < until; ) {
@@ -302,12 +302,12 @@ describe("a publish to Debian's registry that is killed", () => {
       before = found;
       await sleep(500);
     }
-    throw new Error('the registry still writes to an upload, 30 s after the publisher was killed');
+    throw new Error('the registry is still writing to an upload 30 s after the publisher was killed');
   }
 
   it.each([
-    ['before a byte of a blob is sent', { step: 'upload PATCH', nth: 3, fault: 'refused' }, [0, 0], 0],
-    ['amid the bytes of a blob', { step: 'upload PATCH', nth: 3 }, [100_001, BYTES - 1], 1],
+    ['before any byte of a blob is sent', { step: 'upload PATCH', nth: 3, fault: 'refused' }, [0, 0], 0],
+    ['while sending a blob', { step: 'upload PATCH', nth: 3 }, [100_001, BYTES - 1], 1],
     [
       'after the last byte of a blob',
       { step: 'upload PUT', nth: 3, fault: 'refused' },
@@ -315,13 +315,13 @@ describe("a publish to Debian's registry that is killed", () => {
       0,
     ],
     [
-      'before it is told of an upload',
+      'before it receives an upload’s URL',
       { step: 'upload POST', nth: 4, fault: 'reset-in-response' },
       [0, 0],
       1,
     ],
   ] as const)(
-    '%s is completed by a rerun, and no upload is left whose URL it could know',
+    'a publish killed %s is completed by a rerun, which leaves no upload whose URL it could know',
     async (_, at, [fewest, mostBytes], most) => {
       await workspace.release({ version: '1.2.4', executableSize: BYTES });
       const registry = await start({ relativeUrls: true });
@@ -394,7 +394,7 @@ describe('credentials', () => {
   }
 
   it.each(['passwords', 'tokens'] as const)(
-    'credentials that are right publish over TLS with an authority of its own: %s',
+    'correct credentials publish over TLS with a private certificate authority: %s',
     async (auth) => {
       const { username, password } = REGISTRY_USER;
       const result = await attempt(auth, username, password);
@@ -413,20 +413,20 @@ describe('credentials', () => {
       'status 401: UNAUTHORIZED: incorrect name or password',
     ],
     [
-      'of a user who may only pull',
+      'for a user who may only pull',
       'tokens',
       'reader',
       REGISTRY_USER.password,
       'status 401: UNAUTHORIZED: authentication required',
     ],
     [
-      'whose token has expired',
+      'for an expired token',
       'tokens',
       'late',
       REGISTRY_USER.password,
       'status 401: UNAUTHORIZED: authentication required',
     ],
-  ] as const)('credentials that are %s end before a byte is sent', async (_, auth, user, password, said) => {
+  ] as const)('credentials that are %s fail before any byte is sent', async (_, auth, user, password, said) => {
     const result = await attempt(auth, user, password);
     expect(result.success).toBe(false);
     expect(result.output).toContain('error REGISTRY_UNAUTHORIZED');
@@ -435,7 +435,7 @@ describe('credentials', () => {
     expect(result.writes).toEqual([]);
   });
 
-  it('credentials are not sent where the certificate is of an unknown authority', async () => {
+  it('credentials are not sent to a registry with a certificate from an unknown authority', async () => {
     const registry = await start({ tls: authority, passwords: true });
     const environment = {
       ...workspace.environment,

@@ -33,7 +33,7 @@ let workspace: ReleaseWorkspace;
 const former = { ...process.env };
 const namespace = `engines-${process.pid}`;
 const repository = `engines-${process.pid}`;
-/** The index's digest, by compression. */
+/** The index's digest by compression. */
 const digests = new Map<string, string>();
 
 beforeEach(({ skip }) => {
@@ -59,7 +59,7 @@ beforeAll(async () => {
       cwd: workspace.root,
     });
   }
-  // Stores of its own; the engine's runc, and no limits that this machine may not set.
+  // Separate storage, the engine's runc, and no limits that this machine can't set.
   const home = join(process.env.DOCKER_HOST?.replace('unix://', '') ?? '', '../..');
   await writeFile(
     join(folder, 'storage.conf'),
@@ -96,7 +96,7 @@ afterAll(async () => {
   if (folder) await rm(folder, { recursive: true, force: true });
 });
 
-/** What a container of an image prints. */
+/** The output of an image's container. */
 async function run(engine: Engine, name: string): Promise<string> {
   const id = `${namespace}-${Math.random().toString(36).slice(2)}`;
   const args =
@@ -119,7 +119,7 @@ async function remove(engine: Engine, name: string): Promise<void> {
 }
 
 describe.each(ENGINES)('%s', { timeout: 120_000 }, (engine) => {
-  it.each(['gzip', 'zstd'])('pulls and runs an image of %s, by tag and by digest', async (compression) => {
+  it.each(['gzip', 'zstd'])('pulls and runs an image with %s compression by tag and digest', async (compression) => {
     const registry = process.env.REGISTRY;
     for (const name of [
       `${registry}/${repository}:${compression}`,
@@ -131,7 +131,7 @@ describe.each(ENGINES)('%s', { timeout: 120_000 }, (engine) => {
     }
   });
 
-  it.each(['gzip', 'zstd'])('runs an image of %s that docker-load has put there', async (compression) => {
+  it.each(['gzip', 'zstd'])('runs an image with %s compression loaded by docker-load', async (compression) => {
     const options: DockerLoadOptions = {
       image: `${repository}:${compression}`,
       engine,

@@ -16,7 +16,7 @@ await useRealEngine();
 
 const PROGRAMS = ['sh', 'cat', 'chmod', 'ln', 'mkdir', 'mknod', 'mv', 'rm'];
 
-/** Programs of this machine, by their paths in an image, with their libraries: they can be executed, and need not be downloaded. */
+/** This machine's programs with their libraries, by path in the image: they can be executed without a download. */
 async function withLibraries(programs: readonly (readonly [path: string, source: string])[]) {
   const files = new Map(programs);
   for (const [, source] of programs) {
@@ -37,7 +37,7 @@ async function shellLayer(): Promise<readonly BaseFile[]> {
   return withLibraries(PROGRAMS.map((name, index) => [`bin/${name}`, sources[index] ?? ''] as const));
 }
 
-/** A file of the workspace that is an archive: `inner/one`, and a link to it. */
+/** An archive in the workspace: `inner/one`, and a link to it. */
 async function archive(): Promise<Buffer> {
   const folder = await mkdtemp(join(tmpdir(), 'archive-'));
   try {
@@ -94,8 +94,8 @@ const build = (lines: readonly string[]) =>
   );
 const START = ['COPY --chmod=755 app-linux-amd64 /opt/app', 'COPY runtime-linux-amd64/ /'];
 
-describe('an image for which something is executed, by a real builder,', () => {
-  it('an image for which something is executed, by a real builder, is built from stages and images by digest, proven in part, and published with the same words', async () => {
+describe('an image with commands from a real builder', () => {
+  it('an image with commands from a real builder is built from stages and images by digest, gets a reduced proof, and is published with the same message', async () => {
     const { image } = await build([
       `FROM ${from} AS helper`,
       `${RUN} echo zone > /zone`,
@@ -128,7 +128,7 @@ describe('an image for which something is executed, by a real builder,', () => {
         'Dockerfile.given:13: RUN',
         'Dockerfile.given:21: RUN',
       ],
-      // zone, passwd, old2/c, link, link2, d, d2, fifo, null, and the link of the archive
+      // zone, passwd, old2/c, link, link2, d, d2, fifo, null, and the archive's link
       unprovenFiles: 10,
       starts: { path: '/opt/app', proven: true },
     });
@@ -149,8 +149,8 @@ describe('an image for which something is executed, by a real builder,', () => {
     expect(output).toContain('10 other files and links were not compared with anything');
   });
 
-  describe('read by another frontend', () => {
-    // That it takes images that are given by digest, and needs no network.
+  describe('with another frontend', () => {
+    // Accepts images given by digest, and needs no network.
     const CAPABILITIES = {
       'moby.buildkit.frontend.caps': 'moby.buildkit.frontend.contexts',
       'moby.buildkit.frontend.network.none': 'true',
@@ -179,7 +179,7 @@ describe('an image for which something is executed, by a real builder,', () => {
     const read = (name: string) =>
       build([`# syntax=${frontends.get(name)}`, `FROM ${from}`, ...START, 'ENTRYPOINT ["app"]']);
 
-    it('an image read by another frontend is proven in part', async () => {
+    it('an image from another frontend gets a reduced proof', async () => {
       const { image } = await read('honest');
       expect(image.images[0]?.reducedProof).toEqual({
         because: [`Dockerfile.given:1: # syntax=${frontends.get('honest')}`],
@@ -188,12 +188,12 @@ describe('an image for which something is executed, by a real builder,', () => {
       });
     });
 
-    it('an image read by another frontend is refused where that adds to what the file says', async () => {
+    it('an image from another frontend is refused if it contains more than the Dockerfile specifies', async () => {
       await expect(read('evil')).rejects.toThrow(/config\.Labels\.evil: expected nothing/);
     });
   });
 
-  it('an image for which something is executed, by a real builder, is built for a platform that the machine only emulates', async () => {
+  it('an image with commands from a real builder is built for an emulated platform', async () => {
     const foreign = makeBase({ layers: [[{ path: 'tool', content: makingProgram(), mode: '755' }]] });
     putBase(registry, 'bases/foreign', foreign);
     const both = await releaseWorkspace({
@@ -224,14 +224,14 @@ describe('an image for which something is executed, by a real builder,', () => {
   it.each([
     ['replaces the executable', 'echo evil > /opt/app', /\/opt\/app: expected SHA-256/],
     [
-      'puts a link in the place of its folder',
+      'replaces its folder with a link',
       'mv /opt /o && ln -s /o /opt',
       /\/opt: expected a folder, found a link to "\/o"/,
     ],
     ['removes a runtime file', 'rm -r /lib/libc.so.6', /\/lib\/libc\.so\.6: expected a file, found nothing/],
-    ['lets everybody write it', 'chmod 777 /opt/app', /\/opt\/app: expected mode 0755, found mode 0777/],
+    ['makes it world-writable', 'chmod 777 /opt/app', /\/opt\/app: expected mode 0755, found mode 0777/],
   ])(
-    'an image for which something is executed, by a real builder, is refused where what is executed %s',
+    'an image with commands from a real builder is refused if a command %s',
     async (_, command, named) => {
       await expect(build([`FROM ${from}`, ...START, `${RUN} ${command}`, 'CMD ["app"]'])).rejects.toThrow(
         named,

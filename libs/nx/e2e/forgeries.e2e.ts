@@ -25,58 +25,58 @@ import {
 const PROGRAM = Buffer.from('the program of this platform\n');
 const LIBRARY = 'libc';
 const TAG = '1.2.3';
-/** Those of the layers alone are put before unpackers in libs/oci. */
+/** Without layer forgeries, which are tested with unpackers in libs/oci. */
 const WHOLE = imageForgeries(PROGRAM).slice(LAYER_FORGERIES.length);
 
-/** A kind of images: how the honest one is made, how it is forged, and which of its paths the plan is about. */
+/** A kind of image: how the honest one is built, how it is forged, and which paths are planned. */
 interface Kind {
   readonly title: string;
   readonly sample: Partial<SampleRelease>;
   readonly honest: ImageForgery;
   readonly forgeries: readonly NamedForgery[];
   readonly paths: readonly string[];
-  /** From which umoci 0.4.7 (Debian 12) was seen to make what was planned: others read them otherwise, or may. */
+  /** The forgeries that umoci 0.4.7 (Debian 12) was seen to unpack as planned. Other tools may differ. */
   readonly asPlanned: readonly string[];
-  /** Which umoci was seen to refuse. */
+  /** The forgeries that umoci was seen to refuse. */
   readonly refused: readonly string[];
 }
 
 const KINDS: readonly Kind[] = [
   {
-    title: 'proven whole',
+    title: 'with a full proof',
     sample: {},
     honest: {},
     forgeries: WHOLE.filter(({ publishedOnly }) => publishedOnly !== true),
     paths: ['app', 'lib', 'lib/libc.so.6'],
     asPlanned: [
-      // It has no use for them; an engine has.
+      // umoci ignores these, but an engine uses them.
       'a health check',
       'an instruction for images built on it',
       'a shell',
-      'a version of its operating system',
+      'an operating system version',
       'a shorter history',
-      'a history that calls a layer empty',
-      // The last one counts for it.
-      'two configurations in one',
-      'an environment that is given twice',
-      'a list of layers that is given twice',
-      // For those who fetch the image, or look for what belongs to it.
-      'an annotation of a layer that names a table of files (zstd:chunked)',
-      'an annotation of a layer that names a table of files (eStargz)',
-      'an address to fetch a layer from',
-      'a configuration inline',
-      'a foreign layer of the same diffID',
+      'a history that marks a layer as empty',
+      // The last one counts for umoci.
+      'two "config" objects',
+      'a duplicate environment',
+      'a duplicate list of layers',
+      // These matter when fetching the image or looking for its referrers.
+      'a layer annotation with a table of contents (zstd:chunked)',
+      'a layer annotation with a table of contents (eStargz)',
+      'a URL to fetch a layer from',
+      'an inline configuration',
+      'a foreign layer with the same diffID',
       'a subject',
       'annotations',
-      'a type of its own',
-      // The files of one layer are not in the other.
-      'its layers in another order',
-      'an empty layer more',
+      'an artifact type',
+      // The layers have no files in common.
+      'its layers in a different order',
+      'an additional empty layer',
     ],
-    refused: ["a layer of Docker's type", 'another diffID'],
+    refused: ["a layer with Docker's media type", 'a different diffID'],
   },
   {
-    title: 'of listed files',
+    title: 'with listed files',
     sample: LISTED_SAMPLE,
     honest: HONEST_LISTED,
     forgeries: LISTED_FORGERIES,
@@ -85,29 +85,29 @@ const KINDS: readonly Kind[] = [
       ...['opt', 'opt/same', 'opt/start', 'opt/tool'],
     ],
     asPlanned: [],
-    // Nothing says who `nonroot` is.
-    refused: ['no layer of listed files'],
+    // `nonroot` is undefined.
+    refused: ['no layer with listed files'],
   },
   {
-    title: 'for which something was executed',
+    title: 'with commands',
     sample: {},
     honest: executed(HONEST_CHANGES),
     forgeries: reducedForgeries(PROGRAM, LIBRARY),
     paths: ['app', 'lib', 'lib/libc.so.6'],
     asPlanned: [
-      // The order of entries decides, which other unpackers don't go by.
-      'a file that is added and removed at once',
-      'a file that is removed and added at once',
-      // Nothing has that name.
-      'a whiteout of another kind',
-      // The verified files are there, and more or less than was planned is beside them.
+      // umoci goes by the order of entries, unlike other unpackers.
+      'a file that is added and removed in one layer',
+      'a file that is removed and added in one layer',
+      // There is nothing with that name.
+      'another kind of whiteout',
+      // The verified files are there, along with more or less than planned.
       'two layers for one command',
-      'no layer of the command',
+      'no layer for the command',
       'a history without the command',
-      // It has no use for it; an engine has.
+      // umoci ignores it, but an engine uses it.
       'a health check',
     ],
-    refused: ['another diffID'],
+    refused: ['a different diffID'],
   },
 ];
 
@@ -118,7 +118,7 @@ beforeEach(async ({ skip }) => {
   folder = await mkdtemp(workspace.path('image-'));
 });
 
-/** Makes the workspace and the honest image for the tests of a `describe`. */
+/** Creates the workspace and the honest image for the tests in a `describe`. */
 async function makeHonest(sample: Partial<SampleRelease>): Promise<() => Promise<void>> {
   const runtime = { 'lib/libc.so.6': { content: LIBRARY, mode: '0755' } } as const;
   const defaults = {
@@ -132,7 +132,7 @@ async function makeHonest(sample: Partial<SampleRelease>): Promise<() => Promise
   return () => workspace.remove();
 }
 
-/** Forges a copy of the honest layout, under a tag. */
+/** Forges a copy of the honest layout, with a tag. */
 async function forge(forgery: ImageForgery): Promise<string> {
   const layout = join(folder, 'image');
   await rm(layout, { recursive: true, force: true });
@@ -141,7 +141,7 @@ async function forge(forgery: ImageForgery): Promise<string> {
   return layout;
 }
 
-/** What umoci makes of an image: the files at these paths, and what a runtime is told to start; or that it refuses it. */
+/** How umoci unpacks an image: the files at these paths and what a runtime would start, or `refused`. */
 async function unpacked(layout: string, paths: readonly string[]): Promise<readonly string[] | 'refused'> {
   const bundle = join(folder, 'bundle');
   if (!(await umociUnpack(layout, TAG, bundle))) return 'refused';
@@ -157,7 +157,7 @@ describe.each(KINDS)('an image $title', ({ sample, honest, forgeries, paths, asP
     await rm(join(folder, 'bundle'), { recursive: true, force: true });
   });
 
-  it('is unpacked, and its forgeries are the ones that were seen', () => {
+  it('can be unpacked, and all listed forgeries exist', () => {
     expect(planned).toHaveLength(paths.length + 1);
     const titles = forgeries.map(({ title }) => title);
     expect(titles).toEqual(expect.arrayContaining([...asPlanned, ...refused]));
@@ -187,7 +187,7 @@ describe('an index', () => {
   let planned: readonly string[] | undefined;
   beforeAll(() => makeHonest({ platforms: ['linux/amd64', 'linux/arm64'] }));
 
-  /** The configuration of the image that skopeo takes for each platform. */
+  /** The configuration of the image that skopeo chooses for each platform. */
   const chosen = (layout: string): Promise<readonly string[]> =>
     Promise.all(
       ['amd64', 'arm64'].map(async (architecture) => {
@@ -207,8 +207,8 @@ describe('an index', () => {
     expect(planned).not.toContain('refused');
   });
 
-  // The others are for clients of another kind: what they read into them is not planned.
-  const misleading = ['its platforms swapped', 'one platform less'];
+  // The others affect other kinds of clients, whose interpretation may not match the plan.
+  const misleading = ['its platforms swapped', 'a missing platform'];
   const rows = WHOLE.filter(({ publishedOnly }) => publishedOnly === true).map((forgery) => ({
     ...forgery,
     where: misleading.includes(forgery.title) ? 'to other images' : 'to the planned images',

@@ -11,8 +11,8 @@ import { publishWorkspace } from '../testing/publish-workspace.ts';
 
 const WRITES = /^(?:PUT|PATCH|POST|DELETE) /;
 
-// One test: the registry is compiled for it.
-it('a publish to the registry of go-containerregistry, which lists referrers, sends everything once, nothing again, and of the next version what changed', async ({
+// A single test, since the registry is compiled for it.
+it('publishing to the registry of go-containerregistry, which lists referrers, sends everything once, nothing again, and only the changes of the next version', async ({
   skip,
 }) => {
   const sources =
@@ -54,7 +54,7 @@ it('a publish to the registry of go-containerregistry, which lists referrers, se
     const again = await published();
     expect(again.record).toMatchObject({ blobsSent: 0, blobsSkipped: 5 });
     expect(await listed()).toHaveLength(1);
-    // It has no way to cancel an upload, nor to say how far one is.
+    // It can neither cancel an upload nor report an upload's progress.
     expect(again.writes).toEqual([
       'POST /v2/owner/app/blobs/uploads/',
       expect.stringMatching(/^DELETE \/v2\/owner\/app\/blobs\/uploads\//),

@@ -20,12 +20,12 @@ import {
   verifyIn,
 } from '../testing/toolchain-build.ts';
 
-// Of both classes and byte orders.
+// Both ELF classes and both byte orders.
 const PLATFORMS = ['linux/amd64', 'linux/arm/v6', 'linux/s390x'];
 
 const HAS_GO = spawnSync('go', ['version']).status === 0;
 
-// With few packages of the standard library: each is compiled once more for each platform.
+// Few packages from the standard library, since each is compiled again for every platform.
 const FILES: Readonly<Record<string, string>> = {
   'apps/server/go.mod':
     'module example.com/server\n\ngo 1.19\n\nrequire example.com/greeting v1.0.0\n\nreplace example.com/greeting => ../../libs/greeting\n',
@@ -67,7 +67,7 @@ afterEach(() => {
 });
 afterAll(() => Promise.all(made.map((root) => rm(root, { recursive: true, force: true }))));
 
-describe('a program of Go with two executables', () => {
+describe('a Go program with two executables', () => {
   let root: string;
   beforeAll(async () => {
     if (!HAS_GO) return;
@@ -75,7 +75,7 @@ describe('a program of Go with two executables', () => {
     await buildIn(root, { ...SERVER, platforms: [...PLATFORMS] });
   });
 
-  it('a program of Go with two executables is made for platforms of both classes and byte orders, static, and passes verification', async () => {
+  it('a Go program with two executables is built statically for platforms of both classes and byte orders, and passes verification', async () => {
     const reports = await verifyIn(root);
     expect(reports.map(({ platform, result }) => [platform, result])).toEqual(
       [...PLATFORMS].sort().map((platform) => [platform, 'passed']),
@@ -85,7 +85,7 @@ describe('a program of Go with two executables', () => {
     expect(lines).toHaveLength(PLATFORMS.length * 2);
   });
 
-  it('fails verification where its modules are not those of the manifest', async () => {
+  it('a Go program with two executables fails verification if its modules do not match the manifest', async () => {
     await buildIn(root, SERVER);
     const path = join(root, 'dist/bin/manifest.json');
     const text = await readFile(path, 'utf8');
@@ -101,7 +101,7 @@ describe('a program of Go with two executables', () => {
     ]);
   });
 
-  it('a program of Go with two executables has the same bytes from another folder and in a hostile environment', async () => {
+  it('a Go program with two executables has the same bytes in another folder and in a hostile environment', async () => {
     const other = await workspace();
     Object.assign(process.env, HOSTILE);
     const platforms = ['linux/amd64', 'linux/arm/v7'];
@@ -115,8 +115,8 @@ describe('a program of Go with two executables', () => {
   });
 });
 
-// Used and unused, replaced by another and by a folder, of a higher major version with its path and without, of no
-// version, used on one platform alone, and used by tests alone.
+// Used and unused modules: replaced by another module and by a folder, a higher major version with and without its
+// path, without a version, used only on one platform, and used only by tests.
 const MODULES: GoModules = {
   'example.com/direct@v1.2.3': {
     'go.mod': 'module example.com/direct\n\nrequire example.com/indirect v0.4.0\n',
@@ -160,7 +160,7 @@ const MODULAR = {
   'local/local.go': 'package local\n',
 };
 
-it('lists for each platform exactly the modules that `go version -m` shows', async () => {
+it('the manifest lists exactly the modules that `go version -m` shows for each platform', async () => {
   const root = await workspace(MODULAR);
   const environment = await serveGoModules(await mkdtemp(join(tmpdir(), 'go-modules-')), MODULES);
   made.push(dirname(environment.GOMODCACHE ?? ''));
@@ -193,7 +193,7 @@ it('lists for each platform exactly the modules that `go version -m` shows', asy
       version: /@(.*)/.exec(manifest.components.at(-1)?.purl ?? '')?.[1],
     });
     expect((await verifyIn(root, [])).map(({ result }) => result)).toEqual(['passed', 'passed']);
-    // From a vendor folder, the same without a module cache.
+    // The same result from a vendor folder, without a module cache.
     execFileSync('go', ['mod', 'vendor'], { cwd: root, stdio: 'pipe' });
     Object.assign(process.env, { GOPROXY: 'off', GOMODCACHE: join(root, 'empty') });
     const vendored = await buildIn(root, plain());
@@ -206,7 +206,7 @@ it('lists for each platform exactly the modules that `go version -m` shows', asy
   }
 });
 
-/** The package URLs of what `go version -m` shows of an executable, sorted. */
+/** The package URLs of what `go version -m` shows for an executable, sorted. */
 function shownModules(file: string): readonly string[] {
   const text = execFileSync('go', ['version', '-m', file], { encoding: 'utf8' });
   const compiler = /: go(\S+)/.exec(text)?.[1];
@@ -220,7 +220,7 @@ function shownModules(file: string): readonly string[] {
   return purls.sort();
 }
 
-it('is made with cgo where that is asked for: the same bytes from any folder, the C library from the sysroot', async () => {
+it('a Go program with cgo has the same bytes in any folder, and the C library from the sysroot', async () => {
   const files = {
     'go.mod': 'module example.com/mixed\n\ngo 1.19\n',
     'main.go':
@@ -243,17 +243,17 @@ it('is made with cgo where that is asked for: the same bytes from any folder, th
   expect(await keyIn(roots[0], build)).not.toBe(key);
 });
 
-describe('the key of a program of Go', () => {
+describe('the cache key of a Go program', () => {
   it.each<[string, string, string, boolean]>([
-    ['a file of a module elsewhere in the workspace', 'libs/greeting/greeting.go', '\n// more\n', true],
-    ['a file that is embedded', 'apps/server/cmd/server/note.txt', '!', true],
+    ['a file in a module elsewhere in the workspace', 'libs/greeting/greeting.go', '\n// more\n', true],
+    ['an embedded file', 'apps/server/cmd/server/note.txt', '!', true],
     ['a file that is not compiled', 'apps/server/README.md', '!', false],
     ['a test', 'apps/server/cmd/server/main_test.go', 'package main\n', false],
-    ['the version of the language', 'apps/server/go.mod', '\n// go 1.22\n', true],
-    ['the version of the language elsewhere', 'libs/greeting/go.mod', '\n// go 1.22\n', true],
-    ['the sums of modules', 'apps/server/go.sum', 'example.com/x v1.0.0 h1:x\n', true],
-    ['the profile that the compiler follows', 'apps/server/cmd/server/default.pgo', 'x', true],
-  ])('the key of a program of Go after a change of %s: %s', async (_, path, more, moves) => {
+    ['the language version', 'apps/server/go.mod', '\n// go 1.22\n', true],
+    ['the language version elsewhere', 'libs/greeting/go.mod', '\n// go 1.22\n', true],
+    ['the module checksums', 'apps/server/go.sum', 'example.com/x v1.0.0 h1:x\n', true],
+    ['the profile for the compiler', 'apps/server/cmd/server/default.pgo', 'x', true],
+  ])('the cache key of a Go program changes with %s: %s', async (_, path, more, moves) => {
     const root = await workspace();
     const before = await keyIn(root, SERVER);
     await writeFile(join(root, path), `${await readFile(join(root, path), 'utf8').catch(() => '')}${more}`);
@@ -270,10 +270,10 @@ const plain = (toolchain: Readonly<Record<string, unknown>> = {}): ToolchainBuil
   platforms: ['linux/amd64'],
 });
 
-describe('a program of Go that can not be made', () => {
+describe('a Go program that cannot be built', () => {
   it.each<[string, Readonly<Record<string, string>>, ToolchainBuild, string, string]>([
     [
-      'in a folder that is not there',
+      'in a missing folder',
       PLAIN,
       plain({ folder: 'nowhere' }),
       'toolchain.folder: expected a folder, found none',
@@ -292,48 +292,48 @@ describe('a program of Go that can not be made', () => {
       { ...PLAIN, 'cmd/a/main.go': PLAIN['main.go'] },
       plain(),
       'expected one main package, found ., ./cmd/a',
-      '"package"; "executables" takes the others',
+      'list the others to ship in "executables"',
     ],
     [
-      'with a package that is not there',
+      'with a missing package',
       PLAIN,
       plain({ package: './cmd/z' }),
       'expected the main package ./cmd/z in',
-      'Name one of those',
+      'Use one of those',
     ],
     [
-      'without the variable that was named',
+      'without the specified variable',
       PLAIN,
       plain({ version: 'main.release' }),
       'expected a string variable main.release',
       'var version string',
     ],
     [
-      'with a variable that the linker can not set',
+      'with a variable that the linker cannot set',
       { ...PLAIN, 'main.go': `${PLAIN['main.go']}\nvar release = word()\n` },
       plain({ version: 'main.release' }),
       'expected a string variable main.release',
       '{"version": false}',
     ],
     [
-      'that needs cgo, which is off',
+      'that needs cgo without enabling it',
       { ...PLAIN, 'main.go': 'package main\n\nimport "C"\n\nfunc main() {}\n' },
       plain(),
-      'needs cgo on linux/amd64, and cgo is off',
+      'needs cgo on linux/amd64, but cgo is off',
       '"cgo": true',
     ],
     [
-      'with cgo and no C compiler of that name',
+      'with cgo and a missing C compiler',
       PLAIN,
       plain({ cgo: true, compilers: { 'linux/amd64': 'no-such-compiler' } }),
       'expected the C compiler no-such-compiler, found none',
-      'Install it (Debian: gcc-x86-64-linux-gnu), or name another: {"compilers": {"linux/amd64": "…"}}',
+      'Install it (Debian: gcc-x86-64-linux-gnu), or set another: {"compilers": {"linux/amd64": "…"}}',
     ],
     [
-      'for a newer Go',
+      'that needs a newer Go',
       { ...PLAIN, 'go.mod': 'module example.com/plain\n\ngo 1.999\n' },
       plain(),
-      'needs Go 1.999, as its go.mod says, found 1.',
+      'go.mod requires Go 1.999, found 1.',
       'Install a newer Go',
     ],
     [
@@ -344,38 +344,38 @@ describe('a program of Go that can not be made', () => {
       '',
     ],
     [
-      'for a platform that its files leave out',
+      'without files for a platform',
       { ...PLAIN, 'main_riscv64.go': PLAIN['main.go'], 'main.go': 'package main\n\nfunc word() {}\n' },
       plain(),
       'function main is undeclared in the main package',
       '',
     ],
     [
-      'with a package that no file is for on the platform',
+      'with a package without files for the platform',
       {
         ...PLAIN,
         'main.go': 'package main\n\nimport _ "example.com/plain/only"\n\nfunc main() {}\n',
         'only/only_riscv64.go': 'package only\n',
       },
       plain(),
-      'none of its files is for that platform, found only_riscv64.go',
+      'expected files for that platform, found only only_riscv64.go',
       'GOOS=linux GOARCH=amd64 CGO_ENABLED=0 go build ./...',
     ],
     [
-      'with an import that no module has',
+      'with an import that no module provides',
       { ...PLAIN, 'main.go': 'package main\n\nimport _ "example.com/absent"\n\nfunc main() {}\n' },
       plain(),
       'example.com/absent',
-      '`go mod tidy` adds what go.mod and go.sum lack',
+      '`go mod tidy` adds missing lines to go.mod and go.sum',
     ],
     [
-      'with a go.mod that can not be read',
+      'with an unreadable go.mod',
       { ...PLAIN, 'go.mod': 'modulo\n' },
       plain(),
       'unknown directive: modulo',
       'go',
     ],
-  ])('%s is refused', async (_, files, build, message, hint) => {
+  ])('a Go program %s is refused', async (_, files, build, message, hint) => {
     await expect(buildIn(await workspace(files), build)).rejects.toMatchObject({
       name: 'PrebuiltError',
       code: hint === '' ? 'COMPILE_FAILED' : 'TOOLCHAIN',
@@ -384,7 +384,7 @@ describe('a program of Go that can not be made', () => {
     });
   });
 
-  it('a program of Go is refused where Go is missing or too old', async () => {
+  it('a Go program is refused if Go is missing or too old', async () => {
     const root = await workspace(PLAIN);
     const path = process.env.PATH;
     try {
@@ -408,11 +408,11 @@ describe('a program of Go that can not be made', () => {
     }
   });
 
-  it('a program of Go is made without its version where it has no main.version, and says so', async () => {
+  it('a Go program is built without its version if it has no main.version, with a message', async () => {
     const root = await workspace(PLAIN);
     const { lines } = await buildIn(root, plain());
     expect(lines).toContain(
-      'example.com/plain: has no string variable main.version: the executable does not know its version',
+      'example.com/plain has no string variable main.version: the executable won’t know its version',
     );
     const [refused] = await verifyIn(root);
     expect(refused?.findings).toMatchObject([
@@ -423,7 +423,7 @@ describe('a program of Go that can not be made', () => {
     ]);
   });
 
-  it('a program of Go gets its version on the platforms alone whose files have the variable', async () => {
+  it('a Go program gets its version only on platforms whose files have the variable', async () => {
     const root = await workspace({ ...PLAIN, 'version_amd64.go': 'package main\n\nvar version string\n' });
     const query = { facts: await readGoFacts(root, root), folder: root, tags: [], cgo: false };
     const platforms = ['linux/amd64', 'linux/s390x'].map(parsePlatform);
@@ -435,7 +435,7 @@ describe('a program of Go that can not be made', () => {
     ]);
   });
 
-  it('a program of Go is made from a copy of a whole workspace as well, the version embedded', async () => {
+  it('a Go program is also built from a copy of a whole workspace, with its version embedded', async () => {
     const root = await workspace();
     const copy = `${root}-copy`;
     made.push(copy);

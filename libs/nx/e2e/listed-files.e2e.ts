@@ -28,7 +28,7 @@ await useRealEngine();
 const HAS_GO = spawnSync('go', ['version']).status === 0;
 const BUILT_INS = ['ca-certificates', 'tzdata', 'users', 'tmp'];
 
-// Tells what it can do; net/http would take half a minute to compile.
+// Reports what it can do. net/http would take half a minute to compile.
 const PROGRAM = `package main
 
 import (
@@ -109,7 +109,7 @@ beforeAll(async () => {
   await write('apps/server/main.go', PROGRAM);
   await write('package.json', '{}');
   const cacheFolder = join(root, CACHE_FOLDER);
-  // No public authority certifies a server on loopback: a package with the test's own, packed as Debian's is.
+  // No public authority certifies a loopback server, so use a package like Debian's with the test's own authority.
   const { file, ...archive } = await makeArchive(root, 'ca-certificates', {
     'usr/share/ca-certificates/mozilla/Test.crt': await readFile(authority.caFile, 'utf8'),
   });
@@ -134,7 +134,7 @@ async function write(path: string, content: string): Promise<void> {
   await writeFile(join(root, path), content);
 }
 
-/** Builds, verifies, packs and loads the program; gives the image's name in the engine. */
+/** Builds, verifies, packs and loads the program, and returns the image's name in the engine. */
 async function image(files: readonly ListedOption[], dockerfile?: string): Promise<string> {
   const version = '1.2.3';
   const build = {
@@ -192,7 +192,8 @@ async function image(files: readonly ListedOption[], dockerfile?: string): Promi
     remove: async () => {},
   };
   await release(workspace);
-  // containerd calls it what this annotation says. https://github.com/containerd/containerd/blob/v1.7.27/images/annotations.go
+  // containerd uses this annotation as the image's name.
+  // https://github.com/containerd/containerd/blob/v1.7.27/images/annotations.go
   const name = `listed-files:${process.pid}-${images.length}`;
   const index = JSON.parse(await readFile(join(root, 'dist/oci/index.json'), 'utf8'));
   index.manifests[0].annotations['io.containerd.image.name'] = `docker.io/library/${name}`;
@@ -203,7 +204,7 @@ async function image(files: readonly ListedOption[], dockerfile?: string): Promi
   return name;
 }
 
-/** What the program says about itself in a container on this machine's network. */
+/** The program's report from a container on this machine's network. */
 async function run(name: string, ...options: readonly string[]): Promise<Readonly<Record<string, string>>> {
   const { stdout } = await execa('docker', ['run', '--rm', '--network=host', ...options, name, address]);
   return Object.fromEntries(stdout.split('\n').map((line) => line.split(' ') as [string, string]));
@@ -217,12 +218,12 @@ const ABLE = {
   root: 'false',
 };
 
-describe('a server of Go on built-in files', { timeout: 240_000 }, () => {
-  it('trusts the bundle, knows Europe/Berlin, is nonroot and writes to /tmp, without a Dockerfile', async () => {
+describe('a Go server with built-in files', { timeout: 240_000 }, () => {
+  it('a Go server with built-in files trusts the bundle, knows Europe/Berlin, is nonroot and writes to /tmp, without a Dockerfile', async () => {
     expect(await run(await image(BUILT_INS))).toEqual(ABLE);
   });
 
-  it('does so as a user by name, also where all but /tmp is read-only', async () => {
+  it('a Go server with built-in files also works as a named user, and if only /tmp is writable', async () => {
     const name = await image(BUILT_INS, BY_NAME);
     const { stdout } = await execa('docker', ['image', 'inspect', '--format', '{{.Config.User}}', name]);
     expect(stdout).toBe('nonroot');
@@ -230,7 +231,7 @@ describe('a server of Go on built-in files', { timeout: 240_000 }, () => {
     expect(await run(name, '--read-only', '--tmpfs=/tmp')).toEqual(ABLE);
   });
 
-  it('can do none of it without them', async () => {
+  it('a Go server without built-in files can do none of this', async () => {
     expect(await run(await image([]))).toEqual({
       tls: 'false',
       zone: 'false',

@@ -10,7 +10,7 @@ import { publishWorkspace } from '../testing/publish-workspace.ts';
 const PROCESS = join(import.meta.dirname, '../testing/publish-process.ts');
 const MEGABYTE = 1_000_000;
 
-it('a publish of two executables of 110 MB stays under 120 MB above the idle process', async ({ skip }) => {
+it('publishing two executables of 110 MB takes less than 120 MB more than the idle process', async ({ skip }) => {
   const program =
     (await findDebianRegistry()) ??
     skipOutsideCi(
@@ -21,7 +21,7 @@ it('a publish of two executables of 110 MB stays under 120 MB above the idle pro
   const workspace = await publishWorkspace({ version: '1.2.3', executableSize: 110 * MEGABYTE });
   const registry = await startDebianRegistry(program, { folder });
   try {
-    // As in the workspace, whose .env has compiled code kept: the first run of all fills the folder.
+    // Like this workspace, whose .env enables the compile cache: the first run fills the folder.
     const env = { ...workspace.environment, NODE_COMPILE_CACHE: join(folder, 'compiled') };
     const publish = async (repository: string): Promise<string> => {
       const options = JSON.stringify(workspace.options(`${registry.host}/${repository}`));

@@ -29,7 +29,7 @@ import {
 
 beforeEach(({ skip }) => requireUnpackers(skip));
 
-/** What is at each path but folders, once layers are on top of each other: as the proof takes it. */
+/** Everything but folders in stacked layers, according to the proof. */
 async function merged(layers: readonly StoredLayer[]): Promise<readonly string[]> {
   const tree = new FileTree();
   for (const { bytes, diffId } of layers) {
@@ -46,7 +46,7 @@ async function merged(layers: readonly StoredLayer[]): Promise<readonly string[]
   });
 }
 
-/** The same, as umoci unpacks it. */
+/** The same, as unpacked by umoci. */
 async function unpacked(layers: readonly StoredLayer[]): Promise<readonly string[]> {
   const folder = await mkdtemp(join(tmpdir(), 'merged-'));
   try {
@@ -114,7 +114,7 @@ const aChange = fc.oneof(
   }),
 );
 
-/** Changes as a layer: each path once, below the folders that it needs, in the order of a walk. */
+/** A layer with the changes: each path once, after its parent folders, in walk order. */
 function layerOf(changes: readonly ChangedFile[]): StoredLayer {
   const entries = new Map<string, ChangedFile>();
   for (const change of changes) {
@@ -127,7 +127,7 @@ function layerOf(changes: readonly ChangedFile[]): StoredLayer {
   }
   for (const [path, { flag, target = '' }] of entries) {
     const [folder, name] = [path.slice(0, path.lastIndexOf('/') + 1), path.slice(path.lastIndexOf('/') + 1)];
-    // What no builder writes, and is refused, is of no use here.
+    // Skip combinations that no builder writes and that are refused.
     if (name.startsWith('.wh.') && entries.has(folder + name.slice('.wh.'.length))) entries.delete(path);
     const linked = entries.get(target);
     if (flag === '1' && (linked === undefined || linked.path.endsWith('/'))) entries.delete(path);
@@ -144,8 +144,8 @@ function layerOf(changes: readonly ChangedFile[]): StoredLayer {
   );
 }
 
-describe('layers on top of each other are for the proof what they are for umoci', () => {
-  it('whatever they put, replace and take away', { timeout: 120_000 }, async () => {
+describe('the proof reads stacked layers like umoci', () => {
+  it('the proof reads stacked layers like umoci, whatever they add, replace and remove', { timeout: 120_000 }, async () => {
     let compared = 0;
     const layers = fc.array(fc.array(aChange, { minLength: 1, maxLength: 6 }), {
       minLength: 2,
@@ -165,7 +165,7 @@ describe('layers on top of each other are for the proof what they are for umoci'
     expect(compared).toBeGreaterThan(20);
   });
 
-  it('the proof reads layers on top of each other as umoci does: what commands do, and each forgery whose form is accepted', {
+  it('the proof reads stacked layers like umoci for typical commands and every forgery in a valid form', {
     timeout: 120_000,
   }, async () => {
     const program = Buffer.from('the program\n');

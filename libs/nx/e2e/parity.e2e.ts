@@ -22,7 +22,7 @@ import { FROM_SCRATCH, textOf } from '../testing/sample-dockerfiles.ts';
 
 await useRealEngine();
 
-/** What an image is: its layers, its configuration to the byte. */
+/** An image's identity: its layers and the bytes of its configuration. */
 interface Identity {
   readonly platform: string;
   readonly diffIds: readonly string[];
@@ -63,7 +63,7 @@ const runtime = {
   'lib/sub/café': { content: 'non-ASCII' },
   'lib-x/a b': { content: 'with a space' },
   [`long/${LONG}/${LONG}/${'d'.repeat(80)}/tail`]: { content: 'a long path' },
-  [`split/${'p'.repeat(90)}/${'q'.repeat(90)}`]: { content: 'a path that USTAR holds in two parts' },
+  [`split/${'p'.repeat(90)}/${'q'.repeat(90)}`]: { content: 'a path that USTAR splits in two' },
   'etc/same': { content: 'libc', mode: '0755' },
 } as const;
 
@@ -71,9 +71,9 @@ const EXEC = 'app-linux-$TARGETARCH';
 const RUN = 'runtime-linux-$TARGETARCH';
 const ARCH = 'ARG TARGETARCH';
 
-describe('both builders make the same image', () => {
+describe('both builders build the same image', () => {
   it.each([
-    ['as the sidecar is released', SAMPLE_DOCKERFILE.split('\n').slice(1)],
+    ['for the sidecar’s Dockerfile', SAMPLE_DOCKERFILE.split('\n').slice(1)],
     [
       'with files copied twice',
       [ARCH, `COPY ${RUN}/ /`, `COPY ${RUN}/ /`, `COPY ${EXEC} /a/b`, `COPY ${EXEC} /a/b`],
@@ -82,10 +82,10 @@ describe('both builders make the same image', () => {
       'with files replaced by others',
       [ARCH, `COPY ${EXEC} /a/b`, `COPY ${RUN}/etc/same /a/b`, `COPY ${RUN}/ /`],
     ],
-    ['with the same file under another mode', [ARCH, `COPY ${EXEC} /a`, `COPY --chmod=600 ${EXEC} /a`]],
-    ['with a file copied into a folder that is there', [ARCH, `COPY ${RUN}/ /x/`, `COPY ${EXEC} /x/lib`]],
+    ['with the same file with a different mode', [ARCH, `COPY ${EXEC} /a`, `COPY --chmod=600 ${EXEC} /a`]],
+    ['with a file copied into an existing folder', [ARCH, `COPY ${RUN}/ /x/`, `COPY ${EXEC} /x/lib`]],
     [
-      'with a folder over a folder',
+      'with a folder copied over a folder',
       [ARCH, `COPY ${RUN}/ /x`, `COPY ${RUN}/lib /x/lib-x`, `COPY ${RUN}/lib/ /x/lib/`],
     ],
     ['with several sources', [ARCH, `COPY ${EXEC} ${RUN}/etc ${RUN}/lib/ /all/`, `COPY . /everything/`]],
@@ -158,7 +158,7 @@ describe('both builders make the same image', () => {
       ],
     ],
     [
-      'with every describing instruction',
+      'with every metadata instruction',
       [
         ARCH,
         `COPY ["${EXEC}", "/with space"]`,
@@ -173,7 +173,7 @@ describe('both builders make the same image', () => {
       ],
     ],
     [
-      'with commands for a shell',
+      'with shell-form commands',
       [ARCH, `COPY ${EXEC} /a`, 'HEALTHCHECK CMD /app health $A', 'CMD echo $A', 'ENTRYPOINT exec /app "$Z"'],
     ],
     ['with no commands', [ARCH, `COPY ${EXEC} /a`, 'HEALTHCHECK NONE', 'CMD []', 'ENTRYPOINT []']],
@@ -181,21 +181,21 @@ describe('both builders make the same image', () => {
       'with comments, blank and continued lines',
       ['# a comment', ARCH, '', `  copy ${EXEC} \\`, '  # inside', '', '   /a', 'Env A=1 \\', '    B=2'],
     ],
-  ])('%s', async (_, lines) => {
+  ])('both builders build the same image %s', async (_, lines) => {
     await expectParity({ dockerfile: ['FROM scratch', ...lines, ''].join('\n'), runtime });
   });
 
-  it('both builders make the same image with another escape character', async () => {
+  it('both builders build the same image with another escape character', async () => {
     const dockerfile = `# escape=\`\nFROM scratch\nCOPY app-linux-amd64 \`\n  /a\nENV A="x\\y" B=\`$C\n`;
     await expectParity({ dockerfile, platforms: ['linux/amd64'] });
   });
 
-  it('both builders make the same image with an empty runtime folder', async () => {
+  it('both builders build the same image with an empty runtime folder', async () => {
     const dockerfile = `FROM scratch\n${ARCH}\nCOPY ${RUN}/ /\nCOPY ${RUN}/ /empty/\nCOPY ${EXEC} /a\n`;
     await expectParity({ dockerfile, runtime: {} });
   });
 
-  it('both builders make the same image with listed files of several owners and modes', async () => {
+  it('both builders build the same image with listed files with several owners and modes', async () => {
     const dockerfile = [
       'FROM scratch',
       ARCH,
@@ -221,22 +221,22 @@ describe('both builders make the same image', () => {
     });
   });
 
-  it('both builders make the same image of a variant, of one platform only', async () => {
+  it('both builders build the same image for a single platform with a variant', async () => {
     await expectParity({ dockerfile: SAMPLE_DOCKERFILE, platforms: ['linux/arm/v7'] });
   });
 
   it.each([0, 1, 1_000_000_000])(
-    'both builders make the same image with the source date %i',
+    'both builders build the same image with the source date %i',
     async (sourceDateEpoch) => {
       await expectParity({ dockerfile: SAMPLE_DOCKERFILE, sourceDateEpoch });
     },
   );
 });
 
-// One platform is enough for what does not depend on it.
-describe('both builders make the same image of a Dockerfile as people write it,', () => {
+// One platform is enough for what doesn't depend on it.
+describe('both builders build the same image from a typical Dockerfile', () => {
   it.each(FROM_SCRATCH)(
-    'both builders make the same image of a Dockerfile as people write it, with $title',
+    'both builders build the same image from a typical Dockerfile with $title',
     async (sample) => {
       await expectParity({ platforms: ['linux/amd64'], ...sample.sample, dockerfile: textOf(sample) });
     },
@@ -311,7 +311,7 @@ const aDockerfile = fc
     anArchive,
   )
   .map(([base, first, rest, archive]) => ({ base, lines: [ARCH, first, ...rest, ''], archive }));
-/** What is listed of the workspace: built-ins, a folder of another owner, and archives, one of which is given. */
+/** The listed files: built-ins, a folder with another owner, and archives, including the given one. */
 const listedWith = (archive: Buffer): SampleListed => ({
   entries: [
     'users',
@@ -335,7 +335,7 @@ const BASES: Readonly<Record<string, SampleBase>> = {
   debian: { layers: DEBIAN, config: { WorkingDir: '/opt', Labels: { A: 'of the base' } } },
 };
 
-describe('both builders agree on any Dockerfile of accepted instructions', () => {
+describe('both builders agree on any Dockerfile with accepted instructions', () => {
   let registry: FakeRegistry;
   const from = new Map([['scratch', 'scratch']]);
   beforeAll(async () => {
@@ -348,7 +348,7 @@ describe('both builders agree on any Dockerfile of accepted instructions', () =>
   });
   afterAll(() => registry.close());
 
-  it('both builders agree on any Dockerfile of accepted instructions that it makes the same image, or that a path conflicts', {
+  it('both builders agree on any Dockerfile with accepted instructions: on the image, or on a conflicting path', {
     timeout: 600_000,
   }, async () => {
     const built = new Map<string, number>();
@@ -361,8 +361,8 @@ describe('both builders agree on any Dockerfile of accepted instructions', () =>
           const own = await build(workspace, 'daemonless').catch((error: unknown) => error);
           if (own instanceof Error) {
             expect(own, dockerfile).toMatchObject({ code: 'DOCKERFILE_COPY' });
-            // It would take a folder away for what an archive has, or put one in place of a link, or does as its storage does.
-            if (/: ADD: .*(expected none, for|expected a folder|builders differ)/.test(own.message)) return;
+            // Buildx would replace a folder with an archive's entry, or a link with a folder, or depend on its storage.
+            if (/: ADD: .*(but the archive has|expected a folder|builders would)/.test(own.message)) return;
             expect(await bareBuildx(workspace), dockerfile).toMatch(
               /not a directory|cannot (copy|replace)|non-directory/,
             );
@@ -381,9 +381,9 @@ describe('both builders agree on any Dockerfile of accepted instructions', () =>
   });
 });
 
-// What buildx says where nothing of this plugin comes before it.
+// Buildx's message without this plugin's checks.
 async function bareBuildx(workspace: ReleaseWorkspace): Promise<string> {
-  // Where the context of a release has it: what is absent would be said first.
+  // The file at its path in a release's context: otherwise, buildx would first report that it is missing.
   const owned = workspace.path('dist/bin/files-65532-65532/etc/server');
   await cp(workspace.path('dist/bin/files/etc/server'), owned, { recursive: true });
   const result = await execa(
@@ -408,10 +408,10 @@ describe('the image does not depend on the machine', () => {
   }
 
   it.each([
-    ['in 1970', 0],
+    ['1970', 0],
     ['now', Date.now() / 1000],
-    ['in 2100', 4_102_444_800],
-  ])('the image does not depend on the machine where the files are of %s', async (_, time) => {
+    ['2100', 4_102_444_800],
+  ])('the image does not depend on the machine: the files are from %s', async (_, time) => {
     const workspace = await releaseWorkspace({ dockerfile: SAMPLE_DOCKERFILE, runtime });
     try {
       const reference = await build(workspace, 'daemonless');
@@ -423,7 +423,7 @@ describe('the image does not depend on the machine', () => {
     }
   });
 
-  it('the image does not depend on the machine where files are linked to each other, or setuid', async () => {
+  it('the image does not depend on the machine: files are hard links or setuid', async () => {
     const workspace = await releaseWorkspace({ dockerfile: SAMPLE_DOCKERFILE, runtime });
     try {
       const reference = await build(workspace, 'daemonless');
@@ -438,7 +438,7 @@ describe('the image does not depend on the machine', () => {
     }
   });
 
-  it('the image does not depend on the machine where the umask is 077', async () => {
+  it('the image does not depend on the machine: the umask is 077', async () => {
     const workspace = await releaseWorkspace({ dockerfile: SAMPLE_DOCKERFILE, runtime });
     const reference = await build(workspace, 'daemonless');
     const umask = process.umask(0o077);
@@ -451,7 +451,7 @@ describe('the image does not depend on the machine', () => {
     }
   });
 
-  it('the image does not depend on the machine where the builder knows the same content of another date', async () => {
+  it('the image does not depend on the machine: the builder has cached the same content with a different date', async () => {
     const early = await releaseWorkspace({ dockerfile: SAMPLE_DOCKERFILE, runtime, sourceDateEpoch: 0 });
     const late = await releaseWorkspace({ dockerfile: SAMPLE_DOCKERFILE, runtime });
     try {
@@ -465,8 +465,8 @@ describe('the image does not depend on the machine', () => {
     }
   });
 
-  // A builder compares names, sizes and times of what it got before, not contents.
-  it('the image does not depend on the machine where the builder knows another content of the same size, in the same folder', async () => {
+  // A builder compares the names, sizes and times of files from earlier builds, but not their contents.
+  it('the image does not depend on the machine: the builder has cached different content of the same size in the same folder', async () => {
     const content = (text: string) => ({
       ...runtime,
       'lib/libc.so.6': { content: text, mode: '0755' } as const,
@@ -484,7 +484,7 @@ describe('the image does not depend on the machine', () => {
     }
   });
 
-  it('the image does not depend on the machine with zstd, whose layers are the same inside', async () => {
+  it('the image does not depend on the machine with zstd, except for its layers’ compressed bytes', async () => {
     const workspace = await releaseWorkspace({ dockerfile: SAMPLE_DOCKERFILE, runtime });
     try {
       const reference = await build(workspace, 'daemonless');

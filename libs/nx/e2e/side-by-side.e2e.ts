@@ -15,9 +15,9 @@ async function layersOf(
   return layout.images.map(({ config }) => config.rootfs.diff_ids);
 }
 
-describe('releases built side by side on one engine', { timeout: 300_000 }, () => {
-  // BuildKit merges steps of builds that run at the same time where their files are alike, times not counted.
-  it('releases built side by side on one engine have each their own source date in layers of the same files', async () => {
+describe('concurrent releases on one engine', { timeout: 300_000 }, () => {
+  // BuildKit merges steps of concurrent builds if their files are equal except for times.
+  it('concurrent releases on one engine each keep their own source date in layers with the same files', async () => {
     const content = `libc ${process.hrtime.bigint()} ${'x'.repeat(1_000_000)}`;
     const workspaces = await Promise.all(
       [1_600_000_000, 1_500_000_000, 1_700_000_000, 1_400_000_000].map((sourceDateEpoch) =>

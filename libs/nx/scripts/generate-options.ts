@@ -1,4 +1,4 @@
-// Writes the options.ts of every executor and generator from its schema.json; with --check only tells which ones differ.
+// Writes the options.ts of every executor and generator from its schema.json; with --check, only reports differences.
 import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { execa } from 'execa';
@@ -8,7 +8,7 @@ type Listed = Readonly<Record<string, { readonly schema: string }>>;
 
 const PACKAGE = join(import.meta.dirname, '..');
 
-// What Nx hands to the executor: with defaults applied.
+// The options that Nx passes to the executor, with defaults applied.
 async function optionTypes(schema: JSONSchema & { readonly title: string }): Promise<string> {
   const properties = schema.properties ?? {};
   const defaulted = Object.keys(properties).filter((name) => properties[name]?.default !== undefined);
@@ -29,7 +29,7 @@ async function optionTypes(schema: JSONSchema & { readonly title: string }): Pro
   return stdout;
 }
 
-// The generator turns minItems into tuples, which the executors have no use for.
+// json-schema-to-typescript turns minItems into tuples, which the executors don't need.
 function withoutItemBounds(schema: JSONSchema): JSONSchema {
   const properties = Object.entries(schema.properties ?? {}).map(([name, property]) => {
     const { minItems: _, maxItems: __, ...rest } = property;
@@ -49,7 +49,7 @@ for (const { schema } of [...Object.values(executors), ...Object.values(generato
   if (!check) {
     await writeFile(target, expected);
   } else if ((await readFile(target, 'utf8').catch(() => '')) !== expected) {
-    console.error(`${relative(process.cwd(), target)} is not what schema.json says: run npm run generate`);
+    console.error(`${relative(process.cwd(), target)} does not match schema.json: run npm run generate`);
     process.exitCode = 1;
   }
 }

@@ -1,4 +1,4 @@
-// Writes docs/reference/errors.md and targets.md from the code; with --check only tells which ones differ.
+// Writes docs/reference/errors.md and targets.md from the code; with --check, only reports differences.
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { tableLines } from '../src/github/table.ts';
@@ -48,25 +48,26 @@ function errorsPage(): string {
 
 <!-- Generated from libs/nx/scripts/error-meanings.ts: npm run generate -->
 
-A target that fails ends with an exit code other than 0 and says what it was working on, what it expected, what it
-found, and what to do:
+A target that fails exits with a nonzero code and reports what it was working on, what it expected, what it found, and
+what to do:
 
 \`\`\`
 error TAG_EXISTS: ghcr.io/acme/server:1.2.3: expected no such tag or sha256:…, found sha256:…
   A published version is never replaced: release another version, or pass --allow-retag.
 \`\`\`
 
-A plugin whose published \`package.json\` names its repository also prints the address of the code's section on this page.
+If the plugin's published \`package.json\` contains its repository, the target also prints a link to the code's section on
+this page.
 
-The code stays the same from version to version; the words may change.
+The code stays the same from version to version; the wording may change.
 
 ## Errors
 
 ${sections(ERRORS)}
 ## Findings of verify
 
-\`verify\` reports what it finds as \`error CODE: …\` or \`warning CODE: …\`, one line for each, and in
-\`verify/<platform>.json\`. ${both.map((code) => `[\`${code}\`](#${code.toLowerCase()})`).join(', ')} mean the same as above.
+\`verify\` reports each finding on one line, as \`error CODE: …\` or \`warning CODE: …\`, and in
+\`verify/<platform>.json\`. ${both.map((code) => `[\`${code}\`](#${code.toLowerCase()})`).join(', ')} have the same meaning as above.
 
 ${sections(FINDINGS, new Set(both)).trimEnd()}
 `;
@@ -138,7 +139,7 @@ for (const [name, expected] of [
     await mkdir(dirname(target), { recursive: true });
     await writeFile(target, expected);
   } else if ((await readFile(target, 'utf8').catch(() => '')) !== expected) {
-    console.error(`${relative(process.cwd(), target)} is not what the code says: run npm run generate`);
+    console.error(`${relative(process.cwd(), target)} does not match the code: run npm run generate`);
     process.exitCode = 1;
   }
 }

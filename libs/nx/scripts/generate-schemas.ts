@@ -1,4 +1,4 @@
-// Writes the JSON Schemas that ship with the package from their definitions; with --check only tells which ones differ.
+// Writes the package's JSON Schemas from their definitions; with --check, only reports differences.
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { toJsonSchema } from '@valibot/to-json-schema';
@@ -20,7 +20,7 @@ const SCHEMAS: Readonly<Record<string, { readonly title: string; readonly defini
   },
 };
 
-/** A toolchain's name alone, or an object with the options of that toolchain. */
+/** A toolchain's name, or an object with its options. */
 function toolchainSchema(): object {
   const named = TOOLCHAINS.map(({ name, options }) => {
     const { $schema: _, properties, required: __, ...rest } = toJsonSchema(options, { errorMode: 'ignore' });
@@ -31,7 +31,7 @@ function toolchainSchema(): object {
 
 async function schemaText(title: string, definition: GenericSchema): Promise<string> {
   const { $schema, ...schema } = toJsonSchema(definition, { errorMode: 'ignore' });
-  // Each toolchain checks its own options: the definition lets them all through.
+  // The definition accepts any toolchain options, since each toolchain checks its own.
   const toolchain = schema.properties?.toolchain;
   if (typeof toolchain === 'object') {
     const { anyOf: _, ...described } = toolchain;
@@ -53,7 +53,7 @@ for (const [path, { title, definition }] of Object.entries(SCHEMAS)) {
     await mkdir(dirname(target), { recursive: true });
     await writeFile(target, expected);
   } else if ((await readFile(target, 'utf8').catch(() => '')) !== expected) {
-    console.error(`${relative(process.cwd(), target)} is not what its definition says: run npm run generate`);
+    console.error(`${relative(process.cwd(), target)} does not match its definition: run npm run generate`);
     process.exitCode = 1;
   }
 }

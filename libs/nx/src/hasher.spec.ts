@@ -34,7 +34,7 @@ const projectGraph: ProjectGraph = {
   },
 };
 
-// biome-ignore lint/suspicious/noExplicitAny: files that tests change at will.
+// biome-ignore lint/suspicious/noExplicitAny: tests change these files freely.
 type Json = any;
 
 const PLAIN_TASK: Task = {
@@ -52,7 +52,7 @@ describe('artifactsOf', () => {
     ['verify', ['dist/bin']],
     ['image', ['dist/bin', 'dist/verify']],
     ['absent', []],
-  ])('%s are what the targets before it write', (target, folders) => {
+  ])('artifactsOf %s lists the outputs of the preceding targets', (target, folders) => {
     expect(artifactsOf('release', target, projectGraph)).toEqual(folders);
   });
 });
@@ -88,21 +88,21 @@ describe('hashTask', () => {
   });
   afterEach(() => rm(root, { recursive: true }));
 
-  it('follows Nx’s own', async () => {
+  it('hashTask follows Nx’s own hash', async () => {
     expect(await hashAfter(['release:build'], root)).toBe(await hashAfter(['release:build'], root));
     expect(await hashAfter(['release:build'], root, {}, 'other')).not.toBe(
       await hashAfter(['release:build'], root),
     );
   });
 
-  it('does not look at artifacts in a run that holds the tasks before', async () => {
+  it('hashTask ignores artifacts in a run that includes the preceding tasks', async () => {
     const before = await hashAfter(['release:build'], root);
     await writeFile(executable(), 'changed');
     expect(await hashAfter(['release:build'], root)).toBe(before);
   });
 
   it.each([{ dryRun: true }, { 'dry-run': true }])(
-    'never is that of another dry run (%o)',
+    'hashTask is different for every dry run (%o)',
     async (overrides) => {
       expect(await hashAfter(['release:build'], root, { overrides })).not.toBe(
         await hashAfter(['release:build'], root, { overrides }),
@@ -110,7 +110,7 @@ describe('hashTask', () => {
     },
   );
 
-  it('hashTask is the same for the same artifacts in another folder', async () => {
+  it('hashTask is the same for the same artifacts in a different folder', async () => {
     const before = await alone();
     const other = await mkdtemp(join(tmpdir(), 'hasher-'));
     try {
@@ -123,10 +123,10 @@ describe('hashTask', () => {
   });
 
   it.each<[string, () => Promise<void>]>([
-    ['one other byte', () => writeFile(executable(), 'Content')],
-    ['another mode', () => chmod(executable(), 0o644)],
-    ['another name', () => writeFile(join(root, 'dist/bin/other'), '')],
-    ['an empty folder more', () => mkdir(join(root, 'dist/bin/folder'))],
+    ['a changed byte', () => writeFile(executable(), 'Content')],
+    ['a different mode', () => chmod(executable(), 0o644)],
+    ['an additional name', () => writeFile(join(root, 'dist/bin/other'), '')],
+    ['an additional empty folder', () => mkdir(join(root, 'dist/bin/folder'))],
     ['no artifacts at all', () => rm(join(root, 'dist'), { recursive: true })],
     [
       'a link instead of a file',
@@ -136,20 +136,20 @@ describe('hashTask', () => {
         await symlink('../../content', executable());
       },
     ],
-  ])('hashTask of a run alone changes with %s', async (_, change) => {
+  ])('hashTask in a run without the preceding tasks changes with %s', async (_, change) => {
     const before = await alone();
     await change();
     expect(await alone()).not.toBe(before);
   });
 
-  it('hashTask of a run alone does not change with another task’s outputs', async () => {
+  it('hashTask in a run without the preceding tasks does not change with another task’s outputs', async () => {
     const before = await alone();
     await mkdir(join(root, 'dist/oci'));
     expect(await alone()).toBe(before);
   });
 });
 
-describe('the facts in the key of a release', () => {
+describe('the facts in a release’s cache key', () => {
   const TARGETS = ['build-binaries', 'verify', 'docker-release'] as const;
   const SERVER = {
     'build-binaries': { name: 'server', toolchain: { name: 'bun', entry: 'main.ts' } },
@@ -191,9 +191,9 @@ esac
     readonly overrides?: Readonly<Record<string, unknown>>;
     readonly options?: Partial<Record<(typeof TARGETS)[number], object>>;
     readonly targets?: readonly (typeof TARGETS)[number][];
-    /** What a task before writes; undefined without one. */
+    /** The outputs of a preceding task; undefined if there is none. */
     readonly before?: readonly string[];
-    /** Called when Nx is asked for its own key. */
+    /** Called when Nx is asked for its own hash. */
     readonly nx?: () => void;
   }
 
@@ -323,15 +323,15 @@ esac
     ['RELEASE_VERSION', withEnv('RELEASE_VERSION', '1.2.3'), BUILD],
     ['a version tag at HEAD', withTag('v1.2.3'), BUILD],
     ['another project’s tag', withTag('tool@1.2.3'), []],
-    ['a tag that names no version', withTag('nightly'), []],
+    ['a tag without a version', withTag('nightly'), []],
     [
-      'a tag of the project’s own pattern',
+      'a tag with the project’s own pattern',
       withTag('server@1.2.3', { release: { projectsRelationship: 'independent' } }),
       BUILD,
     ],
-    ['a tag of another pattern', withTag('v1.2.4', { release: { projectsRelationship: 'independent' } }), []],
+    ['a tag with another pattern', withTag('v1.2.4', { release: { projectsRelationship: 'independent' } }), []],
     [
-      'a commit under a development build',
+      'a commit during development',
       async () => {
         await git('commit', '--quiet', '--allow-empty', '--message=next');
         return { undo: () => git('reset', '--quiet', '--hard', 'HEAD~1') };
@@ -339,28 +339,28 @@ esac
       [],
     ],
     [
-      'the runtime’s line in the lock',
+      'the runtime’s entry in the lock',
       inFile('prebuilt.lock.json', (lock) => {
         lock.bun.packages['@oven/bun-linux-aarch64'].sha256 = 'a'.repeat(64);
       }),
       BUILD,
     ],
     [
-      'the C library’s line in the lock',
+      'the C library’s entry in the lock',
       inFile('prebuilt.lock.json', (lock) => {
         lock.sysroots['linux/arm64'].libc6.sha256 = 'a'.repeat(64);
       }),
       BUILD,
     ],
     [
-      'the line of a compiler for another machine',
+      'the entry of a compiler for another machine',
       inFile('prebuilt.lock.json', (lock) => {
         lock.bun.packages['@oven/bun-darwin-x64'].sha256 = 'a'.repeat(64);
       }),
       [],
     ],
     [
-      'the line of a platform that is not built',
+      'the entry of a platform that is not built',
       inFile('prebuilt.lock.json', (lock) => {
         lock.sysroots['linux/riscv64'] = lock.sysroots['linux/arm64'];
       }),
@@ -368,10 +368,10 @@ esac
     ],
     ['fewer platforms', withRun({ options: { 'build-binaries': { platforms: ['linux/arm64'] } } }), BUILD],
     ['another sysroot', withRun({ options: { 'build-binaries': { sysroot: 'sysroot' } } }), BUILD],
-    ['the lock’s emulator once it is fetched', withLockedEmulator(), VERIFY],
-    ['the lock’s emulator where it is another file', withLockedEmulator('altered'), VERIFY],
+    ['the lock’s emulator after fetching it', withLockedEmulator(), VERIFY],
+    ['the lock’s emulator replaced by another file', withLockedEmulator('altered'), VERIFY],
     ['an emulator that appears in PATH', withFile('bin/qemu-riscv64-static'), VERIFY],
-    ['an emulator under the name of any of eight', withFile('bin/qemu-s390x'), VERIFY],
+    ['an emulator for any of the eight platforms', withFile('bin/qemu-s390x'), VERIFY],
     ['another program in PATH', withFile('bin/qemu-img'), []],
     ['an emulator from QEMU_DIR', withEnv('QEMU_DIR', '/nonexistent'), []],
     [
@@ -382,7 +382,7 @@ esac
       IMAGE,
     ],
     [
-      'the same repository in another form',
+      'the same repository in a different notation',
       inFile('package.json', (data) => {
         data.repository = { type: 'git', url: 'git+https://example.com/acme.git' };
       }),
@@ -396,7 +396,7 @@ esac
       IMAGE,
     ],
     [
-      'another field of package.json',
+      'another field in package.json',
       inFile('package.json', (data) => {
         data.description = 'other';
       }),
@@ -407,7 +407,7 @@ esac
     ['the current builder', withDocker({ builder: 'other' }), IMAGE],
     ['a builder on the command line', withRun({ overrides: { builderName: 'farm' } }), IMAGE],
     ['a builder on the command line, with dashes', withRun({ overrides: { 'builder-name': 'farm' } }), IMAGE],
-    ['the builder that needs no engine', withRun({ overrides: { builder: 'daemonless' } }), IMAGE],
+    ['the daemonless builder', withRun({ overrides: { builder: 'daemonless' } }), IMAGE],
     [
       'a docker client that is gone',
       async () => {
@@ -431,7 +431,7 @@ esac
       },
       TARGETS,
     ],
-  ])('follow %s', async (_, change, expected) => {
+  ])('the facts in a release’s cache key follow %s', async (_, change, expected) => {
     const before = await keys();
     const { run, undo } = await change();
     const after = await keys(run);
@@ -440,14 +440,14 @@ esac
     expect(await keys()).toEqual(before);
   });
 
-  it('the facts in the key of a release are never the same twice where one can’t be read, so that the executor runs and says why', async () => {
+  it('the facts in a release’s cache key are unique if one can’t be read, so that the executor runs and reports why', async () => {
     vi.stubEnv('RELEASE_VERSION', 'next');
     const [one, other] = [await keys(), await keys()];
     expect(one['build-binaries']).not.toBe(other['build-binaries']);
     expect(one.verify).toBe(other.verify);
   });
 
-  it('follow the Dockerfile, whatever file the options name', async () => {
+  it('the facts in a release’s cache key follow the Dockerfile that the options specify', async () => {
     const named: Run = { overrides: { dockerfile: 'Dockerfile.other' } };
     await writeFile(at('Dockerfile.other'), 'FROM scratch\nCOPY app /app\n');
     const before = await keys(named);
@@ -461,21 +461,21 @@ esac
   it.each<[string, string, readonly string[], string?]>([
     ['the base', 'docker.io/library/alpine:3', IMAGE],
     ['an image that files are copied from', 'docker.io/library/certs:1', IMAGE],
-    ['what reads the Dockerfile', 'docker.io/docker/dockerfile:1', IMAGE],
+    ['the Dockerfile’s frontend', 'docker.io/docker/dockerfile:1', IMAGE],
     [
-      'an image that files are copied from onto nothing',
+      'an image that files are copied from, onto scratch',
       'docker.io/library/certs:1',
       IMAGE,
       'FROM scratch\nCOPY --from=certs:1 /etc/ssl /etc/ssl\n',
     ],
     [
-      'what reads a Dockerfile that starts from nothing',
+      'the frontend of a Dockerfile that starts from scratch',
       'docker.io/docker/dockerfile:1',
       IMAGE,
       '# syntax=docker/dockerfile:1\nFROM scratch\nCOPY app /app\n',
     ],
-    ['an image of another Dockerfile', 'docker.io/library/debian:12', []],
-  ])('follow the line in the lock of %s, which a refresh moves', async (_, line, expected, dockerfile) => {
+    ['an image in another Dockerfile', 'docker.io/library/debian:12', []],
+  ])('the facts in a release’s cache key follow the lock entry of %s, which a refresh updates', async (_, line, expected, dockerfile) => {
     const named: Run = { overrides: { dockerfile: 'Dockerfile.based' } };
     const before = await readFile(at('prebuilt.lock.json'));
     const pin = (digit: string, names: readonly string[]) =>
@@ -502,7 +502,7 @@ esac
     expect(TARGETS.filter((name) => locked[name] !== moved[name])).toEqual(expected);
   });
 
-  it('follow the emulators of the platforms that were built alone, once a build is there', async () => {
+  it('the facts in a release’s cache key follow only emulators of platforms that were built, after a build', async () => {
     await mkdir(at('dist/bin'), { recursive: true });
     await writeFile(at('dist/bin/manifest.json'), formatManifest(sampleManifest));
     const before = await keys();
@@ -513,7 +513,7 @@ esac
     expect(other).toEqual(before);
   });
 
-  describe('of a run with the tasks before', () => {
+  describe('in a run with the preceding tasks', () => {
     const OUTPUTS = ['dist/bin', 'dist/verify'];
     const changed = async (run: Run, folder: string): Promise<readonly string[]> => {
       const file = at(`${folder}/content`);
@@ -540,30 +540,30 @@ esac
       ['--verifyPath', { overrides: { verifyPath: 'mine/verify' } }, 'mine/verify', IMAGE],
       ['the target’s own options', { options: { verify: { inputPath: 'mine' } } }, 'mine', VERIFY],
       [
-        'a default that no task writes',
+        'a default folder that no task writes',
         { before: ['dist/verify'] },
         'dist/bin',
         ['verify', 'docker-release'],
       ],
       [
-        '--inputPath beside a folder of that name',
+        '--inputPath next to a folder with a similar name',
         { overrides: { inputPath: 'dist/bin2' } },
         'dist/bin2',
         ['verify', 'docker-release'],
       ],
-    ])('follow the content of the folder that %s names', async (_, run, folder, expected) => {
+    ])('the facts in a release’s cache key follow the content of the folder set by %s', async (_, run, folder, expected) => {
       expect(await changed(run, folder)).toEqual(expected);
     });
 
     it.each<[string, Run, string]>([
-      ['a task of the run writes', {}, 'dist/bin'],
-      ['stands inside such a one', { overrides: { inputPath: 'dist/bin/inner' } }, 'dist/bin/inner'],
-    ])('leave to Nx a folder that %s', async (_, run, folder) => {
+      ['a task in the run writes', {}, 'dist/bin'],
+      ['is inside such a folder', { overrides: { inputPath: 'dist/bin/inner' } }, 'dist/bin/inner'],
+    ])('the facts in a release’s cache key leave it to Nx to hash a folder that %s', async (_, run, folder) => {
       expect(await changed(run, folder)).toEqual([]);
     });
   });
 
-  it('the facts in the key of a release are read from the workspace’s files before Nx is asked, since its daemon waits while files are opened', async () => {
+  it('the facts in a release’s cache key are read from workspace files before asking Nx, whose daemon is slow while files are opened', async () => {
     const before = await keys();
     const lock = await readFile(LOCK);
     for (const target of TARGETS) {
@@ -579,7 +579,7 @@ esac
     }
   });
 
-  it('ask docker once for all images of a run, beside its first task, and again after two seconds', async () => {
+  it('docker is asked once for all images in a run, in parallel with its first task, and again after two seconds', async () => {
     const names = ['one', 'two'];
     const tasks = names.flatMap((project) =>
       (['verify', 'docker-release'] as const).map((target): Task => {

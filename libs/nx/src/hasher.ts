@@ -14,23 +14,23 @@ import { PACKAGE } from './package.ts';
 
 const require = createRequire(import.meta.url);
 
-/** What Nx wants of a task's hash. */
+/** A task's hash, as Nx expects it. */
 export interface TaskHash {
   readonly value: string;
 }
 
 type Options = Readonly<Record<string, unknown>>;
 
-/** How an executor's facts are read. */
+/** Reads an executor's facts. */
 interface FactReader {
   readonly readKeyFacts: (options: never, context: ProjectContext) => Promise<KeyFacts>;
-  /** Reads the part that no task can change and that takes other programs to find out. */
+  /** Reads the facts about the machine: no task can change them, and reading them takes other programs. */
   readonly readMachineFacts?: (options: never) => Promise<unknown>;
-  /** The options that the machine's part depends on. */
+  /** The options that the machine facts depend on. */
   readonly machineOptions?: readonly string[];
 }
 
-// Every run of Nx waits for these: what only some of them need, they load where they need it.
+// Every Nx run waits for these modules to load, so they load optional dependencies only when needed.
 const FACTS: Readonly<Record<string, FactReader>> = {
   'build-binaries': buildBinaries,
   verify,
@@ -38,29 +38,27 @@ const FACTS: Readonly<Record<string, FactReader>> = {
 };
 
 /**
- * How old, in milliseconds, the machine's part of a task's facts may be. A hit is then right: docker said this in this very
- * run of Nx. Of a miss the executor asks again, so that a result made after docker changed, between the two, is kept under
- * the former facts: as with every input that changes while Nx runs, and this makes the time for it no more than so much
- * longer.
+ * The maximum age of a task's machine facts, in milliseconds. A cache hit is right, since docker reported these facts
+ * in this very Nx run. On a miss, the executor asks again. If docker changes in between, the result is stored under the
+ * old facts. That can happen with any input that changes while Nx runs; this only lengthens the window by as much.
  */
 const MAX_AGE_MS = 2_000;
 
-/** What a run of Nx knows of its machine, by executor and options, and when it began to find out. */
+/** The machine facts of an Nx run, by executor and options, and when reading them started. */
 const machines = new WeakMap<
   TaskGraph,
   Map<string, { readonly at: number; readonly facts: Promise<string> }>
 >();
 
 /**
- * The cache key of a task: Nx's own, this package's version, and the facts that are not files of the workspace, read by
- * the functions that the executor itself uses. Where a fact can't be read, the key is one of its own, so that the
- * executor runs and says why.
+ * A task's cache key: Nx's own hash, this package's version, and the facts that aren't workspace files, read by the
+ * same functions that the executor uses. If a fact can't be read, the key is unique, so that the executor runs and
+ * reports the reason.
  *
- * In a run without the tasks before it (`--exclude-task-dependencies`, where the artifacts come from elsewhere) Nx's key
- * knows nothing of the artifacts: then their content is made part of it, as is that of a folder that an option names and no
- * task of the run writes. A dry run gets a key of its own each time: Nx
- * would otherwise keep the outputs it found beside it, and put those back, in place of later ones, when the same dry run
- * is asked for again.
+ * In a run without the preceding tasks (`--exclude-task-dependencies`, with artifacts from elsewhere), Nx's hash
+ * doesn't cover the artifacts, so their content is added. The same goes for a folder that is set by an option and not
+ * written by any task in the run. Every dry run gets a unique key: otherwise, Nx would cache the outputs it found, and
+ * restore them over later ones when the same dry run is repeated.
  *
  * @see https://nx.dev/reference/inputs#dependent-tasks-output-files
  */
@@ -80,10 +78,10 @@ export async function hashTask(
     readFacts(task, context, root),
     hashArtifacts(task, context, root),
   ]);
-  // Asked once the files are read: Nx's daemon answers 10 ms after, or 50 where somebody opens a file meanwhile.
+  // Ask only after reading the files: Nx's daemon answers within 10 ms, or 50 if files are opened meanwhile.
   const hash: Promise<TaskHash> = context.hasher.hashTask(task, context.taskGraph, environment);
   const outside = async () => {
-    // Starting a process holds this one up, so the question is sent before.
+    // Starting a process blocks this one, so let the request to Nx go out first.
     await setImmediate();
     return Promise.all([asText(rest()), readMachine(task, context)]);
   };
@@ -92,7 +90,7 @@ export async function hashTask(
   return { ...own, value: sha256Of(parts.join('\n')) };
 }
 
-// Nx has loaded this already; @nx/devkit would take a third of the time of a run from the cache.
+// Nx has already loaded this module; loading @nx/devkit would take a third of the time of a fully cached run.
 function rootOfWorkspace(): string {
   return require('nx/src/utils/workspace-root.js').workspaceRoot;
 }
@@ -106,9 +104,9 @@ function sha256Of(text: string): string {
 }
 
 /**
- * The machine's part of a task's facts, which all tasks of a run share, read again once it is too old. Begins to read that
- * of every task when the first of them is hashed: Nx hashes a task when those before it have ended, and docker takes as
- * long to answer as all the rest of a run from the cache.
+ * A task's machine facts, shared by all tasks in a run and read again once they are too old. Starts reading those of
+ * all tasks when the first task is hashed: Nx hashes a task only after the preceding ones have finished, and docker
+ * takes as long to respond as all the rest of a fully cached run.
  */
 function readMachine(
   task: Task,
@@ -134,7 +132,7 @@ function readMachine(
   return read(task);
 }
 
-// What can't be read gives a text of its own, and so does the key.
+// If facts can't be read, a unique text makes the key unique.
 function asText(facts: Promise<unknown>): Promise<string> {
   return facts.then(
     (read) => JSON.stringify(read) ?? '',
@@ -181,7 +179,7 @@ async function readFacts(
   }
 }
 
-// Nx hands over what is on the command line as it was written: `--builder-name` or `--builderName`.
+// Nx passes command-line options as written: `--builder-name` or `--builderName`.
 function camelCased(overrides: Options): Options {
   return Object.fromEntries(
     Object.entries(overrides ?? {}).map(([name, value]) => [
@@ -210,14 +208,14 @@ async function hashArtifacts(
   return [digest.digest('hex')];
 }
 
-/** The folders that an executor reads, by its option, and where it looks without one. */
+/** The options for the folders that an executor reads, with their defaults. */
 const READ: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   verify: { inputPath: 'dist/bin' },
   'docker-release': { inputPath: 'dist/bin', verifyPath: 'dist/verify' },
   sbom: { inputPath: 'dist/bin' },
 };
 
-// Of artifacts that no task of the run writes, such as a folder named on the command line, Nx's key holds the name alone.
+// For artifacts not written by a task in the run, such as a folder given on the command line, Nx hashes only the name.
 function foldersNamed(task: Task, projectGraph: ProjectGraph): readonly string[] {
   const { executor, options } = configurationOf(task, projectGraph);
   return Object.entries(READ[executor] ?? {}).map(([name, byDefault]) =>
@@ -229,7 +227,7 @@ function isIn(path: string, folder: string): boolean {
   return `${path}/`.startsWith(`${posix.normalize(folder)}/`);
 }
 
-/** What the tasks before one write in this run. */
+/** The outputs of a task's dependencies in this run. */
 function outputsBefore(id: string, { tasks, dependencies }: TaskGraph, seen = new Set<string>()): string[] {
   return (dependencies[id] ?? []).flatMap((each) => {
     if (seen.has(each)) return [];
@@ -242,8 +240,8 @@ function outputsBefore(id: string, { tasks, dependencies }: TaskGraph, seen = ne
 }
 
 /**
- * The folders, relative to the workspace's root, that the targets before this one write, sorted. Follows `dependsOn`
- * of the same project; outputs elsewhere than below `{workspaceRoot}` are not artifacts.
+ * The output folders of the preceding targets, relative to the workspace root, sorted. Follows `dependsOn` within the
+ * project; outputs outside `{workspaceRoot}` aren't artifacts.
  */
 export function artifactsOf(project: string, target: string, graph: ProjectGraph): readonly string[] {
   const targets = graph.nodes[project]?.data.targets ?? {};
@@ -264,7 +262,7 @@ export function artifactsOf(project: string, target: string, graph: ProjectGraph
   return [...outputs].sort();
 }
 
-// Paths, kinds, whether executable, and contents: what a restored or downloaded artifact is made of.
+// Hashes paths, kinds, executable bits and contents: everything that a restored or downloaded artifact preserves.
 async function addFolder(digest: ReturnType<typeof createHash>, path: string, root: string): Promise<void> {
   const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;

@@ -9,8 +9,8 @@ interface Manifest {
 const { name, version, repository }: Manifest = createRequire(import.meta.url)('../package.json');
 
 /**
- * Where the pages of docs/ are, without a slash at its end: in the repository that a published package names, else in
- * the workspace whose sources run. Undefined for a package that was published without naming one.
+ * The location of the docs/ pages, without a trailing slash: in the repository of a published package, or in the
+ * workspace when running from source. Undefined for a package published without a repository.
  */
 export function documentationOf(url: string | undefined, source: string): string | undefined {
   const web = url === undefined ? undefined : /^git\+(https:\/\/.+)\.git$/.exec(url)?.[1];
@@ -19,8 +19,8 @@ export function documentationOf(url: string | undefined, source: string): string
 }
 
 /**
- * The package's own name and version, and where its pages are. Whoever publishes it under another scope changes
- * package.json alone: executors are named after it everywhere else.
+ * The package's name, version and documentation. To publish it under another scope, change only package.json:
+ * everything else uses this name.
  */
 export const PACKAGE = {
   name,

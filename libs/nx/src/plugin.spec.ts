@@ -14,7 +14,7 @@ afterEach(() => rm(root, { recursive: true }));
 type Files = Readonly<Record<string, unknown>>;
 type Targets = Readonly<Record<string, TargetConfiguration>>;
 
-/** The projects that are inferred for a workspace of these files, by their roots. */
+/** The projects inferred for a workspace with these files, by root. */
 async function infer(
   files: Files,
   options?: unknown,
@@ -40,11 +40,11 @@ const problemsOf = (targets: Targets): readonly string[] =>
   targets['docker-release']?.options?.problems ?? [];
 
 describe('createNodes', () => {
-  it('createNodes is known to Nx 22 by its former name', () => {
+  it('createNodes is also exported under its name in Nx 22', () => {
     expect(createNodesV2).toBe(createNodes);
   });
 
-  it('infers the whole pipeline from an empty prebuilt.json', async () => {
+  it('createNodes infers the whole pipeline from an empty prebuilt.json', async () => {
     const { 'apps/server': project } = await infer({ ...PROGRAM, 'apps/server/prebuilt.json': {} });
     expect(project?.name).toBeUndefined();
     expect(Object.keys(project?.targets ?? {})).toEqual([
@@ -98,7 +98,7 @@ describe('createNodes', () => {
       { groups: { g: { projects: ['tag:prebuilt'], version: { versionActions: './own' } } } },
       false,
     ],
-  ])('lets `nx release` version a program %s', async (_, manifest, release, ours) => {
+  ])('createNodes lets `nx release` version a program %s', async (_, manifest, release, ours) => {
     const files = { ...PROGRAM, 'apps/server/prebuilt.json': {} };
     const { 'apps/server': project } = await infer(
       { ...files, 'apps/server/package.json': { ...PROGRAM['apps/server/package.json'], ...manifest } },
@@ -113,7 +113,7 @@ describe('createNodes', () => {
     );
   });
 
-  it('gives a program without image and page nothing that `nx release` could publish', async () => {
+  it('createNodes infers nothing for `nx release` to publish if a program has neither image nor page', async () => {
     const { 'apps/server': project } = await infer({
       ...PROGRAM,
       'apps/server/prebuilt.json': { image: false, page: false },
@@ -135,7 +135,7 @@ describe('createNodes', () => {
         sysrootPackages: ['libgcc-s1'],
       },
     ],
-  ])('finds the toolchain by %s', async (_, files, options) => {
+  ])('createNodes detects the toolchain by %s', async (_, files, options) => {
     const { 'apps/server': project } = await infer({ ...files, 'apps/server/prebuilt.json': {} });
     expect(project?.targets['build-binaries']?.options).toMatchObject(options);
   });
@@ -145,7 +145,7 @@ describe('createNodes', () => {
     [{ verify: { smoke: [['version']] } }, { smoke: [['version']] }],
     [{ verify: { smoke: false } }, { smoke: [] }],
     [{ verify: { printsVersion: false } }, { printsVersion: false }],
-  ])('hands what %j says about trying out to verify', async (configuration, options) => {
+  ])('createNodes passes the test runs in %j to verify', async (configuration, options) => {
     const { 'apps/server': project } = await infer({
       ...PROGRAM,
       'apps/server/prebuilt.json': configuration,
@@ -154,7 +154,7 @@ describe('createNodes', () => {
     expect(rest).toEqual(options);
   });
 
-  it('follows prebuilt.json, the plugin’s options and nx.json', async () => {
+  it('createNodes follows prebuilt.json, the plugin’s options and nx.json', async () => {
     const { 'apps/server': project } = await infer(
       {
         ...PROGRAM,
@@ -190,7 +190,7 @@ describe('createNodes', () => {
     expect(project?.targets['docker-publish']?.options).toMatchObject({ image: 'ghcr.io/acme/srv' });
   });
 
-  it('asks for a full proof where an image is made and where it is published', async () => {
+  it('createNodes passes the required full proof to docker-release and docker-publish', async () => {
     const { 'apps/server': project } = await infer({
       ...PROGRAM,
       'apps/server/prebuilt.json': { image: { requireFullProof: true } },
@@ -199,7 +199,7 @@ describe('createNodes', () => {
       expect(project?.targets[name]?.options).toMatchObject({ requireFullProof: true });
   });
 
-  it('gives listed files to the build, and their content to its key', async () => {
+  it('createNodes passes listed files to the build, and makes them its inputs', async () => {
     const { 'apps/server': project } = await infer({
       ...PROGRAM,
       'apps/server/prebuilt.json': {
@@ -231,7 +231,7 @@ describe('createNodes', () => {
     });
   });
 
-  it('leaves out the image or the page of a program that has none', async () => {
+  it('createNodes omits the targets for an image or page that a program does not have', async () => {
     const projects = await infer({
       ...PROGRAM,
       'apps/server/prebuilt.json': { image: false },
@@ -239,13 +239,13 @@ describe('createNodes', () => {
       'apps/tool/prebuilt.json': { page: false },
     });
     expect(Object.keys(projects['apps/server']?.targets ?? {})).not.toContain('docker-publish');
-    // Nothing waits for the record of an image that there is none of.
+    // Without an image, there is no record to wait for.
     expect(projects['apps/server']?.targets?.['github-release']?.options).toMatchObject({ image: false });
     expect(Object.keys(projects['apps/tool']?.targets ?? {})).toContain('docker-publish');
     expect(Object.keys(projects['apps/tool']?.targets ?? {})).not.toContain('github-release');
   });
 
-  it('names a project that nothing else names after its folder', async () => {
+  it('createNodes names a project after its folder if nothing else does', async () => {
     const projects = await infer({ 'apps/tool/main.ts': '', 'apps/tool/prebuilt.json': {} });
     expect(projects['apps/tool']).toMatchObject({
       name: 'tool',
@@ -253,7 +253,7 @@ describe('createNodes', () => {
     });
   });
 
-  it('breaks only the project whose prebuilt.json is broken', async () => {
+  it('createNodes breaks only the project with an invalid prebuilt.json', async () => {
     const projects = await infer({
       ...PROGRAM,
       'apps/server/prebuilt.json': {},
@@ -271,35 +271,35 @@ describe('createNodes', () => {
   });
 
   it.each<[string, Files, string]>([
-    ['no program', { 'apps/x/prebuilt.json': {} }, 'toolchain: expected a program beside prebuilt.json'],
+    ['no program', { 'apps/x/prebuilt.json': {} }, 'toolchain: expected files next to prebuilt.json'],
     [
-      'no entry for its toolchain',
+      'no entry for the toolchain',
       { 'apps/x/prebuilt.json': { toolchain: 'bun' } },
-      'toolchain.entry: expected a program: a TypeScript or JavaScript "bin"',
+      'toolchain.entry: expected a TypeScript or JavaScript "bin"',
     ],
     [
-      'a project whose name cannot be that of a file',
+      'a name that is not a valid file name',
       { 'apps/Server App/main.ts': '', 'apps/Server App/prebuilt.json': {} },
-      'name: expected one for the program, since the project’s name "Server App" can\'t be a file\'s',
+      'name: expected a name for the program, since the project’s name "Server App" isn\'t a valid file name',
     ],
-  ])('refuses a project with %s', async (_, files, problem) => {
+  ])('createNodes refuses a project with %s', async (_, files, problem) => {
     const [project] = Object.values(await infer(files));
     expect(problemsOf(project?.targets ?? {})).toEqual([expect.stringContaining(problem)]);
   });
 
-  it('refuses every project where the plugin’s options are wrong, and says that it is nx.json', async () => {
+  it('createNodes refuses every project if the plugin’s options are invalid, and points to nx.json', async () => {
     const projects = await infer({ ...PROGRAM, 'apps/server/prebuilt.json': {} }, { repo: 'x' });
     expect(projects['apps/server']?.targets.verify?.options).toEqual({
-      file: 'nx.json, options of the plugin',
+      file: 'nx.json, plugin options',
       problems: ['repo: unknown key'],
     });
   });
 
   it.each([
     ['the same folder', 'dist/one', 'dist/one', 'dist/one/bin'],
-    ['the same folder in two spellings', 'dist/one/', './dist/one', 'dist/one/bin'],
+    ['the same folder with different spellings', 'dist/one/', './dist/one', 'dist/one/bin'],
     ['a folder inside the other’s', 'dist/one', 'dist/one/bin/two', 'dist/one/bin/two/bin'],
-  ])('refuses two projects that would fill %s, with both names', async (_, one, two, folder) => {
+  ])('createNodes refuses two projects that would write to %s, and names both', async (_, one, two, folder) => {
     const projects = await infer({
       'apps/one/main.ts': '',
       'apps/one/prebuilt.json': { output: one },
@@ -310,13 +310,13 @@ describe('createNodes', () => {
     });
     for (const name of ['apps/one', 'apps/two']) {
       const [problem] = problemsOf(projects[name]?.targets ?? {});
-      expect(problem).toMatch(/^output: \S+ would be filled by apps\/(one|two) and by apps\/(one|two); /);
+      expect(problem).toMatch(/^output: \S+ would be written by both apps\/(one|two) and apps\/(one|two); /);
       expect(problem).toContain(folder);
     }
     expect(problemsOf(projects['apps/three']?.targets ?? {})).toEqual([]);
   });
 
-  it('lets one project’s output lie beside the other’s folders', async () => {
+  it('createNodes allows one project’s output next to another’s folders', async () => {
     const projects = await infer({
       'main.ts': '',
       'prebuilt.json': {},

@@ -12,8 +12,8 @@ import { PACKAGE } from './package.ts';
 import { namesVersionActions, type ReleaseConfiguration } from './version/release-config.ts';
 
 /**
- * Gives every project with a prebuilt.json its targets. A file that can't be used breaks its own project alone, whose
- * targets then fail with every problem; two projects that would fill the same folder are both refused.
+ * Infers the targets of every project with a prebuilt.json. An invalid file breaks only its own project, whose targets
+ * then fail with all problems. If two projects have the same output folder, both are refused.
  * https://nx.dev/docs/extending-nx/project-graph-plugins
  */
 export const createNodes: CreateNodes<unknown> = [
@@ -29,18 +29,18 @@ export const createNodes: CreateNodes<unknown> = [
   },
 ];
 
-/** The name by which Nx 22 knows `createNodes`. */
+/** Nx 22's name for `createNodes`. */
 export const createNodesV2 = createNodes;
 
 interface Project {
-  /** Relative to the workspace's root, like the file. */
+  /** Relative to the workspace root, like the file. */
   readonly root: string;
   readonly file: string;
   readonly configuration: Read<Configuration>;
-  /** As project.json or package.json says; undefined where neither does. */
+  /** The name in project.json or package.json; undefined if there is none. */
   readonly name: string | undefined;
   readonly tags: readonly string[];
-  /** Whether a package.json says its version, which `nx release` then changes. */
+  /** Whether a package.json contains its version, which `nx release` then updates. */
   readonly versioned: boolean;
 }
 
@@ -86,13 +86,13 @@ function nodeOf(
   const targets = () => {
     const defaults = options.ok ? options.value : EMPTY_OPTIONS;
     const refuse = (problems: readonly string[], where = file) => refusedTargets(where, problems, defaults);
-    if (!options.ok) return refuse(options.problems, 'nx.json, options of the plugin');
+    if (!options.ok) return refuse(options.problems, 'nx.json, plugin options');
     if (!configuration.ok) return refuse(configuration.problems);
     if (clashes.length > 0) return refuse(clashes);
     const program = programName(configuration.value, known);
     if (!/^[a-z0-9][a-z0-9._-]{0,100}$/.test(program)) {
       return refuse([
-        `name: expected one for the program, since the project’s name ${JSON.stringify(known)} can't be a file's`,
+        `name: expected a name for the program, since the project’s name ${JSON.stringify(known)} isn't a valid file name`,
       ]);
     }
     const toolchain = resolveToolchain(
@@ -117,7 +117,7 @@ function nodeOf(
   return {
     projects: {
       [root]: {
-        // Without a project.json or package.json nothing else names the project.
+        // Without a project.json or package.json, nothing else sets the project's name.
         ...(name === undefined && { name: known }),
         tags: [RELEASE_TAG],
         ...(!ownVersioning && { release: { version: VERSIONING } }),
@@ -127,7 +127,7 @@ function nodeOf(
   };
 }
 
-/** How `nx release` finds the version of a program that no file holds. */
+/** How `nx release` finds a program's version, which isn't in any file. */
 const VERSIONING = {
   versionActions: `${PACKAGE.name}/version-actions`,
   currentVersionResolver: 'git-tag',
@@ -135,13 +135,13 @@ const VERSIONING = {
 
 const EMPTY_OPTIONS: PluginOptions = { targetNames: {}, inputs: [] };
 
-/** For each project's root the problems of folders that another project would fill as well. */
+/** The conflicts with other projects' output folders, by project root. */
 function findClashes(projects: readonly Project[]): ReadonlyMap<string, readonly string[]> {
   const owners = new Map<string, Project>();
   const clashes = new Map<string, string[]>();
   const tell = (one: Project, other: Project, folder: string): void => {
     const names = [one, other].map(({ name, root }) => name ?? root);
-    const problem = `output: ${folder} would be filled by ${names.join(' and by ')}; give each its own "output"`;
+    const problem = `output: ${folder} would be written by both ${names.join(' and ')}; give each its own "output"`;
     for (const { root } of [one, other]) {
       const told = clashes.get(root) ?? [];
       if (told.length === 0) clashes.set(root, [problem]);
@@ -167,21 +167,21 @@ function findClashes(projects: readonly Project[]): ReadonlyMap<string, readonly
 }
 
 const summarizeRun: PostTasksExecution = async (_, { taskResults }) => {
-  // Loaded only there: every run of Nx waits for this file.
+  // Loaded lazily, since every Nx run waits for this file to load.
   const [{ writeJobSummary }, { summarizeTasks }] = await Promise.all([
     import('./github/job-summary.ts'),
     import('./github/task-summary.ts'),
   ]);
   const summary = summarizeTasks(Object.values(taskResults).map(({ task, status }) => ({ ...task, status })));
-  // Nx ends its own report without an empty line.
+  // Nx's own report doesn't end with an empty line.
   if (summary !== undefined) await writeJobSummary(`\n${summary}`);
 };
 
 /**
- * Called by Nx at the end of a run: adds to the summary of a GitHub Actions job which tasks ran and which came from a
- * cache, where no executor could say so. Undefined elsewhere: for a plugin that has it, Nx's daemon starts a process at
- * the end of every run, of any target, and that takes longer than the run from the cache. CI turns the daemon off; where it
- * is turned on in a job, there is no summary, since it does not know the job's environment (23.2.1, seen).
+ * Called by Nx at the end of a run: adds to a GitHub Actions job summary which tasks ran and which came from a cache,
+ * since no executor runs for the latter. Undefined elsewhere: for a plugin that defines it, Nx's daemon starts a
+ * process at the end of every run of any target, and that takes longer than a cached run. CI turns the daemon off; if a
+ * job turns it on, there is no summary, since the daemon doesn't know the job's environment (seen with 23.2.1).
  * https://nx.dev/docs/extending-nx/task-running-lifecycle
  */
 export const postTasksExecution = process.env.GITHUB_STEP_SUMMARY ? summarizeRun : undefined;

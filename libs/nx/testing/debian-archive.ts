@@ -4,12 +4,12 @@ import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import type { FetchArchive, PinnedArchive } from '../src/lock/debian-package.ts';
 
-/** A Debian package that was made here, by dpkg-deb. */
+/** A Debian package built here with dpkg-deb. */
 export interface SampleArchive extends PinnedArchive {
   readonly file: string;
 }
 
-/** Makes a package of the given files (paths relative to `/`; a value that starts with `-> ` is a link). */
+/** Builds a package with the given files (paths relative to `/`; a value that starts with `-> ` is a link). */
 export async function makeArchive(
   folder: string,
   name: string,
@@ -30,11 +30,11 @@ export async function makeArchive(
   return { name, version: '1.0-1', architecture: 'amd64', path: `pool/${name}.deb`, sha256, file };
 }
 
-/** Serves archives that were made here. */
+/** Serves archives built here. */
 export function serveArchives(...archives: readonly SampleArchive[]): FetchArchive {
   return async ({ name }, target) => {
     const found = archives.find((archive) => archive.name === name);
-    if (found === undefined) throw new Error(`${name}: nobody serves it`);
+    if (found === undefined) throw new Error(`${name}: not served`);
     await copyFile(found.file, target);
   };
 }

@@ -7,14 +7,14 @@ import { formatManifest, MANIFEST_FILE } from '../src/artifacts/manifest.ts';
 import type { DockerReleaseOptions } from '../src/executors/docker-release/options.ts';
 import { type ReleaseWorkspace, writeReports } from './release-workspace.ts';
 
-/** A run of an executor in a process of its own. */
+/** An executor running in its own process. */
 export interface ExecutorProcess {
   readonly exit: Promise<number | null>;
   interrupt(): void;
   output(): string;
 }
 
-/** Starts docker-release in a process of its own, by the given program and its first arguments (`env`, `unshare`). */
+/** Starts docker-release in its own process, through the given program and arguments (`env`, `unshare`). */
 export function startRelease(
   workspace: ReleaseWorkspace,
   options: Partial<DockerReleaseOptions>,
@@ -40,7 +40,7 @@ export function startRelease(
   return { exit, interrupt: () => void child.kill('SIGINT'), output: () => text };
 }
 
-/** Gives every platform of a workspace an executable of so many bytes, with manifest and reports to match. */
+/** Gives every platform in a workspace an executable of the given size, and updates the manifest and reports. */
 export async function growExecutables(workspace: ReleaseWorkspace, bytes: number): Promise<void> {
   const content = Buffer.alloc(bytes);
   for (let at = 0; at + 4 <= bytes; at += 4) content.writeUInt32LE((at * 2_654_435_761) % 2 ** 32, at);

@@ -5,14 +5,14 @@ import { dirname, join } from 'node:path';
 /** This repository's root. */
 export const REPOSITORY = join(import.meta.dirname, '../../..');
 
-/** A workspace in a temporary folder that has this repository's prebuilt.lock.json and shares its `.cache`. */
+/** A workspace in a temporary folder with this repository's prebuilt.lock.json and `.cache`. */
 export interface FixtureWorkspace {
   readonly root: string;
   write(path: string, content: string): Promise<void>;
   remove(): Promise<void>;
 }
 
-/** Makes a workspace with the given files (paths relative to its root). */
+/** Creates a workspace with the given files (paths relative to its root). */
 export async function fixtureWorkspace(files: Readonly<Record<string, string>>): Promise<FixtureWorkspace> {
   const root = await mkdtemp(join(tmpdir(), 'workspace-'));
   const write = async (path: string, content: string): Promise<void> => {

@@ -17,7 +17,7 @@ import {
 } from '@prebuilt/oci';
 import type { ForgedLayer } from '@prebuilt/testing/layers';
 
-/** A layer of an image while it is forged. */
+/** A layer of an image to forge. */
 export interface StoredLayer {
   readonly bytes: Buffer;
   readonly mediaType: string;
@@ -26,8 +26,8 @@ export interface StoredLayer {
 }
 
 /**
- * What a forger changes of an image: its layers, and then the text of its documents, each of which has the digests of
- * what it names by then.
+ * Changes to an image: first to its layers, then to the text of its documents, which by then contain the new digests of
+ * what they refer to.
  */
 export interface ImageForgery {
   readonly layers?: (layers: readonly StoredLayer[]) => readonly StoredLayer[];
@@ -36,12 +36,12 @@ export interface ImageForgery {
   readonly index?: (text: string) => string;
 }
 
-/** A forged layer as part of an image. */
+/** A forged layer, for use in an image. */
 export function storedLayer({ blob, tar, compression }: ForgedLayer): StoredLayer {
   return { bytes: blob, mediaType: layerMediaType(compression), diffId: digestOf(tar) };
 }
 
-/** Changes a document by way of its data. */
+/** Changes a document through its parsed data. */
 export function edited(change: (data: Document) => void): (text: string) => string {
   return (text) => {
     const data: Document = JSON.parse(text);
@@ -50,13 +50,13 @@ export function edited(change: (data: Document) => void): (text: string) => stri
   };
 }
 
-/** A document of an image as a forger sees it. */
-// biome-ignore lint/suspicious/noExplicitAny: a forger writes what no type allows
+/** An image's document, for forging. */
+// biome-ignore lint/suspicious/noExplicitAny: forgeries violate the type
 export type Document = any;
 
 /**
- * Forges the images of a layout, of one platform or all, so that all digests and sizes fit: whoever checks only those
- * finds nothing.
+ * Forges a layout's images, for one platform or all, with matching digests and sizes, so that checking only those finds
+ * nothing.
  */
 export async function forgeImages(
   folder: string,
@@ -72,7 +72,7 @@ export async function forgeImages(
   }
   const index = { schemaVersion: 2, mediaType: MEDIA_TYPES.index, manifests };
   const written = await put(blobs, JSON.stringify(index), forgery.index, root.mediaType);
-  // A forger leaves what index.json says about the plan.
+  // Keep the plan's annotations in index.json.
   await writeIndexFile(folder, written, root.annotations ?? {});
   return written;
 }

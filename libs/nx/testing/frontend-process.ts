@@ -1,5 +1,5 @@
-// A frontend of BuildKit: what a `# syntax=` line names. It has the builder's own frontend build the Dockerfile, with the
-// options that it was given itself and those of ADDED (`label:a=b`, one per line), and gives back what that made.
+// A BuildKit frontend, as specified by a `# syntax=` line. It makes the builder's own frontend build the Dockerfile,
+// with its own options and those in ADDED (`label:a=b`, one per line), and returns the result.
 // https://github.com/moby/buildkit/blob/v0.13.2/frontend/gateway/pb/gateway.proto
 import { connect } from 'node:http2';
 import { Duplex } from 'node:stream';
@@ -36,7 +36,7 @@ async function call(method: string, message: Buffer): Promise<Buffer> {
   return answer.subarray(5);
 }
 
-/** A field of bytes of a message. https://protobuf.dev/programming-guides/encoding/ */
+/** A bytes field of a message. https://protobuf.dev/programming-guides/encoding/ */
 function field(number: number, value: string | Buffer): Buffer {
   const bytes = Buffer.from(value);
   return Buffer.concat([varint((number << 3) | 2), varint(bytes.length), bytes]);
@@ -48,7 +48,7 @@ function varint(value: number): Buffer {
     : Buffer.concat([Buffer.from([(value & 127) | 128]), varint(value >>> 7)]);
 }
 
-/** The bytes of a field of a message of nothing but such fields. */
+/** The content of a field in a message that consists only of bytes fields. */
 function fieldOf(message: Buffer, wanted: number): Buffer {
   let at = 0;
   const next = (): number => {
@@ -78,9 +78,9 @@ const allowed = Buffer.from([(5 << 3) | 0, 1, (6 << 3) | 0, 1]);
 const solve = Buffer.concat([field(2, 'dockerfile.v0'), ...options, allowed]);
 const result = await call('Solve', solve).then(
   (solved) => field(1, fieldOf(solved, 3)),
-  // google.rpc.Status: a code, and what is shown.
+  // google.rpc.Status: a code and a message.
   (error: Error) => field(2, Buffer.concat([Buffer.from([1 << 3, 2]), field(2, error.message)])),
 );
 await call('Return', result);
-// A connection that is closed before the process ends counts as broken.
+// Closing the connection before the process exits would count as a failure.
 process.exit();

@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { crc32 } from 'node:zlib';
 
-/** A version of a module, by its path and version, and its files: each text by its path. */
+/** Module versions by path and version, each with the texts of its files by path. */
 export type GoModules = Readonly<Record<`${string}@v${string}`, Readonly<Record<string, string>>>>;
 
 /**
- * Puts modules into a folder as a module proxy serves them, and gives the environment in which Go takes every module
- * from there alone. https://go.dev/ref/mod#goproxy-protocol
+ * Writes modules to a folder in the layout of a module proxy, and returns the environment that makes Go fetch modules
+ * only from there. https://go.dev/ref/mod#goproxy-protocol
  */
 export async function serveGoModules(
   folder: string,
@@ -30,7 +30,7 @@ export async function serveGoModules(
   };
 }
 
-// Without compression. https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
+// A ZIP file without compression. https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
 function zipOf(files: readonly (readonly [string, string])[]): Buffer {
   const parts: Buffer[] = [];
   const directory: Buffer[] = [];

@@ -3,17 +3,17 @@ import { dirname, join } from 'node:path';
 import { hostPlatform, type Platform, platformSuffix } from '../src/artifacts/platform.ts';
 import { gnuTarget } from '../src/toolchains/target-names.ts';
 
-/** The platform of this machine, which has Debian's C library. */
+/** This machine's platform. It must have Debian's C library. */
 export const HOST: Platform = (() => {
   const host = hostPlatform(process.platform, process.arch);
   if (host === 'linux/amd64' || host === 'linux/arm64') return host;
   throw new Error(`these tests need linux on amd64 or arm64, not ${host}`);
 })();
 
-/** The loader of this machine, relative to its root. */
+/** The path of this machine's loader, relative to its root. */
 export const LOADER = HOST === 'linux/amd64' ? 'lib64/ld-linux-x86-64.so.2' : 'lib/ld-linux-aarch64.so.1';
 
-/** Copies the loader and libraries of this machine into a folder of sysroots. */
+/** Copies this machine's loader and libraries to a folder of sysroots. */
 export async function copyHostSysroot(folder: string, libraries: readonly string[]): Promise<void> {
   const sysroot = join(folder, platformSuffix(HOST));
   for (const path of [LOADER, ...libraries.map((name) => `lib/${gnuTarget(HOST)}/${name}`)]) {

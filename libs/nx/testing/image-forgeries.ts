@@ -5,12 +5,12 @@ import { USER_FILES } from '../src/image/listed/built-ins.ts';
 import { type Document, edited, type ImageForgery, type StoredLayer, storedLayer } from './forged-image.ts';
 import type { SampleRelease } from './release-workspace.ts';
 
-/** A way to forge an image of which each layer is as planned, or gone, or in another place. */
+/** A way to forge an image whose layers are as planned, missing, or in a different order. */
 export interface NamedForgery extends ImageForgery {
   readonly title: string;
-  /** What the error names. */
+  /** What the error must contain. */
   readonly named: RegExp;
-  /** A builder's own index is thrown away, so that only what is published has one to forge. */
+  /** A builder's own index is discarded, so only a published image's index can be forged. */
   readonly publishedOnly?: boolean;
 }
 
@@ -38,7 +38,7 @@ const withLastLayer = (layers: readonly StoredLayer[], last: StoredLayer): reado
   last,
 ];
 
-/** Forgeries of what runs and how: the configuration. */
+/** Forgeries of the configuration, which determines what runs and how. */
 const CONFIG_FORGERIES: readonly NamedForgery[] = [
   inside('LD_PRELOAD in its environment', /config\.Env: .*LD_PRELOAD/, ({ Env }) =>
     Env.push('LD_PRELOAD=/lib/libc.so.6'),
@@ -73,7 +73,7 @@ const CONFIG_FORGERIES: readonly NamedForgery[] = [
   inside('a port', /config\.ExposedPorts/, (data) => {
     data.ExposedPorts = { ...data.ExposedPorts, '22/tcp': {} };
   }),
-  inside('another signal to stop by', /config\.StopSignal/, (data) => {
+  inside('another stop signal', /config\.StopSignal/, (data) => {
     data.StopSignal = 'SIGKILL';
   }),
   inside('an instruction for images built on it', /config\.OnBuild/, (data) => {
@@ -82,47 +82,47 @@ const CONFIG_FORGERIES: readonly NamedForgery[] = [
   inside('a shell', /config\.Shell/, (data) => {
     data.Shell = ['/app'];
   }),
-  inside('an environment in lower case, which Go reads as well', /config\.env/, (data) => {
+  inside('a lowercase environment, which Go also reads', /config\.env/, (data) => {
     data.env = ['LD_PRELOAD=/lib/libc.so.6'];
   }),
-  inside('the digest of another executable as its label', /executable\.digest/, ({ Labels }) => {
+  inside('a label with the digest of another executable', /executable\.digest/, ({ Labels }) => {
     Labels['dev.prebuilt.executable.digest'] = `sha256:${'0'.repeat(64)}`;
   }),
-  inside('a further label', /config\.Labels\.evil/, ({ Labels }) => {
+  inside('an additional label', /config\.Labels\.evil/, ({ Labels }) => {
     Labels.evil = '1';
   }),
-  inside('no label of its revision', /image\.revision: .*found nothing/, ({ Labels }) => {
+  inside('no label with its revision', /image\.revision: .*found nothing/, ({ Labels }) => {
     delete Labels['org.opencontainers.image.revision'];
   }),
-  config('another time', /created/, (data) => {
+  config('a different time', /created/, (data) => {
     data.created = '2020-01-01T00:00:00Z';
   }),
   config('an author', /author/, (data) => {
     data.author = 'evil';
   }),
-  config('a version of its operating system', /os\.version/, (data) => {
+  config('an operating system version', /os\.version/, (data) => {
     data['os.version'] = '10';
   }),
   config('a shorter history', /history: expected "\d+ entries"/, ({ history }) => history.pop()),
-  config('a history that calls a layer empty', /history\[\d\]/, ({ history }) => {
+  config('a history that marks a layer as empty', /history\[\d\]/, ({ history }) => {
     for (const entry of history) entry.empty_layer = true;
   }),
   {
-    title: 'two configurations in one',
+    title: 'two "config" objects',
     named: /"config" is given twice/,
     config: (text) => text.replace('"config":{', '"config":{"Env":["LD_PRELOAD=/lib/libc.so.6"]},"config":{'),
   },
   {
-    title: 'an environment that is given twice',
+    title: 'a duplicate environment',
     named: /"Env" is given twice/,
     config: (text) => text.replace('"Env":[', '"Env":["LD_PRELOAD=/lib/libc.so.6"],"Env":['),
   },
 ];
 
-/** Forgeries of what is downloaded: manifest and index. */
+/** Forgeries of the manifest and the index, which determine what is downloaded. */
 const DOCUMENT_FORGERIES: readonly NamedForgery[] = [
   manifest(
-    'an annotation of a layer that names a table of files (zstd:chunked)',
+    'a layer annotation with a table of contents (zstd:chunked)',
     /layers\[1\]\.annotations/,
     ({ layers }) => {
       layers[1].annotations = {
@@ -130,19 +130,19 @@ const DOCUMENT_FORGERIES: readonly NamedForgery[] = [
       };
     },
   ),
-  manifest('an annotation of a layer that names a table of files (eStargz)', /annotations/, ({ layers }) => {
+  manifest('a layer annotation with a table of contents (eStargz)', /annotations/, ({ layers }) => {
     layers[1].annotations = { 'containerd.io/snapshot/stargz/toc.digest': `sha256:${'0'.repeat(64)}` };
   }),
-  manifest('an address to fetch a layer from', /layers\[0\]: .*|layers\[0\]\.urls/, ({ layers }) => {
+  manifest('a URL to fetch a layer from', /layers\[0\]: .*|layers\[0\]\.urls/, ({ layers }) => {
     layers[0].urls = ['https://evil.invalid/layer'];
   }),
-  manifest('a configuration inline', /manifest\.config\.data/, (data) => {
+  manifest('an inline configuration', /manifest\.config\.data/, (data) => {
     data.config.data = 'e30=';
   }),
-  manifest('a foreign layer of the same diffID', /nondistributable/, ({ layers }) => {
+  manifest('a foreign layer with the same diffID', /nondistributable/, ({ layers }) => {
     layers[1].mediaType = 'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip';
   }),
-  manifest("a layer of Docker's type", /docker\.image\.rootfs/, ({ layers }) => {
+  manifest("a layer with Docker's media type", /docker\.image\.rootfs/, ({ layers }) => {
     layers[1].mediaType = 'application/vnd.docker.image.rootfs.diff.tar.gzip';
   }),
   manifest('a subject', /manifest\.subject/, (data) => {
@@ -151,26 +151,26 @@ const DOCUMENT_FORGERIES: readonly NamedForgery[] = [
   manifest('annotations', /manifest\.annotations/, (data) => {
     data.annotations = { 'org.opencontainers.image.base.name': 'evil' };
   }),
-  manifest('a type of its own', /manifest\.artifactType/, (data) => {
+  manifest('an artifact type', /manifest\.artifactType/, (data) => {
     data.artifactType = 'application/evil';
   }),
   {
-    title: 'a list of layers that is given twice',
+    title: 'a duplicate list of layers',
     named: /"layers" is given twice/,
     manifest: (text) => text.replace('"layers":', '"layers":[],"layers":'),
   },
   {
-    title: 'one layer less',
+    title: 'a missing layer',
     named: /expected "2 layers", found "1 layers"/,
     layers: (layers) => layers.slice(0, 1),
   },
   {
-    title: 'its layers in another order',
+    title: 'its layers in a different order',
     named: /layer 1: \/app|LAYER_LIMIT|at most/,
     layers: (layers) => layers.toReversed(),
   },
   {
-    title: 'an empty layer more',
+    title: 'an additional empty layer',
     named: /expected "2 layers", found "3 layers"/,
     layers: (layers) => {
       const bytes = Buffer.alloc(1024);
@@ -179,7 +179,7 @@ const DOCUMENT_FORGERIES: readonly NamedForgery[] = [
     },
   },
   {
-    title: 'another diffID',
+    title: 'a different diffID',
     named: /diffID/,
     config: edited(({ rootfs }) => {
       rootfs.diff_ids[1] = EMPTY_DIFF_ID;
@@ -188,24 +188,24 @@ const DOCUMENT_FORGERIES: readonly NamedForgery[] = [
   index('its platforms swapped', /expected the platform of its descriptor/, ({ manifests }) => {
     [manifests[0].platform, manifests[1].platform] = [manifests[1].platform, manifests[0].platform];
   }),
-  index('one platform twice', /linux\/amd64, linux\/amd64/, ({ manifests }) => {
+  index('a duplicate platform', /linux\/amd64, linux\/amd64/, ({ manifests }) => {
     manifests.push(manifests[0]);
   }),
-  index('one platform less', /found linux\/amd64/, ({ manifests }) => {
+  index('a missing platform', /found linux\/amd64/, ({ manifests }) => {
     manifests.pop();
   }),
-  index('a version of the operating system for a platform', /os\.version/, ({ manifests }) => {
+  index('an operating system version for a platform', /os\.version/, ({ manifests }) => {
     manifests[0].platform['os.version'] = '10';
   }),
   index('an annotation', /index\.annotations/, (data) => {
     data.annotations = { evil: '1' };
   }),
-  index('an image to lead clients to', /index\.subject/, (data) => {
+  index('a subject in the index', /index\.subject/, (data) => {
     data.subject = data.manifests[0];
   }),
 ];
 
-/** Every way that this project knows to forge an image so that its digests fit; `program` is the file /app. */
+/** Every known way to forge an image with matching digests; `program` is the file /app. */
 export function imageForgeries(program: Buffer): readonly NamedForgery[] {
   const planned = { path: 'app', content: program };
   const layers = LAYER_FORGERIES.map(
@@ -218,7 +218,7 @@ export function imageForgeries(program: Buffer): readonly NamedForgery[] {
   return [...layers, ...CONFIG_FORGERIES, ...DOCUMENT_FORGERIES];
 }
 
-/** The layer of the built-ins `users` and `tmp` as a forger makes it: with what is given in place of the honest. */
+/** A forged layer with the built-ins `users` and `tmp`, with the given changes. */
 function listedLayer({
   passwd = contentOf('etc/passwd'),
   passwdMode = '0000644\0',
@@ -248,7 +248,7 @@ function gzipLayer(tar: Buffer): StoredLayer {
   return { bytes: gzipSync(tar), mediaType, diffId: digestOf(tar) };
 }
 
-/** An archive of a file, another name of it, and a link to it. */
+/** An archive with a file, a hard link to it, and a symbolic link to it. */
 const FORGED_ARCHIVE = Buffer.concat([
   forgedEntry({ name: 'tool' }, 'tool'),
   forgedEntry({ name: 'same', flag: '1', target: 'tool' }),
@@ -256,19 +256,19 @@ const FORGED_ARCHIVE = Buffer.concat([
   TAR_END,
 ]);
 
-/** What the images of {@link LISTED_FORGERIES} are made of, beside a program without a runtime. */
+/** What the images in {@link LISTED_FORGERIES} contain, besides a program without runtime files. */
 export const LISTED_SAMPLE = {
   dockerfile:
     'FROM scratch\nCOPY files/ /\nCOPY app-linux-amd64 /app\nADD files-1-1/a.tar /opt\nUSER nonroot\nENTRYPOINT ["/app"]\n',
   runtime: {},
   listed: {
-    // Of another owner, so that it is in another folder of the context.
+    // With a different owner, so that it is in a different folder of the context.
     entries: ['users', 'tmp', { path: 'a.tar', owner: '1:1' }],
     workspace: { 'a.tar': { content: FORGED_ARCHIVE } },
   },
 } satisfies Partial<SampleRelease>;
 
-/** The layer of that archive, unpacked into /opt, as a forger makes it. */
+/** A forged layer with that archive unpacked into /opt. */
 function unpackedLayer({
   same = forgedEntry({ name: 'opt/same' }, 'tool'),
   start = 'tool',
@@ -293,27 +293,27 @@ function contentOf(path: string): string {
   return String(USER_FILES.find((file) => file.path === path)?.content);
 }
 
-/** Forgeries of the first layer of an image whose first layer is that of `users` and `tmp`. */
+/** Forges the first layer, which contains `users` and `tmp`. */
 function listed(title: string, named: RegExp, layer: StoredLayer): NamedForgery {
   return { title, named, layers: (honest) => [layer, ...honest.slice(1)] };
 }
 
-/** Forgeries of the last layer, which is that of the archive. */
+/** Forges the last layer, which contains the unpacked archive. */
 function unpacked(title: string, named: RegExp, layer: StoredLayer): NamedForgery {
   return { title, named, layers: (honest) => withLastLayer(honest, layer) };
 }
 
-/** The honest layers, made by the same hand: what differs from them below is all that is forged. */
+/** The honest layers, created the same way: only the differences below are forged. */
 export const HONEST_LISTED: NamedForgery = {
   title: 'nothing',
   named: /never/,
   layers: (honest) => withLastLayer([listedLayer(), ...honest.slice(1)], unpackedLayer()),
 };
 
-/** Every way that this project knows to forge listed files, and those of an archive. */
+/** Every known way to forge listed files and an archive's content. */
 export const LISTED_FORGERIES: readonly NamedForgery[] = [
   listed(
-    'another root in the list of users',
+    'another root user in the list of users',
     /\/etc\/passwd/,
     listedLayer({ passwd: contentOf('etc/passwd').replace('65532:65532', '00000:00000') }),
   ),
@@ -323,29 +323,29 @@ export const LISTED_FORGERIES: readonly NamedForgery[] = [
     listedLayer({ passwd: `${contentOf('etc/passwd')}x:x:0:0::/:/\n` }),
   ),
   listed(
-    'a list of users that everybody may write',
+    'a world-writable list of users',
     /\/etc\/passwd/,
     listedLayer({ passwdMode: '0000666\0' }),
   ),
-  listed('a list of users of another owner', /\/etc\/passwd/, listedLayer({ owner: '0177774\0' })),
-  listed('a /tmp in which everybody may remove everything', /\/tmp/, listedLayer({ tmpMode: '0000777\0' })),
+  listed('a list of users with another owner', /\/etc\/passwd/, listedLayer({ owner: '0177774\0' })),
+  listed('a /tmp without the sticky bit', /\/tmp/, listedLayer({ tmpMode: '0000777\0' })),
   listed(
-    'a further list beside the listed ones',
+    'an additional list that is not listed',
     /\/etc\/shadow/,
     listedLayer({ more: [forgedEntry({ name: 'etc/shadow', mode: '0000644\0' }, 'root::::::::\n')] }),
   ),
   unpacked(
-    'a link of an archive that leads elsewhere',
+    'a changed link in an archive',
     /\/opt\/start: .*"tool".*"\/lib\/evil"/,
     unpackedLayer({ start: '/lib/evil' }),
   ),
   unpacked(
-    'another content in a file of an archive',
+    'changed content in an archived file',
     /\/opt\/same: expected SHA-256/,
     unpackedLayer({ same: forgedEntry({ name: 'opt/same' }, 'evil') }),
   ),
   unpacked(
-    'a file of an archive that is setuid',
+    'a setuid file in an archive',
     /\/opt\/same: expected mode 0755, found mode 4755/,
     unpackedLayer({
       same: forgedEntry({ name: 'opt/same', mode: '0004755\0' }, 'tool'),
@@ -353,9 +353,9 @@ export const LISTED_FORGERIES: readonly NamedForgery[] = [
     }),
   ),
   unpacked(
-    'a file of its own in place of a hard link of an archive',
+    'a separate file instead of a hard link in an archive',
     /\/opt\/tool: expected a hard link, found a file/,
     unpackedLayer({ tool: forgedEntry({ name: 'opt/tool' }, 'evil') }),
   ),
-  { title: 'no layer of listed files', named: /layers/, layers: (honest) => honest.slice(1) },
+  { title: 'no layer with listed files', named: /layers/, layers: (honest) => honest.slice(1) },
 ];

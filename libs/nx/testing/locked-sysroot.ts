@@ -6,7 +6,7 @@ import { planSysroot } from '../src/sysroot/plan.ts';
 import { openSysroot, type Sysroot } from '../src/sysroot/sysroot.ts';
 import { REPOSITORY } from './fixture-workspace.ts';
 
-/** The sysroot of this repository's own lock. */
+/** The sysroot from this repository's own lock. */
 export async function lockedSysroot(platform: Platform): Promise<Sysroot> {
   const plan = planSysroot({ sysrootPackages: [] }, REPOSITORY, await readLock(REPOSITORY), platform);
   return openSysroot(plan, platform, join(REPOSITORY, CACHE_FOLDER), { fetch: fetchArchives('debian') });

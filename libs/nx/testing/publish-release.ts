@@ -4,7 +4,7 @@ import { type PublishResult, publish } from './publish.ts';
 import { publishOptions } from './publish-workspace.ts';
 import type { ReleaseWorkspace } from './release-workspace.ts';
 
-/** Publishes what a workspace of docker-release holds, as its version, without a repository of git. */
+/** Publishes the content of a docker-release workspace under its version, without a git repository. */
 export function publishRelease(
   workspace: ReleaseWorkspace,
   image: string,

@@ -19,26 +19,26 @@ import { layoutRecord } from '../src/image/layout-record.ts';
 import { expectedImage, planReleaseImages } from '../src/image/release-images.ts';
 import { readImageSources } from '../src/image/sources.ts';
 
-/** What a workspace is made with. */
+/** The parameters of a workspace. */
 export interface PublishSample {
   readonly version: string;
-  /** Bytes of each executable; they do not compress. */
+  /** The size of each executable in bytes. The content is incompressible. */
   readonly executableSize?: number;
   /** Changes the executables' bytes. */
   readonly seed?: string;
-  /** linux/amd64 and linux/arm64 where left out. */
+  /** Defaults to linux/amd64 and linux/arm64. */
   readonly platforms?: readonly Platform[];
 }
 
-/** A workspace with a build, its reports, bills of materials and its image, as the targets before publishing leave it. */
+/** A workspace with a build, its reports, bills of materials and image, in its state just before publishing. */
 export interface PublishWorkspace {
   readonly root: string;
-  /** For the environment: no user's configuration of docker or git. */
+  /** Environment variables that hide the user's docker and git configuration. */
   readonly environment: Readonly<Record<string, string>>;
   readonly manifest: Manifest;
   readonly index: Descriptor;
   options(image: string, more?: Partial<DockerPublishOptions>): DockerPublishOptions;
-  /** Builds another version into the same workspace, with its git tag. */
+  /** Builds another version in the same workspace, with its git tag. */
   release(sample: PublishSample): Promise<void>;
   /** The paths in dist/publish. */
   leftovers(): Promise<readonly string[]>;
@@ -58,7 +58,7 @@ USER 65534
 ENTRYPOINT ["/app"]
 `;
 
-/** Makes a git repository with the version's tag and its finished build, in a temporary folder. */
+/** Creates a git repository with the version's tag and finished build in a temporary folder. */
 export async function publishWorkspace(sample: PublishSample): Promise<PublishWorkspace> {
   const root = await mkdtemp(join(tmpdir(), 'publish-'));
   const environment = {
@@ -97,7 +97,7 @@ export async function publishWorkspace(sample: PublishSample): Promise<PublishWo
   };
 }
 
-/** The options of a publish whose folders are at their usual places. */
+/** The options for publishing, with the usual folders. */
 export function publishOptions(
   image: string,
   more: Partial<DockerPublishOptions> = {},
@@ -219,8 +219,8 @@ async function pack(root: string, manifest: Manifest): Promise<Descriptor> {
 }
 
 /**
- * A static executable that prints its version, followed by bytes that look random: the same for the same
- * architecture, version and seed.
+ * A static executable that prints its version, followed by pseudorandom bytes, determined by the architecture, version
+ * and seed.
  */
 function executable(
   architecture: string,
@@ -256,7 +256,7 @@ function elfHeader(machine: number, codeSize: number): Buffer {
   return header;
 }
 
-// write(1, text, length) and exit(0), with the text behind the code.
+// write(1, text, length) and exit(0), with the text after the code.
 function printVersion(architecture: string, text: Buffer): Buffer {
   if (architecture === 'arm64') {
     const words = [0xd2800020, 0x100000e1, 0xd2800002 | (text.length << 5), 0xd2800808, 0xd4000001];

@@ -5,13 +5,13 @@ import dockerPublish from '../src/executors/docker-publish/executor.ts';
 import type { DockerPublishOptions } from '../src/executors/docker-publish/options.ts';
 import type { PublishWorkspace } from './publish-workspace.ts';
 
-/** What a run of the executor came to, with all that it printed. */
+/** The result of running the executor, with all its output. */
 export interface PublishResult {
   readonly success: boolean;
   readonly output: string;
 }
 
-// Publishes that run side by side in one process share its console: each line goes to the one that printed it.
+// Concurrent publishes in one process share its console, so assign each line to the one that printed it.
 const printed = new AsyncLocalStorage<string[]>();
 let running = 0;
 

@@ -1,7 +1,7 @@
 import { forgedEntry, TAR_END } from '@prebuilt/testing/layers';
 import fc from 'fast-check';
 
-/** An entry as it is drawn: what it becomes depends on those before it. */
+/** A random entry. What it becomes depends on the preceding ones. */
 interface Drawn {
   readonly folders: readonly string[];
   readonly name: string;
@@ -11,14 +11,14 @@ interface Drawn {
   readonly gid: string;
   readonly mtime: string;
   readonly target: string;
-  /** Of a hard link, which of the earlier files it is. */
+  /** For a hard link, the index of the earlier file. */
   readonly linked: number;
 }
 
 const FOLDERS = ['lib', 'a-b', 'opt'];
 const drawn: fc.Arbitrary<Drawn> = fc.record({
   folders: fc.array(fc.constantFrom(...FOLDERS), { maxLength: 2 }),
-  // Names say what they are, so that archives seldom conflict: folders again, links, and files.
+  // A name implies the kind (folder, link or file), so that archives rarely conflict.
   name: fc.constantFrom(...FOLDERS, 'symlink', 'link', 'link2', 'file', 'file2', 'é'),
   content: fc.constantFrom('', '1', '22'),
   mode: fc.constantFrom('0000644\0', '0004711\0', '0000700\0'),
@@ -30,7 +30,7 @@ const drawn: fc.Arbitrary<Drawn> = fc.record({
   linked: fc.nat(100),
 });
 
-/** A tar of a few entries in any order, with folders that are only implied, symbolic and hard links, owners and times. */
+/** A tar file with a few entries in any order: implied folders, symbolic and hard links, owners and times. */
 export const anArchive: fc.Arbitrary<Buffer> = fc.array(drawn, { minLength: 1, maxLength: 8 }).map(tarOf);
 
 function tarOf(entries: readonly Drawn[]): Buffer {

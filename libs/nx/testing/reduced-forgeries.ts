@@ -4,7 +4,7 @@ import { forgedEntry, forgedRecords, TAR_END } from '@prebuilt/testing/layers';
 import { type Document, edited, type ImageForgery, type StoredLayer } from './forged-image.ts';
 import type { NamedForgery } from './image-forgeries.ts';
 
-/** An entry of a layer that a command made: a folder where its path ends in a slash. */
+/** An entry in a layer created by a command. A path with a trailing slash is a folder. */
 export interface ChangedFile {
   readonly path: string;
   readonly content?: string | Buffer;
@@ -14,11 +14,11 @@ export interface ChangedFile {
   /** In octal digits. */
   readonly mode?: string;
   readonly uid?: number;
-  /** An extended attribute; of a file in the root alone. */
+  /** An extended attribute; only for a file in the root. */
   readonly attribute?: readonly [name: string, value: string];
 }
 
-/** A layer in the form in which BuildKit writes what a command changed (26.1.5, seen). */
+/** A layer in the form that BuildKit writes for a command's changes (seen with 26.1.5). */
 export function changedLayer(files: readonly ChangedFile[]): StoredLayer {
   const entries = files.flatMap(({ path, content = '', flag, target, mode, uid = 0, attribute }) => {
     const folder = path.endsWith('/');
@@ -47,7 +47,7 @@ export function changedLayer(files: readonly ChangedFile[]): StoredLayer {
   };
 }
 
-/** Puts the step of a command on top of an image, as a builder does that executes it. */
+/** Adds a command's step on top of an image, like a builder that executes it. */
 export function executed(files: readonly ChangedFile[], more: ImageForgery = {}): ImageForgery {
   return {
     ...more,
@@ -62,10 +62,10 @@ export function executed(files: readonly ChangedFile[], more: ImageForgery = {})
   };
 }
 
-/** The right to open network ports below 1024. https://man7.org/linux/man-pages/man7/capabilities.7.html */
+/** The capability to open network ports below 1024. https://man7.org/linux/man-pages/man7/capabilities.7.html */
 const CAPABILITY = ['security.capability', `\u0001\0\0\u0002\0\u0004\0\0${'\0'.repeat(12)}`] as const;
 
-/** What a command may do: every kind of entry, and files of its own and of lower layers taken away. */
+/** What a command may do: every kind of entry, and removals of files from lower layers. */
 export const HONEST_CHANGES: readonly ChangedFile[] = [
   { path: 'etc/' },
   { path: 'etc/.wh.gone', mode: '0' },
@@ -81,7 +81,7 @@ export const HONEST_CHANGES: readonly ChangedFile[] = [
   { path: 'tool', content: 'x', attribute: CAPABILITY },
 ];
 
-/** How many of them are files or links in the end. */
+/** The number of resulting files and links. */
 export const HONEST_COUNT = 8;
 
 const EVIL = 'evil program that nobody verified\n';
@@ -97,72 +97,72 @@ const inside = (title: string, named: RegExp, change: (config: Document) => void
 });
 
 /**
- * Ways to forge an image of the executable /app (`program`) and the runtime file /lib/libc.so.6 (`library`), of which the last
- * layer is what a command made, so that nobody knows what it ought to hold.
+ * Ways to forge an image with the executable /app (`program`) and the runtime file /lib/libc.so.6 (`library`) whose
+ * last layer was created by a command, so that its expected content is unknown.
  */
 export function reducedForgeries(program: Buffer, library: string): readonly NamedForgery[] {
   const app = { path: 'app', content: program };
   return [
     by('its executable replaced', /\/app: expected SHA-256/, [{ path: 'app', content: EVIL }]),
-    by('its executable taken away', /\/app: expected a file, found nothing/, [
+    by('its executable removed', /\/app: expected a file, found nothing/, [
       { path: '.wh.app', mode: '0' },
     ]),
-    by('everything taken away that lies below', /\/app: expected a file, found nothing/, [
+    by('everything below removed', /\/app: expected a file, found nothing/, [
       { path: '.wh..wh..opq', mode: '0' },
       { path: 'tool', content: EVIL },
     ]),
-    by('a link in the place of its executable', /\/app: expected a file, found a link to "tool"/, [
+    by('a link instead of its executable', /\/app: expected a file, found a link to "tool"/, [
       { path: 'app', flag: '2', target: 'tool' },
       { path: 'tool', content: EVIL },
     ]),
-    by('a link to the same content in the place of its executable', /found a link to "copy"/, [
+    by('a link to the same content instead of its executable', /found a link to "copy"/, [
       { path: 'app', flag: '2', target: 'copy' },
       { path: 'copy', content: program },
     ]),
-    by('a hard link to a link in the place of its executable', /\/app: expected a file, found a link/, [
+    by('a hard link to a link instead of its executable', /\/app: expected a file, found a link/, [
       { path: 'a', flag: '2', target: 'tool' },
       { path: 'app', flag: '1', target: 'a' },
       { path: 'tool', content: EVIL },
     ]),
-    by('another name of another program in the place of its executable', /\/app: expected SHA-256/, [
+    by('a hard link to another program instead of its executable', /\/app: expected SHA-256/, [
       { path: 'a', content: EVIL },
       { path: 'app', flag: '1', target: 'a', mode: '755' },
     ]),
-    by('a folder in the place of its executable', /\/app: expected a file, found a folder/, [
+    by('a folder instead of its executable', /\/app: expected a file, found a folder/, [
       { path: 'app/' },
       { path: 'app/app', content: program },
     ]),
-    by('a FIFO in the place of its executable', /\/app: expected SHA-256 \w+, found SHA-256 none/, [
+    by('a FIFO instead of its executable', /\/app: expected SHA-256 \w+, found SHA-256 none/, [
       { path: 'app', flag: '6', mode: '755' },
     ]),
-    by('a device in the place of its executable', /\/app: expected SHA-256 \w+, found SHA-256 none/, [
+    by('a device instead of its executable', /\/app: expected SHA-256 \w+, found SHA-256 none/, [
       { path: 'app', flag: '3', mode: '755' },
     ]),
     by('its executable with setuid', /\/app: expected mode 0755, found mode 4755/, [
       { ...app, mode: '4755' },
     ]),
-    by('its executable with setuid by way of another name', /\/app: expected mode 0755, found mode 4755/, [
+    by('its executable made setuid through a hard link', /\/app: expected mode 0755, found mode 4755/, [
       { ...app, mode: '4755' },
       { path: 'b', flag: '1', target: 'app', mode: '4755' },
     ]),
-    by('another name of its executable with another mode', /a hard link with a different mode/, [
+    by('a hard link to its executable with a different mode', /a hard link with a different mode/, [
       app,
       { path: 'b', flag: '1', target: 'app', mode: '4755' },
     ]),
-    by('another name of a file of a lower layer', /a hard link to "app", which is not an earlier file/, [
+    by('a hard link to a file in a lower layer', /a hard link to "app", which is not an earlier file/, [
       { path: 'b', flag: '1', target: 'app', mode: '4755' },
     ]),
-    by('an executable that everybody may write', /\/app: expected mode 0755, found mode 0777/, [
+    by('a world-writable executable', /\/app: expected mode 0755, found mode 0777/, [
       { ...app, mode: '777' },
     ]),
-    by('an executable of another owner', /\/app: expected owner 0:0, found owner 1000:0/, [
+    by('an executable with another owner', /\/app: expected owner 0:0, found owner 1000:0/, [
       { ...app, uid: 1000 },
     ]),
     by('its executable with a capability', /\/app: expected no extended attributes/, [
       { ...app, attribute: CAPABILITY },
     ]),
     by(
-      'a link in the place of the folder of a runtime file',
+      'a link instead of a runtime file’s folder',
       /\/lib: expected a folder, found a link to "lib2"/,
       [
         { path: 'lib', flag: '2', target: 'lib2' },
@@ -170,13 +170,13 @@ export function reducedForgeries(program: Buffer, library: string): readonly Nam
         { path: 'lib2/libc.so.6', content: library },
       ],
     ),
-    by('a file in the place of the folder of a runtime file', /\/lib: expected a folder, found a file/, [
+    by('a file instead of a runtime file’s folder', /\/lib: expected a folder, found a file/, [
       { path: 'lib', content: EVIL },
     ]),
-    by('a runtime file in a folder that is taken away', /\/lib: expected a folder, found nothing/, [
+    by('a runtime file in a removed folder', /\/lib: expected a folder, found nothing/, [
       { path: '.wh.lib', mode: '0' },
     ]),
-    by('a runtime file in a folder that is emptied', /\/lib\/libc\.so\.6: expected a file, found nothing/, [
+    by('a runtime file in an emptied folder', /\/lib\/libc\.so\.6: expected a file, found nothing/, [
       { path: 'lib/' },
       { path: 'lib/.wh..wh..opq', mode: '0' },
       { path: 'lib/other', content: EVIL },
@@ -185,28 +185,28 @@ export function reducedForgeries(program: Buffer, library: string): readonly Nam
       { path: 'lib/' },
       { path: 'lib/libc.so.6', content: EVIL },
     ]),
-    by('a file that is added and removed at once', /"app": is added and removed/, [
+    by('a file that is added and removed in one layer', /"app": is added and removed/, [
       app,
       { path: '.wh.app', mode: '0' },
     ]),
-    by('a file that is removed and added at once', /"app": is added and removed/, [
+    by('a file that is removed and added in one layer', /"app": is added and removed/, [
       { path: '.wh.app', mode: '0' },
       app,
     ]),
-    by('a whiteout that holds something', /a whiteout that is not an empty file/, [
+    by('a whiteout with content', /a whiteout that is not an empty file/, [
       { path: '.wh.app', mode: '0', content: 'x' },
     ]),
-    by('a whiteout of another kind', /a whiteout that is not an empty file, or that names no file/, [
+    by('another kind of whiteout', /a whiteout that is not an empty file, or that names no file/, [
       { path: '.wh..wh.plnk', mode: '0' },
     ]),
     by(
-      'a file below a folder that its layer does not name',
+      'a file in a folder that its layer lacks',
       /"lib\/libc\.so\.6": expected its folder before/,
       [{ path: 'lib/libc.so.6', content: EVIL }],
     ),
-    by('a path twice', /"app": is given twice/, [app, { path: 'app', content: EVIL }]),
+    by('a duplicate path', /"app": is given twice/, [app, { path: 'app', content: EVIL }]),
     {
-      title: "a layer of GNU's sparse files",
+      title: 'a layer with GNU sparse files',
       named: /PAX record "GNU\.sparse\.name"/,
       ...executed([]),
       layers: (layers) => {
@@ -225,7 +225,7 @@ export function reducedForgeries(program: Buffer, library: string): readonly Nam
       ...executed(HONEST_CHANGES, { layers: (layers) => [...layers, changedLayer([{ path: 'x' }])] }),
     },
     {
-      title: 'no layer of the command',
+      title: 'no layer for the command',
       named: /expected "3 layers", found "2 layers"/,
       config: (text) => text,
     },
@@ -235,7 +235,7 @@ export function reducedForgeries(program: Buffer, library: string): readonly Nam
       layers: (layers) => [...layers, changedLayer(HONEST_CHANGES)],
     },
     {
-      title: 'another diffID',
+      title: 'a different diffID',
       named: /diffID/,
       ...executed(HONEST_CHANGES, {
         config: edited(({ rootfs }) => {
@@ -255,7 +255,7 @@ export function reducedForgeries(program: Buffer, library: string): readonly Nam
     inside('a health check', /config\.Healthcheck/, (data) => {
       data.Healthcheck = { Test: ['CMD', '/tool'] };
     }),
-    inside('the digest of another executable as its label', /executable\.digest/, ({ Labels }) => {
+    inside('a label with the digest of another executable', /executable\.digest/, ({ Labels }) => {
       Labels['dev.prebuilt.executable.digest'] = `sha256:${'0'.repeat(64)}`;
     }),
   ];

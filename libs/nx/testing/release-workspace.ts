@@ -20,28 +20,28 @@ import type { FetchArchive } from '../src/lock/debian-package.ts';
 import { EMPTY_LOCK, type Lock } from '../src/lock/lock.ts';
 import { serveArchives } from './debian-archive.ts';
 
-/** A file of a runtime folder; the mode defaults to 0644. */
+/** A file in a runtime folder. The mode defaults to 0644. */
 export interface SampleFile {
   readonly content: string | Uint8Array;
   readonly mode?: '0644' | '0755';
 }
 
-/** What a workspace is made with. */
+/** The parameters of a workspace. */
 export interface SampleRelease {
   readonly dockerfile: string;
   readonly platforms?: readonly string[];
-  /** The executable of every platform; defaults to a line that names the platform. */
+  /** The executable for every platform. Defaults to a line with the platform's name. */
   readonly executable?: Uint8Array;
-  /** The runtime folder of every platform, by inner path. */
+  /** The files in every platform's runtime folder, by inner path. */
   readonly runtime?: Readonly<Record<string, SampleFile>>;
   /** Seconds since 1970. */
   readonly sourceDateEpoch?: number;
   readonly version?: string;
-  /** What images get beside executables. */
+  /** The listed files. */
   readonly listed?: SampleListed;
 }
 
-/** Entries of `image.files`, the files of the workspace that they name, and the packages of the lock. */
+/** Entries of `image.files`, the workspace files they refer to, and the packages in the lock. */
 export interface SampleListed {
   readonly entries: readonly ListedOption[];
   readonly workspace?: Readonly<Record<string, SampleFile>>;
@@ -49,7 +49,7 @@ export interface SampleListed {
   readonly fetch?: FetchArchive;
 }
 
-/** A workspace with a folder of built files of a few bytes, and passing reports. */
+/** A workspace with tiny built files and passing reports. */
 export interface ReleaseWorkspace {
   readonly root: string;
   readonly manifest: Manifest;
@@ -58,10 +58,10 @@ export interface ReleaseWorkspace {
   remove(): Promise<void>;
 }
 
-/** The name of the program in such a workspace. */
+/** The program's name in a workspace. */
 export const SAMPLE_NAME = 'app';
 
-/** A Dockerfile that both builders read, of the ordinary kind. */
+/** An ordinary Dockerfile that both builders can read. */
 export const SAMPLE_DOCKERFILE = `FROM scratch
 ARG TARGETARCH TARGETVARIANT
 COPY runtime-linux-\${TARGETARCH}\${TARGETVARIANT}/ /
@@ -71,7 +71,7 @@ USER 65534
 ENTRYPOINT ["/app"]
 `;
 
-/** Makes a workspace in a temporary folder. */
+/** Creates a workspace in a temporary folder. */
 export async function releaseWorkspace(sample: SampleRelease): Promise<ReleaseWorkspace> {
   const root = await mkdtemp(join(tmpdir(), 'release-'));
   const path = (...parts: readonly string[]): string => join(root, ...parts);
@@ -148,7 +148,7 @@ export async function releaseWorkspace(sample: SampleRelease): Promise<ReleaseWo
   };
 }
 
-/** Writes passing reports of a workspace's manifest, as it now is on disk. */
+/** Writes passing reports for a workspace's manifest as it currently is on disk. */
 export async function writeReports(root: string, manifest: Manifest): Promise<void> {
   await mkdir(join(root, 'dist/verify'), { recursive: true });
   const manifestSha256 = sha256Of(await readFile(join(root, 'dist/bin', MANIFEST_FILE)));

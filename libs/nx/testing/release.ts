@@ -13,16 +13,16 @@ import type { BaseReading } from '../src/image/base/read-bases.ts';
 import { dockerfileOf } from '../src/image/release-images.ts';
 import type { ReleaseWorkspace } from './release-workspace.ts';
 
-/** What a test may do between the steps of a release. */
+/** A test's changes between the steps of a release. */
 export interface ReleaseChanges {
   readonly plan?: (plan: DockerReleasePlan) => DockerReleasePlan;
   readonly dockerfile?: Buffer;
   readonly progress?: Partial<ReleaseProgress>;
-  /** How a base is read. */
+  /** How to read bases. */
   readonly reading?: BaseReading;
 }
 
-/** Runs docker-release's steps in this process, without the executor's words and its way to report errors. */
+/** Runs docker-release's steps in this process, without the executor's output and error reporting. */
 export async function release(
   workspace: ReleaseWorkspace,
   more: Partial<DockerReleaseOptions> = {},
@@ -44,7 +44,7 @@ export async function release(
   };
 }
 
-/** Points every test of a file at a real engine; where none runs they are skipped with the reason, and fail in CI. */
+/** Makes every test in a file use a real engine. If none runs, the tests are skipped with the reason, or fail in CI. */
 export async function useRealEngine(): Promise<void> {
   const engine = await engineEnvironment();
   const former = { ...process.env };

@@ -5,7 +5,7 @@ import type { SampleFile } from './release-workspace.ts';
 const GNU = 'ustar  \0';
 const octal = (value: number, width: number): string => `${value.toString(8).padStart(width - 1, '0')}\0`;
 
-/** An entry, a folder where the name ends in a slash. Defaults to the mode 0644 (0755), the owner 0:0 and a time in 2020. */
+/** An entry; a name with a trailing slash is a folder. Defaults to mode 0644 (0755), owner 0:0 and a time in 2020. */
 function entry(
   name: string,
   content: string | Buffer = '',
@@ -36,7 +36,7 @@ const symlink = (name: string, target: string, more: Numbers = {}): Buffer =>
   entry(name, '', { flag: '2', target, mode: 0o777, ...more });
 const closed = (...parts: readonly Buffer[]): Buffer => Buffer.concat([...parts, TAR_END]);
 
-/** Of a whole system: everything that an archive may have, in the order in which programs write it or in another one. */
+/** A whole system: everything that an archive may contain, in the usual order and in others. */
 const ROOT = closed(
   entry('./', '', { mode: 0o700, uid: 9 }),
   entry('./usr/', '', { mode: 0o711, mtime: 1_500_000_000 }),
@@ -62,7 +62,7 @@ const ROOT = closed(
   entry('./etc/passwd', 'root:x:0:0:root:/root:/sbin/nologin\nweb:x:1000:1001:web:/srv:/sbin/nologin\n'),
 );
 
-/** As GNU tar writes it, with a name and a target that are too long for a header. */
+/** An archive in GNU tar's format, with a name and a target that are too long for a header. */
 const SITE = closed(
   entry('././@LongLink', `assets/${'l'.repeat(150)}\0`, { flag: 'L', magic: GNU }),
   entry(`assets/${'l'.repeat(93)}`, 'long', { magic: GNU, uid: 33, gid: 33 }),
@@ -72,7 +72,7 @@ const SITE = closed(
   Buffer.alloc(10_240),
 );
 
-/** Other files at some of the paths of `ROOT` in `/`. */
+/** Different files at some of the paths in `ROOT`. */
 const OVER = closed(
   entry('usr/bin/tool', 'another', { mode: 0o755 }),
   symlink('usr/bin/same', 'tool'),
@@ -82,14 +82,14 @@ const OVER = closed(
   entry('zero', '', { mtime: 1 }),
 );
 
-/** Everything is of 5:6. */
+/** Everything belongs to 5:6. */
 const OWNED = closed(
   entry('a/', '', { uid: 5, gid: 6 }),
   entry('a/b', 'b', { uid: 5, gid: 6 }),
   symlink('a/c', 'b', { uid: 5, gid: 6 }),
 );
 
-/** Archives of every kind, and a compressed file that is none, by their names in a workspace. */
+/** Archives of every kind, and a compressed file that isn't one, by their names in a workspace. */
 export const SAMPLE_ARCHIVES: Readonly<Record<string, SampleFile>> = {
   'root.tar.gz': { content: gzipSync(ROOT) },
   'site.tar.zst': { content: zstdCompressSync(SITE) },

@@ -3,7 +3,7 @@ import { type Compression, type Descriptor, digestOf, MEDIA_TYPES } from '@prebu
 import { forgedEntry, TAR_END } from '@prebuilt/testing/layers';
 import type { FakeRegistry } from '@prebuilt/testing/registry';
 
-/** An entry of a base's layer: a folder where the path ends in a slash, a link where there is a target, else a file. */
+/** An entry in a base layer: a folder if the path ends in a slash, a link if there is a target, otherwise a file. */
 export interface BaseFile {
   readonly path: string;
   readonly content?: string | Buffer;
@@ -16,20 +16,20 @@ export interface BaseFile {
   readonly mtime?: number;
 }
 
-/** How a base is made. */
+/** The parameters of a base. */
 export interface SampleBase {
-  /** From the lowest up. */
+  /** The lowest layer first. */
   readonly layers: readonly (readonly BaseFile[])[];
   /** The `config` object of its configuration. */
   readonly config?: object | null;
-  /** Members of its configuration beside that object. */
+  /** Other members of its configuration. */
   readonly more?: object;
   readonly compression?: Compression;
-  /** Docker's media types in place of OCI's. */
+  /** Whether to use Docker's media types instead of OCI's. */
   readonly docker?: boolean;
-  /** A manifest alone, without an index. */
+  /** Whether to create only a manifest, without an index. */
   readonly single?: boolean;
-  /** An attestation beside each image, as BuildKit puts it into an index. */
+  /** Whether the index also contains an attestation for each image, like BuildKit's. */
   readonly attestations?: boolean;
   readonly platforms?: readonly {
     readonly architecture: string;
@@ -38,18 +38,18 @@ export interface SampleBase {
   }[];
 }
 
-/** A base as a registry holds it. */
+/** A base in the form that a registry stores. */
 export interface MadeBase {
   readonly digest: Descriptor['digest'];
-  /** Indexes and manifests, each after what it names. */
+  /** Indexes and manifests, each after what it refers to. */
   readonly manifests: readonly { readonly descriptor: Descriptor; readonly bytes: Buffer }[];
   readonly blobs: readonly { readonly descriptor: Descriptor; readonly bytes: Buffer }[];
 }
 
-/** Older than any source date of a sample. */
+/** Older than any sample's source date. */
 export const BASE_TIME = 1_600_000_000;
 
-/** As distroless images are made: folders that stand alone, users by name, links into the certificates. */
+/** Like a distroless image: separate folders, users by name, certificates. */
 export const DISTROLESS: readonly (readonly BaseFile[])[] = [
   [
     { path: 'etc/' },
@@ -69,7 +69,7 @@ export const DISTROLESS: readonly (readonly BaseFile[])[] = [
   ],
 ];
 
-/** As Alpine is made: one layer, programs that are links to one. */
+/** Like Alpine: a single layer, with programs that are links to one program. */
 export const ALPINE: readonly (readonly BaseFile[])[] = [
   [
     { path: 'bin/' },
@@ -93,7 +93,7 @@ export const ALPINE: readonly (readonly BaseFile[])[] = [
   ],
 ];
 
-/** As Debian is made: /bin and /lib are links, later layers take away and replace. */
+/** Like Debian: /bin and /lib are links, and a later layer removes and replaces files. */
 export const DEBIAN: readonly (readonly BaseFile[])[] = [
   [
     { path: 'bin', target: 'usr/bin' },
@@ -132,7 +132,7 @@ export const DEBIAN: readonly (readonly BaseFile[])[] = [
 const AMD64 = { architecture: 'amd64', os: 'linux' };
 const ARM64 = { architecture: 'arm64', os: 'linux', variant: 'v8' };
 
-/** Makes a base of the given platforms, which default to linux/amd64 and linux/arm64. */
+/** Creates a base for the given platforms, by default linux/amd64 and linux/arm64. */
 export function makeBase(sample: SampleBase): MadeBase {
   const { docker = false, compression = 'gzip', platforms = [AMD64, ARM64] } = sample;
   const manifests: { descriptor: Descriptor; bytes: Buffer }[] = [];
@@ -170,7 +170,7 @@ export function makeBase(sample: SampleBase): MadeBase {
     return { ...put(manifests, Buffer.from(JSON.stringify(manifest)), mediaType), platform };
   });
   const [first] = images;
-  if (first === undefined) throw new Error('a base has at least one platform');
+  if (first === undefined) throw new Error('a base needs at least one platform');
   if (sample.single) return { digest: first.digest, manifests, blobs };
   // https://docs.docker.com/build/metadata/attestations/attestation-storage/
   const attestations = (sample.attestations ? images : []).map((image) => ({
@@ -193,7 +193,7 @@ export function makeBase(sample: SampleBase): MadeBase {
   return { digest, manifests, blobs };
 }
 
-/** Puts a base into a repository of a registry, and its tag where there is one. */
+/** Adds a base to a registry's repository, with a tag if given. */
 export function putBase(
   registry: Pick<FakeRegistry, 'seed' | 'manifests' | 'tags'>,
   repository: string,

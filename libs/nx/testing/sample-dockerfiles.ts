@@ -2,7 +2,7 @@
 import type { SampleRelease } from './release-workspace.ts';
 import { SAMPLE_ARCHIVES } from './sample-archives.ts';
 
-/** A Dockerfile.release of a kind that people write, and what it needs around it. */
+/** A typical Dockerfile.release, and what it needs in its workspace. */
 export interface SampleDockerfile {
   readonly title: string;
   readonly lines: readonly string[];
@@ -38,8 +38,8 @@ const archives = {
 };
 
 /**
- * Dockerfiles in the kinds of thirty public ones that copy prebuilt executables (goreleaser, ko, cargo-dist, nfpm and
- * hand-written ones): those from scratch. Both builders have to make the same image of each.
+ * Dockerfiles from scratch, modeled on thirty public ones that copy prebuilt executables (goreleaser, ko, cargo-dist,
+ * nfpm and handwritten ones). Both builders must build the same image from each.
  */
 export const FROM_SCRATCH: readonly SampleDockerfile[] = [
   {
@@ -47,7 +47,7 @@ export const FROM_SCRATCH: readonly SampleDockerfile[] = [
     lines: ['FROM scratch', ARCH, `COPY ${EXEC} /usr/bin/app`, 'ENTRYPOINT ["/usr/bin/app"]'],
   },
   {
-    title: 'a named stage for the platform that is built',
+    title: 'a named stage for the target platform',
     lines: [
       'FROM --platform=$TARGETPLATFORM scratch AS final',
       'ARG TARGETPLATFORM TARGETOS TARGETARCH',
@@ -79,7 +79,7 @@ export const FROM_SCRATCH: readonly SampleDockerfile[] = [
     ],
   },
   {
-    title: 'a stage upon a stage, and one that nothing needs',
+    title: 'a stage based on another stage, and an unused one',
     lines: [
       'FROM scratch AS unused',
       'RUN make',
@@ -101,7 +101,7 @@ export const FROM_SCRATCH: readonly SampleDockerfile[] = [
     lines: ['FROM scratch', 'COPY app-* /app', 'COPY runtime-*/ /', 'ENTRYPOINT ["/app"]'],
   },
   {
-    title: 'a configuration that is written in place',
+    title: 'an inline configuration file',
     lines: [
       'FROM scratch',
       ARCH,
@@ -124,7 +124,7 @@ export const FROM_SCRATCH: readonly SampleDockerfile[] = [
     ],
   },
   {
-    title: 'users that are written in place, and files that are theirs',
+    title: 'inline lists of users, and their files',
     lines: [
       'FROM scratch',
       ARCH,
@@ -149,7 +149,7 @@ export const FROM_SCRATCH: readonly SampleDockerfile[] = [
     ],
   },
   {
-    title: 'listed users, a configuration of their own, and /tmp',
+    title: 'listed users, a configuration that they own, and /tmp',
     lines: [
       'FROM scratch',
       ARCH,
@@ -176,7 +176,7 @@ export const FROM_SCRATCH: readonly SampleDockerfile[] = [
     sample: listed,
   },
   {
-    title: 'ADD where COPY would do',
+    title: 'ADD instead of COPY',
     lines: [
       'FROM scratch',
       ARCH,
@@ -190,7 +190,7 @@ export const FROM_SCRATCH: readonly SampleDockerfile[] = [
     sample: listed,
   },
   {
-    title: 'archives that are unpacked, into folders that are there and others',
+    title: 'archives unpacked into existing and new folders',
     lines: [
       'FROM scratch',
       ARCH,
@@ -209,7 +209,7 @@ export const FROM_SCRATCH: readonly SampleDockerfile[] = [
     sample: archives,
   },
   {
-    title: 'archives one over the other',
+    title: 'archives unpacked over each other',
     lines: [
       'FROM scratch',
       ARCH,
@@ -227,7 +227,7 @@ export const FROM_SCRATCH: readonly SampleDockerfile[] = [
     sample: archives,
   },
   {
-    title: 'what old Dockerfiles say',
+    title: 'old instructions',
     lines: [
       'FROM scratch',
       'MAINTAINER Some "One" $X <one@example.com>',
@@ -244,7 +244,7 @@ export const FROM_SCRATCH: readonly SampleDockerfile[] = [
     ],
   },
   {
-    title: 'a shell of its own, and health checks',
+    title: 'a custom shell, and health checks',
     lines: [
       'FROM scratch',
       ARCH,
@@ -259,7 +259,7 @@ export const FROM_SCRATCH: readonly SampleDockerfile[] = [
     ],
   },
   {
-    title: 'destinations that lead back and forth',
+    title: 'destinations with . and ..',
     lines: [
       'FROM scratch',
       ARCH,
@@ -290,7 +290,7 @@ export const FROM_SCRATCH: readonly SampleDockerfile[] = [
     ],
   },
   {
-    title: 'arguments that take the place of the platform',
+    title: 'arguments that override the platform',
     lines: [
       'ARG SUFFIX=amd64',
       'FROM scratch',
@@ -301,7 +301,7 @@ export const FROM_SCRATCH: readonly SampleDockerfile[] = [
     sample: { platforms: ['linux/amd64'] },
   },
   {
-    title: 'linked copies of everything, in layers of their own',
+    title: 'linked copies of everything, in separate layers',
     lines: [
       'FROM scratch',
       ARCH,
@@ -313,7 +313,7 @@ export const FROM_SCRATCH: readonly SampleDockerfile[] = [
     sample: listed,
   },
   {
-    title: 'patterns that match folders and files of the same names',
+    title: 'patterns that match folders and files with the same names',
     lines: [
       'FROM scratch',
       ARCH,
@@ -331,7 +331,7 @@ export const FROM_SCRATCH: readonly SampleDockerfile[] = [
     },
   },
   {
-    title: 'quotes of every kind in labels and environment',
+    title: 'all kinds of quotes in labels and environment',
     lines: [
       'FROM scratch',
       ARCH,

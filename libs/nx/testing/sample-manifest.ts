@@ -2,7 +2,7 @@ import { executableName, type Manifest, parsePlatform } from '../src/artifacts/i
 
 const libc = { name: 'libc6', version: '2.36-9+deb12u14' };
 
-/** A manifest of two platforms, as a tagged build writes it. */
+/** A manifest for two platforms, as written by a tagged build. */
 export const sampleManifest: Manifest = {
   schemaVersion: 2,
   name: 'mount-monitor',
@@ -17,7 +17,7 @@ export const sampleManifest: Manifest = {
   ],
 };
 
-/** A copy of a manifest whose program has a second executable, `worker`, on every platform. */
+/** A copy of a manifest with a second executable, `worker`, on every platform. */
 export function withWorker(manifest: Manifest): Manifest {
   return {
     ...manifest,

@@ -12,12 +12,12 @@ import { runVerify } from '../src/executors/verify/run.ts';
 import { EMPTY_LOCK } from '../src/lock/lock.ts';
 import { DEFAULT_TAG_PATTERN } from '../src/version/tag-pattern.ts';
 
-/** What a program is built with: its toolchain, platforms, and where libraries come from. */
+/** The parameters of a build: the toolchain, the platforms, and the source of libraries. */
 export type ToolchainBuild = Pick<BuildBinariesOptions, 'toolchain'> & Partial<BuildBinariesOptions>;
 
 const HEAD = { revision: '0123456789abcdef0123456789abcdef01234567', date: 1_700_000_000 };
 
-/** The version that every build here has. */
+/** The version of every build here. */
 export const BUILT_VERSION = '1.2.3';
 
 function optionsOf(build: ToolchainBuild): BuildBinariesOptions {
@@ -31,7 +31,7 @@ function optionsOf(build: ToolchainBuild): BuildBinariesOptions {
   };
 }
 
-/** A build of version 1.2.3 into `dist/bin`, without a lock: its manifest, and the lines of progress. */
+/** Builds version 1.2.3 into `dist/bin` without a lock, and returns its manifest and lines of progress. */
 export async function buildIn(
   root: string,
   build: ToolchainBuild,
@@ -50,7 +50,7 @@ export async function buildIn(
   return { manifest, lines };
 }
 
-/** Verifies what was built, run natively where it can be. */
+/** Verifies the build, and runs it natively if possible. */
 export async function verifyIn(root: string, smoke = [['--version']]): Promise<readonly VerifyReport[]> {
   const options = {
     inputPath: 'dist/bin',
@@ -72,14 +72,14 @@ export async function verifyIn(root: string, smoke = [['--version']]): Promise<r
   return runVerify(planVerify(options, root, manifest, facts), new AbortController().signal);
 }
 
-/** What the cache key of the build holds beside files and options. */
+/** The facts in the build's cache key, besides files and options. */
 export async function keyIn(root: string, build: ToolchainBuild): Promise<string> {
   const context = { root, projectName: 'server', projectsConfigurations: { version: 2, projects: {} } };
   const { files, rest } = await readKeyFacts(optionsOf(build), context as never);
   return JSON.stringify([files, await rest()]);
 }
 
-/** The checksums of what was built. */
+/** The build's checksums. */
 export function checksumsIn(root: string): Promise<string> {
   return readFile(join(root, 'dist/bin/checksums.txt'), 'utf8');
 }

@@ -93,7 +93,7 @@ describe('the rules', () => {
     ],
     [
       'only permissions that a job declares are granted',
-      (t) => t.replace('    permissions:\n      contents: read # the checkout\n    steps:', '    steps:'),
+      (t) => t.replace('    permissions:\n      contents: read # for the checkout\n    steps:', '    steps:'),
     ],
     ['each job has a timeout', (t) => t.replace('    timeout-minutes: 10\n', '')],
     ['each workflow has a concurrency group', (t) => t.replace('concurrency:', 'x-concurrency:')],
@@ -119,7 +119,7 @@ describe('the rules', () => {
       (t) => t.replace(/actions\/upload-artifact@/, 'actions/cache@'),
     ],
     ['every job has a name, and every permission a reason', (t) => t.replace('    name: Plan\n', '')],
-    ['every job has a name, and every permission a reason', (t) => t.replace(' # the checkout', '')],
+    ['every job has a name, and every permission a reason', (t) => t.replace(' # for the checkout', '')],
     [
       'no job that can sign runs package scripts',
       (t) => t.replaceAll('./bootstrap --packages-only', './bootstrap'),

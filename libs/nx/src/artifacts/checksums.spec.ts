@@ -20,7 +20,7 @@ describe('formatChecksums', () => {
 });
 
 describe('formatChecksums of a program with several executables', () => {
-  it('lists each of them', () => {
+  it('lists every executable', () => {
     const names = parseChecksums(formatChecksums(withWorker(sampleManifest)), 'x').map(({ path }) => path);
     expect(names).toEqual([
       'mount-monitor-linux-amd64',
@@ -32,14 +32,14 @@ describe('formatChecksums of a program with several executables', () => {
 });
 
 describe('parseChecksums', () => {
-  it('reads what formatChecksums wrote', () => {
+  it('reads the output of formatChecksums', () => {
     expect(parseChecksums(formatChecksums(sampleManifest), 'checksums.txt')).toEqual([
       { sha256: a, path: 'mount-monitor-linux-amd64' },
       { sha256: a, path: 'mount-monitor-linux-arm64' },
     ]);
   });
 
-  it('reads what GNU sha256sum writes, in text and in binary mode', () => {
+  it('reads the output of GNU sha256sum in text and binary mode', () => {
     const folder = mkdtempSync(join(tmpdir(), 'checksums-'));
     try {
       writeFileSync(join(folder, 'file'), 'content');
@@ -55,18 +55,18 @@ describe('parseChecksums', () => {
   });
 
   it.each([
-    ['a folder in the name', `${a}  ../x\n`, 'checksums.txt:1'],
+    ['a folder in a name', `${a}  ../x\n`, 'checksums.txt:1'],
     ['one space', `${a} x\n`, 'checksums.txt:1'],
     ['an empty line in the middle', `${a}  x\n\n${a}  y\n`, 'checksums.txt:2'],
-    ['a name twice', `${a}  x\n${a}  x\n`, 'x is given twice'],
-    ['upper-case digits', `${'A'.repeat(64)}  x\n`, 'checksums.txt:1'],
+    ['a duplicate name', `${a}  x\n${a}  x\n`, 'x is given twice'],
+    ['uppercase digits', `${'A'.repeat(64)}  x\n`, 'checksums.txt:1'],
   ])('refuses %s', (_, text, expected) => {
     expect(() => parseChecksums(text, 'checksums.txt')).toThrow(
       expect.objectContaining({ code: 'INVALID_CHECKSUMS', message: expect.stringContaining(expected) }),
     );
   });
 
-  it('answers any text with checksums or a typed error', () => {
+  it('returns checksums or throws a typed error for any text', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         try {

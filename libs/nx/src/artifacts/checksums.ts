@@ -4,7 +4,7 @@ import { executablesOf, type Manifest } from './manifest.ts';
 /** The name of the checksums file inside a folder of built executables. */
 export const CHECKSUMS_FILE = 'checksums.txt';
 
-/** A line of a checksums file: the SHA-256 in hexadecimal and the file's name. */
+/** A line of a checksums file: the hexadecimal SHA-256 and the file's name. */
 export interface Checksum {
   readonly sha256: string;
   readonly path: string;
@@ -22,8 +22,8 @@ export function formatChecksums(manifest: Manifest): string {
 }
 
 /**
- * Parses the output format of GNU `sha256sum`. Throws `INVALID_CHECKSUMS` with the line's number for a
- * line of another form, a path with a folder, or a name that is given twice.
+ * Parses the output format of GNU `sha256sum`. Throws `INVALID_CHECKSUMS` with the line number for a malformed line, a
+ * path with a folder, or a duplicate name.
  * https://www.gnu.org/software/coreutils/manual/html_node/cksum-output-modes.html
  */
 export function parseChecksums(text: string, source: string): readonly Checksum[] {

@@ -11,7 +11,7 @@ const facts = (
   readElf(bytesSource(buildElf(wanted), 'file')).then((read) => ({ ...read, abi: { ...read.abi, ...abi } }));
 
 describe('elfMismatch', () => {
-  it.each(PLATFORMS)('takes an executable of %s there and on no other machine', async (platform) => {
+  it.each(PLATFORMS)('accepts an executable for %s there and on no other machine', async (platform) => {
     const { machine, class: bits, byteOrder } = elfOf(platform);
     const own = await facts({ machine, class: bits, byteOrder } as Parameters<typeof buildElf>[0]);
     const fitting = PLATFORMS.filter((each) => elfMismatch(each, own) === undefined);
@@ -22,11 +22,11 @@ describe('elfMismatch', () => {
   it.each<[string, string, string | null, string | undefined]>([
     ['linux/arm/v6', 'an executable for v6', 'v6', undefined],
     ['linux/arm/v6', 'an executable for v5TE', 'v5TE', undefined],
-    ['linux/arm/v6', 'an executable that does not say', null, undefined],
+    ['linux/arm/v6', 'an executable without an architecture', null, undefined],
     ['linux/arm/v6', 'an executable for v7', 'v7', 'one for v7'],
     ['linux/arm/v7', 'an executable for v7', 'v7', undefined],
     ['linux/arm/v7', 'an executable for v8', 'v8', 'one for v8'],
-  ])('elfMismatch on %s judges %s by the architecture it needs', async (platform, _, architecture, found) => {
+  ])('elfMismatch on %s checks the architecture of %s', async (platform, _, architecture, found) => {
     const own = await facts({ machine: 'arm', class: 32 }, { architecture });
     expect(elfMismatch(parsePlatform(platform), own)?.found).toBe(found);
   });
@@ -39,7 +39,7 @@ describe('elfMismatch', () => {
     ['linux/riscv64', 'soft', ['libc.so.6'], 'the soft one'],
     ['linux/riscv64', null, ['libc.so.6'], undefined],
   ])(
-    'elfMismatch on %s judges a float ABI %s by the libraries %j that have to agree',
+    'elfMismatch on %s checks the float ABI %s against the libraries %j',
     async (platform, float, needed, found) => {
       const { machine, class: bits } = elfOf(parsePlatform(platform));
       const wanted = { machine, class: bits, needed } as Parameters<typeof buildElf>[0];

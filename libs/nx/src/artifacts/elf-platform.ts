@@ -1,16 +1,16 @@
 import type { ElfFacts } from '@prebuilt/elf';
 import { elfOf, type Platform } from './platform.ts';
 
-/** What keeps an ELF file from running on a platform. */
+/** The reason why an ELF file can't run on a platform. */
 export interface ElfMismatch {
   readonly expected: string;
   readonly found: string;
 }
 
 /**
- * Why a file is none of the platform's: another machine, class or byte order; for arm a newer architecture; and where
- * it uses libraries, another way of passing floating-point arguments than theirs. Undefined where it fits. What the
- * file does not say (Go's linker writes no attributes of arm) is not held against it.
+ * Why a file doesn't match the platform: a different machine, class or byte order; for arm, a newer architecture; and
+ * if it uses libraries, a different floating-point ABI. Undefined if it matches. Missing information is accepted: Go's
+ * linker, for example, writes no arm attributes.
  */
 export function elfMismatch(platform: Platform, facts: ElfFacts): ElfMismatch | undefined {
   const { machine, class: bits, byteOrder, float, armArchitecture } = elfOf(platform);
@@ -30,7 +30,7 @@ export function elfMismatch(platform: Platform, facts: ElfFacts): ElfMismatch | 
   }
   if (!facts.static && float !== undefined && given !== null && given !== float) {
     return {
-      expected: `the ${float} floating-point ABI, as libraries of ${platform} have it`,
+      expected: `the ${float} floating-point ABI, which the libraries of ${platform} use`,
       found: `the ${given} one`,
     };
   }

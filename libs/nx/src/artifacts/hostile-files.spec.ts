@@ -30,18 +30,18 @@ afterEach(() => rm(folder, { recursive: true }));
 const FILES = [
   ['a FIFO', (path: string) => execFileSync('mkfifo', [path])],
   [
-    'a link to a good file',
+    'a link to a valid file',
     async (path: string) => {
       await writeFile(`${path}.good`, await readFile(path));
       await rm(path);
       await symlink(`${path}.good`, path);
     },
   ],
-  ['a link to an endless device', (path: string) => symlink('/dev/zero', path)],
-  ['a file of a terabyte', (path: string) => writeFile(path, '').then(() => truncate(path, 1024 ** 4))],
+  ['a link to an infinite device', (path: string) => symlink('/dev/zero', path)],
+  ['a one-terabyte file', (path: string) => writeFile(path, '').then(() => truncate(path, 1024 ** 4))],
   ['a folder', (path: string) => mkdir(path)],
-  ['an endless number', (path: string) => writeFile(path, '9'.repeat(500_000))],
-  ['a list in lists', (path: string) => writeFile(path, '['.repeat(500_000))],
+  ['a huge number', (path: string) => writeFile(path, '9'.repeat(500_000))],
+  ['deeply nested lists', (path: string) => writeFile(path, '['.repeat(500_000))],
 ] as const;
 
 describe.each([
@@ -60,9 +60,9 @@ describe.each([
     'INVALID_REPORT',
   ],
 ] as const)('%s', (_title, name, good, read, code) => {
-  it.each(FILES)('refuses %s in time', async (title, put) => {
+  it.each(FILES)('promptly refuses %s', async (title, put) => {
     const path = join(folder, name);
-    if (title === 'a link to a good file') await writeFile(path, good);
+    if (title === 'a link to a valid file') await writeFile(path, good);
     await put(path);
     const started = performance.now();
     await expect(read()).rejects.toMatchObject({ name: 'PrebuiltError', code });
@@ -71,7 +71,7 @@ describe.each([
 });
 
 describe('parseManifest', () => {
-  // biome-ignore lint/suspicious/noExplicitAny: a forger writes what no type allows
+  // biome-ignore lint/suspicious/noExplicitAny: forgeries violate the type
   const changed = (change: (manifest: any) => void): Manifest => {
     const data = JSON.parse(formatManifest(sampleManifest));
     change(data);
@@ -92,7 +92,7 @@ describe('parseManifest', () => {
       },
     ],
     [
-      'a line break in a name of a package',
+      'a line break in a package name',
       (data) => {
         data.toolchain.version = 'a\rb';
       },
@@ -104,7 +104,7 @@ describe('parseManifest', () => {
       },
     ],
     [
-      'a date that is no whole number',
+      'a date that is not an integer',
       (data) => {
         data.sourceDateEpoch = 1.5;
       },
@@ -116,13 +116,13 @@ describe('parseManifest', () => {
       },
     ],
     [
-      'a size that is no safe number',
+      'a size that is not a safe integer',
       (data) => {
         data.platforms[0].size = 1e308;
       },
     ],
     [
-      'a path twice',
+      'a duplicate path',
       (data) => {
         data.platforms[0].runtime.files.push(data.platforms[0].runtime.files[0]);
       },
@@ -135,7 +135,7 @@ describe('parseManifest', () => {
       },
     ],
     [
-      'a platform twice',
+      'a duplicate platform',
       (data) => {
         data.platforms.push(data.platforms[0]);
       },

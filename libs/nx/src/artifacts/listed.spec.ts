@@ -13,8 +13,8 @@ const group = (owner: string, files: readonly string[], folders: readonly string
 const parse = (files: unknown): unknown =>
   parseManifest(formatManifest({ ...sampleManifest, files } as never), 'manifest.json');
 
-describe('listed files of a manifest', () => {
-  it('listed files of a manifest may share folders of one owner', () => {
+describe('listed files in a manifest', () => {
+  it('listed files in a manifest may share folders if they have the same owner', () => {
     const groups = [
       group('0:0', ['etc/a', 'b']),
       group('0:0', ['etc/c', 'srv/d'], ['srv']),
@@ -26,52 +26,52 @@ describe('listed files of a manifest', () => {
   });
 
   it.each<[string, readonly ListedGroup[], RegExp]>([
-    ['a path twice', [group('0:0', ['a']), group('0:0', ['a'])], /\/a: would be put there twice/],
-    ['a path twice in one group', [group('0:0', ['a', 'a'])], /\/a: would be put there twice/],
+    ['a duplicate path', [group('0:0', ['a']), group('0:0', ['a'])], /\/a: would be added twice/],
+    ['a duplicate path in one group', [group('0:0', ['a', 'a'])], /\/a: would be added twice/],
     [
-      'a file and a folder',
+      'a path for both a file and a folder',
       [group('0:0', ['a']), group('0:0', [], ['a'])],
-      /\/a: would be a file and a folder/,
+      /\/a: would be both a file and a folder/,
     ],
     [
       'a file with files inside',
       [group('0:0', ['a']), group('0:0', ['a/b'])],
-      /\/a: would be a file, and the folder of/,
+      /\/a: would be both a file and the folder of/,
     ],
     [
-      'a folder of two owners',
+      'a folder with two owners',
       [group('0:0', [], ['a']), group('1:1', [], ['a'])],
       /\/a: would have two owners/,
     ],
     [
-      'a file of root in another’s folder',
+      'root’s file in another owner’s folder',
       [group('1:1', [], ['a']), group('0:0', ['a/b'])],
-      /inside \/a, which is of 1:1/,
+      /inside \/a, which belongs to 1:1/,
     ],
     [
       'a name that removes files',
       [group('0:0', ['etc/.wh.passwd'])],
-      /removes files where images are unpacked/,
+      /deletes files when the image is unpacked/,
     ],
-    ['a name of several lines', [group('0:0', ['a\nb'])], /without control characters/],
+    ['a multi-line name', [group('0:0', ['a\nb'])], /without control characters/],
     [
-      'another’s name that a Dockerfile would expand',
+      'another owner’s file with a name that a Dockerfile would expand',
       [group('1:1', ['$HOME'])],
       /expected a path of letters/,
     ],
-  ])('listed files of a manifest are refused with %s', (_, groups, problem) => {
+  ])('listed files in a manifest are refused with %s', (_, groups, problem) => {
     expect(listedProblems(groups).join('\n')).toMatch(problem);
     expect(() => parse(groups)).toThrow(problem);
   });
 
   it.each([
-    [{ owner: 'root' }, /files\.0\.owner: expected user and group by number/],
+    [{ owner: 'root' }, /files\.0\.owner: expected a numeric user and group/],
     [{ owner: '0:4294967296' }, /files\.0\.owner: expected numbers up to/],
     [{ files: [{ path: '../x', mode: '0644', size: 1, sha256: 'a'.repeat(64) }] }, /stays inside its folder/],
     [{ files: [{ path: 'x', mode: '4755', size: 1, sha256: 'a'.repeat(64) }] }, /a mode from 0400 to 0777/],
     [{ folders: [{ path: 'x', mode: '0777' }] }, /expected the mode 0755 or 1777/],
     [{ origin: { kind: 'elsewhere' } }, /files\.0\.origin/],
-  ])('listed files of a manifest are refused with %j', (change, problem) => {
+  ])('listed files in a manifest are refused with %j', (change, problem) => {
     expect(() => parse([{ ...group('0:0', ['a']), ...change }])).toThrow(problem);
   });
 
@@ -80,7 +80,7 @@ describe('listed files of a manifest', () => {
     ['0640', 0o644],
     ['0710', 0o755],
     ['0755', 0o755],
-  ])('listed files of a manifest with the mode %s have the mode %i on disk', (mode, expected) => {
+  ])('listed files in a manifest with mode %s have mode %i on disk', (mode, expected) => {
     expect(diskMode(mode)).toBe(expected);
   });
 });

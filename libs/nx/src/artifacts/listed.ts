@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { distributionPackage, innerPath, sha256, size, text, time } from './manifest-fields.ts';
 
-/** The folder of listed files inside a folder of built executables: each is there at its final path. */
+/** The subfolder of built executables that contains the listed files, each at its final path. */
 export const LISTED_FOLDER = 'files';
 
 const MAX_ID = 2 ** 31 - 1;
@@ -22,7 +22,7 @@ const metadata = {
 };
 const target = v.pipe(v.string(), v.minLength(1), v.maxLength(1024), v.regex(/^\P{Cc}*$/u));
 
-/** What a listed file is that is an archive: what is in it, or why nobody unpacks it, or only buildx. */
+/** How to treat a listed file that is an archive: its entries, or why only buildx or no builder may unpack it. */
 const archive = v.variant('kind', [
   v.strictObject({
     kind: v.literal('entries'),
@@ -40,20 +40,21 @@ const archive = v.variant('kind', [
 ]);
 
 /**
- * What `ADD` makes of an archive: its entries in its order, with octal modes, owners by number, and times in seconds since
- * 1970; `foreign` where only BuildKit reads it, `refused` where nothing is to unpack it, each with the reason.
+ * The result of `ADD` for an archive: `entries` in the archive's order, with octal modes, numeric owners, and times in
+ * seconds since 1970; `foreign` if only BuildKit can read it; `refused` if it must not be unpacked. The latter two have
+ * a reason.
  */
 export type ListedArchive = Readonly<v.InferOutput<typeof archive>>;
 
-/** A file, folder or link inside an archive. */
+/** A file, folder or link in an archive. */
 export type ListedArchiveEntry = Extract<ListedArchive, { readonly kind: 'entries' }>['entries'][number];
 
-/** The files and folders that one entry of `image.files` puts into every image, as the manifest lists them. */
+/** The files and folders that one entry of `image.files` adds to every image, as listed in the manifest. */
 export const listedGroup = v.strictObject({
   origin,
   owner: v.pipe(
     v.string(),
-    v.regex(/^\d{1,10}:\d{1,10}$/, 'expected user and group by number, such as 0:0'),
+    v.regex(/^\d{1,10}:\d{1,10}$/, 'expected a numeric user and group, such as 0:0'),
     v.check(
       (owner) => owner.split(':').every((id) => Number(id) <= MAX_ID),
       `expected numbers up to ${MAX_ID}`,
@@ -74,13 +75,12 @@ export const listedGroup = v.strictObject({
 });
 
 /**
- * What one entry of `image.files` puts into every image: where it comes from, who owns it (`user:group` by number), and
- * its folders and files at their final paths, relative to the image's root, with octal modes. Of a file that is an archive,
- * also what is in it.
+ * What one entry of `image.files` adds to every image: its origin, its owner (numeric `user:group`), and its folders
+ * and files with octal modes at their final paths, relative to the image's root. An archive's content is included.
  */
 export type ListedGroup = Readonly<v.InferOutput<typeof listedGroup>>;
 
-/** The paths of a group; a manifest's and a plan's alike. */
+/** The paths of a group, in a manifest or a plan. */
 export interface ListedPaths {
   readonly owner: string;
   readonly folders: readonly { readonly path: string; readonly mode: string }[];
@@ -88,8 +88,8 @@ export interface ListedPaths {
 }
 
 /**
- * What keeps groups from being put into one image, one line each: a path that is given twice or is a file and a folder, a
- * name that means something else in a layer, and a path inside another owner's folder.
+ * The conflicts that keep groups from being combined in one image, one line each: a path that is given twice or is
+ * both a file and a folder, a name with a special meaning in layers, and a path inside another owner's folder.
  */
 export function listedProblems(groups: readonly ListedPaths[]): readonly string[] {
   const problems = new Set<string>();
@@ -97,7 +97,7 @@ export function listedProblems(groups: readonly ListedPaths[]): readonly string[
   const folders = new Map<string, { readonly owner: string; readonly mode: string }>();
   for (const { files: own } of groups) {
     for (const { path } of own) {
-      if (files.has(path)) problems.add(`/${path}: would be put there twice`);
+      if (files.has(path)) problems.add(`/${path}: would be added twice`);
       files.add(path);
     }
   }
@@ -115,29 +115,29 @@ export function listedProblems(groups: readonly ListedPaths[]): readonly string[
       const name = badName(path);
       if (name !== undefined) problems.add(`/${path}: ${name}`);
       for (const above of foldersAbove(path)) {
-        if (files.has(above)) problems.add(`/${above}: would be a file, and the folder of /${path}`);
+        if (files.has(above)) problems.add(`/${above}: would be both a file and the folder of /${path}`);
         const other = folders.get(above)?.owner ?? owner;
         if (other !== owner)
-          problems.add(`/${path}: of ${owner}, would be inside /${above}, which is of ${other}`);
+          problems.add(`/${path}: belongs to ${owner}, but would be inside /${above}, which belongs to ${other}`);
       }
     }
     for (const { path } of ownFolders) {
-      if (files.has(path)) problems.add(`/${path}: would be a file and a folder`);
+      if (files.has(path)) problems.add(`/${path}: would be both a file and a folder`);
     }
-    // Dockerfiles name them.
+    // Dockerfiles contain these paths.
     for (const { path } of owner === ROOT ? [] : topPaths({ files: ownFiles, folders: ownFolders })) {
       if (!/^[A-Za-z0-9._+@~/-]+$/.test(path)) {
-        problems.add(`/${path}: of ${owner}, expected a path of letters, digits and "._+@~-"`);
+        problems.add(`/${path}: belongs to ${owner}: expected a path of letters, digits and "._+@~-"`);
       }
     }
   }
   return [...problems];
 }
 
-/** The owner of everything that has no other. */
+/** The default owner. */
 export const ROOT = '0:0';
 
-/** The folders and files of a group that are in no other folder of it, sorted. */
+/** A group's topmost folders and files: those not inside another of its folders. Sorted. */
 export function topPaths({
   files,
   folders,
@@ -151,7 +151,7 @@ export function topPaths({
     .sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-/** The folders above a path, from the top. */
+/** A path's parent folders, topmost first. */
 export function foldersAbove(path: string): readonly string[] {
   const parts = path.split('/');
   return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'));
@@ -161,12 +161,12 @@ export function foldersAbove(path: string): readonly string[] {
 function badName(path: string): string | undefined {
   if (/\p{Cc}/u.test(path)) return 'expected a name without control characters';
   if (path.split('/').some((part) => part.startsWith('.wh.'))) {
-    return 'a name that begins with ".wh." removes files where images are unpacked';
+    return 'a name that starts with ".wh." deletes files when the image is unpacked';
   }
   return undefined;
 }
 
-/** The mode that a listed file has on disk, from the one that it has in the image. */
+/** A listed file's mode on disk, derived from its mode in the image. */
 export function diskMode(mode: string): 0o644 | 0o755 {
   return (Number.parseInt(mode, 8) & 0o111) === 0 ? 0o644 : 0o755;
 }

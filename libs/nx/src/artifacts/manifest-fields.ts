@@ -1,22 +1,22 @@
 import * as v from 'valibot';
 import { type Platform, parsePlatform } from './platform.ts';
 
-/** The end of the year 9999: what RFC 3339 can write. */
+/** The end of the year 9999, the latest time in RFC 3339. */
 const MAX_TIME = 253_402_300_799;
 /** 1 TiB. */
 const MAX_FILE_BYTES = 1024 ** 4;
 
-/** One line, since it is printed and becomes labels: a line that continues could say anything. */
+/** A single line. The text is printed and becomes labels, where a second line could forge other output. */
 export const text = v.pipe(
   v.string(),
   v.minLength(1),
   v.maxLength(512),
   v.regex(/^\P{Cc}*$/u, 'expected no control characters'),
 );
-/** In hexadecimal. */
+/** A hexadecimal SHA-256. */
 export const sha256 = v.pipe(
   v.string(),
-  v.regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits'),
+  v.regex(/^[0-9a-f]{64}$/, 'expected 64 lowercase hexadecimal digits'),
 );
 /** Bytes. */
 export const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(MAX_FILE_BYTES));

@@ -22,11 +22,11 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }));
 
 describe('parseManifest', () => {
-  it('reads back what formatManifest wrote', () => {
+  it('reads the output of formatManifest', () => {
     expect(parseManifest(formatManifest(sampleManifest), 'manifest.json')).toEqual(sampleManifest);
   });
 
-  it('reads back a program with several executables, its own first', () => {
+  it('reads a program with several executables, the main one first', () => {
     const manifest = withWorker(sampleManifest);
     expect(parseManifest(formatManifest(manifest), 'manifest.json')).toEqual(manifest);
     expect(manifest.platforms.flatMap(executablesOf).map(({ path }) => path)).toEqual([
@@ -39,26 +39,26 @@ describe('parseManifest', () => {
 
   it.each<[string, (copy: Manifest) => unknown, string]>([
     [
-      'that one platform lacks',
+      'missing on one platform',
       ({ platforms: [first, second] }) => [first, { ...second, others: [] }],
       'linux/arm64: others: expected worker, as on linux/amd64, found none',
     ],
     [
-      'under the path of another platform',
+      'with the path of another platform',
       ({ platforms: [first] }) => [
         { ...first, others: first?.others?.map((each) => ({ ...each, path: 'worker-linux-arm64' })) },
       ],
       'expected the path worker-linux-amd64, found worker-linux-arm64',
     ],
     [
-      'that is there twice',
+      'that is listed twice',
       ({ platforms: [first] }) => [
         { ...first, others: [...(first?.others ?? []), ...(first?.others ?? [])] },
       ],
       'expected each executable once, found worker-linux-amd64 twice',
     ],
     [
-      'with the name of the program',
+      'with the program’s own name',
       ({ platforms: [first] }) => [
         {
           ...first,
@@ -67,7 +67,7 @@ describe('parseManifest', () => {
       ],
       'expected each executable once',
     ],
-  ])('refuses an executable beside the own %s', (_, change, problem) => {
+  ])('refuses an additional executable %s', (_, change, problem) => {
     const manifest = withWorker(sampleManifest);
     const json = JSON.stringify({ ...manifest, platforms: change(manifest) });
     expect(() => parseManifest(json, 'manifest.json')).toThrow(problem);
@@ -110,14 +110,14 @@ describe('parseManifest', () => {
       }),
       'stays inside its folder',
     ],
-    ['a platform twice', (m) => ({ ...m, platforms: [m.platforms[0], m.platforms[0]] }), 'more than once'],
+    ['a duplicate platform', (m) => ({ ...m, platforms: [m.platforms[0], m.platforms[0]] }), 'more than once'],
     [
       'a component without a package URL',
       (m) => ({ ...m, components: [{ kind: 'library', purl: 'valibot@1.5.0' }] }),
       'components.0.purl: expected a package URL',
     ],
-    ['a short hash', (m) => ({ ...m, platforms: [{ ...m.platforms[0], sha256: 'abc' }] }), '64 lower-case'],
-  ])('refuses %s and names where', (_, change, expected) => {
+    ['a short hash', (m) => ({ ...m, platforms: [{ ...m.platforms[0], sha256: 'abc' }] }), '64 lowercase'],
+  ])('refuses %s and says where it is', (_, change, expected) => {
     const text = JSON.stringify(
       change(structuredClone(sampleManifest) as Record<string, unknown> & Manifest),
     );
@@ -126,7 +126,7 @@ describe('parseManifest', () => {
     );
   });
 
-  it('answers any JSON and any text with a typed error', () => {
+  it('throws a typed error for any JSON and any text', () => {
     fc.assert(
       fc.property(fc.oneof(fc.json(), fc.string()), (text) => {
         expect(() => parseManifest(text, 'manifest.json')).toThrow(PrebuiltError);
@@ -136,7 +136,7 @@ describe('parseManifest', () => {
 });
 
 describe('readManifest', () => {
-  it('gives the SHA-256 of the very bytes it read', async () => {
+  it('returns the SHA-256 of the exact bytes it read', async () => {
     const text = `  ${formatManifest(sampleManifest)}`;
     await writeFile(join(folder, 'manifest.json'), text);
     expect(await readManifest(folder)).toEqual({
@@ -145,7 +145,7 @@ describe('readManifest', () => {
     });
   });
 
-  it('names the file and the command that makes it, where there is none', async () => {
+  it('names the missing file and the command that creates it', async () => {
     await expect(readManifest(folder)).rejects.toMatchObject({
       code: 'MANIFEST_MISSING',
       message: expect.stringContaining(join(folder, 'manifest.json')),
@@ -153,7 +153,7 @@ describe('readManifest', () => {
     });
   });
 
-  it('refuses a file of more than 1 MiB', async () => {
+  it('refuses a file that is too large', async () => {
     await writeFile(join(folder, 'manifest.json'), ' '.repeat(1024 * 1024 + 1));
     await expect(readManifest(folder)).rejects.toMatchObject({ code: 'INVALID_MANIFEST' });
   });

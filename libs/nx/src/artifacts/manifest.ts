@@ -22,7 +22,7 @@ export { isInnerPath, type ListedGroup };
 /** The name of the manifest inside a folder of built executables. */
 export const MANIFEST_FILE = 'manifest.json';
 
-/** Room for 10,000 listed files, and as many in archives. */
+/** Enough for 10,000 listed files, and as many more in archives. */
 const MAX_MANIFEST_BYTES = 16 * 1024 * 1024;
 
 const component = v.strictObject({
@@ -73,36 +73,35 @@ const manifest = v.strictObject({
   platforms: v.pipe(v.array(platformArtifact), v.minLength(1)),
 });
 
-/** A part of an executable: its package URL, and where known its SPDX license and the integrity of its archive. */
+/** A component of an executable: its package URL and, if known, its SPDX license and its archive's integrity hash. */
 export type ManifestComponent = Readonly<v.InferOutput<typeof component>>;
 
-/** A file of a runtime folder: a loader, a shared library, or what documents their package. */
+/** A file in a runtime folder: a loader, a shared library, or documentation of their package. */
 export type RuntimeFile = Readonly<v.InferOutput<typeof runtimeFile>>;
 
 /**
- * What was built for one platform: the program's own executable and its ELF facts, the same of each other executable
- * of the program, the components that the platform alone has, and the runtime files of all. Sizes are bytes.
+ * The build result for one platform: the program's main executable and its ELF facts, the same for each additional
+ * executable, the components specific to this platform, and the runtime files for all executables. Sizes are in bytes.
  */
 export type PlatformArtifact = Readonly<v.InferOutput<typeof platformArtifact>>;
 
 /**
- * What a build put into its folder (`manifest.json`): name, version, revision (null for a development
- * build), source date in seconds since 1970, toolchain, the components of every platform's
- * executable, the files that images get beside executables (one group for each entry of `image.files`), and each
- * platform, sorted by name.
+ * The contents of a build's output folder (`manifest.json`): name, version, revision (null for a development build),
+ * source date in seconds since 1970, toolchain, the components common to all platforms, the files added to images
+ * besides executables (one group per entry of `image.files`), and each platform, sorted by name.
  */
 export type Manifest = Readonly<v.InferOutput<typeof manifest>>;
 
-/** A manifest together with the SHA-256 of the very bytes it was read from, in hexadecimal. */
+/** A manifest and the hexadecimal SHA-256 of the exact bytes it was read from. */
 export interface ManifestFile {
   readonly manifest: Manifest;
   readonly sha256: string;
 }
 
-/** An executable of a platform, as the manifest describes it. */
+/** A platform's executable, as described in the manifest. */
 export type ExecutableFacts = Pick<PlatformArtifact, 'path' | 'size' | 'sha256' | 'elf'>;
 
-/** Every executable of a platform: the program's own first, then its others in the manifest's order. */
+/** Every executable of a platform: the program's main one first, then the others in manifest order. */
 export function executablesOf(artifact: PlatformArtifact): readonly [ExecutableFacts, ...ExecutableFacts[]] {
   const facts = ({ path, size, sha256, elf }: ExecutableFacts): ExecutableFacts => ({
     path,
@@ -113,22 +112,22 @@ export function executablesOf(artifact: PlatformArtifact): readonly [ExecutableF
   return [facts(artifact), ...(artifact.others ?? []).map(facts)];
 }
 
-/** `<name>-<os>-<arch>[<variant>]`, the file name of an executable. */
+/** The file name of an executable: `<name>-<os>-<arch>[<variant>]`. */
 export function executableName(name: string, target: Platform): string {
   return `${name}-${platformSuffix(target)}`;
 }
 
-/** `runtime-<os>-<arch>[<variant>]`, the folder of the files that an executable needs. */
+/** The folder with the files that an executable needs: `runtime-<os>-<arch>[<variant>]`. */
 export function runtimeFolderName(target: Platform): string {
   return `runtime-${platformSuffix(target)}`;
 }
 
-/** The bytes of `manifest.json`: two-space JSON with a final line feed, the same for the same manifest. */
+/** The text of `manifest.json`: two-space JSON with a final line feed, identical for identical manifests. */
 export function formatManifest(content: Manifest): string {
   return `${JSON.stringify(content, null, 2)}\n`;
 }
 
-/** Parses the text of a `manifest.json`. Throws `INVALID_MANIFEST` that names every problem and its path. */
+/** Parses the text of a `manifest.json`. Throws `INVALID_MANIFEST`, listing every problem with its path. */
 export function parseManifest(json: string, source: string): Manifest {
   let data: unknown;
   try {
@@ -150,8 +149,8 @@ export function parseManifest(json: string, source: string): Manifest {
 }
 
 /**
- * Reads `manifest.json` of a folder. Throws `MANIFEST_MISSING` where there is none and `INVALID_MANIFEST`
- * where it can't be used.
+ * Reads the `manifest.json` in a folder. Throws `MANIFEST_MISSING` if there is none, and `INVALID_MANIFEST` if it can't
+ * be used.
  */
 export async function readManifest(folder: string): Promise<ManifestFile> {
   const path = join(folder, MANIFEST_FILE);
@@ -193,7 +192,7 @@ function checkNames(content: Manifest, source: string): void {
   }
 }
 
-// A path that is given twice, or is a folder of another, would be a file of either content.
+// If a path were given twice, or were another path's folder, its content would be ambiguous.
 function checkPaths({ platform, runtime }: PlatformArtifact, source: string): void {
   const paths = new Set<string>();
   const folders = new Set<string>();
@@ -203,7 +202,7 @@ function checkPaths({ platform, runtime }: PlatformArtifact, source: string): vo
     if (paths.has(path) || folders.has(path) || above.some((folder) => paths.has(folder))) {
       throw new PrebuiltError(
         'INVALID_MANIFEST',
-        `${source}: ${platform}: ${runtime.path}/${path} is listed more than once, or is a folder as well`,
+        `${source}: ${platform}: ${runtime.path}/${path} is listed more than once, or is also a folder`,
       );
     }
     paths.add(path);

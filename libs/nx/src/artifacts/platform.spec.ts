@@ -40,7 +40,7 @@ describe('parsePlatform', () => {
     },
   );
 
-  it('answers any text with a platform or a typed error', () => {
+  it('returns a platform or throws a typed error for any text', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         try {
@@ -52,7 +52,7 @@ describe('parsePlatform', () => {
     );
   });
 
-  it('gives the parts an image config holds', () => {
+  it('returns the parts for an image config', () => {
     expect(platformParts(parsePlatform('linux/arm/v7'))).toEqual({
       os: 'linux',
       architecture: 'arm',
@@ -63,7 +63,7 @@ describe('parsePlatform', () => {
 });
 
 describe('parsePlatforms', () => {
-  it('refuses an empty list and duplicates, also under another spelling', () => {
+  it('refuses an empty list, and duplicates even in a different spelling', () => {
     expect(() => parsePlatforms([])).toThrow('found none');
     expect(() => parsePlatforms(['linux/arm64', 'linux/aarch64'])).toThrow(
       'linux/arm64 is named more than once',
@@ -78,7 +78,7 @@ describe('hostPlatform', () => {
     ['linux', 'ia32', 'linux/386'],
     ['linux', 'arm', 'linux/arm/v7'],
     ['darwin', 'arm64', undefined],
-  ])('names %s/%s %s', (os, arch, expected) => {
+  ])('maps %s/%s to %s', (os, arch, expected) => {
     expect(hostPlatform(os, arch)).toBe(expected);
   });
 });

@@ -6,28 +6,28 @@ import { PrebuiltError } from '../errors.ts';
  */
 export type Platform = string & { readonly __brand: 'Platform' };
 
-/** The parts of a platform as an image's config and an index's descriptors hold them. */
+/** The parts of a platform, as in an image's config and an index's descriptors. */
 export interface PlatformParts {
   readonly os: 'linux';
   readonly architecture: string;
   readonly variant?: string;
 }
 
-/** What the ELF files of a platform are. */
+/** The properties of a platform's ELF files. */
 export interface ElfPlatform {
-  /** As the gABI's EM_ constant names it: `x86_64`, `aarch64`, … */
+  /** The name of the gABI's EM_ constant: `x86_64`, `aarch64`, … */
   readonly machine: string;
   readonly class: 32 | 64;
   readonly byteOrder: 'little' | 'big';
-  /** How floating-point arguments reach the platform's libraries; undefined where the machine has one way only. */
+  /** The floating-point ABI of the platform's libraries; undefined if the machine has only one. */
   readonly float?: 'soft' | 'hard' | 'double';
-  /** arm: the newest version of the architecture that an executable may need. */
+  /** arm: the newest architecture version that an executable may require. */
   readonly armArchitecture?: 6 | 7;
 }
 
 interface KnownPlatform extends PlatformParts {
   readonly elf: ElfPlatform;
-  /** The architecture's name in Debian, in `dpkg --print-architecture`. */
+  /** Debian's name for the architecture, as printed by `dpkg --print-architecture`. */
   readonly debian: string;
   /** The suffix of QEMU's user-mode emulator. */
   readonly qemu: string;
@@ -107,7 +107,7 @@ const ALIASES: Readonly<Record<string, string>> = {
 
 const BY_NAME = new Map(KNOWN.map((known) => [nameOf(known), known]));
 
-/** Every platform that has a name here. */
+/** Every supported platform. */
 export const PLATFORMS: readonly Platform[] = [...BY_NAME.keys()] as readonly string[] as readonly Platform[];
 
 function nameOf(parts: PlatformParts): string {
@@ -118,7 +118,7 @@ function nameOf(parts: PlatformParts): string {
 
 function known(platform: Platform): KnownPlatform {
   const found = BY_NAME.get(platform);
-  if (found === undefined) throw new PrebuiltError('INVALID_PLATFORM', `platform ${platform} is not known`);
+  if (found === undefined) throw new PrebuiltError('INVALID_PLATFORM', `unknown platform ${platform}`);
   return found;
 }
 
@@ -136,8 +136,8 @@ export function parsePlatform(text: string): Platform {
 }
 
 /**
- * Parses a list of platform names, refusing an empty list and duplicates.
- * Throws `INVALID_PLATFORM`. The order is kept.
+ * Parses a list of platform names and keeps its order. Throws `INVALID_PLATFORM`, also for an empty list and for
+ * duplicates.
  */
 export function parsePlatforms(texts: readonly string[]): readonly Platform[] {
   if (texts.length === 0) {
@@ -163,12 +163,12 @@ export function platformSuffix(platform: Platform): string {
   return `${os}-${architecture}${variant ?? ''}`;
 }
 
-/** What the platform's ELF files must say about themselves. */
+/** The properties that the platform's ELF files must have. */
 export function elfOf(platform: Platform): ElfPlatform {
   return known(platform).elf;
 }
 
-/** The platform's architecture as Debian names it (`amd64`, `arm64`, `armhf`, …). */
+/** Debian's name for the platform's architecture (`amd64`, `arm64`, `armhf`, …). */
 export function debianArchitectureOf(platform: Platform): string {
   return known(platform).debian;
 }
@@ -178,7 +178,7 @@ export function qemuNameOf(platform: Platform): string {
   return known(platform).qemu;
 }
 
-/** The platform of a Node process (`process.platform`, `process.arch`), if it is a known one. */
+/** The platform of a Node process, given its `process.platform` and `process.arch`; undefined if unsupported. */
 export function hostPlatform(os: string, arch: string): Platform | undefined {
   const architecture = arch === 'x64' ? 'amd64' : arch === 'ia32' ? '386' : arch;
   const name = ALIASES[`${os}/${architecture}`] ?? `${os}/${architecture}`;

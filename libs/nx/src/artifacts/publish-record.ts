@@ -1,22 +1,22 @@
 import * as v from 'valibot';
 import { PrebuiltError } from '../errors.ts';
 
-/** The name of the record inside the folder that publishing writes. */
+/** The name of the record in publishing's output folder. */
 export const PUBLISH_RECORD_FILE = 'record.json';
 
 const text = v.string();
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const digest = v.pipe(text, v.regex(/^sha256:[0-9a-f]{64}$/, 'expected a SHA-256 digest'));
-const sha256 = v.pipe(text, v.regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits'));
+const sha256 = v.pipe(text, v.regex(/^[0-9a-f]{64}$/, 'expected 64 lowercase hexadecimal digits'));
 
 const attachment = v.variant('outcome', [
-  // How it is found: by the referrers API, or by the tag that stands in for it.
+  // How clients find it: by the referrers API, or by the fallback tag.
   v.strictObject({ outcome: v.literal('attached'), digest, listedBy: v.picklist(['api', 'tag']) }),
   v.strictObject({ outcome: v.literal('unlisted'), digest, reason: text }),
   v.strictObject({
     outcome: v.literal('refused'),
     step: v.picklist(['sign', 'upload', 'manifest']),
-    /** The status of the registry's answer, where it answered. */
+    /** The HTTP status of the registry's response; null if there was none. */
     status: v.nullable(count),
     reason: text,
   }),
@@ -34,7 +34,7 @@ const image = v.strictObject({
       configDigest: digest,
       executableSha256: sha256,
       readBack: v.literal(true),
-      /** What the proof does not cover, where something was executed; absent where every path was compared. */
+      /** What the proof doesn't cover if the Dockerfile executed something; absent if every path was compared. */
       reducedProof: v.optional(
         v.strictObject({
           because: v.pipe(v.array(text), v.readonly()),
@@ -52,9 +52,9 @@ const image = v.strictObject({
       reason: text,
     }),
   ),
-  /** Null where there was none to attach, or none was wanted. */
+  /** Null if there was none to attach, or none was requested. */
   sbom: v.nullable(attachment),
-  /** Null where none was asked for. */
+  /** Null if none was requested. */
   signature: v.nullable(attachment),
   bytesSent: count,
   bytesSkipped: count,
@@ -70,34 +70,34 @@ const record = v.strictObject({
   manifestSha256: sha256,
   reports: v.array(v.strictObject({ platform: text, sha256 })),
   images: v.pipe(v.array(image), v.minLength(1)),
-  /** Tries beyond the first, of all requests. */
+  /** The number of retries, over all requests. */
   retries: count,
   startedAt: text,
   finishedAt: text,
 });
 
 /**
- * What became of an SBOM or a signature. `unlisted`: the registry holds it, and who looks for what refers to the image
- * does not find it. `refused`: it does not hold it. `reason` has the registry's or Sigstore's own words.
+ * The outcome of attaching an SBOM or a signature. `unlisted`: the registry stores it, but doesn't list it among the
+ * image's referrers. `refused`: the registry doesn't store it. `reason` quotes the registry or Sigstore.
  */
 export type AttachmentRecord = Readonly<v.InferOutput<typeof attachment>>;
 
-/** What publishing to one repository came to. Sizes are bytes. */
+/** The outcome of publishing to one repository. Sizes are in bytes. */
 export type PublishedImage = Readonly<v.InferOutput<typeof image>>;
 
 /**
- * What was published (`dist/publish/record.json`): the index by digest in every repository, its platforms, each
- * read back from the registry, the tags that moved and those that did not with the reason, and the digests of the
- * manifest and the reports that it was made from. Times are RFC 3339.
+ * A record of what was published (`dist/publish/record.json`): the index by digest in every repository; its platforms,
+ * each read back from the registry; the tags that moved, and those that didn't, with the reason; and the digests of the
+ * manifest and reports behind it. Times are in RFC 3339.
  */
 export type PublishRecord = Readonly<v.InferOutput<typeof record>>;
 
-/** The bytes of a record: two-space JSON with a final line feed. */
+/** The text of a record: two-space JSON with a final line feed. */
 export function formatPublishRecord(content: PublishRecord): string {
   return `${JSON.stringify(content, null, 2)}\n`;
 }
 
-/** Parses a record. Throws `INVALID_RECORD` that names the source and every problem. */
+/** Parses a record. Throws `INVALID_RECORD` with the source and every problem. */
 export function parsePublishRecord(json: string, source: string): PublishRecord {
   let data: unknown;
   try {

@@ -8,8 +8,8 @@ const bundle = (statement: unknown, payloadType = 'application/vnd.in-toto+json'
   });
 const predicateType = 'https://slsa.dev/provenance/v1';
 
-describe('the digests that a bundle signs', () => {
-  it('the digests that a bundle signs are the SHA-256 of every subject', () => {
+describe('the digests signed by a bundle', () => {
+  it('the digests signed by a bundle are the SHA-256 of every subject', () => {
     const subject = [
       { name: 'a', digest: { sha256: '1' } },
       { name: 'b', digest: { sha512: '2' } },
@@ -21,10 +21,10 @@ describe('the digests that a bundle signs', () => {
   it.each([
     ['text that is not JSON', 'x'],
     ['a bundle without an envelope', '{"messageSignature":{}}'],
-    ['an envelope of something else', bundle({ predicateType, subject: [] }, 'text/plain')],
+    ['an envelope with a different payload type', bundle({ predicateType, subject: [] }, 'text/plain')],
     ['a statement without subjects', bundle({ predicateType })],
     ['a payload that is not JSON', bundle({}).replace(/"payload":"[^"]+"/, '"payload":"AAAA"')],
-  ])('the digests that a bundle signs are not read from %s', (_, text) => {
+  ])('the digests signed by a bundle are not read from %s', (_, text) => {
     expect(() => signedDigests(text, 'file')).toThrow(
       expect.objectContaining({
         code: 'INVALID_SIGNATURE',
@@ -33,7 +33,7 @@ describe('the digests that a bundle signs', () => {
     );
   });
 
-  it('the digests that a bundle signs are read or refused, whatever the statement says', () => {
+  it('the digests signed by a bundle are read or refused for any statement', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (statement) => {
         try {

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { PrebuiltError } from '../errors.ts';
 import { CHECKSUMS_FILE } from './checksums.ts';
 
-/** The name of the bundle that signs the checksums; both are on the release page. */
+/** The name of the bundle with the signature of the checksums. Both are on the release page. */
 export const SIGNATURE_FILE = `${CHECKSUMS_FILE}.sigstore.json`;
 
 const envelope = v.object({
@@ -14,8 +14,8 @@ const statement = v.object({
 });
 
 /**
- * The SHA-256 of every subject that a Sigstore bundle's in-toto statement is about. It is read, not verified: that is
- * for whoever downloads it. Throws `INVALID_SIGNATURE` for what is no such bundle.
+ * The SHA-256 of every subject in a Sigstore bundle's in-toto statement. The signature isn't verified here; users
+ * verify it after downloading. Throws `INVALID_SIGNATURE` for anything other than such a bundle.
  * https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_bundle.proto
  * https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md
  */

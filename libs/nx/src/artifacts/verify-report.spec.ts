@@ -26,12 +26,12 @@ const report: VerifyReport = {
 };
 
 describe('a verify report', () => {
-  it('a verify report is read back as it was written', () => {
+  it('a verify report is read as it was written', () => {
     expect(parseReport(formatReport(report), 'linux-arm64.json')).toEqual(report);
   });
 
   it.each([
-    ['another result', { result: 'ok' }, 'result'],
+    ['an unknown result', { result: 'ok' }, 'result'],
     ['no manifest', { manifestSha256: '' }, 'manifestSha256'],
     ['an unknown platform', { platform: 'linux/pdp11' }, 'linux/pdp11'],
     ['an execution of an unknown kind', { execution: { how: 'guessed' } }, 'execution'],
@@ -42,7 +42,7 @@ describe('a verify report', () => {
     );
   });
 
-  it('a verify report is a typed error for any other text', () => {
+  it('parsing a verify report throws a typed error for any other text', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
         expect(() => parseReport(text, 'x')).toThrow(PrebuiltError);
@@ -50,7 +50,7 @@ describe('a verify report', () => {
     );
   });
 
-  it('a verify report is found by its platform, or not there', async () => {
+  it('a verify report is found by its platform, or undefined', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'report-'));
     try {
       await writeFile(join(folder, 'linux-arm64.json'), formatReport(report));
@@ -63,24 +63,24 @@ describe('a verify report', () => {
 
   const artifact = { platform, sha256: report.executableSha256 };
 
-  it('a verify report that passed for this manifest and this executable is enough', () => {
+  it('a verify report that passed for this manifest and executable is accepted', () => {
     expect(() => requirePassingReport(report, artifact, report.manifestSha256, 'dist/verify')).not.toThrow();
   });
 
   it.each<[string, VerifyReport | undefined, string]>([
     ['is missing', undefined, 'found none'],
     [
-      'is of another platform',
+      'is for another platform',
       { ...report, platform: parsePlatform('linux/amd64') },
       'found one for linux/amd64',
     ],
     [
-      'is of another manifest',
+      'is for another manifest',
       { ...report, manifestSha256: 'c'.repeat(64) },
       'found one for another manifest (cccccccccccc…, version 1.2.3)',
     ],
     [
-      'is of another executable',
+      'is for another executable',
       { ...report, executableSha256: 'c'.repeat(64) },
       'found one for another executable',
     ],
@@ -93,7 +93,7 @@ describe('a verify report', () => {
       },
       'found one that failed: too long',
     ],
-  ])('a verify report that %s is refused by the one rule for a passing report', (_, found, said) => {
+  ])('a verify report that %s is refused by requirePassingReport', (_, found, said) => {
     expect(() => requirePassingReport(found, artifact, report.manifestSha256, 'dist/verify')).toThrow(
       expect.objectContaining({
         code: 'VERIFY_REPORT',

@@ -7,7 +7,7 @@ import { type Platform, parsePlatform, platformSuffix } from './platform.ts';
 
 const sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 
-/** The largest report that is read. */
+/** The maximum size of a report. */
 const MAX_REPORT_BYTES = 1024 * 1024;
 
 const line = v.pipe(v.string(), v.regex(/^\P{Cc}*$/u, 'expected no control characters'));
@@ -34,29 +34,29 @@ const report = v.strictObject({
   findings: v.array(finding),
 });
 
-/** Something that verification found: an error fails the platform, a warning does not. */
+/** A finding of the verification. An error fails the platform; a warning doesn't. */
 export type Finding = Readonly<v.InferOutput<typeof finding>>;
 
 /**
- * What was found for one platform (`dist/verify/<os>-<arch>.json`): the manifest it is about by its SHA-256, the
- * SHA-256 that the manifest gives the executable, and whether the executable was run: natively, by an emulator, or in a
- * container of an engine.
+ * The verification result for one platform (`dist/verify/<os>-<arch>.json`): the SHA-256 of the manifest, the
+ * executable's SHA-256 according to the manifest, and how the executable was run, if at all: natively, by an emulator,
+ * or in an engine's container.
  */
 export type VerifyReport = Readonly<Omit<v.InferOutput<typeof report>, 'platform'>> & {
   readonly platform: Platform;
 };
 
-/** The name of a platform's report inside the folder of reports. */
+/** The file name of a platform's report. */
 export function reportFileName(platform: Platform): string {
   return `${platformSuffix(platform)}.json`;
 }
 
-/** The bytes of a report: two-space JSON with a final line feed. */
+/** The text of a report: two-space JSON with a final line feed. */
 export function formatReport(content: VerifyReport): string {
   return `${JSON.stringify(content, null, 2)}\n`;
 }
 
-/** Parses a report. Throws `INVALID_REPORT` that names the source and every problem. */
+/** Parses a report. Throws `INVALID_REPORT` with the source and every problem. */
 export function parseReport(json: string, source: string): VerifyReport {
   try {
     const parsed = v.safeParse(report, JSON.parse(json));
@@ -75,7 +75,7 @@ export interface VerifyReportFile {
   readonly sha256: string;
 }
 
-/** The report of a platform in a folder, with its hash; undefined where there is none. Throws `INVALID_REPORT`. */
+/** A platform's report from a folder, with its hash; undefined if there is none. Throws `INVALID_REPORT`. */
 export async function readReportFile(
   folder: string,
   platform: Platform,
@@ -89,14 +89,14 @@ export async function readReportFile(
   };
 }
 
-/** The report of a platform in a folder; undefined where there is none. Throws `INVALID_REPORT`. */
+/** A platform's report from a folder; undefined if there is none. Throws `INVALID_REPORT`. */
 export async function readReport(folder: string, platform: Platform): Promise<VerifyReport | undefined> {
   return (await readReportFile(folder, platform))?.report;
 }
 
 /**
- * The one rule for "this executable is verified": its platform's report is about this very manifest and this very
- * executable, and says that it passed. Throws `VERIFY_REPORT` otherwise; `folder` is where the report was looked for.
+ * The one rule for "this executable is verified": its platform's report passed and is for exactly this manifest and
+ * this executable. Throws `VERIFY_REPORT` otherwise; `folder`, where the report should be, is for the message.
  */
 export function requirePassingReport(
   report: VerifyReport | undefined,

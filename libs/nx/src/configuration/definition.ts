@@ -4,7 +4,7 @@ const name = v.pipe(
   v.string(),
   v.regex(
     /^[a-z0-9][a-z0-9._-]{0,100}$/,
-    'lower-case letters, digits, ".", "_" and "-", starting with a letter or digit, at most 101 characters',
+    'lowercase letters, digits, ".", "_" and "-", starting with a letter or digit, at most 101 characters',
   ),
 );
 
@@ -22,9 +22,9 @@ const repository = v.union(
 );
 
 const listedFile = v.strictObject({
-  path: v.pipe(path, v.description('A file or folder of the workspace, relative to this folder.')),
+  path: v.pipe(path, v.description('A file or folder in the workspace, relative to this folder.')),
   to: v.optional(
-    v.pipe(path, v.description('Its final path in the image, absolute. Defaults to its name, at the root.')),
+    v.pipe(path, v.description('Its absolute path in the image. Defaults to its name, at the root.')),
   ),
   mode: v.optional(
     v.pipe(
@@ -37,7 +37,7 @@ const listedFile = v.strictObject({
   owner: v.optional(
     v.pipe(
       text,
-      v.description('User and group by number, such as "1000:1000", or nonroot. Defaults to root.'),
+      v.description('The numeric user and group, such as "1000:1000", or nonroot. Defaults to root.'),
     ),
   ),
 });
@@ -58,7 +58,7 @@ const image = v.strictObject({
     v.pipe(
       v.boolean('true or false'),
       v.description(
-        'Refuses a Dockerfile that has to execute something (RUN, COPY --from, # syntax=, ADD of some archives), since not every file of its image can be proven. Defaults to false.',
+        'Refuses a Dockerfile that executes something (RUN, COPY --from, # syntax=, ADD of some archives), since not every file in its image can be proven. Defaults to false.',
       ),
     ),
   ),
@@ -69,7 +69,7 @@ const image = v.strictObject({
         'a list such as ["ca-certificates", "LICENSE"]',
       ),
       v.description(
-        'What the image holds besides the executable: files and folders of the workspace, and the built-ins ca-certificates, tzdata, users (passwd and group with nonroot) and tmp.',
+        'What the image contains besides the executable: files and folders in the workspace, and the built-ins ca-certificates, tzdata, users (passwd and group with nonroot) and tmp.',
       ),
     ),
   ),
@@ -107,8 +107,8 @@ const image = v.strictObject({
 });
 
 /**
- * prebuilt.json, which configures a project: every key can be left out. The JSON Schema that ships with the package is
- * made from this definition.
+ * prebuilt.json, which configures a project. Every key is optional. The package's JSON Schema is generated from this
+ * definition.
  */
 export const configurationDefinition = v.strictObject({
   $schema: v.optional(v.string()),
@@ -124,7 +124,7 @@ export const configurationDefinition = v.strictObject({
     v.pipe(
       toolchain,
       v.description(
-        'What compiles the program: a toolchain’s name, or an object with the name and the toolchain’s options. If it is left out, the files beside prebuilt.json decide.',
+        'The toolchain that compiles the program: its name, or an object with its name and options. Defaults to the one detected from the files next to prebuilt.json.',
       ),
     ),
   ),
@@ -149,7 +149,7 @@ export const configurationDefinition = v.strictObject({
     v.pipe(
       path,
       v.description(
-        'A folder, relative to this one, with a sysroot for each platform (linux-amd64, linux-arm64), in place of the packages of prebuilt.lock.json.',
+        'A folder, relative to this one, with a sysroot for each platform (linux-amd64, linux-arm64), used instead of the packages in prebuilt.lock.json.',
       ),
     ),
   ),
@@ -163,14 +163,14 @@ export const configurationDefinition = v.strictObject({
               'a list of argument lists such as [["version"]], or false',
             ),
             v.description(
-              'The arguments of each run of an executable; each run must exit with 0. Defaults to [["--version"], ["--help"]]; false for a program that can’t be run like this: then only its structure is verified.',
+              'The arguments for each test run of an executable; each run must exit with 0. Defaults to [["--version"], ["--help"]]. Set false for a program that can’t be run this way: then only its structure is verified.',
             ),
           ),
         ),
         printsVersion: v.optional(
           v.pipe(
             v.boolean('true or false'),
-            v.description('Whether the first run has to print the version. Defaults to true.'),
+            v.description('Whether the first run must print the version. Defaults to true.'),
           ),
         ),
       }),
@@ -180,7 +180,7 @@ export const configurationDefinition = v.strictObject({
   image: v.optional(
     v.pipe(
       v.union([v.literal(false), image], 'an object, or false for a program without an image'),
-      v.description('The container image; false for a program without one.'),
+      v.description('The container image; false for none.'),
     ),
   ),
   page: v.optional(
@@ -191,11 +191,11 @@ export const configurationDefinition = v.strictObject({
     v.pipe(
       path,
       v.description(
-        'The folder for everything that is built, relative to the workspace’s root. Defaults to dist/<the project’s folder>.',
+        'The folder for all build output, relative to the workspace root. Defaults to dist/<the project’s folder>.',
       ),
     ),
   ),
 });
 
-/** What a project's prebuilt.json says. */
+/** The content of a project's prebuilt.json. */
 export type Configuration = Readonly<v.InferOutput<typeof configurationDefinition>>;

@@ -3,7 +3,7 @@ import { TARGETS } from './target-names.ts';
 
 const text = v.pipe(v.string(), v.minLength(1, 'a string that is not empty'));
 
-/** The plugin's options in nx.json: defaults for every project of the workspace. */
+/** The plugin's options in nx.json: defaults for every project in the workspace. */
 export const pluginOptionsDefinition = v.strictObject({
   targetNames: v.optional(
     v.pipe(
@@ -30,11 +30,11 @@ export const pluginOptionsDefinition = v.strictObject({
   inputs: v.optional(
     v.pipe(
       v.array(v.union([v.string(), v.record(v.string(), v.unknown())], 'an Nx input')),
-      v.description('Nx inputs that every inferred target has besides its own, such as {"env": "…"}.'),
+      v.description('Additional Nx inputs for every inferred target, such as {"env": "…"}.'),
     ),
     [],
   ),
 });
 
-/** What nx.json says about the plugin, with defaults. */
+/** The plugin's options from nx.json, with defaults applied. */
 export type PluginOptions = Readonly<v.InferOutput<typeof pluginOptionsDefinition>>;

@@ -4,13 +4,13 @@ import type * as v from 'valibot';
 type Issue = v.BaseIssue<unknown>;
 
 /**
- * The problems of a configuration, one line each: its path in the file, what was expected, what was found, and for an
- * unknown key the nearest known one.
+ * The problems of a configuration, one line each: the path in the file, what was expected, what was found, and for an
+ * unknown key, the nearest known one.
  */
 export function problemsOf(
   issues: readonly [Issue, ...Issue[]],
   definition: v.GenericSchema,
-  /** Where in the file the definition's object is. */
+  /** The path in the file of the object that the definition describes. */
   at: readonly string[] = [],
 ): readonly string[] {
   return issues.flatMap((issue) => problemsIn(issue, definition, at, []));
@@ -22,7 +22,7 @@ function problemsIn(
   at: readonly string[],
   above: readonly string[],
 ): readonly string[] {
-  // A union reports its members only where one of them fits in kind: that one's problems say more.
+  // A union reports nested issues only if one member matches in kind. Its issues are more specific.
   const nested = issue.issues?.filter((each) => each.path !== undefined) ?? [];
   if (issue.type !== 'union' || !isObject(issue.input) || nested.length === 0) {
     return [describe(issue, definition, at, above)];
@@ -46,7 +46,7 @@ function describe(
   }
   const expected =
     issue.type === 'strict_object' || issue.type === 'loose_object' ? 'an object' : issue.message;
-  // Some definitions say the whole of it themselves.
+  // Some definitions provide the complete message.
   if (/^expected .*\bfound\b/.test(expected)) return `${place}: ${expected}`;
   return `${place}: expected ${expected.replace(/^expected /, '')}, found ${shown(issue.input)}`;
 }
@@ -55,7 +55,7 @@ function pathOf(issue: Issue): readonly string[] {
   return issue.path?.map(({ key }) => String(key)) ?? [];
 }
 
-/** The known key nearest to an unknown one; undefined where none is near. */
+/** The known key nearest to an unknown one; undefined if none is close. */
 export function nearestKey(key: string, known: readonly string[]): string | undefined {
   const words = new Map(known.map((each) => [each.toLowerCase(), each]));
   const maxDistance = Math.max(2, Math.floor(key.length / 2));
@@ -69,7 +69,7 @@ function keysAt(definition: v.GenericSchema, path: readonly string[]): readonly 
   return schemas.flatMap((schema) => objectsIn(schema).flatMap((entries) => Object.keys(entries)));
 }
 
-// The definition under a key of an object, or for any place of a list.
+// The definition for a key of an object, or for every item of a list.
 function membersOf(schema: unknown, key: string): readonly unknown[] {
   if (!isObject(schema)) return [];
   if (schema.item !== undefined) return [schema.item];
@@ -77,7 +77,7 @@ function membersOf(schema: unknown, key: string): readonly unknown[] {
   return objectsIn(schema).map((each) => each[key]);
 }
 
-// The objects behind optional, piped and alternative schemas.
+// The objects inside optional, piped and union schemas.
 function objectsIn(schema: unknown): readonly Readonly<Record<string, unknown>>[] {
   if (!isObject(schema)) return [];
   if (isObject(schema.entries)) return [schema.entries];
@@ -91,7 +91,7 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
 
 const MAX_SHOWN = 80;
 
-/** A value as JSON, cut where it is long. */
+/** A value as JSON, truncated if long. */
 export function shown(value: unknown): string {
   const json = JSON.stringify(value) ?? 'nothing';
   return json.length > MAX_SHOWN ? `${json.slice(0, MAX_SHOWN)}…` : json;

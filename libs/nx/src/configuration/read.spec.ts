@@ -21,7 +21,7 @@ describe('prebuilt.json', () => {
       },
     },
     { image: { repository: ['ghcr.io/acme/server', 'docker.io/acme/server'], compression: 'zstd' } },
-  ])('prebuilt.json may be %j', (configuration) => {
+  ])('a prebuilt.json with the content %j is accepted', (configuration) => {
     expect(problems(configuration)).toEqual([]);
   });
 
@@ -36,11 +36,11 @@ describe('prebuilt.json', () => {
     [{ image: { repo: 'x' } }, 'image.repo: unknown key'],
     [{ image: { repositry: 'x' } }, 'image.repositry: unknown key; did you mean "repository"?'],
     [{ image: { dockerFile: 'x' } }, 'image.dockerFile: unknown key; did you mean "dockerfile"?'],
-    [{ name: 'Server' }, 'name: expected lower-case letters'],
-    [{ name: 'acme/server' }, 'name: expected lower-case letters'],
-    [{ name: '../server' }, 'name: expected lower-case letters'],
-    [{ name: '' }, 'name: expected lower-case letters'],
-    [{ name: 'a'.repeat(102) }, 'name: expected lower-case letters'],
+    [{ name: 'Server' }, 'name: expected lowercase letters'],
+    [{ name: 'acme/server' }, 'name: expected lowercase letters'],
+    [{ name: '../server' }, 'name: expected lowercase letters'],
+    [{ name: '' }, 'name: expected lowercase letters'],
+    [{ name: 'a'.repeat(102) }, 'name: expected lowercase letters'],
     [{ name: 1 }, 'found 1'],
     [{ toolchain: 1 }, 'toolchain: expected a toolchain’s name, or an object with a "name", found 1'],
     [{ toolchain: {} }, 'toolchain.name: expected'],
@@ -71,29 +71,29 @@ describe('prebuilt.json', () => {
     [{ output: '.' }, 'output: expected a folder inside the workspace'],
     [{ output: 'dist\\server' }, 'output: expected a folder inside the workspace'],
     [{ output: '' }, 'output: expected a path'],
-  ])('prebuilt.json that is %j is refused', (configuration, problem) => {
+  ])('a prebuilt.json with the content %j is refused', (configuration, problem) => {
     expect(problems(configuration)).toEqual([expect.stringContaining(problem)]);
   });
 
-  it('prebuilt.json is refused with all of its problems at once', () => {
+  it('a prebuilt.json is refused with all of its problems at once', () => {
     expect(problems({ nam: 'x', page: 1, image: { titel: 'x' }, platforms: [1] })).toHaveLength(4);
   });
 
-  it('prebuilt.json is refused where it is too long to have been written', () => {
+  it('a prebuilt.json is refused if it is too large', () => {
     expect(problems(JSON.stringify({ name: 'a'.repeat(1024 * 1024) }))).toEqual([
       expect.stringContaining('expected at most 1048576 bytes'),
     ]);
   });
 
-  it('never throws, whatever it holds', () => {
+  it('reading a prebuilt.json never throws, whatever its content', () => {
     fc.assert(fc.property(fc.json(), (text) => void parseConfiguration(text)));
     fc.assert(fc.property(fc.string(), (text) => void parseConfiguration(text)));
   });
 });
 
-describe('the options of the plugin', () => {
+describe('the plugin’s options', () => {
   it.each([undefined, {}, { repository: 'ghcr.io/acme/{projectName}', targetNames: { verify: 'prove' } }])(
-    'the options of the plugin may be %j',
+    'the plugin’s options may be %j',
     (options) => {
       expect(readPluginOptions(options)).toMatchObject({ ok: true });
     },
@@ -104,7 +104,7 @@ describe('the options of the plugin', () => {
     [{ repositories: 'x' }, 'repositories: unknown key; did you mean "repository"?'],
     [{ platforms: ['linux/z80'] }, 'found "linux/z80"'],
     ['text', '(root): expected an object, found "text"'],
-  ])('the options of the plugin that are %j are refused', (options, problem) => {
+  ])('the plugin’s options %j are refused', (options, problem) => {
     expect(readPluginOptions(options)).toEqual({ ok: false, problems: [expect.stringContaining(problem)] });
   });
 });

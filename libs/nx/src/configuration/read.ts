@@ -6,15 +6,15 @@ import { type Configuration, configurationDefinition } from './definition.ts';
 import { type PluginOptions, pluginOptionsDefinition } from './plugin-options.ts';
 import { problemsOf, shown } from './problems.ts';
 
-/** A file of configuration as it was read: what it says, or everything that is wrong with it. */
+/** The result of reading a configuration file: its content, or all its problems. */
 export type Read<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly problems: readonly string[] };
 
-/** No prebuilt.json that a person writes is as long. */
+/** Far more than any handwritten prebuilt.json needs. */
 const MAX_BYTES = 1024 * 1024;
 
-/** Reads a project's prebuilt.json. All problems are reported at once; nothing is thrown. */
+/** Reads a project's prebuilt.json. Reports all problems at once and never throws. */
 export async function readConfiguration(file: string): Promise<Read<Configuration>> {
   let content: string;
   try {
@@ -25,7 +25,7 @@ export async function readConfiguration(file: string): Promise<Read<Configuratio
   return parseConfiguration(content);
 }
 
-/** Parses the text of a prebuilt.json, which is JSON without comments. */
+/** Parses the text of a prebuilt.json: JSON without comments. */
 export function parseConfiguration(text: string): Read<Configuration> {
   if (text.length > MAX_BYTES) {
     return { ok: false, problems: [`expected at most ${MAX_BYTES} bytes, found ${text.length}`] };
@@ -36,7 +36,7 @@ export function parseConfiguration(text: string): Read<Configuration> {
   } catch (error) {
     return { ok: false, problems: [`expected JSON: ${(error as Error).message}`] };
   }
-  // An array without elements would pass for an object without keys.
+  // Otherwise, an empty array would be accepted as an empty object.
   if (Array.isArray(data))
     return { ok: false, problems: [`(root): expected an object, found ${shown(data)}`] };
   const parsed = v.safeParse(configurationDefinition, data);
@@ -45,7 +45,7 @@ export function parseConfiguration(text: string): Read<Configuration> {
   return problems.length === 0 ? { ok: true, value: parsed.output } : { ok: false, problems };
 }
 
-/** Reads the plugin's options as nx.json has them. */
+/** Reads the plugin's options from nx.json. */
 export function readPluginOptions(options: unknown): Read<PluginOptions> {
   const parsed = v.safeParse(pluginOptionsDefinition, options ?? {});
   if (!parsed.success) return { ok: false, problems: problemsOf(parsed.issues, pluginOptionsDefinition) };

@@ -11,20 +11,20 @@ import { formatManifest, MANIFEST_FILE } from '../artifacts/manifest.ts';
 import { createNodes } from '../plugin.ts';
 import { TOOLCHAINS } from '../toolchains/index.ts';
 
-/** What a user has written, and the one message that they read. */
+/** A user's mistake, and the single message that they get. */
 interface Refusal {
-  /** Of apps/server, in place of `{}`. */
+  /** The prebuilt.json of apps/server, instead of `{}`. */
   readonly prebuilt?: unknown;
-  /** Further files by their paths, relative to the workspace's root; null for none. */
+  /** Additional files by path, relative to the workspace root; null to remove one. */
   readonly files?: Readonly<Record<string, unknown>>;
-  /** Symbolic links, by their paths. */
+  /** Symbolic links by path. */
   readonly links?: Readonly<Record<string, string>>;
   readonly pluginOptions?: unknown;
   readonly nxJson?: NxJsonConfiguration;
   readonly environment?: Readonly<Record<string, string>>;
-  /** The target that is run. */
+  /** The target to run. */
   readonly target?: string;
-  /** The message, after `error `. */
+  /** The expected message. */
   readonly says: string;
 }
 
@@ -37,11 +37,11 @@ const without = (name: string) => ({
     packages: Object.fromEntries(Object.entries(LOCK.bun.packages).filter(([each]) => each !== name)),
   },
 });
-/** A program of the toolchain `command`. */
+/** A program with the toolchain `command`. */
 const command = (args: readonly string[], more: object = {}) => ({
   toolchain: { name: 'command', command: args, ...more },
 });
-/** A program whose executables another target makes. */
+/** A program whose executables are built by another target. */
 const imported = (files: unknown, more: object = {}) => ({ toolchain: { name: 'import', files, ...more } });
 const listed = (...files: readonly unknown[]) => ({ image: { files } });
 const released = (pattern: string): NxJsonConfiguration => ({
@@ -54,15 +54,15 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
     prebuilt: { plattforms: [] },
     says: `${SERVER}plattforms: unknown key; did you mean "platforms"?`,
   },
-  'an unknown key of the image': {
+  'an unknown key in the image': {
     prebuilt: { image: { repositry: 'x' } },
     says: `${SERVER}image.repositry: unknown key; did you mean "repository"?`,
   },
-  'an unknown key of a listed file': {
+  'an unknown key in a listed file': {
     prebuilt: listed({ path: 'x', mod: '0644' }),
     says: `${SERVER}image.files.0.mod: unknown key; did you mean "mode"?`,
   },
-  'an unknown key of the verification': {
+  'an unknown key in the verification': {
     prebuilt: { verify: { smok: false } },
     says: `${SERVER}verify.smok: unknown key; did you mean "smoke"?`,
   },
@@ -76,45 +76,45 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   },
   'an unknown option of the plugin': {
     pluginOptions: { repositories: 'x' },
-    says: 'error CONFIGURATION: nx.json, options of the plugin: repositories: unknown key; did you mean "repository"?',
+    says: 'error CONFIGURATION: nx.json, plugin options: repositories: unknown key; did you mean "repository"?',
   },
-  'a name for a target that there is not': {
+  'a name for a nonexistent target': {
     pluginOptions: { targetNames: { build: 'x' } },
-    says: 'error CONFIGURATION: nx.json, options of the plugin: targetNames.build: unknown key',
+    says: 'error CONFIGURATION: nx.json, plugin options: targetNames.build: unknown key',
   },
   'a comment': { prebuilt: '{} // mine', says: `${SERVER}expected JSON: ` },
   'an empty file': { prebuilt: '', says: `${SERVER}expected JSON: Unexpected end of JSON input` },
   'a list': { prebuilt: [], says: `${SERVER}(root): expected an object, found []` },
-  'a name with a slash': { prebuilt: { name: 'acme/server' }, says: `${SERVER}name: expected lower-case` },
+  'a name with a slash': { prebuilt: { name: 'acme/server' }, says: `${SERVER}name: expected lowercase` },
   'a name that leads out of its folder': {
     prebuilt: { name: '../server' },
-    says: `${SERVER}name: expected lower-case`,
+    says: `${SERVER}name: expected lowercase`,
   },
-  'a name that is two dots': { prebuilt: { name: '..' }, says: `${SERVER}name: expected lower-case` },
-  'a name in capitals': { prebuilt: { name: 'Server' }, says: `${SERVER}name: expected lower-case` },
-  'a name that is too long for a file': {
+  'a name of two dots': { prebuilt: { name: '..' }, says: `${SERVER}name: expected lowercase` },
+  'a name in capitals': { prebuilt: { name: 'Server' }, says: `${SERVER}name: expected lowercase` },
+  'a name too long for a file': {
     prebuilt: { name: 'a'.repeat(200) },
-    says: `${SERVER}name: expected lower-case`,
+    says: `${SERVER}name: expected lowercase`,
   },
-  'a project’s name that can be no file’s': {
+  'a project’s name that isn’t a valid file name': {
     files: { 'apps/server/package.json': { name: 'Server App' } },
-    says: `${SERVER}name: expected one for the program, since the project’s name "Server App" can't be a file's`,
+    says: `${SERVER}name: expected a name for the program, since the project’s name "Server App" isn't a valid file name`,
   },
   'an unknown platform': { prebuilt: { platforms: ['linux/x86'] }, says: 'found "linux/x86"' },
-  'a platform twice': {
+  'a duplicate platform': {
     prebuilt: { platforms: ['linux/amd64', 'linux/x86_64'] },
     says: 'linux/amd64 is named more than once',
   },
   'no platform': { prebuilt: { platforms: [] }, says: `${SERVER}platforms: expected at least one platform` },
-  'a platform that the toolchain lacks': {
+  'a platform that the toolchain doesn’t support': {
     prebuilt: { platforms: ['linux/riscv64'] },
-    says: 'error INVALID_PLATFORM: platforms: bun can make linux/amd64, linux/arm64, found linux/riscv64',
+    says: 'error INVALID_PLATFORM: platforms: bun can build linux/amd64, linux/arm64, found linux/riscv64',
   },
   'an absolute output': {
     prebuilt: { output: '/srv' },
     says: `${SERVER}output: expected a folder inside the workspace, such as "dist/server", found "/srv"`,
   },
-  'an output outside of the workspace': {
+  'an output outside the workspace': {
     prebuilt: { output: 'dist/../../out' },
     says: `${SERVER}output: expected a folder inside the workspace`,
   },
@@ -122,23 +122,23 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
     prebuilt: { output: '.' },
     says: `${SERVER}output: expected a folder inside the workspace`,
   },
-  'an output with the other kind of slash': {
+  'an output with a backslash': {
     prebuilt: { output: 'dist\\server' },
     says: `${SERVER}output: expected a folder inside the workspace`,
   },
   'the output of another project': {
     prebuilt: { output: 'dist' },
     files: { 'apps/tool/prebuilt.json': { output: 'dist' }, 'apps/tool/main.ts': '' },
-    says: `${SERVER}output: dist/bin would be filled by server and by apps/tool; give each its own "output"`,
+    says: `${SERVER}output: dist/bin would be written by both server and apps/tool; give each its own "output"`,
   },
-  'an output inside of another project’s': {
+  'an output inside another project’s': {
     prebuilt: { output: 'dist' },
     files: { 'apps/tool/prebuilt.json': { output: 'dist/bin/tool' }, 'apps/tool/main.ts': '' },
-    says: 'would be filled by ',
+    says: 'would be written by both ',
   },
-  'an output that holds other files': {
+  'an output folder with other files': {
     files: { 'dist/apps/server/bin/thesis.odt': 'three years of work' },
-    says: 'expected a folder that only this target has written, found "thesis.odt"',
+    says: 'expected a folder with only this target’s output, found "thesis.odt"',
   },
   'an output that is a file': {
     files: { 'dist/apps/server/bin': 'text' },
@@ -152,11 +152,11 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
     links: { dist: tmpdir() },
     says: 'dist/apps/server/bin: expected a folder inside ',
   },
-  'an output that holds another program’s build': {
+  'an output folder with another program’s build': {
     files: { [`dist/apps/server/bin/${MANIFEST_FILE}`]: formatManifest(sampleManifest) },
     says: `error OUTPUT: dist/apps/server/bin: expected no build or a build of server, found a build of ${sampleManifest.name}`,
   },
-  'an entry that is not there': {
+  'a missing entry': {
     prebuilt: { toolchain: { name: 'bun', entry: 'src/server.ts' } },
     says: 'error INVALID_OPTIONS: toolchain.entry: expected a file, found none at ',
   },
@@ -169,20 +169,20 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
     prebuilt: { toolchain: { name: 'bun', entry: 'main.go' } },
     says: 'toolchain.entry: expected a JavaScript or TypeScript file',
   },
-  'no program beside it': {
+  'no program next to it': {
     files: { 'apps/server/src/main.ts': null },
-    says: `${SERVER}toolchain: expected a program beside prebuilt.json`,
+    says: `${SERVER}toolchain: expected files next to prebuilt.json`,
   },
-  'a compiler that is not there': {
+  'a missing compiler': {
     prebuilt: command(['no-such-compiler', '-o', '{output}']),
     says: 'error TOOLCHAIN: no-such-compiler: expected a program in PATH, found none',
   },
-  'Go that is not there': {
+  'a missing Go': {
     files: { 'apps/server/go.mod': 'module example.com/server\n', 'apps/server/main.go': 'package main' },
     environment: { PATH: '/nonexistent' },
     says: 'error TOOLCHAIN: go: ',
   },
-  'Cargo that is not there': {
+  'a missing Cargo': {
     files: {
       'apps/server/Cargo.toml': '[package]\nname = "server"\nversion = "0.0.0"\n',
       'apps/server/src/main.rs': 'fn main() {}',
@@ -196,11 +196,11 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   },
   'a lock without the toolchain': {
     files: { 'prebuilt.lock.json': LOCK_WITHOUT_BUN },
-    says: 'found no line for it',
+    says: 'found no entry for it',
   },
   'a lock without a platform’s runtime': {
     files: { 'prebuilt.lock.json': without('@oven/bun-linux-aarch64') },
-    says: "error LOCKFILE: prebuilt.lock.json: expected Bun's package @oven/bun-linux-aarch64, found no line for it",
+    says: "error LOCKFILE: prebuilt.lock.json: expected Bun's package @oven/bun-linux-aarch64, found no entry for it",
   },
   'a lock without the C library': {
     prebuilt: { ...imported({ 'linux/amd64': 'server' }), platforms: ['linux/amd64'] },
@@ -212,17 +212,17 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
         needed: ['libc.so.6'],
       }),
     },
-    says: 'error LOCKFILE: prebuilt.lock.json: expected libc6, base-files for linux/amd64, found no line for it',
+    says: 'error LOCKFILE: prebuilt.lock.json: expected libc6, base-files for linux/amd64, found no entry for it',
   },
   'a lock that is not JSON': {
     files: { 'prebuilt.lock.json': '<<<<<<< HEAD' },
     says: 'prebuilt.lock.json: expected JSON: ',
   },
-  'a lock of another version': {
+  'a lock with another version': {
     files: { 'prebuilt.lock.json': { ...LOCK, lockVersion: 2 } },
     says: 'prebuilt.lock.json: lockVersion: ',
   },
-  'a lock with a hash that is none': {
+  'a lock with an invalid hash': {
     files: { 'prebuilt.lock.json': { ...LOCK, images: { 'debian:12': 'sha256:abc' } } },
     says: 'prebuilt.lock.json: images.debian:12: expected a digest, sha256:…',
   },
@@ -243,19 +243,19 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
     nxJson: released('v{version}-{version}'),
     says: 'error INVALID_OPTIONS: release tag pattern: expected {version} once',
   },
-  'a version that is none': {
+  'an invalid version': {
     environment: { RELEASE_VERSION: 'next' },
     says: 'error INVALID_VERSION: version: expected SemVer such as 1.2.3',
   },
   'an import without a platform in its path': {
     prebuilt: imported('server'),
-    says: `${SERVER}toolchain.files: expected {platform} or {arch} in it`,
+    says: `${SERVER}toolchain.files: expected a path with {platform} or {arch}`,
   },
-  'an import that is not there': {
+  'a missing import': {
     prebuilt: imported('out/server-{arch}'),
     says: 'out/server-amd64',
   },
-  'an import from outside of the workspace': {
+  'an import from outside the workspace': {
     prebuilt: imported('../../../server-{arch}'),
     says: 'server-amd64',
   },
@@ -264,46 +264,46 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
     links: { 'apps/server/server-amd64': '/bin/true', 'apps/server/server-arm64': '/bin/true' },
     says: 'apps/server/server-amd64',
   },
-  'an import of another platform': {
+  'an import for another platform': {
     prebuilt: { ...imported({ 'linux/arm64': 'server' }), platforms: ['linux/arm64'] },
     files: { 'apps/server/server': buildElf({ machine: 'x86_64' }) },
     says: 'linux/arm64',
   },
-  'a command that makes no output': {
+  'a command without an output': {
     prebuilt: command(['cc', 'main.c']),
-    says: `${SERVER}toolchain.command: expected {output}`,
+    says: `${SERVER}toolchain.command: expected an argument with {output}`,
   },
   'a command with an unknown placeholder': {
     prebuilt: command(['cc', '-o', '{output}', '{platfrom}']),
     says: 'toolchain.command.3: expected known placeholders, found {platfrom}',
   },
-  'two executables of one name': {
+  'two executables with the same name': {
     prebuilt: command(['cc', '-o', '{output}', '{output:server}'], { executables: ['server'] }),
     says: 'executables: expected a different name for each, found server',
   },
-  'a listed file that is not there': {
+  'a missing listed file': {
     prebuilt: listed('LICENCE'),
     says: 'expected a file or folder, found none',
   },
-  'a listed file that is nearly a built-in': {
+  'a listed file that almost has a built-in’s name': {
     prebuilt: listed('ca-certificate'),
     says: 'did you mean the built-in "ca-certificates"?',
   },
-  'a listed file outside of the workspace': { prebuilt: listed('../../../secret'), says: 'secret' },
+  'a listed file outside the workspace': { prebuilt: listed('../../../secret'), says: 'secret' },
   'a listed link out of the workspace': {
     prebuilt: listed('passwd'),
     links: { 'apps/server/passwd': '/etc/passwd' },
     says: 'passwd',
   },
-  'a listed file with a mode that is none': {
+  'a listed file with an invalid mode': {
     prebuilt: listed({ path: 'src/main.ts', mode: '9999' }),
     says: '9999',
   },
-  'a listed file with an owner by name': {
+  'a listed file with an unknown owner': {
     prebuilt: listed({ path: 'src/main.ts', owner: 'www-data' }),
     says: 'www-data',
   },
-  'a listed file at a place that leads out of the image': {
+  'a listed file with a destination outside the image': {
     prebuilt: listed({ path: 'src/main.ts', to: '/../main.ts' }),
     says: '/../main.ts',
   },
@@ -313,9 +313,9 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
     says: 'ghcr.io/acme/server:latest',
   },
   'no repository to publish to': { target: 'docker-publish', says: 'error INVALID_OPTIONS: image: expected' },
-  'nothing built to verify': { target: 'verify', says: 'dist/apps/server/bin' },
-  'nothing built to make an image of': { target: 'docker-release', says: 'dist/apps/server/bin' },
-  'a page of no repository': {
+  'verifying before building': { target: 'verify', says: 'dist/apps/server/bin' },
+  'building an image before building executables': { target: 'docker-release', says: 'dist/apps/server/bin' },
+  'a page without a valid repository': {
     target: 'github-draft',
     environment: { GITHUB_REPOSITORY: 'acme' },
     says: 'error INVALID_OPTIONS: repository: expected owner/name, found "acme"',
@@ -355,7 +355,7 @@ async function writeWorkspace({ prebuilt = {}, files = {}, links = {} }: Refusal
   }
 }
 
-/** Every path of the workspace with kind, mode and content. */
+/** Every path in the workspace with its kind, mode and content. */
 async function snapshot(folder = root): Promise<readonly string[]> {
   const lines: string[] = [];
   for (const name of (await readdir(folder)).sort()) {
@@ -374,7 +374,7 @@ async function snapshot(folder = root): Promise<readonly string[]> {
   return lines;
 }
 
-/** Runs a target as Nx does: what is inferred, over the defaults of its executor's schema. */
+/** Runs a target like Nx: with the inferred options, and the defaults from its executor's schema. */
 async function runTarget({ target = 'build-binaries', pluginOptions, nxJson = {} }: Refusal) {
   const files = ['apps/server/prebuilt.json', 'apps/tool/prebuilt.json'];
   const there = await Promise.all(files.map((file) => lstat(join(root, file)).catch(() => undefined)));
@@ -410,7 +410,7 @@ async function runTarget({ target = 'build-binaries', pluginOptions, nxJson = {}
 }
 
 it.each(Object.entries(REFUSALS))(
-  '%s is refused with one message, and nothing is written',
+  '%s is refused with a single message, and nothing is written',
   async (_, refusal) => {
     await writeWorkspace(refusal);
     for (const name of ['GITHUB_REPOSITORY', 'GITHUB_STEP_SUMMARY', 'GITHUB_OUTPUT', 'RELEASE_VERSION']) {

@@ -1,4 +1,4 @@
-/** The targets that a project with a prebuilt.json gets, in the order of the pipeline. */
+/** The targets inferred for a project with a prebuilt.json, in pipeline order. */
 export const TARGETS = [
   'build-binaries',
   'verify',
@@ -12,8 +12,8 @@ export const TARGETS = [
   'nx-release-publish',
 ] as const;
 
-/** One of the targets that a project gets. */
+/** The name of an inferred target. */
 export type TargetName = (typeof TARGETS)[number];
 
-/** The tag that every project with a prebuilt.json has, by which nx.json names them all: `"projects": ["tag:prebuilt"]`. */
+/** The tag of every project with a prebuilt.json; in nx.json, `"projects": ["tag:prebuilt"]` selects them all. */
 export const RELEASE_TAG = 'prebuilt';

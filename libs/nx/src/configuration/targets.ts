@@ -8,20 +8,20 @@ import type { Configuration } from './definition.ts';
 import type { PluginOptions } from './plugin-options.ts';
 import { TARGETS, type TargetName } from './target-names.ts';
 
-/** What is known about a project beside its prebuilt.json. Paths are relative to the workspace's root. */
+/** The facts about a project that aren't in its prebuilt.json. Paths are relative to the workspace root. */
 export interface ProjectFacts {
   readonly name: string;
   readonly root: string;
   readonly toolchain: ConfiguredToolchain;
-  /** Its Dockerfile.release; undefined where it has none. */
+  /** Its Dockerfile.release; undefined if there is none. */
   readonly dockerfile: string | undefined;
-  /** Nx inputs that stand for the program's sources. */
+  /** The Nx inputs that represent the program's sources. */
   readonly sources: TargetInputs;
 }
 
 type Targets = Readonly<Record<string, TargetConfiguration>>;
 
-/** The folder, below a project's output, that each target fills. */
+/** The subfolder of a project's output that each target fills. */
 const FOLDERS = {
   'build-binaries': 'bin',
   verify: 'verify',
@@ -30,23 +30,23 @@ const FOLDERS = {
   'docker-publish': 'publish',
 } as const;
 
-/** The folder of everything that a project builds: `output`, else `dist/<the project's folder>`. */
+/** The folder for everything a project builds: `output`, or by default `dist/<the project's folder>`. */
 export function outputOf(configuration: Configuration, root: string): string {
   const output = configuration.output ?? posix.join('dist', root);
   return posix.normalize(output).replace(/\/$/, '');
 }
 
-/** The folders that a project's targets fill, relative to the workspace's root. */
+/** The output folders of a project's targets, relative to the workspace root. */
 export function outputFolders(configuration: Configuration, root: string): readonly string[] {
   return Object.values(FOLDERS).map((folder) => posix.join(outputOf(configuration, root), folder));
 }
 
-/** The program's name: as configured, else the project's without its scope. */
+/** The program's name: as configured, or by default the project's name without its scope. */
 export function programName(configuration: Configuration, projectName: string): string {
   return configuration.name ?? projectName.replace(/^@[^/]*\//, '');
 }
 
-/** The targets of a project. A program without an image has no image's targets, one without a page no page's. */
+/** A project's targets. A program without an image gets no image targets, and one without a page no page targets. */
 export function inferTargets(
   configuration: Configuration,
   facts: ProjectFacts,
@@ -69,7 +69,7 @@ export function inferTargets(
   });
   const dockerfile =
     image?.dockerfile === undefined ? facts.dockerfile : posix.join(facts.root, image.dockerfile);
-  // What is published is held against the same plan that the image was made by.
+  // docker-publish compares the image with the same plan that built it.
   const described = {
     ...(dockerfile !== undefined && { dockerfile }),
     ...(image?.title !== undefined && { imageTitle: image.title }),
@@ -92,7 +92,7 @@ export function inferTargets(
     'build-binaries': {
       ...cached('build-binaries'),
       ...(facts.toolchain.dependsOn.length > 0 && { dependsOn: [...facts.toolchain.dependsOn] }),
-      // The key holds the lines that are used; as an input the lock makes its project an affected one.
+      // The cache key includes the lock entries in use. As an input, a changed lock also makes the project affected.
       inputs: inputs(...facts.sources, `{workspaceRoot}/${LOCK_FILE}`, ...files.flatMap(inputsOf)),
       options: {
         name: programName(configuration, facts.name),
@@ -117,7 +117,7 @@ export function inferTargets(
         ...(smoke !== undefined && { smoke: smoke === false ? [] : smoke.map((args) => [...args]) }),
         ...(printsVersion !== undefined && { printsVersion }),
       },
-      metadata: { description: 'Verifies every executable, and runs it where that is possible.' },
+      metadata: { description: 'Verifies every executable, and runs it if possible.' },
     },
     'docker-release': image && {
       ...cached('docker-release'),
@@ -147,7 +147,7 @@ export function inferTargets(
     },
     plan: {
       options: {},
-      metadata: { description: 'Says whether a release may begin, and which tags will move.' },
+      metadata: { description: 'Checks whether a release can start, and shows which tags will move.' },
     },
     'github-draft': configuration.page
       ? {
@@ -160,7 +160,7 @@ export function inferTargets(
             signaturePath: posix.join(output, 'signature'),
             ...(image === undefined && { image: false }),
           },
-          metadata: { description: 'Makes the draft of the release page, with its files.' },
+          metadata: { description: 'Creates the draft of the release page, with its files.' },
         }
       : undefined,
     'docker-publish': image && {
@@ -189,13 +189,13 @@ export function inferTargets(
           metadata: { description: 'Publishes the release page.' },
         }
       : undefined,
-    // `nx release` runs it for one project at a time: two builds at once could fill a folder of what both depend on.
+    // Without parallelism, since two builds at once could write to the output folder of a common dependency.
     'nx-release-publish':
       image || configuration.page
         ? {
             parallelism: false,
             options: {},
-            metadata: { description: 'What `nx release` publishes: the image, then the release page.' },
+            metadata: { description: 'Publishes for `nx release`: first the image, then the release page.' },
           }
         : undefined,
   };
@@ -208,14 +208,14 @@ export function inferTargets(
   );
 }
 
-// A file is named as an object: its path could be that of a built-in, seen from the workspace's root.
+// Use an object for a file: relative to the workspace root, its path could equal the name of a built-in.
 function inWorkspace(file: ListedOption, root: string): ListedOption {
   if (typeof file === 'string' && isBuiltIn(file)) return file;
   const { path, ...more } = typeof file === 'string' ? { path: file } : file;
   return { path: posix.isAbsolute(path) ? path : posix.join(root, path), ...more };
 }
 
-// A file or all files of a folder; what is outside the workspace is refused when it is built.
+// A file or all files in a folder. The build refuses anything outside the workspace.
 function inputsOf(file: ListedOption): readonly string[] {
   if (typeof file === 'string' || posix.isAbsolute(file.path) || file.path.startsWith('..')) return [];
   const path = file.path.replace(/\/$/, '');
@@ -223,8 +223,8 @@ function inputsOf(file: ListedOption): readonly string[] {
 }
 
 /**
- * The targets of a project whose configuration can't be used: each fails with every problem, and the rest of the
- * workspace continues as if nothing were wrong.
+ * The targets for a project with an invalid configuration. Each fails with all problems, while the rest of the
+ * workspace continues to work.
  */
 export function refusedTargets(file: string, problems: readonly string[], options: PluginOptions): Targets {
   const target: TargetConfiguration = {

@@ -13,8 +13,8 @@ import { nearestKey, problemsOf, shown } from './problems.ts';
 import type { Read } from './read.ts';
 
 /**
- * The toolchain of a project, with paths relative to the workspace's root: what prebuilt.json says about it, and what that leaves out from the files beside it.
- * `root` is the project's folder, relative to the workspace's root.
+ * A project's toolchain, with paths relative to the workspace root: as set in prebuilt.json, with the rest detected
+ * from the files next to it. `root` is the project's folder, relative to the workspace root.
  */
 export function resolveToolchain(
   given: ToolchainSetting | undefined,
@@ -23,7 +23,7 @@ export function resolveToolchain(
 ): Read<ConfiguredToolchain> {
   const setting = given ?? detectToolchain(files);
   if (setting === undefined) {
-    const problem = `toolchain: expected a program beside prebuilt.json that shows what compiles it, found none; name the toolchain: {"toolchain": {"name": "bun", "entry": "src/server.ts"}} (${names.join(', ')})`;
+    const problem = `toolchain: expected files next to prebuilt.json that reveal the toolchain, found none; specify it: {"toolchain": {"name": "bun", "entry": "src/server.ts"}} (${names.join(', ')})`;
     return { ok: false, problems: [problem] };
   }
   const { name, ...options } = typeof setting === 'string' ? { name: setting } : setting;
@@ -44,7 +44,7 @@ export function resolveToolchain(
 
 const names: readonly string[] = TOOLCHAINS.map((toolchain) => toolchain.name);
 
-/** A folder on disk, as a toolchain looks at it. */
+/** A folder on disk, for detecting toolchains. */
 export function projectFolder(folder: string): ProjectFolder {
   return {
     has: (path) => existsSync(join(folder, path)),

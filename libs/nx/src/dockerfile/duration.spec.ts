@@ -12,7 +12,7 @@ describe('a duration', () => {
     [90e9, '1m30s'],
     [3600e9, '1h0m0s'],
     [3661.000000001e9, '1h1m1.000000001s'],
-  ])('a duration of %i ns is worded %s', (nanoseconds, text) => {
+  ])('a duration of %i ns is formatted as %s', (nanoseconds, text) => {
     expect(formatDuration(nanoseconds)).toBe(text);
   });
 
@@ -31,11 +31,11 @@ describe('a duration', () => {
     expect(parseDuration(text)).toBe(nanoseconds);
   });
 
-  it.each(['', '5', '.s', '-5s', '5 s', '5d', '1e9s', '99999h', '0.1ns'])('a duration is not %j', (text) => {
+  it.each(['', '5', '.s', '-5s', '5 s', '5d', '1e9s', '99999h', '0.1ns'])('%j is not a duration', (text) => {
     expect(parseDuration(text)).toBeUndefined();
   });
 
-  it('a duration is read back as it was worded', () => {
+  it('a duration is parsed as it was formatted', () => {
     fc.assert(
       fc.property(
         fc.oneof(fc.integer({ min: 0, max: 4000 }), fc.integer({ min: 0, max: 30 * 24 * 3600e9 })),

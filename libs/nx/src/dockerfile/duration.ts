@@ -11,8 +11,8 @@ const UNITS: Readonly<Record<string, bigint>> = {
 const LONGEST = 30n * 24n * 3_600_000_000_000n;
 
 /**
- * The nanoseconds of a duration such as `1m30s`, `1.5s` or `500ms`; undefined for any other text, for more than
- * 30 days and for a fraction of a nanosecond.
+ * Parses a duration such as `1m30s`, `1.5s` or `500ms` into nanoseconds; undefined for any other text, for more than
+ * 30 days, and for fractions of a nanosecond.
  * https://pkg.go.dev/time#ParseDuration
  */
 export function parseDuration(text: string): number | undefined {
@@ -22,7 +22,7 @@ export function parseDuration(text: string): number | undefined {
   for (const [, whole = '', fraction = '', unit = ''] of text.matchAll(
     /(\d*)\.?(\d*)(ns|us|µs|μs|ms|s|m|h)/g,
   )) {
-    // In whole numbers: as binary fractions 1.001 s would be 1000999999.9999999 ns.
+    // Integer arithmetic: with floating point, 1.001 s would be 1000999999.9999999 ns.
     const scaled = BigInt(whole + fraction) * (UNITS[unit] ?? 0n);
     const scale = 10n ** BigInt(fraction.length);
     if (scaled % scale !== 0n) return undefined;
@@ -32,7 +32,7 @@ export function parseDuration(text: string): number | undefined {
 }
 
 /**
- * A duration in nanoseconds as Go words it: `1m30s`, `1.5s`, `500ms`, `0s`.
+ * Formats nanoseconds the way Go does: `1m30s`, `1.5s`, `500ms`, `0s`.
  * https://pkg.go.dev/time#Duration.String
  */
 export function formatDuration(nanoseconds: number): string {

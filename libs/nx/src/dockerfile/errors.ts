@@ -1,13 +1,13 @@
-/** Why a Dockerfile can't be built by both builders alike. */
+/** Why both builders can't build the same image from a Dockerfile. */
 export type DockerfileErrorCode = 'DOCKERFILE_SYNTAX' | 'DOCKERFILE_REFUSED' | 'DOCKERFILE_COPY';
 
-/** A Dockerfile that is refused; the message names the file, the line and the instruction. */
+/** A refused Dockerfile. The message contains the file, the line and the instruction. */
 export class DockerfileError extends Error {
   override readonly name = 'DockerfileError';
   readonly code: DockerfileErrorCode;
-  /** The line, counted from 1; 0 for the file as a whole. */
+  /** The 1-based line number; 0 for the file as a whole. */
   readonly line: number;
-  /** What the reader can do about it. */
+  /** How to fix it. */
   readonly hint: string | undefined;
 
   constructor(

@@ -1,9 +1,9 @@
-/** A part of a pattern: one character of a kind, or any number of them. */
+/** A part of a pattern: one matching character, or any number of them. */
 export type GlobPart = { readonly many: boolean; readonly takes: (character: string) => boolean };
 
 /**
- * The ends of everything that a pattern matches from a place on, in rising order. It takes time in proportion to the two
- * lengths, whatever the pattern.
+ * The end positions of all matches of a pattern from a given start, in ascending order. The time is proportional to the
+ * product of the two lengths, whatever the pattern.
  */
 export function matchEnds(
   parts: readonly GlobPart[],
@@ -29,26 +29,26 @@ export function matchEnds(
   return Array.from(known.entries()).flatMap(([at, is]) => (is === 1 ? [at] : []));
 }
 
-/** A part that takes this very character. */
+/** A part that matches exactly this character. */
 export function literal(character: string): GlobPart {
   return { many: false, takes: (found) => found === character };
 }
 
-/** A pattern of a path is not well-formed. */
+/** A malformed path pattern. */
 export class GlobError extends Error {
   override readonly name = 'GlobError';
 }
 
 const NO_SLASH = (character: string): boolean => character !== '/';
 
-/** Whether a text has what makes it a pattern of paths. */
+/** Whether a text contains wildcards that make it a path pattern. */
 export function hasWildcards(text: string): boolean {
   return /[*?[\\]/.test(text);
 }
 
 /**
- * Reads a pattern of a path: `*`, `?`, `[a-z]`, `[^a-z]` and `\` before a character that stands for itself; none of them
- * takes a slash. Throws a `GlobError`.
+ * Parses a path pattern with `*`, `?`, `[a-z]`, `[^a-z]`, and `\` to escape a character. None of these matches a slash.
+ * Throws a `GlobError`.
  * https://pkg.go.dev/path/filepath#Match
  */
 export function parsePathGlob(pattern: string): readonly GlobPart[] {
@@ -102,7 +102,7 @@ function parseClass(
   return { part: { many: false, takes }, end: at };
 }
 
-/** Whether a pattern takes all of a path. */
+/** Whether a pattern matches a whole path. */
 export function matchesPath(parts: readonly GlobPart[], path: string): boolean {
   const characters = Array.from(path);
   return matchEnds(parts, characters).at(-1) === characters.length;

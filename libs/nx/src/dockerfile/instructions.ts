@@ -1,17 +1,17 @@
 import type { HereDocument, NamedImage } from './statements.ts';
 
-/** A name with its value; of `ARG` without a default there is none. */
+/** A name and its value; an `ARG` without a default has no value. */
 export interface Pair {
   readonly name: string;
   readonly value: string | undefined;
 }
 
-/** A command as a list of arguments, or as a text for a shell. */
+/** A command as a list of arguments, or as text for a shell. */
 export type CommandForm =
   | { readonly form: 'exec'; readonly args: readonly string[] }
   | { readonly form: 'shell'; readonly text: string };
 
-/** What a `HEALTHCHECK` says; durations in nanoseconds. */
+/** The content of a `HEALTHCHECK`. Durations are in nanoseconds. */
 export interface HealthcheckInstruction {
   readonly command: CommandForm | undefined;
   readonly interval: number;
@@ -21,25 +21,25 @@ export interface HealthcheckInstruction {
   readonly retries: number;
 }
 
-/** What a `COPY` or an `ADD` says. */
+/** The content of a `COPY` or an `ADD`. */
 export interface CopyInstruction {
   readonly keyword: 'ADD' | 'COPY';
-  /** The stage or image that the sources are of; absent where they are of the build context. */
+  /** The stage or image that the sources come from; absent for the build context. */
   readonly from?: string;
   readonly sources: readonly string[];
-  /** Files that are written in the Dockerfile; they come after the sources. */
+  /** Files written inline in the Dockerfile; they are copied after the sources. */
   readonly documents: readonly HereDocument[];
   readonly destination: string;
   readonly chown: string | undefined;
   readonly chmod: string | undefined;
   readonly link: boolean;
-  /** Whether the folders above each source are kept. */
+  /** Whether each source keeps its parent folders. */
   readonly parents: boolean;
-  /** Patterns of what is left out. */
+  /** Patterns of files to exclude. */
   readonly exclude: readonly string[];
 }
 
-/** What an instruction does; words are as written, not yet expanded. */
+/** The content of an instruction. Words are as written, not yet expanded. */
 export type InstructionBody =
   | { readonly keyword: 'ARG' | 'ENV' | 'LABEL'; readonly pairs: readonly Pair[] }
   | CopyInstruction
@@ -53,34 +53,34 @@ export type InstructionBody =
   | { readonly keyword: 'MAINTAINER' | 'ONBUILD'; readonly text: string }
   | { readonly keyword: 'HEALTHCHECK'; readonly check: HealthcheckInstruction };
 
-/** An instruction after `FROM`, and the line it starts on, counted from 1. */
+/** An instruction after `FROM`, and the 1-based line number where it starts. */
 export type Instruction = InstructionBody & { readonly line: number };
 
-/** What an image starts from. */
+/** A `FROM` instruction. */
 export interface From {
-  /** `scratch`, or an image by its reference; expanded. */
+  /** `scratch` or an image reference, expanded. */
   readonly image: string;
   /** As written. */
   readonly platform: string | undefined;
   /** The stage's name. */
   readonly name: string | undefined;
-  /** The line it is on, counted from 1. */
+  /** The 1-based line number. */
   readonly line: number;
 }
 
 /**
- * A Dockerfile, as far as its image follows from it: the last stage, and those that it starts from, as one. Of the others
- * only the images that they are made from are known.
+ * The parts of a Dockerfile that determine its image: the last stage and the stages it is based on, combined into one.
+ * Of the other stages, only their base images are included.
  */
 export interface Dockerfile {
   readonly source: string;
   readonly escapeCharacter: '\\' | '`';
-  /** Each `ARG` before `FROM`: for `FROM`, and for those after it that have no default. */
+  /** Each `ARG` before `FROM`: used in `FROM`, and by each later `ARG` without a default. */
   readonly globals: readonly (Pair & { readonly line: number })[];
   readonly from: From;
   readonly instructions: readonly Instruction[];
-  /** What `# syntax=` names. */
+  /** The image specified by `# syntax=`. */
   readonly frontend?: NamedImage;
-  /** The images, beside the one in `from`, of stages that the last one needs, of `COPY --from` and of `RUN --mount`. */
+  /** The images, besides that in `from`, of stages that the last one needs, of `COPY --from` and of `RUN --mount`. */
   readonly images: readonly NamedImage[];
 }

@@ -10,7 +10,7 @@ const body = (...lines: readonly string[]) =>
   read(['FROM scratch', ...lines, 'COPY a /a', ''].join('\n')).instructions;
 
 describe('readDockerfile', () => {
-  it('reads each instruction with its line', () => {
+  it('reads each instruction with its line number', () => {
     const { instructions } = read(
       '# comment\n\nfrom scratch\n\nCOPY --chown=1:2 --link a \\\n  # inside\n  b /c/\nUSER 65534\n',
     );
@@ -80,7 +80,7 @@ describe('readDockerfile', () => {
     expect(body(line)[0]).toEqual({ ...expected, line: 2 });
   });
 
-  it('reads a health check, its durations in nanoseconds', () => {
+  it('reads a health check, with durations in nanoseconds', () => {
     const [healthcheck] = body('HEALTHCHECK --interval=1m30s --timeout=500ms --retries=3 CMD ["/a"]');
     expect(healthcheck).toMatchObject({
       check: {
@@ -94,18 +94,18 @@ describe('readDockerfile', () => {
   });
 
   it.each(['scratch', 'debian:12', `gcr.io/distroless/static@sha256:${'a'.repeat(64)}`, '[::1]:5000/b:1'])(
-    'reads what an image starts from: %s',
+    'reads the base image %s',
     (image) => {
       expect(read(`# the base\nFROM ${image}\nCOPY a /a\n`).from).toMatchObject({ image, line: 2 });
     },
   );
 
-  it('puts ARG before FROM into the name of the image', () => {
+  it('expands an ARG before FROM in the image’s name', () => {
     const { from } = read('ARG V=12 I=debian\nARG T=${I}:$V\nFROM ${T:-x} AS y\nCOPY a /a\n');
     expect(from.image).toBe('debian:12');
   });
 
-  it('reads ARG before FROM, the platform and the name of the stage', () => {
+  it('reads an ARG before FROM, the platform, and the stage’s name', () => {
     const { globals, from } = read(
       'ARG A=1 B\n# c\nARG C=$A\nFROM --platform=$TARGETPLATFORM scratch as Final\nCOPY a /a\n',
     );
@@ -117,8 +117,8 @@ describe('readDockerfile', () => {
     expect(from).toEqual({ image: 'scratch', platform: '$TARGETPLATFORM', name: 'final', line: 4 });
   });
 
-  // As BuildKit 0.13.2 reads them.
-  it('reads here-documents with what is between them, and their own forms', () => {
+  // Same as in BuildKit 0.13.2.
+  it('reads here-documents in all their forms, and what is between them', () => {
     const [copy, next] = body(
       'COPY --chmod=600 x <<EOF <<-"a.txt" <<\'c\' \\',
       '  /dir/',
@@ -142,7 +142,7 @@ describe('readDockerfile', () => {
     expect(next).toMatchObject({ keyword: 'USER', line: 10 });
   });
 
-  it('takes the last stage and those it starts from as one, and leaves out what it does not need', () => {
+  it('combines the last stage with the stages it is based on, and omits the ones it does not need', () => {
     const { from, instructions, images } = read(
       [
         'FROM golang:1 AS unused',
@@ -180,12 +180,12 @@ describe('readDockerfile', () => {
     ]);
   });
 
-  it('names the base among the other images where another stage starts from it too', () => {
+  it('lists the base among the other images if another stage also starts from it', () => {
     const { images } = read('FROM x AS a\nRUN y\nFROM x\nCOPY --from=a /b /b\n');
     expect(images).toEqual([{ image: 'x', line: 1 }]);
   });
 
-  it('reads who is to read the file', () => {
+  it('reads the frontend from a syntax line', () => {
     const { frontend, escapeCharacter } = read(
       '# Syntax = docker/dockerfile:1@sha256:0\n# escape=`\nFROM a\nRUN x\n',
     );
@@ -193,11 +193,11 @@ describe('readDockerfile', () => {
     expect(escapeCharacter).toBe('`');
   });
 
-  it('takes two escape characters at the end of a line for one, and the line for ended', () => {
+  it('reads two escape characters at the end of a line as one, without continuing the line', () => {
     expect(body('ENV A=a\\\\').map(({ keyword }) => keyword)).toEqual(['ENV', 'COPY']);
   });
 
-  it('takes a comment that looks like a directive for a comment', () => {
+  it('treats a comment that looks like a directive as a comment', () => {
     expect(read('# hello=world\nFROM scratch\nCOPY a /a\n').instructions).toHaveLength(1);
   });
 
@@ -210,7 +210,7 @@ describe('readDockerfile', () => {
   });
 
   it.each([
-    ['RUN alone', 'FROM scratch\nCOPY a /a\nRUN\n', 'DOCKERFILE_SYNTAX', /:3: RUN: expected a command/],
+    ['RUN without a command', 'FROM scratch\nCOPY a /a\nRUN\n', 'DOCKERFILE_SYNTAX', /:3: RUN: expected a command/],
     [
       'ONBUILD in a stage that another one starts from',
       'FROM scratch AS a\nCOPY a /a\nONBUILD RUN x\nFROM a\n',
@@ -218,13 +218,13 @@ describe('readDockerfile', () => {
       /:3: ONBUILD: in a stage that/,
     ],
     [
-      'COPY --from a variable',
+      'COPY --from with a variable',
       'FROM scratch\nCOPY --from=$X a /a\n',
       'DOCKERFILE_REFUSED',
       /:2: COPY: expected the name of a stage or an image, found "\$X"/,
     ],
     [
-      'RUN with a mount from a variable',
+      'a RUN mount from a variable',
       'FROM scratch\nRUN --mount=type=bind,from=${X},target=/x x\n',
       'DOCKERFILE_REFUSED',
       /:2: RUN: expected the name of a stage/,
@@ -233,10 +233,10 @@ describe('readDockerfile', () => {
       'COPY --from with a here-document',
       'FROM scratch\nCOPY --from=x a <<E /a/\nE\n',
       'DOCKERFILE_SYNTAX',
-      /:2: COPY: --from: expected no here-document/,
+      /:2: COPY: --from: here-documents are not supported/,
     ],
     [
-      'a stage that is built on nothing',
+      'a stage without a base',
       'FROM scratch AS a\nCOPY a /a\nFROM\n',
       'DOCKERFILE_SYNTAX',
       /:3: FROM: expected an image/,
@@ -248,18 +248,18 @@ describe('readDockerfile', () => {
       /:1: FROM: expected an image/,
     ],
     [
-      'FROM with more',
+      'FROM with too many words',
       'FROM scratch as x y\nCOPY a /a\n',
       'DOCKERFILE_SYNTAX',
       /:1: FROM: expected an image/,
     ],
     [
-      'a name that is none',
+      'an invalid stage name',
       'FROM scratch as -x\nCOPY a /a\n',
       'DOCKERFILE_SYNTAX',
-      /:1: FROM: expected a stage's name/,
+      /:1: FROM: expected a stage name/,
     ],
-    ['another beginning', 'ARG A\nCOPY a /a\n', 'DOCKERFILE_REFUSED', /:2: COPY: expected FROM as the first/],
+    ['a different first instruction', 'ARG A\nCOPY a /a\n', 'DOCKERFILE_REFUSED', /:2: COPY: expected FROM as the first/],
     [
       'ADD --checksum',
       'FROM scratch\nADD --checksum=x a /a\n',
@@ -285,7 +285,7 @@ describe('readDockerfile', () => {
       /:3: ONBUILD: from can't be/,
     ],
     [
-      'ONBUILD alone',
+      'ONBUILD without arguments',
       'FROM scratch\nCOPY a /a\nONBUILD RUN\n',
       'DOCKERFILE_SYNTAX',
       /:3: ONBUILD: expected an instr/,
@@ -303,19 +303,19 @@ describe('readDockerfile', () => {
       /:2: COPY: expected a line "EOF"/,
     ],
     [
-      'a here-document with an odd name',
+      'a here-document with an invalid name',
       'FROM scratch\nCOPY <<"a b" /a\na b\n',
       'DOCKERFILE_SYNTAX',
-      /:2: COPY: expected a here-document's name/,
+      /:2: COPY: expected a here-document name/,
     ],
     [
       'a here-document whose name is a folder',
       'FROM scratch\nCOPY <<.. /a/\nx\n..\n',
       'DOCKERFILE_SYNTAX',
-      /:2: COPY: expected a here-document's name/,
+      /:2: COPY: expected a here-document name/,
     ],
     [
-      'a here-document with a number',
+      'a here-document with a file descriptor',
       'FROM scratch\nCOPY 3<<EOF /a\nEOF\n',
       'DOCKERFILE_SYNTAX',
       /:2: COPY: expected each here-document/,
@@ -333,25 +333,25 @@ describe('readDockerfile', () => {
       /:2: COPY: expected each here-document/,
     ],
     [
-      'a here-document whose lines end in CR LF',
+      'a here-document with CRLF line endings',
       'FROM scratch\r\nCOPY <<EOF /a\r\nEOF\r\n',
       'DOCKERFILE_REFUSED',
       /:2: COPY: a here-document in a file/,
     ],
     [
-      'another escape character',
+      'an unsupported escape character',
       '# escape=x\nFROM scratch\nCOPY a /a\n',
       'DOCKERFILE_REFUSED',
       /:1: "# escape=": expected/,
     ],
     [
-      'two escape characters',
+      'two escape directives',
       '# escape=`\n#escape=`\nFROM scratch\nCOPY a /a\n',
       'DOCKERFILE_REFUSED',
       /:2: "# escape=" is given twice/,
     ],
     [
-      'an escape directive below another',
+      'an escape directive below another directive',
       '# a=b\n# escape=`\nFROM scratch\nCOPY a /a\n',
       'DOCKERFILE_REFUSED',
       /:2: "# escape=" below another/,
@@ -363,10 +363,10 @@ describe('readDockerfile', () => {
       /:2: COPPY: is not an instruction/,
     ],
     [
-      'a base for each platform',
+      'a different base for each platform',
       'FROM base-$TARGETARCH\nCOPY a /a\n',
       'DOCKERFILE_REFUSED',
-      /:1: FROM: TARGETARCH in the name/,
+      /:1: FROM: TARGETARCH in the image's name/,
     ],
     [
       'a base without a name',
@@ -375,28 +375,28 @@ describe('readDockerfile', () => {
       /:2: FROM: expected "scratch" or/,
     ],
     [
-      'a syntax line that names no image',
+      'a syntax line without a valid image',
       '# syntax=docker/dockerfile:1 x\nFROM scratch\nCOPY a /a\n',
       'DOCKERFILE_REFUSED',
-      /:1: "# syntax=": expected the reference of an image, found "docker\/dockerfile:1 x"/,
+      /:1: "# syntax=": expected an image reference, found "docker\/dockerfile:1 x"/,
     ],
     [
       'a second syntax line',
       '# syntax=a\n# syntax=b\nFROM scratch\nCOPY a /a\n',
       'DOCKERFILE_REFUSED',
-      /:2: "# syntax=" is not seen by every builder/,
+      /:2: not every builder recognizes "# syntax="/,
     ],
     [
       'a syntax line further down',
       'FROM scratch\n #Syntax = x\nCOPY a /a\n',
       'DOCKERFILE_REFUSED',
-      /:2: "# syntax=" is not seen by every builder/,
+      /:2: not every builder recognizes "# syntax="/,
     ],
     [
       'a syntax line after #!',
       '#!/usr/bin/x\n# syntax=x\nFROM scratch\nCOPY a /a\n',
       'DOCKERFILE_REFUSED',
-      /:2: "# syntax=" is not seen by every builder/,
+      /:2: not every builder recognizes "# syntax="/,
     ],
     [
       'a check line',
@@ -437,17 +437,17 @@ describe('readDockerfile', () => {
       /:2: the character U\+0007/,
     ],
     [
-      'a space that is not ASCII',
+      'a non-ASCII space',
       'FROM scratch\nCOPY a\u00a0/a\n',
       'DOCKERFILE_SYNTAX',
       /:2: the character U\+00A0/,
     ],
     ['a lone carriage return', 'FROM scratch\rCOPY a /a\n', 'DOCKERFILE_SYNTAX', /:1: the character U\+000D/],
     [
-      'an end in a continued line',
+      'a continued last line',
       'FROM scratch\nCOPY a /a \\\n',
       'DOCKERFILE_SYNTAX',
-      /:2: ends in a line that/,
+      /:2: expected a line after the trailing/,
     ],
     [
       'ENV without a value',
@@ -456,13 +456,13 @@ describe('readDockerfile', () => {
       /:3: ENV: expected name=value/,
     ],
     [
-      'ENV with one word of another form',
+      'ENV with a word without "="',
       'FROM scratch\nCOPY a /a\nENV A=1 b\n',
       'DOCKERFILE_SYNTAX',
       /found "b"/,
     ],
     [
-      'a duration of another form',
+      'an invalid duration',
       'FROM scratch\nCOPY a /a\nHEALTHCHECK --interval=5 CMD a\n',
       'DOCKERFILE_SYNTAX',
       /--interval: expected a duration/,
@@ -473,7 +473,7 @@ describe('readDockerfile', () => {
       'DOCKERFILE_SYNTAX',
       /--retries: expected a number from 1/,
     ],
-    ['a flag twice', 'FROM scratch\nCOPY --link --link a /a\n', 'DOCKERFILE_SYNTAX', /--link is given twice/],
+    ['a duplicate flag', 'FROM scratch\nCOPY --link --link a /a\n', 'DOCKERFILE_SYNTAX', /--link is given twice/],
     [
       'too many bytes',
       `FROM scratch\n${'# comment\n'.repeat(8000)}`,
@@ -481,7 +481,7 @@ describe('readDockerfile', () => {
       /at most 65536 bytes/,
     ],
     ['too many lines', `FROM scratch\n${'\n'.repeat(2000)}`, 'DOCKERFILE_SYNTAX', /at most 1000 lines/],
-  ])('refuses %s, by line and instruction', (_, text, code, message) => {
+  ])('refuses %s with line and instruction', (_, text, code, message) => {
     let refusal: unknown;
     try {
       read(text);
@@ -492,7 +492,7 @@ describe('readDockerfile', () => {
     expect(refusal).toMatchObject({ code, message: expect.stringMatching(message) });
   });
 
-  it('refuses what is not UTF-8', () => {
+  it('refuses a file that is not UTF-8', () => {
     expect(() => read(Buffer.from([0x46, 0xff, 0xfe]))).toThrow(/expected UTF-8/);
   });
 });
@@ -537,7 +537,7 @@ const piece = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 30 }),
 );
 
-/** Runs it, and says what the outcome is, and within which time (ms of the processor's) and memory (bytes). */
+/** Runs readDockerfile and returns its outcome, its CPU time (ms) and its memory (bytes). */
 function outcomeOf(bytes: Uint8Array): {
   readonly typed: boolean;
   readonly ms: number;
@@ -555,8 +555,8 @@ function outcomeOf(bytes: Uint8Array): {
   return { typed, ms: (user + system) / 1000, memory: process.memoryUsage().rss - memory };
 }
 
-describe('readDockerfile, on any input', () => {
-  it('reads random and mutated text, or ends in an error of its own, within 1 s and 256 MiB', () => {
+describe('readDockerfile for any input', () => {
+  it('reads random and mutated text, or throws its own error, within 1 s and 256 MiB', () => {
     fc.assert(
       fc.property(
         fc
@@ -573,7 +573,7 @@ describe('readDockerfile, on any input', () => {
     );
   });
 
-  it('ends in an error of its own for random bytes', () => {
+  it('throws its own error for random bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 2000 }), (bytes) => {
         expect(outcomeOf(bytes).typed).toBe(true);
@@ -596,7 +596,7 @@ describe('readDockerfile, on any input', () => {
     ['escapes', 'FROM scratch\nENV A=', '\\'],
     ['spaces', 'FROM scratch\nENV A', ' '],
     ['here-documents of RUN', 'FROM scratch\nRUN ', '<<A\n'],
-  ])('takes at most 1 s and 256 MiB for 64 KiB of %s', (_, start, repeated) => {
+  ])('needs at most 1 s and 256 MiB for 64 KiB of %s', (_, start, repeated) => {
     const text = (start + repeated.repeat(65_536 / repeated.length)).slice(0, 65_536);
     for (const end of ['', '\n', 'x\n']) {
       const outcome = outcomeOf(Buffer.from(text.slice(0, 65_536 - end.length) + end));

@@ -13,8 +13,8 @@ import { HERE_DOCUMENT, type NamedImage, readStatements, type Statement } from '
 import { expandWord, splitWords, WordError } from './words.ts';
 
 /**
- * Reads a Dockerfile: its last stage and what that is made from. Throws a `DockerfileError`, with line and instruction, for
- * what builders would not read alike.
+ * Reads a Dockerfile: its last stage and everything that stage needs. Throws a `DockerfileError` with line and
+ * instruction for anything that builders would interpret differently.
  * https://docs.docker.com/reference/dockerfile/
  */
 export function readDockerfile(bytes: Uint8Array, source: string): Dockerfile {
@@ -51,9 +51,9 @@ export function readDockerfile(bytes: Uint8Array, source: string): Dockerfile {
     ...own.map((each) => ({
       ...read(each, () => {
         if (each.keyword === 'ONBUILD' && index < chain.length - 1)
-          throw new Refusal('in a stage that another one starts from is not supported', {
+          throw new Refusal('is not supported in a stage that another one starts from', {
             refused: true,
-            hint: 'Write the instruction into the stage that it is for.',
+            hint: 'Write the instruction in the stage that it is meant for.',
           });
         return parseStatement(each, escapeCharacter);
       }),
@@ -61,12 +61,12 @@ export function readDockerfile(bytes: Uint8Array, source: string): Dockerfile {
     })),
   ]);
   if (!instructions.some(({ keyword }) => LAYERED.has(keyword))) {
-    throw new DockerfileError('DOCKERFILE_REFUSED', { source, line: 0 }, 'makes an image without any layer', {
+    throw new DockerfileError('DOCKERFILE_REFUSED', { source, line: 0 }, 'creates an image without any layer', {
       hint: `Copy the executable: COPY --chmod=755 NAME-linux-\${TARGETARCH}\${TARGETVARIANT} /NAME`,
     });
   }
   const [first] = chain;
-  if (first === undefined) throw new Error(`${source}: has no stage`);
+  if (first === undefined) throw new Error(`${source} has no stage`);
   const images = imagesOf(stages, first.from, read);
   return {
     source,
@@ -79,7 +79,7 @@ export function readDockerfile(bytes: Uint8Array, source: string): Dockerfile {
   };
 }
 
-/** The instructions that make a layer. */
+/** The instructions that create a layer. */
 const LAYERED: ReadonlySet<string> = new Set(['ADD', 'COPY', 'RUN', 'WORKDIR']);
 
 interface Stage {
@@ -96,7 +96,7 @@ function splitStages(statements: readonly Statement[], parse: (from: Statement) 
   return stages;
 }
 
-/** The last stage with those that it starts from, from the lowest up. */
+/** The last stage and the stages it is based on, lowest first. */
 function chainOf(stages: readonly Stage[]): readonly Stage[] {
   const chain: Stage[] = [];
   for (let at: number | undefined = stages.length - 1; at !== undefined; ) {
@@ -113,7 +113,7 @@ function stageNamed(earlier: readonly Stage[], name: string): number | undefined
   return at < 0 ? undefined : at;
 }
 
-/** The images that the last stage needs beside the one it starts from; stages that nothing needs are not built. */
+/** The images that the last stage needs besides its base. Stages that nothing needs aren't built. */
 function imagesOf(
   stages: readonly Stage[],
   { line: base }: From,
@@ -143,7 +143,7 @@ function imagesOf(
   return [...images.values()];
 }
 
-/** The stages and images that an instruction takes files from. */
+/** The stages and images that an instruction copies or mounts files from. */
 function originsOf({ keyword, rest }: Statement): readonly string[] {
   const flags = /^(?:--\S+\s+)*/.exec(rest)?.[0].split(/\s+/) ?? [];
   const names = flags.flatMap((flag) => {
@@ -160,7 +160,7 @@ function checkOrigin(name: string): void {
   if (/^[\w.:/@[\]-]+$/.test(name)) return;
   throw new Refusal(`expected the name of a stage or an image, found ${JSON.stringify(name.slice(0, 120))}`, {
     refused: true,
-    hint: 'Write the name itself: variables are not replaced in it by every builder.',
+    hint: 'Write out the name: not every builder expands variables here.',
   });
 }
 
@@ -190,19 +190,19 @@ function parseFrom(
   const [image, as, name, ...more] = what.split(/\s+/);
   if (!image || more.length > 0 || (as !== undefined && (as.toUpperCase() !== 'AS' || name === undefined))) {
     throw new Refusal(
-      `expected an image, or an image AS a name, found ${JSON.stringify(what.slice(0, 120))}`,
+      `expected an image, or an image with AS and a name, found ${JSON.stringify(what.slice(0, 120))}`,
     );
   }
   if (name !== undefined && !/^[a-z][a-z0-9_.-]*$/i.test(name)) {
     throw new Refusal(
-      `expected a stage's name of letters, digits, "-", "_" and ".", found ${JSON.stringify(name)}`,
+      `expected a stage name of letters, digits, "-", "_" and ".", found ${JSON.stringify(name)}`,
     );
   }
   const platform = flagValue(flags, 'platform');
   return { image: baseOf(image, globals, escapeCharacter), platform, name: name?.toLowerCase(), line };
 }
 
-// Every platform starts from the same reference: an index, which has an image of each.
+// Every platform starts from the same reference: an index, which has an image for each platform.
 function baseOf(image: string, globals: readonly Pair[], escapeCharacter: string): string {
   const values = new Map<string, string | undefined>();
   const expand = (word: string): string =>
@@ -210,9 +210,9 @@ function baseOf(image: string, globals: readonly Pair[], escapeCharacter: string
       word,
       (name) => {
         if (!/^(TARGET|BUILD)[A-Z]+$/.test(name) || values.has(name)) return values.get(name);
-        throw new Refusal(`${name} in the name of the image is not supported`, {
+        throw new Refusal(`${name} in the image's name is not supported`, {
           refused: true,
-          hint: 'Name an image that has all platforms: each one starts from its own.',
+          hint: 'Use a multi-platform image: each platform starts from its own.',
         });
       },
       escapeCharacter,
@@ -223,7 +223,7 @@ function baseOf(image: string, globals: readonly Pair[], escapeCharacter: string
   const found = expand(image);
   if (/^[\w.:/@[\]-]+$/.test(found)) return found;
   throw new Refusal(
-    `expected "scratch" or the reference of an image, found ${JSON.stringify(found.slice(0, 120))}`,
+    `expected "scratch" or an image reference, found ${JSON.stringify(found.slice(0, 120))}`,
     { refused: true, hint: 'Write FROM scratch, or FROM gcr.io/distroless/static@sha256:….' },
   );
 }
@@ -272,7 +272,7 @@ function parseStatement(statement: Statement, escapeCharacter: string): Instruct
   }
 }
 
-// BuildKit keeps the text as it is, for the build that starts from this image.
+// BuildKit stores the text as is, for builds based on this image.
 function parseTrigger(rest: string): InstructionBody {
   const [keyword = '', words = ''] = someText(rest).split(/\s+/);
   if (/^(FROM|MAINTAINER|ONBUILD)$/i.test(keyword)) {
@@ -283,7 +283,7 @@ function parseTrigger(rest: string): InstructionBody {
   if (rest.includes('<<')) {
     throw new Refusal('a here-document in a trigger is not supported', {
       refused: true,
-      hint: 'Let the trigger copy a file.',
+      hint: 'Have the trigger copy a file instead.',
     });
   }
   return { keyword: 'ONBUILD', text: rest };
@@ -322,7 +322,7 @@ const COPY_FLAGS: Readonly<Record<'ADD' | 'COPY', readonly string[]>> = {
 
 function parseCopy({ rest, documents }: Statement, keyword: 'ADD' | 'COPY'): InstructionBody {
   const { flags, rest: words, lists } = takeFlags(rest, COPY_FLAGS[keyword], ['exclude']);
-  // A pattern may start with a bracket as well; a list has a quote.
+  // A pattern may also start with a bracket, but a list has a quote.
   const json = /^\[\s*["\]]/.test(words) ? jsonList(words) : undefined;
   const list = json ?? words.split(/\s+/).filter((word) => word !== '');
   const destination = list.at(-1);
@@ -332,7 +332,7 @@ function parseCopy({ rest, documents }: Statement, keyword: 'ADD' | 'COPY'): Ins
     named.some((word) => /^\d/.test(word)) ||
     json?.some((word) => HERE_DOCUMENT.test(word))
   ) {
-    throw new Refusal('expected each here-document as a word of its own, such as <<EOF');
+    throw new Refusal('expected each here-document as a separate word, such as <<EOF');
   }
   if (destination === undefined || list.length < 2) {
     throw new Refusal('expected at least one source and a destination');
@@ -341,7 +341,7 @@ function parseCopy({ rest, documents }: Statement, keyword: 'ADD' | 'COPY'): Ins
   const from = flagValue(flags, 'from');
   if (from !== undefined) {
     checkOrigin(from);
-    if (documents.length > 0) throw new Refusal('--from: expected no here-document with it');
+    if (documents.length > 0) throw new Refusal('--from: here-documents are not supported with it');
   }
   return {
     keyword,
@@ -407,7 +407,7 @@ function command(rest: string): CommandForm {
   return args === undefined ? { form: 'shell', text: rest } : { form: 'exec', args };
 }
 
-// BuildKit takes a list that is not valid JSON for words; here that is refused, since it is never what was meant.
+// BuildKit treats a list that isn't valid JSON as words. That is never intended, so it is refused here.
 function jsonList(text: string): readonly string[] | undefined {
   if (!text.startsWith('[')) return undefined;
   let list: unknown;
@@ -427,18 +427,18 @@ function jsonList(text: string): readonly string[] | undefined {
 
 interface Flags {
   readonly flags: ReadonlyMap<string, string>;
-  /** The values of those that may be given more than once. */
+  /** The values of repeatable flags. */
   readonly lists: ReadonlyMap<string, readonly string[]>;
   readonly rest: string;
 }
 
-/** Why a flag of the reference is not among those that can be used, and what to write instead. */
+/** Why some flags from the Dockerfile reference aren't supported, and what to use instead. */
 const REFUSED_FLAGS: Readonly<Record<string, string>> = {
   checksum:
-    'Only what the workspace and prebuilt.lock.json hold goes into an image: download the file beforehand, and name it in "image.files" of prebuilt.json.',
+    'Images contain only files from the workspace and prebuilt.lock.json: download the file beforehand, and list it in "image.files" of prebuilt.json.',
   'keep-git-dir':
-    'Only what the workspace holds goes into an image: name its files in "image.files" of prebuilt.json.',
-  unpack: 'ADD unpacks tar archives, COPY does not: choose between them.',
+    'Images contain only files from the workspace: list them in "image.files" of prebuilt.json.',
+  unpack: 'ADD unpacks tar archives, COPY doesn’t: use the one that fits.',
 };
 
 function takeFlags(rest: string, known: readonly string[], repeated: readonly string[] = []): Flags {

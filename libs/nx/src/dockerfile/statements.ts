@@ -1,43 +1,43 @@
 import { DockerfileError } from './errors.ts';
 import { splitWords } from './words.ts';
 
-/** The text that is below an instruction, from `<<NAME` to a line that is `NAME`. */
+/** The text after an instruction with `<<NAME`, up to a line that is just `NAME`. */
 export interface HereDocument {
   readonly name: string;
-  /** As it is written; of `<<-NAME` without the tabs before each line. */
+  /** The text as written, except that `<<-NAME` strips leading tabs from each line. */
   readonly text: string;
-  /** Whether variables are put in: where the name has no quotes. */
+  /** Whether variables are expanded, which is the case if the name isn't quoted. */
   readonly expands: boolean;
 }
 
-/** One instruction as it stands in a Dockerfile, its continued lines joined. */
+/** An instruction as written in a Dockerfile, with continued lines joined. */
 export interface Statement {
-  /** The line it starts on, counted from 1. */
+  /** The 1-based number of its first line. */
   readonly line: number;
-  /** In upper case. */
+  /** In uppercase. */
   readonly keyword: string;
-  /** Everything after the keyword, without white space at either end. */
+  /** Everything after the keyword, trimmed. */
   readonly rest: string;
-  /** What is below it, in the order of the names in `rest`. */
+  /** Its here-documents, in the order of their names in `rest`. */
   readonly documents: readonly HereDocument[];
 }
 
-/** A Dockerfile cut into its instructions. */
+/** A Dockerfile split into its instructions. */
 export interface Statements {
   readonly source: string;
   readonly escapeCharacter: '\\' | '`';
-  /** What `# syntax=` names: the image of a program that reads the file in the builder's place. */
+  /** The image specified by `# syntax=`, whose program interprets the file instead of the builder. */
   readonly frontend: NamedImage | undefined;
   readonly statements: readonly Statement[];
 }
 
-/** An image that a Dockerfile names, and the line it does so in, counted from 1. */
+/** An image referenced by a Dockerfile, and the 1-based line number of the reference. */
 export interface NamedImage {
   readonly image: string;
   readonly line: number;
 }
 
-/** The form of a word that names a here-document. */
+/** A word that introduces a here-document. */
 export const HERE_DOCUMENT = /^(\d*)<<(-?)([^<]+)$/;
 
 const DOCUMENT_NAME = /^(?:"([\w.-]+)"|'([\w.-]+)'|([\w.-]+))$/;
@@ -49,9 +49,9 @@ const FORBIDDEN = /[\p{Cc}\p{Zl}\p{Zp}\u00a0\u1680\u2000-\u200a\u202f\u205f\u300
 const WITH_DOCUMENTS: ReadonlySet<string> = new Set(['ADD', 'COPY', 'RUN']);
 
 /**
- * Cuts the text of a Dockerfile into instructions. Throws a `DockerfileError` for a text that is not UTF-8, too
- * large (64 KiB, 1,000 lines) or holds control characters, and for comments that speak to a builder: `# check=`, and
- * `# syntax=` where not every builder would see it.
+ * Splits the text of a Dockerfile into instructions. Throws a `DockerfileError` for text that isn't UTF-8, is too large
+ * (over 64 KiB or 1,000 lines) or contains control characters, and for comments that are directives to a builder:
+ * `# check=`, and `# syntax=` in a place where not every builder would recognize it.
  * https://docs.docker.com/reference/dockerfile/#parser-directives
  */
 export function readStatements(bytes: Uint8Array, source: string): Statements {
@@ -77,8 +77,8 @@ export function readStatements(bytes: Uint8Array, source: string): Statements {
       throw new DockerfileError(
         'DOCKERFILE_REFUSED',
         { ...where, keyword },
-        'a here-document in a file whose lines end in CR LF would keep each CR',
-        { hint: 'Save the Dockerfile with lines that end in LF.' },
+        'a here-document in a file with CRLF line endings would keep each CR',
+        { hint: 'Save the Dockerfile with LF line endings.' },
       );
     }
     statements.push({ line: where.line, keyword, rest: rest.trim(), documents: below.documents });
@@ -123,7 +123,7 @@ function refuseUnreadable(line: string, number: number, source: string): void {
   if (comment !== undefined) {
     const problem =
       comment === 'syntax'
-        ? '"# syntax=" is not seen by every builder here'
+        ? 'not every builder recognizes "# syntax=" here'
         : `a "# ${comment}=" line is not supported`;
     const hint =
       comment === 'syntax'
@@ -138,8 +138,8 @@ function refuseUnreadable(line: string, number: number, source: string): void {
   }
 }
 
-// Only lines of this form at the very top are directives. BuildKit 0.13 looks no further behind one that it does not
-// know (seen), others may: what they would find is refused.
+// Only lines of this form at the very top are directives. BuildKit 0.13 was seen to stop at the first unknown one,
+// while others may continue: what they would find there is refused.
 function readDirectives(
   lines: readonly string[],
   source: string,
@@ -163,7 +163,7 @@ function readDirectives(
       throw new DockerfileError('DOCKERFILE_REFUSED', { source, line: index + 1 }, problem, { hint });
     };
     if (unknown)
-      refuse('"# escape=" below another directive is not seen by every builder', 'Make it the first line.');
+      refuse('not every builder recognizes "# escape=" below another directive', 'Make it the first line.');
     if (escapeCharacter !== undefined) refuse('"# escape=" is given twice', 'Remove one of them.');
     if (value !== '\\' && value !== '`') {
       refuse(`"# escape=": expected \\ or \`, found ${JSON.stringify(value)}`, 'Remove the line.');
@@ -178,7 +178,7 @@ function frontendOf(value: string, where: { readonly source: string; readonly li
   throw new DockerfileError(
     'DOCKERFILE_REFUSED',
     where,
-    `"# syntax=": expected the reference of an image, found ${JSON.stringify(value.slice(0, 120))}`,
+    `"# syntax=": expected an image reference, found ${JSON.stringify(value.slice(0, 120))}`,
     { hint: 'Write # syntax=docker/dockerfile:1, or remove the line.' },
   );
 }
@@ -188,7 +188,7 @@ function isSkipped(line: string): boolean {
   return trimmed === '' || trimmed.startsWith('#');
 }
 
-// Comments and blank lines between continued lines are dropped, as BuildKit does.
+// Drops comments and blank lines between continued lines, like BuildKit.
 function join(
   lines: readonly string[],
   start: number,
@@ -200,7 +200,7 @@ function join(
     const line = lines[at] ?? '';
     if (at > start && isSkipped(line)) continue;
     const stripped = line.trimEnd();
-    // Of two escape characters the first escapes the second, and nothing continues.
+    // In a pair of escape characters, the first escapes the second, and the line doesn't continue.
     const continued = stripped.endsWith(escapeCharacter) && stripped.at(-2) !== escapeCharacter;
     parts.push(continued ? stripped.slice(0, -1) : line);
     if (!continued) return { joined: parts.join('').trim(), next: at + 1 };
@@ -208,7 +208,7 @@ function join(
   throw new DockerfileError(
     'DOCKERFILE_SYNTAX',
     where,
-    `ends in a line that "${escapeCharacter}" continues, with no next line`,
+    `expected a line after the trailing "${escapeCharacter}", found none`,
   );
 }
 
@@ -226,12 +226,12 @@ function readDocuments(
     if (quoted === undefined) continue;
     const [, double, single, plain] = DOCUMENT_NAME.exec(quoted) ?? [];
     const bare = double ?? single ?? plain;
-    // A file of that name would be a folder.
+    // `.` and `..` would be folders.
     if (bare === undefined || bare === '.' || bare === '..') {
       throw new DockerfileError(
         'DOCKERFILE_SYNTAX',
         where,
-        `expected a here-document's name of letters, digits, "_", "." and "-", found ${JSON.stringify(quoted.slice(0, 80))}`,
+        `expected a here-document name of letters, digits, "_", "." and "-", found ${JSON.stringify(quoted.slice(0, 80))}`,
       );
     }
     const text: string[] = [];
@@ -241,7 +241,7 @@ function readDocuments(
       throw new DockerfileError(
         'DOCKERFILE_SYNTAX',
         where,
-        `expected a line ${JSON.stringify(bare)} that ends the here-document, found none`,
+        `expected a line ${JSON.stringify(bare)} at the end of the here-document, found none`,
       );
     }
     at++;

@@ -36,7 +36,7 @@ describe('expandWord', () => {
     ['a$/b', 'a$/b'],
     ['${A:?x}', '1'],
     ['${EMPTY?x}', ''],
-    // What BuildKit 0.13.2 made of the same words.
+    // Same results as in BuildKit 0.13.2.
     ['${V%.*}', '1.2'],
     ['${V%%.*}', '1'],
     ['${V#*.}', '2.3'],
@@ -59,11 +59,11 @@ describe('expandWord', () => {
     ['${NONE%x}', ''],
     ['${NONE/x/y}', ''],
     ['${V#1\\*}', '1.2.3'],
-  ])('makes %s into %s', (word, expected) => {
+  ])('expands %s to %s', (word, expected) => {
     expect(expand(word)).toBe(expected);
   });
 
-  it('takes another escape character', () => {
+  it('supports a different escape character', () => {
     expect(expand('`$A\\x', '`')).toBe('$A\\x');
   });
 
@@ -90,12 +90,12 @@ describe('expandWord', () => {
     expect(() => expand(word)).toThrow(WordError);
   });
 
-  it('says which variable has no value, and what the Dockerfile says about it', () => {
+  it('reports which variable has no value, with the message from the Dockerfile', () => {
     expect(() => expand('x${NONE:?give it with ARG}')).toThrow('NONE: give it with ARG');
     expect(() => expand('x${NONE?}')).toThrow('NONE: has no value');
   });
 
-  it('takes time in proportion to the square of a value, whatever the pattern', () => {
+  it('takes time proportional to the square of a value, whatever the pattern', () => {
     const value = 'a'.repeat(512);
     const started = process.cpuUsage();
     const pattern = `${'*a'.repeat(31)}b`;
@@ -104,7 +104,7 @@ describe('expandWord', () => {
     expect(user / 1000).toBeLessThan(1000);
   });
 
-  it('ends in a text or in an error of its own', () => {
+  it('returns text or throws its own error', () => {
     const pieces = fc.constantFrom(
       '$',
       '{',
@@ -135,8 +135,8 @@ describe('expandWord', () => {
 });
 
 describe('expandDocument', () => {
-  // BuildKit 0.13.2 did the same.
-  it('puts variables in, keeps quotes, and lets only a backslash escape', () => {
+  // Same as in BuildKit 0.13.2.
+  it('expands variables, keeps quotes, and only treats a backslash as an escape', () => {
     const text = 'hello $V \\$V "q" \'q\' \\n \\\\ `x\n\ttab\n\n# no comment\nx \\\ny ${V:-"z"} ${V#1}\n';
     const expected = 'hello 1.2.3 $V "q" \'q\' n \\ `x\n\ttab\n\n# no comment\nx \ny 1.2.3 .2.3\n';
     expect(expandDocument(text, (name) => values[name])).toBe(expected);
@@ -158,7 +158,7 @@ describe('splitWords', () => {
 });
 
 describe('variablesIn', () => {
-  it('names those of defaults too', () => {
+  it('includes variables in defaults', () => {
     expect([...variablesIn('$A-${B:-$C}${D:+$E}', '\\')].sort()).toEqual(['A', 'B', 'C', 'D', 'E']);
   });
 });

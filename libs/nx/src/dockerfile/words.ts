@@ -1,16 +1,16 @@
 import { type GlobPart, literal, matchEnds } from './glob.ts';
 
-/** What is wrong with a text that should be split into words or expanded; without its place. */
+/** A problem with splitting text into words or expanding it; the message doesn't include the location. */
 export class WordError extends Error {
   override readonly name = 'WordError';
 }
 
-/** Gives the value of a variable; undefined where it is not set. */
+/** Returns a variable's value; undefined if it isn't set. */
 export type Lookup = (name: string) => string | undefined;
 
 /**
- * Splits at white space outside quotes, as BuildKit does for `ARG`, `ENV` and `LABEL`; quotes and escapes are kept
- * for `expandWord`.
+ * Splits at white space outside quotes, as BuildKit does for `ARG`, `ENV` and `LABEL`. Keeps quotes and escapes for
+ * `expandWord`.
  */
 export function splitWords(text: string, escapeCharacter: string): readonly string[] {
   const words: string[] = [];
@@ -34,16 +34,16 @@ export function splitWords(text: string, escapeCharacter: string): readonly stri
 }
 
 /**
- * Removes quotes and escapes and puts in the values of variables, as BuildKit does: `$name`, `${name}`, with a default
- * (`:-`, `-`), an alternative (`:+`, `+`) or an error (`:?`, `?`), without what a pattern matches at its start (`#`,
- * `##`) or end (`%`, `%%`), and with it replaced (`/`, `//`). Throws a `WordError` for any other form.
+ * Removes quotes and escapes and expands variables, as BuildKit does: `$name`, `${name}`, with a default (`:-`, `-`),
+ * an alternative (`:+`, `+`) or an error (`:?`, `?`), with a pattern removed from its start (`#`, `##`) or end (`%`,
+ * `%%`), and with a pattern replaced (`/`, `//`). Throws a `WordError` for any other form.
  * https://docs.docker.com/reference/dockerfile/#environment-replacement
  */
 export function expandWord(word: string, lookup: Lookup, escapeCharacter: string): string {
   return new Expansion(word, lookup, { escapeCharacter, quotes: true }).run();
 }
 
-/** Puts the values of variables into a here-document: quotes stay, and only a backslash escapes, as BuildKit does. */
+/** Expands variables in a here-document, as BuildKit does: quotes are kept, and only a backslash escapes. */
 export function expandDocument(text: string, lookup: Lookup): string {
   return new Expansion(text, lookup, { escapeCharacter: '\\', quotes: false }).run();
 }
@@ -55,7 +55,7 @@ export function variablesIn(word: string, escapeCharacter: string): ReadonlySet<
     word,
     (name) => {
       names.add(name);
-      // Not empty: of `${name:?}` it would be an error.
+      // Not empty, since `${name:?}` would be an error.
       return 'x';
     },
     escapeCharacter,
@@ -64,7 +64,7 @@ export function variablesIn(word: string, escapeCharacter: string): ReadonlySet<
 }
 
 const MAX_DEPTH = 20;
-/** In characters: replacing takes time in proportion to the pattern and to the square of the value. */
+/** In characters. The time for replacing is proportional to the pattern and to the square of the value. */
 const MAX_PATTERN = 64;
 const MAX_VALUE = 512;
 const NAME = /[A-Za-z_][A-Za-z0-9_]*/y;
@@ -93,7 +93,7 @@ class Expansion {
     return this.#until('');
   }
 
-  /** In a pattern escapes stay, since they also say that a wildcard is none. */
+  /** In a pattern, escapes are kept, since they also escape wildcards. */
   #until(stop: string, keepsEscapes = false): string {
     let result = '';
     for (;;) {
@@ -114,7 +114,7 @@ class Expansion {
 
   #singleQuoted(): string {
     const end = this.#text.indexOf("'", this.#at);
-    if (end < 0) throw new WordError(`a ' has no match in ${this.#shown()}`);
+    if (end < 0) throw new WordError(`unmatched ' in ${this.#shown()}`);
     const inside = this.#text.slice(this.#at, end);
     this.#at = end + 1;
     return inside;
@@ -124,7 +124,7 @@ class Expansion {
     let result = '';
     for (;;) {
       const character = this.#text.charAt(this.#at++);
-      if (character === '') throw new WordError(`a " has no match in ${this.#shown()}`);
+      if (character === '') throw new WordError(`unmatched " in ${this.#shown()}`);
       if (character === '"') return result;
       const next = this.#text.charAt(this.#at);
       if (character === '$') result += this.#variable();
@@ -184,7 +184,7 @@ class Expansion {
       const end = matchEnds(parts, characters).at(longest ? -1 : 0);
       return end === undefined ? value : characters.slice(end).join('');
     }
-    // From the end: the pattern and the value the other way round.
+    // To match from the end, reverse the pattern and the value.
     const end = matchEnds(parts.toReversed(), characters.toReversed()).at(longest ? -1 : 0);
     return end === undefined ? value : characters.slice(0, characters.length - end).join('');
   }
@@ -194,7 +194,7 @@ class Expansion {
     const replacement = this.#until('}', true);
     if (pattern === '') throw this.#unsupported('an empty pattern');
     if (replacement.includes(this.#escape)) throw this.#unsupported(`"${this.#escape}" in a replacement`);
-    // Go takes $1 for what a group matched.
+    // In Go, $1 would mean a group's match.
     if (replacement.includes('$')) throw this.#unsupported('"$" in a replacement');
     const parts = this.#pattern(pattern, value);
     const characters = Array.from(value);
@@ -203,7 +203,7 @@ class Expansion {
     let last = -1;
     for (let at = 0; at <= characters.length; ) {
       const end = all || replaced === 0 ? matchEnds(parts, characters, at).at(-1) : undefined;
-      // Nothing does not match where the last match ended.
+      // An empty match isn't allowed where the last match ended.
       if (end !== undefined && !(end === at && at === last)) {
         result += replacement;
         replaced++;

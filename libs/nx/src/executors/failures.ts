@@ -18,8 +18,8 @@ interface ExpectedError extends Error {
 export type SystemErrorCode = 'ENOSPC' | 'EDQUOT' | 'EACCES' | 'EPERM' | 'EROFS';
 
 const SYSTEM_HINTS: Readonly<Record<SystemErrorCode, string>> = {
-  ENOSPC: 'The disk is full: free some space and run it again. What was there before is untouched.',
-  EDQUOT: 'The disk quota is used up: free some space and run it again. What was there before is untouched.',
+  ENOSPC: 'The disk is full: free some space and run it again. Existing output is unchanged.',
+  EDQUOT: 'The disk quota is used up: free some space and run it again. Existing output is unchanged.',
   EACCES: 'The folder is not writable for this user: change its owner or its mode.',
   EPERM: 'The operation is not permitted for this user: check the owner and mode of the folder.',
   EROFS: 'The file system is read-only.',

@@ -2,16 +2,16 @@ import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { PrebuiltError, type PrebuiltErrorCode } from '../errors.ts';
 
-/** What a file is held to that another job or machine has written. */
+/** The limits for a file written by another job or machine. */
 export interface FileBounds {
   readonly maxBytes: number;
-  /** What a file is refused with that can't be read so. */
+  /** The error code for a file that can't be read within these limits. */
   readonly code: PrebuiltErrorCode;
 }
 
 /**
- * The bytes of a regular file; undefined where there is none. Nothing is waited for and no link is followed: a FIFO, a
- * device, a link or a file that is or grows larger than `maxBytes` is refused with the given code.
+ * The bytes of a regular file; undefined if there is none. Never blocks and never follows a link: throws the given code
+ * for a FIFO, a device, a link, or a file that is or grows larger than `maxBytes`.
  */
 export async function readBoundedFile(
   path: string,
@@ -38,6 +38,6 @@ export async function readBoundedFile(
     length += bytesRead;
     if (bytesRead === 0) return buffer.subarray(0, length);
     if (length > maxBytes) throw refusal(`expected at most ${maxBytes} bytes, found more`);
-    if (length === buffer.length) throw refusal('grew while it was read');
+    if (length === buffer.length) throw refusal('grew while being read');
   }
 }

@@ -3,9 +3,9 @@ import { open } from 'node:fs/promises';
 const CHUNK_BYTES = 1024 * 1024;
 
 /**
- * The bytes of a file from an offset on. A chunk is there until so many more are asked for as `kept` says, one
- * by default: few buffers are read into in turn, half again as fast as a stream, which makes one for each chunk. Throws the
- * file system's errors.
+ * The bytes of a file from an offset on. A chunk stays valid until `kept` more chunks (one by default) are requested: a
+ * few buffers are reused in turn, which is 50% faster than a stream, which allocates one per chunk. Throws the file
+ * system's errors.
  */
 export async function* readChunks(
   path: string,
@@ -17,7 +17,7 @@ export async function* readChunks(
     const buffers = Array.from({ length: kept + 1 }, () => Buffer.allocUnsafe(CHUNK_BYTES));
     const read = (turn: number, at: number) => {
       const next = file.read(buffers[turn] as Buffer, 0, CHUNK_BYTES, at);
-      // A failure is told once its turn comes.
+      // A failure is thrown when this chunk's turn comes.
       next.catch(() => {});
       return next;
     };

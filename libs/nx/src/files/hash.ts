@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readChunks } from './chunks.ts';
 
-/** The SHA-256 of a file in hexadecimal. Throws the file system's errors. */
+/** The hexadecimal SHA-256 of a file. Throws the file system's errors. */
 export async function sha256OfFile(path: string): Promise<string> {
   const hash = createHash('sha256');
   for await (const chunk of readChunks(path)) hash.update(chunk);

@@ -20,7 +20,7 @@ const NOBODY = 65534;
 const MODULE = join(import.meta.dirname, 'output-folder.ts');
 
 describe('replaceFolder', () => {
-  it('puts the filled folder in place, readable by all, and gives the result', async () => {
+  it('puts the filled folder in place, readable by all, and returns the result', async () => {
     const result = await replaceFolder(target, OURS, async (temporary) => {
       await writeFile(join(temporary, 'a'), 'new');
       return 7;
@@ -30,7 +30,7 @@ describe('replaceFolder', () => {
     expect((await stat(target)).mode & 0o777).toBe(0o755);
   });
 
-  it('replaces the former folder as a whole', async () => {
+  it('replaces the whole old folder', async () => {
     await mkdir(target);
     await writeFile(join(target, 'old'), '');
     await replaceFolder(target, OURS, (temporary) => writeFile(join(temporary, 'new'), ''));
@@ -38,7 +38,7 @@ describe('replaceFolder', () => {
     expect(await readdir(folder)).toEqual(['bin']);
   });
 
-  it('leaves no folder above the target that was not there before when filling fails', async () => {
+  it('removes newly created parent folders when filling fails', async () => {
     const fails = replaceFolder(join(folder, 'new/and/deep/bin'), OURS, async () => {
       throw new Error('no');
     });
@@ -46,7 +46,7 @@ describe('replaceFolder', () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
-  it('leaves the former folder and nothing else when filling fails', async () => {
+  it('keeps the old folder and leaves nothing else when filling fails', async () => {
     await mkdir(target);
     await writeFile(join(target, 'old'), '');
     const failing = replaceFolder(target, OURS, async (temporary) => {
@@ -59,7 +59,7 @@ describe('replaceFolder', () => {
   });
 
   it.each(['SIGINT', 'SIGTERM'] as const)(
-    'leaves no trace when %s arrives while it fills',
+    'leaves no trace when %s arrives while filling',
     async (signal) => {
       await mkdir(target);
       await writeFile(join(target, 'old'), '');
@@ -79,7 +79,7 @@ describe('replaceFolder', () => {
     },
   );
 
-  it('removes what a killed process left behind, and nothing of a living one', async () => {
+  it('removes what a killed process left behind, but nothing from a running one', async () => {
     const child = start(`await replaceFolder(${JSON.stringify(target)}, /^(old|new|a)$/, async () => {
       console.log('filling');
       await new Promise((resolve) => setTimeout(resolve, 60_000));
@@ -95,7 +95,7 @@ describe('replaceFolder', () => {
     expect(await readdir(folder)).toEqual(['bin']);
   });
 
-  it('brings back the former folder that a process killed between the two renames had set aside', async () => {
+  it('restores the old folder if a process was killed between the two renames', async () => {
     const aside = join(folder, '.bin-999999999-abcdef-former');
     await mkdir(aside);
     await writeFile(join(aside, 'old'), 'kept');
@@ -103,7 +103,7 @@ describe('replaceFolder', () => {
     expect(await readFile(join(target, 'old'), 'utf8')).toBe('kept');
   });
 
-  it('refuses a target that is a symbolic link, and leaves what it leads to', async () => {
+  it('refuses a target that is a symbolic link, and does not touch what it leads to', async () => {
     const elsewhere = join(folder, 'elsewhere');
     await mkdir(elsewhere);
     await writeFile(join(elsewhere, 'a'), 'precious');
@@ -113,7 +113,7 @@ describe('replaceFolder', () => {
     expect((await readdir(folder)).sort()).toEqual(['bin', 'elsewhere']);
   });
 
-  it('refuses a link that a forger has set aside as the former folder', async () => {
+  it('refuses a link that an attacker has planted as the old folder', async () => {
     const elsewhere = join(folder, 'elsewhere');
     await mkdir(elsewhere);
     await writeFile(join(elsewhere, 'a'), 'precious');
@@ -128,7 +128,7 @@ describe('replaceFolder', () => {
     expect(await readFile(target, 'utf8')).toBe('precious');
   });
 
-  it('refuses a target that holds something else, before and after it is filled', async () => {
+  it('refuses a target with other content, before and after filling', async () => {
     await mkdir(target);
     await writeFile(join(target, 'thesis.txt'), 'precious');
     let filled = false;
@@ -144,7 +144,7 @@ describe('replaceFolder', () => {
     expect(await readdir(folder)).toEqual(['bin']);
   });
 
-  it('fails with EACCES where the parent is not writable for the user', async () => {
+  it('fails with EACCES if the user may not write to the parent', async () => {
     await chmod(folder, 0o555);
     const child = start(
       `await replaceFolder(${JSON.stringify(target)}, /^(old|new|a)$/, async () => {}).catch((error) => console.log(error.code));`,
@@ -159,7 +159,7 @@ describe('replaceFolder', () => {
   });
 });
 
-// Loads the module before it becomes another user, who may not reach the folder of this workspace.
+// Loads the module before switching to another user, who may not have access to this workspace.
 function start(body: string, uid?: number) {
   const become = uid === undefined ? '' : `process.setuid(${uid});`;
   const source = `import { replaceFolder } from ${JSON.stringify(MODULE)};\n${become}\n${body}`;
@@ -169,7 +169,7 @@ function start(body: string, uid?: number) {
   const exit = new Promise<number | null>((resolve) => child.once('exit', resolve));
   const firstLine = Promise.race([
     new Promise<string>((resolve) => child.stdout.once('data', (data) => resolve(String(data).trim()))),
-    exit.then(() => Promise.reject(new Error('ended before it wrote a line'))),
+    exit.then(() => Promise.reject(new Error('exited before it printed a line'))),
     sleep(30_000, undefined, { ref: false }).then(() => Promise.reject(new Error('no line within 30 s'))),
   ]);
   return { process: child, exit, firstLine };

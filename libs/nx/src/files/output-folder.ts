@@ -6,12 +6,12 @@ import { isRunning } from '../process/host.ts';
 import { withInterrupt } from '../process/interrupt.ts';
 
 /**
- * Fills a folder beside its final place and puts it there by rename once `fill` has succeeded, so that readers
- * see the former folder or the new one, never a part. A failure or a signal leaves the former folder and no
- * temporary one, nor folders above it that were not there before; what a killed process left behind is removed by the next call. `fill` gets the temporary
- * folder and a signal that is aborted when the process is asked to end; asked a second time, it ends at once.
- * Throws `OUTPUT`, and removes nothing, where the target is a link or a file, or holds a name that `holds` does not
- * know: then it was not made here.
+ * Fills a temporary folder next to the target and renames it into place once `fill` has succeeded, so that readers see
+ * either the old folder or the new one, never a mix. After a failure or a signal, the old folder remains, and the
+ * temporary folder and any newly created parents are removed; the next call removes what a killed process left behind.
+ * `fill` gets the temporary folder and a signal that is aborted when the process is asked to exit; when asked a second
+ * time, it exits immediately. Throws `OUTPUT`, and removes nothing, if the target is a link or a file, or contains a
+ * name that doesn't match `holds`: then it wasn't created here.
  */
 export async function replaceFolder<T>(
   target: string,
@@ -34,7 +34,7 @@ async function replaceInside<T>(
 ): Promise<T> {
   await removeAbandoned(target);
   await checkReplaceable(target, holds);
-  // From before the folder is there: whoever asks to stop leaves none behind.
+  // Handle signals before the folder exists, so that an interrupt never leaves it behind.
   return withInterrupt(async (signal) => {
     const temporary = await mkdtemp(join(dirname(target), `.${basename(target)}-${process.pid}-`));
     const onExit = (): void => rmSync(temporary, { recursive: true, force: true });
@@ -53,7 +53,7 @@ async function replaceInside<T>(
   });
 }
 
-// The folders from the first that was made down to the last, unless somebody put something into them meanwhile.
+// Removes the created folders, from the last up to the first, unless something else has been put into them.
 async function removeEmpty(last: string, first: string): Promise<void> {
   for (let folder = last; folder.length >= first.length; folder = dirname(folder)) {
     try {
@@ -80,9 +80,9 @@ async function checkReplaceable(target: string, holds: RegExp): Promise<void> {
   if (stranger !== undefined) {
     throw new PrebuiltError(
       'OUTPUT',
-      `${target}: expected a folder that only this target has written, found ${JSON.stringify(stranger)}`,
+      `${target}: expected a folder with only this target’s output, found ${JSON.stringify(stranger)}`,
       {
-        hint: 'Nothing was changed. The folder is replaced as a whole: choose another outputPath, or move the file.',
+        hint: 'Nothing was changed. The whole folder would be replaced: choose another outputPath, or move the file.',
       },
     );
   }
@@ -104,7 +104,7 @@ async function swap(temporary: string, target: string): Promise<void> {
   await removeSideBySide(former);
 }
 
-// Giving the memory and the blocks of a large file back takes the kernel a while, for each on one processor.
+// Freeing a large file's memory and blocks takes the kernel a while, and uses one processor per file.
 async function removeSideBySide(folder: string): Promise<void> {
   const names = await readdir(folder);
   await Promise.all(names.map((name) => rm(join(folder, name), { recursive: true, force: true })));

@@ -10,7 +10,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-it('a replaced file has the new content and the mode that was asked for, and nothing is left beside it', async () => {
+it('a replaced file has the new content and the given mode, and nothing is left next to it', async () => {
   const path = join(folder, 'deep/record.json');
   replaceFile(path, 'one');
   replaceFile(path, 'two', 0o600);
@@ -19,7 +19,7 @@ it('a replaced file has the new content and the mode that was asked for, and not
   expect(await readdir(join(folder, 'deep'))).toEqual(['record.json']);
 });
 
-it('what a killed process left beside a file is neither followed nor kept', async () => {
+it('what a killed process left next to a file is neither followed nor kept', async () => {
   const path = join(folder, 'record.json');
   await writeFile(join(folder, '.record.json.tmp'), 'half', { mode: 0o666 });
   replaceFile(path, 'whole', 0o600);
@@ -29,7 +29,7 @@ it('what a killed process left beside a file is neither followed nor kept', asyn
   expect(await readdir(folder)).toEqual([]);
 });
 
-it('a file that cannot be replaced stays as it was', async () => {
+it('a file that cannot be replaced is left unchanged', async () => {
   const path = join(folder, 'record.json');
   await mkdir(join(path, 'inside'), { recursive: true });
   expect(() => replaceFile(path, 'new')).toThrow(/EISDIR|ENOTEMPTY|EEXIST/);

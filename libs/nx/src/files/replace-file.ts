@@ -2,14 +2,14 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 /**
- * Writes a small file beside its place and renames it, so that readers see the former content or the new one. Its folder
- * is made where it is missing. The name beside it is always the same, so that what a killed process left there is
- * replaced by the next call; two processes must not write one file at once.
+ * Writes a small file under a temporary name next to its target and renames it, so that readers see either the old
+ * content or the new. Creates the folder if it is missing. The temporary name is always the same, so the next call
+ * replaces what a killed process left behind; two processes must not write the same file at once.
  *
- * write-file-atomic 8.0.0 was held against it and left out. It names the file beside by a hash that holds the process's id,
- * so that what SIGKILL leaves stays for good, in folders that become release assets and cache entries. It writes through a
- * link to wherever that leads, opens what already has the name beside, takes over the former file's mode and owner, and
- * renames what a short write left. It does flush to the disk, which is not needed here: what a machine lost is made again.
+ * write-file-atomic 8.0.0 was considered and rejected. Its temporary names include a hash of the process ID, so what
+ * SIGKILL leaves behind stays forever, in folders that become release assets and cache entries. It writes through a
+ * link to wherever that leads, opens an existing file with the temporary name, keeps the old file's mode and owner, and
+ * renames the result of a short write. It does flush to disk, but that isn't needed here: lost files are rebuilt.
  * https://github.com/npm/write-file-atomic/blob/v8.0.0/lib/index.js
  */
 export function replaceFile(path: string, content: string | Uint8Array, mode = 0o644): void {
@@ -24,13 +24,13 @@ export function replaceFile(path: string, content: string | Uint8Array, mode = 0
   }
 }
 
-/** Removes a file, whatever has its name, and what a killed process left beside it. */
+/** Removes whatever is at a path, and what a killed process left next to it. */
 export function removeFile(path: string): void {
   rmSync(path, { recursive: true, force: true });
   removeTemporary(path);
 }
 
-/** Removes what a killed process left beside a file. */
+/** Removes what a killed process left next to a file. */
 export function removeTemporary(path: string): void {
   rmSync(temporaryPath(path), { recursive: true, force: true });
 }

@@ -14,7 +14,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }));
 
 describe('outputInWorkspace', () => {
-  it('gives the absolute path of a folder inside', () => {
+  it('returns the absolute path of a folder inside the workspace', () => {
     expect(outputInWorkspace('/w', 'dist/bin')).toBe('/w/dist/bin');
   });
 
@@ -24,7 +24,7 @@ describe('outputInWorkspace', () => {
 });
 
 describe('checkOutputPath', () => {
-  it('takes a folder that is there, one that is not yet, and a link that stays inside', async () => {
+  it('accepts an existing folder, a missing one, and a link that stays inside', async () => {
     await mkdir(join(workspace, 'dist/bin'), { recursive: true });
     await checkOutputPath(workspace, join(workspace, 'dist/bin'));
     await checkOutputPath(workspace, join(workspace, 'out/of/nothing'));
@@ -32,17 +32,17 @@ describe('checkOutputPath', () => {
     await checkOutputPath(workspace, join(workspace, 'linked/bin'));
   });
 
-  it('takes a workspace that is itself reached through a link', async () => {
+  it('accepts a workspace that is itself reached through a link', async () => {
     await symlink('workspace', join(folder, 'link'));
     await checkOutputPath(join(folder, 'link'), join(folder, 'link/dist/bin'));
   });
 
   it.each([
     ['dist is a link out of the workspace', 'dist', '..'],
-    ['dist is a link to a folder beside the workspace', 'dist', '../workspace-of-others'],
+    ['dist is a link to a folder next to the workspace', 'dist', '../workspace-of-others'],
     ['the folder itself is a link', 'bin', '..'],
     ['the folder itself is a link to nothing', 'bin', 'nowhere'],
-  ])('refuses a folder where %s', async (_, name, target) => {
+  ])('refuses a folder if %s', async (_, name, target) => {
     await mkdir(join(folder, 'workspace-of-others'));
     await symlink(target, join(workspace, name));
     const path = name === 'bin' ? join(workspace, 'bin') : join(workspace, 'dist/bin');

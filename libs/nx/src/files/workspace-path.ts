@@ -2,7 +2,7 @@ import { lstat, realpath } from 'node:fs/promises';
 import { dirname, resolve, sep } from 'node:path';
 import { PrebuiltError } from '../errors.ts';
 
-/** The absolute path of an output folder. Throws `INVALID_OPTIONS` for one that is not inside the workspace. */
+/** The absolute path of an output folder. Throws `INVALID_OPTIONS` if it is outside the workspace. */
 export function outputInWorkspace(workspaceRoot: string, path: string): string {
   const absolute = resolve(workspaceRoot, path);
   if (absolute.startsWith(workspaceRoot + sep)) return absolute;
@@ -13,8 +13,8 @@ export function outputInWorkspace(workspaceRoot: string, path: string): string {
 }
 
 /**
- * Holds an output folder (absolute) against what is on disk: it is not a link, and none of the folders above it leads out
- * of the workspace by one. Throws `OUTPUT`.
+ * Checks the absolute path of an output folder on disk: it must not be a link, and no link in its parent folders may
+ * lead out of the workspace. Throws `OUTPUT`.
  */
 export async function checkOutputPath(workspaceRoot: string, path: string): Promise<void> {
   const root = await realpath(workspaceRoot);
@@ -32,7 +32,7 @@ export async function checkOutputPath(workspaceRoot: string, path: string): Prom
     if (real === undefined) continue;
     if (real === root || real.startsWith(root + sep)) return;
     throw new PrebuiltError('OUTPUT', `${path}: expected a folder inside ${root}, but ${above} is ${real}`, {
-      hint: 'Nothing was changed. A folder above it is a link out of the workspace: choose another outputPath.',
+      hint: 'Nothing was changed. A parent folder is a link out of the workspace: choose another outputPath.',
     });
   }
 }

@@ -1,16 +1,16 @@
 import { posix } from 'node:path';
 import { getProjects, globAsync, type Tree } from '@nx/devkit';
 
-/** What generators use of a project. */
+/** A project, as needed by generators. */
 export interface FoundProject {
-  /** Relative to the workspace's root, with `/`. */
+  /** Relative to the workspace root, with `/`. */
   readonly root: string;
   readonly tags?: readonly string[];
 }
 
 /**
- * The projects of a workspace by name: those that a project.json or a package.json makes, and those that are projects by
- * their prebuilt.json alone, which Nx's `getProjects` does not see. Nx names these after their folder, as the plugin does.
+ * The workspace's projects by name: those with a project.json or package.json, and those with only a prebuilt.json,
+ * which Nx's `getProjects` doesn't find. Like the plugin, names the latter after their folders.
  */
 export async function allProjects(tree: Tree): Promise<ReadonlyMap<string, FoundProject>> {
   const projects = new Map<string, FoundProject>(getProjects(tree));

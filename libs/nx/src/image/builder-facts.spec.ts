@@ -13,7 +13,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** A docker client on the path that answers by the first two words of its arguments. */
+/** Installs a fake docker client in PATH that answers by the first two words of its arguments. */
 async function client(answers: Readonly<Record<string, string>>): Promise<void> {
   const cases = Object.entries(answers).map(([words, answer]) => `"${words}"*) ${answer};;`);
   const script = `#!/bin/sh\ncase "$*" in\n${cases.join('\n')}\n*) echo "unknown: $*" >&2; exit 1;;\nesac\n`;
@@ -35,7 +35,7 @@ const inspect = (driver: string, more = '') => ({
 });
 
 describe('readDockerFacts', () => {
-  it('takes the driver docker with the containerd image store', async () => {
+  it('accepts the docker driver with the containerd image store', async () => {
     await client({ ...info(CONTAINERD), ...inspect('docker') });
     expect(await readDockerFacts('auto', undefined)).toEqual({
       builder: { usable: true, name: 'mine', driver: 'docker', buildx: '0.13.1' },
@@ -43,12 +43,12 @@ describe('readDockerFacts', () => {
     });
   });
 
-  it.each(['docker-container', 'kubernetes', 'remote'])('takes the driver %s', async (driver) => {
+  it.each(['docker-container', 'kubernetes', 'remote'])('accepts the %s driver', async (driver) => {
     await client({ ...info(null), ...inspect(driver) });
     expect(await readDockerFacts('auto', undefined)).toMatchObject({ builder: { usable: true, driver } });
   });
 
-  it('takes the driver remote where no engine answers', async () => {
+  it('accepts the remote driver if no engine responds', async () => {
     await client({ info: 'echo "Cannot connect" >&2; exit 1', ...inspect('remote') });
     expect(await readDockerFacts('auto', undefined)).toEqual({
       builder: { usable: true, name: 'mine', driver: 'remote', buildx: undefined },
@@ -56,7 +56,7 @@ describe('readDockerFacts', () => {
     });
   });
 
-  it('asks for the builder by its name', async () => {
+  it('asks for the builder by name', async () => {
     await client({ ...info(null), 'buildx inspect farm': "printf 'Name: farm\\nDriver: remote\\n'" });
     expect(await readDockerFacts('auto', 'farm')).toMatchObject({ builder: { usable: true, name: 'farm' } });
     expect(await readDockerFacts('auto', 'other')).toMatchObject({ builder: { usable: false } });
@@ -64,26 +64,26 @@ describe('readDockerFacts', () => {
 
   it.each([
     ['another image store', [['Backing Filesystem', 'extfs']]],
-    ['none told', null],
-  ])('says how to mend the driver docker with %s', async (_, driverStatus) => {
+    ['no reported one', null],
+  ])('says how to fix the docker driver with %s', async (_, driverStatus) => {
     await client({ ...info(driverStatus), ...inspect('docker') });
     expect((await readDockerFacts('auto', undefined)).builder).toMatchObject({
       usable: false,
-      reason: expect.stringContaining('no containerd image store'),
+      reason: expect.stringContaining('without a containerd image store'),
       hint: expect.stringContaining('"containerd-snapshotter": true'),
     });
   });
 
   it.each([
     ['there is no client', {}, 'there is no docker client'],
-    ['buildx is missing', { ...info(CONTAINERD, []) }, 'has no plugin buildx'],
+    ['buildx is missing', { ...info(CONTAINERD, []) }, 'has no buildx plugin'],
     [
-      'no engine answers',
+      'no engine responds',
       { 'buildx inspect': 'echo "Cannot connect to the Docker daemon" >&2; exit 1' },
       'docker buildx inspect: Cannot connect',
     ],
     [
-      'the engine tells nothing of itself',
+      'the engine reports nothing',
       { info: 'echo "permission denied" >&2; exit 1', ...inspect('docker') },
       'docker info: permission denied',
     ],
@@ -93,16 +93,16 @@ describe('readDockerFacts', () => {
       'no daemon',
     ],
     [
-      'nothing is answered, while what was started for it lives on',
+      'the client does not answer and keeps running',
       { ...info(CONTAINERD), 'buildx inspect': 'sleep 30' },
-      'docker buildx inspect: no answer within 10 s',
+      'docker buildx inspect: did not exit within 10 s',
     ],
     [
-      'the answer is not understood',
+      'the answer is unknown',
       { ...info(CONTAINERD), 'buildx inspect': 'echo hello' },
-      'names no driver',
+      'reports no driver',
     ],
-  ])('says so where %s', async (_, answers, reason) => {
+  ])('reports when %s', async (_, answers, reason) => {
     await client(answers);
     if (Object.keys(answers).length === 0) {
       await rm(join(folder, 'docker'));
@@ -116,13 +116,13 @@ describe('readDockerFacts', () => {
   });
 });
 
-describe('readDockerFacts for the builder that needs no engine', () => {
-  it('tells the version of the engine', async () => {
+describe('readDockerFacts for the daemonless builder', () => {
+  it('returns the engine’s version', async () => {
     await client({ version: 'echo 28.5.2' });
     expect((await readDockerFacts('daemonless', undefined)).engine).toEqual({ version: '28.5.2' });
   });
 
-  it('reports none where none answers', async () => {
+  it('returns no engine if none responds', async () => {
     await client({ version: 'echo; echo "Cannot connect" >&2; exit 1' });
     expect((await readDockerFacts('daemonless', undefined)).engine).toBeUndefined();
   });

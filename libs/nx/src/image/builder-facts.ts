@@ -1,41 +1,41 @@
 import { type CommandOutput, commandOutput } from '../process/command-output.ts';
 
-/** Whether buildx can build what is asked here, or why not. */
+/** Whether buildx is usable here, or why not. */
 export type BuilderFacts =
   | {
       readonly usable: true;
       readonly name: string;
       readonly driver: string;
-      /** Its version; undefined where the docker client reports none. */
+      /** The version of buildx; undefined if the docker client doesn't report it. */
       readonly buildx: string | undefined;
-      /** BuildKit's version; undefined where the builder reports none. */
+      /** BuildKit's version; undefined if the builder doesn't report it. */
       readonly buildkit?: string | undefined;
     }
   | { readonly usable: false; readonly reason: string; readonly hint: string };
 
-/** The engine that answers. */
+/** The engine that responded. */
 export interface EngineFacts {
   readonly version: string;
 }
 
 const INSTALL_BUILDX = 'Install it: https://docs.docker.com/go/buildx/, or use --builder=daemonless.';
 const START_AN_ENGINE =
-  'Start Docker, point DOCKER_HOST at an engine, or use --builder=daemonless, which needs none.';
+  'Start Docker, point DOCKER_HOST at an engine, or use --builder=daemonless, which needs no engine.';
 const USE_CONTAINERD =
   'Turn on the containerd image store ("features": {"containerd-snapshotter": true} in /etc/docker/daemon.json, then restart), or create a builder (docker buildx create --use), or use --builder=daemonless.';
 
-/** How long an engine may take to answer, in milliseconds. */
+/** How long an engine may take to respond, in milliseconds. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
-/** What a docker client reports about the builder and the engine. */
+/** The builder and the engine, as reported by the docker client. */
 export interface DockerFacts {
-  /** Undefined where buildx is not wanted. */
+  /** Undefined if buildx isn't wanted. */
   readonly builder: BuilderFacts | undefined;
-  /** Undefined where none answers. */
+  /** Undefined if none responded. */
   readonly engine: EngineFacts | undefined;
 }
 
-/** What is read of `docker info`; without an engine its fields are empty. */
+/** The relevant fields of `docker info`, which are empty without an engine. */
 interface DockerInfo {
   readonly ServerVersion?: string;
   readonly DriverStatus?: readonly (readonly string[])[] | null;
@@ -45,8 +45,8 @@ interface DockerInfo {
 }
 
 /**
- * Asks for the engine, and, unless daemonless is wanted, whether a builder (the current one unless named) can build
- * images into OCI layouts: any but the `docker` driver can, and that one where the engine has the containerd image store.
+ * Finds the engine and, unless daemonless is wanted, checks whether a builder (by default the current one) can write
+ * OCI layouts: every driver can, except that the `docker` driver needs the engine's containerd image store.
  * https://docs.docker.com/build/exporters/oci-docker/
  */
 export async function readDockerFacts(
@@ -71,11 +71,11 @@ function builderOf(
   told: CommandOutput,
   info: DockerInfo | undefined,
 ): BuilderFacts {
-  if (inspected.missing) return unusable('there is no docker client on the path', START_AN_ENGINE);
+  if (inspected.missing) return unusable('there is no docker client in PATH', START_AN_ENGINE);
   const plugins = info?.ClientInfo?.Plugins;
   const plugin = plugins?.find(({ Name }) => Name === 'buildx');
   if (plugins !== undefined && plugin === undefined) {
-    return unusable('the docker client has no plugin buildx', INSTALL_BUILDX);
+    return unusable('the docker client has no buildx plugin', INSTALL_BUILDX);
   }
   if (!inspected.ok) return unusable(`docker buildx inspect: ${inspected.text}`, START_AN_ENGINE);
   const error = /^Error:\s*(.+)$/m.exec(inspected.text)?.[1];
@@ -83,13 +83,13 @@ function builderOf(
   const driver = /^Driver:\s*(\S+)$/m.exec(inspected.text)?.[1];
   const name = /^Name:\s*(\S+)$/m.exec(inspected.text)?.[1];
   if (driver === undefined || name === undefined) {
-    return unusable('docker buildx inspect names no driver', INSTALL_BUILDX);
+    return unusable('docker buildx inspect reports no driver', INSTALL_BUILDX);
   }
   if (driver === 'docker') {
     if (!told.ok) return unusable(`docker info: ${told.text}`, START_AN_ENGINE);
     if (!info?.DriverStatus?.some((field) => field.includes('io.containerd.snapshotter.v1'))) {
       return unusable(
-        `the builder ${name} has the driver "docker" and its engine no containerd image store, so it can't write OCI layouts`,
+        `the builder ${name} uses the "docker" driver without a containerd image store, so it can't write OCI layouts`,
         USE_CONTAINERD,
       );
     }

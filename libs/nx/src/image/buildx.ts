@@ -29,30 +29,30 @@ import { checkContent } from './check-context.ts';
 import { expectedImage } from './release-images.ts';
 import { stageContext } from './stage-context.ts';
 
-/** Where a platform's context and buildx's layout are, inside the folder that buildx runs in. */
+/** A platform's context and layouts, relative to the folder that buildx runs in. */
 export interface PlatformFolders {
   readonly context: string;
   readonly layout: string;
-  /** The layout of the base, where there is one. */
+  /** The layout of the base, if there is one. */
   readonly base: string;
 }
 
-/** What buildx makes images with. */
+/** The options for building with buildx. */
 export interface BuildxOptions {
-  /** The folder that the finished images' blobs go into. */
+  /** The folder for the finished images' blobs. */
   readonly blobs: string;
-  /** The folder that buildx runs in, which holds the Dockerfile. */
+  /** The folder that buildx runs in, which contains the Dockerfile. */
   readonly work: string;
   /** Seconds since 1970: the time of every file and of the image. */
   readonly sourceDateEpoch: number;
   readonly signal: AbortSignal;
-  /** What is run for a platform, and the folders that it names. */
+  /** The command to run for a platform, and the folders it uses. */
   readonly runOf: (platform: Platform) => { readonly command: Command; readonly folders: PlatformFolders };
-  /** Told what buildx prints. */
+  /** Called with each line that buildx prints. */
   readonly line: (text: string) => void;
 }
 
-/** Makes images by `docker buildx build`, one run per platform. */
+/** Builds images with `docker buildx build`, one run per platform. */
 export function buildxBuilder({
   blobs,
   work,
@@ -85,18 +85,18 @@ export function buildxBuilder({
 }
 
 /**
- * Seconds since 1970, later than any source date: BuildKit takes later times back to the source date. An equal time
- * would not do: builds that run side by side share the steps whose files are alike, times not counted, so that one
- * would get the other's times, and earlier ones stay.
+ * In seconds since 1970, later than any source date: BuildKit clamps later times to the source date, but keeps earlier
+ * ones. Using the source date itself wouldn't work: concurrent builds share steps whose files are equal except for
+ * times, so one build could get the other's times.
  */
 const STAGED_TIME = 2_147_483_647;
 
-/** Environment variables that would make buildx add to the image what is not in the plan. */
+/** Settings for environment variables that could make buildx add unplanned content to the image. */
 const NEUTRAL = { BUILDX_GIT_LABELS: '0', BUILDX_GIT_INFO: '0', BUILDX_NO_DEFAULT_ATTESTATIONS: '1' };
 
 /**
- * Runs buildx in a folder and passes its lines on. Throws `BUILDER` with what it said where it fails, and the
- * signal's reason where it was stopped.
+ * Runs buildx in a folder and passes on its output. Throws `BUILDER` with its error if it fails, and the signal's
+ * reason if aborted.
  */
 async function runBuildx(
   { file, args }: Command,
@@ -129,8 +129,8 @@ async function runBuildx(
 }
 
 /**
- * Takes the one image of a layout that buildx wrote into a folder of blobs. What it holds is for `holdLayoutAgainstPlan` to say.
- * Throws `BUILDER` for another platform than the one asked for, or several.
+ * Moves the single image in buildx's layout to a blob folder. `holdLayoutAgainstPlan` checks its content later. Throws
+ * `BUILDER` if there is an image for a different platform, or several.
  */
 async function adoptImage(
   layout: string,
@@ -141,7 +141,7 @@ async function adoptImage(
   const [image, ...others] = (await readImageLayout(layout)).images;
   const found = image === undefined ? 'none' : platformName(image.platform);
   if (image === undefined || others.length > 0 || found !== platformName(platformParts(platform))) {
-    throw new PrebuiltError('BUILDER', `buildx: expected one image of ${platform}, found ${found}`);
+    throw new PrebuiltError('BUILDER', `buildx: expected one image for ${platform}, found ${found}`);
   }
   if (expected.base !== undefined) return adoptAbove(image, layout, blobs, expected);
   const { descriptor, manifest } = image;
@@ -153,14 +153,14 @@ async function adoptImage(
   return { mediaType: descriptor.mediaType, digest: descriptor.digest, size: descriptor.size };
 }
 
-/** What BuildKit says about steps that it adds to a history itself, where a base does not list its layers. */
+/** BuildKit's comment on history steps that it adds itself if a base doesn't list its layers. */
 const EXPORTER = 'buildkit.exporter.image.v0';
 
 /*
- * BuildKit before 0.23 sets the times inside the layers of a base too, and rewrites them, so that they are no longer
- * those of the base (0.13, seen). So only what it built upon the base is taken, and put upon the layers that the base has in
- * its registry: the layers above, and the configuration, in which the base's diffIDs and history take the place of those
- * that BuildKit made of them, and the image's own time that of the base, which BuildKit keeps (0.13, seen). How many layers there are above is held against the plan afterwards.
+ * BuildKit before 0.23 rewrites the base's layers as well, to set the times in them, so they no longer match the base
+ * (seen with 0.13). Therefore, use only what it built on top, together with the base's original layers: the layers
+ * above, and the configuration, with the base's own diffIDs and history, and with the image's own time instead of the
+ * base's, which BuildKit keeps (seen with 0.13). The number of layers above is compared with the plan later.
  */
 async function adoptAbove(
   { manifest, config }: LayoutImage,
@@ -173,7 +173,7 @@ async function adoptAbove(
   for (const hex of new Set(above.map(({ digest }) => digestHex(digest)))) {
     await rename(join(layout, BLOBS_FOLDER, hex), join(blobs, hex));
   }
-  // As it is there: the order of members is part of the image's ID.
+  // Parse it without a schema, since the order of members is part of the image's ID.
   const raw = JSON.parse((await readDocument(layout, manifest.config)).toString('utf8'));
   const { history: found, ...rest } = raw as { readonly history?: unknown };
   const steps = (Array.isArray(found) ? found : []).filter((step) => Object(step).comment !== EXPORTER);

@@ -14,14 +14,14 @@ import { readChanged } from './proof.ts';
 
 const MIB = 1024 * 1024;
 
-describe('the layers of an image that commands made', () => {
+describe('the layers created by commands', () => {
   let folder: string;
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'changed-'));
   });
   afterAll(() => rm(folder, { recursive: true }));
 
-  it('share one limit of entries and one of their names', async () => {
+  it('the layers created by commands share one limit for entries and one for their names', async () => {
     const limits = { ...MAX_CHANGED_LAYER, entries: 10, names: 100 };
     const layer = { mediaType: layerMediaType('gzip'), digest: digestOf('layer'), size: 1 };
     const reading = { layer, options: { compression: 'gzip', contents: 'changes', limits } } as const;
@@ -38,7 +38,7 @@ describe('the layers of an image that commands made', () => {
     ]);
   });
 
-  it('need less than 256 MiB for as many entries with as long names as are allowed', async () => {
+  it('the layers created by commands need less than 256 MiB for the maximum of entries and names', async () => {
     const { entries, names, unprovenFiles, peak } = await cost(largestLayer());
     expect({ entries, unprovenFiles }).toEqual({
       entries: MAX_CHANGED_LAYER.entries,
@@ -48,13 +48,13 @@ describe('the layers of an image that commands made', () => {
     expect(peak).toBeLessThan(256 * MIB);
   }, 120_000);
 
-  it('need less than 256 MiB for entries with as large attributes as are allowed', async () => {
+  it('the layers created by commands need less than 256 MiB for entries with the largest allowed attributes', async () => {
     const { entries, peak } = await cost(attributedLayer(1500));
     expect(entries).toBe(1500);
     expect(peak).toBeLessThan(256 * MIB);
   }, 120_000);
 
-  // A process that collects its garbage early tells what is needed, and not how much of it is left lying about.
+  // With early garbage collection, the peak shows the memory that is needed rather than garbage.
   const FLAGS = ['--max-semi-space-size=4', '--max-old-space-size=128', '--input-type=module-typescript'];
   async function cost(layer: Iterable<Buffer>) {
     const file = join(folder, 'layer');
@@ -66,7 +66,7 @@ describe('the layers of an image that commands made', () => {
 
 const program = forgedEntry({ name: 'app' }, 'app');
 
-/** A program, and very many files with long names and times of their own. */
+/** A program, and very many files with long names and different times. */
 function* largestLayer(): Generator<Buffer> {
   const { entries, names } = MAX_CHANGED_LAYER;
   const prefix = 'f'.repeat(50);
@@ -80,7 +80,7 @@ function* largestLayer(): Generator<Buffer> {
   yield TAR_END;
 }
 
-/** A program, and files with attributes that fill the records of a header. */
+/** A program, and files with attributes that fill a header's records. */
 function* attributedLayer(entries: number): Generator<Buffer> {
   const value = 'a'.repeat(128_000);
   yield program;
@@ -92,7 +92,7 @@ function* attributedLayer(entries: number): Generator<Buffer> {
 }
 
 const url = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
-// Reads the layer as the proof does, puts it on top of nothing, and tells its own peak of memory.
+// Reads the layer like the proof, applies it to an empty tree, and prints its own peak memory.
 const SOURCE = `
 import { createReadStream, readFileSync } from 'node:fs';
 import { MAX_CHANGED_LAYER, readLayer } from ${JSON.stringify(createRequire(import.meta.url).resolve('@prebuilt/oci'))};

@@ -5,8 +5,8 @@ import { sha256OfFile } from '../files/hash.ts';
 import type { BuildContext, ContextFile } from './context.ts';
 
 /**
- * Holds every file of a context against the manifest, but for its content: there, a regular file reached through no
- * link, of the size and mode that were verified. Throws `ARTIFACT_CHANGED`, naming the file.
+ * Checks every file in a context against the manifest, except for its content: it must exist, be a regular file not
+ * reached through a link, and have the verified size and mode. Throws `ARTIFACT_CHANGED` with the file.
  */
 export async function checkFiles({ files }: BuildContext, inputPath: string): Promise<void> {
   const root = await realpath(inputPath);
@@ -30,8 +30,8 @@ export async function checkFiles({ files }: BuildContext, inputPath: string): Pr
 }
 
 /**
- * Holds the content of files against the manifest; of those whose `source` is in `checkedLater` it is left to whoever
- * reads them next. Throws `ARTIFACT_CHANGED`, naming the file.
+ * Checks the content of files against the manifest, except for those with a `source` in `checkedLater`, which are
+ * checked when they are read next. Throws `ARTIFACT_CHANGED` with the file.
  */
 export async function checkContent(
   { files }: BuildContext,
@@ -46,16 +46,16 @@ export async function checkContent(
 
 function changed({ source }: ContextFile, problem: string, cause?: unknown): PrebuiltError {
   return new PrebuiltError('ARTIFACT_CHANGED', `${source}: expected ${problem}`, {
-    hint: 'The folder is not what was built and verified: {run build-binaries}, and verify it.',
+    hint: 'The folder changed after it was verified: {run build-binaries}, and verify it.',
     cause,
   });
 }
 
-/** The error that reports a file with another content than was verified. */
+/** The error for a file whose content differs from what was verified. */
 export function artifactChanged(path: string, expected: string, found: string): PrebuiltError {
   return new PrebuiltError(
     'ARTIFACT_CHANGED',
-    `${path}: expected the SHA-256 ${expected}, which was verified, found ${found}`,
+    `${path}: expected the verified SHA-256 ${expected}, found ${found}`,
     { hint: 'The file changed after it was built: {run build-binaries}, and verify it.' },
   );
 }

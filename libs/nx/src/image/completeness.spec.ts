@@ -41,8 +41,8 @@ describe('checkCompleteness', () => {
     ['a command without an entrypoint', { entrypoint: undefined, cmd: ['/app', 'serve'] }],
     ['a program in PATH', { entrypoint: ['app'] }],
     ['a program relative to the working directory', { entrypoint: ['../app'], workingDir: '/srv' }],
-    ['a user and group by number', { user: '65532:65532' }],
-  ])('takes %s', (_, config) => {
+    ['a numeric user and group', { user: '65532:65532' }],
+  ])('accepts %s', (_, config) => {
     expect(() => checkCompleteness(ARTIFACT, image(config), NO_LISTS)).not.toThrow();
   });
 
@@ -52,24 +52,24 @@ describe('checkCompleteness', () => {
     group: { kind: 'read', text: 'root:x:0:\nstaff:x:50:\n', path: 'files/etc/group' },
   };
 
-  it('takes a user and a group by name that the lists of the image have', () => {
+  it('accepts a user and a group by name if they are in the image’s lists', () => {
     expect(() => checkCompleteness(ARTIFACT, image({ user: 'nonroot:staff' }), lists)).not.toThrow();
   });
 
   it.each<[string, string, ImageLists, RegExp]>([
     [
-      'a user that its list has not',
+      'a user missing in its list',
       'server',
       lists,
       /USER server: expected a line for server in files\/etc\/passwd/,
     ],
-    ['a group that its list has not', 'nonroot:nobody', lists, /a line for nobody in files\/etc\/group/],
+    ['a group missing in its list', 'nonroot:nobody', lists, /a line for nobody in files\/etc\/group/],
     ['a user that is only a group', 'staff', lists, /a line for staff in files\/etc\/passwd/],
     [
-      'a user by name and a list that is not read',
+      'a user by name with an unread list',
       'nonroot',
       { ...lists, passwd: { kind: 'unread', path: 'files/users' } },
-      /to read \/etc\/passwd, but it is made from files\/users/,
+      /to read \/etc\/passwd, but it is copied from files\/users/,
     ],
   ])('refuses %s', (_, user, given, named) => {
     expect(() => checkCompleteness(ARTIFACT, image({ user }), given)).toThrow(named);
@@ -80,41 +80,41 @@ describe('checkCompleteness', () => {
     unplanned: { because: ['Dockerfile:2: RUN'], files },
   });
 
-  it('leaves what something that is executed may bring to the proof', () => {
+  it('leaves it to the proof to check what commands may add', () => {
     const unplanned: ImageLists = { passwd: { kind: 'unplanned' }, group: { kind: 'unplanned' } };
     const image = executed({ user: 'app', entrypoint: ['tini', '/app'] }, [...RUNTIME, PROGRAM]);
     expect(() => checkCompleteness(ARTIFACT, image, unplanned)).not.toThrow();
   });
 
-  it('refuses an image for which something is executed that lacks a verified file', () => {
+  it('refuses an image with commands that lacks a verified file', () => {
     expect(() => checkCompleteness(ARTIFACT, executed({}, RUNTIME), NO_LISTS)).toThrow(
       /expected the executable/,
     );
-    expect(() => checkCompleteness(ARTIFACT, executed({}, [PROGRAM]), NO_LISTS)).toThrow(/the runtime file/);
+    expect(() => checkCompleteness(ARTIFACT, executed({}, [PROGRAM]), NO_LISTS)).toThrow(/the verified runtime file/);
   });
 
   it.each<[string, ExpectedImage, RegExp]>([
     ['no command', image({ entrypoint: [] }), /expected an ENTRYPOINT or a CMD/],
     ['the shell form', image({ entrypoint: ['/bin/sh', '-c', '/app'] }), /starts "\/bin\/sh"/],
     [
-      'a program that is nowhere in PATH',
+      'a program that is not in PATH',
       image({ entrypoint: ['ap'] }),
-      /starts "ap": expected a file of the image/,
+      /starts "ap": expected a file in the image/,
     ],
-    ['a folder on the way', image({ entrypoint: ['./app'], workingDir: '/srv' }), /found none/],
+    ['a program in the wrong folder', image({ entrypoint: ['./app'], workingDir: '/srv' }), /found none/],
     ['a user by name', image({ user: 'nonroot' }), /\/etc\/passwd/],
     ['a group by name', image({ user: '1:nonroot' }), /\/etc\/group/],
     ['no executable', image({}, RUNTIME), /expected the executable/],
     [
-      'an executable that may not run',
+      'an executable without an executable mode',
       image({}, [...RUNTIME, { ...PROGRAM, mode: 0o644 }]),
-      /with a mode that lets it run/,
+      /with an executable mode/,
     ],
-    ['no runtime files', image({}, [PROGRAM]), /expected the runtime file .* found none/],
+    ['no runtime files', image({}, [PROGRAM]), /expected the verified runtime file .* found none/],
     [
-      'another runtime file',
+      'a changed runtime file',
       image({}, [...RUNTIME.map((each) => ({ ...each, sha256: '0'.repeat(64) })), PROGRAM]),
-      /expected the runtime file .* found another/,
+      /expected the verified runtime file .* found another/,
     ],
   ])('refuses an image with %s', (_, planned, named) => {
     expect(() => checkCompleteness(ARTIFACT, planned, NO_LISTS)).toThrow(named);

@@ -8,9 +8,9 @@ import { baseEntry, FileTree, resolvedPath } from './file-tree.ts';
 import type { ImageLists } from './plan.ts';
 
 /**
- * Judges a planned image before anything is written or sent: it holds the executable and its runtime files as they were
- * verified, it starts something that is there, and its user can be looked up. What is executed for it may bring a program
- * and a list of users of its own: these are left to the proof, and to whoever starts the image. Throws
+ * Checks a planned image before anything is written or sent: it must contain the verified executable and runtime files,
+ * start a program that exists, and have a user that can be looked up. If its Dockerfile executes something, that may
+ * add a program and a list of users; the proof checks the former, and starting the image the latter. Throws
  * `IMAGE_INCOMPLETE`.
  */
 export function checkCompleteness(
@@ -21,7 +21,7 @@ export function checkCompleteness(
 ): void {
   const planned = image.unplanned?.files ?? image.layers.flat();
   const own = new Map<string, ReadEntry>(planned.map((entry) => [`/${entry.path}`, entry] as const));
-  // Archives have links, which lead elsewhere.
+  // Archives can contain links, so resolve paths in a tree.
   const tree = base?.tree.clone() ?? new FileTree();
   if (image.unplanned === undefined) for (const layer of image.layers) tree.applyLayer(layer.map(baseEntry));
   const files: Files = {
@@ -43,17 +43,17 @@ export function checkCompleteness(
 }
 
 interface Files {
-  /** Of the image's own layers, by absolute path. */
+  /** The files in the image's own layers, by absolute path. */
   readonly own: ReadonlyMap<string, ReadEntry>;
-  /** The file that a path leads to, links followed. */
+  /** The file at a path, with links followed. */
   at(path: string): { readonly mode: number } | undefined;
-  /** The base, and what is planned upon it. */
+  /** The base with the planned layers on top. */
   readonly tree: FileTree;
 }
 
 function checkFilesOf({ platform, path, sha256, runtime }: PlatformArtifact, { own, tree }: Files): void {
   if (![...own.values()].some((entry) => entry.sha256 === sha256 && isExecutable(entry))) {
-    throw incomplete(platform, `expected the executable ${path} with a mode that lets it run, found none`, {
+    throw incomplete(platform, `expected the executable ${path} with an executable mode, found none`, {
       hint: `Copy it in the Dockerfile: COPY --chmod=755 ${path} /app`,
     });
   }
@@ -62,9 +62,9 @@ function checkFilesOf({ platform, path, sha256, runtime }: PlatformArtifact, { o
     if (found?.sha256 === file.sha256 && found.mode === Number.parseInt(file.mode, 8)) continue;
     throw incomplete(
       platform,
-      `expected the runtime file /${file.path} as it was verified, found ${found === undefined ? 'none' : 'another'}`,
+      `expected the verified runtime file /${file.path}, found ${found === undefined ? 'none' : 'another'}`,
       {
-        hint: `The executable does not start without it. Copy the runtime folder in the Dockerfile: COPY ${runtime.path}/ /`,
+        hint: `The executable can’t start without it. Copy the runtime folder in the Dockerfile: COPY ${runtime.path}/ /`,
       },
     );
   }
@@ -78,23 +78,23 @@ function checkCommand(
   const [program] = [...(config.entrypoint ?? []), ...(config.cmd ?? [])];
   if (program === undefined) {
     throw incomplete(platform, 'expected an ENTRYPOINT or a CMD, found none', {
-      hint: 'Say what to start: ENTRYPOINT ["/app"]',
+      hint: 'Add one, such as ENTRYPOINT ["/app"].',
     });
   }
   const candidates = candidatesOf(program, config.workingDir, config.env);
   const found = candidates.map((path) => files.at(path)).find((entry) => entry !== undefined);
   if (found === undefined && unplanned !== undefined) return;
   if (found !== undefined && isExecutable(found)) return;
-  const problem = found === undefined ? 'a file of the image, found none' : 'a file that may be executed';
+  const problem = found === undefined ? 'a file in the image, found none' : 'an executable file';
   throw incomplete(platform, `starts ${JSON.stringify(program)}: expected ${problem}`, {
     hint:
       program === '/bin/sh'
-        ? 'The shell form needs a shell, which the image does not have: write ENTRYPOINT ["/app"].'
+        ? 'The shell form needs a shell, which the image doesn’t have: write ENTRYPOINT ["/app"].'
         : `Looked for ${candidates.join(', ')}.`,
   });
 }
 
-/** Where a runtime of containers looks for a program: by its path, from the working directory, or in PATH. */
+/** The paths where container runtimes look for a program: its own path, relative to the working directory, or PATH. */
 export function candidatesOf(program: string, workingDir: string, env: readonly string[]): readonly string[] {
   if (program.includes('/')) return [posix.resolve('/', workingDir, program)];
   const path = env.findLast((each) => each.startsWith('PATH='))?.slice('PATH='.length) ?? '';
@@ -114,22 +114,22 @@ function checkUser(
     if (/^\d*$/.test(name) || list.kind === 'unplanned') continue;
     const subject = `USER ${config.user}: expected`;
     if (list.kind === 'none') {
-      throw incomplete(platform, `${subject} ${path} to look ${name} up in, found none`, {
-        hint: 'Use numbers, such as USER 65532:65532, or copy the built-in "users" of "image.files".',
+      throw incomplete(platform, `${subject} ${path} to look up ${name}, found none`, {
+        hint: 'Use numeric IDs, such as USER 65532:65532, or copy the built-in "users" of "image.files".',
       });
     }
     if (list.kind === 'unread') {
       throw incomplete(
         platform,
-        `${subject} to read ${path}, but it is made from ${list.path}, which is not read for users`,
-        { hint: `Name the file ${posix.basename(path)}, or use numbers, such as USER 65532:65532.` },
+        `${subject} to read ${path}, but it is copied from ${list.path}, which is not read as a list of users`,
+        { hint: `Name the file ${posix.basename(path)}, or use numeric IDs, such as USER 65532:65532.` },
       );
     }
     const accounts = { passwd: list.text, group: list.text };
     const known = path === '/etc/passwd' ? findUser(accounts, name) : findGroup(accounts, name);
     if (known !== undefined) continue;
     throw incomplete(platform, `${subject} a line for ${name} in ${list.path}, found none`, {
-      hint: 'Use a name that is in the list, or numbers, such as USER 65532:65532.',
+      hint: 'Use a name from that file, or numeric IDs, such as USER 65532:65532.',
     });
   }
 }
@@ -139,5 +139,5 @@ function isExecutable({ mode }: Pick<ReadEntry, 'mode'>): boolean {
 }
 
 function incomplete(platform: string, problem: string, options: { readonly hint: string }): PrebuiltError {
-  return new PrebuiltError('IMAGE_INCOMPLETE', `image of ${platform}: ${problem}`, options);
+  return new PrebuiltError('IMAGE_INCOMPLETE', `image for ${platform}: ${problem}`, options);
 }

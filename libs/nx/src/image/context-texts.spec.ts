@@ -30,13 +30,13 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-it('reads the lists of users that are in an archive, where one is added', async () => {
+it('reads the lists of users in an archive if one is added', async () => {
   const list = sha256Of(PASSWD);
   expect((await readContextTexts(manifest, folder, ADD)).lists.get(list)).toBe(PASSWD);
   expect((await readContextTexts(manifest, folder, undefined)).lists.has(list)).toBe(false);
 });
 
-it('waits for nothing that is not a file, and leaves it to whoever packs it', async () => {
+it('skips anything that is not a regular file, without blocking', async () => {
   await rm(path);
   execFileSync('mkfifo', [path]);
   expect((await readContextTexts(manifest, folder, ADD)).lists.has(sha256Of(PASSWD))).toBe(false);

@@ -9,19 +9,20 @@ import { readContents } from './archives/unpack.ts';
 import { type ContextFile, contextOf } from './context.ts';
 import { USER_FILES } from './listed/built-ins.ts';
 
-/** What is known about the content of a context's files, by their SHA-256 in hexadecimal. */
+/** The content of some of a context's files, by hexadecimal SHA-256. */
 export interface ContextTexts {
-  /** Lists of users and groups, for names in `--chown` and `USER`. */
+  /** Lists of users and groups, to look up names in `--chown` and `USER`. */
   readonly lists: ReadonlyMap<string, string>;
 }
 
-/** No list of users is larger. */
+/** Larger files aren't lists of users. */
 const MAX_LIST_BYTES = 1024 * 1024;
 
 /**
- * Reads the files named `passwd` and `group` of all platforms' contexts, and, for a Dockerfile with `ADD`, those inside
- * archives. Files that are gone or have another content than was verified are left out: whoever packs them refuses them.
- * Throws `ARTIFACT_CHANGED` for an archive of which the manifest does not say what is in it: it would be added as it is.
+ * Reads the files named `passwd` and `group` in all platforms' contexts and, for a Dockerfile with `ADD`, those inside
+ * archives. Skips files that are missing or whose content differs from what was verified; these are refused when
+ * packed. Throws `ARTIFACT_CHANGED` for an archive without a description in the manifest, since it would be added
+ * unpacked.
  */
 export async function readContextTexts(
   manifest: Manifest,
@@ -64,8 +65,8 @@ async function checkDescriptions(groups: readonly ListedGroup[], inputPath: stri
       if ((await describeArchive(source)) === undefined) continue;
       throw new PrebuiltError(
         'ARTIFACT_CHANGED',
-        `${source}: expected the manifest to say what is in this archive, found nothing`,
-        { hint: 'Another version built it: {run build-binaries}, and verify it.' },
+        `${source}: expected the manifest to describe this archive, found no description`,
+        { hint: 'It was built by another version: {run build-binaries}, and verify it.' },
       );
     }
   }
@@ -79,7 +80,7 @@ function listsInside(entries: readonly ListedArchiveEntry[]): readonly string[] 
   return entries.flatMap((entry) => (entry.type === 'file' && isList(entry) ? [entry.sha256] : []));
 }
 
-// What is not a file, such as a pipe, might never end.
+// Anything but a regular file, such as a pipe, might never end.
 async function isThere({ source, size }: Pick<ContextFile, 'source' | 'size'>): Promise<boolean> {
   const found = await unlessGone(lstat(source));
   return found?.isFile() === true && found.size === size;

@@ -3,35 +3,35 @@ import type { ListedArchive } from '../artifacts/listed.ts';
 import { executablesOf, type ListedGroup, type PlatformArtifact } from '../artifacts/manifest.ts';
 import { listedContext } from './listed/context.ts';
 
-/** A file that a Dockerfile can copy: where it is, and the content that it must have. */
+/** A file that a Dockerfile can copy: its location and expected content. */
 export interface ContextFile {
   /** Relative to the context, with `/`. */
   readonly path: string;
-  /** The file to read, absolute. */
+  /** The absolute path of the file to read. */
   readonly source: string;
   readonly mode: number;
-  /** Bytes. */
+  /** In bytes. */
   readonly size: number;
-  /** Of the content, in hexadecimal. */
+  /** The hexadecimal SHA-256 of the content. */
   readonly sha256: string;
-  /** The content itself, of a file that is written in the Dockerfile; `source` then says where. */
+  /** The content of a file written inline in the Dockerfile; `source` then describes the place. */
   readonly content?: string | undefined;
-  /** What is in it, where it is an archive. */
+  /** The archive's description, if the file is one. */
   readonly archive?: ListedArchive | undefined;
-  /** The archive that it comes out of; `path` then continues inside of that. */
+  /** The archive that contains the file; `path` then continues inside the archive. */
   readonly inside?: { readonly path: string; readonly source: string; readonly sha256: string } | undefined;
 }
 
-/** What one platform's image can be built from. */
+/** The files that one platform's image can be built from. */
 export interface BuildContext {
   readonly files: readonly ContextFile[];
-  /** Folders that are there even where they hold no file, and those with another mode than 0755. */
+  /** Folders that exist even if empty, and those with a mode other than 0755. */
   readonly folders: readonly { readonly path: string; readonly mode: number }[];
 }
 
 /**
- * A platform's files as a build context: its executables, its runtime folder and the listed files of all platforms, as
- * the manifest has them.
+ * A platform's build context according to the manifest: its executables, its runtime folder, and the listed files,
+ * which all platforms share.
  */
 export function contextOf(
   artifact: PlatformArtifact,
@@ -60,17 +60,17 @@ export function contextOf(
   };
 }
 
-/** A folder of a context. */
+/** A folder in a context. */
 export interface ContextFolder {
   readonly kind: 'folder';
   readonly mode: number;
   readonly children: Map<string, ContextNode>;
 }
 
-/** A file or a folder of a context. */
+/** A file or folder in a context. */
 export type ContextNode = ContextFolder | { readonly kind: 'file'; readonly file: ContextFile };
 
-/** The context as a tree of folders, for `COPY` to look its sources up in. */
+/** The context as a tree, for looking up the sources of `COPY`. */
 export function contextTree({ files, folders }: BuildContext): ContextFolder {
   const modes = new Map(folders.map(({ path, mode }) => [path, mode]));
   const root: ContextFolder = { kind: 'folder', mode: 0o755, children: new Map() };
@@ -85,7 +85,7 @@ export function contextTree({ files, folders }: BuildContext): ContextFolder {
   return root;
 }
 
-/** The node at a path relative to the context; undefined where there is none. */
+/** The node at a path relative to the context; undefined if there is none. */
 export function contextNode(root: ContextFolder, path: string): ContextNode | undefined {
   let node: ContextNode | undefined = root;
   for (const part of path.split('/').filter((each) => each !== '' && each !== '.')) {
@@ -103,7 +103,7 @@ function folderAt(
   for (const [index, part] of parts.entries()) {
     const mode = modes.get(parts.slice(0, index + 1).join('/')) ?? 0o755;
     const next: ContextNode = folder.children.get(part) ?? { kind: 'folder', mode, children: new Map() };
-    if (next.kind === 'file') throw new Error(`context: ${next.file.path} is a file and a folder`);
+    if (next.kind === 'file') throw new Error(`context: ${next.file.path} is both a file and a folder`);
     folder.children.set(part, next);
     folder = next;
   }

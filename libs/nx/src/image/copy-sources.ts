@@ -10,7 +10,7 @@ import {
 } from '../dockerfile/glob.ts';
 import { type ContextFolder, type ContextNode, contextNode } from './context.ts';
 
-/** A source of a `COPY` can't be found, or not be copied alike by builders. */
+/** A source of a `COPY` can't be found, or builders would copy it differently. */
 export class CopyProblem extends Error {
   override readonly name = 'CopyProblem';
   readonly hint: string | undefined;
@@ -21,10 +21,10 @@ export class CopyProblem extends Error {
   }
 }
 
-/** How often a pattern may have `**` and a slash: each doubles the time that it takes. */
+/** The maximum number of double-asterisk folders in a pattern: each one doubles the matching time. */
 const MAX_ANY_FOLDERS = 4;
 
-/** What a source names in the context. */
+/** What a source refers to in the context. */
 export interface CopySource {
   /** Relative to the context. */
   readonly path: string;
@@ -32,8 +32,8 @@ export interface CopySource {
 }
 
 /**
- * What a source names: a file, a folder, or everything that a pattern matches, in the order of a walk. Throws a
- * `CopyProblem` where there is nothing; BuildKit would copy nothing for a pattern without a match.
+ * Finds what a source refers to: a file, a folder, or everything that a pattern matches, in walk order. Throws a
+ * `CopyProblem` if nothing is found; for a pattern without a match, BuildKit would silently copy nothing.
  * https://docs.docker.com/reference/dockerfile/#pattern-matching
  */
 export function findSources(context: ContextFolder, name: string): readonly CopySource[] {
@@ -58,15 +58,15 @@ export function findSources(context: ContextFolder, name: string): readonly Copy
   return found;
 }
 
-/** A source of `COPY --parents`, with the folders that are kept above it. */
+/** A source of `COPY --parents`, with the parent folders that it keeps. */
 export interface ParentedSource extends CopySource {
-  /** The path below the destination. */
+  /** The path relative to the destination. */
   readonly inner: string;
 }
 
 /**
- * What a source of `COPY --parents` names. Folders are kept from the root of the context, or from where `/./` is in
- * the source.
+ * Finds what a source of `COPY --parents` refers to. Parent folders are kept from the root of the context, or from the
+ * `/./` in the source.
  * https://docs.docker.com/reference/dockerfile/#copy---parents
  */
 export function findParented(context: ContextFolder, name: string): readonly ParentedSource[] {
@@ -75,7 +75,7 @@ export function findParented(context: ContextFolder, name: string): readonly Par
   const above = pivot < 0 ? '' : start.slice(0, pivot);
   if (hasWildcards(above)) throw new CopyProblem(`${name}: wildcards before "/./" are not supported`);
   if (name.includes('**')) {
-    throw new CopyProblem(`${name}: "**" is not supported`, 'Name the folder: everything in it is copied.');
+    throw new CopyProblem(`${name}: "**" is not supported`, 'Use the folder itself: everything in it is copied.');
   }
   return findSources(context, name).map(({ path, node }) => {
     const clean = posix.normalize(path).replace(/^\/+|\/+$/g, '');
@@ -84,8 +84,8 @@ export function findParented(context: ContextFolder, name: string): readonly Par
 }
 
 /**
- * Reads the patterns of `--exclude`. They are held against paths inside a source that is a folder. Throws a
- * `CopyProblem` for `!` and for classes of characters.
+ * Parses the patterns of `--exclude`, which match paths inside a source folder. Throws a `CopyProblem` for `!` and for
+ * character classes.
  * https://docs.docker.com/reference/dockerfile/#copy---exclude
  */
 export function parseExclusions(patterns: readonly string[]): (path: string) => boolean {
@@ -95,7 +95,7 @@ export function parseExclusions(patterns: readonly string[]): (path: string) => 
     if (/[![\]\\]/.test(clean) || clean === '.' || clean.startsWith('..') || deep > MAX_ANY_FOLDERS) {
       throw new CopyProblem(
         `--exclude=${pattern}: expected a path inside the source, with "*", "?" or "**"`,
-        'Name what is left out with patterns such as *.md or **/*.md.',
+        'Exclude files with patterns such as *.md or **/*.md.',
       );
     }
     return clean
@@ -113,7 +113,7 @@ export function parseExclusions(patterns: readonly string[]): (path: string) => 
   return (path) => globs.some((glob) => matchesExclusion(glob, path));
 }
 
-/** A source without what is excluded. Throws a `CopyProblem` where it is excluded itself. */
+/** A source without excluded files. Throws a `CopyProblem` if the source itself is excluded. */
 export function withoutExcluded(
   { path, node }: CopySource,
   isExcluded: (path: string) => boolean,
@@ -121,8 +121,8 @@ export function withoutExcluded(
   if (node.kind === 'file') {
     if (!isExcluded(posix.basename(path)) && !isExcluded(path)) return node;
     throw new CopyProblem(
-      `${path}: is a source and excluded at the same time, which versions of BuildKit read differently`,
-      'Leave it out of the sources.',
+      `${path}: is both a source and excluded, which BuildKit versions treat differently`,
+      'Remove it from the sources.',
     );
   }
   const filtered = (folder: ContextFolder, inner: string): ContextFolder => ({
@@ -138,7 +138,7 @@ export function withoutExcluded(
   return filtered(node, '');
 }
 
-// `**/` stands for any folders or none: the pattern with and without each.
+// `**/` matches any number of folders, including none, so try the pattern with and without it.
 function matchesExclusion(glob: readonly (GlobPart | 'any folders')[], path: string): boolean {
   const at = glob.indexOf('any folders');
   if (at < 0) return matchesPath(glob as readonly GlobPart[], path);
@@ -152,13 +152,13 @@ function refuseElsewhere(name: string): void {
   if (name.split('/').includes('..')) {
     throw new CopyProblem(
       `${name}: is outside the build context`,
-      'Name it in "image.files" of prebuilt.json, and copy it from files/.',
+      'List it in "image.files" of prebuilt.json, and copy it from files/.',
     );
   }
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(name) || /^git@/.test(name)) {
     throw new CopyProblem(
-      `${name}: is not a file of the build context`,
-      'Only what the workspace and prebuilt.lock.json hold goes into an image: download it beforehand, name it in "image.files" of prebuilt.json, and copy it from files/.',
+      `${name}: is not a file in the build context`,
+      'Images contain only files from the workspace and prebuilt.lock.json: download it beforehand, list it in "image.files" of prebuilt.json, and copy it from files/.',
     );
   }
 }
@@ -180,7 +180,7 @@ function childrenOf(node: ContextNode): readonly (readonly [string, ContextNode]
 function absent(context: ContextFolder, name: string): CopyProblem {
   const there = childrenOf(context).map(([each, { kind }]) => (kind === 'folder' ? `${each}/` : each));
   return new CopyProblem(
-    `${name}: expected a file or folder of the build context, found none`,
-    `The context holds ${there.join(', ')}. Other files of the workspace: name them in "image.files" of prebuilt.json.`,
+    `${name}: expected a file or folder in the build context, found none`,
+    `The context contains ${there.join(', ')}. To add workspace files, list them in "image.files" of prebuilt.json.`,
   );
 }

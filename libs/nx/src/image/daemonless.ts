@@ -21,22 +21,22 @@ import { type LayerPath, layerEntry } from './layer-paths.ts';
 import type { ImagePlan } from './plan.ts';
 import { expectedBase, type ReleaseImage } from './release-images.ts';
 
-/** What an image is packed with, besides its plan. */
+/** The options for packing an image. */
 export interface AssembleOptions {
   readonly platform: Platform;
   readonly compression: Compression;
-  /** Of zstd, from 1 to 19. */
+  /** The zstd level, from 1 to 19. */
   readonly compressionLevel?: number | undefined;
   /** Seconds since 1970: the time of every file and of the image. */
   readonly sourceDateEpoch: number;
-  /** The folder with the contents of those archives that the image needs. */
+  /** The folder with the unpacked contents of the archives that the image needs. */
   readonly unpacked?: string | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Told of each layer, before and while it is packed: its number from 1, the tar's bytes done and in all. */
+  /** Called before and during the packing of each layer. */
   readonly onLayer?: ((layer: LayerProgress) => void) | undefined;
 }
 
-/** How far the packing of a layer is; sizes in bytes of the tar. */
+/** The progress of packing a layer, whose number starts from 1. Sizes are in bytes of the tar file. */
 export interface LayerProgress {
   readonly platform: Platform;
   readonly layer: number;
@@ -45,12 +45,12 @@ export interface LayerProgress {
   readonly total: number;
 }
 
-/** What a builder needs that makes images by itself; what archives hold goes into the folder `unpacked`. */
+/** The options of the daemonless builder. It unpacks archives into the folder `unpacked`. */
 export type DaemonlessOptions = Omit<AssembleOptions, 'platform'> & { readonly unpacked: string };
 
-/** Makes images by itself: no engine, no root, no other program. */
+/** Builds images without an engine, root privileges or any other program. */
 export function daemonlessBuilder(blobs: string, options: DaemonlessOptions): ImageBuilder {
-  // Platforms share archives.
+  // Platforms share archives, so unpack each only once.
   const unpacking = new Map<string, Promise<void>>();
   return {
     async build(release) {
@@ -67,20 +67,20 @@ export function daemonlessBuilder(blobs: string, options: DaemonlessOptions): Im
   };
 }
 
-/** The archives from which files of an image come. */
+/** The archives that an image has files from. */
 function addedArchives({ image, context }: ReleaseImage): readonly ContextFile[] {
   const sources = new Set(image.layers.flat().flatMap(({ file }) => file?.inside?.source ?? []));
   return context.files.filter(({ source }) => sources.has(source));
 }
 
-/** The files whose content is held against the manifest while it is packed: reading them twice would prove no more. */
+/** The files whose content is checked against the manifest while packing; checking them before would be redundant. */
 function packedFiles({ image }: ReleaseImage): ReadonlySet<string> {
   return new Set(image.layers.flat().flatMap(({ file }) => file?.source ?? []));
 }
 
 /**
- * Packs an image's layers and writes its configuration and manifest into a folder of blobs; gives the manifest's
- * descriptor, with its platform. Throws `ARTIFACT_CHANGED` where a file has another content than was verified.
+ * Packs an image's layers, writes its configuration and manifest to a blob folder, and returns the manifest's
+ * descriptor with its platform. Throws `ARTIFACT_CHANGED` if a file's content differs from what was verified.
  */
 export async function assembleImage(
   blobs: string,
@@ -128,8 +128,8 @@ function packedEntry(planned: LayerPath, sourceDateEpoch: number, unpacked: stri
 }
 
 /**
- * The bytes of a file as they were verified, each chunk until the next but one is asked for; `unpacked` is the folder with
- * those of archives. Throws `ARTIFACT_CHANGED` after the last one where they are others.
+ * The verified bytes of a file. A chunk stays valid until two more are requested. `unpacked` is the folder with the
+ * contents of archives. Throws `ARTIFACT_CHANGED` after the last chunk if the content differs.
  */
 async function* checkedContent(file: ContextFile, unpacked: string | undefined): AsyncGenerator<Buffer> {
   if (file.content !== undefined) {

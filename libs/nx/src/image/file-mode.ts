@@ -1,7 +1,7 @@
-/** Gives the mode of a copied file or folder from the one that it has. */
+/** Computes the mode of a copied file or folder from its original mode. */
 export type ModeChange = (mode: number, isFolder: boolean) => number;
 
-/** What `--chmod` says; `symbolic` where it is not an octal number. */
+/** A parsed `--chmod`; `symbolic` unless it is an octal number. */
 export interface Chmod {
   readonly symbolic: boolean;
   readonly change: ModeChange;
@@ -11,9 +11,9 @@ const SHIFTS: Readonly<Record<string, number>> = { u: 6, g: 3, o: 0 };
 const CLAUSE = /^([ugoa]*)((?:[-+=](?:[rwxXst]*|[ugo]))+)$/;
 
 /**
- * Reads the value of `--chmod`: an octal mode, or a symbolic one such as `u=rw,go=r` or `+x`. Undefined for any other
- * text, and for `X` after `=`, which builders read differently: `tonistiigi/dchapes-mode` passes over it, the
- * reference's own example needs it.
+ * Parses the value of `--chmod`: an octal mode, or a symbolic one such as `u=rw,go=r` or `+x`. Undefined for any other
+ * text, and for `X` after `=`, which builders interpret differently: `tonistiigi/dchapes-mode` ignores it, but the
+ * reference's own example relies on it.
  * https://docs.docker.com/reference/dockerfile/#copy---chown---chmod
  * https://pubs.opengroup.org/onlinepubs/9699919799/utilities/chmod.html
  */

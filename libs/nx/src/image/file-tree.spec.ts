@@ -12,8 +12,8 @@ const entry = (path: string): BaseEntry => ({
   attributes: false,
 });
 
-// As moby's UnpackLayer does it: https://github.com/moby/go-archive/blob/main/diff.go
-it('removes what lower layers have from all of an opaque folder, wherever its mark comes', () => {
+// Same as in moby's UnpackLayer: https://github.com/moby/go-archive/blob/main/diff.go
+it('an opaque marker removes lower layers’ entries from the whole folder, wherever it occurs', () => {
   const tree = new FileTree();
   tree.applyLayer(['a/', 'a/+b/', 'a/+b/lower', 'a/lower'].map(entry));
   tree.applyLayer(['a/', 'a/+b/', 'a/+b/own', 'a/.wh..wh..opq', 'a/own'].map(entry));
@@ -21,7 +21,7 @@ it('removes what lower layers have from all of an opaque folder, wherever its ma
   expect(['/a/+b/own', '/a/own'].map((path) => tree.lookUp(path)?.kind)).toEqual(['file', 'file']);
 });
 
-// As containerd resolves them: https://pkg.go.dev/github.com/containerd/continuity/fs#RootPath
+// Same as in containerd: https://pkg.go.dev/github.com/containerd/continuity/fs#RootPath
 it.each(['./tool', '../bin/./tool', '/bin/./tool'])('follows a link to %s', (target) => {
   const tree = new FileTree();
   tree.applyLayer(['bin/', 'bin/tool'].map(entry));

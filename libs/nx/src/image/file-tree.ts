@@ -14,7 +14,7 @@ import {
   type TreeNode,
 } from './tree-nodes.ts';
 
-/** What is at a path where no link is followed. */
+/** What is at a path, without following links. */
 export type FoundNode =
   | (Owner & {
       readonly kind: 'file';
@@ -28,16 +28,16 @@ export type FoundNode =
 /** How `COPY` sets owner and mode. */
 export interface CopyOptions {
   readonly owner: Owner;
-  /** They keep their own where it is undefined. */
+  /** Undefined to keep the original modes. */
   readonly mode: ModeChange | undefined;
 }
 
-/** Of a file whose owner a list says that is not known. */
+/** The owner of a file if the list of users is unknown. */
 export const UNKNOWN_OWNER: Owner = { uid: -1, gid: -1 };
-/** As many symbolic links as Linux follows, and then some; what leads in circles ends. */
+/** More symbolic links than Linux follows. The limit detects loops. */
 const MAX_LINKS = 255;
 
-/** What a layer of a base puts to a path. */
+/** An entry in a base layer. */
 export type BaseEntry = Owner & {
   readonly type: 'file' | 'directory' | 'symlink' | 'link' | 'special';
   /** Relative to the image's root, with `/`; empty for the root itself. */
@@ -46,11 +46,11 @@ export type BaseEntry = Owner & {
   readonly mtime: number;
   readonly target: string;
   readonly attributes: boolean;
-  /** Of a file whose content was read, in hexadecimal. */
+  /** The hexadecimal SHA-256 of a file whose content was read. */
   readonly sha256?: string | undefined;
 };
 
-/** An entry of a layer as a tree takes it. */
+/** A layer's entry in the form that a tree expects. */
 export function baseEntry({ target = '', type, hasAttributes, ...entry }: ReadEntry): BaseEntry {
   return { ...entry, type, target, attributes: hasAttributes === true };
 }
@@ -59,8 +59,8 @@ const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
 
 /**
- * The files of an image while it is built. `copy` and `makeFolder` act as BuildKit's do; what one of them changed is
- * told by `changesSince` a clone made before.
+ * The files of an image during the build. `copy` and `makeFolder` behave like BuildKit's; `changesSince` reports what
+ * changed since an earlier clone.
  */
 export class FileTree {
   readonly #root: TreeFolder;
@@ -69,15 +69,15 @@ export class FileTree {
     this.#root = root;
   }
 
-  /** A tree of its own with the same content. */
+  /** An independent copy of the tree. */
   clone(): FileTree {
     return new FileTree(cloneFolder(this.#root));
   }
 
   /**
-   * Copies a file, or the content of a folder, to an absolute path: into it where it ends in a slash or is a
-   * folder. Folders on the way are made with the owner and mode 0755; symbolic links of the base are followed, as far
-   * as they stand in the destination. Throws a `PathConflict`.
+   * Copies a file, or the content of a folder, to an absolute path, or into it if it ends in a slash or is a folder.
+   * Creates missing parent folders with the owner and mode 0755. Follows symbolic links of the base in the destination.
+   * Throws a `PathConflict`.
    */
   copy(source: ContextNode, name: string, destination: string, options: CopyOptions): void {
     const parts = this.#resolve(split(destination));
@@ -92,27 +92,27 @@ export class FileTree {
   }
 
   /**
-   * Unpacks an archive into the folder at an absolute path, which is made where it is missing, with its owner; links on the
-   * way and at its end are followed. Throws a `PathConflict`.
+   * Unpacks an archive into the folder at an absolute path, which is created with the owner if missing. Follows links
+   * in the path, including at its end. Throws a `PathConflict`.
    */
   unpack(archive: AddedArchive, destination: string, owner: Owner, chown: Owner | undefined): void {
     const parts = this.#resolve(split(destination));
     unpackInto(this.#folderAt(parts, owner), parts, archive, chown);
   }
 
-  /** The file that was put at an absolute path, links followed; undefined where there is none, or one of the base. */
+  /** The copied file at an absolute path, with links followed; undefined if there is none, or only one of the base. */
   fileAt(path: string): ContextFile | undefined {
     const node = this.#nodeAt(this.#resolve(split(path)));
     return node?.kind === 'file' ? node.file : undefined;
   }
 
-  /** Makes a folder and those above it where they are missing. Throws a `PathConflict`. */
+  /** Creates a folder and its parents if missing. Throws a `PathConflict`. */
   makeFolder(path: string, owner: Owner): void {
     this.#folderAt(this.#resolve(split(path)), owner);
   }
 
   /**
-   * Puts a layer of a base on top: its whiteouts take away what the layers below have, and nothing of its own. Throws a
+   * Applies a layer on top. Its whiteouts remove entries of the layers below, but none of its own. Throws a
    * `PathConflict`.
    * https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#applying-changesets
    */
@@ -124,7 +124,7 @@ export class FileTree {
       const name = given.pop();
       if (name === undefined) continue;
       const folder = this.#folderAt(this.#resolve(given), ROOT);
-      // A folder that a layer changes without naming it gets the time at which it is unpacked.
+      // If a layer changes a folder without an entry for it, the folder gets the time of unpacking.
       folder.mtime = undefined;
       if (name === OPAQUE) {
         removeOthers(folder, own);
@@ -137,7 +137,7 @@ export class FileTree {
         continue;
       }
       const existing = folder.children.get(name);
-      // A link's other name may be that of a symbolic link.
+      // A hard link may refer to a symbolic link.
       const linked = type === 'link' ? this.#nodeAt(split(target)) : undefined;
       const node: TreeNode =
         type === 'directory'
@@ -162,7 +162,7 @@ export class FileTree {
     for (const [folder, mtime] of told) folder.mtime = mtime;
   }
 
-  /** The files that were put here, and are still there, in the order of a walk. */
+  /** The copied files that still exist, in walk order. */
   ownFiles(): readonly LayerPath[] {
     const files: LayerPath[] = [];
     for (const [path, node] of leavesOf(this.#root)) {
@@ -173,7 +173,7 @@ export class FileTree {
     return files;
   }
 
-  /** What is at a path, through no link; undefined where there is nothing, or something else than a folder above it. */
+  /** What is at a path, without following links; undefined if nothing is, or if one of its parents isn't a folder. */
   find(path: string): FoundNode | undefined {
     const node = this.#nodeAt(split(path));
     if (node === undefined) return undefined;
@@ -185,44 +185,44 @@ export class FileTree {
       : { kind: 'file', uid, gid, mode, sha256: node.sha256, attributes: node.attributes === true };
   }
 
-  /** The paths of all but folders that this tree has and another, which it is a clone of, has not, in the order of a walk. */
+  /** The paths in this tree, except folders, that aren't in `before`, which it was cloned from. In walk order. */
   *leavesSince(before: FileTree): Generator<string> {
     const former = new Set<TreeNode>();
     for (const [, node] of leavesOf(before.#root)) former.add(node);
     for (const [path, node] of leavesOf(this.#root)) if (!former.has(node)) yield path;
   }
 
-  /** Puts another tree on top: its folders' owners and modes count, and its files replace whatever is there. */
+  /** Puts another tree on top: its folders' owners and modes win, and its files replace whatever is there. */
   overlay(upper: FileTree): void {
     overlayFolder(this.#root, upper.#root);
   }
 
   /**
-   * The paths that are new or changed since, each after the folders above it, sorted as a walk of the tree. Nothing
-   * is ever removed. Throws a `PathConflict` for what a layer can't hold.
+   * The paths that are new or changed since `before`, in walk order, each after its parent folders. Nothing is ever
+   * removed. Throws a `PathConflict` for anything that a layer can't contain.
    */
   changesSince(before: FileTree): readonly LayerPath[] {
     return changedPaths(this.#root, before.#root);
   }
 
-  /** Where a path leads inside the image once its symbolic links are followed; what is not there stays as it is. */
+  /** Resolves symbolic links in a path inside the image. Parts that don't exist are kept as they are. */
   resolve(path: string): string {
     return `/${this.#resolve(split(path)).join('/')}`;
   }
 
-  /** What the base, or a build, has at a path whose links are followed: a file (of any kind) or folder, and its mode. */
+  /** What is at a path, with links followed: a file of any kind or a folder, and its mode. */
   lookUp(path: string): { readonly kind: 'file' | 'folder'; readonly mode: number } | undefined {
     const node = this.#nodeAt(this.#resolve(split(path)));
     if (node === undefined || node.kind === 'symlink') return undefined;
     return { kind: node.kind === 'folder' ? 'folder' : 'file', mode: node.mode };
   }
 
-  /** Whether what is at a path is a file of the base that no later layer has replaced. */
+  /** Whether a path is a file of the base that no later layer has replaced. */
   isOfBase(path: string): boolean {
     return this.#nodeAt(this.#resolve(split(path)))?.kind === 'base-file';
   }
 
-  // As containerd resolves a path below a root: https://pkg.go.dev/github.com/containerd/continuity/fs#RootPath
+  // Same as in containerd: https://pkg.go.dev/github.com/containerd/continuity/fs#RootPath
   #resolve(parts: readonly string[]): readonly string[] {
     const left = parts.toReversed();
     const done: string[] = [];
@@ -243,7 +243,7 @@ export class FileTree {
       }
       links += 1;
       if (links > MAX_LINKS)
-        throw new PathConflict(`/${[...done, part].join('/')} is a link that leads in circles`);
+        throw new PathConflict(`/${[...done, part].join('/')} is part of a loop of links`);
       if (node.target.startsWith('/')) {
         done.length = 0;
         nodes.length = 0;
@@ -298,7 +298,7 @@ export class FileTree {
   }
 }
 
-/** Where a path leads inside an image; undefined where its links lead in circles. */
+/** Resolves a path inside an image; undefined for a loop of links. */
 export function resolvedPath(path: string, tree: FileTree): string | undefined {
   try {
     return tree.resolve(path);
@@ -308,7 +308,7 @@ export function resolvedPath(path: string, tree: FileTree): string | undefined {
   }
 }
 
-// As unpackers do it, also in folders that the layer names as well: they have what the layers below have in them.
+// Like unpackers, this also applies inside folders that the layer itself contains, which may have entries from below.
 function removeOthers(folder: TreeFolder, own: ReadonlySet<TreeNode>): void {
   for (const [name, node] of folder.children) {
     if (!own.has(node)) folder.children.delete(name);
@@ -350,7 +350,7 @@ function overlayFolder(lower: TreeFolder, upper: TreeFolder): void {
   }
 }
 
-/** All but folders, in the order of a walk. Nothing is held of those that were given: there may be very many. */
+/** Everything but folders, in walk order. A generator, since there may be very many. */
 function* leavesOf(
   root: TreeFolder,
 ): Generator<readonly [path: string, node: Exclude<TreeNode, TreeFolder>]> {

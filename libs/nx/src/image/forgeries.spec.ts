@@ -21,10 +21,10 @@ import {
 } from '../../testing/release-workspace.ts';
 
 const PLATFORM = 'linux/amd64';
-// Not a multiple of a tar's block, so that there is padding to write into.
+// Not a multiple of a tar block, so that there is padding to forge.
 const PROGRAM = Buffer.from('the program of this platform\n');
 
-// A builder that gives the layout that it was given.
+// A builder that returns the given layout.
 const releaseBuilt = (workspace: ReleaseWorkspace, layout: string) =>
   release(
     workspace,
@@ -58,14 +58,14 @@ describe('docker-release', () => {
   beforeEach(() => rm(workspace.path('dist/oci'), { recursive: true, force: true }));
   afterAll(() => workspace.remove());
 
-  it('takes the image that was planned from a builder', async () => {
+  it('docker-release accepts the planned image from a builder', async () => {
     const { image } = await releaseBuilt(workspace, honest);
     const [found] = (await readImageLayout(honest)).images;
     expect(image.images[0]?.digest).toBe(found?.descriptor.digest);
   });
 
   it.each(imageForgeries(PROGRAM).filter(({ publishedOnly }) => publishedOnly !== true))(
-    'takes no image from a builder that has $title, and names it',
+    'docker-release refuses a builder’s image that has $title, and reports it',
     async (forgery) => {
       const forged = workspace.path('forged');
       await rm(forged, { recursive: true, force: true });
@@ -102,12 +102,12 @@ describe('with listed files,', () => {
     return releaseBuilt(workspace, forged);
   };
 
-  it('docker-release takes the honest layer, whoever made it', async () => {
+  it('docker-release accepts the honest layer, whoever made it', async () => {
     await expect(releaseForged(HONEST_LISTED)).resolves.toBeDefined();
   });
 
   it.each(LISTED_FORGERIES)(
-    'docker-release takes no image from a builder that has $title, and names it',
+    'docker-release refuses a builder’s image with listed files that has $title, and reports it',
     async (forgery) => {
       await expect(releaseForged(forgery)).rejects.toThrow(forgery.named);
       expect((await readdir(workspace.path('dist'))).filter((name) => name.includes('oci'))).toEqual([]);
@@ -128,13 +128,13 @@ describe('with listed files,', () => {
       return publishRelease(workspace, `${registry.host}/owner/app`);
     };
 
-    it('publishes the honest layer, whoever made it', async () => {
+    it('docker-publish publishes the honest layer, whoever made it', async () => {
       const { success, output } = await publishForged(HONEST_LISTED);
       expect(success, output).toBe(true);
       expect(registry.tags.size).toBeGreaterThan(0);
     });
 
-    it.each(LISTED_FORGERIES)('moves no tag to an image that has $title, and names it', async (forgery) => {
+    it.each(LISTED_FORGERIES)('docker-publish moves no tag to an image with listed files that has $title, and reports it', async (forgery) => {
       const { success, output } = await publishForged(forgery);
       expect(success).toBe(false);
       expect(output).toMatch(forgery.named);
@@ -165,14 +165,14 @@ describe('docker-publish', () => {
 
   const run = () => publish(workspace, `${registry.host}/owner/app`, {}, { clock: sleepingClock() });
 
-  it('publishes the image that was planned', async () => {
+  it('docker-publish publishes the planned image', async () => {
     expect(await run()).toMatchObject({ success: true });
     expect(registry.tags.size).toBeGreaterThan(0);
   });
 
-  // The forgeries of layers are made again for the program of this workspace.
+  // The layer forgeries are recreated for this workspace's program.
   it.each(imageForgeries(PROGRAM).map(({ title, named }, at) => ({ title, named, at })))(
-    'moves no tag to an image that has $title, and names it',
+    'docker-publish moves no tag to an image that has $title, and reports it',
     async ({ named, at }) => {
       const forgery = imageForgeries(program)[at];
       if (forgery === undefined) throw new Error(`forgery ${at} is gone`);

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { readDockerfile } from '../dockerfile/read-dockerfile.ts';
 import { generateDockerfile } from './generated-dockerfile.ts';
 
-describe('the Dockerfile of a program that has none', () => {
-  it('copies the runtime files and the executable, and starts it as nobody', () => {
+describe('a generated Dockerfile', () => {
+  it('a generated Dockerfile copies the runtime files and the executable, and starts it unprivileged', () => {
     expect(generateDockerfile({ name: 'server', runtime: true })).toBe(`FROM scratch
 ARG TARGETARCH TARGETVARIANT
 COPY runtime-linux-\${TARGETARCH}\${TARGETVARIANT}/ /
@@ -13,7 +13,7 @@ ENTRYPOINT ["/server"]
 `);
   });
 
-  it('copies every executable, and starts the one of the program', () => {
+  it('a generated Dockerfile copies every executable, and starts the main one', () => {
     const text = generateDockerfile({ name: 'server', others: ['worker'], runtime: false });
     expect(text).toContain(
       `COPY --chmod=755 worker-linux-\${TARGETARCH}\${TARGETVARIANT} /worker\nUSER 65532\nENTRYPOINT ["/server"]`,
@@ -21,12 +21,12 @@ ENTRYPOINT ["/server"]
     expect(() => readDockerfile(Buffer.from(text), 'Dockerfile')).not.toThrow();
   });
 
-  it('copies no runtime files where no executable needs any', () => {
+  it('a generated Dockerfile copies no runtime files if no executable needs any', () => {
     expect(generateDockerfile({ name: 'server', runtime: false })).not.toContain('runtime');
   });
 
   it.each([true, false])(
-    'the Dockerfile of a program that has none is one that the reader accepts (runtime files: %s)',
+    'a generated Dockerfile can be read (runtime files: %s)',
     (runtime) => {
       const bytes = Buffer.from(generateDockerfile({ name: 'server', runtime }));
       expect(() => readDockerfile(bytes, 'Dockerfile')).not.toThrow();

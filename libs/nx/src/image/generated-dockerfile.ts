@@ -1,23 +1,23 @@
 import type { ListedCopy } from './listed/context.ts';
 
-/** A user without rights and without a name, as distroless images have it. */
+/** The unprivileged user ID of distroless images. */
 const NONROOT = 65532;
 
-/** What a generated Dockerfile is for. */
+/** The facts that determine a generated Dockerfile. */
 export interface GeneratedImage {
   /** The program's name. */
   readonly name: string;
-  /** The names of the program's other executables. */
+  /** The names of the program's additional executables. */
   readonly others?: readonly string[];
-  /** Whether an executable of any platform needs files beside it. */
+  /** Whether an executable of any platform needs runtime files. */
   readonly runtime: boolean;
-  /** What puts listed files to their places. */
+  /** The instructions that copy listed files. */
   readonly copies?: readonly ListedCopy[];
 }
 
 /**
- * The Dockerfile of a program that has none of its own: the runtime files where an executable needs any, listed files, all
- * executables with the program's own as the entrypoint, and a user without rights.
+ * The Dockerfile for a program without its own. It copies runtime files if needed, listed files, and all executables,
+ * with the main one as the entrypoint, and sets an unprivileged user.
  */
 export function generateDockerfile({ name, others = [], runtime, copies = [] }: GeneratedImage): string {
   const suffix = `linux-\${TARGETARCH}\${TARGETVARIANT}`;

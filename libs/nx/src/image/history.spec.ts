@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { describeHealthcheck, describePorts, quote, quoteList } from './history.ts';
 
-// As seen from BuildKit (moby 26.1.5).
-describe('the wording of the history', () => {
-  it('quotes lists as Go does', () => {
+// As seen with BuildKit (moby 26.1.5).
+describe('the history', () => {
+  it('the history quotes lists like Go', () => {
     expect(quoteList(['/bin/sh', '-c', '/app run "$Z"'])).toBe('["/bin/sh" "-c" "/app run \\"$Z\\""]');
     expect(quoteList([])).toBe('[]');
   });
@@ -13,11 +13,11 @@ describe('the wording of the history', () => {
     ['tab\t\\', '"tab\\t\\\\"'],
     ['\u00a0\u200b\u{e0001}', '"\\u00a0\\u200b\\U000e0001"'],
     ['\u007f', '"\\x7f"'],
-  ])('quotes %j', (text, expected) => {
+  ])('the history quotes %j', (text, expected) => {
     expect(quote(text)).toBe(expected);
   });
 
-  it('the wording of the history has a health check with its retries as a character', () => {
+  it('the history has a health check’s retries as a character', () => {
     const check = {
       command: undefined,
       interval: 5e9,
@@ -29,7 +29,7 @@ describe('the wording of the history', () => {
     expect(describeHealthcheck(['CMD', '/app', 'health'], check)).toBe(
       'HEALTHCHECK &{["CMD" "/app" "health"] "5s" "3s" "1s" "0s" \'\\x02\'}',
     );
-    // BuildKit 0.13.2 (seen).
+    // Seen with BuildKit 0.13.2.
     const often = { ...check, timeout: 0, startPeriod: 0, startInterval: 2e9, retries: 0 };
     expect(describeHealthcheck(['CMD', '/app'], often)).toBe(
       'HEALTHCHECK &{["CMD" "/app"] "5s" "0s" "0s" "2s" \'\\x00\'}',
@@ -39,7 +39,7 @@ describe('the wording of the history', () => {
     ).toBe('HEALTHCHECK &{["NONE"] "0s" "0s" "0s" "0s" \'(\'}');
   });
 
-  it('sorts ports, in the wording of either version', () => {
+  it('the history sorts ports in either format', () => {
     expect(describePorts(['9000/tcp', '53/udp'], 'moby-26')).toBe('EXPOSE map[53/udp:{} 9000/tcp:{}]');
     expect(describePorts(['9000/tcp', '53/udp'], 'moby-28')).toBe('EXPOSE [53/udp 9000/tcp]');
   });

@@ -2,24 +2,24 @@ import { formatDuration } from '../dockerfile/duration.ts';
 import type { HealthcheckInstruction } from '../dockerfile/instructions.ts';
 
 /**
- * How BuildKit words an image's history, which is part of the image's ID: as moby 26.1 does, or as moby 28.5 does.
- * Layers and the `config` object are the same under both.
+ * The format of an image's history, which is part of the image's ID: that of moby 26.1 or moby 28.5. Layers and the
+ * `config` object are the same in both.
  */
 export type HistoryFormat = 'moby-26' | 'moby-28';
 
-/** The wording of a `CMD` or `ENTRYPOINT`: Go's `%q` of a list. */
+/** The arguments of a `CMD` or `ENTRYPOINT` in the history: Go's `%q` of a list. */
 export function quoteList(args: readonly string[]): string {
   return `[${args.map(quote).join(' ')}]`;
 }
 
-/** The wording of an `EXPOSE`; the ports sorted. */
+/** An `EXPOSE` in the history, with sorted ports. */
 export function describePorts(ports: readonly string[], format: HistoryFormat): string {
   const sorted = [...new Set(ports)].sort();
   if (format === 'moby-28') return `EXPOSE [${sorted.join(' ')}]`;
   return `EXPOSE map[${sorted.map((port) => `${port}:{}`).join(' ')}]`;
 }
 
-/** The wording of a `HEALTHCHECK`: Go's `%q` of a structure, in which the number of retries is a character. */
+/** A `HEALTHCHECK` in the history: Go's `%q` of a struct, which prints the number of retries as a character. */
 export function describeHealthcheck(test: readonly string[], check: HealthcheckInstruction): string {
   const durations = [check.interval, check.timeout, check.startPeriod, check.startInterval];
   const quoted = durations.map((each) => quote(formatDuration(each)));
@@ -38,7 +38,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
 };
 
 /**
- * A text as Go quotes it.
+ * Quotes a text like Go.
  * https://pkg.go.dev/strconv#Quote
  */
 export function quote(text: string): string {

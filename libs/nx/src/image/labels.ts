@@ -2,18 +2,18 @@ import { rfc3339 } from '@prebuilt/oci';
 import type { Manifest, PlatformArtifact } from '../artifacts/manifest.ts';
 import type { PackageFacts } from './package-facts.ts';
 
-/** What a maintainer says about an image; what is left out is taken from the manifest and package.json. */
+/** The maintainer's labels for an image. Missing ones are derived from the manifest and package.json. */
 export interface LabelOptions {
   readonly imageTitle?: string;
   readonly imageSource?: string;
   readonly imageLicenses?: string;
 }
 
-/** The label that carries the digest of the executable inside. */
+/** The label with the digest of the executable in the image. */
 export const EXECUTABLE_DIGEST_LABEL = 'dev.prebuilt.executable.digest';
 
 /**
- * The labels of one platform's image.
+ * The labels for one platform's image.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md#pre-defined-annotation-keys
  */
 export function imageLabels(

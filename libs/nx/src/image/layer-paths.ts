@@ -2,25 +2,25 @@ import { compareBytes, type EntryMetadata } from '@prebuilt/oci';
 import type { ContextFile } from './context.ts';
 import { type Owner, PathConflict, type TreeFile, type TreeFolder, type TreeNode } from './tree-nodes.ts';
 
-/** A path of a layer: what was put there, or a folder above it. */
+/** A path in a layer: a copied file, folder or link, or one of its parent folders. */
 export type LayerPath = Owner & {
   /** Relative to the image's root, with `/`. */
   readonly path: string;
   readonly mode: number;
   /** Absent for a folder and a link. */
   readonly file?: ContextFile;
-  /** What a link points to: a symbolic one as it says, a hard one the path of an earlier file of the layer. */
+  /** A link's target: as written for a symbolic link, the path of an earlier file in the layer for a hard link. */
   readonly link?: { readonly type: 'symlink' | 'link'; readonly target: string };
-  /** Of what comes out of an archive, and of a folder of the base, in seconds since 1970; absent for what this build made. */
+  /** In seconds since 1970, for entries from an archive and folders of the base; absent for what this build created. */
   readonly mtime?: number;
 };
 
-/** The time that a path of a layer gets, in seconds since 1970: as builders do it, none is later than the source date. */
+/** A path's time in a layer, in seconds since 1970. As in all builders, it is never later than the source date. */
 export function timeOf({ mtime }: LayerPath, sourceDateEpoch: number): number {
   return Math.min(mtime ?? sourceDateEpoch, sourceDateEpoch);
 }
 
-/** A path of a layer as an entry of its tar. */
+/** A layer's path as an entry of its tar file. */
 export function layerEntry(planned: LayerPath, sourceDateEpoch: number): EntryMetadata {
   const { path, uid, gid, mode, file, link } = planned;
   const mtime = timeOf(planned, sourceDateEpoch);
@@ -30,31 +30,31 @@ export function layerEntry(planned: LayerPath, sourceDateEpoch: number): EntryMe
 }
 
 /**
- * The paths of a tree that are new or changed since an earlier one, each after the folders above it, sorted as a walk.
- * Throws a `PathConflict` for what a layer can't hold.
+ * The paths in a tree that are new or changed since an earlier one, in walk order, each after its parent folders.
+ * Throws a `PathConflict` for anything that a layer can't contain.
  */
 export function changedPaths(after: TreeFolder, before: TreeFolder): readonly LayerPath[] {
   const names: LinkNames = { changed: new Map(), kept: new Map() };
   const paths = changesOf(after, before, '', names);
-  // Whether such a name is in the layer depends on what the builder keeps its files with.
+  // Whether the layer contains the unchanged name depends on how the builder stores files.
   for (const [file, kept] of names.kept) {
     const changed = names.changed.get(file);
     if (changed !== undefined) {
       throw new PathConflict(
-        `/${kept} and /${changed} are one file of an archive, of which only the latter changes: builders differ in the layer`,
+        `/${kept} and /${changed} are hard links to one file from an archive, and only the latter changed: builders would create different layers`,
       );
     }
   }
   return paths;
 }
 
-/** The first path of each file that changed, and one of each that is as it was. */
+/** The first path of each changed file, and one path of each unchanged file. */
 interface LinkNames {
   readonly changed: Map<TreeFile, string>;
   readonly kept: Map<TreeFile, string>;
 }
 
-/** The changes of a folder in the order of a walk. */
+/** The changes in a folder, in walk order. */
 function changesOf(
   after: TreeFolder,
   before: TreeFolder | undefined,
@@ -92,7 +92,7 @@ function changesOf(
     if (changed || inside.length > 0) {
       if (node.attributes === true) {
         throw new PathConflict(
-          `/${childPath} has extended attributes in the base, which a layer here can't hold`,
+          `/${childPath} has extended attributes in the base, which are not supported in new layers`,
         );
       }
       paths.push(planned);

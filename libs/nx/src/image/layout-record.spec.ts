@@ -22,12 +22,12 @@ const record = layoutRecord(MANIFEST, images, INDEX);
 const layout = (annotations: Readonly<Record<string, string>> | undefined) =>
   ({ root: { annotations } }) as unknown as ImageLayout;
 
-it('a layout that names this manifest and this plan is taken, in whatever order its platforms were planned', () => {
+it('a layout with this manifest and plan is accepted, in whatever order its platforms were planned', () => {
   expect(layoutRecord(MANIFEST, images.toReversed(), INDEX)).toEqual(record);
   expect(() => requireLayoutRecord(layout({ other: 'x', ...record }), record, REFUSAL)).not.toThrow();
 });
 
-it('the wording of the history, which is up to the builder, is no part of the record', () => {
+it('the history’s wording, which depends on the builder, is not part of the record', () => {
   const worded = images.map((each) => ({
     ...each,
     history: [{ createdBy: 'COPY a /a', emptyLayer: false }],
@@ -36,19 +36,19 @@ it('the wording of the history, which is up to the builder, is no part of the re
 });
 
 it.each<[string, Readonly<Record<string, string>> | undefined]>([
-  ['says nothing of a plan', undefined],
-  ['is of another manifest', layoutRecord('b'.repeat(64), images, INDEX)],
+  ['has no plan', undefined],
+  ['is for another manifest', layoutRecord('b'.repeat(64), images, INDEX)],
   ['lacks a platform', layoutRecord(MANIFEST, images.slice(1), INDEX)],
   [
-    'was planned with another environment',
+    'was planned with a different environment',
     layoutRecord(MANIFEST, [image('amd64', { config: { env: [], workingDir: '' } }), image('arm64')], INDEX),
   ],
   [
-    'was planned with another file',
+    'was planned with a different file',
     layoutRecord(MANIFEST, [image('amd64', { layers: [[]] }), image('arm64')], INDEX),
   ],
   [
-    'was planned for another time',
+    'was planned for a different time',
     layoutRecord(MANIFEST, [image('amd64', { created: 2 }), image('arm64')], INDEX),
   ],
 ])('a layout that %s is refused', (_, annotations) => {
@@ -57,7 +57,7 @@ it.each<[string, Readonly<Record<string, string>> | undefined]>([
   );
 });
 
-it('a layout of an image that is proven in part says so, and no other image can be put in its place', () => {
+it('a layout with a reduced proof says so, and its image cannot be replaced', () => {
   const unplanned = { because: ['Dockerfile:3: RUN'], files: images[0]?.layers[0] ?? [] };
   const partial = [image('amd64', { layers: [[]], unplanned })];
   const made = layoutRecord(MANIFEST, partial, INDEX);

@@ -9,10 +9,10 @@ const PROOF = 'dev.prebuilt.proof';
 const IMAGE = 'dev.prebuilt.image.digest';
 
 /**
- * What a layout's index.json says about the image beside its digest, as annotations: the SHA-256 of the manifest that it
- * was made from, and of everything that was planned for it. The wording of the history is up to the builder and does not
- * count; neither does the order of the platforms. Of an image that is proven in part, it says so, and repeats the digest of
- * the index: then the layers do not follow from the plan.
+ * The annotations in a layout's index.json: the SHA-256 of the manifest that the image was built from, and of its
+ * entire plan. The plan's hash ignores the history's wording, which depends on the builder, and the order of platforms.
+ * For an image with a reduced proof, the annotations say so and include the index's digest, since its layers don't
+ * follow from the plan.
  */
 export function layoutRecord(
   manifestSha256: string,
@@ -39,8 +39,8 @@ export function layoutRecord(
 }
 
 /**
- * Refuses a layout whose index.json names another manifest or plan, or none: then it is the image of another build, put
- * in place of this one's. What is inside its layers is seen when they are read.
+ * Refuses a layout whose index.json has a different manifest or plan, or none: it is from another build. The layers'
+ * content is checked when they are read.
  */
 export function requireLayoutRecord(
   { root }: ImageLayout,

@@ -25,11 +25,11 @@ const HONEST = executed(HONEST_CHANGES);
 const BUILDX = { usable: true, name: 'test', driver: 'test', buildx: 'v1', buildkit: 'v1.0' } as const;
 
 let workspace: ReleaseWorkspace;
-/** A layout of the same image without the command. */
+/** A layout with the same image, but without the command. */
 let copied: string;
 let facts: ReleaseFacts;
 let plan: DockerReleasePlan;
-/** What docker-release notes beside the honest image. */
+/** The annotations that docker-release writes for the honest image. */
 let record: Readonly<Record<string, string>>;
 beforeAll(async () => {
   workspace = await releaseWorkspace({
@@ -50,7 +50,7 @@ beforeAll(async () => {
 beforeEach(() => rm(workspace.path('dist/oci'), { recursive: true, force: true }));
 afterAll(() => workspace.remove());
 
-/** Runs docker-release with a builder that gives the image as it is forged. */
+/** Runs docker-release with a builder that returns the forged image. */
 async function releaseForged(forgery: ImageForgery) {
   const forged = workspace.path('forged');
   await rm(forged, { recursive: true, force: true });
@@ -63,8 +63,8 @@ async function releaseForged(forgery: ImageForgery) {
   return runDockerRelease({ ...plan, platforms }, { dockerfile, bases: new Map() }, silent);
 }
 
-describe('docker-release of an image for which something is executed', () => {
-  it('takes what a command may do, and says what it did not compare', async () => {
+describe('docker-release of an image with commands', () => {
+  it('docker-release of an image with commands accepts what a command may do, and reports what it did not compare', async () => {
     const { images } = await releaseForged(HONEST);
     expect(images[0]?.reducedProof).toEqual({
       because: ['Dockerfile.release:8: RUN'],
@@ -78,7 +78,7 @@ describe('docker-release of an image for which something is executed', () => {
     });
   });
 
-  it.each(FORGERIES)('takes no image that has $title, and names it', async (forgery) => {
+  it.each(FORGERIES)('docker-release of an image with commands refuses one that has $title, and reports it', async (forgery) => {
     await expect(releaseForged(forgery)).rejects.toThrow(forgery.named);
     expect((await readdir(workspace.path('dist'))).filter((name) => name.includes('oci'))).toEqual([]);
   });
@@ -87,18 +87,18 @@ describe('docker-release of an image for which something is executed', () => {
     [
       'a full proof',
       { builder: 'buildx', requireFullProof: true },
-      /^Dockerfile\.release:8: RUN: expected a/,
+      /^Dockerfile\.release:8: RUN: --require-full-proof expects a/,
     ],
     ['no engine', { builder: 'daemonless' }, /^Dockerfile\.release:8: RUN: needs buildx/],
   ])(
-    'docker-release of an image for which something is executed is refused where %s is asked for',
+    'docker-release of an image with commands is refused if %s is requested',
     (_, options, message) => {
       expect(() => planDockerRelease(workspace.options(options), workspace.root, facts)).toThrow(message);
     },
   );
 });
 
-describe('docker-publish of an image for which something is executed', () => {
+describe('docker-publish of an image with commands', () => {
   let registry: FakeRegistry;
   beforeEach(async () => {
     registry = await startFakeRegistry();
@@ -106,7 +106,7 @@ describe('docker-publish of an image for which something is executed', () => {
   afterEach(() => registry.close());
 
   const run = (more = {}) => publishRelease(workspace, `${registry.host}/owner/app`, more);
-  /** Puts a forged image in place of the one that docker-release made; a forger may let the record of it follow. */
+  /** Replaces docker-release's image with a forged one; optionally, the forger also updates the layout's record. */
   const forge = async (forgery: ImageForgery, follows: boolean): Promise<void> => {
     const folder = workspace.path('dist/oci');
     await cp(copied, folder, { recursive: true });
@@ -115,7 +115,7 @@ describe('docker-publish of an image for which something is executed', () => {
     await writeIndexFile(folder, forged, { ...record, ...digest });
   };
 
-  it('publishes it, and records what was not compared', async () => {
+  it('docker-publish of an image with commands publishes it, and records what was not compared', async () => {
     await forge(HONEST, false);
     const { success, output } = await run();
     expect(output).toContain('reduced proof, because of Dockerfile.release:8: RUN');
@@ -127,7 +127,7 @@ describe('docker-publish of an image for which something is executed', () => {
     expect(record.images[0]?.platforms[0]?.reducedProof?.unprovenFiles).toBe(HONEST_COUNT);
   });
 
-  it.each(FORGERIES)('moves no tag to an image that has $title, and names it', async (forgery) => {
+  it.each(FORGERIES)('docker-publish of an image with commands moves no tag to one that has $title, and reports it', async (forgery) => {
     await forge(forgery, true);
     const { success, output } = await run();
     expect(success).toBe(false);
@@ -135,7 +135,7 @@ describe('docker-publish of an image for which something is executed', () => {
     expect(registry.tags.size).toBe(0);
   });
 
-  it('moves no tag to an image that differs from the recorded one in what nobody verified', async () => {
+  it('docker-publish of an image with commands moves no tag if unverified content differs from the record', async () => {
     await forge(executed([...HONEST_CHANGES, { path: 'zzz', content: 'more' }]), false);
     const { success, output } = await run();
     expect(success).toBe(false);
@@ -143,7 +143,7 @@ describe('docker-publish of an image for which something is executed', () => {
     expect(registry.tags.size).toBe(0);
   });
 
-  it('moves no tag where the registry gives other bytes of what nobody verified', async () => {
+  it('docker-publish of an image with commands moves no tag if the registry returns different unverified content', async () => {
     await forge(HONEST, false);
     const last = (await readImageLayout(workspace.path('dist/oci'))).images[0]?.manifest.layers.at(-1);
     expect(await run()).toMatchObject({ success: true });
@@ -162,11 +162,11 @@ describe('docker-publish of an image for which something is executed', () => {
     expect(registry.tags.size).toBe(0);
   });
 
-  it('docker-publish of an image for which something is executed is refused where a full proof is asked for', async () => {
+  it('docker-publish of an image with commands is refused if a full proof is required', async () => {
     await forge(HONEST, false);
     const { success, output } = await run({ requireFullProof: true });
     expect(success).toBe(false);
-    expect(output).toContain('error PROOF_REDUCED: Dockerfile.release:8: RUN: expected a Dockerfile');
+    expect(output).toContain('error PROOF_REDUCED: Dockerfile.release:8: RUN: --require-full-proof expects a Dockerfile');
     expect(registry.tags.size).toBe(0);
   });
 });

@@ -13,27 +13,27 @@ import { candidatesOf } from './completeness.ts';
 import { baseEntry, FileTree, type FoundNode, resolvedPath, UNKNOWN_OWNER } from './file-tree.ts';
 import { PathConflict } from './tree-nodes.ts';
 
-/** The outcome of the proof of an image for which something was executed. */
+/** The result of proving an image whose Dockerfile executed something. */
 export interface ReducedProof {
-  /** What was executed, or taken from where nothing is verified: `Dockerfile:3: RUN`, … in the order of lines. */
+  /** What was executed, or copied from an unverified source, in line order: `Dockerfile:3: RUN`, … */
   readonly because: readonly string[];
-  /** How many files and links above those of the base were not compared with anything. */
+  /** The number of files and links, besides the base's, that weren't compared with anything. */
   readonly unprovenFiles: number;
-  /** The file that the image starts, and whether it is one of those that were compared. */
+  /** The file that the image starts, and whether it was compared. */
   readonly starts: { readonly path: string; readonly proven: boolean };
 }
 
-/** The differences of the files of an image, and what the proof comes to where there are none. */
+/** The differences in an image's files, and the proof's result if there are none. */
 export interface MergedComparison {
   readonly differences: readonly Difference[];
   readonly proof: ReducedProof;
 }
 
 /**
- * Puts the layers that were read on top of the base, as unpackers do, and holds every file of the context against what is
- * at its path in the end: reached through folders alone, a regular file of the planned content, mode and owner, without
- * extended attributes. What is at other paths is counted. Throws `IMAGE_INCOMPLETE` where the image starts nothing that is
- * in it.
+ * Applies the layers that were read to the base, like an unpacker, and checks every file of the context at its final
+ * path: it must be reached only through folders, and be a regular file with the planned content, mode and owner,
+ * without extended attributes. Counts everything at other paths. Throws `IMAGE_INCOMPLETE` if the program that the
+ * image starts isn't in it.
  */
 export function compareMerged(
   { platform, config }: Pick<ExpectedImage, 'platform' | 'config'>,
@@ -115,34 +115,34 @@ function startOf(
     return { path: cleanText(path), proven: proven.has(path.slice(1)) };
   throw new PrebuiltError(
     'IMAGE_INCOMPLETE',
-    `image of ${platformName(platform)}: starts ${JSON.stringify(program)}: expected a file that may be executed, found none`,
-    { hint: `Looked for ${candidates.join(', ')}, with what was executed taken into account.` },
+    `image for ${platformName(platform)}: starts ${JSON.stringify(program)}: expected an executable file, found none`,
+    { hint: `Looked for ${candidates.join(', ')} in the finished image.` },
   );
 }
 
-/** What a reduced proof does and does not cover, in one line. */
+/** Describes in one line what a reduced proof does and doesn't cover. */
 export function describeReduced({ because, unprovenFiles, starts }: ReducedProof): string {
   return [
     `reduced proof, because of ${because.join(', ')}:`,
-    'the verified files are in the image byte for byte, and its configuration is the planned one;',
+    'the verified files are in the image byte for byte, and its configuration is as planned;',
     `${unprovenFiles} other files and links were not compared with anything,`,
-    'nor was what they may change about the program, such as a library that it loads;',
+    'nor was their effect on the program, such as a library that it loads;',
     `it starts ${starts.path}, which is ${starts.proven ? 'a verified file' : 'not a verified file'}`,
   ].join(' ');
 }
 
-/** Refuses what is unplanned of images (`Dockerfile:3: RUN`, …), where a full proof is asked for. Throws `PROOF_REDUCED`. */
+/** Refuses unplanned instructions (`Dockerfile:3: RUN`, …) if a full proof is required. Throws `PROOF_REDUCED`. */
 export function requireFullProof(unplanned: readonly string[]): void {
   const [first, ...more] = new Set(unplanned);
   if (first === undefined) return;
   const others = more.length === 0 ? '' : ` (and ${more.length} more)`;
   throw new PrebuiltError(
     'PROOF_REDUCED',
-    `${first}${others}: expected a Dockerfile that only copies verified files and describes the image, as --require-full-proof asks`,
+    `${first}${others}: --require-full-proof expects a Dockerfile that only copies verified files and configures the image`,
     { hint: ALTERNATIVES },
   );
 }
 
-/** What can be written in place of what has to be executed. */
+/** Alternatives to executing something. */
 export const ALTERNATIVES =
-  'Certificates, time zones, users and /tmp are built-ins of "image.files" in prebuilt.json, and other files can be named there.';
+  'Certificates, time zones, users and /tmp are built-ins of "image.files" in prebuilt.json, and other files can be listed there.';

@@ -1,7 +1,7 @@
 import { type Accounts, accountLines } from './base/accounts.ts';
 import type { Owner } from './tree-nodes.ts';
 
-/** Nobody has that name, or the text is not an owner. */
+/** The user or group doesn't exist, or the text isn't a valid owner. */
 export class OwnerError extends Error {
   override readonly name = 'OwnerError';
   readonly hint: string | undefined;
@@ -15,9 +15,9 @@ export class OwnerError extends Error {
 const MAX_ID = 2 ** 31 - 1;
 
 /**
- * Looks up who `--chown` or `USER` names: numbers stand for themselves, names are looked up in the image's lists. A user
- * alone brings the group of its line, a number alone the group of that number. Throws an `OwnerError`; BuildKit would
- * take root for a name that is not in the list (0.13, seen).
+ * Resolves the owner in `--chown` or `USER`: numbers are used as they are, names are looked up in the image's lists. A
+ * user name without a group implies the user's group; a number alone implies the group with that number. Throws an
+ * `OwnerError`, whereas BuildKit would use root for an unknown name (seen with 0.13).
  * https://docs.docker.com/reference/dockerfile/#copy---chown---chmod
  */
 export function ownerOf(text: string, what: string, lists: () => Accounts): Owner {
@@ -48,8 +48,8 @@ function groupOf(name: string, what: string, { group }: Accounts): number {
 function lineOf(list: string | undefined, name: string, subject: string, path: string): readonly string[] {
   if (list === undefined) {
     throw new OwnerError(
-      `${subject}: expected ${path} in the image to look the name up in, found none`,
-      'Use numbers such as 65532:65532, or copy the built-in "users" of "image.files" first: COPY files/ /',
+      `${subject}: expected ${path} in the image to look up the name, found none`,
+      'Use numeric IDs such as 65532:65532, or first copy the built-in "users" of "image.files": COPY files/ /',
     );
   }
   const lines = accountLines(list);
@@ -57,8 +57,8 @@ function lineOf(list: string | undefined, name: string, subject: string, path: s
   if (line !== undefined) return line;
   const names = lines.flatMap(([first]) => (first === undefined || first === '' ? [] : [first]));
   throw new OwnerError(
-    `${subject}: expected a line for it in ${path}, found ${names.slice(0, 20).join(', ') || 'no line'}`,
-    'BuildKit would give the files to root. Use numbers, or one of the names in the list.',
+    `${subject}: expected a line in ${path}, found ${names.slice(0, 20).join(', ') || 'no line'}`,
+    'BuildKit would give the files to root. Use numeric IDs, or one of the names in the list.',
   );
 }
 

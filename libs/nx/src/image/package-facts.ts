@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { PrebuiltError } from '../errors.ts';
 
-/** What the workspace's package.json says about the program. */
+/** The facts about the program in the workspace's package.json. */
 export interface PackageFacts {
   readonly repository: string | undefined;
   readonly license: string | undefined;
 }
 
-/** What a package.json says; nothing where there is none. Throws `INVALID_OPTIONS` where it can't be read. */
+/** Reads facts from a package.json; all undefined if there is none. Throws `INVALID_OPTIONS` if it can't be read. */
 export async function readPackageFacts(path: string): Promise<PackageFacts> {
   let data: Readonly<Record<string, unknown>>;
   try {

@@ -83,9 +83,9 @@ function layers(...lines: readonly string[]): readonly (readonly string[])[] {
   );
 }
 
-// What BuildKit (moby 26.1.5) made of the same instructions.
-describe('the layers of an image', () => {
-  it('hold what was copied after the folders above it, sorted as a walk', () => {
+// Same results as with BuildKit (moby 26.1.5).
+describe('an image’s layers', () => {
+  it('an image’s layers contain copied files after their parent folders, in walk order', () => {
     expect(layers('COPY d /opt/d')).toEqual([
       [
         '755 0:0 opt',
@@ -102,7 +102,7 @@ describe('the layers of an image', () => {
     ]);
   });
 
-  it('the layers of an image are empty where nothing changes', () => {
+  it('an image’s layers are empty if nothing changes', () => {
     expect(
       layers('COPY app /a', 'COPY app /a', 'COPY empty/ /', 'WORKDIR /w', 'WORKDIR /w').map(
         (each) => each.length,
@@ -110,11 +110,11 @@ describe('the layers of an image', () => {
     ).toEqual([1, 0, 0, 1, 0]);
   });
 
-  it('the layers of an image are empty for another file with the same content', () => {
+  it('an image’s layers are empty for another file with the same content', () => {
     expect(layers('COPY d/x /a', 'COPY same /a')[1]).toEqual([]);
   });
 
-  it('hold a file whose mode or owner changes', () => {
+  it('an image’s layers contain a file whose mode or owner changes', () => {
     expect(
       layers('COPY app /o/a', 'COPY --chmod=4755 app /o/a', 'COPY --chown=7 --chmod=4755 app /o/a').slice(1),
     ).toEqual([
@@ -123,7 +123,7 @@ describe('the layers of an image', () => {
     ]);
   });
 
-  it('give new folders the owner of the copy, and leave those that are there', () => {
+  it('an image’s layers give new folders the copy’s owner, and keep existing ones', () => {
     expect(
       layers('COPY --chown=5:6 d/a /x/', 'COPY --chown=7:8 d/a /x/', 'COPY --chown=9 app /x/new/'),
     ).toEqual([
@@ -133,7 +133,7 @@ describe('the layers of an image', () => {
     ]);
   });
 
-  it('change the owner of a folder that is copied over, not of the one copied into', () => {
+  it('an image’s layers change the owner of a folder that is copied over, not of one copied into', () => {
     expect(layers('COPY d /x', 'COPY --chown=3 d/sub /x/sub', 'COPY --chown=4 d /x')[2]).toContain(
       '755 4:4 x/sub',
     );
@@ -144,20 +144,20 @@ describe('the layers of an image', () => {
     ]);
   });
 
-  it('give the folder of WORKDIR to the user', () => {
+  it('an image’s layers give the WORKDIR to the user', () => {
     expect(layers('USER 65534', 'WORKDIR /home/u', 'COPY app .')).toEqual([
       ['755 65534:65534 home', '755 65534:65534 home/u'],
       ['755 65534:65534 home', '755 65534:65534 home/u', '755 0:0 home/u/app'],
     ]);
   });
 
-  it('hold all of a linked copy, whatever is there', () => {
+  it('an image’s layers contain all of a linked copy, whatever already exists', () => {
     expect(
       layers('COPY app /o/a', 'COPY --link app /o/a', 'COPY --link d/x /o', 'COPY app /p').slice(1),
     ).toEqual([['755 0:0 o', '755 0:0 o/a'], ['644 0:0 o'], ['755 0:0 p']]);
   });
 
-  it('hold what a pattern matches, files by name and folders by what is in them', () => {
+  it('an image’s layers contain what a pattern matches: files by name, and the content of folders', () => {
     expect(
       layers('COPY d/[a-w]* /t/', 'COPY d/?ub/y* /u', 'COPY ./d/s*/[^gp] /v/', 'COPY d/a-\\b /w'),
     ).toEqual([
@@ -168,7 +168,7 @@ describe('the layers of an image', () => {
     ]);
   });
 
-  it('hold what is written in the Dockerfile, with its variables, after other sources', () => {
+  it('an image’s layers contain here-documents with expanded variables after other sources', () => {
     const { layers: found, history } = plan([
       'ENV W=world',
       'COPY --chmod=600 --chown=5:6 d/a/z <<EOF <<-"raw" /dir/',
@@ -193,7 +193,7 @@ describe('the layers of an image', () => {
     expect(history[1]?.createdBy).toBe('COPY --chown=5:6 --chmod=600 d/a/z <<EOF <<raw /dir/ # buildkit');
   });
 
-  it('look owners by name up in the lists of the image', () => {
+  it('an image’s layers have owners that are looked up by name in the image’s lists', () => {
     expect(
       layers(
         'COPY d/sub/passwd d/sub/group /etc/',
@@ -223,13 +223,13 @@ describe('the layers of an image', () => {
     ]);
   });
 
-  it('the layers of an image are those of ADD for files that are no archives', () => {
+  it('an image’s layers are the same with ADD as with COPY for files that are not archives', () => {
     expect(layers('ADD app /a', 'ADD d/sub /s/', 'COPY d/x /x')).toEqual(
       layers('COPY app /a', 'COPY d/sub /s/', 'COPY d/x /x'),
     );
   });
 
-  it('the layers of an image are put where a destination leads to by way of "..", and stay inside the root', () => {
+  it('an image’s layers resolve ".." in a destination, and stay inside the root', () => {
     expect(
       layers('COPY app /q/../r/./s', 'COPY app ../z/', 'WORKDIR /w', 'COPY app ./k/../l').flat(),
     ).toEqual([
@@ -243,8 +243,8 @@ describe('the layers of an image', () => {
     ]);
   });
 
-  // By the reference: BuildKit knows these flags since 0.20, 0.25 and 0.26.
-  it('the layers of an image have modes by letters, what is not excluded, and the folders above with --parents', () => {
+  // According to the reference: BuildKit supports these flags since 0.20, 0.25 and 0.26.
+  it('an image’s layers follow symbolic modes, --exclude and --parents', () => {
     expect(layers('COPY --chmod=u+s,g+w,o= app /a', 'COPY --chmod=-x,u=rw,g=u app /b')).toEqual([
       ['4770 0:0 a'],
       ['664 0:0 b'],
@@ -258,7 +258,7 @@ describe('the layers of an image', () => {
     ]);
   });
 
-  it('take a file into a folder where the destination is one', () => {
+  it('an image’s layers have a file inside the destination if that is a folder', () => {
     expect(layers('COPY d /d', 'COPY app /d/sub')[1]).toEqual([
       '755 0:0 d',
       '755 0:0 d/sub',
@@ -267,8 +267,8 @@ describe('the layers of an image', () => {
   });
 });
 
-describe('the configuration of an image', () => {
-  it('the configuration of an image has the values that variables had before the instruction', () => {
+describe('an image’s configuration', () => {
+  it('an image’s configuration has the values that variables had before the instruction', () => {
     const { config } = plan([
       'ARG TARGETARCH TARGETVARIANT',
       'ENV A=1',
@@ -278,7 +278,7 @@ describe('the configuration of an image', () => {
     expect(config.env.slice(1)).toEqual(['A=2', 'B=1', 'C=armv7']);
   });
 
-  it('the configuration of an image has the values of ARG before FROM, unless the ARG below has its own', () => {
+  it('an image’s configuration has the values of ARG before FROM, unless a later ARG has its own', () => {
     const text = [
       'ARG BASE=scratch X=1',
       'ARG Y=${X}2 N',
@@ -293,7 +293,7 @@ describe('the configuration of an image', () => {
     expect(history[0]?.createdBy).toBe('ARG X Y=mine N Z');
   });
 
-  it('the configuration of an image has the maintainer, triggers, the shell and how often a health check starts', () => {
+  it('an image’s configuration has the maintainer, triggers, the shell, and a health check’s start interval', () => {
     const { config, author } = plan([
       'COPY app /',
       'MAINTAINER Some "One" $W <a@b.c>',
@@ -314,13 +314,13 @@ describe('the configuration of an image', () => {
   });
 
   it.each(['SIGTERM', 'quit', '9', '64', 'SIGRTMIN+3', 'RTMAX-14'])(
-    'the configuration of an image has the signal %s',
+    'an image’s configuration has the signal %s',
     (signal) => {
       expect(plan([`STOPSIGNAL ${signal}`, 'COPY app /']).config.stopSignal).toBe(signal);
     },
   );
 
-  it('edits PATH in place', () => {
+  it('an image’s configuration keeps the position of a changed PATH', () => {
     const { config } = plan(['ENV A=1', 'ENV PATH=/x:$PATH', 'COPY app /']);
     expect(config.env).toEqual([
       'PATH=/x:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
@@ -328,13 +328,13 @@ describe('the configuration of an image', () => {
     ]);
   });
 
-  it('takes the labels of the release over those of the Dockerfile', () => {
+  it('an image’s configuration prefers the release’s labels to the Dockerfile’s', () => {
     const { config } = plan(['LABEL a=1 b=2', 'COPY app /'], { labels: { b: '3' } });
     expect(config.labels).toEqual({ a: '1', b: '3' });
   });
 });
 
-describe('the history of an image', () => {
+describe('an image’s history', () => {
   const lines = [
     'ARG TARGETARCH TARGETVARIANT FOO=bar NODEF',
     'COPY --link --chown=1:2 --chmod=755 app /$FOO',
@@ -345,7 +345,7 @@ describe('the history of an image', () => {
   it.each([
     ['moby-26', 'ARG TARGETARCH TARGETVARIANT FOO=bar NODEF', 'EXPOSE map[53/udp:{} 80/tcp:{}]'],
     ['moby-28', 'ARG TARGETARCH=arm TARGETVARIANT=v7 FOO=bar NODEF', 'EXPOSE [53/udp 80/tcp]'],
-  ] as const)('the history of an image is worded as %s does', (historyFormat, arg, expose) => {
+  ] as const)('an image’s history has the format of %s', (historyFormat, arg, expose) => {
     expect(plan(lines, { historyFormat }).history).toEqual([
       { createdBy: arg, emptyLayer: true },
       { createdBy: 'COPY --chown=1:2 --chmod=755 app /bar # buildkit', emptyLayer: false },
@@ -360,20 +360,20 @@ describe('planImage', () => {
     [
       'another platform',
       'FROM --platform=linux/arm64 scratch\nCOPY app /\n',
-      ':1: FROM: --platform=linux/arm64: expected the platform of the image, linux/arm/v7',
+      ':1: FROM: --platform=linux/arm64: expected the image’s platform, linux/arm/v7',
     ],
     [
       "the builder's platform",
       'FROM --platform=$BUILDPLATFORM scratch\nCOPY app /\n',
-      ':1: FROM: BUILDPLATFORM: depends on the machine',
+      ':1: FROM: BUILDPLATFORM: depends on the build machine',
     ],
     [
-      'ARG of the platform before FROM',
+      'a platform ARG before FROM',
       'ARG A\nARG TARGETARCH\nFROM scratch\nCOPY app /\n',
-      ':2: ARG: TARGETARCH: FROM knows it',
+      ':2: ARG: TARGETARCH: is predefined for FROM',
     ],
     [
-      'ARG of the machine before FROM',
+      'a machine ARG before FROM',
       'ARG BUILDPLATFORM\nFROM scratch\nCOPY app /\n',
       ':1: ARG: BUILDPLATFORM: depends',
     ],
@@ -388,35 +388,35 @@ describe('planImage', () => {
       ':3: COPY: ../x: is outside the build context',
     ],
     ['a source that is empty after variables', ['COPY $NONE /x'], ':2: COPY: expected a value'],
-    ['an ARG that ENV has set', ['ENV A=1', 'ARG A=2', 'COPY app /'], ':3: ARG: A: is set by ENV'],
+    ['an ARG already set by ENV', ['ENV A=1', 'ARG A=2', 'COPY app /'], ':3: ARG: A: is already set by ENV'],
     [
-      'an ARG that uses another of the same line',
+      'an ARG that uses another one from the same line',
       ['ARG A=1 B=$A', 'COPY app /'],
-      ':2: ARG: B: uses A of the same ARG',
+      ':2: ARG: B: uses A from the same ARG',
     ],
-    ['an ENV with an odd name', ['ENV A-B=1', 'COPY app /'], ':2: ENV: expected a name of letters'],
+    ['an ENV with an invalid name', ['ENV A-B=1', 'COPY app /'], ':2: ENV: expected a name of letters'],
     [
-      'a signal that there is not',
+      'an unknown signal',
       ['STOPSIGNAL SIGSTOPP', 'COPY app /'],
       ':2: STOPSIGNAL: expected a signal such as SIGTERM or 15, found "SIGSTOPP"',
     ],
-    ['a number that is no signal', ['STOPSIGNAL 65', 'COPY app /'], ':2: STOPSIGNAL: expected a signal'],
+    ['a number that is not a signal', ['STOPSIGNAL 65', 'COPY app /'], ':2: STOPSIGNAL: expected a signal'],
     ['a destination that ends in ..', ['COPY app /a/..'], ':2: COPY: /a/..: ends in ".."'],
     [
-      'an address',
+      'a URL',
       ['ADD https://example.com/x /a'],
-      ':2: ADD: https://example.com/x: is not a file of the build',
+      ':2: ADD: https://example.com/x: is not a file in the build',
     ],
     ['a repository', ['ADD git@example.com:x/y.git /a'], ':2: ADD: git@example.com:x/y.git: is not a file'],
     [
       'a user that is not in the list',
       ['COPY d/sub/passwd /etc/', 'COPY --chown=bob app /'],
-      ':3: COPY: --chown: bob: expected a line for it in /etc/passwd, found root, app',
+      ':3: COPY: --chown: bob: expected a line in /etc/passwd, found root, app',
     ],
     [
       'a list of users that was not read',
       ['COPY app /etc/passwd', 'COPY --chown=bob app /'],
-      ':3: COPY: /etc/passwd: is made from app',
+      ':3: COPY: /etc/passwd: is copied from app',
     ],
     [
       'a user by name with --link',
@@ -424,13 +424,13 @@ describe('planImage', () => {
       "names can't be looked up with --link",
     ],
     [
-      'an owner without a group behind the colon',
+      'an owner without a group after the colon',
       ['COPY --chown=1: app /'],
       ':2: COPY: --chown: expected a user',
     ],
     ['several matches for one file', ['COPY d/[xy]* d/a* /b'], ':2: COPY: /b: expected a folder'],
     [
-      'several matches of one pattern for one file',
+      'several matches of a single pattern for one file',
       ['COPY [as]* /b'],
       'for the 2 files that the pattern matches',
     ],
@@ -439,21 +439,21 @@ describe('planImage', () => {
       ['COPY d/nothing* /b/'],
       ':2: COPY: d/nothing*: expected a file or folder',
     ],
-    ['a pattern that is none', ['COPY d/[ /b/'], ':2: COPY: [: expected characters or ranges'],
-    ['a source that is excluded', ['COPY --exclude=x d/x /b/'], 'is a source and excluded'],
-    ['an exclusion that is none', ['COPY --exclude=!x d /b/'], ':2: COPY: --exclude=!x: expected a path'],
+    ['an invalid pattern', ['COPY d/[ /b/'], ':2: COPY: [: expected characters or ranges'],
+    ['a source that is excluded', ['COPY --exclude=x d/x /b/'], 'is both a source and excluded'],
+    ['an invalid exclusion', ['COPY --exclude=!x d /b/'], ':2: COPY: --exclude=!x: expected a path'],
     [
-      'a mode by letters that makes folders unreadable',
+      'a symbolic mode that makes folders unreadable',
       ['COPY --chmod=go= d /b/'],
-      "BuildKit's versions differ",
+      'BuildKit versions differ',
     ],
     ['X after =', ['COPY --chmod=u=rwX app /b'], ':2: COPY: --chmod: expected a mode'],
-    ['a file named as a folder', ['COPY app/ /b'], ':2: COPY: app/: expected a file or folder'],
+    ['a file with a trailing slash', ['COPY app/ /b'], ':2: COPY: app/: expected a file or folder'],
     ['a huge owner', ['COPY --chown=4294967295 app /b'], ':2: COPY: --chown: expected numbers'],
     [
       'more layers than can be mounted',
       Array.from({ length: 128 }, (_, index) => `WORKDIR /${index}`),
-      ':129: WORKDIR: makes more than 127 layers',
+      ':129: WORKDIR: creates more than 127 layers',
     ],
   ])('refuses %s', (_, lines, message) => {
     expect(() => plan(lines)).toThrow(message);
@@ -471,7 +471,7 @@ function unpacked(...lines: readonly string[]): readonly (readonly string[])[] {
   );
 }
 
-// What BuildKit (moby 26.1.5) made of the same instructions, but for --chown: it is of 0.23 and later.
+// Same results as with BuildKit (moby 26.1.5), except for --chown, which behaves like 0.23 and later.
 describe('ADD of an archive', () => {
   const inside = [
     '750 5:6 100 opt/bin',
@@ -489,15 +489,15 @@ describe('ADD of an archive', () => {
     ['a folder without a slash', 'ADD packed/a /opt'],
     ['a layer of its own', 'ADD --link packed/a /opt'],
     ['a folder by a pattern', 'ADD packed/[a] /opt/'],
-  ])('unpacks it into %s, with its own modes, owners and times', (_, line) => {
+  ])('ADD unpacks an archive into %s, with its own modes, owners and times', (_, line) => {
     expect(unpacked(line)).toEqual([['755 0:0 now opt', ...inside]]);
   });
 
-  it('changes nothing where the same is there', () => {
+  it('ADD of an archive changes nothing if the same content is already there', () => {
     expect(unpacked('ADD packed/a /opt', 'ADD packed/a /opt/')[1]).toEqual([]);
   });
 
-  it('follows a link at the destination', () => {
+  it('ADD of an archive follows a link at the destination', () => {
     expect(unpacked('ADD packed/a /opt', 'ADD packed/b /opt/lib')[1]).toEqual([
       '755 0:0 now opt',
       '755 0:0 now opt/implied',
@@ -508,7 +508,7 @@ describe('ADD of an archive', () => {
     ]);
   });
 
-  it('gives folders the time that the archive says, until something is put into them', () => {
+  it('ADD of an archive gives folders the archive’s time, until something is added to them', () => {
     expect(unpacked('ADD packed/a /opt', 'COPY app /opt/bin/', 'ADD packed/b /opt').slice(1)).toEqual([
       ['755 0:0 now opt', '750 5:6 now opt/bin', '755 0:0 now opt/bin/app'],
       [
@@ -520,7 +520,7 @@ describe('ADD of an archive', () => {
     ]);
   });
 
-  it('gives the destination the time of the build, also where nothing comes into it', () => {
+  it('ADD of an archive gives the destination the build’s time, even if nothing is added to it', () => {
     const again = ['ADD packed/folder /x', 'ADD packed/folder /x/lib'];
     const changed = unpacked(...again, ...again, 'COPY app /x/lib/lib/').at(-1);
     expect(changed).toEqual([
@@ -531,7 +531,7 @@ describe('ADD of an archive', () => {
     ]);
   });
 
-  it('leaves the other names of a hard link that is replaced', () => {
+  it('ADD of an archive keeps the other names of a replaced hard link', () => {
     expect(unpacked('ADD packed/a packed/b /opt/')[0]?.slice(1, 5)).toEqual([
       '750 5:6 now opt/bin',
       '777 5:6 100 opt/bin/a symlink tool',
@@ -540,13 +540,13 @@ describe('ADD of an archive', () => {
     ]);
   });
 
-  it('copies files that are none beside it', () => {
+  it('ADD of an archive also copies other files', () => {
     expect(unpacked('ADD app packed/b /opt/')[0]).toContain('755 0:0 now opt/app');
   });
 
-  it('gives it another owner, where BuildKit is new enough or it has that owner', () => {
+  it('ADD of an archive changes the owner if BuildKit is new enough or the archive has that owner', () => {
     const { needs } = plan(['ADD --chown=7:8 packed/a /opt']);
-    expect(needs).toEqual([{ what: 'ADD --chown of an archive of other owners', since: '0.23' }]);
+    expect(needs).toEqual([{ what: 'ADD --chown of an archive with other owners', since: '0.23' }]);
     expect(unpacked('ADD --chown=7:8 packed/b /opt')[0]).toEqual([
       '755 7:8 now opt',
       '755 0:0 now opt/bin',
@@ -557,9 +557,9 @@ describe('ADD of an archive', () => {
   });
 
   it.each<[string, readonly string[], string]>([
-    ['one that is hostile', ['ADD packed/bad /o'], ':2: ADD: packed/bad: can\'t be unpacked: "../x": leaves'],
-    ['a mode', ['ADD --chmod=755 packed/a /o'], ':2: ADD: --chmod=755: builders leave what is in an archive'],
-    ['an exclusion', ['ADD --exclude=x packed/a /o'], ':2: ADD: --exclude: builders leave nothing'],
+    ['a hostile archive', ['ADD packed/bad /o'], ':2: ADD: packed/bad: can\'t be unpacked: "../x": leaves'],
+    ['a mode', ['ADD --chmod=755 packed/a /o'], ':2: ADD: --chmod=755: builders ignore it for the content of an archive'],
+    ['an exclusion', ['ADD --exclude=x packed/a /o'], ':2: ADD: --exclude: builders ignore it'],
     [
       'a file as its destination',
       ['COPY app /o', 'ADD packed/a /o'],
@@ -568,7 +568,7 @@ describe('ADD of an archive', () => {
     [
       'a file in place of a folder',
       ['COPY d /o/bin/tool', 'ADD packed/a /o'],
-      '/o/bin/tool is a folder, expected none',
+      '/o/bin/tool is a folder, but the archive has a file there',
     ],
     [
       'a folder in place of a file',
@@ -581,12 +581,12 @@ describe('ADD of an archive', () => {
       ':3: ADD: /o/lib is a symbolic link to "implied/etc", expected a folder',
     ],
     [
-      'a change of one name of a hard link alone',
+      'a change of only one name of a hard link',
       ['ADD packed/a /o', 'COPY app /o/bin/zz', 'ADD packed/a /o'],
-      ':4: ADD: /o/bin/tool and /o/bin/zz are one file of an archive',
+      ':4: ADD: /o/bin/tool and /o/bin/zz are hard links to one file from an archive',
     ],
     [
-      'a way through a link',
+      'a path through a link',
       ['ADD packed/a /o', 'ADD packed/through /o'],
       ':3: ADD: /o/lib is a symbolic link to "implied/etc", expected a folder',
     ],
@@ -595,30 +595,30 @@ describe('ADD of an archive', () => {
   });
 });
 
-describe('what can only be executed', () => {
+describe('what is unplanned', () => {
   const unplanned = (...lines: readonly string[]) => plan(lines).unplanned.map(({ what }) => what);
 
   it.each<[string, readonly string[], readonly string[]]>([
     ['nothing', ['COPY app /app'], []],
     ['a command', ['COPY app /app', 'RUN x'], ['Dockerfile:3: RUN']],
     [
-      'files of an image',
+      'files from an image',
       ['COPY --from=x:1 /a /b', 'RUN y'],
       ['Dockerfile:2: COPY --from=x:1', 'Dockerfile:3: RUN'],
     ],
     [
-      'an archive that only BuildKit reads',
+      'an archive that only BuildKit can read',
       ['ADD packed/x /b/'],
       ['Dockerfile:2: ADD of an archive compressed with xz'],
     ],
     ['an archive that COPY copies', ['COPY packed/x /b/'], []],
     ['an archive inside a folder', ['ADD packed /b/'], []],
-    ['an archive that is read', ['ADD packed/a /b/'], []],
-  ])('what can only be executed is %s, by its line', (_, lines, expected) => {
+    ['a readable archive', ['ADD packed/a /b/'], []],
+  ])('what is unplanned for %s is listed by line', (_, lines, expected) => {
     expect(unplanned(...lines)).toEqual(expected);
   });
 
-  it('what can only be executed is whatever another frontend reads', () => {
+  it('what is unplanned includes anything for another frontend', () => {
     const dockerfile = readDockerfile(
       Buffer.from('# syntax=docker/dockerfile:1\nFROM scratch\nCOPY app /a\n'),
       'D',
@@ -628,7 +628,7 @@ describe('what can only be executed', () => {
     ]);
   });
 
-  it('leaves the files of the context, each where it is in the end', () => {
+  it('a plan with unplanned parts has the context’s files at their final paths', () => {
     const { files, layers, history } = plan([
       'COPY app /opt/app',
       'COPY d/sub /etc/',
@@ -657,7 +657,7 @@ describe('what can only be executed', () => {
     ]);
   });
 
-  it('still has its configuration planned, stage upon stage', () => {
+  it('a plan with several stages has the whole configuration', () => {
     const dockerfile = readDockerfile(
       Buffer.from(
         'FROM scratch AS low\nARG V=1\nENV A=$V\nCOPY app /app\nCMD ["low"]\nUSER 5\nFROM low\nENV B=$A$V\nENTRYPOINT ["/app"]\n',

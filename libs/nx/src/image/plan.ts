@@ -41,90 +41,90 @@ import type { LayerPath } from './layer-paths.ts';
 import { OwnerError, ownerOf } from './owners.ts';
 import { type Owner, PathConflict, ROOT } from './tree-nodes.ts';
 
-/** What an image has from its base, and where that is on disk. */
+/** What an image inherits from its base, and its location on disk. */
 export interface PlannedBase {
-  /** As the Dockerfile writes it. */
+  /** The name as written in the Dockerfile. */
   readonly name: string;
-  /** In full, with the digest. */
+  /** The full reference, with the digest. */
   readonly reference: string;
   readonly repository: ImageRepository;
   readonly manifest: Descriptor;
   readonly documents: readonly StoredBlob[];
   readonly layers: readonly StoredLayer[];
-  /** The steps of its history; undefined where the base does not list each of its layers. */
+  /** The steps of its history; undefined if the base doesn't list all of its layers. */
   readonly inherited: readonly InheritedStep[] | undefined;
 }
 
-/** What an image of one platform is, before any byte of it is packed. */
+/** The plan for one platform's image, before anything is packed. */
 export interface ImagePlan {
-  /** Absent of an image from scratch. */
+  /** Absent for an image from scratch. */
   readonly base?: PlannedBase | undefined;
-  /** What `MAINTAINER` says, here or in the base. */
+  /** The `MAINTAINER`, from here or from the base. */
   readonly author: string | undefined;
   readonly config: ContainerConfig;
   readonly history: readonly HistoryEntry[];
-  /** The paths of each of its own layers, in the order of a walk. */
+  /** The paths in each of its own layers, in walk order. */
   readonly layers: readonly (readonly LayerPath[])[];
   /**
-   * Why no more is known about the layers than how many there are, in the order of lines; none where every path of each is
-   * planned. Then `layers` has what the files of the context come to alone.
+   * Why only the number of layers is known, in line order; empty if every path in every layer is planned. If not empty,
+   * `layers` contains only what is copied from the context.
    */
   readonly unplanned: readonly Unplanned[];
-  /** The files of the context that the image has in the end, where something is unplanned. */
+  /** The context's files in the finished image, if anything is unplanned. */
   readonly files: readonly LayerPath[];
   /** The image's own lists of users and groups. */
   readonly lists: ImageLists;
-  /** What only a newer BuildKit than some can do, in the order of lines. */
+  /** The features that need a minimum BuildKit version, in line order. */
   readonly needs: readonly BuildKitNeed[];
 }
 
-/** An instruction whose result does not follow from the Dockerfile and the context. */
+/** An instruction whose result doesn't follow from the Dockerfile and the context. */
 export interface Unplanned {
-  /** What and where, such as `Dockerfile:3: RUN`. */
+  /** The instruction and its location, such as `Dockerfile:3: RUN`. */
   readonly what: string;
   readonly source: string;
   readonly line: number;
   readonly keyword: string;
 }
 
-/** `/etc/passwd` and `/etc/group` of an image. */
+/** An image's `/etc/passwd` and `/etc/group`. */
 export interface ImageLists {
   readonly passwd: ImageList;
   readonly group: ImageList;
 }
 
-/** A list of users or groups: its text, that there is none, or whose content is not known and what it is made from. */
+/** A list of users or groups: its text, or that there is none, or that its content is unknown. */
 export type ImageList =
   | { readonly kind: 'read'; readonly text: string; readonly path: string }
   | { readonly kind: 'none' }
   | { readonly kind: 'unread'; readonly path: string }
   | { readonly kind: 'unplanned' };
 
-/** Something that BuildKit can do since a version. */
+/** A feature that needs a minimum version of BuildKit. */
 export interface BuildKitNeed {
-  /** What and where, such as `Dockerfile:3: COPY --parents`. */
+  /** The feature, such as `COPY --parents`. */
   readonly what: string;
   /** `0.26`. */
   readonly since: string;
 }
 
-/** What decides an image besides its Dockerfile. */
+/** The facts that determine an image, besides its Dockerfile. */
 export interface ImageFacts {
   readonly platform: PlatformParts;
   readonly context: BuildContext;
   readonly labels: Readonly<Record<string, string>>;
   readonly historyFormat: HistoryFormat;
-  /** What is known about the content of files. */
+  /** The known content of files. */
   readonly texts?: ContextTexts | undefined;
-  /** What it starts from, where that is an image. */
+  /** The base; undefined for an image from scratch. */
   readonly base?: BaseImage | undefined;
 }
 
 /*
- * https://docs.docker.com/build/buildkit/dockerfile-release-notes/ names the version of the Dockerfile's frontend and its
- * date: 1.14 and BuildKit 0.20 are of February 2025, 1.19 and 0.25 of September, 1.20 and 0.26 of November. BuildKit 0.13
- * refuses the flags, and passes over a symbolic mode without a word (seen). Up to 0.22 what is in an archive keeps its own
- * owners: https://github.com/moby/buildkit/blob/v0.23.0/solver/llbsolver/file/unpack.go
+ * https://docs.docker.com/build/buildkit/dockerfile-release-notes/ lists the frontend's versions and dates: 1.14 and
+ * BuildKit 0.20 are from February 2025, 1.19 and 0.25 from September, 1.20 and 0.26 from November. BuildKit 0.13
+ * refuses the flags and silently ignores a symbolic mode (seen). Up to 0.22, an archive's content keeps its own owners:
+ * https://github.com/moby/buildkit/blob/v0.23.0/solver/llbsolver/file/unpack.go
  */
 const SINCE = { chmod: '0.20', chownArchive: '0.23', exclude: '0.25', parents: '0.26' } as const;
 
@@ -133,14 +133,14 @@ const DEFAULT_SHELL = ['/bin/sh', '-c'];
 const MAX_LAYERS = 127;
 
 /**
- * Works out what BuildKit would make of a Dockerfile: layers, configuration and history. Throws a `DockerfileError`
- * with line and instruction for a source that is not in the context, a path that can't be, or a value that the
- * builders would not take alike.
+ * Determines what BuildKit would build from a Dockerfile: layers, configuration and history. Throws a `DockerfileError`
+ * with line and instruction for a source that isn't in the context, an impossible path, or a value that builders would
+ * treat differently.
  */
 export function planImage(dockerfile: Dockerfile, facts: ImageFacts): ImagePlan {
   const { source } = dockerfile;
   if ((dockerfile.from.image === 'scratch') !== (facts.base === undefined))
-    throw new Error(`${source}: planned with another base than ${dockerfile.from.image}`);
+    throw new Error(`${source}: planned with a base other than ${dockerfile.from.image}`);
   const image = new PlannedImage(dockerfile, facts);
   const at = (where: { readonly line: number; readonly keyword: string }, act: () => void): void => {
     try {
@@ -187,7 +187,7 @@ class PlannedImage {
   readonly #layers: (readonly LayerPath[])[] = [];
   readonly #history: HistoryEntry[] = [];
   readonly #variables = new Map<string, string>();
-  /** What has no `=` in the base has no value. */
+  /** A variable without `=` in the base has no value. */
   readonly #env = new Map<string, string | undefined>();
   readonly #labels: Map<string, string>;
   readonly #ports: Set<string>;
@@ -241,13 +241,13 @@ class PlannedImage {
     refuseMachineArg(name);
     if (this.#platformArg(name) !== undefined) {
       throw new WordError(
-        `${name}: FROM knows it without an ARG, which would empty it for the ARG below FROM; remove the line`,
+        `${name}: is predefined for FROM, and this ARG would make it empty after FROM; remove the line`,
       );
     }
     this.#globals.set(name, value === undefined ? undefined : this.#expandGlobal(value));
   }
 
-  /** `# syntax=`: what the file means is for another program to say. */
+  /** `# syntax=`: another program determines the file's meaning. */
   read({ image, line }: NamedImage): void {
     this.#leavePlan({ line, keyword: `# syntax=${image}` });
   }
@@ -259,8 +259,8 @@ class PlannedImage {
     const named = this.#expandGlobal(platform);
     if (named === wanted) return;
     throw new BaseProblem(
-      `--platform=${platform}: expected the platform of the image, ${wanted}, found ${JSON.stringify(named)}`,
-      'The image is for that platform alone: remove the flag, or write --platform=$TARGETPLATFORM.',
+      `--platform=${platform}: expected the image’s platform, ${wanted}, found ${JSON.stringify(named)}`,
+      'The image is only for that platform: remove the flag, or use --platform=$TARGETPLATFORM.',
     );
   }
 
@@ -281,7 +281,7 @@ class PlannedImage {
         break;
       case 'FROM':
         this.start(instruction);
-        // What resets the command of a base resets that of a stage.
+        // ENTRYPOINT resets a previous stage's CMD just like a base's.
         this.#ownCmd = false;
         break;
       case 'RUN':
@@ -313,7 +313,7 @@ class PlannedImage {
         break;
       case 'ENTRYPOINT':
         this.#entrypoint = this.#commandArgs(instruction.command);
-        // The arguments of the base were meant for its own entrypoint.
+        // The base's arguments were meant for its own entrypoint.
         if (!this.#ownCmd) this.#cmd = undefined;
         this.#describe(`ENTRYPOINT ${quoteList(this.#entrypoint)}`);
         break;
@@ -393,11 +393,11 @@ class PlannedImage {
       const sibling = mentioned.find((each) => each !== name && declared.has(each));
       if (sibling !== undefined) {
         throw new WordError(
-          `${name}: uses ${sibling} of the same ARG, which builders understand differently; use two`,
+          `${name}: uses ${sibling} from the same ARG, which builders interpret differently; use two instructions`,
         );
       }
       if (this.#env.has(name))
-        throw new WordError(`${name}: is set by ENV, which builders treat differently`);
+        throw new WordError(`${name}: is already set by ENV, which builders treat differently`);
       return { name, value: value === undefined ? undefined : this.#expand(value) };
     });
     const described = words.map(({ name, value }) => {
@@ -482,7 +482,7 @@ class PlannedImage {
     const owners = chown === undefined ? undefined : owner;
     for (const archive of added) checkAdded(archive, { chmod, exclude: copy.exclude });
     if (owners !== undefined && added.some((archive) => hasOtherOwners(archive, owners))) {
-      this.#needs.push({ what: 'ADD --chown of an archive of other owners', since: SINCE.chownArchive });
+      this.#needs.push({ what: 'ADD --chown of an archive with other owners', since: SINCE.chownArchive });
     }
     const foreign = added.find(({ archive }) => archive.kind === 'foreign')?.archive;
     if (foreign?.kind === 'foreign')
@@ -491,7 +491,7 @@ class PlannedImage {
       if (node.kind === 'file') continue;
       if (mode !== undefined && mode.change(node.mode, true) !== 0o755) {
         throw new CopyProblem(
-          `--chmod=${chmod} on the folder ${path}: BuildKit's versions differ in the mode of the folder itself`,
+          `--chmod=${chmod} on the folder ${path}: BuildKit versions differ in the mode of the folder itself`,
           'Copy its files one by one with --chmod, or use --chmod=755.',
         );
       }
@@ -521,7 +521,7 @@ class PlannedImage {
     this.#layer(`${words.join(' ')} # buildkit`, act, link);
   }
 
-  /** What is copied, in order: sources, then what is written in the Dockerfile. */
+  /** The copied files, in order: sources, then inline files from the Dockerfile. */
   #copiedFiles(
     { parents, exclude, documents }: CopyInstruction,
     names: readonly string[],
@@ -532,12 +532,12 @@ class PlannedImage {
       parents ? findParented(this.#context, name) : findSources(this.#context, name),
     );
     if (names.length + documents.length > 1 && !destination.endsWith('/') && !parents) {
-      throw new CopyProblem(`${given}: expected a folder, with a "/" at its end, for more than one source`);
+      throw new CopyProblem(`${given}: expected a folder with a trailing "/", for more than one source`);
     }
     if (found.length > names.length && !destination.endsWith('/') && !parents) {
       throw new CopyProblem(
-        `${given}: expected a folder, with a "/" at its end, for the ${found.length} files that the pattern matches`,
-        'BuildKit would overwrite one with the other.',
+        `${given}: expected a folder with a trailing "/", for the ${found.length} files that the pattern matches`,
+        'BuildKit would overwrite one with another.',
       );
     }
     const isExcluded = parseExclusions(exclude.map((pattern) => this.#expandPlain(pattern)));
@@ -576,13 +576,13 @@ class PlannedImage {
 
   #ownerOf(text: string, what: string, link = false): Owner {
     const named = text.split(':').some((part) => !/^\d*$/.test(part));
-    // Whatever ran may have changed the lists, and mostly did: that is where users come from.
+    // What was executed may have changed the lists, and usually did, since that is how users are added.
     if (named && this.#unplanned.length > 0) return UNKNOWN_OWNER;
     return ownerOf(text, what, () => {
       if (link) {
         throw new OwnerError(
-          `${what}=${text}: names can't be looked up with --link, which sees no files of the image`,
-          'Use numbers, or leave --link out.',
+          `${what}=${text}: names can't be looked up with --link, which has no access to the image's files`,
+          'Use numeric IDs, or remove --link.',
         );
       }
       return { passwd: this.#listAt('/etc/passwd'), group: this.#listAt('/etc/group') };
@@ -597,14 +597,14 @@ class PlannedImage {
     const text = file.content ?? this.#facts.texts?.lists.get(file.sha256);
     if (text !== undefined) return text;
     throw new OwnerError(
-      `${path}: is made from ${file.path}, which is not read for users`,
-      `Name the file ${posix.basename(path)}, or use numbers.`,
+      `${path}: is copied from ${file.path}, which is not read as a list of users`,
+      `Name the file ${posix.basename(path)}, or use numeric IDs.`,
     );
   }
 
   #layer(description: string, act: (tree: FileTree) => void, apart = false): void {
     if (this.#layers.length + (this.#facts.base?.layers.length ?? 0) === MAX_LAYERS) {
-      throw new CopyProblem(`makes more than ${MAX_LAYERS} layers, which engines can't mount`);
+      throw new CopyProblem(`creates more than ${MAX_LAYERS} layers, which engines can't mount`);
     }
     if (apart) {
       const upper = new FileTree();
@@ -644,7 +644,7 @@ class PlannedImage {
     return expandWord(word, (name) => this.#variables.get(name), this.#escape);
   }
 
-  // As `FROM` has it: what comes before it, and the platform.
+  // `FROM` sees only the ARGs before it, and the platform.
   #expandGlobal(word: string): string {
     for (const name of variablesIn(word, this.#escape)) refuseMachineArg(name);
     return expandWord(
@@ -661,7 +661,7 @@ class PlannedImage {
     return expanded;
   }
 
-  // Variables have the values from before the instruction, also where it sets them.
+  // Variables have their values from before the instruction, even those that it sets.
   #expandPairs(pairs: readonly Pair[]): readonly (readonly [string, string])[] {
     return pairs.map(({ name, value }) => [this.#expand(name), this.#expand(value ?? '')] as const);
   }
@@ -689,10 +689,10 @@ function checkName(name: string): void {
 const MACHINE_ARG =
   /^(BUILD(PLATFORM|OS|ARCH|VARIANT|KIT_.*)|TARGETSTAGE|SOURCE_DATE_EPOCH|(HTTPS?|FTP|NO|ALL)_PROXY)$/i;
 
-// Their values come from the machine that builds, so the image would depend on it.
+// Their values come from the build machine, so the image would depend on it.
 function refuseMachineArg(name: string): void {
   if (MACHINE_ARG.test(name))
-    throw new WordError(`${name}: depends on the machine that builds, not on the image`);
+    throw new WordError(`${name}: depends on the build machine, not on the image`);
 }
 
 function modeOf(text: string): Chmod {
@@ -700,15 +700,15 @@ function modeOf(text: string): Chmod {
   if (chmod !== undefined) return chmod;
   throw new CopyProblem(
     `--chmod: expected a mode such as 755 or u=rw,go=r, found ${JSON.stringify(text)}`,
-    /X/.test(text) ? 'Builders read "X" after "=" differently: write u=rw,go=r,+X instead.' : undefined,
+    /X/.test(text) ? 'Builders interpret "X" after "=" differently: write u=rw,go=r,+X instead.' : undefined,
   );
 }
 
 function destinationOf(given: string, workingDir: string): string {
   const last = given.split('/').at(-1);
-  // A relative one would name a file, an absolute one a folder (BuildKit 0.13, seen).
+  // A relative one would mean a file, an absolute one a folder (seen with BuildKit 0.13).
   if (given !== '.' && (last === '.' || last === '..')) {
-    throw new CopyProblem(`${given}: ends in "${last}"`, 'Write the folder, with a "/" at its end.');
+    throw new CopyProblem(`${given}: ends in "${last}"`, 'Write the folder’s path with a trailing "/".');
   }
   const absolute = posix.resolve('/', workingDir, given);
   return absolute !== '/' && (given === '.' || given.endsWith('/')) ? `${absolute}/` : absolute;

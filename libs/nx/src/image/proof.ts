@@ -21,18 +21,18 @@ import { settleAll } from '../process/settle-all.ts';
 import type { BaseImage } from './base/base-image.ts';
 import { compareMerged, type ReducedProof } from './merged-proof.ts';
 
-/** How many differences a message names. */
+/** The maximum number of differences in a message. */
 const MAX_NAMED = 5;
 
-/** What an image that is not the planned one is refused with. */
+/** The error for an image that doesn't match its plan. */
 export interface Refusal {
   readonly code: PrebuiltErrorCode;
-  /** Where the image is: a folder, a repository. */
+  /** The image's location: a folder or a repository. */
   readonly subject: string;
   readonly hint: string;
 }
 
-/** Throws the refusal, with the first differences, where there are any. */
+/** Throws the refusal with the first differences, if there are any. */
 export function refuseDifferences(
   platform: string,
   differences: readonly Difference[],
@@ -46,23 +46,23 @@ export function refuseDifferences(
 
 /** Reads the layers of an image. */
 export interface ProofReaders {
-  /** The entries of a layer of the image's own. */
+  /** Reads the entries of one of the image's own layers. */
   own(reading: LayerReading): Promise<readonly ReadEntry[]>;
-  /** Reads a layer of the base to its end; throws where its bytes are not those of the digest. */
+  /** Reads a base layer to its end. Throws if its bytes don't match the digest. */
   base(layer: Descriptor): Promise<void>;
 }
 
-/** What an image is held against. */
+/** What an image is compared with. */
 export interface PlannedProof {
   readonly expected: ExpectedImage;
-  /** What it starts from; absent of an image from scratch. */
+  /** The base; undefined for an image from scratch. */
   readonly base: BaseImage | undefined;
 }
 
 /**
- * Holds an image against what was planned: its documents first, then each layer of its own, every path; those of the base
- * by their digests. Where something was executed, the files that are there in the end are compared instead, and what the
- * proof then comes to is given. Throws the refusal for differences, and what the readers throw.
+ * Compares an image with its plan: first its documents, then every path in each of its own layers; base layers by their
+ * digests. If something was executed, compares the files in the finished image instead, and returns the result of that
+ * reduced proof. Throws the refusal for differences, and the readers' errors.
  */
 export async function holdAgainstPlan(
   { expected, base }: PlannedProof,
@@ -92,7 +92,7 @@ export async function holdAgainstPlan(
   return undefined;
 }
 
-/** Reads layers of which no plan says how large they are: one after the other, since they share their limits. */
+/** Reads layers of unplanned size, one after another, since they share their limits. */
 export async function readChanged(
   readings: readonly LayerReading[],
   read: (reading: LayerReading) => Promise<readonly ReadEntry[]>,
@@ -106,8 +106,8 @@ export async function readChanged(
 }
 
 /**
- * Holds every image of a layout, in its order, against what was planned, and gives what reduced proofs come to, in the same
- * order. Throws the refusal, or an `OciError`.
+ * Compares every image in a layout with its plan, and returns the results of reduced proofs, in the same order. Throws
+ * the refusal, or an `OciError`.
  */
 export function holdLayoutAgainstPlan(
   { folder, images }: ImageLayout,

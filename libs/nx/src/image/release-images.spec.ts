@@ -17,8 +17,8 @@ function plan(manifest: Manifest): readonly ReleaseImage[] {
   });
 }
 
-describe('the images of a release without a Dockerfile', () => {
-  it('hold every executable of the program, and start its own', () => {
+describe('a release’s images without a Dockerfile', () => {
+  it('a release’s images without a Dockerfile contain every executable, and start the main one', () => {
     for (const release of plan(withWorker(sampleManifest))) {
       const { layers, config } = expectedImage(release, 0);
       const files = layers.flat().filter(({ type }) => type === 'file');
@@ -32,7 +32,7 @@ describe('the images of a release without a Dockerfile', () => {
     }
   });
 
-  it('the images of a release without a Dockerfile are of every platform under the names that Docker has for them', () => {
+  it('a release’s images without a Dockerfile cover every platform under its Docker name', () => {
     const [artifact] = sampleManifest.platforms;
     if (artifact === undefined) throw new Error('no platform');
     const platforms = PLATFORMS.map((platform) => ({

@@ -14,7 +14,7 @@ import { listedCopies } from './listed/context.ts';
 import { type ImagePlan, type PlannedBase, planImage } from './plan.ts';
 import type { ImageSources } from './sources.ts';
 
-/** The image of one platform, planned. */
+/** A platform's planned image. */
 export interface ReleaseImage {
   readonly platform: Platform;
   readonly context: BuildContext;
@@ -22,23 +22,23 @@ export interface ReleaseImage {
   readonly image: ImagePlan;
 }
 
-/** What a maintainer says about the images of a release. */
+/** The maintainer's options for a release's images. */
 export interface ImageOptions extends LabelOptions {
   readonly dockerfile?: string;
 }
 
-/** What the images of a release are planned from. */
+/** The inputs for planning a release's images. */
 export interface ImageInputs {
   readonly manifest: Manifest;
   readonly sources: ImageSources;
-  /** The folder of executables, absolute. */
+  /** The absolute path of the folder of executables. */
   readonly inputPath: string;
   readonly historyFormat: HistoryFormat;
-  /** What the Dockerfile starts from, for each platform; none where that is nothing. */
+  /** The Dockerfile's base for each platform; empty for an image from scratch. */
   readonly bases?: Bases;
 }
 
-/** The bytes of the Dockerfile: the maintainer's, else a generated one. */
+/** The bytes of the maintainer's Dockerfile, or of a generated one. */
 export function dockerfileOf(sources: ImageSources, manifest: Manifest): Uint8Array {
   const { name, platforms } = manifest;
   const others = (platforms[0]?.others ?? []).map((each) => each.name);
@@ -47,7 +47,7 @@ export function dockerfileOf(sources: ImageSources, manifest: Manifest): Uint8Ar
   return sources.dockerfile ?? Buffer.from(generateDockerfile({ name, others, runtime, copies }));
 }
 
-/** The Dockerfile, parsed. Throws a `DockerfileError`. */
+/** The parsed Dockerfile. Throws a `DockerfileError`. */
 export function parsedDockerfile(
   { dockerfile }: Pick<ImageOptions, 'dockerfile'>,
   sources: ImageSources,
@@ -57,8 +57,8 @@ export function parsedDockerfile(
 }
 
 /**
- * Plans the images of these platforms from the Dockerfile and the manifest: what makes an image and what holds one
- * against its plan both start from here. Throws a `DockerfileError`.
+ * Plans the platforms' images from the Dockerfile and the manifest. Both building an image and checking it against its
+ * plan start from here. Throws a `DockerfileError`.
  */
 export function planReleaseImages(
   options: ImageOptions,
@@ -84,19 +84,19 @@ export function planReleaseImages(
   });
 }
 
-// What is copied later would take its place: a runtime file comes before, an executable after listed files.
+// A file copied later would replace a listed file. Runtime files are copied before listed files, executables after.
 function checkListed(groups: readonly ListedGroup[], platform: Platform, { layers }: ImagePlan): void {
   const last = new Map(layers.flat().map((entry) => [entry.path, entry.file?.sha256]));
   const hidden = groups.flatMap(({ files }) => files).find(({ path, sha256 }) => last.get(path) !== sha256);
   if (hidden === undefined) return;
   throw new PrebuiltError(
     'IMAGE_INCOMPLETE',
-    `image of ${platform}: /${hidden.path}: expected the listed file, found an executable that is put there as well`,
-    { hint: 'Give the entry of "image.files" in prebuilt.json another place: "to".' },
+    `image for ${platform}: /${hidden.path}: expected the listed file, found an executable with the same path`,
+    { hint: 'Change the path of the "image.files" entry in prebuilt.json with "to".' },
   );
 }
 
-/** What a planned image has to be once it is made; every time in it is the source date, in seconds since 1970. */
+/** What a planned image must look like once built. Its time is the source date, in seconds since 1970. */
 export function expectedImage({ platform, image }: ReleaseImage, sourceDateEpoch: number): ExpectedImage {
   const { author, config, history, layers, base, unplanned, files } = image;
   const isPlanned = unplanned.length === 0;
@@ -120,8 +120,8 @@ export function expectedImage({ platform, image }: ReleaseImage, sourceDateEpoch
 }
 
 /**
- * What an image has to have from its base. Of a base that does not list its layers, the history says about each that it is
- * the base's: there is no telling else which entry is of which layer.
+ * What an image must inherit from its base. If the base doesn't list its layers, the history attributes each layer to
+ * the base, since there is no way to tell which entry belongs to which layer.
  */
 export function expectedBase(
   { reference, repository, layers, inherited }: PlannedBase,

@@ -5,24 +5,24 @@ import { PrebuiltError } from '../errors.ts';
 import { type ContextTexts, readContextTexts } from './context-texts.ts';
 import { type PackageFacts, readPackageFacts } from './package-facts.ts';
 
-/** What an image is made from besides the folder of executables. */
+/** What an image is built from, besides the folder of executables. */
 export interface ImageSources {
-  /** Undefined where one is to be generated. */
+  /** Undefined to generate one. */
   readonly dockerfile: Uint8Array | undefined;
   readonly packageFacts: PackageFacts;
   readonly texts: ContextTexts;
 }
 
-/** What the files of an image's context are known by. */
+/** The source of an image's context. */
 export interface ContextOrigin {
   readonly manifest: Manifest;
-  /** The folder of executables, absolute. */
+  /** The absolute path of the folder of executables. */
   readonly inputPath: string;
 }
 
 /**
- * Reads the Dockerfile (a path relative to the workspace's root), package.json, and what has to be known about the context's
- * files. Throws `INVALID_OPTIONS`.
+ * Reads the Dockerfile (a path relative to the workspace root), package.json, and the context's lists of users. Throws
+ * `INVALID_OPTIONS`.
  */
 export async function readImageSources(
   workspaceRoot: string,

@@ -56,7 +56,7 @@ describe('stageContext', () => {
     },
   );
 
-  it('leaves the originals as they are, and links nothing', async () => {
+  it('leaves the originals unchanged, and creates no links', async () => {
     const file = fileOf('app', 0o644);
     await mkdir(join(folder, 'source'));
     await writeFile(file.source, 'x');

@@ -4,9 +4,9 @@ import { dirname, join } from 'node:path';
 import type { BuildContext } from './context.ts';
 
 /**
- * Copies a context's files, and nothing else, into a folder: reflinks where the file system has them, never hard
- * links, whatever the umask with the modes of the context, and every time set to `time` (seconds since 1970), since
- * builders start from the modes and times they find.
+ * Copies a context's files, and nothing else, into a folder, as reflinks if the file system supports them, but never as
+ * hard links. Sets the context's modes regardless of the umask, and every time to `time` (seconds since 1970), since
+ * builders use the modes and times they find.
  */
 export async function stageContext(context: BuildContext, folder: string, time: number): Promise<void> {
   const folders = new Set(['']);

@@ -4,29 +4,29 @@ import { join } from 'node:path';
 import { PrebuiltError } from '../errors.ts';
 import { thisHost } from '../process/host.ts';
 
-/** What a distribution's signed index says about a package. */
+/** A package in a distribution's signed index. */
 export interface IndexedPackage {
   readonly name: string;
   readonly version: string;
   readonly architecture: string;
-  /** Where its archive is on every mirror. */
+  /** The archive's path on every mirror. */
   readonly path: string;
-  /** Of the archive, in hexadecimal. */
+  /** The archive's SHA-256, in hexadecimal. */
   readonly sha256: string;
 }
 
-/** The machine's apt with lists, cache and status of its own: it needs no root and installs nothing. */
+/** The machine's apt with separate lists, cache and status. It needs no root privileges and installs nothing. */
 export interface PrivateApt {
-  /** The newest versions in the signed index. Throws `SYSROOT` for a name that is not in it. */
+  /** The newest versions in the signed index. Throws `SYSROOT` for an unknown name. */
   show(names: readonly string[]): Promise<readonly IndexedPackage[]>;
   /** Downloads one version of a package into a folder. Throws `SYSROOT`. */
   download(name: string, version: string, folder: string): Promise<void>;
 }
 
-/** A file with apt sources (deb822 `*.sources` or one-line `*.list`), in place of the machine's own. */
+/** A file with apt sources (deb822 `*.sources` or one-line `*.list`) to use instead of the machine's. */
 const SOURCES_VARIABLE = 'PREBUILT_APT_SOURCES';
 
-/** `ID` and `VERSION_CODENAME` of the machine's distribution. https://man7.org/linux/man-pages/man5/os-release.5.html */
+/** The `ID` and `VERSION_CODENAME` of this distribution. https://man7.org/linux/man-pages/man5/os-release.5.html */
 export async function readDistribution(): Promise<{ readonly id: string; readonly codename: string }> {
   const text = await readFile('/etc/os-release', 'utf8').catch(() => '');
   const field = (name: string): string =>
@@ -35,8 +35,8 @@ export async function readDistribution(): Promise<{ readonly id: string; readonl
 }
 
 /**
- * Prepares apt for one of Debian's architectures in `folder`, and fetches its index. Signatures are checked by apt.
- * Throws `SYSROOT` where there is no apt, or no index.
+ * Sets up apt in `folder` for a Debian architecture and fetches its index. apt checks signatures. Throws `SYSROOT` if
+ * apt is missing or the index can't be fetched.
  */
 export async function openApt(
   folder: string,
@@ -75,7 +75,7 @@ export async function openApt(
       'SYSROOT',
       `${file} for ${architecture}: ${result.stderr || result.shortMessage}`,
       {
-        hint: `Is the network up, and do the machine's apt sources carry ${architecture}? ${SOURCES_VARIABLE}=FILE names other sources.`,
+        hint: `Check the network, and that the machine's apt sources include ${architecture}. To use other sources, set ${SOURCES_VARIABLE}=FILE.`,
       },
     );
   };
@@ -83,7 +83,7 @@ export async function openApt(
   return {
     async show(names) {
       const asked = ['show', '--no-all-versions', ...names];
-      // It fails only where it knows none of them; which one that is, is told below.
+      // Fails only if it finds none of them; the missing name is reported below.
       const text = await run('apt-cache', asked, state).catch((error: unknown) => {
         if (error instanceof PrebuiltError && error.message.includes('No packages found')) return '';
         throw error;
@@ -92,7 +92,7 @@ export async function openApt(
       return names.map((name) => {
         const entry = found.find((each) => each.name === name);
         if (entry !== undefined) return entry;
-        throw new PrebuiltError('SYSROOT', `${name}: apt's index for ${architecture} has no such package`);
+        throw new PrebuiltError('SYSROOT', `${name}: expected a package in apt's index for ${architecture}, found none`);
       });
     },
     async download(name, version, target) {
@@ -101,12 +101,12 @@ export async function openApt(
   };
 }
 
-/** The error of a machine without apt, with what to do there. */
+/** The error for a machine without apt. */
 export function withoutApt(): PrebuiltError {
-  return new PrebuiltError('SYSROOT', 'apt-get: not found, and only apt knows which packages there are', {
+  return new PrebuiltError('SYSROOT', 'apt-get: not found; it is needed to look up packages', {
     hint:
-      'Write the lock on a Debian or Ubuntu machine (a container will do) and commit it: what it names is then ' +
-      "fetched on any machine that has dpkg-deb. Or give a folder with the platform's libraries: --sysroot=FOLDER.",
+      'Write the lock on a Debian or Ubuntu machine (a container will do) and commit it. Any machine with dpkg-deb can ' +
+      "then fetch its packages. Or specify a folder with the platform's libraries: --sysroot=FOLDER.",
   });
 }
 
@@ -123,7 +123,7 @@ function parseIndexEntry(text: string): readonly IndexedPackage[] {
   return [{ name, version, architecture, path, sha256 }];
 }
 
-// Ubuntu keeps all but amd64 and i386 on a host of its own, which an amd64 machine's sources do not name.
+// Ubuntu hosts all architectures but amd64 and i386 elsewhere, and an amd64 machine's sources lack that host.
 async function sourcesFile(state: string, architecture: string): Promise<string | undefined> {
   const given = process.env[SOURCES_VARIABLE];
   if (given) {

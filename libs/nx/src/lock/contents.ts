@@ -3,17 +3,17 @@ import { lstat, readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256OfFile } from '../files/hash.ts';
 
-/** A file or a symbolic link of a folder; the path is relative to it. */
+/** A file or symbolic link in a folder. The path is relative to the folder. */
 export type Entry =
   | { readonly kind: 'file'; readonly path: string; readonly executable: boolean; readonly sha256: string }
   | { readonly kind: 'link'; readonly path: string; readonly target: string };
 
-// Enough to keep the disk busy, few enough not to run out of file descriptors.
+// Enough to keep the disk busy, but few enough not to run out of file descriptors.
 const MAX_OPEN_FILES = 32;
 
 /**
- * Every file and link below a folder, sorted by path, read in full. Links are not followed. Throws for anything
- * else that is not a folder: a special file is not content.
+ * Every file and link below a folder, sorted by path, with files read in full. Doesn't follow links. Throws for special
+ * files.
  */
 export async function readContents(root: string): Promise<readonly Entry[]> {
   const found = await readdir(root, { recursive: true, withFileTypes: true });
@@ -37,7 +37,7 @@ async function readEntry(root: string, path: string): Promise<Entry> {
   return { kind: 'file', path, executable: (found.mode & 0o111) !== 0, sha256: await sha256OfFile(full) };
 }
 
-/** The list of a folder's content, one line for each entry: the same for the same content. */
+/** A listing of a folder's content with one line per entry, identical for identical content. */
 export function formatContents(entries: readonly Entry[]): string {
   return entries
     .map((entry) =>
@@ -48,7 +48,7 @@ export function formatContents(entries: readonly Entry[]): string {
     .join('');
 }
 
-/** The SHA-256 of the list of a folder's content. */
+/** The SHA-256 of the listing of a folder's content. */
 export function hashContents(entries: readonly Entry[]): string {
   return createHash('sha256').update(formatContents(entries)).digest('hex');
 }

@@ -29,7 +29,7 @@ afterEach(() => rm(folder, { recursive: true }));
 const open = (fetch = serveArchives()) => lockedPackage(cache, 'libsample', pin, { fetch });
 
 describe('lockedPackage', () => {
-  it('gives the files of a package that was fetched, without fetching again', async () => {
+  it('returns the files of a fetched package without fetching it again', async () => {
     const { entries } = await open();
     expect(entries.map(({ path }) => path)).toEqual([
       'usr/bin/sample',
@@ -40,13 +40,13 @@ describe('lockedPackage', () => {
     expect(await readFile(join(root, 'var/lib/dpkg/status.d/libsample'), 'utf8')).toContain('Version: 1.0-1');
   });
 
-  it('fetches what is not there, and leaves no temporary folder', async () => {
+  it('fetches a missing package, and leaves no temporary folder', async () => {
     await rm(cache, { recursive: true });
     await open(serveArchives(archive));
     expect(await readdir(cache)).toEqual(['debian']);
   });
 
-  it('unpacks nothing of another archive than the lock pins', async () => {
+  it('unpacks nothing from an archive that the lock does not pin', async () => {
     await rm(cache, { recursive: true });
     const other = await makeArchive(folder, 'other', { 'usr/bin/other': '' });
     await expect(open(serveArchives({ ...other, name: 'libsample' }))).rejects.toMatchObject({
@@ -58,18 +58,18 @@ describe('lockedPackage', () => {
 
   it.each<[string, string, () => Promise<unknown>]>([
     [
-      'a file with another content of the same size and time',
+      'a file with different content of the same size and time',
       'usr/lib/libsample.so.1.0',
       async () => {
         await writeFile(join(root, 'usr/lib/libsample.so.1.0'), 'LIBRARY');
         await utimes(join(root, 'usr/lib/libsample.so.1.0'), 0, 0);
       },
     ],
-    ['a file more', 'usr/lib/extra.so', () => writeFile(join(root, 'usr/lib/extra.so'), '')],
-    ['a file less', 'usr/bin/sample', () => rm(join(root, 'usr/bin/sample'))],
+    ['an additional file', 'usr/lib/extra.so', () => writeFile(join(root, 'usr/lib/extra.so'), '')],
+    ['a missing file', 'usr/bin/sample', () => rm(join(root, 'usr/bin/sample'))],
     ['a file made executable', 'usr/bin/sample', () => chmod(join(root, 'usr/bin/sample'), 0o755)],
     [
-      'a link that leads elsewhere',
+      'a changed link',
       'usr/lib/libsample.so.1',
       async () => {
         await rm(join(root, 'usr/lib/libsample.so.1'));
@@ -77,14 +77,14 @@ describe('lockedPackage', () => {
       },
     ],
     [
-      'a file that became a link',
+      'a file replaced by a link',
       'usr/bin/sample',
       async () => {
         await rm(join(root, 'usr/bin/sample'));
         await symlink('/bin/true', join(root, 'usr/bin/sample'));
       },
     ],
-  ])('refuses %s, and names it', async (_, path, tamper) => {
+  ])('refuses %s, and reports its path', async (_, path, tamper) => {
     await tamper();
     await expect(open()).rejects.toMatchObject({
       code: 'SYSROOT_INTEGRITY',
@@ -92,19 +92,19 @@ describe('lockedPackage', () => {
     });
   });
 
-  it('believes no list beside the files that was altered with them', async () => {
+  it('does not trust a stored listing that was altered along with the files', async () => {
     await writeFile(join(root, 'usr/bin/sample'), 'PROGRAM');
     await writeFile(join(root, '../contents.txt'), formatContents(await readContents(root)));
     await writeFile(join(root, '../checked.json'), JSON.stringify({ contents: pin.contents }));
     await expect(open()).rejects.toMatchObject({ code: 'SYSROOT_INTEGRITY' });
   });
 
-  it('refuses files that an altered lock describes otherwise', async () => {
+  it('refuses files that do not match an altered lock', async () => {
     pin = { ...pin, contents: '0'.repeat(64) };
     await expect(open()).rejects.toMatchObject({ code: 'SYSROOT_INTEGRITY' });
   });
 
-  it('takes the hash to lock from what was unpacked now, whatever the cache holds', async () => {
+  it('hashes freshly unpacked files for the lock, whatever is in the cache', async () => {
     await writeFile(join(root, 'usr/bin/sample'), 'PROGRAM');
     expect(await hashPackage(cache, archive, { fetch: serveArchives(archive) })).toBe(pin.contents);
   });
@@ -118,12 +118,12 @@ describe('lockedEmulator', () => {
     return { ...place, executable: { ...place.executable, sha256 } };
   };
 
-  it('gives the one file, executable', async () => {
+  it('returns a single, executable file', async () => {
     const path = await lockedEmulator(cache, await emulator(), { fetch: serveArchives() });
     expect(await readFile(path, 'utf8')).toBe('program');
   });
 
-  it('refuses one that was altered', async () => {
+  it('refuses an altered emulator', async () => {
     const wanted = await emulator();
     const path = await lockedEmulator(cache, wanted, { fetch: serveArchives() });
     await writeFile(path, 'PROGRAM');
@@ -153,7 +153,7 @@ describe('fetchArchives', () => {
   };
   const file = () => join(folder, 'archive.deb');
 
-  it("asks the distribution's mirrors for the path in the pool", async () => {
+  it("asks the distribution's mirrors for the archive's path", async () => {
     const url = 'https://ports.ubuntu.com/ubuntu-ports/pool/main/g/glibc/libc6_2.36-9%2Bdeb12u10_arm64.deb';
     const { asked, fake } = served({ [url]: 'content' });
     await fetchArchives('ubuntu', { fetch: fake })(wanted, file());
@@ -161,7 +161,7 @@ describe('fetchArchives', () => {
     expect(asked.at(-1)).toBe(url);
   });
 
-  it('finds a version that mirrors have dropped in the archive of all versions', async () => {
+  it('finds a version that mirrors have dropped in the snapshot archive', async () => {
     const { fake } = served({
       'https://snapshot.debian.org/mr/binary/libc6/2.36-9%2Bdeb12u10/binfiles': JSON.stringify({
         result: [
@@ -177,7 +177,7 @@ describe('fetchArchives', () => {
 });
 
 describe('readContents', () => {
-  it('hashes a folder alike wherever it lies, and differently once a name changes', async () => {
+  it('gives the same hash for a folder anywhere, and a different one after a name changes', async () => {
     const entries = await readContents(root);
     expect(hashContents(entries)).toBe(pin.contents);
     expect(hashContents(entries.map((entry) => ({ ...entry, path: `${entry.path}x` })))).not.toBe(

@@ -10,26 +10,26 @@ import { checkEmulator, emulatorPath } from './emulator.ts';
 import { type DebianPin, type EmulatorPin, LOCK_COMMAND, LOCK_FILE, type Lock } from './lock.ts';
 import { downloadArchive, type WantedArchive } from './mirrors.ts';
 
-/** An archive with the SHA-256 that it has to have. */
+/** An archive with its expected SHA-256. */
 export interface PinnedArchive extends WantedArchive {
   readonly sha256: string;
 }
 
-/** Puts an archive's bytes into a file. What it writes is checked before anything is unpacked. */
+/** Writes an archive's bytes to a file. The caller checks them before unpacking anything. */
 export type FetchArchive = (archive: PinnedArchive, file: string) => Promise<void>;
 
-/** How archives are fetched, and where progress is told. */
+/** How to fetch archives, and how to report progress. */
 export interface ArchiveOptions {
   readonly fetch: FetchArchive;
   readonly progress?: (line: string) => void;
 }
 
-/** A package's files, unpacked, each as the lock says. */
+/** A package's unpacked files, each checked against the lock. */
 export interface UnpackedPackage {
   readonly name: string;
   readonly version: string;
   readonly architecture: string;
-  /** The folder that holds them at their final paths. */
+  /** The folder with the files at their final paths. */
   readonly root: string;
   readonly entries: readonly Entry[];
 }
@@ -37,9 +37,9 @@ export interface UnpackedPackage {
 const LIST = 'contents.txt';
 
 /**
- * A locked package's files, fetched where they are not there yet. All of them were read in full just now, and their
- * list has the SHA-256 that is in the lock. Throws `SYSROOT_INTEGRITY` for any other content, and
- * `SYSROOT_UNAVAILABLE` where no mirror gives the archive.
+ * A locked package's files, fetched if missing. Every call reads all of them in full and checks that their listing has
+ * the SHA-256 from the lock. Throws `SYSROOT_INTEGRITY` for any other content, and `SYSROOT_UNAVAILABLE` if no mirror
+ * provides the archive.
  */
 export async function lockedPackage(
   cacheFolder: string,
@@ -57,24 +57,24 @@ export async function lockedPackage(
   const changed = await changedPath(folder, entries, pin.contents);
   throw new PrebuiltError(
     'SYSROOT_INTEGRITY',
-    `${changed === undefined ? root : join(root, changed)}: is not what ${LOCK_FILE} pins for ${name} ${pin.version} of ${pin.architecture}`,
-    { hint: `A file or the lock was changed, and nothing of it was used. Remove ${folder} and build again.` },
+    `${changed === undefined ? root : join(root, changed)}: doesn't match what ${LOCK_FILE} pins for ${name} ${pin.version} for ${pin.architecture}`,
+    { hint: `A file or the lock was changed. The package was not used. Remove ${folder} and build again.` },
   );
 }
 
-/** Fetches a package whose inside no lock knows yet, and gives the SHA-256 of the list of its files. */
+/** Fetches a package that isn't locked yet, and returns the SHA-256 of the listing of its files. */
 export async function hashPackage(
   cacheFolder: string,
   archive: PinnedArchive,
   options: ArchiveOptions,
 ): Promise<string> {
   const folder = join(cacheFolder, 'debian', archive.sha256);
-  // Only what was just unpacked from a checked archive may say what the lock will hold.
+  // Only files freshly unpacked from a checked archive may determine the lock's content.
   await rm(folder, { recursive: true, force: true });
   return hashContents(await unpackInto(cacheFolder, folder, archive, options));
 }
 
-/** The path of a locked emulator, fetched where it is not there yet, and checked just now. Throws as `lockedPackage`. */
+/** The path of a locked emulator, fetched if missing, and checked by every call. Throws like `lockedPackage`. */
 export async function lockedEmulator(
   cacheFolder: string,
   pin: EmulatorPin,
@@ -85,7 +85,7 @@ export async function lockedEmulator(
   return checkEmulator(path, pin);
 }
 
-/** Fetches the one file of an emulator's archive into the cache, and gives its SHA-256. Throws as `lockedPackage`. */
+/** Fetches an emulator's executable into the cache, and returns its SHA-256. Throws like `lockedPackage`. */
 export async function hashEmulator(
   cacheFolder: string,
   pin: Omit<EmulatorPin, 'executable'> & { readonly executable: { readonly path: string } },
@@ -97,7 +97,7 @@ export async function hashEmulator(
     await runDpkg(['--extract', archive, root]);
     const source = join(root, pin.executable.path);
     if (!existsSync(source)) {
-      throw new PrebuiltError('SYSROOT', `${pin.package} ${pin.version}: holds no ${pin.executable.path}`);
+      throw new PrebuiltError('SYSROOT', `${pin.package} ${pin.version}: contains no ${pin.executable.path}`);
     }
     const staged = join(temporary, 'executable');
     await copyFile(source, staged);
@@ -109,7 +109,7 @@ export async function hashEmulator(
   });
 }
 
-/** Archives from the machine's apt where it serves the lock's distribution, else from the public mirrors. */
+/** Fetches archives from public mirrors or, on a machine with the lock's distribution, from its apt. */
 export function fetchArchives(
   distribution: NonNullable<Lock['distribution']>,
   options: { readonly fetch?: typeof fetch; readonly signal?: AbortSignal } = {},
@@ -142,9 +142,9 @@ export function fetchArchives(
     }
     throw new PrebuiltError(
       'SYSROOT_UNAVAILABLE',
-      `${archive.name} ${archive.version} for ${archive.architecture}: no mirror has it:\n${reasons.map((reason) => `  ${reason}`).join('\n')}`,
+      `${archive.name} ${archive.version} for ${archive.architecture}: not available on any mirror:\n${reasons.map((reason) => `  ${reason}`).join('\n')}`,
       {
-        hint: `It is fetched once and then kept. Build once while a mirror can be reached, or move the lock to newer packages: ${LOCK_COMMAND} --refresh`,
+        hint: `It is cached after the first download. Build once while a mirror is reachable, or update the lock to newer packages: ${LOCK_COMMAND} --refresh`,
       },
     );
   };
@@ -161,7 +161,7 @@ async function unpackInto(
     const root = join(unpacked, 'root');
     await mkdir(root, { recursive: true });
     await runDpkg(['--extract', file, root]);
-    // Where scanners look for the packages of an image without dpkg.
+    // Scanners look here for packages in images without dpkg.
     await mkdir(join(root, 'var/lib/dpkg/status.d'), { recursive: true });
     const control = await runDpkg(['--field', file]);
     await writeFile(join(root, 'var/lib/dpkg/status.d', archive.name), `${control}\n`);
@@ -169,7 +169,7 @@ async function unpackInto(
     await writeFile(join(unpacked, LIST), formatContents(entries));
     await mkdir(dirname(folder), { recursive: true });
     await rename(unpacked, folder).catch((error: NodeJS.ErrnoException) => {
-      // Another build was faster; what it put there is checked like any other.
+      // Another build was faster. Its files are checked like any others.
       if (!existsSync(join(folder, 'root'))) throw error;
     });
     return entries;
@@ -192,7 +192,7 @@ async function withArchive<T>(
     if (found !== archive.sha256) {
       throw new PrebuiltError(
         'SYSROOT_INTEGRITY',
-        `${archive.name} ${archive.version} for ${archive.architecture}: expected SHA-256 ${archive.sha256}, as ${LOCK_FILE} pins it, found ${found}`,
+        `${archive.name} ${archive.version} for ${archive.architecture}: expected SHA-256 ${archive.sha256} from ${LOCK_FILE}, found ${found}`,
         { hint: 'The download was discarded. Find out whether the lock or the mirror is wrong.' },
       );
     }
@@ -207,14 +207,14 @@ async function runDpkg(args: readonly string[]): Promise<string> {
   const result = await execa('dpkg-deb', [...args], { stdin: 'ignore', reject: false });
   if (!result.failed) return result.stdout;
   if (result.code === 'ENOENT') {
-    throw new PrebuiltError('SYSROOT', 'dpkg-deb: not found; it unpacks Debian packages', {
-      hint: 'Install it (apt-get install dpkg, dnf install dpkg, brew install dpkg), or give a folder: --sysroot=FOLDER.',
+    throw new PrebuiltError('SYSROOT', 'dpkg-deb: not found; it is needed to unpack Debian packages', {
+      hint: 'Install it (apt-get install dpkg, dnf install dpkg, brew install dpkg), or specify a folder: --sysroot=FOLDER.',
     });
   }
   throw new PrebuiltError('SYSROOT', `dpkg-deb ${args[0]}: ${result.stderr || result.shortMessage}`);
 }
 
-// The list beside the files only serves to name one: it counts where it is the locked one itself.
+// The listing stored with the files only serves to find the changed path, and only if it matches the lock itself.
 async function changedPath(
   folder: string,
   found: readonly Entry[],

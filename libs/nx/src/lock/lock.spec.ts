@@ -8,12 +8,12 @@ import { PrebuiltError } from '../errors.ts';
 import { EMPTY_LOCK, formatLock, LOCK_FILE, parseLock, readLock } from './lock.ts';
 
 describe('parseLock', () => {
-  it("reads this repository's own lock, and formatLock gives its very bytes", async () => {
+  it("reads this repository's own lock, and formatLock reproduces its bytes", async () => {
     const text = await readFile(join(REPOSITORY, LOCK_FILE), 'utf8');
     expect(formatLock(parseLock(text, LOCK_FILE))).toBe(text);
   });
 
-  it('names every problem at once, each with its path', () => {
+  it('reports all problems at once, each with its path', () => {
     const lock = {
       lockVersion: 2,
       bun: { version: '1.4.4', packages: { '@oven/bun': { integrity: 'sha1-x', sha256: 'short' } } },
@@ -41,13 +41,13 @@ describe('parseLock', () => {
   });
 
   it.each([
-    ['a key that nobody knows', { lockVersion: 1, extra: 1 }, 'extra'],
-    ['a platform that nobody knows', { lockVersion: 1, sysroots: { 'plan9/mips': {} } }, 'sysroots'],
+    ['an unknown key', { lockVersion: 1, extra: 1 }, 'extra'],
+    ['an unknown platform', { lockVersion: 1, sysroots: { 'plan9/mips': {} } }, 'sysroots'],
     ['an image without a digest', { lockVersion: 1, images: { 'debian:12': 'latest' } }, 'images.debian:12'],
     [
-      'a package whose name is an option of apt',
+      'a package name that apt would read as an option',
       { lockVersion: 1, data: { '-o=x': {} } },
-      "expected a Debian package's name",
+      'expected a Debian package name',
     ],
   ])('refuses %s', (_, lock, problem) => {
     expect(() => parseLock(JSON.stringify(lock), LOCK_FILE)).toThrow(
@@ -55,7 +55,7 @@ describe('parseLock', () => {
     );
   });
 
-  it('answers any text that is not a lock with a typed error', () => {
+  it('throws a typed error for any text that is not a lock', () => {
     fc.assert(
       fc.property(fc.oneof(fc.json(), fc.string()), (text) => {
         expect(() => parseLock(text, LOCK_FILE)).toThrow(PrebuiltError);
@@ -65,7 +65,7 @@ describe('parseLock', () => {
 });
 
 describe('formatLock', () => {
-  it('sorts keys, so that the order in which lines were added changes nothing', () => {
+  it('sorts keys, so that the order in which entries were added does not matter', () => {
     const images = { b: `sha256:${'0'.repeat(64)}`, a: `sha256:${'1'.repeat(64)}` };
     expect(formatLock({ lockVersion: 1, images })).toBe(
       formatLock({ images: { a: images.a, b: images.b }, lockVersion: 1 }),
@@ -74,7 +74,7 @@ describe('formatLock', () => {
 });
 
 describe('readLock', () => {
-  it('gives a lock that names nothing where there is no file, and refuses a broken one', async () => {
+  it('returns an empty lock if there is no file, and refuses a broken one', async () => {
     const root = await mkdtemp(join(tmpdir(), 'lock-'));
     try {
       expect(await readLock(root)).toEqual(EMPTY_LOCK);

@@ -6,23 +6,23 @@ import { PLATFORMS } from '../artifacts/platform.ts';
 import { PrebuiltError } from '../errors.ts';
 import { PACKAGE } from '../package.ts';
 
-/** The lock's name, at the workspace's root. */
+/** The lock's name, in the workspace root. */
 export const LOCK_FILE = 'prebuilt.lock.json';
 
-/** The command that writes what the lock lacks. */
+/** The command that adds missing entries to the lock. */
 export const LOCK_COMMAND = `npx nx g ${PACKAGE.name}:lock`;
 
-/** Where what the lock names is kept once it is fetched, relative to the workspace's root. */
+/** The folder for downloads of the lock's content, relative to the workspace root. */
 export const CACHE_FOLDER = '.cache/prebuilt';
 
 const text = v.pipe(v.string(), v.minLength(1), v.maxLength(512));
 const sha256 = v.pipe(
   v.string(),
-  v.regex(/^[0-9a-f]{64}$/, 'expected a SHA-256: 64 lower-case hexadecimal digits'),
+  v.regex(/^[0-9a-f]{64}$/, 'expected a SHA-256: 64 lowercase hexadecimal digits'),
 );
 const integrity = v.pipe(
   v.string(),
-  v.regex(/^sha512-[A-Za-z0-9+/]{86}==$/, 'expected a Subresource Integrity, sha512-…'),
+  v.regex(/^sha512-[A-Za-z0-9+/]{86}==$/, 'expected a Subresource Integrity hash, sha512-…'),
 );
 const innerPath = v.pipe(
   v.string(),
@@ -32,29 +32,29 @@ const innerPath = v.pipe(
 // https://www.debian.org/doc/debian-policy/ch-controlfields.html#version
 const debianVersion = v.pipe(
   v.string(),
-  v.regex(/^[0-9][A-Za-z0-9.+:~-]{0,200}$/, "expected a Debian package's version"),
+  v.regex(/^[0-9][A-Za-z0-9.+:~-]{0,200}$/, 'expected a Debian package version'),
 );
 /** A Debian package's name. https://www.debian.org/doc/debian-policy/ch-controlfields.html#source */
 export const debianName = v.pipe(
   v.string(),
-  v.regex(/^[a-z0-9][a-z0-9+.-]{0,100}$/, "expected a Debian package's name"),
+  v.regex(/^[a-z0-9][a-z0-9+.-]{0,100}$/, 'expected a Debian package name'),
 );
 const platform = v.picklist(PLATFORMS as readonly string[] as readonly [string, ...string[]]);
 
 const npmPackage = v.strictObject({
   integrity: v.pipe(
     integrity,
-    v.description("The integrity of the package's archive, as the registry signs it"),
+    v.description("The integrity hash of the package's archive, as signed by the registry"),
   ),
-  sha256: v.pipe(sha256, v.description('The SHA-256 of the executable inside, checked before each use')),
+  sha256: v.pipe(sha256, v.description('The SHA-256 of the executable in the package, checked before each use')),
 });
 
 const debianPackage = v.strictObject({
   version: debianVersion,
   architecture: text,
-  path: v.pipe(innerPath, v.description('Where the archive is on every mirror of the distribution')),
+  path: v.pipe(innerPath, v.description('The path of the archive on every mirror of the distribution')),
   sha256: v.pipe(sha256, v.description('The SHA-256 of the archive')),
-  contents: v.pipe(sha256, v.description('The SHA-256 of the list of its files, checked before each use')),
+  contents: v.pipe(sha256, v.description('The SHA-256 of the listing of its files, checked before each use')),
 });
 
 const emulator = v.strictObject({
@@ -68,34 +68,34 @@ const emulator = v.strictObject({
 
 const byDebianName = v.record(debianName, debianPackage);
 
-/** The lock's definition; its JSON Schema is generated from it. */
+/** The lock's definition. Its JSON Schema is generated from this. */
 export const lockSchema = v.strictObject({
   $schema: v.optional(v.string()),
   lockVersion: v.literal(1),
   distribution: v.optional(
-    v.pipe(v.picklist(['debian', 'ubuntu']), v.description('Whose archive the Debian packages come from')),
+    v.pipe(v.picklist(['debian', 'ubuntu']), v.description('The distribution that the Debian packages come from')),
   ),
   bun: v.optional(
     v.pipe(
       v.strictObject({ version: text, packages: v.record(text, npmPackage) }),
       v.description(
-        'Bun for each platform, from the npm registry: compilers, and runtimes inside executables',
+        'Bun for each platform, from the npm registry: compilers, and the runtimes in executables',
       ),
     ),
   ),
   sysroots: v.optional(
     v.pipe(
       v.record(platform, byDebianName),
-      v.description('For each platform the packages that executables get their loader and libraries from'),
+      v.description('The packages with the loader and libraries for executables, by platform'),
     ),
   ),
   emulators: v.optional(
     v.pipe(
       v.record(platform, v.record(platform, emulator)),
-      v.description('For each machine that verifies, the emulators of other platforms'),
+      v.description('The emulators of other platforms, by the platform of the machine that verifies'),
     ),
   ),
-  data: v.optional(v.pipe(byDebianName, v.description('Packages of data: ca-certificates, tzdata'))),
+  data: v.optional(v.pipe(byDebianName, v.description('Data packages: ca-certificates, tzdata'))),
   images: v.optional(
     v.pipe(
       v.record(text, v.pipe(v.string(), v.regex(/^sha256:[0-9a-f]{64}$/, 'expected a digest, sha256:…'))),
@@ -104,22 +104,22 @@ export const lockSchema = v.strictObject({
   ),
 });
 
-/** What enters a release and is not a file of the repository, by hash. */
+/** Everything that becomes part of a release and isn't in the repository, pinned by hash. */
 export type Lock = Readonly<v.InferOutput<typeof lockSchema>>;
 
-/** A package of the npm registry: its archive's integrity, and the SHA-256 of the executable inside. */
+/** An npm package: its archive's integrity hash, and the SHA-256 of the executable in it. */
 export type NpmPin = Readonly<v.InferOutput<typeof npmPackage>>;
 
-/** A Debian package: its archive's SHA-256, and that of the list of its files. */
+/** A Debian package: the SHA-256 of its archive, and that of the listing of its files. */
 export type DebianPin = Readonly<v.InferOutput<typeof debianPackage>>;
 
-/** An emulator inside a Debian package. */
+/** An emulator in a Debian package. */
 export type EmulatorPin = Readonly<v.InferOutput<typeof emulator>>;
 
-/** A lock that names nothing yet. */
+/** An empty lock. */
 export const EMPTY_LOCK: Lock = { lockVersion: 1 };
 
-/** Parses the text of a lock. Throws `LOCKFILE` that names every problem and its path. */
+/** Parses the text of a lock. Throws `LOCKFILE`, listing every problem with its path. */
 export function parseLock(json: string, source: string): Lock {
   let data: unknown;
   try {
@@ -138,12 +138,12 @@ export function parseLock(json: string, source: string): Lock {
   });
 }
 
-/** The bytes of a lock: two-space JSON, keys sorted, a final line feed. The same for the same lock. */
+/** The text of a lock: two-space JSON with sorted keys and a final line feed, identical for identical locks. */
 export function formatLock(lock: Lock): string {
   return `${JSON.stringify(sorted(lock), null, 2)}\n`;
 }
 
-/** Reads the workspace's lock; one that names nothing where there is no file. Throws `LOCKFILE`. */
+/** Reads the workspace's lock; returns an empty one if there is no file. Throws `LOCKFILE`. */
 export async function readLock(workspaceRoot: string): Promise<Lock> {
   const path = join(workspaceRoot, LOCK_FILE);
   let json: string;
@@ -156,9 +156,9 @@ export async function readLock(workspaceRoot: string): Promise<Lock> {
   return parseLock(json, path);
 }
 
-/** The error of a lock that lacks `what`, with the command that adds it. */
+/** The error for a lock that lacks `what`, with the command that adds it. */
 export function lacking(what: string, options = ''): PrebuiltError {
-  return new PrebuiltError('LOCKFILE', `${LOCK_FILE}: expected ${what}, found no line for it`, {
+  return new PrebuiltError('LOCKFILE', `${LOCK_FILE}: expected ${what}, found no entry for it`, {
     hint: `Add it: ${LOCK_COMMAND}${options === '' ? '' : ` ${options}`}`,
   });
 }

@@ -1,6 +1,6 @@
 import type { Lock } from './lock.ts';
 
-/** An archive that a lock names: enough to find it on any mirror. */
+/** The facts needed to find a locked archive on any mirror. */
 export interface WantedArchive {
   readonly name: string;
   readonly version: string;
@@ -11,17 +11,17 @@ export interface WantedArchive {
 const ATTEMPT_MS = 30_000;
 
 const MIRRORS: Readonly<Record<NonNullable<Lock['distribution']>, readonly string[]>> = {
-  // Its archive of all versions has what any mirror has.
+  // Debian's snapshot archive has everything that a mirror has.
   debian: [],
   ubuntu: ['https://archive.ubuntu.com/ubuntu', 'https://ports.ubuntu.com/ubuntu-ports'],
 };
 
-// Keeps every version there ever was; a mirror drops one when the next comes.
+// Keeps every version ever published, whereas mirrors drop old ones.
 const SNAPSHOT = 'https://snapshot.debian.org';
 
 /**
- * Downloads an archive from the distribution's public mirrors by its path, then from Debian's archive of all former
- * versions. What comes is not trusted: the caller checks its SHA-256. Gives the reasons where no place has it.
+ * Downloads an archive from the distribution's public mirrors by its path, or else from Debian's snapshot archive. The
+ * result isn't trusted: the caller must check its SHA-256. Returns the reasons if no source has it.
  * https://salsa.debian.org/snapshot-team/snapshot/raw/master/API
  */
 export async function downloadArchive(
@@ -45,7 +45,7 @@ export async function downloadArchive(
     }
     return undefined;
   };
-  // A version's characters appear in a path as they are, but for the plus sign and the tilde's like.
+  // Most characters of a version are valid in a URL path, but some, such as the plus sign, must be encoded.
   const path = wanted.path.split('/').map(encodeURIComponent).join('/');
   for (const mirror of MIRRORS[distribution]) {
     const response = await get(`${mirror}/${path}`);

@@ -34,14 +34,14 @@ const failWith =
   };
 
 describe('lockedFile', () => {
-  it('fetches once, into a folder named by the integrity', async () => {
+  it('fetches once, into a folder named after the integrity hash', async () => {
     const first = await lockedFile(folder, locked, 'bin/bun', { fetch: fetchContent('runtime') });
     expect(first).toBe(join(folder, 'npm', '01'.repeat(64), 'bin/bun'));
     expect(await lockedFile(folder, locked, 'bin/bun', { fetch: failWith('ENOTFOUND') })).toBe(first);
     expect(await readdir(join(folder, 'npm'))).toHaveLength(1);
   });
 
-  it('refuses another archive than the lock pins and keeps none of it', async () => {
+  it('refuses an archive that the lock does not pin, and keeps nothing of it', async () => {
     await expect(
       lockedFile(folder, locked, 'bin/bun', { fetch: failWith('EINTEGRITY') }),
     ).rejects.toMatchObject({
@@ -51,7 +51,7 @@ describe('lockedFile', () => {
     expect(await readdir(join(folder, 'npm'))).toEqual([]);
   });
 
-  it('says so where the registry is out of reach', async () => {
+  it('reports an unreachable registry', async () => {
     await expect(
       lockedFile(folder, locked, 'bin/bun', { fetch: failWith('ENOTFOUND') }),
     ).rejects.toMatchObject({
@@ -61,13 +61,13 @@ describe('lockedFile', () => {
     expect(await readdir(join(folder, 'npm'))).toEqual([]);
   });
 
-  it('passes a full disk on as what it is', async () => {
+  it('passes on the error for a full disk', async () => {
     await expect(lockedFile(folder, locked, 'bin/bun', { fetch: failWith('ENOSPC') })).rejects.toMatchObject({
       code: 'ENOSPC',
     });
   });
 
-  it('refuses a file that changed, also to the same size and time', async () => {
+  it('refuses a changed file, even with the same size and time', async () => {
     const path = await lockedFile(folder, locked, 'bin/bun', { fetch: fetchContent('runtime') });
     const { atime, mtime } = await stat(path);
     await writeFile(path, 'Runtime');
@@ -79,7 +79,7 @@ describe('lockedFile', () => {
   });
 
   it.each(['checked.json', 'seen.json'])(
-    'believes nothing that a %s beside an altered file says',
+    'does not trust a %s next to an altered file',
     async (name) => {
       const path = await lockedFile(folder, locked, 'bin/bun', { fetch: fetchContent('runtime') });
       await writeFile(path, 'Runtime');
@@ -90,7 +90,7 @@ describe('lockedFile', () => {
     },
   );
 
-  it('refuses a file that a changed lock describes otherwise', async () => {
+  it('refuses a file that does not match a changed lock', async () => {
     await lockedFile(folder, locked, 'bin/bun', { fetch: fetchContent('runtime') });
     const changed = { ...locked, sha256: sha256Of('Runtime') };
     await expect(lockedFile(folder, changed, 'bin/bun')).rejects.toMatchObject({
@@ -98,13 +98,13 @@ describe('lockedFile', () => {
     });
   });
 
-  it('fetches again what somebody took out of the folder', async () => {
+  it('fetches a file again that was removed from the folder', async () => {
     const path = await lockedFile(folder, locked, 'bin/bun', { fetch: fetchContent('runtime') });
     await rm(path);
     expect(await lockedFile(folder, locked, 'bin/bun', { fetch: fetchContent('runtime') })).toBe(path);
   });
 
-  it('lets builds that fetch at the same time share one folder', async () => {
+  it('lets concurrent builds share one folder', async () => {
     const files = await Promise.all(
       [1, 2, 3].map(() => lockedFile(folder, locked, 'bin/bun', { fetch: fetchContent('runtime') })),
     );
@@ -114,7 +114,7 @@ describe('lockedFile', () => {
 });
 
 describe('hashInner', () => {
-  it('hashes what was fetched now, whatever the cache holds', async () => {
+  it('hashes a freshly fetched package, whatever is in the cache', async () => {
     const path = await lockedFile(folder, locked, 'bin/bun', { fetch: fetchContent('runtime') });
     await writeFile(path, 'Runtime');
     expect(await hashInner(folder, locked, 'bin/bun', { fetch: fetchContent('runtime') })).toBe(

@@ -5,28 +5,28 @@ import { PrebuiltError } from '../errors.ts';
 import { sha256OfFile } from '../files/hash.ts';
 import { LOCK_FILE, type NpmPin } from './lock.ts';
 
-/** A package of the npm registry as the lock pins it. */
+/** An npm package pinned by the lock. */
 export interface LockedPackage extends NpmPin {
   readonly name: string;
   readonly version: string;
 }
 
-/** Unpacks a package of the npm registry into a folder, refusing content with another integrity. */
+/** Unpacks an npm package into a folder, refusing content with a different integrity hash. */
 export type FetchPackage = (
   wanted: { readonly name: string; readonly version: string; readonly integrity: string },
   folder: string,
 ) => Promise<void>;
 
-/** How a package is fetched, and where progress is told. */
+/** How to fetch a package, and how to report progress. */
 export interface FetchOptions {
   readonly fetch?: FetchPackage;
   readonly progress?: (line: string) => void;
 }
 
 /**
- * The path of the file `inner` of a locked package, fetched where it is not there yet. The file was read in full
- * just now and is what the lock says: the lock holds its SHA-256, so that nothing beside the file has a say in it.
- * Throws `RUNTIME_INTEGRITY` for any other content, and `RUNTIME_UNAVAILABLE` where the registry gives none.
+ * The path of the file `inner` in a locked package, fetched if missing. Every call reads the file in full and checks it
+ * against the SHA-256 in the lock, regardless of any other files. Throws `RUNTIME_INTEGRITY` for any other content, and
+ * `RUNTIME_UNAVAILABLE` if the registry doesn't provide it.
  */
 export async function lockedFile(
   cacheFolder: string,
@@ -44,16 +44,16 @@ export async function lockedFile(
   if (found === locked.sha256) return path;
   throw new PrebuiltError(
     'RUNTIME_INTEGRITY',
-    `${path}: expected SHA-256 ${locked.sha256} of ${locked.name} ${locked.version}, as ${LOCK_FILE} pins it, found ${found}`,
+    `${path}: expected SHA-256 ${locked.sha256} of ${locked.name} ${locked.version} from ${LOCK_FILE}, found ${found}`,
     {
-      hint: `The file or the lock was changed, and nothing of it was run. Remove ${folder} and build again.`,
+      hint: `The file or the lock was changed. The file was not run. Remove ${folder} and build again.`,
     },
   );
 }
 
 /**
- * Fetches a package that no lock knows the inside of yet, and gives what to lock: the SHA-256 of the file `inner`.
- * The content is what the integrity says, freshly unpacked.
+ * Fetches a package that isn't locked yet, and returns the SHA-256 of the file `inner` for the lock. The file is
+ * freshly unpacked and matches the integrity hash.
  */
 export async function hashInner(
   cacheFolder: string,
@@ -66,7 +66,7 @@ export async function hashInner(
   return fetchInto(cacheFolder, folder, wanted, inner, options.fetch ?? fetchFromRegistry);
 }
 
-/** What the registry says about a version (or a tag such as `latest`) of a package. */
+/** Looks up a version (or a tag such as `latest`) of a package in the registry. */
 export async function describePackage(
   name: string,
   version: string,
@@ -74,18 +74,18 @@ export async function describePackage(
   const [{ default: pacote }, config] = await Promise.all([import('pacote'), npmConfig()]);
   try {
     const manifest = await pacote.manifest(`${name}@${version}`, config);
-    if (manifest._integrity === undefined) throw new Error('the registry gives no integrity');
+    if (manifest._integrity === undefined) throw new Error('the registry provides no integrity hash');
     return { name, version: manifest.version, integrity: manifest._integrity };
   } catch (cause) {
     throw new PrebuiltError(
       'RUNTIME_UNAVAILABLE',
-      `${name} ${version}: can't be found in the npm registry: ${(cause as Error).message}`,
-      { hint: 'Can the registry be reached, and does it have this version for every platform?', cause },
+      `${name} ${version}: not found in the npm registry: ${(cause as Error).message}`,
+      { hint: 'Check that the registry is reachable, and that it has this version for every platform.', cause },
     );
   }
 }
 
-// The folder is named by the archive's integrity, so that another lock never meets it.
+// The folder is named after the archive's integrity hash, so locks with other content never share it.
 function packageFolder(cacheFolder: string, integrity: string): string {
   const base64 = integrity.slice('sha512-'.length);
   return join(cacheFolder, 'npm', Buffer.from(base64, 'base64').toString('hex'));
@@ -104,7 +104,7 @@ async function fetchInto(
     await fetch(wanted, temporary);
     const sha256 = await sha256OfFile(join(temporary, inner));
     await rename(temporary, folder).catch(async () => {
-      // Another build was faster: what it put there is checked like any other. Or somebody took the file out.
+      // Another build was faster; its files are checked like any others. Or the file was removed from the folder.
       if (existsSync(join(folder, inner))) return;
       await rm(folder, { recursive: true, force: true });
       await rename(temporary, folder);
@@ -129,7 +129,7 @@ async function fetchFromRegistry(
   });
 }
 
-/** npm's own configuration (registry, proxy, CA, credentials for their hosts), read as npm reads it. */
+/** npm's configuration (registry, proxy, CA, credentials for their hosts), read the way npm does. */
 async function npmConfig(): Promise<Record<string, unknown>> {
   const [{ default: Config }, { default: npm }] = await Promise.all([
     import('@npmcli/config'),
@@ -160,7 +160,7 @@ function translate(
   if (code === 'EINTEGRITY') {
     return new PrebuiltError(
       'RUNTIME_INTEGRITY',
-      `${name} ${version}: expected ${integrity}, as ${LOCK_FILE} pins it, found other content`,
+      `${name} ${version}: expected ${integrity} from ${LOCK_FILE}, found different content`,
       { hint: 'The download was discarded. Find out whether the lock or the registry is wrong.', cause },
     );
   }
@@ -168,6 +168,6 @@ function translate(
   return new PrebuiltError(
     'RUNTIME_UNAVAILABLE',
     `${name} ${version}: can't be fetched from the npm registry: ${cause.message}`,
-    { hint: 'It is fetched once and then kept: build once while the registry can be reached.', cause },
+    { hint: 'It is cached after the first download: build once while the registry is reachable.', cause },
   );
 }

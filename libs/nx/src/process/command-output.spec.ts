@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { commandOutput } from './command-output.ts';
 
-it('runs a program that another process still holds open for writing as soon as it is let go', async () => {
+it('runs a program as soon as no other process has it open for writing', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'busy-'));
   const path = join(folder, 'program');
   await writeFile(path, '#!/bin/sh\necho ran\n', { mode: 0o755 });
@@ -21,12 +21,12 @@ it('runs a program that another process still holds open for writing as soon as 
 it.each([
   ['the first line', 'no such thing\nand more', 'no such thing'],
   [
-    'two lines where the first ends with a colon',
+    'two lines if the first ends with a colon',
     'errors in go.mod:\n  line 1: what\nmore',
     'errors in go.mod: line 1: what',
   ],
-  ['a colon that nothing follows', 'what:', 'what:'],
-])('gives of a failure %s', async (_, said, text) => {
+  ['a trailing colon', 'what:', 'what:'],
+])('returns %s of an error', async (_, said, text) => {
   const output = await commandOutput('sh', ['-c', 'echo "$1" >&2; exit 1', 'sh', said]);
   expect(output).toEqual({ ok: false, missing: false, text });
 });

@@ -1,25 +1,25 @@
 import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** What a command printed, or the first line of why it failed: with the next one where it ends with a colon. */
+/** A command's output, or the first line of its error: including the next line if the first ends with a colon. */
 export interface CommandOutput {
   readonly ok: boolean;
-  /** Whether there is no such command. */
+  /** Whether the command doesn't exist. */
   readonly missing: boolean;
   readonly text: string;
 }
 
-// A `git tag` of a repository with a hundred thousand tags has a few megabytes.
+// `git tag` in a repository with a hundred thousand tags prints a few megabytes.
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
-// A file that was written just now can't be run while a child that was forked meanwhile holds it open, which lasts
-// until that child has become its program. https://github.com/golang/go/issues/22315
+// A newly written file can't be executed while another child process, forked in the meantime, has it open, which lasts
+// until that child has called exec. https://github.com/golang/go/issues/22315
 const BUSY_ATTEMPTS = 100;
 const BUSY_PAUSE_MS = 20;
 
 /**
- * The output of a command that ends at once; it is killed after `timeoutMs`, never where that is 0. By Node's own means:
- * loading execa takes about as long as the command.
+ * The output of a short-running command, which is killed after `timeoutMs`, or never if that is 0. Uses Node's own API,
+ * since loading execa takes about as long as the command.
  */
 export async function commandOutput(
   file: string,
@@ -39,7 +39,7 @@ export async function commandOutput(
 
 interface CommandOptions {
   readonly cwd?: string;
-  /** The whole environment; this process's own where it is left out. */
+  /** The complete environment. Defaults to this process's environment. */
   readonly env?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
 }
@@ -62,7 +62,7 @@ function runOnce(
         resolve({ ok: true, missing: false, text: stdout });
         return;
       }
-      const told = error.killed === true ? `no answer within ${timeoutMs / 1000} s` : stderr.trim();
+      const told = error.killed === true ? `did not exit within ${timeoutMs / 1000} s` : stderr.trim();
       const [first, next = ''] = told.split('\n').map((line) => line.trim());
       const text = (first?.endsWith(':') ? `${first} ${next}`.trim() : first) || error.message.trim();
       resolve({ ok: false, missing: error.code === 'ENOENT', text });

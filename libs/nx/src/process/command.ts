@@ -1,4 +1,4 @@
-/** A program to run, through no shell: a file (or a name in PATH) and its arguments. */
+/** A program to run without a shell: a file (or a name in PATH) and its arguments. */
 export interface Command {
   readonly file: string;
   readonly args: readonly string[];

@@ -1,18 +1,18 @@
 import { PrebuiltError } from '../errors.ts';
 import type { Command } from './command.ts';
 
-/** What a compiler is run with: nothing of the caller's environment reaches it but what is given. */
+/** The settings for running a compiler. It sees only the given environment, not the caller's. */
 export interface CompilerRun {
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
-  /** What the run is for, as messages begin. */
+  /** A prefix for messages that says what the run is for. */
   readonly label: string;
   readonly signal: AbortSignal;
 }
 
 /**
- * Runs a compiler to its end and gives its standard output. Throws `COMPILE_FAILED` with all that it said,
- * `TOOLCHAIN` where there is no such program, and the signal's reason once that is aborted.
+ * Runs a compiler until it exits and returns its standard output. Throws `COMPILE_FAILED` with all its output,
+ * `TOOLCHAIN` if the program doesn't exist, and the signal's reason if aborted.
  */
 export async function runCompiler(command: Command, run: CompilerRun): Promise<string> {
   const { execa } = await import('execa');
@@ -40,12 +40,12 @@ export async function runCompiler(command: Command, run: CompilerRun): Promise<s
 
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
-/** The refusal of a build whose compiler is not on this machine. */
-export function missingTool(file: string, hint = 'Install it, or put its folder into PATH.'): PrebuiltError {
+/** The error for a compiler that isn't installed. */
+export function missingTool(file: string, hint = 'Install it, or add its folder to PATH.'): PrebuiltError {
   return new PrebuiltError('TOOLCHAIN', `${file}: expected a program in PATH, found none`, { hint });
 }
 
-/** The variables of this process's environment with these names. */
+/** The named variables from this process's environment. */
 export function environmentOf(names: readonly string[]): Readonly<Record<string, string>> {
   return Object.fromEntries(
     names.flatMap((name) => {
@@ -55,10 +55,10 @@ export function environmentOf(names: readonly string[]): Readonly<Record<string,
   );
 }
 
-/** What every compiler may know of the machine: where programs, the user's folder and temporary files are. */
+/** What every compiler may know about the machine: where programs, the home folder and temporary files are. */
 export const MACHINE_VARIABLES: readonly string[] = ['PATH', 'HOME', 'TMPDIR'];
 
-/** What a compiler that fetches modules needs beside: proxies, certificates and keys. It decides no result. */
+/** What a compiler that downloads modules also needs: proxies, certificates and keys. They don't affect the output. */
 export const NETWORK_VARIABLES: readonly string[] = [
   'HTTP_PROXY',
   'HTTPS_PROXY',

@@ -15,23 +15,23 @@ const MACS: readonly Host[] = [
   { os: 'darwin', arch: 'arm64' },
   { os: 'darwin', arch: 'x64' },
 ];
-/** The machine's name, Linux's own folders, programs of GNU alone, and reflinks. */
+/** The machine's name, Linux-only folders, GNU-only programs, and reflinks. */
 const HOST_QUESTION =
   /process\.(platform|arch)\b|\bos\.(platform|arch|type)\(|['"`]\/(proc|sys)\/|sha256sum'|--reflink/;
 const AMD64 = parsePlatform('linux/amd64');
 
-it.each(MACS)('takes Bun’s own compiler on $os/$arch, which is in the lock', (host) => {
+it.each(MACS)('uses Bun’s compiler for $os/$arch, which is in the lock', (host) => {
   const [compiler = '', ...runtimes] = bunPackagesFor([AMD64], host);
   expect(compiler).toMatch(/^@oven\/bun-darwin-/);
   expect(runtimes).toEqual(['@oven/bun-linux-x64-baseline']);
   expect(BUN_PACKAGES).toContain(compiler);
 });
 
-it.each(MACS)('has an engine of its own processor on $os/$arch', (host) => {
+it.each(MACS)('expects an engine for the same processor on $os/$arch', (host) => {
   expect(enginePlatform(host)).toBe(host.arch === 'x64' ? 'linux/amd64' : 'linux/arm64');
 });
 
-it.each(MACS)('runs no executable of Linux by itself on $os/$arch', async (host) => {
+it.each(MACS)('runs no Linux executable natively on $os/$arch', async (host) => {
   expect(nativePlatform(host)).toBeUndefined();
   const places = { given: [], locked: { lock: EMPTY_LOCK, cacheFolder: '.' }, path: [] };
   const facts = await readExecutionFacts([AMD64], places, host);
@@ -39,20 +39,20 @@ it.each(MACS)('runs no executable of Linux by itself on $os/$arch', async (host)
   expect(facts.emulators.size).toBe(0);
 });
 
-it('is the one place that asks which machine this is, or what only some machines have', () => {
+it('host.ts is the only module that depends on the machine', () => {
   const libs = join(import.meta.dirname, '../../..');
   const files = ['nx', 'oci', 'elf'].flatMap((lib) =>
     globSync('src/**/*.ts', { cwd: join(libs, lib) }).map((file) => join(libs, lib, file)),
   );
   const asking = files
     .filter((file) => !file.endsWith('.spec.ts'))
-    // Comments may name them.
+    // Comments may mention them.
     .filter((file) => HOST_QUESTION.test(readFileSync(file, 'utf8').replaceAll(/^\s*(\/\/|\/?\*).*$/gm, '')))
     .map((file) => relative(libs, file));
   expect(asking).toEqual(['nx/src/process/host.ts']);
 });
 
-it('says on Windows what to do, before any work', async () => {
+it('says what to do on Windows before any work', async () => {
   const said: unknown[] = [];
   const { error } = console;
   console.error = (line) => void said.push(line);
@@ -74,13 +74,13 @@ it('says on Windows what to do, before any work', async () => {
   expect(said.join('\n')).toMatch(/^error HOST: this machine: expected Linux or macOS, found Windows\n.*WSL/);
 });
 
-it('says on Windows what to do where the lock is to be written', async () => {
+it('says what to do on Windows when writing the lock', async () => {
   const tree = createTreeWithEmptyWorkspace();
   const writing = lockGenerator(tree, {}, undefined, { os: 'win32', arch: 'x64' });
   await expect(writing).rejects.toThrow(/^error HOST: .*found Windows\n.*WSL/);
 });
 
-it('knows without /proc, which a Mac does not have, which processes are running', () => {
+it('knows which processes are running without /proc, which a Mac does not have', () => {
   const { pid } = spawnSync('true');
   expect([process.pid, process.ppid, 1, pid].map(isRunning)).toEqual([true, true, true, false]);
 });

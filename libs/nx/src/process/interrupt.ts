@@ -3,8 +3,8 @@ import { PrebuiltError } from '../errors.ts';
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
- * Runs work that is told by an abort signal when the process is asked to end; asked a second time, the process
- * ends at once. The signal's reason is a `PrebuiltError` with the code `INTERRUPTED`.
+ * Runs work with an abort signal that fires when the process is asked to exit. When asked a second time, the process
+ * exits immediately. The signal's reason is a `PrebuiltError` with the code `INTERRUPTED`.
  */
 export async function withInterrupt<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const interrupt = new AbortController();
@@ -12,7 +12,7 @@ export async function withInterrupt<T>(work: (signal: AbortSignal) => Promise<T>
     if (interrupt.signal.aborted) process.exit(1);
     interrupt.abort(
       new PrebuiltError('INTERRUPTED', `stopped by ${signal}`, {
-        hint: 'Run it again. What was there before is untouched.',
+        hint: 'Run it again. Existing output is unchanged.',
       }),
     );
   };

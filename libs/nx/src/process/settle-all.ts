@@ -1,6 +1,6 @@
 /**
- * The results of all work, in order. Waits for every piece even where one fails, so that nothing is still under way
- * while its folder is removed; then throws the first failure.
+ * The results of all promises, in order. Waits for every promise even if one fails, so that nothing is still running
+ * when its folder is removed; then throws the first failure.
  */
 export async function settleAll<T extends readonly Promise<unknown>[] | []>(
   work: T,
@@ -8,6 +8,6 @@ export async function settleAll<T extends readonly Promise<unknown>[] | []>(
   const settled: readonly PromiseSettledResult<unknown>[] = await Promise.allSettled(work);
   const failed = settled.find((result) => result.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
-  // All are fulfilled: what follows only takes the values out.
+  // All are fulfilled, so this only extracts the values.
   return Promise.all(work);
 }

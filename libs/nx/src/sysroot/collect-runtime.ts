@@ -20,22 +20,22 @@ const TRIPLETS: Readonly<Record<string, string>> = {
   'linux/s390x': 's390x-linux-gnu',
 };
 
-// What tells a vulnerability scanner which distribution the packages come from.
+// They tell vulnerability scanners which distribution the packages come from.
 const DISTRIBUTION_PACKAGE = 'base-files';
 const DISTRIBUTION_FILE = '/etc/os-release';
 
 interface Found {
-  /** The final path, absolute inside the image. */
+  /** The absolute path in the image. */
   readonly path: string;
   readonly file: SysrootFile;
   readonly facts: ElfFacts;
 }
 
 /**
- * Copies what executables need from a sysroot into `target`, each file at its final path: the loader, the closure of
- * their shared libraries, and for their packages the copyright file and the dpkg status entry. Static executables
- * need nothing, and no sysroot is opened for them. Throws `SYSROOT` that lists everything that is missing, and
- * `SYSROOT_INTEGRITY` for a file that is not what the lock says when it is copied.
+ * Copies what executables need from a sysroot into `target`, each file at its final path: the loader, the transitive
+ * closure of their shared libraries, and their packages' copyright files and dpkg status entries. Static executables
+ * need nothing, so no sysroot is opened for them. Throws `SYSROOT`, listing everything that is missing, and
+ * `SYSROOT_INTEGRITY` if a file doesn't match the lock when copied.
  */
 export async function collectRuntime(
   executables: readonly ElfFacts[],
@@ -71,7 +71,7 @@ async function findRuntime(
     'SYSROOT',
     `${platform}: ${sysroot.label} can't run the executable: ${problems.map((problem) => problem.message).join('; ')}`,
     {
-      hint: `Add the package that holds what is missing to sysrootPackages (libgcc_s.so.1 is in libgcc-s1), then: ${LOCK_COMMAND}`,
+      hint: `Add the package with the missing library to sysrootPackages (libgcc_s.so.1 is in libgcc-s1), then run: ${LOCK_COMMAND}`,
     },
   );
 }
@@ -133,7 +133,7 @@ async function packageDocuments(
   return documents;
 }
 
-// The copy is hashed, not the source: nothing can change between the look and the copy.
+// Hashes the copy rather than the source, so that a change in between can't go unnoticed.
 async function copyIn(target: string, path: string, file: SysrootFile): Promise<RuntimeFile> {
   const inner = path.slice(1);
   const destination = join(target, inner);
@@ -146,7 +146,7 @@ async function copyIn(target: string, path: string, file: SysrootFile): Promise<
   if (file.sha256 !== null && file.sha256 !== sha256) {
     throw new PrebuiltError(
       'SYSROOT_INTEGRITY',
-      `${file.source}: expected SHA-256 ${file.sha256}, as ${LOCK_FILE} pins it, found ${sha256}`,
+      `${file.source}: expected SHA-256 ${file.sha256} from ${LOCK_FILE}, found ${sha256}`,
       { hint: 'Something changed the file during the build: build again.' },
     );
   }

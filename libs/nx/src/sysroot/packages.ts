@@ -1,21 +1,21 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** A distribution package of a sysroot. */
+/** A distribution package in a sysroot. */
 export interface SysrootPackage {
   readonly name: string;
   readonly version: string;
   readonly architecture: string;
-  /** Whose archive it comes from, where that is known. */
+  /** The distribution it comes from, if known. */
   readonly distribution?: 'debian' | 'ubuntu' | undefined;
 }
 
-/** Tells which package put a file (an absolute path inside the sysroot) there. */
+/** Finds the package that owns a file, given its absolute path inside the sysroot. */
 export type PackageLookup = (path: string) => SysrootPackage | undefined;
 
 /**
  * Reads a sysroot's package records: `var/lib/dpkg/info/<package>.list` and `var/lib/dpkg/status.d/<package>`.
- * A sysroot without records, which was not made from packages, gives a lookup that knows none.
+ * For a sysroot without records, which wasn't made from packages, the lookup finds none.
  * https://manpages.debian.org/dpkg-query
  */
 export async function readPackages(root: string): Promise<PackageLookup> {

@@ -3,23 +3,23 @@ import { join, resolve } from 'node:path';
 import type { Platform } from '../artifacts/platform.ts';
 import type { DebianPin, Lock } from '../lock/lock.ts';
 
-/** The packages of every sysroot: the C library, and what names the distribution to scanners. */
+/** The packages in every sysroot: the C library, and the one that identifies the distribution to scanners. */
 export const SYSROOT_PACKAGES: readonly string[] = ['libc6', 'base-files'];
 
-/** Where the libraries of a platform's executables come from: the lock's packages, or a folder that the user gave. */
+/** The source of libraries for a platform's executables: packages from the lock, or the user's folder. */
 export type SysrootPlan =
   | {
       readonly kind: 'locked';
       readonly packages: Readonly<Record<string, DebianPin>>;
-      /** Packages that the lock lacks: told where an executable needs a library, since a static one needs none. */
+      /** Packages missing in the lock. Reported only if an executable needs a library; a static one needs none. */
       readonly missing: readonly string[];
       readonly distribution: NonNullable<Lock['distribution']>;
     }
   | { readonly kind: 'folder'; readonly folder: string };
 
 /**
- * Where a platform's libraries come from: the folder that the options give, else the lock's packages. A locked
- * package that the lock lacks is told where an executable needs a library, not before: a static one needs none.
+ * Plans where a platform's libraries come from: the folder from the options, or else packages from the lock. Doesn't
+ * throw for packages missing in the lock, since a static executable needs none.
  */
 export function planSysroot(
   options: { readonly sysrootPackages: readonly string[]; readonly sysroot?: string | undefined },
@@ -40,8 +40,8 @@ export function planSysroot(
 }
 
 /**
- * What of a sysroot a build depends on: the lines of the lock, or the list of the folder's files, hashed; null where
- * the folder is not there.
+ * The facts about a sysroot that a build depends on: the lock entries, or the hash of the listing of the folder's
+ * files; null if the folder doesn't exist.
  */
 export async function sysrootFacts(plan: SysrootPlan, platform: Platform): Promise<unknown> {
   if (plan.kind === 'locked')
@@ -52,7 +52,7 @@ export async function sysrootFacts(plan: SysrootPlan, platform: Platform): Promi
   return hashContents(await readContents(root));
 }
 
-/** The folder of a platform inside a folder of sysroots. */
+/** A platform's subfolder in a folder of sysroots. */
 export function folderOf(folder: string, platform: Platform): string {
   return join(folder, platform.replaceAll('/', '-'));
 }

@@ -23,16 +23,16 @@ describe('resolveInRoot', () => {
     expect(await resolveInRoot(root, `/${name}`)).toBe(join(root, 'usr/lib/libc.so.6'));
   });
 
-  it('follows a linked folder on the way', async () => {
+  it('follows a linked parent folder', async () => {
     expect(await resolveInRoot(root, '/lib/libc.so.6')).toBe(join(root, 'usr/lib/libc.so.6'));
   });
 
-  it('finds nothing behind a link to a file of the host', async () => {
+  it('finds nothing behind a link to a file on the host', async () => {
     await symlink('/etc/passwd', join(root, 'passwd'));
     expect(await resolveInRoot(root, '/passwd')).toBeUndefined();
   });
 
-  it('ends at a circle of links', async () => {
+  it('stops at a loop of links', async () => {
     await symlink('b', join(root, 'a'));
     await symlink('a', join(root, 'b'));
     expect(await resolveInRoot(root, '/a')).toBeUndefined();

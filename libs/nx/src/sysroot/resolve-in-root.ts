@@ -3,12 +3,12 @@ import { join } from 'node:path';
 
 const MAX_LINKS = 40;
 
-/** What is at an absolute path of a root file system: nothing, a link's target, or something else. */
+/** Reports what is at an absolute path in a root file system: nothing, a link with its target, or something else. */
 export type LookAt = (path: string) => Promise<'absent' | 'present' | { readonly link: string }>;
 
 /**
- * Where an absolute path of another root file system really is, as an absolute path inside it: links are followed as
- * if its root were `/`, and never lead out of it. Undefined where there is nothing.
+ * Resolves links in an absolute path inside another root file system, as if its root were `/`, and never leaves it.
+ * Returns an absolute path inside it; undefined if nothing is there.
  */
 export async function resolveLinks(path: string, lookAt: LookAt): Promise<string | undefined> {
   const waiting = parts(path).reverse();
@@ -35,7 +35,7 @@ export async function resolveLinks(path: string, lookAt: LookAt): Promise<string
   return `/${resolved.join('/')}`;
 }
 
-/** The same for a root file system on disk: the real file, below `root`. Undefined where there is none. */
+/** Resolves a path inside a root file system on disk to the real file below `root`. Undefined if there is none. */
 export async function resolveInRoot(root: string, path: string): Promise<string | undefined> {
   const found = await resolveLinks(path, async (inner) => {
     const candidate = join(root, inner);

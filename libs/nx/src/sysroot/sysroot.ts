@@ -8,29 +8,28 @@ import { readPackages, type SysrootPackage } from './packages.ts';
 import { folderOf, SYSROOT_PACKAGES, type SysrootPlan } from './plan.ts';
 import { resolveInRoot, resolveLinks } from './resolve-in-root.ts';
 
-/** A file of a sysroot. */
+/** A file in a sysroot. */
 export interface SysrootFile {
-  /** Its place on disk. */
+  /** Its path on disk. */
   readonly source: string;
-  /** What its content has to be, in hexadecimal; null in a folder that the user gave. */
+  /** The expected hexadecimal SHA-256 of its content; null in the user's folder. */
   readonly sha256: string | null;
-  /** The package that holds it; null for a file of none. */
+  /** The package that owns it; null if none does. */
   readonly owner: SysrootPackage | null;
 }
 
-/** The loader and libraries of a platform, at their final paths. */
+/** A platform's loader and libraries, at their final paths. */
 export interface Sysroot {
-  /** What to call it in a message. */
+  /** Its description in messages. */
   readonly label: string;
-  /** The file that an absolute path leads to, links followed inside the sysroot. */
+  /** The file at an absolute path, with links resolved inside the sysroot. */
   find(path: string): Promise<SysrootFile | undefined>;
 }
 
 /**
- * Opens a platform's sysroot. The lock's packages are fetched where they are not there, and all their files checked
- * against the lock; a folder of the user's is taken as it is. Throws `SYSROOT` where there is no such folder, and
- * `LOCKFILE` for a package
- * that the lock lacks, and what `lockedPackage` throws.
+ * Opens a platform's sysroot. Fetches missing packages from the lock and checks all their files against it; uses the
+ * user's folder as is. Throws `SYSROOT` if the folder doesn't exist, `LOCKFILE` if the lock lacks a package, and the
+ * errors of `lockedPackage`.
  */
 export async function openSysroot(
   plan: SysrootPlan,
@@ -53,7 +52,7 @@ export async function openSysroot(
   return joinPackages(packages, platform, plan.distribution);
 }
 
-/** A sysroot of checked packages: a path means what their lists say, whatever else is on disk. */
+/** A sysroot of checked packages. It contains only what their listings contain, whatever else is on disk. */
 export function joinPackages(
   packages: readonly UnpackedPackage[],
   platform: Platform,
@@ -91,7 +90,7 @@ async function openFolder(folder: string, platform: Platform): Promise<Sysroot> 
   const root = folderOf(folder, platform);
   if (!existsSync(root)) {
     throw new PrebuiltError('SYSROOT', `${platform}: expected the C library's folder ${root}, found none`, {
-      hint: 'The folder given as sysroot holds one folder for each platform. Without one, the packages of prebuilt.lock.json are used.',
+      hint: 'The sysroot folder must contain a subfolder for each platform. Without a sysroot folder, packages from prebuilt.lock.json are used.',
     });
   }
   const ownerOf = await readPackages(root);

@@ -9,7 +9,7 @@ const detect = (files: Readonly<Record<string, string>>) =>
 describe('bun', () => {
   it.each([
     [
-      'the command of package.json',
+      'the command in package.json',
       { 'package.json': '{"bin":"./src/cli.ts"}', 'src/cli.ts': '' },
       'src/cli.ts',
     ],
@@ -21,28 +21,28 @@ describe('bun', () => {
     ['src/main.ts', { 'package.json': '{}', 'src/main.ts': '' }, 'src/main.ts'],
     ['src/index.ts', { 'src/index.ts': '' }, 'src/index.ts'],
     [
-      'src/main.ts beside a package.json that is broken',
+      'src/main.ts next to a broken package.json',
       { 'package.json': '{', 'src/main.ts': '' },
       'src/main.ts',
     ],
     [
-      'src/main.ts where the command was not compiled yet',
+      'src/main.ts if the command was not compiled yet',
       { 'package.json': '{"bin":"dist/a.js"}', 'src/main.ts': '' },
       'src/main.ts',
     ],
-  ])('bun is found by %s', (_, files, entry) => {
+  ])('bun is detected by %s', (_, files, entry) => {
     expect(detect(files)).toEqual({ name: 'bun', entry });
   });
 
   it.each([
     ['a command that is a shell script', { 'package.json': '{"bin":"run.sh"}', 'run.sh': '' }],
     ['an empty folder', {}],
-  ])('bun is not found by %s', (_, files) => {
+  ])('bun is not detected by %s', (_, files) => {
     expect(detect(files)).toBeUndefined();
   });
 
   it.each(['main.go', 'main', 'src/main.rs', 'script.sh', 'main.ts.txt', 'data.json'])(
-    'refuses the entry %s, which Bun would wrap into an executable that does nothing',
+    'refuses the entry %s, which Bun would embed as text in an executable that does nothing',
     (entry) => {
       expect(() => configureToolchain({ name: 'bun', entry })).toThrow(
         expect.objectContaining({
@@ -55,23 +55,23 @@ describe('bun', () => {
     },
   );
 
-  it('names every problem of its options', () => {
+  it('reports every problem with its options', () => {
     expect(() => configureToolchain({ name: 'bun', entry: 'main.go', minify: true })).toThrow(
       /toolchain\.entry.*; toolchain\.minify/,
     );
   });
 
-  it('refuses a platform that there is no runtime for', () => {
+  it('refuses a platform without a runtime', () => {
     expect(() => checkPlatforms('bun', [parsePlatform('linux/s390x')])).toThrow(
       expect.objectContaining({
         code: 'INVALID_PLATFORM',
         message: expect.stringContaining('linux/s390x'),
-        hint: 'Take the others out of "platforms" in prebuilt.json.',
+        hint: 'Remove the others from "platforms" in prebuilt.json.',
       }),
     );
   });
 
-  it("puts the lock's lines of its platforms into the key, and no other", async () => {
+  it("includes only the lock's entries for its platforms in the cache key", async () => {
     const pin = (sha256: string) => ({ integrity: 'sha512-x', sha256 });
     const lock = (arm: string): Lock => ({
       lockVersion: 1,
@@ -91,13 +91,13 @@ describe('bun', () => {
     expect(await key('b', 'linux/arm64')).not.toEqual(await key('c', 'linux/arm64'));
   });
 
-  it('names production inputs where the workspace has them', () => {
+  it('uses production inputs if the workspace defines them', () => {
     const { inputs } = configureToolchain({ name: 'bun', entry: 'a.ts' });
     expect(inputs(new Set(['production']))).toEqual(['production', '^production']);
     expect(inputs(new Set())).toEqual(['default', '^default']);
   });
 
-  it('reads the entry of a prebuilt.json from its own folder', () => {
+  it('resolves the entry of a prebuilt.json in its own folder', () => {
     expect(toolchainOfProject({ name: 'bun', entry: '../lib/main.ts' }, 'apps/a')).toEqual({
       name: 'bun',
       entry: 'apps/lib/main.ts',
@@ -107,24 +107,24 @@ describe('bun', () => {
   const MAIN = import.meta.filename.slice(1);
   it.each<[string, { readonly entry?: string; readonly arch?: string }, string, string, string]>([
     [
-      'whose main file is not there',
+      'without its main file',
       { entry: 'nowhere/main.ts' },
       'INVALID_OPTIONS',
       'toolchain.entry: expected a file, found none at /nowhere/main.ts',
       '"entry", relative to the folder of prebuilt.json',
     ],
     [
-      'where the lock lacks Bun',
+      'with a lock without Bun',
       {},
       'LOCKFILE',
       "expected Bun's package @oven/bun-linux-",
       'npx nx g @prebuilt/nx:lock',
     ],
     [
-      'on a machine that Bun has no compiler for',
+      'on a machine without a Bun compiler',
       { arch: 'riscv64' },
       'TOOLCHAIN',
-      'this machine is linux/riscv64',
+      'found linux/riscv64',
       'Build in a Linux container or virtual machine.',
     ],
   ])('refuses a program %s', async (_, { entry = MAIN, arch = process.arch }, code, message, hint) => {

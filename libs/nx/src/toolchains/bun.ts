@@ -20,19 +20,19 @@ import type {
 } from './toolchain.ts';
 
 interface BunPlatform {
-  /** The package of the npm registry that holds Bun for the platform. */
+  /** The npm package that contains Bun for the platform. */
   readonly package: string;
   /** The platform's name for `bun build --target`. */
   readonly target: string;
 }
 
-// The baseline build of x64 runs on processors without AVX2.
+// The x64 baseline build runs on processors without AVX2.
 const RUNTIMES: Readonly<Record<string, BunPlatform>> = {
   'linux/amd64': { package: '@oven/bun-linux-x64-baseline', target: 'bun-linux-x64-baseline' },
   'linux/arm64': { package: '@oven/bun-linux-aarch64', target: 'bun-linux-arm64' },
 };
 
-// What compiles on a machine, by its name.
+// The compiler's npm package, by host.
 const COMPILERS: Readonly<Record<string, string>> = {
   'linux/x64': '@oven/bun-linux-x64-baseline',
   'linux/arm64': '@oven/bun-linux-aarch64',
@@ -49,12 +49,12 @@ const options = v.strictObject({
     v.optional(v.string(), ''),
     v.check(
       (path) => path !== '',
-      'expected a program: a TypeScript or JavaScript "bin" in package.json, src/main.ts, or this option, such as "src/server.ts"; found none',
+      'expected a TypeScript or JavaScript "bin" in package.json, a src/main.ts, or a value here such as "src/server.ts"; found none',
     ),
     v.check(
       (path) => path === '' || SOURCES.includes(extname(path)),
       ({ input }) =>
-        `expected a JavaScript or TypeScript file (${SOURCES.join(', ')}), found ${JSON.stringify(input)}: Bun would wrap its text into an executable that does nothing`,
+        `expected a JavaScript or TypeScript file (${SOURCES.join(', ')}), found ${JSON.stringify(input)}: Bun would embed it as text in an executable that does nothing`,
     ),
     v.description("The program's main file, a JavaScript or TypeScript file"),
   ),
@@ -62,15 +62,15 @@ const options = v.strictObject({
 
 type BunOptions = Readonly<v.InferOutput<typeof options>>;
 
-/** The file inside Bun's packages that is both compiler and runtime. */
+/** The file in Bun's packages that serves as both compiler and runtime. */
 export const BUN_EXECUTABLE = 'bin/bun';
 
-/** Every package of the npm registry that a lock pins for Bun, sorted. */
+/** Every npm package that a lock pins for Bun, sorted. */
 export const BUN_PACKAGES: readonly string[] = [
   ...new Set([...Object.values(RUNTIMES).map((runtime) => runtime.package), ...Object.values(COMPILERS)]),
 ].sort();
 
-/** The packages that builds on this machine use for the platforms: its compiler's, and each runtime's. */
+/** The packages that a build on this machine needs for the platforms: the compiler's and each runtime's. */
 export function bunPackagesFor(platforms: readonly Platform[], host: Host = thisHost()): readonly string[] {
   const compiler = COMPILERS[hostName(host)];
   const runtimes = platforms.flatMap((platform) => RUNTIMES[platform]?.package ?? []);
@@ -116,7 +116,7 @@ export function bunCommand(
   };
 }
 
-/** Compiles TypeScript and JavaScript into single executables with the Bun that prebuilt.lock.json pins. */
+/** Compiles TypeScript and JavaScript into single-file executables with the Bun that prebuilt.lock.json pins. */
 export const bun: Toolchain<BunOptions> = {
   name: 'bun',
   options,
@@ -132,14 +132,14 @@ export const bun: Toolchain<BunOptions> = {
     sysrootPackages: [],
     inputs: productionInputs,
     async keyFacts({ lock, platforms }) {
-      // Every compiler of a version makes the same executable, so the host's is not a fact.
+      // The same Bun version produces the same executable on every host, so the host isn't part of the key.
       return platforms.map((platform) => lockedPackage(lock, runtimeOf(platform).package));
     },
     prepare: (context) => prepareBun(entry, context),
   }),
 };
 
-// The first command that `npm install` would link, or the file that such a project usually starts with.
+// The first command that `npm install` would link, or else one of the usual entry points.
 function detectEntry(folder: ProjectFolder): BunOptions | undefined {
   const text = folder.read('package.json');
   let bin: unknown;
@@ -157,7 +157,7 @@ function detectEntry(folder: ProjectFolder): BunOptions | undefined {
   return entry === undefined ? undefined : { entry: join('.', entry) };
 }
 
-/** The production files of the project and of what it depends on; all files where the workspace has no such name. */
+/** The `production` input of the project and its dependencies, or `default` if the workspace doesn't define it. */
 function productionInputs(namedInputs: ReadonlySet<string>): TargetInputs {
   const name = namedInputs.has('production') ? 'production' : 'default';
   return [name, `^${name}`];
@@ -169,7 +169,7 @@ async function prepareBun(entry: string, context: PrepareContext): Promise<Prepa
   if (compilerPackage === undefined) {
     throw new PrebuiltError(
       'TOOLCHAIN',
-      `bun: there are compilers for ${Object.keys(COMPILERS).join(', ')}, this machine is ${machine}`,
+      `bun: expected a machine with one of ${Object.keys(COMPILERS).join(', ')}, found ${machine}`,
       { hint: 'Build in a Linux container or virtual machine.' },
     );
   }
@@ -211,7 +211,7 @@ async function resolveEntry(entry: string, { workspaceRoot }: BuildContext): Pro
     'INVALID_OPTIONS',
     `toolchain.entry: expected a file, found ${found === undefined ? 'none' : 'something else'} at ${path}`,
     {
-      hint: 'Name the program’s main file as the toolchain’s "entry", relative to the folder of prebuilt.json.',
+      hint: 'Set the toolchain’s "entry" to the program’s main file, relative to the folder of prebuilt.json.',
     },
   );
 }
@@ -222,7 +222,7 @@ function lockedPackage(lock: Lock, name: string): LockedPackage {
   return { name, version: lock.bun.version, ...pin };
 }
 
-// What Bun's packages say about themselves.
+// As declared in Bun's own packages.
 const BUN_LICENSE = 'MIT';
 
 async function runtimeComponent({ name, version, integrity }: LockedPackage): Promise<Component> {
@@ -241,7 +241,7 @@ async function run(
   request: CompileRequest,
   context: PrepareContext,
 ): Promise<readonly Component[]> {
-  // Bun keeps temporary files in its working directory, and leaves them there when it is stopped.
+  // Bun writes temporary files to its working directory and leaves them behind when it is stopped.
   const cwd = dirname(request.outfile);
   const { sourceDateEpoch, platform } = request;
   const { signal } = context;
@@ -249,13 +249,13 @@ async function run(
   return bundledComponents(JSON.parse(await readFile(metafile, 'utf8')), cwd);
 }
 
-// BUN_OPTIONS and its like would change what is compiled, so the compiler sees only what it needs.
+// Variables such as BUN_OPTIONS would change the output, so the compiler gets only what it needs.
 function compilerEnvironment(sourceDateEpoch: number): Record<string, string> {
   return {
     ...environmentOf(MACHINE_VARIABLES),
     SOURCE_DATE_EPOCH: String(sourceDateEpoch),
     NO_COLOR: '1',
-    // It holds the whole runtime in memory, twice: in huge pages, that takes a fraction of the page faults.
+    // Bun keeps two copies of the runtime in memory. Huge pages cut the page faults to a fraction.
     MIMALLOC_ALLOW_THP: '1',
   };
 }
@@ -291,6 +291,6 @@ function runtimeOf(platform: Platform): BunPlatform {
   throw new PrebuiltError(
     'INVALID_PLATFORM',
     `bun: expected one of ${PLATFORMS.join(', ')}, found ${platform}`,
-    { hint: 'Name platforms that Bun has a runtime for as "platforms" in prebuilt.json.' },
+    { hint: 'In prebuilt.json, limit "platforms" to those that Bun has a runtime for.' },
   );
 }

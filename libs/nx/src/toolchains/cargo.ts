@@ -27,7 +27,7 @@ import type {
   Toolchain,
 } from './toolchain.ts';
 
-/** The variable that holds the version where a project says nothing of it. */
+/** The environment variable that holds the version by default. */
 const DEFAULT_VARIABLE = 'RELEASE_VERSION';
 
 const text = v.pipe(v.string(), v.minLength(1), v.maxLength(1024));
@@ -35,21 +35,21 @@ const word = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_][A-Za-z0-9_.+/-]*$/, 'a na
 
 const options = v.strictObject({
   folder: v.optional(
-    v.pipe(text, v.description('The folder of Cargo.toml. Defaults to the project’s own')),
+    v.pipe(text, v.description('The folder that contains Cargo.toml. Defaults to the project’s folder')),
     '.',
   ),
   bin: v.optional(
     v.pipe(
       word,
       v.description(
-        'The binary. Defaults to the only one, the package’s default-run, or the one of the program’s name',
+        'The binary to compile. Defaults to the only one, the package’s default-run, or the one with the program’s name',
       ),
     ),
   ),
   executables: v.optional(
     v.pipe(
       v.record(executableName, word),
-      v.description('Further executables of the program: for each name its binary'),
+      v.description('Additional executables of the program, as a map from name to binary'),
     ),
     {},
   ),
@@ -60,22 +60,22 @@ const options = v.strictObject({
         v.pipe(v.string(), v.regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'an environment variable')),
       ]),
       v.description(
-        'The environment variable that holds the version while it is compiled, for env!(…) and option_env!(…); false for none. Defaults to RELEASE_VERSION',
+        'The environment variable that holds the version during compilation, for env!(…) and option_env!(…); false for none. Defaults to RELEASE_VERSION',
       ),
     ),
     DEFAULT_VARIABLE,
   ),
-  features: v.optional(v.pipe(v.array(word), v.description('Features to turn on')), []),
+  features: v.optional(v.pipe(v.array(word), v.description('Cargo features to enable')), []),
   defaultFeatures: v.optional(
-    v.pipe(v.boolean(), v.description('Whether the default features are on')),
+    v.pipe(v.boolean(), v.description('Whether to enable the default features')),
     true,
   ),
-  profile: v.optional(v.pipe(word, v.description('The profile of Cargo.toml')), 'release'),
+  profile: v.optional(v.pipe(word, v.description('The Cargo profile to build with')), 'release'),
   targets: v.optional(
     v.pipe(
       v.record(v.string(), word),
       v.description(
-        'Rust’s target for a platform, such as {"linux/amd64": "x86_64-unknown-linux-gnu"}. Defaults to musl where its standard library is installed, else glibc',
+        'The Rust target for each platform, such as {"linux/amd64": "x86_64-unknown-linux-gnu"}. Defaults to musl if its standard library is installed, otherwise glibc',
       ),
     ),
     {},
@@ -84,7 +84,7 @@ const options = v.strictObject({
     v.pipe(
       v.record(v.string(), text),
       v.description(
-        'The linker for a platform, such as {"linux/arm64": "aarch64-linux-gnu-gcc"}. Defaults to the names of Debian’s packages',
+        'The linker for each platform, such as {"linux/arm64": "aarch64-linux-gnu-gcc"}. Defaults to the names that Debian uses',
       ),
     ),
     {},
@@ -92,7 +92,7 @@ const options = v.strictObject({
   zigbuild: v.optional(
     v.pipe(
       v.boolean(),
-      v.description('Whether cargo-zigbuild compiles, which needs no linker of the target'),
+      v.description('Whether to compile with cargo-zigbuild, which needs no cross linker'),
     ),
     false,
   ),
@@ -100,7 +100,7 @@ const options = v.strictObject({
 
 type CargoOptions = Readonly<v.InferOutput<typeof options>>;
 
-/** Compiles Rust by the cargo of the machine, exactly as Cargo.lock says, all platforms in one run. */
+/** Compiles Rust with the installed cargo and the exact versions in Cargo.lock, all platforms in one run. */
 export const cargo: Toolchain<CargoOptions> = {
   name: 'cargo',
   options,
@@ -113,7 +113,7 @@ export const cargo: Toolchain<CargoOptions> = {
     options: configured,
     dependsOn: [],
     others: Object.keys(configured.executables),
-    // What unwinds a panic, in an executable that uses glibc.
+    // Executables that link glibc need it to unwind panics.
     sysrootPackages: ['libgcc-s1'],
     inputs(namedInputs) {
       const name = namedInputs.has('production') ? 'production' : 'default';
@@ -129,7 +129,7 @@ interface Program {
   readonly folder: string;
   readonly workspace: CargoWorkspace;
   readonly targets: readonly RustTarget[];
-  /** What links, with versions. */
+  /** The linkers with their versions. */
   readonly linkers: readonly string[];
   /** The program's own binary, then those of its other executables. */
   readonly bins: readonly CargoBin[];
@@ -162,7 +162,7 @@ function chooseBin(
   const [only, ...others] = bins;
   if (only === undefined) {
     throw new PrebuiltError('TOOLCHAIN', `cargo: expected a package with a binary in ${root}, found none`, {
-      hint: 'A binary is src/main.rs, a file in src/bin, or a [[bin]] of Cargo.toml.',
+      hint: 'A binary is src/main.rs, a file in src/bin, or a [[bin]] in Cargo.toml.',
     });
   }
   if (wanted === undefined && others.length === 0) return only;
@@ -170,15 +170,15 @@ function chooseBin(
   if (named.length === 1 && named[0] !== undefined) return named[0];
   if (wanted !== undefined) {
     throw new PrebuiltError('TOOLCHAIN', `cargo: expected the binary ${wanted} in ${root}, found ${listed}`, {
-      hint: 'Name one of those as the toolchain’s "bin", or in its "executables".',
+      hint: 'Use one of those in the toolchain’s "bin" or "executables".',
     });
   }
   throw new PrebuiltError('TOOLCHAIN', `cargo: expected one binary in ${root}, found ${listed}`, {
-    hint: 'Name the program’s own as the toolchain’s "bin"; "executables" takes the others that it ships.',
+    hint: 'Set the toolchain’s "bin" to the main one, and list the others to ship in "executables".',
   });
 }
 
-// Cargo.lock says the content of every crate that is fetched; of crates in folders cargo lists the files.
+// Cargo.lock pins the content of every fetched crate; for local crates, cargo lists the files.
 async function readKeyFacts(configured: CargoOptions, context: BuildContext): Promise<unknown> {
   const { rust, folder, workspace, targets, linkers, bins } = await openProgram(configured, context);
   const packages = [...new Set(bins.map((bin) => bin.package))];
@@ -220,11 +220,11 @@ async function prepareCargo(configured: CargoOptions, context: PrepareContext): 
       'TOOLCHAIN',
       `cargo: expected ${join(workspace.root, 'Cargo.lock')}, found none`,
       {
-        hint: 'Make it and commit it: cargo generate-lockfile',
+        hint: 'Create and commit it: cargo generate-lockfile',
       },
     );
   });
-  // Programs of one cargo workspace share what they compile.
+  // Programs in the same cargo workspace share a target folder.
   const id = createHash('sha256').update(relative(context.workspaceRoot, workspace.root)).digest('hex');
   const targetFolder = join(context.cacheFolder, 'cargo', id.slice(0, 16));
   let building: Promise<unknown> | undefined;
@@ -264,13 +264,13 @@ async function prepareCargo(configured: CargoOptions, context: PrepareContext): 
   };
 }
 
-// Rust's own default may be missing just as well as one of a foreign target.
+// Even Rust's default linker may be missing, not just a cross linker.
 function namingLinker(error: unknown): never {
   const linker =
     error instanceof PrebuiltError && /^error: linker `(.*)` not found$/m.exec(error.message)?.[1];
   if (!linker) throw error;
   throw new PrebuiltError('TOOLCHAIN', `cargo: expected the linker ${linker}, found none`, {
-    hint: 'Install it (Debian: gcc), or name another as the toolchain\'s "linkers".',
+    hint: 'Install it (Debian: gcc), or set another in the toolchain\'s "linkers".',
     cause: error,
   });
 }
@@ -282,7 +282,7 @@ function buildArguments(
   targetFolder: string,
   { workspaceRoot }: PrepareContext,
 ): readonly string[] {
-  // Folders of this machine are not to be in executables. The last one that fits is taken.
+  // Keep this machine's paths out of executables. When several prefixes match, the last one wins.
   const flags = [
     [workspaceRoot, '/workspace'],
     [rust.cargoHome, '/cargo'],
@@ -316,7 +316,7 @@ function profileFolder({ profile }: CargoOptions): string {
   return profile === 'dev' ? 'debug' : profile;
 }
 
-// The compiler notes each variable that the sources read, with its value.
+// The compiler's dependency files record each environment variable that the sources read, with its value.
 async function checkVersion(
   configured: CargoOptions,
   { version }: CompileRequest,
@@ -334,9 +334,9 @@ async function checkVersion(
   if (configured.version !== DEFAULT_VARIABLE) {
     throw new PrebuiltError(
       'TOOLCHAIN',
-      `cargo: expected a source that reads ${configured.version}, found none`,
+      `cargo: expected a source file that reads ${configured.version}, found none`,
       { hint: `Read it: env!(${JSON.stringify(configured.version)}), or set {"version": false}.` },
     );
   }
-  progress(`cargo: no source reads ${configured.version}: the executable does not know its version`);
+  progress(`cargo: no source file reads ${configured.version}: the executable won’t know its version`);
 }

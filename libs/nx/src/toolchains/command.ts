@@ -29,21 +29,21 @@ const argument = v.pipe(
 
 const options = v.strictObject({
   command: v.pipe(
-    v.array(argument, 'a list of a program and its arguments such as ["cc", "-o", "{output}", "main.c"]'),
+    v.array(argument, 'a list of a program and its arguments, such as ["cc", "-o", "{output}", "main.c"]'),
     v.minLength(1, 'a program and its arguments'),
     v.check(
       (args) => args.some((each) => each.includes('{output}')),
-      'expected {output}, where the executable goes, in an argument',
+      'expected an argument with {output}, the path of the executable',
     ),
     v.description(
-      'A program and its arguments, run once for each platform, without a shell. Placeholders: {platform} {os} {arch} {variant} {goarch} {gnuTarget} {rustTarget} {rustGnuTarget} {zigTarget} {name} {version} {output}, and {output:NAME} for another executable',
+      'A program and its arguments, run once per platform, without a shell. Placeholders: {platform} {os} {arch} {variant} {goarch} {gnuTarget} {rustTarget} {rustGnuTarget} {zigTarget} {name} {version} {output}, and {output:NAME} for another executable',
     ),
   ),
   folder: v.optional(
     v.pipe(
       v.string(),
       v.minLength(1),
-      v.description('The folder that it runs in. Defaults to the project’s own'),
+      v.description('The working directory of the command. Defaults to the project’s folder'),
     ),
     '.',
   ),
@@ -51,7 +51,7 @@ const options = v.strictObject({
     v.pipe(
       v.record(v.string(), argument),
       v.description(
-        'What its environment holds besides PATH, HOME, TMPDIR and SOURCE_DATE_EPOCH, with the same placeholders',
+        'Environment variables in addition to PATH, HOME, TMPDIR and SOURCE_DATE_EPOCH, with the same placeholders',
       ),
     ),
     {},
@@ -59,20 +59,20 @@ const options = v.strictObject({
   executables: v.optional(
     v.pipe(
       v.array(executableName),
-      v.description('The names of further executables of the program, each written to {output:NAME}'),
+      v.description('The names of additional executables of the program, each written to {output:NAME}'),
     ),
     [],
   ),
   inputs: v.optional(
     v.pipe(
       v.array(v.pipe(v.string(), v.minLength(1))),
-      v.description('The Nx inputs that it reads. Defaults to the project’s and its dependencies’ sources'),
+      v.description('The Nx inputs that the command reads. Defaults to the sources of the project and its dependencies'),
     ),
   ),
   dependsOn: v.optional(
     v.pipe(
       v.array(v.pipe(v.string(), v.minLength(1))),
-      v.description("The targets that run before it, as Nx's dependsOn names them"),
+      v.description("The targets that run before the command, in Nx's dependsOn syntax"),
     ),
     [],
   ),
@@ -81,7 +81,7 @@ const options = v.strictObject({
       v.array(v.string()),
       v.minLength(1),
       v.description(
-        'A command whose first line is the tool’s version, such as ["zig", "version"]. It becomes part of the manifest and the cache key',
+        'A command that prints the tool’s version on its first line, such as ["zig", "version"]. The version becomes part of the manifest and the cache key',
       ),
     ),
   ),
@@ -89,13 +89,13 @@ const options = v.strictObject({
 
 type CommandOptions = Readonly<v.InferOutput<typeof options>>;
 
-/** Compiles by any program that a list of arguments can run. What is in the executables only they themselves can tell. */
+/** Compiles with any command. The components are those that the executables themselves declare. */
 export const command: Toolchain<CommandOptions> = {
   name: 'command',
   options,
   defaultPlatforms: ['linux/amd64', 'linux/arm64'].map(parsePlatform),
   platforms: PLATFORMS,
-  // What compiles can't be seen: it is told.
+  // Can't be detected; must be configured.
   detect: () => undefined,
   fromProject: (configured, projectRoot) => ({ ...configured, folder: join(projectRoot, configured.folder) }),
   configure: (configured) => ({
@@ -116,7 +116,7 @@ export const command: Toolchain<CommandOptions> = {
   }),
 };
 
-// A name that only one side knows would be written to a file of that very name, or to none.
+// A name missing in "executables" would be used as a literal file name; one missing in the command is never written.
 function checkedExecutables({ command: args, environment, executables }: CommandOptions): readonly string[] {
   const texts = [...args, ...Object.values(environment)];
   const used = new Set(texts.flatMap((each) => [...each.matchAll(OUTPUT_OF)].map(([, name = '']) => name)));
@@ -127,14 +127,14 @@ function checkedExecutables({ command: args, environment, executables }: Command
     'INVALID_OPTIONS',
     unknown === undefined
       ? `toolchain.executables: expected {output:${unused}} in the command, found none`
-      : `toolchain.command: expected {output:NAME} of one in "executables", found {output:${unknown}}`,
-    { hint: '"executables" lists exactly the names that the command writes to by {output:NAME}.' },
+      : `toolchain.command: expected {output:NAME} with a name in "executables", found {output:${unknown}}`,
+    { hint: 'List exactly the names that the command uses as {output:NAME} in "executables".' },
   );
 }
 
 const OUTPUT_OF = /\{output:([^}]+)\}/g;
 
-// The program itself is a fact: another one of the same name would compile otherwise.
+// Hash the program itself: a different one with the same name may produce different output.
 async function readKeyFacts(configured: CommandOptions, context: BuildContext): Promise<unknown> {
   const files = context.platforms.map(async (platform) => {
     const program = await findProgram(configured, context, platform);
@@ -177,12 +177,12 @@ async function checkMade(outfile: string, file: string, { platform }: CompileReq
   if (!found?.isFile()) {
     throw new PrebuiltError(
       'COMPILE_FAILED',
-      `${platform}: ${file}: expected it to write ${outfile}, found ${found === undefined ? 'nothing' : 'something else'} there`,
-      { hint: 'The command has to write each executable to exactly the path that {output} stands for.' },
+      `${platform}: ${file}: expected a file at ${outfile}, found ${found === undefined ? 'nothing' : 'something else'}`,
+      { hint: 'The command must write each executable to exactly the path given by {output}.' },
     );
   }
   await checkElf(outfile, file, platform, {
-    hint: 'The command has to compile for the platform: it learns of it by {goarch}, {gnuTarget}, {rustTarget} and the like.',
+    hint: 'The command must compile for the platform, which it gets from {goarch}, {gnuTarget}, {rustTarget} or similar placeholders.',
   });
 }
 
@@ -200,11 +200,11 @@ async function readVersion(
   throw new PrebuiltError(
     'TOOLCHAIN',
     `${version.join(' ')}: expected a line with the tool’s version, found ${answer.ok ? 'nothing' : answer.text}`,
-    { hint: 'Name a command that prints it, such as ["zig", "version"], or leave "version" out.' },
+    { hint: 'Use a command that prints it, such as ["zig", "version"], or omit "version".' },
   );
 }
 
-// As the kernel will find it: by its path from the folder, or in PATH.
+// The same lookup as at run time: a path relative to the folder, or a name in PATH.
 async function findProgram(
   configured: CommandOptions,
   { workspaceRoot, name }: BuildContext,
@@ -228,5 +228,5 @@ async function findProgram(
     );
     if (usable) return candidate;
   }
-  throw missingTool(file, `It compiles for ${platform}: install it, or put its folder into PATH.`);
+  throw missingTool(file, `It compiles for ${platform}: install it, or add its folder to PATH.`);
 }

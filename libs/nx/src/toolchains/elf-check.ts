@@ -3,8 +3,8 @@ import { elfOf, type Platform } from '../artifacts/platform.ts';
 import { PrebuiltError } from '../errors.ts';
 
 /**
- * Holds the copy of a file that something else made against its platform, under the file's own name. Throws
- * `TOOLCHAIN` for what is not an executable of it, with the hint.
+ * Checks that the copy of a file built elsewhere is an executable for the platform. Throws `TOOLCHAIN` with the hint
+ * if it isn't; the message shows `label` instead of the copy's path.
  */
 export async function checkElf(
   copy: string,
@@ -18,7 +18,7 @@ export async function checkElf(
       cause,
     });
   };
-  const executable = `an ELF executable of ${elfOf(platform).machine}`;
+  const executable = `an ELF executable for ${elfOf(platform).machine}`;
   const { ElfError, openElf } = await import('@prebuilt/elf');
   try {
     const elf = await openElf(copy);

@@ -3,8 +3,8 @@ import { resolve } from 'node:path';
 import { PrebuiltError } from '../errors.ts';
 
 /**
- * The folder that a toolchain runs in, absolute. Throws `TOOLCHAIN` where there is none: a program that is started in it
- * would seem to be missing.
+ * The absolute path of a toolchain's working directory. Throws `TOOLCHAIN` if it doesn't exist: otherwise, starting a
+ * program in it would look as if the program were missing.
  */
 export async function openFolder(workspaceRoot: string, folder: string): Promise<string> {
   const path = resolve(workspaceRoot, folder);
@@ -13,6 +13,6 @@ export async function openFolder(workspaceRoot: string, folder: string): Promise
   throw new PrebuiltError(
     'TOOLCHAIN',
     `toolchain.folder: expected a folder, found ${found === undefined ? 'none' : 'a file'} at ${path}`,
-    { hint: 'In prebuilt.json, "folder" is relative to the folder of prebuilt.json.' },
+    { hint: 'In prebuilt.json, "folder" is relative to the folder that contains prebuilt.json.' },
   );
 }

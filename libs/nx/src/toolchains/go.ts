@@ -25,7 +25,7 @@ const options = v.strictObject({
     v.pipe(
       text,
       v.description(
-        'The folder that Go runs in; its go.mod may be in a folder above. Defaults to the project’s own',
+        'The folder to run Go in; go.mod may be in a parent folder. Defaults to the project’s folder',
       ),
     ),
     '.',
@@ -34,14 +34,14 @@ const options = v.strictObject({
     v.pipe(
       text,
       v.description(
-        'The main package, such as "./cmd/server". Defaults to the only one, or the one in a folder of the program’s name',
+        'The main package, such as "./cmd/server". Defaults to the only one, or the one in a folder with the program’s name',
       ),
     ),
   ),
   executables: v.optional(
     v.pipe(
       v.record(executableName, text),
-      v.description('Further executables of the program: for each name its main package'),
+      v.description('Additional executables of the program, as a map from name to main package'),
     ),
     {},
   ),
@@ -55,7 +55,7 @@ const options = v.strictObject({
         ),
       ]),
       v.description(
-        'The string variable that gets the version; false for none. Defaults to main.version where there is one',
+        'The string variable to set to the version; false for none. Defaults to main.version if it exists',
       ),
     ),
     DEFAULT_VARIABLE,
@@ -71,7 +71,7 @@ const options = v.strictObject({
     v.pipe(
       v.boolean(),
       v.description(
-        'Whether cgo is on. It needs a C compiler for each platform, and libraries of the sysroot in the image',
+        'Whether to enable cgo. It needs a C compiler for each platform, and libraries from the sysroot in the image',
       ),
     ),
     false,
@@ -80,7 +80,7 @@ const options = v.strictObject({
     v.pipe(
       v.record(v.string(), text),
       v.description(
-        'With cgo, the C compiler for each platform, such as {"linux/arm64": "aarch64-linux-gnu-gcc"}. Defaults to the names of Debian’s packages',
+        'With cgo, the C compiler for each platform, such as {"linux/arm64": "aarch64-linux-gnu-gcc"}. Defaults to the names that Debian uses',
       ),
     ),
     {},
@@ -89,7 +89,7 @@ const options = v.strictObject({
 
 type GoOptions = Readonly<v.InferOutput<typeof options>>;
 
-/** Compiles Go by the Go of the machine: without cgo by default, and the same bytes from any folder. */
+/** Compiles with the installed Go: without cgo by default, and to the same bytes in any folder. */
 export const go: Toolchain<GoOptions> = {
   name: 'go',
   options,
@@ -103,7 +103,7 @@ export const go: Toolchain<GoOptions> = {
     dependsOn: [],
     others: Object.keys(configured.executables),
     sysrootPackages: [],
-    // What is compiled is part of the facts: exactly the files that Go reads, wherever in the workspace they are.
+    // keyFacts covers the sources: exactly the files that Go reads, wherever they are in the workspace.
     inputs: () => ['{projectRoot}/prebuilt.json'],
     keyFacts: (context) => readKeyFacts(configured, context),
     prepare: (context) => prepareGo(configured, context),
@@ -141,7 +141,7 @@ function mainPackage(
   const [only, ...others] = found;
   if (only === undefined) {
     throw new PrebuiltError('TOOLCHAIN', `go: expected a main package in ${folder} or below, found none`, {
-      hint: 'A program begins with "package main" and has a func main.',
+      hint: 'A main package starts with "package main" and has a func main.',
     });
   }
   if (wanted !== undefined) {
@@ -153,7 +153,7 @@ function mainPackage(
     throw new PrebuiltError(
       'TOOLCHAIN',
       `go: expected the main package ${wanted} in ${folder}, found ${listed}`,
-      { hint: 'Name one of those as the toolchain’s "package", or in its "executables".' },
+      { hint: 'Use one of those in the toolchain’s "package" or "executables".' },
     );
   }
   if (others.length === 0) return only;
@@ -162,7 +162,7 @@ function mainPackage(
   );
   if (named.length === 1 && named[0] !== undefined) return named[0];
   throw new PrebuiltError('TOOLCHAIN', `go: expected one main package, found ${listed}`, {
-    hint: 'Name the program’s own as the toolchain’s "package"; "executables" takes the others that it ships.',
+    hint: 'Set the toolchain’s "package" to the main one, and list the others to ship in "executables".',
   });
 }
 
@@ -204,7 +204,7 @@ async function prepareGo(configured: GoOptions, context: PrepareContext): Promis
   };
 }
 
-// Asked after the failure: a build that succeeds waits for no question. It says what to do where that is known.
+// Runs only after a failure, so that a successful build needn't wait for it. Throws a more helpful error if it can.
 async function explainFailure(
   error: unknown,
   query: GoQuery,
@@ -217,7 +217,7 @@ async function explainFailure(
   throw error;
 }
 
-// The same bytes from any folder, for any commit: https://go.dev/blog/rebuild
+// These flags give the same bytes in any folder and at any commit: https://go.dev/blog/rebuild
 function buildArguments(
   query: GoQuery,
   {
@@ -244,6 +244,6 @@ async function componentsOf(files: readonly string[], platform: Platform): Promi
   if (components.length > 0) return components;
   throw new PrebuiltError(
     'COMPILE_FAILED',
-    `${platform}: Go left no build information in ${files.join(', ')}`,
+    `${platform}: expected Go's build information in ${files.join(', ')}, found none`,
   );
 }

@@ -46,17 +46,17 @@ describe('import', () => {
     ['out/{name}-{gnuTarget}-{zigTarget}', 'out/x-aarch64-linux-gnu-aarch64-linux-musl'],
     ['out/{goarch}.{rustGnuTarget}', 'out/arm64.aarch64-unknown-linux-gnu'],
     [{ 'linux/aarch64': 'out/x' }, 'out/x'],
-  ])('takes the file that %j names', async (files, path) => {
+  ])('imports the file given by %j', async (files, path) => {
     await program(path, 'aarch64');
     const taken = await take(files, parsePlatform('linux/arm64'));
     expect(await readFile(taken)).toEqual(await readFile(join(root, path)));
   });
 
-  // nx-go 4.1 and @monodon/rust 3.0, as their own packages build.
+  // Paths as built by nx-go 4.1 and @monodon/rust 3.0.
   it.each([
     ['nx-go', 'dist/apps/x-linux-arm64'],
     ['@monodon/rust', 'dist/target/x/aarch64-unknown-linux-musl/release/x'],
-  ])('takes the file that %s has made', async (files, path) => {
+  ])('imports the file built by %s', async (files, path) => {
     await mkdir(dirname(join(root, path)), { recursive: true });
     await program(path, 'aarch64');
     const setting = toolchainOfProject({ name: 'import', files }, 'apps/x');
@@ -64,7 +64,7 @@ describe('import', () => {
     expect(await readFile(taken)).toEqual(await readFile(join(root, path)));
   });
 
-  it('refuses the name of a plugin in the options of a target, which know no project', async () => {
+  it('refuses a plugin’s name in a target’s options, where the project is unknown', async () => {
     await expect(take('nx-go')).rejects.toMatchObject({
       code: 'INVALID_OPTIONS',
       hint: expect.stringContaining('prebuilt.json'),
@@ -80,7 +80,7 @@ describe('import', () => {
   it.each<[string, () => Promise<unknown>, string, string]>([
     ['nothing', async () => {}, 'expected an executable, found nothing', 'dependsOn'],
     [
-      'a link that leads out of the workspace',
+      'a link out of the workspace',
       () => symlink('/bin/true', join(root, 'out/x')),
       'expected a file inside the workspace',
       'Copy it into the workspace in a target',
@@ -89,7 +89,7 @@ describe('import', () => {
       'a folder',
       () => mkdir(join(root, 'out/x')),
       'expected a regular file, found a folder',
-      'Name the executable itself',
+      'Specify the executable itself',
     ],
     ['an empty file', () => writeFile(join(root, 'out/x'), ''), 'found an empty file', 'again'],
     [
@@ -104,14 +104,14 @@ describe('import', () => {
     [
       'a script',
       () => writeFile(join(root, 'out/x'), '#!/bin/sh\nexit 0\n', { mode: 0o755 }),
-      'expected an ELF executable of x86_64',
-      'not a script that starts it',
+      'expected an ELF executable for x86_64',
+      'rather than a script that starts it',
     ],
     [
       "another platform's executable",
       () => program('out/x', 'aarch64'),
       'found 64-bit little-endian aarch64',
-      'made for the platform',
+      'built for this platform',
     ],
   ])('refuses %s', async (_, make, says, hint) => {
     await make();
@@ -122,28 +122,28 @@ describe('import', () => {
     });
   });
 
-  it('refuses a platform that no file is named for', async () => {
+  it('refuses a platform without a file', async () => {
     await expect(take({ 'linux/arm64': 'out/x' })).rejects.toMatchObject({
       code: 'INVALID_OPTIONS',
       message: expect.stringContaining('expected a file for linux/amd64, found files for linux/arm64'),
-      hint: 'Add its file, or take the platform out of "platforms".',
+      hint: 'Add its file, or remove the platform from "platforms".',
     });
   });
 
   it.each([
-    ['a pattern that is the same for every platform', { files: 'out/x' }, 'toolchain.files'],
-    ['a placeholder that nobody knows', { files: 'x-{arch}-{rusttarget}' }, 'found {rusttarget}'],
-    ['a placeholder of another toolchain', { files: 'x-{arch}-{version}' }, 'found {version}'],
-    ['a platform that nobody knows', { files: { 'linux/pdp11': 'x' } }, 'linux/pdp11'],
+    ['a path without the platform', { files: 'out/x' }, 'toolchain.files'],
+    ['an unknown placeholder', { files: 'x-{arch}-{rusttarget}' }, 'found {rusttarget}'],
+    ['another toolchain’s placeholder', { files: 'x-{arch}-{version}' }, 'found {version}'],
+    ['an unknown platform', { files: { 'linux/pdp11': 'x' } }, 'linux/pdp11'],
     ['no files', {}, 'toolchain.files'],
-    ['an option that it does not have', { files: 'a-{arch}', entry: 'x' }, 'toolchain.entry'],
+    ['an unknown option', { files: 'a-{arch}', entry: 'x' }, 'toolchain.entry'],
   ])('refuses %s', (_, options, says) => {
     expect(() => configureToolchain({ name: 'import', ...options })).toThrow(
       expect.objectContaining({ code: 'INVALID_OPTIONS', message: expect.stringContaining(says) }),
     );
   });
 
-  it('puts the files into the key of the build', async () => {
+  it('includes the files in the build’s cache key', async () => {
     const toolchain = configureToolchain({ name: 'import', files: 'out/x-{arch}' });
     const facts = () =>
       toolchain
@@ -155,7 +155,7 @@ describe('import', () => {
     expect(await facts()).not.toBe(before);
   });
 
-  it('reads the paths of a prebuilt.json from its own folder', () => {
+  it('resolves the paths of a prebuilt.json in its own folder', () => {
     expect(toolchainOfProject({ name: 'import', files: '../out/{arch}' }, 'apps/a')).toEqual({
       name: 'import',
       files: 'apps/out/{arch}',
@@ -167,7 +167,7 @@ describe('import', () => {
 });
 
 describe('import of several executables', () => {
-  it('takes each to its place', async () => {
+  it('imports each executable', async () => {
     await program('out/x-amd64');
     await program('out/worker-amd64');
     const toolchain = configureToolchain({
@@ -196,7 +196,7 @@ describe('import of several executables', () => {
     );
   });
 
-  it('refuses a worker that is not there', async () => {
+  it('refuses a missing executable', async () => {
     const toolchain = configureToolchain({
       name: 'import',
       files: 'out/x-{arch}',

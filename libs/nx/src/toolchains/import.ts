@@ -11,14 +11,14 @@ import type { BuildContext, Toolchain } from './toolchain.ts';
 
 const path = v.pipe(v.string(), v.minLength(1), v.maxLength(1024));
 
-// Where other plugins for Nx put executables, relative to the workspace's root: nx-go 4 caches `dist/{projectRoot}*`,
-// @monodon/rust 3 has cargo build into `dist/target/` and the project's name.
+// Where other Nx plugins put executables, relative to the workspace root: nx-go 4 caches `dist/{projectRoot}*`,
+// @monodon/rust 3 makes cargo build into `dist/target/` and the project's name.
 const PLUGINS: Readonly<Record<string, (projectRoot: string) => string>> = {
   'nx-go': (projectRoot) => `dist/${projectRoot}-{platform}`,
   '@monodon/rust': () => 'dist/target/{name}/{rustTarget}/release/{name}',
 };
 
-/** What looks like a placeholder and stands for nothing that is known about a file. */
+/** The placeholders in a pattern that are unknown or have no value for a file. */
 function foreignPlaceholders(pattern: string): readonly string[] {
   return [...unknownPlaceholders(pattern), ...(pattern.match(/\{(?:version|output)\b[^}]*\}/g) ?? [])];
 }
@@ -38,7 +38,7 @@ const filesOfPlatforms = v.union(
       path,
       v.check(
         (pattern) => Object.hasOwn(PLUGINS, pattern) || PLATFORM_PLACEHOLDER.test(pattern),
-        'expected {platform} or {arch} in it, or an object with a file for each platform',
+        'expected a path with {platform} or {arch}, or an object with a file for each platform',
       ),
       v.check(
         (pattern) => foreignPlaceholders(pattern).length === 0,
@@ -56,20 +56,20 @@ const options = v.strictObject({
   files: v.pipe(
     filesOfPlatforms,
     v.description(
-      'The executables that another target builds: a path with {platform} (linux-amd64), {os}, {arch} and {variant}, {goarch}, {gnuTarget}, {rustTarget} (aarch64-unknown-linux-musl), {rustGnuTarget} or {zigTarget} in it, and {name} for the program’s name; a path for each platform; or "nx-go" or "@monodon/rust", for where these put them',
+      'The executables built by another target: a path with {platform} (linux-amd64), {os}, {arch} and {variant}, {goarch}, {gnuTarget}, {rustTarget} (aarch64-unknown-linux-musl), {rustGnuTarget} or {zigTarget}, and {name} for the program’s name; a path for each platform; or "nx-go" or "@monodon/rust" for the paths that these plugins use',
     ),
   ),
   executables: v.optional(
     v.pipe(
       v.record(executableName, filesOfPlatforms),
-      v.description('Further executables of the program: for each name its files, as in "files"'),
+      v.description('Additional executables of the program, as a map from name to files, as in "files"'),
     ),
     {},
   ),
   dependsOn: v.optional(
     v.pipe(
       v.array(v.pipe(v.string(), v.minLength(1)), 'expected a list of targets such as ["build"]'),
-      v.description("The targets that build them, as Nx's dependsOn names them: build, ^build, tool:compile"),
+      v.description("The targets that build them, in Nx's dependsOn syntax: build, ^build, tool:compile"),
     ),
     [],
   ),
@@ -78,7 +78,7 @@ const options = v.strictObject({
       v.string(),
       v.minLength(1),
       v.maxLength(200),
-      v.description('What built them, as the manifest is to name it'),
+      v.description('The name and version of the tool that built them, for the manifest'),
     ),
     'unknown',
   ),
@@ -87,15 +87,15 @@ const options = v.strictObject({
 type ImportOptions = Readonly<v.InferOutput<typeof options>>;
 
 /**
- * Takes executables that another target has made. What is in them only they themselves can tell: those of Go do, and
- * those of `cargo auditable`.
+ * Imports executables built by another target. The components are those that the executables themselves declare, as
+ * Go's and those of `cargo auditable` do.
  */
 export const imported: Toolchain<ImportOptions> = {
   name: 'import',
   options,
   defaultPlatforms: ['linux/amd64', 'linux/arm64'].map(parsePlatform),
   platforms: PLATFORMS,
-  // Where executables come from can't be seen: it is told.
+  // Can't be detected; must be configured.
   detect: () => undefined,
   fromProject: ({ files, executables, ...others }, projectRoot) => ({
     ...others,
@@ -130,7 +130,7 @@ export const imported: Toolchain<ImportOptions> = {
             const file = fileOf(files ?? {}, platform, context.name);
             await copyFile(await checkedFile(file, platform, context), target);
             await checkElf(target, file, platform, {
-              hint: 'Name the executable itself, not a script that starts it, and the one that was made for the platform.',
+              hint: 'Specify the executable itself rather than a script that starts it, and the one built for this platform.',
             });
           };
           await take(configured.files, outfile);
@@ -156,7 +156,7 @@ function below(projectRoot: string, files: FilesOfPlatforms): FilesOfPlatforms {
 function fileOf(files: FilesOfPlatforms, platform: Platform, name: string): string {
   if (typeof files === 'string' && Object.hasOwn(PLUGINS, files)) {
     throw new PrebuiltError('INVALID_OPTIONS', `toolchain.files: expected a path, found ${files}`, {
-      hint: 'A plugin’s name is for prebuilt.json; options of a target name the files.',
+      hint: 'A plugin’s name works only in prebuilt.json; a target’s options must list the files.',
     });
   }
   if (typeof files === 'string') {
@@ -167,7 +167,7 @@ function fileOf(files: FilesOfPlatforms, platform: Platform, name: string): stri
   throw new PrebuiltError(
     'INVALID_OPTIONS',
     `toolchain.files: expected a file for ${platform}, found files for ${Object.keys(files).join(', ')}`,
-    { hint: 'Add its file, or take the platform out of "platforms".' },
+    { hint: 'Add its file, or remove the platform from "platforms".' },
   );
 }
 
@@ -187,7 +187,7 @@ async function checkedFile(
     return refuse(
       'an executable',
       'nothing',
-      'The target that makes it comes first: name it in the toolchain’s dependsOn.',
+      'Add the target that builds it to the toolchain’s dependsOn.',
     );
   }
   const root = await realpath(workspaceRoot);
@@ -196,22 +196,22 @@ async function checkedFile(
     return refuse(
       'a file inside the workspace',
       real,
-      'Copy it into the workspace in a target, and name that one in the toolchain’s dependsOn.',
+      'Copy it into the workspace in a target, and add that target to the toolchain’s dependsOn.',
     );
   }
   const found = await lstat(real);
   if (!found.isFile()) {
     const kind = found.isDirectory() ? 'a folder' : 'a special file';
-    return refuse('a regular file', kind, 'Name the executable itself in "files".');
+    return refuse('a regular file', kind, 'Specify the executable itself in "files".');
   }
   if (found.size === 0) {
-    return refuse('an executable', 'an empty file', 'Run the target that makes it again: it has failed.');
+    return refuse('an executable', 'an empty file', 'The target that builds it has failed: run it again.');
   }
   if ((found.mode & 0o111) === 0) {
     return refuse(
       'an executable',
       `mode ${(found.mode & 0o777).toString(8).padStart(4, '0')}`,
-      'chmod +x it where it is made.',
+      'Make it executable (chmod +x) in the target that builds it.',
     );
   }
   return real;

@@ -10,10 +10,10 @@ import type { ConfiguredToolchain, ProjectFolder, Toolchain } from './toolchain.
 
 export type { Component, ConfiguredToolchain, ProjectFolder, Toolchain } from './toolchain.ts';
 
-/** What a target or a prebuilt.json says about its toolchain: a name, or an object of the name and options. */
+/** The toolchain setting of a target or a prebuilt.json: a name, or an object with the name and options. */
 export type ToolchainSetting = string | { readonly name: string; readonly [option: string]: unknown };
 
-/** Every toolchain, in the order in which they look at a project. */
+/** Every toolchain, in the order of detection. */
 export const TOOLCHAINS: readonly Toolchain[] = [
   erase(go),
   erase(cargo),
@@ -22,7 +22,7 @@ export const TOOLCHAINS: readonly Toolchain[] = [
   erase(imported),
 ];
 
-/** The toolchain of that name. Throws `INVALID_OPTIONS` with the names there are. */
+/** The toolchain with that name. Throws `INVALID_OPTIONS`, listing the known names. */
 export function findToolchain(name: string): Toolchain {
   const found = TOOLCHAINS.find((toolchain) => toolchain.name === name);
   if (found !== undefined) return found;
@@ -32,7 +32,7 @@ export function findToolchain(name: string): Toolchain {
   );
 }
 
-/** The toolchain whose files are in a project's folder, with the options that they give; undefined where none do. */
+/** The toolchain detected by the files in a project's folder, with the detected options; undefined if none matches. */
 export function detectToolchain(folder: ProjectFolder): ToolchainSetting | undefined {
   for (const toolchain of TOOLCHAINS) {
     const options = toolchain.detect(folder);
@@ -41,27 +41,27 @@ export function detectToolchain(folder: ProjectFolder): ToolchainSetting | undef
   return undefined;
 }
 
-/** A prebuilt.json's toolchain as a target has it: paths relative to the workspace's root. Throws `INVALID_OPTIONS`. */
+/** A prebuilt.json's toolchain with paths relative to the workspace root, for a target. Throws `INVALID_OPTIONS`. */
 export function toolchainOfProject(setting: ToolchainSetting, projectRoot: string): ToolchainSetting {
   const { toolchain, options } = parseSetting(setting);
   return { ...toolchain.fromProject(options, projectRoot), name: toolchain.name };
 }
 
-/** A target's toolchain with its options. Throws `INVALID_OPTIONS` that names every problem and its path. */
+/** A target's toolchain with its options. Throws `INVALID_OPTIONS`, listing every problem with its path. */
 export function configureToolchain(setting: ToolchainSetting): ConfiguredToolchain {
   const { toolchain, options } = parseSetting(setting);
   return toolchain.configure(options);
 }
 
-/** Throws `INVALID_PLATFORM` for a platform that the toolchain can't make executables for. */
+/** Throws `INVALID_PLATFORM` for a platform that the toolchain can't compile for. */
 export function checkPlatforms(name: string, platforms: readonly Platform[]): void {
   const toolchain = findToolchain(name);
   const absent = platforms.filter((platform) => !toolchain.platforms.includes(platform));
   if (absent.length === 0) return;
   throw new PrebuiltError(
     'INVALID_PLATFORM',
-    `platforms: ${name} can make ${toolchain.platforms.join(', ')}, found ${absent.join(', ')}`,
-    { hint: 'Take the others out of "platforms" in prebuilt.json.' },
+    `platforms: ${name} can build ${toolchain.platforms.join(', ')}, found ${absent.join(', ')}`,
+    { hint: 'Remove the others from "platforms" in prebuilt.json.' },
   );
 }
 
@@ -79,7 +79,7 @@ function parseSetting(setting: ToolchainSetting): {
   throw new PrebuiltError('INVALID_OPTIONS', problems.join('; '));
 }
 
-// Options are parsed by the toolchain's own definition before they reach it.
+// Safe, since the toolchain's own schema parses the options before they reach it.
 function erase<Options extends Readonly<Record<string, unknown>>>(toolchain: Toolchain<Options>): Toolchain {
   return toolchain as unknown as Toolchain;
 }

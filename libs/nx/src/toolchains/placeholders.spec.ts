@@ -28,11 +28,11 @@ describe('placeholders', () => {
       'linux/riscv64',
       'linux-riscv64 linux riscv64  riscv64 riscv64-linux-gnu riscv64gc-unknown-linux-musl riscv64-linux-musl',
     ],
-  ])('name %s as each tool does', (platform, expected) => {
+  ])('placeholders give each tool’s name for %s', (platform, expected) => {
     expect(fillPlaceholders(ALL, facts(platform))).toBe(expected);
   });
 
-  it('stand for the program, its version, and where each executable goes', () => {
+  it('placeholders give the program, its version, and the path of each executable', () => {
     expect(fillPlaceholders('{name} {version} {output} {output:worker}', facts('linux/amd64'))).toBe(
       'server 1.2.3 /out/server /out/worker',
     );
@@ -44,11 +44,11 @@ describe('placeholders', () => {
     ['{constructor}', ['{constructor}']],
     ['{"a": 1} {x} {} {a b} {output}', ['{x}']],
     ['nothing', []],
-  ])('placeholders in %s that are unknown are %j', (text, unknown) => {
+  ])('the unknown placeholders in %s are %j', (text, unknown) => {
     expect(unknownPlaceholders(text)).toEqual(unknown);
   });
 
-  it('leave a text without braces as it is', () => {
+  it('filling placeholders leaves text without braces unchanged', () => {
     fc.assert(
       fc.property(
         fc.string().filter((text) => !text.includes('{')),

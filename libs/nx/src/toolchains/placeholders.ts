@@ -2,7 +2,7 @@ import { platformParts, platformSuffix } from '../artifacts/platform.ts';
 import { gnuTarget, goArchitecture, rustGnuTarget, rustMuslTarget, zigTarget } from './target-names.ts';
 import type { CompileRequest } from './toolchain.ts';
 
-/** What placeholders stand for. */
+/** The values for placeholders. */
 export type PlaceholderFacts = Pick<CompileRequest, 'platform' | 'name' | 'version' | 'outfile' | 'others'>;
 
 const VALUES: Readonly<Record<string, (facts: PlaceholderFacts) => string>> = {
@@ -20,10 +20,10 @@ const VALUES: Readonly<Record<string, (facts: PlaceholderFacts) => string>> = {
   output: ({ outfile }) => outfile,
 };
 
-// One word, or `output:` and the name of an executable; anything else in braces is the program's own.
+// One word, or `output:` and an executable's name. Other braces belong to the command and are left alone.
 const PLACEHOLDER = /\{([A-Za-z]+)(?::([a-z0-9][a-z0-9._-]*))?\}/g;
 
-/** What looks like a placeholder in a text and is none. */
+/** The unknown placeholders in a text. */
 export function unknownPlaceholders(text: string): readonly string[] {
   return [...text.matchAll(PLACEHOLDER)]
     .filter(
@@ -32,7 +32,7 @@ export function unknownPlaceholders(text: string): readonly string[] {
     .map(([whole]) => whole);
 }
 
-/** The text with what its placeholders stand for. An executable that the program does not have stays as it is. */
+/** The text with its placeholders replaced. `{output:NAME}` of an unknown executable is left as is. */
 export function fillPlaceholders(text: string, facts: PlaceholderFacts): string {
   return text.replaceAll(PLACEHOLDER, (whole, word: string, name: string | undefined) => {
     if (name !== undefined) return facts.others.find((each) => each.name === name)?.outfile ?? whole;

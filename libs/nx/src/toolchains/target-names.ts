@@ -49,31 +49,31 @@ const NAMES: Readonly<Record<string, TargetNames>> = {
 
 function namesOf(platform: Platform): TargetNames {
   const found = NAMES[platform];
-  if (found === undefined) throw new Error(`${platform} has no names of targets`);
+  if (found === undefined) throw new Error(`${platform} has no target names`);
   return found;
 }
 
-/** How GNU's tools name the platform: `aarch64-linux-gnu`, as in `aarch64-linux-gnu-gcc`. */
+/** The GNU triplet of the platform: `aarch64-linux-gnu`, as in `aarch64-linux-gnu-gcc`. */
 export function gnuTarget(platform: Platform): string {
   return namesOf(platform).gnu;
 }
 
-/** Rust's target for the platform with musl, for static executables. */
+/** Rust's musl target for the platform, for static executables. */
 export function rustMuslTarget(platform: Platform): string {
   return namesOf(platform).rust;
 }
 
-/** Rust's target for the platform with glibc. */
+/** Rust's glibc target for the platform. */
 export function rustGnuTarget(platform: Platform): string {
   return namesOf(platform).rust.replace('-musl', '-gnu');
 }
 
-/** Zig's target for the platform with musl. */
+/** Zig's musl target for the platform. */
 export function zigTarget(platform: Platform): string {
   return namesOf(platform).zig;
 }
 
-/** The platform's architecture as Go names it: Docker's name without variant. */
+/** The platform's GOARCH: Docker's name without the variant. */
 export function goArchitecture(platform: Platform): string {
   return platformParts(platform).architecture;
 }

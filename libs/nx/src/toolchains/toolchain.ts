@@ -3,18 +3,18 @@ import type * as v from 'valibot';
 import type { Platform } from '../artifacts/platform.ts';
 import type { Lock } from '../lock/lock.ts';
 
-/** What a toolchain may look at to find out whether a project is one of its own. Paths are relative to the project. */
+/** The files that a toolchain may examine to detect its projects. Paths are relative to the project. */
 export interface ProjectFolder {
-  /** Whether there is such a file. */
+  /** Whether the file exists. */
   has(path: string): boolean;
-  /** A file's text; undefined where there is none. */
+  /** A file's text; undefined if it doesn't exist. */
   read(path: string): string | undefined;
 }
 
-/** The inputs of an Nx target. */
+/** An Nx target's inputs. */
 export type TargetInputs = NonNullable<TargetConfiguration['inputs']>;
 
-/** Where and for what a program is built. Paths are absolute. */
+/** Where a program is built, and for which platforms. Paths are absolute. */
 export interface BuildContext {
   readonly workspaceRoot: string;
   /** The program's name. */
@@ -23,24 +23,24 @@ export interface BuildContext {
   readonly lock: Lock;
 }
 
-/** What a toolchain is told about a build that begins. Paths are absolute. */
+/** The context of a build that is about to start. Paths are absolute. */
 export interface PrepareContext extends BuildContext {
-  /** Where what the lock names is kept; outlives the build's output. */
+  /** The folder for downloads pinned by the lock; outlives the build's output. */
   readonly cacheFolder: string;
-  /** Aborted when the build is to stop. */
+  /** Aborted to stop the build. */
   readonly signal: AbortSignal;
   /** Prints a line of progress. */
   readonly progress: (line: string) => void;
 }
 
-/** The executables of one platform to make. */
+/** A request to compile the executables for one platform. */
 export interface CompileRequest {
   readonly platform: Platform;
   /** The program's name. */
   readonly name: string;
-  /** Where the executable goes; its base name may become part of the executable. */
+  /** The path to write the executable to; its base name may become part of the executable. */
   readonly outfile: string;
-  /** The program's other executables, in the order of the toolchain's `others`, and where they go. */
+  /** The program's other executables and their paths, in the order of the toolchain's `others`. */
   readonly others: readonly OtherExecutable[];
   /** The version to embed. */
   readonly version: string;
@@ -50,71 +50,71 @@ export interface CompileRequest {
   readonly sourceDateEpoch: number;
 }
 
-/** An executable of a program beside its own. */
+/** An additional executable of a program. */
 export interface OtherExecutable {
   readonly name: string;
   readonly outfile: string;
 }
 
-/** A part of an executable: a library, or the language's runtime. */
+/** A component of an executable: a library, or the language's runtime. */
 export interface Component {
   readonly kind: 'library' | 'framework';
   /** https://github.com/package-url/purl-spec */
   readonly purl: string;
-  /** An SPDX expression, where the part says it. */
+  /** An SPDX expression, if the component declares one. */
   readonly license?: string;
-  /** Subresource Integrity of the archive that the part was taken from, where it is pinned. */
+  /** The Subresource Integrity hash of the component's archive, if pinned. */
   readonly integrity?: string;
 }
 
-/** A toolchain that is ready: what it needs is there and was checked. */
+/** A toolchain that is ready to compile: everything it needs is installed and checked. */
 export interface PreparedToolchain {
-  /** The version of what compiles. */
+  /** The compiler's version. */
   readonly version: string;
-  /** Makes one platform's executables and says what is in them. Throws `COMPILE_FAILED`. */
+  /** Compiles one platform's executables and returns their components. Throws `COMPILE_FAILED`. */
   compile(request: CompileRequest): Promise<readonly Component[]>;
 }
 
-/** A toolchain with the options of one program. All paths in them are relative to the workspace's root. */
+/** A toolchain configured for one program. All paths in the options are relative to the workspace root. */
 export interface ConfiguredToolchain {
   readonly name: string;
-  /** The options, with defaults applied: plain JSON. */
+  /** The options with defaults applied, as plain JSON. */
   readonly options: Readonly<Record<string, unknown>>;
-  /** The names of the executables that the program has beside its own. */
+  /** The names of the program's additional executables. */
   readonly others: readonly string[];
-  /** Debian packages that its executables need libraries of, beside libc6. */
+  /** The Debian packages, besides libc6, whose libraries the executables need. */
   readonly sysrootPackages: readonly string[];
-  /** The Nx inputs that the program's build declares, where its workspace has the named inputs given. */
+  /** The Nx inputs of the program's build, given the workspace's named inputs. */
   inputs(namedInputs: ReadonlySet<string>): TargetInputs;
-  /** The targets of other tools that come before the program's build, as Nx's `dependsOn` names them. */
+  /** The targets to run before the program's build, in Nx's `dependsOn` syntax. */
   readonly dependsOn: readonly string[];
   /**
-   * What the result depends on and no workspace file says: the version of a tool, the lock's lines that are used.
-   * Plain JSON that goes into the cache key. Throws what `prepare` would throw for what is missing.
+   * Everything the output depends on besides workspace files: a tool's version, the lock entries in use. Plain JSON,
+   * part of the cache key. Throws what `prepare` would throw if something is missing.
    */
   keyFacts(context: BuildContext): Promise<unknown>;
   /**
-   * Fetches and checks what compiling needs. Throws `TOOLCHAIN` for a tool that is not there, with what to do,
-   * `LOCKFILE` for a line that the lock lacks, `RUNTIME_UNAVAILABLE` or `RUNTIME_INTEGRITY`.
+   * Downloads and checks everything that compiling needs. Throws `TOOLCHAIN` with a hint if a tool is missing,
+   * `LOCKFILE` if the lock lacks an entry, `RUNTIME_UNAVAILABLE` or `RUNTIME_INTEGRITY`.
    */
   prepare(context: PrepareContext): Promise<PreparedToolchain>;
 }
 
-/** A way to get executables: one file each, listed in `toolchains/index.ts`. */
+/** A way to get executables. Each is one file, listed in `toolchains/index.ts`. */
 export interface Toolchain<
   Options extends Readonly<Record<string, unknown>> = Readonly<Record<string, unknown>>,
 > {
   readonly name: string;
-  /** The definition of the options, without `name`; JSON Schema is generated from it. */
+  /** The schema of the options, without `name`. The JSON Schema is generated from it. */
   readonly options: v.GenericSchema<unknown, Options>;
-  /** What it is compiled for by default. */
+  /** The platforms to compile for by default. */
   readonly defaultPlatforms: readonly Platform[];
-  /** Every platform that it can make executables for. */
+  /** Every platform that it can compile for. */
   readonly platforms: readonly Platform[];
-  /** The options for a project that is one of its own, by the files beside prebuilt.json; undefined for any other. */
+  /** The options for a project, detected by the files next to prebuilt.json; undefined if it isn't this toolchain's. */
   detect(folder: ProjectFolder): Options | undefined;
-  /** The options with paths that were relative to a project's folder made relative to the workspace's root. */
+  /** Converts paths relative to a project's folder into paths relative to the workspace root. */
   fromProject(options: Options, projectRoot: string): Options;
-  /** The toolchain with the options of one program. */
+  /** Configures the toolchain for one program. */
   configure(options: Options): ConfiguredToolchain;
 }

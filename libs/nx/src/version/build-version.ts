@@ -3,34 +3,34 @@ import { PrebuiltError } from '../errors.ts';
 import type { TagPattern } from './tag-pattern.ts';
 import { parseReleaseVersion, type ReleaseVersion } from './version.ts';
 
-/** What decides the version of a build. */
+/** The facts that determine a build's version. */
 export interface VersionFacts {
-  /** `RELEASE_VERSION` of the environment; an empty one counts as none. */
+  /** The `RELEASE_VERSION` environment variable; an empty value counts as none. */
   readonly releaseVersion: string | undefined;
-  /** The tags at HEAD, of any form. */
+  /** All tags at HEAD, in any format. */
   readonly tagsAtHead: readonly string[];
-  /** What the project's tags look like; the others at HEAD belong to somebody else. */
+  /** The pattern of the project's tags. Other tags at HEAD aren't the project's. */
   readonly tagPattern: TagPattern;
-  /** HEAD's commit: its hash and its date in seconds since 1970; undefined outside a repository. */
+  /** HEAD's commit hash and its date in seconds since 1970; undefined outside a repository. */
   readonly head: { readonly revision: string; readonly date: number } | undefined;
 }
 
-/** The version of a build and what is embedded beside it. */
+/** A build's version and the facts embedded along with it. */
 export interface BuildVersion {
   readonly version: ReleaseVersion;
-  /** Whether nobody asked for a version: then neither a commit nor a date goes into the build. */
+  /** Whether no version was requested. If so, the build includes neither a commit nor a date. */
   readonly development: boolean;
   readonly revision: string | null;
   /** SOURCE_DATE_EPOCH, in seconds since 1970. */
   readonly sourceDateEpoch: number;
 }
 
-/** The version of a build that nobody gave one. */
+/** The version of a build without a requested version. */
 export const DEVELOPMENT_VERSION = parseReleaseVersion('0.0.0-dev');
 
 /**
- * The version of a build: `RELEASE_VERSION`, else the project's one version tag at HEAD, else `0.0.0-dev`. Throws
- * `INVALID_VERSION`, and `SEVERAL_VERSION_TAGS` where the tags at HEAD name more than one version of the project.
+ * A build's version: `RELEASE_VERSION`, or else the project's version tag at HEAD, or else `0.0.0-dev`. Throws
+ * `INVALID_VERSION`, and `SEVERAL_VERSION_TAGS` if the project has tags for several versions at HEAD.
  */
 export function versionFromFacts(facts: VersionFacts): BuildVersion {
   const wanted =
@@ -52,6 +52,6 @@ function tagged(facts: VersionFacts): string | undefined {
   throw new PrebuiltError(
     'SEVERAL_VERSION_TAGS',
     `version: expected one tag ${facts.tagPattern.text} at HEAD, found ${versions.toSorted(compare).map(facts.tagPattern.format).join(', ')}`,
-    { hint: `Say which one is meant: RELEASE_VERSION=${versions.toSorted(compare).at(-1)}` },
+    { hint: `Choose one: RELEASE_VERSION=${versions.toSorted(compare).at(-1)}` },
   );
 }

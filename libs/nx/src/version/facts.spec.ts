@@ -35,7 +35,7 @@ describe('readVersionFacts', () => {
     return { revision: git('rev-parse', 'HEAD'), date: 1_700_000_000 };
   };
 
-  it('finds the tags at HEAD, whatever their form, and no other', async () => {
+  it('finds exactly the tags at HEAD, in any format', async () => {
     commit();
     git('tag', 'v0.9.0');
     const head = commit();
@@ -49,7 +49,7 @@ describe('readVersionFacts', () => {
     ['on a branch', () => {}],
     ['without a branch', () => git('checkout', '--quiet', '--detach')],
     [
-      'without a branch, at a tag with a message',
+      'without a branch, at an annotated tag',
       () => {
         git('tag', '--annotate', '--message=said', 'said');
         git('checkout', '--quiet', '--detach');
@@ -63,7 +63,7 @@ describe('readVersionFacts', () => {
         git('branch', '--delete', '--force', 'main');
       },
     ],
-    ['where signatures are shown', () => git('config', 'log.showSignature', 'true')],
+    ['with signatures shown', () => git('config', 'log.showSignature', 'true')],
     ['with tags and branches packed', () => git('pack-refs', '--all')],
   ])('finds HEAD’s commit %s', async (_, change) => {
     const head = commit();
@@ -71,7 +71,7 @@ describe('readVersionFacts', () => {
     expect((await read()).head).toEqual(head);
   });
 
-  it('starts git once on a branch: every run of Nx waits for it', async () => {
+  it('starts git only once on a branch, since every Nx run waits for it', async () => {
     commit();
     const program = execFileSync('which', ['git'], { encoding: 'utf8' }).trim();
     await mkdir(join(root, 'bin'));
@@ -85,7 +85,7 @@ describe('readVersionFacts', () => {
   it.each<[string, () => Promise<unknown>]>([
     ['before the first commit', async () => {}],
     ['outside a repository', () => rm(join(root, '.git'), { recursive: true })],
-  ])('finds neither tag nor commit %s', async (_, change) => {
+  ])('finds neither tags nor a commit %s', async (_, change) => {
     await change();
     expect(await read()).toEqual({ tagsAtHead: [], head: undefined });
   });

@@ -5,8 +5,8 @@ import type { TagPattern } from './tag-pattern.ts';
 import type { ReleaseVersion } from './version.ts';
 
 /**
- * What decides the version of a build: `RELEASE_VERSION`, the tags at HEAD, and HEAD's commit. A folder that is
- * no git repository has neither tags nor a commit.
+ * Reads the facts that determine a build's version: `RELEASE_VERSION`, the tags at HEAD, and HEAD's commit. A folder
+ * that isn't a git repository has neither tags nor a commit.
  */
 export async function readVersionFacts(
   workspaceRoot: string,
@@ -17,13 +17,13 @@ export async function readVersionFacts(
   return { releaseVersion: environment.RELEASE_VERSION, tagsAtHead, tagPattern, head };
 }
 
-// A tag with a message names the commit behind it, whose fields have an asterisk.
+// For an annotated tag, fields with an asterisk refer to its commit.
 const COMMIT =
   '%(if)%(*objectname)%(then)%(*objectname) %(*committerdate:unix)%(else)%(objectname) %(committerdate:unix)%(end)';
 
 /*
- * Every run of Nx waits for this, and most of the wait is for git to start. So the branches are listed beside the tags:
- * the one that is checked out names HEAD's commit. Without one, and without a tag, git is asked once more.
+ * Every Nx run waits for this, mostly for git to start. So this also lists the branches: the checked-out one gives
+ * HEAD's commit. Only if there is neither a branch nor a tag is git run once more.
  */
 async function readHead(folder: string): Promise<Pick<VersionFacts, 'tagsAtHead' | 'head'>> {
   const format = `--format=%(refname) ${COMMIT}`;
@@ -31,7 +31,7 @@ async function readHead(folder: string): Promise<Pick<VersionFacts, 'tagsAtHead'
   if (refs === undefined) return { tagsAtHead: [], head: undefined };
   const found = linesOf(refs).map((line) => line.split(' '));
   const tagsAtHead = found.flatMap(([name = '']) => (name.startsWith(TAGS) ? [name.slice(TAGS.length)] : []));
-  // Git knows no date for a tag of a tag.
+  // Git reports no date for a tag of a tag.
   const dated = found.find(([, , date]) => date);
   const [revision, seconds] =
     dated?.slice(1) ??
@@ -44,14 +44,14 @@ async function readHead(folder: string): Promise<Pick<VersionFacts, 'tagsAtHead'
 const TAGS = 'refs/tags/';
 
 /**
- * Whether this is part of a `nx release … --dry-run`: then nothing may be sent, whatever a target itself was told.
+ * Whether this is part of `nx release … --dry-run`. If so, nothing may be sent, whatever the target's own options.
  * https://nx.dev/docs/reference/environment-variables
  */
 export function isReleaseDryRun(environment: Readonly<Record<string, string | undefined>>): boolean {
   return environment.NX_DRY_RUN === 'true';
 }
 
-/** The tags as they are when the release has begun: a dry run of `nx release` makes no tag, and a real one made it. */
+/** The tags including the release's own tag, which a dry run of `nx release`, unlike a real one, hasn't created. */
 export function withTagOf(
   tags: GitTags,
   version: ReleaseVersion,

@@ -1,14 +1,14 @@
 import { linesOf, requireGit } from '../process/git.ts';
 
-/** The tags of a clone. */
+/** The tags in a clone. */
 export interface GitTags {
-  /** All of them, of any form. */
+  /** All tags, in any format. */
   readonly gitTags: readonly string[];
-  /** Whether the clone is shallow, so that some may be missing. */
+  /** Whether the clone is shallow, so that some tags may be missing. */
   readonly shallow: boolean;
 }
 
-/** Reads the tags of a git repository. Throws `VERSION` where git fails, as outside a repository. */
+/** Reads the tags of a git repository. Throws `VERSION` if git fails, for example outside a repository. */
 export async function readGitTags(root: string, hint?: string): Promise<GitTags> {
   const [tags, shallow] = await Promise.all([
     requireGit(root, ['tag', '--list'], hint),

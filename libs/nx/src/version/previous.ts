@@ -3,8 +3,8 @@ import type { TagPattern } from './tag-pattern.ts';
 import { isPrerelease, type ReleaseVersion } from './version.ts';
 
 /**
- * The project's tag of the version that came before, the highest one below: among all tags for a prerelease, among the stable
- * ones for a stable version; undefined where there is none. Tags of any other form are passed over.
+ * The project's tag for the previous version, which is the highest lower one: among all versions for a prerelease,
+ * among stable ones for a stable version. Undefined if there is none. Ignores tags in other formats.
  */
 export function previousTag(
   version: ReleaseVersion,
@@ -17,7 +17,7 @@ export function previousTag(
     .at(-1)?.tag;
 }
 
-/** The project's tag of its highest version, prereleases included; undefined where there is none. */
+/** The project's tag for its highest version, including prereleases; undefined if there is none. */
 export function highestTag(tags: readonly string[], pattern: TagPattern): string | undefined {
   return tagsInOrder(tags, pattern).at(-1)?.tag;
 }

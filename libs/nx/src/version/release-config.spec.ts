@@ -4,18 +4,18 @@ import { changelogFiles, namesVersionActions, type ReleaseConfiguration } from '
 const PROJECT = { name: 'agent', root: 'apps/agent', tags: ['prebuilt'] };
 const projects = ['tag:prebuilt'];
 
-// What `nx release` 23.2 wrote where, with each of these in nx.json.
+// Where `nx release` 23.2 wrote changelogs with each of these in nx.json.
 it.each<[string, ReleaseConfiguration | undefined, readonly string[]]>([
   ['no releases at all', undefined, []],
-  ['releases of others', { projects: ['lib'] }, []],
+  ['releases of other projects', { projects: ['lib'] }, []],
   ['one version for all', { projects }, ['CHANGELOG.md']],
   [
-    'one version for all, and a file for each',
+    'one version for all, and a file per project',
     { projects, changelog: { projectChangelogs: true } },
     ['apps/agent/CHANGELOG.md', 'CHANGELOG.md'],
   ],
   [
-    'files of other names',
+    'files with other names',
     {
       projects,
       changelog: {
@@ -27,7 +27,7 @@ it.each<[string, ReleaseConfiguration | undefined, readonly string[]]>([
   ],
   ['no files', { projects, changelog: { workspaceChangelog: { file: false } } }, []],
   [
-    'a group with a version for each',
+    'a group with a version per project',
     { groups: { programs: { projects, projectsRelationship: 'independent', changelog: true } } },
     ['apps/agent/CHANGELOG.md'],
   ],
@@ -36,7 +36,7 @@ it.each<[string, ReleaseConfiguration | undefined, readonly string[]]>([
     { groups: { programs: { projects, changelog: { file: '{projectRoot}/{releaseGroupName}.md' } } } },
     ['apps/agent/programs.md', 'CHANGELOG.md'],
   ],
-])('with %s, what changed is where Nx writes it', (_, release, files) => {
+])('with %s, changelogs are found where Nx writes them', (_, release, files) => {
   expect(changelogFiles(release, PROJECT)).toEqual(files);
 });
 
@@ -44,7 +44,7 @@ it.each<[string, ReleaseConfiguration | undefined, boolean]>([
   ['nothing', undefined, false],
   ['the workspace', { version: { versionActions: '@acme/versions' } }, true],
   ['its group', { groups: { a: { projects, version: { versionActions: './versions' } } } }, true],
-  ['the group of another', { groups: { a: { projects: ['b'], version: { versionActions: './v' } } } }, false],
-])('%s says how the project is versioned', (_, release, expected) => {
+  ['another project’s group', { groups: { a: { projects: ['b'], version: { versionActions: './v' } } } }, false],
+])('namesVersionActions checks %s', (_, release, expected) => {
   expect(namesVersionActions(release, PROJECT)).toBe(expected);
 });

@@ -14,7 +14,7 @@ interface Versioning {
   readonly versionActions?: string | undefined;
 }
 
-/** What nx.json says about releases, as far as it is read; the flat `releaseTagPattern` is Nx 22's. */
+/** The parts of nx.json's release configuration that are used here. The flat `releaseTagPattern` is from Nx 22. */
 export interface ReleaseConfiguration {
   readonly projects?: string | readonly string[] | undefined;
   readonly version?: Versioning | undefined;
@@ -39,17 +39,17 @@ interface ReleaseGroup {
   readonly releaseTagPattern?: string | undefined;
 }
 
-/** A project as far as a release group can select it. */
+/** The properties by which a release group can select a project. */
 export interface ReleasedProject {
   readonly name: string;
-  /** Relative to the workspace's root. */
+  /** Relative to the workspace root. */
   readonly root: string;
   readonly tags: readonly string[];
 }
 
 /**
- * The tag pattern of a project: that of its release group, else the workspace's, else Nx's own default for the
- * relationship of the projects. Throws `INVALID_OPTIONS` for a pattern without `{version}`.
+ * A project's tag pattern: its release group's, or else the workspace's, or else Nx's default for the projects'
+ * relationship. Throws `INVALID_OPTIONS` for a pattern without `{version}`.
  * https://nx.dev/docs/reference/nx-json#release
  */
 export function tagPatternOf(
@@ -76,13 +76,13 @@ function groupOf(release: ReleaseConfiguration | undefined, project: ReleasedPro
   return Object.entries(release?.groups ?? {}).find(([, { projects }]) => selects(projects, project));
 }
 
-/** Whether `nx release` releases the project, as far as nx.json names projects: Nx's own choice is of libraries alone. */
+/** Whether nx.json explicitly selects the project for `nx release`. By default, Nx selects only libraries. */
 export function isReleased(release: ReleaseConfiguration | undefined, project: ReleasedProject): boolean {
   if (release?.groups !== undefined) return groupOf(release, project) !== undefined;
   return release?.projects !== undefined && selects(release.projects, project);
 }
 
-/** Whether nx.json itself says how the project is versioned, for all projects or for its group. */
+/** Whether nx.json itself sets how to version the project, for all projects or for its group. */
 export function namesVersionActions(
   release: ReleaseConfiguration | undefined,
   project: ReleasedProject,
@@ -92,8 +92,8 @@ export function namesVersionActions(
 }
 
 /**
- * The files, relative to the workspace's root, into which Nx writes what changed in a release of the project: its own
- * first, then that of the workspace, which Nx writes for projects that share one version.
+ * The changelog files that Nx writes for a release of the project, relative to the workspace root: first its own, then
+ * the workspace's, which Nx writes for projects that share a version.
  * https://nx.dev/docs/reference/nx-json#changelog
  */
 export function changelogFiles(
@@ -129,7 +129,7 @@ function fileOf(changelog: Changelog, usual: string): string | undefined {
   return file === false ? undefined : file;
 }
 
-// Names, globs of names and of folders, `tag:`, and `!` to leave out, in the order given.
+// Names, globs for names and folders, `tag:`, and `!` to exclude, applied in order.
 // https://nx.dev/docs/reference/nx-commands#projects
 function selects(projects: string | readonly string[], project: ReleasedProject): boolean {
   const patterns = typeof projects === 'string' ? projects.split(',') : projects;

@@ -32,7 +32,7 @@ describe('a tag pattern', () => {
     );
   });
 
-  it('reads every tag that it writes', () => {
+  it('parses every tag that it formats', () => {
     const affix = fc.stringMatching(/^[a-z@/.-]{0,8}$/);
     fc.assert(
       fc.property(affix, affix, fc.nat(99), fc.nat(99), (prefix, suffix, major, minor) => {
@@ -51,17 +51,17 @@ describe('the tag pattern of a project', () => {
   it.each<[string, ReleaseConfiguration | undefined, string]>([
     ['nothing', undefined, 'v{version}'],
     ['independent projects', { projectsRelationship: 'independent' }, 'server@{version}'],
-    ['a pattern of the workspace', { releaseTag: { pattern } }, 'server/{version}'],
-    ['a pattern in the form of Nx 22', { releaseTagPattern: pattern }, 'server/{version}'],
-    ['a group that names it', { groups: { programs: { projects: ['server'] } } }, 'programs-v{version}'],
-    ['a group of another project', { groups: { programs: { projects: ['tool'] } } }, 'v{version}'],
+    ['a workspace pattern', { releaseTag: { pattern } }, 'server/{version}'],
+    ['a pattern in Nx 22 syntax', { releaseTagPattern: pattern }, 'server/{version}'],
+    ['a group that includes it', { groups: { programs: { projects: ['server'] } } }, 'programs-v{version}'],
+    ['a group for another project', { groups: { programs: { projects: ['tool'] } } }, 'v{version}'],
     [
       'an independent group',
       { groups: { programs: { projects: 'ser*', projectsRelationship: 'independent' } } },
       'server@{version}',
     ],
     [
-      'a pattern of its group over that of the workspace',
+      'a group pattern, which takes precedence over the workspace’s',
       {
         releaseTag: { pattern: 'v{version}' },
         groups: { g: { projects: ['apps/*'], releaseTag: { pattern } } },
@@ -69,12 +69,12 @@ describe('the tag pattern of a project', () => {
       'server/{version}',
     ],
     [
-      'a group by its tag',
+      'a group by tag',
       { groups: { g: { projects: ['tag:type:*'], releaseTag: { pattern } } } },
       'server/{version}',
     ],
     [
-      'a group that leaves it out',
+      'a group that excludes it',
       { groups: { g: { projects: ['*', '!server'], releaseTag: { pattern } } } },
       'v{version}',
     ],

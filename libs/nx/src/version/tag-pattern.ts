@@ -1,13 +1,13 @@
 import { PrebuiltError } from '../errors.ts';
 import { isReleaseVersion, parseReleaseVersion, type ReleaseVersion } from './version.ts';
 
-/** How a project's releases are named in git: `v{version}`, `server@{version}`. */
+/** The pattern of a project's release tags: `v{version}`, `server@{version}`. */
 export interface TagPattern {
-  /** The pattern with the project's and the group's name filled in, and `{version}` left. */
+  /** The pattern with the names of the project and the group filled in, but not `{version}`. */
   readonly text: string;
-  /** The tag of a version. */
+  /** The tag for a version. */
   format(version: ReleaseVersion): string;
-  /** The version that a tag names; undefined for a tag of another form, such as another project's. */
+  /** The version in a tag; undefined for a tag in another format, such as another project's. */
   parse(tag: string): ReleaseVersion | undefined;
 }
 
@@ -20,8 +20,8 @@ export interface TagPatternNames {
 const VERSION = '{version}';
 
 /**
- * Parses a pattern as `nx release` reads it: `{projectName}` and `{releaseGroupName}` are filled in, `{version}` has to
- * be there once. Throws `INVALID_OPTIONS`. https://nx.dev/docs/guides/nx-release/configure-version-prefix
+ * Parses a pattern by the rules of `nx release`: fills in `{projectName}` and `{releaseGroupName}`; `{version}` must
+ * occur exactly once. Throws `INVALID_OPTIONS`. https://nx.dev/docs/guides/nx-release/configure-version-prefix
  */
 export function parseTagPattern(pattern: string, names: TagPatternNames): TagPattern {
   const text = pattern
@@ -42,11 +42,11 @@ export function parseTagPattern(pattern: string, names: TagPatternNames): TagPat
       if (tag.length < prefix.length + suffix.length) return undefined;
       if (!tag.startsWith(prefix) || !tag.endsWith(suffix)) return undefined;
       const version = tag.slice(prefix.length, tag.length - suffix.length);
-      // The pattern decides where a "v" belongs: with `v{version}`, `vv1.2.3` is not a version.
+      // The pattern determines where a "v" belongs: with `v{version}`, `vv1.2.3` isn't a version.
       return version.startsWith('v') || !isReleaseVersion(version) ? undefined : parseReleaseVersion(version);
     },
   };
 }
 
-/** The pattern of a workspace that does not configure `nx release`: `v{version}`. */
+/** The pattern in a workspace that doesn't configure `nx release`: `v{version}`. */
 export const DEFAULT_TAG_PATTERN: TagPattern = parseTagPattern(`v${VERSION}`, { projectName: '' });

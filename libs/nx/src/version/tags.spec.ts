@@ -60,7 +60,7 @@ describe('the moving tags of a version', () => {
     // The same version again.
     ['1.2.3', ['1.2.3'], '1.2 1 latest'],
     ['1.2.3', ['1.2.3', '1.2.4'], ''],
-    // Prereleases move nothing and hold nothing back.
+    // Prereleases move nothing and block nothing.
     ['2.1.0-rc.1', ['2.0.0'], ''],
     ['2.0.0-alpha', ['1.0.0'], ''],
     ['3.0.0-rc.1', [], ''],
@@ -72,16 +72,16 @@ describe('the moving tags of a version', () => {
     ['1.5.0', ['1.0.0', '3.0.0'], '1.5 1'],
     ['3.0.0', ['1.0.0', '5.0.0'], '3.0 3'],
     ['5.0.0', ['1.0.0', '3.0.0'], '5.0 5 latest'],
-    // Build metadata of others counts as the version without it.
+    // Other versions' build metadata is ignored.
     ['1.2.3', ['1.2.3+build.9'], '1.2 1 latest'],
     ['1.2.3', ['1.2.4+build.1'], ''],
-    // Tags that are not versions change nothing.
+    // Tags that aren't versions are ignored.
     ['1.2.3', ['1.9', 'nightly', '2', '2.0.0.0', '02.0.0'], '1.2 1 latest'],
   ])('%s after %j: %s', (version, history, expected) => {
     expect(moved(version, history)).toBe(expected);
   });
 
-  it('the moving tags of a version are held back by versions that only the registry has', () => {
+  it('the moving tags of a version are blocked by versions that only the registry has', () => {
     expect(moved('1.9.0', [], ['2.0.0', 'latest', '2', '2.0'])).toBe('1.9 1');
     expect(moved('1.9.0', [], ['v1.9.1'])).toBe('');
     expect(moved('1.9.0', [], ['2.0.0-rc.1', '9', '9.9', 'latest'])).toBe('1.9 1 latest');
@@ -109,12 +109,12 @@ describe('planTags', () => {
     [['plain'], '1.2.3 1.2 1 latest'],
     [['v'], 'v1.2.3 v1.2 v1 latest'],
     [['plain', 'v'], '1.2.3 v1.2.3 1.2 1 latest'],
-  ] as const)('spells with %j: %s', (spellings, expected) => {
+  ] as const)('the spellings %j give the tags %s', (spellings, expected) => {
     const tags = planTags(facts('1.2.3', []), { spellings, moving: 'auto' }).map(({ tag }) => tag);
     expect(tags.join(' ')).toBe(expected);
   });
 
-  it('refuses build metadata, which no tag can hold', () => {
+  it('refuses build metadata, which no tag can contain', () => {
     expect(() => planTags(facts('1.2.3+sha.1', []), AUTO)).toThrow(
       expect.objectContaining({ code: 'BUILD_METADATA', message: expect.stringContaining('1.2.3+sha.1') }),
     );
@@ -132,7 +132,7 @@ describe('planTags', () => {
     ['a shallow clone', { shallow: true }, 'git fetch --unshallow --tags'],
     ["a clone without the version's own tag", { gitTags: ['v1.0.0'] }, 'git fetch --tags'],
     ['a clone without tags', { gitTags: [] }, 'git fetch --tags'],
-  ])('refuses to guess the highest version in %s', (_, change, command) => {
+  ])('refuses to guess the highest version with %s', (_, change, command) => {
     const incomplete = { ...facts('1.2.3', ['1.0.0']), ...change };
     expect(() => planTags(incomplete, AUTO)).toThrow(
       expect.objectContaining({ code: 'UNKNOWN_HISTORY', hint: expect.stringContaining(command) }),
@@ -180,9 +180,9 @@ describe('any history, published in any order', () => {
 
   it.each<[string, (order: readonly string[]) => (published: readonly string[]) => readonly string[]]>([
     ['tags are pushed one by one', () => (published) => published],
-    ['all tags are there from the start', (order) => () => order],
-    ['only the registry remembers', () => (published) => published.slice(-1)],
-  ])('leaves every moving tag on the highest stable version of its line: %s', (_, gitTags) => {
+    ['all tags exist from the start', (order) => () => order],
+    ['only the registry has all tags', () => (published) => published.slice(-1)],
+  ])('every moving tag ends up on the highest stable version in its line if %s', (_, gitTags) => {
     fc.assert(
       fc.property(history, (order) => {
         const registry = publish(order, gitTags(order));
@@ -199,7 +199,7 @@ describe('any history, published in any order', () => {
     );
   });
 
-  it('plans only tags that a registry takes, each once', () => {
+  it('plans only tags that a registry accepts, each once', () => {
     fc.assert(
       fc.property(history, fc.subarray(['plain', 'v'] as const, { minLength: 1 }), (order, spellings) => {
         for (const each of order) {
@@ -222,9 +222,9 @@ describe('any history, published in any order', () => {
   });
 });
 
-describe('the tags that a version may get', () => {
+describe('the possible tags of a version', () => {
   it.each(['1.2.3', '0.4.0', '2.0.0-rc.1'])(
-    'the tags that a version may get are those of every plan for it, in its order: %s',
+    'the possible tags of a version are those in every plan for it, in order: %s',
     (version) => {
       for (const spellings of [['plain'], ['v'], ['plain', 'v']] as const) {
         const planned = planTags(facts(version, []), { spellings, moving: 'auto' }).map(({ tag }) => tag);

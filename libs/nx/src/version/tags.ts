@@ -5,34 +5,34 @@ import { PrebuiltError } from '../errors.ts';
 import type { TagPattern } from './tag-pattern.ts';
 import { isPrerelease, isReleaseVersion, parseReleaseVersion, type ReleaseVersion } from './version.ts';
 
-/** How an exact version is written as a tag: `1.2.3` or `v1.2.3`. */
+/** How to spell the tag for an exact version: `1.2.3` or `v1.2.3`. */
 export type TagSpelling = 'plain' | 'v';
 
-/** What decides which tags an image gets. */
+/** The facts that determine an image's tags. */
 export interface TagFacts {
   readonly version: ReleaseVersion;
-  /** All tags of the git repository, of any form. */
+  /** All tags in the git repository, in any format. */
   readonly gitTags: readonly string[];
-  /** Which of them are the project's. */
+  /** The pattern of the project's tags. */
   readonly tagPattern: TagPattern;
-  /** Whether the clone is shallow, so that `gitTags` may lack some. */
+  /** Whether the clone is shallow, so that `gitTags` may be incomplete. */
   readonly shallow: boolean;
-  /** All tags that the image has in the registry, of any form. */
+  /** All tags of the image in the registry, in any format. */
   readonly registryTags: readonly string[];
 }
 
-/** What the maintainer asks for. */
+/** The maintainer's choices. */
 export interface TagOptions {
-  /** The spellings of the exact version; at least one. */
+  /** One or more spellings for the exact version. */
   readonly spellings: readonly TagSpelling[];
-  /** `auto` moves `latest`, `X` and `X.Y` where the version is the highest of its line; `never` moves none. */
+  /** `auto` moves `latest`, `X` and `X.Y` if the version is the highest in its line; `never` moves none. */
   readonly moving: 'auto' | 'never';
 }
 
-/** A tag and whether it is to point at the image, with the reason. */
+/** A tag, whether it will point to the image, and why. */
 export interface PlannedTag {
   readonly tag: string;
-  /** An exact version's tag never moves again; a moving one follows the highest version of its line. */
+  /** An exact version's tag never moves again; a moving tag follows the highest version in its line. */
   readonly kind: 'exact' | 'moving';
   readonly move: boolean;
   readonly reason: string;
@@ -49,10 +49,10 @@ interface Line {
 }
 
 /**
- * The tags of a version, exact ones first and `latest` last. A moving tag moves only for a stable version that is
- * the highest of its line among the stable versions of the git tags and of the registry; a prerelease moves none,
- * and there is no bare `0`. Throws `BUILD_METADATA`, which no tag can hold, `INVALID_TAG` for a tag too long for a
- * registry, and `UNKNOWN_HISTORY` where the highest version can't be known.
+ * A version's tags, exact ones first and `latest` last. A moving tag moves only for a stable version that is the
+ * highest in its line among the stable versions in git tags and the registry; a prerelease moves none, and there is no
+ * bare `0`. Throws `BUILD_METADATA`, since tags can't contain it, `INVALID_TAG` for a tag too long for a registry, and
+ * `UNKNOWN_HISTORY` if the highest version can't be determined.
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests
  */
 export function planTags(facts: TagFacts, options: TagOptions): readonly PlannedTag[] {
@@ -60,7 +60,7 @@ export function planTags(facts: TagFacts, options: TagOptions): readonly Planned
   if (version.includes('+')) {
     throw new PrebuiltError(
       'BUILD_METADATA',
-      `version: expected one without build metadata for publishing, found ${version}: a tag can't hold "+"`,
+      `version: expected a version without build metadata, found ${version}: a tag can't contain "+"`,
       { hint: `Publish it as ${version.slice(0, version.indexOf('+'))}, or as a prerelease.` },
     );
   }
@@ -70,7 +70,7 @@ export function planTags(facts: TagFacts, options: TagOptions): readonly Planned
       throw new PrebuiltError(
         'INVALID_TAG',
         `tags: expected at most ${MAX_TAG_LENGTH} characters, found ${tag.length}: ${tag}`,
-        { hint: 'Use a shorter prerelease, or spell the tag without "v".' },
+        { hint: 'Use a shorter prerelease, or a tag without "v".' },
       );
     }
     return { tag, kind: 'exact', move: true, reason: 'the exact version' };
@@ -78,7 +78,7 @@ export function planTags(facts: TagFacts, options: TagOptions): readonly Planned
   return [...exact, ...planMoving(facts, options)];
 }
 
-/** Every tag that a version may get, exact ones first and `latest` last, whether or not it moves. */
+/** Every tag that a version might get, exact ones first and `latest` last, whether or not it moves. */
 export function tagsOfVersion(version: ReleaseVersion, spellings: readonly TagSpelling[]): readonly string[] {
   const exact = [...new Set(spellings)].map((spelling) => exactTag(version, spelling));
   return [...exact, ...linesOf(version, spellings).map(({ tag }) => tag)];
@@ -94,7 +94,7 @@ function planMoving(facts: TagFacts, options: TagOptions): readonly PlannedTag[]
   const stay = (reason: string): readonly PlannedTag[] =>
     lines.map(({ tag }) => ({ tag, kind: 'moving', move: false, reason }));
   if (isPrerelease(version)) return stay(`${version} is a prerelease`);
-  if (options.moving === 'never') return stay('moving tags are switched off');
+  if (options.moving === 'never') return stay('moving tags are turned off');
   requireHistory(facts);
   const stable = [
     ...facts.gitTags.flatMap((tag) => facts.tagPattern.parse(tag) ?? []),
@@ -145,7 +145,7 @@ function requireHistory(facts: TagFacts): void {
     : `Tag the commit with git tag ${tag}, or fetch the tag with git fetch --tags`;
   throw new PrebuiltError(
     'UNKNOWN_HISTORY',
-    `tags: whether ${version} is the highest version can't be known: ${problem}`,
-    { hint: `${way}, or move no tag but the version's with --tag-latest=never.` },
+    `tags: can't determine whether ${version} is the highest version: ${problem}`,
+    { hint: `${way}, or publish only the version's own tag with --tag-latest=never.` },
   );
 }

@@ -6,7 +6,7 @@ import { GIT_AUTHOR } from '@prebuilt/testing/git';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { requireCommitted } from './uncommitted.ts';
 
-describe('sources that are released', () => {
+describe('released sources', () => {
   let root: string;
   const git = (...args: readonly string[]) =>
     execFileSync('git', [...GIT_AUTHOR, ...args], {
@@ -25,7 +25,7 @@ describe('sources that are released', () => {
   });
   afterEach(() => rm(root, { recursive: true }));
 
-  it('sources that are released are accepted as HEAD has them, with files beside them that git does not track', async () => {
+  it('released sources are accepted if they match HEAD, even with untracked files', async () => {
     await writeFile(join(root, 'app/binaries.tar'), '');
     await requireCommitted(root, ['app']);
     await requireCommitted(root, []);
@@ -36,14 +36,14 @@ describe('sources that are released', () => {
     ['deleted', () => rm(join(root, 'app/main.go'))],
     ['moved', () => git('mv', 'app/main.go', 'app/other.go')],
     [
-      'added to the index alone',
+      'changed only in the index',
       async () => {
         await writeFile(join(root, 'app/main.go'), 'package other\n');
         git('add', '--all');
       },
     ],
   ])(
-    'sources that are released are refused where a file is %s, unless it is of another project',
+    'released sources are refused if a file is %s, unless it belongs to another project',
     async (_, change) => {
       await change();
       await expect(requireCommitted(root, ['app'])).rejects.toMatchObject({
@@ -55,7 +55,7 @@ describe('sources that are released', () => {
     },
   );
 
-  it('sources that are released are not asked for where there is no repository', async () => {
+  it('released sources are not checked outside a repository', async () => {
     await rm(join(root, '.git'), { recursive: true });
     await requireCommitted(root, []);
   });

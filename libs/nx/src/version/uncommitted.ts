@@ -1,13 +1,13 @@
 import { PrebuiltError } from '../errors.ts';
 import { commandOutput } from '../process/command-output.ts';
 
-/** How many changed files an error names. */
+/** The maximum number of changed files in an error. */
 const NAMED = 5;
 
 /**
- * Throws `UNCOMMITTED` where tracked files below the folders (none: in the whole repository) differ from HEAD: what is
- * built from them would name a commit that it was not made from. Files that git does not track or that a sparse checkout
- * leaves out don't count. A folder that is not a git repository has no commit to name.
+ * Throws `UNCOMMITTED` if tracked files in the folders (none given: in the whole repository) differ from HEAD, since a
+ * build from them would contain the wrong commit. Ignores untracked files and those excluded by a sparse checkout. Does
+ * nothing in a folder that isn't a git repository, which has no commit.
  * https://git-scm.com/docs/git-status#_porcelain_format_version_1
  */
 export async function requireCommitted(root: string, folders: readonly string[]): Promise<void> {
@@ -21,9 +21,9 @@ export async function requireCommitted(root: string, folders: readonly string[])
   const more = files.length > NAMED ? `, and ${files.length - NAMED} more` : '';
   throw new PrebuiltError(
     'UNCOMMITTED',
-    `sources: expected none that differ from HEAD, found ${files.slice(0, NAMED).join(', ')}${more}`,
+    `sources: expected no uncommitted changes, found ${files.slice(0, NAMED).join(', ')}${more}`,
     {
-      hint: 'Commit the change and release that commit under a version of its own; --allow-uncommitted releases it anyway.',
+      hint: 'Commit the changes and release that commit as a new version. To release anyway, use --allow-uncommitted.',
     },
   );
 }

@@ -15,8 +15,8 @@ function actions(changelog: object | false, targets: object = WITH_PAGE): GitTag
   );
 }
 
-describe('the versions of a program', () => {
-  it('the versions of a program are in no file, and count from 0.0.0 on a first release', async () => {
+describe('a program’s versions', () => {
+  it('a program’s versions are in no file, and count from 0.0.0 for a first release', async () => {
     const tree = createTreeWithEmptyWorkspace();
     const before = tree.listChanges().length;
     const own = actions(false);
@@ -29,25 +29,25 @@ describe('the versions of a program', () => {
     expect(tree.listChanges()).toHaveLength(before);
   });
 
-  it('the versions of a program are refused before anything happens where Nx would make a page of its own', async () => {
+  it('a program’s version is refused before anything happens if Nx would create its own page', async () => {
     const tree = createTreeWithEmptyWorkspace();
     await expect(actions({ createRelease: 'github' }).validate(tree)).rejects.toThrow(
-      /agent: its release page would be made twice.*changelog\.createRelease/,
+      /agent: its release page would be created twice.*changelog\.createRelease/,
     );
   });
 });
 
 describe('a release page', () => {
   it.each<[string, object, Changelog]>([
-    ['by nobody but Nx, without a target for it', {}, { createRelease: 'github' }],
+    ['only by Nx, without a target for it', {}, { createRelease: 'github' }],
     ['once, without createRelease', WITH_PAGE, {}],
-    ['once, with createRelease switched off', WITH_PAGE, { createRelease: false }],
+    ['once, with createRelease turned off', WITH_PAGE, { createRelease: false }],
     ['once, without a changelog', WITH_PAGE, false],
-  ])('a release page is made %s', (_, targets, changelog) => {
+  ])('a release page is created %s', (_, targets, changelog) => {
     expect(pageTwice({ ...targets }, changelog, {})).toBeUndefined();
   });
 
-  it('a release page is made twice where the workspace has a release of its own', () => {
+  it('a release page is created twice if the workspace also has a release', () => {
     const release = { changelog: { workspaceChangelog: { createRelease: 'github' as const } } };
     expect(pageTwice(WITH_PAGE, false, { release })).toContain('changelog.workspaceChangelog.createRelease');
   });

@@ -1,15 +1,15 @@
 import type { NxJsonConfiguration, Tree } from '@nx/devkit';
-// By its file: Nx 22.0 lists no exports, and a folder can't be imported.
+// Imported by file: Nx 22.0 has no "exports", and ESM can't import a folder.
 import { VersionActions } from 'nx/release/index.js';
 
-/** What the version of a program that was never released counts from. */
+/** The version from which a program's first release is counted. */
 const FIRST = '0.0.0';
 
 type Changelog = false | { readonly createRelease?: unknown } | undefined;
 
 /**
- * How `nx release` versions a program: from its git tags alone. No file holds the version, which is told to the compiler,
- * so none is changed. Refuses a workspace in which Nx itself would make the program's page on GitHub.
+ * How `nx release` versions a program: by its git tags alone. No file contains the version, which is passed to the
+ * compiler, so no file is changed. Refuses a workspace in which Nx itself would create the program's page on GitHub.
  * https://nx.dev/docs/extending-nx/tutorials/create-a-version-actions
  */
 export default class GitTagVersionActions extends VersionActions {
@@ -24,9 +24,9 @@ export default class GitTagVersionActions extends VersionActions {
     if (problem !== undefined) throw new Error(`${this.projectGraphNode.name}: ${problem}`);
   }
 
-  /** What Nx falls back to on a first release, where there is no tag yet. */
+  /** Nx's fallback for a first release, when there is no tag yet. */
   override async readCurrentVersionFromSourceManifest() {
-    return { currentVersion: FIRST, manifestPath: 'no file: it has no release yet' };
+    return { currentVersion: FIRST, manifestPath: 'no file: not released yet' };
   }
 
   override async readCurrentVersionFromRegistry() {
@@ -38,7 +38,7 @@ export default class GitTagVersionActions extends VersionActions {
   }
 
   override async updateProjectVersion(_: Tree, newVersion: string): Promise<string[]> {
-    return [`🏷️  ${newVersion} is not written to any file: the tag holds it`];
+    return [`🏷️  ${newVersion} is not written to any file: it is in the tag`];
   }
 
   override async updateProjectDependencies(): Promise<string[]> {
@@ -46,7 +46,7 @@ export default class GitTagVersionActions extends VersionActions {
   }
 }
 
-/** Why two pages of one tag would be made; undefined where there is one at most. */
+/** Why the tag would get two release pages; undefined if it won't. */
 export function pageTwice(
   targets: Readonly<Record<string, { readonly executor?: string }>>,
   changelog: Changelog,
@@ -62,5 +62,5 @@ export function pageTwice(
     ([each]) => typeof each === 'object' && each.createRelease !== undefined && each.createRelease !== false,
   );
   if (!hasPage || found === undefined) return undefined;
-  return `its release page would be made twice: by Nx, as nx.json says (release, ${found[1]}.createRelease), and with its files by github-release. Remove createRelease, since what Nx writes into the changelog becomes the page’s notes; or give the program no page ("page": false in prebuilt.json)`;
+  return `its release page would be created twice: by Nx, because of release.${found[1]}.createRelease in nx.json, and by github-release, with the files. Remove createRelease (Nx’s changelog becomes the page’s notes), or turn the program’s page off ("page": false in prebuilt.json)`;
 }

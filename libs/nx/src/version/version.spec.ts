@@ -110,12 +110,12 @@ describe('versionFromFacts', () => {
     ],
     ['the version tag at HEAD', { tagsAtHead: ['nightly', 'v1.0.0'] }, { version: '1.0.0', ...release }],
     [
-      'the tag that has the form of the pattern',
+      'the tag that matches the pattern',
       { tagsAtHead: ['2.0.0', 'v1.0.0'] },
       { version: '1.0.0', ...release },
     ],
     [
-      'the project’s own tag beside those of others',
+      'the project’s own tag among those of others',
       {
         tagsAtHead: ['v9.0.0', 'tool@3.0.0', 'server@1.0.0', 'server@next'],
         tagPattern: parseTagPattern('{projectName}@{version}', { projectName: 'server' }),
@@ -123,7 +123,7 @@ describe('versionFromFacts', () => {
       { version: '1.0.0', ...release },
     ],
     [
-      'an empty RELEASE_VERSION as none',
+      'no version from an empty RELEASE_VERSION',
       { releaseVersion: '', tagsAtHead: ['v1.0.0'] },
       { version: '1.0.0', ...release },
     ],
@@ -137,11 +137,11 @@ describe('versionFromFacts', () => {
       { releaseVersion: '1.0.0', head: undefined },
       { version: '1.0.0', development: false, revision: null, sourceDateEpoch: 0 },
     ],
-  ])('takes %s', (_, change, expected) => {
+  ])('uses %s', (_, change, expected) => {
     expect(versionFromFacts(facts(change))).toEqual(expected);
   });
 
-  it('asks for RELEASE_VERSION where HEAD has several version tags', () => {
+  it('asks for RELEASE_VERSION if HEAD has several version tags', () => {
     expect(() => versionFromFacts(facts({ tagsAtHead: ['v1.10.0', 'v1.9.0'] }))).toThrow(
       expect.objectContaining({
         code: 'SEVERAL_VERSION_TAGS',

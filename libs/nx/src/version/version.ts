@@ -3,7 +3,7 @@ import prerelease from 'semver/functions/prerelease.js';
 import { PrebuiltError } from '../errors.ts';
 
 /**
- * A version of SemVer 2.0.0 without a leading `v`, with its build metadata where it has some.
+ * A SemVer 2.0.0 version without a leading `v`, including any build metadata.
  * https://semver.org/spec/v2.0.0.html
  */
 export type ReleaseVersion = string & { readonly __brand: 'ReleaseVersion' };
@@ -18,8 +18,8 @@ const SEMVER = new RegExp(
 );
 
 /**
- * Parses `1.2.3` or `v1.2.3`, with prerelease and build metadata. Throws `INVALID_VERSION` for anything else,
- * and for more than 128 characters or a number that is not exact in a double.
+ * Parses `1.2.3` or `v1.2.3`, with an optional prerelease and build metadata. Throws `INVALID_VERSION` for anything
+ * else, including more than 128 characters or a number that a double can't represent exactly.
  */
 export function parseReleaseVersion(text: string): ReleaseVersion {
   const version = text.length > LONGEST ? undefined : SEMVER.exec(text)?.[1];
@@ -27,7 +27,7 @@ export function parseReleaseVersion(text: string): ReleaseVersion {
   throw new PrebuiltError(
     'INVALID_VERSION',
     `version: expected SemVer such as 1.2.3, v1.2.3 or 1.2.3-rc.1 of at most ${LONGEST} characters, found ${quote(text)}`,
-    { hint: 'Give one with RELEASE_VERSION=1.2.3, or tag the commit v1.2.3.' },
+    { hint: 'Set RELEASE_VERSION=1.2.3, or tag the commit v1.2.3.' },
   );
 }
 

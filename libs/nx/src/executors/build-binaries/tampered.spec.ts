@@ -172,7 +172,7 @@ describe('a build with libraries that the lock pins', () => {
   it('a build names the command to run if the lock lacks the platform', async () => {
     await write(LOCK_FILE, '{"lockVersion":1}');
     const { said } = await pack();
-    expect(said).toContain(`expected libc6, base-files for ${host}, found no line for it`);
+    expect(said).toContain(`expected libc6, base-files for ${host}, found no entry for it`);
     expect(said).toContain(`npx nx g @prebuilt/nx:lock --platforms=${host}`);
   });
 });

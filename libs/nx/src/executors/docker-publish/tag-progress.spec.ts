@@ -34,7 +34,7 @@ it.each<[string, Error, string]>([
   ['changed content', new OciError('DIGEST_MISMATCH', 'other'), TAGS],
   [
     'an interrupt',
-    new PrebuiltError('INTERRUPTED', 'stopped', { hint: 'What was there before is untouched.' }),
+    new PrebuiltError('INTERRUPTED', 'stopped', { hint: 'Existing output is unchanged.' }),
     `Run it again: finished work is kept.\n${TAGS}`,
   ],
   ['a taken tag', new PrebuiltError('TAG_EXISTS', 'taken', { hint: 'Wait.' }), `Wait.\n${TAGS}`],

@@ -270,7 +270,7 @@ const DOCKERFILES: Readonly<Record<string, readonly [string, string]>> = {
   ],
   'a missing source': [
     'FROM scratch\nCOPY absent /x\n',
-    ':2: COPY: absent: expected a file or folder of the build context, found none',
+    ':2: COPY: absent: expected a file or folder in the build context, found none',
   ],
   'a file of dist/bin that was not verified': [
     'FROM scratch\nCOPY manifest.json /x\n',
@@ -282,7 +282,7 @@ const DOCKERFILES: Readonly<Record<string, readonly [string, string]>> = {
   ],
   'a pattern that matches nothing': [
     'FROM scratch\nCOPY ap?-* /x/\nCOPY nap-* /x/\n',
-    ':3: COPY: nap-*: expected a file or folder of the build context, found none',
+    ':3: COPY: nap-*: expected a file or folder in the build context, found none',
   ],
   'an owner by name without a list of users': [
     'FROM scratch\nARG TARGETARCH\nCOPY --chown=bob app-linux-$TARGETARCH /x\n',
@@ -298,11 +298,11 @@ const DOCKERFILES: Readonly<Record<string, readonly [string, string]>> = {
   ],
   'a mode for a folder': [
     'FROM scratch\nARG TARGETARCH\nCOPY --chmod=700 runtime-linux-$TARGETARCH /x\n',
-    "BuildKit's versions differ",
+    'BuildKit versions differ',
   ],
   'several sources for a file': [
     'FROM scratch\nARG TARGETARCH\nCOPY app-linux-$TARGETARCH app-linux-$TARGETARCH /x\n',
-    'expected a folder, with a "/"',
+    'expected a folder with a trailing "/"',
   ],
   'a folder over a file': [
     'FROM scratch\nARG TARGETARCH\nCOPY app-linux-$TARGETARCH /x\nWORKDIR /x/y\n',
@@ -314,11 +314,11 @@ const DOCKERFILES: Readonly<Record<string, readonly [string, string]>> = {
   ],
   'a build argument that depends on the machine': [
     'FROM scratch\nARG BUILDPLATFORM\nCOPY x /x\n',
-    ':2: ARG: BUILDPLATFORM: depends on the machine',
+    ':2: ARG: BUILDPLATFORM: depends on the build machine',
   ],
   'a proxy as a build argument': [
     'FROM scratch\nARG http_proxy\nCOPY x /x\n',
-    ':2: ARG: http_proxy: depends on the machine',
+    ':2: ARG: http_proxy: depends on the build machine',
   ],
   'an invalid port': [
     'FROM scratch\nARG TARGETARCH\nCOPY app-linux-$TARGETARCH /x\nEXPOSE 70000\n',
@@ -347,12 +347,12 @@ const CHANGED_FILES: Readonly<Record<string, readonly [() => Promise<unknown>, s
       await writeFile(bin('app-linux-amd64'), bytes);
     },
     'ARTIFACT_CHANGED',
-    'expected the SHA-256',
+    'expected the verified SHA-256',
   ],
   'one flipped byte in a runtime file': [
     () => writeFile(bin('runtime-linux-arm64/lib/libc.so.6'), 'libd'),
     'ARTIFACT_CHANGED',
-    'expected the SHA-256',
+    'expected the verified SHA-256',
   ],
   'the amd64 file under the arm64 name': [
     () => cp(bin('app-linux-amd64'), bin('app-linux-arm64')),
@@ -507,7 +507,7 @@ describe.each(['a former image', 'no image'])(
         execFileSync('cp', [bin('app-linux-arm64'), bin('app-linux-amd64')]);
       };
       const changing = releaseOf(workspace, {}, { progress: { layer } });
-      expect(await refusalOf(changing)).toContain('expected the SHA-256');
+      expect(await refusalOf(changing)).toContain('expected the verified SHA-256');
       await expectNoTrace();
     });
   },
@@ -587,7 +587,7 @@ describe('docker-release on folders that are not what they seem', () => {
   it('docker-release refuses a Dockerfile if the image would start nothing, and writes nothing', async () => {
     await writeFile(workspace.path('Dockerfile.release'), SAMPLE_DOCKERFILE.replace('"/app"]', '"/ap"]'));
     const before = await treeOf(workspace.root);
-    expect(await said()).toContain('error IMAGE_INCOMPLETE: image of linux/amd64: starts "/ap"');
+    expect(await said()).toContain('error IMAGE_INCOMPLETE: image for linux/amd64: starts "/ap"');
     expect(await treeOf(workspace.root)).toBe(before);
   });
 });

@@ -197,7 +197,7 @@ COPY --from=certs:2 /y /y
       { requireFullProof: true },
       {},
       'PROOF_REDUCED',
-      /:1: # syntax=docker\/dockerfile:1 \(and 2 more\): expected a Dockerfile/,
+      /:1: # syntax=docker\/dockerfile:1 \(and 2 more\): --require-full-proof expects a Dockerfile/,
     ],
     [
       'with a BuildKit that is too old, if no other frontend is pinned',

@@ -1,4 +1,4 @@
-/** The actions that workflows use, each pinned by commit with its version, as `uses:` takes it. */
+/** The actions that workflows use, as values for `uses:`, each pinned by commit and followed by its version. */
 export const ACTIONS = {
   checkout: 'actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1',
   upload: 'actions/upload-artifact@bbbca2ddaa5d8feaa63e36b76fdaad77386f024f # v7.0.0',
@@ -15,6 +15,6 @@ export const ACTIONS = {
   azure: 'azure/login@f5d393ae46f8fde4be8b75f32e3fc50e654ad0ca # v3.0.1',
 } as const;
 
-/** The BuildKit that makes images, by digest: its compressor decides their bytes. */
+/** The BuildKit that builds images, pinned by digest, since its compressor determines their bytes. */
 export const BUILDKIT =
   'moby/buildkit:v0.32.2@sha256:28a898719c18a33f4e8000685287fa36fd0dd9560c6440227d3a732d79bb41d8';

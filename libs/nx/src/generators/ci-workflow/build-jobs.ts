@@ -14,7 +14,7 @@ import {
 import type { ReleasedProgram, ReleaseSettings } from './release-settings.ts';
 import { expression, indented, type Job, run } from './workflow-text.ts';
 
-/** Whether a release may begin. */
+/** Checks whether a release can start. */
 export function planJob(program: ReleasedProgram, { commands }: ReleaseSettings): Job {
   return {
     id: 'plan',
@@ -26,7 +26,7 @@ export function planJob(program: ReleasedProgram, { commands }: ReleaseSettings)
   };
 }
 
-/** What has to pass. */
+/** Runs the tests that must pass before a release is built. */
 export function testJob({ test, container, engineFolder, commands }: ReleaseSettings): Job {
   return {
     id: 'test',
@@ -40,12 +40,12 @@ export function testJob({ test, container, engineFolder, commands }: ReleaseSett
       checkout(),
       ...trusted(container),
       ...commands.prepare.map(run),
-      `${run(test)}\n  env:\n    # The tests make versions of their own.\n    RELEASE_VERSION: ''`,
+      `${run(test)}\n  env:\n    # The tests set their own versions.\n    RELEASE_VERSION: ''`,
     ],
   };
 }
 
-/** Compiles once, for every platform. */
+/** Compiles once for every platform. */
 export function buildJob(program: ReleasedProgram, { container, commands }: ReleaseSettings): Job {
   const { output } = program;
   return {
@@ -63,14 +63,14 @@ export function buildJob(program: ReleasedProgram, { container, commands }: Rele
       ...commands.prepare.map(run),
       run(nx(program, 'build-binaries')),
       run(nx(program, 'sbom')),
-      '# One tar: an uploaded file loses its executable bit.',
+      '# A tar file, since uploaded files lose their executable bit.',
       run(`tar --create --file=binaries.tar ${output}/bin ${output}/sbom`),
       upload(`binaries-${expression('github.run_attempt')}`, 'binaries.tar'),
     ],
   };
 }
 
-/** Proves every executable, where it runs natively if it can. */
+/** Verifies every executable, on a native machine if possible. */
 export function verifyJob(program: ReleasedProgram, { runners, commands }: ReleaseSettings): Job {
   const machines = program.platforms.map((platform) => {
     const native = platform === 'linux/amd64' || (runners === 'native' && platform === 'linux/arm64');

@@ -3,24 +3,24 @@ import type { Commands } from './commands.ts';
 import { testContainer, trusted } from './job-steps.ts';
 import { expression, indented, type Job, jobText, run, use } from './workflow-text.ts';
 
-/** What the workflow of pull requests is made with. */
+/** The settings for the pull request workflow. */
 export interface CheckSettings {
   readonly affected: string;
   readonly branch: string;
   readonly container: string | undefined;
   readonly engineFolder: string | undefined;
   readonly commands: Commands;
-  /** Nx's cache folder, relative to the workspace's root; undefined where nx.json names none. */
+  /** Nx's cache folder, relative to the workspace root; undefined if nx.json doesn't set one. */
   readonly cacheFolder: string | undefined;
-  /** What is built on macOS too; undefined for nothing. */
+  /** What to build on macOS, too; undefined for nothing. */
   readonly mac: MacBuild | undefined;
 }
 
-/** What is built on macOS, as whoever works at a Mac does it. */
+/** What to build on macOS, the way a developer with a Mac would. */
 export interface MacBuild {
   readonly projects: readonly string[];
   readonly targets: readonly string[];
-  /** Whether the lock names packages of Debian, which macOS does not unpack by itself. */
+  /** Whether the lock contains Debian packages, which macOS can't unpack without extra tools. */
   readonly packages: boolean;
 }
 
@@ -31,11 +31,11 @@ const COMPARED = `env:
   NX_BASE: ${expression('needs.affected.outputs.base')}
   NX_HEAD: ${expression('needs.affected.outputs.head')}`;
 
-/** The workflow of pull requests and the main branch: what a change touches, with the cache that main saved. */
+/** The workflow for pull requests and the main branch: runs what a change affects, with the cache saved by main. */
 export function checkWorkflow(settings: CheckSettings): string {
-  return `# Written by nx g @prebuilt/nx:ci-workflow; its options are in nx.json, below "generators".
-# Pull requests and ${settings.branch}: what a change touches.
-# No remote cache is named here: Nx fails a run whose server is down or refuses the token.
+  return `# Written by nx g @prebuilt/nx:ci-workflow; its options are in nx.json, under "generators".
+# Runs what a change affects, for pull requests and on ${settings.branch}.
+# There is no remote cache: if its server were down or refused the token, Nx would fail the run.
 name: CI
 
 on:
@@ -51,7 +51,7 @@ defaults:
 
 concurrency:
   group: ci-${expression('github.ref')}
-  # On ${settings.branch} each commit's run stays, so that there is a last green one.
+  # On ${settings.branch}, every commit's run continues, so that there is a last green one.
   cancel-in-progress: ${expression("github.event_name == 'pull_request'")}
 
 jobs:
@@ -66,8 +66,8 @@ function affectedJob({ branch, commands }: CheckSettings): Job {
     runner: RUNNER,
     minutes: 15,
     permissions: [
-      { name: 'contents', access: 'read', why: 'the checkout' },
-      { name: 'actions', access: 'read', why: 'the last green run is looked up' },
+      { name: 'contents', access: 'read', why: 'for the checkout' },
+      { name: 'actions', access: 'read', why: 'to find the last green run' },
     ],
     outputs: {
       base: expression('steps.shas.outputs.base'),
@@ -103,15 +103,15 @@ function checkJob({ affected, branch, container, engineFolder, commands, cacheFo
     if: IS_AFFECTED,
     runner: RUNNER,
     minutes: 60,
-    permissions: [{ name: 'contents', access: 'read', why: 'the checkout' }],
+    permissions: [{ name: 'contents', access: 'read', why: 'for the checkout' }],
     container: testContainer(container, engineFolder),
     ...(cacheFolder === undefined ? { env: `NX_CACHE_DIRECTORY: ${folder}` } : {}),
     steps: [
       use(ACTIONS.checkout, 'fetch-depth: 0\npersist-credentials: false'),
       ...trusted(container),
-      "# Nx's index of its cache is named after the machine: one name for all, or no run finds what another saved.",
+      "# Nx names its cache index after the machine, so runs share a cache only if all machines have the same ID.",
       `- run: |\n${indented(machine.join('\n'), 4)}\n  env:\n    MACHINE: 5f0c2b8e9d3a4f6c8b1e7a2d4c6f8e90`,
-      `# A pull request reads what ${branch} has saved and saves nothing: what runs in it reaches no other run.`,
+      `# A pull request reads the cache of ${branch} but saves nothing, so its code can't affect any other run.`,
       use(
         ACTIONS.restoreCache,
         `path: |\n${kept}\nkey: ${scope}${expression('github.sha')}\nrestore-keys: ${scope}`,
@@ -138,14 +138,14 @@ function macJobs({ mac, commands }: CheckSettings): readonly Job[] {
       if: IS_AFFECTED,
       runner: MAC_RUNNER,
       minutes: 30,
-      permissions: [{ name: 'contents', access: 'read', why: 'the checkout' }],
+      permissions: [{ name: 'contents', access: 'read', why: 'for the checkout' }],
       steps: [
         use(ACTIONS.checkout, 'fetch-depth: 0\npersist-credentials: false'),
         ...(packages
-          ? ['# It unpacks the packages that prebuilt.lock.json names.', run('brew install dpkg')]
+          ? ['# Unpacks the packages in prebuilt.lock.json.', run('brew install dpkg')]
           : []),
         ...commands.prepare.map(run),
-        '# These machines have no container engine: the structure of the executables is verified alone.',
+        "# These machines have no container engine, so only the executables' structure is verified.",
         `${run(affected)}\n${indented(COMPARED, 2)}`,
       ],
     },

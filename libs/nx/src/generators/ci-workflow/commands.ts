@@ -1,17 +1,17 @@
-/** What a workspace runs to be ready. */
+/** The commands that prepare a workspace. */
 export interface Commands {
   /** For jobs that compile nothing. */
   readonly install: readonly string[];
   /** For jobs that compile, emulate or test. */
   readonly prepare: readonly string[];
-  /** Folders of the package manager that are worth keeping between runs. */
+  /** The package manager's folders to cache between runs. */
   readonly caches: readonly string[];
 }
 
-/** The package managers that have a lockfile here. */
+/** The supported package managers. */
 export type PackageManager = 'npm' | 'pnpm' | 'yarn';
 
-// No install script runs: some of the jobs can sign and publish.
+// Without install scripts, since some of the jobs can sign and publish.
 const INSTALLATIONS: Readonly<Record<PackageManager, readonly string[]>> = {
   npm: ['npm ci --ignore-scripts --no-audit --no-fund'],
   pnpm: ['corepack enable pnpm', 'pnpm install --frozen-lockfile --ignore-scripts'],
@@ -20,7 +20,7 @@ const INSTALLATIONS: Readonly<Record<PackageManager, readonly string[]>> = {
 
 const FETCH = 'npx nx g @prebuilt/nx:lock --fetch';
 
-/** The commands of a workspace by its package manager, unless they are given. */
+/** The given commands of a workspace, or the defaults for its package manager. */
 export function commandsOf(
   manager: PackageManager,
   given: { readonly install?: readonly string[]; readonly prepare?: readonly string[] },

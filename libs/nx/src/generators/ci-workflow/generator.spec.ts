@@ -27,7 +27,7 @@ function addProgram(name: string, configuration: object = {}): void {
 const generate = (options: Partial<CiWorkflowOptions> = {}) =>
   ciWorkflowGenerator(tree, { skipFormat: true, ...options });
 const text = (name: string): string => tree.read(`.github/workflows/${name}`, 'utf8') ?? '';
-/** As GitHub's own parser understands it. */
+/** The workflow as parsed by GitHub's own parser. */
 const workflow = (name: string): Promise<Workflow> => parseWorkflowText(text(name), name);
 const written = (): readonly string[] =>
   tree
@@ -36,7 +36,7 @@ const written = (): readonly string[] =>
     .filter((path) => path.startsWith('.github/'))
     .toSorted();
 
-/** What actionlint and every rule find in what was written. */
+/** The findings of actionlint and of every rule in the written workflows. */
 async function problems(): Promise<readonly unknown[]> {
   const found = written().map(async (path) => {
     const name = path.replace('.github/workflows/', '');
@@ -50,13 +50,13 @@ async function problems(): Promise<readonly unknown[]> {
   return (await Promise.all(found)).flat();
 }
 
-describe('the generator ci-workflow', () => {
-  it('writes the workflows of this workspace', async () => {
+describe('the ci-workflow generator', () => {
+  it('writes this workspace’s own workflows', async () => {
     const own = new FsTree(ROOT, false);
     const nxJson = JSON.parse(readFileSync(join(ROOT, 'nx.json'), 'utf8'));
     await ciWorkflowGenerator(own, nxJson.generators['@prebuilt/nx:ci-workflow']);
     expect(own.listChanges().map(({ path }) => path)).toEqual([]);
-    // It would have written something else, told otherwise.
+    // Other options would have produced different workflows.
     await ciWorkflowGenerator(own, {
       ...nxJson.generators['@prebuilt/nx:ci-workflow'],
       environment: 'other',
@@ -72,12 +72,12 @@ describe('the generator ci-workflow', () => {
     ['Docker Hub', { registry: 'docker-hub' }],
     ['a registry with a secret', { registry: 'secret' }],
     ['emulated machines', { runners: 'emulated' }],
-    ['a gate', { environment: 'production' }],
+    ['an environment as a gate', { environment: 'production' }],
     [
       'a container with an engine',
       { container: `node:24@sha256:${'0'.repeat(64)}`, engineFolder: '/var/lib/e' },
     ],
-  ])('writes for %s what GitHub, actionlint and every rule accept', async (_, options) => {
+  ])('writes workflows that GitHub, actionlint and every rule accept, for %s', async (_, options) => {
     addProgram('server', { image: { repository: 'registry.example/acme/server' } });
     await generate(options);
     expect(written()).toEqual(['.github/workflows/ci.yml', '.github/workflows/release.yml']);
@@ -85,7 +85,7 @@ describe('the generator ci-workflow', () => {
   });
 
   it.each(Object.keys(LOGINS) as (keyof typeof LOGINS)[])(
-    'documents every variable and secret of the registry %s, and no other',
+    'the documentation lists exactly the variables and secrets for the registry %s',
     async (registry) => {
       addProgram('server', { image: { repository: 'registry.example/acme/server' } });
       await generate({ registry });
@@ -101,7 +101,7 @@ describe('the generator ci-workflow', () => {
     },
   );
 
-  it('gives each of several programs a workflow that its own tags start', async () => {
+  it('writes a workflow for each of several programs, triggered by its own tags', async () => {
     addProgram('server');
     addProgram('tool', { image: false, platforms: ['linux/amd64', 'linux/arm/v7'] });
     addProgram('job', { page: false });
@@ -124,7 +124,7 @@ describe('the generator ci-workflow', () => {
     expect(await jobs('release-server.yml')).toEqual([...before, 'draft', 'docker', 'release']);
     expect(await jobs('release-tool.yml')).toEqual([...before, 'draft', 'release']);
     expect(await jobs('release-job.yml')).toEqual([...before, 'docker']);
-    // One image for each: a variable that moves one moves no other.
+    // Each image has its own variable, so moving one doesn't move the others.
     expect((await workflow('release-server.yml')).jobs.docker?.env?.IMAGE).toContain('vars.IMAGE_SERVER ||');
     expect((await workflow('release-server.yml')).jobs.docker?.env?.IMAGE).toContain("'{0}/{1}/server'");
     const groups = ['server', 'tool', 'job'].map(
@@ -133,7 +133,7 @@ describe('the generator ci-workflow', () => {
     expect(new Set((await Promise.all(groups)).map((each) => each?.group)).size).toBe(3);
   });
 
-  it('gives one to a program that is a project by its prebuilt.json alone, and to no program less', async () => {
+  it('also writes a workflow for a program that is a project only by its prebuilt.json', async () => {
     addProgram('server');
     tree.write('apps/weather/prebuilt.json', '{}');
     tree.write('apps/weather/go.mod', 'module weather\n');
@@ -146,7 +146,7 @@ describe('the generator ci-workflow', () => {
     expect(text('release.yml')).toContain('weather:docker-publish');
   });
 
-  it('tells the notes of the page whether there are attestations, also in a private repository', async () => {
+  it('passes whether there are attestations to the page’s notes, even in a private repository', async () => {
     addProgram('tool', { image: false });
     await generate();
     const { attest, draft, release } = (await workflow('release.yml')).jobs;
@@ -157,7 +157,7 @@ describe('the generator ci-workflow', () => {
     }
   });
 
-  it('runs every platform on a native machine where there is one, else on an emulator', async () => {
+  it('verifies every platform on a native machine if there is one, otherwise in an emulator', async () => {
     addProgram('tool', { platforms: ['linux/amd64', 'linux/arm64', 'linux/arm/v7'] });
     const runners = async () =>
       (await workflow('release.yml')).jobs.verify?.strategy?.matrix.include.map(({ report, runner }) => [
@@ -172,7 +172,7 @@ describe('the generator ci-workflow', () => {
     ]);
     await generate({ runners: 'emulated' });
     expect((await runners())?.map(([, runner]) => runner)).toEqual(Array(3).fill('ubuntu-24.04'));
-    // What emulates comes from the lock.
+    // The emulators come from the lock.
     expect((await workflow('release.yml')).jobs.verify?.steps.map(({ run }) => run)).toContain(
       'npx nx g @prebuilt/nx:lock --fetch',
     );
@@ -182,7 +182,7 @@ describe('the generator ci-workflow', () => {
     ['package-lock.json', 'npm ci --ignore-scripts --no-audit --no-fund'],
     ['pnpm-lock.yaml', 'pnpm install --frozen-lockfile --ignore-scripts'],
     ['yarn.lock', 'yarn install --immutable --mode=skip-build'],
-  ])('installs by the package manager of %s', async (lockfile, command) => {
+  ])('installs with the package manager of %s', async (lockfile, command) => {
     addProgram('server');
     tree.write(lockfile, '');
     await generate();
@@ -190,7 +190,7 @@ describe('the generator ci-workflow', () => {
     expect(await problems()).toEqual([]);
   });
 
-  it('builds on macOS what compiles there with nothing else installed', async () => {
+  it('builds on macOS what compiles there without any other tools', async () => {
     addProgram('server');
     addProgram('cli', { toolchain: 'cargo' });
     addProgram('tool', { toolchain: { name: 'bun', entry: 'main.ts' } });
@@ -204,7 +204,7 @@ describe('the generator ci-workflow', () => {
       "npx nx affected -t build-binaries verify --exclude='*,!server,!tool'",
     ]);
     expect(await problems()).toEqual([]);
-    // Packages of Debian take a program that macOS does not have.
+    // Debian packages need a program that macOS doesn't have.
     tree.write('prebuilt.lock.json', readFileSync(join(ROOT, 'prebuilt.lock.json')));
     await generate();
     expect((await scripts())?.[0]).toBe('brew install dpkg');
@@ -214,7 +214,7 @@ describe('the generator ci-workflow', () => {
     expect(await job()).toBeUndefined();
   });
 
-  it('keeps Nx’s cache inside the workspace where nx.json names no folder for it', async () => {
+  it('keeps Nx’s cache inside the workspace if nx.json sets no folder for it', async () => {
     addProgram('server');
     await generate();
     expect((await workflow('ci.yml')).jobs.check?.env).toEqual({ NX_CACHE_DIRECTORY: '.nx/cache' });
@@ -231,7 +231,7 @@ describe('the generator ci-workflow', () => {
       { registry: 'ecr' },
       /server: expected the image's repository for the registry ecr/,
     ],
-    ['an engine without a container', { engineFolder: '/e' }, /engineFolder: expected a container/],
+    ['an engine without a container', { engineFolder: '/e' }, /engineFolder: expected a "container"/],
   ])('refuses %s', async (_, options, message) => {
     addProgram('server');
     await expect(generate(options)).rejects.toThrow(message);

@@ -22,12 +22,12 @@ import { releaseWorkflow } from './release-workflow.ts';
 
 const FOLDER = '.github/workflows';
 const DEFAULT_PLATFORMS = ['linux/amd64', 'linux/arm64'];
-/** The toolchains that compile for Linux on a Mac with nothing else installed. */
+/** The toolchains that can compile for Linux on a Mac without any other tools. */
 const ON_MACS = ['bun', 'go'];
 
 /**
- * `nx g @prebuilt/nx:ci-workflow`: writes one release workflow for each program (`release.yml` where there is one,
- * else `release-<program>.yml`), and `ci.yml`. Written again, they are replaced. Options: schema.json.
+ * `nx g @prebuilt/nx:ci-workflow`: writes a release workflow for each program (`release.yml` if there is only one,
+ * otherwise `release-<program>.yml`), and `ci.yml`. Replaces existing ones. Options: schema.json.
  */
 export default async function ciWorkflowGenerator(
   tree: Tree,
@@ -36,7 +36,7 @@ export default async function ciWorkflowGenerator(
   try {
     await writeWorkflows(tree, given);
   } catch (error) {
-    // Nx prints the message of an error and nothing else of it.
+    // Nx prints only an error's message.
     const lines = describeFailure(error, { root: tree.root });
     throw lines === undefined ? error : new Error(lines.join('\n'), { cause: error });
   }
@@ -56,14 +56,14 @@ async function writeWorkflows(tree: Tree, given: Partial<CiWorkflowOptions>): Pr
     macos = true,
   } = given;
   if (engineFolder !== undefined && container === undefined)
-    throw new PrebuiltError('INVALID_OPTIONS', 'engineFolder: expected a container with it, found none');
+    throw new PrebuiltError('INVALID_OPTIONS', 'engineFolder: expected a "container" as well, found none');
   const programs = await releasedPrograms(tree, given.projects);
   for (const { project, repositories } of programs) {
     if (registry !== 'ghcr' && repositories?.length === 0)
       throw new PrebuiltError(
         'INVALID_OPTIONS',
         `${project}: expected the image's repository for the registry ${registry}, found none`,
-        { hint: 'Set image.repository in its prebuilt.json, or the plugin’s option repository in nx.json.' },
+        { hint: 'Set image.repository in its prebuilt.json, or the plugin’s repository option in nx.json.' },
       );
   }
   const commands = commandsOf(packageManagerOf(tree), given);
@@ -111,7 +111,7 @@ function macBuild(tree: Tree, programs: readonly ReleasedProgram[]): MacBuild | 
   };
 }
 
-/** Every project with a prebuilt.json, or those that are named. Throws `INVALID_OPTIONS`, `CONFIGURATION`. */
+/** Every project with a prebuilt.json, or only the named ones. Throws `INVALID_OPTIONS`, `CONFIGURATION`. */
 async function releasedPrograms(
   tree: Tree,
   names: readonly string[] | undefined,
@@ -126,7 +126,7 @@ async function releasedPrograms(
     throw new PrebuiltError(
       'INVALID_OPTIONS',
       `projects: expected projects with a prebuilt.json, found ${missing.length > 0 ? shown(missing.join(', ')) : 'none'}`,
-      { hint: `nx g ${PACKAGE.name}:configuration PROJECT writes one.` },
+      { hint: `Create one with nx g ${PACKAGE.name}:configuration PROJECT.` },
     );
   return found.map(([project, { root, tags = [] }]) => {
     const file = posix.join(root, 'prebuilt.json');

@@ -2,18 +2,18 @@ import { ACTIONS } from './actions.ts';
 import type { ReleasedProgram } from './release-settings.ts';
 import { expression, indented, type Permission, run, use } from './workflow-text.ts';
 
-/** GitHub's machines, by architecture. */
+/** GitHub's x64 machine. */
 export const RUNNER = 'ubuntu-24.04';
-/** An arm64 one, which private repositories may lack. */
+/** GitHub's arm64 machine, which private repositories may lack. */
 export const ARM_RUNNER = 'ubuntu-24.04-arm';
 
-/** What a job with a checkout may. */
-export const READ: Permission = { name: 'contents', access: 'read', why: 'the checkout' };
-/** What a job may that takes what others left. */
+/** The permission for a checkout. */
+export const READ: Permission = { name: 'contents', access: 'read', why: 'for the checkout' };
+/** The permission for downloading artifacts from other jobs. */
 export const ARTIFACTS: Permission = {
   name: 'actions',
   access: 'read',
-  why: 'what earlier jobs left is downloaded',
+  why: 'to download the artifacts of earlier jobs',
 };
 
 /** Checks out without leaving a token behind. */
@@ -36,16 +36,16 @@ export function checkout({
   );
 }
 
-/** What the build left, by the number of the attempt that built it: a re-run finds what it belongs to. */
+/** The build's artifact, named after the attempt that built it, so that a re-run finds the matching one. */
 const BINARIES = `binaries-${expression('needs.build.outputs.attempt')}`;
 
-/** Downloads artifacts of this run, of whichever attempt. */
+/** Downloads artifacts from any attempt of this run. */
 export function download(inputs: readonly string[], more: Parameters<typeof use>[2] = {}): string {
-  // With a token an artifact is looked for in all attempts of the run, without one in some.
+  // With a token, the action searches all attempts of the run; without one, only some.
   return use(ACTIONS.download, [...inputs, `github-token: ${expression('github.token')}`].join('\n'), more);
 }
 
-/** Uploads a file under a name that no other attempt takes, or in its place. */
+/** Uploads a file under a name unique to the attempt, or overwrites the existing one. */
 export function upload(name: string, path: string, overwrite = false): string {
   return use(
     ACTIONS.upload,
@@ -58,17 +58,17 @@ export function upload(name: string, path: string, overwrite = false): string {
   );
 }
 
-/** Downloads and unpacks what the build left. */
+/** Downloads and unpacks the build's artifact. */
 export function binaries(): readonly string[] {
   return [download([`name: ${BINARIES}`]), run('tar --extract --file=binaries.tar')];
 }
 
-/** The command of a program's target. */
+/** The command that runs a program's target. */
 export function nx(program: ReleasedProgram, target: string, ...args: readonly string[]): string {
   return ['npx nx run', `${program.project}:${program.target(target)}`, ...args].join(' ');
 }
 
-/** The container of tests. One that starts an engine needs its rights, and data that lie on no overlay. */
+/** The container for tests. To start an engine, it needs privileges, and a data folder outside the overlay. */
 export function testContainer(
   image: string | undefined,
   engineFolder: string | undefined,
@@ -76,14 +76,14 @@ export function testContainer(
   if (image === undefined) return undefined;
   if (engineFolder === undefined) return `image: ${image}`;
   return `image: ${image}
-# The tests start an engine and mount FUSE file systems: an engine's data can't lie on the container's own
-# overlay, and it makes cgroups where the machine's are delegated.
+# The tests start an engine and mount FUSE file systems. The engine can't keep its data on the container's own
+# overlay, and it creates cgroups below those delegated by the machine.
 options: --privileged --cgroupns=host
 volumes:
   - engine:${engineFolder}`;
 }
 
-/** In a container the checkout belongs to somebody else than who works with it. */
+/** In a container, the checkout belongs to a different user. */
 export function trusted(container: string | undefined): readonly string[] {
   return container === undefined ? [] : [run('git config --global --add safe.directory "$GITHUB_WORKSPACE"')];
 }

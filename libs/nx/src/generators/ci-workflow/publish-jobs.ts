@@ -4,24 +4,24 @@ import { LOGINS } from './registries.ts';
 import type { ReleasedProgram, ReleaseSettings } from './release-settings.ts';
 import { expression, indented, type Job, type Permission, run, use } from './workflow-text.ts';
 
-/** GitHub keeps attestations of public repositories, and of private ones with Enterprise Cloud alone. */
+/** GitHub stores attestations for public repositories, but for private ones only with Enterprise Cloud. */
 const ATTEST = `ATTEST: ${expression("github.event.repository.visibility == 'public' || vars.ATTEST == 'true'")}`;
 
 const IDENTITY: Permission = {
   name: 'id-token',
   access: 'write',
-  why: 'signatures and attestations name this job',
+  why: 'to sign and attest as this job',
 };
 const ATTESTATIONS: Permission = {
   name: 'attestations',
   access: 'write',
-  why: 'GitHub keeps the attestation',
+  why: 'to store attestations on GitHub',
 };
 
-/** The signature of the checksums, as an artifact and in the folder of the program's outputs. */
+/** The name of the checksums' signature, both as an artifact and as a subfolder of the program's output. */
 const SIGNATURE = 'signature';
 
-/** Works on the page, whose notes name attestations where there are any. */
+/** Runs a target for the release page, whose notes mention attestations if there are any. */
 function pageStep(program: ReleasedProgram, target: string): string {
   const env = [
     `GITHUB_TOKEN: ${expression('secrets.GITHUB_TOKEN')}`,
@@ -30,14 +30,14 @@ function pageStep(program: ReleasedProgram, target: string): string {
   return `${run(nx(program, target, '--exclude-task-dependencies'))}\n  env:\n${indented(env.join('\n'), 4)}`;
 }
 
-/** Gives a job the signature of the checksums, where there is one. */
+/** Downloads the signature of the checksums, if there is one. */
 function signature({ output }: ReleasedProgram): string {
   return download([`name: ${SIGNATURE}`, `path: ${output}/${SIGNATURE}`], {
     condition: "needs.attest.outputs.signed == 'true'",
   });
 }
 
-/** Attests the executables and, for the page, their checksums, before anything is published. */
+/** Attests the executables and, for the page, their checksums before anything is published. */
 export function attestJob({ output, page }: ReleasedProgram): Job {
   const attests = "env.ATTEST == 'true'";
   const signs = `${attests} && steps.first.outcome != 'success'`;
@@ -50,7 +50,7 @@ export function attestJob({ output, page }: ReleasedProgram): Job {
     minutes: 10,
     permissions: [ARTIFACTS, IDENTITY, ATTESTATIONS],
     ...(page ? { outputs: { signed: expression('env.ATTEST') } } : {}),
-    env: `# Decided before anything is published: a private repository may have no attestations.\n${ATTEST}`,
+    env: `# Decided before anything is published, since a private repository may have no attestations.\n${ATTEST}`,
     steps: [
       ...binaries(),
       use(ACTIONS.attest, `subject-checksums: ${output}/bin/checksums.txt`, {
@@ -58,7 +58,7 @@ export function attestJob({ output, page }: ReleasedProgram): Job {
       }),
       ...(page
         ? [
-            '# The page gets a signature of its checksums. A later attempt keeps the first: another one has other bytes.',
+            '# The page gets a signature of its checksums. Later attempts reuse the first, since every signature differs.',
             download([`name: ${SIGNATURE}`], {
               id: 'first',
               condition: `${attests} && github.run_attempt > 1`,
@@ -72,12 +72,12 @@ export function attestJob({ output, page }: ReleasedProgram): Job {
             step(upload(SIGNATURE, bundle), signs),
           ]
         : []),
-      `- if: ${expression("env.ATTEST != 'true'")}\n  run: echo 'Not attested; the variable ATTEST says otherwise.' >>"$GITHUB_STEP_SUMMARY"`,
+      `- if: ${expression("env.ATTEST != 'true'")}\n  run: echo 'Not attested. To attest, set the variable ATTEST to true.' >>"$GITHUB_STEP_SUMMARY"`,
     ],
   };
 }
 
-/** Makes the draft of the page. */
+/** Creates the draft of the page. */
 export function draftJob(program: ReleasedProgram, { commands, environment }: ReleaseSettings): Job {
   return {
     id: 'draft',
@@ -86,7 +86,7 @@ export function draftJob(program: ReleasedProgram, { commands, environment }: Re
     runner: RUNNER,
     minutes: 30,
     environment,
-    permissions: [{ name: 'contents', access: 'write', why: 'the draft of the release page' }, ARTIFACTS],
+    permissions: [{ name: 'contents', access: 'write', why: 'to create the draft of the release page' }, ARTIFACTS],
     steps: [
       checkout({ history: true }),
       ...binaries(),
@@ -97,7 +97,7 @@ export function draftJob(program: ReleasedProgram, { commands, environment }: Re
   };
 }
 
-/** The image's repositories as an expression or a text. */
+/** The expression for the image's repositories. */
 function imageOf({ program, repositories = [] }: ReleasedProgram, alone: boolean): string {
   const own = alone ? 'IMAGE' : `IMAGE_${program.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_')}`;
   const place =
@@ -109,11 +109,11 @@ function imageOf({ program, repositories = [] }: ReleasedProgram, alone: boolean
   return expression(`vars.${own} || ${place}`);
 }
 
-/** Makes the image, attests its digest, and publishes it. */
+/** Builds the image, attests its digest, and publishes it. */
 export function imageJob(program: ReleasedProgram, settings: ReleaseSettings): Job {
   const { output } = program;
   const login = LOGINS[settings.registry];
-  // ghcr.io links an image to the repository that this label names.
+  // ghcr.io links an image to the repository in this label.
   const source = program.source ? [] : ['--imageSource="$GITHUB_SERVER_URL/$GITHUB_REPOSITORY"'];
   const made = "steps.first.outcome != 'success'";
   return {
@@ -129,16 +129,16 @@ export function imageJob(program: ReleasedProgram, settings: ReleaseSettings): J
       record: `publish-${expression('github.run_attempt')}`,
     },
     env: [
-      '# Variables of the repository move the image to another registry.',
+      '# Repository variables can move the image to another registry.',
       `IMAGE: ${imageOf(program, settings.alone)}`,
       ATTEST,
-      '# A signature is written into a public log, which a private repository is kept out of.',
+      '# Signatures are recorded in a public log, so private repositories are excluded by default.',
       `SIGN: ${expression("github.event.repository.visibility == 'public' || vars.SIGN == 'true'")}`,
     ].join('\n'),
     steps: [
       ...(settings.sparse === undefined
         ? []
-        : ['# No source of the program: what Nx needs to know its projects, and nothing to compile.']),
+        : ["# Without the program's sources: only what Nx needs to find its projects, and nothing to compile."]),
       checkout({ history: true, sparse: settings.sparse }),
       ...binaries(),
       download([
@@ -148,7 +148,7 @@ export function imageJob(program: ReleasedProgram, settings: ReleaseSettings): J
       ]),
       ...settings.commands.install.map(run),
       use(ACTIONS.buildx, `driver-opts: image=${BUILDKIT}\ncache-binary: false`),
-      '# A later attempt publishes the image of the first: another compressor would give other bytes.',
+      "# Later attempts publish the first attempt's image, since another compressor would produce different bytes.",
       download(['name: oci'], { id: 'first', condition: 'github.run_attempt > 1', lenient: true }),
       step(run('tar --extract --file=oci.tar'), "steps.first.outcome == 'success'"),
       step(
@@ -170,7 +170,7 @@ export function imageJob(program: ReleasedProgram, settings: ReleaseSettings): J
     echo "names=$names" >>"$GITHUB_OUTPUT"
     echo "first=\${names%%,*}" >>"$GITHUB_OUTPUT"
     echo "digest=$(jq --exit-status --raw-output '.manifests[0].digest' ${output}/oci/index.json)" >>"$GITHUB_OUTPUT"`,
-      '# Before any tag moves: an attestation that fails leaves nothing public behind.',
+      '# Before any tag moves, so that nothing is public if the attestation fails.',
       use(
         ACTIONS.attest,
         [
@@ -202,7 +202,7 @@ export function pageJob(program: ReleasedProgram, { commands }: ReleaseSettings)
     needs: ['build', 'attest', image ? 'docker' : 'draft'],
     runner: RUNNER,
     minutes: 20,
-    permissions: [{ name: 'contents', access: 'write', why: 'the page is published' }, ARTIFACTS],
+    permissions: [{ name: 'contents', access: 'write', why: 'to publish the page' }, ARTIFACTS],
     steps: [
       checkout({ history: true }),
       ...binaries(),

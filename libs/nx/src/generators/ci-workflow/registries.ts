@@ -2,16 +2,16 @@ import { ACTIONS } from './actions.ts';
 import type { CiWorkflowOptions } from './options.ts';
 import { expression, type Permission, run, use } from './workflow-text.ts';
 
-/** How a job logs in to the registry that it publishes to. */
+/** How a job logs in to the registry. */
 export interface RegistryLogin {
   readonly permissions: readonly Permission[];
-  /** Steps after which docker's configuration holds the login. */
+  /** Steps that store the login in docker's configuration. */
   readonly steps: readonly string[];
 }
 
-const OIDC = 'The cloud knows the job by its identity token; no password is kept.';
+const OIDC = 'The cloud authenticates the job by its identity token; no password is stored.';
 
-/** A user and a secret of the repository, for a registry that a variable names. */
+/** Logs in to the registry in a variable, with the repository's user and secret. */
 function bySecret(condition?: string): string {
   return use(
     ACTIONS.login,
@@ -25,14 +25,14 @@ function bySecret(condition?: string): string {
 }
 
 /**
- * Each registry's own way. GITHUB_TOKEN goes to ghcr.io and nowhere else.
+ * How to log in to each registry. GITHUB_TOKEN is only ever sent to ghcr.io.
  * https://docs.github.com/actions/concepts/security/openid-connect
  */
 export const LOGINS: Readonly<Record<CiWorkflowOptions['registry'], RegistryLogin>> = {
   ghcr: {
-    permissions: [{ name: 'packages', access: 'write', why: 'the image is published on ghcr.io' }],
+    permissions: [{ name: 'packages', access: 'write', why: 'to publish the image on ghcr.io' }],
     steps: [
-      '# GITHUB_TOKEN is for ghcr.io alone; another registry has a user and a secret of its own.',
+      '# GITHUB_TOKEN is only for ghcr.io; another registry needs its own user and secret.',
       use(
         ACTIONS.login,
         [

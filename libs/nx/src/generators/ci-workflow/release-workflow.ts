@@ -3,7 +3,7 @@ import { attestJob, draftJob, imageJob, pageJob } from './publish-jobs.ts';
 import type { ReleasedProgram, ReleaseSettings } from './release-settings.ts';
 import { expression, jobText } from './workflow-text.ts';
 
-/** The release workflow of a program: from its tag to its image and page. */
+/** A program's release workflow, from its tag to its image and page. */
 export function releaseWorkflow(program: ReleasedProgram, settings: ReleaseSettings): string {
   const title = settings.alone ? 'Release' : `Release ${program.program}`;
   const group = settings.alone ? 'release' : `release-${program.program}`;
@@ -17,12 +17,12 @@ export function releaseWorkflow(program: ReleasedProgram, settings: ReleaseSetti
     ...(program.repositories === undefined ? [] : [imageJob(program, settings)]),
     ...(program.page ? [pageJob(program, settings)] : []),
   ];
-  // A tag v1.2.3 is a version; where another pattern is used, the version is found from the tag at HEAD.
+  // With v{version}, the tag is also a valid RELEASE_VERSION. Otherwise, the tag at HEAD determines the version.
   const version =
     program.tagPattern === 'v{version}' ? 'inputs.version || github.ref_name' : 'inputs.version';
-  return `# Written by nx g @prebuilt/nx:ci-workflow; its options are in nx.json, below "generators".
-# A pushed tag ${program.tagPattern} becomes a release. The jobs hold no logic; each one calls Nx targets.
-# No cache reaches a release, not even a remote one, whose failure would fail the run.
+  return `# Written by nx g @prebuilt/nx:ci-workflow; its options are in nx.json, under "generators".
+# A pushed tag ${program.tagPattern} becomes a release. The jobs contain no logic: each one calls Nx targets.
+# Releases use no cache, not even a remote one, whose failure would fail the run.
 name: ${title}
 
 on:
@@ -32,7 +32,7 @@ on:
   workflow_dispatch:
     inputs:
       version:
-        description: The version to release, such as 1.2.3. Its tag must be where the workflow runs.
+        description: The version to release, such as 1.2.3. Its tag must be on the commit where the workflow runs.
         required: true
         type: string
 
@@ -42,7 +42,7 @@ defaults:
   run:
     shell: bash
 
-# One release at a time, whichever version: "latest" is decided from what is published. Up to 100 wait.
+# One release at a time, of any version, since "latest" depends on what is already published. Up to 100 wait.
 concurrency:
   group: ${group}
   queue: max

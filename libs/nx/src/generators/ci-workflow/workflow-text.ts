@@ -1,18 +1,18 @@
-/** A right of a job, with what it is for. */
+/** A job's permission and the reason for it. */
 export interface Permission {
   readonly name: string;
   readonly access: 'read' | 'write';
   readonly why: string;
 }
 
-/** A job. Steps and other texts are YAML as it stands, from column 0. */
+/** A job. Steps and other texts are literal YAML without indentation. */
 export interface Job {
   readonly id: string;
   readonly name: string;
   readonly needs?: readonly string[];
   readonly if?: string;
   readonly runner: string;
-  /** When it is ended, in minutes. */
+  /** The timeout in minutes. */
   readonly minutes: number;
   readonly environment?: string | undefined;
   readonly permissions: readonly Permission[];
@@ -23,12 +23,12 @@ export interface Job {
   readonly steps: readonly string[];
 }
 
-/** An expression of GitHub Actions. */
+/** A GitHub Actions expression. */
 export function expression(text: string): string {
   return `\${{ ${text} }}`;
 }
 
-/** Moves every line of a string that is not empty to the right. */
+/** Indents every nonempty line of a text. */
 export function indented(text: string, columns: number): string {
   return text
     .split('\n')
@@ -36,9 +36,9 @@ export function indented(text: string, columns: number): string {
     .join('\n');
 }
 
-/** A step that runs a script of one line. */
+/** A step that runs a one-line script. */
 export function run(script: string): string {
-  // YAML takes ": " and " #" for its own.
+  // ": " and " #" are syntax in YAML.
   return /: | #|^[^\w./]/.test(script) ? `- run: |\n    ${script}` : `- run: ${script}`;
 }
 
@@ -62,7 +62,7 @@ export function use(
   return `- ${indented(keys.join('\n'), 2).trimStart()}`;
 }
 
-/** A job as it stands below `jobs:`. */
+/** The YAML of a job, indented for `jobs:`. */
 export function jobText(job: Job): string {
   const section = (key: string, text: string | undefined): readonly string[] =>
     text === undefined || text === '' ? [] : [`${key}:`, indented(text, 2)];

@@ -23,8 +23,8 @@ const generate = (options: Options, ask = nobody as () => Promise<string | undef
 const written = () => readJson(tree, 'apps/server/prebuilt.json');
 const $schema = '../../node_modules/@prebuilt/nx/schemas/prebuilt.json';
 
-describe('the generator configuration', () => {
-  it('writes nothing but the schema where the files say the rest, registers the plugin, and locks', async () => {
+describe('the configuration generator', () => {
+  it('writes only the schema if the rest is detected, registers the plugin, and locks', async () => {
     await generate({ project: 'server' });
     expect(written()).toEqual({ $schema });
     expect(readNxJson(tree)?.plugins).toEqual(['@prebuilt/nx']);
@@ -32,14 +32,14 @@ describe('the generator configuration', () => {
     expect(locked).toBe(1);
   });
 
-  it('changes nothing when it is run again', async () => {
+  it('changes nothing when run again', async () => {
     await generate({ project: 'server', repository: 'ghcr.io/acme/server', dockerfile: true });
     const before = tree.listChanges().map(({ path, content }) => [path, `${content}`]);
     await generate({ project: 'server', dockerfile: true });
     expect(tree.listChanges().map(({ path, content }) => [path, `${content}`])).toEqual(before);
   });
 
-  it('keeps what a prebuilt.json says, and changes what an option says', async () => {
+  it('keeps an existing prebuilt.json, except for what options change', async () => {
     tree.write('apps/server/prebuilt.json', JSON.stringify({ name: 'srv', image: { title: 'Server' } }));
     await generate({ project: 'server', repository: 'ghcr.io/acme/server' });
     expect(written()).toEqual({
@@ -49,7 +49,7 @@ describe('the generator configuration', () => {
     });
   });
 
-  it('takes executables that another target makes', async () => {
+  it('imports executables built by another target', async () => {
     await generate({ project: 'server', files: 'out/{arch}/server', dependsOn: ['compile'] });
     expect(written().toolchain).toEqual({
       name: 'import',
@@ -58,13 +58,13 @@ describe('the generator configuration', () => {
     });
   });
 
-  it('makes a project of a folder that is none yet', async () => {
+  it('turns a folder into a project', async () => {
     tree.write('tools/cli/src/index.ts', '');
     await generate({ project: 'tools/cli' });
     expect(tree.exists('tools/cli/prebuilt.json')).toBe(true);
   });
 
-  it('writes the Dockerfile.release that builds would generate, and never over one that is there', async () => {
+  it('writes the Dockerfile.release that builds would generate, but never overwrites one', async () => {
     await generate({ project: 'server', dockerfile: true });
     expect(tree.read('apps/server/Dockerfile.release', 'utf8')).toContain('ENTRYPOINT ["/server"]');
     tree.write('apps/server/Dockerfile.release', 'FROM scratch\n');
@@ -72,7 +72,7 @@ describe('the generator configuration', () => {
     expect(tree.read('apps/server/Dockerfile.release', 'utf8')).toBe('FROM scratch\n');
   });
 
-  it('asks where nothing beside the program tells what compiles it', async () => {
+  it('asks for the toolchain if it can’t be detected', async () => {
     tree.delete('apps/server/src/main.ts');
     const answers = ['import', 'out/{arch}/server'];
     await generate({ project: 'server' }, async () => answers.shift());
@@ -80,10 +80,10 @@ describe('the generator configuration', () => {
     expect(answers).toEqual([]);
   });
 
-  it('says what to give where nobody can answer, and writes nothing', async () => {
+  it('says what to specify if nobody can answer, and writes nothing', async () => {
     tree.delete('apps/server/src/main.ts');
     await expect(generate({ project: 'server' })).rejects.toThrow(
-      /error CONFIGURATION: apps\/server\/prebuilt\.json: toolchain: expected a program beside prebuilt\.json/,
+      /error CONFIGURATION: apps\/server\/prebuilt\.json: toolchain: expected files next to prebuilt\.json/,
     );
     expect(tree.exists('apps/server/prebuilt.json')).toBe(false);
     expect(readNxJson(tree)?.plugins).toBeUndefined();
@@ -93,7 +93,7 @@ describe('the generator configuration', () => {
   it.each<[Options, string]>([
     [
       { project: 'sever' },
-      'project: expected a project, or the folder of a program, found "sever"; did you mean "server"?',
+      'project: expected a project or a program’s folder, found "sever"; did you mean "server"?',
     ],
     [{ project: '../server' }, 'found "../server"'],
     [{ project: 'server', toolchain: 'bunn' }, 'found "bunn"; did you mean "bun"?'],
@@ -104,7 +104,7 @@ describe('the generator configuration', () => {
     expect(tree.exists('apps/server/prebuilt.json')).toBe(false);
   });
 
-  it('refuses to touch a prebuilt.json that is broken', async () => {
+  it('refuses to change an invalid prebuilt.json', async () => {
     tree.write('apps/server/prebuilt.json', '{ "nam": 1 }');
     await expect(generate({ project: 'server' })).rejects.toThrow('nam: unknown key; did you mean "name"?');
     expect(tree.read('apps/server/prebuilt.json', 'utf8')).toBe('{ "nam": 1 }');

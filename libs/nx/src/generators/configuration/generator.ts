@@ -25,8 +25,8 @@ import { registerRelease } from './register-release.ts';
 type Given = Partial<ConfigurationOptions> & Pick<ConfigurationOptions, 'project'>;
 
 /**
- * `nx g @prebuilt/nx:configuration PROJECT`: writes the project's prebuilt.json and what the lock lacks for it. What a
- * prebuilt.json has already stays, unless an option says otherwise. Options: schema.json.
+ * `nx g @prebuilt/nx:configuration PROJECT`: writes the project's prebuilt.json and adds missing entries to the lock.
+ * Keeps the content of an existing prebuilt.json, except for what options change. Options: schema.json.
  */
 export default async function configurationGenerator(
   tree: Tree,
@@ -39,7 +39,7 @@ export default async function configurationGenerator(
   try {
     await configure(tree, options, ask);
   } catch (error) {
-    // Nx prints the message of an error and nothing else of it.
+    // Nx prints only an error's message.
     const lines = describeFailure(error, { root: tree.root });
     throw lines === undefined ? error : new Error(lines.join('\n'), { cause: error });
   }
@@ -85,11 +85,11 @@ async function configure(tree: Tree, options: Given, ask: Ask): Promise<void> {
   if (tree.read(file, 'utf8')?.trim() !== text) tree.write(file, `${text}\n`);
   const dockerfile = posix.join(root, 'Dockerfile.release');
   if (options.dockerfile !== true) return;
-  if (tree.exists(dockerfile)) logger.info(`${dockerfile} is there already and stays as it is.`);
+  if (tree.exists(dockerfile)) logger.info(`${dockerfile} already exists and is left unchanged.`);
   else tree.write(dockerfile, generateDockerfile({ name: programName(read.value, name), runtime: true }));
 }
 
-/** A project by its name, or a folder that is to become one. */
+/** Finds a project by its name, or a folder that will become one. */
 async function findProject(
   tree: Tree,
   given: string,
@@ -105,8 +105,8 @@ async function findProject(
   const near = nearestKey(given, [...projects.keys()]);
   throw new PrebuiltError(
     'INVALID_OPTIONS',
-    `project: expected a project, or the folder of a program, found ${shown(given)}${near === undefined ? '' : `; did you mean ${JSON.stringify(near)}?`}`,
-    { hint: 'nx show projects lists the projects.' },
+    `project: expected a project or a program’s folder, found ${shown(given)}${near === undefined ? '' : `; did you mean ${JSON.stringify(near)}?`}`,
+    { hint: 'List the projects with nx show projects.' },
   );
 }
 
@@ -118,7 +118,7 @@ function readFormer(tree: Tree, file: string): Readonly<Record<string, unknown>>
   return JSON.parse(text);
 }
 
-/** What prebuilt.json is to say about the toolchain; undefined where the files beside it say everything. */
+/** The toolchain to write to prebuilt.json; undefined to keep the existing or detected one. */
 async function chooseToolchain(
   { toolchain, entry, files, dependsOn }: Given,
   former: ToolchainSetting | undefined,
@@ -134,7 +134,7 @@ async function chooseToolchain(
   if (told !== undefined) return Object.keys(given).length === 0 ? told : { name: told, ...given };
   if (former !== undefined || detectToolchain(folder) !== undefined) return undefined;
   const names = TOOLCHAINS.map(({ name }) => name);
-  const name = await ask(`What compiles this program? (${names.join(', ')})`);
+  const name = await ask(`Which toolchain compiles this program? (${names.join(', ')})`);
   if (name === undefined || name === '') return undefined;
   if (name === 'import')
     return { name, files: (await ask('Where are the executables? (such as out/{arch}/tool)')) ?? '' };

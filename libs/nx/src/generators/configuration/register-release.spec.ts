@@ -7,7 +7,7 @@ const AGENT = { name: 'agent', root: 'apps/agent', tags: ['prebuilt'] };
 it.each([
   ['no releases', undefined, { projects: ['tag:prebuilt'] }],
   [
-    'a pattern of tags alone',
+    'only a tag pattern',
     { releaseTag: { pattern: '{projectName}@{version}' } },
     { releaseTag: { pattern: '{projectName}@{version}' }, projects: ['tag:prebuilt'] },
   ],
@@ -28,7 +28,7 @@ it.each([
     },
   ],
   [
-    'groups, of which one has the name that a new one would get',
+    'groups, including one with the name for the new group',
     { releaseTag: { pattern: '{projectName}/{version}' }, groups: { programs: { projects: ['other'] } } },
     {
       releaseTag: { pattern: '{projectName}/{version}' },
@@ -42,7 +42,7 @@ it.each([
       },
     },
   ],
-] as const)('a workspace with %s in nx.json releases programs afterwards', (_, release, expected) => {
+] as const)('a workspace with %s in nx.json releases programs after registration', (_, release, expected) => {
   const added = withPrograms(release, AGENT);
   expect(added).toEqual(expected);
   expect(isReleased(added, AGENT)).toBe(true);
@@ -53,6 +53,6 @@ it.each([
   ['by its folder', { projects: ['apps/*'] }],
   ['by its tag', { projects: ['tag:prebuilt'] }],
   ['in a group', { groups: { all: { projects: '*' } } }],
-])('nothing is changed where a program is released %s already', (_, release) => {
+])('nothing is changed if a program is already released %s', (_, release) => {
   expect(withPrograms(release, AGENT)).toBeUndefined();
 });

@@ -6,8 +6,8 @@ const PROGRAMS = `tag:${RELEASE_TAG}`;
 const TAG_OF_EACH = '{projectName}@{version}';
 
 /**
- * Makes `npx nx release` release programs, which Nx itself leaves out: it takes libraries alone. What nx.json says about
- * releases already stays; a workspace with groups gets one more.
+ * Makes `npx nx release` release programs. By default, Nx releases only libraries. Keeps the existing release
+ * configuration in nx.json; a workspace with groups gets an additional one.
  */
 export function registerRelease(tree: Tree, project: Omit<ReleasedProject, 'tags'>): void {
   const nxJson = readNxJson(tree) ?? {};
@@ -20,7 +20,7 @@ export function registerRelease(tree: Tree, project: Omit<ReleasedProject, 'tags
   );
 }
 
-/** What nx.json is to say about releases; undefined where it says enough. */
+/** The release configuration to write to nx.json; undefined if no change is needed. */
 export function withPrograms(
   release: ReleaseConfiguration | undefined,
   project: ReleasedProject,

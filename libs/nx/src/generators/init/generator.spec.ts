@@ -11,14 +11,14 @@ beforeEach(() => {
 
 const plugins = () => readNxJson(tree)?.plugins;
 
-describe('the generator init', () => {
-  it('registers the plugin and ignores what builds leave', async () => {
+describe('the init generator', () => {
+  it('registers the plugin and adds build output to .gitignore', async () => {
     await initGenerator(tree, {});
     expect(plugins()).toEqual(['@prebuilt/nx']);
     expect(tree.read('.gitignore', 'utf8')).toBe('/dist\n/.cache/prebuilt\n');
   });
 
-  it('changes nothing when it is run again', async () => {
+  it('changes nothing when run again', async () => {
     tree.write('.gitignore', 'node_modules');
     await initGenerator(tree, { repository: 'ghcr.io/acme/{projectName}' });
     const before = tree.listChanges().map(({ path, content }) => [path, `${content}`]);
@@ -29,7 +29,7 @@ describe('the generator init', () => {
     ]);
   });
 
-  it('keeps other plugins, and the options that are there', async () => {
+  it('keeps other plugins and existing options', async () => {
     const mine = { plugin: '@prebuilt/nx', options: { platforms: ['linux/arm64'] }, include: ['apps/**'] };
     updateNxJson(tree, { plugins: ['@nx/js', mine] });
     await initGenerator(tree, { repository: 'ghcr.io/acme/x' });
@@ -44,7 +44,7 @@ describe('the generator init', () => {
     ['/dist/\n', '/dist/\n/.cache/prebuilt\n'],
     ['**/dist\n', '**/dist\n/.cache/prebuilt\n'],
     ['dist-other', 'dist-other\n/dist\n/.cache/prebuilt\n'],
-  ])('adds to the .gitignore %j only what it does not cover', async (before, after) => {
+  ])('adds to the .gitignore %j only what it does not cover yet', async (before, after) => {
     tree.write('.gitignore', before);
     await initGenerator(tree, {});
     expect(tree.read('.gitignore', 'utf8')).toBe(after);

@@ -2,12 +2,12 @@ import { formatFiles, readNxJson, type Tree, updateNxJson } from '@nx/devkit';
 import { PACKAGE } from '../../package.ts';
 import type { InitOptions } from './options.ts';
 
-/** What builds leave in a workspace and git is not to see: outputs, and what is fetched for them. */
+/** What git must ignore: build output and downloads. */
 const IGNORED = ['dist', '.cache/prebuilt'];
 
 /**
- * Registers the plugin in nx.json and lists its folders in .gitignore. Run again, it changes nothing that is there; an
- * option given then is written. `nx add` runs it.
+ * Registers the plugin in nx.json and lists its folders in .gitignore. Running it again changes only what options
+ * specify. `nx add` runs it.
  */
 export default async function initGenerator(tree: Tree, options: Partial<InitOptions>): Promise<void> {
   registerPlugin(tree, options);
@@ -33,7 +33,7 @@ function registerPlugin(tree: Tree, { repository }: Partial<InitOptions>): void 
 
 function ignoreOutputs(tree: Tree): void {
   const text = tree.read('.gitignore', 'utf8') ?? '';
-  // `dist`, `/dist`, `dist/` and `**/dist` say the same of the workspace's root.
+  // `dist`, `/dist`, `dist/` and `**/dist` all cover the folder in the workspace root.
   const bare = (line: string): string =>
     line
       .trim()

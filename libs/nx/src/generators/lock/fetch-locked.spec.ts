@@ -33,7 +33,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }));
 
 describe('fetchLocked', () => {
-  it('tells what there is, and needs no network for what was fetched', async () => {
+  it('reports what is there, and needs no network for what is already fetched', async () => {
     const lines: string[] = [];
     await fetchLocked(lock, folder, (line) => lines.push(line));
     expect(lines).toEqual([
@@ -44,13 +44,13 @@ describe('fetchLocked', () => {
   });
 
   it.each([
-    ['a file of a package', () => join(folder, 'debian', archive.sha256, 'root/usr/bin/qemu')],
+    ['a file in a package', () => join(folder, 'debian', archive.sha256, 'root/usr/bin/qemu')],
     [
       'an emulator',
       () =>
         emulatorPath(folder, { sha256: archive.sha256, executable: { path: 'usr/bin/qemu', sha256: '' } }),
     ],
-  ])('refuses %s that was altered since', async (_, file) => {
+  ])('refuses %s that was altered after fetching', async (_, file) => {
     await writeFile(file(), 'altered');
     await expect(fetchLocked(lock, folder, () => {})).rejects.toMatchObject({
       code: 'SYSROOT_INTEGRITY',

@@ -9,8 +9,8 @@ import { BUN_EXECUTABLE, bunPackagesFor } from '../../toolchains/bun.ts';
 import type { LockWants } from './wants.ts';
 
 /**
- * Fetches all that the lock names for builds on this machine and checks it, what is there already too. Throws what
- * the checks throw.
+ * Fetches everything in the lock that builds on this machine need, and checks it all, including what was already there.
+ * Throws the errors of those checks.
  */
 export async function fetchLocked(
   lock: Lock,
@@ -45,7 +45,7 @@ export async function fetchLocked(
   progress(`bun ${version}`);
 }
 
-/** Fetches the bases of the workspace's images for all platforms, and checks them, those that are there already too. */
+/** Fetches the workspace's base images for all platforms, and checks them all, including those already there. */
 export async function fetchBases(
   workspaceRoot: string,
   lock: Lock,

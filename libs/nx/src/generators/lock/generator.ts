@@ -12,7 +12,7 @@ import { type Resolver, withResolver } from './resolve.ts';
 import { compareLocks, formatChanges, updateLock } from './update.ts';
 import { gatherWants } from './wants.ts';
 
-/** `nx g @prebuilt/nx:lock`: writes what the lock lacks, or moves it. Options: schema.json. */
+/** `nx g @prebuilt/nx:lock`: adds missing entries to the lock, or updates it. Options: schema.json. */
 export default async function lockGenerator(
   tree: Tree,
   options: Partial<LockOptions>,
@@ -28,7 +28,7 @@ export default async function lockGenerator(
       host,
     );
   } catch (error) {
-    // Nx prints the message of an error and nothing else of it.
+    // Nx prints only an error's message.
     const lines = describeFailure(error, { root: tree.root });
     throw lines === undefined ? error : new Error(lines.join('\n'), { cause: error });
   }
@@ -49,7 +49,7 @@ async function writeLock(
     if (options.refresh) {
       throw new PrebuiltError(
         'INVALID_OPTIONS',
-        '--fetch takes what is locked, --refresh moves it: give one of them',
+        '--fetch downloads what is locked, --refresh updates the lock: give only one of them',
       );
     }
     await fetchLocked(lock, cacheFolder, progress);

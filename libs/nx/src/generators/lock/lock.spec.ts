@@ -26,7 +26,7 @@ beforeEach(() => {
   tree = createTreeWithEmptyWorkspace();
 });
 
-// It knows what a registry and a mirror would say, and keeps what it was asked.
+// Answers like a registry and a mirror, and records the questions.
 const resolver: Resolver = {
   distribution: async () => 'debian',
   async bun(version) {
@@ -57,7 +57,7 @@ const run = (options: Parameters<typeof lockGenerator>[1] = {}): Promise<void> =
 const written = (): Lock => parseLock(tree.read(LOCK_FILE, 'utf8') ?? '', LOCK_FILE);
 
 describe('nx g lock', () => {
-  it('writes the digest of what images start from by a tag, and moves it with a refresh', async () => {
+  it('locks the digest of a base image given by tag, and updates it on a refresh', async () => {
     const command = '{"toolchain":{"name":"command"}}';
     tree.write('apps/a/prebuilt.json', command);
     tree.write('apps/a/Dockerfile.release', 'FROM alpine\nCOPY a /a\n');
@@ -86,9 +86,9 @@ describe('nx g lock', () => {
   });
 
   it.each<[string, string, boolean]>([
-    ['drops with a refresh', 'FROM scratch\nCOPY b /b\n', false],
-    ['keeps where a Dockerfile can’t be read', 'COPY b /b\n', true],
-  ])('%s the digest of what no Dockerfile starts from any more', async (_, other, kept) => {
+    ['removes on a refresh', 'FROM scratch\nCOPY b /b\n', false],
+    ['keeps, if a Dockerfile can’t be read,', 'COPY b /b\n', true],
+  ])('%s the digest of an image that no Dockerfile uses anymore', async (_, other, kept) => {
     tree.write('apps/a/prebuilt.json', '{"toolchain":{"name":"command"}}');
     tree.write('apps/a/Dockerfile.release', 'FROM alpine\nCOPY a /a\n');
     tree.write('apps/b/prebuilt.json', '{"toolchain":{"name":"command"}}');
@@ -102,7 +102,7 @@ describe('nx g lock', () => {
     expect(Object.keys(written().images ?? {})).toEqual(kept ? ['docker.io/library/alpine:latest'] : []);
   });
 
-  it('writes the digest of every other image that a Dockerfile needs', async () => {
+  it('locks the digest of every other image that a Dockerfile needs', async () => {
     tree.write('apps/a/prebuilt.json', '{"toolchain":{"name":"command"}}');
     tree.write(
       'apps/a/Dockerfile.release',
@@ -125,7 +125,7 @@ describe('nx g lock', () => {
     ]);
   });
 
-  it('writes what the programs of the workspace need', async () => {
+  it('locks what the workspace’s programs need', async () => {
     tree.write('apps/a/prebuilt.json', '{"toolchain":"bun","platforms":["linux/amd64"]}');
     tree.write('apps/b/src/main.ts', '');
     tree.write('apps/b/prebuilt.json', '{"platforms":["linux/arm64"],"sysrootPackages":["libgcc-s1"]}');
@@ -137,7 +137,7 @@ describe('nx g lock', () => {
     expect(Object.keys(lock.emulators?.['linux/amd64'] ?? {})).toEqual(['linux/arm64']);
   });
 
-  it('locks neither Bun nor a C library for executables that another target makes', async () => {
+  it('locks neither Bun nor a C library for executables built by another target', async () => {
     tree.write('apps/a/prebuilt.json', '{"toolchain":{"name":"import","files":"out/{platform}/a"}}');
     await run({ hosts: [] });
     expect(written()).toEqual({ lockVersion: 1 });
@@ -148,7 +148,7 @@ describe('nx g lock', () => {
     ['go.mod', '', []],
     ['Cargo.toml', '', ['base-files', 'libc6', 'libgcc-s1']],
   ])(
-    'locks for a program that is found by its %s what its toolchain needs',
+    'locks what the toolchain of a program detected by its %s needs',
     async (file, content, packages) => {
       tree.write(`apps/a/${file}`, content);
       tree.write('apps/a/prebuilt.json', '{"platforms":["linux/amd64"]}');
@@ -158,7 +158,7 @@ describe('nx g lock', () => {
     },
   );
 
-  it('sees a target that uses the executor without a prebuilt.json', async () => {
+  it('finds a target that uses the executor without a prebuilt.json', async () => {
     addProjectConfiguration(tree, 'c', {
       root: 'apps/c',
       targets: {
@@ -172,7 +172,7 @@ describe('nx g lock', () => {
     expect(Object.keys(written().sysroots ?? {})).toEqual(['linux/amd64']);
   });
 
-  it('changes nothing the second time, and asks nobody', async () => {
+  it('changes nothing and looks up nothing the second time', async () => {
     tree.write('apps/a/src/main.ts', '');
     tree.write('apps/a/prebuilt.json', '{}');
     await run();
@@ -184,7 +184,7 @@ describe('nx g lock', () => {
     expect(asked).toEqual([]);
   });
 
-  it('moves every line with --refresh, those that no program names too', async () => {
+  it('updates every entry with --refresh, even those that no program needs', async () => {
     tree.write('apps/a/src/main.ts', '');
     tree.write('apps/a/prebuilt.json', '{"platforms":["linux/amd64"]}');
     await run({ platforms: ['linux/s390x'], hosts: ['linux/arm64'] });
@@ -199,7 +199,7 @@ describe('nx g lock', () => {
     expect(Object.keys(emulators?.['linux/arm64'] ?? {})).toEqual(['linux/amd64', 'linux/s390x']);
   });
 
-  it('refuses to put two C libraries side by side, and names the command', async () => {
+  it('refuses different C libraries on different platforms, and names the command to run', async () => {
     tree.write('apps/a/src/main.ts', '');
     tree.write('apps/a/prebuilt.json', '{"platforms":["linux/amd64"]}');
     await run();
@@ -209,7 +209,7 @@ describe('nx g lock', () => {
     );
   });
 
-  it('keeps the version of Bun that is locked, but for one that is asked for', async () => {
+  it('keeps the locked version of Bun unless another one is requested', async () => {
     tree.write('apps/a/src/main.ts', '');
     tree.write('apps/a/prebuilt.json', '{}');
     await run({ bunVersion: '1.3.0' });
@@ -219,13 +219,13 @@ describe('nx g lock', () => {
     expect(written().bun?.version).toBe('1.4.4');
   });
 
-  it('refuses a package whose name would be an option of apt', async () => {
+  it('refuses a package name that apt would read as an option', async () => {
     tree.write('apps/a/prebuilt.json', '{"sysrootPackages":["-oDir::Etc=/tmp"]}');
-    await expect(run()).rejects.toThrow('expected names of Debian packages, found ["-oDir::Etc=/tmp"]');
+    await expect(run()).rejects.toThrow('expected Debian package names, found ["-oDir::Etc=/tmp"]');
     expect(asked).toEqual([]);
   });
 
-  it('refuses a lock that it does not understand, and leaves it', async () => {
+  it('refuses an invalid lock, and leaves it unchanged', async () => {
     tree.write(LOCK_FILE, '{"lockVersion":9}');
     await expect(run()).rejects.toThrow('LOCKFILE');
     expect(tree.read(LOCK_FILE, 'utf8')).toBe('{"lockVersion":9}');
@@ -233,7 +233,7 @@ describe('nx g lock', () => {
 });
 
 describe('the table of changes', () => {
-  it('shows old and new versions, and hashes where only these differ', () => {
+  it('shows old and new versions, or the hashes if only they differ', () => {
     const before: Lock = { lockVersion: 1, data: { tzdata: debian('2026a', 'all') } };
     const after: Lock = {
       lockVersion: 1,

@@ -19,7 +19,7 @@ beforeEach(async () => {
     await makeArchive(folder, 'qemu-user-static', { 'usr/bin/qemu-aarch64-static': '-> qemu-aarch64' }),
     await makeArchive(folder, 'qemu-user', { 'usr/bin/qemu-aarch64': 'emulator' }),
   ];
-  // A repository of one folder. https://wiki.debian.org/DebianRepository/Format#Flat_Repository_Format
+  // A flat repository. https://wiki.debian.org/DebianRepository/Format#Flat_Repository_Format
   const entries = archives.map(
     async ({ name, version, architecture, sha256, file }) =>
       `Package: ${name}\nVersion: ${version}\nArchitecture: ${architecture}\nFilename: ./${name}.deb\nSize: ${(await stat(file)).size}\nSHA256: ${sha256}\n`,
@@ -36,8 +36,8 @@ afterEach(async () => {
 const resolve = <T>(work: Parameters<typeof withResolver<T>>[3]): Promise<T> =>
   withResolver(cache, join(folder, 'lock-'), () => {}, work);
 
-describe.skipIf(!existsSync('/usr/bin/apt-get'))("withResolver, by the machine's own apt", () => {
-  it('gives pins by which a build finds the very package', async () => {
+describe.skipIf(!existsSync('/usr/bin/apt-get'))("withResolver with the machine's own apt", () => {
+  it('returns pins that let a build find exactly that package', async () => {
     const { libsample: pin } = await resolve((resolver) => resolver.packages('amd64', ['libsample']));
     if (pin === undefined) throw new Error('no pin');
     expect(pin).toMatchObject({ version: '1.0-1', architecture: 'amd64', sha256: archives[0]?.sha256 });
@@ -46,14 +46,14 @@ describe.skipIf(!existsSync('/usr/bin/apt-get'))("withResolver, by the machine's
     expect((await readdir(folder)).filter((name) => name.startsWith('lock-'))).toEqual([]);
   });
 
-  it('finds an emulator where its package only links to the one that holds the file', async () => {
+  it('finds an emulator whose package only links to the package with the file', async () => {
     const pin = await resolve((resolver) =>
       resolver.emulator(parsePlatform('linux/amd64'), parsePlatform('linux/arm64')),
     );
     expect(pin).toMatchObject({ package: 'qemu-user', executable: { path: 'usr/bin/qemu-aarch64' } });
   });
 
-  it('refuses an archive that is not the one in the index', async () => {
+  it('refuses an archive that does not match the index', async () => {
     await appendFile(archives[0]?.file ?? '', 'more');
     await expect(resolve((resolver) => resolver.packages('amd64', ['libsample']))).rejects.toMatchObject({
       code: 'SYSROOT',
@@ -61,7 +61,7 @@ describe.skipIf(!existsSync('/usr/bin/apt-get'))("withResolver, by the machine's
     expect(existsSync(join(cache, 'debian', archives[0]?.sha256 ?? ''))).toBe(false);
   });
 
-  it('names a package that the index does not have', async () => {
+  it('names a package that is not in the index', async () => {
     await expect(resolve((resolver) => resolver.packages('amd64', ['libabsent']))).rejects.toMatchObject({
       code: 'SYSROOT',
       message: expect.stringContaining('libabsent'),

@@ -10,18 +10,18 @@ import { describePackage, hashInner } from '../../lock/npm-package.ts';
 import { withConnection } from '../../registry/connect.ts';
 import { BUN_EXECUTABLE, BUN_PACKAGES } from '../../toolchains/bun.ts';
 
-/** Looks for what a lock can name, and takes the hash of each. */
+/** Finds everything that a lock can contain, and its hashes. */
 export interface Resolver {
   bun(version: string): Promise<NonNullable<Lock['bun']>>;
   packages(architecture: string, names: readonly string[]): Promise<Readonly<Record<string, DebianPin>>>;
   emulator(host: Platform, target: Platform): Promise<EmulatorPin>;
-  /** The digest that the tag of an image names now. */
+  /** The digest that an image's tag currently points to. */
   image(reference: string): Promise<Digest>;
-  /** Throws `SYSROOT` where this machine's distribution has no archive that a lock can name. */
+  /** This machine's distribution. Throws `SYSROOT` if it is neither Debian nor Ubuntu. */
   distribution(): Promise<NonNullable<Lock['distribution']>>;
 }
 
-/** Runs work with a resolver that asks npm's registry and the machine's apt; its temporary files are gone afterwards. */
+/** Runs work with a resolver that uses the npm registry and the machine's apt, and then removes its temporary files. */
 export async function withResolver<T>(
   cacheFolder: string,
   temporary: string,
@@ -82,7 +82,7 @@ async function findDistribution(): Promise<NonNullable<Lock['distribution']>> {
   const { id } = await readDistribution();
   if (id === 'debian' || id === 'ubuntu') return id;
   throw new PrebuiltError('SYSROOT', `distribution: expected debian or ubuntu, found ${id || 'none'}`, {
-    hint: 'Write the lock in a container of one of them; what it names is then fetched on any machine.',
+    hint: 'Write the lock in a Debian or Ubuntu container. Any machine can then fetch its contents.',
   });
 }
 
@@ -95,7 +95,7 @@ async function resolveBun(
   let version = wanted;
   for (const name of BUN_PACKAGES) {
     const described = await describePackage(name, version);
-    // A tag is looked up once: all platforms get one version.
+    // Look up a tag only once, so that all platforms get the same version.
     version = described.version;
     const { integrity } = described;
     packages[name] = {
@@ -106,7 +106,7 @@ async function resolveBun(
   return { version, packages };
 }
 
-// Debian 13 moved the files of qemu-user-static to qemu-user, and left links behind.
+// Debian 13 moved the files of qemu-user-static to qemu-user and left links behind.
 async function resolveEmulator(
   cacheFolder: string,
   apt: PrivateApt,

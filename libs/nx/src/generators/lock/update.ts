@@ -7,10 +7,9 @@ import type { Resolver } from './resolve.ts';
 import type { LockWants } from './wants.ts';
 
 /**
- * The lock with every line that is wanted. Lines that are there stay as they are; a refresh looks all of them up again, and
- * drops the images that no Dockerfile starts from any more, where all can be read. No other line is ever dropped: whoever wants no more of it
- * takes it out by hand. Throws `LOCKFILE` where platforms would get
- * different C libraries.
+ * The lock with all wanted entries. Existing entries are kept; a refresh looks them all up again and, if all
+ * Dockerfiles can be read, removes images that no Dockerfile uses anymore. No other entry is ever removed; that is up
+ * to the user. Throws `LOCKFILE` if platforms would get different C libraries.
  */
 export async function updateLock(
   lock: Lock,
@@ -49,7 +48,7 @@ async function updateImages(
   refresh: boolean,
   resolver: Resolver,
 ): Promise<NonNullable<Lock['images']>> {
-  // What a Dockerfile itself names by digest needs no line.
+  // An image that the Dockerfile itself pins by digest needs no entry.
   const wanted = [...bases, ...others].filter((name) => !name.includes('@')).map(lockedName);
   const images: Record<string, string> = {};
   const kept = refresh && unread.length === 0 ? [] : Object.keys(known);
@@ -111,7 +110,7 @@ async function updateEmulators(
   return emulators;
 }
 
-// One index names one version for all architectures, but for the hour in which a mirror is updated.
+// The index has one version for all architectures, except while a mirror is being updated.
 function checkOneLibc(sysroots: Readonly<Record<string, Readonly<Record<string, DebianPin>>>>): void {
   const versions = Object.entries(sysroots).flatMap(([platform, packages]) =>
     packages.libc6 === undefined ? [] : [{ platform, version: packages.libc6.version }],
@@ -123,19 +122,19 @@ function checkOneLibc(sysroots: Readonly<Record<string, Readonly<Record<string, 
     'LOCKFILE',
     `libc6: expected one version on all platforms, found ${first.version} on ${first.platform} and ${other.version} on ${other.platform}`,
     {
-      hint: `Move all of them: ${LOCK_COMMAND} --refresh (in a while, where mirrors are being updated).`,
+      hint: `Update all of them: ${LOCK_COMMAND} --refresh (if mirrors are being updated, wait a while).`,
     },
   );
 }
 
-/** A line of the table of changes. */
+/** A row in the table of changes. */
 export interface LockChange {
   readonly what: string;
   readonly from: string;
   readonly to: string;
 }
 
-/** What differs between two locks, by line: versions, and where these are equal the hash. Sorted. */
+/** The differences between two locks, entry by entry: the versions, or the hashes if the versions are equal. Sorted. */
 export function compareLocks(before: Lock, after: Lock): readonly LockChange[] {
   const [old, now] = [linesOf(before), linesOf(after)];
   return [...new Set([...old.keys(), ...now.keys()])].sort().flatMap((what) => {
@@ -168,9 +167,9 @@ function linesOf(lock: Lock): ReadonlyMap<string, { readonly version: string; re
   return lines;
 }
 
-/** The changes as a table, columns aligned; one sentence where there are none. */
+/** The changes as a table with aligned columns, or a sentence if there are none. */
 export function formatChanges(changes: readonly LockChange[]): string {
-  if (changes.length === 0) return 'prebuilt.lock.json: nothing to change';
+  if (changes.length === 0) return 'prebuilt.lock.json is up to date';
   const rows = [{ what: 'what', from: 'old', to: 'new' }, ...changes];
   const width = (key: 'what' | 'from'): number => Math.max(...rows.map((row) => row[key].length));
   const [what, from] = [width('what'), width('from')];

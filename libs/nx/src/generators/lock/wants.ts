@@ -12,20 +12,20 @@ import { configureToolchain, detectToolchain, type ToolchainSetting } from '../.
 import { projectFolder } from '../tree-folder.ts';
 import type { LockOptions } from './options.ts';
 
-/** What the lock has to hold for the programs of a workspace. */
+/** What the lock must contain for the workspace's programs. */
 export interface LockWants {
   readonly bun: boolean;
-  /** For each platform the names of the packages of its sysroot. */
+  /** The names of the sysroot packages, by platform. */
   readonly sysroots: ReadonlyMap<Platform, ReadonlySet<string>>;
-  /** Every platform that programs are made for. */
+  /** Every platform that programs are compiled for. */
   readonly platforms: ReadonlySet<Platform>;
-  /** Packages of data: ca-certificates, tzdata. */
+  /** Data packages: ca-certificates, tzdata. */
   readonly data: ReadonlySet<string>;
-  /** What images start from, as Dockerfiles write it: with a tag or by digest. */
+  /** The base images as written in Dockerfiles, by tag or digest. */
   readonly bases: ReadonlySet<string>;
-  /** The other images that their Dockerfiles name. */
+  /** The other images that the Dockerfiles use. */
   readonly images: ReadonlySet<string>;
-  /** Dockerfiles that can't be read, relative to the workspace's root: what they start from is not known. */
+  /** Dockerfiles that can't be read, relative to the workspace root; the images they use are unknown. */
   readonly unread: readonly string[];
 }
 
@@ -33,7 +33,7 @@ const EXECUTOR = `${PACKAGE.name}:build-binaries`;
 const DEFAULT_PLATFORMS = ['linux/amd64', 'linux/arm64'];
 const DATA = ['ca-certificates', 'tzdata'];
 
-// Only what concerns the lock; the rest of a prebuilt.json is judged where it is used.
+// Only what matters for the lock. The rest of a prebuilt.json is checked where it is used.
 const program = v.looseObject({
   toolchain: v.fallback(v.optional(v.union([v.string(), v.looseObject({ name: v.string() })])), undefined),
   platforms: v.fallback(v.optional(v.array(v.string())), undefined),
@@ -54,9 +54,9 @@ const program = v.looseObject({
 type Program = v.InferOutput<typeof program>;
 
 /**
- * Gathers what the programs of the workspace need: from each prebuilt.json, and from targets that use the executor
- * without one. A program that Bun compiles needs the C library on each of its platforms; any other one only what its
- * toolchain or it itself names.
+ * Gathers what the workspace's programs need, from each prebuilt.json and from targets that use the executor without
+ * one. A program compiled by Bun needs the C library for each of its platforms; any other program needs only the
+ * packages that it or its toolchain specifies.
  */
 export async function gatherWants(tree: Tree, options: LockOptions): Promise<LockWants> {
   const defaults = defaultPlatforms(tree);
@@ -72,7 +72,7 @@ export async function gatherWants(tree: Tree, options: LockOptions): Promise<Loc
     if (wrong.length > 0) {
       throw new PrebuiltError(
         'INVALID_OPTIONS',
-        `sysrootPackages: expected names of Debian packages, found ${JSON.stringify(wrong)}`,
+        `sysrootPackages: expected Debian package names, found ${JSON.stringify(wrong)}`,
       );
     }
     const known = sysroots.get(platform) ?? new Set(SYSROOT_PACKAGES);
@@ -111,7 +111,7 @@ export async function gatherWants(tree: Tree, options: LockOptions): Promise<Loc
   return { bun: bun || options.bunVersion !== undefined, sysroots, platforms, data, bases, images, unread };
 }
 
-// Options that can't be used are told where they are.
+// Invalid options are reported by the target that uses them.
 function packagesOf(toolchain: ToolchainSetting): readonly string[] {
   try {
     return configureToolchain(toolchain).sysrootPackages;
@@ -137,7 +137,7 @@ function defaultPlatforms(tree: Tree): readonly string[] {
   return DEFAULT_PLATFORMS;
 }
 
-/** The Dockerfiles that images are made with, relative to the workspace's root. */
+/** The Dockerfiles of the workspace's images, relative to the workspace root. */
 async function findDockerfiles(tree: Tree): Promise<readonly string[]> {
   const paths = new Set<string>();
   for (const file of await globAsync(tree, ['**/prebuilt.json'])) {
@@ -154,7 +154,7 @@ async function findDockerfiles(tree: Tree): Promise<readonly string[]> {
   return [...paths].filter((path) => tree.isFile(path));
 }
 
-// A Dockerfile that can't be read is reported when an image is made with it.
+// A Dockerfile that can't be read is reported when building its image.
 function dockerfileAt(tree: Tree, path: string): Dockerfile | undefined {
   try {
     return readDockerfile(tree.read(path) ?? Buffer.alloc(0), path);
@@ -168,7 +168,7 @@ async function findPrograms(tree: Tree): Promise<readonly Program[]> {
     (file) => !file.includes('node_modules/'),
   );
   const folders = new Set(files.map((file) => join(file, '..')));
-  // If none is given, the toolchain is found from the files, as for the targets.
+  // If not given, detect the toolchain from the files, just like for the targets.
   const programs = files.map((file): Program => {
     const told = v.parse(program, readJson(tree, file));
     const toolchain = told.toolchain ?? detectToolchain(projectFolder(tree, join(file, '..')));

@@ -59,7 +59,7 @@ const dockerfile = (...lines: readonly string[]): Buffer =>
 const built = (...lines: readonly string[]) => release(workspace, {}, { dockerfile: dockerfile(...lines) });
 const listedFiles = (manifest: Manifest) => (manifest.files ?? []).flatMap(({ files }) => files);
 
-/** The entries of the last layer of an image of a layout: `mode owner time size type path`. */
+/** The entries of the last layer of an image in a layout: `mode owner time size type path`. */
 async function lastLayer(outputPath: string): Promise<readonly string[]> {
   const [image] = (await readImageLayout(outputPath)).images;
   const layer = image?.manifest.layers.at(-1);
@@ -73,7 +73,7 @@ async function lastLayer(outputPath: string): Promise<readonly string[]> {
 }
 
 describe('the manifest', () => {
-  it('says about each archive what is in it, and of others nothing', () => {
+  it('the manifest lists the content of each archive, and nothing for other files', () => {
     const described = listedFiles(workspace.manifest).map(({ path, archive }) => {
       if (archive === undefined) return [path, 'no archive'];
       return [
@@ -94,7 +94,7 @@ describe('the manifest', () => {
     });
   });
 
-  it('verify holds the manifest against the archives', async () => {
+  it('verify compares the manifest with the archives', async () => {
     const groups = workspace.manifest.files ?? [];
     expect(await inspectListed(groups, workspace.path('dist/bin'))).toEqual([]);
     const forged = structuredClone(groups);
@@ -110,8 +110,8 @@ describe('the manifest', () => {
   });
 });
 
-describe('an image that archives are added to', () => {
-  it('an image that archives are added to has their files with their own modes and owners, and no time after the source date', async () => {
+describe('an image with added archives', () => {
+  it('an image with added archives has their files with their own modes and owners, and no time after the source date', async () => {
     const { plan } = await built('ADD files/root.tar.gz files/more.tar.zst /opt/');
     expect(plan.platforms.flatMap(({ image }) => image.unplanned)).toEqual([]);
     expect(await lastLayer(plan.outputPath)).toEqual([
@@ -127,7 +127,7 @@ describe('an image that archives are added to', () => {
     ]);
   });
 
-  it('an image that archives are added to has the users that are listed in them', async () => {
+  it('an image with added archives has the users listed in them', async () => {
     const { plan } = await built(
       'ADD files/root.tar.gz /',
       'COPY --chown=app files/plain.txt /x',
@@ -136,7 +136,7 @@ describe('an image that archives are added to', () => {
     expect(await lastLayer(plan.outputPath)).toEqual(['644 10:20 1700000000 4 file x']);
   });
 
-  it('starts what a link in them leads to', async () => {
+  it('an image with added archives may start a program through a link in them', async () => {
     const start = (...lines: readonly string[]) =>
       release(
         workspace,
@@ -155,7 +155,7 @@ describe('an image that archives are added to', () => {
     await expect(check('ENTRYPOINT ["/opt/bin/none"]')).rejects.toMatchObject({ code: 'IMAGE_INCOMPLETE' });
   });
 
-  it('an image that archives are added to has those that COPY copies, and what is not an archive, as they are', async () => {
+  it('an image with added archives has other files, and archives from COPY, unchanged', async () => {
     const { plan } = await built('ADD files/text.gz files/plain.txt /', 'COPY files/*.tar* /x/');
     expect((await lastLayer(plan.outputPath)).map((line) => line.split(' ').at(-1))).toEqual([
       'x',
@@ -176,7 +176,7 @@ describe('an image that archives are added to', () => {
     ['bomb.tar.zst', /can't be unpacked: expected at most \d+ entries/],
     ['xattr.tar', /can't be unpacked: PAX record "SCHILY\.xattr/],
   ])(
-    'an image that archives are added to is refused before anything is written with %s',
+    'an image with the added archive %s is refused before anything is written',
     async (name, message) => {
       const added = built(`ADD files/${name} /`);
       await expect(added).rejects.toMatchObject({
@@ -189,7 +189,7 @@ describe('an image that archives are added to', () => {
   it.each([
     ['root.tar.xz', 'ADD of an archive compressed with xz'],
     ['devices.tar', 'ADD of an archive with a device or FIFO ("null ")'],
-  ])('an image that archives are added to is left to buildx with %s', async (name, keyword) => {
+  ])('an image with the added archive %s is left to buildx', async (name, keyword) => {
     await expect(built(`ADD files/${name} /`)).rejects.toThrow(keyword);
     const full = release(
       workspace,
@@ -202,7 +202,7 @@ describe('an image that archives are added to', () => {
   it.each<[string, RegExp, (files: ReturnType<typeof listedFiles>) => void]>([
     [
       'something else',
-      /root\.tar\.gz: expected the archive that the manifest describes/,
+      /root\.tar\.gz: expected the archive described in the manifest/,
       ([root]) => {
         if (root?.archive?.kind !== 'entries') throw new Error('no archive');
         for (const entry of root.archive.entries) entry.uid = 0;
@@ -210,13 +210,13 @@ describe('an image that archives are added to', () => {
     ],
     [
       'nothing',
-      /root\.tar\.gz: expected the manifest to say what is in this archive/,
+      /root\.tar\.gz: expected the manifest to describe this archive/,
       ([root]) => {
         if (root !== undefined) root.archive = undefined;
       },
     ],
   ])(
-    'an image that archives are added to is refused where the manifest says %s of an archive',
+    'an image with added archives is refused if the manifest says %s about an archive',
     async (_, message, forge) => {
       const path = workspace.path('dist/bin/manifest.json');
       const before = await readFile(path, 'utf8');

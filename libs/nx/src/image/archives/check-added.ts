@@ -3,21 +3,21 @@ import type { ContextFile, ContextNode } from '../context.ts';
 import { CopyProblem } from '../copy-sources.ts';
 import type { Owner } from '../tree-nodes.ts';
 
-/** A file of the context that is an archive. */
+/** An archive in the context. */
 export interface FoundArchive {
   readonly file: ContextFile;
   readonly archive: ListedArchive;
 }
 
-/** The archive that a source of `ADD` is; undefined for other files and for folders, which are copied with what is in them. */
+/** The archive at a source of `ADD`; undefined for other files, and for folders, whose archives are just copied. */
 export function archiveOf(node: ContextNode): FoundArchive | undefined {
   if (node.kind !== 'file' || node.file.archive === undefined) return undefined;
   return { file: node.file, archive: node.file.archive };
 }
 
 /**
- * Refuses an archive that nobody is to unpack, and flags that builders pass over without a word for what is in one. Throws a
- * `CopyProblem`.
+ * Refuses an archive that must not be unpacked, and flags that builders silently ignore for an archive's content.
+ * Throws a `CopyProblem`.
  */
 export function checkAdded(
   { file, archive }: FoundArchive,
@@ -27,25 +27,25 @@ export function checkAdded(
     throw new CopyProblem(
       `${file.path}: can't be unpacked: ${archive.because}`,
       archive.hint ??
-        'COPY puts it into the image as it is. Or unpack it, and list the folder in "image.files".',
+        'COPY adds it to the image without unpacking it. Or unpack it, and list the folder in "image.files".',
     );
   }
   if (archive.kind === 'foreign') return;
   if (chmod !== undefined) {
     throw new CopyProblem(
-      `--chmod=${chmod}: builders leave what is in an archive with its own modes (${file.path})`,
-      'Leave it out, and pack the archive with the modes that its files are to have.',
+      `--chmod=${chmod}: builders ignore it for the content of an archive (${file.path})`,
+      'Remove it, and pack the archive with the right modes.',
     );
   }
   if (exclude.length > 0) {
     throw new CopyProblem(
-      `--exclude: builders leave nothing of an archive out (${file.path})`,
-      'Pack the archive without it, or list the unpacked folder in "image.files".',
+      `--exclude: builders ignore it for the content of an archive (${file.path})`,
+      'Pack the archive without those files, or list the unpacked folder in "image.files".',
     );
   }
 }
 
-/** Whether something in an archive has another owner of its own. */
+/** Whether anything in an archive has an owner other than the given one. */
 export function hasOtherOwners({ archive }: FoundArchive, { uid, gid }: Owner): boolean {
   return (
     archive.kind === 'entries' && archive.entries.some((entry) => entry.uid !== uid || entry.gid !== gid)

@@ -10,15 +10,15 @@ import type { ListedArchive, ListedArchiveEntry } from '../../artifacts/listed.t
 import { readChunks } from '../../files/chunks.ts';
 
 const TOO_MUCH = `The archives in "image.files" may have ${MAX_ARCHIVE.entries} entries together, and unpack to 2 GiB each.`;
-/** Characters. */
+/** In characters. */
 const MAX_REASON = 400;
 
-/** What a manifest has room for: entries of archives, and UTF-16 units of their names. */
+/** The room left in a manifest, in archive entries and in UTF-16 units of their names. */
 export type ManifestRoom = Pick<ArchiveLimits, 'entries' | 'names'>;
 
 /**
- * What `ADD` makes of a file; undefined for one that is no archive. An archive that is damaged or hostile, or holds more than
- * there is room for, is described as refused: that counts once a Dockerfile adds it. Throws the file system's errors.
+ * How `ADD` treats a file; undefined if it isn't an archive. An archive that is damaged, hostile or too large for the
+ * room left is described as refused, which matters only if a Dockerfile adds it. Throws the file system's errors.
  */
 export async function describeArchive(
   path: string,
@@ -40,7 +40,7 @@ export async function describeArchive(
   }
 }
 
-/** What is left of it once an archive is described in it as well. */
+/** The room left after describing an archive. */
 export function roomAfter(
   { entries, names }: ManifestRoom,
   archive: ListedArchive | undefined,
@@ -55,7 +55,7 @@ export function roomAfter(
   };
 }
 
-/** An entry as the manifest has it. */
+/** An archive entry in the manifest's form. */
 export function listedEntry(entry: ArchiveEntry): ListedArchiveEntry {
   const { type, path, uid, gid, mtime, size, target = '', sha256 = '' } = entry;
   const metadata = { path, mode: entry.mode.toString(8).padStart(4, '0'), uid, gid, mtime };

@@ -11,17 +11,17 @@ import {
   type TreeFolder,
 } from '../tree-nodes.ts';
 
-/** A file of the context that is an archive, and what is in it. */
+/** An archive in the context, and its entries. */
 export interface AddedArchive {
   readonly file: ContextFile;
   readonly entries: readonly ListedArchiveEntry[];
 }
 
 /**
- * Unpacks an archive into a folder of an image, whose path is for messages, as BuildKit does it: each entry with its own mode and
- * time, and its own owner unless all are to have another; folders that the archive only implies are root's. Throws a
- * `PathConflict`, also where an entry leads through a link, or would take the place of a folder or give a folder that of a
- * link: what builders then make of it differs.
+ * Unpacks an archive into a folder of an image like BuildKit: each entry keeps its mode and time, and its owner unless
+ * `chown` is given; folders that the archive only implies belong to root. `rootParts` is for messages. Throws a
+ * `PathConflict`, also if an entry's path leads through a link, if an entry would replace a folder, or a folder would
+ * replace a link: builders treat these cases differently.
  * https://github.com/moby/go-archive/blob/v0.2.0/archive.go
  */
 export function unpackInto(
@@ -58,7 +58,7 @@ export function unpackInto(
       continue;
     }
     if (existing?.kind === 'folder') {
-      throw new PathConflict(`${absolute} is a folder, expected none, for the ${entry.type} of the archive`);
+      throw new PathConflict(`${absolute} is a folder, but the archive has a ${entry.type} there`);
     }
     if (entry.type === 'symlink') {
       put(folder, name, { kind: 'symlink', uid, gid, mode, target: entry.target, mtime });
@@ -68,18 +68,18 @@ export function unpackInto(
       entry.type === 'link'
         ? files.get(entry.target)
         : { kind: 'file', uid, gid, mode, mtime, file: innerFile(archive, entry) };
-    if (made === undefined) throw new PathConflict(`${absolute} is a hard link to no file of the archive`);
+    if (made === undefined) throw new PathConflict(`${absolute} is a hard link, but its target is not a file in the archive`);
     files.set(path, made);
     put(folder, name, made);
   }
-  // What was put into them changed it.
+  // Adding entries to the folders has changed their times.
   for (const [folder, mtime] of folders) folder.mtime = mtime;
-  // Unpackers make the destination their root, and put a folder into it meanwhile:
+  // Unpackers make the destination their root and temporarily create a folder in it, which changes its time:
   // https://github.com/moby/go-archive/blob/v0.2.0/internal/mounttree/switchroot_linux.go
   root.mtime = undefined;
 }
 
-/** A folder below another, made where it is missing, through no link. */
+/** A folder below another, created if missing, without following links. */
 function innerFolder(root: TreeFolder, parts: readonly string[], path: string): TreeFolder {
   let folder = root;
   for (const [index, part] of parts.entries()) {

@@ -10,7 +10,7 @@ import { listedEntry } from './describe.ts';
 
 const MAX_CONTENTS_BYTES = 16 * 1024 * 1024;
 
-/** Where the content of a file of an archive is put: by the SHA-256 of both, so nothing that an archive says names a path. */
+/** The path for the content of a file in an archive. It uses the SHA-256 of both, so no archive can choose a path. */
 export function unpackedPath(
   folder: string,
   archive: Pick<ContextFile, 'sha256'>,
@@ -20,8 +20,8 @@ export function unpackedPath(
 }
 
 /**
- * Puts the contents of an archive's files into a folder, as `unpackedPath` says, and holds the archive against what the
- * manifest says is in it. Throws `ARTIFACT_CHANGED` where it is another one.
+ * Writes the contents of an archive's files to the paths given by `unpackedPath`, and compares the archive with its
+ * entries in the manifest. Throws `ARTIFACT_CHANGED` if they differ.
  */
 export async function unpackContents(
   archive: Pick<ContextFile, 'source' | 'sha256'>,
@@ -56,8 +56,8 @@ export async function unpackContents(
 }
 
 /**
- * The contents of those files of an archive that are wanted, up to 16 MiB of them. None of an archive that can't be read:
- * whoever packs it says so.
+ * The contents of the wanted files in an archive, up to 16 MiB in total. Empty for an archive that can't be read, which
+ * is reported when it is packed.
  */
 export async function readContents(
   source: string,
@@ -88,7 +88,7 @@ export async function readContents(
 function archiveChanged(source: string, cause?: unknown): PrebuiltError {
   return new PrebuiltError(
     'ARTIFACT_CHANGED',
-    `${source}: expected the archive that the manifest describes, found another`,
+    `${source}: expected the archive described in the manifest, found a different one`,
     {
       hint: 'The file changed after it was built: {run build-binaries}, and verify it.',
       cause,

@@ -1,17 +1,17 @@
-/** The texts of `/etc/passwd` and `/etc/group`; undefined where there is no such file, or one that was not read. */
+/** The texts of `/etc/passwd` and `/etc/group`; undefined if the file doesn't exist or wasn't read. */
 export interface Accounts {
   readonly passwd: string | undefined;
   readonly group: string | undefined;
 }
 
-/** Numbers of a user and of its group. */
+/** The numeric IDs of a user and its group. */
 export interface AccountOwner {
   readonly uid: number;
   readonly gid: number;
 }
 
 /**
- * Looks a user up by name, as BuildKit does; undefined where the list has none.
+ * Looks up a user by name, as BuildKit does; undefined if there is none.
  * https://man7.org/linux/man-pages/man5/passwd.5.html
  */
 export function findUser({ passwd }: Accounts, name: string): AccountOwner | undefined {
@@ -19,7 +19,7 @@ export function findUser({ passwd }: Accounts, name: string): AccountOwner | und
   return isId(uid) && isId(gid) ? { uid: Number(uid), gid: Number(gid) } : undefined;
 }
 
-/** Looks the number of a group up by name; undefined where the list has none. */
+/** Looks up a group's ID by name; undefined if there is none. */
 export function findGroup({ group }: Accounts, name: string): number | undefined {
   const [, , gid] = lineOf(group, name) ?? [];
   return isId(gid) ? Number(gid) : undefined;
@@ -29,7 +29,7 @@ function lineOf(list: string | undefined, name: string): readonly string[] | und
   return list === undefined ? undefined : accountLines(list).find(([first]) => first === name);
 }
 
-/** The lines of such a list as their fields, of which the first is the name. */
+/** The lines of a user or group list, split into fields. The first field is the name. */
 export function accountLines(list: string): readonly (readonly string[])[] {
   return list.split('\n').map((line) => line.trim().split(':'));
 }

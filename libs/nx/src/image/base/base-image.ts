@@ -20,25 +20,25 @@ import type { Accounts } from './accounts.ts';
 import type { BaseReference } from './reference.ts';
 import type { BaseStore, ImageDocuments, StoredBlob } from './store.ts';
 
-/** A base for one platform, read: what an image that starts from it inherits. */
+/** A base image for one platform: everything that an image built on it inherits. */
 export interface BaseImage {
   readonly reference: BaseReference;
-  /** The manifest of the platform, as the registry has it. */
+  /** The platform's manifest in the registry. */
   readonly manifest: Descriptor;
-  /** Whatever leads from the reference's digest to the layers: indexes, the manifest, the configuration. */
+  /** The documents that lead from the reference's digest to the layers: indexes, the manifest, the configuration. */
   readonly documents: readonly StoredBlob[];
   readonly config: BaseConfig;
-  /** From the lowest up. */
+  /** The lowest layer first. */
   readonly layers: readonly StoredLayer[];
-  /** Where its files, folders and links are, all layers together. */
+  /** Its files, folders and links, with all layers combined. */
   readonly tree: FileTree;
   readonly accounts: Accounts;
 }
 
-/** A layer of a base that is on disk. */
+/** A base layer on disk. */
 export interface StoredLayer extends BaseLayer, Pick<StoredBlob, 'path'> {}
 
-/** Of all layers of a base, compressed. */
+/** The maximum compressed size of all layers in a base. */
 const MAX_BASE_BYTES = 16 * 1024 ** 3;
 const MAX_BASE_LAYERS = 126;
 const MAX_ACCOUNTS_BYTES = 1024 * 1024;
@@ -86,18 +86,18 @@ async function readBaseImage(
   if (config.os !== parts.os || config.architecture !== parts.architecture) {
     refuse(
       `expected an image for ${platform}, found one for ${config.os}/${config.architecture}`,
-      `Use a base that has ${platform}, or leave the platform out of "platforms".`,
+      `Use a base that has ${platform}, or remove the platform from "platforms".`,
     );
   }
   if (versionOf(config.variant) > Math.max(versionOf(parts.variant), BASELINE[parts.architecture] ?? 0)) {
     refuse(
       `expected an image for ${platform}, found one for ${config.os}/${config.architecture}/${config.variant}, which needs a newer processor`,
-      `Take a base that has ${platform}, or leave the platform out of "platforms".`,
+      `Use a base that has ${platform}, or remove the platform from "platforms".`,
     );
   }
   if (config.onBuild.length > 0) {
     refuse(
-      `has instructions for images built on it (ONBUILD ${config.onBuild[0]?.slice(0, 80)}), which are not run here`,
+      `has instructions for images built on it (ONBUILD ${config.onBuild[0]?.slice(0, 80)}), which are not supported`,
       'Use a base without ONBUILD.',
     );
   }
@@ -136,7 +136,7 @@ async function readBaseImage(
   };
 }
 
-/** The variant that is meant where an architecture stands alone. */
+/** The implied variant of an architecture without one. */
 const BASELINE: Readonly<Record<string, number>> = { amd64: 1, arm64: 8 };
 
 function versionOf(variant: string | undefined): number {
@@ -169,7 +169,7 @@ async function readBaseLayer(
     ).catch((error: unknown) => {
       if (!(error instanceof OciError)) throw error;
       throw new OciError(error.code, `base ${reference}: ${digest}: ${error.message}`, {
-        hint: 'The base was damaged where it was made: use another one.',
+        hint: 'The base was already damaged when it was created: use another one.',
         cause: error,
       });
     }),

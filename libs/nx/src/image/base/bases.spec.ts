@@ -37,7 +37,7 @@ const newWorkspace = (dockerfile: string): Promise<ReleaseWorkspace> =>
 let registry: FakeRegistry;
 let base: MadeBase;
 beforeAll(() => {
-  // Each release waits for signals.
+  // Each release listens for signals.
   process.setMaxListeners(50);
 });
 beforeEach(async () => {
@@ -49,14 +49,14 @@ afterEach(() => registry.close());
 
 const impatient = { clock: sleepingClock(), idleMs: 200 };
 
-describe('docker-release upon a base', () => {
+describe('docker-release with a base', () => {
   let workspace: ReleaseWorkspace;
   beforeEach(async () => {
     workspace = await newWorkspace(above(registry.host, base));
   });
   afterEach(() => workspace.remove());
 
-  it("takes the base's layers byte for byte, and changes its configuration", async () => {
+  it("uses the base's layers byte for byte, and changes its configuration", async () => {
     await release(workspace);
     const [image] = (await readImageLayout(workspace.path('dist/oci'))).images;
     const layers = base.blobs.slice(0, 2).map(({ descriptor }) => descriptor);
@@ -66,7 +66,7 @@ describe('docker-release upon a base', () => {
     expect(image?.config.config).not.toHaveProperty('Cmd');
   });
 
-  it('asks the registry once: what was fetched is kept, and checked', async () => {
+  it('asks the registry once, and checks what it has cached', async () => {
     await release(workspace);
     await registry.close();
     await expect(release(workspace)).resolves.toMatchObject({ image: { builder: 'daemonless' } });
@@ -91,7 +91,7 @@ describe('docker-release upon a base', () => {
     expect(lines).toHaveLength(layers.length);
   });
 
-  it('fetches again what was changed on disk, and stops where it can not', async () => {
+  it('fetches blobs again that were changed on disk, and fails if it cannot', async () => {
     const { image } = await release(workspace);
     expect(formatRelease(image)).toContain(
       `${PLATFORM}: 2 layers come from the base ${registry.host}/${REPOSITORY}@${base.digest} and were compared by digest only: their content was not read`,
@@ -113,7 +113,7 @@ describe('docker-release upon a base', () => {
     registry = await startFakeRegistry();
   });
 
-  it('removes what a killed process left in the cache, and nothing that may still be written', async () => {
+  it('removes what a killed process left in the cache, but nothing that may still be written', async () => {
     const cache = workspace.path('.cache/prebuilt/images/sha256');
     await mkdir(cache, { recursive: true });
     for (const [name, minutes] of [
@@ -128,7 +128,7 @@ describe('docker-release upon a base', () => {
     expect((await readdir(cache)).filter((name) => name.startsWith('.'))).toEqual(['.fetch-running']);
   });
 
-  it('takes the digest of a tag from the lock, whatever the tag names by now', async () => {
+  it('uses the digest of a tag from the lock, whatever the tag points to now', async () => {
     const tagged = `${registry.host}/${REPOSITORY}:1`;
     await writeFile(workspace.path('Dockerfile.release'), above(registry.host, base).replace(/@\S+/, ':1'));
     await expect(release(workspace)).rejects.toMatchObject({
@@ -142,11 +142,11 @@ describe('docker-release upon a base', () => {
     expect(plan.platforms[0]?.image.base?.reference).toBe(`${tagged}@${base.digest}`);
   });
 
-  it('reads a private base with the credentials of the machine', async () => {
+  it('reads a private base with the machine’s credentials', async () => {
     registry.behave({ auth: { scheme: 'bearer', username: 'me', password: 'secret' } });
     await expect(release(workspace, {}, { reading: { environment: {} } })).rejects.toMatchObject({
       code: 'REGISTRY_UNAUTHORIZED',
-      hint: `Log in to read it: docker login ${registry.host}`,
+      hint: `Log in: docker login ${registry.host}`,
     });
     const auth = Buffer.from('me:secret').toString('base64');
     await mkdir(workspace.path('docker'));
@@ -166,50 +166,50 @@ describe('docker-release upon a base', () => {
       /windows\/amd64/,
     ],
     [
-      'of Windows, without an index',
+      'for Windows, without an index',
       { ...BASE, single: true, platforms: [{ os: 'windows', architecture: 'amd64' }] },
       'BASE_IMAGE',
       /expected an image for linux\/amd64, found one for windows\/amd64/,
     ],
     [
-      'of another platform, without an index',
+      'for another platform, without an index',
       { ...BASE, single: true, platforms: [{ os: 'linux', architecture: 's390x' }] },
       'BASE_IMAGE',
       /expected an image for linux\/amd64, found one for linux\/s390x/,
     ],
     [
-      'of a newer processor, without an index',
+      'for a newer processor, without an index',
       { ...BASE, single: true, platforms: [{ os: 'linux', architecture: 'amd64', variant: 'v3' }] },
       'BASE_IMAGE',
       /expected an image for linux\/amd64, found one for linux\/amd64\/v3/,
     ],
     ['with triggers', { ...BASE, config: { OnBuild: ['RUN make'] } }, 'BASE_IMAGE', /ONBUILD RUN make/],
     [
-      'with triggers that would speak to the terminal and the log',
+      'with triggers that contain terminal and log commands',
       { ...BASE, config: { OnBuild: ['RUN \u001b[2J\n::stop-commands::x'] } },
       'BASE_IMAGE',
       /^\P{Cc}*ONBUILD RUN\P{Cc}*$/u,
     ],
     [
-      'with other layers than its configuration says',
+      'with layers that do not match its configuration',
       { ...BASE, more: { rootfs: { type: 'layers', diff_ids: [digestOf('a'), digestOf('b')] } } },
       'DIGEST_MISMATCH',
       /expected the diffID/,
     ],
     [
-      'that leaves its root',
+      'with a path outside its root',
       { layers: [[{ path: '../x', content: 'x' }]] },
       'INVALID_LAYER',
       /leaves the image's root/,
     ],
     [
-      'whose links lead in circles',
+      'with a loop of links',
       { layers: [[{ path: 'lib', target: 'lib' }]] },
       'DOCKERFILE_COPY',
-      /leads in circles/,
+      /part of a loop/,
     ],
     [
-      'whose paths would speak to the terminal',
+      'with paths that contain terminal commands',
       {
         layers: [
           [
@@ -219,7 +219,7 @@ describe('docker-release upon a base', () => {
         ],
       },
       'DOCKERFILE_COPY',
-      /^\P{Cc}*\/x \[2J is a link that leads in circles$/u,
+      /^\P{Cc}*\/x \[2J is part of a loop of links$/u,
     ],
   ])('refuses a base %s', async (_, sample, code, message) => {
     const wrong = makeBase(sample);
@@ -246,7 +246,7 @@ describe('a fault while a base is read', () => {
     ['reset-in-response', 'blob GET', 'REGISTRY_UNAVAILABLE', DIES],
     ['refused', 'manifest GET', 'REGISTRY_UNAVAILABLE', DIES],
   ])(
-    '%s of each %s ends in %s, with nothing kept; of one, in an image where it passes',
+    '%s of every %s fails with %s and keeps nothing damaged; a single temporary one does no harm',
     async (fault, step, code, message) => {
       const proxy = await startFaultProxy(registry.host);
       const workspace = await newWorkspace(above(proxy.host, base));
@@ -270,7 +270,7 @@ describe('a fault while a base is read', () => {
     },
   );
 
-  it('a fault while a base is read is told where the registry does not have it', async () => {
+  it('a base missing in its registry is reported with a hint', async () => {
     const workspace = await newWorkspace(above(registry.host, { digest: digestOf('gone') }));
     await expect(release(workspace, {}, { reading: impatient })).rejects.toMatchObject({
       code: 'REGISTRY_NOT_FOUND',
@@ -282,7 +282,7 @@ describe('a fault while a base is read', () => {
 
 const swapped = (layers: Parameters<NonNullable<ImageForgery['layers']>>[0]) => {
   const [first, ...rest] = layers;
-  // The same tar in other bytes: the diffID stays.
+  // The same tar file, compressed to different bytes, so the diffID doesn't change.
   return first === undefined
     ? layers
     : [
@@ -299,38 +299,38 @@ const FORGERIES: readonly (ImageForgery & {
   readonly afterBuildx: 'refused' | 'replaced';
 })[] = [
   {
-    title: 'a layer of the base in other bytes, with the same diffID',
+    title: 'a base layer with different bytes, but the same diffID',
     layers: swapped,
     named: /manifest\.layers\[0\] \(of the base\)/,
     afterBuildx: 'replaced',
   },
   {
-    title: 'another layer in the place of one of the base',
+    title: 'another layer instead of a base layer',
     layers: ([, second, ...rest]) => (second === undefined ? [] : [second, second, ...rest]),
     named: /manifest\.layers\[0\] \(of the base\)/,
     afterBuildx: 'replaced',
   },
   {
-    title: 'a layer between the base and its own',
+    title: 'an additional layer between the base and its own layers',
     layers: ([first, second, ...rest]) =>
       first === undefined || second === undefined ? [] : [first, second, first, ...rest],
     named: /3 layers.*4 layers/,
     afterBuildx: 'refused',
   },
   {
-    title: 'a layer of the base less',
+    title: 'a missing base layer',
     layers: ([, ...rest]) => rest,
     named: /3 layers.*2 layers/,
     afterBuildx: 'refused',
   },
   {
-    title: 'an environment that neither the base nor the Dockerfile has',
+    title: 'an environment variable from neither the base nor the Dockerfile',
     config: edited((config) => config.config.Env.push('LD_PRELOAD=/x')),
     named: /config\.Env/,
     afterBuildx: 'refused',
   },
   {
-    title: "another user than the base's",
+    title: "a user other than the base's",
     config: edited((config) => {
       config.config.User = 'root';
     }),
@@ -338,7 +338,7 @@ const FORGERIES: readonly (ImageForgery & {
     afterBuildx: 'refused',
   },
   {
-    title: "the base's arguments behind another entrypoint",
+    title: "the base's arguments after another entrypoint",
     config: edited((config) => {
       config.config.Cmd = ['arguments'];
     }),
@@ -346,7 +346,7 @@ const FORGERIES: readonly (ImageForgery & {
     afterBuildx: 'refused',
   },
   {
-    title: "another step in the base's history",
+    title: "a changed step in the base's history",
     config: edited((config) => {
       config.history[0].created_by = 'RUN forged';
     }),
@@ -355,7 +355,7 @@ const FORGERIES: readonly (ImageForgery & {
   },
 ];
 
-describe('an image upon a base with something forged', () => {
+describe('a forged image with a base', () => {
   let shared: FakeRegistry;
   let workspace: ReleaseWorkspace;
   let honest: string;
@@ -385,7 +385,7 @@ describe('an image upon a base with something forged', () => {
     await shared.close();
   });
 
-  // A builder that gives the layout that it was given.
+  // A builder that returns the given layout.
   const releaseBuilt = (layout: string) =>
     release(
       workspace,
@@ -402,7 +402,7 @@ describe('an image upon a base with something forged', () => {
       },
     );
 
-  it('an image upon a base with something forged is told from the honest one, which a builder may give and which is published', async () => {
+  it('the honest image with a base is accepted from a builder and published', async () => {
     expect((await releaseBuilt(honest)).image.digest).toBe(honestDigest);
     const result = await publish(target(), `${shared.host}/acme/honest`);
     expect(result.success, result.output).toBe(true);
@@ -412,19 +412,19 @@ describe('an image upon a base with something forged', () => {
   });
 
   it.each(FORGERIES)(
-    'an image upon a base with something forged is not taken from a builder: $title',
+    'a forged image with a base is not accepted from a builder: $title',
     async ({ named, afterBuildx, ...forgery }) => {
       const forged = workspace.path('forged');
       await cp(honest, forged, { recursive: true });
       await forgeImages(forged, forgery);
       if (afterBuildx === 'refused') await expect(releaseBuilt(forged)).rejects.toThrow(named);
-      // What is the base's is not taken from a builder at all.
+      // Nothing of the base is taken from a builder.
       else expect((await releaseBuilt(forged)).image.digest).toBe(honestDigest);
     },
   );
 
   it.each(FORGERIES)(
-    'an image upon a base with something forged is not published: $title',
+    'a forged image with a base is not published: $title',
     async ({ title, named, ...forgery }) => {
       await cp(honest, workspace.path('dist/oci'), { recursive: true });
       await forgeImages(workspace.path('dist/oci'), forgery);
@@ -437,9 +437,9 @@ describe('an image upon a base with something forged', () => {
   );
 
   it.each([
-    ['gives a layer of the base that is another', 'blobs', /expected content with that digest|SIZE_MISMATCH/],
+    ['returns different content for a base layer', 'blobs', /expected content with that digest|SIZE_MISMATCH/],
   ])(
-    'an image upon a base with something forged is not published where the registry %s',
+    'an image with a base is not published if the registry %s',
     async (_, kind, message) => {
       await cp(honest, workspace.path('dist/oci'), { recursive: true });
       const [layer] = (await readImageLayout(honest)).images[0]?.manifest.layers ?? [];
@@ -459,7 +459,7 @@ describe('an image upon a base with something forged', () => {
     },
   );
 
-  it('an image upon a base is published with the layers of the base shared in the registry, so that only its own are sent', async () => {
+  it('publishing an image with a base mounts the base’s layers in the registry, and sends only its own', async () => {
     await cp(honest, workspace.path('dist/oci'), { recursive: true });
     const first = await publish(target(), `${shared.host}/acme/shared`, { json: true });
     expect(first.success, first.output).toBe(true);
@@ -476,7 +476,7 @@ describe('an image upon a base with something forged', () => {
     expect(layers[2]?.mediaType).toBe(MEDIA_TYPES.layerGzip);
   });
 
-  it('an image upon a base is published without the registry of its base: the layout has all that leads there', async () => {
+  it('publishing an image with a base does not need the base’s registry, since the layout has all documents', async () => {
     await cp(honest, workspace.path('dist/oci'), { recursive: true });
     await rm(workspace.path('.cache'), { recursive: true });
     const asked = shared.log.length;

@@ -9,22 +9,22 @@ import { type BaseImage, baseReader } from './base-image.ts';
 import { type BaseReference, pinnedBase } from './reference.ts';
 import { openBaseStore } from './store.ts';
 
-/** The base of each platform; none where the image starts from nothing. */
+/** The base for each platform; empty for an image from scratch. */
 export type Bases = ReadonlyMap<Platform, BaseImage>;
 
-/** How bases are read. */
+/** How to read bases. */
 export interface BaseReading extends ConnectionDependencies {
-  /** Folders of blobs that may have what is wanted. */
+  /** Blob folders that may contain the base. */
   readonly folders?: readonly string[];
   readonly progress?: (line: string) => void;
 }
 
-/** Where bases are kept once they are fetched, in the workspace's cache: blobs under the names of their digests. */
+/** The folder for fetched bases in the workspace's cache, as blobs named by digest. */
 export const BASE_CACHE = 'images/sha256';
 
 /**
- * Reads the base that a Dockerfile starts from, for each platform: from disk where it is there, else from its registry.
- * Throws what `pinnedBase` and `BaseReader` throw; where the registry can't be reached the hint says what to do about it.
+ * Reads a Dockerfile's base for each platform, from disk if possible, otherwise from its registry. Throws the errors of
+ * `pinnedBase` and `BaseReader`, with a hint if the registry is unreachable.
  */
 export async function readBases(
   workspaceRoot: string,
@@ -37,7 +37,7 @@ export async function readBases(
   return pinned === undefined ? new Map() : readPinned(workspaceRoot, pinned, platforms, reading);
 }
 
-/** Reads a pinned base as `readBases` does. */
+/** Reads a pinned base like `readBases`. */
 export function readPinned(
   workspaceRoot: string,
   pinned: BaseReference,
@@ -67,10 +67,10 @@ function unreachable(error: unknown, { reference, registry }: BaseReference): un
   if (!(error instanceof OciError) || !NOT_THERE.has(error.code)) return error;
   const hint =
     error.code === 'REGISTRY_UNAUTHORIZED'
-      ? `Log in to read it: docker login ${registry}`
+      ? `Log in: docker login ${registry}`
       : error.code === 'REGISTRY_NOT_FOUND'
-        ? 'Is it still in the registry? Move the lock to what is there now: npx nx g @prebuilt/nx:lock --refresh'
-        : `It is fetched once and kept in ${CACHE_FOLDER}: fetch it while the registry can be reached (npx nx g @prebuilt/nx:lock --fetch).`;
+        ? 'If it was removed from the registry, update the lock: npx nx g @prebuilt/nx:lock --refresh'
+        : `It is cached in ${CACHE_FOLDER} after the first download: fetch it while the registry is reachable (npx nx g @prebuilt/nx:lock --fetch).`;
   return new OciError(error.code, `base ${reference}: ${error.message}`, {
     hint,
     cause: error,

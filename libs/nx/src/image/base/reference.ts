@@ -2,26 +2,25 @@ import { type Digest, formatImageReference, type ImageRepository, parseImageRefe
 import type { Dockerfile } from '../../dockerfile/instructions.ts';
 import { type Lock, lacking } from '../../lock/lock.ts';
 
-/** The image that another one starts from, pinned. */
+/** A pinned base image. */
 export interface BaseReference extends ImageRepository {
-  /** As the Dockerfile writes it. */
+  /** The name as written in the Dockerfile. */
   readonly name: string;
   readonly digest: Digest;
-  /** In full: `registry/repository[:tag]@digest`. */
+  /** The full reference: `registry/repository[:tag]@digest`. */
   readonly reference: string;
 }
 
-/** An image that a Dockerfile names beside its base, pinned. */
+/** A pinned image that a Dockerfile uses in addition to its base. */
 export interface PinnedImage {
-  /** As the Dockerfile writes it. */
+  /** The name as written in the Dockerfile. */
   readonly name: string;
-  /** In full: `registry/repository[:tag]@digest`. */
+  /** The full reference: `registry/repository[:tag]@digest`. */
   readonly reference: string;
 }
 
 /**
- * The other images that a Dockerfile names, and the one that reads it, pinned as `pinnedBase` does. Throws what that
- * throws.
+ * Pins the other images that a Dockerfile uses, and its frontend, like `pinnedBase`. Throws the same errors.
  */
 export function pinnedImages(
   { images, frontend }: Pick<Dockerfile, 'images' | 'frontend'>,
@@ -37,21 +36,21 @@ export function pinnedImages(
   };
 }
 
-/** The images of a Dockerfile beside its base. */
+/** The images of a Dockerfile other than its base. */
 export interface PinnedImages {
   readonly images: readonly PinnedImage[];
   readonly frontend?: PinnedImage;
 }
 
-/** How the lock names an image: in full, with its tag, which defaults to `latest`. Throws `INVALID_REFERENCE`. */
+/** An image's name in the lock: the full reference with a tag, by default `latest`. Throws `INVALID_REFERENCE`. */
 export function lockedName(image: string): string {
   const { tag = 'latest', digest: _, ...repository } = parseImageReference(image);
   return formatImageReference({ ...repository, tag });
 }
 
 /**
- * The image that a Dockerfile starts from, by the digest that it gives itself, or else by that of the lock; undefined for
- * `scratch`. Throws `INVALID_REFERENCE`, and `LOCKFILE` where the lock has no line of the image.
+ * A Dockerfile's base image, by the digest in the Dockerfile, or else by that in the lock; undefined for `scratch`.
+ * Throws `INVALID_REFERENCE`, and `LOCKFILE` if the lock has no entry for the image.
  */
 export function pinnedBase(
   { from }: { readonly from: Pick<Dockerfile['from'], 'image'> },
@@ -61,7 +60,7 @@ export function pinnedBase(
   if (image === 'scratch') return undefined;
   const { registry, repository, tag, digest: given } = parseImageReference(image);
   const digest = given ?? (lock.images?.[lockedName(image)] as Digest | undefined);
-  if (digest === undefined) throw lacking(`the digest of ${lockedName(image)}, which the Dockerfile names`);
+  if (digest === undefined) throw lacking(`the digest of ${lockedName(image)}, which the Dockerfile uses`);
   const named = { registry, repository, ...(given === undefined && { tag: tag ?? 'latest' }), digest };
   return { name: image, registry, repository, digest, reference: formatImageReference({ tag, ...named }) };
 }

@@ -16,21 +16,21 @@ import type { DocumentSource, ImageSource, RegistryManifest } from '@prebuilt/oc
 import { readChunks } from '../../files/chunks.ts';
 import { sha256OfFile } from '../../files/hash.ts';
 
-/** A blob that is on disk. */
+/** A blob on disk. */
 export interface StoredBlob {
   readonly descriptor: Descriptor;
-  /** The file that holds it; its content was held against the digest in this run. */
+  /** The blob's file. Its content has been checked against the digest in this run. */
   readonly path: string;
 }
 
 /**
- * The blobs of a base: those on disk, each checked against its digest whenever it is used, and those of a registry. All
- * platforms share one store, so that a layer they have in common is fetched once.
+ * The blobs of a base, on disk and in a registry. Those on disk are checked against their digests on every use. All
+ * platforms use one store, so that a layer they share is fetched once.
  */
 export interface BaseStore {
   /** Reads the documents of one image. */
   forImage(): ImageDocuments;
-  /** Has the content of a layer on disk, and reads it. */
+  /** Reads a layer, after fetching it to disk if necessary. */
   readLayer<T>(
     descriptor: Descriptor,
     read: (content: AsyncIterable<Buffer>) => Promise<T>,
@@ -39,30 +39,29 @@ export interface BaseStore {
 
 /** The documents that lead to an image's layers. */
 export interface ImageDocuments extends DocumentSource {
-  /** Those read so far, in order. */
+  /** The documents returned so far, in order. */
   readonly documents: readonly StoredBlob[];
 }
 
-/** Where a store looks, from first to last. */
+/** Where a store looks for blobs, in order. */
 export interface StorePlaces {
-  /** Folders of blobs that are read and never written. */
+  /** Blob folders to read, but never to write. */
   readonly folders: readonly string[];
-  /** The folder of blobs that what was fetched is kept in. */
+  /** The folder for fetched blobs. */
   readonly cache: string;
   readonly origin: ImageSource;
   readonly progress: (line: string) => void;
 }
 
-/** What the name of a file begins with that is not whole yet. */
+/** The prefix of incomplete files. */
 const FETCHING = '.fetch-';
-/** Nobody writes to it any more after so many milliseconds: a connection counts as stalled long before. */
+/** The age in milliseconds at which an incomplete file is abandoned. A connection counts as stalled long before. */
 const ABANDONED_MS = 60 * 60_000;
 const MAX_DOCUMENT_BYTES = 4 * 1024 * 1024;
 
 /**
- * Opens the blobs of one base. What is damaged on disk is fetched again, what a killed process left half is removed; what
- * a registry gives is kept once it has the size and digest that its descriptor names. Throws what the registry's client
- * throws.
+ * Opens the blobs of one base. Fetches damaged blobs again, and removes incomplete files left by killed processes.
+ * Keeps a blob from the registry only if its size and digest match the descriptor. Throws the registry client's errors.
  */
 export function openBaseStore({ folders, cache, origin, progress }: StorePlaces): BaseStore {
   const places = [...folders, cache];
@@ -151,7 +150,7 @@ export function openBaseStore({ folders, cache, origin, progress }: StorePlaces)
         if ((await sizeOf(path)) !== descriptor.size) continue;
         if ((await sha256OfFile(path)) === name)
           return { descriptor, path, result: await read(readChunks(path)) };
-        progress(`${path}: is not the blob that its name says, and is fetched again`);
+        progress(`${path}: does not match the digest in its name; fetching it again`);
       }
       const path = await fetchLayer(descriptor);
       return { descriptor, path, result: await read(readChunks(path)) };
@@ -159,7 +158,7 @@ export function openBaseStore({ folders, cache, origin, progress }: StorePlaces)
   };
 }
 
-// What a killed process left there may be gigabytes, and nobody would ask for it by its name.
+// A killed process may have left gigabytes there, under names that nobody uses again.
 async function prepare(cache: string): Promise<void> {
   await mkdir(cache, { recursive: true });
   for (const name of await readdir(cache)) {
@@ -178,7 +177,7 @@ async function sizeOf(path: string): Promise<number | undefined> {
   return found?.isFile() ? found.size : undefined;
 }
 
-// A registry gives the type of a document in a header, which a file does not have; OCI's may leave it out.
+// A registry reports a document's type in a header, which a file lacks, and OCI documents may omit it.
 function mediaTypeOf(bytes: Buffer): string {
   try {
     const { mediaType, manifests, layers } = Object(parseBoundedJson(bytes.toString('utf8')));

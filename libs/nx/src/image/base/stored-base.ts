@@ -6,8 +6,8 @@ import { createImageLayout, digestHex, REF_NAME, writeIndexFile } from '@prebuil
 import type { PlannedBase } from '../plan.ts';
 
 /**
- * Puts what is the base's into a folder of blobs, byte for byte: its layers, and the documents that lead to them from the
- * digest that the base is pinned by, so that whoever has the folder can follow it there.
+ * Copies a base into a blob folder, byte for byte: its layers, and the documents that lead to them from the pinned
+ * digest, so that the folder's users can follow that digest.
  */
 export async function storeBase({ layers, documents }: PlannedBase, blobs: string): Promise<void> {
   const files = new Map(
@@ -20,7 +20,7 @@ export async function storeBase({ layers, documents }: PlannedBase, blobs: strin
   }
 }
 
-/** Makes an image layout of links to a base's blobs, as buildx takes it in place of a registry. */
+/** Creates an image layout of links to a base's blobs, which buildx uses instead of a registry. */
 export async function linkBaseLayout(
   { manifest, layers, documents }: PlannedBase,
   folder: string,

@@ -7,22 +7,22 @@ import { LOCK_FILE, type Lock } from '../../lock/lock.ts';
 import { joinPackages, type SysrootFile } from '../../sysroot/sysroot.ts';
 import type { PackagedBuiltIn } from './plan.ts';
 
-/** A file that is made here; the path is relative to the image's root. */
+/** A generated file. The path is relative to the image's root. */
 export interface MadeFile {
   readonly path: string;
   readonly content: string | Uint8Array;
 }
 
-/** Where programs look for the certificates that they trust: Go, OpenSSL and what is built on them. */
+/** Where Go, OpenSSL and programs built on them look for trusted certificates. */
 const BUNDLE = 'etc/ssl/certs/ca-certificates.crt';
-/** The packages of data are the same for all. */
+/** Data packages are the same for all platforms. */
 const ANY_PLATFORM = parsePlatform('linux/amd64');
 const CERTIFICATE = /^usr\/share\/ca-certificates\/.+\.crt$/;
 const ZONE = /^usr\/share\/zoneinfo\/(?!posix\/|right\/|localtime$)/;
 
 /**
- * The lists of users and groups: root, nobody, and nonroot with the number of distroless images. None can log in or has
- * a folder of its own.
+ * The lists of users and groups: root, nobody, and nonroot with its ID in distroless images. None can log in, and none
+ * but root has a home folder.
  * https://man7.org/linux/man-pages/man5/passwd.5.html
  */
 export const USER_FILES: readonly MadeFile[] = [
@@ -39,10 +39,10 @@ export const USER_FILES: readonly MadeFile[] = [
 ];
 
 /**
- * The files of a built-in that comes from a package, whose list was just held against the lock: certificates joined into
- * one bundle as `update-ca-certificates` does it, or the time zones with their links resolved and without the second and
- * third spelling of each (`posix/`, `right/`). With them what names the package to scanners, and its copyright. Throws
- * `SYSROOT_INTEGRITY` for a file that changed since, and `SYSROOT` for a package that holds none of it.
+ * The files of a built-in from a package that has just been checked against the lock: certificates joined into one
+ * bundle like `update-ca-certificates`, or the time zones, with links resolved and without their duplicates in `posix/`
+ * and `right/`. Includes the package's copyright, and the file that identifies it to scanners. Throws
+ * `SYSROOT_INTEGRITY` for a file that has changed since, and `SYSROOT` for a package without any of these files.
  * https://manpages.debian.org/bookworm/ca-certificates/update-ca-certificates.8.en.html
  */
 export async function packagedFiles(
@@ -73,7 +73,7 @@ export async function packagedFiles(
   }
   if (made.length === 0) {
     throw new PrebuiltError('SYSROOT', `${name} ${unpacked.version}: expected its files, found none`, {
-      hint: 'The package has a layout that is not known here.',
+      hint: 'The package has an unknown layout.',
     });
   }
   for (const path of [`usr/share/doc/${name}/copyright`, `var/lib/dpkg/status.d/${name}`]) {
@@ -89,7 +89,7 @@ async function readChecked({ source, sha256 }: SysrootFile): Promise<Uint8Array>
   if (found === sha256) return content;
   throw new PrebuiltError(
     'SYSROOT_INTEGRITY',
-    `${source}: expected SHA-256 ${sha256}, as ${LOCK_FILE} pins it, found ${found}`,
+    `${source}: expected SHA-256 ${sha256} from ${LOCK_FILE}, found ${found}`,
     { hint: 'Something changed the file during the build: build again.' },
   );
 }

@@ -10,16 +10,16 @@ import { type MadeFile, packagedFiles, USER_FILES } from './built-ins.ts';
 import type { ListedPlan } from './plan.ts';
 import type { FoundFile } from './workspace-files.ts';
 
-/** A group whose files have not been written yet. */
+/** A group whose files haven't been written yet. */
 interface Gathered extends Omit<ListedGroup, 'files'> {
   readonly files: readonly (FoundFile | MadeFile)[];
 }
 
 /**
- * Puts listed files into the folder `files` of a folder of executables, each at its final path, and describes them for
- * the manifest, archives of the workspace with what is in them. On disk a file is 0755 or 0644, which every cache keeps;
- * the manifest holds its mode in the image. Throws
- * `INVALID_OPTIONS` for paths that clash, and what `lockedPackage` and `packagedFiles` throw.
+ * Copies listed files into the subfolder `files` of the folder of executables, each at its final path, and describes
+ * them for the manifest, including the content of workspace archives. On disk, a file's mode is 0755 or 0644, which
+ * every cache preserves; its mode in the image is in the manifest. Throws `INVALID_OPTIONS` for conflicting paths, and
+ * the errors of `lockedPackage` and `packagedFiles`.
  */
 export async function collectListed(
   plans: readonly ListedPlan[],
@@ -29,15 +29,15 @@ export async function collectListed(
 ): Promise<ListedGroup[]> {
   const gathered: Gathered[] = [];
   for (const plan of plans) gathered.push(await gather(plan, cacheFolder, archives));
-  // What is in the packages is known by now.
+  // By now, the packages' contents are known, too.
   const problems = listedProblems(gathered);
   if (problems.length > 0) {
     throw new PrebuiltError('INVALID_OPTIONS', `files: ${problems.slice(0, 20).join('\n  files: ')}`, {
-      hint: 'Two entries of "image.files" in prebuilt.json put something there.',
+      hint: 'Two entries of "image.files" in prebuilt.json conflict.',
     });
   }
   const groups: ListedGroup[] = [];
-  // For what is in archives.
+  // Shared by the contents of all archives.
   let room: ManifestRoom = MAX_ARCHIVE;
   for (const { files, ...group } of gathered) {
     const target = join(folder, LISTED_FOLDER);
@@ -82,7 +82,7 @@ async function gather(plan: ListedPlan, cacheFolder: string, archives: ArchiveOp
   }
 }
 
-// The copy is hashed, not the source: nothing can change between the look and the copy.
+// Hashes the copy rather than the source, so that a change in between can't go unnoticed.
 async function putFile(file: FoundFile | MadeFile, target: string): Promise<ListedGroup['files'][number]> {
   await mkdir(dirname(target), { recursive: true });
   if ('source' in file) await copyFile(file.source, target);

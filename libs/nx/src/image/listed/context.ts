@@ -8,17 +8,17 @@ import {
   topPaths,
 } from '../../artifacts/listed.ts';
 
-/** A `COPY` that puts listed files to their places. */
+/** A `COPY` instruction for listed files. */
 export interface ListedCopy {
   /** `user:group`; undefined for root. */
   readonly owner: string | undefined;
   /** Relative to the context. */
   readonly source: string;
-  /** Absolute in the image. */
+  /** The absolute path in the image. */
   readonly destination: string;
 }
 
-/** The part of a build context that listed files are. Paths are relative to it, sources absolute, sizes bytes. */
+/** The listed files in a build context. Paths are relative to the context, sources are absolute, sizes are in bytes. */
 export interface ListedContext {
   readonly files: readonly {
     readonly path: string;
@@ -32,14 +32,14 @@ export interface ListedContext {
 }
 
 /**
- * The folder of a context that holds one owner's listed files at their final paths: `files` for root's, with the folders
- * above all others, and `files-1000-1000` for those of 1000:1000.
+ * The folder in a context with one owner's listed files at their final paths: `files` for root, which also contains the
+ * parent folders of all others, and `files-1000-1000` for 1000:1000.
  */
 export function listedFolder(owner: string): string {
   return owner === ROOT ? LISTED_FOLDER : `${LISTED_FOLDER}-${owner.replace(':', '-')}`;
 }
 
-/** Listed files as part of a build context; `inputPath` is the folder of executables. */
+/** The listed files for a build context. `inputPath` is the folder of executables. */
 export function listedContext(groups: readonly ListedGroup[], inputPath: string): ListedContext {
   return {
     folders: [
@@ -64,7 +64,7 @@ export function listedContext(groups: readonly ListedGroup[], inputPath: string)
   };
 }
 
-/** How a Dockerfile puts listed files to their places: root's with the folders above all others first. */
+/** The `COPY` instructions for listed files. Root's files come first, with the parent folders of all others. */
 export function listedCopies(groups: readonly ListedGroup[]): readonly ListedCopy[] {
   const ofRoot = groups.some(
     ({ owner, files, folders }) => owner === ROOT && files.length + folders.length > 0,
@@ -82,12 +82,12 @@ export function listedCopies(groups: readonly ListedGroup[]): readonly ListedCop
           return { owner, source: `${listedFolder(owner)}/${path}${end}`, destination: `/${path}${end}` };
         }),
       )
-      // A folder before what is inside it.
+      // A folder comes before its content.
       .sort((a, b) => (a.destination < b.destination ? -1 : 1)),
   ];
 }
 
-// The folders above what is another's are root's: COPY --chown would give those that it makes to the other.
+// Parent folders of another owner's files must belong to root, but COPY --chown would give new ones to that owner.
 function sharedFolders(groups: readonly ListedGroup[]): readonly string[] {
   const owned = groups.filter(({ owner }) => owner !== ROOT);
   const theirs = new Set(owned.flatMap(({ folders }) => folders.map(({ path }) => path)));

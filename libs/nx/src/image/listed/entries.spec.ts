@@ -13,7 +13,7 @@ describe('an entry of image.files', () => {
     [{ path: 'a', owner: 'nonroot' }, { owner: '65532:65532' }],
     [{ path: 'a', owner: '1000' }, { owner: '1000:1000' }],
     [{ path: 'a', owner: 'nobody:0' }, { owner: '65534:0' }],
-  ])('%j is understood', (option, entry) => {
+  ])('%j is a valid entry of image.files', (option, entry) => {
     const { entries, problems } = parseListed([option]);
     expect(problems).toEqual([]);
     expect(entries).toEqual([expect.objectContaining(entry)]);
@@ -41,12 +41,12 @@ describe('an entry of image.files', () => {
     [{ path: 'a', owner: '1:2:3' }, /owner: expected/],
     [{ path: 'a', owner: '4294967295' }, /owner: expected/],
     [{ path: 'a', owner: '' }, /owner: expected/],
-  ])('%j is refused', (option, problem) => {
+  ])('%j is refused as an entry of image.files', (option, problem) => {
     expect(parseListed([option]).problems).toEqual([expect.stringMatching(problem)]);
   });
 
-  it('an entry of image.files is refused where it names a built-in again', () => {
-    expect(parseListed(['tmp', 'tmp']).problems).toEqual(['tmp: is listed 2 times']);
+  it('an entry of image.files is refused if it is a duplicate built-in', () => {
+    expect(parseListed(['tmp', 'tmp']).problems).toEqual(['tmp is listed 2 times']);
   });
 
   it('an entry of image.files is refused with all of its problems at once', () => {

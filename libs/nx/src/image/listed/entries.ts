@@ -2,56 +2,56 @@ import { posix } from 'node:path';
 import { ROOT } from '../../artifacts/listed.ts';
 import { isInnerPath } from '../../artifacts/manifest-fields.ts';
 
-/** What `image.files` may name beside files of the workspace. */
+/** The names that `image.files` accepts besides workspace files. */
 export const BUILT_INS = ['ca-certificates', 'tzdata', 'users', 'tmp'] as const;
 
-/** One of them. */
+/** The name of a built-in. */
 export type BuiltIn = (typeof BUILT_INS)[number];
 
-/** An entry as it is configured: a built-in’s name, or a path relative to the workspace's root. */
+/** An entry as configured: a built-in’s name, or a path relative to the workspace root. */
 export type ListedOption =
   | string
   | {
       readonly path: string;
-      /** The final path in the image; defaults to the last name of `path`, at the root. */
+      /** The final path in the image. Defaults to the base name of `path`, at the root. */
       readonly to?: string | undefined;
-      /** The octal mode of its files; defaults to 0755 for executable ones, else 0644. */
+      /** The octal mode of its files. Defaults to 0755 for executable files, otherwise 0644. */
       readonly mode?: string | undefined;
-      /** By number, or one of the users of the built-in `users`. */
+      /** Numeric, or a user in the built-in `users`. */
       readonly owner?: string | undefined;
     };
 
-/** An entry that can be looked for. */
+/** A parsed entry. */
 export type ListedEntry =
   | { readonly kind: 'built-in'; readonly name: BuiltIn }
   | {
       readonly kind: 'workspace';
-      /** Relative to the workspace's root. */
+      /** Relative to the workspace root. */
       readonly path: string;
       /** Relative to the image's root; empty for the root itself. */
       readonly to: string;
       readonly mode: string | undefined;
-      /** `user:group`, by number. */
+      /** Numeric `user:group`. */
       readonly owner: string;
     };
 
-/** Entries, and what is wrong with the others, one line each. */
+/** The parsed entries, and their problems, one line each. */
 export interface ParsedListed {
   readonly entries: readonly ListedEntry[];
   readonly problems: readonly string[];
 }
 
-/** The users of the built-in `users`, with the numbers that distroless images have. */
+/** The users in the built-in `users`, with their IDs in distroless images. */
 export const USERS: Readonly<Record<string, number>> = { root: 0, nobody: 65534, nonroot: 65532 };
 
 const MAX_ID = 2 ** 31 - 1;
 
-/** Whether it is a built-in's name. */
+/** Whether this is the name of a built-in. */
 export function isBuiltIn(name: string): name is BuiltIn {
   return (BUILT_INS as readonly string[]).includes(name);
 }
 
-/** Parses the entries of `image.files`, without a look at the disk. */
+/** Parses the entries of `image.files` without accessing the disk. */
 export function parseListed(options: readonly ListedOption[]): ParsedListed {
   const problems: string[] = [];
   const entries = options.map((option): ListedEntry => {
@@ -71,7 +71,7 @@ export function parseListed(options: readonly ListedOption[]): ParsedListed {
   });
   for (const name of BUILT_INS) {
     const times = entries.filter((entry) => entry.kind === 'built-in' && entry.name === name).length;
-    if (times > 1) problems.push(`${name}: is listed ${times} times`);
+    if (times > 1) problems.push(`${name} is listed ${times} times`);
   }
   return { entries, problems };
 }
@@ -83,7 +83,7 @@ function destinationOf(to: string, tell: Tell): string {
   const fits = to.startsWith('/') && (inner === '' || isInnerPath(inner));
   if (!fits) {
     tell(
-      `to: expected an absolute path in the image, such as "/etc/app.json", without "." and "..", found ${JSON.stringify(to)}`,
+      `to: expected an absolute path in the image, such as "/etc/app.json", without "." or "..", found ${JSON.stringify(to)}`,
     );
   }
   return inner;

@@ -76,7 +76,7 @@ afterAll(async () => {
 
 const sha256Of = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-/** What tar, which is none of ours, sees in the layers of an image: `mode owner path`, a line each. */
+/** The entries in an image's layers according to the independent tool tar: `mode owner path`, one per line. */
 async function listing(outputPath: string): Promise<readonly string[]> {
   const [image] = (await readImageLayout(outputPath)).images;
   return (image?.manifest.layers ?? []).flatMap(({ digest }) =>
@@ -109,12 +109,12 @@ describe('listed files', () => {
     ]);
   });
 
-  it('hold certificates as one bundle, in the order of their names', async () => {
+  it('listed certificates form one bundle, sorted by name', async () => {
     const bundle = await readFile(workspace.path('dist/bin/files/etc/ssl/certs/ca-certificates.crt'), 'utf8');
     expect(bundle).toBe('certificate A\ncertificate B\n');
   });
 
-  it('hold each time zone once, with links resolved', () => {
+  it('listed time zones occur once each, with links resolved', () => {
     expect(workspace.manifest.files?.[1]?.files.map(({ path }) => path)).toEqual([
       `${ZONES}/Europe/Berlin`,
       `${ZONES}/Europe/Copenhagen`,
@@ -123,7 +123,7 @@ describe('listed files', () => {
     ]);
   });
 
-  it('listed files are simply in the image without a Dockerfile, where tar finds them with owner and mode', async () => {
+  it('listed files are in the image without a Dockerfile, and tar finds them with owner and mode', async () => {
     const { plan } = await release(withoutDockerfile(), { platforms: ['linux/amd64'] });
     expect(await listing(plan.outputPath)).toMatchInlineSnapshot(`
       [
@@ -171,7 +171,7 @@ describe('listed files', () => {
     `);
   });
 
-  it('listed files are in the context of a Dockerfile under documented names', async () => {
+  it('listed files are in a Dockerfile’s context under documented names', async () => {
     const dockerfile = Buffer.from(`FROM scratch
 COPY files/ /
 COPY --chown=65532:65532 files-65532-65532/etc/app/ /config/
@@ -186,7 +186,7 @@ ENTRYPOINT ["/app"]
     expect(lines).not.toContain('-r--r----- 65532/65532 etc/app/app.json');
   });
 
-  it('listed files are refused where an executable would take their place', async () => {
+  it('listed files are refused if an executable would replace them', async () => {
     const clash = await releaseWorkspace({
       dockerfile: '',
       listed: { entries: [{ path: 'x', to: '/app' }], workspace: { x: { content: 'x' } } },
@@ -199,11 +199,11 @@ ENTRYPOINT ["/app"]
   });
 
   it.each<[string, (path: string) => Promise<void>, RegExp]>([
-    ['another content', (path) => writeFile(path, 'GPL'), /WRONG_HASH|expected SHA-256/],
-    ['another size', (path) => writeFile(path, 'longer'), /bytes/],
-    ['another mode', (path) => chmod(path, 0o755), /mode/],
+    ['changed content', (path) => writeFile(path, 'GPL'), /WRONG_HASH|expected SHA-256/],
+    ['a changed size', (path) => writeFile(path, 'longer'), /bytes/],
+    ['a changed mode', (path) => chmod(path, 0o755), /mode/],
     ['none', (path) => rm(path), /expected a file, found none/],
-  ])('listed files are held against the manifest by verify: %s', async (_, change, problem) => {
+  ])('verify finds listed files with %s', async (_, change, problem) => {
     const path = workspace.path('dist/bin/files/LICENSE');
     const groups = workspace.manifest.files ?? [];
     const { mode } = await stat(path);
@@ -218,7 +218,7 @@ ENTRYPOINT ["/app"]
     expect(findings[0]?.message).toContain('files/LICENSE');
   });
 
-  it('listed files are found by verify where the manifest has none', async () => {
+  it('verify finds files that the manifest does not list', async () => {
     await writeFile(workspace.path('dist/bin/files/evil'), '');
     const findings = await inspectListed(workspace.manifest.files ?? [], workspace.path('dist/bin'));
     const alone = await inspectListed([], workspace.path('dist/bin'));
@@ -229,7 +229,7 @@ ENTRYPOINT ["/app"]
     expect(alone.map(({ message }) => message)).toContain('files/LICENSE: is not in the manifest');
   });
 
-  it('listed files are refused by docker-release where they changed after verify', async () => {
+  it('docker-release refuses listed files that changed after verify', async () => {
     const path = workspace.path('dist/bin/files/LICENSE');
     await writeFile(path, 'GPL');
     const refused = release(withoutDockerfile(), { platforms: ['linux/amd64'] });
@@ -237,7 +237,7 @@ ENTRYPOINT ["/app"]
     await writeFile(path, 'MIT');
   });
 
-  it('listed files are part of a build’s key: the lines of the lock, and the content of files', async () => {
+  it('listed files are part of a build’s cache key: the lock entries, and the content of files', async () => {
     const key = async (name: string, change: Lock = lock): Promise<string> =>
       JSON.stringify(await listedKeyFacts(planListed(await readListed(workspace.root, [name]), change)));
     const pin = lock.data?.tzdata;
@@ -252,7 +252,7 @@ ENTRYPOINT ["/app"]
     expect(after).not.toBe(before);
   });
 
-  it('stop a build whose package is not what the lock says', async () => {
+  it('listed files fail the build if their package does not match the lock', async () => {
     const pin = lock.data?.tzdata;
     if (pin === undefined) throw new Error('no pin');
     const wrong = { ...lock, data: { tzdata: { ...pin, contents: '0'.repeat(64) } } };
@@ -262,7 +262,7 @@ ENTRYPOINT ["/app"]
     });
   });
 
-  it('listed files are copied by the generated Dockerfile after runtime files and before executables', () => {
+  it('the generated Dockerfile copies listed files after runtime files and before executables', () => {
     const text = Buffer.from(dockerfileOf({ dockerfile: undefined } as never, workspace.manifest)).toString();
     const suffix = `linux-\${TARGETARCH}\${TARGETVARIANT}`;
     expect(text.split('\n').filter((line) => line.startsWith('COPY'))).toEqual([

@@ -4,10 +4,10 @@ import { sha256OfFile } from '../../files/hash.ts';
 import { type DebianPin, LOCK_COMMAND, LOCK_FILE, type Lock } from '../../lock/lock.ts';
 import type { FoundEntry, ListedFacts } from './workspace-files.ts';
 
-/** A built-in that comes from a package of the lock. */
+/** A built-in that comes from a package in the lock. */
 export type PackagedBuiltIn = 'ca-certificates' | 'tzdata';
 
-/** What an entry of `image.files` will be collected from. */
+/** The planned source of an entry of `image.files`. */
 export type ListedPlan =
   | {
       readonly kind: 'package';
@@ -20,8 +20,8 @@ export type ListedPlan =
   | Extract<FoundEntry, { readonly kind: 'workspace' }>;
 
 /**
- * Plans what images get beside executables, in the order of `image.files`. Throws `INVALID_OPTIONS` that names
- * everything that is wrong: what `readListed` found, paths that clash, packages that the lock lacks.
+ * Plans the files that images get besides executables, in the order of `image.files`. Throws `INVALID_OPTIONS`, listing
+ * all problems: those found by `readListed`, conflicting paths, and packages missing in the lock.
  */
 export function planListed({ entries, problems }: ListedFacts, lock: Lock): readonly ListedPlan[] {
   const found = [
@@ -34,7 +34,7 @@ export function planListed({ entries, problems }: ListedFacts, lock: Lock): read
     const pin = lock.data?.[entry.name];
     if (pin === undefined) {
       found.push(
-        `${entry.name}: expected a line for it in ${LOCK_FILE}, found none; add it: ${LOCK_COMMAND}`,
+        `${entry.name}: expected an entry in ${LOCK_FILE}, found none; add it: ${LOCK_COMMAND}`,
       );
       return [];
     }
@@ -46,7 +46,7 @@ export function planListed({ entries, problems }: ListedFacts, lock: Lock): read
   });
 }
 
-/** What a build's key holds of listed files: the lines of the lock, and the content of files, whatever ignores them. */
+/** The facts about listed files for a build's cache key: lock entries, and the content of files, even ignored ones. */
 export async function listedKeyFacts(plans: readonly ListedPlan[]): Promise<unknown> {
   return Promise.all(
     plans.map(async (plan) => {

@@ -26,7 +26,7 @@ async function write(path: string, content: string, mode = 0o600): Promise<void>
   await chmod(join(root, path), mode);
 }
 
-/** What the plan is refused with, a line for each problem. */
+/** The message that refuses the plan, with one line per problem. */
 async function refusal(...options: readonly ListedOption[]): Promise<string> {
   const facts = await readListed(root, options);
   try {
@@ -66,14 +66,14 @@ describe('readListed', () => {
     ]);
   });
 
-  it('puts the content of a folder at the root of the image', async () => {
+  it('puts a folder’s content at the image’s root', async () => {
     const { entries } = await readListed(root, [{ path: 'assets', to: '/' }]);
     expect(entries).toMatchObject([
       { folders: [{ path: 'bin' }], files: [{ path: 'bin/tool' }, { path: 'index.html' }] },
     ]);
   });
 
-  it('gives files the mode that the entry says, and folders their own', async () => {
+  it('gives files the entry’s mode, and folders their usual mode', async () => {
     const { entries } = await readListed(root, [{ path: 'assets', mode: '0440' }]);
     expect(entries).toMatchObject([
       { folders: [{ mode: '0755' }, { mode: '0755' }], files: [{ mode: '0440' }, { mode: '0440' }] },
@@ -95,26 +95,26 @@ describe('readListed', () => {
       /link: expected a file or folder inside the workspace, found a link to/,
     ],
     [
-      'a link to a folder out of the workspace',
+      'a link to a folder outside the workspace',
       '..',
       'link/secret',
       /link\/secret: expected a file or folder inside/,
     ],
-    ['a link that leads nowhere', 'nowhere', 'link', /link: expected a file or folder, found none/],
+    ['a broken link', 'nowhere', 'link', /link: expected a file or folder, found none/],
   ])('refuses %s', async (_, target, path, problem) => {
     await symlink(target, join(root, 'link'));
     expect(await refusal(path)).toMatch(problem);
   });
 
-  it('refuses links that lead out of the workspace, or in circles, inside a listed folder', async () => {
+  it('refuses links inside a listed folder that lead out of the workspace or form a loop', async () => {
     await symlink('../../secret', join(root, 'assets/secret'));
     await symlink('.', join(root, 'assets/bin/again'));
     const message = await refusal('assets');
     expect(message).toMatch(/assets\/secret: expected a file or folder inside the workspace/);
-    expect(message).toMatch(/assets\/bin\/again: a link to a folder, which may lead in circles/);
+    expect(message).toMatch(/assets\/bin\/again: a link to a folder, which may cause a loop/);
   });
 
-  it('refuses what is not a file', async () => {
+  it('refuses a special file', async () => {
     execFileSync('mkfifo', [join(root, 'assets/pipe')]);
     expect(await refusal('assets')).toMatch(/assets\/pipe: expected a file or folder, found a special file/);
   });
@@ -123,11 +123,11 @@ describe('readListed', () => {
     ['ca-certificate', /did you mean the built-in "ca-certificates"\?/],
     [{ path: 'apps/server/tzdate' }, /did you mean the built-in "tzdata"\?/],
     ['user', /did you mean the built-in "users"\?/],
-  ])('names the built-in that %j may have meant', async (option, problem) => {
+  ])('suggests the built-in that %j may have meant', async (option, problem) => {
     expect(await refusal(option)).toMatch(problem);
   });
 
-  it('refuses everything that is wrong at once, and says what to do', async () => {
+  it('reports all problems at once, and what to do', async () => {
     const message = await refusal(
       'tzdata',
       'NOTICE',
@@ -140,12 +140,12 @@ describe('readListed', () => {
     );
     expect(message.split('\n')).toHaveLength(7);
     for (const problem of [
-      'tzdata: expected a line for it in prebuilt.lock.json, found none; add it: npx nx g @prebuilt/nx:lock',
+      'tzdata: expected an entry in prebuilt.lock.json, found none; add it: npx nx g @prebuilt/nx:lock',
       'NOTICE: expected a file or folder, found none',
       '../secret: expected a file or folder inside the workspace',
-      '/a: would be put there twice',
-      '/a: would be a file, and the folder of /a/b',
-      'LICENSE: to: expected the final path of a file, found "/"',
+      '/a: would be added twice',
+      '/a: would be both a file and the folder of /a/b',
+      'LICENSE: to: expected a path for the file, found "/"',
       'LICENSE: mode: expected an octal mode',
     ]) {
       expect(message).toContain(problem);

@@ -4,17 +4,17 @@ import { join, posix, sep } from 'node:path';
 import { nearestKey } from '../../configuration/problems.ts';
 import { BUILT_INS, type BuiltIn, type ListedEntry, type ListedOption, parseListed } from './entries.ts';
 
-/** A file of the workspace that an image gets. */
+/** A workspace file to add to an image. */
 export interface FoundFile {
   /** The final path, relative to the image's root. */
   readonly path: string;
-  /** Where its content is: absolute, links followed. */
+  /** The absolute path of its content, with links followed. */
   readonly source: string;
-  /** In the image, octal. */
+  /** The octal mode in the image. */
   readonly mode: string;
 }
 
-/** What an entry names, found on disk. */
+/** An entry that was found on disk. */
 export type FoundEntry =
   | { readonly kind: 'built-in'; readonly name: BuiltIn }
   | {
@@ -25,18 +25,18 @@ export type FoundEntry =
       readonly files: readonly FoundFile[];
     };
 
-/** What the entries of `image.files` name, and everything that is wrong with them, one line each. */
+/** The entries of `image.files` found on disk, and all their problems, one line each. */
 export interface ListedFacts {
   readonly entries: readonly FoundEntry[];
   readonly problems: readonly string[];
 }
 
-/** More are not files beside a program: they are a data set. */
+/** More than this would be a data set rather than files that accompany a program. */
 const MAX_FILES = 10_000;
 
 /**
- * Looks the entries of `image.files` up in the workspace. Links are followed where they stay inside it. Throws
- * nothing: what can't be used is among the problems.
+ * Finds the entries of `image.files` in the workspace. Follows links that stay inside it. Doesn't throw; unusable
+ * entries are among the problems.
  */
 export async function readListed(
   workspaceRoot: string,
@@ -52,7 +52,7 @@ export async function readListed(
       entries.push(entry);
       continue;
     }
-    // What is outside, or can't be a path, has been reported.
+    // Paths outside the workspace and invalid paths have already been reported.
     if (posix.isAbsolute(entry.path) || entry.path.startsWith('..') || entry.path === '.') continue;
     const found = await findEntry(root, entry, (problem) => void problems.push(problem));
     if (found !== undefined) entries.push(found);
@@ -77,7 +77,7 @@ async function findEntry(root: string, entry: WorkspaceEntry, tell: Tell): Promi
   if (top === undefined) return undefined;
   if (top.stats.isFile()) {
     if (to === '') {
-      tell(`${path}: to: expected the final path of a file, found "/"`);
+      tell(`${path}: to: expected a path for the file, found "/"`);
       return undefined;
     }
     const mode = entry.mode ?? modeOf(top.stats);
@@ -96,7 +96,7 @@ async function findEntry(root: string, entry: WorkspaceEntry, tell: Tell): Promi
       if (seen.stats.isFile()) {
         files.push({ path: final, source: seen.source, mode: entry.mode ?? modeOf(seen.stats) });
       } else if (child.isSymbolicLink()) {
-        tell(`${inner}: a link to a folder, which may lead in circles; list that folder itself`);
+        tell(`${inner}: a link to a folder, which may cause a loop; list that folder itself`);
       } else {
         folders.push({ path: final, mode: '0755' });
         await walk(inner, final);
@@ -107,12 +107,12 @@ async function findEntry(root: string, entry: WorkspaceEntry, tell: Tell): Promi
   return { kind: 'workspace', path, owner, folders, files };
 }
 
-/** A file or folder at a path, links followed; undefined where it can't be used, which has been reported. */
+/** A file or folder at a path, with links followed. Reports a problem and returns undefined if it can't be used. */
 async function look(
   root: string,
   path: string,
   tell: Tell,
-  /** What to add where there is none. */
+  /** Text to add to the message if nothing is found. */
   hint: () => string = () => '',
 ): Promise<{ readonly source: string; readonly stats: Stats } | undefined> {
   try {

@@ -4,18 +4,18 @@ import { cargoPurl } from '../components/cargo-crates.ts';
 import type { Component } from '../toolchain.ts';
 import type { RustFacts } from './environment.ts';
 
-/** What decides which crates are part of an executable. */
+/** Determines which crates are part of an executable. */
 export interface CrateQuery {
   readonly folder: string;
   readonly packages: readonly string[];
   readonly triple: string;
-  /** `--features` and its like. */
+  /** `--features` and similar flags. */
   readonly features: readonly string[];
 }
 
 /**
- * The crates whose code is in the executables of packages: what they depend on for the target, without what only builds
- * or tests them, and without macros. Throws `COMPILE_FAILED`.
+ * The crates compiled into the packages' executables: their dependencies for the target, except build dependencies, dev
+ * dependencies and procedural macros. Throws `COMPILE_FAILED`.
  */
 export async function readCrates(rust: RustFacts, query: CrateQuery): Promise<readonly Component[]> {
   const args = [
@@ -34,12 +34,12 @@ export async function readCrates(rust: RustFacts, query: CrateQuery): Promise<re
 }
 
 /**
- * Parses lines of `name v1.2.3 (source)<tab>license`, each crate perhaps many times. Throws `COMPILE_FAILED`.
+ * Parses lines of `name v1.2.3 (source)<tab>license`; a crate may occur many times. Throws `COMPILE_FAILED`.
  * https://doc.rust-lang.org/cargo/commands/cargo-tree.html
  */
 export function parseCrates(text: string): readonly Component[] {
   const crates = new Map<string, Component>();
-  // Packages are separated by an empty line.
+  // An empty line separates packages.
   for (const line of text.split('\n').filter((each) => each.trim() !== '')) {
     const [, name, version, source, license] =
       /^(\S+) v(\S+)(?: \(([^\t]*)\))?\t(.*?)(?: \(\*\))?$/.exec(line) ?? [];

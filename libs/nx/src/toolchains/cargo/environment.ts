@@ -4,30 +4,30 @@ import { PrebuiltError } from '../../errors.ts';
 import { commandOutput } from '../../process/command-output.ts';
 import { environmentOf, MACHINE_VARIABLES, missingTool, NETWORK_VARIABLES } from '../../process/compiler.ts';
 
-/** The Rust of this machine, as it is for a folder (rust-toolchain.toml decides where rustup is used). */
+/** The Rust installation used in a folder (with rustup, rust-toolchain.toml chooses it). */
 export interface RustFacts {
   /** `1.95.0`. */
   readonly version: string;
-  /** All that rustc and cargo say about their versions. */
+  /** The complete version output of rustc and cargo. */
   readonly verbose: string;
-  /** The machine's own target. */
+  /** This machine's target. */
   readonly host: string;
   readonly commit: string;
-  /** Where the standard libraries are, below `lib/rustlib`. */
+  /** The folder with the standard libraries in `lib/rustlib`. */
   readonly sysroot: string;
-  /** Where fetched crates are. */
+  /** The folder with the fetched crates. */
   readonly cargoHome: string;
-  /** What cargo is run with: the user's settings about fetching, and nothing that changes what is compiled. */
+  /** The environment for cargo: includes the user's download settings, but nothing that affects the output. */
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** The oldest cargo that builds several targets at once. */
+/** The first cargo version that builds several targets at once. */
 const MIN_MINOR = 64;
 
-// Where crates come from and with which credentials: without effect on what is compiled, which Cargo.lock says by hash.
+// Where crates come from, and with which credentials. Doesn't affect the output: Cargo.lock pins crates by hash.
 const FETCHING = /^CARGO_(NET|HTTP|REGISTRY|REGISTRIES)_|^SSH_AGENT_PID$/;
 
-/** Asks Rust about a folder. Throws `TOOLCHAIN` where cargo or rustc is missing or too old. */
+/** Reads the facts about the Rust used in a folder. Throws `TOOLCHAIN` if cargo or rustc is missing or too old. */
 export async function readRustFacts(folder: string): Promise<RustFacts> {
   const fetching = Object.keys(process.env).filter((name) => FETCHING.test(name));
   const environment = {

@@ -5,8 +5,8 @@ import type { RustFacts } from './environment.ts';
 import type { RustTarget } from './targets.ts';
 
 /**
- * What links for the targets, each with the version that it tells: its start files and libraries become part of
- * executables. Throws `TOOLCHAIN` where cargo-zigbuild is wanted and missing.
+ * The linkers for the targets, each with the version it reports: a linker's startup files and libraries become part of
+ * executables. Throws `TOOLCHAIN` if cargo-zigbuild is requested but missing.
  */
 export async function linkerFacts(
   rust: RustFacts,
@@ -19,20 +19,20 @@ export async function linkerFacts(
 }
 
 async function zigFacts(rust: RustFacts): Promise<readonly string[]> {
-  // Where cargo looks for its subcommands. https://doc.rust-lang.org/cargo/reference/external-tools.html
+  // The folders that cargo searches for subcommands. https://doc.rust-lang.org/cargo/reference/external-tools.html
   const PATH = [rust.environment.PATH ?? '', join(rust.cargoHome, 'bin')].join(delimiter);
   const env = { ...rust.environment, PATH };
   const zigbuild = await commandOutput('cargo-zigbuild', ['--version'], { env });
   if (zigbuild.missing) {
     throw missingTool(
       'cargo-zigbuild',
-      'Install it: cargo install --locked cargo-zigbuild. It needs Zig, too.',
+      'Install it: cargo install --locked cargo-zigbuild. It also needs Zig.',
     );
   }
   return [firstLine(zigbuild.text), await versionOf(rust, 'zig', 'version')];
 }
 
-// One that is not there may not be needed: a setting of cargo may name another.
+// A missing linker may not be needed: cargo's configuration may specify another.
 async function versionOf({ environment }: RustFacts, file: string, argument: string): Promise<string> {
   const answer = await commandOutput(file, [argument], { env: environment });
   return `${file} ${answer.ok ? firstLine(answer.text) : 'unknown'}`;

@@ -42,7 +42,7 @@ dependencies = [
 ]
 `;
 
-describe('the packages in folders that Cargo.lock names', () => {
+describe('the local packages in Cargo.lock', () => {
   it.each<[string, readonly string[], readonly string[]]>([
     ['a package', ['tool'], ['outside 0.2.0', 'patched 1.0.9', 'tool 0.1.0']],
     [
@@ -51,10 +51,10 @@ describe('the packages in folders that Cargo.lock names', () => {
       ['other 0.1.0', 'outside 0.1.0', 'outside 0.2.0', 'patched 1.0.9', 'tool 0.1.0'],
     ],
     ['one without dependencies', ['patched'], ['patched 1.0.9']],
-    ['one that was fetched', ['alpha'], []],
-    ['one that it lacks', ['absent'], []],
+    ['a fetched one', ['alpha'], []],
+    ['a missing one', ['absent'], []],
   ])(
-    'the packages in folders that Cargo.lock names are those that %s needs, itself included',
+    'the local packages in Cargo.lock for %s are those it needs, including itself',
     (_, names, expected) => {
       for (const text of [LOCK, LOCK.replaceAll('\n', '\r\n')]) {
         expect(localPackages(text, names).map(({ name, version }) => `${name} ${version}`)).toEqual(expected);
@@ -62,7 +62,7 @@ describe('the packages in folders that Cargo.lock names', () => {
     },
   );
 
-  it('the packages in folders that Cargo.lock names are none where there is no lock', () => {
+  it('the local packages in Cargo.lock are none if there is no lock', () => {
     expect(localPackages('', ['tool'])).toEqual([]);
   });
 });

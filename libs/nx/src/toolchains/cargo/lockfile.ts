@@ -1,4 +1,4 @@
-/** A package that Cargo.lock names without a source: its files are in a folder, not fetched. */
+/** A package that has no source in Cargo.lock: it comes from a local folder. */
 export interface LocalPackage {
   readonly name: string;
   readonly version: string;
@@ -11,8 +11,8 @@ interface LockedPackage extends LocalPackage {
 }
 
 /**
- * The packages in folders that the packages with these names are made of, themselves included, by what Cargo.lock says:
- * with those that `[patch]` puts in place of fetched ones. Sorted; empty where the lock names none of them.
+ * The local packages among the named packages and their dependencies according to Cargo.lock, including local ones
+ * substituted by `[patch]`. Sorted; empty if the lock contains none of the names.
  * https://doc.rust-lang.org/cargo/guide/cargo-toml-vs-cargo-lock.html
  */
 export function localPackages(lock: string, names: readonly string[]): readonly LocalPackage[] {
@@ -32,7 +32,7 @@ export function localPackages(lock: string, names: readonly string[]): readonly 
     .sort((a, b) => (`${a.name} ${a.version}` < `${b.name} ${b.version}` ? -1 : 1));
 }
 
-// Cargo itself writes the file, in this one form.
+// Cargo always writes the file in this form.
 function parsePackages(lock: string): readonly LockedPackage[] {
   const [, ...tables] = lock.replaceAll('\r\n', '\n').split(/^\[\[package\]\]$/m);
   return tables.flatMap((table) => {

@@ -6,26 +6,26 @@ import { commandOutput } from '../../process/command-output.ts';
 import { gnuTarget, rustGnuTarget, rustMuslTarget } from '../target-names.ts';
 import type { RustFacts } from './environment.ts';
 
-/** What a platform is compiled as. */
+/** How to compile for a platform. */
 export interface RustTarget {
   readonly platform: Platform;
   /** `aarch64-unknown-linux-musl`. */
   readonly triple: string;
-  /** The linker; undefined for the one that Rust takes itself. */
+  /** The linker; undefined for Rust's default. */
   readonly linker: string | undefined;
 }
 
-/** What a project says about its targets. */
+/** A project's settings for its targets. */
 export interface TargetChoices {
   readonly targets: Readonly<Record<string, string>>;
   readonly linkers: Readonly<Record<string, string>>;
-  /** Zig links, and needs no linker of the target. */
+  /** Whether Zig links, which needs no cross linker. */
   readonly zigbuild: boolean;
 }
 
 /**
- * Chooses a target for each platform: with musl where its standard library is installed, since that makes a static
- * executable, else with glibc. Throws `TOOLCHAIN` for a platform without a standard library or without a linker.
+ * Chooses a target for each platform: musl if its standard library is installed, since that makes a static executable,
+ * otherwise glibc. Throws `TOOLCHAIN` for a platform without a standard library or linker.
  */
 export async function chooseTargets(
   rust: RustFacts,
@@ -43,9 +43,9 @@ export async function chooseTargets(
       if (triple === undefined) {
         throw new PrebuiltError(
           'TOOLCHAIN',
-          `cargo: ${platform}: expected Rust's standard library for ${candidates.join(' or ')}, found those for ${installed.join(', ')}`,
+          `cargo: ${platform}: expected Rust's standard library for ${candidates.join(' or ')}, found only ${installed.join(', ')}`,
           {
-            hint: `Install it: rustup target add ${candidates[0]}, or where Debian's rustc compiles: apt-get install libstd-rust-dev:${debianArchitectureOf(platform)}`,
+            hint: `Install it: rustup target add ${candidates[0]}, or with Debian's rustc: apt-get install libstd-rust-dev:${debianArchitectureOf(platform)}`,
           },
         );
       }
@@ -78,13 +78,13 @@ async function chooseLinker(
   if (given === undefined && architecture(triple) === architecture(rust.host)) return undefined;
   const linker = given ?? `${gnuTarget(platform)}-gcc`;
   if (!(await commandOutput(linker, ['--version'])).missing) return linker;
-  // The standard library for musl brings a C library along: then Rust's own linker is enough.
+  // The musl standard library includes a C library, so Rust's own linker is enough.
   if (given === undefined && triple.includes('-musl') && (await hasOwnLinker(rust))) return 'rust-lld';
   throw new PrebuiltError(
     'TOOLCHAIN',
     `cargo: ${platform}: expected the linker ${linker} for ${triple}, found none`,
     {
-      hint: `Install it (Debian: gcc-${gnuTarget(platform)}), name another as the toolchain's "linkers", or use {"zigbuild": true}.`,
+      hint: `Install it (Debian: gcc-${gnuTarget(platform)}), set another in the toolchain's "linkers", or use {"zigbuild": true}.`,
     },
   );
 }

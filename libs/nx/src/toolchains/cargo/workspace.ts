@@ -6,21 +6,21 @@ import { commandOutput } from '../../process/command-output.ts';
 import type { RustFacts } from './environment.ts';
 import { localPackages } from './lockfile.ts';
 
-/** A binary target of a package. */
+/** A package's binary target. */
 export interface CargoBin {
   readonly package: string;
   readonly bin: string;
 }
 
-/** What is known about a cargo workspace without fetching anything. Paths are absolute. */
+/** A cargo workspace, as far as it can be read without fetching anything. Paths are absolute. */
 export interface CargoWorkspace {
-  /** Where Cargo.lock is. */
+  /** The folder that contains Cargo.lock. */
   readonly root: string;
-  /** The binary targets of the folder's package; of all members where the folder has none. */
+  /** The binary targets of the folder's package, or of all members if the folder isn't a package. */
   readonly bins: readonly CargoBin[];
-  /** The binary that `cargo run` takes, where the package says so. */
+  /** The binary that `cargo run` uses, if the package declares one. */
   readonly defaultBin: string | undefined;
-  /** The folder of each package of the workspace, by `name@version`. */
+  /** The folder of each package in the workspace, by `name@version`. */
   readonly folders: ReadonlyMap<string, string>;
 }
 
@@ -32,7 +32,7 @@ interface MetadataPackage {
   readonly targets: readonly { readonly name: string; readonly kind: readonly string[] }[];
 }
 
-/** Reads a folder's cargo workspace. Throws `TOOLCHAIN` where there is no Cargo.toml that can be read. */
+/** Reads a folder's cargo workspace. Throws `TOOLCHAIN` if there is no readable Cargo.toml. */
 export async function readCargoWorkspace(rust: RustFacts, folder: string): Promise<CargoWorkspace> {
   const args = ['metadata', '--no-deps', '--offline', '--format-version=1'];
   const answer = await commandOutput('cargo', args, { cwd: folder, env: rust.environment });
@@ -59,8 +59,8 @@ export async function readCargoWorkspace(rust: RustFacts, folder: string): Promi
 }
 
 /**
- * The folders of the packages with these names and of all packages in folders that they depend on, inside the workspace
- * and outside, also those that are patched in: sorted. Fetches nothing. Throws `TOOLCHAIN`.
+ * The folders of the named packages and of all local packages that they depend on, inside or outside the workspace,
+ * including those from `[patch]`. Sorted. Fetches nothing. Throws `TOOLCHAIN`.
  */
 export async function crateFolders(
   rust: RustFacts,
@@ -76,7 +76,7 @@ export async function crateFolders(
   return [...new Set([...own.map(([, folder]) => folder), ...(await Promise.all(local))])].sort();
 }
 
-// `path+file:///folder#name@1.0.0`, before cargo 1.77 without `path+`.
+// `path+file:///folder#name@1.0.0`; cargo before 1.77 omits `path+`.
 // https://doc.rust-lang.org/cargo/reference/pkgid-spec.html
 async function packageFolder(rust: RustFacts, root: string, id: string): Promise<string> {
   const args = ['pkgid', '--offline', '--locked', id];
@@ -87,14 +87,14 @@ async function packageFolder(rust: RustFacts, root: string, id: string): Promise
     'TOOLCHAIN',
     `cargo pkgid ${id} in ${root}: ${answer.text.replace(/^error: /, '')}`,
     {
-      hint: 'Cargo.lock may be older than Cargo.toml: run `cargo update --workspace`, and commit what it changes.',
+      hint: 'Cargo.lock may be out of date: run `cargo update --workspace` and commit the changes.',
     },
   );
 }
 
 /**
- * The files that belong to a crate, by cargo's own rules, relative to its folder. Cargo begins a target folder when it is
- * asked: the given one, since it would list what it makes among the sources. Throws `TOOLCHAIN`.
+ * The files of a crate by cargo's own rules, relative to its folder. Cargo creates a target folder even for a listing;
+ * it must be `targetFolder`, or its content would be listed among the sources. Throws `TOOLCHAIN`.
  */
 export async function crateFiles(
   rust: RustFacts,
@@ -108,6 +108,6 @@ export async function crateFiles(
       hint: `Run it yourself until it works: cd ${folder} && cargo package --list --allow-dirty`,
     });
   }
-  // The first and the last are made, not found.
+  // Cargo generates .cargo_vcs_info.json; split leaves an empty string at the end.
   return answer.text.split('\n').filter((file) => file !== '' && file !== '.cargo_vcs_info.json');
 }

@@ -2,7 +2,7 @@ import type { CargoAuditable } from '@prebuilt/elf';
 import { PackageURL } from 'packageurl-js';
 import type { Component } from '../toolchain.ts';
 
-/** What `cargo auditable` says an executable is made of, sorted by package URL: nothing that only built it. */
+/** An executable's crates according to `cargo auditable`, without build dependencies, sorted by package URL. */
 export function auditedComponents({ packages }: CargoAuditable): readonly Component[] {
   const used = packages.filter(({ kind }) => kind === 'runtime');
   const purls = used.map(({ name, version }) => cargoPurl(name, version));
@@ -10,7 +10,7 @@ export function auditedComponents({ packages }: CargoAuditable): readonly Compon
 }
 
 /**
- * The package URL of a crate; `repository` is that of a crate that came from git.
+ * The package URL of a crate. `repository` is set for a crate from git.
  * https://github.com/package-url/purl-spec/blob/main/types/cargo-definition.json
  */
 export function cargoPurl(name: string, version: string, repository?: string): string {

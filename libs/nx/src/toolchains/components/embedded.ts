@@ -5,15 +5,15 @@ import { auditedComponents } from './cargo-crates.ts';
 import { goComponents } from './go-modules.ts';
 
 /**
- * What executables say about themselves: Go's build information, and what `cargo auditable` leaves. Nothing where an
- * executable has neither. Throws `COMPILE_FAILED` for one whose information can't be read.
+ * The components that executables declare in Go's build information or in `cargo auditable` data. Empty if there is
+ * neither. Throws `COMPILE_FAILED` if that data can't be read.
  */
 export async function embeddedComponents(files: readonly string[]): Promise<readonly Component[]> {
   const lists = await Promise.all(files.map(componentsIn));
   return uniqueComponents(lists.flat());
 }
 
-/** Each component once, by its package URL, sorted. */
+/** The components without duplicates, sorted by package URL. */
 export function uniqueComponents(components: readonly Component[]): readonly Component[] {
   const known = new Map(components.map((each) => [each.purl, each] as const));
   return [...known].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, component]) => component);

@@ -3,8 +3,8 @@ import { PackageURL } from 'packageurl-js';
 import type { Component } from '../toolchain.ts';
 
 /**
- * What Go's build information says an executable is made of: the main module, each module that packages of it are
- * from, and the standard library, which stands for the compiler's version. Sorted by package URL.
+ * An executable's modules according to Go's build information: the main module, each module that contributes packages,
+ * and the standard library, which represents the compiler's version. Sorted by package URL.
  * https://github.com/package-url/purl-spec/blob/main/types/golang-definition.json
  */
 export function goComponents({ goVersion, main, dependencies }: GoBuildInfo): readonly Component[] {
@@ -16,12 +16,12 @@ export function goComponents({ goVersion, main, dependencies }: GoBuildInfo): re
   ];
 }
 
-/** The standard library of a compiler, `go1.24.4`, under the name by which vulnerability databases know it. */
+/** The standard library of a compiler such as `go1.24.4`, under the name that vulnerability databases use. */
 export function stdlibPurl(goVersion: string): string {
   return golangPurl('stdlib', goVersion.replace(/^go/, '').replace(/ .*$/s, ''));
 }
 
-// A replacement is what was compiled; one from a folder keeps the module's name, and has no version of its own.
+// The replacement is what was compiled. One from a folder keeps the module's name and has no version.
 function compiledModule({ path, version, replacedBy }: GoModule): {
   readonly path: string;
   readonly version: string;

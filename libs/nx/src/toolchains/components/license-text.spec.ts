@@ -3,12 +3,12 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { licenseOf } from './license-text.ts';
 
-// As packages of this workspace's own dependencies have them.
+// From packages that this workspace depends on.
 const textOf = (name: string, file = 'LICENSE'): string =>
   readFileSync(new URL(`../../../../../node_modules/${name}/${file}`, import.meta.url), 'utf8');
 const MIT = textOf('leven', 'license');
 
-describe('the license that a text is', () => {
+describe('the license of a text', () => {
   it.each([
     ['MIT', 'valibot', 'LICENSE.md'],
     ['MIT', 'execa', 'license'],
@@ -25,7 +25,7 @@ describe('the license that a text is', () => {
     '\nTHIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT OWNER OR CONTRIBUTORS BE LIABLE FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.\n',
   ] as const;
 
-  it('the license of a text is BSD-3-Clause whoever owns it, and BSD-2-Clause without the third point', () => {
+  it('the license of a text is BSD-3-Clause for any owner, and BSD-2-Clause without the third clause', () => {
     expect(licenseOf(BSD.join(''))).toBe('BSD-3-Clause');
     expect(licenseOf(BSD.join('').replace('Google Inc.', 'the copyright holder'))).toBe('BSD-3-Clause');
     expect(licenseOf([BSD[0], BSD[1], BSD[3]].join(''))).toBe('BSD-2-Clause');
@@ -34,16 +34,16 @@ describe('the license that a text is', () => {
   it.each<[string, string]>([
     ['with a sentence before it', `You may not sell it.\n\n${MIT}`],
     ['with a sentence after it', `${MIT}\nYou may not sell it.\n`],
-    ['with one word less', MIT.replace('without restriction', '')],
-    ['with one word more', MIT.replace('shall be included', 'shall not be included')],
-    ['beside another', `${MIT}\n${BSD.join('')}`],
+    ['with a missing word', MIT.replace('without restriction', '')],
+    ['with an additional word', MIT.replace('shall be included', 'shall not be included')],
+    ['together with another license', `${MIT}\n${BSD.join('')}`],
     ['that is empty', ''],
-    ['of a tool with many', textOf('typescript', 'ThirdPartyNoticeText.txt')],
+    ['of a tool with many licenses', textOf('typescript', 'ThirdPartyNoticeText.txt')],
   ])('the license of a text is unknown for a text %s', (_, text) => {
     expect(licenseOf(text)).toBeUndefined();
   });
 
-  it('the license of a text is unknown for any text that lacks a word of it', () => {
+  it('the license of a text is unknown if any word is missing', () => {
     const words = MIT.split(/(?<=\s)/);
     const first = words.findIndex((word) => word.startsWith('Permission'));
     fc.assert(

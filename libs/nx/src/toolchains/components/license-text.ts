@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-// The SHA-256 of each license's words, as `wordsOf` gives them. https://spdx.org/licenses/
+// The SHA-256 of each license's text, normalized by `wordsOf`. https://spdx.org/licenses/
 const KNOWN: Readonly<Record<string, string>> = {
   c876a853e3837603a39d56da29306b74786b34411bf636ce5072eb840e764cab: 'Apache-2.0',
   '986c3c3199a93b916c8f2e0aeed57819bcbdcb2cd9d99902dcc9d74b53f93a74': 'BSD-2-Clause',
@@ -12,7 +12,7 @@ const KNOWN: Readonly<Record<string, string>> = {
 
 const BSD = 'redistribution and use in source and binary forms';
 
-// Where the words of a license begin, after its name and the copyright lines.
+// How the text of a license begins, after its name and the copyright lines.
 const BEGINNINGS = [
   'permission is hereby granted free of charge',
   'permission to use copy modify and or distribute',
@@ -21,19 +21,19 @@ const BEGINNINGS = [
   '1 definitions 1 1 contributor',
 ];
 
-// What may come before it: anything else could change what the license says.
+// The only lines allowed before it: anything else could change the license's meaning.
 const HEADING =
   /^(?:\W*$|copyright\b|\(c\)|©|all rights reserved|portions copyright|\W*(?:the )?[a-z0-9 .,"'-]{0,50}(?:license|licence)\b(?:,? version [\d.]+)?\W*(?:\([a-z\d -]+\)\W*)?$|version 2\.0\b|https?:)/i;
 
-/** What follows Apache's terms: how to apply them. */
+/** The appendix of the Apache license, on how to apply it. */
 const APPENDIX = /^(?:$|appendix how to apply the apache license to your work )/;
 const MAX_APPENDIX_CHARACTERS = 1600;
 const MAX_CHARACTERS = 64 * 1024;
 const MAX_HEADING_LINES = 40;
 
 /**
- * The SPDX identifier of the license whose text this is, word for word; undefined for any other, and where something
- * else comes before or after it. Line breaks, punctuation and the names of its owners make no difference.
+ * The SPDX identifier of a license, if the text is that license word for word; undefined for any other text, and if
+ * anything else precedes or follows it. Line breaks, punctuation and the owners' names are ignored.
  */
 export function licenseOf(text: string): string | undefined {
   if (text.length > MAX_CHARACTERS) return undefined;
@@ -61,7 +61,7 @@ function wordsOf(text: string): string {
     .trim()
     .replaceAll(/\bhttps\b/g, 'http');
   if (!words.startsWith(BSD)) return words;
-  // Points with a number and without, and the owner's name.
+  // With or without list numbers, and with any owner's name.
   return words
     .replaceAll(/ [1-4] (?=redistributions |neither )/g, ' ')
     .replace(/ neither the names? of .{1,100}? nor the names of (?:its |project )?contributors /, ' neither ')

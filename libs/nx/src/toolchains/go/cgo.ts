@@ -5,24 +5,24 @@ import { gnuTarget } from '../target-names.ts';
 
 type Compilers = Readonly<Record<string, string>>;
 
-/** For each platform the variables that name its C compiler. Throws `TOOLCHAIN` for one that is not there. */
+/** The variables that select the C compiler for each platform. Throws `TOOLCHAIN` if one is missing. */
 export async function cgoEnvironment(
   compilers: Compilers,
   platforms: readonly Platform[],
 ): Promise<ReadonlyMap<Platform, Readonly<Record<string, string>>>> {
   await cgoFacts(compilers, platforms);
-  // Optimization alone: the default has -g, which puts the names of folders into what is compiled.
+  // Only the optimization level: the default includes -g, which embeds folder names in the output.
   return new Map(
     platforms.map((platform) => {
       const CC = compilerOf(compilers, platform);
-      // The C++ compiler beside it: that of aarch64-linux-gnu-gcc-12 is aarch64-linux-gnu-g++-12.
+      // The matching C++ compiler: aarch64-linux-gnu-g++-12 for aarch64-linux-gnu-gcc-12.
       const CXX = CC.replace(/gcc(?=(?:-[\d.]+)?$)/, 'g++').replace(/clang(?=(?:-[\d.]+)?$)/, 'clang++');
       return [platform, { CC, CXX, CGO_CFLAGS: '-O2', CGO_CXXFLAGS: '-O2', CGO_FFLAGS: '-O2' }];
     }),
   );
 }
 
-/** For each platform the C compiler and the version it reports. Throws `TOOLCHAIN` for one that is not there. */
+/** The C compiler for each platform and the version it reports. Throws `TOOLCHAIN` if one is missing. */
 export async function cgoFacts(
   compilers: Compilers,
   platforms: readonly Platform[],
@@ -36,7 +36,7 @@ export async function cgoFacts(
         'TOOLCHAIN',
         `go: cgo for ${platform}: expected the C compiler ${compiler}, found ${answer.missing ? 'none' : answer.text}`,
         {
-          hint: `Install it (Debian: gcc-${gnuTarget(platform).replace('_', '-')}), or name another: {"compilers": {"${platform}": "…"}}`,
+          hint: `Install it (Debian: gcc-${gnuTarget(platform).replace('_', '-')}), or set another: {"compilers": {"${platform}": "…"}}`,
         },
       );
     }),

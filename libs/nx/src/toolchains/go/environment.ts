@@ -5,28 +5,28 @@ import { PrebuiltError } from '../../errors.ts';
 import { commandOutput } from '../../process/command-output.ts';
 import { environmentOf, MACHINE_VARIABLES, missingTool, NETWORK_VARIABLES } from '../../process/compiler.ts';
 
-/** The Go of this machine, as it looks at a folder. Paths are absolute. */
+/** The Go installation and its view of a folder. Paths are absolute. */
 export interface GoFacts {
   /** `1.24.4`. */
   readonly version: string;
-  /** Where the standard library is. */
+  /** The folder with the standard library. */
   readonly root: string;
-  /** Where fetched modules are. */
+  /** The folder with the fetched modules. */
   readonly moduleCache: string;
-  /** The go.mod that holds for the folder. */
+  /** The go.mod that applies to the folder. */
   readonly goMod: string;
-  /** The go.work of the workspace; undefined where there is none. */
+  /** The workspace's go.work; undefined if there is none. */
   readonly goWork: string | undefined;
-  /** Whether modules are in a vendor folder of the repository. */
+  /** Whether the repository has a vendor folder for its modules. */
   readonly isVendored: boolean;
-  /** What a build is run with: the user's Go settings about fetching, and nothing that changes what is compiled. */
+  /** The environment for Go: includes the user's download settings, but nothing that affects the output. */
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** The oldest Go that knows every switch that is used. */
+/** The first Go version that supports every flag used here. */
 const MIN_GO: readonly [number, number] = [1, 19];
 
-// Where modules come from and where they are kept: for the user to say, and without effect on what is compiled.
+// Where modules come from and where they are stored. These are up to the user and don't affect the output.
 const FETCHING = [
   'GOAUTH',
   'GOCACHE',
@@ -41,7 +41,7 @@ const FETCHING = [
   'GOVCS',
 ] as const;
 
-// Each has a default, which a setting of the user would change.
+// Set explicitly, since the user's settings could change each default.
 const ARCHITECTURES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'linux/amd64': { GOARCH: 'amd64', GOAMD64: 'v1' },
   'linux/arm64': { GOARCH: 'arm64', GOARM64: 'v8.0' },
@@ -53,23 +53,23 @@ const ARCHITECTURES: Readonly<Record<string, Readonly<Record<string, string>>>> 
   'linux/s390x': { GOARCH: 's390x' },
 };
 
-/** Go's variables for a platform: what `go build` needs to compile for it. */
+/** The variables that `go build` needs to compile for a platform. */
 export function goPlatform(platform: Platform): Readonly<Record<string, string>> {
   return { GOOS: platformParts(platform).os, ...ARCHITECTURES[platform] };
 }
 
 /**
- * Asks Go about a folder. What the user has set with `go env -w` holds for fetching alone. Throws `TOOLCHAIN` where Go
- * is missing or too old, and where no go.mod of the workspace holds for the folder.
+ * Reads Go's facts about a folder. Of the user's `go env -w` settings, only those for downloads apply. Throws
+ * `TOOLCHAIN` if Go is missing or too old, or if no go.mod in the workspace applies to the folder.
  */
 export async function readGoFacts(folder: string, workspaceRoot: string): Promise<GoFacts> {
   const env = {
     ...environmentOf([...MACHINE_VARIABLES, ...NETWORK_VARIABLES, ...FETCHING, 'GOENV', 'XDG_CACHE_HOME']),
-    // The Go of this machine, not one that it would fetch.
+    // Use the installed Go, never download another.
     GOTOOLCHAIN: 'local',
     GOFLAGS: '',
   };
-  // Named, since Go asks the C compiler for some of the others.
+  // Only these variables: for some others, Go would run the C compiler.
   const asked = ['GOVERSION', 'GOROOT', 'GOMOD', 'GOWORK', 'GOMODCACHE', ...FETCHING];
   const answer = await commandOutput('go', ['env', '-json', ...asked], { cwd: folder, env });
   if (answer.missing) throw missingTool('go', 'Install Go: https://go.dev/doc/install');
@@ -90,7 +90,7 @@ export async function readGoFacts(folder: string, workspaceRoot: string): Promis
     throw new PrebuiltError(
       'TOOLCHAIN',
       `go: expected a go.mod in ${folder} or above it inside the workspace, found ${isAbsolute(goMod) && goMod !== '/dev/null' ? goMod : 'none'}`,
-      { hint: 'Make one with `go mod init`, or name the folder that has it as the toolchain’s "folder".' },
+      { hint: 'Create one with `go mod init`, or set the toolchain’s "folder" to the folder that has it.' },
     );
   }
   const goWork = told.GOWORK && !isOutside(workspaceRoot, told.GOWORK) ? told.GOWORK : undefined;
@@ -114,7 +114,7 @@ export async function readGoFacts(folder: string, workspaceRoot: string): Promis
 /** Whether a version such as 1.24.4 or 1.25rc1 is at least the given one. */
 export function isAtLeast(version: string, [major, minor]: readonly [number, number]): boolean {
   const [, foundMajor, foundMinor] = /^(\d+)\.(\d+)/.exec(version) ?? [];
-  // A development version has no number, and is newer than any.
+  // A development version has no number and counts as newer than any release.
   if (foundMajor === undefined) return version.startsWith('devel');
   return Number(foundMajor) > major || (Number(foundMajor) === major && Number(foundMinor) >= minor);
 }

@@ -8,8 +8,8 @@ import type { GoFacts } from './environment.ts';
 const LICENSE_FILE = /^(?:(?:license|licence)|copying)(?:\.(?:md|txt))?$/i;
 
 /**
- * The components with the licenses of their modules, where a module's sources lie on this machine and hold exactly one
- * license that is known. Modules say nothing of it otherwise.
+ * The components with licenses added for modules whose local sources contain exactly one known license. Go modules have
+ * no license metadata.
  */
 export async function withLicenses(
   facts: GoFacts,
@@ -32,7 +32,7 @@ function sourcesOf(facts: GoFacts, purl: string): string | undefined {
   return join(facts.moduleCache, escaped(`${path}@${version}`));
 }
 
-// For file systems that don't tell capitals from small letters.
+// Go's module cache escapes capital letters for case-insensitive file systems.
 function escaped(text: string): string {
   return text.replaceAll(/[A-Z]/g, (letter) => `!${letter.toLowerCase()}`);
 }

@@ -6,10 +6,10 @@ import { commandOutput } from '../../process/command-output.ts';
 import { missingTool } from '../../process/compiler.ts';
 import { type GoFacts, goPlatform, isAtLeast } from './environment.ts';
 
-/** How a program's packages are looked at. */
+/** The settings for reading a program's packages. */
 export interface GoQuery {
   readonly facts: GoFacts;
-  /** The folder that Go runs in, absolute. */
+  /** The absolute path of the folder to run Go in. */
   readonly folder: string;
   readonly tags: readonly string[];
   readonly cgo: boolean;
@@ -18,7 +18,7 @@ export interface GoQuery {
 /** A main package. */
 export interface MainPackage {
   readonly importPath: string;
-  /** Relative to the folder, `./cmd/server`: what a build names. */
+  /** The argument for `go build`, relative to the folder: `./cmd/server`. */
   readonly path: string;
 }
 
@@ -28,7 +28,7 @@ interface ListedPackage {
   readonly Name?: string;
   readonly Standard?: boolean;
   readonly CgoFiles?: readonly string[];
-  /** Files that build constraints leave out. */
+  /** Files excluded by build constraints. */
   readonly IgnoredGoFiles?: readonly string[];
   readonly Module?: GoListModule;
   readonly Error?: { readonly Err: string };
@@ -38,13 +38,13 @@ interface ListedPackage {
 interface GoListModule {
   readonly Path: string;
   readonly Version?: string;
-  /** Its go.mod, absolute. */
+  /** The absolute path of its go.mod. */
   readonly GoMod?: string;
   readonly GoVersion?: string;
   readonly Replace?: GoListModule;
 }
 
-// Everything that `go build` reads of a package.
+// All files of a package that `go build` reads.
 const FILES = [
   'GoFiles',
   'CgoFiles',
@@ -61,11 +61,11 @@ const FILES = [
 ] as const;
 
 /**
- * The main packages of the folder and below. Throws `TOOLCHAIN` for modules that `go list` can't read, and for a Go that
- * is older than go.mod asks for.
+ * The main packages in the folder and below. Throws `TOOLCHAIN` if `go list` can't read a module, or if Go is older
+ * than go.mod requires.
  */
 export async function findMainPackages(query: GoQuery, platform: Platform): Promise<readonly MainPackage[]> {
-  // One whose only file uses cgo is a main package anyway: what it needs is reported later.
+  // With cgo on, a main package that only has cgo files is listed, too; refuseBroken reports that it needs cgo.
   const packages = await list({ ...query, cgo: true }, platform, [
     '-e',
     '-json=ImportPath,Dir,Name,Module',
@@ -80,10 +80,10 @@ export async function findMainPackages(query: GoQuery, platform: Platform): Prom
 }
 
 /**
- * What the packages are compiled from: for files of the workspace their content, for modules that were fetched their
- * versions, which go.sum ties to content; and the files that say how, which are the go.mod of each module of the
- * workspace with the version of the language, go.sum, go.work, vendor/modules.txt and a main package's profile. Throws
- * `TOOLCHAIN` for packages that can't be compiled as they are: not there, not main, or in need of cgo.
+ * Everything the packages are compiled from: the hashes of workspace files, and the versions of fetched modules, whose
+ * content go.sum pins. Includes the files that configure the build: the go.mod of each module in the workspace (which
+ * sets the language version), go.sum, go.work, vendor/modules.txt and a main package's profile. Throws `TOOLCHAIN` for
+ * packages that can't be compiled: missing ones, ones that aren't main, and ones that need cgo.
  */
 export async function readDependencies(
   query: GoQuery,
@@ -134,7 +134,7 @@ async function readSettings(
   );
   const hashes = [...new Set(files)].map(async (file) => {
     const sha256 = await sha256OfFile(file).catch(() => null);
-    // Two clones lie in different folders.
+    // Relative, since every clone is in a different folder.
     return sha256 === null ? [] : [`${relative(dirname(main), file)} ${sha256}`];
   });
   return (await Promise.all(hashes)).flat();
@@ -151,7 +151,7 @@ async function refuseBroken(
   const ignored = broken.IgnoredGoFiles ?? [];
   const message =
     ignored.length > 0
-      ? `none of its files is for that platform, found ${ignored.slice(0, 5).join(', ')}`
+      ? `expected files for that platform, found only ${ignored.slice(0, 5).join(', ')}`
       : (broken.Error?.Err.replaceAll(/\s+/g, ' ').trim() ?? '');
   if (!query.cgo) {
     const [withCgo] = await list({ ...query, cgo: true }, platform, [
@@ -162,9 +162,9 @@ async function refuseBroken(
     if (withCgo?.Error === undefined && (withCgo?.CgoFiles ?? []).length > 0) {
       throw new PrebuiltError(
         'TOOLCHAIN',
-        `go: ${broken.ImportPath}: needs cgo on ${platform}, and cgo is off`,
+        `go: ${broken.ImportPath}: needs cgo on ${platform}, but cgo is off`,
         {
-          hint: 'Turn it on: {"toolchain": {"name": "go", "cgo": true}}; it then needs a C compiler for each platform.',
+          hint: 'Turn it on: {"toolchain": {"name": "go", "cgo": true}}. This needs a C compiler for each platform.',
         },
       );
     }
@@ -172,18 +172,18 @@ async function refuseBroken(
   const { GOARCH } = goPlatform(platform);
   const settings = `GOOS=linux GOARCH=${GOARCH} CGO_ENABLED=${query.cgo ? '1' : '0'}`;
   throw new PrebuiltError('TOOLCHAIN', `go: ${broken.ImportPath} on ${platform}: ${message}`, {
-    hint: `Run it yourself until it works: cd ${query.folder} && ${settings} go build ./... (\`go mod tidy\` adds what go.mod and go.sum lack)`,
+    hint: `Run it yourself until it works: cd ${query.folder} && ${settings} go build ./... (\`go mod tidy\` adds missing lines to go.mod and go.sum)`,
   });
 }
 
-// An older Go tries anyway, and fails somewhere in the middle.
+// An older Go would try anyway and fail halfway through.
 function checkGoVersion({ version }: GoFacts, module: GoListModule | undefined): void {
   const [, major, minor] = /^(\d+)\.(\d+)/.exec(module?.GoVersion ?? '') ?? [];
   if (module === undefined || major === undefined) return;
   if (isAtLeast(version, [Number(major), Number(minor)])) return;
   throw new PrebuiltError(
     'TOOLCHAIN',
-    `go: ${module.Path} needs Go ${module.GoVersion}, as its go.mod says, found ${version}`,
+    `go: ${module.Path}: go.mod requires Go ${module.GoVersion}, found ${version}`,
     { hint: 'Install a newer Go: https://go.dev/doc/install' },
   );
 }
@@ -200,14 +200,14 @@ async function list(
   if (answer.missing) throw missingTool('go');
   if (!answer.ok) {
     throw new PrebuiltError('TOOLCHAIN', `go list: ${answer.text}`, {
-      hint: 'Run `go mod tidy` in the module’s folder where go.mod or go.sum lack a line.',
+      hint: 'If go.mod or go.sum lacks a line, run `go mod tidy` in the module’s folder.',
     });
   }
-  // One object after the other, with no comma between.
+  // The output is one object after another, without commas in between.
   return JSON.parse(`[${answer.text.replaceAll(/^\}\n\{$/gm, '},{')}]`);
 }
 
-/** Flags about modules: they are taken as go.mod and go.sum say, from a vendor folder where there is one. */
+/** Module flags: use exactly the versions in go.mod and go.sum, from a vendor folder if there is one. */
 export function moduleFlags({ facts, tags }: GoQuery): readonly string[] {
   return [
     facts.isVendored ? '-mod=vendor' : '-mod=readonly',
@@ -215,7 +215,7 @@ export function moduleFlags({ facts, tags }: GoQuery): readonly string[] {
   ];
 }
 
-/** The environment of Go for a platform. */
+/** The environment for running Go for a platform. */
 export function goEnvironment(query: GoQuery, platform: Platform): Readonly<Record<string, string>> {
   return { ...query.facts.environment, ...goPlatform(platform), CGO_ENABLED: query.cgo ? '1' : '0' };
 }

@@ -5,12 +5,12 @@ import { PrebuiltError } from '../../errors.ts';
 import { commandOutput } from '../../process/command-output.ts';
 import { type GoQuery, goEnvironment, type MainPackage } from './packages.ts';
 
-/** The variable that the linker sets where a project says nothing of it. */
+/** The variable that the linker sets by default. */
 export const DEFAULT_VARIABLE = 'main.version';
 
 /**
- * Whether the linker can set the variable in a program: it is a string, with a literal or nothing for a value. The
- * linker itself passes over any other in silence, also over one that is not there. `main.` stands for the main package.
+ * Whether the linker can set the variable: it must be a string with a literal value or none. The linker silently
+ * ignores any other variable, even a missing one. `main.` means the main package.
  * https://pkg.go.dev/cmd/link
  */
 async function canSetVariable(
@@ -31,15 +31,15 @@ async function canSetVariable(
   return answer.ok && /^var\b/m.test(answer.text) && declared.test(answer.text);
 }
 
-/** For one platform the main packages that get the version, and a line for each that does not. */
+/** A platform's main packages that get the version, and a message for each one that doesn't. */
 export interface SettableVariables {
   readonly packages: readonly MainPackage[];
   readonly told: readonly string[];
 }
 
 /**
- * Which main packages have the variable, for each platform: none of them where it is `false`. Throws `TOOLCHAIN` where
- * it is missing and is another than the default.
+ * For each platform, the main packages that have the variable; an empty map if `variable` is `false`. Throws
+ * `TOOLCHAIN` if a variable other than the default is missing.
  */
 export async function settableVariables(
   query: GoQuery,
@@ -58,14 +58,14 @@ export async function settableVariables(
       if (first !== undefined && variable !== DEFAULT_VARIABLE) throw missingVariable(variable, first);
       const told = without.map(
         ({ importPath }) =>
-          `${importPath}: has no string variable ${variable}: the executable does not know its version`,
+          `${importPath} has no string variable ${variable}: the executable won’t know its version`,
       );
       return [platform, { packages: packages.filter((main) => !without.includes(main)), told }];
     }),
   );
 }
 
-// Go takes as long to answer as for a small program: it is asked once where the answer is one for all platforms.
+// Asking Go takes as long as compiling a small program, so ask only once if the answer is the same for all platforms.
 async function askEach(
   query: GoQuery,
   platforms: readonly Platform[],
@@ -78,7 +78,7 @@ async function askEach(
   return new Map(platforms.map((platform, index) => [platform, answers[isOne ? 0 : index] === true]));
 }
 
-// Whether files of a package are for some platforms alone: by a name such as x_arm64.go, or by a line.
+// Whether any file of a package is platform-specific, by a name such as x_arm64.go or by a build constraint.
 // https://pkg.go.dev/cmd/go#hdr-Build_constraints
 async function isConstrained(folder: string): Promise<boolean> {
   const names = (await readdir(folder)).filter((name) => name.endsWith('.go'));
@@ -92,7 +92,7 @@ function missingVariable(variable: string, { importPath }: MainPackage): Prebuil
     'TOOLCHAIN',
     `go: ${importPath}: expected a string variable ${variable}, with a literal value or none, found none`,
     {
-      hint: 'Declare it (var version string), name the right one as the toolchain’s "version", or set {"version": false}.',
+      hint: 'Declare it (var version string), set the toolchain’s "version" to the right one, or set {"version": false}.',
     },
   );
 }
