@@ -64,7 +64,5 @@ export function compileAsUsual(): void {
 /** Logs the runtime's own warnings; by default it writes them to stderr as plain text. */
 export function logWarnings(log: Logger): void {
   process.removeAllListeners('warning');
-  process.on('warning', ({ name, message }) =>
-    log.warn('runtime warning', { name, problem: message }),
-  );
+  process.on('warning', ({ name, message }) => log.warn('runtime warning', { name, problem: message }));
 }

@@ -17,8 +17,7 @@ const address = 'https://github.com/OWNER/mount-monitor';
 export async function localRepository(parent: string): Promise<(text: string) => string> {
   const repository = join(parent, 'repository');
   await cp(deployFolder, join(repository, 'apps/mount-monitor/deploy'), { recursive: true });
-  const git = (...args: string[]) =>
-    execute('git', ['-C', repository, ...GIT_AUTHOR, ...args]);
+  const git = (...args: string[]) => execute('git', ['-C', repository, ...GIT_AUTHOR, ...args]);
   await git('init', '--quiet');
   await git('add', '--all');
   await git('commit', '--quiet', '--message=deploy');

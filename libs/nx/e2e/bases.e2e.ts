@@ -163,7 +163,11 @@ const CASES: readonly (readonly [string, SampleBase, readonly string[]])[] = [
       'ENTRYPOINT exec /app',
     ],
   ],
-  ['a base with every setting, kept', { layers: ALPINE, config: FULL }, [ARCH, `${EXEC} /app`, 'CMD ["/app"]']],
+  [
+    'a base with every setting, kept',
+    { layers: ALPINE, config: FULL },
+    [ARCH, `${EXEC} /app`, 'CMD ["/app"]'],
+  ],
   [
     'a base without history',
     { layers: DEBIAN, more: { history: undefined } },
@@ -188,7 +192,11 @@ const CASES: readonly (readonly [string, SampleBase, readonly string[]])[] = [
       'CMD ["/app"]',
     ],
   ],
-  ['a base without a configuration', { layers: ALPINE, config: null }, [ARCH, `${EXEC} /app`, 'CMD ["/app"]']],
+  [
+    'a base without a configuration',
+    { layers: ALPINE, config: null },
+    [ARCH, `${EXEC} /app`, 'CMD ["/app"]'],
+  ],
 ];
 
 const runtime = {

@@ -295,7 +295,13 @@ describe('a Rust program that cannot be built', () => {
       'expected a package with a binary',
       'src/main.rs, a file in src/bin, or a [[bin]]',
     ],
-    ['with several binaries', {}, rust(), 'expected one binary in', 'list the others to ship in "executables"'],
+    [
+      'with several binaries',
+      {},
+      rust(),
+      'expected one binary in',
+      'list the others to ship in "executables"',
+    ],
     [
       'with a missing binary',
       {},

@@ -426,14 +426,17 @@ describe('credentials', () => {
       REGISTRY_USER.password,
       'status 401: UNAUTHORIZED: authentication required',
     ],
-  ] as const)('credentials that are %s fail before any byte is sent', async (_, auth, user, password, said) => {
-    const result = await attempt(auth, user, password);
-    expect(result.success).toBe(false);
-    expect(result.output).toContain('error REGISTRY_UNAUTHORIZED');
-    expect(result.output).toContain(said);
-    expect(result.output).toContain('docker login');
-    expect(result.writes).toEqual([]);
-  });
+  ] as const)(
+    'credentials that are %s fail before any byte is sent',
+    async (_, auth, user, password, said) => {
+      const result = await attempt(auth, user, password);
+      expect(result.success).toBe(false);
+      expect(result.output).toContain('error REGISTRY_UNAUTHORIZED');
+      expect(result.output).toContain(said);
+      expect(result.output).toContain('docker login');
+      expect(result.writes).toEqual([]);
+    },
+  );
 
   it('credentials are not sent to a registry with a certificate from an unknown authority', async () => {
     const registry = await start({ tls: authority, passwords: true });

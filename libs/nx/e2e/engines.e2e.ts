@@ -119,32 +119,38 @@ async function remove(engine: Engine, name: string): Promise<void> {
 }
 
 describe.each(ENGINES)('%s', { timeout: 120_000 }, (engine) => {
-  it.each(['gzip', 'zstd'])('pulls and runs an image with %s compression by tag and digest', async (compression) => {
-    const registry = process.env.REGISTRY;
-    for (const name of [
-      `${registry}/${repository}:${compression}`,
-      `${registry}/${repository}@${digests.get(compression)}`,
-    ]) {
-      await pull(engine, name);
-      expect(await run(engine, name)).toBe('it runs');
-      await remove(engine, name);
-    }
-  });
+  it.each(['gzip', 'zstd'])(
+    'pulls and runs an image with %s compression by tag and digest',
+    async (compression) => {
+      const registry = process.env.REGISTRY;
+      for (const name of [
+        `${registry}/${repository}:${compression}`,
+        `${registry}/${repository}@${digests.get(compression)}`,
+      ]) {
+        await pull(engine, name);
+        expect(await run(engine, name)).toBe('it runs');
+        await remove(engine, name);
+      }
+    },
+  );
 
-  it.each(['gzip', 'zstd'])('runs an image with %s compression loaded by docker-load', async (compression) => {
-    const options: DockerLoadOptions = {
-      image: `${repository}:${compression}`,
-      engine,
-      namespace,
-      inputPath: `dist/${compression}`,
-      dryRun: false,
-      json: false,
-    };
-    const context = { root: workspace.root, projectName: 'server' } as ExecutorContext;
-    expect(await dockerLoad(options, context)).toEqual({ success: true });
-    const name = `docker.io/library/${repository}:${compression}`;
-    expect(await run(engine, name)).toBe('it runs');
-    if (engine !== 'containerd') expect(await run(engine, `${repository}:${compression}`)).toBe('it runs');
-    await remove(engine, name);
-  });
+  it.each(['gzip', 'zstd'])(
+    'runs an image with %s compression loaded by docker-load',
+    async (compression) => {
+      const options: DockerLoadOptions = {
+        image: `${repository}:${compression}`,
+        engine,
+        namespace,
+        inputPath: `dist/${compression}`,
+        dryRun: false,
+        json: false,
+      };
+      const context = { root: workspace.root, projectName: 'server' } as ExecutorContext;
+      expect(await dockerLoad(options, context)).toEqual({ success: true });
+      const name = `docker.io/library/${repository}:${compression}`;
+      expect(await run(engine, name)).toBe('it runs');
+      if (engine !== 'containerd') expect(await run(engine, `${repository}:${compression}`)).toBe('it runs');
+      await remove(engine, name);
+    },
+  );
 });

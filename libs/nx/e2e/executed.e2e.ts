@@ -230,12 +230,9 @@ describe('an image with commands from a real builder', () => {
     ],
     ['removes a runtime file', 'rm -r /lib/libc.so.6', /\/lib\/libc\.so\.6: expected a file, found nothing/],
     ['makes it world-writable', 'chmod 777 /opt/app', /\/opt\/app: expected mode 0755, found mode 0777/],
-  ])(
-    'an image with commands from a real builder is refused if a command %s',
-    async (_, command, named) => {
-      await expect(build([`FROM ${from}`, ...START, `${RUN} ${command}`, 'CMD ["app"]'])).rejects.toThrow(
-        named,
-      );
-    },
-  );
+  ])('an image with commands from a real builder is refused if a command %s', async (_, command, named) => {
+    await expect(build([`FROM ${from}`, ...START, `${RUN} ${command}`, 'CMD ["app"]'])).rejects.toThrow(
+      named,
+    );
+  });
 });

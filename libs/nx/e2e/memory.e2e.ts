@@ -10,7 +10,9 @@ import { publishWorkspace } from '../testing/publish-workspace.ts';
 const PROCESS = join(import.meta.dirname, '../testing/publish-process.ts');
 const MEGABYTE = 1_000_000;
 
-it('publishing two executables of 110 MB takes less than 120 MB more than the idle process', async ({ skip }) => {
+it('publishing two executables of 110 MB takes less than 120 MB more than the idle process', async ({
+  skip,
+}) => {
   const program =
     (await findDebianRegistry()) ??
     skipOutsideCi(

@@ -145,7 +145,9 @@ function layerOf(changes: readonly ChangedFile[]): StoredLayer {
 }
 
 describe('the proof reads stacked layers like umoci', () => {
-  it('the proof reads stacked layers like umoci, whatever they add, replace and remove', { timeout: 120_000 }, async () => {
+  it('the proof reads stacked layers like umoci, whatever they add, replace and remove', {
+    timeout: 120_000,
+  }, async () => {
     let compared = 0;
     const layers = fc.array(fc.array(aChange, { minLength: 1, maxLength: 6 }), {
       minLength: 2,

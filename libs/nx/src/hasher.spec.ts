@@ -329,7 +329,11 @@ esac
       withTag('server@1.2.3', { release: { projectsRelationship: 'independent' } }),
       BUILD,
     ],
-    ['a tag with another pattern', withTag('v1.2.4', { release: { projectsRelationship: 'independent' } }), []],
+    [
+      'a tag with another pattern',
+      withTag('v1.2.4', { release: { projectsRelationship: 'independent' } }),
+      [],
+    ],
     [
       'a commit during development',
       async () => {
@@ -475,32 +479,35 @@ esac
       '# syntax=docker/dockerfile:1\nFROM scratch\nCOPY app /app\n',
     ],
     ['an image in another Dockerfile', 'docker.io/library/debian:12', []],
-  ])('the facts in a release’s cache key follow the lock entry of %s, which a refresh updates', async (_, line, expected, dockerfile) => {
-    const named: Run = { overrides: { dockerfile: 'Dockerfile.based' } };
-    const before = await readFile(at('prebuilt.lock.json'));
-    const pin = (digit: string, names: readonly string[]) =>
-      edit('prebuilt.lock.json', (lock) => {
-        lock.images = { ...lock.images };
-        for (const name of names) lock.images[name] = `sha256:${digit.repeat(64)}`;
-      });
-    await writeFile(
-      at('Dockerfile.based'),
-      dockerfile ??
-        '# syntax=docker/dockerfile:1\nFROM alpine:3\nCOPY --from=certs:1 /etc/ssl /etc/ssl\nCOPY app /app\n',
-    );
-    await pin(
-      'a',
-      ['alpine:3', 'certs:1', 'debian:12'].map((name) => `docker.io/library/${name}`),
-    );
-    await pin('a', ['docker.io/docker/dockerfile:1']);
-    const locked = await keys(named);
-    expect(await keys(named)).toEqual(locked);
-    await pin('b', [line]);
-    const moved = await keys(named);
-    await rm(at('Dockerfile.based'));
-    await writeFile(at('prebuilt.lock.json'), before);
-    expect(TARGETS.filter((name) => locked[name] !== moved[name])).toEqual(expected);
-  });
+  ])(
+    'the facts in a release’s cache key follow the lock entry of %s, which a refresh updates',
+    async (_, line, expected, dockerfile) => {
+      const named: Run = { overrides: { dockerfile: 'Dockerfile.based' } };
+      const before = await readFile(at('prebuilt.lock.json'));
+      const pin = (digit: string, names: readonly string[]) =>
+        edit('prebuilt.lock.json', (lock) => {
+          lock.images = { ...lock.images };
+          for (const name of names) lock.images[name] = `sha256:${digit.repeat(64)}`;
+        });
+      await writeFile(
+        at('Dockerfile.based'),
+        dockerfile ??
+          '# syntax=docker/dockerfile:1\nFROM alpine:3\nCOPY --from=certs:1 /etc/ssl /etc/ssl\nCOPY app /app\n',
+      );
+      await pin(
+        'a',
+        ['alpine:3', 'certs:1', 'debian:12'].map((name) => `docker.io/library/${name}`),
+      );
+      await pin('a', ['docker.io/docker/dockerfile:1']);
+      const locked = await keys(named);
+      expect(await keys(named)).toEqual(locked);
+      await pin('b', [line]);
+      const moved = await keys(named);
+      await rm(at('Dockerfile.based'));
+      await writeFile(at('prebuilt.lock.json'), before);
+      expect(TARGETS.filter((name) => locked[name] !== moved[name])).toEqual(expected);
+    },
+  );
 
   it('the facts in a release’s cache key follow only emulators of platforms that were built, after a build', async () => {
     await mkdir(at('dist/bin'), { recursive: true });
@@ -551,16 +558,22 @@ esac
         'dist/bin2',
         ['verify', 'docker-release'],
       ],
-    ])('the facts in a release’s cache key follow the content of the folder set by %s', async (_, run, folder, expected) => {
-      expect(await changed(run, folder)).toEqual(expected);
-    });
+    ])(
+      'the facts in a release’s cache key follow the content of the folder set by %s',
+      async (_, run, folder, expected) => {
+        expect(await changed(run, folder)).toEqual(expected);
+      },
+    );
 
     it.each<[string, Run, string]>([
       ['a task in the run writes', {}, 'dist/bin'],
       ['is inside such a folder', { overrides: { inputPath: 'dist/bin/inner' } }, 'dist/bin/inner'],
-    ])('the facts in a release’s cache key leave it to Nx to hash a folder that %s', async (_, run, folder) => {
-      expect(await changed(run, folder)).toEqual([]);
-    });
+    ])(
+      'the facts in a release’s cache key leave it to Nx to hash a folder that %s',
+      async (_, run, folder) => {
+        expect(await changed(run, folder)).toEqual([]);
+      },
+    );
   });
 
   it('the facts in a release’s cache key are read from workspace files before asking Nx, whose daemon is slow while files are opened', async () => {

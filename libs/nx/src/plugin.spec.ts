@@ -299,22 +299,27 @@ describe('createNodes', () => {
     ['the same folder', 'dist/one', 'dist/one', 'dist/one/bin'],
     ['the same folder with different spellings', 'dist/one/', './dist/one', 'dist/one/bin'],
     ['a folder inside the other’s', 'dist/one', 'dist/one/bin/two', 'dist/one/bin/two/bin'],
-  ])('createNodes refuses two projects that would write to %s, and names both', async (_, one, two, folder) => {
-    const projects = await infer({
-      'apps/one/main.ts': '',
-      'apps/one/prebuilt.json': { output: one },
-      'apps/two/main.ts': '',
-      'apps/two/prebuilt.json': { output: two },
-      'apps/three/main.ts': '',
-      'apps/three/prebuilt.json': {},
-    });
-    for (const name of ['apps/one', 'apps/two']) {
-      const [problem] = problemsOf(projects[name]?.targets ?? {});
-      expect(problem).toMatch(/^output: \S+ would be written by both apps\/(one|two) and apps\/(one|two); /);
-      expect(problem).toContain(folder);
-    }
-    expect(problemsOf(projects['apps/three']?.targets ?? {})).toEqual([]);
-  });
+  ])(
+    'createNodes refuses two projects that would write to %s, and names both',
+    async (_, one, two, folder) => {
+      const projects = await infer({
+        'apps/one/main.ts': '',
+        'apps/one/prebuilt.json': { output: one },
+        'apps/two/main.ts': '',
+        'apps/two/prebuilt.json': { output: two },
+        'apps/three/main.ts': '',
+        'apps/three/prebuilt.json': {},
+      });
+      for (const name of ['apps/one', 'apps/two']) {
+        const [problem] = problemsOf(projects[name]?.targets ?? {});
+        expect(problem).toMatch(
+          /^output: \S+ would be written by both apps\/(one|two) and apps\/(one|two); /,
+        );
+        expect(problem).toContain(folder);
+      }
+      expect(problemsOf(projects['apps/three']?.targets ?? {})).toEqual([]);
+    },
+  );
 
   it('createNodes allows one project’s output next to another’s folders', async () => {
     const projects = await infer({

@@ -322,11 +322,7 @@ export const LISTED_FORGERIES: readonly NamedForgery[] = [
     /\/etc\/passwd/,
     listedLayer({ passwd: `${contentOf('etc/passwd')}x:x:0:0::/:/\n` }),
   ),
-  listed(
-    'a world-writable list of users',
-    /\/etc\/passwd/,
-    listedLayer({ passwdMode: '0000666\0' }),
-  ),
+  listed('a world-writable list of users', /\/etc\/passwd/, listedLayer({ passwdMode: '0000666\0' })),
   listed('a list of users with another owner', /\/etc\/passwd/, listedLayer({ owner: '0177774\0' })),
   listed('a /tmp without the sticky bit', /\/tmp/, listedLayer({ tmpMode: '0000777\0' })),
   listed(

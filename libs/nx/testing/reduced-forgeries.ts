@@ -104,9 +104,7 @@ export function reducedForgeries(program: Buffer, library: string): readonly Nam
   const app = { path: 'app', content: program };
   return [
     by('its executable replaced', /\/app: expected SHA-256/, [{ path: 'app', content: EVIL }]),
-    by('its executable removed', /\/app: expected a file, found nothing/, [
-      { path: '.wh.app', mode: '0' },
-    ]),
+    by('its executable removed', /\/app: expected a file, found nothing/, [{ path: '.wh.app', mode: '0' }]),
     by('everything below removed', /\/app: expected a file, found nothing/, [
       { path: '.wh..wh..opq', mode: '0' },
       { path: 'tool', content: EVIL },
@@ -161,15 +159,11 @@ export function reducedForgeries(program: Buffer, library: string): readonly Nam
     by('its executable with a capability', /\/app: expected no extended attributes/, [
       { ...app, attribute: CAPABILITY },
     ]),
-    by(
-      'a link instead of a runtime file’s folder',
-      /\/lib: expected a folder, found a link to "lib2"/,
-      [
-        { path: 'lib', flag: '2', target: 'lib2' },
-        { path: 'lib2/' },
-        { path: 'lib2/libc.so.6', content: library },
-      ],
-    ),
+    by('a link instead of a runtime file’s folder', /\/lib: expected a folder, found a link to "lib2"/, [
+      { path: 'lib', flag: '2', target: 'lib2' },
+      { path: 'lib2/' },
+      { path: 'lib2/libc.so.6', content: library },
+    ]),
     by('a file instead of a runtime file’s folder', /\/lib: expected a folder, found a file/, [
       { path: 'lib', content: EVIL },
     ]),
@@ -199,11 +193,9 @@ export function reducedForgeries(program: Buffer, library: string): readonly Nam
     by('another kind of whiteout', /a whiteout that is not an empty file, or that names no file/, [
       { path: '.wh..wh.plnk', mode: '0' },
     ]),
-    by(
-      'a file in a folder that its layer lacks',
-      /"lib\/libc\.so\.6": expected its folder before/,
-      [{ path: 'lib/libc.so.6', content: EVIL }],
-    ),
+    by('a file in a folder that its layer lacks', /"lib\/libc\.so\.6": expected its folder before/, [
+      { path: 'lib/libc.so.6', content: EVIL },
+    ]),
     by('a duplicate path', /"app": is given twice/, [app, { path: 'app', content: EVIL }]),
     {
       title: 'a layer with GNU sparse files',

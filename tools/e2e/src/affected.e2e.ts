@@ -24,8 +24,7 @@ const EVERYTHING = [
 
 describe('nx affected', { timeout: 120_000 }, () => {
   let clone: Clone;
-  const git = (...args: readonly string[]) =>
-    runOk(clone.root, 'git', [...GIT_AUTHOR, ...args]);
+  const git = (...args: readonly string[]) => runOk(clone.root, 'git', [...GIT_AUTHOR, ...args]);
 
   beforeAll(async () => {
     clone = await bootstrappedClone();

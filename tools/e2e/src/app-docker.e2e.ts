@@ -29,7 +29,9 @@ describe('app:docker', { timeout: 900_000 }, () => {
     return runOk(THIS_WORKSPACE, 'docker', args, { ...userEnvironment(), ...engine.environment });
   }
 
-  it('app:docker compiles from source inside Docker and loads an image like the released one', async ({ skip }) => {
+  it('app:docker compiles from source inside Docker and loads an image like the released one', async ({
+    skip,
+  }) => {
     const environment = requireEngine(engine, skip);
     await buildNodeStandIn(STAND_IN, environment);
     const folder = await mkdtemp(join(tmpdir(), 'summary-'));

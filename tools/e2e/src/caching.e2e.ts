@@ -17,8 +17,7 @@ const COMMENT = '\n// changed\n';
 describe('the cache of release:docker-release', { timeout: 600_000 }, () => {
   let clone: Clone;
   const chain = (env?: Readonly<Record<string, string>>) => nxTasks(clone.root, ['run', IMAGE, FAST], env);
-  const git = (...args: readonly string[]) =>
-    runOk(clone.root, 'git', [...GIT_AUTHOR, ...args]);
+  const git = (...args: readonly string[]) => runOk(clone.root, 'git', [...GIT_AUTHOR, ...args]);
   const at = (path: string) => join(clone.root, path);
 
   beforeAll(async () => {

@@ -118,7 +118,9 @@ export function listedProblems(groups: readonly ListedPaths[]): readonly string[
         if (files.has(above)) problems.add(`/${above}: would be both a file and the folder of /${path}`);
         const other = folders.get(above)?.owner ?? owner;
         if (other !== owner)
-          problems.add(`/${path}: belongs to ${owner}, but would be inside /${above}, which belongs to ${other}`);
+          problems.add(
+            `/${path}: belongs to ${owner}, but would be inside /${above}, which belongs to ${other}`,
+          );
       }
     }
     for (const { path } of ownFolders) {

@@ -110,7 +110,11 @@ describe('parseManifest', () => {
       }),
       'stays inside its folder',
     ],
-    ['a duplicate platform', (m) => ({ ...m, platforms: [m.platforms[0], m.platforms[0]] }), 'more than once'],
+    [
+      'a duplicate platform',
+      (m) => ({ ...m, platforms: [m.platforms[0], m.platforms[0]] }),
+      'more than once',
+    ],
     [
       'a component without a package URL',
       (m) => ({ ...m, components: [{ kind: 'library', purl: 'valibot@1.5.0' }] }),

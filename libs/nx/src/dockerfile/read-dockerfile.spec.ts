@@ -210,7 +210,12 @@ describe('readDockerfile', () => {
   });
 
   it.each([
-    ['RUN without a command', 'FROM scratch\nCOPY a /a\nRUN\n', 'DOCKERFILE_SYNTAX', /:3: RUN: expected a command/],
+    [
+      'RUN without a command',
+      'FROM scratch\nCOPY a /a\nRUN\n',
+      'DOCKERFILE_SYNTAX',
+      /:3: RUN: expected a command/,
+    ],
     [
       'ONBUILD in a stage that another one starts from',
       'FROM scratch AS a\nCOPY a /a\nONBUILD RUN x\nFROM a\n',
@@ -259,7 +264,12 @@ describe('readDockerfile', () => {
       'DOCKERFILE_SYNTAX',
       /:1: FROM: expected a stage name/,
     ],
-    ['a different first instruction', 'ARG A\nCOPY a /a\n', 'DOCKERFILE_REFUSED', /:2: COPY: expected FROM as the first/],
+    [
+      'a different first instruction',
+      'ARG A\nCOPY a /a\n',
+      'DOCKERFILE_REFUSED',
+      /:2: COPY: expected FROM as the first/,
+    ],
     [
       'ADD --checksum',
       'FROM scratch\nADD --checksum=x a /a\n',
@@ -436,12 +446,7 @@ describe('readDockerfile', () => {
       'DOCKERFILE_SYNTAX',
       /:2: the character U\+0007/,
     ],
-    [
-      'a non-ASCII space',
-      'FROM scratch\nCOPY a\u00a0/a\n',
-      'DOCKERFILE_SYNTAX',
-      /:2: the character U\+00A0/,
-    ],
+    ['a non-ASCII space', 'FROM scratch\nCOPY a\u00a0/a\n', 'DOCKERFILE_SYNTAX', /:2: the character U\+00A0/],
     ['a lone carriage return', 'FROM scratch\rCOPY a /a\n', 'DOCKERFILE_SYNTAX', /:1: the character U\+000D/],
     [
       'a continued last line',
@@ -455,12 +460,7 @@ describe('readDockerfile', () => {
       'DOCKERFILE_SYNTAX',
       /:3: ENV: expected name=value/,
     ],
-    [
-      'ENV with a word without "="',
-      'FROM scratch\nCOPY a /a\nENV A=1 b\n',
-      'DOCKERFILE_SYNTAX',
-      /found "b"/,
-    ],
+    ['ENV with a word without "="', 'FROM scratch\nCOPY a /a\nENV A=1 b\n', 'DOCKERFILE_SYNTAX', /found "b"/],
     [
       'an invalid duration',
       'FROM scratch\nCOPY a /a\nHEALTHCHECK --interval=5 CMD a\n',
@@ -473,7 +473,12 @@ describe('readDockerfile', () => {
       'DOCKERFILE_SYNTAX',
       /--retries: expected a number from 1/,
     ],
-    ['a duplicate flag', 'FROM scratch\nCOPY --link --link a /a\n', 'DOCKERFILE_SYNTAX', /--link is given twice/],
+    [
+      'a duplicate flag',
+      'FROM scratch\nCOPY --link --link a /a\n',
+      'DOCKERFILE_SYNTAX',
+      /--link is given twice/,
+    ],
     [
       'too many bytes',
       `FROM scratch\n${'# comment\n'.repeat(8000)}`,

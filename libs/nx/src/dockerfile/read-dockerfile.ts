@@ -61,9 +61,14 @@ export function readDockerfile(bytes: Uint8Array, source: string): Dockerfile {
     })),
   ]);
   if (!instructions.some(({ keyword }) => LAYERED.has(keyword))) {
-    throw new DockerfileError('DOCKERFILE_REFUSED', { source, line: 0 }, 'creates an image without any layer', {
-      hint: `Copy the executable: COPY --chmod=755 NAME-linux-\${TARGETARCH}\${TARGETVARIANT} /NAME`,
-    });
+    throw new DockerfileError(
+      'DOCKERFILE_REFUSED',
+      { source, line: 0 },
+      'creates an image without any layer',
+      {
+        hint: `Copy the executable: COPY --chmod=755 NAME-linux-\${TARGETARCH}\${TARGETVARIANT} /NAME`,
+      },
+    );
   }
   const [first] = chain;
   if (first === undefined) throw new Error(`${source} has no stage`);

@@ -58,26 +58,23 @@ describe('replaceFolder', () => {
     expect(await readdir(folder)).toEqual(['bin']);
   });
 
-  it.each(['SIGINT', 'SIGTERM'] as const)(
-    'leaves no trace when %s arrives while filling',
-    async (signal) => {
-      await mkdir(target);
-      await writeFile(join(target, 'old'), '');
-      const child =
-        start(`await replaceFolder(${JSON.stringify(target)}, /^(old|new|a)$/, async (temporary, signal) => {
+  it.each(['SIGINT', 'SIGTERM'] as const)('leaves no trace when %s arrives while filling', async (signal) => {
+    await mkdir(target);
+    await writeFile(join(target, 'old'), '');
+    const child =
+      start(`await replaceFolder(${JSON.stringify(target)}, /^(old|new|a)$/, async (temporary, signal) => {
       console.log('filling');
       await new Promise((_, reject) => {
         const timer = setTimeout(() => {}, 60_000);
         signal.addEventListener('abort', () => { clearTimeout(timer); reject(signal.reason); });
       });
     }).catch((error) => { console.error(error.code); process.exitCode = 3; });`);
-      await child.firstLine;
-      child.process.kill(signal);
-      expect(await child.exit).toBe(3);
-      expect(await readdir(target)).toEqual(['old']);
-      expect(await readdir(folder)).toEqual(['bin']);
-    },
-  );
+    await child.firstLine;
+    child.process.kill(signal);
+    expect(await child.exit).toBe(3);
+    expect(await readdir(target)).toEqual(['old']);
+    expect(await readdir(folder)).toEqual(['bin']);
+  });
 
   it('removes what a killed process left behind, but nothing from a running one', async () => {
     const child = start(`await replaceFolder(${JSON.stringify(target)}, /^(old|new|a)$/, async () => {

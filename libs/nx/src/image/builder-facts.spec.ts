@@ -97,11 +97,7 @@ describe('readDockerFacts', () => {
       { ...info(CONTAINERD), 'buildx inspect': 'sleep 30' },
       'docker buildx inspect: did not exit within 10 s',
     ],
-    [
-      'the answer is unknown',
-      { ...info(CONTAINERD), 'buildx inspect': 'echo hello' },
-      'reports no driver',
-    ],
+    ['the answer is unknown', { ...info(CONTAINERD), 'buildx inspect': 'echo hello' }, 'reports no driver'],
   ])('reports when %s', async (_, answers, reason) => {
     await client(answers);
     if (Object.keys(answers).length === 0) {

@@ -90,7 +90,9 @@ describe('checkCompleteness', () => {
     expect(() => checkCompleteness(ARTIFACT, executed({}, RUNTIME), NO_LISTS)).toThrow(
       /expected the executable/,
     );
-    expect(() => checkCompleteness(ARTIFACT, executed({}, [PROGRAM]), NO_LISTS)).toThrow(/the verified runtime file/);
+    expect(() => checkCompleteness(ARTIFACT, executed({}, [PROGRAM]), NO_LISTS)).toThrow(
+      /the verified runtime file/,
+    );
   });
 
   it.each<[string, ExpectedImage, RegExp]>([

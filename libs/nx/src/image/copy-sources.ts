@@ -75,7 +75,10 @@ export function findParented(context: ContextFolder, name: string): readonly Par
   const above = pivot < 0 ? '' : start.slice(0, pivot);
   if (hasWildcards(above)) throw new CopyProblem(`${name}: wildcards before "/./" are not supported`);
   if (name.includes('**')) {
-    throw new CopyProblem(`${name}: "**" is not supported`, 'Use the folder itself: everything in it is copied.');
+    throw new CopyProblem(
+      `${name}: "**" is not supported`,
+      'Use the folder itself: everything in it is copied.',
+    );
   }
   return findSources(context, name).map(({ path, node }) => {
     const clean = posix.normalize(path).replace(/^\/+|\/+$/g, '');

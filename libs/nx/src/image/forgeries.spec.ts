@@ -134,12 +134,15 @@ describe('with listed files,', () => {
       expect(registry.tags.size).toBeGreaterThan(0);
     });
 
-    it.each(LISTED_FORGERIES)('docker-publish moves no tag to an image with listed files that has $title, and reports it', async (forgery) => {
-      const { success, output } = await publishForged(forgery);
-      expect(success).toBe(false);
-      expect(output).toMatch(forgery.named);
-      expect(registry.tags.size).toBe(0);
-    });
+    it.each(LISTED_FORGERIES)(
+      'docker-publish moves no tag to an image with listed files that has $title, and reports it',
+      async (forgery) => {
+        const { success, output } = await publishForged(forgery);
+        expect(success).toBe(false);
+        expect(output).toMatch(forgery.named);
+        expect(registry.tags.size).toBe(0);
+      },
+    );
   });
 });
 

@@ -25,11 +25,8 @@ ENTRYPOINT ["/server"]
     expect(generateDockerfile({ name: 'server', runtime: false })).not.toContain('runtime');
   });
 
-  it.each([true, false])(
-    'a generated Dockerfile can be read (runtime files: %s)',
-    (runtime) => {
-      const bytes = Buffer.from(generateDockerfile({ name: 'server', runtime }));
-      expect(() => readDockerfile(bytes, 'Dockerfile')).not.toThrow();
-    },
-  );
+  it.each([true, false])('a generated Dockerfile can be read (runtime files: %s)', (runtime) => {
+    const bytes = Buffer.from(generateDockerfile({ name: 'server', runtime }));
+    expect(() => readDockerfile(bytes, 'Dockerfile')).not.toThrow();
+  });
 });

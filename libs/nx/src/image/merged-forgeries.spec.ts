@@ -78,10 +78,13 @@ describe('docker-release of an image with commands', () => {
     });
   });
 
-  it.each(FORGERIES)('docker-release of an image with commands refuses one that has $title, and reports it', async (forgery) => {
-    await expect(releaseForged(forgery)).rejects.toThrow(forgery.named);
-    expect((await readdir(workspace.path('dist'))).filter((name) => name.includes('oci'))).toEqual([]);
-  });
+  it.each(FORGERIES)(
+    'docker-release of an image with commands refuses one that has $title, and reports it',
+    async (forgery) => {
+      await expect(releaseForged(forgery)).rejects.toThrow(forgery.named);
+      expect((await readdir(workspace.path('dist'))).filter((name) => name.includes('oci'))).toEqual([]);
+    },
+  );
 
   it.each<[string, Partial<DockerReleaseOptions>, RegExp]>([
     [
@@ -90,12 +93,9 @@ describe('docker-release of an image with commands', () => {
       /^Dockerfile\.release:8: RUN: --require-full-proof expects a/,
     ],
     ['no engine', { builder: 'daemonless' }, /^Dockerfile\.release:8: RUN: needs buildx/],
-  ])(
-    'docker-release of an image with commands is refused if %s is requested',
-    (_, options, message) => {
-      expect(() => planDockerRelease(workspace.options(options), workspace.root, facts)).toThrow(message);
-    },
-  );
+  ])('docker-release of an image with commands is refused if %s is requested', (_, options, message) => {
+    expect(() => planDockerRelease(workspace.options(options), workspace.root, facts)).toThrow(message);
+  });
 });
 
 describe('docker-publish of an image with commands', () => {
@@ -127,13 +127,16 @@ describe('docker-publish of an image with commands', () => {
     expect(record.images[0]?.platforms[0]?.reducedProof?.unprovenFiles).toBe(HONEST_COUNT);
   });
 
-  it.each(FORGERIES)('docker-publish of an image with commands moves no tag to one that has $title, and reports it', async (forgery) => {
-    await forge(forgery, true);
-    const { success, output } = await run();
-    expect(success).toBe(false);
-    expect(output).toMatch(forgery.named);
-    expect(registry.tags.size).toBe(0);
-  });
+  it.each(FORGERIES)(
+    'docker-publish of an image with commands moves no tag to one that has $title, and reports it',
+    async (forgery) => {
+      await forge(forgery, true);
+      const { success, output } = await run();
+      expect(success).toBe(false);
+      expect(output).toMatch(forgery.named);
+      expect(registry.tags.size).toBe(0);
+    },
+  );
 
   it('docker-publish of an image with commands moves no tag if unverified content differs from the record', async () => {
     await forge(executed([...HONEST_CHANGES, { path: 'zzz', content: 'more' }]), false);
@@ -166,7 +169,9 @@ describe('docker-publish of an image with commands', () => {
     await forge(HONEST, false);
     const { success, output } = await run({ requireFullProof: true });
     expect(success).toBe(false);
-    expect(output).toContain('error PROOF_REDUCED: Dockerfile.release:8: RUN: --require-full-proof expects a Dockerfile');
+    expect(output).toContain(
+      'error PROOF_REDUCED: Dockerfile.release:8: RUN: --require-full-proof expects a Dockerfile',
+    );
     expect(registry.tags.size).toBe(0);
   });
 });

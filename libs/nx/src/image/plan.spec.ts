@@ -402,11 +402,7 @@ describe('planImage', () => {
     ],
     ['a number that is not a signal', ['STOPSIGNAL 65', 'COPY app /'], ':2: STOPSIGNAL: expected a signal'],
     ['a destination that ends in ..', ['COPY app /a/..'], ':2: COPY: /a/..: ends in ".."'],
-    [
-      'a URL',
-      ['ADD https://example.com/x /a'],
-      ':2: ADD: https://example.com/x: is not a file in the build',
-    ],
+    ['a URL', ['ADD https://example.com/x /a'], ':2: ADD: https://example.com/x: is not a file in the build'],
     ['a repository', ['ADD git@example.com:x/y.git /a'], ':2: ADD: git@example.com:x/y.git: is not a file'],
     [
       'a user that is not in the list',
@@ -442,11 +438,7 @@ describe('planImage', () => {
     ['an invalid pattern', ['COPY d/[ /b/'], ':2: COPY: [: expected characters or ranges'],
     ['a source that is excluded', ['COPY --exclude=x d/x /b/'], 'is both a source and excluded'],
     ['an invalid exclusion', ['COPY --exclude=!x d /b/'], ':2: COPY: --exclude=!x: expected a path'],
-    [
-      'a symbolic mode that makes folders unreadable',
-      ['COPY --chmod=go= d /b/'],
-      'BuildKit versions differ',
-    ],
+    ['a symbolic mode that makes folders unreadable', ['COPY --chmod=go= d /b/'], 'BuildKit versions differ'],
     ['X after =', ['COPY --chmod=u=rwX app /b'], ':2: COPY: --chmod: expected a mode'],
     ['a file with a trailing slash', ['COPY app/ /b'], ':2: COPY: app/: expected a file or folder'],
     ['a huge owner', ['COPY --chown=4294967295 app /b'], ':2: COPY: --chown: expected numbers'],
@@ -558,7 +550,11 @@ describe('ADD of an archive', () => {
 
   it.each<[string, readonly string[], string]>([
     ['a hostile archive', ['ADD packed/bad /o'], ':2: ADD: packed/bad: can\'t be unpacked: "../x": leaves'],
-    ['a mode', ['ADD --chmod=755 packed/a /o'], ':2: ADD: --chmod=755: builders ignore it for the content of an archive'],
+    [
+      'a mode',
+      ['ADD --chmod=755 packed/a /o'],
+      ':2: ADD: --chmod=755: builders ignore it for the content of an archive',
+    ],
     ['an exclusion', ['ADD --exclude=x packed/a /o'], ':2: ADD: --exclude: builders ignore it'],
     [
       'a file as its destination',

@@ -691,8 +691,7 @@ const MACHINE_ARG =
 
 // Their values come from the build machine, so the image would depend on it.
 function refuseMachineArg(name: string): void {
-  if (MACHINE_ARG.test(name))
-    throw new WordError(`${name}: depends on the build machine, not on the image`);
+  if (MACHINE_ARG.test(name)) throw new WordError(`${name}: depends on the build machine, not on the image`);
 }
 
 function modeOf(text: string): Chmod {

@@ -92,7 +92,10 @@ export async function openApt(
       return names.map((name) => {
         const entry = found.find((each) => each.name === name);
         if (entry !== undefined) return entry;
-        throw new PrebuiltError('SYSROOT', `${name}: expected a package in apt's index for ${architecture}, found none`);
+        throw new PrebuiltError(
+          'SYSROOT',
+          `${name}: expected a package in apt's index for ${architecture}, found none`,
+        );
       });
     },
     async download(name, version, target) {

@@ -15,6 +15,8 @@ export async function checkEmulator(path: string, pin: EmulatorPin): Promise<str
   throw new PrebuiltError(
     'SYSROOT_INTEGRITY',
     `${path}: expected SHA-256 ${pin.executable.sha256} of ${pin.package} ${pin.version} from ${LOCK_FILE}, found ${found}`,
-    { hint: 'The emulator or the lock was changed. The emulator was not run. Remove the file and try again.' },
+    {
+      hint: 'The emulator or the lock was changed. The emulator was not run. Remove the file and try again.',
+    },
   );
 }

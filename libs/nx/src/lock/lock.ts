@@ -46,7 +46,10 @@ const npmPackage = v.strictObject({
     integrity,
     v.description("The integrity hash of the package's archive, as signed by the registry"),
   ),
-  sha256: v.pipe(sha256, v.description('The SHA-256 of the executable in the package, checked before each use')),
+  sha256: v.pipe(
+    sha256,
+    v.description('The SHA-256 of the executable in the package, checked before each use'),
+  ),
 });
 
 const debianPackage = v.strictObject({
@@ -73,7 +76,10 @@ export const lockSchema = v.strictObject({
   $schema: v.optional(v.string()),
   lockVersion: v.literal(1),
   distribution: v.optional(
-    v.pipe(v.picklist(['debian', 'ubuntu']), v.description('The distribution that the Debian packages come from')),
+    v.pipe(
+      v.picklist(['debian', 'ubuntu']),
+      v.description('The distribution that the Debian packages come from'),
+    ),
   ),
   bun: v.optional(
     v.pipe(

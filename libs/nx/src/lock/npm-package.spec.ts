@@ -78,17 +78,14 @@ describe('lockedFile', () => {
     });
   });
 
-  it.each(['checked.json', 'seen.json'])(
-    'does not trust a %s next to an altered file',
-    async (name) => {
-      const path = await lockedFile(folder, locked, 'bin/bun', { fetch: fetchContent('runtime') });
-      await writeFile(path, 'Runtime');
-      await writeFile(join(path, '../..', name), JSON.stringify({ 'bin/bun': sha256Of('Runtime') }));
-      await expect(lockedFile(folder, locked, 'bin/bun')).rejects.toMatchObject({
-        code: 'RUNTIME_INTEGRITY',
-      });
-    },
-  );
+  it.each(['checked.json', 'seen.json'])('does not trust a %s next to an altered file', async (name) => {
+    const path = await lockedFile(folder, locked, 'bin/bun', { fetch: fetchContent('runtime') });
+    await writeFile(path, 'Runtime');
+    await writeFile(join(path, '../..', name), JSON.stringify({ 'bin/bun': sha256Of('Runtime') }));
+    await expect(lockedFile(folder, locked, 'bin/bun')).rejects.toMatchObject({
+      code: 'RUNTIME_INTEGRITY',
+    });
+  });
 
   it('refuses a file that does not match a changed lock', async () => {
     await lockedFile(folder, locked, 'bin/bun', { fetch: fetchContent('runtime') });

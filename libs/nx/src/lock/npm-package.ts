@@ -80,7 +80,10 @@ export async function describePackage(
     throw new PrebuiltError(
       'RUNTIME_UNAVAILABLE',
       `${name} ${version}: not found in the npm registry: ${(cause as Error).message}`,
-      { hint: 'Check that the registry is reachable, and that it has this version for every platform.', cause },
+      {
+        hint: 'Check that the registry is reachable, and that it has this version for every platform.',
+        cause,
+      },
     );
   }
 }

@@ -20,11 +20,7 @@ describe('bun', () => {
     ],
     ['src/main.ts', { 'package.json': '{}', 'src/main.ts': '' }, 'src/main.ts'],
     ['src/index.ts', { 'src/index.ts': '' }, 'src/index.ts'],
-    [
-      'src/main.ts next to a broken package.json',
-      { 'package.json': '{', 'src/main.ts': '' },
-      'src/main.ts',
-    ],
+    ['src/main.ts next to a broken package.json', { 'package.json': '{', 'src/main.ts': '' }, 'src/main.ts'],
     [
       'src/main.ts if the command was not compiled yet',
       { 'package.json': '{"bin":"dist/a.js"}', 'src/main.ts': '' },

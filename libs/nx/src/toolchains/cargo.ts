@@ -90,10 +90,7 @@ const options = v.strictObject({
     {},
   ),
   zigbuild: v.optional(
-    v.pipe(
-      v.boolean(),
-      v.description('Whether to compile with cargo-zigbuild, which needs no cross linker'),
-    ),
+    v.pipe(v.boolean(), v.description('Whether to compile with cargo-zigbuild, which needs no cross linker')),
     false,
   ),
 });

@@ -66,7 +66,9 @@ const options = v.strictObject({
   inputs: v.optional(
     v.pipe(
       v.array(v.pipe(v.string(), v.minLength(1))),
-      v.description('The Nx inputs that the command reads. Defaults to the sources of the project and its dependencies'),
+      v.description(
+        'The Nx inputs that the command reads. Defaults to the sources of the project and its dependencies',
+      ),
     ),
   ),
   dependsOn: v.optional(

@@ -184,11 +184,7 @@ async function checkedFile(
   };
   const real = await realpath(full).catch(() => undefined);
   if (real === undefined) {
-    return refuse(
-      'an executable',
-      'nothing',
-      'Add the target that builds it to the toolchain’s dependsOn.',
-    );
+    return refuse('an executable', 'nothing', 'Add the target that builds it to the toolchain’s dependsOn.');
   }
   const root = await realpath(workspaceRoot);
   const inner = relative(root, real);

@@ -44,7 +44,11 @@ it.each<[string, ReleaseConfiguration | undefined, boolean]>([
   ['nothing', undefined, false],
   ['the workspace', { version: { versionActions: '@acme/versions' } }, true],
   ['its group', { groups: { a: { projects, version: { versionActions: './versions' } } } }, true],
-  ['another project’s group', { groups: { a: { projects: ['b'], version: { versionActions: './v' } } } }, false],
+  [
+    'another project’s group',
+    { groups: { a: { projects: ['b'], version: { versionActions: './v' } } } },
+    false,
+  ],
 ])('namesVersionActions checks %s', (_, release, expected) => {
   expect(namesVersionActions(release, PROJECT)).toBe(expected);
 });

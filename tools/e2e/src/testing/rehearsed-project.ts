@@ -32,8 +32,7 @@ export async function rehearsedProject(): Promise<RehearsedProject> {
   };
   try {
     const { root } = clone;
-    const git = (...args: readonly string[]) =>
-      runOk(root, 'git', [...GIT_AUTHOR, ...args]);
+    const git = (...args: readonly string[]) => runOk(root, 'git', [...GIT_AUTHOR, ...args]);
     const origin = join(folder, 'origin.git');
     await runOk(folder, 'git', ['init', '--quiet', '--bare', '--initial-branch=main', origin]);
     await runOk(origin, 'git', ['config', 'uploadpack.allowAnySHA1InWant', 'true']);

@@ -263,14 +263,10 @@ export const LAYER_FORGERIES: readonly LayerForgery[] = [
     const [first, second] = [honest(planned), closed(evil(planned.path))];
     return { compression: 'gzip', blob: all(gzipSync(first), gzipSync(second)), tar: all(first, second) };
   }),
-  compressed(
-    'a second gzip member with its own archive',
-    /gzip: .*follow the first member/,
-    (planned) => {
-      const [first, second] = [closed(honest(planned)), closed(evil(planned.path))];
-      return { compression: 'gzip', blob: all(gzipSync(first), gzipSync(second)), tar: first };
-    },
-  ),
+  compressed('a second gzip member with its own archive', /gzip: .*follow the first member/, (planned) => {
+    const [first, second] = [closed(honest(planned)), closed(evil(planned.path))];
+    return { compression: 'gzip', blob: all(gzipSync(first), gzipSync(second)), tar: first };
+  }),
   compressed('bytes after the gzip member', /gzip: .*follow the first member/, (planned) => {
     const tar = closed(honest(planned));
     return { compression: 'gzip', blob: all(gzipSync(tar), closed(evil(planned.path))), tar };

@@ -8,11 +8,11 @@ export interface BuildBinariesOptions {
    */
   readonly name: string;
   /**
-   * The platforms to compile for, in Docker's vocabulary.
+   * The platforms to compile for, in Docker's notation.
    */
   readonly platforms: readonly string[];
   /**
-   * What compiles the program: a name, such as go, or an object with the name and that toolchain's options, in which paths are relative to the workspace's root.
+   * The toolchain that compiles the program: its name, such as go, or an object with its name and options. Paths in the options are relative to the workspace root.
    */
   readonly toolchain:
     | string
@@ -21,29 +21,29 @@ export interface BuildBinariesOptions {
         [k: string]: unknown;
       };
   /**
-   * The folder to fill, relative to the workspace's root. It is replaced as a whole.
+   * The output folder, relative to the workspace root. Every build replaces the whole folder.
    */
   readonly outputPath: string;
   /**
-   * A folder with one sysroot for each platform (linux-amd64, linux-arm64): where the loader and the C library come from, in place of the packages of prebuilt.lock.json.
+   * A folder with one sysroot per platform (linux-amd64, linux-arm64). It supplies the loader and the C library in place of the packages in prebuilt.lock.json.
    */
   readonly sysroot?: string;
   /**
-   * Debian packages whose libraries the executables need besides libc6, such as libgcc-s1 and libstdc++6.
+   * Debian packages with libraries that the executables need in addition to libc6, such as libgcc-s1 and libstdc++6.
    */
   readonly sysrootPackages: readonly string[];
   /**
-   * What images hold besides the executable: files and folders, relative to the workspace's root, and the built-ins ca-certificates, tzdata, users and tmp.
+   * What images contain besides the executable: files and folders, relative to the workspace root, and the built-ins ca-certificates, tzdata, users and tmp.
    */
   readonly files?: readonly (
     | string
     | {
         /**
-         * A file or folder, relative to the workspace's root.
+         * A file or folder, relative to the workspace root.
          */
         readonly path: string;
         /**
-         * Its final path in the image. Defaults to its name, at the root.
+         * Its path in the image. Defaults to its name in the root folder.
          */
         readonly to?: string;
         /**
@@ -51,13 +51,13 @@ export interface BuildBinariesOptions {
          */
         readonly mode?: string;
         /**
-         * User and group, by number. Defaults to 0:0.
+         * The numeric user and group IDs. Defaults to 0:0.
          */
         readonly owner?: string;
       }
   )[];
   /**
-   * Prints what would be built, and builds nothing.
+   * Prints what would be built without building it.
    */
   readonly dryRun: boolean;
 }

@@ -1,14 +1,14 @@
 // Generated from schema.json by npm run generate.
 /**
- * Fails with the problems of a configuration. Inferred for a project whose prebuilt.json can't be used.
+ * Fails and reports what is wrong with a configuration file. Inferred for a project with an unusable prebuilt.json.
  */
 export interface ConfigurationErrorOptions {
   /**
-   * The file that can't be used, relative to the workspace's root.
+   * The unusable file, relative to the workspace root.
    */
   readonly file: string;
   /**
-   * What is wrong with it, one line each.
+   * What is wrong with it, one line per problem.
    */
   readonly problems: readonly string[];
   [k: string]: unknown;

@@ -8,19 +8,19 @@ export interface DockerBuildOptions {
    */
   readonly tag: string;
   /**
-   * The Dockerfile, relative to the workspace's root.
+   * The Dockerfile, relative to the workspace root.
    */
   readonly dockerfile: string;
   /**
-   * The folder that the Dockerfile copies from, relative to the workspace's root.
+   * The folder that the Dockerfile copies from, relative to the workspace root.
    */
   readonly context: string;
   /**
-   * Further arguments of docker buildx build, each as one item: --buildArguments=--no-cache
+   * Additional arguments for docker buildx build, one per item: --buildArguments=--no-cache
    */
   readonly buildArguments: readonly string[];
   /**
-   * Prints the command, and builds nothing.
+   * Prints the command without running it.
    */
   readonly dryRun: boolean;
 }

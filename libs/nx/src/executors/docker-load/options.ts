@@ -1,14 +1,14 @@
 // Generated from schema.json by npm run generate.
 /**
- * Loads the image into the local engine, to try it out: the very bytes that would be published.
+ * Loads the exact image that would be published into the local engine, so you can try it out.
  */
 export interface DockerLoadOptions {
   /**
-   * The image's name in the engine. Without a tag, the version is its tag.
+   * The image's name in the engine. Its tag defaults to the version.
    */
   readonly image: string;
   /**
-   * Where the image is loaded; containerd through its program ctr.
+   * The engine to load the image into; containerd is reached through its client, ctr.
    */
   readonly engine: 'docker' | 'podman' | 'containerd';
   /**
@@ -16,11 +16,11 @@ export interface DockerLoadOptions {
    */
   readonly namespace: string;
   /**
-   * The OCI image layout that docker-release wrote, relative to the workspace's root.
+   * The OCI image layout that docker-release wrote, relative to the workspace root.
    */
   readonly inputPath: string;
   /**
-   * Prints what would be loaded and by which command, and does nothing.
+   * Prints what would be loaded and the command that loads it, without running it.
    */
   readonly dryRun: boolean;
   /**

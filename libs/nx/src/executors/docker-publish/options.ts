@@ -4,47 +4,47 @@
  */
 export interface DockerPublishOptions {
   /**
-   * The repository to publish to, as registry/name without a tag; several are separated by commas or given as a list.
+   * The repository to publish to, as registry/name without a tag. To publish to several, separate them with commas or give a list.
    */
   readonly image?: string | [string, ...(readonly string[])];
   /**
-   * The OCI image layout that docker-release wrote, relative to the workspace's root.
+   * The OCI image layout that docker-release wrote, relative to the workspace root.
    */
   readonly inputPath: string;
   /**
-   * The folder that build-binaries filled: what the image has to hold.
+   * The output folder of build-binaries: what the image must contain.
    */
   readonly binPath: string;
   /**
-   * The folder of the verify reports.
+   * The folder with the verify reports.
    */
   readonly verifyPath: string;
   /**
-   * The Dockerfile that the image was made from, relative to the workspace's root. Without one, it is the generated one.
+   * The Dockerfile that the image was built from, relative to the workspace root. Defaults to the generated one.
    */
   readonly dockerfile?: string;
   /**
-   * The label org.opencontainers.image.title that docker-release was given.
+   * The org.opencontainers.image.title label that docker-release was given.
    */
   readonly imageTitle?: string;
   /**
-   * The label org.opencontainers.image.source that docker-release was given.
+   * The org.opencontainers.image.source label that docker-release was given.
    */
   readonly imageSource?: string;
   /**
-   * The label org.opencontainers.image.licenses that docker-release was given.
+   * The org.opencontainers.image.licenses label that docker-release was given.
    */
   readonly imageLicenses?: string;
   /**
-   * The folder of the bills of materials, attached to the image as a referrer.
+   * The folder with the bills of materials, which are attached to the image as a referrer.
    */
   readonly sbomPath: string;
   /**
-   * Attaches the bills of materials that are in sbomPath; --no-sbom attaches none.
+   * Attaches the bills of materials in sbomPath; --no-sbom attaches none.
    */
   readonly sbom: boolean;
   /**
-   * Moves no tag unless every registry lists the bills of materials. Without it, what a registry refuses is reported and the tags move.
+   * Moves no tags unless every registry lists the bills of materials. Otherwise, a registry's refusal is reported and the tags still move.
    */
   readonly requireSbom: boolean;
   /**
@@ -52,31 +52,31 @@ export interface DockerPublishOptions {
    */
   readonly outputPath: string;
   /**
-   * How the exact version is written as a tag: plain (1.2.3), v (v1.2.3), or both.
+   * How to write the exact version as a tag: plain (1.2.3), v (v1.2.3), or both.
    */
   readonly tagSpellings: readonly ('plain' | 'v')[];
   /**
-   * auto moves latest, X and X.Y for the highest stable version of each line; never moves none of them.
+   * auto moves latest, X and X.Y to the highest stable version of each release line; with never, they stay where they are.
    */
   readonly tagLatest: 'auto' | 'never';
   /**
-   * Allows overwriting the tag of a version that exists with other content.
+   * Allows overwriting an existing version tag that has different content.
    */
   readonly allowRetag: boolean;
   /**
-   * Signs the image's digest with the identity of the CI job (keyless, by Sigstore) and attaches the signature before the tags move.
+   * Signs the image's digest with the CI job's identity (keyless, through Sigstore) and attaches the signature before the tags move.
    */
   readonly sign: boolean;
   /**
-   * Moves no tag unless every registry lists the signature. Without it, what can't be signed or is refused is reported and the tags move.
+   * Moves no tags unless every registry lists the signature. Otherwise, a failure to sign or a registry's refusal is reported and the tags still move.
    */
   readonly requireSignature: boolean;
   /**
-   * The certificate authority of a private Sigstore instance, together with rekorUrl. Defaults to FULCIO_URL, then to the public instance.
+   * The certificate authority of a private Sigstore instance; rekorUrl must be set too. Defaults to FULCIO_URL, then to the public instance.
    */
   readonly fulcioUrl?: string;
   /**
-   * The transparency log of a private Sigstore instance, together with fulcioUrl. Defaults to REKOR_URL, then to the public instance.
+   * The transparency log of a private Sigstore instance; fulcioUrl must be set too. Defaults to REKOR_URL, then to the public instance.
    */
   readonly rekorUrl?: string;
   /**
@@ -84,19 +84,19 @@ export interface DockerPublishOptions {
    */
   readonly caFile?: string;
   /**
-   * Uses HTTP for every registry; without it HTTP is used for loopback only.
+   * Uses HTTP for every registry. By default, HTTP is used for loopback only.
    */
   readonly plainHttp: boolean;
   /**
-   * How many blobs are uploaded at once.
+   * How many blobs to upload at once.
    */
   readonly concurrency: number;
   /**
-   * Releases sources that differ from the commit that the release names.
+   * Allows releasing sources that differ from the commit that the release names.
    */
   readonly allowUncommitted: boolean;
   /**
-   * Refuses a Dockerfile that has to execute something (RUN, COPY --from, # syntax=, ADD of some archives): not every file of its image can be proven.
+   * Refuses a Dockerfile that has to execute something (RUN, COPY --from, # syntax=, ADD of some archives), since not every file in its image can be proven.
    */
   readonly requireFullProof: boolean;
   /**

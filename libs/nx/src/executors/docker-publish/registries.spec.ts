@@ -13,7 +13,11 @@ import {
 } from '@prebuilt/testing/registry';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { publish } from '../../../testing/publish.ts';
-import { type PublishSample, type PublishWorkspace, publishWorkspace } from '../../../testing/publish-workspace.ts';
+import {
+  type PublishSample,
+  type PublishWorkspace,
+  publishWorkspace,
+} from '../../../testing/publish-workspace.ts';
 import { parsePlatform } from '../../artifacts/platform.ts';
 import { parsePublishRecord } from '../../artifacts/publish-record.ts';
 

@@ -1,10 +1,10 @@
 // Generated from schema.json by npm run generate.
 /**
- * Packs verified executables into a multi-arch image, an OCI image layout on disk. Nothing is compiled.
+ * Packs verified executables into a multi-arch image, written to disk as an OCI image layout. Compiles nothing.
  */
 export interface DockerReleaseOptions {
   /**
-   * What packs the image: Docker's buildx, or this plugin itself with no engine and no root. With auto, buildx where a usable builder answers.
+   * What packs the image: Docker's buildx, or this plugin itself, which needs no engine and no root. auto uses buildx if a usable builder answers.
    */
   readonly builder: 'auto' | 'buildx' | 'daemonless';
   /**
@@ -12,7 +12,7 @@ export interface DockerReleaseOptions {
    */
   readonly builderName?: string;
   /**
-   * How layers are compressed. zstd is faster and smaller, and needs a container engine from 2022 or later.
+   * How layers are compressed. zstd is faster and smaller, but needs a container engine from 2022 or later.
    */
   readonly compression: 'gzip' | 'zstd';
   /**
@@ -20,23 +20,23 @@ export interface DockerReleaseOptions {
    */
   readonly compressionLevel?: number;
   /**
-   * The platforms to pack, in Docker's vocabulary. Defaults to those of the manifest.
+   * The platforms to pack, in Docker's notation. Defaults to those in the manifest.
    */
   readonly platforms?: readonly string[];
   /**
-   * The Dockerfile, relative to the workspace's root. It starts FROM scratch or FROM a base image that is pinned. One that only copies and describes is proven whole; one that executes something needs buildx, and is proven in part. Without one, a minimal one is generated: the runtime files, the executable, an unprivileged user.
+   * The Dockerfile, relative to the workspace root. It starts FROM scratch or FROM a pinned base image. If it only copies files and sets metadata, the whole image is proven. If it executes something, it needs buildx and only part of the image is proven. By default, a minimal one is generated: the runtime files, the executable, and an unprivileged user.
    */
   readonly dockerfile?: string;
   /**
-   * The folder of executables with their manifest, relative to the workspace's root.
+   * The folder with the executables and their manifest, relative to the workspace root.
    */
   readonly inputPath: string;
   /**
-   * The folder of verify's reports, relative to the workspace's root.
+   * The folder with verify's reports, relative to the workspace root.
    */
   readonly verifyPath: string;
   /**
-   * The image layout to write, relative to the workspace's root. It is replaced as a whole.
+   * The image layout to write, relative to the workspace root. Every run replaces the whole folder.
    */
   readonly outputPath: string;
   /**
@@ -44,19 +44,19 @@ export interface DockerReleaseOptions {
    */
   readonly imageTitle?: string;
   /**
-   * The label org.opencontainers.image.source, a URL. Defaults to the repository of the workspace's package.json.
+   * The label org.opencontainers.image.source, a URL. Defaults to the repository in the workspace's package.json.
    */
   readonly imageSource?: string;
   /**
-   * The label org.opencontainers.image.licenses, an SPDX expression. Defaults to the license of the workspace's package.json.
+   * The label org.opencontainers.image.licenses, an SPDX expression. Defaults to the license in the workspace's package.json.
    */
   readonly imageLicenses?: string;
   /**
-   * Refuses a Dockerfile that has to execute something (RUN, COPY --from, # syntax=, ADD of some archives): not every file of its image can be proven.
+   * Refuses a Dockerfile that has to execute something (RUN, COPY --from, # syntax=, ADD of some archives), since not every file in its image can be proven.
    */
   readonly requireFullProof: boolean;
   /**
-   * Checks everything, prints what would be done, with the exact commands, and does nothing.
+   * Checks everything and prints what would be done, with the exact commands, without doing it.
    */
   readonly dryRun: boolean;
   /**

@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto';
 import { appendFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { GIT_AUTHOR } from '@prebuilt/testing/git';
 import {
   type FakeGitHub,
   type FakeGitHubOptions,
   type FakeRequest,
   startFakeGitHub,
 } from '@prebuilt/testing/github';
-import { GIT_AUTHOR } from '@prebuilt/testing/git';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sampleManifest } from '../../../testing/sample-manifest.ts';
@@ -358,18 +358,15 @@ describe('github-release', () => {
     ['a workflow of a public repository', { GITHUB_ACTIONS: 'true' }, 'public', true],
     ['a workflow of a private repository', { GITHUB_ACTIONS: 'true' }, 'private', false],
     ['a workflow that attests anyway', { GITHUB_ACTIONS: 'true', ATTEST: 'true' }, 'private', true],
-  ])(
-    'a release from %s mentions attestations only if it has them',
-    async (_, env, visibility, told) => {
-      await release('1.2.3');
-      const event = join(project.root, 'event.json');
-      if (visibility !== undefined) await writeFile(event, JSON.stringify({ repository: { visibility } }));
-      environment = { ...env, ...(visibility !== undefined && { GITHUB_EVENT_PATH: event }) };
-      const { body } = (await plan('draft')).plan;
-      expect(body.includes('gh attestation verify')).toBe(told);
-      expect(body).toContain('sha256sum --check');
-    },
-  );
+  ])('a release from %s mentions attestations only if it has them', async (_, env, visibility, told) => {
+    await release('1.2.3');
+    const event = join(project.root, 'event.json');
+    if (visibility !== undefined) await writeFile(event, JSON.stringify({ repository: { visibility } }));
+    environment = { ...env, ...(visibility !== undefined && { GITHUB_EVENT_PATH: event }) };
+    const { body } = (await plan('draft')).plan;
+    expect(body.includes('gh attestation verify')).toBe(told);
+    expect(body).toContain('sha256sum --check');
+  });
 
   it('the notes that `nx release` wrote replace the list of commits', async () => {
     await release('1.2.3');

@@ -1,16 +1,16 @@
 // Generated from schema.json by npm run generate.
 /**
- * What `nx release` publishes of a program: its image, then its release page. A program without a new version is skipped.
+ * Publishes a program for `nx release`: its image, then its release page. Skips a program that has no new version.
  */
 export interface ReleasePublishOptions {
   /**
-   * What `nx release` decided for each project; it passes this itself.
+   * The version that `nx release` decided for each project. `nx release` sets this itself.
    */
   readonly nxReleaseVersionData?: {
     [k: string]: unknown;
   };
   /**
-   * Pushes the release's tag to the remote where it is not there yet; a page needs it on GitHub. --no-push-tag fails instead.
+   * Pushes the release's tag if the remote doesn't have it yet, since a release page needs it on GitHub. With --no-push-tag, a missing tag is an error.
    */
   readonly pushTag: boolean;
   /**
@@ -18,7 +18,7 @@ export interface ReleasePublishOptions {
    */
   readonly remote: string;
   /**
-   * Builds, and prints what would be published; only reads from the registry and GitHub.
+   * Builds and prints what would be published; only reads from the registry and GitHub.
    */
   readonly dryRun: boolean;
   [k: string]: unknown;

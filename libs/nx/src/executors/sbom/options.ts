@@ -1,14 +1,14 @@
 // Generated from schema.json by npm run generate.
 /**
- * Writes a CycloneDX bill of materials of what each platform's image holds.
+ * Writes a CycloneDX bill of materials for each platform's image.
  */
 export interface SbomOptions {
   /**
-   * The folder that build-binaries filled, relative to the workspace's root.
+   * The output folder of build-binaries, relative to the workspace root.
    */
   readonly inputPath: string;
   /**
-   * The folder for the bills of materials, relative to the workspace's root. It is replaced as a whole.
+   * The folder for the bills of materials, relative to the workspace root. Every run replaces the whole folder.
    */
   readonly outputPath: string;
 }

@@ -4,35 +4,35 @@
  */
 export interface VerifyOptions {
   /**
-   * The folder that build-binaries filled, relative to the workspace's root.
+   * The output folder of build-binaries, relative to the workspace root.
    */
   readonly inputPath: string;
   /**
-   * The folder for the reports, relative to the workspace's root.
+   * The folder for the reports, relative to the workspace root.
    */
   readonly outputPath: string;
   /**
-   * Verify only these platforms, when several machines each verify their own. Defaults to all in the manifest.
+   * Verifies only these platforms, for when several machines each verify their own. Defaults to all platforms in the manifest.
    */
   readonly platforms?: readonly string[];
   /**
-   * Fail if an executable can't be run here, natively or in an emulator.
+   * Fails if an executable can't be run on this machine, natively or in an emulator.
    */
   readonly requireExecution: boolean;
   /**
-   * The arguments of each run of an executable; each run must exit with 0. An empty list for executables that can't be run like this: then only their structure is verified.
+   * The arguments for each run of an executable; each run must exit with 0. Use an empty list for executables that can't be run this way: only their structure is verified then.
    */
   readonly smoke: readonly string[][];
   /**
-   * Whether the first run has to print the version.
+   * Whether the first run must print the version.
    */
   readonly printsVersion: boolean;
   /**
-   * A folder with QEMU's user-mode emulators (qemu-aarch64 or qemu-aarch64-static), relative to the workspace's root; looked into after the folder QEMU_DIR of the environment, before those of prebuilt.lock.json and PATH.
+   * A folder with QEMU's user-mode emulators (qemu-aarch64 or qemu-aarch64-static), relative to the workspace root. The folder named by the QEMU_DIR variable is searched before it; the emulators in prebuilt.lock.json and on PATH come after it.
    */
   readonly emulators?: string;
   /**
-   * Seconds that one run of an executable may take.
+   * How long one run of an executable may take, in seconds.
    */
   readonly timeout: number;
   /**

@@ -547,19 +547,16 @@ describe('an executable that matches the manifest', () => {
     ['a RUNPATH', { ...DYNAMIC, runpath: '$ORIGIN' }, 'RUNPATH', 'found "$ORIGIN"'],
     ['an executable stack', { ...DYNAMIC, executableStack: true }, 'EXECUTABLE_STACK', 'an executable stack'],
     ['no stack header', { ...DYNAMIC, executableStack: null }, 'EXECUTABLE_STACK', 'no PT_GNU_STACK'],
-  ])(
-    'an executable that matches the manifest is still refused with %s',
-    async (_, wanted, code, says) => {
-      await writeFile(join(bin, EXECUTABLE), buildElf(wanted));
-      await describeBuild();
-      const report = await verifyBuild(NOWHERE);
-      expect(report.result).toBe('failed');
-      expect(report.findings).toEqual([
-        { severity: 'error', code, message: expect.stringContaining(says) },
-        expect.objectContaining({ severity: 'warning', code: 'NOT_EXECUTED' }),
-      ]);
-    },
-  );
+  ])('an executable that matches the manifest is still refused with %s', async (_, wanted, code, says) => {
+    await writeFile(join(bin, EXECUTABLE), buildElf(wanted));
+    await describeBuild();
+    const report = await verifyBuild(NOWHERE);
+    expect(report.result).toBe('failed');
+    expect(report.findings).toEqual([
+      { severity: 'error', code, message: expect.stringContaining(says) },
+      expect.objectContaining({ severity: 'warning', code: 'NOT_EXECUTED' }),
+    ]);
+  });
 
   it.each([
     ['dynamic', DYNAMIC],

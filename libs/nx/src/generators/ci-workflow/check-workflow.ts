@@ -109,7 +109,7 @@ function checkJob({ affected, branch, container, engineFolder, commands, cacheFo
     steps: [
       use(ACTIONS.checkout, 'fetch-depth: 0\npersist-credentials: false'),
       ...trusted(container),
-      "# Nx names its cache index after the machine, so runs share a cache only if all machines have the same ID.",
+      '# Nx names its cache index after the machine, so runs share a cache only if all machines have the same ID.',
       `- run: |\n${indented(machine.join('\n'), 4)}\n  env:\n    MACHINE: 5f0c2b8e9d3a4f6c8b1e7a2d4c6f8e90`,
       `# A pull request reads the cache of ${branch} but saves nothing, so its code can't affect any other run.`,
       use(
@@ -141,9 +141,7 @@ function macJobs({ mac, commands }: CheckSettings): readonly Job[] {
       permissions: [{ name: 'contents', access: 'read', why: 'for the checkout' }],
       steps: [
         use(ACTIONS.checkout, 'fetch-depth: 0\npersist-credentials: false'),
-        ...(packages
-          ? ['# Unpacks the packages in prebuilt.lock.json.', run('brew install dpkg')]
-          : []),
+        ...(packages ? ['# Unpacks the packages in prebuilt.lock.json.', run('brew install dpkg')] : []),
         ...commands.prepare.map(run),
         "# These machines have no container engine, so only the executables' structure is verified.",
         `${run(affected)}\n${indented(COMPARED, 2)}`,

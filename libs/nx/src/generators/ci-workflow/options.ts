@@ -1,6 +1,6 @@
 // Generated from schema.json by npm run generate.
 /**
- * Writes the workflows of GitHub Actions: a release for each program, and what pull requests run.
+ * Writes GitHub Actions workflows: a release for each program, and the checks for pull requests.
  */
 export interface CiWorkflowOptions {
   /**
@@ -8,47 +8,47 @@ export interface CiWorkflowOptions {
    */
   readonly projects?: readonly string[];
   /**
-   * How the release logs in: ghcr by the job's own token; ecr, gar and acr by OpenID Connect; docker-hub and secret by a user and a secret of the repository.
+   * How the release logs in: ghcr with the job's own token; ecr, gar and acr by OpenID Connect; docker-hub and secret with a user and a secret of the repository.
    */
   readonly registry: 'ghcr' | 'ecr' | 'gar' | 'acr' | 'docker-hub' | 'secret';
   /**
-   * Where arm64 executables are run: native uses ubuntu-24.04-arm, which private repositories may lack; emulated uses QEMU.
+   * Where to run arm64 executables: native uses ubuntu-24.04-arm, which private repositories may lack; emulated uses QEMU.
    */
   readonly runners: 'native' | 'emulated';
   /**
-   * The GitHub environment of the first job that publishes: its reviewers and rules hold a release back until somebody agrees.
+   * The GitHub environment of the first job that publishes: its reviewers and rules hold a release until someone approves it.
    */
   readonly environment?: string;
   /**
-   * The commands of jobs that compile nothing. Defaults to the package manager's installation without install scripts.
+   * The setup commands for jobs that compile nothing. Defaults to the package manager's installation without install scripts.
    */
   readonly install?: readonly string[];
   /**
-   * The commands of jobs that compile, emulate or test. Defaults to the same installation, and what prebuilt.lock.json names.
+   * The setup commands for jobs that compile, emulate or test. Defaults to the same installation plus fetching everything in prebuilt.lock.json.
    */
   readonly prepare?: readonly string[];
   /**
-   * What has to pass before a release is built.
+   * The test command that must pass before a release is built.
    */
   readonly test: string;
   /**
-   * What a pull request runs; NX_BASE and NX_HEAD are set.
+   * The command for pull requests, with NX_BASE and NX_HEAD set.
    */
   readonly affected: string;
   /**
-   * An image, by digest, in which tests and the compiler run. Defaults to the machine itself.
+   * A container image, pinned by digest, to run tests and the compiler in. Defaults to no container.
    */
   readonly container?: string;
   /**
-   * The data folder of a container engine that the tests start in that container: it becomes a volume, and the container gets the rights that an engine needs.
+   * The data folder of a container engine that the tests start in that container. It becomes a volume, and the container gets the privileges that an engine needs.
    */
   readonly engineFolder?: string;
   /**
-   * Whether a pull request also builds on macOS, as maintainers at Macs do: the programs of Bun and Go, which compile there with nothing else installed.
+   * Whether pull requests also build on macOS, as maintainers with Macs do. This applies to Bun and Go programs, which compile there without any other tools.
    */
   readonly macos: boolean;
   /**
-   * Sparse-checkout patterns for the job that makes the image, so that it has no sources. Defaults to everything.
+   * Sparse-checkout patterns for the job that builds the image, so that it has no sources. Defaults to everything.
    */
   readonly sparse?: readonly string[];
   /**

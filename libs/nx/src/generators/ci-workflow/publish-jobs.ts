@@ -86,7 +86,10 @@ export function draftJob(program: ReleasedProgram, { commands, environment }: Re
     runner: RUNNER,
     minutes: 30,
     environment,
-    permissions: [{ name: 'contents', access: 'write', why: 'to create the draft of the release page' }, ARTIFACTS],
+    permissions: [
+      { name: 'contents', access: 'write', why: 'to create the draft of the release page' },
+      ARTIFACTS,
+    ],
     steps: [
       checkout({ history: true }),
       ...binaries(),
@@ -138,7 +141,9 @@ export function imageJob(program: ReleasedProgram, settings: ReleaseSettings): J
     steps: [
       ...(settings.sparse === undefined
         ? []
-        : ["# Without the program's sources: only what Nx needs to find its projects, and nothing to compile."]),
+        : [
+            "# Without the program's sources: only what Nx needs to find its projects, and nothing to compile.",
+          ]),
       checkout({ history: true, sparse: settings.sparse }),
       ...binaries(),
       download([

@@ -1,14 +1,14 @@
 // Generated from schema.json by npm run generate.
 /**
- * Writes a project's prebuilt.json, which gives it the targets of the pipeline.
+ * Writes a project's prebuilt.json, which gives it the pipeline's targets.
  */
 export interface ConfigurationOptions {
   /**
-   * The project, or the folder of a program that is not a project yet.
+   * The project, or the folder of a program that isn't a project yet.
    */
   readonly project: string;
   /**
-   * What compiles the program. If it is left out, the files in its folder decide.
+   * The toolchain that compiles the program. Defaults to the one detected from the files in its folder.
    */
   readonly toolchain?: string;
   /**
@@ -16,7 +16,7 @@ export interface ConfigurationOptions {
    */
   readonly entry?: string;
   /**
-   * Where the executables are, for the toolchain import: a path relative to the program's folder with {platform}, {os}, {arch} and {variant} in it.
+   * Where the executables are, for the toolchain import: a path relative to the program's folder with {platform}, {os}, {arch} and {variant}.
    */
   readonly files?: string;
   /**
@@ -28,7 +28,7 @@ export interface ConfigurationOptions {
    */
   readonly repository?: string;
   /**
-   * Also writes the Dockerfile.release that each build would otherwise generate, for you to change.
+   * Also writes the Dockerfile.release that builds would otherwise generate, so that you can edit it.
    */
   readonly dockerfile: boolean;
   /**
@@ -36,7 +36,7 @@ export interface ConfigurationOptions {
    */
   readonly skipFormat: boolean;
   /**
-   * Leaves prebuilt.lock.json as it is.
+   * Leaves prebuilt.lock.json unchanged.
    */
   readonly skipLock: boolean;
 }

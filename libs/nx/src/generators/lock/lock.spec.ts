@@ -147,16 +147,13 @@ describe('nx g lock', () => {
   it.each<[string, string, readonly string[]]>([
     ['go.mod', '', []],
     ['Cargo.toml', '', ['base-files', 'libc6', 'libgcc-s1']],
-  ])(
-    'locks what the toolchain of a program detected by its %s needs',
-    async (file, content, packages) => {
-      tree.write(`apps/a/${file}`, content);
-      tree.write('apps/a/prebuilt.json', '{"platforms":["linux/amd64"]}');
-      await run({ hosts: [] });
-      expect(written().bun).toBeUndefined();
-      expect(Object.keys(written().sysroots?.['linux/amd64'] ?? {})).toEqual(packages);
-    },
-  );
+  ])('locks what the toolchain of a program detected by its %s needs', async (file, content, packages) => {
+    tree.write(`apps/a/${file}`, content);
+    tree.write('apps/a/prebuilt.json', '{"platforms":["linux/amd64"]}');
+    await run({ hosts: [] });
+    expect(written().bun).toBeUndefined();
+    expect(Object.keys(written().sysroots?.['linux/amd64'] ?? {})).toEqual(packages);
+  });
 
   it('finds a target that uses the executor without a prebuilt.json', async () => {
     addProjectConfiguration(tree, 'c', {

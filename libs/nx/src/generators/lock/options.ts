@@ -1,30 +1,30 @@
 // Generated from schema.json by npm run generate.
 /**
- * Writes what prebuilt.lock.json lacks for the programs of this workspace: compilers, libraries, emulators, data, each by hash.
+ * Adds what the workspace's programs need to prebuilt.lock.json: compilers, libraries, emulators and data, each pinned by hash.
  */
 export interface LockOptions {
   /**
-   * Moves every line to the newest version, and shows what changed.
+   * Updates every entry to the newest version, and shows what changed.
    */
   readonly refresh: boolean;
   /**
-   * Writes nothing: fetches into .cache/prebuilt what the lock names for this machine, so that builds need no network.
+   * Leaves the lock unchanged, and downloads everything in it for this machine into .cache/prebuilt, so that builds need no network.
    */
   readonly fetch: boolean;
   /**
-   * Platforms to lock the C library for, besides those that programs are found to need.
+   * Platforms to lock the C library for, in addition to those that programs need.
    */
   readonly platforms: readonly string[];
   /**
-   * Debian packages to lock for each platform, besides those that programs name.
+   * Debian packages to lock for each platform, in addition to those that programs specify.
    */
   readonly sysrootPackages: readonly string[];
   /**
-   * The machines that verify, for which emulators of the other platforms are locked. Defaults to this machine.
+   * The machines that verify executables, to lock emulators of the other platforms for. Defaults to this machine.
    */
   readonly hosts?: readonly string[];
   /**
-   * The version of Bun to lock, or a tag. Defaults to what is locked already, otherwise the latest.
+   * The version or tag of Bun to lock. Defaults to the locked version, or else the latest.
    */
   readonly bunVersion?: string;
 }

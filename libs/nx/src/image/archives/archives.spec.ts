@@ -175,16 +175,13 @@ describe('an image with added archives', () => {
     ['hostile.tar', /can't be unpacked: "\.\.\/evil": leaves the folder/],
     ['bomb.tar.zst', /can't be unpacked: expected at most \d+ entries/],
     ['xattr.tar', /can't be unpacked: PAX record "SCHILY\.xattr/],
-  ])(
-    'an image with the added archive %s is refused before anything is written',
-    async (name, message) => {
-      const added = built(`ADD files/${name} /`);
-      await expect(added).rejects.toMatchObject({
-        code: 'DOCKERFILE_COPY',
-        message: expect.stringMatching(message),
-      });
-    },
-  );
+  ])('an image with the added archive %s is refused before anything is written', async (name, message) => {
+    const added = built(`ADD files/${name} /`);
+    await expect(added).rejects.toMatchObject({
+      code: 'DOCKERFILE_COPY',
+      message: expect.stringMatching(message),
+    });
+  });
 
   it.each([
     ['root.tar.xz', 'ADD of an archive compressed with xz'],

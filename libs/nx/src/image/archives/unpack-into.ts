@@ -68,7 +68,8 @@ export function unpackInto(
       entry.type === 'link'
         ? files.get(entry.target)
         : { kind: 'file', uid, gid, mode, mtime, file: innerFile(archive, entry) };
-    if (made === undefined) throw new PathConflict(`${absolute} is a hard link, but its target is not a file in the archive`);
+    if (made === undefined)
+      throw new PathConflict(`${absolute} is a hard link, but its target is not a file in the archive`);
     files.set(path, made);
     put(folder, name, made);
   }

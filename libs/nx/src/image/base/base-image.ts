@@ -72,10 +72,7 @@ async function readBaseImage(
   source: ImageDocuments,
   reference: BaseReference,
   platform: Platform,
-  readLayer: (
-    layer: Descriptor,
-    diffId: BaseLayer['diffId'] | undefined,
-  ) => ReturnType<typeof readBaseLayer>,
+  readLayer: (layer: Descriptor, diffId: BaseLayer['diffId'] | undefined) => ReturnType<typeof readBaseLayer>,
 ): Promise<BaseImage> {
   const parts = platformParts(platform);
   const image = await readImage(source, reference.digest, parts);
@@ -111,9 +108,7 @@ async function readBaseImage(
   const size = layers.reduce((total, layer) => total + layer.size, 0);
   if (size > MAX_BASE_BYTES)
     refuse(`expected at most ${MAX_BASE_BYTES} bytes of layers, found ${size}`, 'Use a smaller base.');
-  const read = await settleAll(
-    layers.map((layer, index) => readLayer(layer, config.diffIds[index])),
-  );
+  const read = await settleAll(layers.map((layer, index) => readLayer(layer, config.diffIds[index])));
   const tree = treeOf(
     read.map(({ changes }) => changes),
     refuse,

@@ -437,27 +437,28 @@ describe('a forged image with a base', () => {
   );
 
   it.each([
-    ['returns different content for a base layer', 'blobs', /expected content with that digest|SIZE_MISMATCH/],
-  ])(
-    'an image with a base is not published if the registry %s',
-    async (_, kind, message) => {
-      await cp(honest, workspace.path('dist/oci'), { recursive: true });
-      const [layer] = (await readImageLayout(honest)).images[0]?.manifest.layers ?? [];
-      shared.behave({
-        lie: (path, content) => {
-          if (!path.endsWith(`${kind}/${layer?.digest}`)) return content;
-          const changed = Buffer.from(content);
-          changed[9] = (changed[9] ?? 0) ^ 1;
-          return changed;
-        },
-      });
-      const result = await publish(target(), `${shared.host}/acme/lied`);
-      shared.behave({ lie: (_path, content) => content });
-      expect(result.success).toBe(false);
-      expect(result.output).toMatch(message);
-      expect([...shared.tags.keys()].filter((tag) => tag.startsWith('acme/lied:'))).toEqual([]);
-    },
-  );
+    [
+      'returns different content for a base layer',
+      'blobs',
+      /expected content with that digest|SIZE_MISMATCH/,
+    ],
+  ])('an image with a base is not published if the registry %s', async (_, kind, message) => {
+    await cp(honest, workspace.path('dist/oci'), { recursive: true });
+    const [layer] = (await readImageLayout(honest)).images[0]?.manifest.layers ?? [];
+    shared.behave({
+      lie: (path, content) => {
+        if (!path.endsWith(`${kind}/${layer?.digest}`)) return content;
+        const changed = Buffer.from(content);
+        changed[9] = (changed[9] ?? 0) ^ 1;
+        return changed;
+      },
+    });
+    const result = await publish(target(), `${shared.host}/acme/lied`);
+    shared.behave({ lie: (_path, content) => content });
+    expect(result.success).toBe(false);
+    expect(result.output).toMatch(message);
+    expect([...shared.tags.keys()].filter((tag) => tag.startsWith('acme/lied:'))).toEqual([]);
+  });
 
   it('publishing an image with a base mounts the base’s layers in the registry, and sends only its own', async () => {
     await cp(honest, workspace.path('dist/oci'), { recursive: true });

@@ -33,9 +33,7 @@ export function planListed({ entries, problems }: ListedFacts, lock: Lock): read
     if (entry.name === 'users' || entry.name === 'tmp') return [{ kind: entry.name }];
     const pin = lock.data?.[entry.name];
     if (pin === undefined) {
-      found.push(
-        `${entry.name}: expected an entry in ${LOCK_FILE}, found none; add it: ${LOCK_COMMAND}`,
-      );
+      found.push(`${entry.name}: expected an entry in ${LOCK_FILE}, found none; add it: ${LOCK_COMMAND}`);
       return [];
     }
     return [{ kind: 'package', name: entry.name, pin, distribution: lock.distribution ?? 'debian' }];

@@ -53,14 +53,11 @@ describe('the local packages in Cargo.lock', () => {
     ['one without dependencies', ['patched'], ['patched 1.0.9']],
     ['a fetched one', ['alpha'], []],
     ['a missing one', ['absent'], []],
-  ])(
-    'the local packages in Cargo.lock for %s are those it needs, including itself',
-    (_, names, expected) => {
-      for (const text of [LOCK, LOCK.replaceAll('\n', '\r\n')]) {
-        expect(localPackages(text, names).map(({ name, version }) => `${name} ${version}`)).toEqual(expected);
-      }
-    },
-  );
+  ])('the local packages in Cargo.lock for %s are those it needs, including itself', (_, names, expected) => {
+    for (const text of [LOCK, LOCK.replaceAll('\n', '\r\n')]) {
+      expect(localPackages(text, names).map(({ name, version }) => `${name} ${version}`)).toEqual(expected);
+    }
+  });
 
   it('the local packages in Cargo.lock are none if there is no lock', () => {
     expect(localPackages('', ['tool'])).toEqual([]);

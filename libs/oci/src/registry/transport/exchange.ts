@@ -46,7 +46,9 @@ export function exchange(
     sent.on('information', ({ statusCode }) => {
       information += 1;
       if (information > MAX_INFORMATION)
-        fail(`expected a response, found more than ${MAX_INFORMATION} interim responses (status ${statusCode})`);
+        fail(
+          `expected a response, found more than ${MAX_INFORMATION} interim responses (status ${statusCode})`,
+        );
     });
     sent.once('upgrade', (_, socket) => {
       socket.destroy();
