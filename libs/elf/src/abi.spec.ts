@@ -90,7 +90,6 @@ describe('the ABI of a file', () => {
   it.each<[string, Uint8Array, string]>([
     ['in another format', Buffer.from('B'), 'attributes in the unknown format 66'],
     ['in an empty section', Buffer.alloc(0), 'an empty attributes section'],
-    ['that are empty', Buffer.alloc(0), 'an empty section'],
     ['larger than 64 KiB', Buffer.alloc(64 * 1024 + 1, 'A'), '65537 bytes of attributes'],
     ['that are truncated', ofFile([6, 10]).subarray(0, -1), 'longer than their section'],
     ['with a length of 0', Buffer.from('A\0\0\0\0aeabi\0'), 'longer than their section'],

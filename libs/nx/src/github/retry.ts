@@ -37,7 +37,7 @@ interface Transient {
 /**
  * The GitHub client's only retry policy. Octokit's plugins, as published in November 2026, were compared with it and
  * are not used:
- * - @octokit/plugin-retry 8.1.1 simply resends a POST. GitHub accepts any number of drafts for one tag, and what an
+ * - @octokit/plugin-retry 8.1.1 simply sends a POST again. GitHub accepts any number of drafts for one tag, and what an
  *   interrupted upload left behind makes the second try fail with 422, so both need a look at what is there before each
  *   try. With these two exempted, there would be two policies. It waits 1, 4 and 9 s, whatever `retry-after` says.
  *   https://github.com/octokit/plugin-retry.js/blob/v8.1.1/src/error-request.ts

@@ -107,7 +107,7 @@ describe('bun', () => {
       { entry: 'nowhere/main.ts' },
       'INVALID_OPTIONS',
       'toolchain.entry: expected a file, found none at /nowhere/main.ts',
-      '"entry", relative to the folder of prebuilt.json',
+      '"entry" to the program’s main file, relative to the folder of prebuilt.json',
     ],
     [
       'with a lock without Bun',

@@ -9,7 +9,6 @@ import {
   sleepingClock,
   startFakeRegistry,
   TAG_QUIRKS,
-  UPLOAD_QUIRKS,
 } from '@prebuilt/testing/registry';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { publish } from '../../../testing/publish.ts';
@@ -63,7 +62,7 @@ describe('a publish to a registry', () => {
     try {
       if (TAG_QUIRKS.includes(quirk)) seedTags(registry);
       registry.behave({ quirks: [quirk] });
-      const [first, second] = UPLOAD_QUIRKS.includes(quirk) ? large : small;
+      const [first, second] = quirk.needsLargeBlobs ? large : small;
       for (const workspace of [first, first, second]) {
         const environment = {
           ...workspace.environment,

@@ -52,7 +52,7 @@ export function exchange(
     });
     sent.once('upgrade', (_, socket) => {
       socket.destroy();
-      fail('expected a response, found status 101, an unrequested protocol switch');
+      fail('expected a response, found status 101, a protocol switch that nobody requested');
     });
     // This listener stays: a connection may also fail after the response has arrived.
     sent.on('error', reject);

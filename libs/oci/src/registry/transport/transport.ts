@@ -24,7 +24,7 @@ export interface TransportOptions {
   readonly onRetry?: ((message: string) => void) | undefined;
 }
 
-/** A request; `body` produces the body anew for each attempt. */
+/** A request; `body` produces a new body for each attempt. */
 export interface RegistryRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly address: Address;

@@ -59,6 +59,8 @@ export interface Quirk {
   readonly source: string;
   readonly options?: Partial<FakeRegistryOptions>;
   readonly outcome?: QuirkOutcome;
+  /** Shows only with blobs of more than 5 MiB. */
+  readonly needsLargeBlobs?: true;
   /** Activates it with fresh state: it remembers only requests since this call. */
   start(): QuirkHooks;
 }

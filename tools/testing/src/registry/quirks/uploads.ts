@@ -74,16 +74,19 @@ export const UPLOAD_QUIRKS: readonly Quirk[] = [
   },
   {
     name: 'is behind nginx with client_max_body_size 1m',
+    needsLargeBlobs: true,
     source: 'https://nginx.org/en/docs/http/ngx_http_core_module.html#client_max_body_size',
     start: limited(1024 * 1024, () => page(413, '413 Request Entity Too Large')),
   },
   {
     name: 'is behind a proxy that accepts at most 2 MB per request',
+    needsLargeBlobs: true,
     source: 'https://github.com/smol-machines/smolvm/pull/436',
     start: limited(2_000_000, () => reply(413)),
   },
   {
     name: 'accepts chunks of at most 4 MiB, but whole blobs of any size, as GHCR does',
+    needsLargeBlobs: true,
     source: 'https://github.com/wasmCloud/wash-archive/issues/268',
     start: () => {
       const breaks = firstOfEach(1);
@@ -107,6 +110,7 @@ export const UPLOAD_QUIRKS: readonly Quirk[] = [
   },
   {
     name: 'requires chunks of at least 5 MiB, and says so',
+    needsLargeBlobs: true,
     source:
       'https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-a-blob-in-chunks',
     start: () => {
@@ -136,6 +140,7 @@ export const UPLOAD_QUIRKS: readonly Quirk[] = [
   },
   {
     name: 'reports only the first chunk as received, but stores them all, as ECR does',
+    needsLargeBlobs: true,
     source: 'https://github.com/aws/containers-roadmap/issues/2831',
     start: () => {
       const limit = limited(4 * 1024 * 1024, () => reply(413))();
@@ -271,6 +276,7 @@ export const UPLOAD_QUIRKS: readonly Quirk[] = [
   },
   {
     name: 'reports the progress of an upload with its unit',
+    needsLargeBlobs: true,
     source: 'https://github.com/distribution/distribution/blob/v2.8.3/docs/spec/api.md#upload-progress',
     start: () => {
       const first = firstOfEach(1);
