@@ -252,7 +252,7 @@ describe('the generated workflows of an outside user with two programs', { timeo
     };
 
     it.each([
-      ['failed', '2.1.0'],
+      ['failed', '2.1.0-rc.1'],
       ['all', '2.2.0'],
     ] as const)(
       'the workflows complete a release that failed five times, rerunning %s jobs each time, and keep its bytes',
@@ -281,6 +281,13 @@ describe('the generated workflows of an outside user with two programs', { timeo
         const again = await own.run(server, event, done, { rerun: 'all' });
         expect(failures(again)).toBe('');
         expect(await published(version)).toEqual(first);
+        // A prerelease is not the latest.
+        const latest = version.includes('-') ? '2.0.1' : version;
+        const tags = await own.tags('server');
+        expect(tags.latest).toBe(tags[latest]);
+        expect(own.github.latestTag()).toBe(`server@${latest}`);
+        const page = own.github.releases.find(({ tag, draft }) => tag === `server@${version}` && !draft);
+        expect(page?.prerelease).toBe(version.includes('-'));
       },
     );
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import type { Claims } from '@prebuilt/testing/sigstore';
 import { execa } from 'execa';
 import { ACTIONS, type ActionScope, ArtifactStore, type Attestation } from './actions.ts';
@@ -40,6 +40,11 @@ export interface RunnerOptions {
   readonly lastGreen?: string;
   /** Called with a job's folder after each checkout, to add what a warm machine already has. */
   readonly warm: (workspace: string) => Promise<void>;
+  /**
+   * Folders that every workspace starts with, by their name in it. Scripts see them through an overlay: what they change
+   * stays on their machine, next to the workspace. Needs `canOverlay`.
+   */
+  readonly overlays?: Readonly<Record<string, string>>;
   /** Issues identity tokens to jobs with permission to request them. */
   readonly identity?: Pick<IdentityTokens, 'environmentOf'>;
   /** Signs the statement of an attestation with the identity in the claims. Returns the bundle as JSON. */
@@ -79,6 +84,19 @@ export interface WorkflowRun {
 
 const STEP_MS = 420_000;
 
+/**
+ * Put before npm's own npx on PATH. It starts an installed program as npx would, without starting npm to find it, and
+ * leaves everything else to npm's.
+ */
+const NPX = `#!/bin/sh
+folder=\${0%/*}
+if [ -x "node_modules/.bin/$1" ]; then
+  PATH=$PWD/node_modules/.bin:$PATH exec "node_modules/.bin/$@"
+fi
+PATH=\${PATH#"$folder:"}
+exec npx "$@"
+`;
+
 /** Whether the event starts the workflow, according to its branch and tag filters. */
 export function starts(workflow: Workflow, { event, ref }: Pick<RunEvent, 'event' | 'ref'>): boolean {
   const filters = workflow.template.events[event] as
@@ -112,6 +130,7 @@ export async function runWorkflow(
   options: RunnerOptions,
   former?: WorkflowRun,
 ): Promise<WorkflowRun> {
+  const programs = await writePrograms(options.folder);
   const attempt = (former?.attempt ?? 0) + 1;
   const artifacts = former?.artifacts ?? new ArtifactStore(await mkdtemp(join(options.folder, 'artifacts-')));
   artifacts.attempt = attempt;
@@ -170,6 +189,7 @@ export async function runWorkflow(
         key,
         job,
         folder,
+        programs,
         workflow,
         started,
         options,
@@ -189,12 +209,24 @@ interface JobScope {
   readonly key: string;
   readonly job: WorkflowJob;
   readonly folder: string;
+  /** The folder that comes first on PATH. */
+  readonly programs: string;
   readonly workflow: Workflow;
   readonly started: RunEvent;
   readonly options: RunnerOptions;
   readonly artifacts: ArtifactStore;
   readonly attestations: Attestation[];
   readonly contexts: Readonly<Record<string, Json>>;
+}
+
+async function writePrograms(folder: string): Promise<string> {
+  const programs = join(folder, 'programs');
+  await mkdir(programs, { recursive: true });
+  // Another run may be starting it.
+  const fresh = join(programs, randomBytes(8).toString('hex'));
+  await writeFile(fresh, NPX, { mode: 0o755 });
+  await rename(fresh, join(programs, 'npx'));
+  return programs;
 }
 
 function needsContext(needed: readonly JobResult[]): Json {
@@ -345,7 +377,7 @@ async function runScript(
   script: string,
   index: number,
   stepEnv: Readonly<Record<string, string>>,
-  { id, folder, workflow, started, options }: JobScope,
+  { id, folder, programs, workflow, started, options }: JobScope,
   { workspace, home }: { readonly workspace: string; readonly home: string },
 ) {
   const temp = join(folder, 'temp');
@@ -361,8 +393,13 @@ async function runScript(
     '--trace=execve,clone,clone3,fork,vfork',
     '--string-limit=4096',
   ];
+  const overlays = await Promise.all(
+    Object.entries(options.overlays ?? {}).map(([name, lower]) =>
+      overlayOf(lower, join(workspace, name), folder),
+    ),
+  );
   const [program = 'bash', ...args] = [
-    ...asMachine(join(folder, 'machine-id')),
+    ...asMachine(join(folder, 'machine-id'), overlays),
     ...(traced ? ['strace', ...trace, `--output=${join(temp, `trace-${index}`)}`, ...shell] : shell),
   ];
   const ended = await execa(program, args, {
@@ -371,6 +408,7 @@ async function runScript(
     env: {
       ...options.env,
       ...options.jobEnv?.[id],
+      PATH: `${programs}:${options.env.PATH ?? ''}`,
       CI: 'true',
       GITHUB_ACTIONS: 'true',
       HOME: home,
@@ -404,12 +442,48 @@ async function runScript(
   };
 }
 
-/** Gives each job its own machine id, which it may change, through a mount namespace. */
-function asMachine(id: string): readonly string[] {
-  const mounts =
-    'for file in /etc/machine-id /var/lib/dbus/machine-id; do [ ! -f "$file" ] || [ -L "$file" ] || mount --bind "$0" "$file" || exit; done; exec "$@"';
+/** A folder to show below a workspace: mount's options, and where. */
+interface Overlay {
+  readonly options: string;
+  readonly target: string;
+}
+
+async function overlayOf(lower: string, target: string, machine: string): Promise<Overlay> {
+  const [upper, work] = ['upper', 'work'].map((kind) => join(machine, 'overlays', basename(target), kind));
+  for (const folder of [upper, work, target]) await mkdir(folder as string, { recursive: true });
+  return { options: `lowerdir=${lower},upperdir=${upper},workdir=${work}`, target };
+}
+
+/**
+ * Gives each job its own machine id, which it may change, and its overlays, in a mount namespace that ends with the
+ * script.
+ */
+function asMachine(id: string, overlays: readonly Overlay[]): readonly string[] {
+  const mounts = [
+    'id=$0',
+    'while [ "$1" != -- ]; do mount -t overlay -o "$1" overlay "$2" || exit; shift 2; done; shift',
+    'for file in /etc/machine-id /var/lib/dbus/machine-id; do [ ! -f "$file" ] || [ -L "$file" ] || mount --bind "$id" "$file" || exit; done',
+    'exec "$@"',
+  ].join('; ');
   const user = process.getuid?.() === 0 ? [] : ['--user', '--map-current-user', '--keep-caps'];
-  return ['unshare', ...user, '--mount', '/bin/sh', '-c', mounts, id];
+  const mounted = overlays.flatMap(({ options, target }) => [options, target]);
+  return ['unshare', ...user, '--mount', '/bin/sh', '-c', mounts, id, ...mounted, '--'];
+}
+
+/** Whether scripts can get overlays whose upper folders are below the given one. */
+export async function canOverlay(folder: string): Promise<boolean> {
+  const machine = await mkdtemp(join(folder, 'overlay-'));
+  try {
+    const [lower, id] = [join(machine, 'lower'), join(machine, 'id')];
+    await mkdir(lower);
+    await writeFile(id, '');
+    const overlay = await overlayOf(lower, join(machine, 'target'), machine);
+    const [program = '', ...args] = [...asMachine(id, [overlay]), 'true'];
+    const { failed } = await execa(program, args, { reject: false, stdin: 'ignore' });
+    return !failed;
+  } finally {
+    await rm(machine, { recursive: true });
+  }
 }
 
 /** Parses `name=value` lines and `name<<delimiter` blocks. */
