@@ -7,8 +7,8 @@ export default defineProject({
     name: 'mount-monitor',
     include: ['src/**/*.spec.ts', 'e2e/**/*.e2e.ts'],
     exclude: timed,
-    // At least two, because these tests wait much more than they compute.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // These tests wait much more than they compute.
+    maxWorkers: 2 * availableParallelism(),
     globalSetup: ['testing/compile.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,

@@ -107,7 +107,8 @@ async function expectToEnd({ fault, monitor }: Watched): Promise<void> {
   console.log(`${fault}: SIGTERM ended it within ${Math.round(performance.now() - start)} ms`);
 }
 
-describe('a real WebDAV mount', () => {
+// Each test has its own server, mount and monitor, and waits much more than it computes.
+describe.concurrent('a real WebDAV mount', () => {
   beforeAll(async () => {
     machine = await Machine.watch(executable);
   });

@@ -87,6 +87,8 @@ describe('status page', () => {
     expect(await good.locator('.state').textContent()).toBe('healthy');
     expect(await good.locator('.body').textContent()).toBe('');
     await good.locator('summary').click();
+    // The page fills what opens a moment later.
+    await good.getByText('last check').waitFor();
     const text = (await good.textContent()) ?? '';
     for (const part of ['since', 'last check', 'ago', 'took', ' ms', 'file system'])
       expect(text).toContain(part);
