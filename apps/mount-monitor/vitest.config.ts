@@ -10,6 +10,7 @@ export default defineProject({
     // These tests wait much more than they compute.
     maxWorkers: 2 * availableParallelism(),
     globalSetup: ['testing/compile.ts'],
+    maxConcurrency: 10,
     testTimeout: 60_000,
     hookTimeout: 120_000,
   },

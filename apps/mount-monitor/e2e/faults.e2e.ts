@@ -34,7 +34,7 @@ async function untilHungProbe(monitor: MonitorProcess): Promise<void> {
   await monitor.until('a probe hangs', async () => (await monitor.status()).hung_probes > 0);
 }
 
-describe('mount faults', () => {
+describe.concurrent('mount faults', () => {
   onFuse('reports errors with their reasons, and recovery', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'f');
@@ -116,7 +116,7 @@ describe('mount faults', () => {
   });
 });
 
-describe('a mount that accepts requests and never answers', () => {
+describe.concurrent('a mount that accepts requests and never answers', () => {
   onFuse('a mount that never answers is alive, but not ready, until its first check ends', async () => {
     using scratch = new Scratch();
     await using mount = await FaultMount.mount(scratch, 'f');
