@@ -1,6 +1,8 @@
 import { open } from 'node:fs/promises';
 
 const CHUNK_BYTES = 1024 * 1024;
+/** Enough for a file that turns out to be larger than it says, such as those in /proc. */
+const MIN_CHUNK_BYTES = 16 * 1024;
 
 /**
  * The bytes of a file from an offset on. A chunk stays valid until `kept` more chunks (one by default) are requested: a
@@ -14,9 +16,12 @@ export async function* readChunks(
   const file = await open(path);
   let reading: Promise<{ readonly bytesRead: number; readonly buffer: Buffer }> | undefined;
   try {
-    const buffers = Array.from({ length: kept + 1 }, () => Buffer.allocUnsafe(CHUNK_BYTES));
+    const { size } = await file.stat();
+    // Most files are small, and large buffers cost more than reading them.
+    const length = Math.min(CHUNK_BYTES, Math.max(size - offset, MIN_CHUNK_BYTES));
+    const buffers = Array.from({ length: kept + 1 }, () => Buffer.allocUnsafe(length));
     const read = (turn: number, at: number) => {
-      const next = file.read(buffers[turn] as Buffer, 0, CHUNK_BYTES, at);
+      const next = file.read(buffers[turn] as Buffer, 0, length, at);
       // A failure is thrown when this chunk's turn comes.
       next.catch(() => {});
       return next;
