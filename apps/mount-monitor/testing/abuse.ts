@@ -178,7 +178,7 @@ function run(name: string, port: number, address: string | undefined): void {
     return socket;
   };
   abuses[name]?.(open);
-  setTimeout(() => process.stdout.write('started\n'), 300);
+  setTimeout(() => process.stdout.write('started\n'), 150);
   setInterval(() => undefined, 1000);
 }
 
