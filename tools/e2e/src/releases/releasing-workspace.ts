@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { appendFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type FakeGitHub, startFakeGitHub } from '@prebuilt/testing/github';
@@ -71,12 +71,14 @@ export async function releasingWorkspace(
     plugins: [{ plugin: '@prebuilt/nx', options: { repository: `${registry.host}/{projectName}` } }],
     release: RELEASE,
   });
-  await write('.gitignore', 'node_modules\ndist\n.nx\n.npmrc\n');
-  const settings = MANAGERS.npm.files({ ...(await npmSettings(root)), published: packages.url });
+  await write('.gitignore', 'node_modules\ndist\n.nx\n.npmrc\nbunfig.toml\n');
+  const sources = { ...(await npmSettings(root)), published: packages.url };
   const acme = `@acme:registry=${npm.url}/\n${npm.url.replace('http:', '')}/:_authToken=any\n`;
-  await write('.npmrc', `${settings['.npmrc']}${acme}`);
-  for (const [path, content] of Object.entries(RELEASED)) await write(path, content);
-  await run('npm', MANAGERS.npm.install);
+  const settings = { ...MANAGERS.npm.files(sources), ...MANAGERS.bun.files(sources) };
+  for (const [path, content] of Object.entries({ ...settings, ...RELEASED })) await write(path, content);
+  await appendFile(join(root, '.npmrc'), acme);
+  // Bun installs the same packages as npm at a tenth of the cost. Without its lock, the workspace remains one of npm.
+  await run(join(tools.path(24, 'bun'), 'bun'), [...MANAGERS.bun.install, '--no-save', '--linker=hoisted']);
   await git('init', '--quiet', '--initial-branch=main');
   await git('init', '--quiet', '--bare', remote);
   await git('remote', 'add', 'origin', remote);
@@ -86,7 +88,6 @@ export async function releasingWorkspace(
   await git('commit', '--quiet', '--message=feat: programs to release');
   const github = await startFakeGitHub({ repository: REPOSITORY, token: TOKEN, tags: {}, gitFolder: remote });
   const env = {
-    NX_ISOLATE_PLUGINS: 'false',
     GITHUB_TOKEN: TOKEN,
     GITHUB_REPOSITORY: REPOSITORY,
     GITHUB_API_URL: github.baseUrl,
