@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { CHECKSUMS_FILE, parseChecksums } from '@prebuilt/nx/artifacts';
@@ -13,6 +13,7 @@ import {
   THIS_WORKSPACE,
   userEnvironment,
 } from '../testing/workspace.ts';
+import { copyLocked } from './locked.ts';
 import { MANAGERS } from './managers.ts';
 import type { PackageRegistry } from './package-registry.ts';
 import { npmSettings, type Tools } from './tools.ts';
@@ -42,6 +43,7 @@ export const PROGRAMS: readonly {
 /** What the example's README asks for before platforms are added to its C program. */
 const CROSS_COMPILERS = ['aarch64-linux-gnu-gcc', 'arm-linux-gnueabihf-gcc'];
 const C_PROGRAM = 'apps/probe/prebuilt.json';
+const IMPORTED = 'apps/legacy/prebuilt.json';
 
 /** The compiler that is missing for the example, as a reason to skip its tests; undefined if none is. */
 export async function missingCompiler(): Promise<string | undefined> {
@@ -59,8 +61,8 @@ export interface Polyglot extends AsyncDisposable {
   readonly again: TaskResults;
   /** The result of building after a change to the server's source. */
   readonly changed: TaskResults;
-  /** The executables for amd64: from the first build, a clone in another folder, and that clone with cold caches. */
-  readonly checksums: Readonly<Record<'first' | 'elsewhere' | 'cold', Checksums>>;
+  /** The executables for amd64: from the first build, and from a clone in another folder with cold caches. */
+  readonly checksums: Readonly<Record<'first' | 'elsewhere', Checksums>>;
 }
 
 /** Builds a fresh copy of the example with the published packages. The folder `known` has its lock and cache. */
@@ -81,8 +83,7 @@ export async function buildPolyglot(
     for (const [path, content] of Object.entries(MANAGERS.npm.files(settings)))
       await first.write(path, content);
     await first.run('npm', MANAGERS.npm.install);
-    await cp(join(known, 'prebuilt.lock.json'), join(first.root, 'prebuilt.lock.json'));
-    await copyCache(known, first.root);
+    await copyLocked(known, first.root);
     await first.nxOk(['g', '@prebuilt/nx:lock', '--no-interactive']);
     await commit(first);
 
@@ -91,7 +92,7 @@ export async function buildPolyglot(
     const again = await first.nxTasks(build);
     const checksums = {
       first: await checksumsIn(first.root),
-      ...(await buildElsewhere(folder, first, tools)),
+      elsewhere: await buildElsewhere(folder, first, tools),
     };
     const source = 'apps/server/main.go';
     const text = await readFile(join(first.root, source), 'utf8');
@@ -102,11 +103,6 @@ export async function buildPolyglot(
     await remove();
     throw error;
   }
-}
-
-/** Hard-links what was fetched by hash, since nothing modifies it in place. */
-async function copyCache(from: string, to: string): Promise<void> {
-  await runOk(to, 'cp', ['--archive', '--link', join(from, '.cache'), to]);
 }
 
 /** Copies the example's files at HEAD. */
@@ -123,28 +119,22 @@ async function commit({ run }: WorkspaceCommands): Promise<void> {
   await run('git', [...GIT_AUTHOR, 'commit', '--quiet', '--message=Five programs']);
 }
 
-/** Builds a clone in another folder, then again without the caches of the compilers and Nx. */
-async function buildElsewhere(
-  folder: string,
-  first: WorkspaceCommands,
-  tools: Tools,
-): Promise<Pick<Polyglot['checksums'], 'elsewhere' | 'cold'>> {
+/** Builds a clone in another folder, for amd64 only, and without the caches of the compilers and Nx. */
+async function buildElsewhere(folder: string, first: WorkspaceCommands, tools: Tools): Promise<Checksums> {
   const root = join(folder, 'a-clone/elsewhere');
   await runOk(folder, 'git', ['clone', '--quiet', first.root, root]);
   await symlink(join(first.root, 'node_modules'), join(root, 'node_modules'));
-  await copyCache(first.root, root);
+  await copyLocked(first.root, root);
+  await rm(join(root, '.cache/prebuilt/cargo'), { recursive: true, force: true });
   const clone = commandsIn(root, { manager: 'npm', node: 24 }, tools);
-  const forget = async (): Promise<void> => {
-    for (const path of ['dist', '.nx', '.cache/prebuilt/cargo'])
-      await rm(join(root, path), { recursive: true, force: true });
-  };
-  const build = ['run-many', '--targets=build-binaries', '--platforms=linux/amd64'];
-  await forget();
-  await clone.nxOk(build);
-  const elsewhere = await checksumsIn(root);
-  await forget();
-  await clone.nxOk(build, { GOCACHE: join(folder, 'go-build') });
-  return { elsewhere, cold: await checksumsIn(root) };
+  const configuration = JSON.parse(await readFile(join(root, IMPORTED), 'utf8'));
+  configuration.toolchain.dependsOn = ['build-amd64'];
+  await clone.write(IMPORTED, JSON.stringify(configuration));
+  // One program at a time: at the same time, both Go programs would compile the same part of the standard library.
+  await clone.nxOk(['run-many', '--targets=build-binaries', '--platforms=linux/amd64', '--parallel=1'], {
+    GOCACHE: join(folder, 'go-build'),
+  });
+  return checksumsIn(root);
 }
 
 async function checksumsIn(root: string): Promise<Checksums> {
