@@ -22,7 +22,7 @@ export interface Publication {
 export async function publishPackages(registry: PackageRegistry, version: string): Promise<Publication> {
   await using clone = await freshClone();
   await linkInstalledPackages(clone.root);
-  await copyTaskCache(clone.root);
+  await copyTaskCache(clone.root, 'build');
   await appendFile(join(clone.root, '.npmrc'), registry.npmrc);
   const release = (...args: readonly string[]) =>
     runOk(clone.root, 'npx', ['nx', 'release', ...args, '--groups=packages']);

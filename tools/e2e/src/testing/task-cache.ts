@@ -5,23 +5,34 @@ import { DatabaseSync } from 'node:sqlite';
 import { runOk, THIS_WORKSPACE } from './workspace.ts';
 
 const CACHE = '.nx/cache';
-const DATA = '.nx/workspace-data';
+const INDEX = '.nx/workspace-data';
 
-/** Gives a clone of this workspace the task results that Nx has cached here. Their keys are hashes of all inputs. */
-export async function copyTaskCache(root: string): Promise<void> {
-  const [cache, data] = [CACHE, DATA].map((name) => join(THIS_WORKSPACE, name)) as [string, string];
-  if (!existsSync(cache) || !existsSync(data)) return;
-  await mkdir(join(root, DATA), { recursive: true });
-  // First the index, so that nothing in it is missing from the cache.
-  for (const name of (await readdir(data)).filter((each) => each.endsWith('.db'))) {
-    const database = new DatabaseSync(join(data, name));
-    try {
-      // Consistent, even if Nx is writing to it.
-      database.prepare('VACUUM INTO ?').run(join(root, DATA, name));
-    } finally {
-      database.close();
-    }
+/**
+ * Gives a clone of this workspace what Nx has cached here for one target. The keys are hashes of all inputs, so the
+ * clone only uses what it would have made itself.
+ */
+export async function copyTaskCache(root: string, target: string): Promise<void> {
+  const index = join(THIS_WORKSPACE, INDEX);
+  const names = existsSync(index) ? (await readdir(index)).filter((name) => name.endsWith('.db')) : [];
+  await Promise.all([CACHE, INDEX].map((name) => mkdir(join(root, name), { recursive: true })));
+  for (const name of names) {
+    const copy = join(root, INDEX, name);
+    // Consistent even while Nx is writing to it.
+    inDatabase(join(index, name), (database) => database.prepare('VACUUM INTO ?').run(copy));
+    const query =
+      'SELECT hash FROM cache_outputs JOIN task_details USING (hash) WHERE code = 0 AND target = ?';
+    const rows = inDatabase(copy, (database) => database.prepare(query).all(target));
+    const found = rows.map(({ hash }) => join(THIS_WORKSPACE, CACHE, String(hash))).filter(existsSync);
+    // Nx copies files from its cache, and never modifies them there.
+    if (found.length > 0) await runOk(root, 'cp', ['--archive', '--link', ...found, CACHE]);
   }
-  // Nx copies from its cache and replaces files in it, but never modifies them in place.
-  await runOk(root, 'cp', ['--archive', '--link', cache, join(root, '.nx')]);
+}
+
+function inDatabase<T>(path: string, use: (database: DatabaseSync) => T): T {
+  const database = new DatabaseSync(path);
+  try {
+    return use(database);
+  } finally {
+    database.close();
+  }
 }
