@@ -6,7 +6,7 @@ import { type FakeRegistry, startFakeRegistry } from '@prebuilt/testing/registry
 import { MANAGERS } from '../stranger/managers.ts';
 import type { PackageRegistry } from '../stranger/package-registry.ts';
 import { npmSettings, type Tools } from '../stranger/tools.ts';
-import { commandsIn } from '../stranger/workspace.ts';
+import { commandsIn, installWithBun } from '../stranger/workspace.ts';
 import { type FakeNpm, startFakeNpm } from './fake-npm.ts';
 import { RELEASE, RELEASED } from './programs.ts';
 
@@ -54,7 +54,8 @@ export async function releasingWorkspace(
   const root = await mkdtemp(join(tmpdir(), 'releases-'));
   const remote = join(root, '.git/remote.git');
   const [registry, npm]: [FakeRegistry, FakeNpm] = await Promise.all([startFakeRegistry(), startFakeNpm()]);
-  const { write, run, nx } = commandsIn(root, { manager: 'npm', node: 24 }, tools);
+  const commands = commandsIn(root, { manager: 'npm', node: 24 }, tools);
+  const { write, run, nx } = commands;
   const git = (...args: readonly string[]) => run('git', args);
   const json = (path: string, value: object) => write(path, JSON.stringify(value, null, 2));
   await json('package.json', {
@@ -77,8 +78,7 @@ export async function releasingWorkspace(
   const settings = { ...MANAGERS.npm.files(sources), ...MANAGERS.bun.files(sources) };
   for (const [path, content] of Object.entries({ ...settings, ...RELEASED })) await write(path, content);
   await appendFile(join(root, '.npmrc'), acme);
-  // Bun installs the same packages as npm at a tenth of the cost. Without its lock, the workspace remains one of npm.
-  await run(join(tools.path(24, 'bun'), 'bun'), [...MANAGERS.bun.install, '--no-save', '--linker=hoisted']);
+  await installWithBun(commands, tools);
   await git('init', '--quiet', '--initial-branch=main');
   await git('init', '--quiet', '--bare', remote);
   await git('remote', 'add', 'origin', remote);

@@ -113,3 +113,12 @@ export async function strangersWorkspace(
     [Symbol.asyncDispose]: () => rm(root, { recursive: true, force: true, maxRetries: 10 }),
   };
 }
+
+/**
+ * Installs what package.json lists in a workspace of npm, at a tenth of npm's cost. Bun writes no lock, so Nx still finds
+ * a workspace of npm. It needs Bun's settings files as well.
+ */
+export async function installWithBun({ run }: WorkspaceCommands, tools: Tools): Promise<void> {
+  const bun = join(tools.path(24, 'bun'), 'bun');
+  await run(bun, [...MANAGERS.bun.install, '--no-save', '--linker=hoisted']);
+}
