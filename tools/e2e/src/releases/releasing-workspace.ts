@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { appendFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type FakeGitHub, startFakeGitHub } from '@prebuilt/testing/github';
@@ -6,7 +6,7 @@ import { type FakeRegistry, startFakeRegistry } from '@prebuilt/testing/registry
 import { MANAGERS } from '../stranger/managers.ts';
 import type { PackageRegistry } from '../stranger/package-registry.ts';
 import { npmSettings, type Tools } from '../stranger/tools.ts';
-import { commandsIn } from '../stranger/workspace.ts';
+import { commandsIn, installWithBun } from '../stranger/workspace.ts';
 import { type FakeNpm, startFakeNpm } from './fake-npm.ts';
 import { RELEASE, RELEASED } from './programs.ts';
 
@@ -54,7 +54,8 @@ export async function releasingWorkspace(
   const root = await mkdtemp(join(tmpdir(), 'releases-'));
   const remote = join(root, '.git/remote.git');
   const [registry, npm]: [FakeRegistry, FakeNpm] = await Promise.all([startFakeRegistry(), startFakeNpm()]);
-  const { write, run, nx } = commandsIn(root, { manager: 'npm', node: 24 }, tools);
+  const commands = commandsIn(root, { manager: 'npm', node: 24 }, tools);
+  const { write, run, nx } = commands;
   const git = (...args: readonly string[]) => run('git', args);
   const json = (path: string, value: object) => write(path, JSON.stringify(value, null, 2));
   await json('package.json', {
@@ -71,12 +72,13 @@ export async function releasingWorkspace(
     plugins: [{ plugin: '@prebuilt/nx', options: { repository: `${registry.host}/{projectName}` } }],
     release: RELEASE,
   });
-  await write('.gitignore', 'node_modules\ndist\n.nx\n.npmrc\n');
-  const settings = MANAGERS.npm.files({ ...(await npmSettings(root)), published: packages.url });
+  await write('.gitignore', 'node_modules\ndist\n.nx\n.npmrc\nbunfig.toml\n');
+  const sources = { ...(await npmSettings(root)), published: packages.url };
   const acme = `@acme:registry=${npm.url}/\n${npm.url.replace('http:', '')}/:_authToken=any\n`;
-  await write('.npmrc', `${settings['.npmrc']}${acme}`);
-  for (const [path, content] of Object.entries(RELEASED)) await write(path, content);
-  await run('npm', MANAGERS.npm.install);
+  const settings = { ...MANAGERS.npm.files(sources), ...MANAGERS.bun.files(sources) };
+  for (const [path, content] of Object.entries({ ...settings, ...RELEASED })) await write(path, content);
+  await appendFile(join(root, '.npmrc'), acme);
+  await installWithBun(commands, tools);
   await git('init', '--quiet', '--initial-branch=main');
   await git('init', '--quiet', '--bare', remote);
   await git('remote', 'add', 'origin', remote);
@@ -86,7 +88,6 @@ export async function releasingWorkspace(
   await git('commit', '--quiet', '--message=feat: programs to release');
   const github = await startFakeGitHub({ repository: REPOSITORY, token: TOKEN, tags: {}, gitFolder: remote });
   const env = {
-    NX_ISOLATE_PLUGINS: 'false',
     GITHUB_TOKEN: TOKEN,
     GITHUB_REPOSITORY: REPOSITORY,
     GITHUB_API_URL: github.baseUrl,
