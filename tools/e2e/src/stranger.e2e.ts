@@ -64,7 +64,7 @@ beforeAll(async () => {
   );
   const [first, ...rest] = workspaces as [(typeof workspaces)[0], ...typeof workspaces];
   const releases = releasingWorkspace(registry, tools).then(makeReleases);
-  built.set(first.manager, await build(first.workspace, lines));
+  built.set(first.manager, await build(first.workspace, lines, true));
   await publishImages(first.workspace);
   released = await releases;
   // The others find a lock in their repository and its content in their cache, as a CI job does.
@@ -75,7 +75,7 @@ beforeAll(async () => {
       }),
     ...rest.map(async ({ manager, workspace }) => {
       await copyLocked(first.workspace.root, workspace.root);
-      built.set(manager, await build(workspace, lines, first.workspace));
+      built.set(manager, await build(workspace, lines, false));
     }),
   ]);
 }, 1_500_000);
@@ -100,27 +100,26 @@ function quickStart(readme: string, heading: string): readonly string[] {
 }
 
 const OWN_PLATFORM = { platforms: [`linux/${OWN_ARCHITECTURE}`] };
-const TOOL_CONFIGURATION = 'apps/tool/prebuilt.json';
 
 /**
  * Follows the README, with a second program from the third command on, and then tags a new version of the server. A
- * workspace after the first builds only for this machine, which is set in nx.json once the plugin is installed, has the
- * first one's configuration of the second program, and tags that one, since the server takes four times as long.
+ * workspace after the first builds only for this machine, which is set in nx.json once the plugin is installed, and tags
+ * the second program, since the server takes four times as long.
  */
 async function build(
   workspace: StrangersWorkspace,
   [add, configure, ...lines]: readonly string[],
-  first?: StrangersWorkspace,
+  isFirst: boolean,
 ): Promise<Built> {
   for (const [path, content] of Object.entries({ ...SERVER, ...TOOL })) await workspace.write(path, content);
   // This tool prints both of its versions, so a new tag is all that changes.
-  if (first !== undefined) await workspace.write('apps/tool/version.txt', '1.2.3 1.2.4\n');
+  if (!isFirst) await workspace.write('apps/tool/version.txt', '1.2.3 1.2.4\n');
   await workspace.run('git', ['add', '--all']);
   await workspace.run('git', [...GIT_AUTHOR, 'commit', '--quiet', '--message=Two programs']);
   await workspace.run('git', ['tag', 'server@1.2.3']);
   await workspace.run('git', ['tag', 'tool@1.2.3']);
   await workspace.line(add as string);
-  if (first !== undefined) {
+  if (!isFirst) {
     const path = join(workspace.root, 'nx.json');
     const settings = JSON.parse(await readFile(path, 'utf8'));
     expect(settings.plugins).toEqual(['@prebuilt/nx']);
@@ -128,22 +127,18 @@ async function build(
     await writeFile(path, JSON.stringify(settings));
   }
   await workspace.line(configure as string);
-  if (first === undefined) {
-    await workspace.nxOk([
-      'g',
-      '@prebuilt/nx:configuration',
-      'tool',
-      '--files=out/tool-{arch}',
-      '--dependsOn=make',
-      '--no-interactive',
-    ]);
-  } else {
-    await workspace.write(TOOL_CONFIGURATION, await readFile(join(first.root, TOOL_CONFIGURATION), 'utf8'));
-  }
+  await workspace.nxOk([
+    'g',
+    '@prebuilt/nx:configuration',
+    'tool',
+    '--files=out/tool-{arch}',
+    '--dependsOn=make',
+    '--no-interactive',
+  ]);
   for (const line of lines) await workspace.line(line);
   const all = ['run-many', '--targets=docker-release'];
   const again = await workspace.nxTasks(all);
-  const program = first === undefined ? 'server' : 'tool';
+  const program = isFirst ? 'server' : 'tool';
   await workspace.run('git', ['tag', '--delete', `${program}@1.2.3`]);
   await workspace.run('git', ['tag', `${program}@1.2.4`]);
   return { workspace, again, released: await workspace.nxTasks(all) };
