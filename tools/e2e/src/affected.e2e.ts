@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { GIT_AUTHOR } from '@prebuilt/testing/git';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { bootstrappedClone, type Clone } from './testing/clone.ts';
+import { type Clone, linkedClone } from './testing/clone.ts';
 import { nxCommand, runOk } from './testing/workspace.ts';
 
 const TARGETS = ['lint', 'typecheck', 'test', 'build-binaries'];
@@ -27,7 +27,7 @@ describe('nx affected', { timeout: 120_000 }, () => {
   const git = (...args: readonly string[]) => runOk(clone.root, 'git', [...GIT_AUTHOR, ...args]);
 
   beforeAll(async () => {
-    clone = await bootstrappedClone();
+    clone = await linkedClone();
   }, 300_000);
   afterAll(() => clone?.[Symbol.asyncDispose]());
 

@@ -11,7 +11,7 @@ import {
   skipOutsideCi,
 } from '@prebuilt/testing/engine';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { bootstrappedClone, type Clone, freshClone } from './testing/clone.ts';
+import { bootstrappedClone, type Clone, cloneWithPackages } from './testing/clone.ts';
 import { HangingMount } from './testing/hanging-mount.ts';
 import { indexDigest, sha256Of, type UnpackedImage, unpackImage } from './testing/image.ts';
 import { readTrace } from './testing/strace.ts';
@@ -20,20 +20,21 @@ import { missingProgram, runOk, THIS_WORKSPACE, userEnvironment } from './testin
 const ARCHITECTURES = ['amd64', 'arm64'] as const;
 const IMAGE = 'release:docker-release';
 const VERSION = '1.2.3';
-const RELEASE = { RELEASE_VERSION: VERSION };
 const COMPILERS = /^(bun|tsc|esbuild|swc|go|compile|link|cargo|rustc|gcc|g\+\+|cc|cc1|clang|ld|as|collect2)$/;
 
 const engine = await engineEnvironment();
 const missingReader = await missingProgram('skopeo', 'umoci');
 const missingTracer = await missingProgram('strace');
 
+// The npm packages are those that ./bootstrap has installed in this workspace, as in a fresh clone in CI.
 describe('a fresh clone', { timeout: 600_000 }, () => {
   let clone: Clone;
   const withoutEngine = new Map<string, UnpackedImage>();
   const dist = (...names: readonly string[]) => join(clone.root, 'dist', ...names);
 
   beforeAll(async () => {
-    clone = await freshClone();
+    clone = await cloneWithPackages();
+    await runOk(clone.root, 'git', ['tag', `v${VERSION}`]);
   });
   afterAll(() => clone?.[Symbol.asyncDispose]());
 
@@ -47,11 +48,7 @@ describe('a fresh clone', { timeout: 600_000 }, () => {
     expect(await indexDigest(dist('oci'))).toMatch(/^sha256:[0-9a-f]{64}$/);
   });
 
-  it('a released executable prints its version on both platforms', async () => {
-    await runOk(clone.root, 'npx', ['nx', 'run', 'release:docker-release'], {
-      ...userEnvironment(),
-      ...RELEASE,
-    });
+  it('a released executable prints the version of its tag on both platforms', async () => {
     for (const architecture of ARCHITECTURES) {
       expect(await versionOf(clone.root, architecture)).toBe(`mount-monitor ${VERSION}`);
     }
@@ -75,9 +72,9 @@ describe('a fresh clone', { timeout: 600_000 }, () => {
     },
   );
 
-  it('a clone in another folder builds the same bytes and the same image', async () => {
+  it('a clone in another folder without the tag builds the same bytes and the same image from RELEASE_VERSION', async () => {
     await using other = await bootstrappedClone(clone.root);
-    await runOk(other.root, 'npx', ['nx', 'run', IMAGE], { ...userEnvironment(), ...RELEASE });
+    await runOk(other.root, 'npx', ['nx', 'run', IMAGE], { ...userEnvironment(), RELEASE_VERSION: VERSION });
     for (const file of ['bin/checksums.txt', 'bin/manifest.json']) {
       expect(await readFile(join(other.root, 'dist', file), 'utf8')).toBe(await readFile(dist(file), 'utf8'));
     }
@@ -117,7 +114,6 @@ describe('a fresh clone', { timeout: 600_000 }, () => {
         ];
         await runOk(clone.root, 'strace', [...options, `--output=${log}`, ...command], {
           ...userEnvironment(),
-          ...RELEASE,
           ...environment,
         });
         byBuildx = await indexDigest(dist('oci'));

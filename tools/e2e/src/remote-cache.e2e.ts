@@ -4,7 +4,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { bootstrappedClone, type Clone, OWN_ARCHITECTURE, releaseOwnPlatformAlone } from './testing/clone.ts';
+import { type Clone, linkedClone, OWN_ARCHITECTURE, releaseOwnPlatformAlone } from './testing/clone.ts';
 import { type RemoteCache, startRemoteCache } from './testing/remote-cache.ts';
 import { nx } from './testing/workspace.ts';
 
@@ -22,7 +22,7 @@ describe('a remote cache', { timeout: 300_000 }, () => {
       NX_SELF_HOSTED_REMOTE_CACHE_SERVER: cache.url,
       NX_SELF_HOSTED_REMOTE_CACHE_ACCESS_TOKEN: 'writer',
     };
-    [first, second] = [await bootstrappedClone(), await bootstrappedClone()];
+    [first, second] = [await linkedClone(), await linkedClone()];
     for (const clone of [first, second]) await releaseOwnPlatformAlone(clone);
   }, 300_000);
   afterAll(async () => {
@@ -40,7 +40,8 @@ describe('a remote cache', { timeout: 300_000 }, () => {
     clone: Clone,
     env: Readonly<Record<string, string>> = {},
     target = 'release:build-binaries',
-  ) => nx(clone.root, ['run', target], { ...environment, ...env });
+    ...args: readonly string[]
+  ) => nx(clone.root, ['run', target, ...args], { ...environment, ...env });
   const sha256 = async (clone: Clone): Promise<string> =>
     createHash('sha256')
       .update(await readFile(join(clone.root, EXECUTABLE)))
@@ -65,28 +66,28 @@ describe('a remote cache', { timeout: 300_000 }, () => {
   });
 
   it('a remote cache is not written with a read-only token, and the run continues', async () => {
-    const env = { NX_SELF_HOSTED_REMOTE_CACHE_ACCESS_TOKEN: 'reader', RELEASE_VERSION: '2.0.0' };
-    expect(await build(second, env)).toMatchObject({ exitCode: 0 });
+    const env = { NX_SELF_HOSTED_REMOTE_CACHE_ACCESS_TOKEN: 'reader' };
+    // Its output is small; executables would take Nx seconds to pack.
+    expect(await build(second, env, 'release:verify', '--exclude-task-dependencies')).toMatchObject({
+      exitCode: 0,
+    });
     expect(cache.takeAnswers()).toEqual(['GET 404', 'PUT 403']);
     expect(cache.entries.size).toBe(1);
   });
 
-  it('a run fails if the remote cache refuses its token, and succeeds without the server', async () => {
+  it('a run fails if the remote cache refuses its token', async () => {
     await forget(second);
     expect((await build(second, { NX_SELF_HOSTED_REMOTE_CACHE_ACCESS_TOKEN: 'wrong' })).exitCode).not.toBe(0);
     expect(cache.takeAnswers()).toEqual(['GET 401']);
-    expect(await build(second, { NX_SELF_HOSTED_REMOTE_CACHE_SERVER: '' })).toMatchObject({ exitCode: 0 });
-    expect(cache.takeAnswers()).toEqual([]);
   });
 
-  it('a run fails if the remote cache is down, and succeeds without it', async () => {
+  it('a run fails if the remote cache is down', async () => {
     await forget(second);
     const down = { NX_SELF_HOSTED_REMOTE_CACHE_SERVER: 'http://127.0.0.1:9' };
     expect((await build(second, down)).exitCode).not.toBe(0);
-    expect(await build(second, { NX_SELF_HOSTED_REMOTE_CACHE_SERVER: '' })).toMatchObject({ exitCode: 0 });
   });
 
-  it('a run fails on a truncated archive before verifying anything, and succeeds without the server', async () => {
+  it('a run fails on a truncated archive before verifying anything', async () => {
     await forget(second);
     const [[hash, entry] = ['', Buffer.alloc(0)]] = cache.entries;
     cache.entries.set(hash, entry.subarray(0, entry.length / 2));
@@ -96,7 +97,12 @@ describe('a remote cache', { timeout: 300_000 }, () => {
     } finally {
       cache.entries.set(hash, entry);
     }
+  });
+
+  it('a run succeeds without the remote cache’s server, right after failing because of it', async () => {
+    cache.takeAnswers();
     expect(await build(second, { NX_SELF_HOSTED_REMOTE_CACHE_SERVER: '' })).toMatchObject({ exitCode: 0 });
+    expect(cache.takeAnswers()).toEqual([]);
     expect(await sha256(second)).toBe(await sha256(first));
   });
 
@@ -108,7 +114,7 @@ describe('a remote cache', { timeout: 300_000 }, () => {
       // Deep inside an executable, far from any archive header.
       const at = tar.indexOf(`mount-monitor-linux-${OWN_ARCHITECTURE}`) + 60_000_000;
       tar.writeUInt8(tar.readUInt8(at) ^ 0xff, at);
-      cache.entries.set(hash, gzipSync(tar, { level: 1 }));
+      cache.entries.set(hash, gzipSync(tar, { level: 0 }));
       const { exitCode, output } = await build(second, {}, 'release:verify');
       expect(exitCode).not.toBe(0);
       expect(output).toMatch(/error WRONG_HASH: mount-monitor-linux-(amd64|arm64): expected SHA-256/);

@@ -34,6 +34,12 @@ export async function readDistribution(): Promise<{ readonly id: string; readonl
   return { id: field('ID'), codename: field('VERSION_CODENAME') };
 }
 
+/** Runs one of apt's programs with the settings of a private apt, and returns its stdout. Throws `SYSROOT`. */
+type RunApt = (file: string, args: readonly string[], cwd: string) => Promise<string>;
+
+/** Downloads files with apt's own methods, proxies and credentials. */
+const APT_HELPER = '/usr/lib/apt/apt-helper';
+
 /**
  * Sets up apt in `folder` for a Debian architecture and fetches its index. apt checks signatures. Throws `SYSROOT` if
  * apt is missing or the index can't be fetched.
@@ -44,41 +50,7 @@ export async function openApt(
   signal?: AbortSignal,
 ): Promise<PrivateApt> {
   const state = join(folder, `apt-${architecture}`);
-  await mkdir(join(state, 'lists/partial'), { recursive: true });
-  await mkdir(join(state, 'cache/archives/partial'), { recursive: true });
-  await writeFile(join(state, 'status'), '');
-  const sources = await sourcesFile(state, architecture);
-  const settings = [
-    `APT::Architecture=${architecture}`,
-    `APT::Architectures=${architecture}`,
-    `Dir::State::Lists=${state}/lists`,
-    `Dir::State::status=${state}/status`,
-    `Dir::Cache=${state}/cache`,
-    'Acquire::Languages=none',
-    'Acquire::Retries=3',
-    ...(process.getuid?.() === 0 ? ['APT::Sandbox::User=root'] : []),
-    ...(sources === undefined ? [] : [`Dir::Etc::sourcelist=${sources}`, 'Dir::Etc::sourceparts=/dev/null']),
-  ].flatMap((setting) => ['-o', setting]);
-  const run = async (file: string, args: readonly string[], cwd: string): Promise<string> => {
-    const { execa } = await import('execa');
-    const result = await execa(file, [...settings, ...args], {
-      cwd,
-      env: { LC_ALL: 'C' },
-      stdin: 'ignore',
-      reject: false,
-      ...(signal === undefined ? {} : { cancelSignal: signal }),
-    });
-    signal?.throwIfAborted();
-    if (!result.failed) return result.stdout;
-    if (result.code === 'ENOENT') throw withoutApt();
-    throw new PrebuiltError(
-      'SYSROOT',
-      `${file} for ${architecture}: ${result.stderr || result.shortMessage}`,
-      {
-        hint: `Check the network, and that the machine's apt sources include ${architecture}. To use other sources, set ${SOURCES_VARIABLE}=FILE.`,
-      },
-    );
-  };
+  const run = await privateApt(state, architecture, signal);
   await run('apt-get', ['-qq', 'update'], state);
   return {
     async show(names) {
@@ -101,6 +73,73 @@ export async function openApt(
     async download(name, version, target) {
       await run('apt-get', ['-qq', 'download', `${name}=${version}`], target);
     },
+  };
+}
+
+/**
+ * Downloads an archive from the first of the machine's apt sources that has it at its path, without fetching an index,
+ * which takes apt seconds of computing. Returns whether one had it, with the archive's SHA-256. `folder` is for apt's
+ * state. Throws `SYSROOT` if apt is missing.
+ */
+export async function downloadFromSources(
+  archive: Pick<IndexedPackage, 'architecture' | 'path' | 'sha256'>,
+  file: string,
+  folder: string,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const run = await privateApt(join(folder, 'sources'), archive.architecture, signal);
+  const listed = await run(
+    'apt-get',
+    ['indextargets', '--no-release-info', '--format', '$(REPO_URI)', 'Created-By: Packages'],
+    folder,
+  );
+  for (const source of new Set(listed.split('\n').filter(Boolean))) {
+    const asked = ['-qq', 'download-file', `${source}${archive.path}`, file, `SHA256:${archive.sha256}`];
+    const found = await run(APT_HELPER, asked, folder).then(
+      () => true,
+      () => false,
+    );
+    signal?.throwIfAborted();
+    if (found) return true;
+  }
+  return false;
+}
+
+async function privateApt(state: string, architecture: string, signal?: AbortSignal): Promise<RunApt> {
+  await mkdir(join(state, 'lists/partial'), { recursive: true });
+  await mkdir(join(state, 'cache/archives/partial'), { recursive: true });
+  await writeFile(join(state, 'status'), '');
+  const sources = await sourcesFile(state, architecture);
+  const settings = [
+    `APT::Architecture=${architecture}`,
+    `APT::Architectures=${architecture}`,
+    `Dir::State::Lists=${state}/lists`,
+    `Dir::State::status=${state}/status`,
+    `Dir::Cache=${state}/cache`,
+    'Acquire::Languages=none',
+    'Acquire::Retries=3',
+    ...(process.getuid?.() === 0 ? ['APT::Sandbox::User=root'] : []),
+    ...(sources === undefined ? [] : [`Dir::Etc::sourcelist=${sources}`, 'Dir::Etc::sourceparts=/dev/null']),
+  ].flatMap((setting) => ['-o', setting]);
+  return async (file, args, cwd) => {
+    const { execa } = await import('execa');
+    const result = await execa(file, [...settings, ...args], {
+      cwd,
+      env: { LC_ALL: 'C' },
+      stdin: 'ignore',
+      reject: false,
+      ...(signal === undefined ? {} : { cancelSignal: signal }),
+    });
+    signal?.throwIfAborted();
+    if (!result.failed) return result.stdout;
+    if (result.code === 'ENOENT') throw withoutApt();
+    throw new PrebuiltError(
+      'SYSROOT',
+      `${file} for ${architecture}: ${result.stderr || result.shortMessage}`,
+      {
+        hint: `Check the network, and that the machine's apt sources include ${architecture}. To use other sources, set ${SOURCES_VARIABLE}=FILE.`,
+      },
+    );
   };
 }
 

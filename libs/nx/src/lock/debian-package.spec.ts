@@ -1,8 +1,22 @@
-import { chmod, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import {
+  chmod,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { skipOutsideCi } from '@prebuilt/testing/engine';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { makeArchive, type SampleArchive, serveArchives } from '../../testing/debian-archive.ts';
+import { readDistribution } from './apt.ts';
 import { formatContents, hashContents, readContents } from './contents.ts';
 import { fetchArchives, hashEmulator, hashPackage, lockedEmulator, lockedPackage } from './debian-package.ts';
 import type { DebianPin, EmulatorPin } from './lock.ts';
@@ -173,6 +187,36 @@ describe('fetchArchives', () => {
     });
     await fetchArchives('debian', { fetch: fake })(wanted, file());
     expect(await readFile(file(), 'utf8')).toBe('former content');
+  });
+
+  describe("from the machine's own apt sources", () => {
+    beforeEach(async ({ skip }) => {
+      if (!existsSync('/usr/bin/apt-get')) skipOutsideCi('apt-get is not installed', skip);
+      const sources = join(folder, 'sources.list');
+      // Without an index.
+      await writeFile(sources, `deb [trusted=yes] file:${folder}/mirror ./\n`);
+      await mkdir(join(folder, 'mirror/pool'), { recursive: true });
+      await copyFile(archive.file, join(folder, 'mirror/pool/libsample.deb'));
+      vi.stubEnv('PREBUILT_APT_SOURCES', sources);
+    });
+    afterEach(() => vi.unstubAllEnvs());
+
+    const fromSources = async (sha256: string) => {
+      const { id } = await readDistribution();
+      const { fake } = served({});
+      const fetchArchive = fetchArchives(id === 'ubuntu' ? 'ubuntu' : 'debian', { fetch: fake });
+      await fetchArchive({ ...archive, path: 'pool/libsample.deb', sha256 }, file());
+    };
+
+    it('finds an archive by its path, without an index', async () => {
+      await fromSources(archive.sha256);
+      expect(await readFile(file())).toEqual(await readFile(archive.file));
+    });
+
+    it('refuses an archive with another SHA-256', async () => {
+      await expect(fromSources('0'.repeat(64))).rejects.toMatchObject({ code: 'SYSROOT_UNAVAILABLE' });
+      expect(existsSync(file())).toBe(false);
+    });
   });
 });
 

@@ -4,7 +4,7 @@ import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFi
 import { dirname, join } from 'node:path';
 import { PrebuiltError } from '../errors.ts';
 import { sha256OfFile } from '../files/hash.ts';
-import { openApt, readDistribution } from './apt.ts';
+import { downloadFromSources, openApt, readDistribution } from './apt.ts';
 import { type Entry, formatContents, hashContents, readContents } from './contents.ts';
 import { checkEmulator, emulatorPath } from './emulator.ts';
 import { type DebianPin, type EmulatorPin, LOCK_COMMAND, LOCK_FILE, type Lock } from './lock.ts';
@@ -124,11 +124,10 @@ export function fetchArchives(
     if ((await readDistribution()).id === distribution) {
       const folder = await mkdtemp(join(dirname(file), 'apt-'));
       try {
-        const apt = await openApt(
-          folder,
-          archive.architecture === 'all' ? 'amd64' : archive.architecture,
-          options.signal,
-        );
+        const architecture = archive.architecture === 'all' ? 'amd64' : archive.architecture;
+        if (await downloadFromSources({ ...archive, architecture }, file, folder, options.signal)) return;
+        // Some sources keep archives at other paths than the lock.
+        const apt = await openApt(folder, architecture, options.signal);
         await apt.download(archive.name, archive.version, folder);
         const [found] = (await readdir(folder)).filter((name) => name.endsWith('.deb'));
         if (found !== undefined) {

@@ -11,7 +11,11 @@ export interface GitTags {
 /** Reads the tags of a git repository. Throws `VERSION` if git fails, for example outside a repository. */
 export async function readGitTags(root: string, hint?: string): Promise<GitTags> {
   // One start of git, which takes longer than its answer.
-  const answer = await requireGit(root, ['rev-parse', '--is-shallow-repository', '--symbolic', '--tags'], hint);
+  const answer = await requireGit(
+    root,
+    ['rev-parse', '--is-shallow-repository', '--symbolic', '--tags'],
+    hint,
+  );
   const [shallow, ...gitTags] = linesOf(answer);
   return { gitTags, shallow: shallow === 'true' };
 }

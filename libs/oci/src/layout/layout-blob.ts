@@ -12,6 +12,7 @@ export const BLOBS_FOLDER = 'blobs/sha256';
 const CHANGED_HINT = 'The file was changed after the image was made: make the image again.';
 
 const CHUNK_BYTES = 1024 * 1024;
+const MIN_CHUNK_BYTES = 4 * 1024;
 
 /**
  * The bytes of a blob, in chunks. Throws `DIGEST_MISMATCH` after the last chunk if they don't match the descriptor:
@@ -20,7 +21,9 @@ const CHUNK_BYTES = 1024 * 1024;
 export async function* readBlob(folder: string, descriptor: Descriptor): AsyncGenerator<Buffer> {
   const path = await blobPath(folder, descriptor);
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: CHUNK_BYTES })) {
+  // Most blobs are small, and allocating a large buffer costs more than reading them.
+  const highWaterMark = Math.min(CHUNK_BYTES, Math.max(descriptor.size, MIN_CHUNK_BYTES));
+  for await (const chunk of createReadStream(path, { highWaterMark })) {
     hash.update(chunk);
     yield chunk;
   }

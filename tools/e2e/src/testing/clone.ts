@@ -1,7 +1,8 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GIT_AUTHOR } from '@prebuilt/testing/git';
+import { linkInstalledPackages } from './linked-packages.ts';
 import { run, runOk, THIS_WORKSPACE } from './workspace.ts';
 
 /** A clone of a repository's HEAD in a temporary folder. Disposing of it deletes the folder. */
@@ -26,24 +27,68 @@ export async function freshClone(repository: string = THIS_WORKSPACE): Promise<C
   }
 }
 
-/** Clones and runs `./bootstrap`, with most of its work already done: packages and sysroots are copied from ours. */
-export async function bootstrappedClone(repository: string = THIS_WORKSPACE): Promise<Clone> {
+/**
+ * Clones, with the npm packages that `./bootstrap` has installed in this workspace already in place. `./bootstrap` then
+ * only compares their stamp with the lockfile, and fetches everything else.
+ */
+export async function cloneWithPackages(repository: string = THIS_WORKSPACE): Promise<Clone> {
   const clone = await freshClone(repository);
   try {
-    const { exitCode } = await run(THIS_WORKSPACE, './bootstrap', ['--check']);
-    if (exitCode === 0) {
-      const copy = (kind: string, name: string) =>
-        runOk(clone.root, 'cp', ['--archive', kind, join(THIS_WORKSPACE, name), clone.root]);
-      // Linking takes a sixth of the time of copying, and is safe: npm replaces files and never modifies them in place.
-      await copy('--link', 'node_modules');
-      await copy('--reflink=auto', '.cache');
-    }
+    // Linking takes a sixth of the time of copying, and is safe: npm replaces files and never modifies them in place.
+    if (await weAreBootstrapped()) await copyOurs(clone, '--link', 'node_modules');
+    return clone;
+  } catch (error) {
+    await clone[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Clones and runs `./bootstrap`, with most of its work already done: packages and sysroots are copied from ours. */
+export async function bootstrappedClone(repository: string = THIS_WORKSPACE): Promise<Clone> {
+  const clone = await cloneWithPackages(repository);
+  try {
+    if (await weAreBootstrapped()) await copyOurs(clone, '--reflink=auto', '.cache');
     await runOk(clone.root, './bootstrap', []);
     return clone;
   } catch (error) {
     await clone[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+async function weAreBootstrapped(): Promise<boolean> {
+  const { exitCode } = await run(THIS_WORKSPACE, './bootstrap', ['--check']);
+  return exitCode === 0;
+}
+
+async function copyOurs({ root }: Clone, kind: string, name: string): Promise<void> {
+  await runOk(root, 'cp', ['--archive', kind, join(THIS_WORKSPACE, name), root]);
+}
+
+/**
+ * Like `bootstrappedClone`, but with links to our packages and sysroots: for tests that only build, and change neither.
+ * The app's own packages are copied, because an executable depends on the paths of its sources.
+ */
+export async function linkedClone(): Promise<Clone> {
+  if (!(await weAreBootstrapped())) return bootstrappedClone();
+  const clone = await freshClone();
+  try {
+    await linkInstalledPackages(clone.root, await packagesOf('apps/mount-monitor'));
+    await mkdir(join(clone.root, '.cache'));
+    await symlink(join(THIS_WORKSPACE, '.cache/prebuilt'), join(clone.root, '.cache/prebuilt'));
+    await runOk(clone.root, './bootstrap', ['--check']);
+    return clone;
+  } catch (error) {
+    await clone[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function packagesOf(project: string): Promise<readonly string[]> {
+  const { dependencies }: { dependencies: Readonly<Record<string, string>> } = JSON.parse(
+    await readFile(join(THIS_WORKSPACE, project, 'package.json'), 'utf8'),
+  );
+  return Object.keys(dependencies);
 }
 
 /** This machine's architecture, whose executables need no emulator. */

@@ -1,19 +1,24 @@
 import type { Dirent } from 'node:fs';
-import { mkdir, readdir, readlink, symlink } from 'node:fs/promises';
+import { cp, mkdir, readdir, readlink, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { THIS_WORKSPACE } from './workspace.ts';
 
 /**
  * Gives a clone of this workspace the installed packages without copying them: each is a link to ours, except that the
- * workspace's own packages are the clone's.
+ * workspace's own packages are the clone's, and that those in `copied` are copies.
  */
-export async function linkInstalledPackages(root: string): Promise<void> {
+export async function linkInstalledPackages(root: string, copied: readonly string[] = []): Promise<void> {
   await linkFolder('node_modules', root);
+  for (const name of copied) {
+    const path = join('node_modules', name);
+    await rm(join(root, path));
+    await cp(join(THIS_WORKSPACE, path), join(root, path), { recursive: true });
+  }
   for (const group of ['apps', 'libs', 'tools']) {
     for (const project of await readdir(join(root, group))) {
       const nested = join(group, project, 'node_modules');
       const entries = await readdir(join(THIS_WORKSPACE, nested)).catch(() => []);
-      if (entries.length > 0) await symlink(join(THIS_WORKSPACE, nested), join(root, nested));
+      if (entries.length > 0) await linkFolder(nested, root);
     }
   }
 }

@@ -10,7 +10,7 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { deriveSources } from './apt-sources.ts';
 import type { EngineEnvironment } from './environment.ts';
@@ -28,9 +28,10 @@ export async function buildNodeStandIn(tag: string, engine: EngineEnvironment): 
   try {
     const root = join(work, 'root');
     const { codename, mirror } = await findMirror();
-    await execa('debootstrap', ['--variant=minbase', '--include=ca-certificates', codename, root, mirror]);
+    await execa('debootstrap', ['--variant=minbase', codename, root, mirror]);
     await giveAllSuites(root, codename);
     await copyFile(process.execPath, join(root, 'usr/local/bin/node'));
+    await mkdir(join(root, dirname(CERTIFICATES)), { recursive: true });
     await copyFile(CERTIFICATES, join(root, CERTIFICATES));
     await installNpm(work, join(root, 'usr/local'));
     await rm(join(root, 'var/cache/apt/archives'), { recursive: true });
