@@ -30,6 +30,13 @@ async function untilReason(monitor: MonitorProcess, reason: string, index = 0): 
   await monitor.until(`the reason is ${reason}`, async () => (await monitor.mount(index)).reason === reason);
 }
 
+/** Waits until a check has failed for this reason, even if another one has followed since. */
+async function untilFailed(monitor: MonitorProcess, reason: string): Promise<void> {
+  await monitor.until(`a check fails as ${reason}`, () =>
+    monitor.log().some((line) => line.msg === 'health check failed' && line.reason === reason),
+  );
+}
+
 async function untilHungProbe(monitor: MonitorProcess): Promise<void> {
   await monitor.until('a probe hangs', async () => (await monitor.status()).hung_probes > 0);
 }
@@ -112,7 +119,7 @@ describe.concurrent('mount faults', () => {
     );
     expect((await monitor.mount()).status).toBe('healthy');
     await mount.fault('delay 4000');
-    await untilReason(monitor, 'timeout');
+    await untilFailed(monitor, 'timeout');
   });
 });
 
@@ -148,7 +155,7 @@ describe.concurrent('a mount that accepts requests and never answers', () => {
     });
     await monitor.untilStatus('healthy', 0);
     await mount.fault('hold');
-    await untilReason(monitor, 'timeout');
+    await untilFailed(monitor, 'timeout');
     await untilReason(monitor, 'hung');
     const status = await monitor.status();
     expect(status).toMatchObject({

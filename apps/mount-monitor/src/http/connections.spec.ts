@@ -118,7 +118,9 @@ describe('connections', () => {
     const answerBytes = 100_000;
     const paused = new Set<number | undefined>();
     const { connections, open } = await serve(256, 'x'.repeat(answerBytes), {
-      unsent: ({ remotePort }) => (paused.has(remotePort) ? Number.POSITIVE_INFINITY : 0),
+      // A client of another address may have the same port.
+      unsent: ({ remoteAddress, remotePort }) =>
+        remoteAddress?.endsWith('127.0.0.1') && paused.has(remotePort) ? Number.POSITIVE_INFINITY : 0,
     });
     const reader = await open('127.0.0.2');
     const ask = async (time: number): Promise<void> => {
