@@ -6,9 +6,9 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { ClosingLineReporter } from './tools/testing/src/closing-line-reporter.ts';
 import budget from './tools/testing/src/cost/budget.json' with { type: 'json' };
 
-// At least two: these tests wait for other programs as much as they compute. More workers than processors take just as
-// long, and run into their own deadlines (measured: four on two processors).
-const maxWorkers = Math.max(2, availableParallelism() - 1);
+// At least three: these tests wait for other programs as much as they compute. Four on two processors take just as long,
+// and run into their own deadlines.
+const maxWorkers = Math.max(3, availableParallelism());
 
 const setupFiles = ['cost/measure-file.ts', 'leave-as-found.ts'].map((file) =>
   join(import.meta.dirname, 'tools/testing/src', file),

@@ -8,7 +8,7 @@ export default defineProject({
     include: ['src/**/*.spec.ts', 'e2e/**/*.e2e.ts'],
     exclude: timed,
     // These tests wait much more than they compute.
-    maxWorkers: 2 * availableParallelism(),
+    maxWorkers: 3 * availableParallelism(),
     globalSetup: ['testing/compile.ts'],
     maxConcurrency: 10,
     testTimeout: 60_000,

@@ -1,7 +1,7 @@
 import { defineProject } from 'vitest/config';
 
 /** These tests measure times, so no other file runs in parallel. */
-export const timed = ['mounts', 'rhythm', 'abuse', 'scale', 'soak'].map((name) => `e2e/${name}.e2e.ts`);
+export const timed = ['rhythm', 'abuse', 'scale', 'soak'].map((name) => `e2e/${name}.e2e.ts`);
 
 export default defineProject({
   test: {

@@ -26,7 +26,7 @@ async function checksOf(monitor: MonitorProcess, result: string): Promise<number
 }
 
 describe('idle probes', () => {
-  it('idle probes check healthy mounts sequentially, in at most two processes, and keep nothing open', async () => {
+  it.concurrent('idle probes check healthy mounts sequentially, in at most two processes, and keep nothing open', async () => {
     using scratch = new Scratch();
     const mounts = [
       ...Array.from({ length: 10 }, (_, index) => ({ path: scratch.mount(`m${index}`) })),
@@ -68,7 +68,7 @@ describe('idle probes', () => {
     expect(used / checks).toBeLessThan(4);
   });
 
-  it('idle probes can be killed without harm, because the next check gets another one', async () => {
+  it.concurrent('idle probes can be killed without harm, because the next check gets another one', async () => {
     using scratch = new Scratch();
     const mounts = [{ path: scratch.mount('m'), failureThreshold: 1 }];
     await using monitor = await MonitorProcess.start(executable, scratch, { ...timing, mounts });
@@ -86,7 +86,7 @@ describe('idle probes', () => {
     expect(monitor.stderr).toBe('');
   });
 
-  it('idle probes exit with the monitor, no matter how it ends', async () => {
+  it.concurrent('idle probes exit with the monitor, no matter how it ends', async () => {
     using scratch = new Scratch();
     const mounts = [{ path: scratch.mount('m') }];
     const monitor = await MonitorProcess.start(executable, scratch, { ...timing, mounts });
