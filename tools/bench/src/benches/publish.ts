@@ -40,6 +40,8 @@ function publishCommand(
     outputPath: inside(join(context.scratch, 'publish')),
     // Finding the highest version takes git, and does not change what is sent.
     tagLatest: 'never',
+    // Earlier benchmarks have recorded their results in this workspace.
+    allowUncommitted: true,
   };
   const command = executorCommand('docker-publish', options, context.workspaceRoot);
   return withEnvironment(command, { RELEASE_VERSION: version });
