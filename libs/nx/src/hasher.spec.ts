@@ -11,7 +11,8 @@ import { REPOSITORY } from '../testing/fixture-workspace.ts';
 import { sampleManifest } from '../testing/sample-manifest.ts';
 import { formatManifest } from './artifacts/manifest.ts';
 import { hostPlatform } from './artifacts/platform.ts';
-import { artifactsOf, hashTask } from './hasher.ts';
+import { expectImage, hashTask } from './hasher.ts';
+import { artifactsOf } from './keys/artifacts.ts';
 import { emulatorPath } from './lock/emulator.ts';
 import { CACHE_FOLDER, readLock } from './lock/lock.ts';
 import { PACKAGE } from './package.ts';
@@ -158,6 +159,7 @@ describe('the facts in a release’s cache key', () => {
   };
   const LOCK = join(REPOSITORY, 'prebuilt.lock.json');
   const PACKAGE_JSON = JSON.stringify({ license: 'MIT', repository: 'https://example.com/acme' });
+  const BUILDERS = 'docker-config/buildx/instances';
   let root: string;
   const at = (path: string) => join(root, path);
   const git = (...args: readonly string[]) =>
@@ -167,10 +169,20 @@ describe('the facts in a release’s cache key', () => {
 
   /** A docker client that reports a builder and an engine. */
   const docker = (
-    told: { readonly buildx?: string; readonly engine?: string; readonly builder?: string } = {},
+    told: {
+      readonly buildx?: string;
+      readonly engine?: string;
+      readonly store?: string;
+      readonly context?: string;
+      readonly builder?: string;
+    } = {},
   ) => {
-    const { buildx = '0.13.1', engine = '28.5.2', builder = 'mine' } = told;
-    const info = { ServerVersion: engine, ClientInfo: { Plugins: [{ Name: 'buildx', Version: buildx }] } };
+    const { buildx = '0.13.1', engine = '28.5.2', context = 'default', builder = 'mine' } = told;
+    const info = {
+      ServerVersion: engine,
+      DriverStatus: [['driver-type', told.store ?? 'io.containerd.snapshotter.v1']],
+      ClientInfo: { Context: context, Plugins: [{ Name: 'buildx', Version: buildx }] },
+    };
     const script = `#!/bin/sh
 case "$*" in
   "buildx inspect"*) printf 'Name: %s\\nDriver: remote\\nBuildKit version: v0.17.0\\n' "\${3:-${builder}}";;
@@ -251,7 +263,9 @@ esac
 
   beforeAll(async () => {
     root = await mkdtemp(join(tmpdir(), 'facts-'));
-    await Promise.all(['bin', 'sysroot/linux-amd64/lib'].map((path) => mkdir(at(path), { recursive: true })));
+    await Promise.all(
+      ['bin', 'sysroot/linux-amd64/lib', BUILDERS].map((path) => mkdir(at(path), { recursive: true })),
+    );
     await writeFile(at('prebuilt.lock.json'), await readFile(LOCK));
     await writeFile(at('package.json'), PACKAGE_JSON);
     await writeFile(at('sysroot/linux-amd64/lib/libc.so.6'), 'libc');
@@ -263,6 +277,7 @@ esac
   beforeEach(() => {
     vi.stubEnv('PATH', `${at('bin')}:/usr/bin:/bin`);
     vi.stubEnv('RELEASE_VERSION', '');
+    vi.stubEnv('DOCKER_CONFIG', at('docker-config'));
   });
   afterEach(() => vi.unstubAllEnvs());
 
@@ -408,7 +423,11 @@ esac
     ],
     ['the version of buildx', withDocker({ buildx: '0.14.0' }), IMAGE],
     ['the version of the engine', withDocker({ engine: '27.0.0' }), IMAGE],
-    ['the current builder', withDocker({ builder: 'other' }), IMAGE],
+    ['the engine’s image store', withDocker({ store: 'overlay2' }), IMAGE],
+    ['the docker context', withDocker({ context: 'rootless' }), IMAGE],
+    ['a builder that was created', withFile(`${BUILDERS}/mine`), IMAGE],
+    ['BUILDX_BUILDER', withEnv('BUILDX_BUILDER', 'farm'), IMAGE],
+    ['the folder of builders', withEnv('BUILDX_CONFIG', '/dev/null'), IMAGE],
     ['a builder on the command line', withRun({ overrides: { builderName: 'farm' } }), IMAGE],
     ['a builder on the command line, with dashes', withRun({ overrides: { 'builder-name': 'farm' } }), IMAGE],
     ['the daemonless builder', withRun({ overrides: { builder: 'daemonless' } }), IMAGE],
@@ -442,6 +461,17 @@ esac
     expect(TARGETS.filter((name) => before[name] !== after[name])).toEqual(expected);
     await undo?.();
     expect(await keys()).toEqual(before);
+  });
+
+  it('the facts in a release’s cache key follow the current builder', async () => {
+    await writeFile(at(`${BUILDERS}/mine`), '');
+    const before = await keys();
+    await docker({ builder: 'other' });
+    const after = await keys();
+    await docker();
+    expect(TARGETS.filter((name) => before[name] !== after[name])).toEqual(IMAGE);
+    expect(await keys()).toEqual(before);
+    await rm(at(`${BUILDERS}/mine`));
   });
 
   it('the facts in a release’s cache key are unique if one can’t be read, so that the executor runs and reports why', async () => {
@@ -628,14 +658,165 @@ esac
       (await readFile(at('asked'), 'utf8').catch(() => '')).split('\n').filter(Boolean).sort();
     const now = vi.spyOn(performance, 'now').mockReturnValue(0);
     await hashTask(tasks[0] as Task, context, root);
-    await vi.waitFor(async () => expect(await asked()).toEqual(['buildx', 'info']), 10_000);
+    await vi.waitFor(async () => expect(await asked()).toEqual(['info']), 10_000);
     for (const task of tasks) await hashTask(task, context, root);
-    expect(await asked()).toEqual(['buildx', 'info']);
+    expect(await asked()).toEqual(['info']);
     now.mockReturnValue(2_001);
     for (const task of tasks) await hashTask(task, context, root);
-    expect(await asked()).toEqual(['buildx', 'buildx', 'info', 'info']);
+    expect(await asked()).toEqual(['info', 'info']);
+    await writeFile(at(`${BUILDERS}/mine`), '');
+    now.mockReturnValue(4_002);
+    for (const task of tasks) await hashTask(task, context, root);
+    expect(await asked()).toEqual(['buildx', 'info', 'info', 'info']);
+    await rm(at(`${BUILDERS}/mine`));
+    // When Nx loads the hasher of an image, before there are tasks.
+    now.mockReturnValue(8_000);
+    expectImage();
+    now.mockReturnValue(9_999);
+    const later = { ...context, taskGraph: { ...context.taskGraph } };
+    for (const task of tasks) await hashTask(task, later, root);
+    expect(await asked()).toEqual(['buildx', 'info', 'info', 'info', 'info']);
+    now.mockReturnValue(10_001);
+    for (const task of tasks) await hashTask(task, later, root);
+    expect(await asked()).toEqual(['buildx', 'info', 'info', 'info', 'info', 'info']);
     now.mockRestore();
     await rm(at('asked'));
     await docker();
+  });
+
+  describe('in a run of the whole chain', () => {
+    const OUTPUTS = { 'build-binaries': 'dist/bin', verify: 'dist/verify', 'docker-release': 'dist/oci' };
+    const PLAIN = ['{projectRoot}/Dockerfile.release', { dependentTasksOutputFiles: '**/*.json' }];
+    interface Chain {
+      readonly inputs?: readonly unknown[];
+      /** Called before the task is hashed. */
+      readonly before?: Partial<Record<(typeof TARGETS)[number], () => unknown>>;
+      /** Whether Nx can't hash several tasks at once. */
+      readonly refused?: boolean;
+    }
+
+    /** The keys of all three tasks, in order as in a run of Nx, and the tasks of each request to Nx. */
+    const run = async ({ inputs = PLAIN, before = {}, refused = false }: Chain = {}) => {
+      const targets = Object.fromEntries(
+        TARGETS.map((name) => [
+          name,
+          { executor: `@prebuilt/nx:${name}`, options: SERVER[name], inputs: inputs as string[] },
+        ]),
+      );
+      const asked: string[][] = [];
+      const hashOf = ({ target }: Task) => {
+        return { value: `nx ${target.target}`, details: { command: '', nodes: {} } };
+      };
+      const tasks = TARGETS.map((name): Task => {
+        const target = { project: 'server', target: name };
+        return { ...PLAIN_TASK, id: `server:${name}`, target, outputs: [OUTPUTS[name]] };
+      });
+      const context = {
+        hasher: {
+          hashTask: async (task: Task) => {
+            asked.push([task.target.target]);
+            return hashOf(task);
+          },
+          hashTasks: async (several: Task[]) => {
+            asked.push(several.map(({ target }) => target.target));
+            if (refused) throw new Error('not several');
+            return several.map(hashOf);
+          },
+        },
+        taskGraph: {
+          roots: ['server:build-binaries'],
+          tasks: Object.fromEntries(tasks.map((task) => [task.id, task])),
+          dependencies: {
+            'server:build-binaries': [],
+            'server:verify': ['server:build-binaries'],
+            'server:docker-release': ['server:build-binaries', 'server:verify'],
+          },
+          continuousDependencies: {},
+        },
+        projectGraph: {
+          dependencies: {},
+          nodes: { server: { type: 'app' as const, name: 'server', data: { root: 'apps/server', targets } } },
+        },
+      };
+      const values: string[] = [];
+      for (const task of tasks) {
+        await before[task.target.target as (typeof TARGETS)[number]]?.();
+        values.push((await hashTask(task, context, root)).value);
+      }
+      return { values, asked };
+    };
+    const all = [...TARGETS];
+    const each = TARGETS.map((name) => [name]);
+    /** The keys if Nx is asked for each task in its turn. */
+    const inTurn = () => run({ inputs: [...PLAIN, { runtime: 'true' }] });
+
+    beforeEach(async () => {
+      for (const folder of ['dist/bin', 'dist/verify']) await mkdir(at(folder), { recursive: true });
+      await writeFile(at('dist/bin/manifest.json'), formatManifest(sampleManifest));
+      await writeFile(at('dist/verify/linux-amd64.json'), '{}');
+    });
+    afterEach(() => rm(at('dist'), { recursive: true }));
+
+    it('Nx is asked once for the whole chain if the preceding tasks leave their outputs as they were', async () => {
+      const { values, asked } = await run();
+      expect(asked).toEqual([all]);
+      expect((await inTurn()).asked).toEqual(each);
+      expect(values).toEqual((await inTurn()).values);
+    });
+
+    it.each<[string, Chain, readonly (readonly string[])[]]>([
+      [
+        'a task writes other outputs',
+        { before: { verify: () => writeFile(at('dist/bin/manifest.json'), '{}') } },
+        [all, ['verify', 'docker-release']],
+      ],
+      [
+        'a task adds an output',
+        { before: { 'docker-release': () => writeFile(at('dist/verify/linux-arm64.json'), '{}') } },
+        [all, ['docker-release']],
+      ],
+      [
+        'a task takes two seconds',
+        {
+          before: {
+            verify: () => vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 2_001),
+            'docker-release': () => vi.mocked(performance.now).mockRestore(),
+          },
+        },
+        [all, ['verify', 'docker-release']],
+      ],
+      [
+        'there is no build yet',
+        { before: { 'build-binaries': () => rm(at('dist/bin/manifest.json')) } },
+        [all],
+      ],
+      [
+        'an output folder does not exist yet',
+        {
+          before: {
+            'build-binaries': () => rm(at('dist/verify'), { recursive: true }),
+            'docker-release': () => mkdir(at('dist/verify')),
+          },
+        },
+        [['build-binaries', 'verify'], ['docker-release']],
+      ],
+      ['an input is a named one', { inputs: ['production'] }, each],
+      ['an input is part of the environment', { inputs: [{ env: 'CI' }] }, each],
+      ['an input is any output', { inputs: [{ dependentTasksOutputFiles: '**/*' }] }, each],
+      [
+        'an input is an output of any task before',
+        { inputs: [{ dependentTasksOutputFiles: '**/*.json', transitive: true }] },
+        each,
+      ],
+      [
+        'Nx can’t hash several tasks at once',
+        { refused: true },
+        [all, ['build-binaries'], ['verify', 'docker-release'], ['verify'], ['docker-release']],
+      ],
+    ])('Nx is asked again if %s', async (_, chain, expected) => {
+      const { values, asked } = await run(chain);
+      expect(asked).toEqual(expected);
+      expect(values).toEqual((await inTurn()).values);
+    });
   });
 });

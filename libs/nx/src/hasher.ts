@@ -1,7 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { lstat, readdir, readlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { join, posix, relative, resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { HasherContext, ProjectGraph, Task, TaskGraph } from '@nx/devkit';
 import * as buildBinaries from './executors/build-binaries/facts.ts';
@@ -9,7 +7,9 @@ import { machineOptions, readKeyFacts, readMachineFacts } from './executors/dock
 import type { KeyFacts } from './executors/key-facts.ts';
 import type { ProjectContext } from './executors/project-context.ts';
 import * as verify from './executors/verify/facts.ts';
-import { sha256OfFile } from './files/hash.ts';
+import { hashArtifacts } from './keys/artifacts.ts';
+import { configurationOf } from './keys/configuration-of.ts';
+import { hashOutputsBefore, PRODUCED } from './keys/outputs.ts';
 import { PACKAGE } from './package.ts';
 
 const require = createRequire(import.meta.url);
@@ -18,8 +18,6 @@ const require = createRequire(import.meta.url);
 export interface TaskHash {
   readonly value: string;
 }
-
-type Options = Readonly<Record<string, unknown>>;
 
 /** Reads an executor's facts. */
 interface FactReader {
@@ -38,17 +36,34 @@ const FACTS: Readonly<Record<string, FactReader>> = {
 };
 
 /**
- * The maximum age of a task's machine facts, in milliseconds. A cache hit is right, since docker reported these facts
- * in this very Nx run. On a miss, the executor asks again. If docker changes in between, the result is stored under the
- * old facts. That can happen with any input that changes while Nx runs; this only lengthens the window by as much.
+ * The maximum age of facts that were read before a task's turn, in milliseconds. A cache hit is right, since they were
+ * read in this very Nx run. On a miss, the executor reads them again. If they change in between, the result is stored
+ * under the old facts. That can happen with any input that changes while Nx runs; this only lengthens the window by as
+ * much.
  */
 const MAX_AGE_MS = 2_000;
 
+type MachineFacts = Map<string, { readonly at: number; readonly facts: Promise<string> }>;
+
 /** The machine facts of an Nx run, by executor and options, and when reading them started. */
-const machines = new WeakMap<
-  TaskGraph,
-  Map<string, { readonly at: number; readonly facts: Promise<string> }>
->();
+const machines = new WeakMap<TaskGraph, MachineFacts>();
+
+/** Those that were read before the first task of a run was hashed. */
+const expected: MachineFacts = new Map();
+
+/** A key that was computed before the task's turn, and what the preceding tasks had written by then. */
+interface EarlyKey {
+  readonly at: number;
+  readonly outputs: string;
+  /** Undefined if it could not be computed. */
+  readonly key: Promise<TaskHash | undefined>;
+}
+
+/** The early keys of an Nx run, by task. */
+const early = new WeakMap<TaskGraph, Map<string, EarlyKey>>();
+
+type Context = Pick<HasherContext, 'hasher' | 'taskGraph' | 'projectGraph'> &
+  Partial<HasherContext> & { readonly env?: NodeJS.ProcessEnv };
 
 /**
  * A task's cache key: Nx's own hash, this package's version, and the facts that aren't workspace files, read by the
@@ -60,34 +75,122 @@ const machines = new WeakMap<
  * written by any task in the run. Every dry run gets a unique key: otherwise, Nx would cache the outputs it found, and
  * restore them over later ones when the same dry run is repeated.
  *
+ * Also computes the keys of the project's following tasks. When it is their turn, the early key counts if the preceding
+ * tasks left their outputs as they were, which they do if all of them are cache hits.
+ *
  * @see https://nx.dev/reference/inputs#dependent-tasks-output-files
  */
-export async function hashTask(
-  task: Task,
-  context: Pick<HasherContext, 'hasher' | 'taskGraph' | 'projectGraph'> &
-    Partial<HasherContext> & { readonly env?: NodeJS.ProcessEnv },
-  workspaceRoot?: string,
-): Promise<TaskHash> {
-  const environment = context.env ?? process.env;
+export async function hashTask(task: Task, context: Context, workspaceRoot?: string): Promise<TaskHash> {
   if (isDryRun(task)) {
-    const own: TaskHash = await context.hasher.hashTask(task, context.taskGraph, environment);
+    const own = await context.hasher.hashTask(task, context.taskGraph, environmentOf(context));
     return { ...own, value: sha256Of(`${own.value}\n${randomUUID()}`) };
   }
   const root = workspaceRoot ?? rootOfWorkspace();
-  const [{ files, rest }, ...artifacts] = await Promise.all([
-    readFacts(task, context, root),
-    hashArtifacts(task, context, root),
-  ]);
+  return (await takeEarlyKey(task, context, root)) ?? (await computeKey(task, context, root));
+}
+
+async function takeEarlyKey(task: Task, { taskGraph }: Context, root: string): Promise<TaskHash | undefined> {
+  const found = early.get(taskGraph)?.get(task.id);
+  if (found === undefined) return undefined;
+  early.get(taskGraph)?.delete(task.id);
+  if (performance.now() - found.at > MAX_AGE_MS) return undefined;
+  return hashOutputsBefore(task, taskGraph, root) === found.outputs ? found.key : undefined;
+}
+
+/** The task's key. Starts computing those of the following tasks. */
+async function computeKey(task: Task, context: Context, root: string): Promise<TaskHash> {
+  const { taskGraph } = context;
+  const known = early.get(taskGraph) ?? new Map<string, EarlyKey>();
+  early.set(taskGraph, known);
+  const at = performance.now();
+  const following = followingTasks(task, context).flatMap((each) => {
+    const outputs = hashOutputsBefore(each, taskGraph, root);
+    return outputs === undefined ? [] : [{ task: each, outputs }];
+  });
+  const [own, ...others] = computeKeys([task, ...following.map((each) => each.task)], context, root);
+  following.forEach((each, index) => {
+    const key = Promise.resolve(others[index]).catch(() => undefined);
+    known.set(each.task.id, { at, outputs: each.outputs, key });
+  });
+  if (following.length === 0) return own;
+  // Whatever is wrong with the following tasks is their own problem.
+  return own.catch(() => computeKeys([task], context, root)[0]);
+}
+
+/**
+ * The tasks of the same project that depend on this one and whose keys don't depend on what Nx alone knows: other
+ * outputs, the environment of the task, or other programs.
+ */
+function followingTasks(task: Task, { taskGraph, projectGraph }: Context): readonly Task[] {
+  const follows = (id: string, seen: Set<string>): boolean =>
+    (taskGraph.dependencies[id] ?? []).some((before) => {
+      if (seen.has(before)) return false;
+      seen.add(before);
+      return before === task.id || follows(before, seen);
+    });
+  return Object.values(taskGraph.tasks).filter((each) => {
+    if (each.target.project !== task.target.project || isDryRun(each)) return false;
+    const isOurs = FACTS[configurationOf(each, projectGraph).executor] !== undefined;
+    return isOurs && follows(each.id, new Set()) && hasPlainInputs(each, projectGraph);
+  });
+}
+
+function hasPlainInputs({ target }: Task, { nodes }: ProjectGraph): boolean {
+  const inputs = nodes[target.project]?.data.targets?.[target.target]?.inputs;
+  return (
+    inputs?.every((input) =>
+      typeof input === 'string'
+        ? /^!?\{(projectRoot|workspaceRoot)\}/.test(input)
+        : 'dependentTasksOutputFiles' in input &&
+          input.dependentTasksOutputFiles === PRODUCED &&
+          input.transitive !== true,
+    ) ?? false
+  );
+}
+
+function computeKeys<Tasks extends readonly [Task, ...Task[]]>(
+  tasks: Tasks,
+  context: Context,
+  root: string,
+): { readonly [Index in keyof Tasks]: Promise<TaskHash> } {
+  // Docker takes longer than everything else, so let it start first.
+  const machine = tasks.map((task) => readMachine(task, context));
+  const read = Promise.all(
+    tasks.map((task) => Promise.all([readFacts(task, context, root), hashArtifacts(task, context, root)])),
+  );
   // Ask only after reading the files: Nx's daemon answers within 10 ms, or 50 if files are opened meanwhile.
-  const hash: Promise<TaskHash> = context.hasher.hashTask(task, context.taskGraph, environment);
-  const outside = async () => {
-    // Starting a process blocks this one, so let the request to Nx go out first.
-    await setImmediate();
-    return Promise.all([asText(rest()), readMachine(task, context)]);
-  };
-  const [own, facts] = await Promise.all([hash, outside()]);
-  const parts = [own.value, PACKAGE.version, files, ...facts, ...artifacts.flat()];
-  return { ...own, value: sha256Of(parts.join('\n')) };
+  const hashes = read.then(() => askNx(tasks, context));
+  const keys = tasks.map(async (_, index): Promise<TaskHash> => {
+    const [facts, artifacts] = present((await read)[index]);
+    const rest = async () => {
+      // Starting a process blocks this one, so let the request to Nx go out first.
+      await setImmediate();
+      return asText(facts.rest());
+    };
+    const [own, ...others] = await Promise.all([hashes, rest(), machine[index]]);
+    const hash = present(own[index]);
+    const parts = [hash.value, PACKAGE.version, facts.files, ...others, ...artifacts];
+    return { ...hash, value: sha256Of(parts.join('\n')) };
+  });
+  return keys as unknown as { readonly [Index in keyof Tasks]: Promise<TaskHash> };
+}
+
+function present<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('Nx returned fewer hashes than tasks');
+  return value;
+}
+
+// The daemon takes 10 ms for each request, whatever the number of tasks: it waits for changes of files.
+async function askNx(tasks: readonly [Task, ...Task[]], context: Context): Promise<readonly TaskHash[]> {
+  const { hasher, taskGraph } = context;
+  const environment = environmentOf(context);
+  return tasks.length === 1
+    ? [await hasher.hashTask(tasks[0], taskGraph, environment)]
+    : await hasher.hashTasks([...tasks], taskGraph, environment);
+}
+
+function environmentOf({ env }: Context): NodeJS.ProcessEnv {
+  return env ?? process.env;
 }
 
 // Nx has already loaded this module; loading @nx/devkit would take a third of the time of a fully cached run.
@@ -112,18 +215,10 @@ function readMachine(
   task: Task,
   { taskGraph, projectGraph }: Pick<HasherContext, 'taskGraph' | 'projectGraph'>,
 ): Promise<string> {
-  const known = machines.get(taskGraph) ?? new Map();
+  const known = machines.get(taskGraph) ?? new Map(expected);
   const read = (each: Task): Promise<string> => {
     const { executor, options } = configurationOf(each, projectGraph);
-    const { readMachineFacts, machineOptions = [] } = FACTS[executor] ?? {};
-    if (readMachineFacts === undefined) return Promise.resolve('');
-    const key = JSON.stringify([executor, ...machineOptions.map((name) => options[name])]);
-    const found = known.get(key);
-    const now = performance.now();
-    if (found !== undefined && now - found.at <= MAX_AGE_MS) return found.facts;
-    const facts = asText(readMachineFacts(options as never));
-    known.set(key, { at: now, facts });
-    return facts;
+    return readMachineOf(executor, options, known);
   };
   if (!machines.has(taskGraph)) {
     machines.set(taskGraph, known);
@@ -132,22 +227,36 @@ function readMachine(
   return read(task);
 }
 
+/**
+ * Starts reading the machine facts of images with the default options. Nx loads an executor's hasher 20 ms before it
+ * hashes the first task.
+ */
+export function expectImage(): void {
+  readMachineOf('docker-release', {}, expected);
+}
+
+function readMachineOf(
+  executor: string,
+  options: Readonly<Record<string, unknown>>,
+  known: MachineFacts,
+): Promise<string> {
+  const { readMachineFacts, machineOptions = [] } = FACTS[executor] ?? {};
+  if (readMachineFacts === undefined) return Promise.resolve('');
+  const key = JSON.stringify([executor, ...machineOptions.map((name) => options[name])]);
+  const found = known.get(key);
+  const now = performance.now();
+  if (found !== undefined && now - found.at <= MAX_AGE_MS) return found.facts;
+  const facts = asText(readMachineFacts(options as never));
+  known.set(key, { at: now, facts });
+  return facts;
+}
+
 // If facts can't be read, a unique text makes the key unique.
 function asText(facts: Promise<unknown>): Promise<string> {
   return facts.then(
     (read) => JSON.stringify(read) ?? '',
     () => randomUUID(),
   );
-}
-
-function configurationOf({ target, overrides }: Task, { nodes }: ProjectGraph) {
-  const configured = nodes[target.project]?.data.targets?.[target.target];
-  const options: Options = {
-    ...configured?.options,
-    ...configured?.configurations?.[target.configuration ?? ''],
-    ...camelCased(overrides),
-  };
-  return { executor: configured?.executor?.split(':').at(-1) ?? '', options };
 }
 
 async function readFacts(
@@ -176,107 +285,5 @@ async function readFacts(
     return { files: JSON.stringify(files) ?? '', rest };
   } catch {
     return { files: randomUUID(), rest: async () => undefined };
-  }
-}
-
-// Nx passes command-line options as written: `--builder-name` or `--builderName`.
-function camelCased(overrides: Options): Options {
-  return Object.fromEntries(
-    Object.entries(overrides ?? {}).map(([name, value]) => [
-      name.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase()),
-      value,
-    ]),
-  );
-}
-
-async function hashArtifacts(
-  task: Task,
-  { taskGraph, projectGraph }: Pick<HasherContext, 'taskGraph' | 'projectGraph'>,
-  root: string,
-): Promise<readonly string[]> {
-  const alone = (taskGraph.dependencies[task.id] ?? []).length === 0;
-  const before = artifactsOf(task.target.project, task.target.target, projectGraph);
-  const known = [...outputsBefore(task.id, taskGraph), ...(alone ? [] : before)];
-  const named = foldersNamed(task, projectGraph).filter((path) => !known.some((each) => isIn(path, each)));
-  const folders = [...new Set([...(alone ? before : []), ...named])].sort();
-  if (folders.length === 0) return [];
-  const digest = createHash('sha256');
-  for (const path of folders) {
-    digest.update(`${path}\n`);
-    await addFolder(digest, resolve(root, path), root);
-  }
-  return [digest.digest('hex')];
-}
-
-/** The options for the folders that an executor reads, with their defaults. */
-const READ: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  verify: { inputPath: 'dist/bin' },
-  'docker-release': { inputPath: 'dist/bin', verifyPath: 'dist/verify' },
-  sbom: { inputPath: 'dist/bin' },
-};
-
-// For artifacts not written by a task in the run, such as a folder given on the command line, Nx hashes only the name.
-function foldersNamed(task: Task, projectGraph: ProjectGraph): readonly string[] {
-  const { executor, options } = configurationOf(task, projectGraph);
-  return Object.entries(READ[executor] ?? {}).map(([name, byDefault]) =>
-    posix.normalize(String(options[name] ?? byDefault)),
-  );
-}
-
-function isIn(path: string, folder: string): boolean {
-  return `${path}/`.startsWith(`${posix.normalize(folder)}/`);
-}
-
-/** The outputs of a task's dependencies in this run. */
-function outputsBefore(id: string, { tasks, dependencies }: TaskGraph, seen = new Set<string>()): string[] {
-  return (dependencies[id] ?? []).flatMap((each) => {
-    if (seen.has(each)) return [];
-    seen.add(each);
-    return [
-      ...(tasks[each]?.outputs ?? []),
-      ...outputsBefore(each, { tasks, dependencies } as TaskGraph, seen),
-    ];
-  });
-}
-
-/**
- * The output folders of the preceding targets, relative to the workspace root, sorted. Follows `dependsOn` within the
- * project; outputs outside `{workspaceRoot}` aren't artifacts.
- */
-export function artifactsOf(project: string, target: string, graph: ProjectGraph): readonly string[] {
-  const targets = graph.nodes[project]?.data.targets ?? {};
-  const outputs = new Set<string>();
-  const seen = new Set<string>();
-  const visit = (name: string): void => {
-    if (seen.has(name)) return;
-    seen.add(name);
-    for (const before of targets[name]?.dependsOn ?? []) {
-      const beforeName = typeof before === 'string' ? before : before.target;
-      for (const output of targets[beforeName]?.outputs ?? []) {
-        if (output.startsWith('{workspaceRoot}/')) outputs.add(output.slice('{workspaceRoot}/'.length));
-      }
-      visit(beforeName);
-    }
-  };
-  visit(target);
-  return [...outputs].sort();
-}
-
-// Hashes paths, kinds, executable bits and contents: everything that a restored or downloaded artifact preserves.
-async function addFolder(digest: ReturnType<typeof createHash>, path: string, root: string): Promise<void> {
-  const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
-  });
-  const name = JSON.stringify(relative(root, path));
-  if (found === undefined) {
-    digest.update(`absent ${name}\n`);
-  } else if (found.isDirectory()) {
-    digest.update(`folder ${name}\n`);
-    for (const entry of (await readdir(path)).sort()) await addFolder(digest, join(path, entry), root);
-  } else if (found.isSymbolicLink()) {
-    digest.update(`link ${name} ${JSON.stringify(await readlink(path))}\n`);
-  } else {
-    digest.update(`file ${name} ${(found.mode & 0o111) !== 0} ${await sha256OfFile(path)}\n`);
   }
 }

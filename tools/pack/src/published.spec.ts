@@ -151,6 +151,7 @@ describe('what every run of Nx loads from @prebuilt/nx', () => {
 
   it.each([
     ['dist/hasher.cjs', ['dist/hasher.cjs', 'dist/hasher.js']],
+    ['dist/image-hasher.cjs', ['dist/hasher.cjs', 'dist/hasher.js', 'dist/image-hasher.cjs']],
     ['dist/plugin.js', ['dist/plugin.js']],
   ])('Nx loads only a few large files for %s', async (path, own) => {
     expect((await loadedBy(path)).toSorted()).toEqual([
@@ -173,6 +174,7 @@ describe('what every run of Nx loads from @prebuilt/nx', () => {
       'executors',
       'files',
       'image',
+      'keys',
       'lock',
       'process',
       'sysroot',

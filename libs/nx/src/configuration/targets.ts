@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import type { TargetConfiguration } from '@nx/devkit';
 import { isBuiltIn, type ListedOption } from '../image/listed/entries.ts';
+import { PRODUCED } from '../keys/outputs.ts';
 import { LOCK_FILE } from '../lock/lock.ts';
 import { PACKAGE } from '../package.ts';
 import type { ConfiguredToolchain, TargetInputs } from '../toolchains/toolchain.ts';
@@ -56,7 +57,7 @@ export function inferTargets(
   const at = (target: keyof typeof FOLDERS): string => posix.join(output, FOLDERS[target]);
   const named = (target: TargetName): string => options.targetNames[target] ?? target;
   const image = configuration.image === false ? undefined : (configuration.image ?? {});
-  const produced = { dependentTasksOutputFiles: '**/*.json' };
+  const produced = { dependentTasksOutputFiles: PRODUCED };
   const inputs = (
     ...own: TargetConfiguration['inputs'] & object
   ): NonNullable<TargetConfiguration['inputs']> => [

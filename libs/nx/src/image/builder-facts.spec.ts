@@ -2,7 +2,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { readDockerFacts } from './builder-facts.ts';
+import { readDockerFacts, readDockerKey } from './builder-facts.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -121,5 +121,44 @@ describe('readDockerFacts for the daemonless builder', () => {
   it('returns no engine if none responds', async () => {
     await client({ version: 'echo; echo "Cannot connect" >&2; exit 1' });
     expect((await readDockerFacts('daemonless', undefined)).engine).toBeUndefined();
+  });
+});
+
+describe('readDockerKey', () => {
+  const asInspected = "printf 'Name:   default\\nDriver: docker\\nBuildKit version: v0.17.0\\n'";
+  const engine = { 'buildx inspect': asInspected };
+
+  it.each<[string, Readonly<Record<string, string>>]>([
+    ['a usable engine', { ...info(CONTAINERD), ...engine }],
+    ['an engine with another image store', { ...info([['Backing Filesystem', 'extfs']]), ...engine }],
+    ['a client without buildx', { ...info(CONTAINERD, [{ Name: 'compose' }]), 'buildx inspect': 'exit 1' }],
+  ])('readDockerKey says of %s what the executor will find, without asking buildx', async (_, answers) => {
+    await client(answers);
+    const { builder, engine: answered } = await readDockerFacts('auto', undefined);
+    await client({ info: answers.info ?? '' });
+    const environment = { DOCKER_CONFIG: folder };
+    expect(await readDockerKey('auto', undefined, environment)).toEqual({
+      builder: builder?.usable === true ? { ...builder, buildkit: undefined } : builder,
+      engine: answered,
+    });
+  });
+
+  it('readDockerKey without a docker client says so', async () => {
+    vi.stubEnv('PATH', folder);
+    expect(await readDockerKey('auto', undefined, { DOCKER_CONFIG: folder })).toEqual(
+      await readDockerFacts('auto', undefined),
+    );
+  });
+
+  it.each<[string, 'auto' | 'daemonless', string | undefined, Readonly<Record<string, string>>]>([
+    ['a builder by name', 'auto', 'mine', {}],
+    ['the builder in BUILDX_BUILDER', 'auto', undefined, { BUILDX_BUILDER: 'mine' }],
+    ['a folder of builders that can’t be read', 'auto', undefined, { BUILDX_CONFIG: '/dev/null' }],
+    ['the engine alone', 'daemonless', undefined, {}],
+  ])('readDockerKey asks docker for %s', async (_, wanted, name, environment) => {
+    await client({ ...info(null), ...inspect('remote'), version: 'echo 28.5.2' });
+    expect(await readDockerKey(wanted, name, { DOCKER_CONFIG: folder, ...environment })).toEqual(
+      await readDockerFacts(wanted, name),
+    );
   });
 });

@@ -1,3 +1,6 @@
+import { readdirSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { type CommandOutput, commandOutput } from '../process/command-output.ts';
 
 /** Whether buildx is usable here, or why not. */
@@ -40,6 +43,7 @@ interface DockerInfo {
   readonly ServerVersion?: string;
   readonly DriverStatus?: readonly (readonly string[])[] | null;
   readonly ClientInfo?: {
+    readonly Context?: string;
     readonly Plugins?: readonly { readonly Name: string; readonly Version?: string }[];
   };
 }
@@ -63,20 +67,56 @@ export async function readDockerFacts(
   ]);
   const info = told.ok ? parseInfo(told.text) : undefined;
   const engine = engineOf(info?.ServerVersion ?? '');
-  return { builder: builderOf(inspected, told, info), engine };
+  return { builder: inspectedBuilder(inspected, told, info), engine };
 }
 
-function builderOf(
+/**
+ * The same facts for a cache key, several times faster where the engine is the only builder: then everything about the
+ * builder follows from the engine and buildx, even BuildKit's version, which is left out.
+ */
+export async function readDockerKey(
+  wanted: 'auto' | 'buildx' | 'daemonless',
+  name: string | undefined,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<DockerFacts> {
+  if (wanted === 'daemonless' || name !== undefined || hasOtherBuilders(environment)) {
+    return readDockerFacts(wanted, name);
+  }
+  const told = await ask('info', '--format', '{{json .}}');
+  const info = told.ok ? parseInfo(told.text) : undefined;
+  const builder = { name: info?.ClientInfo?.Context ?? 'default', driver: 'docker', buildkit: undefined };
+  return {
+    builder: withoutPlugin(told, info) ?? usableBuilder(builder, told, info),
+    engine: engineOf(info?.ServerVersion ?? ''),
+  };
+}
+
+/**
+ * Whether the current builder may be other than the engine itself. `docker buildx create` keeps each builder in a file.
+ * https://docs.docker.com/build/building/variables/#buildx_config
+ * https://github.com/docker/buildx/blob/v0.13.1/store/storeutil/storeutil.go
+ */
+function hasOtherBuilders({
+  BUILDX_BUILDER,
+  BUILDX_CONFIG,
+  DOCKER_CONFIG,
+}: Readonly<Record<string, string | undefined>>): boolean {
+  if (BUILDX_BUILDER) return true;
+  const folder = BUILDX_CONFIG || join(DOCKER_CONFIG || join(homedir(), '.docker'), 'buildx');
+  try {
+    return readdirSync(join(folder, 'instances')).length > 0;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ENOENT';
+  }
+}
+
+function inspectedBuilder(
   inspected: CommandOutput,
   told: CommandOutput,
   info: DockerInfo | undefined,
 ): BuilderFacts {
-  if (inspected.missing) return unusable('there is no docker client in PATH', START_AN_ENGINE);
-  const plugins = info?.ClientInfo?.Plugins;
-  const plugin = plugins?.find(({ Name }) => Name === 'buildx');
-  if (plugins !== undefined && plugin === undefined) {
-    return unusable('the docker client has no buildx plugin', INSTALL_BUILDX);
-  }
+  const lacking = withoutPlugin(inspected, info);
+  if (lacking !== undefined) return lacking;
   if (!inspected.ok) return unusable(`docker buildx inspect: ${inspected.text}`, START_AN_ENGINE);
   const error = /^Error:\s*(.+)$/m.exec(inspected.text)?.[1];
   if (error !== undefined) return unusable(`docker buildx inspect: ${error}`, START_AN_ENGINE);
@@ -85,17 +125,33 @@ function builderOf(
   if (driver === undefined || name === undefined) {
     return unusable('docker buildx inspect reports no driver', INSTALL_BUILDX);
   }
-  if (driver === 'docker') {
+  const buildkit = /^BuildKit(?: version)?:\s*(\S+)$/m.exec(inspected.text)?.[1];
+  return usableBuilder({ name, driver, buildkit }, told, info);
+}
+
+function withoutPlugin({ missing }: CommandOutput, info: DockerInfo | undefined): BuilderFacts | undefined {
+  if (missing) return unusable('there is no docker client in PATH', START_AN_ENGINE);
+  const plugins = info?.ClientInfo?.Plugins;
+  if (plugins === undefined || plugins.some(({ Name }) => Name === 'buildx')) return undefined;
+  return unusable('the docker client has no buildx plugin', INSTALL_BUILDX);
+}
+
+function usableBuilder(
+  builder: { readonly name: string; readonly driver: string; readonly buildkit: string | undefined },
+  told: CommandOutput,
+  info: DockerInfo | undefined,
+): BuilderFacts {
+  if (builder.driver === 'docker') {
     if (!told.ok) return unusable(`docker info: ${told.text}`, START_AN_ENGINE);
     if (!info?.DriverStatus?.some((field) => field.includes('io.containerd.snapshotter.v1'))) {
       return unusable(
-        `the builder ${name} uses the "docker" driver without a containerd image store, so it can't write OCI layouts`,
+        `the builder ${builder.name} uses the "docker" driver without a containerd image store, so it can't write OCI layouts`,
         USE_CONTAINERD,
       );
     }
   }
-  const buildkit = /^BuildKit(?: version)?:\s*(\S+)$/m.exec(inspected.text)?.[1];
-  return { usable: true, name, driver, buildx: plugin?.Version, buildkit };
+  const buildx = info?.ClientInfo?.Plugins?.find(({ Name }) => Name === 'buildx')?.Version;
+  return { usable: true, ...builder, buildx };
 }
 
 function parseInfo(text: string): DockerInfo | undefined {

@@ -73,16 +73,16 @@ async function strangersWorkspace({ workspaceRoot, progress }: BenchContext): Pr
 export const installedChain: Bench = {
   name: 'installed-chain',
   title: "Cached chain in a stranger's workspace",
-  ours: '`nx run server:docker-release` with the packed plugin installed, build, verification and image from the cache',
+  ours: '`nx run server:docker-release` with the packed plugin installed: build, verification and image from the cache, with an engine and buildx',
   theirs: '`nx run` of a cached task of the same workspace that does nothing',
   unit: 'ms',
   target: { kind: 'at-most', ratio: 1.3 },
   async prepare(context) {
     const root = await strangersWorkspace(context);
-    // With the daemon, as on a developer's machine; Nx turns it off in CI and in containers.
-    const daemon = { NX_DAEMON: 'true' };
-    const ours = nxCommand(root, ['run', 'server:docker-release'], daemon);
-    const theirs = nxCommand(root, ['run', 'nothing:nothing'], daemon);
+    // With the daemon and docker, as on a developer's machine; Nx turns the daemon off in CI and in containers.
+    const environment = { ...(await context.engine()), NX_DAEMON: 'true' };
+    const ours = nxCommand(root, ['run', 'server:docker-release'], environment);
+    const theirs = nxCommand(root, ['run', 'nothing:nothing'], environment);
     // The first run of each does the work; later ones are served from the cache.
     await runAll([ours]);
     await runAll([theirs]);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type DockerFacts, readDockerFacts } from '../../image/builder-facts.ts';
+import { type DockerFacts, readDockerKey } from '../../image/builder-facts.ts';
 import { readPackageFacts } from '../../image/package-facts.ts';
 import { readLock } from '../../lock/lock.ts';
 import type { KeyFacts } from '../key-facts.ts';
@@ -15,7 +15,7 @@ export const machineOptions = ['builder', 'builderName'] as const;
 
 /** The facts about this machine: which builder packs the image, with its versions and the engine's. */
 export function readMachineFacts({ builder = 'auto', builderName }: KeyOptions): Promise<DockerFacts> {
-  return readDockerFacts(builder, builderName);
+  return readDockerKey(builder, builderName, process.env);
 }
 
 /**
