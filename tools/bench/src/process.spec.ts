@@ -40,6 +40,22 @@ describe('anonymousBytes', () => {
 });
 
 describe('a tree of processes', () => {
+  it('a process tree’s CPU time is known where the kernel’s ticks of 10 ms are all zero', async () => {
+    const child = spawn('cat', { stdio: ['pipe', 'pipe', 'inherit'] });
+    try {
+      child.stdin.write('started');
+      await once(child.stdout, 'data');
+      const first = processorMsOfTree(child.pid ?? 0);
+      expect(first).toBeGreaterThan(0);
+      expect(first % 10).not.toBe(0);
+      child.stdin.write('again');
+      await once(child.stdout, 'data');
+      expect(processorMsOfTree(child.pid ?? 0)).toBeGreaterThan(first);
+    } finally {
+      child.kill();
+    }
+  });
+
   it('a process tree includes the CPU time of exited children, and the memory of running ones', async () => {
     // Loops by CPU time: on a busy machine a process gets less CPU time than wall-clock time.
     const busy = 'while (process.cpuUsage().user < 300_000);';

@@ -122,19 +122,41 @@ export function anonymousBytesOfTree(pid: number): number {
 /** Clock ticks per second (`getconf CLK_TCK`): 100 on every current Linux. */
 const TICKS_A_SECOND = 100;
 
-/** CPU time of a process and all its descendants, including those that have exited, in ms. */
+/**
+ * CPU time of a process and all its descendants, including those that have exited, in ms. What runs now is counted to
+ * the nanosecond, where the kernel's ticks would say 0 for a program that checks hundreds of mounts.
+ * https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat
+ */
 export function processorMsOfTree(pid: number): number {
-  return sumOfTree(pid, (one) => processorMsOf(readFileSync(`/proc/${one}/stat`, 'utf8')));
+  return sumOfTree(pid, (one) => {
+    const times = timesOf(readFileSync(`/proc/${one}/stat`, 'utf8'));
+    const [own, exited] = [msOfTicks(times.slice(0, 2)), msOfTicks(times.slice(2))];
+    // Ticks include threads that have ended.
+    return exited + Math.max(own, threadsMs(one));
+  });
+}
+
+function threadsMs(pid: number): number {
+  return readdirSync(`/proc/${pid}/task`).reduce((sum, thread) => {
+    const [ran] = orElse('0', () => readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8')).split(' ');
+    return sum + Number(ran) / 1_000_000;
+  }, 0);
 }
 
 /** CPU time of one process and its exited children, in ms, from its line in `/proc/PID/stat`. */
 export function processorMsOf(stat: string): number {
+  return msOfTicks(timesOf(stat));
+}
+
+/** The process's own time in user and kernel mode, and that of its exited children, in ticks. */
+function timesOf(stat: string): readonly number[] {
   // Fields 14 to 17 (https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html); the slice starts at field 3.
-  const times = stat
-    .slice(stat.lastIndexOf(')') + 2)
-    .split(' ')
-    .slice(11, 15);
-  return (times.reduce((sum, ticks) => sum + Number(ticks), 0) * 1000) / TICKS_A_SECOND;
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return fields.slice(11, 15).map(Number);
+}
+
+function msOfTicks(ticks: readonly number[]): number {
+  return (ticks.reduce((sum, each) => sum + each, 0) * 1000) / TICKS_A_SECOND;
 }
 
 /** Anonymous memory of one process, in bytes: what it alone costs the machine, without shared pages. */
