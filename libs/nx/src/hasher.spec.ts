@@ -800,14 +800,7 @@ esac
         },
         [['build-binaries', 'verify'], ['docker-release']],
       ],
-      ['an input is a named one', { inputs: ['production'] }, each],
       ['an input is part of the environment', { inputs: [{ env: 'CI' }] }, each],
-      ['an input is any output', { inputs: [{ dependentTasksOutputFiles: '**/*' }] }, each],
-      [
-        'an input is an output of any task before',
-        { inputs: [{ dependentTasksOutputFiles: '**/*.json', transitive: true }] },
-        each,
-      ],
       [
         'Nx can’t hash several tasks at once',
         { refused: true },

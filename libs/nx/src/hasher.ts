@@ -1,10 +1,11 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { setImmediate } from 'node:timers/promises';
-import type { HasherContext, ProjectGraph, Task, TaskGraph } from '@nx/devkit';
+import type { HasherContext, Task, TaskGraph } from '@nx/devkit';
 import { hashArtifacts } from './keys/artifacts.ts';
 import { asText, hasFacts, MAX_AGE_MS, readFacts, readMachine } from './keys/facts.ts';
-import { hashOutputsBefore, PRODUCED } from './keys/outputs.ts';
+import { hasPlainInputs } from './keys/inputs.ts';
+import { hashOutputsBefore } from './keys/outputs.ts';
 import { PACKAGE } from './package.ts';
 
 export { expectImage } from './keys/facts.ts';
@@ -86,7 +87,8 @@ async function computeKey(task: Task, context: Context, root: string): Promise<T
  * The tasks of the same project that depend on this one and whose keys don't depend on what Nx alone knows: other
  * outputs, the environment of the task, or other programs.
  */
-function followingTasks(task: Task, { taskGraph, projectGraph }: Context): readonly Task[] {
+function followingTasks(task: Task, context: Context): readonly Task[] {
+  const { taskGraph, projectGraph } = context;
   const follows = (id: string, seen: Set<string>): boolean =>
     (taskGraph.dependencies[id] ?? []).some((before) => {
       if (seen.has(before)) return false;
@@ -96,21 +98,8 @@ function followingTasks(task: Task, { taskGraph, projectGraph }: Context): reado
   return Object.values(taskGraph.tasks).filter((each) => {
     if (each.target.project !== task.target.project || isDryRun(each)) return false;
     const isOurs = hasFacts(each, projectGraph);
-    return isOurs && follows(each.id, new Set()) && hasPlainInputs(each, projectGraph);
+    return isOurs && follows(each.id, new Set()) && hasPlainInputs(each, context);
   });
-}
-
-function hasPlainInputs({ target }: Task, { nodes }: ProjectGraph): boolean {
-  const inputs = nodes[target.project]?.data.targets?.[target.target]?.inputs;
-  return (
-    inputs?.every((input) =>
-      typeof input === 'string'
-        ? /^!?\{(projectRoot|workspaceRoot)\}/.test(input)
-        : 'dependentTasksOutputFiles' in input &&
-          input.dependentTasksOutputFiles === PRODUCED &&
-          input.transitive !== true,
-    ) ?? false
-  );
 }
 
 function computeKeys<Tasks extends readonly [Task, ...Task[]]>(
