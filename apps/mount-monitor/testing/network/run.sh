@@ -28,7 +28,7 @@ install -m 0755 "$here/guest.sh" rootfs/init
   printf './proc\0'
 ) | (cd rootfs && cpio --null --create --format=newc --quiet) >initramfs
 accelerator=(-cpu max)
-if [[ -e /dev/kvm ]]; then accelerator=(-enable-kvm -cpu host); fi
+if [[ -e /dev/kvm ]]; then accelerator=(-enable-kvm -cpu host,arch-capabilities=off); fi
 exec qemu-system-x86_64 "${accelerator[@]}" -smp 2 -m 3072 -nographic -no-reboot -nic none \
   -kernel "$(echo rootfs/boot/vmlinuz-*)" -initrd initramfs \
   -append 'console=ttyS0 quiet panic=-1 rdinit=/init mitigations=off'
