@@ -20,7 +20,7 @@ const KINDS = [
   { suffix: '-e2e', others: '**/*.spec.ts', isolate: true },
 ];
 
-// Each takes minutes: started last, it would leave a processor idle at the end.
+// Each takes long: started last, it would leave a processor idle at the end.
 const LONGEST = [
   'rehearsal.e2e.ts',
   'rehearsal-stranger.e2e.ts',
@@ -28,13 +28,18 @@ const LONGEST = [
   'parity.e2e.ts',
   'debian-registry.e2e.ts',
   'faults.spec.ts',
+  'skopeo.e2e.ts',
 ];
+
+// Two at a time: the soak test, which mostly waits, beside each of the others.
+const TIMED = ['soak.e2e.ts', 'rhythm.e2e.ts', 'scale.e2e.ts', 'abuse.e2e.ts'];
+const ORDER = [...LONGEST, ...TIMED];
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const rank = ({ moduleId }: TestSpecification) => {
-      const place = LONGEST.indexOf(basename(moduleId));
-      return place < 0 ? LONGEST.length : place;
+      const place = ORDER.indexOf(basename(moduleId));
+      return place < 0 ? ORDER.length : place;
     };
     const group = ({ project }: TestSpecification) => project.config.sequence.groupOrder;
     return (await super.sort(files)).sort((a, b) => group(a) - group(b) || rank(a) - rank(b));
@@ -49,8 +54,9 @@ export default defineConfig({
         const folder = basename(dirname(config));
         // The sidecar's tests are timing-sensitive: they never run alongside the others, which compile and pack.
         if (config.startsWith('apps/')) {
-          const name = `${folder}${config.endsWith('.timed.config.ts') ? '-timed' : ''}`;
-          return { ...project, test: { name, setupFiles } };
+          if (!config.endsWith('.timed.config.ts')) return { ...project, test: { name: folder, setupFiles } };
+          const pairs = { fileParallelism: true, maxWorkers: 2 };
+          return { ...project, test: { name: `${folder}-timed`, setupFiles, ...pairs } };
         }
         return KINDS.map(({ suffix, others, isolate }) => ({
           ...project,

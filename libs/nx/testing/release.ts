@@ -10,6 +10,7 @@ import {
   runDockerRelease,
 } from '../src/executors/docker-release/run.ts';
 import type { BaseReading } from '../src/image/base/read-bases.ts';
+import { type DockerFacts, readDockerFacts } from '../src/image/builder-facts.ts';
 import { dockerfileOf } from '../src/image/release-images.ts';
 import type { ReleaseWorkspace } from './release-workspace.ts';
 
@@ -31,7 +32,8 @@ export async function release(
   const given = dockerfile === undefined ? {} : { dockerfile: 'Dockerfile.given' };
   if (dockerfile !== undefined) await writeFile(workspace.path('Dockerfile.given'), dockerfile);
   const options = workspace.options({ ...more, ...given });
-  const facts = await readReleaseFacts(options, workspace.root, { progress: () => undefined, ...reading });
+  const bases = { progress: () => undefined, ...reading };
+  const facts = await readReleaseFacts(options, workspace.root, bases, askDockerOnce);
   const plan = change(planDockerRelease(options, workspace.root, facts));
   const silent: ReleaseProgress = { line: () => undefined, layer: () => undefined };
   return {
@@ -43,6 +45,16 @@ export async function release(
     ),
   };
 }
+
+// Each question starts the docker client twice, and the answers are the same for the whole file.
+const answers = new Map<string, Promise<DockerFacts>>();
+const askDockerOnce: typeof readDockerFacts = (wanted, name) => {
+  const { DOCKER_HOST, DOCKER_CONFIG, PATH } = process.env;
+  const question = JSON.stringify([wanted, name, DOCKER_HOST, DOCKER_CONFIG, PATH]);
+  const answer = answers.get(question) ?? readDockerFacts(wanted, name);
+  answers.set(question, answer);
+  return answer;
+};
 
 /** Makes every test in a file use a real engine. If none runs, the tests are skipped with the reason, or fail in CI. */
 export async function useRealEngine(): Promise<void> {

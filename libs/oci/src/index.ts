@@ -7,6 +7,7 @@ export {
 export { type ArchiveReading, type ReadArchiveOptions, readArchive } from './archive/archive-reader.ts';
 export { type BaseConfig, parseBaseConfig } from './base/base-config.ts';
 export { type ChangesOptions, type LayerChange, readLayerChanges } from './base/layer-changes.ts';
+export { readTarFile } from './base/tar-file.ts';
 export {
   type Compression,
   compressionOf,

@@ -116,6 +116,8 @@ async function privateApt(state: string, architecture: string, signal?: AbortSig
     `Dir::State::Lists=${state}/lists`,
     `Dir::State::status=${state}/status`,
     `Dir::Cache=${state}/cache`,
+    // Images for containers turn it off, and every call would then read the whole index again.
+    'Dir::Cache::pkgcache=pkgcache.bin',
     'Acquire::Languages=none',
     'Acquire::Retries=3',
     ...(process.getuid?.() === 0 ? ['APT::Sandbox::User=root'] : []),

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import {
   chmod,
@@ -135,6 +136,30 @@ describe('lockedEmulator', () => {
   it('returns a single, executable file', async () => {
     const path = await lockedEmulator(cache, await emulator(), { fetch: serveArchives() });
     expect(await readFile(path, 'utf8')).toBe('program');
+  });
+
+  it.each([
+    ['a link in its place', 'usr/lib/libsample.so.1'],
+    ['nothing in its place', 'usr/bin/qemu'],
+  ])('refuses a package with %s, and leaves nothing behind', async (_, path) => {
+    const { name, file: __, ...rest } = archive;
+    const place = { ...rest, package: name, executable: { path } };
+    await expect(hashEmulator(cache, place, { fetch: serveArchives(archive) })).rejects.toMatchObject({
+      code: 'SYSROOT',
+      message: `libsample 1.0-1: contains no ${path}`,
+    });
+    expect(await readdir(cache)).toEqual(['debian']);
+  });
+
+  it('reports what dpkg-deb says about a package that it cannot read', async () => {
+    await writeFile(archive.file, 'not a package');
+    const { name, file: _, ...rest } = archive;
+    const sha256 = createHash('sha256').update('not a package').digest('hex');
+    const place = { ...rest, sha256, package: name, executable: { path: 'usr/bin/sample' } };
+    await expect(hashEmulator(cache, place, { fetch: serveArchives(archive) })).rejects.toMatchObject({
+      code: 'SYSROOT',
+      message: expect.stringContaining('dpkg-deb --fsys-tarfile: '),
+    });
   });
 
   it('refuses an altered emulator', async () => {

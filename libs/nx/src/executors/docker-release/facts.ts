@@ -27,16 +27,17 @@ export interface ReleaseFacts {
   readonly now: number;
 }
 
-/** Reads what a release is planned from. The plan refuses what is missing. */
+/** Reads what a release is planned from, asking Docker with `readDocker`. The plan refuses what is missing. */
 export async function readReleaseFacts(
   options: DockerReleaseOptions,
   workspaceRoot: string,
   reading: BaseReading = {},
+  readDocker: typeof readDockerFacts = readDockerFacts,
 ): Promise<ReleaseFacts> {
   const inputPath = resolve(workspaceRoot, options.inputPath);
   const [manifest, { builder, engine }] = await Promise.all([
     readManifest(inputPath),
-    readDockerFacts(options.builder, options.builderName),
+    readDocker(options.builder, options.builderName),
     // The code for buildx takes as long to load as docker takes to answer.
     options.builder === 'daemonless' ? undefined : import('../../image/buildx.ts'),
   ]);
