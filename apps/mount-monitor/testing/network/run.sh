@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Checks real NFS 4.2 and SMB 3 mounts in a virtual machine with Debian's kernel, and prints what every check type reports
 # for each fault. Run it manually, as root, on Debian 12: apt-get install qemu-system-x86 debootstrap cpio. It takes
-# 10 minutes on an idle machine; without /dev/kvm, the processor is emulated.
+# 10 minutes on an idle machine; without /dev/kvm, the processor is emulated. NO_KVM=1 emulates it anyway, for machines
+# that are virtual themselves and whose /dev/kvm starts nothing.
 # Usage: run.sh EXECUTABLE [WORK], with the compiled monitor and a folder for the machine's files, which can be reused.
 set -euo pipefail
 executable=$(realpath "${1:?the compiled monitor}")
@@ -28,7 +29,7 @@ install -m 0755 "$here/guest.sh" rootfs/init
   printf './proc\0'
 ) | (cd rootfs && cpio --null --create --format=newc --quiet) >initramfs
 accelerator=(-cpu max)
-if [[ -e /dev/kvm ]]; then accelerator=(-enable-kvm -cpu host,arch-capabilities=off); fi
+if [[ -e /dev/kvm && -z "${NO_KVM:-}" ]]; then accelerator=(-enable-kvm -cpu host,arch-capabilities=off); fi
 exec qemu-system-x86_64 "${accelerator[@]}" -smp 2 -m 3072 -nographic -no-reboot -nic none \
   -kernel "$(echo rootfs/boot/vmlinuz-*)" -initrd initramfs \
   -append 'console=ttyS0 quiet panic=-1 rdinit=/init mitigations=off'
