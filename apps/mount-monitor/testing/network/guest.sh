@@ -42,7 +42,8 @@ cat >/tmp/smb.conf <<'END'
   force user = root
 END
 smbd --configfile=/tmp/smb.conf --daemon
-for try in 1 2 3 4 5 6 7 8 9 10; do
+# Where the processor is emulated, the server takes a minute to listen.
+for try in $(seq 40); do
   mount -t cifs -o guest,vers=3.1.1,cache=none,actimeo=0,echo_interval=4 //127.0.0.1/share /mnt/smb && break
   sleep 3
 done
