@@ -181,6 +181,7 @@ async function image(files: readonly ListedOption[], dockerfile?: string): Promi
     options: () => ({
       builder: 'daemonless' as const,
       compression: 'gzip' as const,
+      historyFormat: 'moby-28' as const,
       inputPath: 'dist/bin',
       verifyPath: 'dist/verify',
       outputPath: 'dist/oci',

@@ -474,6 +474,15 @@ esac
     await rm(at(`${BUILDERS}/mine`));
   });
 
+  it('the facts in a release’s cache key do not follow the engine with the daemonless builder', async () => {
+    const daemonless: Run = { overrides: { builder: 'daemonless' } };
+    const before = await keys(daemonless);
+    await docker({ engine: '26.1.5', buildx: '0.14.0' });
+    const after = await keys(daemonless);
+    await docker();
+    expect(after).toEqual(before);
+  });
+
   it('the facts in a release’s cache key are unique if one can’t be read, so that the executor runs and reports why', async () => {
     vi.stubEnv('RELEASE_VERSION', 'next');
     const [one, other] = [await keys(), await keys()];

@@ -135,6 +135,7 @@ export async function releaseWorkspace(sample: SampleRelease): Promise<ReleaseWo
     options: (more = {}) => ({
       builder: 'daemonless',
       compression: 'gzip',
+      historyFormat: 'moby-28',
       dockerfile: 'Dockerfile.release',
       inputPath: 'dist/bin',
       verifyPath: 'dist/verify',

@@ -31,7 +31,10 @@ export async function release(
 ): Promise<{ readonly plan: DockerReleasePlan; readonly image: DockerRelease }> {
   const given = dockerfile === undefined ? {} : { dockerfile: 'Dockerfile.given' };
   if (dockerfile !== undefined) await writeFile(workspace.path('Dockerfile.given'), dockerfile);
-  const options = workspace.options({ ...more, ...given });
+  // Words the history like the engine, so that both builders must give the same image ID.
+  const { engine } = await askDockerOnce('daemonless', undefined);
+  const historyFormat = Number.parseInt(engine?.version ?? '28', 10) < 28 ? 'moby-26' : 'moby-28';
+  const options = workspace.options({ historyFormat, ...more, ...given });
   const bases = { progress: () => undefined, ...reading };
   const facts = await readReleaseFacts(options, workspace.root, bases, askDockerOnce);
   const plan = change(planDockerRelease(options, workspace.root, facts));

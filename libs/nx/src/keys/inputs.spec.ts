@@ -38,7 +38,7 @@ describe('hasPlainInputs', () => {
   it.each<[string, Inputs]>([
     ['no inputs', []],
     ['files', ['{workspaceRoot}/Dockerfile.release', '{projectRoot}/**/*', '!{projectRoot}/**/*.md']],
-    ['a set of files', [{ fileset: '{projectRoot}/**/*' }]],
+    ['a file set', [{ fileset: '{projectRoot}/**/*' }]],
     ['installed packages', [{ externalDependencies: ['nx'] }]],
     ['JSON files of the preceding tasks', [{ dependentTasksOutputFiles: '**/*.json' }]],
     ['a named input', ['production', '^production']],

@@ -236,6 +236,27 @@ function runExecutor(more: Partial<DockerReleaseOptions> = {}): Promise<{ succes
   return dockerRelease(workspace.options(more), context);
 }
 
+it.each(['26.1.5', '28.5.2'])(
+  'the daemonless builder does not ask engine %s, so that the image is the same without one',
+  async (version) => {
+    const index = async () => {
+      expect(await runExecutor()).toEqual({ success: true });
+      return readFile(join(workspace.root, 'dist/oci/index.json'), 'utf8');
+    };
+    const without = await index();
+    const bin = join(workspace.root, 'bin');
+    await mkdir(bin);
+    await writeFile(join(bin, 'docker'), `#!/bin/sh\ntouch ${bin}/asked\necho ${version}\n`, { mode: 0o755 });
+    vi.stubEnv('PATH', `${bin}:${process.env.PATH}`);
+    try {
+      expect(await index()).toBe(without);
+      expect(await readdir(bin)).toEqual(['docker']);
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  },
+);
+
 describe('docker-release --dry-run', () => {
   it('docker-release --dry-run prints a plan and does nothing', async () => {
     const printed = vi.spyOn(console, 'log').mockImplementation(() => undefined);

@@ -4,7 +4,7 @@ import { type Platform, parsePlatforms } from '../../artifacts/platform.ts';
 import { readReport, type VerifyReport } from '../../artifacts/verify-report.ts';
 import { type BaseReading, type Bases, readBases } from '../../image/base/read-bases.ts';
 import { type PinnedImages, pinnedImages } from '../../image/base/reference.ts';
-import { type BuilderFacts, type EngineFacts, readDockerFacts } from '../../image/builder-facts.ts';
+import { type BuilderFacts, readDockerFacts } from '../../image/builder-facts.ts';
 import { parsedDockerfile } from '../../image/release-images.ts';
 import { type ImageSources, readImageSources } from '../../image/sources.ts';
 import { readLock } from '../../lock/lock.ts';
@@ -21,8 +21,6 @@ export interface ReleaseFacts {
   readonly pinned: PinnedImages;
   /** Undefined if buildx is not wanted. */
   readonly builder: BuilderFacts | undefined;
-  /** Undefined if no engine answers. */
-  readonly engine: EngineFacts | undefined;
   /** Seconds since 1970. */
   readonly now: number;
 }
@@ -35,9 +33,9 @@ export async function readReleaseFacts(
   readDocker: typeof readDockerFacts = readDockerFacts,
 ): Promise<ReleaseFacts> {
   const inputPath = resolve(workspaceRoot, options.inputPath);
-  const [manifest, { builder, engine }] = await Promise.all([
+  const [manifest, docker] = await Promise.all([
     readManifest(inputPath),
-    readDocker(options.builder, options.builderName),
+    options.builder === 'daemonless' ? undefined : readDocker(options.builder, options.builderName),
     // The code for buildx takes as long to load as docker takes to answer.
     options.builder === 'daemonless' ? undefined : import('../../image/buildx.ts'),
   ]);
@@ -58,5 +56,5 @@ export async function readReleaseFacts(
   const pinned = pinnedImages(dockerfile, await readLock(workspaceRoot));
   const bases = await readBases(workspaceRoot, dockerfile, platforms, reading);
   const now = Math.floor(Date.now() / 1000);
-  return { manifest, reports, sources, bases, pinned, builder, engine, now };
+  return { manifest, reports, sources, bases, pinned, builder: docker?.builder, now };
 }

@@ -13,8 +13,15 @@ type KeyOptions = Partial<DockerReleaseOptions>;
 /** The options that the machine facts depend on. */
 export const machineOptions = ['builder', 'builderName'] as const;
 
-/** The facts about this machine: which builder packs the image, with its versions and the engine's. */
-export function readMachineFacts({ builder = 'auto', builderName }: KeyOptions): Promise<DockerFacts> {
+/**
+ * The facts about this machine: which builder packs the image, with its versions and the engine's. The daemonless one
+ * gives the same image everywhere.
+ */
+export async function readMachineFacts({
+  builder = 'auto',
+  builderName,
+}: KeyOptions): Promise<DockerFacts | undefined> {
+  if (builder === 'daemonless') return undefined;
   return readDockerKey(builder, builderName, process.env);
 }
 

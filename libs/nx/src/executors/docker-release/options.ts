@@ -20,6 +20,10 @@ export interface DockerReleaseOptions {
    */
   readonly compressionLevel?: number;
   /**
+   * How the daemonless builder words the image's history: as Docker 28 and later do, or as earlier engines, to give the same image ID as one of those.
+   */
+  readonly historyFormat: 'moby-26' | 'moby-28';
+  /**
    * The platforms to pack, in Docker's notation. Defaults to those in the manifest.
    */
   readonly platforms?: readonly string[];

@@ -10,6 +10,7 @@ import { formatPlan } from './show.ts';
 const options: DockerReleaseOptions = {
   builder: 'auto',
   compression: 'gzip',
+  historyFormat: 'moby-28',
   dockerfile: 'Dockerfile.release',
   inputPath: 'dist/bin',
   verifyPath: 'dist/verify',
@@ -52,7 +53,6 @@ const facts: ReleaseFacts = {
     texts: { lists: new Map() },
   },
   builder: usable,
-  engine: { version: '26.1.5' },
   now: 1_800_000_000,
 };
 
@@ -224,12 +224,12 @@ COPY --from=certs:2 /y /y
     expect(formatManifest(manifest)).toContain('1.2.3');
   });
 
-  it('the history has the wording of the engine, or of the newest engine if none answers', () => {
-    const exposed = (change: Partial<ReleaseFacts>) =>
-      plan({}, change).platforms[0]?.image.history.at(-1)?.createdBy;
-    expect(exposed({})).toBe('EXPOSE map[80/tcp:{}]');
-    expect(exposed({ engine: { version: '28.5.2' } })).toBe('EXPOSE [80/tcp]');
-    expect(exposed({ engine: undefined })).toBe('EXPOSE [80/tcp]');
+  it.each([
+    ['moby-26', 'EXPOSE map[80/tcp:{}]'],
+    ['moby-28', 'EXPOSE [80/tcp]'],
+  ] as const)('the history has the wording of %s if that is asked for', (historyFormat, wording) => {
+    const history = plan({ historyFormat }).platforms[0]?.image.history;
+    expect(history?.at(-1)?.createdBy).toBe(wording);
   });
 
   it('a plan gives buildx only what the manifest lists for the platform', () => {

@@ -9,7 +9,6 @@ import { PrebuiltError } from '../../errors.ts';
 import { outputInWorkspace } from '../../files/workspace-path.ts';
 import type { PinnedImages } from '../../image/base/reference.ts';
 import type { PlatformFolders } from '../../image/buildx.ts';
-import type { HistoryFormat } from '../../image/history.ts';
 import { ALTERNATIVES, requireFullProof } from '../../image/merged-proof.ts';
 import type { ImagePlan, PlannedBase, Unplanned } from '../../image/plan.ts';
 import { dockerfileOf, planReleaseImages, type ReleaseImage } from '../../image/release-images.ts';
@@ -66,7 +65,7 @@ export function planDockerRelease(
     manifest,
     inputPath,
     sources: facts.sources,
-    historyFormat: historyFormat(facts),
+    historyFormat: options.historyFormat,
     bases: facts.bases,
   });
   const unplanned = images.flatMap(({ image }) => image.unplanned);
@@ -240,9 +239,4 @@ function isVersionAtLeast(found: string | undefined, wanted: string): boolean {
   const [major = 0, minor = 0] = (/^v?(\d+)\.(\d+)/.exec(found ?? '') ?? []).slice(1).map(Number);
   const [wantedMajor = 0, wantedMinor = 0] = wanted.split('.').map(Number);
   return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
-}
-
-// The wording of the engine that answers, so that both builders give the same image ID; otherwise the newest.
-function historyFormat({ engine }: ReleaseFacts): HistoryFormat {
-  return engine !== undefined && Number.parseInt(engine.version, 10) < 28 ? 'moby-26' : 'moby-28';
 }
