@@ -105,7 +105,7 @@ export const requiredKeys: Readonly<Record<string, string>> = {
 const mountSchema = v.object({
   path: required(
     path('a path that is not empty'),
-    'Where the monitor sees the mount, which may differ from where the application does: in a pod, below `/mnt`. A relative path starts at the working directory.',
+    'Where the monitor sees the mount, which may differ from where the application does. With deploy/, the volume `mounts` is at `/mnt`; any other path that is mounted into the monitor works, too. A relative path starts at the working directory.',
   ),
   name: optional(v.string('a string'), 'The mount’s name in logs, metrics and on the status page.'),
   canaryFile: optional(canaryFile, 'This mount’s canary; defaults to the global one.'),

@@ -270,6 +270,22 @@ describe('components', () => {
     expect(objects.filter(({ kind }) => kind === 'ServiceAccount')).toEqual([]);
   });
 
+  needKubectl('README.md’s patches of the sidecar apply to the example', async () => {
+    const readme = await readFile(join(deploy, 'README.md'), 'utf8');
+    const patch = /## Change the sidecar\n.*?```yaml\n(patches:\n.*?)```/s.exec(readme)?.[1] ?? '';
+    const objects = await renderWith((text) => `${text}${patch}`);
+    const pod = one<InstanceType<typeof apps.Deployment>>(objects, 'Deployment').spec?.template.spec;
+    const monitor = pod?.initContainers?.at(-1);
+    expect(monitor).toMatchObject({
+      name: 'mount-monitor',
+      securityContext: { runAsUser: 1000, runAsGroup: 1000 },
+      startupProbe: { httpGet: { path: '/healthz/self' } },
+      readinessProbe: { httpGet: { path: '/healthz/self' } },
+      resources: { limits: { memory: '128Mi' } },
+    });
+    expect(monitor?.volumeMounts).toContainEqual({ name: 'share', mountPath: '/share', readOnly: true });
+  });
+
   needKubectl(
     'the NetworkPolicy opens the monitor’s port to only one namespace and leaves other ports open',
     async () => {

@@ -97,12 +97,10 @@ async function check(objects: readonly KubeObject[], name: string): Promise<Pod>
   return pod;
 }
 
-describe.each([
-  ['Jellyfin or Plex beside rclone, on Kubernetes', 'rclone'],
-  ['An NFS share, on Kubernetes', undefined],
-])('%s', (heading, before) => {
-  needKubectl(`the quick start "${heading}" renders from its page alone`, async () => {
-    const folder = await mkdtemp(join(parent, 'own-'));
+/** Renders the files of a section, which replace those of the sections before it, with the first one's commands. */
+async function render(...headings: readonly [string, ...string[]]): Promise<Pod> {
+  const folder = await mkdtemp(join(parent, 'own-'));
+  for (const heading of headings) {
     const files = blocks(page, heading, 'yaml');
     expect(files.length).toBeGreaterThan(1);
     for (const file of files) {
@@ -110,11 +108,33 @@ describe.each([
       await mkdir(dirname(path), { recursive: true });
       await writeFile(path, localize(file));
     }
-    const [commands = ''] = blocks(page, heading, 'sh');
-    expect(commands).toContain('kubectl apply -k media');
-    const pod = await check(readObjects(await shell(rehearse(commands), folder)), heading);
+  }
+  const [commands = ''] = blocks(page, headings[0], 'sh');
+  expect(commands).toContain('kubectl apply -k media');
+  return check(readObjects(await shell(rehearse(commands), folder)), headings.join());
+}
+
+const besideRclone = 'Jellyfin or Plex beside rclone, on Kubernetes';
+
+describe.each([
+  [besideRclone, 'rclone'],
+  ['An NFS share, on Kubernetes', undefined],
+])('%s', (heading, before) => {
+  needKubectl(`the quick start "${heading}" renders from its page alone`, async () => {
+    const pod = await render(heading);
     expect(pod.initContainers?.at(-2)?.name).toBe(before);
   });
+});
+
+needKubectl('the quick start with rclone and NFS in one pod shows the share to both containers', async () => {
+  const pod = await render(besideRclone, 'rclone and NFS in one pod');
+  const [rclone, monitor] = pod.initContainers ?? [];
+  expect([rclone?.name, monitor?.name]).toEqual(['rclone', 'mount-monitor']);
+  const share = { name: 'share', mountPath: '/share' };
+  expect(monitor?.volumeMounts).toContainEqual({ ...share, readOnly: true });
+  expect(pod.containers[0]?.volumeMounts).toContainEqual(share);
+  expect(pod.volumes?.find(({ name }) => name === 'share')?.nfs?.server).toBe('nfs.example');
+  expect(pod.containers[0]?.livenessProbe).toBeUndefined();
 });
 
 needKubectl('deploy/README.md’s three lines work in a clone', async () => {
