@@ -59,7 +59,7 @@ const MAX_CUT_SHARE = 0.0001;
 const abuseMs = 4000;
 
 /** Runs one abusive client after another, from a separate address. */
-class Abusers {
+class Abusers implements Disposable {
   readonly #port: number;
   readonly #until: number;
   #child: ChildProcess | undefined;
@@ -91,7 +91,7 @@ class Abusers {
     }
   }
 
-  end(): void {
+  [Symbol.dispose](): void {
     this.#child?.kill('SIGKILL');
   }
 }
@@ -111,8 +111,9 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
   const executable = given ?? join(scratch.path, 'mount-monitor');
   if (given === undefined) compile(executable);
   await using machine = await Machine.watch(executable);
-  const fault = canMountFuse ? await FaultMount.mount(scratch, 'f') : undefined;
-  const rclone = hasRclone ? await RcloneMount.mount(scratch, 'r') : undefined;
+  // Ended after an error, too: a hanging mount would keep its folder from being removed, and the error from being told.
+  await using fault = canMountFuse ? await FaultMount.mount(scratch, 'f') : undefined;
+  await using rclone = hasRclone ? await RcloneMount.mount(scratch, 'r') : undefined;
   const cluster = new FakeCluster();
   const { uid } = cluster.addPod({ name: 'media-0' });
   cluster.rules = [
@@ -139,7 +140,7 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
     ],
   });
   const group = makeMemoryCgroup(`mount-monitor-soak-${process.pid}`, limitBytes);
-  const monitor = await MonitorProcess.start(executable, scratch, config(0), {
+  await using monitor = await MonitorProcess.start(executable, scratch, config(0), {
     ...(group === undefined ? {} : { wrapper: group.wrapper }),
     env: {
       POD_NAME: 'media-0',
@@ -181,7 +182,7 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
     });
   });
   await monitor.untilStatus('healthy');
-  const abusers = new Abusers(monitor.port, end);
+  using abusers = new Abusers(monitor.port, end);
   const abused = abusers.run();
   const held = new HeldUp(pid, machine);
   const ownDelay = monitorEventLoopDelay({ resolution: 10 });
@@ -205,7 +206,6 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
     if (random() < 0.1)
       cluster.fail(() => true, blips[Math.floor(random() * blips.length)] ?? { kind: 'reset' });
     if (monitor.child.exitCode !== null) {
-      abusers.end();
       return [
         ...problems,
         `the monitor exited with ${monitor.child.exitCode}: ${monitor.stderr.slice(-2000)}`,
