@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { createServer, request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import {
   type IdentityTokens,
@@ -166,8 +166,8 @@ describe('the rehearsed workflows', { timeout: 900_000 }, () => {
   ): Promise<WorkflowRun> {
     const run = await runWorkflow(workflow, event, { ...options, ...more }, former);
     const machines = run.jobs
-      .filter((each) => each.workspace !== '' && former?.jobs.includes(each) !== true)
-      .map(({ workspace }) => dirname(workspace));
+      .filter((each) => each.folder !== '' && former?.jobs.includes(each) !== true)
+      .map(({ folder }) => folder);
     // Later tests inspect the machines of the first run.
     if (runs.length > 0) {
       await Promise.all(
