@@ -2,9 +2,11 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { createServer, request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import {
+  type ContainerEngine,
+  type EngineClient,
   type IdentityTokens,
   ISSUER,
   type RunEvent,
@@ -16,12 +18,13 @@ import {
   type Workflow,
   type WorkflowRun,
 } from '@prebuilt/rehearsal';
-import { engineEnvironment, requireEngine, skipOutsideCi } from '@prebuilt/testing/engine';
+import { DEFAULT_HOME, engineEnvironment, requireEngine, skipOutsideCi } from '@prebuilt/testing/engine';
 import { GIT_AUTHOR } from '@prebuilt/testing/git';
 import { type FakeGitHub, startFakeGitHub } from '@prebuilt/testing/github';
 import { type SigstoreServices, startSigstore } from '@prebuilt/testing/sigstore';
 import { execa } from 'execa';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { jobContainers } from './testing/job-containers.ts';
 import { type RehearsedProject, rehearsedProject, rehearsedSpec } from './testing/rehearsed-project.ts';
 import { type RemoteCache, startRemoteCache } from './testing/remote-cache.ts';
 import { readTrace } from './testing/strace.ts';
@@ -84,6 +87,7 @@ describe('the rehearsed workflows', { timeout: 900_000 }, () => {
   let project: RehearsedProject;
   let github: FakeGitHub;
   let cache: RemoteCache;
+  let containers: ContainerEngine & AsyncDisposable;
   let gate: Gate;
   let identity: IdentityTokens;
   let sigstore: SigstoreServices;
@@ -110,6 +114,7 @@ describe('the rehearsed workflows', { timeout: 900_000 }, () => {
     project = await rehearsedProject();
     github = await startFakeGitHub({ repository: REPOSITORY, token: CANARY, tags: {}, immutable: true });
     cache = await startRemoteCache({ write: 'cache-write', read: 'cache-read' });
+    containers = await jobContainers(engine.environment, [Number(new URL(cache.url).port)]);
     gate = await startGate(engine.environment.REGISTRY);
     identity = await startIdentityTokens();
     sigstore = await startSigstore();
@@ -153,6 +158,7 @@ describe('the rehearsed workflows', { timeout: 900_000 }, () => {
     await sigstore?.close();
     await identity?.[Symbol.asyncDispose]();
     await gate?.[Symbol.asyncDispose]();
+    await containers?.[Symbol.asyncDispose]();
     await cache?.[Symbol.asyncDispose]();
     await github?.[Symbol.asyncDispose]();
     await project?.[Symbol.asyncDispose]();
@@ -166,8 +172,8 @@ describe('the rehearsed workflows', { timeout: 900_000 }, () => {
   ): Promise<WorkflowRun> {
     const run = await runWorkflow(workflow, event, { ...options, ...more }, former);
     const machines = run.jobs
-      .filter((each) => each.workspace !== '' && former?.jobs.includes(each) !== true)
-      .map(({ workspace }) => dirname(workspace));
+      .filter((each) => each.folder !== '' && former?.jobs.includes(each) !== true)
+      .map(({ folder }) => folder);
     // Later tests inspect the machines of the first run.
     if (runs.length > 0) {
       await Promise.all(
@@ -261,9 +267,26 @@ describe('the rehearsed workflows', { timeout: 900_000 }, () => {
 
   it('the release workflow takes v1.2.3 from its tag to a published release', async () => {
     const event = await pushTag('v1.2.3', 'feat: the first release');
-    first = await rehearse(release, event, undefined, { traced: ['docker'] });
+    const bootstrapped: Record<string, EngineContainer> = {};
+    first = await rehearse(release, event, undefined, {
+      traced: ['docker'],
+      // In this run only: a container shows the same each time, and its engine takes seconds to start.
+      containers,
+      mishap: async (key, script, workspace) => {
+        if (script !== './bootstrap') return;
+        bootstrapped[key] = await containerWith(containers.client, join(workspace, '../..'));
+      },
+    });
     expect(failures(first)).toBe('');
     expect(results(first)).toBe(all('success'));
+    // What the engine made, not what it was told.
+    const workspace = '/__w/mount-monitor/mount-monitor';
+    expect(bootstrapped).toMatchObject({
+      test: { workspace, privileged: true, cgroups: 'host', volumes: [DEFAULT_HOME] },
+      build: { workspace, privileged: false, cgroups: 'private', volumes: [] },
+    });
+    // The job's own engine, on its volume: the one on this machine is not seen.
+    expect(job(first, 'test').log).toContain('dockerd: started');
     const published = releaseOf('v1.2.3');
     expect(published).toMatchObject({ draft: false, prerelease: false, immutable: true });
     expect(github.latestTag()).toBe('v1.2.3');
@@ -590,6 +613,31 @@ describe('the rehearsed workflows', { timeout: 900_000 }, () => {
     return { sha: stdout };
   }
 });
+
+/** A running container, as the engine describes it. */
+interface EngineContainer {
+  readonly workspace: string;
+  readonly privileged: boolean;
+  readonly cgroups: string;
+  /** The paths of the volumes that the workflow names. */
+  readonly volumes: readonly string[];
+}
+
+/** The running container with a folder as a volume. */
+async function containerWith({ program, socket }: EngineClient, folder: string): Promise<EngineContainer> {
+  const docker = async (...args: readonly string[]) =>
+    (await execa(program, ['--host', `unix://${socket}`, ...args])).stdout;
+  const id = await docker('ps', '--quiet', '--filter', `volume=${folder}`);
+  const [{ Config, HostConfig, Mounts }] = JSON.parse(await docker('inspect', id));
+  return {
+    workspace: Config.WorkingDir,
+    privileged: HostConfig.Privileged,
+    cgroups: HostConfig.CgroupnsMode,
+    volumes: Mounts.filter((mount: { Name?: string }) => mount.Name?.endsWith('-engine')).map(
+      (mount: { Destination: string }) => mount.Destination,
+    ),
+  };
+}
 
 /** A queue for work that can't run concurrently. */
 function oneAfterAnother(): <T>(work: () => Promise<T>) => Promise<T> {

@@ -103,7 +103,9 @@ function known(inputs: Inputs, ...names: readonly string[]): void {
   if (unknown.length > 0) throw new Error(`unexpected input: ${unknown.join(', ')}`);
 }
 
-const git = (cwd: string, ...args: readonly string[]) => execa('git', [...args], { cwd, stdin: 'ignore' });
+// Like the action, works in a folder that belongs to another user. https://github.com/actions/checkout#usage
+const git = (cwd: string, ...args: readonly string[]) =>
+  execa('git', ['-c', `safe.directory=${cwd}`, ...args], { cwd, stdin: 'ignore' });
 
 /** Fetches one commit by default, with only the run's own ref; everything with `fetch-depth: 0`. */
 async function checkout(inputs: Inputs, scope: ActionScope): Promise<ActionResult> {

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { mkdir, mkdtemp, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Claims } from '@prebuilt/testing/sigstore';
 import { execa } from 'execa';
 import { ACTIONS, type ActionScope, ArtifactStore, type Attestation } from './actions.ts';
 import { holds, interpolate, type Json, type Scope } from './expressions.ts';
 import type { IdentityTokens } from './identity.ts';
+import { type ContainerEngine, startJobContainer } from './job-container.ts';
+import { type JobFolders, type Machine, makeJobFolders, thisMachine } from './machine.ts';
 import type { Scalars, Workflow, WorkflowJob, WorkflowStep } from './workflow.ts';
 
 /** The event that starts a run. */
@@ -45,6 +47,11 @@ export interface RunnerOptions {
    * stays on their machine, next to the workspace. Needs `canOverlay`.
    */
   readonly overlays?: Readonly<Record<string, string>>;
+  /**
+   * What runs jobs with `container:` in a real container. Without it, their scripts run directly on this machine, like
+   * those of other jobs, and the container's options have no effect.
+   */
+  readonly containers?: ContainerEngine;
   /** Issues identity tokens to jobs with permission to request them. */
   readonly identity?: Pick<IdentityTokens, 'environmentOf'>;
   /** Signs the statement of an attestation with the identity in the claims. Returns the bundle as JSON. */
@@ -65,6 +72,8 @@ export interface JobResult {
   readonly key: string;
   readonly result: 'success' | 'failure' | 'skipped';
   readonly permissions: Readonly<Record<string, string>>;
+  /** Contains everything that belongs to the job; empty if it was skipped. */
+  readonly folder: string;
   readonly workspace: string;
   readonly outputs: Readonly<Record<string, string>>;
   readonly log: string;
@@ -236,6 +245,7 @@ function needsContext(needed: readonly JobResult[]): Json {
 function skipped(id: string): JobResult {
   const nothing = {
     permissions: {},
+    folder: '',
     workspace: '',
     outputs: {},
     log: '',
@@ -247,12 +257,37 @@ function skipped(id: string): JobResult {
 }
 
 async function runJob(scope: JobScope): Promise<JobResult> {
+  const folders = await makeJobFolders(scope.folder, scope.options.repository);
+  let machine: Machine;
+  try {
+    machine = await startMachine(scope, folders);
+  } catch (error) {
+    // The runner starts the container in a step of its own, before the job's first one.
+    const log = `::group::Initialize containers\nError: ${messageOf(error)}`;
+    const { root: folder, workspace } = folders;
+    return { ...skipped(scope.id), key: scope.key, result: 'failure', folder, workspace, log };
+  }
+  try {
+    return await runSteps(scope, folders, machine);
+  } finally {
+    await machine[Symbol.asyncDispose]();
+  }
+}
+
+async function startMachine(scope: JobScope, folders: JobFolders): Promise<Machine> {
+  const { job, options, programs } = scope;
+  const common = { folders, programs, overlays: options.overlays ?? {} };
+  if (job.container === undefined || options.containers === undefined)
+    return thisMachine({ ...common, env: options.env });
+  const { contexts } = scope;
+  const env = evaluated(job.container.env, { contexts, status: 'success' });
+  return startJobContainer(options.containers, job.container, { ...common, env });
+}
+
+async function runSteps(scope: JobScope, folders: JobFolders, machine: Machine): Promise<JobResult> {
   const { id, key, job, options } = scope;
   const begun = Date.now();
-  const workspace = join(scope.folder, 'workspace');
-  const home = join(scope.folder, 'home');
-  for (const folder of [workspace, home, join(scope.folder, 'temp')]) await mkdir(folder);
-  await writeFile(join(scope.folder, 'machine-id'), `${randomBytes(16).toString('hex')}\n`);
+  const { workspace, home, temp } = folders;
   const permissions = job.permissions ?? {};
   const action: ActionScope = {
     workspace,
@@ -268,7 +303,7 @@ async function runJob(scope: JobScope): Promise<JobResult> {
     caches: options.caches,
     attestations: scope.attestations,
     sign: (statement) => options.sign(statement, claimsOf(scope)),
-    temp: join(scope.folder, 'temp'),
+    temp,
     lastGreen: options.lastGreen,
     dockerConfig: options.dockerConfig,
     path: options.env.PATH ?? '',
@@ -278,15 +313,10 @@ async function runJob(scope: JobScope): Promise<JobResult> {
   const log: string[] = [];
   let added: Readonly<Record<string, string>> = {};
   let status: Scope['status'] = 'success';
-  const evaluated = (scalars: Scalars | undefined, env: Json): Record<string, string> =>
-    Object.fromEntries(
-      Object.entries(scalars ?? {}).map(([name, value]) => [
-        name,
-        interpolate(value, { contexts: { ...scope.contexts, steps, env }, status }),
-      ]),
-    );
-  const workflowEnv = evaluated(scope.workflow.env, {});
-  const jobEnv = { ...workflowEnv, ...evaluated(job.env, workflowEnv) };
+  const inContext = (scalars: Scalars | undefined, env: Json) =>
+    evaluated(scalars, { contexts: { ...scope.contexts, steps, env }, status });
+  const workflowEnv = inContext(scope.workflow.env, {});
+  const jobEnv = { ...workflowEnv, ...inContext(job.env, workflowEnv) };
   const identity = permissions['id-token'] === 'write' ? identityEnvironment(scope) : {};
   for (const [index, step] of job.steps.entries()) {
     const env = { ...jobEnv, ...added };
@@ -294,13 +324,13 @@ async function runJob(scope: JobScope): Promise<JobResult> {
       if (step.id !== undefined) steps[step.id] = { outputs: {}, outcome: 'skipped', conclusion: 'skipped' };
       continue;
     }
-    const stepEnv = { ...env, ...evaluated(step.env, env) };
+    const stepEnv = { ...env, ...inContext(step.env, env) };
     let outputs: Readonly<Record<string, string>> = {};
     let outcome: 'success' | 'failure' = 'success';
     log.push(`::group::${step.name ?? step.uses ?? step.run}`);
     try {
       if (step.uses !== undefined) {
-        const result = await runAction(step, evaluated(step.with, env), action);
+        const result = await runAction(step, inContext(step.with, env), action);
         outputs = result.outputs ?? {};
         added = { ...added, ...result.env };
         if (result.post !== undefined) posts.unshift(result.post);
@@ -308,7 +338,7 @@ async function runJob(scope: JobScope): Promise<JobResult> {
       } else {
         const script = step.run ?? '';
         await options.mishap?.(key, script, workspace);
-        const begin = () => runScript(script, index, { ...identity, ...stepEnv }, scope, { workspace, home });
+        const begin = () => runScript(script, index, { ...identity, ...stepEnv }, scope, folders, machine);
         const ended =
           options.shown?.(script) === true
             ? { exitCode: 0, output: 'skipped: covered by an earlier run', outputs: {} }
@@ -319,7 +349,7 @@ async function runJob(scope: JobScope): Promise<JobResult> {
       }
     } catch (error) {
       outcome = 'failure';
-      log.push(`Error: ${error instanceof Error ? error.message : String(error)}`);
+      log.push(`Error: ${messageOf(error)}`);
     }
     const goesOn = outcome === 'failure' && step['continue-on-error'] === true;
     if (outcome === 'failure' && !goesOn) status = 'failure';
@@ -332,13 +362,24 @@ async function runJob(scope: JobScope): Promise<JobResult> {
     key,
     result: status,
     permissions,
+    folder: folders.root,
     workspace,
-    outputs: evaluated(job.outputs, jobEnv),
+    outputs: inContext(job.outputs, jobEnv),
     log: log.join('\n'),
-    summary: await readText(join(scope.folder, 'summary')),
+    summary: await readText(join(temp, 'summary')),
     trace: await readText(join(scope.folder, 'trace')),
     milliseconds: Date.now() - begun,
   };
+}
+
+function evaluated(scalars: Scalars | undefined, scope: Scope): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(scalars ?? {}).map(([name, value]) => [name, interpolate(value, scope)]),
+  );
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 // https://docs.github.com/actions/reference/security/oidc#oidc-token-claims
@@ -377,113 +418,59 @@ async function runScript(
   script: string,
   index: number,
   stepEnv: Readonly<Record<string, string>>,
-  { id, folder, programs, workflow, started, options }: JobScope,
-  { workspace, home }: { readonly workspace: string; readonly home: string },
+  { id, folder, workflow, started, options }: JobScope,
+  { workspace, home, temp }: JobFolders,
+  machine: Machine,
 ) {
-  const temp = join(folder, 'temp');
   const file = join(temp, `step-${index}.sh`);
   const output = join(temp, `output-${index}`);
   await writeFile(file, script);
   await writeFile(output, '');
+  const shell = ['bash', '--noprofile', '--norc', '-eo', 'pipefail', machine.pathOf(file)];
   const traced = options.traced?.includes(id) === true;
-  const shell = ['bash', '--noprofile', '--norc', '-eo', 'pipefail', file];
-  const trace = [
+  const trace = join(temp, `trace-${index}`);
+  const strace = [
+    'strace',
     '--follow-forks',
     '--seccomp-bpf',
     '--trace=execve,clone,clone3,fork,vfork',
     '--string-limit=4096',
+    `--output=${machine.pathOf(trace)}`,
   ];
-  const overlays = await Promise.all(
-    Object.entries(options.overlays ?? {}).map(([name, lower]) =>
-      overlayOf(lower, join(workspace, name), folder),
-    ),
-  );
-  const [program = 'bash', ...args] = [
-    ...asMachine(join(folder, 'machine-id'), overlays),
-    ...(traced ? ['strace', ...trace, `--output=${join(temp, `trace-${index}`)}`, ...shell] : shell),
-  ];
-  const ended = await execa(program, args, {
-    cwd: workspace,
+  const command = machine.command(traced ? [...strace, ...shell] : shell, {
+    ...options.jobEnv?.[id],
+    CI: 'true',
+    GITHUB_ACTIONS: 'true',
+    HOME: home,
+    RUNNER_TEMP: temp,
+    GITHUB_WORKSPACE: workspace,
+    GITHUB_SERVER_URL: 'https://github.com',
+    GITHUB_REPOSITORY: options.repository,
+    GITHUB_WORKFLOW_REF: `${options.repository}/.github/workflows/${workflow.file}@${started.ref}`,
+    GITHUB_REF: started.ref,
+    GITHUB_REF_NAME: started.ref.replace(/^refs\/(heads|tags|pull)\//, ''),
+    GITHUB_SHA: started.sha,
+    GITHUB_EVENT_NAME: started.event,
+    GITHUB_OUTPUT: output,
+    GITHUB_STEP_SUMMARY: join(temp, 'summary'),
+    ...stepEnv,
+  });
+  const ended = await execa(command.file, command.args, {
+    cwd: command.cwd,
     extendEnv: false,
-    env: {
-      ...options.env,
-      ...options.jobEnv?.[id],
-      PATH: `${programs}:${options.env.PATH ?? ''}`,
-      CI: 'true',
-      GITHUB_ACTIONS: 'true',
-      HOME: home,
-      RUNNER_TEMP: temp,
-      GITHUB_WORKSPACE: workspace,
-      GITHUB_SERVER_URL: 'https://github.com',
-      GITHUB_REPOSITORY: options.repository,
-      GITHUB_WORKFLOW_REF: `${options.repository}/.github/workflows/${workflow.file}@${started.ref}`,
-      GITHUB_REF: started.ref,
-      GITHUB_REF_NAME: started.ref.replace(/^refs\/(heads|tags|pull)\//, ''),
-      GITHUB_SHA: started.sha,
-      GITHUB_EVENT_NAME: started.event,
-      GITHUB_OUTPUT: output,
-      GITHUB_STEP_SUMMARY: join(folder, 'summary'),
-      ...stepEnv,
-    },
+    env: command.env,
     all: true,
     reject: false,
     stdin: 'ignore',
     timeout: STEP_MS,
     maxBuffer: 64 * 1024 * 1024,
   });
-  if (traced) {
-    const text = await readText(join(temp, `trace-${index}`));
-    await writeFile(join(folder, 'trace'), text, { flag: 'a' });
-  }
+  if (traced) await writeFile(join(folder, 'trace'), await readText(trace), { flag: 'a' });
   return {
     exitCode: ended.exitCode ?? 1,
     output: ended.all,
     outputs: parseOutputs(await readText(output)),
   };
-}
-
-/** A folder to show below a workspace: mount's options, and where. */
-interface Overlay {
-  readonly options: string;
-  readonly target: string;
-}
-
-async function overlayOf(lower: string, target: string, machine: string): Promise<Overlay> {
-  const [upper, work] = ['upper', 'work'].map((kind) => join(machine, 'overlays', basename(target), kind));
-  for (const folder of [upper, work, target]) await mkdir(folder as string, { recursive: true });
-  return { options: `lowerdir=${lower},upperdir=${upper},workdir=${work}`, target };
-}
-
-/**
- * Gives each job its own machine id, which it may change, and its overlays, in a mount namespace that ends with the
- * script.
- */
-function asMachine(id: string, overlays: readonly Overlay[]): readonly string[] {
-  const mounts = [
-    'id=$0',
-    'while [ "$1" != -- ]; do mount -t overlay -o "$1" overlay "$2" || exit; shift 2; done; shift',
-    'for file in /etc/machine-id /var/lib/dbus/machine-id; do [ ! -f "$file" ] || [ -L "$file" ] || mount --bind "$id" "$file" || exit; done',
-    'exec "$@"',
-  ].join('; ');
-  const user = process.getuid?.() === 0 ? [] : ['--user', '--map-current-user', '--keep-caps'];
-  const mounted = overlays.flatMap(({ options, target }) => [options, target]);
-  return ['unshare', ...user, '--mount', '/bin/sh', '-c', mounts, id, ...mounted, '--'];
-}
-
-/** Whether scripts can get overlays whose upper folders are below the given one. */
-export async function canOverlay(folder: string): Promise<boolean> {
-  const machine = await mkdtemp(join(folder, 'overlay-'));
-  try {
-    const [lower, id] = [join(machine, 'lower'), join(machine, 'id')];
-    await mkdir(lower);
-    await writeFile(id, '');
-    const overlay = await overlayOf(lower, join(machine, 'target'), machine);
-    const [program = '', ...args] = [...asMachine(id, [overlay]), 'true'];
-    const { failed } = await execa(program, args, { reject: false, stdin: 'ignore' });
-    return !failed;
-  } finally {
-    await rm(machine, { recursive: true });
-  }
 }
 
 /** Parses `name=value` lines and `name<<delimiter` blocks. */

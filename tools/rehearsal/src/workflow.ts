@@ -23,6 +23,14 @@ export interface WorkflowStep {
   readonly 'continue-on-error'?: boolean;
 }
 
+/** The container of a job. Not supported: the short form with only an image, `credentials` and `ports`. */
+export interface JobContainer {
+  readonly image: string;
+  readonly options?: string;
+  readonly volumes?: readonly string[];
+  readonly env?: Scalars;
+}
+
 /** A job, before its expressions are evaluated. */
 export interface WorkflowJob {
   readonly needs?: string | readonly string[];
@@ -30,11 +38,7 @@ export interface WorkflowJob {
   readonly 'runs-on': string;
   readonly name?: string;
   readonly environment?: string;
-  readonly container?: {
-    readonly image: string;
-    readonly options?: string;
-    readonly volumes?: readonly string[];
-  };
+  readonly container?: JobContainer;
   readonly permissions?: Readonly<Record<string, string>>;
   readonly 'timeout-minutes'?: number;
   readonly strategy?: {
