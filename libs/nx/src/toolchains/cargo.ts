@@ -110,6 +110,7 @@ export const cargo: Toolchain<CargoOptions> = {
     options: configured,
     dependsOn: [],
     others: Object.keys(configured.executables),
+    isDynamic: true,
     // Executables that link glibc need it to unwind panics.
     sysrootPackages: ['libgcc-s1'],
     inputs(namedInputs) {

@@ -105,6 +105,8 @@ export const command: Toolchain<CommandOptions> = {
     options: configured,
     dependsOn: configured.dependsOn,
     others: checkedExecutables(configured),
+    // Unknown: whose executables are dynamic names their packages in prebuilt.json.
+    isDynamic: false,
     sysrootPackages: [],
     inputs(namedInputs) {
       if (configured.inputs !== undefined) return [...configured.inputs];

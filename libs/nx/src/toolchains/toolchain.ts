@@ -82,7 +82,12 @@ export interface ConfiguredToolchain {
   readonly options: Readonly<Record<string, unknown>>;
   /** The names of the program's additional executables. */
   readonly others: readonly string[];
-  /** The Debian packages, besides libc6, whose libraries the executables need. */
+  /**
+   * Whether the executables may be linked dynamically: then prebuilt.lock.json gets libc6 for each platform. A static
+   * executable takes nothing from the lock, and needs none of it.
+   */
+  readonly isDynamic: boolean;
+  /** The Debian packages, besides libc6, whose libraries dynamic executables need. */
   readonly sysrootPackages: readonly string[];
   /** The Nx inputs of the program's build, given the workspace's named inputs. */
   inputs(namedInputs: ReadonlySet<string>): TargetInputs;
