@@ -353,6 +353,20 @@ describe('a Rust program that cannot be built', () => {
     });
   });
 
+  it('a Rust program is refused if only another program of its workspace reads the version', async () => {
+    const root = await workspace({
+      'unused/src/main.rs': 'fn main() { println!("{}", env!("OWN_VERSION")); }\n',
+    });
+    const own = { version: 'OWN_VERSION' };
+    await buildIn(root, { ...rust({ ...own, folder: 'unused' }), name: 'unused' });
+    await expect(
+      buildIn(root, { ...rust({ ...own, bin: 'tool' }), outputPath: 'dist/tool' }),
+    ).rejects.toMatchObject({
+      code: 'TOOLCHAIN',
+      message: expect.stringContaining('expected a source file that reads OWN_VERSION, found none'),
+    });
+  });
+
   it('a Rust program is refused without libgcc_s.so.1 in its sysroot', async () => {
     const build = { ...rust({ bin: 'tool' }), sysroot: 'empty' };
     await expect(buildIn(await workspace(), build)).rejects.toMatchObject({

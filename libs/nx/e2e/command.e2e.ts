@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { skipOutsideCi } from '@prebuilt/testing/engine';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { configureToolchain } from '../src/toolchains/index.ts';
 import { buildIn, checksumsIn, keyIn, type ToolchainBuild, verifyIn } from '../testing/toolchain-build.ts';
 
 const HAS_GO = spawnSync('go', ['version']).status === 0;
@@ -136,39 +135,11 @@ describe('a program compiled by a command', () => {
       'out of memory',
       '',
     ],
-    [
-      'with a version command without output',
-      { version: ['false'] },
-      ['linux/amd64'],
-      'expected a line with the tool’s version',
-      'omit "version"',
-    ],
-    [
-      'with a missing version command',
-      { version: ['no-such-tool', 'version'] },
-      ['linux/amd64'],
-      'no-such-tool: expected a program in PATH, found none',
-      'Install it',
-    ],
   ])('a program compiled %s is refused', async (_, toolchain, platforms, message, hint) => {
     await expect(buildIn(await workspace(), program(toolchain, [...platforms]))).rejects.toMatchObject({
       name: 'PrebuiltError',
       message: expect.stringContaining(message),
       hint: hint === '' ? undefined : expect.stringContaining(hint),
     });
-  });
-});
-
-describe('a command’s options', () => {
-  it.each<[Readonly<Record<string, unknown>>, string]>([
-    [{ command: ['cc', 'main.c'] }, 'expected an argument with {output}'],
-    [{ command: [] }, 'a program and its arguments'],
-    [{ command: ['cc', '{outptu}', '{output}'] }, 'expected known placeholders, found {outptu}'],
-    [{ command: 'cc -o {output}' }, 'a list of a program and its arguments'],
-    [{ command: ['cc', '{output}'], environment: { A: '{b}' } }, 'expected known placeholders, found {b}'],
-    [{ command: ['cc', '{output}', '{output:b}'], executables: ['a'] }, 'found {output:b}'],
-    [{ command: ['cc', '{output}'], executables: ['a'] }, 'expected {output:a} in the command, found none'],
-  ])('a command’s options %j are refused', (given, message) => {
-    expect(() => configureToolchain({ name: 'command', ...given })).toThrow(message);
   });
 });

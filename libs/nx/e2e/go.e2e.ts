@@ -220,6 +220,28 @@ function shownModules(file: string): readonly string[] {
   return purls.sort();
 }
 
+it('a Go program is refused if its executable is for another machine', async () => {
+  const root = await workspace();
+  const real = execFileSync('sh', ['-c', 'command -v go'], { encoding: 'utf8' }).trim();
+  const script = `#!/bin/sh\nif [ "$1" = build ]; then GOARCH=s390x; fi\nexec ${real} "$@"\n`;
+  await mkdir(join(root, 'bin'));
+  await writeFile(join(root, 'bin/go'), script, { mode: 0o755 });
+  const path = process.env.PATH;
+  try {
+    process.env.PATH = `${join(root, 'bin')}:${path}`;
+    const server = { ...SERVER, toolchain: { name: 'go', folder: 'apps/server' } };
+    await expect(buildIn(root, server)).rejects.toMatchObject({
+      code: 'TOOLCHAIN',
+      message: expect.stringContaining(
+        'linux/amd64: server-linux-amd64: expected a 64-bit little-endian x86_64 executable',
+      ),
+      hint: expect.stringContaining('the toolchain go'),
+    });
+  } finally {
+    process.env.PATH = path;
+  }
+});
+
 it('a Go program with cgo has the same bytes in any folder, and the C library from the sysroot', async () => {
   const files = {
     'go.mod': 'module example.com/mixed\n\ngo 1.19\n',

@@ -135,6 +135,16 @@ describe('createNodes', () => {
         sysrootPackages: ['libgcc-s1'],
       },
     ],
+    [
+      'go.mod rather than package.json',
+      { 'apps/server/go.mod': '', ...PROGRAM },
+      { toolchain: { name: 'go', folder: 'apps/server' } },
+    ],
+    [
+      'Cargo.toml rather than package.json',
+      { 'apps/server/Cargo.toml': '', ...PROGRAM },
+      { toolchain: { name: 'cargo', folder: 'apps/server' } },
+    ],
   ])('createNodes detects the toolchain by %s', async (_, files, options) => {
     const { 'apps/server': project } = await infer({ ...files, 'apps/server/prebuilt.json': {} });
     expect(project?.targets['build-binaries']?.options).toMatchObject(options);

@@ -29,6 +29,7 @@ import {
   shellLines,
   withFolders,
 } from './pages.ts';
+import { SECTIONS } from './site-pages.ts';
 
 const files = repositoryFiles();
 const pages = readPages(files);
@@ -235,6 +236,15 @@ describe('the documentation', () => {
       expect(rows.toSorted()).toEqual(options.map((option) => `\`${option}\``).toSorted());
     },
   );
+
+  it.each([...TOOLCHAINS.keys()])('the documentation leads to the page of the toolchain %s', (name) => {
+    const source = `docs/toolchains/${name}.md`;
+    const readme = pages.find(({ path }) => path === 'README.md');
+    const plugin = pages.find(({ path }) => path === 'libs/nx/README.md')?.text ?? '';
+    expect(readme === undefined ? [] : linksOf(readme).map(({ path }) => path)).toContain(source);
+    expect(plugin).toContain(`\n| \`${name}\` | `);
+    expect(SECTIONS.flatMap((section) => section.pages.map((page) => page.source))).toContain(source);
+  });
 
   it('the documentation mentions each key of prebuilt.json, and each option of the plugin', () => {
     expect(KEYS.length).toBeGreaterThan(10);

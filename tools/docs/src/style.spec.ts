@@ -41,6 +41,14 @@ function found(text: string, words: RegExp): readonly { readonly line: number; r
   }));
 }
 
+/** The lines that export a declaration without a comment before it. */
+function bareExports(text: string): readonly string[] {
+  const declaration =
+    /^export (?:default |async |abstract )*(?:const|function|class|interface|type \w|enum)\b/;
+  const lines = text.split('\n');
+  return lines.filter((line, index) => declaration.test(line) && !lines[index - 1]?.endsWith('*/'));
+}
+
 it('pages, messages, comments and titles avoid phrases that no native speaker would use', () => {
   const all = files.flatMap((path) => {
     const text = readFileSync(join(ROOT, path), 'utf8');
@@ -49,6 +57,19 @@ it('pages, messages, comments and titles avoid phrases that no native speaker wo
     );
   });
   expect(all).toEqual([]);
+});
+
+it('every export of a package that is published has a comment', () => {
+  const bare = files
+    .filter((path) => /^libs\/[^/]+\/src\/.*(?<!\.spec)\.ts$/.test(path))
+    .flatMap((path) => bareExports(readFileSync(join(ROOT, path), 'utf8')).map((line) => `${path}: ${line}`));
+  expect(bare).toEqual([]);
+});
+
+it('finds exports without a comment', () => {
+  const text =
+    '/** One. */\nexport const one = 1;\n\n// Two.\nexport async function two() {}\nexport { three };\n';
+  expect(bareExports(text)).toEqual(['export async function two() {}']);
 });
 
 it('finds a phrase across a line break', () => {

@@ -196,11 +196,11 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   },
   'a lock without the toolchain': {
     files: { 'prebuilt.lock.json': LOCK_WITHOUT_BUN },
-    says: 'found no entry for it',
+    says: 'found no entry',
   },
   'a lock without a platform’s runtime': {
     files: { 'prebuilt.lock.json': without('@oven/bun-linux-aarch64') },
-    says: "error LOCKFILE: prebuilt.lock.json: expected Bun's package @oven/bun-linux-aarch64, found no entry for it",
+    says: "error LOCKFILE: prebuilt.lock.json: expected Bun's package @oven/bun-linux-aarch64, found no entry",
   },
   'a lock without the C library': {
     prebuilt: { ...imported({ 'linux/amd64': 'server' }), platforms: ['linux/amd64'] },
@@ -212,7 +212,7 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
         needed: ['libc.so.6'],
       }),
     },
-    says: 'error LOCKFILE: prebuilt.lock.json: expected libc6, base-files for linux/amd64, found no entry for it',
+    says: 'error LOCKFILE: prebuilt.lock.json: expected libc6, base-files for linux/amd64, found no entry',
   },
   'a lock that is not JSON': {
     files: { 'prebuilt.lock.json': '<<<<<<< HEAD' },

@@ -164,8 +164,8 @@ export async function readLock(workspaceRoot: string): Promise<Lock> {
 
 /** The error for a lock that lacks `what`, with the command that adds it. */
 export function lacking(what: string, options = ''): PrebuiltError {
-  return new PrebuiltError('LOCKFILE', `${LOCK_FILE}: expected ${what}, found no entry for it`, {
-    hint: `Add it: ${LOCK_COMMAND}${options === '' ? '' : ` ${options}`}`,
+  return new PrebuiltError('LOCKFILE', `${LOCK_FILE}: expected ${what}, found no entry`, {
+    hint: `Update the lock: ${LOCK_COMMAND}${options === '' ? '' : ` ${options}`}`,
   });
 }
 

@@ -39,7 +39,7 @@ export async function commandOutput(
 
 interface CommandOptions {
   readonly cwd?: string;
-  /** The complete environment. Defaults to this process's environment. */
+  /** The complete environment. Defaults to this process's, which is never right for a compiler: `environmentOf`. */
   readonly env?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
 }

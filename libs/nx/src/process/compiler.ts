@@ -11,8 +11,9 @@ export interface CompilerRun {
 }
 
 /**
- * Runs a compiler until it exits and returns its standard output. Throws `COMPILE_FAILED` with all its output,
- * `TOOLCHAIN` if the program doesn't exist, and the signal's reason if aborted.
+ * Compiles: runs a compiler until it exits and returns its standard output. Throws `COMPILE_FAILED` with all its output,
+ * `TOOLCHAIN` if the program doesn't exist, and the signal's reason if aborted. To ask a compiler for its version or
+ * its sources, which takes no signal, use `commandOutput`.
  */
 export async function runCompiler(command: Command, run: CompilerRun): Promise<string> {
   const { execa } = await import('execa');

@@ -129,6 +129,7 @@ export const bun: Toolchain<BunOptions> = {
     options: { entry },
     dependsOn: [],
     others: [],
+    isDynamic: true,
     sysrootPackages: [],
     inputs: productionInputs,
     async keyFacts({ lock, platforms }) {

@@ -110,6 +110,7 @@ export const cargo: Toolchain<CargoOptions> = {
     options: configured,
     dependsOn: [],
     others: Object.keys(configured.executables),
+    isDynamic: true,
     // Executables that link glibc need it to unwind panics.
     sysrootPackages: ['libgcc-s1'],
     inputs(namedInputs) {
@@ -221,8 +222,11 @@ async function prepareCargo(configured: CargoOptions, context: PrepareContext): 
       },
     );
   });
-  // Programs in the same cargo workspace share a target folder.
-  const id = createHash('sha256').update(relative(context.workspaceRoot, workspace.root)).digest('hex');
+  // A folder per program: another program of the same cargo workspace may compile the same binary differently while
+  // this one is copied, and its dependency files would count as this one's.
+  const id = createHash('sha256')
+    .update(JSON.stringify([relative(context.workspaceRoot, folder), context.name]))
+    .digest('hex');
   const targetFolder = join(context.cacheFolder, 'cargo', id.slice(0, 16));
   let building: Promise<unknown> | undefined;
   const packages = [...new Set(bins.map((bin) => bin.package))];

@@ -9,7 +9,7 @@ import { environmentOf, MACHINE_VARIABLES, missingTool, runCompiler } from '../p
 import { checkElf } from './elf-check.ts';
 import { executableName } from './executable-name.ts';
 import { openFolder } from './folder.ts';
-import { fillPlaceholders, unknownPlaceholders } from './placeholders.ts';
+import { fillPlaceholders, type PlaceholderFacts, unknownPlaceholders } from './placeholders.ts';
 import type {
   BuildContext,
   CompileRequest,
@@ -105,6 +105,8 @@ export const command: Toolchain<CommandOptions> = {
     options: configured,
     dependsOn: configured.dependsOn,
     others: checkedExecutables(configured),
+    // Unknown: whose executables are dynamic names their packages in prebuilt.json.
+    isDynamic: false,
     sysrootPackages: [],
     inputs(namedInputs) {
       if (configured.inputs !== undefined) return [...configured.inputs];
@@ -134,6 +136,9 @@ function checkedExecutables({ command: args, environment, executables }: Command
   );
 }
 
+// Before compiling, there is neither a version nor an output.
+const NOTHING_MADE = { version: '', outfile: '', others: [] } as const;
+
 const OUTPUT_OF = /\{output:([^}]+)\}/g;
 
 // Hash the program itself: a different one with the same name may produce different output.
@@ -155,16 +160,8 @@ async function prepareCommand(
     version: (await readVersion(configured, context)) ?? 'unknown',
     async compile(request) {
       const [file = '', ...args] = configured.command.map((each) => fillPlaceholders(each, request));
-      const env = {
-        ...environmentOf(MACHINE_VARIABLES),
-        SOURCE_DATE_EPOCH: String(request.sourceDateEpoch),
-        ...Object.fromEntries(
-          Object.entries(configured.environment).map(([name, value]) => [
-            name,
-            fillPlaceholders(value, request),
-          ]),
-        ),
-      };
+      const SOURCE_DATE_EPOCH = String(request.sourceDateEpoch);
+      const env = { SOURCE_DATE_EPOCH, ...commandEnvironment(configured, request) };
       await runCompiler({ file, args }, { cwd, env, label: request.platform, signal: context.signal });
       const outfiles = [request.outfile, ...request.others.map(({ outfile }) => outfile)];
       for (const outfile of outfiles) await checkMade(outfile, file, request);
@@ -172,6 +169,14 @@ async function prepareCommand(
       return embeddedComponents(outfiles);
     },
   };
+}
+
+function commandEnvironment(
+  { environment }: CommandOptions,
+  facts: PlaceholderFacts,
+): Readonly<Record<string, string>> {
+  const own = Object.entries(environment).map(([name, value]) => [name, fillPlaceholders(value, facts)]);
+  return { ...environmentOf(MACHINE_VARIABLES), ...Object.fromEntries(own) };
 }
 
 async function checkMade(outfile: string, file: string, { platform }: CompileRequest): Promise<void> {
@@ -188,14 +193,21 @@ async function checkMade(outfile: string, file: string, { platform }: CompileReq
   });
 }
 
+// One version for all platforms, so the environment is that of the first.
 async function readVersion(
-  { version, folder }: CommandOptions,
-  { workspaceRoot }: BuildContext,
+  configured: CommandOptions,
+  { workspaceRoot, name, platforms }: BuildContext,
 ): Promise<string | undefined> {
+  const { version, folder } = configured;
   if (version === undefined) return undefined;
   const [file = '', ...args] = version;
   const cwd = await openFolder(workspaceRoot, folder);
-  const answer = await commandOutput(file, args, { cwd, timeoutMs: 60_000 });
+  const [platform] = platforms;
+  const env =
+    platform === undefined
+      ? environmentOf(MACHINE_VARIABLES)
+      : commandEnvironment(configured, { ...NOTHING_MADE, platform, name });
+  const answer = await commandOutput(file, args, { cwd, env, timeoutMs: 60_000 });
   if (answer.missing) throw missingTool(file);
   const line = answer.text.split('\n', 1)[0]?.trim() ?? '';
   if (answer.ok && line !== '') return line.slice(0, 200);
@@ -212,13 +224,7 @@ async function findProgram(
   { workspaceRoot, name }: BuildContext,
   platform: Platform,
 ): Promise<string> {
-  const file = fillPlaceholders(configured.command[0] ?? '', {
-    platform,
-    name,
-    version: '',
-    outfile: '',
-    others: [],
-  });
+  const file = fillPlaceholders(configured.command[0] ?? '', { ...NOTHING_MADE, platform, name });
   const folder = resolve(workspaceRoot, configured.folder);
   const candidates = file.includes('/')
     ? [resolve(folder, file)]

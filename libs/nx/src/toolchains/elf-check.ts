@@ -1,17 +1,19 @@
+import type { ElfFacts } from '@prebuilt/elf';
 import { elfMismatch } from '../artifacts/elf-platform.ts';
 import { elfOf, type Platform } from '../artifacts/platform.ts';
 import { PrebuiltError } from '../errors.ts';
 
 /**
- * Checks that the copy of a file built elsewhere is an executable for the platform. Throws `TOOLCHAIN` with the hint
- * if it isn't; the message shows `label` instead of the copy's path.
+ * The facts of a file that a toolchain wrote, if it is an executable for the platform. Throws `TOOLCHAIN` with the hint
+ * if it isn't: the compiler succeeded, but isn't the right one. The message shows `label` instead of the path. Every
+ * build calls this; a toolchain does so itself only to give a more helpful hint.
  */
 export async function checkElf(
-  copy: string,
+  path: string,
   label: string,
   platform: Platform,
   { hint }: { readonly hint: string },
-): Promise<void> {
+): Promise<ElfFacts> {
   const refuse = (expected: string, found: string, cause?: unknown): never => {
     throw new PrebuiltError('TOOLCHAIN', `${platform}: ${label}: expected ${expected}, found ${found}`, {
       hint,
@@ -21,12 +23,13 @@ export async function checkElf(
   const executable = `an ELF executable for ${elfOf(platform).machine}`;
   const { ElfError, openElf } = await import('@prebuilt/elf');
   try {
-    const elf = await openElf(copy);
+    const elf = await openElf(path);
     const mismatch = elfMismatch(platform, elf);
     if (mismatch !== undefined) refuse(mismatch.expected, mismatch.found);
     if (elf.type !== 'exec' && elf.type !== 'dyn') refuse(executable, `an ELF file of type ${elf.type}`);
+    return elf;
   } catch (error) {
-    if (error instanceof ElfError) refuse(executable, error.message, error);
+    if (error instanceof ElfError) return refuse(executable, error.message, error);
     throw error;
   }
 }

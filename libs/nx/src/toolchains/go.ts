@@ -102,6 +102,7 @@ export const go: Toolchain<GoOptions> = {
     options: configured,
     dependsOn: [],
     others: Object.keys(configured.executables),
+    isDynamic: configured.cgo,
     sysrootPackages: [],
     // keyFacts covers the sources: exactly the files that Go reads, wherever they are in the workspace.
     inputs: () => ['{projectRoot}/prebuilt.json'],

@@ -109,6 +109,8 @@ export const imported: Toolchain<ImportOptions> = {
     options: configured,
     dependsOn: configured.dependsOn,
     others: Object.keys(configured.executables),
+    // Unknown: whose executables are dynamic names their packages in prebuilt.json.
+    isDynamic: false,
     sysrootPackages: [],
     inputs: () => [{ dependentTasksOutputFiles: '**/*', transitive: false }],
     async keyFacts(context) {

@@ -13,7 +13,7 @@ export type { Component, ConfiguredToolchain, ProjectFolder, Toolchain } from '.
 /** The toolchain setting of a target or a prebuilt.json: a name, or an object with the name and options. */
 export type ToolchainSetting = string | { readonly name: string; readonly [option: string]: unknown };
 
-/** Every toolchain, in the order of detection. */
+/** Every toolchain, in the order of detection: a later one never takes a project from an earlier one. */
 export const TOOLCHAINS: readonly Toolchain[] = [
   erase(go),
   erase(cargo),

@@ -56,7 +56,11 @@ export interface OtherExecutable {
   readonly outfile: string;
 }
 
-/** A component of an executable: a library, or the language's runtime. */
+/**
+ * A part of an executable, for the bill of materials: a library that is compiled or linked statically into it, or the
+ * language's runtime. For static C, that is the C library if the toolchain knows its version. Neither the compiler nor
+ * shared libraries: the manifest lists these already.
+ */
 export interface Component {
   readonly kind: 'library' | 'framework';
   /** https://github.com/package-url/purl-spec */
@@ -71,7 +75,11 @@ export interface Component {
 export interface PreparedToolchain {
   /** The compiler's version. */
   readonly version: string;
-  /** Compiles one platform's executables and returns their components. Throws `COMPILE_FAILED`. */
+  /**
+   * Compiles one platform's executables and returns their components; called for all platforms at once. Throws
+   * `COMPILE_FAILED`, or `TOOLCHAIN` if a tool turns out to be missing. The build itself checks that each executable fits
+   * its platform.
+   */
   compile(request: CompileRequest): Promise<readonly Component[]>;
 }
 
@@ -82,15 +90,28 @@ export interface ConfiguredToolchain {
   readonly options: Readonly<Record<string, unknown>>;
   /** The names of the program's additional executables. */
   readonly others: readonly string[];
-  /** The Debian packages, besides libc6, whose libraries the executables need. */
+  /**
+   * Whether the executables may be linked dynamically: then prebuilt.lock.json gets libc6 for each platform. A static
+   * executable takes nothing from the lock, and needs none of it.
+   */
+  readonly isDynamic: boolean;
+  /** The Debian packages, besides libc6, whose libraries dynamic executables need. */
   readonly sysrootPackages: readonly string[];
-  /** The Nx inputs of the program's build, given the workspace's named inputs. */
+  /**
+   * The Nx inputs of the program's build, given the workspace's named inputs: the sources, or only prebuilt.json if
+   * `keyFacts` covers them (see go.ts).
+   */
   inputs(namedInputs: ReadonlySet<string>): TargetInputs;
   /** The targets to run before the program's build, in Nx's `dependsOn` syntax. */
   readonly dependsOn: readonly string[];
   /**
-   * Everything the output depends on besides workspace files: a tool's version, the lock entries in use. Plain JSON,
-   * part of the cache key. Throws what `prepare` would throw if something is missing.
+   * Everything the output depends on besides `inputs`, as plain JSON: the compiler, the lock entries in use, and the
+   * sources if the compiler can list them exactly. The cache key contains it together with the options, the version
+   * with its commit, and the sysroots. A compiler's version is enough if everything that it links into the executable
+   * changes only with it; otherwise, add the hashes of those files.
+   *
+   * If it throws, the key is unique: the build runs and reports the reason, in the words of `prepare` or `compile`. So
+   * it must not throw for anything that these accept: such a build would never come from the cache.
    */
   keyFacts(context: BuildContext): Promise<unknown>;
   /**
@@ -107,7 +128,7 @@ export interface Toolchain<
   readonly name: string;
   /** The schema of the options, without `name`. The JSON Schema is generated from it. */
   readonly options: v.GenericSchema<unknown, Options>;
-  /** The platforms to compile for by default. */
+  /** The platforms to compile for by default: those that most machines with the compiler can compile for. */
   readonly defaultPlatforms: readonly Platform[];
   /** Every platform that it can compile for. */
   readonly platforms: readonly Platform[];

@@ -52,6 +52,7 @@ export interface AccessOptions {
   readonly rights?: 'pull' | 'push';
 }
 
+/** Prepares access to a repository; sends nothing yet. Tokens are requested when the registry first asks for one. */
 export function openAccess(options: AccessOptions): RepositoryAccess {
   const { registry, repository, transport, clock, rights = 'push' } = options;
   const sender = createAuthorizedSender(options, transport, options.credentials, clock);

@@ -35,6 +35,7 @@ export interface Blobs {
 // for GET only.
 const NO_HEAD: ReadonlySet<number> = new Set([405, 501]);
 
+/** The blobs of a repository. Remembers whether the registry, or a proxy before it, refuses HEAD. */
 export function openBlobs(access: RepositoryAccess): Blobs {
   const { transport, presence, at, label } = access;
 

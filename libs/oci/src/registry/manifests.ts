@@ -69,6 +69,7 @@ const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 // Not 200, which a captive portal returns for anything.
 const TAKEN: readonly number[] = [201, 202];
 
+/** The manifests of a repository. Remembers whether the registry refuses HEAD. */
 export function openManifests(access: RepositoryAccess): ManifestRequests {
   const { transport, presence, at, label } = access;
   // Learned from the first refusal.

@@ -57,6 +57,7 @@ export function referrersTag(digest: Digest): string {
   return `sha256-${digestHex(digest)}`;
 }
 
+/** The referrers of the manifests in a repository. */
 export function openReferrers(access: RepositoryAccess, manifests: Manifests): ReferrersReader {
   const { transport, at, label } = access;
 

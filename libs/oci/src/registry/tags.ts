@@ -63,6 +63,7 @@ const MAX_TAGS = 100_000;
 // 100,000 tags of 128 characters, plus the JSON around them.
 const MAX_LIST_BYTES = 24 * 1024 * 1024;
 
+/** The tags of a repository. Remembers how the registry creates them. */
 export function openTags(access: RepositoryAccess, manifests: ManifestRequests): Tags {
   const { transport, presence, at, label } = access;
   // Learned from the first tag: the registry creates no tags for a manifest that is put by digest.

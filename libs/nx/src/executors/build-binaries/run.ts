@@ -1,6 +1,6 @@
 import { chmod, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ElfFacts, openElf } from '@prebuilt/elf';
+import type { ElfFacts } from '@prebuilt/elf';
 import { CHECKSUMS_FILE, formatChecksums } from '../../artifacts/checksums.ts';
 import {
   type ExecutableFacts,
@@ -17,6 +17,7 @@ import { CACHE_FOLDER } from '../../lock/lock.ts';
 import { settleAll } from '../../process/settle-all.ts';
 import { collectRuntime } from '../../sysroot/collect-runtime.ts';
 import { openSysroot } from '../../sysroot/sysroot.ts';
+import { checkElf } from '../../toolchains/elf-check.ts';
 import { type Component, configureToolchain } from '../../toolchains/index.ts';
 import type { PreparedToolchain } from '../../toolchains/toolchain.ts';
 import type { BuildPlan, PlatformPlan } from './plan.ts';
@@ -106,7 +107,10 @@ async function buildPlatform(
   });
   const paths = [executable, ...others.map((each) => each.executable)];
   for (const each of paths) await chmod(join(folder, each), 0o755);
-  const elves = await Promise.all(paths.map((each) => openElf(join(folder, each))));
+  const hint = `Check the compiler that the toolchain ${plan.toolchain.name} uses for this platform.`;
+  const elves = await Promise.all(
+    paths.map((each) => checkElf(join(folder, each), each, platform, { hint })),
+  );
   const [files, ...facts] = await settleAll([
     collectRuntime(
       elves,

@@ -122,7 +122,7 @@ describe('a build with a compiler and a runtime that the lock pins', () => {
     const { success, said } = await compile();
     expect(success).toBe(false);
     expect(said).toMatch(
-      /error LOCKFILE: prebuilt\.lock\.json: expected Bun's package .*\n {2}Add it: npx nx g @prebuilt\/nx:lock\n/,
+      /error LOCKFILE: prebuilt\.lock\.json: expected Bun's package .*\n {2}Update the lock: npx nx g @prebuilt\/nx:lock\n/,
     );
     expect(existsSync(join(root, 'was-run'))).toBe(false);
   });
@@ -172,7 +172,7 @@ describe('a build with libraries that the lock pins', () => {
   it('a build names the command to run if the lock lacks the platform', async () => {
     await write(LOCK_FILE, '{"lockVersion":1}');
     const { said } = await pack();
-    expect(said).toContain(`expected libc6, base-files for ${host}, found no entry for it`);
+    expect(said).toContain(`expected libc6, base-files for ${host}, found no entry`);
     expect(said).toContain(`npx nx g @prebuilt/nx:lock --platforms=${host}`);
   });
 });

@@ -126,6 +126,7 @@ describe('nx g lock', () => {
   });
 
   it('locks what the workspace’s programs need', async () => {
+    tree.write('apps/a/index.ts', '');
     tree.write('apps/a/prebuilt.json', '{"toolchain":"bun","platforms":["linux/amd64"]}');
     tree.write('apps/b/src/main.ts', '');
     tree.write('apps/b/prebuilt.json', '{"platforms":["linux/arm64"],"sysrootPackages":["libgcc-s1"]}');
@@ -144,12 +145,13 @@ describe('nx g lock', () => {
     expect(asked).toEqual([]);
   });
 
-  it.each<[string, string, readonly string[]]>([
-    ['go.mod', '', []],
-    ['Cargo.toml', '', ['base-files', 'libc6', 'libgcc-s1']],
-  ])('locks what the toolchain of a program detected by its %s needs', async (file, content, packages) => {
-    tree.write(`apps/a/${file}`, content);
-    tree.write('apps/a/prebuilt.json', '{"platforms":["linux/amd64"]}');
+  it.each<[string, string, object, readonly string[]]>([
+    ['static executables', 'go.mod', {}, []],
+    ['dynamic executables', 'go.mod', { toolchain: { name: 'go', cgo: true } }, ['base-files', 'libc6']],
+    ['dynamic executables that need a library', 'Cargo.toml', {}, ['base-files', 'libc6', 'libgcc-s1']],
+  ])('locks exactly the packages for %s', async (_, file, configuration, packages) => {
+    tree.write(`apps/a/${file}`, '');
+    tree.write('apps/a/prebuilt.json', JSON.stringify({ platforms: ['linux/amd64'], ...configuration }));
     await run({ hosts: [] });
     expect(written().bun).toBeUndefined();
     expect(Object.keys(written().sysroots?.['linux/amd64'] ?? {})).toEqual(packages);
@@ -161,7 +163,7 @@ describe('nx g lock', () => {
       targets: {
         compile: {
           executor: '@prebuilt/nx:build-binaries',
-          options: { toolchain: 'bun', platforms: ['linux/amd64'] },
+          options: { toolchain: { name: 'bun', entry: 'apps/c/main.ts' }, platforms: ['linux/amd64'] },
         },
       },
     });

@@ -2,13 +2,18 @@ import { join } from 'node:path/posix';
 import { getProjects, globAsync, readJson, type Tree } from '@nx/devkit';
 import * as v from 'valibot';
 import { type Platform, parsePlatform, parsePlatforms } from '../../artifacts/platform.ts';
+import { resolveToolchain } from '../../configuration/toolchain.ts';
 import type { Dockerfile } from '../../dockerfile/instructions.ts';
 import { readDockerfile } from '../../dockerfile/read-dockerfile.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { debianName } from '../../lock/lock.ts';
 import { PACKAGE } from '../../package.ts';
 import { SYSROOT_PACKAGES } from '../../sysroot/plan.ts';
-import { configureToolchain, detectToolchain, type ToolchainSetting } from '../../toolchains/index.ts';
+import {
+  type ConfiguredToolchain,
+  configureToolchain,
+  type ToolchainSetting,
+} from '../../toolchains/index.ts';
 import { projectFolder } from '../tree-folder.ts';
 import type { LockOptions } from './options.ts';
 
@@ -51,12 +56,17 @@ const program = v.looseObject({
   ),
 });
 
-type Program = v.InferOutput<typeof program>;
+type Settings = v.InferOutput<typeof program>;
+
+interface Program extends Settings {
+  /** The toolchain with what was detected; undefined if that is nothing, or its options are invalid. */
+  readonly configured: ConfiguredToolchain | undefined;
+}
 
 /**
  * Gathers what the workspace's programs need, from each prebuilt.json and from targets that use the executor without
- * one. A program compiled by Bun needs the C library for each of its platforms; any other program needs only the
- * packages that it or its toolchain specifies.
+ * one. A program whose toolchain links dynamically needs the C library for each of its platforms, as does one that
+ * specifies packages; any other program needs none.
  */
 export async function gatherWants(tree: Tree, options: LockOptions): Promise<LockWants> {
   const defaults = defaultPlatforms(tree);
@@ -90,16 +100,14 @@ export async function gatherWants(tree: Tree, options: LockOptions): Promise<Loc
     for (const { image } of [...others, ...(frontend === undefined ? [] : [frontend])]) images.add(image);
   }
   for (const each of await findPrograms(tree)) {
-    const toolchain = typeof each.toolchain === 'string' ? each.toolchain : each.toolchain?.name;
-    const further = each.toolchain === undefined ? [] : packagesOf(each.toolchain);
+    const { configured } = each;
     const own = parsePlatforms(each.platforms ?? defaults);
     for (const platform of own) platforms.add(platform);
     for (const file of each.files ?? each.image?.files ?? [])
       if (DATA.includes(String(file))) data.add(String(file));
-    const isBun = toolchain === 'bun';
-    bun ||= isBun;
-    const names = [...further, ...(each.sysrootPackages ?? [])];
-    if (each.sysroot === undefined && (isBun || names.length > 0)) {
+    bun ||= (configured?.name ?? nameOf(each.toolchain)) === 'bun';
+    const names = [...(configured?.sysrootPackages ?? []), ...(each.sysrootPackages ?? [])];
+    if (each.sysroot === undefined && (configured?.isDynamic === true || names.length > 0)) {
       for (const platform of own) want(platform, names);
     }
   }
@@ -112,12 +120,16 @@ export async function gatherWants(tree: Tree, options: LockOptions): Promise<Loc
 }
 
 // Invalid options are reported by the target that uses them.
-function packagesOf(toolchain: ToolchainSetting): readonly string[] {
+function valid(configure: () => ConfiguredToolchain | undefined): ConfiguredToolchain | undefined {
   try {
-    return configureToolchain(toolchain).sysrootPackages;
+    return configure();
   } catch {
-    return [];
+    return undefined;
   }
+}
+
+function nameOf(toolchain: ToolchainSetting | undefined): string | undefined {
+  return typeof toolchain === 'string' ? toolchain : toolchain?.name;
 }
 
 function defaultPlatforms(tree: Tree): readonly string[] {
@@ -168,16 +180,23 @@ async function findPrograms(tree: Tree): Promise<readonly Program[]> {
     (file) => !file.includes('node_modules/'),
   );
   const folders = new Set(files.map((file) => join(file, '..')));
-  // If not given, detect the toolchain from the files, just like for the targets.
   const programs = files.map((file): Program => {
     const told = v.parse(program, readJson(tree, file));
-    const toolchain = told.toolchain ?? detectToolchain(projectFolder(tree, join(file, '..')));
-    return { ...told, ...(toolchain !== undefined && { toolchain }) };
+    const root = join(file, '..');
+    const configured = valid(() => {
+      const resolved = resolveToolchain(told.toolchain, projectFolder(tree, root), root);
+      return resolved.ok ? resolved.value : undefined;
+    });
+    return { ...told, configured };
   });
   for (const { root, targets = {} } of getProjects(tree).values()) {
     if (folders.has(root)) continue;
     for (const target of Object.values(targets)) {
-      if (target.executor === EXECUTOR) programs.push(v.parse(program, target.options ?? {}));
+      if (target.executor !== EXECUTOR) continue;
+      const told = v.parse(program, target.options ?? {});
+      const { toolchain } = told;
+      const configured = toolchain === undefined ? undefined : valid(() => configureToolchain(toolchain));
+      programs.push({ ...told, configured });
     }
   }
   return programs;

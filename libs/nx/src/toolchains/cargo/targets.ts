@@ -77,7 +77,7 @@ async function chooseLinker(
   if (zigbuild) return undefined;
   if (given === undefined && architecture(triple) === architecture(rust.host)) return undefined;
   const linker = given ?? `${gnuTarget(platform)}-gcc`;
-  if (!(await commandOutput(linker, ['--version'])).missing) return linker;
+  if (!(await commandOutput(linker, ['--version'], { env: rust.environment })).missing) return linker;
   // The musl standard library includes a C library, so Rust's own linker is enough.
   if (given === undefined && triple.includes('-musl') && (await hasOwnLinker(rust))) return 'rust-lld';
   throw new PrebuiltError(

@@ -1,6 +1,7 @@
 import type { Platform } from '../../artifacts/platform.ts';
 import { PrebuiltError } from '../../errors.ts';
 import { commandOutput } from '../../process/command-output.ts';
+import { environmentOf, MACHINE_VARIABLES } from '../../process/compiler.ts';
 import { gnuTarget } from '../target-names.ts';
 
 type Compilers = Readonly<Record<string, string>>;
@@ -27,10 +28,11 @@ export async function cgoFacts(
   compilers: Compilers,
   platforms: readonly Platform[],
 ): Promise<readonly string[]> {
+  const env = environmentOf(MACHINE_VARIABLES);
   return Promise.all(
     platforms.map(async (platform) => {
       const compiler = compilerOf(compilers, platform);
-      const answer = await commandOutput(compiler, ['--version']);
+      const answer = await commandOutput(compiler, ['--version'], { env });
       if (answer.ok) return `${platform} ${compiler} ${answer.text.split('\n', 1)[0]}`;
       throw new PrebuiltError(
         'TOOLCHAIN',

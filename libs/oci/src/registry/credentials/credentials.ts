@@ -16,4 +16,5 @@ export type CredentialStore = CredentialSource;
 /** Runs a credential helper (`docker-credential-<name> get`) with the host on stdin and returns its stdout. */
 export type RunHelper = (helper: string, host: string) => Promise<string>;
 
+/** Environment variables, by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;

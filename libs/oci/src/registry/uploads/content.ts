@@ -40,6 +40,7 @@ const RESUMED_CHUNK = 4 * 1024 * 1024;
 const SMALLER = [64, 16, 4, 1, 0.5].map((mebibytes) => mebibytes * 1024 * 1024);
 const TAKEN: readonly number[] = [201, 202, 204];
 
+/** Sends content to a repository. Remembers the size of requests and the methods that the registry refuses. */
 export function openSender(access: RepositoryAccess, sessions: UploadSessions): UploadSender {
   let limit: number | undefined;
   let refusesPatch = false;

@@ -35,6 +35,7 @@ export interface UploadSessions {
 
 const EMPTY = { 'content-length': '0' };
 
+/** The upload sessions of a repository. Remembers whether the registry refuses to mount blobs. */
 export function openSessions(access: RepositoryAccess): UploadSessions {
   const { transport, at } = access;
   // Learned from the first refusal: mounting only saves bytes, and no release fails because of it.

@@ -50,6 +50,7 @@ export interface Uploads {
   cancelUpload(url: string): Promise<void>;
 }
 
+/** Uploads of blobs to a repository. */
 export function openUploads(access: RepositoryAccess, blobs: Blobs): Uploads {
   const { transport, presence, label, base } = access;
   const sessions = openSessions(access);
