@@ -10,6 +10,7 @@ const PLAN: ReleasePublishPlan = {
   action: 'publish',
   project: 'agent',
   version: parseReleaseVersion('1.2.3'),
+  dryRun: false,
   tag: 'agent@1.2.3',
   build: ['docker-release', 'sbom'],
   pushTo: 'origin',
@@ -68,14 +69,22 @@ it.each([
 });
 
 it.each([
-  ['TAG_EXISTS', 'Release another version.', 'Release another version.'],
-  ['RELEASE_CONFLICT', 'git checkout agent@1.2.3', 'git checkout agent@1.2.3'],
-  ['RELEASE_CONFLICT', undefined, undefined],
+  ['TAG_EXISTS', 'Release another version.', undefined],
+  ['RELEASE_CONFLICT', 'git checkout agent@1.2.3', undefined],
+  ['UNCOMMITTED', 'Commit the changes.', undefined],
   ['REGISTRY_UNAVAILABLE', 'Try later.', expect.stringContaining('continue where it stopped')],
-])('a release says how to continue after %s (%s)', async (code, hint, said) => {
+])('a release says how to continue after %s, unless that says it itself', async (code, hint, said) => {
   await expect(runReleasePublish(PLAN, ROOT, tools('docker-publish', { code, hint }))).rejects.toMatchObject({
     code: 'RELEASE_INCOMPLETE',
     hint: said,
+  });
+});
+
+it.each(['run-many', 'docker-publish'])('a failed dry run does not say to continue: %s', async (part) => {
+  const plan = { ...PLAN, dryRun: true, pushTo: undefined };
+  await expect(runReleasePublish(plan, ROOT, tools(part))).rejects.toMatchObject({
+    code: 'RELEASE_INCOMPLETE',
+    hint: 'In a dry run, nothing is tagged or sent. Fix it, then try the same command again.',
   });
 });
 
