@@ -53,7 +53,7 @@ what to do:
 
 \`\`\`
 error TAG_EXISTS: ghcr.io/acme/server:1.2.3: expected no such tag or sha256:…, found sha256:…
-  A published version is never replaced: release another version, or pass --allow-retag.
+  A published version is never replaced: release another version, or overwrite it: npx nx run server:docker-publish --allow-retag
 \`\`\`
 
 If the plugin's published \`package.json\` contains its repository, the target also prints a link to the code's section on

@@ -240,7 +240,9 @@ function planTag(
     throw new PrebuiltError(
       'TAG_EXISTS',
       `${label}:${tag.tag}: expected no such tag or ${digest}, found ${from}`,
-      { hint: 'A published version is never replaced: release another version, or pass --allow-retag.' },
+      {
+        hint: 'A published version is never replaced: release another version, or overwrite it: {run} --allow-retag',
+      },
     );
   }
   return { ...tag, step: 'move', from };
