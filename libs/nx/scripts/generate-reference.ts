@@ -112,7 +112,8 @@ async function targetsPage(): Promise<string> {
 <!-- Generated from the schema.json of each executor and generator: npm run generate -->
 
 Set options on the command line (\`npx nx run server:verify --requireExecution\`, or \`--require-execution\`), or under the
-target's \`options\` in project.json. The targets that a \`prebuilt.json\` infers already set the folders.
+target's \`options\` in project.json. The targets that a \`prebuilt.json\` infers already set the folders, such as
+\`dist/apps/server/bin\`; the defaults here and in \`--help\` are for targets that you write yourself.
 
 ## Executors
 
