@@ -1,3 +1,7 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { ExecutorContext } from '@nx/devkit';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { parseReleaseVersion } from '../../version/version.ts';
@@ -89,21 +93,46 @@ it.each(['run-many', 'docker-publish'])('a failed dry run does not say to contin
 });
 
 it('a release learns from a failed target why it failed', async () => {
-  const options = { stage: 'draft', repository: 'not one' };
+  vi.spyOn(console, 'error').mockImplementation(() => {});
+  const tools = releasePublishTools(contextOf(ROOT, 'not one'));
+  const outcome = await tools.target('github-draft', { dryRun: true });
+  expect(outcome).toMatchObject({ success: false, failure: { code: 'INVALID_OPTIONS' } });
+});
+
+it('a failed target names its own command, since `nx release` passes no options on', async () => {
+  vi.spyOn(console, 'error').mockImplementation(() => {});
+  const root = await mkdtemp(join(tmpdir(), 'release-publish-'));
+  try {
+    const git = (...args: readonly string[]) => execFileSync('git', args, { cwd: root });
+    git('init', '--quiet');
+    await writeFile(join(root, 'main.go'), 'package main\n');
+    git('add', '--all');
+    const tools = releasePublishTools(contextOf(root, 'acme/agent'));
+    expect(await tools.target('github-draft', { dryRun: true })).toMatchObject({
+      failure: {
+        code: 'UNCOMMITTED',
+        hint: expect.stringContaining('To release anyway: npx nx run agent:github-draft --allow-uncommitted'),
+      },
+    });
+  } finally {
+    await rm(root, { recursive: true });
+  }
+});
+
+/** A run of Nx for a project with one target. */
+function contextOf(root: string, repository: string): ExecutorContext {
+  const options = { stage: 'draft', repository };
   const targets = { 'github-draft': { executor: '@prebuilt/nx:github-release', options } };
-  const context: ExecutorContext = {
-    root: ROOT,
-    cwd: ROOT,
+  return {
+    root,
+    cwd: root,
     isVerbose: false,
     projectName: 'agent',
     projectGraph: { nodes: {}, dependencies: {} },
     nxJsonConfiguration: {},
     projectsConfigurations: { version: 2, projects: { agent: { root: 'agent', targets } } },
   };
-  vi.spyOn(console, 'error').mockImplementation(() => {});
-  const outcome = await releasePublishTools(context).target('github-draft', { dryRun: true });
-  expect(outcome).toMatchObject({ success: false, failure: { code: 'INVALID_OPTIONS' } });
-});
+}
 
 it('a release does nothing for a skipped program', async () => {
   await runReleasePublish({ action: 'leave', project: 'agent', reason: '' }, ROOT, tools());
