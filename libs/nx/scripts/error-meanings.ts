@@ -156,11 +156,12 @@ export const ERRORS: Readonly<
   RELEASE_CONFLICT: {
     means: 'GitHub already has a release or a tag for this version, with other files or at another commit.',
     action:
-      'A published release never changes: release the next version. If it is an unwanted draft, delete it on its page and run it again. If HEAD has moved on since the tag, check the tag out first (`git checkout v1.2.3`).',
+      'A published release never changes: release the next version. If it is an unwanted draft, delete it on its page and run it again. If the message says that the tag moved, move it back with the command that it shows, and delete nothing. If HEAD has moved on since the tag, check the tag out first (`git checkout v1.2.3`).',
   },
   RELEASE_INCOMPLETE: {
     means: 'The draft lacks assets, or the image was not published yet.',
-    action: 'Run `github-draft`, then `docker-publish`, then `github-release`.',
+    action:
+      'Run `github-draft`, then `docker-publish`, then `github-release`, or `nx release publish`, which runs all three. If `nx release publish` itself reports it, the error above it says what to correct.',
   },
   RUNTIME_INTEGRITY: {
     means: 'A Bun runtime, from the registry or in `.cache/prebuilt`, is not the one that the lock pins.',
@@ -211,7 +212,7 @@ export const ERRORS: Readonly<
   UNCOMMITTED: {
     means: 'The sources differ from the commit that the release would name.',
     action:
-      'Commit the change, and release that commit with its own version. `--allow-uncommitted` releases it anyway.',
+      'Commit the change, and release that commit with its own version. `--allow-uncommitted` on `github-draft`, `docker-publish` and `github-release` releases it anyway; `nx release publish` has no such option.',
   },
   UNKNOWN_HISTORY: {
     means: 'This clone lacks tags, so it is unknown whether the version is the highest.',

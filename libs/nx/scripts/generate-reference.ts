@@ -53,7 +53,7 @@ what to do:
 
 \`\`\`
 error TAG_EXISTS: ghcr.io/acme/server:1.2.3: expected no such tag or sha256:…, found sha256:…
-  A published version is never replaced: release another version, or pass --allow-retag.
+  A published version is never replaced: release another version, or overwrite it: npx nx run server:docker-publish --allow-retag
 \`\`\`
 
 If the plugin's published \`package.json\` contains its repository, the target also prints a link to the code's section on
@@ -112,7 +112,8 @@ async function targetsPage(): Promise<string> {
 <!-- Generated from the schema.json of each executor and generator: npm run generate -->
 
 Set options on the command line (\`npx nx run server:verify --requireExecution\`, or \`--require-execution\`), or under the
-target's \`options\` in project.json. The targets that a \`prebuilt.json\` infers already set the folders.
+target's \`options\` in project.json. The targets that a \`prebuilt.json\` infers already set the folders, such as
+\`dist/apps/server/bin\`; the defaults here and in \`--help\` are for targets that you write yourself.
 
 ## Executors
 

@@ -57,6 +57,14 @@ describe('a hint', () => {
     );
   });
 
+  it('a hint may name the target that failed', () => {
+    const failed = { ...context, targetName: 'image' };
+    expect(fillCommands('Again: {run} --allow-retag', failed)).toBe(
+      'Again: npx nx run @acme/server:image --allow-retag',
+    );
+    expect(fillCommands('{run}', { root: '/' })).toBe('npx nx run <project>:<target>');
+  });
+
   it('a command has a placeholder if the project is not known', () => {
     expect(commandOf('verify', { root: '/' })).toBe('npx nx run <project>:verify');
   });

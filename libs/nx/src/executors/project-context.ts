@@ -49,9 +49,15 @@ export function optionsOf(
   return (target === undefined ? undefined : projectOf(context)?.targets?.[target]?.options) ?? {};
 }
 
-/** Replaces `{run STEP}` in a hint with the command for that step in the user's own workspace. */
+/**
+ * Replaces `{run STEP}` in a hint with the command for that step in the user's own workspace, and `{run}` with the
+ * command for the target that failed: `nx release`, which may have started it, does not pass options on.
+ */
 export function fillCommands(hint: string, context: ProjectContext): string {
-  return hint.replaceAll(/\{run ([a-z-]+)\}/g, (_, step: string) => commandOf(step, context));
+  const { projectName = '<project>', targetName = '<target>' } = context;
+  return hint
+    .replaceAll('{run}', () => `npx nx run ${projectName}:${targetName}`)
+    .replaceAll(/\{run ([a-z-]+)\}/g, (_, step: string) => commandOf(step, context));
 }
 
 /**

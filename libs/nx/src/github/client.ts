@@ -137,6 +137,29 @@ export function createGitHubClient(options: ClientOptions) {
     return remoteRelease(parsed, assets);
   };
 
+  async function* bytesOf(asset: RemoteAsset): AsyncGenerator<Uint8Array> {
+    const { data } = await request(
+      'GET /repos/{owner}/{repo}/releases/assets/{id}',
+      {
+        id: asset.id,
+        headers: { accept: 'application/octet-stream' },
+        request: { parseSuccessResponseBody: false },
+      },
+      TRANSFER_MS,
+    );
+    let received = 0;
+    for await (const chunk of data as unknown as AsyncIterable<Uint8Array>) {
+      received += chunk.byteLength;
+      if (received > asset.size) break;
+      yield chunk;
+    }
+    if (received === asset.size) return;
+    throw new PrebuiltError(
+      'GITHUB',
+      `${asset.name}: expected ${asset.size} bytes from GitHub, found ${received > asset.size ? 'more' : received}`,
+    );
+  }
+
   return {
     /** All releases, including drafts if the token may write, each with the first page of its assets. */
     async listReleases(): Promise<readonly RemoteRelease[]> {
@@ -250,29 +273,16 @@ export function createGitHubClient(options: ClientOptions) {
     /** The SHA-256 of an asset's bytes as GitHub serves them. Throws if there are not exactly `size` bytes. */
     hashAsset: (asset: RemoteAsset): Promise<string> =>
       retried(`download ${asset.name}`, async () => {
-        const { data } = await request(
-          'GET /repos/{owner}/{repo}/releases/assets/{id}',
-          {
-            id: asset.id,
-            headers: { accept: 'application/octet-stream' },
-            request: { parseSuccessResponseBody: false },
-          },
-          TRANSFER_MS,
-        );
         const hash = createHash('sha256');
-        let received = 0;
-        for await (const chunk of data as unknown as AsyncIterable<Uint8Array>) {
-          received += chunk.byteLength;
-          if (received > asset.size) break;
-          hash.update(chunk);
-        }
-        if (received !== asset.size) {
-          throw new PrebuiltError(
-            'GITHUB',
-            `${asset.name}: expected ${asset.size} bytes from GitHub, found ${received > asset.size ? 'more' : received}`,
-          );
-        }
+        for await (const chunk of bytesOf(asset)) hash.update(chunk);
         return hash.digest('hex');
+      }),
+    /** The text of an asset, for small ones. Throws if there are not exactly `size` bytes. */
+    readAsset: (asset: RemoteAsset): Promise<string> =>
+      retried(`download ${asset.name}`, async () => {
+        const chunks: Uint8Array[] = [];
+        for await (const chunk of bytesOf(asset)) chunks.push(chunk);
+        return Buffer.concat(chunks).toString('utf8');
       }),
   };
 }

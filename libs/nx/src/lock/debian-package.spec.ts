@@ -19,7 +19,13 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { makeArchive, type SampleArchive, serveArchives } from '../../testing/debian-archive.ts';
 import { readDistribution } from './apt.ts';
 import { formatContents, hashContents, readContents } from './contents.ts';
-import { fetchArchives, hashEmulator, hashPackage, lockedEmulator, lockedPackage } from './debian-package.ts';
+import {
+  fetchArchives,
+  hashEmulator,
+  hashPackage,
+  lockedEmulators,
+  lockedPackage,
+} from './debian-package.ts';
 import type { DebianPin, EmulatorPin } from './lock.ts';
 
 let folder: string;
@@ -125,7 +131,7 @@ describe('lockedPackage', () => {
   });
 });
 
-describe('lockedEmulator', () => {
+describe('lockedEmulators', () => {
   const emulator = async (): Promise<EmulatorPin> => {
     const { name, file: _, ...rest } = archive;
     const place = { ...rest, package: name, executable: { path: 'usr/bin/sample' } };
@@ -134,7 +140,7 @@ describe('lockedEmulator', () => {
   };
 
   it('returns a single, executable file', async () => {
-    const path = await lockedEmulator(cache, await emulator(), { fetch: serveArchives() });
+    const [path = ''] = await lockedEmulators(cache, [await emulator()], { fetch: serveArchives() });
     expect(await readFile(path, 'utf8')).toBe('program');
   });
 
@@ -162,11 +168,27 @@ describe('lockedEmulator', () => {
     });
   });
 
+  it('fetches an archive with several emulators once', async () => {
+    const { executable, ...place } = await emulator();
+    const other = { path: 'usr/share/doc/sample/other' };
+    archive = await makeArchive(cache, 'several', { [executable.path]: 'program', [other.path]: 'other' });
+    const pin = { ...place, package: 'several', sha256: archive.sha256 };
+    const pins = [
+      { ...pin, executable },
+      { ...pin, executable: { ...other, sha256: createHash('sha256').update('other').digest('hex') } },
+    ];
+    const lines: string[] = [];
+    const progress = (line: string) => void lines.push(line);
+    const paths = await lockedEmulators(cache, pins, { fetch: serveArchives(archive), progress });
+    expect(lines).toEqual(['fetching several 1.0-1 for amd64']);
+    expect(await Promise.all(paths.map((path) => readFile(path, 'utf8')))).toEqual(['program', 'other']);
+  });
+
   it('refuses an altered emulator', async () => {
     const wanted = await emulator();
-    const path = await lockedEmulator(cache, wanted, { fetch: serveArchives() });
+    const [path = ''] = await lockedEmulators(cache, [wanted], { fetch: serveArchives() });
     await writeFile(path, 'PROGRAM');
-    await expect(lockedEmulator(cache, wanted, { fetch: serveArchives() })).rejects.toMatchObject({
+    await expect(lockedEmulators(cache, [wanted], { fetch: serveArchives() })).rejects.toMatchObject({
       code: 'SYSROOT_INTEGRITY',
       message: expect.stringContaining(path),
     });

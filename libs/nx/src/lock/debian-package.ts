@@ -78,37 +78,59 @@ export async function hashPackage(
   return hashContents(await unpackInto(cacheFolder, folder, archive, options));
 }
 
-/** The path of a locked emulator, fetched if missing, and checked by every call. Throws like `lockedPackage`. */
-export async function lockedEmulator(
+/**
+ * The paths of locked emulators, in this order: fetched if missing, and checked by every call. An archive with several
+ * of them is fetched once. Throws like `lockedPackage`.
+ */
+export async function lockedEmulators(
   cacheFolder: string,
-  pin: EmulatorPin,
+  pins: readonly EmulatorPin[],
   options: ArchiveOptions,
-): Promise<string> {
-  const path = emulatorPath(cacheFolder, pin);
-  if (!existsSync(path)) await hashEmulator(cacheFolder, pin, options);
-  return checkEmulator(path, pin);
+): Promise<readonly string[]> {
+  const missing = pins.filter((pin) => !existsSync(emulatorPath(cacheFolder, pin)));
+  for (const [first, ...more] of Map.groupBy(missing, ({ sha256 }) => sha256).values()) {
+    if (first === undefined) continue;
+    await withArchive(cacheFolder, { ...first, name: first.package }, options, async (archive, temporary) => {
+      for (const pin of [first, ...more]) await unpackEmulator(cacheFolder, pin, archive, temporary);
+    });
+  }
+  const paths: string[] = [];
+  for (const pin of pins) paths.push(await checkEmulator(emulatorPath(cacheFolder, pin), pin));
+  return paths;
 }
+
+/** An emulator's archive, and the path in it. */
+type EmulatorPlace = Omit<EmulatorPin, 'executable'> & { readonly executable: { readonly path: string } };
 
 /** Fetches an emulator's executable into the cache, and returns its SHA-256. Throws like `lockedPackage`. */
 export async function hashEmulator(
   cacheFolder: string,
-  pin: Omit<EmulatorPin, 'executable'> & { readonly executable: { readonly path: string } },
+  place: EmulatorPlace,
   options: ArchiveOptions,
 ): Promise<string> {
-  const path = join(cacheFolder, 'emulators', pin.sha256, pin.executable.path);
-  return withArchive(cacheFolder, { ...pin, name: pin.package }, options, async (archive, temporary) => {
-    const content = await readPackagedFile(archive, pin.executable.path);
-    if (content === undefined) {
-      throw new PrebuiltError('SYSROOT', `${pin.package} ${pin.version}: contains no ${pin.executable.path}`);
-    }
-    const staged = join(temporary, 'executable');
-    await writeFile(staged, content);
-    await chmod(staged, 0o755);
-    const sha256 = await sha256OfFile(staged);
-    await mkdir(dirname(path), { recursive: true });
-    await rename(staged, path);
-    return sha256;
-  });
+  return withArchive(cacheFolder, { ...place, name: place.package }, options, (archive, temporary) =>
+    unpackEmulator(cacheFolder, place, archive, temporary),
+  );
+}
+
+async function unpackEmulator(
+  cacheFolder: string,
+  { sha256: archiveSha256, executable, ...place }: EmulatorPlace,
+  archive: string,
+  temporary: string,
+): Promise<string> {
+  const path = join(cacheFolder, 'emulators', archiveSha256, executable.path);
+  const content = await readPackagedFile(archive, executable.path);
+  if (content === undefined) {
+    throw new PrebuiltError('SYSROOT', `${place.package} ${place.version}: contains no ${executable.path}`);
+  }
+  const staged = join(temporary, 'executable');
+  await writeFile(staged, content);
+  await chmod(staged, 0o755);
+  const sha256 = await sha256OfFile(staged);
+  await mkdir(dirname(path), { recursive: true });
+  await rename(staged, path);
+  return sha256;
 }
 
 /** Fetches archives from public mirrors or, on a machine with the lock's distribution, from its apt. */

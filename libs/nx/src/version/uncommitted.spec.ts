@@ -49,6 +49,8 @@ describe('released sources', () => {
       await expect(requireCommitted(root, ['app'])).rejects.toMatchObject({
         code: 'UNCOMMITTED',
         message: expect.stringContaining('found app/main.go'),
+        // `nx release publish` does not pass the option on.
+        hint: expect.stringContaining('To release anyway: {run} --allow-uncommitted'),
       });
       await expect(requireCommitted(root, [])).rejects.toMatchObject({ code: 'UNCOMMITTED' });
       await requireCommitted(root, ['other']);

@@ -23,7 +23,7 @@ export async function requireCommitted(root: string, folders: readonly string[])
     'UNCOMMITTED',
     `sources: expected no uncommitted changes, found ${files.slice(0, NAMED).join(', ')}${more}`,
     {
-      hint: 'Commit the changes and release that commit as a new version. To release anyway, use --allow-uncommitted.',
+      hint: 'Commit the changes and release that commit as a new version. To release anyway: {run} --allow-uncommitted',
     },
   );
 }

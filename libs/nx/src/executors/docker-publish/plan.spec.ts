@@ -128,6 +128,12 @@ describe('a publish, before it sends anything', () => {
     expect(writes()).toEqual([]);
   });
 
+  it('a publish says that it was a dry run', async () => {
+    const said = 'dry run: only read from the registry';
+    expect((await run({ dryRun: true })).output).toContain(said);
+    expect((await run()).output).not.toContain(said);
+  });
+
   it('a publish refuses an exact tag that another publish created in the meantime', async () => {
     const bytes = Buffer.from('{"schemaVersion":2,"manifests":[]}');
     const beforeTags = async (): Promise<void> => {

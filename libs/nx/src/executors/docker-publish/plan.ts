@@ -241,7 +241,7 @@ function planTag(
       'TAG_EXISTS',
       `${label}:${tag.tag}: expected no such tag or ${digest}, found ${from}`,
       {
-        hint: 'A published version is never replaced. If another builder packed the same files, name that one: --builder of docker-release. Otherwise release another version, or pass --allow-retag.',
+        hint: 'A published version is never replaced. If another builder packed the same files, name that one: --builder of docker-release. Otherwise release another version, or overwrite it: {run} --allow-retag',
       },
     );
   }

@@ -6,10 +6,14 @@ import { describe } from './attachments.ts';
 import type { DockerPublishOptions } from './options.ts';
 import type { AttachmentPlan, PublishPlan, RepositoryPlan } from './plan.ts';
 
-/** Prints the plan: as JSON in a dry run with `json`, otherwise as text, to the stream that progress goes to. */
+/**
+ * Prints the plan: as JSON and nothing else in a dry run with `json`, otherwise as text, to the stream that progress
+ * goes to, and whether this is a dry run.
+ */
 export function showPlan(plan: PublishPlan, { dryRun, json }: DockerPublishOptions): void {
   if (dryRun && json) console.log(JSON.stringify(plan, null, 2));
   else (json ? console.error : console.log)(formatPlan(plan));
+  if (dryRun && !json) console.log('dry run: only read from the registry');
 }
 
 /** Prints the record if JSON is requested, and writes the job's summary and outputs. */

@@ -35,7 +35,7 @@ export function readTarget(
     throw new PrebuiltError(
       'INVALID_OPTIONS',
       `repository: expected owner/name, found ${JSON.stringify(repository)}`,
-      { hint: 'Pass --repository=owner/name, or set GITHUB_REPOSITORY.' },
+      { hint: 'Set the environment variable GITHUB_REPOSITORY=owner/name.' },
     );
   }
   const baseUrl = options.baseUrl ?? (environment.GITHUB_API_URL || 'https://api.github.com');
@@ -105,6 +105,7 @@ export async function readReleaseFacts(
     assets,
     git,
     releases,
+    releasedRevision: await readReleasedRevision(client, releases, tag, { revision, assets }),
     // In a real release, the tag was pushed earlier.
     tagCommit: tagCommit ?? (isReleaseDryRun(environment) ? revision : undefined),
     changelog,
@@ -276,6 +277,33 @@ async function readReleases(
       return { ...release, assets: hashed };
     }),
   );
+}
+
+/** The largest manifest of a release to read. */
+const MAX_RELEASED_MANIFEST_BYTES = 16 * 1024 * 1024;
+
+/** The commit that the files of the tag's release were built from; undefined if no manifest there says so. */
+async function readReleasedRevision(
+  client: GitHubClient,
+  releases: readonly RemoteRelease[],
+  tag: string,
+  built: { readonly revision: string; readonly assets: readonly LocalAsset[] },
+): Promise<string | undefined> {
+  const isManifest = ({ name }: { readonly name: string }): boolean => name === MANIFEST_FILE;
+  const released = releases.find((each) => each.tag === tag)?.assets.find(isManifest);
+  if (released?.state !== 'uploaded' || released.size > MAX_RELEASED_MANIFEST_BYTES) return undefined;
+  if (released.sha256 === built.assets.find(isManifest)?.sha256) return built.revision;
+  return revisionIn(await client.readAsset(released));
+}
+
+// Another version of the plugin may have written it, so only the revision is read.
+function revisionIn(manifest: string): string | undefined {
+  try {
+    const { revision } = (JSON.parse(manifest) ?? {}) as { readonly revision?: unknown };
+    return typeof revision === 'string' && /^[0-9a-f]{40,64}$/.test(revision) ? revision : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 const HISTORY_HINT =

@@ -481,7 +481,7 @@ describe('github-release', () => {
     await project.build('1.2.3');
     await expect(run('draft')).rejects.toMatchObject({
       code: 'RELEASE_CONFLICT',
-      hint: expect.stringMatching(/did not move.*git checkout v1\.2\.3/),
+      hint: expect.stringMatching(/build is from another one.*git checkout v1\.2\.3/),
     });
     await project.git('tag', '--delete', 'v1.2.3');
     await expect(run('draft')).rejects.toMatchObject({
@@ -491,6 +491,97 @@ describe('github-release', () => {
     await project.build('1.2.4');
     await expect(run('draft')).rejects.toMatchObject({ hint: 'Push the tag: git push origin v1.2.4' });
     expect(writes()).toEqual([]);
+  });
+
+  describe('when a tag moved after its draft was made', () => {
+    let first: string;
+    let second: string;
+    const backHere = () =>
+      `git tag --force v1.2.3 ${first} && git push --force origin v1.2.3 && git checkout v1.2.3`;
+    const moved = () =>
+      `The tag moved: the files of its release are from commit ${first}, and the tag is now at`;
+
+    beforeEach(async () => {
+      await release('1.2.3');
+      first = await project.git('rev-parse', 'HEAD');
+      await run('draft');
+      second = await project.commit('fix: later');
+    });
+
+    it.each(['draft', 'publish'] as const)(
+      'github-release says so to the old build, and how to move the tag back (%s)',
+      async (stage) => {
+        await project.git('tag', '--force', 'v1.2.3');
+        github.setTag('v1.2.3', second);
+        await expect(run(stage)).rejects.toMatchObject({
+          code: 'RELEASE_CONFLICT',
+          hint: `${moved()} ${second}.\nMove it back: ${backHere()}\nThen build and release again. Commit ${second} needs a new version.`,
+        });
+      },
+    );
+
+    it.each([
+      ['a draft', false, {}],
+      ['a page', true, {}],
+      ['a draft without digests', false, { digests: false }],
+    ])(
+      'github-release says so to a build of the new commit, and never to delete %s',
+      async (_, page, options) => {
+        if ('digests' in options) {
+          await github[Symbol.asyncDispose]();
+          github = await startFakeGitHub({
+            repository: REPOSITORY,
+            token: TOKEN,
+            tags: { 'v1.2.3': first },
+            ...options,
+          });
+          await run('draft');
+        }
+        if (page) await run('publish');
+        await project.git('tag', '--force', 'v1.2.3');
+        github.setTag('v1.2.3', second);
+        await project.build('1.2.3', 'other');
+        await expect(run('draft')).rejects.toMatchObject({
+          code: 'RELEASE_CONFLICT',
+          message: expect.stringContaining(
+            `v1.2.3: GitHub has other files, built from commit ${first} instead of ${second}:\n`,
+          ),
+          hint: expect.stringContaining(`${moved()} ${second}.\nMove it back: ${backHere()}\n`),
+        });
+        await expect(run('draft')).rejects.not.toMatchObject({ hint: expect.stringContaining('delete') });
+      },
+    );
+
+    it('github-release only pushes the tag back if it is still right in this clone', async () => {
+      github.setTag('v1.2.3', second);
+      await expect(run('publish')).rejects.toMatchObject({
+        hint: expect.stringContaining(
+          `${moved()} ${second}.\nMove it back: git push --force origin v1.2.3 && git checkout v1.2.3\n`,
+        ),
+      });
+    });
+
+    it('github-release says that the tag moved only in this clone', async () => {
+      await project.git('tag', '--force', 'v1.2.3');
+      await project.build('1.2.3', 'other');
+      await expect(run('draft')).rejects.toMatchObject({
+        hint: `The tag moved in this clone: here, it is at ${second}. Move it back: git fetch --force origin tag v1.2.3 && git checkout v1.2.3, then build and release again.\nCommit ${second} needs a new version.`,
+      });
+    });
+
+    it('github-release does not claim that a tag moved if the draft does not say its commit', async () => {
+      const manifest = github.releases[0]?.assets.findIndex(({ name }) => name === 'manifest.json') ?? -1;
+      const asset = github.releases[0]?.assets[manifest];
+      if (asset === undefined) throw new Error('the draft has no manifest');
+      github.releases[0]?.assets.splice(manifest, 1, { ...asset, content: Buffer.from('{"revision": 1') });
+      await project.git('tag', '--force', 'v1.2.3');
+      github.setTag('v1.2.3', second);
+      await project.build('1.2.3', 'other');
+      await expect(run('draft')).rejects.toMatchObject({
+        message: expect.stringContaining('GitHub has other files:\n'),
+        hint: expect.not.stringContaining('moved'),
+      });
+    });
   });
 
   it('github-release publishes only a complete draft, and only with the record of its executables', async () => {

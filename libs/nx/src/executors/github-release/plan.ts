@@ -34,6 +34,11 @@ export interface ReleaseFacts {
   };
   /** The repository's releases; those of this version with all their assets, hashed. */
   readonly releases: readonly RemoteRelease[];
+  /**
+   * The commit that the files of this version's release were built from, as its own manifest says; undefined if there
+   * is no release or no manifest.
+   */
+  readonly releasedRevision: string | undefined;
   /** The commit that the tag points to on GitHub. */
   readonly tagCommit: string | undefined;
   /** The changelog entry that `nx release` wrote for this version; undefined if it wrote none. */
@@ -86,7 +91,7 @@ export function planRelease(options: ReleaseOptions, facts: ReleaseFacts): Relea
   checkTag(tag, facts);
   if (options.stage === 'publish' && options.image) checkRecord(facts);
   const latest = planLatest(options, facts);
-  const assets = planAssets(tag, facts.assets, existing);
+  const assets = planAssets(tag, facts, existing);
   const plan = {
     stage: options.stage,
     repository: facts.repository,
@@ -142,7 +147,8 @@ function releaseOfTag(tag: string, facts: ReleaseFacts): RemoteRelease | undefin
   );
 }
 
-function checkTag(tag: string, { tagCommit, revision, git }: ReleaseFacts): void {
+function checkTag(tag: string, facts: ReleaseFacts): void {
+  const { tagCommit, revision } = facts;
   if (tagCommit === revision) return;
   const found = tagCommit === undefined ? 'no such tag' : `commit ${tagCommit}`;
   throw new PrebuiltError(
@@ -152,18 +158,49 @@ function checkTag(tag: string, { tagCommit, revision, git }: ReleaseFacts): void
       hint:
         tagCommit === undefined
           ? `Push the tag: git push origin ${tag}`
-          : hintOfOtherCommit(tag, tagCommit, git.tagCommit),
+          : (hintOfMovedTag(tag, facts) ?? hintOfOtherCommit(tag, tagCommit, facts)),
     },
   );
 }
 
-// Only a clone that has the tag can tell whether the tag moved or HEAD did.
-function hintOfOtherCommit(tag: string, onGitHub: string, here: string | undefined): string {
+// Only the files that are already on GitHub tell which commit the tag was pushed with.
+function hintOfMovedTag(
+  tag: string,
+  { releasedRevision, tagCommit, git }: Pick<ReleaseFacts, 'releasedRevision' | 'tagCommit' | 'git'>,
+): string | undefined {
+  if (releasedRevision === undefined || tagCommit === undefined || releasedRevision === tagCommit)
+    return undefined;
+  const commit = git.tagCommit === releasedRevision ? '' : ` ${releasedRevision}`;
+  return [
+    `The tag moved: the files of its release are from commit ${releasedRevision}, and the tag is now at ${tagCommit}.`,
+    `Move it back: ${commit === '' ? '' : `git tag --force ${tag}${commit} && `}git push --force origin ${tag} && git checkout ${tag}`,
+    `Then build and release again. Commit ${tagCommit} needs a new version.`,
+  ].join('\n');
+}
+
+// Without a release, only a clone that has the tag can tell whether the tag moved or HEAD did.
+function hintOfOtherCommit(
+  tag: string,
+  onGitHub: string,
+  { git, releasedRevision }: Pick<ReleaseFacts, 'git' | 'releasedRevision'>,
+): string {
+  const here = git.tagCommit;
+  const fetch = `git fetch --force origin tag ${tag} && git checkout ${tag}, then build and release again.`;
   if (here === onGitHub)
-    return `The tag did not move: the build is from another commit. git checkout ${tag}, then build and release again.`;
+    return `The tag is at the same commit here, so the build is from another one. git checkout ${tag}, then build and release again.`;
   if (here === undefined)
     return `This clone doesn't have the tag: git fetch origin tag ${tag}, git checkout ${tag}, then build and release again.`;
-  return `In this clone, the tag is at ${here}. A moved tag is a new release: give it a new version.`;
+  if (releasedRevision === onGitHub)
+    return [
+      `The tag moved in this clone: here, it is at ${here}. Move it back: ${fetch}`,
+      `Commit ${here} needs a new version.`,
+    ].join('\n');
+  return [
+    `In this clone, the tag is at ${here}, so it moved here or on GitHub.`,
+    `If it moved on GitHub, move it back: git push --force origin ${tag}`,
+    `If it moved here: ${fetch}`,
+    'The commit that it moved to needs a new version.',
+  ].join('\n');
 }
 
 function checkRecord({ record, manifestSha256, version, assets }: ReleaseFacts): void {
@@ -219,12 +256,12 @@ function planLatest(options: ReleaseOptions, facts: ReleaseFacts): ReleasePlan['
 
 function planAssets(
   tag: string,
-  wanted: readonly LocalAsset[],
+  facts: ReleaseFacts,
   existing: RemoteRelease | undefined,
 ): readonly PlannedAsset[] {
   const differences: string[] = [];
   const remote = new Map(existing?.assets.map((asset) => [asset.name, asset]));
-  const planned = wanted.map((asset): PlannedAsset => {
+  const planned = facts.assets.map((asset): PlannedAsset => {
     const found = remote.get(asset.name);
     remote.delete(asset.name);
     if (found === undefined) return { ...asset, action: 'upload' };
@@ -236,13 +273,20 @@ function planAssets(
   });
   differences.push(...[...remote.keys()].map((name) => `${name}: expected no such asset`));
   if (differences.length === 0) return planned;
+  const { releasedRevision, revision } = facts;
+  const commits =
+    releasedRevision === undefined || releasedRevision === revision
+      ? ''
+      : `, built from commit ${releasedRevision} instead of ${revision}`;
   throw new PrebuiltError(
     'RELEASE_CONFLICT',
-    [`${tag}: GitHub has other files:`, ...differences, existing?.pageUrl].join('\n  '),
+    [`${tag}: GitHub has other files${commits}:`, ...differences, existing?.pageUrl].join('\n  '),
     {
-      hint: existing?.draft
-        ? 'Nothing was overwritten. If the draft is unwanted, delete it on its page and run it again.'
-        : 'A published release never changes: give it a new version.',
+      hint:
+        hintOfMovedTag(tag, facts) ??
+        (existing?.draft
+          ? 'Nothing was overwritten. If the draft is unwanted, delete it on its page and run it again.'
+          : 'A published release never changes: give it a new version.'),
     },
   );
 }

@@ -41,6 +41,8 @@ it.each<[string, object, Readonly<Record<string, string>>, string | undefined]>(
   const { pageProblem } = await readReleasePublishFacts(OPTIONS, contextOf(options), environment);
   if (problem === undefined) expect(pageProblem).toBeUndefined();
   else expect(pageProblem?.message).toContain(problem);
+  // `nx release publish` passes no options on.
+  expect(pageProblem?.hint ?? '').not.toContain('--repository');
 });
 
 it('the facts include the project’s highest tag if `nx release` decided nothing', async () => {

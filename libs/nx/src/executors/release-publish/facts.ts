@@ -97,6 +97,6 @@ async function readRemoteTags(root: string, remote: string): Promise<readonly st
   });
   if (ok) return linesOf(text).map((line) => line.replace(/^\S+\s+refs\/tags\//, ''));
   throw new PrebuiltError('VERSION', `git remote ${remote}: expected its tags, found: ${text}`, {
-    hint: `The release page needs the tag on GitHub. Run git remote add ${remote} URL, or name another remote with --remote.`,
+    hint: `The release page needs the tag on GitHub. Run git remote add ${remote} URL, or name another remote: {run} --remote=NAME`,
   });
 }

@@ -30,6 +30,7 @@ describe('what `nx release` publishes', () => {
       action: 'publish',
       project: 'agent',
       version: '1.2.3',
+      dryRun: false,
       tag: 'agent@1.2.3',
       build: ['docker-release', 'verify', 'sbom'],
       pushTo: undefined,
@@ -78,6 +79,7 @@ describe('what `nx release` publishes', () => {
   it('a dry run only tries what it can, and says what runs last', () => {
     const plan = planReleasePublish({ ...FACTS, remoteTags: undefined }, { ...OPTIONS, dryRun: true });
     expect(plan).toMatchObject({
+      dryRun: true,
       pushTo: undefined,
       steps: [
         { target: 'github-draft', dryRun: true },

@@ -11,6 +11,7 @@ export type ReleasePublishPlan =
       readonly action: 'publish';
       readonly project: string;
       readonly version: ReleaseVersion;
+      readonly dryRun: boolean;
       readonly tag: string;
       /** The targets to run before anything is uploaded. */
       readonly build: readonly string[];
@@ -62,6 +63,7 @@ export function planReleasePublish(
     action: 'publish',
     project,
     version,
+    dryRun,
     tag,
     build: targets.built,
     pushTo: missing ? remote : undefined,

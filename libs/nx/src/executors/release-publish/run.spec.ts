@@ -1,3 +1,7 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { ExecutorContext } from '@nx/devkit';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { parseReleaseVersion } from '../../version/version.ts';
@@ -10,6 +14,7 @@ const PLAN: ReleasePublishPlan = {
   action: 'publish',
   project: 'agent',
   version: parseReleaseVersion('1.2.3'),
+  dryRun: false,
   tag: 'agent@1.2.3',
   build: ['docker-release', 'sbom'],
   pushTo: 'origin',
@@ -68,33 +73,66 @@ it.each([
 });
 
 it.each([
-  ['TAG_EXISTS', 'Release another version.', 'Release another version.'],
-  ['RELEASE_CONFLICT', 'git checkout agent@1.2.3', 'git checkout agent@1.2.3'],
-  ['RELEASE_CONFLICT', undefined, undefined],
+  ['TAG_EXISTS', 'Release another version.', undefined],
+  ['RELEASE_CONFLICT', 'git checkout agent@1.2.3', undefined],
+  ['UNCOMMITTED', 'Commit the changes.', undefined],
   ['REGISTRY_UNAVAILABLE', 'Try later.', expect.stringContaining('continue where it stopped')],
-])('a release says how to continue after %s (%s)', async (code, hint, said) => {
+])('a release says how to continue after %s, unless that says it itself', async (code, hint, said) => {
   await expect(runReleasePublish(PLAN, ROOT, tools('docker-publish', { code, hint }))).rejects.toMatchObject({
     code: 'RELEASE_INCOMPLETE',
     hint: said,
   });
 });
 
+it.each(['run-many', 'docker-publish'])('a failed dry run does not say to continue: %s', async (part) => {
+  const plan = { ...PLAN, dryRun: true, pushTo: undefined };
+  await expect(runReleasePublish(plan, ROOT, tools(part))).rejects.toMatchObject({
+    code: 'RELEASE_INCOMPLETE',
+    hint: 'In a dry run, nothing is tagged or sent. Fix it, then try the same command again.',
+  });
+});
+
 it('a release learns from a failed target why it failed', async () => {
-  const options = { stage: 'draft', repository: 'not one' };
+  vi.spyOn(console, 'error').mockImplementation(() => {});
+  const tools = releasePublishTools(contextOf(ROOT, 'not one'));
+  const outcome = await tools.target('github-draft', { dryRun: true });
+  expect(outcome).toMatchObject({ success: false, failure: { code: 'INVALID_OPTIONS' } });
+});
+
+it('a failed target names its own command, since `nx release` passes no options on', async () => {
+  vi.spyOn(console, 'error').mockImplementation(() => {});
+  const root = await mkdtemp(join(tmpdir(), 'release-publish-'));
+  try {
+    const git = (...args: readonly string[]) => execFileSync('git', args, { cwd: root });
+    git('init', '--quiet');
+    await writeFile(join(root, 'main.go'), 'package main\n');
+    git('add', '--all');
+    const tools = releasePublishTools(contextOf(root, 'acme/agent'));
+    expect(await tools.target('github-draft', { dryRun: true })).toMatchObject({
+      failure: {
+        code: 'UNCOMMITTED',
+        hint: expect.stringContaining('To release anyway: npx nx run agent:github-draft --allow-uncommitted'),
+      },
+    });
+  } finally {
+    await rm(root, { recursive: true });
+  }
+});
+
+/** A run of Nx for a project with one target. */
+function contextOf(root: string, repository: string): ExecutorContext {
+  const options = { stage: 'draft', repository };
   const targets = { 'github-draft': { executor: '@prebuilt/nx:github-release', options } };
-  const context: ExecutorContext = {
-    root: ROOT,
-    cwd: ROOT,
+  return {
+    root,
+    cwd: root,
     isVerbose: false,
     projectName: 'agent',
     projectGraph: { nodes: {}, dependencies: {} },
     nxJsonConfiguration: {},
     projectsConfigurations: { version: 2, projects: { agent: { root: 'agent', targets } } },
   };
-  vi.spyOn(console, 'error').mockImplementation(() => {});
-  const outcome = await releasePublishTools(context).target('github-draft', { dryRun: true });
-  expect(outcome).toMatchObject({ success: false, failure: { code: 'INVALID_OPTIONS' } });
-});
+}
 
 it('a release does nothing for a skipped program', async () => {
   await runReleasePublish({ action: 'leave', project: 'agent', reason: '' }, ROOT, tools());

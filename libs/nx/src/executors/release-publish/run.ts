@@ -47,6 +47,8 @@ export async function runReleasePublish(
 ): Promise<void> {
   if (plan.action === 'leave') return;
   const { project, version, tag, pushTo } = plan;
+  const required = (outcome: ExecutorOutcome, what: string): void =>
+    requireSuccess(outcome, what, plan.dryRun);
   const env = { RELEASE_VERSION: version };
   const nx = createRequire(join(root, 'package.json')).resolve('nx/bin/nx.js');
   const args = [nx, 'run-many', `--targets=${plan.build.join(',')}`, `--projects=${project}`];
@@ -70,15 +72,20 @@ export async function runReleasePublish(
   }
 }
 
-// Something else already exists under this version, so a rerun can't succeed.
-const CONFLICTS: ReadonlySet<string> = new Set(['TAG_EXISTS', 'RELEASE_CONFLICT']);
+// A rerun of `nx release publish` can't succeed after these; their own hints, just above, say what to do instead.
+const SAY_IT_THEMSELVES: ReadonlySet<string> = new Set(['TAG_EXISTS', 'RELEASE_CONFLICT', 'UNCOMMITTED']);
 
-function required({ success, failure }: ExecutorOutcome, what: string): void {
+function requireSuccess({ success, failure }: ExecutorOutcome, what: string, dryRun: boolean): void {
   if (success) return;
-  const hint =
-    failure !== undefined && CONFLICTS.has(failure.code)
-      ? failure.hint
-      : 'Fix it, then continue where it stopped: npx nx release publish. What is already published and identical is kept.';
   const message = `${what}: failed, see above`;
-  throw new PrebuiltError('RELEASE_INCOMPLETE', message, hint === undefined ? {} : { hint });
+  const explained = failure !== undefined && SAY_IT_THEMSELVES.has(failure.code);
+  throw new PrebuiltError(
+    'RELEASE_INCOMPLETE',
+    message,
+    explained ? {} : { hint: dryRun ? AGAIN : CONTINUE },
+  );
 }
+
+const AGAIN = 'In a dry run, nothing is tagged or sent. Fix it, then try the same command again.';
+const CONTINUE =
+  'Fix it, then continue where it stopped: npx nx release publish. What is already published and identical is kept.';

@@ -9,7 +9,7 @@ import { type Platform, parsePlatforms } from '../../artifacts/platform.ts';
 import type { VerifyReport } from '../../artifacts/verify-report.ts';
 import { PrebuiltError } from '../../errors.ts';
 import type { EngineFacts } from '../../image/builder-facts.ts';
-import { LOCK_COMMAND } from '../../lock/lock.ts';
+import { LOCK_COMMAND, LOCK_FILE } from '../../lock/lock.ts';
 import type { VerifyOptions } from './options.ts';
 
 /** What this machine can run: its own platform, and others by the path of their emulator. */
@@ -170,9 +170,9 @@ function planExecution(
     return { report: { how: 'none', reason }, command: undefined };
   }
   const fetch = facts.unfetched.has(artifact.platform)
-    ? `; fetch the locked one: ${LOCK_COMMAND} --fetch`
-    : '';
-  const reason = `this machine is ${facts.host} and has no emulator for ${artifact.platform}${fetch}`;
+    ? `fetch the locked one: ${LOCK_COMMAND} --fetch`
+    : `add one to ${LOCK_FILE}: ${LOCK_COMMAND}`;
+  const reason = `this machine is ${facts.host} and has no emulator for ${artifact.platform}; ${fetch}`;
   return { report: { how: 'none', reason }, command: undefined };
 }
 

@@ -904,6 +904,14 @@ describe('an emulator', () => {
     });
   });
 
+  it('if the lock has no emulator for the platform, the report names the command that adds one', async () => {
+    const plan = planVerify(OPTIONS, root, await readManifest(bin), NOWHERE);
+    expect(plan.platforms[0]?.execution).toMatchObject({
+      how: 'none',
+      reason: expect.stringMatching(/; add one to prebuilt\.lock\.json: npx nx g @prebuilt\/nx:lock$/),
+    });
+  });
+
   it('an altered emulator from the lock is refused before it is run', async () => {
     await executable(emulatorPath(root, pin), '#!/bin/sh\ntouch /tmp/ran');
     await expect(readExecutionFacts([other], lockedPlaces())).rejects.toMatchObject({

@@ -4,7 +4,7 @@ import { addProjectConfiguration, readNxJson, type Tree, updateNxJson } from '@n
 import { createTreeWithEmptyWorkspace } from '@nx/devkit/testing';
 import { lintWorkflow, parseWorkflowText, RULES, type Workflow } from '@prebuilt/rehearsal';
 import { FsTree } from 'nx/src/generators/tree.js';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import ciWorkflowGenerator from './generator.ts';
 import type { CiWorkflowOptions } from './options.ts';
 import { LOGINS } from './registries.ts';
@@ -14,8 +14,16 @@ const ROOT = join(import.meta.dirname, '../../../../..');
 const TRIGGER = /push:\n {4}tags: \['([^']+)'\]/;
 
 let tree: Tree;
+let warned: string;
 beforeEach(() => {
   tree = createTreeWithEmptyWorkspace();
+  warned = '';
+  vi.spyOn(console, 'warn').mockImplementation((line: string) => {
+    warned += `${line}\n`;
+  });
+});
+afterEach(() => {
+  vi.restoreAllMocks();
 });
 
 function addProgram(name: string, configuration: object = {}): void {
@@ -100,6 +108,19 @@ describe('the ci-workflow generator', () => {
       expect(told.toSorted()).toEqual([...new Set(used)].toSorted());
     },
   );
+
+  it.each<[string, string | string[], Partial<CiWorkflowOptions>, string]>([
+    ['another registry', 'registry.example/acme/server', {}, 'registry.example'],
+    ['ghcr.io and another one', ['ghcr.io/acme/server', 'quay.io/acme/server'], {}, 'quay.io'],
+    ['ghcr.io', 'ghcr.io/acme/server', {}, ''],
+    ['another registry with its own login', 'registry.example/acme/server', { registry: 'secret' }, ''],
+  ])('warns if the login needs settings on GitHub: %s', async (_, repository, options, other) => {
+    addProgram('server', { image: { repository } });
+    await generate(options);
+    if (other === '') expect(warned).toBe('');
+    else expect(warned).toContain(`its image goes to ${other}, which`);
+    if (other !== '') expect(warned).toContain(`REGISTRY (${other}) and REGISTRY_USERNAME`);
+  });
 
   it('writes a workflow for each of several programs, triggered by its own tags', async () => {
     addProgram('server');

@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
 import { formatFiles, readJson, readNxJson, type Tree } from '@nx/devkit';
+import { parseImageRepository } from '@prebuilt/oci';
 import { parsePlatforms } from '../../artifacts/platform.ts';
 import type { PluginOptions } from '../../configuration/plugin-options.ts';
 import { shown } from '../../configuration/problems.ts';
@@ -65,6 +66,7 @@ async function writeWorkflows(tree: Tree, given: Partial<CiWorkflowOptions>): Pr
         `${project}: expected the image's repository for the registry ${registry}, found none`,
         { hint: 'Set image.repository in its prebuilt.json, or the plugin’s repository option in nx.json.' },
       );
+    if (registry === 'ghcr') warnAboutLogin(project, repositories ?? []);
   }
   const commands = commandsOf(packageManagerOf(tree), given);
   const settings = { container, engineFolder };
@@ -95,6 +97,19 @@ async function writeWorkflows(tree: Tree, given: Partial<CiWorkflowOptions>): Pr
       commands,
       mac: macos ? macBuild(tree, programs) : undefined,
     }),
+  );
+}
+
+// The job's own token is only for ghcr.io.
+function warnAboutLogin(project: string, repositories: readonly string[]): void {
+  const registries = repositories.map((repository) => parseImageRepository(repository).registry);
+  const other = [...new Set(registries)].find((each) => each !== 'ghcr.io');
+  if (other === undefined) return;
+  console.warn(
+    [
+      `${project}: its image goes to ${other}, which the job's own token can't log in to.`,
+      `  In the repository on GitHub, set the variables REGISTRY (${other}) and REGISTRY_USERNAME, and the secret REGISTRY_PASSWORD; or choose another login with --registry.`,
+    ].join('\n'),
   );
 }
 

@@ -1,7 +1,7 @@
 import type { Platform } from '../../artifacts/platform.ts';
 import { readPinned } from '../../image/base/read-bases.ts';
 import { pinnedBase } from '../../image/base/reference.ts';
-import { fetchArchives, lockedEmulator, lockedPackage } from '../../lock/debian-package.ts';
+import { fetchArchives, lockedEmulators, lockedPackage } from '../../lock/debian-package.ts';
 import type { Lock } from '../../lock/lock.ts';
 import { lockedFile } from '../../lock/npm-package.ts';
 import { nativePlatform, thisHost } from '../../process/host.ts';
@@ -31,9 +31,12 @@ export async function fetchLocked(
     progress(`data: ${name} ${pin.version}`);
   }
   const host = nativePlatform(thisHost());
-  for (const [platform, pin] of Object.entries((host && lock.emulators?.[host]) ?? {})) {
-    progress(`emulator ${platform}: ${await lockedEmulator(cacheFolder, pin, archives)}`);
-  }
+  const emulators = Object.entries((host && lock.emulators?.[host]) ?? {});
+  const pins = emulators.map(([, pin]) => pin);
+  const paths = await lockedEmulators(cacheFolder, pins, archives);
+  emulators.forEach(([platform], at) => {
+    progress(`emulator ${platform}: ${paths[at]}`);
+  });
   if (lock.bun === undefined) return;
   const { version, packages } = lock.bun;
   const platforms = Object.keys(lock.sysroots ?? {}) as Platform[];
