@@ -110,6 +110,9 @@ const BY_NAME = new Map(KNOWN.map((known) => [nameOf(known), known]));
 /** Every supported platform. */
 export const PLATFORMS: readonly Platform[] = [...BY_NAME.keys()] as readonly string[] as readonly Platform[];
 
+/** What is built if neither prebuilt.json nor the plugin's options name platforms; every toolchain can. */
+export const DEFAULT_PLATFORMS = ['linux/amd64', 'linux/arm64'] as const;
+
 function nameOf(parts: PlatformParts): string {
   return parts.variant === undefined
     ? `${parts.os}/${parts.architecture}`

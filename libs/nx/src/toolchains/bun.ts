@@ -120,7 +120,6 @@ export function bunCommand(
 export const bun: Toolchain<BunOptions> = {
   name: 'bun',
   options,
-  defaultPlatforms: PLATFORMS,
   platforms: PLATFORMS,
   detect: detectEntry,
   fromProject: ({ entry }, projectRoot) => ({ entry: join(projectRoot, entry) }),

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { copyFile, readdir, readFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import * as v from 'valibot';
-import { PLATFORMS, parsePlatform } from '../artifacts/platform.ts';
+import { PLATFORMS } from '../artifacts/platform.ts';
 import { PrebuiltError } from '../errors.ts';
 import { sha256OfFile } from '../files/hash.ts';
 import { CACHE_FOLDER } from '../lock/lock.ts';
@@ -101,7 +101,6 @@ type CargoOptions = Readonly<v.InferOutput<typeof options>>;
 export const cargo: Toolchain<CargoOptions> = {
   name: 'cargo',
   options,
-  defaultPlatforms: ['linux/amd64', 'linux/arm64'].map(parsePlatform),
   platforms: PLATFORMS,
   detect: (folder) => (folder.has('Cargo.toml') ? v.parse(options, {}) : undefined),
   fromProject: (configured, projectRoot) => ({ ...configured, folder: join(projectRoot, configured.folder) }),

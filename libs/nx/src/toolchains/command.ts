@@ -1,7 +1,7 @@
 import { access, constants, stat } from 'node:fs/promises';
 import { delimiter, join, resolve } from 'node:path';
 import * as v from 'valibot';
-import { PLATFORMS, type Platform, parsePlatform } from '../artifacts/platform.ts';
+import { PLATFORMS, type Platform } from '../artifacts/platform.ts';
 import { PrebuiltError } from '../errors.ts';
 import { sha256OfFile } from '../files/hash.ts';
 import { commandOutput } from '../process/command-output.ts';
@@ -95,7 +95,6 @@ type CommandOptions = Readonly<v.InferOutput<typeof options>>;
 export const command: Toolchain<CommandOptions> = {
   name: 'command',
   options,
-  defaultPlatforms: ['linux/amd64', 'linux/arm64'].map(parsePlatform),
   platforms: PLATFORMS,
   // Can't be detected; must be configured.
   detect: () => undefined,

@@ -93,7 +93,6 @@ type GoOptions = Readonly<v.InferOutput<typeof options>>;
 export const go: Toolchain<GoOptions> = {
   name: 'go',
   options,
-  defaultPlatforms: ['linux/amd64', 'linux/arm64'].map(parsePlatform),
   platforms: PLATFORMS,
   detect: (folder) => (folder.has('go.mod') ? v.parse(options, {}) : undefined),
   fromProject: (configured, projectRoot) => ({ ...configured, folder: join(projectRoot, configured.folder) }),

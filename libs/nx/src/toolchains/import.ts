@@ -93,7 +93,6 @@ type ImportOptions = Readonly<v.InferOutput<typeof options>>;
 export const imported: Toolchain<ImportOptions> = {
   name: 'import',
   options,
-  defaultPlatforms: ['linux/amd64', 'linux/arm64'].map(parsePlatform),
   platforms: PLATFORMS,
   // Can't be detected; must be configured.
   detect: () => undefined,

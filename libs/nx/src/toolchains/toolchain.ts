@@ -128,9 +128,7 @@ export interface Toolchain<
   readonly name: string;
   /** The schema of the options, without `name`. The JSON Schema is generated from it. */
   readonly options: v.GenericSchema<unknown, Options>;
-  /** The platforms to compile for by default: those that most machines with the compiler can compile for. */
-  readonly defaultPlatforms: readonly Platform[];
-  /** Every platform that it can compile for. */
+  /** Every platform that it can compile for, `DEFAULT_PLATFORMS` among them. */
   readonly platforms: readonly Platform[];
   /** The options for a project, detected by the files next to prebuilt.json; undefined if it isn't this toolchain's. */
   detect(folder: ProjectFolder): Options | undefined;

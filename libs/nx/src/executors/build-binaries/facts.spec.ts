@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { sampleManifest } from '../../../testing/sample-manifest.ts';
 import { formatManifest, MANIFEST_FILE } from '../../artifacts/manifest.ts';
-import { readBuildFacts } from './facts.ts';
+import { DEFAULT_PLATFORMS } from '../../artifacts/platform.ts';
+import { TOOLCHAINS } from '../../toolchains/index.ts';
+import { platformsOf, readBuildFacts } from './facts.ts';
 
 let root: string;
 beforeEach(async () => {
@@ -23,4 +25,8 @@ it.each([
 
 it('the facts of a build name no program if nothing was built', async () => {
   expect((await readBuildFacts({ root }, { outputPath: 'dist/bin' })).former).toBeUndefined();
+});
+
+it.each(TOOLCHAINS.map(({ name }) => name))('%s compiles for the default platforms', (toolchain) => {
+  expect(platformsOf({}, toolchain)).toEqual(DEFAULT_PLATFORMS);
 });

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
 import { readManifest } from '../../artifacts/manifest.ts';
-import { type Platform, parsePlatforms } from '../../artifacts/platform.ts';
+import { DEFAULT_PLATFORMS, type Platform, parsePlatforms } from '../../artifacts/platform.ts';
 import type { ListedFacts } from '../../image/listed/workspace-files.ts';
 import { type Lock, readLock } from '../../lock/lock.ts';
 import { planSysroot, sysrootFacts } from '../../sysroot/plan.ts';
-import { checkPlatforms, configureToolchain, findToolchain } from '../../toolchains/index.ts';
+import { checkPlatforms, configureToolchain } from '../../toolchains/index.ts';
 import { type VersionFacts, versionFromFacts } from '../../version/build-version.ts';
 import { readVersionFacts } from '../../version/facts.ts';
 import type { KeyFacts } from '../key-facts.ts';
@@ -91,13 +91,12 @@ async function listedContents(listed: ListedFacts, lock: Lock): Promise<unknown>
   return listedKeyFacts(planListed(listed, lock));
 }
 
-/** The platforms of a build, sorted: from the options, or the toolchain's defaults. Throws `INVALID_PLATFORM`. */
+/** The platforms of a build, sorted: from the options, or the default ones. Throws `INVALID_PLATFORM`. */
 export function platformsOf(
   { platforms }: Pick<Partial<BuildBinariesOptions>, 'platforms'>,
   toolchain: string,
 ): readonly Platform[] {
-  const wanted =
-    platforms === undefined ? findToolchain(toolchain).defaultPlatforms : parsePlatforms(platforms);
+  const wanted = parsePlatforms(platforms ?? DEFAULT_PLATFORMS);
   checkPlatforms(toolchain, wanted);
   return [...wanted].sort();
 }

@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { formatFiles, readJson, readNxJson, type Tree } from '@nx/devkit';
 import { parseImageRepository } from '@prebuilt/oci';
-import { parsePlatforms } from '../../artifacts/platform.ts';
+import { DEFAULT_PLATFORMS, parsePlatforms } from '../../artifacts/platform.ts';
 import type { PluginOptions } from '../../configuration/plugin-options.ts';
 import { shown } from '../../configuration/problems.ts';
 import { parseConfiguration, readPluginOptions } from '../../configuration/read.ts';
@@ -22,7 +22,6 @@ import type { ReleasedProgram } from './release-settings.ts';
 import { releaseWorkflow } from './release-workflow.ts';
 
 const FOLDER = '.github/workflows';
-const DEFAULT_PLATFORMS = ['linux/amd64', 'linux/arm64'];
 /** The toolchains that can compile for Linux on a Mac without any other tools. */
 const ON_MACS = ['bun', 'go'];
 

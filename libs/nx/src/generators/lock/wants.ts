@@ -1,7 +1,7 @@
 import { join } from 'node:path/posix';
 import { getProjects, globAsync, readJson, type Tree } from '@nx/devkit';
 import * as v from 'valibot';
-import { type Platform, parsePlatform, parsePlatforms } from '../../artifacts/platform.ts';
+import { DEFAULT_PLATFORMS, type Platform, parsePlatform, parsePlatforms } from '../../artifacts/platform.ts';
 import { resolveToolchain } from '../../configuration/toolchain.ts';
 import type { Dockerfile } from '../../dockerfile/instructions.ts';
 import { readDockerfile } from '../../dockerfile/read-dockerfile.ts';
@@ -35,7 +35,6 @@ export interface LockWants {
 }
 
 const EXECUTOR = `${PACKAGE.name}:build-binaries`;
-const DEFAULT_PLATFORMS = ['linux/amd64', 'linux/arm64'];
 const DATA = ['ca-certificates', 'tzdata'];
 
 // Only what matters for the lock. The rest of a prebuilt.json is checked where it is used.
