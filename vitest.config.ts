@@ -31,9 +31,15 @@ const LONGEST = [
   'skopeo.e2e.ts',
 ];
 
-// Two at a time: the soak test, which mostly waits, beside each of the others.
-const TIMED = ['soak.e2e.ts', 'rhythm.e2e.ts', 'scale.e2e.ts', 'abuse.e2e.ts'];
-const ORDER = [...LONGEST, ...TIMED];
+// The soak test mostly waits: it runs beside the other two, one after the other. The abuse of a server needs more than
+// one processor, and runs alone at the end.
+const PAIRED = ['soak.e2e.ts', 'rhythm.e2e.ts', 'scale.e2e.ts'];
+const ALONE = ['abuse.e2e.ts'];
+const ORDER = [...LONGEST, ...PAIRED];
+const except = (files: readonly string[]) => [
+  ...configDefaults.exclude,
+  ...files.map((file) => `**/${file}`),
+];
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -55,8 +61,12 @@ export default defineConfig({
         // The sidecar's tests are timing-sensitive: they never run alongside the others, which compile and pack.
         if (config.startsWith('apps/')) {
           if (!config.endsWith('.timed.config.ts')) return { ...project, test: { name: folder, setupFiles } };
-          const pairs = { fileParallelism: true, maxWorkers: 2 };
-          return { ...project, test: { name: `${folder}-timed`, setupFiles, ...pairs } };
+          const pairs = { fileParallelism: true, maxWorkers: 2, exclude: except(ALONE) };
+          const alone = { exclude: except(PAIRED), sequence: { groupOrder: 3 } };
+          return [
+            { ...project, test: { name: `${folder}-timed`, setupFiles, ...pairs } },
+            { ...project, test: { name: `${folder}-alone`, setupFiles, ...alone } },
+          ];
         }
         return KINDS.map(({ suffix, others, isolate }) => ({
           ...project,
