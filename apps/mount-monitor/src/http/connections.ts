@@ -23,6 +23,8 @@ const MIN_SHARE_BYTES = 32 * 1024;
 const CHECK_MS = 250;
 /** After how many bytes, sent and received, garbage is collected: left alone, the runtime lets it grow much further. */
 const MAX_GARBAGE_BYTES = 16 * 1024 * 1024;
+/** What a connection leaves as garbage besides the bytes of its client. */
+const CONNECTION_BYTES = 32 * 1024;
 
 /** Connection counts since the start. */
 export interface ConnectionCounts {
@@ -70,6 +72,7 @@ export class Connections implements ConnectionOwner {
   /** Adds a client, along with anything it has already sent. */
   admit(socket: Socket, words?: Buffer): void {
     this.#accepted += 1;
+    this.spent(CONNECTION_BYTES);
     // Beyond this, even new connections that have not been read from yet are closed.
     if (this.#open.size >= this.#max + MAX_NEWCOMERS) this.#evict();
     const connection = new Connection(socket, this);
