@@ -31,21 +31,11 @@ const LONGEST = [
   'skopeo.e2e.ts',
 ];
 
-// The soak test mostly waits: it runs beside the other two, one after the other. The abuse of a server needs more than
-// one processor, and runs alone at the end.
-const PAIRED = ['soak.e2e.ts', 'rhythm.e2e.ts', 'scale.e2e.ts'];
-const ALONE = ['abuse.e2e.ts'];
-const ORDER = [...LONGEST, ...PAIRED];
-const except = (files: readonly string[]) => [
-  ...configDefaults.exclude,
-  ...files.map((file) => `**/${file}`),
-];
-
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const rank = ({ moduleId }: TestSpecification) => {
-      const place = ORDER.indexOf(basename(moduleId));
-      return place < 0 ? ORDER.length : place;
+      const place = LONGEST.indexOf(basename(moduleId));
+      return place < 0 ? LONGEST.length : place;
     };
     const group = ({ project }: TestSpecification) => project.config.sequence.groupOrder;
     return (await super.sort(files)).sort((a, b) => group(a) - group(b) || rank(a) - rank(b));
@@ -60,13 +50,8 @@ export default defineConfig({
         const folder = basename(dirname(config));
         // The sidecar's tests are timing-sensitive: they never run alongside the others, which compile and pack.
         if (config.startsWith('apps/')) {
-          if (!config.endsWith('.timed.config.ts')) return { ...project, test: { name: folder, setupFiles } };
-          const pairs = { fileParallelism: true, maxWorkers: 2, exclude: except(ALONE) };
-          const alone = { exclude: except(PAIRED), sequence: { groupOrder: 3 } };
-          return [
-            { ...project, test: { name: `${folder}-timed`, setupFiles, ...pairs } },
-            { ...project, test: { name: `${folder}-alone`, setupFiles, ...alone } },
-          ];
+          const name = `${folder}${config.endsWith('.timed.config.ts') ? '-timed' : ''}`;
+          return { ...project, test: { name, setupFiles } };
         }
         return KINDS.map(({ suffix, others, isolate }) => ({
           ...project,

@@ -1,6 +1,6 @@
 import { defineProject } from 'vitest/config';
 
-/** These tests measure times, so no other file runs in parallel, except where the root's configuration pairs them. */
+/** These tests measure times, so no other file runs in parallel. */
 export const timed = ['rhythm', 'abuse', 'scale', 'soak'].map((name) => `e2e/${name}.e2e.ts`);
 
 export default defineProject({

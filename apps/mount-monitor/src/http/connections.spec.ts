@@ -163,6 +163,16 @@ describe('connections', () => {
     expect(collectGarbage).toHaveBeenCalledTimes(2);
   });
 
+  it('garbage is collected after enough connections, even if nothing was sent over them', async () => {
+    const collectGarbage = vi.fn();
+    const { connections, open } = await serve(4, 'hello\n', { collectGarbage });
+    for (let count = 1; count <= 511; count += 1) (await open()).destroy();
+    await until(() => connections.counts().accepted === 511);
+    expect(collectGarbage).not.toHaveBeenCalled();
+    await open();
+    await until(() => collectGarbage.mock.calls.length === 1);
+  });
+
   it('a connection ends, as its last answer announces, once enough bytes were sent over it', async () => {
     const { open } = await serve(4, 'x'.repeat(100_000));
     const client = await open();

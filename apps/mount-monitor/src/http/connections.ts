@@ -21,9 +21,12 @@ const MAX_UNREAD_BYTES = 8 * 1024 * 1024;
 /** One connection's minimum share of those bytes, no matter how many connections there are. */
 const MIN_SHARE_BYTES = 32 * 1024;
 const CHECK_MS = 250;
-/** After how many bytes, sent and received, garbage is collected: left alone, the runtime lets it grow much further. */
+/** After how many bytes of clients and connections garbage is collected: left alone, the runtime lets it grow further. */
 const MAX_GARBAGE_BYTES = 16 * 1024 * 1024;
-/** What a connection leaves as garbage besides the bytes of its client. */
+/**
+ * What a connection counts as garbage besides the bytes of its client. The runtime doesn't see how much its sockets keep:
+ * on a machine without a free processor, clients that come and go had more than the memory limit held.
+ */
 const CONNECTION_BYTES = 32 * 1024;
 
 /** Connection counts since the start. */
