@@ -53,6 +53,17 @@ describe('parseRequest', () => {
     }
   });
 
+  it('parseRequest reads a repeated request as the first one, also between others and with more behind it', () => {
+    const [live, ready] = ['live', 'ready'].map((path) => head(`GET /healthz/${path} HTTP/1.1\nHost: x`));
+    const inputs = [live, live, ready, live, `${live}${ready}`, live, ready, ready].map(String);
+    const targets = inputs.map((input) => {
+      const parsed = parseRequest(input);
+      return parsed.kind === 'request' ? `${parsed.head.target} ${input.length - parsed.length}` : parsed.kind;
+    });
+    const [one, other] = ['/healthz/live 0', '/healthz/ready 0'];
+    expect(targets).toEqual([one, one, other, one, `/healthz/live ${ready?.length}`, one, other, other]);
+  });
+
   it('parseRequest terminates on any bytes and never consumes more than there are', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary-ascii', maxLength: 300 }), (text) => {

@@ -20,12 +20,22 @@ const INCOMPLETE: ParsedRequest = { kind: 'incomplete' };
 const requestLine = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) HTTP\/(\d)\.(\d)$/;
 const headerLine = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)$/;
 
+/** The last complete request. Probes and scrapers send the same one again and again. */
+let latest: { readonly input: string; readonly parsed: ParsedRequest } | undefined;
+
 /**
  * Parses the head of an HTTP/1.x request (https://www.rfc-editor.org/rfc/rfc9112#section-2) from text with one
  * character per byte. It is strict where leniency would let two parsers disagree: lines end in CRLF, no line is folded,
  * there is one Host, and no space before a colon. Bodies are not read, so a request that has one ends its connection.
  */
 export function parseRequest(input: string): ParsedRequest {
+  if (latest?.input === input) return latest.parsed;
+  const parsed = parseHead(input);
+  if (parsed.kind === 'request' && parsed.length === input.length) latest = { input, parsed };
+  return parsed;
+}
+
+function parseHead(input: string): ParsedRequest {
   let start = 0;
   while (input.startsWith('\r\n', start)) start += 2;
   if (start > MAX_HEAD_BYTES) return refused(400);
