@@ -12,6 +12,10 @@ const SLICE_BYTES = 64 * 1024;
  * How much is still read from a client after the last answer, in bytes, so that it has a chance to receive that answer.
  */
 const MAX_LATE_BYTES = 256 * 1024;
+/** The most that a client without bad intentions sends at a time, in bytes. */
+const MAX_USUAL_BYTES = 2 * 1024;
+/** How much garbage each byte beyond that makes: the runtime keeps the chunk, its copy, and what it read ahead. */
+const GARBAGE_PER_BYTE = 4;
 /**
  * How long a client may take, in ms: to send something, to finish a request's head, to read a slice, to close its side.
  */
@@ -126,7 +130,7 @@ export class Connection {
 
   /** Handles bytes from the client. */
   receive(chunk: Buffer): void {
-    this.#owner.spent(chunk.length);
+    this.#owner.spent(chunk.length * (chunk.length > MAX_USUAL_BYTES ? GARBAGE_PER_BYTE : 1));
     if (this.#goodbye) {
       this.#late += chunk.length;
       if (this.#late > MAX_LATE_BYTES) this.#socket.resetAndDestroy();

@@ -22,12 +22,12 @@ const MAX_UNREAD_BYTES = 8 * 1024 * 1024;
 const MIN_SHARE_BYTES = 32 * 1024;
 const CHECK_MS = 250;
 /** After how many bytes of clients and connections garbage is collected: left alone, the runtime lets it grow further. */
-const MAX_GARBAGE_BYTES = 16 * 1024 * 1024;
+const MAX_GARBAGE_BYTES = 8 * 1024 * 1024;
 /**
- * What a connection counts as garbage besides the bytes of its client. The runtime doesn't see how much its sockets keep:
- * on a machine without a free processor, clients that come and go had more than the memory limit held.
+ * What a connection counts as garbage besides the bytes of its client: the runtime doesn't see how much its sockets keep,
+ * so clients that come and go would take more than the memory limit.
  */
-const CONNECTION_BYTES = 32 * 1024;
+const CONNECTION_BYTES = 16 * 1024;
 
 /** Connection counts since the start. */
 export interface ConnectionCounts {

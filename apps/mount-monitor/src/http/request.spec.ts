@@ -58,7 +58,9 @@ describe('parseRequest', () => {
     const inputs = [live, live, ready, live, `${live}${ready}`, live, ready, ready].map(String);
     const targets = inputs.map((input) => {
       const parsed = parseRequest(input);
-      return parsed.kind === 'request' ? `${parsed.head.target} ${input.length - parsed.length}` : parsed.kind;
+      return parsed.kind === 'request'
+        ? `${parsed.head.target} ${input.length - parsed.length}`
+        : parsed.kind;
     });
     const [one, other] = ['/healthz/live 0', '/healthz/ready 0'];
     expect(targets).toEqual([one, one, other, one, `/healthz/live ${ready?.length}`, one, other, other]);
