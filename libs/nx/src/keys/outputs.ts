@@ -3,7 +3,7 @@ import { type Dirent, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Task, TaskGraph } from '@nx/devkit';
 
-/** The outputs of preceding tasks that are in the inferred inputs of a task, as a glob for `dependentTasksOutputFiles`. */
+/** The outputs of preceding tasks that are inputs of an inferred task, as a glob for `dependentTasksOutputFiles`. */
 export const PRODUCED = '**/*.json';
 
 const MAX_ENTRIES = 1_000;

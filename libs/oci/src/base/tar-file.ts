@@ -3,8 +3,8 @@ import { exceeded, readChanges } from './layer-changes.ts';
 
 /**
  * The content of a file in a tar, which is not read any further; undefined if the tar has no such file, or something
- * else at its path. The path is relative, without `./`. Throws `INVALID_LAYER` for damaged data, and `LAYER_LIMIT` for a file
- * of more than `maxBytes`.
+ * else at its path. The path is relative, without `./`. Throws `INVALID_LAYER` for damaged data, and `LAYER_LIMIT` for a
+ * file of more than `maxBytes`.
  */
 export async function readTarFile(
   source: AsyncIterable<Buffer>,
