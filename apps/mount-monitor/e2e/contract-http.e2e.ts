@@ -1,8 +1,9 @@
 import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { freePort } from '@prebuilt/testing/free-port';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { compiledVersion } from '../testing/compile.ts';
-import { freePort, MonitorProcess, runMonitor, Scratch } from '../testing/monitor-process.ts';
+import { MonitorProcess, runMonitor, Scratch } from '../testing/monitor-process.ts';
 import { need } from '../testing/needs.ts';
 import { descriptorsOf } from '../testing/proc.ts';
 

@@ -3,8 +3,9 @@ import { renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '@prebuilt/testing/free-port';
 import { describe, expect, inject, it } from 'vitest';
-import { freePort, MonitorProcess, Scratch, type StartOptions } from '../testing/monitor-process.ts';
+import { MonitorProcess, Scratch, type StartOptions } from '../testing/monitor-process.ts';
 
 const executable = inject('executable');
 const timing = { checkInterval: '1s', readTimeout: '900ms' };

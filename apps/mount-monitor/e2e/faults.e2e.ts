@@ -1,14 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { renameSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { freePort } from '@prebuilt/testing/free-port';
 import { describe, expect, inject } from 'vitest';
-import {
-  freePort,
-  MonitorProcess,
-  runMonitor,
-  Scratch,
-  type StartOptions,
-} from '../testing/monitor-process.ts';
+import { MonitorProcess, runMonitor, Scratch, type StartOptions } from '../testing/monitor-process.ts';
 import { canMountFuse, FaultMount } from '../testing/mounts.ts';
 import { need } from '../testing/needs.ts';
 import { childrenOf, descriptorsOf, memoryOf, stateOf } from '../testing/proc.ts';

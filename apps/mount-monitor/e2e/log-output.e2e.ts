@@ -11,9 +11,10 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { freePort } from '@prebuilt/testing/free-port';
 import { describe, expect, inject, it } from 'vitest';
 import { Fifo } from '../testing/fifo.ts';
-import { ask, freePort, MonitorProcess, Scratch } from '../testing/monitor-process.ts';
+import { ask, MonitorProcess, Scratch } from '../testing/monitor-process.ts';
 import { need } from '../testing/needs.ts';
 import { childrenOf, stateOf } from '../testing/proc.ts';
 

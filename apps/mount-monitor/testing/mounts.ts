@@ -2,8 +2,9 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '@prebuilt/testing/free-port';
 import type { Fault } from './fault-filesystem.ts';
-import { freePort, type Scratch } from './monitor-process.ts';
+import type { Scratch } from './monitor-process.ts';
 
 /** Whether this user can mount custom FUSE filesystems. */
 export const canMountFuse = process.getuid?.() === 0 && existsSync('/dev/fuse');

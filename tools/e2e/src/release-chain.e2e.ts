@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { CHECKSUMS_FILE, executableName, parseChecksums, parsePlatform } from '@prebuilt/nx/artifacts';
@@ -10,6 +9,7 @@ import {
   requireEngine,
   skipOutsideCi,
 } from '@prebuilt/testing/engine';
+import { freePort } from '@prebuilt/testing/free-port';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { bootstrappedClone, type Clone, cloneWithPackages } from './testing/clone.ts';
 import { HangingMount } from './testing/hanging-mount.ts';
@@ -282,15 +282,6 @@ describe('a fresh clone', { timeout: 600_000 }, () => {
     });
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}
 
 function nameOf({ path }: { readonly path: string }): string {
   return basename(path);

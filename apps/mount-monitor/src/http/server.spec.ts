@@ -1,5 +1,6 @@
+import { freePort } from '@prebuilt/testing/free-port';
 import { afterEach, expect, it, vi } from 'vitest';
-import { ask, freePort } from '../../testing/monitor-process.ts';
+import { ask } from '../../testing/monitor-process.ts';
 import { recordingLog } from '../../testing/recording-log.ts';
 import { text } from './reply.ts';
 import { BUSY_ANSWERS, HttpServer } from './server.ts';

@@ -2,13 +2,14 @@ import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { freePort } from '@prebuilt/testing/free-port';
 import type { Bench, BenchContext } from '../bench.ts';
 import { executorCommand } from '../executor-command.ts';
 import type { Growth, GrowthSubject } from '../growth.ts';
 import { anonymousBytes, runAll } from '../process.ts';
 import { nxCommand } from '../workspace-command.ts';
 import { buildSidecar, nativeExecutable } from './binaries.ts';
-import { freePort, healthyMounts, startServer, stopServer, watchArguments } from './server.ts';
+import { healthyMounts, startServer, stopServer, watchArguments } from './server.ts';
 import { sizedRelease } from './sized-release.ts';
 
 const PLATFORMS = [

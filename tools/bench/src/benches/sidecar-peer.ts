@@ -3,13 +3,13 @@ import { once } from 'node:events';
 import { mkdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { freePort } from '@prebuilt/testing/free-port';
 import { execa } from 'execa';
 import type { Bench, BenchContext, Sample } from '../bench.ts';
 import { BenchError } from '../errors.ts';
 import { anonymousBytesOfTree, requireExecutable, requireProgram } from '../process.ts';
 import { buildSidecar, nativeExecutable } from './binaries.ts';
 import {
-  freePort,
   healthyMounts,
   load,
   type Server,

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { freePort } from '@prebuilt/testing/free-port';
 import type { Bench, BenchContext, Sample } from '../bench.ts';
 import { BenchError } from '../errors.ts';
 import {
@@ -14,7 +15,6 @@ import {
 import { buildSidecar, nativeExecutable } from './binaries.ts';
 import {
   CONNECTIONS,
-  freePort,
   healthyMounts,
   LOAD_SECONDS,
   load,

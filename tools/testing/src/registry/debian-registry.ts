@@ -1,10 +1,10 @@
 import { access, constants, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { get as getPlain } from 'node:http';
 import { get as getSecure } from 'node:https';
-import { type AddressInfo, createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
+import { freePort } from '../free-port.ts';
 import type { TestAuthority } from './test-authority.ts';
 import type { TokenServer } from './token-server.ts';
 
@@ -140,12 +140,4 @@ function answers(host: string, ca: string | undefined): Promise<boolean> {
         : getSecure(`https://${host}/v2/`, { agent: false, ca }, settle);
     request.once('error', () => resolve(false));
   });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  return port;
 }
