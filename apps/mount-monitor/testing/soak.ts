@@ -55,6 +55,8 @@ const answerMs = 250;
 /** The fraction of requests over keep-alive connections that may hit one that has just been cut. */
 const MAX_CUT_SHARE = 0.0001;
 
+const CUTS = /^mount_monitor_http_connections_cut_total.* [1-9]\d*$/gm;
+
 /** How long a client of abuse.ts runs. */
 const abuseMs = 4000;
 
@@ -190,7 +192,7 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
   let slowestProbe = 0;
   let mostBytes = 0;
   let cuts = '';
-  while (performance.now() < end) {
+  const step = async (): Promise<void> => {
     await new Promise((resolve) => setTimeout(resolve, 250));
     const index = Math.floor(random() * plainMounts);
     const canary = join(scratch.path, `m${index}`, '.health-check');
@@ -205,12 +207,6 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
     if (random() < 0.1) rclone?.signalServer(random() < 0.5 ? 'SIGSTOP' : 'SIGCONT');
     if (random() < 0.1)
       cluster.fail(() => true, blips[Math.floor(random() * blips.length)] ?? { kind: 'reset' });
-    if (monitor.child.exitCode !== null) {
-      return [
-        ...problems,
-        `the monitor exited with ${monitor.child.exitCode}: ${monitor.stderr.slice(-2000)}`,
-      ];
-    }
     held.look();
     // Like the kubelet, over a new connection. Whatever delays this process delays the bare server's answer, too.
     const askedAt = Date.now();
@@ -239,8 +235,16 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
       descriptors: descriptorsOf(pid),
     });
     mostBytes = Math.max(mostBytes, group?.used() ?? heldBytes([pid, ...probes]));
-    const { body } = await monitor.get('/metrics');
-    cuts = body.match(/^mount_monitor_http_connections_cut_total.* [1-9]\d*$/gm)?.join(', ') ?? 'none';
+    const metrics = await monitor.get('/metrics').catch((error: Error) => error);
+    if (metrics instanceof Error) problems.push(`the metrics were not answered: ${metrics.message}`);
+    else cuts = metrics.body.match(CUTS)?.join(', ') ?? 'none';
+  };
+  while (performance.now() < end) {
+    // What is read of a process that has just ended is not there.
+    await step().catch((error: unknown) => {
+      if (!hasEnded(monitor)) throw error;
+    });
+    if (hasEnded(monitor)) return [...problems, ...endingOf(monitor, abusers.round, group?.killed() ?? 0)];
   }
   const result = await load;
   await abused;
@@ -283,6 +287,19 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
   if (errors.length > 0)
     problems.push(`${errors.length} errors in the log, the first: ${JSON.stringify(errors[0])}`);
   return [...problems, ...growth(samples)];
+}
+
+function hasEnded({ child }: MonitorProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}
+
+/** How a monitor ended that should have run on. */
+function endingOf({ child, stderr }: MonitorProcess, round: number, killed: number): readonly string[] {
+  return [
+    `the monitor ended with ${child.exitCode ?? child.signalCode} in round ${round} of the clients`,
+    ...(killed > 0 ? [`the kernel killed ${killed} processes for their memory`] : []),
+    ...(stderr === '' ? [] : [`its last lines on stderr: ${stderr.slice(-2000)}`]),
+  ];
 }
 
 /** The anonymous memory of processes, some of which may have exited in the meantime. */
