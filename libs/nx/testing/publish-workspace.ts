@@ -26,6 +26,8 @@ export interface PublishSample {
   readonly executableSize?: number;
   /** Changes the executables' bytes. */
   readonly seed?: string;
+  /** The commit in its manifest and labels, in full. */
+  readonly revision?: string;
   /** Defaults to linux/amd64 and linux/arm64. */
   readonly platforms?: readonly Platform[];
 }
@@ -169,7 +171,7 @@ async function build(root: string, sample: PublishSample): Promise<Built> {
     schemaVersion: 2,
     name: NAME,
     version: sample.version,
-    revision: '0123456789abcdef0123456789abcdef01234567',
+    revision: sample.revision ?? '0123456789abcdef0123456789abcdef01234567',
     sourceDateEpoch: SOURCE_DATE,
     toolchain: { name: 'bun', version: '1.4.4' },
     components: [],

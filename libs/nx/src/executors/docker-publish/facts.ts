@@ -21,6 +21,7 @@ import type { TagPattern } from '../../version/tag-pattern.ts';
 import { tagsOfVersion } from '../../version/tags.ts';
 import { parseReleaseVersion } from '../../version/version.ts';
 import type { DockerPublishOptions } from './options.ts';
+import { readPublishedCommit } from './published-commit.ts';
 import { parseRepositories } from './repositories.ts';
 import { readSboms, type SbomFile } from './sbom.ts';
 import { type SigningAddresses, type SigningServices, signingFacts } from './sign.ts';
@@ -62,6 +63,8 @@ export interface RepositoryFacts {
   readonly tags: readonly string[];
   /** What the existing tags of this version point to now. */
   readonly existing: ReadonlyMap<string, Digest>;
+  /** The commit of the image at each of those tags that points to another one than ours, if it names its commit. */
+  readonly commits: ReadonlyMap<string, string>;
 }
 
 /** Where to read the local facts from. */
@@ -135,7 +138,7 @@ export async function readLocalFacts(
  * to the highest version, so that publishing without moving tags works even if a registry's list can't be read.
  */
 export function readRegistryFacts(
-  { repositories, manifest }: LocalFacts,
+  { repositories, manifest, layout }: LocalFacts,
   { tagSpellings, tagLatest }: Pick<DockerPublishOptions, 'tagSpellings' | 'tagLatest'>,
   clientOf: (repository: ImageRepository) => RepositoryClient,
 ): Promise<readonly RepositoryFacts[]> {
@@ -153,7 +156,19 @@ export function readRegistryFacts(
           }),
       );
       const existing = new Map(found.flat());
-      return { repository, tags: listed ?? [...existing.keys()], existing };
+      const others = [...existing].filter(([, digest]) => digest !== layout.root.digest);
+      const commits = await Promise.all(
+        others.map(async ([tag, digest]) => {
+          const commit = await readPublishedCommit(client, digest);
+          return commit === undefined ? [] : [[tag, commit] as const];
+        }),
+      );
+      return {
+        repository,
+        tags: listed ?? [...existing.keys()],
+        existing,
+        commits: new Map(commits.flat()),
+      };
     }),
   );
 }

@@ -108,6 +108,33 @@ describe('a publish, before it sends anything', () => {
     expect((await run({ tagLatest: 'never' })).output).toContain('error TAG_EXISTS: ');
   });
 
+  it('a publish that finds its tag taken names the commit of the image there, if it is another one', async () => {
+    const [earlier, moved] = ['a'.repeat(40), 'b'.repeat(40)];
+    const publishOf = async (revision: string, seed: string): Promise<string> => {
+      await git('tag', '--delete', 'v1.2.3');
+      await workspace.release({ ...SAMPLE, revision, seed });
+      return (await run()).output;
+    };
+    await publishOf(earlier, 'one');
+    const ofAnotherCommit = await publishOf(moved, 'two');
+    expect(ofAnotherCommit).toMatch(
+      new RegExp(`error TAG_EXISTS: .*:1\\.2\\.3: .*found sha256:\\w+, of commit ${earlier}$`, 'm'),
+    );
+    expect(ofAnotherCommit).toContain('If its git tag was moved, move it back to that commit');
+    const ofTheSame = await publishOf(earlier, 'two');
+    expect(ofTheSame).toMatch(/error TAG_EXISTS: .*found sha256:\w+$/m);
+    expect(ofTheSame).toContain('If another builder packed the same files');
+  });
+
+  it('a publish that finds its tag taken names no commit if what is there is no image', async () => {
+    const index = { schemaVersion: 2, mediaType: MEDIA_TYPES.index, manifests: [] };
+    const bytes = Buffer.from(JSON.stringify(index));
+    const digest = digestOf(bytes);
+    registry.manifests.set(`owner/app@${digest}`, { bytes, mediaType: MEDIA_TYPES.index });
+    registry.tags.set('owner/app:1.2.3', digest);
+    expect((await run()).output).toMatch(/error TAG_EXISTS: .*found sha256:\w+$/m);
+  });
+
   it.each([
     ['a repository twice', (host: string) => `${host}/a/b,${host}/a/b`, 'error INVALID_OPTIONS: '],
     ['a tag in the repository', (host: string) => `${host}/a/b:latest`, 'error INVALID_REFERENCE: '],

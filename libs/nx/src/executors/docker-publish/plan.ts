@@ -201,7 +201,7 @@ function planAttachments(
 
 function planRepository(
   local: LocalFacts,
-  { repository, tags, existing }: RepositoryFacts,
+  { repository, tags, existing, commits }: RepositoryFacts,
   served: readonly RepositoryFacts[],
   choices: PublishChoices,
 ): RepositoryPlan {
@@ -224,13 +224,21 @@ function planRepository(
     abandonedUploads: local.abandonedUploads.filter((upload) => upload.repository === label).length,
     mountFrom: served.findLast((each) => each.repository.registry === repository.registry)?.repository
       .repository,
-    tags: planned.map((tag) => planTag(tag, existing.get(tag.tag), { label, digest }, choices)),
+    tags: planned.map((tag) => {
+      const commit = commits.get(tag.tag);
+      const found = {
+        digest: existing.get(tag.tag),
+        moved: commit !== local.manifest.revision ? commit : undefined,
+      };
+      return planTag(tag, found, { label, digest }, choices);
+    }),
   };
 }
 
 function planTag(
   tag: PlannedTag,
-  from: Digest | undefined,
+  /** Of the image that the tag points to: its digest, and its commit if ours is of another one. */
+  { digest: from, moved }: { readonly digest: Digest | undefined; readonly moved: string | undefined },
   { label, digest }: { readonly label: string; readonly digest: Digest },
   { allowRetag }: PublishChoices,
 ): TagStep {
@@ -239,9 +247,12 @@ function planTag(
   if (tag.kind === 'exact' && from !== undefined && !allowRetag) {
     throw new PrebuiltError(
       'TAG_EXISTS',
-      `${label}:${tag.tag}: expected no such tag or ${digest}, found ${from}`,
+      `${label}:${tag.tag}: expected no such tag or ${digest}, found ${from}${moved === undefined ? '' : `, of commit ${moved}`}`,
       {
-        hint: 'A published version is never replaced. If another builder packed the same files, name that one: --builder of docker-release. Otherwise release another version, or overwrite it: {run} --allow-retag',
+        hint:
+          moved === undefined
+            ? 'A published version is never replaced. If another builder packed the same files, name that one: --builder of docker-release. Otherwise release another version, or overwrite it: {run} --allow-retag'
+            : 'A published version is never replaced. If its git tag was moved, move it back to that commit, push it, and check it out. Otherwise release another version, or overwrite it: {run} --allow-retag',
       },
     );
   }
