@@ -213,3 +213,39 @@ describe('a memory limit of 64 MiB', () => {
 
   afterAll(() => group?.remove());
 });
+
+const small = isRoot ? makeMemoryCgroup(`mount-monitor-small-${process.pid}`, 40 * 1024 * 1024) : undefined;
+
+describe('a memory limit that is too small for all hung mounts', () => {
+  need(
+    'a cgroup with a memory limit',
+    small !== undefined && canMountFuse,
+    'and FUSE',
+  )('with too many hung mounts for its memory, the monitor says so and is not killed', async () => {
+    using scratch = new Scratch();
+    await using mount = await FaultMount.mount(scratch, 'f');
+    const mounts = Array.from({ length: 24 }, (_, index) => ({ path: `${mount.path}/d${index}` }));
+    await using monitor = await MonitorProcess.start(
+      executable,
+      scratch,
+      { ...timing, mounts },
+      { wrapper: small?.wrapper ?? [] },
+    );
+    const untilHealthy = () =>
+      monitor.until('all are healthy', async () => (await monitor.status()).status === 'healthy', 60_000);
+    await untilHealthy();
+    await mount.fault('hold');
+    await monitor.until(
+      'there is no memory for another probe',
+      () => monitor.log().some(({ error }) => /no memory for another one: \d+ of 40 MiB/.test(String(error))),
+      60_000,
+    );
+    expect((await monitor.status()).hung_probes).toBeGreaterThan(2);
+    expect((await monitor.get('/metrics')).status).toBe(200);
+    expect(small?.killed() ?? 0).toBe(0);
+    await mount.fault('none');
+    await untilHealthy();
+  });
+
+  afterAll(() => small?.remove());
+});

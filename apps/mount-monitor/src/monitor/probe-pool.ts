@@ -1,3 +1,4 @@
+import type { MemoryUse } from './memory-limit.ts';
 import type { ProbeCommand } from './probe-link.ts';
 import { ProbeProcess } from './probe-process.ts';
 import { after, type CancelTimer } from './timers.ts';
@@ -20,8 +21,17 @@ const LATE_MS = 40;
  */
 const LATE_RUNNING_MS = 200;
 
+/** What the kernel charges for a probe that starts, in bytes. */
+const PROBE_BYTES = 3 * 1024 * 1024;
+/** What a probe must leave free, in bytes, since the monitor's clients need more from one moment to the next. */
+const MIN_FREE_BYTES = 4 * 1024 * 1024;
+/** The same for a probe besides others that are not given up: some is left for one that is needed more. */
+const MIN_FREE_BESIDES_BYTES = 8 * 1024 * 1024;
+
 export interface ProbePoolOptions {
   readonly command: ProbeCommand;
+  /** Reads how much memory is left; without it, or if it returns undefined, there is always enough. */
+  readonly memoryUse?: () => MemoryUse | undefined;
   /** How long a probe may take to start up, and the longest that a check waits for one, in ms. */
   readonly startTimeoutMs: number;
 }
@@ -77,7 +87,8 @@ export class ProbePool {
     const quick = this.#quickOnes();
     const late = quick === 0 && performance.now() - first.since >= LATE_MS;
     const enough = late ? MAX_STARTING : Math.max(0, MAX_IDLE - quick - this.#idle.length);
-    while (this.#starting.size < Math.min(enough, MAX_STARTING, this.#waiting.length)) this.#start();
+    const wanted = Math.min(enough, MAX_STARTING, this.#waiting.length);
+    while (this.#starting.size < wanted && this.#shortage() === undefined) this.#start();
     this.#cancelTimer ??= after(LATE_MS, () => {
       // Go around the event loop once: if this process was held up, a verdict may be ready to read.
       setImmediate(() => this.#onTimer());
@@ -99,6 +110,20 @@ export class ProbePool {
       lost: (ended, error) => this.#onLost(ended, error),
     });
     this.#starting.add(probe);
+  }
+
+  /**
+   * Says how much memory is used if that leaves too little for another probe. Beyond the limit, the kernel would kill
+   * the monitor.
+   */
+  #shortage(): string | undefined {
+    const memory = this.#options.memoryUse?.();
+    if (memory === undefined) return undefined;
+    const { used, limit } = memory;
+    const isOnly = this.#idle.length + this.#working.size + this.#starting.size === 0;
+    const free = limit - used - (this.#starting.size + 1) * PROBE_BYTES;
+    if (free >= (isOnly ? MIN_FREE_BYTES : MIN_FREE_BESIDES_BYTES)) return undefined;
+    return `${mebibytes(used)} of ${mebibytes(limit)} MiB of memory are used`;
   }
 
   /** How many probes have been busy for so short a time that they are worth waiting for. */
@@ -141,7 +166,14 @@ export class ProbePool {
     const { startTimeoutMs } = this.#options;
     const now = performance.now();
     while (this.#waiting[0] !== undefined && now - this.#waiting[0].since > startTimeoutMs) {
-      this.#waiting.shift()?.give(`no probe process was ready within ${startTimeoutMs} ms`);
+      const shortage = this.#shortage();
+      this.#waiting
+        .shift()
+        ?.give(
+          shortage === undefined
+            ? `no probe process was ready within ${startTimeoutMs} ms`
+            : `no probe process was ready, and there is no memory for another one: ${shortage}`,
+        );
     }
     this.#serve();
   }
@@ -149,4 +181,8 @@ export class ProbePool {
   #refuseAll(error: string): void {
     for (const { give } of this.#waiting.splice(0)) give(error);
   }
+}
+
+function mebibytes(bytes: number): string {
+  return (bytes / 1024 / 1024).toFixed(0);
 }

@@ -176,6 +176,37 @@ describe('Prober', () => {
     });
   });
 
+  it('no probe is started beside another one without memory for it, but one is as soon as there is some', async () => {
+    const MiB = 1024 * 1024;
+    let used = 54 * MiB;
+    const short = proberOf(`begin(); if (request.path === '/good') pass(); else sleep(60_000);`, {
+      startTimeoutMs: 1500,
+      memoryUse: () => ({ used, limit: 64 * MiB }),
+    });
+    const bad = short.check(request('/a'), 20_000);
+    expect(await short.check(request('/good'), 5000)).toEqual({
+      kind: 'inconclusive',
+      error:
+        'no probe process was ready, and there is no memory for another one: 54 of 64 MiB of memory are used',
+    });
+    used = 53 * MiB;
+    expect((await short.check(request('/good'), 5000)).kind).toBe('passed');
+    short.close();
+    expect(await bad).toEqual({ kind: 'cancelled' });
+  });
+
+  it('no probe at all is started beyond the memory limit', async () => {
+    const MiB = 1024 * 1024;
+    const full = proberOf('begin(); pass();', {
+      startTimeoutMs: 300,
+      memoryUse: () => ({ used: 58 * MiB, limit: 64 * MiB }),
+    });
+    expect(await full.check(request(), 5000)).toEqual({
+      kind: 'inconclusive',
+      error: expect.stringContaining('58 of 64 MiB of memory are used'),
+    });
+  });
+
   it('a check is inconclusive if an idle probe does not begin in time', async () => {
     const outcome = await proberOf('sleep(5000)', { startTimeoutMs: 1000 }).check(request(), 200);
     expect(outcome).toEqual({

@@ -1,6 +1,7 @@
 import { type ProbeRequest, placeOf } from '../probe/protocol.ts';
 import { collectGarbage } from '../runtime.ts';
 import { LeftProbe } from './left-probe.ts';
+import type { MemoryUse } from './memory-limit.ts';
 import type { CheckOutcome } from './outcome.ts';
 import type { Predecessors } from './predecessors.ts';
 import type { ProbeCommand } from './probe-link.ts';
@@ -10,6 +11,8 @@ export interface ProberOptions {
   readonly command: ProbeCommand;
   /** How long a probe may take to start working, in ms; the time limit for the mount starts after that. */
   readonly startTimeoutMs?: number;
+  /** Reads how much memory is left, if there is a limit. */
+  readonly memoryUse?: () => MemoryUse | undefined;
   /** Probes of other processes; while one hangs on a mount, no probe is started for it. */
   readonly predecessors?: Pick<Predecessors, 'holds' | 'look'>;
 }
@@ -35,10 +38,14 @@ export class Prober {
   #checks = 0;
   #collectedAt = performance.now();
 
-  constructor({ command, startTimeoutMs = 15_000, predecessors }: ProberOptions) {
+  constructor({ command, startTimeoutMs = 15_000, memoryUse, predecessors }: ProberOptions) {
     this.#startTimeoutMs = startTimeoutMs;
     this.#predecessors = predecessors;
-    this.#pool = new ProbePool({ command, startTimeoutMs });
+    this.#pool = new ProbePool({
+      command,
+      startTimeoutMs,
+      ...(memoryUse === undefined ? {} : { memoryUse }),
+    });
   }
 
   /** How many killed probes hang in the kernel. */
