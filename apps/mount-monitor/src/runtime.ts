@@ -51,14 +51,9 @@ export function collectGarbage(): void {
   bun?.gc(true);
 }
 
-/** Multiplies the thresholds after which functions are compiled to machine code. */
+/** Multiplies the thresholds after which functions are compiled to machine code, also of those already called. */
 export function compileLater(scale: number): void {
   bun?.unsafe.setJITPolicy(scale);
-}
-
-/** Restores the normal thresholds, also for functions that have already been called. */
-export function compileAsUsual(): void {
-  compileLater(1);
 }
 
 /** Logs the runtime's own warnings; by default it writes them to stderr as plain text. */

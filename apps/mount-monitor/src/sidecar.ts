@@ -5,13 +5,14 @@ import { type ConfigSource, loadConfig } from './config/load.ts';
 import type { HttpServer } from './http/index.ts';
 import type { View } from './http/view.ts';
 import { type AdjustableLogger, createLogger } from './log.ts';
+import { readMemoryUse } from './monitor/memory-limit.ts';
 import { Monitor, requestOf } from './monitor/monitor.ts';
 import { Predecessors } from './monitor/predecessors.ts';
 import { Prober } from './monitor/prober.ts';
 import { after } from './monitor/timers.ts';
 import { probeCommand } from './probe-command.ts';
 import { Reloader } from './reload.ts';
-import { compileAsUsual, compileLater, logWarnings } from './runtime.ts';
+import { compileLater, logWarnings } from './runtime.ts';
 import { version } from './version.ts';
 import { WatchdogLink } from './watchdog-link.ts';
 
@@ -20,6 +21,8 @@ import { WatchdogLink } from './watchdog-link.ts';
  * waits more than it works, and the compiler and compiled code take 5 MB.
  */
 const compileThresholdFactor = 500;
+/** The same once they are: what every request needs is compiled, and only that. At 1, the rest would take 4 MB more. */
+const busyCompileThresholdFactor = 30;
 
 /** How long a watchdog request in progress may delay the exit, in ms. */
 const watchdogCloseMs = 2000;
@@ -54,7 +57,9 @@ export async function startSidecar(source: ConfigSource): Promise<number | undef
     log,
     apply: (next) => sidecar.apply(next),
   });
-  const server = new HttpServer(createRouter(sidecar.view(reloader)), log, compileAsUsual);
+  const server = new HttpServer(createRouter(sidecar.view(reloader)), log, () =>
+    compileLater(busyCompileThresholdFactor),
+  );
   try {
     await sidecar.serve(server);
   } catch (error) {
@@ -89,7 +94,11 @@ class Sidecar {
       },
     });
     this.#monitor = new Monitor(config, {
-      prober: new Prober({ command: probeCommand(), predecessors: this.#predecessors }),
+      prober: new Prober({
+        command: probeCommand(),
+        memoryUse: readMemoryUse,
+        predecessors: this.#predecessors,
+      }),
       log,
       onUnhealthyChange: (unhealthy) => this.#watchdog.update(unhealthy),
     });

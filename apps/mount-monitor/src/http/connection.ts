@@ -11,7 +11,7 @@ const SLICE_BYTES = 64 * 1024;
 /**
  * How much is still read from a client after the last answer, in bytes, so that it has a chance to receive that answer.
  */
-const MAX_LATE_BYTES = 256 * 1024;
+const MAX_LATE_BYTES = 64 * 1024;
 /** The most that a client without bad intentions sends at a time, in bytes. */
 const MAX_USUAL_BYTES = 2 * 1024;
 /** How much garbage each byte beyond that makes: the runtime keeps the chunk, its copy, and what it read ahead. */

@@ -146,13 +146,13 @@ describe('connections', () => {
     const answerBytes = 1024 * 1024;
     const { open } = await serve(4, 'x'.repeat(answerBytes), { unsent: () => 0, collectGarbage });
     const client = await open();
-    for (let answers = 1; answers <= 7; answers += 1) {
+    for (let answers = 1; answers <= 3; answers += 1) {
       client.write(request);
       await until(() => client.received.length > answers * answerBytes);
     }
     expect(collectGarbage).not.toHaveBeenCalled();
     client.write(request);
-    await until(() => client.received.length > 8 * answerBytes);
+    await until(() => client.received.length > 4 * answerBytes);
     expect(collectGarbage).toHaveBeenCalledTimes(1);
     // A client is still read from for a while after its last answer.
     for (let clients = 0; clients < 1000 && collectGarbage.mock.calls.length < 2; clients += 1) {
@@ -172,14 +172,14 @@ describe('connections', () => {
       noisy.write(`GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(300_000)}`);
       await until(() => noisy.destroyed);
     }
-    expect(clients).toBeLessThan(16);
+    expect(clients).toBeLessThan(20);
   });
 
   it('garbage is collected after enough connections, even if nothing was sent over them', async () => {
     const collectGarbage = vi.fn();
     const { connections, open } = await serve(4, 'hello\n', { collectGarbage });
-    for (let count = 1; count <= 511; count += 1) (await open()).destroy();
-    await until(() => connections.counts().accepted === 511);
+    for (let count = 1; count <= 255; count += 1) (await open()).destroy();
+    await until(() => connections.counts().accepted === 255);
     expect(collectGarbage).not.toHaveBeenCalled();
     await open();
     await until(() => collectGarbage.mock.calls.length === 1);

@@ -22,7 +22,7 @@ const MAX_UNREAD_BYTES = 8 * 1024 * 1024;
 const MIN_SHARE_BYTES = 32 * 1024;
 const CHECK_MS = 250;
 /** After how many bytes of clients and connections garbage is collected: left alone, the runtime keeps far more. */
-const MAX_GARBAGE_BYTES = 8 * 1024 * 1024;
+const MAX_GARBAGE_BYTES = 4 * 1024 * 1024;
 /**
  * What a connection counts as garbage besides the bytes of its client: the runtime doesn't see how much its sockets keep,
  * so clients that come and go would take more than the memory limit.
