@@ -156,7 +156,7 @@ export const ERRORS: Readonly<
   RELEASE_CONFLICT: {
     means: 'GitHub already has a release or a tag for this version, with other files or at another commit.',
     action:
-      'A published release never changes: release the next version. If it is an unwanted draft, delete it on its page and run it again. If the message says that the tag moved, move it back with the command that it shows, and delete nothing. If HEAD has moved on since the tag, check the tag out first (`git checkout v1.2.3`).',
+      'A published release never changes: release the next version. If it is an unwanted draft, delete it on its page and run it again. If the message says that the tag moved, move it back with the command that it shows, and delete nothing, unless `TAG_EXISTS` tells you to. If HEAD has moved on since the tag, check the tag out first (`git checkout v1.2.3`).',
   },
   RELEASE_INCOMPLETE: {
     means: 'The draft lacks assets, or the image was not published yet.',
@@ -203,7 +203,8 @@ export const ERRORS: Readonly<
   },
   TAG_EXISTS: {
     means: 'The registry already has this version with different content.',
-    action: 'Release another version. `--allow-retag` overwrites the tag, even if others have pulled it.',
+    action:
+      'If the message names a commit, the git tag was at that one when the image was published: delete the draft on GitHub, if there is one, and move the tag back with the command that the message shows. Otherwise release another version. `--allow-retag` overwrites the tag, even if others have pulled it.',
   },
   TOOLCHAIN: {
     means: "The compiler is missing or too old, or can't compile this project.",

@@ -120,7 +120,9 @@ describe('a publish, before it sends anything', () => {
     expect(ofAnotherCommit).toMatch(
       new RegExp(`error TAG_EXISTS: .*:1\\.2\\.3: .*found sha256:\\w+, of commit ${earlier}$`, 'm'),
     );
-    expect(ofAnotherCommit).toContain('If its git tag was moved, move it back to that commit');
+    expect(ofAnotherCommit).toContain(
+      `git tag --force v1.2.3 ${earlier} && git push --force origin v1.2.3 && git checkout v1.2.3`,
+    );
     const ofTheSame = await publishOf(earlier, 'two');
     expect(ofTheSame).toMatch(/error TAG_EXISTS: .*found sha256:\w+$/m);
     expect(ofTheSame).toContain('If another builder packed the same files');

@@ -207,6 +207,7 @@ function planRepository(
 ): RepositoryPlan {
   const { digest } = local.layout.root;
   const label = formatImageReference(repository);
+  const gitTag = local.tagPattern.format(parseReleaseVersion(local.manifest.version));
   const planned = planTags(
     {
       version: parseReleaseVersion(local.manifest.version),
@@ -230,7 +231,7 @@ function planRepository(
         digest: existing.get(tag.tag),
         moved: commit !== local.manifest.revision ? commit : undefined,
       };
-      return planTag(tag, found, { label, digest }, choices);
+      return planTag(tag, found, { label, digest, gitTag }, choices);
     }),
   };
 }
@@ -239,7 +240,7 @@ function planTag(
   tag: PlannedTag,
   /** Of the image that the tag points to: its digest, and its commit if ours is of another one. */
   { digest: from, moved }: { readonly digest: Digest | undefined; readonly moved: string | undefined },
-  { label, digest }: { readonly label: string; readonly digest: Digest },
+  { label, digest, gitTag }: { readonly label: string; readonly digest: Digest; readonly gitTag: string },
   { allowRetag }: PublishChoices,
 ): TagStep {
   if (!tag.move) return { ...tag, step: 'leave', from };
@@ -252,7 +253,11 @@ function planTag(
         hint:
           moved === undefined
             ? 'A published version is never replaced. If another builder packed the same files, name that one: --builder of docker-release. Otherwise release another version, or overwrite it: {run} --allow-retag'
-            : 'A published version is never replaced. If its git tag was moved, move it back to that commit, push it, and check it out. Otherwise release another version, or overwrite it: {run} --allow-retag',
+            : [
+                'A published version is never replaced. If its git tag was moved, the image decides where it belongs:',
+                `delete the draft of ${gitTag} on GitHub, if there is one, then git tag --force ${gitTag} ${moved} && git push --force origin ${gitTag} && git checkout ${gitTag}, and run it again.`,
+                'Otherwise release another version, or overwrite it: {run} --allow-retag',
+              ].join('\n'),
       },
     );
   }

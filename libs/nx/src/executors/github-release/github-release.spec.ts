@@ -515,7 +515,7 @@ describe('github-release', () => {
         github.setTag('v1.2.3', second);
         await expect(run(stage)).rejects.toMatchObject({
           code: 'RELEASE_CONFLICT',
-          hint: `${moved()} ${second}.\nMove it back: ${backHere()}\nThen build and release again. Commit ${second} needs a new version.`,
+          hint: `${moved()} ${second}.\nMove it back: ${backHere()}\nThen build and release again. Commit ${second} needs a new version.\nOnly if docker-publish then ends with TAG_EXISTS, the public image is of another commit: do what that error says.`,
         });
       },
     );

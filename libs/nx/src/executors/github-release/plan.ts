@@ -175,6 +175,7 @@ function hintOfMovedTag(
     `The tag moved: the files of its release are from commit ${releasedRevision}, and the tag is now at ${tagCommit}.`,
     `Move it back: ${commit === '' ? '' : `git tag --force ${tag}${commit} && `}git push --force origin ${tag} && git checkout ${tag}`,
     `Then build and release again. Commit ${tagCommit} needs a new version.`,
+    `Only if docker-publish then ends with TAG_EXISTS, the public image is of another commit: do what that error says.`,
   ].join('\n');
 }
 
