@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import autocannon from 'autocannon';
 import { parseDuration } from '../src/config/duration.ts';
+import { MAX_CONNECTIONS, MAX_NEWCOMERS } from '../src/http/connections.ts';
 import { abuses } from './abuse.ts';
 import { makeMemoryCgroup } from './cgroup.ts';
 import { compile } from './compile.ts';
@@ -420,11 +421,15 @@ function growth(samples: readonly Sample[]): readonly string[] {
   if (after > limit) problems.push(`memory grew from ${before} to ${after} KiB`);
   const mounts = 2 + plainMounts + faultyMounts;
   for (const key of ['processes', 'descriptors'] as const) {
-    const [most, mostLate] = [early, late].map((part) => Math.max(...part.map((sample) => sample[key])));
-    console.log(`${key}: at most ${most} early, ${mostLate} late`);
+    const valuesOf = (part: readonly Sample[]): readonly number[] => part.map((sample) => sample[key]);
+    const [most, mostLate] = [early, late].map((part) => Math.max(...valuesOf(part)));
+    const [usual = 0, usualLate = 0] = [early, late].map((part) => median(valuesOf(part)));
+    console.log(`${key}: at most ${most} early, ${mostLate} late, medians ${usual} and ${usualLate}`);
     // The number of probes running or hanging at one moment is random, but never more than one per mount.
-    const bound = key === 'processes' ? mounts : (most ?? 0) + 3 * mounts;
+    const bound = key === 'processes' ? mounts : MAX_CONNECTIONS + MAX_NEWCOMERS + 5 * mounts;
     if ((mostLate ?? 0) > bound) problems.push(`${mostLate} ${key}, at most ${bound} expected`);
+    if (!isShort && usualLate > usual + mounts)
+      problems.push(`the median of ${key} grew from ${usual} to ${usualLate}`);
   }
   return problems;
 }

@@ -9,7 +9,7 @@ import type { RequestHead } from './request.ts';
 export const MAX_CONNECTIONS = 256;
 const MIN_CONNECTIONS = 8;
 /** How many new connections may exceed that limit until they have had their first turn. */
-const MAX_NEWCOMERS = 512;
+export const MAX_NEWCOMERS = 512;
 /** How long new connections have for their first turn, in ms. */
 const NEWCOMER_MS = 20;
 /** How many of the longest-quiet connections are searched for an idle one. */
