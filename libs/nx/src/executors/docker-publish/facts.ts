@@ -159,7 +159,8 @@ export function readRegistryFacts(
       const others = [...existing].filter(([, digest]) => digest !== layout.root.digest);
       const commits = await Promise.all(
         others.map(async ([tag, digest]) => {
-          const commit = await readPublishedCommit(client, digest);
+          const [own] = layout.images;
+          const commit = own && (await readPublishedCommit(client, digest, own.platform));
           return commit === undefined ? [] : [[tag, commit] as const];
         }),
       );
