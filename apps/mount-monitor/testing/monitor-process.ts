@@ -184,6 +184,10 @@ export class MonitorProcess implements AsyncDisposable {
     return monitor;
   }
 
+  get hasEnded(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null;
+  }
+
   get stdout(): string {
     return this.#output.stdout;
   }
@@ -229,9 +233,8 @@ export class MonitorProcess implements AsyncDisposable {
         .then(holds)
         .catch(() => false);
       if (result) return;
-      const ended = this.child.exitCode !== null || this.child.signalCode !== null;
-      if (performance.now() > deadline || ended) {
-        const why = ended
+      if (performance.now() > deadline || this.hasEnded) {
+        const why = this.hasEnded
           ? `the monitor exited with ${this.child.exitCode ?? this.child.signalCode}`
           : 'timed out';
         throw new Error(

@@ -243,9 +243,9 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
   while (performance.now() < end) {
     // What is read of a process that has just ended is not there.
     await step().catch((error: unknown) => {
-      if (!hasEnded(monitor)) throw error;
+      if (!monitor.hasEnded) throw error;
     });
-    if (hasEnded(monitor)) return [...problems, ...endingOf(monitor, abusers.round, group?.killed() ?? 0)];
+    if (monitor.hasEnded) return [...problems, ...endingOf(monitor, abusers.round, group?.killed() ?? 0)];
   }
   const result = await load;
   await abused;
@@ -288,10 +288,6 @@ async function soak(durationMs: number, rate: number, seed: number): Promise<rea
   if (errors.length > 0)
     problems.push(`${errors.length} errors in the log, the first: ${JSON.stringify(errors[0])}`);
   return [...problems, ...growth(samples)];
-}
-
-function hasEnded({ child }: MonitorProcess): boolean {
-  return child.exitCode !== null || child.signalCode !== null;
 }
 
 /** How a monitor ended that should have run on. */

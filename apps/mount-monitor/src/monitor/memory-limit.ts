@@ -1,5 +1,5 @@
-import fs from 'node:fs';
 import { join } from 'node:path';
+import { textOf } from './kernel-file.ts';
 
 /** How much memory the processes of a control group use, in bytes, and may use. */
 export interface MemoryUse {
@@ -51,12 +51,4 @@ export function readMemoryUse(root = '/'): MemoryUse | undefined {
 /** Undefined for `max`, and for anything else that is no number. */
 function numberIn(text: string | undefined): number | undefined {
   return text !== undefined && /^\d+\n?$/.test(text) ? Number(text) : undefined;
-}
-
-function textOf(path: string): string | undefined {
-  try {
-    return fs.readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
-  }
 }

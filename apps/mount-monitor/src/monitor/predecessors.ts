@@ -3,6 +3,7 @@ import type { Logger } from '../log.ts';
 import { readMountFacts } from '../probe/mount-table.ts';
 import { parseMountInfo } from '../probe/mountinfo.ts';
 import { type ProbeRequest, probeTitle, titleOf } from '../probe/protocol.ts';
+import { textOf } from './kernel-file.ts';
 import { after, type CancelTimer } from './timers.ts';
 
 /**
@@ -80,15 +81,6 @@ function isHeld(folder: string, pid: string): boolean {
 function isThere({ pid, title, startedAt }: StrayProbe): boolean {
   const found = readProcess('/proc', pid);
   return found?.title === title && found.startedAt === startedAt && !found.hasEnded;
-}
-
-/** A small file's content; undefined if its process has exited in the meantime. */
-function textOf(path: string): string | undefined {
-  try {
-    return fs.readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
-  }
 }
 
 /**
