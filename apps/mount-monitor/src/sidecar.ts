@@ -140,8 +140,14 @@ class Sidecar {
       startedAt: this.#startedAt,
       draining: () => this.#draining,
       config: () => this.#config,
-      revision: () =>
-        `${this.#monitor.revision} ${this.#monitor.hungProbes} ${this.#predecessors.count} ${this.#watchdog.revision} ${reloader.revision} ${this.#draining}`,
+      revision: countChanges([
+        () => this.#monitor.revision,
+        () => this.#monitor.hungProbes,
+        () => this.#predecessors.count,
+        () => this.#watchdog.revision,
+        () => reloader.revision,
+        () => this.#draining,
+      ]),
       mounts: () => this.#monitor.snapshot(),
       isHung: (mount) => this.#monitor.isHung(mount.config),
       hungProbes: () => this.#monitor.hungProbes,
@@ -175,6 +181,21 @@ class Sidecar {
     // Exit explicitly: a killed probe that hangs in the kernel would keep the process alive.
     process.exit(0);
   }
+}
+
+/** Counts how often any of these values differed from when it was last asked. */
+function countChanges(values: readonly (() => unknown)[]): () => number {
+  const last = values.map((value) => value());
+  let changes = 0;
+  return () => {
+    // Asked for every request, so without an iterator, which would leave garbage.
+    for (let index = 0; index < values.length; index += 1) {
+      const current = values[index]?.();
+      if (current !== last[index]) changes += 1;
+      last[index] = current;
+    }
+    return changes;
+  };
 }
 
 /** Uses the Go program's field names, including `failureThreshold`. */

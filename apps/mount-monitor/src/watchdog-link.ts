@@ -25,7 +25,8 @@ export class WatchdogLink {
   #watchdog: Watchdog | undefined;
   #unhealthy: readonly MountSnapshot[] = [];
   #closed = false;
-  #generation = 0;
+  /** The changes before the present watchdog. */
+  #changes = 0;
 
   constructor(options: WatchdogLinkOptions) {
     this.#options = options;
@@ -36,8 +37,8 @@ export class WatchdogLink {
     const settings = JSON.stringify(config);
     if (settings === this.#settings) return;
     this.#settings = settings;
-    this.#generation += 1;
     const previous = this.#watchdog;
+    this.#changes = this.revision + 1;
     this.#watchdog = undefined;
     await previous?.close();
     if (!config.enabled) return;
@@ -46,6 +47,7 @@ export class WatchdogLink {
     if (this.#closed || settings !== this.#settings) return;
     const { env, log, onExit } = this.#options;
     this.#watchdog = createWatchdog({ config, env, log, onExit });
+    this.#changes += 1;
     this.update(this.#unhealthy);
   }
 
@@ -62,9 +64,9 @@ export class WatchdogLink {
     );
   }
 
-  /** Changes whenever the result of `view` does. */
-  get revision(): string {
-    return `${this.#generation}:${this.#watchdog?.revision ?? ''}`;
+  /** Grows whenever the result of `view` changes. */
+  get revision(): number {
+    return this.#changes + (this.#watchdog?.revision ?? 0);
   }
 
   view(): WatchdogView {

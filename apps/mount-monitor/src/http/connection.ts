@@ -181,7 +181,6 @@ export class Connection {
   #send(bytes: Buffer, last: boolean): void {
     if (last) this.#input = '';
     this.#outgoing = { bytes, last, sent: 0 };
-    this.#since = performance.now();
     this.#flush();
   }
 
@@ -200,7 +199,6 @@ export class Connection {
     }
     if (this.#blocked) return;
     this.#outgoing = undefined;
-    this.#since = performance.now();
     this.#owner.answered(this);
     if (last) this.#sayGoodbye();
   }
@@ -208,6 +206,7 @@ export class Connection {
   #drained(): void {
     if (!this.#blocked) return;
     this.#blocked = false;
+    this.#since = performance.now();
     this.#flush();
     if (!this.#queued) this.#work();
   }

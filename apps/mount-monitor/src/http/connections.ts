@@ -162,8 +162,7 @@ export class Connections implements ConnectionOwner {
   answered(connection: Connection): void {
     if (!this.#open.delete(connection)) return;
     this.#open.add(connection);
-    this.#crowds.remove(connection);
-    this.#crowds.add(connection);
+    this.#crowds.touch(connection);
   }
 
   counted(reason: CutReason): void {

@@ -42,6 +42,16 @@ describe('Crowds', () => {
     expect([...crowds.largest()].map(({ name }) => name)).toEqual([1, 2]);
   });
 
+  it('Crowds lists a member that was touched last, and does not add one that has left', () => {
+    const crowds = new Crowds<{ address: string; name: number }>();
+    const members = [0, 1, 2].map((name) => member('10.0.0.1', name));
+    for (const each of members) crowds.add(each);
+    crowds.touch(members[0] as (typeof members)[0]);
+    crowds.touch(member('10.0.0.1', 3));
+    crowds.touch(member('10.0.0.2', 4));
+    expect([...crowds.largest()].map(({ name }) => name)).toEqual([1, 2, 0]);
+  });
+
   it('Crowds is empty again after all members have left', () => {
     const crowds = new Crowds<{ address: string; name: number }>();
     const only = member('10.0.0.1', 1);

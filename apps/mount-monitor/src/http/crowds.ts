@@ -30,6 +30,12 @@ export class Crowds<Member extends { readonly address: string }> {
     this.#networks.delete(network);
   }
 
+  /** Moves a member behind all others of its address. */
+  touch(member: Member): void {
+    const own = this.#networks.get(networkOf(member.address))?.get(member.address);
+    if (own?.delete(member) === true) own.add(member);
+  }
+
   /**
    * Picks the network with the most members, then its address with the most, and returns those in the order they were
    * added.

@@ -41,10 +41,14 @@ export function createRouter(view: View): Router {
     ['/healthz/self', rendered(view, () => self(view))],
   ]);
   return (method, target) => {
-    const read = readTarget(target);
-    if (read.kind === 'invalid') return badRequest;
-    if (read.kind === 'moved') return text(301, 'moved permanently\n', { location: read.location });
-    const route = routes.get(read.path);
+    // Almost every target is a path as it stands, and need not be parsed.
+    let route = routes.get(target);
+    if (route === undefined) {
+      const read = readTarget(target);
+      if (read.kind === 'invalid') return badRequest;
+      if (read.kind === 'moved') return text(301, 'moved permanently\n', { location: read.location });
+      route = routes.get(read.path);
+    }
     if (route === undefined) return notFound;
     return method === 'GET' || method === 'HEAD' ? route() : methodNotAllowed;
   };
@@ -56,14 +60,15 @@ function constantly(reply: Reply): () => Reply {
 
 /** All clients get the same answer until something changes or a second has passed, because answers contain the time. */
 function rendered(view: View, render: () => Reply): () => Reply {
-  let key: string | undefined;
+  let revision: number | undefined;
+  let second = 0;
   let reply = notFound;
   return () => {
-    const current = `${view.revision()} ${Math.floor(Date.now() / 1000)}`;
-    if (current !== key) {
-      reply = render();
-      key = current;
-    }
+    const current = view.revision();
+    const now = Math.floor(Date.now() / 1000);
+    if (current !== revision || now !== second) reply = render();
+    revision = current;
+    second = now;
     return reply;
   };
 }
@@ -93,7 +98,7 @@ interface MountsJson {
 
 /** The part that live and ready share is rendered once per change. */
 function renderedMounts(view: View): () => MountsJson {
-  let revision: string | undefined;
+  let revision: number | undefined;
   let cached: MountsJson = { alive: true, ready: false, brief: '[]' };
   return () => {
     const current = view.revision();

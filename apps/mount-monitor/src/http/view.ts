@@ -15,8 +15,8 @@ export interface View {
   /** Whether the process is shutting down. */
   draining(): boolean;
   config(): MonitorConfig;
-  /** Changes whenever anything in this view does, except the time and the server's own counts. */
-  revision(): string;
+  /** Grows whenever anything in this view changes, except the time and the server's own counts. */
+  revision(): number;
   mounts(): readonly MountSnapshot[];
   /** Whether a killed probe of the mount hangs in the kernel. */
   isHung(mount: MountSnapshot): boolean;

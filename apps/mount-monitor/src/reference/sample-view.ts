@@ -27,7 +27,7 @@ export function sampleView(): View {
     startedAt: start,
     draining: () => false,
     config: () => config,
-    revision: () => '1',
+    revision: () => 1,
     mounts: () => records.map((record) => record.snapshot()),
     isHung: () => false,
     hungProbes: () => 0,
