@@ -29,6 +29,9 @@ const LONGEST = [
   'debian-registry.e2e.ts',
   'faults.spec.ts',
   'skopeo.e2e.ts',
+  // In the last group.
+  'abuse.e2e.ts',
+  'soak.e2e.ts',
 ];
 
 class LongestFirst extends BaseSequencer {

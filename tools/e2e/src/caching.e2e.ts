@@ -91,7 +91,7 @@ describe('the cache of release:docker-release', { timeout: 600_000 }, () => {
     const changed = [
       ['apps/mount-monitor/src/config/duration.spec.ts', COMMENT],
       ['apps/mount-monitor/testing/machine.ts', COMMENT],
-      ['apps/mount-monitor/e2e/rhythm.e2e.ts', COMMENT],
+      ['apps/mount-monitor/e2e/hanging.e2e.ts', COMMENT],
       ['libs/nx/src/plugin.spec.ts', COMMENT],
       ['libs/nx/testing/release.ts', COMMENT],
       ['tools/e2e/src/layout.spec.ts', COMMENT],

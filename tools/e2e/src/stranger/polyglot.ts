@@ -25,7 +25,8 @@ const ALL = ['amd64', 'arm64', 'arm/v7'];
 
 /**
  * The programs of the example: their architectures, how each is run, and what it prints. The Rust program has only one
- * architecture, since Debian's Rust has no other standard library.
+ * architecture, since Debian's Rust has no other standard library, and the server has one less than the example says,
+ * since Go takes 20 s to compile net/http for each.
  */
 export const PROGRAMS: readonly {
   readonly name: string;
@@ -34,7 +35,12 @@ export const PROGRAMS: readonly {
   readonly prints: RegExp;
 }[] = [
   // Each certificate in the image's bundle is an authority that the server trusts.
-  { name: 'server', architectures: ALL, args: ['--authorities'], prints: /^[1-9]\d\d+ authorities$/ },
+  {
+    name: 'server',
+    architectures: ['amd64', 'arm64'],
+    args: ['--authorities'],
+    prints: /^[1-9]\d\d+ authorities$/,
+  },
   { name: 'cli', architectures: ['amd64'], args: ['--version'], prints: /^cli 0\.0\.0-dev$/ },
   { name: 'tool', architectures: ['amd64', 'arm64'], args: ['--version'], prints: /^tool 0\.0\.0-dev$/ },
   { name: 'probe', architectures: ALL, args: ['--version'], prints: /^probe 0\.0\.0-dev$/ },
@@ -43,7 +49,8 @@ export const PROGRAMS: readonly {
 
 /** What the example's README asks for before platforms are added to its C program. */
 const CROSS_COMPILERS = ['aarch64-linux-gnu-gcc', 'arm-linux-gnueabihf-gcc'];
-const C_PROGRAM = 'apps/probe/prebuilt.json';
+/** Programs that are built for other platforms than the example says. */
+const OTHERS = ['probe', 'server'];
 const IMPORTED = 'apps/legacy/prebuilt.json';
 const GO_MODULES = 'example.com/polyglot';
 // At the same time, both Go programs would compile the same part of the standard library.
@@ -80,9 +87,12 @@ export async function buildPolyglot(
   try {
     const first = commandsIn(join(folder, 'first'), { manager: 'npm', node: 24 }, tools);
     await copyExample(folder, first.root);
-    const configuration = JSON.parse(await readFile(join(first.root, C_PROGRAM), 'utf8'));
-    const platforms = ALL.map((architecture) => `linux/${architecture}`);
-    await first.write(C_PROGRAM, JSON.stringify({ ...configuration, platforms }));
+    for (const { name, architectures } of PROGRAMS.filter((program) => OTHERS.includes(program.name))) {
+      const path = `apps/${name}/prebuilt.json`;
+      const configuration = JSON.parse(await readFile(join(first.root, path), 'utf8'));
+      const platforms = architectures.map((architecture) => `linux/${architecture}`);
+      await first.write(path, JSON.stringify({ ...configuration, platforms }));
+    }
     const sources = { ...(await npmSettings(first.root)), published: registry.url };
     const settings = { ...MANAGERS.npm.files(sources), ...MANAGERS.bun.files(sources) };
     for (const [path, content] of Object.entries(settings)) await first.write(path, content);

@@ -11,6 +11,7 @@ import {
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { createZstdCompress } from 'node:zlib';
 import { execa } from 'execa';
 import { deriveSources } from './apt-sources.ts';
 import type { EngineEnvironment } from './environment.ts';
@@ -35,9 +36,11 @@ export async function buildNodeStandIn(tag: string, engine: EngineEnvironment): 
     await copyFile(CERTIFICATES, join(root, CERTIFICATES));
     await installNpm(work, join(root, 'usr/local'));
     await rm(join(root, 'var/cache/apt/archives'), { recursive: true });
+    // The engine compresses what is not, with gzip, in 14 s.
     const tar = execa('tar', ['--create', '--numeric-owner', '--directory', root, '.'], {
       encoding: 'buffer',
       buffer: false,
+      stdout: { transform: createZstdCompress() },
     });
     const environment = ['--change', `ENV NODE_EXTRA_CA_CERTS=${CERTIFICATES}`];
     await Promise.all([

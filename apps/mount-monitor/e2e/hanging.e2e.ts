@@ -1,13 +1,17 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, inject } from 'vitest';
+import { Machine } from '../testing/machine.ts';
 import { MonitorProcess, Scratch } from '../testing/monitor-process.ts';
 import { canMountFuse, FaultMount } from '../testing/mounts.ts';
 import { need } from '../testing/needs.ts';
 import { childrenOf, memoryOf, processorTimeOf } from '../testing/proc.ts';
+import { expectRhythm } from '../testing/rhythm.ts';
 
 const executable = inject('executable');
+/** How often the few mounts are checked, in ms. */
+const rhythmMs = 1000;
 const count = { good: 450, bad: 50 };
-/** The shortest interval tried, in ms. */
+/** The shortest interval at which the many are checked, in ms. */
 const shortestMs = 6_000;
 /** The fraction of its time that the machine may be busy with checks, so that it is not the reason for missed ones. */
 const busy = 0.5;
@@ -21,6 +25,32 @@ function intervalFor(scratch: Scratch, paths: readonly string[]): number {
   const oneMs = (performance.now() - start) / mounts.length;
   return Math.max(shortestMs, Math.ceil((oneMs * (count.good + count.bad)) / busy));
 }
+
+describe('ten mounts that accept requests and never answer', () => {
+  need(
+    'root and /dev/fuse',
+    canMountFuse,
+    'to mount the fault filesystem',
+  )('ten hanging mounts delay neither the checks of a healthy mount nor the endpoints', async () => {
+    using scratch = new Scratch();
+    await using machine = await Machine.watch(executable);
+    await using mount = await FaultMount.mount(scratch, 'f');
+    const bad = Array.from({ length: 10 }, (_, index) => ({ path: `${mount.path}/d${index}` }));
+    await using monitor = await MonitorProcess.start(executable, scratch, {
+      checkInterval: `${rhythmMs}ms`,
+      readTimeout: '400ms',
+      logLevel: 'debug',
+      mounts: [...bad, { path: scratch.mount('good'), name: 'good' }],
+    });
+    await monitor.until('all are healthy', async () => (await monitor.status()).status === 'healthy');
+    const held = Date.now();
+    await mount.fault('hold');
+    await monitor.until('all probes hang', async () => (await monitor.status()).hung_probes === bad.length);
+    const beside = 'ten mounts hang';
+    await expectRhythm({ beside, monitor, name: 'good', intervalMs: rhythmMs }, machine, held);
+    await mount.fault('none');
+  });
+});
 
 describe('500 mounts, 50 of them hanging', () => {
   need('root and /dev/fuse', canMountFuse, 'to mount the fault filesystem')(
