@@ -22,6 +22,13 @@ const KINDS = [
 
 // Each takes long: started last, it would leave a processor idle at the end.
 const LONGEST = [
+  // The sidecar's, which wait.
+  'watchdog.e2e.ts',
+  'hostile.e2e.ts',
+  'log-output.e2e.ts',
+  'probes.e2e.ts',
+  'watchdog.property.spec.ts',
+  // Everything else.
   'rehearsal.e2e.ts',
   'rehearsal-stranger.e2e.ts',
   'stranger.e2e.ts',
@@ -29,7 +36,7 @@ const LONGEST = [
   'debian-registry.e2e.ts',
   'faults.spec.ts',
   'skopeo.e2e.ts',
-  // In the last group.
+  // Those that run last.
   'abuse.e2e.ts',
   'soak.e2e.ts',
 ];

@@ -552,7 +552,7 @@ describe('the rehearsed workflows', { timeout: 900_000 }, () => {
   it.concurrent('CI on main saves a cache that Nx hits on another machine', async () => {
     const caches = new Map<string, string>();
     const sha = await alone(async () => {
-      const file = join(project.root, 'tools/rehearsal/src/index.ts');
+      const file = join(project.root, 'tools/bench/src/main.ts');
       await writeFile(file, `${await readFile(file, 'utf8')}\n// on main\n`);
       return project.push('feat: on main');
     });
