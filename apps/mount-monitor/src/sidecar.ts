@@ -12,7 +12,7 @@ import { Prober } from './monitor/prober.ts';
 import { after } from './monitor/timers.ts';
 import { probeCommand } from './probe-command.ts';
 import { Reloader } from './reload.ts';
-import { collectGarbage, compileLater, logWarnings } from './runtime.ts';
+import { compileLater, logWarnings } from './runtime.ts';
 import { version } from './version.ts';
 import { WatchdogLink } from './watchdog-link.ts';
 
@@ -101,7 +101,6 @@ class Sidecar {
       }),
       log,
       onUnhealthyChange: (unhealthy) => this.#watchdog.update(unhealthy),
-      collectGarbage,
     });
   }
 

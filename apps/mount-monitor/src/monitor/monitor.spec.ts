@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { parseConfig } from '../config/config.ts';
 import { createLogger } from '../log.ts';
 import type { ProbeRequest } from '../probe/protocol.ts';
-import { type Checker, checksPerCollection, Monitor } from './monitor.ts';
+import { type Checker, Monitor } from './monitor.ts';
 import type { CheckOutcome } from './outcome.ts';
 
 beforeEach(() => {
@@ -51,15 +51,13 @@ function settings(content: Readonly<Record<string, unknown>>) {
 function monitorOf(content: Readonly<Record<string, unknown>>, random: () => number = () => 0.5) {
   const prober = new FakeProber();
   const unhealthy: string[][] = [];
-  const collectGarbage = vi.fn();
   const monitor = new Monitor(settings(content), {
     prober,
     log: createLogger('error', 'json', () => undefined),
     random,
-    collectGarbage,
     onUnhealthyChange: (mounts) => unhealthy.push(mounts.map(({ config }) => config.path)),
   });
-  return { monitor, prober, unhealthy, collectGarbage };
+  return { monitor, prober, unhealthy };
 }
 
 function statuses(monitor: Monitor): readonly string[] {
@@ -74,16 +72,6 @@ describe('Monitor', () => {
     await vi.advanceTimersByTimeAsync(30_500);
     expect(prober.times('/a').map((at) => at - start)).toEqual([0, 10_000, 20_000, 30_000]);
     expect(prober.times('/b')).toEqual(prober.times('/a'));
-    monitor.close();
-  });
-
-  it('the garbage of checks is collected once per thousand', async () => {
-    const { monitor, collectGarbage } = monitorOf({ mounts: [{ path: '/a' }, { path: '/b' }] });
-    monitor.start();
-    await vi.advanceTimersByTimeAsync(10_000 * (checksPerCollection / 2 - 1) - 500);
-    expect(collectGarbage).not.toHaveBeenCalled();
-    await vi.advanceTimersByTimeAsync(10_000 * checksPerCollection);
-    expect(collectGarbage).toHaveBeenCalledTimes(2);
     monitor.close();
   });
 

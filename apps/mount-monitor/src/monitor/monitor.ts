@@ -10,9 +10,6 @@ import { after, type CancelTimer } from './timers.ts';
 /** A loop that completes no check for this many intervals counts as stalled. */
 const stallIntervals = 3;
 
-/** After how many checks garbage is collected: each leaves about 1 KB, of which the runtime would let 2 MB pile up. */
-export const checksPerCollection = 1000;
-
 /** The part of {@link Prober} that the monitor needs. */
 export type Checker = Pick<Prober, 'check' | 'isHung' | 'hungCount' | 'close'>;
 
@@ -23,7 +20,6 @@ export interface MonitorOptions {
   readonly onUnhealthyChange?: (unhealthy: readonly MountSnapshot[]) => void;
   /** Returns a number from 0 to 1, for the jitter. */
   readonly random?: () => number;
-  readonly collectGarbage?: () => void;
 }
 
 type Settings = Pick<MonitorConfig, 'mounts' | 'checkIntervalMs' | 'readTimeoutMs' | 'successThreshold'>;
@@ -35,16 +31,9 @@ export class Monitor {
   readonly #moments = new Moments();
   #watches: readonly MountWatch[] = [];
   #revision = 0;
-  #checks = 0;
 
   constructor(settings: Settings, options: MonitorOptions) {
-    const nothing = () => undefined;
-    this.#options = {
-      onUnhealthyChange: nothing,
-      random: Math.random,
-      collectGarbage: nothing,
-      ...options,
-    };
+    this.#options = { onUnhealthyChange: () => undefined, random: Math.random, ...options };
     this.#settings = settings;
   }
 
@@ -138,9 +127,7 @@ export class Monitor {
   #note(record: MountRecord, outcome: CheckOutcome): void {
     const transition = record.note(outcome, this.#settings.successThreshold, new Date());
     this.#revision += 1;
-    this.#checks += 1;
-    const { log, collectGarbage } = this.#options;
-    if (this.#checks % checksPerCollection === 0) collectGarbage();
+    const { log } = this.#options;
     const { config, state } = record;
     const subject = { name: config.name, path: config.path };
     if (outcome.kind === 'inconclusive') {

@@ -1,6 +1,12 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { ProbeRequest } from '../probe/protocol.ts';
+import { collectGarbage } from '../runtime.ts';
 import { Prober, type ProberOptions } from './prober.ts';
+
+vi.mock('../runtime.ts', async (original) => ({
+  ...(await original<typeof import('../runtime.ts')>()),
+  collectGarbage: vi.fn(),
+}));
 
 /** The script of a probe. It first reports that it is ready, then runs `answer` for each request, a parsed line. */
 function probeOf(answer: string): string {
@@ -46,6 +52,14 @@ function request(path = '/mnt/a'): ProbeRequest {
 }
 
 describe('Prober', () => {
+  it('garbage is collected after a thousand checks, however soon', async () => {
+    const prober = proberOf('begin(); pass();');
+    for (let count = 1; count < 1000; count += 1) await prober.check(request(), 5000);
+    expect(collectGarbage).not.toHaveBeenCalled();
+    await prober.check(request(), 5000);
+    expect(collectGarbage).toHaveBeenCalledTimes(1);
+  });
+
   it('a check returns the probe’s verdict', async () => {
     expect(await proberOf('begin(); pass();').check(request(), 5000)).toEqual({
       kind: 'passed',

@@ -18,10 +18,11 @@ export interface ProberOptions {
 }
 
 /**
- * The interval between two garbage collections, in checks and in ms: left alone, Bun lets garbage grow to several times
- * the memory in use. A collection takes 4 ms, as much as a hundred checks.
+ * The interval between two garbage collections, in checks and in ms, and the most checks between them, each of which
+ * leaves 1 KB: left alone, Bun lets garbage grow to several times the memory in use. A collection takes 4 ms, as much as
+ * a hundred checks.
  */
-const collection = { checks: 32, ms: 30_000 } as const;
+const collection = { checks: 32, ms: 30_000, mostChecks: 1000 } as const;
 
 /**
  * Runs checks in separate processes, at most one at a time per mount. A probe that misses its deadline is killed and
@@ -104,7 +105,8 @@ export class Prober {
   #collect(): void {
     this.#checks += 1;
     const now = performance.now();
-    if (this.#checks < collection.checks || now - this.#collectedAt < collection.ms) return;
+    const isDue = this.#checks >= collection.checks && now - this.#collectedAt >= collection.ms;
+    if (!isDue && this.#checks < collection.mostChecks) return;
     this.#checks = 0;
     this.#collectedAt = now;
     collectGarbage();
