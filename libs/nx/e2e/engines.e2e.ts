@@ -55,9 +55,9 @@ beforeAll(async () => {
     const { image } = await release(workspace, { compression, outputPath: `dist/${compression}` });
     digests.set(compression, image.digest);
     const target = `docker://${process.env.REGISTRY}/${repository}:${compression}`;
-    await execa('skopeo', ['copy', '--all', '--dest-tls-verify=false', `oci:dist/${compression}`, target], {
-      cwd: workspace.root,
-    });
+    // Otherwise it would replace a layer with one of another compression, if it remembers one from an earlier run.
+    const copy = ['copy', '--all', '--preserve-digests', '--dest-tls-verify=false'];
+    await execa('skopeo', [...copy, `oci:dist/${compression}`, target], { cwd: workspace.root });
   }
   // Separate storage, the engine's runc, and no limits that this machine can't set.
   const home = join(process.env.DOCKER_HOST?.replace('unix://', '') ?? '', '../..');
