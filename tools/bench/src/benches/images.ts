@@ -131,14 +131,6 @@ export const images: readonly Bench[] = [
         'What limits it: on two processors, zlib alone takes 1.55 s to compress both executables side by side, in 2.9 s of CPU time. Decompressing the layers again for the proof takes 0.55 s of CPU time; SHA-256 of files, layers and what was written, twice, 0.6 s; starting Node 0.25 s. Spread evenly, all of it would take an estimated 2.5 s. The next level of gzip is 12 % faster, but its image would be more than 3 % larger than that of buildx. Two other ways were measured and are no better: compressing pieces of 1 MB of each layer in parallel takes as long and 0.5 s more of CPU time; chunks of 4 MB save 5 %, for 25 MB of memory.',
     },
   ),
-  imageBench(
-    { compression: 'zstd', based: true, measure: 'time' },
-    {
-      name: 'image-base-zstd',
-      title: 'Image on a base, daemonless, zstd',
-      target: { kind: 'at-most', ratio: 0.4 },
-    },
-  ),
 ];
 
 function bareBuildx(
