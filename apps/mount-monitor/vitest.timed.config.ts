@@ -1,8 +1,8 @@
 import { defineProject } from 'vitest/config';
 
 /**
- * These tests measure times, so no others run beside them. The soak takes a third of one processor, and is to bear
- * others: it runs while the abusers do.
+ * These tests measure times, so no others run beside them. The soak takes a third of one processor, and must
+ * work beside others: it runs while the abusers do.
  */
 export const timed = ['abuse', 'soak', 'hanging'].map((name) => `e2e/${name}.e2e.ts`);
 
