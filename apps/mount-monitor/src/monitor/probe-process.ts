@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import type { ProbeBegin, ProbeReady, ProbeRequest, ProbeVerdict } from '../probe/protocol.ts';
+import { textOf } from './kernel-file.ts';
 import type { CheckOutcome } from './outcome.ts';
 import { link, type ProbeCommand, type ProbeLink } from './probe-link.ts';
 import { after, type CancelTimer } from './timers.ts';
@@ -269,12 +269,8 @@ function parseLine(line: string): Partial<ProbeReady & ProbeBegin & ProbeVerdict
  * memory.
  */
 function stateOf(pid: number | undefined): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.charAt(stat.lastIndexOf(')') + 2);
-  } catch {
-    return undefined;
-  }
+  const stat = textOf(`/proc/${pid}/stat`);
+  return stat?.charAt(stat.lastIndexOf(')') + 2);
 }
 
 function couldNotStart(error: unknown): string {
