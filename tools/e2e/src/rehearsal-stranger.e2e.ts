@@ -20,7 +20,13 @@ import { startSigstore } from '@prebuilt/testing/sigstore';
 import { execa } from 'execa';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { TOOL } from './stranger/programs.ts';
-import { missingProgram, runOk, THIS_WORKSPACE, userEnvironment } from './testing/workspace.ts';
+import {
+  missingProgram,
+  PLUGINS_IN_ONE_PROCESS,
+  runOk,
+  THIS_WORKSPACE,
+  userEnvironment,
+} from './testing/workspace.ts';
 
 const REPOSITORY = 'stranger/programs';
 const TOKEN = 'ghs_stranger';
@@ -135,6 +141,7 @@ async function repositoryOf({ release, tagOf }: Pattern): Promise<Repository> {
     secrets: { REGISTRY_PASSWORD: 'secret' },
     env: {
       ...userEnvironment(),
+      ...PLUGINS_IN_ONE_PROCESS,
       ...environment,
       PATH: `${environment.PATH.split(':')[0]}:${PATH}`,
       GITHUB_API_URL: github.baseUrl,

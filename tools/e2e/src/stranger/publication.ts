@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { freshClone } from '../testing/clone.ts';
 import { linkInstalledPackages } from '../testing/linked-packages.ts';
 import { copyTaskCache } from '../testing/task-cache.ts';
-import { nxCommand, runOk, userEnvironment } from '../testing/workspace.ts';
+import { nxCommand, runOk } from '../testing/workspace.ts';
 import type { PackageRegistry } from './package-registry.ts';
 
 /** The published version, and what publishing it changed. */
@@ -24,7 +24,7 @@ export async function publishPackages(registry: PackageRegistry, version: string
   await linkInstalledPackages(clone.root);
   await copyTaskCache(clone.root, 'build');
   await appendFile(join(clone.root, '.npmrc'), registry.npmrc);
-  const { file, env } = nxCommand(clone.root, { ...userEnvironment(), NX_ISOLATE_PLUGINS: 'false' });
+  const { file, env } = nxCommand(clone.root);
   const nx = (...args: readonly string[]) => runOk(clone.root, file, args, env);
   const release = (...args: readonly string[]) => nx('release', ...args, '--groups=packages');
   const pack = (...args: readonly string[]) => nx('run-many', '--targets=pack', ...args);

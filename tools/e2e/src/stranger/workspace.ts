@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import {
   type Ended,
+  PLUGINS_IN_ONE_PROCESS,
   readTaskResults,
   run,
   runOk,
@@ -53,12 +54,7 @@ export function commandsIn(
   const base: Environment = { ...own, PATH: [tools.path(node, manager), own.PATH].join(delimiter) };
   const call = (args: readonly string[], env: Environment = {}) =>
     // A process for each plugin is Nx's default, which `line` keeps.
-    [
-      root,
-      join(root, 'node_modules/.bin/nx'),
-      args,
-      { ...base, NX_ISOLATE_PLUGINS: 'false', ...env },
-    ] as const;
+    [root, join(root, 'node_modules/.bin/nx'), args, { ...base, ...PLUGINS_IN_ONE_PROCESS, ...env }] as const;
   const nxOk: WorkspaceCommands['nxOk'] = (args, env) => runOk(...call(args, env));
   return {
     root,

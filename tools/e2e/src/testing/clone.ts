@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { glob, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GIT_AUTHOR } from '@prebuilt/testing/git';
@@ -35,7 +35,9 @@ export async function cloneWithPackages(repository: string = THIS_WORKSPACE): Pr
   const clone = await freshClone(repository);
   try {
     // Linking takes a sixth of the time of copying, and is safe: npm replaces files and never modifies them in place.
-    if (await weAreBootstrapped()) await copyOurs(clone, '--link', 'node_modules');
+    if (await weAreBootstrapped()) {
+      for (const folder of await installedFolders()) await copyOurs(clone, '--link', folder);
+    }
     return clone;
   } catch (error) {
     await clone[Symbol.asyncDispose]();
@@ -61,8 +63,14 @@ async function weAreBootstrapped(): Promise<boolean> {
   return exitCode === 0;
 }
 
-async function copyOurs({ root }: Clone, kind: string, name: string): Promise<void> {
-  await runOk(root, 'cp', ['--archive', kind, join(THIS_WORKSPACE, name), root]);
+/** The folders that `npm ci` writes, from the workspace's root: a project has its own if it needs another version. */
+export async function installedFolders(): Promise<readonly string[]> {
+  const nested = glob('{apps,libs,tools}/*/node_modules', { cwd: THIS_WORKSPACE });
+  return ['node_modules', ...(await Array.fromAsync(nested)).toSorted()];
+}
+
+async function copyOurs({ root }: Clone, kind: string, path: string): Promise<void> {
+  await runOk(root, 'cp', ['--archive', kind, join(THIS_WORKSPACE, path), join(root, path)]);
 }
 
 /**
