@@ -63,6 +63,8 @@ export function compile(outfile: string): void {
     '--format=esm',
     '--splitting',
     `--target=${toolchain.target}`,
+    // Otherwise, Bun downloads its own executable for this target.
+    `--compile-executable-path=${bun}`,
     '--no-compile-autoload-dotenv',
     '--no-compile-autoload-bunfig',
     '--no-compile-autoload-tsconfig',
