@@ -91,7 +91,7 @@ export async function pushBase(
     `--file=${join(folder, 'Dockerfile')}`,
     `--metadata-file=${metadata}`,
     `--output=type=image,name=${name}:1,push=true,oci-mediatypes=true`,
-    join(context.workspaceRoot, 'node_modules/typescript'),
+    join(context.workspaceRoot, 'node_modules/@typescript/old'),
   ]);
   // Otherwise the engine would already have it and not fetch it.
   await run(['image', 'rm', '--force', `${name}:1`]);

@@ -38,7 +38,7 @@ describe('the license of a text', () => {
     ['with an additional word', MIT.replace('shall be included', 'shall not be included')],
     ['together with another license', `${MIT}\n${BSD.join('')}`],
     ['that is empty', ''],
-    ['of a tool with many licenses', textOf('typescript', 'ThirdPartyNoticeText.txt')],
+    ['of a tool with many licenses', textOf('@typescript/native', 'NOTICE.txt')],
   ])('the license of a text is unknown for a text %s', (_, text) => {
     expect(licenseOf(text)).toBeUndefined();
   });
