@@ -42,6 +42,10 @@ const OWN: Pattern = {
   release: { projectsRelationship: 'independent' },
   tagOf: (program, version) => `${program}@${version}`,
 };
+const COMMON: Pattern = {
+  release: { projectsRelationship: 'fixed', releaseTag: { pattern: 'suite-v{version}' } },
+  tagOf: (_, version) => `suite-v${version}`,
+};
 const engine = await engineEnvironment();
 const missing = await missingProgram('strace', 'skopeo');
 const disposables = new AsyncDisposableStack();
@@ -329,5 +333,24 @@ describe('the generated workflows of an outside user with two programs', { timeo
         },
       };
     }
+  });
+
+  it('the workflows release both programs if they have one tag in common, one of them on its page', async () => {
+    const common = await repositoryOf(COMMON);
+    const event = await common.push('server', '3.0.0');
+    for (const [program, jobs] of [
+      ['server', WITH_PAGE],
+      ['agent', IMAGE_ALONE],
+    ] as const) {
+      const workflow = await common.workflow(program);
+      expect(starts(workflow, event)).toBe(true);
+      const run = await common.run(workflow, event);
+      expect(failures(run)).toBe('');
+      expect(results(run)).toBe(all(jobs));
+      const { digest } = job(run, 'docker').outputs;
+      expect(await common.tags(program)).toMatchObject({ '3.0.0': digest, latest: digest });
+    }
+    expect(common.github.releases.map(({ tag, draft }) => [tag, draft])).toEqual([['suite-v3.0.0', false]]);
+    expect(common.github.latestTag()).toBe('suite-v3.0.0');
   });
 });

@@ -1,6 +1,7 @@
 import { ACTIONS } from './actions.ts';
 import type { Commands } from './commands.ts';
 import { testContainer, trusted } from './job-steps.ts';
+import { CACHE_COMMENTS, CACHE_VARIABLES, type TaskCache } from './task-cache.ts';
 import { expression, indented, type Job, jobText, run, use } from './workflow-text.ts';
 
 /** The settings for the pull request workflow. */
@@ -10,6 +11,7 @@ export interface CheckSettings {
   readonly container: string | undefined;
   readonly engineFolder: string | undefined;
   readonly commands: Commands;
+  readonly cache: TaskCache;
   /** Nx's cache folder, relative to the workspace root; undefined if nx.json doesn't set one. */
   readonly cacheFolder: string | undefined;
   /** What to build on macOS, too; undefined for nothing. */
@@ -27,15 +29,22 @@ export interface MacBuild {
 const RUNNER = 'ubuntu-24.04';
 const MAC_RUNNER = 'macos-15';
 const IS_AFFECTED = "needs.affected.outputs.projects != '[]'";
-const COMPARED = `env:
-  NX_BASE: ${expression('needs.affected.outputs.base')}
-  NX_HEAD: ${expression('needs.affected.outputs.head')}`;
 
-/** The workflow for pull requests and the main branch: runs what a change affects, with the cache saved by main. */
+/** The step that runs what a change affects. */
+function runAffected(script: string, cache: TaskCache): string {
+  const env = [
+    `NX_BASE: ${expression('needs.affected.outputs.base')}`,
+    `NX_HEAD: ${expression('needs.affected.outputs.head')}`,
+    ...CACHE_VARIABLES[cache],
+  ];
+  return `${run(script)}\n  env:\n${indented(env.join('\n'), 4)}`;
+}
+
+/** The workflow for pull requests and the main branch: runs what a change affects, with a cache that only main writes. */
 export function checkWorkflow(settings: CheckSettings): string {
   return `# Written by nx g @prebuilt/nx:ci-workflow; its options are in nx.json, under "generators".
 # Runs what a change affects, for pull requests and on ${settings.branch}.
-# There is no remote cache: if its server were down or refused the token, Nx would fail the run.
+${CACHE_COMMENTS[settings.cache]}
 name: CI
 
 on:
@@ -86,9 +95,12 @@ function affectedJob({ branch, commands }: CheckSettings): Job {
   };
 }
 
-function checkJob({ affected, branch, container, engineFolder, commands, cacheFolder }: CheckSettings): Job {
+function checkJob(settings: CheckSettings): Job {
+  const { affected, branch, container, engineFolder, commands, cache, cacheFolder } = settings;
   const folder = cacheFolder ?? '.nx/cache';
-  const kept = indented([...commands.caches, folder, '.nx/workspace-data/*.db'].join('\n'), 2);
+  const results = cache === 'github' ? [folder, '.nx/workspace-data/*.db'] : [];
+  const paths = [...commands.caches, ...results];
+  const kept = indented(paths.join('\n'), 2);
   const scope = `main-${expression('runner.os')}-${expression('runner.arch')}-`;
   const saves = `github.event_name == 'push' && github.ref == 'refs/heads/${branch}'`;
   const files = '/etc/machine-id /var/lib/dbus/machine-id';
@@ -105,27 +117,39 @@ function checkJob({ affected, branch, container, engineFolder, commands, cacheFo
     minutes: 60,
     permissions: [{ name: 'contents', access: 'read', why: 'for the checkout' }],
     container: testContainer(container, engineFolder),
-    ...(cacheFolder === undefined ? { env: `NX_CACHE_DIRECTORY: ${folder}` } : {}),
+    ...(cache === 'github' && cacheFolder === undefined ? { env: `NX_CACHE_DIRECTORY: ${folder}` } : {}),
     steps: [
       use(ACTIONS.checkout, 'fetch-depth: 0\npersist-credentials: false'),
       ...trusted(container),
-      '# Nx names its cache index after the machine, so runs share a cache only if all machines have the same ID.',
-      `- run: |\n${indented(machine.join('\n'), 4)}\n  env:\n    MACHINE: 5f0c2b8e9d3a4f6c8b1e7a2d4c6f8e90`,
-      `# A pull request reads the cache of ${branch} but saves nothing, so its code can't affect any other run.`,
-      use(
-        ACTIONS.restoreCache,
-        `path: |\n${kept}\nkey: ${scope}${expression('github.sha')}\nrestore-keys: ${scope}`,
-      ),
+      ...(cache === 'github'
+        ? [
+            '# Nx names its cache index after the machine, so runs share a cache only if all machines have the same ID.',
+            `- run: |\n${indented(machine.join('\n'), 4)}\n  env:\n    MACHINE: 5f0c2b8e9d3a4f6c8b1e7a2d4c6f8e90`,
+          ]
+        : []),
+      ...(paths.length > 0
+        ? [
+            `# A pull request reads the cache of ${branch} but saves nothing, so its code can't affect any other run.`,
+            use(
+              ACTIONS.restoreCache,
+              `path: |\n${kept}\nkey: ${scope}${expression('github.sha')}\nrestore-keys: ${scope}`,
+            ),
+          ]
+        : []),
       ...commands.prepare.map(run),
-      `${run(affected)}\n${indented(COMPARED, 2)}`,
-      use(ACTIONS.saveCache, `path: |\n${kept}\nkey: ${scope}${expression('github.sha')}`, {
-        condition: saves,
-      }),
+      runAffected(affected, cache),
+      ...(paths.length > 0
+        ? [
+            use(ACTIONS.saveCache, `path: |\n${kept}\nkey: ${scope}${expression('github.sha')}`, {
+              condition: saves,
+            }),
+          ]
+        : []),
     ],
   };
 }
 
-function macJobs({ mac, commands }: CheckSettings): readonly Job[] {
+function macJobs({ mac, commands, cache }: CheckSettings): readonly Job[] {
   if (mac === undefined) return [];
   const { projects, targets, packages } = mac;
   const chosen = ['*', ...projects.map((project) => `!${project}`)].join(',');
@@ -144,7 +168,7 @@ function macJobs({ mac, commands }: CheckSettings): readonly Job[] {
         ...(packages ? ['# Unpacks the packages in prebuilt.lock.json.', run('brew install dpkg')] : []),
         ...commands.prepare.map(run),
         "# These machines have no container engine, so only the executables' structure is verified.",
-        `${run(affected)}\n${indented(COMPARED, 2)}`,
+        runAffected(affected, cache),
       ],
     },
   ];

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import ciWorkflowGenerator from './generator.ts';
 import type { CiWorkflowOptions } from './options.ts';
 import { LOGINS } from './registries.ts';
+import type { TaskCache } from './task-cache.ts';
 
 const ROOT = join(import.meta.dirname, '../../../../..');
 
@@ -81,12 +82,15 @@ describe('the ci-workflow generator', () => {
     ['a registry with a secret', { registry: 'secret' }],
     ['emulated machines', { runners: 'emulated' }],
     ['an environment as a gate', { environment: 'production' }],
+    ['Nx Cloud', { cache: 'nx-cloud' }],
+    ['a self-hosted cache', { cache: 'self-hosted' }],
     [
       'a container with an engine',
       { container: `node:24@sha256:${'0'.repeat(64)}`, engineFolder: '/var/lib/e' },
     ],
   ])('writes workflows that GitHub, actionlint and every rule accept, for %s', async (_, options) => {
     addProgram('server', { image: { repository: 'registry.example/acme/server' } });
+    updateNxJson(tree, { ...readNxJson(tree), nxCloudId: '0123456789abcdef' });
     await generate(options);
     expect(written()).toEqual(['.github/workflows/ci.yml', '.github/workflows/release.yml']);
     expect(await problems()).toEqual([]);
@@ -235,6 +239,43 @@ describe('the ci-workflow generator', () => {
     expect(await job()).toBeUndefined();
   });
 
+  it.each<[TaskCache, readonly string[]]>([
+    ['github', []],
+    ['nx-cloud', ['NX_CLOUD_ACCESS_TOKEN', 'NX_CLOUD_READ_TOKEN']],
+    ['self-hosted', ['NX_CACHE_SERVER', 'NX_CACHE_WRITE_TOKEN', 'NX_CACHE_READ_TOKEN']],
+  ])('only pushes may write to the cache %s, and the documentation lists its settings', async (cache, settings) => {
+    addProgram('server');
+    updateNxJson(tree, { ...readNxJson(tree), nxCloudId: '0123456789abcdef' });
+    await generate({ cache });
+    const { check, macos } = (await workflow('ci.yml')).jobs;
+    for (const job of [check, macos]) {
+      const { env } = job?.steps.find(({ run = '' }) => run.startsWith('npx nx affected')) ?? {};
+      const used = [...JSON.stringify(env).matchAll(/\b(?:vars|secrets)\.([A-Z_]+)/g)].map(([, name]) => name);
+      expect([...new Set(used)].toSorted()).toEqual(settings.toSorted());
+      const writing = settings.find((name) => /ACCESS|WRITE/.test(name));
+      if (writing !== undefined)
+        expect(JSON.stringify(env)).toContain(`github.event_name == 'push' && secrets.${writing} ||`);
+    }
+    const cached = check?.steps.flatMap(({ with: inputs }) => inputs?.path ?? []).map(String) ?? [];
+    expect(cached.map((paths) => paths.includes('.nx/'))).toEqual(Array(2).fill(cache === 'github'));
+    const docs = readFileSync(join(ROOT, 'docs/ci-workflow.md'), 'utf8');
+    const row = docs.split('\n').find((line) => line.startsWith(`| \`${cache}\` |`)) ?? '';
+    expect([...row.matchAll(/`([A-Z_]+)`/g)].map(([, name]) => name)).toEqual(settings);
+  });
+
+  it('a release of a workspace on Nx Cloud uses none of its results', async () => {
+    addProgram('server');
+    const ofRelease = async () => {
+      await generate();
+      return (await workflow('release.yml')).env;
+    };
+    expect(await ofRelease()).not.toHaveProperty('NX_NO_CLOUD');
+    updateNxJson(tree, { ...readNxJson(tree), nxCloudId: '0123456789abcdef' });
+    expect(await ofRelease()).toMatchObject({ NX_NO_CLOUD: 'true' });
+    updateNxJson(tree, { ...readNxJson(tree), neverConnectToCloud: true });
+    expect(await ofRelease()).not.toHaveProperty('NX_NO_CLOUD');
+  });
+
   it('keeps Nx’s cache inside the workspace if nx.json sets no folder for it', async () => {
     addProgram('server');
     await generate();
@@ -252,6 +293,7 @@ describe('the ci-workflow generator', () => {
       { registry: 'ecr' },
       /server: expected the image's repository for the registry ecr/,
     ],
+    ['Nx Cloud without a connection to it', { cache: 'nx-cloud' }, /cache: expected nx\.json to connect/],
     ['an engine without a container', { engineFolder: '/e' }, /engineFolder: expected a "container"/],
   ])('refuses %s', async (_, options, message) => {
     addProgram('server');

@@ -49,6 +49,7 @@ async function writeWorkflows(tree: Tree, given: Partial<CiWorkflowOptions>): Pr
     runners = 'native',
     test = 'npx nx run-many -t lint typecheck test',
     affected = 'npx nx affected -t lint typecheck test build-binaries verify docker-release',
+    cache = 'github',
     container,
     engineFolder,
     environment,
@@ -57,6 +58,13 @@ async function writeWorkflows(tree: Tree, given: Partial<CiWorkflowOptions>): Pr
   } = given;
   if (engineFolder !== undefined && container === undefined)
     throw new PrebuiltError('INVALID_OPTIONS', 'engineFolder: expected a "container" as well, found none');
+  const nxJson = readNxJson(tree);
+  const cloud =
+    nxJson?.neverConnectToCloud !== true && (nxJson?.nxCloudId ?? nxJson?.nxCloudAccessToken) !== undefined;
+  if (cache === 'nx-cloud' && !cloud)
+    throw new PrebuiltError('INVALID_OPTIONS', 'cache: expected nx.json to connect to Nx Cloud, found that it does not', {
+      hint: 'Connect the workspace with npx nx connect, or choose another cache.',
+    });
   const programs = await releasedPrograms(tree, given.projects);
   for (const { project, repositories } of programs) {
     if (registry !== 'ghcr' && repositories?.length === 0)
@@ -82,15 +90,16 @@ async function writeWorkflows(tree: Tree, given: Partial<CiWorkflowOptions>): Pr
         sparse,
         alone,
         commands,
+        cloud,
       }),
     );
   }
-  const nxJson = readNxJson(tree);
   tree.write(
     posix.join(FOLDER, 'ci.yml'),
     checkWorkflow({
       ...settings,
       affected,
+      cache,
       branch: nxJson?.defaultBase ?? 'main',
       cacheFolder: nxJson?.cacheDirectory,
       commands,

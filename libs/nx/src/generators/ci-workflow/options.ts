@@ -36,6 +36,10 @@ export interface CiWorkflowOptions {
    */
   readonly affected: string;
   /**
+   * Where pull requests and the default branch find the results of earlier tasks: github keeps Nx's cache between runs; nx-cloud is for a workspace connected to Nx Cloud; self-hosted is for a server with Nx's cache protocol. Releases use none of them.
+   */
+  readonly cache: 'github' | 'nx-cloud' | 'self-hosted';
+  /**
    * A container image, pinned by digest, to run tests and the compiler in. Defaults to no container.
    */
   readonly container?: string;

@@ -30,6 +30,8 @@ export interface ReleaseSettings extends Pick<CiWorkflowOptions, 'registry' | 'r
   readonly engineFolder: string | undefined;
   readonly sparse: readonly string[] | undefined;
   readonly commands: Commands;
+  /** Whether nx.json connects the workspace to Nx Cloud. */
+  readonly cloud: boolean;
   /** Whether this is the only program, so that names needn't include it. */
   readonly alone: boolean;
 }

@@ -49,7 +49,7 @@ concurrency:
   cancel-in-progress: false
 
 env:
-  RELEASE_VERSION: ${expression(version)}
+  RELEASE_VERSION: ${expression(version)}${settings.cloud ? "\n  NX_NO_CLOUD: 'true'" : ''}
 
 jobs:
 ${jobs.map(jobText).join('\n\n')}
