@@ -1,8 +1,9 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import {
+  type IdentityTokens,
   type RunEvent,
   type RunnerOptions,
   readWorkflow,
@@ -20,6 +21,7 @@ import { startSigstore } from '@prebuilt/testing/sigstore';
 import { execa } from 'execa';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { TOOL } from './stranger/programs.ts';
+import { type RegistryGate, startRegistryGate } from './testing/registry-gate.ts';
 import {
   missingProgram,
   PLUGINS_IN_ONE_PROCESS,
@@ -29,7 +31,8 @@ import {
 } from './testing/workspace.ts';
 
 const REPOSITORY = 'stranger/programs';
-const TOKEN = 'ghs_stranger';
+const TOKEN = `ghs_canary${randomBytes(12).toString('hex')}`;
+const REGISTRY_PASSWORD = `registry-canary${randomBytes(12).toString('hex')}`;
 
 /** How a workspace with two programs names their tags. */
 interface Pattern {
@@ -57,9 +60,12 @@ type Point = (typeof POINTS)[number];
 /** An outside user's repository with its generated workflows, and the services that they use. */
 interface Repository {
   readonly github: FakeGitHub;
+  /** The way to the registry. */
+  readonly gate: RegistryGate;
+  readonly identity: IdentityTokens;
   workflow(program: string): Promise<Workflow>;
-  /** Commits the programs with a version, and pushes the commit and its tag. */
-  push(program: string, version: string): Promise<RunEvent>;
+  /** Commits the programs, which print the text, and pushes the commit and the version's tag, even if there is one. */
+  push(program: string, version: string, text?: string): Promise<RunEvent>;
   /** Runs a workflow; with `former`, makes another attempt at that run. */
   run(
     workflow: Workflow,
@@ -128,7 +134,9 @@ async function repositoryOf({ release, tagOf }: Pattern): Promise<Repository> {
   disposables.use(identity);
   const sigstore = await startSigstore();
   disposables.defer(() => sigstore.close());
-  const images = `${environment.REGISTRY}/rehearsal-${process.pid}-${createHash('sha256').update(folder).digest('hex').slice(0, 8)}`;
+  const gate = await startRegistryGate(environment.REGISTRY);
+  disposables.use(gate);
+  const images = `${gate.host}/rehearsal-${process.pid}-${createHash('sha256').update(folder).digest('hex').slice(0, 8)}`;
   const imageOf = (program: string) => `${images}/${program}`;
   const { PATH } = userEnvironment();
   const options: RunnerOptions = {
@@ -139,10 +147,10 @@ async function repositoryOf({ release, tagOf }: Pattern): Promise<Repository> {
     vars: {
       IMAGE_SERVER: imageOf('server'),
       IMAGE_AGENT: imageOf('agent'),
-      REGISTRY: environment.REGISTRY,
+      REGISTRY: gate.host,
       REGISTRY_USERNAME: 'robot',
     },
-    secrets: { REGISTRY_PASSWORD: 'secret' },
+    secrets: { REGISTRY_PASSWORD },
     env: {
       ...userEnvironment(),
       ...PLUGINS_IN_ONE_PROCESS,
@@ -160,14 +168,16 @@ async function repositoryOf({ release, tagOf }: Pattern): Promise<Repository> {
   };
   return {
     github,
+    gate,
+    identity,
     workflow: (program) => readWorkflow(join(root, `.github/workflows/release-${program}.yml`)),
-    push: async (program, version) => {
-      for (const each of ['server', 'agent']) await write(`apps/${each}/version.txt`, `${version}\n`);
+    push: async (program, version, text = version) => {
+      for (const each of ['server', 'agent']) await write(`apps/${each}/version.txt`, `${text}\n`);
       await git('add', '--all');
       await git('commit', '--quiet', '--allow-empty', '-m', `feat: ${program} ${version}`);
       const tag = tagOf(program, version);
-      await git('tag', tag);
-      await git('push', '--quiet', 'origin', 'main', `refs/tags/${tag}`);
+      await git('tag', '--force', tag);
+      await git('push', '--quiet', '--force', 'origin', 'main', `refs/tags/${tag}`);
       const sha = (await git('rev-parse', 'HEAD')).trim();
       github.setTag(tag, sha);
       return { event: 'push', ref: `refs/tags/${tag}`, sha };
@@ -252,6 +262,51 @@ describe('the generated workflows of an outside user with two programs', { timeo
         versions.map((version) => `server@${version}`),
       );
       expect(own.github.latestTag()).toBe('server@2.0.1');
+    });
+
+    it('the workflows refuse a tag that was released with different content', async () => {
+      const state = async () => [await own.tags('server'), JSON.stringify(own.github.releases)];
+      const before = await state();
+      const run = await own.run(server, await own.push('server', '2.0.1', '2.0.1 again'), undefined, SHOWN);
+      expect(results(run)).toMatch(/draft failure, docker skipped, release skipped$/);
+      expect(job(run, 'draft').log).toMatch(/error RELEASE_CONFLICT: server@2\.0\.1: GitHub has other files/);
+      expect(await state()).toEqual(before);
+    });
+
+    it('the workflows leave a draft and no tag if the registry fails, and finish on the next attempt: an older line moves neither latest tag nor latest page, and a private repository attests nothing', async () => {
+      const hidden = { visibility: 'private', ...SHOWN } as const;
+      const page = () => own.github.releases.find(({ tag }) => tag === 'server@1.8.5');
+      const before = await own.tags('server');
+      const signed = own.identity.issued.length;
+      const event = await own.push('server', '1.8.5');
+      own.gate.refuse = (method, path) => method === 'PUT' && path.includes('/manifests/');
+      const broken = await own.run(server, event, undefined, hidden);
+      own.gate.refuse = () => false;
+      expect(results(broken)).toMatch(/draft success, docker failure, release skipped$/);
+      expect(job(broken, 'docker').log).toContain('refused for the test');
+      expect(page()?.draft).toBe(true);
+      expect(await own.tags('server')).toEqual(before);
+
+      const again = await own.run(server, event, broken, hidden);
+      expect(failures(again)).toBe('');
+      expect(results(again)).toBe(all(WITH_PAGE));
+      expect(job(again, 'docker').log).not.toContain('::group::npx nx run server:docker-release');
+      const { digest } = job(again, 'docker').outputs;
+      expect(await own.tags('server')).toEqual({
+        ...before,
+        '1.8.5': digest,
+        'v1.8.5': digest,
+        '1.8': digest,
+      });
+      expect(page()).toMatchObject({ draft: false, prerelease: false });
+      expect(own.github.latestTag()).toBe('server@2.0.1');
+
+      const both = [broken, again];
+      expect(both.flatMap(({ attestations }) => attestations)).toEqual([]);
+      expect(own.identity.issued).toHaveLength(signed);
+      expect(job(again, 'attest').summary).toContain('Not attested');
+      const told = JSON.stringify(both.flatMap(({ jobs }) => jobs));
+      expect([TOKEN, REGISTRY_PASSWORD].filter((secret) => told.includes(secret))).toEqual([]);
     });
 
     /** The public parts of a server version: the digest of its image, and the files on its page with their hashes. */

@@ -243,25 +243,30 @@ describe('the ci-workflow generator', () => {
     ['github', []],
     ['nx-cloud', ['NX_CLOUD_ACCESS_TOKEN', 'NX_CLOUD_READ_TOKEN']],
     ['self-hosted', ['NX_CACHE_SERVER', 'NX_CACHE_WRITE_TOKEN', 'NX_CACHE_READ_TOKEN']],
-  ])('only pushes may write to the cache %s, and the documentation lists its settings', async (cache, settings) => {
-    addProgram('server');
-    updateNxJson(tree, { ...readNxJson(tree), nxCloudId: '0123456789abcdef' });
-    await generate({ cache });
-    const { check, macos } = (await workflow('ci.yml')).jobs;
-    for (const job of [check, macos]) {
-      const { env } = job?.steps.find(({ run = '' }) => run.startsWith('npx nx affected')) ?? {};
-      const used = [...JSON.stringify(env).matchAll(/\b(?:vars|secrets)\.([A-Z_]+)/g)].map(([, name]) => name);
-      expect([...new Set(used)].toSorted()).toEqual(settings.toSorted());
-      const writing = settings.find((name) => /ACCESS|WRITE/.test(name));
-      if (writing !== undefined)
-        expect(JSON.stringify(env)).toContain(`github.event_name == 'push' && secrets.${writing} ||`);
-    }
-    const cached = check?.steps.flatMap(({ with: inputs }) => inputs?.path ?? []).map(String) ?? [];
-    expect(cached.map((paths) => paths.includes('.nx/'))).toEqual(Array(2).fill(cache === 'github'));
-    const docs = readFileSync(join(ROOT, 'docs/ci-workflow.md'), 'utf8');
-    const row = docs.split('\n').find((line) => line.startsWith(`| \`${cache}\` |`)) ?? '';
-    expect([...row.matchAll(/`([A-Z_]+)`/g)].map(([, name]) => name)).toEqual(settings);
-  });
+  ])(
+    'only pushes may write to the cache %s, and the documentation lists its settings',
+    async (cache, settings) => {
+      addProgram('server');
+      updateNxJson(tree, { ...readNxJson(tree), nxCloudId: '0123456789abcdef' });
+      await generate({ cache });
+      const { check, macos } = (await workflow('ci.yml')).jobs;
+      for (const job of [check, macos]) {
+        const { env } = job?.steps.find(({ run = '' }) => run.startsWith('npx nx affected')) ?? {};
+        const used = [...JSON.stringify(env).matchAll(/\b(?:vars|secrets)\.([A-Z_]+)/g)].map(
+          ([, name]) => name,
+        );
+        expect([...new Set(used)].toSorted()).toEqual(settings.toSorted());
+        const writing = settings.find((name) => /ACCESS|WRITE/.test(name));
+        if (writing !== undefined)
+          expect(JSON.stringify(env)).toContain(`github.event_name == 'push' && secrets.${writing} ||`);
+      }
+      const cached = check?.steps.flatMap(({ with: inputs }) => inputs?.path ?? []).map(String) ?? [];
+      expect(cached.map((paths) => paths.includes('.nx/'))).toEqual(Array(2).fill(cache === 'github'));
+      const docs = readFileSync(join(ROOT, 'docs/ci-workflow.md'), 'utf8');
+      const row = docs.split('\n').find((line) => line.startsWith(`| \`${cache}\` |`)) ?? '';
+      expect([...row.matchAll(/`([A-Z_]+)`/g)].map(([, name]) => name)).toEqual(settings);
+    },
+  );
 
   it('a release of a workspace on Nx Cloud uses none of its results', async () => {
     addProgram('server');

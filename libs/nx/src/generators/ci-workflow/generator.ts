@@ -62,9 +62,13 @@ async function writeWorkflows(tree: Tree, given: Partial<CiWorkflowOptions>): Pr
   const cloud =
     nxJson?.neverConnectToCloud !== true && (nxJson?.nxCloudId ?? nxJson?.nxCloudAccessToken) !== undefined;
   if (cache === 'nx-cloud' && !cloud)
-    throw new PrebuiltError('INVALID_OPTIONS', 'cache: expected nx.json to connect to Nx Cloud, found that it does not', {
-      hint: 'Connect the workspace with npx nx connect, or choose another cache.',
-    });
+    throw new PrebuiltError(
+      'INVALID_OPTIONS',
+      'cache: expected nx.json to connect to Nx Cloud, found that it does not',
+      {
+        hint: 'Connect the workspace with npx nx connect, or choose another cache.',
+      },
+    );
   const programs = await releasedPrograms(tree, given.projects);
   for (const { project, repositories } of programs) {
     if (registry !== 'ghcr' && repositories?.length === 0)
