@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import {
   dependabotProblems,
   lintWorkflow,
+  parseWorkflowText,
   RULES,
   readWorkflow,
   scheduleRuns,
@@ -17,6 +18,8 @@ const ROOT = join(import.meta.dirname, '../../..');
 const FOLDER = join(ROOT, '.github/workflows');
 const files = readdirSync(FOLDER).toSorted();
 
+const SECRETS =
+  'secrets reach only single steps, never whole jobs or workflows, and runs of pull requests only those that read';
 const expression = (text: string): string => `\${{ ${text} }}`;
 
 /** The permissions of each job: they limit what a compromised job can do. */
@@ -110,10 +113,7 @@ describe('the rules', () => {
       'the checkout leaves no token behind',
       (t) => t.replace('persist-credentials: false', 'persist-credentials: true'),
     ],
-    [
-      'secrets reach only single steps, never whole jobs or workflows, nor runs of pull requests',
-      (t) => t.replace('env:\n', `env:\n  T: ${expression('secrets.T')}\n`),
-    ],
+    [SECRETS, (t) => t.replace('env:\n', `env:\n  T: ${expression('secrets.T')}\n`)],
     [
       'only main saves caches, and releases use none',
       (t) => t.replace(/actions\/upload-artifact@/, 'actions/cache@'),
@@ -164,6 +164,19 @@ describe('the rules', () => {
     ],
   ])('the rule “%s” catches a workflow that breaks it', (rule, change) => {
     expect(RULES[rule]?.(broken(change))).not.toEqual([]);
+  });
+});
+
+describe('the rule for secrets in pull requests', () => {
+  it.each([
+    ['secrets.NX_CACHE_WRITE_TOKEN', 1],
+    ["github.event_name == 'push' && secrets.NX_CACHE_WRITE_TOKEN || secrets.OTHER", 1],
+    ["github.event_name == 'push' && secrets.NX_CACHE_WRITE_TOKEN || secrets.NX_CACHE_READ_TOKEN", 0],
+  ])('the rule for secrets in pull requests finds in %j: %i', async (secret, count) => {
+    const step = `          TOKEN: ${expression(secret)}\n`;
+    const text = readFileSync(join(FOLDER, 'ci.yml'), 'utf8').replace(/ {10}NX_BASE: /, `${step}$&`);
+    expect(text).toContain(step);
+    expect(RULES[SECRETS]?.(await parseWorkflowText(text, 'ci.yml'))).toHaveLength(count);
   });
 });
 

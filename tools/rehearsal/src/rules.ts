@@ -25,6 +25,9 @@ const expression = (text: string): string => `\${{ ${text} }}`;
 const UNTRUSTED =
   /\b(inputs|github\.(event|head_ref|ref|ref_name|actor|triggering_actor|base_ref|workflow|job))\b/;
 
+// Secrets that a pull request doesn't get, or whose name says that they allow only reading.
+const OF_PUSHES_OR_READING = /\bgithub\.event_name == 'push' && secrets\.\w+|\bsecrets\.\w+_READ_TOKEN\b/g;
+
 /**
  * Each rule returns what is wrong with a workflow; nothing if all is well. They are zizmor's rules that apply here,
  * pedantic ones included, and rules from GitHub's observed behavior. https://docs.zizmor.sh/audits
@@ -77,19 +80,15 @@ export const RULES: Readonly<Record<string, (workflow: Workflow) => readonly str
         ? [id]
         : [],
     ),
-  'secrets reach only single steps, never whole jobs or workflows, nor runs of pull requests': ({
-    template,
-    env,
-    jobs,
-    text,
-  }) => [
-    ...('pull_request' in template.events && text.includes('secrets.')
-      ? ['a pull request sees secrets']
-      : []),
-    ...[env, ...Object.values(jobs).map((job) => job.env)].flatMap((each) =>
-      JSON.stringify(each ?? {}).includes('secrets.') ? [JSON.stringify(each)] : [],
-    ),
-  ],
+  'secrets reach only single steps, never whole jobs or workflows, and runs of pull requests only those that read':
+    ({ template, env, jobs, text }) => [
+      ...('pull_request' in template.events && text.replaceAll(OF_PUSHES_OR_READING, '').includes('secrets.')
+        ? ['a pull request sees secrets']
+        : []),
+      ...[env, ...Object.values(jobs).map((job) => job.env)].flatMap((each) =>
+        JSON.stringify(each ?? {}).includes('secrets.') ? [JSON.stringify(each)] : [],
+      ),
+    ],
   'only main saves caches, and releases use none': ({ name, jobs }) =>
     Object.values(jobs).flatMap(({ steps }) =>
       steps.flatMap((step) => {
@@ -193,7 +192,10 @@ export const RULES: Readonly<Record<string, (workflow: Workflow) => readonly str
   // https://nx.dev/troubleshooting/unknown-local-cache
   'a saved Nx cache includes its index, and the machine name is always the same': ({ jobs }) =>
     Object.entries(jobs).flatMap(([id, { steps }]) => {
-      const kept = steps.filter(({ uses = '' }) => uses.startsWith('actions/cache/'));
+      const kept = steps.filter(
+        ({ uses = '', with: inputs }) =>
+          uses.startsWith('actions/cache/') && String(inputs?.path).includes('.nx/'),
+      );
       const named = steps.some(({ run = '' }) => run.includes('/etc/machine-id'));
       return kept.flatMap(({ with: inputs = {} }) =>
         named && String(inputs.path).includes('.nx/workspace-data') ? [] : [`${id}: ${inputs.path}`],
