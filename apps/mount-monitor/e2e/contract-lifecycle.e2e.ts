@@ -228,11 +228,11 @@ describe.concurrent('reload', () => {
       ],
     });
     expect((await monitor.mount()).path).toBe(path);
-    expect((await monitor.get('/metrics')).body).toContain('mount_monitor_config_last_reload_successful 0\n');
+    await monitor.untilMetrics(/^mount_monitor_config_last_reload_successful 0$/m);
     scratch.write('config.json', JSON.stringify({ ...timing, httpPort: monitor.port, mounts: [{ path }] }));
     monitor.signal('SIGHUP');
     await monitor.until('the file is reloaded', () => monitor.stdout.includes('configuration reloaded'));
-    expect((await monitor.get('/metrics')).body).toContain('mount_monitor_config_last_reload_successful 1\n');
+    await monitor.untilMetrics(/^mount_monitor_config_last_reload_successful 1$/m);
   });
 
   it('reports that the file cannot be read while a FIFO is in its place and continues once it is back', async () => {
@@ -244,7 +244,7 @@ describe.concurrent('reload', () => {
     execFileSync('mkfifo', [join(scratch.path, 'config.json')]);
     monitor.signal('SIGHUP');
     await monitor.until('the file is rejected', () => monitor.stderr.includes('configuration not reloaded'));
-    expect((await monitor.get('/metrics')).body).toContain('mount_monitor_config_last_reload_successful 0\n');
+    await monitor.untilMetrics(/^mount_monitor_config_last_reload_successful 0$/m);
     scratch.remove('config.json');
     scratch.write('config.json', JSON.stringify({ ...timing, httpPort: monitor.port, mounts }));
     monitor.signal('SIGHUP');

@@ -254,6 +254,13 @@ export class MonitorProcess implements AsyncDisposable {
     );
   }
 
+  /** Waits until the metrics, which may be a moment old, match. */
+  untilMetrics(expected: RegExp): Promise<void> {
+    return this.until(`the metrics match ${expected}`, async () =>
+      expected.test((await this.get('/metrics')).body),
+    );
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.child.kill(signal);
   }

@@ -18,11 +18,14 @@ export function longestGapMs(intervalMs: number): number {
   return intervalMs * (1 + late.share) + late.ms;
 }
 
-/** Fails, with all three numbers, if a time exceeds its limit plus the machine's own lateness. */
+/** A check and an answer each take the monitor and another process, of which the machine can delay both. */
+const PROCESSES = 2;
+
+/** Fails, with all three numbers, if a time exceeds its limit plus what the machine's own lateness explains. */
 export function expectWithin(what: string, foundMs: number, limitMs: number, machineMs: number): void {
   const message = `${what}: limit ${limitMs} ms, found ${foundMs.toFixed(1)} ms; the machine itself was late by ${machineMs.toFixed(1)} ms`;
   console.log(message);
-  expect(foundMs, message).toBeLessThanOrEqual(limitMs + machineMs);
+  expect(foundMs, message).toBeLessThanOrEqual(limitMs + PROCESSES * machineMs);
 }
 
 /** A healthy mount, and the monitor that logs its checks at level debug. */
