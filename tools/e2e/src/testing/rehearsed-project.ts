@@ -148,7 +148,7 @@ async function shrinkTypeCheck(folder: string, project: string): Promise<void> {
   await writeFile(join(folder, file), 'export {};\n');
 }
 
-/** Changes the only match in a file. */
+/** Changes the first match in a file. Throws if there is none. */
 export async function replaceIn(path: string, former: RegExp, text: string): Promise<void> {
   const before = await readFile(path, 'utf8');
   const after = before.replace(former, text);
