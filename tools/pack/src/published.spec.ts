@@ -48,6 +48,11 @@ async function runModule(source: string): Promise<unknown> {
   return JSON.parse(stdout);
 }
 
+it('the packages are compiled by TypeScript 7, and not by the one for programs that call a compiler', async () => {
+  const { stdout } = await execa('tsc', ['--version'], { cwd: ROOT, preferLocal: true });
+  expect(stdout).toMatch(/^Version 7\./);
+});
+
 describe.each(['@prebuilt/elf', '@prebuilt/oci', '@prebuilt/nx'])('%s, as published', (name) => {
   it('a published package passes publint', async () => {
     const { messages } = await publint({ pkgDir: packed(name).folder, strict: true, pack: 'npm' });
