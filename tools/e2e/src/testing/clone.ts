@@ -1,8 +1,8 @@
-import { glob, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GIT_AUTHOR } from '@prebuilt/testing/git';
-import { linkInstalledPackages } from './linked-packages.ts';
+import { installedFolders, linkInstalledPackages } from './linked-packages.ts';
 import { run, runOk, THIS_WORKSPACE } from './workspace.ts';
 
 /** A clone of a repository's HEAD in a temporary folder. Disposing of it deletes the folder. */
@@ -61,12 +61,6 @@ export async function bootstrappedClone(repository: string = THIS_WORKSPACE): Pr
 async function weAreBootstrapped(): Promise<boolean> {
   const { exitCode } = await run(THIS_WORKSPACE, './bootstrap', ['--check']);
   return exitCode === 0;
-}
-
-/** The folders that `npm ci` writes, from the workspace's root: a project has its own if it needs another version. */
-export async function installedFolders(): Promise<readonly string[]> {
-  const nested = glob('{apps,libs,tools}/*/node_modules', { cwd: THIS_WORKSPACE });
-  return ['node_modules', ...(await Array.fromAsync(nested)).toSorted()];
 }
 
 async function copyOurs({ root }: Clone, kind: string, path: string): Promise<void> {

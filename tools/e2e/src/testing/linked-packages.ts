@@ -1,25 +1,24 @@
 import type { Dirent } from 'node:fs';
-import { cp, mkdir, readdir, readlink, rm, symlink } from 'node:fs/promises';
+import { cp, glob, mkdir, readdir, readlink, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { THIS_WORKSPACE } from './workspace.ts';
+
+/** The folders that `npm ci` writes, from the workspace's root: a project has its own if it needs another version. */
+export async function installedFolders(): Promise<readonly string[]> {
+  const nested = glob('{apps,libs,tools}/*/node_modules', { cwd: THIS_WORKSPACE });
+  return ['node_modules', ...(await Array.fromAsync(nested)).toSorted()];
+}
 
 /**
  * Gives a clone of this workspace the installed packages without copying them: each is a link to ours, except that the
  * workspace's own packages are the clone's, and that those in `copied` are copies.
  */
 export async function linkInstalledPackages(root: string, copied: readonly string[] = []): Promise<void> {
-  await linkFolder('node_modules', root);
+  for (const folder of await installedFolders()) await linkFolder(folder, root);
   for (const name of copied) {
     const path = join('node_modules', name);
     await rm(join(root, path));
     await cp(join(THIS_WORKSPACE, path), join(root, path), { recursive: true });
-  }
-  for (const group of ['apps', 'libs', 'tools']) {
-    for (const project of await readdir(join(root, group))) {
-      const nested = join(group, project, 'node_modules');
-      const entries = await readdir(join(THIS_WORKSPACE, nested)).catch(() => []);
-      if (entries.length > 0) await linkFolder(nested, root);
-    }
   }
 }
 

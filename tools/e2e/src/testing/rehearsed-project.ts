@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { canOverlay } from '@prebuilt/rehearsal';
 import { GIT_AUTHOR } from '@prebuilt/testing/git';
-import { bootstrappedClone, installedFolders } from './clone.ts';
+import { bootstrappedClone } from './clone.ts';
+import { installedFolders } from './linked-packages.ts';
 import { run, runOk } from './workspace.ts';
 
 /** The repository for rehearsed workflows: a bare origin, and a clone that pushes commits and tags to it. */
