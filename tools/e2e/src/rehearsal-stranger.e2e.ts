@@ -17,11 +17,11 @@ import {
 import { engineEnvironment, requireEngine, skipOutsideCi } from '@prebuilt/testing/engine';
 import { GIT_AUTHOR } from '@prebuilt/testing/git';
 import { type FakeGitHub, startFakeGitHub } from '@prebuilt/testing/github';
+import { type FaultProxy, startFaultProxy } from '@prebuilt/testing/registry';
 import { startSigstore } from '@prebuilt/testing/sigstore';
 import { execa } from 'execa';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { TOOL } from './stranger/programs.ts';
-import { type RegistryGate, startRegistryGate } from './testing/registry-gate.ts';
 import {
   missingProgram,
   PLUGINS_IN_ONE_PROCESS,
@@ -60,8 +60,8 @@ type Point = (typeof POINTS)[number];
 /** An outside user's repository with its generated workflows, and the services that they use. */
 interface Repository {
   readonly github: FakeGitHub;
-  /** The way to the registry. */
-  readonly gate: RegistryGate;
+  /** In front of the registry. */
+  readonly proxy: FaultProxy;
   readonly identity: IdentityTokens;
   workflow(program: string): Promise<Workflow>;
   /** Commits the programs, which print the text, and pushes the commit and the version's tag, even if there is one. */
@@ -134,9 +134,9 @@ async function repositoryOf({ release, tagOf }: Pattern): Promise<Repository> {
   disposables.use(identity);
   const sigstore = await startSigstore();
   disposables.defer(() => sigstore.close());
-  const gate = await startRegistryGate(environment.REGISTRY);
-  disposables.use(gate);
-  const images = `${gate.host}/rehearsal-${process.pid}-${createHash('sha256').update(folder).digest('hex').slice(0, 8)}`;
+  const proxy = await startFaultProxy(environment.REGISTRY);
+  disposables.defer(() => proxy.close());
+  const images = `${proxy.host}/rehearsal-${process.pid}-${createHash('sha256').update(folder).digest('hex').slice(0, 8)}`;
   const imageOf = (program: string) => `${images}/${program}`;
   const { PATH } = userEnvironment();
   const options: RunnerOptions = {
@@ -147,7 +147,7 @@ async function repositoryOf({ release, tagOf }: Pattern): Promise<Repository> {
     vars: {
       IMAGE_SERVER: imageOf('server'),
       IMAGE_AGENT: imageOf('agent'),
-      REGISTRY: gate.host,
+      REGISTRY: proxy.host,
       REGISTRY_USERNAME: 'robot',
     },
     secrets: { REGISTRY_PASSWORD },
@@ -168,7 +168,7 @@ async function repositoryOf({ release, tagOf }: Pattern): Promise<Repository> {
   };
   return {
     github,
-    gate,
+    proxy,
     identity,
     workflow: (program) => readWorkflow(join(root, `.github/workflows/release-${program}.yml`)),
     push: async (program, version, text = version) => {
@@ -279,9 +279,9 @@ describe('the generated workflows of an outside user with two programs', { timeo
       const before = await own.tags('server');
       const signed = own.identity.issued.length;
       const event = await own.push('server', '1.8.5');
-      own.gate.refuse = (method, path) => method === 'PUT' && path.includes('/manifests/');
+      own.proxy.inject((step) => (/^(manifest|tag) PUT/.test(step) ? 'denied' : undefined));
       const broken = await own.run(server, event, undefined, hidden);
-      own.gate.refuse = () => false;
+      own.proxy.inject(() => undefined);
       expect(results(broken)).toMatch(/draft success, docker failure, release skipped$/);
       expect(job(broken, 'docker').log).toContain('refused for the test');
       expect(page()?.draft).toBe(true);

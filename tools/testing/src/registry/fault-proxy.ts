@@ -16,6 +16,9 @@ export type Fault =
   | 'redirect-elsewhere'
   | 'endless-body';
 
+/** What a request meets: a fault of the way, or a registry that denies it. */
+type Obstacle = Fault | 'denied';
+
 /** A step of a publish, named by its request. */
 export type Step =
   | 'blob HEAD'
@@ -35,8 +38,8 @@ export interface FaultProxy {
   readonly host: string;
   /** The number of requests that met a fault. */
   readonly met: number;
-  /** From now on, `choose` picks the fault for the nth request (from 1) of a step; undefined lets it pass. */
-  inject(choose: (step: Step, nth: number) => Fault | undefined): void;
+  /** From now on, `choose` picks the obstacle for the nth request (from 1) of a step; undefined lets it pass. */
+  inject(choose: (step: Step, nth: number) => Obstacle | undefined): void;
   close(): Promise<void>;
 }
 
@@ -57,7 +60,7 @@ export function stepOf(method: string | undefined, path: string): Step | undefin
 
 /** Starts a proxy on loopback in front of a registry on loopback (`host:port`). */
 export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
-  let choose: (step: Step, nth: number) => Fault | undefined = () => undefined;
+  let choose: (step: Step, nth: number) => Obstacle | undefined = () => undefined;
   let counts = new Map<Step, number>();
   let met = 0;
   const server = createServer((request, response) => {
@@ -90,7 +93,7 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
 }
 
 function apply(
-  fault: Fault | undefined,
+  fault: Obstacle | undefined,
   upstream: string,
   request: IncomingMessage,
   response: ServerResponse,
@@ -99,6 +102,11 @@ function apply(
     case 'refused':
       // A listening port can't refuse; a connection that closes before the first byte looks the same to a client.
       request.socket.destroy();
+      return;
+    case 'denied':
+      request.resume();
+      response.writeHead(403, { 'content-type': 'application/json' });
+      response.end('{"errors":[{"code":"DENIED","message":"refused for the test"}]}');
       return;
     case 'status-429':
       request.resume();
