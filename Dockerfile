@@ -12,7 +12,7 @@ RUN cd /sources \
 FROM --platform=$BUILDPLATFORM ${NODE_IMAGE} AS build
 WORKDIR /workspace
 COPY --from=manifests /manifests/ ./
-RUN ./bootstrap --packages-only
+RUN --mount=type=cache,target=/root/.npm ./bootstrap --packages-only
 COPY . .
 ARG TARGETARCH TARGETVARIANT
 ENV NX_DAEMON=false

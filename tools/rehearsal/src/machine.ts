@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, join, sep } from 'node:path';
 import { execa } from 'execa';
 
 /** The folders of a job, laid out as the actions runner does. */
@@ -50,53 +50,73 @@ export async function makeJobFolders(root: string, repository: string): Promise<
   return folders;
 }
 
-/** This machine, with a machine id of the job's own, and its overlays. */
-export async function thisMachine({ folders, programs, overlays, env }: MachineOptions): Promise<Machine> {
+/**
+ * This machine, with a machine id of the job's own, and its overlays. Scripts see the job's work folder as `place`: like
+ * /home/runner/work on GitHub's machines, it is the same for each job, so that what Node compiled for one, whose key is a
+ * path, serves the next.
+ */
+export async function thisMachine(
+  { folders, programs, overlays, env }: MachineOptions,
+  place: string,
+): Promise<Machine> {
   const id = join(folders.root, 'machine-id');
   await writeFile(id, `${randomBytes(16).toString('hex')}\n`);
-  const mounted = await Promise.all(
+  await mkdir(place, { recursive: true });
+  const mounts = await Promise.all(
     Object.entries(overlays).map(([name, lower]) =>
       makeOverlay(lower, join(folders.workspace, name), folders.root),
     ),
   );
+  const machine = asMachine(id, [
+    ...mounts,
+    { type: 'none', options: 'rbind', source: folders.work, target: place },
+  ]);
+  const pathOf = (path: string) =>
+    path === folders.work || path.startsWith(folders.work + sep)
+      ? place + path.slice(folders.work.length)
+      : path;
   const own = { ...env, PATH: `${programs}:${env.PATH ?? ''}` };
   return {
-    pathOf: (path) => path,
+    pathOf,
     command: (program, more) => {
-      const [file = '', ...args] = [...asMachine(id, mounted), ...program];
-      return { file, args, cwd: folders.workspace, env: { ...own, ...more } };
+      const [file = '', ...args] = [...machine, 'env', `--chdir=${pathOf(folders.workspace)}`, ...program];
+      const paths = Object.entries(more).map(([name, value]) => [name, pathOf(value)]);
+      return { file, args, cwd: folders.workspace, env: { ...own, ...Object.fromEntries(paths) } };
     },
     [Symbol.asyncDispose]: async () => undefined,
   };
 }
 
-/** A folder to show below a workspace: mount's options, and where. */
-export interface Overlay {
+/** A file system to mount, in mount's terms. */
+export interface Mount {
+  readonly type: string;
   readonly options: string;
+  readonly source: string;
   readonly target: string;
 }
 
 /** Prepares an overlay whose changes are kept below the root of a job. */
-export async function makeOverlay(lower: string, target: string, root: string): Promise<Overlay> {
+export async function makeOverlay(lower: string, target: string, root: string): Promise<Mount> {
   const [upper, work] = ['upper', 'work'].map((kind) => join(root, 'overlays', basename(target), kind));
   for (const folder of [upper, work, target]) await mkdir(folder as string, { recursive: true });
-  return { options: `lowerdir=${lower},upperdir=${upper},workdir=${work}`, target };
+  const options = `lowerdir=${lower},upperdir=${upper},workdir=${work}`;
+  return { type: 'overlay', options, source: 'overlay', target };
 }
 
 /**
- * Gives each job its own machine id, which it may change, and its overlays, in a mount namespace that ends with the
+ * Gives each job its own machine id, which it may change, and its mounts, in a mount namespace that ends with the
  * script.
  */
-function asMachine(id: string, overlays: readonly Overlay[]): readonly string[] {
-  const mounts = [
+function asMachine(id: string, mounts: readonly Mount[]): readonly string[] {
+  const script = [
     'id=$0',
-    'while [ "$1" != -- ]; do mount -t overlay -o "$1" overlay "$2" || exit; shift 2; done; shift',
+    'while [ "$1" != -- ]; do mount -t "$1" -o "$2" "$3" "$4" || exit; shift 4; done; shift',
     'for file in /etc/machine-id /var/lib/dbus/machine-id; do [ ! -f "$file" ] || [ -L "$file" ] || mount --bind "$id" "$file" || exit; done',
     'exec "$@"',
   ].join('; ');
   const user = process.getuid?.() === 0 ? [] : ['--user', '--map-current-user', '--keep-caps'];
-  const mounted = overlays.flatMap(({ options, target }) => [options, target]);
-  return ['unshare', ...user, '--mount', '/bin/sh', '-c', mounts, id, ...mounted, '--'];
+  const mounted = mounts.flatMap(({ type, options, source, target }) => [type, options, source, target]);
+  return ['unshare', ...user, '--mount', '/bin/sh', '-c', script, id, ...mounted, '--'];
 }
 
 /** Whether scripts can get overlays whose upper folders are below the given one. */

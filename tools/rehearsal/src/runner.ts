@@ -278,7 +278,7 @@ async function startMachine(scope: JobScope, folders: JobFolders): Promise<Machi
   const { job, options, programs } = scope;
   const common = { folders, programs, overlays: options.overlays ?? {} };
   if (job.container === undefined || options.containers === undefined)
-    return thisMachine({ ...common, env: options.env });
+    return thisMachine({ ...common, env: options.env }, join(options.folder, 'runner'));
   const { contexts } = scope;
   const env = evaluated(job.container.env, { contexts, status: 'success' });
   return startJobContainer(options.containers, job.container, { ...common, env });

@@ -57,6 +57,8 @@ function program(name: string, more: object = {}): Readonly<Record<string, strin
 export const RELEASE = {
   // Nx finds the workspace's last release by this pattern, even if each group has its own.
   releaseTag: { pattern: '{projectName}@{version}' },
+  // There is no lockfile: Nx would have npm make one at each release.
+  version: { versionActionsOptions: { skipLockFileUpdate: true } },
   groups: {
     programs: {
       projects: ['agent', 'relay'],
