@@ -12,13 +12,13 @@ const TAG = 'mount-monitor:app-docker';
 const MADE_BY_DOCKER = /^(\.dockerenv$|(dev|proc|sys)\/|etc\/(hostname|hosts|mtab|resolv\.conf)$)/;
 
 const engine = await engineEnvironment();
-const missing = await missingProgram('debootstrap');
+const missing = await missingProgram('mmdebstrap');
 
 describe('app:docker', { timeout: 900_000 }, () => {
   beforeEach(({ skip }) => {
     requireEngine(engine, skip);
     if (missing !== undefined) skipOutsideCi(missing, skip);
-    if (process.getuid?.() !== 0) skipOutsideCi('debootstrap needs root', skip);
+    if (process.getuid?.() !== 0) skipOutsideCi('mmdebstrap needs root', skip);
   });
   afterAll(async () => {
     if (engine.available) await docker('image', 'rm', '--force', STAND_IN, TAG);

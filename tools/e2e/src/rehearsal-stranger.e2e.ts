@@ -365,7 +365,7 @@ describe('the generated workflows of an outside user with two programs', { timeo
     /** Makes a run fail at a point: the machine dies before the script, or GitHub refuses halfway through. */
     function failingAt(point: Point): Partial<RunnerOptions> {
       const target = {
-        build: ':build-binaries',
+        build: 'build-binaries',
         verify: ':verify',
         draft: ':github-draft',
         docker: ':docker-publish',

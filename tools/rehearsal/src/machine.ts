@@ -79,7 +79,9 @@ export async function thisMachine(
   return {
     pathOf,
     command: (program, more) => {
-      const [file = '', ...args] = [...machine, 'env', `--chdir=${pathOf(folders.workspace)}`, ...program];
+      const folder = pathOf(folders.workspace);
+      // Bash would call it as `sh` did, which started outside of the mount.
+      const [file = '', ...args] = [...machine, 'env', `--chdir=${folder}`, `PWD=${folder}`, ...program];
       const paths = Object.entries(more).map(([name, value]) => [name, pathOf(value)]);
       return { file, args, cwd: folders.workspace, env: { ...own, ...Object.fromEntries(paths) } };
     },

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -184,6 +184,20 @@ describe('a run of a workflow', () => {
     expect(jobs.without?.log).not.toContain(before.trim());
     expect(jobs.with?.log).toMatch(/^changed$/m);
     expect(await readFile('/etc/machine-id', 'utf8')).toBe(before);
+  });
+
+  it('each job has its own workspace, which scripts see at the same path in every job', async () => {
+    const text = SIGNING.replace('- run: env', '- run: pwd && touch "$GITHUB_WORKSPACE/without"')
+      .replace(/run: echo "url.*/, 'run: pwd && touch "$GITHUB_WORKSPACE/with"')
+      .replace(/run: echo "token.*/, 'run: cd "$RUNNER_TEMP" && pwd');
+    const jobs = await run(text);
+    const runner = join(folder, 'runner');
+    expect(jobs.without?.log).toMatch(new RegExp(`^${runner}/name/name$`, 'm'));
+    expect(jobs.with?.log).toMatch(new RegExp(`^${runner}/name/name$`, 'm'));
+    expect(jobs.with?.log).toMatch(new RegExp(`^${runner}/_temp$`, 'm'));
+    expect(await readdir(jobs.without?.workspace ?? '')).toEqual(['without']);
+    expect(await readdir(jobs.with?.workspace ?? '')).toEqual(['with']);
+    expect(await readdir(runner)).toEqual([]);
   });
 
   it('jobs on macOS are skipped', async () => {

@@ -28,7 +28,7 @@ export const prebuiltAgainstSource: Bench = {
         'PREREQUISITE',
         `a base image: ${cause instanceof Error ? cause.message : cause}`,
         {
-          hint: 'It needs root, debootstrap and the npm registry.',
+          hint: 'It needs root, mmdebstrap and the npm registry.',
           cause,
         },
       );

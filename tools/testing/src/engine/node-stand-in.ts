@@ -29,13 +29,14 @@ export async function buildNodeStandIn(tag: string, engine: EngineEnvironment): 
   try {
     const root = join(work, 'root');
     const { codename, mirror } = await findMirror();
-    await execa('debootstrap', ['--variant=minbase', codename, root, mirror]);
+    // At half the cost of debootstrap.
+    await execa('mmdebstrap', ['--quiet', '--variant=apt', codename, root, `deb ${mirror} ${codename} main`]);
     await giveAllSuites(root, codename);
     await copyFile(process.execPath, join(root, 'usr/local/bin/node'));
     await mkdir(join(root, dirname(CERTIFICATES)), { recursive: true });
     await copyFile(CERTIFICATES, join(root, CERTIFICATES));
     await installNpm(work, join(root, 'usr/local'));
-    await rm(join(root, 'var/cache/apt/archives'), { recursive: true });
+    await rm(join(root, 'var/cache/apt/archives'), { recursive: true, force: true });
     // The engine compresses what is not, with gzip, in 14 s.
     const tar = execa('tar', ['--create', '--numeric-owner', '--directory', root, '.'], {
       encoding: 'buffer',
@@ -52,8 +53,8 @@ export async function buildNodeStandIn(tag: string, engine: EngineEnvironment): 
   }
 }
 
-// Like `node:24-slim`, adds the updates and security suites, which locked packages may come from; debootstrap
-// configures only the release itself. https://github.com/debuerreotype/debuerreotype
+// Like `node:24-slim`, adds the updates and security suites, which locked packages may come from; so far, only the
+// release itself is configured. https://github.com/debuerreotype/debuerreotype
 async function giveAllSuites(root: string, codename: string): Promise<void> {
   const sources = deriveSources(await machineSources(), codename, codename);
   await writeFile(join(root, 'etc/apt/sources.list.d/debian.sources'), sources);

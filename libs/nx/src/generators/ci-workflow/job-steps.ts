@@ -68,6 +68,11 @@ export function nx(program: ReleasedProgram, target: string, ...args: readonly s
   return ['npx nx run', `${program.project}:${program.target(target)}`, ...args].join(' ');
 }
 
+/** The command that runs several of a program's targets. Nx starts only once. */
+export function nxMany(program: ReleasedProgram, ...targets: readonly string[]): string {
+  return `npx nx run-many --projects=${program.project} --targets=${targets.map(program.target).join(',')}`;
+}
+
 /** The container for tests. To start an engine, it needs privileges, and a data folder outside the overlay. */
 export function testContainer(
   image: string | undefined,
