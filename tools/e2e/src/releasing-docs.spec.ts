@@ -45,7 +45,11 @@ describe('docs/releasing.md', async () => {
       const [id = ''] = named(job);
       const scripts = release.jobs[id]?.steps.map(({ run = '' }) => run).join('\n') ?? '';
       const targets = (from: string) =>
-        unique([...from.matchAll(/release:([a-z-]+)/g)].map(([, each = '']) => each));
+        unique(
+          [...from.matchAll(/release:([a-z-]+)|--projects=release --targets=([a-z,-]+)/g)].flatMap(
+            ([, one, many = '']) => one ?? many.split(','),
+          ),
+        );
       expect([id, targets(does)]).toEqual([id, targets(scripts)]);
     }
   });
