@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -19,9 +19,9 @@ import { GIT_AUTHOR } from '@prebuilt/testing/git';
 import { type FakeGitHub, startFakeGitHub } from '@prebuilt/testing/github';
 import { type FaultProxy, startFaultProxy } from '@prebuilt/testing/registry';
 import { startSigstore } from '@prebuilt/testing/sigstore';
-import { execa } from 'execa';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { TOOL } from './stranger/programs.ts';
+import { failures, job, results, sha256, tagsOf } from './testing/rehearsed-run.ts';
 import {
   missingProgram,
   PLUGINS_IN_ONE_PROCESS,
@@ -136,7 +136,7 @@ async function repositoryOf({ release, tagOf }: Pattern): Promise<Repository> {
   disposables.defer(() => sigstore.close());
   const proxy = await startFaultProxy(environment.REGISTRY);
   disposables.defer(() => proxy.close());
-  const images = `${proxy.host}/rehearsal-${process.pid}-${createHash('sha256').update(folder).digest('hex').slice(0, 8)}`;
+  const images = `${proxy.host}/rehearsal-${process.pid}-${sha256(folder).slice(0, 8)}`;
   const imageOf = (program: string) => `${images}/${program}`;
   const { PATH } = userEnvironment();
   const options: RunnerOptions = {
@@ -183,31 +183,10 @@ async function repositoryOf({ release, tagOf }: Pattern): Promise<Repository> {
       return { event: 'push', ref: `refs/tags/${tag}`, sha };
     },
     run: (workflow, event, former, more) => runWorkflow(workflow, event, { ...options, ...more }, former),
-    tags: async (program) => {
-      const reference = `docker://${imageOf(program)}`;
-      const listed = await execa('skopeo', ['list-tags', '--tls-verify=false', reference], { reject: false });
-      if (listed.failed) return {};
-      const { Tags }: { Tags: readonly string[] } = JSON.parse(listed.stdout);
-      const entries = Tags.filter((tag) => !tag.startsWith('sha256-')).map(async (tag) => {
-        const inspect = ['inspect', '--raw', '--tls-verify=false', `${reference}:${tag}`];
-        const { stdout } = await execa('skopeo', inspect, { stripFinalNewline: false });
-        return [tag, `sha256:${createHash('sha256').update(stdout).digest('hex')}`] as const;
-      });
-      return Object.fromEntries(await Promise.all(entries));
-    },
+    tags: (program) => tagsOf(imageOf(program)),
   };
 }
 
-const results = (run: WorkflowRun): string => run.jobs.map(({ id, result }) => `${id} ${result}`).join(', ');
-const failures = (run: WorkflowRun): string =>
-  run.jobs
-    .flatMap(({ key, result, log }) => (result === 'failure' ? [`${key}:\n${log.slice(-6000)}`] : []))
-    .join('\n');
-const job = (run: WorkflowRun, id: string) => {
-  const found = run.jobs.find((each) => each.id === id);
-  if (found === undefined) throw new Error(`no job ${id}: ${results(run)}`);
-  return found;
-};
 const WITH_PAGE = ['plan', 'test', 'build', 'verify', 'attest', 'draft', 'docker', 'release'];
 const IMAGE_ALONE = ['plan', 'test', 'build', 'verify', 'attest', 'docker'];
 const all = (jobs: readonly string[]): string => jobs.map((id) => `${id} success`).join(', ');
@@ -312,8 +291,7 @@ describe('the generated workflows of an outside user with two programs', { timeo
     /** The public parts of a server version: the digest of its image, and the files on its page with their hashes. */
     const published = async (version: string) => {
       const page = own.github.releases.find(({ tag, draft }) => tag === `server@${version}` && !draft);
-      const hash = (content: Buffer) => createHash('sha256').update(content).digest('hex');
-      const files = page?.assets.map(({ name, content }) => [name, hash(content)]);
+      const files = page?.assets.map(({ name, content }) => [name, sha256(content)]);
       return { image: (await own.tags('server'))[version], files };
     };
 

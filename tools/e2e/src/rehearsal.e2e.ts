@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
@@ -24,6 +24,7 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { jobContainers } from './testing/job-containers.ts';
 import { type RehearsedProject, rehearsedProject, replaceIn } from './testing/rehearsed-project.ts';
+import { failures, job, results, sha256, tagsOf } from './testing/rehearsed-run.ts';
 import { type RemoteCache, startRemoteCache } from './testing/remote-cache.ts';
 import { readTrace } from './testing/strace.ts';
 import {
@@ -169,37 +170,8 @@ describe('the rehearsed workflows', { timeout: 900_000 }, () => {
     return { event: 'push', ref: `refs/tags/${tag}`, sha };
   }
 
-  const results = (run: WorkflowRun): string =>
-    run.jobs.map(({ id, result }) => `${id} ${result}`).join(', ');
   const all = (result: string): string => JOBS.map((id) => `${id} ${result}`).join(', ');
-  const job = (run: WorkflowRun, id: string) => {
-    const found = run.jobs.find((each) => each.id === id);
-    if (found === undefined) throw new Error(`no job ${id}: ${results(run)}`);
-    return found;
-  };
-  const failures = (run: WorkflowRun): string =>
-    run.jobs
-      .flatMap(({ key, result, log }) => (result === 'failure' ? [`${key}:\n${log.slice(-6000)}`] : []))
-      .join('\n');
   const releaseOf = (tag: string) => github.releases.find((each) => each.tag === tag);
-  async function tags(): Promise<Readonly<Record<string, string>>> {
-    const listed = await execa('skopeo', ['list-tags', '--tls-verify=false', `docker://${image}`], {
-      reject: false,
-    });
-    if (listed.failed) return {};
-    const { Tags }: { Tags: readonly string[] } = JSON.parse(listed.stdout);
-    const entries = Tags.filter((tag) => !tag.startsWith('sha256-')).map(async (tag) => {
-      const manifest = await execa(
-        'skopeo',
-        ['inspect', '--raw', '--tls-verify=false', `docker://${image}:${tag}`],
-        {
-          stripFinalNewline: false,
-        },
-      );
-      return [tag, `sha256:${sha256(manifest.stdout)}`] as const;
-    });
-    return Object.fromEntries(await Promise.all(entries));
-  }
 
   /** The executable in the image that the registry serves for a platform. */
   async function pulledExecutable(reference: string, architecture: string): Promise<Buffer> {
@@ -266,7 +238,7 @@ describe('the rehearsed workflows', { timeout: 900_000 }, () => {
     expect(docker.summary).toContain(digest);
     expect(published?.body).toContain(`${image}@${digest}`);
     expect(first.attestations).toContainEqual({ name: image, digest });
-    expect(await tags()).toEqual(
+    expect(await tagsOf(image)).toEqual(
       Object.fromEntries(['1.2.3', 'v1.2.3', '1.2', '1', 'latest'].map((tag) => [tag, digest])),
     );
 
@@ -592,8 +564,4 @@ async function filesWith(
   // grep exits with 1 if nothing matches.
   if (exitCode !== 0 && exitCode !== 1) throw new Error(`grep: ${stderr}`);
   return stdout.split('\n').filter((line) => line !== '');
-}
-
-function sha256(bytes: Buffer | string): string {
-  return createHash('sha256').update(bytes).digest('hex');
 }
