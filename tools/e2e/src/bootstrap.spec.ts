@@ -87,6 +87,16 @@ describe('./bootstrap', () => {
     expect(await readFile(join(folder, 'package-lock.json'), 'utf8')).toBe(before);
   });
 
+  it('./bootstrap needs no network for packages that are in npm’s cache', async () => {
+    expect((await bootstrap()).exitCode).toBe(0);
+    await rm(join(folder, 'node_modules'), { recursive: true });
+    const before = requests.length;
+    const { exitCode, output } = await bootstrap();
+    expect(exitCode, output).toBe(0);
+    expect(await installed()).toMatchObject(NAMES.map((name) => ({ name })));
+    expect(requests).toHaveLength(before);
+  });
+
   it('./bootstrap asks a registry that has packages at other addresses for them', async () => {
     served = new Map(
       [...archives].flatMap(([name, archive], index): [string, string | Buffer][] => {
