@@ -8,7 +8,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { run, runOk, THIS_WORKSPACE, userEnvironment } from './testing/workspace.ts';
 
 const NAMES = ['plain', '@scope/name'];
-const addressOf = (name: string) => `/${name}/-/${name.replace(/.*\//, '')}-1.0.0.tgz`;
+// As in an organization's registry, which serves several kinds of packages.
+const PREFIX = '/npm';
+const addressOf = (name: string) => `${PREFIX}/${name}/-/${name.replace(/.*\//, '')}-1.0.0.tgz`;
 
 describe('./bootstrap', () => {
   let folder: string;
@@ -49,7 +51,7 @@ describe('./bootstrap', () => {
     await rm(folder, { recursive: true });
   });
 
-  const registry = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const registry = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}${PREFIX}`;
 
   /** A package's archive, as npm makes it. */
   async function pack(name: string): Promise<Buffer> {
@@ -104,8 +106,8 @@ describe('./bootstrap', () => {
         const dist = { tarball, integrity: integrityOf(archive) };
         const versions = { '1.0.0': { name, version: '1.0.0', dist } };
         return [
-          [`/${name}`, JSON.stringify({ name, 'dist-tags': { latest: '1.0.0' }, versions })],
-          [`/files/${index}`, archive],
+          [`${PREFIX}/${name}`, JSON.stringify({ name, 'dist-tags': { latest: '1.0.0' }, versions })],
+          [`${PREFIX}/files/${index}`, archive],
         ];
       }),
     );
