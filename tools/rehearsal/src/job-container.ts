@@ -1,8 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { chown } from 'node:fs/promises';
-import { join, sep } from 'node:path';
+import { join } from 'node:path';
 import { clientArguments, type EngineClient, runClient } from './engine-client.ts';
-import { type JobFolders, type Machine, type MachineOptions, makeOverlay } from './machine.ts';
+import {
+  type JobFolders,
+  type Machine,
+  type MachineOptions,
+  makeOverlay,
+  mountedPath,
+  withPaths,
+} from './machine.ts';
 import { relayPorts } from './relay.ts';
 import type { StandInImage } from './stand-in-image.ts';
 import type { JobContainer } from './workflow.ts';
@@ -62,16 +69,14 @@ export async function startJobContainer(
     await runClient(client, ...createArguments(plan));
     disposables.defer(async () => void (await runClient(client, 'rm', '--force', name)));
     await runClient(client, 'start', name);
+    const pathOf = (path: string) => pathInContainer(folders, path);
     const container: Machine = {
-      pathOf: (path) => pathInContainer(folders, path),
+      pathOf,
       command: (program, env) => ({
         file: client.program,
         args: clientArguments(client, ...execArguments(plan, program, env)),
         cwd: folders.work,
-        // Handlers/StepHost.cs, ContainerStepHost: values that are paths are translated.
-        env: Object.fromEntries(
-          Object.entries(env).map(([key, value]) => [key, pathInContainer(folders, value)]),
-        ),
+        env: withPaths(env, pathOf),
       }),
       [Symbol.asyncDispose]: () => disposables.disposeAsync(),
     };
@@ -174,13 +179,9 @@ function runnerVolumes({ root, work, temp, home }: JobFolders): readonly (readon
   ];
 }
 
-/** Container/ContainerInfo.cs, TranslateToContainerPath. Leaves other paths, and anything else, unchanged. */
+/** Container/ContainerInfo.cs, TranslateToContainerPath. */
 function pathInContainer(folders: JobFolders, path: string): string {
-  const found = runnerVolumes(folders).findLast(
-    ([source]) => path === source || path.startsWith(source + sep),
-  );
-  const [source = '', target = ''] = found ?? [];
-  return target + path.slice(source.length);
+  return mountedPath(runnerVolumes(folders), path);
 }
 
 /** Jobs have fresh machines on GitHub, so a volume with a name is always a new one. */

@@ -71,10 +71,7 @@ export async function thisMachine(
     ...mounts,
     { type: 'none', options: 'rbind', source: folders.work, target: place },
   ]);
-  const pathOf = (path: string) =>
-    path === folders.work || path.startsWith(folders.work + sep)
-      ? place + path.slice(folders.work.length)
-      : path;
+  const pathOf = (path: string) => mountedPath([[folders.work, place]], path);
   const own = { ...env, PATH: `${programs}:${env.PATH ?? ''}` };
   return {
     pathOf,
@@ -82,11 +79,25 @@ export async function thisMachine(
       const folder = pathOf(folders.workspace);
       // Bash would call it as `sh` did, which started outside of the mount.
       const [file = '', ...args] = [...machine, 'env', `--chdir=${folder}`, `PWD=${folder}`, ...program];
-      const paths = Object.entries(more).map(([name, value]) => [name, pathOf(value)]);
-      return { file, args, cwd: folders.workspace, env: { ...own, ...Object.fromEntries(paths) } };
+      return { file, args, cwd: folders.workspace, env: { ...own, ...withPaths(more, pathOf) } };
     },
     [Symbol.asyncDispose]: async () => undefined,
   };
+}
+
+/** What a path is called where folders are mounted elsewhere, by the last of them that it is in. Leaves others unchanged. */
+export function mountedPath(mounts: readonly (readonly string[])[], path: string): string {
+  const found = mounts.findLast(([source]) => path === source || path.startsWith(source + sep));
+  const [source = '', target = ''] = found ?? [];
+  return target + path.slice(source.length);
+}
+
+/** Variables whose values are translated if they are paths: Handlers/StepHost.cs of the runner, ContainerStepHost. */
+export function withPaths(
+  env: Readonly<Record<string, string>>,
+  pathOf: (path: string) => string,
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, pathOf(value)]));
 }
 
 /** A file system to mount, in mount's terms. */
