@@ -21,7 +21,7 @@ import { type FaultProxy, startFaultProxy } from '@prebuilt/testing/registry';
 import { startSigstore } from '@prebuilt/testing/sigstore';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { TOOL } from './stranger/programs.ts';
-import { failures, job, results, sha256, tagsOf } from './testing/rehearsed-run.ts';
+import { failures, imageTags, job, results, sha256 } from './testing/rehearsed-run.ts';
 import {
   missingProgram,
   PLUGINS_IN_ONE_PROCESS,
@@ -183,7 +183,7 @@ async function repositoryOf({ release, tagOf }: Pattern): Promise<Repository> {
       return { event: 'push', ref: `refs/tags/${tag}`, sha };
     },
     run: (workflow, event, former, more) => runWorkflow(workflow, event, { ...options, ...more }, former),
-    tags: (program) => tagsOf(imageOf(program)),
+    tags: (program) => imageTags(imageOf(program)),
   };
 }
 

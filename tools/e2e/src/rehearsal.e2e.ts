@@ -24,7 +24,7 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { jobContainers } from './testing/job-containers.ts';
 import { type RehearsedProject, rehearsedProject, replaceIn } from './testing/rehearsed-project.ts';
-import { failures, job, results, sha256, tagsOf } from './testing/rehearsed-run.ts';
+import { failures, imageTags, job, results, sha256 } from './testing/rehearsed-run.ts';
 import { type RemoteCache, startRemoteCache } from './testing/remote-cache.ts';
 import { readTrace } from './testing/strace.ts';
 import {
@@ -238,7 +238,7 @@ describe('the rehearsed workflows', { timeout: 900_000 }, () => {
     expect(docker.summary).toContain(digest);
     expect(published?.body).toContain(`${image}@${digest}`);
     expect(first.attestations).toContainEqual({ name: image, digest });
-    expect(await tagsOf(image)).toEqual(
+    expect(await imageTags(image)).toEqual(
       Object.fromEntries(['1.2.3', 'v1.2.3', '1.2', '1', 'latest'].map((tag) => [tag, digest])),
     );
 

@@ -24,7 +24,7 @@ export function job(run: WorkflowRun, id: string): Job {
 }
 
 /** The digest of each tag of an image in a registry on loopback, except those that list referrers. */
-export async function tagsOf(image: string): Promise<Readonly<Record<string, string>>> {
+export async function imageTags(image: string): Promise<Readonly<Record<string, string>>> {
   const reference = `docker://${image}`;
   const listed = await execa('skopeo', ['list-tags', '--tls-verify=false', reference], { reject: false });
   if (listed.failed) return {};
