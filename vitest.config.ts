@@ -14,6 +14,10 @@ const setupFiles = ['cost/measure-file.ts', 'leave-as-found.ts'].map((file) =>
   join(import.meta.dirname, 'tools/testing/src', file),
 );
 
+// Huge pages for what the C library allocates: whenever a process starts a program, Linux copies the table of its pages
+// (measured: 7% less CPU time of a spec that runs git a thousand times).
+const HUGE_PAGES = { GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1' };
+
 /** Specs share a process, so that their imports are loaded once (measured: half the CPU time of small specs). */
 const KINDS = [
   { suffix: '', others: '**/*.e2e.ts', isolate: false },
@@ -71,6 +75,7 @@ export default defineConfig({
             isolate,
             setupFiles,
             maxWorkers,
+            env: HUGE_PAGES,
             sequence: { groupOrder: 1 },
           },
         }));

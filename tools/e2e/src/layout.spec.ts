@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { globSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { createNodes } from '@prebuilt/nx';
 import { describe, expect, it } from 'vitest';
 
@@ -41,6 +41,19 @@ describe('the direction of dependencies', () => {
       else if (groupOf(used.folder) === 'tools') expect(groupOf(project.folder), direction).toBe('tools');
       else expect(groupOf(used.folder), direction).toBe('libs');
     }
+  });
+
+  // Nx knows only the dependencies that package.json declares: nx.json keeps it from reading every source for them.
+  it('no project imports the files of another by their path', () => {
+    const imports = projects.flatMap(({ folder }) =>
+      globSync(`${folder}/{src,e2e,testing,scripts}/**/*.{ts,cjs}`, { cwd: ROOT }).flatMap((file) => {
+        const text = readFileSync(join(ROOT, file), 'utf8');
+        const paths = [...text.matchAll(/(?:\bfrom|\bimport|\brequire)\b[ (]*'(\.[^']*)'/g)];
+        return paths.map(([, path = '']) => ({ folder, file, target: join(dirname(file), path) }));
+      }),
+    );
+    expect(imports.length).toBeGreaterThan(1000);
+    expect(imports.filter(({ folder, target }) => !target.startsWith(`${folder}/`))).toEqual([]);
   });
 
   it('there are no circular dependencies between projects', () => {
