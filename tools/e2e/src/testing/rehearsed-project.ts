@@ -59,7 +59,10 @@ export async function rehearsedProject(): Promise<RehearsedProject> {
     const origin = join(folder, 'origin.git');
     await runOk(folder, 'git', ['init', '--quiet', '--bare', '--initial-branch=main', origin]);
     await runOk(origin, 'git', ['config', 'uploadpack.allowAnySHA1InWant', 'true']);
-    await git('checkout', '--quiet', '-B', 'main');
+    // The tree without its history, which every job would fetch.
+    await git('checkout', '--quiet', '--orphan', 'rehearsed');
+    await git('commit', '--quiet', '--message=feat: everything so far');
+    await git('branch', '--force', '--move', 'main');
     for (const tag of (await git('tag', '--list')).split('\n').filter(Boolean))
       await git('tag', '--delete', tag);
     await git('remote', 'set-url', 'origin', origin);
