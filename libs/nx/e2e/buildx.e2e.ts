@@ -85,6 +85,26 @@ describe('docker-release with a real engine', () => {
     await expectNoTrace();
   });
 
+  it('refuses layers that buildx has compressed, and leaves nothing', async () => {
+    const compressed = release(workspace, BUILDX, {
+      plan: (plan) => ({
+        ...plan,
+        platforms: plan.platforms.map((each) => ({
+          ...each,
+          command: each.command && {
+            ...each.command,
+            args: each.command.args.map((arg) => arg.replace('=uncompressed', '=gzip')),
+          },
+        })),
+      }),
+    });
+    await expect(compressed).rejects.toMatchObject({
+      code: 'BUILDER',
+      message: expect.stringMatching(/buildx: expected layers of type \S+\.tar, found \S+\.tar\+gzip$/),
+    });
+    await expectNoTrace();
+  });
+
   it('refuses an image whose files do not match the plan, and leaves nothing', async () => {
     const other = release(workspace, BUILDX, {
       plan: (plan) => ({

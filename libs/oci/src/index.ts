@@ -43,6 +43,7 @@ export {
 } from './layer/layer-limits.ts';
 export { type ReadEntry, type ReadLayerOptions, readLayer } from './layer/layer-reader.ts';
 export {
+  compressLayer,
   type LayerEntry,
   type LayerOptions,
   tarBlocks,

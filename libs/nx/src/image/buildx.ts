@@ -2,7 +2,9 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   BLOBS_FOLDER,
+  type Compression,
   cleanText,
+  compressLayer,
   type Descriptor,
   digestHex,
   type ExpectedImage,
@@ -21,11 +23,13 @@ import {
 import { execa } from 'execa';
 import { type Platform, platformParts } from '../artifacts/platform.ts';
 import { PrebuiltError } from '../errors.ts';
+import { readChunks } from '../files/chunks.ts';
 import type { Command } from '../process/command.ts';
 import { settleAll } from '../process/settle-all.ts';
 import { linkBaseLayout, storeBase } from './base/stored-base.ts';
 import type { ImageBuilder } from './builder.ts';
 import { checkContent } from './check-context.ts';
+import type { LayerProgress } from './daemonless.ts';
 import { expectedImage } from './release-images.ts';
 import { stageContext } from './stage-context.ts';
 
@@ -43,6 +47,9 @@ export interface BuildxOptions {
   readonly blobs: string;
   /** The folder that buildx runs in, which contains the Dockerfile. */
   readonly work: string;
+  readonly compression: Compression;
+  /** The zstd level, from 1 to 19. */
+  readonly compressionLevel?: number | undefined;
   /** Seconds since 1970: the time of every file and of the image. */
   readonly sourceDateEpoch: number;
   readonly signal: AbortSignal;
@@ -50,17 +57,13 @@ export interface BuildxOptions {
   readonly runOf: (platform: Platform) => { readonly command: Command; readonly folders: PlatformFolders };
   /** Called with each line that buildx prints. */
   readonly line: (text: string) => void;
+  /** Called while a layer is compressed. */
+  readonly onLayer: (progress: LayerProgress) => void;
 }
 
-/** Builds images with `docker buildx build`, one run per platform. */
-export function buildxBuilder({
-  blobs,
-  work,
-  sourceDateEpoch,
-  signal,
-  runOf,
-  line,
-}: BuildxOptions): ImageBuilder {
+/** Builds images with `docker buildx build`, one run per platform, and compresses their layers. */
+export function buildxBuilder(options: BuildxOptions): ImageBuilder {
+  const { blobs, work, sourceDateEpoch, signal, runOf, line } = options;
   return {
     async build(release) {
       const { platform, context, image } = release;
@@ -75,7 +78,7 @@ export function buildxBuilder({
       await mkdir(join(work, folders.layout), { recursive: true });
       await runBuildx(command, work, signal, (text) => line(`${platform} | ${text}`));
       const [manifest] = await settleAll([
-        adoptImage(join(work, folders.layout), blobs, platform, expectedImage(release, sourceDateEpoch)),
+        adoptImage(join(work, folders.layout), platform, expectedImage(release, sourceDateEpoch), options),
         rm(staged, { recursive: true }),
         base === undefined ? Promise.resolve() : storeBase(base, blobs),
       ]);
@@ -129,28 +132,60 @@ async function runBuildx(
 }
 
 /**
- * Moves the single image in buildx's layout to a blob folder. `holdLayoutAgainstPlan` checks its content later. Throws
- * `BUILDER` if there is an image for a different platform, or several.
+ * Puts the single image in buildx's layout into a blob folder, its layers compressed. `holdLayoutAgainstPlan` checks its
+ * content later. Throws `BUILDER` if there is an image for a different platform, or several, or if a layer is compressed
+ * or isn't what its digest says.
  */
 async function adoptImage(
   layout: string,
-  blobs: string,
   platform: Platform,
   expected: ExpectedImage,
+  options: BuildxOptions,
 ): Promise<Descriptor> {
   const [image, ...others] = (await readImageLayout(layout)).images;
   const found = image === undefined ? 'none' : platformName(image.platform);
   if (image === undefined || others.length > 0 || found !== platformName(platformParts(platform))) {
     throw new PrebuiltError('BUILDER', `buildx: expected one image for ${platform}, found ${found}`);
   }
-  if (expected.base !== undefined) return adoptAbove(image, layout, blobs, expected);
-  const { descriptor, manifest } = image;
-  for (const hex of new Set(
-    [descriptor, manifest.config, ...manifest.layers].map((each) => digestHex(each.digest)),
-  )) {
-    await rename(join(layout, BLOBS_FOLDER, hex), join(blobs, hex));
+  const { blobs } = options;
+  const below = expected.base?.layers ?? [];
+  const plain = image.manifest.layers.slice(below.length);
+  const above = [];
+  for (const [index, layer] of plain.entries()) {
+    const progress = { platform, layer: index + 1, layers: plain.length, total: layer.size };
+    above.push(await compressed(layer, layout, progress, options));
   }
-  return { mediaType: descriptor.mediaType, digest: descriptor.digest, size: descriptor.size };
+  const config = await adoptConfig(image, layout, blobs, expected);
+  return writeImageManifest(blobs, config, [...below.map(({ descriptor }) => descriptor), ...above]);
+}
+
+/*
+ * BuildKit compresses each layer twice, before and after it sets the times in it, and takes more than twice as long for
+ * that as Node does for once. Compressed here, a layer also has the same bytes whichever builder made it.
+ */
+async function compressed(
+  { mediaType, digest }: Descriptor,
+  layout: string,
+  progress: Omit<LayerProgress, 'done'>,
+  { blobs, compression, compressionLevel, signal, onLayer }: BuildxOptions,
+): Promise<Descriptor> {
+  if (mediaType !== MEDIA_TYPES.layer) {
+    throw new PrebuiltError(
+      'BUILDER',
+      `buildx: expected layers of type ${MEDIA_TYPES.layer}, found ${mediaType}`,
+    );
+  }
+  let done = 0;
+  const onBytes = (bytes: number): void => {
+    done += bytes;
+    onLayer({ ...progress, done });
+  };
+  const tar = readChunks(join(layout, BLOBS_FOLDER, digestHex(digest)), { kept: 2 });
+  const options = { compression, compressionLevel, signal, onBytes };
+  const { descriptor, diffId } = await compressLayer(blobs, tar, options);
+  if (diffId !== digest)
+    throw new PrebuiltError('BUILDER', `buildx: layer: expected ${digest}, found ${diffId}`);
+  return descriptor;
 }
 
 /** BuildKit's comment on history steps that it adds itself if a base doesn't list its layers. */
@@ -162,16 +197,16 @@ const EXPORTER = 'buildkit.exporter.image.v0';
  * above, and the configuration, with the base's own diffIDs and history, and with the image's own time instead of the
  * base's, which BuildKit keeps (seen with 0.13). The number of layers above is compared with the plan later.
  */
-async function adoptAbove(
+async function adoptConfig(
   { manifest, config }: LayoutImage,
   layout: string,
   blobs: string,
   { base, history, platform, created }: ExpectedImage,
 ): Promise<Descriptor> {
-  const below = base?.layers ?? [];
-  const above = manifest.layers.slice(below.length);
-  for (const hex of new Set(above.map(({ digest }) => digestHex(digest)))) {
+  if (base === undefined) {
+    const hex = digestHex(manifest.config.digest);
     await rename(join(layout, BLOBS_FOLDER, hex), join(blobs, hex));
+    return manifest.config;
   }
   // Parse it without a schema, since the order of members is part of the image's ID.
   const raw = JSON.parse((await readDocument(layout, manifest.config)).toString('utf8'));
@@ -182,12 +217,14 @@ async function adoptAbove(
     ...rest,
     ...(platform.variant !== undefined && { variant: platform.variant }),
     created: rfc3339(created),
-    history: [...inheritedSteps(base?.inherited ?? []), ...own],
+    history: [...inheritedSteps(base.inherited ?? []), ...own],
     rootfs: {
       type: 'layers',
-      diff_ids: [...below.map(({ diffId }) => diffId), ...config.rootfs.diff_ids.slice(below.length)],
+      diff_ids: [
+        ...base.layers.map(({ diffId }) => diffId),
+        ...config.rootfs.diff_ids.slice(base.layers.length),
+      ],
     },
   };
-  const written = await writeBlob(blobs, goJson(sortedMap(adopted)), MEDIA_TYPES.config);
-  return writeImageManifest(blobs, written, [...below.map(({ descriptor }) => descriptor), ...above]);
+  return writeBlob(blobs, goJson(sortedMap(adopted)), MEDIA_TYPES.config);
 }

@@ -24,7 +24,7 @@ export interface WrittenLayer {
   readonly tarSize: number;
 }
 
-/** What, besides its entries, determines the bytes of a layer. */
+/** What, besides its tar, determines the bytes of a layer. */
 export interface LayerOptions {
   readonly compression: Compression;
   /** The zstd level, from 1 to 19. Defaults to 3. */
@@ -43,20 +43,33 @@ const ZSTD_LEVEL = 3;
 
 /**
  * Packs entries, in the given order, into a compressed layer and puts it into a blobs folder, named by its digest. The
- * tar, both digests and the compression are made in one pass, with a few chunks in memory; the compression runs on
- * Node's thread pool. The same entries yield the same bytes with the same version of Node. Throws `INVALID_LAYER` if
- * content is longer or shorter than its size, and whatever reading or writing throws; no file is left behind then.
+ * same entries yield the same bytes with the same version of Node. Throws `INVALID_LAYER` if content is longer or
+ * shorter than its size, and what `compressLayer` throws.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md
  */
-export async function writeLayer(
+export function writeLayer(
   blobs: string,
   entries: readonly LayerEntry[],
+  options: LayerOptions,
+): Promise<WrittenLayer> {
+  return compressLayer(blobs, tarBlocks(entries), options);
+}
+
+/**
+ * Compresses a tar into a layer and puts it into a blobs folder, named by its digest. Both digests and the compression
+ * are made in one pass, with a few chunks in memory, each of which may be reused once the next but one is requested;
+ * the compression runs on Node's thread pool. The same tar yields the same bytes with the same version of Node. Throws
+ * whatever reading or writing throws; no file is left behind then.
+ */
+export async function compressLayer(
+  blobs: string,
+  chunks: AsyncGenerator<Uint8Array>,
   { compression, compressionLevel, onBytes, signal }: LayerOptions,
 ): Promise<WrittenLayer> {
   const temporary = join(blobs, `.layer-${randomUUID()}`);
   const [tar, packed] = [new Meter(), new Meter()];
   try {
-    const blocks = readAhead(metered(tarBlocks(entries), tar, { onBytes, signal }));
+    const blocks = readAhead(metered(chunks, tar, { onBytes, signal }));
     const compressor = compressorFor(compression, compressionLevel);
     await writeChunks(
       temporary,

@@ -137,8 +137,8 @@ function buildxCommand(
     'tar=false',
     'rewrite-timestamp=true',
     'oci-mediatypes=true',
-    `compression=${options.compression}`,
-    ...(options.compressionLevel === undefined ? [] : [`compression-level=${options.compressionLevel}`]),
+    'compression=uncompressed',
+    // Also if its cache has a layer of these bytes that is compressed.
     'force-compression=true',
   ];
   return {

@@ -193,9 +193,12 @@ async function builderOf(
   return buildxBuilder({
     blobs,
     work,
+    compression,
+    compressionLevel,
     sourceDateEpoch,
     signal,
     line: progress.line,
+    onLayer: progress.layer,
     runOf: (platform) => {
       const command = platforms.find((each) => each.platform === platform)?.command;
       if (command === undefined) throw new Error(`${platform}: planned without a command`);

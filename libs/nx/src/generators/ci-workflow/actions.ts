@@ -15,6 +15,6 @@ export const ACTIONS = {
   azure: 'azure/login@f5d393ae46f8fde4be8b75f32e3fc50e654ad0ca # v3.0.1',
 } as const;
 
-/** The BuildKit that builds images, pinned by digest, since its compressor determines their bytes. */
+/** The BuildKit that builds images, pinned by digest, since its version determines how it words their history. */
 export const BUILDKIT =
   'moby/buildkit:v0.32.2@sha256:28a898719c18a33f4e8000685287fa36fd0dd9560c6440227d3a732d79bb41d8';
