@@ -160,8 +160,8 @@ async function adoptImage(
 }
 
 /*
- * BuildKit compresses each layer twice, before and after it sets the times in it, and takes more than twice as long for
- * that as Node does for once. Compressed here, a layer also has the same bytes whichever builder made it.
+ * BuildKit would compress each layer twice, before and after it sets the times in it: the whole build took half as long
+ * again (measured). Compressed here, a layer also has the same bytes whichever builder made it.
  */
 async function compressed(
   { mediaType, digest }: Descriptor,
