@@ -132,9 +132,9 @@ async function runBuildx(
 }
 
 /**
- * Puts the single image in buildx's layout into a blob folder, its layers compressed. `holdLayoutAgainstPlan` checks its
- * content later. Throws `BUILDER` if there is an image for a different platform, or several, or if a layer is compressed
- * or isn't what its digest says.
+ * Puts the single image in buildx's layout into a blob folder, its layers compressed: an image whose layers are all
+ * compressed already stays as it is. `holdLayoutAgainstPlan` checks its content later. Throws `BUILDER` if there is an
+ * image for a different platform, or several, or if a layer isn't what its digest says.
  */
 async function adoptImage(
   layout: string,
@@ -147,16 +147,32 @@ async function adoptImage(
   if (image === undefined || others.length > 0 || found !== platformName(platformParts(platform))) {
     throw new PrebuiltError('BUILDER', `buildx: expected one image for ${platform}, found ${found}`);
   }
-  const { blobs } = options;
+  const { descriptor, manifest } = image;
   const below = expected.base?.layers ?? [];
-  const plain = image.manifest.layers.slice(below.length);
-  const above = [];
-  for (const [index, layer] of plain.entries()) {
-    const progress = { platform, layer: index + 1, layers: plain.length, total: layer.size };
-    above.push(await compressed(layer, layout, progress, options));
+  const own = manifest.layers.slice(below.length);
+  const isPlain = ({ mediaType }: Descriptor) => mediaType === MEDIA_TYPES.layer;
+  await moveBlobs(
+    own.filter((layer) => !isPlain(layer)),
+    layout,
+    options.blobs,
+  );
+  if (expected.base === undefined && !own.some(isPlain)) {
+    await moveBlobs([descriptor, manifest.config], layout, options.blobs);
+    return { mediaType: descriptor.mediaType, digest: descriptor.digest, size: descriptor.size };
   }
-  const config = await adoptConfig(image, layout, blobs, expected);
-  return writeImageManifest(blobs, config, [...below.map(({ descriptor }) => descriptor), ...above]);
+  const above: Descriptor[] = [];
+  for (const [index, layer] of own.entries()) {
+    const progress = { platform, layer: index + 1, layers: own.length, total: layer.size };
+    above.push(isPlain(layer) ? await compressed(layer, layout, progress, options) : layer);
+  }
+  const config = await adoptConfig(image, layout, options.blobs, expected);
+  return writeImageManifest(options.blobs, config, [...below.map((layer) => layer.descriptor), ...above]);
+}
+
+async function moveBlobs(blobs: readonly Descriptor[], from: string, to: string): Promise<void> {
+  for (const hex of new Set(blobs.map(({ digest }) => digestHex(digest)))) {
+    await rename(join(from, BLOBS_FOLDER, hex), join(to, hex));
+  }
 }
 
 /*
@@ -164,17 +180,11 @@ async function adoptImage(
  * again (measured). Compressed here, a layer also has the same bytes whichever builder made it.
  */
 async function compressed(
-  { mediaType, digest }: Descriptor,
+  { digest }: Descriptor,
   layout: string,
   progress: Omit<LayerProgress, 'done'>,
   { blobs, compression, compressionLevel, signal, onLayer }: BuildxOptions,
 ): Promise<Descriptor> {
-  if (mediaType !== MEDIA_TYPES.layer) {
-    throw new PrebuiltError(
-      'BUILDER',
-      `buildx: expected layers of type ${MEDIA_TYPES.layer}, found ${mediaType}`,
-    );
-  }
   let done = 0;
   const onBytes = (bytes: number): void => {
     done += bytes;
@@ -204,8 +214,7 @@ async function adoptConfig(
   { base, history, platform, created }: ExpectedImage,
 ): Promise<Descriptor> {
   if (base === undefined) {
-    const hex = digestHex(manifest.config.digest);
-    await rename(join(layout, BLOBS_FOLDER, hex), join(blobs, hex));
+    await moveBlobs([manifest.config], layout, blobs);
     return manifest.config;
   }
   // Parse it without a schema, since the order of members is part of the image's ID.
