@@ -176,8 +176,8 @@ async function moveBlobs(blobs: readonly Descriptor[], from: string, to: string)
 }
 
 /*
- * BuildKit would compress each layer twice, before and after it sets the times in it: the whole build took half as long
- * again (measured). Compressed here, a layer also has the same bytes whichever builder made it.
+ * BuildKit would compress each layer twice, before and after it sets the times in it: the whole release took a third
+ * longer (measured). Compressed here, a layer also has the same bytes whichever builder made it.
  */
 async function compressed(
   { digest }: Descriptor,
