@@ -222,10 +222,10 @@ describe('Prober', () => {
   });
 
   it('a check is inconclusive if an idle probe does not begin in time', async () => {
-    const outcome = await proberOf('sleep(5000)', { startTimeoutMs: 2000 }).check(request(), 200);
+    const outcome = await proberOf('sleep(5000)', { startTimeoutMs: 1000 }).check(request(), 200);
     expect(outcome).toEqual({
       kind: 'inconclusive',
-      error: expect.stringContaining('was not ready within 2000 ms'),
+      error: expect.stringContaining('was not ready within 1000 ms'),
     });
   });
 
