@@ -5,7 +5,7 @@ import { skipOutsideCi } from '@prebuilt/testing/engine';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { growExecutables, startRelease } from '../testing/executor-process.ts';
-import { release, useRealEngine } from '../testing/release.ts';
+import { type ReleaseChanges, release, useRealEngine } from '../testing/release.ts';
 import { type ReleaseWorkspace, releaseWorkspace, SAMPLE_DOCKERFILE } from '../testing/release-workspace.ts';
 
 await useRealEngine();
@@ -17,6 +17,19 @@ beforeEach(async () => {
   workspace = await releaseWorkspace({ dockerfile: SAMPLE_DOCKERFILE });
 });
 afterEach(() => workspace.remove());
+
+/** Runs buildx with other arguments. */
+function withArguments(change: (args: readonly string[]) => readonly string[]): ReleaseChanges {
+  return {
+    plan: (plan) => ({
+      ...plan,
+      platforms: plan.platforms.map((each) => ({
+        ...each,
+        command: each.command && { ...each.command, args: change(each.command.args) },
+      })),
+    }),
+  };
+}
 
 async function expectNoTrace(): Promise<void> {
   expect((await readdir(workspace.path('dist'))).sort()).toEqual(['bin', 'verify']);
@@ -69,15 +82,11 @@ describe('docker-release with a real engine', () => {
   );
 
   it('reports buildx’s error if it fails, and leaves nothing', async () => {
-    const failing = release(workspace, BUILDX, {
-      plan: (plan) => ({
-        ...plan,
-        platforms: plan.platforms.map((each) => ({
-          ...each,
-          command: each.command && { ...each.command, args: [...each.command.args.slice(0, -1), 'absent'] },
-        })),
-      }),
-    });
+    const failing = release(
+      workspace,
+      BUILDX,
+      withArguments((args) => [...args.slice(0, -1), 'absent']),
+    );
     await expect(failing).rejects.toMatchObject({
       code: 'BUILDER',
       message: expect.stringMatching(/docker buildx build: ERROR: .*absent/),
@@ -92,18 +101,8 @@ describe('docker-release with a real engine', () => {
     const plain = await release(workspace, BUILDX, { progress: { layer } });
     expect(plain.image.digest).toBe(own.image.digest);
     expect(lines.filter((each) => each.includes('"platform":"linux/arm64","layer":1,'))).not.toEqual([]);
-    const kept = await release(workspace, BUILDX, {
-      plan: (plan) => ({
-        ...plan,
-        platforms: plan.platforms.map((each) => ({
-          ...each,
-          command: each.command && {
-            ...each.command,
-            args: each.command.args.map((arg) => arg.replace('=uncompressed', '=gzip')),
-          },
-        })),
-      }),
-    });
+    const packed = withArguments((args) => args.map((arg) => arg.replace('=uncompressed', '=gzip')));
+    const kept = await release(workspace, BUILDX, packed);
     expect(kept.image.digest).not.toBe(own.image.digest);
     const { images } = await readImageLayout(workspace.path('dist/oci'));
     for (const { manifest } of images) {

@@ -27,9 +27,8 @@ import { readChunks } from '../files/chunks.ts';
 import type { Command } from '../process/command.ts';
 import { settleAll } from '../process/settle-all.ts';
 import { linkBaseLayout, storeBase } from './base/stored-base.ts';
-import type { ImageBuilder } from './builder.ts';
+import { countBytes, type ImageBuilder, type LayerProgress } from './builder.ts';
 import { checkContent } from './check-context.ts';
-import type { LayerProgress } from './daemonless.ts';
 import { expectedImage } from './release-images.ts';
 import { stageContext } from './stage-context.ts';
 
@@ -150,20 +149,16 @@ async function adoptImage(
   const { descriptor, manifest } = image;
   const below = expected.base?.layers ?? [];
   const own = manifest.layers.slice(below.length);
-  const isPlain = ({ mediaType }: Descriptor) => mediaType === MEDIA_TYPES.layer;
-  await moveBlobs(
-    own.filter((layer) => !isPlain(layer)),
-    layout,
-    options.blobs,
-  );
-  if (expected.base === undefined && !own.some(isPlain)) {
+  const packed = own.filter(({ mediaType }) => mediaType !== MEDIA_TYPES.layer);
+  await moveBlobs(packed, layout, options.blobs);
+  if (expected.base === undefined && packed.length === own.length) {
     await moveBlobs([descriptor, manifest.config], layout, options.blobs);
     return { mediaType: descriptor.mediaType, digest: descriptor.digest, size: descriptor.size };
   }
   const above: Descriptor[] = [];
   for (const [index, layer] of own.entries()) {
     const progress = { platform, layer: index + 1, layers: own.length, total: layer.size };
-    above.push(isPlain(layer) ? await compressed(layer, layout, progress, options) : layer);
+    above.push(packed.includes(layer) ? layer : await compressed(layer, layout, progress, options));
   }
   const config = await adoptConfig(image, layout, options.blobs, expected);
   return writeImageManifest(options.blobs, config, [...below.map((layer) => layer.descriptor), ...above]);
@@ -185,16 +180,12 @@ async function compressed(
   progress: Omit<LayerProgress, 'done'>,
   { blobs, compression, compressionLevel, signal, onLayer }: BuildxOptions,
 ): Promise<Descriptor> {
-  let done = 0;
-  const onBytes = (bytes: number): void => {
-    done += bytes;
-    onLayer({ ...progress, done });
-  };
   const tar = readChunks(join(layout, BLOBS_FOLDER, digestHex(digest)), { kept: 2 });
-  const options = { compression, compressionLevel, signal, onBytes };
+  const options = { compression, compressionLevel, signal, onBytes: countBytes(progress, onLayer) };
   const { descriptor, diffId } = await compressLayer(blobs, tar, options);
-  if (diffId !== digest)
+  if (diffId !== digest) {
     throw new PrebuiltError('BUILDER', `buildx: layer: expected ${digest}, found ${diffId}`);
+  }
   return descriptor;
 }
 

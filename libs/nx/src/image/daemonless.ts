@@ -14,7 +14,7 @@ import { type Platform, platformParts } from '../artifacts/platform.ts';
 import { readChunks } from '../files/chunks.ts';
 import { unpackContents, unpackedPath } from './archives/unpack.ts';
 import { storeBase } from './base/stored-base.ts';
-import type { ImageBuilder } from './builder.ts';
+import { countBytes, type ImageBuilder, type LayerProgress } from './builder.ts';
 import { artifactChanged, checkContent } from './check-context.ts';
 import type { ContextFile } from './context.ts';
 import { type LayerPath, layerEntry } from './layer-paths.ts';
@@ -34,15 +34,6 @@ export interface AssembleOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called before and during the packing of each layer. */
   readonly onLayer?: ((layer: LayerProgress) => void) | undefined;
-}
-
-/** The progress of packing a layer, whose number starts from 1. Sizes are in bytes of the tar file. */
-export interface LayerProgress {
-  readonly platform: Platform;
-  readonly layer: number;
-  readonly layers: number;
-  readonly done: number;
-  readonly total: number;
 }
 
 /** The options of the daemonless builder. It unpacks archives into the folder `unpacked`. */
@@ -93,14 +84,9 @@ export async function assembleImage(
   const layers = [];
   for (const [index, paths] of plan.layers.entries()) {
     const entries = paths.map((path) => packedEntry(path, sourceDateEpoch, unpacked));
-    const total = tarSize(entries);
-    let done = 0;
-    const tell = (bytes: number): void => {
-      done += bytes;
-      onLayer?.({ platform, layer: index + 1, layers: plan.layers.length, done, total });
-    };
-    tell(0);
-    layers.push(await writeLayer(blobs, entries, { compression, compressionLevel, signal, onBytes: tell }));
+    const layer = { platform, layer: index + 1, layers: plan.layers.length, total: tarSize(entries) };
+    const onBytes = countBytes(layer, onLayer);
+    layers.push(await writeLayer(blobs, entries, { compression, compressionLevel, signal, onBytes }));
   }
   const parts = platformParts(platform);
   const config = formatImageConfig({

@@ -13,9 +13,9 @@ import {
 import type { Platform } from '../../artifacts/platform.ts';
 import { replaceFolder } from '../../files/output-folder.ts';
 import type { Bases } from '../../image/base/read-bases.ts';
-import type { ImageBuilder } from '../../image/builder.ts';
+import type { ImageBuilder, LayerProgress } from '../../image/builder.ts';
 import { checkContent, checkFiles } from '../../image/check-context.ts';
-import { daemonlessBuilder, type LayerProgress } from '../../image/daemonless.ts';
+import { daemonlessBuilder } from '../../image/daemonless.ts';
 import { layoutRecord } from '../../image/layout-record.ts';
 import type { ReducedProof } from '../../image/merged-proof.ts';
 import { holdLayoutAgainstPlan } from '../../image/proof.ts';

@@ -1,5 +1,5 @@
 import { tableLines } from '../../github/table.ts';
-import type { LayerProgress } from '../../image/daemonless.ts';
+import type { LayerProgress } from '../../image/builder.ts';
 import { describeReduced } from '../../image/merged-proof.ts';
 import type { DockerReleasePlan } from './plan.ts';
 import type { DockerRelease, ReleaseProgress } from './run.ts';
