@@ -59,8 +59,9 @@ describe('--check', () => {
     };
     await mount.fault('hold');
     expect(reasons()).toEqual(['timeout', undefined]);
+    // A killed process is in its wait again only after a processor was free for it.
+    await expect.poll(() => hangingOn(mount.path)).toHaveLength(1);
     const left = hangingOn(mount.path);
-    expect(left).toHaveLength(1);
     for (let time = 0; time < 3; time += 1) expect(reasons()).toEqual(['hung', undefined]);
     const init = runMonitor(executable, ['--init-container-mode', '-c', config]);
     expect(init.code).toBe(1);

@@ -35,9 +35,23 @@ export function anonymousOf(pid: number): number {
 
 /** Processor time used so far, in ms (clock ticks of 10 ms), excluding children. */
 export function processorTimeOf(pid: number): number {
+  return ticksOf(pid, 0, 2) * 10;
+}
+
+/** The same, including children: those that run, and those that have ended and were waited for. */
+export function familyProcessorTimeOf(pid: number): number {
+  const running = childrenOf(pid).reduce((sum, child) => sum + ticksOf(child, 0, 2), 0);
+  return (running + ticksOf(pid, 0, 4)) * 10;
+}
+
+/** Sums up some of utime, stime, cutime, cstime (https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html). */
+function ticksOf(pid: number, start: number, end: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * 10;
+  const times = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 15);
+  return times.slice(start, end).reduce((sum, ticks) => sum + Number(ticks), 0);
 }
 
 /**
