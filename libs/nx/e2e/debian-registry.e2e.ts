@@ -6,10 +6,10 @@ import { isDeepStrictEqual } from 'node:util';
 import { engineEnvironment, requireEngine, type SkipTest, skipOutsideCi } from '@prebuilt/testing/engine';
 import {
   type DebianRegistry,
-  type Fault,
   type FaultProxy,
   findDebianRegistry,
   makeTestAuthority,
+  type Obstacle,
   REGISTRY_USER,
   type Step,
   startDebianRegistry,
@@ -259,7 +259,7 @@ describe("a killed publish to Debian's registry", () => {
   async function killed(
     registry: DebianRegistry,
     through: FaultProxy,
-    at: { readonly step: Step; readonly nth: number; readonly fault?: Fault },
+    at: { readonly step: Step; readonly nth: number; readonly obstacle: Obstacle },
   ): Promise<ReadonlyMap<string, number>> {
     const child = execa(
       process.execPath,
@@ -273,9 +273,9 @@ describe("a killed publish to Debian's registry", () => {
     const ended = new AbortController();
     through.inject((step, nth) => {
       if (step !== at.step || nth !== at.nth) return undefined;
-      if (at.fault !== undefined) child.kill('SIGKILL');
-      else killAmidBytes(registry, child, ended.signal);
-      return at.fault;
+      if (at.obstacle === 'half-sent') killAmidBytes(registry, child, ended.signal);
+      else child.kill('SIGKILL');
+      return at.obstacle;
     });
     const { isTerminated, stdout } = await child;
     ended.abort();
@@ -291,7 +291,7 @@ describe("a killed publish to Debian's registry", () => {
     while (!ended.aborted) {
       const sizes = [...(await registry.openUploads('owner/app')).values()];
       if (sizes.some((size) => size > 100_000)) child.kill('SIGKILL');
-      await sleep(1);
+      await sleep(10);
     }
   }
 
@@ -308,17 +308,22 @@ describe("a killed publish to Debian's registry", () => {
   }
 
   it.each([
-    ['before any byte of a blob is sent', { step: 'upload PATCH', nth: 3, fault: 'refused' }, [0, 0], 0],
-    ['while sending a blob', { step: 'upload PATCH', nth: 3 }, [100_001, BYTES - 1], 1],
+    ['before any byte of a blob is sent', { step: 'upload PATCH', nth: 3, obstacle: 'refused' }, [0, 0], 0],
+    [
+      'while sending a blob',
+      { step: 'upload PATCH', nth: 3, obstacle: 'half-sent' },
+      [100_001, BYTES - 1],
+      1,
+    ],
     [
       'after the last byte of a blob',
-      { step: 'upload PUT', nth: 3, fault: 'refused' },
+      { step: 'upload PUT', nth: 3, obstacle: 'refused' },
       [BYTES, 2 * BYTES],
       0,
     ],
     [
       'before it receives an upload’s URL',
-      { step: 'upload POST', nth: 4, fault: 'reset-in-response' },
+      { step: 'upload POST', nth: 4, obstacle: 'reset-in-response' },
       [0, 0],
       1,
     ],

@@ -16,8 +16,8 @@ export type Fault =
   | 'redirect-elsewhere'
   | 'endless-body';
 
-/** What a request meets: a fault of the way, or a registry that denies it. */
-type Obstacle = Fault | 'denied';
+/** What a request meets: a fault of the way, a registry that denies it, or one that gets only half of its body. */
+export type Obstacle = Fault | 'denied' | 'half-sent';
 
 /** A step of a publish, named by its request. */
 export type Step =
@@ -127,6 +127,9 @@ function apply(
     case 'reset-in-request':
       resetAfter(request, upstream);
       return;
+    case 'half-sent':
+      sendHalf(request, upstream);
+      return;
     case 'endless-body':
       endless(request, response);
       return;
@@ -154,6 +157,18 @@ function resetAfter(request: IncomingMessage, upstream: string): void {
     request.socket.resetAndDestroy();
   };
   request.on('end', end);
+}
+
+/** Passes only the first half of a body on, and answers nothing. */
+function sendHalf(request: IncomingMessage, upstream: string): void {
+  const onward = open(upstream, request);
+  onward.on('error', () => {});
+  request.socket.on('close', () => onward.destroy());
+  let left = Number(request.headers['content-length']) >> 1;
+  request.on('data', (chunk: Buffer) => {
+    onward.write(chunk.subarray(0, left));
+    left = Math.max(0, left - chunk.length);
+  });
 }
 
 function endless(request: IncomingMessage, response: ServerResponse): void {

@@ -6,7 +6,7 @@ export {
   startDebianRegistry,
 } from './debian-registry.ts';
 export { type FakeRegistry, type FakeRegistryOptions, startFakeRegistry } from './fake-registry/index.ts';
-export { type Fault, type FaultProxy, type Step, startFaultProxy } from './fault-proxy.ts';
+export { type Fault, type FaultProxy, type Obstacle, type Step, startFaultProxy } from './fault-proxy.ts';
 export { findGoRegistry, type GoRegistry, startGoRegistry } from './go-registry.ts';
 export {
   AUTHORIZATION_QUIRKS,
