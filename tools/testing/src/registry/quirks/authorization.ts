@@ -2,8 +2,11 @@ import type { FakeRegistryOptions } from '../fake-registry/behavior.ts';
 import { fail, json, type Reply, reply, type Seen } from '../fake-registry/exchange.ts';
 import { firstOfEach, type Quirk, withHeaders, withoutHeaders } from './quirk.ts';
 
-/** The user who may push to the registries with these quirks. */
-export const QUIRK_USER = { username: 'user', password: 'canary-password' } as const;
+/**
+ * The user who may push to the registries with these quirks. No other user has this password: skopeo gets it as an
+ * argument, where a test that searches all command lines for another one must not find it.
+ */
+export const QUIRK_USER = { username: 'user', password: 'quirk-password' } as const;
 
 const BEARER: Partial<FakeRegistryOptions> = { auth: { scheme: 'bearer', ...QUIRK_USER } };
 const BASIC: Partial<FakeRegistryOptions> = { auth: { scheme: 'basic', ...QUIRK_USER } };
