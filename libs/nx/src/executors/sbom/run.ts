@@ -12,6 +12,9 @@ const OWN_FILES = /\.cdx\.json$/;
 const { Library, Framework, File } = Enums.ComponentType;
 const TYPES = { library: Library, framework: Framework, file: File } as const;
 
+/** One for all, since each compiles the schema at its first use, which takes longer than all the rest. */
+const validator = new Validation.JsonStrictValidator(Spec.Version.v1dot6);
+
 /**
  * The bill of materials as CycloneDX 1.6 JSON: the same plan always gives the same bytes. Throws `SBOM` if it does not
  * match the specification's schema. https://cyclonedx.org/docs/1.6/json/
@@ -29,7 +32,7 @@ export async function formatSbom(plan: SbomPlan): Promise<string> {
   }
   const serializer = new Serialize.JsonSerializer(new Serialize.JSON.Normalize.Factory(Spec.Spec1dot6));
   const text = serializer.serialize(bom, { sortLists: true, space: 2 });
-  const problem = await new Validation.JsonStrictValidator(Spec.Version.v1dot6).validate(text);
+  const problem = await validator.validate(text);
   if (problem !== null) {
     throw new PrebuiltError(
       'SBOM',
