@@ -14,7 +14,7 @@ import {
   type Workflow,
   type WorkflowRun,
 } from '@prebuilt/rehearsal';
-import { engineEnvironment, requireEngine, skipOutsideCi } from '@prebuilt/testing/engine';
+import { engineEnvironment, requireEngine } from '@prebuilt/testing/engine';
 import { GIT_AUTHOR } from '@prebuilt/testing/git';
 import { type FakeGitHub, startFakeGitHub } from '@prebuilt/testing/github';
 import { type FaultProxy, startFaultProxy } from '@prebuilt/testing/registry';
@@ -22,13 +22,7 @@ import { startSigstore } from '@prebuilt/testing/sigstore';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { TOOL } from './stranger/programs.ts';
 import { failures, imageTags, job, results, sha256 } from './testing/rehearsed-run.ts';
-import {
-  missingProgram,
-  PLUGINS_IN_ONE_PROCESS,
-  runOk,
-  THIS_WORKSPACE,
-  userEnvironment,
-} from './testing/workspace.ts';
+import { PLUGINS_IN_ONE_PROCESS, runOk, THIS_WORKSPACE, userEnvironment } from './testing/workspace.ts';
 
 const REPOSITORY = 'stranger/programs';
 const TOKEN = `ghs_canary${randomBytes(12).toString('hex')}`;
@@ -50,7 +44,6 @@ const COMMON: Pattern = {
   tagOf: (_, version) => `suite-v${version}`,
 };
 const engine = await engineEnvironment();
-const missing = await missingProgram('strace', 'skopeo');
 const disposables = new AsyncDisposableStack();
 
 /** The jobs in which a release fails, in order: the machine dies before the script, or GitHub refuses a request. */
@@ -194,7 +187,6 @@ const all = (jobs: readonly string[]): string => jobs.map((id) => `${id} success
 describe('the generated workflows of an outside user with two programs', { timeout: 900_000 }, () => {
   beforeEach(({ skip }) => {
     requireEngine(engine, skip);
-    if (missing !== undefined) skipOutsideCi(missing, skip);
   });
   afterAll(() => disposables.disposeAsync());
 
@@ -203,7 +195,7 @@ describe('the generated workflows of an outside user with two programs', { timeo
     let server: Workflow;
 
     beforeAll(async () => {
-      if (!engine.available || missing !== undefined) return;
+      if (!engine.available) return;
       own = await repositoryOf(OWN);
       server = await own.workflow('server');
     }, 300_000);

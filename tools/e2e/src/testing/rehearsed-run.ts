@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { WorkflowRun } from '@prebuilt/rehearsal';
-import { execa } from 'execa';
+
+const INDEX = 'application/vnd.oci.image.index.v1+json';
 
 type Job = WorkflowRun['jobs'][number];
 
@@ -25,16 +26,22 @@ export function job(run: WorkflowRun, id: string): Job {
 
 /** The digest of each tag of an image in a registry on loopback, except those that list referrers. */
 export async function imageTags(image: string): Promise<Readonly<Record<string, string>>> {
-  const reference = `docker://${image}`;
-  const listed = await execa('skopeo', ['list-tags', '--tls-verify=false', reference], { reject: false });
-  if (listed.failed) return {};
-  const { Tags }: { Tags: readonly string[] } = JSON.parse(listed.stdout);
-  const entries = Tags.filter((tag) => !tag.startsWith('sha256-')).map(async (tag) => {
-    const inspect = ['inspect', '--raw', '--tls-verify=false', `${reference}:${tag}`];
-    const { stdout } = await execa('skopeo', inspect, { stripFinalNewline: false });
-    return [tag, `sha256:${sha256(stdout)}`] as const;
-  });
+  const repository = `http://${image.replace('/', '/v2/')}`;
+  const listed = await fetch(`${repository}/tags/list`);
+  if (listed.status === 404) return {};
+  const { tags }: { tags: readonly string[] } = JSON.parse(await read(listed));
+  const entries = tags
+    .filter((tag) => !tag.startsWith('sha256-'))
+    .map(async (tag) => {
+      const manifest = await fetch(`${repository}/manifests/${tag}`, { headers: { accept: INDEX } });
+      return [tag, `sha256:${sha256(await read(manifest))}`] as const;
+    });
   return Object.fromEntries(await Promise.all(entries));
+}
+
+async function read(response: Response): Promise<string> {
+  if (!response.ok) throw new Error(`${response.url}: status ${response.status}`);
+  return response.text();
 }
 
 /** In hex. */
