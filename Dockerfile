@@ -12,7 +12,8 @@ RUN cd /sources \
 FROM --platform=$BUILDPLATFORM ${NODE_IMAGE} AS build
 WORKDIR /workspace
 COPY --from=manifests /manifests/ ./
-RUN --mount=type=cache,target=/root/.npm ./bootstrap --packages-only
+# Without what only tests and checks need.
+RUN --mount=type=cache,target=/root/.npm NPM_CONFIG_OMIT=dev ./bootstrap --packages-only
 COPY . .
 ARG TARGETARCH TARGETVARIANT
 ENV NX_DAEMON=false
