@@ -16,7 +16,7 @@ export type Fault =
   | 'redirect-elsewhere'
   | 'endless-body';
 
-/** What a request meets: a fault of the way, a registry that denies it, or one that gets only half of its body. */
+/** What a request meets: a fault of the way, a registry that denies it, or a way that lets half its body through. */
 export type Obstacle = Fault | 'denied' | 'half-sent';
 
 /** A step of a publish, named by its request. */
