@@ -1,27 +1,16 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, inject, it } from 'vitest';
-import { titleOf } from '../src/probe/protocol.ts';
 import { MonitorProcess, runMonitor, Scratch } from '../testing/monitor-process.ts';
 import { canMountFuse, FaultMount } from '../testing/mounts.ts';
 import { need } from '../testing/needs.ts';
-import { stateOf } from '../testing/proc.ts';
+import { probesOf } from '../testing/proc.ts';
 
 const executable = inject('executable');
 const onFuse = need('root and /dev/fuse', canMountFuse, 'to mount the fault filesystem');
 
 /** The IDs of the probes that hang on this mount. */
 function hangingOn(path: string): readonly number[] {
-  const title = titleOf({ path, checkType: 'canary' });
-  return readdirSync('/proc')
-    .map(Number)
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/comm`, 'utf8') === `${title}\n` && stateOf(pid) === 'D';
-      } catch {
-        return false;
-      }
-    });
+  return probesOf(path, (state) => state === 'D');
 }
 
 describe('--check', () => {

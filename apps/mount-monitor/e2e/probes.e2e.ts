@@ -1,12 +1,17 @@
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { describe, expect, inject, it } from 'vitest';
-import { titleOf } from '../src/probe/protocol.ts';
 import { MonitorProcess, Scratch } from '../testing/monitor-process.ts';
 import { canMountFuse, FaultMount } from '../testing/mounts.ts';
 import { need } from '../testing/needs.ts';
-import { childrenOf, descriptorsOf, familyProcessorTimeOf, memoryOf, stateOf } from '../testing/proc.ts';
+import {
+  childrenOf,
+  descriptorsOf,
+  familyProcessorTimeOf,
+  memoryOf,
+  probesOf,
+  stateOf,
+} from '../testing/proc.ts';
 
 const executable = inject('executable');
 const timing = { checkInterval: '1s', readTimeout: '400ms' };
@@ -211,18 +216,8 @@ describe('idle probes', () => {
   });
 });
 
-/** The probes whose most recent or current check is one of this mount. */
 function probesAt(path: string): readonly number[] {
-  const title = titleOf({ path, checkType: 'canary' });
-  return readdirSync('/proc')
-    .map(Number)
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/comm`, 'utf8') === `${title}\n` && stateOf(pid) !== 'Z';
-      } catch {
-        return false;
-      }
-    });
+  return probesOf(path, (state) => state !== 'Z');
 }
 
 function isAlive(pid: number): boolean {

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { titleOf } from '../src/probe/protocol.ts';
 
 /** The IDs of a process's children. */
 export function childrenOf(pid: number): readonly number[] {
@@ -18,6 +19,20 @@ export function stateOf(pid: number): string {
   return stat.charAt(stat.lastIndexOf(')') + 2);
 }
 
+/** The probes whose most recent or current check is one of a mount's canary, in one of these states. */
+export function probesOf(path: string, isIn: (state: string) => boolean): readonly number[] {
+  const title = titleOf({ path, checkType: 'canary' });
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/comm`, 'utf8') === `${title}\n` && isIn(stateOf(pid));
+      } catch {
+        return false;
+      }
+    });
+}
+
 /** Resident and anonymous memory in KiB. */
 export function memoryOf(pid: number): { readonly resident: number; readonly anonymous: number } {
   const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
@@ -35,23 +50,22 @@ export function anonymousOf(pid: number): number {
 
 /** Processor time used so far, in ms (clock ticks of 10 ms), excluding children. */
 export function processorTimeOf(pid: number): number {
-  return ticksOf(pid, 0, 2) * 10;
+  return ticksOf(pid).own * 10;
 }
 
 /** The same, including children: those that run, and those that have ended and were waited for. */
 export function familyProcessorTimeOf(pid: number): number {
-  const running = childrenOf(pid).reduce((sum, child) => sum + ticksOf(child, 0, 2), 0);
-  return (running + ticksOf(pid, 0, 4)) * 10;
+  const running = childrenOf(pid).reduce((sum, child) => sum + ticksOf(child).own, 0);
+  const { own, ended } = ticksOf(pid);
+  return (running + own + ended) * 10;
 }
 
-/** Sums up some of utime, stime, cutime, cstime (https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html). */
-function ticksOf(pid: number, start: number, end: number): number {
+/** Of a process, and of its ended children (https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html). */
+function ticksOf(pid: number): { readonly own: number; readonly ended: number } {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const times = stat
-    .slice(stat.lastIndexOf(')') + 2)
-    .split(' ')
-    .slice(11, 15);
-  return times.slice(start, end).reduce((sum, ticks) => sum + Number(ticks), 0);
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const sum = (first: number): number => Number(fields[first]) + Number(fields[first + 1]);
+  return { own: sum(11), ended: sum(13) };
 }
 
 /**

@@ -24,7 +24,7 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { jobContainers } from './testing/job-containers.ts';
 import { type RehearsedProject, rehearsedProject, replaceIn } from './testing/rehearsed-project.ts';
-import { failures, imageTags, job, results, sha256 } from './testing/rehearsed-run.ts';
+import { failures, imageTags, job, readRegistry, results, sha256 } from './testing/rehearsed-run.ts';
 import { type RemoteCache, startRemoteCache } from './testing/remote-cache.ts';
 import { readTrace } from './testing/strace.ts';
 import {
@@ -287,15 +287,7 @@ describe('the rehearsed workflows', { timeout: 900_000 }, () => {
 
   it('the release signs the image as the workflow at its tag, with the only identity token requested', async () => {
     const { digest = '' } = job(first, 'docker').outputs;
-    const get = async (path: string) => {
-      const answer = await fetch(`http://${image.replace('/', '/v2/')}/${path}`, {
-        headers: {
-          accept: 'application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json',
-        },
-      });
-      expect(answer.status).toBe(200);
-      return JSON.parse(await answer.text());
-    };
+    const get = async (path: string) => JSON.parse(await readRegistry(image, path));
     // This registry has no referrers API, so they are listed under a tag.
     const { manifests }: { manifests: readonly { artifactType: string; digest: string }[] } = await get(
       `manifests/${digest.replace(':', '-')}`,

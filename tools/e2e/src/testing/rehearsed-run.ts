@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { WorkflowRun } from '@prebuilt/rehearsal';
 
-const INDEX = 'application/vnd.oci.image.index.v1+json';
-
 type Job = WorkflowRun['jobs'][number];
 
 /** Each job's result, such as `plan success, test failure`. */
@@ -26,21 +24,27 @@ export function job(run: WorkflowRun, id: string): Job {
 
 /** The digest of each tag of an image in a registry on loopback, except those that list referrers. */
 export async function imageTags(image: string): Promise<Readonly<Record<string, string>>> {
-  const repository = `http://${image.replace('/', '/v2/')}`;
-  const listed = await fetch(`${repository}/tags/list`);
+  const listed = await askRegistry(image, 'tags/list');
   if (listed.status === 404) return {};
-  const { tags }: { tags: readonly string[] } = JSON.parse(await read(listed));
+  const { tags }: { tags: readonly string[] } = JSON.parse(await bodyOf(listed));
   const entries = tags
     .filter((tag) => !tag.startsWith('sha256-'))
-    .map(async (tag) => {
-      const manifest = await fetch(`${repository}/manifests/${tag}`, { headers: { accept: INDEX } });
-      return [tag, `sha256:${sha256(await read(manifest))}`] as const;
-    });
+    .map(async (tag) => [tag, `sha256:${sha256(await readRegistry(image, `manifests/${tag}`))}`] as const);
   return Object.fromEntries(await Promise.all(entries));
 }
 
-async function read(response: Response): Promise<string> {
-  if (!response.ok) throw new Error(`${response.url}: status ${response.status}`);
+/** The body at a path below an image in a registry on loopback, such as `manifests/latest`. Throws if it has none. */
+export async function readRegistry(image: string, path: string): Promise<string> {
+  return bodyOf(await askRegistry(image, path));
+}
+
+function askRegistry(image: string, path: string): Promise<Response> {
+  const accept = 'application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json';
+  return fetch(`http://${image.replace('/', '/v2/')}/${path}`, { headers: { accept } });
+}
+
+async function bodyOf(response: Response): Promise<string> {
+  if (response.status !== 200) throw new Error(`${response.url}: status ${response.status}`);
   return response.text();
 }
 
